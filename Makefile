@@ -1,0 +1,39 @@
+# Every command works from a bare checkout: it makes .venv first.
+PORT ?= 8000
+PY := .venv/bin/python
+COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(PY) -m uv pip compile --quiet --generate-hashes \
+	--no-emit-index-url --python-version 3.11
+
+.PHONY: help run test check bench shots lock
+
+help:
+	@echo "make run     the console on http://127.0.0.1:$(PORT) (PORT=8001 for another port)"
+	@echo "make test    all tests (scripts/test -k queue for some)"
+	@echo "make check   linters, types, migrations, deployment settings, API schema"
+	@echo "make bench   speed and memory, beside the peers"
+	@echo "make shots   screenshots for the documentation"
+	@echo "make lock    pin requirements*.txt anew from requirements*.in"
+
+run:
+	@scripts/bootstrap requirements.txt
+	@$(PY) manage.py firstrun --port $(PORT)
+	@exec $(PY) manage.py up --port $(PORT)
+
+test:
+	@scripts/test
+
+check:
+	@scripts/check
+
+bench:
+	@scripts/bootstrap requirements-dev.txt
+	@$(PY) -m bench
+
+shots:
+	@scripts/bootstrap requirements-dev.txt
+	@scripts/shots
+
+lock:
+	@scripts/bootstrap requirements-dev.txt
+	@$(COMPILE) requirements.in -o requirements.txt
+	@$(COMPILE) requirements-dev.in -o requirements-dev.txt

@@ -1,0 +1,126 @@
+"""Email: what a caller asks to be sent, checked at the boundary. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mailrelay import addresses
+from quazzar.errors import InvalidEmail
+
+#: Total of texts and attachments, in bytes; what most providers take.
+MAX_BYTES = 25 * 1024 * 1024
+MAX_RECIPIENTS = 500
+_UNSAFE = re.compile(r"[\r\n\x00]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_HEADER_NAME = re.compile(r"[!-9;-~]{1,76}")
+_MIME_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+")
+# Written by us, or by servers on the way; a caller's own would contradict the message.
+_RESERVED = frozenset(
+    "from sender to cc bcc subject date message-id reply-to mime-version return-path received dkim-signature".split()
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A file that goes with a mail."""
+
+    filename: str
+    content: bytes = field(repr=False)
+    content_type: str = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Email:
+    """A mail to send. Addresses are ``name@example.com`` or ``Name <name@example.com>``.
+
+    ``from_address`` defaults to the relay's. ``text``, ``html`` or both. ``bcc`` goes into the envelope only.
+    """
+
+    to: Sequence[str] = ()
+    cc: Sequence[str] = ()
+    bcc: Sequence[str] = ()
+    subject: str = ""
+    text: str = field(default="", repr=False)
+    html: str = field(default="", repr=False)
+    from_address: str = ""
+    reply_to: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    attachments: Sequence[Attachment] = ()
+
+
+def recipients(email: Email) -> list[str]:
+    """The envelope recipients, normalised, each once.
+
+    Raises:
+        InvalidEmail: none at all, too many, or one that is no address.
+    """
+    found: dict[str, None] = {}
+    for name in ("to", "cc", "bcc"):
+        for text in listed(getattr(email, name)):
+            found[_address(name, text)] = None
+    if not found:
+        raise InvalidEmail("to", "Give at least one recipient.")
+    if len(found) > MAX_RECIPIENTS:
+        raise InvalidEmail("to", f"A mail can go to {MAX_RECIPIENTS} recipients at most; this has {len(found)}.")
+    return list(found)
+
+
+def listed(value: Sequence[str] | str) -> Sequence[str]:
+    """A single string counts as a list of one: the letters of an address are never recipients."""
+    return [value] if isinstance(value, str) else value
+
+
+def check(email: Email) -> None:
+    """Refuses what could not be sent, or would let a caller write headers of its own.
+
+    Raises:
+        InvalidEmail: naming the field.
+    """
+    _plain("subject", email.subject)
+    if email.from_address:
+        _address("from_address", email.from_address)
+    if email.reply_to:
+        _address("reply_to", email.reply_to)
+    for name, value in email.headers.items():
+        _header(name, value)
+    for attachment in email.attachments:
+        _attachment(attachment)
+    for name in ("text", "html"):
+        value = getattr(email, name)
+        if "\x00" in value or _SURROGATE.search(value):
+            raise InvalidEmail(name, "The text contains NUL or half a character, which no mail can carry.")
+    size = len(email.text) + len(email.html) + sum(len(one.content) for one in email.attachments)
+    if size > MAX_BYTES:
+        raise InvalidEmail("attachments", f"The mail has {size >> 20} MiB; {MAX_BYTES >> 20} MiB is the most.")
+
+
+def _address(name: str, text: str) -> str:
+    try:
+        return addresses.split(text)[1]
+    except ValueError as exc:
+        raise InvalidEmail(name, str(exc)) from exc
+
+
+def _plain(name: str, value: str) -> None:
+    if _UNSAFE.search(value):
+        raise InvalidEmail(name, "A header field cannot contain line breaks or NUL.")
+    if _SURROGATE.search(value):
+        raise InvalidEmail(name, "The text contains half a character, which no mail can carry.")
+
+
+def _header(name: str, value: str) -> None:
+    if not _HEADER_NAME.fullmatch(name):
+        raise InvalidEmail("headers", f"{name[:40]!r} is not a header name.")
+    if name.lower() in _RESERVED or name.lower().startswith("content-"):
+        raise InvalidEmail("headers", f"{name} is written by the relay itself; use the field for it.")
+    _plain("headers", value)
+
+
+def _attachment(attachment: Attachment) -> None:
+    _plain("attachments", attachment.filename)
+    if not attachment.filename:
+        raise InvalidEmail("attachments", "An attachment needs a filename.")
+    if not _MIME_TYPE.fullmatch(attachment.content_type):
+        raise InvalidEmail("attachments", f"{attachment.content_type[:60]!r} is not a content type.")

@@ -1,0 +1,148 @@
+"""RelaySettings (one row) and Message (one row of the durable queue)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+from quazzar.fields import SealedBinaryField, SealedTextField
+
+
+class RelaySettings(models.Model):
+    """How mail leaves this node: a single row, read with ``RelaySettings.load()``."""
+
+    class Provider(models.TextChoices):
+        """Presets (see ``presets.py``); custom is any SMTP server."""
+
+        MAILGUN = "mailgun", "Mailgun"
+        SENDGRID = "sendgrid", "SendGrid"
+        POSTMARK = "postmark", "Postmark"
+        SES = "ses", "AWS SES"
+        CUSTOM = "custom", "Custom SMTP"
+
+    class Security(models.TextChoices):
+        """How the connection is protected."""
+
+        STARTTLS = "starttls", "STARTTLS"
+        TLS = "tls", "Implicit TLS"
+        NONE = "none", "None"
+
+    provider = models.CharField(max_length=16, choices=Provider, default=Provider.CUSTOM)
+    host = models.CharField(max_length=253, blank=True, default="")
+    port = models.PositiveIntegerField(default=587)
+    security = models.CharField(max_length=8, choices=Security, default=Security.STARTTLS)
+    username = models.CharField(max_length=320, blank=True, default="")
+    password = SealedTextField(context="mailrelay.relay.password", null=True, blank=True)
+    from_address = models.CharField(max_length=320, blank=True, default="")
+    from_name = models.CharField(max_length=200, blank=True, default="")
+    alert_recipients = models.JSONField(default=list, blank=True)
+    backup_recipients = models.JSONField(default=list, blank=True)
+    notify_backup_success = models.BooleanField(default=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name = "relay settings"
+        verbose_name_plural = "relay settings"
+        constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="relay_settings_single_row")]
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}" if self.host else "not configured"
+
+    @classmethod
+    def load(cls) -> RelaySettings:
+        """The row; unsaved defaults when there is none yet."""
+        return cls.objects.filter(pk=1).first() or cls(pk=1)
+
+    @property
+    def configured(self) -> bool:
+        """Whether mail can leave: a host is set."""
+        return bool(self.host)
+
+    @property
+    def password_state(self) -> str:
+        """none, saved, or unreadable (its key is gone from the key file)."""
+        if self.password is None:
+            return "none"
+        return "saved" if self.password.readable else "unreadable"
+
+
+class Message(models.Model):
+    """One mail in the queue, with the state of each of its envelope recipients."""
+
+    class Status(models.TextChoices):
+        """Where the message is on its way."""
+
+        QUEUED = "queued", "Queued"
+        SENDING = "sending", "Sending"
+        SENT = "sent", "Sent"
+        RETRYING = "retrying", "Retrying"
+        FAILED = "failed", "Failed"
+
+    class Source(models.TextChoices):
+        """Who asked for it."""
+
+        API = "api", "API"
+        ALERT = "alert", "Alert"
+        BACKUP = "backup", "Backup"
+        DJANGO = "django", "Django"
+        SENDMAIL = "sendmail", "sendmail"
+        TEST = "test", "Test"
+
+    #: Statuses that still wait to be delivered.
+    PENDING: ClassVar[tuple[str, ...]] = (Status.QUEUED, Status.RETRYING)
+
+    status = models.CharField(max_length=8, choices=Status, default=Status.QUEUED)
+    source = models.CharField(max_length=8, choices=Source, default=Source.API)
+    attempts = models.PositiveIntegerField(default=0)
+    #: When it may be tried (again); null once it is sent or failed.
+    next_attempt_at = models.DateTimeField(null=True, default=timezone.now)
+    #: The process that holds it, and until when (a killed worker's lease runs out).
+    lease_owner = models.CharField(max_length=120, blank=True, default="")
+    lease_until = models.DateTimeField(null=True)
+    message_id = models.CharField("Message-ID", max_length=255)
+    envelope_sender = models.CharField(max_length=320, blank=True, default="")
+    #: Header recipients, as shown.
+    to = models.JSONField(default=list)
+    #: Envelope recipients: ``[{"address", "status": pending|sent|failed, "code", "message"}]``.
+    recipients = models.JSONField(default=list)
+    subject = models.TextField(blank=True, default="")
+    #: The mail itself (see ``payload.py``); null once its retention is over.
+    body = SealedBinaryField(context="mailrelay.message.body", null=True)
+    #: ``{"stage", "code", "message"}`` of the latest failure, or null.
+    last_error = models.JSONField(null=True, default=None)
+    #: Same key within 24 h: same row (null once that time is over).
+    idempotency_key = models.CharField(max_length=255, null=True, default=None, unique=True)  # noqa: DJ001
+    created_at = models.DateTimeField(default=timezone.now)
+    sent_at = models.DateTimeField(null=True, default=None)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["next_attempt_at", "id"], name="message_due", condition=models.Q(
+                status__in=["queued", "retrying"])),
+            models.Index(fields=["lease_until"], name="message_lease", condition=models.Q(status="sending")),
+            models.Index(fields=["status", "-id"], name="message_status"),
+            models.Index(fields=["created_at"], name="message_created"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.message_id} ({self.status})"
+
+
+class AlertState(models.Model):
+    """The latest notification of one alert group, so that the same news is mailed once."""
+
+    key = models.CharField(max_length=64, unique=True)
+    digest = models.CharField(max_length=64)
+    message = models.ForeignKey(Message, null=True, on_delete=models.SET_NULL, related_name="+")
+    updated_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.key
+
+
+def envelope(addresses: list[str]) -> list[dict[str, Any]]:
+    """The initial ``recipients`` value: each address once, pending."""
+    return [{"address": address, "status": "pending"} for address in dict.fromkeys(addresses)]

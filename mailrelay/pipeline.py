@@ -1,0 +1,286 @@
+"""Several reused connections to one relay, each sending message after message. No database in here.
+
+Threads do nothing but SMTP; jobs come in by one queue and results leave by another. A message whose body is on the
+wire but whose result is not yet recorded is *in doubt*: after a kill it is sent again. Permits bound how many of
+those there can be.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mailrelay.dialogue import Envelope, Outcome, Target
+from mailrelay.smtp import Connection
+from quazzar.errors import DeliveryError
+
+#: Most messages in doubt at once, over all connections: two kills in a row send at most twenty again.
+IN_DOUBT = 10
+#: A connection not used for this long is hung up, in seconds; providers hang up after 30–300.
+IDLE_SECONDS = 20.0
+#: One more connection for each of these that an answer takes, in seconds.
+_WAIT_PER_CONNECTION = 0.005
+#: How long the owner waits for more results than one, in seconds, where answers come at once: one commit for eight
+#: results costs little more than one for one.
+_GATHER_SECONDS = 0.004
+_GATHER = 8
+
+
+@dataclass(slots=True)
+class Job:
+    """A message on its way; ``key`` is the row's id."""
+
+    key: int
+    envelope: Envelope
+    reopened: bool = False
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of a job. ``in_doubt`` results hold a permit until ``Pipeline.settle``."""
+
+    job: Job
+    outcome: Outcome
+    in_doubt: bool = False
+
+
+@dataclass(slots=True)
+class Opened:
+    """A connection was made."""
+
+
+@dataclass(slots=True)
+class Down:
+    """A connection could not be made; its thread is gone. ``job`` was not tried."""
+
+    error: DeliveryError
+    job: Job | None
+
+
+Event = Result | Opened | Down
+
+
+class Pool:
+    """Open connections that nobody uses at the moment, by target."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: list[Connection] = []
+
+    def take(self, target: Target) -> Connection | None:
+        """A connection to exactly this target, or None; those to other targets are closed."""
+        with self._lock:
+            mine = [one for one in self._idle if one.target == target]
+            others = [one for one in self._idle if one.target != target]
+            found = mine.pop() if mine else None
+            self._idle = mine
+        for one in others:
+            one.close()
+        return found
+
+    def give(self, connection: Connection) -> None:
+        """Keeps it for the next drain."""
+        if not connection.usable:
+            connection.close()
+            return
+        connection.idle_since = time.monotonic()
+        with self._lock:
+            self._idle.append(connection)
+
+    def close_idle(self, seconds: float = IDLE_SECONDS) -> None:
+        """Hangs up what has been idle for that long."""
+        limit = time.monotonic() - seconds
+        with self._lock:
+            old = [one for one in self._idle if one.idle_since <= limit]
+            self._idle = [one for one in self._idle if one.idle_since > limit]
+        for one in old:
+            one.close()
+
+
+class Pipeline:
+    """Sends jobs to one target over up to ``most`` connections."""
+
+    def __init__(self, target: Target, pool: Pool, most: int) -> None:
+        self.target = target
+        self.outstanding = 0
+        self.alive = 0
+        self._pool = pool
+        self._most = most
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._permits = threading.Semaphore(IN_DOUBT)
+        self._threads: list[threading.Thread] = []
+        self._answer_seconds = 0.0
+
+    # --- the owner's side ----------------------------------------------------------------------------------
+    def submit(self, job: Job) -> None:
+        """Queues a job."""
+        self.outstanding += 1
+        self._jobs.put(job)
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that no connection has taken yet."""
+        return self._jobs.qsize()
+
+    def grow(self) -> None:
+        """Opens as many connections as the relay's distance and the work at hand ask for: one where answers come
+        at once, up to the limit where each takes a round trip of tens of milliseconds."""
+        wanted = min(self._most, 1 + int(self._answer_seconds / _WAIT_PER_CONNECTION), max(1, self.outstanding))
+        while self.alive < wanted:
+            self.alive += 1
+            thread = threading.Thread(target=self._run, name="relay", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def collect(self, seconds: float) -> list[Event]:
+        """What has happened; waits up to ``seconds`` for the first."""
+        try:
+            events = [self._events.get(timeout=seconds)]
+        except queue.Empty:
+            return []
+        until = time.monotonic() + (_GATHER_SECONDS if self.alive <= 1 else 0)
+        while len(events) < _GATHER:
+            try:
+                events.append(self._events.get(timeout=max(0.0, until - time.monotonic())))
+            except queue.Empty:
+                break
+        for event in events:
+            self._note(event)
+        return events
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, Down):
+            self.alive -= 1
+            # The relay may take fewer connections than we would like; ask for no more than it has given.
+            self._most = max(1, self.alive)
+        elif isinstance(event, Result):
+            self.outstanding -= 1
+
+    def settle(self, results: int) -> None:
+        """The results of that many messages in doubt are recorded."""
+        for _ in range(results):
+            self._permits.release()
+
+    def abandon(self) -> Iterator[Job]:
+        """Takes back every job that no connection has begun."""
+        while True:
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                return
+            if job is not None:
+                self.outstanding -= 1
+                yield job
+
+    def close(self) -> None:
+        """Lets every connection go back to the pool. What nobody has begun is dropped (see ``abandon``)."""
+        left_over = len(list(self.abandon()))
+        for _ in self._threads:
+            self._jobs.put(None)
+        # After a failure of the owner a thread may wait for a permit that nobody would give back.
+        self.settle(left_over + self.outstanding + len(self._threads))
+        for thread in self._threads:
+            thread.join()
+
+    # --- a connection's thread -----------------------------------------------------------------------------
+    def _run(self) -> None:
+        job: Job | None = None
+        try:
+            connection = self._pool.take(self.target) or self._open()
+            self._events.put(Opened())
+            job = self._jobs.get()
+            while job is not None:
+                connection, job = self._send(connection, job)
+        except DeliveryError as exc:
+            self._events.put(Down(exc, None))
+            return
+        except _Reopen as exc:
+            self._events.put(Down(exc.error, exc.job))
+            return
+        self._pool.give(connection)
+
+    def _open(self) -> Connection:
+        connection = Connection(self.target).open()
+        self._answer_seconds = max(self._answer_seconds, connection.round_trip)
+        return connection
+
+    def _send(self, connection: Connection, job: Job) -> tuple[Connection, Job | None]:
+        """Sends this job and all that follow it without a pause; returns the connection and the next job."""
+        connection, refusal = self._begin(connection, job)
+        while refusal is None:
+            self._permits.acquire()
+            following = self._next_now()
+            outcome, announced = self._finish(connection, job, following)
+            self._events.put(Result(job, outcome, in_doubt=True))
+            if following is None:
+                return connection, self._jobs.get()
+            job = following
+            if announced and connection.usable:
+                connection, refusal = self._announced(connection, job)
+            else:
+                connection, refusal = self._begin(connection, job)
+        self._events.put(Result(job, refusal))
+        return connection, self._jobs.get()
+
+    def _begin(self, connection: Connection, job: Job) -> tuple[Connection, Outcome | None]:
+        """Announces a job. A connection that turns out to be dead before any of the body was sent is replaced
+        once, silently: relays hang up after some messages or some seconds, which is no failure."""
+        if not connection.usable:
+            connection = self._replace(connection, job)
+        try:
+            return connection, connection.begin(job.envelope)
+        except DeliveryError as exc:
+            return self._again(connection, job, exc)
+
+    def _announced(self, connection: Connection, job: Job) -> tuple[Connection, Outcome | None]:
+        try:
+            return connection, connection.announced(job.envelope)
+        except DeliveryError as exc:
+            return self._again(connection, job, exc)
+
+    def _again(self, connection: Connection, job: Job, exc: DeliveryError) -> tuple[Connection, Outcome | None]:
+        if job.reopened or exc.kind == "timeout":
+            connection.usable = False
+            return connection, Outcome(error=exc)
+        job.reopened = True
+        connection = self._replace(connection, job)
+        return self._begin(connection, job)
+
+    def _replace(self, connection: Connection, job: Job) -> Connection:
+        connection.close()
+        try:
+            return self._open()
+        except DeliveryError as exc:
+            raise _Reopen(exc, job) from exc
+
+    def _finish(self, connection: Connection, job: Job, following: Job | None) -> tuple[Outcome, bool]:
+        started = time.monotonic()
+        try:
+            outcome, announced = connection.finish(job.envelope, following.envelope if following else None)
+        except DeliveryError as exc:
+            connection.usable = False
+            return Outcome(error=exc), False
+        self._answer_seconds = 0.9 * self._answer_seconds + 0.1 * (time.monotonic() - started)
+        return outcome, announced
+
+    def _next_now(self) -> Job | None:
+        try:
+            job = self._jobs.get_nowait()
+        except queue.Empty:
+            return None
+        if job is None:
+            self._jobs.put(None)  # the call to stop is for whoever waits next, which may be this thread
+        return job
+
+
+class _Reopen(Exception):  # noqa: N818  (it carries a job out of the loop)
+    """The relay could not be reached again; the job was not begun."""
+
+    def __init__(self, error: DeliveryError, job: Job) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.job = job

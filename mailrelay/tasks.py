@@ -1,0 +1,36 @@
+"""Celery's entry points: no arguments but ids, safe to run twice."""
+
+from __future__ import annotations
+
+import logging
+
+from celery import shared_task
+
+from mailrelay import delivery, outbox
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task(ignore_result=True)
+def deliver_outbox() -> None:
+    """Sends what is due."""
+    delivery.drain()
+
+
+@shared_task(ignore_result=True)
+def sweep_outbox() -> None:
+    """Finds what a lost ring, a dead worker or a back-off left behind."""
+    freed = delivery.free_dead_owners() + outbox.expire_leases()
+    if freed:
+        logger.warning("%s messages taken up from a worker that is gone", freed)
+    delivery.close_idle_connections()
+    if outbox.anything_due():
+        delivery.drain()
+
+
+@shared_task(ignore_result=True)
+def clean_up() -> None:
+    """Removes what its retention is over for."""
+    bodies, rows = outbox.purge()
+    if bodies or rows:
+        logger.info("retention: %s bodies and %s messages removed", bodies, rows)

@@ -1,0 +1,2 @@
+"""stub"""
+from rest_framework.views import exception_handler as handle

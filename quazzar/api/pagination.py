@@ -1,0 +1,3 @@
+"""stub"""
+from rest_framework.pagination import PageNumberPagination
+class PageNumbers(PageNumberPagination): ...

@@ -1,0 +1,4 @@
+"""stub"""
+from rest_framework.throttling import UserRateThrottle
+class PrincipalThrottle(UserRateThrottle):
+    scope = "principal"

@@ -1,0 +1,14 @@
+"""The project package's entry in INSTALLED_APPS."""
+
+from django.apps import AppConfig
+
+
+class QuazzarConfig(AppConfig):
+    """What every app of the node needs."""
+
+    name = "quazzar"
+    verbose_name = "Quazzar"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from quazzar import checks  # noqa: F401

@@ -1,0 +1,72 @@
+"""The append-only log of who changed what: names of fields, never their values."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+from typing import TYPE_CHECKING
+
+from quazzar.models import AuditEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+    from django.http import HttpRequest, HttpResponse
+
+#: Who acts now. A function where finding it out costs a query that most requests do not need.
+actor: ContextVar[str | Callable[[], str]] = ContextVar("actor", default="system")
+
+
+def current_actor() -> str:
+    """Who acts now: ``user:NAME``, ``key:NAME (user)``, ``command:NAME`` or ``system``."""
+    found = actor.get()
+    return found if isinstance(found, str) else found()
+
+
+@contextmanager
+def acting_as(name: str) -> Iterator[None]:
+    """What is recorded inside was done by this actor; a command says ``acting_as("command:rotate_key")``."""
+    token = actor.set(name)
+    try:
+        yield
+    finally:
+        actor.reset(token)
+
+
+def record(action: str, target: object = "", fields: Iterable[str] = ()) -> AuditEntry:
+    """Add a row in the transaction that is open now; ``fields`` are names of what changed, never values."""
+    return AuditEntry.objects.create(
+        actor=_clipped("actor", current_actor()),
+        action=_clipped("action", action),
+        target=_clipped("target", str(target)),
+        fields=sorted(set(fields)),
+    )
+
+
+def _clipped(column: str, text: str) -> str:
+    return text[: AuditEntry._meta.get_field(column).max_length]
+
+
+class ActorMiddleware:
+    """Names the session's user as the actor; API authentication puts the key in its place."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        token = actor.set(partial(_session_actor, request))
+        try:
+            return self.get_response(request)
+        finally:
+            actor.reset(token)
+
+
+def _session_actor(request: HttpRequest) -> str:
+    return name_of(request.user)
+
+
+def name_of(user: AbstractBaseUser | AnonymousUser) -> str:
+    """The actor's name for a signed-in user, or ``anonymous``."""
+    return f"user:{user.get_username()}" if user.is_authenticated else "anonymous"

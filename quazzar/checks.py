@@ -1,0 +1,65 @@
+"""System checks: misconfiguration speaks before the first request. Each has an id and a hint."""
+
+import stat
+from collections import defaultdict
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+from quazzar import keyring
+from quazzar.errors import KeyFileError
+from quazzar.fields import sealed_fields
+
+
+@register(Tags.security)
+def check_key_file(**_: Any) -> list[CheckMessage]:
+    """E001: the key file is not safely ours. E002: it is no key ring. None yet is fine: it is made on use."""
+    file = keyring.path()
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return []
+    except OSError as exc:
+        message = f"The key file {file} cannot be reached: {exc.strerror or type(exc).__name__}."
+        return [Error(message, hint="Run this as the owner of the file.", id="quazzar.E001")]
+    try:
+        keyring.check_access(file, found)
+    except KeyFileError as exc:
+        return [Error(exc.message, hint=exc.hint, id="quazzar.E001")]
+    try:
+        keyring.read(file)
+    except KeyFileError as exc:
+        return [Error(exc.message, hint=exc.hint, id="quazzar.E002")]
+    return []
+
+
+@register(Tags.security)
+def check_key_folder(**_: Any) -> list[CheckMessage]:
+    """W001: others could put their own key file in place of ours."""
+    folder = keyring.path().parent
+    try:
+        mode = folder.stat().st_mode
+    except OSError:
+        return []  # made, or complained about, with the key file
+    # In a sticky folder such as /tmp others cannot rename our file.
+    if not mode & 0o022 or mode & stat.S_ISVTX:
+        return []
+    message = f"Others can replace the key file: its folder {folder} has mode {stat.S_IMODE(mode):04o}."
+    return [Warning(message, hint=f"chmod go-w {folder}", id="quazzar.W001")]
+
+
+@register(Tags.models)
+def check_seal_contexts(**_: Any) -> list[CheckMessage]:
+    """E003: two columns share a context, so a blob copied from one to the other would open."""
+    users = defaultdict(list)
+    for model, field in sealed_fields():
+        users[field.context].append(f"{model._meta.label}.{field.name}")
+    return [
+        Error(
+            f'The seal context "{context}" is used by {" and ".join(names)}.',
+            hint="Give each sealed field a context of its own.",
+            id="quazzar.E003",
+        )
+        for context, names in users.items()
+        if len(names) > 1
+    ]

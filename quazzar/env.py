@@ -1,0 +1,75 @@
+"""Typed readers of the environment: each refuses what it cannot understand, and says which variable it was."""
+
+import os
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off", ""}
+
+
+def env_str(name: str, default: str = "") -> str:
+    """The variable, without surrounding space; the default when it is unset or empty."""
+    return os.environ.get(name, "").strip() or default
+
+
+def env_bool(name: str, default: bool = False) -> bool:
+    """A yes/no variable.
+
+    Raises:
+        ImproperlyConfigured: it is neither a yes nor a no.
+    """
+    raw = os.environ.get(name)
+    if raw is None:
+        return default
+    value = raw.strip().lower()
+    if value in _TRUE:
+        return True
+    if value in _FALSE:
+        return False
+    raise ImproperlyConfigured(f"{name} must be one of true, false, 1, 0, yes, no; it is {raw!r}.")
+
+
+def env_int(name: str, default: int, minimum: int = 0) -> int:
+    """A whole number.
+
+    Raises:
+        ImproperlyConfigured: it is no whole number, or below the minimum.
+    """
+    raw = env_str(name)
+    if not raw:
+        return default
+    try:
+        value = int(raw)
+    except ValueError as exc:
+        raise ImproperlyConfigured(f"{name} must be a whole number; it is {raw!r}.") from exc
+    if value < minimum:
+        raise ImproperlyConfigured(f"{name} must be at least {minimum}; it is {value}.")
+    return value
+
+
+def env_path(name: str, default: Path) -> Path:
+    """A path, with ~ expanded, made absolute."""
+    raw = env_str(name)
+    return (Path(raw).expanduser() if raw else default).absolute()
+
+
+def env_list(name: str, default: str = "") -> list[str]:
+    """A list separated by commas; empty items are dropped."""
+    return [item.strip() for item in env_str(name, default).split(",") if item.strip()]
+
+
+def env_secret(name: str) -> str:
+    """A secret from NAME, or from the file that NAME_FILE names.
+
+    Raises:
+        ImproperlyConfigured: the file cannot be read.
+    """
+    path = env_str(f"{name}_FILE")
+    if not path:
+        return env_str(name)
+    try:
+        return Path(path).read_text().strip()
+    except OSError as exc:
+        raise ImproperlyConfigured(f"{name}_FILE points at {path}, which cannot be read: {exc.strerror}.") from exc

@@ -1,0 +1,46 @@
+"""manage.py check_seals: count the stored secrets that do not open."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from quazzar import keyring, sealing
+from quazzar.errors import KeyFileError, Unreadable
+from quazzar.sealedcolumns import SealedColumn, sealed_columns
+from quazzar.sealing import KeyRing
+
+
+class Command(BaseCommand):
+    """Open every stored secret, show none, and fail if one does not open."""
+
+    help = "Count, per column, the stored secrets that open and those that do not; exit 1 if any does not."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Print one line per column."""
+        try:
+            ring = keyring.current()
+        except KeyFileError as exc:
+            raise CommandError(f"{exc.message} {exc.hint}".strip()) from exc
+        unreadable = sum(self._line(column, ring) for column in sealed_columns())
+        if unreadable:
+            raise CommandError(
+                f"{unreadable} stored secrets do not open. "
+                "Put back the key file that sealed them, or enter them again."
+            )
+
+    def _line(self, column: SealedColumn, ring: KeyRing) -> int:
+        total = opened = 0
+        for batch in column.batches():
+            total += len(batch)
+            opened += sum(opens(blob, column.context, ring) for _, blob in batch)
+        self.stdout.write(f"{column.label}: {total} stored, {opened} opened, {total - opened} unreadable")
+        return total - opened
+
+
+def opens(blob: bytes, context: str, ring: KeyRing) -> bool:
+    """Whether the blob opens; what is in it is thrown away."""
+    try:
+        sealing.unseal(blob, context, ring)
+    except Unreadable:
+        return False
+    return True

@@ -1,0 +1,140 @@
+"""ApiKey, IdempotentRequest, AuditEntry and Heartbeat: the rows of the project package itself."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NoReturn
+
+from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+from django.utils import timezone
+
+
+class ApiKey(models.Model):
+    """A key of the API. Only the digest of its text is here; ``apikeys.mint`` shows the text once."""
+
+    class Scope(models.TextChoices):
+        """What a key may do."""
+
+        READ = "mail:read", "Read everything"
+        WRITE = "mail:write", "Change settings"
+        SEND = "mail:send", "Send mail"
+
+    name = models.CharField(max_length=100)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys")
+    #: The eight characters after ``qzr_``: they find the row, and name the key in lists.
+    prefix = models.CharField(max_length=8, unique=True)
+    #: SHA-256 of the whole key, in hex.
+    digest = models.CharField(max_length=64)
+    scopes = models.JSONField(default=list)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(null=True, blank=True, default=None)
+    #: To the minute.
+    last_used_at = models.DateTimeField(null=True, blank=True, default=None)
+    revoked_at = models.DateTimeField(null=True, blank=True, default=None)
+
+    class Meta:
+        verbose_name = "API key"
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.name} (qzr_{self.prefix}…)"
+
+    @property
+    def expired(self) -> bool:
+        """Whether its time is over."""
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
+    @property
+    def state(self) -> str:
+        """active, expired or revoked."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expired else "active"
+
+
+class IdempotentRequest(models.Model):
+    """The first answer to a request that came with an Idempotency-Key (see ``api/idempotency.py``)."""
+
+    #: Who asked: ``key:<id>`` or ``user:<id>``.
+    principal = models.CharField(max_length=40)
+    method = models.CharField(max_length=8)
+    path = models.CharField(max_length=255)
+    key = models.CharField(max_length=255)
+    #: Keyed digest of the body: tells another body from the same, and says nothing about either.
+    fingerprint = models.CharField(max_length=64)
+    claimed_at = models.DateTimeField(default=timezone.now, db_index=True)
+    #: HTTP status of the answer; null while the first request is still being worked on.
+    status = models.PositiveSmallIntegerField(null=True, default=None)
+    answer = models.JSONField(null=True, default=None, encoder=DjangoJSONEncoder)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["principal", "method", "path", "key"], name="idempotent_request_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path} by {self.principal}"
+
+
+class AppendOnly(models.QuerySet["AuditEntry"]):
+    """Rows that are added and read, and nothing else."""
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError("the audit log is append-only")
+
+    update = delete = bulk_update = update_or_create = _refuse
+
+
+class AuditEntry(models.Model):
+    """Who changed what, and when: names of fields, never values. Written by ``audit.record`` only."""
+
+    at = models.DateTimeField(default=timezone.now, db_index=True)
+    #: ``user:NAME``, ``key:NAME (user)``, ``command:NAME`` or ``system``.
+    actor = models.CharField(max_length=300)
+    #: What was done, such as ``relay.update``.
+    action = models.CharField(max_length=100)
+    #: To which thing.
+    target = models.CharField(max_length=500, blank=True, default="")
+    #: Names of the changed fields.
+    fields = models.JSONField(default=list, blank=True)
+
+    objects: ClassVar[models.Manager[AuditEntry]] = AppendOnly.as_manager()
+
+    class Meta:
+        verbose_name_plural = "audit log"
+        ordering = ["-id"]
+        base_manager_name = "objects"
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.action} {self.target}".rstrip()
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Add the row.
+
+        Raises:
+            TypeError: it is in the log already.
+        """
+        if not self._state.adding:
+            raise TypeError("the audit log is append-only")
+        super().save(force_insert=True, using=kwargs.get("using"))
+
+    def delete(self, *_: Any, **__: Any) -> NoReturn:
+        """Refused.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError("the audit log is append-only")
+
+
+class Heartbeat(models.Model):
+    """When a part of the product last said that it is alive."""
+
+    name = models.CharField(max_length=40, unique=True)
+    at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"{self.name} at {self.at:%Y-%m-%d %H:%M:%S}"

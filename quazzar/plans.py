@@ -1,0 +1,40 @@
+"""The four plans, their ranks, and which feature needs which."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Plan(IntEnum):
+    """A plan; a higher one holds everything of those below it."""
+
+    COMMUNITY = 0
+    PRO = 1
+    BUSINESS = 2
+    ENTERPRISE = 3
+
+    @property
+    def id(self) -> str:
+        """The word that licences and the API use."""
+        return self.name.lower()
+
+    @property
+    def title(self) -> str:
+        """The name that people read."""
+        return f"Orbit {self.name.capitalize()}"
+
+    @property
+    def features(self) -> list[str]:
+        """Ids of the features that the plan holds."""
+        return [feature for feature, lowest in FEATURES.items() if self >= lowest]
+
+    @classmethod
+    def of(cls, id_: str) -> Plan | None:
+        """The plan with this id, if there is one."""
+        return next((plan for plan in cls if plan.id == id_), None)
+
+
+#: Feature → the lowest plan that holds it.
+FEATURES: dict[str, Plan] = {"orbit_mail": Plan.PRO}
+#: Feature → the name that people read.
+FEATURE_NAMES: dict[str, str] = {"orbit_mail": "Mail Relay"}

@@ -1,0 +1,92 @@
+"""Listening on a TCP port, and who holds it when we cannot. Linux's /proc, standard library only."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from pathlib import Path
+
+from quazzar.errors import QuazzarError
+
+_LISTEN = "0A"
+_BACKLOG = 2048
+
+
+class PortUnavailable(QuazzarError):
+    """The address cannot be listened on."""
+
+    code = "port_unavailable"
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket, to be handed to the web server: the port stays ours while that one restarts.
+
+    Raises:
+        PortUnavailable: taken, not permitted, or no address of this machine.
+    """
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror as exc:
+        raise PortUnavailable(
+            f"{host} is not an address: {exc.strerror}.", hint="Pass --host an IP."
+        ) from exc
+    listener = socket.socket(family, kind)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError as exc:
+        listener.close()
+        raise _explained(exc, host, port) from exc
+    return listener
+
+
+def _explained(exc: OSError, host: str, port: int) -> PortUnavailable:
+    if exc.errno == errno.EADDRINUSE:
+        who = holder(port)
+        return PortUnavailable(
+            f"Port {port} on {host} is already taken{f' by {who}' if who else ''}.",
+            hint="Stop that, or choose another port: make run PORT=8001, or manage.py up --port 8001.",
+        )
+    if exc.errno == errno.EACCES:
+        return PortUnavailable(
+            f"Port {port} needs more rights than this user has: ports below 1024 are root's.",
+            hint="Choose a port from 1024 on.",
+        )
+    return PortUnavailable(f"Cannot listen on {host} port {port}: {exc.strerror}.", hint="Check --host.")
+
+
+def holder(port: int) -> str:
+    """``name (process 123)`` of who listens on the port; empty when that cannot be seen."""
+    inodes = _listening_inodes(port)
+    if not inodes:
+        return ""
+    wanted = {f"socket:[{inode}]" for inode in inodes}
+    return next(
+        (_described(process) for process in Path("/proc").glob("[0-9]*") if _holds(process, wanted)), ""
+    )
+
+
+def _listening_inodes(port: int) -> set[str]:
+    found = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            rows = [line.split() for line in Path(table).read_text().splitlines()[1:]]
+        except OSError:
+            continue
+        found |= {row[9] for row in rows if row[3] == _LISTEN and int(row[1].rpartition(":")[2], 16) == port}
+    return found
+
+
+def _holds(process: Path, wanted: set[str]) -> bool:
+    try:
+        return any(str(entry.readlink()) in wanted for entry in (process / "fd").iterdir())
+    except OSError:  # ended meanwhile, or another user's
+        return False
+
+
+def _described(process: Path) -> str:
+    try:
+        return f"{(process / 'comm').read_text().strip()} (process {process.name})"
+    except OSError:
+        return f"process {process.name}"

@@ -1,0 +1,204 @@
+"""Settings, read top to bottom; every choice of the operator comes from the environment (docs/configuration.md)."""
+
+import socket
+from pathlib import Path
+
+import dj_database_url
+
+from quazzar import paths
+from quazzar.env import env_bool, env_int, env_list, env_path, env_secret, env_str
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- where things live -------------------------------------------------------------------------------------
+QUAZZAR_DATA_DIR = paths.private_dir(env_path("QUAZZAR_DATA_DIR", BASE_DIR / "var"))
+QUAZZAR_SECRETS_KEY_FILE = paths.key_file(env_str("QUAZZAR_SECRETS_KEY_FILE"), QUAZZAR_DATA_DIR)
+QUAZZAR_LICENSE_FILE = env_path("QUAZZAR_LICENSE_FILE", QUAZZAR_DATA_DIR / "license.jwt")
+QUAZZAR_LICENSE_PUBLIC_KEY = env_str("QUAZZAR_LICENSE_PUBLIC_KEY")
+
+# --- Django ------------------------------------------------------------------------------------------------
+DEBUG = env_bool("DEBUG")
+SECRET_KEY = env_secret("SECRET_KEY") or paths.stored_secret(QUAZZAR_DATA_DIR / "django-secret.key")
+ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", f"localhost,127.0.0.1,[::1],{socket.gethostname()}")
+CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
+ROOT_URLCONF = "quazzar.urls"
+WSGI_APPLICATION = "quazzar.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+APPEND_SLASH = True
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "unfold.contrib.forms",
+    "quazzar",
+    "mailrelay",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "axes",
+    "django_prometheus",
+]
+
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "quazzar.logs.RequestIdMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "quazzar.audit.ActorMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+# Locked by user *and* address: one guesser cannot lock the operator out from elsewhere.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = 0.25  # hours
+AXES_RESET_ON_SUCCESS = True
+AXES_VERBOSE = False
+
+LOGIN_URL = "admin:login"
+SESSION_COOKIE_NAME = "quazzar_session"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+# Behind a TLS proxy: QUAZZAR_HTTPS=true.
+QUAZZAR_HTTPS = env_bool("QUAZZAR_HTTPS")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = QUAZZAR_HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if QUAZZAR_HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = QUAZZAR_HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if QUAZZAR_HTTPS else None
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = QUAZZAR_DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 40 * 1024 * 1024
+
+# --- database ----------------------------------------------------------------------------------------------
+_sqlite = f"sqlite:///{QUAZZAR_DATA_DIR / 'quazzar.sqlite3'}"
+DATABASES = {"default": dj_database_url.parse(env_secret("DATABASE_URL") or _sqlite, conn_max_age=60)}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["OPTIONS"] = {
+        # IMMEDIATE: a transaction that will write waits for its turn at the start, and cannot fail half-way.
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 30,
+        # FULL: what was answered with 202 survives a power cut, not only a crash.
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;",
+    }
+
+# --- broker and cache --------------------------------------------------------------------------------------
+REDIS_URL = env_secret("REDIS_URL")
+QUAZZAR_BROKER_SOCKET = paths.broker_socket(QUAZZAR_DATA_DIR)
+CELERY_BROKER_URL = REDIS_URL or f"redis+socket://{QUAZZAR_BROKER_SOCKET}"
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL or f"unix://{QUAZZAR_BROKER_SOCKET}",
+        "KEY_PREFIX": "quazzar",
+        "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 2},
+    }
+}
+
+# --- mail --------------------------------------------------------------------------------------------------
+EMAIL_BACKEND = "mailrelay.backends.RelayBackend"
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = "webmaster@localhost"  # replaced by the relay's from address
+ADMINS: list[tuple[str, str]] = []
+#: Days a delivered message's sealed body is kept; 0 removes it on delivery.
+QUAZZAR_BODY_RETENTION_DAYS = env_int("QUAZZAR_BODY_RETENTION_DAYS", 0)
+#: Days a finished message's row (without body) stays in the queue page.
+QUAZZAR_MESSAGE_RETENTION_DAYS = env_int("QUAZZAR_MESSAGE_RETENTION_DAYS", 90, minimum=1)
+#: Hours of temporary failure after which a message becomes a dead letter.
+QUAZZAR_GIVE_UP_HOURS = env_int("QUAZZAR_GIVE_UP_HOURS", 30, minimum=1)
+#: Most connections held open to the relay at once.
+QUAZZAR_RELAY_CONNECTIONS = env_int("QUAZZAR_RELAY_CONNECTIONS", 10, minimum=1)
+
+# --- API ---------------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        # First, so that anonymous callers get 401 with WWW-Authenticate and not 403.
+        "quazzar.api.authentication.ApiKeyAuthentication",
+        "quazzar.api.authentication.StaffSessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["quazzar.api.permissions.MailGate"],
+    "DEFAULT_PAGINATION_CLASS": "quazzar.api.pagination.PageNumbers",
+    "DEFAULT_FILTER_BACKENDS": [
+        "quazzar.api.filters.StrictFilterBackend",
+        "rest_framework.filters.SearchFilter",
+        "rest_framework.filters.OrderingFilter",
+    ],
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        "rest_framework.renderers.BrowsableAPIRenderer",
+    ],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_THROTTLE_CLASSES": ["quazzar.api.throttling.PrincipalThrottle"],
+    "DEFAULT_THROTTLE_RATES": {"principal": env_str("QUAZZAR_API_RATE", "6000/min")},
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "quazzar.api.exceptions.handle",
+    "DATETIME_FORMAT": "iso-8601",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Quazzar Mail Relay",
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": True,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+
+from quazzar.console import UNFOLD  # noqa: E402, F401  (the console's look is data of its own)
+from quazzar.logs import LOGGING  # noqa: E402, F401

@@ -1,0 +1,21 @@
+"""Celery tasks of the project itself."""
+
+from __future__ import annotations
+
+from celery import shared_task
+from django.utils import timezone
+
+from quazzar.api import idempotency
+from quazzar.models import Heartbeat
+
+
+@shared_task
+def heartbeat() -> None:
+    """Note that clock, broker and worker are alive, all three."""
+    Heartbeat.objects.update_or_create(name="worker", defaults={"at": timezone.now()})
+
+
+@shared_task
+def purge() -> None:
+    """Forget answers to idempotent requests whose 24 hours are over."""
+    idempotency.purge()

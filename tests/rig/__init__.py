@@ -1,0 +1,233 @@
+"""Real parts for tests, benchmarks and demonstrations: what they share to start, wait and clean up."""
+
+import contextlib
+import os
+import pwd
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self, TypeVar
+
+LOOPBACK = "127.0.0.1"
+# Below Linux's ephemeral range, so that no outgoing connection takes the port while its server is down.
+PORTS = range(22_000, 32_000)
+
+T = TypeVar("T")
+
+
+class Missing(RuntimeError):
+    """A real part is not on this machine; the message says what to install."""
+
+    def __init__(self, what: str, *packages: str) -> None:
+        remedy = f"apt-get install -y {' '.join(packages)}" if packages else "run as root"
+        super().__init__(f"{what} is missing: {remedy}")
+
+
+class NotReady(RuntimeError):
+    """A real part was started and did not come up, or did not stop, in its time."""
+
+
+def or_skip(make: Callable[[], T]) -> T:
+    """`make()`, or skip the test when the part is missing; where CI is set, a missing part fails it.
+
+    Raises:
+        Missing: the part is missing and CI is set.
+    """
+    import pytest
+
+    try:
+        return make()
+    except Missing as missing:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(missing))
+
+
+def wait_until(done: Callable[[], bool], timeout: float = 10.0, what: str = "the condition") -> None:
+    """Poll until `done()` is true.
+
+    Raises:
+        NotReady: it was not true within `timeout` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    while not done():
+        if time.monotonic() > deadline:
+            raise NotReady(f"{what} did not happen within {timeout:g} s")
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    """A loopback TCP port that nobody listens on now."""
+    for port in random.sample(PORTS, 200):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((LOOPBACK, port))
+            return port
+    raise NotReady("no free port between 22000 and 32000")
+
+
+def listening(port: int) -> bool:
+    """Whether somebody listens on this IPv4 loopback port; asked of the kernel, without connecting."""
+    wanted = f"0100007F:{port:04X}"
+    rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return any(row[1] == wanted and row[3] == "0A" for row in rows)
+
+
+def group_members(group: int) -> list[int]:
+    """The ids of the live processes in a process group; zombies that nobody reaped yet do not count."""
+    members = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, in_group = entry.read_text().rpartition(")")[2].split()[:3]
+            if int(in_group) == group and state not in "ZX":
+                members.append(int(entry.parent.name))
+    return members
+
+
+def _reachable(directory: Path, user: str) -> bool:
+    test = ["setpriv", "--reuid", user, "--regid", user, "--init-groups", "test", "-x", str(directory)]
+    return os.geteuid() != 0 or subprocess.run(test, check=False, capture_output=True).returncode == 0
+
+
+@contextlib.contextmanager
+def working_directory(wanted: Path | None, user: str) -> Iterator[Path]:
+    """`wanted`, if `user` can enter it and its paths fit a unix socket; else one in /tmp, removed after.
+
+    pytest's own directories are closed to all but the user who runs it, and pytest closes them again.
+    """
+    if wanted is not None:
+        wanted.mkdir(parents=True, exist_ok=True)
+        if len(str(wanted)) < 60 and _reachable(wanted, user):
+            yield wanted
+            return
+    directory = Path(tempfile.mkdtemp(prefix="quazzar-rig-", dir="/tmp"))
+    try:
+        directory.chmod(0o755)
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def current_user() -> str:
+    return pwd.getpwuid(os.geteuid()).pw_name
+
+
+class ProcessGroup:
+    """A child in a session of its own: stopped with what it started, and told to stop if we die first.
+
+    The kernel watches the thread that starts the child: let that be one that lives as long as the child.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str | Path],
+        log: Path,
+        *,
+        user: str | None = None,
+        stop_signal: signal.Signals = signal.SIGTERM,
+        stdin: IO[bytes] | int = subprocess.DEVNULL,
+    ) -> None:
+        self.log_file, self.stop_signal = log, stop_signal
+        with log.open("ab") as output:
+            self._child = subprocess.Popen(
+                [*self._watched(user, stop_signal), *map(str, argv)],
+                stdin=stdin,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                cwd="/",
+            )
+
+    @staticmethod
+    def _watched(user: str | None, stop_signal: signal.Signals) -> list[str]:
+        watch = ["setpriv", "--pdeathsig", stop_signal.name.removeprefix("SIG")]
+        if user is None or user == current_user():
+            return watch
+        # A change of user clears the watch, so it is set again by a second setpriv, as that user.
+        return ["setpriv", "--reuid", user, "--regid", user, "--init-groups", *watch]
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    def alive(self) -> bool:
+        return self._child.returncode is None and not self._ended()
+
+    def _ended(self) -> bool:
+        # WNOWAIT leaves the zombie, which keeps the group's id ours until the group has been killed.
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def wait_ready(self, ready: Callable[[], bool], timeout: float = 20.0) -> None:
+        """Wait until `ready()`.
+
+        Raises:
+            NotReady: the process ended or took too long; its last lines are in the message.
+        """
+        try:
+            wait_until(lambda: not self.alive() or ready(), timeout, f"start of {self._child.args!r}")
+            if not self.alive():
+                raise NotReady(f"{self._child.args!r} ended by itself")
+        except NotReady as error:
+            self.kill()
+            raise NotReady(f"{error}:\n{self.log_file.read_text(errors='replace')[-2000:]}") from error
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """Ask the process to stop, and kill what is left of its group."""
+        if self._child.returncode is not None:
+            return
+        os.kill(self.pid, self.stop_signal)
+        with contextlib.suppress(NotReady):
+            wait_until(self._ended, timeout)
+        self.kill()
+
+    def kill(self) -> None:
+        """Kill the process and all of its group at once, and wait until they are gone."""
+        if self._child.returncode is not None:
+            return
+        os.killpg(self.pid, signal.SIGKILL)
+        self._child.wait()
+        wait_until(lambda: not group_members(self.pid), 10, f"the end of process group {self.pid}")
+
+
+class Part:
+    """A real part: `start()`, `stop()`, `start()` again on the same address, `close()` for good.
+
+    Use it as a context manager: entering starts it, leaving stops it and removes its own directory.
+    """
+
+    def __init__(self, directory: Path | None, user: str) -> None:
+        self._cleanup = contextlib.ExitStack()
+        self.dir = self._cleanup.enter_context(working_directory(directory, user))
+
+    def start(self) -> None:
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Stop, and remove the directory if it is our own."""
+        try:
+            self.stop()
+        finally:
+            self._cleanup.close()
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
