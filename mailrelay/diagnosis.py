@@ -1,5 +1,4 @@
-"""What a failed delivery means and what to do: stage, kind, the server's words and the relay → a sentence and a
-hint. Pure.
+"""What a failed delivery means and what to do about it: failure and relay → sentence and hint. Pure.
 
 Kinds: dns_not_found, dns_failed, refused, unreachable, timeout_connect, timeout_greeting, timeout, closed,
 bad_greeting, tls_not_offered, tls_wrong_version, tls_failed, cert_self_signed, cert_unknown_ca, cert_expired,

@@ -67,8 +67,8 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A hint, and when it holds: every condition that is given must be met. ``words`` is a pattern that the server's
-    words contain, whatever their case."""
+    """A hint and when it holds: every condition that is given must be met. ``words`` is a pattern that the
+    sentence contains, whatever its case."""
 
     hint: str
     kinds: tuple[str, ...] = ()

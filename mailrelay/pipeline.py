@@ -264,7 +264,7 @@ class Pipeline:
         except DeliveryError as exc:
             connection.usable = False
             return Outcome(error=exc), False
-        self._answer_seconds = 0.9 * self._answer_seconds + 0.1 * (time.monotonic() - started)
+        self._answer_seconds = 0.7 * self._answer_seconds + 0.3 * (time.monotonic() - started)
         return outcome, announced
 
     def _next_now(self) -> Job | None:

@@ -21,13 +21,13 @@ class Preset:
 
     id: str
     name: str
-    host: str = ""
+    host: str
+    username_hint: str
+    password_hint: str
+    docs: str
     port: int = 587
     security: str = "starttls"
     regions: tuple[Region, ...] = ()
-    username_hint: str = ""
-    password_hint: str = ""
-    docs: str = ""
     other_ports: str = ""
 
     def public(self) -> dict[str, Any]:
@@ -81,46 +81,49 @@ PRESETS: tuple[Preset, ...] = (
         "mailgun",
         "Mailgun",
         "smtp.mailgun.org",
+        "the SMTP user of your sending domain, such as postmaster@mg.example.com",
+        "the password of that SMTP user, not an API key",
+        "Mailgun: Sending → Domain settings → SMTP credentials. Choose the region of your domain.",
         regions=(Region("us", "US", "smtp.mailgun.org"), Region("eu", "EU", "smtp.eu.mailgun.org")),
-        username_hint="the SMTP user of your sending domain, such as postmaster@mg.example.com",
-        password_hint="the password of that SMTP user, not an API key",
-        docs="Mailgun: Send → Sending → Domain settings → SMTP credentials. Choose the region of your domain.",
         other_ports="2525 with STARTTLS, or 465 with Implicit TLS",
     ),
     Preset(
         "sendgrid",
         "SendGrid",
         "smtp.sendgrid.net",
-        username_hint="apikey",
-        password_hint="an API key with Mail Send permission; it begins with SG.",
-        docs="SendGrid: Settings → API Keys. The username is always the word apikey; the key is the password.",
+        "apikey",
+        "an API key with Mail Send permission; it begins with SG.",
+        "SendGrid: Settings → API Keys. The username is always the word apikey, the key is the password.",
         other_ports="2525 with STARTTLS, or 465 with Implicit TLS",
     ),
     Preset(
         "postmark",
         "Postmark",
         "smtp.postmarkapp.com",
-        username_hint="the Server API token",
-        password_hint="the same Server API token again",
-        docs="Postmark: Servers → your server → API Tokens. The server token is username and password alike.",
+        "the Server API token",
+        "the same Server API token again",
+        "Postmark: Servers → your server → API Tokens. The server token is username and password alike.",
         other_ports="2525 with STARTTLS",
     ),
     Preset(
         "ses",
         "AWS SES",
         "email-smtp.us-east-1.amazonaws.com",
+        "the SMTP user name that SES made for this region",
+        "the SMTP password that came with it, not an AWS secret access key",
+        "Amazon SES: SMTP settings → Create SMTP credentials. They hold in the region where they were made.",
         regions=tuple(
             Region(id_, name, f"email-smtp.{id_}.amazonaws.com") for id_, name in _SES_REGIONS.items()
         ),
-        username_hint="the SMTP user name that SES made for this region",
-        password_hint="the SMTP password that came with it, not an AWS secret access key",
-        docs="Amazon SES: SMTP settings → Create SMTP credentials. They hold in the region where they were made.",
         other_ports="2587 with STARTTLS, or 465 with Implicit TLS",
     ),
     Preset(
         "custom",
         "Custom SMTP",
-        docs="Any SMTP server: 587 with STARTTLS, or 465 with Implicit TLS. Your provider's help page names them.",
+        "",
+        "often the whole mail address; empty for a server that wants no login",
+        "often a password made for applications",
+        "Any SMTP server: 587 with STARTTLS, or 465 with Implicit TLS. Its help page names them.",
     ),
 )
 

@@ -22,8 +22,11 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def complete(data: Mapping[str, Any], current: Mapping[str, Any], *, partial: bool) -> dict[str, Any]:
-    """``current`` with ``data`` over it, normalised. A preset fills host, port and security where ``data`` has none:
-    always when the whole is written, and with ``partial`` when the provider changes."""
+    """``current`` with ``data`` over it, normalised.
+
+    A preset fills host, port and security where ``data`` has none: always when the whole is written, and with
+    ``partial`` when the provider changes.
+    """
     given = {name: value for name, value in data.items() if value is not None}
     values = {**current, **given}
     preset = by_id(str(values.get("provider")))
@@ -121,7 +124,8 @@ def _not_only_a_name(host: str) -> str:
     if "/" in host or "\\" in host:
         return "The host contains a slash: write the name alone, such as smtp.example.com."
     if "@" in host:
-        return f"The host contains an @: write {host.rpartition('@')[2] or 'the name alone'}, and put the rest into username."
+        name = host.rpartition("@")[2] or "the name alone"
+        return f"The host contains an @: write {name}, and put the rest into username."
     name, colon, port = host.rpartition(":")
     if colon and port.isdigit():
         return f"The host contains a port: write {name.strip('[]') or 'the name'} here, and {port} into port."

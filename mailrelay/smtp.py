@@ -114,7 +114,10 @@ class Connection:
         self._hello()
 
     def _hello(self) -> None:
+        started = time.monotonic()
         reply = self._command(f"EHLO {_local_name()}")
+        if self.stage == "connect":  # the distance to whoever speaks SMTP, not only to a proxy in front of it
+            self.round_trip = max(self.round_trip, time.monotonic() - started)
         if not reply.good:
             reply = self._command(f"HELO {_local_name()}")
             if not reply.good:

@@ -34,6 +34,8 @@ app.conf.update(
         "connect_retries_timeout": 2,
     },
     worker_prefetch_multiplier=1,
+    # Concerns late acknowledgement, which is not used; left unset, each lost connection logs a page about it.
+    worker_cancel_long_running_tasks_on_connection_loss=True,
     worker_hijack_root_logger=False,
     worker_redirect_stdouts=False,
     worker_enable_remote_control=False,

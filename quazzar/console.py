@@ -1,5 +1,101 @@
-"""The look of the console: what django-unfold reads."""
+"""The look of the console: what django-unfold reads, and the pages that apps add beside their models'."""
 
-from typing import Any
+from __future__ import annotations
 
-UNFOLD: dict[str, Any] = {}
+from typing import TYPE_CHECKING, Any
+
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.http import HttpRequest
+    from django.urls import URLPattern
+
+#: Pages under /admin/ that are not a model's: an app's admin module adds its own here.
+PAGES: list[URLPattern] = []
+
+
+def _file(name: str) -> Callable[[HttpRequest], str]:
+    return lambda request: static(f"quazzar/{name}")
+
+
+def _may(*permissions: str) -> Callable[[HttpRequest], bool]:
+    return lambda request: any(map(request.user.has_perm, permissions))
+
+
+def _on(*names: str) -> Callable[[HttpRequest], bool]:
+    """Whether one of these pages is shown; unfold's own test is a prefix, so siblings would light up together."""
+    return lambda request: request.resolver_match is not None and request.resolver_match.url_name in names
+
+
+def _link(title: str, icon: str, name: str, *permissions: str) -> dict[str, Any]:
+    return {"title": title, "icon": icon, "link": reverse_lazy(name), "permission": _may(*permissions)}
+
+
+_RELAY = ("mailrelay.view_relaysettings", "mailrelay.change_relaysettings")
+
+# Indigo, in the steps of unfold's own palettes.
+_PRIMARY = {
+    "50": "oklch(96.2% .018 272.314)",
+    "100": "oklch(93% .034 272.788)",
+    "200": "oklch(87% .065 274.039)",
+    "300": "oklch(78.5% .115 274.713)",
+    "400": "oklch(67.3% .182 276.935)",
+    "500": "oklch(62% .21 277.117)",
+    "600": "oklch(51.1% .23 276.966)",
+    "700": "oklch(45.7% .22 277.023)",
+    "800": "oklch(39.8% .195 277.366)",
+    "900": "oklch(35.9% .144 278.697)",
+    "950": "oklch(25.7% .09 281.288)",
+}
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Quazzar",
+    "SITE_HEADER": "Quazzar",
+    "SITE_SUBHEADER": "Node console",
+    "SITE_URL": None,
+    "SITE_ICON": _file("icon.svg"),
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _file("icon.svg")}],
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "BORDER_RADIUS": "8px",
+    "COLORS": {"primary": _PRIMARY},
+    "STYLES": [_file("console.css"), _file("relay.css")],
+    "SIDEBAR": {
+        "show_search": False,
+        "show_all_applications": False,
+        "navigation": [
+            {
+                "title": "Infra",
+                "items": [
+                    _link("Mail Relay", "forward_to_inbox", "admin:mail_relay", *_RELAY),
+                    _link("Queue", "stacked_email", "admin:mailrelay_message_changelist", "mailrelay.view_message"),
+                ],
+            },
+            {
+                "title": "Access",
+                "separator": True,
+                "items": [
+                    _link("API keys", "key", "admin:quazzar_apikey_changelist", "quazzar.view_apikey"),
+                    _link("Operators", "group", "admin:auth_user_changelist", "auth.view_user"),
+                    _link("Audit log", "history", "admin:quazzar_auditentry_changelist", "quazzar.view_auditentry"),
+                ],
+            },
+        ],
+    },
+    "TABS": [
+        {
+            "page": "mail_relay",
+            "items": [
+                {
+                    "title": "Relay settings",
+                    "link": reverse_lazy("admin:mail_relay"),
+                    "active": _on("mail_relay"),
+                    "permission": _may(*_RELAY),
+                },
+            ],
+        },
+    ],
+}

@@ -1,7 +1,7 @@
 """The licence of this node: read and checked offline, installed, removed, and made for an evaluation.
 
 Each reason to refuse one has a code: ``license_missing``, ``license_expired``, ``license_tampered``,
-``license_unknown_plan``, ``license_other_key``, ``license_unreadable``.
+``license_unknown_plan``, ``license_not_started``, ``license_other_key``, ``license_unreadable``.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from quazzar.plans import Plan
 logger = logging.getLogger(__name__)
 
 _ALGORITHM = "EdDSA"
+# Times are compared at each reading, not once when the text is parsed; an audience means nothing offline.
+_UNCHECKED = dict.fromkeys(("verify_exp", "verify_nbf", "verify_iat", "verify_aud"), False)
 _LARGEST = 64 * 1024
 # Two changes within one tick of the file system's clock leave the same stamp: a younger copy is not trusted.
 _TICK_NS = 50_000_000
@@ -43,6 +45,7 @@ class Licence(NamedTuple):
         subject: whom it was issued to.
         problem: a sentence saying why the licence does not count; empty when it does.
         code: the problem in one word; empty when there is none.
+        starts_at: the licence does not count before; None when it says nothing.
     """
 
     plan: Plan
@@ -50,6 +53,7 @@ class Licence(NamedTuple):
     subject: str = ""
     problem: str = ""
     code: str = ""
+    starts_at: datetime | None = None
 
 
 class _Checked(NamedTuple):
@@ -181,23 +185,25 @@ def _signed(token: str) -> Licence:
 def _claims(token: str, key: object) -> dict[str, Any]:
     if len(token) > _LARGEST:
         raise ValueError("too long for a licence")
-    # The time is compared at each reading, not once; audience and issuer mean nothing offline.
-    options: Any = {"require": ["exp", "plan"], "verify_exp": False, "verify_iat": False, "verify_aud": False}
+    options: Any = {"require": ["exp", "plan"], **_UNCHECKED}
     claims: dict[str, Any] = jwt.decode(token, key, algorithms=[_ALGORITHM], options=options)  # type: ignore[arg-type]
     return claims
 
 
 def _from_claims(claims: dict[str, Any]) -> Licence:
-    exp = claims["exp"]
-    if isinstance(exp, bool) or not isinstance(exp, int | float):
-        raise TypeError("exp is no time")
-    expires_at = datetime.fromtimestamp(exp, UTC)
+    expires_at, starts_at = _time(claims["exp"]), _time(claims.get("nbf", 0))
     subject = str(claims.get("sub", ""))
     plan = Plan.of(claims["plan"])
     if plan is None:
         sentence = "The licence is for a plan that this version does not know. Update Quazzar, or ask for another."
         return Licence(Plan.COMMUNITY, expires_at, subject, sentence, "license_unknown_plan")
-    return Licence(plan, expires_at, subject)
+    return Licence(plan, expires_at, subject, starts_at=starts_at)
+
+
+def _time(claim: object) -> datetime:
+    if isinstance(claim, bool) or not isinstance(claim, int | float):
+        raise TypeError("a claim is no time")
+    return datetime.fromtimestamp(claim, UTC)
 
 
 def _wrong_signature(token: str) -> Licence:
@@ -224,10 +230,16 @@ def _is_evaluation(token: str) -> bool:
 
 
 def _in_time(licence: Licence) -> Licence:
-    if licence.problem or licence.expires_at is None or datetime.now(UTC) < licence.expires_at:
+    now = datetime.now(UTC)
+    if licence.problem:
         return licence
-    sentence = f"The licence for {licence.plan.title} expired on {licence.expires_at:%Y-%m-%d}. {_REMEDY}."
-    return Licence(Plan.COMMUNITY, licence.expires_at, licence.subject, sentence, "license_expired")
+    if licence.expires_at is not None and licence.expires_at <= now:
+        sentence = f"The licence for {licence.plan.title} expired on {licence.expires_at:%Y-%m-%d}. {_REMEDY}."
+        return licence._replace(plan=Plan.COMMUNITY, problem=sentence, code="license_expired")
+    if licence.starts_at is not None and licence.starts_at > now:
+        sentence = f"The licence for {licence.plan.title} starts on {licence.starts_at:%Y-%m-%d %H:%M} UTC."
+        return licence._replace(plan=Plan.COMMUNITY, problem=sentence, code="license_not_started")
+    return licence
 
 
 def _refused(code: str, sentence: str) -> Licence:
@@ -239,11 +251,15 @@ def _write(token: str) -> None:
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # mkstemp makes it 0600
-        with os.fdopen(handle, "w") as out:
-            out.write(token + "\n")
-            out.flush()
-            os.fsync(out.fileno())
-        Path(name).replace(target)
+        try:
+            with os.fdopen(handle, "w") as out:
+                out.write(token + "\n")
+                out.flush()
+                os.fsync(out.fileno())
+            Path(name).replace(target)
+        except OSError:
+            Path(name).unlink()
+            raise
     except OSError as exc:
         raise LicenseError(f"The licence cannot be written to {target}: {exc.strerror}.") from exc
 

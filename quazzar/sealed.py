@@ -54,6 +54,9 @@ class Sealed(Generic[T]):
 
     __repr__ = __str__
 
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sealed) or not other.readable:
             return NotImplemented

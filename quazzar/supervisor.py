@@ -132,23 +132,9 @@ def python_specs(listener_fd: int) -> list[Spec]:
     # -P: the folder that the operator happens to stand in is no place to import from.
     python = (sys.executable, "-P", "-m")
     web = (*python, "gunicorn", "-c", "python:quazzar.gunicorn_conf", "quazzar.wsgi")
-    worker = (
-        *python,
-        "celery",
-        "-q",
-        "-A",
-        "quazzar.celery",
-        "worker",
-        "--pool",
-        "threads",
-        "--concurrency",
-        "4",
-    )
-    worker += ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING")
     return [
         Spec("web", web, env={"QUAZZAR_LISTEN_FD": str(listener_fd)}, pass_fds=(listener_fd,)),
-        # Django's checks ran before `up`; in the worker they would load the console and the API, 30 MB.
-        Spec("worker", worker, env={"CELERY_SKIP_CHECKS": "1"}),
+        Spec("worker", (*python, "quazzar.worker")),
         Spec("beat", (*python, "quazzar.beat")),
     ]
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self, TypeVar
+from typing import Self, TypeVar
 
 LOOPBACK = "127.0.0.1"
 # Below Linux's ephemeral range, so that no outgoing connection takes the port while its server is down.
@@ -91,9 +91,17 @@ def group_members(group: int) -> list[int]:
     return members
 
 
+def as_user(user: str) -> list[str]:
+    """The front of a command line that runs the rest as `user`; empty when we are that user."""
+    account = pwd.getpwnam(user)
+    if account.pw_uid == os.geteuid():
+        return []
+    return ["setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--init-groups", "--"]
+
+
 def _reachable(directory: Path, user: str) -> bool:
-    test = ["setpriv", "--reuid", user, "--regid", user, "--init-groups", "test", "-x", str(directory)]
-    return os.geteuid() != 0 or subprocess.run(test, check=False, capture_output=True).returncode == 0
+    test = [*as_user(user), "test", "-x", str(directory)]
+    return subprocess.run(test, check=False, capture_output=True).returncode == 0
 
 
 @contextlib.contextmanager
@@ -116,6 +124,7 @@ def working_directory(wanted: Path | None, user: str) -> Iterator[Path]:
 
 
 def current_user() -> str:
+    """The name of the account we run as."""
     return pwd.getpwuid(os.geteuid()).pw_name
 
 
@@ -132,26 +141,19 @@ class ProcessGroup:
         *,
         user: str | None = None,
         stop_signal: signal.Signals = signal.SIGTERM,
-        stdin: IO[bytes] | int = subprocess.DEVNULL,
     ) -> None:
         self.log_file, self.stop_signal = log, stop_signal
+        # A change of user clears the parent-death signal, so it is set after that.
+        watched = ["setpriv", "--pdeathsig", stop_signal.name.removeprefix("SIG"), "--"]
         with log.open("ab") as output:
             self._child = subprocess.Popen(
-                [*self._watched(user, stop_signal), *map(str, argv)],
-                stdin=stdin,
+                [*as_user(user or current_user()), *watched, *map(str, argv)],
+                stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 cwd="/",
             )
-
-    @staticmethod
-    def _watched(user: str | None, stop_signal: signal.Signals) -> list[str]:
-        watch = ["setpriv", "--pdeathsig", stop_signal.name.removeprefix("SIG")]
-        if user is None or user == current_user():
-            return watch
-        # A change of user clears the watch, so it is set again by a second setpriv, as that user.
-        return ["setpriv", "--reuid", user, "--regid", user, "--init-groups", *watch]
 
     @property
     def pid(self) -> int:
@@ -196,15 +198,8 @@ class ProcessGroup:
         wait_until(lambda: not group_members(self.pid), 10, f"the end of process group {self.pid}")
 
 
-class Part:
-    """A real part: `start()`, `stop()`, `start()` again on the same address, `close()` for good.
-
-    Use it as a context manager: entering starts it, leaving stops it and removes its own directory.
-    """
-
-    def __init__(self, directory: Path | None, user: str) -> None:
-        self._cleanup = contextlib.ExitStack()
-        self.dir = self._cleanup.enter_context(working_directory(directory, user))
+class Running:
+    """Something with `start()` and `stop()`, for a `with` statement."""
 
     def start(self) -> None:
         raise NotImplementedError
@@ -213,11 +208,8 @@ class Part:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Stop, and remove the directory if it is our own."""
-        try:
-            self.stop()
-        finally:
-            self._cleanup.close()
+        """Stop for good."""
+        self.stop()
 
     def __enter__(self) -> Self:
         try:
@@ -231,3 +223,34 @@ class Part:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class Part(Running):
+    """A real server: `stop()` or `kill()` it and `start()` it again on the same address with its data."""
+
+    def __init__(self, directory: Path | None, user: str) -> None:
+        self._cleanup = contextlib.ExitStack()
+        self.dir = self._cleanup.enter_context(working_directory(directory, user))
+        self._process: ProcessGroup | None = None
+
+    def stop(self) -> None:
+        """Stop in good order; every process of this part is gone on return."""
+        if self._process is not None:
+            self._process.stop()
+
+    def kill(self) -> None:
+        """Kill every process of this part at once, as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+
+    @property
+    def pid(self) -> int | None:
+        """The id of the first process, which is also its process group's; None while it does not run."""
+        return self._process.pid if self._process is not None and self._process.alive() else None
+
+    def close(self) -> None:
+        """Stop, and remove the directory if it is our own."""
+        try:
+            self.stop()
+        finally:
+            self._cleanup.close()

@@ -7,10 +7,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-LOOPBACK = "127.0.0.1"
+from tests.rig import LOOPBACK, NotReady, Running
+
+ROOT = Path(__file__).parents[2]
 MOST_IN_TRANSIT = 4 << 20
 
 
@@ -23,6 +23,8 @@ class Direction:
         self._due: collections.deque[tuple[float, bytes]] = collections.deque()
         self._size = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._ended = False
+        self.back: Direction | None = None
         self.source: asyncio.Transport | None = None
         self.target: asyncio.Transport | None = None
 
@@ -52,10 +54,18 @@ class Direction:
         if target is not None and not target.is_closing():
             target.write(b"".join(ready))
             if ready and not ready[-1]:
-                target.write_eof()
+                self._end(target)
         if self.source is not None and not self.source.is_closing() and self._size < MOST_IN_TRANSIT:
             self.source.resume_reading()
         self._arm()
+
+    def _end(self, target: asyncio.Transport) -> None:
+        target.write_eof()
+        self._ended = True
+        if self.back is not None and self.back._ended:
+            for end in (self.source, target):
+                if end is not None:
+                    end.close()
 
 
 class End(asyncio.Protocol):
@@ -87,6 +97,7 @@ class Relayed:
     def __init__(self, server: tuple[str, int], delay: float) -> None:
         self._server, self._delay = server, delay
         self._to_server, self._to_client = Direction(delay), Direction(delay)
+        self._to_server.back, self._to_client.back = self._to_client, self._to_server
         self._task: asyncio.Task[None] | None = None
 
     def client_end(self) -> End:
@@ -109,13 +120,15 @@ class Relayed:
 
 async def _serve(server: tuple[str, int], delay: float) -> None:
     loop = asyncio.get_running_loop()
-    listener = await loop.create_server(lambda: Relayed(server, delay).client_end(), LOOPBACK, 0, backlog=1024)
+    listener = await loop.create_server(
+        lambda: Relayed(server, delay).client_end(), LOOPBACK, 0, backlog=1024
+    )
     print(listener.sockets[0].getsockname()[1], flush=True)
     # Our parent holds the other end of stdin: it closes when the parent stops us, and when it dies.
     await loop.run_in_executor(None, sys.stdin.read)
 
 
-class LatencyProxy:
+class LatencyProxy(Running):
     """A proxy process on 127.0.0.1 in front of a server, as far away as `rtt` seconds there and back.
 
     It costs what a real distance costs: a new connection's greeting comes after two round trips, each
@@ -125,15 +138,23 @@ class LatencyProxy:
 
     def __init__(self, port: int, rtt: float = 0.05, host: str = LOOPBACK) -> None:
         self.host, self.port, self.rtt = "localhost", 0, rtt
-        self._argv = [sys.executable, str(Path(__file__)), host, str(port), repr(rtt / 2)]
+        self._argv = [sys.executable, "-m", __name__, host, str(port), repr(rtt / 2)]
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            self._argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+            self._argv,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         assert self._process.stdout is not None
-        self.port = int(self._process.stdout.readline())
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise NotReady(f"{self._argv!r} ended by itself")
+        self.port = int(answer)
 
     def stop(self) -> None:
         if self._process is None:
@@ -145,16 +166,8 @@ class LatencyProxy:
 
     @property
     def pid(self) -> int | None:
+        """The id of the proxy's process; None while it does not run."""
         return self._process.pid if self._process is not None else None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 if __name__ == "__main__":

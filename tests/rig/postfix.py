@@ -11,9 +11,18 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from email.parser import BytesHeaderParser
 from pathlib import Path
-from typing import cast
 
-from tests.rig import LOOPBACK, Missing, NotReady, Part, ProcessGroup, free_port, listening, wait_until
+from tests.rig import (
+    LOOPBACK,
+    Missing,
+    NotReady,
+    Part,
+    ProcessGroup,
+    current_user,
+    free_port,
+    listening,
+    wait_until,
+)
 from tests.rig.ca import Certificate, CertificateAuthority
 
 DAEMONS = Path("/usr/lib/postfix/sbin")
@@ -67,7 +76,8 @@ MASTER = """\
 {listen}:{tls} inet n - n - - smtpd
   -o smtpd_tls_wrappermode=yes -o smtpd_sasl_auth_enable=yes
 {listen}:{plain} inet n - n - - smtpd
-  -o {{smtpd_recipient_restrictions=check_recipient_access texthash:{dir}/recipients, reject_unauth_destination}}
+  -o {{smtpd_recipient_restrictions=
+    check_recipient_access texthash:{dir}/recipients, reject_unauth_destination}}
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 tlsmgr unix - - n 1000? 1 tlsmgr
@@ -113,7 +123,10 @@ class RealPostfix(Part):
     username = f"{ACCOUNT}@{REALM}"
 
     def __init__(
-        self, directory: Path | None = None, certificate: Certificate | None = None, size_limit: int = 50 << 20
+        self,
+        directory: Path | None = None,
+        certificate: Certificate | None = None,
+        size_limit: int = 50 << 20,
     ) -> None:
         if not (DAEMONS / "master").exists() or shutil.which("saslpasswd2") is None:
             raise Missing("Postfix", *PACKAGES)
@@ -124,7 +137,6 @@ class RealPostfix(Part):
         self.submission_port, self.tls_port, self.plain_port = free_port(), free_port(), free_port()
         self.ca = CertificateAuthority(self.dir / "ca")
         self._maildir = self.dir / "inbox/all/new"
-        self._master: ProcessGroup | None = None
         self._make_directories()
         self._write_configuration(size_limit)
         self._write_account()
@@ -140,29 +152,19 @@ class RealPostfix(Part):
         Raises:
             NotReady: Postfix does not run; its log is in the message.
         """
-        if self._master is not None and self._master.alive():
+        if self.pid is not None:
             return
-        argv = [DAEMONS / "master", "-c", self.dir, "-d"]
-        self._master = ProcessGroup(argv, self.dir / "master.log")
+        argv = [str(DAEMONS / "master"), "-c", str(self.dir), "-d"]
+        self._process = ProcessGroup(argv, self.dir / "master.log")
         try:
-            self._master.wait_ready(lambda: all(map(listening, self.ports)))
+            self._process.wait_ready(lambda: all(map(listening, self.ports)))
         except NotReady as error:
             raise NotReady(f"{error}\n{self.log()[-2000:]}") from error
-
-    def stop(self) -> None:
-        """Stop in good order; every process of this Postfix is gone on return."""
-        if self._master is not None:
-            self._master.stop()
-
-    def kill(self) -> None:
-        """Kill all of this Postfix at once, as a crash would."""
-        if self._master is not None:
-            self._master.kill()
 
     def use_certificate(self, certificate: Certificate) -> None:
         """Serve another certificate: `ca.expired()`, `ca.wrong_name()`, `ca.self_signed()`, `ca.issue()`."""
         self._write_certificate(certificate)
-        if self._master is not None and self._master.alive():
+        if self.pid is not None:
             self.stop()
             self.start()
 
@@ -170,15 +172,14 @@ class RealPostfix(Part):
     def ports(self) -> tuple[int, int, int]:
         return self.submission_port, self.tls_port, self.plain_port
 
-    @property
-    def pid(self) -> int | None:
-        """The id of the master process, which is also its process group's, while it runs."""
-        return self._master.pid if self._master is not None and self._master.alive() else None
-
     def log(self) -> str:
         """What Postfix logged so far."""
         file = self.dir / "mail.log"
         return file.read_text(errors="replace") if file.exists() else ""
+
+    def connections(self) -> int:
+        """How many connections Postfix took so far, on all ports."""
+        return self.log().count(": connect from ")
 
     def count(self) -> int:
         """How many messages lie in the inbox."""
@@ -193,9 +194,7 @@ class RealPostfix(Part):
 
     def messages(self) -> list[EmailMessage]:
         """The messages in the inbox, oldest first; `Delivered-To` says for whom, `Return-Path` from whom."""
-        return [
-            cast("EmailMessage", message_from_bytes(raw, policy=policy.default)) for raw in self.raw_messages()
-        ]
+        return [message_from_bytes(raw, policy=policy.default) for raw in self.raw_messages()]
 
     def wait_for(self, count: int, timeout: float = 20.0) -> list[EmailMessage]:
         """The messages, once there are at least `count`.
@@ -284,16 +283,13 @@ class SmtpSink(Part):
     def __init__(self, directory: Path | None = None) -> None:
         if shutil.which("smtp-sink") is None:
             raise Missing("smtp-sink", "postfix")
-        super().__init__(directory, "nobody")
+        self._account = "nobody" if os.geteuid() == 0 else current_user()
+        super().__init__(directory, self._account)
         self.port = free_port()
-        self._child: ProcessGroup | None = None
 
     def start(self) -> None:
-        user = ["-u", "nobody"] if os.geteuid() == 0 else []
-        argv = ["smtp-sink", *user, f"{LOOPBACK}:{self.port}", "1024"]
-        self._child = ProcessGroup(argv, self.dir / "sink.log")
-        self._child.wait_ready(lambda: listening(self.port))
-
-    def stop(self) -> None:
-        if self._child is not None:
-            self._child.stop()
+        if self.pid is not None:
+            return
+        argv = ["smtp-sink", f"{LOOPBACK}:{self.port}", "1024"]
+        self._process = ProcessGroup(argv, self.dir / "sink.log", user=self._account)
+        self._process.wait_ready(lambda: listening(self.port))

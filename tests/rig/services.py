@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.rig import LOOPBACK, Missing, Part, ProcessGroup, current_user, free_port, listening
+from tests.rig import LOOPBACK, Missing, Part, ProcessGroup, as_user, current_user, free_port, listening
 
 
 def _valkey_binary() -> str:
@@ -39,30 +39,16 @@ class Valkey(Part):
         self.socket = self.dir / "valkey.sock"
         self.url = f"unix://{self.socket}"
         self.celery_url = f"redis+socket://{self.socket}"
-        self._server: ProcessGroup | None = None
 
     def start(self) -> None:
-        if self._server is not None and self._server.alive():
+        if self.pid is not None:
             return
         self.socket.unlink(missing_ok=True)
         options = {"port": "0", "unixsocket": str(self.socket), "unixsocketperm": "700", "dir": str(self.dir)}
         options |= {"appendonly": "yes", "save": "", "daemonize": "no"}
         argv = [self._binary, *(word for name, value in options.items() for word in (f"--{name}", value))]
-        self._server = ProcessGroup(argv, self.dir / "valkey.log")
-        self._server.wait_ready(self._answers)
-
-    def stop(self) -> None:
-        if self._server is not None:
-            self._server.stop()
-
-    def kill(self) -> None:
-        """Kill the server, as a crash would."""
-        if self._server is not None:
-            self._server.kill()
-
-    @property
-    def pid(self) -> int | None:
-        return self._server.pid if self._server is not None and self._server.alive() else None
+        self._process = ProcessGroup(argv, self.dir / "valkey.log")
+        self._process.wait_ready(self._answers)
 
     def _answers(self) -> bool:
         try:
@@ -100,7 +86,6 @@ class Postgres(Part):
         self.port = free_port()
         self._password = secrets.token_urlsafe(12)
         self._data = self.dir / "pg"
-        self._server: ProcessGroup | None = None
 
     @property
     def url(self) -> str:
@@ -111,48 +96,31 @@ class Postgres(Part):
         return f"postgresql://{self.user}:{self._password}@{LOOPBACK}:{self.port}/{database}"
 
     def start(self) -> None:
-        if self._server is not None and self._server.alive():
+        if self.pid is not None:
             return
         is_new = not self._data.exists()
         if is_new:
             self._initialise()
-        argv = [self._programs / "postgres", "-D", self._data]
-        self._server = ProcessGroup(
+        argv = [str(self._programs / "postgres"), "-D", str(self._data)]
+        self._process = ProcessGroup(
             argv, self.dir / "postgres.log", user=self._account, stop_signal=signal.SIGINT
         )
-        self._server.wait_ready(self._answers)
+        self._process.wait_ready(self._answers)
         if is_new:
             with psycopg.connect(self.url_of("postgres"), autocommit=True) as connection:
                 connection.execute(f"CREATE DATABASE {self.database}")
-
-    def stop(self) -> None:
-        """Stop in good order, whoever is still connected."""
-        if self._server is not None:
-            self._server.stop()
-
-    def kill(self) -> None:
-        """Kill the server, as a crash would; `start()` recovers."""
-        if self._server is not None:
-            self._server.kill()
-
-    @property
-    def pid(self) -> int | None:
-        return self._server.pid if self._server is not None and self._server.alive() else None
 
     def _initialise(self) -> None:
         self._data.mkdir(mode=0o700)
         password_file = self._data.with_suffix(".password")
         password_file.touch(mode=0o600)
         password_file.write_text(self._password)
-        if self._account != current_user():
-            shutil.chown(self._data, self._account, self._account)
-            shutil.chown(password_file, self._account)
+        shutil.chown(self._data, self._account)
+        shutil.chown(password_file, self._account)
         options = ["--auth=scram-sha-256", f"--pwfile={password_file}", f"--username={self.user}"]
         options += ["--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"]
-        argv = [self._programs / "initdb", *options, self._data]
-        if self._account != current_user():
-            argv = ["runuser", "-u", self._account, "--", *argv]
-        subprocess.run([*map(str, argv)], check=True, capture_output=True, cwd="/")
+        argv = [*as_user(self._account), str(self._programs / "initdb"), *options, str(self._data)]
+        subprocess.run(argv, check=True, capture_output=True, cwd="/")
         password_file.unlink()
         with (self._data / "postgresql.conf").open("a") as configuration:
             configuration.write(self._configuration())

@@ -1,0 +1,116 @@
+"""python -m bench [sending] [distance] [queue] [memory] [sealing]: each table with its peers, in one run."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.memory import memory
+from bench.sealing import sealing
+from tests.rig.latency import LatencyProxy
+from tests.rig.postfix import SmtpSink
+
+Numbers = dict[str, float]
+
+
+class Runner:
+    """Runs one subject after another on one database of its own."""
+
+    def __init__(self, directory: Path, port: int) -> None:
+        self._env = {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "bench.settings",
+            "QUAZZAR_DATA_DIR": str(directory),
+            "QUAZZAR_SECRETS_KEY_FILE": str(directory / "secrets.key"),
+            "BENCH_SMTP_PORT": str(port),
+        }
+        self._run("manage.py", "migrate", "--noinput")
+
+    def _run(self, *argv: str, **env: str) -> str:
+        return subprocess.run(
+            [sys.executable, *argv], env={**self._env, **env}, check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
+
+    def measure(self, name: str, count: int, times: int = 3, **env: str) -> Numbers:
+        """The best of some runs: the machine's noise only ever slows down."""
+        runs = [json.loads(self._run("-m", "bench.subjects", name, str(count), **env)) for _ in range(times)]
+        best = max(runs, key=lambda numbers: numbers["rate"])
+        print(f"  {name + (' (tuned)' if env else ''):34}{best['rate']:10.0f} /s{best['cpu_ms']:9.3f} ms CPU each")
+        return best
+
+
+def ratio(what: str, ours: float, theirs: float, goal: float, *, most: bool = False) -> None:
+    """A line with the goal of docs/speed.md beside it."""
+    value = ours / theirs
+    met = value <= goal if most else value >= goal
+    print(f"  → {what}: {value:.2f}× (goal {'≤' if most else '≥'} {goal}×) {'met' if met else 'NOT MET'}")
+
+
+def sending(directory: Path) -> None:
+    """Local sink, 1 KB messages."""
+    print("Sending to a local sink")
+    with SmtpSink() as sink:
+        run = Runner(directory, sink.port)
+        raw = run.measure("raw_smtplib", 3000)
+        run.measure("django_one_connection", 2000)
+        run.measure("django_send_mail", 1000)
+        peer = run.measure("post_office_drain", 2000)
+        ours = run.measure("quazzar_drain", 4000)
+    ratio("drain, of django-post_office", ours["rate"], peer["rate"], 2.5)
+    ratio("its CPU, of django-post_office", ours["cpu_ms"], peer["cpu_ms"], 0.4, most=True)
+    ratio("drain, of raw smtplib (stretch)", ours["rate"], raw["rate"], 1.0)
+
+
+def distance(directory: Path) -> None:
+    """The same sink, 50 ms of round trip away."""
+    print("Sending over a round trip of 50 ms")
+    with SmtpSink() as sink, LatencyProxy(sink.port, rtt=0.05) as far:
+        run = Runner(directory, far.port)
+        each = run.measure("django_send_mail", 10, times=1)
+        one = run.measure("django_one_connection", 25, times=1)
+        peer = run.measure("post_office_drain", 200, times=1)
+        run.measure("post_office_drain", 400, times=1, BENCH_TUNED="1")
+        ours = run.measure("quazzar_drain", 3000, times=2)
+    ratio("drain, of django-post_office", ours["rate"], peer["rate"], 8)
+    ratio("drain, of Django's one connection", ours["rate"], one["rate"], 35)
+    ratio("drain, of send_mail", ours["rate"], each["rate"], 70)
+    ratio("drain, of connections / round trip", ours["rate"], 10 / 0.05, 0.85)
+
+
+def queue(directory: Path) -> None:
+    """Rows into the queue."""
+    print("Queueing")
+    with SmtpSink() as sink:
+        run = Runner(directory, sink.port)
+        bare = run.measure("bare_create", 2000)
+        ours = run.measure("quazzar_enqueue", 2000)
+        bare_bulk = run.measure("bare_bulk_create", 10000)
+        ours_bulk = run.measure("quazzar_enqueue_bulk", 10000)
+        peer = run.measure("post_office_enqueue", 1000)
+        peer_drain = run.measure("post_office_drain", 1000)
+        our_drain = run.measure("quazzar_drain", 2000)
+    ratio("queue(), of bare create()", ours["rate"], bare["rate"], 0.8)
+    ratio("queue_many(), of bulk_create()", ours_bulk["rate"], bare_bulk["rate"], 0.7)
+    ratio("queue and drain, of django-post_office", both(ours, our_drain), both(peer, peer_drain), 2)
+
+
+def both(first: Numbers, second: Numbers) -> float:
+    """The rate of doing one after the other."""
+    return 1 / (1 / first["rate"] + 1 / second["rate"])
+
+
+def main() -> None:
+    tables: dict[str, Callable[[Path], None]] = {
+        "sending": sending, "distance": distance, "queue": queue, "sealing": sealing, "memory": memory,
+    }  # fmt: skip
+    for name in sys.argv[1:] or tables:
+        with tempfile.TemporaryDirectory(prefix="quazzar-bench-") as directory:
+            tables[name](Path(directory))
+        print(flush=True)
+
+
+if __name__ == "__main__":
+    main()

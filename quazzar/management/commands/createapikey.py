@@ -1,0 +1,86 @@
+"""`manage.py createapikey`: make a key of the API, and print it alone on stdout."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from quazzar import apikeys, audit
+from quazzar.models import ApiKey
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.contrib.auth.models import User
+
+_LONGEST_DAYS = 36_500
+
+
+class Command(BaseCommand):
+    help = "Make an API key and print it, once, on stdout; its hash is all that is kept."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("name", help="what the key is for")
+        parser.add_argument("--user", help="whose key it is (default: the first superuser)")
+        parser.add_argument(
+            "--scope",
+            nargs="+",
+            action="extend",
+            metavar="SCOPE",
+            help=f"one or more of {', '.join(ApiKey.Scope.values)} (default: all)",
+        )
+        parser.add_argument("--expires-days", type=int, metavar="N", help="days it works (default: for ever)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        user = _user(options["user"])
+        name = _name(options["name"])
+        scopes = _scopes(options["scope"])
+        expires_at = _expiry(options["expires_days"])
+        with audit.acting_as("command:createapikey"):
+            _, text = apikeys.mint(user, name, scopes, expires_at)
+        if not (user.is_staff and user.is_active):
+            self.stderr.write(f"Note: {user.get_username()} is not active staff, so the API refuses this key.")
+        self.stderr.write(f"Key {name!r} for {user.get_username()}: {', '.join(scopes)}. It is shown this once.")
+        self.stdout.write(text)
+
+
+def _user(name: str | None) -> User:
+    users = get_user_model().objects
+    if name is not None:
+        found = users.filter(username=name).first()
+        if found is None:
+            raise CommandError(f"There is no user {name!r}.")
+        return found
+    found = users.filter(is_superuser=True, is_active=True).order_by("pk").first()
+    if found is None:
+        raise CommandError("There is no superuser yet: run manage.py createsuperuser, or name a --user.")
+    return found
+
+
+def _name(given: str) -> str:
+    name = given.strip()
+    longest = ApiKey._meta.get_field("name").max_length or 0
+    if not name or len(name) > longest or not name.isprintable():
+        raise CommandError(f"A key's name has 1 to {longest} printable characters.")
+    return name
+
+
+def _scopes(given: list[str] | None) -> list[str]:
+    wanted = given or list(ApiKey.Scope.values)
+    unknown = sorted(set(wanted) - set(ApiKey.Scope.values))
+    if unknown:
+        known = ", ".join(ApiKey.Scope.values)
+        raise CommandError(f"There is no scope {', '.join(unknown)}; there are {known}.")
+    return [scope for scope in ApiKey.Scope.values if scope in wanted]
+
+
+def _expiry(days: int | None) -> datetime | None:
+    if days is None:
+        return None
+    if not 1 <= days <= _LONGEST_DAYS:
+        raise CommandError(f"--expires-days is a number from 1 to {_LONGEST_DAYS}.")
+    return timezone.now() + timedelta(days=days)
