@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
-from email.utils import parseaddr
+import unicodedata
 from functools import lru_cache
 
 import idna
 
 _ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-"
-_LOCAL = re.compile(rf'[{_ATEXT}]+(?:\.[{_ATEXT}]+)*|"(?:[^"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*"')
+#: A quoted local part. Angle brackets are left out on purpose: RFC 5321 allows them, but not all servers read
+#: ``MAIL FROM:<"a>b"@c>`` the same way.
+QUOTED_LOCAL = r'"(?:[^"\\<>\x00-\x1f\x7f]|\\[^<>\x00-\x1f\x7f])*"'
+_LOCAL = re.compile(rf"[{_ATEXT}]+(?:\.[{_ATEXT}]+)*|{QUOTED_LOCAL}")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
-_LITERAL = re.compile(r"\[(?:IPv6:[0-9A-Fa-f:.]+|[0-9]{1,3}(?:\.[0-9]{1,3}){3})\]")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_LITERAL = re.compile(r"\[(?:IPv6:([0-9A-Fa-f:.]+)|([0-9.]+))\]", re.IGNORECASE)
+# C0, DEL, C1 (with U+0085) and the two separators that many programs take for line ends.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_QUOTED_NAME = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_IN_A_LIST = re.compile(r"[<>,;]")
+# Letters of some scripts need the two joiners; every other invisible character only deceives.
+_JOINERS = "\u200c\u200d"
+_INVISIBLE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp", "Zs"))
 # RFC 5321 §4.5.3.1: local part 64, domain 255, path 256 with its angle brackets.
 _LOCAL_LIMIT, _DOMAIN_LIMIT, _ADDRESS_LIMIT = 64, 255, 254
+#: A name and an address together; what is longer is no address, and must not fill the cache.
+_TEXT_LIMIT = 998
 
 
 @lru_cache(maxsize=4096)
@@ -25,16 +38,18 @@ def normalise(address: str) -> str:
     Raises:
         ValueError: a sentence saying what is wrong.
     """
-    if _CONTROL.search(address):
-        raise ValueError("An address cannot contain line breaks or control characters.")
-    local, at, domain = address.strip().rpartition("@")
+    _check_text(address)
+    bare = address.strip()
+    local, at, domain = bare.rpartition("@")
     if not at or not local:
-        raise ValueError(f"{address.strip()!r} is not a mail address: write it as name@example.com.")
-    if len(local.encode()) > _LOCAL_LIMIT or not _LOCAL.fullmatch(local):
-        raise ValueError(f"{address.strip()!r} is not a mail address: the part before the @ is not valid.")
+        raise ValueError(f"{_shown(bare)} is not a mail address: write it as name@example.com.")
+    if len(local) > _LOCAL_LIMIT or len(local.encode()) > _LOCAL_LIMIT or not _LOCAL.fullmatch(local):
+        raise ValueError(f"{_shown(bare)} is not a mail address: the part before the @ is not valid.")
+    if not local.isascii() and any(map(_invisible, local)):
+        raise ValueError(f"{_shown(bare)} is not a mail address: it contains invisible characters.")
     whole = f"{local}@{ascii_domain(domain)}"
     if len(whole.encode()) > _ADDRESS_LIMIT:
-        raise ValueError(f"{address.strip()[:60]!r}… is too long for a mail address (254 characters).")
+        raise ValueError(f"{_shown(bare)} is too long for a mail address ({_ADDRESS_LIMIT} characters).")
     return whole
 
 
@@ -44,16 +59,23 @@ def ascii_domain(domain: str) -> str:
     Raises:
         ValueError: a sentence saying what is wrong.
     """
-    if _LITERAL.fullmatch(domain):
-        return domain
+    literal = _LITERAL.fullmatch(domain)
+    if literal:
+        return _checked_literal(domain, literal[1], literal[2])
+    # The limit comes first: IDNA takes quadratic time.
+    if len(domain) > _DOMAIN_LIMIT:
+        raise ValueError(
+            f"{_shown(domain)} is not a domain name: it has more than {_DOMAIN_LIMIT} characters."
+        )
+    name = domain
     if not domain.isascii():
         try:
-            domain = idna.encode(domain, uts46=True).decode()
+            name = idna.encode(domain, uts46=True).decode()
         except idna.IDNAError as exc:
-            raise ValueError(f"{domain!r} is not a domain name: {exc}.") from exc
-    if len(domain) > _DOMAIN_LIMIT or not _DOMAIN.fullmatch(domain):
-        raise ValueError(f"{domain!r} is not a domain name.")
-    return domain.lower().rstrip(".")
+            raise ValueError(f"{_shown(domain)} is not a domain name: {exc}.") from exc
+    if len(name) > _DOMAIN_LIMIT or not _DOMAIN.fullmatch(name):
+        raise ValueError(f"{_shown(domain)} is not a domain name.")
+    return name.lower().rstrip(".")
 
 
 @lru_cache(maxsize=4096)
@@ -63,16 +85,51 @@ def split(text: str) -> tuple[str, str]:
     Raises:
         ValueError: a sentence saying what is wrong.
     """
-    if _CONTROL.search(text):
-        raise ValueError("An address cannot contain line breaks or control characters.")
-    if "<" not in text and "," not in text:
-        return "", normalise(text)
-    name, address = parseaddr(text)
-    if not address:
-        raise ValueError(f"{text!r} is not one mail address: write it as name@example.com.")
-    return name, normalise(address)
+    _check_text(text)
+    bare = text.strip()
+    if not bare.endswith(">"):
+        return "", normalise(bare)
+    before, _, address = bare[:-1].rpartition("<")
+    quoted = _QUOTED_NAME.fullmatch(before.strip())
+    if quoted:
+        name = re.sub(r"\\(.)", r"\1", quoted[1])
+    elif _IN_A_LIST.search(before):
+        raise ValueError(
+            f'{_shown(bare)} is not one mail address: give each on its own, and write "Doe, John" in quotes.'
+        )
+    else:
+        name = before
+    return re.sub(" +", " ", name).strip(), normalise(address)
 
 
 def needs_utf8(address: str) -> bool:
     """Whether the address can only travel with SMTPUTF8 (RFC 6531): its local part is not ASCII."""
     return not address.isascii()
+
+
+def _check_text(text: str) -> None:
+    if _CONTROL.search(text):
+        raise ValueError("An address cannot contain line breaks or control characters.")
+    if _SURROGATE.search(text):
+        raise ValueError("An address cannot contain half a character.")
+    if len(text) > _TEXT_LIMIT:
+        raise ValueError(f"{_shown(text)} is too long for a name and an address ({_TEXT_LIMIT} characters).")
+
+
+def _checked_literal(domain: str, six: str | None, four: str | None) -> str:
+    try:
+        if six is not None:
+            ipaddress.IPv6Address(six)
+        else:
+            ipaddress.IPv4Address(four or "")
+    except ValueError as exc:
+        raise ValueError(f"{_shown(domain)} is not an address literal such as [192.0.2.1].") from exc
+    return domain
+
+
+def _invisible(char: str) -> bool:
+    return unicodedata.category(char) in _INVISIBLE and char not in _JOINERS
+
+
+def _shown(text: str) -> str:
+    return repr(text) if len(text) <= 60 else f"{text[:60]!r}…"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from django.template.loader import render_to_string
 
@@ -34,9 +34,10 @@ class Card:
 class Section:
     """The firing ones, or the resolved ones."""
 
+    state: str
     title: str
     color: str
-    cards: list[Card] = field(default_factory=list)
+    cards: list[Card]
 
 
 def render(notice: AlertNotice, recipients: Sequence[str]) -> Email:
@@ -45,7 +46,6 @@ def render(notice: AlertNotice, recipients: Sequence[str]) -> Email:
     urgent = bool(notice.firing) and severity.lower() in _URGENT
     context = {
         "headline": _headline(notice),
-        "severity": severity,
         "color": (_RED if urgent else _AMBER) if notice.firing else _GREEN,
         "common": list(_common(notice).items()),
         "sections": _sections(notice),
@@ -71,18 +71,21 @@ def subject(notice: AlertNotice) -> str:
     mark = f"[{state}:{count}]" if count > 1 else f"[{state}]"
     severity = _severity(notice)
     tail = f" ({noticetext.one_line(severity, 30)})" if severity else ""
-    return noticetext.one_line(f"{mark} {_what(notice)}", _SUBJECT - len(tail)) + tail
+    return noticetext.one_line(f"{mark} {_which(notice)}{_summary(notice)}", _SUBJECT - len(tail)) + tail
 
 
-def _what(notice: AlertNotice) -> str:
-    """Which alert, where, and what it says where there is only one."""
-    names = [alert.labels.get("alertname", "Alert") for alert in notice.firing or notice.resolved]
+def _which(notice: AlertNotice) -> str:
+    """Which alerts, and where."""
     place = _place(notice)
-    words = _some(names) + (f" on {place}" if place else "")
-    if len(notice.alerts) == 1 and not place:
-        summary = notice.alerts[0].annotations.get("summary", "")
-        return f"{words}: {summary}" if summary else words
-    return words
+    return _some([alert.name for alert in notice.firing or notice.resolved]) + (
+        f" on {place}" if place else ""
+    )
+
+
+def _summary(notice: AlertNotice) -> str:
+    """What it says, where there is only one alert and no place was named."""
+    summary = notice.alerts[0].annotations.get("summary", "")
+    return f": {summary}" if summary and len(notice.alerts) == 1 and not _place(notice) else ""
 
 
 def _place(notice: AlertNotice) -> str:
@@ -116,13 +119,9 @@ def _rank(severity: str) -> int:
 def _headline(notice: AlertNotice) -> str:
     firing, resolved = len(notice.firing), len(notice.resolved)
     if firing + resolved == 1:
-        return (
-            f"{_what(notice)} is {'firing' if firing else 'resolved'}"
-            if ":" not in _what(notice)
-            else _what(notice)
-        )
+        return f"{'Firing' if firing else 'Resolved'}: {_which(notice)}"
     counts = [f"{count} {word}" for count, word in ((firing, "firing"), (resolved, "resolved")) if count]
-    return f"{', '.join(counts)}: {_what(notice)}"
+    return f"{', '.join(counts)}: {_which(notice)}"
 
 
 def _common(notice: AlertNotice) -> dict[str, str]:
@@ -136,8 +135,13 @@ def _sections(notice: AlertNotice) -> list[Section]:
     firing = notice.firing[:MAX_SHOWN]
     resolved = notice.resolved[: MAX_SHOWN - len(firing)]
     sections = [
-        Section(f"Firing ({len(notice.firing)})", _RED, [_card(alert, hidden) for alert in firing]),
-        Section(f"Resolved ({len(notice.resolved)})", _GREEN, [_card(alert, hidden) for alert in resolved]),
+        Section("firing", f"Firing ({len(notice.firing)})", _RED, [_card(alert, hidden) for alert in firing]),
+        Section(
+            "resolved",
+            f"Resolved ({len(notice.resolved)})",
+            _GREEN,
+            [_card(alert, hidden) for alert in resolved],
+        ),
     ]
     return [section for section in sections if section.cards]
 
@@ -145,7 +149,7 @@ def _sections(notice: AlertNotice) -> list[Section]:
 def _card(alert: Alert, hidden: set[str]) -> Card:
     notes = dict(alert.annotations)
     summary, description = notes.pop("summary", ""), notes.pop("description", "") or notes.pop("message", "")
-    title = noticetext.one_line(summary or alert.labels.get("alertname", "Alert"), 300)
+    title = noticetext.one_line(summary or alert.name, 300)
     text = "\n\n".join(part for part in (summary if "\n" in summary else "", description) if part)
     labels = [(name, value) for name, value in alert.labels.items() if name not in hidden]
     return Card(title, text, [*_times(alert), *labels, *notes.items()], alert.links)

@@ -46,6 +46,11 @@ class Alert:
     ends_at: datetime | None = None
     links: tuple[Link, ...] = ()
 
+    @property
+    def name(self) -> str:
+        """What the alert is called."""
+        return self.labels.get("alertname") or self.labels.get("rule") or "Alert"
+
 
 @dataclass(frozen=True, slots=True)
 class AlertNotice:
@@ -95,17 +100,21 @@ def _simple(body: object) -> AlertNotice:
     details = reader.text_or_object("details")
     if reader.problems:
         raise InvalidAlert(reader.problems)
-    annotations = {"summary": summary, **_details(details)}
-    alert = Alert(state == "firing", {"alertname": rule, "severity": severity}, annotations)
+    annotations = _details(details) | ({"summary": summary} if summary else {})
+    alert = Alert(state == "firing", {"rule": rule, "severity": severity}, annotations)
     return AlertNotice(_hash("rule", rule), _hash(rule, severity, state, json.dumps(annotations)), (alert,))
 
 
 def _details(details: str | dict[str, Any]) -> dict[str, str]:
     if isinstance(details, str):
-        return {"description": details}
+        return {"description": details} if details else {}
     return _pairs(
-        {name: value if isinstance(value, str) else json.dumps(value) for name, value in details.items()}
+        {name: value if isinstance(value, str) else _json(value) for name, value in details.items()}
     )
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 # --- Alertmanager's and Grafana's --------------------------------------------------------------------------
@@ -177,7 +186,7 @@ def _alert(one: Mapping[str, Any]) -> Alert:
 
 
 def _news(one: Mapping[str, Any]) -> str:
-    """What makes an alert's news new. Not its annotations: they often hold a value that changes all the time."""
+    """What makes an alert's news new. Not the annotations: they often hold a value that keeps changing."""
     which = one.get("fingerprint") or json.dumps(one["labels"], sort_keys=True)
     return json.dumps([which, one["status"], one.get("startsAt")])
 

@@ -14,10 +14,11 @@ def next_attempt(attempts: int, created_at: datetime, now: datetime, chance: flo
 ) -> datetime | None:  # fmt: skip
     """The next time after ``attempts`` failures, or None when the message is older than ``give_up``.
 
-    1, 2, 4, 8 … minutes, two hours at most, each ±20 % (``chance`` in 0…1) so that a thousand messages that failed
-    together do not come back together.
+    1, 2, 4, 8 … minutes, two hours at most, each ±20 % (``chance`` in 0…1) so that a thousand messages that
+    failed together do not come back together.
     """
     if now - created_at >= give_up:
         return None
-    wait = min(FIRST * 2 ** min(max(attempts - 1, 0), 20), LONGEST)
+    doublings = min(max(attempts - 1, 0), 20)
+    wait = min(FIRST * (1 << doublings), LONGEST)
     return now + wait * (1 - JITTER + 2 * JITTER * chance)

@@ -16,12 +16,11 @@ class BodyReader:
 
     def __init__(self, body: object, known: Sequence[str]) -> None:
         self.problems: dict[str, list[str]] = {}
-        self._body: Mapping[str, Any] = {}
-        if not isinstance(body, Mapping):
+        self._is_object = isinstance(body, Mapping)
+        self._body: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
+        if not self._is_object:
             self.wrong("body", "Send a JSON object.")
-            return
-        self._body = body
-        for name in body:
+        for name in self._body:
             if name not in known:
                 self.wrong(noticetext.one_line(str(name), 100), "This field is not known here.")
 
@@ -97,6 +96,6 @@ class BodyReader:
 
     def _value(self, name: str, *, required: bool = False) -> Any:
         value = self._body.get(name)
-        if value is None and required and "body" not in self.problems:
+        if value is None and required and self._is_object:
             self.wrong(name, "This field is required.")
         return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from mailrelay import wire
 from quazzar.errors import DeliveryError
 
 STAGES = ("resolve", "connect", "tls", "auth", "sender", "recipient", "data", "done")
@@ -29,6 +30,18 @@ class Envelope:
     recipients: tuple[str, ...]
     data: bytes = field(repr=False)
     utf8: bool = False
+
+    def __post_init__(self) -> None:
+        """Checked here, because the thread of a connection has nobody to tell.
+
+        Raises:
+            ValueError: there is no recipient, or an address would end its command early.
+        """
+        if not self.recipients or not all(self.recipients):
+            raise ValueError("there is no recipient")
+        for address in (self.sender, *self.recipients):
+            if not wire.safe_path(address):
+                raise ValueError(f"{address[:60]!r} is not a mail address")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +72,8 @@ class Outcome:
 
 @dataclass(slots=True)
 class Trace:
-    """What is told of a connection while it runs: ``on_stage(stage)`` as each begins, and the dialogue without
-    credentials."""
+    """What is told of a connection while it runs: ``on_stage(stage)`` as each begins, and the dialogue
+    without credentials."""
 
     on_stage: Callable[[str], None] = lambda stage: None
     lines: list[str] | None = None

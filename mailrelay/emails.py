@@ -12,14 +12,19 @@ from quazzar.errors import InvalidEmail
 #: Total of texts and attachments, in bytes; what most providers take.
 MAX_BYTES = 25 * 1024 * 1024
 MAX_RECIPIENTS = 500
-_UNSAFE = re.compile(r"[\r\n\x00]")
+# All of C0 but TAB, DEL, C1 (with U+0085), and the two separators that many programs take for line ends.
+_UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,76}")
-_MIME_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+")
+# RFC 6838 §4.2 (names of 127 characters at most); of the parameters only the one that texts need.
+_NAME = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"
+_MIME_TYPE = re.compile(rf"{_NAME}/{_NAME}(?:; ?charset=[A-Za-z0-9._-]{{1,40}})?")
+_FILENAME_LIMIT = 255
 # Written by us, or by servers on the way; a caller's own would contradict the message.
 _RESERVED = frozenset(
-    "from sender to cc bcc subject date message-id reply-to mime-version return-path received dkim-signature".split()
-)
+    ("from", "sender", "to", "cc", "bcc", "subject", "date", "message-id", "reply-to", "mime-version",
+     "return-path", "received", "dkim-signature")
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,15 +61,13 @@ def recipients(email: Email) -> list[str]:
     Raises:
         InvalidEmail: none at all, too many, or one that is no address.
     """
-    found: dict[str, None] = {}
-    for name in ("to", "cc", "bcc"):
-        for text in listed(getattr(email, name)):
-            found[_address(name, text)] = None
-    if not found:
+    groups = [(name, listed(getattr(email, name))) for name in ("to", "cc", "bcc")]
+    total = sum(len(group) for _, group in groups)
+    if not total:
         raise InvalidEmail("to", "Give at least one recipient.")
-    if len(found) > MAX_RECIPIENTS:
-        raise InvalidEmail("to", f"A mail can go to {MAX_RECIPIENTS} recipients at most; this has {len(found)}.")
-    return list(found)
+    if total > MAX_RECIPIENTS:
+        raise InvalidEmail("to", f"A mail can go to {MAX_RECIPIENTS} recipients at most; this has {total}.")
+    return list(dict.fromkeys(_address(name, text) for name, group in groups for text in group))
 
 
 def listed(value: Sequence[str] | str) -> Sequence[str]:
@@ -89,11 +92,19 @@ def check(email: Email) -> None:
         _attachment(attachment)
     for name in ("text", "html"):
         value = getattr(email, name)
-        if "\x00" in value or _SURROGATE.search(value):
+        if "\x00" in value or (not value.isascii() and _SURROGATE.search(value)):
             raise InvalidEmail(name, "The text contains NUL or half a character, which no mail can carry.")
-    size = len(email.text) + len(email.html) + sum(len(one.content) for one in email.attachments)
+    size = _size(email)
     if size > MAX_BYTES:
-        raise InvalidEmail("attachments", f"The mail has {size >> 20} MiB; {MAX_BYTES >> 20} MiB is the most.")
+        raise InvalidEmail(
+            "attachments", f"The mail has {size / 1048576:.1f} MiB; {MAX_BYTES >> 20} MiB is the most."
+        )
+
+
+def _size(email: Email) -> int:
+    texts = (email.text, email.html, email.subject, *email.headers.values())
+    characters = sum(len(text) if text.isascii() else len(text.encode()) for text in texts)
+    return characters + sum(len(one.content) for one in email.attachments)
 
 
 def _address(name: str, text: str) -> str:
@@ -104,8 +115,10 @@ def _address(name: str, text: str) -> str:
 
 
 def _plain(name: str, value: str) -> None:
+    if value.isprintable():
+        return
     if _UNSAFE.search(value):
-        raise InvalidEmail(name, "A header field cannot contain line breaks or NUL.")
+        raise InvalidEmail(name, "A header field cannot contain line breaks or control characters.")
     if _SURROGATE.search(value):
         raise InvalidEmail(name, "The text contains half a character, which no mail can carry.")
 
@@ -120,7 +133,11 @@ def _header(name: str, value: str) -> None:
 
 def _attachment(attachment: Attachment) -> None:
     _plain("attachments", attachment.filename)
-    if not attachment.filename:
+    if not attachment.filename.strip():
         raise InvalidEmail("attachments", "An attachment needs a filename.")
+    if len(attachment.filename) > _FILENAME_LIMIT:
+        raise InvalidEmail("attachments", f"A filename can have {_FILENAME_LIMIT} characters at most.")
     if not _MIME_TYPE.fullmatch(attachment.content_type):
         raise InvalidEmail("attachments", f"{attachment.content_type[:60]!r} is not a content type.")
+    if attachment.content_type.lower().startswith("multipart/"):
+        raise InvalidEmail("attachments", "A file cannot be multipart; a complete mail is message/rfc822.")

@@ -19,7 +19,7 @@ from mailrelay.models import AlertState, Message, RelaySettings
 from mailrelay.sender import Sender
 from quazzar.errors import InvalidEmail, RelayNotConfigured
 
-#: The same news about the same group within this time is mailed once (two Alertmanagers post each notice twice).
+#: The same news about the same group is mailed once in this time: two Alertmanagers post each notice twice.
 REPEAT_WINDOW = timedelta(minutes=10)
 
 _NO_RELAY = "no relay is configured"

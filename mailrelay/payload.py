@@ -1,4 +1,4 @@
-"""A queued mail as bytes, to be sealed: an Email as JSON (rendered when it is sent), or a complete MIME message."""
+"""A queued mail as bytes, to be sealed: an Email as JSON (rendered when it is sent), or whole MIME."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def from_email(email: Email) -> bytes:
         "reply_to": email.reply_to,
         "headers": dict(email.headers),
         "attachments": [
-            [one.filename, one.content_type, base64.b64encode(one.content).decode()] for one in email.attachments
+            [one.filename, one.content_type, base64.b64encode(one.content).decode()]
+            for one in email.attachments
         ],
     }
     return _EMAIL + json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
@@ -46,9 +47,12 @@ def load(payload: bytes) -> Email | bytes:
         return rest
     if kind != _EMAIL:
         raise ValueError("unknown kind of payload")
-    fields = json.loads(rest)
-    fields["attachments"] = [
-        Attachment(filename=name, content_type=kind, content=base64.b64decode(content))
-        for name, kind, content in fields["attachments"]
-    ]
-    return Email(**fields)
+    try:
+        fields = json.loads(rest)
+        fields["attachments"] = [
+            Attachment(filename=name, content_type=kind, content=base64.b64decode(content))
+            for name, kind, content in fields["attachments"]
+        ]
+        return Email(**fields)
+    except (KeyError, TypeError) as exc:
+        raise ValueError("a payload of another version") from exc

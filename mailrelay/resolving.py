@@ -10,7 +10,9 @@ from quazzar.errors import DeliveryError
 
 Address = tuple[int, Any]
 
-_NOT_FOUND = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
+_NOT_FOUND = {
+    getattr(socket, name, socket.EAI_NONAME) for name in ("EAI_NONAME", "EAI_NODATA", "EAI_ADDRFAMILY")
+}
 
 
 def resolve(host: str, port: int, seconds: float) -> list[Address]:
@@ -24,7 +26,7 @@ def resolve(host: str, port: int, seconds: float) -> list[Address]:
     def look_up() -> None:
         try:
             found.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except (OSError, UnicodeError) as exc:
+        except (OSError, ValueError, OverflowError) as exc:  # ValueError: it cannot be a name
             found.append(exc)
 
     thread = threading.Thread(target=look_up, name="resolve", daemon=True)

@@ -28,17 +28,23 @@ def lines(mechanism: str, username: str, password: str, challenge: Callable[[], 
         yield _b64(username.encode()) + b"\r\n"
         yield _b64(password.encode()) + b"\r\n"
         return
-    nonce = base64.b64decode(challenge())
+    try:
+        nonce = base64.b64decode(challenge(), validate=True)
+    except ValueError:
+        yield b"*\r\n"  # RFC 4954 §4: the client gives up; the server then answers 501
+        return
     proof = hmac.new(password.encode(), nonce, "md5").hexdigest()
     yield _b64(f"{username} {proof}".encode()) + b"\r\n"
 
 
 def traces(username: str, password: str) -> list[str]:
-    """Every form in which the password can turn up in a dialogue."""
-    if len(password) < _SHORTEST_TRACE:
+    """Every form in which the password can turn up in a dialogue; the longest first: it may contain another."""
+    if not password:
         return []
-    encoded = _b64(f"\0{username}\0{password}".encode()), _b64(password.encode())
-    return [password, *(one.decode() for one in encoded)]
+    plain = (f"\0{username}\0{password}", f"{username}\0{username}\0{password}", password)
+    encoded = [_b64(one.encode()).decode().rstrip("=") for one in plain]
+    found = [one for one in (*encoded, password) if len(one) >= _SHORTEST_TRACE]
+    return sorted(dict.fromkeys(found), key=len, reverse=True)
 
 
 def _b64(value: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Which address mail comes from when nobody said. Pure."""
+"""Which address mail comes from when nobody said."""
 
 from __future__ import annotations
 
@@ -15,5 +15,7 @@ def default_from(from_address: str, username: str) -> str:
                 return addresses.split(candidate)[1]
             except ValueError:
                 continue
-    name = socket.gethostname()
-    return f"mail-relay@{name if name.isascii() else 'localhost'}"
+    try:
+        return addresses.normalise(f"mail-relay@{socket.gethostname()}")
+    except ValueError:
+        return "mail-relay@localhost"

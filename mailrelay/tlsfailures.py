@@ -24,7 +24,7 @@ def classify(exc: ssl.SSLError | ssl.CertificateError, host: str) -> tuple[str, 
 
 
 def _certificate(exc: ssl.SSLCertVerificationError, host: str) -> tuple[str, str]:
-    number = exc.verify_code
+    number = getattr(exc, "verify_code", 0)
     if number == _EXPIRED:
         return "cert_expired", f"The certificate of {host} has expired."
     if number == _NOT_YET_VALID:
@@ -32,7 +32,10 @@ def _certificate(exc: ssl.SSLCertVerificationError, host: str) -> tuple[str, str
     if number in _SELF_SIGNED:
         return "cert_self_signed", f"The certificate of {host} is self-signed, so nobody vouches for it."
     if number in _UNKNOWN_CA:
-        return "cert_unknown_ca", f"The certificate of {host} is from an authority that this node does not trust."
+        return (
+            "cert_unknown_ca",
+            f"The certificate of {host} is from an authority that this node does not trust.",
+        )
     if number in _HOSTNAME or "mismatch" in str(exc).lower():
         return "cert_hostname", f"The certificate belongs to another name than {host}."
-    return "tls_failed", f"The certificate of {host} was not accepted: {exc.verify_message}."
+    return "tls_failed", f"The certificate of {host} was not accepted: {getattr(exc, 'verify_message', exc)}."

@@ -82,7 +82,7 @@ class PresetsView(APIView):
     @extend_schema(operation_id="relay_presets", responses=PresetSerializer(many=True))
     def get(self, request: Request) -> Response:
         """All presets, Custom SMTP last."""
-        return Response(presets.as_dicts())
+        return Response([preset.public() for preset in presets.PRESETS])
 
 
 class RelayTestView(APIView):

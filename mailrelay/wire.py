@@ -5,15 +5,20 @@ from __future__ import annotations
 import errno
 import re
 
-_EOL = re.compile(rb"\r\n|\r|\n")
+from mailrelay.addresses import QUOTED_LOCAL
+
 _LEADING_DOT = re.compile(rb"(?m)^\.")
-_LONE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
+_PATH = re.compile(rf'(?:{QUOTED_LOCAL}(?=@))?[^\x00-\x20\x7f-\xa0<>"\u2028\u2029\ud800-\udfff]*')
+# More digits are no size (and int() refuses some thousands of them).
+_SIZE = re.compile(r"[0-9]{1,18}")
 
 
 def crlf(data: bytes) -> bytes:
-    """The same lines, each ended by CRLF. Bare CR and LF count as line ends too, so that nothing in a mail can
-    end it early at a server that is lax about them (SMTP smuggling, CVE-2023-51764)."""
-    return _EOL.sub(b"\r\n", data) if _LONE.search(data) else data
+    """The same lines, each ended by CRLF. Bare CR and LF count as line ends too, so that nothing in a mail
+    can end it early at a server that is lax about them (SMTP smuggling, CVE-2023-51764)."""
+    if data.count(b"\n") == data.count(b"\r\n") == data.count(b"\r"):
+        return data
+    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
 
 
 def dot_stuff(data: bytes) -> bytes:
@@ -24,18 +29,33 @@ def dot_stuff(data: bytes) -> bytes:
 def features(text: str) -> dict[str, str]:
     """The extensions of an EHLO answer: lower-case keyword → parameters. The first line is the greeting."""
     found: dict[str, str] = {}
-    for line in text.splitlines()[1:]:
-        keyword, _, parameters = line.strip().partition(" ")
+    for line in text.split("\n")[1:]:
+        keyword, _, parameters = " ".join(line.split()).partition(" ")
         if keyword.upper().startswith("AUTH="):  # old servers; the keyword form counts
-            keyword, parameters = "AUTH", f"{keyword[5:]} {parameters}"
+            keyword, parameters = "AUTH", f"{keyword[5:]} {parameters}".strip()
         name = keyword.lower()
-        found[name] = f"{found[name]} {parameters}".strip() if name == "auth" and name in found else parameters
+        if name == "auth" and name in found:
+            parameters = f"{found[name]} {parameters}".strip()
+        if name == "size" and not _SIZE.fullmatch(parameters):
+            parameters = ""
+        if name:
+            found[name] = parameters
     return found
 
 
+def safe_path(address: str) -> bool:
+    """Whether an address can stand between ``<`` and ``>`` of a command without ending it early: no line
+    break, no angle bracket, and a space only inside a quoted local part. The empty (null) sender is safe."""
+    return _PATH.fullmatch(address) is not None
+
+
 def mail_command(sender: str, size: int, offered: dict[str, str], *, utf8: bool) -> bytes:
-    """MAIL FROM with the parameters that the server understands."""
-    line = f"MAIL FROM:<{sender}>"
+    """MAIL FROM with the parameters that the server understands.
+
+    Raises:
+        ValueError: the sender would end the command early.
+    """
+    line = f"MAIL FROM:<{_path(sender)}>"
     if "size" in offered:
         line += f" SIZE={size}"
     if "8bitmime" in offered:
@@ -46,8 +66,20 @@ def mail_command(sender: str, size: int, offered: dict[str, str], *, utf8: bool)
 
 
 def rcpt_command(recipient: str) -> bytes:
-    """RCPT TO."""
-    return f"RCPT TO:<{recipient}>\r\n".encode()
+    """RCPT TO.
+
+    Raises:
+        ValueError: the recipient would end the command early, or is none.
+    """
+    if not recipient:
+        raise ValueError("a recipient is empty")
+    return f"RCPT TO:<{_path(recipient)}>\r\n".encode()
+
+
+def _path(address: str) -> str:
+    if not safe_path(address):
+        raise ValueError(f"{address[:60]!r} cannot stand in an SMTP command")
+    return address
 
 
 def lost(exc: Exception, host: str, port: int, *, connecting: bool, greeting: bool) -> tuple[str, str]:

@@ -8,16 +8,16 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group, Permission, User
 from django.db.models import Model, QuerySet
-from django.forms import Form, ModelForm
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import path
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from quazzar import audit, console, shown
+from quazzar import audit, console, keyadmin, shown  # noqa: F401  (keyadmin registers itself)
 from quazzar.models import AuditEntry
 
 #: What an operator who is no superuser can be given.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import os
 from functools import lru_cache
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def public_key_file() -> Path | None:
     setting = configured()
     if not setting:
         return evaluation_key_file()
-    return None if _is_key_text(setting) else Path(setting).expanduser()
+    return None if _is_key_text(setting) else Path(os.path.expanduser(setting))  # noqa: PTH111  (never raises)
 
 
 def evaluation_key() -> Ed25519PrivateKey:
@@ -83,9 +84,9 @@ def _text_of(setting: str) -> str:
     if _is_key_text(setting):
         return setting
     try:
-        with Path(setting).expanduser().open("rb") as source:
+        with Path(os.path.expanduser(setting)).open("rb") as source:  # noqa: PTH111
             return source.read(_LARGEST).decode()
-    except (OSError, ValueError, RuntimeError) as exc:
+    except (OSError, ValueError) as exc:
         raise LicenseError(_UNUSABLE, hint=_HINT) from exc
 
 

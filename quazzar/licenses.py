@@ -26,6 +26,7 @@ from quazzar.plans import Plan
 
 logger = logging.getLogger(__name__)
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ALGORITHM = "EdDSA"
 # Times are compared at each reading, not once when the text is parsed; an audience means nothing offline.
 _UNCHECKED = dict.fromkeys(("verify_exp", "verify_nbf", "verify_iat", "verify_aud"), False)
@@ -203,7 +204,7 @@ def _from_claims(claims: dict[str, Any]) -> Licence:
 def _time(claim: object) -> datetime:
     if isinstance(claim, bool) or not isinstance(claim, int | float):
         raise TypeError("a claim is no time")
-    return datetime.fromtimestamp(claim, UTC)
+    return _EPOCH + timedelta(seconds=claim)
 
 
 def _wrong_signature(token: str) -> Licence:

@@ -26,19 +26,18 @@ _SANE_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 # Probes come every few seconds; at INFO they would drown everything else.
 _QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
+# Every repetition that could start anywhere in a word is bounded: a long line must not take quadratic time.
 _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"qzr_[A-Za-z0-9_-]{4,}"), f"qzr_{MASK}"),
-    (re.compile(r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"), MASK),
-    (
-        re.compile(r"(?i)(\bauthorization\b['\"]?\s*[:=]\s*['\"]?)(?:[a-z]+\s+)?[^\s'\",}]+"),
-        rf"\1{MASK}",
-    ),
+    (re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?s:.)*?(?:-----END [A-Z ]{0,30}-----|\Z)"), MASK),
+    (re.compile(r"\beyJ[A-Za-z0-9_-]{5,2000}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"), MASK),
+    (re.compile(r"(?i)(\bauthorization['\"]?\s*[:=]\s*['\"]?)(?:[a-z]+\s+)?[^\s'\",}]+"), rf"\1{MASK}"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}"), rf"\1 {MASK}"),
-    (re.compile(r"(?i)(\bauth\s+(?:plain|login|xoauth2|cram-md5)\s+)[A-Za-z0-9+/=]+"), rf"\1{MASK}"),
-    (re.compile(r"(?i)([a-z][a-z0-9+.-]*://[^\s:/@'\"]*:)[^\s/'\"]*@"), rf"\1{MASK}@"),
+    (re.compile(r"(?i)\b(auth\s+(?:plain|login|xoauth2|cram-md5)\s+)[A-Za-z0-9+/=]+"), rf"\1{MASK}"),
+    (re.compile(r"(?i)([a-z][a-z0-9+.-]{0,20}://[^\s:/@'\"]*:)[^\s/'\"]*@"), rf"\1{MASK}@"),
     (
         re.compile(
-            r"(?i)([\w-]*(?:password|passwd|passphrase|secret|api[_-]?key|access[_-]?token)['\"]?\s*[=:]\s*)"
+            r"(?i)((?:passw(?:or)?d|passphrase|secret(?:[_-]?key)?|(?:api|private)[_-]?key|token)['\"]?\s*[=:]\s*)"
             r"(?:'[^']*'|\"[^\"]*\"|[^\s,;&}'\"]+)"
         ),
         rf"\1{MASK}",

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import platform
 import shutil
-from datetime import timedelta
 from pathlib import Path
 
-import redis
 from django.conf import settings
 from django.core import checks as system_checks
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.migrations.executor import MigrationExecutor
-from django.utils import timezone
 
-from quazzar import keyring
+from quazzar import health, keyring, licenses
 from quazzar.doctor import Check, Finding, failed, ok, warning
-from quazzar.models import Heartbeat
 from quazzar.sealedcolumns import sealed_columns
 
-#: Age of the worker's heartbeat above which it is taken for dead: it beats every 15 s.
-HEARTBEAT_LIMIT = timedelta(seconds=60)
 _MIB = 1024 * 1024
 _DISK_LOW = 1024 * _MIB
 _DISK_FULL = 100 * _MIB
@@ -78,30 +72,24 @@ def seals() -> Finding:
 
 
 def broker() -> Finding:
-    url = settings.CACHES["default"]["LOCATION"]
-    client = redis.Redis.from_url(url, socket_connect_timeout=2, socket_timeout=2)
-    try:
-        client.ping()
-        version = client.info("server")["redis_version"]
-    except redis.RedisError as exc:
-        # The class alone: the message may quote the URL.
-        sentence = f"The broker does not answer ({type(exc).__name__})."
-        return failed(sentence, "Check REDIS_URL and that server." if settings.REDIS_URL else _START)
-    finally:
-        client.close()
-    return ok(
-        f"{'REDIS_URL' if settings.REDIS_URL else 'The embedded broker'} answers (protocol of {version})."
-    )
+    advice = "Check REDIS_URL, and that server." if settings.REDIS_URL else _START
+    return _probed(health.broker(), advice)
 
 
 def worker() -> Finding:
-    row = Heartbeat.objects.filter(name="worker").first()
-    if row is None:
-        return failed("The worker has never run here.", _START)
-    age = timezone.now() - row.at
-    if age > HEARTBEAT_LIMIT:
-        return failed(f"The worker was last heard {row.at:%Y-%m-%d %H:%M:%S} UTC.", _START)
-    return ok(f"Heard {max(0, int(age.total_seconds()))} s ago.")
+    return _probed(health.worker(), _START)
+
+
+def _probed(probe: health.Probe, advice: str) -> Finding:
+    return ok(probe.message) if probe.ok else failed(probe.message, advice)
+
+
+def licence() -> Finding:
+    found = licenses.read()
+    if found.problem:
+        return warning(found.problem)
+    until = f" until {found.expires_at:%Y-%m-%d}" if found.expires_at else ""
+    return ok(f"{found.plan.title}{until}.")
 
 
 def disk() -> Finding:
@@ -139,6 +127,7 @@ CHECKS: dict[str, Check] = {
     "sealed secrets": seals,
     "broker": broker,
     "worker": worker,
+    "licence": licence,
     "disk": disk,
     "static files": static_files,
     "hosts": hosts,

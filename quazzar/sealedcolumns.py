@@ -96,8 +96,8 @@ class SealedColumn:
 
 
 def sealed_columns() -> list[SealedColumn]:
-    """Every sealed column of the project."""
-    return [_column(model, field) for model, field in sealed_fields()]
+    """Every sealed column of the project, by name."""
+    return sorted((_column(model, field) for model, field in sealed_fields()), key=lambda each: each.label)
 
 
 def _column(model: Any, field: Any) -> SealedColumn:

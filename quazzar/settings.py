@@ -175,16 +175,17 @@ REST_FRAMEWORK = {
     "DEFAULT_FILTER_BACKENDS": [
         "quazzar.api.filters.StrictFilterBackend",
         "rest_framework.filters.SearchFilter",
-        "rest_framework.filters.OrderingFilter",
+        "quazzar.api.filters.StrictOrderingFilter",
     ],
     "DEFAULT_RENDERER_CLASSES": [
         "rest_framework.renderers.JSONRenderer",
         "rest_framework.renderers.BrowsableAPIRenderer",
     ],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["quazzar.api.parsers.StrictJSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "quazzar.api.negotiation.LenientNegotiation",
     "DEFAULT_THROTTLE_CLASSES": ["quazzar.api.throttling.PrincipalThrottle"],
     "DEFAULT_THROTTLE_RATES": {"principal": env_str("QUAZZAR_API_RATE", "6000/min")},
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "quazzar.api.schema.ApiSchema",
     "EXCEPTION_HANDLER": "quazzar.api.exceptions.handle",
     "DATETIME_FORMAT": "iso-8601",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
@@ -197,7 +198,15 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": True,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    # validatorUrl: the page would else show the description to a validator on the Internet.
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {"MessageStatusEnum": "mailrelay.models.Message.Status"},
+    "SCHEMA_PATH_PREFIX": r"/api(/mail)?",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "quazzar.api.schema.add_errors",
+    ],
 }
 
 from quazzar.console import UNFOLD  # noqa: E402, F401  (the console's look is data of its own)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
 REMEMBERED = timedelta(hours=24)
-#: A claim without an answer counts as left behind after this: no request may take longer.
-STALE = timedelta(seconds=150)
+#: A claim without an answer counts as left behind after this; no work that is claimed first may take longer.
+STALE = timedelta(seconds=60)
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _BUSY = "The first request with this Idempotency-Key is still being worked on."
 _BUSY_HINT = "Send it again in a moment: you get its answer then."
@@ -88,11 +89,10 @@ def _claimed_first(request: Request, work: Callable[[], Response]) -> Response:
     claim, first = _claim(wanted)
     if not first:
         return _replayed(claim, wanted["fingerprint"])
-    try:
+    with ExitStack() as undo:
+        undo.callback(_give_up, claim)
         response = work()
-    except BaseException:
-        _mine(claim).delete()
-        raise
+        undo.pop_all()
     _finish(claim, response)
     return response
 
@@ -106,7 +106,7 @@ def _wanted(request: Request) -> dict[str, Any]:
     return {
         "principal": principal(request),
         "method": request.method,
-        "path": request.path,
+        "path": request.path[:255],
         "key": key,
         # Keyed, because a plain digest of a body with few possible values tells the body.
         "fingerprint": salted_hmac("quazzar.idempotency", canonical, algorithm="sha256").hexdigest(),
@@ -157,9 +157,13 @@ def _mine(claim: IdempotentRequest) -> Any:
     return IdempotentRequest.objects.filter(pk=claim.pk, claimed_at=claim.claimed_at)
 
 
+def _give_up(claim: IdempotentRequest) -> None:
+    _mine(claim).delete()
+
+
 def _finish(claim: IdempotentRequest, response: Response) -> None:
     if response.status_code >= 400:
-        _mine(claim).delete()  # an error is no answer to keep: the caller may mend and repeat
+        _give_up(claim)  # an error is no answer to keep: the caller may mend and repeat
     else:
         _mine(claim).update(status=response.status_code, answer=response.data)
 

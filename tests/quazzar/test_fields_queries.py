@@ -49,7 +49,7 @@ def test_what_the_database_would_compute_is_refused(expression: object, relay: R
     relay.password = expression
     for write in (
         lambda: RelaySettings.objects.update(password=expression),
-        lambda: relay.save(),
+        relay.save,
         lambda: RelaySettings.objects.bulk_update([relay], ["password"]),
     ):
         with pytest.raises(FieldError, match="password is sealed"), transaction.atomic():

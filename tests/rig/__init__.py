@@ -80,15 +80,18 @@ def listening(port: int) -> bool:
     return any(row[1] == wanted and row[3] == "0A" for row in rows)
 
 
-def group_members(group: int) -> list[int]:
-    """The ids of the live processes in a process group; zombies that nobody reaped yet do not count."""
-    members = []
+def _processes() -> Iterator[tuple[int, int, int]]:
+    """Id, parent and group of each live process; zombies that nobody reaped yet do not count."""
     for entry in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            state, _, in_group = entry.read_text().rpartition(")")[2].split()[:3]
-            if int(in_group) == group and state not in "ZX":
-                members.append(int(entry.parent.name))
-    return members
+            state, parent, group = entry.read_text().rpartition(")")[2].split()[:3]
+            if state not in "ZX":
+                yield int(entry.parent.name), int(parent), int(group)
+
+
+def family(pid: int) -> list[int]:
+    """The live processes of the group `pid`, and the children of `pid` that have groups of their own."""
+    return [each for each, parent, group in _processes() if pid in (parent, group)]
 
 
 def as_user(user: str) -> list[str]:
@@ -129,10 +132,7 @@ def current_user() -> str:
 
 
 class ProcessGroup:
-    """A child in a session of its own: stopped with what it started, and told to stop if we die first.
-
-    The kernel watches the thread that starts the child: let that be one that lives as long as the child.
-    """
+    """A child in a session of its own: stopped with what it started, and killed with it if we die first."""
 
     def __init__(
         self,
@@ -143,20 +143,23 @@ class ProcessGroup:
         stop_signal: signal.Signals = signal.SIGTERM,
     ) -> None:
         self.log_file, self.stop_signal = log, stop_signal
-        # A change of user clears the parent-death signal, so it is set after that.
-        watched = ["setpriv", "--pdeathsig", stop_signal.name.removeprefix("SIG"), "--"]
         with log.open("ab") as output:
             self._child = subprocess.Popen(
-                [*as_user(user or current_user()), *watched, *map(str, argv)],
+                [*as_user(user or current_user()), *map(str, argv)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 cwd="/",
             )
+        # Not the kernel's parent-death signal: Postfix loses it when it changes its user. The guard's
+        # `read` ends when the last copy of our end of the pipe is closed, thus also when we are killed.
+        guard = ["sh", "-c", 'read -r end; kill -KILL "-$0"', str(self.pid)]
+        self._guard = subprocess.Popen(guard, stdin=subprocess.PIPE, start_new_session=True, cwd="/")
 
     @property
     def pid(self) -> int:
+        """The id of the child and of its group."""
         return self._child.pid
 
     def alive(self) -> bool:
@@ -190,12 +193,20 @@ class ProcessGroup:
         self.kill()
 
     def kill(self) -> None:
-        """Kill the process and all of its group at once, and wait until they are gone."""
+        """Kill the process, its children and its group at once, and wait until they are gone."""
         if self._child.returncode is not None:
             return
+        members = family(self.pid)
         os.killpg(self.pid, signal.SIGKILL)
+        for member in members:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(member, signal.SIGKILL)
+        # The guard before the child: once that is reaped, its id may become somebody else's.
+        self._guard.kill()
+        self._guard.communicate()
         self._child.wait()
-        wait_until(lambda: not group_members(self.pid), 10, f"the end of process group {self.pid}")
+        left = {*members, self.pid}
+        wait_until(lambda: not any(left & set(ids) for ids in _processes()), 10, f"the end of {left}")
 
 
 class Running:

@@ -2,6 +2,7 @@
 
 import datetime
 import ipaddress
+import ssl
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +94,10 @@ class CertificateAuthority:
         )
         self.ca_file = directory / "ca.pem"
         self.ca_file.write_bytes(root.public_bytes(serialization.Encoding.PEM))
+
+    def client_context(self) -> ssl.SSLContext:
+        """For a client that trusts this authority and no other."""
+        return ssl.create_default_context(cafile=str(self.ca_file))
 
     def issue(
         self, names: Sequence[str] = GOOD_NAMES, not_after: datetime.datetime | None = None

@@ -209,13 +209,20 @@ class RealPostfix(Part):
         return self.messages()
 
     def message_ids(self) -> list[str]:
-        """The Message-ID of each message in the inbox, one entry per copy."""
-        parser = BytesHeaderParser()
-        return [str(parser.parsebytes(raw).get("Message-ID", "")).strip() for raw in self.raw_messages()]
+        """The Message-ID of each message in the inbox: one entry per copy and recipient."""
+        return [message_id for message_id, _ in self._copies()]
 
     def duplicates(self) -> dict[str, int]:
-        """Message-IDs that arrived more than once, with the number of surplus copies."""
-        return {key: n - 1 for key, n in collections.Counter(self.message_ids()).items() if n > 1}
+        """Message-IDs that one recipient got more than once, with the number of surplus copies."""
+        surplus: dict[str, int] = {}
+        for (message_id, _), copies in collections.Counter(self._copies()).items():
+            if copies > 1:
+                surplus[message_id] = surplus.get(message_id, 0) + copies - 1
+        return surplus
+
+    def _copies(self) -> list[tuple[str, str]]:
+        headers = map(BytesHeaderParser().parsebytes, self.raw_messages())
+        return [(str(each["Message-ID"] or "").strip(), str(each["Delivered-To"])) for each in headers]
 
     def clear(self) -> None:
         """Empty the inbox."""
@@ -253,8 +260,9 @@ class RealPostfix(Part):
         (self.dir / "main.cf").write_text(main)
         (self.dir / "master.cf").write_text(MASTER.format(dir=self.dir, listen=LOOPBACK, **ports))
         (self.dir / "recipients").write_text(RECIPIENTS)
-        # Postfix waits until its configuration is two seconds old, lest somebody still writes it.
-        os.utime(self.dir / "main.cf", (time.time() - 60,) * 2)
+        # Postfix waits until what it reads is two seconds old, lest somebody still writes it.
+        for name in ("main.cf", "recipients"):
+            os.utime(self.dir / name, (time.time() - 60,) * 2)
 
     def _write_account(self) -> None:
         sasl = self.dir / "sasl"

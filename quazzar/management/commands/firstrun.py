@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import secrets
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
 
-from quazzar import keyring, licenses, paths
+from quazzar import audit, keyring, licensekeys, licenses, paths
 from quazzar.errors import QuazzarError
 
 OPERATOR = "operator"
@@ -19,6 +20,8 @@ EVALUATION_PLAN = "pro"
 EVALUATION_DAYS = 30
 # Without those that are mistaken for each other when typed from a screen.
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+
+Row = tuple[str, str]
 
 
 class Command(BaseCommand):
@@ -32,29 +35,27 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", interactive=False, verbosity=0)
         call_command("collectstatic", interactive=False, verbosity=0)
-        url = f"http://127.0.0.1:{options['port']}/"
-        rows = [("Console", url), *operator_rows(), *licence_rows(), *self._key_rows()]
-        self.stdout.write(
-            "\n".join(["", "Quazzar Mail Relay", *(f"  {n:<9} {text}" for n, text in rows), ""])
-        )
-
-    def _key_rows(self) -> list[tuple[str, str]]:
+        rows = [("Console", f"http://127.0.0.1:{options['port']}/")]
         try:
-            return key_rows()
+            with audit.acting_as("command:firstrun"):
+                rows += [*key_rows(), *licence_rows(), *operator_rows()]
         except QuazzarError as exc:
-            raise CommandError(f"{exc.message} {exc.hint}") from exc
+            raise CommandError(f"{exc.message} {exc.hint}".rstrip()) from exc
+        for line in ("", "Quazzar Mail Relay", *(f"  {name:<9} {text}" for name, text in rows), ""):
+            self.stdout.write(line)
 
 
-def operator_rows() -> list[tuple[str, str]]:
-    """A first operator when there is none yet; name and password are shown this once."""
+def operator_rows() -> list[Row]:
+    """A first operator where nobody can sign in as one; name and password are shown this once."""
     users = get_user_model().objects
     if users.filter(is_superuser=True).exists():
         return []
+    if users.filter(username=OPERATOR).exists():
+        return [("Note", f"{OPERATOR} exists, but is no superuser. To make one: manage.py createsuperuser")]
     password = new_password()
-    user, _ = users.get_or_create(username=OPERATOR)
-    user.is_staff = user.is_superuser = user.is_active = True
-    user.set_password(password)
-    user.save()
+    with transaction.atomic():
+        user = users.create_superuser(OPERATOR, password=password)
+        audit.record("operator.created", user)
     return [("Name", OPERATOR), ("Password", f"{password}   (shown this once; change it in the console)")]
 
 
@@ -63,15 +64,19 @@ def new_password() -> str:
     return "-".join("".join(secrets.choice(_ALPHABET) for _ in range(4)) for _ in range(5))
 
 
-def licence_rows() -> list[tuple[str, str]]:
-    """An evaluation licence where no licence was ever put."""
-    if Path(settings.QUAZZAR_LICENSE_FILE).exists():
+def licence_rows() -> list[Row]:
+    """An evaluation licence where there is none, and where one would count.
+
+    Raises:
+        LicenseError: it cannot be written.
+    """
+    if licenses.path().exists() or licensekeys.configured():
         return []
     licenses.trial(EVALUATION_PLAN, EVALUATION_DAYS)
     return [("Plan", f"{EVALUATION_PLAN}, an evaluation for {EVALUATION_DAYS} days")]
 
 
-def key_rows() -> list[tuple[str, str]]:
+def key_rows() -> list[Row]:
     """Where the key file is, made now if need be.
 
     Raises:
@@ -80,12 +85,9 @@ def key_rows() -> list[tuple[str, str]]:
     file = keyring.path()
     fresh = keyring.existing() is None
     keyring.current()
-    rows = [("Key file", f"{file}   (back it up: without it stored secrets are unreadable)")] if fresh else []
-    if file == settings.QUAZZAR_DATA_DIR / "secrets.key" and not paths.SYSTEM_KEY_FILE.exists():
-        rows.append(
-            (
-                "Note",
-                f"{paths.SYSTEM_KEY_FILE} cannot be written by this user: the key file is in the data dir.",
-            )
-        )
+    if not fresh:
+        return []
+    rows = [("Key file", f"{file}   (back it up: without it stored secrets are unreadable)")]
+    if file == settings.QUAZZAR_DATA_DIR / "secrets.key" and not os.environ.get("QUAZZAR_SECRETS_KEY_FILE"):
+        rows.append(("", f"It is in the data dir, because this user cannot write {paths.SYSTEM_KEY_FILE}."))
     return rows

@@ -1,0 +1,131 @@
+"""Django's mail (``send_mail``, error mails, password resets) into the durable queue."""
+
+from __future__ import annotations
+
+import copy
+import io
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from email.errors import MessageError
+from email.generator import BytesGenerator
+from email.message import Message as MimePart
+
+from django.core.mail import BadHeaderError, EmailMessage
+from django.core.mail.backends.base import BaseEmailBackend
+from django.db import Error as DatabaseFailure
+from django.db import transaction
+
+from mailrelay import addresses, mime, rawmail, submission
+from mailrelay.submission import Node
+from quazzar.errors import InvalidEmail, QuazzarError, RelayNotConfigured
+
+logger = logging.getLogger(__name__)
+
+# A line break that does not continue the field.
+_INJECTION = re.compile(r"\r(?!\n)|\n(?![ \t])|\x00")
+
+
+class RelayBackend(BaseEmailBackend):
+    """``EMAIL_BACKEND``: queues each message durably; the worker sends it.
+
+    Messages from Django's default senders (webmaster@localhost, root@localhost) leave from the relay's from
+    address. With ``fail_silently`` a message that cannot be queued is logged and not counted.
+    """
+
+    def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
+        """Queues the messages, all or none, and returns how many were queued; those without a recipient are none.
+
+        Raises:
+            RelayNotConfigured: no relay is set.
+            InvalidEmail: a message cannot be sent as it is.
+            BadHeaderError: a header field would begin another one; whatever ``fail_silently`` says, as in Django.
+        """
+        messages = [message for message in email_messages if message.recipients()]
+        if not messages:
+            return 0
+        try:
+            node = submission.node()
+            with transaction.atomic():
+                return sum(self._queue(message, node) for message in messages)
+        except (RelayNotConfigured, DatabaseFailure) as exc:
+            if not self.fail_silently:
+                raise
+            logger.warning("%s messages not queued: %s", len(messages), exc)
+            return 0
+
+    def _queue(self, message: EmailMessage, node: Node) -> bool:
+        try:
+            queue(message, node)
+        except QuazzarError as exc:
+            if not self.fail_silently:
+                raise
+            logger.warning("message not queued: %s", exc.message)
+            return False
+        return True
+
+
+def queue(message: EmailMessage, node: Node) -> None:
+    """Queues one message.
+
+    Raises:
+        InvalidEmail, BadHeaderError: as ``RelayBackend.send_messages``.
+    """
+    sender = node.sender(_address("from_address", message.from_email))
+    recipients = [_address("to", one) for one in message.recipients()]
+    mail = rawmail.parse(as_bytes(_identified(message, sender)))
+    submission.submit(mail, node=node, sender=sender, recipients=recipients, source="django")
+
+
+def as_bytes(message: EmailMessage) -> bytes:
+    """The message with CRLF line ends.
+
+    Raises:
+        InvalidEmail: it cannot be written.
+        BadHeaderError: a header field of it, or of an attachment, would begin another one.
+    """
+    try:
+        content = message.message()
+        _refuse_injection(content)
+        out = io.BytesIO()
+        BytesGenerator(out, mangle_from_=False).flatten(content, linesep="\r\n")
+    except BadHeaderError:
+        raise
+    except (MessageError, ValueError, LookupError) as exc:
+        raise InvalidEmail("headers", f"The mail cannot be written: {exc}.") from exc
+    return out.getvalue()
+
+
+def _identified(message: EmailMessage, sender: str) -> EmailMessage:
+    """The message with a Message-ID: its own, or one of ours. Django's would look this host's name up in the DNS,
+    which may take long just when the network is what is broken."""
+    if any(name.lower() == "message-id" for name in message.extra_headers):
+        return message
+    identified = copy.copy(message)
+    identified.extra_headers = {**message.extra_headers, "Message-ID": mime.new_message_id(sender)}
+    return identified
+
+
+def _address(field: str, text: object) -> str:
+    try:
+        return addresses.split(str(text))[1]
+    except ValueError as exc:
+        raise InvalidEmail(field, str(exc)) from exc
+
+
+def _refuse_injection(content: MimePart) -> None:
+    """Django looks at the fields of the message and its texts, but not at those of other attachments."""
+    for part in _parts(content):
+        for name, value in part.raw_items():
+            if _INJECTION.search(f"{name}: {value}"):
+                raise BadHeaderError(
+                    f"Header values can't contain newlines (got {value!r} for header {name!r})"
+                )
+
+
+def _parts(part: MimePart) -> Iterator[MimePart]:
+    yield part
+    if part.is_multipart() and part.get_content_maintype() == "multipart":
+        for inner in part.get_payload():
+            if isinstance(inner, MimePart):
+                yield from _parts(inner)

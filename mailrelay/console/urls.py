@@ -1,0 +1,15 @@
+"""Routes of the Mail Relay page, under /admin/."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from mailrelay.console import views
+
+urlpatterns = [
+    path("mail-relay/", views.relay, name="mail_relay"),
+    path("mail-relay/remove/", views.remove, name="mail_relay_remove"),
+    path("mail-relay/test/", views.test, name="mail_relay_test"),
+    path("mail-relay/figures/", views.strip, name="mail_relay_figures"),
+    path("mail-relay/license/", views.install_license, name="mail_relay_license"),
+]

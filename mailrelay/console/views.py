@@ -1,0 +1,139 @@
+"""The views of the Relay settings tab."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from mailrelay import presets, relaysettings
+from mailrelay.console import figures, gate, livetest, upgrade
+from mailrelay.forms import RelayForm
+from mailrelay.models import RelaySettings
+from mailrelay.senderaddress import default_from
+from quazzar import entitlements, licenses
+from quazzar.errors import LicenseError
+
+NDJSON = "application/x-ndjson"
+
+
+@gate.page(gate.may_view)
+@require_http_methods(["GET", "HEAD", "POST"])
+@sensitive_post_parameters("password")
+def relay(request: HttpRequest) -> HttpResponse:
+    """The tab; a POST saves it."""
+    row = RelaySettings.load()
+    if request.method != "POST":
+        return _page(request, row, RelayForm(row=row))
+    if not gate.may_change(request.user):
+        return _page(request, row, RelayForm(row=row), status=403)
+    form = RelayForm(request.POST, row=row)
+    saved = form.save()
+    if saved is None:
+        return _page(request, row, form)
+    messages.success(request, f"Saved. {where_mail_goes(saved)}")
+    return redirect("admin:mail_relay")
+
+
+@gate.page(gate.may_change)
+@require_POST
+def remove(request: HttpRequest) -> HttpResponse:
+    """Back to not configured."""
+    relaysettings.clear()
+    messages.success(request, "The relay was removed. Queued mail waits until there is one again.")
+    return redirect("admin:mail_relay")
+
+
+@gate.page(gate.may_change)
+@require_POST
+def test(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
+    """The test mail: told live to who reads along, else as a page."""
+    to = request.POST.get("to", "").strip()
+    if NDJSON in request.headers.get("Accept", ""):
+        headers = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
+        return StreamingHttpResponse(livetest.stream(to), content_type=NDJSON, headers=headers)
+    row = RelaySettings.load()
+    result = livetest.run(to)
+    stages = livetest.lines(getattr(result, "steps", []), over=True)
+    return _page(request, row, RelayForm(row=row), result=result, stages=stages, test_to=to)
+
+
+@gate.fragment
+@require_safe
+def strip(request: HttpRequest) -> HttpResponse:
+    """The figures, fetched again every few seconds."""
+    return render(request, "mailrelay/_figures.html", {"figures": figures.read()})
+
+
+@gate.page(gate.may_change, any_plan=True)
+@require_POST
+def install_license(request: HttpRequest) -> HttpResponse:
+    """Installs a pasted licence; in force at once."""
+    pasted = request.POST.get("license", "")
+    try:
+        licence = licenses.install(pasted)
+    except LicenseError as exc:
+        return _refused(request, upgrade.Refusal(pasted, exc.message))
+    messages.success(request, f"The licence for {licence.plan.title} is in force.")
+    return redirect("admin:mail_relay")
+
+
+def _refused(request: HttpRequest, refusal: upgrade.Refusal) -> HttpResponse:
+    """The page that is due on the plan still in force, with the dialog open and what is wrong in it."""
+    if not entitlements.has(gate.FEATURE):
+        return gate.lock_card(request, refusal)
+    row = RelaySettings.load()
+    return _page(request, row, RelayForm(row=row), refusal=refusal)
+
+
+def where_mail_goes(row: RelaySettings) -> str:
+    """One sentence."""
+    if not row.configured:
+        return "No relay is configured: alerts are only logged."
+    sender = default_from(row.from_address, row.username)
+    return f"Mail leaves through {row.host}:{row.port} as {sender}."
+
+
+def _page(
+    request: HttpRequest, row: RelaySettings, form: RelayForm, *, status: int = 200,
+    refusal: upgrade.Refusal | None = None, **extra: Any,
+) -> HttpResponse:  # fmt: skip
+    may_change = gate.may_change(request.user)
+    context = {
+        **admin.site.each_context(request),
+        **upgrade.dialog(request, gate.FEATURE, refusal),
+        "title": "Mail Relay",
+        "relay": row,
+        "summary": where_mail_goes(row),
+        "form": form,
+        "presets": presets_for_browser(),
+        "figures": figures.read(),
+        "test_to": _default_recipient(row, request),
+        "stages": livetest.lines([]),
+        "may_change": may_change,
+        "may_upgrade": may_change,
+        **extra,
+    }
+    return render(request, "mailrelay/relay.html", context, status=status)
+
+
+def _default_recipient(row: RelaySettings, request: HttpRequest) -> str:
+    return next(iter(row.alert_recipients), "") or getattr(request.user, "email", "")
+
+
+def presets_for_browser() -> list[dict[str, Any]]:
+    """The provider table with the words that stand next to the fields."""
+    return [
+        {
+            **preset.public(),
+            "username_hint": preset.username_hint,
+            "password_hint": preset.password_hint,
+            "docs": preset.docs,
+            "other_ports": preset.other_ports,
+        }
+        for preset in presets.PRESETS
+    ]

@@ -1,0 +1,121 @@
+"""The OpenAPI description: security schemes, the errors that any operation may answer, Idempotency-Key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter
+
+from quazzar.api import idempotency
+
+_MAIL = "/api/mail/"
+_TEXT = {"type": "string"}
+_JSON = "application/json"
+
+
+class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # registers itself
+    """``Authorization: Bearer qzr_…``."""
+
+    target_class = "quazzar.api.authentication.ApiKeyAuthentication"
+    name = "apiKey"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        """The scheme's description."""
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "qzr_…",
+            "description": "An API key with scopes: mail:read for every GET, mail:write, mail:send.",
+        }
+
+
+class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # registers itself
+    """The console's session."""
+
+    target_class = "quazzar.api.authentication.StaffSessionAuthentication"
+    name = "session"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        """The scheme's description."""
+        return {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": settings.SESSION_COOKIE_NAME,
+            "description": "The console's session; writes also need the CSRF token as X-CSRFToken.",
+        }
+
+
+class ApiSchema(AutoSchema):
+    """Describes one operation."""
+
+    def get_override_parameters(self) -> list[Any]:
+        """Idempotency-Key where the handler takes it."""
+        handler = getattr(self.view, getattr(self.view, "action", None) or self.method.lower(), None)
+        if not getattr(handler, "takes_idempotency_key", False):
+            return []
+        description = "The same key and body within 24 h gives the first answer and no second mail."
+        schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[\x20-\x7e]+$"}
+        where = OpenApiParameter.HEADER
+        return [OpenApiParameter(idempotency.HEADER, schema, where, description=description)]
+
+
+def add_errors(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """drf-spectacular's postprocessing hook: every operation names the errors that it may answer."""
+    components = result.setdefault("components", {})
+    components.setdefault("schemas", {}).update(_SCHEMAS)
+    components["responses"] = _RESPONSES
+    for path, operations in result.get("paths", {}).items():
+        for method, operation in operations.items():
+            answers = operation.setdefault("responses", {})
+            for status, name in _errors_of(path, method, operation):
+                answers.setdefault(status, {"$ref": f"#/components/responses/{name}"})
+    return result
+
+
+def _errors_of(path: str, method: str, operation: dict[str, Any]) -> list[tuple[str, str]]:
+    found = [("429", "Throttled"), ("default", "Error")]
+    anonymous = {} in operation.get("security", [])
+    if not anonymous:
+        found += [("401", "NotAuthenticated"), ("403", "Forbidden")]
+    if path.startswith(_MAIL):
+        found.append(("402", "UpgradeRequired"))
+    if "{" in path or any(each["name"] == "page" for each in operation.get("parameters", [])):
+        found.append(("404", "NotFound"))
+    if "requestBody" in operation or operation.get("parameters"):
+        found.append(("400", "Invalid"))
+    if "requestBody" in operation:
+        found.append(("415", "UnsupportedMediaType"))
+    if method != "get":
+        found.append(("409", "Conflict"))
+    return found
+
+
+def _object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def _response(description: str, schema: str = "Error") -> dict[str, Any]:
+    reference = {"$ref": f"#/components/schemas/{schema}"}
+    return {"description": description, "content": {_JSON: {"schema": reference}}}
+
+
+_FIELDS = {"type": "object", "additionalProperties": {"type": "array", "items": _TEXT}}
+_UPGRADE = ["error", "feature", "current_plan", "required_plan", "message", "upgrade_url"]
+_SCHEMAS = {
+    "Error": _object({"error": _TEXT, "message": _TEXT, "fields": _FIELDS}, ["error", "message"]),
+    "UpgradeRequired": _object(dict.fromkeys(_UPGRADE, _TEXT), _UPGRADE),
+}
+_RESPONSES = {
+    "Invalid": _response("A field is wrong or not known (`validation_error`, with `fields`), or this is no JSON."),
+    "NotAuthenticated": _response("No API key, a key that does not count, or no session."),
+    "UpgradeRequired": _response("The plan of this node lacks Mail Relay.", "UpgradeRequired"),
+    "Forbidden": _response("Not a staff user, or the key lacks the scope."),
+    "NotFound": _response("There is no such thing."),
+    "Conflict": _response("It cannot be done in the present state; `error` says why."),
+    "UnsupportedMediaType": _response("The body's Content-Type is not taken here."),
+    "Throttled": _response("Too many requests; Retry-After says when to go on."),
+    "Error": _response("Any other error."),
+}

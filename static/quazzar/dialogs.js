@@ -1,0 +1,24 @@
+// Dialogs: [data-opens="id"] opens one, [data-closes] closes it, one with data-open is open from the start.
+"use strict";
+
+for (const opener of document.querySelectorAll("[data-opens]")) {
+    opener.addEventListener("click", (event) => {
+        event.preventDefault();
+        document.getElementById(opener.dataset.opens).showModal();
+    });
+}
+
+for (const dialog of document.querySelectorAll("dialog")) {
+    dialog.addEventListener("click", (event) => {
+        // The dialog fills itself with its padding: a click on the element itself, outside its box, is the backdrop.
+        const box = dialog.getBoundingClientRect();
+        const outside =
+            event.clientX < box.left || event.clientX > box.right || event.clientY < box.top || event.clientY > box.bottom;
+        if ((event.target === dialog && outside) || event.target.closest("[data-closes]")) {
+            dialog.close();
+        }
+    });
+    if (dialog.hasAttribute("data-open")) {
+        dialog.showModal();
+    }
+}

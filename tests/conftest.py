@@ -1,0 +1,99 @@
+"""People, plans and an API client for every test."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import jwt
+import pytest
+from django.core.cache import cache
+from rest_framework.test import APIClient
+
+from quazzar import apikeys, licensekeys
+from quazzar.models import ApiKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from django.contrib.auth.models import User
+
+
+@pytest.fixture(autouse=True)
+def _fresh_cache() -> None:
+    """Throttle counters of one test are no business of the next."""
+    cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _pro(settings: Any, _pro_licence: Path) -> None:
+    """Unless a test says otherwise the node is on the plan pro."""
+    settings.QUAZZAR_LICENSE_FILE = _pro_licence
+
+
+@pytest.fixture(scope="session")
+def _pro_licence(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file: Path = tmp_path_factory.mktemp("licence") / "license.jwt"
+    file.write_text(signed("pro"))
+    return file
+
+
+@pytest.fixture
+def plan(settings: Any, tmp_path: Path) -> Callable[[str], None]:
+    """``plan("community")`` puts the node on that plan for the rest of the test."""
+    settings.QUAZZAR_LICENSE_FILE = tmp_path / "license.jwt"
+
+    def put(name: str) -> None:
+        settings.QUAZZAR_LICENSE_FILE.write_text(signed(name))
+
+    put("pro")
+    return put
+
+
+@pytest.fixture
+def operator(db: None, django_user_model: type[User]) -> User:
+    """The node's operator."""
+    return django_user_model.objects.create_superuser("operator", password="operator-pass")
+
+
+@pytest.fixture
+def other_staff(db: None, django_user_model: type[User]) -> User:
+    """Another member of the staff."""
+    return django_user_model.objects.create_user("other", password="other-pass", is_staff=True)
+
+
+@pytest.fixture
+def outsider(db: None, django_user_model: type[User]) -> User:
+    """Somebody who may sign in, and do nothing."""
+    return django_user_model.objects.create_user("outsider", password="outsider-pass")
+
+
+@pytest.fixture
+def client_with() -> Callable[..., APIClient]:
+    """``client_with(user, "mail:read")``: an API client with a new key of these scopes (default: all)."""
+
+    def make(user: User, *scopes: str) -> APIClient:
+        _, text = apikeys.mint(user, "test", scopes or ApiKey.Scope.values)
+        return with_key(text)
+
+    return make
+
+
+@pytest.fixture
+def api(operator: User, client_with: Callable[..., APIClient]) -> APIClient:
+    """An API client with the operator's key of all scopes."""
+    return client_with(operator)
+
+
+def with_key(text: str) -> APIClient:
+    """An API client that sends this key."""
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {text}")
+    return client
+
+
+def signed(plan: str, *, seconds: int = 86_400, **claims: Any) -> str:
+    """A licence signed with the evaluation key of this run."""
+    payload = {"plan": plan, "exp": int(time.time()) + seconds, "sub": "tests", **claims}
+    return jwt.encode(payload, licensekeys.evaluation_key(), algorithm="EdDSA")

@@ -1,0 +1,188 @@
+"""Alerts and backup reports become mail, or a line in the log that says why not."""
+
+import logging
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from mailrelay import alerts, backups, notifiers
+from mailrelay.models import AlertState, Message, RelaySettings
+from mailrelay.notifiers import notify_alert, notify_backup
+from quazzar.errors import RelayNotConfigured
+from tests.mailrelay.test_alerts import alert, group
+
+pytestmark = pytest.mark.django_db
+ALERT = {"rule": "Disk full", "severity": "critical", "summary": "92 %"}
+FAILED, SUCCEEDED = {"job": "nightly", "status": "failure"}, {"job": "nightly", "status": "success"}
+
+
+@pytest.fixture
+def relay() -> RelaySettings:
+    return RelaySettings.objects.create(
+        pk=1,
+        host="smtp.example.com",
+        from_address="node@example.com",
+        alert_recipients=["ops@example.com"],
+        backup_recipients=["archive@example.com"],
+    )
+
+
+def change(**values) -> None:
+    RelaySettings.objects.filter(pk=1).update(**values)
+
+
+def logged(caplog) -> list[tuple[int, str]]:
+    return [(one.levelno, one.getMessage()) for one in caplog.records if one.name == "mailrelay.notifiers"]
+
+
+# --- mailed ------------------------------------------------------------------------------------------------
+def test_an_alert_is_queued_for_the_alert_recipients(relay) -> None:
+    told = notify_alert(ALERT)
+    assert told.delivery == "queued" and told.message is not None
+    row = Message.objects.get()
+    assert (row.pk, row.source, row.to) == (told.message.pk, "alert", ["ops@example.com"])
+    assert row.subject == "[FIRING] Disk full: 92 % (critical)"
+
+
+def test_alertmanagers_body_is_queued(relay) -> None:
+    assert notify_alert(group()).delivery == "queued"
+    assert Message.objects.get().subject == "[FIRING] HighLoad on web1 (critical)"
+
+
+def test_a_failed_backup_is_queued_for_the_backup_recipients(relay) -> None:
+    assert notify_backup(FAILED).delivery == "queued"
+    row = Message.objects.get()
+    assert (row.source, row.to, row.subject) == ("backup", ["archive@example.com"], "[Backup failed] nightly")
+
+
+def test_a_successful_backup_is_queued_when_the_operator_wishes(relay) -> None:
+    change(notify_backup_success=True)
+    assert notify_backup(SUCCEEDED).delivery == "queued"
+    assert Message.objects.get().subject == "[Backup ok] nightly"
+
+
+def test_parsed_bodies_are_taken_too(relay) -> None:
+    assert notify_alert(alerts.parse(ALERT)).delivery == "queued"
+    assert notify_backup(backups.parse(FAILED)).delivery == "queued"
+
+
+# --- logged ------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [({"host": ""}, "no relay is configured"), ({"alert_recipients": []}, "no recipient is set for alerts")],
+)
+def test_an_alert_that_cannot_be_mailed_is_one_warning(relay, caplog, values, why) -> None:
+    change(**values)
+    assert notify_alert({**ALERT, "summary": "92 %\nof /var"}) == notifiers.Notification("logged")
+    line = f"alert logged, not mailed: [FIRING] Disk full: 92 % of /var (critical) ({why})"
+    assert logged(caplog) == [(logging.WARNING, line)]
+    assert not Message.objects.exists() and not AlertState.objects.exists()
+
+
+def test_without_any_settings_all_is_logged(caplog) -> None:
+    assert notify_alert(ALERT).delivery == notify_backup(FAILED).delivery == "logged"
+    assert [level for level, _ in logged(caplog)] == [logging.WARNING, logging.WARNING]
+
+
+def test_a_failed_backup_without_a_recipient_is_one_warning(relay, caplog) -> None:
+    change(backup_recipients=[])
+    assert notify_backup(FAILED).delivery == "logged"
+    why = "no recipient is set for backups"
+    assert logged(caplog) == [
+        (logging.WARNING, f"backup logged, not mailed: [Backup failed] nightly ({why})")
+    ]
+
+
+def test_a_successful_backup_is_only_noted_when_mail_about_it_is_off(relay, caplog) -> None:
+    caplog.set_level(logging.INFO, "mailrelay.notifiers")
+    assert notify_backup(SUCCEEDED).delivery == "logged"
+    assert [level for level, _ in logged(caplog)] == [logging.INFO]
+    assert not Message.objects.exists()
+
+
+def test_a_relay_that_goes_meanwhile_is_a_warning_and_leaves_no_state(relay, caplog, monkeypatch) -> None:
+    def gone(*args: object, **kwargs: object) -> None:
+        raise RelayNotConfigured
+
+    monkeypatch.setattr(notifiers.Sender, "queue", gone)
+    assert notify_alert(ALERT).delivery == notify_backup(FAILED).delivery == "logged"
+    assert [level for level, _ in logged(caplog)] == [logging.WARNING, logging.WARNING]
+    assert not AlertState.objects.exists()
+
+
+def test_a_recipient_that_is_no_address_is_a_warning_not_a_crash(relay, caplog) -> None:
+    change(alert_recipients=["nobody"])
+    assert notify_alert(ALERT).delivery == "logged"
+    assert "'nobody' is not a mail address" in logged(caplog)[0][1]
+
+
+def test_a_body_that_is_wrong_is_the_callers_error(relay) -> None:
+    with pytest.raises(alerts.InvalidAlert):
+        notify_alert({})
+    with pytest.raises(backups.InvalidBackup):
+        notify_backup({})
+
+
+# --- the same news once ------------------------------------------------------------------------------------
+def test_the_same_news_is_mailed_once(relay) -> None:
+    first, second = notify_alert(group()), notify_alert(group())
+    assert first.message == second.message and second.delivery == "queued"
+    assert Message.objects.count() == 1
+
+
+def test_news_is_mailed_at_once(relay) -> None:
+    resolved = group(alert(status="resolved"))
+    for body in (group(), resolved, group(), resolved):
+        notify_alert(body)
+    assert Message.objects.count() == 4
+    assert AlertState.objects.get().message == Message.objects.first()
+
+
+def test_different_groups_do_not_hide_each_other(relay) -> None:
+    for body in (group(), group(groupKey="other"), ALERT, {**ALERT, "rule": "Other"}):
+        notify_alert(body)
+    assert Message.objects.count() == 4
+
+
+def test_the_same_news_is_mailed_again_after_the_window(relay) -> None:
+    notify_alert(ALERT)
+    AlertState.objects.update(updated_at=timezone.now() - notifiers.REPEAT_WINDOW - timedelta(seconds=1))
+    notify_alert(ALERT)
+    assert Message.objects.count() == 2
+
+
+def test_news_whose_mail_failed_or_was_deleted_is_mailed_again(relay) -> None:
+    notify_alert(ALERT)
+    Message.objects.update(status=Message.Status.FAILED)
+    second = notify_alert(ALERT)
+    assert Message.objects.count() == 2 and second.message is not None
+    second.message.delete()
+    assert notify_alert(ALERT).message is not None
+
+
+def test_two_backups_that_fail_alike_are_two_mails(relay) -> None:
+    notify_backup(FAILED)
+    notify_backup(FAILED)
+    assert Message.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_alertmanagers_at_once_make_one_mail(relay, monkeypatch) -> None:
+    monkeypatch.setattr("mailrelay.doorbell.ring", lambda: None)
+    start, told = threading.Barrier(4), []
+
+    def post() -> None:
+        start.wait(timeout=10)
+        told.append(notify_alert(group()))
+        connection.close()
+
+    threads = [threading.Thread(target=post) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert [one.delivery for one in told] == ["queued"] * 4
+    assert len({one.message.pk for one in told}) == Message.objects.count() == 1

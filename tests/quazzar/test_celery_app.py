@@ -1,0 +1,105 @@
+"""The Celery app: what travels, what is due when, and what a dead broker costs."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from celery import signals
+from kombu.exceptions import OperationalError
+
+from quazzar import broker, celery, logs
+from tests.quazzar.nodes import ROOT, wait_until
+
+
+def test_json_is_all_that_travels_and_no_result_is_kept() -> None:
+    assert celery.app.conf.accept_content == ["json"]
+    assert celery.app.conf.task_serializer == "json"
+    assert celery.app.conf.result_backend is None
+    assert celery.app.conf.task_ignore_result is True
+
+
+def test_every_task_of_the_schedule_exists() -> None:
+    for entry in celery.app.conf.beat_schedule.values():
+        importlib.import_module(entry["task"].rpartition(".")[0])
+        assert entry["task"] in celery.app.tasks
+
+
+def test_the_outbox_is_swept_often_and_a_late_sweep_is_dropped() -> None:
+    sweep = celery.app.conf.beat_schedule["sweep-outbox"]
+    assert 15 <= sweep["schedule"] <= 30
+    assert sweep["options"]["expires"] == sweep["schedule"]
+
+
+def publish(url: str) -> subprocess.CompletedProcess[str]:
+    code = "from quazzar.celery import app\napp.send_task('x')"
+    env = {**os.environ, "REDIS_URL": url, "DJANGO_SETTINGS_MODULE": "quazzar.settings"}
+    argv = [sys.executable, "-c", code]
+    return subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_ringing_without_a_broker_fails_with_the_error_that_callers_catch(tmp_path: Path) -> None:
+    done = publish(f"redis+socket://{tmp_path}/none")
+    assert done.returncode == 1
+    assert f"{OperationalError.__module__}.OperationalError" in done.stderr
+
+
+def test_ringing_a_broker_that_hangs_ends(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "s"))
+        silent.listen()
+        done = publish(f"redis+socket://{tmp_path}/s")
+    assert "OperationalError: Timeout" in done.stderr
+
+
+@pytest.mark.real
+def test_ringing_a_real_broker_puts_json_into_the_queue(tmp_path: Path) -> None:
+    sock = tmp_path / "b" / "valkey.sock"
+    server = subprocess.Popen([broker.executable(), str(broker.prepare(sock))], stdout=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: broker.ping(sock), "the broker answers")
+        done = publish(f"redis+socket://{sock}")
+        assert done.returncode == 0, done.stderr
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(sock))
+            client.sendall(b"LRANGE quazzar:quazzar 0 0\r\n")
+            assert b'"content-type": "application/json"' in client.recv(65536)
+    finally:
+        server.kill()
+        server.wait()
+
+
+def test_lines_of_a_task_carry_its_id() -> None:
+    signals.task_prerun.send(sender=None, task_id="task-1")
+    assert logs.task_id.get() == "task-1"
+    signals.task_postrun.send(sender=None, task_id="task-1")
+    assert logs.task_id.get() == ""
+
+
+def test_celery_leaves_logging_as_django_set_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[dict[str, object]] = []
+    monkeypatch.setattr("logging.config.dictConfig", seen.append)
+    signals.setup_logging.send(sender=None)
+    assert seen == [logs.LOGGING]
+
+
+def test_the_clock_loads_no_app() -> None:
+    code = (
+        "import sys, quazzar.beat as b, celery.beat\n"
+        "celery.beat.Service(b.app, scheduler_cls='celery.beat:Scheduler').get_scheduler()\n"
+        "print([m for m in sys.modules if m in ('mailrelay', 'unfold', 'rest_framework')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_modules_that_are_run_as_programs_import() -> None:
+    for name in ("quazzar.beat", "quazzar.worker", "quazzar.gunicorn_conf"):
+        assert importlib.import_module(name)
+    assert logging.getLogger("celery").level == logging.WARNING

@@ -1,0 +1,152 @@
+"""`manage.py up` as an operator runs it: broker, web, worker and beat for real."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from quazzar.management.commands import up
+from tests.quazzar.nodes import ROOT, Node, alive, descendants, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_django.fixtures import SettingsWrapper
+
+
+def environment(data_dir: Path) -> dict[str, str]:
+    return {
+        "DJANGO_SETTINGS_MODULE": "quazzar.settings",
+        "QUAZZAR_DATA_DIR": str(data_dir),
+        "QUAZZAR_SECRETS_KEY_FILE": str(data_dir / "secrets.key"),
+        "DATABASE_URL": "",
+        "REDIS_URL": "",
+    }
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+class RunningNode(Node):
+    """`manage.py up` on a free port and a data dir of its own."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        self.port = free_port()
+        argv = [sys.executable, "manage.py", "up", "--port", str(self.port)]
+        super().__init__(argv, environment(data_dir))
+
+    def status(self, path: str) -> int:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as response:
+                return int(response.status)
+        except urllib.error.HTTPError as exc:
+            return exc.code
+        except OSError:
+            return 0
+
+    def answers(self, path: str) -> None:
+        wait_until(lambda: self.status(path) == 200, f"{path} answers 200\n{self.text}")
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
+    with RunningNode(tmp_path_factory.mktemp("node")) as running:
+        running.says("console on http://127.0.0.1:")
+        yield running
+
+
+@pytest.mark.real
+def test_every_part_is_up(node: RunningNode) -> None:
+    assert node.status("/healthz") == 200
+    node.answers("/readyz")  # database, broker, key file, and a task that came through beat and worker
+    assert all(node.pids(name) for name in ("broker", "web", "worker", "beat"))
+
+
+@pytest.mark.real
+def test_a_second_one_on_the_same_data_dir_is_refused(node: RunningNode) -> None:
+    with RunningNode(node.data_dir) as second:
+        assert second.process.wait(60) == 1
+        second.says(f"Quazzar already runs on {node.data_dir} (process {node.process.pid}).")
+    assert node.status("/healthz") == 200
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", ["web", "worker", "beat", "broker"])
+def test_a_killed_part_comes_back(node: RunningNode, name: str) -> None:
+    before = node.pids(name)
+    os.kill(before[-1], signal.SIGKILL)
+    wait_until(lambda: len(node.pids(name)) > len(before), f"another {name}")
+    wait_until(lambda: node.status("/readyz") == 200, f"all well again\n{node.text}")
+
+
+@pytest.mark.real
+def test_all_of_it_is_small(node: RunningNode) -> None:
+    node.answers("/readyz")
+    family = descendants(node.process.pid) | {node.process.pid}
+    sizes = [line for pid in family for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()]
+    shared_out = sum(int(line.split()[1]) for line in sizes if line.startswith("Pss:")) / 1024
+    assert shared_out < 300, f"{shared_out:.0f} MiB"
+
+
+@pytest.mark.real
+def test_ctrl_c_stops_all_of_it_cleanly(tmp_path: Path) -> None:
+    with RunningNode(tmp_path) as node:
+        node.says("console on http://127.0.0.1:")
+        family = descendants(node.process.pid)
+        assert node.stop(signal.SIGINT) == 0
+        assert not any(map(alive, family)), node.text
+        assert "is killed" not in node.text
+        assert node.status("/healthz") == 0
+
+
+@pytest.mark.real
+def test_nothing_of_it_outlives_a_killed_supervisor(tmp_path: Path) -> None:
+    with RunningNode(tmp_path) as node:
+        node.says("console on http://127.0.0.1:")
+        family = descendants(node.process.pid)
+        assert len(family) >= 5  # broker, gunicorn and its worker, worker, beat
+        node.process.kill()
+        wait_until(lambda: not any(map(alive, family)), "no orphan", 20)
+
+
+@pytest.mark.real
+def test_a_taken_port_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        argv = [sys.executable, "manage.py", "up", "--port", str(taken.getsockname()[1])]
+        env = {**os.environ, **environment(tmp_path)}
+        done = subprocess.run(
+            argv, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False
+        )
+    assert done.returncode == 1
+    assert f"is already taken by python (process {os.getpid()})" in done.stderr.replace("pytest", "python")
+    assert "started" not in done.stdout
+
+
+def test_with_a_redis_url_no_broker_is_started_and_the_url_is_on_no_command_line(
+    settings: SettingsWrapper,
+) -> None:
+    settings.REDIS_URL = "redis://:hunter2@10.0.0.1/0"
+    assert "--broker-socket" not in up.command("127.0.0.1", 8000)
+    assert not any("hunter2" in word for word in up.command("127.0.0.1", 8000))
+    settings.REDIS_URL = ""
+    assert up.command("127.0.0.1", 8000)[-2] == "--broker-socket"
+
+
+def test_the_children_find_the_project_from_any_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/opt/more")
+    assert up.environment()["PYTHONPATH"] == f"{ROOT}:/opt/more"

@@ -1,0 +1,29 @@
+"""The product's settings over a data dir of this run's own; DATABASE_URL and REDIS_URL count as they do there."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+_data_dir = Path(tempfile.mkdtemp(prefix="quazzar-test-"))
+atexit.register(shutil.rmtree, _data_dir, ignore_errors=True)
+(_data_dir / "static").mkdir()  # else whitenoise warns in each test
+os.environ["QUAZZAR_DATA_DIR"] = str(_data_dir)
+os.environ["QUAZZAR_SECRETS_KEY_FILE"] = str(_data_dir / "secrets.key")
+for _name in ("QUAZZAR_LICENSE_FILE", "QUAZZAR_LICENSE_PUBLIC_KEY", "DEBUG", "QUAZZAR_HTTPS", "QUAZZAR_API_RATE"):
+    os.environ.pop(_name, None)
+
+from quazzar.settings import *  # noqa: E402, F403
+from quazzar.settings import DATABASES  # noqa: E402
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
+
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # A file, because threads cannot share a database in memory; not made durable, because it is thrown away.
+    DATABASES["default"]["TEST"] = {"NAME": str(_data_dir / "test.sqlite3")}
+    DATABASES["default"]["OPTIONS"]["init_command"] = (
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA secure_delete=ON;"
+    )
