@@ -11,7 +11,7 @@ from email.utils import formataddr
 
 from mailrelay import addresses
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|<[^<>]*>|\[[^\]]*\]|\\.|[^"<\[\\,;:(]+|.', re.DOTALL)
+_PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|<[^<>]*>|\[[^\]]*\]|\\.|[^"<\[\\,;:(]+|.', re.DOTALL)
 _COMMENT_STEP = re.compile(r"\\.|[()]|[^\\()]+|\\", re.DOTALL)
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
@@ -29,18 +29,18 @@ class Mailbox:
 
 
 def parse(text: str) -> list[Mailbox]:
-    """The mailboxes of a list. Groups are opened; a comment after a bare address is its name, as cron means it:
-    ``root (Cron Daemon)``."""
+    """The mailboxes of a list. Groups are opened; a comment after a bare address is its name, as cron means
+    it: ``root (Cron Daemon)``."""
     found: list[Mailbox] = []
     words: list[str] = []
-    for token in [*_tokens(text), ","]:
-        if token in {",", ";"}:
+    for piece in [*_pieces(text), ","]:
+        if piece in {",", ";"}:
             found += _mailbox(words)
             words = []
-        elif token == ":":  # what stood before is the name of a group
+        elif piece == ":":  # what stood before is the name of a group
             words = []
         else:
-            words.append(token)
+            words.append(piece)
     return found
 
 
@@ -80,14 +80,14 @@ def decoded(text: str) -> str:
     return _UNPRINTABLE.sub(" ", text).strip()
 
 
-def _tokens(text: str) -> Iterator[str]:
+def _pieces(text: str) -> Iterator[str]:
     at = 0
     while at < len(text):
         start = at
         if text[at] == "(":
             at = _comment_end(text, at)
         else:
-            found = _TOKEN.match(text, at)
+            found = _PIECE.match(text, at)
             at = found.end() if found else at + 1
         yield text[start:at]
 

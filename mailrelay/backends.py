@@ -34,12 +34,13 @@ class RelayBackend(BaseEmailBackend):
     """
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
-        """Queues the messages, all or none, and returns how many were queued; those without a recipient are none.
+        """Queues the messages, all or none, and returns how many there were, without those to nobody.
 
         Raises:
             RelayNotConfigured: no relay is set.
             InvalidEmail: a message cannot be sent as it is.
-            BadHeaderError: a header field would begin another one; whatever ``fail_silently`` says, as in Django.
+            BadHeaderError: a header field would begin another one. As in Django, ``fail_silently`` changes
+                nothing about that.
         """
         messages = [message for message in email_messages if message.recipients()]
         if not messages:
@@ -71,9 +72,9 @@ def queue(message: EmailMessage, node: Node) -> None:
     Raises:
         InvalidEmail, BadHeaderError: as ``RelayBackend.send_messages``.
     """
+    mail = rawmail.parse(as_bytes(_identified(message, node)))
     sender = node.sender(_address("from_address", message.from_email))
     recipients = [_address("to", one) for one in message.recipients()]
-    mail = rawmail.parse(as_bytes(_identified(message, sender)))
     submission.submit(mail, node=node, sender=sender, recipients=recipients, source="django")
 
 
@@ -96,13 +97,13 @@ def as_bytes(message: EmailMessage) -> bytes:
     return out.getvalue()
 
 
-def _identified(message: EmailMessage, sender: str) -> EmailMessage:
-    """The message with a Message-ID: its own, or one of ours. Django's would look this host's name up in the DNS,
-    which may take long just when the network is what is broken."""
+def _identified(message: EmailMessage, node: Node) -> EmailMessage:
+    """The message with a Message-ID: its own, or one of ours. Django's would look this host's name up in the
+    DNS, which may take long just when the network is what is broken."""
     if any(name.lower() == "message-id" for name in message.extra_headers):
         return message
     identified = copy.copy(message)
-    identified.extra_headers = {**message.extra_headers, "Message-ID": mime.new_message_id(sender)}
+    identified.extra_headers = {**message.extra_headers, "Message-ID": mime.new_message_id(node.from_address)}
     return identified
 
 

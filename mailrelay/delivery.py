@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from django.conf import settings
@@ -18,6 +18,7 @@ from mailrelay import mime, outbox, payload, relaytarget
 from mailrelay.models import Message
 from mailrelay.pipeline import Down, Event, Job, Opened, Pipeline, Pool, Result
 from mailrelay.dialogue import Envelope, Outcome
+from mailrelay.smtp import Connection
 from mailrelay.wire import crlf
 from quazzar.errors import DeliveryError, QuazzarError, Unreadable
 
@@ -27,6 +28,10 @@ logger = logging.getLogger(__name__)
 _CLAIM = 100
 _LOW_WATER = 20
 _RENEW_SECONDS = 15.0
+
+#: Stages that say that nobody was there, and how long to try whether somebody is now.
+_UNREACHABLE = ("resolve", "connect", "tls")
+_PROBE_SECONDS = 8.0
 
 _pool = Pool()
 _draining = threading.Lock()
@@ -73,6 +78,19 @@ def _here() -> str:
     except OSError:
         namespace = 0
     return f"{socket.gethostname()[:60]}:{namespace}"
+
+
+def look_whether_the_relay_is_back() -> bool:
+    """Where mail waits because the relay could not be reached: connects, without signing in (a wrong password every
+    few seconds would lock the account), and makes that mail due when it can be."""
+    if not outbox.waiting_for_the_relay(_UNREACHABLE):
+        return False
+    try:
+        target = relaytarget.load().target
+        Connection(replace(target, username=""), deadline=time.monotonic() + _PROBE_SECONDS).open().close()
+    except QuazzarError:
+        return False
+    return bool(outbox.bring_forward(_UNREACHABLE))
 
 
 def free_dead_owners() -> int:

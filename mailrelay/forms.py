@@ -100,6 +100,10 @@ class RelayForm(forms.Form):
         """The provider that is chosen in the form."""
         return _preset(str(self["provider"].value()))
 
+    def hints(self) -> dict[str, str]:
+        """What to type next to the chosen provider's fields."""
+        return hints(self.preset)
+
     @property
     def password_was_typed(self) -> bool:
         """Whether a form that is shown again has lost a password."""
@@ -159,6 +163,17 @@ def _region_field(preset: Preset, row: RelaySettings) -> forms.ChoiceField:
         initial="" if elsewhere else (row.host if preset.region_of(row.host) else preset.host),
         widget=forms.Select(attrs={"class": "q-input", "data-region-of": preset.id}),
     )
+
+
+def hints(preset: Preset) -> dict[str, str]:
+    """The preset's hints as sentences, by field."""
+    return {"username": _sentence(preset.username_hint), "password": _sentence(preset.password_hint)}
+
+
+def _sentence(hint: str) -> str:
+    # One word is what to type, letter for letter.
+    text = hint[:1].upper() + hint[1:] if " " in hint else f"Always the word {hint}" if hint else ""
+    return f"{text.rstrip('.')}." if text else ""
 
 
 def _preset(id_: str) -> Preset:

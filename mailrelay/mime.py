@@ -28,6 +28,8 @@ _LONGEST = 900
 _LONGEST_NAME = 200
 # An encoded word has 75 characters at most (RFC 2047 §2), twelve of them around the text.
 _WORD_BYTES = 45
+# Of a percent-encoded filename, so that its line stays within 76.
+_FILENAME_PIECE = 60
 # Their encoded words are inside already, around the addresses.
 _ADDRESS_FIELDS = ("From", "To", "Cc", "Reply-To")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -78,7 +80,7 @@ def render(
     headers.append(("Subject", email.subject.strip()))
     headers.append(("Date", format_datetime(date.astimezone(UTC))))
     headers.append(("Message-ID", message_id))
-    headers += email.headers.items()
+    headers += [(label, value.strip()) for label, value in email.headers.items()]
     utf8 = any(addresses.needs_utf8(addresses.split(one)[1]) for one in _everybody(email, sender))
     head = "".join([_header(label, value) for label, value in headers]).encode()
     return Rendered(data=head + _body(email, message_id), sender=sender, utf8=utf8)
@@ -119,7 +121,6 @@ def _header(name: str, value: str) -> str:
         return line + "\r\n"
     if _CONTROL.search(line):
         raise ValueError(f"the header field {name[:40]!r} contains a line break or another control character")
-    value = value.strip()
     pieces = _BEFORE_SPACE.split(f" {value}")
     readable = _writable(value.replace("\t", " ")) and max(map(len, pieces)) <= _LONGEST
     if readable or name in _ADDRESS_FIELDS:
@@ -183,13 +184,13 @@ def _multipart(subtype: bytes, boundary: bytes, parts: Iterable[bytes]) -> bytes
 
 
 def _text(subtype: str, data: bytes, boundary: bytes) -> bytes:
-    """A text part: as it is if it can be, else quoted-printable where that is not longer than base64 (filters
-    distrust Latin text in base64)."""
+    """A text part: as it is if it can be; else quoted-printable for Latin text (filters distrust it in
+    base64) and base64 for the rest, which quoted-printable would make three times as long."""
     kind = f"text/{subtype}; charset=utf-8"
     if data.isascii() and _short_lines(data) and not (boundary and boundary in data):
         return _part(kind, "7bit", data)
     readable = binascii.b2a_qp(data, quotetabs=False, istext=True)
-    if len(readable) * 3 <= len(data) * 4:
+    if len(readable) <= 2 * len(data):
         return _part(kind, "quoted-printable", crlf(readable))
     return _part(kind, "base64", _base64(data))
 
@@ -217,10 +218,14 @@ def _disposition(filename: str) -> str:
     """RFC 2183 and, beyond plain ASCII, RFC 2231: percent-encoded, in numbered pieces when it is long."""
     if _SIMPLE_FILENAME.fullmatch(filename):
         return f'Content-Disposition: attachment; filename="{filename}"\r\n'
-    pieces = re.findall(r"(?:%..|[^%]){1,18}", quote(filename, safe=""))
+    pieces = ["utf-8''"]
+    for char in filename:  # readers decode each piece by itself, so no character may be divided
+        encoded = quote(char, safe="")
+        if len(pieces[-1]) + len(encoded) > _FILENAME_PIECE:
+            pieces.append("")
+        pieces[-1] += encoded
     if len(pieces) == 1:
-        return f"Content-Disposition: attachment;\r\n filename*=utf-8''{pieces[0]}\r\n"
-    pieces[0] = f"utf-8''{pieces[0]}"
+        return f"Content-Disposition: attachment;\r\n filename*={pieces[0]}\r\n"
     numbered = [f"filename*{index}*={piece}" for index, piece in enumerate(pieces)]
     return "Content-Disposition: attachment;\r\n " + ";\r\n ".join(numbered) + "\r\n"
 

@@ -20,6 +20,8 @@ from quazzar.errors import IdempotencyConflict, InvalidEmail, RelayNotConfigured
 
 #: How long a claim holds without being renewed: what a killed worker held is free after that.
 LEASE = timedelta(seconds=60)
+#: Stages at which the relay fails, whatever the mail.
+RELAY_STAGES = ("resolve", "connect", "tls", "auth")
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
 Status = Message.Status
 
@@ -232,12 +234,16 @@ def retry(message: Message) -> bool:
     return bool(changed)
 
 
-def bring_forward() -> int:
+def bring_forward(stages: Sequence[str] = RELAY_STAGES) -> int:
     """The relay answers again: what failed because it did not is due now, not at the end of its back-off."""
-    stages = ("resolve", "connect", "tls", "auth")
-    waiting = Message.objects.filter(status=Status.RETRYING, next_attempt_at__gt=timezone.now())
-    ids = [pk for pk, error in waiting.values_list("pk", "last_error") if (error or {}).get("stage") in stages]
+    ids = waiting_for_the_relay(stages)
     return Message.objects.filter(pk__in=ids, status=Status.RETRYING).update(next_attempt_at=timezone.now())
+
+
+def waiting_for_the_relay(stages: Sequence[str] = RELAY_STAGES) -> list[int]:
+    """What is not due yet, and failed at one of these stages: the relay's fault, not the mail's."""
+    waiting = Message.objects.filter(status=Status.RETRYING, next_attempt_at__gt=timezone.now())
+    return [pk for pk, error in waiting.values_list("pk", "last_error") if (error or {}).get("stage") in stages]
 
 
 # --- upkeep ------------------------------------------------------------------------------------------------

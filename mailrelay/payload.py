@@ -50,7 +50,7 @@ def load(payload: bytes) -> Email | bytes:
     try:
         fields = json.loads(rest)
         fields["attachments"] = [
-            Attachment(filename=name, content_type=kind, content=base64.b64decode(content))
+            Attachment(filename=name, content_type=kind, content=base64.b64decode(content, validate=True))
             for name, kind, content in fields["attachments"]
         ]
         return Email(**fields)

@@ -12,7 +12,7 @@ from mailrelay import addresslists
 from mailrelay.addresslists import Mailbox
 from quazzar.errors import InvalidEmail
 
-# A name, a colon (RFC 5322 §4.5 allows space before it), the rest of the line, and the lines that continue it.
+# A name, a colon (RFC 5322 §4.5 allows space before it), the rest of the line, the lines that continue it.
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)(?:\n|\Z)")
 _MBOX = re.compile(rb">?From [^\n]*\n")
 _FORBIDDEN = re.compile(rb"\x00|\r(?!\n)")
@@ -83,8 +83,8 @@ class RawMail:
 
 
 def parse(data: bytes) -> RawMail:
-    """The header ends at a blank line, or where a line is no header field. An mbox separator line before it is
-    dropped.
+    """The header ends at a blank line, or where a line is no header field. An mbox separator line before it
+    is dropped.
 
     Raises:
         InvalidEmail: the header contains NUL, or a carriage return that ends no line.

@@ -38,7 +38,7 @@ def lines(mechanism: str, username: str, password: str, challenge: Callable[[], 
 
 
 def traces(username: str, password: str) -> list[str]:
-    """Every form in which the password can turn up in a dialogue; the longest first: it may contain another."""
+    """Every form of the password that a dialogue may show, the longest first (it may contain another)."""
     if not password:
         return []
     plain = (f"\0{username}\0{password}", f"{username}\0{username}\0{password}", password)

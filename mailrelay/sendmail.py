@@ -1,4 +1,4 @@
-"""What bin/quazzar-sendmail runs: one message from standard input into the queue. Exit codes are sysexits(3)'s.
+"""What bin/quazzar-sendmail runs: one message from standard input into the queue; exits as sysexits(3) says.
 
 Models are imported when they are needed and not before: cron waits for this process, and a wrong option or an
 unreadable folder must end in a sentence.
@@ -61,7 +61,9 @@ def run_alone(arguments: Sequence[str], prepare: Callable[[], None] = lambda: No
     """``run`` for a process that does nothing else: neither a log line nor a traceback reaches its caller."""
     sys.excepthook = _unexpected
     logging.disable(logging.CRITICAL)
-    return run(arguments, sys.stdin and sys.stdin.buffer, sys.stderr, prepare)
+    # Python has no sys.stdin when the caller closed it.
+    stdin: TextIO | None = sys.stdin
+    return run(arguments, stdin.buffer if stdin else None, sys.stderr, prepare)
 
 
 def prepare() -> None:
@@ -182,6 +184,8 @@ def envelope(mail: RawMail, options: Options, node: Node) -> list[str]:
     """
     from mailrelay.submission import checked
 
+    if not all(text.isprintable() for text in options.recipients):
+        raise InvalidEmail("to", "A recipient contains a line break or a control character.")
     asked = [one for text in options.recipients for one in addresslists.parse(text)]
     asked += rawmail.recipients(mail) if options.from_header else []
     if not asked:
@@ -223,7 +227,7 @@ def verdict(exc: Exception) -> tuple[int, str]:
         case DatabaseFailure():
             return _database_verdict(exc)
         case PermissionError():
-            return os.EX_NOPERM, f"{_may_not(str(exc.filename))}"
+            return os.EX_NOPERM, _may_not(str(exc.filename))
         case OSError():
             code = os.EX_TEMPFAIL if exc.errno in _PASSING else os.EX_CANTCREAT
             return code, f"The mail cannot be stored: {exc.strerror} ({exc.filename})."

@@ -14,7 +14,7 @@ _MODES = {
     "d": "it runs no server",
     "s": "it speaks no SMTP on standard input",
     "p": "the queue is in the console, under Mail Relay",
-    "i": "there is no alias database; mail for local users goes to the alert recipients in Mail Relay's settings",
+    "i": "mail for local users goes to the alert recipients in Mail Relay's settings",
 }
 
 

@@ -71,11 +71,14 @@ class Connection:
             self.trace.on_stage(stage)
 
     def _say(self, line: str) -> None:
-        """A line for the transcript. A server that repeats our credentials does not get them into it."""
         if self.trace.lines is not None:
-            for word in saslauth.traces(self.target.username, self.target.password):
-                line = line.replace(word, "********")
-            self.trace.lines.append(line)
+            self.trace.lines.append(self._masked(line))
+
+    def _masked(self, text: str) -> str:
+        """A server that repeats our credentials does not get them into a transcript, an error or a row."""
+        for word in saslauth.traces(self.target.username, self.target.password):
+            text = text.replace(word, "********")
+        return text
 
     def _connect(self, addresses: Sequence[Address]) -> None:
         failure: DeliveryError | None = None
@@ -361,7 +364,7 @@ class Connection:
         )  # fmt: skip
 
     def _rejected(self, reply: Reply, *, stage: str = "", kind: str = "rejected") -> DeliveryError:
-        text = " ".join(reply.text.split()) or "no explanation"
+        text = self._masked(" ".join(reply.text.split())) or "no explanation"
         return self._failure(
             f"The server answered {reply.code} {text}", kind, reply.code >= 500, stage=stage, code=reply.code or None
         )

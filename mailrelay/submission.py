@@ -105,8 +105,8 @@ def submit(mail: RawMail, *, node: Node, sender: str, recipients: Sequence[str],
 
 
 def with_author(mail: RawMail, node: Node, name: str = "") -> RawMail:
-    """The mail with an author that the relay can answer for: one on this node, or none, becomes the relay's from
-    address under the same display name."""
+    """The mail with an author that the relay can answer for: one on this node, or none, becomes the relay's
+    from address under the same display name."""
     authors = mail.mailboxes("from")
     if authors and not node.is_local(authors[0].address):
         return mail

@@ -24,7 +24,7 @@ def sweep_outbox() -> None:
     if freed:
         logger.warning("%s messages taken up from a worker that is gone", freed)
     delivery.close_idle_connections()
-    if outbox.anything_due():
+    if delivery.look_whether_the_relay_is_back() or outbox.anything_due():
         delivery.drain()
 
 

@@ -169,7 +169,6 @@ class AuditAdmin(ReadOnly):
     search_help_text = "Search who, what or which"
     ordering = ("-id",)
     list_per_page = 50
-    show_full_result_count = False
     actions = None
 
     @admin.display(description="Time (UTC)", ordering="at")

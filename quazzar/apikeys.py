@@ -1,4 +1,4 @@
-"""Make, check and revoke the API's keys: ``qzr_`` + prefix (8) + secret (32) + check digits (6), in base 62."""
+"""Make, check and revoke API keys: ``qzr_`` + prefix (8) + secret (32) + check digits (6), in base 62."""
 
 from __future__ import annotations
 

@@ -10,5 +10,5 @@ class QuazzarConfig(AppConfig):
     verbose_name = "Quazzar"
 
     def ready(self) -> None:
-        """Register the system checks."""
-        from quazzar import checks  # noqa: F401
+        """Register the system checks, and make our Celery app the one that every process publishes with."""
+        from quazzar import celery, checks  # noqa: F401

@@ -46,7 +46,8 @@ def record(action: str, target: object = "", fields: Iterable[str] = ()) -> Audi
 
 
 def _clipped(column: str, text: str) -> str:
-    return text[: AuditEntry._meta.get_field(column).max_length]
+    longest = getattr(AuditEntry._meta.get_field(column), "max_length", None)
+    return text[:longest]
 
 
 class ActorMiddleware:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import signal
-import sys
 from typing import NoReturn
 
-from celery.beat import Service
+from celery.beat import Scheduler, Service
 
 from quazzar import logs
 from quazzar.celery import app
@@ -21,8 +20,8 @@ def main() -> None:
     logs.configure_plainly()
     signal.signal(signal.SIGTERM, _leave)
     # `celery beat` would import every app first (30 MB) and keep its schedule in a file of pickles.
-    Service(app, scheduler_cls="celery.beat:Scheduler").start()
+    Service(app, scheduler_cls=Scheduler).start()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -111,16 +111,15 @@ class Child:
             *lines, self._partial = (self._partial + chunk).split(b"\n")
             if self._partial and (not chunk or len(self._partial) > _CHUNK):
                 lines, self._partial = [*lines, self._partial], b""
-            for line in lines:
-                self._show(line.decode(errors="replace"))
+            self._show([line.decode(errors="replace") for line in lines])
             if not chunk:
                 return False
 
-    def _show(self, line: str) -> None:
+    def _show(self, lines: list[str]) -> None:
         if self.spec.quiet:
-            self._tail.append(line)
+            self._tail.extend(lines)
         else:
-            self._output.line(self.name, line)
+            self._output.lines(self.name, lines)
 
     def has_ended(self) -> bool:
         return self.process is not None and self.process.poll() is not None
@@ -142,8 +141,7 @@ class Child:
             self._failures = 0
         self._unanswered = 0 if self.ready else self._unanswered + 1
         self.ready = self.spec.answers is None
-        for line in self._tail:
-            self._output.line(self.name, line)
+        self._output.lines(self.name, self._tail)
         self._wait(now, f"ended by itself ({_reason(code)})")
         if self.spec.drop_data and self._unanswered == _DATA_SUSPECT:
             self.say(self.spec.drop_data(), "warning")

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from quazzar import processes
 from quazzar.logs import LOGGING
-
-if TYPE_CHECKING:
-    from gunicorn.arbiter import Arbiter
-    from gunicorn.workers.base import Worker
 
 bind = f"fd://{os.environ.get('QUAZZAR_LISTEN_FD', '')}"
 worker_class = "gthread"
@@ -39,12 +35,12 @@ logconfig_dict = {
 }
 
 
-def post_fork(_server: Arbiter, worker: Worker) -> None:
+def post_fork(_server: Any, worker: Any) -> None:
     """gunicorn's workers notice a dead master too late, or, when busy, not at all."""
     processes.die_with(worker.ppid)
 
 
-def post_worker_init(worker: Worker) -> None:
+def post_worker_init(worker: Any) -> None:
     """The application is loaded: say where it is."""
     url = str(worker.sockets[0]).replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
     print(f"console on {url}", flush=True)  # noqa: T201

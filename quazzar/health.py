@@ -57,7 +57,10 @@ def ready(_: HttpRequest) -> HttpResponse:
         "status": "ok" if well else "failing",
         "checks": {name: asdict(check) for name, check in checks.items()},
     }
-    return JsonResponse(body, status=200 if well else 503)
+    response = JsonResponse(body, status=200 if well else 503)
+    # Probes come every few seconds; Django would log each 503 as an error, and mail it to the admins.
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
 
 
 def database() -> Probe:

@@ -31,7 +31,6 @@ from unfold.widgets import (
 from quazzar import apikeys, shown
 from quazzar.models import ApiKey
 
-_STATES = {"active": ("Active", "ok"), "expired": ("Expired", "off"), "revoked": ("Revoked", "bad")}
 _PERIODS = (("30", "In 30 days"), ("90", "In 90 days"), ("365", "In a year"), ("", "Never"))
 
 
@@ -109,7 +108,7 @@ class ApiKeyAdmin(ModelAdmin):
     @admin.display(description="State")
     def state(self, row: ApiKey) -> str:
         """active, expired or revoked."""
-        return shown.badge(*_STATES[row.state])
+        return shown.key_badge(row)
 
     @admin.display(description="Last used", ordering="last_used_at")
     def used(self, row: ApiKey) -> str:

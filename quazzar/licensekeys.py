@@ -20,7 +20,7 @@ from quazzar.errors import LicenseError
 _RAW_BYTES = 32
 _LARGEST = 64 * 1024
 _UNUSABLE = "QUAZZAR_LICENSE_PUBLIC_KEY holds no Ed25519 public key, so no licence can be checked."
-_HINT = "Set it to the PEM text, to the 32 bytes in base64 or hex, or to the path of a file with one of these."
+_HINT = "Set it to the PEM text, to the 32 bytes in base64 or hex, or to the path of a file with one."
 
 
 def configured() -> str:
@@ -64,7 +64,9 @@ def evaluation_key() -> Ed25519PrivateKey:
     except (OSError, ValueError) as exc:
         raise LicenseError(f"The evaluation key {file} cannot be read or made.", hint=hint) from exc
     if len(secret) < _RAW_BYTES:  # emptied by a full disk, say: anybody could make the same key
-        raise LicenseError(f"The evaluation key {file} is cut short.", hint=f"Remove {file}: a new one is made.")
+        raise LicenseError(
+            f"The evaluation key {file} is cut short.", hint=f"Remove {file}: a new one is made."
+        )
     return Ed25519PrivateKey.from_private_bytes(hashlib.sha256(secret.encode()).digest())
 
 

@@ -1,7 +1,8 @@
 """The licence of this node: read and checked offline, installed, removed, and made for an evaluation.
 
 Each reason to refuse one has a code: ``license_missing``, ``license_expired``, ``license_tampered``,
-``license_unknown_plan``, ``license_not_started``, ``license_other_key``, ``license_unreadable``.
+``license_unknown_plan``, ``license_not_started``, ``license_other_key``, ``license_unreadable``,
+``license_no_key``.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import transaction
@@ -126,7 +128,7 @@ def trial(plan: str, days: int) -> Licence:
     """Sign an evaluation licence with this node's own key, and install it.
 
     Raises:
-        LicenseError: there is no such plan, the days are not in 1–3650, or evaluation licences do not count here.
+        LicenseError: no such plan, days not in 1–3650, or evaluation licences do not count here.
     """
     if Plan.of(plan) is None:
         raise LicenseError(f"There is no plan {plan!r}; there are {', '.join(p.id for p in Plan)}.")
@@ -176,18 +178,18 @@ def _signed(token: str) -> Licence:
         key = licensekeys.public_key()
         return _from_claims(_claims(token, key))
     except LicenseError as exc:
-        return _refused(exc.code if exc.code != LicenseError.code else "license_other_key", exc.message)
+        return _refused("license_no_key", f"{exc.message} {exc.hint}")
     except jwt.InvalidSignatureError:
         return _wrong_signature(token)
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
-        return _refused("license_tampered", "This is no licence, or it was changed or cut when it was copied.")
+        return _refused("license_tampered", "This is no licence, or it was cut when it was copied.")
 
 
-def _claims(token: str, key: object) -> dict[str, Any]:
+def _claims(token: str, key: Ed25519PublicKey) -> dict[str, Any]:
     if len(token) > _LARGEST:
         raise ValueError("too long for a licence")
     options: Any = {"require": ["exp", "plan"], **_UNCHECKED}
-    claims: dict[str, Any] = jwt.decode(token, key, algorithms=[_ALGORITHM], options=options)  # type: ignore[arg-type]
+    claims: dict[str, Any] = jwt.decode(token, key, algorithms=[_ALGORITHM], options=options)
     return claims
 
 
@@ -196,7 +198,9 @@ def _from_claims(claims: dict[str, Any]) -> Licence:
     subject = str(claims.get("sub", ""))
     plan = Plan.of(claims["plan"])
     if plan is None:
-        sentence = "The licence is for a plan that this version does not know. Update Quazzar, or ask for another."
+        sentence = (
+            "The licence is for a plan that this version does not know. Update Quazzar, or ask for another."
+        )
         return Licence(Plan.COMMUNITY, expires_at, subject, sentence, "license_unknown_plan")
     return Licence(plan, expires_at, subject, starts_at=starts_at)
 
@@ -216,7 +220,7 @@ def _wrong_signature(token: str) -> Licence:
         )
     return _refused(
         "license_tampered",
-        "The licence's signature does not match: it was changed after it was signed, or signed for another key.",
+        "The licence's signature does not match: it was changed, or signed with another key.",
     )
 
 
@@ -235,7 +239,9 @@ def _in_time(licence: Licence) -> Licence:
     if licence.problem:
         return licence
     if licence.expires_at is not None and licence.expires_at <= now:
-        sentence = f"The licence for {licence.plan.title} expired on {licence.expires_at:%Y-%m-%d}. {_REMEDY}."
+        sentence = (
+            f"The licence for {licence.plan.title} expired on {licence.expires_at:%Y-%m-%d}. {_REMEDY}."
+        )
         return licence._replace(plan=Plan.COMMUNITY, problem=sentence, code="license_expired")
     if licence.starts_at is not None and licence.starts_at > now:
         sentence = f"The licence for {licence.plan.title} starts on {licence.starts_at:%Y-%m-%d %H:%M} UTC."

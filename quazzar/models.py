@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar, NoReturn
 
 from django.conf import settings
-from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.utils import timezone
 
@@ -66,7 +65,7 @@ class IdempotentRequest(models.Model):
     claimed_at = models.DateTimeField(default=timezone.now, db_index=True)
     #: HTTP status of the answer; null while the first request is still being worked on.
     status = models.PositiveSmallIntegerField(null=True, default=None)
-    answer = models.JSONField(null=True, default=None, encoder=DjangoJSONEncoder)
+    answer = models.JSONField(null=True, default=None)
 
     class Meta:
         constraints = [

@@ -6,9 +6,13 @@ import json
 import os
 import sys
 import time
-from typing import TextIO
+from itertools import groupby
+from typing import TYPE_CHECKING, TextIO
 
 from quazzar.logs import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _NAME_WIDTH = 7
 
@@ -26,14 +30,18 @@ class Output:
             self._json(name, sentence, level) if self.form == "json" else self._text(name, f"» {sentence}")
         )
 
-    def line(self, name: str, line: str) -> None:
-        """A line that a child wrote."""
+    def lines(self, name: str, lines: Iterable[str]) -> None:
+        """Lines that a child wrote; as JSON, those in a row that are none (a traceback) make one object."""
         if self.form == "text":
-            self._write(self._text(name, redact(line)))
-        elif line.startswith("{"):
-            self._write(line)
-        elif line.strip():
-            self._write(self._json(name, redact(line), "info"))
+            for line in lines:
+                self._write(self._text(name, redact(line)))
+            return
+        for is_json, group in groupby(lines, key=lambda line: line.startswith("{")):
+            if is_json:
+                for line in group:
+                    self._write(line)
+            elif text := "\n".join(group).strip():
+                self._write(self._json(name, redact(text), "info"))
 
     def _text(self, name: str, text: str) -> str:
         return f"{name:<{_NAME_WIDTH}} | {text}"

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from typing import TYPE_CHECKING
+
 from django.utils import timezone
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
-NOTHING = "–"
+if TYPE_CHECKING:
+    from quazzar.models import ApiKey
+
+NOTHING = mark_safe('<span class="q-none">–</span>')
+_KEY_STATES = {"active": ("Active", "ok"), "expired": ("Expired", "off"), "revoked": ("Revoked", "bad")}
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 def badge(text: str, kind: str) -> SafeString:
     """A state in a word; kind is ok, busy, wait, bad or off."""
     return format_html('<span class="q-badge q-{}">{}</span>', kind, text)
+
+
+def key_badge(key: ApiKey) -> SafeString:
+    """The state of an API key."""
+    return badge(*_KEY_STATES[key.state])
 
 
 def span(time: timedelta) -> str:

@@ -1,4 +1,4 @@
-"""The product's settings over a data dir of this run's own; DATABASE_URL and REDIS_URL count as they do there."""
+"""The product's settings over a data dir of this run's own; DATABASE_URL counts as it does there."""
 
 import atexit
 import os
@@ -11,7 +11,13 @@ atexit.register(shutil.rmtree, _data_dir, ignore_errors=True)
 (_data_dir / "static").mkdir()  # else whitenoise warns in each test
 os.environ["QUAZZAR_DATA_DIR"] = str(_data_dir)
 os.environ["QUAZZAR_SECRETS_KEY_FILE"] = str(_data_dir / "secrets.key")
-for _name in ("QUAZZAR_LICENSE_FILE", "QUAZZAR_LICENSE_PUBLIC_KEY", "DEBUG", "QUAZZAR_HTTPS", "QUAZZAR_API_RATE"):
+for _name in (
+    "QUAZZAR_LICENSE_FILE",
+    "QUAZZAR_LICENSE_PUBLIC_KEY",
+    "DEBUG",
+    "QUAZZAR_HTTPS",
+    "QUAZZAR_API_RATE",
+):
     os.environ.pop(_name, None)
 
 from quazzar.settings import *  # noqa: E402, F403

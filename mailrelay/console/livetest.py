@@ -19,13 +19,13 @@ from mailrelay.relaytest import Step, TestResult
 from quazzar.errors import QuazzarError
 
 LABELS = {
-    "resolve": "Look up the host",
+    "resolve": "Resolve the host",
     "connect": "Connect",
-    "tls": "Secure with TLS",
-    "auth": "Sign in",
-    "sender": "Sender accepted",
-    "recipient": "Recipient accepted",
-    "data": "Hand over the mail",
+    "tls": "TLS",
+    "auth": "Sign in (auth)",
+    "sender": "Sender",
+    "recipient": "Recipient",
+    "data": "Data",
     "done": "Done",
 }
 _BROKE_OFF = "The test broke off because of an error in Quazzar itself; its log says which."

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from mailrelay import presets, relaysettings
 from mailrelay.console import figures, gate, livetest, upgrade
-from mailrelay.forms import RelayForm
+from mailrelay.forms import RelayForm, hints
 from mailrelay.models import RelaySettings
 from mailrelay.senderaddress import default_from
 from quazzar import entitlements, licenses
@@ -130,8 +130,7 @@ def presets_for_browser() -> list[dict[str, Any]]:
     return [
         {
             **preset.public(),
-            "username_hint": preset.username_hint,
-            "password_hint": preset.password_hint,
+            "hints": hints(preset),
             "docs": preset.docs,
             "other_ports": preset.other_ports,
         }

@@ -58,7 +58,7 @@ class StaffSessionAuthentication(SessionAuthentication):
         bodiless._post = QueryDict()
         check = CSRFCheck(lambda _: HttpResponse())
         check.process_request(bodiless)
-        reason = check.process_view(bodiless, None, (), {})
+        reason = check.process_view(bodiless, lambda _: HttpResponse(), (), {})
         if reason:
             require_plan(request.parser_context["view"])
             raise PermissionDenied(f"Send the csrftoken cookie's value as X-CSRFToken. {reason}")

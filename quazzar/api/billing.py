@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
@@ -51,7 +51,7 @@ class LicenseSerializer(StrictSerializer):
 class BillingUpgradeView(APIView):
     """The plan of this node."""
 
-    permission_classes: ClassVar[list[Any]] = [StaffScope]
+    permission_classes = [StaffScope]
     write_scope = ApiKey.Scope.WRITE
 
     @extend_schema(operation_id="billing_read", responses=BillingSerializer)

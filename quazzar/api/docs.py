@@ -1,8 +1,6 @@
-"""/api/schema and /api/docs. They hold no secret, so anybody may read them; all their parts come from this node."""
+"""/api/schema and /api/docs. They hold no secret, so anybody may read them; nothing comes from elsewhere."""
 
 from __future__ import annotations
-
-from typing import Any, ClassVar
 
 from drf_spectacular.renderers import (
     OpenApiJsonRenderer,
@@ -19,12 +17,12 @@ class SchemaView(SpectacularAPIView):
 
     renderer_classes = [OpenApiJsonRenderer2, OpenApiJsonRenderer, OpenApiYamlRenderer2, OpenApiYamlRenderer]
     permission_classes = [AllowAny]
-    throttle_classes: ClassVar[list[Any]] = []
+    throttle_classes = []
 
 
 class DocsView(SpectacularSwaggerView):
     """The description as a page to read and try."""
 
     permission_classes = [AllowAny]
-    throttle_classes: ClassVar[list[Any]] = []
+    throttle_classes = []
     url_name = "schema"

@@ -16,6 +16,7 @@ from django.core.exceptions import (
 from django.core.signals import got_request_exception
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
+from django.utils.log import log_response
 from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.renderers import JSONRenderer
@@ -41,7 +42,6 @@ _TOO_LARGE = "The request body is too large."
 _BAD = "The request cannot be understood."
 
 
-
 def body(code: str, message: str, fields: Mapping[str, list[str]] | None = None) -> dict[str, Any]:
     """The body of an error."""
     shape: dict[str, Any] = {"error": code, "message": message}
@@ -50,12 +50,12 @@ def body(code: str, message: str, fields: Mapping[str, list[str]] | None = None)
 
 def handle(exc: Exception, context: dict[str, Any]) -> Response:
     """The answer to any exception that leaves a view."""
+    request = context["request"]
     response = _answer(exc)
     if response.status_code >= 500:
-        _report(exc, response.status_code, context["request"])
+        _report(exc, response, request)
     set_rollback()
     # Errors are JSON also where the view answers text, YAML or HTML.
-    request = context["request"]
     request.accepted_renderer = JSONRenderer()
     request.accepted_media_type = JSONRenderer.media_type
     return response
@@ -112,14 +112,17 @@ def _of_python(exc: Exception) -> Response:
             return Response(body("internal_error", _FAILED), status=500)
 
 
-def _report(exc: Exception, status: int, request: Any) -> None:
-    """What Django does with an exception that no view caught: a log line with its traceback, and the signal."""
+def _report(exc: Exception, response: Response, request: Any) -> None:
     if isinstance(exc, QuazzarError):
         logger.warning("%s %s: %s: %s", request.method, request.path, exc.code, exc.message)
+        response._has_been_logged = True  # type: ignore[attr-defined]  # Django's own mark, see log_response
         return
-    logger.error("%s %s failed", request.method, request.path, exc_info=exc)
-    if status == 500:
-        got_request_exception.send(sender=None, request=request._request)
+    # As Django does with an exception that no view caught: a line with the traceback, and the signal.
+    http = request._request
+    sentence = f"{type(exc).__name__}: {http.path}"
+    log_response("%s", sentence, response=response, request=http, exception=exc)
+    if response.status_code == 500:
+        got_request_exception.send(sender=None, request=http)
 
 
 def flattened(detail: Any) -> dict[str, list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import models
-from django_filters import ChoiceFilter, rest_framework
+from django_filters import ChoiceFilter, rest_framework  # type: ignore[import-untyped]
 from rest_framework.exceptions import ValidationError
 from rest_framework.filters import OrderingFilter
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _YES_NO = {"true": True, "1": True, "false": False, "0": False}
 
 
-class BooleanChoiceFilter(ChoiceFilter):
+class BooleanChoiceFilter(ChoiceFilter):  # type: ignore[misc]  # untyped
     """``true`` or ``false``; django-filter's own takes any other word for no filter."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -26,10 +26,10 @@ class BooleanChoiceFilter(ChoiceFilter):
 
     def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
         """The rows that have the value."""
-        return super().filter(qs, _YES_NO[value] if value in _YES_NO else value)  # type: ignore[no-any-return]
+        return super().filter(qs, _YES_NO.get(value, value))  # type: ignore[no-any-return]
 
 
-class StrictFilterSet(rest_framework.FilterSet):
+class StrictFilterSet(rest_framework.FilterSet):  # type: ignore[misc]  # untyped
     """A FilterSet whose boolean fields are strict."""
 
     FILTER_DEFAULTS: ClassVar[dict[Any, Any]] = {
@@ -38,11 +38,22 @@ class StrictFilterSet(rest_framework.FilterSet):
     }
 
 
-class StrictFilterBackend(rest_framework.DjangoFilterBackend):
+class StrictFilterBackend(rest_framework.DjangoFilterBackend):  # type: ignore[misc]  # untyped
     """Filters by a view's ``filterset_fields`` or ``filterset_class``."""
 
     filterset_base = StrictFilterSet
     raise_exception = True
+
+    def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: APIView) -> QuerySet[Any]:
+        """The rows that are asked for.
+
+        Raises:
+            ValidationError: a value cannot be.
+        """
+        try:
+            return super().filter_queryset(request, queryset, view)  # type: ignore[no-any-return]
+        except OverflowError as exc:  # SQLite's integers end at 64 bits
+            raise ValidationError({"non_field_errors": ["A number in the filters is too large."]}) from exc
 
 
 class StrictOrderingFilter(OrderingFilter):
@@ -69,7 +80,7 @@ class StrictOrderingFilter(OrderingFilter):
         """What the view declares, and nothing when it declares nothing."""
         if not getattr(view, "ordering_fields", None):
             return []
-        return super().get_valid_fields(queryset, view, context or {})  # type: ignore[return-value]
+        return super().get_valid_fields(queryset, view, context or {})
 
     def _defaults(self, view: Any) -> list[str] | None:
         default = self.get_default_ordering(view)

@@ -1,8 +1,9 @@
 """Writes that send happen once: the same Idempotency-Key and body within 24 h get the first answer.
 
-A row is claimed before the work. Where the work is rows only, claim, work and answer are one transaction: a second
-request waits for it, and a crash leaves nothing. Where the work is long and outside (a test mail), the claim is
-committed first: a second request is refused meanwhile, and a claim that a crash left behind is taken over.
+A row is claimed before the work. Where the work is rows only, claim, work and answer are one transaction: a
+second request waits for it, and a crash leaves nothing. Where the work is long and outside (a test mail), the
+claim is committed first: a second request is refused meanwhile, and a claim that a crash left behind is taken
+over.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ import functools
 import json
 import re
 from contextlib import ExitStack
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 from rest_framework.exceptions import ValidationError
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -47,13 +49,13 @@ def idempotent(*, atomic: bool) -> Callable[[Handler[V, P]], Handler[V, P]]:
     """Decorate a POST handler that sends.
 
     Args:
-        atomic: the work is rows only, and is done in one transaction with the claim; False for work that is long
-            or outside the database.
+        atomic: the work is rows only, and is done in one transaction with the claim; False for work that is
+            long or outside the database.
     """
 
     def decorate(handler: Handler[V, P]) -> Handler[V, P]:
         @functools.wraps(handler)
-        def once(view: V, request: Request, *args: P.args, **kwargs: P.kwargs) -> Response:
+        def once(view: V, request: Request, /, *args: P.args, **kwargs: P.kwargs) -> Response:
             def work() -> Response:
                 return handler(view, request, *args, **kwargs)
 
@@ -119,7 +121,7 @@ def _claim(wanted: dict[str, Any]) -> tuple[IdempotentRequest, bool]:
     while True:
         try:
             with transaction.atomic():
-                # The unique constraint decides who is first; PostgreSQL waits here for an open transaction's row.
+                # The unique constraint decides who is first; PostgreSQL waits here for an open one's row.
                 return IdempotentRequest.objects.create(**wanted), True
         except IntegrityError:
             row = IdempotentRequest.objects.filter(**slot).first()
@@ -165,7 +167,9 @@ def _finish(claim: IdempotentRequest, response: Response) -> None:
     if response.status_code >= 400:
         _give_up(claim)  # an error is no answer to keep: the caller may mend and repeat
     else:
-        _mine(claim).update(status=response.status_code, answer=response.data)
+        # As it goes over the wire: a time must not read differently when it is repeated.
+        answer = json.loads(JSONRenderer().render(response.data) or b"null")
+        _mine(claim).update(status=response.status_code, answer=answer)
 
 
 def _replayed(row: IdempotentRequest, fingerprint: str) -> Response:

@@ -1,4 +1,4 @@
-"""Which renderer answers: what is asked for, else the view's first one. Never a refusal before 401 and 402."""
+"""Which renderer answers: what is asked for, else the view's first one. No refusal before 401 and 402."""
 
 from __future__ import annotations
 

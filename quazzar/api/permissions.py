@@ -1,4 +1,4 @@
-"""The gate: 401 not signed in, then 402 plan, then 403 not allowed. What a view does not declare is refused."""
+"""The gate: 401 not signed in, 402 plan, 403 not allowed. What a view does not declare is refused."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class UpgradeRequired(APIException):
 class StaffScope(BasePermission):
     """Staff only. GET needs ``mail:read``; whatever else a view does needs the scope that it declares.
 
-    A view declares ``write_scope``, or ``required_scopes`` (method → scope) where methods differ. A session has
-    all scopes. Without a declaration only reading is allowed.
+    A view declares ``write_scope``, or ``required_scopes`` (method → scope) where methods differ. A session
+    has all scopes. Without a declaration only reading is allowed.
     """
 
     #: The feature that the plan must hold; empty when any plan will do.

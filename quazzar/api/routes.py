@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.urls import include, path, re_path
 from rest_framework.exceptions import NotFound
@@ -17,9 +17,9 @@ from quazzar.api.docs import DocsView, SchemaView
 class UnknownPath(APIView):
     """What is not there, for anybody and any method."""
 
-    permission_classes: ClassVar[list[Any]] = [AllowAny]
-    authentication_classes: ClassVar[list[Any]] = []
-    throttle_classes: ClassVar[list[Any]] = []
+    permission_classes = [AllowAny]
+    authentication_classes = []
+    throttle_classes = []
     schema = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -35,8 +35,8 @@ class UnknownPath(APIView):
 class UnknownMailPath(UnknownPath):
     """The same behind the gate: who may not use Mail Relay is told that first."""
 
-    permission_classes = APIView.permission_classes
-    authentication_classes = APIView.authentication_classes
+    permission_classes = [*APIView.permission_classes]
+    authentication_classes = [*APIView.authentication_classes]
 
 
 urlpatterns = [

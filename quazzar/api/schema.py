@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 
@@ -48,6 +48,18 @@ class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-
         }
 
 
+class StrictExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # registers itself
+    """Says of strict serializers that they take no other fields."""
+
+    target_class = "quazzar.api.serializers.Strict"
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> Any:
+        """The usual description, closed."""
+        schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        return schema | {"additionalProperties": False} if direction == "request" else schema
+
+
 class ApiSchema(AutoSchema):
     """Describes one operation."""
 
@@ -58,8 +70,7 @@ class ApiSchema(AutoSchema):
             return []
         description = "The same key and body within 24 h gives the first answer and no second mail."
         schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[\x20-\x7e]+$"}
-        where = OpenApiParameter.HEADER
-        return [OpenApiParameter(idempotency.HEADER, schema, where, description=description)]
+        return [OpenApiParameter(idempotency.HEADER, schema, "header", description=description)]
 
 
 def add_errors(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
@@ -109,7 +120,9 @@ _SCHEMAS = {
     "UpgradeRequired": _object(dict.fromkeys(_UPGRADE, _TEXT), _UPGRADE),
 }
 _RESPONSES = {
-    "Invalid": _response("A field is wrong or not known (`validation_error`, with `fields`), or this is no JSON."),
+    "Invalid": _response(
+        "A field is wrong or unknown (`validation_error`, with `fields`), or this is no JSON."
+    ),
     "NotAuthenticated": _response("No API key, a key that does not count, or no session."),
     "UpgradeRequired": _response("The plan of this node lacks Mail Relay.", "UpgradeRequired"),
     "Forbidden": _response("Not a staff user, or the key lacks the scope."),

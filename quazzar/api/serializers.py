@@ -10,24 +10,27 @@ from rest_framework import serializers
 UNKNOWN = "Unknown field."
 
 
-class _Strict(serializers.Serializer[Any]):
+class Strict(serializers.Serializer[Any]):
+    """What both bases share."""
+
     def to_internal_value(self, data: Any) -> Any:
-        unknown = {name: [UNKNOWN] for name in data if name not in self.fields} if isinstance(data, Mapping) else {}
+        unknown = (
+            {name: [UNKNOWN] for name in data if name not in self.fields} if isinstance(data, Mapping) else {}
+        )
         try:
             value = super().to_internal_value(data)
         except serializers.ValidationError as exc:
             if unknown and isinstance(exc.detail, dict):
-                exc.detail.update(unknown)  # type: ignore[arg-type]
+                exc.detail.update(unknown)
             raise
         if unknown:
             raise serializers.ValidationError(unknown)
         return value
 
 
-class StrictSerializer(_Strict):
-    """A serializer that answers 400 to unknown fields. Known read-only ones are ignored: what was read can be sent
-    back."""
+class StrictSerializer(Strict):
+    """Refuses unknown fields. Known read-only ones are ignored: what was read can be sent back."""
 
 
-class StrictModelSerializer(_Strict, serializers.ModelSerializer[Any]):
+class StrictModelSerializer(Strict, serializers.ModelSerializer[Any]):
     """The same for a model."""

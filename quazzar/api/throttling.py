@@ -41,9 +41,11 @@ outage = _Outage()
 
 
 class PrincipalThrottle(SimpleRateThrottle):
-    """A fixed window per key or user: one counter, however high the rate. Without a cache nobody is refused."""
+    """A fixed window per key or user: one counter, whatever the rate. Without a cache nobody is refused."""
 
     scope = "principal"
+    num_requests: int
+    duration: int
 
     def allow_request(self, request: Request, view: APIView) -> bool:
         """Whether the window has room."""

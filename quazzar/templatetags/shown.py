@@ -7,4 +7,4 @@ from quazzar import shown
 register = template.Library()
 register.filter(shown.moment)
 register.filter(shown.distance)
-register.simple_tag(shown.badge)
+register.simple_tag(shown.key_badge)

@@ -55,6 +55,7 @@
         places.result.replaceChildren();
         try {
             await run();
+            places.result.scrollIntoView({ block: "nearest" });
         } catch {
             const note = document.createElement("p");
             note.className = "q-note q-bad";

@@ -33,13 +33,13 @@
 
     function hint(name, text) {
         const line = form.querySelector(`[data-hint=${name}]`);
-        line.textContent = text ? text[0].toUpperCase() + text.slice(1) : "";
+        line.textContent = text;
         line.hidden = !text;
     }
 
     function tell(preset) {
-        hint("username", preset.username_hint);
-        hint("password", preset.password_hint);
+        hint("username", preset.hints.username);
+        hint("password", preset.hints.password);
         document.getElementById("provider-docs").textContent = preset.docs;
         const ports = document.getElementById("other-ports");
         ports.hidden = !preset.other_ports;

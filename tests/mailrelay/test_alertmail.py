@@ -1,9 +1,11 @@
 """One readable mail per group of alerts."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mailrelay import alertmail, emails
-from mailrelay.alerts import parse
+from mailrelay.alerts import InvalidAlert, parse
 from tests.mailrelay.test_alerts import alert, group
 
 
@@ -166,3 +168,34 @@ def test_mail_says_that_a_machine_wrote_it() -> None:
 def test_only_a_critical_alert_that_fires_is_urgent(state, severity, urgent) -> None:
     headers = mail({"rule": "r", "state": state, "severity": severity}).headers
     assert ("X-Priority" in headers) is urgent
+
+
+# --- anything at all ---------------------------------------------------------------------------------------
+WORDS = st.text(max_size=20)
+FLAT = st.dictionaries(
+    WORDS | st.sampled_from(["alertname", "severity", "instance", "summary"]),
+    WORDS | st.integers(),
+    max_size=4,
+)
+ANY_ALERT = st.fixed_dictionaries(
+    {"status": st.sampled_from(["firing", "resolved"]), "labels": FLAT},
+    optional={"annotations": FLAT, "startsAt": WORDS, "endsAt": st.none(), "generatorURL": WORDS},
+)
+ANY_BODY = st.fixed_dictionaries(
+    {"alerts": st.lists(ANY_ALERT, min_size=1, max_size=3)}
+) | st.fixed_dictionaries(
+    {"rule": WORDS}, optional={"severity": WORDS, "summary": WORDS, "details": FLAT | WORDS}
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(ANY_BODY)
+def test_whatever_is_not_refused_becomes_a_mail_that_can_be_sent(body) -> None:
+    try:
+        notice = parse(body)
+    except InvalidAlert as refused:
+        assert refused.fields
+        return
+    email = alertmail.render(notice, ["ops@example.com"])
+    emails.check(email)
+    assert email.text and email.html and len(email.subject) <= 150

@@ -129,6 +129,26 @@ def test_what_waited_for_the_relay_leaves_as_soon_as_it_answers(queued: Queue, s
     assert delivery.drain() == 3
 
 
+def test_the_sweep_notices_that_the_relay_is_back(queued: Queue, server: FaultServer) -> None:
+    server.stop()
+    queued()
+    delivery.drain()
+    assert not delivery.look_whether_the_relay_is_back()
+    server.start()
+    assert delivery.look_whether_the_relay_is_back()
+    assert delivery.drain() == 1
+
+
+def test_the_sweep_does_not_try_a_password_that_was_refused(queued: Queue, server: FaultServer) -> None:
+    server.script.users["op"] = "right-password"
+    relaysettings.update({"username": "op", "password": "wrong-password"}, partial=True)
+    queued()
+    delivery.drain()
+    before = len(server.sessions)
+    assert not delivery.look_whether_the_relay_is_back()
+    assert len(server.sessions) == before
+
+
 def test_a_wrong_password_kills_no_message_and_a_new_one_sends_at_once(queued: Queue, server: FaultServer) -> None:
     server.script.users["op"] = "right-password"
     relaysettings.update({"username": "op", "password": "wrong-password"}, partial=True)

@@ -103,3 +103,10 @@ def test_the_modules_that_are_run_as_programs_import() -> None:
     for name in ("quazzar.beat", "quazzar.worker", "quazzar.gunicorn_conf"):
         assert importlib.import_module(name)
     assert logging.getLogger("celery").level == logging.WARNING
+
+
+def test_tasks_go_through_this_app_in_every_process_that_loads_django() -> None:
+    code = "from mailrelay.tasks import deliver_outbox; print(deliver_outbox.app.main)"
+    argv = [sys.executable, "manage.py", "shell", "--no-imports", "-c", code]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "quazzar"

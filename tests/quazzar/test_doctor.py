@@ -12,6 +12,7 @@ import pytest
 from django.core import checks as system_checks
 from django.core.management import call_command
 from django.db import DatabaseError
+from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from quazzar import doctor, keyring, licenses, nodechecks
@@ -20,13 +21,13 @@ from quazzar.errors import KeyFileError
 from quazzar.models import Heartbeat
 
 if TYPE_CHECKING:
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import Settings
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def node(tmp_path: Path, settings: SettingsWrapper) -> Path:
+def node(tmp_path: Path, settings: Settings) -> Path:
     settings.QUAZZAR_DATA_DIR = tmp_path
     settings.QUAZZAR_SECRETS_KEY_FILE = tmp_path / "secrets.key"
     settings.QUAZZAR_LICENSE_FILE = tmp_path / "license.jwt"
@@ -109,7 +110,7 @@ def test_the_database() -> None:
 
 
 def test_a_migration_that_is_not_applied(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nodechecks.MigrationExecutor, "migration_plan", lambda *_: ["0002"])
+    monkeypatch.setattr(MigrationExecutor, "migration_plan", lambda *_: ["0002"])
     assert nodechecks.database().advice == "Run manage.py migrate."
 
 
@@ -125,7 +126,7 @@ def test_the_system_checks_speak_through_the_worst(monkeypatch: pytest.MonkeyPat
     assert nodechecks.system().level is Level.OK
 
 
-def test_the_broker_that_does_not_answer(settings: SettingsWrapper, node: Path) -> None:
+def test_the_broker_that_does_not_answer(settings: Settings, node: Path) -> None:
     settings.REDIS_URL = ""
     settings.CELERY_BROKER_URL = f"redis+socket://{node}/none"
     assert nodechecks.broker().level is Level.FAILED
@@ -168,7 +169,7 @@ def test_static_files(node: Path) -> None:
     ("debug", "allowed", "level"),
     [(False, ["mail.example.com"], Level.OK), (False, ["*"], Level.WARNING), (True, ["x"], Level.WARNING)],
 )
-def test_hosts(settings: SettingsWrapper, debug: bool, allowed: list[str], level: Level) -> None:
+def test_hosts(settings: Settings, debug: bool, allowed: list[str], level: Level) -> None:
     settings.DEBUG, settings.ALLOWED_HOSTS = debug, allowed
     assert nodechecks.hosts().level is level
 

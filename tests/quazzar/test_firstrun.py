@@ -17,19 +17,21 @@ from quazzar.management.commands import firstrun
 from quazzar.models import AuditEntry
 
 if TYPE_CHECKING:
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import Settings
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def fresh_node(tmp_path: Path, settings: SettingsWrapper, monkeypatch: pytest.MonkeyPatch) -> Path:
+def fresh_node(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Path:
     settings.QUAZZAR_DATA_DIR = tmp_path
     settings.QUAZZAR_SECRETS_KEY_FILE = tmp_path / "secrets.key"
     settings.QUAZZAR_LICENSE_FILE = tmp_path / "license.jwt"
     settings.QUAZZAR_LICENSE_PUBLIC_KEY = ""
     settings.STATIC_ROOT = tmp_path / "static"
     monkeypatch.delenv("QUAZZAR_SECRETS_KEY_FILE", raising=False)
+    # Tables are there already, and static files take seconds: one test asks for both.
+    monkeypatch.setattr(firstrun, "call_command", lambda *_, **__: None)
     return tmp_path
 
 
@@ -89,7 +91,7 @@ def test_a_licence_that_is_there_stays_even_when_it_is_no_good(fresh_node: Path)
     assert (fresh_node / "license.jwt").read_text() == "expired or broken\n"
 
 
-def test_where_only_a_vendors_licence_counts_none_is_made(settings: SettingsWrapper) -> None:
+def test_where_only_a_vendors_licence_counts_none_is_made(settings: Settings) -> None:
     settings.QUAZZAR_LICENSE_PUBLIC_KEY = "a vendor's key"
     assert "evaluation" not in run()
 
@@ -115,7 +117,10 @@ def test_a_key_file_that_others_can_read_stops_it_with_a_sentence() -> None:
     assert not get_user_model().objects.exists()
 
 
-def test_static_files_are_there_afterwards(fresh_node: Path) -> None:
+def test_tables_and_static_files_are_there_afterwards(
+    fresh_node: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(firstrun, "call_command", call_command)
     run()
     assert (fresh_node / "static" / "admin").is_dir()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import subprocess
 import sys
 import time
@@ -97,7 +96,9 @@ def test_the_file_is_readable_by_its_owner_alone(vendor: Path) -> None:
     ids=["pem", "pem on one line", "base64", "base64url", "der", "hex", "HEX"],
 )
 @pytest.mark.parametrize("in_file", [False, True])
-def test_the_public_key_comes_in_any_usual_form(node: Path, settings: Any, setting: str, in_file: bool) -> None:
+def test_the_public_key_comes_in_any_usual_form(
+    node: Path, settings: Any, setting: str, in_file: bool
+) -> None:
     if in_file:
         (node / "key.pub").write_text(setting + "\n")
         setting = str(node / "key.pub")
@@ -118,13 +119,15 @@ PRIVATE_PEM = VENDOR.private_bytes(
 
 
 @pytest.mark.parametrize(
-    "setting", ["nonsense", "/no/such/file", "AAAA", "ff" * 31, other_public_key(), PRIVATE_PEM, "~nobody-here/k"]
+    "setting",
+    ["nonsense", "/no/such/file", "AAAA", "ff" * 31, other_public_key(), PRIVATE_PEM, "~nobody-here/k"],
 )
 def test_a_public_key_that_is_none_lets_nothing_count(node: Path, settings: Any, setting: str) -> None:
     licenses.path().write_text(token())
     settings.QUAZZAR_LICENSE_PUBLIC_KEY = setting
     licence = licenses.read()
     assert licence.plan == Plan.COMMUNITY
+    assert licence.code == "license_no_key"
     assert "QUAZZAR_LICENSE_PUBLIC_KEY" in licence.problem
     assert setting not in licence.problem
 
@@ -357,4 +360,4 @@ def test_a_licence_counts_where_the_database_does_not_answer(
 def test_a_folder_for_the_licence_is_made(vendor: Path, settings: Any) -> None:
     settings.QUAZZAR_LICENSE_FILE = vendor / "new" / "license.jwt"
     licenses.install(token())
-    assert os.listdir(vendor / "new") == ["license.jwt"]
+    assert [file.name for file in (vendor / "new").iterdir()] == ["license.jwt"]

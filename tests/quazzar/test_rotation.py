@@ -17,6 +17,8 @@ from quazzar.sealedcolumns import SealedColumn, sealed_columns
 from quazzar.sealing import KeyRing
 from tests.quazzar.sealedrows import SECRET, lose_key, opened, store, stored
 from tests.quazzar.sealingnode import ROWS, Node
+from tests.rig import or_skip
+from tests.rig.services import Postgres
 
 
 @pytest.fixture(autouse=True)
@@ -254,9 +256,7 @@ def test_writers_in_other_processes_lose_nothing(node: Node) -> None:
 
 @pytest.mark.real
 def test_writers_in_other_processes_lose_nothing_on_postgresql(tmp_path: Path) -> None:
-    from tests.rig.services import Postgres
-
-    with Postgres() as server:
+    with or_skip(Postgres) as server:
         node = Node(tmp_path, server.url)
         node.run("setup")
         rotate_beside_writers(node)

@@ -115,6 +115,19 @@ def test_no_route_answers_a_malformed_body_with_more_than_400(
         assert is_error(response)
 
 
+@pytest.mark.parametrize(("address", "view"), [route for route in ROUTES if route[0] not in OPEN])
+def test_every_route_is_a_page_for_a_signed_in_operator(
+    operator: Any, client: Client, address: str, view: Any
+) -> None:
+    client.force_login(operator)
+    response = client.get(address, headers={"accept": "text/html"})
+    if response.status_code == 200:
+        assert response["Content-Type"].startswith("text/html")
+        assert "Django REST framework" in response.content.decode()
+    else:
+        assert is_error(response)
+
+
 @pytest.mark.parametrize(
     "address", ["/api", "/api/", "/api/nothing", "/api/relay", "/api/schema/", "/api/mailx", "/api/billing"]
 )
@@ -125,7 +138,9 @@ def test_an_unknown_path_elsewhere_is_404_for_anybody(client: Client, address: s
     assert is_error(response)
 
 
-@pytest.mark.parametrize("address", ["/api/mail/relay/", "/api/mail/", "/api/mail/messages/x", "/api/mail/a/b/"])
+@pytest.mark.parametrize(
+    "address", ["/api/mail/relay/", "/api/mail/", "/api/mail/messages/x", "/api/mail/a/"]
+)
 def test_no_path_is_answered_with_a_redirect(api: APIClient, client: Client, address: str) -> None:
     assert client.get(address).status_code == 401
     response = api.get(address)

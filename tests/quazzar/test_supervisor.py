@@ -153,15 +153,19 @@ def test_secrets_that_a_program_prints_are_masked() -> None:
 
 def test_as_json_every_line_is_an_object() -> None:
     program, stream = child('print(\'{"level": "info"}\\nplain\'); raise SystemExit(3)', "json")
-    code = run_to_end(program)
-    program.plan_restart(0, code)
+    program.plan_restart(0, run_to_end(program))
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
-    assert [line.get("message") for line in lines][1:] == [
-        None,
-        "plain",
-        "ended by itself (exit code 3); next start in 1 s",
-    ]
+    messages = [line.get("message") for line in lines][1:]
+    assert messages == [None, "plain", "ended by itself (exit code 3); next start in 1 s"]
     assert lines[0]["process"] == "web"
+
+
+def test_as_json_a_traceback_is_one_object() -> None:
+    program, stream = child("raise ValueError('password=hunter2')", "json")
+    run_to_end(program)
+    _, failure = [json.loads(line)["message"] for line in stream.getvalue().splitlines()]
+    assert failure.startswith("Traceback")
+    assert failure.endswith("ValueError: password=[redacted]")
 
 
 def test_a_reader_who_went_away_is_no_error() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import urllib.error
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +22,7 @@ from tests.quazzar.nodes import ROOT, Node, alive, descendants, wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import Settings
 
 
 def environment(data_dir: Path) -> dict[str, str]:
@@ -57,6 +59,10 @@ class RunningNode(Node):
         except OSError:
             return 0
 
+    def heartbeat(self) -> str:
+        with closing(sqlite3.connect(self.data_dir / "quazzar.sqlite3")) as database:
+            return str(database.execute("SELECT MAX(at) FROM quazzar_heartbeat").fetchone()[0])
+
     def answers(self, path: str) -> None:
         wait_until(lambda: self.status(path) == 200, f"{path} answers 200\n{self.text}")
 
@@ -89,7 +95,14 @@ def test_a_killed_part_comes_back(node: RunningNode, name: str) -> None:
     before = node.pids(name)
     os.kill(before[-1], signal.SIGKILL)
     wait_until(lambda: len(node.pids(name)) > len(before), f"another {name}")
-    wait_until(lambda: node.status("/readyz") == 200, f"all well again\n{node.text}")
+    node.answers("/readyz")
+
+
+@pytest.mark.real
+def test_work_goes_on_after_the_broker_was_killed(node: RunningNode) -> None:
+    os.kill(node.pids("broker")[-1], signal.SIGKILL)
+    seen = node.heartbeat()
+    wait_until(lambda: node.heartbeat() > seen, f"the worker beats again\n{node.text}")
 
 
 @pytest.mark.real
@@ -138,7 +151,7 @@ def test_a_taken_port_is_refused_before_anything_starts(tmp_path: Path) -> None:
 
 
 def test_with_a_redis_url_no_broker_is_started_and_the_url_is_on_no_command_line(
-    settings: SettingsWrapper,
+    settings: Settings,
 ) -> None:
     settings.REDIS_URL = "redis://:hunter2@10.0.0.1/0"
     assert "--broker-socket" not in up.command("127.0.0.1", 8000)

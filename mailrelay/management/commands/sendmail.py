@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from mailrelay import sendmail
 
@@ -18,14 +18,14 @@ class Command(BaseCommand):
     )
 
     def run_from_argv(self, argv: list[str]) -> NoReturn:
-        """Ends the process with a code of sysexits(3). Django's own options do not exist here: -v, for one, means
-        something else to sendmail."""
+        """Ends the process with a code of sysexits(3). Django's own options do not exist here: -v, for one,
+        means something else to sendmail."""
         sys.exit(sendmail.run_alone(argv[2:]))
 
     def handle(self, *args: str, **options: object) -> None:
-        """For ``call_command("sendmail", "-t", …)``, which a program has no use for: it has the Sender.
+        """For ``call_command``, which has no standard input of its own to give.
 
         Raises:
-            NotImplementedError: always.
+            CommandError: always.
         """
-        raise NotImplementedError("from Python, use mailrelay.sender.Sender")
+        raise CommandError("From Python, use mailrelay.sender.Sender.")

@@ -43,8 +43,12 @@ class Command(BaseCommand):
         with audit.acting_as("command:createapikey"):
             _, text = apikeys.mint(user, name, scopes, expires_at)
         if not (user.is_staff and user.is_active):
-            self.stderr.write(f"Note: {user.get_username()} is not active staff, so the API refuses this key.")
-        self.stderr.write(f"Key {name!r} for {user.get_username()}: {', '.join(scopes)}. It is shown this once.")
+            self.stderr.write(
+                f"Note: {user.get_username()} is not active staff, so the API refuses this key."
+            )
+        self.stderr.write(
+            f"Key {name!r} for {user.get_username()}: {', '.join(scopes)}. It is shown this once."
+        )
         self.stdout.write(text)
 
 
@@ -70,11 +74,12 @@ def _name(given: str) -> str:
 
 
 def _scopes(given: list[str] | None) -> list[str]:
-    wanted = given or list(ApiKey.Scope.values)
+    words = [word for item in given or [] for word in item.split(",") if word]
+    wanted = words if given else list(ApiKey.Scope.values)
     unknown = sorted(set(wanted) - set(ApiKey.Scope.values))
-    if unknown:
+    if unknown or not wanted:
         known = ", ".join(ApiKey.Scope.values)
-        raise CommandError(f"There is no scope {', '.join(unknown)}; there are {known}.")
+        raise CommandError(f"There is no scope {', '.join(unknown) or 'without a name'}; there are {known}.")
     return [scope for scope in ApiKey.Scope.values if scope in wanted]
 
 

@@ -1,0 +1,223 @@
+"""The queue in the console, and the Mail Relay page's place in it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, cast
+
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.html import format_html
+from django.views.decorators.http import require_POST
+from unfold.admin import ModelAdmin
+
+from mailrelay import outbox
+from mailrelay.console import gate, states, urls
+from mailrelay.models import Message
+from quazzar import audit, console, shown
+
+Status = Message.Status
+
+console.PAGES += urls.urlpatterns
+
+
+class HasError(admin.SimpleListFilter):
+    """Messages whose latest attempt failed."""
+
+    title = "error"
+    parameter_name = "error"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """With or without."""
+        return [("yes", "Has an error"), ("no", "Has none")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Those that are asked for."""
+        if self.value() in ("yes", "no"):
+            return queryset.filter(last_error__isnull=self.value() == "no")
+        return queryset
+
+
+class Waiting(admin.SimpleListFilter):
+    """Messages that have not left yet, in whichever status."""
+
+    title = "waiting"
+    parameter_name = "waiting"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """One choice."""
+        return [("yes", "Not left yet")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Those that are asked for."""
+        if self.value() == "yes":
+            return queryset.filter(status__in=[Status.QUEUED, Status.SENDING, Status.RETRYING])
+        return queryset
+
+
+@admin.register(Message)
+class MessageAdmin(ModelAdmin):
+    """The queue: to be followed, retried and deleted, never edited. No body is ever shown."""
+
+    change_form_template = "mailrelay/message.html"
+    list_before_template = "mailrelay/_pills.html"
+    list_display = ("state", "mail", "source", "attempts", "next_attempt", "error", "created")
+    list_display_links = ("mail",)
+    list_filter: ClassVar[list[Any]] = ["status", "source", HasError, Waiting]
+    search_fields = ("subject", "message_id", "to", "recipients")
+    search_help_text = "Search subject, recipient or Message-ID"
+    ordering = ("-id",)
+    list_per_page = 50
+    actions = ("retry_selected",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
+        """Without the body: it is sealed, and nothing here shows it."""
+        return cast("QuerySet[Message]", super().get_queryset(request)).defer("body")
+
+    # --- who may
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Mail comes from senders."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A message is retried or deleted, never edited."""
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may retry may look."""
+        return super().has_view_permission(request, obj) or self.has_retry_permission(request)
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        """Django's permission to change."""
+        return cast("User", request.user).has_perm("mailrelay.change_message")
+
+    # --- columns
+
+    @admin.display(description="Status", ordering="status")
+    def state(self, message: Message) -> str:
+        """In words."""
+        return states.of_message(message)
+
+    @admin.display(description="Mail", ordering="subject")
+    def mail(self, message: Message) -> str:
+        """What the message is about, and the first recipient with the number of the others."""
+        first, *more = message.to or [one["address"] for one in message.recipients] or ["nobody"]
+        to = f"to {first} +{len(more)}" if more else f"to {first}"
+        return format_html('<span class="q-mail">{}{}</span>', _cut(message.subject or "(no subject)"), _cut(to))
+
+    @admin.display(description="Next attempt", ordering="next_attempt_at")
+    def next_attempt(self, message: Message) -> str:
+        """When it is tried again."""
+        at = message.next_attempt_at
+        if message.status not in Message.PENDING or at is None:
+            return shown.NOTHING
+        return shown.distance(at) if at > timezone.now() else "now"
+
+    @admin.display(description="Last error")
+    def error(self, message: Message) -> str:
+        """Stage and sentence."""
+        if not message.last_error:
+            return shown.NOTHING
+        return _cut(f"{message.last_error.get('stage', '')}: {message.last_error.get('message', '')}")
+
+    @admin.display(description="Created", ordering="created_at")
+    def created(self, message: Message) -> str:
+        """When it was queued."""
+        return shown.moment(message.created_at)
+
+    # --- pages
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """The list, with the number of messages in each status above it."""
+        if wall := gate.locked(request):
+            return wall
+        counts = dict(Message.objects.order_by().values_list("status").annotate(Count("id")))
+        pills = [(status.value, status.label, counts.get(status.value, 0)) for status in Status]
+        context = {
+            "title": "Queue",
+            "pills": pills,
+            "pill": request.GET.get("status__exact", ""),
+            "pills_total": sum(counts.values()),
+            **(extra_context or {}),
+        }
+        return super().changelist_view(request, context)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """One message: each recipient's state, the last error, the dates."""
+        if wall := gate.locked(request):
+            return wall
+        context = {"may_retry": self.has_retry_permission(request), **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, context)
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Asks, then deletes."""
+        return gate.locked(request) or super().delete_view(request, object_id, extra_context)
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Django's own page; behind the gate like the others."""
+        return gate.locked(request) or super().history_view(request, object_id, extra_context)
+
+    def get_urls(self) -> list[URLPattern]:
+        """The model's pages, and one to retry."""
+        view = self.admin_site.admin_view(require_POST(self.retry_view))
+        return [path("<int:pk>/retry/", view, name="mailrelay_message_retry"), *super().get_urls()]
+
+    # --- what can be done
+
+    def retry_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Retries one message."""
+        if not self.has_retry_permission(request):
+            raise PermissionDenied
+        if wall := gate.locked(request):
+            return wall
+        self._retry(request, [get_object_or_404(self.get_queryset(request), pk=pk)])
+        return redirect("admin:mailrelay_message_change", pk)
+
+    @admin.action(description="Retry now", permissions=["retry"])
+    def retry_selected(self, request: HttpRequest, queryset: QuerySet[Message]) -> None:
+        """Retries several."""
+        self._retry(request, queryset)
+
+    def _retry(self, request: HttpRequest, chosen: QuerySet[Message] | list[Message]) -> None:
+        done, left = [], 0
+        for message in chosen:
+            if outbox.retry(message):
+                done.append(message)
+            else:
+                left += 1
+        if done:
+            audit.record("message.retried", _named(done))
+            self.message_user(request, f"{_count(len(done))} put at the head of the queue.", messages.SUCCESS)
+        if left:
+            text = f"{_count(left)} left alone: being sent, already sent, or without a body to send."
+            self.message_user(request, text, messages.WARNING)
+
+    def delete_model(self, request: HttpRequest, obj: Message) -> None:
+        """Into the audit log with it."""
+        audit.record("message.deleted", _named([obj]))
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Message]) -> None:
+        """Into the audit log with them."""
+        audit.record("message.deleted", _named(list(queryset)))
+        super().delete_queryset(request, queryset)
+
+
+def _cut(text: str) -> str:
+    return format_html('<span class="q-cut" title="{}">{}</span>', text, text)
+
+
+def _count(number: int) -> str:
+    return "One message was" if number == 1 else f"{number} messages were"
+
+
+def _named(chosen: list[Message]) -> str:
+    return chosen[0].message_id if len(chosen) == 1 else f"{len(chosen)} messages"

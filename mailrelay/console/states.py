@@ -1,0 +1,31 @@
+"""Statuses as badges."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.safestring import SafeString
+
+from mailrelay.models import Message
+from quazzar import shown
+
+Status = Message.Status
+_TONES = {
+    Status.QUEUED: "wait",
+    Status.SENDING: "busy",
+    Status.SENT: "ok",
+    Status.RETRYING: "wait",
+    Status.FAILED: "bad",
+}
+_RECIPIENTS = {"pending": ("Waiting", "wait"), "sent": ("Sent", "ok"), "failed": ("Refused", "bad")}
+
+
+def of_message(message: Message) -> SafeString:
+    """The status in a word."""
+    status = Status(message.status)
+    return shown.badge(status.label, _TONES[status])
+
+
+def of_recipient(recipient: dict[str, Any]) -> SafeString:
+    """The state of one envelope recipient in a word."""
+    return shown.badge(*_RECIPIENTS.get(recipient.get("status", ""), ("Unknown", "off")))

@@ -1,0 +1,84 @@
+"""Debian's Chromium, driven by Playwright: a fresh profile each time, and no request that leaves this machine."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from playwright.sync_api import BrowserContext, Page, sync_playwright
+
+from tests.rig import Missing
+
+ARGUMENTS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+
+
+class Chromium:
+    """Use as a context. ``outside`` lists every request that went elsewhere than to the console.
+
+    Raises:
+        Missing: Chromium is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        found = shutil.which("chromium")
+        if found is None:
+            raise Missing("Chromium", "chromium")
+        self.url, self._program = url, found
+        self.outside: list[str] = []
+        self.problems: list[str] = []
+
+    def __enter__(self) -> Self:
+        self._profile = tempfile.mkdtemp(prefix="quazzar-chromium-")
+        self._playwright = sync_playwright().start()
+        self.context = self.open(WIDE)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        self.context.close()
+        self._playwright.stop()
+        shutil.rmtree(self._profile, ignore_errors=True)
+
+    def open(self, size: Any) -> BrowserContext:
+        """The browser with its one profile."""
+        context = self._playwright.chromium.launch_persistent_context(
+            self._profile, executable_path=self._program, args=list(ARGUMENTS), headless=True, viewport=size,
+            locale="en-GB", timezone_id="UTC",
+        )  # fmt: skip
+        context.set_default_timeout(20_000)
+        context.on("request", lambda request: self._note(request.url))
+        context.on("weberror", lambda error: self.problems.append(str(error.error)))
+        return context
+
+    def _note(self, url: str) -> None:
+        if urlsplit(url).scheme in ("http", "https", "ws", "wss") and not url.startswith(self.url):
+            self.outside.append(url)
+
+    def page(self, path: str = "/", size: Any = WIDE) -> Page:
+        """A new page of the console."""
+        page = self.context.new_page()
+        page.set_viewport_size(size)
+        page.goto(f"{self.url}{path}")
+        return page
+
+    def sign_in(self, name: str, password: str) -> Page:
+        """The page that follows the sign-in."""
+        page = self.page("/")
+        page.get_by_label("Name").fill(name)
+        page.get_by_label("Password").fill(password)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url("**/admin/**")
+        return page
+
+
+def picture(page: Page, file: Path, **options: Any) -> None:
+    """A screenshot of what can be seen, once the fonts are there."""
+    page.evaluate("document.fonts.ready")
+    page.screenshot(path=file, animations="disabled", **options)
