@@ -14,12 +14,12 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.html import format_html
 from django.views.decorators.http import require_POST
-from unfold.admin import ModelAdmin
 
 from mailrelay import outbox
 from mailrelay.console import gate, states, urls
 from mailrelay.models import Message
 from quazzar import audit, console, shown
+from quazzar.unfolded import ModelAdmin
 
 Status = Message.Status
 
@@ -109,7 +109,9 @@ class MessageAdmin(ModelAdmin):
         """What the message is about, and the first recipient with the number of the others."""
         first, *more = message.to or [one["address"] for one in message.recipients] or ["nobody"]
         to = f"to {first} +{len(more)}" if more else f"to {first}"
-        return format_html('<span class="q-mail">{}{}</span>', _cut(message.subject or "(no subject)"), _cut(to))
+        return format_html(
+            '<span class="q-mail">{}{}</span>', _cut(message.subject or "(no subject)"), _cut(to)
+        )
 
     @admin.display(description="Next attempt", ordering="next_attempt_at")
     def next_attempt(self, message: Message) -> str:

@@ -23,7 +23,7 @@ _FILENAME_LIMIT = 255
 # Written by us, or by servers on the way; a caller's own would contradict the message.
 _RESERVED = frozenset(
     ("from", "sender", "to", "cc", "bcc", "subject", "date", "message-id", "reply-to", "mime-version",
-     "return-path", "received", "dkim-signature")
+     "return-path", "received", "dkim-signature", "resent-bcc")
 )  # fmt: skip
 
 

@@ -38,16 +38,22 @@ class RelayPassword(SealedInput):
     """The relay's password; the page shows "saved", never the password."""
 
     saved_text = "Saved. Leave this empty to keep it."
-    unreadable_text = "Unreadable: the key that sealed it is no longer in the key file. Enter the password again."
+    unreadable_text = (
+        "Unreadable: the key that sealed it is no longer in the key file. Enter the password again."
+    )
     remove_text = "Remove the saved password"
 
 
 def _text(**attrs: Any) -> forms.TextInput:
-    return forms.TextInput(attrs={"class": "q-input", "spellcheck": "false", "autocapitalize": "none", **attrs})
+    return forms.TextInput(
+        attrs={"class": "q-input", "spellcheck": "false", "autocapitalize": "none", **attrs}
+    )
 
 
 def _lines(placeholder: str) -> forms.Textarea:
-    return forms.Textarea(attrs={"class": "q-input", "rows": 2, "spellcheck": "false", "placeholder": placeholder})
+    return forms.Textarea(
+        attrs={"class": "q-input", "rows": 2, "spellcheck": "false", "placeholder": placeholder}
+    )
 
 
 class RelayForm(forms.Form):
@@ -67,8 +73,12 @@ class RelayForm(forms.Form):
     )
     username = forms.CharField(required=False, widget=_text(autocomplete="off"))
     password = SealedFormField(required=False, widget=RelayPassword(attrs={"class": "q-input"}))
-    from_address = forms.CharField(required=False, widget=_text(placeholder="alerts@example.com", inputmode="email"))
-    from_name = forms.CharField(required=False, widget=_text(placeholder="Node alerts", autocapitalize="words"))
+    from_address = forms.CharField(
+        required=False, widget=_text(placeholder="alerts@example.com", inputmode="email")
+    )
+    from_name = forms.CharField(
+        required=False, widget=_text(placeholder="Node alerts", autocapitalize="words")
+    )
     alert_recipients = AddressesField(required=False, widget=_lines("ops@example.com"))
     backup_recipients = AddressesField(required=False, widget=_lines("backup-reports@example.com"))
     notify_backup_success = forms.BooleanField(

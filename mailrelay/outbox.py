@@ -12,7 +12,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from mailrelay import addresses, backoff, doorbell, emails, mime, payload
+from mailrelay import addresses, backoff, doorbell, emails, insertion, mime, payload
 from mailrelay.emails import Email
 from mailrelay.models import Message, RelaySettings, envelope
 from mailrelay.senderaddress import default_from
@@ -105,7 +105,7 @@ def _row(email: Email, source: str, fallback: str) -> Message:
 
 def _store(row: Message, key: str | None) -> Message:
     if key is None:
-        row.save(force_insert=True)
+        insertion.insert(row)
     else:
         row.idempotency_key = key
         earlier = _insert_or_find(row, key)
@@ -122,7 +122,7 @@ def _insert_or_find(row: Message, key: str) -> Message | None:
     )
     try:
         with transaction.atomic():
-            row.save(force_insert=True)
+            insertion.insert(row)
     except IntegrityError:
         earlier = Message.objects.get(idempotency_key=key)
         if _differs(earlier, row):

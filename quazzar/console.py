@@ -71,7 +71,12 @@ UNFOLD: dict[str, Any] = {
                 "title": "Infra",
                 "items": [
                     _link("Mail Relay", "forward_to_inbox", "admin:mail_relay", *_RELAY),
-                    _link("Queue", "stacked_email", "admin:mailrelay_message_changelist", "mailrelay.view_message"),
+                    _link(
+                        "Queue",
+                        "stacked_email",
+                        "admin:mailrelay_message_changelist",
+                        "mailrelay.view_message",
+                    ),
                 ],
             },
             {
@@ -79,8 +84,16 @@ UNFOLD: dict[str, Any] = {
                 "separator": True,
                 "items": [
                     _link("API keys", "key", "admin:quazzar_apikey_changelist", "quazzar.view_apikey"),
-                    _link("Operators", "group", "admin:auth_user_changelist", "auth.view_user"),
-                    _link("Audit log", "history", "admin:quazzar_auditentry_changelist", "quazzar.view_auditentry"),
+                    {
+                        **_link("Operators", "group", "admin:auth_user_changelist"),
+                        "permission": lambda request: request.user.is_superuser,
+                    },
+                    _link(
+                        "Audit log",
+                        "history",
+                        "admin:quazzar_auditentry_changelist",
+                        "quazzar.view_auditentry",
+                    ),
                 ],
             },
         ],

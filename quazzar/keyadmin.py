@@ -21,7 +21,6 @@ from django.utils.html import format_html_join
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST
-from unfold.admin import ModelAdmin
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminSelectWidget,
@@ -30,6 +29,7 @@ from unfold.widgets import (
 
 from quazzar import apikeys, shown
 from quazzar.models import ApiKey
+from quazzar.unfolded import ModelAdmin
 
 _PERIODS = (("30", "In 30 days"), ("90", "In 90 days"), ("365", "In a year"), ("", "Never"))
 
@@ -148,7 +148,11 @@ class ApiKeyAdmin(ModelAdmin):
     @method_decorator(never_cache)
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         """The form, then the key."""
-        context = {"show_save_and_continue": False, "show_save_and_add_another": False, **(extra_context or {})}
+        context = {
+            "show_save_and_continue": False,
+            "show_save_and_add_another": False,
+            **(extra_context or {}),
+        }
         return super().add_view(request, form_url, context)
 
     # --- revoke
@@ -183,4 +187,3 @@ class ApiKeyAdmin(ModelAdmin):
         """What is known of a key, and the button that ends it."""
         context = {"can_revoke": self.has_revoke_permission(request), **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)
-

@@ -5,7 +5,6 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from quazzar.api import idempotency
 from quazzar.models import Heartbeat
 
 
@@ -18,4 +17,6 @@ def heartbeat() -> None:
 @shared_task
 def purge() -> None:
     """Forget answers to idempotent requests whose 24 hours are over."""
+    from quazzar.api import idempotency  # not above: the API's code takes 20 MB
+
     idempotency.purge()

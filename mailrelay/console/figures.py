@@ -53,8 +53,10 @@ def read() -> Figures:
     earliest = today - timedelta(hours=settings.QUAZZAR_GIVE_UP_HOURS)
     sent = Message.objects.filter(status=Status.SENT, created_at__gte=earliest, sent_at__gte=today).count()
     # A test that failed was read when it failed: it is nothing to look at any more.
-    failed = Message.objects.filter(status=Status.FAILED).exclude(source=Message.Source.TEST).aggregate(
-        n=Count("id"), today=Count("id", filter=Q(created_at__gte=today))
+    failed = (
+        Message.objects.filter(status=Status.FAILED)
+        .exclude(source=Message.Source.TEST)
+        .aggregate(n=Count("id"), today=Count("id", filter=Q(created_at__gte=today)))
     )
     return Figures(
         waiting["n"], waiting["oldest"], sent, failed["n"], failed["today"], today,

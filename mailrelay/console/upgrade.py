@@ -39,7 +39,8 @@ def dialog(request: HttpRequest, feature: str, refusal: Refusal | None) -> dict[
         "plan": licence.plan,
         "plan_features": [FEATURE_NAMES[name] for name in FEATURES],
         "plan_rows": [
-            Row(plan.title, [plan >= lowest for lowest in FEATURES.values()], plan == licence.plan) for plan in Plan
+            Row(plan.title, [plan >= lowest for lowest in FEATURES.values()], plan == licence.plan)
+            for plan in Plan
         ],
         "licence_problem": licence.problem,
         "licence_missing": licence.code == "license_missing",

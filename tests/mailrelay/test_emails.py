@@ -85,7 +85,8 @@ def test_a_header_field_takes_every_other_text(text: str) -> None:
 @pytest.mark.parametrize(
     "name", ["", "X Job", "X:", "Jöb", "X-" + "a" * 80, "Bcc", "bcc", "FROM", "Content-Type", "content-x",
              "Subject",
-             "Message-ID", "Received", "MIME-Version", "Sender", "Return-Path", "DKIM-Signature"]
+             "Message-ID", "Resent-Bcc", "Received", "MIME-Version", "Sender", "Return-Path",
+             "DKIM-Signature"]
 )  # fmt: skip
 def test_a_header_that_is_no_name_or_is_ours_is_refused(name: str) -> None:
     assert refused(headers={name: "value"}) == "headers"

@@ -8,13 +8,16 @@ import os
 import socket
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from celery import signals
+from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from quazzar import broker, celery, logs
+from quazzar import broker, celery, logs, tasks
+from quazzar.models import Heartbeat, IdempotentRequest
 from tests.quazzar.nodes import ROOT, wait_until
 
 
@@ -110,3 +113,20 @@ def test_tasks_go_through_this_app_in_every_process_that_loads_django() -> None:
     argv = [sys.executable, "manage.py", "shell", "--no-imports", "-c", code]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "quazzar"
+
+
+@pytest.mark.django_db
+def test_a_heartbeat_moves_the_one_row_of_the_worker() -> None:
+    tasks.heartbeat()
+    first = Heartbeat.objects.get(name="worker").at
+    tasks.heartbeat()
+    assert Heartbeat.objects.get(name="worker").at > first
+
+
+@pytest.mark.django_db
+def test_a_purge_forgets_what_is_older_than_a_day_and_nothing_else() -> None:
+    for hours in (23, 25):
+        claimed_at = timezone.now() - timedelta(hours=hours)
+        IdempotentRequest.objects.create(key=f"{hours} h", claimed_at=claimed_at)
+    tasks.purge()
+    assert [row.key for row in IdempotentRequest.objects.all()] == ["23 h"]
