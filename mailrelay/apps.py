@@ -10,5 +10,9 @@ class MailRelayConfig(AppConfig):
     verbose_name = "Mail Relay"
 
     def ready(self) -> None:
-        """Connects the worker's signals."""
-        from mailrelay import workersignals  # noqa: F401
+        """Connects the worker's signals, and says what there is to tell of the queue."""
+        from mailrelay import figures, workersignals  # noqa: F401
+        from quazzar import doctor, metrics
+
+        doctor.register("relay", figures.examine)
+        metrics.register_collector(figures.collect)

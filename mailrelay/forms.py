@@ -146,7 +146,7 @@ class RelayForm(forms.Form):
 
     def _password(self) -> str | None:
         """Typed, kept ("") or removed (None)."""
-        password = self.cleaned_data["password"]
+        password: str | Sealed | None = self.cleaned_data["password"]
         if isinstance(password, Sealed) or (password is None and self.row.password is None):
             return ""
         return password

@@ -53,12 +53,13 @@ def enqueue_many(batch: Iterable[Email], *, source: str) -> list[Message]:
 
 def enqueue_raw(data: bytes, *, sender: str, recipients: Sequence[str], to: Sequence[str], subject: str,
                 message_id: str, source: str) -> Message:  # fmt: skip
-    """Stores a complete MIME message (from Django's mail or sendmail) with its envelope, then rings.
+    """Stores a complete MIME message (from Django's mail or sendmail) with its envelope, then rings. An empty
+    ``sender`` is the null sender of bounces.
 
     Raises:
         RelayNotConfigured, InvalidEmail: as ``enqueue``.
     """
-    fallback = _sender()
+    _sender()
     if not recipients:
         raise InvalidEmail("to", "Give at least one recipient.")
     if len(data) > emails.MAX_BYTES * 2:
@@ -66,7 +67,7 @@ def enqueue_raw(data: bytes, *, sender: str, recipients: Sequence[str], to: Sequ
     row = Message(
         source=source,
         message_id=message_id,
-        envelope_sender=sender or fallback,
+        envelope_sender=sender,
         to=[*to],
         recipients=envelope([*recipients]),
         subject=subject,

@@ -188,43 +188,55 @@ class Pipeline:
 
     # --- a connection's thread -----------------------------------------------------------------------------
     def _run(self) -> None:
-        job: Job | None = None
+        """A connection's whole life. However it ends, what it held is accounted for: a job that nobody answers for
+        would keep the owner waiting for ever."""
+        hand = _Hand()
+        down: Down | None = Down(_BROKEN, None)
         try:
             connection = self._pool.take(self.target) or self._open()
             self._events.put(Opened())
-            job = self._jobs.get()
-            while job is not None:
-                connection, job = self._send(connection, job)
+            hand.job = self._jobs.get()
+            while hand.job is not None:
+                connection = self._send(connection, hand)
+            self._pool.give(connection)
+            down = None
         except DeliveryError as exc:
-            self._events.put(Down(exc, None))
-            return
+            down = Down(exc, None)
         except _Reopen as exc:
-            self._events.put(Down(exc.error, exc.job))
-            return
-        self._pool.give(connection)
+            hand.job, down = None, Down(exc.error, exc.job)
+        finally:
+            if down is not None:
+                if hand.job is not None:  # only after a fault of ours, which the log has
+                    self._events.put(Result(hand.job, Outcome(error=_BROKEN), in_doubt=hand.permit))
+                self._events.put(down)
 
     def _open(self) -> Connection:
         connection = Connection(self.target).open()
         self._answer_seconds = max(self._answer_seconds, connection.round_trip)
         return connection
 
-    def _send(self, connection: Connection, job: Job) -> tuple[Connection, Job | None]:
-        """Sends this job and all that follow it without a pause; returns the connection and the next job."""
+    def _send(self, connection: Connection, hand: _Hand) -> Connection:
+        """Sends the job in hand and all that follow it without a pause, then waits for the next."""
+        job = hand.job
+        assert job is not None
         connection, refusal = self._begin(connection, job)
         while refusal is None:
             self._permits.acquire()
+            hand.permit = True
             following = self._next_now()
             outcome, announced = self._finish(connection, job, following)
             self._events.put(Result(job, outcome, in_doubt=True))
+            hand.job, hand.permit = following, False
             if following is None:
-                return connection, self._jobs.get()
+                hand.job = self._jobs.get()
+                return connection
             job = following
-            if announced and connection.usable:
-                connection, refusal = self._announced(connection, job)
-            else:
-                connection, refusal = self._begin(connection, job)
+            go_on = self._announced if announced and connection.usable else self._begin
+            connection, refusal = go_on(connection, job)
         self._events.put(Result(job, refusal))
-        return connection, self._jobs.get()
+        hand.job = None
+        hand.job = self._jobs.get()
+        return connection
 
     def _begin(self, connection: Connection, job: Job) -> tuple[Connection, Outcome | None]:
         """Announces a job. A connection that turns out to be dead before any of the body was sent is replaced
@@ -275,6 +287,18 @@ class Pipeline:
         if job is None:
             self._jobs.put(None)  # the call to stop is for whoever waits next, which may be this thread
         return job
+
+
+@dataclass(slots=True)
+class _Hand:
+    """What a connection's thread holds: the job it is at, and whether that has a permit."""
+
+    job: Job | None = None
+    permit: bool = False
+
+
+#: For a job that was in hand when something of ours broke; whether it left is not known.
+_BROKEN = DeliveryError("Something went wrong on this node while it sent the mail.", stage="data", kind="closed")
 
 
 class _Reopen(Exception):  # noqa: N818  (it carries a job out of the loop)

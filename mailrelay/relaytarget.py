@@ -18,7 +18,7 @@ class Relay:
     from_address: str
     from_name: str
     provider: str
-    updated_at: datetime | None
+    updated_at: datetime
 
 
 def load() -> Relay:

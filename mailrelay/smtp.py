@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import Any
 
 from mailrelay import saslauth, tlsfailures, wire
 from mailrelay.dialogue import Envelope, Outcome, Reply, Target, Trace
@@ -83,14 +84,9 @@ class Connection:
     def _connect(self, addresses: Sequence[Address]) -> None:
         failure: DeliveryError | None = None
         for family, sockaddr in addresses:
-            sock = socket.socket(family, socket.SOCK_STREAM)
             try:
-                sock.settimeout(self._seconds(_CONNECT_SECONDS))
-                started = time.monotonic()
-                sock.connect(sockaddr)
-                self.round_trip = time.monotonic() - started
+                sock = self._dial(family, sockaddr)
             except OSError as exc:
-                sock.close()
                 failure = self._lost(exc, connecting=True)
                 self._say(f"*  {sockaddr[0]} port {sockaddr[1]}: {exc.strerror or exc}")
                 continue
@@ -105,9 +101,21 @@ class Connection:
         assert failure is not None  # resolve() never returns an empty list
         raise failure
 
+    def _dial(self, family: int, sockaddr: Any) -> socket.socket:
+        sock = socket.socket(family, socket.SOCK_STREAM)  # raises too, where the kernel has no IPv6
+        try:
+            sock.settimeout(self._seconds(_CONNECT_SECONDS))
+            started = time.monotonic()
+            sock.connect(sockaddr)
+            self.round_trip = time.monotonic() - started
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
     def _adopt(self, sock: socket.socket) -> None:
         self._smtp.sock = sock
-        self._smtp.file = None  # type: ignore[assignment]  # smtplib opens it again on the new socket
+        self._smtp.file = None  # smtplib opens it again on the new socket
 
     def _greet(self) -> None:
         self.stage = "connect"

@@ -98,9 +98,6 @@ def submit(mail: RawMail, *, node: Node, sender: str, recipients: Sequence[str],
             subject=addresslists.decoded(mail.get("subject")),
             message_id=mail.get("message-id")[:_MESSAGE_ID_LIMIT],
         )  # fmt: skip
-        if not sender and row.envelope_sender:  # the queue takes an empty sender for a missing one
-            row.envelope_sender = ""
-            row.save(update_fields=["envelope_sender"])
     return row
 
 

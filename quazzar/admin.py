@@ -1,4 +1,4 @@
-"""The console's own parts: where it begins, and the audit log. Operators and keys have modules of their own."""
+"""Where the console begins, and the audit log; operators and keys have modules of their own."""
 
 from __future__ import annotations
 

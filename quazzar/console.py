@@ -26,7 +26,7 @@ def _may(*permissions: str) -> Callable[[HttpRequest], bool]:
 
 
 def _on(*names: str) -> Callable[[HttpRequest], bool]:
-    """Whether one of these pages is shown; unfold's own test is a prefix, so siblings would light up together."""
+    """Whether one of these pages is shown: unfold's own test, a prefix, would also light its siblings."""
     return lambda request: request.resolver_match is not None and request.resolver_match.url_name in names
 
 
@@ -62,6 +62,12 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "BORDER_RADIUS": "8px",
     "COLORS": {"primary": _PRIMARY},
+    "ACCOUNT": {
+        "navigation": [
+            {"title": "Change password", "link": reverse_lazy("admin:password_change")},
+            {"title": "API documentation", "link": "/api/docs"},
+        ],
+    },
     "STYLES": [_file("console.css"), _file("relay.css")],
     "SIDEBAR": {
         "show_search": False,

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission, User
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from unfold.forms import AdminPasswordChangeForm, UserCreationForm
@@ -127,7 +127,7 @@ class OperatorAdmin(UserAdmin):
         fields = {"password" if "password" in name else name for name in form.changed_data}
         audit.record("operator.changed" if change else "operator.created", obj, fields)
 
-    def delete_model(self, request: HttpRequest, obj: Model) -> None:
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
         """Into the audit log with it."""
         audit.record("operator.deleted", obj)
         super().delete_model(request, obj)

@@ -1,8 +1,9 @@
 """Re-seal every stored secret under a new key, while the product runs.
 
 The new key goes first into the key file: from then on it seals everything, and the old ones still open. Then,
-column by column, what an old key sealed is sealed anew. An old key leaves the file when no blob names it any
-more. Nothing but the key file says how far a rotation is, so after a kill the next one goes on from there.
+column by column, what an old key sealed is sealed anew. The key before the new one stays in the file until the
+next rotation, for a writer that sealed with it and was held up before it could store; older ones leave when no blob
+names them any more. Nothing but the key file says how far a rotation is, so after a kill the next one goes on.
 """
 
 import fcntl
@@ -33,7 +34,7 @@ class Rotation:
         resealed: how many secrets were sealed anew, by column.
         unreadable: how many stay as they are, because no key opens them.
         dropped: how many old keys left the key file.
-        kept: how many old keys stay, because an unreadable secret names them.
+        kept: how many old keys stay: the last one, and those that an unreadable secret names.
         seconds: how long it took.
     """
 
@@ -65,7 +66,7 @@ def _resume(progress: Progress) -> Rotation | None:
     progress(f"The key file holds {len(ring)} keys: going on where an earlier rotation stopped.")
     result = _Pass(ring, progress).finish()
     result.resumed = bool(result.resealed or result.dropped)
-    # Old keys that stay only for secrets that do not open are no unfinished rotation.
+    # Old keys that are meant to stay are no unfinished rotation.
     return result if result.resumed else None
 
 
@@ -86,10 +87,11 @@ class _Pass:
         self.result = Rotation()
 
     def finish(self) -> Rotation:
-        """Re-seal until nothing is left under an old key, then drop the old keys."""
+        """Re-seal until nothing is left under an old key, then drop the keys older than the last one."""
         result = self.result
+        last = set(self.ring.headers[1:2])
         while True:
-            reduced = self.ring.keeping(self._until_quiet())
+            reduced = self.ring.keeping(self._until_quiet() | last)
             gone = set(self.ring.headers) - set(reduced.headers)
             keyring.replace(keyring.path(), reduced)
             if not any(column.count(gone) for column in self.columns):

@@ -32,7 +32,8 @@ INSTALLED_APPS = [
     "unfold.contrib.forms",
     "quazzar",
     "mailrelay",
-    "django.contrib.admin",
+    # Simple: only the process that serves pages loads the admin (urls.py), not the worker and beat.
+    "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -1,4 +1,4 @@
-"""django-unfold's classes, typed: it has no type hints, so to mypy they are the Django classes that they extend."""
+"""django-unfold's classes for mypy: they have no type hints, so it sees the Django classes they extend."""
 
 from __future__ import annotations
 

@@ -11,6 +11,8 @@ from quazzar import health
 from quazzar.api import exceptions
 from quazzar.api.routes import UnknownPath
 
+admin.autodiscover()
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("admin/", admin.site.urls),

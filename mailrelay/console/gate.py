@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 
@@ -18,7 +19,7 @@ from quazzar import entitlements
 
 FEATURE = "orbit_mail"
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 def may_view(user: Any) -> bool:
@@ -36,7 +37,7 @@ def page(allowed: Callable[[Any], bool], *, any_plan: bool = False) -> Callable[
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def gated(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def gated(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not allowed(request.user):
                 raise PermissionDenied
             return (None if any_plan else locked(request)) or view(request, *args, **kwargs)
@@ -47,10 +48,10 @@ def page(allowed: Callable[[Any], bool], *, any_plan: bool = False) -> Callable[
 
 
 def fragment(view: View) -> View:
-    """A part of a page that is fetched again and again: where the page itself would change, it is loaded anew."""
+    """A part that a page fetches again and again. Where the page itself would change, it is loaded anew."""
 
     @wraps(view)
-    def answer(request: HttpRequest) -> HttpResponse:
+    def answer(request: HttpRequest) -> HttpResponseBase:
         shut = not admin.site.has_permission(request) or not may_view(request.user)
         if shut or not entitlements.has(FEATURE):
             return HttpResponse(status=401 if shut else 402, headers={"HX-Refresh": "true"})

@@ -1,4 +1,4 @@
-"""Debian's Chromium, driven by Playwright: a fresh profile each time, and no request that leaves this machine."""
+"""Debian's Chromium, driven by Playwright, with a fresh profile each time."""
 
 from __future__ import annotations
 

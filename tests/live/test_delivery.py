@@ -47,7 +47,9 @@ def test_an_alert_reaches_the_mailbox(console: Console, provider: RealPostfix) -
 
 
 def test_cron_mail_reaches_the_mailbox(console: Console, provider: RealPostfix) -> None:
-    console.manage("sendmail", "-t", "-i", stdin=b"From: root\nTo: root\nSubject: Cron job\n\n.\nstill here\n")
+    console.manage(
+        "sendmail", "-t", "-i", stdin=b"From: root\nTo: root\nSubject: Cron job\n\n.\nstill here\n"
+    )
     (mail,) = provider.wait_for(1)
     assert (mail["Subject"], mail["To"]) == ("Cron job", "root <ops@inbox.test>")
     assert "still here" in mail.get_content()

@@ -133,7 +133,7 @@ def test_a_temporary_failure_comes_back_within_five_minutes(queued: Queue) -> No
 
 def test_a_temporary_failure_of_an_old_message_is_a_dead_letter(queued: Queue) -> None:
     queued()
-    Message.objects.update(created_at=timezone.now() - timedelta(days=2))
+    Message.objects.update(created_at=timezone.now() - timedelta(days=2), attempts=20)
     (row,) = outbox.claim("me", 10)
     outbox.record_failure("me", row, {"stage": "data", "code": 451, "message": "later"}, permanent=False)
     row.refresh_from_db()

@@ -8,6 +8,7 @@ import pytest
 
 from mailrelay.dialogue import Envelope, Target
 from mailrelay.pipeline import IN_DOUBT, Down, Event, Job, Pipeline, Pool, Result
+from mailrelay.smtp import Connection
 from tests.rig.faults import HANG_UP, FaultServer, Script
 
 Serve = Callable[..., FaultServer]
@@ -109,6 +110,19 @@ def test_no_more_mails_are_in_doubt_than_promised(pool: Pool) -> None:
             unsettled += len(results(batch))
         assert unsettled == IN_DOUBT == len(server.accepted)
         pipeline.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("method", ["open", "begin", "finish"])
+def test_a_fault_of_ours_is_no_endless_wait(pool: Pool, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    def break_down(*args: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Connection, method, break_down)
+    with FaultServer() as server:
+        pipeline, events = run(server, pool, 1)
+        assert isinstance(events[-1], Down)
+        assert [result.outcome.error.permanent for result in results(events)] == [False] * (method != "open")
 
 
 def test_a_change_of_target_closes_the_old_connections(pool: Pool) -> None:
