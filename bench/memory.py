@@ -32,5 +32,7 @@ def _sizes(pid: int) -> tuple[str, float, float]:
     argv = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
     name = next((word for word in ("gunicorn", "celery", "quazzar.beat", "quazzar.supervisor", "valkey", "redis")
                  if any(word in part for part in argv[:6])), argv[0][-20:])  # fmt: skip
-    fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
+    fields = dict(
+        line.split(":", 1) for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+    )
     return name, int(fields["Rss"].split()[0]) / 1024, int(fields["Pss"].split()[0]) / 1024

@@ -18,7 +18,9 @@ def sealing(directory: Path) -> None:
         QUAZZAR_DATA_DIR=str(directory),
         QUAZZAR_SECRETS_KEY_FILE=str(directory / "secrets.key"),
     )
-    subprocess.run([sys.executable, "manage.py", "migrate", "--noinput"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, "manage.py", "migrate", "--noinput"], check=True, stdout=subprocess.DEVNULL
+    )
     import django
 
     django.setup()
@@ -39,10 +41,17 @@ def _one_value() -> None:
     ring, secret, nonce = keyring.current(), b"x" * 32, b"n" * 12
     bare = AESGCM(os.urandom(32))
     blob, plain = sealing.seal(secret, "bench", ring), bare.encrypt(nonce, secret, b"bench")
-    for what, ours, theirs in (
-        ("seal", lambda: sealing.seal(secret, "bench", keyring.current()), lambda: bare.encrypt(os.urandom(12), secret, b"bench")),
-        ("unseal", lambda: sealing.unseal(blob, "bench", keyring.current()), lambda: bare.decrypt(nonce, plain, b"bench")),
-    ):  # fmt: skip
+    pairs: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
+        "seal": (
+            lambda: sealing.seal(secret, "bench", keyring.current()),
+            lambda: bare.encrypt(os.urandom(12), secret, b"bench"),
+        ),
+        "unseal": (
+            lambda: sealing.unseal(blob, "bench", keyring.current()),
+            lambda: bare.decrypt(nonce, plain, b"bench"),
+        ),
+    }
+    for what, (ours, theirs) in pairs.items():
         mine, base = _microseconds(ours), _microseconds(theirs)
         met = "met" if mine - base <= 5 else "NOT MET"
         print(f"  {what}: {mine:.1f} µs, bare AES-GCM {base:.1f} µs (goal: 5 µs more at most) {met}")
@@ -56,4 +65,6 @@ def _rotation() -> None:
     started = time.perf_counter()
     subprocess.run([sys.executable, "manage.py", "rotate_key"], check=True, stdout=subprocess.DEVNULL)
     seconds = time.perf_counter() - started
-    print(f"  rotate_key, 100,000 rows: {seconds:.1f} s (goal ≤ 10 s) {'met' if seconds <= 10 else 'NOT MET'}")
+    print(
+        f"  rotate_key, 100,000 rows: {seconds:.1f} s (goal ≤ 10 s) {'met' if seconds <= 10 else 'NOT MET'}"
+    )

@@ -57,7 +57,9 @@ def post_office_drain(count: int) -> dict[str, float]:
     from post_office import mail
     from post_office.models import Email, Log
 
-    mail.send_many([{"recipients": TO, "sender": FROM, "subject": "bench", "message": BODY} for _ in range(count)])
+    mail.send_many(
+        [{"recipients": TO, "sender": FROM, "subject": "bench", "message": BODY} for _ in range(count)]
+    )
 
     def drain() -> None:
         while Email.objects.exclude(status=0).exists():

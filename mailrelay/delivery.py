@@ -15,9 +15,9 @@ from django.conf import settings
 from django.db import transaction
 
 from mailrelay import mime, outbox, payload, relaytarget
+from mailrelay.dialogue import Envelope, Outcome
 from mailrelay.models import Message
 from mailrelay.pipeline import Down, Event, Job, Opened, Pipeline, Pool, Result
-from mailrelay.dialogue import Envelope, Outcome
 from mailrelay.smtp import Connection
 from mailrelay.wire import crlf
 from quazzar.errors import DeliveryError, QuazzarError, Unreadable
@@ -167,14 +167,18 @@ class Drain:
         except Unreadable as exc:
             self._fail(message, DeliveryError(exc.message, stage="data", kind="body_unreadable"))
         except ValueError as exc:
-            self._fail(message, DeliveryError(f"The mail cannot be written: {exc}.", stage="data", permanent=True))
+            self._fail(
+                message, DeliveryError(f"The mail cannot be written: {exc}.", stage="data", permanent=True)
+            )
         else:
             return Job(message.pk, envelope)
         return None
 
     def _nowhere_to_go(self, exc: QuazzarError) -> None:
         """No relay, or its password cannot be read: what is due waits, and says why."""
-        error = DeliveryError(exc.message, stage="auth" if isinstance(exc, Unreadable) else "resolve", kind=exc.code)
+        error = DeliveryError(
+            exc.message, stage="auth" if isinstance(exc, Unreadable) else "resolve", kind=exc.code
+        )
         for message in outbox.claim(self.owner, _CLAIM):
             self._rows[message.pk] = message
             self._fail(message, error)
@@ -206,7 +210,9 @@ class Drain:
             pipeline.submit(event.job)
         if pipeline.alive == 0:
             self._down = event.error
-            logger.warning("relay unreachable stage=%s kind=%s: %s", event.error.stage, event.error.kind, event.error)
+            logger.warning(
+                "relay unreachable stage=%s kind=%s: %s", event.error.stage, event.error.kind, event.error
+            )
 
     def _take_back(self, pipeline: Pipeline) -> None:
         """Jobs that nobody has begun: failed with the relay's own failure, or given back when we must stop."""
@@ -258,7 +264,11 @@ class Drain:
 
     def _write_dead_letter(self, message: Message, failed: list[dict[str, object]]) -> None:
         first = failed[0]
-        rest = f" ({len(failed)} of {len(message.recipients)} recipients were refused)" if len(failed) > 1 else ""
+        rest = (
+            f" ({len(failed)} of {len(message.recipients)} recipients were refused)"
+            if len(failed) > 1
+            else ""
+        )
         sentence = f"{first['address']}: {first.get('message', '')}{rest}"
         code = first.get("code")
         error = DeliveryError(

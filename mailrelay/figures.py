@@ -19,12 +19,15 @@ _LONG = timedelta(minutes=15)
 def collect() -> Iterator[Metric]:
     """Messages by status, and the age of the oldest that waits."""
     counts = dict(Message.objects.order_by().values_list("status").annotate(Count("id")))
-    messages = GaugeMetricFamily("quazzar_messages", "Messages in the queue table by status.", labels=["status"])
+    messages = GaugeMetricFamily(
+        "quazzar_messages", "Messages in the queue table by status.", labels=["status"]
+    )
     for status in Message.Status.values:
         messages.add_metric([status], counts.get(status, 0))
     yield messages
     age = GaugeMetricFamily(
-        "quazzar_oldest_waiting_seconds", "Age of the oldest message that is not delivered yet; 0 when none waits."
+        "quazzar_oldest_waiting_seconds",
+        "Age of the oldest message that is not delivered yet; 0 when none waits.",
     )
     oldest = oldest_waiting()
     age.add_metric([], oldest.total_seconds() if oldest else 0)
@@ -44,14 +47,18 @@ def examine() -> doctor.Finding:
     row = RelaySettings.load()
     if not row.configured:
         return doctor.warning(
-            "No relay is configured, so alerts and reports are only logged.", "Open Mail Relay and pick a provider."
+            "No relay is configured, so alerts and reports are only logged.",
+            "Open Mail Relay and pick a provider.",
         )
-    if row.password_state == "unreadable":
-        return doctor.failed("The relay password cannot be read with this key file.", "Enter the password again.")
+    if row.password is not None and not row.password.readable:
+        return doctor.failed(
+            "The relay password cannot be read with this key file.", "Enter the password again."
+        )
     waited = oldest_waiting()
     if waited is not None and waited > _LONG:
         minutes = int(waited.total_seconds() // 60)
         return doctor.warning(
-            f"Mail waits for {minutes} minutes to leave through {row}.", "Look at its last error in the queue."
+            f"Mail waits for {minutes} minutes to leave through {row}.",
+            "Look at its last error in the queue.",
         )
     return doctor.ok(f"Mail leaves through {row}.")

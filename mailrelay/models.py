@@ -120,8 +120,11 @@ class Message(models.Model):
     class Meta:
         ordering = ["-id"]
         indexes = [
-            models.Index(fields=["next_attempt_at", "id"], name="message_due", condition=models.Q(
-                status__in=["queued", "retrying"])),
+            models.Index(
+                fields=["next_attempt_at", "id"],
+                name="message_due",
+                condition=models.Q(status__in=["queued", "retrying"]),
+            ),
             models.Index(fields=["lease_until"], name="message_lease", condition=models.Q(status="sending")),
             models.Index(fields=["status", "-id"], name="message_status"),
             models.Index(fields=["created_at"], name="message_created"),

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from mailrelay import addresses, backoff, doorbell, emails, insertion, mime, payload
 from mailrelay.emails import Email
-from mailrelay.models import Message, RelaySettings, envelope
+from mailrelay.models import Message, envelope
 from mailrelay.senderaddress import default_from
 from quazzar.errors import IdempotencyConflict, InvalidEmail, RelayNotConfigured
 
@@ -63,7 +63,9 @@ def enqueue_raw(data: bytes, *, sender: str, recipients: Sequence[str], to: Sequ
     if not recipients:
         raise InvalidEmail("to", "Give at least one recipient.")
     if len(data) > emails.MAX_BYTES * 2:
-        raise InvalidEmail("attachments", f"The mail has {len(data) >> 20} MiB; {emails.MAX_BYTES >> 19} is the most.")
+        raise InvalidEmail(
+            "attachments", f"The mail has {len(data) >> 20} MiB; {emails.MAX_BYTES >> 19} is the most."
+        )
     row = Message(
         source=source,
         message_id=message_id,
@@ -168,8 +170,10 @@ def renew(owner: str) -> int:
 
 def release(owner: str, ids: Iterable[int]) -> int:
     """Gives claims back that were not tried."""
-    return held(owner).filter(id__in=list(ids)).update(
-        status=Status.QUEUED, lease_owner="", lease_until=None, attempts=F("attempts") - 1
+    return (
+        held(owner)
+        .filter(id__in=list(ids))
+        .update(status=Status.QUEUED, lease_owner="", lease_until=None, attempts=F("attempts") - 1)
     )
 
 
@@ -209,7 +213,11 @@ def record_failure(owner: str, message: Message, error: dict[str, Any], *, perma
     now = timezone.now()
     give_up = timedelta(hours=settings.QUAZZAR_GIVE_UP_HOURS)
     chance = random.random()  # noqa: S311  (jitter, not a secret)
-    later = None if permanent else backoff.next_attempt(message.attempts, message.created_at, now, chance, give_up)
+    later = (
+        None
+        if permanent
+        else backoff.next_attempt(message.attempts, message.created_at, now, chance, give_up)
+    )
     held(owner).filter(pk=message.pk).update(
         status=Status.RETRYING if later else Status.FAILED,
         next_attempt_at=later,
@@ -244,7 +252,9 @@ def bring_forward(stages: Sequence[str] = RELAY_STAGES) -> int:
 def waiting_for_the_relay(stages: Sequence[str] = RELAY_STAGES) -> list[int]:
     """What is not due yet, and failed at one of these stages: the relay's fault, not the mail's."""
     waiting = Message.objects.filter(status=Status.RETRYING, next_attempt_at__gt=timezone.now())
-    return [pk for pk, error in waiting.values_list("pk", "last_error") if (error or {}).get("stage") in stages]
+    return [
+        pk for pk, error in waiting.values_list("pk", "last_error") if (error or {}).get("stage") in stages
+    ]
 
 
 # --- upkeep ------------------------------------------------------------------------------------------------
@@ -261,7 +271,9 @@ def purge() -> tuple[int, int]:
         idempotency_key=None
     )
     stale = now - timedelta(days=settings.QUAZZAR_BODY_RETENTION_DAYS)
-    bodies = Message.objects.filter(status=Status.SENT, body__isnull=False, sent_at__lte=stale).update(body=None)
+    bodies = Message.objects.filter(status=Status.SENT, body__isnull=False, sent_at__lte=stale).update(
+        body=None
+    )
     old = now - timedelta(days=settings.QUAZZAR_MESSAGE_RETENTION_DAYS)
     rows, _ = Message.objects.filter(status__in=[Status.SENT, Status.FAILED], created_at__lt=old).delete()
     return bodies, rows

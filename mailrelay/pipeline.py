@@ -129,7 +129,9 @@ class Pipeline:
     def grow(self) -> None:
         """Opens as many connections as the relay's distance and the work at hand ask for: one where answers come
         at once, up to the limit where each takes a round trip of tens of milliseconds."""
-        wanted = min(self._most, 1 + int(self._answer_seconds / _WAIT_PER_CONNECTION), max(1, self.outstanding))
+        wanted = min(
+            self._most, 1 + int(self._answer_seconds / _WAIT_PER_CONNECTION), max(1, self.outstanding)
+        )
         while self.alive < wanted:
             self.alive += 1
             thread = threading.Thread(target=self._run, name="relay", daemon=True)
@@ -254,7 +256,9 @@ class Pipeline:
         except DeliveryError as exc:
             return self._again(connection, job, exc)
 
-    def _again(self, connection: Connection, job: Job, exc: DeliveryError) -> tuple[Connection, Outcome | None]:
+    def _again(
+        self, connection: Connection, job: Job, exc: DeliveryError
+    ) -> tuple[Connection, Outcome | None]:
         if job.reopened or exc.kind == "timeout":
             connection.usable = False
             return connection, Outcome(error=exc)
@@ -298,10 +302,12 @@ class _Hand:
 
 
 #: For a job that was in hand when something of ours broke; whether it left is not known.
-_BROKEN = DeliveryError("Something went wrong on this node while it sent the mail.", stage="data", kind="closed")
+_BROKEN = DeliveryError(
+    "Something went wrong on this node while it sent the mail.", stage="data", kind="closed"
+)
 
 
-class _Reopen(Exception):  # noqa: N818  (it carries a job out of the loop)
+class _Reopen(Exception):
     """The relay could not be reached again; the job was not begun."""
 
     def __init__(self, error: DeliveryError, job: Job) -> None:

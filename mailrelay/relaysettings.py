@@ -39,7 +39,9 @@ def update(changes: dict[str, Any], *, partial: bool) -> RelaySettings:
     with transaction.atomic():
         row = RelaySettings.objects.select_for_update().filter(pk=1).first() or RelaySettings(pk=1)
         before = values_of(row)
-        values = relayform.complete(changes, before if partial else values_of(RelaySettings()), partial=partial)
+        values = relayform.complete(
+            changes, before if partial else values_of(RelaySettings()), partial=partial
+        )
         wrong = relayform.problems(values)
         if wrong:
             raise InvalidFields(wrong)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from mailrelay.models import RelaySettings
 from mailrelay.dialogue import Target
+from mailrelay.models import RelaySettings
 from quazzar.errors import RelayNotConfigured, Unreadable
 
 

@@ -94,7 +94,9 @@ def _attempt(row: RelaySettings, recipient: str, message_id: str, trace: Trace
 ) -> tuple[DeliveryError | None, str]:  # fmt: skip
     """Walks; returns what went wrong, or the server's last words."""
     try:
-        relay = Relay(relaytarget.target_of(row), row.from_address, row.from_name, row.provider, row.updated_at)
+        relay = Relay(
+            relaytarget.target_of(row), row.from_address, row.from_name, row.provider, row.updated_at
+        )
         connection = Connection(relay.target, deadline=time.monotonic() + TIMEOUT, trace=trace).open()
     except Unreadable as exc:
         trace.on_stage("auth")
@@ -132,7 +134,9 @@ def _test_mail(relay: Relay, recipient: str, message_id: str) -> Envelope:
     return Envelope(rendered.sender, (recipient,), rendered.data, rendered.utf8)
 
 
-def _result(row: RelaySettings, failure: DeliveryError | None, reply: str, trace: Trace, walk: _Walk) -> TestResult:
+def _result(
+    row: RelaySettings, failure: DeliveryError | None, reply: str, trace: Trace, walk: _Walk
+) -> TestResult:
     transcript = trace.lines or []
     if failure is None:
         walk.steps.append(Step("done", "ok"))

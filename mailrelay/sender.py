@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterable
 
 from mailrelay import emails, mime, outbox, relaytarget, senderaddress
+from mailrelay.dialogue import Envelope, Outcome
 from mailrelay.emails import Attachment, Email
 from mailrelay.models import Message
-from mailrelay.dialogue import Envelope, Outcome
 from mailrelay.smtp import Connection
 from quazzar.errors import DeliveryError, InvalidEmail, RelayNotConfigured
 

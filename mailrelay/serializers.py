@@ -22,7 +22,9 @@ class RelaySerializer(StrictModelSerializer):
     port = serializers.IntegerField(required=False)
     security = serializers.ChoiceField(choices=RelaySettings.Security.choices, required=False)
     username = serializers.CharField(required=False, allow_blank=True, max_length=320)
-    password = serializers.SerializerMethodField(help_text="Always empty when read. Write: empty keeps, null removes.")
+    password = serializers.SerializerMethodField(
+        help_text="Always empty when read. Write: empty keeps, null removes."
+    )
     has_password = serializers.SerializerMethodField()
     password_state = serializers.ChoiceField(choices=["none", "saved", "unreadable"], read_only=True)
     from_address = serializers.CharField(required=False, allow_blank=True)
@@ -51,7 +53,9 @@ class RelaySerializer(StrictModelSerializer):
     @extend_schema_field({"type": ["string", "null"], "format": "date-time"})
     def get_updated_at(self, row: RelaySettings) -> str | None:
         """Null while nothing was ever saved."""
-        return None if row.updated_at is None else serializers.DateTimeField().to_representation(row.updated_at)
+        return (
+            None if row.updated_at is None else serializers.DateTimeField().to_representation(row.updated_at)
+        )
 
 
 class RelayWriteSerializer(RelaySerializer):
@@ -196,7 +200,9 @@ class EmailSerializer(StrictSerializer):
         """The validated mail."""
         fields = dict(self.validated_data)
         fields["attachments"] = [
-            Attachment(filename=one["filename"], content_type=one["content_type"], content=one["content_base64"])
+            Attachment(
+                filename=one["filename"], content_type=one["content_type"], content=one["content_base64"]
+            )
             for one in fields["attachments"]
         ]
         return Email(**fields)

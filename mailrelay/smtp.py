@@ -171,18 +171,22 @@ class Connection:
         if mechanism is None:
             offered = self._features.get("auth", "") or "nothing"
             raise self._failure(
-                f"The server does not offer a way to sign in here (it offers {offered}).", "auth_not_offered", True
+                f"The server does not offer a way to sign in here (it offers {offered}).",
+                "auth_not_offered",
+                True,
             )
         self._say(f"C: AUTH {mechanism} ********")
+        reply = Reply(0, "")
+        latest = [reply]
         credentials = (self.target.username, self.target.password)
-        reply: Reply | None = None
-        for line in saslauth.lines(mechanism, *credentials, challenge=lambda: reply.text if reply else ""):
+        for line in saslauth.lines(mechanism, *credentials, challenge=lambda: latest[-1].text):
             self._write(line, secret=True)
             reply = self._read(_REPLY_SECONDS)
+            latest.append(reply)
             if reply.code != 334:
                 break
-        if reply is None or reply.code != 235:
-            raise self._rejected(reply or Reply(0, ""), kind="auth_rejected")
+        if reply.code != 235:
+            raise self._rejected(reply, kind="auth_rejected")
 
     # --- sending -------------------------------------------------------------------------------------------
     @property
@@ -374,12 +378,18 @@ class Connection:
     def _rejected(self, reply: Reply, *, stage: str = "", kind: str = "rejected") -> DeliveryError:
         text = self._masked(" ".join(reply.text.split())) or "no explanation"
         return self._failure(
-            f"The server answered {reply.code} {text}", kind, reply.code >= 500, stage=stage, code=reply.code or None
+            f"The server answered {reply.code} {text}",
+            kind,
+            reply.code >= 500,
+            stage=stage,
+            code=reply.code or None,
         )
 
     def _lost(self, exc: Exception, *, connecting: bool = False, greeting: bool = False) -> DeliveryError:
         self.usable = False
-        kind, sentence = wire.lost(exc, self.target.host, self.target.port, connecting=connecting, greeting=greeting)
+        kind, sentence = wire.lost(
+            exc, self.target.host, self.target.port, connecting=connecting, greeting=greeting
+        )
         return self._failure(sentence, kind, False)
 
 

@@ -90,7 +90,9 @@ class RelayTestView(APIView):
 
     write_scope = "mail:write"
 
-    @extend_schema(operation_id="relay_test", request=RelayTestSerializer, responses=RelayTestResultSerializer)
+    @extend_schema(
+        operation_id="relay_test", request=RelayTestSerializer, responses=RelayTestResultSerializer
+    )
     @idempotent(atomic=False)
     def post(self, request: Request) -> Response:
         """Walks the relay stage by stage. A failed delivery is still 200: the test ran."""
@@ -108,7 +110,14 @@ class MessagesView(generics.ListAPIView[Message]):
     queryset = Message.objects.defer("body")
     filterset_fields: ClassVar[list[str]] = ["status", "source"]
     search_fields: ClassVar[list[str]] = ["subject", "message_id", "to"]
-    ordering_fields: ClassVar[list[str]] = ["id", "created_at", "status", "attempts", "next_attempt_at", "sent_at"]
+    ordering_fields: ClassVar[list[str]] = [
+        "id",
+        "created_at",
+        "status",
+        "attempts",
+        "next_attempt_at",
+        "sent_at",
+    ]
 
     @extend_schema(operation_id="message_queue", request=EmailSerializer, responses={202: QueuedSerializer})
     @idempotent(atomic=True)
@@ -163,7 +172,9 @@ class AlertsView(_NotificationView):
     """Alertmanager's and Grafana's webhook, and a simple form."""
 
     @extend_schema(
-        operation_id="alert_send", request={"application/json": {"type": "object"}}, responses={202: DeliverySerializer}
+        operation_id="alert_send",
+        request={"application/json": {"type": "object"}},
+        responses={202: DeliverySerializer},
     )
     @idempotent(atomic=True)
     def post(self, request: Request) -> Response:
@@ -175,7 +186,9 @@ class BackupsView(_NotificationView):
     """A finished backup job."""
 
     @extend_schema(
-        operation_id="backup_send", request={"application/json": {"type": "object"}}, responses={202: DeliverySerializer}
+        operation_id="backup_send",
+        request={"application/json": {"type": "object"}},
+        responses={202: DeliverySerializer},
     )
     @idempotent(atomic=True)
     def post(self, request: Request) -> Response:

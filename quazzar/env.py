@@ -72,4 +72,6 @@ def env_secret(name: str) -> str:
     try:
         return Path(path).read_text().strip()
     except OSError as exc:
-        raise ImproperlyConfigured(f"{name}_FILE points at {path}, which cannot be read: {exc.strerror}.") from exc
+        raise ImproperlyConfigured(
+            f"{name}_FILE points at {path}, which cannot be read: {exc.strerror}."
+        ) from exc

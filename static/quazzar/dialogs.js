@@ -1,4 +1,4 @@
-// Dialogs: [data-opens="id"] opens one, [data-closes] closes it, one with data-open is open from the start.
+// Dialogs: [data-opens="id"] opens one, [data-closes] closes it, one that is open from the start becomes modal.
 "use strict";
 
 for (const opener of document.querySelectorAll("[data-opens]")) {
@@ -18,7 +18,8 @@ for (const dialog of document.querySelectorAll("dialog")) {
             dialog.close();
         }
     });
-    if (dialog.hasAttribute("data-open")) {
+    if (dialog.open) {
+        dialog.close();
         dialog.showModal();
     }
 }

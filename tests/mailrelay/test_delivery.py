@@ -149,7 +149,9 @@ def test_the_sweep_does_not_try_a_password_that_was_refused(queued: Queue, serve
     assert len(server.sessions) == before
 
 
-def test_a_wrong_password_kills_no_message_and_a_new_one_sends_at_once(queued: Queue, server: FaultServer) -> None:
+def test_a_wrong_password_kills_no_message_and_a_new_one_sends_at_once(
+    queued: Queue, server: FaultServer
+) -> None:
     server.script.users["op"] = "right-password"
     relaysettings.update({"username": "op", "password": "wrong-password"}, partial=True)
     queued()

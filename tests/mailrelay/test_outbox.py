@@ -52,7 +52,9 @@ def test_a_bad_mail_in_a_batch_stores_none_of_it(relay: RelaySettings) -> None:
 
 
 def test_a_batch_is_stored_and_ordered(relay: RelaySettings) -> None:
-    rows = outbox.enqueue_many([Email(to=["ops@example.com"], subject=str(n)) for n in range(3)], source="api")
+    rows = outbox.enqueue_many(
+        [Email(to=["ops@example.com"], subject=str(n)) for n in range(3)], source="api"
+    )
     assert [row.subject for row in outbox.claim("me", 10)] == ["0", "1", "2"]
     assert len(rows) == 3
 

@@ -25,7 +25,9 @@ def run(server: FaultServer, pool: Pool, count: int, most: int = 4) -> tuple[Pip
     """Sends ``count`` mails and collects everything that happens."""
     pipeline = Pipeline(Target("127.0.0.1", server.port, "none"), pool, most)
     for key in range(count):
-        pipeline.submit(Job(key, Envelope("a@example.org", (f"box{key}@example.com",), b"Subject: x\r\n\r\n")))
+        pipeline.submit(
+            Job(key, Envelope("a@example.org", (f"box{key}@example.com",), b"Subject: x\r\n\r\n"))
+        )
     events: list[Event] = []
     while pipeline.outstanding and not (pipeline.alive == 0 and events):
         pipeline.grow()
@@ -120,7 +122,7 @@ def test_a_fault_of_ours_is_no_endless_wait(pool: Pool, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(Connection, method, break_down)
     with FaultServer() as server:
-        pipeline, events = run(server, pool, 1)
+        _, events = run(server, pool, 1)
         assert isinstance(events[-1], Down)
         assert [result.outcome.error.permanent for result in results(events)] == [False] * (method != "open")
 

@@ -168,7 +168,9 @@ def test_a_wrong_password_is_the_auth_stage_and_stays_out_of_everything(serve: S
     with pytest.raises(DeliveryError) as caught:
         connect(server, trace, username="op", password="hunter2-secret")
     assert (caught.value.stage, caught.value.kind, caught.value.smtp_code) == ("auth", "auth_rejected", 535)
-    assert "hunter2" not in "\n".join(trace.lines or []) + caught.value.message + repr(target(server, password="hunter2-secret"))
+    assert "hunter2" not in "\n".join(trace.lines or []) + caught.value.message + repr(
+        target(server, password="hunter2-secret")
+    )
 
 
 def test_a_server_without_a_way_to_sign_in(serve: Serve) -> None:
