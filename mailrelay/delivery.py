@@ -189,7 +189,7 @@ class Drain:
         if not events:
             return
         results = [event for event in events if isinstance(event, Result)]
-        with transaction.atomic():
+        if results:
             self._record(results)
         pipeline.settle(sum(result.in_doubt for result in results))
         for event in events:
@@ -223,25 +223,36 @@ class Drain:
                     self._fail(self._rows[job.key], self._down)
 
     def _record(self, results: list[Result]) -> None:
-        clean: list[int] = []
-        for result in results:
-            message = self._rows[result.job.key]
-            if self._complete(message, result.outcome):
-                clean.append(message.pk)
-                del self._rows[message.pk]
-        if clean:
-            outbox.record_sent(self.owner, clean)
-            self.sent += len(clean)
+        """In one statement when all of them were simply sent, else in one transaction."""
+        clean = [result for result in results if self._clean(result)]
+        if len(clean) == len(results):
+            self._record_clean(clean)
+            return
+        with transaction.atomic():
+            self._record_clean(clean)
+            for result in results:
+                if result.job.key in self._rows:
+                    self._record_rest(self._rows[result.job.key], result.outcome)
 
-    def _complete(self, message: Message, outcome: Outcome) -> bool:
-        """True when everybody has it; else records what failed."""
+    def _clean(self, result: Result) -> bool:
+        """Everybody got it, in this attempt."""
+        recipients = self._rows[result.job.key].recipients
+        fresh = all(one["status"] == "pending" for one in recipients)
+        return fresh and result.outcome.error is None and not result.outcome.refused
+
+    def _record_clean(self, results: list[Result]) -> None:
+        if results:
+            keys = [result.job.key for result in results]
+            outbox.record_sent(self.owner, keys)
+            self.sent += len(keys)
+            for key in keys:
+                del self._rows[key]
+
+    def _record_rest(self, message: Message, outcome: Outcome) -> None:
         if outcome.error is not None:
             self._fail(message, outcome.error)
-            return False
-        if not outcome.refused and all(one["status"] == "pending" for one in message.recipients):
-            return True
-        self._partly(message, outcome.refused)
-        return False
+        else:
+            self._partly(message, outcome.refused)
 
     def _partly(self, message: Message, refused: dict[str, DeliveryError]) -> None:
         """Recipients differ: each keeps its own state, and only those that may still succeed are tried again."""

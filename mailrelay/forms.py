@@ -41,7 +41,7 @@ class RelayPassword(SealedInput):
     unreadable_text = (
         "Unreadable: the key that sealed it is no longer in the key file. Enter the password again."
     )
-    remove_text = "Remove the saved password"
+    remove_text = "Remove what is saved"
 
 
 def _text(**attrs: Any) -> forms.TextInput:
@@ -80,7 +80,7 @@ class RelayForm(forms.Form):
         required=False, widget=_text(placeholder="Node alerts", autocapitalize="words")
     )
     alert_recipients = AddressesField(required=False, widget=_lines("ops@example.com"))
-    backup_recipients = AddressesField(required=False, widget=_lines("backup-reports@example.com"))
+    backup_recipients = AddressesField(required=False, widget=_lines("backups@example.com"))
     notify_backup_success = forms.BooleanField(
         required=False, widget=forms.CheckboxInput(attrs={"class": "q-switch", "role": "switch"})
     )

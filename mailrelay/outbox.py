@@ -23,6 +23,8 @@ LEASE = timedelta(seconds=60)
 #: Stages at which the relay fails, whatever the mail.
 RELAY_STAGES = ("resolve", "connect", "tls", "auth")
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
+#: What a delivery reads of a row; the rest is for people.
+_NEEDED_TO_SEND = ("body", "recipients", "envelope_sender", "message_id", "created_at", "attempts")
 Status = Message.Status
 
 
@@ -155,7 +157,8 @@ def claim(owner: str, limit: int) -> list[Message]:
     )
     if not taken:
         return []
-    return list(held(owner).filter(id__in=ids).order_by("next_attempt_at", "id"))
+    needed = held(owner).filter(id__in=ids).only(*_NEEDED_TO_SEND)
+    return list(needed.order_by("next_attempt_at", "id"))
 
 
 def held(owner: str) -> QuerySet[Message]:

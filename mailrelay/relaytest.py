@@ -5,18 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
-from mailrelay import diagnosis, mime, relaytarget, senderaddress
+from mailrelay import diagnosis, mime, noticetext, relaytarget, senderaddress
 from mailrelay.addresses import split
-from mailrelay.dialogue import STAGES, Envelope, Outcome, Trace
+from mailrelay.dialogue import STAGES, Envelope, Outcome, Reply, Trace
 from mailrelay.emails import Email
-from mailrelay.models import Message, RelaySettings, envelope
+from mailrelay.models import Message, RelaySettings
 from mailrelay.relaytarget import Relay
 from mailrelay.smtp import Connection
 from quazzar.errors import DeliveryError, InvalidEmail, RelayNotConfigured, Unreadable
 
 #: The whole test, in seconds.
 TIMEOUT = 45.0
+_LONGEST_LINE = 2000
 
 
 @dataclass(slots=True)
@@ -51,16 +53,30 @@ class _Walk:
     _since: float = field(default_factory=time.monotonic)
 
     def enter(self, stage: str) -> None:
-        self.end("ok")
+        self._end()
         self.steps.append(Step(stage))
         self.tell(self.steps)
 
-    def end(self, state: str) -> None:
+    def succeed(self) -> None:
+        self._end()
+        self.steps.append(Step("done", "ok"))
+        self.tell(self.steps)
+
+    def fail(self, stage: str) -> None:
+        """What failed need not be what was entered last: the greeting comes after implicit TLS, and the answer to
+        DATA in one flight with those to RCPT."""
+        self._end()
+        failed = next((step for step in self.steps if step.stage == stage), None) or Step(stage)
+        failed.state = "failed"
+        reached = {step.stage: step for step in [*self.steps, failed]}
+        self.steps = [reached.get(name) or Step(name, "skipped") for name in STAGES]
+        self.tell(self.steps)
+
+    def _end(self) -> None:
         now = time.monotonic()
         if self.steps and self.steps[-1].state == "running":
-            self.steps[-1].state = state
+            self.steps[-1].state = "ok"
             self.steps[-1].duration_ms = round((now - self._since) * 1000)
-            self.tell(self.steps)
         self._since = now
 
 
@@ -83,7 +99,10 @@ def run(to: str, *, on_steps: Callable[[list[Step]], None] = lambda steps: None)
     trace = Trace(on_stage=walk.enter, lines=[])
     message_id = mime.new_message_id(senderaddress.default_from(row.from_address, row.username))
     failure, reply = _attempt(row, recipient, message_id, trace)
-    walk.end("ok" if failure is None else "failed")
+    if failure is None:
+        walk.succeed()
+    else:
+        walk.fail(failure.stage)
     result = _result(row, failure, reply, trace, walk)
     result.duration_ms = round((time.monotonic() - started) * 1000)
     _keep(result, recipient, message_id)
@@ -91,7 +110,7 @@ def run(to: str, *, on_steps: Callable[[list[Step]], None] = lambda steps: None)
 
 
 def _attempt(row: RelaySettings, recipient: str, message_id: str, trace: Trace
-) -> tuple[DeliveryError | None, str]:  # fmt: skip
+) -> tuple[DeliveryError | None, Reply | None]:  # fmt: skip
     """Walks; returns what went wrong, or the server's last words."""
     try:
         relay = Relay(
@@ -100,20 +119,19 @@ def _attempt(row: RelaySettings, recipient: str, message_id: str, trace: Trace
         connection = Connection(relay.target, deadline=time.monotonic() + TIMEOUT, trace=trace).open()
     except Unreadable as exc:
         trace.on_stage("auth")
-        return DeliveryError(exc.message, stage="auth", kind="password_unreadable", permanent=True), ""
+        return DeliveryError(exc.message, stage="auth", kind="password_unreadable", permanent=True), None
     except DeliveryError as exc:
-        return exc, ""
+        return exc, None
     try:
         return _judge(connection.send(_test_mail(relay, recipient, message_id)))
     except DeliveryError as exc:
-        return exc, ""
+        return exc, None
     finally:
         connection.close()
 
 
-def _judge(outcome: Outcome) -> tuple[DeliveryError | None, str]:
-    failure = outcome.error or next(iter(outcome.refused.values()), None)
-    return failure, outcome.reply.text if outcome.reply else ""
+def _judge(outcome: Outcome) -> tuple[DeliveryError | None, Reply | None]:
+    return outcome.error or next(iter(outcome.refused.values()), None), outcome.reply
 
 
 def _test_mail(relay: Relay, recipient: str, message_id: str) -> Envelope:
@@ -135,24 +153,26 @@ def _test_mail(relay: Relay, recipient: str, message_id: str) -> Envelope:
 
 
 def _result(
-    row: RelaySettings, failure: DeliveryError | None, reply: str, trace: Trace, walk: _Walk
+    row: RelaySettings, failure: DeliveryError | None, reply: Reply | None, trace: Trace, walk: _Walk
 ) -> TestResult:
-    transcript = trace.lines or []
+    transcript = [noticetext.lines(line, _LONGEST_LINE) for line in trace.lines or []]
     if failure is None:
-        walk.steps.append(Step("done", "ok"))
-        sentence = f"The relay took the mail: {' '.join(reply.split())}"
-        return TestResult(True, "done", 250, sentence, "", transcript, 0, walk.steps)
-    walk.steps[-1:] = [Step(failure.stage, "failed", walk.steps[-1].duration_ms)] if walk.steps else []
-    reached = {step.stage for step in walk.steps}
-    walk.steps += [Step(stage, "skipped") for stage in STAGES if stage not in reached]
+        words = f"The relay took the mail: {reply.text if reply else ''}"
+        return TestResult(True, "done", reply.code if reply else None, _line(words), "", transcript, 0, walk.steps)
     told = diagnosis.explain(failure, row)
     return TestResult(
-        False, failure.stage, failure.smtp_code, told.message, told.hint, transcript, 0, walk.steps
-    )  # fmt: skip
+        False, failure.stage, failure.smtp_code, _line(told.message), told.hint, transcript, 0, walk.steps
+    )
+
+
+def _line(words: str) -> str:
+    """A server may answer anything; PostgreSQL takes no NUL, a page no control character."""
+    return noticetext.one_line(words)
 
 
 def _keep(result: TestResult, recipient: str, message_id: str) -> None:
     """The test appears in the queue page like every mail that this node sent."""
+    error = None if result.ok else {"stage": result.stage, "code": result.code, "message": result.message}
     row = Message(
         source=Message.Source.TEST,
         status=Message.Status.SENT if result.ok else Message.Status.FAILED,
@@ -160,11 +180,15 @@ def _keep(result: TestResult, recipient: str, message_id: str) -> None:
         next_attempt_at=None,
         message_id=message_id,
         to=[recipient],
-        recipients=envelope([recipient]),
+        recipients=[_told(recipient, result)],
         subject="Test mail from Quazzar Mail Relay",
         sent_at=mime.now() if result.ok else None,
-        last_error=None
-        if result.ok
-        else {"stage": result.stage, "code": result.code, "message": result.message},
+        last_error=error,
     )
     row.save(force_insert=True)
+
+
+def _told(recipient: str, result: TestResult) -> dict[str, Any]:
+    if result.ok:
+        return {"address": recipient, "status": "sent"}
+    return {"address": recipient, "status": "failed", "code": result.code, "message": result.message}

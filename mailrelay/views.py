@@ -5,15 +5,23 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema, extend_schema_view
 from rest_framework import generics
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
 from mailrelay import notifiers, outbox, presets, relaysettings, relaytest
 from mailrelay.models import Message, RelaySettings
+from mailrelay.noticeserializers import (
+    ALERT_EXAMPLES,
+    BACKUP_EXAMPLES,
+    AlertGroupSerializer,
+    BackupReportSerializer,
+    SimpleAlertSerializer,
+)
 from mailrelay.sender import Sender
 from mailrelay.serializers import (
     DeliverySerializer,
@@ -29,6 +37,10 @@ from mailrelay.serializers import (
 )
 from quazzar.api.idempotency import idempotent
 from quazzar.errors import QuazzarError
+from quazzar.models import ApiKey
+
+#: The largest id that a row can have; a larger one is no message, and SQLite refuses to look for it.
+LARGEST_ID = 2**63 - 1
 
 
 class NotRetryable(QuazzarError):
@@ -42,7 +54,7 @@ class NotRetryable(QuazzarError):
 class RelayView(APIView):
     """The relay settings."""
 
-    write_scope = "mail:write"
+    write_scope = ApiKey.Scope.WRITE
 
     @extend_schema(operation_id="relay_read", responses=RelaySerializer)
     def get(self, request: Request) -> Response:
@@ -56,7 +68,7 @@ class RelayView(APIView):
 
     @extend_schema(operation_id="relay_change", request=RelayWriteSerializer, responses=RelaySerializer)
     def patch(self, request: Request) -> Response:
-        """Changes what is given."""
+        """Changes what is given; another preset fills host and port when they are absent."""
         return self._save(request, partial=True)
 
     @extend_schema(operation_id="relay_remove", responses={204: None})
@@ -88,7 +100,7 @@ class PresetsView(APIView):
 class RelayTestView(APIView):
     """The test mail."""
 
-    write_scope = "mail:write"
+    write_scope = ApiKey.Scope.WRITE
 
     @extend_schema(
         operation_id="relay_test", request=RelayTestSerializer, responses=RelayTestResultSerializer
@@ -102,12 +114,12 @@ class RelayTestView(APIView):
         return Response(RelayTestResultSerializer(result).data)
 
 
+@extend_schema_view(get=extend_schema(operation_id="message_list"))
 class MessagesView(generics.ListAPIView[Message]):
     """The queue."""
 
-    write_scope = "mail:send"
-    serializer_class = MessageSerializer
-    queryset = Message.objects.defer("body")
+    write_scope = ApiKey.Scope.SEND
+    queryset = Message.objects.defer("body", "recipients")
     filterset_fields: ClassVar[list[str]] = ["status", "source"]
     search_fields: ClassVar[list[str]] = ["subject", "message_id", "to"]
     ordering_fields: ClassVar[list[str]] = [
@@ -119,47 +131,59 @@ class MessagesView(generics.ListAPIView[Message]):
         "sent_at",
     ]
 
+    def get_serializer_class(self) -> type[BaseSerializer[Any]]:
+        """What is taken differs from what is shown; the browsable page asks for both."""
+        return EmailSerializer if self.request.method == "POST" else MessageSerializer
+
     @extend_schema(operation_id="message_queue", request=EmailSerializer, responses={202: QueuedSerializer})
     @idempotent(atomic=True)
     def post(self, request: Request) -> Response:
-        """Queues a mail."""
+        """Queues a mail. Once this is answered, the mail survives a crash."""
         serializer = EmailSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        message = Sender().queue(serializer.email(), source=Message.Source.API)
+        message = Sender().queue(serializer.validated_data["email"], source=Message.Source.API)
         return Response(QueuedSerializer(message).data, status=202)
 
 
+@extend_schema_view(get=extend_schema(operation_id="message_read"))
 class MessageView(generics.RetrieveAPIView[Message]):
     """One message of the queue."""
 
     serializer_class = MessageDetailSerializer
 
-    def get_queryset(self) -> QuerySet[Message]:
-        """Without the body."""
-        return Message.objects.defer("body")
+    def get_object(self) -> Message:
+        """The message, without its body."""
+        return _message(self.kwargs["pk"])
 
 
 class MessageRetryView(APIView):
     """Another try for a message that waits or failed."""
 
-    write_scope = "mail:send"
+    write_scope = ApiKey.Scope.SEND
 
     @extend_schema(operation_id="message_retry", request=None, responses={202: QueuedSerializer})
+    @idempotent(atomic=True)
     def post(self, request: Request, pk: int) -> Response:
         """Puts the message at the head of the queue."""
-        message = Message.objects.defer("body").filter(pk=pk).first()
-        if message is None:
-            raise NotFound
+        message = _message(pk)
         if not outbox.retry(message):
             raise NotRetryable
-        message.refresh_from_db(fields=["status"])
+        message.status = Message.Status.QUEUED
         return Response(QueuedSerializer(message).data, status=202)
+
+
+def _message(pk: int) -> Message:
+    messages: QuerySet[Message] = Message.objects.defer("body")
+    message = messages.filter(pk=pk).first() if pk <= LARGEST_ID else None
+    if message is None:
+        raise NotFound("There is no such message.")
+    return message
 
 
 class _NotificationView(APIView):
     """Base of the two callers that answer queued or logged."""
 
-    write_scope = "mail:send"
+    write_scope = ApiKey.Scope.SEND
 
     def _answer(self, told: notifiers.Notification) -> Response:
         body: dict[str, Any] = {"delivery": told.delivery}
@@ -173,8 +197,9 @@ class AlertsView(_NotificationView):
 
     @extend_schema(
         operation_id="alert_send",
-        request={"application/json": {"type": "object"}},
+        request=PolymorphicProxySerializer("AnyAlert", [AlertGroupSerializer, SimpleAlertSerializer], None),
         responses={202: DeliverySerializer},
+        examples=ALERT_EXAMPLES,
     )
     @idempotent(atomic=True)
     def post(self, request: Request) -> Response:
@@ -187,8 +212,9 @@ class BackupsView(_NotificationView):
 
     @extend_schema(
         operation_id="backup_send",
-        request={"application/json": {"type": "object"}},
+        request=BackupReportSerializer,
         responses={202: DeliverySerializer},
+        examples=BACKUP_EXAMPLES,
     )
     @idempotent(atomic=True)
     def post(self, request: Request) -> Response:

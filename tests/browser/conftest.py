@@ -1,0 +1,64 @@
+"""One console, one real provider and one Chromium for all browser tests; each test begins without a relay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.chromium import Chromium
+from tests.live.console import OPERATOR, OPERATOR_PASSWORD, Console
+from tests.rig import or_skip
+from tests.rig.postfix import RealPostfix
+
+
+@pytest.fixture(scope="session")
+def provider() -> Iterator[RealPostfix]:
+    with or_skip(RealPostfix) as postfix:
+        yield postfix
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory: pytest.TempPathFactory, provider: RealPostfix) -> Iterator[Console]:
+    console = Console(tmp_path_factory.mktemp("browser"), SSL_CERT_FILE=str(provider.ca_file))
+    console.manage("collectstatic", "--noinput")
+    with console:
+        yield console
+
+
+@pytest.fixture(scope="session")
+def signed_in(node: Console) -> Iterator[Chromium]:
+    with or_skip(lambda: Chromium(node.url(""))) as chromium:
+        chromium.sign_in(OPERATOR, OPERATOR_PASSWORD).close()
+        yield chromium
+
+
+@pytest.fixture
+def chromium(signed_in: Chromium, node: Console) -> Iterator[Chromium]:
+    """Signed in, on a node without a relay. Afterwards: no script failed, and nothing came from elsewhere."""
+    node.call("DELETE", "/api/mail/relay")
+    signed_in.outside.clear()
+    signed_in.problems.clear()
+    yield signed_in
+    for page in signed_in.context.pages[1:]:
+        page.close()
+    assert not signed_in.outside
+    assert not signed_in.problems
+
+
+@pytest.fixture
+def tab(chromium: Chromium) -> Page:
+    """The Relay settings tab."""
+    return chromium.page("/admin/mail-relay/")
+
+
+@pytest.fixture
+def licence(node: Console) -> Iterator[str]:
+    """A good licence, while the node has none; afterwards it is back."""
+    file = Path(node.data) / "license.jwt"
+    text = file.read_text().strip()
+    node.manage("license", "remove")
+    yield text
+    node.manage("license", "trial")
