@@ -167,7 +167,7 @@ def _region_field(preset: Preset, row: RelaySettings) -> forms.ChoiceField:
     hosts = [(region.host, region.name) for region in preset.regions]
     elsewhere = row.provider == preset.id and row.host and not preset.region_of(row.host)
     return forms.ChoiceField(
-        label="Region",
+        label=f"{preset.name} region",
         choices=[*hosts, ("", "Another host, as written below")] if elsewhere else hosts,
         required=False,
         initial="" if elsewhere else (row.host if preset.region_of(row.host) else preset.host),

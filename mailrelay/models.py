@@ -113,12 +113,20 @@ class Message(models.Model):
     #: ``{"stage", "code", "message"}`` of the latest failure, or null.
     last_error = models.JSONField(null=True, default=None)
     #: Same key within 24 h: same row (null once that time is over).
-    idempotency_key = models.CharField(max_length=255, null=True, default=None, unique=True)  # noqa: DJ001
+    idempotency_key = models.CharField(max_length=255, null=True, default=None)  # noqa: DJ001
     created_at = models.DateTimeField(default=timezone.now)
     sent_at = models.DateTimeField(null=True, default=None)
 
     class Meta:
         ordering = ["-id"]
+        constraints = [
+            # Partial: most mail has no key, and pays for no index entry.
+            models.UniqueConstraint(
+                fields=["idempotency_key"],
+                condition=models.Q(idempotency_key__isnull=False),
+                name="message_idempotency_key",
+            )
+        ]
         indexes = [
             models.Index(
                 fields=["next_attempt_at", "id"],

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 
 from mailrelay.console import upgrade
@@ -45,6 +45,16 @@ def page(allowed: Callable[[Any], bool], *, any_plan: bool = False) -> Callable[
         return never_cache(admin.site.admin_view(gated))
 
     return decorate
+
+
+def post_only(view: View) -> View:
+    """Changes something, so only a POST gets through. Who reads the address is led to the page."""
+
+    @wraps(view)
+    def posted(request: HttpRequest) -> HttpResponseBase:
+        return view(request) if request.method == "POST" else redirect("admin:mail_relay")
+
+    return posted
 
 
 def fragment(view: View) -> View:

@@ -8,7 +8,7 @@ from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from mailrelay import presets, relaysettings
 from mailrelay.console import figures, gate, livetest, upgrade
@@ -40,7 +40,7 @@ def relay(request: HttpRequest) -> HttpResponse:
 
 
 @gate.page(gate.may_change)
-@require_POST
+@gate.post_only
 def remove(request: HttpRequest) -> HttpResponse:
     """Back to not configured."""
     relaysettings.clear()
@@ -49,7 +49,7 @@ def remove(request: HttpRequest) -> HttpResponse:
 
 
 @gate.page(gate.may_change)
-@require_POST
+@gate.post_only
 def test(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     """The test mail: told live to who reads along, else as a page."""
     to = request.POST.get("to", "").strip()
@@ -70,7 +70,7 @@ def strip(request: HttpRequest) -> HttpResponse:
 
 
 @gate.page(gate.may_change, any_plan=True)
-@require_POST
+@gate.post_only
 def install_license(request: HttpRequest) -> HttpResponse:
     """Installs a pasted licence; in force at once."""
     pasted = request.POST.get("license", "")

@@ -1,0 +1,1 @@
+"""API.md line by line: what an outside check would look at."""

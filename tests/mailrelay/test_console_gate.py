@@ -67,7 +67,9 @@ def test_what_is_sent_to_a_locked_page_changes_nothing(
     assert (RelaySettings.load().host, Message.objects.count()) == ("relay.example", 1)
 
 
-def test_an_expired_licence_is_named_on_the_card(console: Client, plan: Callable[[str], None], settings: Any) -> None:
+def test_an_expired_licence_is_named_on_the_card(
+    console: Client, plan: Callable[[str], None], settings: Any
+) -> None:
     plan("pro")
     settings.QUAZZAR_LICENSE_FILE.write_text(signed("pro", seconds=-60))
     assert "The licence for Orbit Pro expired on" in html(console.get(PAGE))
@@ -95,7 +97,9 @@ def test_a_bad_licence_leaves_the_good_one_in_force(console: Client) -> None:
     assert WALL not in page
 
 
-def test_the_dialog_shows_every_plan_and_which_is_current(console: Client, plan: Callable[[str], None]) -> None:
+def test_the_dialog_shows_every_plan_and_which_is_current(
+    console: Client, plan: Callable[[str], None]
+) -> None:
     plan("community")
     page = html(console.get(PAGE))
     for name in ("Orbit Community", "Orbit Pro", "Orbit Business", "Orbit Enterprise"):

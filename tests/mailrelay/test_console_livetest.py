@@ -17,7 +17,12 @@ from mailrelay.relaytest import Step, TestResult
 from quazzar.errors import InvalidEmail, RelayNotConfigured
 
 URL = "/admin/mail-relay/test/"
-WALKED = [Step("resolve", "ok", 3), Step("connect", "ok", 12), Step("tls", "ok", 40), Step("auth", "failed", 7)]
+WALKED = [
+    Step("resolve", "ok", 3),
+    Step("connect", "ok", 12),
+    Step("tls", "ok", 40),
+    Step("auth", "failed", 7),
+]
 REFUSED = TestResult(
     False, "auth", 535, "535 <bad>", "Check the password.", ["S: 220 hi", "C: AUTH <hidden>"], 62, WALKED
 )
@@ -60,7 +65,9 @@ def states(html: str) -> list[str]:
     return [part.split('"')[0] for part in html.split('data-state="')[1:]]
 
 
-def test_each_change_of_a_stage_is_told_and_then_the_result(console: Client, walk: Callable[..., None]) -> None:
+def test_each_change_of_a_stage_is_told_and_then_the_result(
+    console: Client, walk: Callable[..., None]
+) -> None:
     walk(REFUSED)
     told = live(console)
     assert [next(iter(line)) for line in told] == ["stages", "stages", "stages", "stages", "result"]
@@ -69,7 +76,9 @@ def test_each_change_of_a_stage_is_told_and_then_the_result(console: Client, wal
     assert states(told[3]["stages"]) == ["ok", "ok", "ok", "failed", *["skipped"] * 4]
 
 
-def test_the_result_holds_message_hint_and_transcript_escaped(console: Client, walk: Callable[..., None]) -> None:
+def test_the_result_holds_message_hint_and_transcript_escaped(
+    console: Client, walk: Callable[..., None]
+) -> None:
     walk(REFUSED)
     result = live(console)[-1]["result"]
     assert "535 &lt;bad&gt;" in result

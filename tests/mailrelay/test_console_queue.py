@@ -50,13 +50,24 @@ def act(console: Client, action: str, *messages: Message, **more: str) -> Any:
 
 def test_the_list_says_status_error_and_recipient_in_words(console: Client, failed: Message) -> None:
     page = shown(console)
-    for words in ("Failed", "Invoice &lt;42&gt;", "to nobody@example.net +1", "recipient: 550 5.1.1 &lt;unknown&gt;"):
+    for words in (
+        "Failed",
+        "Invoice &lt;42&gt;",
+        "to nobody@example.net +1",
+        "recipient: 550 5.1.1 &lt;unknown&gt;",
+    ):
         assert words in page
 
 
 def test_the_detail_shows_each_recipient_and_the_last_error(console: Client, failed: Message) -> None:
     page = html(console.get(f"{LIST}{failed.pk}/change/"))
-    for words in ("Refused", "5.1.1 &lt;unknown&gt;", "queued as 9A", "failed at the stage recipient", "(code 550)"):
+    for words in (
+        "Refused",
+        "5.1.1 &lt;unknown&gt;",
+        "queued as 9A",
+        "failed at the stage recipient",
+        "(code 550)",
+    ):
         assert words in page
 
 
@@ -73,7 +84,9 @@ def test_no_page_shows_a_body(console: Client, failed: Message) -> None:
         ("q=invoice", True), ("q=accounts@example.net", True), ("q=nothing", False),
     ],
 )  # fmt: skip
-def test_filters_and_search_find_what_they_should(console: Client, failed: Message, query: str, found: bool) -> None:
+def test_filters_and_search_find_what_they_should(
+    console: Client, failed: Message, query: str, found: bool
+) -> None:
     assert ("Invoice &lt;42&gt;" in shown(console, query)) is found
 
 
@@ -145,6 +158,8 @@ def test_who_may_only_look_can_neither_retry_nor_delete(
     assert failed.status == "failed"
 
 
-def test_staff_without_the_permission_see_no_queue(client: Client, other_staff: User, failed: Message) -> None:
+def test_staff_without_the_permission_see_no_queue(
+    client: Client, other_staff: User, failed: Message
+) -> None:
     client.force_login(other_staff)
     assert client.get(LIST).status_code == 403

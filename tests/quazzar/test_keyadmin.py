@@ -27,7 +27,9 @@ def html(answer: Any) -> str:
     return answer.content.decode()
 
 
-def make(console: Client, name: str = "Grafana", scopes: tuple[str, ...] = ("mail:send",), days: str = "30") -> Any:
+def make(
+    console: Client, name: str = "Grafana", scopes: tuple[str, ...] = ("mail:send",), days: str = "30"
+) -> Any:
     return console.post(f"{LIST}add/", {"name": name, "scopes": scopes, "expires": days})
 
 
