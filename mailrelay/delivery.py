@@ -20,6 +20,7 @@ from mailrelay.models import Message
 from mailrelay.pipeline import Down, Event, Job, Opened, Pipeline, Pool, Result
 from mailrelay.smtp import Connection
 from mailrelay.wire import crlf
+from quazzar import keyring
 from quazzar.errors import DeliveryError, QuazzarError, Unreadable
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ _pool = Pool()
 _draining = threading.Lock()
 _rung = threading.Event()
 _stopping = threading.Event()
+#: The keys that the last sweep saw.
+_headers: tuple[bytes, ...] = ()
 
 
 def drain() -> int:
@@ -83,7 +86,7 @@ def _here() -> str:
 def look_whether_the_relay_is_back() -> bool:
     """Where mail waits because the relay could not be reached: connects, without signing in (a wrong password every
     few seconds would lock the account), and makes that mail due when it can be."""
-    if not outbox.waiting_for_the_relay(_UNREACHABLE):
+    if not outbox.waiting_for_the_relay(_UNREACHABLE).exists():
         return False
     try:
         target = relaytarget.load().target
@@ -91,6 +94,20 @@ def look_whether_the_relay_is_back() -> bool:
     except QuazzarError:
         return False
     return bool(outbox.bring_forward(_UNREACHABLE))
+
+
+def look_whether_a_key_is_back() -> bool:
+    """Where mail waits because no key opens it, or the relay's password: makes it due when the key file has changed."""
+    global _headers
+    try:
+        ring = keyring.existing()
+    except QuazzarError:
+        return False
+    headers = ring.headers if ring else ()
+    if headers == _headers:
+        return False
+    _headers = headers
+    return bool(outbox.bring_forward_unreadable())
 
 
 def free_dead_owners() -> int:
@@ -299,6 +316,8 @@ class Drain:
 
     def _write_failure(self, message: Message, error: DeliveryError, *, permanent: bool) -> None:
         detail = {"stage": error.stage, "code": error.smtp_code, "message": error.message}
+        if error.kind in outbox.UNREADABLE:
+            detail["kind"] = error.kind
         outbox.record_failure(self.owner, message, detail, permanent=permanent)
         log = logger.error if permanent else logger.info
         log("message %s not delivered stage=%s code=%s permanent=%s", message.pk, error.stage, error.smtp_code,

@@ -22,6 +22,8 @@ from quazzar.errors import IdempotencyConflict, InvalidEmail, RelayNotConfigured
 LEASE = timedelta(seconds=60)
 #: Stages at which the relay fails, whatever the mail.
 RELAY_STAGES = ("resolve", "connect", "tls", "auth")
+#: Kinds of failure that end when a key is put back into the key file.
+UNREADABLE = ("unreadable", "body_unreadable")
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
 #: What a delivery reads of a row; the rest is for people.
 _NEEDED_TO_SEND = ("body", "recipients", "envelope_sender", "message_id", "created_at", "attempts")
@@ -248,16 +250,21 @@ def retry(message: Message) -> bool:
 
 def bring_forward(stages: Sequence[str] = RELAY_STAGES) -> int:
     """The relay answers again: what failed because it did not is due now, not at the end of its back-off."""
-    ids = waiting_for_the_relay(stages)
-    return Message.objects.filter(pk__in=ids, status=Status.RETRYING).update(next_attempt_at=timezone.now())
+    return waiting_for_the_relay(stages).update(next_attempt_at=timezone.now())
 
 
-def waiting_for_the_relay(stages: Sequence[str] = RELAY_STAGES) -> list[int]:
+def bring_forward_unreadable() -> int:
+    """The key file has other keys: what none of the old ones opened is tried again now."""
+    return _backing_off().filter(last_error__kind__in=UNREADABLE).update(next_attempt_at=timezone.now())
+
+
+def waiting_for_the_relay(stages: Sequence[str] = RELAY_STAGES) -> QuerySet[Message]:
     """What is not due yet, and failed at one of these stages: the relay's fault, not the mail's."""
-    waiting = Message.objects.filter(status=Status.RETRYING, next_attempt_at__gt=timezone.now())
-    return [
-        pk for pk, error in waiting.values_list("pk", "last_error") if (error or {}).get("stage") in stages
-    ]
+    return _backing_off().filter(last_error__stage__in=list(stages))
+
+
+def _backing_off() -> QuerySet[Message]:
+    return Message.objects.filter(status=Status.RETRYING, next_attempt_at__gt=timezone.now())
 
 
 # --- upkeep ------------------------------------------------------------------------------------------------

@@ -24,7 +24,9 @@ def sweep_outbox() -> None:
     if freed:
         logger.warning("%s messages taken up from a worker that is gone", freed)
     delivery.close_idle_connections()
-    if delivery.look_whether_the_relay_is_back() or outbox.anything_due():
+    delivery.look_whether_a_key_is_back()
+    delivery.look_whether_the_relay_is_back()
+    if outbox.anything_due():
         delivery.drain()
 
 

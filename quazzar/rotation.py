@@ -1,9 +1,10 @@
 """Re-seal every stored secret under a new key, while the product runs.
 
 The new key goes first into the key file: from then on it seals everything, and the old ones still open. Then,
-column by column, what an old key sealed is sealed anew. The key before the new one stays in the file until the
-next rotation, for a writer that sealed with it and was held up before it could store; older ones leave when no blob
-names them any more. Nothing but the key file says how far a rotation is, so after a kill the next one goes on.
+column by column, what an old key sealed is sealed anew. The key before the new one, the last key, stays in the file
+until the next rotation, for a writer that sealed with it and was held up before it could store; what such a writer
+stores is re-sealed every hour. Older keys leave when no blob names them any more. Nothing but the key file and the
+blobs says how far a rotation is: after a kill the next run finds what is left to do, and does it.
 """
 
 import fcntl
@@ -19,10 +20,11 @@ from quazzar.errors import SealError, Unreadable
 from quazzar.sealedcolumns import Row, SealedColumn, sealed_columns
 from quazzar.sealing import HEADER_BYTES, KeyRing
 
-#: A writer that took the ring just before it was replaced has stored its blob within this time.
-SETTLE_SECONDS = 0.5
-
 Progress = Callable[[str], None]
+
+
+def _silent(_: str) -> None:
+    """Progress that nobody follows."""
 
 
 @dataclass
@@ -30,11 +32,12 @@ class Rotation:
     """What one rotation did.
 
     Attributes:
-        resumed: it went on with an unfinished one, and made no new key.
+        resumed: an earlier one had left something to do; it was done, and no new key was made.
         resealed: how many secrets were sealed anew, by column.
         unreadable: how many stay as they are, because no key opens them.
-        dropped: how many old keys left the key file.
-        kept: how many old keys stay: the last one, and those that an unreadable secret names.
+        dropped: how many keys older than the last one left the key file.
+        kept: how many old keys stay: the last one, and older ones that an unreadable secret names.
+        held: older keys stay as well, because a transaction went on writing; the next run drops them.
         seconds: how long it took.
     """
 
@@ -43,10 +46,11 @@ class Rotation:
     unreadable: int = 0
     dropped: int = 0
     kept: int = 0
+    held: bool = False
     seconds: float = 0.0
 
 
-def rotate(progress: Progress = lambda _: None) -> Rotation:
+def rotate(progress: Progress = _silent) -> Rotation:
     """Re-seal everything under a new key; an unfinished rotation is finished instead.
 
     Raises:
@@ -59,13 +63,29 @@ def rotate(progress: Progress = lambda _: None) -> Rotation:
     return result
 
 
+def reseal_stragglers() -> int:
+    """Re-seal what writers stored under an old key after a rotation; says how many. The key file stays as it is.
+
+    Needs no lock: to a rotation this is one more writer.
+
+    Raises:
+        KeyFileError: the key file cannot be used.
+    """
+    ring = keyring.existing()
+    if ring is None or len(ring) == 1:
+        return 0
+    resealing = _Resealing(ring, _silent)
+    resealing.once()
+    return resealing.result.resealed.total()
+
+
 def _resume(progress: Progress) -> Rotation | None:
     ring = keyring.current()
     if len(ring) == 1:
         return None
-    progress(f"The key file holds {len(ring)} keys: going on where an earlier rotation stopped.")
-    result = _Pass(ring, progress).finish()
-    result.resumed = bool(result.resealed or result.dropped)
+    progress("Looking for what an earlier rotation left to do.")
+    result = _Resealing(ring, progress).finish()
+    result.resumed = bool(result.resealed or result.dropped or result.held)
     # Old keys that are meant to stay are no unfinished rotation.
     return result if result.resumed else None
 
@@ -74,72 +94,77 @@ def _start(progress: Progress) -> Rotation:
     ring = keyring.current().with_new_key()
     keyring.replace(keyring.path(), ring)
     progress("A new key seals from now on; the old one still opens.")
-    return _Pass(ring, progress).finish()
+    return _Resealing(ring, progress).finish()
 
 
-class _Pass:
-    """The way from a ring with old keys to one without them."""
+class _Resealing:
+    """The way of all secrets to the first key of a ring.
+
+    Attributes:
+        stuck: how many secrets did not open when they were last gone over, by the header they name.
+    """
 
     def __init__(self, ring: KeyRing, progress: Progress) -> None:
         self.ring = ring
         self.progress = progress
         self.columns = sealed_columns()
         self.result = Rotation()
+        self.stuck: Counter[bytes] = Counter()
 
     def finish(self) -> Rotation:
         """Re-seal until nothing is left under an old key, then drop the keys older than the last one."""
         result = self.result
-        last = set(self.ring.headers[1:2])
-        while True:
-            reduced = self.ring.keeping(self._until_quiet() | last)
-            gone = set(self.ring.headers) - set(reduced.headers)
-            keyring.replace(keyring.path(), reduced)
-            if not any(column.count(gone) for column in self.columns):
-                break
-            # A writer was held up for longer than that: its key goes back, and its row is done again.
-            keyring.replace(keyring.path(), self.ring)
-        result.dropped = len(gone)
-        result.kept = len(reduced) - 1
-        known = set(self.ring.headers)
-        result.unreadable += sum(column.count() - column.count(known) for column in self.columns)
+        self._until_nothing_is_left()
+        if len(self._reduced()) < len(self.ring):
+            self._drop()
+        result.kept = len(self._reduced()) - 1
+        known = self.ring.headers
+        unknown = sum(column.count() - column.count(known) for column in self.columns)
+        result.unreadable = self.stuck.total() + unknown
         return result
 
-    def _until_quiet(self) -> set[bytes]:
-        """Go over all columns until twice in a row, a moment apart, there was nothing to do.
+    def _drop(self) -> None:
+        # With two rotations in a row, an older key may have sealed in a transaction that is still open.
+        if not all(column.wait_for_writers() for column in self.columns):
+            self.result.held = True
+            return
+        self._until_nothing_is_left()
+        reduced = self._reduced()
+        keyring.replace(keyring.path(), reduced)
+        self.result.dropped = len(self.ring) - len(reduced)
 
-        Returns the headers that secrets which do not open still name.
-        """
-        quiet = 0
-        while True:
-            stuck: Counter[bytes] = Counter()
-            busy = [self._column(column, stuck) for column in self.columns]
-            quiet = 0 if any(busy) else quiet + 1
-            if quiet == 2:
-                self.result.unreadable = stuck.total()
-                return set(stuck)
-            time.sleep(SETTLE_SECONDS)
+    def _reduced(self) -> KeyRing:
+        """The ring without the keys that nothing needs: neither an unreadable secret nor a held-up writer."""
+        return self.ring.keeping({self.ring.headers[1], *self.stuck})
 
-    def _column(self, column: SealedColumn, stuck: Counter[bytes]) -> bool:
-        """Re-seal one column; says whether it was changing."""
-        still = column.wait_for_writers()
-        if not still:
-            self.progress(f"{column.label}: waiting for a transaction that is writing")
-        moved = 0
-        for batch in column.batches(set(self.ring.headers) - {self.ring.header}):
-            moved += column.swap(self._resealed(batch, column.context, stuck))
-            self.progress(f"{column.label}: {self.result.resealed[column.label] + moved} re-sealed")
-        if moved:
-            self.result.resealed[column.label] += moved
-        return bool(moved) or not still
+    def _until_nothing_is_left(self) -> None:
+        while self.once():
+            pass
 
-    def _resealed(
-        self, batch: list[Row], context: str, stuck: Counter[bytes]
-    ) -> Iterator[tuple[object, bytes, bytes]]:
+    def once(self) -> bool:
+        """Go over all columns; says whether there was anything to re-seal."""
+        self.stuck.clear()
+        return any([self._column(column) for column in self.columns])
+
+    def _column(self, column: SealedColumn) -> bool:
+        found = False
+        for batch in column.batches(self.ring.headers[1:]):
+            changes = list(self._resealed(batch, column.context))
+            found = found or bool(changes)
+            # Not all of them count: another writer may have been faster.
+            if moved := column.swap(changes):
+                self.result.resealed[column.label] += moved
+            self.progress(f"{column.label}: {self.result.resealed[column.label]} re-sealed")
+        return found
+
+    def _resealed(self, batch: list[Row], context: str) -> Iterator[tuple[object, bytes, bytes]]:
+        # Not self.ring: without the lock, rotations may happen between two batches.
+        ring = keyring.current()
         for pk, blob in batch:
             try:
-                yield pk, blob, sealing.reseal(blob, context, self.ring)
+                yield pk, blob, sealing.reseal(blob, context, ring)
             except Unreadable:
-                stuck[blob[:HEADER_BYTES]] += 1
+                self.stuck[blob[:HEADER_BYTES]] += 1
 
 
 @contextmanager

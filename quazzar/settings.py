@@ -128,7 +128,12 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 40 * 1024 * 1024
 
 # --- database ----------------------------------------------------------------------------------------------
 _sqlite = f"sqlite:///{QUAZZAR_DATA_DIR / 'quazzar.sqlite3'}"
-DATABASES = {"default": dj_database_url.parse(env_secret("DATABASE_URL") or _sqlite, conn_max_age=60)}
+DATABASES = {
+    # Health checks: after a restart of PostgreSQL each thread would else fail once on its dead connection.
+    "default": dj_database_url.parse(
+        env_secret("DATABASE_URL") or _sqlite, conn_max_age=60, conn_health_checks=True
+    )
+}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         # IMMEDIATE: a transaction that will write waits for its turn at the start, and cannot fail half-way.

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 from celery import shared_task
 from django.utils import timezone
 
+from quazzar import rotation
 from quazzar.models import Heartbeat
+
+logger = logging.getLogger(__name__)
 
 
 @shared_task
@@ -16,7 +21,9 @@ def heartbeat() -> None:
 
 @shared_task
 def purge() -> None:
-    """Forget answers to idempotent requests whose 24 hours are over."""
+    """Forget answers to idempotent requests whose 24 hours are over; let no secret stay under an old key."""
     from quazzar.api import idempotency  # not above: the API's code takes 20 MB
 
     idempotency.purge()
+    if resealed := rotation.reseal_stragglers():
+        logger.info("%s secrets re-sealed that were stored under an old key", resealed)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextvars
 import json
+import logging
 import queue
-import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ from mailrelay import relaytest
 from mailrelay.dialogue import STAGES
 from mailrelay.relaytest import Step, TestResult
 from quazzar.errors import QuazzarError
+
+logger = logging.getLogger(__name__)
 
 LABELS = {
     "resolve": "Resolve the host",
@@ -72,32 +75,38 @@ def run(to: str) -> TestResult | Broken:
 
 def stream(to: str) -> Iterator[str]:
     """The test, told while it runs: lines of JSON whose values are HTML to show."""
-    told: queue.SimpleQueue[list[Step] | TestResult | Broken] = queue.SimpleQueue()
+    told: queue.SimpleQueue[list[Step] | None] = queue.SimpleQueue()
     # The request's context goes along, so that its id is in what the test logs.
     context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(_walk, to, told.put), name="relay-test", daemon=True).start()
+    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="relay-test")
+    walk = pool.submit(context.run, _walk, to, told.put)
+    pool.shutdown(wait=False)
     yield _line("stages", lines([]))
-    while True:
-        news = told.get()
-        if isinstance(news, list):
-            yield _line("stages", lines(news))
-            continue
-        if isinstance(news, TestResult):
-            yield _line("stages", lines(news.steps, over=True))
-        yield _line("result", news)
-        return
+    while (steps := told.get()) is not None:
+        yield _line("stages", lines(steps))
+    result = _ending(walk)
+    if isinstance(result, TestResult):
+        yield _line("stages", lines(result.steps, over=True))
+    yield _line("result", result)
 
 
-def _walk(to: str, tell: Callable[[list[Step] | TestResult | Broken], None]) -> None:
-    last: TestResult | Broken = Broken(_BROKE_OFF)
+def _walk(to: str, tell: Callable[[list[Step] | None], None]) -> TestResult:
     try:
-        last = relaytest.run(to, on_steps=lambda steps: tell([_copy(step) for step in steps]))
-    except QuazzarError as exc:
-        last = Broken(exc.message, exc.hint)
+        return relaytest.run(to, on_steps=lambda steps: tell([_copy(step) for step in steps]))
     finally:
         # Whatever happens, the reader is told; and this thread's database connection ends with it.
-        tell(last)
         connections.close_all()
+        tell(None)
+
+
+def _ending(walk: Future[TestResult]) -> TestResult | Broken:
+    error = walk.exception()
+    if error is None:
+        return walk.result()
+    if isinstance(error, QuazzarError):
+        return Broken(error.message, error.hint)
+    logger.error("the relay test broke off", exc_info=error)
+    return Broken(_BROKE_OFF)
 
 
 def _copy(step: Step) -> Step:

@@ -261,7 +261,7 @@ def test_host_and_addresses_are_stored_in_their_normal_form(api: APIClient) -> N
 # --- what is no JSON object --------------------------------------------------------------------------------
 @pytest.mark.parametrize("method", ["put", "patch"])
 @pytest.mark.parametrize(
-    "raw", [b"", b"{", b"[]", b"[1]", b'"x"', b"5", b"null", b'{"port": NaN}', b"\xff", b"[" * 10**5]
+    "raw", [b"{", b"[]", b"[1]", b'"x"', b"5", b"null", b'{"port": NaN}', b"\xff", b"[" * 10**5]
 )
 def test_a_body_that_is_no_object_is_400(api: APIClient, method: str, raw: bytes) -> None:
     response = api.generic(method.upper(), RELAY, raw, content_type="application/json")

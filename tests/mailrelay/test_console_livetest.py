@@ -13,7 +13,7 @@ from django.test import Client
 from mailrelay import relaytest
 from mailrelay.console import livetest
 from mailrelay.models import RelaySettings
-from mailrelay.relaytest import Step, TestResult
+from mailrelay.relaytest import Step
 from quazzar.errors import InvalidEmail, RelayNotConfigured
 
 URL = "/admin/mail-relay/test/"
@@ -23,7 +23,7 @@ WALKED = [
     Step("tls", "ok", 40),
     Step("auth", "failed", 7),
 ]
-REFUSED = TestResult(
+REFUSED = relaytest.TestResult(
     False, "auth", 535, "535 <bad>", "Check the password.", ["S: 220 hi", "C: AUTH <hidden>"], 62, WALKED
 )
 
@@ -38,8 +38,8 @@ def console(client: Client, operator: User, relay: RelaySettings) -> Client:
 def walk(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Replaces the walk to the relay by one that ends with this result or error."""
 
-    def replace(end: TestResult | Exception) -> None:
-        def run(to: str, *, on_steps: Any = lambda steps: None) -> TestResult:
+    def replace(end: relaytest.TestResult | Exception) -> None:
+        def run(to: str, *, on_steps: Any = lambda steps: None) -> relaytest.TestResult:
             on_steps([Step("resolve", "running")])
             if isinstance(end, Exception):
                 raise end
@@ -93,10 +93,12 @@ def test_a_test_that_cannot_run_says_why(console: Client, walk: Callable[..., No
     assert error.message in live(console)[-1]["result"]
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_an_error_of_our_own_still_ends_the_stream(console: Client, walk: Callable[..., None]) -> None:
+def test_an_error_of_our_own_ends_the_stream_and_is_logged(
+    console: Client, walk: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
     walk(ZeroDivisionError())
     assert "broke off" in live(console)[-1]["result"]
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_without_a_script_the_result_is_a_page(console: Client, walk: Callable[..., None]) -> None:

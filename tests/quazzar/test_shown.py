@@ -14,9 +14,11 @@ NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("ago", "text"),
     [
-        (timedelta(minutes=5), ">11:55<"), (timedelta(days=1), ">21 Nov 12:00<"), (timedelta(days=400), ">18 Oct 2025<"),
+        (timedelta(minutes=5), ">11:55<"),
+        (timedelta(days=1), ">21 Nov 12:00<"),
+        (timedelta(days=400), ">18 Oct 2025<"),
     ],
-)  # fmt: skip
+)
 def test_a_time_is_as_short_as_it_can_be(ago: timedelta, text: str) -> None:
     assert text in shown.moment(NOON - ago, now=NOON)
 

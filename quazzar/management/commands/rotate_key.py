@@ -1,5 +1,6 @@
 """manage.py rotate_key: re-seal every stored secret under a new key, also while the product runs."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -10,7 +11,7 @@ from quazzar.rotation import Rotation, rotate
 
 
 class Command(BaseCommand):
-    """Make a new key, re-seal everything with it, and drop the old one. After a kill: run it again."""
+    """Make a new key, re-seal everything with it, keep the previous one until the next run, drop older ones."""
 
     help = (
         "Re-seal every stored secret under a new key. Safe while the product runs; run it again after a kill."
@@ -30,14 +31,23 @@ def report(result: Rotation) -> list[str]:
     """What the operator reads at the end."""
     lines = [f"{label}: {count} re-sealed" for label, count in sorted(result.resealed.items())]
     if result.resumed:
-        lines.append("Finished an earlier rotation that was interrupted; no further key was made.")
+        lines.append("Finished what an earlier rotation had left to do; no further key was made.")
     lines.append(
         f"{result.resealed.total()} secrets re-sealed in {result.seconds:.1f} s; "
         f"{result.dropped} old keys dropped from {keyring.path()}."
     )
     if result.unreadable:
         lines.append(f"{result.unreadable} secrets open with no key and were left alone; see check_seals.")
-    if result.kept:
-        lines.append(f"{result.kept} old keys stay in the key file, because such secrets name them.")
-    lines.append("Back up the key file now: the old one does not open what is stored any more.")
-    return lines
+    return [*lines, *_what_stays(result)]
+
+
+def _what_stays(result: Rotation) -> Iterator[str]:
+    yield (
+        f"The previous key stays in {keyring.path()} until the next rotation, for writes that were under way; "
+        "run rotate_key again in a minute to drop it sooner."
+    )
+    if result.kept > 1:
+        yield f"{result.kept - 1} older keys stay as well, because unreadable secrets name them."
+    if result.held:
+        yield "Older keys could not be dropped, because a transaction is still writing; run rotate_key again."
+    yield "Back up the key file now: a copy from before does not open what is stored from now on."

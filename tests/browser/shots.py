@@ -1,0 +1,114 @@
+"""Screenshots for the documentation: the product on a data dir of its own, with a real provider. `make shots`."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.chromium import PHONE, WIDE, Chromium, picture
+from tests.live.console import OPERATOR, OPERATOR_PASSWORD, Console
+from tests.quazzar.nodes import ROOT, wait_until
+from tests.rig import Missing
+from tests.rig.postfix import RealPostfix
+
+FOLDER = ROOT / "docs/img"
+LIMIT = 200_000
+PAGE = "/admin/mail-relay/"
+ALERTS = (
+    ("DiskFull", "critical", "firing", "/var on node-2 is 92 % full"),
+    ("HighLoad", "warning", "firing", "Load on node-1 is above 8"),
+    ("HighLoad", "warning", "resolved", "Load on node-1 is back to 1.2"),
+)
+JOBS = (("photos", "success", "4 min, 18 GiB"), ("mail", "failure", "No space left on device"))
+MAILS = (
+    ("accounts@inbox.test", "Invoice 2041"), ("nobody@refused.test", "Invoice 2042"),
+    ("team@inbox.test", "Weekly report"), ("slow@greylisted.test", "Password reset"),
+)  # fmt: skip
+MAILGUN = {
+    "provider": "mailgun", "username": "postmaster@mg.example.com", "password": "not-a-real-one",
+    "from_address": "alerts@example.com", "from_name": "Node alerts", "alert_recipients": ["ops@example.com"],
+    "backup_recipients": ["ops@example.com"],
+}  # fmt: skip
+
+
+def main() -> int:
+    """Take them all; 1 when one is too large for a README."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="quazzar-shots-") as directory, RealPostfix() as provider:
+        console = Console(Path(directory), SSL_CERT_FILE=str(provider.ca_file))
+        console.manage("collectstatic", "--noinput")
+        with console, Chromium(console.url("")) as chromium:
+            take(console, provider, chromium)
+    return 1 if too_large() else 0
+
+
+def take(console: Console, provider: RealPostfix, chromium: Chromium) -> None:
+    """Fill the node with mail, and take each picture."""
+    console.use_relay(
+        provider.submission_port, security="starttls", username=provider.username, password=provider.password
+    )
+    fill(console)
+    chromium.sign_in(OPERATOR, OPERATOR_PASSWORD).close()
+    shoot(walked(chromium.page(PAGE)), "test")
+    shoot(chromium.page("/admin/mailrelay/message/"), "queue")
+    console.call("PUT", "/api/mail/relay", MAILGUN)
+    shoot(chromium.page(PAGE), "relay")
+    shoot(chromium.page(PAGE, PHONE), "phone")
+    console.manage("license", "remove")
+    shoot(chromium.page(PAGE), "locked")
+
+
+def fill(console: Console) -> None:
+    """Mail from every kind of source: sent, refused, and still on its way."""
+    for rule, severity, state, summary in ALERTS:
+        send(console, "alerts", {"rule": rule, "severity": severity, "state": state, "summary": summary})
+    for job, status, message in JOBS:
+        send(console, "backups", {"job": job, "status": status, "message": message})
+    for to, subject in MAILS:
+        console.send(to, subject=subject)
+    cron = b"From: root\nTo: ops@inbox.test\nSubject: Cron <root@node-2> /etc/cron.daily\n\n4 packages upgraded\n"
+    console.manage("sendmail", "-t", "-i", stdin=cron)
+    wait_until(
+        lambda: not {"queued", "sending"} & {name for name, n in console.statuses().items() if n}, "delivery"
+    )
+
+
+def send(console: Console, kind: str, body: dict[str, Any]) -> None:
+    """One notification."""
+    status, answer = console.call("POST", f"/api/mail/{kind}", body)
+    assert status == 202, answer
+
+
+def walked(page: Page) -> Page:
+    """The page after a test mail."""
+    page.get_by_role("button", name="Send test mail").click()
+    expect(page.locator("#test-result [data-ok=true]")).to_be_visible(timeout=60_000)
+    page.mouse.move(0, 0)
+    page.evaluate("window.scrollTo(0, 340)")
+    return page
+
+
+def shoot(page: Page, name: str) -> None:
+    """One picture, in the folder of the documentation."""
+    picture(page, FOLDER / f"{name}.png")
+    page.set_viewport_size(WIDE)
+    page.close()
+
+
+def too_large() -> list[Path]:
+    """Pictures over the limit, each said on the standard error."""
+    found = [file for file in FOLDER.glob("*.png") if file.stat().st_size > LIMIT]
+    for file in found:
+        print(f"{file} has {file.stat().st_size} bytes; {LIMIT} is the most", file=sys.stderr)
+    return found
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Missing as missing:
+        sys.exit(str(missing))
