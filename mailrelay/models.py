@@ -139,7 +139,7 @@ class Message(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.message_id} ({self.status})"
+        return self.subject or self.message_id
 
 
 class AlertState(models.Model):

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from mailrelay import diagnosis, mime, noticetext, relaytarget, senderaddress
+from mailrelay import diagnosis, mime, noticetext, relaytarget, saslauth, senderaddress
 from mailrelay.addresses import split
-from mailrelay.dialogue import STAGES, Envelope, Outcome, Reply, Trace
+from mailrelay.dialogue import STAGES, Envelope, Reply, Target, Trace
 from mailrelay.emails import Email
 from mailrelay.models import Message, RelaySettings
 from mailrelay.relaytarget import Relay
@@ -123,15 +123,22 @@ def _attempt(row: RelaySettings, recipient: str, message_id: str, trace: Trace
     except DeliveryError as exc:
         return exc, None
     try:
-        return _judge(connection.send(_test_mail(relay, recipient, message_id)))
+        outcome = connection.send(_test_mail(relay, recipient, message_id))
     except DeliveryError as exc:
         return exc, None
     finally:
         connection.close()
+    return outcome.error or next(iter(outcome.refused.values()), None), _masked(outcome.reply, relay.target)
 
 
-def _judge(outcome: Outcome) -> tuple[DeliveryError | None, Reply | None]:
-    return outcome.error or next(iter(outcome.refused.values()), None), outcome.reply
+def _masked(reply: Reply | None, target: Target) -> Reply | None:
+    """A server may repeat our password also when it takes the mail."""
+    if reply is None:
+        return None
+    text = reply.text
+    for word in saslauth.traces(target.username, target.password):
+        text = text.replace(word, "********")
+    return Reply(reply.code, text)
 
 
 def _test_mail(relay: Relay, recipient: str, message_id: str) -> Envelope:
@@ -158,7 +165,9 @@ def _result(
     transcript = [noticetext.lines(line, _LONGEST_LINE) for line in trace.lines or []]
     if failure is None:
         words = f"The relay took the mail: {reply.text if reply else ''}"
-        return TestResult(True, "done", reply.code if reply else None, _line(words), "", transcript, 0, walk.steps)
+        return TestResult(
+            True, "done", reply.code if reply else None, _line(words), "", transcript, 0, walk.steps
+        )
     told = diagnosis.explain(failure, row)
     return TestResult(
         False, failure.stage, failure.smtp_code, _line(told.message), told.hint, transcript, 0, walk.steps

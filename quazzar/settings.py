@@ -97,6 +97,8 @@ AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
+AXES_LOCKOUT_TEMPLATE = "locked_out.html"
+AXES_ENABLE_ADMIN = False  # its pages would stand unstyled among ours
 
 LOGIN_URL = "admin:login"
 SESSION_COOKIE_NAME = "quazzar_session"

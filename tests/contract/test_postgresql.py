@@ -1,0 +1,31 @@
+"""The contract's tests once more, on a real PostgreSQL: it refuses what SQLite takes, and waits where that does not."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.rig import or_skip
+from tests.rig.services import Postgres
+
+HERE = Path(__file__).parent
+AGAIN = [
+    *sorted(set(HERE.glob("test_*.py")) - {Path(__file__), HERE / "test_schema.py", HERE / "test_fuzzing.py"}),
+    HERE.parent / "mailrelay" / "test_relaysettings.py",
+]
+
+
+def run_tests(database_url: str) -> tuple[int, str]:
+    argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *AGAIN]
+    env = {**os.environ, "DATABASE_URL": database_url}
+    run = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+    return run.returncode, run.stdout
+
+
+@pytest.mark.real
+def test_the_api_does_the_same_on_postgresql() -> None:
+    with or_skip(Postgres) as server:
+        code, output = run_tests(server.url)
+    assert code == 0, output
