@@ -38,8 +38,8 @@ _pool = Pool()
 _draining = threading.Lock()
 _rung = threading.Event()
 _stopping = threading.Event()
-#: The keys that the last sweep saw.
-_headers: tuple[bytes, ...] = ()
+#: Kinds of failure that end when a key is put back into the key file.
+_UNREADABLE = ("unreadable", "body_unreadable")
 
 
 def drain() -> int:
@@ -97,17 +97,18 @@ def look_whether_the_relay_is_back() -> bool:
 
 
 def look_whether_a_key_is_back() -> bool:
-    """Where mail waits because no key opens it, or the relay's password: makes it due when the key file has changed."""
-    global _headers
+    """Where mail waits because no key opens it, or the relay's password: makes it due when the key file has other
+    keys than it had then."""
+    return bool(outbox.bring_forward_unreadable(_keys_at_hand()))
+
+
+def _keys_at_hand() -> str:
+    """The ids of the keys in the key file; empty when that cannot be used."""
     try:
         ring = keyring.existing()
     except QuazzarError:
-        return False
-    headers = ring.headers if ring else ()
-    if headers == _headers:
-        return False
-    _headers = headers
-    return bool(outbox.bring_forward_unreadable())
+        return ""
+    return " ".join(header.hex() for header in ring.headers) if ring else ""
 
 
 def free_dead_owners() -> int:
@@ -316,8 +317,8 @@ class Drain:
 
     def _write_failure(self, message: Message, error: DeliveryError, *, permanent: bool) -> None:
         detail = {"stage": error.stage, "code": error.smtp_code, "message": error.message}
-        if error.kind in outbox.UNREADABLE:
-            detail["kind"] = error.kind
+        if error.kind in _UNREADABLE:
+            detail["keys"] = _keys_at_hand()
         outbox.record_failure(self.owner, message, detail, permanent=permanent)
         log = logger.error if permanent else logger.info
         log("message %s not delivered stage=%s code=%s permanent=%s", message.pk, error.stage, error.smtp_code,

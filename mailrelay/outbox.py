@@ -22,8 +22,6 @@ from quazzar.errors import IdempotencyConflict, InvalidEmail, RelayNotConfigured
 LEASE = timedelta(seconds=60)
 #: Stages at which the relay fails, whatever the mail.
 RELAY_STAGES = ("resolve", "connect", "tls", "auth")
-#: Kinds of failure that end when a key is put back into the key file.
-UNREADABLE = ("unreadable", "body_unreadable")
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
 #: What a delivery reads of a row; the rest is for people.
 _NEEDED_TO_SEND = ("body", "recipients", "envelope_sender", "message_id", "created_at", "attempts")
@@ -253,9 +251,10 @@ def bring_forward(stages: Sequence[str] = RELAY_STAGES) -> int:
     return waiting_for_the_relay(stages).update(next_attempt_at=timezone.now())
 
 
-def bring_forward_unreadable() -> int:
-    """The key file has other keys: what none of the old ones opened is tried again now."""
-    return _backing_off().filter(last_error__kind__in=UNREADABLE).update(next_attempt_at=timezone.now())
+def bring_forward_unreadable(keys: str) -> int:
+    """What failed because none of the keys at hand opened it is due now if there are other ones."""
+    locked = _backing_off().filter(last_error__keys__isnull=False).exclude(last_error__keys=keys)
+    return locked.update(next_attempt_at=timezone.now())
 
 
 def waiting_for_the_relay(stages: Sequence[str] = RELAY_STAGES) -> QuerySet[Message]:

@@ -37,7 +37,8 @@ def update(changes: dict[str, Any], *, partial: bool) -> RelaySettings:
     changes = dict(changes)
     password = changes.pop("password", "")
     with transaction.atomic():
-        row = RelaySettings.objects.select_for_update().filter(pk=1).first() or RelaySettings(pk=1)
+        # Created before it is locked: of two first saves at once the second waits instead of failing.
+        row, _ = RelaySettings.objects.select_for_update().get_or_create(pk=1)
         before = values_of(row)
         values = relayform.complete(
             changes, before if partial else values_of(RelaySettings()), partial=partial

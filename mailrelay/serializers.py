@@ -135,6 +135,9 @@ class PresetSerializer(serializers.Serializer[Any]):
     regions = RegionSerializer(many=True, required=False)
 
 
+@extend_schema_serializer(
+    examples=[OpenApiExample("To the operator", {"to": "ops@example.com"}, request_only=True)]
+)
 class RelayTestSerializer(StrictSerializer):
     """Where the test mail goes."""
 
@@ -212,16 +215,19 @@ class MessageDetailSerializer(MessageSerializer):
 
 
 @extend_schema_field({"type": "string", "format": "byte", "contentEncoding": "base64"})
-class Base64(Text):
-    """Bytes as base64, with or without line breaks."""
+class Base64(serializers.Field[bytes, Any, str, Any]):
+    """Bytes as base64, with or without line breaks; empty for an empty file."""
 
-    def to_internal_value(self, data: Any) -> Any:
+    default_error_messages = {"invalid": "This is not base64."}
+
+    def to_internal_value(self, data: Any) -> bytes:
         """The bytes."""
-        text = super().to_internal_value(data)
+        if not isinstance(data, str):
+            self.fail("invalid")
         try:
-            return base64.b64decode("".join(text.split()), validate=True)
-        except ValueError as exc:  # also what binascii raises
-            raise serializers.ValidationError("This is not base64.") from exc
+            return base64.b64decode("".join(data.split()), validate=True)
+        except ValueError:  # also what binascii raises
+            self.fail("invalid")
 
 
 class AttachmentSerializer(StrictSerializer):
@@ -229,7 +235,7 @@ class AttachmentSerializer(StrictSerializer):
 
     filename = Line(max_length=255)
     content_type = Line(required=False, default="application/octet-stream", max_length=255)
-    content_base64 = Base64(allow_blank=True, trim_whitespace=False)
+    content_base64 = Base64()
 
 
 class _Addresses(serializers.ListField):
@@ -243,7 +249,9 @@ class _Headers(serializers.DictField):
     child = Line(allow_blank=True)
 
     def run_child_validation(self, data: dict[Any, Any]) -> Any:
-        """As usual, but not for any number of them."""
+        """As usual, but not for any number of them, and each with a name."""
+        if "" in data:
+            raise serializers.ValidationError("A header field needs a name.")
         if len(data) > _MOST_HEADERS:
             raise serializers.ValidationError(
                 f"A mail can have {_MOST_HEADERS} header fields of its own at most."
@@ -283,7 +291,7 @@ class EmailSerializer(StrictSerializer):
             Attachment(
                 filename=one["filename"],
                 content_type=one["content_type"],
-                content=one["content_base64"] or b"",
+                content=one["content_base64"],
             )
             for one in attrs.pop("attachments")
         ]

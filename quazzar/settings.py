@@ -101,6 +101,7 @@ AXES_LOCKOUT_TEMPLATE = "locked_out.html"
 AXES_ENABLE_ADMIN = False  # its pages would stand unstyled among ours
 
 LOGIN_URL = "admin:login"
+SESSION_ENGINE = "quazzar.sessions"
 SESSION_COOKIE_NAME = "quazzar_session"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -148,11 +149,12 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 # --- broker and cache --------------------------------------------------------------------------------------
 REDIS_URL = env_secret("REDIS_URL")
 QUAZZAR_BROKER_SOCKET = paths.broker_socket(QUAZZAR_DATA_DIR)
-CELERY_BROKER_URL = REDIS_URL or f"redis+socket://{QUAZZAR_BROKER_SOCKET}"
+# A unix socket has a name of its own with Celery and another with the cache: either is taken.
+CELERY_BROKER_URL = (REDIS_URL or f"unix://{QUAZZAR_BROKER_SOCKET}").replace("unix://", "redis+socket://", 1)
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": REDIS_URL or f"unix://{QUAZZAR_BROKER_SOCKET}",
+        "LOCATION": CELERY_BROKER_URL.replace("redis+socket://", "unix://", 1),
         "KEY_PREFIX": "quazzar",
         "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 2},
     }

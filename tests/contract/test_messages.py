@@ -101,7 +101,7 @@ SINGLE = [
 HEADER = [
     {"Subject": "x"}, {"to": "x@example.com"}, {"BCC": "x@example.com"}, {"From": "x@example.com"}, {"Content-Type": "x"},
     {"Message-ID": "<x@y>"}, {"DKIM-Signature": "x"}, {"Received": "x"}, {"MIME-Version": "1.0"}, {"X-A": "b\r\nBcc: c"},
-    {"X-A": "b\n"}, {"X-A": "b\x00"}, {"X-A": "b\u2028"}, {"X A": "b"}, {"X:A": "b"}, {"": "b"}, {"X-A\r\nB": "c"},
+    {"X-A": "b\n"}, {"X-A": "b\x00"}, {"X-A": "b\u2028"}, {"X A": "b"}, {"X:A": "b"}, {"": "b"}, {"": 5}, {"X-A\r\nB": "c"},
     {"Ü": "b"}, {"X" * 100: "b"}, {"X-A": 5}, {"X-A": None}, {"X-A": ["b"]}, {"X-A": {"b": "c"}}, {"X-A": True},
     [], "X-A: b", 5, None, [["X-A", "b"]], {f"X-{n}": "v" for n in range(101)},
 ]  # fmt: skip

@@ -12,7 +12,9 @@ from tests.rig.services import Postgres
 
 HERE = Path(__file__).parent
 AGAIN = [
-    *sorted(set(HERE.glob("test_*.py")) - {Path(__file__), HERE / "test_schema.py", HERE / "test_fuzzing.py"}),
+    *sorted(
+        set(HERE.glob("test_*.py")) - {Path(__file__), HERE / "test_schema.py", HERE / "test_fuzzing.py"}
+    ),
     HERE.parent / "mailrelay" / "test_relaysettings.py",
 ]
 

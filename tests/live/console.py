@@ -203,8 +203,7 @@ class Browser:
 
     def post(self, path: str, **fields: str) -> tuple[int, bytes]:
         """A form, with the token of its cookie."""
-        token = next(cookie.value for cookie in self.cookies if cookie.name == "csrftoken")
-        form = urllib.parse.urlencode({"csrfmiddlewaretoken": token, **fields}).encode()
+        form = urllib.parse.urlencode({"csrfmiddlewaretoken": self.cookie("csrftoken"), **fields}).encode()
         url = self._console.url(path)
         return self._open(urllib.request.Request(url, data=form, headers={"Referer": url}))
 
@@ -212,7 +211,11 @@ class Browser:
         """Whether the console let us in."""
         self.get("/admin/login/")
         self.post("/admin/login/", username=name, password=password, next="/admin/")
-        return any(cookie.name == "quazzar_session" for cookie in self.cookies)
+        return self.cookie("quazzar_session") != ""
+
+    def cookie(self, name: str) -> str:
+        """Its value; empty when there is none."""
+        return next((cookie.value or "" for cookie in self.cookies if cookie.name == name), "")
 
     def _open(self, request: urllib.request.Request) -> tuple[int, bytes]:
         try:

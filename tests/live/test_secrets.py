@@ -86,7 +86,7 @@ class Day:
         """For all secrets of the day."""
         stored = {name: (self.console.data / name).read_bytes().strip() for name in KEY_FILES}
         more = {"relay password": self.provider.password, "API key": self.console.key,
-                "console password": OPERATOR_PASSWORD}  # fmt: skip
+                "console password": OPERATOR_PASSWORD, "session": self.browser.cookie("quazzar_session")}  # fmt: skip
         return Search({**self.bodies, **self.passwords, **self.keys, **stored, **more})
 
     def live(self) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.utils import timezone
@@ -13,6 +15,7 @@ from django.utils import timezone
 from mailrelay import delivery, outbox, relaysettings
 from mailrelay.emails import Email
 from mailrelay.models import Message, RelaySettings
+from mailrelay.tasks import sweep_outbox
 from tests.rig.faults import HANG_UP, FaultServer, Script
 
 pytestmark = pytest.mark.django_db
@@ -187,6 +190,25 @@ def test_a_body_whose_key_is_gone_says_so_and_waits(
     waiting = Message.objects.filter(status="retrying")
     assert waiting.count() == 2
     assert "key" in waiting[0].last_error["message"]
+
+
+@pytest.mark.parametrize("damage", ["another key", "rubbish", "readable by all"])
+def test_the_sweep_notices_that_the_key_is_back(
+    queued: Queue, server: FaultServer, settings: object, tmp_path: Path, damage: str
+) -> None:
+    file = settings.QUAZZAR_SECRETS_KEY_FILE = tmp_path / "secrets.key"  # type: ignore[attr-defined]
+    queued()
+    right = file.read_bytes()
+    if damage == "readable by all":
+        file.chmod(0o644)
+    else:
+        file.write_text(base64.b64encode(os.urandom(32)).decode() if damage == "another key" else damage)
+    sweep_outbox()
+    assert (only().status, only().attempts, server.accepted) == ("retrying", 1, [])
+    file.chmod(0o600)
+    file.write_bytes(right)
+    sweep_outbox()
+    assert (only().status, only().attempts) == ("sent", 2)
 
 
 def test_a_dead_process_is_noticed_before_its_lease_runs_out(queued: Queue) -> None:

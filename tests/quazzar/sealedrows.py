@@ -1,9 +1,13 @@
-"""What tests of sealed rows share: a secret, what is stored of it, and a lost key."""
+"""What tests of sealed rows share: a secret, what is stored of it, a lost key, a held-up writer."""
 
+from collections.abc import Callable
+
+import pytest
 from django.db import connection
 
 from mailrelay.models import Message, RelaySettings
-from quazzar import keyring
+from quazzar import keyring, sealing
+from quazzar.sealedcolumns import SealedColumn
 from quazzar.sealing import KeyRing
 
 SECRET = "hunter2 päss"
@@ -16,7 +20,7 @@ def stored(table: str = "mailrelay_relaysettings", column: str = "password") -> 
         return [None if blob is None else bytes(blob) for (blob,) in cursor.fetchall()]
 
 
-def store(content: object) -> None:
+def store(content: bytes | str | None) -> None:
     """Put this into the relay's password column, past the field."""
     with connection.cursor() as cursor:
         cursor.execute("UPDATE mailrelay_relaysettings SET password = %s", [content])
@@ -33,3 +37,30 @@ def lose_key() -> KeyRing:
     lost = keyring.current()
     keyring.replace(keyring.path(), KeyRing([b"another-" * 4]))
     return lost
+
+
+def under_the_first_key() -> bool:
+    """Whether the first key of the file sealed all that is stored."""
+    header = keyring.current().header
+    blobs = stored() + stored("mailrelay_message", "body")
+    return all(blob is None or blob.startswith(header) for blob in blobs)
+
+
+def held_up_writer(password: str) -> Callable[[], None]:
+    """It has sealed the relay's password with the key of now; called, it stores it."""
+    blob = sealing.seal(password.encode(), "mailrelay.relay.password", keyring.current())
+    return lambda: store(blob)
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, name: str, number: int, act: Callable[[], object]) -> None:
+    """Act once, right before the given call of this method of a column."""
+    calls = []
+    original = getattr(SealedColumn, name)
+
+    def spied(self: SealedColumn, *args: object) -> object:
+        calls.append(self)
+        if len(calls) == number:
+            act()
+        return original(self, *args)
+
+    monkeypatch.setattr(SealedColumn, name, spied)

@@ -9,7 +9,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from quazzar.sealing import KeyRing
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS, BATCH = 60, 20
@@ -114,16 +117,18 @@ def rotate(step: str = "") -> None:
         if step:
             sys.stdin.readline()
 
-    def replace(*args: object) -> None:
+    def replace(file: Path, ring: KeyRing) -> None:
         at("about to replace the key file")
-        original(*args)
+        original(file, ring)
         at("replaced the key file")
 
     original = keyring.replace
     keyring.replace = replace
     sealedcolumns.BATCH_ROWS = BATCH
     result = rotation.rotate(at)
-    print(f"resumed={result.resumed} resealed={result.resealed.total()} kept={result.kept}", flush=True)
+    print(
+        f"resumed={result.resumed} resealed={result.resealed.total()} kept={result.kept} held={result.held}"
+    )
 
 
 def write() -> None:
@@ -147,13 +152,26 @@ def write() -> None:
     print(count)
 
 
+def hold() -> None:
+    """Keep a transaction that has written open, until the input ends."""
+    from django.db import transaction
+
+    from mailrelay.models import Message
+
+    with transaction.atomic():
+        Message.objects.create(message_id="held", body="held")
+        print("written, not committed", flush=True)
+        sys.stdin.read()
+
+
 def check() -> None:
     """Everything opens, and is what was written."""
     from mailrelay.models import Message, RelaySettings
 
     rows = Message.objects.all()
-    assert all(row.body.reveal().decode() == row.message_id for row in rows)
-    print(f"{len(rows)} {RelaySettings.load().password.reveal()}")
+    assert all(row.body and row.body.reveal().decode() == row.message_id for row in rows)
+    password = RelaySettings.load().password
+    print(f"{len(rows)} {password and password.reveal()}")
 
 
 def finish() -> None:
@@ -164,5 +182,5 @@ def finish() -> None:
 
 if __name__ == "__main__":
     configure()
-    verbs = {"setup": setup, "rotate": rotate, "finish": finish, "write": write, "check": check}
+    verbs = {"setup": setup, "rotate": rotate, "finish": finish, "write": write, "hold": hold, "check": check}
     verbs[sys.argv[1]](*sys.argv[2:])

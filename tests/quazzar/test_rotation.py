@@ -2,7 +2,6 @@
 
 import io
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,12 +9,21 @@ from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
 from mailrelay.models import Message, RelaySettings
-from quazzar import keyring, rotation, sealedcolumns, sealing, tasks
+from quazzar import keyring, rotation, sealedcolumns, tasks
 from quazzar.errors import SealError
 from quazzar.rotation import reseal_stragglers, rotate
 from quazzar.sealedcolumns import SealedColumn, sealed_columns
 from quazzar.sealing import KeyRing
-from tests.quazzar.sealedrows import SECRET, lose_key, opened, store, stored
+from tests.quazzar.sealedrows import (
+    SECRET,
+    held_up_writer,
+    lose_key,
+    meanwhile,
+    opened,
+    store,
+    stored,
+    under_the_first_key,
+)
 from tests.quazzar.sealingnode import ROWS, Node
 from tests.rig import or_skip
 from tests.rig.services import Postgres
@@ -34,13 +42,6 @@ def relay(db: None) -> RelaySettings:
 
 def body_column() -> SealedColumn:
     return next(column for column in sealed_columns() if column.label == "mailrelay.Message.body")
-
-
-def under_the_first_key() -> bool:
-    """Whether the first key of the file sealed all that is stored."""
-    header = keyring.current().header
-    blobs = stored() + stored("mailrelay_message", "body")
-    return all(blob is None or blob.startswith(header) for blob in blobs)
 
 
 def command() -> str:
@@ -72,12 +73,7 @@ def test_the_previous_key_stays_until_the_next_rotation_and_no_longer(relay: Rel
     made = [keyring.current().keys[0]]
     for dropped in (0, 1, 1):
         result = rotate()
-        assert (result.resumed, result.dropped, result.kept, result.resealed.total()) == (
-            False,
-            dropped,
-            1,
-            1,
-        )
+        assert (result.resumed, result.dropped, result.resealed.total()) == (False, dropped, 1)
         made.insert(0, keyring.current().keys[0])
         assert list(keyring.current().keys) == made[:2]
     assert len(set(made)) == 4
@@ -127,9 +123,7 @@ def test_an_unreadable_secret_is_left_alone_and_counted(relay: RelaySettings) ->
     assert opened(RelaySettings.load()) == SECRET
 
 
-def test_the_key_of_a_damaged_secret_stays_for_good_and_each_rotation_is_a_new_one(
-    relay: RelaySettings,
-) -> None:
+def test_the_key_of_a_damaged_secret_stays_and_each_rotation_is_a_new_one(relay: RelaySettings) -> None:
     [blob] = stored()
     assert blob is not None
     store(blob[:-1] + bytes([blob[-1] ^ 1]))
@@ -190,30 +184,11 @@ def test_a_bad_key_file_stops_it_before_anything_changes(relay: RelaySettings, k
     assert stored() == before
 
 
-def meanwhile(monkeypatch: pytest.MonkeyPatch, name: str, number: int, act: Callable[[], object]) -> None:
-    """Act once, right before the given call of this method of a column."""
-    calls = []
-    original = getattr(SealedColumn, name)
-
-    def spied(self: SealedColumn, *args: object) -> object:
-        calls.append(self)
-        if len(calls) == number:
-            act()
-        return original(self, *args)
-
-    monkeypatch.setattr(SealedColumn, name, spied)
-
-
-def late_writer(ring: KeyRing) -> Callable[[], object]:
-    blob = sealing.seal(b"late", "mailrelay.relay.password", ring)
-    return lambda: store(blob)
-
-
 @pytest.mark.parametrize("call", range(1, 5))
 def test_a_writer_that_still_had_the_old_ring_loses_nothing(
     call: int, relay: RelaySettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    meanwhile(monkeypatch, "batches", call, late_writer(keyring.current()))
+    meanwhile(monkeypatch, "batches", call, held_up_writer("late"))
     rotate()
     assert opened(RelaySettings.load()) == "late"
     rotate()
@@ -222,7 +197,7 @@ def test_a_writer_that_still_had_the_old_ring_loses_nothing(
 
 
 def test_a_writer_held_up_for_longer_than_a_rotation_loses_nothing(relay: RelaySettings) -> None:
-    goes_on = late_writer(keyring.current())
+    goes_on = held_up_writer("late")
     rotate()
     new = keyring.current().keys[0]
     goes_on()
@@ -237,7 +212,7 @@ def test_a_writer_held_up_for_longer_than_a_rotation_loses_nothing(relay: RelayS
 def test_a_writer_that_ends_just_before_its_key_is_dropped_loses_nothing(
     relay: RelaySettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    act = late_writer(keyring.current())
+    act = held_up_writer("late")
     rotate()
     meanwhile(monkeypatch, "wait_for_writers", 1, act)
     assert rotate().dropped == 1
@@ -276,7 +251,7 @@ def test_a_secret_replaced_while_it_is_re_sealed_keeps_the_new_value(
 
 
 def test_stragglers_are_re_sealed_and_the_key_file_stays(relay: RelaySettings, key_file: Path) -> None:
-    act = late_writer(keyring.current())
+    act = held_up_writer("late")
     rotate()
     act()
     before = key_file.read_bytes()
@@ -307,7 +282,7 @@ def test_a_straggler_that_does_not_open_is_left_alone(relay: RelaySettings) -> N
 def test_re_sealing_stragglers_uses_the_key_of_the_moment(
     relay: RelaySettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    act = late_writer(keyring.current())
+    act = held_up_writer("late")
     rotate()
     act()
     meanwhile(
@@ -320,7 +295,7 @@ def test_re_sealing_stragglers_uses_the_key_of_the_moment(
 def test_the_hourly_purge_re_seals_stragglers_and_logs_how_many(
     relay: RelaySettings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    act = late_writer(keyring.current())
+    act = held_up_writer("late")
     rotate()
     act()
     with caplog.at_level("INFO"):
@@ -375,7 +350,7 @@ def test_a_kill_at_any_step_loses_nothing_and_the_next_run_goes_on(survived: int
         assert process.next_line() == STEPS[survived]
         process.kill()
     *_, summary, contents = node.run("finish").splitlines()
-    assert summary == f"{RESUMED[survived]} kept=1"
+    assert summary == f"{RESUMED[survived]} kept=1 held=False"
     assert contents == f"{ROWS} 0"
     assert len(keyring.read(node.key_file)) == 2
 
@@ -399,9 +374,24 @@ def test_writers_in_other_processes_lose_nothing(node: Node) -> None:
     rotate_beside_writers(node)
 
 
+def rotate_beside_a_transaction(node: Node) -> None:
+    """One that has written before two rotations, and ends after them."""
+    with node.start("hold") as writer:
+        assert writer.next_line() == "written, not committed"
+        assert [node.run("rotate").splitlines()[-1] for _ in range(3)] == [
+            f"resumed=False resealed={ROWS + 1} kept=1 held=False",
+            f"resumed=False resealed={ROWS + 1} kept=1 held=True",
+            "resumed=True resealed=0 kept=1 held=True",
+        ]
+        writer.finish()
+    assert "resumed=True resealed=1 kept=1 held=False" in node.run("rotate")
+    assert node.run("check") == f"{ROWS + 1} 0\n"
+
+
 @pytest.mark.real
-def test_writers_in_other_processes_lose_nothing_on_postgresql(tmp_path: Path) -> None:
+def test_neither_they_nor_long_transactions_lose_anything_on_postgresql(tmp_path: Path) -> None:
     with or_skip(Postgres) as server:
         node = Node(tmp_path, server.url)
-        node.run("setup")
-        rotate_beside_writers(node)
+        for beside in (rotate_beside_a_transaction, rotate_beside_writers):
+            node.run("setup")
+            beside(node)

@@ -50,4 +50,4 @@ def _what_stays(result: Rotation) -> Iterator[str]:
         yield f"{result.kept - 1} older keys stay as well, because unreadable secrets name them."
     if result.held:
         yield "Older keys could not be dropped, because a transaction is still writing; run rotate_key again."
-    yield "Back up the key file now: a copy from before does not open what is stored from now on."
+    yield "Back up the key file now: a copy from before does not open what is stored now."

@@ -1,0 +1,136 @@
+"""The OpenAPI description says what API.md says, and the answers are as it says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from jsonschema import Draft202012Validator
+from rest_framework.test import APIClient
+
+from mailrelay.models import Message, RelaySettings
+from tests.contract.answers import ALERTS, BACKUPS, MESSAGES, PRESETS, RELAY, TEST
+from tests.contract.test_alerts import ALERTMANAGER, GRAFANA, SIMPLE
+from tests.contract.test_backups import FULL as BACKUP
+from tests.contract.test_messages import FULL as MAIL
+from tests.contract.test_relay import FULL as SETTINGS
+from tests.contract.test_relay import NOTHING
+
+OPERATIONS = {
+    (RELAY, "get"): "200", (RELAY, "put"): "200", (RELAY, "patch"): "200", (RELAY, "delete"): "204",
+    (PRESETS, "get"): "200", (TEST, "post"): "200", (MESSAGES, "get"): "200", (MESSAGES, "post"): "202",
+    (f"{MESSAGES}/{{id}}", "get"): "200", (f"{MESSAGES}/{{id}}/retry", "post"): "202", (ALERTS, "post"): "202",
+    (BACKUPS, "post"): "202",
+}  # fmt: skip
+TAKES_KEY = {
+    (TEST, "post"),
+    (MESSAGES, "post"),
+    (f"{MESSAGES}/{{id}}/retry", "post"),
+    (ALERTS, "post"),
+    (BACKUPS, "post"),
+}
+
+
+@pytest.fixture
+def schema(client: Client) -> dict[str, Any]:
+    found: dict[str, Any] = client.get("/api/schema").json()
+    return found
+
+
+def errors(schema: dict[str, Any], part: dict[str, Any], value: Any) -> list[str]:
+    """What a validator of the standard that OpenAPI 3.1 is built on says."""
+    whole = {**part, "components": schema["components"]}
+    return [error.message for error in Draft202012Validator(whole).iter_errors(value)]
+
+
+def answer_of(schema: dict[str, Any], path: str, method: str, status: int) -> dict[str, Any]:
+    answers = schema["paths"][path][method]["responses"]
+    answer = answers.get(str(status), answers["default"])
+    if "$ref" in answer:
+        answer = schema["components"]["responses"][answer["$ref"].rpartition("/")[2]]
+    found: dict[str, Any] = answer["content"]["application/json"]["schema"]
+    return found
+
+
+def test_each_operation_is_described_with_its_answer(schema: dict[str, Any]) -> None:
+    described = {
+        (path, method): next(status for status in operation["responses"] if status.startswith("2"))
+        for path, operations in schema["paths"].items()
+        for method, operation in operations.items()
+        if path.startswith("/api/mail/")
+    }
+    assert described == OPERATIONS
+
+
+def test_idempotency_key_is_described_on_each_write_that_sends(schema: dict[str, Any]) -> None:
+    for path, method in OPERATIONS:
+        names = {each["name"] for each in schema["paths"][path][method].get("parameters", [])}
+        assert ("Idempotency-Key" in names) is ((path, method) in TAKES_KEY)
+
+
+def test_the_list_has_the_parameters_of_the_contract(schema: dict[str, Any]) -> None:
+    names = {each["name"] for each in schema["paths"][MESSAGES]["get"]["parameters"]}
+    assert names == {"page", "page_size", "search", "ordering", "status", "source"}
+
+
+def test_every_field_of_the_relay_is_described(schema: dict[str, Any]) -> None:
+    shown, taken = (schema["components"]["schemas"][name] for name in ("Relay", "RelayWriteRequest"))
+    assert set(shown["required"]) == shown["properties"].keys() == NOTHING.keys()
+    assert taken["properties"].keys() == SETTINGS.keys()
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "bodies"),
+    [
+        (RELAY, "put", [SETTINGS, {}, {"password": None}]), (RELAY, "patch", [SETTINGS, {"password": ""}]),
+        (TEST, "post", [{"to": "ops@example.com"}]), (MESSAGES, "post", [MAIL, {"to": ["ops@example.com"]}]),
+        (ALERTS, "post", [ALERTMANAGER, GRAFANA, SIMPLE, {"rule": "x", "details": "y"}]), (BACKUPS, "post", [BACKUP]),
+    ],
+)  # fmt: skip
+def test_bodies_that_are_taken_fit_the_description(
+    schema: dict[str, Any], path: str, method: str, bodies: Any
+) -> None:
+    content = schema["paths"][path][method]["requestBody"]["content"]
+    assert list(content) == ["application/json"]
+    for body in bodies:
+        assert errors(schema, content["application/json"]["schema"], body) == []
+    assert errors(schema, content["application/json"]["schema"], {"surprise": 1})
+
+
+@pytest.mark.parametrize("path", [TEST, MESSAGES, ALERTS, BACKUPS])
+def test_examples_are_given_and_taken(
+    api: APIClient, relay: RelaySettings, schema: dict[str, Any], path: str
+) -> None:
+    relay.host, relay.port = "127.0.0.1", 9  # discard: nobody listens there
+    relay.save()
+    examples = schema["paths"][path]["post"]["requestBody"]["content"]["application/json"]["examples"]
+    for example in examples.values():
+        assert api.post(path, example["value"]).status_code in {200, 202}
+
+
+def test_answers_fit_the_description(api: APIClient, relay: RelaySettings, schema: dict[str, Any]) -> None:
+    relay.alert_recipients = ["ops@example.com"]
+    relay.save()
+    row = Message.objects.create(
+        status="failed", next_attempt_at=None, message_id="<1@example.com>", to=["ops@example.com"],
+        recipients=[{"address": "ops@example.com", "status": "failed", "code": 550, "message": "No"}],
+        last_error={"stage": "data", "code": None, "message": "No"},
+    )  # fmt: skip
+    for path, method, body in [
+        (RELAY, "get", None), (PRESETS, "get", None), (MESSAGES, "post", MAIL), (f"{MESSAGES}/{{id}}", "get", None),
+        (ALERTS, "post", SIMPLE), (BACKUPS, "post", BACKUP), (f"{MESSAGES}/{{id}}/retry", "post", None),
+        (MESSAGES, "post", {"nope": 1}), (RELAY, "put", {"port": 0}), (TEST, "post", {}), (RELAY, "put", SETTINGS),
+    ]:  # fmt: skip
+        response = getattr(api, method)(path.format(id=row.pk), body)
+        assert errors(schema, answer_of(schema, path, method, response.status_code), response.json()) == []
+
+
+@pytest.mark.parametrize("page", [1, 2, 3])
+def test_pages_of_a_list_fit_the_description(
+    api: APIClient, relay: RelaySettings, schema: dict[str, Any], page: int
+) -> None:
+    for _ in range(3):
+        api.post(MESSAGES, MAIL)
+    shown = api.get(MESSAGES, {"page": page, "page_size": 1})
+    assert errors(schema, answer_of(schema, MESSAGES, "get", 200), shown.json()) == []
