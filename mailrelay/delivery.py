@@ -33,13 +33,13 @@ _RENEW_SECONDS = 15.0
 #: Stages that say that nobody was there, and how long to try whether somebody is now.
 _UNREACHABLE = ("resolve", "connect", "tls")
 _PROBE_SECONDS = 8.0
+#: Kinds of failure that end when a key is put back into the key file.
+_UNREADABLE = ("unreadable", "body_unreadable")
 
 _pool = Pool()
 _draining = threading.Lock()
 _rung = threading.Event()
 _stopping = threading.Event()
-#: Kinds of failure that end when a key is put back into the key file.
-_UNREADABLE = ("unreadable", "body_unreadable")
 
 
 def drain() -> int:

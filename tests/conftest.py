@@ -100,7 +100,9 @@ def rings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def relay(db: None, rings: list[str]) -> RelaySettings:
     """A relay that is configured (nobody listens there)."""
-    row = RelaySettings(pk=1, host="relay.example", port=2525, security="none", from_address="node@example.org")
+    row = RelaySettings(
+        pk=1, host="relay.example", port=2525, security="none", from_address="node@example.org"
+    )
     row.save()
     return row
 

@@ -91,7 +91,8 @@ GRAFANA: dict[str, Any] = {
     "message": "**Firing**",
 }
 SIMPLE: dict[str, Any] = {
-    "rule": "Disk full", "severity": "critical", "state": "firing", "summary": "92 %", "details": {"device": "/dev/sda1"},
+    "rule": "Disk full", "severity": "critical", "state": "firing", "summary": "92 %",
+    "details": {"device": "/dev/sda1"},
 }  # fmt: skip
 
 
@@ -198,16 +199,26 @@ def test_without_a_recipient_it_is_logged_as_a_warning(
 # --- refused -----------------------------------------------------------------------------------------------
 ONE = ALERTMANAGER["alerts"][0]
 REFUSED: list[tuple[Any, str]] = [
-    ({}, "rule"), ({"summary": "x"}, "rule"), ({"rule": ""}, "rule"), ({"rule": None}, "rule"), ({"rule": 5}, "rule"),
-    ({"rule": []}, "rule"), ({"rule": "a\r\nBcc: x"}, "rule"), ({"rule": "a\x00"}, "rule"), ({"rule": "x" * 201}, "rule"),
-    (SIMPLE | {"severity": 5}, "severity"), (SIMPLE | {"severity": "a\nb"}, "severity"), (SIMPLE | {"state": "ok"}, "state"),
-    (SIMPLE | {"state": 5}, "state"), (SIMPLE | {"state": ["firing"]}, "state"), (SIMPLE | {"state": {}}, "state"),
-    (SIMPLE | {"summary": []}, "summary"), (SIMPLE | {"details": 5}, "details"), (SIMPLE | {"details": [1]}, "details"),
-    (SIMPLE | {"nope": 1}, "nope"), (SIMPLE | {"": 1}, ""), ({"alerts": []}, "alerts"), ({"alerts": None}, "alerts"),
-    ({"alerts": {}}, "alerts"), ({"alerts": "x"}, "alerts"), ({"alerts": [5]}, "alerts"), ({"alerts": [None]}, "alerts"),
-    ({"alerts": [{}]}, "alerts"), ({"alerts": [ONE | {"status": "x"}]}, "alerts"), ({"alerts": [ONE | {"status": []}]}, "alerts"),
-    ({"alerts": [ONE | {"labels": None}]}, "alerts"), ({"alerts": [ONE | {"labels": {"a": {"b": 1}}}]}, "alerts"),
-    ({"alerts": [ONE | {"annotations": {"a": [1]}}]}, "alerts"), ({"alerts": [ONE | {"annotations": "x"}]}, "alerts"),
+    ({}, "rule"), ({"summary": "x"}, "rule"), ({"rule": ""}, "rule"), ({"rule": None}, "rule"),
+    ({"rule": 5}, "rule"),
+    ({"rule": []}, "rule"), ({"rule": "a\r\nBcc: x"}, "rule"), ({"rule": "a\x00"}, "rule"),
+    ({"rule": "x" * 201}, "rule"),
+    (SIMPLE | {"severity": 5}, "severity"), (SIMPLE | {"severity": "a\nb"}, "severity"),
+    (SIMPLE | {"state": "ok"}, "state"),
+    (SIMPLE | {"state": 5}, "state"), (SIMPLE | {"state": ["firing"]}, "state"),
+    (SIMPLE | {"state": {}}, "state"),
+    (SIMPLE | {"summary": []}, "summary"), (SIMPLE | {"details": 5}, "details"),
+    (SIMPLE | {"details": [1]}, "details"),
+    (SIMPLE | {"nope": 1}, "nope"), (SIMPLE | {"": 1}, ""), ({"alerts": []}, "alerts"),
+    ({"alerts": None}, "alerts"),
+    ({"alerts": {}}, "alerts"), ({"alerts": "x"}, "alerts"), ({"alerts": [5]}, "alerts"),
+    ({"alerts": [None]}, "alerts"),
+    ({"alerts": [{}]}, "alerts"), ({"alerts": [ONE | {"status": "x"}]}, "alerts"),
+    ({"alerts": [ONE | {"status": []}]}, "alerts"),
+    ({"alerts": [ONE | {"labels": None}]}, "alerts"),
+    ({"alerts": [ONE | {"labels": {"a": {"b": 1}}}]}, "alerts"),
+    ({"alerts": [ONE | {"annotations": {"a": [1]}}]}, "alerts"),
+    ({"alerts": [ONE | {"annotations": "x"}]}, "alerts"),
 ]  # fmt: skip
 
 

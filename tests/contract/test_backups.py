@@ -14,7 +14,8 @@ from tests.contract.answers import BACKUPS, MESSAGES, error, ok, wrong
 Keyed = Callable[..., Any]
 FULL: dict[str, Any] = {
     "job": "nightly", "status": "failure", "started_at": "2026-11-03T04:00:00Z",
-    "finished_at": "2026-11-03T05:00:00.5+01:00", "size_bytes": 1_048_576, "message": "No space left\non device",
+    "finished_at": "2026-11-03T05:00:00.5+01:00", "size_bytes": 1_048_576,
+    "message": "No space left\non device",
 }  # fmt: skip
 SUCCESS = FULL | {"status": "success"}
 
@@ -60,8 +61,10 @@ def test_two_runs_are_two_mails(api: APIClient, recipients: RelaySettings) -> No
 @pytest.mark.parametrize(
     "part",
     [
-        {"started_at": None, "finished_at": None, "size_bytes": None, "message": None}, {"size_bytes": 2**63 - 1},
-        {"finished_at": "2026-11-03T04:00:00Z"}, {"message": "x" * 100_000}, {"message": "a\x00\x1b[0m"}, {"job": "Nächtlich"},
+        {"started_at": None, "finished_at": None, "size_bytes": None, "message": None},
+        {"size_bytes": 2**63 - 1},
+        {"finished_at": "2026-11-03T04:00:00Z"}, {"message": "x" * 100_000}, {"message": "a\x00\x1b[0m"},
+        {"job": "Nächtlich"},
         {"started_at": "2026-11-03t04:00:00z"}, {"job": "x" * 200},
     ],
     ids=lambda part: repr(part)[:50],
@@ -105,13 +108,18 @@ def test_without_a_recipient_it_is_a_warning(
 
 # --- refused -----------------------------------------------------------------------------------------------
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"job": None}, "job"), ({"job": ""}, "job"), ({"job": 5}, "job"), ({"job": "a\r\nBcc: x"}, "job"), ({"job": "x" * 201}, "job"),
-    ({"status": None}, "status"), ({"status": "ok"}, "status"), ({"status": True}, "status"), ({"status": []}, "status"),
-    ({"status": {}}, "status"), ({"started_at": "yesterday"}, "started_at"), ({"started_at": 1_700_000_000}, "started_at"),
+    ({"job": None}, "job"), ({"job": ""}, "job"), ({"job": 5}, "job"), ({"job": "a\r\nBcc: x"}, "job"),
+    ({"job": "x" * 201}, "job"),
+    ({"status": None}, "status"), ({"status": "ok"}, "status"), ({"status": True}, "status"),
+    ({"status": []}, "status"),
+    ({"status": {}}, "status"), ({"started_at": "yesterday"}, "started_at"),
+    ({"started_at": 1_700_000_000}, "started_at"),
     ({"started_at": "2026-11-03"}, "started_at"), ({"started_at": "2026-11-03T04:00:00"}, "started_at"),
-    ({"started_at": "2026-13-03T04:00:00Z"}, "started_at"), ({"started_at": "0001-01-01T00:00:00+23:59"}, "started_at"),
+    ({"started_at": "2026-13-03T04:00:00Z"}, "started_at"),
+    ({"started_at": "0001-01-01T00:00:00+23:59"}, "started_at"),
     ({"finished_at": []}, "finished_at"), ({"finished_at": "2026-11-03T03:59:59Z"}, "finished_at"),
-    ({"size_bytes": -1}, "size_bytes"), ({"size_bytes": 1.5}, "size_bytes"), ({"size_bytes": "5"}, "size_bytes"),
+    ({"size_bytes": -1}, "size_bytes"), ({"size_bytes": 1.5}, "size_bytes"),
+    ({"size_bytes": "5"}, "size_bytes"),
     ({"size_bytes": True}, "size_bytes"), ({"size_bytes": 2**63}, "size_bytes"), ({"message": 5}, "message"),
     ({"message": []}, "message"), ({"nope": 1}, "nope"), ({"id": 1}, "id"),
 ]  # fmt: skip

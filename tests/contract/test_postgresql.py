@@ -22,7 +22,7 @@ AGAIN = [
 def run_tests(database_url: str) -> tuple[int, str]:
     argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *AGAIN]
     env = {**os.environ, "DATABASE_URL": database_url}
-    run = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+    run = subprocess.run(argv, env=env, cwd=HERE.parents[1], capture_output=True, text=True, check=False)
     return run.returncode, run.stdout
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rest_framework.test import APIClient
 
-from tests.contract.answers import PRESETS, RELAY, ok
+from tests.contract.answers import PRESETS, RELAY, error, ok
 
 KNOWN = {
     "mailgun": ("Mailgun", "smtp.mailgun.org", 587),
@@ -44,3 +44,10 @@ def test_presets_need_no_query_of_their_own(api: APIClient, django_assert_max_nu
     api.get(PRESETS)
     with django_assert_max_num_queries(1):  # type: ignore[operator]
         api.get(PRESETS)
+
+
+def test_head_and_options_are_answered_and_nothing_else(api: APIClient) -> None:
+    assert (api.head(PRESETS).status_code, api.head(PRESETS).content) == (200, b"")
+    assert set(api.options(PRESETS)["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
+    for method in ("post", "put", "patch", "delete"):
+        error(getattr(api, method)(PRESETS), 405, "method_not_allowed")

@@ -19,7 +19,8 @@ KEYS = {
 }  # fmt: skip
 NOTHING = {
     "provider": "custom", "host": "", "port": 587, "security": "starttls", "username": "", "password": "",
-    "has_password": False, "password_state": "none", "from_address": "", "from_name": "", "alert_recipients": [],
+    "has_password": False, "password_state": "none", "from_address": "", "from_name": "",
+    "alert_recipients": [],
     "backup_recipients": [], "notify_backup_success": False, "configured": False, "updated_at": None,
 }  # fmt: skip
 FULL = {
@@ -196,10 +197,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"provider": ["ses"]}, "provider"), ({"provider": ""}, "provider"),
     ({"host": 5}, "host"), ({"host": None}, "host"), ({"host": ["a"]}, "host"), ({"host": {"a": 1}}, "host"),
     ({"host": True}, "host"), ({"host": "https://smtp.example.com/"}, "host"), ({"host": "a b"}, "host"),
-    ({"host": "smtp.example.com:587"}, "host"), ({"host": "a\x00b"}, "host"), ({"host": "x" * 10_000}, "host"),
+    ({"host": "smtp.example.com:587"}, "host"), ({"host": "a\x00b"}, "host"),
+    ({"host": "x" * 10_000}, "host"),
     ({"port": "abc"}, "port"), ({"port": None}, "port"), ({"port": 0}, "port"), ({"port": 65_536}, "port"),
     ({"port": -1}, "port"), ({"port": 5.5}, "port"), ({"port": [1]}, "port"), ({"port": {}}, "port"),
-    ({"port": True}, "port"), ({"port": 10**30}, "port"), ({"port": "9" * 5000}, "port"), ({"port": ""}, "port"),
+    ({"port": True}, "port"), ({"port": 10**30}, "port"), ({"port": "9" * 5000}, "port"),
+    ({"port": ""}, "port"),
     ({"security": "ssl"}, "security"), ({"security": None}, "security"), ({"security": {}}, "security"),
     ({"port": 465, "security": "starttls"}, "security"), ({"port": 587, "security": "tls"}, "security"),
     ({"username": 5}, "username"), ({"username": None}, "username"), ({"username": "x" * 321}, "username"),
@@ -207,10 +210,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"password": "a\x00b"}, "password"), ({"password": "x" * 4097}, "password"),
     ({"from_address": "nobody"}, "from_address"), ({"from_address": "a@b@c"}, "from_address"),
     ({"from_address": "Node <node@example.com>"}, "from_address"), ({"from_address": None}, "from_address"),
-    ({"from_address": "a@example.com\r\nBcc: x@example.com"}, "from_address"), ({"from_address": 5}, "from_address"),
+    ({"from_address": "a@example.com\r\nBcc: x@example.com"}, "from_address"),
+    ({"from_address": 5}, "from_address"),
     ({"from_name": "a\r\nBcc: x@example.com"}, "from_name"), ({"from_name": "x" * 201}, "from_name"),
     ({"from_name": {}}, "from_name"), ({"notify_backup_success": "perhaps"}, "notify_backup_success"),
-    ({"notify_backup_success": None}, "notify_backup_success"), ({"notify_backup_success": []}, "notify_backup_success"),
+    ({"notify_backup_success": None}, "notify_backup_success"),
+    ({"notify_backup_success": []}, "notify_backup_success"),
     ({"surprise": 1}, "surprise"), ({"": 1}, ""), ({"id": 1}, "id"),
 ]  # fmt: skip
 RECIPIENTS: list[Any] = [

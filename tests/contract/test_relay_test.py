@@ -243,8 +243,8 @@ def test_without_a_relay_it_is_409(api: APIClient) -> None:
 
 @pytest.mark.parametrize(
     "to",
-    ["", " ", "nobody", "a@b@c", "a@example.com, b@example.com", "a@example.com\n", "a@example.com\r\nBcc: b@c.d", 5, None,
-     True, [], ["ops@example.com"], {}, "a\x00@example.com", "x" * 1_000_000, "A <a@example.com", "@example.com"],
+    ["", " ", "nobody", "a@b@c", "a@example.com, b@example.com", "a@example.com\n", "a@example.com\r\nBcc: b@c.d",
+     5, None, True, [], ["ops@example.com"], {}, "a\x00@example.com", "x" * 10**6, "A <a@example.com", "@example.com"],
     ids=lambda to: repr(to)[:30],
 )  # fmt: skip
 def test_an_address_that_cannot_be_is_refused(api: APIClient, server: FaultServer, to: Any) -> None:

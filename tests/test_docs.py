@@ -1,0 +1,262 @@
+"""The documentation names what the code has: settings, errors, commands, routes, dependencies; and its links lead."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import tomllib
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.urls import URLPattern, URLResolver, get_resolver
+from rest_framework import exceptions
+
+from mailrelay import diagnosis
+from mailrelay.dialogue import STAGES
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+APPS = [app for app in ("quazzar", "mailrelay", "mailboxes", "dnsrecords") if (ROOT / app).is_dir()]
+#: Never answered: a wrong field is a validation_error here, and no Accept header is refused.
+UNUSED_CODES = {"invalid", "not_acceptable"}
+#: Read by the tests and the benchmarks, not by the product.
+FOR_TESTS = {"QUAZZAR_TEST_REQUIRE_REAL"}
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def doc(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+def in_code(*names: str) -> set[str]:
+    """Words that stand in code spans of these pages."""
+    spans = re.findall(r"`([^`\n]+)`", "\n".join(map(doc, names)))
+    return {word for span in spans for word in re.findall(r"[A-Za-z0-9_.-]+", span)}
+
+
+@lru_cache
+def sources() -> list[ast.Module]:
+    """The product's modules, parsed."""
+    paths = [path for app in APPS for path in (ROOT / app).rglob("*.py") if "migrations" not in path.parts]
+    return [ast.parse(path.read_text()) for path in paths]
+
+
+def nodes(*kinds: type[ast.AST]) -> Iterator[Any]:
+    return (node for tree in sources() for node in ast.walk(tree) if isinstance(node, kinds))
+
+
+def text_of(node: ast.AST | None) -> str:
+    """The node's value, if it is a text that is written there."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+# --- settings ----------------------------------------------------------------------------------------------
+def variables() -> set[str]:
+    """Names that are read from the environment or set in it."""
+    reader = re.compile(r"env_\w+|(os\.)?environ\.(get|setdefault|pop)|(os\.)?getenv")
+    called = {
+        text_of(node.args[0])
+        for node in nodes(ast.Call)
+        if node.args and reader.fullmatch(ast.unparse(node.func))
+    }
+    indexed = {
+        text_of(node.slice) for node in nodes(ast.Subscript) if ast.unparse(node.value).endswith("environ")
+    }
+    return {name for name in called | indexed if name.isupper()}
+
+
+def test_every_variable_is_in_configuration() -> None:
+    assert len(variables()) > 15
+    assert variables() <= in_code("docs/configuration.md")
+
+
+def test_every_secret_can_come_from_a_file_and_it_says_so() -> None:
+    secrets = {text_of(node.args[0]) for node in nodes(ast.Call) if ast.unparse(node.func) == "env_secret"}
+    assert secrets and {f"{name}_FILE" for name in secrets} <= in_code("docs/configuration.md")
+
+
+def test_configuration_names_no_variable_that_nothing_reads() -> None:
+    named = {word for word in in_code("docs/configuration.md", "README.md") if word.startswith("QUAZZAR_")}
+    assert named - {"QUAZZAR_KEY"} <= variables() | FOR_TESTS
+
+
+def test_variables_of_the_scripts_are_in_configuration() -> None:
+    assigned = re.findall(r"^([A-Z]+) \?=", doc("Makefile"), re.MULTILINE)
+    defaulted = re.findall(r"\$\{([A-Z]+):-", doc("scripts/bootstrap"))
+    assert {*assigned, *defaulted} <= in_code("docs/configuration.md")
+
+
+# --- errors ------------------------------------------------------------------------------------------------
+def codes() -> set[str]:
+    """Every error code that the product gives."""
+    assigned = {
+        text_of(line.value)
+        for node in nodes(ast.ClassDef)
+        for line in node.body
+        if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) in {"code", "default_code"}
+    }
+    named = {
+        text_of(word.value)
+        for node in nodes(ast.Call)
+        for word in node.keywords
+        if word.arg == "code" and not ast.unparse(node.func).endswith("ValidationError")
+    }
+    built = {
+        text_of(node.args[0])
+        for node in nodes(ast.Call)
+        if ast.unparse(node.func) in {"body", "_json_under_api", "_refused"} and node.args
+    }
+    return (assigned | named | built | framework_codes()) - {""}
+
+
+def framework_codes() -> set[str]:
+    classes = [each for _, each in inspect.getmembers(exceptions, inspect.isclass)]
+    found = {each.default_code for each in classes if issubclass(each, exceptions.APIException)}
+    return found - UNUSED_CODES
+
+
+def test_every_error_code_is_explained() -> None:
+    assert {"relay_not_configured", "throttled", "license_expired", "not_found"} <= codes()
+    assert not codes() - in_code("docs/api.md", "docs/operating.md")
+
+
+def test_every_licence_problem_is_explained() -> None:
+    words = {text_of(node) for node in nodes(ast.Constant)}
+    problems = {word for word in words if re.fullmatch(r"license_[a-z_]+", word)}
+    assert problems & {"license_missing"} and problems <= in_code("docs/operating.md")
+
+
+def test_every_kind_of_failure_is_explained() -> None:
+    hinted = {kind for rule in diagnosis.RULES for kind in rule.kinds}
+    given = {
+        text_of(word.value) for node in nodes(ast.Call) for word in node.keywords if word.arg == "kind"
+    } - {""}
+    assert hinted | given <= in_code("docs/operating.md")
+
+
+def test_every_stage_is_explained() -> None:
+    page = doc("docs/operating.md")
+    assert [stage for stage in STAGES if stage != "done" and f"| {stage} |" not in page] == []
+
+
+def test_every_system_check_is_explained() -> None:
+    ids = {text_of(word.value) for node in nodes(ast.Call) for word in node.keywords if word.arg == "id"}
+    checks = {each for each in ids if each.startswith("quazzar.")}
+    assert checks and not [each for each in checks if each not in doc("docs/operating.md")]
+
+
+# --- commands, routes, figures ------------------------------------------------------------------------------
+def test_every_command_is_explained() -> None:
+    commands = {path.stem for app in APPS for path in (ROOT / app).glob("management/commands/[a-z]*.py")}
+    assert "rotate_key" in commands and commands <= in_code("docs/operating.md")
+
+
+def operations(patterns: list[Any], prefix: str = "/") -> Iterator[tuple[str, str]]:
+    """(method, path) of every route; the last resorts for unknown paths are none."""
+    for each in patterns:
+        path = prefix + re.sub(r"<\w+:\w+>", "{id}", str(each.pattern))
+        if isinstance(each, URLResolver):
+            yield from operations(each.url_patterns, path)
+        elif isinstance(each, URLPattern) and not _is_last_resort(each):
+            view = getattr(each.callback, "cls", None)
+            yield from (
+                (method, path) for method in METHODS if (hasattr(view, method) if view else method == "get")
+            )
+
+
+def _is_last_resort(pattern: URLPattern) -> bool:
+    return getattr(getattr(pattern.callback, "cls", None), "__name__", "").startswith("Unknown")
+
+
+def headings() -> set[tuple[str, str]]:
+    """(method, path) of every heading of the API's page."""
+    found = re.findall(r"^### ([A-Z, ]+) (/\S+(?:, /\S+)*)$", doc("docs/api.md"), re.MULTILINE)
+    return {
+        (method.lower(), path)
+        for methods, paths in found
+        for method in methods.split(", ")
+        for path in paths.split(", ")
+    }
+
+
+def test_every_route_has_its_heading_and_every_heading_its_route() -> None:
+    routes = set(operations(get_resolver().url_patterns))
+    public = {(method, path) for method, path in routes if not path.startswith("/admin") and path != "/"}
+    assert ("post", "/api/mail/messages/{id}/retry") in public
+    assert public == headings()
+
+
+def test_every_figure_of_ours_is_named() -> None:
+    figures = {text_of(node) for node in nodes(ast.Constant)}
+    ours = {name for name in figures if re.fullmatch(r"quazzar_(messages|oldest|queue)\w*", name)}
+    assert ours and ours - {"quazzar_session"} <= in_code("docs/operating.md")
+
+
+# --- dependencies, version, links ---------------------------------------------------------------------------
+def required() -> set[str]:
+    lines = (doc("requirements.in") + doc("requirements-dev.in")).splitlines()
+    return {re.split(r"[\[<>=~;!\s]", line)[0] for line in lines if line and line[0] not in "#-"}
+
+
+def explained() -> set[str]:
+    """Packages in the first column of a table."""
+    cells = re.findall(r"^\| (`[^|]+) \|", doc("docs/dependencies.md"), re.MULTILINE)
+    return {name for cell in cells for name in re.findall(r"`([\w.-]+)`", cell)}
+
+
+def test_every_dependency_has_a_line_and_every_line_a_dependency() -> None:
+    assert required() == explained()
+
+
+def test_the_newest_change_is_of_this_version() -> None:
+    version = tomllib.loads(doc("pyproject.toml"))["project"]["version"]
+    newest = re.search(r"^## (\S+) \(\d{4}-\d\d-\d\d\)$", doc("CHANGELOG.md"), re.MULTILINE)
+    assert newest and newest[1] == version
+
+
+def anchor(heading: str) -> str:
+    """As it is on the page that a forge makes of it."""
+    return re.sub(r"[^\w\- ]", "", heading.replace("`", "").strip().lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    prose = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose):
+        if not target.startswith("http"):
+            assert _leads(page, *target.partition("#")[::2]), target
+
+
+def _leads(page: Path, name: str, fragment: str) -> bool:
+    there = (page.parent / name).resolve() if name else page
+    if not fragment:
+        return there.exists()
+    return fragment in {anchor(line) for line in re.findall(r"^#+ (.+)$", there.read_text(), re.MULTILINE)}
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    seen: set[Path] = set()
+    waiting = [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page not in seen and page.suffix == ".md":
+            seen.add(page)
+            links = re.findall(r"\]\(([^)#\s]+)", page.read_text())
+            waiting += [(page.parent / link).resolve() for link in links if not link.startswith("http")]
+    assert not set(DOCS) - seen
+
+
+def test_the_architecture_names_only_modules_that_exist() -> None:
+    rows = re.findall(r"^\| (`[^|]+) \|", doc("docs/architecture.md"), re.MULTILINE)
+    named = {name.rstrip("/") for row in rows for name in re.findall(r"`([\w/]+)`", row)}
+    there = {path.stem for app in APPS for path in (ROOT / app).iterdir()}
+    assert named and named <= there
+
+
+def test_the_architecture_leaves_no_module_out() -> None:
+    there = {path.stem for app in APPS for path in (ROOT / app).glob("*.py")} - {"__init__"}
+    assert there <= in_code("docs/architecture.md")
