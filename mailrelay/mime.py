@@ -24,6 +24,7 @@ from mailrelay.wire import crlf
 _FOLD_AT = 76
 # RFC 5322 §2.1.1 allows 998; some servers break lines a little earlier.
 _LONGEST = 900
+_LONGEST_ID_DOMAIN = 200
 # Of a display name that is written as it stands; its quoting can double it.
 _LONGEST_NAME = 200
 # An encoded word has 75 characters at most (RFC 2047 §2), twelve of them around the text.
@@ -53,7 +54,9 @@ class Rendered:
 def new_message_id(sender: str) -> str:
     """A Message-ID that no other mail has (RFC 5322 §3.6.4), at the sender's domain."""
     domain = sender.rpartition("@")[2]
-    return f"<{uuid.uuid4()}@{domain if domain and domain.isascii() else 'localhost'}>"
+    # The longest domain there is would not fit the column, and no reader needs it.
+    usable = domain.isascii() and 0 < len(domain) <= _LONGEST_ID_DOMAIN
+    return f"<{uuid.uuid4()}@{domain if usable else 'localhost'}>"
 
 
 def now() -> datetime:

@@ -32,7 +32,8 @@ def complete(data: Mapping[str, Any], current: Mapping[str, Any], *, partial: bo
     preset = by_id(str(values.get("provider")))
     changed = values.get("provider") != current.get("provider")
     if preset and preset.host and (changed or not partial):
-        filled = {"host": preset.host, "port": preset.port, "security": preset.security}
+        security = "tls" if given.get("port") == IMPLICIT_TLS_PORT else preset.security
+        filled = {"host": preset.host, "port": preset.port, "security": security}
         values.update({name: value for name, value in filled.items() if name not in given})
     elif not partial and "security" not in given:
         values["security"] = "tls" if values.get("port") == IMPLICIT_TLS_PORT else "starttls"

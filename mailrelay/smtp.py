@@ -349,7 +349,7 @@ class Connection:
             # smtplib hides a time-out of the socket in its own exception.
             cause = exc.__context__ if isinstance(exc.__context__, OSError) else exc
             raise self._lost(cause, greeting=waiting_for == "greeting") from exc
-        reply = Reply(code, text.decode("utf-8", "replace"))
+        reply = Reply(code, wire.printable(text))
         if code < 200:
             raise self._failure("The server's answer is not SMTP.", "bad_greeting", False)
         for line in reply.text.splitlines() or [""]:

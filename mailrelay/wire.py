@@ -7,6 +7,7 @@ import re
 
 from mailrelay.addresses import QUOTED_LOCAL
 
+_CONTROL_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LEADING_DOT = re.compile(rb"(?m)^\.")
 _PATH = re.compile(rf'(?:{QUOTED_LOCAL}(?=@))?[^\x00-\x20\x7f-\xa0<>"\u2028\u2029\ud800-\udfff]*')
 # More digits are no size (and int() refuses some thousands of them).
@@ -24,6 +25,11 @@ def crlf(data: bytes) -> bytes:
 def dot_stuff(data: bytes) -> bytes:
     """A dot more where a line begins with one (RFC 5321 §4.5.2)."""
     return _LEADING_DOT.sub(b"..", data) if b"\n." in data or data.startswith(b".") else data
+
+
+def printable(answer: bytes) -> str:
+    """A server's words as text: control characters, which no row and no page can bear, become U+FFFD."""
+    return _CONTROL_TEXT.sub("\ufffd", answer.decode("utf-8", "replace"))
 
 
 def features(text: str) -> dict[str, str]:

@@ -119,6 +119,7 @@ class KeyFileError(SealError):
 
     code = "key_file"
     message = "The key file cannot be used."
+    status = 503
 
 
 class Unreadable(SealError):

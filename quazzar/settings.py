@@ -185,7 +185,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "quazzar.api.pagination.PageNumbers",
     "DEFAULT_FILTER_BACKENDS": [
         "quazzar.api.filters.StrictFilterBackend",
-        "rest_framework.filters.SearchFilter",
+        "quazzar.api.filters.BoundedSearchFilter",
         "quazzar.api.filters.StrictOrderingFilter",
     ],
     "DEFAULT_RENDERER_CLASSES": [

@@ -149,7 +149,7 @@ def _within(place: str, name: int | str) -> str:
     if name == "non_field_errors":
         return place
     inner = f"item {name + 1}" if isinstance(name, int) else str(name)
-    return f"{place}, {inner}" if place else inner[0].upper() + inner[1:]
+    return f"{place}, {inner}" if place else inner[:1].upper() + inner[1:]
 
 
 def _sentence(text: str) -> str:

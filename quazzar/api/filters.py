@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.db import models
 from django_filters import ChoiceFilter, rest_framework  # type: ignore[import-untyped]
 from rest_framework.exceptions import ValidationError
-from rest_framework.filters import OrderingFilter
+from rest_framework.filters import OrderingFilter, SearchFilter
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
     from rest_framework.request import Request
     from rest_framework.views import APIView
 
+_MOST_WORDS = 20
 _YES_NO = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -54,6 +55,24 @@ class StrictFilterBackend(rest_framework.DjangoFilterBackend):  # type: ignore[m
             return super().filter_queryset(request, queryset, view)  # type: ignore[no-any-return]
         except OverflowError as exc:  # SQLite's integers end at 64 bits
             raise ValidationError({"non_field_errors": ["A number in the filters is too large."]}) from exc
+
+
+class BoundedSearchFilter(SearchFilter):
+    """``?search=`` for a few words: SQLite refuses an expression that is a thousand deep."""
+
+    def get_search_terms(self, request: Request) -> list[str]:
+        """The words.
+
+        Raises:
+            ValidationError: there are too many, or one holds NUL.
+        """
+        try:
+            terms: list[str] = super().get_search_terms(request)
+        except ValidationError as exc:
+            raise ValidationError({self.search_param: exc.detail}) from exc
+        if len(terms) > _MOST_WORDS:
+            raise ValidationError({self.search_param: [f"Search for {_MOST_WORDS} words at most."]})
+        return terms
 
 
 class StrictOrderingFilter(OrderingFilter):

@@ -158,3 +158,7 @@ def test_a_broken_connection_has_a_kind_and_a_sentence(
     found, sentence = wire.lost(exc, "mx.example", 587, connecting=connecting, greeting=greeting)
     assert found == kind
     assert "mx.example port 587" in sentence and sentence.endswith(".")
+
+
+def test_control_characters_in_an_answer_are_made_harmless() -> None:
+    assert wire.printable(b"550 no\x00\x1b[2J\xff\nnext") == "550 no\ufffd\ufffd[2J\ufffd\nnext"

@@ -123,7 +123,7 @@ def test_every_route_is_a_page_for_a_signed_in_operator(
     response = client.get(address, headers={"accept": "text/html"})
     if response.status_code == 200:
         assert response["Content-Type"].startswith("text/html")
-        assert "Django REST framework" in response.content.decode()
+        assert "Quazzar console" in response.content.decode()
     else:
         assert is_error(response)
 
