@@ -75,8 +75,7 @@ def bare_create(count: int) -> dict[str, float]:
     """The row that Quazzar writes, by the ORM alone."""
     from mailrelay.models import Message
 
-    rows = [_row() for _ in range(count)]
-    result = timed(lambda: [row.save(force_insert=True) for row in rows], count)
+    result = timed(lambda: [Message.objects.create(**_row()) for _ in range(count)], count)
     Message.objects.all().delete()
     return result
 
@@ -85,17 +84,24 @@ def bare_bulk_create(count: int) -> dict[str, float]:
     """Many of them in one statement."""
     from mailrelay.models import Message
 
-    rows = [_row() for _ in range(count)]
-    result = timed(lambda: Message.objects.bulk_create(rows, batch_size=500), count)
+    result = timed(
+        lambda: Message.objects.bulk_create([Message(**_row()) for _ in range(count)], batch_size=500), count
+    )
     Message.objects.all().delete()
     return result
 
 
-def _row() -> object:
-    from mailrelay.models import Message, envelope
+def _row() -> dict[str, object]:
+    from mailrelay.models import envelope
 
-    return Message(message_id="<x@example.com>", to=[TO], recipients=envelope([TO]), subject="bench",
-                   envelope_sender=FROM, body=BODY.encode())  # fmt: skip
+    return {
+        "message_id": "<x@example.com>",
+        "to": [TO],
+        "recipients": envelope([TO]),
+        "subject": "bench",
+        "envelope_sender": FROM,
+        "body": BODY.encode(),
+    }
 
 
 def quazzar_enqueue(count: int) -> dict[str, float]:

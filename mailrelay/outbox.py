@@ -12,7 +12,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from mailrelay import addresses, backoff, doorbell, emails, insertion, mime, payload
+from mailrelay import addresses, backoff, doorbell, emails, mime, payload, statements
 from mailrelay.emails import Email
 from mailrelay.models import Message, envelope
 from mailrelay.senderaddress import default_from
@@ -110,7 +110,7 @@ def _row(email: Email, source: str, fallback: str) -> Message:
 
 def _store(row: Message, key: str | None) -> Message:
     if key is None:
-        insertion.insert(row)
+        statements.insert(row)
     else:
         row.idempotency_key = key
         earlier = _insert_or_find(row, key)
@@ -127,7 +127,7 @@ def _insert_or_find(row: Message, key: str) -> Message | None:
     )
     try:
         with transaction.atomic():
-            insertion.insert(row)
+            statements.insert(row)
     except IntegrityError:
         earlier = Message.objects.get(idempotency_key=key)
         if _differs(earlier, row):
@@ -203,11 +203,7 @@ def free_owner(owner: str) -> int:
 # --- results -----------------------------------------------------------------------------------------------
 def record_sent(owner: str, ids: Sequence[int]) -> None:
     """Everybody got these."""
-    done: dict[str, Any] = {"status": Status.SENT, "sent_at": timezone.now(), "next_attempt_at": None,
-                            "lease_owner": "", "lease_until": None, "last_error": None}  # fmt: skip
-    if settings.QUAZZAR_BODY_RETENTION_DAYS == 0:
-        done["body"] = None
-    held(owner).filter(id__in=ids).update(**done)
+    statements.mark_sent(owner, ids, timezone.now(), drop_body=settings.QUAZZAR_BODY_RETENTION_DAYS == 0)
 
 
 def record_failure(owner: str, message: Message, error: dict[str, Any], *, permanent: bool) -> None:
