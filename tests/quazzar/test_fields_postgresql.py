@@ -16,7 +16,8 @@ AGAIN = ["fields", "fields_queries", "fields_dumps", "fields_unreadable", "check
 def run_tests(database_url: str) -> tuple[int, str]:
     files = [Path(__file__).with_name(f"test_{name}.py") for name in AGAIN]
     argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *files]
-    env = {**os.environ, "DATABASE_URL": database_url}
+    # What only SQLite can show is skipped there, and ran in the outer run.
+    env = {**os.environ, "DATABASE_URL": database_url, "QUAZZAR_TEST_REQUIRE_REAL": ""}
     run = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
     return run.returncode, run.stdout
 
