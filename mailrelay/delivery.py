@@ -306,8 +306,8 @@ class Drain:
         self._write_failure(message, error, permanent=True)
 
     def _fail(self, message: Message, error: DeliveryError) -> None:
-        """The whole message failed. What is wrong with the relay itself (its name, its port, our password) never
-        kills a message: the operator will mend it."""
+        """The whole message failed. What is wrong with the relay itself (its name, its port, our password) is no
+        verdict on the mail: it waits for the operator to mend that, until its time to give up has come."""
         permanent = error.permanent and error.stage in ("sender", "recipient", "data")
         if permanent:
             for one in message.recipients:
