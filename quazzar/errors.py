@@ -135,3 +135,91 @@ class LicenseError(QuazzarError):
     code = "invalid_license"
     message = "This licence cannot be used."
     status = 400
+
+
+class AlreadyExists(QuazzarError):
+    """An address or a domain is there already."""
+
+    code = "already_exists"
+    status = 409
+
+
+class DomainNotEmpty(QuazzarError):
+    """A domain that still has mailboxes cannot be deleted."""
+
+    code = "domain_not_empty"
+    message = "This domain still has mailboxes."
+    hint = "Delete its mailboxes first."
+    status = 409
+
+
+class StackError(QuazzarError):
+    """The mailbox stack, or the Docker Engine under it, did not do what was asked."""
+
+    code = "stack_error"
+    permanent = False
+    status = 503
+
+
+class EngineUnreachable(StackError):
+    """No Docker Engine answers."""
+
+    code = "docker_unreachable"
+    message = "The Docker Engine does not answer."
+    hint = "Start Docker (systemctl start docker), and check DOCKER_HOST."
+
+
+class ImageUnavailable(StackError):
+    """An image is not here and cannot be pulled."""
+
+    code = "image_unavailable"
+
+
+class PortTaken(StackError):
+    """Something else listens on a port that the stack publishes."""
+
+    code = "port_taken"
+
+
+class NameTaken(StackError):
+    """A container, network or volume of that name exists and is not ours."""
+
+    code = "name_taken"
+
+
+class NotThere(StackError):
+    """The container, network or volume is gone."""
+
+    code = "not_there"
+
+
+class NotRunning(StackError):
+    """The container exists, and does not run."""
+
+    code = "not_running"
+
+
+class EngineTimeout(StackError):
+    """The Docker Engine, or a command in a container, took too long."""
+
+    code = "docker_timeout"
+
+
+class CommandFailed(StackError):
+    """A command in a container ended with another exit code than 0.
+
+    Attributes:
+        exit_code: what it ended with.
+    """
+
+    code = "command_failed"
+
+    def __init__(self, message: str = "", *, exit_code: int = 1, hint: str = "", code: str = "") -> None:
+        super().__init__(message, hint=hint, code=code)
+        self.exit_code = exit_code
+
+
+class StaleGeneration(CommandFailed):
+    """Somebody else wrote the file since we last saw it; nothing was written."""
+
+    code = "stale_generation"

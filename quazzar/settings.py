@@ -32,6 +32,7 @@ INSTALLED_APPS = [
     "unfold.contrib.forms",
     "quazzar",
     "mailrelay",
+    "mailboxes",
     # Simple: only the process that serves pages loads the admin (urls.py), not the worker and beat.
     "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
@@ -173,6 +174,19 @@ QUAZZAR_MESSAGE_RETENTION_DAYS = env_int("QUAZZAR_MESSAGE_RETENTION_DAYS", 90, m
 QUAZZAR_GIVE_UP_HOURS = env_int("QUAZZAR_GIVE_UP_HOURS", 30, minimum=1)
 #: Most connections held open to the relay at once.
 QUAZZAR_RELAY_CONNECTIONS = env_int("QUAZZAR_RELAY_CONNECTIONS", 10, minimum=1)
+
+# --- mailbox stack -----------------------------------------------------------------------------------------
+#: Host address that the stack's ports are published on; empty: all.
+QUAZZAR_STACK_BIND = env_str("QUAZZAR_STACK_BIND")
+#: Added to every published port: 20000 puts SMTP on 20025.
+QUAZZAR_STACK_PORT_OFFSET = env_int("QUAZZAR_STACK_PORT_OFFSET", 0)
+#: Prefix of container, network and volume names.
+QUAZZAR_STACK_PROJECT = env_str("QUAZZAR_STACK_PROJECT", "quazzar-mail")
+QUAZZAR_IMAGE_POSTFIX = env_str("QUAZZAR_IMAGE_POSTFIX", "boky/postfix:v5.1.0")
+QUAZZAR_IMAGE_DOVECOT = env_str("QUAZZAR_IMAGE_DOVECOT", "dovecot/dovecot:2.4.4-root")
+QUAZZAR_IMAGE_RSPAMD = env_str("QUAZZAR_IMAGE_RSPAMD", "rspamd/rspamd:4.1")
+#: Days a deleted mailbox can be restored, with its mail.
+QUAZZAR_RESTORE_DAYS = env_int("QUAZZAR_RESTORE_DAYS", 30)
 
 # --- API ---------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {

@@ -1,0 +1,1 @@
+"""The Mailboxes tab of the console."""

@@ -1,0 +1,225 @@
+"""Stack (one row), Domain, Mailbox, Alias, ImportJob. Written by the domain modules only, never by a surface."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+
+from quazzar.fields import SealedTextField
+
+
+class Stack(models.Model):
+    """The mailbox stack: what should run, and what the worker last saw. A single row, read with ``Stack.load()``."""
+
+    class Phase(models.TextChoices):
+        """Where the stack is in its life."""
+
+        DISABLED = "disabled", "Disabled"
+        PREFLIGHT = "preflight", "Checking"
+        PULLING = "pulling", "Fetching images"
+        CREATING = "creating", "Creating"
+        STARTING = "starting", "Starting"
+        HEALTHY = "healthy", "Healthy"
+        DEGRADED = "degraded", "Degraded"
+        STOPPING = "stopping", "Stopping"
+        FAILED = "failed", "Failed"
+
+    class TlsSource(models.TextChoices):
+        """Where the certificate comes from."""
+
+        SELF_SIGNED = "self_signed", "Self-signed"
+        UPLOADED = "uploaded", "Uploaded"
+        FILES = "files", "Files on this machine"
+
+    # --- what should be
+    enabled = models.BooleanField(default=False)
+    #: On the next disabling the volumes go too; cleared when they are gone.
+    purge = models.BooleanField(default=False)
+    hostname = models.CharField(max_length=253, blank=True, default="")
+    #: Mail to other servers leaves through the relay settings.
+    send_through_relay = models.BooleanField(default=False)
+    #: The operator let what interrupts mail (another image, another environment) be done now.
+    interruption_allowed = models.BooleanField(default=False)
+    #: Bumped by every change of what should be, in the same transaction.
+    desired_generation = models.PositiveBigIntegerField(default=0)
+    #: Rspamd's web interface.
+    controller_password = SealedTextField(context="mailboxes.stack.controller_password", null=True)
+    tls_source = models.CharField(max_length=12, choices=TlsSource, default=TlsSource.SELF_SIGNED)
+    #: PEM, leaf first.
+    tls_certificate = models.TextField(blank=True, default="")
+    tls_key = SealedTextField(context="mailboxes.stack.tls_key", null=True)
+    #: With the source "files": absolute paths of PEM files that an ACME client renews.
+    tls_certificate_path = models.CharField(max_length=1024, blank=True, default="")
+    tls_key_path = models.CharField(max_length=1024, blank=True, default="")
+    tls_expires_at = models.DateTimeField(null=True, default=None)
+    #: Mail the owner of a nearly full mailbox too, not only the operator.
+    warn_mailbox_owners = models.BooleanField(default=False)
+
+    # --- what is: written by the worker
+    applied_generation = models.PositiveBigIntegerField(default=0)
+    phase = models.CharField(max_length=10, choices=Phase, default=Phase.DISABLED)
+    step = models.PositiveIntegerField(default=0)
+    steps = models.PositiveIntegerField(default=0)
+    percent = models.PositiveIntegerField(default=0)
+    progress_message = models.CharField(max_length=300, blank=True, default="")
+    #: ``{"code", "message", "hint"}`` of what stands in the way, or null.
+    last_error = models.JSONField(null=True, default=None)
+    #: ``[{"name", "image", "status", "health", "ports"}]`` as last seen.
+    services = models.JSONField(default=list)
+    #: Part (see ``stack/parts.py``) → ``{"generation", "digest"}`` of what was last confirmed in the volumes.
+    parts = models.JSONField(default=dict)
+    #: What differs and would interrupt mail if it were repaired: sentences, shown before it is done.
+    pending = models.JSONField(default=list)
+    observed_at = models.DateTimeField(null=True, default=None)
+    usage_at = models.DateTimeField(null=True, default=None)
+    #: Only the bridge's gateway was ever seen as a client (a proxy hides real addresses); null: not known yet.
+    gateway_only = models.BooleanField(null=True, default=None)
+
+    class Meta:
+        verbose_name = "mailbox stack"
+        verbose_name_plural = "mailbox stack"
+        constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="stack_single_row")]
+
+    def __str__(self) -> str:
+        return self.hostname or "not set up"
+
+    @classmethod
+    def load(cls) -> Stack:
+        """The row; it is made when there is none yet."""
+        return cls.objects.get_or_create(pk=1)[0]
+
+
+class Synced(models.Model):
+    """What a row says about its own arrival in the running stack."""
+
+    #: The generation of its latest change.
+    generation = models.PositiveBigIntegerField(default=0)
+    #: When the latest change was confirmed by the running stack; null while it is on its way.
+    applied_at = models.DateTimeField(null=True, default=None)
+    #: When it first went live; null while the stack has never had it.
+    live_at = models.DateTimeField(null=True, default=None)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def synced(self) -> bool:
+        """Whether the running stack has it as it is. The worker clears ``applied_at`` when the stack is disabled."""
+        return self.applied_at is not None
+
+
+class Domain(Synced):
+    """A mail domain of this node."""
+
+    #: Lower case, as A-labels.
+    name = models.CharField(max_length=253, unique=True)
+    #: Address that gets what no mailbox and no alias takes; empty: such mail is refused.
+    catch_all = models.CharField(max_length=320, blank=True, default="")
+    dkim_selector = models.CharField(max_length=63, default="quazzar")
+    #: RSA private key, PEM (PKCS#8).
+    dkim_private_key = SealedTextField(context="mailboxes.domain.dkim_private_key", null=True)
+    #: SubjectPublicKeyInfo in base64, as it stands in the DNS record's p=.
+    dkim_public_key = models.TextField(blank=True, default="")
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Mailbox(Synced):
+    """An address with storage and a password. A deleted one stays, out of sight, until its restore period ends."""
+
+    #: Null for a deleted mailbox whose domain was deleted later.
+    domain = models.ForeignKey(Domain, null=True, on_delete=models.SET_NULL, related_name="mailboxes")
+    local_part = models.CharField(max_length=64)
+    #: ``local_part@domain``; kept beside them for search, uniqueness and restoring.
+    address = models.CharField(max_length=320)
+    display_name = models.CharField(max_length=200, blank=True, default="")
+    #: ``{ARGON2ID}$argon2id$…`` (see ``passwords.py``); null: none set, nobody can log in.
+    password_hash = SealedTextField(context="mailboxes.mailbox.password_hash", null=True)
+    #: MiB; 0 = no limit.
+    quota_mb = models.PositiveIntegerField(default=0)
+    enabled = models.BooleanField(default=True)
+    can_send = models.BooleanField(default=True)
+    can_receive = models.BooleanField(default=True)
+    #: Path below /srv/vmail, never shared by two mailboxes, also not in turn: an address made again starts empty.
+    home = models.CharField(max_length=400, unique=True)
+    usage_bytes = models.PositiveBigIntegerField(default=0)
+    #: The highest percentage (80, 95, 100) that the operator was warned of; 0 = none.
+    warned_percent = models.PositiveSmallIntegerField(default=0)
+    deleted_at = models.DateTimeField(null=True, default=None)
+    #: Deleted, and no longer in the stack: its sessions were ended.
+    removed_at = models.DateTimeField(null=True, default=None)
+
+    class Meta:
+        ordering = ["id"]
+        verbose_name_plural = "mailboxes"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["address"], condition=models.Q(deleted_at__isnull=True), name="mailbox_address"
+            )
+        ]
+        indexes = [models.Index(fields=["deleted_at", "id"], name="mailbox_deleted")]
+
+    def __str__(self) -> str:
+        return self.address
+
+    @property
+    def password_state(self) -> str:
+        """none, saved, or unreadable (its key is gone from the key file: a new password is needed)."""
+        if self.password_hash is None:
+            return "none"
+        return "saved" if self.password_hash.readable else "unreadable"
+
+
+class Alias(Synced):
+    """An address that forwards."""
+
+    domain = models.ForeignKey(Domain, on_delete=models.CASCADE, related_name="aliases")
+    local_part = models.CharField(max_length=64)
+    address = models.CharField(max_length=320, unique=True)
+    destinations = models.JSONField(default=list)
+    enabled = models.BooleanField(default=True)
+
+    class Meta:
+        ordering = ["id"]
+        verbose_name_plural = "aliases"
+
+    def __str__(self) -> str:
+        return self.address
+
+
+class ImportJob(models.Model):
+    """A CSV of mailboxes: checked whole when it came, hashed and written by the worker, all or nothing."""
+
+    class State(models.TextChoices):
+        """Where the job is."""
+
+        RUNNING = "running", "Running"
+        DONE = "done", "Done"
+        FAILED = "failed", "Failed"
+
+    state = models.CharField(max_length=8, choices=State, default=State.RUNNING)
+    total = models.PositiveIntegerField(default=0)
+    done = models.PositiveIntegerField(default=0)
+    #: The rows with hashed passwords as JSON; null once they are mailboxes.
+    rows = SealedTextField(context="mailboxes.importjob.rows", null=True)
+    last_error = models.JSONField(null=True, default=None)
+    created_at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True, default=None)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"import of {self.total} mailboxes"
+
+
+def error_value(code: str, message: str, hint: str = "") -> dict[str, Any]:
+    """What ``last_error`` holds."""
+    return {"code": code, "message": message, "hint": hint}
