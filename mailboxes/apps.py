@@ -1,5 +1,7 @@
 """The app's entry in INSTALLED_APPS."""
 
+from typing import Any
+
 from django.apps import AppConfig
 
 
@@ -8,3 +10,19 @@ class MailboxesConfig(AppConfig):
 
     name = "mailboxes"
     verbose_name = "Mailboxes"
+
+    def ready(self) -> None:
+        """Follows the relay settings, and says what there is to tell of the stack."""
+        from mailboxes import figures
+        from mailrelay.relaysettings import relay_changed
+        from quazzar import doctor, metrics
+
+        relay_changed.connect(_follow_the_relay, dispatch_uid="mailboxes.relay")
+        doctor.register("stack", figures.examine)
+        metrics.register_collector(figures.collect)
+
+
+def _follow_the_relay(**_: Any) -> None:
+    from mailboxes import smarthost
+
+    smarthost.follow_relay()

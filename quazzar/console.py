@@ -30,11 +30,26 @@ def _on(*names: str) -> Callable[[HttpRequest], bool]:
     return lambda request: request.resolver_match is not None and request.resolver_match.url_name in names
 
 
+def _within(prefix: str) -> Callable[[HttpRequest], bool]:
+    """Whether one of these pages is shown, told by how their names begin."""
+    return lambda request: bool(
+        request.resolver_match and (request.resolver_match.url_name or "").startswith(prefix)
+    )
+
+
 def _link(title: str, icon: str, name: str, *permissions: str) -> dict[str, Any]:
     return {"title": title, "icon": icon, "link": reverse_lazy(name), "permission": _may(*permissions)}
 
 
 _RELAY = ("mailrelay.view_relaysettings", "mailrelay.change_relaysettings")
+_MAILBOXES = (
+    "mailboxes.view_mailbox", "mailboxes.change_mailbox", "mailboxes.view_stack", "mailboxes.change_stack"
+)  # fmt: skip
+
+
+def _only_mailboxes(request: HttpRequest) -> bool:
+    return _may(*_MAILBOXES)(request) and not _may(*_RELAY)(request)
+
 
 # Indigo, in the steps of unfold's own palettes.
 _PRIMARY = {
@@ -68,7 +83,7 @@ UNFOLD: dict[str, Any] = {
             {"title": "API documentation", "link": "/api/docs"},
         ],
     },
-    "STYLES": [_file("console.css"), _file("relay.css")],
+    "STYLES": [_file("console.css"), _file("relay.css"), _file("mailboxes.css")],
     "SIDEBAR": {
         "show_search": False,
         "show_all_applications": False,
@@ -77,6 +92,8 @@ UNFOLD: dict[str, Any] = {
                 "title": "Infra",
                 "items": [
                     _link("Mail Relay", "forward_to_inbox", "admin:mail_relay", *_RELAY),
+                    # Who may not see the relay settings gets to the page's other tab here.
+                    {**_link("Mailboxes", "inbox", "admin:mail_boxes"), "permission": _only_mailboxes},
                     _link(
                         "Queue",
                         "stacked_email",
@@ -113,6 +130,12 @@ UNFOLD: dict[str, Any] = {
                     "link": reverse_lazy("admin:mail_relay"),
                     "active": _on("mail_relay"),
                     "permission": _may(*_RELAY),
+                },
+                {
+                    "title": "Mailboxes",
+                    "link": reverse_lazy("admin:mail_boxes"),
+                    "active": _within("mail_boxes"),
+                    "permission": _may(*_MAILBOXES),
                 },
             ],
         },

@@ -1,1 +1,1 @@
-"""The Mailboxes tab of the console."""
+"""The Mailboxes tab: the way to a mail server, its state, and the domains, mailboxes and aliases in it."""

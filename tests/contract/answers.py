@@ -8,6 +8,8 @@ from typing import Any
 
 RELAY, PRESETS, TEST = "/api/mail/relay", "/api/mail/relay/presets", "/api/mail/relay/test"
 MESSAGES, ALERTS, BACKUPS = "/api/mail/messages", "/api/mail/alerts", "/api/mail/backups"
+STACK, DOMAINS = "/api/mail/stack", "/api/mail/domains"
+MAILBOXES, ALIASES = "/api/mail/mailboxes", "/api/mail/aliases"
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
 
 

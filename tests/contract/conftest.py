@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 from rest_framework.test import APIClient
 
+from mailboxes.models import Alias, Domain, Mailbox
 from mailrelay.models import RelaySettings
 from tests.rig.faults import FaultServer
 
@@ -21,6 +22,36 @@ def server(relay: RelaySettings) -> Iterator[FaultServer]:
         relay.host, relay.port = "127.0.0.1", server.port
         relay.save()
         yield server
+
+
+@pytest.fixture
+def domain(db: None) -> Domain:
+    """A domain, without the slow making of a key."""
+    return Domain.objects.create(name="example.com", dkim_private_key="PEM")
+
+
+@pytest.fixture
+def box(domain: Domain) -> Callable[..., Mailbox]:
+    """``box("ada", quota_mb=5)``: a mailbox, without the slow hashing of a password."""
+
+    def make(local_part: str = "ada", **fields: Any) -> Mailbox:
+        address = f"{local_part}@{domain.name}"
+        row = {"domain": domain, "local_part": local_part, "address": address, "home": f"{domain.name}/{local_part}"}
+        return Mailbox.objects.create(**(row | fields))
+
+    return make
+
+
+@pytest.fixture
+def forward(domain: Domain) -> Callable[..., Alias]:
+    """``forward("info", "ada@example.com")``: an alias."""
+
+    def make(local_part: str = "info", *destinations: str, **fields: Any) -> Alias:
+        address = f"{local_part}@{domain.name}"
+        row = {"domain": domain, "local_part": local_part, "address": address}
+        return Alias.objects.create(**row, destinations=[*destinations] or ["ops@example.net"], **fields)
+
+    return make
 
 
 @pytest.fixture

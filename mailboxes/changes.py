@@ -1,0 +1,119 @@
+"""What every change of the stack's rows has in common: one writer at a time, a new generation, a ring on commit."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.db import IntegrityError, connection, models, transaction
+from django.http import Http404
+from kombu.exceptions import OperationalError
+
+from mailboxes.models import Stack
+from quazzar.errors import AlreadyExists
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from celery import Task
+
+    from mailboxes.models import Synced
+
+logger = logging.getLogger(__name__)
+
+#: Keys in one statement: databases bound the number of parameters.
+BATCH = 500
+
+K = TypeVar("K", int, str)
+M = TypeVar("M", bound=models.Model)
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """One transaction, in which nobody else changes domains, mailboxes, aliases or the stack's settings.
+
+    Writers of these rows queue up at the Stack row, so what is looked up inside (is the address free, which
+    home comes next, does the alias close a loop) still holds at the commit.
+
+    Raises:
+        AlreadyExists: the database itself found a duplicate, written by somebody who did not queue up.
+    """
+    try:
+        with transaction.atomic():
+            lock()
+            yield
+    except IntegrityError as exc:
+        raise AlreadyExists("This name or address was added a moment ago.") from exc
+
+
+def lock() -> None:
+    """Waits for other writers, inside a transaction; makes the Stack row when there is none."""
+    # SQLite has no row locks: there each transaction that may write is alone from its BEGIN IMMEDIATE on.
+    Stack.objects.only("pk").select_for_update().get_or_create(pk=1)
+
+
+def bump() -> int:
+    """The new desired generation, inside the transaction of the change."""
+    with connection.cursor() as cursor:
+        # Raised and read in one statement: the ORM would need two.
+        cursor.execute(
+            "UPDATE mailboxes_stack SET desired_generation = desired_generation + 1 "
+            "WHERE id = 1 RETURNING desired_generation"
+        )
+        found = cursor.fetchone()
+    if found is None:
+        Stack.objects.get_or_create(pk=1)
+        return bump()
+    return int(found[0])
+
+
+def stamp(row: Synced) -> None:
+    """Marks the row as changed and not yet in the running stack; the caller saves it."""
+    row.generation = bump()
+    row.applied_at = None
+
+
+def announce() -> None:
+    """Lets the worker know once the change is committed."""
+    transaction.on_commit(ring)
+
+
+def ring() -> None:
+    """Wakes the worker; never raises. The rows are the truth: a lost ring costs time, never a change."""
+    from mailboxes.tasks import push_changes  # the task leads to modules that change rows, and so to this one
+
+    _send(push_changes)
+
+
+def ring_import(job_id: int) -> None:
+    """Wakes the worker for an import; never raises."""
+    from mailboxes.tasks import import_mailboxes  # as above
+
+    _send(import_mailboxes, job_id)
+
+
+def _send(task: Task[Any, Any], *arguments: int) -> None:
+    try:
+        task.apply_async(arguments, retry=False, ignore_result=True)
+    except OperationalError as exc:
+        logger.warning("stack not rung, the sweep will find the change: %s", type(exc).__name__)
+
+
+def found(rows: models.QuerySet[M], row_id: int) -> M:
+    """The row with this id.
+
+    Raises:
+        Http404: there is none (any more).
+    """
+    row = rows.filter(pk=row_id).first()
+    if row is None:
+        raise Http404(f"There is no such {rows.model._meta.verbose_name}.")
+    return row
+
+
+def batches(keys: Iterable[K]) -> Iterator[list[K]]:
+    """The keys, sorted and each once, in portions for one statement each."""
+    ordered = sorted(set(keys))
+    for start in range(0, len(ordered), BATCH):
+        yield ordered[start : start + BATCH]

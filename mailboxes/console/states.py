@@ -1,0 +1,139 @@
+"""How phases, health, rows and storage are shown: in words, with a tone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.safestring import SafeString
+
+from mailboxes.models import Alias, Domain, ImportJob, Mailbox, Stack
+from quazzar import shown
+
+Phase = Stack.Phase
+WORKING = (Phase.PREFLIGHT, Phase.PULLING, Phase.CREATING, Phase.STARTING)
+_PHASES: dict[str, tuple[str, str]] = {
+    Phase.DISABLED: ("Off", "off"),
+    Phase.HEALTHY: ("Healthy", "ok"),
+    Phase.DEGRADED: ("Needs attention", "wait"),
+    Phase.FAILED: ("Failed", "bad"),
+    Phase.STOPPING: ("Stopping", "busy"),
+}
+_HEALTH = {
+    "healthy": ("Healthy", "ok"),
+    "starting": ("Starting", "busy"),
+    "unhealthy": ("Unhealthy", "bad"),
+    "none": ("Running", "ok"),
+}
+_STATUS = {
+    "absent": ("Not there", "off"),
+    "created": ("Not started", "wait"),
+    "restarting": ("Restarting", "wait"),
+    "exited": ("Stopped", "bad"),
+    "dead": ("Stopped", "bad"),
+    "paused": ("Paused", "bad"),
+}
+_JOBS: dict[str, str] = {
+    ImportJob.State.RUNNING: "busy", ImportJob.State.DONE: "ok", ImportJob.State.FAILED: "bad"
+}  # fmt: skip
+SERVICES = {
+    "postfix": ("Postfix", "Takes and delivers mail", "SMTP"),
+    "dovecot": ("Dovecot", "Keeps and serves mail", "IMAP"),
+    "rspamd": ("Rspamd", "Scans for spam", "Web interface"),
+}
+_KIB = 1024
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def stage(stack: Stack) -> str:
+    """Which page is due: off, working, failed, stopping or on."""
+    if not stack.enabled:
+        return "stopping" if stack.phase == Phase.STOPPING else "off"
+    if stack.phase == Phase.FAILED:
+        return "failed"
+    return "on" if stack.phase in (Phase.HEALTHY, Phase.DEGRADED) else "working"
+
+
+def of_stack(stack: Stack) -> SafeString:
+    """The phase in words."""
+    if stack.enabled and stack.phase == Phase.DISABLED:
+        return shown.badge("Starting", "busy")
+    return shown.badge(*_PHASES.get(stack.phase, (Phase(stack.phase).label, "busy")))
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One of the three containers, for the eye."""
+
+    id: str
+    name: str
+    purpose: str
+    speaks: str
+    word: str
+    tone: str
+    image: str
+    ports: str
+
+
+def services(stack: Stack) -> list[Service]:
+    """All three, also while none was seen."""
+    seen = {each.get("name", ""): each for each in stack.services}
+    return [_service(id_, seen.get(id_, {})) for id_ in SERVICES]
+
+
+def _service(id_: str, seen: dict[str, Any]) -> Service:
+    status, health = seen.get("status", "absent"), seen.get("health", "none")
+    word, tone = _STATUS.get(status) or _HEALTH.get(health, ("Unknown", "off"))
+    ports = ", ".join(str(port) for port in seen.get("ports", []))
+    return Service(id_, *SERVICES[id_], word, tone, str(seen.get("image", "")), ports)
+
+
+def of_row(row: Mailbox | Alias | Domain, *, enabled: bool) -> SafeString:
+    """Whether the running stack has it, in words."""
+    if isinstance(row, Mailbox):
+        hashed = row.password_hash
+        if hashed is not None and not hashed.readable:
+            return shown.badge("Needs a new password", "bad")
+        if hashed is None and (row.synced or not enabled):
+            return shown.badge("No password", "wait")
+    if not enabled:
+        return shown.badge("Server is off", "off")
+    if not row.synced:
+        return shown.badge("On its way", "busy")
+    if getattr(row, "enabled", True) is False:
+        return shown.badge("Disabled", "off")
+    return shown.badge("Live", "ok")
+
+
+def of_job(job: ImportJob) -> SafeString:
+    """How far an import is."""
+    return shown.badge(ImportJob.State(job.state).label, _JOBS[job.state])
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """A mailbox's storage: the words and the bar."""
+
+    text: str
+    percent: int | None
+    tone: str
+
+
+def usage(mailbox: Mailbox) -> Usage:
+    """How full it is; without a limit there is no bar."""
+    used = size(mailbox.usage_bytes)
+    if not mailbox.quota_mb:
+        return Usage(f"{used}, no limit", None, "")
+    limit = mailbox.quota_mb * _KIB * _KIB
+    percent = mailbox.usage_bytes * 100 // limit
+    tone = next((tone for least, tone in ((100, "full"), (95, "high"), (80, "near")) if percent >= least), "")
+    return Usage(f"{used} of {size(limit)}", percent, tone)
+
+
+def size(number: int) -> str:
+    """Bytes in the unit that fits: ``1.5 GiB``."""
+    value, unit = float(number), 0
+    while value >= _KIB and unit < len(_UNITS) - 1:
+        value, unit = value / _KIB, unit + 1
+    digits = 0 if unit == 0 or value >= 100 or value == int(value) else 1
+    return f"{value:.{digits}f} {_UNITS[unit]}"

@@ -1,0 +1,69 @@
+"""What the worker does for mailboxes now and then: quota usage, and the end of deleted ones."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.utils import timezone
+
+from mailboxes import engines, quotawarnings, retention, usage
+from mailboxes.models import Mailbox, Stack
+from mailboxes.stack import lock
+from quazzar.errors import StackError
+
+if TYPE_CHECKING:
+    from mailboxes.engine import Engine
+
+logger = logging.getLogger(__name__)
+
+#: ``domain/local part``, and a number for an address that was made before; nothing else is ever removed.
+_HOME = re.compile(r"[a-z0-9.-]+/[a-z0-9._'&~-]+")
+
+
+def refresh_usage() -> None:
+    """Asks Dovecot how full the mailboxes are, and warns where it gets tight."""
+    try:
+        with engines.connect() as engine:
+            usage.refresh(engine, container("dovecot"))
+    except StackError as exc:
+        logger.warning("usage: not refreshed: %s", exc.message)
+        return
+    quotawarnings.warn()
+
+
+def purge() -> None:
+    """Removes the mail, then the row, of each deleted mailbox whose restore period is over."""
+    due = list(retention.due(timezone.now()))
+    if not due or not Stack.objects.filter(pk=1, enabled=True).exists():
+        return
+    with lock.single_writer("purge") as mine:
+        if not mine:
+            return
+        try:
+            with engines.connect() as engine:
+                for mailbox in due:
+                    _remove_mail(engine, mailbox)
+                    # Only now: a row whose directory still lies there must not free its name.
+                    mailbox.delete()
+                    logger.info("purged %s, deleted on %s", mailbox.address, mailbox.deleted_at)
+        except StackError as exc:
+            logger.warning("purge: not finished: %s", exc.message)
+
+
+def _remove_mail(engine: Engine, mailbox: Mailbox) -> None:
+    if not _HOME.fullmatch(mailbox.home) or "/.." in mailbox.home:
+        raise StackError(f"{mailbox.home} is no place of a mailbox; nothing was removed.")
+    engine.check(
+        container("dovecot"),
+        ["rm", "-rf", "--", f"/srv/vmail/{mailbox.home}"],
+        what="removing mail",
+        timeout=300,
+    )
+
+
+def container(service: str) -> str:
+    """The container's name."""
+    return f"{settings.QUAZZAR_STACK_PROJECT}-{service}"

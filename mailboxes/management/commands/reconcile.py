@@ -1,0 +1,47 @@
+"""manage.py reconcile: show, or repair, what differs between the rows and the running stack."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from mailboxes.models import Stack
+from mailboxes.stack import reconcile
+from quazzar import audit
+from quazzar.errors import StackError
+
+
+class Command(BaseCommand):
+    """Exit 0: nothing differs (any more); 1: something does, or the stack could not be looked at."""
+
+    help = "Shows (--dry-run) or repairs what differs between the rows and the running stack."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """--dry-run."""
+        parser.add_argument("--dry-run", action="store_true", help="print the differences, change nothing")
+
+    def handle(self, *args: Any, dry_run: bool, **options: Any) -> None:
+        """Prints one line for each difference."""
+        try:
+            found = reconcile.differences()
+        except StackError as exc:
+            raise CommandError(f"{exc.message} {exc.hint}".strip()) from exc
+        for sentence in found:
+            self.stdout.write(sentence)
+        if not found:
+            self.stdout.write("Nothing differs.")
+        elif dry_run:
+            raise CommandError(f"{len(found)} differences.", returncode=1)
+        else:
+            self._repair()
+
+    def _repair(self) -> None:
+        with audit.acting_as("command:reconcile"):
+            reconcile.converge(deep=True)
+        stack = Stack.load()
+        for sentence in stack.pending:
+            self.stdout.write(f"Waits for your word, because it interrupts mail: {sentence}")
+        if stack.last_error:
+            raise CommandError(f"{stack.last_error['message']} {stack.last_error['hint']}".strip())
+        self.stdout.write("Repaired.")

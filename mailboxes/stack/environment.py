@@ -1,0 +1,83 @@
+"""Postfix's settings, as the environment of its image: each ``POSTFIX_x=y`` becomes ``x = y``. Pure."""
+
+from __future__ import annotations
+
+_TABLES = "lmdb:/mail-config/postfix"
+
+
+def postfix(hostname: str) -> tuple[tuple[str, str], ...]:
+    """The environment, sorted. Nothing in it is secret: anybody who may inspect the container reads it."""
+    settings = {f"POSTFIX_{name}": value for name, value in _settings(hostname).items()}
+    return tuple(sorted({"ALLOW_EMPTY_SENDER_DOMAINS": "true", **settings}.items()))
+
+
+def _settings(hostname: str) -> dict[str, str]:
+    return {
+        "myhostname": hostname,
+        **_RELAYING,
+        **_TABLES_OF_OURS,
+        **_TLS,
+        **_FILTERS,
+        **_LIMITS,
+        **_SMARTHOST,
+    }
+
+
+#: Behind Docker's NAT strangers come from a private address, which the image's defaults trust.
+_RELAYING = {
+    "mynetworks": "127.0.0.0/8 [::1]/128",
+    "mydestination": "",
+    "smtpd_client_restrictions": "",
+    "smtpd_sender_restrictions": "reject_non_fqdn_sender",
+    "smtpd_relay_restrictions": "permit_mynetworks,reject_unauth_destination",
+    "smtpd_recipient_restrictions": "reject_non_fqdn_recipient,reject_unlisted_recipient,"
+    "check_policy_service inet:dovecot:12340",
+    "smtpd_sasl_type": "dovecot",
+    "smtpd_sasl_path": "inet:dovecot:12345",
+    # On for 587 and 465 only: see 50-quazzar.sh.
+    "smtpd_sasl_auth_enable": "no",
+}
+_TABLES_OF_OURS = {
+    "virtual_mailbox_domains": f"{_TABLES}/domains",
+    "virtual_mailbox_maps": f"{_TABLES}/mailboxes",
+    "virtual_alias_maps": f"{_TABLES}/aliases",
+    "smtpd_sender_login_maps": f"{_TABLES}/senders",
+    "virtual_transport": "lmtp:inet:dovecot:24",
+    "recipient_delimiter": "+",
+    # The queue lives in a volume of ours, so it survives a container that is made anew.
+    "queue_directory": "/mail-data/.postfix-queue",
+}
+_TLS = {
+    # Key first. Empty: the image's own pair, which everybody has.
+    "smtpd_tls_chain_files": "/mail-config/tls/tls.key /mail-config/tls/tls.crt",
+    "smtpd_tls_cert_file": "",
+    "smtpd_tls_key_file": "",
+    "smtpd_tls_security_level": "may",
+    "smtpd_tls_auth_only": "yes",
+}
+_FILTERS = {
+    "smtpd_milters": "inet:rspamd:11332",
+    "non_smtpd_milters": "",
+    # While Rspamd is down senders are asked to try again: nothing comes in unscored.
+    "milter_default_action": "tempfail",
+}
+_LIMITS = {
+    "message_size_limit": "26214400",
+    "strict_rfc821_envelopes": "yes",
+    "disable_vrfy_command": "yes",
+    # Dovecot's LMTP does not take SMTPUTF8: announced here, such mail would be accepted and then bounced.
+    "smtputf8_enable": "no",
+    # While Dovecot is away mail waits in the queue; five minutes more of it would help nobody.
+    "queue_run_delay": "30s",
+    "minimal_backoff_time": "60s",
+    # Of a bounce that cannot be delivered: its address was forged, most likely.
+    "bounce_queue_lifetime": "1d",
+}
+_SMARTHOST = {
+    "smtp_sasl_auth_enable": "yes",
+    "smtp_sasl_password_maps": f"{_TABLES}/sasl_passwd",
+    "smtp_sasl_security_options": "noanonymous",
+    "smtp_tls_policy_maps": f"{_TABLES}/tls_policy",
+    "smtp_tls_security_level": "may",
+    "smtp_tls_CAfile": "/etc/ssl/certs/ca-certificates.crt",
+}

@@ -1,0 +1,83 @@
+#!/bin/bash
+# Runs before Postfix starts, each time, maybe twice: what the environment cannot say. Written by Quazzar.
+set -e
+tables=/mail-config/postfix
+keys=/etc/opendkim/keys
+queue=$(postconf -h queue_directory)
+
+# --- the queue, in the volume of the mail
+# Dovecot's uid owns the mail, not the directory above it: it could rename the queue away (and must not delete it).
+mkdir -p "$queue"
+chown root:root "$queue"
+chmod 0755 "$queue"
+chown root /mail-data
+[ "$(stat -c %g /mail-data)" != 0 ] || chgrp 1000 /mail-data
+chmod 1775 /mail-data
+# Another image may number its users differently.
+for directory in active bounce corrupt defer deferred flush hold incoming private saved trace maildrop public; do
+  [ ! -d "$queue/$directory" ] || chown -R postfix "$queue/$directory"
+done
+for directory in maildrop public; do
+  [ ! -d "$queue/$directory" ] || chgrp -R postdrop "$queue/$directory"
+done
+# A start tries at once what waited, for Dovecot maybe: the time of the next try is the file's.
+[ ! -d "$queue/deferred" ] || find "$queue/deferred" -type f -exec touch {} +
+# Services in a chroot look for resolv.conf in the queue directory, and would not find rspamd or dovecot.
+postconf -F '*/*/chroot=n'
+
+# --- tables
+mkdir -p $tables
+chmod 0750 $tables
+for table in domains mailboxes aliases senders tls_policy sasl_passwd; do
+  [ -e $tables/$table ] || install -m 0640 /dev/null $tables/$table
+  postmap lmdb:$tables/$table
+done
+chmod 0600 $tables/sasl_passwd $tables/sasl_passwd.lmdb
+
+# --- smarthost: the image clears relayhost at each start
+if [ -s $tables/relayhost ]; then
+  postconf -e "relayhost=$(cat $tables/relayhost)"
+fi
+if [ -s $tables/relay_wrappermode ]; then
+  postconf -e "smtp_tls_wrappermode=$(cat $tables/relay_wrappermode)"
+fi
+
+# --- 587 and 465: only here is there AUTH, and only what is sent here is signed (after Rspamd has seen it)
+for name in submissions smtps 465; do
+  postconf -MX $name/inet 2>/dev/null || true
+done
+# In main.cf, because -P takes no value with a space in it.
+postconf -e "quazzar_submission_recipients = reject_non_fqdn_recipient, reject_unlisted_recipient,\
+ check_policy_service inet:dovecot:12340, permit_sasl_authenticated, reject"
+postconf -M '465/inet=465 inet n - n - - smtpd'
+postconf -M 'submission/inet=submission inet n - n - - smtpd'
+for service in submission 465; do
+  [ $service = 465 ] && log=submissions || log=submission
+  postconf -P \
+    $service/inet/syslog_name=postfix/$log \
+    $service/inet/smtpd_sasl_auth_enable=yes \
+    $service/inet/smtpd_tls_auth_only=yes \
+    "$service/inet/smtpd_client_restrictions=" \
+    "$service/inet/smtpd_helo_restrictions=" \
+    "$service/inet/smtpd_sender_restrictions=reject_non_fqdn_sender,reject_sender_login_mismatch" \
+    "$service/inet/smtpd_relay_restrictions=permit_sasl_authenticated,reject" \
+    "$service/inet/smtpd_recipient_restrictions=\$quazzar_submission_recipients" \
+    "$service/inet/smtpd_milters=inet:rspamd:11332,inet:localhost:8891" \
+    $service/inet/milter_macro_daemon_name=ORIGINATING
+done
+postconf -P submission/inet/smtpd_tls_security_level=encrypt 465/inet/smtpd_tls_wrappermode=yes
+
+# --- OpenDKIM: our tables, a selector per domain; it only signs, and trusts nobody by address
+for table in KeyTable SigningTable; do
+  [ -e $keys/$table ] || install -m 0640 /dev/null $keys/$table
+done
+chown opendkim:opendkim $keys $keys/*
+chmod 0750 $keys
+printf '127.0.0.1\n::1\n' >/etc/opendkim/TrustedHosts
+mkdir -p /var/run/opendkim
+chown opendkim:opendkim /var/run/opendkim
+# The environment cannot: the image puts its values through sed with slashes.
+sed -i -E \
+  -e "s,^KeyTable.*,KeyTable refile:$keys/KeyTable," \
+  -e "s,^SigningTable.*,SigningTable refile:$keys/SigningTable," \
+  -e 's,^Mode .*,Mode s,' /etc/opendkim/opendkim.conf

@@ -1,0 +1,37 @@
+-- Mail with a login comes from the submission ports only; Postfix has tied its envelope sender to that login.
+local function envelope_sender(task)
+  local from = task:get_from('smtp')
+  return (from and from[1] and from[1].addr or ''):lower()
+end
+
+local function refuse(task, why)
+  task:set_pre_result('reject', why, 'quazzar')
+  return true
+end
+
+rspamd_config.QZ_AUTHED = {
+  callback = function(task) return task:get_user() ~= nil end,
+  score = 0.0, group = 'quazzar', description = 'Sent with a login',
+}
+
+-- Postfix guards the envelope only: without this rule a forged From: would leave signed.
+rspamd_config.QZ_AUTH_FROM_MISMATCH = {
+  callback = function(task)
+    local user = task:get_user()
+    if not user then return false end
+    local sender = envelope_sender(task)
+    if sender == '' then
+      -- Anybody with a login may use the empty sender: for receipts and notices, which are reports, and nothing else.
+      local content_type = (task:get_header('Content-Type') or ''):lower()
+      if not content_type:find('^%s*multipart/report') then
+        return refuse(task, 'The empty envelope sender is for delivery and disposition reports only')
+      end
+      sender = user:lower()
+    end
+    local headers = task:get_header_full('From') or {}
+    local addresses = task:get_from('mime') or {}
+    if #headers == 1 and #addresses == 1 and (addresses[1].addr or ''):lower() == sender then return false end
+    return refuse(task, 'The From: header must be the address that the mail is sent from')
+  end,
+  score = 0.0, group = 'quazzar', description = 'From: is not the envelope sender',
+}

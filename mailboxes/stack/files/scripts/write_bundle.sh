@@ -1,0 +1,105 @@
+# Runs in the postfix container: replaces tables, maps, keys, certificate and smarthost; each file whole.
+# usage: write_bundle.sh EXPECTED NEW ACTIONS…; stdin: "LENGTH SHA256", a line break, then a tar of LENGTH bytes.
+# ACTIONS: tables dkim relay. exit: 75, 76, 77 as in write_users.sh.
+set -eu
+umask 077
+expected=$1
+new=$2
+shift 2
+config=/mail-config
+keys=/etc/opendkim/keys
+mkdir -p $config/postfix
+exec 9>$config/.quazzar.lock.bundle
+flock -w 10 9 || exit 75
+# We hold the lock, so what a killed writer left is nobody's.
+rm -rf $config/.quazzar.bundle.* $keys/.quazzar.*
+read -r length sum || exit 77
+if [ "$expected" != any ]; then
+  current=''
+  [ ! -e $config/postfix/generation ] || read -r current <$config/postfix/generation || true
+  [ "$current" = "$expected" ] || exit 76
+fi
+work=$(mktemp -d $config/.quazzar.bundle.XXXXXX)
+trap 'rm -rf "$work"' EXIT
+timeout 120 head -c "$length" >"$work/bundle.tar" || exit 77
+[ "$(sha256sum <"$work/bundle.tar")" = "$sum  -" ] || exit 77
+mkdir "$work/new"
+tar -xf "$work/bundle.tar" -C "$work/new" --no-same-owner -p
+
+# From here on each file is replaced by a rename. Ended in between, the generation still is the old one,
+# and the next writer writes all of it again.
+place() { # place FROM TO
+  # Rspamd looks at the second only: two writes in one second must differ in it.
+  now=$(date +%s)
+  if [ -e "$2" ]; then
+    old=$(stat -c %Y "$2")
+    [ "$now" -gt "$old" ] || now=$((old + 1))
+  fi
+  touch -d "@$now" "$1"
+  sync "$1"
+  mv -f "$1" "$2"
+}
+if [ -d "$work/new/dkim" ]; then
+  for file in "$work"/new/dkim/*; do
+    name=${file##*/}
+    # Another volume: copied beside its place first, because only then a rename is one step.
+    cp -p "$file" "$keys/.quazzar.$name"
+    chown opendkim:opendkim "$keys/.quazzar.$name"
+  done
+  # Keys before the tables that name them: a row without its key holds that domain's mail up.
+  for file in "$keys"/.quazzar.*.private; do
+    [ ! -e "$file" ] || place "$file" "$keys/${file##*/.quazzar.}"
+  done
+  for name in KeyTable SigningTable; do
+    place "$keys/.quazzar.$name" "$keys/$name"
+  done
+  sync "$keys"
+fi
+for directory in postfix rspamd tls; do
+  [ -d "$work/new/$directory" ] || continue
+  for file in "$work/new/$directory"/*; do
+    place "$file" "$config/$directory/${file##*/}"
+  done
+  sync "$config/$directory"
+done
+
+for action in "$@"; do
+  case $action in
+    tables)
+      for table in domains mailboxes aliases senders; do
+        postmap "lmdb:$config/postfix/$table"
+      done
+      ;;
+    relay)
+      for table in sasl_passwd tls_policy; do
+        postmap "lmdb:$config/postfix/$table"
+      done
+      chmod 0600 $config/postfix/sasl_passwd $config/postfix/sasl_passwd.lmdb
+      postconf -e "relayhost=$(cat $config/postfix/relayhost)" \
+        "smtp_tls_wrappermode=$(cat $config/postfix/relay_wrappermode)"
+      ;;
+    dkim)
+      # The image need not have pkill. The oldest process is the one that watches over the other.
+      for process in $(ls /proc | grep '^[0-9]*$' | sort -n); do
+        if [ "$(cat "/proc/$process/comm" 2>/dev/null)" = opendkim ]; then
+          kill -USR1 "$process" || true
+          break
+        fi
+      done
+      ;;
+    reload)
+      # Not there when the master is dead; the sweep restarts the container then.
+      postfix reload >/dev/null 2>&1 || true
+      ;;
+  esac
+done
+# Keys that no row names any more.
+if [ -d "$work/new/dkim" ]; then
+  for file in "$keys"/*.private; do
+    [ ! -e "$file" ] || [ -e "$work/new/dkim/${file##*/}" ] || rm -f "$file"
+  done
+fi
+echo "$new" >"$work/generation"
+chmod 0644 "$work/generation"
+place "$work/generation" $config/postfix/generation
+sync $config/postfix

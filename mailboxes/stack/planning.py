@@ -1,0 +1,80 @@
+"""What should be, compared with what was seen: a list of actions. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mailboxes.engine import ContainerState
+    from mailboxes.stack.observing import Observation
+    from mailboxes.stack.spec import ServiceSpec, StackSpec
+
+#: An unhealthy container is given this long after its start before it is started again.
+PATIENCE = timedelta(seconds=90)
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing to do.
+
+    Attributes:
+        kind: network, volume, pull, create, recreate, start or restart.
+        target: a service, or the volume's or network's name.
+        sentence: what differs, for the operator.
+        interrupts: mail that flows now would be interrupted: shown first, done when it is allowed.
+    """
+
+    kind: str
+    target: str
+    sentence: str
+    interrupts: bool = False
+
+
+def plan(spec: StackSpec, seen: Observation, now: datetime) -> list[Action]:
+    """What to do, in order; empty when all is as it should be."""
+    actions = []
+    if seen.network is None:
+        actions.append(Action("network", spec.network, f"The network {spec.network} is missing."))
+    missing = [name for name in spec.volumes if name not in seen.volumes]
+    actions += [Action("volume", name, f"The volume {name} is missing.") for name in missing]
+    for service in spec.services:
+        homeless = any(mount.volume in missing for mount in service.mounts) or seen.network is None
+        if seen.images.get(service.service) is None and service.service not in seen.containers:
+            actions.append(Action("pull", service.service, f"The image {service.image} is not here."))
+        actions += _of_service(service, seen, now, homeless=homeless)
+    return actions
+
+
+def _of_service(service: ServiceSpec, seen: Observation, now: datetime, *, homeless: bool) -> list[Action]:
+    state, name = seen.containers.get(service.service), service.service
+    if state is None:
+        return [Action("create", name, f"The container {service.name} is missing.")]
+    if homeless:
+        return [Action("recreate", name, f"The container {service.name} has lost its network or a volume.")]
+    if reason := _outdated(service, state, seen):
+        return [Action("recreate", name, reason, interrupts=seen.well(name))]
+    if state.status == "paused":
+        return [Action("restart", name, f"The container {service.name} is paused.")]
+    if state.status != "running":
+        return [Action("start", name, f"The container {service.name} is not running ({state.status}).")]
+    if state.health == "unhealthy" and now - _moment(state.started_at) > PATIENCE:
+        return [Action("restart", name, f"The container {service.name} is unhealthy.")]
+    return []
+
+
+def _outdated(service: ServiceSpec, state: ContainerState, seen: Observation) -> str:
+    if state.spec != service.digest:
+        return f"{service.name} was made with another image, environment or configuration than is set now."
+    wanted = seen.images.get(service.service)
+    if wanted is not None and wanted != state.image_id:
+        return f"{service.name} runs an older {service.image} than the one that is here now."
+    return ""
+
+
+def _moment(text: str) -> datetime:
+    # The engine gives nanoseconds; Python reads microseconds.
+    head, _, tail = text.partition(".")
+    digits = tail.rstrip("Z")[:6]
+    return datetime.fromisoformat(f"{head.rstrip('Z')}.{digits or '0'}+00:00")

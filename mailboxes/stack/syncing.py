@@ -1,0 +1,195 @@
+"""Brings the rows' changes into the running stack, in the order that loses no mail, and writes down that they arrived."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q, Value
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from mailboxes import configfiles, snapshots
+from mailboxes.models import Alias, Domain, Mailbox, Stack
+from mailboxes.stack import parts, push
+from quazzar.errors import CommandFailed, StaleGeneration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mailboxes.configfiles import Snapshot
+    from mailboxes.engine import Engine
+    from mailboxes.snapshots import Taken
+    from mailboxes.stack.spec import StackSpec
+
+logger = logging.getLogger(__name__)
+
+#: In ``Stack.parts``: a write of these parts began, and its end was not seen; they are written again, whole.
+DIRTY = "dirty"
+BUNDLE = "bundle"
+#: `doveadm kick` when the user has no session.
+_NO_SESSION = 68
+
+
+def sync(engine: Engine, spec: StackSpec) -> bool:
+    """Writes what differs from what was last confirmed. Many changes are one push. Whether anything was written.
+
+    Raises:
+        StackError: a container did not take it; what is in force is still whole, and the next try goes on.
+    """
+    taken = _with_what_the_stack_knows(engine, spec, snapshots.take())
+    writer = Writer(engine, spec)
+    if taken.removed:
+        # First out of the tables, so that nothing more is accepted; then nobody can log in; then sessions end.
+        remaining = taken.without_new()
+        writer.write_bundle(remaining, taken)
+        writer.write_users(remaining)
+    if not taken.removed or taken.new:
+        # Before a table accepts mail for an address, there is somewhere to deliver it, and a key to sign with.
+        writer.write_users(taken.snapshot)
+        writer.write_bundle(taken.snapshot, taken)
+    _kick(engine, spec, [*taken.removed, *taken.cut_off])
+    _confirm(taken)
+    return writer.wrote
+
+
+class Writer:
+    """Knows what was last confirmed, and writes only what differs from it."""
+
+    def __init__(self, engine: Engine, spec: StackSpec) -> None:
+        self._engine = engine
+        self._spec = spec
+        self._key = settings.SECRET_KEY
+        self._parts = Stack.load().parts
+        self.wrote = False
+
+    def write_users(self, snapshot: Snapshot) -> None:
+        """The users file."""
+        data = parts.users(snapshot)
+        digest = parts.digest_users(data, self._key)
+        if self._confirmed(parts.USERS, digest):
+            return
+        container = self._spec.service("dovecot").name
+        self._begin([parts.USERS])
+        generation = snapshot.generation
+        expected = self._parts.get(parts.USERS, {}).get("generation", push.ANY)
+        try:
+            push.write_users(self._engine, container, data, expected)
+        except StaleGeneration:
+            # Written, and its confirmation lost with a killed worker; or the rows are older than the stack.
+            push.write_users(self._engine, container, data, self._found("users"))
+        self._end({parts.USERS: {"generation": generation, "digest": digest}})
+
+    def write_bundle(self, snapshot: Snapshot, taken: Taken) -> None:
+        """Tables, maps, keys, certificate and smarthost: those parts that differ."""
+        rendered = parts.bundle(snapshot, taken.certificate or ("", ""))
+        digests = {name: parts.digest(files, self._key) for name, files in rendered.items()}
+        changed = {
+            name: files
+            for name, files in rendered.items()
+            if name not in taken.frozen and not self._confirmed(name, digests[name])
+        }
+        if not changed:
+            return
+        container = self._spec.service("postfix").name
+        self._begin(changed)
+        expected = self._parts.get(BUNDLE, {}).get("generation", push.ANY)
+        new = snapshot.generation
+        try:
+            push.write_bundle(self._engine, container, new, expected, changed)
+        except StaleGeneration:
+            push.write_bundle(self._engine, container, new, self._found("bundle"), changed)
+        if "tls" in changed:
+            # Both files are in place by now; Dovecot reads them at a reload only.
+            self._engine.check(
+                self._spec.service("dovecot").name, ["doveadm", "reload"], what="doveadm reload"
+            )
+        self._end({BUNDLE: {"generation": new}, **{name: {"digest": digests[name]} for name in changed}})
+
+    def _found(self, what: str) -> int | str:
+        """The generation that stands in the stack."""
+        path = "/etc/dovecot/users" if what == "users" else "/etc/dovecot/postfix/generation"
+        result = self._engine.run(self._spec.service("dovecot").name, ["head", "-n", "1", path])
+        found = configfiles.generation_of(result.stdout) if result.exit_code == 0 else None
+        logger.warning(
+            "stack: %s are of generation %s, another than was confirmed; written anew", what, found
+        )
+        return push.ANY if found is None else found
+
+    def _confirmed(self, name: str, digest: str) -> bool:
+        return name not in self._parts.get(DIRTY, ()) and self._parts.get(name, {}).get("digest") == digest
+
+    def _begin(self, names: Iterable[str]) -> None:
+        self._parts[DIRTY] = sorted({*self._parts.get(DIRTY, ()), *names})
+        self._save()
+
+    def _end(self, confirmed: dict[str, dict[str, object]]) -> None:
+        self._parts.update(confirmed)
+        self._parts[DIRTY] = sorted(set(self._parts[DIRTY]) - confirmed.keys())
+        self._save()
+        self.wrote = True
+
+    def _save(self) -> None:
+        Stack.objects.filter(pk=1).update(parts=self._parts)
+
+
+def forget(names: Iterable[str] | None = None) -> None:
+    """These parts (all when None) differ from what was confirmed: the next sync writes them whatever was known."""
+    stack = Stack.load()
+    every = (parts.USERS, *parts.BUNDLE)
+    stack.parts[DIRTY] = sorted({*stack.parts.get(DIRTY, ()), *(every if names is None else names)})
+    Stack.objects.filter(pk=1).update(parts=stack.parts)
+
+
+def _with_what_the_stack_knows(engine: Engine, spec: StackSpec, taken: Taken) -> Taken:
+    """Secrets that cannot be opened any more stay in force as the running stack has them."""
+    if taken.unreadable:
+        users = engine.run(spec.service("dovecot").name, ["cat", "/etc/dovecot/users"])
+        taken = taken.with_hashes(hashes_in(users.stdout) if users.exit_code == 0 else {})
+    if taken.unreadable_keys:
+        container, keys = spec.service("postfix").name, {}
+        for domain in taken.snapshot.domains:
+            if domain.name in taken.unreadable_keys:
+                path = f"/etc/opendkim/keys/{domain.name}.{domain.selector}.private"
+                result = engine.run(container, ["cat", path])
+                if result.exit_code == 0:
+                    keys[domain.name] = result.stdout.decode()
+        taken = taken.with_keys(keys)
+    return taken
+
+
+def hashes_in(users: bytes) -> dict[str, str]:
+    """Address → hash of a users file."""
+    rows = (line.split(":", 2) for line in users.decode(errors="replace").splitlines() if line[:1] != "#")
+    return {row[0]: row[1] for row in rows if len(row) == 3 and row[1] != "{CRYPT}*"}
+
+
+def _kick(engine: Engine, spec: StackSpec, addresses: list[str]) -> None:
+    for address in addresses:
+        result = engine.run(spec.service("dovecot").name, ["doveadm", "kick", address])
+        if result.exit_code not in {0, _NO_SESSION}:
+            raise CommandFailed(
+                f"The open sessions of {address} could not be ended.",
+                exit_code=result.exit_code,
+                code="kick_failed",
+                hint="It is tried again by itself.",
+            )
+
+
+def _confirm(taken: Taken) -> None:
+    """Everything up to the snapshot's generation has arrived."""
+    now = timezone.now()
+    generation = taken.snapshot.generation
+    arrived = Q(applied_at=None, generation__lte=generation)
+    with transaction.atomic():
+        for model in (Domain, Alias):
+            model.objects.filter(arrived).update(applied_at=now, live_at=Coalesce("live_at", Value(now)))
+        Mailbox.objects.filter(arrived, deleted_at=None).update(
+            applied_at=now, live_at=Coalesce("live_at", Value(now))
+        )
+        Mailbox.objects.filter(
+            deleted_at__isnull=False, removed_at=None, address__in=taken.removed, generation__lte=generation
+        ).update(removed_at=now)
+        Stack.objects.filter(pk=1, applied_generation__lt=generation).update(applied_generation=generation)

@@ -1,0 +1,26 @@
+"""Small parts that the tab's templates repeat."""
+
+from __future__ import annotations
+
+from django import template
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+
+@register.simple_tag
+def opens(name: str, *args: object, query: str = "") -> SafeString:
+    """The attributes of a link that opens a dialog; without scripts it leads to a page with the same content."""
+    url = f"{reverse(f'admin:mail_boxes_{name}', args=args)}{query}"
+    return format_html(
+        'href="{}" hx-get="{}" hx-target="#modal-body" hx-swap="innerHTML" aria-haspopup="dialog"', url, url
+    )
+
+
+@register.filter
+def words(number: int, nouns: str) -> str:
+    """``3|words:"mailbox,mailboxes"`` is "3 mailboxes"."""
+    one, many = nouns.split(",")
+    return f"1 {one}" if number == 1 else f"{number:,} {many}"

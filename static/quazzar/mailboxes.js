@@ -1,0 +1,186 @@
+// The Mailboxes tab: its dialog, what is copied and shown, what was done, and what happens when nobody answers.
+"use strict";
+
+// Asked by the lists before they fetch themselves again.
+function waiting() {
+    return !document.hidden && document.querySelector("#mailboxes [data-waiting]") !== null;
+}
+
+(() => {
+    const modal = document.getElementById("modal");
+    const body = document.getElementById("modal-body");
+    const offline = document.getElementById("offline");
+    const wizard = document.getElementById("wizard");
+    const report = () => document.querySelector("#preflight [data-ok]");
+
+    // --- the dialog
+
+    function showModal() {
+        if (!modal.open) {
+            modal.showModal();
+        }
+        const wrong = body.querySelector(".q-invalid :is(input, select, textarea)");
+        const first = body.querySelector("[autofocus], form :is(input:not([type=hidden]), textarea), .q-button-primary");
+        (wrong ?? first)?.focus();
+        checkPassword();
+    }
+
+    // What was in it, a password perhaps, goes with it.
+    modal.addEventListener("close", () => body.replaceChildren());
+    document.body.addEventListener("htmx:afterSwap", (event) => {
+        if (event.detail.target === body) {
+            showModal();
+        }
+        for (const log of document.querySelectorAll("[data-at-end]")) {
+            log.scrollTop = log.scrollHeight;
+            log.removeAttribute("data-at-end");
+        }
+    });
+    document.body.addEventListener("mailboxes-close", () => modal.close());
+
+    // --- what was done, and what could not be
+
+    function tell(text, level) {
+        const toast = document.createElement("p");
+        toast.className = `q-toast q-toast-${level}`;
+        const icon = document.createElement("span");
+        icon.className = "material-symbols-outlined";
+        icon.setAttribute("aria-hidden", "true");
+        icon.textContent = level === "success" ? "check_circle" : "error";
+        const words = document.createElement("span");
+        words.textContent = text;
+        toast.append(icon, words);
+        // In a modal dialog only what is inside it can be seen.
+        (modal.open ? modalToasts() : document.querySelector(".q-toasts")).append(toast);
+        setTimeout(() => toast.remove(), 10_000);
+    }
+
+    function modalToasts() {
+        let toasts = modal.querySelector(".q-toasts");
+        if (!toasts) {
+            toasts = document.createElement("div");
+            toasts.className = "q-toasts";
+            toasts.setAttribute("role", "status");
+            modal.append(toasts);
+        }
+        return toasts;
+    }
+
+    document.body.addEventListener("mailboxes-told", (event) => tell(event.detail.text, event.detail.level));
+    document.body.addEventListener("htmx:sendError", () => offline.removeAttribute("hidden"));
+    document.body.addEventListener("htmx:responseError", (event) => {
+        const { status } = event.detail.xhr;
+        if (status === 404) {
+            modal.close();
+            tell("That is not there any more.", "error");
+            htmx.trigger(document.body, "mailboxes-changed");
+        } else if (event.detail.requestConfig.verb !== "get") {
+            tell(`The console could not do that (${status}). Its log says why.`, "error");
+        }
+    });
+    document.body.addEventListener("htmx:afterRequest", (event) => {
+        if (event.detail.successful) {
+            offline.hidden = true;
+        }
+        if (wizard && report()) {
+            document.getElementById("check").textContent = "Check again";
+        }
+        if (event.detail.successful && event.detail.elt.dataset.then === "check") {
+            htmx.trigger("#wizard", "submit");
+        }
+    });
+    // A switch that was not taken goes back to where it was.
+    document.body.addEventListener("htmx:afterRequest", (event) => {
+        const { elt, successful } = event.detail;
+        if (!successful && elt.matches("input[role=switch]")) {
+            elt.checked = !elt.checked;
+        }
+    });
+
+    // --- copy and show
+
+    async function copy(text, button) {
+        try {
+            // Browsers give a clipboard only to https and to this machine; elsewhere the old way still works.
+            await navigator.clipboard.writeText(text);
+        } catch {
+            const area = document.createElement("textarea");
+            area.value = text;
+            (modal.open ? modal : document.body).append(area);
+            area.select();
+            document.execCommand("copy");
+            area.remove();
+        }
+        const icon = button.querySelector(".material-symbols-outlined");
+        const before = (icon ?? button).textContent;
+        (icon ?? button).textContent = icon ? "check" : "Copied";
+        button.disabled = true;
+        setTimeout(() => {
+            (icon ?? button).textContent = before;
+            button.disabled = false;
+        }, 1500);
+    }
+
+    document.addEventListener("click", (event) => {
+        const button = event.target.closest("[data-copy], [data-copies-value], [data-reveals]");
+        if (button?.dataset.reveals) {
+            const field = document.getElementById(button.dataset.reveals);
+            field.type = field.type === "password" ? "text" : "password";
+            button.querySelector("span").textContent = field.type === "password" ? "visibility" : "visibility_off";
+        } else if (button) {
+            copy(button.dataset.copy ?? document.getElementById(button.dataset.copiesValue).value, button);
+        } else if (event.target.closest("#modal a[data-closes]")) {
+            event.preventDefault();
+        }
+    });
+
+    // --- the password's hints; the server decides
+
+    function checkPassword() {
+        const hints = document.getElementById("password-hints");
+        const field = document.getElementById("id_password");
+        if (!hints || !field) {
+            return;
+        }
+        const form = field.closest("form");
+        const local = form.elements.namedItem("local_part")?.value ?? "";
+        const domain = form.elements.namedItem("domain")?.selectedOptions?.[0]?.text ?? "";
+        const address = (form.dataset.address ?? `${local}@${domain}`).toLowerCase();
+        const password = field.value;
+        const rules = {
+            length: password.length >= 10,
+            address: ![address, address.split("@")[0]].includes(password.toLowerCase()),
+            variety: new Set(password).size >= 5,
+        };
+        for (const line of hints.children) {
+            line.dataset.met = password ? rules[line.dataset.rule] : "";
+        }
+    }
+
+    document.addEventListener("input", (event) => {
+        if (event.target.closest("[data-password-form]")) {
+            checkPassword();
+        }
+        if (event.target.id === "id_password") {
+            event.target.closest("form").querySelector("[name=generated]")?.remove();
+        }
+    });
+    document.body.addEventListener("htmx:afterSettle", checkPassword);
+
+    // --- the wizard: what was checked is what is enabled
+
+    wizard?.addEventListener("input", () => {
+        const found = report();
+        if (found) {
+            const same = wizard.elements.namedItem("hostname").value.trim() === found.dataset.hostname;
+            document.getElementById("enable").disabled = !same || found.dataset.ok !== "true";
+            found.classList.toggle("m-stale", !same);
+        }
+    });
+    // Whoever comes back from a terminal sees what it changed.
+    window.addEventListener("focus", () => {
+        if (wizard && report()?.dataset.ok === "false") {
+            htmx.trigger(wizard, "submit");
+        }
+    });
+})();

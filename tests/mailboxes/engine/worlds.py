@@ -1,0 +1,126 @@
+"""A Docker Engine to try the edge on, in memory or real, with what a test must do behind the edge's back."""
+
+from __future__ import annotations
+
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from mailboxes.stack.spec import Mount, Port, ServiceSpec
+from tests.fakes import FakeContainer, FakeEngine, FakeNetwork, FakeVolume
+from tests.rig import LOOPBACK, free_port
+
+if TYPE_CHECKING:
+    import docker
+
+    from mailboxes.engine import Engine
+
+
+class World(ABC):
+    """An engine, and the names that a test may use on it."""
+
+    engine: Engine
+
+    def __init__(self, project: str, image: str) -> None:
+        self.project = project
+        self.labels = {"quazzar.project": project}
+        self.volume = f"{project}-data"
+        self.base = ServiceSpec(
+            service="postfix",
+            name=f"{project}-postfix",
+            image=image,
+            hostname="mail.example.org",
+            network=project,
+            aliases=("postfix",),
+            environment=(("GREETING", "two words"),),
+            mounts=(Mount(self.volume, "/data"), Mount(self.volume, "/shown", read_only=True)),
+            ports=(Port(25, free_port(), LOOPBACK),),
+            command=("sleep", "infinity"),
+            healthcheck=None,
+            labels=(("quazzar.project", project), ("quazzar.service", "postfix")),
+            stop_grace=3,
+        )
+
+    def spec(self, **changes: Any) -> ServiceSpec:
+        """A container of this test's."""
+        return replace(self.base, **changes)
+
+    def another(self) -> ServiceSpec:
+        """A second one, which wants the same port."""
+        labels = (("quazzar.project", self.project), ("quazzar.service", "dovecot"))
+        return self.spec(
+            name=f"{self.project}-dovecot", service="dovecot", labels=labels, aliases=("dovecot",)
+        )
+
+    def created(self, spec: ServiceSpec | None = None) -> str:
+        """The name of a container that is made, with its network and volume."""
+        spec = spec or self.base
+        self.engine.ensure_network(self.project, self.labels)
+        self.engine.ensure_volume(self.volume, self.labels)
+        self.engine.create(spec)
+        return spec.name
+
+    def running(self, spec: ServiceSpec | None = None) -> str:
+        """The name of a container that runs."""
+        name = self.created(spec)
+        self.engine.start(name)
+        return name
+
+    @abstractmethod
+    def strange(self, kind: str, name: str) -> None:
+        """Makes a network, volume or container that is nobody's of ours."""
+
+    @abstractmethod
+    def occupied(self, port: int) -> Any:
+        """A context in which a process of the host listens on a port."""
+
+
+class FakeWorld(World):
+    """In memory."""
+
+    engine: FakeEngine
+
+    def __init__(self) -> None:
+        super().__init__("qz-fake", "example/image:1")
+        self.engine = FakeEngine([self.base.image])
+
+    def strange(self, kind: str, name: str) -> None:
+        match kind:
+            case "network":
+                self.engine.networks[name] = FakeNetwork({}, 250)
+            case "volume":
+                self.engine.disks[name] = FakeVolume({})
+            case "container":
+                self.engine.boxes[name] = FakeContainer(self.spec(name=name, labels=()), "1", "2")
+
+    @contextmanager
+    def occupied(self, port: int) -> Iterator[None]:
+        self.engine.busy_ports[port] = ""
+        yield
+        del self.engine.busy_ports[port]
+
+
+class RealWorld(World):
+    """On this machine's Docker Engine."""
+
+    def __init__(self, engine: Engine, project: str, image: str, client: docker.DockerClient) -> None:
+        super().__init__(project, image)
+        self.engine = engine
+        self._client = client
+
+    def strange(self, kind: str, name: str) -> None:
+        match kind:
+            case "network":
+                self._client.networks.create(name)
+            case "volume":
+                self._client.volumes.create(name)
+            case "container":
+                self._client.containers.create(self.base.image, "true", name=name)
+
+    @contextmanager
+    def occupied(self, port: int) -> Iterator[None]:
+        with socket.create_server((LOOPBACK, port)):
+            yield

@@ -1,0 +1,43 @@
+"""Rows for tests, as they are once they are saved; for what is tested itself the domain functions are called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mailboxes.models import Alias, Domain, Mailbox, Stack
+from quazzar.fields import Sealed
+
+#: Says yes to the policy.
+PASSWORD = "plum-Tundra-77-kettle"
+
+
+def stack(**columns: Any) -> Stack:
+    """The one row, with these columns."""
+    return Stack.objects.update_or_create(pk=1, defaults=columns)[0]
+
+
+def domain(name: str = "example.com", **columns: Any) -> Domain:
+    """A domain without a DKIM key; the same again for the same name."""
+    return Domain.objects.get_or_create(name=name, defaults=columns)[0]
+
+
+def mailbox(address: str = "ada@example.com", **columns: Any) -> Mailbox:
+    """A mailbox without a password, with its domain."""
+    local_part, _, name = address.rpartition("@")
+    columns = {"home": f"{name}/{local_part}", **columns}
+    return Mailbox.objects.create(domain=domain(name), local_part=local_part, address=address, **columns)
+
+
+def alias(address: str = "info@example.com", *destinations: str, **columns: Any) -> Alias:
+    """An alias, to ada@example.com unless told otherwise, with its domain."""
+    local_part, _, name = address.rpartition("@")
+    targets = [*destinations] or ["ada@example.com"]
+    return Alias.objects.create(
+        domain=domain(name), local_part=local_part, address=address, destinations=targets, **columns
+    )
+
+
+def opened(secret: Sealed[str] | None) -> str:
+    """What was sealed; there is something."""
+    assert secret is not None
+    return secret.reveal()

@@ -1,0 +1,51 @@
+"""Who connects to Postfix, as its log tells."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailboxes.stack import clients
+
+GATEWAY = "172.18.0.1"
+
+
+def connect(address: str, name: str = "unknown") -> str:
+    return f"2026-11-22T20:13:48.541110+00:00 INFO postfix connect from {name}[{address}]\n"
+
+
+def test_connections_from_outside_are_found_in_their_order() -> None:
+    log = connect("192.0.2.7", "mx.example.com") + "noise\n" + connect("2001:db8::1") + connect("192.0.2.7")
+    assert clients.connections(log) == ["192.0.2.7", "2001:db8::1", "192.0.2.7"]
+
+
+def test_the_end_of_a_connection_is_not_counted_again() -> None:
+    assert clients.connections("INFO postfix/smtpd[9] disconnect from unknown[192.0.2.7] quit=1") == []
+    assert clients.connections("INFO postfix/smtpd[9]: connect from unknown[192.0.2.7]") == ["192.0.2.7"]
+
+
+@pytest.mark.parametrize("own", ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"])
+def test_the_health_checks_connections_do_not_count(own: str) -> None:
+    assert clients.connections(connect(own, "localhost")) == []
+
+
+@pytest.mark.parametrize("text", ["unknown", "999.1.1.1", "1.2.3", ":::", ""])
+def test_what_is_no_address_does_not_count(text: str) -> None:
+    assert clients.connections(connect(text)) == []
+
+
+def test_an_ipv4_address_within_ipv6_is_that_address() -> None:
+    assert clients.connections(connect(f"::ffff:{GATEWAY}")) == [GATEWAY]
+
+
+def test_enough_connections_from_the_gateway_alone_tell_that_addresses_are_hidden() -> None:
+    assert clients.gateway_only(connect(GATEWAY) * 20, GATEWAY) is True
+
+
+def test_a_few_connections_from_the_gateway_tell_nothing() -> None:
+    log = connect(GATEWAY) * 19 + connect("127.0.0.1") * 50
+    assert clients.gateway_only(log, GATEWAY) is None
+    assert clients.gateway_only("", GATEWAY) is None
+
+
+def test_one_real_address_tells_that_they_arrive() -> None:
+    assert clients.gateway_only(connect(GATEWAY) * 30 + connect("192.0.2.7"), GATEWAY) is False

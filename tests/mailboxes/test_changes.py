@@ -1,0 +1,109 @@
+"""One writer at a time, a generation for each change, and a ring once it is committed."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.http import Http404
+from django.test.utils import CaptureQueriesContext
+from kombu.exceptions import OperationalError
+
+from mailboxes import changes, tasks
+from mailboxes.models import Domain, Stack
+from quazzar.errors import AlreadyExists
+from tests.mailboxes import factories
+
+pytestmark = pytest.mark.django_db
+
+
+def test_each_change_gets_the_next_generation() -> None:
+    factories.stack(desired_generation=41)
+    assert (changes.bump(), changes.bump()) == (42, 43)
+    assert Stack.load().desired_generation == 43
+
+
+def test_the_first_change_makes_the_stack_row() -> None:
+    assert changes.bump() == 1
+    assert Stack.objects.count() == 1
+
+
+def test_a_generation_costs_one_statement() -> None:
+    factories.stack()
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        changes.bump()
+    assert len(queries) == 1
+
+
+def test_a_changed_row_is_on_its_way() -> None:
+    row = factories.domain(applied_at="2026-01-01T00:00:00Z", generation=1)
+    factories.stack(desired_generation=7)
+    changes.stamp(row)
+    assert (row.generation, row.synced) == (8, False)
+
+
+def test_a_generation_that_is_rolled_back_never_was() -> None:
+    with pytest.raises(RuntimeError), changes.writing():
+        changes.bump()
+        raise RuntimeError
+    assert not Stack.objects.filter(desired_generation__gt=0).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_worker_is_called_after_the_commit(rung: list[str]) -> None:
+    with transaction.atomic():
+        with changes.writing():
+            changes.announce()
+        assert rung == []
+    assert rung == ["stack"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_worker_is_not_called_for_what_was_rolled_back(rung: list[str]) -> None:
+    with pytest.raises(RuntimeError), transaction.atomic():
+        changes.announce()
+        raise RuntimeError
+    assert rung == []
+
+
+def test_a_duplicate_that_only_the_database_saw_is_a_conflict() -> None:
+    factories.domain()
+    with pytest.raises(AlreadyExists) as caught, changes.writing():
+        Domain.objects.create(name="example.com")
+    assert isinstance(caught.value.__cause__, IntegrityError)
+    assert Domain.objects.count() == 1
+
+
+def test_a_broker_that_is_down_costs_a_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OperationalError("redis://user:secret@broker")
+
+    monkeypatch.setattr(tasks.push_changes, "apply_async", refuse)
+    with caplog.at_level(logging.WARNING):
+        changes.ring()
+    assert "the sweep will find" in caplog.text and "secret" not in caplog.text
+
+
+def test_an_import_is_announced_by_its_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[object] = []
+    monkeypatch.setattr(tasks.import_mailboxes, "apply_async", lambda arguments, **_: sent.append(arguments))
+    changes.ring_import(5)
+    assert sent == [(5,)]
+
+
+def test_a_row_is_found_or_it_is_a_404() -> None:
+    row = factories.domain()
+    assert changes.found(Domain.objects.all(), row.pk) == row
+    with pytest.raises(Http404, match="no such domain"):
+        changes.found(Domain.objects.all(), row.pk + 1)
+
+
+def test_many_keys_come_in_portions_each_once() -> None:
+    portions = list(changes.batches([*range(700), *range(600)]))
+    assert [len(each) for each in portions] == [changes.BATCH, 200]
+    assert list(changes.batches({"b", "a"})) == [["a", "b"]]

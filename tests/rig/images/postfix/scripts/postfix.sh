@@ -1,0 +1,2 @@
+#!/bin/sh
+exec /usr/sbin/postfix -c /etc/postfix start-fg
