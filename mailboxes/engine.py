@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import docker
 from docker.context import ContextAPI
-from docker.errors import APIError, DockerException
+from docker.errors import APIError, DockerException, TLSParameterError
 from docker.utils import kwargs_from_env
 from urllib3.exceptions import HTTPError
 
@@ -103,6 +103,8 @@ class Engine(Commands):
                 timeout=seconds,  # type: ignore[arg-type]  # a float will do
                 version=known.api_version if known else None,
             )
+        except TLSParameterError as exc:
+            raise enginefailures.no_tls(self._where, "the certificate files are not there") from exc
         except (DockerException, HTTPError, OSError, ValueError) as exc:
             raise enginefailures.lost(exc, self._where, connecting=True) from exc
 

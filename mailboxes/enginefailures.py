@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _PORT = re.compile(r"(?:Bind for|listen \w+|failed to bind host port(?: for)?) \S*?:(\d+)[\s:/]")
 _TAKEN = ("address already in use", "port is already allocated")
 _LONGEST = 300
+#: What somebody may have put before the @ of an address.
+_CREDENTIALS = re.compile(r"://[^/@\s]+@")
 _INSTALL = "Install and start Docker, or set DOCKER_HOST."
 _PATIENCE = "The machine may be busy; it is tried again by itself."
 _AGAIN = "The stack's next check makes it again."
@@ -70,10 +72,7 @@ def lost(error: BaseException, where: str, *, connecting: bool = False) -> Stack
         )
     if has(ssl.SSLError):
         reason = next(each for each in below if isinstance(each, ssl.SSLError))
-        return EngineUnreachable(
-            f"TLS with the Docker Engine at {where} failed: {brief(reason.reason or reason)}.",
-            hint="Check DOCKER_CERT_PATH (ca.pem, cert.pem, key.pem) and DOCKER_TLS_VERIFY.",
-        )
+        return no_tls(where, reason.reason or reason)
     if has(socket.gaierror):
         return EngineUnreachable(
             f"The host of the Docker Engine ({where}) is not known.", hint="Check DOCKER_HOST."
@@ -88,6 +87,14 @@ def lost(error: BaseException, where: str, *, connecting: bool = False) -> Stack
     if has(ConnectionError):
         return EngineUnreachable(f"The connection to the Docker Engine at {where} broke off.")
     return EngineUnreachable(f"The Docker Engine at {where} cannot be used: {brief(below[0])}.")
+
+
+def no_tls(where: str, reason: object) -> EngineUnreachable:
+    """The two sides do not accept each other."""
+    return EngineUnreachable(
+        f"TLS with the Docker Engine at {where} failed: {brief(reason)}.",
+        hint="Check DOCKER_CERT_PATH (ca.pem, cert.pem, key.pem) and DOCKER_TLS_VERIFY.",
+    )
 
 
 class Refused(StackError):
@@ -237,5 +244,5 @@ def _image_hint(reason: str) -> str:
 
 def brief(text: object) -> str:
     """On one line, and not too long."""
-    line = " ".join(str(text).split()).rstrip(".")
+    line = _CREDENTIALS.sub("://", " ".join(str(text).split())).rstrip(".")
     return line if len(line) <= _LONGEST else line[:_LONGEST] + "…"

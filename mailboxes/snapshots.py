@@ -60,7 +60,7 @@ class Taken:
         return replace(self, snapshot=replace(self.snapshot, domains=domains))
 
 
-#: Mailbox id → (generation, entry, readable): opening ten thousand sealed hashes for each push costs more than the push.
+#: Mailbox id → (generation, entry, readable): to open ten thousand sealed hashes would cost more than the push.
 _entries: dict[int, tuple[int, MailboxEntry, bool]] = {}
 
 

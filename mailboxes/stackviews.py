@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import ValidationError
-from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -41,24 +41,6 @@ class NoControllerPassword(QuazzarError):
     message = "There is no password for Rspamd's web interface yet, or its key is gone from the key file."
     hint = 'Ask with {"new": true} for another one.'
     status = 409
-
-
-class TextRenderer(BaseRenderer):
-    """A text as it is."""
-
-    media_type = "text/plain"
-    format = "txt"
-
-    def render(self, data: Any, accepted_media_type: Any = None, renderer_context: Any = None) -> bytes:
-        """Its bytes."""
-        return str(data or "").encode()
-
-
-class YamlRenderer(TextRenderer):
-    """YAML as it is."""
-
-    media_type = "text/yaml"
-    format = "yaml"
 
 
 def _given(taken: type[StrictSerializer], request: Request, **options: Any) -> dict[str, Any]:
@@ -187,8 +169,6 @@ class ControllerPasswordView(APIView):
 class LogsView(APIView):
     """What the containers say."""
 
-    renderer_classes = [TextRenderer]
-
     @extend_schema(
         operation_id="stack_logs",
         parameters=[
@@ -203,25 +183,24 @@ class LogsView(APIView):
         ],
         responses={(200, "text/plain"): OpenApiTypes.STR},
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         """The last lines, without secrets; none while there are no containers."""
         service, tail = request.query_params.get("service", ""), _tail(request)
         try:
             with engines.connect() as engine:
-                return Response(logs.read(service, tail, engine))
+                text = logs.read(service, tail, engine)
         except NotThere:
-            return Response("")
+            text = ""
+        return HttpResponse(text, content_type="text/plain; charset=utf-8")
 
 
 class ComposeView(APIView):
     """The same stack for Docker Compose."""
 
-    renderer_classes = [YamlRenderer]
-
     @extend_schema(operation_id="stack_compose", responses={(200, "text/yaml"): OpenApiTypes.STR})
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         """A docker-compose.yml of the same containers on the same volumes, without a secret in it."""
-        return Response(compose.export())
+        return HttpResponse(compose.export(), content_type="text/yaml; charset=utf-8")
 
 
 def _tail(request: Request) -> int:

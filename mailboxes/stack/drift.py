@@ -24,7 +24,8 @@ _POSTFIX = """
 cd /etc/opendkim/keys
 for file in *; do [ ! -f "$file" ] || printf '%s  dkim/%s\\n' "$(sha256sum <"$file" | cut -d' ' -f1)" "$file"; done
 for table in domains mailboxes aliases senders; do
-  printf '%s  postfix/%s.lmdb\\n' "$(postmap -s lmdb:/mail-config/postfix/$table | LC_ALL=C sort | sha256sum | cut -d' ' -f1)" $table
+  rows=$(postmap -s lmdb:/mail-config/postfix/$table | LC_ALL=C sort | sha256sum | cut -d' ' -f1)
+  printf '%s  postfix/%s.lmdb\\n' "$rows" $table
 done
 printf '%s  postfix/relayhost in force\\n' "$(postconf -h relayhost | sha256sum | cut -d' ' -f1)"
 """
@@ -42,16 +43,13 @@ def find(where: Site) -> set[str]:
     taken = snapshots.take()
     wanted = {file.path: _sha(file.data) for file in where.files if file.volume == "config"}
     wanted |= _wanted(taken)
-    paths = sorted(
-        name for name in wanted if name.partition("/")[0] in {"postfix", "rspamd", "tls"} and not _live(name)
-    )
-    paths += sorted(file.path for file in where.files if file.volume == "config" and file.path not in paths)
+    paths = sorted(name for name in wanted if not name.startswith("dkim/") and not _live(name))
     found = _ask(where, "dovecot", _CONFIG, paths) | _ask(where, "postfix", _POSTFIX, [])
     return {name for name, digest in wanted.items() if found.get(name) != digest}
 
 
 def _live(name: str) -> bool:
-    return name.endswith((".lmdb", "in force"))
+    return name == parts.USERS or name.endswith((".lmdb", "in force"))
 
 
 def _wanted(taken: Taken) -> dict[str, str]:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def single_writer(name: str = "stack") -> Iterator[bool]:
-    """Whether we are the one for this work; never waits. Whoever is refused leaves the work to the holder, who looks again.
+    """Whether we are the one for this work; never waits.
+
+    Whoever is refused leaves the work to the holder, who looks again.
 
     A writer on another machine is told by the generation in the files themselves (``push.py``).
     """

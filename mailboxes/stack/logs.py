@@ -109,10 +109,11 @@ def merge(logs: dict[str, list[str]], now: datetime) -> list[str]:
     width = max(map(len, logs))
     stamped = []
     for service, lines in logs.items():
-        last = datetime.min.replace(tzinfo=UTC)
-        for line in lines:
-            # A line without a time belongs to the one before.
-            last = moment(line, now) or last
+        times = [moment(line, now) for line in lines]
+        last = next(filter(None, times), now)
+        for line, time in zip(lines, times, strict=True):
+            # A line without a time belongs to the one before; at the beginning to the first that has one.
+            last = time or last
             stamped.append((last, f"{service:<{width}} | {line}"))
     return [line for _, line in sorted(stamped, key=lambda each: each[0])]
 

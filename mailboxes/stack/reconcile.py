@@ -143,11 +143,8 @@ def _judge(where: bringup.Site) -> None:
     how = (
         "is missing" if state is None else f"is {state.health if state.status == 'running' else state.status}"
     )
-    progress.degraded(
-        bringup.NotHealthy(
-            f"The container {ill[0].name} {how}.", hint="It is started again by itself when it stays so."
-        )
-    )
+    hint = "It is started again by itself when it stays so."
+    progress.degraded(bringup.NotHealthy(f"The container {ill[0].name} {how}.", hint=hint))
 
 
 def _record(exc: StackError) -> None:

@@ -1,4 +1,4 @@
-"""Brings the rows' changes into the running stack, in the order that loses no mail, and writes down that they arrived."""
+"""Brings the rows' changes into the running stack, in the order that loses no mail, and confirms them."""
 
 from __future__ import annotations
 

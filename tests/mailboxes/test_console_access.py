@@ -42,7 +42,9 @@ def row(db: None) -> Mailbox:
 
 def test_the_tab_stands_beside_the_relay_settings(console: Client) -> None:
     page = html(console.get("/admin/mail-relay/"))
-    assert page.index(">\n                        Relay settings") < page.index(">\n                        Mailboxes")
+    assert page.index(">\n                        Relay settings") < page.index(
+        ">\n                        Mailboxes"
+    )
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -112,7 +114,9 @@ def test_who_may_only_add_cannot_delete(client: Client, other_staff: User, row: 
     assert client.post(f"{TAB}{row.pk}/delete/").status_code == 403
 
 
-def test_who_may_not_see_the_relay_still_finds_the_tab(client: Client, other_staff: User, row: Mailbox) -> None:
+def test_who_may_not_see_the_relay_still_finds_the_tab(
+    client: Client, other_staff: User, row: Mailbox
+) -> None:
     grant(other_staff, "view_mailbox")
     client.force_login(other_staff)
     page = html(client.get(f"{TAB}list/"))
@@ -147,7 +151,9 @@ def test_a_form_without_its_token_is_refused(operator: User, row: Mailbox) -> No
     assert Mailbox.objects.get().deleted_at is None
 
 
-@pytest.mark.parametrize("path", ["{pk}/", "{pk}/delete/", "{pk}/connection/", "domains/{pk}/", "aliases/{pk}/"])
+@pytest.mark.parametrize(
+    "path", ["{pk}/", "{pk}/delete/", "{pk}/connection/", "domains/{pk}/", "aliases/{pk}/"]
+)
 def test_what_is_not_there_is_404(console: Client, db: None, path: str) -> None:
     assert console.get(f"{TAB}{path.format(pk=999)}").status_code == 404
 

@@ -51,6 +51,11 @@ def test_a_line_without_a_time_stays_below_the_one_before() -> None:
     assert [line.split(" | ")[1] for line in merged] == [POSTFIX, "  and more", RSPAMD]
 
 
+def test_lines_before_the_first_time_stay_before_it() -> None:
+    merged = logs.merge({"postfix": ["starting", POSTFIX], "dovecot": [DOVECOT]}, NOW)
+    assert [line.split(" | ")[1] for line in merged] == [DOVECOT, "starting", POSTFIX]
+
+
 def test_only_the_last_lines_are_shown() -> None:
     assert read("rspamd", 2, rspamd="1\n2\n3\n4\n") == "3\n4\n"
     assert len(read("", 2, postfix=POSTFIX, dovecot=DOVECOT, rspamd=RSPAMD).splitlines()) == 2

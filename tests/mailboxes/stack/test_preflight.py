@@ -19,6 +19,7 @@ from mailboxes.stack.preflight import Check, Report
 from mailboxes.stack.spec import Options
 from quazzar.errors import EngineTimeout, EngineUnreachable
 from tests.fakes import FakeEngine
+from tests.rig.standins import running
 
 GIB = 1 << 30
 IMAGES = {service: f"{service}:test" for service in ("postfix", "dovecot", "rspamd")}
@@ -338,3 +339,20 @@ def test_the_real_engine_is_looked_at(docker: Any, options: Options) -> None:
     report = look(docker, replace(options, images=images))
     assert found(report, "docker").ok and found(report, "port_25").ok
     assert not found(report, "image_postfix").ok
+
+
+@pytest.mark.real
+def test_a_real_container_that_publishes_the_port_is_named(
+    docker: Any, docker_client: Any, stack_images: Any, stack_project: str, options: Options
+) -> None:
+    number = 25 + options.port_offset
+    stranger = f"{stack_project}-stranger"
+    with running(
+        docker_client,
+        stack_images.dovecot,
+        name=stranger,
+        command=["sleep", "infinity"],
+        ports={"25/tcp": ("127.0.0.1", number)},
+    ):
+        check = found(look(docker, options), "port_25")
+    assert check.message == f"Port {number} is already published by the container {stranger}."

@@ -1,0 +1,219 @@
+"""Fetching images: the percent and the sentence, and a real registry."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mailboxes.engine import Engine
+from mailboxes.enginepull import PullProgress, short_name
+from quazzar.errors import ImageUnavailable
+from tests.mailboxes.engine.registry import Registry, forget
+from tests.rig import or_skip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import docker
+
+MB = 1_000_000
+
+
+# --- percent and sentence ----------------------------------------------------------------------------------
+class Told(list[tuple[int, str]]):
+    """What a progress callback was told."""
+
+    def __call__(self, percent: int, sentence: str) -> None:
+        self.append((percent, sentence))
+
+    @property
+    def percents(self) -> list[int]:
+        return [percent for percent, _ in self]
+
+    @property
+    def sentences(self) -> list[str]:
+        return [sentence for _, sentence in self]
+
+
+def event(layer: str, status: str, current: int = 0, total: int = 0) -> dict[str, Any]:
+    """A message of the engine."""
+    detail = {"current": current, "total": total} if total else {}
+    return {"id": layer, "status": status, "progressDetail": detail}
+
+
+def after(*events: dict[str, Any]) -> Told:
+    """What was told in all."""
+    told = Told()
+    progress = PullProgress("boky/postfix:v5.1.0", told)
+    for each in events:
+        progress.take(each)
+    return told
+
+
+def test_the_sentence_says_how_much_of_how_much() -> None:
+    told = after(
+        event("a", "Pulling fs layer"),
+        event("b", "Pulling fs layer"),
+        event("a", "Downloading", 43 * MB, 100 * MB),
+        event("b", "Downloading", 1, 12 * MB),
+    )
+    assert told.sentences == [
+        "Fetching boky/postfix",
+        "Fetching boky/postfix: 43 of at least 100 MB",
+        "Fetching boky/postfix: 43 of 112 MB",
+    ]
+
+
+def test_unpacking_follows_when_all_is_here() -> None:
+    told = after(
+        event("a", "Pulling fs layer"),
+        event("a", "Downloading", 5 * MB, 10 * MB),
+        event("a", "Download complete"),
+        event("a", "Extracting", 5 * MB, 10 * MB),
+        event("a", "Pull complete"),
+    )
+    assert told.percents == [0, 40, 80, 90, 99]
+    assert told.sentences[-2:] == [
+        "Unpacking boky/postfix: 5 of 10 MB",
+        "Unpacking boky/postfix: 10 of 10 MB",
+    ]
+
+
+def test_the_percent_never_falls_when_more_layers_turn_up() -> None:
+    told = after(
+        event("a", "Pulling fs layer"),
+        event("a", "Downloading", 9 * MB, 10 * MB),
+        event("b", "Pulling fs layer"),
+        event("b", "Downloading", 1, 90 * MB),
+        event("b", "Downloading", 80 * MB, 90 * MB),
+    )
+    assert told.percents == sorted(told.percents)
+    assert told.percents[1] == told.percents[2] == 72
+
+
+def test_layers_that_are_here_already_do_not_count() -> None:
+    assert after(event("a", "Already exists"), event("v5.1.0", "Pulling from boky/postfix")) == []
+
+
+def test_a_download_that_starts_again_does_not_take_the_percent_back() -> None:
+    told = after(
+        event("a", "Pulling fs layer"),
+        event("a", "Downloading", 9 * MB, 10 * MB),
+        event("a", "Retrying in 5 seconds"),
+        event("a", "Downloading", 1 * MB, 10 * MB),
+    )
+    assert told.percents[-1] == 72
+    assert told.sentences[-1].endswith("1 of 10 MB")
+
+
+def test_nothing_is_told_twice() -> None:
+    step = event("a", "Downloading", 5 * MB, 10 * MB)
+    assert len(after(event("a", "Pulling fs layer"), *[step] * 50)) == 2
+
+
+def test_an_engine_that_counts_seconds_instead_of_bytes_is_borne() -> None:
+    odd = {"id": "a", "status": "Extracting", "progressDetail": {"current": 7, "units": "s"}}
+    empty = {"status": "Downloading", "id": "a", "progressDetail": {"current": 5, "total": -1}}
+    told = after(event("a", "Pulling fs layer"), empty, odd, event("a", "Pull complete"))
+    assert told.percents[-1] == 99
+
+
+@pytest.mark.parametrize(
+    ("ref", "name"),
+    [
+        ("boky/postfix:v5.1.0", "boky/postfix"),
+        ("boky/postfix", "boky/postfix"),
+        ("127.0.0.1:5000/a/b", "127.0.0.1:5000/a/b"),
+        ("127.0.0.1:5000/a/b:2", "127.0.0.1:5000/a/b"),
+        ("rspamd/rspamd:4.1@sha256:00ff", "rspamd/rspamd"),
+    ],
+)
+def test_the_name_is_without_tag_and_digest(ref: str, name: str) -> None:
+    assert short_name(ref) == name
+
+
+# --- a real registry ---------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def registry() -> Iterator[Registry]:
+    with or_skip(Registry) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def published(registry: Registry, docker_client: docker.DockerClient) -> Iterator[str]:
+    """An image of three layers that the engine does not have."""
+    ref = registry.publish(docker_client, "qz-test/layers", [os.urandom(size * MB) for size in (6, 3, 1)])
+    yield ref
+    forget(docker_client, ref)
+
+
+@pytest.mark.real
+def test_an_image_is_fetched_with_progress(published: str) -> None:
+    told = Told()
+    with Engine() as engine:
+        assert engine.image_id(published) is None
+        assert engine.pullable(published)
+        engine.pull(published, told)
+        assert engine.image_id(published)
+    name = short_name(published)
+    assert told[0] == (0, f"Fetching {name}")
+    assert told[-1] == (100, f"Fetched {name}")
+    assert told.percents == sorted(told.percents)
+    assert any(sentence.endswith(" of 10 MB") for sentence in told.sentences)
+
+
+@pytest.mark.real
+def test_fetching_what_is_here_is_soon_done(published: str) -> None:
+    told = Told()
+    with Engine() as engine:
+        engine.pull(published, told)
+        engine.pull(published, told)
+    assert told.percents[-2:] == [0, 100]
+
+
+@pytest.mark.real
+def test_what_the_callback_raises_ends_the_fetching(
+    registry: Registry, docker_client: docker.DockerClient
+) -> None:
+    class Stop(Exception):
+        pass
+
+    def stop(percent: int, sentence: str) -> None:
+        if percent:
+            raise Stop
+
+    ref = registry.publish(docker_client, "qz-test/stopped", [os.urandom(20 * MB)])
+    with Engine() as engine:
+        with pytest.raises(Stop):
+            engine.pull(ref, stop)
+        # It was given up: nobody goes on with it. A moment may pass until the engine notices.
+        assert engine.image_id(ref) is None
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", ["qz-test/none:1", "qz-test/layers:2"])
+def test_what_the_registry_does_not_have(registry: Registry, published: str, name: str) -> None:
+    ref = f"127.0.0.1:{registry.port}/{name}"
+    with Engine() as engine:
+        assert not engine.pullable(ref)
+        with pytest.raises(ImageUnavailable, match=f"{ref} cannot be fetched") as caught:
+            engine.pull(ref, Told())
+    assert "QUAZZAR_IMAGE_" in caught.value.hint
+
+
+@pytest.mark.real
+def test_a_registry_that_is_not_there(
+    registry: Registry, published: str, docker_client: docker.DockerClient
+) -> None:
+    registry.stop()
+    try:
+        ref = published.replace(":1", ":3")
+        with Engine() as engine:
+            assert not engine.pullable(ref)
+            with pytest.raises(ImageUnavailable, match="connection refused") as caught:
+                engine.pull(ref, Told())
+        assert "docker load" in caught.value.hint
+    finally:
+        registry.start()

@@ -1,0 +1,107 @@
+"""What a real Dovecot with our configuration tells: how full the mailboxes are, and what a health check leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mailboxes import certificates, usage
+from mailboxes.engine import Engine
+from mailboxes.models import Mailbox
+from mailboxes.stack import configuration, logs, options, spec
+from tests.mailboxes import factories
+from tests.rig import wait_until
+from tests.rig.standins import put, running, said
+
+if TYPE_CHECKING:
+    import docker
+
+    from tests.rig.images import Images
+
+pytestmark = [pytest.mark.real, pytest.mark.django_db]
+USERS = b"""# quazzar generation 3
+ada@example.com:{CRYPT}*::::/srv/vmail/example.com/ada::userdb_quota_storage_size=1M
+bob@example.com:{CRYPT}*::::/srv/vmail/example.com/bob::
+"""
+MAIL = "From: cyn@example.net\nSubject: big\n\n" + "x" * 70 + "\n"
+
+
+@dataclass(frozen=True)
+class Dovecot:
+    """A container of its own, by its name."""
+
+    engine: Engine
+    container: Any
+    name: str
+
+    def deliver(self, address: str, kib: int) -> None:
+        script = (
+            f"(printf '{MAIL}'; head -c {kib * 1024 * 3 // 4} /dev/zero | base64) | doveadm save -u {address}"
+        )
+        code, output = said(self.container, "bash", "-c", script)
+        assert code == 0, output
+
+
+@pytest.fixture(scope="module")
+def dovecot(
+    docker_client: docker.DockerClient, stack_images: Images, shared_stack_project: str
+) -> Iterator[Dovecot]:
+    certificate, key = certificates.self_signed("mail.example.com")
+    rendered = configuration.static_files("mail.example.com", "", "")
+    files = {file.path: file.data for file in rendered if not file.path.startswith("rspamd")}
+    files |= {"users": USERS, "tls/tls.crt": certificate.encode(), "tls/tls.key": key.encode()}
+    name = f"{shared_stack_project}-dovecot"
+    with running(docker_client, stack_images.dovecot, name=name, command=["sleep", "infinity"]) as container:
+        put(container, "/etc/dovecot", files)
+        assert said(container, "chown", "vmail", "/srv/vmail") == (0, "")
+        assert said(container, "/dovecot/sbin/dovecot")[0] == 0
+        with Engine() as engine:
+            wait_until(lambda: said(container, "doveadm", "who")[0] == 0)
+            yield Dovecot(engine, container, name)
+
+
+def test_usage_is_known_with_and_without_quota(dovecot: Dovecot) -> None:
+    for address in ("ada@example.com", "bob@example.com"):
+        factories.mailbox(address)
+        dovecot.deliver(address, 300)
+    assert usage.refresh(dovecot.engine, dovecot.name) == 2
+    for used in Mailbox.objects.values_list("usage_bytes", flat=True):
+        assert 300 * 1024 < used < 330 * 1024
+
+
+def test_usage_of_an_empty_mailbox_is_nothing(dovecot: Dovecot) -> None:
+    factories.mailbox("ada@example.com", usage_bytes=5)
+    said(dovecot.container, "doveadm", "expunge", "-u", "ada@example.com", "mailbox", "INBOX", "all")
+    usage.refresh(dovecot.engine, dovecot.name)
+    assert Mailbox.objects.get().usage_bytes == 0
+
+
+def test_a_broken_mailbox_does_not_hide_the_others(dovecot: Dovecot) -> None:
+    factories.mailbox("bob@example.com")
+    dovecot.deliver("bob@example.com", 10)
+    said(
+        dovecot.container,
+        "bash",
+        "-c",
+        "rm -rf /srv/vmail/example.com/ada && touch /srv/vmail/example.com/ada",
+    )
+    assert usage.refresh(dovecot.engine, dovecot.name) == 1
+
+
+def test_what_the_health_check_leaves_is_noise(
+    docker_client: docker.DockerClient, stack_images: Images, stack_project: str, settings: Any
+) -> None:
+    settings.QUAZZAR_STACK_PROJECT = stack_project
+    check = spec.build(options.from_settings("mail.example.com")).service("dovecot").healthcheck
+    assert check is not None
+    with (
+        running(docker_client, stack_images.dovecot, name=f"{stack_project}-dovecot") as container,
+        Engine() as engine,
+    ):
+        wait_until(lambda: said(container, *check.test[1:])[0] == 0)
+        wait_until(lambda: b"no auth attempts" in container.logs())
+        shown = logs.read("dovecot", 50, engine)
+    assert "starting up" in shown and "no auth attempts" not in shown

@@ -1,0 +1,165 @@
+"""Domains and aliases in the tab."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+
+from mailboxes.models import Alias, Domain
+from tests.mailboxes import factories
+from tests.mailboxes.consolepages import HTMX, LIST, TAB, addresses, html, running, told
+
+NOW = timezone.now()
+
+
+@pytest.fixture
+def console(client: Client, operator: User, rung: list[str]) -> Client:
+    running()
+    client.force_login(operator)
+    return client
+
+
+def add_domain(console: Client, **values: str) -> Any:
+    return console.post(
+        f"{TAB}domains/add/", {"name": "example.org", "catch_all": "", **values}, headers=HTMX
+    )
+
+
+def add_alias(console: Client, **values: str) -> Any:
+    usual = {"domain": str(factories.domain().pk), "local_part": "sales", "destinations": "a@example.com, b@example.net\n",
+             "enabled": "on"}  # fmt: skip
+    return console.post(f"{TAB}aliases/add/", {**usual, **values}, headers=HTMX)
+
+
+# --- domains
+
+
+def test_a_domain_is_added_with_its_key(console: Client) -> None:
+    assert "example.org is added" in told(add_domain(console, name="Example.ORG"))
+    assert Domain.objects.get().dkim_private_key.reveal()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("name", ""), ("name", "nodots"), ("name", "a b.org"), ("catch_all", "x")]
+)
+def test_a_domain_that_does_not_fit_is_refused_and_stays_typed(
+    console: Client, field: str, value: str
+) -> None:
+    page = html(add_domain(console, **{field: value}))
+    assert "q-invalid" in page
+    assert f'value="{value}"' in page or not value
+    assert not Domain.objects.exists()
+
+
+def test_a_domain_that_is_there_already_is_said_beside_the_field(console: Client) -> None:
+    factories.domain("example.org")
+    assert "There is a domain example.org already." in html(add_domain(console))
+
+
+def test_the_list_counts_mailboxes_and_aliases(console: Client) -> None:
+    factories.mailbox()
+    factories.mailbox("gone@example.com", deleted_at=NOW)
+    factories.alias()
+    row = html(console.get(f"{TAB}domains/", headers=LIST))
+    assert "example.com" in addresses(row)
+    assert [part.split("<")[0] for part in row.split('class="m-link"')[1:]] == [
+        f' href="{TAB}list/?domain={Domain.objects.get().pk}">1', f' href="{TAB}aliases/?domain={Domain.objects.get().pk}">1',
+    ]  # fmt: skip
+
+
+def test_the_catch_all_can_be_changed(console: Client) -> None:
+    row = factories.domain()
+    console.post(f"{TAB}domains/{row.pk}/", {"catch_all": "Ada@Example.com"}, headers=HTMX)
+    row.refresh_from_db()
+    assert row.catch_all.lower() == "ada@example.com"
+
+
+def test_a_domain_with_mailboxes_is_not_deleted(console: Client) -> None:
+    box = factories.mailbox()
+    page = html(console.get(f"{TAB}domains/{box.domain_id}/delete/", headers=HTMX))
+    assert "It still has 1 mailbox." in page
+    refused = html(console.post(f"{TAB}domains/{box.domain_id}/delete/", headers=HTMX))
+    assert "still has one mailbox" in refused
+    assert Domain.objects.exists()
+
+
+def test_an_empty_domain_is_deleted_with_its_aliases(console: Client) -> None:
+    row = factories.alias().domain
+    assert "1 alias goes with it" in html(console.get(f"{TAB}domains/{row.pk}/delete/", headers=HTMX))
+    assert told(console.post(f"{TAB}domains/{row.pk}/delete/", headers=HTMX)) == "example.com is deleted."
+    assert not Alias.objects.exists()
+
+
+# --- aliases
+
+
+def test_an_alias_is_added_with_all_its_destinations(console: Client) -> None:
+    assert told(add_alias(console)) == "sales@example.com is added."
+    assert Alias.objects.get().destinations == ["a@example.com", "b@example.net"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("local_part", ""),
+        ("local_part", "a|b"),
+        ("destinations", ""),
+        ("destinations", "nobody"),
+        ("destinations", ","),
+    ],
+)
+def test_an_alias_that_does_not_fit_is_refused(console: Client, field: str, value: str) -> None:
+    assert "q-invalid" in html(add_alias(console, **{field: value}))
+    assert not Alias.objects.exists()
+
+
+def test_an_alias_that_closes_a_circle_is_refused(console: Client) -> None:
+    factories.alias("a@example.com", "sales@example.com")
+    assert "round in a circle" in html(add_alias(console, destinations="a@example.com"))
+
+
+def test_an_alias_is_found_by_its_destination(console: Client) -> None:
+    factories.alias("info@example.com", "ada@example.com")
+    factories.alias("team@example.com", "ben@example.com")
+    assert addresses(html(console.get(f"{TAB}aliases/?q=BEN", headers=LIST))) == ["team@example.com"]
+
+
+def test_an_alias_is_changed_switched_off_and_deleted(console: Client) -> None:
+    row = factories.alias()
+    console.post(
+        f"{TAB}aliases/{row.pk}/", {"destinations": "ben@example.com", "enabled": "on"}, headers=HTMX
+    )
+    row.refresh_from_db()
+    assert row.destinations == ["ben@example.com"]
+    assert "no longer forwards" in told(console.post(f"{TAB}aliases/{row.pk}/enabled/", headers=HTMX))
+    row.refresh_from_db()
+    assert not row.enabled
+    console.post(f"{TAB}aliases/{row.pk}/delete/", headers=HTMX)
+    assert not Alias.objects.exists()
+
+
+def test_deleting_an_alias_asks_first(console: Client) -> None:
+    row = factories.alias()
+    assert "Delete info@example.com?" in html(console.get(f"{TAB}aliases/{row.pk}/delete/", headers=HTMX))
+    assert Alias.objects.exists()
+
+
+def test_many_destinations_are_cut_short(console: Client) -> None:
+    factories.alias("team@example.com", *(f"m{number}@example.com" for number in range(6)))
+    page = html(console.get(f"{TAB}aliases/"))
+    assert "and 3 more" in page
+    assert "m5@example.com" not in page
+
+
+@pytest.mark.parametrize("path", ["domains/", "aliases/"])
+def test_the_number_of_queries_does_not_grow(
+    console: Client, path: str, django_assert_max_num_queries: Any
+) -> None:
+    for number in range(20):
+        factories.alias(f"a@d{number}.example")
+    with django_assert_max_num_queries(18):
+        console.get(f"{TAB}{path}")
