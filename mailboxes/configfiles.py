@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 #: Nobody's password: no hash of anything starts with a star.
 NO_LOGIN = "{CRYPT}*"
@@ -136,19 +136,39 @@ def aliases_table(snapshot: Snapshot) -> bytes:
     """``virtual_alias_maps``: aliases, catch-alls, and a row to itself for each mailbox.
 
     Postfix looks for an alias before it looks for a mailbox: without its own row a catch-all would swallow it.
+    What would lead only to addresses of ours that nobody has gets no row: refused at once, instead of bounced later.
     """
+    reachable = _reachable(snapshot)
     rows = [(_address(box.address), box.address) for box in snapshot.mailboxes if box.can_receive]
-    rows += [
-        (_address(alias.address), ", ".join(map(_destination, alias.destinations)))
-        for alias in snapshot.aliases
-        if alias.destinations
-    ]
+    for alias in snapshot.aliases:
+        kept = [_destination(each) for each in alias.destinations if reachable(each)]
+        if kept:
+            rows.append((_address(alias.address), ", ".join(kept)))
     rows += [
         (f"@{_name(domain)}", _destination(domain.catch_all))
         for domain in snapshot.domains
-        if domain.catch_all
+        if domain.catch_all and reachable(domain.catch_all)
     ]
     return _table(rows)
+
+
+def _reachable(snapshot: Snapshot) -> Callable[[str], bool]:
+    """Whether mail to a destination ends somewhere: outside, or at an address of ours that exists."""
+    ours = {domain.name: bool(domain.catch_all) for domain in snapshot.domains}
+    known = {box.address for box in snapshot.mailboxes if box.can_receive}
+    known |= {alias.address for alias in snapshot.aliases}
+
+    def reachable(destination: str) -> bool:
+        local, _, domain = destination.rpartition("@")
+        own = f"{local.partition('+')[0]}@{domain}"
+        return domain not in ours or own in known or (ours[domain] and not _is_catch_all(own))
+
+    targets = {domain.catch_all for domain in snapshot.domains}
+
+    def _is_catch_all(address: str) -> bool:
+        return address in targets
+
+    return reachable
 
 
 def senders_table(snapshot: Snapshot) -> bytes:

@@ -226,7 +226,11 @@ SPECTACULAR_SETTINGS = {
     # validatorUrl: the page would else show the description to a validator on the Internet.
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {"MessageStatusEnum": "mailrelay.models.Message.Status"},
+    "ENUM_NAME_OVERRIDES": {
+        "MessageStatusEnum": "mailrelay.models.Message.Status",
+        "MessageSourceEnum": "mailrelay.models.Message.Source",
+        "CertificateSourceEnum": "mailboxes.models.Stack.TlsSource",
+    },
     "SCHEMA_PATH_PREFIX": r"/api(/mail)?",
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

@@ -19,6 +19,7 @@ __all__ = ["ConfigFile", "digest", "static_files"]
 #: Path in the volume → the service that reads it.
 _FILES = {
     "50-quazzar.sh": "postfix",
+    "opendkim.conf": "postfix",
     "dovecot.conf": "dovecot",
     "sieve/global.sieve": "dovecot",
     "rspamd/rspamd.local.lua": "rspamd",

@@ -20,7 +20,9 @@ def hostname(machine: Machine) -> Check:
         return Check("hostname", False, "error", str(exc), "Give a full host name, such as mail.example.org.")
     try:
         found = resolve(name)
-    except OSError:
+    except socket.gaierror as exc:
+        if exc.errno == socket.EAI_AGAIN:
+            return _astray(f"No name server answered for {name}.", "Look at this machine's name servers.")
         return _astray(f"{name} has no address in the DNS.", "Publish an A record for it (AAAA for IPv6).")
     where = ", ".join(found)
     if not any(is_public(each) for each in found):
@@ -68,7 +70,7 @@ def resolve(name: str) -> list[str]:
     """The addresses of a name.
 
     Raises:
-        OSError: it has none, or no name server answers.
+        gaierror: it has none, or no name server answers.
     """
     rows = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(row[4][0]) for row in rows))

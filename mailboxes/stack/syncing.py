@@ -11,7 +11,7 @@ from django.db.models import Q, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from mailboxes import configfiles, snapshots
+from mailboxes import changes, configfiles, snapshots
 from mailboxes.models import Alias, Domain, Mailbox, Stack
 from mailboxes.stack import parts, push
 from quazzar.errors import CommandFailed, StaleGeneration
@@ -184,6 +184,7 @@ def _confirm(taken: Taken) -> None:
     generation = taken.snapshot.generation
     arrived = Q(applied_at=None, generation__lte=generation)
     with transaction.atomic():
+        changes.lock()  # as every writer of these rows does, first
         for model in (Domain, Alias):
             model.objects.filter(arrived).update(applied_at=now, live_at=Coalesce("live_at", Value(now)))
         Mailbox.objects.filter(arrived, deleted_at=None).update(

@@ -30,8 +30,10 @@ def add_domain(console: Client, **values: str) -> Any:
 
 
 def add_alias(console: Client, **values: str) -> Any:
-    usual = {"domain": str(factories.domain().pk), "local_part": "sales", "destinations": "a@example.com, b@example.net\n",
-             "enabled": "on"}  # fmt: skip
+    usual = {
+        "domain": str(factories.domain().pk), "local_part": "sales", "enabled": "on",
+        "destinations": "a@example.com, b@example.net\n",
+    }  # fmt: skip
     return console.post(f"{TAB}aliases/add/", {**usual, **values}, headers=HTMX)
 
 
@@ -66,9 +68,9 @@ def test_the_list_counts_mailboxes_and_aliases(console: Client) -> None:
     factories.alias()
     row = html(console.get(f"{TAB}domains/", headers=LIST))
     assert "example.com" in addresses(row)
-    assert [part.split("<")[0] for part in row.split('class="m-link"')[1:]] == [
-        f' href="{TAB}list/?domain={Domain.objects.get().pk}">1', f' href="{TAB}aliases/?domain={Domain.objects.get().pk}">1',
-    ]  # fmt: skip
+    pk = Domain.objects.get().pk
+    assert f'{TAB}list/?domain={pk}">1<' in row
+    assert f'{TAB}aliases/?domain={pk}">1<' in row
 
 
 def test_the_catch_all_can_be_changed(console: Client) -> None:

@@ -19,6 +19,7 @@ from tests.mailboxes.consolepages import HTMX, LIST, TAB, addresses, html, runni
 NEW = {"local_part": "Ben", "display_name": "Ben <3", "password": factories.PASSWORD, "quota": "2",
        "quota_unit": "gb", "enabled": "on", "can_receive": "on", "can_send": "on"}  # fmt: skip
 NOW = timezone.now()
+BOTH = ["ada@example.com", "ben@example.org"]
 
 
 @pytest.fixture
@@ -79,10 +80,9 @@ def test_while_the_server_is_off_nothing_is_on_its_way(console: Client) -> None:
     ("query", "found"),
     [
         ("?q=ada", ["ada@example.com"]), ("?q=LOVELACE", ["ada@example.com"]), ("?q=ada+lovelace", ["ada@example.com"]),
-        ("?q=nobody", []), ("?q=%25", []), ("?q=%00", ["ada@example.com", "ben@example.org"]),
+        ("?q=nobody", []), ("?q=%25", []), ("?q=%00", BOTH), ("?state=x", BOTH), ("?page=77", BOTH),
         ("?state=disabled", ["ben@example.org"]), ("?state=waiting", ["ben@example.org"]),
-        ("?state=full", ["ada@example.com"]), ("?state=unreadable", []), ("?state=x", ["ada@example.com", "ben@example.org"]),
-        ("?domain=99999999999999999999", ["ada@example.com", "ben@example.org"]), ("?page=77", ["ada@example.com", "ben@example.org"]),
+        ("?state=full", ["ada@example.com"]), ("?state=unreadable", []), ("?domain=99999999999999999999", BOTH),
     ],
 )  # fmt: skip
 def test_search_and_filters_find_what_they_should(console: Client, query: str, found: list[str]) -> None:

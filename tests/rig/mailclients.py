@@ -278,7 +278,10 @@ def signatures(raw: bytes, public_key: str) -> list[Signature]:
 
     found = []
     for index, _ in enumerate(parsed(raw).get_all("DKIM-Signature") or ()):
-        valid = bool(dkim.DKIM(raw).verify(idx=index, dnsfunc=record))
+        try:
+            valid = bool(dkim.DKIM(raw).verify(idx=index, dnsfunc=record))
+        except dkim.DKIMException:
+            valid = False
         selector, _, domain = asked[-1].partition("._domainkey.") if asked else ("", "", "")
         found.append(Signature(domain, selector, valid))
     return found

@@ -62,12 +62,11 @@ for service in submission 465; do
     "$service/inet/smtpd_sender_restrictions=reject_non_fqdn_sender,reject_sender_login_mismatch" \
     "$service/inet/smtpd_relay_restrictions=permit_sasl_authenticated,reject" \
     "$service/inet/smtpd_recipient_restrictions=\$quazzar_submission_recipients" \
-    "$service/inet/smtpd_milters=inet:rspamd:11332,inet:localhost:8891" \
-    $service/inet/milter_macro_daemon_name=ORIGINATING
+    "$service/inet/smtpd_milters=inet:rspamd:11332,inet:localhost:8891"
 done
 postconf -P submission/inet/smtpd_tls_security_level=encrypt 465/inet/smtpd_tls_wrappermode=yes
 
-# --- OpenDKIM: our tables, a selector per domain; it only signs, and trusts nobody by address
+# --- OpenDKIM: see opendkim.conf
 for table in KeyTable SigningTable; do
   [ -e $keys/$table ] || install -m 0640 /dev/null $keys/$table
 done
@@ -76,8 +75,4 @@ chmod 0750 $keys
 printf '127.0.0.1\n::1\n' >/etc/opendkim/TrustedHosts
 mkdir -p /var/run/opendkim
 chown opendkim:opendkim /var/run/opendkim
-# The environment cannot: the image puts its values through sed with slashes.
-sed -i -E \
-  -e "s,^KeyTable.*,KeyTable refile:$keys/KeyTable," \
-  -e "s,^SigningTable.*,SigningTable refile:$keys/SigningTable," \
-  -e 's,^Mode .*,Mode s,' /etc/opendkim/opendkim.conf
+install -m 0644 /mail-config/opendkim.conf /etc/opendkim/opendkim.conf

@@ -56,6 +56,11 @@ class Forwarder:
         while self._open:
             _hang_up(self._open.pop())
 
+    @property
+    def open(self) -> int:
+        """How many sockets are."""
+        return sum(each.fileno() >= 0 for each in self._open)
+
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:

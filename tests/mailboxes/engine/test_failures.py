@@ -22,7 +22,7 @@ DRIVER = "driver failed programming external connectivity on endpoint qz-postfix
         (DRIVER + "Error starting userland proxy: listen tcp6 [::]:993: bind: address already in use", 993),
         (DRIVER + "Bind for 0.0.0.0:587 failed: port is already allocated", 587),
         (DRIVER + "Bind for :::465 failed: port is already allocated", 465),
-        ("failed to set up container networking: " + DRIVER + "Bind for 0.0.0.0:25 failed: port is already allocated", 25),
+        ("failed to set up networking: " + DRIVER + "Bind for 0.0.0.0:25 failed: port is already allocated", 25),
         (DRIVER + "failed to bind host port for 0.0.0.0:143:172.17.0.2:143/tcp: address already in use", 143),
         (DRIVER + "failed to bind host port 0.0.0.0:143/tcp: address already in use", 143),
         ("cannot start: address already in use", 0),

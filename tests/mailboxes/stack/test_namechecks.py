@@ -72,6 +72,15 @@ def test_a_name_without_an_address_is_a_warning(dns: Callable[..., None]) -> Non
     assert (check.ok, check.severity) == (False, "warning") and "no address" in check.message
 
 
+def test_a_silent_name_server_is_not_taken_for_a_missing_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(name: str) -> list[str]:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(namechecks, "resolve", silent)
+    check = namechecks.hostname(machine())
+    assert (check.ok, check.severity) == (False, "warning") and "No name server answered" in check.message
+
+
 @pytest.mark.parametrize("address", [PRIVATE, "127.0.1.1", "192.168.1.5", "fe80::1", "::1"])
 def test_an_address_that_others_cannot_reach_is_a_warning(dns: Callable[..., None], address: str) -> None:
     dns(address, ours=(address,))

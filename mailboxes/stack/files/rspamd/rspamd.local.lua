@@ -9,6 +9,14 @@ local function refuse(task, why)
   return true
 end
 
+-- Programs differ in what they take for the address in "a@x.test b@x.test", and show a name that is an address.
+local function names_another(from, sender)
+  for found in from:lower():gmatch("[%w%.%+_&~'-]+@[%w%.-]+") do
+    if found ~= sender and found:gsub("^'+", '') ~= sender then return true end
+  end
+  return false
+end
+
 rspamd_config.QZ_AUTHED = {
   callback = function(task) return task:get_user() ~= nil end,
   score = 0.0, group = 'quazzar', description = 'Sent with a login',
@@ -30,7 +38,8 @@ rspamd_config.QZ_AUTH_FROM_MISMATCH = {
     end
     local headers = task:get_header_full('From') or {}
     local addresses = task:get_from('mime') or {}
-    if #headers == 1 and #addresses == 1 and (addresses[1].addr or ''):lower() == sender then return false end
+    local one = #headers == 1 and #addresses == 1 and (addresses[1].addr or ''):lower() == sender
+    if one and not names_another(task:get_header('From') or '', sender) then return false end
     return refuse(task, 'The From: header must be the address that the mail is sent from')
   end,
   score = 0.0, group = 'quazzar', description = 'From: is not the envelope sender',
