@@ -154,21 +154,16 @@ def aliases_table(snapshot: Snapshot) -> bytes:
 
 def _reachable(snapshot: Snapshot) -> Callable[[str], bool]:
     """Whether mail to a destination ends somewhere: outside, or at an address of ours that exists."""
-    ours = {domain.name: bool(domain.catch_all) for domain in snapshot.domains}
+    ours = {domain.name for domain in snapshot.domains}
     known = {box.address for box in snapshot.mailboxes if box.can_receive}
     known |= {alias.address for alias in snapshot.aliases}
 
-    def reachable(destination: str) -> bool:
+    def exists(destination: str) -> bool:
         local, _, domain = destination.rpartition("@")
-        own = f"{local.partition('+')[0]}@{domain}"
-        return domain not in ours or own in known or (ours[domain] and not _is_catch_all(own))
+        return domain not in ours or f"{local.partition('+')[0]}@{domain}" in known
 
-    targets = {domain.catch_all for domain in snapshot.domains}
-
-    def _is_catch_all(address: str) -> bool:
-        return address in targets
-
-    return reachable
+    caught = {each.name for each in snapshot.domains if each.catch_all and exists(each.catch_all)}
+    return lambda destination: exists(destination) or destination.rpartition("@")[2] in caught
 
 
 def senders_table(snapshot: Snapshot) -> bytes:

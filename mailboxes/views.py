@@ -125,7 +125,7 @@ class RowView(APIView):
         return Response(self.shown(found(self.rows(), pk)).data)
 
 
-@extend_schema_field({"type": "integer"})
+@extend_schema_field({"type": "integer", "minimum": 1})
 class IdFilter(Filter):  # type: ignore[misc]  # untyped
     """Rows that belong to the row of this id; of one that is not there none does."""
 

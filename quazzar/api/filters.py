@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import models
 from django_filters import ChoiceFilter, rest_framework  # type: ignore[import-untyped]
+from drf_spectacular.utils import extend_schema_field
 from rest_framework.exceptions import ValidationError
 from rest_framework.filters import OrderingFilter, SearchFilter
 
@@ -18,6 +19,7 @@ _MOST_WORDS = 20
 _YES_NO = {"true": True, "1": True, "false": False, "0": False}
 
 
+@extend_schema_field({"type": "boolean"})
 class BooleanChoiceFilter(ChoiceFilter):  # type: ignore[misc]  # untyped
     """``true`` or ``false``; django-filter's own takes any other word for no filter."""
 
