@@ -68,11 +68,7 @@ def take() -> Taken:
     """What should be now. The generation is read first: the rows may be newer, never older."""
     stack = Stack.load()
     entries = _mailboxes()
-    live = list(
-        Mailbox.objects.filter(deleted_at=None).values_list(
-            "id", "address", "live_at", "applied_at", "enabled"
-        )
-    )
+    live = Mailbox.objects.filter(deleted_at=None)
     smarthost, relay_readable = _smarthost(stack)
     certificate = _certificate(stack)
     domains, unreadable_keys = _domains()
@@ -92,14 +88,16 @@ def take() -> Taken:
             ),
             smarthost=smarthost,
         ),
-        new=frozenset(address for _, address, live_at, _, _ in live if live_at is None),
+        new=frozenset(live.filter(live_at=None).values_list("address", flat=True)),
         removed=tuple(
             Mailbox.objects.filter(deleted_at__isnull=False, removed_at=None).values_list(
                 "address", flat=True
             )
         ),
         cut_off=tuple(
-            address for _, address, live_at, applied, on in live if live_at and not applied and not on
+            live.filter(enabled=False, applied_at=None, live_at__isnull=False).values_list(
+                "address", flat=True
+            )
         ),
         unreadable=frozenset(entry.address for _, entry, readable in entries.values() if not readable),
         unreadable_keys=unreadable_keys,

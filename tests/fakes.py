@@ -159,9 +159,8 @@ class FakeEngine(Engine):
     # --- images --------------------------------------------------------------------------------------------
     @_asked
     def info(self) -> EngineInfo:
-        gib = 1 << 30
         return EngineInfo(
-            "20.10.24", "1.41", "Debian GNU/Linux", "x86_64", "fake", 2, 4 * gib, "/var/lib/docker", False, False
+            "20.10.24", "1.41", "Debian GNU/Linux", "x86_64", "fake", 2, 4 << 30, "/var/lib/docker", False, False
         )  # fmt: skip
 
     @_asked
@@ -277,8 +276,7 @@ class FakeEngine(Engine):
         self._start(name)
 
     def _start(self, name: str) -> None:
-        box = self._box(name)
-        if box.status == "running":
+        if (box := self._box(name)).status == "running":
             return
         if box.spec.network not in self.networks:
             raise NotThere(f"{name} lacks what it needs: network {box.spec.network} not found.")

@@ -25,6 +25,7 @@ _FILES = {
     "rspamd/rspamd.local.lua": "rspamd",
     "rspamd/local.d/actions.conf": "rspamd",
     "rspamd/local.d/arc.conf": "rspamd",
+    "rspamd/local.d/classifier-bayes.conf": "rspamd",
     "rspamd/local.d/dkim_signing.conf": "rspamd",
     "rspamd/local.d/greylist.conf": "rspamd",
     "rspamd/local.d/logging.inc": "rspamd",

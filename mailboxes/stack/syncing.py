@@ -46,11 +46,12 @@ def sync(engine: Engine, spec: StackSpec) -> bool:
         remaining = taken.without_new()
         writer.write_bundle(remaining, taken)
         writer.write_users(remaining)
+        _kick(engine, spec, taken.removed)
     if not taken.removed or taken.new:
         # Before a table accepts mail for an address, there is somewhere to deliver it, and a key to sign with.
         writer.write_users(taken.snapshot)
         writer.write_bundle(taken.snapshot, taken)
-    _kick(engine, spec, [*taken.removed, *taken.cut_off])
+    _kick(engine, spec, taken.cut_off)
     _confirm(taken)
     return writer.wrote
 
@@ -166,7 +167,7 @@ def hashes_in(users: bytes) -> dict[str, str]:
     return {row[0]: row[1] for row in rows if len(row) == 3 and row[1] != "{CRYPT}*"}
 
 
-def _kick(engine: Engine, spec: StackSpec, addresses: list[str]) -> None:
+def _kick(engine: Engine, spec: StackSpec, addresses: Iterable[str]) -> None:
     for address in addresses:
         result = engine.run(spec.service("dovecot").name, ["doveadm", "kick", address])
         if result.exit_code not in {0, _NO_SESSION}:

@@ -1,6 +1,7 @@
 -- Mail with a login comes from the submission ports only; Postfix has tied its envelope sender to that login.
+-- As it was sent: Rspamd takes +tags away.
 local function envelope_sender(task)
-  local from = task:get_from('smtp')
+  local from = task:get_from({'smtp', 'orig'})
   return (from and from[1] and from[1].addr or ''):lower()
 end
 
@@ -37,7 +38,7 @@ rspamd_config.QZ_AUTH_FROM_MISMATCH = {
       sender = user:lower()
     end
     local headers = task:get_header_full('From') or {}
-    local addresses = task:get_from('mime') or {}
+    local addresses = task:get_from({'mime', 'orig'}) or {}
     local one = #headers == 1 and #addresses == 1 and (addresses[1].addr or ''):lower() == sender
     if one and not names_another(task:get_header('From') or '', sender) then return false end
     return refuse(task, 'The From: header must be the address that the mail is sent from')

@@ -24,42 +24,36 @@ trap 'rm -rf "$work"' EXIT
 timeout 120 head -c "$length" >"$work/bundle.tar" || exit 77
 [ "$(sha256sum <"$work/bundle.tar")" = "$sum  -" ] || exit 77
 mkdir "$work/new"
-tar -xf "$work/bundle.tar" -C "$work/new" --no-same-owner -p
+tar -xmf "$work/bundle.tar" -C "$work/new" --no-same-owner -p
 
 # From here on each file is replaced by a rename. Ended in between, the generation still is the old one,
 # and the next writer writes all of it again.
-place() { # place FROM TO
-  # Rspamd looks at the second only: two writes in one second must differ in it.
-  now=$(date +%s)
-  if [ -e "$2" ]; then
-    old=$(stat -c %Y "$2")
-    [ "$now" -gt "$old" ] || now=$((old + 1))
-  fi
-  touch -d "@$now" "$1"
-  sync "$1"
-  mv -f "$1" "$2"
-}
 if [ -d "$work/new/dkim" ]; then
-  for file in "$work"/new/dkim/*; do
-    name=${file##*/}
-    # Another volume: copied beside its place first, because only then a rename is one step.
-    cp -p "$file" "$keys/.quazzar.$name"
-    chown opendkim:opendkim "$keys/.quazzar.$name"
-  done
+  # Another volume: copied beside its place first, because only then a rename is one step.
+  mkdir "$keys/.quazzar.new"
+  cp "$work"/new/dkim/* "$keys/.quazzar.new/"
+  chown opendkim:opendkim "$keys"/.quazzar.new/*
+  sync "$keys"/.quazzar.new/*
   # Keys before the tables that name them: a row without its key holds that domain's mail up.
-  for file in "$keys"/.quazzar.*.private; do
-    [ ! -e "$file" ] || place "$file" "$keys/${file##*/.quazzar.}"
+  for file in "$keys"/.quazzar.new/*.private; do
+    [ ! -e "$file" ] || mv -f "$file" "$keys/"
   done
-  for name in KeyTable SigningTable; do
-    place "$keys/.quazzar.$name" "$keys/$name"
-  done
+  mv -f "$keys"/.quazzar.new/*Table "$keys/"
+  rmdir "$keys/.quazzar.new"
   sync "$keys"
+fi
+if [ -d "$work/new/rspamd" ]; then
+  # Rspamd looks at the second only: two writes in one second must differ in it.
+  printf -v now '%(%s)T' -1
+  for old in $(stat -c %Y $config/rspamd/*.map 2>/dev/null); do
+    [ "$now" -gt "$old" ] || now=$((old + 1))
+  done
+  touch -d "@$now" "$work"/new/rspamd/*
 fi
 for directory in postfix rspamd tls; do
   [ -d "$work/new/$directory" ] || continue
-  for file in "$work/new/$directory"/*; do
-    place "$file" "$config/$directory/${file##*/}"
-  done
+  sync "$work/new/$directory"/*
+  mv -f "$work/new/$directory"/* "$config/$directory/"
   sync "$config/$directory"
 done
 
@@ -101,5 +95,5 @@ if [ -d "$work/new/dkim" ]; then
 fi
 echo "$new" >"$work/generation"
 chmod 0644 "$work/generation"
-place "$work/generation" $config/postfix/generation
+mv -f "$work/generation" $config/postfix/generation
 sync $config/postfix
