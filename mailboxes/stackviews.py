@@ -197,7 +197,7 @@ class LogsView(APIView):
 class ComposeView(APIView):
     """The same stack for Docker Compose."""
 
-    @extend_schema(operation_id="stack_compose", responses={(200, "text/yaml"): OpenApiTypes.STR})
+    @extend_schema(operation_id="stack_compose", responses={(200, "text/yaml"): OpenApiTypes.ANY})
     def get(self, request: Request) -> HttpResponse:
         """A docker-compose.yml of the same containers on the same volumes, without a secret in it."""
         return HttpResponse(compose.export(), content_type="text/yaml; charset=utf-8")

@@ -10,12 +10,27 @@ from jsonschema import Draft202012Validator
 from rest_framework.test import APIClient
 
 from mailrelay.models import Message, RelaySettings
-from tests.contract.answers import ALERTS, BACKUPS, MESSAGES, PRESETS, RELAY, TEST
+from tests.contract.answers import (
+    ALERTS,
+    ALIASES,
+    BACKUPS,
+    DOMAINS,
+    MAILBOXES,
+    MESSAGES,
+    PRESETS,
+    RELAY,
+    STACK,
+    TEST,
+)
+from tests.contract.test_aliases import KEYS as ALIAS_KEYS
 from tests.contract.test_alerts import ALERTMANAGER, GRAFANA, SIMPLE
 from tests.contract.test_backups import FULL as BACKUP
+from tests.contract.test_domains import KEYS as DOMAIN_KEYS
+from tests.contract.test_mailboxes import KEYS as MAILBOX_KEYS
 from tests.contract.test_messages import FULL as MAIL
 from tests.contract.test_relay import FULL as SETTINGS
 from tests.contract.test_relay import NOTHING
+from tests.contract.test_stack import NOTHING as STACK_KEYS
 
 OPERATIONS = {
     (RELAY, "get"): "200", (RELAY, "put"): "200", (RELAY, "patch"): "200", (RELAY, "delete"): "204",
@@ -23,6 +38,22 @@ OPERATIONS = {
     (f"{MESSAGES}/{{id}}", "get"): "200", (f"{MESSAGES}/{{id}}/retry", "post"): "202",
     (ALERTS, "post"): "202",
     (BACKUPS, "post"): "202",
+    (STACK, "get"): "200", (STACK, "patch"): "200", (f"{STACK}/preflight", "post"): "200",
+    (f"{STACK}/enable", "post"): "202", (f"{STACK}/disable", "post"): "202", (f"{STACK}/repair", "post"): "202",
+    (f"{STACK}/certificate", "get"): "200", (f"{STACK}/certificate", "put"): "200",
+    (f"{STACK}/controller-password", "post"): "200", (f"{STACK}/logs", "get"): "200",
+    (f"{STACK}/compose", "get"): "200",
+    **{
+        (path + part, method): status
+        for path in (DOMAINS, MAILBOXES, ALIASES)
+        for part, method, status in [
+            ("", "get", "200"), ("", "post", "201"), ("/{id}", "get", "200"), ("/{id}", "put", "200"),
+            ("/{id}", "patch", "200"), ("/{id}", "delete", "204"),
+        ]
+    },
+    (f"{MAILBOXES}/import", "post"): "200", (f"{MAILBOXES}/import/{{id}}", "get"): "200",
+    (f"{MAILBOXES}/export", "get"): "200", (f"{MAILBOXES}/deleted", "get"): "200",
+    (f"{MAILBOXES}/{{id}}/restore", "post"): "200",
 }  # fmt: skip
 TAKES_KEY = {
     (TEST, "post"),
@@ -30,6 +61,8 @@ TAKES_KEY = {
     (f"{MESSAGES}/{{id}}/retry", "post"),
     (ALERTS, "post"),
     (BACKUPS, "post"),
+    (DOMAINS, "post"),
+    (ALIASES, "post"),
 }
 
 
@@ -70,9 +103,35 @@ def test_idempotency_key_is_described_on_each_write_that_sends(schema: dict[str,
         assert ("Idempotency-Key" in names) is ((path, method) in TAKES_KEY)
 
 
-def test_the_list_has_the_parameters_of_the_contract(schema: dict[str, Any]) -> None:
-    names = {each["name"] for each in schema["paths"][MESSAGES]["get"]["parameters"]}
-    assert names == {"page", "page_size", "search", "ordering", "status", "source"}
+@pytest.mark.parametrize(
+    ("path", "filters"),
+    [
+        (MESSAGES, {"status", "source"}), (DOMAINS, set()), (MAILBOXES, {"domain", "enabled"}),
+        (ALIASES, {"domain", "enabled"}), (f"{MAILBOXES}/deleted", set()),
+    ],
+)  # fmt: skip
+def test_a_list_has_the_parameters_of_the_contract(
+    schema: dict[str, Any], path: str, filters: set[str]
+) -> None:
+    names = {each["name"] for each in schema["paths"][path]["get"]["parameters"]}
+    assert names == {"page", "page_size", "search", "ordering"} | filters
+
+
+@pytest.mark.parametrize("path", [MAILBOXES, ALIASES])
+def test_a_filter_that_is_true_or_false_is_described_so(schema: dict[str, Any], path: str) -> None:
+    parameters = schema["paths"][path]["get"]["parameters"]
+    assert next(each["schema"] for each in parameters if each["name"] == "enabled") == {"type": "boolean"}
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [("Domain", DOMAIN_KEYS), ("Mailbox", MAILBOX_KEYS), ("Alias", ALIAS_KEYS), ("Stack", STACK_KEYS)],
+)
+def test_every_field_that_is_shown_is_described(
+    schema: dict[str, Any], name: str, keys: Any
+) -> None:
+    shown = schema["components"]["schemas"][name]
+    assert set(shown["required"]) == shown["properties"].keys() == set(keys)
 
 
 def test_every_field_of_the_relay_is_described(schema: dict[str, Any]) -> None:
