@@ -1,95 +1,145 @@
-"""Addresses of this node's own mailboxes and aliases, checked once where they enter. Pure.
-
-Stricter than what RFC 5321 lets others use (``mailrelay.addresses``): these become keys of Postfix's tables, lines of
-Dovecot's users file and names of directories, where a colon, a slash or a line break would mean something.
-"""
+"""Addresses of this node and where aliases point: taken apart, normalised and checked once. Pure."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 
-from mailrelay import addresses as wire
+import idna
 
-#: RFC 5321 §4.5.3.1 and the whole path with its brackets (§4.5.3.1.3).
-LONGEST_LOCAL_PART, LONGEST_ADDRESS = 64, 254
-_CHARACTERS = "letters, digits and . _ - ' & ~"
-_LOCAL_PART = re.compile(r"[a-z0-9_'&~][a-z0-9_'&~-]*(?:\.[a-z0-9_'&~-]+)*")
-_LABELS = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+(?:[a-z][a-z0-9-]{0,61}[a-z0-9])")
-#: Where an alias leads may be anybody's address: every dot-atom of RFC 5321.
-_OUTSIDE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
-_EDGES = " \t"
+# RFC 5321 §4.5.3.1: local part 64, domain 253 in text, path 256 with its angle brackets.
+LOCAL_LIMIT, DOMAIN_LIMIT, ADDRESS_LIMIT = 64, 253, 254
+_OWN_ATOM = r"[a-z0-9_'&~-]+"
+# RFC 5322 atext without ! % |, which older servers read as routes or programs.
+_FOREIGN_ATOM = r"[A-Za-z0-9#$&'*+/=?^_`{}~-]+"
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+# Patterns for re.fullmatch, of what these functions return; lengths are checked beside them.
+LOCAL_PATTERN = rf"(?!-){_OWN_ATOM}(?:\.{_OWN_ATOM})*"
+DESTINATION_PATTERN = rf"(?!-){_FOREIGN_ATOM}(?:\.{_FOREIGN_ATOM})*"
+# No top-level domain is a number (RFC 3696 §2): that would be an IP address.
+DOMAIN_PATTERN = rf"(?:{_LABEL}\.)+(?![0-9]+\Z){_LABEL}"
+_LOCAL = re.compile(LOCAL_PATTERN)
+_DESTINATION = re.compile(DESTINATION_PATTERN)
+_DOMAIN = re.compile(DOMAIN_PATTERN)
+#: IDNA takes quadratic time: what is longer in any script is no domain.
+_TEXT_LIMIT = 255
 
 
 def local_part(text: str) -> str:
-    """A local part in lower case.
+    """The local part of a mailbox or an alias, in lower case.
 
     Raises:
         ValueError: a sentence saying what is wrong.
     """
-    name = text.strip(_EDGES).lower()
-    if not name:
-        raise ValueError("Give the part before the @.")
-    if len(name) > LONGEST_LOCAL_PART:
-        raise ValueError(f"The part before the @ can have {LONGEST_LOCAL_PART} characters at most.")
-    if "@" in name:
-        raise ValueError("Give only the part before the @; the domain is chosen apart.")
-    if "+" in name:
+    local = text.strip(" ").lower()
+    if not local:
+        raise ValueError("The part before the @ is missing.")
+    if len(local) > LOCAL_LIMIT:
+        raise ValueError(f"The part before the @ has more than {LOCAL_LIMIT} characters.")
+    if "+" in local:
+        raise ValueError("A + cannot be part of it: mail to name+anything arrives at name by itself.")
+    if not text.isascii() or not _LOCAL.fullmatch(local):
         raise ValueError(
-            f"{name!r} contains a +, which marks a tag: mail to name+tag reaches name by itself."
+            f"{_shown(text)} cannot stand before the @: use a-z, 0-9, dots, and _ - ' & ~; "
+            "no dot at either end, no two dots together, no hyphen at the start."
         )
-    if not _LOCAL_PART.fullmatch(name):
-        raise ValueError(
-            f"{name!r} cannot be the part before the @: use {_CHARACTERS},"
-            " no dot at either end or twice in a row, and no - at the start."
-        )
-    return name
+    return local
 
 
-@lru_cache(maxsize=4096)
 def domain(text: str) -> str:
-    """A mail domain or host name in lower case, as A-labels (IDNA 2008 with UTS 46).
+    """A mail domain in lower case, as A-labels, without a final dot.
 
     Raises:
         ValueError: a sentence saying what is wrong.
     """
-    name = text.strip(_EDGES)
+    name = text.strip(" ")
     if not name:
-        raise ValueError("Give a domain such as example.com.")
-    if name.startswith("["):
-        raise ValueError(f"{name!r} is an address literal; a domain name is needed.")
-    ascii_name = wire.ascii_domain(name)
-    if not _LABELS.fullmatch(ascii_name) or len(ascii_name) > 253:
-        raise ValueError(f"{name!r} is not a full domain name such as example.com.")
-    return ascii_name
+        raise ValueError("The domain is missing.")
+    if len(name) > _TEXT_LIMIT:
+        raise ValueError(f"{_shown(name)} is not a domain name: it is longer than {DOMAIN_LIMIT} characters.")
+    return _domain(name)
 
 
 def split(text: str) -> tuple[str, str]:
-    """``local part@domain`` → (local part, domain), both normalised.
+    """An address of this node → (local part, domain), both normalised.
 
     Raises:
         ValueError: a sentence saying what is wrong.
     """
-    local, at, name = text.strip(_EDGES).rpartition("@")
-    if not at:
-        raise ValueError(f"{text.strip()[:60]!r} is not an address: write it as name@example.com.")
-    local, name = local_part(local), domain(name)
-    if len(local) + 1 + len(name) > LONGEST_ADDRESS:
-        raise ValueError(f"The whole address can have {LONGEST_ADDRESS} characters at most.")
+    before, after = _parts(text)
+    local, name = local_part(before), domain(after)
+    _check_length(f"{local}@{name}")
     return local, name
 
 
-@lru_cache(maxsize=4096)
 def destination(text: str) -> str:
-    """An address that mail is forwarded to; it may be outside. The domain is normalised, ours also in lower case.
+    """An address that mail is forwarded to, here or elsewhere; the local part keeps its case.
 
     Raises:
         ValueError: a sentence saying what is wrong.
     """
-    address = wire.normalise(text)
-    local, _, name = address.rpartition("@")
-    if not _OUTSIDE.fullmatch(local) or local.startswith("-"):
-        raise ValueError(
-            f"Mail cannot be forwarded to {address[:80]!r}: its part before the @ is not a plain one."
-        )
-    return f"{local.lower()}@{domain(name)}"
+    local, after = _parts(text)
+    if local.startswith('"'):
+        raise ValueError(f"{_shown(text)} cannot be used: local parts in quotes are not supported.")
+    if len(local) > LOCAL_LIMIT or not _DESTINATION.fullmatch(local):
+        raise ValueError(f"{_shown(text)} is not a mail address that can be forwarded to.")
+    address = f"{local}@{domain(after)}"
+    _check_length(address)
+    return address
+
+
+def shown(address: str) -> str:
+    """An address or a domain as a person reads it: A-labels back in their script, where that is safe."""
+    local, at, name = address.rpartition("@")
+    return f"{local}{at}{_unicode(name)}"
+
+
+@lru_cache(maxsize=1024)
+def _domain(name: str) -> str:
+    ascii_name = name.lower()
+    try:
+        if not name.isascii():
+            ascii_name = idna.encode(name, uts46=True).decode("ascii")
+        _check_a_labels(ascii_name)
+    except UnicodeError as exc:
+        raise ValueError(f"{_shown(name)} is not a domain name: {exc}.") from exc
+    ascii_name = ascii_name.lower().removesuffix(".")
+    if "." not in ascii_name:
+        raise ValueError(f"{_shown(name)} is not a full domain name: write it like example.com.")
+    if len(ascii_name) > DOMAIN_LIMIT or not _DOMAIN.fullmatch(ascii_name):
+        raise ValueError(f"{_shown(name)} is not a domain name: write it like example.com.")
+    return ascii_name
+
+
+def _check_a_labels(name: str) -> None:
+    """What claims to be an A-label must be one: a registrar would not give it, and no client could show it."""
+    for label in name.split("."):
+        if label.startswith("xn--"):
+            idna.decode(label)
+
+
+@lru_cache(maxsize=1024)
+def _unicode(name: str) -> str:
+    try:
+        return idna.decode(name) if "xn--" in name else name
+    except UnicodeError:
+        return name
+
+
+def _parts(text: str) -> tuple[str, str]:
+    bare = text.strip(" ")
+    if any(char < " " or char == "\x7f" for char in bare):
+        raise ValueError("An address cannot contain line breaks or control characters.")
+    before, at, after = bare.rpartition("@")
+    if not at or not before or not after:
+        raise ValueError(f"{_shown(bare)} is not a mail address: write it as name@example.com.")
+    return before, after
+
+
+def _check_length(address: str) -> None:
+    if len(address) > ADDRESS_LIMIT:
+        raise ValueError(f"{_shown(address)} is too long for a mail address ({ADDRESS_LIMIT} characters).")
+
+
+def _shown(text: str) -> str:
+    return repr(text) if len(text) <= 60 else f"{text[:60]!r}…"

@@ -187,6 +187,8 @@ QUAZZAR_IMAGE_DOVECOT = env_str("QUAZZAR_IMAGE_DOVECOT", "dovecot/dovecot:2.4.4-
 QUAZZAR_IMAGE_RSPAMD = env_str("QUAZZAR_IMAGE_RSPAMD", "rspamd/rspamd:4.1")
 #: Days a deleted mailbox can be restored, with its mail.
 QUAZZAR_RESTORE_DAYS = env_int("QUAZZAR_RESTORE_DAYS", 30)
+#: host:port that the preflight tries to learn whether port 25 outward is open; off: not tried.
+QUAZZAR_OUTBOUND_PROBE = env_str("QUAZZAR_OUTBOUND_PROBE", "gmail-smtp-in.l.google.com:25")
 
 # --- API ---------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {

@@ -11,6 +11,7 @@ atexit.register(shutil.rmtree, _data_dir, ignore_errors=True)
 (_data_dir / "static").mkdir()  # else whitenoise warns in each test
 os.environ["QUAZZAR_DATA_DIR"] = str(_data_dir)
 os.environ["QUAZZAR_SECRETS_KEY_FILE"] = str(_data_dir / "secrets.key")
+os.environ["QUAZZAR_OUTBOUND_PROBE"] = "off"  # no test talks to strangers
 for _name in (
     "QUAZZAR_LICENSE_FILE",
     "QUAZZAR_LICENSE_PUBLIC_KEY",

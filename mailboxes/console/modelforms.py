@@ -28,6 +28,11 @@ class DomainBackedForm(_Form):
 
     refused: ClassVar[dict[str, list[str]]] = {}
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.fields.pop("local_part", None)  # the address is fixed
+
     def clean(self) -> dict[str, Any]:
         """Puts the objections beside their fields."""
         for name, sentences in self.refused.items():

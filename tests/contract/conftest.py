@@ -36,7 +36,12 @@ def box(domain: Domain) -> Callable[..., Mailbox]:
 
     def make(local_part: str = "ada", **fields: Any) -> Mailbox:
         address = f"{local_part}@{domain.name}"
-        row = {"domain": domain, "local_part": local_part, "address": address, "home": f"{domain.name}/{local_part}"}
+        row = {
+            "domain": domain,
+            "local_part": local_part,
+            "address": address,
+            "home": f"{domain.name}/{local_part}",
+        }
         return Mailbox.objects.create(**(row | fields))
 
     return make

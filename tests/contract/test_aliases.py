@@ -81,7 +81,8 @@ def test_destinations_that_are_refused(api: APIClient, domain: Domain, forward: 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("enabled", value) for value in NOT_FLAGS] + [(name, 1) for name in ("surprise", "", "catch_all", "created_at")],
+    [("enabled", value) for value in NOT_FLAGS]
+    + [(name, 1) for name in ("surprise", "", "catch_all", "created_at")],
     ids=repr,
 )
 def test_what_cannot_be_is_refused_by_its_field(
@@ -127,7 +128,9 @@ def test_the_address_of_a_deleted_mailbox_is_free(
     error(api.post(f"{MAILBOXES}/{row.pk}/restore"), 409, "already_exists")
 
 
-def test_mail_that_would_go_round_in_a_circle_is_refused(api: APIClient, domain: Domain, forward: Forward) -> None:
+def test_mail_that_would_go_round_in_a_circle_is_refused(
+    api: APIClient, domain: Domain, forward: Forward
+) -> None:
     forward("a", "b@example.com")
     body = {"domain": domain.pk, "local_part": "b", "destinations": ["a@example.com"]}
     assert list(wrong(api.post(ALIASES, body))) == ["destinations"]
@@ -151,7 +154,9 @@ def test_the_same_idempotency_key_gives_the_first_answer(keyed: Callable[..., An
 
 
 # --- replacing and changing --------------------------------------------------------------------------------
-def test_patch_changes_what_is_given_alone_and_put_takes_the_rest_back(api: APIClient, forward: Forward) -> None:
+def test_patch_changes_what_is_given_alone_and_put_takes_the_rest_back(
+    api: APIClient, forward: Forward
+) -> None:
     row = forward("info", *TO)
     before = ok(api.get(at(row)))
     assert ok(api.patch(at(row), {"enabled": False})) == before | {"enabled": False}
@@ -170,7 +175,9 @@ def test_what_was_read_can_be_written_back(api: APIClient, forward: Forward, met
 
 
 @pytest.mark.parametrize("method", ["put", "patch"])
-def test_the_address_cannot_change_but_may_be_sent_as_it_is(api: APIClient, forward: Forward, method: str) -> None:
+def test_the_address_cannot_change_but_may_be_sent_as_it_is(
+    api: APIClient, forward: Forward, method: str
+) -> None:
     row = forward("info", *TO)
     other = Domain.objects.create(name="other.example")
     for body in ({"local_part": "other"}, {"domain": other.pk}, {"domain": 999}):
@@ -191,7 +198,12 @@ def test_a_deleted_alias_is_gone(api: APIClient, forward: Forward) -> None:
     row = forward()
     response = api.delete(at(row))
     assert (response.status_code, response.content) == (204, b"")
-    for again in (api.get(at(row)), api.put(at(row), {"nope": 1}), api.patch(at(row), {}), api.delete(at(row))):
+    for again in (
+        api.get(at(row)),
+        api.put(at(row), {"nope": 1}),
+        api.patch(at(row), {}),
+        api.delete(at(row)),
+    ):
         error(again, 404, "not_found")
     assert ok(api.get(f"{DOMAINS}/{row.domain_id}"))["alias_count"] == 0
 
@@ -205,7 +217,9 @@ def test_an_id_that_is_not_there_is_404(api: APIClient, pk: str, method: str) ->
 def test_filters_search_and_order(api: APIClient, domain: Domain, forward: Forward) -> None:
     other = Domain.objects.create(name="other.example")
     forward("a", "x@example.net"), forward("b", "y@example.net", enabled=False)
-    Alias.objects.create(domain=other, local_part="c", address="c@other.example", destinations=["x@example.org"])
+    Alias.objects.create(
+        domain=other, local_part="c", address="c@other.example", destinations=["x@example.org"]
+    )
     assert locals_(api.get(ALIASES)) == ["a", "b", "c"]
     assert locals_(api.get(ALIASES, {"domain": domain.pk, "ordering": "-address"})) == ["b", "a"]
     assert locals_(api.get(ALIASES, {"domain": 999})) == []
@@ -215,14 +229,17 @@ def test_filters_search_and_order(api: APIClient, domain: Domain, forward: Forwa
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("domain", "abc"), ("domain", str(2**63)), ("enabled", "x"), ("ordering", "destinations")]
+    ("name", "value"),
+    [("domain", "abc"), ("domain", str(2**63)), ("enabled", "x"), ("ordering", "destinations")],
 )
 def test_what_cannot_be_filtered_by_is_400(api: APIClient, forward: Forward, name: str, value: str) -> None:
     forward()
     assert list(wrong(api.get(ALIASES, {name: value}))) == [name]
 
 
-def test_the_number_of_queries_does_not_grow_with_the_page(api: APIClient, domain: Domain, forward: Forward) -> None:
+def test_the_number_of_queries_does_not_grow_with_the_page(
+    api: APIClient, domain: Domain, forward: Forward
+) -> None:
     forward()
     api.get(ALIASES)  # notes that the key was used
     with CaptureQueriesContext(connection) as few:

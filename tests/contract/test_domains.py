@@ -100,7 +100,11 @@ def test_what_is_no_address_is_no_catch_all(api: APIClient, domain: Domain, give
 
 def test_a_name_is_required_and_every_wrong_field_is_told_at_once(api: APIClient) -> None:
     assert wrong(api.post(DOMAINS, {})) == {"name": ["This field is required."]}
-    assert wrong(api.post(DOMAINS, {"name": 5, "catch_all": 5, "nope": 1})).keys() == {"name", "catch_all", "nope"}
+    assert wrong(api.post(DOMAINS, {"name": 5, "catch_all": 5, "nope": 1})).keys() == {
+        "name",
+        "catch_all",
+        "nope",
+    }
     assert wrong(api.post(DOMAINS, {"name": "localhost", "catch_all": "x"})).keys() == {"name", "catch_all"}
 
 
@@ -109,13 +113,18 @@ def test_a_change_bumps_the_generation_and_is_audited(api: APIClient) -> None:
     first = Stack.load().desired_generation
     ok(api.patch(f"{DOMAINS}/{made['id']}", {"catch_all": "ops@example.com"}))
     assert Stack.load().desired_generation > first > 0
-    assert [entry.action for entry in AuditEntry.objects.order_by("id")][-2:] == ["domain.added", "domain.changed"]
+    assert [entry.action for entry in AuditEntry.objects.order_by("id")][-2:] == [
+        "domain.added",
+        "domain.changed",
+    ]
 
 
 # --- replacing and changing --------------------------------------------------------------------------------
 def test_patch_sets_the_catch_all_and_null_or_empty_removes_it(api: APIClient, domain: Domain) -> None:
     for nothing in (None, ""):
-        assert ok(api.patch(one(domain), {"catch_all": "Ops@Example.com"}))["catch_all"].endswith("@example.com")
+        assert ok(api.patch(one(domain), {"catch_all": "Ops@Example.com"}))["catch_all"].endswith(
+            "@example.com"
+        )
         assert ok(api.patch(one(domain), {}))["catch_all"] is not None
         assert ok(api.patch(one(domain), {"catch_all": nothing}))["catch_all"] is None
 
@@ -184,7 +193,9 @@ def test_it_counts_what_lives_in_it(
     box("gone", deleted_at=timezone.now())
     forward("d"), forward("e")
     Domain.objects.create(name="empty.example")
-    found = {row["name"]: (row["mailbox_count"], row["alias_count"]) for row in ok(api.get(DOMAINS))["results"]}
+    found = {
+        row["name"]: (row["mailbox_count"], row["alias_count"]) for row in ok(api.get(DOMAINS))["results"]
+    }
     assert found == {"example.com": (3, 2), "empty.example": (0, 0)}
 
 

@@ -114,11 +114,13 @@ def rows() -> dict[str, int]:
     """The beginning of a path → the id of a row that is there, whatever became of the last one."""
     domain, _ = Domain.objects.get_or_create(name="example.com", defaults={"catch_all": "ops@example.com"})
     ada = {"domain": domain, "local_part": "ada", "address": "ada@example.com"}
-    box = Mailbox.objects.filter(address="ada@example.com", deleted_at=None).first() or Mailbox.objects.create(
-        **ada, password_hash="{ARGON2ID}x", home=f"example.com/{uuid4()}"
-    )
+    box = Mailbox.objects.filter(
+        address="ada@example.com", deleted_at=None
+    ).first() or Mailbox.objects.create(**ada, password_hash="{ARGON2ID}x", home=f"example.com/{uuid4()}")
     gone = Mailbox.objects.create(
-        **(ada | {"local_part": "gone", "address": f"{uuid4()}@example.com"}), home=str(uuid4()), deleted_at=timezone.now()
+        **(ada | {"local_part": "gone", "address": f"{uuid4()}@example.com"}),
+        home=str(uuid4()),
+        deleted_at=timezone.now(),
     )
     info = {"domain": domain, "local_part": "info", "destinations": ["ada@example.com"]}
     alias, _ = Alias.objects.get_or_create(address="info@example.com", defaults=info)

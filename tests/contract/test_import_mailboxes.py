@@ -73,7 +73,11 @@ def test_an_import_is_202_and_its_job_makes_the_mailboxes(
     importing.run(told["id"])
     assert ok(api.get(f"{IMPORT}/{told['id']}")) == waiting | {"state": "done", "done": 2}
     ada, bob = ok(api.get(MAILBOXES))["results"]
-    assert (ada["address"], ada["quota_mb"], ada["display_name"]) == ("ada@example.com", 1024, "Lovelace, Ada")
+    assert (ada["address"], ada["quota_mb"], ada["display_name"]) == (
+        "ada@example.com",
+        1024,
+        "Lovelace, Ada",
+    )
     assert (bob["address"], bob["has_password"], ada["has_password"]) == ("bob@example.com", False, True)
     assert passwords.verify(Mailbox.objects.get(pk=ada["id"]).password_hash.reveal(), SECRET)
 
@@ -116,7 +120,12 @@ def test_a_dry_run_is_true_or_false(api: APIClient, domain: Domain, word: str) -
 @pytest.mark.parametrize(("text", "told"), BAD, ids=[repr(text)[:60] for text, _ in BAD])
 @pytest.mark.parametrize("query", ["", "?dry_run=true"])
 def test_a_bad_row_is_400_with_its_line(
-    api: APIClient, box: Callable[..., Mailbox], forward: Callable[..., Alias], text: str, told: str, query: str
+    api: APIClient,
+    box: Callable[..., Mailbox],
+    forward: Callable[..., Alias],
+    text: str,
+    told: str,
+    query: str,
 ) -> None:
     box("taken"), forward("alias")
     sentences = wrong(send(api, text.encode("latin-1"), query))
@@ -133,14 +142,17 @@ def test_every_bad_row_is_told_and_no_good_one_is_taken(api: APIClient, domain: 
     assert not ImportJob.objects.exists()
 
 
-def test_no_sentence_holds_a_password(api: APIClient, domain: Domain, caplog: pytest.LogCaptureFixture) -> None:
-    response = send(api, f"{HEADER}\nx,{SECRET},,\n\"{SECRET}\n")
+def test_no_sentence_holds_a_password(
+    api: APIClient, domain: Domain, caplog: pytest.LogCaptureFixture
+) -> None:
+    response = send(api, f'{HEADER}\nx,{SECRET},,\n"{SECRET}\n')
     wrong(response)
     assert SECRET.encode() not in response.content and SECRET not in caplog.text
 
 
 @pytest.mark.parametrize(
-    "kind", ["application/json", "text/plain", "application/x-www-form-urlencoded", "application/octet-stream"]
+    "kind",
+    ["application/json", "text/plain", "application/x-www-form-urlencoded", "application/octet-stream"],
 )
 def test_another_kind_of_body_is_415(api: APIClient, domain: Domain, kind: str) -> None:
     error(send(api, GOOD, kind=kind), 415, "unsupported_media_type")
@@ -203,7 +215,13 @@ def test_a_job_that_is_not_there_is_404(api: APIClient, pk: str) -> None:
 
 
 def test_other_methods_are_405(api: APIClient) -> None:
-    for response in (api.get(IMPORT), api.put(IMPORT), api.post(f"{IMPORT}/1"), api.post(EXPORT), api.delete(EXPORT)):
+    for response in (
+        api.get(IMPORT),
+        api.put(IMPORT),
+        api.post(f"{IMPORT}/1"),
+        api.post(EXPORT),
+        api.delete(EXPORT),
+    ):
         error(response, 405, "method_not_allowed")
 
 
@@ -235,12 +253,20 @@ def test_an_empty_export_is_its_header(exported: Callable[[], list[dict[str, str
     assert exported() == []
 
 
-def test_the_import_takes_what_was_exported(api: APIClient, box: Callable[..., Mailbox], tmp_path: Path) -> None:
-    for name in ("=cmd|x", "'=x", "@a", "plain, \"quoted\""):
+def test_the_import_takes_what_was_exported(
+    api: APIClient, box: Callable[..., Mailbox], tmp_path: Path
+) -> None:
+    for name in ("=cmd|x", "'=x", "@a", 'plain, "quoted"'):
         box(f"u{len(name)}{ord(name[0])}", display_name=name, quota_mb=3, enabled=False)
-    before = [(row.address, row.display_name, row.quota_mb, row.enabled) for row in Mailbox.objects.order_by("address")]
+    before = [
+        (row.address, row.display_name, row.quota_mb, row.enabled)
+        for row in Mailbox.objects.order_by("address")
+    ]
     text = api.get(EXPORT).getvalue()
     Mailbox.objects.all().delete()
     importing.run(ok(send(api, text), 202)["id"])
-    after = [(row.address, row.display_name, row.quota_mb, row.enabled) for row in Mailbox.objects.order_by("address")]
+    after = [
+        (row.address, row.display_name, row.quota_mb, row.enabled)
+        for row in Mailbox.objects.order_by("address")
+    ]
     assert after == before

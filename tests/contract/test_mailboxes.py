@@ -115,7 +115,11 @@ def test_what_cannot_be_is_refused_by_its_field(
     row = box("ada")
     before = ok(api.get(at(row)))
     new = {"domain": domain.pk, "local_part": "bob", field: value}
-    for response in (api.post(MAILBOXES, new), api.put(at(row), {field: value}), api.patch(at(row), {field: value})):
+    for response in (
+        api.post(MAILBOXES, new),
+        api.put(at(row), {field: value}),
+        api.patch(at(row), {field: value}),
+    ):
         assert list(wrong(response)) == [field]
     assert ok(api.get(at(row))) == before
     assert Mailbox.objects.count() == 1
@@ -156,10 +160,16 @@ def test_the_password_is_hashed_sealed_and_shown_nowhere(
     api: APIClient, domain: Domain, caplog: pytest.LogCaptureFixture
 ) -> None:
     response = api.post(
-        MAILBOXES, {"domain": domain.pk, "local_part": "ada", "password": SECRET}, headers={"Idempotency-Key": "k"}
+        MAILBOXES,
+        {"domain": domain.pk, "local_part": "ada", "password": SECRET},
+        headers={"Idempotency-Key": "k"},
     )
     stored = hashed(ok(response, 201)["id"])
-    assert stored and stored.startswith("{ARGON2ID}$argon2id$v=19$m=19456,t=2,p=1$") and passwords.verify(stored, SECRET)
+    assert (
+        stored
+        and stored.startswith("{ARGON2ID}$argon2id$v=19$m=19456,t=2,p=1$")
+        and passwords.verify(stored, SECRET)
+    )
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM mailboxes_mailbox")
         row = b"".join(str(one).encode() for one in cursor.fetchone())
@@ -189,7 +199,9 @@ def test_the_address_is_no_password(api: APIClient, domain: Domain, box: Box) ->
 
 @pytest.mark.parametrize("method", ["put", "patch"])
 @pytest.mark.parametrize("part", [{}, {"password": ""}])
-def test_an_absent_or_empty_password_keeps_it(api: APIClient, box: Box, method: str, part: dict[str, Any]) -> None:
+def test_an_absent_or_empty_password_keeps_it(
+    api: APIClient, box: Box, method: str, part: dict[str, Any]
+) -> None:
     row = box("ada", password_hash="{ARGON2ID}old")
     shown = ok(getattr(api, method)(at(row), {"quota_mb": 7, **part}))
     assert (shown["password"], shown["has_password"], shown["quota_mb"]) == ("", True, 7)
@@ -210,7 +222,11 @@ def test_after_the_key_file_was_replaced_it_is_unreadable_and_a_new_one_recovers
 ) -> None:
     row = box("ada", password_hash="{ARGON2ID}old")
     settings.QUAZZAR_SECRETS_KEY_FILE = tmp_path / "other.key"
-    for shown in (ok(api.get(at(row))), ok(api.get(MAILBOXES))["results"][0], ok(api.patch(at(row), {"quota_mb": 5}))):
+    for shown in (
+        ok(api.get(at(row))),
+        ok(api.get(MAILBOXES))["results"][0],
+        ok(api.patch(at(row), {"quota_mb": 5})),
+    ):
         assert (shown["has_password"], shown["password_state"], shown["password"]) == (True, "unreadable", "")
     assert ok(api.put(at(row), {"password": SECRET}))["password_state"] == "saved"
 
@@ -218,7 +234,13 @@ def test_after_the_key_file_was_replaced_it_is_unreadable_and_a_new_one_recovers
 # --- replacing and changing --------------------------------------------------------------------------------
 def test_patch_changes_what_is_given_alone(api: APIClient, domain: Domain) -> None:
     before = ok(api.post(MAILBOXES, FULL | {"domain": domain.pk}), 201)
-    for part in ({"quota_mb": 5}, {"display_name": "A."}, {"enabled": True}, {"can_send": True}, {"can_receive": True}):
+    for part in (
+        {"quota_mb": 5},
+        {"display_name": "A."},
+        {"enabled": True},
+        {"can_send": True},
+        {"can_receive": True},
+    ):
         before |= part
         assert ok(api.patch(at(before["id"]), part)) == before
 
@@ -270,7 +292,9 @@ def test_a_quota_with_nothing_behind_the_point_is_whole(api: APIClient, box: Box
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch"])
-@pytest.mark.parametrize("raw", [b"{", b"[]", b"[{}]", b'"x"', b"5", b"null", b'{"quota_mb": NaN}', b"\xff", b"[" * 10**5])
+@pytest.mark.parametrize(
+    "raw", [b"{", b"[]", b"[{}]", b'"x"', b"5", b"null", b'{"quota_mb": NaN}', b"\xff", b"[" * 10**5]
+)
 def test_a_body_that_is_no_object_is_400(api: APIClient, box: Box, method: str, raw: bytes) -> None:
     path = MAILBOXES if method == "post" else at(box("ada"))
     assert api.generic(method.upper(), path, raw, content_type="application/json").status_code == 400
@@ -281,7 +305,12 @@ def test_a_deleted_mailbox_is_gone_from_every_answer_but_its_own_list(api: APICl
     row = box("ada")
     response = api.delete(at(row))
     assert (response.status_code, response.content) == (204, b"")
-    for again in (api.get(at(row)), api.put(at(row), {"nope": 1}), api.patch(at(row), {}), api.delete(at(row))):
+    for again in (
+        api.get(at(row)),
+        api.put(at(row), {"nope": 1}),
+        api.patch(at(row), {}),
+        api.delete(at(row)),
+    ):
         error(again, 404, "not_found")
     assert ok(api.get(MAILBOXES))["count"] == ok(api.get(f"{DOMAINS}/{row.domain_id}"))["mailbox_count"] == 0
     told = ok(api.get(f"{MAILBOXES}/deleted"))["results"][0]
@@ -314,7 +343,9 @@ def test_restoring_an_address_that_is_taken_is_409(api: APIClient, domain: Domai
     error(api.post(f"{at(row)}/restore"), 409, "already_exists")
 
 
-def test_restoring_without_its_domain_is_refused_with_a_sentence(api: APIClient, domain: Domain, box: Box) -> None:
+def test_restoring_without_its_domain_is_refused_with_a_sentence(
+    api: APIClient, domain: Domain, box: Box
+) -> None:
     row = box("ada")
     api.delete(at(row))
     api.delete(f"{DOMAINS}/{domain.pk}")

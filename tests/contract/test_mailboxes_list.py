@@ -95,7 +95,9 @@ def test_search_looks_at_address_and_display_name(api: APIClient, box: Box) -> N
     assert locals_(api.get(MAILBOXES, {"search": "LOVE"})) == ["ada"]
     assert locals_(api.get(MAILBOXES, {"search": "bob@example"})) == ["bob"]
     assert locals_(api.get(MAILBOXES, {"search": "example love"})) == ["ada"]
-    assert locals_(api.get(MAILBOXES, {"search": "%"})) == locals_(api.get(MAILBOXES, {"search": "gone"})) == []
+    assert (
+        locals_(api.get(MAILBOXES, {"search": "%"})) == locals_(api.get(MAILBOXES, {"search": "gone"})) == []
+    )
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,8 @@ from tests.contract.answers import (
     STACK,
     TEST,
 )
-from tests.contract.test_aliases import KEYS as ALIAS_KEYS
 from tests.contract.test_alerts import ALERTMANAGER, GRAFANA, SIMPLE
+from tests.contract.test_aliases import KEYS as ALIAS_KEYS
 from tests.contract.test_backups import FULL as BACKUP
 from tests.contract.test_domains import KEYS as DOMAIN_KEYS
 from tests.contract.test_mailboxes import KEYS as MAILBOX_KEYS
@@ -127,9 +127,7 @@ def test_a_filter_that_is_true_or_false_is_described_so(schema: dict[str, Any], 
     ("name", "keys"),
     [("Domain", DOMAIN_KEYS), ("Mailbox", MAILBOX_KEYS), ("Alias", ALIAS_KEYS), ("Stack", STACK_KEYS)],
 )
-def test_every_field_that_is_shown_is_described(
-    schema: dict[str, Any], name: str, keys: Any
-) -> None:
+def test_every_field_that_is_shown_is_described(schema: dict[str, Any], name: str, keys: Any) -> None:
     shown = schema["components"]["schemas"][name]
     assert set(shown["required"]) == shown["properties"].keys() == set(keys)
 

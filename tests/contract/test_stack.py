@@ -59,7 +59,13 @@ def test_before_anything_was_done_it_is_disabled(api: APIClient) -> None:
 
 
 def test_what_the_worker_saw_is_shown(api: APIClient) -> None:
-    service = {"name": "postfix", "image": "boky/postfix:v5", "status": "running", "health": "healthy", "ports": [25]}
+    service = {
+        "name": "postfix",
+        "image": "boky/postfix:v5",
+        "status": "running",
+        "health": "healthy",
+        "ports": [25],
+    }
     failure = {"code": "port_taken", "message": "Port 25 is taken.", "hint": "Stop exim."}
     Stack.load()
     Stack.objects.update(
@@ -142,13 +148,17 @@ def test_enabling_is_202_and_waits_for_nothing(api: APIClient, enabled: dict[str
 
 
 @pytest.mark.parametrize("name", [HOST, "MAIL.example.COM", f" {HOST} "])
-def test_enabling_again_is_202_and_changes_nothing(api: APIClient, enabled: dict[str, Any], name: str) -> None:
+def test_enabling_again_is_202_and_changes_nothing(
+    api: APIClient, enabled: dict[str, Any], name: str
+) -> None:
     Stack.objects.update(phase="healthy", percent=100)
     before = Stack.objects.values().get()
     again = ok(api.post(ENABLE, {"hostname": name}), 202)
     assert again == enabled | {"phase": "healthy", "progress": enabled["progress"] | {"percent": 100}}
     after = Stack.objects.values().get()
-    assert {name: str(value) for name, value in after.items()} == {name: str(value) for name, value in before.items()}
+    assert {name: str(value) for name, value in after.items()} == {
+        name: str(value) for name, value in before.items()
+    }
     assert AuditEntry.objects.filter(action="stack.enabled").count() == 1
 
 
@@ -164,7 +174,10 @@ def test_only_a_full_name_can_be_enabled(api: APIClient, given: str) -> None:
 
 
 def test_a_name_is_kept_as_a_labels(api: APIClient) -> None:
-    assert ok(api.post(ENABLE, {"hostname": "Mail.Müller.Example"}), 202)["hostname"] == "mail.xn--mller-kva.example"
+    assert (
+        ok(api.post(ENABLE, {"hostname": "Mail.Müller.Example"}), 202)["hostname"]
+        == "mail.xn--mller-kva.example"
+    )
 
 
 def test_enabling_makes_the_keys_that_domains_lack(api: APIClient) -> None:
@@ -185,7 +198,9 @@ def test_disabling_what_is_disabled_is_202_and_changes_nothing(api: APIClient) -
     assert ok(api.post(DISABLE, {"purge": False}), 202) == NOTHING
 
 
-@pytest.mark.parametrize("confirm", [{}, {"confirm": ""}, {"confirm": "example.com"}, {"confirm": HOST + "x"}])
+@pytest.mark.parametrize(
+    "confirm", [{}, {"confirm": ""}, {"confirm": "example.com"}, {"confirm": HOST + "x"}]
+)
 def test_a_purge_needs_the_hostname_once_more(
     api: APIClient, enabled: dict[str, Any], confirm: dict[str, str]
 ) -> None:

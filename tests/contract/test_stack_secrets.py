@@ -77,7 +77,9 @@ def test_a_certificate_for_another_name_is_taken_with_a_warning(api: APIClient) 
     assert any(HOST in warning for warning in shown["warnings"])
 
 
-def test_a_pair_that_does_not_fit_is_refused_and_the_old_one_stays(api: APIClient, pair: dict[str, str]) -> None:
+def test_a_pair_that_does_not_fit_is_refused_and_the_old_one_stays(
+    api: APIClient, pair: dict[str, str]
+) -> None:
     before = ok(api.get(CERTIFICATE))
     other = certificates.self_signed(HOST)[1]
     for part, field in [
@@ -115,9 +117,15 @@ def test_it_is_one_of_three_ways_and_whole(api: APIClient, body: Any, field: str
     assert ok(api.get(CERTIFICATE)) == before
 
 
-def test_no_refusal_repeats_the_key(api: APIClient, pair: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
+def test_no_refusal_repeats_the_key(
+    api: APIClient, pair: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
     secret = pair["key"].splitlines()[1]
-    for body in (pair | {"certificate": "nonsense"}, {"key": pair["key"]}, {"certificate": pair["key"], "key": "x"}):
+    for body in (
+        pair | {"certificate": "nonsense"},
+        {"key": pair["key"]},
+        {"certificate": pair["key"], "key": "x"},
+    ):
         assert secret.encode() not in api.put(CERTIFICATE, body).content
     assert secret not in caplog.text
 
@@ -165,7 +173,9 @@ def test_no_other_answer_holds_it(api: APIClient) -> None:
         assert secret not in api.get(path).content
 
 
-def test_one_that_does_not_open_is_409_and_another_recovers(api: APIClient, settings: Any, tmp_path: Path) -> None:
+def test_one_that_does_not_open_is_409_and_another_recovers(
+    api: APIClient, settings: Any, tmp_path: Path
+) -> None:
     settings.QUAZZAR_SECRETS_KEY_FILE = tmp_path / "other.key"
     error(api.post(PASSWORD), 409, "no_controller_password")
     assert len(ok(api.post(PASSWORD, {"new": True}))["password"]) >= 16
@@ -178,7 +188,8 @@ def test_before_the_stack_was_ever_enabled_there_is_none(api: APIClient) -> None
 
 
 @pytest.mark.parametrize(
-    ("body", "field"), [({"new": "true"}, "new"), ({"new": None}, "new"), ({"new": 1}, "new"), ({"password": "x"}, "password")]
+    ("body", "field"),
+    [({"new": "true"}, "new"), ({"new": None}, "new"), ({"new": 1}, "new"), ({"password": "x"}, "password")],
 )
 def test_what_cannot_be_asked_for_is_400(api: APIClient, body: Any, field: str) -> None:
     assert list(wrong(api.post(PASSWORD, body))) == [field]

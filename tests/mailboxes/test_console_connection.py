@@ -32,7 +32,7 @@ def panel(console: Client, row: Mailbox, **more: Any) -> str:
     return html(console.get(f"{TAB}{row.pk}/connection/", headers={**HTMX, **more}))
 
 
-def scan(text: str, **claims: Any) -> Any:
+def scan(text: str) -> Any:
     return Client().get(f"{TAB}profile/{text}.mobileconfig")
 
 
@@ -106,9 +106,7 @@ def test_a_ticket_lets_a_phone_fetch_the_profile_without_signing_in(row: Mailbox
     assert "no-store" in answer["Cache-Control"]
 
 
-@pytest.mark.parametrize(
-    "ticket", ["x", "", signing.dumps(1, salt="another"), signing.dumps("x", salt="mailboxes.profile")]
-)
+@pytest.mark.parametrize("ticket", ["x", "a:b:c", signing.dumps(1, salt="another")])
 def test_a_ticket_that_is_none_gets_nothing(row: Mailbox, ticket: str) -> None:
     assert scan(ticket).status_code == 404
 

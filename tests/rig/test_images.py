@@ -56,7 +56,7 @@ def outside(
 def postfix(docker_client: docker.DockerClient, stack_images: Images, network: str) -> Iterator[Container]:
     options = {"network": network, "hostname": "stock.test", "healthcheck": {**QUICK_HEALTH, "retries": 3}}
     with running(docker_client, stack_images.postfix, environment=UNGUARDED, **options) as container:
-        wait_until(lambda: health(container) == "healthy", 60, f"health of stock Postfix: {logs(container)}")
+        wait_until(lambda: health(container) == "healthy", 120, f"health of stock Postfix: {logs(container)}")
         yield container
 
 
@@ -71,7 +71,7 @@ def dovecot(docker_client: docker.DockerClient, stack_images: Images, network: s
 def rspamd(docker_client: docker.DockerClient, stack_images: Images, network: str) -> Iterator[Container]:
     with running(docker_client, stack_images.rspamd, network=network) as container:
         wait_until(
-            lambda: controller(container, "/ping") == 200, 60, f"start of stock Rspamd: {logs(container)}"
+            lambda: controller(container, "/ping") == 200, 120, f"start of stock Rspamd: {logs(container)}"
         )
         yield container
 
@@ -253,7 +253,7 @@ def test_rspamd_takes_its_local_files_from_elsewhere(
     try:
         put(container, "/", {"mail-config/rspamd/local.d/worker-normal.inc": b'bind_socket = "*:12345";'})
         container.start()
-        wait_until(lambda: "*:12345" in logs(container), 60, "the worker's other port")
+        wait_until(lambda: "*:12345" in logs(container), 120, "the worker's other port")
     finally:
         container.remove(v=True, force=True)
 

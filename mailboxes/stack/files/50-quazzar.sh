@@ -46,7 +46,8 @@ fi
 for name in submissions smtps 465; do
   postconf -MX $name/inet 2>/dev/null || true
 done
-# In main.cf, because -P takes no value with a space in it.
+# A process of its own for each session: one that lived on would hold a dead connection to a Dovecot that was restarted,
+# and refuse the next login. The rest is in main.cf, because -P takes no value with a space in it.
 postconf -e "quazzar_submission_recipients = reject_non_fqdn_recipient, reject_unlisted_recipient,\
  check_policy_service inet:dovecot:12340, permit_sasl_authenticated, reject"
 postconf -M '465/inet=465 inet n - n - - smtpd'
@@ -55,6 +56,7 @@ for service in submission 465; do
   [ $service = 465 ] && log=submissions || log=submission
   postconf -P \
     $service/inet/syslog_name=postfix/$log \
+    $service/inet/max_use=1 \
     $service/inet/smtpd_sasl_auth_enable=yes \
     $service/inet/smtpd_tls_auth_only=yes \
     "$service/inet/smtpd_client_restrictions=" \

@@ -170,8 +170,10 @@ def test_a_connection_that_breaks_is_one_of_our_errors(box: str, front: Forwarde
 
 def test_a_container_that_is_stopped_takes_its_commands_with_it(real_world: RealWorld) -> None:
     name, engine = real_world.running(), real_world.engine
-    threading.Timer(0.5, engine.stop, (name, 1)).start()
+    stopping = threading.Timer(0.5, engine.stop, (name, 1))
+    stopping.start()
     assert engine.run(name, ["sleep", "60"], timeout=40).exit_code != 0
+    stopping.join()
     with pytest.raises(NotRunning):
         engine.run(name, ["true"])
 

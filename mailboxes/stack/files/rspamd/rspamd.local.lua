@@ -1,8 +1,12 @@
 -- Mail with a login comes from the submission ports only; Postfix has tied its envelope sender to that login.
--- As it was sent: Rspamd takes +tags away.
+-- Without its +tag, which Rspamd has taken away in some places: it is the same mailbox.
+local function plain(address)
+  return (((address or ''):lower():gsub('%+[^@]*', '')))
+end
+
 local function envelope_sender(task)
-  local from = task:get_from({'smtp', 'orig'})
-  return (from and from[1] and from[1].addr or ''):lower()
+  local from = task:get_from('smtp')
+  return plain(from and from[1] and from[1].addr)
 end
 
 local function refuse(task, why)
@@ -13,7 +17,7 @@ end
 -- Programs differ in what they take for the address in "a@x.test b@x.test", and show a name that is an address.
 local function names_another(from, sender)
   for found in from:lower():gmatch("[%w%.%+_&~'-]+@[%w%.-]+") do
-    if found ~= sender and found:gsub("^'+", '') ~= sender then return true end
+    if plain(found) ~= sender and plain((found:gsub("^'+", ''))) ~= sender then return true end
   end
   return false
 end
@@ -35,11 +39,11 @@ rspamd_config.QZ_AUTH_FROM_MISMATCH = {
       if not content_type:find('^%s*multipart/report') then
         return refuse(task, 'The empty envelope sender is for delivery and disposition reports only')
       end
-      sender = user:lower()
+      sender = plain(user)
     end
     local headers = task:get_header_full('From') or {}
-    local addresses = task:get_from({'mime', 'orig'}) or {}
-    local one = #headers == 1 and #addresses == 1 and (addresses[1].addr or ''):lower() == sender
+    local addresses = task:get_from('mime') or {}
+    local one = #headers == 1 and #addresses == 1 and plain(addresses[1].addr) == sender
     if one and not names_another(task:get_header('From') or '', sender) then return false end
     return refuse(task, 'The From: header must be the address that the mail is sent from')
   end,
