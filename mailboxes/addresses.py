@@ -13,11 +13,12 @@ _OWN_ATOM = r"[a-z0-9_'&~-]+"
 # RFC 5322 atext without ! % |, which older servers read as routes or programs.
 _FOREIGN_ATOM = r"[A-Za-z0-9#$&'*+/=?^_`{}~-]+"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-# Patterns for re.fullmatch, of what these functions return; lengths are checked beside them.
+# Patterns for re.fullmatch of what these functions return; only ADDRESS_PATTERN knows the lengths.
 LOCAL_PATTERN = rf"(?!-){_OWN_ATOM}(?:\.{_OWN_ATOM})*"
 DESTINATION_PATTERN = rf"(?!-){_FOREIGN_ATOM}(?:\.{_FOREIGN_ATOM})*"
 # No top-level domain is a number (RFC 3696 §2): that would be an IP address.
-DOMAIN_PATTERN = rf"(?:{_LABEL}\.)+(?![0-9]+\Z){_LABEL}"
+DOMAIN_PATTERN = rf"(?:{_LABEL}\.)+(?![0-9]+(?:[^a-z0-9-]|\Z)){_LABEL}"
+ADDRESS_PATTERN = rf"(?=.{{1,{ADDRESS_LIMIT}}}\Z)(?=[^@]{{1,{LOCAL_LIMIT}}}@){LOCAL_PATTERN}@{DOMAIN_PATTERN}"
 _LOCAL = re.compile(LOCAL_PATTERN)
 _DESTINATION = re.compile(DESTINATION_PATTERN)
 _DOMAIN = re.compile(DOMAIN_PATTERN)

@@ -7,22 +7,265 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from mailboxes import addresses, passwords
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable
 
 #: Where Dovecot keeps mail; a mailbox's home lies below it.
 MAIL_ROOT = "/srv/vmail"
-#: Where OpenDKIM reads private keys.
+#: Where OpenDKIM finds its tables and private keys.
 KEY_ROOT = "/etc/opendkim/keys"
 #: What no password matches. An empty field, or {PLAIN}, would let somebody in.
 LOCKED = "{CRYPT}*"
-
-_ADDRESS = re.compile(f"(?={addresses.LOCAL_PATTERN}@)[^@]{{1,64}}@{addresses.DOMAIN_PATTERN}")
-_DESTINATION = re.compile(f"(?={addresses.DESTINATION_PATTERN}@)[^@]{{1,64}}@{addresses.DOMAIN_PATTERN}")
+_GENERATION = re.compile(rb"# quazzar generation ([0-9]{1,19})\s*")
+_ADDRESS = re.compile(addresses.ADDRESS_PATTERN)
 _DOMAIN = re.compile(addresses.DOMAIN_PATTERN)
-# Two dots never occur in a local part, so the homes of two addresses never meet.
-_HOME = re.compile(rf"{addresses.DOMAIN_PATTERN[:-3]}/x" if False else rf"(?:[a-z0-9-]+\.)+[a-z0-9-]+/{addresses.LOCAL_PATTERN}(?:\.\.[0-9]{{1,9}})?")
+_SELECTOR = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+# Two dots never occur in a local part, so the home of one address is never that of another.
+_HOME = re.compile(rf"{addresses.DOMAIN_PATTERN}/{addresses.LOCAL_PATTERN}(?:\.\.[0-9]{{1,9}})?")
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """A file that is put into a volume of the stack: ``path`` is relative to the volume's root."""
+
+    volume: Literal["config", "dkim"]
+    path: str
+    data: bytes = field(repr=False)
+    mode: int = 0o644
+    owner: str = "root"
+    group: str = "root"
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxEntry:
+    """A mailbox that is not deleted.
+
+    Attributes:
+        home: below MAIL_ROOT.
+        password_hash: as ``passwords.hash_password`` makes it; empty: nobody logs in.
+        quota_mb: 0 means no limit.
+    """
+
+    address: str
+    home: str
+    password_hash: str = field(default="", repr=False)
+    quota_mb: int = 0
+    enabled: bool = True
+    can_send: bool = True
+    can_receive: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class AliasEntry:
+    """An alias that is enabled."""
+
+    address: str
+    destinations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DomainEntry:
+    """A mail domain. ``private_key`` is PEM; empty: its mail leaves unsigned."""
+
+    name: str
+    catch_all: str = ""
+    selector: str = "quazzar"
+    private_key: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Smarthost:
+    """The relay that takes what goes out. ``security``: starttls, tls or none."""
+
+    host: str
+    port: int
+    security: str
+    username: str = ""
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything that the files are made of, at one generation."""
+
+    generation: int = 0
+    domains: tuple[DomainEntry, ...] = ()
+    mailboxes: tuple[MailboxEntry, ...] = ()
+    aliases: tuple[AliasEntry, ...] = ()
+    smarthost: Smarthost | None = None
+
+
+# --- Dovecot -----------------------------------------------------------------------------------------------
+def users(snapshot: Snapshot) -> bytes:
+    """Dovecot's passwd-file, for logging in and for finding the mail; line 1 carries the generation.
+
+    Raises:
+        ValueError: a value that could break the file, or an address that is there twice.
+    """
+    lines = [_user(each) for each in snapshot.mailboxes]
+    _once([each.address for each in snapshot.mailboxes])
+    lines.sort(key=lambda line: line.partition(":")[0])
+    return f"# quazzar generation {_whole(snapshot.generation)}\n{''.join(lines)}".encode("ascii")
+
+
+def generation_of(first_line: bytes) -> int | None:
+    """The generation that a users file was rendered from; None when its first line does not say."""
+    found = _GENERATION.match(first_line)
+    return int(found[1]) if found else None
+
+
+def _user(entry: MailboxEntry) -> str:
+    address = _address(entry.address)
+    local, _, domain = address.partition("@")
+    if entry.home != f"{domain}/{local}" and not _HOME.fullmatch(entry.home):
+        raise ValueError(f"{entry.home!r} is no home of a mailbox.")
+    hashed = entry.password_hash if entry.enabled and entry.password_hash else LOCKED
+    if hashed != LOCKED and not passwords.is_hash(hashed):
+        raise ValueError(f"The password of {address} is not in the form that is expected.")
+    # name:password:uid:gid:gecos:home:shell:extra (Dovecot's passwd-file); uid and gid are the same for all.
+    quota = f"userdb_quota_storage_size={_whole(entry.quota_mb)}M" if entry.quota_mb else ""
+    return f"{address}:{hashed}::::{MAIL_ROOT}/{entry.home}::{quota}\n"
+
+
+# --- Postfix -----------------------------------------------------------------------------------------------
+def domains_table(snapshot: Snapshot) -> bytes:
+    """virtual_mailbox_domains: whose mail is ours."""
+    return _table((_domain(each.name), "ok") for each in snapshot.domains)
+
+
+def mailboxes_table(snapshot: Snapshot) -> bytes:
+    """virtual_mailbox_maps: who can receive."""
+    return _table((each, "ok") for each in _receiving(snapshot))
+
+
+def aliases_table(snapshot: Snapshot) -> bytes:
+    """virtual_alias_maps: aliases, catch-alls, and each mailbox to itself, lest a catch-all swallow it."""
+    rows = {address: [address] for address in _receiving(snapshot)}
+    for alias in _aliases(snapshot):
+        # An address that is mailbox and alias at once (two requests raced) loses nothing: it is kept and forwarded.
+        rows.setdefault(alias.address, []).extend(map(_destination, alias.destinations))
+    for domain in snapshot.domains:
+        if domain.catch_all:
+            rows[f"@{_domain(domain.name)}"] = [_destination(domain.catch_all)]
+    return _table((key, ",".join(dict.fromkeys(values))) for key, values in rows.items() if values)
+
+
+def senders_table(snapshot: Snapshot) -> bytes:
+    """smtpd_sender_login_maps: envelope sender → who may use it once logged in."""
+    rows = {_address(each.address): {each.address} for each in snapshot.mailboxes if each.can_send}
+    senders = frozenset(rows)
+    aliases = {alias.address: alias.destinations for alias in _aliases(snapshot)}
+    for address in aliases:
+        logins = _reached(address, aliases) & senders
+        rows[address] = rows.get(address, set()) | logins
+    return _table((key, ",".join(sorted(logins))) for key, logins in rows.items() if logins)
+
+
+def _receiving(snapshot: Snapshot) -> list[str]:
+    found = [_address(each.address) for each in snapshot.mailboxes if each.can_receive]
+    _once(found)
+    return found
+
+
+def _aliases(snapshot: Snapshot) -> tuple[AliasEntry, ...]:
+    _once([_address(alias.address) for alias in snapshot.aliases])
+    return snapshot.aliases
+
+
+def _reached(start: str, aliases: dict[str, tuple[str, ...]]) -> set[str]:
+    """Every address that mail to an alias comes to here, through other aliases too; circles end."""
+    seen: set[str] = set()
+    waiting = [start]
+    while waiting:
+        for text in aliases.get(waiting.pop(), ()):
+            address = _untagged(_destination(text))
+            if address not in seen:
+                seen.add(address)
+                waiting.append(address)
+    return seen
+
+
+def _untagged(address: str) -> str:
+    """As Postfix looks it up in the end: in lower case, without ``+tag``."""
+    local, _, domain = address.lower().partition("@")
+    return f"{local.partition('+')[0]}@{domain}"
+
+
+# --- Rspamd ------------------------------------------------------------------------------------------------
+def rspamd_domains(snapshot: Snapshot) -> bytes:
+    """The map of our domains."""
+    return _lines(_domain(each.name) for each in snapshot.domains)
+
+
+def rspamd_mailboxes(snapshot: Snapshot) -> bytes:
+    """The map of our mailboxes that can receive."""
+    return _lines(_receiving(snapshot))
+
+
+# --- OpenDKIM ----------------------------------------------------------------------------------------------
+def key_table(snapshot: Snapshot) -> bytes:
+    """KeyTable. No row without a key: its domain's mail would be refused with 451."""
+    return _table(
+        (_key_name(each), f"{each.name}:{each.selector}:{KEY_ROOT}/{each.name}.{each.selector}.private")
+        for each in snapshot.domains
+        if each.private_key
+    )
+
+
+def signing_table(snapshot: Snapshot) -> bytes:
+    """SigningTable, a refile: sender's domain → its row in KeyTable."""
+    return _table((f"*@{each.name}", _key_name(each)) for each in snapshot.domains if each.private_key)
+
+
+def _key_name(entry: DomainEntry) -> str:
+    if not _SELECTOR.fullmatch(entry.selector):
+        raise ValueError(f"{entry.selector!r} is no DKIM selector.")
+    return f"{entry.selector}._domainkey.{_domain(entry.name)}"
+
+
+# --- checked values, and rows ------------------------------------------------------------------------------
+def _address(value: str) -> str:
+    if not _ADDRESS.fullmatch(value):
+        raise ValueError(f"{value!r} is not an address of this node.")
+    return value
+
+
+def _domain(value: str) -> str:
+    if len(value) > addresses.DOMAIN_LIMIT or not _DOMAIN.fullmatch(value):
+        raise ValueError(f"{value!r} is not a domain of this node.")
+    return value
+
+
+@lru_cache(maxsize=65536)
+def _destination(value: str) -> str:
+    if addresses.destination(value) != value:
+        raise ValueError(f"{value!r} is not a destination in its normal form.")
+    return value
+
+
+def _whole(value: int) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is not a whole number.")
+    return value
+
+
+def _once(keys: list[str]) -> None:
+    """Of two rows with one key the first would win, silently."""
+    if len(set(keys)) != len(keys):
+        twice = next(key for index, key in enumerate(keys) if key in keys[:index])
+        raise ValueError(f"{twice!r} is there twice.")
+
+
+def _table(rows: Iterable[tuple[str, str]]) -> bytes:
+    return _lines(f"{key} {value}" for key, value in rows)
+
+
+def _lines(lines: Iterable[str]) -> bytes:
+    return "".join(f"{line}\n" for line in sorted(lines)).encode("ascii")
+
+

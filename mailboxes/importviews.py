@@ -66,7 +66,7 @@ class CsvParser(BaseParser):
 
     media_type = _CSV
 
-    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> bytes:
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         """The bytes.
 
         Raises:

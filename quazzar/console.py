@@ -45,6 +45,10 @@ _RELAY = ("mailrelay.view_relaysettings", "mailrelay.change_relaysettings")
 _MAILBOXES = (
     "mailboxes.view_mailbox", "mailboxes.change_mailbox", "mailboxes.view_stack", "mailboxes.change_stack"
 )  # fmt: skip
+#: Model → what its table is called.
+_TABLES = {
+    "mailbox": "Mailboxes", "alias": "Aliases", "domain": "Domains", "importjob": "Imports", "stack": "Server"
+}  # fmt: skip
 
 
 def _only_mailboxes(request: HttpRequest) -> bool:
@@ -137,6 +141,17 @@ UNFOLD: dict[str, Any] = {
                     "active": _within("mail_boxes"),
                     "permission": _may(*_MAILBOXES),
                 },
+            ],
+        },
+        {
+            "models": [f"mailboxes.{name}" for name in _TABLES],
+            "items": [
+                {
+                    "title": title,
+                    "link": reverse_lazy(f"admin:mailboxes_{name}_changelist"),
+                    "permission": _may(f"mailboxes.view_{name}", f"mailboxes.change_{name}"),
+                }
+                for name, title in _TABLES.items()
             ],
         },
     ],

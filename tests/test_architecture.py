@@ -32,6 +32,7 @@ SURFACES = {
 WIRING = SURFACES | {"api", "keyadmin", "operatoradmin", "unfolded", "settings", "templatetags", "schema"}
 #: Late imports against the direction, each with its reason.
 LATE = {
+    ("mailboxes.engines", "mailboxes.engine"),  # Docker's library costs each process 15 MB
     ("mailrelay.doorbell", "mailrelay.tasks"),  # the ring names the task that delivers
     ("quazzar.fields", "quazzar.widgets"),  # a model field knows its form field; forms cost a worker memory
     ("quazzar.tasks", "quazzar.api.idempotency"),  # the API's code costs a worker 20 MB

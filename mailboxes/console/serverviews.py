@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 from mailboxes import engines, stacksettings
 from mailboxes.console import access, pages
 from mailboxes.models import Stack
+from mailboxes.stack import compose as composing
 from mailboxes.stack import logs as reading
 from quazzar import audit
 from quazzar.errors import QuazzarError
@@ -98,8 +99,6 @@ def logs(request: HttpRequest) -> HttpResponse:
 @require_safe
 def compose(request: HttpRequest) -> HttpResponse:
     """The same stack as a file for Docker Compose; no secret is in it."""
-    from mailboxes.stack import compose as composing
-
     try:
         text = composing.export()
     except QuazzarError as exc:

@@ -91,8 +91,7 @@ def enable(request: HttpRequest) -> HttpResponse:
 def retry(request: HttpRequest) -> HttpResponse:
     """Tries again now what failed; the sweep would, a little later."""
     changes.ring()
-    messages.success(request, "The worker tries again.")
-    return redirect("admin:mail_boxes_server")
+    return pages.done(request, "The worker tries again.", "admin:mail_boxes_server")
 
 
 @access.page(access.change_server)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from django.utils import timezone
 
 from mailboxes import snapshots
-from mailboxes.engine import PutFile
+from mailboxes.enginetypes import PutFile
 from mailboxes.models import Alias, Domain, Mailbox, Stack
 from mailboxes.stack import configuration, options, parts, planning, preflight, progress, spec, syncing
 from mailboxes.stack.observing import Observation, observe

@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from mailboxes import snapshots
-from mailboxes.engine import PutFile
+from mailboxes.enginetypes import PutFile
 from mailboxes.models import Stack
 from mailboxes.stack import parts, syncing
 

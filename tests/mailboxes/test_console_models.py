@@ -136,7 +136,7 @@ def test_a_mailbox_is_added_by_the_domain_function(console: Client) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("local_part", "a b", "local part"),
+        ("local_part", "a b", "cannot be the part before the @"),
         ("password", "short", "10 characters"),
         ("local_part", "ada", "already"),
     ],

@@ -1,0 +1,291 @@
+"""The Mailboxes tab in a real browser. No container runs: what the worker would write is written by the tests."""
+
+from __future__ import annotations
+
+import fcntl
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.chromium import PHONE, Chromium
+from tests.live.console import Console
+
+pytestmark = pytest.mark.real
+
+TAB = "/admin/mail-relay/mailboxes/"
+SETUP = (
+    "import django; django.setup(); from django.utils.timezone import now; from mailboxes.models import *\n"
+)
+EMPTY = "for each in (Mailbox, Alias, Domain, ImportJob, Stack): each.objects.all().delete()\n"
+UP = """Stack.objects.update_or_create(pk=1, defaults=dict(enabled=True, phase="healthy", percent=100,
+    hostname="mail.example.com", desired_generation=0, applied_generation=0, last_error=None,
+    services=[dict(name=name, image=name, status="running", health="healthy", ports=[])
+              for name in ("postfix", "dovecot", "rspamd")]))
+"""
+PEOPLE = """domain = Domain.objects.create(name="example.com", applied_at=now())
+for number in range(60):
+    name = f"m{number:02d}"
+    Mailbox.objects.create(domain=domain, local_part=name, address=f"{name}@example.com", home=f"example.com/{name}",
+        display_name="Ada Lovelace" if number == 7 else "", password_hash="x", quota_mb=100, usage_bytes=number << 21,
+        applied_at=now(), live_at=now())
+Alias.objects.create(domain=domain, local_part="info", address="info@example.com", destinations=["m01@example.com"])
+"""
+
+Rows = Callable[[str], None]
+
+
+@pytest.fixture(scope="module")
+def rows(node: Console) -> Iterator[Rows]:
+    """``rows(code)`` runs it against the node's database. The worker keeps away meanwhile: we are the one writer."""
+
+    def run(code: str) -> None:
+        done = node.run("-c", SETUP + code)
+        assert done.returncode == 0, done.stderr.decode()
+
+    with (node.data / "stack.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield run
+        run(EMPTY)
+
+
+@pytest.fixture
+def off(rows: Rows) -> None:
+    """There is no mail server."""
+    rows(EMPTY)
+
+
+@pytest.fixture
+def up(rows: Rows) -> None:
+    """There is one, with sixty mailboxes."""
+    rows(EMPTY + UP + PEOPLE)
+
+
+def badge(page: Page, address: str) -> str:
+    return page.locator(".m-row", has_text=address).locator(".q-badge").inner_text()
+
+
+# --- the wizard and the progress
+
+
+def test_the_wizard_checks_the_machine_and_says_what_it_found(chromium: Chromium, off: None) -> None:
+    page = chromium.page(TAB)
+    page.get_by_label("Hostname").fill("mail.example.invalid")
+    page.get_by_label("Hostname").press("Enter")
+    report = page.get_by_role("region", name="Preflight of mail.example.invalid")
+    expect(report).to_be_visible()
+    for check in ("docker", "disk", "memory", "hostname", "outbound_25", "image_postfix"):
+        expect(report.locator(f"[data-check={check}]")).to_have_attribute(
+            "data-state", re.compile("ok|warning|error")
+        )
+    expect(report.locator("[data-check=hostname]")).to_contain_text("mail.example.invalid")
+    enable = page.get_by_role("button", name="Enable the mail server")
+    assert enable.is_enabled() is (report.get_attribute("data-ok") == "true")
+
+
+def test_only_the_name_that_was_checked_can_be_enabled(chromium: Chromium, off: None) -> None:
+    page = chromium.page(TAB)
+    page.get_by_label("Hostname").fill("mail.example.invalid")
+    page.get_by_role("button", name="Check this machine").click()
+    enable = page.get_by_role("button", name="Enable the mail server")
+    expect(enable).to_be_visible()
+    page.get_by_label("Hostname").fill("another.example.invalid")
+    expect(enable).to_be_disabled()
+    expect(page.get_by_role("button", name="Check again")).to_be_visible()
+
+
+def test_the_progress_moves_by_itself_and_ends_at_the_server(chromium: Chromium, rows: Rows) -> None:
+    pulling = 'Stack.objects.update(phase="pulling", step=2, percent={}, progress_message="Fetching {}")\n'
+    rows(EMPTY + UP + pulling.format(20, "postfix"))
+    page = chromium.page(TAB)
+    bar = page.get_by_role("progressbar")
+    expect(bar).to_have_attribute("aria-valuenow", "20")
+    rows(pulling.format(45, "dovecot"))
+    expect(bar).to_have_attribute("aria-valuenow", "45")
+    expect(page.get_by_text("Fetching dovecot…")).to_be_visible()
+    rows(pulling.format(30, "rspamd"))
+    expect(page.get_by_text("Fetching rspamd…")).to_be_visible()
+    expect(bar).to_have_attribute("aria-valuenow", "45")
+    rows('Stack.objects.update(phase="healthy")')
+    page.wait_for_url(f"**{TAB}list/")
+    expect(page.get_by_text("All changes are live")).to_be_visible()
+
+
+def test_a_failure_can_be_tried_again_or_given_up(chromium: Chromium, rows: Rows) -> None:
+    error = '{"code": "port_taken", "message": "Port 25 is taken by master.", "hint": "Stop that Postfix."}'
+    rows(EMPTY + UP + f'Stack.objects.update(phase="failed", step=4, percent=72, last_error={error})')
+    page = chromium.page(TAB)
+    for words in ("Port 25 is taken by master.", "Stop that Postfix.", "port_taken"):
+        expect(page.get_by_text(words).first).to_be_visible()
+    page.get_by_role("button", name="Try again").click()
+    page.get_by_role("link", name="Give up or change the hostname…").click()
+    page.get_by_role("dialog").get_by_text("Remove everything").click()
+    page.get_by_role("dialog").get_by_role("button", name="Disable").click()
+    expect(page.get_by_role("dialog")).to_contain_text("repeat its hostname")
+    page.get_by_role("dialog").get_by_text("Keep the mail").click()
+    page.get_by_role("dialog").get_by_role("button", name="Disable").click()
+    expect(page.get_by_role("heading", name="Stopping mail.example.com")).to_be_visible()
+
+
+# --- mailboxes
+
+
+def test_a_first_domain_and_a_first_mailbox(chromium: Chromium, rows: Rows) -> None:
+    rows(EMPTY + UP)
+    page = chromium.page(TAB)
+    page.get_by_role("link", name="Add domain").click()
+    page.get_by_role("dialog").get_by_label("Domain").fill("example.org")
+    page.get_by_role("dialog").get_by_role("button", name="Add domain").click()
+    expect(page.get_by_role("status").get_by_text("example.org is added.")).to_be_visible()
+    page.get_by_role("link", name="Add mailbox").last.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Address").fill("anna")
+    dialog.get_by_role("button", name="Generate").click()
+    expect(dialog.get_by_label("Password", exact=True)).to_have_value(re.compile(r".{15,}"))
+    password = dialog.get_by_label("Password", exact=True).input_value()
+    dialog.get_by_role("button", name="Add mailbox").click()
+    expect(dialog.get_by_role("heading", name="anna@example.org is added")).to_be_visible()
+    expect(dialog.locator("#new-password")).to_have_text(password)
+    expect(dialog.locator(".m-qr svg")).to_be_visible()
+    expect(dialog.get_by_text("On its way")).to_be_visible()
+    rows("Mailbox.objects.update(applied_at=now())")
+    expect(dialog.get_by_text("It can sign in now.")).to_be_visible()
+    dialog.get_by_role("link", name="Done").click()
+    expect(page.locator("#modal-body")).to_be_empty()
+    assert password not in page.content()
+    assert badge(page, "anna@example.org") == "Live"
+
+
+def test_what_was_typed_stays_when_something_is_wrong(chromium: Chromium, up: None) -> None:
+    page = chromium.page(TAB)
+    page.get_by_role("link", name="Add mailbox").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Address").fill("m01")
+    dialog.get_by_label("Display name").fill("Another")
+    dialog.get_by_label("Password", exact=True).fill("plum-Tundra-77-kettle")
+    dialog.get_by_role("button", name="Add mailbox").click()
+    expect(dialog.get_by_text("There is a mailbox m01@example.com already.")).to_be_visible()
+    expect(dialog.get_by_label("Address")).to_be_focused()
+    expect(dialog.get_by_label("Display name")).to_have_value("Another")
+    # The server does not send it back; the browser kept its field.
+    expect(dialog.get_by_label("Password", exact=True)).to_have_value("plum-Tundra-77-kettle")
+    dialog.get_by_label("Address").fill("another")
+    dialog.get_by_role("button", name="Add mailbox").click()
+    expect(dialog.get_by_role("heading", name="another@example.com is added")).to_be_visible()
+
+
+def test_a_dialog_that_was_closed_keeps_no_password_for_the_next(chromium: Chromium, up: None) -> None:
+    page = chromium.page(TAB)
+    page.get_by_role("link", name="Add mailbox").click()
+    page.get_by_label("Password", exact=True).fill("plum-Tundra-77-kettle")
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Edit m01@example.com").click()
+    expect(page.get_by_label("New password")).to_have_value("")
+
+
+def test_hints_follow_what_is_typed(chromium: Chromium, up: None) -> None:
+    page = chromium.page(TAB)
+    page.get_by_role("link", name="Add mailbox").click()
+    length = page.locator("[data-rule=length]")
+    page.get_by_label("Password", exact=True).fill("short")
+    expect(length).to_have_attribute("data-met", "false")
+    page.get_by_label("Password", exact=True).fill("long-enough-now")
+    expect(length).to_have_attribute("data-met", "true")
+
+
+def test_the_search_narrows_while_it_is_typed(chromium: Chromium, up: None) -> None:
+    page = chromium.page(TAB)
+    expect(page.locator(".m-row")).to_have_count(25)
+    page.get_by_role("searchbox").press_sequentially("lovelace")
+    expect(page.locator(".m-row")).to_have_count(1)
+    expect(page.locator(".m-row")).to_contain_text("m07@example.com")
+    assert page.url.endswith("?q=lovelace&state=")
+    page.reload()
+    expect(page.locator(".m-row")).to_have_count(1)
+
+
+def test_pages_are_turned_without_loading_the_page(chromium: Chromium, up: None) -> None:
+    page = chromium.page(TAB)
+    page.get_by_role("link", name="Page 3").click()
+    expect(page.locator(".m-row")).to_have_count(10)
+    expect(page.get_by_text("51–60 of 60 mailboxes")).to_be_visible()
+    page.get_by_label("State").select_option("80 % full or more")
+    expect(page.locator(".m-row").first).to_contain_text("m40@example.com")
+    expect(page.get_by_text("1–20 of 20").or_(page.get_by_text("20 mailboxes found"))).to_be_visible()
+
+
+def test_the_live_mark_turns_by_itself(chromium: Chromium, up: None, rows: Rows) -> None:
+    page = chromium.page(TAB)
+    page.get_by_role("switch", name="m03@example.com may sign in").click()
+    expect(page.get_by_role("status").get_by_text("m03@example.com can no longer sign in")).to_be_visible()
+    mark = page.locator(".m-row", has_text="m03@example.com").locator(".q-badge")
+    expect(mark).to_have_text("On its way")
+    expect(page.get_by_text("1 change on its way")).to_be_visible()
+    rows("Mailbox.objects.update(applied_at=now()); Stack.objects.update(applied_generation=1)")
+    expect(mark).to_have_text("Disabled")
+    expect(page.get_by_text("All changes are live")).to_be_visible()
+
+
+def test_a_mailbox_is_deleted_after_a_question_and_restored(chromium: Chromium, up: None) -> None:
+    page = chromium.page(TAB)
+    page.get_by_role("link", name="Delete m05@example.com").click()
+    expect(page.get_by_role("dialog")).to_contain_text("can be restored")
+    page.get_by_role("dialog").get_by_role("link", name="Cancel").click()
+    expect(page.get_by_text("m05@example.com", exact=True)).to_be_visible()
+    page.get_by_role("link", name="Delete m05@example.com").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete mailbox").click()
+    expect(page.get_by_text("m05@example.com", exact=True)).to_be_hidden()
+    page.get_by_role("link", name="Deleted 1").click()
+    page.get_by_role("button", name="Restore m05@example.com").click()
+    expect(page.get_by_text("Nothing deleted")).to_be_visible()
+    expect(page.get_by_role("link", name="Mailboxes 60")).to_be_visible()
+
+
+def test_a_file_is_checked_and_stays_chosen_for_the_import(chromium: Chromium, up: None) -> None:
+    page = chromium.page(f"{TAB}import/")
+    bad = b"address,password\nm01@example.com,plum-Tundra-77-kettle\nnew@example.com,short\n"
+    page.get_by_label("CSV file").set_input_files({"name": "m.csv", "mimeType": "text/csv", "buffer": bad})
+    page.get_by_role("button", name="Only check").click()
+    expect(page.get_by_role("alert")).to_contain_text("line 2")
+    expect(page.get_by_role("alert")).to_contain_text("line 3")
+    good = b"address,password\nnew@example.com,plum-Tundra-77-kettle\n"
+    page.get_by_label("CSV file").set_input_files({"name": "m.csv", "mimeType": "text/csv", "buffer": good})
+    page.get_by_role("button", name="Only check").click()
+    expect(page.get_by_text("1 mailbox would be added")).to_be_visible()
+    page.get_by_role("button", name="Import", exact=True).click()
+    expect(page.get_by_text("1 mailbox is being imported.")).to_be_visible()
+
+
+def test_rspamds_password_is_shown_in_a_dialog(chromium: Chromium, up: None, rows: Rows) -> None:
+    rows('Stack.objects.update(controller_password="fern-Otter-31-gravel")')
+    page = chromium.page(f"{TAB}server/")
+    page.get_by_role("button", name="Show password").click()
+    expect(page.locator("#controller-password")).to_have_text("fern-Otter-31-gravel")
+    page.get_by_role("dialog").get_by_role("link", name="Done").click()
+    assert "fern-Otter" not in page.content()
+
+
+def test_a_console_that_stopped_answering_is_said_and_forgotten(chromium: Chromium, up: None) -> None:
+    page = chromium.page(TAB)
+    page.wait_for_url("**/list/")
+    page.context.set_offline(True)
+    warning = page.get_by_text("The console does not answer.")
+    expect(warning).to_be_visible()
+    page.context.set_offline(False)
+    expect(warning).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    "path", ["list/", "aliases/", "domains/", "deleted/", "import/", "server/", "add/", "certificate/"]
+)
+def test_a_phone_shows_every_page_without_scrolling_sideways(chromium: Chromium, up: None, path: str) -> None:
+    page = chromium.page(f"{TAB}{path}", PHONE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def test_a_phone_shows_a_dialog_whole(chromium: Chromium, up: None) -> None:
+    page = chromium.page(f"{TAB}list/", PHONE)
+    page.get_by_role("link", name="Connection settings of m01@example.com").click()
+    box = page.get_by_role("dialog").bounding_box()
+    assert box and box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"]
