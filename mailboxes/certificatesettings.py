@@ -138,7 +138,7 @@ def _read_again(stack: Stack) -> Refreshed:
 
 def _store(columns: dict[str, Any], **only_if: str) -> bool:
     """False when the operator decided otherwise while the pair was made or read: the row is not ``only_if``."""
-    columns = {"tls_certificate_path": "", "tls_key_path": "", **columns}
+    columns = {"tls_certificate_path": "", "tls_key_path": "", "tls_problem": "", **columns}
     with changes.writing():
         if not Stack.objects.filter(pk=1, **only_if).update(**columns):
             return False

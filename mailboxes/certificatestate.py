@@ -40,6 +40,8 @@ class CertificateState:
 def read(stack: Stack) -> CertificateState:
     """The state of the pair that the row holds; never raises for what is wrong with it."""
     names, warnings = _found(stack) if stack.tls_certificate else ((), ())
+    if stack.tls_problem and stack.tls_problem not in warnings:
+        warnings = (*warnings, stack.tls_problem)
     return CertificateState(
         source=stack.tls_source,
         names=names,

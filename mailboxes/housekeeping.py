@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.utils import timezone
 
-from mailboxes import engines, quotawarnings, retention, usage
+from mailboxes import engines, quotawarnings, retention, stacksettings, usage
 from mailboxes.models import Mailbox, Stack
-from mailboxes.stack import lock
+from mailboxes.stack import clients, lock
 from quazzar.errors import StackError
 
 if TYPE_CHECKING:
@@ -19,8 +19,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: Of Postfix's log, enough for some hundred connections.
+_LOG_LINES = 2000
 #: ``domain/local part``, and a number for an address that was made before; nothing else is ever removed.
 _HOME = re.compile(r"[a-z0-9.-]+/[a-z0-9._'&~-]+")
+
+
+def watch_certificate() -> None:
+    """Renews a self-signed certificate, and reads files again that an ACME client renewed."""
+    found = stacksettings.refresh_certificate()
+    Stack.objects.filter(pk=1).exclude(tls_problem=found.problem[:300]).update(tls_problem=found.problem[:300])
 
 
 def refresh_usage() -> None:
@@ -28,10 +36,21 @@ def refresh_usage() -> None:
     try:
         with engines.connect() as engine:
             usage.refresh(engine, container("dovecot"))
+            _look_for_clients(engine)
     except StackError as exc:
         logger.warning("usage: not refreshed: %s", exc.message)
         return
     quotawarnings.warn()
+
+
+def _look_for_clients(engine: Engine) -> None:
+    """Whether clients' own addresses reach Postfix, which Rspamd and the operator need to know."""
+    network = engine.network(settings.QUAZZAR_STACK_PROJECT)
+    if network is None:
+        return
+    found = clients.gateway_only(engine.logs(container("postfix"), _LOG_LINES), network.gateway)
+    if found is not None:
+        Stack.objects.filter(pk=1).update(gateway_only=found)
 
 
 def purge() -> None:

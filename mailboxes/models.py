@@ -54,6 +54,8 @@ class Stack(models.Model):
     tls_certificate_path = models.CharField(max_length=1024, blank=True, default="")
     tls_key_path = models.CharField(max_length=1024, blank=True, default="")
     tls_expires_at = models.DateTimeField(null=True, default=None)
+    #: Why the certificate's files were not taken at the last look; empty when they were.
+    tls_problem = models.CharField(max_length=300, blank=True, default="")
     #: Mail the owner of a nearly full mailbox too, not only the operator.
     warn_mailbox_owners = models.BooleanField(default=False)
 

@@ -32,10 +32,10 @@ def find_drift() -> None:
     """Compares the files in the containers with the rows, and looks at the certificate's files."""
     if _idle():
         return
-    from mailboxes import stacksettings
+    from mailboxes import housekeeping
     from mailboxes.stack import reconcile
 
-    stacksettings.refresh_certificate()
+    housekeeping.watch_certificate()
     reconcile.converge(quiet=True, deep=True)
 
 

@@ -134,19 +134,12 @@ def test_a_mailbox_is_added_by_the_domain_function(console: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "words"),
-    [
-        ("local_part", "a b", "cannot be the part before the @"),
-        ("password", "short", "10 characters"),
-        ("local_part", "ada", "already"),
-    ],
+    ("field", "value"), [("local_part", "a b"), ("password", "short"), ("local_part", "ada")]
 )
-def test_what_the_domain_refuses_stands_beside_the_fields(
-    console: Client, field: str, value: str, words: str
-) -> None:
+def test_what_the_domain_refuses_stands_beside_the_fields(console: Client, field: str, value: str) -> None:
     factories.mailbox()
     page = new_mailbox(console, **{field: value})
-    assert words in page
+    assert f'id="id_{field}_error"' in page
     assert "Please correct the error" in page
     assert factories.PASSWORD not in page
     assert Mailbox.objects.count() == 1
