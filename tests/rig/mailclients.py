@@ -16,7 +16,7 @@ from email.parser import BytesParser
 from email.utils import make_msgid
 from typing import Literal
 
-import dkim
+import dkim  # type: ignore[import-untyped]
 
 #: Rspamd calls this spam, whatever else it knows (and a message with it is refused).
 GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
@@ -54,7 +54,7 @@ class Answer:
     """What the server said last.
 
     Attributes:
-        stage: tls, auth, mail, rcpt or data.
+        stage: connect, auth, mail, rcpt or data.
     """
 
     stage: str
@@ -192,9 +192,12 @@ def imap_login(server: Server, login: Login) -> bool:
 
 
 def smtp_login(server: Server, login: Login, port: int = 587) -> Answer:
-    """The answer to its AUTH."""
-    with smtp_session(server, port) as client:
-        return authenticate(client, login)
+    """The answer to its AUTH; code 0 when the server hangs up, as Postfix does while nobody answers it."""
+    try:
+        with smtp_session(server, port) as client:
+            return authenticate(client, login)
+    except smtplib.SMTPServerDisconnected as exc:
+        return Answer("connect", 0, str(exc))
 
 
 def raw_messages(server: Server, login: Login, folder: str = "INBOX") -> list[bytes]:

@@ -1,0 +1,300 @@
+"""The write recipe on real containers: whole or not at all, one of many, and nothing left behind."""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mailboxes.engine import Engine
+from mailboxes.stack import push, spec
+from mailboxes.stack.parts import PartFile
+from quazzar.errors import CommandFailed, EngineUnreachable, StackError, StaleGeneration
+from tests.cutting import CuttingEngine
+from tests.rig.standins import fetch, said
+
+if TYPE_CHECKING:
+    import docker
+    from docker.models.containers import Container
+
+    from tests.rig.images import Images
+
+pytestmark = pytest.mark.real
+TABLES = ("domains", "mailboxes", "aliases", "senders")
+HASH = "{ARGON2ID}$argon2id$v=19$m=19456,t=2,p=1$" + "A" * 66
+#: What a file of ours may leave in a volume: the locks, which are there for ever.
+LOCKS = {".quazzar.lock.users", ".quazzar.lock.bundle"}
+
+
+def users(generation: int, count: int = 20, mark: str = "a") -> bytes:
+    rows = (f"user{number}@example.com:{HASH}{mark}::::/srv/vmail/example.com/user{number}::\n"
+            for number in range(count))  # fmt: skip
+    return f"# quazzar generation {generation}\n{''.join(rows)}".encode()
+
+
+def bundle(generation: int, count: int = 20) -> dict[str, list[PartFile]]:
+    """Every part, with the generation in each file."""
+    rows = "".join(f"row{number}@example.com {generation}\n" for number in range(count)).encode()
+    mark = f"{generation}\n".encode()
+    return {
+        "dkim": [
+            PartFile(f"dkim/example.com.s{generation % 2}.private", mark, 0o600),
+            *(PartFile(f"dkim/{name}", mark) for name in ("KeyTable", "SigningTable")),
+        ],
+        "tls": [PartFile("tls/tls.key", mark, 0o600), PartFile("tls/tls.crt", mark, 0o644)],
+        "tables": [
+            *(PartFile(f"postfix/{name}", rows) for name in TABLES),
+            *(PartFile(f"rspamd/{name}.map", mark, 0o644) for name in ("domains", "mailboxes")),
+        ],
+        "relay": [
+            PartFile("postfix/sasl_passwd", rows, 0o600),
+            PartFile("postfix/tls_policy", rows),
+            PartFile("postfix/relayhost", b"[relay.test]:%d\n" % generation),
+            PartFile("postfix/relay_wrappermode", b"no\n"),
+        ],
+    }
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The two containers that are written in, without their daemons."""
+
+    engine: Engine
+    dovecot: Container
+    postfix: Container
+
+    def write(self, what: str, new: int, expected: int | str, engine: Engine | None = None) -> None:
+        if what == "users":
+            push.write_users(engine or self.engine, str(self.dovecot.name), users(new), expected)
+        else:
+            push.write_bundle(engine or self.engine, str(self.postfix.name), new, expected, bundle(new))
+
+    def generation(self, what: str) -> str:
+        path = "/etc/dovecot/users" if what == "users" else "/etc/dovecot/postfix/generation"
+        return said(self.dovecot, "head", "-n", "1", path)[1].strip().removeprefix("# quazzar generation ")
+
+    def left(self) -> set[str]:
+        """Temporary files of ours, in both volumes."""
+        places = ("/mail-config", "/etc/opendkim/keys")
+        names = (name for place in places for name in said(self.postfix, "ls", "-A", place)[1].split())
+        return {name for name in names if name.startswith(".quazzar")} - LOCKS
+
+    def rows(self, table: str) -> str:
+        """A table as Postfix looks it up; it must open."""
+        code, text = said(self.postfix, "postmap", "-s", f"lmdb:/mail-config/postfix/{table}")
+        assert code == 0, text
+        return text
+
+
+@pytest.fixture(scope="module")
+def pair(
+    docker_client: docker.DockerClient, stack_images: Images, shared_stack_project: str
+) -> Iterator[Pair]:
+    images = {"postfix": stack_images.postfix, "dovecot": stack_images.dovecot, "rspamd": stack_images.rspamd}
+    wanted = spec.build(spec.Options(shared_stack_project, "mail.example.com", "127.0.0.1", 0, images))
+    with Engine() as engine:
+        engine.ensure_network(wanted.network, dict(wanted.labels))
+        for name in ("dovecot", "postfix"):
+            asleep = replace(
+                wanted.service(name), command=("sleep", "infinity"), ports=(), healthcheck=None, stop_grace=0
+            )
+            engine.create(asleep)
+            engine.start(asleep.name)
+        found = (docker_client.containers.get(wanted.service(name).name) for name in ("dovecot", "postfix"))
+        pair = Pair(engine, *found)
+        assert (
+            said(pair.postfix, "mkdir", "-p", *(f"/mail-config/{name}" for name in ("rspamd", "tls")))[0] == 0
+        )
+        yield pair
+
+
+@pytest.fixture(params=["users", "bundle"])
+def what(request: pytest.FixtureRequest, pair: Pair) -> str:
+    """What is written; generation 10 is in force."""
+    pair.write(request.param, 10, push.ANY)
+    return str(request.param)
+
+
+# --- generations -------------------------------------------------------------------------------------------
+def test_whoever_expects_the_generation_in_force_replaces_it(pair: Pair, what: str) -> None:
+    pair.write(what, 11, 10)
+    assert pair.generation(what) == "11"
+    assert not pair.left()
+
+
+def test_a_writer_with_an_older_snapshot_is_told_and_changes_nothing(pair: Pair, what: str) -> None:
+    pair.write(what, 12, 10)
+    before = contents(pair)
+    with pytest.raises(StaleGeneration):
+        pair.write(what, 11, 10)
+    assert contents(pair) == before
+    assert not pair.left()
+
+
+def test_of_eight_writers_at_once_exactly_one_wins(pair: Pair, what: str) -> None:
+    won = at_once(8, lambda number: pair.write(what, 20 + number, 10))
+    assert len(won) == 1
+    assert pair.generation(what) == str(20 + won[0])
+    assert not pair.left()
+
+
+def at_once(count: int, write: Callable[[int], None]) -> list[int]:
+    """The numbers of those whose write was not refused as stale."""
+    ready = threading.Barrier(count)
+
+    def attempt(number: int) -> bool:
+        ready.wait()
+        try:
+            write(number)
+        except StaleGeneration:
+            return False
+        return True
+
+    with ThreadPoolExecutor(count) as pool:
+        return [number for number, won in enumerate(pool.map(attempt, range(count))) if won]
+
+
+def test_a_writer_that_cannot_get_the_lock_gives_up(
+    pair: Pair, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = push._script
+    monkeypatch.setattr(push, "_script", lambda name: script(name).replace("flock -w 10", "flock -w 0.2"))
+    with held(pair, what), pytest.raises(CommandFailed) as refused:
+        pair.write(what, 11, 10)
+    assert (refused.value.exit_code, refused.value.code) == (75, "push_locked")
+    assert pair.generation(what) == "10"
+    pair.write(what, 11, 10)
+
+
+class held:
+    """Somebody else has the lock, for the length of a `with`."""
+
+    def __init__(self, pair: Pair, what: str) -> None:
+        self._pair, self._lock = pair, f"/mail-config/.quazzar.lock.{what}"
+
+    def __enter__(self) -> None:
+        script = f"exec 9>{self._lock}; flock 9; echo held; exec sleep 60"
+        self._output = self._pair.postfix.exec_run(["bash", "-c", script], stream=True).output
+        assert next(self._output) == b"held\n"
+
+    def __exit__(self, *exc: object) -> None:
+        said(self._pair.postfix, "bash", "-c", "for d in /proc/[0-9]*; do "
+             'if [ "$(tr "\\0" " " <$d/cmdline)" = "sleep 60 " ]; then kill -9 ${d#/proc/}; fi; done')  # fmt: skip
+
+
+# --- what arrives ------------------------------------------------------------------------------------------
+def test_the_users_file_is_dovecots_to_read_and_nobody_elses(pair: Pair) -> None:
+    pair.write("users", 10, push.ANY)
+    assert said(pair.dovecot, "stat", "-c", "%a %U %G", "/etc/dovecot/users")[1].split() == [
+        "640",
+        "root",
+        "dovecot",
+    ]
+
+
+def test_two_users_files_of_one_size_differ_in_their_second(pair: Pair) -> None:
+    seconds = set()
+    for generation, mark in enumerate("abcd", start=10):
+        data = users(generation, mark=mark)
+        push.write_users(pair.engine, str(pair.dovecot.name), data, push.ANY)
+        seconds.add(said(pair.dovecot, "stat", "-c", "%s %Y", "/etc/dovecot/users")[1])
+    assert len(seconds) == 4
+
+
+def test_every_part_of_a_bundle_arrives_with_its_mode(pair: Pair) -> None:
+    pair.write("bundle", 30, push.ANY)
+    assert fetch(pair.postfix, "/etc/opendkim/keys").keys() == {
+        "example.com.s0.private",
+        "KeyTable",
+        "SigningTable",
+    }
+    assert all(pair.rows(table).count("\t30\n") == 20 for table in (*TABLES, "sasl_passwd", "tls_policy"))
+    assert said(pair.postfix, "postconf", "-h", "relayhost")[1] == "[relay.test]:30\n"
+    secret = ("tls/tls.key", "postfix/sasl_passwd", "postfix/sasl_passwd.lmdb")
+    modes = said(pair.postfix, "stat", "-c", "%a %U", *(f"/mail-config/{name}" for name in secret))[1]
+    assert modes.splitlines() == ["600 root"] * 3
+
+
+def test_a_key_that_no_row_names_any_more_goes_with_the_bundle(pair: Pair) -> None:
+    for generation in (30, 31):
+        pair.write("bundle", generation, push.ANY)
+    assert fetch(pair.postfix, "/etc/opendkim/keys").keys() == {
+        "example.com.s1.private",
+        "KeyTable",
+        "SigningTable",
+    }
+
+
+# --- connections and containers that end in the middle ---------------------------------------------------------
+@pytest.mark.parametrize("after", [0, 3, 71, 72, 500, -1])
+def test_a_cut_connection_leaves_the_old_one_in_force(pair: Pair, what: str, after: int) -> None:
+    before = contents(pair)
+    with CuttingEngine(after) as engine, pytest.raises(EngineUnreachable):
+        pair.write(what, 11, 10, engine)
+    assert contents(pair) == before
+    pair.write(what, 11, 10)
+    assert pair.generation(what) == "11"
+    assert not pair.left()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_container_killed_in_the_middle_has_each_file_whole(pair: Pair, seed: int) -> None:
+    chance = random.Random(seed)
+    for generation in range(10, 14):
+        pair.write("bundle", generation, push.ANY)
+        writing = threading.Thread(target=attempt, args=(pair, generation + 1))
+        writing.start()
+        writing.join(chance.uniform(0.02, 0.35))
+        pair.postfix.kill()
+        writing.join()
+        pair.postfix.start()
+        assert_whole(pair, {generation, generation + 1})
+    pair.write("bundle", 15, push.ANY)
+    assert_whole(pair, {15})
+    assert not pair.left()
+
+
+def attempt(pair: Pair, generation: int) -> None:
+    try:
+        pair.write("bundle", generation, push.ANY)
+    except StackError:
+        pass  # its container was killed
+
+
+def contents(pair: Pair) -> dict[str, bytes]:
+    """Every file of both volumes, the tables as they are looked up."""
+    config = {f"config/{name}": data for name, data in fetch(pair.postfix, "/mail-config").items()}
+    keys = {f"keys/{name}": data for name, data in fetch(pair.postfix, "/etc/opendkim/keys").items()}
+    return {
+        name: data
+        for name, data in {**config, **keys}.items()
+        if ".quazzar" not in name and "-lock" not in name
+    }
+
+
+def assert_whole(pair: Pair, allowed: set[int]) -> None:
+    """Each file is of one of these generations, from its first byte to its last."""
+    wanted = [bundle(generation) for generation in sorted(allowed)]
+    found = contents(pair)
+    for file in (file for part in wanted for files in part.values() for file in files):
+        name = file.path.rpartition("/")[2]
+        place = "keys" if file.path.startswith("dkim/") else "config"
+        may_be = [
+            each.data
+            for part in wanted
+            for files in part.values()
+            for each in files
+            if each.path == file.path
+        ]
+        if f"{place}/{name}" in found or not name.endswith(".private"):
+            assert found[f"{place}/{name}"] in may_be, name
+    for table in TABLES:
+        rows = set(re.findall(r"\t(\d+)\n", text := pair.rows(table)))
+        assert len(rows) == 1 and int(rows.pop()) in allowed, text
+        assert text.count("\n") == 20
