@@ -11,9 +11,16 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from mailboxes import addresses, passwords
+from mailboxes.smarthostfiles import relayhost, sasl_passwd, tls_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+__all__ = [
+    "AliasEntry", "ConfigFile", "DomainEntry", "MailboxEntry", "Smarthost", "Snapshot", "aliases_table",
+    "domains_table", "generation_of", "key_table", "mailboxes_table", "relayhost", "rspamd_domains",
+    "rspamd_mailboxes", "sasl_passwd", "senders_table", "signing_table", "tls_policy", "users",
+]  # fmt: skip
 
 #: Where Dovecot keeps mail; a mailbox's home lies below it.
 MAIL_ROOT = "/srv/vmail"
@@ -267,5 +274,3 @@ def _table(rows: Iterable[tuple[str, str]]) -> bytes:
 
 def _lines(lines: Iterable[str]) -> bytes:
     return "".join(f"{line}\n" for line in sorted(lines)).encode("ascii")
-
-
