@@ -1,4 +1,4 @@
-"""python -m bench [sending] [distance] [queue] [memory] [sealing]: each table with its peers, in one run."""
+"""python -m bench [sending] [distance] [queue] [memory] [sealing] [mailboxes]: tables, each with its peers in one run."""
 
 import json
 import os
@@ -8,7 +8,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from bench.mailboxes import mailboxes
 from bench.memory import memory
+from bench.ratios import ratio
 from bench.sealing import sealing
 from tests.rig.latency import LatencyProxy
 from tests.rig.postfix import SmtpSink
@@ -42,13 +44,6 @@ class Runner:
             f"  {name + (' (tuned)' if env else ''):34}{best['rate']:10.0f} /s{best['cpu_ms']:9.3f} ms CPU each"
         )
         return best
-
-
-def ratio(what: str, ours: float, theirs: float, goal: float, *, most: bool = False) -> None:
-    """A line with the goal of docs/speed.md beside it."""
-    value = ours / theirs
-    met = value <= goal if most else value >= goal
-    print(f"  → {what}: {value:.2f}× (goal {'≤' if most else '≥'} {goal}×) {'met' if met else 'NOT MET'}")
 
 
 def sending(directory: Path) -> None:
@@ -107,6 +102,7 @@ def both(first: Numbers, second: Numbers) -> float:
 def main() -> None:
     tables: dict[str, Callable[[Path], None]] = {
         "sending": sending, "distance": distance, "queue": queue, "sealing": sealing, "memory": memory,
+        "mailboxes": mailboxes,
     }  # fmt: skip
     for name in sys.argv[1:] or tables:
         with tempfile.TemporaryDirectory(prefix="quazzar-bench-") as directory:

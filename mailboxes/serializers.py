@@ -27,7 +27,7 @@ class Whole(serializers.IntegerField):
         """The number."""
         if isinstance(data, bool) or not isinstance(data, int | float):
             self.fail("invalid")
-        return int(super().to_internal_value(data))  # type: ignore[arg-type]  # a float without a fraction is fine
+        return int(super().to_internal_value(data))
 
 
 class YesNo(serializers.BooleanField):

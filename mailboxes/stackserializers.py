@@ -48,7 +48,7 @@ class GenerationSerializer(serializers.Serializer[Stack]):
 class CertificateSummarySerializer(serializers.Serializer[Any]):
     """The certificate in short."""
 
-    source = serializers.ChoiceField(choices=Stack.TlsSource.choices)
+    source = serializers.ChoiceField(choices=Stack.TlsSource.choices)  # type: ignore[assignment]  # a name of DRF too
     names = serializers.ListField(child=serializers.CharField())
     expires_at = serializers.DateTimeField(allow_null=True, help_text="Null while there is none.")
     warnings = serializers.ListField(child=serializers.CharField())

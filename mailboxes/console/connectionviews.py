@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from mailboxes import autoconfig as files
 from mailboxes.console import access, connection, pages, states
 from mailboxes.models import Mailbox, Stack
 from mailrelay.console import gate
@@ -42,10 +44,8 @@ def profile(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def autoconfig(request: HttpRequest, pk: int) -> HttpResponse:
     """What Thunderbird reads."""
-    from mailboxes import autoconfig as files
-
     row = _live(pk)
-    text = files.thunderbird(row.address, _hostname())
+    text = files.thunderbird(row.address, _hostname(), settings.QUAZZAR_STACK_PORT_OFFSET)
     return _file(text, "application/xml", "config-v1.1.xml")
 
 
@@ -60,9 +60,9 @@ def scanned(request: HttpRequest, ticket: str) -> HttpResponse:
 
 
 def _profile(row: Mailbox) -> HttpResponse:
-    from mailboxes import autoconfig as files
-
-    return _file(files.apple_profile(row.address, row.display_name, _hostname()), APPLE, "mail.mobileconfig")
+    offset = settings.QUAZZAR_STACK_PORT_OFFSET
+    content = files.apple_profile(row.address, row.display_name, _hostname(), offset)
+    return _file(content, APPLE, "mail.mobileconfig")
 
 
 def _file(content: str | bytes, kind: str, name: str) -> HttpResponse:

@@ -20,6 +20,7 @@ __all__ = ["ConfigFile", "digest", "static_files"]
 _FILES = {
     "50-quazzar.sh": "postfix",
     "opendkim.conf": "postfix",
+    "postfix/lmtp_status": "postfix",
     "dovecot.conf": "dovecot",
     "sieve/global.sieve": "dovecot",
     "rspamd/rspamd.local.lua": "rspamd",

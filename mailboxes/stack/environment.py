@@ -43,6 +43,7 @@ _TABLES_OF_OURS = {
     "virtual_alias_maps": f"{_TABLES}/aliases",
     "smtpd_sender_login_maps": f"{_TABLES}/senders",
     "virtual_transport": "lmtp:inet:dovecot:24",
+    "lmtp_delivery_status_filter": "regexp:/mail-config/postfix/lmtp_status",
     "recipient_delimiter": "+",
     # The queue lives in a volume of ours, so it survives a container that is made anew.
     "queue_directory": "/mail-data/.postfix-queue",
@@ -70,6 +71,8 @@ _LIMITS = {
     # While Dovecot is away mail waits in the queue; five minutes more of it would help nobody.
     "queue_run_delay": "30s",
     "minimal_backoff_time": "60s",
+    # Without Dovecot the submission ports fail to start; for a minute after its return they still would not answer.
+    "service_throttle_time": "1s",
     # Of a bounce that cannot be delivered: its address was forged, most likely.
     "bounce_queue_lifetime": "1d",
 }

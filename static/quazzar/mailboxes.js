@@ -97,6 +97,17 @@ function waiting() {
         }
     });
 
+    // unfold's script looks for its own text input beside every file input, and breaks where there is none.
+    document.addEventListener(
+        "change",
+        (event) => {
+            if (event.target.matches("#mailboxes input[type=file]")) {
+                event.stopPropagation();
+            }
+        },
+        true,
+    );
+
     // --- copy and show
 
     async function copy(text, button) {

@@ -181,7 +181,7 @@ def test_a_dialog_that_was_closed_keeps_no_password_for_the_next(chromium: Chrom
     page.get_by_label("Password", exact=True).fill("plum-Tundra-77-kettle")
     page.keyboard.press("Escape")
     page.get_by_role("link", name="Edit m01@example.com").click()
-    expect(page.get_by_label("New password")).to_have_value("")
+    expect(page.get_by_label("New password", exact=True)).to_have_value("")
 
 
 def test_hints_follow_what_is_typed(chromium: Chromium, up: None) -> None:
@@ -210,7 +210,7 @@ def test_pages_are_turned_without_loading_the_page(chromium: Chromium, up: None)
     page.get_by_role("link", name="Page 3").click()
     expect(page.locator(".m-row")).to_have_count(10)
     expect(page.get_by_text("51–60 of 60 mailboxes")).to_be_visible()
-    page.get_by_label("State").select_option("80 % full or more")
+    page.get_by_role("combobox", name="State").select_option("80 % full or more")
     expect(page.locator(".m-row").first).to_contain_text("m40@example.com")
     expect(page.get_by_text("1–20 of 20").or_(page.get_by_text("20 mailboxes found"))).to_be_visible()
 
@@ -263,6 +263,7 @@ def test_rspamds_password_is_shown_in_a_dialog(chromium: Chromium, up: None, row
     page.get_by_role("button", name="Show password").click()
     expect(page.locator("#controller-password")).to_have_text("fern-Otter-31-gravel")
     page.get_by_role("dialog").get_by_role("link", name="Done").click()
+    expect(page.locator("#modal-body")).to_be_empty()
     assert "fern-Otter" not in page.content()
 
 

@@ -55,6 +55,8 @@ def test_the_port_offset_counts(console: Client, row: Mailbox, settings: Any) ->
     page = panel(console, row)
     assert "20993" in page
     assert ">993<" not in page
+    for path in ("profile", "autoconfig"):
+        assert b"20993" in console.get(f"{TAB}{row.pk}/{path}/").content
 
 
 def test_before_there_is_a_hostname_there_is_nothing_to_connect_to(console: Client, row: Mailbox) -> None:

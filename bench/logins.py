@@ -1,0 +1,93 @@
+"""IMAP logins against a running stack: the first one that a new mailbox is let in with, and others meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import ssl
+import threading
+import time
+from collections.abc import Sequence
+from typing import Self
+
+from tests.rig.mailclients import Login, Server, trusting
+
+#: A failed login is answered a second late, so the next one does not wait for its answer.
+PACE = 0.05
+PATIENCE = 60.0
+
+
+async def attempt(server: Server, login: Login, context: ssl.SSLContext) -> str:
+    """Connects and logs in; the server's answer, empty when it hung up."""
+    reader, writer = await asyncio.open_connection(server.host, server.port(993), ssl=context)
+    try:
+        await reader.readline()
+        writer.write(f'a LOGIN "{login.address}" "{login.password}"\r\n'.encode())
+        while line := await reader.readline():
+            if line.startswith(b"a "):
+                return line.decode().strip()
+        return ""
+    finally:
+        writer.transport.abort()
+
+
+def wait_until_in(server: Server, login: Login) -> float:
+    """Tries every 50 ms, without waiting for the answers; the time.monotonic() of the first success."""
+    return asyncio.run(_first(server, login, trusting()))
+
+
+async def _first(server: Server, login: Login, context: ssl.SSLContext) -> float:
+    inside: list[float] = []
+    found = asyncio.Event()
+
+    async def one() -> None:
+        if (await attempt(server, login, context)).startswith("a OK"):
+            inside.append(time.monotonic())
+            found.set()
+
+    tasks = []
+    async with asyncio.timeout(PATIENCE):
+        while not found.is_set():
+            tasks.append(asyncio.create_task(one()))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(found.wait(), PACE)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return inside[0]
+
+
+class Others:
+    """Existing users, one after another and over again, each with a connection of its own; a context."""
+
+    def __init__(self, server: Server, logins: Sequence[Login], pause: float = 0.05) -> None:
+        self._server = server
+        self._logins = logins
+        self._pause = pause
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.seconds: list[float] = []
+        self.failures: list[str] = []
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ended.set()
+        self._thread.join(PATIENCE)
+
+    def _run(self) -> None:
+        context = trusting()
+        for login in itertools.cycle(self._logins):
+            started = time.monotonic()
+            try:
+                answer = asyncio.run(asyncio.wait_for(attempt(self._server, login, context), 20))
+            except (OSError, TimeoutError) as exc:
+                answer = f"{type(exc).__name__}: {exc}"
+            self.seconds.append(time.monotonic() - started)
+            if not answer.startswith("a OK"):
+                self.failures.append(f"{login.address}: {answer}")
+            if self._ended.wait(self._pause):
+                return

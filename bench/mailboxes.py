@@ -1,0 +1,273 @@
+"""The mailbox stack on a real Docker Engine with stand-in images: how soon changes live, and what they cost."""
+
+import contextlib
+import json
+import random
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import docker
+
+from bench.logins import Others, wait_until_in
+from bench.ratios import bound, ratio
+from mailboxes import passwords
+from mailboxes.configfiles import DomainEntry, MailboxEntry, Snapshot
+from mailboxes.engine import Engine
+from mailboxes.stack import parts, push
+from tests.live.console import Console
+from tests.live.mailstack import MailStack, enabled
+from tests.quazzar.nodes import wait_until
+from tests.rig.daemon import Daemon, project
+from tests.rig.images import ensure_images
+from tests.rig.mailclients import Login
+
+BASE, MANY, MORE = 10, 10_000, 100_000
+ONE_BY_ONE, IN_A_BURST = 40, 60
+IMPORTED = 1000
+CORES = 2
+
+
+def mailboxes(directory: Path) -> None:
+    """All tables. About five minutes."""
+    with (
+        Daemon() as daemon,
+        contextlib.closing(daemon.client()) as client,
+        project(daemon) as name,
+        enabled(directory / "stack", client, ensure_images(client), name) as stack,
+    ):
+        seen = _living(stack)
+        _importing(stack, client)
+        stack.stop()
+        with Engine() as engine:
+            _dovecot_alone(stack, engine, seen)
+            _pushing(engine, f"{name}-dovecot", f"{name}-postfix")
+    with Console(directory / "api") as console:
+        _creating(console)
+        _listing(console)
+
+
+# --- POST → login ------------------------------------------------------------------------------------------
+def _living(stack: MailStack) -> dict[int, list[float]]:
+    print(f"From POST to the first IMAP login, while {BASE} others log in all the time")
+    domain = stack.add_domain("live.test")
+    base = [stack.add_mailbox(domain, f"base{number}") for number in range(BASE)]
+    for box in base:
+        box.wait_login()
+    stack.wait_synced()
+    seen: dict[int, list[float]] = {}
+    with Others(stack.server, [box.login for box in base]) as others:
+        seen[BASE] = _adds(stack, domain, BASE)
+        _subject(stack, "fill", str(MANY))
+        stack.wait_synced()
+        seen[MANY] = _adds(stack, domain, MANY)
+    for size, seconds in seen.items():
+        bound(f"p95 at {size:,}", _p95(seconds), 1.2, "s")
+    adds = 2 * (ONE_BY_ONE + IN_A_BURST)
+    took = f"p50 {statistics.median(others.seconds):.3f} s, longest {max(others.seconds):.2f} s"
+    print(f"  the others, during {adds} adds and the push of {MANY:,}: {len(others.seconds)} logins, {took}")
+    bound("failed logins of others", len(others.failures), 0, "of them")
+    for failure in others.failures[:5]:
+        print(f"      {failure}")
+    return seen
+
+
+def _adds(stack: MailStack, domain: dict[str, Any], size: int) -> list[float]:
+    posts, lives = [], []
+    for number in range(ONE_BY_ONE):
+        # Dovecot looks as a second begins: without this, each POST would come right after its look.
+        time.sleep(random.random())
+        started = time.monotonic()
+        box = stack.add_mailbox(domain, f"one{number}at{size}")
+        posts.append(time.monotonic() - started)
+        lives.append(wait_until_in(stack.server, box.login) - started)
+    _spread(
+        f"at {size:,} mailboxes, {ONE_BY_ONE} adds", lives, f"POST itself {statistics.median(posts):.3f} s"
+    )
+    started = time.monotonic()
+    boxes = [stack.add_mailbox(domain, f"burst{number}at{size}") for number in range(IN_A_BURST)]
+    added = time.monotonic()
+    last = wait_until_in(stack.server, boxes[-1].login)
+    print(
+        f"  … then {IN_A_BURST} at once: {added - started:.1f} s of POSTs; the last is in {last - added:.2f} s later"
+    )
+    stack.wait_synced()
+    return lives
+
+
+def _dovecot_alone(stack: MailStack, engine: Engine, seen: dict[int, list[float]]) -> None:
+    """The floor: only the file, written as well as we can, with nothing of the product around it."""
+    container, times = f"{stack.project}-dovecot", []
+    hashed = passwords.hash_password("correct horse battery")
+    for number in range(15):
+        time.sleep(random.random())
+        address = f"alone{number}@live.test"
+        data = parts.users(_snapshot([address], hashed, generation=number))
+        started = time.monotonic()
+        push.write_users(engine, container, data, push.ANY)
+        times.append(wait_until_in(stack.server, Login(address, "correct horse battery")) - started)
+    print("The same by Dovecot alone, which looks at the file once a second")
+    _spread("one line in the users file", times)
+    ours = statistics.median(seen[BASE]), statistics.median(seen[MANY])
+    alone = statistics.median(times)
+    print(f"  → ours takes {ours[0] - alone:+.2f} s at {BASE}, {ours[1] - alone:+.2f} s at {MANY:,} (p50)\n")
+
+
+# --- push --------------------------------------------------------------------------------------------------
+def _pushing(engine: Engine, dovecot: str, postfix: str) -> None:
+    print("A push beside a bare `docker exec true`, both through our engine (median)")
+    hashed = passwords.hash_password("correct horse battery")
+    lines = []
+    for size, times in ((BASE, 21), (1000, 21), (MANY, 21), (MORE, 9)):
+        snapshot = _snapshot([f"user{number:06d}@many.test" for number in range(size)], hashed)
+        rendering = _milliseconds(partial(parts.users, snapshot))
+        data = parts.users(snapshot)
+        tables = {"tables": parts.bundle(snapshot, ("", ""))["tables"]}
+        bare, users = _in_turn(
+            times,
+            partial(engine.check, dovecot, ["true"]),
+            partial(push.write_users, engine, dovecot, data, push.ANY),
+        )
+        (bundle,) = _in_turn(5, partial(push.write_bundle, engine, postfix, 1, push.ANY, tables))
+        print(
+            f"  {size:7,} lines: bare exec {bare:6.1f} ms   users {users:6.1f} ms   tables {bundle:6.1f} ms"
+            f"   (rendering users {rendering:.1f} ms)"
+        )
+        lines.append((size, users, bare))
+    for size, users, bare in lines:
+        ratio(
+            f"users file of {size:,} lines, of a bare exec",
+            users,
+            bare,
+            1.3 if size <= MANY else 2.5,
+            most=True,
+        )
+    print()
+
+
+def _snapshot(addresses: Sequence[str], hashed: str, generation: int = 1) -> Snapshot:
+    boxes = []
+    for address in addresses:
+        local, _, domain = address.partition("@")
+        boxes.append(MailboxEntry(address, f"{domain}/{local}", hashed, quota_mb=100))
+    domains = sorted({address.partition("@")[2] for address in addresses})
+    return Snapshot(generation, tuple(DomainEntry(name) for name in domains), tuple(boxes))
+
+
+def _in_turn(times: int, *works: Callable[[], object]) -> list[float]:
+    """The median milliseconds of each, one round after another."""
+    rounds = [[_milliseconds(work) for work in works] for _ in range(times + 1)][1:]
+    return [statistics.median(column) for column in zip(*rounds, strict=True)]
+
+
+# --- import ------------------------------------------------------------------------------------------------
+def _importing(stack: MailStack, client: docker.DockerClient) -> None:
+    print(f"Import of {IMPORTED:,} mailboxes into {MANY:,}")
+    before = _hashes_a_second()
+    lines = [f"imported{number}@live.test,correct horse battery {number}\r\n" for number in range(IMPORTED)]
+    body = "".join(["address,password\r\n", *lines]).encode()
+    with _pushes(client, f"{stack.project}-dovecot") as pushes:
+        started = time.monotonic()
+        status, answer = stack.exchange(
+            "POST", "/api/mail/mailboxes/import", body, **{"Content-Type": "text/csv"}
+        )
+        assert status == 202, answer
+        path = f"/api/mail/mailboxes/import/{json.loads(answer)['id']}"
+        wait_until(lambda: stack.get(path)[1]["state"] != "running", "the import is over", 240)
+        seconds = time.monotonic() - started
+        assert stack.get(path)[1]["state"] == "done", stack.get(path)
+        stack.wait_synced()
+        live = time.monotonic() - started
+    hashes = (before + _hashes_a_second()) / 2
+    rate = IMPORTED / seconds
+    print(f"  argon2 on {CORES} cores, nothing else      {hashes:8.1f} /s")
+    print(f"  import, until the rows are there   {rate:8.1f} /s   (live after {live:.1f} s)")
+    ratio("import, of the hash rate", rate, hashes, 0.8)
+    bound("pushes of the users file", len(pushes), 1, "")
+    print()
+
+
+def _hashes_a_second(count: int = 150) -> float:
+    with ThreadPoolExecutor(CORES) as pool:
+        started = time.monotonic()
+        list(pool.map(passwords.hash_password, [f"password {number}" for number in range(count)]))
+        return count / (time.monotonic() - started)
+
+
+@contextlib.contextmanager
+def _pushes(client: docker.DockerClient, container: str) -> Iterator[list[str]]:
+    """Every write of the users file while the context lasts, as the engine saw it."""
+    found: list[str] = []
+    events = client.events(decode=True, filters={"container": container, "event": "exec_create"})
+
+    def watch() -> None:
+        with contextlib.suppress(Exception):  # the stream is closed under it
+            found.extend(each["Action"][:40] for each in events if "write_users.sh" in each["Action"])
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    yield found
+    time.sleep(0.5)
+    events.close()
+    thread.join(10)
+
+
+# --- the API -----------------------------------------------------------------------------------------------
+def _creating(console: Console) -> None:
+    print("POST of a mailbox, its password hashed (median)")
+    seen: dict[int, dict[str, float]] = {}
+    for size in (BASE, MANY):
+        _subject(console, "fill", str(size))
+        runs = [_subject(console, "create", console.key, "40") for _ in range(2)]
+        seen[size] = best = min(runs, key=lambda run: run["ms"])
+        print(f"  at {size:6,}: {best['ms']:6.1f} ms, {best['queries']:.0f} queries "
+              f"and {best['bounds']:.0f} that begin or end a transaction")  # fmt: skip
+    bound("queries", max(each["queries"] + each["bounds"] for each in seen.values()), 15, "")
+    ratio(f"at {MANY:,}, of at {BASE}", seen[MANY]["ms"], seen[BASE]["ms"], 1.2, most=True)
+    print()
+
+
+def _listing(console: Console) -> None:
+    print("A page of 50 mailboxes, beside the same list by DRF alone (median)")
+    for size in (MANY, MORE):
+        _subject(console, "fill", str(size))
+        pages = _subject(console, "listing", console.key, "30")
+        for number, page in pages.items():
+            print(f"  of {size:,}, page {number:>4}: ours {page['ms']:6.1f} ms, {page['queries']:.0f} queries;"
+                  f" DRF alone {page['bare_ms']:6.1f} ms")  # fmt: skip
+        first = pages["1"]
+        ratio(f"first page of {size:,}, of DRF alone", first["ms"], first["bare_ms"], 1.5, most=True)
+        bound("kinds of pages by number of queries", len({page["queries"] for page in pages.values()}), 1, "")
+    print()
+
+
+# --- what they share ---------------------------------------------------------------------------------------
+def _subject(console: Console, name: str, *arguments: str) -> Any:
+    done = console.run("-m", "bench.mailboxsubjects", name, *arguments)
+    if done.returncode:
+        sys.exit(done.stderr.decode()[-3000:])
+    return json.loads(done.stdout)
+
+
+def _milliseconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return (time.perf_counter() - started) * 1000
+
+
+def _p95(seconds: Sequence[float]) -> float:
+    return statistics.quantiles(seconds, n=20, method="inclusive")[18]
+
+
+def _spread(what: str, seconds: Sequence[float], more: str = "") -> None:
+    print(
+        f"  {what:34} p50 {statistics.median(seconds):.2f} s   p95 {_p95(seconds):.2f} s"
+        f"   longest {max(seconds):.2f} s   {more}".rstrip(),
+        flush=True,
+    )
