@@ -155,7 +155,7 @@ def _circle(address: str, came_from: Mapping[str, str]) -> str:
 
 def _without_tag(address: str) -> str:
     """Postfix takes ``info+anything`` to the alias ``info``."""
-    local, _, domain = address.rpartition("@")
+    local, _, domain = address.lower().rpartition("@")
     return f"{local.partition('+')[0] or local}@{domain}"
 
 

@@ -127,7 +127,7 @@ def destinations(value: object, address: str) -> list[str]:
         one = wrong.checked(
             "destinations", lambda given: addresses.destination(text(given)), given, default=""
         )
-        if one == address:
+        if one.lower() == address:
             wrong.add("destinations", f"{address} cannot lead to itself.")
         kept[one] = None
     if not isinstance(value, list | tuple) or not kept:

@@ -68,6 +68,11 @@ def _round(*, fast: bool, quiet: bool, deep: bool) -> bool:
         logger.warning("stack: %s: %s", exc.code, exc.message)
         _record(exc)
         return False
+    except ValueError as exc:
+        # A renderer found a row that no surface lets in; the files in force stay as they are.
+        logger.error("stack: a row cannot be brought in: %s", exc)
+        _record(StackError(f"A row cannot be brought into the stack: {exc}", code="bad_row"))
+        return False
     return True
 
 

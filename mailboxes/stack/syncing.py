@@ -17,7 +17,7 @@ from mailboxes.stack import parts, push
 from quazzar.errors import CommandFailed, StaleGeneration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from mailboxes.configfiles import Snapshot
     from mailboxes.engine import Engine
@@ -29,8 +29,10 @@ logger = logging.getLogger(__name__)
 #: In ``Stack.parts``: a write of these parts began, and its end was not seen; they are written again, whole.
 DIRTY = "dirty"
 BUNDLE = "bundle"
-#: `doveadm kick` when the user has no session.
-_NO_SESSION = 68
+#: Addresses in one exec.
+_KICKS = 500
+#: 68 is what doveadm ends with when the user has no session.
+_KICK = 'for user in "$@"; do doveadm kick "$user" >/dev/null || [ $? = 68 ] || exit 1; done'
 
 
 def sync(engine: Engine, spec: StackSpec) -> bool:
@@ -113,7 +115,8 @@ class Writer:
         """The generation that stands in the stack."""
         path = "/etc/dovecot/users" if what == "users" else "/etc/dovecot/postfix/generation"
         result = self._engine.run(self._spec.service("dovecot").name, ["head", "-n", "1", path])
-        found = configfiles.generation_of(result.stdout) if result.exit_code == 0 else None
+        line = result.stdout if what == "users" else b"# quazzar generation " + result.stdout
+        found = configfiles.generation_of(line) if result.exit_code == 0 else None
         logger.warning(
             "stack: %s are of generation %s, another than was confirmed; written anew", what, found
         )
@@ -167,12 +170,14 @@ def hashes_in(users: bytes) -> dict[str, str]:
     return {row[0]: row[1] for row in rows if len(row) == 3 and row[1] != "{CRYPT}*"}
 
 
-def _kick(engine: Engine, spec: StackSpec, addresses: Iterable[str]) -> None:
-    for address in addresses:
-        result = engine.run(spec.service("dovecot").name, ["doveadm", "kick", address])
-        if result.exit_code not in {0, _NO_SESSION}:
+def _kick(engine: Engine, spec: StackSpec, addresses: Sequence[str]) -> None:
+    """Ends their sessions: many at a time, because each exec costs 60 ms."""
+    for start in range(0, len(addresses), _KICKS):
+        argv = ["bash", "-c", _KICK, "kick", *addresses[start : start + _KICKS]]
+        result = engine.run(spec.service("dovecot").name, argv)
+        if result.exit_code:
             raise CommandFailed(
-                f"The open sessions of {address} could not be ended.",
+                "The open sessions of removed or disabled mailboxes could not be ended.",
                 exit_code=result.exit_code,
                 code="kick_failed",
                 hint="It is tried again by itself.",
