@@ -8,6 +8,7 @@ from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html_join
 
 from mailboxes import provisioning
 from mailboxes.console import listing, pages, states, urls
@@ -26,10 +27,10 @@ class StackAdmin(ReadOnly):
 
     list_display = ("hostname", "phase_in_words", "generations", "problem", "seen")
     fields = (
-        "hostname", "phase_in_words", "generations", "problem", "progress_message", "pending", "services",
+        "hostname", "phase_in_words", "generations", "problem", "progress_message", "waiting", "containers",
         "send_through_relay", "warn_mailbox_owners", "tls_source", "tls_certificate_path", "tls_expires_at", "seen",
     )  # fmt: skip
-    readonly_fields = ("phase_in_words", "generations", "problem", "seen")
+    readonly_fields = ("phase_in_words", "generations", "problem", "waiting", "containers", "seen")
 
     @admin.display(description="Phase", ordering="phase")
     def phase_in_words(self, row: Stack) -> str:
@@ -45,6 +46,18 @@ class StackAdmin(ReadOnly):
     def problem(self, row: Stack) -> str:
         """Its sentence."""
         return str((row.last_error or {}).get("message", "")) or shown.NOTHING
+
+    @admin.display(description="Waits for you")
+    def waiting(self, row: Stack) -> str:
+        """What would interrupt mail."""
+        return " ".join(row.pending) or shown.NOTHING
+
+    @admin.display(description="Containers")
+    def containers(self, row: Stack) -> str:
+        """Each with its health."""
+        return format_html_join(
+            " ", "{} {}", ((each.name, shown.badge(each.word, each.tone)) for each in states.services(row))
+        )
 
     @admin.display(description="Seen", ordering="observed_at")
     def seen(self, row: Stack) -> str:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
-import qrcode  # type: ignore[import-untyped]
+import qrcode
 from django.conf import settings
 from django.core import signing
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
-from qrcode.image.svg import SvgPathImage  # type: ignore[import-untyped]
+from qrcode.image.svg import SvgPathImage
 
 from mailboxes.console import states
 from mailboxes.models import Mailbox, Stack

@@ -76,10 +76,13 @@ class MailboxModelForm(DomainBackedForm):
     class Meta:
         model = Mailbox
         fields = ("domain", "local_part", "display_name", "quota_mb", "enabled", "can_receive", "can_send")
-        help_texts: ClassVar[dict[str, str]] = {
-            "quota_mb": "MiB; 0 is no limit.",
-            "enabled": "Whether it may sign in; mail to it is received either way.",
+        labels: ClassVar[dict[str, str]] = {
+            "quota_mb": "Quota",
+            "enabled": "May sign in",
+            "can_receive": "Receives mail",
+            "can_send": "Sends mail",
         }
+        help_texts: ClassVar[dict[str, str]] = {"quota_mb": "MiB; 0 is no limit."}
 
 
 class LinesField(forms.CharField):

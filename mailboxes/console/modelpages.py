@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.db.models import Exists, QuerySet
@@ -37,7 +37,8 @@ class PageOfModel(ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """With what each row's mark needs to know of the server."""
         on = Stack.objects.filter(pk=1, enabled=True)
-        return super().get_queryset(request).annotate(server_is_on=Exists(on))
+        rows = super().get_queryset(request)
+        return cast("QuerySet[Any]", rows.annotate(server_is_on=Exists(on)))
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """The list; an action that is refused leaves everything as it was."""

@@ -253,6 +253,7 @@ def tear_down(engine: Engine, stack: Stack) -> None:
     """Removes containers and network; volumes only when the operator asked to purge them.
 
     Raises:
+        Superseded: the operator enabled it meanwhile.
         StackError: the engine does not answer; nothing is lost by trying again.
     """
     wanted = spec.build(options.from_settings(stack.hostname or "stack.invalid"))

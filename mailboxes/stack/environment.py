@@ -26,7 +26,6 @@ def _settings(hostname: str) -> dict[str, str]:
 #: Behind Docker's NAT strangers come from a private address, which the image's defaults trust.
 _RELAYING = {
     "mynetworks": "127.0.0.0/8 [::1]/128",
-    "mydestination": "",
     "smtpd_client_restrictions": "",
     "smtpd_sender_restrictions": "reject_non_fqdn_sender",
     "smtpd_relay_restrictions": "permit_mynetworks,reject_unauth_destination",

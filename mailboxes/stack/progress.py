@@ -91,10 +91,16 @@ def _settle(phase: Phase, message: str, error: QuazzarError | None) -> None:
 
 
 def stopping(message: str, error: QuazzarError | None = None) -> None:
-    """The stack is being taken down."""
-    Stack.objects.filter(pk=1, enabled=False).update(
+    """The stack is being taken down.
+
+    Raises:
+        Superseded: it was enabled meanwhile.
+    """
+    changed = Stack.objects.filter(pk=1, enabled=False).update(
         phase=Phase.STOPPING, progress_message=message[:300], last_error=_value(error) if error else None
     )
+    if not changed:
+        raise Superseded
 
 
 def _value(error: QuazzarError) -> dict[str, str]:

@@ -10,7 +10,7 @@ from django.utils import timezone
 from mailboxes import engines
 from mailboxes.models import Stack
 from mailboxes.stack import bringup, drift, lock, options, planning, preflight, progress, spec, syncing
-from quazzar.errors import StackError
+from quazzar.errors import StackError, StaleGeneration
 
 if TYPE_CHECKING:
     from mailboxes.engine import Engine
@@ -64,6 +64,8 @@ def _round(*, fast: bool, quiet: bool, deep: bool) -> bool:
                 syncing.sync(engine, spec.build(options.from_settings(stack.hostname)))
             else:
                 _converge(engine, stack, quiet=quiet, deep=deep)
+    except StaleGeneration:
+        return True  # another node brought in newer rows than we had read
     except StackError as exc:
         logger.warning("stack: %s: %s", exc.code, exc.message)
         _record(exc)
@@ -82,8 +84,13 @@ def _converge(engine: Engine, stack: Stack, *, quiet: bool, deep: bool) -> None:
     elif stack.phase in SETTLED:
         _keep(engine, stack, deep=deep)
     elif not (quiet and stack.phase == Phase.FAILED) or _would_get_further(engine, stack):
-        bringup.bring_up(engine, stack)
-        _settled(stack)
+        # Ended half-way by a kill, a repair still waits with what the operator has not allowed.
+        allowed = stack.interruption_allowed or not stack.pending
+        bringup.bring_up(engine, stack, allowed=allowed)
+        if allowed:
+            _settled(stack)
+        else:
+            progress.healthy()
 
 
 def _would_get_further(engine: Engine, stack: Stack) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -12,6 +13,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from mailboxes import changes, configfiles, snapshots
+from mailboxes.configfiles import MailboxEntry
 from mailboxes.models import Alias, Domain, Mailbox, Stack
 from mailboxes.stack import parts, push
 from quazzar.errors import CommandFailed, StaleGeneration
@@ -43,17 +45,15 @@ def sync(engine: Engine, spec: StackSpec) -> bool:
     """
     taken = _with_what_the_stack_knows(engine, spec, snapshots.take())
     writer = Writer(engine, spec)
-    if taken.removed:
-        # First out of the tables, so that nothing more is accepted; then nobody can log in; then sessions end.
-        remaining = taken.without_new()
-        writer.write_bundle(remaining, taken)
-        writer.write_users(remaining)
-        _kick(engine, spec, taken.removed)
-    if not taken.removed or taken.new:
-        # Before a table accepts mail for an address, there is somewhere to deliver it, and a key to sign with.
+    # Before a table accepts mail for an address, there is somewhere to deliver it, and a key to sign with.
+    if not taken.removed:
         writer.write_users(taken.snapshot)
-        writer.write_bundle(taken.snapshot, taken)
-    _kick(engine, spec, taken.cut_off)
+    elif taken.new:
+        writer.write_users(_with_leaving(taken))
+    writer.write_bundle(taken.snapshot, taken)
+    # The removed are out of the tables, so nothing more is accepted; then nobody can log in; then sessions end.
+    writer.write_users(taken.snapshot)
+    _kick(engine, spec, [*taken.removed, *taken.cut_off])
     _confirm(taken)
     return writer.wrote
 
@@ -82,7 +82,7 @@ class Writer:
             push.write_users(self._engine, container, data, expected)
         except StaleGeneration:
             # Written, and its confirmation lost with a killed worker; or the rows are older than the stack.
-            push.write_users(self._engine, container, data, self._found("users"))
+            push.write_users(self._engine, container, data, self._found("users", generation))
         self._end({parts.USERS: {"generation": generation, "digest": digest}})
 
     def write_bundle(self, snapshot: Snapshot, taken: Taken) -> None:
@@ -103,7 +103,7 @@ class Writer:
         try:
             push.write_bundle(self._engine, container, new, expected, changed)
         except StaleGeneration:
-            push.write_bundle(self._engine, container, new, self._found("bundle"), changed)
+            push.write_bundle(self._engine, container, new, self._found("bundle", new), changed)
         if "tls" in changed:
             # Both files are in place by now; Dovecot reads them at a reload only.
             self._engine.check(
@@ -111,12 +111,18 @@ class Writer:
             )
         self._end({BUNDLE: {"generation": new}, **{name: {"digest": digests[name]} for name in changed}})
 
-    def _found(self, what: str) -> int | str:
-        """The generation that stands in the stack."""
+    def _found(self, what: str, ours: int) -> int | str:
+        """The generation that stands in the stack, to be replaced by ours.
+
+        Raises:
+            StaleGeneration: it came from newer rows than ours.
+        """
         path = "/etc/dovecot/users" if what == "users" else "/etc/dovecot/postfix/generation"
         result = self._engine.run(self._spec.service("dovecot").name, ["head", "-n", "1", path])
         line = result.stdout if what == "users" else b"# quazzar generation " + result.stdout
         found = configfiles.generation_of(line) if result.exit_code == 0 else None
+        if found is not None and ours < found <= Stack.load().desired_generation:
+            raise StaleGeneration("The stack has newer rows than these.", exit_code=76)
         logger.warning(
             "stack: %s are of generation %s, another than was confirmed; written anew", what, found
         )
@@ -168,6 +174,22 @@ def hashes_in(users: bytes) -> dict[str, str]:
     """Address → hash of a users file."""
     rows = (line.split(":", 2) for line in users.decode(errors="replace").splitlines() if line[:1] != "#")
     return {row[0]: row[1] for row in rows if len(row) == 3 and row[1] != "{CRYPT}*"}
+
+
+def _with_leaving(taken: Taken) -> Snapshot:
+    """The snapshot, and with it those that are about to leave, without a password: mail on its way still arrives.
+
+    So nobody has to be left out until the others are gone; and who seems new may be there already, brought in
+    by a worker that was killed before it could say so.
+    """
+    there = {each.address for each in taken.snapshot.mailboxes}
+    rows = Mailbox.objects.filter(deleted_at__isnull=False, removed_at=None, live_at__isnull=False)
+    leaving = {
+        row.address: MailboxEntry(row.address, row.home, quota_mb=row.quota_mb)
+        for row in rows.order_by("id")
+        if row.address not in there
+    }
+    return replace(taken.snapshot, mailboxes=(*taken.snapshot.mailboxes, *leaving.values()))
 
 
 def _kick(engine: Engine, spec: StackSpec, addresses: Sequence[str]) -> None:

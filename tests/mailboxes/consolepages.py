@@ -11,6 +11,7 @@ from django.contrib.auth.models import Permission, User
 from django.utils import timezone
 
 from mailboxes.models import Stack
+from quazzar.fields import Sealed
 from tests.mailboxes import factories
 
 TAB = "/admin/mail-relay/mailboxes/"
@@ -40,6 +41,12 @@ def running(**columns: Any) -> Stack:
         "desired_generation": 7, "applied_generation": 7, "percent": 100, "observed_at": timezone.now(),
     }  # fmt: skip
     return factories.stack(**{**usual, **columns})
+
+
+def revealed(sealed: Sealed[str] | None) -> str:
+    """A secret that is there."""
+    assert sealed is not None
+    return sealed.reveal()
 
 
 def told(answer: Any) -> str:

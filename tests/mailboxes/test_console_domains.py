@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from mailboxes.models import Alias, Domain
 from tests.mailboxes import factories
-from tests.mailboxes.consolepages import HTMX, LIST, TAB, addresses, html, running, told
+from tests.mailboxes.consolepages import HTMX, LIST, TAB, addresses, html, revealed, running, told
 
 NOW = timezone.now()
 
@@ -42,7 +42,7 @@ def add_alias(console: Client, **values: str) -> Any:
 
 def test_a_domain_is_added_with_its_key(console: Client) -> None:
     assert "example.org is added" in told(add_domain(console, name="Example.ORG"))
-    assert Domain.objects.get().dkim_private_key.reveal()
+    assert revealed(Domain.objects.get().dkim_private_key)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from mailboxes.stack import logs
 from mailrelay.models import RelaySettings
 from quazzar.errors import EngineUnreachable
 from quazzar.models import AuditEntry
-from tests.mailboxes.consolepages import HEALTHY, HTMX, TAB, html, running, told
+from tests.mailboxes.consolepages import HEALTHY, HTMX, TAB, html, revealed, running, told
 
 
 @pytest.fixture
@@ -88,6 +88,11 @@ def test_a_certificate_that_ends_is_warned_of(console: Client, days: int, words:
     assert words in page
 
 
+def test_files_that_cannot_be_read_any_more_are_told(console: Client) -> None:
+    running(tls_source="files", tls_problem="There is no file /etc/x.pem.")
+    assert "There is no file /etc/x.pem." in head(console)
+
+
 # --- switches
 
 
@@ -124,7 +129,7 @@ def test_rspamds_password_is_shown_on_demand_and_noted(console: Client) -> None:
 
 def test_a_new_one_takes_its_place(console: Client) -> None:
     page = html(console.post(f"{TAB}password/new/", headers=HTMX))
-    password = Stack.load().controller_password.reveal()
+    password = revealed(Stack.load().controller_password)
     assert password != "fern-Otter-31-gravel"
     assert password in page
 
@@ -150,7 +155,11 @@ def test_a_pair_is_uploaded(console: Client) -> None:
     answer = replace(console, source="uploaded", certificate=pem("c", certificate), key=pem("k", key))
     assert answer["HX-Refresh"] == "true"
     stack = Stack.load()
-    assert (stack.tls_source, stack.tls_certificate, stack.tls_key.reveal()) == ("uploaded", certificate, key)
+    assert (stack.tls_source, stack.tls_certificate, revealed(stack.tls_key)) == (
+        "uploaded",
+        certificate,
+        key,
+    )
 
 
 def test_the_key_of_another_certificate_is_refused_beside_it(console: Client) -> None:
@@ -221,10 +230,13 @@ class Engine:
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The services whose log was asked for; each says one line."""
     asked: list[str] = []
+
+    def say(service: str, tail: int, engine: object) -> str:
+        asked.append(service)
+        return f"{service} <said>\n"
+
     monkeypatch.setattr(engines, "connect", Engine)
-    monkeypatch.setattr(
-        logs, "read", lambda service, tail, engine: asked.append(service) or f"{service} <said>\n"
-    )
+    monkeypatch.setattr(logs, "read", say)
     return asked
 
 

@@ -22,6 +22,9 @@ for directory in maildrop public; do
 done
 # A start tries at once what waited, for Dovecot maybe: the time of the next try is the file's.
 [ ! -d "$queue/deferred" ] || find "$queue/deferred" -type f -exec touch {} +
+# In the environment an empty value means Postfix's default, and that is the host's own name: mail for root would be taken,
+# and a mail domain of that name would not work.
+postconf -e mydestination=
 # Services in a chroot look for resolv.conf in the queue directory, and would not find rspamd or dovecot.
 postconf -F '*/*/chroot=n'
 

@@ -49,3 +49,19 @@ rspamd_config.QZ_AUTH_FROM_MISMATCH = {
   end,
   score = 0.0, group = 'quazzar', description = 'From: is not the envelope sender',
 }
+
+-- A valid signature of the very domain in From:. (DMARC would say more, and is not there when SPF cannot be judged.)
+rspamd_config.QZ_FROM_SIGNED = {
+  callback = function(task)
+    local from = task:get_from('mime') or {}
+    local domain = #from == 1 and (from[1].domain or ''):lower() or ''
+    local valid = task:get_symbol('R_DKIM_ALLOW')
+    if domain == '' or not valid then return false end
+    for _, signature in ipairs(valid[1].options or {}) do
+      if signature:lower():match('^[^:]+') == domain then return true end
+    end
+    return false
+  end,
+  score = 0.0, group = 'quazzar', description = 'Signed by the domain in From:',
+}
+rspamd_config:register_dependency('QZ_FROM_SIGNED', 'DKIM_CHECK')
