@@ -14,7 +14,7 @@ from mailboxes import addresses, passwords
 from mailboxes.smarthostfiles import relayhost, sasl_passwd, tls_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 __all__ = [
     "AliasEntry", "ConfigFile", "DomainEntry", "MailboxEntry", "Smarthost", "Snapshot", "aliases_table",
@@ -151,15 +151,33 @@ def mailboxes_table(snapshot: Snapshot) -> bytes:
 
 
 def aliases_table(snapshot: Snapshot) -> bytes:
-    """virtual_alias_maps: aliases, catch-alls, and each mailbox to itself, lest a catch-all swallow it."""
+    """virtual_alias_maps: aliases, catch-alls, and each mailbox to itself, lest a catch-all swallow it.
+
+    What would lead only to addresses of ours that nobody has gets no row: refused at once, not bounced later.
+    """
+    reachable = _reachable(snapshot)
     rows = {address: [address] for address in _receiving(snapshot)}
     for alias in _aliases(snapshot):
         # An address that is mailbox and alias at once (two requests raced) loses nothing: it is kept and forwarded.
-        rows.setdefault(alias.address, []).extend(map(_destination, alias.destinations))
+        rows.setdefault(alias.address, []).extend(
+            each for each in map(_destination, alias.destinations) if reachable(each)
+        )
     for domain in snapshot.domains:
-        if domain.catch_all:
+        if domain.catch_all and reachable(domain.catch_all):
             rows[f"@{_domain(domain.name)}"] = [_destination(domain.catch_all)]
     return _table((key, ",".join(dict.fromkeys(values))) for key, values in rows.items() if values)
+
+
+def _reachable(snapshot: Snapshot) -> Callable[[str], bool]:
+    """Whether mail to a destination ends somewhere: outside, or at an address of ours that exists."""
+    ours = {domain.name for domain in snapshot.domains}
+    known = {*_receiving(snapshot), *(alias.address for alias in snapshot.aliases)}
+
+    def exists(destination: str) -> bool:
+        return destination.rpartition("@")[2] not in ours or _untagged(destination) in known
+
+    caught = {each.name for each in snapshot.domains if each.catch_all and exists(each.catch_all)}
+    return lambda destination: exists(destination) or destination.rpartition("@")[2] in caught
 
 
 def senders_table(snapshot: Snapshot) -> bytes:
