@@ -12,7 +12,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from django.contrib.auth.password_validation import CommonPasswordValidator
 from django.core.exceptions import ValidationError
 
-MIN_LENGTH, MAX_LENGTH = 10, 128
+MIN_LENGTH, MAX_LENGTH = 8, 128
 _SCHEME = "{ARGON2ID}"
 # 45 ms a login; argon2-cffi's own choice takes 230 ms, and 4 s for twenty at once in Dovecot's one process.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
