@@ -74,7 +74,7 @@ def split(text: str) -> tuple[str, str]:
 
 
 def destination(text: str) -> str:
-    """An address that mail is forwarded to, here or elsewhere; the local part keeps its case.
+    """An address that mail is forwarded to, here or elsewhere, in lower case: no provider tells cases apart.
 
     Raises:
         ValueError: a sentence saying what is wrong.
@@ -84,7 +84,7 @@ def destination(text: str) -> str:
         raise ValueError(f"{_shown(text)} cannot be used: local parts in quotes are not supported.")
     if len(local) > LOCAL_LIMIT or not _DESTINATION.fullmatch(local):
         raise ValueError(f"{_shown(text)} is not a mail address that can be forwarded to.")
-    address = f"{local}@{domain(after)}"
+    address = f"{local.lower()}@{domain(after)}"
     _check_length(address)
     return address
 

@@ -1,85 +1,126 @@
-"""What mail programs read to set themselves up: Thunderbird's autoconfig and Apple's profile. Pure; no password."""
+"""How a mail program reaches a mailbox: as a list to copy, for Thunderbird, and as an Apple profile. Pure."""
 
 from __future__ import annotations
 
 import plistlib
+import re
 import uuid
-import xml.etree.ElementTree as ET
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
+from xml.etree import ElementTree as ET  # writes only
 
-#: Stable, so that installing a profile again replaces it.
-_NAMESPACE = uuid.UUID("6f1d2c1e-5b7a-5a39-9a3e-3a1f0c7f2b11")
-#: The best first: implicit TLS (RFC 8314 §3).
-_INCOMING = ((993, "SSL"), (143, "STARTTLS"))
-_OUTGOING = ((465, "SSL"), (587, "STARTTLS"))
+from mailboxes import addresses
+
+#: What XML 1.0 cannot hold, and what would turn a text around.
+_UNWRITABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]+")
+_NAMESPACE = uuid.UUID("6f0a2d57-64c1-5d0b-9b1e-5f6d6f3a7c11")
+_SOCKET = {"tls": "SSL", "starttls": "STARTTLS"}
 
 
-def thunderbird(address: str, hostname: str, offset: int = 0) -> str:
-    """Mozilla's autoconfig file, config version 1.1; the user name is the whole address.
+@dataclass(frozen=True)
+class Server:
+    """One way in (``imap``) or out (``smtp``), as a mail program asks for it."""
 
-    Args:
-        offset: added to every port.
+    protocol: Literal["imap", "smtp"]
+    host: str
+    port: int
+    security: Literal["tls", "starttls"]
+    username: str
+
+
+def servers(address: str, hostname: str, port_offset: int = 0) -> list[Server]:
+    """What to type into a mail program, the best choice of each protocol first.
+
+    Raises:
+        ValueError: the address or the hostname is none.
     """
-    domain = address.rpartition("@")[2]
+    local, domain = addresses.split(address)
+    return _servers(f"{local}@{domain}", addresses.domain(hostname), port_offset)
+
+
+def thunderbird(domain: str, hostname: str, port_offset: int = 0) -> bytes:
+    """The answer to ``/.well-known/autoconfig/mail/config-v1.1.xml`` for every address of a domain.
+
+    Raises:
+        ValueError: the domain or the hostname is none.
+    """
+    name = addresses.domain(domain)
     root = ET.Element("clientConfig", version="1.1")
-    provider = ET.SubElement(root, "emailProvider", id=domain)
-    for tag, text in (("domain", domain), ("displayName", domain), ("displayShortName", domain)):
-        ET.SubElement(provider, tag).text = text
-    for tag, kind, ways in (("incomingServer", "imap", _INCOMING), ("outgoingServer", "smtp", _OUTGOING)):
-        for port, security in ways:
-            _server(ET.SubElement(provider, tag, type=kind), hostname, port + offset, security, address)
-    ET.indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+    provider = ET.SubElement(root, "emailProvider", id=name)
+    _text(provider, "domain", name)
+    _text(provider, "displayName", addresses.shown(name))
+    _text(provider, "displayShortName", addresses.shown(name))
+    for server in _servers("%EMAILADDRESS%", addresses.domain(hostname), port_offset):
+        tag = "incomingServer" if server.protocol == "imap" else "outgoingServer"
+        element = ET.SubElement(provider, tag, type=server.protocol)
+        _text(element, "hostname", server.host)
+        _text(element, "port", str(server.port))
+        _text(element, "socketType", _SOCKET[server.security])
+        _text(element, "authentication", "password-cleartext")
+        _text(element, "username", server.username)
+    return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
 
 
-def _server(server: ET.Element, hostname: str, port: int, security: str, address: str) -> None:
-    fields = (
-        ("hostname", hostname),
-        ("port", str(port)),
-        ("socketType", security),
-        ("authentication", "password-cleartext"),  # inside TLS: the mechanism is PLAIN
-        ("username", address),
-    )
-    for name, text in fields:
-        ET.SubElement(server, name).text = text
+def apple_profile(address: str, display_name: str, hostname: str, port_offset: int = 0) -> bytes:
+    """A .mobileconfig for iOS and macOS; it asks for the password when it is installed.
 
-
-def apple_profile(address: str, display_name: str, hostname: str, offset: int = 0) -> bytes:
-    """A configuration profile (.mobileconfig) with one mail account; the device asks for the password."""
-    account: dict[str, Any] = {
-        "PayloadType": "com.apple.mail.managed",
-        "PayloadVersion": 1,
-        "PayloadIdentifier": f"quazzar.mail.{address}.account",
-        "PayloadUUID": _identity("account", address, hostname),
-        "PayloadDisplayName": address,
+    Raises:
+        ValueError: the address or the hostname is none.
+    """
+    found = servers(address, hostname, port_offset)
+    incoming = next(each for each in found if each.protocol == "imap")
+    outgoing = next(each for each in found if each.protocol == "smtp")
+    shown = addresses.shown(incoming.username)
+    account = {
+        **_payload("com.apple.mail.managed", "account", incoming.username, f"Mail for {shown}"),
         "EmailAccountType": "EmailTypeIMAP",
-        "EmailAccountName": display_name or address,
-        "EmailAccountDescription": address,
-        "EmailAddress": address,
-        "IncomingMailServerAuthentication": "EmailAuthPassword",
-        "IncomingMailServerHostName": hostname,
-        "IncomingMailServerPortNumber": _INCOMING[0][0] + offset,
-        "IncomingMailServerUseSSL": True,
-        "IncomingMailServerUsername": address,
-        "OutgoingMailServerAuthentication": "EmailAuthPassword",
-        "OutgoingMailServerHostName": hostname,
-        "OutgoingMailServerPortNumber": _OUTGOING[0][0] + offset,
-        "OutgoingMailServerUseSSL": True,
-        "OutgoingMailServerUsername": address,
+        "EmailAccountDescription": shown,
+        "EmailAccountName": _UNWRITABLE.sub(" ", display_name).strip() or shown,
+        "EmailAddress": incoming.username,
+        **_apple_server("Incoming", incoming),
+        **_apple_server("Outgoing", outgoing),
         "OutgoingPasswordSameAsIncomingPassword": True,
     }
-    return plistlib.dumps(
-        {
-            "PayloadType": "Configuration",
-            "PayloadVersion": 1,
-            "PayloadIdentifier": f"quazzar.mail.{address}",
-            "PayloadUUID": _identity("profile", address, hostname),
-            "PayloadDisplayName": f"Mail for {address}",
-            "PayloadDescription": f"Sets up {address} on {hostname}.",
-            "PayloadContent": [account],
-        }
-    )
+    profile = {
+        **_payload("Configuration", "profile", incoming.username, f"Mail for {shown}"),
+        "PayloadDescription": f"Sets up {shown} in Mail. It asks for the mailbox's password.",
+        "PayloadOrganization": incoming.host,
+        "PayloadRemovalDisallowed": False,
+        "PayloadContent": [account],
+    }
+    return plistlib.dumps(profile, sort_keys=True)
 
 
-def _identity(*parts: str) -> str:
-    return str(uuid.uuid5(_NAMESPACE, "/".join(parts))).upper()
+def _servers(username: str, host: str, port_offset: int) -> list[Server]:
+    return [
+        Server("imap", host, 993 + port_offset, "tls", username),
+        Server("imap", host, 143 + port_offset, "starttls", username),
+        Server("smtp", host, 465 + port_offset, "tls", username),
+        Server("smtp", host, 587 + port_offset, "starttls", username),
+    ]
+
+
+def _text(parent: ET.Element, tag: str, text: str) -> None:
+    ET.SubElement(parent, tag).text = text
+
+
+def _payload(kind: str, part: str, address: str, name: str) -> dict[str, Any]:
+    # The same address gives the same identifiers: a profile installed again replaces the first.
+    return {
+        "PayloadType": kind,
+        "PayloadVersion": 1,
+        "PayloadIdentifier": f"quazzar.mail.{part}.{uuid.uuid5(_NAMESPACE, address)}",
+        "PayloadUUID": str(uuid.uuid5(_NAMESPACE, f"{part} {address}")).upper(),
+        "PayloadDisplayName": name,
+    }
+
+
+def _apple_server(direction: str, server: Server) -> dict[str, Any]:
+    prefix = f"{direction}MailServer"
+    return {
+        f"{prefix}Authentication": "EmailAuthPassword",
+        f"{prefix}HostName": server.host,
+        f"{prefix}PortNumber": server.port,
+        f"{prefix}UseSSL": True,
+        f"{prefix}Username": server.username,
+    }

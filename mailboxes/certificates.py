@@ -1,151 +1,238 @@
-"""TLS certificates of the stack: made, and examined before they are let in. Pure."""
+"""TLS certificates of the stack: one made here, or what an operator brings, examined before it is used. Pure."""
 
 from __future__ import annotations
 
-import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from quazzar.errors import InvalidFields
 
-#: Below 398 days, which is what mail programs of phones still take from a certificate that they were told to trust.
-SELF_SIGNED_DAYS = 397
-#: A warning is shown when less is left.
-WARN_DAYS = 14
-_LONGEST_COMMON_NAME = 64
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+#: Apple's systems refuse server certificates that are valid for more than 825 days, trusted or not.
+VALID_FOR = timedelta(days=820)
+#: How long before its end a certificate is warned about.
+WARN_BEFORE = timedelta(days=21)
+_TEXT_LIMIT = 128 * 1024
+_SERVER_KEYS = (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey)
+_BROKEN_HASHES = (hashes.MD5, hashes.SHA1)
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a certificate says.
+    """What a certificate says, and what an operator should know of it.
 
     Attributes:
-        names: DNS names it is for.
-        fingerprint: SHA-256 of the leaf in hexadecimal.
-        warnings: what does not stop it from being used, in sentences.
+        names: host names that it is valid for.
+        fingerprint: SHA-256, in hexadecimal with colons.
+        warnings: sentences; mail works, but some clients or servers will complain.
+        certificate_pem: the certificates alone, leaf first, as they should be stored.
+        key_pem: the key alone (PKCS#8), as it should be stored.
     """
 
-    not_before: dt.datetime
-    not_after: dt.datetime
-    names: tuple[str, ...]
+    not_before: datetime
+    not_after: datetime
+    names: list[str]
     issuer: str
     self_signed: bool
     fingerprint: str
-    warnings: tuple[str, ...]
+    warnings: list[str]
+    certificate_pem: str = field(repr=False)
+    key_pem: str = field(repr=False)
 
 
-def self_signed(hostname: str, now: dt.datetime | None = None) -> tuple[str, str]:
-    """A new (certificate, key) in PEM for this host name."""
-    now = now or dt.datetime.now(dt.UTC)
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hostname[:_LONGEST_COMMON_NAME])])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))  # a phone's clock may be slow
-        .not_valid_after(now + dt.timedelta(days=SELF_SIGNED_DAYS))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(hostname)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .sign(key, hashes.SHA256())
+def self_signed(hostname: str, now: datetime | None = None) -> tuple[str, str]:
+    """(certificate, key) in PEM for the hostname, which is in the form of ``addresses.domain``."""
+    now = now or datetime.now(UTC)
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    # A common name holds 64 characters; clients read the subject alternative name.
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hostname[:64])])
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    builder = x509.CertificateBuilder(
+        issuer_name=name,
+        subject_name=name,
+        public_key=key.public_key(),
+        serial_number=x509.random_serial_number(),
+        # Clocks of clients differ.
+        not_valid_before=now - timedelta(days=1),
+        not_valid_after=now + VALID_FOR,
     )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return certificate.public_bytes(serialization.Encoding.PEM).decode(), private.decode()
+    for extension, critical in (
+        (x509.SubjectAlternativeName([x509.DNSName(hostname)]), False),
+        (x509.BasicConstraints(ca=False, path_length=None), True),
+        (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False),
+        (identifier, False),
+        (x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), False),
+    ):
+        builder = builder.add_extension(extension, critical)
+    return _pem(builder.sign(key, hashes.SHA256())), _key_pem(key)
 
 
-def examine(certificate: str, key: str, hostname: str, now: dt.datetime) -> Facts:
-    """Whether Postfix and Dovecot can use this pair, and what it says.
+def examine(certificate_pem: str, key_pem: str, hostname: str, now: datetime) -> Facts:
+    """What is to be known of a pair before the stack serves it.
 
     Raises:
-        InvalidFields: it is no PEM, the key is not the certificate's, is encrypted, or its time is over.
+        InvalidFields: with ``certificate`` or ``key``: mail servers would not take it, or no client would.
     """
-    chain = _chain(certificate)
-    _check_key(chain[0], key)
+    chain = _chain(certificate_pem)
+    key = _key(key_pem)
     leaf = chain[0]
+    if leaf.public_key() != key.public_key():
+        raise _wrong("key", _not_its_key(chain, key))
     if leaf.not_valid_after_utc <= now:
         raise _wrong("certificate", f"The certificate expired on {leaf.not_valid_after_utc:%Y-%m-%d}.")
-    names = _names(leaf)
-    issued_by_itself = leaf.issuer == leaf.subject
+    own = _signed_by(leaf, leaf)
+    if not own and isinstance(_signature_hash(leaf), _BROKEN_HASHES):
+        raise _wrong("certificate", "The certificate is signed with SHA-1 or MD5, which TLS no longer takes.")
     return Facts(
         not_before=leaf.not_valid_before_utc,
         not_after=leaf.not_valid_after_utc,
-        names=names,
-        issuer=leaf.issuer.rfc4514_string(),
-        self_signed=issued_by_itself,
-        fingerprint=leaf.fingerprint(hashes.SHA256()).hex(),
-        warnings=tuple(_warnings(chain, names, hostname, now, issued_by_itself)),
+        names=_names(leaf),
+        issuer=_issuer(leaf),
+        self_signed=own,
+        fingerprint=leaf.fingerprint(hashes.SHA256()).hex(":").upper(),
+        warnings=_warnings(chain, hostname, now),
+        certificate_pem="".join(map(_pem, chain)),
+        key_pem=_key_pem(key),
     )
 
 
-def _chain(certificate: str) -> list[x509.Certificate]:
+# --- what came in ------------------------------------------------------------------------------------------
+def _chain(text: str) -> list[x509.Certificate]:
+    if "PRIVATE KEY-----" in text:
+        # It would be stored, shown and served as something public.
+        raise _wrong(
+            "certificate", "The certificate's text contains a private key: only certificates belong here."
+        )
     try:
-        return x509.load_pem_x509_certificates(certificate.encode())
-    except (ValueError, UnsupportedAlgorithm) as exc:
+        chain = x509.load_pem_x509_certificates(_bytes(text))
+        for each in chain:
+            # Both are parsed when they are first read.
+            list(each.extensions)
+            each.public_key()
+    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as exc:
         raise _wrong(
             "certificate",
-            "This is no PEM certificate: it begins with -----BEGIN CERTIFICATE-----, the leaf first.",
+            "This is not a certificate in PEM form (it begins with -----BEGIN CERTIFICATE-----).",
         ) from exc
+    return chain
 
 
-def _check_key(leaf: x509.Certificate, key: str) -> None:
+def _key(text: str) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey:
     try:
-        private = serialization.load_pem_private_key(key.encode(), password=None)
+        key: PrivateKeyTypes = serialization.load_pem_private_key(_bytes(text), password=None)
     except TypeError as exc:
-        raise _wrong("key", "The key is encrypted; give it without a passphrase.") from exc
+        raise _wrong("key", "The key is encrypted: remove its passphrase first (openssl pkey).") from exc
     except (ValueError, UnsupportedAlgorithm) as exc:
-        raise _wrong(
-            "key", "This is no PEM private key: it begins with -----BEGIN PRIVATE KEY-----."
-        ) from exc
-    form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    if private.public_key().public_bytes(*form) != leaf.public_key().public_bytes(*form):
-        raise _wrong("key", "The key does not belong to the first certificate of the file.")
+        raise _wrong("key", "This is not a private key in PEM form (-----BEGIN PRIVATE KEY-----).") from exc
+    if not isinstance(key, _SERVER_KEYS):
+        raise _wrong("key", "Only RSA, ECDSA and Ed25519 keys can serve TLS.")
+    if isinstance(key, rsa.RSAPrivateKey) and key.key_size < 2048:
+        raise _wrong("key", f"The RSA key has {key.key_size} bits; mail servers take 2048 or more.")
+    return key
 
 
-def _names(leaf: x509.Certificate) -> tuple[str, ...]:
+def _bytes(text: str) -> bytes:
+    if len(text) > _TEXT_LIMIT:
+        raise ValueError("too long")
+    return text.encode("ascii", "replace")
+
+
+def _not_its_key(chain: list[x509.Certificate], key: PrivateKeyTypes) -> str:
+    if any(each.public_key() == key.public_key() for each in chain[1:]):
+        return "The key belongs to a later certificate: put the server's own certificate first."
+    return "The key does not belong to the certificate."
+
+
+def _wrong(name: str, sentence: str) -> InvalidFields:
+    return InvalidFields({name: [sentence]})
+
+
+# --- what it says ------------------------------------------------------------------------------------------
+def _names(leaf: x509.Certificate) -> list[str]:
+    """Host names by the subject alternative name; clients no longer read the common name."""
     try:
         found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except (x509.ExtensionNotFound, ValueError):
-        return ()
-    return tuple(found.value.get_values_for_type(x509.DNSName))
+    except x509.ExtensionNotFound:
+        return []
+    return found.value.get_values_for_type(x509.DNSName)
 
 
-def _warnings(
-    chain: list[x509.Certificate],
-    names: tuple[str, ...],
-    hostname: str,
-    now: dt.datetime,
-    issued_by_itself: bool,
-) -> list[str]:
-    leaf, warnings = chain[0], []
-    if hostname and not any(_covers(name, hostname) for name in names):
-        shown = ", ".join(names[:5]) or "no name"
-        warnings.append(f"The certificate is for {shown}, not for {hostname}: mail programs will complain.")
-    if issued_by_itself:
-        warnings.append("It is self-signed: each mail program asks once whether to trust it.")
-    elif len(chain) == 1:
-        warnings.append("The file has no intermediate certificate; use the full chain (fullchain.pem).")
+def _issuer(leaf: x509.Certificate) -> str:
+    for oid in (NameOID.ORGANIZATION_NAME, NameOID.COMMON_NAME):
+        found = leaf.issuer.get_attributes_for_oid(oid)
+        if found:
+            return str(found[0].value)
+    return leaf.issuer.rfc4514_string()
+
+
+def _signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def _signature_hash(certificate: x509.Certificate) -> hashes.HashAlgorithm | None:
+    try:
+        return certificate.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return None
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(serialization.Encoding.PEM).decode("ascii")
+
+
+def _key_pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> str:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode("ascii")
+
+
+# --- what somebody will complain about ---------------------------------------------------------------------
+def _warnings(chain: list[x509.Certificate], hostname: str, now: datetime) -> list[str]:
+    leaf, names = chain[0], _names(chain[0])
+    found = []
+    if not any(_matches(name, hostname) for name in names):
+        shown = ", ".join(names[:5]) or "no host name at all"
+        found.append(f"The certificate is not valid for {hostname}, but for {shown}: clients will warn.")
     if leaf.not_valid_before_utc > now:
-        warnings.append(f"It is not valid before {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC.")
-    if leaf.not_valid_after_utc - now < dt.timedelta(days=WARN_DAYS):
-        warnings.append(f"It expires on {leaf.not_valid_after_utc:%Y-%m-%d}.")
-    return warnings
+        found.append(f"The certificate is not valid before {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC.")
+    if leaf.not_valid_after_utc - now < WARN_BEFORE:
+        found.append(f"The certificate expires on {leaf.not_valid_after_utc:%Y-%m-%d}.")
+    if _signed_by(leaf, leaf):
+        found.append("The certificate is self-signed: clients will warn until they are told to trust it.")
+    elif len(chain) == 1:
+        found.append(
+            "The intermediate certificates are missing: append them, or some clients cannot verify it."
+        )
+    elif not all(_signed_by(first, second) for first, second in zip(chain, chain[1:], strict=False)):
+        found.append("The certificates do not form a chain: each must be followed by the one that signed it.")
+    if not _for_servers(leaf):
+        found.append("The certificate is not meant for servers: its extended key usage lacks serverAuth.")
+    return found
 
 
-def _covers(name: str, hostname: str) -> bool:
-    """RFC 6125 §6.4.3: a star stands for the whole leftmost label."""
-    name = name.lower()
-    return name == hostname or (name.startswith("*.") and hostname.partition(".")[2] == name[2:])
+def _matches(name: str, hostname: str) -> bool:
+    """RFC 6125: a wildcard stands for the whole first label, and for nothing else."""
+    if name.startswith("*."):
+        return hostname.partition(".")[2].lower() == name[2:].lower()
+    return name.lower() == hostname.lower()
 
 
-def _wrong(field: str, sentence: str) -> InvalidFields:
-    return InvalidFields({field: [sentence]})
+def _for_servers(leaf: x509.Certificate) -> bool:
+    try:
+        usage = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return True
+    return ExtendedKeyUsageOID.SERVER_AUTH in usage or ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in usage

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Literal
 
 from mailboxes import addresses, passwords
@@ -114,9 +115,8 @@ def users(snapshot: Snapshot) -> bytes:
     Raises:
         ValueError: a value that could break the file, or an address that is there twice.
     """
-    lines = [_user(each) for each in snapshot.mailboxes]
     _once([each.address for each in snapshot.mailboxes])
-    lines.sort(key=lambda line: line.partition(":")[0])
+    lines = map(_user, sorted(snapshot.mailboxes, key=attrgetter("address")))
     return f"# quazzar generation {_whole(snapshot.generation)}\n{''.join(lines)}".encode("ascii")
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.chromium import PHONE, Chromium
 from tests.live.console import Console
@@ -62,8 +62,9 @@ def up(rows: Rows) -> None:
     rows(EMPTY + UP + PEOPLE)
 
 
-def badge(page: Page, address: str) -> str:
-    return page.locator(".m-row", has_text=address).locator(".q-badge").inner_text()
+def mark(page: Page, address: str) -> Locator:
+    """The badge in an address's row."""
+    return page.locator(".m-row", has_text=address).locator(".q-badge")
 
 
 # --- the wizard and the progress
@@ -154,7 +155,7 @@ def test_a_first_domain_and_a_first_mailbox(chromium: Chromium, rows: Rows) -> N
     dialog.get_by_role("link", name="Done").click()
     expect(page.locator("#modal-body")).to_be_empty()
     assert password not in page.content()
-    assert badge(page, "anna@example.org") == "Live"
+    expect(mark(page, "anna@example.org")).to_have_text("Live")
 
 
 def test_what_was_typed_stays_when_something_is_wrong(chromium: Chromium, up: None) -> None:
@@ -219,11 +220,10 @@ def test_the_live_mark_turns_by_itself(chromium: Chromium, up: None, rows: Rows)
     page = chromium.page(TAB)
     page.get_by_role("switch", name="m03@example.com may sign in").click()
     expect(page.get_by_role("status").get_by_text("m03@example.com can no longer sign in")).to_be_visible()
-    mark = page.locator(".m-row", has_text="m03@example.com").locator(".q-badge")
-    expect(mark).to_have_text("On its way")
+    expect(mark(page, "m03@example.com")).to_have_text("On its way")
     expect(page.get_by_text("1 change on its way")).to_be_visible()
     rows("Mailbox.objects.update(applied_at=now()); Stack.objects.update(applied_generation=1)")
-    expect(mark).to_have_text("Disabled")
+    expect(mark(page, "m03@example.com")).to_have_text("Disabled")
     expect(page.get_by_text("All changes are live")).to_be_visible()
 
 

@@ -1,5 +1,7 @@
 #!/bin/bash
 # Runs before Postfix starts, each time, maybe twice: what the environment cannot say. Written by Quazzar.
+# In a subshell, because an executable one is sourced.
+(
 set -e
 tables=/mail-config/postfix
 keys=/etc/opendkim/keys
@@ -81,3 +83,4 @@ printf '127.0.0.1\n::1\n' >/etc/opendkim/TrustedHosts
 mkdir -p /var/run/opendkim
 chown opendkim:opendkim /var/run/opendkim
 install -m 0644 /mail-config/opendkim.conf /etc/opendkim/opendkim.conf
+)

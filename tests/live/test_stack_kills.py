@@ -1,0 +1,226 @@
+"""The worker is killed at 50 random moments of enabling, changing and disabling the stack; nothing is ever half done."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.live.mailstack import HOSTNAME, MailStack
+from tests.live.puppets import Puppet, Workers, kill_after
+from tests.live.watching import LoginWatch, ProgressWatch, TableWatch, UsersWatch
+from tests.quazzar.nodes import wait_until
+from tests.rig.daemon import LABEL, project
+from tests.rig.mailclients import Login, imap_login
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import docker
+
+    from tests.rig.daemon import Daemon
+    from tests.rig.images import Images
+
+pytestmark = pytest.mark.real
+
+SEED = int(os.environ.get("KILL_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
+BASE = [f"base{number}@kills.test" for number in range(8)]
+PASSWORD = "calm-Otter-12-lantern"
+#: Kills of a worker of our own, and (one line below) of the worker under the supervisor; 50 in all.
+ENABLE, CHANGE, DISABLE = 6, 34, 4
+REAL_ENABLE, REAL_CHANGE, REAL_DISABLE = 2, 3, 1
+
+
+class Killing:
+    """A stack whose workers are killed; the operator's changes are made by a process that is not.
+
+    Attributes:
+        passwords: address → the password that it should have.
+        killed: what was under way → how many of its workers were killed.
+    """
+
+    def __init__(self, stack: MailStack, operator: Puppet, workers: Workers) -> None:
+        self.stack, self.operator, self.workers = stack, operator, workers
+        self.chance = random.Random(SEED)
+        self.users, self.table = UsersWatch(stack), TableWatch(stack)
+        self.progress = ProgressWatch(stack.data)
+        self.passwords: dict[str, str] = {}
+        self.killed: dict[str, int] = {}
+        self.domain = 0
+
+    # --- killing ---------------------------------------------------------------------------------------------
+    def kill_one(self, what: str, within: float) -> bool:
+        """Starts a worker, sometimes a second beside it, and kills it; whether it was still at work."""
+        others = [self.workers.start()] if self.chance.random() < 0.2 else []
+        hit = kill_after(self.workers.start(), self.chance.uniform(0, within))
+        for pid in others:
+            hit = kill_after(pid, 0) or hit
+        self.killed[what] = self.killed.get(what, 0) + hit
+        return hit
+
+    def kill_many(self, what: str, count: int, within: float) -> None:
+        """As many kills, one after the other, none of which waits for the end of anything."""
+        while self.killed.get(what, 0) < count:
+            if not self.kill_one(what, within):
+                return
+
+    # --- what must hold after each of them --------------------------------------------------------------------
+    def converged(self, phase: str) -> None:
+        """One worker that is left alone brings everything to its end."""
+        self.workers.finish()
+        row = self.row()
+        assert row["phase"] == phase, row
+        if phase == "healthy":
+            assert row["applied_generation"] == row["desired_generation"]
+            wait_until(lambda: not self.left(), "nothing is left of those who were killed", 10)
+            assert self.operator.do("reconcile.differences()") == []
+        self.no_orphans(phase)
+
+    def row(self) -> dict[str, Any]:
+        columns = ("phase", "applied_generation", "desired_generation", "percent", "last_error", "parts")
+        return dict(self.operator.do(f"Stack.objects.values(*{columns!r}).get()"))
+
+    def left(self) -> str:
+        """Temporary files of ours in the volumes."""
+        script = "ls -A /mail-config /etc/opendkim/keys | grep '^[.]quazzar' | grep -v lock || true"
+        return self.stack.inside("postfix", "bash", "-c", script)
+
+    def no_orphans(self, phase: str) -> None:
+        """What bears the project's label is what should be there."""
+        name, client = self.stack.project, self.stack.client
+        only = {"label": f"{LABEL}={name}"}
+        containers = {each.name for each in client.containers.list(all=True, filters=only)}
+        services = {f"{name}-{service}" for service in ("postfix", "dovecot", "rspamd")}
+        assert containers == (services if phase == "healthy" else set())
+        assert [each.name for each in client.networks.list(filters=only)] == [name] * (phase == "healthy")
+        volumes = {each.name for each in client.volumes.list(filters=only)}
+        assert volumes == {f"{name}-mail-{kind}" for kind in ("config", "data", "dkim")}
+
+    # --- changes ---------------------------------------------------------------------------------------------
+    def add(self, address: str) -> None:
+        local, password = address.partition("@")[0], f"{PASSWORD}-{self.chance.randrange(10**6)}"
+        self.operator.do(f"provisioning.add_mailbox({self.domain}, {local!r}, password={password!r}).pk")
+        for watch in (self.users, self.table):
+            watch.may_leave.discard(address)
+        self.passwords[address] = password
+
+    def remove(self, address: str) -> None:
+        for watch in (self.users, self.table):
+            watch.may_leave.add(address)
+        self.operator.do(f"provisioning.remove_mailbox({self.number(address)})")
+        del self.passwords[address]
+
+    def change_password(self, address: str) -> None:
+        password = f"{PASSWORD}-{self.chance.randrange(10**6)}"
+        given = {"password": password}
+        self.operator.do(f"provisioning.change_mailbox({self.number(address)}, {given!r}).pk")
+        self.passwords[address] = password
+
+    def bulk(self) -> None:
+        """All those that come and go are disabled, and enabled again, with nothing between the two."""
+        numbers = [self.number(address) for address in self.passwords if address not in BASE]
+        for on in (False, True):
+            self.operator.do(f"provisioning.set_enabled({numbers}, {on})")
+
+    def number(self, address: str) -> int:
+        return int(self.operator.do(f"Mailbox.objects.get(address={address!r}, deleted_at=None).pk"))
+
+    def change(self) -> None:
+        """Something that an operator may do; often several things at once."""
+        passing = sorted(set(self.passwords) - set(BASE))
+        for what in self.chance.sample(
+            ["add", "add", "remove", "password", "bulk", "alias"], self.chance.randint(1, 3)
+        ):
+            if what == "add":
+                self.add(f"box{self.chance.randrange(10**9)}@kills.test")
+            elif what == "alias":
+                local = f"alias{self.chance.randrange(10**9)}"
+                self.operator.do(f"provisioning.add_alias({self.domain}, {local!r}, [{BASE[0]!r}]).pk")
+            elif what == "bulk":
+                self.bulk()
+            elif what == "password":
+                self.change_password(self.chance.choice(BASE[1:]))
+            elif passing:
+                self.remove(passing.pop(self.chance.randrange(len(passing))))
+
+    def all_log_in(self) -> None:
+        """Everybody with the password that he has now."""
+        for address, password in self.passwords.items():
+            login = Login(address, password)
+            wait_until(lambda login=login: imap_login(self.stack.server, login), f"{address} logs in", 10)
+
+
+@pytest.fixture(scope="module")
+def killing(
+    docker_daemon: Daemon,
+    docker_client: docker.DockerClient,
+    stack_images: Images,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Killing]:
+    print(f"KILL_SEED={SEED}")
+    directory = tmp_path_factory.mktemp("kills")
+    with project(docker_daemon) as name, contextlib.ExitStack() as cleanup:
+        stack = MailStack(directory, docker_client, stack_images, name)
+        operator = cleanup.enter_context(Puppet(stack, directory / "operator.log"))
+        workers = cleanup.enter_context(Workers(stack, directory / "workers.log"))
+        killing = Killing(stack, operator, workers)
+        for watch in (killing.users, killing.table, killing.progress):
+            cleanup.enter_context(watch)
+        yield killing
+
+
+def test_killed_while_the_stack_is_enabled(killing: Killing) -> None:
+    killing.domain = killing.operator.do("provisioning.add_domain('kills.test').pk")
+    for address in BASE:
+        killing.add(address)
+    killing.operator.do(f"bool(stacksettings.enable({HOSTNAME!r}))")
+    killing.kill_many("early in enabling", ENABLE // 2, 2.0)
+    killing.kill_many("enabling", ENABLE - ENABLE // 2, 6.0)
+    killing.converged("healthy")
+    killing.all_log_in()
+    print(killing.progress.phases, killing.killed)
+
+
+def test_killed_while_changes_are_brought_in(killing: Killing) -> None:
+    started = killing.stack.started()
+    began = time.monotonic()
+    killing.change()
+    killing.converged("healthy")
+    usual = time.monotonic() - began
+    with LoginWatch(killing.stack, Login(BASE[0], killing.passwords[BASE[0]])):
+        while killing.killed.get("changing", 0) < CHANGE:
+            killing.change()
+            killing.kill_one("changing", min(usual, 1.5))
+            if killing.chance.random() < 0.7:
+                killing.converged("healthy")
+        killing.converged("healthy")
+        killing.all_log_in()
+    assert killing.stack.started() == started
+    print(killing.killed)
+
+
+def test_killed_while_the_stack_is_disabled(killing: Killing) -> None:
+    nameless = nameless_volumes(killing.stack)
+    killing.operator.do("bool(stacksettings.disable())")
+    killing.kill_many("disabling", DISABLE, 3.0)
+    killing.converged("disabled")
+    there = {volume.name for volume in killing.stack.client.volumes.list()}
+    assert nameless
+    assert not nameless & there
+    print(killing.killed)
+
+
+def nameless_volumes(stack: MailStack) -> set[str]:
+    """Those that the images brought about."""
+    mounts = (
+        mount
+        for service in ("postfix", "dovecot", "rspamd")
+        for mount in stack.container(service).attrs["Mounts"]
+    )
+    return {
+        mount["Name"] for mount in mounts if mount["Type"] == "volume" and stack.project not in mount["Name"]
+    }
