@@ -159,7 +159,7 @@ function waiting() {
         const address = (form.dataset.address ?? `${local}@${domain}`).toLowerCase();
         const password = field.value;
         const rules = {
-            length: password.length >= 10,
+            length: password.length >= 8,
             address: ![address, address.split("@")[0]].includes(password.toLowerCase()),
             variety: new Set(password).size >= 5,
         };
