@@ -1,4 +1,4 @@
-"""python -m bench [sending] [distance] [queue] [memory] [sealing] [mailboxes]: tables, each with its peers in one run."""
+"""python -m bench [sending] [distance] [queue] [memory] [sealing] [mailboxes]: each table with its peers."""
 
 import json
 import os

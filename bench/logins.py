@@ -8,6 +8,7 @@ import itertools
 import ssl
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Self
 
@@ -33,25 +34,33 @@ async def attempt(server: Server, login: Login, context: ssl.SSLContext) -> str:
 
 
 def wait_until_in(server: Server, login: Login) -> float:
-    """Tries every 50 ms, without waiting for the answers; the time.monotonic() of the first success."""
+    """Tries every 50 ms, without waiting for the answers; the time.monotonic() of the first success.
+
+    Raises:
+        AssertionError: there was none within a minute.
+    """
     return asyncio.run(_first(server, login, trusting()))
 
 
 async def _first(server: Server, login: Login, context: ssl.SSLContext) -> float:
     inside: list[float] = []
+    answers: Counter[str] = Counter()
     found = asyncio.Event()
 
     async def one() -> None:
-        if (await attempt(server, login, context)).startswith("a OK"):
+        answer = await attempt(server, login, context)
+        answers[answer] += 1
+        if answer.startswith("a OK"):
             inside.append(time.monotonic())
             found.set()
 
     tasks = []
-    async with asyncio.timeout(PATIENCE):
-        while not found.is_set():
-            tasks.append(asyncio.create_task(one()))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(found.wait(), PACE)
+    deadline = time.monotonic() + PATIENCE
+    while not found.is_set():
+        tasks.append(asyncio.create_task(one()))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(found.wait(), PACE)
+        assert time.monotonic() < deadline, f"{login.address} does not get in: {answers}"
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -13,7 +13,7 @@ from mailboxes import addresses
 
 #: What XML 1.0 cannot hold, and what would turn a text around.
 _UNWRITABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]+")
-_NAMESPACE = uuid.UUID("6f0a2d57-64c1-5d0b-9b1e-5f6d6f3a7c11")
+_NAMESPACE = uuid.UUID("6f1d2c1e-5b7a-5a39-9a3e-3a1f0c7f2b11")
 _SOCKET = {"tls": "SSL", "starttls": "STARTTLS"}
 
 
@@ -34,30 +34,36 @@ def servers(address: str, hostname: str, port_offset: int = 0) -> list[Server]:
     Raises:
         ValueError: the address or the hostname is none.
     """
-    local, domain = addresses.split(address)
-    return _servers(f"{local}@{domain}", addresses.domain(hostname), port_offset)
+    username, host = "@".join(addresses.split(address)), addresses.domain(hostname)
+    return [
+        Server("imap", host, 993 + port_offset, "tls", username),
+        Server("imap", host, 143 + port_offset, "starttls", username),
+        Server("smtp", host, 465 + port_offset, "tls", username),
+        Server("smtp", host, 587 + port_offset, "starttls", username),
+    ]
 
 
-def thunderbird(domain: str, hostname: str, port_offset: int = 0) -> bytes:
-    """The answer to ``/.well-known/autoconfig/mail/config-v1.1.xml`` for every address of a domain.
+def thunderbird(address: str, hostname: str, port_offset: int = 0) -> bytes:
+    """Mozilla's autoconfig file, config version 1.1, for one mailbox.
 
     Raises:
-        ValueError: the domain or the hostname is none.
+        ValueError: the address or the hostname is none.
     """
-    name = addresses.domain(domain)
+    name = addresses.split(address)[1]
     root = ET.Element("clientConfig", version="1.1")
     provider = ET.SubElement(root, "emailProvider", id=name)
     _text(provider, "domain", name)
     _text(provider, "displayName", addresses.shown(name))
     _text(provider, "displayShortName", addresses.shown(name))
-    for server in _servers("%EMAILADDRESS%", addresses.domain(hostname), port_offset):
+    for server in servers(address, hostname, port_offset):
         tag = "incomingServer" if server.protocol == "imap" else "outgoingServer"
         element = ET.SubElement(provider, tag, type=server.protocol)
         _text(element, "hostname", server.host)
         _text(element, "port", str(server.port))
         _text(element, "socketType", _SOCKET[server.security])
-        _text(element, "authentication", "password-cleartext")
+        _text(element, "authentication", "password-cleartext")  # inside TLS: the mechanism is PLAIN
         _text(element, "username", server.username)
+    ET.indent(root)
     return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
 
 
@@ -89,15 +95,6 @@ def apple_profile(address: str, display_name: str, hostname: str, port_offset: i
         "PayloadContent": [account],
     }
     return plistlib.dumps(profile, sort_keys=True)
-
-
-def _servers(username: str, host: str, port_offset: int) -> list[Server]:
-    return [
-        Server("imap", host, 993 + port_offset, "tls", username),
-        Server("imap", host, 143 + port_offset, "starttls", username),
-        Server("smtp", host, 465 + port_offset, "tls", username),
-        Server("smtp", host, 587 + port_offset, "starttls", username),
-    ]
 
 
 def _text(parent: ET.Element, tag: str, text: str) -> None:

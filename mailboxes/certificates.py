@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -17,11 +18,10 @@ from quazzar.errors import InvalidFields
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-#: Apple's systems refuse server certificates that are valid for more than 825 days, trusted or not.
-VALID_FOR = timedelta(days=820)
-#: How long before its end a certificate is warned about.
-WARN_BEFORE = timedelta(days=21)
-_TEXT_LIMIT = 128 * 1024
+#: Below 398 days, which is what mail programs of phones still take from a certificate that they were told to trust.
+VALID_FOR = timedelta(days=397)
+#: A warning is shown when less is left.
+WARN_BEFORE = timedelta(days=14)
 _SERVER_KEYS = (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey)
 _BROKEN_HASHES = (hashes.MD5, hashes.SHA1)
 
@@ -31,28 +31,24 @@ class Facts:
     """What a certificate says, and what an operator should know of it.
 
     Attributes:
-        names: host names that it is valid for.
-        fingerprint: SHA-256, in hexadecimal with colons.
-        warnings: sentences; mail works, but some clients or servers will complain.
-        certificate_pem: the certificates alone, leaf first, as they should be stored.
-        key_pem: the key alone (PKCS#8), as it should be stored.
+        names: DNS names it is for.
+        fingerprint: SHA-256 of the leaf in hexadecimal.
+        warnings: what does not stop it from being used, in sentences.
     """
 
     not_before: datetime
     not_after: datetime
-    names: list[str]
+    names: tuple[str, ...]
     issuer: str
     self_signed: bool
     fingerprint: str
-    warnings: list[str]
-    certificate_pem: str = field(repr=False)
-    key_pem: str = field(repr=False)
+    warnings: tuple[str, ...]
 
 
 def self_signed(hostname: str, now: datetime | None = None) -> tuple[str, str]:
     """(certificate, key) in PEM for the hostname, which is in the form of ``addresses.domain``."""
     now = now or datetime.now(UTC)
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    key = ec.generate_private_key(ec.SECP256R1())
     # A common name holds 64 characters; clients read the subject alternative name.
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hostname[:64])])
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
@@ -61,8 +57,8 @@ def self_signed(hostname: str, now: datetime | None = None) -> tuple[str, str]:
         subject_name=name,
         public_key=key.public_key(),
         serial_number=x509.random_serial_number(),
-        # Clocks of clients differ.
-        not_valid_before=now - timedelta(days=1),
+        # A phone's clock may be slow.
+        not_valid_before=now - timedelta(hours=1),
         not_valid_after=now + VALID_FOR,
     )
     for extension, critical in (
@@ -73,7 +69,11 @@ def self_signed(hostname: str, now: datetime | None = None) -> tuple[str, str]:
         (x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), False),
     ):
         builder = builder.add_extension(extension, critical)
-    return _pem(builder.sign(key, hashes.SHA256())), _key_pem(key)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    signed = builder.sign(key, hashes.SHA256())
+    return signed.public_bytes(serialization.Encoding.PEM).decode(), private.decode()
 
 
 def examine(certificate_pem: str, key_pem: str, hostname: str, now: datetime) -> Facts:
@@ -96,12 +96,10 @@ def examine(certificate_pem: str, key_pem: str, hostname: str, now: datetime) ->
         not_before=leaf.not_valid_before_utc,
         not_after=leaf.not_valid_after_utc,
         names=_names(leaf),
-        issuer=_issuer(leaf),
+        issuer=leaf.issuer.rfc4514_string(),
         self_signed=own,
-        fingerprint=leaf.fingerprint(hashes.SHA256()).hex(":").upper(),
-        warnings=_warnings(chain, hostname, now),
-        certificate_pem="".join(map(_pem, chain)),
-        key_pem=_key_pem(key),
+        fingerprint=leaf.fingerprint(hashes.SHA256()).hex(),
+        warnings=tuple(_warnings(chain, hostname, now)),
     )
 
 
@@ -113,7 +111,7 @@ def _chain(text: str) -> list[x509.Certificate]:
             "certificate", "The certificate's text contains a private key: only certificates belong here."
         )
     try:
-        chain = x509.load_pem_x509_certificates(_bytes(text))
+        chain = x509.load_pem_x509_certificates(text.encode("utf-8", "replace"))
         for each in chain:
             # Both are parsed when they are first read.
             list(each.extensions)
@@ -127,8 +125,13 @@ def _chain(text: str) -> list[x509.Certificate]:
 
 
 def _key(text: str) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey:
+    if "CERTIFICATE-----" in text:
+        # Postfix reads key and chain as one list: a certificate here would come twice.
+        raise _wrong("key", "The key's text contains a certificate: only the key belongs here.")
     try:
-        key: PrivateKeyTypes = serialization.load_pem_private_key(_bytes(text), password=None)
+        key: PrivateKeyTypes = serialization.load_pem_private_key(
+            text.encode("utf-8", "replace"), password=None
+        )
     except TypeError as exc:
         raise _wrong("key", "The key is encrypted: remove its passphrase first (openssl pkey).") from exc
     except (ValueError, UnsupportedAlgorithm) as exc:
@@ -138,12 +141,6 @@ def _key(text: str) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.
     if isinstance(key, rsa.RSAPrivateKey) and key.key_size < 2048:
         raise _wrong("key", f"The RSA key has {key.key_size} bits; mail servers take 2048 or more.")
     return key
-
-
-def _bytes(text: str) -> bytes:
-    if len(text) > _TEXT_LIMIT:
-        raise ValueError("too long")
-    return text.encode("ascii", "replace")
 
 
 def _not_its_key(chain: list[x509.Certificate], key: PrivateKeyTypes) -> str:
@@ -157,21 +154,13 @@ def _wrong(name: str, sentence: str) -> InvalidFields:
 
 
 # --- what it says ------------------------------------------------------------------------------------------
-def _names(leaf: x509.Certificate) -> list[str]:
+def _names(leaf: x509.Certificate) -> tuple[str, ...]:
     """Host names by the subject alternative name; clients no longer read the common name."""
     try:
         found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
-        return []
-    return found.value.get_values_for_type(x509.DNSName)
-
-
-def _issuer(leaf: x509.Certificate) -> str:
-    for oid in (NameOID.ORGANIZATION_NAME, NameOID.COMMON_NAME):
-        found = leaf.issuer.get_attributes_for_oid(oid)
-        if found:
-            return str(found[0].value)
-    return leaf.issuer.rfc4514_string()
+        return ()
+    return tuple(found.value.get_values_for_type(x509.DNSName))
 
 
 def _signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
@@ -189,21 +178,11 @@ def _signature_hash(certificate: x509.Certificate) -> hashes.HashAlgorithm | Non
         return None
 
 
-def _pem(certificate: x509.Certificate) -> str:
-    return certificate.public_bytes(serialization.Encoding.PEM).decode("ascii")
-
-
-def _key_pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> str:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode("ascii")
-
-
 # --- what somebody will complain about ---------------------------------------------------------------------
 def _warnings(chain: list[x509.Certificate], hostname: str, now: datetime) -> list[str]:
     leaf, names = chain[0], _names(chain[0])
     found = []
-    if not any(_matches(name, hostname) for name in names):
+    if hostname and not any(_matches(name, hostname) for name in names):
         shown = ", ".join(names[:5]) or "no host name at all"
         found.append(f"The certificate is not valid for {hostname}, but for {shown}: clients will warn.")
     if leaf.not_valid_before_utc > now:
@@ -216,7 +195,7 @@ def _warnings(chain: list[x509.Certificate], hostname: str, now: datetime) -> li
         found.append(
             "The intermediate certificates are missing: append them, or some clients cannot verify it."
         )
-    elif not all(_signed_by(first, second) for first, second in zip(chain, chain[1:], strict=False)):
+    elif not all(_signed_by(first, second) for first, second in pairwise(chain)):
         found.append("The certificates do not form a chain: each must be followed by the one that signed it.")
     if not _for_servers(leaf):
         found.append("The certificate is not meant for servers: its extended key usage lacks serverAuth.")

@@ -163,8 +163,9 @@ def aliases_table(snapshot: Snapshot) -> bytes:
             each for each in map(_destination, alias.destinations) if reachable(each)
         )
     for domain in snapshot.domains:
-        if domain.catch_all and reachable(domain.catch_all):
-            rows[f"@{_domain(domain.name)}"] = [_destination(domain.catch_all)]
+        target = _destination(domain.catch_all) if domain.catch_all else ""
+        if target and reachable(target):
+            rows[f"@{_domain(domain.name)}"] = [target]
     return _table((key, ",".join(dict.fromkeys(values))) for key, values in rows.items() if values)
 
 
@@ -176,7 +177,9 @@ def _reachable(snapshot: Snapshot) -> Callable[[str], bool]:
     def exists(destination: str) -> bool:
         return destination.rpartition("@")[2] not in ours or _untagged(destination) in known
 
-    caught = {each.name for each in snapshot.domains if each.catch_all and exists(each.catch_all)}
+    caught = {
+        each.name for each in snapshot.domains if each.catch_all and exists(_destination(each.catch_all))
+    }
     return lambda destination: exists(destination) or destination.rpartition("@")[2] in caught
 
 
@@ -268,9 +271,7 @@ def _domain(value: str) -> str:
 
 @lru_cache(maxsize=65536)
 def _destination(value: str) -> str:
-    if addresses.destination(value) != value:
-        raise ValueError(f"{value!r} is not a destination in its normal form.")
-    return value
+    return addresses.destination(value)
 
 
 def _whole(value: int) -> int:

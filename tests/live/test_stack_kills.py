@@ -1,4 +1,4 @@
-"""The worker is killed at 50 random moments of enabling, changing and disabling the stack; nothing is ever half done."""
+"""The worker is killed at 50 random moments of enabling, changing and disabling the stack: nothing is half done."""
 
 from __future__ import annotations
 
