@@ -29,7 +29,7 @@ MAIL_ROOT = "/srv/vmail"
 KEY_ROOT = "/etc/opendkim/keys"
 #: What no password matches. An empty field, or {PLAIN}, would let somebody in.
 LOCKED = "{CRYPT}*"
-_GENERATION = re.compile(rb"# quazzar generation ([0-9]{1,19})\s*")
+_GENERATION = re.compile(rb"# quazzar generation ([0-9]{1,19})(?:\s|\Z)")
 _ADDRESS = re.compile(addresses.ADDRESS_PATTERN)
 _DOMAIN = re.compile(addresses.DOMAIN_PATTERN)
 _SELECTOR = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -163,24 +163,28 @@ def aliases_table(snapshot: Snapshot) -> bytes:
             each for each in map(_destination, alias.destinations) if reachable(each)
         )
     for domain in snapshot.domains:
-        target = _destination(domain.catch_all) if domain.catch_all else ""
-        if target and reachable(target):
-            rows[f"@{_domain(domain.name)}"] = [target]
+        if domain.catch_all and reachable(domain.catch_all):
+            rows[f"@{_domain(domain.name)}"] = [_destination(domain.catch_all)]
     return _table((key, ",".join(dict.fromkeys(values))) for key, values in rows.items() if values)
 
 
 def _reachable(snapshot: Snapshot) -> Callable[[str], bool]:
-    """Whether mail to a destination ends somewhere: outside, or at an address of ours that exists."""
-    ours = {domain.name for domain in snapshot.domains}
-    known = {*_receiving(snapshot), *(alias.address for alias in snapshot.aliases)}
+    """Whether mail to a destination ends somewhere: outside, or in a mailbox of ours, be it through aliases."""
+    ours = {f"@{domain.name}" for domain in snapshot.domains}
+    ends = set(_receiving(snapshot))
+    open_ways = {alias.address: alias.destinations for alias in snapshot.aliases}
+    open_ways |= {f"@{domain.name}": (domain.catch_all,) for domain in snapshot.domains if domain.catch_all}
 
-    def exists(destination: str) -> bool:
-        return destination.rpartition("@")[2] not in ours or _untagged(destination) in known
+    def reachable(destination: str) -> bool:
+        address = _untagged(_destination(destination))
+        everybody = address[address.rindex("@") :]
+        return everybody not in ours or address in ends or everybody in ends
 
-    caught = {
-        each.name for each in snapshot.domains if each.catch_all and exists(_destination(each.catch_all))
-    }
-    return lambda destination: exists(destination) or destination.rpartition("@")[2] in caught
+    # From the ends backwards, so that a circle that nothing leads out of is none.
+    while found := {key for key, destinations in open_ways.items() if any(map(reachable, destinations))}:
+        ends |= found
+        open_ways = {key: open_ways[key] for key in open_ways.keys() - found}
+    return reachable
 
 
 def senders_table(snapshot: Snapshot) -> bytes:

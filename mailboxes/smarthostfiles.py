@@ -56,12 +56,12 @@ def problem(smarthost: Smarthost) -> str:
 
 def _credentials_problem(username: str, password: str) -> str:
     """Postfix's table format has no quotes for a value: blanks at its ends are lost, a colon ends the username."""
+    if not username:
+        return ""
     if any(_CONTROL.search(text) for text in (username, password)):
         return "The relay's username or password contains a line break or a control character."
     if not _is_utf8(username + password):
         return "The relay's username or password contains half a character."
-    if not username:
-        return ""
     if ":" in username or username.startswith(" "):
         return "Postfix cannot use a relay username that contains a colon, or begins with a space."
     if password.endswith(" "):

@@ -1,8 +1,11 @@
 #!/bin/bash
-# Runs before Postfix starts, each time, maybe twice: what the environment cannot say. Written by Quazzar.
+# Runs before each start of Postfix: what the environment cannot say. Written by Quazzar.
 # In a subshell, because an executable one is sourced.
 (
 set -e
+# Some images look in two directories, and the volume is mounted at both: once for each start is enough.
+start=$(cut -d' ' -f22 /proc/1/stat)
+[ "$(cat /run/quazzar-init 2>/dev/null)" != "$start" ] || exit 0
 tables=/mail-config/postfix
 keys=/etc/opendkim/keys
 queue=$(postconf -h queue_directory)
@@ -35,8 +38,8 @@ mkdir -p $tables
 chmod 0750 $tables
 for table in domains mailboxes aliases senders tls_policy sasl_passwd; do
   [ -e $tables/$table ] || install -m 0640 /dev/null $tables/$table
-  postmap lmdb:$tables/$table
 done
+postmap lmdb:$tables/{domains,mailboxes,aliases,senders,tls_policy,sasl_passwd}
 chmod 0600 $tables/sasl_passwd $tables/sasl_passwd.lmdb
 
 # --- smarthost: the image clears relayhost at each start
@@ -48,30 +51,29 @@ if [ -s $tables/relay_wrappermode ]; then
 fi
 
 # --- 587 and 465: only here is there AUTH, and only what is sent here is signed (after Rspamd has seen it)
-for name in submissions smtps 465; do
-  postconf -MX $name/inet 2>/dev/null || true
-done
+postconf -MX submissions/inet smtps/inet 465/inet
 # A process of its own for each session: one that lived on would hold a dead connection to a Dovecot that was restarted,
 # and refuse the next login. The rest is in main.cf, because -P takes no value with a space in it.
 postconf -e "quazzar_submission_recipients = reject_non_fqdn_recipient, reject_unlisted_recipient,\
  check_policy_service inet:dovecot:12340, permit_sasl_authenticated, reject"
-postconf -M '465/inet=465 inet n - n - - smtpd'
-postconf -M 'submission/inet=submission inet n - n - - smtpd'
+postconf -M '465/inet=465 inet n - n - - smtpd' 'submission/inet=submission inet n - n - - smtpd'
+settings=()
 for service in submission 465; do
   [ $service = 465 ] && log=submissions || log=submission
-  postconf -P \
-    $service/inet/syslog_name=postfix/$log \
-    $service/inet/max_use=1 \
-    $service/inet/smtpd_sasl_auth_enable=yes \
-    $service/inet/smtpd_tls_auth_only=yes \
-    "$service/inet/smtpd_client_restrictions=" \
-    "$service/inet/smtpd_helo_restrictions=" \
-    "$service/inet/smtpd_sender_restrictions=reject_non_fqdn_sender,reject_sender_login_mismatch" \
-    "$service/inet/smtpd_relay_restrictions=permit_sasl_authenticated,reject" \
-    "$service/inet/smtpd_recipient_restrictions=\$quazzar_submission_recipients" \
-    "$service/inet/smtpd_milters=inet:rspamd:11332,inet:localhost:8891"
+  settings+=(
+    $service/inet/syslog_name=postfix/$log
+    $service/inet/max_use=1
+    $service/inet/smtpd_sasl_auth_enable=yes
+    $service/inet/smtpd_tls_auth_only=yes
+    $service/inet/smtpd_client_restrictions=
+    $service/inet/smtpd_helo_restrictions=
+    $service/inet/smtpd_sender_restrictions=reject_non_fqdn_sender,reject_sender_login_mismatch
+    $service/inet/smtpd_relay_restrictions=permit_sasl_authenticated,reject
+    "$service/inet/smtpd_recipient_restrictions=\$quazzar_submission_recipients"
+    $service/inet/smtpd_milters=inet:rspamd:11332,inet:localhost:8891
+  )
 done
-postconf -P submission/inet/smtpd_tls_security_level=encrypt 465/inet/smtpd_tls_wrappermode=yes
+postconf -P "${settings[@]}" submission/inet/smtpd_tls_security_level=encrypt 465/inet/smtpd_tls_wrappermode=yes
 
 # --- OpenDKIM: see opendkim.conf
 for table in KeyTable SigningTable; do
@@ -83,4 +85,5 @@ printf '127.0.0.1\n::1\n' >/etc/opendkim/TrustedHosts
 mkdir -p /var/run/opendkim
 chown opendkim:opendkim /var/run/opendkim
 install -m 0644 /mail-config/opendkim.conf /etc/opendkim/opendkim.conf
+echo "$start" >/run/quazzar-init
 )

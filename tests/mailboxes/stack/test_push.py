@@ -163,32 +163,25 @@ def at_once(count: int, write: Callable[[int], None]) -> list[int]:
         return [number for number, won in enumerate(pool.map(attempt, range(count))) if won]
 
 
-def test_a_writer_that_cannot_get_the_lock_gives_up(
+def test_a_writer_waits_for_the_lock_and_gives_up_after_a_while(
     pair: Pair, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    hold_the_lock(pair, what)
     script = push._script
-    monkeypatch.setattr(push, "_script", lambda name: script(name).replace("flock -w 10", "flock -w 0.2"))
-    with held(pair, what), pytest.raises(CommandFailed) as refused:
+    with monkeypatch.context() as impatient, pytest.raises(CommandFailed) as refused:
+        impatient.setattr(push, "_script", lambda name: script(name).replace("flock -w 10", "flock -w 0.1"))
         pair.write(what, 11, 10)
     assert (refused.value.exit_code, refused.value.code) == (75, "push_locked")
     assert pair.generation(what) == "10"
     pair.write(what, 11, 10)
+    assert pair.generation(what) == "11"
 
 
-class held:
-    """Somebody else has the lock, for the length of a `with`."""
-
-    def __init__(self, pair: Pair, what: str) -> None:
-        self._pair, self._lock = pair, f"/mail-config/.quazzar.lock.{what}"
-
-    def __enter__(self) -> None:
-        script = f"exec 9>{self._lock}; flock 9; echo held; exec sleep 60"
-        self._output = self._pair.postfix.exec_run(["bash", "-c", script], stream=True).output
-        assert next(self._output) == b"held\n"
-
-    def __exit__(self, *exc: object) -> None:
-        said(self._pair.postfix, "bash", "-c", "for d in /proc/[0-9]*; do "
-             'if [ "$(tr "\\0" " " <$d/cmdline)" = "sleep 60 " ]; then kill -9 ${d#/proc/}; fi; done')  # fmt: skip
+def hold_the_lock(pair: Pair, what: str) -> None:
+    """Somebody else has it, for three seconds from now on."""
+    script = f"exec 9>/mail-config/.quazzar.lock.{what}; flock 9; touch /tmp/held; exec sleep 3"
+    pair.postfix.exec_run(["bash", "-c", script], detach=True)
+    wait_until(lambda: said(pair.postfix, "rm", "/tmp/held")[0] == 0, 10, "the lock")
 
 
 # --- what arrives ------------------------------------------------------------------------------------------

@@ -1,0 +1,139 @@
+"""What mail programs read to set themselves up."""
+
+from __future__ import annotations
+
+import plistlib
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailboxes import autoconfig
+
+ADA, HOST = "ada@example.com", "mail.example.com"
+
+
+def profile(name: str = "Ada", address: str = ADA, **more: Any) -> dict[str, Any]:
+    return plistlib.loads(autoconfig.apple_profile(address, name, HOST, **more))  # type: ignore[no-any-return]
+
+
+def thunderbird(**more: Any) -> ET.Element:
+    return ET.fromstring(autoconfig.thunderbird(ADA, HOST, **more))
+
+
+def test_the_list_has_the_best_of_each_protocol_first() -> None:
+    found = [
+        (each.protocol, each.port, each.security) for each in autoconfig.servers("Ada@EXAMPLE.com", HOST)
+    ]
+    assert found == [
+        ("imap", 993, "tls"),
+        ("imap", 143, "starttls"),
+        ("smtp", 465, "tls"),
+        ("smtp", 587, "starttls"),
+    ]
+    assert {(each.host, each.username) for each in autoconfig.servers("Ada@EXAMPLE.com", HOST)} == {
+        (HOST, ADA)
+    }
+
+
+def test_the_port_offset_counts_everywhere() -> None:
+    assert [each.port for each in autoconfig.servers(ADA, HOST, 20_000)] == [20993, 20143, 20465, 20587]
+    assert [each.text for each in thunderbird(port_offset=20_000).iter("port")] == [
+        "20993",
+        "20143",
+        "20465",
+        "20587",
+    ]
+    account = profile(port_offset=20_000)["PayloadContent"][0]
+    assert (account["IncomingMailServerPortNumber"], account["OutgoingMailServerPortNumber"]) == (
+        20993,
+        20465,
+    )
+
+
+def test_thunderbird_reads_domain_and_servers() -> None:
+    root = thunderbird()
+    assert (root.tag, root.get("version")) == ("clientConfig", "1.1")
+    assert [each.get("id") for each in root.iter("emailProvider")] == ["example.com"]
+    for tag, kind in (("incomingServer", "imap"), ("outgoingServer", "smtp")):
+        servers = list(root.iter(tag))
+        assert [each.get("type") for each in servers] == [kind, kind]
+        assert [each.findtext("socketType") for each in servers] == ["SSL", "STARTTLS"]
+        assert {each.findtext("hostname") for each in servers} == {HOST}
+        assert {each.findtext("username") for each in servers} == {ADA}
+        assert {each.findtext("authentication") for each in servers} == {"password-cleartext"}
+
+
+def test_a_profile_holds_one_account_and_no_password() -> None:
+    found = profile("Ada Lovelace")
+    account = found["PayloadContent"][0]
+    assert (found["PayloadType"], account["PayloadType"]) == ("Configuration", "com.apple.mail.managed")
+    assert (account["EmailAccountName"], account["EmailAddress"]) == ("Ada Lovelace", ADA)
+    assert account["IncomingMailServerUseSSL"] is account["OutgoingMailServerUseSSL"] is True
+    assert account["OutgoingPasswordSameAsIncomingPassword"] is True
+    assert "IncomingPassword" not in account and "OutgoingPassword" not in account
+
+
+def test_a_profile_that_is_installed_again_replaces_the_first() -> None:
+    first, again, other = profile("Ada"), profile("Countess"), profile(address="bob@example.com")
+    assert first["PayloadUUID"] == again["PayloadUUID"] != other["PayloadUUID"]
+    assert first["PayloadIdentifier"] == again["PayloadIdentifier"] != other["PayloadIdentifier"]
+    assert first["PayloadUUID"] != first["PayloadContent"][0]["PayloadUUID"]
+
+
+def test_another_script_is_shown_and_used_as_a_labels() -> None:
+    account = profile(address="jo@MÜNCHEN.example")["PayloadContent"][0]
+    assert account["EmailAccountDescription"] == "jo@münchen.example"
+    assert account["EmailAddress"] == account["IncomingMailServerUsername"] == "jo@xn--mnchen-3ya.example"
+
+
+@pytest.mark.parametrize("name", ["", " ", "\n\t", "\x00"])
+def test_without_a_name_the_address_stands_there(name: str) -> None:
+    assert profile(name)["PayloadContent"][0]["EmailAccountName"] == ADA
+
+
+@given(
+    st.text(max_size=60)
+    | st.sampled_from(["</string><key>x</key>", "&amp;", "]]>", "<!--", "a\nb", "\x00", "\ud800"])
+)
+def test_no_display_name_becomes_anything_but_a_name(name: str) -> None:
+    hostile, plain = profile(name), profile("Ada")
+    account = hostile["PayloadContent"][0]
+    shown = account.pop("EmailAccountName")
+    plain["PayloadContent"][0].pop("EmailAccountName")
+    assert hostile == plain
+    assert shown == ADA or set(shown) <= set(name) | {" "}
+    assert all(char.isprintable() or char not in name or ord(char) > 0x9F for char in shown)
+
+
+@pytest.mark.parametrize(
+    ("address", "hostname"),
+    [
+        ("ada", HOST),
+        ("<x>@example.com", HOST),
+        ("a&b@", HOST),
+        ("", HOST),
+        (ADA, ""),
+        (ADA, "mail"),
+        (ADA, "a<b.example"),
+    ],
+)
+def test_what_is_no_address_or_hostname_is_refused(address: str, hostname: str) -> None:
+    for made in (
+        lambda: autoconfig.servers(address, hostname),
+        lambda: autoconfig.thunderbird(address, hostname),
+        lambda: autoconfig.apple_profile(address, "Ada", hostname),
+    ):
+        with pytest.raises(ValueError, match=r"\.$"):
+            made()
+
+
+def test_what_an_address_may_contain_is_escaped() -> None:
+    root = ET.fromstring(autoconfig.thunderbird("o'neil&co@example.com", HOST))
+    assert next(root.iter("username")).text == "o'neil&co@example.com"
+    assert (
+        profile(address="o'neil&co@example.com")["PayloadContent"][0]["EmailAddress"]
+        == "o'neil&co@example.com"
+    )
