@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from mailboxes import smarthostfiles
 from mailboxes.configfiles import AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
 from mailboxes.models import Alias, Domain, Mailbox, Stack
 from mailrelay.models import RelaySettings
@@ -24,7 +25,8 @@ class Taken:
         unreadable: addresses whose hash cannot be opened; their line in the users file stays as it is.
         unreadable_keys: domains whose DKIM key cannot be opened; the stack goes on signing with its copy.
         certificate: (certificate, key) in PEM; None when the key cannot be opened: the old pair stays.
-        frozen: parts that stay as they are, because a secret in them cannot be opened.
+        frozen: parts that stay as they are, because a secret in them cannot be opened or Postfix cannot use it.
+        relay_problem: why Postfix cannot use the relay settings; empty when it can, or need not.
     """
 
     snapshot: Snapshot
@@ -35,11 +37,7 @@ class Taken:
     unreadable_keys: frozenset[str] = frozenset()
     certificate: tuple[str, str] | None = None
     frozen: frozenset[str] = frozenset()
-
-    def without_new(self) -> Snapshot:
-        """The snapshot before the additions: what is removed goes first when both happen at once."""
-        kept = tuple(each for each in self.snapshot.mailboxes if each.address not in self.new)
-        return replace(self.snapshot, mailboxes=kept)
+    relay_problem: str = ""
 
     def with_hashes(self, found: Mapping[str, str]) -> Taken:
         """The same with the hashes that the users file still has for the unreadable ones."""
@@ -70,10 +68,11 @@ def take() -> Taken:
     entries = _mailboxes()
     live = Mailbox.objects.filter(deleted_at=None)
     smarthost, relay_readable = _smarthost(stack)
+    relay_problem = smarthostfiles.problem(smarthost) if smarthost else ""
     certificate = _certificate(stack)
     domains, unreadable_keys = _domains()
     frozen = {"tls"} if certificate is None else set()
-    if not relay_readable:
+    if relay_problem or not relay_readable:
         frozen.add("relay")
     return Taken(
         snapshot=Snapshot(
@@ -86,7 +85,7 @@ def take() -> Taken:
                 .order_by("address")
                 .values_list("address", "destinations")
             ),
-            smarthost=smarthost,
+            smarthost=None if relay_problem else smarthost,
         ),
         new=frozenset(live.filter(live_at=None).values_list("address", flat=True)),
         removed=tuple(
@@ -103,6 +102,7 @@ def take() -> Taken:
         unreadable_keys=unreadable_keys,
         certificate=certificate,
         frozen=frozenset(frozen),
+        relay_problem=relay_problem,
     )
 
 

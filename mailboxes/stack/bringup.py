@@ -124,7 +124,15 @@ def _preflight(engine: Engine, stack: Stack) -> None:
     wanted = spec.build(options.from_settings(stack.hostname))
     if len(engine.containers(wanted.project)) == len(wanted.services):
         return
-    report = preflight.run(stack.hostname, engine)
+    require(preflight.run(stack.hostname, engine))
+
+
+def require(report: preflight.Report) -> None:
+    """Nothing stands in the way.
+
+    Raises:
+        PreflightFailed: something does.
+    """
     if not report.ok:
         wrong = [check for check in report.checks if not check.ok and check.severity == "error"]
         raise PreflightFailed(" ".join(check.message for check in wrong), hint=wrong[0].hint)
@@ -253,7 +261,7 @@ def tear_down(engine: Engine, stack: Stack) -> None:
     """Removes containers and network; volumes only when the operator asked to purge them.
 
     Raises:
-        Superseded: the operator enabled it meanwhile.
+        Superseded: the operator enabled it meanwhile, or asked to purge it too.
         StackError: the engine does not answer; nothing is lost by trying again.
     """
     wanted = spec.build(options.from_settings(stack.hostname or "stack.invalid"))
@@ -272,7 +280,9 @@ def tear_down(engine: Engine, stack: Stack) -> None:
     for model in (Domain, Mailbox, Alias):
         model.objects.exclude(applied_at=None, live_at=None).update(applied_at=None, live_at=None)
     Mailbox.objects.filter(deleted_at__isnull=False, removed_at=None).update(removed_at=timezone.now())
-    Stack.objects.filter(pk=1, enabled=False).update(
+    down = Stack.objects.filter(pk=1, enabled=False, purge=stack.purge).update(
         phase=Phase.DISABLED, step=0, steps=0, percent=0, progress_message="", last_error=None, services=[],
         parts={}, pending=[], purge=False, applied_generation=0, gateway_only=None, observed_at=timezone.now(),
     )  # fmt: skip
+    if not down:
+        raise progress.Superseded

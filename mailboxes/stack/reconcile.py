@@ -50,7 +50,8 @@ def _anything_left() -> bool:
     stack = Stack.load()
     if not stack.enabled:
         return stack.phase != Phase.DISABLED
-    return stack.phase not in SETTLED or stack.desired_generation > stack.applied_generation
+    waiting = stack.interruption_allowed or stack.desired_generation > stack.applied_generation
+    return waiting or stack.phase not in SETTLED
 
 
 def _round(*, fast: bool, quiet: bool, deep: bool) -> bool:
@@ -60,7 +61,7 @@ def _round(*, fast: bool, quiet: bool, deep: bool) -> bool:
         return True
     try:
         with engines.connect() as engine:
-            if fast and stack.enabled and stack.phase == Phase.HEALTHY:
+            if fast and stack.enabled and stack.phase == Phase.HEALTHY and not stack.interruption_allowed:
                 syncing.sync(engine, spec.build(options.from_settings(stack.hostname)))
             else:
                 _converge(engine, stack, quiet=quiet, deep=deep)
@@ -96,10 +97,9 @@ def _converge(engine: Engine, stack: Stack, *, quiet: bool, deep: bool) -> None:
 def _would_get_further(engine: Engine, stack: Stack) -> bool:
     wanted = spec.build(options.from_settings(stack.hostname))
     there = len(engine.containers(wanted.project)) == len(wanted.services)
-    if there or preflight.run(stack.hostname, engine).ok:
-        return True
-    raise bringup.PreflightFailed((stack.last_error or {}).get("message", ""),
-                                  hint=(stack.last_error or {}).get("hint", ""))  # fmt: skip
+    if not there:
+        bringup.require(preflight.run(stack.hostname, engine))
+    return True
 
 
 def _settled(stack: Stack) -> None:
@@ -119,11 +119,12 @@ def _keep(engine: Engine, stack: Stack, *, deep: bool) -> None:
     if any(each.kind not in {"start", "restart"} for each in doable):
         progress.again()
         bringup.bring_up(engine, stack, allowed=allowed)
-        if allowed:
-            _settled(stack)
     elif doable:
         logger.warning("stack: drift repaired: %s", " ".join(each.sentence for each in doable))
         bringup.repair(where, doable)
+    if allowed:
+        # Once: what differs later is shown again before it is done.
+        Stack.objects.filter(pk=1).update(interruption_allowed=False)
     if deep:
         _look_into_the_files(where)
     syncing.sync(engine, where.spec)
@@ -163,7 +164,7 @@ def _record(exc: StackError) -> None:
     stack = Stack.load()
     if not stack.enabled:
         progress.stopping("Waiting to stop the stack", exc)
-    elif stack.phase in SETTLED:
+    elif stack.phase in SETTLED or isinstance(exc, syncing.RelayUnusable):
         progress.degraded(exc)
     else:
         progress.failed(exc)

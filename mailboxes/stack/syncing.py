@@ -12,11 +12,11 @@ from django.db.models import Q, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from mailboxes import changes, configfiles, snapshots
+from mailboxes import changes, configfiles, passwords, snapshots
 from mailboxes.configfiles import MailboxEntry
 from mailboxes.models import Alias, Domain, Mailbox, Stack
 from mailboxes.stack import parts, push
-from quazzar.errors import CommandFailed, StaleGeneration
+from quazzar.errors import CommandFailed, StackError, StaleGeneration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,6 +33,7 @@ DIRTY = "dirty"
 BUNDLE = "bundle"
 #: Addresses in one exec.
 _KICKS = 500
+_SHOW = '[ ! -e "$1" ] || cat "$1"'
 #: 68 is what doveadm ends with when the user has no session.
 _KICK = 'for user in "$@"; do doveadm kick "$user" >/dev/null || [ $? = 68 ] || exit 1; done'
 
@@ -55,7 +56,16 @@ def sync(engine: Engine, spec: StackSpec) -> bool:
     writer.write_users(taken.snapshot)
     _kick(engine, spec, [*taken.removed, *taken.cut_off])
     _confirm(taken)
+    if taken.relay_problem:
+        raise RelayUnusable(f"The stack's mail does not follow the relay settings. {taken.relay_problem}")
     return writer.wrote
+
+
+class RelayUnusable(StackError):
+    """Everything is in the stack but the relay settings, which Postfix cannot use; those before stay in force."""
+
+    code = "relay_unusable"
+    hint = "Change the relay settings, or let the stack deliver its mail itself."
 
 
 class Writer:
@@ -156,24 +166,31 @@ def forget(names: Iterable[str] | None = None) -> None:
 def _with_what_the_stack_knows(engine: Engine, spec: StackSpec, taken: Taken) -> Taken:
     """Secrets that cannot be opened any more stay in force as the running stack has them."""
     if taken.unreadable:
-        users = engine.run(spec.service("dovecot").name, ["cat", "/etc/dovecot/users"])
-        taken = taken.with_hashes(hashes_in(users.stdout) if users.exit_code == 0 else {})
+        users = _standing(engine, spec.service("dovecot").name, "/etc/dovecot/users")
+        taken = taken.with_hashes(hashes_in(users))
     if taken.unreadable_keys:
         container, keys = spec.service("postfix").name, {}
         for domain in taken.snapshot.domains:
             if domain.name in taken.unreadable_keys:
                 path = f"/etc/opendkim/keys/{domain.name}.{domain.selector}.private"
-                result = engine.run(container, ["cat", path])
-                if result.exit_code == 0:
-                    keys[domain.name] = result.stdout.decode()
+                keys[domain.name] = _standing(engine, container, path).decode()
         taken = taken.with_keys(keys)
     return taken
 
 
+def _standing(engine: Engine, container: str, path: str) -> bytes:
+    """What a file in a container holds; nothing when there is none.
+
+    Raises:
+        StackError: that is not known. It may be the last copy, so nothing may be written in its place.
+    """
+    return engine.check(container, ["bash", "-c", _SHOW, "show", path], what=f"reading {path}").stdout
+
+
 def hashes_in(users: bytes) -> dict[str, str]:
-    """Address → hash of a users file."""
+    """Address → hash of a users file; what is no hash, because it is locked or written by hand, is left out."""
     rows = (line.split(":", 2) for line in users.decode(errors="replace").splitlines() if line[:1] != "#")
-    return {row[0]: row[1] for row in rows if len(row) == 3 and row[1] != "{CRYPT}*"}
+    return {row[0]: row[1] for row in rows if len(row) == 3 and passwords.is_hash(row[1])}
 
 
 def _with_leaving(taken: Taken) -> Snapshot:

@@ -94,7 +94,8 @@ class Console:
         found = [
             _STARTED.search(line) for line in self.node.lines if line.startswith(name) or f'"{name}"' in line
         ]
-        return max((int(match[1]) for match in found if match), default=0)
+        # The last line, not the highest number: the system's numbers begin again.
+        return [0, *(int(match[1]) for match in found if match)][-1]
 
     def worker(self) -> int:
         """The process id of the worker that runs now."""

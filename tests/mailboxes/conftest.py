@@ -1,10 +1,18 @@
-"""What the tests of the stack's rows share."""
+"""What the tests of the stack's rows, and of the worker that brings them in, share."""
 
 from __future__ import annotations
 
+import itertools
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from mailboxes import changes
+from mailboxes import changes, engines, snapshots
+from mailboxes.models import Stack
+from mailboxes.stack import bringup, preflight, reconcile, rspamdpassword
+from tests.mailboxes import factories
+from tests.mailboxes.stackengine import HOSTNAME, IMAGES, StackEngine
 
 
 @pytest.fixture
@@ -14,3 +22,41 @@ def rung(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(changes, "ring", lambda: heard.append("stack"))
     monkeypatch.setattr(changes, "ring_import", lambda job_id: heard.append(f"import {job_id}"))
     return heard
+
+
+@pytest.fixture
+def engine(settings: Any, monkeypatch: pytest.MonkeyPatch, rung: list[str]) -> StackEngine:
+    """The engine in memory that the worker gets, with the images, on a machine on which all is well."""
+    settings.QUAZZAR_STACK_PROJECT = "qz"
+    settings.QUAZZAR_IMAGE_POSTFIX, settings.QUAZZAR_IMAGE_DOVECOT, settings.QUAZZAR_IMAGE_RSPAMD = IMAGES
+    made = StackEngine("qz")
+    monkeypatch.setattr(engines, "connect", lambda timeout=30.0: made)
+    monkeypatch.setattr(preflight, "run", lambda hostname, engine: preflight.Report(True, ()))
+    monkeypatch.setattr(snapshots, "_entries", {})
+    monkeypatch.setattr(rspamdpassword, "_ROUNDS", 1)
+    # Each look at the clock is ten seconds after the one before.
+    moments = itertools.count(step=10)
+    clock = SimpleNamespace(monotonic=lambda: next(moments), sleep=lambda seconds: None)
+    monkeypatch.setattr(bringup, "time", clock)
+    return made
+
+
+@pytest.fixture
+def enabled(db: None, engine: StackEngine) -> StackEngine:
+    """The same, and the operator has just enabled a stack with one mailbox."""
+    factories.stack(
+        enabled=True, hostname=HOSTNAME, phase=Stack.Phase.PREFLIGHT, desired_generation=1,
+        tls_certificate="certificate\n", tls_key="key\n", controller_password="controller-secret",
+    )  # fmt: skip
+    factories.domain(dkim_private_key="dkim key\n", generation=1)
+    factories.mailbox(password_hash=factories.HASH, generation=1)
+    return engine
+
+
+@pytest.fixture
+def up(enabled: StackEngine) -> StackEngine:
+    """The same, and the stack is healthy; what was noted so far is forgotten."""
+    reconcile.converge()
+    assert Stack.load().phase == Stack.Phase.HEALTHY
+    enabled.forget()
+    return enabled

@@ -9,6 +9,8 @@ from quazzar.fields import Sealed
 
 #: Says yes to the policy.
 PASSWORD = "plum-Tundra-77-kettle"
+#: Has the form of a hash; no password fits.
+HASH = "{ARGON2ID}$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2E$" + "A" * 43
 
 
 def stack(**columns: Any) -> Stack:

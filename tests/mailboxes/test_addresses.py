@@ -20,8 +20,8 @@ CONTROLS = [*map(chr, range(32)), "\x7f", "\x85", "\u2028", "\u2029", "\ud800", 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("ada", "ada"), ("Ada.Lovelace", "ada.lovelace"), (" ada ", "ada"), ("o'neil", "o'neil"), ("a&b~c_d-e", "a&b~c_d-e"),
-        ("1", "1"), ("_", "_"), ("a-", "a-"), (LONG, LONG),
+        ("ada", "ada"), ("Ada.Lovelace", "ada.lovelace"), (" ada ", "ada"), ("o'neil", "o'neil"),
+        ("a&b~c_d-e", "a&b~c_d-e"), ("1", "1"), ("_", "_"), ("a-", "a-"), (LONG, LONG),
     ],
 )  # fmt: skip
 def test_a_local_part_is_taken_in_lower_case(text: str, expected: str) -> None:
@@ -31,9 +31,11 @@ def test_a_local_part_is_taken_in_lower_case(text: str, expected: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", " ", ".", ".a", "a.", "a..b", "-a", "a b", "a\tb", "a+b", "a@b", "a:b", "a#b", "a/b", "a\\b", "a%b", "a!b",
-        "a|b", "a=b", "a,b", "a;b", "a<b", "a(b", "a[b", "a{b", "a$b", "a*b", "a?b", "a^b", "a`b", '"a"', '"a b"',
-        LONG + "x", "jörg", "İ", "K", "аda", "../../etc",
+        "", " ", ".", ".a", "a.", "a..b", "-a", "a b", "a\tb", "a+b", "a@b", "a:b", "a#b", "a/b", "a\\b",
+        "a%b", "a!b",
+        "a|b", "a=b", "a,b", "a;b", "a<b", "a(b", "a[b", "a{b", "a$b", "a*b", "a?b", "a^b",
+        "a`b", '"a"', '"a b"',
+        LONG + "x", "jörg", "İ", "\u212a", "\u0430da", "../../etc",
     ],
 )  # fmt: skip
 def test_what_is_no_local_part_is_refused_with_a_sentence(text: str) -> None:
@@ -43,8 +45,10 @@ def test_what_is_no_local_part_is_refused_with_a_sentence(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("example.com", "example.com"), (" Example.COM. ", "example.com"), ("MÜNCHEN.de", "xn--mnchen-3ya.de"),
-        ("straße.de", "xn--strae-oqa.de"), ("例え。テスト", "xn--r8jz45g.xn--zckzah"), ("xn--MNCHEN-3ya.de", "xn--mnchen-3ya.de"),
+        ("example.com", "example.com"), (" Example.COM. ", "example.com"), ("MÜNCHEN.de",
+        "xn--mnchen-3ya.de"),
+        ("straße.de", "xn--strae-oqa.de"), ("例え。テスト", "xn--r8jz45g.xn--zckzah"), ("xn--MNCHEN-3ya.de",
+        "xn--mnchen-3ya.de"),
         ("1.example", "1.example"), ("a--b.example", "a--b.example"), (f"{LABEL}.com", f"{LABEL}.com"),
     ],
 )  # fmt: skip
@@ -56,9 +60,12 @@ def test_a_domain_becomes_a_labels_in_lower_case(text: str, expected: str) -> No
 @pytest.mark.parametrize(
     "text",
     [
-        "", " ", ".", "com", "localhost", "example.com..", ".example.com", "a..b", "-a.example", "a-.example", "a_b.example",
-        "a b.example", "a@b.example", "[192.0.2.1]", "192.0.2.1", "example.123", "2001:db8::1", "https://a.example",
-        "a.example/x", "a.example:25", "*.example.com", "a%b.example", "xn--.example", "xn--a.example", "xn--0.example",
+        "", " ", ".", "com", "localhost", "example.com..", ".example.com", "a..b", "-a.example",
+        "a-.example", "a_b.example",
+        "a b.example", "a@b.example", "[192.0.2.1]", "192.0.2.1", "example.123", "2001:db8::1",
+        "https://a.example",
+        "a.example/x", "a.example:25", "*.example.com", "a%b.example", "xn--.example", "xn--a.example",
+        "xn--0.example",
         f"{LABEL}d.com", ".".join([LABEL] * 4), "💩\u202e.example", "x" * 5000,
     ],
 )  # fmt: skip
@@ -72,8 +79,10 @@ def test_an_address_is_split() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "ada", "@example.com", "ada@", "a@b@example.com", "ada@example", "Ada <ada@example.com>", "ada@example.com, b@c.de",
-     "x" * 64 + "@" + ".".join(["d" * 60] * 4)],
+    [
+        "", "ada", "@example.com", "ada@", "a@b@example.com", "ada@example", "Ada <ada@example.com>",
+        "ada@example.com, b@c.de", "x" * 64 + "@" + ".".join(["d" * 60] * 4),
+    ],
 )  # fmt: skip
 def test_what_is_no_address_is_refused_with_a_sentence(text: str) -> None:
     _refused(addresses.split, text)
@@ -84,7 +93,8 @@ def test_what_is_no_address_is_refused_with_a_sentence(text: str) -> None:
     ("text", "expected"),
     [
         ("me@gmail.example", "me@gmail.example"), (" Me+Tag@GMAIL.example. ", "me+tag@gmail.example"),
-        ("bounce=x=y/z@a.example", "bounce=x=y/z@a.example"), ("a#$&'*?^`{}~b@a.example", "a#$&'*?^`{}~b@a.example"),
+        ("bounce=x=y/z@a.example", "bounce=x=y/z@a.example"), ("a#$&'*?^`{}~b@a.example",
+        "a#$&'*?^`{}~b@a.example"),
         ("me@MÜNCHEN.de", "me@xn--mnchen-3ya.de"),
     ],
 )  # fmt: skip
@@ -96,9 +106,11 @@ def test_a_destination_may_be_anywhere(text: str, expected: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "-f@a.example", "a!b@a.example", "a%b@a.example", "|cmd@a.example", '"|cmd"@a.example', '"a b"@a.example',
+        "-f@a.example", "a!b@a.example", "a%b@a.example",
+        "|cmd@a.example", '"|cmd"@a.example', '"a b"@a.example',
         "a,b@a.example", "a b@a.example", "a:b@a.example", "a..b@a.example", ".a@a.example", "jörg@a.example",
-        "a@[192.0.2.1]", "a(b)@a.example", "a\\b@a.example", ":include:/etc/passwd@a.example", "<a@a.example>",
+        "a@[192.0.2.1]", "a(b)@a.example", "a\\b@a.example", ":include:/etc/passwd@a.example",
+        "<a@a.example>",
     ],
 )  # fmt: skip
 def test_what_servers_read_as_more_than_an_address_is_no_destination(text: str) -> None:
@@ -108,8 +120,10 @@ def test_what_servers_read_as_more_than_an_address_is_no_destination(text: str) 
 @pytest.mark.parametrize("char", CONTROLS)
 def test_no_invisible_character_gets_in(char: str) -> None:
     for function, text in (
-        (addresses.local_part, f"a{char}b"), (addresses.domain, f"a{char}b.example"), (addresses.split, f"a{char}b@a.example"),
-        (addresses.destination, f"a{char}b@a.example"), (addresses.local_part, f"{char}a"), (addresses.local_part, f"a{char}"),
+        (addresses.local_part, f"a{char}b"), (addresses.domain, f"a{char}b.example"),
+        (addresses.split, f"a{char}b@a.example"),
+        (addresses.destination, f"a{char}b@a.example"), (addresses.local_part, f"{char}a"),
+        (addresses.local_part, f"a{char}"),
     ):  # fmt: skip
         try:
             result = "".join(function(text))
@@ -157,7 +171,7 @@ def test_a_domain_that_is_taken_stays_one(text: str) -> None:
 def test_an_address_is_shown_in_its_script() -> None:
     assert addresses.shown("ada@xn--mnchen-3ya.de") == "ada@münchen.de"
     assert addresses.shown("xn--mnchen-3ya.de") == "münchen.de"
-    assert addresses.shown("ada@xn--nonsense.de") == "ada@xn--nonsense.de"
+    assert addresses.shown("ada@xn--a.de") == "ada@xn--a.de"
 
 
 def test_an_alias_entry_takes_what_was_normalised() -> None:

@@ -115,7 +115,8 @@ def test_who_may_not_log_in_has_a_password_that_nothing_matches(entry: MailboxEn
 @pytest.mark.parametrize(
     "hashed",
     [
-        "secret", "{PLAIN}secret", "{PLAIN}", "{CRYPT}", "{ARGON2ID}", HASH + ":0:0", HASH + "\n", f"{HASH}\nx:y",
+        "secret", "{PLAIN}secret", "{PLAIN}", "{CRYPT}",
+        "{ARGON2ID}", HASH + ":0:0", HASH + "\n", f"{HASH}\nx:y",
         HASH.replace("$argon2id", "$argon2i"), HASH.removeprefix("{ARGON2ID}"), HASH + " x",
     ],
 )  # fmt: skip
@@ -149,8 +150,10 @@ def test_a_quota_is_a_whole_number(quota: Any) -> None:
 @pytest.mark.parametrize(
     ("line", "generation"),
     [
-        (b"# quazzar generation 0\n", 0), (b"# quazzar generation 12", 12), (b"# quazzar generation 12\nada:x\n", 12),
-        (b"", None), (b"# quazzar generation \n", None), (b"# quazzar generation -1\n", None), (b"a@b.example:x\n", None),
+        (b"# quazzar generation 0\n", 0), (b"# quazzar generation 12", 12),
+        (b"# quazzar generation 12\nada:x\n", 12),
+        (b"", None), (b"# quazzar generation \n", None), (b"# quazzar generation -1\n", None),
+        (b"a@b.example:x\n", None),
         (b" # quazzar generation 1\n", None), (b"# quazzar generation 1x\n", None), (b"\xff\n", None),
     ],
 )  # fmt: skip
@@ -279,7 +282,8 @@ def test_what_is_written_is_read_back_as_the_same_value(text: str) -> None:
     "value",
     [
         box(password_hash="s3cret"), DomainEntry("example.com", private_key="s3cret"),
-        Smarthost("smtp.example.com", 587, "starttls", "node", "s3cret"), ConfigFile("config", "users", b"s3cret"),
+        Smarthost("smtp.example.com", 587, "starttls", "node", "s3cret"), ConfigFile("config",
+        "users", b"s3cret"),
         of(box(password_hash="s3cret"), smarthost=Smarthost("h", 1, "none", "u", "s3cret")),
     ],
 )  # fmt: skip

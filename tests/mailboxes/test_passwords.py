@@ -66,10 +66,14 @@ def test_a_good_password_has_no_problems(plain: str) -> None:
 @pytest.mark.parametrize(
     ("plain", "words"),
     [
-        ("", "too short"), ("short-7", "too short"), ("abcde" * 26, "too long"), ("line\nbreak-xyz", "line break"),
-        ("a\tb-quite-long", "line break"), ("nul\0quite-long", "line break"), ("esc\x1bquite-long", "line break"),
-        ("half\ud800character", "line break"), ("sep\u2028quite-long", "line break"), (" leading-space", "space"),
-        ("trailing-space ", "space"), ("password123", "guess"), ("PASSWORD123", "guess"), ("1234567890", "guess"),
+        ("", "too short"), ("short-7", "too short"), ("abcde" * 26, "too long"), ("line\nbreak-xyz",
+        "line break"),
+        ("a\tb-quite-long", "line break"), ("nul\0quite-long", "line break"), ("esc\x1bquite-long",
+        "line break"),
+        ("half\ud800character", "line break"), ("sep\u2028quite-long", "line break"), (" leading-space",
+        "space"),
+        ("trailing-space ", "space"), ("password123", "guess"), ("PASSWORD123", "guess"), ("1234567890",
+        "guess"),
         ("aaaaaaaaaaaa", "guess"), ("ababababab", "guess"), ("ada.lovelace@example.com", "address"),
         ("ADA.LOVELACE", "address"), ("example.com", "address"),
     ],

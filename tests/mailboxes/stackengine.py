@@ -1,0 +1,229 @@
+"""The engine in memory with what our scripts do in the containers: files are kept, so that tests can look at them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mailboxes import configfiles
+from mailboxes.enginetypes import PutFile, Result
+from mailboxes.models import Stack
+from mailboxes.stack import drift, push, syncing
+from tests.fakes import FakeEngine, Ran
+
+IMAGES = ("boky/postfix:v5.1.0", "dovecot/dovecot:2.4.4-root", "rspamd/rspamd:4.1")
+HOSTNAME = "mail.example.com"
+TABLES = {"tables": ("domains", "mailboxes", "aliases", "senders"), "relay": ("sasl_passwd", "tls_policy")}
+
+
+@dataclass(frozen=True)
+class Push:
+    """One run of a write script that was accepted."""
+
+    what: str
+    expected: str
+    files: dict[str, bytes] = field(repr=False)
+    actions: tuple[str, ...] = ()
+
+
+class StackEngine(FakeEngine):
+    """An engine that has the images.
+
+    Attributes:
+        project: what the stack is called.
+        pushes: what was written by the scripts, in order.
+        done: pushes, kicks and reloads in order, in a word each.
+        kicked: addresses whose sessions were ended.
+        in_force: table → rows that Postfix sees (the last postmap), and relayhost.
+        before: called with the method's name before each call.
+        exits: script → exit codes of its next runs, which write nothing.
+    """
+
+    def __init__(self, project: str, images: Sequence[str] = IMAGES) -> None:
+        super().__init__(images)
+        self.project = project
+        self.pushes: list[Push] = []
+        self.done: list[str] = []
+        self.kicked: list[str] = []
+        self.in_force: dict[str, bytes] = {}
+        self.before: Callable[[str], None] = lambda method: None
+        self.exits: dict[str, list[int]] = {}
+        for argv, answer in self._scripts().items():
+            self.reply(*argv, with_=answer)
+
+    def _scripts(self) -> dict[tuple[str, ...], Callable[[Ran], Result]]:
+        bash = ("bash", "-c")
+        return {
+            (*bash, push._script("write_users.sh")): self._write_users,
+            (*bash, push._script("write_bundle.sh")): self._write_bundle,
+            (*bash, syncing._KICK): self._kick,
+            (*bash, drift._CONFIG): self._config_digests,
+            (*bash, drift._POSTFIX): self._postfix_digests,
+            ("doveadm", "reload"): self._reload,
+            ("head", "-n", "1"): self._first_line,
+            ("rm", "-rf", "--"): lambda ran: Result(0),
+        }
+
+    def begin(self, method: str, arguments: tuple[Any, ...]) -> None:
+        self.before(method)
+        super().begin(method, arguments)
+
+    def forget(self) -> None:
+        """What was noted so far."""
+        for noted in (self.calls, self.commands, self.pushes, self.done, self.kicked):
+            noted.clear()
+
+    # --- what tests ask ------------------------------------------------------------------------------------
+    @property
+    def config(self) -> dict[str, PutFile]:
+        """The files of mail-config."""
+        return self.disks[f"{self.project}-mail-config"].files
+
+    @property
+    def keys(self) -> dict[str, PutFile]:
+        """The files of mail-dkim."""
+        return self.disks[f"{self.project}-mail-dkim"].files
+
+    def users(self) -> dict[str, str]:
+        """Address → hash, as Dovecot reads them."""
+        rows = (line.split(b":")[:2] for line in self.config["users"].data.splitlines()[1:])
+        return {address.decode(): hashed.decode() for address, hashed in rows}
+
+    def accepted(self) -> set[str]:
+        """The addresses that Postfix takes mail for."""
+        return {line.split()[0].decode() for line in self.in_force["mailboxes"].splitlines()}
+
+    def generation(self, what: str) -> str:
+        """What stands in the users file or beside the bundle."""
+        if what == "bundle":
+            return self._data("postfix/generation").decode().strip()
+        found = configfiles.generation_of(self._data("users").partition(b"\n")[0])
+        return "" if found is None else str(found)
+
+    def put_by_hand(self, path: str, data: bytes) -> None:
+        """Somebody edits a file of mail-config."""
+        self.config[path] = PutFile(path, data)
+
+    def everything(self) -> dict[str, Any]:
+        """The end state: files with modes, containers, names, and what Postfix sees."""
+        files = {
+            f"{disk}/{path}": (file.data, file.mode)
+            for disk, volume in self.disks.items()
+            for path, file in volume.files.items()
+        }
+        boxes = {name: (box.spec, box.status, box.health) for name, box in self.boxes.items()}
+        return {"files": files, "boxes": boxes, "networks": set(self.networks), "in force": self.in_force}
+
+    def _data(self, path: str) -> bytes:
+        return self.config[path].data if path in self.config else b""
+
+    # --- what the containers do -------------------------------------------------------------------------------
+    def _start(self, name: str) -> None:
+        super()._start(name)
+        if name.endswith("-postfix"):
+            self._take_tables("tables", "relay")
+
+    def _take_tables(self, *actions: str) -> None:
+        tables = (table for action in actions for table in TABLES.get(action, ()))
+        self.in_force |= {table: self._data(f"postfix/{table}") for table in tables}
+        if "relay" in actions:
+            self.in_force["relayhost"] = self._data("postfix/relayhost")
+
+    def _write_users(self, ran: Ran) -> Result:
+        expected = ran.argv[4]
+        data, code = self._taken("users", expected, ran)
+        if not code:
+            self.config["users"] = PutFile("users", data, 0o640)
+            self._note(Push("users", expected, {"users": data}))
+        return Result(code)
+
+    def _write_bundle(self, ran: Ran) -> Result:
+        expected, new, *actions = ran.argv[4:]
+        data, code = self._taken("bundle", expected, ran)
+        if code:
+            return Result(code)
+        files = unpacked(data)
+        if named := {path.removeprefix("dkim/") for path in files if path.startswith("dkim/")}:
+            for left in [path for path in self.keys if path.endswith(".private") and path not in named]:
+                del self.keys[left]
+        for path, file in files.items():
+            volume = self.keys if path.startswith("dkim/") else self.config
+            volume[path.removeprefix("dkim/")] = file
+        self._take_tables(*actions)
+        self.put_by_hand("postfix/generation", f"{new}\n".encode())
+        self._note(Push("bundle", expected, {path: file.data for path, file in files.items()}, (*actions,)))
+        return Result(0)
+
+    def _taken(self, what: str, expected: str, ran: Ran) -> tuple[bytes, int]:
+        if self.exits.get(what):
+            return b"", self.exits[what].pop(0)
+        if expected not in {push.ANY, self.generation(what)}:
+            return b"", 76
+        announced, _, data = (ran.stdin or b"").partition(b"\n")
+        whole = announced == f"{len(data)} {hashlib.sha256(data).hexdigest()}".encode()
+        return data, 0 if whole else 77
+
+    def _note(self, done: Push) -> None:
+        self.pushes.append(done)
+        self.done.append(done.what)
+
+    def _kick(self, ran: Ran) -> Result:
+        if self.exits.get("kick"):
+            return Result(self.exits["kick"].pop(0))
+        self.kicked += ran.argv[4:]
+        self.done.append("kick")
+        return Result(0)
+
+    def _reload(self, ran: Ran) -> Result:
+        self.done.append("doveadm reload")
+        return Result(0)
+
+    def _first_line(self, ran: Ran) -> Result:
+        path = ran.argv[3].removeprefix("/etc/dovecot/")
+        data = self._data(path)
+        return Result(0, data.partition(b"\n")[0] + b"\n") if path in self.config else Result(1)
+
+    def _config_digests(self, ran: Ran) -> Result:
+        found = [(sha(self._data(path)), path) for path in ran.argv[4:] if path in self.config]
+        if "users" in self.config:
+            found.append((sha(self._data("users").partition(b"\n")[2]), "users"))
+        return Result(0, "".join(f"{digest}  {name}\n" for digest, name in found).encode())
+
+    def _postfix_digests(self, ran: Ran) -> Result:
+        found = [(sha(file.data), f"dkim/{name}") for name, file in self.keys.items()]
+        for table in TABLES["tables"]:
+            rows = sorted(line.replace(b" ", b"\t", 1) for line in self.in_force[table].splitlines(keepends=True))
+            found.append((sha(b"".join(rows)), f"postfix/{table}.lmdb"))
+        found.append((sha(self.in_force["relayhost"].strip() + b"\n"), "postfix/relayhost in force"))
+        return Result(0, "".join(f"{digest}  {name}\n" for digest, name in found).encode())
+
+
+def unpacked(data: bytes) -> dict[str, PutFile]:
+    """The files of a tar."""
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        found = ((entry, archive.extractfile(entry)) for entry in archive)
+        return {
+            entry.name: PutFile(entry.name, file.read(), entry.mode) for entry, file in found if file is not None
+        }
+
+
+def sha(data: bytes) -> str:
+    """As sha256sum prints it."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def percents(engine: StackEngine) -> list[tuple[str, int]]:
+    """Phase and percent before each call from now on, as the page would show them."""
+    seen: list[tuple[str, int]] = []
+
+    def look(method: str) -> None:
+        stack = Stack.load()
+        seen.append((stack.phase, stack.percent))
+
+    engine.before = look
+    return seen
+
