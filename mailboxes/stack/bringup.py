@@ -98,7 +98,7 @@ def bring_up(engine: Engine, stack: Stack, *, allowed: bool = True) -> Site:
         StackError: what stands in the way.
     """
     progress.begin(Phase.PREFLIGHT, "Checking this machine")
-    _preflight(engine, stack)
+    check_machine(engine, stack)
     where = site(engine, stack)
     for volume in where.spec.volumes:
         engine.ensure_volume(volume, dict(where.spec.labels))
@@ -119,20 +119,17 @@ def _plan(where: Site) -> list[Action]:
     return planning.plan(where.spec, where.look(), timezone.now())
 
 
-def _preflight(engine: Engine, stack: Stack) -> None:
-    """Only for what is not there yet: our own running containers hold the ports."""
+def check_machine(engine: Engine, stack: Stack) -> None:
+    """Only for what is not there yet: our own running containers hold the ports.
+
+    Raises:
+        PreflightFailed: something does not let the stack start.
+        StackError: the engine does not answer.
+    """
     wanted = spec.build(options.from_settings(stack.hostname))
     if len(engine.containers(wanted.project)) == len(wanted.services):
         return
-    require(preflight.run(stack.hostname, engine))
-
-
-def require(report: preflight.Report) -> None:
-    """Nothing stands in the way.
-
-    Raises:
-        PreflightFailed: something does.
-    """
+    report = preflight.run(stack.hostname, engine)
     if not report.ok:
         wrong = [check for check in report.checks if not check.ok and check.severity == "error"]
         raise PreflightFailed(" ".join(check.message for check in wrong), hint=wrong[0].hint)

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from mailboxes import engines
 from mailboxes.models import Stack
-from mailboxes.stack import bringup, drift, lock, options, planning, preflight, progress, spec, syncing
+from mailboxes.stack import bringup, drift, lock, options, planning, progress, spec, syncing
 from quazzar.errors import StackError, StaleGeneration
 
 if TYPE_CHECKING:
@@ -84,28 +84,16 @@ def _converge(engine: Engine, stack: Stack, *, quiet: bool, deep: bool) -> None:
         bringup.tear_down(engine, stack)
     elif stack.phase in SETTLED:
         _keep(engine, stack, deep=deep)
-    elif not (quiet and stack.phase == Phase.FAILED) or _would_get_further(engine, stack):
+    else:
+        if quiet and stack.phase == Phase.FAILED:
+            bringup.check_machine(engine, stack)  # before the page shows anything of this try
         # Ended half-way by a kill, a repair still waits with what the operator has not allowed.
         allowed = stack.interruption_allowed or not stack.pending
         bringup.bring_up(engine, stack, allowed=allowed)
         if allowed:
-            _settled(stack)
-        else:
-            progress.healthy()
-
-
-def _would_get_further(engine: Engine, stack: Stack) -> bool:
-    wanted = spec.build(options.from_settings(stack.hostname))
-    there = len(engine.containers(wanted.project)) == len(wanted.services)
-    if not there:
-        bringup.require(preflight.run(stack.hostname, engine))
-    return True
-
-
-def _settled(stack: Stack) -> None:
-    Stack.objects.filter(pk=1).update(interruption_allowed=False, pending=[])
-    progress.healthy()
-    logger.info("stack: %s is healthy", stack.hostname)
+            Stack.objects.filter(pk=1).update(interruption_allowed=False, pending=[])
+        progress.healthy()
+        logger.info("stack: %s is healthy", stack.hostname)
 
 
 def _keep(engine: Engine, stack: Stack, *, deep: bool) -> None:

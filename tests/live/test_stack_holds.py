@@ -11,6 +11,8 @@ import pytest
 from tests.live.mailstack import MailStack
 from tests.quazzar.nodes import wait_until
 from tests.rig.mailclients import (
+    GTUBE,
+    GTUBE_MARKED,
     Login,
     capabilities,
     deliver,
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.real
 
-GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
 DOMAIN = "holds.test"
 OUTSIDE = "someone@outside.test"
 
@@ -263,9 +264,7 @@ def test_the_test_string_of_spam_is_refused(world: World) -> None:
 
 
 def test_spam_goes_to_junk(world: World) -> None:
-    spam = mail("junk", sender=world.bob.address, headers=[("X-Spam", "Yes")])
-    answer = deliver(world.server, spam, world.alice.address)
-    assert answer.accepted
+    assert deliver(world.server, mail("junk", body=GTUBE_MARKED), world.alice.address).accepted
     assert wait_for_raw(world.server, world.alice.login, "junk", folder="Junk")
 
 
