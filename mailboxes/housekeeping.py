@@ -28,7 +28,9 @@ _HOME = re.compile(r"[a-z0-9.-]+/[a-z0-9._'&~-]+")
 def watch_certificate() -> None:
     """Renews a self-signed certificate, and reads files again that an ACME client renewed."""
     found = stacksettings.refresh_certificate()
-    Stack.objects.filter(pk=1).exclude(tls_problem=found.problem[:300]).update(tls_problem=found.problem[:300])
+    Stack.objects.filter(pk=1).exclude(tls_problem=found.problem[:300]).update(
+        tls_problem=found.problem[:300]
+    )
 
 
 def refresh_usage() -> None:

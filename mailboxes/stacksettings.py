@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mailboxes import addresses, changes, dkim, fieldrules, passwords
+from mailboxes import addresses, changes, dkim, fieldrules, passwords, smarthostfiles
 from mailboxes.certificatesettings import (
     Refreshed,
     refresh_certificate,
@@ -13,6 +13,7 @@ from mailboxes.certificatesettings import (
     use_certificate_files,
     use_self_signed,
 )
+from mailboxes.configfiles import Smarthost
 from mailboxes.models import Domain, Stack
 from mailrelay.models import RelaySettings
 from quazzar import audit
@@ -99,6 +100,7 @@ def change(*, send_through_relay: bool | None = None, warn_mailbox_owners: bool 
 
     Raises:
         RelayNotConfigured: mail cannot leave through a relay that is not set.
+        InvalidFields: Postfix cannot use the relay as it is set.
     """
     given = {"send_through_relay": send_through_relay, "warn_mailbox_owners": warn_mailbox_owners}
     with changes.writing():
@@ -110,14 +112,26 @@ def change(*, send_through_relay: bool | None = None, warn_mailbox_owners: bool 
         }
         if not changed:
             return stack
-        if changed.get("send_through_relay") and not RelaySettings.load().configured:
-            raise RelayNotConfigured
+        if changed.get("send_through_relay"):
+            _check_relay(RelaySettings.load())
         _save(changed)
         audit.record("stack.changed", TARGET, changed)
         if "send_through_relay" in changed:  # whom to warn is no business of the containers
             changes.bump()
             changes.announce()
     return Stack.load()
+
+
+def _check_relay(relay: RelaySettings) -> None:
+    if not relay.configured:
+        raise RelayNotConfigured
+    secret = relay.password
+    password = secret.reveal() if secret is not None and secret.readable else ""
+    wrong = smarthostfiles.problem(
+        Smarthost(relay.host, relay.port, relay.security, relay.username, password)
+    )
+    if wrong:
+        raise InvalidFields({"send_through_relay": [wrong]})
 
 
 def new_controller_password() -> Stack:
