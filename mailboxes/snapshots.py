@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,9 +12,6 @@ from mailrelay.models import RelaySettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-logger = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
 class Taken:
@@ -168,9 +164,4 @@ def _smarthost(stack: Stack) -> tuple[Smarthost | None, bool]:
     if relay.password is not None and not relay.password.readable:
         return None, False
     password = relay.password.reveal() if relay.password is not None else ""
-    found = Smarthost(relay.host, relay.port, relay.security, relay.username, password)
-    if wrong := smarthostfiles.problem(found):
-        # Nothing else waits for it: mail goes on as it went before.
-        logger.warning("stack: the relay is not taken as smarthost: %s", wrong)
-        return None, False
-    return found, True
+    return Smarthost(relay.host, relay.port, relay.security, relay.username, password), True

@@ -67,15 +67,15 @@ class Site:
 
 
 def site(engine: Engine, stack: Stack) -> Site:
-    """What should be there. The network comes first: the configuration names its gateway.
+    """What should be there; nothing is changed. The configuration names the network's gateway, if there is one yet.
 
     Raises:
-        StackError: the engine does not answer, or the network's name is another's.
+        StackError: the engine does not answer.
     """
-    chosen = options.from_settings(stack.hostname)
-    wanted = spec.build(chosen)
-    network = engine.ensure_network(wanted.network, dict(wanted.labels))
-    files = tuple(configuration.static_files(stack.hostname, network.gateway, _controller_password(stack)))
+    wanted = spec.build(options.from_settings(stack.hostname))
+    network = engine.network(wanted.network)
+    gateway = network.gateway if network else ""
+    files = tuple(configuration.static_files(stack.hostname, gateway, _controller_password(stack)))
     services = tuple(
         replace(each, labels=(*each.labels, (CONFIG_LABEL, configuration.digest(files, each.service))))
         for each in wanted.services
@@ -99,9 +99,8 @@ def bring_up(engine: Engine, stack: Stack, *, allowed: bool = True) -> Site:
     """
     progress.begin(Phase.PREFLIGHT, "Checking this machine")
     check_machine(engine, stack)
+    _make_ground(engine, stack)
     where = site(engine, stack)
-    for volume in where.spec.volumes:
-        engine.ensure_volume(volume, dict(where.spec.labels))
     _pull(where)
     progress.begin(Phase.CREATING, "Creating the containers")
     making = [each for each in _plan(where) if each.kind in {"create", "recreate"}]
@@ -135,6 +134,17 @@ def check_machine(engine: Engine, stack: Stack) -> None:
         raise PreflightFailed(" ".join(check.message for check in wrong), hint=wrong[0].hint)
 
 
+def _make_ground(engine: Engine, stack: Stack) -> None:
+    """Network and volumes. Containers that knew one that is gone go first: they would not know the new one."""
+    wanted = spec.build(options.from_settings(stack.hostname))
+    for service in planning.homeless(wanted, observe(engine, wanted)):
+        engine.stop(service.name, service.stop_grace)
+        engine.remove(service.name)
+    engine.ensure_network(wanted.network, dict(wanted.labels))
+    for volume in wanted.volumes:
+        engine.ensure_volume(volume, dict(wanted.labels))
+
+
 def _pull(where: Site) -> None:
     missing = [each for each in where.spec.services if where.engine.image_id(each.image) is None]
     for number, service in enumerate(missing):
@@ -148,7 +158,7 @@ def _pull(where: Site) -> None:
 
 
 def repair(where: Site, actions: Iterable[Action]) -> None:
-    """Does these actions.
+    """Does these actions: create, recreate, start or restart.
 
     Raises:
         StackError: one could not be done; those before it are.
@@ -161,12 +171,6 @@ def repair(where: Site, actions: Iterable[Action]) -> None:
 def _act(where: Site, action: Action) -> None:
     engine = where.engine
     match action.kind:
-        case "network":
-            engine.ensure_network(action.target, dict(where.spec.labels))
-        case "volume":
-            engine.ensure_volume(action.target, dict(where.spec.labels))
-        case "pull":
-            engine.pull(where.spec.service(action.target).image, lambda percent, sentence: None)
         case "create":
             engine.create(where.spec.service(action.target))
         case "recreate":

@@ -39,19 +39,29 @@ def plan(spec: StackSpec, seen: Observation, now: datetime) -> list[Action]:
         actions.append(Action("network", spec.network, f"The network {spec.network} is missing."))
     missing = [name for name in spec.volumes if name not in seen.volumes]
     actions += [Action("volume", name, f"The volume {name} is missing.") for name in missing]
+    lost = homeless(spec, seen)
     for service in spec.services:
-        homeless = any(mount.volume in missing for mount in service.mounts) or seen.network is None
         if seen.images.get(service.service) is None and service.service not in seen.containers:
             actions.append(Action("pull", service.service, f"The image {service.image} is not here."))
-        actions += _of_service(service, seen, now, homeless=homeless)
+        actions += _of_service(service, seen, now, lost=service in lost)
     return actions
 
 
-def _of_service(service: ServiceSpec, seen: Observation, now: datetime, *, homeless: bool) -> list[Action]:
+def homeless(spec: StackSpec, seen: Observation) -> list[ServiceSpec]:
+    """Services whose container has lost its network or a volume; one of the same name made anew does not help it."""
+    return [
+        service
+        for service in spec.services
+        if service.service in seen.containers
+        and (seen.network is None or any(mount.volume not in seen.volumes for mount in service.mounts))
+    ]
+
+
+def _of_service(service: ServiceSpec, seen: Observation, now: datetime, *, lost: bool) -> list[Action]:
     state, name = seen.containers.get(service.service), service.service
     if state is None:
         return [Action("create", name, f"The container {service.name} is missing.")]
-    if homeless:
+    if lost:
         return [Action("recreate", name, f"The container {service.name} has lost its network or a volume.")]
     if reason := _outdated(service, state, seen):
         return [Action("recreate", name, reason, interrupts=seen.well(name))]

@@ -193,7 +193,7 @@ def test_killed_while_the_stack_is_enabled(killing: Killing) -> None:
         killing.add(address)
     killing.operator.do(f"bool(stacksettings.enable({HOSTNAME!r}))")
     killing.kill_many("early in enabling", ENABLE // 2, 2.0)
-    killing.kill_many("enabling", ENABLE - ENABLE // 2, 6.0)
+    killing.kill_many("enabling", ENABLE - ENABLE // 2, 4.0)
     killing.converged("healthy")
     killing.all_log_in()
     print(killing.progress.phases, killing.killed)

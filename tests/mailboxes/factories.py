@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import connection
+from django.db.models import Model
+
 from mailboxes.models import Alias, Domain, Mailbox, Stack
 from quazzar.fields import Sealed
 
@@ -37,6 +40,13 @@ def alias(address: str = "info@example.com", *destinations: str, **columns: Any)
     return Alias.objects.create(
         domain=domain(name), local_part=local_part, address=address, destinations=targets, **columns
     )
+
+
+def spoil(row: Model, column: str) -> None:
+    """What is sealed there cannot be opened any more, as after a lost key file."""
+    with connection.cursor() as cursor:
+        table, name = (connection.ops.quote_name(each) for each in (row._meta.db_table, column))
+        cursor.execute(f"UPDATE {table} SET {name} = %s WHERE id = %s", [b"sealed elsewhere", row.pk])
 
 
 def opened(secret: Sealed[str] | None) -> str:

@@ -63,6 +63,7 @@ class StackEngine(FakeEngine):
             (*bash, syncing._KICK): self._kick,
             (*bash, drift._CONFIG): self._config_digests,
             (*bash, drift._POSTFIX): self._postfix_digests,
+            (*bash, syncing._SHOW): self._show,
             ("doveadm", "reload"): self._reload,
             ("head", "-n", "1"): self._first_line,
             ("rm", "-rf", "--"): lambda ran: Result(0),
@@ -182,6 +183,12 @@ class StackEngine(FakeEngine):
         self.done.append("doveadm reload")
         return Result(0)
 
+    def _show(self, ran: Ran) -> Result:
+        volume, name = self.config, ran.argv[4].removeprefix("/etc/dovecot/")
+        if name.startswith("/etc/opendkim/keys/"):
+            volume, name = self.keys, name.removeprefix("/etc/opendkim/keys/")
+        return Result(0, volume[name].data if name in volume else b"")
+
     def _first_line(self, ran: Ran) -> Result:
         path = ran.argv[3].removeprefix("/etc/dovecot/")
         data = self._data(path)
@@ -196,7 +203,9 @@ class StackEngine(FakeEngine):
     def _postfix_digests(self, ran: Ran) -> Result:
         found = [(sha(file.data), f"dkim/{name}") for name, file in self.keys.items()]
         for table in TABLES["tables"]:
-            rows = sorted(line.replace(b" ", b"\t", 1) for line in self.in_force[table].splitlines(keepends=True))
+            rows = sorted(
+                line.replace(b" ", b"\t", 1) for line in self.in_force[table].splitlines(keepends=True)
+            )
             found.append((sha(b"".join(rows)), f"postfix/{table}.lmdb"))
         found.append((sha(self.in_force["relayhost"].strip() + b"\n"), "postfix/relayhost in force"))
         return Result(0, "".join(f"{digest}  {name}\n" for digest, name in found).encode())
@@ -207,7 +216,9 @@ def unpacked(data: bytes) -> dict[str, PutFile]:
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         found = ((entry, archive.extractfile(entry)) for entry in archive)
         return {
-            entry.name: PutFile(entry.name, file.read(), entry.mode) for entry, file in found if file is not None
+            entry.name: PutFile(entry.name, file.read(), entry.mode)
+            for entry, file in found
+            if file is not None
         }
 
 
@@ -226,4 +237,3 @@ def percents(engine: StackEngine) -> list[tuple[str, int]]:
 
     engine.before = look
     return seen
-

@@ -1,0 +1,137 @@
+"""The Docker Engine stops for 25 seconds (a minute would show no more) while mailboxes are added all the time."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.live.console import OPERATOR, OPERATOR_PASSWORD, Browser
+from tests.live.mailstack import Box, MailStack
+from tests.quazzar.nodes import wait_until
+from tests.rig.daemon import remove_project
+from tests.rig.mailclients import Server, deliver, imap_login, mail, wait_for_message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    import docker
+
+    from tests.rig.daemon import PrivateEngine
+    from tests.rig.images import Images
+
+pytestmark = pytest.mark.real
+
+PROJECT = "qz-stopping"
+STOPPED = 25.0
+
+
+class FarStack(MailStack):
+    """A stack on an Engine in a network of its own."""
+
+    address = ""
+
+    @property
+    def server(self) -> Server:
+        return Server(self.offset, self.address)
+
+
+@pytest.fixture(scope="module")
+def stack(
+    private_engine: PrivateEngine,
+    docker_client: docker.DockerClient,
+    stack_images: Images,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[FarStack]:
+    for image in (stack_images.postfix, stack_images.dovecot, stack_images.rspamd):
+        private_engine.copy_image(docker_client, image)
+    with contextlib.closing(private_engine.client()) as client:
+        remove_project(client, PROJECT)
+        made = FarStack(tmp_path_factory.mktemp("stopping"), client, stack_images, PROJECT,
+                        DOCKER_HOST=private_engine.url, QUAZZAR_STACK_BIND="")  # fmt: skip
+        made.address = private_engine.address
+        with made as stack:
+            stack.enable()
+            yield stack
+        private_engine.start()
+        remove_project(client, PROJECT)
+
+
+class Operators:
+    """Two of them; use as a context: until then mailboxes are added, and their passwords changed, without a rest.
+
+    Attributes:
+        boxes: what was answered with 201.
+        refused: what was answered otherwise.
+    """
+
+    def __init__(self, stack: MailStack, domain: dict[str, Any]) -> None:
+        self.boxes: list[Box] = []
+        self.refused: list[AssertionError | OSError] = []
+        self._stack, self._domain = stack, domain
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._work, args=(number,)) for number in range(2)]
+
+    def __enter__(self) -> Operators:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self, operator: int) -> None:
+        number = 0
+        while not self._over.wait(0.1):
+            number += 1
+            try:
+                box = self._stack.add_mailbox(self._domain, f"operator{operator}-{number}")
+                self.boxes.append(box)
+                if number % 3 == 0:
+                    box.change(password=f"changed-{time.time_ns():x}")
+            except (AssertionError, OSError) as exc:
+                self.refused.append(exc)
+
+
+def test_changes_survive_an_engine_that_is_stopped(stack: FarStack, private_engine: PrivateEngine) -> None:
+    domain = stack.add_domain("stopping.test")
+    early, leaving = stack.add_mailbox(domain, "early"), stack.add_mailbox(domain, "leaving")
+    early.wait_login()
+    assert deliver(stack.server, mail("Before", to=early.address), early.address).accepted
+    wait_for_message(stack.server, early.login, "Before")
+    with Operators(stack, domain) as operators:
+        wait_until(lambda: len(operators.boxes) > 5, "mailboxes are added", 60)
+        private_engine.stop()
+        wait_until(lambda: told(stack) == ("degraded", "docker_unreachable"), "the API says so", 60)
+        leaving.delete()
+        page = Browser(stack)
+        assert page.sign_in(OPERATOR, OPERATOR_PASSWORD)
+        assert b"Docker Engine" in page.get("/admin/mail-relay/mailboxes/head/")[1]
+        before, until = len(operators.boxes), time.monotonic() + STOPPED
+        while time.monotonic() < until:
+            assert told(stack) == ("degraded", "docker_unreachable")
+        during = len(operators.boxes) - before
+        private_engine.start()
+        stack.wait_phase("healthy")
+    print(f"{len(operators.boxes)} mailboxes were added, {during} of them while the Engine was stopped")
+    assert not operators.refused
+    assert during > 5
+    stack.wait_synced()
+    assert told(stack) == ("healthy", None)
+    for box in [early, *operators.boxes]:
+        box.wait_login()
+    assert not imap_login(stack.server, leaving.login)
+    assert wait_for_message(stack.server, early.login, "Before")
+    assert stack.manage("reconcile", "--dry-run") == "Nothing differs.\n"
+
+
+def told(stack: MailStack) -> tuple[str, str | None]:
+    """Phase and error code."""
+    state = stack.state()
+    return state["phase"], (state["last_error"] or {}).get("code")
