@@ -1,24 +1,37 @@
-"""The list of mailboxes as Django REST framework alone would have it: nobody is asked who they are."""
+"""The list of mailboxes as Django REST framework has it in a new project: nobody is asked who they are."""
 
 from __future__ import annotations
 
 from django.urls import path
 from rest_framework import generics, serializers
+from rest_framework.authentication import BasicAuthentication, SessionAuthentication
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.pagination import PageNumberPagination
+from rest_framework.permissions import AllowAny
 from rest_framework.renderers import JSONRenderer
 
 from mailboxes.models import Mailbox
 
+#: As `django-admin startproject` writes it.
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
 
 class BareSerializer(serializers.ModelSerializer[Mailbox]):
-    """The columns that the product shows."""
+    """The columns behind what the product shows."""
 
     class Meta:
         model = Mailbox
         fields = (
             "id", "domain", "local_part", "address", "display_name", "quota_mb", "usage_bytes",
-            "enabled", "can_send", "can_receive", "created_at",
+            "enabled", "can_send", "can_receive", "applied_at", "created_at",
         )  # fmt: skip
 
 
@@ -34,8 +47,8 @@ class BareView(generics.ListAPIView[Mailbox]):
     queryset = Mailbox.objects.filter(deleted_at=None)
     serializer_class = BareSerializer
     pagination_class = BarePages
-    authentication_classes = ()
-    permission_classes = ()
+    authentication_classes = (SessionAuthentication, BasicAuthentication)
+    permission_classes = (AllowAny,)
     throttle_classes = ()
     filter_backends = ()
     renderer_classes = (JSONRenderer,)

@@ -13,6 +13,7 @@ from mailrelay.models import RelaySettings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+
 @dataclass(frozen=True)
 class Taken:
     """A snapshot, and what must be known beside it to bring it in without harm.

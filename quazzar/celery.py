@@ -44,7 +44,11 @@ app.conf.update(
         "sweep-outbox": {"task": "mailrelay.tasks.sweep_outbox", "schedule": 20, "options": {"expires": 20}},
         "sweep-stack": {"task": "mailboxes.tasks.sweep_stack", "schedule": 20, "options": {"expires": 20}},
         "find-drift": {"task": "mailboxes.tasks.find_drift", "schedule": 120, "options": {"expires": 60}},
-        "refresh-usage": {"task": "mailboxes.tasks.refresh_usage", "schedule": 300, "options": {"expires": 60}},
+        "refresh-usage": {
+            "task": "mailboxes.tasks.refresh_usage",
+            "schedule": 300,
+            "options": {"expires": 60},
+        },
         "purge-mailboxes": {"task": "mailboxes.tasks.purge_mailboxes", "schedule": crontab(minute="37")},
         "heartbeat": {"task": "quazzar.tasks.heartbeat", "schedule": 15, "options": {"expires": 15}},
         "clean-up-mail": {"task": "mailrelay.tasks.clean_up", "schedule": crontab(minute="17")},

@@ -98,7 +98,7 @@ def digest_users(data: bytes, key: str) -> str:
 def tar(files: Iterable[PartFile]) -> bytes:
     """The bundle as it goes over the wire: root's, without times."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
         for file in files:
             entry = tarfile.TarInfo(file.path)
             entry.size, entry.mode = len(file.data), file.mode

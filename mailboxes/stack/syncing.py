@@ -52,8 +52,9 @@ def sync(engine: Engine, spec: StackSpec) -> bool:
     elif taken.new:
         writer.write_users(_with_leaving(taken))
     writer.write_bundle(taken.snapshot, taken)
-    # The removed are out of the tables, so nothing more is accepted; then nobody can log in; then sessions end.
-    writer.write_users(taken.snapshot)
+    if taken.removed:
+        # They are out of the tables, so nothing more is accepted; then nobody can log in; then sessions end.
+        writer.write_users(taken.snapshot)
     _kick(engine, spec, [*taken.removed, *taken.cut_off])
     _confirm(taken)
     if taken.relay_problem:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, Playwright
 
 from tests.rig import Missing
 
@@ -27,28 +27,26 @@ class Chromium:
         Missing: Chromium is not installed.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, driver: Playwright) -> None:
         found = shutil.which("chromium")
         if found is None:
             raise Missing("Chromium", "chromium")
-        self.url, self._program = url, found
+        self.url, self._program, self._driver = url, found, driver
         self.outside: list[str] = []
         self.problems: list[str] = []
 
     def __enter__(self) -> Self:
         self._profile = tempfile.mkdtemp(prefix="quazzar-chromium-")
-        self._playwright = sync_playwright().start()
         self.context = self.open(WIDE)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         self.context.close()
-        self._playwright.stop()
         shutil.rmtree(self._profile, ignore_errors=True)
 
     def open(self, size: Any) -> BrowserContext:
         """The browser with its one profile."""
-        context = self._playwright.chromium.launch_persistent_context(
+        context = self._driver.chromium.launch_persistent_context(
             self._profile, executable_path=self._program, args=list(ARGUMENTS), headless=True, viewport=size,
             locale="en-GB", timezone_id="UTC",
         )  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Playwright, sync_playwright
 
 from tests.browser.chromium import Chromium
 from tests.live.console import OPERATOR, OPERATOR_PASSWORD, Console
@@ -29,8 +29,15 @@ def node(tmp_path_factory: pytest.TempPathFactory, provider: RealPostfix) -> Ite
 
 
 @pytest.fixture(scope="session")
-def signed_in(node: Console) -> Iterator[Chromium]:
-    with or_skip(lambda: Chromium(node.url(""))) as chromium:
+def driver() -> Iterator[Playwright]:
+    """One for all browsers: a second one in the same thread would not start."""
+    with sync_playwright() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def signed_in(node: Console, driver: Playwright) -> Iterator[Chromium]:
+    with or_skip(lambda: Chromium(node.url(""), driver)) as chromium:
         chromium.sign_in(OPERATOR, OPERATOR_PASSWORD).close()
         yield chromium
 

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.browser.chromium import PHONE, WIDE, Chromium, picture
 from tests.live.console import OPERATOR, OPERATOR_PASSWORD, Console
@@ -41,7 +41,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="quazzar-shots-") as directory, RealPostfix() as provider:
         console = Console(Path(directory), SSL_CERT_FILE=str(provider.ca_file))
         console.manage("collectstatic", "--noinput")
-        with console, Chromium(console.url("")) as chromium:
+        with sync_playwright() as driver, console, Chromium(console.url(""), driver) as chromium:
             take(console, provider, chromium)
     return 1 if too_large() else 0
 

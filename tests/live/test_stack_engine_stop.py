@@ -88,7 +88,7 @@ class Operators:
 
     def _work(self, operator: int) -> None:
         number = 0
-        while not self._over.wait(0.1):
+        while not self._over.wait(0.4):
             number += 1
             try:
                 box = self._stack.add_mailbox(self._domain, f"operator{operator}-{number}")
@@ -103,7 +103,9 @@ def test_changes_survive_an_engine_that_is_stopped(stack: FarStack, private_engi
     domain = stack.add_domain("stopping.test")
     early, leaving = stack.add_mailbox(domain, "early"), stack.add_mailbox(domain, "leaving")
     early.wait_login()
-    assert deliver(stack.server, mail("Before", to=early.address), early.address).accepted
+    letter = mail("Before", sender=early.address, to=early.address)
+    sent = deliver(stack.server, letter, early.address, sender=early.address, port=587, login=early.login)
+    assert sent.accepted, sent
     wait_for_message(stack.server, early.login, "Before")
     with Operators(stack, domain) as operators:
         wait_until(lambda: len(operators.boxes) > 5, "mailboxes are added", 60)

@@ -178,7 +178,8 @@ class PrivateEngine(Engine):
 
     def _options(self) -> list[str]:
         pools = ["--bip=10.214.0.1/24", "--default-address-pool=base=10.215.0.0/16,size=24"]
-        return [*super()._options(), *pools]
+        # Nobody answers there, but at once: a name server out of reach would cost each look-up seconds.
+        return [*super()._options(), *pools, f"--dns={self._gateway}"]
 
     def _make_network(self) -> None:
         self._ip("netns", "add", self._netns)

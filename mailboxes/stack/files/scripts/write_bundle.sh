@@ -60,14 +60,10 @@ done
 for action in "$@"; do
   case $action in
     tables)
-      for table in domains mailboxes aliases senders; do
-        postmap "lmdb:$config/postfix/$table"
-      done
+      (cd $config/postfix && postmap lmdb:domains lmdb:mailboxes lmdb:aliases lmdb:senders)
       ;;
     relay)
-      for table in sasl_passwd tls_policy; do
-        postmap "lmdb:$config/postfix/$table"
-      done
+      (cd $config/postfix && postmap lmdb:sasl_passwd lmdb:tls_policy)
       chmod 0600 $config/postfix/sasl_passwd $config/postfix/sasl_passwd.lmdb
       postconf -e "relayhost=$(cat $config/postfix/relayhost)" \
         "smtp_tls_wrappermode=$(cat $config/postfix/relay_wrappermode)"

@@ -20,17 +20,15 @@ if [ "$expected" != any ]; then
 fi
 new=.quazzar.users.$$
 trap '[ ! -e "$new" ] || rm -f "$new"' EXIT
-# A cut connection looks like the end of the input: only length and digest tell.
-head -c "$length" >"$new"
-[ "$(sha256sum <"$new")" = "$sum  -" ] || exit 77
-chown root:dovecot "$new"
-# Dovecot notices another second or another size only: two writes in one second must differ in their second.
+# Large blocks that are on disk at once take half the time of head and sync.
+dd of="$new" count="$length" bs=256K iflag=count_bytes,fullblock conv=fsync status=none
 printf -v now '%(%s)T' -1
-if [ -e users ]; then
-  old=$(stat -c %Y users)
-  [ "$now" -gt "$old" ] || now=$((old + 1))
-fi
-touch -d "@$now" "$new"
-sync "$new"
+{ chown root:dovecot "$new" && touch -d "@$now" "$new"; } &
+# A cut connection looks like the end of the input: only length and digest tell.
+found=$(sha256sum <"$new")
+wait $!
+[ "$found" = "$sum  -" ] || exit 77
+# Dovecot notices another second or another size only: two writes in one second must differ in their second.
+[ users -ot "$new" ] || touch -d "@$(($(stat -c %Y users) + 1))" "$new"
 mv -f "$new" users
 sync .

@@ -1,0 +1,112 @@
+"""One writer at a time: whoever is refused leaves its work to the one that is at it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from django.db import connection
+
+from mailboxes import provisioning
+from mailboxes.models import Domain, Stack
+from mailboxes.stack import lock, reconcile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.mailboxes.stackengine import StackEngine
+
+#: Takes the lock of a file, says so, and waits until it is killed.
+HOLDER = (
+    "import fcntl,sys; f=open(sys.argv[1],'w'); fcntl.flock(f,2); print('held',flush=True); sys.stdin.read()"
+)
+
+
+@pytest.fixture(autouse=True)
+def _place(settings: Any, tmp_path: Path) -> None:
+    settings.QUAZZAR_DATA_DIR = tmp_path
+
+
+def test_the_second_is_refused_until_the_first_is_done() -> None:
+    with lock.single_writer() as first, lock.single_writer() as second:
+        assert (first, second) == (True, False)
+    with lock.single_writer() as third:
+        assert third
+
+
+def test_different_work_has_different_locks() -> None:
+    with lock.single_writer("stack") as first, lock.single_writer("import") as second:
+        assert first and second
+
+
+def test_it_is_free_after_an_error() -> None:
+    with pytest.raises(RuntimeError), lock.single_writer():
+        raise RuntimeError
+    with lock.single_writer() as mine:
+        assert mine
+
+
+def test_it_is_free_when_its_holder_is_killed(tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", HOLDER, str(tmp_path / "stack.lock")]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with lock.single_writer() as mine:
+            assert not mine
+        holder.kill()
+        holder.wait()
+    with lock.single_writer() as mine:
+        assert mine
+
+
+# --- whoever is refused loses nothing ------------------------------------------------------------------------
+@pytest.mark.django_db(transaction=True)
+def test_of_two_workers_the_second_leaves_and_the_first_does_its_work_too(up: StackEngine) -> None:
+    entered, going_on = threading.Event(), threading.Event()
+
+    def hold(method: str) -> None:
+        up.before = lambda method: None
+        entered.set()
+        assert going_on.wait(20)
+
+    provisioning.add_mailbox(Domain.objects.get().pk, "bob")
+    up.before = hold
+    first = started(lambda: reconcile.converge(fast=True))
+    assert entered.wait(20)
+    provisioning.add_mailbox(Domain.objects.get().pk, "cyn")
+    reconcile.converge(fast=True)
+    assert up.pushes == []
+    going_on.set()
+    first.join(20)
+    assert up.accepted() >= {"bob@example.com", "cyn@example.com"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_workers_at_once_lose_nothing(up: StackEngine) -> None:
+    domain = Domain.objects.get().pk
+
+    def work(number: int) -> None:
+        provisioning.add_mailbox(domain, f"user{number}")
+        reconcile.converge(fast=True)
+
+    for thread in [started(lambda number=number: work(number)) for number in range(6)]:
+        thread.join(30)
+    stack = Stack.load()
+    assert len(up.accepted()) == 7 and stack.applied_generation == stack.desired_generation == 7
+
+
+def started(work: Any) -> threading.Thread:
+    """A thread that does this, with a database connection of its own."""
+
+    def run() -> None:
+        try:
+            work()
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread

@@ -1,0 +1,302 @@
+"""A stack that was brought up is kept as it should be; what would interrupt mail is shown first."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from mailboxes import provisioning, stacksettings
+from mailboxes.models import Domain, Stack
+from mailboxes.stack import preflight, reconcile
+from quazzar.errors import EngineTimeout, ImageUnavailable
+from tests.fakes import Killed
+from tests.mailboxes import factories
+from tests.mailboxes.stackengine import IMAGES, StackEngine
+
+OLD = "2026-01-01T00:00:00.123456789Z"
+
+
+def state() -> tuple[str, str]:
+    """Phase, and the code of what stands in the way."""
+    stack = Stack.load()
+    return stack.phase, (stack.last_error or {}).get("code", "")
+
+
+def error() -> str:
+    return str((Stack.load().last_error or {})["message"])
+
+
+# --- nothing to do -----------------------------------------------------------------------------------------
+def test_a_stack_that_was_never_enabled_is_left_alone(db: None, engine: StackEngine) -> None:
+    reconcile.converge(deep=True)
+    assert engine.calls == [] and Stack.load().phase == "disabled"
+
+
+def test_where_all_is_well_nothing_is_done(up: StackEngine) -> None:
+    before = up.everything()
+    reconcile.converge(deep=True)
+    assert up.everything() == before and up.done == [] and state() == ("healthy", "")
+
+
+def test_the_fast_way_asks_the_engine_nothing_when_nothing_changed(up: StackEngine) -> None:
+    reconcile.converge(fast=True)
+    assert up.calls == []
+
+
+# --- containers --------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("status", ["exited", "created", "dead"])
+def test_a_container_that_stopped_is_started(
+    up: StackEngine, status: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    up.boxes["qz-dovecot"].status = status
+    with caplog.at_level(logging.WARNING):
+        reconcile.converge(quiet=True)
+    assert up.boxes["qz-dovecot"].status == "running" and state() == ("healthy", "")
+    assert f"drift repaired: The container qz-dovecot is not running ({status})." in caplog.text
+
+
+def test_a_paused_container_is_restarted(up: StackEngine) -> None:
+    up.boxes["qz-rspamd"].status = "paused"
+    up._stop = lambda name: setattr(up.boxes[name], "status", "exited")  # type: ignore[method-assign]
+    reconcile.converge(quiet=True)
+    assert up.called("restart") == 1 and state() == ("healthy", "")
+
+
+def test_an_unhealthy_container_is_given_time(up: StackEngine) -> None:
+    up.boxes["qz-postfix"].health = "unhealthy"
+    reconcile.converge(quiet=True)
+    assert up.called("restart") == 0
+    assert state() == ("degraded", "not_healthy") and error() == "The container qz-postfix is unhealthy."
+
+
+def test_after_that_it_is_restarted(up: StackEngine) -> None:
+    up.boxes["qz-postfix"].health, up.boxes["qz-postfix"].started_at = "unhealthy", OLD
+    reconcile.converge(quiet=True)
+    assert up.called("restart") == 1 and state() == ("healthy", "")
+
+
+def test_a_container_that_is_missing_is_made_again(up: StackEngine) -> None:
+    del up.boxes["qz-rspamd"]
+    reconcile.converge(quiet=True)
+    assert up.called("create") == 1 and up.called("stop") == 0
+    assert reconcile.differences() == [] and state() == ("healthy", "")
+
+
+def test_a_container_that_is_missing_is_told_when_it_cannot_be_made(up: StackEngine) -> None:
+    del up.boxes["qz-rspamd"], up.images[IMAGES[2]]
+    reconcile.converge(quiet=True)
+    assert state() == ("failed", "image_unavailable")
+    up.registry[IMAGES[2]] = 10
+    reconcile.converge(quiet=True)
+    assert state() == ("healthy", "")
+
+
+# --- network and volumes -----------------------------------------------------------------------------------
+def test_without_its_network_every_container_is_made_anew(up: StackEngine) -> None:
+    for box in up.boxes.values():
+        box.status = "exited"
+    del up.networks["qz"]
+    reconcile.converge(quiet=True)
+    assert up.called("create") == 3 and reconcile.differences() == [] and state() == ("healthy", "")
+
+
+def test_without_its_volume_the_containers_that_mount_it_are_made_anew(up: StackEngine) -> None:
+    del up.disks["qz-mail-dkim"]
+    reconcile.converge(quiet=True)
+    assert [arguments[0].service for method, arguments in up.calls if method == "create"] == ["postfix"]
+    assert up.keys["example.com.quazzar.private"].data == b"dkim key\n" and reconcile.differences() == []
+
+
+def test_without_the_config_volume_everything_is_written_again(up: StackEngine) -> None:
+    del up.disks["qz-mail-config"]
+    reconcile.converge(quiet=True)
+    assert up.users() and up.accepted() and reconcile.differences() == []
+
+
+@pytest.mark.parametrize("call", range(1, 60, 3))
+def test_killed_while_a_volume_is_replaced_the_next_worker_finishes(up: StackEngine, call: int) -> None:
+    del up.disks["qz-mail-config"]
+    up.die_at = call
+    with pytest.raises(Killed):
+        reconcile.converge(quiet=True)
+    up.die_at = 0
+    reconcile.converge(quiet=True)
+    assert reconcile.differences() == [] and state() == ("healthy", "") and up.users()
+
+
+# --- what interrupts mail is shown first -------------------------------------------------------------------
+@pytest.fixture
+def outdated(up: StackEngine) -> StackEngine:
+    """The name of Dovecot's image stands for another one now."""
+    up.images[IMAGES[1]] = "sha256:new"
+    return up
+
+
+def test_another_image_waits_and_is_shown(outdated: StackEngine) -> None:
+    for _ in range(2):
+        reconcile.converge(quiet=True, deep=True)
+    assert Stack.load().pending == [f"qz-dovecot runs an older {IMAGES[1]} than the one that is here now."]
+    assert state() == ("healthy", "") and outdated.called("create") == 0
+
+
+def test_it_is_done_once_it_is_allowed(outdated: StackEngine) -> None:
+    reconcile.converge(quiet=True)
+    stacksettings.allow_interruption()
+    reconcile.converge(fast=True)
+    stack = Stack.load()
+    assert outdated.boxes["qz-dovecot"].image_id == "sha256:new" and outdated.called("create") == 1
+    assert (stack.phase, stack.pending, stack.interruption_allowed) == ("healthy", [], False)
+
+
+def test_a_word_for_nothing_holds_for_nothing_later(up: StackEngine) -> None:
+    stacksettings.allow_interruption()
+    reconcile.converge(fast=True)
+    up.images[IMAGES[1]] = "sha256:new"
+    reconcile.converge(quiet=True)
+    assert up.called("create") == 0 and len(Stack.load().pending) == 1
+
+
+def test_what_was_shown_and_is_gone_is_not_shown_any_more(outdated: StackEngine) -> None:
+    was = outdated.boxes["qz-dovecot"].image_id
+    reconcile.converge(quiet=True)
+    outdated.images[IMAGES[1]] = was
+    reconcile.converge(quiet=True)
+    assert Stack.load().pending == []
+
+
+def test_other_repairs_do_not_wait_with_it(outdated: StackEngine) -> None:
+    del outdated.boxes["qz-rspamd"]
+    reconcile.converge(quiet=True)
+    assert [arguments[0].service for method, arguments in outdated.calls if method == "create"] == ["rspamd"]
+    assert len(Stack.load().pending) == 1 and state() == ("healthy", "")
+
+
+def test_changes_of_mailboxes_do_not_wait_with_it(outdated: StackEngine) -> None:
+    reconcile.converge(quiet=True)
+    provisioning.add_mailbox(Domain.objects.get().pk, "bob")
+    reconcile.converge(fast=True)
+    assert "bob@example.com" in outdated.accepted() and len(Stack.load().pending) == 1
+
+
+def test_a_container_that_is_ill_anyway_is_replaced_at_once(outdated: StackEngine) -> None:
+    outdated.boxes["qz-dovecot"].health = "unhealthy"
+    reconcile.converge(quiet=True)
+    assert outdated.boxes["qz-dovecot"].image_id == "sha256:new" and Stack.load().pending == []
+
+
+def test_another_environment_waits_too(up: StackEngine, settings: Any) -> None:
+    settings.QUAZZAR_STACK_PORT_OFFSET = 1000
+    reconcile.converge(quiet=True)
+    assert len(Stack.load().pending) == 3 and up.called("create") == 0
+
+
+def test_another_controller_password_waits_for_rspamd_alone(up: StackEngine) -> None:
+    stacksettings.new_controller_password()
+    reconcile.converge(quiet=True)
+    assert Stack.load().pending == [
+        "qz-rspamd was made with another image, environment or configuration than is set now."
+    ]
+    stacksettings.allow_interruption()
+    reconcile.converge(fast=True)
+    assert up.called("create") == 1 and reconcile.differences() == []
+
+
+@pytest.mark.parametrize("call", range(2, 62, 4))
+def test_killed_at_an_interruption_the_next_worker_finishes_it(outdated: StackEngine, call: int) -> None:
+    reconcile.converge(quiet=True)
+    stacksettings.allow_interruption()
+    outdated.die_at = len(outdated.calls) + call
+    with pytest.raises(Killed):
+        reconcile.converge(fast=True)
+    outdated.die_at = 0
+    reconcile.converge(quiet=True)
+    assert outdated.boxes["qz-dovecot"].image_id == "sha256:new" and reconcile.differences() == []
+    assert not Stack.load().interruption_allowed and state() == ("healthy", "")
+
+
+# --- what stands in the way --------------------------------------------------------------------------------
+@pytest.mark.parametrize("method", ["network", "volumes", "containers", "image_id"])
+def test_a_call_that_fails_leaves_it_degraded_until_the_sweep(up: StackEngine, method: str) -> None:
+    up.errors[method] = EngineTimeout("Docker took too long.")
+    reconcile.converge(quiet=True)
+    assert state() == ("degraded", "docker_timeout")
+    reconcile.converge(quiet=True)
+    assert state() == ("healthy", "")
+
+
+def test_while_the_engine_is_gone_changes_wait_and_are_not_lost(up: StackEngine) -> None:
+    up.unreachable = True
+    row = provisioning.add_mailbox(Domain.objects.get().pk, "bob")
+    reconcile.converge(fast=True)
+    row.refresh_from_db()
+    assert state() == ("degraded", "docker_unreachable") and not row.synced
+    up.unreachable = False
+    reconcile.converge(quiet=True)
+    row.refresh_from_db()
+    assert state() == ("healthy", "") and row.synced and "bob@example.com" in up.accepted()
+
+
+def test_a_row_that_no_surface_lets_in_is_told_and_nothing_is_written(up: StackEngine) -> None:
+    before = up.everything()
+    factories.domain("not a domain")
+    Stack.objects.update(desired_generation=2)
+    reconcile.converge(fast=True)
+    assert state() == ("degraded", "bad_row") and "'not a domain'" in error()
+    assert up.everything() == before
+
+
+def test_a_relay_that_postfix_cannot_use_holds_nothing_else_up(
+    up: StackEngine, relay: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    type(relay).objects.update(host="192.0.2.25", security="starttls")
+    factories.stack(send_through_relay=True)
+    provisioning.add_mailbox(Domain.objects.get().pk, "bob")
+    reconcile.converge(fast=True)
+    assert state() == ("degraded", "relay_unusable") and "certificate of an IP address" in error()
+    assert "bob@example.com" in up.accepted() and up.in_force["relayhost"] == b""
+
+
+def test_nor_does_it_keep_a_stack_from_coming_up(enabled: StackEngine, relay: Any) -> None:
+    type(relay).objects.update(host="192.0.2.25", security="starttls")
+    factories.stack(send_through_relay=True)
+    reconcile.converge()
+    assert state() == ("degraded", "relay_unusable")
+    type(relay).objects.update(host="relay.example")
+    reconcile.converge(quiet=True)
+    assert state() == ("healthy", "") and enabled.in_force["relayhost"] == b"[relay.example]:2525\n"
+
+
+def test_a_failed_image_does_not_flap_while_the_preflight_says_no(
+    up: StackEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del up.boxes["qz-rspamd"], up.images[IMAGES[2]]
+    reconcile.converge(quiet=True)
+    check = preflight.Check("image_rspamd", False, "error", "No image.", "")
+    monkeypatch.setattr(preflight, "run", lambda hostname, engine: preflight.Report(False, (check,)))
+    up.errors["pull"] = ImageUnavailable("never asked")
+    reconcile.converge(quiet=True)
+    assert state() == ("failed", "preflight_failed") and "pull" in up.errors
+
+
+# --- what a dry run prints ---------------------------------------------------------------------------------
+def test_differences_are_told_and_nothing_is_changed(up: StackEngine) -> None:
+    del up.boxes["qz-rspamd"], up.networks["qz"]
+    before = up.everything()
+    found = reconcile.differences()
+    assert "The network qz is missing." in found and "The container qz-rspamd is missing." in found
+    assert up.everything() == before
+
+
+def test_files_changed_by_hand_and_changes_under_way_are_told(up: StackEngine) -> None:
+    up.put_by_hand("dovecot.conf", b"")
+    assert reconcile.differences() == ["dovecot.conf differs from the rows."]
+    provisioning.add_mailbox(Domain.objects.get().pk, "bob")
+    assert reconcile.differences() == ["The stack has generation 1; the rows are at 2."]
+
+
+def test_what_is_left_of_a_disabled_stack_is_told(up: StackEngine) -> None:
+    factories.stack(enabled=False, phase=Stack.Phase.DISABLED)
+    assert "The container qz-postfix is there, though the stack is disabled." in reconcile.differences()
+    assert len(reconcile.differences()) == 3
