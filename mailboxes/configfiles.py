@@ -33,8 +33,8 @@ _GENERATION = re.compile(rb"# quazzar generation ([0-9]{1,19})(?:\s|\Z)")
 _ADDRESS = re.compile(addresses.ADDRESS_PATTERN)
 _DOMAIN = re.compile(addresses.DOMAIN_PATTERN)
 _SELECTOR = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-# Two dots never occur in a local part, so the home of one address is never that of another.
-_HOME = re.compile(rf"{addresses.DOMAIN_PATTERN}/{addresses.LOCAL_PATTERN}(?:\.\.[0-9]{{1,9}})?")
+#: A mailbox's place below MAIL_ROOT. Two dots never occur in a local part, so it is never that of another address.
+HOME = re.compile(rf"{addresses.DOMAIN_PATTERN}/{addresses.LOCAL_PATTERN}(?:\.\.[0-9]{{1,9}})?")
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def generation_of(first_line: bytes) -> int | None:
 def _user(entry: MailboxEntry) -> str:
     address = _address(entry.address)
     local, _, domain = address.partition("@")
-    if entry.home != f"{domain}/{local}" and not _HOME.fullmatch(entry.home):
+    if entry.home != f"{domain}/{local}" and not HOME.fullmatch(entry.home):
         raise ValueError(f"{entry.home!r} is no home of a mailbox.")
     hashed = entry.password_hash if entry.enabled and entry.password_hash else LOCKED
     if hashed != LOCKED and not passwords.is_hash(hashed):

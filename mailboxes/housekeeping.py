@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import re
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.utils import timezone
 
-from mailboxes import engines, quotawarnings, retention, stacksettings, usage
+from mailboxes import configfiles, engines, quotawarnings, retention, stacksettings, usage
 from mailboxes.models import Mailbox, Stack
 from mailboxes.stack import clients, lock
 from quazzar.errors import StackError
@@ -21,8 +20,6 @@ logger = logging.getLogger(__name__)
 
 #: Of Postfix's log, enough for some hundred connections.
 _LOG_LINES = 2000
-#: ``domain/local part``, and a number for an address that was made before; nothing else is ever removed.
-_HOME = re.compile(r"[a-z0-9.-]+/[a-z0-9._'&~-]+")
 
 
 def watch_certificate() -> None:
@@ -66,6 +63,9 @@ def purge() -> None:
         try:
             with engines.connect() as engine:
                 for mailbox in due:
+                    if not configfiles.HOME.fullmatch(mailbox.home):
+                        logger.error("purge: %r is no place of a mailbox; nothing was removed", mailbox.home)
+                        continue
                     _remove_mail(engine, mailbox)
                     # Only now: a row whose directory still lies there must not free its name.
                     mailbox.delete()
@@ -75,11 +75,9 @@ def purge() -> None:
 
 
 def _remove_mail(engine: Engine, mailbox: Mailbox) -> None:
-    if not _HOME.fullmatch(mailbox.home) or "/.." in mailbox.home:
-        raise StackError(f"{mailbox.home} is no place of a mailbox; nothing was removed.")
     engine.check(
         container("dovecot"),
-        ["rm", "-rf", "--", f"/srv/vmail/{mailbox.home}"],
+        ["rm", "-rf", "--", f"{configfiles.MAIL_ROOT}/{mailbox.home}"],
         what="removing mail",
         timeout=300,
     )

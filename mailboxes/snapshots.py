@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mailboxes import smarthostfiles
@@ -35,7 +35,7 @@ class Taken:
     cut_off: tuple[str, ...] = ()
     unreadable: frozenset[str] = frozenset()
     unreadable_keys: frozenset[str] = frozenset()
-    certificate: tuple[str, str] | None = None
+    certificate: tuple[str, str] | None = field(default=None, repr=False)
     frozen: frozenset[str] = frozenset()
     relay_problem: str = ""
 

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import io
 import tarfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mailboxes import configfiles
@@ -30,7 +30,7 @@ class PartFile:
     """
 
     path: str
-    data: bytes
+    data: bytes = field(repr=False)
     mode: int = 0o640
 
 

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, Page, Playwright
+from playwright.sync_api import BrowserContext, Page, Playwright, ViewportSize
 
 from tests.rig import Missing
 
@@ -17,7 +17,8 @@ ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+WIDE: ViewportSize = {"width": 1280, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
 class Chromium:
@@ -44,7 +45,7 @@ class Chromium:
         self.context.close()
         shutil.rmtree(self._profile, ignore_errors=True)
 
-    def open(self, size: Any) -> BrowserContext:
+    def open(self, size: ViewportSize) -> BrowserContext:
         """The browser with its one profile."""
         context = self._driver.chromium.launch_persistent_context(
             self._profile, executable_path=self._program, args=list(ARGUMENTS), headless=True, viewport=size,
@@ -59,7 +60,7 @@ class Chromium:
         if urlsplit(url).scheme in ("http", "https", "ws", "wss") and not url.startswith(self.url):
             self.outside.append(url)
 
-    def page(self, path: str = "/", size: Any = WIDE) -> Page:
+    def page(self, path: str = "/", size: ViewportSize = WIDE) -> Page:
         """A new page of the console."""
         page = self.context.new_page()
         page.set_viewport_size(size)

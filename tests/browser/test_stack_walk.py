@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import urllib.error
 import urllib.request
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import docker
-    from playwright.sync_api import Playwright
+    from playwright.sync_api import Playwright, ViewportSize
 
     from tests.rig.images import Images
 
@@ -72,6 +73,7 @@ class Walk:
 
     def __init__(self, stack: MailStack, chromium: Chromium, outside: str, pictures: Path) -> None:
         self.stack, self.outside, self.pictures = stack, outside, pictures
+        self.taken = itertools.count(1)
         self.page = chromium.sign_in(OPERATOR, OPERATOR_PASSWORD)
         self.page.add_init_script(WATCH)
 
@@ -92,10 +94,10 @@ class Walk:
     def row(self, address: str) -> Locator:
         return self.page.locator(".m-row", has_text=address)
 
-    def shoot(self, name: str, size: object = WIDE) -> None:
-        self.page.set_viewport_size(size)  # type: ignore[arg-type]
-        picture(self.page, self.pictures / f"{name}.png", full_page=True)
-        self.page.set_viewport_size(WIDE)  # type: ignore[arg-type]
+    def shoot(self, name: str, size: ViewportSize = WIDE) -> None:
+        self.page.set_viewport_size(size)
+        picture(self.page, self.pictures / f"{next(self.taken):02d}-{name}.png", full_page=True)
+        self.page.set_viewport_size(WIDE)
 
 
 @pytest.fixture
@@ -136,15 +138,15 @@ def enable(walk: Walk) -> None:
     """The hostname is typed, the preflight seen, the button pressed, the progress watched."""
     page = walk.go()
     page.get_by_label("Hostname").fill(HOSTNAME)
-    walk.shoot("01-wizard")
+    walk.shoot("wizard")
     walk.press("Check this machine")
     report = page.get_by_role("region", name=f"Preflight of {HOSTNAME}")
     expect(report).to_have_attribute("data-ok", "true")
-    walk.shoot("02-preflight")
+    walk.shoot("preflight")
     walk.press("Enable the mail server")
     expect(page.get_by_role("heading", name=f"Bringing up {HOSTNAME}")).to_be_visible()
     expect(page.locator("[data-state=running]")).to_contain_text("Start them", timeout=PATIENCE_MS)
-    walk.shoot("03-progress")
+    walk.shoot("progress")
     page.wait_for_url("**/list/", timeout=PATIENCE_MS)
     watched = page.evaluate("JSON.parse(sessionStorage.getItem('seen'))")
     page.evaluate("sessionStorage.clear()")
@@ -152,7 +154,7 @@ def enable(walk: Walk) -> None:
     assert percents == sorted(percents) and percents[-1] > percents[0]
     assert len(words) > 2 and all(re.fullmatch(r"[A-Z][^{}_]+…", each) for each in words), words
     expect(page.locator(".m-service", has_text="Healthy")).to_have_count(3)
-    walk.shoot("04-enabled")
+    walk.shoot("enabled")
 
 
 def add_domain(walk: Walk) -> None:
@@ -169,11 +171,11 @@ def add_mailbox(walk: Walk) -> tuple[Settings, Login]:
     walk.dialog.get_by_label("Display name").fill("Anna Example")
     walk.press("Generate", within=walk.dialog)
     expect(walk.dialog.get_by_label("Password", exact=True)).to_have_value(re.compile(r".{15,}"))
-    walk.shoot("05-add-mailbox")
+    walk.shoot("add-mailbox")
     walk.press("Add mailbox", within=walk.dialog)
     password = walk.dialog.locator("#new-password").inner_text()
     expect(walk.dialog.get_by_text("It can sign in now.")).to_be_visible()
-    walk.shoot("06-added")
+    walk.shoot("added")
     walk.press("Done", within=walk.dialog)
     expect(walk.row(ANNA).locator(".q-badge")).to_have_text("Live")
     walk.page.get_by_role("link", name=f"Connection settings of {ANNA}").click()
@@ -202,7 +204,7 @@ def import_mailbox(walk: Walk) -> Login:
     page.get_by_role("button", name="Import", exact=True).click()
     expect(page.get_by_text("1 mailbox is being imported.")).to_be_visible()
     expect(page.locator(".m-job .q-badge")).to_have_text("Done")
-    walk.shoot("07-imported")
+    walk.shoot("imported")
     return Login(BEN, BENS_PASSWORD)
 
 
@@ -242,24 +244,24 @@ def outside(walk: Walk) -> Iterator[Sink]:
 def disable_login(walk: Walk, settings: Settings, ben: Login) -> None:
     page = walk.go("list/")
     expect(walk.row(ben.address).get_by_role("meter")).to_be_visible()
-    walk.shoot("08-list")
-    walk.shoot("08-list-phone", PHONE)
+    walk.shoot("list")
+    walk.shoot("list-phone", PHONE)
     assert imap_login(settings.incoming, ben)
     page.get_by_role("switch", name=f"{ben.address} may sign in").click()
     expect(walk.row(ben.address).locator(".q-badge")).to_have_text("Disabled")
     wait_until(lambda: not imap_login(settings.incoming, ben), "the login is refused", 5)
-    walk.shoot("09-disabled")
+    walk.shoot("disabled")
 
 
 def delete_and_restore(walk: Walk, settings: Settings, anna: Login) -> None:
     page = walk.page
     page.get_by_role("link", name=f"Delete {anna.address}").click()
-    walk.shoot("10-delete")
+    walk.shoot("delete")
     walk.press("Delete mailbox", within=walk.dialog)
     expect(walk.row(anna.address)).to_have_count(0)
     wait_until(lambda: not imap_login(settings.incoming, anna), "the login is refused", 5)
     page.get_by_role("link", name="Deleted 1").click()
-    walk.shoot("11-deleted")
+    walk.shoot("deleted")
     walk.press(f"Restore {anna.address}")
     expect(page.get_by_text("Nothing deleted")).to_be_visible()
     wait_until(lambda: imap_login(settings.incoming, anna), "the login works again", 5)
@@ -272,15 +274,15 @@ def look_at_the_server(walk: Walk) -> None:
     expect(page.locator(".m-container", has_text="Healthy")).to_have_count(3)
     walk.press("Show password")
     password = walk.dialog.locator("#controller-password").inner_text()
-    walk.shoot("12-rspamd")
+    walk.shoot("rspamd")
     walk.press("Done", within=walk.dialog)
     port = walk.stack.server.port(11334)
     assert rspamd_answers(port, password) == 200
     assert rspamd_answers(port, "another") in {401, 403}
     page.get_by_text("Postfix", exact=True).last.click()
     expect(page.get_by_label("Log of postfix")).to_contain_text(OUTSIDE)
-    walk.shoot("13-server")
-    walk.shoot("13-server-phone", PHONE)
+    walk.shoot("server")
+    walk.shoot("server-phone", PHONE)
 
 
 def rspamd_answers(port: int, password: str) -> int:
@@ -296,13 +298,13 @@ def rspamd_answers(port: int, password: str) -> int:
 
 def disable_and_keep(walk: Walk) -> None:
     walk.press("Disable…")
-    walk.shoot("14-disable")
+    walk.shoot("disable")
     walk.press("Disable", within=walk.dialog)
     expect(walk.page.get_by_role("heading", name=f"Stopping {HOSTNAME}")).to_be_visible()
-    walk.shoot("15-stopping")
+    walk.shoot("stopping")
     gone(walk)
     assert len(volumes(walk)) == 3
-    walk.shoot("16-off")
+    walk.shoot("off")
 
 
 def disable_and_purge(walk: Walk) -> None:
@@ -314,22 +316,22 @@ def disable_and_purge(walk: Walk) -> None:
     confirm.fill("mail.other.test")
     walk.press("Disable", within=walk.dialog)
     expect(walk.dialog).to_contain_text("repeat its hostname")
-    walk.shoot("17-purge-refused")
+    walk.shoot("purge-refused")
     assert walk.stack.state()["phase"] == "healthy" and len(volumes(walk)) == 3
     confirm.fill(HOSTNAME)
     walk.press("Disable", within=walk.dialog)
     gone(walk)
     assert not volumes(walk)
-    walk.shoot("18-purged")
+    walk.shoot("purged")
 
 
 def gone(walk: Walk) -> None:
     """The page says that there is no server any more, and there is none."""
     expect(walk.page.get_by_role("button", name="Check this machine")).to_be_visible(timeout=PATIENCE_MS)
     assert walk.stack.state()["phase"] == "disabled"
-    label = {"label": f"quazzar.project={walk.stack.project}"}
-    assert not walk.stack.client.containers.list(all=True, filters=label)
-    assert not walk.stack.client.networks.list(filters=label)
+    label = f"quazzar.project={walk.stack.project}"
+    assert not walk.stack.client.containers.list(all=True, filters={"label": label})
+    assert not walk.stack.client.networks.list(filters={"label": label})
 
 
 def volumes(walk: Walk) -> set[str]:

@@ -46,7 +46,8 @@ def enabled(db: None, engine: StackEngine) -> StackEngine:
     """The same, and the operator has just enabled a stack with one mailbox."""
     factories.stack(
         enabled=True, hostname=HOSTNAME, phase=Stack.Phase.PREFLIGHT, desired_generation=1,
-        tls_certificate="certificate\n", tls_key="key\n", controller_password="controller-secret",
+        tls_source=Stack.TlsSource.UPLOADED, tls_certificate="certificate\n", tls_key="key\n",
+        controller_password="controller-secret",
     )  # fmt: skip
     factories.domain(dkim_private_key="dkim key\n", generation=1)
     factories.mailbox(password_hash=factories.HASH, generation=1)

@@ -23,18 +23,21 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, dry_run: bool, **options: Any) -> None:
         """Prints one line for each difference."""
-        try:
-            found = reconcile.differences()
-        except StackError as exc:
-            raise CommandError(f"{exc.message} {exc.hint}".strip()) from exc
+        found = self._differences()
         for sentence in found:
             self.stdout.write(sentence)
         if not found:
             self.stdout.write("Nothing differs.")
         elif dry_run:
-            raise CommandError(f"{len(found)} differences.", returncode=1)
+            raise CommandError("1 difference." if len(found) == 1 else f"{len(found)} differences.")
         else:
             self._repair()
+
+    def _differences(self) -> list[str]:
+        try:
+            return reconcile.differences()
+        except StackError as exc:
+            raise CommandError(f"{exc.message} {exc.hint}".strip()) from exc
 
     def _repair(self) -> None:
         with audit.acting_as("command:reconcile"):
@@ -44,4 +47,8 @@ class Command(BaseCommand):
             self.stdout.write(f"Waits for your word, because it interrupts mail: {sentence}")
         if stack.last_error:
             raise CommandError(f"{stack.last_error['message']} {stack.last_error['hint']}".strip())
+        if stack.pending:
+            raise CommandError("The rest is repaired. Allow the interruption in the Mailboxes tab.")
+        if self._differences():
+            raise CommandError("Something still differs: a worker is at it. Look again in a minute.")
         self.stdout.write("Repaired.")

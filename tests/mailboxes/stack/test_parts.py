@@ -61,6 +61,10 @@ def test_tls_from_the_first_byte_is_switched_beside_the_tables(security: str, wr
     assert files(snapshot)["postfix/relay_wrappermode"].data == wrapper
 
 
+def test_nothing_secret_is_in_a_repr() -> None:
+    assert "key" not in repr(files()["tls/tls.key"]).replace("tls.key", "")
+
+
 # --- digests -----------------------------------------------------------------------------------------------
 def test_another_generation_alone_changes_no_part() -> None:
     later = replace(SNAPSHOT, generation=6)
