@@ -138,7 +138,9 @@ def test_nobody_is_told_who_has_a_mailbox(world: World) -> None:
 def test_one_bad_recipient_does_not_keep_the_good_ones_from_their_mail(world: World) -> None:
     with smtp_session(world.server) as client:
         client.mail(STRANGER)
-        codes = [client.rcpt(each)[0] for each in (world.at("nobody"), world.alias, VICTIM, world.bob.address)]
+        codes = [
+            client.rcpt(each)[0] for each in (world.at("nobody"), world.alias, VICTIM, world.bob.address)
+        ]
         assert codes == [550, 250, 554, 250]
         assert client.data(mail("for two of four"))[0] == 250
     for box in (world.alice, world.bob):

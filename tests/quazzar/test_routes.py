@@ -49,6 +49,7 @@ def test_there_are_routes_to_walk() -> None:
     assert len(MAIL) >= 8
     assert {address for address, _ in ROUTES} >= OPEN | ON_ANY_PLAN
 
+
 #: Routes that answer with a file or lines, whoever asks.
 FILES = ("/stack/logs", "/stack/compose", "/mailboxes/export")
 
