@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -100,6 +101,8 @@ def both(first: Numbers, second: Numbers) -> float:
 
 
 def main() -> None:
+    # What a table started is stopped then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     tables: dict[str, Callable[[Path], None]] = {
         "sending": sending, "distance": distance, "queue": queue, "sealing": sealing, "memory": memory,
         "mailboxes": mailboxes,

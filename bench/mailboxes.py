@@ -102,22 +102,38 @@ def _adds(stack: MailStack, domain: dict[str, Any], size: int) -> list[float]:
 
 
 def _dovecot_alone(stack: MailStack, engine: Engine, seen: dict[int, list[float]]) -> None:
-    """The floor: only the file, written as well as we can, with nothing of the product around it."""
+    """The floor: only the file, written as well as we can, while the same others log in."""
     print("The same by Dovecot alone, which looks at the file once a second")
     hashed = passwords.hash_password(_PASSWORD)
+    base = [Login(f"base{number}@live.test", _PASSWORD) for number in range(BASE)]
     for size, ours in seen.items():
-        others = [f"user{number:06d}@many.test" for number in range(size)]
-        times = []
-        for number in range(10):
-            time.sleep(random.random())
-            address = f"alone{number}at{size}@live.test"
-            data = parts.users(_snapshot([address, *others], hashed))
-            started = time.monotonic()
-            push.write_users(engine, f"{stack.project}-dovecot", data, push.ANY)
-            times.append(wait_until_in(stack.server, Login(address, _PASSWORD)) - started)
+        others = [login.address for login in base] + [
+            f"user{number:06d}@many.test" for number in range(BASE, size)
+        ]
+        write = partial(_write_by_hand, engine, f"{stack.project}-dovecot", hashed)
+        write(others)
+        with Others(stack.server, base):
+            times = [
+                _one_by_hand(stack, write, [f"alone{number}at{size}@live.test", *others])
+                for number in range(10)
+            ]
         _spread(f"{size:,} lines, written by hand", times)
         print(f"  → ours takes {statistics.median(ours) - statistics.median(times):+.2f} s more (p50)")
     print()
+
+
+def _write_by_hand(engine: Engine, container: str, hashed: str, addresses: Sequence[str]) -> None:
+    push.write_users(engine, container, parts.users(_snapshot(addresses, hashed)), push.ANY)
+
+
+def _one_by_hand(stack: MailStack, write: Callable[[Sequence[str]], None], addresses: Sequence[str]) -> float:
+    time.sleep(random.random())
+    writing = threading.Thread(target=write, args=[addresses])
+    started = time.monotonic()
+    writing.start()
+    inside = wait_until_in(stack.server, Login(addresses[0], _PASSWORD))
+    writing.join()
+    return inside - started
 
 
 # --- push --------------------------------------------------------------------------------------------------

@@ -28,8 +28,8 @@ class World:
         self.alice = stack.add_mailbox(self.domain, "alice")
         self.bob = stack.add_mailbox(self.domain, "bob")
         self.alias = stack.add_alias(self.domain, "sales", self.alice.address)["address"]
-        self.bob.wait_login()
         stack.wait_synced()
+        self.bob.wait_login()
 
     def at(self, local_part: str) -> str:
         """An address of this domain."""

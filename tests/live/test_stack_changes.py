@@ -2,46 +2,38 @@
 
 from __future__ import annotations
 
-import contextlib
 import imaplib
-import smtplib
-import ssl
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
-from mailboxes import certificates
-from tests.live.mailworld import STRANGER, World, outside, undisturbed
+from tests.live.mailworld import STRANGER, World, undisturbed
 from tests.live.watching import LoginWatch
 from tests.quazzar.nodes import wait_until
-from tests.rig.ca import CertificateAuthority
 from tests.rig.mailclients import (
+    GTUBE,
+    GTUBE_MARKED,
     Login,
     deliver,
     imap_login,
     imap_session,
     mail,
     messages,
-    parsed,
     raw_messages,
     smtp_login,
     smtp_session,
-    trusting,
     wait_for_message,
 )  # fmt: skip
-from tests.rig.standins import trust
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.live.mailstack import Box, MailStack
-    from tests.rig.images import Images
-    from tests.rig.standins import Sink
 
 pytestmark = pytest.mark.real
 
 OURS = "changes.test"
-RELAY, RELAY_USER, RELAY_PASSWORD = "smtp.provider.test", "node", "relay-secret-81d2"
 #: Seconds within which a change must be in force.
 SOON = 5.0
 
@@ -54,9 +46,10 @@ def world(mailstack: MailStack) -> Iterator[World]:
 
 
 def new(world: World, local_part: str, **fields: object) -> Box:
-    """A mailbox that can log in."""
+    """A mailbox that can log in. The stack has it before that is tried: each login that fails costs two seconds."""
     box = world.stack.add_mailbox(world.domain, local_part, **fields)  # type: ignore[arg-type]
-    box.wait_login()
+    wait_until(lambda: world.stack.expect(200, "GET", box.path)["synced"], f"the stack has {local_part}", 20)
+    box.wait_login(SOON)
     return box
 
 
@@ -72,27 +65,36 @@ def wait_asked(world: World, recipient: str, code: int) -> None:
 
 
 # --- 7: passwords ------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("port", [587, 465])
-def test_a_new_password_counts_for_sending_and_the_old_one_no_longer(world: World, port: int) -> None:
-    box = new(world, f"sender{port}")
-    for number in range(3):
-        old = box.login
-        box.change(password=f"other-word-{number}")
-        wait_until(lambda: smtp_login(world.server, box.login, port).code == 235, "the new one works", SOON)
-        assert smtp_login(world.server, old, port).code == 535
-
-
-def test_six_changes_as_fast_as_they_are_taken_leave_the_last_one(world: World) -> None:
-    """Some of them are in one push, others in pushes of the same second; all are of the same length."""
+def test_six_new_passwords_in_a_row_each_replace_the_one_before(world: World) -> None:
+    """Several within one second, all of the same length: neither size nor time tells their files apart."""
     box = new(world, "quick")
+    with ThreadPoolExecutor() as others:
+        refused = []
+        for number in range(6):
+            old = box.login
+            box.change(password=f"quick-word-{number}")
+            wait_until(lambda: world.stack.expect(200, "GET", box.path)["synced"], "the stack has it", SOON)
+            wait_until(lambda: imap_login(world.server, box.login), "the new one works", SOON)
+            wait_until(lambda: smtp_login(world.server, box.login).code == 235, "it sends too", SOON)
+            refused.append(others.submit(wait_refused, world, old))
+        for each in refused:
+            each.result()
+
+
+def wait_refused(world: World, login: Login) -> None:
+    wait_until(lambda: not imap_login(world.server, login), "the old one is refused", SOON)
+    for port in (587, 465):
+        assert smtp_login(world.server, login, port).code == 535
+
+
+def test_of_six_at_once_the_last_one_is_left(world: World) -> None:
+    box = new(world, "hasty")
     for number in range(6):
-        box.change(password=f"quick-word-{number}")
-        if number in {1, 3}:
-            wait_until(lambda: imap_login(world.server, box.login), "it is in force meanwhile", SOON)
-    wait_until(lambda: smtp_login(world.server, box.login).code == 235, "the last one works", SOON)
-    assert imap_login(world.server, box.login)
-    for number in range(5):
-        assert smtp_login(world.server, Login(box.address, f"quick-word-{number}")).code == 535
+        box.change(password=f"hasty-word-{number}")
+    wait_until(lambda: imap_login(world.server, box.login), "the last one works", SOON)
+    with ThreadPoolExecutor() as all_at_once:
+        olds = [Login(box.address, f"hasty-word-{number}") for number in range(5)]
+        assert not any(all_at_once.map(lambda old: imap_login(world.server, old), olds))
 
 
 def test_without_a_password_nobody_logs_in_any_more(world: World) -> None:
@@ -104,14 +106,18 @@ def test_without_a_password_nobody_logs_in_any_more(world: World) -> None:
 
 
 # --- 8: a mailbox's life -----------------------------------------------------------------------------------
-def test_disabling_ends_open_sessions(world: World) -> None:
+def test_disabling_ends_open_sessions_for_good(world: World) -> None:
     box = new(world, "suspended")
     with imap_session(world.server, box.login) as session:
         box.change(enabled=False)
         wait_until(lambda: ended(session), "its session is over", SOON)
+    # As mail programs do: at once, again.
+    assert not imap_login(world.server, box.login)
     assert smtp_login(world.server, box.login).code == 535
+    assert deliver(world.server, mail("while disabled"), box.address).accepted
     box.change(enabled=True)
     box.wait_login(SOON)
+    assert wait_for_message(world.server, box.login, "while disabled")
 
 
 def ended(session: imaplib.IMAP4) -> bool:
@@ -122,14 +128,16 @@ def ended(session: imaplib.IMAP4) -> bool:
         return True
 
 
-def test_a_deleted_address_sends_and_receives_nothing(world: World) -> None:
+def test_deleting_ends_sessions_for_good_and_the_address_does_nothing_any_more(world: World) -> None:
     box = new(world, "leaver")
     alias = world.stack.add_alias(world.domain, "leavers-alias", box.address)["address"]
     wait_asked(world, alias, 250)
-    box.delete()
-    wait_asked(world, box.address, 550)
-    wait_until(lambda: smtp_login(world.server, box.login).code == 535, "it sends no more", SOON)
+    with imap_session(world.server, box.login) as session:
+        box.delete()
+        wait_until(lambda: ended(session), "its session is over", SOON)
     assert not imap_login(world.server, box.login)
+    assert smtp_login(world.server, box.login).code == 535
+    wait_asked(world, box.address, 550)
 
 
 def test_the_old_mail_of_an_address_made_again_comes_back_to_nobody_else(world: World) -> None:
@@ -222,138 +230,15 @@ def queue(world: World) -> str:
     return world.stack.inside("postfix", "postqueue", "-p")
 
 
-def test_a_submitted_test_string_is_refused_too(world: World) -> None:
-    from tests.rig.mailclients import GTUBE
-
-    message = mail("spam", sender=world.alice.address, body=GTUBE)
-    answer = deliver(
-        world.server, message, STRANGER, sender=world.alice.address, port=587, login=world.alice.login
-    )
-    assert (answer.stage, answer.code) == ("data", 554)
-
-
-# --- the certificate ---------------------------------------------------------------------------------------
-def served(world: World, port: int) -> str:
-    """The certificate in PEM that a client of this port gets."""
-    if port in {993, 465}:
-        return ssl.get_server_certificate((world.server.host, world.server.port(port))).strip()
-    if port == 143:
-        with contextlib.closing(imaplib.IMAP4(world.server.host, world.server.port(port), 20)) as reader:
-            reader.starttls(trusting())
-            return pem(reader.sock)  # type: ignore[arg-type]
-    with smtplib.SMTP(world.server.host, world.server.port(port), timeout=20) as client:
-        client.starttls(context=trusting())
-        return pem(client.sock)  # type: ignore[arg-type]
+@pytest.mark.parametrize("login", [False, True])
+def test_the_test_string_of_spam_is_refused(world: World, login: bool) -> None:
+    sender, port = (world.alice.address, 587) if login else (STRANGER, 25)
+    message = mail("spam", sender=sender, body=GTUBE)
+    answer = deliver(world.server, message, world.bob.address, sender=sender, port=port,
+                     login=world.alice.login if login else None)  # fmt: skip
+    assert (answer.stage, answer.code) == ("data", 554), answer
 
 
-def pem(connection: ssl.SSLSocket) -> str:
-    found = connection.getpeercert(binary_form=True)
-    assert found
-    return ssl.DER_cert_to_PEM_cert(found).strip()
-
-
-def test_every_port_serves_the_new_certificate_and_sessions_go_on(world: World) -> None:
-    path = "/api/mail/stack/certificate"
-    with imap_session(world.server, world.alice.login) as session, submission(world) as sending:
-        for _ in range(2):
-            certificate, key = certificates.self_signed("mail.stack.test")
-            world.stack.expect(200, "PUT", path, {"certificate": certificate, "key": key})
-            for port in (25, 587, 465, 143, 993):
-                wait_until(
-                    lambda port=port: served(world, port) == certificate.strip(), f"it is on {port}", 15
-                )
-        assert session.noop()[0] == "OK"
-        assert sending.noop()[0] == 250
-    world.stack.expect(200, "PUT", path, {"self_signed": True})
-    wait_until(lambda: served(world, 993) != certificate.strip(), "our own is back", 15)
-
-
-@contextlib.contextmanager
-def submission(world: World) -> Iterator[smtplib.SMTP]:
-    with smtp_session(world.server, 587) as client:
-        client.login(*(world.alice.address, world.alice.password))
-        yield client
-
-
-def test_a_pair_that_does_not_fit_is_refused_and_the_old_one_stays(world: World) -> None:
-    before = served(world, 993)
-    pair = {
-        "certificate": certificates.self_signed("a.test")[0],
-        "key": certificates.self_signed("a.test")[1],
-    }
-    world.stack.expect(400, "PUT", "/api/mail/stack/certificate", pair)
-    assert served(world, 993) == before
-
-
-# --- the smarthost -----------------------------------------------------------------------------------------
-@pytest.fixture(scope="module")
-def provider(world: World, stack_images: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sink]:
-    """A relay with a certificate that Postfix believes, and a login; it also is the rest of the world."""
-    authority = CertificateAuthority(tmp_path_factory.mktemp("provider"))
-    certificate = authority.issue([RELAY])
-    trust(world.stack.container("postfix"), authority)
-    with outside(world.stack, stack_images, [RELAY, "other.provider.test", "far.test"],
-                 login=f"{RELAY_USER}:{RELAY_PASSWORD}", certificate=certificate) as sink:  # fmt: skip
-        yield sink
-    world.stack.expect(200, "PATCH", "/api/mail/stack", {"send_through_relay": False})
-    world.stack.expect(204, "DELETE", "/api/mail/relay")
-    world.stack.wait_synced()
-
-
-def use_relay(world: World, *, on: bool = True, **fields: object) -> None:
-    """The relay settings, and whether the stack's mail leaves by them."""
-    relay = {"provider": "custom", "host": RELAY, "from_address": "node@provider.test", **fields}
-    world.stack.expect(200, "PUT", "/api/mail/relay", relay)
-    world.stack.expect(200, "PATCH", "/api/mail/stack", {"send_through_relay": on})
-    world.stack.wait_synced(20)
-
-
-@pytest.mark.parametrize(("security", "port"), [("starttls", 587), ("tls", 465)])
-def test_mail_leaves_through_the_relay_with_its_login_and_signed(
-    world: World, provider: Sink, security: str, port: int
-) -> None:
-    provider.clear()
-    use_relay(world, port=port, security=security, username=RELAY_USER, password=RELAY_PASSWORD)
-    assert world.submit(f"by {security}", "friend@far.test").accepted
-    (received,) = provider.wait_for(1)
-    assert (received.port, received.user, received.encrypted) == (port, RELAY_USER, True)
-    assert received.sender == world.alice.address
-    assert [each.valid for each in world.signatures(received.content)] == [True]
-
-
-def test_a_relay_without_tls_and_login_is_used_as_it_is(world: World, provider: Sink) -> None:
-    provider.clear()
-    use_relay(world, port=25, security="none")
-    assert world.submit("by none", "friend@far.test").accepted
-    (received,) = provider.wait_for(1)
-    assert (received.port, received.user, received.encrypted) == (25, None, False)
-
-
-def test_mail_among_ourselves_does_not_go_through_the_relay(world: World, provider: Sink) -> None:
-    provider.clear()
-    assert world.submit("stays here", world.bob.address).accepted
-    assert wait_for_message(world.server, world.bob.login, "stays here", within=SOON)
-    assert provider.mails() == []
-
-
-def test_the_password_is_not_given_to_a_relay_with_another_name(world: World, provider: Sink) -> None:
-    provider.clear()
-    use_relay(world, host="other.provider.test", port=587, security="starttls", username=RELAY_USER,
-              password=RELAY_PASSWORD)  # fmt: skip
-    assert world.submit("not to be sent", "friend@far.test").accepted
-    wait_until(lambda: "certificate" in queue(world), "it waits in the queue, and the reason is said", 30)
-    assert provider.mails() == []
-    # With the right name it leaves, without anybody's doing.
-    use_relay(world, port=587, security="starttls", username=RELAY_USER, password=RELAY_PASSWORD)
-    world.stack.inside("postfix", "postqueue", "-f")
-    (received,) = provider.wait_for(1)
-    assert parsed(received.content)["Subject"] == "not to be sent"
-
-
-def test_switched_off_mail_leaves_straight_to_its_destination(world: World, provider: Sink) -> None:
-    provider.clear()
-    use_relay(world, on=False, port=587, security="starttls", username=RELAY_USER, password=RELAY_PASSWORD)
-    assert world.submit("straight", "friend@far.test").accepted
-    (received,) = provider.wait_for(1)
-    assert (received.port, received.user) == (25, None)
-    assert "queue is empty" in queue(world)
+def test_what_is_marked_as_spam_goes_to_junk(world: World) -> None:
+    assert deliver(world.server, mail("junk", body=GTUBE_MARKED), world.bob.address).accepted
+    assert wait_for_message(world.server, world.bob.login, "junk", folder="Junk", within=SOON)

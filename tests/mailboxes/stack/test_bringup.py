@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mailboxes import snapshots
 from mailboxes.models import Domain, Mailbox, Stack
 from mailboxes.stack import preflight, reconcile
 from mailboxes.stack.preflight import Check, Report
@@ -115,6 +116,7 @@ def test_killed_before_any_call_the_next_worker_finishes(enabled: StackEngine, c
     enabled.die_at = call
     with contextlib.suppress(Killed):
         reconcile.converge()
+    enabled.die_at = 0
     reconcile.converge(quiet=True)
     assert_up(enabled)
     assert sorted(percent for _, percent in seen) == [percent for _, percent in seen]
@@ -269,7 +271,10 @@ def test_files_of_a_stack_that_runs_are_left_to_the_write_scripts(up: StackEngin
     assert [each.what for each in up.pushes] == ["users", "bundle"]
 
 
-def test_an_unreadable_hash_in_an_old_volume_is_kept(up: StackEngine) -> None:
+def test_an_unreadable_hash_in_an_old_volume_is_kept(
+    up: StackEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "_entries", {})
     factories.spoil(Mailbox.objects.get(), "password_hash")
     factories.spoil(Domain.objects.get(), "dkim_private_key")
     for box in up.boxes.values():

@@ -173,6 +173,19 @@ def test_other_repairs_do_not_wait_with_it(outdated: StackEngine) -> None:
     assert len(Stack.load().pending) == 1 and state() == ("healthy", "")
 
 
+@pytest.mark.parametrize("call", [9, 14, 20, 30, 40, 50])
+def test_a_repair_that_was_killed_does_not_let_it_through(outdated: StackEngine, call: int) -> None:
+    reconcile.converge(quiet=True)
+    del outdated.boxes["qz-rspamd"]
+    outdated.die_at = len(outdated.calls) + call
+    with pytest.raises(Killed):
+        reconcile.converge(quiet=True)
+    outdated.die_at = 0
+    reconcile.converge(quiet=True)
+    assert outdated.boxes["qz-dovecot"].image_id != "sha256:new" and len(Stack.load().pending) == 1
+    assert "qz-rspamd" in outdated.boxes and state() == ("healthy", "")
+
+
 def test_changes_of_mailboxes_do_not_wait_with_it(outdated: StackEngine) -> None:
     reconcile.converge(quiet=True)
     provisioning.add_mailbox(Domain.objects.get().pk, "bob")

@@ -93,6 +93,7 @@ def test_killed_at_any_call_the_next_worker_finishes(up: StackEngine, call: int,
     up.die_at, up.die_after = call, after
     with contextlib.suppress(Killed):
         reconcile.converge()
+    up.die_at = 0
     reconcile.converge(quiet=True)
     assert len(up.calls) < 2 * CALLS
     assert_down(up, volumes=set())

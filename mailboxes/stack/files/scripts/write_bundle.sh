@@ -50,6 +50,11 @@ if [ -d "$work/new/rspamd" ]; then
   done
   touch -d "@$now" "$work"/new/rspamd/*
 fi
+# smtpd remembers for some seconds that the domain of the address it was last asked for is not ours, or is.
+if [ -e "$work/new/postfix/domains" ]; then
+  known=$(sha256sum <$config/postfix/domains || true)
+  [ "$(sha256sum <"$work/new/postfix/domains")" = "$known" ] || set -- "$@" reload
+fi
 for directory in postfix rspamd tls; do
   [ -d "$work/new/$directory" ] || continue
   sync "$work/new/$directory"/*

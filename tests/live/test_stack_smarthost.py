@@ -1,0 +1,108 @@
+"""The running stack's mail leaves by the relay settings, or straight: switched, and no container is restarted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.live.mailworld import World, outside, undisturbed
+from tests.quazzar.nodes import wait_until
+from tests.rig.ca import CertificateAuthority
+from tests.rig.mailclients import wait_for_message
+from tests.rig.standins import trust
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.live.mailstack import MailStack
+    from tests.rig.images import Images
+    from tests.rig.standins import Sink
+
+pytestmark = pytest.mark.real
+
+RELAY, USER, PASSWORD = "smtp.provider.test", "node", "relay-secret-81d2"
+
+
+@pytest.fixture(scope="module")
+def world(mailstack: MailStack) -> Iterator[World]:
+    found = World(mailstack, "smarthost.test")
+    with undisturbed(mailstack, found.bob):
+        yield found
+
+
+@pytest.fixture(scope="module")
+def provider(world: World, stack_images: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sink]:
+    """A relay with a certificate that Postfix believes, and a login; it also is the rest of the world."""
+    authority = CertificateAuthority(tmp_path_factory.mktemp("provider"))
+    certificate = authority.issue([RELAY])
+    trust(world.stack.container("postfix"), authority)
+    with outside(world.stack, stack_images, [RELAY, "other.provider.test", "far.test"],
+                 login=f"{USER}:{PASSWORD}", certificate=certificate) as sink:  # fmt: skip
+        yield sink
+    world.stack.expect(200, "PATCH", "/api/mail/stack", {"send_through_relay": False})
+    world.stack.expect(204, "DELETE", "/api/mail/relay")
+    world.stack.wait_synced()
+
+
+def use_relay(world: World, *, on: bool = True, **fields: object) -> None:
+    """The relay settings, and whether the stack's mail leaves by them."""
+    relay = {"provider": "custom", "host": RELAY, "from_address": "node@provider.test", **fields}
+    world.stack.expect(200, "PUT", "/api/mail/relay", relay)
+    world.stack.expect(200, "PATCH", "/api/mail/stack", {"send_through_relay": on})
+    world.stack.wait_synced(20)
+
+
+@pytest.mark.parametrize(("security", "port"), [("starttls", 587), ("tls", 465)])
+def test_mail_leaves_through_the_relay_with_its_login_and_signed(
+    world: World, provider: Sink, security: str, port: int
+) -> None:
+    provider.clear()
+    use_relay(world, port=port, security=security, username=USER, password=PASSWORD)
+    assert world.submit(f"by {security}", "friend@far.test").accepted
+    (received,) = provider.wait_for(1)
+    assert (received.port, received.user, received.encrypted) == (port, USER, True)
+    assert received.sender == world.alice.address
+    assert [each.valid for each in world.signatures(received.content)] == [True]
+
+
+def test_a_relay_without_tls_and_login_is_used_as_it_is(world: World, provider: Sink) -> None:
+    provider.clear()
+    use_relay(world, port=25, security="none")
+    assert world.submit("by none", "friend@far.test").accepted
+    (received,) = provider.wait_for(1)
+    assert (received.port, received.user, received.encrypted) == (25, None, False)
+
+
+def test_mail_among_ourselves_does_not_go_through_the_relay(world: World, provider: Sink) -> None:
+    provider.clear()
+    assert world.submit("stays here", world.bob.address).accepted
+    assert wait_for_message(world.server, world.bob.login, "stays here", within=5)
+    assert provider.mails() == []
+
+
+def test_the_password_is_not_given_to_a_relay_with_another_name(world: World, provider: Sink) -> None:
+    provider.clear()
+    use_relay(world, host="other.provider.test", port=587, security="starttls", username=USER,
+              password=PASSWORD)  # fmt: skip
+    assert world.submit("not to be sent", "friend@far.test").accepted
+    wait_until(lambda: "certificate" in queue(world), "it waits in the queue, and the reason is said", 30)
+    assert provider.mails() == []
+    # With the right name it leaves; it would by itself, at its next try.
+    use_relay(world, port=587, security="starttls", username=USER, password=PASSWORD)
+    world.stack.inside("postfix", "postqueue", "-f")
+    (received,) = provider.wait_for(1)
+    assert received.message["Subject"] == "not to be sent"
+
+
+def test_switched_off_mail_leaves_straight_to_its_destination(world: World, provider: Sink) -> None:
+    provider.clear()
+    use_relay(world, on=False, port=587, security="starttls", username=USER, password=PASSWORD)
+    assert world.submit("straight", "friend@far.test").accepted
+    (received,) = provider.wait_for(1)
+    assert (received.port, received.user) == (25, None)
+    assert "queue is empty" in queue(world)
+
+
+def queue(world: World) -> str:
+    return world.stack.inside("postfix", "postqueue", "-p")
