@@ -35,7 +35,7 @@ _PASSWORD = "correct horse battery"
 
 
 def mailboxes(directory: Path) -> None:
-    """All tables. About five minutes."""
+    """All tables. Five to six minutes."""
     with (
         Daemon() as daemon,
         contextlib.closing(daemon.client()) as client,
