@@ -1,3 +1,3 @@
 """Plugins of the whole test run."""
 
-pytest_plugins = ["tests.nothing_skipped", "tests.stackfixtures"]
+pytest_plugins = ["tests.nothing_skipped", "tests.sharing", "tests.stackfixtures"]

@@ -9,6 +9,8 @@ import idna
 
 # RFC 5321 §4.5.3.1: local part 64, domain 253 in text, path 256 with its angle brackets.
 LOCAL_LIMIT, DOMAIN_LIMIT, ADDRESS_LIMIT = 64, 253, 254
+#: Longest name of a domain of ours: it has to leave room for its DKIM record's, "selector._domainkey." in front.
+OWN_DOMAIN_LIMIT = 220
 _OWN_ATOM = r"[a-z0-9_'&~-]+"
 # RFC 5322 atext without ! % |, which older servers read as routes or programs.
 _FOREIGN_ATOM = r"[A-Za-z0-9#$&'*+/=?^_`{}~-]+"
@@ -59,6 +61,20 @@ def domain(text: str) -> str:
     if len(name) > _TEXT_LIMIT:
         raise ValueError(f"{_shown(name)} is not a domain name: it is longer than {DOMAIN_LIMIT} characters.")
     return _domain(name)
+
+
+def own_domain(text: str) -> str:
+    """A domain that this node is to have mail for: as `domain`, and short enough for its DNS records.
+
+    Raises:
+        ValueError: a sentence saying what is wrong.
+    """
+    name = domain(text)
+    if len(name) > OWN_DOMAIN_LIMIT:
+        raise ValueError(
+            f"{_shown(name)} has more than {OWN_DOMAIN_LIMIT} characters: the name of its DKIM record would not fit into DNS."
+        )
+    return name
 
 
 def split(text: str) -> tuple[str, str]:

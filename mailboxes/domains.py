@@ -26,7 +26,7 @@ def add_domain(name: str, *, catch_all: str | None = "") -> Domain:
         AlreadyExists: the domain is there already.
     """
     wrong = fieldrules.Wrong()
-    name = wrong.checked("name", lambda given: addresses.domain(fieldrules.text(given)), name, default="")
+    name = wrong.checked("name", lambda given: addresses.own_domain(fieldrules.text(given)), name, default="")
     target = wrong.checked("catch_all", fieldrules.catch_all, catch_all, default="")
     wrong.raise_if_any()
     _refuse_duplicate(name)

@@ -209,7 +209,7 @@ class ImportJob(models.Model):
     state = models.CharField(max_length=8, choices=State, default=State.RUNNING)
     total = models.PositiveIntegerField(default=0)
     done = models.PositiveIntegerField(default=0)
-    #: The rows with hashed passwords as JSON; null once they are mailboxes.
+    #: The rows as they came, passwords included, as sealed JSON; null once they are mailboxes or were given up.
     rows = SealedTextField(context="mailboxes.importjob.rows", null=True)
     last_error = models.JSONField(null=True, default=None)
     created_at = models.DateTimeField(default=timezone.now)

@@ -126,6 +126,9 @@ class DomainCreateSerializer(DomainChangeSerializer):
 
 
 # --- mailboxes ---------------------------------------------------------------------------------------------
+_TIME = serializers.DateTimeField()
+
+
 class MailboxSerializer(serializers.ModelSerializer[Mailbox]):
     """A mailbox as it is shown; the password goes in and never comes out."""
 
@@ -143,12 +146,32 @@ class MailboxSerializer(serializers.ModelSerializer[Mailbox]):
         )  # fmt: skip
         read_only_fields = fields
 
+    def to_representation(self, row: Mailbox) -> dict[str, Any]:
+        """The declared fields, which the schema is made of, by hand: field by field a page takes half as long again."""
+        return {
+            "id": row.pk,
+            "domain": row.domain_id,
+            "local_part": row.local_part,
+            "address": row.address,
+            "display_name": row.display_name,
+            "quota_mb": row.quota_mb,
+            "usage_bytes": row.usage_bytes,
+            "password": "",
+            "has_password": row.password_hash is not None,
+            "password_state": row.password_state,
+            "enabled": row.enabled,
+            "can_send": row.can_send,
+            "can_receive": row.can_receive,
+            "synced": row.synced,
+            "created_at": _TIME.to_representation(row.created_at),
+        }
+
     def get_password(self, row: Mailbox) -> str:
-        """Never the password."""
+        """Never the password; for the schema."""
         return ""
 
     def get_has_password(self, row: Mailbox) -> bool:
-        """Whether one is stored, readable or not."""
+        """Whether one is stored, readable or not; for the schema."""
         return row.password_hash is not None
 
 

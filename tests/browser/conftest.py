@@ -14,13 +14,13 @@ from tests.rig import or_skip
 from tests.rig.postfix import RealPostfix
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def provider() -> Iterator[RealPostfix]:
     with or_skip(RealPostfix) as postfix:
         yield postfix
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def node(tmp_path_factory: pytest.TempPathFactory, provider: RealPostfix) -> Iterator[Console]:
     console = Console(tmp_path_factory.mktemp("browser"), SSL_CERT_FILE=str(provider.ca_file))
     console.manage("collectstatic", "--noinput")
@@ -28,14 +28,17 @@ def node(tmp_path_factory: pytest.TempPathFactory, provider: RealPostfix) -> Ite
         yield console
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def driver() -> Iterator[Playwright]:
-    """One for all browsers: a second one in the same thread would not start."""
+    """One for all browsers: a second one in the same thread would not start.
+
+    Stopped with the last of these tests: its event loop would keep later ones in this process from the database.
+    """
     with sync_playwright() as found:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def signed_in(node: Console, driver: Playwright) -> Iterator[Chromium]:
     with or_skip(lambda: Chromium(node.url(""), driver)) as chromium:
         chromium.sign_in(OPERATOR, OPERATOR_PASSWORD).close()

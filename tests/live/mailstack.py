@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.live.console import Console
 from tests.quazzar.nodes import wait_until
-from tests.rig import free_port
 from tests.rig.mailclients import Login, Server, imap_login
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tests.rig.images import Images
 
 HOSTNAME = "mail.stack.test"
+#: All of the stack's ports are then below those from which Linux takes ports for connections.
+OFFSETS = (10_000, 20_000)
 PORTS = (25, 587, 465, 143, 993, 11334)
 SETTLED = ("healthy", "failed", "degraded")
 
@@ -28,7 +30,7 @@ SETTLED = ("healthy", "failed", "degraded")
 def free_offset() -> int:
     """An offset with which all of the stack's ports are free."""
     for _ in range(200):
-        offset = free_port() % 30_000 + 20_000
+        offset = random.randrange(*OFFSETS)
         if all(_free(offset + port) for port in PORTS):
             return offset
     raise AssertionError("no free range of ports")

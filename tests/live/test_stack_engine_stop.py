@@ -1,10 +1,11 @@
-"""The Docker Engine stops for 25 seconds (a minute would show no more) while mailboxes are added all the time."""
+"""The Docker Engine stops for a minute while mailboxes are added all the time."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.real
 
 PROJECT = "qz-stopping"
-STOPPED = 25.0
+STOPPED = 60.0
 
 
 class FarStack(MailStack):
@@ -118,6 +119,7 @@ def test_changes_survive_an_engine_that_is_stopped(stack: FarStack, private_engi
         before, until = len(operators.boxes), time.monotonic() + STOPPED
         while time.monotonic() < until:
             assert told(stack) == ("degraded", "docker_unreachable")
+            time.sleep(0.5)
         during = len(operators.boxes) - before
         private_engine.start()
         stack.wait_phase("healthy")
@@ -130,9 +132,8 @@ def test_changes_survive_an_engine_that_is_stopped(stack: FarStack, private_engi
         row.split(":")[0] for row in stack.inside("dovecot", "cat", "/etc/dovecot/users").splitlines()[1:]
     }
     assert everybody == {box.address for box in [early, *operators.boxes]}
-    # Each login costs its share of a second: some, from before, from while it was stopped, and from after.
-    for box in [early, *operators.boxes[::8]]:
-        box.wait_login()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(Box.wait_login, [early, *operators.boxes]))
     assert not imap_login(stack.server, leaving.login)
     assert wait_for_message(stack.server, early.login, "Before")
     assert stack.manage("reconcile", "--dry-run") == "Nothing differs.\n"

@@ -173,3 +173,13 @@ def test_many_go_in_one_change_or_none_does(rung: list[str]) -> None:
     assert provisioning.remove_domains([*empty, 999]) == 2
     assert (generation(), rung) == (1, ["stack"])
     assert [action for action, _, _ in audited()] == ["domain.removed"] * 2
+
+
+def test_a_name_that_leaves_no_room_for_its_dkim_record_is_refused() -> None:
+    label = "a" * 54
+    fits = ".".join([label] * 4)
+    assert len(fits) == 219 and provisioning.add_domain(fits).name == fits
+    with pytest.raises(InvalidFields) as caught:
+        provisioning.add_domain(f"{fits}bb")
+    assert "DKIM" in caught.value.fields["name"][0]
+    assert Domain.objects.count() == 1

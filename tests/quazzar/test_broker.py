@@ -7,6 +7,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def sock(tmp_path: Path) -> Path:
-    return tmp_path / "a folder" / 'with "quotes" and é' / "valkey.sock"
+def sock() -> Iterator[Path]:
+    """Not in tmp_path, which may be too long: a socket's path has 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="qz-") as directory:
+        yield Path(directory) / "a folder" / 'with "quotes" and é' / "valkey.sock"
 
 
 @contextmanager

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.rig.daemon import Daemon
+
 
 def failure(host: str, monkeypatch: pytest.MonkeyPatch, timeout: float = 5) -> EngineUnreachable:
     """What the edge says when DOCKER_HOST is this."""
@@ -194,13 +196,13 @@ def test_an_engine_that_goes_away_is_unreachable_and_welcome_back(
 
 @pytest.mark.real
 def test_only_a_socket_or_this_machines_loopback_is_local(
-    front: Forwarder, monkeypatch: pytest.MonkeyPatch
+    front: Forwarder, docker_daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Engine() as engine:
         assert engine.info().is_local
     monkeypatch.setattr(socket, "gethostname", lambda: "another-machine")
     with Engine() as engine:
         assert not engine.info().is_local
-    monkeypatch.delenv("DOCKER_HOST")
+    monkeypatch.setenv("DOCKER_HOST", docker_daemon.url)
     with Engine() as engine:
         assert engine.info().is_local

@@ -19,6 +19,7 @@ from mailboxes.stack.preflight import Check, Report
 from mailboxes.stack.spec import Options
 from quazzar.errors import EngineTimeout, EngineUnreachable
 from tests.fakes import FakeEngine
+from tests.rig.daemon import Daemon
 from tests.rig.standins import running
 
 GIB = 1 << 30
@@ -326,9 +327,10 @@ def test_an_image_that_nobody_can_tell_of_is_an_error(engine: LocalEngine, optio
 
 # --- the real engine ---------------------------------------------------------------------------------------
 @pytest.fixture
-def docker() -> Iterator[Any]:
+def docker(docker_daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     from mailboxes.engine import Engine
 
+    monkeypatch.setenv("DOCKER_HOST", docker_daemon.url)
     with Engine(timeout=5) as engine:
         yield engine
 

@@ -1,0 +1,90 @@
+"""Several processes share the tests (``pytest -n``): which tests stay together, and the Engine that all of them use.
+
+Tests of real parts mostly wait, so that two cores carry more processes than two.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.rig.daemon import Daemon
+
+#: Files whose tests use the session's fixture `mailstack`: one process has it, and runs them all.
+SHARED_STACK = {
+    "test_stack_certificate.py", "test_stack_changes.py", "test_stack_ingress.py", "test_stack_life.py",
+    "test_stack_smarthost.py", "test_stack_submission.py",
+}  # fmt: skip
+#: Files that take longest, with their seconds: they are begun first, so that none is left for the end.
+SECONDS = {
+    "test_stack_changes.py": 280,
+    "test_stack_kills.py": 230,
+    "test_survival.py": 150,
+    "test_stack_engine_stop.py": 120,
+    "test_stack_outages.py": 110,
+    "test_stack_walk.py": 100,
+    "test_delivery.py": 90,
+}
+_daemon: Daemon | None = None
+
+
+def unit(nodeid: str) -> str:
+    """What one process runs as a whole: a file, or all the files that share the stack."""
+    file = nodeid.partition("::")[0]
+    return "mailstack" if PurePosixPath(file).name in SHARED_STACK else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hands out whole units, in the order of the collection."""
+    from xdist.scheduler.loadscope import LoadScopeScheduling
+
+    class Units(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return unit(nodeid)
+
+    config.option.loadscopereorder = False
+    return Units(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+    """The longest unit first, once all others have put the tests into their order."""
+    yield
+    if hasattr(config, "workerinput"):
+        weight: dict[str, int] = {}
+        for whole, file in {(unit(item.nodeid), item.path.name) for item in items}:
+            weight[whole] = weight.get(whole, 0) + SECONDS.get(file, 0)
+        items.sort(key=lambda item: -weight[unit(item.nodeid)])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Starts the Docker Engine for all processes: one that a process had started would end with it."""
+    global _daemon  # noqa: PLW0603  # a plugin's state
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
+        return
+    from tests.rig import Missing
+    from tests.rig.daemon import Daemon
+
+    try:
+        daemon = Daemon()
+        daemon.__enter__()
+    except Missing:
+        return  # the tests that need it say so
+    os.environ["DOCKER_HOST"] = daemon.url
+    _daemon = daemon
+
+
+def pytest_unconfigure() -> None:
+    """Stops it, if it is ours."""
+    global _daemon  # noqa: PLW0603
+    if _daemon is not None:
+        os.environ.pop("DOCKER_HOST", None)
+        _daemon.__exit__()
+        _daemon = None
