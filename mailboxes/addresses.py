@@ -72,7 +72,8 @@ def own_domain(text: str) -> str:
     name = domain(text)
     if len(name) > OWN_DOMAIN_LIMIT:
         raise ValueError(
-            f"{_shown(name)} has more than {OWN_DOMAIN_LIMIT} characters: the name of its DKIM record would not fit into DNS."
+            f"{_shown(name)} has more than {OWN_DOMAIN_LIMIT} characters: "
+            "the name of its DKIM record would not fit into DNS."
         )
     return name
 

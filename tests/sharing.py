@@ -19,17 +19,23 @@ if TYPE_CHECKING:
 #: Files whose tests use the session's fixture `mailstack`: one process has it, and runs them all.
 SHARED_STACK = {
     "test_stack_certificate.py", "test_stack_changes.py", "test_stack_ingress.py", "test_stack_life.py",
-    "test_stack_smarthost.py", "test_stack_submission.py",
+    "test_stack_secrets.py", "test_stack_smarthost.py", "test_stack_submission.py",
 }  # fmt: skip
 #: Files that take longest, with their seconds: they are begun first, so that none is left for the end.
 SECONDS = {
-    "test_stack_changes.py": 280,
-    "test_stack_kills.py": 230,
-    "test_survival.py": 150,
-    "test_stack_engine_stop.py": 120,
-    "test_stack_outages.py": 110,
-    "test_stack_walk.py": 100,
-    "test_delivery.py": 90,
+    "test_stack_changes.py": 330,  # and all the others of the shared stack
+    "test_stack_faults.py": 300,
+    "test_stack_kills.py": 300,
+    "test_survival.py": 240,
+    "test_stack_engine_stop.py": 215,
+    "test_stack_walk.py": 165,
+    "test_images.py": 150,
+    "test_postgresql.py": 140,
+    "test_delivery.py": 100,
+    "test_mailboxes_tab.py": 100,
+    "test_relay_tab.py": 70,
+    "test_secrets.py": 60,
+    "test_rotation.py": 60,
 }
 _daemon: Daemon | None = None
 
@@ -66,7 +72,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_configure(config: pytest.Config) -> None:
     """Starts the Docker Engine for all processes: one that a process had started would end with it."""
-    global _daemon  # noqa: PLW0603  # a plugin's state
+    global _daemon
     if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
         return
     from tests.rig import Missing
@@ -83,7 +89,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure() -> None:
     """Stops it, if it is ours."""
-    global _daemon  # noqa: PLW0603
+    global _daemon
     if _daemon is not None:
         os.environ.pop("DOCKER_HOST", None)
         _daemon.__exit__()

@@ -52,7 +52,8 @@ class Console:
             **env,
         }
         done = self.run("-c", _FIRST_DAY, DJANGO_SUPERUSER_USERNAME=OPERATOR,
-                        DJANGO_SUPERUSER_EMAIL="op@example.test", DJANGO_SUPERUSER_PASSWORD=OPERATOR_PASSWORD)  # fmt: skip
+                        DJANGO_SUPERUSER_EMAIL="op@example.test",
+                        DJANGO_SUPERUSER_PASSWORD=OPERATOR_PASSWORD)  # fmt: skip
         assert done.returncode == 0, done.stderr.decode()
         self.key = done.stdout.decode().split()[-1]
 

@@ -30,5 +30,6 @@ wait $!
 [ "$found" = "$sum  -" ] || exit 77
 # Dovecot notices another second or another size only: two writes in one second must differ in their second.
 [ users -ot "$new" ] || touch -d "@$(($(stat -c %Y users) + 1))" "$new"
+# The bytes are on disk: whatever becomes of the machine, the old file or this one is there, whole. That it is this
+# one is found out by the sweep, and need not be waited for.
 mv -f "$new" users
-sync .

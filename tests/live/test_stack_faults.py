@@ -1,0 +1,232 @@
+"""Parts of the stack fail, or are changed by hand: no mail is lost, and the product puts it right."""
+
+from __future__ import annotations
+
+import imaplib
+import io
+import smtplib
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import docker
+import docker.errors
+import pytest
+
+from mailboxes import passwords
+from tests.live.mailstack import enabled
+from tests.live.mailworld import World, outside
+from tests.quazzar.nodes import wait_until
+from tests.rig.daemon import project
+from tests.rig.mailclients import Answer, Login, deliver, imap_login, mail, messages, wait_for_message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.rig.daemon import Daemon
+    from tests.rig.images import Images
+    from tests.rig.standins import Sink
+
+pytestmark = pytest.mark.real
+
+OURS, TO = "faults.test", "friend@far.test"
+#: The sweep looks every 20 seconds, and Rspamd takes up to 18 to get healthy; more, because the machine is shared.
+REPAIRED = 150.0
+
+
+@pytest.fixture(scope="module")
+def world(
+    docker_daemon: Daemon,
+    docker_client: docker.DockerClient,
+    stack_images: Images,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[World]:
+    """A stack of its own, because its containers are stopped. Its Postfix comes from an image that can change."""
+    directory = tmp_path_factory.mktemp("faults")
+    with project(docker_daemon) as name:
+        postfix = f"{name}:postfix"
+        docker_client.images.get(stack_images.postfix).tag(postfix)
+        try:
+            with enabled(
+                directory, docker_client, stack_images, name, QUAZZAR_IMAGE_POSTFIX=postfix
+            ) as stack:
+                yield World(stack, OURS)
+        finally:
+            docker_client.images.remove(postfix, force=True)
+
+
+@pytest.fixture(scope="module")
+def far(world: World, stack_images: Images) -> Iterator[Sink]:
+    """A server elsewhere."""
+    with outside(world.stack, stack_images, ["far.test"]) as sink:
+        yield sink
+
+
+def send(world: World, subject: str) -> Answer:
+    """From outside to Bob, whom all mail that was accepted must reach exactly once."""
+    return deliver(world.server, mail(subject, to=world.bob.address), world.bob.address)
+
+
+def delivered(world: World, subject: str) -> bool:
+    """Whether it is accepted; False while nobody answers."""
+    try:
+        return send(world, subject).accepted
+    except OSError:
+        return False
+
+
+def got(world: World, *subjects: str) -> None:
+    """Bob gets each of these, once."""
+    for subject in subjects:
+        wait_for_message(world.server, world.bob.login, subject, within=120)
+    found = Counter(each["Subject"] for each in messages(world.server, world.bob.login))
+    assert {subject: found[subject] for subject in subjects} == dict.fromkeys(subjects, 1)
+
+
+def leave_in_queue(world: World, subject: str) -> None:
+    """Mail for Bob that Postfix has already accepted, whatever becomes of the others."""
+    letter = f"Subject: {subject}\\n\\nwaiting"
+    world.stack.inside(
+        "postfix", "sh", "-c", f"printf '{letter}' | sendmail -f alice@{OURS} {world.bob.address}"
+    )
+
+
+def lets_in(world: World, login: Login) -> bool:
+    """Whether he is let in; False while nobody answers."""
+    try:
+        return imap_login(world.server, login)
+    except (OSError, imaplib.IMAP4.error):
+        return False
+
+
+def reported(world: World) -> str:
+    """The error code that the API shows; empty when there is none."""
+    return (world.stack.state()["last_error"] or {}).get("code", "")
+
+
+# --- 10: one of the three is down --------------------------------------------------------------------------
+def test_without_rspamd_mail_comes_later_and_it_is_started_again(world: World) -> None:
+    world.stack.container("rspamd").stop(timeout=1)
+    assert send(world, "without rspamd").code == 451
+    # Who sends is told so even before he logs in.
+    with pytest.raises(smtplib.SMTPResponseException, match="454"):
+        world.submit("submitted without rspamd", world.bob.address)
+    wait_until(lambda: delivered(world, "with rspamd"), "Rspamd is back", REPAIRED)
+    assert wait_for_message(world.server, world.bob.login, "with rspamd")["X-Spamd-Bar"]
+    world.stack.wait_phase("healthy")
+    got(world, "with rspamd")
+    refused = {"without rspamd", "submitted without rspamd"}
+    assert not refused & {each["Subject"] for each in messages(world.server, world.bob.login)}
+
+
+def test_without_dovecot_mail_waits_and_it_is_started_again(world: World) -> None:
+    world.stack.container("dovecot").stop(timeout=5)
+    answer = send(world, "without dovecot")
+    assert (answer.stage, answer.code) == ("rcpt", 451), answer
+    leave_in_queue(world, "accepted without dovecot")
+    wait_until(lambda: lets_in(world, world.alice.login), "Dovecot is back", REPAIRED)
+    wait_until(lambda: delivered(world, "with dovecot"), "mail is accepted again", 30)
+    world.stack.inside("postfix", "postqueue", "-f")
+    got(world, "accepted without dovecot", "with dovecot")
+    assert world.submit("submitted with dovecot", world.bob.address).accepted
+    got(world, "submitted with dovecot")
+    world.stack.wait_phase("healthy")
+    assert messages(world.server, world.alice.login) == [], "a bounce"
+
+
+def test_a_postfix_whose_master_died_is_started_again(world: World) -> None:
+    before = world.stack.started()
+    world.stack.inside(
+        "postfix", "sh", "-c", 'kill -9 "$(cat "$(postconf -h queue_directory)/pid/master.pid")"'
+    )
+    wait_until(lambda: not delivered(world, "while the master dies"), "nobody answers", 20)
+    wait_until(lambda: reported(world) == "not_healthy", "the API says so", 60)
+    wait_until(lambda: delivered(world, "after the master"), "Postfix is back", REPAIRED)
+    world.stack.wait_phase("healthy")
+    after = world.stack.started()
+    assert [service for service in before if before[service] != after[service]] == ["postfix"]
+    got(world, "after the master")
+
+
+# --- what would interrupt mail is shown first --------------------------------------------------------------
+def test_another_image_waits_for_the_operator_and_takes_the_queue_along(
+    world: World, far: Sink, docker_client: docker.DockerClient, stack_images: Images
+) -> None:
+    far.answer("RCPT", "451 4.3.0 later")
+    assert world.submit("still in the queue", TO).accepted
+    wait_until(lambda: "later" in world.stack.inside("postfix", "postqueue", "-p"), "it waits", 30)
+    recipe = f"FROM {stack_images.postfix}\nLABEL another=one\n".encode()
+    docker_client.images.build(fileobj=io.BytesIO(recipe), tag=f"{world.stack.project}:postfix", rm=True)
+    before = world.stack.started()
+    told = world.stack.run("manage.py", "reconcile")
+    assert told.returncode == 1
+    (sentence,) = world.stack.state()["pending"]
+    assert "postfix" in sentence
+    assert f"Waits for your word, because it interrupts mail: {sentence}".encode() in told.stdout
+    assert world.stack.started() == before
+    far.answer("RCPT", None)
+    world.stack.expect(202, "POST", "/api/mail/stack/repair")
+    wait_until(lambda: remade(world, "postfix", before["postfix"]), "it is made anew", 60)
+    assert [each.message["Subject"] for each in far.wait_for(1, 120)] == ["still in the queue"]
+    world.stack.wait_phase("healthy")
+    after = world.stack.started()
+    assert [service for service in before if before[service] != after[service]] == ["postfix"]
+    assert world.stack.state()["pending"] == []
+
+
+def remade(world: World, service: str, before: str) -> bool:
+    """Whether another container has been started in its place; for a moment there is none."""
+    try:
+        return world.stack.started()[service] != before
+    except docker.errors.NotFound:
+        return False
+
+
+# --- changed by hand ---------------------------------------------------------------------------------------
+def test_what_was_changed_by_hand_is_shown_and_put_right(world: World) -> None:
+    nothing_differs(world)
+    intruder = Login(world.at("intruder"), "let-me-in-please")
+    line = f"{intruder.address}:{passwords.hash_password(intruder.password)}::::/srv/vmail/{OURS}/bob::"
+    add = 'echo "$1" >>/etc/dovecot/users; sed -i "s/^alice@/gone@/" /etc/dovecot/users'
+    world.stack.inside("dovecot", "sh", "-c", add, "edit", line)
+    tables = "cd /mail-config/postfix; echo 'elsewhere.test ok' >>domains; postmap lmdb:domains"
+    world.stack.inside("postfix", "sh", "-c", f"{tables}; postconf -e 'relayhost=[thief.test]:25'")
+    world.stack.inside("postfix", "sh", "-c", "echo broken >/etc/opendkim/keys/faults.test.quazzar.private")
+    wait_until(lambda: lets_in(world, intruder), "the intruder is in", 10)
+    before = world.stack.started()
+    shown = world.stack.run("manage.py", "reconcile", "--dry-run")
+    assert shown.returncode == 1
+    for name in (b"users", b"domains", b"relayhost", b"quazzar.private"):
+        assert name in shown.stdout, shown.stdout
+    assert world.stack.manage("reconcile").endswith("Repaired.\n")
+    wait_until(lambda: not lets_in(world, intruder), "the intruder is out", 10)
+    assert lets_in(world, world.alice.login)
+    assert world.stack.inside("postfix", "postconf", "-h", "relayhost").strip() == ""
+    assert deliver(world.server, mail("x"), "victim@elsewhere.test").code == 554
+    assert world.stack.started() == before
+    nothing_differs(world)
+
+
+def nothing_differs(world: World) -> None:
+    assert world.stack.manage("reconcile", "--dry-run") == "Nothing differs.\n"
+
+
+def test_containers_and_configuration_that_are_gone_are_made_anew_with_all_mail(
+    world: World, far: Sink
+) -> None:
+    far.clear()
+    far.answer("RCPT", "451 4.3.0 later")
+    assert world.submit("from before", TO).accepted
+    kept = [each["Subject"] for each in messages(world.server, world.bob.login)]
+    assert kept
+    for service in ("postfix", "dovecot", "rspamd"):
+        world.stack.container(service).remove(force=True, v=True)
+    world.stack.client.volumes.get(f"{world.stack.project}-mail-config").remove()
+    far.answer("RCPT", None)
+    wait_until(lambda: lets_in(world, world.bob.login), "everything is back", REPAIRED)
+    world.stack.wait_phase("healthy")
+    assert [each["Subject"] for each in messages(world.server, world.bob.login)] == kept
+    assert "from before" in [each.message["Subject"] for each in far.wait_for(1, 60)]
+    assert world.submit("signed as ever", TO).accepted
+    content = next(each.content for each in far.wait_for(2) if each.message["Subject"] == "signed as ever")
+    assert [each.valid for each in world.signatures(content)] == [True]
+    nothing_differs(world)
