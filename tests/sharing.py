@@ -16,10 +16,14 @@ if TYPE_CHECKING:
 
     from tests.rig.daemon import Daemon
 
-#: Files whose tests use the session's fixture `mailstack`: one process has it, and runs them all.
-SHARED_STACK = {
-    "test_stack_certificate.py", "test_stack_changes.py", "test_stack_ingress.py", "test_stack_life.py",
-    "test_stack_secrets.py", "test_stack_smarthost.py", "test_stack_submission.py",
+#: Files that one process runs, because what they share is there once: the session's fixture `mailstack`, the
+#: directory and network of the Engine that is stopped.
+TOGETHER = {
+    "mailstack": {
+        "test_stack_certificate.py", "test_stack_changes.py", "test_stack_ingress.py", "test_stack_life.py",
+        "test_stack_secrets.py", "test_stack_smarthost.py", "test_stack_submission.py",
+    },
+    "private engine": {"test_images.py", "test_stack_engine_stop.py"},
 }  # fmt: skip
 #: Files that take longest, with their seconds: they are begun first, so that none is left for the end.
 SECONDS = {
@@ -41,9 +45,10 @@ _daemon: Daemon | None = None
 
 
 def unit(nodeid: str) -> str:
-    """What one process runs as a whole: a file, or all the files that share the stack."""
+    """What one process runs as a whole: a file, or those that share something."""
     file = nodeid.partition("::")[0]
-    return "mailstack" if PurePosixPath(file).name in SHARED_STACK else file
+    name = PurePosixPath(file).name
+    return next((together for together, files in TOGETHER.items() if name in files), file)
 
 
 @pytest.hookimpl(optionalhook=True)

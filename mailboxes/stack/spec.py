@@ -168,7 +168,7 @@ def _dovecot(options: Options) -> ServiceSpec:
             Mount(f"{options.project}-mail-data", "/srv/vmail"),
         ),
         ports=_ports(options, 143, 993),
-        healthcheck=_speaks(143, "", "'* OK'*", interval=30),
+        healthcheck=_speaks(143, "", "'* OK'*", interval=15),
     )
 
 

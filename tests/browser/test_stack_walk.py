@@ -221,7 +221,7 @@ def send_mail(walk: Walk, settings: Settings, anna: Login, ben: Login) -> None:
     page = walk.go("server/")
     page.get_by_role("switch", name="Send through the relay").click()
     expect(page.get_by_text("now leaves through the relay")).to_be_visible()
-    expect(page.get_by_text("All changes are live")).to_be_visible()
+    expect(page.get_by_text("All changes are live")).to_be_visible(timeout=30_000)
     with outside(walk) as sink:
         for recipient in (ben.address, OUTSIDE):
             message = mail(f"To {recipient}", sender=anna.address, to=recipient)

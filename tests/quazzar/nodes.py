@@ -21,11 +21,14 @@ _STARTED = re.compile(r"^(\w+) +\| » started \(process (\d+)\)")
 
 
 def wait_until(true: Callable[[], object], what: str, seconds: float = DEADLINE) -> None:
-    """Poll until it is true; fail with a sentence at the deadline."""
+    """Poll until it is true, less and less often: asking costs processor time that others need; fail with a
+    sentence at the deadline."""
     deadline = time.monotonic() + seconds
+    pause = 0.02
     while not true():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        threading.Event().wait(0.02)
+        time.sleep(pause)
+        pause = min(pause * 1.2, 0.3)
 
 
 def alive(pid: int) -> bool:
