@@ -45,6 +45,7 @@ _RELAY = ("mailrelay.view_relaysettings", "mailrelay.change_relaysettings")
 _MAILBOXES = (
     "mailboxes.view_mailbox", "mailboxes.change_mailbox", "mailboxes.view_stack", "mailboxes.change_stack"
 )  # fmt: skip
+_DOMAINS = ("mailboxes.view_domain", "mailboxes.change_domain")
 #: Model → what its table is called.
 _TABLES = {
     "mailbox": "Mailboxes", "alias": "Aliases", "domain": "Domains", "importjob": "Imports", "stack": "Server"
@@ -87,7 +88,7 @@ UNFOLD: dict[str, Any] = {
             {"title": "API documentation", "link": "/api/docs"},
         ],
     },
-    "STYLES": [_file("console.css"), _file("relay.css"), _file("mailboxes.css")],
+    "STYLES": [_file("console.css"), _file("relay.css"), _file("mailboxes.css"), _file("dns.css")],
     "SIDEBAR": {
         "show_search": False,
         "show_all_applications": False,
@@ -140,6 +141,12 @@ UNFOLD: dict[str, Any] = {
                     "link": reverse_lazy("admin:mail_boxes"),
                     "active": _within("mail_boxes"),
                     "permission": _may(*_MAILBOXES),
+                },
+                {
+                    "title": "DNS records",
+                    "link": reverse_lazy("admin:dns_overview"),
+                    "active": _within("dns_"),
+                    "permission": _may(*_DOMAINS),
                 },
             ],
         },

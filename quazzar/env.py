@@ -1,5 +1,6 @@
 """Typed readers of the environment: each refuses what it cannot understand, and says which variable it was."""
 
+import ipaddress
 import os
 from pathlib import Path
 
@@ -58,6 +59,35 @@ def env_path(name: str, default: Path) -> Path:
 def env_list(name: str, default: str = "") -> list[str]:
     """A list separated by commas; empty items are dropped."""
     return [item.strip() for item in env_str(name, default).split(",") if item.strip()]
+
+
+def env_addresses(name: str, *, ports: bool = False) -> list[str]:
+    """IP addresses separated by commas; with `ports` each may have one: ``192.0.2.1:53``, ``[2001:db8::1]:53``.
+
+    Raises:
+        ImproperlyConfigured: one of them is none.
+    """
+    found = env_list(name)
+    for each in found:
+        host, port = _split_port(each) if ports else (each, "")
+        try:
+            ipaddress.ip_address(host)
+        except ValueError as exc:
+            raise ImproperlyConfigured(
+                f"{name} must be IP addresses, separated by commas; {each!r} is none."
+            ) from exc
+        if port and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
+            raise ImproperlyConfigured(f"{name}: the port of {each!r} must be a number from 1 to 65535.")
+    return found
+
+
+def _split_port(text: str) -> tuple[str, str]:
+    """(address, port); an IPv6 address with a port has brackets."""
+    if text.startswith("["):
+        host, _, port = text[1:].partition("]")
+        return host, port.removeprefix(":")
+    host, colon, port = text.partition(":")
+    return (text, "") if ":" in port or not colon else (host, port)
 
 
 def env_secret(name: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import dj_database_url
 
 from quazzar import __version__, paths
-from quazzar.env import env_bool, env_int, env_list, env_path, env_secret, env_str
+from quazzar.env import env_addresses, env_bool, env_int, env_list, env_path, env_secret, env_str
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -33,6 +33,7 @@ INSTALLED_APPS = [
     "quazzar",
     "mailrelay",
     "mailboxes",
+    "dnsrecords",
     # Simple: only the process that serves pages loads the admin (urls.py), not the worker and beat.
     "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
@@ -189,6 +190,12 @@ QUAZZAR_IMAGE_RSPAMD = env_str("QUAZZAR_IMAGE_RSPAMD", "rspamd/rspamd:4.1")
 QUAZZAR_RESTORE_DAYS = env_int("QUAZZAR_RESTORE_DAYS", 30)
 #: host:port that the preflight tries to learn whether port 25 outward is open; off: not tried.
 QUAZZAR_OUTBOUND_PROBE = env_str("QUAZZAR_OUTBOUND_PROBE", "gmail-smtp-in.l.google.com:25")
+
+# --- DNS ---------------------------------------------------------------------------------------------------
+#: Recursive name servers, as address or address:port; empty: those of this machine.
+QUAZZAR_DNS_RESOLVERS = env_addresses("QUAZZAR_DNS_RESOLVERS", ports=True)
+#: Addresses of this node as the world sees them; empty: records that need them are not offered.
+QUAZZAR_PUBLIC_ADDRESSES = env_addresses("QUAZZAR_PUBLIC_ADDRESSES")
 
 # --- API ---------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {

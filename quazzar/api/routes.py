@@ -42,6 +42,7 @@ class UnknownMailPath(UnknownPath):
 urlpatterns = [
     path("mail/", include("mailrelay.urls")),
     path("mail/", include("mailboxes.urls")),
+    path("mail/", include("dnsrecords.urls")),
     path("billing/upgrade", BillingUpgradeView.as_view(), name="billing-upgrade"),
     path("schema", SchemaView.as_view(), name="schema"),
     path("docs", DocsView.as_view(), name="docs"),

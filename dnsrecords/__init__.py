@@ -1,0 +1,1 @@
+"""What to paste at the registrar, and whether the world sees it."""

@@ -1,0 +1,8 @@
+"""The DNS tab's pages."""
+
+from __future__ import annotations
+
+from dnsrecords import console as tab
+from quazzar import console
+
+console.PAGES += tab.urlpatterns

@@ -1,0 +1,20 @@
+"""The app's entry in INSTALLED_APPS."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class DnsRecordsConfig(AppConfig):
+    """What to paste at the registrar, and whether it is there."""
+
+    name = "dnsrecords"
+    verbose_name = "DNS records"
+
+    def ready(self) -> None:
+        """Says what there is to tell of the records."""
+        from dnsrecords import figures
+        from quazzar import doctor, metrics
+
+        doctor.register("dns", figures.examine)
+        metrics.register_collector(figures.collect)

@@ -1,0 +1,130 @@
+"""Looks a domain's records up, compares, and keeps what was found. The one way in for API, console and schedule."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.utils import timezone
+
+from dnsrecords import alerts, comparing, domainfacts, propagation, report, results
+from dnsrecords.models import DomainCheck
+from dnsrecords.resolver import Resolver
+from dnsrecords.results import News, Result
+from dnsrecords.verdicts import Status
+from mailboxes.models import Domain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from dnsrecords.answers import Answer
+    from dnsrecords.records import Facts, Record
+    from dnsrecords.spfcheck import Lookup
+
+#: Seconds for the whole of a domain, whatever its name servers do.
+DEADLINE = 10.0
+#: A domain is looked up once an hour; while something is wrong, more often, so that the page soon turns green.
+_USUAL, _SOON = timedelta(hours=1), timedelta(minutes=10)
+#: Domains under way at once; nearly all of the time is waiting.
+_SIDE_BY_SIDE = 16
+
+
+def check(domain: Domain) -> list[News]:
+    """Looks one domain up now, and tells the operator what broke or recovered."""
+    news = _keep(domain, look(domainfacts.of(domain)))
+    alerts.tell(news)
+    return news
+
+
+def check_due(most: int = 1000) -> int:
+    """Looks up every domain whose time has come, side by side; says how many."""
+    _enroll()
+    due = [pk for pk in _due(most) if _claim(pk)]
+    domains = list(Domain.objects.filter(pk__in=due).defer("dkim_private_key"))
+    news: list[News] = []
+    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+        # In turn as they are done: all database work stays in this thread.
+        for domain, found in zip(domains, pool.map(look, domainfacts.of_all(domains)), strict=True):
+            news += _keep(domain, found)
+    alerts.tell(news)
+    return len(domains)
+
+
+def _enroll() -> None:
+    """Domains that are new get a time within the hour."""
+    new = Domain.objects.filter(dns=None).values_list("pk", flat=True)
+    now = timezone.now()
+    rows = [DomainCheck(domain_id=pk, due_at=now + _USUAL * _spread(pk)) for pk in new]
+    DomainCheck.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _spread(pk: int) -> float:
+    """From 0 to 1, the same for a domain at all times, and far apart for neighbours (Knuth's multiplier)."""
+    return (pk * 2654435761 % 2**32) / 2**32
+
+
+def _due(most: int) -> list[int]:
+    rows = DomainCheck.objects.filter(due_at__lte=timezone.now()).order_by("due_at")
+    return list(rows.values_list("pk", flat=True)[:most])
+
+
+def _claim(pk: int) -> bool:
+    """Whether this worker is the one to look it up; if it is killed, the next turn comes soon."""
+    now = timezone.now()
+    return bool(DomainCheck.objects.filter(pk=pk, due_at__lte=now).update(due_at=now + _SOON))
+
+
+# --- one domain --------------------------------------------------------------------------------------------
+def look(facts: Facts) -> list[Result]:
+    """Asks the zone's name servers for every record, and compares. Reads and writes no rows."""
+    records = report.records_of(facts)
+    with Resolver(servers=tuple(settings.QUAZZAR_DNS_RESOLVERS), deadline=DEADLINE) as resolver:
+        own = [(record.name, record.type) for record in records]
+        answers = resolver.authoritative_all(own)
+        more = [each for record in records for each in comparing.questions(record, facts)]
+        more += [
+            each
+            for record in records
+            for each in comparing.further_questions(record, facts, answers[record.name, record.type])
+        ]
+        known = {
+            **resolver.lookup_all([each for each in dict.fromkeys(more) if each not in answers]),
+            **answers,
+        }
+
+        def lookup(name: str, type_: str) -> Answer:
+            if (name, type_) not in known:
+                known[name, type_] = resolver.lookup(name, type_)
+            return known[name, type_]
+
+        facts = _with_addresses(facts, lookup)
+        return [_result(record, facts, answers[record.name, record.type], lookup) for record in records]
+
+
+def _with_addresses(facts: Facts, lookup: Lookup) -> Facts:
+    """Where nobody has said what the world calls this node, its hostname does: SPF has to let that send."""
+    if facts.addresses or not facts.hostname:
+        return facts
+    found = [value for type_ in ("A", "AAAA") for value in lookup(facts.hostname, type_).values]
+    return replace(facts, addresses=tuple(found))
+
+
+def _result(record: Record, facts: Facts, answer: Answer, lookup: Lookup) -> Result:
+    verdict = comparing.judge(record, facts, answer, lookup)
+    if not answer.servers or verdict.status is Status.UNCHECKED:
+        return Result(record, verdict)
+    seen = propagation.seen(answer, comparing.right(record, facts, answer, lookup))
+    return Result(record, verdict, seen.sentence())
+
+
+def _keep(domain: Domain, found: Sequence[Result]) -> list[News]:
+    now = timezone.now()
+    due = now + (_USUAL if _settled(found) else _SOON)
+    return results.keep(domain, found, now, due)
+
+
+def _settled(found: Iterable[Result]) -> bool:
+    return all(each.verdict.ok for each in found if each.record.required)

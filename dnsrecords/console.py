@@ -1,0 +1,132 @@
+"""The DNS tab: all domains by health, and one domain's records to copy, compare and look up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import path
+from django.views.decorators.http import require_safe
+
+from dnsrecords import checking, records, report, txt
+from dnsrecords.models import RecordChange
+from dnsrecords.report import Report, Row
+from dnsrecords.verdicts import Status
+from mailboxes.console import access, pages
+from mailboxes.models import Domain, Stack
+
+_A_PAGE = 50
+_HISTORY = 20
+#: Status → icon, the class of its colour, and the word.
+MARKS = {
+    Status.OK: ("check_circle", "ok", "OK"),
+    Status.MISSING: ("cancel", "bad", "Missing"),
+    Status.MISMATCH: ("error", "bad", "Different"),
+    Status.ERROR: ("cloud_off", "wait", "No answer"),
+    Status.UNCHECKED: ("radio_button_unchecked", "off", "Not checked"),
+}
+_see, _look_up = access.see_domains, access.may("change_domain", "add_domain")
+
+
+@access.page(_see)
+@require_safe
+def overview(request: HttpRequest) -> HttpResponse:
+    """All domains, those with something wrong first."""
+    wanted = request.GET.get("search", "").strip().lower()
+    domains = Domain.objects.defer("dkim_private_key").order_by("name")
+    found = [each for each in report.of_all(domains) if wanted in each.domain.name]
+    order = [Status.MISSING, Status.MISMATCH, Status.ERROR, Status.UNCHECKED, Status.OK]
+    found.sort(key=lambda each: order.index(each.health))
+    page = Paginator(found, _A_PAGE).get_page(request.GET.get("page"))
+    context = {
+        "page": page,
+        "rows": [{"report": each, "mark": MARKS[each.health], **_ring(each)} for each in page],
+        "search": wanted,
+        "right": sum(each.health is Status.OK for each in found),
+        "any": bool(found) or bool(wanted),
+    }
+    return _page(request, "overview.html", context)
+
+
+@access.page(_see)
+@require_safe
+def domain(request: HttpRequest, pk: int) -> HttpResponse:
+    """One domain; HTMX gets the records alone."""
+    row = get_object_or_404(Domain.objects.defer("dkim_private_key"), pk=pk)
+    if access.by_htmx(request):
+        return render(request, "dnsrecords/_records.html", _context(request, row))
+    return _page(request, "domain.html", _context(request, row))
+
+
+@access.change(_look_up)
+def check(request: HttpRequest, pk: int) -> HttpResponse:
+    """Asks the name servers now."""
+    row = get_object_or_404(Domain.objects.defer("dkim_private_key"), pk=pk)
+    checking.check(row)
+    if access.by_htmx(request):
+        return render(request, "dnsrecords/_records.html", _context(request, row))
+    return redirect("admin:dns_domain", pk)
+
+
+@access.page(_see)
+@require_safe
+def zone(request: HttpRequest, pk: int) -> HttpResponse:
+    """The zone file."""
+    row = get_object_or_404(Domain.objects.defer("dkim_private_key"), pk=pk)
+    headers = {"Content-Disposition": f'attachment; filename="{row.name}.zone"'}
+    return HttpResponse(report.zone(row), content_type="text/dns; charset=utf-8", headers=headers)
+
+
+def _page(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+    return render(request, f"dnsrecords/{template}", {**pages.frame(request), **context})
+
+
+def _context(request: HttpRequest, row: Domain) -> dict[str, Any]:
+    found = report.of(row)
+    return {
+        "report": found,
+        "domain": row,
+        "required": [_shown(each, row.name) for each in found.required],
+        "recommended": [_shown(each, row.name) for each in found.recommended],
+        "history": RecordChange.objects.filter(domain=row)[:_HISTORY],
+        "may_check": _look_up(request.user),
+        "hostname_chosen": bool(Stack.load().hostname),
+        "note": records.RELAY_NOTES.get(found.facts.relay_include, ""),
+        "mark": MARKS[found.health],
+        **_ring(found),
+    }
+
+
+def _ring(found: Report) -> dict[str, Any]:
+    """How much of the ring of progress is drawn, of 100."""
+    return {"done": found.done, "of": len(found.required), "percent": 100 * found.done // len(found.required)}
+
+
+def _shown(row: Row, zone_name: str) -> dict[str, Any]:
+    record = row.record
+    wanted = row.advice or record.value
+    priority, _, host = record.value.partition(" ") if record.type == "MX" else ("", "", "")
+    return {
+        "row": row,
+        "record": record,
+        "relative": records.relative_name(record.name, zone_name),
+        "wanted": wanted,
+        "priority": priority,
+        "host": host,
+        "strings": txt.quoted(wanted) if record.type == "TXT" and len(txt.split(wanted)) > 1 else "",
+        "icon": MARKS[row.status][0],
+        "colour": MARKS[row.status][1],
+        "word": MARKS[row.status][2],
+        "compare": row.status in {Status.MISMATCH, Status.MISSING} and bool(wanted),
+    }
+
+
+BASE = "mail-relay/dns/"
+urlpatterns = [
+    path(BASE, overview, name="dns_overview"),
+    path(f"{BASE}<int:pk>/", domain, name="dns_domain"),
+    path(f"{BASE}<int:pk>/check/", check, name="dns_check"),
+    path(f"{BASE}<int:pk>/zone/", zone, name="dns_zone"),
+]

@@ -1,0 +1,50 @@
+"""Look-ups that failed, and what the operator can do about each kind. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dnsrecords.answers import Outcome
+from dnsrecords.verdicts import Status, Verdict
+
+if TYPE_CHECKING:
+    from dnsrecords.answers import Answer
+
+_SENTENCES = {
+    Outcome.SERVFAIL: (
+        "The name servers of {name} fail (SERVFAIL): often the DNSSEC signature is broken or has expired, or the zone "
+        "has an error and was not loaded. Look at the zone at your DNS provider; if the domain has changed providers, "
+        "delete the old DS record at the registrar."
+    ),
+    Outcome.TIMEOUT: (
+        "No name server answered for {name} in time. Check again in some minutes; if it stays so, see whether "
+        "the domain's name servers run and are reachable on port 53, by UDP and TCP."
+    ),
+    Outcome.REFUSED: (
+        "The name servers refuse to answer for {name}: they do not have its zone. Create the zone there, or enter the "
+        "right name servers at the registrar."
+    ),
+    Outcome.LAME: (
+        "The name servers that the registrar has for {name} do not have its zone. Enter the name servers of "
+        "your DNS provider at the registrar, or create the zone on these."
+    ),
+    Outcome.NO_SERVER: (
+        "No name server can be found for {name}. See at the registrar whether the domain is registered and paid for, "
+        "and whether name servers that exist are entered for it."
+    ),
+    Outcome.BAD: (
+        "The answer for {name} cannot be used: it is garbled, or a CNAME leads in a circle. Look at the "
+        "CNAME records of this name; otherwise ask your DNS provider."
+    ),
+}
+
+
+def fault(answer: Answer) -> Verdict | None:
+    """What is to be said of a look-up that failed; None: it was answered, be it with nothing."""
+    sentence = _SENTENCES.get(answer.outcome)
+    return Verdict(Status.ERROR, sentence.format(name=answer.name)) if sentence else None
+
+
+def failed(outcome: Outcome) -> bool:
+    """Whether it is a failure, and no answer."""
+    return outcome in _SENTENCES

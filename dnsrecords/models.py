@@ -1,0 +1,76 @@
+"""How each record of each domain stood when it was last looked up, and how that changed."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from dnsrecords.verdicts import Status
+from mailboxes.models import Domain
+
+_STATUSES = [(each.value, each.value) for each in Status]
+
+
+class DomainCheck(models.Model):
+    """When a domain was looked up, and when it is due again."""
+
+    domain = models.OneToOneField(Domain, on_delete=models.CASCADE, primary_key=True, related_name="dns")
+    #: Null: never.
+    checked_at = models.DateTimeField(null=True, default=None)
+    #: The scheduled check; whoever takes it up moves it on first.
+    due_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    def __str__(self) -> str:
+        return f"DNS of {self.domain_id}"
+
+
+class RecordCheck(models.Model):
+    """One record of one domain, as it was found last."""
+
+    domain = models.ForeignKey(Domain, on_delete=models.CASCADE, related_name="record_checks")
+    #: ``Record.id``.
+    record = models.CharField(max_length=80)
+    #: What was expected then: a check of another value says nothing about today's.
+    expected = models.TextField()
+    status = models.CharField(max_length=10, choices=_STATUSES, default=Status.UNCHECKED.value)
+    message = models.TextField(blank=True, default="")
+    #: The values that are published.
+    found = models.JSONField(default=list)
+    #: What to paste instead of the record's own value; empty: that one.
+    advice = models.TextField(blank=True, default="")
+    #: "seen on 2 of 4 name servers, …"; empty when there is nothing to say.
+    propagation = models.TextField(blank=True, default="")
+    #: Since when it has this status.
+    since = models.DateTimeField(default=timezone.now)
+    #: It was right once: only then is its breaking news.
+    was_ok = models.BooleanField(default=False)
+    #: Checks in a row that did not end in ok.
+    failures = models.PositiveIntegerField(default=0)
+    #: The operator was told that it is broken.
+    told = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["domain_id", "id"]
+        constraints = [models.UniqueConstraint(fields=["domain", "record"], name="record_check")]
+
+    def __str__(self) -> str:
+        return f"{self.record}: {self.status}"
+
+
+class RecordChange(models.Model):
+    """History: a record changed its status, or what is published."""
+
+    domain = models.ForeignKey(Domain, on_delete=models.CASCADE, related_name="record_changes")
+    record = models.CharField(max_length=80)
+    before = models.CharField(max_length=10, choices=_STATUSES)
+    status = models.CharField(max_length=10, choices=_STATUSES)
+    message = models.TextField(blank=True, default="")
+    found = models.JSONField(default=list)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["domain", "record", "-id"], name="record_change")]
+
+    def __str__(self) -> str:
+        return f"{self.record}: {self.before} → {self.status}"

@@ -1,0 +1,40 @@
+"""What forms and copying do to the text of a TXT record: quotes, backslashes, blanks that nobody sees. Pure."""
+
+from __future__ import annotations
+
+#: Invisible, and left over from copying out of a page or a document: byte order mark, no-break and zero-width spaces.
+_UNSEEN = "\ufeff\u00a0\u200b\u200c\u200d\u2060"
+_QUOTES = "\"'`\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb"
+_BLANKS = " \t\r\n"
+
+
+def mistake(value: str, marker: str) -> str:
+    """What kept a record from being recognised, as a sentence; empty: nothing of this kind.
+
+    Args:
+        value: as found: bytes as Latin-1.
+        marker: what such a record starts with: ``v=spf1``.
+    """
+    text = _typed(value)
+    if not _bare(text).lower().startswith(marker.lower()):
+        return ""
+    if text[0] in _QUOTES:
+        return "The quotes were published as a part of the record. Enter the value without quotes."
+    if text[0] in _UNSEEN or text.lstrip(_BLANKS)[0] in _UNSEEN:
+        return "An invisible character stands before the record, left over from copying. Type its start anew."
+    if text[0] in _BLANKS:
+        return f"A blank stands before {marker}, so that nobody recognises the record. Delete the blank."
+    if "\\;" in text:
+        return "Backslashes were published as a part of the record. Write ; instead of \\;."
+    if any(char in text for char in _UNSEEN):
+        return "The record contains invisible characters, left over from copying. Paste the value given here anew."
+    return ""
+
+
+def _typed(value: str) -> str:
+    """The characters that the operator entered, most likely in UTF-8."""
+    return value.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def _bare(text: str) -> str:
+    return text.lstrip(_QUOTES + _BLANKS + _UNSEEN)

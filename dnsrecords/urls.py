@@ -1,0 +1,15 @@
+"""Routes under /api/mail/: a domain's DNS records."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from dnsrecords import views
+
+app_name = "dnsrecords"
+
+urlpatterns = [
+    path("domains/<int:pk>/dns", views.RecordsView.as_view(), name="records"),
+    path("domains/<int:pk>/dns/check", views.CheckView.as_view(), name="check"),
+    path("domains/<int:pk>/dns/zone", views.ZoneView.as_view(), name="zone"),
+]

@@ -1,0 +1,195 @@
+"""/api/mail/domains/{id}/dns, its check and its zone file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from dnsrecords.models import RecordCheck
+from mailboxes.models import Domain, Stack
+from mailrelay.models import RelaySettings
+from tests.contract.answers import DOMAINS, error, is_time, ok
+from tests.dnsrecords.mistakes import line, text
+from tests.mailboxes import factories
+from tests.rig import or_skip
+from tests.rig.nameserver import Nameserver
+
+pytestmark = pytest.mark.django_db
+
+KEYS = {"type", "name", "value", "ttl", "purpose", "required", "status", "found"}
+STATUSES = {"unchecked", "ok", "missing", "mismatch", "error"}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Nameserver]:
+    with or_skip(Nameserver) as found:
+        yield found
+
+
+@pytest.fixture
+def domain(settings: Any, server: Nameserver) -> Domain:
+    """Of a node whose hostname is known, and which asks a real name server."""
+    settings.QUAZZAR_DNS_RESOLVERS = [server.address]
+    stack = Stack.load()
+    stack.hostname = "mail.example.com"
+    stack.save()
+    return factories.domain("example.com", dkim_public_key="QUJD")
+
+
+def path(domain: Domain, end: str = "") -> str:
+    return f"{DOMAINS}/{domain.pk}/dns{end}"
+
+
+def required(answer: Any) -> dict[str, dict[str, Any]]:
+    return {row["id"]: row for row in answer["records"] if row["required"]}
+
+
+def zone(answer: Any) -> list[str]:
+    """The required records as lines of a zone, with the host they lead to."""
+    lines = [
+        text(row["name"], row["value"])
+        if row["type"] == "TXT"
+        else line(row["name"], row["type"], row["value"])
+        for row in required(answer).values()
+    ]
+    return [*lines, line("mail.example.com", "A", "127.0.0.1")]
+
+
+# --- reading -----------------------------------------------------------------------------------------------
+def test_exactly_four_records_are_required(api: APIClient, domain: Domain) -> None:
+    answer = ok(api.get(path(domain)))
+    assert answer.keys() == {"domain", "checked_at", "records"}
+    assert (answer["domain"], answer["checked_at"]) == ("example.com", None)
+    assert [(row["type"], row["name"]) for row in required(answer).values()] == [
+        ("MX", "example.com"), ("TXT", "example.com"), ("TXT", "quazzar._domainkey.example.com"),
+        ("TXT", "_dmarc.example.com"),
+    ]  # fmt: skip
+    assert all(row.keys() >= KEYS and row["status"] == "unchecked" for row in answer["records"])
+    assert all(row["purpose"].endswith(".") and row["ttl"] > 0 for row in answer["records"])
+
+
+def test_the_values_are_what_to_paste(api: APIClient, domain: Domain) -> None:
+    found = required(ok(api.get(path(domain))))
+    assert found["mx"]["value"] == "10 mail.example.com."
+    assert found["spf"]["value"] == "v=spf1 mx ~all"
+    assert found["dkim"]["value"].startswith("v=DKIM1; k=rsa; p=")
+    assert "p=quarantine" in found["dmarc"]["value"]
+    assert [row["relative_name"] for row in found.values()] == ["@", "@", "quazzar._domainkey", "_dmarc"]
+
+
+def test_a_provider_that_mail_leaves_through_is_in_spf(
+    api: APIClient, domain: Domain, relay: RelaySettings
+) -> None:
+    relay.provider, relay.host = "mailgun", "smtp.mailgun.org"
+    relay.save()
+    assert required(ok(api.get(path(domain))))["spf"]["value"] == "v=spf1 mx include:mailgun.org ~all"
+
+
+def test_without_a_hostname_there_are_four_all_the_same(api: APIClient) -> None:
+    answer = ok(api.get(path(factories.domain("example.org"))))
+    assert required(answer)["mx"]["value"] == "10 mail.example.org."
+
+
+def test_no_domain_is_404(api: APIClient) -> None:
+    for end, method in (("", api.get), ("/check", api.post), ("/zone", api.get)):
+        error(method(f"{DOMAINS}/999/dns{end}"), 404, "not_found")
+
+
+def test_who_may_only_read_may_not_check(
+    domain: Domain, operator: Any, client_with: Callable[..., APIClient]
+) -> None:
+    reader = client_with(operator, "mail:read")
+    assert ok(reader.get(path(domain)))
+    error(reader.post(path(domain, "/check")), 403, "permission_denied")
+
+
+@pytest.mark.parametrize("end", ["", "/zone", "/check"])
+def test_the_gate_is_before_it(api: APIClient, domain: Domain, plan: Callable[[str], None], end: str) -> None:
+    plan("community")
+    method = api.post if end == "/check" else api.get
+    assert method(path(domain, end)).status_code == 402
+
+
+def test_other_methods_are_405(api: APIClient, domain: Domain) -> None:
+    error(api.delete(path(domain)), 405, "method_not_allowed")
+    error(api.get(path(domain, "/check")), 405, "method_not_allowed")
+
+
+# --- checking ----------------------------------------------------------------------------------------------
+@pytest.mark.real
+def test_pasted_into_a_real_zone_all_four_turn_ok(api: APIClient, domain: Domain, server: Nameserver) -> None:
+    server.publish("example.com", ["@ A 192.0.2.9"])
+    before = ok(api.post(path(domain, "/check")))
+    assert {row["status"] for row in required(before).values()} == {"missing"}
+    assert all(row["found"] == [] and row["message"] for row in required(before).values())
+    server.publish("example.com", zone(before))
+    after = ok(api.post(path(domain, "/check")))
+    assert {key: row["status"] for key, row in required(after).items()} == dict.fromkeys(
+        required(after), "ok"
+    )
+    assert is_time(after["checked_at"])
+    assert {row["status"] for row in after["records"]} <= STATUSES
+    assert ok(api.get(path(domain))) == after
+
+
+@pytest.mark.real
+def test_a_difference_shows_what_was_found_and_what_to_change(
+    api: APIClient, domain: Domain, server: Nameserver
+) -> None:
+    server.publish("example.com", ['_dmarc TXT "v=DMARC1; p=none"', "@ MX 5 mx.elsewhere.net."])
+    found = required(ok(api.post(path(domain, "/check"))))
+    assert (found["dmarc"]["status"], found["dmarc"]["found"]) == ("mismatch", ["v=DMARC1; p=none"])
+    assert (found["mx"]["status"], found["mx"]["found"]) == ("mismatch", ["5 mx.elsewhere.net"])
+    assert found["mx"]["message"].endswith(".")
+
+
+@pytest.mark.real
+def test_an_existing_spf_record_is_merged(api: APIClient, domain: Domain, server: Nameserver) -> None:
+    server.publish(
+        "example.com",
+        ['@ TXT "v=spf1 ip4:198.51.100.7 -all"', "@ MX 10 mail.example.com.", "mail A 127.0.0.1"],
+    )
+    spf = required(ok(api.post(path(domain, "/check"))))["spf"]
+    assert spf["status"] == "mismatch"
+    assert spf["advice"] == "v=spf1 ip4:198.51.100.7 mx -all"
+
+
+@pytest.mark.real
+def test_servers_that_do_not_answer_are_an_error(
+    api: APIClient, domain: Domain, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dnsrecords.checking.DEADLINE", 1.0)
+    settings.QUAZZAR_DNS_RESOLVERS = ["127.0.0.1:1"]
+    found = required(ok(api.post(path(domain, "/check"))))
+    assert {row["status"] for row in found.values()} == {"error"}
+    assert all(row["message"] for row in found.values())
+
+
+@pytest.mark.real
+def test_a_value_that_has_changed_since_is_unchecked(
+    api: APIClient, domain: Domain, server: Nameserver
+) -> None:
+    server.publish("example.com", zone(ok(api.get(path(domain)))))
+    assert required(ok(api.post(path(domain, "/check"))))["mx"]["status"] == "ok"
+    Stack.objects.update(hostname="other.example.com")
+    row = required(ok(api.get(path(domain))))["mx"]
+    assert (row["value"], row["status"], row["found"]) == ("10 other.example.com.", "unchecked", [])
+    assert RecordCheck.objects.filter(record="mx").exists()
+
+
+# --- the zone file -----------------------------------------------------------------------------------------
+@pytest.mark.real
+def test_the_zone_file_loads_as_it_is_and_all_is_right(
+    api: APIClient, domain: Domain, server: Nameserver
+) -> None:
+    answer = api.get(path(domain, "/zone"))
+    assert answer.status_code == 200 and answer["Content-Type"].startswith("text/dns")
+    lines = answer.content.decode().splitlines()
+    assert lines[0].startswith("$ORIGIN example.com.") or "$ORIGIN example.com." in answer.content.decode()
+    assert "$TTL" in answer.content.decode()
+    server.publish("example.com", [*lines, line("mail.example.com", "A", "127.0.0.1")])
+    found = required(ok(api.post(path(domain, "/check"))))
+    assert {key: row["status"] for key, row in found.items()} == dict.fromkeys(found, "ok")
