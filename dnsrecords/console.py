@@ -8,6 +8,8 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
+from django.utils import timezone
+from django.utils.timesince import timesince
 from django.views.decorators.http import require_safe
 
 from dnsrecords import checking, records, report, txt
@@ -27,6 +29,9 @@ MARKS = {
     Status.ERROR: ("cloud_off", "wait", "No answer"),
     Status.UNCHECKED: ("radio_button_unchecked", "off", "Not checked"),
 }
+#: What is only recommended is no alarm while it is not there.
+_NOT_PUBLISHED = ("info", "off", "Not published")
+_LABELS = {"spf": "SPF", "dkim": "DKIM", "dmarc": "DMARC"}
 _see, _look_up = access.see_domains, access.may("change_domain", "add_domain")
 
 
@@ -90,7 +95,7 @@ def _context(request: HttpRequest, row: Domain) -> dict[str, Any]:
         "domain": row,
         "required": [_shown(each, row.name) for each in found.required],
         "recommended": [_shown(each, row.name) for each in found.recommended],
-        "history": RecordChange.objects.filter(domain=row)[:_HISTORY],
+        "history": RecordChange.objects.filter(domain=row).exclude(before=Status.UNCHECKED)[:_HISTORY],
         "may_check": _look_up(request.user),
         "hostname_chosen": bool(Stack.load().hostname),
         "note": records.RELAY_NOTES.get(found.facts.relay_include, ""),
@@ -100,26 +105,39 @@ def _context(request: HttpRequest, row: Domain) -> dict[str, Any]:
 
 
 def _ring(found: Report) -> dict[str, Any]:
-    """How much of the ring of progress is drawn, of 100."""
-    return {"done": found.done, "of": len(found.required), "percent": 100 * found.done // len(found.required)}
+    """How much of the ring of progress is drawn, of 100; and how old that is."""
+    of = len(found.required)
+    return {"done": found.done, "of": of, "percent": 100 * found.done // of, "ago": _ago(found)}
+
+
+def _ago(found: Report) -> str:
+    """When it was looked up, in words."""
+    if found.checked_at is None:
+        return ""
+    seconds = (timezone.now() - found.checked_at).total_seconds()
+    return "just now" if seconds < 60 else f"{timesince(found.checked_at, depth=1)} ago"
 
 
 def _shown(row: Row, zone_name: str) -> dict[str, Any]:
     record = row.record
     wanted = row.advice or record.value
+    inside = records.within(record.name, zone_name)
     priority, _, host = record.value.partition(" ") if record.type == "MX" else ("", "", "")
+    icon, colour, word = MARKS[row.status]
+    if not record.required and row.status is Status.MISSING:
+        icon, colour, word = _NOT_PUBLISHED
     return {
         "row": row,
         "record": record,
-        "relative": records.relative_name(record.name, zone_name),
+        "label": _LABELS.get(record.id, record.type),
+        "relative": records.relative_name(record.name, zone_name) if inside else "",
         "wanted": wanted,
         "priority": priority,
         "host": host,
         "strings": txt.quoted(wanted) if record.type == "TXT" and len(txt.split(wanted)) > 1 else "",
-        "icon": MARKS[row.status][0],
-        "colour": MARKS[row.status][1],
-        "word": MARKS[row.status][2],
-        "compare": row.status in {Status.MISMATCH, Status.MISSING} and bool(wanted),
+        "icon": icon,
+        "colour": colour,
+        "word": word,
     }
 
 

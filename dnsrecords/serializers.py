@@ -36,7 +36,7 @@ _EXAMPLE = {
 }
 
 
-class RecordSerializer(serializers.Serializer[Row]):
+class DnsRecordSerializer(serializers.Serializer[Row]):
     """One record to publish, and how it stood when it was last looked up."""
 
     id = serializers.CharField(source="record.id")
@@ -66,16 +66,16 @@ class RecordSerializer(serializers.Serializer[Row]):
 
 
 @extend_schema_serializer(examples=[OpenApiExample("Checked", _EXAMPLE, response_only=True)])
-class ReportSerializer(serializers.Serializer[Report]):
+class DomainRecordsSerializer(serializers.Serializer[Report]):
     """A domain's records; exactly four are required."""
 
     domain = serializers.CharField()
     checked_at = serializers.DateTimeField(allow_null=True)
-    records = RecordSerializer(many=True)
+    records = DnsRecordSerializer(many=True)
 
     def to_representation(self, report: Report) -> dict[str, Any]:
         """The records know which domain they are relative to."""
-        rows = RecordSerializer(many=True, instance=[*report.rows], context={"domain": report.domain.name})  # type: ignore[arg-type]
+        rows = DnsRecordSerializer(many=True, instance=[*report.rows], context={"domain": report.domain.name})  # type: ignore[arg-type]
         checked_at = report.checked_at
         return {
             "domain": report.domain.name,

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from dnsrecords import checking, report
-from dnsrecords.serializers import ReportSerializer
+from dnsrecords.serializers import DomainRecordsSerializer
 from mailboxes.models import Domain
 from mailboxes.views import found
 from quazzar.models import ApiKey
@@ -24,10 +24,10 @@ def _domain(pk: int) -> Domain:
 class RecordsView(APIView):
     """A domain's records."""
 
-    @extend_schema(operation_id="domain_dns", responses=ReportSerializer)
+    @extend_schema(operation_id="domain_dns", responses=DomainRecordsSerializer)
     def get(self, request: Request, pk: int) -> Response:
         """What to publish, and how it stood when it was last looked up; nothing is asked now."""
-        return Response(ReportSerializer(report.of(_domain(pk))).data)
+        return Response(DomainRecordsSerializer(report.of(_domain(pk))).data)
 
 
 class CheckView(APIView):
@@ -35,12 +35,12 @@ class CheckView(APIView):
 
     write_scope = ApiKey.Scope.WRITE
 
-    @extend_schema(operation_id="domain_dns_check", request=None, responses=ReportSerializer)
+    @extend_schema(operation_id="domain_dns_check", request=None, responses=DomainRecordsSerializer)
     def post(self, request: Request, pk: int) -> Response:
         """Asks the domain's name servers now; ten seconds at most."""
         domain = _domain(pk)
         checking.check(domain)
-        return Response(ReportSerializer(report.of(domain)).data)
+        return Response(DomainRecordsSerializer(report.of(domain)).data)
 
 
 class ZoneView(APIView):

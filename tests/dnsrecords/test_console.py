@@ -1,0 +1,70 @@
+"""Who may see the DNS tab, and look records up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from mailboxes.models import Domain
+from tests.mailboxes import factories
+
+pytestmark = pytest.mark.django_db
+
+TAB = "/admin/mail-relay/dns/"
+
+
+@pytest.fixture
+def domain() -> Domain:
+    return factories.domain("example.com", dkim_public_key="QUJD")
+
+
+def test_the_overview_lists_domains_and_finds_them(admin_client: Client, domain: Domain) -> None:
+    factories.domain("example.org")
+    page = admin_client.get(TAB, {"search": "COM"}).content.decode()
+    assert "example.com" in page and "example.org" not in page
+    assert "No domain has" in admin_client.get(TAB, {"search": "net"}).content.decode()
+
+
+def test_without_domains_it_says_what_to_do(admin_client: Client) -> None:
+    assert "Add a domain in the Mailboxes tab" in admin_client.get(TAB).content.decode()
+
+
+def test_the_overview_asks_no_more_for_more_domains(
+    admin_client: Client, domain: Domain, django_assert_max_num_queries: Any
+) -> None:
+    for number in range(30):
+        factories.domain(f"d{number}.example.com")
+    with django_assert_max_num_queries(20):
+        assert admin_client.get(TAB).status_code == 200
+
+
+def test_a_domain_shows_its_records(admin_client: Client, domain: Domain) -> None:
+    page = admin_client.get(f"{TAB}{domain.pk}/").content.decode()
+    for each in ("record-mx", "record-spf", "record-dkim", "record-dmarc", "24 hours", "Check now"):
+        assert each in page
+
+
+def test_no_domain_is_404(admin_client: Client) -> None:
+    for end in ("", "zone/"):
+        assert admin_client.get(f"{TAB}999/{end}").status_code == 404
+
+
+def test_a_look_is_a_post(admin_client: Client, domain: Domain, settings: Any) -> None:
+    assert admin_client.get(f"{TAB}{domain.pk}/check/").status_code == 302
+    settings.QUAZZAR_DNS_RESOLVERS = ["127.0.0.1:1"]
+    answer = admin_client.post(f"{TAB}{domain.pk}/check/")
+    assert (answer.status_code, answer["Location"]) == (302, f"{TAB}{domain.pk}/")
+    assert "just now" in admin_client.get(f"{TAB}{domain.pk}/").content.decode()
+
+
+def test_who_may_not_see_domains_sees_nothing(client: Client, other_staff: Any, domain: Domain) -> None:
+    client.force_login(other_staff)
+    for end in ("", f"{domain.pk}/", f"{domain.pk}/zone/"):
+        assert client.get(f"{TAB}{end}").status_code == 403
+
+
+def test_on_a_lesser_plan_there_is_the_lock_card(admin_client: Client, domain: Domain, plan: Any) -> None:
+    plan("community")
+    assert f"{TAB}{domain.pk}/" not in admin_client.get(TAB).content.decode()
