@@ -54,6 +54,8 @@ OPERATIONS = {
     (f"{MAILBOXES}/import", "post"): "200", (f"{MAILBOXES}/import/{{id}}", "get"): "200",
     (f"{MAILBOXES}/export", "get"): "200", (f"{MAILBOXES}/deleted", "get"): "200",
     (f"{MAILBOXES}/{{id}}/restore", "post"): "200",
+    (f"{DOMAINS}/{{id}}/dns", "get"): "200", (f"{DOMAINS}/{{id}}/dns/check", "post"): "200",
+    (f"{DOMAINS}/{{id}}/dns/zone", "get"): "200",
 }  # fmt: skip
 TAKES_KEY = {
     (TEST, "post"),
