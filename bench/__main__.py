@@ -1,4 +1,4 @@
-"""python -m bench [sending] [distance] [queue] [memory] [sealing] [mailboxes]: each table with its peers."""
+"""python -m bench [sending] [distance] [queue] [memory] [sealing] [mailboxes] [dns]: each table with its peers."""
 
 import json
 import os
@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from bench.dnschecks import dns
 from bench.mailboxes import mailboxes
 from bench.memory import memory
 from bench.ratios import ratio
@@ -105,7 +106,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     tables: dict[str, Callable[[Path], None]] = {
         "sending": sending, "distance": distance, "queue": queue, "sealing": sealing, "memory": memory,
-        "mailboxes": mailboxes,
+        "mailboxes": mailboxes, "dns": dns,
     }  # fmt: skip
     for name in sys.argv[1:] or tables:
         with tempfile.TemporaryDirectory(prefix="quazzar-bench-") as directory:

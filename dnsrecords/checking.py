@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.utils import timezone
 
-from dnsrecords import alerts, comparing, domainfacts, propagation, report, results
+from dnsrecords import alerts, comparing, domainfacts, propagation, report, results, rotation
+from dnsrecords.domainfacts import SECRETS
 from dnsrecords.models import DomainCheck
 from dnsrecords.resolver import Resolver
 from dnsrecords.results import News, Result
@@ -34,7 +35,11 @@ _SIDE_BY_SIDE = 16
 
 def check(domain: Domain) -> list[News]:
     """Looks one domain up now, and tells the operator what broke or recovered."""
-    news = _keep(domain, look(domainfacts.of(domain)))
+    found = look(domainfacts.of(domain))
+    news = _keep(domain, found)
+    if rotation.advance(domain, found):
+        domain.refresh_from_db()
+        news += _keep(domain, look(domainfacts.of(domain)))
     alerts.tell(news)
     return news
 
@@ -43,13 +48,16 @@ def check_due(most: int = 1000) -> int:
     """Looks up every domain whose time has come, side by side; says how many."""
     _enroll()
     due = [pk for pk in _due(most) if _claim(pk)]
-    domains = list(Domain.objects.filter(pk__in=due).defer("dkim_private_key"))
+    domains = list(Domain.objects.filter(pk__in=due).defer(*SECRETS))
     news: list[News] = []
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
         # In turn as they are done: all database work stays in this thread.
         for domain, found in zip(domains, pool.map(look, domainfacts.of_all(domains)), strict=True):
             news += _keep(domain, found)
+            if rotation.advance(domain, found):
+                DomainCheck.objects.filter(pk=domain.pk).update(due_at=timezone.now())
     alerts.tell(news)
+    alerts.tell_retired(rotation.retire_due())
     return len(domains)
 
 
@@ -115,9 +123,9 @@ def _with_addresses(facts: Facts, lookup: Lookup) -> Facts:
 def _result(record: Record, facts: Facts, answer: Answer, lookup: Lookup) -> Result:
     verdict = comparing.judge(record, facts, answer, lookup)
     if not answer.servers or verdict.status is Status.UNCHECKED:
-        return Result(record, verdict)
+        return Result(record, verdict, everywhere=verdict.ok)
     seen = propagation.seen(answer, comparing.right(record, facts, answer, lookup))
-    return Result(record, verdict, seen.sentence())
+    return Result(record, verdict, seen.sentence(), everywhere=verdict.ok and seen.complete)
 
 
 def _keep(domain: Domain, found: Sequence[Result]) -> list[News]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -12,12 +13,15 @@ from django.utils import timezone
 from django.utils.timesince import timesince
 from django.views.decorators.http import require_safe
 
-from dnsrecords import checking, records, report, txt
+from dnsrecords import checking, records, report, rotation, txt
+from dnsrecords.domainfacts import SECRETS
 from dnsrecords.models import RecordChange
 from dnsrecords.report import Report, Row
 from dnsrecords.verdicts import Status
+from mailboxes import dkimrotation
 from mailboxes.console import access, pages
 from mailboxes.models import Domain, Stack
+from quazzar.errors import QuazzarError
 
 _A_PAGE = 50
 _HISTORY = 20
@@ -40,7 +44,7 @@ _see, _look_up = access.see_domains, access.may("change_domain", "add_domain")
 def overview(request: HttpRequest) -> HttpResponse:
     """All domains, those with something wrong first."""
     wanted = request.GET.get("search", "").strip().lower()
-    domains = Domain.objects.defer("dkim_private_key").order_by("name")
+    domains = Domain.objects.defer(*SECRETS).order_by("name")
     found = [each for each in report.of_all(domains) if wanted in each.domain.name]
     order = [Status.MISSING, Status.MISMATCH, Status.ERROR, Status.UNCHECKED, Status.OK]
     found.sort(key=lambda each: order.index(each.health))
@@ -59,7 +63,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 @require_safe
 def domain(request: HttpRequest, pk: int) -> HttpResponse:
     """One domain; HTMX gets the records alone."""
-    row = get_object_or_404(Domain.objects.defer("dkim_private_key"), pk=pk)
+    row = get_object_or_404(Domain.objects.defer(*SECRETS), pk=pk)
     if access.by_htmx(request):
         return render(request, "dnsrecords/_records.html", _context(request, row))
     return _page(request, "domain.html", _context(request, row))
@@ -68,10 +72,23 @@ def domain(request: HttpRequest, pk: int) -> HttpResponse:
 @access.change(_look_up)
 def check(request: HttpRequest, pk: int) -> HttpResponse:
     """Asks the name servers now."""
-    row = get_object_or_404(Domain.objects.defer("dkim_private_key"), pk=pk)
+    row = get_object_or_404(Domain.objects.defer(*SECRETS), pk=pk)
     checking.check(row)
     if access.by_htmx(request):
         return render(request, "dnsrecords/_records.html", _context(request, row))
+    return redirect("admin:dns_domain", pk)
+
+
+@access.change(_look_up)
+def rotate(request: HttpRequest, pk: int) -> HttpResponse:
+    """Begins a rotation of the DKIM key, or gives it up."""
+    try:
+        if "cancel" in request.POST:
+            dkimrotation.cancel(pk)
+        else:
+            dkimrotation.begin(pk)
+    except QuazzarError as exc:
+        messages.error(request, f"{exc.message} {exc.hint}".strip())
     return redirect("admin:dns_domain", pk)
 
 
@@ -79,7 +96,7 @@ def check(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def zone(request: HttpRequest, pk: int) -> HttpResponse:
     """The zone file."""
-    row = get_object_or_404(Domain.objects.defer("dkim_private_key"), pk=pk)
+    row = get_object_or_404(Domain.objects.defer(*SECRETS), pk=pk)
     headers = {"Content-Disposition": f'attachment; filename="{row.name}.zone"'}
     return HttpResponse(report.zone(row), content_type="text/dns; charset=utf-8", headers=headers)
 
@@ -94,9 +111,11 @@ def _context(request: HttpRequest, row: Domain) -> dict[str, Any]:
         "report": found,
         "domain": row,
         "required": [_shown(each, row.name) for each in found.required],
-        "recommended": [_shown(each, row.name) for each in found.recommended],
+        "recommended": [_shown(each, row.name) for each in found.recommended if not _is_key(each)],
+        "keys": [_shown(each, row.name) for each in found.recommended if _is_key(each)],
         "history": RecordChange.objects.filter(domain=row).exclude(before=Status.UNCHECKED)[:_HISTORY],
         "may_check": _look_up(request.user),
+        "rotation": rotation.of(row),
         "hostname_chosen": bool(Stack.load().hostname),
         "note": records.RELAY_NOTES.get(found.facts.relay_include, ""),
         "mark": MARKS[found.health],
@@ -118,6 +137,10 @@ def _ago(found: Report) -> str:
     return "just now" if seconds < 60 else f"{timesince(found.checked_at, depth=1)} ago"
 
 
+def _is_key(row: Row) -> bool:
+    return row.record.id.startswith("dkim_")
+
+
 def _shown(row: Row, zone_name: str) -> dict[str, Any]:
     record = row.record
     wanted = row.advice or record.value
@@ -129,7 +152,7 @@ def _shown(row: Row, zone_name: str) -> dict[str, Any]:
     return {
         "row": row,
         "record": record,
-        "label": _LABELS.get(record.id, record.type),
+        "label": "DKIM" if _is_key(row) else _LABELS.get(record.id, record.type),
         "relative": records.relative_name(record.name, zone_name) if inside else "",
         "wanted": wanted,
         "priority": priority,
@@ -146,5 +169,6 @@ urlpatterns = [
     path(BASE, overview, name="dns_overview"),
     path(f"{BASE}<int:pk>/", domain, name="dns_domain"),
     path(f"{BASE}<int:pk>/check/", check, name="dns_check"),
+    path(f"{BASE}<int:pk>/rotate/", rotate, name="dns_rotate"),
     path(f"{BASE}<int:pk>/zone/", zone, name="dns_zone"),
 ]

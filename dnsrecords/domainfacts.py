@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
+#: Columns of a domain that nothing in here reads.
+SECRETS = ("dkim_private_key", "dkim_next_private_key", "dkim_old_private_key")
+
+
 def of(domain: Domain) -> Facts:
     """Of one domain."""
     return next(of_all([domain]))
@@ -36,5 +40,13 @@ def of_all(domains: Iterable[Domain]) -> Iterator[Facts]:
             relay_include=include,
             relay_hosts=hosts,
             addresses=tuple(settings.QUAZZAR_PUBLIC_ADDRESSES),
+            extra_keys=tuple(
+                (selector, key)
+                for selector, key in (
+                    (domain.dkim_next_selector, domain.dkim_next_public_key),
+                    (domain.dkim_old_selector, domain.dkim_old_public_key),
+                )
+                if selector
+            ),
             ports=Ports.shifted(int(settings.QUAZZAR_STACK_PORT_OFFSET)),
         )

@@ -6,10 +6,10 @@ Whatever DNS can answer is a value, and not an exception.
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -23,33 +23,41 @@ import dns.message
 import dns.name
 import dns.rcode
 import dns.rdata
+import dns.rdataclass
 import dns.rdatatype
 import dns.resolver
 import dns.rrset
 
-from dnsrecords.answers import Answer, Outcome, ServerAnswer
+from dnsrecords import majority, serveraddresses
+from dnsrecords.answers import Answer, Outcome
+from dnsrecords.faults import failed
+from dnsrecords.serveraddresses import Address
 
 Question = tuple[str, str]
-Address = tuple[str, int]
+Server = tuple[str, Address]
 T = TypeVar("T")
 
-#: Seconds for one try; UDP gets lost, so there are two.
-_TRY, _TRIES = 1.5, 2
-#: Questions under way at once.
-_AT_ONCE = 100
+#: Seconds that each try waits. UDP gets lost, so there are two; a resolver may have to ask many others first.
+_TRIES, _TRIES_OF_RESOLVERS = (1.5, 1.5), (1.5, 3.0)
+#: Seconds for one question to all resolvers together, lest silent ones use up the whole time.
+_QUESTION = 6.0
+#: Questions under way at once: each has a socket, and sixteen checks side by side must not reach 1,024.
+_AT_ONCE = 40
 #: Name servers of a zone that are asked; no zone needs more to be judged.
 _MOST_SERVERS = 8
-#: What a server may say that is no answer.
-_FAILED = frozenset(Outcome) - {Outcome.FOUND, Outcome.NO_DATA, Outcome.NXDOMAIN}
 _RCODES = {
     dns.rcode.NXDOMAIN: Outcome.NXDOMAIN,
     dns.rcode.SERVFAIL: Outcome.SERVFAIL,
     dns.rcode.REFUSED: Outcome.REFUSED,
     dns.rcode.NOTAUTH: Outcome.REFUSED,
 }
+#: What a server says that does not know EDNS (RFC 6891 §7).
+_WITHOUT_EDNS = (dns.rcode.FORMERR, dns.rcode.NOTIMP)
 #: CNAMEs followed within a message; a longer chain is a circle, or might as well be one.
 _MOST_ALIASES = 8
-_BROKEN = (dns.exception.DNSException, OSError, EOFError, asyncio.IncompleteReadError)
+_BROKEN = (dns.exception.DNSException, EOFError)
+#: Not the server's fault: this node is short of sockets or memory for a moment.
+_SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN, errno.EADDRNOTAVAIL}
 
 
 class Resolver:
@@ -59,6 +67,7 @@ class Resolver:
         servers: recursive ones, ``address`` or ``address:port``; empty: those of this machine.
         deadline: seconds for everything that is asked of it. Afterwards each answer is a time-out.
         zones: zone → its name servers as ``address:port``, where DNS does not say so: on machines without one.
+        port: where the name servers of zones listen.
     """
 
     def __init__(
@@ -66,14 +75,19 @@ class Resolver:
         servers: Iterable[str] = (),
         deadline: float = 10.0,
         zones: Mapping[str, tuple[str, ...]] | None = None,
+        port: int = 53,
     ) -> None:
-        self._recursive = [_address(each) for each in servers] or _of_this_machine()
+        self._recursive = [serveraddresses.parse(each) for each in servers] or _of_this_machine()
         self._end = time.monotonic() + deadline
+        self._port = port
         self._zones = {
-            zone: [(each, _address(each)) for each in found] for zone, found in (zones or {}).items()
+            zone: [(each, serveraddresses.parse(each, port)) for each in found]
+            for zone, found in (zones or {}).items()
         }
+        self._types = serveraddresses.reachable_types()
         self._known: dict[Question, Answer] = {}
         self._zone_names: dict[str, str] = {}
+        self._heard: set[Address] = set()
         self._silent: set[Address] = set()
 
     def __enter__(self) -> Self:
@@ -120,117 +134,137 @@ class Resolver:
 
     async def _recursive_answer(self, name: str, type_: str, bound: _Bound) -> Answer:
         if (name, type_) not in self._known:
-            self._known[name, type_] = await self._ask_resolvers(name, type_, bound)
+            async with bound.places:
+                self._known[name, type_] = await self._ask_resolvers(name, type_)
         return self._known[name, type_]
 
-    async def _ask_resolvers(self, name: str, type_: str, bound: _Bound) -> Answer:
-        """The first answer that is one; else what the first resolver said."""
-        failed: list[Answer] = []
-        for address in self._recursive:
-            found = await self._ask(address, name, type_, bound, recursive=True)
-            if isinstance(found, Outcome):
-                failed.append(Answer(name, type_, found))
-                continue
-            said = _answer(found, name, type_, recursive=True)
-            self._note_zone(name, found)
-            if said.outcome not in _FAILED:
-                return said
-            failed.append(said)
-        return failed[0] if failed else Answer(name, type_, Outcome.NO_SERVER)
+    async def _ask_resolvers(self, name: str, type_: str, flags: int = dns.flags.RD | dns.flags.AD) -> Answer:
+        """The first answer that is one; else the first failure that says more than silence."""
+        query = _query(name, type_, flags)
+        if query is None:
+            return Answer(name, type_, Outcome.BAD)
+        end = min(self._end, time.monotonic() + _QUESTION)
+        # A resolver may be silent about one name only, so those are asked last, but asked.
+        waiting = sorted(self._recursive, key=self._silent.__contains__)
+        failures = [] if waiting else [Outcome.NO_SERVER]
+        tries = _TRIES_OF_RESOLVERS[: 1 if all(map(self._deaf, waiting)) else None]
+        for seconds in tries:
+            for address in tuple(waiting):
+                found = await self._try(address, query, min(end, time.monotonic() + seconds))
+                if found is Outcome.TIMEOUT:
+                    self._silent.add(address)
+                    continue
+                waiting.remove(address)
+                said = found if isinstance(found, Outcome) else self._said(found, name, type_)
+                if isinstance(said, Answer) and not failed(said.outcome):
+                    return said
+                failures.append(said.outcome if isinstance(said, Answer) else said)
+        silence = [Outcome.TIMEOUT] if waiting else []
+        heard = [each for each in failures if each is not Outcome.NO_SERVER]
+        return Answer(name, type_, [*heard, *silence, *failures][0])
 
-    def _note_zone(self, name: str, message: dns.message.Message) -> None:
-        if zone := _zone_of(message):
+    def _said(self, message: dns.message.Message, name: str, type_: str) -> Answer:
+        zone = _zone_of(message)
+        # Behind a CNAME it is the zone of where that leads.
+        if zone and (name == zone or name.endswith(f".{zone}")):
             self._zone_names.setdefault(name, zone)
+        return _answer(message, name, type_)
 
     # --- authoritative ---------------------------------------------------------------------------------------
     async def _authoritatively(self, name: str, type_: str, bound: _Bound) -> Answer:
         usual, servers = await asyncio.gather(
             self._recursively(name, type_, bound), self._servers_for(name, bound)
         )
-        said = await asyncio.gather(*(self._one(server, name, type_, bound) for server in servers))
-        if all(each.outcome in _FAILED for each, _ in said):
-            return usual
-        return self._together(name, type_, [each for each, _ in said], [each for _, each in said], usual)
+        answers = await asyncio.gather(*(self._one(address, name, type_, bound) for _, address in servers))
+        said = [(host, at, answer) for (host, (at, _)), answer in zip(servers, answers, strict=True)]
+        agreed = majority.agreed(said, usual)
+        if usual.outcome is Outcome.SERVFAIL and not failed(agreed.outcome):
+            unchecked = await self._ask_resolvers(name, type_, dns.flags.RD | dns.flags.CD)
+            if not failed(unchecked.outcome):
+                # Its signature is broken: nobody who checks it will use what the name servers say.
+                return replace(usual, servers=agreed.servers)
+        return agreed
 
-    async def _one(
-        self, server: tuple[str, Address], name: str, type_: str, bound: _Bound
-    ) -> tuple[ServerAnswer, Answer]:
-        host, address = server
-        found = await self._ask(address, name, type_, bound, recursive=False)
+    async def _one(self, address: Address, name: str, type_: str, bound: _Bound) -> Answer:
+        async with bound.places:
+            found = await self._ask(address, name, type_)
         if isinstance(found, Outcome):
-            answer = Answer(name, type_, found)
-        else:
-            answer = _answer(found, name, type_, recursive=False)
-        return ServerAnswer(host, address[0], answer.outcome, answer.values, answer.ttl), answer
+            return Answer(name, type_, found)
+        answer = _answer(found, name, type_)
+        if not failed(answer.outcome) and not found.flags & dns.flags.AA:
+            # It refers to others, or knows it by hearsay: not a server of this zone.
+            return Answer(name, type_, Outcome.LAME)
+        return answer
 
-    def _together(
-        self, name: str, type_: str, servers: list[ServerAnswer], answers: list[Answer], usual: Answer
-    ) -> Answer:
-        """What most of those who answered say."""
-        good = [each for each in answers if each.outcome not in _FAILED]
-        counted = Counter((each.outcome, tuple(sorted(each.values))) for each in good)
-        (outcome, values), _ = counted.most_common(1)[0]
-        main = next(each for each in good if (each.outcome, tuple(sorted(each.values))) == (outcome, values))
-        if main.cname and not main.values:
-            # It leads into another zone, which these servers need not know.
-            main = replace(usual, cname=usual.cname or main.cname)
-        return replace(main, servers=tuple(servers), authenticated=usual.authenticated)
-
-    async def _servers_for(self, name: str, bound: _Bound) -> list[tuple[str, Address]]:
+    async def _servers_for(self, name: str, bound: _Bound) -> list[Server]:
         """(name, address) of each name server of the zone that a name is in."""
         for zone, pinned in self._zones.items():
             if name == zone or name.endswith(f".{zone}"):
                 return pinned
-        zone = await bound.once(("zone", name, ""), lambda: self._zone(name, bound))
-        # Of a name directly below a top-level domain that is not there, the registry's servers know no more.
-        return (
-            await bound.once(("servers", zone, ""), lambda: self._servers(zone, bound)) if "." in zone else []
-        )
+        zone = await self._zone(name, bound)
+        return await bound.once(("servers", zone, ""), lambda: self._servers(zone, bound)) if zone else []
 
     async def _zone(self, name: str, bound: _Bound) -> str:
-        if name not in self._zone_names:
+        """The nearest at or above the name; empty when only a registry's is left, whose servers know no more."""
+        while "." in name:
             await self._recursively(name, "SOA", bound)
-        return self._zone_names.get(name, "")
+            zone = self._zone_names.get(name, "")
+            if zone:
+                return zone if "." in zone else ""
+            name = name.partition(".")[2]
+        return ""
 
-    async def _servers(self, zone: str, bound: _Bound) -> list[tuple[str, Address]]:
+    async def _servers(self, zone: str, bound: _Bound) -> list[Server]:
         names = sorted((await self._recursively(zone, "NS", bound)).values)[:_MOST_SERVERS]
         found = await asyncio.gather(*(self._addresses(each, bound) for each in names))
         return [(name, address) for name, some in zip(names, found, strict=True) for address in some]
 
     async def _addresses(self, host: str, bound: _Bound) -> list[Address]:
-        """One of a server is enough, an IPv4 one if there is one: many nodes have no other way out."""
-        for type_ in ("A", "AAAA"):
+        """One of a server is enough."""
+        for type_ in self._types:
             if values := (await self._recursively(host, type_, bound)).values:
-                return [(sorted(values)[0], 53)]
+                return [(min(values), self._port)]
         return []
 
     # --- one question to one server --------------------------------------------------------------------------
-    async def _ask(
-        self, address: Address, name: str, type_: str, bound: _Bound, *, recursive: bool
-    ) -> dns.message.Message | Outcome:
-        try:
-            query = _query(name, type_, recursive=recursive)
-        except ValueError:
+    async def _ask(self, address: Address, name: str, type_: str) -> dns.message.Message | Outcome:
+        query = _query(name, type_, 0)
+        if query is None:
             return Outcome.BAD
-        if address in self._silent:
-            return Outcome.TIMEOUT
-        outcome = Outcome.TIMEOUT
-        async with bound.places:
-            for _ in range(_TRIES):
-                left = min(_TRY, self._end - time.monotonic())
-                if left <= 0:
-                    return Outcome.TIMEOUT
-                try:
-                    return await _exchange(query, address, left)
-                except dns.exception.Timeout:
-                    outcome = Outcome.TIMEOUT
-                except OSError:
+        for seconds in _TRIES:
+            if self._deaf(address):
+                return Outcome.TIMEOUT
+            found = await self._try(address, query, min(self._end, time.monotonic() + seconds))
+            if found is not Outcome.TIMEOUT:
+                return found
+        self._silent.add(address)
+        return Outcome.TIMEOUT
+
+    def _deaf(self, address: Address) -> bool:
+        """It never answered, and was given its time: the next question need not wait for it."""
+        return address in self._silent and address not in self._heard
+
+    async def _try(
+        self, address: Address, query: dns.message.Message, end: float
+    ) -> dns.message.Message | Outcome:
+        while (left := end - time.monotonic()) > 0:
+            try:
+                found = await _exchange(query, address, left)
+            except dns.exception.Timeout:
+                break
+            except OSError as exc:
+                if exc.errno not in _SHORT:
                     return Outcome.NO_SERVER
-                except _BROKEN:
-                    outcome = Outcome.BAD
-        if outcome is Outcome.TIMEOUT:
-            self._silent.add(address)  # two tries were lost: the next question need not wait for it
-        return outcome
+                await asyncio.sleep(0.05)
+                continue
+            except _BROKEN:
+                return Outcome.BAD
+            self._heard.add(address)
+            self._silent.discard(address)
+            if found.rcode() not in _WITHOUT_EDNS or query.edns < 0:
+                return found
+            query.use_edns(False)
+        return Outcome.TIMEOUT
 
 
 class _Bound:
@@ -273,15 +307,6 @@ async def _connected(address: Address) -> Any:
     return await backend.make_socket(family, socket.SOCK_DGRAM, 0, None, address)  # type: ignore[no-untyped-call]
 
 
-def _address(text: str) -> Address:
-    """``192.0.2.1``, ``192.0.2.1:5353``, ``2001:db8::1`` or ``[2001:db8::1]:5353``."""
-    if text.startswith("["):
-        host, _, port = text[1:].partition("]")
-        return host, int(port.removeprefix(":") or 53)
-    host, colon, port = text.partition(":")
-    return (host, int(port or 53)) if colon and ":" not in port else (text, 53)
-
-
 def _of_this_machine() -> list[Address]:
     try:
         return [(str(each), 53) for each in dns.resolver.Resolver().nameservers]
@@ -290,50 +315,52 @@ def _of_this_machine() -> list[Address]:
 
 
 # --- messages ----------------------------------------------------------------------------------------------
-def _query(name: str, type_: str, *, recursive: bool) -> dns.message.Message:
-    """A question, as it goes over the wire.
-
-    Raises:
-        ValueError: that cannot be the name of anything.
-    """
+def _query(name: str, type_: str, flags: int) -> dns.message.Message | None:
+    """A question, with AD to hear whether signatures hold (RFC 6840 §5.7); None: that is no name of anything."""
     try:
         asked = dns.message.make_query(name, type_, use_edns=0, payload=1232)
-    except (dns.name.BadLabelType, dns.exception.DNSException, UnicodeError) as exc:
-        raise ValueError(f"{name!a} is no name.") from exc
-    if not recursive:
-        asked.flags &= ~dns.flags.RD
+    except (dns.exception.DNSException, UnicodeError, ValueError):
+        return None
+    asked.flags = dns.flags.Flag(flags)
     return asked
 
 
-def _answer(message: dns.message.Message, name: str, type_: str, *, recursive: bool) -> Answer:
+def _answer(message: dns.message.Message, name: str, type_: str) -> Answer:
     """What a message says to a question."""
     rcode = message.rcode()
     if rcode not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
         return Answer(name, type_, _RCODES.get(rcode, Outcome.BAD))
-    aliases = list(_aliases(message, name))
-    if len(aliases) > _MOST_ALIASES:
-        return Answer(name, type_, Outcome.BAD, cname=aliases[0])
-    last = aliases[-1] if aliases else name
-    found = _rrset(message, last, type_)
+    chain = _chain(message, dns.name.from_text(name))
+    cname = _plain(chain[-1]) if len(chain) > 1 and type_ != "CNAME" else ""
+    if len(chain) > _MOST_ALIASES:
+        return Answer(name, type_, Outcome.BAD, cname=_plain(chain[1]))
+    # Asked for the alias itself, the answer is at the name and not where it leads.
+    found = _rrset(message, chain[0] if type_ == "CNAME" else chain[-1], type_)
     authenticated = bool(message.flags & dns.flags.AD)
-    cname = aliases[-1] if aliases and type_ != "CNAME" else ""
     if found is not None:
-        values = tuple(_text(each) for each in found)
+        values = tuple(map(_text, found))
         return Answer(name, type_, Outcome.FOUND, values, found.ttl, cname=cname, authenticated=authenticated)
-    if not recursive and not aliases and not message.flags & dns.flags.AA:
-        # It refers to others, or knows nothing: not a server of this zone.
-        return Answer(name, type_, Outcome.LAME)
     outcome = Outcome.NXDOMAIN if rcode == dns.rcode.NXDOMAIN else Outcome.NO_DATA
     return Answer(name, type_, outcome, ttl=_negative_ttl(message), cname=cname, authenticated=authenticated)
 
 
+def _soa(message: dns.message.Message) -> dns.rrset.RRset | None:
+    for rrset in (*message.answer, *message.authority):
+        if rrset.rdtype == dns.rdatatype.SOA and rrset.rdclass == dns.rdataclass.IN:
+            return rrset
+    return None
+
+
 def _zone_of(message: dns.message.Message) -> str:
     """The zone that the SOA record in an answer names; empty when there is none."""
-    for section in (message.answer, message.authority):
-        for rrset in section:
-            if rrset.rdtype == dns.rdatatype.SOA:
-                return _plain(rrset.name)
-    return ""
+    found = _soa(message)
+    return _plain(found.name) if found else ""
+
+
+def _negative_ttl(message: dns.message.Message) -> int | None:
+    """How long caches may keep that there is nothing (RFC 2308 §5)."""
+    found = _soa(message)
+    return int(min(found.ttl, found[0].minimum)) if found else None
 
 
 def _plain(name: dns.name.Name) -> str:
@@ -341,29 +368,19 @@ def _plain(name: dns.name.Name) -> str:
     return name.canonicalize().to_text(omit_final_dot=True) if len(name) > 1 else ""
 
 
-def _aliases(message: dns.message.Message, name: str) -> Iterator[str]:
-    """Where the CNAMEs in a message lead, one after the other."""
-    current = name
-    for _ in range(_MOST_ALIASES + 1):
-        found = _rrset(message, current, "CNAME")
-        if found is None:
-            return
-        current = _plain(found[0].target)
-        yield current
+def _chain(message: dns.message.Message, name: dns.name.Name) -> list[dns.name.Name]:
+    """A name, and where the CNAMEs in a message lead from it, one after the other."""
+    chain = [name]
+    while len(chain) <= _MOST_ALIASES and (found := _rrset(message, chain[-1], "CNAME")):
+        chain.append(found[0].target)
+    return chain
 
 
-def _rrset(message: dns.message.Message, name: str, type_: str) -> dns.rrset.RRset | None:
+def _rrset(message: dns.message.Message, name: dns.name.Name, type_: str) -> dns.rrset.RRset | None:
+    wanted = dns.rdatatype.from_text(type_)
     for rrset in message.answer:
-        if _plain(rrset.name) == name.lower() and dns.rdatatype.to_text(rrset.rdtype) == type_:
+        if rrset.rdtype == wanted and rrset.rdclass == dns.rdataclass.IN and rrset.name == name:
             return rrset
-    return None
-
-
-def _negative_ttl(message: dns.message.Message) -> int | None:
-    """How long caches may keep that there is nothing (RFC 2308 §5)."""
-    for rrset in message.authority:
-        if rrset.rdtype == dns.rdatatype.SOA:
-            return int(min(rrset.ttl, rrset[0].minimum))
     return None
 
 

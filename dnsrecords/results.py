@@ -28,11 +28,16 @@ _FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One record, and how it stands."""
+    """One record, and how it stands.
+
+    Attributes:
+        everywhere: every name server of the zone has it; where none could be asked, the resolvers do.
+    """
 
     record: Record
     verdict: Verdict
     propagation: str = ""
+    everywhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from rest_framework import serializers
 from dnsrecords import txt
 from dnsrecords.records import relative_name
 from dnsrecords.report import Report, Row
+from dnsrecords.rotation import Rotation
 from dnsrecords.verdicts import Status
 
 _EXAMPLE = {
@@ -63,6 +64,21 @@ class DnsRecordSerializer(serializers.Serializer[Row]):
     def get_strings(self, row: Row) -> list[str]:
         """Only of TXT."""
         return list(txt.split(row.record.value)) if row.record.type == "TXT" else []
+
+
+class RotationSerializer(serializers.Serializer[Rotation]):
+    """Where a domain's DKIM key is on its way."""
+
+    state = serializers.ChoiceField(choices=["none", "pending", "retiring"])
+    selector = serializers.CharField(help_text="Of the key that signs.")
+    other = serializers.CharField(
+        allow_blank=True, help_text="Of the key that waits to be published, or that signed before."
+    )
+    since = serializers.DateTimeField(allow_null=True, help_text="When the present key took over.")
+    keep_until = serializers.DateTimeField(
+        allow_null=True, help_text="Until then the old record has to stay."
+    )
+    message = serializers.CharField(allow_blank=True, help_text="What to do next.")
 
 
 @extend_schema_serializer(examples=[OpenApiExample("Checked", _EXAMPLE, response_only=True)])

@@ -9,15 +9,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from dnsrecords import checking, report
-from dnsrecords.serializers import DomainRecordsSerializer
+from dnsrecords import checking, report, rotation
+from dnsrecords.domainfacts import SECRETS
+from dnsrecords.serializers import DomainRecordsSerializer, RotationSerializer
+from mailboxes import dkimrotation
 from mailboxes.models import Domain
 from mailboxes.views import found
 from quazzar.models import ApiKey
 
 
 def _domain(pk: int) -> Domain:
-    domain: Domain = found(Domain.objects.defer("dkim_private_key"), pk)
+    domain: Domain = found(Domain.objects.defer(*SECRETS), pk)
     return domain
 
 
@@ -41,6 +43,34 @@ class CheckView(APIView):
         domain = _domain(pk)
         checking.check(domain)
         return Response(DomainRecordsSerializer(report.of(domain)).data)
+
+
+class RotationView(APIView):
+    """The rotation of a domain's DKIM key."""
+
+    write_scope = ApiKey.Scope.WRITE
+
+    @extend_schema(operation_id="domain_dkim_rotation", responses=RotationSerializer)
+    def get(self, request: Request, pk: int) -> Response:
+        """Where it is."""
+        return self._answer(pk)
+
+    @extend_schema(
+        operation_id="domain_dkim_rotation_begin", request=None, responses={201: RotationSerializer}
+    )
+    def post(self, request: Request, pk: int) -> Response:
+        """Makes the next key; it signs as soon as its record is seen on every name server of the domain."""
+        dkimrotation.begin(_domain(pk).pk)
+        return self._answer(pk, 201)
+
+    @extend_schema(operation_id="domain_dkim_rotation_cancel", responses={204: None})
+    def delete(self, request: Request, pk: int) -> Response:
+        """Gives the next key up, before it signs."""
+        dkimrotation.cancel(_domain(pk).pk)
+        return Response(status=204)
+
+    def _answer(self, pk: int, status: int = 200) -> Response:
+        return Response(RotationSerializer(rotation.of(_domain(pk))).data, status=status)
 
 
 class ZoneView(APIView):

@@ -78,12 +78,17 @@ class AliasEntry:
 
 @dataclass(frozen=True, slots=True)
 class DomainEntry:
-    """A mail domain. ``private_key`` is PEM; empty: its mail leaves unsigned."""
+    """A mail domain. ``private_key`` is PEM; empty: its mail leaves unsigned.
+
+    The old key signs no more, but SMTP sessions that are open still know it by name.
+    """
 
     name: str
     catch_all: str = ""
     selector: str = "quazzar"
     private_key: str = field(default="", repr=False)
+    old_selector: str = ""
+    old_private_key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

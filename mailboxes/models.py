@@ -125,6 +125,16 @@ class Domain(Synced):
     dkim_private_key = SealedTextField(context="mailboxes.domain.dkim_private_key", null=True)
     #: SubjectPublicKeyInfo in base64, as it stands in the DNS record's p=.
     dkim_public_key = models.TextField(blank=True, default="")
+    # While the key is rotated: the one that is to sign once it is published (selector empty: none) …
+    dkim_next_selector = models.CharField(max_length=63, blank=True, default="")
+    dkim_next_private_key = SealedTextField(context="mailboxes.domain.dkim_next_private_key", null=True)
+    dkim_next_public_key = models.TextField(blank=True, default="")
+    # … and the one that signed before, whose record has to stay until the mail that it signed has arrived.
+    dkim_old_selector = models.CharField(max_length=63, blank=True, default="")
+    dkim_old_private_key = SealedTextField(context="mailboxes.domain.dkim_old_private_key", null=True)
+    dkim_old_public_key = models.TextField(blank=True, default="")
+    #: When the present key took over from the old one.
+    dkim_rotated_at = models.DateTimeField(null=True, default=None)
 
     class Meta:
         ordering = ["name"]

@@ -147,7 +147,13 @@ def _domains() -> tuple[tuple[DomainEntry, ...], frozenset[str]]:
         if key is not None and not readable:
             unreadable.add(row.name)
         private = key.reveal() if key is not None and readable else ""
-        entries.append(DomainEntry(row.name, row.catch_all, row.dkim_selector, private))
+        old = row.dkim_old_private_key
+        old_private = old.reveal() if old is not None and old.readable else ""
+        entries.append(
+            DomainEntry(
+                row.name, row.catch_all, row.dkim_selector, private, row.dkim_old_selector, old_private
+            )
+        )
     return tuple(entries), frozenset(unreadable)
 
 

@@ -66,9 +66,13 @@ def bundle(snapshot: Snapshot, certificate: tuple[str, str]) -> dict[str, list[P
 
 def _dkim(snapshot: Snapshot) -> list[PartFile]:
     keys = [
-        PartFile(f"dkim/{domain.name}.{domain.selector}.private", domain.private_key.encode(), 0o600)
+        PartFile(f"dkim/{domain.name}.{selector}.private", key.encode(), 0o600)
         for domain in snapshot.domains
-        if domain.private_key
+        for selector, key in (
+            (domain.selector, domain.private_key),
+            (domain.old_selector, domain.old_private_key),
+        )
+        if key
     ]
     return [
         *keys,

@@ -193,3 +193,30 @@ def test_the_zone_file_loads_as_it_is_and_all_is_right(
     server.publish("example.com", [*lines, line("mail.example.com", "A", "127.0.0.1")])
     found = required(ok(api.post(path(domain, "/check"))))
     assert {key: row["status"] for key, row in found.items()} == dict.fromkeys(found, "ok")
+
+
+# --- rotation ----------------------------------------------------------------------------------------------
+@pytest.mark.real
+def test_a_rotation_from_beginning_to_switch(api: APIClient, server: Nameserver, settings: Any) -> None:
+    settings.QUAZZAR_DNS_RESOLVERS = [server.address]
+    domain = Domain.objects.get(pk=ok(api.post(DOMAINS, {"name": "rotate.example"}), 201)["id"])
+    assert ok(api.get(path(domain, "/rotation")))["state"] == "none"
+    begun = ok(api.post(path(domain, "/rotation")), 201)
+    assert (begun["state"], begun["selector"]) == ("pending", "quazzar")
+    error(api.post(path(domain, "/rotation")), 409, "rotation_under_way")
+    rows = ok(api.get(path(domain)))["records"]
+    keys = [row for row in rows if row["name"] == f"{begun['other']}._domainkey.rotate.example"]
+    server.publish("rotate.example", [text(row["name"], row["value"]) for row in keys])
+    ok(api.post(path(domain, "/check")))
+    after = ok(api.get(path(domain, "/rotation")))
+    assert (after["state"], after["selector"], after["other"]) == ("retiring", begun["other"], "quazzar")
+    assert is_time(after["since"]) and is_time(after["keep_until"])
+    assert ok(api.get(f"{DOMAINS}/{domain.pk}"))["dkim"]["selector"] == begun["other"]
+    error(api.delete(path(domain, "/rotation")), 409, "no_rotation")
+
+
+def test_a_rotation_can_be_given_up(api: APIClient, domain: Domain) -> None:
+    error(api.delete(path(domain, "/rotation")), 409, "no_rotation")
+    ok(api.post(path(domain, "/rotation")), 201)
+    assert api.delete(path(domain, "/rotation")).status_code == 204
+    assert ok(api.get(path(domain, "/rotation")))["state"] == "none"

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.live.mailstack import MailStack, enabled
+from tests.rig import or_skip
 from tests.rig.daemon import project
+from tests.rig.nameserver import Nameserver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +27,10 @@ def mailstack(
     stack_images: Images,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[MailStack]:
-    """Enabled once for all; no test may stop its containers or disable it."""
-    with project(docker_daemon) as name:
+    """Enabled once for all; no test may stop its containers or disable it. It asks a name server of our own."""
+    with project(docker_daemon) as name, or_skip(Nameserver) as nameserver:
         directory = tmp_path_factory.mktemp("mailstack")
-        with enabled(directory, docker_client, stack_images, name) as stack:
+        asked = {"QUAZZAR_DNS_RESOLVERS": nameserver.address}
+        with enabled(directory, docker_client, stack_images, name, **asked) as stack:
+            stack.nameserver = nameserver
             yield stack

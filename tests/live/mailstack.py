@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.live.console import Console
 from tests.quazzar.nodes import wait_until
+from tests.rig import PORTS
 from tests.rig.mailclients import Login, Server, imap_login
 
 if TYPE_CHECKING:
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
     from tests.rig.images import Images
+    from tests.rig.nameserver import Nameserver
 
 HOSTNAME = "mail.stack.test"
-#: All of the stack's ports are then below those from which Linux takes ports for connections.
-OFFSETS = (10_000, 20_000)
-PORTS = (25, 587, 465, 143, 993, 11334)
+#: All of the stack's ports are then below those from which Linux takes ports for connections, and Rspamd's in the
+#: part of this process.
+OFFSETS = (PORTS.start - 11_334, PORTS.stop - 11_334)
+STACK_PORTS = (25, 587, 465, 143, 993, 11334)
 SETTLED = ("healthy", "failed", "degraded")
 
 
@@ -31,7 +34,7 @@ def free_offset() -> int:
     """An offset with which all of the stack's ports are free."""
     for _ in range(200):
         offset = random.randrange(*OFFSETS)
-        if all(_free(offset + port) for port in PORTS):
+        if all(_free(offset + port) for port in STACK_PORTS):
             return offset
     raise AssertionError("no free range of ports")
 
@@ -44,7 +47,13 @@ def _free(port: int) -> bool:
 
 
 class MailStack(Console):
-    """Use as a context; the containers themselves belong to the project's fixture."""
+    """Use as a context; the containers themselves belong to the project's fixture.
+
+    Attributes:
+        nameserver: the one that it asks about DNS, where a test has given it one.
+    """
+
+    nameserver: Nameserver
 
     def __init__(
         self, directory: Path, client: docker.DockerClient, images: Images, project: str, **env: str

@@ -16,8 +16,11 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 LOOPBACK = "127.0.0.1"
-# Below Linux's ephemeral range, so that no outgoing connection takes the port while its server is down.
-PORTS = range(22_000, 32_000)
+#: Which of the processes that share the tests this is: 0 to 9.
+PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 10
+# Below Linux's ephemeral range, so that no outgoing connection takes the port while its server is down. Each process
+# has its own, because a port that is free now is often taken into use seconds later.
+PORTS = range(22_000 + 1000 * PROCESS, 23_000 + 1000 * PROCESS)
 
 T = TypeVar("T")
 
@@ -70,7 +73,7 @@ def free_port() -> int:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((LOOPBACK, port))
             return port
-    raise NotReady("no free port between 22000 and 32000")
+    raise NotReady(f"no free port in {PORTS}")
 
 
 def listening(port: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import socketserver
 import threading
@@ -63,6 +64,11 @@ class LameServer:
 
         class Handler(socketserver.BaseRequestHandler):
             def handle(self) -> None:
+                # Who asked has gone, or the server is closed: whoever answers late answers nobody.
+                with contextlib.suppress(OSError):
+                    self._handle()
+
+            def _handle(self) -> None:
                 if not by_tcp:
                     wire, sock = self.request
                     if answer := server._answer(wire, by_tcp=False):

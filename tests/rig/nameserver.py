@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tests.rig import LOOPBACK, Missing, Part, ProcessGroup, current_user, free_port, wait_until
@@ -40,16 +40,22 @@ _SERIAL = re.compile(r"\sSOA\s+\S+\s+\S+[\s(]+(\d+)")
 class Nameserver(Part):
     """Has no zone at first. What it does not have it refuses.
 
+    Args:
+        host: of 127.0.0.0/8, or ::1.
+        port: the same as another one's, on another host, to be a second name server of its zones.
+
     Raises:
         Missing: Knot is not installed.
     """
 
-    def __init__(self, directory: Path | None = None) -> None:
+    def __init__(
+        self, directory: Path | None = None, *, host: str = LOOPBACK, port: int | None = None
+    ) -> None:
         self._knotd, self._knotc = (shutil.which(name, path=_PATH) for name in ("knotd", "knotc"))
         if not self._knotd or not self._knotc:
             raise Missing("knotd", "knot")
         super().__init__(directory, current_user())
-        self.port = free_port()
+        self.host, self.port = host, port or free_port()
         self.zones: dict[str, tuple[list[str], bool]] = {}
         self._serial = 0
         for name in ("zones", "db"):
@@ -58,7 +64,7 @@ class Nameserver(Part):
     @property
     def address(self) -> str:
         """``127.0.0.1:port``, as QUAZZAR_DNS_RESOLVERS takes it."""
-        return f"{LOOPBACK}:{self.port}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def start(self) -> None:
         """Start it with the zones that there are."""
@@ -76,18 +82,30 @@ class Nameserver(Part):
             self._control("zone-reload", zone)
             wait_until(lambda: self._has(zone), 10, f"{zone} with serial {self._serial}")
 
+    def publish_all(self, zones: Mapping[str, Iterable[str]]) -> None:
+        """Many without SOA of their own, unsigned; one after the other would write all of them each time."""
+        self.zones |= {zone: ([*lines], False) for zone, lines in zones.items()}
+        self._configure()
+        if self._process is not None:
+            self._control("reload")
+            wait_until(lambda: self._loaded() >= len(zones), 60, f"{len(zones)} zones")
+
     def withdraw(self, zone: str) -> None:
         """Have the zone no longer."""
         del self.zones[zone]
         self._configure()
         self._control("reload")
 
+    def _loaded(self) -> int:
+        return (self._control("zone-status", "+serial") or "").count(f"serial: {self._serial}")
+
     def _has(self, zone: str) -> bool:
-        status = self._control("zone-status", zone, "+serial") or ""
+        found = re.search(r"serial: (\d+)", self._control("zone-status", zone, "+serial") or "")
         lines, signed = self.zones[zone]
         own = _SERIAL.search("\n".join(lines))
-        # Knot counts on when it signs.
-        return f"serial: {own[1] if own else self._serial}" in status or (signed and "serial: " in status)
+        wanted = int(own[1]) if own else self._serial
+        # Knot counts on when it signs; before it has loaded the zone it says "-".
+        return found is not None and (int(found[1]) >= wanted if signed else int(found[1]) == wanted)
 
     def _configure(self) -> None:
         self._serial = max(self._serial + 1, int(time.time()) % 2_000_000_000)
@@ -101,7 +119,7 @@ class Nameserver(Part):
                 head += f"@ NS ns.{zone}.\nns A {LOOPBACK}\n"
             (self.dir / "zones" / f"{zone}.zone").write_text(head + text)
             entries.append(f"  - domain: {zone}\n" + ("    dnssec-signing: on\n" if signed else ""))
-        config = _CONFIG.format(dir=self.dir, address=LOOPBACK, port=self.port)
+        config = _CONFIG.format(dir=self.dir, address=self.host, port=self.port)
         (self.dir / "knot.conf").write_text(config + ("zone:\n" + "".join(entries) if entries else ""))
 
     def _control(self, *words: str) -> str | None:

@@ -1,0 +1,124 @@
+"""A thousand domains looked up anew on a real Knot, beside dnspython asking the same questions and nothing else."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from bench.ratios import bound
+from tests.rig import LOOPBACK, free_port
+from tests.rig.nameserver import Nameserver
+
+DOMAINS = 1000
+_KEY = "QUJD" * 90
+
+
+def dns(directory: Path) -> None:
+    """All due at once; then one domain whose servers are silent, alone and among the others."""
+    print(f"{DOMAINS:,} domains looked up, all due at once")
+    with Nameserver() as server:
+        os.environ.update(
+            DJANGO_SETTINGS_MODULE="bench.settings",
+            QUAZZAR_DATA_DIR=str(directory),
+            QUAZZAR_SECRETS_KEY_FILE=str(directory / "secrets.key"),
+            QUAZZAR_DNS_RESOLVERS=server.address,
+        )
+        subprocess.run(
+            [sys.executable, "manage.py", "migrate", "--noinput"], check=True, stdout=subprocess.DEVNULL
+        )
+        import django
+
+        django.setup()
+        questions = _fill(server)
+        bare = _bare(server.port, questions)
+        print(f"  dnspython, {len(questions):,} of their questions   {bare:6.1f} s")
+        seconds = _all_due()
+        print(f"  looked up, judged and kept              {seconds:6.1f} s")
+        bound(f"{DOMAINS:,} domains", seconds, 60, "s")
+        _dead()
+
+
+def _fill(server: Nameserver) -> list[tuple[str, str]]:
+    """Domains with all four records in one zone above them: a thousand zones would measure Knot."""
+    from dnsrecords import domainfacts, records, report, txt
+    from mailboxes.models import Domain
+
+    names = [f"d{number:04d}.many.test" for number in range(DOMAINS)]
+    Domain.objects.bulk_create([Domain(name=name, dkim_public_key=_KEY) for name in names])
+    lines, questions = [], []
+    for domain in Domain.objects.order_by("name"):
+        facts = domainfacts.of(domain)
+        for record in report.records_of(facts):
+            questions.append((record.name, record.type))
+            value = txt.quoted(record.value) if record.type == "TXT" else record.value
+            lines.append(f"{record.name}. 300 {record.type} {value}")
+        lines.append(f"{facts.hostname}. 300 A {LOOPBACK}")
+        assert records.within(facts.hostname, domain.name)
+    server.publish("many.test", lines)
+    return questions
+
+
+def _bare(port: int, questions: list[tuple[str, str]]) -> float:
+    """A hundred at once, in one thread."""
+    import dns.asyncquery
+    import dns.message
+
+    places = asyncio.Semaphore(100)
+
+    async def one(name: str, type_: str) -> Any:
+        async with places:
+            query = dns.message.make_query(name, type_)
+            return await dns.asyncquery.udp(query, LOOPBACK, port=port, timeout=5)
+
+    async def every() -> None:
+        await asyncio.gather(*(one(*each) for each in questions))
+
+    started = time.perf_counter()
+    asyncio.run(every())
+    return time.perf_counter() - started
+
+
+def _all_due() -> float:
+    from django.utils import timezone
+
+    from dnsrecords import checking
+    from dnsrecords.models import DomainCheck, RecordCheck
+    from mailboxes.models import Domain
+
+    for pk in Domain.objects.values_list("pk", flat=True):
+        DomainCheck.objects.update_or_create(domain_id=pk, defaults={"due_at": timezone.now()})
+    started = time.perf_counter()
+    assert checking.check_due() == DOMAINS
+    seconds = time.perf_counter() - started
+    wrong = RecordCheck.objects.exclude(status="ok").filter(record__in=["mx", "spf", "dkim", "dmarc"])
+    assert not wrong.exists(), wrong.first()
+    return seconds
+
+
+def _dead() -> None:
+    """One whose name servers never answer."""
+    from django.conf import settings
+
+    from dnsrecords import checking
+    from dnsrecords.records import Facts
+
+    settings.QUAZZAR_DNS_RESOLVERS = [f"{LOOPBACK}:{_silent_port()}"]
+    started = time.perf_counter()
+    checking.look(Facts("dead.test", "mail.dead.test", dkim_public_key=_KEY))
+    bound("a domain whose servers are silent", time.perf_counter() - started, 10, "s")
+
+
+def _silent_port() -> int:
+    """Somebody has it, who never answers."""
+    import socket
+
+    port = free_port()
+    _kept.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    _kept[-1].bind((LOOPBACK, port))
+    return port
+
+
+_kept: list[Any] = []
