@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from dnsrecords.records import Facts, Record
     from dnsrecords.spfcheck import Lookup
 
-#: Seconds for the whole of a domain, whatever its name servers do.
-DEADLINE = 10.0
+#: Seconds for all that is asked about a domain, whatever its name servers do; judging it takes the rest of ten.
+DEADLINE = 9.0
 #: A domain is looked up once an hour; while something is wrong, more often, so that the page soon turns green.
 _USUAL, _SOON = timedelta(hours=1), timedelta(minutes=10)
 #: Domains under way at once; nearly all of the time is waiting.
