@@ -62,6 +62,7 @@ def use_provider(console: Console, provider: RealPostfix) -> None:
 
 
 def subjects(provider: RealPostfix) -> list[str]:
+    provider.wait_quiet()  # what it accepted may still be on its way to the mailbox
     return sorted(str(mail["Subject"]) for mail in provider.messages())
 
 
