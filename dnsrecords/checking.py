@@ -21,12 +21,14 @@ from mailboxes.models import Domain
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from dnsrecords.answers import Answer
+    from dnsrecords.answers import Answer, ServerAnswer
     from dnsrecords.records import Facts, Record
     from dnsrecords.spfcheck import Lookup
 
 #: Seconds for all that is asked about a domain, whatever its name servers do; judging it takes the rest of ten.
 DEADLINE = 9.0
+#: Where the name servers of zones listen.
+PORT = 53
 #: A domain is looked up once an hour; while something is wrong, more often, so that the page soon turns green.
 _USUAL, _SOON = timedelta(hours=1), timedelta(minutes=10)
 #: Domains under way at once; nearly all of the time is waiting.
@@ -89,14 +91,18 @@ def _claim(pk: int) -> bool:
 def look(facts: Facts) -> list[Result]:
     """Asks the zone's name servers for every record, and compares. Reads and writes no rows."""
     records = report.records_of(facts)
-    with Resolver(servers=tuple(settings.QUAZZAR_DNS_RESOLVERS), deadline=DEADLINE) as resolver:
-        own = [(record.name, record.type) for record in records]
+    resolvers = tuple(settings.QUAZZAR_DNS_RESOLVERS)
+    with Resolver(servers=resolvers, deadline=DEADLINE, port=PORT) as resolver:
+        own = [_question(record) for record in records]
         answers = resolver.authoritative_all(own)
+        # Of one alone there is no more to tell than whether it has the record.
+        required = [_question(record) for record in records if record.required]
+        caches = resolver.by_each(required) if len(resolvers) > 1 else {}
         more = [each for record in records for each in comparing.questions(record, facts)]
         more += [
             each
             for record in records
-            for each in comparing.further_questions(record, facts, answers[record.name, record.type])
+            for each in comparing.further_questions(record, facts, answers[_question(record)])
         ]
         known = {
             **resolver.lookup_all([each for each in dict.fromkeys(more) if each not in answers]),
@@ -109,7 +115,14 @@ def look(facts: Facts) -> list[Result]:
             return known[name, type_]
 
         facts = _with_addresses(facts, lookup)
-        return [_result(record, facts, answers[record.name, record.type], lookup) for record in records]
+        return [
+            _result(record, facts, answers[_question(record)], caches.get(_question(record), ()), lookup)
+            for record in records
+        ]
+
+
+def _question(record: Record) -> tuple[str, str]:
+    return record.name, record.type
 
 
 def _with_addresses(facts: Facts, lookup: Lookup) -> Facts:
@@ -120,12 +133,19 @@ def _with_addresses(facts: Facts, lookup: Lookup) -> Facts:
     return replace(facts, addresses=tuple(found))
 
 
-def _result(record: Record, facts: Facts, answer: Answer, lookup: Lookup) -> Result:
+def _result(
+    record: Record, facts: Facts, answer: Answer, caches: Sequence[ServerAnswer], lookup: Lookup
+) -> Result:
     verdict = comparing.judge(record, facts, answer, lookup)
-    if not answer.servers or verdict.status is Status.UNCHECKED:
-        return Result(record, verdict, everywhere=verdict.ok)
-    seen = propagation.seen(answer, comparing.right(record, facts, answer, lookup))
-    return Result(record, verdict, seen.sentence(), everywhere=verdict.ok and seen.complete)
+    if verdict.status is Status.UNCHECKED:
+        return Result(record, verdict)
+    good = comparing.right(record, facts, answer, lookup)
+    zone, spread = propagation.seen(answer, good), propagation.count(caches, good)
+    said = [
+        each for each in (zone.of and zone.sentence(), spread.of and spread.sentence("resolvers")) if each
+    ]
+    everywhere = verdict.ok and (zone.complete or not zone.of)
+    return Result(record, verdict, "; ".join(said), everywhere)
 
 
 def _keep(domain: Domain, found: Sequence[Result]) -> list[News]:

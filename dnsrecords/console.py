@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.timesince import timesince
 from django.views.decorators.http import require_safe
 
-from dnsrecords import checking, records, report, rotation, txt
+from dnsrecords import checking, dmarcpath, records, report, rotation, txt
 from dnsrecords.domainfacts import SECRETS
 from dnsrecords.models import RecordChange
 from dnsrecords.report import Report, Row
@@ -116,6 +116,7 @@ def _context(request: HttpRequest, row: Domain) -> dict[str, Any]:
         "history": RecordChange.objects.filter(domain=row).exclude(before=Status.UNCHECKED)[:_HISTORY],
         "may_check": _look_up(request.user),
         "rotation": rotation.of(row),
+        "dmarc": dmarcpath.of(found),
         "hostname_chosen": bool(Stack.load().hostname),
         "note": records.RELAY_NOTES.get(found.facts.relay_include, ""),
         "mark": MARKS[found.health],

@@ -29,8 +29,8 @@ _SENTENCES = {
         "your DNS provider at the registrar, or create the zone on these."
     ),
     Outcome.NO_SERVER: (
-        "No name server can be found for {name}. See at the registrar whether the domain is registered and paid for, "
-        "and whether name servers that exist are entered for it."
+        "The resolver of this node cannot be reached, so nothing is known about {name}. Set QUAZZAR_DNS_RESOLVERS to "
+        "resolvers that answer here, or mend /etc/resolv.conf, and check again."
     ),
     Outcome.BAD: (
         "The answer for {name} cannot be used: it is garbled, or a CNAME leads in a circle. Look at the "

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from dnsrecords.verdicts import Status
 from mailboxes.models import Domain
+from quazzar.fields import SealedTextField
 
 _STATUSES = [(each.value, each.value) for each in Status]
 
@@ -19,6 +20,8 @@ class DomainCheck(models.Model):
     checked_at = models.DateTimeField(null=True, default=None)
     #: The scheduled check; whoever takes it up moves it on first.
     due_at = models.DateTimeField(default=timezone.now, db_index=True)
+    #: Whether the zone that the stack's hostname is in was signed with DNSSEC when it was last looked at.
+    signed = models.BooleanField(default=False)
 
     def __str__(self) -> str:
         return f"DNS of {self.domain_id}"
@@ -74,3 +77,56 @@ class RecordChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.record}: {self.before} → {self.status}"
+
+
+class DomainOptions(models.Model):
+    """What the operator chose for a domain's records; without a row it is the defaults."""
+
+    class MtaSts(models.TextChoices):
+        """The mode of the MTA-STS policy (RFC 8461 §3.2); off: neither policy nor records."""
+
+        OFF = "off"
+        TESTING = "testing"
+        ENFORCE = "enforce"
+
+    domain = models.OneToOneField(
+        Domain, on_delete=models.CASCADE, primary_key=True, related_name="dns_options"
+    )
+    mta_sts = models.CharField(max_length=8, choices=MtaSts, default=MtaSts.TESTING)
+
+    class Meta:
+        verbose_name_plural = "domain options"
+
+    def __str__(self) -> str:
+        return f"DNS options of {self.domain_id}"
+
+
+class Publisher(models.Model):
+    """Where a domain's records are published by machine, and by which key."""
+
+    class Kind(models.TextChoices):
+        """What speaks to the name server: one module of `dnsrecords.publishers` each."""
+
+        RFC2136 = "rfc2136"
+
+    domain = models.OneToOneField(
+        Domain, on_delete=models.CASCADE, primary_key=True, related_name="publisher"
+    )
+    kind = models.CharField(max_length=16, choices=Kind, default=Kind.RFC2136)
+    #: Address or name of the primary, and its port.
+    server = models.CharField(max_length=253)
+    port = models.PositiveIntegerField(default=53)
+    #: The zone to change; empty: the domain's own name.
+    zone = models.CharField(max_length=253, blank=True, default="")
+    key_name = models.CharField(max_length=253)
+    algorithm = models.CharField(max_length=32, default="hmac-sha256")
+    #: Base64, as the name server's configuration has it.
+    secret = SealedTextField(context="dnsrecords.publisher.secret", null=True)
+    #: What was put there by us, as [[name, type, value], …]: nothing else is ever taken away.
+    ours = models.JSONField(default=list)
+    published_at = models.DateTimeField(null=True, default=None)
+    #: {"code", "message", "hint"} of the last attempt, or null.
+    last_error = models.JSONField(null=True, default=None)
+
+    def __str__(self) -> str:
+        return f"{self.kind} at {self.server} for {self.domain_id}"

@@ -230,7 +230,7 @@ def _dkim(facts: Facts) -> Record:
 
 
 def _dmarc(facts: Facts) -> Record:
-    reports = _reports(facts)
+    reports = reports_to(facts.domain)
     purpose = (
         f"Asks others to put mail that falsely claims to be from {facts.domain} into spam, and to report to {reports}, "
         "which should be a mailbox or an alias."
@@ -239,10 +239,11 @@ def _dmarc(facts: Facts) -> Record:
     return Record("dmarc", "TXT", f"_dmarc.{facts.domain}", value, TTL, purpose, True)
 
 
-def _reports(facts: Facts) -> str:
+def reports_to(domain: str) -> str:
+    """The address for a domain's reports."""
     # The one address that every mail domain has to have (RFC 5321 §4.5.1). One of another domain would need that
     # domain's consent in DNS (RFC 7489 §7.1).
-    return f"postmaster@{facts.domain}"
+    return f"postmaster@{domain}"
 
 
 # --- the recommended ones ----------------------------------------------------------------------------------
@@ -323,7 +324,7 @@ def mta_sts_id(policy: str) -> str:
 
 
 def _tls_rpt(facts: Facts) -> Record:
-    reports = _reports(facts)
+    reports = reports_to(facts.domain)
     purpose = f"Asks other mail servers to report to {reports} when they cannot deliver over TLS."
     return _optional(
         "tls_rpt", "TXT", f"_smtp._tls.{facts.domain}", f"v=TLSRPTv1; rua=mailto:{reports}", purpose

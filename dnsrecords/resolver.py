@@ -20,16 +20,11 @@ import dns.exception
 import dns.flags
 import dns.inet
 import dns.message
-import dns.name
 import dns.rcode
-import dns.rdata
-import dns.rdataclass
-import dns.rdatatype
 import dns.resolver
-import dns.rrset
 
-from dnsrecords import majority, serveraddresses
-from dnsrecords.answers import Answer, Outcome
+from dnsrecords import majority, messages, serveraddresses
+from dnsrecords.answers import Answer, Outcome, ServerAnswer
 from dnsrecords.faults import failed
 from dnsrecords.serveraddresses import Address
 
@@ -45,16 +40,8 @@ _QUESTION = 6.0
 _AT_ONCE = 40
 #: Name servers of a zone that are asked; no zone needs more to be judged.
 _MOST_SERVERS = 8
-_RCODES = {
-    dns.rcode.NXDOMAIN: Outcome.NXDOMAIN,
-    dns.rcode.SERVFAIL: Outcome.SERVFAIL,
-    dns.rcode.REFUSED: Outcome.REFUSED,
-    dns.rcode.NOTAUTH: Outcome.REFUSED,
-}
 #: What a server says that does not know EDNS (RFC 6891 §7).
 _WITHOUT_EDNS = (dns.rcode.FORMERR, dns.rcode.NOTIMP)
-#: CNAMEs followed within a message; a longer chain is a circle, or might as well be one.
-_MOST_ALIASES = 8
 _BROKEN = (dns.exception.DNSException, EOFError)
 #: Not the server's fault: this node is short of sockets or memory for a moment.
 _SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN, errno.EADDRNOTAVAIL}
@@ -115,6 +102,20 @@ class Resolver:
         """The same for many, side by side."""
         return self._all(questions, self._authoritatively)
 
+    def by_each(self, questions: Iterable[Question]) -> dict[Question, tuple[ServerAnswer, ...]]:
+        """What each of the recursive servers has, side by side: how far a change has spread."""
+        wanted = list(dict.fromkeys(questions))
+
+        async def gathered() -> list[list[ServerAnswer]]:
+            bound = _Bound()
+            asked = (
+                asyncio.gather(*(self._heard_by(at, *each, bound) for at in self._recursive))
+                for each in wanted
+            )
+            return list(await asyncio.gather(*asked))
+
+        return {each: tuple(said) for each, said in zip(wanted, asyncio.run(gathered()), strict=True)}
+
     def _all(
         self, questions: Iterable[Question], ask: Callable[[str, str, _Bound], Awaitable[Answer]]
     ) -> dict[Question, Answer]:
@@ -140,7 +141,7 @@ class Resolver:
 
     async def _ask_resolvers(self, name: str, type_: str, flags: int = dns.flags.RD | dns.flags.AD) -> Answer:
         """The first answer that is one; else the first failure that says more than silence."""
-        query = _query(name, type_, flags)
+        query = messages.query(name, type_, flags)
         if query is None:
             return Answer(name, type_, Outcome.BAD)
         end = min(self._end, time.monotonic() + _QUESTION)
@@ -163,12 +164,21 @@ class Resolver:
         heard = [each for each in failures if each is not Outcome.NO_SERVER]
         return Answer(name, type_, [*heard, *silence, *failures][0])
 
+    async def _heard_by(self, address: Address, name: str, type_: str, bound: _Bound) -> ServerAnswer:
+        async with bound.places:
+            found = await self._ask(address, name, type_, dns.flags.RD)
+        said = found if isinstance(found, Outcome) else messages.answer(found, name, type_)
+        where = f"{address[0]}:{address[1]}"
+        if isinstance(said, Outcome):
+            return ServerAnswer(where, where, said)
+        return ServerAnswer(where, where, said.outcome, said.values, said.ttl)
+
     def _said(self, message: dns.message.Message, name: str, type_: str) -> Answer:
-        zone = _zone_of(message)
+        zone = messages.zone_of(message)
         # Behind a CNAME it is the zone of where that leads.
         if zone and (name == zone or name.endswith(f".{zone}")):
             self._zone_names.setdefault(name, zone)
-        return _answer(message, name, type_)
+        return messages.answer(message, name, type_)
 
     # --- authoritative ---------------------------------------------------------------------------------------
     async def _authoritatively(self, name: str, type_: str, bound: _Bound) -> Answer:
@@ -190,7 +200,7 @@ class Resolver:
             found = await self._ask(address, name, type_)
         if isinstance(found, Outcome):
             return Answer(name, type_, found)
-        answer = _answer(found, name, type_)
+        answer = messages.answer(found, name, type_)
         if not failed(answer.outcome) and not found.flags & dns.flags.AA:
             # It refers to others, or knows it by hearsay: not a server of this zone.
             return Answer(name, type_, Outcome.LAME)
@@ -227,8 +237,10 @@ class Resolver:
         return []
 
     # --- one question to one server --------------------------------------------------------------------------
-    async def _ask(self, address: Address, name: str, type_: str) -> dns.message.Message | Outcome:
-        query = _query(name, type_, 0)
+    async def _ask(
+        self, address: Address, name: str, type_: str, flags: int = 0
+    ) -> dns.message.Message | Outcome:
+        query = messages.query(name, type_, flags)
         if query is None:
             return Outcome.BAD
         for seconds in _TRIES:
@@ -312,86 +324,3 @@ def _of_this_machine() -> list[Address]:
         return [(str(each), 53) for each in dns.resolver.Resolver().nameservers]
     except dns.resolver.NoResolverConfiguration:
         return []
-
-
-# --- messages ----------------------------------------------------------------------------------------------
-def _query(name: str, type_: str, flags: int) -> dns.message.Message | None:
-    """A question, with AD to hear whether signatures hold (RFC 6840 §5.7); None: that is no name of anything."""
-    try:
-        asked = dns.message.make_query(name, type_, use_edns=0, payload=1232)
-    except (dns.exception.DNSException, UnicodeError, ValueError):
-        return None
-    asked.flags = dns.flags.Flag(flags)
-    return asked
-
-
-def _answer(message: dns.message.Message, name: str, type_: str) -> Answer:
-    """What a message says to a question."""
-    rcode = message.rcode()
-    if rcode not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
-        return Answer(name, type_, _RCODES.get(rcode, Outcome.BAD))
-    chain = _chain(message, dns.name.from_text(name))
-    cname = _plain(chain[-1]) if len(chain) > 1 and type_ != "CNAME" else ""
-    if len(chain) > _MOST_ALIASES:
-        return Answer(name, type_, Outcome.BAD, cname=_plain(chain[1]))
-    # Asked for the alias itself, the answer is at the name and not where it leads.
-    found = _rrset(message, chain[0] if type_ == "CNAME" else chain[-1], type_)
-    authenticated = bool(message.flags & dns.flags.AD)
-    if found is not None:
-        values = tuple(map(_text, found))
-        return Answer(name, type_, Outcome.FOUND, values, found.ttl, cname=cname, authenticated=authenticated)
-    outcome = Outcome.NXDOMAIN if rcode == dns.rcode.NXDOMAIN else Outcome.NO_DATA
-    return Answer(name, type_, outcome, ttl=_negative_ttl(message), cname=cname, authenticated=authenticated)
-
-
-def _soa(message: dns.message.Message) -> dns.rrset.RRset | None:
-    for rrset in (*message.answer, *message.authority):
-        if rrset.rdtype == dns.rdatatype.SOA and rrset.rdclass == dns.rdataclass.IN:
-            return rrset
-    return None
-
-
-def _zone_of(message: dns.message.Message) -> str:
-    """The zone that the SOA record in an answer names; empty when there is none."""
-    found = _soa(message)
-    return _plain(found.name) if found else ""
-
-
-def _negative_ttl(message: dns.message.Message) -> int | None:
-    """How long caches may keep that there is nothing (RFC 2308 §5)."""
-    found = _soa(message)
-    return int(min(found.ttl, found[0].minimum)) if found else None
-
-
-def _plain(name: dns.name.Name) -> str:
-    """Lower case, without a final dot; the root is the empty text."""
-    return name.canonicalize().to_text(omit_final_dot=True) if len(name) > 1 else ""
-
-
-def _chain(message: dns.message.Message, name: dns.name.Name) -> list[dns.name.Name]:
-    """A name, and where the CNAMEs in a message lead from it, one after the other."""
-    chain = [name]
-    while len(chain) <= _MOST_ALIASES and (found := _rrset(message, chain[-1], "CNAME")):
-        chain.append(found[0].target)
-    return chain
-
-
-def _rrset(message: dns.message.Message, name: dns.name.Name, type_: str) -> dns.rrset.RRset | None:
-    wanted = dns.rdatatype.from_text(type_)
-    for rrset in message.answer:
-        if rrset.rdtype == wanted and rrset.rdclass == dns.rdataclass.IN and rrset.name == name:
-            return rrset
-    return None
-
-
-def _text(data: dns.rdata.Rdata) -> str:
-    match dns.rdatatype.to_text(data.rdtype):
-        case "TXT":
-            return b"".join(data.strings).decode("latin-1")  # type: ignore[attr-defined]
-        case "MX":
-            return f"{data.preference} {_plain(data.exchange)}"  # type: ignore[attr-defined]
-        case "CNAME" | "PTR" | "NS":
-            return _plain(data.target)  # type: ignore[attr-defined]
-        case "SRV":
-            return f"{data.priority} {data.weight} {data.port} {_plain(data.target)}"  # type: ignore[attr-defined]
-    return data.to_text()

@@ -8,6 +8,8 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from dnsrecords import txt
+from dnsrecords.dmarcrecords import POLICIES
+from dnsrecords.dmarcstages import Step
 from dnsrecords.records import relative_name
 from dnsrecords.report import Report, Row
 from dnsrecords.rotation import Rotation
@@ -79,6 +81,21 @@ class RotationSerializer(serializers.Serializer[Rotation]):
         allow_null=True, help_text="Until then the old record has to stay."
     )
     message = serializers.CharField(allow_blank=True, help_text="What to do next.")
+
+
+class DmarcStageSerializer(serializers.Serializer[Step]):
+    """A stage of the path to a strong DMARC policy."""
+
+    policy = serializers.ChoiceField(choices=POLICIES)
+    value = serializers.CharField(help_text="The record to publish for it.")
+    needs = serializers.CharField(help_text="What has to be so first, and what it does.")
+    reached = serializers.BooleanField(help_text="It, or a stronger one, is published.")
+
+
+class DmarcPathSerializer(serializers.Serializer[Any]):
+    """All stages, the weakest first."""
+
+    stages = DmarcStageSerializer(many=True)
 
 
 @extend_schema_serializer(examples=[OpenApiExample("Checked", _EXAMPLE, response_only=True)])

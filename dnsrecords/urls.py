@@ -11,6 +11,7 @@ app_name = "dnsrecords"
 urlpatterns = [
     path("domains/<int:pk>/dns", views.RecordsView.as_view(), name="records"),
     path("domains/<int:pk>/dns/check", views.CheckView.as_view(), name="check"),
+    path("domains/<int:pk>/dns/dmarc", views.DmarcPathView.as_view(), name="dmarc"),
     path("domains/<int:pk>/dns/rotation", views.RotationView.as_view(), name="rotation"),
     path("domains/<int:pk>/dns/zone", views.ZoneView.as_view(), name="zone"),
 ]

@@ -9,9 +9,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from dnsrecords import checking, report, rotation
+from dnsrecords import checking, dmarcpath, report, rotation
 from dnsrecords.domainfacts import SECRETS
-from dnsrecords.serializers import DomainRecordsSerializer, RotationSerializer
+from dnsrecords.serializers import DmarcPathSerializer, DomainRecordsSerializer, RotationSerializer
 from mailboxes import dkimrotation
 from mailboxes.models import Domain
 from mailboxes.views import found
@@ -43,6 +43,15 @@ class CheckView(APIView):
         domain = _domain(pk)
         checking.check(domain)
         return Response(DomainRecordsSerializer(report.of(domain)).data)
+
+
+class DmarcPathView(APIView):
+    """The staged path to a strong DMARC policy."""
+
+    @extend_schema(operation_id="domain_dns_dmarc", responses=DmarcPathSerializer)
+    def get(self, request: Request, pk: int) -> Response:
+        """None, quarantine, reject: what each stage needs, and what to publish for it."""
+        return Response(DmarcPathSerializer({"stages": dmarcpath.of(report.of(_domain(pk)))}).data)
 
 
 class RotationView(APIView):

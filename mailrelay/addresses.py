@@ -10,9 +10,11 @@ from functools import lru_cache
 import idna
 
 _ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-"
-#: A quoted local part. Angle brackets are left out on purpose: RFC 5321 allows them, but not all servers read
-#: ``MAIL FROM:<"a>b"@c>`` the same way.
-QUOTED_LOCAL = r'"(?:[^"\\<>\x00-\x1f\x7f]|\\[^<>\x00-\x1f\x7f])*"'
+# No controls, and nothing that some program may take for the end of a line. RFC 5321 allows angle brackets, but not
+# all servers read ``MAIL FROM:<"a>b"@c>`` the same way.
+_NEVER = r"<>\x00-\x1f\x7f-\x9f\u2028\u2029"
+#: A quoted local part.
+QUOTED_LOCAL = rf'"(?:[^"\\{_NEVER}]|\\[^{_NEVER}])*"'
 _LOCAL = re.compile(rf"[{_ATEXT}]+(?:\.[{_ATEXT}]+)*|{QUOTED_LOCAL}")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")

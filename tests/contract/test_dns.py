@@ -220,3 +220,23 @@ def test_a_rotation_can_be_given_up(api: APIClient, domain: Domain) -> None:
     ok(api.post(path(domain, "/rotation")), 201)
     assert api.delete(path(domain, "/rotation")).status_code == 204
     assert ok(api.get(path(domain, "/rotation")))["state"] == "none"
+
+
+# --- the path to a strong policy ---------------------------------------------------------------------------
+def test_the_dmarc_path_says_what_each_stage_needs(
+    api: APIClient, domain: Domain, server: Nameserver
+) -> None:
+    server.publish(domain.name, ['_dmarc TXT "v=DMARC1; p=none; rua=mailto:me@x.test"'])
+    api.post(path(domain, "/check"))
+    stages = api.get(path(domain, "/dmarc")).json()["stages"]
+    assert [(each["policy"], each["reached"]) for each in stages] == [
+        ("none", True),
+        ("quarantine", False),
+        ("reject", False),
+    ]
+    assert stages[1]["value"] == "v=DMARC1; p=quarantine; rua=mailto:me@x.test"
+    assert all(each["needs"] for each in stages)
+
+
+def test_before_a_look_no_stage_is_reached(api: APIClient, domain: Domain) -> None:
+    assert not any(each["reached"] for each in api.get(path(domain, "/dmarc")).json()["stages"])

@@ -55,6 +55,7 @@ OPERATIONS = {
     (f"{MAILBOXES}/export", "get"): "200", (f"{MAILBOXES}/deleted", "get"): "200",
     (f"{MAILBOXES}/{{id}}/restore", "post"): "200",
     (f"{DOMAINS}/{{id}}/dns", "get"): "200", (f"{DOMAINS}/{{id}}/dns/check", "post"): "200",
+    (f"{DOMAINS}/{{id}}/dns/dmarc", "get"): "200",
     (f"{DOMAINS}/{{id}}/dns/zone", "get"): "200", (f"{DOMAINS}/{{id}}/dns/rotation", "get"): "200",
     (f"{DOMAINS}/{{id}}/dns/rotation", "post"): "201", (f"{DOMAINS}/{{id}}/dns/rotation", "delete"): "204",
 }  # fmt: skip

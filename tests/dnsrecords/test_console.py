@@ -68,3 +68,9 @@ def test_who_may_not_see_domains_sees_nothing(client: Client, other_staff: Any, 
 def test_on_a_lesser_plan_there_is_the_lock_card(admin_client: Client, domain: Domain, plan: Any) -> None:
     plan("community")
     assert f"{TAB}{domain.pk}/" not in admin_client.get(TAB).content.decode()
+
+
+def test_the_dmarc_path_is_there_to_copy(admin_client: Client, domain: Domain) -> None:
+    page = admin_client.get(f"{TAB}{domain.pk}/").content.decode()
+    assert page.index('data-policy="none"') < page.index('data-policy="reject"')
+    assert "v=DMARC1; p=none; rua=mailto:postmaster@example.com" in page

@@ -106,7 +106,7 @@ def test_mail_from_says_what_the_server_understands() -> None:
         "a@b.c\r\nRCPT TO:<x@y.z", "a@b.c\n", "a@b.c\r", "a@b.c>", "a@b.c> SIZE=1", "a b@b.c", "a@b.c x",
         "<a@b.c",
         "a\x00@b.c", "a\x85@b.c", "a\u2028@b.c", "a@b.c\t", '"a>b"@b.c', '"a\r\n"@b.c', '"a b"@b.c x',
-        '"a" @b.c',
+        '"a" @b.c', '"\x85"@', '"a\\\x85"@b.c', '"\u2028"@b.c',
         '"a b', "\ud800@b.c", "a\u00a0@b.c",
     ],
 )  # fmt: skip
