@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -53,8 +53,11 @@ def check_due(most: int = 1000) -> int:
     domains = list(Domain.objects.filter(pk__in=due).defer(*SECRETS))
     news: list[News] = []
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
-        # In turn as they are done: all database work stays in this thread.
-        for domain, found in zip(domains, pool.map(look, domainfacts.of_all(domains)), strict=True):
+        facts = zip(domains, domainfacts.of_all(domains), strict=True)
+        looks = {pool.submit(look, each): domain for domain, each in facts}
+        # Kept as they are done, so that dead name servers delay nobody else; database work stays in this thread.
+        for done in as_completed(looks):
+            domain, found = looks[done], done.result()
             news += _keep(domain, found)
             if rotation.advance(domain, found):
                 DomainCheck.objects.filter(pk=domain.pk).update(due_at=timezone.now())

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dnsrecords import checking
+from dnsrecords.models import DomainCheck
 from dnsrecords.verdicts import Status
 from tests.dnsrecords.mistakes import facts_of, zone_lines
+from tests.mailboxes import factories
 from tests.rig.nameserver import Nameserver
 
 if TYPE_CHECKING:
@@ -74,6 +78,24 @@ def test_a_resolver_that_is_down_is_counted_and_hides_nothing(
     found = look("down.test", pair)
     assert found["spf"].verdict.ok
     assert found["spf"].propagation.endswith("seen on 1 of 2 resolvers, 1 did not answer")
+
+
+@pytest.mark.django_db
+def test_a_domain_whose_name_servers_are_dead_delays_no_other(
+    nameserver: Nameserver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead, *living = [factories.domain(f"{name}.test") for name in ("dead", "one", "two", "three")]
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as silent:
+        silent.bind(("127.0.0.9", 0))
+        monkeypatch.setattr(checking, "PORT", silent.getsockname()[1])
+        nameserver.publish(dead.name, ["@ NS ns", "ns A 127.0.0.9"])
+        for each in living:
+            nameserver.publish(each.name, ["@ MX 10 mail"])
+        DomainCheck.objects.bulk_create(DomainCheck(domain=each) for each in (dead, *living))
+        assert checking.check_due() == 4
+    order = DomainCheck.objects.order_by("checked_at").values_list("domain__name", flat=True)
+    assert order.last() == dead.name
+    assert DomainCheck.objects.exclude(checked_at=None).count() == 4
 
 
 def test_without_a_resolver_that_can_be_reached_it_is_said_whose_fault_that_is(settings: Any) -> None:
