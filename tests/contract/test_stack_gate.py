@@ -42,7 +42,7 @@ def send(client: Any, method: str, path: str, body: bytes = b"", kind: str = "ap
 
 
 def test_there_is_something_to_look_at() -> None:
-    assert len(OURS) == 40 and len(WRITES) + len(READS) == 40
+    assert len(WRITES) + len(READS) == len(OURS) > 40
 
 
 @pytest.mark.parametrize(("path", "method"), OURS)

@@ -62,8 +62,8 @@ def test_a_far_relay_gets_more_connections_and_a_near_one_a_single_one(pool: Poo
 
 def test_a_connection_is_used_again_by_the_next_run(pool: Pool) -> None:
     with FaultServer() as server:
-        run(server, pool, 5)
-        run(server, pool, 5)
+        run(server, pool, 5, most=1)
+        run(server, pool, 5, most=1)
         assert len(server.sessions) == 1
         assert len(server.accepted) == 10
 

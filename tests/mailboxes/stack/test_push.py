@@ -88,8 +88,11 @@ class Pair:
 
     def rows(self, table: str) -> str:
         """A table as Postfix looks it up, sorted; it must open."""
-        code, text = said(self.postfix, "postmap", "-s", f"lmdb:/mail-config/postfix/{table}")
-        assert code == 0, text
+        for _ in range(5):
+            code, text = said(self.postfix, "postmap", "-s", f"lmdb:/mail-config/postfix/{table}")
+            assert code == 0, text
+            if text:
+                break  # of a container that was just started the Engine sometimes loses what a command said
         return "".join(sorted(text.splitlines(keepends=True)))
 
 
