@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dnsrecords import console as tab
+from dnsrecords import optionconsole
 from quazzar import console
 
-console.PAGES += tab.urlpatterns
+console.PAGES += tab.urlpatterns + optionconsole.urlpatterns

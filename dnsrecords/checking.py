@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +11,19 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.utils import timezone
 
-from dnsrecords import alerts, comparing, domainfacts, propagation, report, results, rotation
+from dnsrecords import (
+    alerts,
+    comparing,
+    domainfacts,
+    policyfetch,
+    propagation,
+    report,
+    results,
+    rotation,
+    secondkey,
+    signing,
+    stspolicy,
+)
 from dnsrecords.domainfacts import SECRETS
 from dnsrecords.models import DomainCheck
 from dnsrecords.resolver import Resolver
@@ -19,14 +32,17 @@ from dnsrecords.verdicts import Status
 from mailboxes.models import Domain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from dnsrecords.answers import Answer, ServerAnswer
     from dnsrecords.records import Facts, Record
     from dnsrecords.spfcheck import Lookup
+    from dnsrecords.stspolicy import Fetched
 
 #: Seconds for all that is asked about a domain, whatever its name servers do; judging it takes the rest of ten.
 DEADLINE = 9.0
+#: Fetches the MTA-STS policy of a domain as others do.
+FETCH = policyfetch.fetch
 #: Where the name servers of zones listen.
 PORT = 53
 #: A domain is looked up once an hour; while something is wrong, more often, so that the page soon turns green.
@@ -37,8 +53,13 @@ _SIDE_BY_SIDE = 16
 
 def check(domain: Domain) -> list[News]:
     """Looks one domain up now, and tells the operator what broke or recovered."""
-    found = look(domainfacts.of(domain))
+    facts = domainfacts.of(domain)
+    with ThreadPoolExecutor(1) as pool:
+        signed = pool.submit(_signed, facts)
+        found = look(facts)
     news = _keep(domain, found)
+    _note_signed(signed.result())
+    secondkey.advance(domain, found)
     if rotation.advance(domain, found):
         domain.refresh_from_db()
         news += _keep(domain, look(domainfacts.of(domain)))
@@ -52,15 +73,20 @@ def check_due(most: int = 1000) -> int:
     due = [pk for pk in _due(most) if _claim(pk)]
     domains = list(Domain.objects.filter(pk__in=due).defer(*SECRETS))
     news: list[News] = []
+    facts = list(domainfacts.of_all(domains))
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
-        facts = zip(domains, domainfacts.of_all(domains), strict=True)
-        looks = {pool.submit(look, each): domain for domain, each in facts}
+        # All have the same hostname.
+        signed = [pool.submit(_signed, each) for each in facts[:1]]
+        looks = {pool.submit(look, each): domain for domain, each in zip(domains, facts, strict=True)}
         # Kept as they are done, so that dead name servers delay nobody else; database work stays in this thread.
         for done in as_completed(looks):
             domain, found = looks[done], done.result()
             news += _keep(domain, found)
+            secondkey.advance(domain, found)
             if rotation.advance(domain, found):
                 DomainCheck.objects.filter(pk=domain.pk).update(due_at=timezone.now())
+    for each in signed:
+        _note_signed(each.result())
     alerts.tell(news)
     alerts.tell_retired(rotation.retire_due())
     return len(domains)
@@ -90,11 +116,27 @@ def _claim(pk: int) -> bool:
     return bool(DomainCheck.objects.filter(pk=pk, due_at__lte=now).update(due_at=now + _SOON))
 
 
+def _signed(facts: Facts) -> bool | None:
+    """Whether the zone of the mail server's hostname is signed; None: not known, or nothing depends on it."""
+    if not facts.tlsa:
+        return None
+    resolvers = tuple(settings.QUAZZAR_DNS_RESOLVERS)
+    with Resolver(servers=resolvers, deadline=DEADLINE, port=PORT) as resolver:
+        known = resolver.lookup_all(signing.questions(facts.hostname))
+        return signing.is_signed(facts.hostname, lambda name, type_: known[name, type_])
+
+
+def _note_signed(signed: bool | None) -> None:
+    if signed is not None:
+        DomainCheck.objects.exclude(signed=signed).update(signed=signed)
+
+
 # --- one domain --------------------------------------------------------------------------------------------
 def look(facts: Facts) -> list[Result]:
     """Asks the zone's name servers for every record, and compares. Reads and writes no rows."""
     records = report.records_of(facts)
     resolvers = tuple(settings.QUAZZAR_DNS_RESOLVERS)
+    ends = time.monotonic() + DEADLINE
     with Resolver(servers=resolvers, deadline=DEADLINE, port=PORT) as resolver:
         own = [_question(record) for record in records]
         answers = resolver.authoritative_all(own)
@@ -107,6 +149,7 @@ def look(facts: Facts) -> list[Result]:
             for record in records
             for each in comparing.further_questions(record, facts, answers[_question(record)])
         ]
+        more += stspolicy.questions(facts, answers)
         known = {
             **resolver.lookup_all([each for each in dict.fromkeys(more) if each not in answers]),
             **answers,
@@ -118,10 +161,25 @@ def look(facts: Facts) -> list[Result]:
             return known[name, type_]
 
         facts = _with_addresses(facts, lookup)
-        return [
+        found = [
             _result(record, facts, answers[_question(record)], caches.get(_question(record), ()), lookup)
             for record in records
         ]
+        policy = _policy(facts, answers, lookup, ends - time.monotonic())
+        return [
+            replace(each, verdict=stspolicy.judge(each.record, each.verdict, facts, policy)) for each in found
+        ]
+
+
+def _policy(
+    facts: Facts, answers: Mapping[tuple[str, str], Answer], lookup: Lookup, seconds: float
+) -> Fetched | None:
+    """The MTA-STS policy as others get it; None: nothing is published that leads them to it, or time is up."""
+    asked = stspolicy.questions(facts, answers)
+    if not asked or seconds <= 0:
+        return None
+    addresses = [value for name, type_ in asked for value in lookup(name, type_).values]
+    return FETCH(facts.domain, addresses, seconds=min(seconds, policyfetch.SECONDS))
 
 
 def _question(record: Record) -> tuple[str, str]:

@@ -228,7 +228,7 @@ def _further(record: Record, facts: Facts, answer: Answer) -> Iterator[Question]
             yield from ((host, type_) for host in hosts for type_ in ("A", "AAAA"))
         case "PTR":
             yield (facts.hostname, "AAAA" if record.name.endswith("ip6.arpa") else "A")
-        case "CNAME" if not answer.values:
+        case "CNAME" if record.value.rstrip(".") not in answer.values:
             yield from ((record.name, type_) for type_ in ("A", "AAAA"))
     if record.id == "dmarc":
         yield from ((name, "TXT") for name in _consents(facts, answer.values))

@@ -13,7 +13,17 @@ from django.utils import timezone
 from django.utils.timesince import timesince
 from django.views.decorators.http import require_safe
 
-from dnsrecords import checking, dmarcpath, records, report, rotation, txt
+from dnsrecords import (
+    checking,
+    dmarcpath,
+    ed25519console,
+    optionconsole,
+    records,
+    report,
+    rotation,
+    secondkey,
+    txt,
+)
 from dnsrecords.domainfacts import SECRETS
 from dnsrecords.models import RecordChange
 from dnsrecords.report import Report, Row
@@ -116,7 +126,9 @@ def _context(request: HttpRequest, row: Domain) -> dict[str, Any]:
         "history": RecordChange.objects.filter(domain=row).exclude(before=Status.UNCHECKED)[:_HISTORY],
         "may_check": _look_up(request.user),
         "rotation": rotation.of(row),
+        "ed25519": secondkey.of(row),
         "dmarc": dmarcpath.of(found),
+        **optionconsole.context(row),
         "hostname_chosen": bool(Stack.load().hostname),
         "note": records.RELAY_NOTES.get(found.facts.relay_include, ""),
         "mark": MARKS[found.health],
@@ -170,6 +182,7 @@ urlpatterns = [
     path(BASE, overview, name="dns_overview"),
     path(f"{BASE}<int:pk>/", domain, name="dns_domain"),
     path(f"{BASE}<int:pk>/check/", check, name="dns_check"),
+    path(f"{BASE}<int:pk>/ed25519/", ed25519console.turn, name="dns_ed25519"),
     path(f"{BASE}<int:pk>/rotate/", rotate, name="dns_rotate"),
     path(f"{BASE}<int:pk>/zone/", zone, name="dns_zone"),
 ]

@@ -93,14 +93,14 @@ def judge_alias(record: Record, facts: Facts, answer: Answer, lookup: Lookup) ->
     found = tuple(map(_name, answer.values)) or ((answer.cname,) if answer.cname else ())
     if wanted in found:
         return Verdict(Status.OK, found=found)
+    addresses = tuple(value for type_ in ("A", "AAAA") for value in lookup(record.name, type_).values)
+    if any(_address(each) in map(_address, facts.addresses) for each in addresses):
+        return Verdict(Status.OK, found=found or addresses)
     if found:
         message = (
             f"{record.name} leads to {' and '.join(found)} instead of {wanted}. Change the CNAME record."
         )
         return Verdict(Status.MISMATCH, message, found)
-    addresses = tuple(value for type_ in ("A", "AAAA") for value in lookup(record.name, type_).values)
-    if any(_address(each) in map(_address, facts.addresses) for each in addresses):
-        return Verdict(Status.OK, found=addresses)
     if addresses:
         message = (
             f"{record.name} leads to {' and '.join(addresses)}, which is not known as this node's. "
@@ -149,7 +149,16 @@ def judge_pin(record: Record, answer: Answer) -> Verdict:
             f"here. Replace the record at {record.name} at once."
         )
         return Verdict(Status.MISMATCH, message, answer.values)
-    return Verdict(Status.OK, found=answer.values)
+    return Verdict(Status.OK, _other_pins(record, found), answer.values)
+
+
+def _other_pins(record: Record, found: tuple[tuple[str, ...], ...]) -> str:
+    if len(set(found)) == 1:
+        return ""
+    return (
+        f"Other TLSA records stand at {record.name} as well: right while one certificate replaces another, and to be "
+        "deleted an hour after the old one is out of use."
+    )
 
 
 def _pin(value: str) -> tuple[str, ...]:

@@ -290,6 +290,8 @@ def _other_key(facts: Facts, selector: str, key: str) -> Record:
     purpose = (
         "Another DKIM key of this domain: one that is to sign, or one that signed mail still on its way."
     )
+    if _ed25519(key):
+        purpose = "Holds the Ed25519 key of the second signature, for servers that know it."
     name = dkim_name(selector, facts.domain)
     return _optional(f"dkim_{selector}", "TXT", name, dkim_value(key), purpose)
 
@@ -308,7 +310,12 @@ def _mta_sts(facts: Facts) -> Iterator[Record]:
     yield from _alias(facts, "mta_sts_host", "mta-sts", purpose)
     purpose = f"Tells other mail servers that {facts.domain} has an MTA-STS policy, and when it has changed."
     value = f"v=STSv1; id={facts.mta_sts}"
-    yield _optional("mta_sts", "TXT", f"_mta-sts.{facts.domain}", value, purpose)
+    yield _optional("mta_sts", "TXT", mta_sts_name(facts.domain), value, purpose)
+
+
+def mta_sts_name(domain: str) -> str:
+    """Where others look whether a domain has a policy (RFC 8461 §3.1)."""
+    return f"_mta-sts.{domain}"
 
 
 def mta_sts_policy(
@@ -316,6 +323,13 @@ def mta_sts_policy(
 ) -> str:
     """What stands at ``https://mta-sts.<domain>/.well-known/mta-sts.txt`` (RFC 8461 §3.2)."""
     return f"version: STSv1\nmode: {mode}\nmx: {hostname}\nmax_age: {max_age}\n"
+
+
+def served_policy(hostname: str, option: str) -> str:
+    """The policy by the operator's choice: ``testing``, ``enforce``, or ``off``; empty: none is served."""
+    if not hostname or option not in ("testing", "enforce"):
+        return ""
+    return mta_sts_policy(hostname, mode="enforce" if option == "enforce" else "testing")
 
 
 def mta_sts_id(policy: str) -> str:
@@ -360,6 +374,9 @@ def _srv(facts: Facts) -> Iterator[Record]:
 
 def _tlsa(facts: Facts) -> Iterator[Record]:
     # In an unsigned zone nobody heeds it (RFC 7672 §2.2).
-    purpose = "Pins the key of the certificate on port 25, so that nobody can pose as this node (DANE)."
+    purpose = (
+        "Pins the key of the certificate on port 25, so that nobody can pose as this node (DANE). Another key needs "
+        "another record, and that first: let renewed certificates keep their key."
+    )
     for each, value in _numbered("tlsa_25", facts.tlsa if facts.signed else ()):
         yield _optional(each, "TLSA", f"_25._tcp.{facts.hostname}", value, purpose)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from dnsrecords import views
+from dnsrecords import ed25519views, optionviews, views
 
 app_name = "dnsrecords"
 
@@ -12,6 +12,8 @@ urlpatterns = [
     path("domains/<int:pk>/dns", views.RecordsView.as_view(), name="records"),
     path("domains/<int:pk>/dns/check", views.CheckView.as_view(), name="check"),
     path("domains/<int:pk>/dns/dmarc", views.DmarcPathView.as_view(), name="dmarc"),
+    path("domains/<int:pk>/dns/options", optionviews.OptionsView.as_view(), name="options"),
+    path("domains/<int:pk>/dns/ed25519", ed25519views.Ed25519View.as_view(), name="ed25519"),
     path("domains/<int:pk>/dns/rotation", views.RotationView.as_view(), name="rotation"),
     path("domains/<int:pk>/dns/zone", views.ZoneView.as_view(), name="zone"),
 ]

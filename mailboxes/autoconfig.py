@@ -1,4 +1,4 @@
-"""How a mail program reaches a mailbox: as a list to copy, for Thunderbird, and as an Apple profile. Pure."""
+"""How a mail program reaches a mailbox: a list to copy, and what Thunderbird, Outlook and Apple's read. Pure."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from mailboxes import addresses
 _UNWRITABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]+")
 _NAMESPACE = uuid.UUID("6f1d2c1e-5b7a-5a39-9a3e-3a1f0c7f2b11")
 _SOCKET = {"tls": "SSL", "starttls": "STARTTLS"}
+#: Thunderbird puts the address there that it was given.
+_ANY_ADDRESS = "%EMAILADDRESS%"
+_AUTODISCOVER = "http://schemas.microsoft.com/exchange/autodiscover"
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,11 @@ def servers(address: str, hostname: str, port_offset: int = 0) -> list[Server]:
     Raises:
         ValueError: the address or the hostname is none.
     """
-    username, host = "@".join(addresses.split(address)), addresses.domain(hostname)
+    return _servers("@".join(addresses.split(address)), hostname, port_offset)
+
+
+def _servers(username: str, hostname: str, port_offset: int) -> list[Server]:
+    host = addresses.domain(hostname)
     return [
         Server("imap", host, 993 + port_offset, "tls", username),
         Server("imap", host, 143 + port_offset, "starttls", username),
@@ -50,12 +57,25 @@ def thunderbird(address: str, hostname: str, port_offset: int = 0) -> bytes:
         ValueError: the address or the hostname is none.
     """
     name = addresses.split(address)[1]
+    return _client_config(name, servers(address, hostname, port_offset))
+
+
+def thunderbird_for_all(domain: str, hostname: str, port_offset: int = 0) -> bytes:
+    """The same for every mailbox of a domain, those included that do not exist.
+
+    Raises:
+        ValueError: the domain or the hostname is none.
+    """
+    return _client_config(addresses.domain(domain), _servers(_ANY_ADDRESS, hostname, port_offset))
+
+
+def _client_config(name: str, found: list[Server]) -> bytes:
     root = ET.Element("clientConfig", version="1.1")
     provider = ET.SubElement(root, "emailProvider", id=name)
     _text(provider, "domain", name)
     _text(provider, "displayName", addresses.shown(name))
     _text(provider, "displayShortName", addresses.shown(name))
-    for server in servers(address, hostname, port_offset):
+    for server in found:
         tag = "incomingServer" if server.protocol == "imap" else "outgoingServer"
         element = ET.SubElement(provider, tag, type=server.protocol)
         _text(element, "hostname", server.host)
@@ -63,6 +83,44 @@ def thunderbird(address: str, hostname: str, port_offset: int = 0) -> bytes:
         _text(element, "socketType", _SOCKET[server.security])
         _text(element, "authentication", "password-cleartext")  # inside TLS: the mechanism is PLAIN
         _text(element, "username", server.username)
+    return _xml(root)
+
+
+def outlook(address: str, hostname: str, port_offset: int = 0) -> bytes:
+    """The answer to Outlook's autodiscover request for an address (POX, [MS-OXDSCLI] §2.2.4), whoever has it.
+
+    Raises:
+        ValueError: the address or the hostname is none.
+    """
+    root = ET.Element("Autodiscover", xmlns=f"{_AUTODISCOVER}/responseschema/2006")
+    response = ET.SubElement(root, "Response", xmlns=f"{_AUTODISCOVER}/outlook/responseschema/2006a")
+    account = ET.SubElement(response, "Account")
+    _text(account, "AccountType", "email")
+    _text(account, "Action", "settings")
+    # It takes one server of each kind: the best.
+    for server in servers(address, hostname, port_offset):
+        if server.security == "tls":
+            _outlook_server(account, server)
+    return _xml(root)
+
+
+def _outlook_server(account: ET.Element, server: Server) -> None:
+    element = ET.SubElement(account, "Protocol")
+    for tag, text in {
+        "Type": server.protocol.upper(),
+        "Server": server.host,
+        "Port": str(server.port),
+        "DomainRequired": "off",
+        "LoginName": server.username,
+        "SPA": "off",  # the password itself, inside TLS
+        "SSL": "on",
+        "Encryption": "SSL",
+        "AuthRequired": "on",
+    }.items():
+        _text(element, tag, text)
+
+
+def _xml(root: ET.Element) -> bytes:
     ET.indent(root)
     return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
 

@@ -45,10 +45,14 @@ class Facts:
     warnings: tuple[str, ...]
 
 
-def self_signed(hostname: str, now: datetime | None = None) -> tuple[str, str]:
-    """(certificate, key) in PEM for the hostname, which is in the form of ``addresses.domain``."""
+def self_signed(hostname: str, now: datetime | None = None, key_pem: str = "") -> tuple[str, str]:
+    """(certificate, key) in PEM for the hostname, which is in the form of ``addresses.domain``.
+
+    Args:
+        key_pem: of the one before, which a TLSA record may pin; empty: a new one is made.
+    """
     now = now or datetime.now(UTC)
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = _key(key_pem) if key_pem else ec.generate_private_key(ec.SECP256R1())
     # A common name holds 64 characters; clients read the subject alternative name.
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hostname[:64])])
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
@@ -72,7 +76,7 @@ def self_signed(hostname: str, now: datetime | None = None) -> tuple[str, str]:
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    signed = builder.sign(key, hashes.SHA256())
+    signed = builder.sign(key, None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256())
     return signed.public_bytes(serialization.Encoding.PEM).decode(), private.decode()
 
 

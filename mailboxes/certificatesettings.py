@@ -120,7 +120,7 @@ def _renewed(stack: Stack, now: datetime) -> Refreshed:
     # Without one it is made when the stack is enabled.
     if not stack.hostname or not stack.tls_certificate or _fits(stack, stack.hostname, now):
         return Refreshed()
-    columns, _ = _self_signed(stack.hostname)
+    columns, _ = _self_signed(stack.hostname, _key(stack) or "")
     return Refreshed(changed=_store(columns, tls_source=Source.SELF_SIGNED, hostname=stack.hostname))
 
 
@@ -150,8 +150,8 @@ def _store(columns: dict[str, Any], **only_if: str) -> bool:
     return True
 
 
-def _self_signed(hostname: str) -> tuple[dict[str, Any], Facts]:
-    return _columns(Source.SELF_SIGNED, *certificates.self_signed(hostname), hostname)
+def _self_signed(hostname: str, key: str = "") -> tuple[dict[str, Any], Facts]:
+    return _columns(Source.SELF_SIGNED, *certificates.self_signed(hostname, key_pem=key), hostname)
 
 
 def _examined(source: str, certificate: str, key: str) -> tuple[dict[str, Any], Facts]:

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AliasEntry", "ConfigFile", "DomainEntry", "MailboxEntry", "Smarthost", "Snapshot", "aliases_table",
-    "domains_table", "generation_of", "key_table", "mailboxes_table", "relayhost", "rspamd_domains",
-    "rspamd_mailboxes", "sasl_passwd", "senders_table", "signing_table", "tls_policy", "users",
+    "domains_table", "ed25519_key_table", "ed25519_signing_table", "generation_of", "key_file", "key_table",
+    "mailboxes_table", "relayhost", "rspamd_domains", "rspamd_mailboxes", "sasl_passwd", "senders_table",
+    "signing_table", "tls_policy", "users",
 ]  # fmt: skip
 
 #: Where Dovecot keeps mail; a mailbox's home lies below it.
@@ -80,7 +81,8 @@ class AliasEntry:
 class DomainEntry:
     """A mail domain. ``private_key`` is PEM; empty: its mail leaves unsigned.
 
-    The old key signs no more, but SMTP sessions that are open still know it by name.
+    The old key signs no more, but SMTP sessions that are open still know it by name. The Ed25519 key is there only
+    if it signs beside the other.
     """
 
     name: str
@@ -89,6 +91,8 @@ class DomainEntry:
     private_key: str = field(default="", repr=False)
     old_selector: str = ""
     old_private_key: str = field(default="", repr=False)
+    ed25519_selector: str = ""
+    ed25519_private_key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,22 +251,53 @@ def rspamd_mailboxes(snapshot: Snapshot) -> bytes:
 # --- OpenDKIM ----------------------------------------------------------------------------------------------
 def key_table(snapshot: Snapshot) -> bytes:
     """KeyTable. No row without a key: its domain's mail would be refused with 451."""
-    return _table(
-        (_key_name(each), f"{each.name}:{each.selector}:{KEY_ROOT}/{each.name}.{each.selector}.private")
-        for each in snapshot.domains
-        if each.private_key
-    )
+    return _key_table(_rsa_keys(snapshot))
 
 
 def signing_table(snapshot: Snapshot) -> bytes:
     """SigningTable, a refile: sender's domain → its row in KeyTable."""
-    return _table((f"*@{each.name}", _key_name(each)) for each in snapshot.domains if each.private_key)
+    return _signing_table(_rsa_keys(snapshot))
 
 
-def _key_name(entry: DomainEntry) -> str:
-    if not _SELECTOR.fullmatch(entry.selector):
-        raise ValueError(f"{entry.selector!r} is no DKIM selector.")
-    return f"{entry.selector}._domainkey.{_domain(entry.name)}"
+def ed25519_key_table(snapshot: Snapshot) -> bytes:
+    """KeyTable of the OpenDKIM that adds a second signature: one knows one algorithm."""
+    return _key_table(_ed25519_keys(snapshot))
+
+
+def ed25519_signing_table(snapshot: Snapshot) -> bytes:
+    """The SigningTable that belongs to it."""
+    return _signing_table(_ed25519_keys(snapshot))
+
+
+def key_file(domain: str, selector: str) -> str:
+    """Name of the file with a private key, below KEY_ROOT."""
+    return f"{domain}.{selector}.private"
+
+
+def _rsa_keys(snapshot: Snapshot) -> list[tuple[str, str]]:
+    """(domain, selector) of each key that signs."""
+    return [(each.name, each.selector) for each in snapshot.domains if each.private_key]
+
+
+def _ed25519_keys(snapshot: Snapshot) -> list[tuple[str, str]]:
+    return [(each.name, each.ed25519_selector) for each in snapshot.domains if each.ed25519_private_key]
+
+
+def _key_table(keys: Iterable[tuple[str, str]]) -> bytes:
+    return _table(
+        (_key_name(domain, selector), f"{domain}:{selector}:{KEY_ROOT}/{key_file(domain, selector)}")
+        for domain, selector in keys
+    )
+
+
+def _signing_table(keys: Iterable[tuple[str, str]]) -> bytes:
+    return _table((f"*@{domain}", _key_name(domain, selector)) for domain, selector in keys)
+
+
+def _key_name(domain: str, selector: str) -> str:
+    if not _SELECTOR.fullmatch(selector):
+        raise ValueError(f"{selector!r} is no DKIM selector.")
+    return f"{selector}._domainkey.{_domain(domain)}"
 
 
 # --- checked values, and rows ------------------------------------------------------------------------------

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass, field
 
-from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 #: RFC 8301 asks for 2048; a longer key's record does not fit into one answer everywhere.
@@ -23,7 +24,17 @@ class KeyPair:
 def generate() -> KeyPair:
     """A new RSA key pair."""
     key = generate_private_key(public_exponent=65537, key_size=KEY_SIZE)
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     # SubjectPublicKeyInfo, which is what RFC 6376 §3.6.1 and every verifier means by p=.
     public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return _pair(key, public)
+
+
+def generate_ed25519() -> KeyPair:
+    """A new Ed25519 key pair, whose ``p=`` is the bare key (RFC 8463 §4.2)."""
+    key = Ed25519PrivateKey.generate()
+    return _pair(key, key.public_key().public_bytes_raw())
+
+
+def _pair(key: RSAPrivateKey | Ed25519PrivateKey, public: bytes) -> KeyPair:
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return KeyPair(pem.decode("ascii"), base64.b64encode(public).decode("ascii"))

@@ -137,10 +137,12 @@ def _of_certificate(stack: Stack, now: datetime) -> doctor.Finding | None:
 
 def _of_secrets(stack: Stack) -> doctor.Finding | None:
     hashes = Mailbox.objects.filter(deleted_at=None).only("password_hash").iterator()
-    keys = Domain.objects.only("dkim_private_key")
+    keys = Domain.objects.only("dkim_private_key", "dkim_ed25519_private_key")
     counts = {
         "mailbox passwords": sum(_is_lost(row.password_hash) for row in hashes),
-        "DKIM keys": sum(_is_lost(row.dkim_private_key) for row in keys),
+        "DKIM keys": sum(
+            _is_lost(row.dkim_private_key) + _is_lost(row.dkim_ed25519_private_key) for row in keys
+        ),
         "keys of the certificate": _is_lost(stack.tls_key),
         "passwords of Rspamd's web interface": _is_lost(stack.controller_password),
     }

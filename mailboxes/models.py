@@ -135,6 +135,13 @@ class Domain(Synced):
     dkim_old_public_key = models.TextField(blank=True, default="")
     #: When the present key took over from the old one.
     dkim_rotated_at = models.DateTimeField(null=True, default=None)
+    # A second key beside it, Ed25519 (RFC 8463), if the operator wants one (selector empty: none).
+    dkim_ed25519_selector = models.CharField(max_length=63, blank=True, default="")
+    dkim_ed25519_private_key = SealedTextField(context="mailboxes.domain.dkim_ed25519_private_key", null=True)
+    #: The bare 32 bytes in base64, as they stand in p=.
+    dkim_ed25519_public_key = models.TextField(blank=True, default="")
+    #: Its record was seen on every name server: it signs.
+    dkim_ed25519_signs = models.BooleanField(default=False)
 
     class Meta:
         ordering = ["name"]

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mailboxes import smarthostfiles
-from mailboxes.configfiles import AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
+from mailboxes.configfiles import AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot, key_file
 from mailboxes.models import Alias, Domain, Mailbox, Stack
 from mailrelay.models import RelaySettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from quazzar.fields import Sealed
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Taken:
         removed: addresses of deleted mailboxes that it may still have.
         cut_off: addresses whose sessions end with this change: disabled since the last one.
         unreadable: addresses whose hash cannot be opened; their line in the users file stays as it is.
-        unreadable_keys: domains whose DKIM key cannot be opened; the stack goes on signing with its copy.
+        unreadable_keys: files of DKIM keys that sign and cannot be opened; the stack goes on signing with its copies.
         certificate: (certificate, key) in PEM; None when the key cannot be opened: the old pair stays.
         frozen: parts that stay as they are, because a secret in them cannot be opened or Postfix cannot use it.
         relay_problem: why Postfix cannot use the relay settings; empty when it can, or need not.
@@ -50,9 +52,18 @@ class Taken:
         return replace(self, snapshot=replace(self.snapshot, mailboxes=boxes))
 
     def with_keys(self, found: Mapping[str, str]) -> Taken:
-        """The same with the DKIM keys that the stack still has for the unreadable ones (domain → PEM)."""
+        """The same with the DKIM keys that the stack still has for the unreadable ones (file → PEM)."""
+
+        def key(domain: str, selector: str, present: str) -> str:
+            file = key_file(domain, selector)
+            return found.get(file, "") if file in self.unreadable_keys else present
+
         domains = tuple(
-            replace(each, private_key=found.get(each.name, "")) if each.name in self.unreadable_keys else each
+            replace(
+                each,
+                private_key=key(each.name, each.selector, each.private_key),
+                ed25519_private_key=key(each.name, each.ed25519_selector, each.ed25519_private_key),
+            )
             for each in self.snapshot.domains
         )
         return replace(self, snapshot=replace(self.snapshot, domains=domains))
@@ -140,21 +151,35 @@ def _entry(row: Mailbox) -> tuple[int, MailboxEntry, bool]:
 
 
 def _domains() -> tuple[tuple[DomainEntry, ...], frozenset[str]]:
+    """All of them, and the files of the keys that sign and cannot be opened."""
     entries, unreadable = [], set()
     for row in Domain.objects.order_by("name"):
-        key = row.dkim_private_key
-        readable = key is not None and key.readable
-        if key is not None and not readable:
-            unreadable.add(row.name)
-        private = key.reveal() if key is not None and readable else ""
-        old = row.dkim_old_private_key
-        old_private = old.reveal() if old is not None and old.readable else ""
+        second = row.dkim_ed25519_selector if row.dkim_ed25519_signs else ""
+        signing = [(row.dkim_selector, row.dkim_private_key), (second, row.dkim_ed25519_private_key)]
+        unreadable |= {
+            key_file(row.name, selector) for selector, key in signing if selector and _is_lost(key)
+        }
         entries.append(
             DomainEntry(
-                row.name, row.catch_all, row.dkim_selector, private, row.dkim_old_selector, old_private
+                name=row.name,
+                catch_all=row.catch_all,
+                selector=row.dkim_selector,
+                private_key=_opened(row.dkim_private_key),
+                old_selector=row.dkim_old_selector,
+                old_private_key=_opened(row.dkim_old_private_key),
+                ed25519_selector=second,
+                ed25519_private_key=_opened(row.dkim_ed25519_private_key) if second else "",
             )
         )
     return tuple(entries), frozenset(unreadable)
+
+
+def _is_lost(key: Sealed | None) -> bool:
+    return key is not None and not key.readable
+
+
+def _opened(key: Sealed | None) -> str:
+    return key.reveal() if key is not None and key.readable else ""
 
 
 def _certificate(stack: Stack) -> tuple[str, str] | None:

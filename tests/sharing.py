@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 #: directory and network of the Engine that is stopped.
 TOGETHER = {
     "mailstack": {
-        "test_stack_certificate.py", "test_stack_changes.py", "test_stack_dns.py", "test_stack_ingress.py",
+        "test_stack_certificate.py", "test_stack_changes.py", "test_stack_dns.py",
+        "test_stack_ed25519.py", "test_stack_ingress.py",
         "test_stack_life.py", "test_stack_secrets.py", "test_stack_smarthost.py", "test_stack_submission.py",
     },
     "private engine": {"test_images.py", "test_stack_engine_stop.py"},

@@ -21,13 +21,20 @@ EDGES = {
     "dns": {"dnsrecords.resolver", "dnsrecords.messages", "dnsrecords.publishers.rfc2136"},
 }
 #: Modules that know neither rows nor database: the SMTP edge, and the threads around it.
-ROWLESS = ("mailrelay.smtp", "mailrelay.pipeline", "mailboxes.engine", "dnsrecords.resolver")
+ROWLESS = (
+    "mailrelay.smtp",
+    "mailrelay.pipeline",
+    "mailboxes.engine",
+    "dnsrecords.resolver",
+    "dnsrecords.policyfetch",
+)
 #: What `manage.py up` becomes: it must start whatever is wrong with the packages, and stay small.
 PLAIN = ("supervisor", "child", "processes", "ports", "output", "broker", "logs", "errors")
 #: Surfaces: they call the domain, which knows none of them.
 SURFACES = {
     "views", "stackviews", "importviews", "urls", "serializers", "noticeserializers", "stackserializers", "forms",
-    "admin", "console", "management",
+    "optionviews", "optionserializers", "optionconsole", "admin", "console", "management",
+    "ed25519views", "ed25519console",
 }  # fmt: skip
 #: Modules that may import surfaces: surfaces themselves, and what wires them together.
 WIRING = SURFACES | {"api", "keyadmin", "operatoradmin", "unfolded", "settings", "templatetags", "schema"}

@@ -21,6 +21,7 @@ _FILES = {
     "50-quazzar.sh": "postfix",
     "opendkim.conf": "postfix",
     "postfix/lmtp_status": "postfix",
+    "postfix/second_signer": "postfix",
     "dovecot.conf": "dovecot",
     "sieve/global.sieve": "dovecot",
     "rspamd/rspamd.local.lua": "rspamd",

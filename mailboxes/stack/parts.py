@@ -66,11 +66,12 @@ def bundle(snapshot: Snapshot, certificate: tuple[str, str]) -> dict[str, list[P
 
 def _dkim(snapshot: Snapshot) -> list[PartFile]:
     keys = [
-        PartFile(f"dkim/{domain.name}.{selector}.private", key.encode(), 0o600)
+        PartFile(f"dkim/{configfiles.key_file(domain.name, selector)}", key.encode(), 0o600)
         for domain in snapshot.domains
         for selector, key in (
             (domain.selector, domain.private_key),
             (domain.old_selector, domain.old_private_key),
+            (domain.ed25519_selector, domain.ed25519_private_key),
         )
         if key
     ]
@@ -78,6 +79,8 @@ def _dkim(snapshot: Snapshot) -> list[PartFile]:
         *keys,
         PartFile("dkim/KeyTable", configfiles.key_table(snapshot)),
         PartFile("dkim/SigningTable", configfiles.signing_table(snapshot)),
+        PartFile("dkim/Ed25519KeyTable", configfiles.ed25519_key_table(snapshot)),
+        PartFile("dkim/Ed25519SigningTable", configfiles.ed25519_signing_table(snapshot)),
     ]
 
 

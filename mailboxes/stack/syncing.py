@@ -171,12 +171,13 @@ def _with_what_the_stack_knows(engine: Engine, spec: StackSpec, taken: Taken) ->
         users = _standing(engine, spec.service("dovecot").name, "/etc/dovecot/users")
         taken = taken.with_hashes(hashes_in(users))
     if taken.unreadable_keys:
-        container, keys = spec.service("postfix").name, {}
-        for domain in taken.snapshot.domains:
-            if domain.name in taken.unreadable_keys:
-                path = f"/etc/opendkim/keys/{domain.name}.{domain.selector}.private"
-                keys[domain.name] = _standing(engine, container, path).decode()
-        taken = taken.with_keys(keys)
+        container = spec.service("postfix").name
+        taken = taken.with_keys(
+            {
+                file: _standing(engine, container, f"{configfiles.KEY_ROOT}/{file}").decode()
+                for file in sorted(taken.unreadable_keys)
+            }
+        )
     return taken
 
 

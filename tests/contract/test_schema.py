@@ -56,7 +56,10 @@ OPERATIONS = {
     (f"{MAILBOXES}/{{id}}/restore", "post"): "200",
     (f"{DOMAINS}/{{id}}/dns", "get"): "200", (f"{DOMAINS}/{{id}}/dns/check", "post"): "200",
     (f"{DOMAINS}/{{id}}/dns/dmarc", "get"): "200",
+    (f"{DOMAINS}/{{id}}/dns/options", "get"): "200", (f"{DOMAINS}/{{id}}/dns/options", "patch"): "200",
     (f"{DOMAINS}/{{id}}/dns/zone", "get"): "200", (f"{DOMAINS}/{{id}}/dns/rotation", "get"): "200",
+    (f"{DOMAINS}/{{id}}/dns/ed25519", "get"): "200", (f"{DOMAINS}/{{id}}/dns/ed25519", "post"): "201",
+    (f"{DOMAINS}/{{id}}/dns/ed25519", "delete"): "200",
     (f"{DOMAINS}/{{id}}/dns/rotation", "post"): "201", (f"{DOMAINS}/{{id}}/dns/rotation", "delete"): "204",
 }  # fmt: skip
 TAKES_KEY = {

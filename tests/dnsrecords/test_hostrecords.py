@@ -118,6 +118,16 @@ def test_instead_of_an_alias_the_address_will_do() -> None:
     assert alias(lookup=at("192.0.2.7")).status is Status.MISMATCH
 
 
+def test_another_alias_to_the_same_address_will_do() -> None:
+    def by_proxy(ip: str) -> Lookup:
+        return lookup_in(["autoconfig.example.com. CNAME proxy.example.com.", f"proxy A {ip}"], "example.com")
+
+    assert alias("proxy.example.com", lookup=by_proxy("192.0.2.1")).ok
+    found = alias("proxy.example.com", lookup=by_proxy("192.0.2.7"))
+    assert (found.status, found.found) == (Status.MISMATCH, ("proxy.example.com",))
+    assert "leads to proxy.example.com instead of mail.example.com" in found.message
+
+
 # --- SRV ---------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("value", ["0 1 993 mail.example.com", "7 7 993 Mail.Example.com."])
 def test_a_service_is_right_by_host_and_port(value: str) -> None:
@@ -146,7 +156,13 @@ def test_no_service_is_missing() -> None:
 def test_a_pin_is_right_in_any_spelling() -> None:
     assert pin(PIN.upper()).ok
     assert pin("3 1 1 " + "ab" * 16 + " " + "ab" * 16).ok
-    assert pin("3 1 1 " + "cd" * 32, PIN).ok
+    assert pin(PIN).message == ""
+
+
+def test_pins_of_other_certificates_beside_it_are_right_with_a_remark() -> None:
+    found = pin("3 1 1 " + "cd" * 32, PIN)
+    assert found.ok
+    assert "Other TLSA records stand at _25._tcp.mail.example.com" in found.message
 
 
 def test_a_pin_of_another_certificate_is_worse_than_none() -> None:

@@ -201,6 +201,15 @@ def test_another_policy_has_another_id() -> None:
     assert records.mta_sts_id(testing) != records.mta_sts_id(enforced)
     assert records.mta_sts_id(testing).isalnum()
     assert len(records.mta_sts_id(testing)) <= 32
+    assert records.served_policy("mail.example.org", "testing") == testing
+    assert records.served_policy("mail.example.org", "enforce") == enforced
+
+
+@pytest.mark.parametrize(
+    ("hostname", "option"), [("mail.example.org", "off"), ("", "testing"), ("", "enforce")]
+)
+def test_no_policy_is_served_without_a_hostname_or_when_it_is_off(hostname: str, option: str) -> None:
+    assert records.served_policy(hostname, option) == ""
 
 
 @pytest.mark.parametrize(

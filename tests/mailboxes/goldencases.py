@@ -10,7 +10,8 @@ from mailboxes.configfiles import AliasEntry, DomainEntry, MailboxEntry, Smartho
 FOLDER = Path(__file__).parent / "golden"
 FILES = (
     "users", "domains_table", "mailboxes_table", "aliases_table", "senders_table", "relayhost", "sasl_passwd",
-    "tls_policy", "rspamd_domains", "rspamd_mailboxes", "key_table", "signing_table",
+    "tls_policy", "rspamd_domains", "rspamd_mailboxes", "key_table", "signing_table", "ed25519_key_table",
+    "ed25519_signing_table",
 )  # fmt: skip
 HASH = (
     "{ARGON2ID}$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA"
@@ -60,6 +61,12 @@ CASES = {
     ),
     "domain-without-key": of(ADA, domains=(DomainEntry("example.com"), DomainEntry("b.example", private_key="k"))),
     "selector": of(domains=(DomainEntry("example.com", selector="next-2027", private_key="k"),)),
+    "two-keys": of(
+        domains=(
+            DomainEntry("example.com", private_key="k", ed25519_selector="quazzar-ed-1", ed25519_private_key="e"),
+            DomainEntry("b.example", private_key="k", ed25519_selector="waits"),
+        )
+    ),
     "odd-local-parts": of(box("o'neil&co@example.com"), box("_x~y-@example.com")),
     "alias": of(ADA, aliases={"info@example.com": ("ada@example.com",)}),
     "alias-to-tagged": of(ADA, aliases={"shop@example.com": ("ada+shop@example.com",)}),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mailboxes import autoconfig
 
 ADA, HOST = "ada@example.com", "mail.example.com"
+OUTLOOK = "{http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a}"
 
 
 def profile(name: str = "Ada", address: str = ADA, **more: Any) -> dict[str, Any]:
@@ -64,6 +65,26 @@ def test_thunderbird_reads_domain_and_servers() -> None:
         assert {each.findtext("hostname") for each in servers} == {HOST}
         assert {each.findtext("username") for each in servers} == {ADA}
         assert {each.findtext("authentication") for each in servers} == {"password-cleartext"}
+
+
+def test_one_file_serves_every_mailbox_of_a_domain() -> None:
+    one, all_ = (
+        autoconfig.thunderbird(ADA, HOST, 20_000),
+        autoconfig.thunderbird_for_all("Example.com", HOST, 20_000),
+    )
+    assert one.replace(ADA.encode(), b"%EMAILADDRESS%") == all_
+
+
+def test_outlook_reads_the_best_server_of_each_kind() -> None:
+    root = ET.fromstring(autoconfig.outlook("Ada@Example.com", HOST, 20_000))
+    found = [
+        {each.tag.partition("}")[2]: each.text for each in one} for one in root.iter(f"{OUTLOOK}Protocol")
+    ]
+    assert [(each["Type"], each["Server"], each["Port"]) for each in found] == [
+        ("IMAP", HOST, "20993"), ("SMTP", HOST, "20465"),
+    ]  # fmt: skip
+    assert all((each["SSL"], each["Encryption"], each["LoginName"]) == ("on", "SSL", ADA) for each in found)
+    assert root.findtext(f".//{OUTLOOK}Action") == "settings"
 
 
 def test_a_profile_holds_one_account_and_no_password() -> None:
@@ -124,10 +145,17 @@ def test_what_is_no_address_or_hostname_is_refused(address: str, hostname: str) 
     for made in (
         lambda: autoconfig.servers(address, hostname),
         lambda: autoconfig.thunderbird(address, hostname),
+        lambda: autoconfig.outlook(address, hostname),
         lambda: autoconfig.apple_profile(address, "Ada", hostname),
     ):
         with pytest.raises(ValueError, match=r"\.$"):
             made()
+
+
+@pytest.mark.parametrize(("domain", "hostname"), [("", HOST), ("a<b.example", HOST), ("example.com", "")])
+def test_what_is_no_domain_is_refused(domain: str, hostname: str) -> None:
+    with pytest.raises(ValueError, match=r"\.$"):
+        autoconfig.thunderbird_for_all(domain, hostname)
 
 
 def test_what_an_address_may_contain_is_escaped() -> None:

@@ -81,6 +81,12 @@ def refused(certificate: str, key: str | None = None) -> tuple[str, str]:
 
 
 # --- our own -----------------------------------------------------------------------------------------------
+def test_the_next_one_may_keep_the_key_that_others_pin() -> None:
+    renewed = certificates.self_signed(HOST, NOW + DAY, OURS[1])
+    assert renewed[1] == OURS[1] and renewed[0] != OURS[0]
+    assert examine(*renewed).self_signed
+
+
 def test_our_own_says_what_it_is() -> None:
     facts = examine(*OURS)
     assert (facts.names, facts.self_signed, facts.issuer) == ((HOST,), True, f"CN={HOST}")

@@ -227,6 +227,17 @@ def test_a_selector_is_one_label(selector: str) -> None:
     domain = DomainEntry("example.com", selector=selector, private_key="k")
     assert _file(configfiles.key_table, of(domains=(domain,))) is None
     assert _file(configfiles.signing_table, of(domains=(domain,))) is None
+    second = DomainEntry("example.com", ed25519_selector=selector, ed25519_private_key="k")
+    assert _file(configfiles.ed25519_key_table, of(domains=(second,))) is None
+    assert _file(configfiles.ed25519_signing_table, of(domains=(second,))) is None
+
+
+def test_each_algorithm_has_tables_of_its_own() -> None:
+    snapshot = goldencases.CASES["two-keys"]
+    assert b"quazzar-ed-1" not in configfiles.key_table(snapshot) + configfiles.signing_table(snapshot)
+    keys, signing = configfiles.ed25519_key_table(snapshot), configfiles.ed25519_signing_table(snapshot)
+    assert b"b.example" not in keys + signing and b":quazzar:" not in keys
+    assert signing == b"*@example.com quazzar-ed-1._domainkey.example.com\n"
 
 
 # --- values that try to become lines -----------------------------------------------------------------------
@@ -245,6 +256,7 @@ def with_one(text: str) -> list[Snapshot]:
         DomainEntry(text, private_key="k"),
         DomainEntry("b.example", catch_all=text, private_key="k"),
         DomainEntry("b.example", selector=text, private_key="k"),
+        DomainEntry("b.example", ed25519_selector=text, ed25519_private_key="k"),
     ]
     return [
         *(dataclasses.replace(GOOD, mailboxes=(*GOOD.mailboxes, each)) for each in boxes),

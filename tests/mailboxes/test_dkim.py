@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 
 import dkim as dkimpy
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_private_key
 
@@ -29,6 +30,16 @@ def test_what_it_signs_verifies_against_the_record() -> None:
     records = {b"quazzar._domainkey.example.com.": f"v=DKIM1; k=rsa; p={pair.public_base64}".encode()}
     assert dkimpy.verify(signed + MAIL, dnsfunc=lambda name, timeout=5: records[name])
     assert not dkimpy.verify(signed + MAIL + b"x\r\n", dnsfunc=lambda name, timeout=5: records[name])
+
+
+def test_an_ed25519_pair_signs_by_its_bare_public_half() -> None:
+    pair = dkim.generate_ed25519()
+    private = load_pem_private_key(pair.private_pem.encode(), password=None)
+    public = base64.b64decode(pair.public_base64, validate=True)
+    assert isinstance(private, Ed25519PrivateKey) and len(public) == 32
+    assert private.public_key().public_bytes_raw() == public
+    Ed25519PublicKey.from_public_bytes(public).verify(private.sign(MAIL), MAIL)
+    assert pair.private_pem.startswith("-----BEGIN PRIVATE KEY-----\n") and "PRIVATE" not in repr(pair)
 
 
 def test_no_two_pairs_are_the_same_and_no_repr_shows_a_key() -> None:

@@ -86,7 +86,7 @@ def test_unreadable_secrets_are_named_and_empty() -> None:
     domain = factories.domain("b.example", dkim_private_key="key")
     factories.spoil(domain, "dkim_private_key")
     taken = snapshots.take()
-    assert taken.unreadable == {"ada@example.com"} and taken.unreadable_keys == {"b.example"}
+    assert taken.unreadable == {"ada@example.com"} and taken.unreadable_keys == {"b.example.quazzar.private"}
     assert taken.snapshot.mailboxes[0].password_hash == "" and taken.snapshot.domains[0].private_key == ""
 
 
@@ -94,9 +94,23 @@ def test_what_the_stack_still_has_takes_their_place() -> None:
     factories.spoil(factories.mailbox(password_hash="hash"), "password_hash")
     factories.mailbox("bob@example.com", password_hash="bobs")
     factories.domain("b.example", dkim_private_key="bs")
+    factories.spoil(factories.domain("c.example", dkim_private_key="cs"), "dkim_private_key")
     taken = snapshots.take().with_hashes({"ada@example.com": "kept", "bob@example.com": "old"})
     assert [each.password_hash for each in taken.snapshot.mailboxes] == ["kept", "bobs"]
-    assert [each.private_key for each in taken.with_keys({"b.example": "old"}).snapshot.domains] == ["bs", ""]
+    taken = taken.with_keys({f"{name}.example.quazzar.private": "kept" for name in "bc"})
+    assert {each.name: each.private_key for each in taken.snapshot.domains} == {
+        "example.com": "", "b.example": "bs", "c.example": "kept"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("signs", "kept"), [(True, "kept"), (False, "")])
+def test_so_does_an_ed25519_key_that_signs(signs: bool, kept: str) -> None:
+    columns = {"dkim_ed25519_selector": "ed", "dkim_ed25519_private_key": "k", "dkim_ed25519_signs": signs}
+    factories.spoil(factories.domain("b.example", **columns), "dkim_ed25519_private_key")
+    taken = snapshots.take()
+    assert taken.unreadable_keys == ({"b.example.ed.private"} if signs else set())
+    (domain,) = taken.with_keys({"b.example.ed.private": "kept"}).snapshot.domains
+    assert (domain.ed25519_private_key, domain.private_key) == (kept, "")
 
 
 def test_the_certificate_is_there_as_long_as_its_key_can_be_opened() -> None:

@@ -57,6 +57,8 @@ postconf -MX submissions/inet smtps/inet 465/inet
 postconf -e "quazzar_submission_recipients = reject_non_fqdn_recipient, reject_unlisted_recipient,\
  check_policy_service inet:dovecot:12340, permit_sasl_authenticated, reject"
 postconf -M '465/inet=465 inet n - n - - smtpd' 'submission/inet=submission inet n - n - - smtpd'
+# Another one may join them, see second_signer.
+postconf -e "quazzar_submission_milters = inet:rspamd:11332, inet:localhost:8891"
 settings=()
 for service in submission 465; do
   [ $service = 465 ] && log=submissions || log=submission
@@ -70,7 +72,7 @@ for service in submission 465; do
     $service/inet/smtpd_sender_restrictions=reject_non_fqdn_sender,reject_sender_login_mismatch
     $service/inet/smtpd_relay_restrictions=permit_sasl_authenticated,reject
     "$service/inet/smtpd_recipient_restrictions=\$quazzar_submission_recipients"
-    $service/inet/smtpd_milters=inet:rspamd:11332,inet:localhost:8891
+    "$service/inet/smtpd_milters=\$quazzar_submission_milters"
   )
 done
 postconf -P "${settings[@]}" submission/inet/smtpd_tls_security_level=encrypt 465/inet/smtpd_tls_wrappermode=yes
@@ -85,5 +87,7 @@ printf '127.0.0.1\n::1\n' >/etc/opendkim/TrustedHosts
 mkdir -p /var/run/opendkim
 chown opendkim:opendkim /var/run/opendkim
 install -m 0644 /mail-config/opendkim.conf /etc/opendkim/opendkim.conf
+# A second signature that is missing harms no mail; a Postfix that does not start does.
+bash $tables/second_signer || true
 echo "$start" >/run/quazzar-init
 )

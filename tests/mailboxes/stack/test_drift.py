@@ -48,7 +48,9 @@ def test_a_file_that_was_changed_or_deleted_by_hand_is_put_right(
     assert up.everything() == before and f"changed by hand: {path}" in caplog.text
 
 
-@pytest.mark.parametrize("path", ["KeyTable", "SigningTable", "example.com.quazzar.private"])
+@pytest.mark.parametrize(
+    "path", ["KeyTable", "SigningTable", "Ed25519KeyTable", "example.com.quazzar.private"]
+)
 def test_so_is_a_dkim_file(up: StackEngine, path: str) -> None:
     before = up.everything()
     up.keys[path] = PutFile(path, b"by hand")

@@ -37,7 +37,8 @@ def changed(snapshot: Snapshot, pair: tuple[str, str] = PAIR) -> set[str]:
 def test_the_parts_come_in_their_order_each_with_its_files() -> None:
     assert tuple(parts.bundle(SNAPSHOT, PAIR)) == parts.BUNDLE
     assert set(files()) == {
-        "dkim/example.com.quazzar.private", "dkim/KeyTable", "dkim/SigningTable", "tls/tls.key", "tls/tls.crt",
+        "dkim/example.com.quazzar.private", "dkim/KeyTable", "dkim/SigningTable", "dkim/Ed25519KeyTable",
+        "dkim/Ed25519SigningTable", "tls/tls.key", "tls/tls.crt",
         "postfix/domains", "postfix/mailboxes", "postfix/aliases", "postfix/senders", "postfix/sasl_passwd",
         "postfix/tls_policy", "postfix/relayhost", "postfix/relay_wrappermode",
         "rspamd/domains.map", "rspamd/mailboxes.map",
@@ -47,6 +48,16 @@ def test_the_parts_come_in_their_order_each_with_its_files() -> None:
 def test_what_is_secret_is_readable_by_root_alone() -> None:
     secret = {path for path, file in files(replace(SNAPSHOT, smarthost=RELAY)).items() if file.mode == 0o600}
     assert secret == {"dkim/example.com.quazzar.private", "tls/tls.key", "postfix/sasl_passwd"}
+
+
+def test_an_ed25519_key_is_a_file_of_its_own_and_changes_its_part_alone() -> None:
+    both = replace(SNAPSHOT.domains[0], ed25519_selector="ed", ed25519_private_key="second\n")
+    later = replace(SNAPSHOT, domains=(both, *SNAPSHOT.domains[1:]))
+    assert files(later)["dkim/example.com.ed.private"] == PartFile(
+        "dkim/example.com.ed.private", b"second\n", 0o600
+    )
+    assert files(later)["dkim/KeyTable"] == files()["dkim/KeyTable"]
+    assert changed(later) == {"dkim"}
 
 
 def test_what_rspamd_reads_is_readable_by_it() -> None:

@@ -84,7 +84,7 @@ def test_a_domain_that_goes_takes_its_key_along(up: StackEngine, ada: Mailbox) -
     remove(ada)
     ada.domain.delete()  # type: ignore[union-attr]
     push(up)
-    assert set(up.keys) == {"KeyTable", "SigningTable"}
+    assert set(up.keys) == {"KeyTable", "SigningTable", "Ed25519KeyTable", "Ed25519SigningTable"}
 
 
 def test_a_certificate_is_reloaded_once_both_files_are_there(up: StackEngine) -> None:

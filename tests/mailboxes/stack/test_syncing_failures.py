@@ -133,6 +133,18 @@ def test_an_unreadable_dkim_key_keeps_its_file_and_row(spoiled: StackEngine) -> 
     assert b"example.com:quazzar:" in spoiled.keys["KeyTable"].data and "second.example" in str(spoiled.keys)
 
 
+def test_an_unreadable_ed25519_key_keeps_its_file_and_row(up: StackEngine) -> None:
+    row = Domain.objects.get()
+    change(row, dkim_ed25519_selector="ed", dkim_ed25519_private_key="second\n", dkim_ed25519_signs=True)
+    push(up)
+    assert up.keys["example.com.ed.private"].data == b"second\n"
+    factories.spoil(row, "dkim_ed25519_private_key")
+    changed(factories.domain("second.example", dkim_private_key="other\n"))
+    push(up)
+    assert up.keys["example.com.ed.private"].data == b"second\n"
+    assert b"example.com:ed:" in up.keys["Ed25519KeyTable"].data
+
+
 def test_a_new_password_replaces_it(spoiled: StackEngine) -> None:
     change(Mailbox.objects.get(), password_hash=OTHER_HASH)
     push(spoiled)

@@ -76,11 +76,14 @@ for action in "$@"; do
     dkim)
       # The image need not have pkill. The oldest process is the one that watches over the other.
       for process in $(ls /proc | grep '^[0-9]*$' | sort -n); do
-        if [ "$(cat "/proc/$process/comm" 2>/dev/null)" = opendkim ]; then
+        [ "$(cat "/proc/$process/comm" 2>/dev/null)" = opendkim ] || continue
+        if ! grep -q second.conf "/proc/$process/cmdline"; then
           kill -USR1 "$process" || true
           break
         fi
       done
+      # Not there in a stack that an older release made. What it starts must not inherit the lock.
+      [ ! -e $config/postfix/second_signer ] || bash $config/postfix/second_signer 9>&- || true
       ;;
     reload)
       # Not there when the master is dead; the sweep restarts the container then.

@@ -1,0 +1,171 @@
+"""Ed25519 beside RSA on the real stack: two signatures while it is on, one before and after; all verify by the zone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dkim  # type: ignore[import-untyped]
+import pytest
+
+from dnsrecords.resolver import Resolver
+from tests.dnsrecords.mistakes import text
+from tests.live.mailworld import World, undisturbed
+from tests.rig import wait_until
+from tests.rig.mailclients import authenticate, mail, parsed, smtp_session, wait_for_raw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.live.mailstack import MailStack
+
+pytestmark = pytest.mark.real
+
+OURS = "twosignatures.test"
+TWO = {("quazzar", "rsa-sha256"), ("quazzar-ed", "ed25519-sha256")}
+ONE = {("quazzar", "rsa-sha256")}
+
+
+class Zone:
+    """The DKIM records that the operator has pasted so far."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.stack = world, world.stack
+        self.path = f"/api/mail/domains/{world.domain['id']}/dns"
+
+    def publish(self, *, second: bool) -> None:
+        """The RSA key's record, and that of the Ed25519 key; then a look at it."""
+        rows = self.stack.expect(200, "GET", self.path)["records"]
+        keys = [row for row in rows if row["id"] == "dkim" or (second and row["id"].startswith("dkim_"))]
+        lines = [text(row["name"], row["value"]) for row in keys]
+        self.stack.nameserver.publish(OURS, lines)
+        self.stack.expect(200, "POST", f"{self.path}/check")
+        self.stack.wait_synced()
+
+    def key(self, method: str = "GET", status: int = 200) -> dict[str, Any]:
+        """The answer about the Ed25519 key."""
+        return dict(self.stack.expect(status, method, f"{self.path}/ed25519"))
+
+    def signed(self, raw: bytes) -> set[tuple[str, str]]:
+        """(selector without its key's mark, algorithm) of each signature, which all verify by what is published."""
+        published, found = Resolver([self.stack.nameserver.address]), set()
+
+        def txt(name: bytes, timeout: int = 5) -> bytes:
+            answer = published.lookup(name.decode().rstrip("."), "TXT")
+            return answer.values[0].encode("latin-1") if answer.values else b""
+
+        for index, header in enumerate(parsed(raw).get_all("DKIM-Signature") or ()):
+            assert dkim.DKIM(raw).verify(idx=index, dnsfunc=txt), header
+            tags = dict(each.split("=", 1) for each in "".join(header.split()).split(";") if each)
+            assert tags["d"] == OURS
+            found.add(("-".join(tags["s"].split("-")[:2]), tags["a"]))
+        return found
+
+
+@pytest.fixture(scope="module")
+def world(mailstack: MailStack) -> Iterator[World]:
+    found = World(mailstack, OURS)
+    with undisturbed(mailstack, found.bob):
+        yield found
+
+
+@pytest.fixture(scope="module")
+def zone(world: World) -> Zone:
+    """With the RSA key's record in it."""
+    found = Zone(world)
+    found.publish(second=False)
+    return found
+
+
+@pytest.fixture
+def on(zone: Zone) -> Iterator[Zone]:
+    """The same with Ed25519 turned on and published."""
+    if zone.key()["state"] == "off":
+        zone.key("POST", 201)
+    zone.publish(second=True)
+    yield zone
+    if zone.key()["state"] != "off":
+        zone.key("DELETE")
+        zone.stack.wait_synced()
+
+
+def sent(world: World, subject: str, port: int = 587) -> bytes:
+    """A mail of Alice's, as it arrived."""
+    answer = world.submit(subject, world.bob.address, port=port)
+    assert answer.accepted, answer
+    return wait_for_raw(world.server, world.bob.login, subject, within=20)
+
+
+def in_stack(world: World, what: str) -> str:
+    """The names of the key files, or the signers' command lines."""
+    if what == "files":
+        return world.stack.inside("postfix", "ls", "/etc/opendkim/keys")
+    return world.stack.inside("postfix", "bash", "-c", "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '")
+
+
+def test_while_it_is_off_there_is_one_signature_and_one_signer(world: World, zone: Zone) -> None:
+    assert zone.key()["state"] == "off"
+    assert zone.signed(sent(world, "rsa alone")) == ONE
+    assert "second.conf" not in in_stack(world, "processes")
+
+
+def test_before_its_record_is_published_rsa_signs_alone(world: World, zone: Zone) -> None:
+    begun = zone.key("POST", 201)
+    zone.publish(second=False)
+    assert zone.key()["state"] == begun["state"] == "pending"
+    assert zone.signed(sent(world, "not published")) == ONE
+    assert begun["selector"] not in in_stack(world, "files")
+    zone.key("DELETE")
+
+
+@pytest.mark.parametrize("port", [587, 465])
+def test_once_it_is_published_both_sign_and_both_verify(world: World, on: Zone, port: int) -> None:
+    assert on.key()["state"] == "signing"
+    assert on.signed(sent(world, f"both by {port}", port)) == TWO
+
+
+def test_another_domain_is_signed_by_its_rsa_key_alone(world: World, on: Zone) -> None:
+    other = World(world.stack, "onesignature.test")
+    raw = sent(other, "of another domain")
+    assert [(each.selector, each.valid) for each in other.signatures(raw)] == [("quazzar", True)]
+
+
+def test_turned_off_rsa_signs_alone_and_the_key_is_gone(world: World, on: Zone) -> None:
+    selector = on.key()["selector"]
+    assert f"{OURS}.{selector}.private" in in_stack(world, "files")
+    assert on.key("DELETE")["state"] == "off"
+    world.stack.wait_synced()
+    assert on.signed(sent(world, "off again")) == ONE
+    assert selector not in in_stack(world, "files")
+    assert "second.conf" not in in_stack(world, "processes")
+
+
+def test_a_session_from_before_it_was_turned_off_is_not_refused(world: World, on: Zone) -> None:
+    with smtp_session(world.server, 587) as client:
+        assert authenticate(client, world.alice.login).code == 235
+        message = mail("open session", sender=world.alice.address, to=world.bob.address)
+        on.key("DELETE")
+        world.stack.wait_synced()
+        client.sendmail(world.alice.address, [world.bob.address], message)
+    raw = wait_for_raw(world.server, world.bob.login, "open session", within=20)
+    assert on.signed(raw) == ONE
+
+
+def kill_second_signer(world: World, which: str) -> None:
+    """``which``: all of its processes, or the last one, which the first one watches over."""
+    # In brackets, so that it does not find itself.
+    found = f"grep -lz 'second[.]conf' /proc/[0-9]*/cmdline | cut -d/ -f3 | sort -n | {which}"
+    world.stack.container("postfix").exec_run(["bash", "-c", f"kill -KILL $({found})"])
+
+
+def test_a_second_signer_that_died_comes_back(world: World, on: Zone) -> None:
+    kill_second_signer(world, "tail -n 1")
+    listening = "exec 3<>/dev/tcp/127.0.0.1/8892"
+    container = world.stack.container("postfix")
+    wait_until(lambda: container.exec_run(["bash", "-c", listening]).exit_code == 0, 20, "the second signer")
+    assert on.signed(sent(world, "signed again")) == TWO
+
+
+def test_without_it_no_mail_is_held_up(world: World, on: Zone) -> None:
+    kill_second_signer(world, "cat")
+    wait_until(lambda: "second.conf" not in in_stack(world, "processes"), 10, "end of the second signer")
+    assert on.signed(sent(world, "without it")) == ONE
