@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dnsrecords import console as tab
-from dnsrecords import optionconsole
+from dnsrecords import optionconsole, publishconsole
 from quazzar import console
 
-console.PAGES += tab.urlpatterns + optionconsole.urlpatterns
+console.PAGES += tab.urlpatterns + optionconsole.urlpatterns + publishconsole.urlpatterns

@@ -47,7 +47,7 @@ def answer(message: dns.message.Message, name: str, type_: str) -> Answer:
     found = _rrset(message, chain[0] if type_ == "CNAME" else chain[-1], type_)
     authenticated = bool(message.flags & dns.flags.AD)
     if found is not None:
-        values = tuple(map(_text, found))
+        values = tuple(map(text, found))
         return Answer(name, type_, Outcome.FOUND, values, found.ttl, cname=cname, authenticated=authenticated)
     outcome = Outcome.NXDOMAIN if rcode == dns.rcode.NXDOMAIN else Outcome.NO_DATA
     return Answer(name, type_, outcome, ttl=_negative_ttl(message), cname=cname, authenticated=authenticated)
@@ -93,7 +93,7 @@ def _rrset(message: dns.message.Message, name: dns.name.Name, type_: str) -> dns
     return None
 
 
-def _text(data: dns.rdata.Rdata) -> str:
+def text(data: dns.rdata.Rdata) -> str:
     match dns.rdatatype.to_text(data.rdtype):
         case "TXT":
             return b"".join(data.strings).decode("latin-1")  # type: ignore[attr-defined]

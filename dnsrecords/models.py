@@ -124,6 +124,9 @@ class Publisher(models.Model):
     secret = SealedTextField(context="dnsrecords.publisher.secret", null=True)
     #: What was put there by us, as [[name, type, value], …]: nothing else is ever taken away.
     ours = models.JSONField(default=list)
+    #: Digest of the records that were wanted at the last success: other ones are published by themselves.
+    published_for = models.CharField(max_length=64, blank=True, default="")
+    tried_at = models.DateTimeField(null=True, default=None)
     published_at = models.DateTimeField(null=True, default=None)
     #: {"code", "message", "hint"} of the last attempt, or null.
     last_error = models.JSONField(null=True, default=None)

@@ -7,7 +7,8 @@ from celery import shared_task
 
 @shared_task(ignore_result=True)
 def check_due() -> None:
-    """Looks up the domains whose time has come; the operator hears what broke."""
-    from dnsrecords import checking
+    """Publishes what changed where that is done by machine, and looks up the domains whose time has come."""
+    from dnsrecords import checking, publishing
 
+    publishing.publish_due()
     checking.check_due()

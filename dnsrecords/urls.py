@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from dnsrecords import ed25519views, optionviews, views
+from dnsrecords import ed25519views, optionviews, publishviews, views
 
 app_name = "dnsrecords"
 
@@ -14,6 +14,8 @@ urlpatterns = [
     path("domains/<int:pk>/dns/dmarc", views.DmarcPathView.as_view(), name="dmarc"),
     path("domains/<int:pk>/dns/options", optionviews.OptionsView.as_view(), name="options"),
     path("domains/<int:pk>/dns/ed25519", ed25519views.Ed25519View.as_view(), name="ed25519"),
+    path("domains/<int:pk>/dns/publisher", publishviews.PublisherView.as_view(), name="publisher"),
+    path("domains/<int:pk>/dns/publish", publishviews.PublishView.as_view(), name="publish"),
     path("domains/<int:pk>/dns/rotation", views.RotationView.as_view(), name="rotation"),
     path("domains/<int:pk>/dns/zone", views.ZoneView.as_view(), name="zone"),
 ]

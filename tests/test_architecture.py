@@ -34,7 +34,7 @@ PLAIN = ("supervisor", "child", "processes", "ports", "output", "broker", "logs"
 SURFACES = {
     "views", "stackviews", "importviews", "urls", "serializers", "noticeserializers", "stackserializers", "forms",
     "optionviews", "optionserializers", "optionconsole", "admin", "console", "management",
-    "ed25519views", "ed25519console",
+    "ed25519views", "ed25519console", "publishviews", "publishserializers", "publishconsole",
 }  # fmt: skip
 #: Modules that may import surfaces: surfaces themselves, and what wires them together.
 WIRING = SURFACES | {"api", "keyadmin", "operatoradmin", "unfolded", "settings", "templatetags", "schema"}

@@ -35,6 +35,8 @@ class Migration(migrations.Migration):
                 ('algorithm', models.CharField(default='hmac-sha256', max_length=32)),
                 ('secret', quazzar.fields.SealedTextField(context='dnsrecords.publisher.secret', null=True)),
                 ('ours', models.JSONField(default=list)),
+                ('published_for', models.CharField(blank=True, default='', max_length=64)),
+                ('tried_at', models.DateTimeField(default=None, null=True)),
                 ('published_at', models.DateTimeField(default=None, null=True)),
                 ('last_error', models.JSONField(default=None, null=True)),
             ],

@@ -13,6 +13,8 @@ from tests.rig.services import Postgres
 HERE = Path(__file__).parent
 #: What is answered before any row is looked at, or has no rows.
 NO_ROWS = ("postgresql", "schema", "fuzzing", "stack_gate", "messages_refused", "relay_test", "presets")
+#: Words of tests whose answer is given before any row is written.
+NO_WRITES = ("refused", "cannot_be", "gate", "400", "402", "403", "405")
 AGAIN = [
     *sorted(set(HERE.glob("test_*.py")) - {HERE / f"test_{name}.py" for name in NO_ROWS}),
     HERE.parent / "mailrelay" / "test_relaysettings.py",
@@ -20,7 +22,16 @@ AGAIN = [
 
 
 def run_tests(database_url: str) -> tuple[int, str]:
-    argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *AGAIN]
+    argv = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        " and ".join(f"not {each}" for each in NO_WRITES),
+        *AGAIN,
+    ]
     env = {**os.environ, "DATABASE_URL": database_url}
     run = subprocess.run(argv, env=env, cwd=HERE.parents[1], capture_output=True, text=True, check=False)
     return run.returncode, run.stdout

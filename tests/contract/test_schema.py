@@ -56,6 +56,8 @@ OPERATIONS = {
     (f"{MAILBOXES}/{{id}}/restore", "post"): "200",
     (f"{DOMAINS}/{{id}}/dns", "get"): "200", (f"{DOMAINS}/{{id}}/dns/check", "post"): "200",
     (f"{DOMAINS}/{{id}}/dns/dmarc", "get"): "200",
+    (f"{DOMAINS}/{{id}}/dns/publisher", "get"): "200", (f"{DOMAINS}/{{id}}/dns/publisher", "put"): "200",
+    (f"{DOMAINS}/{{id}}/dns/publisher", "delete"): "204", (f"{DOMAINS}/{{id}}/dns/publish", "post"): "200",
     (f"{DOMAINS}/{{id}}/dns/options", "get"): "200", (f"{DOMAINS}/{{id}}/dns/options", "patch"): "200",
     (f"{DOMAINS}/{{id}}/dns/zone", "get"): "200", (f"{DOMAINS}/{{id}}/dns/rotation", "get"): "200",
     (f"{DOMAINS}/{{id}}/dns/ed25519", "get"): "200", (f"{DOMAINS}/{{id}}/dns/ed25519", "post"): "201",

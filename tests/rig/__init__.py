@@ -54,16 +54,17 @@ def or_skip(make: Callable[[], T]) -> T:
 
 
 def wait_until(done: Callable[[], bool], timeout: float = 10.0, what: str = "the condition") -> None:
-    """Poll until `done()` is true.
+    """Poll until `done()` is true, less and less often: asking costs processor time that others need.
 
     Raises:
         NotReady: it was not true within `timeout` seconds.
     """
-    deadline = time.monotonic() + timeout
+    deadline, pause = time.monotonic() + timeout, 0.02
     while not done():
         if time.monotonic() > deadline:
             raise NotReady(f"{what} did not happen within {timeout:g} s")
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(pause * 1.2, 0.3)
 
 
 def free_port() -> int:

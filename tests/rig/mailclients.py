@@ -229,13 +229,14 @@ def wait_for_raw(
     Raises:
         AssertionError: it did not come in time.
     """
-    deadline = time.monotonic() + within
+    deadline, pause = time.monotonic() + within, 0.1
     while True:
         found = [raw for raw in raw_messages(server, login, folder) if parsed(raw)["Subject"] == subject]
         if found:
             return found[0]
         assert time.monotonic() < deadline, f"{subject!r} did not reach {folder} of {login.address}"
-        time.sleep(0.1)
+        time.sleep(pause)
+        pause = min(pause * 1.2, 0.5)  # each look is a login, and each login a hash
 
 
 def wait_for_message(
