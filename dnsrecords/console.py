@@ -124,7 +124,7 @@ def _context(request: HttpRequest, row: Domain) -> dict[str, Any]:
         "required": [_shown(each, row.name) for each in found.required],
         "recommended": [_shown(each, row.name) for each in found.recommended if not _is_key(each)],
         "keys": [_shown(each, row.name) for each in found.recommended if _is_key(each)],
-        "history": RecordChange.objects.filter(domain=row).exclude(before=Status.UNCHECKED)[:_HISTORY],
+        "history": RecordChange.objects.filter(domain=row)[:_HISTORY],
         "may_check": _look_up(request.user),
         "rotation": rotation.of(row),
         "ed25519": secondkey.of(row),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 
@@ -58,20 +58,31 @@ def keep(domain: Domain, results: Sequence[Result], now: datetime, due: datetime
         DomainCheck.objects.get_or_create(domain=domain)
         DomainCheck.objects.select_for_update().get(domain=domain)
         known = {row.record: row for row in RecordCheck.objects.filter(domain=domain)}
-        news = []
-        for each in results:
-            news += _keep_one(domain, known.get(each.record.id), each, now)
-        RecordCheck.objects.filter(domain=domain).exclude(
-            record__in=[each.record.id for each in results]
-        ).delete()
+        steps = [_step(domain, known.pop(each.record.id, None), each, now) for each in results]
+        RecordCheck.objects.bulk_create([each.row for each in steps if each.row.pk is None])
+        # Most checks find what the one before found.
+        RecordCheck.objects.bulk_update([each.row for each in steps if each.differs], _FIELDS)
+        _note([each.change for each in steps if each.change is not None])
+        if known:
+            RecordCheck.objects.filter(pk__in=[row.pk for row in known.values()]).delete()
         DomainCheck.objects.filter(domain=domain).update(checked_at=now, due_at=due)
-    return news
+    return [each.news for each in steps if each.news is not None]
 
 
-def _keep_one(domain: Domain, row: RecordCheck | None, result: Result, now: datetime) -> list[News]:
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What becomes of one record's row. ``differs``: it is there already, and has to be stored anew."""
+
+    row: RecordCheck
+    differs: bool
+    change: RecordChange | None
+    news: News | None
+
+
+def _step(domain: Domain, row: RecordCheck | None, result: Result, now: datetime) -> _Step:
     verdict, found = result.verdict, list(result.verdict.found)
     row = row or RecordCheck(domain=domain, record=result.record.id, since=now)
-    before, old = row.status, list(row.found)
+    before = {name: getattr(row, name) for name in _FIELDS}
     memory = watching.Memory(row.was_ok, row.failures, row.told)
     if row.expected and row.expected != result.record.value:
         # Another value is wanted now: that it is not there yet is work to be done, and no breakage.
@@ -80,28 +91,33 @@ def _keep_one(domain: Domain, row: RecordCheck | None, result: Result, now: date
     row.was_ok, row.failures, row.told = memory.was_ok, memory.failures, memory.told
     row.expected, row.status, row.message = result.record.value, verdict.status.value, verdict.message
     row.found, row.advice, row.propagation = found, verdict.advice, result.propagation
-    if before != row.status:
+    if before["status"] != row.status:
         row.since = now
-    if row.pk is None:
-        row.save(force_insert=True)
-    else:
-        row.save(update_fields=_FIELDS)
-    if before != row.status or (old != found and verdict.status is not Status.ERROR):
-        _note_change(row, before, now)
-    return [News(domain.name, result.record, verdict, event, tuple(old))] if event else []
+    differs = row.pk is not None and before != {name: getattr(row, name) for name in _FIELDS}
+    news = News(domain.name, result.record, verdict, event, tuple(before["found"])) if event else None
+    return _Step(row, differs, _change(row, before, now), news)
 
 
-def _note_change(row: RecordCheck, before: str, now: datetime) -> None:
-    RecordChange.objects.create(
+def _change(row: RecordCheck, before: dict[str, Any], now: datetime) -> RecordChange | None:
+    """What belongs into the history. That somebody looked for the first time does not."""
+    other_value = before["found"] != row.found and row.status != Status.ERROR
+    if before["status"] == Status.UNCHECKED or (before["status"] == row.status and not other_value):
+        return None
+    return RecordChange(
         domain_id=row.domain_id,
         record=row.record,
-        before=before,
+        before=before["status"],
         status=row.status,
         message=row.message,
         found=row.found,
         at=now,
     )
-    rows = RecordChange.objects.filter(domain_id=row.domain_id, record=row.record)
-    kept = rows.values_list("pk", flat=True)[_HISTORY : _HISTORY + 1]
-    if oldest := next(iter(kept), None):
-        rows.filter(pk__lte=oldest).delete()
+
+
+def _note(changes: Sequence[RecordChange]) -> None:
+    RecordChange.objects.bulk_create(changes)
+    for each in changes:
+        rows = RecordChange.objects.filter(domain_id=each.domain_id, record=each.record)
+        kept = rows.values_list("pk", flat=True)[_HISTORY : _HISTORY + 1]
+        if oldest := next(iter(kept), None):
+            rows.filter(pk__lte=oldest).delete()
