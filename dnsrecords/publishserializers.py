@@ -28,6 +28,7 @@ class PublisherSerializer(StrictSerializer):
         help_text="Base64. Always read as the empty text; absent or empty keeps it.",
     )  # fmt: skip
     has_secret = serializers.BooleanField(read_only=True)
+    configured = serializers.BooleanField(read_only=True)
     published_at = serializers.DateTimeField(read_only=True, allow_null=True)
     last_error = serializers.SerializerMethodField()
 
@@ -50,6 +51,7 @@ class PublisherSerializer(StrictSerializer):
             "algorithm": row.algorithm,
             "secret": "",
             "has_secret": row.secret is not None,
+            "configured": bool(row.server),
             "published_at": row.published_at
             and serializers.DateTimeField().to_representation(row.published_at),
             "last_error": row.last_error,

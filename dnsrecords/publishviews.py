@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,6 +11,7 @@ from rest_framework.views import APIView
 
 from dnsrecords import publishing
 from dnsrecords.domainfacts import SECRETS
+from dnsrecords.models import Publisher
 from dnsrecords.publishserializers import PublishedSerializer, PublisherSerializer, PublishSerializer
 from mailboxes.models import Domain
 from mailboxes.views import found
@@ -20,7 +20,6 @@ from quazzar.models import ApiKey
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dnsrecords.models import Publisher
     from dnsrecords.publishplan import Ours, Plan
 
 
@@ -36,8 +35,9 @@ class PublisherView(APIView):
 
     @extend_schema(operation_id="domain_dns_publisher", responses=PublisherSerializer)
     def get(self, request: Request, pk: int) -> Response:
-        """As it is set up; 404 when none is."""
-        return Response(PublisherSerializer(self._row(pk)).data)
+        """As it is set up, or not."""
+        domain = _domain(pk)
+        return Response(PublisherSerializer(publishing.of(domain) or Publisher(domain=domain)).data)
 
     @extend_schema(
         operation_id="domain_dns_publisher_set", request=PublisherSerializer, responses=PublisherSerializer
@@ -55,12 +55,6 @@ class PublisherView(APIView):
         """Forgets it; what is published stays."""
         publishing.remove(_domain(pk).pk)
         return Response(status=204)
-
-    def _row(self, pk: int) -> Publisher:
-        row = publishing.of(_domain(pk))
-        if row is None:
-            raise Http404
-        return row
 
 
 class PublishView(APIView):

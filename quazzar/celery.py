@@ -51,6 +51,7 @@ app.conf.update(
         },
         "purge-mailboxes": {"task": "mailboxes.tasks.purge_mailboxes", "schedule": crontab(minute="37")},
         "check-dns": {"task": "dnsrecords.tasks.check_due", "schedule": 60, "options": {"expires": 60}},
+        "publish-dns": {"task": "dnsrecords.tasks.publish_due", "schedule": 60, "options": {"expires": 60}},
         "heartbeat": {"task": "quazzar.tasks.heartbeat", "schedule": 15, "options": {"expires": 15}},
         "clean-up-mail": {"task": "mailrelay.tasks.clean_up", "schedule": crontab(minute="17")},
         "purge": {"task": "quazzar.tasks.purge", "schedule": crontab(minute="47")},

@@ -37,11 +37,12 @@ def path(domain: Domain) -> str:
 
 
 def test_it_is_set_up_read_and_forgotten(api: APIClient, path: str) -> None:
-    error(api.get(path), 404, "not_found")
+    before = ok(api.get(path))
+    assert (before["configured"], before["server"], before["has_secret"]) == (False, "", False)
     answer = ok(api.put(path, GOOD))
     assert answer == {
         "kind": "rfc2136", "server": "192.0.2.53", "port": 53, "zone": "example.com", "key_name": "quazzar",
-        "algorithm": "hmac-sha256", "secret": "", "has_secret": True, "published_at": None, "last_error": None,
+        "algorithm": "hmac-sha256", "secret": "", "has_secret": True, "configured": True, "published_at": None, "last_error": None,
     }  # fmt: skip
     assert ok(api.get(path)) == answer
     assert api.delete(path).status_code == 204
@@ -66,14 +67,14 @@ def test_an_empty_secret_keeps_the_one_from_before(api: APIClient, path: str, ag
 )  # fmt: skip
 def test_what_cannot_be_is_400_and_is_not_kept(api: APIClient, path: str, body: Any, field: str) -> None:
     assert field in wrong(api.put(path, body))
-    assert api.get(path).status_code == 404
+    assert not ok(api.get(path))["configured"]
 
 
 def test_who_may_only_read_may_neither_set_it_up_nor_publish(
     path: str, operator: Any, client_with: Callable[..., APIClient]
 ) -> None:
     reader = client_with(operator, "mail:read")
-    assert reader.get(path).status_code == 404
+    assert not ok(reader.get(path))["configured"]
     assert reader.put(path, GOOD).status_code == reader.delete(path).status_code == 403
     assert reader.post(path.replace("publisher", "publish"), {}).status_code == 403
 

@@ -90,7 +90,7 @@ class ProcessWatch:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._over.wait(0.05):
+        while not self._over.wait(0.15):
             for pid in descendants(os.getpid()):
                 self._look(pid)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import imaplib
 import io
 import smtplib
+import subprocess
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -184,27 +185,34 @@ def remade(world: World, service: str, before: str) -> bool:
 # --- changed by hand ---------------------------------------------------------------------------------------
 def test_what_was_changed_by_hand_is_shown_and_put_right(world: World) -> None:
     nothing_differs(world)
-    intruder = Login(world.at("intruder"), "let-me-in-please")
-    line = f"{intruder.address}:{passwords.hash_password(intruder.password)}::::/srv/vmail/{OURS}/bob::"
-    add = 'echo "$1" >>/etc/dovecot/users; sed -i "s/^alice@/gone@/" /etc/dovecot/users'
-    world.stack.inside("dovecot", "sh", "-c", add, "edit", line)
-    tables = "cd /mail-config/postfix; echo 'elsewhere.test ok' >>domains; postmap lmdb:domains"
-    world.stack.inside("postfix", "sh", "-c", f"{tables}; postconf -e 'relayhost=[thief.test]:25'")
-    world.stack.inside("postfix", "sh", "-c", "echo broken >/etc/opendkim/keys/faults.test.quazzar.private")
-    wait_until(lambda: lets_in(world, intruder), "the intruder is in", 10)
     before = world.stack.started()
-    shown = world.stack.run("manage.py", "reconcile", "--dry-run")
-    assert shown.returncode == 1
+    # The sweep, which looks every two minutes, may put it right before anybody has seen it.
+    shown = next(each for each in (changed_by_hand(world) for _ in range(3)) if each.returncode == 1)
     for name in (b"users", b"domains", b"relayhost", b"quazzar.private"):
         assert name in shown.stdout, shown.stdout
-    # The sweep, which looks every two minutes, may have been there first.
     assert world.stack.manage("reconcile").endswith(("Repaired.\n", "Nothing differs.\n"))
-    wait_until(lambda: not lets_in(world, intruder), "the intruder is out", 10)
+    wait_until(lambda: not lets_in(world, intruder(world)), "the intruder is out", 10)
     assert lets_in(world, world.alice.login)
     assert world.stack.inside("postfix", "postconf", "-h", "relayhost").strip() == ""
     assert deliver(world.server, mail("x"), "victim@elsewhere.test").code == 554
     assert world.stack.started() == before
     nothing_differs(world)
+
+
+def intruder(world: World) -> Login:
+    return Login(world.at("intruder"), "let-me-in-please")
+
+
+def changed_by_hand(world: World) -> subprocess.CompletedProcess[bytes]:
+    """What is told of a user, a domain, a smarthost and a key that somebody else has put there."""
+    login = intruder(world)
+    line = f"{login.address}:{passwords.hash_password(login.password)}::::/srv/vmail/{OURS}/bob::"
+    add = 'echo "$1" >>/etc/dovecot/users; sed -i "s/^alice@/gone@/" /etc/dovecot/users'
+    world.stack.inside("dovecot", "sh", "-c", add, "edit", line)
+    tables = "cd /mail-config/postfix; echo 'elsewhere.test ok' >>domains; postmap lmdb:domains"
+    world.stack.inside("postfix", "sh", "-c", f"{tables}; postconf -e 'relayhost=[thief.test]:25'")
+    world.stack.inside("postfix", "sh", "-c", "echo broken >/etc/opendkim/keys/faults.test.quazzar.private")
+    return world.stack.run("manage.py", "reconcile", "--dry-run")
 
 
 def nothing_differs(world: World) -> None:

@@ -24,7 +24,7 @@ _GENERATION = re.compile(r"# quazzar generation (\d+)")
 _USER = re.compile(r"([^:@\s]+@[a-z0-9.-]+):(\{ARGON2ID\}\$argon2id\$[^:\s]{60,}|\{CRYPT\}\*)::::"
                    r"/srv/vmail/[^:\s]+::(userdb_quota_storage_size=\d+M)?")  # fmt: skip
 _ROW = re.compile(r"([^@\s]+@[a-z0-9.-]+)\t\S+")
-_BETWEEN = 0.06
+_BETWEEN = 0.1
 _GONE = (docker.errors.APIError, requests.exceptions.RequestException, OSError)
 
 
@@ -73,9 +73,16 @@ class FileWatch(Onlooker):
         self.may_leave: set[str] = set()
         self._stack, self._service = stack, service
         self._seen: set[str] = set()
-        # For a while only: nobody ends it when the onlooker goes.
-        self._script = (f"while [ $SECONDS -lt 400 ]; do {command} && echo '@ end' || echo '@ missing'; "
+        self._enough = f"/tmp/enough-{id(self):x}"
+        # For a while only: whoever looks may not come to say that it is enough.
+        self._script = (f"while [ $SECONDS -lt 400 ] && [ ! -e {self._enough} ]; do {command} && echo '@ end' || echo '@ missing'; "
                         f"sleep {_BETWEEN}; done")  # fmt: skip
+
+    def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
+        self._over.set()
+        with contextlib.suppress(*_GONE):
+            self._stack.container(self._service).exec_run(["touch", self._enough])
+        super().__exit__(kind, *exc)
 
     def look(self) -> None:
         with contextlib.suppress(*_GONE):
