@@ -75,8 +75,10 @@ class FileWatch(Onlooker):
         self._seen: set[str] = set()
         self._enough = f"/tmp/enough-{id(self):x}"
         # For a while only: whoever looks may not come to say that it is enough.
-        self._script = (f"while [ $SECONDS -lt 400 ] && [ ! -e {self._enough} ]; do {command} && echo '@ end' || echo '@ missing'; "
-                        f"sleep {_BETWEEN}; done")  # fmt: skip
+        told = f"{command} && echo '@ end' || echo '@ missing'"
+        self._script = (
+            f"while [ $SECONDS -lt 400 ] && [ ! -e {self._enough} ]; do {told}; sleep {_BETWEEN}; done"
+        )
 
     def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
         self._over.set()
