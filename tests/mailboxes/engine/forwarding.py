@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
 import threading
@@ -81,11 +82,37 @@ class Forwarder:
         engine = socket.socket(socket.AF_UNIX)
         engine.connect(self._target)
         self._open.append(engine)
-        threading.Thread(target=_pump, args=(client, engine), daemon=True).start()
-        _pump(engine, client)
+        front = _Shared(client) if isinstance(client, ssl.SSLSocket) else client
+        threading.Thread(target=_pump, args=(front, engine), daemon=True).start()
+        _pump(engine, front)
 
 
-def _pump(source: socket.socket, sink: socket.socket) -> None:
+class _Shared:
+    """A TLS socket that one thread reads and another writes: OpenSSL does not bear both at once."""
+
+    def __init__(self, connection: ssl.SSLSocket) -> None:
+        connection.setblocking(False)
+        self._connection, self._lock = connection, threading.Lock()
+        self.shutdown, self.close = connection.shutdown, connection.close
+
+    def recv(self, size: int) -> bytes:
+        """As that of a socket that waits."""
+        while True:
+            with self._lock, contextlib.suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                return self._connection.recv(size)
+            select.select([self._connection], [], [])
+
+    def sendall(self, data: bytes) -> None:
+        """As that of a socket that waits."""
+        left = memoryview(data)
+        while left:
+            with self._lock, contextlib.suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                left = left[self._connection.send(left) :]
+                continue
+            select.select([], [self._connection], [])
+
+
+def _pump(source: socket.socket | _Shared, sink: socket.socket | _Shared) -> None:
     """As a TLS front does it: the end of one direction is the end of both."""
     with contextlib.suppress(OSError, ValueError):
         while data := source.recv(65536):
@@ -94,7 +121,7 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
     _hang_up(source)
 
 
-def _hang_up(connection: socket.socket) -> None:
+def _hang_up(connection: socket.socket | _Shared) -> None:
     with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
     connection.close()
