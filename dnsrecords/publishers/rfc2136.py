@@ -145,8 +145,8 @@ class Rfc2136:
             raise self._failed(
                 "update_broken_off",
                 "{server} broke off, or answers what is no DNS.",
-                "See whether it is the zone's primary name server, and compare the key: some servers hang up on one that "
-                "they do not take. Its log says more.",
+                "See whether it is the zone's primary name server, and compare the key: some hang up on one "
+                "that they do not take. Its log says more.",
             ) from exc
 
     @contextmanager
