@@ -39,8 +39,7 @@ def main() -> int:
     """Take them all; 1 when one is too large for a README."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="quazzar-shots-") as directory, RealPostfix() as provider:
-        console = Console(Path(directory), SSL_CERT_FILE=str(provider.ca_file))
-        console.manage("collectstatic", "--noinput")
+        console = Console(Path(directory), static=True, SSL_CERT_FILE=str(provider.ca_file))
         with sync_playwright() as driver, console, Chromium(console.url(""), driver) as chromium:
             take(console, provider, chromium)
     return 1 if too_large() else 0

@@ -43,8 +43,8 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, driver: Playwright) -> Iterator[World]:
     with or_skip(Nameserver) as nameserver:
-        console = Console(tmp_path_factory.mktemp("dns"), QUAZZAR_DNS_RESOLVERS=nameserver.address)
-        console.manage("collectstatic", "--noinput")
+        directory = tmp_path_factory.mktemp("dns")
+        console = Console(directory, static=True, QUAZZAR_DNS_RESOLVERS=nameserver.address)
         with console, or_skip(lambda: Chromium(console.url(""), driver)) as chromium:
             chromium.sign_in(OPERATOR, OPERATOR_PASSWORD).close()
             yield World(console, nameserver, chromium)

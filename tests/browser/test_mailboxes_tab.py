@@ -11,13 +11,12 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.chromium import PHONE, Chromium
 from tests.live.console import Console
+from tests.live.puppets import Puppet
 
 pytestmark = pytest.mark.real
 
 TAB = "/admin/mail-relay/mailboxes/"
-SETUP = (
-    "import django; django.setup(); from django.utils.timezone import now; from mailboxes.models import *\n"
-)
+SETUP = "from django.utils.timezone import now\nfrom mailboxes.models import *\n"
 EMPTY = "for each in (Mailbox, Alias, Domain, ImportJob, Stack): each.objects.all().delete()\n"
 UP = """Stack.objects.update_or_create(pk=1, defaults=dict(enabled=True, phase="healthy", percent=100,
     hostname="mail.example.com", desired_generation=0, applied_generation=0, last_error=None,
@@ -37,15 +36,15 @@ Rows = Callable[[str], None]
 
 
 @pytest.fixture(scope="module")
-def rows(node: Console) -> Iterator[Rows]:
+def rows(node: Console, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rows]:
     """``rows(code)`` runs it against the node's database. The worker keeps away meanwhile: we are the one writer."""
-
-    def run(code: str) -> None:
-        done = node.run("-c", SETUP + code)
-        assert done.returncode == 0, done.stderr.decode()
-
-    with (node.data / "stack.lock").open("w") as lock:
+    said = tmp_path_factory.mktemp("rows") / "said"
+    with (node.data / "stack.lock").open("w") as lock, Puppet(node, said, "exec") as puppet:
         fcntl.flock(lock, fcntl.LOCK_EX)
+
+        def run(code: str) -> None:
+            puppet.do(SETUP + code)
+
         yield run
         run(EMPTY)
 

@@ -109,9 +109,8 @@ def walk(
     tmp_path: Path,
 ) -> Iterator[Walk]:
     """On a node where nothing was done yet. Afterwards: no script failed, and nothing came from elsewhere."""
-    stack = MailStack(tmp_path, docker_client, stack_images, stack_project)
-    stack.manage("collectstatic", "--noinput")
-    with stack, or_skip(lambda: Chromium(stack.url(""), driver)) as chromium:
+    stack = MailStack(tmp_path, docker_client, stack_images, stack_project, static=True)
+    with stack, or_skip(lambda: Chromium(stack.url(""), driver, whole=True)) as chromium:
         yield Walk(stack, chromium, stack_images.sink, tmp_path / "pictures")
         assert not chromium.outside
         assert not chromium.problems

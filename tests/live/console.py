@@ -19,27 +19,34 @@ from tests.quazzar.nodes import ROOT, Node, alive, wait_until
 from tests.rig import free_port
 
 OPERATOR, OPERATOR_PASSWORD = "operator", "open-sesame-42"
-STATUSES = ("queued", "sending", "sent", "retrying", "failed")
 #: Long, because other work may have the machine's cores.
 PATIENCE = 180.0
 _STARTED = re.compile(r"started \(process (\d+)\)")
+_MESSAGES = re.compile(r'^quazzar_messages\{status="(\w+)"\} (\S+)$', re.MULTILINE)
 
-#: Four commands in one process: Django takes a second to start.
+#: Some commands in one process: Django takes a second to start.
 _FIRST_DAY = """
+import sys
 import django
 from django.core.management import call_command
 django.setup()
 call_command("migrate", interactive=False, verbosity=0)
 call_command("license", "trial")
 call_command("createsuperuser", interactive=False)
+if "static" in sys.argv:
+    call_command("collectstatic", interactive=False, verbosity=0)
 call_command("createapikey", "live")
 """
 
 
 class Console:
-    """Use as a context; leaving it stops everything that it started."""
+    """Use as a context; leaving it stops everything that it started.
 
-    def __init__(self, directory: Path, **env: str) -> None:
+    Args:
+        static: with the style sheets and scripts that a browser asks for.
+    """
+
+    def __init__(self, directory: Path, *, static: bool = False, **env: str) -> None:
         self.data = directory / "data"
         self.key_file = directory / "secrets.key"
         self.port = free_port()
@@ -51,7 +58,7 @@ class Console:
             "DATABASE_URL": "",
             **env,
         }
-        done = self.run("-c", _FIRST_DAY, DJANGO_SUPERUSER_USERNAME=OPERATOR,
+        done = self.run("-c", _FIRST_DAY, *["static"] * static, DJANGO_SUPERUSER_USERNAME=OPERATOR,
                         DJANGO_SUPERUSER_EMAIL="op@example.test",
                         DJANGO_SUPERUSER_PASSWORD=OPERATOR_PASSWORD)  # fmt: skip
         assert done.returncode == 0, done.stderr.decode()
@@ -176,10 +183,8 @@ class Console:
 
     def statuses(self) -> dict[str, int]:
         """How many messages there are in each status."""
-        return {
-            status: self.get(f"/api/mail/messages?status={status}&page_size=1")[1]["count"]
-            for status in STATUSES
-        }
+        _, figures = self.exchange("GET", "/metrics")
+        return {status: int(float(number)) for status, number in _MESSAGES.findall(figures.decode())}
 
     def wait_empty(self, seconds: float = PATIENCE) -> None:
         """Wait until no message waits any more."""

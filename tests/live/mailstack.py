@@ -56,7 +56,14 @@ class MailStack(Console):
     nameserver: Nameserver
 
     def __init__(
-        self, directory: Path, client: docker.DockerClient, images: Images, project: str, **env: str
+        self,
+        directory: Path,
+        client: docker.DockerClient,
+        images: Images,
+        project: str,
+        *,
+        static: bool = False,
+        **env: str,
     ) -> None:
         self.client = client
         self.project = project
@@ -71,7 +78,7 @@ class MailStack(Console):
             "QUAZZAR_OUTBOUND_PROBE": "off",
             **env,
         }
-        super().__init__(directory, **settings)
+        super().__init__(directory, static=static, **settings)
 
     @property
     def server(self) -> Server:
@@ -186,6 +193,6 @@ def enabled(
     directory: Path, client: docker.DockerClient, images: Images, project: str, **env: str
 ) -> Iterator[MailStack]:
     """A running product whose stack is healthy."""
-    with MailStack(directory, client, images, project, **env) as stack:
+    with MailStack(directory, client, images, project, static=False, **env) as stack:
         stack.enable()
         yield stack

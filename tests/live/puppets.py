@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from tests.live.console import Console
 
-#: A line is an expression; the answer is its value, or the process id of the child that works it out.
+#: A line is an expression; the answer is its value, or the process id of the child that works it out. With "exec" it
+#: is a program, and the answer null.
 _SCRIPT = """
 import json, os, signal, sys, traceback
 import django
@@ -35,12 +36,12 @@ def child(source):
         sys.stderr.flush()
         os._exit(0)
 
-forking = sys.argv[1:] == ["fork"]
+forking, programs = sys.argv[1:] == ["fork"], sys.argv[1:] == ["exec"]
 if forking:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 for line in sys.stdin:
     source = json.loads(line)
-    answer = (os.fork() or child(source)) if forking else eval(source)
+    answer = (os.fork() or child(source)) if forking else exec(source) if programs else eval(source)
     print(json.dumps(answer), flush=True)
 """
 
