@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 
     from tests.rig.daemon import Daemon
 
-#: Files that one process runs, because what they share is there once: the session's fixture `mailstack`, the
-#: directory and network of the Engine that is stopped.
+#: Files that one process runs, because what they share is there once: the session's fixture `mailstack`, the browser
+#: and its console, the directory and network of the Engine that is stopped.
 TOGETHER = {
     "mailstack": {
         "test_stack_certificate.py", "test_stack_changes.py", "test_stack_dns.py",
         "test_stack_ed25519.py", "test_stack_ingress.py",
         "test_stack_life.py", "test_stack_secrets.py", "test_stack_smarthost.py", "test_stack_submission.py",
     },
+    "browser": {"test_dns_tab.py", "test_mailboxes_tab.py", "test_relay_tab.py", "test_upgrade.py"},
     "private engine": {"test_images.py", "test_stack_engine_stop.py"},
 }  # fmt: skip
 #: Files that take longest, with their seconds: they are begun first, so that none is left for the end.
@@ -35,8 +36,8 @@ SECONDS = {
     "test_stack_engine_stop.py": 215,
     "test_stack_walk.py": 165,
     "test_images.py": 150,
-    "test_postgresql.py": 140,
-    "test_delivery.py": 100,
+    "test_postgresql.py": 60,
+    "test_on_postgresql.py": 100,
     "test_mailboxes_tab.py": 100,
     "test_relay_tab.py": 70,
     "test_secrets.py": 60,

@@ -1,4 +1,4 @@
-"""One console, one real provider and one Chromium for all browser tests; each test begins without a relay."""
+"""One console, provider, name server and Chromium for all browser tests; each test begins without a relay."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from playwright.sync_api import Page, Playwright, sync_playwright
 from tests.browser.chromium import Chromium
 from tests.live.console import OPERATOR, OPERATOR_PASSWORD, Console
 from tests.rig import or_skip
+from tests.rig.nameserver import Nameserver
 from tests.rig.postfix import RealPostfix
 
 
@@ -21,9 +22,18 @@ def provider() -> Iterator[RealPostfix]:
 
 
 @pytest.fixture(scope="package")
-def node(tmp_path_factory: pytest.TempPathFactory, provider: RealPostfix) -> Iterator[Console]:
+def nameserver() -> Iterator[Nameserver]:
+    with or_skip(Nameserver) as server:
+        yield server
+
+
+@pytest.fixture(scope="package")
+def node(
+    tmp_path_factory: pytest.TempPathFactory, provider: RealPostfix, nameserver: Nameserver
+) -> Iterator[Console]:
     directory = tmp_path_factory.mktemp("browser")
-    with Console(directory, static=True, SSL_CERT_FILE=str(provider.ca_file)) as console:
+    asked = {"QUAZZAR_DNS_RESOLVERS": nameserver.address, "SSL_CERT_FILE": str(provider.ca_file)}
+    with Console(directory, static=True, **asked) as console:
         yield console
 
 

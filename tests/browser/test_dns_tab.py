@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Playwright, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.chromium import PHONE, Chromium
 from tests.dnsrecords.mistakes import line, text
-from tests.live.console import OPERATOR, OPERATOR_PASSWORD, Console
-from tests.rig import or_skip
+from tests.live.console import Console
 from tests.rig.nameserver import Nameserver
 
 pytestmark = pytest.mark.real
@@ -40,16 +38,9 @@ class World:
         return self.chromium.page(f"{TAB}{domain}/")
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, driver: Playwright) -> Iterator[World]:
-    with or_skip(Nameserver) as nameserver:
-        directory = tmp_path_factory.mktemp("dns")
-        console = Console(directory, static=True, QUAZZAR_DNS_RESOLVERS=nameserver.address)
-        with console, or_skip(lambda: Chromium(console.url(""), driver)) as chromium:
-            chromium.sign_in(OPERATOR, OPERATOR_PASSWORD).close()
-            yield World(console, nameserver, chromium)
-            assert not chromium.outside
-            assert not chromium.problems
+@pytest.fixture
+def world(node: Console, nameserver: Nameserver, chromium: Chromium) -> World:
+    return World(node, nameserver, chromium)
 
 
 def check(page: Page) -> None:

@@ -1,10 +1,8 @@
-"""The queue on PostgreSQL: its own tests, and the whole product with two workers that share one database."""
+"""The queue on PostgreSQL: the whole product with two workers that share one database."""
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -24,12 +22,6 @@ from tests.rig.services import Postgres, Valkey
 pytestmark = pytest.mark.real
 
 SECOND_HOST = "second.node.test"
-
-QUEUE_TESTS = (
-    "tests/mailrelay/test_outbox.py", "tests/mailrelay/test_delivery.py", "tests/mailrelay/test_backends.py",
-    "tests/mailrelay/test_notifiers.py", "tests/mailrelay/test_submission.py", "tests/quazzar/test_idempotency.py",
-    "tests/quazzar/test_fields_queries.py", "tests/quazzar/test_health.py",
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -118,17 +110,6 @@ def arrived(provider: RealPostfix) -> Counter[str]:
 def by_second_host(provider: RealPostfix) -> int:
     """How many of the messages that arrived were brought by the second worker."""
     return sum(SECOND_HOST in str(mail["Received"]) for mail in provider.messages())
-
-
-def test_the_tests_of_the_queue_pass_on_postgresql(postgres: Postgres) -> None:
-    present = [name for name in QUEUE_TESTS if (ROOT / name).exists()]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *present], cwd=ROOT, check=False,
-        capture_output=True, text=True, timeout=900,
-        env={**os.environ, "DATABASE_URL": postgres.url, "REDIS_URL": "", "DJANGO_SETTINGS_MODULE": "tests.settings"},
-    )  # fmt: skip
-    print(done.stdout[-400:])
-    assert done.returncode == 0, done.stdout[-8000:]
 
 
 def test_two_workers_deliver_each_of_300_messages_once(

@@ -89,7 +89,7 @@ class Operators:
 
     def _work(self, operator: int) -> None:
         number = 0
-        while not self._over.wait(0.4):
+        while not self._over.wait(1.2):
             number += 1
             try:
                 box = self._stack.add_mailbox(self._domain, f"operator{operator}-{number}")

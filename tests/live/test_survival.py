@@ -66,6 +66,46 @@ def subjects(provider: RealPostfix) -> list[str]:
     return sorted(str(mail["Subject"]) for mail in provider.messages())
 
 
+# --- what is accepted arrives ------------------------------------------------------------------------------
+def test_an_alert_reaches_the_mailbox(console: Console, provider: RealPostfix) -> None:
+    alert = {"version": "4", "groupKey": "{}:{}", "status": "firing", "alerts": [
+        {"status": "firing", "labels": {"alertname": "DiskFull", "severity": "critical"},
+         "annotations": {"summary": "92 % used"}, "startsAt": "2026-11-22T10:00:00Z"}]}  # fmt: skip
+    status, answer = console.call("POST", "/api/mail/alerts", alert)
+    assert (status, answer["delivery"]) == (202, "queued")
+    (mail,) = provider.wait_for(1)
+    assert "DiskFull" in mail["Subject"]
+    assert mail["To"] == "ops@inbox.test"
+
+
+def test_cron_mail_reaches_the_mailbox(console: Console, provider: RealPostfix) -> None:
+    console.manage(
+        "sendmail", "-t", "-i", stdin=b"From: root\nTo: root\nSubject: Cron job\n\n.\nstill here\n"
+    )
+    (mail,) = provider.wait_for(1)
+    assert (mail["Subject"], mail["To"]) == ("Cron job", "root <ops@inbox.test>")
+    assert "still here" in mail.get_content()
+
+
+def test_nothing_is_lost_when_the_provider_stops_and_the_worker_is_killed_twice(
+    console: Console, provider: RealPostfix
+) -> None:
+    provider.stop()
+    for number in range(500):
+        body = {"to": [f"box{number}@inbox.test"], "subject": f"message {number}", "text": "hello"}
+        assert console.call("POST", "/api/mail/messages", body)[0] == 202
+    console.kill("worker")
+    provider.start()
+    wait_until(lambda: provider.count() >= 40, "the queue drains", 120)
+    console.kill("worker")
+    console.wait_empty(240)
+    provider.wait_quiet()
+    arrived = provider.message_ids()
+    extra = len(arrived) - 500
+    assert len(set(arrived)) == 500
+    assert 0 <= extra <= 20, provider.duplicates()
+
+
 # --- parts that die ----------------------------------------------------------------------------------------
 def test_mail_posted_while_the_broker_is_dead_is_taken_and_leaves_once_it_is_back(
     console: Console, provider: RealPostfix
@@ -165,15 +205,18 @@ def test_a_replaced_key_stops_the_mail_with_a_sentence_and_the_old_one_lets_it_g
         for number in numbers:
             console.call("POST", f"/api/mail/messages/{number}/retry")
         wait_until(lambda: all("key" in sentence(console, number) for number in numbers), "they say why", 120)
-        assert not (failing := {path: status for path, status in pages(console).items() if status >= 500}), (
-            failing
-        )
+        failing = {path: status for path, status in pages(console).items() if status >= 500}
+        assert not failing.keys() - OF_DOCKER, failing
         assert provider.count() == 0
     finally:
         console.key_file.write_bytes(old_key)
     assert console.get("/api/mail/relay")[1]["password_state"] == "saved"
     console.wait_empty(RETRIED)
     assert subjects(provider) == [f"sealed {number}" for number in range(3)]
+
+
+#: What only a Docker Engine can answer; here there may be none.
+OF_DOCKER = {"/api/mail/stack/logs"}
 
 
 def sentence(console: Console, number: int) -> str:

@@ -132,7 +132,7 @@ def rotate(step: str = "") -> None:
 
 
 def write() -> None:
-    """Insert and update without a pause until the input ends; a line that comes in is answered in between."""
+    """Insert and update with hardly a pause until the input ends; a line that comes in is answered in between."""
     import select
 
     from mailrelay.models import Message, RelaySettings
@@ -140,7 +140,7 @@ def write() -> None:
     count = 0
     print("writing", flush=True)
     while True:
-        if select.select([sys.stdin], [], [], 0)[0]:
+        if select.select([sys.stdin], [], [], 0.005)[0]:
             if not sys.stdin.readline():
                 break
             print("nothing under way", flush=True)

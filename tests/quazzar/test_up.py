@@ -114,15 +114,15 @@ def test_all_of_it_is_small(node: RunningNode) -> None:
     assert shared_out < 300, f"{shared_out:.0f} MiB"
 
 
+# The last with the shared one: it is stopped by it.
 @pytest.mark.real
-def test_ctrl_c_stops_all_of_it_cleanly(tmp_path: Path) -> None:
-    with RunningNode(tmp_path) as node:
-        node.says("console on http://127.0.0.1:")
-        family = descendants(node.process.pid)
-        assert node.stop(signal.SIGINT) == 0
-        assert not any(map(alive, family)), node.text
-        assert "is killed" not in node.text
-        assert node.status("/healthz") == 0
+def test_ctrl_c_stops_all_of_it_cleanly(node: RunningNode) -> None:
+    node.answers("/readyz")
+    family = descendants(node.process.pid)
+    assert node.stop(signal.SIGINT) == 0
+    assert not any(map(alive, family)), node.text
+    assert "is killed" not in node.text
+    assert node.status("/healthz") == 0
 
 
 @pytest.mark.real
