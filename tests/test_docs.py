@@ -45,8 +45,20 @@ def sources() -> list[ast.Module]:
     return [ast.parse(path.read_text()) for path in paths]
 
 
+@lru_cache
+def everything() -> list[ast.AST]:
+    """Each node of them."""
+    return [node for tree in sources() for node in ast.walk(tree)]
+
+
 def nodes(*kinds: type[ast.AST]) -> Iterator[Any]:
-    return (node for tree in sources() for node in ast.walk(tree) if isinstance(node, kinds))
+    return (node for node in everything() if isinstance(node, kinds))
+
+
+@lru_cache(maxsize=None)
+def source_of(node: ast.AST) -> str:
+    """The node as Python."""
+    return ast.unparse(node)
 
 
 def text_of(node: ast.AST | None) -> str:
@@ -61,10 +73,10 @@ def variables() -> set[str]:
     called = {
         text_of(node.args[0])
         for node in nodes(ast.Call)
-        if node.args and reader.fullmatch(ast.unparse(node.func))
+        if node.args and reader.fullmatch(source_of(node.func))
     }
     indexed = {
-        text_of(node.slice) for node in nodes(ast.Subscript) if ast.unparse(node.value).endswith("environ")
+        text_of(node.slice) for node in nodes(ast.Subscript) if source_of(node.value).endswith("environ")
     }
     return {name for name in called | indexed if name.isupper()}
 
@@ -75,7 +87,7 @@ def test_every_variable_is_in_configuration() -> None:
 
 
 def test_every_secret_can_come_from_a_file_and_it_says_so() -> None:
-    secrets = {text_of(node.args[0]) for node in nodes(ast.Call) if ast.unparse(node.func) == "env_secret"}
+    secrets = {text_of(node.args[0]) for node in nodes(ast.Call) if source_of(node.func) == "env_secret"}
     assert secrets and {f"{name}_FILE" for name in secrets} <= in_code("docs/configuration.md")
 
 
@@ -97,18 +109,18 @@ def codes() -> set[str]:
         text_of(line.value)
         for node in nodes(ast.ClassDef)
         for line in node.body
-        if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) in {"code", "default_code"}
+        if isinstance(line, ast.Assign) and source_of(line.targets[0]) in {"code", "default_code"}
     }
     named = {
         text_of(word.value)
         for node in nodes(ast.Call)
         for word in node.keywords
-        if word.arg == "code" and not ast.unparse(node.func).endswith("ValidationError")
+        if word.arg == "code" and not source_of(node.func).endswith("ValidationError")
     }
     built = {
         text_of(node.args[0])
         for node in nodes(ast.Call)
-        if ast.unparse(node.func) in {"body", "_json_under_api", "_refused"} and node.args
+        if source_of(node.func) in {"body", "_json_under_api", "_refused"} and node.args
     }
     return (assigned | named | built | framework_codes()) - {""}
 
