@@ -6,7 +6,7 @@ import ast
 import os
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -88,7 +88,7 @@ def imports(module: Module, *, late: bool = True) -> frozenset[str]:
     return _imports(module.name, late)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _imports(name: str, late: bool) -> frozenset[str]:
     module = modules()[name]
     found: set[str] = set()

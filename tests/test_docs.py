@@ -7,7 +7,7 @@ import inspect
 import re
 import tomllib
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ def nodes(*kinds: type[ast.AST]) -> Iterator[Any]:
     return (node for node in everything() if isinstance(node, kinds))
 
 
-@lru_cache(maxsize=None)
+@cache
 def source_of(node: ast.AST) -> str:
     """The node as Python."""
     return ast.unparse(node)
