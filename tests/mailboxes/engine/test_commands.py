@@ -161,9 +161,11 @@ def test_after_the_cut_the_next_one_is_whole(box: str) -> None:
 def test_a_connection_that_breaks_is_one_of_our_errors(box: str, front: Forwarder) -> None:
     with Engine() as engine:
         engine.run(box, ["true"])
-        threading.Timer(0.5, front.sever).start()
+        cutting = threading.Timer(0.5, front.sever)
+        cutting.start()
         with pytest.raises(StackError):
             engine.run(box, ["sh", "-c", "echo begun; sleep 20"], timeout=3)
+        cutting.join()
         # The next one connects anew.
         assert engine.run(box, ["true"]).exit_code == 0
 
