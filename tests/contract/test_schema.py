@@ -75,9 +75,10 @@ TAKES_KEY = {
 }
 
 
-@pytest.fixture
-def schema(client: Client) -> dict[str, Any]:
-    found: dict[str, Any] = client.get("/api/schema").json()
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    """As it is served; to read, not to change."""
+    found: dict[str, Any] = Client().get("/api/schema").json()
     return found
 
 
