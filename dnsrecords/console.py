@@ -124,7 +124,7 @@ def _context(request: HttpRequest, row: Domain) -> dict[str, Any]:
         "required": [_shown(each, row.name) for each in found.required],
         "recommended": [_shown(each, row.name) for each in found.recommended if not _is_key(each)],
         "keys": [_shown(each, row.name) for each in found.recommended if _is_key(each)],
-        "history": RecordChange.objects.filter(domain=row)[:_HISTORY],
+        "history": _history(found),
         "may_check": _look_up(request.user),
         "rotation": rotation.of(row),
         "ed25519": secondkey.of(row),
@@ -152,6 +152,28 @@ def _ago(found: Report) -> str:
     return "just now" if seconds < 60 else f"{timesince(found.checked_at, depth=1)} ago"
 
 
+def _history(found: Report) -> list[dict[str, Any]]:
+    """The latest changes, with the records' names as the tab has them; one that is not wanted any more keeps its id."""
+    rows = {row.record.id: row for row in found.rows}
+    changes = []
+    for change in RecordChange.objects.filter(domain=found.domain)[:_HISTORY]:
+        row = rows.get(change.record)
+        _, colour, word = MARKS[Status(change.status)]
+        changes.append({
+            "change": change,
+            "label": _label(row) if row else change.record,
+            "name": records.relative_name(row.record.name, found.domain.name) if row else "",
+            "before": MARKS[Status(change.before)][2],
+            "colour": colour,
+            "word": word,
+        })  # fmt: skip
+    return changes
+
+
+def _label(row: Row) -> str:
+    return "DKIM" if _is_key(row) else _LABELS.get(row.record.id, row.record.type)
+
+
 def _is_key(row: Row) -> bool:
     return row.record.id.startswith("dkim_")
 
@@ -167,7 +189,7 @@ def _shown(row: Row, zone_name: str) -> dict[str, Any]:
     return {
         "row": row,
         "record": record,
-        "label": "DKIM" if _is_key(row) else _LABELS.get(record.id, record.type),
+        "label": _label(row),
         "relative": records.relative_name(record.name, zone_name) if inside else "",
         "wanted": wanted,
         "priority": priority,

@@ -112,10 +112,9 @@ def _missing(record: Record, answer: Answer) -> str:
             f"{record.name} is a CNAME to {answer.cname}, where no key is published. "
             "Delete the CNAME, and add the TXT record given here."
         )
-    return (
-        f"No DKIM key is published at {record.name}, so the signatures on this domain's mail cannot be verified. "
-        "Add the TXT record."
-    )
+    # Another key of the domain need not be signing yet.
+    what = "the signatures on this domain's mail" if record.required else "what this key signs"
+    return f"No DKIM key is published at {record.name}, so {what} cannot be verified. Add the TXT record."
 
 
 def _several(answer: Answer) -> str:

@@ -38,7 +38,11 @@ class Propagation:
         if not self.of:
             return f"seen nowhere: there are no {what} to ask"
         if self.complete:
-            return f"seen on all {self.of} {what}" if self.of > 1 else f"seen on the only one of the {what}"
+            return (
+                f"seen on all {self.of} {what}"
+                if self.of > 1
+                else f"seen on the only {what.removesuffix('s')}"
+            )
         return f"seen on {self.seen} of {self.of} {what}{self._rest()}"
 
     def _rest(self) -> str:

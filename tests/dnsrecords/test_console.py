@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from django.test import Client
 
+from dnsrecords.models import RecordChange
 from mailboxes.models import Domain
 from tests.mailboxes import factories
 
@@ -44,6 +46,19 @@ def test_a_domain_shows_its_records(admin_client: Client, domain: Domain) -> Non
     page = admin_client.get(f"{TAB}{domain.pk}/").content.decode()
     for each in ("record-mx", "record-spf", "record-dkim", "record-dmarc", "24 hours", "Check now"):
         assert each in page
+
+
+def test_the_history_names_records_as_the_tab_does(admin_client: Client, domain: Domain) -> None:
+    """A record that is no longer wanted keeps its id: nobody knows its name any more."""
+    for record in ("dkim", "gone"):
+        RecordChange.objects.create(
+            domain=domain, record=record, before="ok", status="mismatch", message="Changed."
+        )
+    page = admin_client.get(f"{TAB}{domain.pk}/").content.decode()
+    history = re.sub(r"<[^>]+>|\s+", " ", page[page.index('aria-label="History"') :])
+    texts = " ".join(history.split())
+    assert "DKIM quazzar._domainkey OK → Different Changed." in texts
+    assert "gone OK → Different Changed." in texts
 
 
 def test_no_domain_is_404(admin_client: Client) -> None:

@@ -98,7 +98,14 @@ def test_a_key_of_ed25519_has_to_say_so() -> None:
 def test_nothing_published_is_missing() -> None:
     found = verdict()
     assert found.status is Status.MISSING
-    assert NAME in found.message
+    assert NAME in found.message and "this domain's mail" in found.message
+
+
+def test_of_a_key_that_need_not_sign_yet_no_more_is_said_than_is_true() -> None:
+    record = replace(record_of(facts_of(), "dkim"), id="dkim_next", name=f"next.{NAME}", required=False)
+    found = dkimrecords.judge(record, Answer(record.name, "TXT", Outcome.NXDOMAIN))
+    assert (found.status, "this domain's mail" in found.message) == (Status.MISSING, False)
+    assert record.name in found.message
 
 
 def test_a_cname_is_right_where_it_leads_to_the_key_and_to_be_deleted_elsewhere() -> None:

@@ -33,7 +33,7 @@ SILENT = server("", None, Outcome.TIMEOUT)
             "seen on 2 of 4 name servers, the rest within 47 min by their TTL",
         ),
         ([NEW, NEW], "seen on all 2 name servers"),
-        ([NEW], "seen on the only one of the name servers"),
+        ([NEW], "seen on the only name server"),
         ([OLD], "seen on 0 of 1 name servers, the rest within 47 min by their TTL"),
         ([NEW, SILENT], "seen on 1 of 2 name servers, 1 did not answer"),
         (
