@@ -135,6 +135,8 @@ def generation_of(first_line: bytes) -> int | None:
     return int(found[1]) if found else None
 
 
+# A push mostly differs from the one before in one line, and Dovecot waits for it.
+@lru_cache(maxsize=20_000)
 def _user(entry: MailboxEntry) -> str:
     address = _address(entry.address)
     local, _, domain = address.partition("@")

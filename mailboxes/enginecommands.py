@@ -12,7 +12,7 @@ from mailboxes.enginestream import Stream, StreamBroken, StreamTimeout
 from mailboxes.enginetypes import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
 #: Seconds for a command's exit code to come in after its output has ended.
@@ -41,12 +41,16 @@ class Commands(ABC):
         name: str,
         argv: Sequence[str],
         *,
-        stdin: bytes | None = None,
+        stdin: bytes | Callable[[], bytes] | None = None,
         timeout: float = 30.0,
         user: str = "",
     ) -> Result:
         """Runs a command in a running container. An exit code is an answer, whatever it is; 126 and 127 mean that
         there is no such program. The input does not end: the command must know how much it reads.
+
+        Args:
+            stdin: the input, or what makes it while the command starts, which takes some 50 ms. What that raises is
+                raised here; the command has then got no input, and its input has ended.
 
         Raises:
             NotThere: there is no such container.
@@ -67,8 +71,13 @@ class Commands(ABC):
                 if not any(each in exc.text for each in _NO_PROGRAM):
                     raise
                 return Result(127, b"", exc.text.encode())
+            try:
+                data = stdin() if callable(stdin) else stdin or b""
+            except BaseException:
+                stream.close()
+                raise
             with self._asking(act):
-                code = self._converse(client, command, stream, stdin or b"", deadline)
+                code = self._converse(client, command, stream, data, deadline)
         if code is None and time.monotonic() >= deadline:
             raise enginefailures.too_long(argv[0], name, timeout)
         if code is None:

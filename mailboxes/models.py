@@ -183,7 +183,13 @@ class Mailbox(Synced):
                 fields=["address"], condition=models.Q(deleted_at__isnull=True), name="mailbox_address"
             )
         ]
-        indexes = [models.Index(fields=["deleted_at", "id"], name="mailbox_deleted")]
+        indexes = [
+            models.Index(fields=["deleted_at", "id"], name="mailbox_deleted"),
+            # What a push asks for first, and what waits for it; all others are in the stack as they are.
+            models.Index(
+                fields=["deleted_at", "id"], condition=models.Q(applied_at=None), name="mailbox_waiting"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.address

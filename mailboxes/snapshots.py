@@ -98,7 +98,8 @@ def take() -> Taken:
             ),
             smarthost=None if relay_problem else smarthost,
         ),
-        new=frozenset(live.filter(live_at=None).values_list("address", flat=True)),
+        # Not applied either, as the index knows: Dovecot waits for this.
+        new=frozenset(live.filter(live_at=None, applied_at=None).values_list("address", flat=True)),
         removed=tuple(
             Mailbox.objects.filter(deleted_at__isnull=False, removed_at=None).values_list(
                 "address", flat=True

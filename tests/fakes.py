@@ -76,6 +76,9 @@ def _asked(method: Callable[_P, _R]) -> Callable[_P, _R]:
     @wraps(method)
     def ask(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         fake: Any = args[0]
+        made: Any = kwargs.get("stdin")
+        if callable(made):  # as in the real one before the command gets anything; faults come after it
+            kwargs["stdin"] = made()
         fake.begin(method.__name__, args[1:])
         answer = method(*args, **kwargs)
         fake.end()
@@ -327,10 +330,11 @@ class FakeEngine(Engine):
         name: str,
         argv: Sequence[str],
         *,
-        stdin: bytes | None = None,
+        stdin: bytes | Callable[[], bytes] | None = None,
         timeout: float = 30.0,
         user: str = "",
     ) -> Result:
+        assert not callable(stdin)
         box = self._box(name)
         if box.status != "running":
             raise NotRunning(f"The container {name} does not run.")

@@ -11,7 +11,7 @@ from mailboxes.stack import parts
 from quazzar.errors import CommandFailed, StaleGeneration
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mailboxes.engine import Engine
     from mailboxes.stack.parts import PartFile
@@ -28,8 +28,13 @@ _MEANING = {
 }  # fmt: skip
 
 
-def write_users(engine: Engine, container: str, data: bytes, expected: int | str) -> None:
+def write_users(
+    engine: Engine, container: str, data: bytes | Callable[[], bytes], expected: int | str
+) -> None:
     """Replaces the users file; Dovecot notices within a second, without a reload.
+
+    ``data`` may be what makes it: it is then made while the writer starts in the container. What it raises is raised
+    here, and nothing was written.
 
     Raises:
         StaleGeneration: the file's generation is not the expected one; nothing was written.
@@ -53,11 +58,20 @@ def write_bundle(
     _write(engine, container, "write_bundle.sh", [str(expected), str(new), *actions], data)
 
 
-def _write(engine: Engine, container: str, script: str, arguments: Sequence[str], data: bytes) -> None:
-    # Length and digest go ahead of the data: a cut connection looks like its end. Nothing of it is in argv.
-    announced = f"{len(data)} {hashlib.sha256(data).hexdigest()}\n".encode()
+def _write(
+    engine: Engine,
+    container: str,
+    script: str,
+    arguments: Sequence[str],
+    data: bytes | Callable[[], bytes],
+) -> None:
     argv = ["bash", "-c", _script(script), script, *arguments]
-    result = engine.run(container, argv, stdin=announced + data, timeout=TIMEOUT)
+    result = engine.run(
+        container,
+        argv,
+        stdin=(lambda: _announced(data())) if callable(data) else _announced(data),
+        timeout=TIMEOUT,
+    )
     if result.exit_code == 76:
         raise StaleGeneration("Somebody else changed the stack's files.", exit_code=76)
     if result.exit_code:
@@ -70,6 +84,11 @@ def _write(engine: Engine, container: str, script: str, arguments: Sequence[str]
             ),
         )
         raise CommandFailed(message, exit_code=result.exit_code, code=code, hint=hint)
+
+
+def _announced(data: bytes) -> bytes:
+    """With length and digest ahead of it: a cut connection looks like its end. Nothing of it is in argv."""
+    return f"{len(data)} {hashlib.sha256(data).hexdigest()}\n".encode() + data
 
 
 @lru_cache

@@ -43,7 +43,8 @@ def converge(*, fast: bool = False, quiet: bool = False, deep: bool = False) -> 
         # Looked at after the lock is free: whoever was refused meanwhile has committed before.
         if not finished or not _anything_left():
             return
-        deep = False
+        # What came meanwhile is a change of the rows; the containers were looked at a moment ago.
+        fast, deep = True, False
 
 
 def _anything_left() -> bool:

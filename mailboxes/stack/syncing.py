@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -45,8 +46,10 @@ def sync(engine: Engine, spec: StackSpec) -> bool:
     Raises:
         StackError: a container did not take it; what is in force is still whole, and the next try goes on.
     """
-    taken = _with_what_the_stack_knows(engine, spec, snapshots.take())
     writer = Writer(engine, spec)
+    taken = writer.write_users_at_once() if _only_more() else None
+    if taken is None:
+        taken = _with_what_the_stack_knows(engine, spec, snapshots.take())
     # Before a table accepts mail for an address, there is somewhere to deliver it, and a key to sign with.
     if not taken.removed:
         writer.write_users(taken.snapshot)
@@ -70,6 +73,10 @@ class RelayUnusable(StackError):
     hint = "Change the relay settings, or let the stack deliver its mail itself."
 
 
+class _LeftToOthersError(Exception):
+    """The users file is not written now."""
+
+
 class Writer:
     """Knows what was last confirmed, and writes only what differs from it."""
 
@@ -78,11 +85,38 @@ class Writer:
         self._spec = spec
         self._key = settings.SECRET_KEY
         self._parts = Stack.load().parts
+        self._users: tuple[Snapshot, bytes] | None = None
         self.wrote = False
+
+    def write_users_at_once(self) -> Taken | None:
+        """The users file, its rows read and rendered while its writer starts in the container: a new mailbox waits for
+        the longer of the two, not for both. Returns what was read; None when nothing was.
+
+        It is not written, and left to ``write_users``, when that turns out to be wrong or needless.
+        """
+        taken: Taken | None = None
+        confirmation: dict[str, dict[str, object]] = {}
+
+        def data() -> bytes:
+            nonlocal taken
+            taken = _with_what_the_stack_knows(self._engine, self._spec, snapshots.take())
+            users = self._rendered(taken.snapshot)
+            digest = parts.digest_users(users, self._key)
+            if taken.removed or self._confirmed(parts.USERS, digest):
+                raise _LeftToOthersError
+            confirmation[parts.USERS] = {"generation": taken.snapshot.generation, "digest": digest}
+            self._begin([parts.USERS])
+            return users
+
+        expected = self._parts.get(parts.USERS, {}).get("generation", push.ANY)
+        with suppress(_LeftToOthersError, StaleGeneration):
+            push.write_users(self._engine, self._spec.service("dovecot").name, data, expected)
+            self._end(confirmation)
+        return taken
 
     def write_users(self, snapshot: Snapshot) -> None:
         """The users file."""
-        data = parts.users(snapshot)
+        data = self._rendered(snapshot)
         digest = parts.digest_users(data, self._key)
         if self._confirmed(parts.USERS, digest):
             return
@@ -96,6 +130,11 @@ class Writer:
             # Written, and its confirmation lost with a killed worker; or the rows are older than the stack.
             push.write_users(self._engine, container, data, self._found("users", generation))
         self._end({parts.USERS: {"generation": generation, "digest": digest}})
+
+    def _rendered(self, snapshot: Snapshot) -> bytes:
+        if self._users is None or self._users[0] is not snapshot:
+            self._users = snapshot, parts.users(snapshot)
+        return self._users[1]
 
     def write_bundle(self, snapshot: Snapshot, taken: Taken) -> None:
         """Tables, maps, keys, certificate and smarthost: those parts that differ."""
@@ -155,6 +194,12 @@ class Writer:
 
     def _save(self) -> None:
         Stack.objects.filter(pk=1).update(parts=self._parts)
+
+
+def _only_more() -> bool:
+    """Whether mailboxes were added or changed, and none was deleted: they are the first to be written then."""
+    gone = Mailbox.objects.filter(deleted_at__isnull=False, removed_at=None)
+    return Mailbox.objects.filter(deleted_at=None, applied_at=None).exists() and not gone.exists()
 
 
 def forget(names: Iterable[str] | None = None) -> None:

@@ -104,6 +104,26 @@ def test_a_command_can_run_as_somebody_else(engine: Engine, box: str) -> None:
     assert engine.run(box, ["id", "-un"]).stdout == b"root\n"
 
 
+def test_the_input_may_be_made_while_the_command_starts(engine: Engine, box: str) -> None:
+    def data() -> bytes:
+        wait_until(lambda: engine.run(box, ["test", "-s", "/tmp/begun"]).exit_code == 0)
+        return b"1234"
+
+    engine.run(box, ["rm", "-f", "/tmp/begun"])
+    assert engine.run(box, ["sh", "-c", "echo 1 >/tmp/begun; head -c 4"], stdin=data).stdout == b"1234"
+
+
+def test_an_input_that_cannot_be_made_is_none(engine: Engine, box: str) -> None:
+    def data() -> bytes:
+        raise ValueError("It cannot be rendered.")
+
+    engine.run(box, ["rm", "-f", "/tmp/unmade", "/tmp/unmade.done"])
+    with pytest.raises(ValueError, match="cannot be rendered"):
+        engine.run(box, ["sh", "-c", "head -c 4 >/tmp/unmade; echo $? >/tmp/unmade.done"], stdin=data)
+    wait_until(lambda: engine.run(box, ["test", "-s", "/tmp/unmade.done"]).exit_code == 0)
+    assert engine.run(box, ["wc", "-c", "/tmp/unmade"]).stdout == b"0 /tmp/unmade\n"
+
+
 def test_commands_run_side_by_side(engine: Engine, box: str) -> None:
     found: dict[int, bytes] = {}
 

@@ -110,7 +110,7 @@ def test_many_changes_are_one_push(up: StackEngine) -> None:
 
 def test_what_changes_no_file_is_confirmed_without_a_write(up: StackEngine, ada: Mailbox) -> None:
     change(ada, display_name="Ada")
-    assert push(up) == [] and up.calls == []
+    assert push(up) == []
     ada.refresh_from_db()
     assert ada.synced
 
@@ -204,6 +204,38 @@ def test_one_deleted_while_it_is_brought_in_goes_in_the_next_round(up: StackEngi
     assert push(up) == ["users", "bundle", "bundle", "users", "kick"]
     bob.refresh_from_db()
     assert bob.removed_at and set(up.users()) == up.accepted() == {"ada@example.com"}
+
+
+def test_one_deleted_while_the_writer_starts_still_leaves_the_tables_first(
+    up: StackEngine, ada: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = snapshots.take
+
+    def late() -> snapshots.Taken:
+        monkeypatch.setattr(snapshots, "take", take)
+        remove(ada)
+        return take()
+
+    monkeypatch.setattr(snapshots, "take", late)
+    add("bob")
+    assert push(up) == ["users", "bundle", "users", "kick"]
+    assert set(up.users()) == up.accepted() == {"bob@example.com"} and up.kicked == ["ada@example.com"]
+
+
+def test_what_comes_during_a_sweep_is_brought_in_without_another_look(up: StackEngine) -> None:
+    reconcile.converge(quiet=True)
+    last = len(up.calls)
+    up.forget()
+
+    def late(method: str) -> None:
+        if len(up.calls) == last - 1:
+            up.before = lambda method: None
+            add("bob")
+
+    up.before = late
+    reconcile.converge(quiet=True)
+    assert up.done == ["users", "bundle"] and "bob@example.com" in up.users()
+    assert {method for method, _ in up.calls[last:]} <= {"run", "close"}
 
 
 def test_one_deleted_while_the_rows_are_read_is_not_taken_for_gone(
