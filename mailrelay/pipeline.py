@@ -29,6 +29,12 @@ _GATHER_SECONDS = 0.004
 _GATHER = 8
 
 
+def wanted(answer_seconds: float, outstanding: int, most: int) -> int:
+    """How many connections: one where answers come at once, up to the limit where each takes a round trip of tens of
+    milliseconds; never more than there are messages."""
+    return min(most, 1 + int(answer_seconds / _WAIT_PER_CONNECTION), max(1, outstanding))
+
+
 @dataclass(slots=True)
 class Job:
     """A message on its way; ``key`` is the row's id."""
@@ -127,12 +133,8 @@ class Pipeline:
         return self._jobs.qsize()
 
     def grow(self) -> None:
-        """Opens as many connections as the relay's distance and the work at hand ask for: one where answers come
-        at once, up to the limit where each takes a round trip of tens of milliseconds."""
-        wanted = min(
-            self._most, 1 + int(self._answer_seconds / _WAIT_PER_CONNECTION), max(1, self.outstanding)
-        )
-        while self.alive < wanted:
+        """Opens as many connections as the relay's distance and the work at hand ask for."""
+        while self.alive < wanted(self._answer_seconds, self.outstanding, self._most):
             self.alive += 1
             thread = threading.Thread(target=self._run, name="relay", daemon=True)
             self._threads.append(thread)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from mailrelay.dialogue import Envelope, Target
-from mailrelay.pipeline import IN_DOUBT, Down, Event, Job, Pipeline, Pool, Result
+from mailrelay.pipeline import IN_DOUBT, Down, Event, Job, Pipeline, Pool, Result, wanted
 from mailrelay.smtp import Connection
 from tests.rig.faults import HANG_UP, FaultServer, Script
 
@@ -53,11 +53,20 @@ def test_every_mail_is_sent_once(pool: Pool) -> None:
         assert len(server.accepted) == 60
 
 
-def test_a_far_relay_gets_more_connections_and_a_near_one_a_single_one(pool: Pool) -> None:
-    with FaultServer() as near, FaultServer(Script(latency=0.03)) as far:
-        run(near, pool, 40)
+@pytest.mark.parametrize(
+    ("answer_seconds", "outstanding", "connections"),
+    [(0.0, 40, 1), (0.004, 40, 1), (0.006, 40, 2), (0.03, 40, 4), (0.03, 3, 3), (0.03, 0, 1)],
+)
+def test_the_further_the_relay_the_more_connections(
+    answer_seconds: float, outstanding: int, connections: int
+) -> None:
+    assert wanted(answer_seconds, outstanding, most=4) == connections
+
+
+def test_a_far_relay_gets_all_connections(pool: Pool) -> None:
+    with FaultServer(Script(latency=0.03)) as far:
         run(far, pool, 40)
-        assert len(far.sessions) == 4 > len(near.sessions) == 1
+        assert len(far.sessions) == 4
 
 
 def test_a_connection_is_used_again_by_the_next_run(pool: Pool) -> None:
