@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from mailboxes import enginefailures
@@ -71,11 +72,10 @@ class Commands(ABC):
                 if not any(each in exc.text for each in _NO_PROGRAM):
                     raise
                 return Result(127, b"", exc.text.encode())
-            try:
+            with ExitStack() as without_input:
+                without_input.callback(stream.close)
                 data = stdin() if callable(stdin) else stdin or b""
-            except BaseException:
-                stream.close()
-                raise
+                without_input.pop_all()
             with self._asking(act):
                 code = self._converse(client, command, stream, data, deadline)
         if code is None and time.monotonic() >= deadline:

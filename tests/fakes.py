@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, NoReturn, ParamSpec, TypeVar
@@ -15,6 +14,7 @@ from mailboxes.enginepull import PullProgress
 from mailboxes.enginetypes import ContainerState, EngineInfo, NetworkState, PutFile, Result
 from mailboxes.stack.spec import PROJECT_LABEL, Mount, ServiceSpec
 from quazzar.errors import EngineUnreachable, ImageUnavailable, NotRunning, NotThere, QuazzarError
+from tests.fakeparts import FakeContainer, FakeNetwork, FakeVolume, Ran, Reply
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -22,52 +22,6 @@ _R = TypeVar("_R")
 
 class Killed(BaseException):
     """The process was killed here: nothing after this line happened."""
-
-
-@dataclass(frozen=True)
-class Ran:
-    """A command that was run in a container."""
-
-    name: str
-    argv: tuple[str, ...]
-    stdin: bytes | None = None
-    user: str = ""
-
-
-#: What a scripted command answers.
-Reply = Result | QuazzarError | Callable[[Ran], Result]
-
-
-@dataclass
-class FakeContainer:
-    """A container; ``files`` are those of its own layer."""
-
-    spec: ServiceSpec
-    id: str
-    image_id: str
-    status: str = "created"
-    health: str = "none"
-    started_at: str = "0001-01-01T00:00:00Z"
-    exit_code: int | None = None
-    address: str = ""
-    files: dict[str, PutFile] = field(default_factory=dict)
-    log: list[str] = field(default_factory=list)
-
-
-@dataclass
-class FakeNetwork:
-    """A network."""
-
-    labels: Mapping[str, str]
-    number: int
-
-
-@dataclass
-class FakeVolume:
-    """A volume; ``files`` by their path below its root."""
-
-    labels: Mapping[str, str]
-    files: dict[str, PutFile] = field(default_factory=dict)
 
 
 def _asked(method: Callable[_P, _R]) -> Callable[_P, _R]:

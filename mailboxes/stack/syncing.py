@@ -85,7 +85,7 @@ class Writer:
         self._spec = spec
         self._key = settings.SECRET_KEY
         self._parts = Stack.load().parts
-        self._users: tuple[Snapshot, bytes] | None = None
+        self._users: tuple[Snapshot, bytes, str] | None = None
         self.wrote = False
 
     def write_users_at_once(self) -> Taken | None:
@@ -100,8 +100,7 @@ class Writer:
         def data() -> bytes:
             nonlocal taken
             taken = _with_what_the_stack_knows(self._engine, self._spec, snapshots.take())
-            users = self._rendered(taken.snapshot)
-            digest = parts.digest_users(users, self._key)
+            users, digest = self._rendered(taken.snapshot)
             if taken.removed or self._confirmed(parts.USERS, digest):
                 raise _LeftToOthersError
             confirmation[parts.USERS] = {"generation": taken.snapshot.generation, "digest": digest}
@@ -116,8 +115,7 @@ class Writer:
 
     def write_users(self, snapshot: Snapshot) -> None:
         """The users file."""
-        data = self._rendered(snapshot)
-        digest = parts.digest_users(data, self._key)
+        data, digest = self._rendered(snapshot)
         if self._confirmed(parts.USERS, digest):
             return
         container = self._spec.service("dovecot").name
@@ -131,10 +129,12 @@ class Writer:
             push.write_users(self._engine, container, data, self._found("users", generation))
         self._end({parts.USERS: {"generation": generation, "digest": digest}})
 
-    def _rendered(self, snapshot: Snapshot) -> bytes:
+    def _rendered(self, snapshot: Snapshot) -> tuple[bytes, str]:
+        """The users file and its digest, made once for each snapshot."""
         if self._users is None or self._users[0] is not snapshot:
-            self._users = snapshot, parts.users(snapshot)
-        return self._users[1]
+            data = parts.users(snapshot)
+            self._users = snapshot, data, parts.digest_users(data, self._key)
+        return self._users[1:]
 
     def write_bundle(self, snapshot: Snapshot, taken: Taken) -> None:
         """Tables, maps, keys, certificate and smarthost: those parts that differ."""

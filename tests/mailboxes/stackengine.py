@@ -13,7 +13,8 @@ from mailboxes import configfiles
 from mailboxes.enginetypes import PutFile, Result
 from mailboxes.models import Stack
 from mailboxes.stack import drift, push, syncing
-from tests.fakes import FakeEngine, Ran
+from tests.fakeparts import Ran
+from tests.fakes import FakeEngine
 
 IMAGES = ("boky/postfix:v5.1.0", "dovecot/dovecot:2.4.4-root", "rspamd/rspamd:4.1")
 HOSTNAME = "mail.example.com"

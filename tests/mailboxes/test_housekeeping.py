@@ -13,7 +13,8 @@ from mailboxes.enginetypes import Result
 from mailboxes.models import Mailbox, Stack
 from mailboxes.stack import lock
 from quazzar.errors import EngineTimeout
-from tests.fakes import Killed, Ran
+from tests.fakeparts import Ran
+from tests.fakes import Killed
 from tests.mailboxes import factories
 from tests.mailboxes.stackengine import StackEngine
 

@@ -9,7 +9,8 @@ import pytest
 from mailboxes.engine import Engine
 from mailboxes.enginetypes import PutFile, Result
 from quazzar.errors import EngineTimeout, EngineUnreachable
-from tests.fakes import FakeEngine, Killed, Ran
+from tests.fakeparts import Ran
+from tests.fakes import FakeEngine, Killed
 from tests.mailboxes.engine.worlds import FakeWorld
 
 #: What it may have from the real one, because that only calls other calls.

@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mailboxes.stack.spec import Mount, Port, ServiceSpec
-from tests.fakes import FakeContainer, FakeEngine, FakeNetwork, FakeVolume
+from tests.fakeparts import FakeContainer, FakeNetwork, FakeVolume
+from tests.fakes import FakeEngine
 from tests.rig import LOOPBACK, free_port
 
 if TYPE_CHECKING:

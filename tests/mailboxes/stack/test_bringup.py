@@ -13,7 +13,8 @@ from mailboxes.models import Domain, Mailbox, Stack
 from mailboxes.stack import preflight, reconcile
 from mailboxes.stack.preflight import Check, Report
 from quazzar.errors import EngineTimeout
-from tests.fakes import FakeNetwork, Killed
+from tests.fakeparts import FakeNetwork
+from tests.fakes import Killed
 from tests.mailboxes import factories
 from tests.mailboxes.stackengine import IMAGES, StackEngine, percents
 
