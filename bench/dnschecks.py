@@ -43,7 +43,10 @@ def dns(directory: Path) -> None:
 
 def _fill(server: Nameserver) -> list[tuple[str, str]]:
     """Domains with all their records in one zone above them: a thousand zones would measure Knot."""
-    from dnsrecords import domainfacts, records, report, txt
+    from dnsrecords.checking import report
+    from dnsrecords.records import build as records
+    from dnsrecords.records import facts as domainfacts
+    from dnsrecords.text import strings as txt
     from mailboxes.models import Domain, Stack
 
     # With a hostname there are all the recommended records too.
@@ -85,7 +88,7 @@ def _bare(port: int, questions: list[tuple[str, str]]) -> float:
 def _all_due() -> float:
     from django.utils import timezone
 
-    from dnsrecords import checking
+    from dnsrecords.checking import check as checking
     from dnsrecords.models import DomainCheck, RecordCheck
     from mailboxes.models import Domain
 
@@ -103,8 +106,8 @@ def _dead() -> None:
     """One whose name servers never answer."""
     from django.conf import settings
 
-    from dnsrecords import checking
-    from dnsrecords.records import Facts
+    from dnsrecords.checking import check as checking
+    from dnsrecords.records.build import Facts
 
     settings.QUAZZAR_DNS_RESOLVERS = [f"{LOOPBACK}:{_silent_port()}"]
     started = time.perf_counter()

@@ -17,10 +17,11 @@ import docker
 
 from bench.logins import Others, wait_until_in
 from bench.ratios import bound, ratio
-from mailboxes import passwords
-from mailboxes.configfiles import DomainEntry, MailboxEntry, Snapshot
-from mailboxes.engine import Engine
-from mailboxes.stack import parts, push
+from mailboxes.engine.client import Engine
+from mailboxes.provisioning import passwords
+from mailboxes.push import parts
+from mailboxes.push import recipe as push
+from mailboxes.push.files import DomainEntry, MailboxEntry, Snapshot
 from tests.live.console import Console
 from tests.live.mailstack import MailStack, enabled
 from tests.rig.daemon import Daemon, project

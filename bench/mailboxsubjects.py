@@ -28,9 +28,10 @@ def milliseconds(work: Callable[[], object]) -> float:
 
 def fill(until: str) -> dict[str, float]:
     """Rows until there are that many mailboxes, all with one hash, as one change."""
-    from mailboxes import changes, passwords
-    from mailboxes.boxes import live
+    from mailboxes import changes
     from mailboxes.models import Mailbox
+    from mailboxes.provisioning import passwords
+    from mailboxes.provisioning.mailboxes import live
 
     domain = _domain()
     hashed = passwords.hash_password(PASSWORD)
@@ -44,8 +45,8 @@ def fill(until: str) -> dict[str, float]:
 
 
 def _domain() -> Any:
-    from mailboxes import provisioning
     from mailboxes.models import Domain
+    from mailboxes.provisioning import facade as provisioning
 
     return Domain.objects.filter(name=DOMAIN).first() or provisioning.add_domain(DOMAIN)
 
@@ -84,7 +85,7 @@ def create(key: str, count: str) -> dict[str, float]:
 
 def listing(key: str, count: str) -> dict[str, Any]:
     """A page of 50, ours and by DRF alone, in turn: the first page, one in the middle, the last."""
-    from mailboxes.boxes import live
+    from mailboxes.provisioning.mailboxes import live
 
     last = -(-live().count() // 50)
     ours, bare = _client(key), Client(headers={"Host": _HOST})

@@ -30,8 +30,16 @@ def memory(directory: Path) -> None:
 
 def _sizes(pid: int) -> tuple[str, float, float]:
     argv = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
-    name = next((word for word in ("gunicorn", "celery", "quazzar.beat", "quazzar.supervisor", "valkey", "redis")
-                 if any(word in part for part in argv[:6])), argv[0][-20:])  # fmt: skip
+    words = (
+        "gunicorn",
+        "celery",
+        "processes.worker",
+        "processes.beat",
+        "processes.supervisor",
+        "valkey",
+        "redis",
+    )
+    name = next((word for word in words if any(word in part for part in argv[:6])), argv[0][-20:])
     fields = dict(
         line.split(":", 1) for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
     )

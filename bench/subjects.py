@@ -130,8 +130,8 @@ def quazzar_enqueue_bulk(count: int) -> dict[str, float]:
 
 def quazzar_drain(count: int) -> dict[str, float]:
     """What is queued, sent by a worker's drain."""
-    from mailrelay import delivery
     from mailrelay.models import Message
+    from mailrelay.queue import delivery
     from mailrelay.sender import Email, Sender
 
     _relay()
@@ -144,8 +144,8 @@ def quazzar_drain(count: int) -> dict[str, float]:
 
 
 def _relay() -> None:
-    from mailrelay import doorbell
     from mailrelay.models import RelaySettings
+    from quazzar import doorbell
 
     doorbell.ring = lambda: None  # no broker here: the drain is called by hand
     RelaySettings(pk=1, host="127.0.0.1", port=SMTP_PORT, security="none", from_address=FROM).save()

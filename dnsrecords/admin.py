@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dnsrecords import console as tab
-from dnsrecords import optionconsole, publishconsole
-from quazzar import console
+from dnsrecords.console import options as optionconsole
+from dnsrecords.console import publishing as publishconsole
+from dnsrecords.console import tab
+from quazzar.console import site as console
 
 console.PAGES += tab.urlpatterns + optionconsole.urlpatterns + publishconsole.urlpatterns

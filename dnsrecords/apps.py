@@ -13,8 +13,8 @@ class DnsRecordsConfig(AppConfig):
 
     def ready(self) -> None:
         """Says what there is to tell of the records."""
-        from dnsrecords import figures
-        from quazzar import doctor, metrics
+        from dnsrecords import monitoring as figures
+        from quazzar.monitoring import doctor, metrics
 
         doctor.register("dns", figures.examine)
         metrics.register_collector(figures.collect)

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from dnsrecords.verdicts import Status
 from mailboxes.models import Domain
-from quazzar.fields import SealedTextField
+from quazzar.sealing.fields import SealedTextField
 
 _STATUSES = [(each.value, each.value) for each in Status]
 

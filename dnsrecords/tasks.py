@@ -8,7 +8,7 @@ from celery import shared_task
 @shared_task(ignore_result=True)
 def check_due() -> None:
     """Looks up the domains whose time has come; the operator hears what broke."""
-    from dnsrecords import checking
+    from dnsrecords.checking import check as checking
 
     checking.check_due()
 
@@ -16,6 +16,6 @@ def check_due() -> None:
 @shared_task(ignore_result=True)
 def publish_due() -> None:
     """Publishes by machine, where that is set up, what has changed or was found wrong."""
-    from dnsrecords import publishing
+    from dnsrecords.publishing import publish as publishing
 
     publishing.publish_due()

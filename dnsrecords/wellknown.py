@@ -12,7 +12,8 @@ from xml.sax.saxutils import unescape  # of text only; what is parsed nowhere ex
 from django.conf import settings
 from django.http import HttpResponse, HttpResponseNotAllowed, UnreadablePostError
 
-from dnsrecords import options, stspolicy
+from dnsrecords.mtasts import policy as stspolicy
+from dnsrecords.records import options
 from mailboxes import autoconfig
 
 if TYPE_CHECKING:

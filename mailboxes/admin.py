@@ -10,12 +10,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 
-from mailboxes import provisioning
 from mailboxes.console import listing, pages, states, urls
-from mailboxes.console.modelforms import AliasModelForm, DomainModelForm, MailboxModelForm
-from mailboxes.console.modelpages import Arrival, Deletion, PageOfModel, ReadOnly
+from mailboxes.console.tables.forms import AliasModelForm, DomainModelForm, MailboxModelForm
+from mailboxes.console.tables.pages import Arrival, Deletion, PageOfModel, ReadOnly
 from mailboxes.models import Alias, Domain, ImportJob, Mailbox, Stack
-from quazzar import console, shown
+from mailboxes.provisioning import facade as provisioning
+from quazzar.console import shown
+from quazzar.console import site as console
 from quazzar.errors import QuazzarError
 
 console.PAGES += urls.urlpatterns

@@ -13,9 +13,9 @@ class MailboxesConfig(AppConfig):
 
     def ready(self) -> None:
         """Follows the relay settings, and says what there is to tell of the stack."""
-        from mailboxes import figures
-        from mailrelay.relaysettings import relay_changed
-        from quazzar import doctor, metrics
+        from mailboxes import monitoring as figures
+        from mailrelay.relay.settings import relay_changed
+        from quazzar.monitoring import doctor, metrics
 
         relay_changed.connect(_follow_the_relay, dispatch_uid="mailboxes.relay")
         doctor.register("stack", figures.examine)
@@ -23,6 +23,6 @@ class MailboxesConfig(AppConfig):
 
 
 def _follow_the_relay(**_: Any) -> None:
-    from mailboxes import smarthost
+    from mailboxes.stack import smarthost
 
     smarthost.follow_relay()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from xml.etree import ElementTree as ET  # writes only
 
-from mailboxes import addresses
+from mailboxes.provisioning import addresses
 
 #: What XML 1.0 cannot hold, and what would turn a text around.
 _UNWRITABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]+")

@@ -7,7 +7,7 @@ from typing import Any
 from django.db import models
 from django.utils import timezone
 
-from quazzar.fields import SealedTextField
+from quazzar.sealing.fields import SealedTextField
 
 
 class Stack(models.Model):

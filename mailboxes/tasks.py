@@ -32,7 +32,7 @@ def find_drift() -> None:
     """Compares the files in the containers with the rows, and looks at the certificate's files."""
     if _idle():
         return
-    from mailboxes import housekeeping
+    from mailboxes import upkeep as housekeeping
     from mailboxes.stack import reconcile
 
     housekeeping.watch_certificate()
@@ -42,7 +42,7 @@ def find_drift() -> None:
 @shared_task(ignore_result=True)
 def import_mailboxes(job_id: int) -> None:
     """Hashes and writes what a CSV brought."""
-    from mailboxes import importing
+    from mailboxes.csvfiles import importing
     from mailboxes.stack import lock
 
     with lock.single_writer("import") as mine:
@@ -55,7 +55,7 @@ def refresh_usage() -> None:
     """Quota used per mailbox, and a warning where it gets tight."""
     if Stack.load().phase != Stack.Phase.HEALTHY:
         return
-    from mailboxes import housekeeping
+    from mailboxes import upkeep as housekeeping
 
     housekeeping.refresh_usage()
 
@@ -63,7 +63,7 @@ def refresh_usage() -> None:
 @shared_task(ignore_result=True)
 def purge_mailboxes() -> None:
     """Removes deleted mailboxes, with their mail, whose restore period is over."""
-    from mailboxes import housekeeping
+    from mailboxes import upkeep as housekeeping
 
     housekeeping.purge()
 

@@ -15,11 +15,13 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
-from mailrelay import outbox
-from mailrelay.console import gate, states, urls
+from mailrelay.console import states, urls
 from mailrelay.models import Message
-from quazzar import audit, console, shown
-from quazzar.unfolded import ModelAdmin
+from mailrelay.queue import outbox
+from quazzar.access import audit
+from quazzar.console import gate, shown
+from quazzar.console import site as console
+from quazzar.console.unfolded import ModelAdmin
 
 Status = Message.Status
 

@@ -11,8 +11,9 @@ class MailRelayConfig(AppConfig):
 
     def ready(self) -> None:
         """Connects the worker's signals, and says what there is to tell of the queue."""
-        from mailrelay import figures, workersignals  # noqa: F401
-        from quazzar import doctor, metrics
+        from mailrelay import monitoring as figures
+        from mailrelay import workersignals  # noqa: F401
+        from quazzar.monitoring import doctor, metrics
 
         doctor.register("relay", figures.examine)
         metrics.register_collector(figures.collect)

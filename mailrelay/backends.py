@@ -16,8 +16,9 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.db import Error as DatabaseFailure
 from django.db import transaction
 
-from mailrelay import addresses, mime, rawmail, submission
-from mailrelay.submission import Node
+from mailrelay.mail import addresses, mime, rawmail
+from mailrelay.queue import submission
+from mailrelay.queue.submission import Node
 from quazzar.errors import InvalidEmail, QuazzarError, RelayNotConfigured
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from django.db import models
 from django.utils import timezone
 
-from quazzar.fields import SealedBinaryField, SealedTextField
+from quazzar.sealing.fields import SealedBinaryField, SealedTextField
 
 
 class RelaySettings(models.Model):

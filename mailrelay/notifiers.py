@@ -11,11 +11,11 @@ from typing import Any, Literal
 from django.db import transaction
 from django.utils import timezone
 
-from mailrelay import alertmail, alerts, backups
-from mailrelay.alerts import AlertNotice
-from mailrelay.backups import BackupReport
-from mailrelay.emails import Email
+from mailrelay.mail.emails import Email
 from mailrelay.models import AlertState, Message, RelaySettings
+from mailrelay.notices import alertmail, alerts, backups
+from mailrelay.notices.alerts import AlertNotice
+from mailrelay.notices.backups import BackupReport
 from mailrelay.sender import Sender
 from quazzar.errors import InvalidEmail, RelayNotConfigured
 

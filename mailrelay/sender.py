@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from mailrelay import emails, mime, outbox, relaytarget, senderaddress
-from mailrelay.dialogue import Envelope, Outcome
-from mailrelay.emails import Attachment, Email
+from mailrelay.mail import emails, mime
+from mailrelay.mail.emails import Attachment, Email
 from mailrelay.models import Message
-from mailrelay.smtp import Connection
+from mailrelay.queue import outbox
+from mailrelay.relay import senderaddress
+from mailrelay.relay import target as relaytarget
+from mailrelay.smtp.connection import Connection
+from mailrelay.smtp.dialogue import Envelope, Outcome
 from quazzar.errors import DeliveryError, InvalidEmail, RelayNotConfigured
 
 __all__ = ["Attachment", "DeliveryError", "Email", "InvalidEmail", "RelayNotConfigured", "Sender"]

@@ -6,7 +6,7 @@ import logging
 
 from celery import shared_task
 
-from mailrelay import delivery, outbox
+from mailrelay.queue import delivery, outbox
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from celery.signals import worker_ready, worker_shutting_down
 
-from mailrelay import delivery
+from mailrelay.queue import delivery
 from mailrelay.tasks import sweep_outbox
 
 

@@ -10,9 +10,10 @@ from django.shortcuts import redirect
 from django.urls import path
 from django.utils.html import format_html_join
 
-from quazzar import console, keyadmin, operatoradmin, shown  # noqa: F401  (two register themselves)
+from quazzar.console import apikeys, operators, shown  # noqa: F401  (they register themselves)
+from quazzar.console import site as console
+from quazzar.console.unfolded import ModelAdmin
 from quazzar.models import AuditEntry
-from quazzar.unfolded import ModelAdmin
 
 
 def landing(request: HttpRequest) -> HttpResponse:

@@ -9,7 +9,7 @@ from typing import Any
 from celery import Celery, signals
 from celery.schedules import crontab
 
-from quazzar import logs
+from quazzar.monitoring import logs
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "quazzar.settings")
 

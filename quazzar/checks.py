@@ -6,9 +6,9 @@ from typing import Any
 
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
-from quazzar import keyring
 from quazzar.errors import KeyFileError
-from quazzar.fields import sealed_fields
+from quazzar.sealing import keyring
+from quazzar.sealing.fields import sealed_fields
 
 
 @register(Tags.security)

@@ -70,7 +70,7 @@ class DeliveryError(QuazzarError):
 
     Attributes:
         stage: resolve, connect, tls, auth, sender, recipient or data.
-        kind: the failure in one word (see ``mailrelay/diagnosis.py``), such as refused or cert_expired.
+        kind: the failure in one word (see ``mailrelay/diagnosis/explain.py``), such as refused or cert_expired.
         smtp_code: the server's three-digit reply, or None when it never answered.
         permanent: a 5xx reply; a 4xx reply or a broken connection may pass.
         refused: recipient → sentence, for those refused when others were accepted.

@@ -55,12 +55,12 @@ MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "quazzar.logs.RequestIdMiddleware",
+    "quazzar.monitoring.logs.RequestIdMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "quazzar.audit.ActorMiddleware",
+    "quazzar.access.audit.ActorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
@@ -105,7 +105,7 @@ AXES_LOCKOUT_TEMPLATE = "locked_out.html"
 AXES_ENABLE_ADMIN = False  # its pages would stand unstyled among ours
 
 LOGIN_URL = "admin:login"
-SESSION_ENGINE = "quazzar.sessions"
+SESSION_ENGINE = "quazzar.access.sessions"
 SESSION_COOKIE_NAME = "quazzar_session"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -249,5 +249,5 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 
-from quazzar.console import UNFOLD  # noqa: E402, F401  (the console's look is data of its own)
-from quazzar.logs import LOGGING  # noqa: E402, F401
+from quazzar.console.site import UNFOLD  # noqa: E402, F401  (the console's look is data of its own)
+from quazzar.monitoring.logs import LOGGING  # noqa: E402, F401

@@ -7,8 +7,8 @@ import logging
 from celery import shared_task
 from django.utils import timezone
 
-from quazzar import rotation
 from quazzar.models import Heartbeat
+from quazzar.sealing import rotation
 
 logger = logging.getLogger(__name__)
 

@@ -7,16 +7,16 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from django_prometheus.exports import ExportToDjangoView
 
-from quazzar import health
 from quazzar.api import exceptions
-from quazzar.api.routes import UnknownPath
+from quazzar.api.urls import UnknownPath
+from quazzar.monitoring import health
 
 admin.autodiscover()
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("admin/", admin.site.urls),
-    path("api/", include("quazzar.api.routes")),
+    path("api/", include("quazzar.api.urls")),
     path("api", UnknownPath.as_view()),
     path("healthz", health.alive, name="healthz"),
     path("readyz", health.ready, name="readyz"),

@@ -10,11 +10,13 @@ import pytest
 from django.core.cache import cache
 from rest_framework.test import APIClient
 
-from mailrelay import doorbell, outbox
-from mailrelay.emails import Email
+from mailrelay.mail.emails import Email
 from mailrelay.models import Message, RelaySettings
-from quazzar import apikeys, licensekeys
+from mailrelay.queue import outbox
+from quazzar import doorbell
+from quazzar.access import apikeys
 from quazzar.models import ApiKey
+from quazzar.plans import keys as licensekeys
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mailboxes.engine import Engine
-from mailboxes.enginestream import Stream, StreamBroken
+from mailboxes.engine.client import Engine
+from mailboxes.engine.stream import Stream, StreamBroken
 
 
 class CuttingEngine(Engine):

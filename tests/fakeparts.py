@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from mailboxes.enginetypes import PutFile, Result
-from mailboxes.stack.spec import ServiceSpec
+from mailboxes.engine.spec import ServiceSpec
+from mailboxes.engine.values import PutFile, Result
 from quazzar.errors import QuazzarError
 
 

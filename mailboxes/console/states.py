@@ -8,7 +8,7 @@ from typing import Any
 from django.utils.safestring import SafeString
 
 from mailboxes.models import Alias, Domain, ImportJob, Mailbox, Stack
-from quazzar import shown
+from quazzar.console import shown
 
 Phase = Stack.Phase
 WORKING = (Phase.PREFLIGHT, Phase.PULLING, Phase.CREATING, Phase.STARTING)

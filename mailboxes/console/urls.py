@@ -6,15 +6,29 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from mailboxes.console import (
-    aliasviews,
+    aliases as aliasviews,
+)
+from mailboxes.console import (
     certificateviews,
-    connectionviews,
-    domainviews,
-    importviews,
-    mailboxviews,
     overview,
-    serverviews,
-    wizardviews,
+)
+from mailboxes.console import (
+    connections as connectionviews,
+)
+from mailboxes.console import (
+    csvfiles as importviews,
+)
+from mailboxes.console import (
+    domains as domainviews,
+)
+from mailboxes.console import (
+    mailboxes as mailboxviews,
+)
+from mailboxes.console import (
+    server as serverviews,
+)
+from mailboxes.console import (
+    wizard as wizardviews,
 )
 
 BASE = "mail-relay/mailboxes/"

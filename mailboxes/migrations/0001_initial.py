@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import django.utils.timezone
-import quazzar.fields
+import quazzar.sealing.fields
 from django.db import migrations, models
 
 
@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=253, unique=True)),
                 ('catch_all', models.CharField(blank=True, default='', max_length=320)),
                 ('dkim_selector', models.CharField(default='quazzar', max_length=63)),
-                ('dkim_private_key', quazzar.fields.SealedTextField(context='mailboxes.domain.dkim_private_key', null=True)),
+                ('dkim_private_key', quazzar.sealing.fields.SealedTextField(context='mailboxes.domain.dkim_private_key', null=True)),
                 ('dkim_public_key', models.TextField(blank=True, default='')),
             ],
             options={
@@ -39,7 +39,7 @@ class Migration(migrations.Migration):
                 ('state', models.CharField(choices=[('running', 'Running'), ('done', 'Done'), ('failed', 'Failed')], default='running', max_length=8)),
                 ('total', models.PositiveIntegerField(default=0)),
                 ('done', models.PositiveIntegerField(default=0)),
-                ('rows', quazzar.fields.SealedTextField(context='mailboxes.importjob.rows', null=True)),
+                ('rows', quazzar.sealing.fields.SealedTextField(context='mailboxes.importjob.rows', null=True)),
                 ('last_error', models.JSONField(default=None, null=True)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('finished_at', models.DateTimeField(default=None, null=True)),
@@ -77,10 +77,10 @@ class Migration(migrations.Migration):
                 ('send_through_relay', models.BooleanField(default=False)),
                 ('interruption_allowed', models.BooleanField(default=False)),
                 ('desired_generation', models.PositiveBigIntegerField(default=0)),
-                ('controller_password', quazzar.fields.SealedTextField(context='mailboxes.stack.controller_password', null=True)),
+                ('controller_password', quazzar.sealing.fields.SealedTextField(context='mailboxes.stack.controller_password', null=True)),
                 ('tls_source', models.CharField(choices=[('self_signed', 'Self-signed'), ('uploaded', 'Uploaded'), ('files', 'Files on this machine')], default='self_signed', max_length=12)),
                 ('tls_certificate', models.TextField(blank=True, default='')),
-                ('tls_key', quazzar.fields.SealedTextField(context='mailboxes.stack.tls_key', null=True)),
+                ('tls_key', quazzar.sealing.fields.SealedTextField(context='mailboxes.stack.tls_key', null=True)),
                 ('tls_certificate_path', models.CharField(blank=True, default='', max_length=1024)),
                 ('tls_key_path', models.CharField(blank=True, default='', max_length=1024)),
                 ('tls_expires_at', models.DateTimeField(default=None, null=True)),
@@ -117,7 +117,7 @@ class Migration(migrations.Migration):
                 ('local_part', models.CharField(max_length=64)),
                 ('address', models.CharField(max_length=320)),
                 ('display_name', models.CharField(blank=True, default='', max_length=200)),
-                ('password_hash', quazzar.fields.SealedTextField(context='mailboxes.mailbox.password_hash', null=True)),
+                ('password_hash', quazzar.sealing.fields.SealedTextField(context='mailboxes.mailbox.password_hash', null=True)),
                 ('quota_mb', models.PositiveIntegerField(default=0)),
                 ('enabled', models.BooleanField(default=True)),
                 ('can_send', models.BooleanField(default=True)),

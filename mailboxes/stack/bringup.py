@@ -10,19 +10,23 @@ from typing import TYPE_CHECKING
 
 from django.utils import timezone
 
-from mailboxes import snapshots
-from mailboxes.enginetypes import PutFile
+from mailboxes.engine import spec
+from mailboxes.engine.values import PutFile
 from mailboxes.models import Alias, Domain, Mailbox, Stack
-from mailboxes.stack import configuration, options, parts, planning, preflight, progress, spec, syncing
+from mailboxes.push import parts, snapshots
+from mailboxes.push import writer as syncing
+from mailboxes.stack import planning, progress
+from mailboxes.stack.blueprint import configuration, options
 from mailboxes.stack.observing import Observation, observe
+from mailboxes.stack.preflight import run as preflight
 from quazzar.errors import PortTaken, StackError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mailboxes.engine import Engine
+    from mailboxes.engine.client import Engine
+    from mailboxes.engine.spec import ServiceSpec, StackSpec
     from mailboxes.stack.planning import Action
-    from mailboxes.stack.spec import ServiceSpec, StackSpec
 
 logger = logging.getLogger(__name__)
 

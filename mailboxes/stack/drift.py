@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from mailboxes import snapshots
-from mailboxes.enginetypes import PutFile
+from mailboxes.engine.values import PutFile
 from mailboxes.models import Stack
-from mailboxes.stack import parts, syncing
+from mailboxes.push import parts, snapshots
+from mailboxes.push import writer as syncing
 
 if TYPE_CHECKING:
-    from mailboxes.snapshots import Taken
+    from mailboxes.push.snapshots import Taken
     from mailboxes.stack.bringup import Site
 
 #: One line per file, "digest  name"; what is missing has no line. $@ are paths below /etc/dovecot.

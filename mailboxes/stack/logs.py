@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 
 from quazzar.errors import InvalidFields, NotThere
-from quazzar.logs import MASK, redact
+from quazzar.monitoring.logs import MASK, redact
 
 if TYPE_CHECKING:
-    from mailboxes.engine import Engine
+    from mailboxes.engine.client import Engine
 
 SERVICES = ("postfix", "dovecot", "rspamd")
 MOST = 5000

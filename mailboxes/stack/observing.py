@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mailboxes.engine import ContainerState, Engine, NetworkState
-    from mailboxes.stack.spec import StackSpec
+    from mailboxes.engine.client import ContainerState, Engine, NetworkState
+    from mailboxes.engine.spec import StackSpec
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mailboxes.engine import ContainerState
+    from mailboxes.engine.client import ContainerState
+    from mailboxes.engine.spec import ServiceSpec, StackSpec
     from mailboxes.stack.observing import Observation
-    from mailboxes.stack.spec import ServiceSpec, StackSpec
 
 #: An unhealthy container is given this long after its start before it is started again.
 PATIENCE = timedelta(seconds=90)

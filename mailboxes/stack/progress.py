@@ -10,8 +10,8 @@ from django.utils import timezone
 from mailboxes.models import Stack, error_value
 
 if TYPE_CHECKING:
+    from mailboxes.engine.spec import StackSpec
     from mailboxes.stack.observing import Observation
-    from mailboxes.stack.spec import StackSpec
     from quazzar.errors import QuazzarError
 
 Phase = Stack.Phase

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 from django.utils import timezone
 
-from mailboxes import engines
+from mailboxes.engine import connect as engines
+from mailboxes.engine import spec
 from mailboxes.models import Stack
-from mailboxes.stack import bringup, drift, lock, options, planning, progress, spec, syncing
+from mailboxes.push import writer as syncing
+from mailboxes.stack import bringup, drift, lock, planning, progress
+from mailboxes.stack.blueprint import options
 from quazzar.errors import StackError, StaleGeneration
 
 if TYPE_CHECKING:
-    from mailboxes.engine import Engine
+    from mailboxes.engine.client import Engine
     from mailboxes.stack.planning import Action
 
 logger = logging.getLogger(__name__)

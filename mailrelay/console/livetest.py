@@ -14,9 +14,9 @@ from typing import Any
 from django.db import connections
 from django.template.loader import render_to_string
 
-from mailrelay import relaytest
-from mailrelay.dialogue import STAGES
-from mailrelay.relaytest import Step, TestResult
+from mailrelay.diagnosis import testmail as relaytest
+from mailrelay.diagnosis.testmail import Step, TestResult
+from mailrelay.smtp.dialogue import STAGES
 from quazzar.errors import QuazzarError
 
 logger = logging.getLogger(__name__)

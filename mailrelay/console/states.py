@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.safestring import SafeString
 
 from mailrelay.models import Message
-from quazzar import shown
+from quazzar.console import shown
 
 Status = Message.Status
 _TONES = {

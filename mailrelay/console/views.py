@@ -10,13 +10,16 @@ from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
-from mailrelay import presets, relaysettings
-from mailrelay.console import figures, gate, livetest, upgrade
-from mailrelay.forms import RelayForm, hints
+from mailrelay.console import livetest
+from mailrelay.console import strip as figures
+from mailrelay.console.forms import RelayForm, hints
 from mailrelay.models import RelaySettings
-from mailrelay.senderaddress import default_from
-from quazzar import entitlements, licenses
+from mailrelay.relay import presets
+from mailrelay.relay import settings as relaysettings
+from mailrelay.relay.senderaddress import default_from
+from quazzar.console import gate, upgrade
 from quazzar.errors import LicenseError
+from quazzar.plans import entitlements, licenses
 
 NDJSON = "application/x-ndjson"
 

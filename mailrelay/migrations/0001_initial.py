@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import django.utils.timezone
-import quazzar.fields
+import quazzar.sealing.fields
 from django.db import migrations, models
 
 
@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
                 ('to', models.JSONField(default=list)),
                 ('recipients', models.JSONField(default=list)),
                 ('subject', models.TextField(blank=True, default='')),
-                ('body', quazzar.fields.SealedBinaryField(context='mailrelay.message.body', null=True)),
+                ('body', quazzar.sealing.fields.SealedBinaryField(context='mailrelay.message.body', null=True)),
                 ('last_error', models.JSONField(default=None, null=True)),
                 ('idempotency_key', models.CharField(default=None, max_length=255, null=True)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
@@ -60,7 +60,7 @@ class Migration(migrations.Migration):
                 ('port', models.PositiveIntegerField(default=587)),
                 ('security', models.CharField(choices=[('starttls', 'STARTTLS'), ('tls', 'Implicit TLS'), ('none', 'None')], default='starttls', max_length=8)),
                 ('username', models.CharField(blank=True, default='', max_length=320)),
-                ('password', quazzar.fields.SealedTextField(blank=True, context='mailrelay.relay.password', null=True)),
+                ('password', quazzar.sealing.fields.SealedTextField(blank=True, context='mailrelay.relay.password', null=True)),
                 ('from_address', models.CharField(blank=True, default='', max_length=320)),
                 ('from_name', models.CharField(blank=True, default='', max_length=200)),
                 ('alert_recipients', models.JSONField(blank=True, default=list)),

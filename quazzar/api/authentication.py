@@ -9,7 +9,7 @@ from django.http import HttpResponse, QueryDict
 from rest_framework.authentication import BaseAuthentication, CSRFCheck, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 
-from quazzar import apikeys, audit
+from quazzar.access import apikeys, audit
 from quazzar.api.permissions import require_plan
 from quazzar.models import ApiKey
 

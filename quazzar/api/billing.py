@@ -11,12 +11,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from quazzar import licenses
 from quazzar.api.permissions import StaffScope
 from quazzar.api.serializers import StrictSerializer
 from quazzar.errors import LicenseError
 from quazzar.models import ApiKey
-from quazzar.plans import Plan
+from quazzar.plans import licenses
+from quazzar.plans.plans import Plan
 
 
 class PlanSerializer(serializers.Serializer[Any]):

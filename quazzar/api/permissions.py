@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from rest_framework.exceptions import APIException, NotAuthenticated, PermissionDenied
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 
-from quazzar import entitlements
 from quazzar.models import ApiKey
+from quazzar.plans import entitlements
 
 if TYPE_CHECKING:
     from rest_framework.request import Request

@@ -2,7 +2,7 @@
 
 from django import template
 
-from quazzar import shown
+from quazzar.console import shown
 
 register = template.Library()
 register.filter(shown.moment)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from mailrelay import payload
-from mailrelay.emails import Email
+from mailrelay.mail import payload
+from mailrelay.mail.emails import Email
 from mailrelay.models import Message, RelaySettings
 from tests.contract.answers import ALERTS, MESSAGES, error, ok, wrong
 

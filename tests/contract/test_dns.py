@@ -161,7 +161,7 @@ def test_an_existing_spf_record_is_merged(api: APIClient, domain: Domain, server
 def test_servers_that_do_not_answer_are_an_error(
     api: APIClient, domain: Domain, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dnsrecords.checking.DEADLINE", 1.0)
+    monkeypatch.setattr("dnsrecords.checking.check.DEADLINE", 1.0)
     settings.QUAZZAR_DNS_RESOLVERS = ["127.0.0.1:1"]
     found = required(ok(api.post(path(domain, "/check"))))
     assert {row["status"] for row in found.values()} == {"error"}

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from rest_framework.test import APIClient
 
-from mailboxes import certificates
+from mailboxes.certificates import pem as certificates
 from mailboxes.models import Domain
 from tests.contract.answers import DOMAINS, error, ok, wrong
 from tests.mailboxes import factories

@@ -23,11 +23,14 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from mailboxes import dkim, engines, passwords, stacksettings
+from mailboxes.dkim import keys as dkim
+from mailboxes.engine import connect as engines
 from mailboxes.models import Alias, Domain, ImportJob, Mailbox, Stack
-from mailboxes.stack import namechecks
+from mailboxes.provisioning import passwords
+from mailboxes.stack import settings as stacksettings
+from mailboxes.stack.preflight import names as namechecks
 from mailrelay.models import Message, RelaySettings
-from quazzar import apikeys
+from quazzar.access import apikeys
 from quazzar.models import ApiKey
 from tests.fakes import FakeEngine
 
@@ -51,7 +54,7 @@ def _nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> Any:
         raise OSError("offline")
 
-    monkeypatch.setattr("mailrelay.smtp.resolve", resolve)
+    monkeypatch.setattr("mailrelay.smtp.connection.resolve", resolve)
     monkeypatch.setattr(engines, "connect", lambda *_: FakeEngine())
     for name in ("resolve", "name_of", "_greeting"):
         monkeypatch.setattr(namechecks, name, refuse)

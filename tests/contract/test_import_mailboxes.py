@@ -15,8 +15,10 @@ from django.db import connection
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from mailboxes import changes, importing, passwords
+from mailboxes import changes
+from mailboxes.csvfiles import importing
 from mailboxes.models import Alias, Domain, ImportJob, Mailbox
+from mailboxes.provisioning import passwords
 from tests.contract.answers import MAILBOXES, error, ok, wrong
 
 IMPORT, EXPORT = f"{MAILBOXES}/import", f"{MAILBOXES}/export"

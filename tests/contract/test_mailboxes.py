@@ -12,8 +12,9 @@ from django.db import connection
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from mailboxes import changes, passwords
+from mailboxes import changes
 from mailboxes.models import Alias, Domain, Mailbox, Stack
+from mailboxes.provisioning import passwords
 from quazzar.models import AuditEntry, IdempotentRequest
 from tests.contract.answers import DOMAINS, MAILBOXES, error, is_time, ok, wrong
 

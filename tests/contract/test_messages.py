@@ -9,9 +9,10 @@ import pytest
 from django.db import connection, connections
 from rest_framework.test import APIClient
 
-from mailrelay import doorbell, mime, payload
-from mailrelay.emails import Email
+from mailrelay.mail import mime, payload
+from mailrelay.mail.emails import Email
 from mailrelay.models import Message, RelaySettings
+from quazzar import doorbell
 from tests.contract.answers import MESSAGES, error, ok, wrong
 
 Keyed = Callable[..., Any]

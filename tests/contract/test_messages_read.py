@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from mailrelay import outbox
 from mailrelay.models import Message, RelaySettings
+from mailrelay.queue import outbox
 from tests.contract.answers import MESSAGES, error, is_time, ok
 from tests.contract.test_messages import FULL, MAIL
 

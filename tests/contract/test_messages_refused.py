@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from mailrelay.emails import MAX_BYTES
+from mailrelay.mail.emails import MAX_BYTES
 from mailrelay.models import Message, RelaySettings
 from tests.contract.answers import MESSAGES, error, ok, wrong
 

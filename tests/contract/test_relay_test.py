@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from mailrelay import relaytest, smtp
+from mailrelay.diagnosis import testmail as relaytest
 from mailrelay.models import Message, RelaySettings
+from mailrelay.smtp import connection as smtp
 from quazzar.api import throttling
 from tests.contract.answers import MESSAGES, RELAY, TEST, error, is_time, ok, wrong
 from tests.rig import or_skip

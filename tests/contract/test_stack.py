@@ -9,9 +9,11 @@ import yaml
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from mailboxes import engines
+from mailboxes.engine import connect as engines
 from mailboxes.models import Domain, Stack
-from mailboxes.stack import logs, namechecks, preflight
+from mailboxes.stack import logs
+from mailboxes.stack.preflight import names as namechecks
+from mailboxes.stack.preflight import run as preflight
 from mailrelay.models import RelaySettings
 from quazzar.errors import NotThere
 from quazzar.models import AuditEntry

@@ -10,9 +10,9 @@ from django.contrib.auth.models import User
 from django.test import Client
 from rest_framework.test import APIClient
 
-from mailboxes import engines
+from mailboxes.engine import connect as engines
 from mailboxes.models import Domain, Mailbox, Stack
-from quazzar.entitlements import upgrade_required_body
+from quazzar.plans.entitlements import upgrade_required_body
 from tests.contract.answers import ALIASES, DOMAINS, MAILBOXES, STACK, error
 from tests.contract.test_schema import OPERATIONS
 from tests.fakes import FakeEngine

@@ -11,7 +11,7 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from mailboxes import certificates
+from mailboxes.certificates import pem as certificates
 from mailboxes.models import Stack
 from quazzar.models import AuditEntry
 from tests.contract.answers import STACK, error, is_time, ok, wrong

@@ -10,8 +10,9 @@ from functools import cache
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from dnsrecords import records, txt
-from dnsrecords.records import Facts, Record
+from dnsrecords.records import build as records
+from dnsrecords.records.build import Facts, Record
+from dnsrecords.text import strings as txt
 from dnsrecords.verdicts import Status
 
 Lines = Callable[[Facts], Sequence[str]]

@@ -10,7 +10,7 @@ import pytest
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
 
-from dnsrecords import options
+from dnsrecords.records import options
 from dnsrecords.wellknown import WellKnownMiddleware
 from mailboxes.models import Domain
 from tests.mailboxes import factories

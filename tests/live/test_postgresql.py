@@ -79,7 +79,7 @@ def console(running: Console, provider: RealPostfix) -> Console:
 @pytest.fixture
 def second_worker(console: Console) -> Iterator[Node]:
     """Another worker on the same database and broker, under another host name, as on a second machine."""
-    start = f"hostname {SECOND_HOST} && exec {sys.executable} -P -m quazzar.worker"
+    start = f"hostname {SECOND_HOST} && exec {sys.executable} -P -m quazzar.processes.worker"
     with Node(["unshare", "--uts", "sh", "-c", start], {**console.env, "PYTHONPATH": str(ROOT)}) as node:
         yield node
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from quazzar import keyring
+from quazzar.sealing import keyring
 from tests.live.console import OPERATOR, OPERATOR_PASSWORD, Browser, Console
 from tests.live.searching import ProcessWatch, Search, files, forms
 from tests.quazzar.nodes import wait_until
@@ -140,7 +140,7 @@ class Day:
             answer = self.console.call("POST", "/api/mail/messages", mail, **{"Idempotency-Key": "once"})
             assert answer[0] == 202, answer
         letter = f"To: root\nSubject: Cron\n\n{self.bodies['sendmail']}\n".encode()
-        done = self.console.run("-m", "mailrelay.sendmail", "-t", "-i", "-v", stdin=letter)
+        done = self.console.run("-m", "mailrelay.sendmail.program", "-t", "-i", "-v", stdin=letter)
         assert done.returncode == 0, done.stderr
         self.places["output of sendmail"] = done.stdout + done.stderr
         self._notify("alerts", rule="Disk", severity="critical", state="firing", summary="full",
@@ -219,7 +219,7 @@ class Day:
         mail = {"to": ["no address"], "text": self.bodies["text"]}
         assert call("POST", "/api/mail/messages", mail)[0] == 400
         letter = f"Subject: nobody\n\n{self.bodies['sendmail']}\n".encode()
-        done = self.console.run("-m", "mailrelay.sendmail", "-t", "-i", stdin=letter)
+        done = self.console.run("-m", "mailrelay.sendmail.program", "-t", "-i", stdin=letter)
         assert done.returncode != 0
         self.places["output of a refused sendmail"] = done.stdout + done.stderr
 
@@ -328,8 +328,9 @@ def test_the_search_reaches_the_database_its_log_and_the_broker(day: Day) -> Non
 
 def test_every_process_of_the_product_was_watched(day: Day) -> None:
     everything = b"\n".join(day.processes.values())
-    for part in (b"quazzar.supervisor", b"gunicorn", b"quazzar.worker", b"quazzar.beat", b"redis-server",
-                 b"mailrelay.sendmail", b"rotate_key"):  # fmt: skip
+    programs = [b"gunicorn", b"redis-server", b"mailrelay.sendmail.program", b"rotate_key"]
+    programs += [b"quazzar.processes." + name for name in (b"supervisor", b"worker", b"beat")]
+    for part in programs:
         assert part in everything or (part == b"redis-server" and b"valkey-server" in everything), part
     assert b"QUAZZAR_DATA_DIR=" in everything
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailboxes import certificates
+from mailboxes.certificates import pem as certificates
 from tests.live.mailworld import World, undisturbed
 from tests.quazzar.nodes import wait_until
 from tests.rig.mailclients import imap_session, smtp_session, trusting

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import dkim  # type: ignore[import-untyped]
 import pytest
 
-from dnsrecords import spf
-from dnsrecords.resolver import Resolver
+from dnsrecords.lookup.resolver import Resolver
+from dnsrecords.spf import judge as spf
 from tests.dnsrecords.mistakes import line, text
 from tests.live.mailworld import World, undisturbed
 from tests.quazzar.nodes import wait_until

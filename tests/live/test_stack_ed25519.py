@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import dkim  # type: ignore[import-untyped]
 import pytest
 
-from dnsrecords.resolver import Resolver
+from dnsrecords.lookup.resolver import Resolver
 from tests.dnsrecords.mistakes import text
 from tests.live.mailworld import World, undisturbed
 from tests.rig import wait_until

@@ -13,7 +13,7 @@ import docker
 import docker.errors
 import pytest
 
-from mailboxes import passwords
+from mailboxes.provisioning import passwords
 from tests.live.mailstack import enabled
 from tests.live.mailworld import World, outside
 from tests.quazzar.nodes import wait_until

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mailboxes import certificates, passwords
+from mailboxes.certificates import pem as certificates
+from mailboxes.provisioning import passwords
 from tests.live.mailworld import World, outside, undisturbed
 from tests.live.searching import ProcessWatch, Search, files
 from tests.quazzar.nodes import wait_until
@@ -227,7 +228,7 @@ def test_the_search_reaches_every_place(life: Life) -> None:
 def test_every_process_was_watched(life: Life) -> None:
     everything = b"\n".join(life.processes.values())
     parts = (
-        b"quazzar.worker",
+        b"quazzar.processes.worker",
         b"reconcile",
         b"dovecot/auth",
         b"write_users.sh",

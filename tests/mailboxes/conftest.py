@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 
-from mailboxes import changes, engines, snapshots
+from mailboxes import changes
+from mailboxes.engine import connect as engines
 from mailboxes.models import Stack
-from mailboxes.stack import bringup, preflight, reconcile, rspamdpassword
+from mailboxes.push import snapshots
+from mailboxes.stack import bringup, reconcile
+from mailboxes.stack.blueprint import rspamdpassword
+from mailboxes.stack.preflight import run as preflight
 from tests.mailboxes import factories
 from tests.mailboxes.stackengine import HOSTNAME, IMAGES, StackEngine
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mailboxes import configfiles
-from mailboxes.configfiles import AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
+from mailboxes.push import files as configfiles
+from mailboxes.push.files import AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
 
 FOLDER = Path(__file__).parent / "golden"
 FILES = (

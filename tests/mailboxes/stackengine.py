@@ -9,10 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mailboxes import configfiles
-from mailboxes.enginetypes import PutFile, Result
+from mailboxes.engine.values import PutFile, Result
 from mailboxes.models import Stack
-from mailboxes.stack import drift, push, syncing
+from mailboxes.push import files as configfiles
+from mailboxes.push import recipe as push
+from mailboxes.push import writer as syncing
+from mailboxes.stack import drift
 from tests.fakeparts import Ran
 from tests.fakes import FakeEngine
 

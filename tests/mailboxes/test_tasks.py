@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
-from mailboxes import housekeeping, importing, stacksettings, tasks
+from mailboxes import tasks
+from mailboxes import upkeep as housekeeping
+from mailboxes.csvfiles import importing
 from mailboxes.models import ImportJob, Stack
 from mailboxes.stack import lock, reconcile
+from mailboxes.stack import settings as stacksettings
 from quazzar.errors import EngineTimeout
 from tests.mailboxes import factories
 from tests.mailboxes.stack.rowchanges import add

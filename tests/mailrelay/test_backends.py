@@ -22,8 +22,8 @@ from django.db import OperationalError
 from django.utils.log import AdminEmailHandler
 from pytest_django.fixtures import Settings
 
-from mailrelay import outbox
 from mailrelay.models import Message, RelaySettings
+from mailrelay.queue import outbox
 from quazzar.errors import InvalidEmail, RelayNotConfigured
 
 pytestmark = pytest.mark.django_db

@@ -8,11 +8,12 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from mailrelay import alerts, backups, notifiers
+from mailrelay import notifiers
 from mailrelay.models import AlertState, Message, RelaySettings
+from mailrelay.notices import alerts, backups
 from mailrelay.notifiers import notify_alert, notify_backup
 from quazzar.errors import RelayNotConfigured
-from tests.mailrelay.test_alerts import alert, group
+from tests.mailrelay.notices.test_alerts import alert, group
 
 pytestmark = pytest.mark.django_db
 ALERT = {"rule": "Disk full", "severity": "critical", "summary": "92 %"}
@@ -171,7 +172,7 @@ def test_two_backups_that_fail_alike_are_two_mails(relay) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_two_alertmanagers_at_once_make_one_mail(relay, monkeypatch) -> None:
-    monkeypatch.setattr("mailrelay.doorbell.ring", lambda: None)
+    monkeypatch.setattr("quazzar.doorbell.ring", lambda: None)
     start, told = threading.Barrier(4), []
 
     def post() -> None:

@@ -110,8 +110,8 @@ def fake_node(tmp_path: Path, programs: str) -> Node:
     """A supervisor over harmless programs; ``programs`` is Python that builds a list of Spec."""
     script = tmp_path / "node.py"
     script.write_text(
-        "import os, pathlib, sys, quazzar.supervisor as s\n"
-        "from quazzar.child import Spec\nfrom quazzar.output import Output\n"
+        "import os, pathlib, sys, quazzar.processes.supervisor as s\n"
+        "from quazzar.processes.child import Spec\nfrom quazzar.processes.output import Output\n"
         f"here = pathlib.Path({str(tmp_path)!r})\n"
         "def program(name, code, **more): return Spec(name, (sys.executable, '-u', '-c', code), **more)\n"
         f"{programs}\nsys.exit(s.Supervisor(specs, Output('text')).run())\n"

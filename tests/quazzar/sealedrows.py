@@ -6,9 +6,10 @@ import pytest
 from django.db import connection
 
 from mailrelay.models import Message, RelaySettings
-from quazzar import keyring, sealing
-from quazzar.sealedcolumns import SealedColumn
-from quazzar.sealing import KeyRing
+from quazzar.sealing import cipher as sealing
+from quazzar.sealing import keyring
+from quazzar.sealing.cipher import KeyRing
+from quazzar.sealing.columns import SealedColumn
 
 SECRET = "hunter2 päss"
 

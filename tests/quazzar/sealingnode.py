@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from quazzar.sealing import KeyRing
+    from quazzar.sealing.cipher import KeyRing
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS, BATCH = 60, 20
@@ -110,7 +110,8 @@ def setup() -> None:
 
 def rotate(step: str = "") -> None:
     """With ``stepwise`` it stops at each step until a line comes in."""
-    from quazzar import keyring, rotation, sealedcolumns
+    from quazzar.sealing import columns as sealedcolumns
+    from quazzar.sealing import keyring, rotation
 
     def at(what: str) -> None:
         print(what, flush=True)

@@ -16,8 +16,10 @@ from celery import signals
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from quazzar import broker, celery, logs, tasks
+from quazzar import celery, tasks
 from quazzar.models import Heartbeat, IdempotentRequest
+from quazzar.monitoring import logs
+from quazzar.processes import broker
 from tests.quazzar.nodes import ROOT, wait_until
 
 
@@ -94,7 +96,7 @@ def test_celery_leaves_logging_as_django_set_it(monkeypatch: pytest.MonkeyPatch)
 
 def test_the_clock_loads_no_app() -> None:
     code = (
-        "import sys, quazzar.beat as b, celery.beat\n"
+        "import sys, quazzar.processes.beat as b, celery.beat\n"
         "celery.beat.Service(b.app, scheduler_cls='celery.beat:Scheduler').get_scheduler()\n"
         "print([m for m in sys.modules if m in ('mailrelay', 'unfold', 'rest_framework')])"
     )
@@ -103,7 +105,7 @@ def test_the_clock_loads_no_app() -> None:
 
 
 def test_the_modules_that_are_run_as_programs_import() -> None:
-    for name in ("quazzar.beat", "quazzar.worker", "quazzar.gunicorn_conf"):
+    for name in ("quazzar.processes.beat", "quazzar.processes.worker", "quazzar.processes.web"):
         assert importlib.import_module(name)
     assert logging.getLogger("celery").level == logging.WARNING
 

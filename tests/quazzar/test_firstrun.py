@@ -12,9 +12,10 @@ from django.contrib.auth import authenticate, get_user_model
 from django.core.management import CommandError, call_command
 from django.test import RequestFactory
 
-from quazzar import keyring, licenses
 from quazzar.management.commands import firstrun
 from quazzar.models import AuditEntry
+from quazzar.plans import licenses
+from quazzar.sealing import keyring
 
 if TYPE_CHECKING:
     from pytest_django import Settings

@@ -24,7 +24,7 @@ EVERYTHING = """
 import django
 django.setup()
 import kombu.transport.redis, gunicorn.app.wsgiapp, gunicorn.workers.gthread
-import quazzar.urls, quazzar.wsgi, quazzar.worker, quazzar.beat, quazzar.gunicorn_conf
+import quazzar.urls, quazzar.wsgi, quazzar.processes.worker, quazzar.processes.beat, quazzar.processes.web
 from quazzar.celery import app
 from django.core.management import get_commands, load_command_class
 app.loader.import_default_modules()

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from mailboxes.models import Stack
 from mailboxes.stack import reconcile
-from quazzar import audit
+from quazzar.access import audit
 from quazzar.errors import StackError
 
 

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from django.core.management.base import BaseCommand, CommandError
 
-from mailrelay import sendmail
+from mailrelay.sendmail import program as sendmail
 
 
 class Command(BaseCommand):

@@ -4,10 +4,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from quazzar import keyring, sealing
 from quazzar.errors import KeyFileError, Unreadable
-from quazzar.sealedcolumns import SealedColumn, sealed_columns
-from quazzar.sealing import KeyRing
+from quazzar.sealing import cipher as sealing
+from quazzar.sealing import keyring
+from quazzar.sealing.cipher import KeyRing
+from quazzar.sealing.columns import SealedColumn, sealed_columns
 
 
 class Command(BaseCommand):

@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from quazzar import apikeys, audit
+from quazzar.access import apikeys, audit
 from quazzar.models import ApiKey
 
 if TYPE_CHECKING:

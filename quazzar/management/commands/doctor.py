@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from quazzar import doctor, nodechecks
-from quazzar.doctor import Finding, Level
+from quazzar.monitoring import doctor, nodechecks
+from quazzar.monitoring.doctor import Finding, Level
 
 
 class Command(BaseCommand):

@@ -12,8 +12,12 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from quazzar import audit, keyring, licensekeys, licenses, paths
+from quazzar import paths
+from quazzar.access import audit
 from quazzar.errors import QuazzarError
+from quazzar.plans import keys as licensekeys
+from quazzar.plans import licenses
+from quazzar.sealing import keyring
 
 OPERATOR = "operator"
 EVALUATION_PLAN = "pro"

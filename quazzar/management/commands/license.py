@@ -8,9 +8,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from quazzar import audit, licenses
+from quazzar.access import audit
 from quazzar.errors import LicenseError
-from quazzar.plans import Plan
+from quazzar.plans import licenses
+from quazzar.plans.plans import Plan
 
 _LARGEST = 64 * 1024
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from quazzar import keyring
 from quazzar.errors import SealError
-from quazzar.rotation import Rotation, rotate
+from quazzar.sealing import keyring
+from quazzar.sealing.rotation import Rotation, rotate
 
 
 class Command(BaseCommand):

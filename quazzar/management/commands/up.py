@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import connections
 
-from quazzar.logs import log_format
+from quazzar.monitoring.logs import log_format
 
 
 class Command(BaseCommand):
@@ -30,7 +30,7 @@ class Command(BaseCommand):
 
 def command(host: str, port: int) -> list[str]:
     """The supervisor's command line; it holds no secret, so not REDIS_URL either."""
-    argv = [sys.executable, "-P", "-m", "quazzar.supervisor", "--host", host, "--port", str(port)]
+    argv = [sys.executable, "-P", "-m", "quazzar.processes.supervisor", "--host", host, "--port", str(port)]
     argv += ["--data-dir", str(settings.QUAZZAR_DATA_DIR)]
     return argv if settings.REDIS_URL else [*argv, "--broker-socket", str(settings.QUAZZAR_BROKER_SOCKET)]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailboxes.engine import Engine
+from mailboxes.engine.client import Engine
 from tests.mailboxes.engine.forwarding import Forwarder
 from tests.mailboxes.engine.worlds import FakeWorld, RealWorld, World
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailboxes.engine import Engine
+from mailboxes.engine.client import Engine
 from quazzar.errors import EngineTimeout, EngineUnreachable, NotRunning, StackError
 from tests.cutting import CuttingEngine
 from tests.mailboxes.engine.forwarding import Forwarder

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailboxes.enginetypes import PutFile
+from mailboxes.engine.values import PutFile
 from quazzar.errors import (
     CommandFailed,
     ImageUnavailable,
@@ -19,7 +19,7 @@ from quazzar.errors import (
 )
 
 if TYPE_CHECKING:
-    from mailboxes.engine import Engine
+    from mailboxes.engine.client import Engine
     from tests.mailboxes.engine.worlds import World
 
 NOWHERE = "qz-test-no-such-container"

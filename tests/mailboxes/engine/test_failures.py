@@ -6,9 +6,9 @@ import socket
 
 import pytest
 
-from mailboxes import enginefailures
-from mailboxes.enginefailures import Refused
-from mailboxes.enginetypes import Result
+from mailboxes.engine import failures as enginefailures
+from mailboxes.engine.failures import Refused
+from mailboxes.engine.values import Result
 from quazzar.errors import EngineTimeout, EngineUnreachable, NotThere, StackError
 
 DRIVER = "driver failed programming external connectivity on endpoint qz-postfix (0f1e2d3c): "
@@ -139,7 +139,7 @@ def test_a_failed_command_shows_its_last_words_and_never_more() -> None:
 
 
 def test_results_and_files_do_not_show_what_is_in_them() -> None:
-    from mailboxes.enginetypes import PutFile
+    from mailboxes.engine.values import PutFile
 
     assert "secret" not in repr(Result(0, b"secret", b"secret"))
     assert "secret" not in repr(PutFile("/x", b"secret"))

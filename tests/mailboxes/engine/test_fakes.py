@@ -6,8 +6,8 @@ import inspect
 
 import pytest
 
-from mailboxes.engine import Engine
-from mailboxes.enginetypes import PutFile, Result
+from mailboxes.engine.client import Engine
+from mailboxes.engine.values import PutFile, Result
 from quazzar.errors import EngineTimeout, EngineUnreachable
 from tests.fakeparts import Ran
 from tests.fakes import FakeEngine, Killed
@@ -104,7 +104,7 @@ def test_files_are_kept_in_volumes_by_their_path_there(world: FakeWorld) -> None
 def test_health_is_what_the_test_says() -> None:
     world = FakeWorld()
     world.engine.health["postfix"] = "unhealthy"
-    from mailboxes.stack.spec import Healthcheck
+    from mailboxes.engine.spec import Healthcheck
 
     world.running(world.spec(healthcheck=Healthcheck(("CMD", "x"), 1, 1, 1, 1)))
     assert world.engine.containers(world.project)["postfix"].health == "unhealthy"

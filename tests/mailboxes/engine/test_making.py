@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mailboxes import enginerequests
-from mailboxes.enginetypes import PutFile, by_service
-from mailboxes.stack.spec import Healthcheck, Port
+from mailboxes.engine import bodies as enginerequests
+from mailboxes.engine.spec import Healthcheck, Port
+from mailboxes.engine.values import PutFile, by_service
 from tests.mailboxes.engine.worlds import FakeWorld
 from tests.rig import LOOPBACK, wait_until
 

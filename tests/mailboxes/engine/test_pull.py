@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import docker.errors
 import pytest
 
-from mailboxes.engine import Engine
-from mailboxes.enginepull import PullProgress, short_name
+from mailboxes.engine.client import Engine
+from mailboxes.engine.pull import PullProgress, short_name
 from quazzar.errors import ImageUnavailable
 from tests.mailboxes.engine.forwarding import Forwarder
 from tests.mailboxes.engine.registry import Registry, forget

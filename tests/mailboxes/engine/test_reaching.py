@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailboxes import engines
-from mailboxes.engine import Engine
+from mailboxes.engine import connect as engines
+from mailboxes.engine.client import Engine
 from quazzar.errors import EngineTimeout, EngineUnreachable
 from tests.mailboxes.engine.forwarding import Forwarder
 from tests.rig import LOOPBACK, free_port
@@ -41,7 +41,7 @@ def test_making_an_engine_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_whoever_never_asks_for_an_engine_does_not_load_docker() -> None:
-    program = "import sys, mailboxes.engines; sys.exit('docker' in sys.modules)"
+    program = "import sys, mailboxes.engine.connect; sys.exit('docker' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)
 
 

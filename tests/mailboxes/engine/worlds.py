@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mailboxes.stack.spec import Mount, Port, ServiceSpec
+from mailboxes.engine.spec import Mount, Port, ServiceSpec
 from tests.fakeparts import FakeContainer, FakeNetwork, FakeVolume
 from tests.fakes import FakeEngine
 from tests.rig import LOOPBACK, free_port
@@ -17,7 +17,7 @@ from tests.rig import LOOPBACK, free_port
 if TYPE_CHECKING:
     import docker
 
-    from mailboxes.engine import Engine
+    from mailboxes.engine.client import Engine
 
 
 class World(ABC):

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from mailboxes import snapshots
 from mailboxes.models import Domain, Mailbox, Stack
-from mailboxes.stack import preflight, reconcile
-from mailboxes.stack.preflight import Check, Report
+from mailboxes.push import snapshots
+from mailboxes.stack import reconcile
+from mailboxes.stack.preflight import run as preflight
+from mailboxes.stack.preflight.run import Check, Report
 from quazzar.errors import EngineTimeout
 from tests.fakeparts import FakeNetwork
 from tests.fakes import Killed

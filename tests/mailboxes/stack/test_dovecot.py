@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mailboxes import certificates, usage
-from mailboxes.engine import Engine
+from mailboxes.certificates import pem as certificates
+from mailboxes.engine import spec
+from mailboxes.engine.client import Engine
 from mailboxes.models import Mailbox
-from mailboxes.stack import configuration, logs, options, spec
+from mailboxes.quota import usage
+from mailboxes.stack import logs
+from mailboxes.stack.blueprint import configuration, options
 from tests.mailboxes import factories
 from tests.rig import wait_until
 from tests.rig.standins import put, running, said

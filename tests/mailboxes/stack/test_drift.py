@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from mailboxes import snapshots
-from mailboxes.enginetypes import PutFile
+from mailboxes.engine.values import PutFile
 from mailboxes.models import Domain, Mailbox, Stack
+from mailboxes.push import snapshots
 from mailboxes.stack import bringup, drift, reconcile
 from tests.mailboxes import factories
 from tests.mailboxes.stack.rowchanges import add

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.db import connection
 
-from mailboxes import provisioning
 from mailboxes.models import Domain, Stack
+from mailboxes.provisioning import facade as provisioning
 from mailboxes.stack import lock, reconcile
 
 if TYPE_CHECKING:

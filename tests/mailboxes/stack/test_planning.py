@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from mailboxes.enginetypes import ContainerState, NetworkState
-from mailboxes.stack import planning, spec
+from mailboxes.engine import spec
+from mailboxes.engine.values import ContainerState, NetworkState
+from mailboxes.stack import planning
 from mailboxes.stack.observing import Observation
 
 IMAGES = {"postfix": "p:1", "dovecot": "d:1", "rspamd": "r:1"}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from mailboxes.engine import spec
 from mailboxes.models import Stack
-from mailboxes.stack import options, progress, spec
+from mailboxes.stack import progress
+from mailboxes.stack.blueprint import options
 from mailboxes.stack.observing import Observation, observe
 from quazzar.errors import PortTaken
 from tests.mailboxes import factories

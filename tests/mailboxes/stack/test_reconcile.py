@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from mailboxes import provisioning, stacksettings
 from mailboxes.models import Domain, Stack
-from mailboxes.stack import preflight, reconcile
+from mailboxes.provisioning import facade as provisioning
+from mailboxes.stack import reconcile
+from mailboxes.stack import settings as stacksettings
+from mailboxes.stack.preflight import run as preflight
 from quazzar.errors import EngineTimeout, ImageUnavailable
 from tests.fakes import Killed
 from tests.mailboxes import factories

@@ -7,9 +7,9 @@ import contextlib
 import pytest
 from django.utils import timezone
 
-from mailboxes import stacksettings
 from mailboxes.models import Alias, Domain, Mailbox, Stack
 from mailboxes.stack import reconcile
+from mailboxes.stack import settings as stacksettings
 from quazzar.errors import EngineTimeout
 from tests.fakes import Killed
 from tests.mailboxes import factories

@@ -1,0 +1,62 @@
+"""The card of a domain's options on the DNS tab: what is chosen, what it does, what the HTTPS proxy has to serve."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import path
+
+from dnsrecords.mtasts import policy as stspolicy
+from dnsrecords.records import options
+from mailboxes.console import access
+from mailboxes.models import Domain
+from quazzar.errors import QuazzarError
+
+_MODES = (
+    (options.Mode.TESTING, "Testing", "Others deliver as before, and report what would not have been safe."),
+    (
+        options.Mode.ENFORCE,
+        "Enforce",
+        "Servers that know MTA-STS deliver over verified TLS or not at all. The mail server needs a certificate that "
+        "they trust, and it has to stay so: they keep the policy for a week.",
+    ),
+    (
+        options.Mode.OFF,
+        "Off",
+        "No policy and no records. Who fetched an enforced one keeps to it for a week: test for a week first.",
+    ),
+)
+_change = access.may("change_domain", "add_domain")
+
+
+def context(row: Domain) -> dict[str, Any]:
+    """What ``dnsrecords/_options.html`` shows."""
+    chosen = options.of(row).mta_sts
+    return {
+        "modes": [
+            {"value": value.value, "name": name, "help": text, "chosen": value == chosen}
+            for value, name, text in _MODES
+        ],
+        "mta_sts": chosen,
+        "policy_url": stspolicy.url(row.name),
+        "public_names": [f"{label}.{row.name}" for label in ("mta-sts", "autoconfig", "autodiscover")],
+        "options_warning": options.warning(row),
+    }
+
+
+@access.change(_change)
+def save(request: HttpRequest, pk: int) -> HttpResponse:
+    """Takes the choice."""
+    try:
+        options.change(pk, mta_sts=request.POST.get("mta_sts", ""))
+    except QuazzarError as exc:
+        messages.error(request, f"{exc.message} {exc.hint}".strip())
+    else:
+        messages.success(request, "Saved. See below which records are to be published for it.")
+    return redirect("admin:dns_domain", pk)
+
+
+urlpatterns = [path("mail-relay/dns/<int:pk>/options/", save, name="dns_options")]

@@ -1,0 +1,92 @@
+"""The card on the DNS tab by which a domain's records are published by machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import path
+
+from dnsrecords.publishing import publish as publishing
+from dnsrecords.publishing.rules import ALGORITHMS
+from dnsrecords.records.facts import SECRETS
+from mailboxes.console import access
+from mailboxes.models import Domain
+from quazzar.errors import InvalidFields, QuazzarError
+
+if TYPE_CHECKING:
+    from dnsrecords.publishing.plan import Plan
+
+_FIELDS = ("server", "zone", "key_name", "algorithm", "secret")
+_LABELS = {
+    "server": "Name server", "port": "Port", "zone": "Zone", "key_name": "Key name", "algorithm": "Algorithm",
+    "secret": "Secret",
+}  # fmt: skip
+_change = access.may("change_domain", "add_domain")
+
+
+def context(row: Domain) -> dict[str, Any]:
+    """What ``dnsrecords/_publishing.html`` shows."""
+    return {"publisher": publishing.of(row), "algorithms": ALGORITHMS}
+
+
+@access.change(_change)
+def save(request: HttpRequest, pk: int) -> HttpResponse:
+    """Sets the name server up, and publishes at once."""
+    given: dict[str, Any] = {name: request.POST.get(name, "") for name in _FIELDS}
+    text = request.POST.get("port", "")
+    given["port"] = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
+    try:
+        publishing.set_up(pk, given)
+    except InvalidFields as exc:
+        for name, sentences in exc.fields.items():
+            messages.error(request, f"{_LABELS.get(name, name)}: {' '.join(sentences)}")
+        return redirect("admin:dns_domain", pk)
+    return _published(request, pk)
+
+
+@access.change(_change)
+def publish(request: HttpRequest, pk: int) -> HttpResponse:
+    """Brings the zone up to date now."""
+    return _published(request, pk)
+
+
+def _published(request: HttpRequest, pk: int) -> HttpResponse:
+    row = get_object_or_404(Domain.objects.defer(*SECRETS), pk=pk)
+    try:
+        plan = publishing.publish(row, replace="replace" in request.POST)
+    except QuazzarError as exc:
+        messages.error(request, f"{exc.message} {exc.hint}".strip())
+    else:
+        messages.success(request, _done(plan))
+        for each in plan.conflicts:
+            messages.warning(request, each.message)
+    return redirect("admin:dns_domain", pk)
+
+
+@access.change(_change)
+def remove(request: HttpRequest, pk: int) -> HttpResponse:
+    """Forgets the name server."""
+    try:
+        publishing.remove(pk)
+    except QuazzarError as exc:
+        messages.error(request, f"{exc.message} {exc.hint}".strip())
+    else:
+        messages.success(request, "The name server is forgotten. What is published stays published.")
+    return redirect("admin:dns_domain", pk)
+
+
+def _done(plan: Plan) -> str:
+    if not plan.changes:
+        return "Nothing had to be changed in the zone."
+    return f"Published: {len(plan.added)} new, {len(plan.removed)} taken away, {plan.unchanged} right as they were."
+
+
+_BASE = "mail-relay/dns/<int:pk>/"
+urlpatterns = [
+    path(f"{_BASE}publisher/", save, name="dns_publisher"),
+    path(f"{_BASE}publish/", publish, name="dns_publish"),
+    path(f"{_BASE}publisher/remove/", remove, name="dns_publisher_remove"),
+]

@@ -1,0 +1,209 @@
+"""The DNS tab: all domains by health, and one domain's records to copy, compare and look up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import path
+from django.utils import timezone
+from django.utils.timesince import timesince
+from django.views.decorators.http import require_safe
+
+from dnsrecords.checking import check as checking
+from dnsrecords.checking import dmarcpath, report
+from dnsrecords.checking.report import Report, Row
+from dnsrecords.console import ed25519console
+from dnsrecords.console import options as optionconsole
+from dnsrecords.console import publishing as publishconsole
+from dnsrecords.dkim import ed25519 as secondkey
+from dnsrecords.dkim import rotation
+from dnsrecords.models import RecordChange
+from dnsrecords.records import build as records
+from dnsrecords.records.facts import SECRETS
+from dnsrecords.text import strings as txt
+from dnsrecords.verdicts import Status
+from mailboxes.console import access, pages
+from mailboxes.dkim import rotation as dkimrotation
+from mailboxes.models import Domain, Stack
+from quazzar.errors import QuazzarError
+
+_A_PAGE = 50
+_HISTORY = 20
+#: Status → icon, the class of its colour, and the word.
+MARKS = {
+    Status.OK: ("check_circle", "ok", "OK"),
+    Status.MISSING: ("cancel", "bad", "Missing"),
+    Status.MISMATCH: ("error", "bad", "Different"),
+    Status.ERROR: ("cloud_off", "wait", "No answer"),
+    Status.UNCHECKED: ("radio_button_unchecked", "off", "Not checked"),
+}
+#: What is only recommended is no alarm while it is not there.
+_NOT_PUBLISHED = ("info", "off", "Not published")
+_LABELS = {"spf": "SPF", "dkim": "DKIM", "dmarc": "DMARC"}
+_see, _look_up = access.see_domains, access.may("change_domain", "add_domain")
+
+
+@access.page(_see)
+@require_safe
+def overview(request: HttpRequest) -> HttpResponse:
+    """All domains, those with something wrong first."""
+    wanted = request.GET.get("search", "").strip().lower()
+    domains = Domain.objects.defer(*SECRETS).order_by("name")
+    found = [each for each in report.of_all(domains) if wanted in each.domain.name]
+    order = [Status.MISSING, Status.MISMATCH, Status.ERROR, Status.UNCHECKED, Status.OK]
+    found.sort(key=lambda each: order.index(each.health))
+    page = Paginator(found, _A_PAGE).get_page(request.GET.get("page"))
+    context = {
+        "page": page,
+        "rows": [{"report": each, "mark": MARKS[each.health], **_ring(each)} for each in page],
+        "search": wanted,
+        "right": sum(each.health is Status.OK for each in found),
+        "any": bool(found) or bool(wanted),
+    }
+    return _page(request, "overview.html", context)
+
+
+@access.page(_see)
+@require_safe
+def domain(request: HttpRequest, pk: int) -> HttpResponse:
+    """One domain; HTMX gets the records alone."""
+    row = get_object_or_404(Domain.objects.defer(*SECRETS), pk=pk)
+    if access.by_htmx(request):
+        return render(request, "dnsrecords/_records.html", _context(request, row))
+    return _page(request, "domain.html", _context(request, row))
+
+
+@access.change(_look_up)
+def check(request: HttpRequest, pk: int) -> HttpResponse:
+    """Asks the name servers now."""
+    row = get_object_or_404(Domain.objects.defer(*SECRETS), pk=pk)
+    checking.check(row)
+    if access.by_htmx(request):
+        return render(request, "dnsrecords/_records.html", _context(request, row))
+    return redirect("admin:dns_domain", pk)
+
+
+@access.change(_look_up)
+def rotate(request: HttpRequest, pk: int) -> HttpResponse:
+    """Begins a rotation of the DKIM key, or gives it up."""
+    try:
+        if "cancel" in request.POST:
+            dkimrotation.cancel(pk)
+        else:
+            dkimrotation.begin(pk)
+    except QuazzarError as exc:
+        messages.error(request, f"{exc.message} {exc.hint}".strip())
+    return redirect("admin:dns_domain", pk)
+
+
+@access.page(_see)
+@require_safe
+def zone(request: HttpRequest, pk: int) -> HttpResponse:
+    """The zone file."""
+    row = get_object_or_404(Domain.objects.defer(*SECRETS), pk=pk)
+    headers = {"Content-Disposition": f'attachment; filename="{row.name}.zone"'}
+    return HttpResponse(report.zone(row), content_type="text/dns; charset=utf-8", headers=headers)
+
+
+def _page(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+    return render(request, f"dnsrecords/{template}", {**pages.frame(request), **context})
+
+
+def _context(request: HttpRequest, row: Domain) -> dict[str, Any]:
+    found = report.of(row)
+    return {
+        "report": found,
+        "domain": row,
+        "required": [_shown(each, row.name) for each in found.required],
+        "recommended": [_shown(each, row.name) for each in found.recommended if not _is_key(each)],
+        "keys": [_shown(each, row.name) for each in found.recommended if _is_key(each)],
+        "history": _history(found),
+        "may_check": _look_up(request.user),
+        "rotation": rotation.of(row),
+        "ed25519": secondkey.of(row),
+        "dmarc": dmarcpath.of(found),
+        **optionconsole.context(row),
+        **publishconsole.context(row),
+        "hostname_chosen": bool(Stack.load().hostname),
+        "note": records.RELAY_NOTES.get(found.facts.relay_include, ""),
+        "mark": MARKS[found.health],
+        **_ring(found),
+    }
+
+
+def _ring(found: Report) -> dict[str, Any]:
+    """How much of the ring of progress is drawn, of 100; and how old that is."""
+    of = len(found.required)
+    return {"done": found.done, "of": of, "percent": 100 * found.done // of, "ago": _ago(found)}
+
+
+def _ago(found: Report) -> str:
+    """When it was looked up, in words."""
+    if found.checked_at is None:
+        return ""
+    seconds = (timezone.now() - found.checked_at).total_seconds()
+    return "just now" if seconds < 60 else f"{timesince(found.checked_at, depth=1)} ago"
+
+
+def _history(found: Report) -> list[dict[str, Any]]:
+    """The latest changes, with the records' names as the tab has them; one that is not wanted any more keeps its id."""
+    rows = {row.record.id: row for row in found.rows}
+    changes = []
+    for change in RecordChange.objects.filter(domain=found.domain)[:_HISTORY]:
+        row = rows.get(change.record)
+        _, colour, word = MARKS[Status(change.status)]
+        changes.append({
+            "change": change,
+            "label": _label(row) if row else change.record,
+            "name": records.relative_name(row.record.name, found.domain.name) if row else "",
+            "before": MARKS[Status(change.before)][2],
+            "colour": colour,
+            "word": word,
+        })  # fmt: skip
+    return changes
+
+
+def _label(row: Row) -> str:
+    return "DKIM" if _is_key(row) else _LABELS.get(row.record.id, row.record.type)
+
+
+def _is_key(row: Row) -> bool:
+    return row.record.id.startswith("dkim_")
+
+
+def _shown(row: Row, zone_name: str) -> dict[str, Any]:
+    record = row.record
+    wanted = row.advice or record.value
+    inside = records.within(record.name, zone_name)
+    priority, _, host = record.value.partition(" ") if record.type == "MX" else ("", "", "")
+    icon, colour, word = MARKS[row.status]
+    if not record.required and row.status is Status.MISSING:
+        icon, colour, word = _NOT_PUBLISHED
+    return {
+        "row": row,
+        "record": record,
+        "label": _label(row),
+        "relative": records.relative_name(record.name, zone_name) if inside else "",
+        "wanted": wanted,
+        "priority": priority,
+        "host": host,
+        "strings": txt.quoted(wanted) if record.type == "TXT" and len(txt.split(wanted)) > 1 else "",
+        "icon": icon,
+        "colour": colour,
+        "word": word,
+    }
+
+
+BASE = "mail-relay/dns/"
+urlpatterns = [
+    path(BASE, overview, name="dns_overview"),
+    path(f"{BASE}<int:pk>/", domain, name="dns_domain"),
+    path(f"{BASE}<int:pk>/check/", check, name="dns_check"),
+    path(f"{BASE}<int:pk>/ed25519/", ed25519console.turn, name="dns_ed25519"),
+    path(f"{BASE}<int:pk>/rotate/", rotate, name="dns_rotate"),
+    path(f"{BASE}<int:pk>/zone/", zone, name="dns_zone"),
+]

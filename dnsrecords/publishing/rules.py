@@ -1,0 +1,98 @@
+"""What may stand in the settings of a domain's publisher; each rule gives the value to store, or a sentence. Pure."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+
+from dnsrecords.records.build import within
+from mailboxes.provisioning import addresses
+
+#: Of TSIG; HMAC-MD5 and HMAC-SHA1 are not to be used any more (RFC 8945 §6).
+ALGORITHMS = ("hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512")
+_SHORTEST_SECRET = 16
+
+
+def server(text: str) -> str:
+    """An IP address, or a name.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    host = text.strip()
+    try:
+        return str(ipaddress.ip_address(host.strip("[]")))
+    except ValueError:
+        pass
+    try:
+        return addresses.domain(host.rstrip("."))
+    except ValueError:
+        raise ValueError("Enter the IP address or the name of the zone's primary name server.") from None
+
+
+def port(number: int) -> int:
+    """From 1 to 65535.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not 1 <= number <= 65535:
+        raise ValueError("A port is a number from 1 to 65535.")
+    return number
+
+
+def zone(text: str, domain: str) -> str:
+    """The zone that the domain's records are in; empty for the domain's own.
+
+    Raises:
+        ValueError: the domain is not inside it.
+    """
+    name = text.strip().rstrip(".").lower()
+    if name in ("", domain):
+        return ""
+    if not within(domain, name):
+        raise ValueError(f"The zone is {domain}, or one that it is inside of.")
+    return name
+
+
+def key_name(text: str) -> str:
+    """The name of a TSIG key: a name in DNS, of one label or more.
+
+    Raises:
+        ValueError: it is none.
+    """
+    name = text.strip().rstrip(".").lower()
+    labels = name.split(".")
+    fits = all(0 < len(label) < 64 and label.replace("-", "").replace("_", "").isalnum() for label in labels)
+    if not fits or not name.isascii() or len(name) > 253:
+        raise ValueError("Enter the key's name as the name server has it: letters, digits, hyphens and dots.")
+    return name
+
+
+def algorithm(text: str) -> str:
+    """One of `ALGORITHMS`.
+
+    Raises:
+        ValueError: it is none of them.
+    """
+    name = text.strip().rstrip(".").lower()
+    if name not in ALGORITHMS:
+        raise ValueError(f"Choose one of {', '.join(ALGORITHMS)}; MD5 and SHA-1 are not safe any more.")
+    return name
+
+
+def secret(text: str) -> str:
+    """Base64 of at least 16 bytes.
+
+    Raises:
+        ValueError: it is not; the sentence does not repeat it.
+    """
+    given = "".join(text.split())
+    try:
+        size = len(base64.b64decode(given, validate=True))
+    except binascii.Error:
+        size = 0
+    if size < _SHORTEST_SECRET:
+        raise ValueError("Enter the secret as the name server has it: base64 of 16 bytes or more.")
+    return given

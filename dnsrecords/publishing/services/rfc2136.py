@@ -1,0 +1,201 @@
+"""EDGE: reads a zone at its primary, and changes it by dynamic updates (RFC 2136) signed with TSIG (RFC 8945)."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.query
+import dns.rcode
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
+import dns.tsig
+import dns.update
+
+from dnsrecords.lookup import messages
+from dnsrecords.publishing.services import Change, Found, PublishFailed, Question, ZoneChanged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+#: Seconds for one connection, and for one answer.
+_TIMEOUT = 5.0
+#: The prerequisites do not hold (RFC 2136 §2.2).
+_CHANGED = {dns.rcode.YXDOMAIN, dns.rcode.YXRRSET, dns.rcode.NXRRSET, dns.rcode.NXDOMAIN}
+_REFUSALS = {
+    dns.rcode.REFUSED: (
+        "update_refused",
+        "{server} refuses to let the key {key} change or read {zone}.",
+        "Allow the key in the zone's update policy (BIND: update-policy; Knot: acl with action: update). BIND also "
+        "refuses an MX record whose host has no address in the zone yet: its log says which of both it is.",
+    ),
+    dns.rcode.NOTAUTH: (
+        "update_not_authorised",
+        "{server} does not take the key {key}, or is not the primary of {zone}.",
+        "Compare key name, algorithm and secret with the server's, and see that it is the zone's primary.",
+    ),
+    dns.rcode.NOTZONE: (
+        "update_not_zone",
+        "{server} says that a name is not inside {zone}.",
+        "Set the zone to the one that the server has.",
+    ),
+    dns.rcode.SERVFAIL: (
+        "update_servfail",
+        "{server} failed to change {zone} (SERVFAIL).",
+        "Look at its log: often the zone's file or journal cannot be written.",
+    ),
+}
+_KEYS = {
+    dns.tsig.PeerBadKey: "does not know the key {key}",
+    dns.tsig.PeerBadSignature: "has another secret for the key {key}, or another algorithm",
+    dns.tsig.PeerBadTime: "has another time than this node, by more than five minutes",
+    dns.tsig.PeerBadTruncation: "wants longer signatures",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tsig:
+    """A key that the name server knows. ``secret`` is base64."""
+
+    name: str
+    algorithm: str
+    secret: str = field(repr=False)
+
+
+class Rfc2136:
+    """The primary of one zone. Made for one piece of work.
+
+    Args:
+        server: address or name.
+
+    Raises:
+        PublishFailed: the key cannot be used.
+    """
+
+    def __init__(self, server: str, port: int, zone: str, tsig: Tsig) -> None:
+        self._server, self._port = server, port
+        self._zone = dns.name.from_text(zone)
+        self._words = {"server": f"{server}:{port}", "zone": zone, "key": tsig.name}
+        try:
+            self._key = dns.tsig.Key(tsig.name, tsig.secret, tsig.algorithm)
+        except (dns.exception.DNSException, ValueError) as exc:
+            raise PublishFailed(
+                "The TSIG secret is no base64.", code="update_bad_key", hint="Enter it again."
+            ) from exc
+
+    def read(self, questions: Iterable[Question]) -> dict[Question, tuple[Found, ...]]:
+        """As `NameService.read`."""
+        with self._connected() as sock:
+            return {each: self._ask(sock, *each) for each in questions}
+
+    def _ask(self, sock: socket.socket, name: str, type_: str) -> tuple[Found, ...]:
+        query = dns.message.make_query(name, type_)
+        query.flags &= ~dns.flags.RD
+        answer = self._exchange(sock, query)
+        rcode = answer.rcode()
+        if rcode not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
+            raise self._refused(rcode)
+        if not answer.flags & dns.flags.AA:
+            raise self._refused(dns.rcode.NOTAUTH)
+        wanted, owner = dns.rdatatype.from_text(type_), dns.name.from_text(name)
+        return tuple(
+            Found(messages.text(data), data.to_text())
+            for rrset in answer.answer
+            if rrset.name == owner and rrset.rdtype == wanted
+            for data in rrset
+        )
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """As `NameService.apply`."""
+        update = dns.update.UpdateMessage(self._zone)
+        for each in changes:
+            _demand(update, each)
+        for each in changes:
+            name = dns.name.from_text(each.name)
+            for raw in each.remove:
+                update.delete(name, _data(each.type, raw))
+            for text in each.add:
+                update.add(name, each.ttl, _data(each.type, text))
+        with self._connected() as sock:
+            rcode = self._exchange(sock, update).rcode()
+        if rcode in _CHANGED:
+            raise ZoneChanged
+        if rcode != dns.rcode.NOERROR:
+            raise self._refused(rcode)
+
+    def _exchange(self, sock: socket.socket, message: dns.message.Message) -> dns.message.Message:
+        message.use_tsig(self._key)
+        try:
+            return dns.query.tcp(message, self._server, timeout=_TIMEOUT, port=self._port, sock=sock)
+        except dns.tsig.PeerError as exc:
+            raise self._bad_key(exc) from exc
+        except (dns.tsig.BadSignature, dns.tsig.BadTime, dns.tsig.BadKey, dns.message.UnknownTSIGKey) as exc:
+            raise self._failed("update_bad_key", "{server} signs with another key than {key}.",
+                               "Compare key name, algorithm and secret with the server's.") from exc  # fmt: skip
+        except (dns.exception.Timeout, TimeoutError) as exc:
+            raise self._silent() from exc
+        except (dns.exception.DNSException, EOFError, OSError) as exc:
+            raise self._failed(
+                "update_broken_off",
+                "{server} broke off, or answers what is no DNS.",
+                "See whether it is the zone's primary name server, and compare the key: some hang up on one "
+                "that they do not take. Its log says more.",
+            ) from exc
+
+    @contextmanager
+    def _connected(self) -> Iterator[socket.socket]:
+        try:
+            sock = socket.create_connection((self._server, self._port), timeout=_TIMEOUT)
+        except socket.gaierror as exc:
+            raise self._failed("update_no_server", "The name {server} does not resolve.",
+                               "Enter the address of the zone's primary name server.") from exc  # fmt: skip
+        except TimeoutError as exc:
+            raise self._silent() from exc
+        except OSError as exc:
+            raise self._failed(
+                "update_unreachable",
+                "{server} does not take connections over TCP.",
+                "See whether it runs, listens there by TCP, and lets this node in.",
+            ) from exc
+        with sock:
+            sock.setblocking(False)  # dnspython waits by itself
+            yield sock
+
+    # --- what is said ----------------------------------------------------------------------------------------
+    def _refused(self, rcode: dns.rcode.Rcode) -> PublishFailed:
+        known = (
+            "update_failed", f"{{server}} answers {dns.rcode.to_text(rcode)} for {{zone}}.", "Look at its log."
+        )  # fmt: skip
+        return self._failed(*_REFUSALS.get(rcode, known))
+
+    def _bad_key(self, error: dns.tsig.PeerError) -> PublishFailed:
+        what = _KEYS.get(type(error), "does not take the key {key}")
+        return self._failed("update_bad_key", f"{{server}} {what}.",
+                            "Compare key name, algorithm, secret and clock with the server's.")  # fmt: skip
+
+    def _silent(self) -> PublishFailed:
+        return self._failed("update_timeout", "{server} did not answer within 5 seconds.",
+                            "See whether it runs and is reachable by TCP from this node.")  # fmt: skip
+
+    def _failed(self, code: str, message: str, hint: str) -> PublishFailed:
+        return PublishFailed(message.format(**self._words), code=code, hint=hint)
+
+
+def _demand(update: dns.update.UpdateMessage, change: Change) -> None:
+    """That what is there is what was there when the change was planned."""
+    name = dns.name.from_text(change.name)
+    if change.before:
+        update.present(name, *(_data(change.type, raw) for raw in change.before))
+    else:
+        update.absent(name, change.type)
+
+
+def _data(type_: str, text: str) -> dns.rdata.Rdata:
+    return dns.rdata.from_text(dns.rdataclass.IN, dns.rdatatype.from_text(type_), text)

@@ -1,0 +1,108 @@
+"""What the operator chose for a domain's records, and what the world gets because of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db.models import Exists, Subquery, Value
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from dnsrecords.models import DomainCheck, DomainOptions
+from dnsrecords.records import build as records
+from dnsrecords.records import tlsa
+from dnsrecords.records.facts import SECRETS
+from mailboxes import changes
+from mailboxes.models import Domain, Stack
+from quazzar.access import audit
+from quazzar.errors import InvalidFields, QuazzarError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+Mode = DomainOptions.MtaSts
+
+
+class MtaStsNotReady(QuazzarError):
+    """Other servers would refuse to deliver, because they would not take the mail server's certificate."""
+
+    code = "mta_sts_not_ready"
+    hint = (
+        "Give the mail server a certificate for its hostname that others trust, such as one of Let's Encrypt "
+        "(Mail Relay, Mail server, Certificate), and leave MTA-STS in testing until then."
+    )
+    status = 409
+
+
+def of(domain: Domain) -> DomainOptions:
+    """The row, or the defaults."""
+    return DomainOptions.objects.filter(pk=domain.pk).first() or DomainOptions(domain=domain)
+
+
+def change(domain_id: int, *, mta_sts: str | None = None) -> DomainOptions:
+    """Sets what is given.
+
+    Raises:
+        Http404: there is no such domain.
+        InvalidFields: that is no mode of MTA-STS.
+        MtaStsNotReady: enforced, it would keep mail away.
+    """
+    with changes.writing():
+        domain = changes.found(Domain.objects.defer(*SECRETS), domain_id)
+        row = of(domain)
+        if mta_sts is None or mta_sts == row.mta_sts:
+            return row
+        row.mta_sts = _mode(mta_sts)
+        row.save()
+        # Other records are wanted now: they need not wait for the hour to be over.
+        DomainCheck.objects.filter(pk=domain_id).update(due_at=timezone.now())
+        audit.record("domain.dns_options_changed", domain.name, ["mta_sts"])
+    return row
+
+
+def _mode(text: str) -> Mode:
+    if text not in Mode.values:
+        raise InvalidFields({"mta_sts": [f"Choose one of {', '.join(Mode.values)}."]})
+    if text == Mode.ENFORCE and (objection := _objection(Stack.load())):
+        raise MtaStsNotReady(
+            f"MTA-STS cannot be enforced: {objection}, so other servers would refuse to deliver."
+        )
+    return Mode(text)
+
+
+def warning(domain: Domain) -> str:
+    """What is wrong with the options as they are; empty: nothing."""
+    if of(domain).mta_sts != Mode.ENFORCE:
+        return ""
+    objection = _objection(Stack.load())
+    if not objection:
+        return ""
+    return (
+        f"MTA-STS is enforced, but {objection}: servers that know the policy refuse to deliver mail for {domain.name}. "
+        "Mend the certificate at once, or put MTA-STS back to testing."
+    )
+
+
+def _objection(stack: Stack) -> str:
+    if not stack.hostname:
+        return "the mail server has no hostname yet"
+    return tlsa.objection(stack.tls_certificate, stack.hostname, timezone.now())
+
+
+# --- what is served: one query each ------------------------------------------------------------------------
+def policy(domain: str) -> str:
+    """The MTA-STS policy of a domain by its name; empty: none is served."""
+    mode = Domain.objects.filter(name=domain).values(
+        mode=Coalesce("dns_options__mta_sts", Value(Mode.TESTING.value))
+    )
+    known = Stack.objects.filter(pk=1).annotate(mode=Subquery(mode[:1])).values_list("hostname", "mode")
+    hostname, found = known.first() or ("", None)
+    return records.served_policy(hostname, found or Mode.OFF)
+
+
+def mail_host(names: Collection[str]) -> str:
+    """The mail server's hostname, if one of these names is its own or a domain of this node; else empty."""
+    ours = Exists(Domain.objects.filter(name__in=names))
+    known = Stack.objects.filter(pk=1).annotate(ours=ours).values_list("hostname", "ours")
+    hostname, found = known.first() or ("", False)
+    return hostname if found or hostname in names else ""

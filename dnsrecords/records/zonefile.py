@@ -1,0 +1,165 @@
+"""A domain's records as a master file (RFC 1035 §5) that BIND, NSD and Knot load as it is. Pure.
+
+Nothing is escaped but text and the contact: what could add a line or a field anywhere else is refused.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING
+
+from dnsrecords.records.build import TTL, Record, relative_name, within
+from dnsrecords.text import strings as txt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+#: Stands where nobody knows the zone's name servers: no server refuses it, and none will ever be there (RFC 6761).
+NO_NAMESERVER = "ns.invalid"
+#: Refresh, retry, expire, and how long "there is no such record" is kept, so that a new record is soon seen.
+_SOA_TIMES = "7200 3600 1209600 600"
+_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_][a-z0-9_-]{0,62})*")
+_FIELDS = re.compile(r"[A-Za-z0-9._:-]+(?: [A-Za-z0-9._:-]+)*")
+_TYPE = re.compile(r"[A-Z][A-Z0-9]*")
+_CONTACT = re.compile(r"([!-?A-~]{1,64})@([^@]+)")
+
+
+def render(
+    domain: str,
+    records: Iterable[Record],
+    *,
+    serial: int,
+    nameservers: Mapping[str, Sequence[str]] | None = None,
+    contact: str = "",
+) -> str:
+    """``$ORIGIN``, ``$TTL``, SOA and NS, then each record under its purpose.
+
+    Records without a value, and those of other zones, are there as comments.
+
+    Args:
+        serial: of the SOA record; it has to grow with each change.
+        nameservers: name → its addresses. Only a name within the zone needs them, and is left out without any.
+        contact: mail address of whoever runs the zone; postmaster of the domain if empty.
+
+    Raises:
+        ValueError: something that cannot stand in a zone file.
+    """
+    wanted = tuple(records)
+    servers, glue = _servers(domain, wanted, nameservers or {})
+    lines = [
+        f"$ORIGIN {_absolute(domain)}",
+        f"$TTL {TTL}",
+        f"@ {TTL} IN SOA {_absolute(servers[0])} {_mailbox(contact or f'postmaster@{domain}')} "
+        f"( {_serial(serial)} {_SOA_TIMES} )",
+        *(["; Put the names of your name servers here."] if servers == [NO_NAMESERVER] else []),
+        *(f"@ {TTL} IN NS {_absolute(server)}" for server in servers),
+        *(line for record in wanted for line in ("", *_entry(record, domain))),
+        *(["", *glue] if glue else []),
+        *_missing_addresses(domain, wanted),
+    ]
+    return "\n".join([*lines, ""])
+
+
+# --- name servers ------------------------------------------------------------------------------------------
+def _servers(
+    domain: str, records: Sequence[Record], given: Mapping[str, Sequence[str]]
+) -> tuple[list[str], list[str]]:
+    """The name servers that the zone loads with, and the address records that it needs for that."""
+    servers, glue = [], []
+    for server, addresses in ((name.lower().rstrip("."), found) for name, found in given.items()):
+        # Without an address in the zone, BIND and Knot refuse the zone as a whole.
+        if _has_address(server, records) or not within(server, domain):
+            servers.append(server)
+        elif addresses:
+            servers.append(server)
+            glue += [_address_line(server, domain, address) for address in addresses]
+    return servers or [NO_NAMESERVER], glue
+
+
+def _has_address(name: str, records: Sequence[Record]) -> bool:
+    return any(record.name == name and record.type in ("A", "AAAA") and record.value for record in records)
+
+
+def _address_line(name: str, domain: str, text: str) -> str:
+    address = ipaddress.ip_address(_fields(text))  # a scope id may hold anything
+    return f"{_owner(name, domain)} {TTL} IN {'A' if address.version == 4 else 'AAAA'} {address}"
+
+
+def _missing_addresses(domain: str, records: Sequence[Record]) -> Iterator[str]:
+    """Loads all the same: the note is for whoever did not read what the name server said."""
+    targets = (each.value.split()[-1].rstrip(".") for each in records if each.type == "MX" and each.value)
+    for name in dict.fromkeys(targets):
+        if within(name, domain) and not _has_address(name, records):
+            yield from ("", f"; The address of {name} is not known: add its A or AAAA record here.")
+
+
+# --- records -----------------------------------------------------------------------------------------------
+def _entry(record: Record, domain: str) -> Iterator[str]:
+    yield f"; {_comment(record.purpose)}"
+    if not record.value:
+        yield f"; Left out, because its value is not known yet: {record.type} {_owner(record.name, domain)}"
+    elif within(record.name, domain):
+        yield _line(record, domain)
+    else:
+        yield "; Belongs to another zone:"
+        yield f"; {_line(record, domain)}"
+
+
+def _line(record: Record, domain: str) -> str:
+    if not _TYPE.fullmatch(record.type):
+        raise ValueError(f"{record.type!a} is no type of record.")
+    if not 0 <= record.ttl < 2**31:
+        raise ValueError(f"{record.ttl} is no TTL.")
+    return f"{_owner(record.name, domain)} {record.ttl} IN {record.type} {_data(record)}"
+
+
+def _data(record: Record) -> str:
+    if record.type == "TXT":
+        return txt.quoted(record.value)
+    if not _FIELDS.fullmatch(record.value):
+        raise ValueError(
+            f"{record.value!a} cannot stand in a zone file as the value of a {record.type} record."
+        )
+    return record.value
+
+
+def _comment(text: str) -> str:
+    """One line, whatever the text holds."""
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
+
+
+# --- fields ------------------------------------------------------------------------------------------------
+def _name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!a} is no name that can stand in a zone file.")
+    return name
+
+
+def _owner(name: str, domain: str) -> str:
+    return relative_name(_name(name), domain)
+
+
+def _absolute(name: str) -> str:
+    return f"{_name(name)}."
+
+
+def _mailbox(contact: str) -> str:
+    """An address as the SOA record has it: a dot for the @, and the local part as one label."""
+    found = _CONTACT.fullmatch(contact)
+    if found is None:
+        raise ValueError(f"{contact!a} is no mail address that can stand in a zone file.")
+    local = re.sub(r"[^A-Za-z0-9_-]", r"\\\g<0>", found[1])
+    return f"{local}.{_absolute(found[2].lower())}"
+
+
+def _fields(text: str) -> str:
+    if not _FIELDS.fullmatch(text):
+        raise ValueError(f"{text!a} cannot stand in a zone file as the value of a record.")
+    return text
+
+
+def _serial(serial: int) -> int:
+    if not 0 <= serial < 2**32:
+        raise ValueError(f"{serial} is no serial number: it has 32 bits.")
+    return serial

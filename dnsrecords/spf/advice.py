@@ -1,0 +1,258 @@
+"""One SPF record out of those that are there and what this node needs, and sentences about them. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from dnsrecords.spf import terms as spfterms
+from dnsrecords.spf.evaluate import LOOKUP_LIMIT, VOID_LIMIT
+from dnsrecords.spf.terms import Malformed, Mechanism, Modifier, SpfRecord
+from dnsrecords.text import mistakes as textmistakes
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+
+    from dnsrecords.spf.evaluate import Cost
+    from dnsrecords.spf.terms import Fault, Term
+
+#: What begins a text that was meant to be a record, whatever it has become.
+_MEANT = re.compile(r"[\W_]*(?:v\s*=\s*)?spf\s*1?(?![0-9a-z])[\s;:,=\"']*", re.IGNORECASE)
+_WRONG_KINDS = {
+    "ipv4": "ip4", "ipv6": "ip6", "ip": "ip4", "includes": "include", "included": "include", "host": "a", "all.": "all"
+}  # fmt: skip
+_KINDS = frozenset({"all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists"})
+REPLACE = "Replace it by the record given here."
+
+
+# --- records that are nearly there -------------------------------------------------------------------------
+def meant(text: str) -> bool:
+    """Whether a text that is no SPF record was to be one."""
+    return not spfterms.is_record(text) and (
+        _MEANT.match(text) is not None or bool(textmistakes.mistake(text, spfterms.VERSION))
+    )
+
+
+def repaired(text: str) -> str:
+    """A text that was meant to be a record, with a start and an end that can be read."""
+    rest = _MEANT.sub("", re.sub(r"[^ -~]+", " ", text), count=1)
+    return f"{spfterms.VERSION} {rest.strip(' ;,.')}".rstrip("\"'` ;,.")
+
+
+def corrected(fault: str) -> Term | None:
+    """The term that was probably meant by one that is wrong."""
+    text = fault.strip("\"'`,;")
+    qualifier = text[:1] if text[:1] in set("+-~?") else ""
+    kind, sign, value = re.fullmatch(r"([^:=/]*)([:=]?)(.*)", text[len(qualifier) :], re.DOTALL).groups()  # type: ignore[union-attr]
+    kind = _WRONG_KINDS.get(kind.lower(), kind.lower())
+    network = spfterms.address_of(value)
+    if network is not None and kind in {"a", "mx", "ip4", "ip6", "include"}:
+        kind = f"ip{network.version}"
+    elif kind in {"ip4", "ip6"}:
+        kind = "a"
+    separator = "=" if kind in {"redirect", "exp"} else ":"
+    return _term(f"{qualifier}{kind}{separator if sign else ''}{value}")
+
+
+def _term(text: str) -> Term | None:
+    try:
+        return spfterms.parse_term(text)
+    except Malformed:
+        return None
+
+
+def misread(term: Modifier) -> Mechanism | None:
+    """The mechanism that was meant by a modifier that nobody knows: ``include=x``."""
+    found = corrected(f"{term.name}:{term.value}") if term.name in _KINDS else None
+    return found if isinstance(found, Mechanism) else None
+
+
+# --- the merged record -------------------------------------------------------------------------------------
+def merged(
+    records: Sequence[SpfRecord], ours: Iterable[Mechanism] = (), dropped: Collection[str] = ()
+) -> SpfRecord:
+    """Everything that the records say, and ours, as one record.
+
+    Ours stand before the first term that does not say pass, which is ``all`` as a rule: the first match decides.
+
+    Args:
+        dropped: terms, as text, that break the record and are left out.
+    """
+    ours = tuple(dict.fromkeys(ours))
+    taken = {_key(each) for each in ours}
+    terms = [term for record in records for term in _terms(record) if str(term) not in dropped]
+    redirects = list(dict.fromkeys(term.value for term in _modifiers(terms) if term.name == "redirect"))
+    ends = [each.qualifier for each in _mechanisms(terms) if each.kind == "all"]
+    kept = {_key(each): each for each in reversed(_mechanisms(terms)) if each.kind != "all"}
+    others = [each for key, each in reversed(kept.items()) if key not in taken]
+    at = next((index for index, each in enumerate(others) if each.qualifier != "+"), len(others))
+    body = [*others[:at], *ours, *others[at:]]
+    if len(redirects) == 1 and not ends:
+        return SpfRecord((*body, *_rest(terms), Modifier("redirect", redirects[0])))
+    # One record can go on in one other only: the rest is included, where an end of its own does not count.
+    if not any(record.all for record in records):
+        body += [Mechanism("include", domain=each) for each in redirects]
+    return SpfRecord((*body, Mechanism("all", _end(ends)), *_rest(terms)))
+
+
+def _end(qualifiers: list[str]) -> str:
+    """The mildest safe one: who wrote two meant to lose no mail; ``+`` and ``?`` protect from nothing."""
+    return "-" if qualifiers and set(qualifiers) == {"-"} else "~"
+
+
+def _terms(record: SpfRecord) -> Iterator[Term]:
+    for term in record.terms:
+        yield (misread(term) or term) if isinstance(term, Modifier) else term
+    # "include: example.net" falls apart into two terms, neither of which is one.
+    faults = " ".join(each.text for each in record.errors).replace("include: ", "include:")
+    yield from filter(None, map(corrected, faults.split()))
+
+
+def _mechanisms(terms: Iterable[Term]) -> list[Mechanism]:
+    return [term for term in terms if isinstance(term, Mechanism)]
+
+
+def _modifiers(terms: Iterable[Term]) -> list[Modifier]:
+    return [term for term in terms if isinstance(term, Modifier)]
+
+
+def _rest(terms: Iterable[Term]) -> tuple[Modifier, ...]:
+    """Every other modifier, of each name the first."""
+    kept = {each.name: each for each in reversed(_modifiers(terms)) if each.name != "redirect"}
+    return tuple(reversed(kept.values()))
+
+
+def _key(term: Mechanism) -> tuple[object, ...]:
+    """What makes two mechanisms match the same senders."""
+    network = term.network.network if term.network else None
+    return term.kind, term.domain.lower().removesuffix("."), network, term.prefix4, term.prefix6
+
+
+def stands_in(term: Mechanism, record: SpfRecord) -> bool:
+    """Whether a record says pass where a term would, before anything else could decide."""
+    for each in record.mechanisms:
+        if each.qualifier != "+":
+            return False
+        if _key(each) == _key(term):
+            return True
+    return False
+
+
+# --- sentences ---------------------------------------------------------------------------------------------
+def missing(domain: str) -> str:
+    return (
+        f"There is no SPF record at {domain}, so that other servers cannot tell this node's mail from forged mail. "
+        "Publish the record given here."
+    )
+
+
+def unreadable(text: str) -> str:
+    """About a text that was meant to be a record."""
+    why = textmistakes.mistake(text, spfterms.VERSION)
+    return (
+        f"No SPF record is recognised, because what is there does not begin with {spfterms.VERSION} and a blank. "
+        + (why or REPLACE)
+    )
+
+
+def several(count: int) -> str:
+    return (
+        f"There are {count} SPF records, so that every check of them ends in an error (RFC 7208 §4.5). "
+        "Delete all of them, and publish the one given here, which says what they say."
+    )
+
+
+def malformed(fault: Fault) -> str:
+    """About a term that is wrong."""
+    right = corrected(fault.text)
+    hint = f'"{right}" was probably meant. ' if right else ""
+    return f"Receivers reject the whole SPF record, because {fault}. {hint}{REPLACE}"
+
+
+def broken(reason: str, dropped: Collection[str]) -> str:
+    """About a record that reads well and still ends in an error."""
+    what = (
+        f"{REPLACE[:-1]}, which leaves out {_quoted(dropped)}."
+        if dropped
+        else "Remove the term that leads there."
+    )
+    return f"Every check of the SPF record can end in an error. {reason} {what}"
+
+
+def too_many(cost: Cost, which: str = "The SPF record") -> str:
+    """About a record that needs too many look-ups: which terms cost the most."""
+    dear = sorted((each for each in cost.by_term if each[1] > 1), key=lambda each: -each[1])[:3]
+    listed = ", ".join(f'"{term}" ({count})' for term, count in dear)
+    return (
+        f"{which} needs {cost.lookups} look-ups in DNS, and receivers stop with an error after {LOOKUP_LIMIT} "
+        f"(RFC 7208 §4.6.4). Remove what no longer sends mail for this domain"
+        f"{f'; most are needed by {listed}' if listed else ''}."
+    )
+
+
+def saved(cost: Cost, after: Cost) -> str:
+    """About a record that was brought below the limit by naming addresses instead of hosts."""
+    return (
+        f"The SPF record needs {cost.lookups} look-ups in DNS, and receivers stop with an error after {LOOKUP_LIMIT} "
+        f"(RFC 7208 §4.6.4). {REPLACE[:-1]}, which needs {after.lookups}."
+    )
+
+
+def voids(cost: Cost, dropped: Collection[str]) -> str:
+    """About names that are not there."""
+    what = f" It leaves out {_quoted(dropped)}." if dropped else " Remove the terms that name them."
+    return (
+        f"The SPF record asks for {cost.voids} names that DNS does not have ({', '.join(cost.empty[:3])}), and "
+        f"receivers stop with an error after {VOID_LIMIT} (RFC 7208 §4.6.4). {REPLACE}{what}"
+    )
+
+
+def everybody(matched: str) -> str:
+    term = "+all" if matched == "all" else matched
+    return (
+        f'"{term}" lets the whole world send as this domain: the SPF record protects from nothing. {REPLACE}'
+    )
+
+
+def toothless(record: SpfRecord) -> str:
+    """About a record that says nothing about strangers."""
+    what = f'The SPF record ends in "{record.all}"' if record.all else "The SPF record does not end in an all"
+    if record.redirect:
+        what = f'"redirect={record.redirect}" leads to a record that does not end in -all or ~all'
+    return f"{what}, so that mail from strangers is not called suspect. {REPLACE}"
+
+
+def not_ours(ip: str, matched: str) -> str:
+    why = f'"{matched}" decides' if matched else "no term is about it"
+    return f"The SPF record does not authorise {ip}, an address of this node: {why}. {REPLACE}"
+
+
+def no_mail_host_yet(domain: str, ip: str) -> str:
+    return (
+        f'The "mx" of the SPF record authorises the mail hosts of {domain}, which has none yet that leads to {ip}. '
+        "Publish the MX record, and the address of its host."
+    )
+
+
+def not_the_relay(terms: Iterable[Mechanism]) -> str:
+    return (
+        f"The SPF record does not authorise all that this domain's mail leaves through: {_quoted(map(str, terms))} is "
+        f"missing. {REPLACE}"
+    )
+
+
+def remark(record: SpfRecord, cost: Cost) -> str:
+    """What is worth knowing about a record that is right."""
+    for term in record.modifiers:
+        if right := misread(term):
+            return f'"{term}" is ignored by receivers; "{right}" was probably meant.'
+    at = next((i for i, each in enumerate(record.mechanisms) if each.kind == "all"), len(record.mechanisms))
+    if after := record.mechanisms[at + 1 :]:
+        return f"{_quoted(map(str, after))} stands after the all, where receivers no longer read."
+    if cost.lookups >= LOOKUP_LIMIT - 1:
+        return f"The record needs {cost.lookups} of the {LOOKUP_LIMIT} look-ups that receivers allow."
+    return ""
+
+
+def _quoted(terms: Iterable[str]) -> str:
+    return ", ".join(f'"{term}"' for term in terms)

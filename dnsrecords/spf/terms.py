@@ -1,0 +1,281 @@
+"""SPF records (RFC 7208 §4.6, §5, §6, §12): text → terms and what is wrong with it, and back. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv6Interface
+from typing import TYPE_CHECKING, TypeAlias
+
+from dnsrecords.spf import macros as spfmacros
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Interface: TypeAlias = IPv4Interface | IPv6Interface
+
+VERSION = "v=spf1"
+#: Terms that each count towards the limit of ten (§4.6.4).
+LOOKUP_KINDS = frozenset({"include", "a", "mx", "ptr", "exists", "redirect"})
+_LENGTHS = {4: 32, 6: 128}
+# A modifier is what has its "=" before any ":" or "/" (§4.6.1); everything else is a mechanism.
+_MODIFIER = re.compile(r"(?P<name>[a-z][a-z0-9_.-]*)=(?P<value>.*)", re.IGNORECASE | re.ASCII | re.DOTALL)
+_MECHANISM = re.compile(
+    r"(?P<qualifier>[+?~-]?)(?P<kind>[a-z0-9_.-]+)(?P<rest>[:/].*)?", re.IGNORECASE | re.ASCII | re.DOTALL
+)
+_NUMBER = r"0|[1-9][0-9]{0,2}"
+_PREFIXES = re.compile(rf"(?:/(?P<four>{_NUMBER}))?(?://(?P<six>{_NUMBER}))?\Z", re.ASCII)
+_ADDRESS = re.compile(r"(?P<address>[0-9a-f.:]+)(?:/(?P<length>[0-9]{1,3}))?", re.IGNORECASE | re.ASCII)
+# The end of a domain-spec (§7.1): a macro, or a top-level domain, which is never a number.
+_DOMAIN_END = re.compile(
+    r"(?:%\{[^{}]*\}|%[%_-]|\.(?:[a-z0-9]*[a-z][a-z0-9]*|[a-z0-9]+-[a-z0-9-]*[a-z0-9])\.?)\Z",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+class Malformed(ValueError):
+    """A term that is none; says why, as the end of a sentence about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mechanism:
+    """A term that matches some senders.
+
+    Attributes:
+        kind: all, include, a, mx, ptr, ip4, ip6 or exists.
+        qualifier: what a match means: ``+`` pass, ``-`` fail, ``~`` softfail, ``?`` neutral.
+        domain: as written, macros and all; empty: the domain that is asked about.
+        network: of ip4 and ip6.
+        prefix4: of a and mx, for senders with an IPv4 address.
+    """
+
+    kind: str
+    qualifier: str = "+"
+    domain: str = ""
+    network: Interface | None = None
+    prefix4: int = 32
+    prefix6: int = 128
+
+    def __str__(self) -> str:
+        sign = "" if self.qualifier == "+" else self.qualifier
+        return f"{sign}{self.kind}{self._argument()}"
+
+    def _argument(self) -> str:
+        if self.network is not None:
+            return f":{_network_text(self.network)}"
+        domain = f":{self.domain}" if self.domain else ""
+        four = f"/{self.prefix4}" if self.prefix4 != 32 else ""
+        six = f"//{self.prefix6}" if self.prefix6 != 128 else ""
+        return domain + four + six
+
+
+@dataclass(frozen=True, slots=True)
+class Modifier:
+    """A term that says something else: redirect, exp, or one that nobody knows."""
+
+    name: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.value}"
+
+
+Term: TypeAlias = Mechanism | Modifier
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A piece of a record that is wrong, and why."""
+
+    text: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f'"{self.text}" {self.reason}'
+
+
+@dataclass(frozen=True, slots=True)
+class SpfRecord:
+    """A record taken apart. With errors, every check of it ends in permerror (§4.6)."""
+
+    terms: tuple[Term, ...] = ()
+    errors: tuple[Fault, ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join([VERSION, *map(str, self.terms)])
+
+    @property
+    def mechanisms(self) -> tuple[Mechanism, ...]:
+        """In order: the first that matches decides."""
+        return tuple(term for term in self.terms if isinstance(term, Mechanism))
+
+    @property
+    def modifiers(self) -> tuple[Modifier, ...]:
+        return tuple(term for term in self.terms if isinstance(term, Modifier))
+
+    @property
+    def all(self) -> Mechanism | None:
+        """The first ``all``: what stands after it is never read."""
+        return next((each for each in self.mechanisms if each.kind == "all"), None)
+
+    @property
+    def redirect(self) -> str:
+        """Whose record goes on where this one ends; empty: nobody's, or an ``all`` makes it void (§6.1)."""
+        return (
+            "" if self.all else next((each.value for each in self.modifiers if each.name == "redirect"), "")
+        )
+
+
+def is_record(text: str) -> bool:
+    """Whether a TXT record is an SPF record (§4.5): the version, then a space or nothing."""
+    return f"{text} "[:7].lower() == f"{VERSION} "
+
+
+def parse(text: str) -> SpfRecord:
+    """The terms of a record, without those that are wrong, and what is wrong. Raises nothing."""
+    if not is_record(text):
+        return SpfRecord((), (Fault(_short(text), f"does not begin with {VERSION}"),))
+    terms: list[Term] = []
+    errors: list[Fault] = []
+    for word in filter(None, text[len(VERSION) :].split(" ")):
+        try:
+            term = parse_term(word)
+            _check_once(term, terms)
+        except Malformed as exc:
+            errors.append(Fault(_short(word), str(exc)))
+        else:
+            terms.append(term)
+    return SpfRecord(tuple(terms), tuple(errors))
+
+
+def render(record: SpfRecord) -> str:
+    """The record to publish."""
+    return str(record)
+
+
+def parse_term(text: str) -> Term:
+    """One term.
+
+    Raises:
+        Malformed: it is none.
+    """
+    # RFC 7208 §3.1: ASCII only. Others' control characters and spaces are no separators either.
+    if not re.fullmatch(r"[!-~]+", text):
+        raise Malformed("has a character that cannot stand in an SPF record")
+    modifier = _MODIFIER.fullmatch(text)
+    return _modifier(modifier["name"], modifier["value"]) if modifier else _mechanism(text)
+
+
+def _check_once(term: Term, before: list[Term]) -> None:
+    """§6: a second redirect or exp is an error."""
+    if not isinstance(term, Modifier) or term.name not in {"redirect", "exp"}:
+        return
+    if any(isinstance(each, Modifier) and each.name == term.name for each in before):
+        raise Malformed(f"is a second {term.name}, of which there can be one")
+
+
+def _modifier(name: str, value: str) -> Modifier:
+    if name.lower() in {"redirect", "exp"}:
+        return Modifier(name.lower(), _domain_spec(value))
+    if not spfmacros.is_macro_string(value):
+        raise Malformed("has a % that begins no macro")
+    return Modifier(name.lower(), value)
+
+
+def _mechanism(text: str) -> Mechanism:
+    found = _MECHANISM.fullmatch(text)
+    kind = found["kind"].lower() if found else ""
+    if not found or kind not in _READERS:
+        raise Malformed("is no mechanism of SPF")
+    return _READERS[kind](kind, found["qualifier"] or "+", found["rest"] or "")
+
+
+def _bare(kind: str, qualifier: str, rest: str) -> Mechanism:
+    if rest:
+        raise Malformed("has something after it, where nothing can stand")
+    return Mechanism(kind, qualifier)
+
+
+def _named(kind: str, qualifier: str, rest: str) -> Mechanism:
+    if not rest.startswith(":"):
+        raise Malformed("names no domain")
+    return Mechanism(kind, qualifier, _domain_spec(rest[1:]))
+
+
+def _optionally_named(kind: str, qualifier: str, rest: str) -> Mechanism:
+    return _named(kind, qualifier, rest) if rest else Mechanism(kind, qualifier)
+
+
+def _hosts(kind: str, qualifier: str, rest: str) -> Mechanism:
+    # A domain-spec cannot end in "/24": what does belongs to the prefix lengths.
+    found = _PREFIXES.search(rest)
+    domain = rest[: found.start()] if found else rest
+    four, six = (found["four"], found["six"]) if found else (None, None)
+    named = _optionally_named(kind, qualifier, domain)
+    prefix4, prefix6 = int(four or 32), int(six or 128)
+    if prefix4 > 32 or prefix6 > 128:
+        raise Malformed("has a prefix length that is too long")
+    return Mechanism(kind, qualifier, named.domain, None, prefix4, prefix6)
+
+
+def _network(kind: str, qualifier: str, rest: str) -> Mechanism:
+    version = int(kind[-1])
+    found = _ADDRESS.fullmatch(rest[1:]) if rest.startswith(":") else None
+    if found is None:
+        raise Malformed(f"needs an IPv{version} address or network after {kind}:")
+    length = found["length"] or str(_LENGTHS[version])
+    if int(length) > _LENGTHS[version] or (length != "0" and length.startswith("0")):
+        raise Malformed(f"has a prefix length that an IPv{version} network cannot have")
+    return Mechanism(kind, qualifier, "", _interface(version, found["address"], length))
+
+
+def _interface(version: int, address: str, length: str) -> Interface:
+    read: Callable[[str], Interface] = IPv4Interface if version == 4 else IPv6Interface
+    try:
+        return read(f"{address}/{length}")
+    except ValueError as exc:
+        raise Malformed(f"has no valid IPv{version} address") from exc
+
+
+_READERS: dict[str, Callable[[str, str, str], Mechanism]] = {
+    "all": _bare, "include": _named, "exists": _named, "ptr": _optionally_named,
+    "a": _hosts, "mx": _hosts, "ip4": _network, "ip6": _network,
+}  # fmt: skip
+
+
+def _domain_spec(text: str) -> str:
+    if not text:
+        raise Malformed("names no domain")
+    if not spfmacros.is_macro_string(text):
+        raise Malformed("has a % that begins no macro")
+    if spfmacros.letters(text) & set(spfmacros.EXP_LETTERS):
+        raise Malformed("has a macro that is for explanations only")
+    if not _DOMAIN_END.search(text) or not _queryable(text):
+        raise Malformed("names no full domain")
+    return text
+
+
+def _queryable(text: str) -> bool:
+    """Whether DNS could be asked. The RFC leaves such names open; nobody means one."""
+    labels = text.removesuffix(".").split(".")
+    return spfmacros.has_macro(text) or all(1 <= len(label) <= 63 for label in labels)
+
+
+def _network_text(network: Interface) -> str:
+    whole = network.network.prefixlen == network.max_prefixlen
+    return str(network.ip) if whole else f"{network.ip}/{network.network.prefixlen}"
+
+
+def _short(text: str) -> str:
+    """A piece of somebody's record, fit for a sentence."""
+    shown = "".join(each if " " <= each <= "~" else "\N{REPLACEMENT CHARACTER}" for each in text)
+    return shown if len(shown) <= 80 else f"{shown[:80]}…"
+
+
+def address_of(text: str) -> Interface | None:
+    """An address or a network, if a text is one."""
+    try:
+        return ipaddress.ip_interface(text)
+    except ValueError:
+        return None

@@ -1,0 +1,170 @@
+"""/api/mail/mailboxes/import and export: CSV in, all or nothing, and out again without secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.core.files.uploadedfile import InMemoryUploadedFile, UploadedFile
+from django.core.files.uploadhandler import FileUploadHandler
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from rest_framework.exceptions import ValidationError
+from rest_framework.parsers import BaseParser, DataAndFiles, MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from mailboxes.api.serializers import ImportCheckedSerializer, ImportJobSerializer, ImportStartedSerializer
+from mailboxes.api.viewsets import found
+from mailboxes.csvfiles import exporting, importing
+from mailboxes.models import ImportJob
+from quazzar.api.serializers import UNKNOWN
+from quazzar.models import ApiKey
+
+_CSV = "text/csv"
+_FILE = "file"
+_YES_NO = {"true": True, "1": True, "false": False, "0": False}
+_EXAMPLE = "address,password,quota_mb,display_name\r\nada@example.com,correct horse battery,1024,Ada\r\n"
+
+
+class InMemory(FileUploadHandler):
+    """Keeps an upload in memory, whatever its size: passwords are in it, and no disk may see them."""
+
+    def new_file(self, *args: Any, **kwargs: Any) -> None:
+        """Another file begins."""
+        super().new_file(*args, **kwargs)
+        self._kept = BytesIO()
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes | None:
+        """More of it.
+
+        Raises:
+            RequestDataTooBig: it is larger than any other body may be.
+        """
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        if limit is not None and start + len(raw_data) > limit:
+            raise RequestDataTooBig("The file is too large.")
+        self._kept.write(raw_data)
+        return None
+
+    def file_complete(self, file_size: int) -> UploadedFile:
+        """The whole."""
+        self._kept.seek(0)
+        kind, charset = str(self.content_type), self.charset
+        return InMemoryUploadedFile(
+            self._kept, self.field_name, str(self.file_name), kind, file_size, charset
+        )
+
+
+class CsvParser(BaseParser):
+    """The body as it is."""
+
+    media_type = _CSV
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        """The bytes.
+
+        Raises:
+            RequestDataTooBig: there are more than any other body may have.
+        """
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        data: bytes = stream.read() if limit is None else stream.read(limit + 1)
+        if limit is not None and len(data) > limit:
+            raise RequestDataTooBig("The body is too large.")
+        return data
+
+
+class FormParser(MultiPartParser):
+    """A form with the file in it."""
+
+    def parse(
+        self, stream: Any, media_type: str | None = None, parser_context: Any = None
+    ) -> DataAndFiles[Any, Any]:
+        """The form."""
+        request = parser_context["request"]
+        request.upload_handlers = [InMemory(request)]
+        return super().parse(stream, media_type, parser_context)
+
+
+class MailboxImportView(APIView):
+    """Many mailboxes at once."""
+
+    write_scope = ApiKey.Scope.WRITE
+    parser_classes = [CsvParser, FormParser]
+
+    @extend_schema(
+        operation_id="mailbox_import",
+        parameters=[
+            OpenApiParameter(
+                "dry_run", OpenApiTypes.BOOL, description="Only checks the rows, and writes none."
+            )
+        ],
+        request={
+            _CSV: OpenApiTypes.STR,
+            "multipart/form-data": {
+                "type": "object",
+                "properties": {_FILE: {"type": "string", "format": "binary"}},
+                "required": [_FILE],
+                "additionalProperties": False,
+            },
+        },
+        examples=[OpenApiExample("One mailbox", _EXAMPLE, media_type=_CSV, request_only=True)],
+        responses={200: ImportCheckedSerializer, 202: ImportStartedSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        """Checks all rows; when each is right, starts a job that makes the mailboxes, all or none."""
+        dry = _is_dry(request)
+        data = _csv_of(request)
+        if dry:
+            plan = importing.check(data)
+            return Response(ImportCheckedSerializer({"ok": True, "rows": len(plan)}).data)
+        return Response(ImportStartedSerializer(importing.start(data)).data, status=202)
+
+
+class ImportJobView(APIView):
+    """One import."""
+
+    @extend_schema(operation_id="mailbox_import_read", responses=ImportJobSerializer)
+    def get(self, request: Request, pk: int) -> Response:
+        """How far it is."""
+        return Response(ImportJobSerializer(found(ImportJob.objects.defer("rows"), pk)).data)
+
+
+class MailboxExportView(APIView):
+    """All mailboxes as CSV."""
+
+    @extend_schema(operation_id="mailbox_export", responses={(200, _CSV): OpenApiTypes.STR})
+    def get(self, request: Request) -> StreamingHttpResponse:
+        """All mailboxes that are not deleted, without passwords; the import takes the file as it is."""
+        headers = {"Content-Disposition": 'attachment; filename="mailboxes.csv"'}
+        lines: Iterator[str] = exporting.export()
+        return StreamingHttpResponse(lines, content_type=f"{_CSV}; charset=utf-8", headers=headers)
+
+
+def _is_dry(request: Request) -> bool:
+    asked = request.query_params.get("dry_run", "false").lower()
+    if asked not in _YES_NO:
+        raise ValidationError({"dry_run": ["This is true or false."]})
+    return _YES_NO[asked]
+
+
+def _csv_of(request: Request) -> bytes:
+    if isinstance(request.data, bytes):
+        return request.data
+    if not request.content_type.lower().startswith("multipart/"):
+        return b""  # no parser is asked about a body of no length
+    wrong = {name: [UNKNOWN] for name in request.data if name != _FILE}
+    file = request.FILES.get(_FILE)
+    if file is None:
+        wrong[_FILE] = ["Send the CSV as this file."]
+    elif len(request.FILES.getlist(_FILE)) > 1:
+        wrong[_FILE] = ["Send one file."]
+    if wrong or file is None:
+        raise ValidationError(wrong)
+    data: bytes = file.read()
+    return data

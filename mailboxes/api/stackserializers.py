@@ -1,0 +1,178 @@
+"""The stack as the API takes and shows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
+from rest_framework import serializers
+
+from mailboxes.api.serializers import StackErrorSerializer, YesNo
+from mailboxes.certificates import state as certificatestate
+from mailboxes.models import Stack
+from mailrelay.api.serializers import Text
+from quazzar.api.serializers import StrictSerializer
+
+#: More than any certificate chain has.
+_LONGEST_PEM = 256 * 1024
+_HOSTNAME = OpenApiExample("A name of this node", {"hostname": "mail.example.com"}, request_only=True)
+
+
+# --- what is shown -----------------------------------------------------------------------------------------
+class ProgressSerializer(serializers.Serializer[Stack]):
+    """How far the stack is on its way up or down."""
+
+    step = serializers.IntegerField()
+    of = serializers.IntegerField(source="steps")
+    percent = serializers.IntegerField()
+    message = serializers.CharField(source="progress_message", allow_blank=True)
+
+
+class ServiceSerializer(serializers.Serializer[Any]):
+    """One container, as last seen."""
+
+    name = serializers.CharField()
+    image = serializers.CharField()
+    status = serializers.CharField(help_text="Docker's word, or absent.")
+    health = serializers.CharField(help_text="healthy, unhealthy, starting or none.")
+    ports = serializers.ListField(child=serializers.IntegerField(), help_text="Published on the host.")
+
+
+class GenerationSerializer(serializers.Serializer[Stack]):
+    """What should be, and what the running stack last confirmed."""
+
+    desired = serializers.IntegerField(source="desired_generation")
+    applied = serializers.IntegerField(source="applied_generation")
+
+
+class CertificateSummarySerializer(serializers.Serializer[Any]):
+    """The certificate in short."""
+
+    source = serializers.ChoiceField(choices=Stack.TlsSource.choices)  # type: ignore[assignment]  # a name of DRF too
+    names = serializers.ListField(child=serializers.CharField())
+    expires_at = serializers.DateTimeField(allow_null=True, help_text="Null while there is none.")
+    warnings = serializers.ListField(child=serializers.CharField())
+
+
+class CertificateSerializer(CertificateSummarySerializer):
+    """The certificate; its key goes in and never comes out."""
+
+    certificate = serializers.CharField(allow_blank=True, help_text="PEM, the leaf first.")
+    certificate_path = serializers.CharField(allow_blank=True)
+    key_path = serializers.CharField(allow_blank=True)
+
+
+class StackSerializer(serializers.Serializer[Any]):
+    """The stack: what should be, and what was last seen."""
+
+    enabled = serializers.BooleanField()
+    phase = serializers.ChoiceField(choices=Stack.Phase.choices)
+    progress = ProgressSerializer(source="*")
+    hostname = serializers.CharField(allow_blank=True)
+    services = ServiceSerializer(many=True)
+    generation = GenerationSerializer(source="*")
+    last_error = StackErrorSerializer(allow_null=True)
+    send_through_relay = serializers.BooleanField()
+    warn_mailbox_owners = serializers.BooleanField()
+    certificate = serializers.SerializerMethodField()
+    pending = serializers.ListField(
+        child=serializers.CharField(), help_text="What differs, and would interrupt mail if it were repaired."
+    )
+    observed_at = serializers.DateTimeField(allow_null=True, help_text="Null while nothing was seen.")
+
+    @extend_schema_field(CertificateSummarySerializer)
+    def get_certificate(self, row: Stack) -> Any:
+        """In short."""
+        return CertificateSummarySerializer(certificatestate.read(row)).data
+
+
+class CheckSerializer(serializers.Serializer[Any]):
+    """One check of the preflight."""
+
+    id = serializers.CharField()
+    ok = serializers.BooleanField()
+    severity = serializers.ChoiceField(
+        choices=["error", "warning"], help_text="An error keeps the stack from starting, a warning does not."
+    )
+    message = serializers.CharField()
+    hint = serializers.CharField(allow_blank=True)
+
+
+class ReportSerializer(serializers.Serializer[Any]):
+    """The preflight."""
+
+    ok = serializers.BooleanField()
+    checks = CheckSerializer(many=True)
+
+
+class ControllerPasswordSerializer(serializers.Serializer[Any]):
+    """Rspamd's password."""
+
+    password = serializers.CharField()
+
+
+# --- what is taken -----------------------------------------------------------------------------------------
+@extend_schema_serializer(examples=[_HOSTNAME])
+class HostnameSerializer(StrictSerializer):
+    """The name that the stack has in the world."""
+
+    hostname = Text(max_length=255)
+
+
+class DisableSerializer(StrictSerializer):
+    """How to take the stack down."""
+
+    purge = YesNo(default=False, help_text="Delete the volumes too, with all mail.")
+    confirm = Text(
+        default="", allow_blank=True, max_length=255, help_text="With purge: the hostname once more."
+    )
+
+
+class StackChangeSerializer(StrictSerializer):
+    """What can be switched while the stack runs."""
+
+    send_through_relay = YesNo(
+        required=False, help_text="Mail to other servers leaves by the relay settings."
+    )
+    warn_mailbox_owners = YesNo(required=False, help_text="Nearly full: mail the mailbox too.")
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample("Our own", {"self_signed": True}, request_only=True),
+        OpenApiExample(
+            "Files that an ACME client renews",
+            {
+                "certificate_path": "/etc/letsencrypt/live/mail.example.com/fullchain.pem",
+                "key_path": "/etc/letsencrypt/live/mail.example.com/privkey.pem",
+            },
+            request_only=True,
+        ),
+    ]
+)
+class CertificateWriteSerializer(StrictSerializer):
+    """A pair in PEM, the paths of one, or ``self_signed``: one of the three."""
+
+    certificate = Text(required=False, max_length=_LONGEST_PEM, trim_whitespace=False)
+    key = Text(required=False, max_length=_LONGEST_PEM, trim_whitespace=False, write_only=True)
+    certificate_path = Text(required=False, max_length=1024)
+    key_path = Text(required=False, max_length=1024)
+    self_signed = YesNo(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """One of the three, and whole."""
+        ways = [{"certificate", "key"}, {"certificate_path", "key_path"}, {"self_signed"}]
+        begun = [way for way in ways if way & attrs.keys()]
+        if len(begun) != 1 or attrs.get("self_signed") is False:
+            raise serializers.ValidationError(
+                "Send certificate and key, or certificate_path and key_path, or self_signed as true."
+            )
+        if missing := begun[0] - attrs.keys():
+            raise serializers.ValidationError({name: ["This belongs to the other one."] for name in missing})
+        return attrs
+
+
+class ControllerPasswordAskSerializer(StrictSerializer):
+    """The password that is, or another."""
+
+    new = YesNo(default=False, help_text="Make another one; the old one stops working.")

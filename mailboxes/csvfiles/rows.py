@@ -1,0 +1,180 @@
+"""A CSV of mailboxes → rows with line numbers, everything checked that needs no database. Pure."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from operator import itemgetter
+
+from mailboxes.csvfiles import exporting
+from mailboxes.provisioning import addresses
+from mailboxes.provisioning import rules as fieldrules
+from quazzar.errors import InvalidFields
+
+COLUMNS = ("address", "password", "quota_mb", "display_name", "enabled")
+MOST_ROWS = 100_000
+LARGEST_FILE = 20 * 1024 * 1024
+#: Sentences shown; of the rest only the number.
+MOST_SHOWN = 100
+_HASH = re.compile(r"\{[A-Z0-9.-]+\}.{8,}|\$(?:argon2|2[aby]|[156y])[a-z]*\$.+")
+_WORDS = {"": True, "true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A mailbox to be."""
+
+    line: int
+    address: str
+    password: str = field(repr=False)
+    quota_mb: int
+    display_name: str
+    enabled: bool
+
+
+class Errors:
+    """Sentences with their line numbers, in the order of the lines."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, str]] = []
+
+    def add(self, line: int, sentence: str) -> None:
+        """One more."""
+        self.told.append((line, sentence))
+
+    def raise_if_any(self) -> None:
+        """The end of checking.
+
+        Raises:
+            InvalidFields: something is wrong, under ``rows``.
+        """
+        if not self.told:
+            return
+        shown = [
+            f"line {line}: {sentence}" for line, sentence in sorted(self.told, key=itemgetter(0))[:MOST_SHOWN]
+        ]
+        if more := len(self.told) - len(shown):
+            shown.append("And one more error." if more == 1 else f"And {more} more errors.")
+        raise InvalidFields({"rows": shown})
+
+
+def read(data: bytes, errors: Errors) -> list[Row]:
+    """The rows that are right; what is wrong with the others goes to ``errors``.
+
+    Raises:
+        InvalidFields: the file as a whole cannot be read.
+    """
+    lines = _lines(_text(data))
+    columns = _header(lines)
+    rows: list[Row] = []
+    try:
+        for number, (line, cells) in enumerate(lines):
+            if number >= MOST_ROWS:
+                raise _unusable(f"line {line}: one file can have {MOST_ROWS} mailboxes at most.")
+            if len(cells) != len(columns):
+                errors.add(
+                    line, f"{len(columns)} values are expected, as in line 1, and {len(cells)} are here."
+                )
+            elif row := _row(line, dict(zip(columns, cells, strict=True)), errors):
+                rows.append(row)
+    except _BrokenLine as exc:
+        errors.add(exc.line, str(exc))
+    return rows
+
+
+class _BrokenLine(ValueError):
+    def __init__(self, line: int) -> None:
+        self.line = line
+        super().__init__("the quotation marks do not match; what follows was not read.")
+
+
+def _unusable(sentence: str) -> InvalidFields:
+    return InvalidFields({"rows": [sentence]})
+
+
+def _text(data: bytes) -> str:
+    if len(data) > LARGEST_FILE:
+        raise _unusable(f"The file is too large; {LARGEST_FILE >> 20} MiB is the most.")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        line = data.count(b"\n", 0, exc.start) + 1
+        # Not chained: that error carries the whole file, passwords and all.
+        sentence = f"line {line}: this is not UTF-8; save the file as CSV with the encoding UTF-8."
+    raise _unusable(sentence)
+
+
+def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells of each line that is not empty."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            cells = next(reader, None)
+        except csv.Error:
+            raise _BrokenLine(line) from None  # it may quote the line
+        if cells is None:
+            return
+        if any(cell.strip() for cell in cells):
+            yield line, cells
+
+
+def _header(lines: Iterator[tuple[int, list[str]]]) -> list[str]:
+    try:
+        line, cells = next(lines, (1, []))
+    except _BrokenLine as exc:
+        raise _unusable(f"line {exc.line}: {exc}") from exc
+    columns = [cell.strip().lower() for cell in cells]
+    expected = f"The first line names the columns, separated by commas: {','.join(COLUMNS)}"
+    if "address" not in columns:
+        raise _unusable(f"line {line}: {expected}; only address is required.")
+    if unknown := [name for name in columns if name not in COLUMNS]:
+        raise _unusable(f"line {line}: there is no column {unknown[0][:40]!r}. {expected}.")
+    if len(set(columns)) < len(columns):
+        raise _unusable(f"line {line}: a column is there twice. {expected}.")
+    return columns
+
+
+def _row(line: int, cells: dict[str, str], errors: Errors) -> Row | None:
+    wrong = fieldrules.Wrong()
+    address = wrong.checked("address", _address, cells["address"], default="")
+    quota_mb = wrong.checked("quota_mb", _quota, cells.get("quota_mb", ""), default=0)
+    shown = exporting.unguarded(cells.get("display_name", "").strip())
+    display_name = wrong.checked("display_name", fieldrules.display_name, shown, default="")
+    enabled = wrong.checked("enabled", _enabled, cells.get("enabled", ""), default=True)
+    password = cells.get("password", "")
+    wrong.add("password", *_password(password, address))
+    for sentences in wrong.fields.values():
+        for sentence in sentences:
+            errors.add(line, sentence)
+    return None if wrong.fields else Row(line, address, password, quota_mb, display_name, enabled)
+
+
+def _address(cell: str) -> str:
+    local, domain = addresses.split(cell.strip())
+    return f"{fieldrules.local_part(local, domain)}@{domain}"
+
+
+def _quota(cell: str) -> int:
+    digits = cell.strip() or "0"
+    return fieldrules.quota(
+        int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 12 else None
+    )
+
+
+def _enabled(cell: str) -> bool:
+    word = cell.strip().lower()
+    if word not in _WORDS:
+        raise ValueError("Enabled is true or false.")
+    return _WORDS[word]
+
+
+def _password(cell: str, address: str) -> list[str]:
+    if _HASH.fullmatch(cell):
+        return [
+            "This is the hash of a password; write the password itself, or leave it empty and set one later."
+        ]
+    return fieldrules.password(cell, address) if cell else []

@@ -1,0 +1,90 @@
+"""What the Docker edge asks the engine for: the body of a new container, the archive of new files. Pure."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from typing import TYPE_CHECKING, Any
+
+from mailboxes.engine.spec import LOG_DRIVER, LOG_OPTIONS, PROJECT_LABEL, RESTART_POLICY, SPEC_LABEL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mailboxes.engine.spec import Healthcheck, Mount, Port, ServiceSpec
+    from mailboxes.engine.values import PutFile
+
+_NANOSECONDS = 1_000_000_000
+
+
+def container(spec: ServiceSpec) -> dict[str, Any]:
+    """The body of POST /containers/create."""
+    labels = dict(spec.labels)
+    body: dict[str, Any] = {
+        "Image": spec.image,
+        "Hostname": spec.hostname,
+        "Env": [f"{name}={value}" for name, value in spec.environment],
+        "Labels": labels | {SPEC_LABEL: spec.digest},
+        "ExposedPorts": {f"{port.container}/tcp": {} for port in spec.ports},
+        "StopTimeout": spec.stop_grace,
+        "HostConfig": {
+            "Mounts": [_mount(mount, labels) for mount in spec.mounts],
+            "PortBindings": _bindings(spec.ports),
+            "NetworkMode": spec.network,
+            "RestartPolicy": {"Name": RESTART_POLICY},
+            "LogConfig": {"Type": LOG_DRIVER, "Config": dict(LOG_OPTIONS)},
+            "Init": False,
+        },
+        "NetworkingConfig": {"EndpointsConfig": {spec.network: {"Aliases": list(spec.aliases)}}},
+    }
+    if spec.command is not None:
+        body["Cmd"] = list(spec.command)
+    if spec.healthcheck is not None:
+        body["Healthcheck"] = _healthcheck(spec.healthcheck)
+    return body
+
+
+def _mount(mount: Mount, labels: dict[str, str]) -> dict[str, Any]:
+    # The engine makes a volume that is missing: it must be known as ours then, or nobody would ever remove it.
+    ours = {name: value for name, value in labels.items() if name == PROJECT_LABEL}
+    return {
+        "Type": "volume",
+        "Source": mount.volume,
+        "Target": mount.target,
+        "ReadOnly": mount.read_only,
+        "VolumeOptions": {"Labels": ours},
+    }
+
+
+def _bindings(ports: Iterable[Port]) -> dict[str, list[dict[str, str]]]:
+    bindings: dict[str, list[dict[str, str]]] = {}
+    for port in ports:
+        place = {"HostIp": port.bind, "HostPort": str(port.host)}
+        bindings.setdefault(f"{port.container}/tcp", []).append(place)
+    return bindings
+
+
+def _healthcheck(check: Healthcheck) -> dict[str, Any]:
+    return {
+        "Test": list(check.test),
+        "Interval": check.interval * _NANOSECONDS,
+        "Timeout": check.timeout * _NANOSECONDS,
+        "StartPeriod": check.start_period * _NANOSECONDS,
+        "Retries": check.retries,
+    }
+
+
+def archive(files: Iterable[PutFile], mtime: int) -> bytes:
+    """A tar of these files, for PUT /containers/{id}/archive at the root."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for file in files:
+            entry = tarfile.TarInfo(file.path.strip("/"))
+            entry.mode, entry.uid, entry.gid, entry.mtime = file.mode, file.uid, file.gid, mtime
+            if file.path.endswith("/"):
+                entry.type = tarfile.DIRTYPE
+                tar.addfile(entry)
+            else:
+                entry.size = len(file.data)
+                tar.addfile(entry, io.BytesIO(file.data))
+    return buffer.getvalue()

@@ -1,0 +1,175 @@
+"""What the node tells of the mailbox stack: figures for /metrics, and the line in `manage.py doctor`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from django.db.models import Count, Q, Sum
+from django.utils import timezone
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from mailboxes.models import Alias, Domain, Mailbox, Stack
+from quazzar.monitoring import doctor
+from quazzar.sealing.values import Sealed
+
+#: Time that is left to renew a certificate before we speak of it.
+SOON = timedelta(days=14)
+#: The worker looks far more often than this.
+UNSEEN = timedelta(minutes=10)
+_ADVICE_KEY = (
+    "Put back the key file that sealed them, or set them again; until then the stack goes on with its copies."
+)
+
+
+# --- metrics -----------------------------------------------------------------------------------------------
+def collect() -> Iterator[Metric]:
+    """The state of the stack, and how far what should be has arrived."""
+    stack = _stack()
+    yield _gauge(
+        "quazzar_stack_healthy", "1 when the mailbox stack is enabled and healthy, else 0.",
+        stack.enabled and stack.phase == Stack.Phase.HEALTHY,
+    )  # fmt: skip
+    generation = GaugeMetricFamily(
+        "quazzar_stack_generation", "Generation of the stack: desired and applied.", labels=["kind"]
+    )
+    generation.add_metric(["desired"], stack.desired_generation)
+    generation.add_metric(["applied"], stack.applied_generation)
+    yield generation
+    live = Mailbox.objects.filter(deleted_at=None).aggregate(
+        count=Count("id"), unsynced=Count("id", filter=Q(applied_at=None)), used=Sum("usage_bytes")
+    )
+    yield _gauge("quazzar_mailboxes", "Mailboxes that are not deleted.", live["count"])
+    yield _gauge("quazzar_mailbox_usage_bytes", "Bytes of mail in all mailboxes.", live["used"] or 0)
+    unsynced = GaugeMetricFamily(
+        "quazzar_stack_unsynced",
+        "Rows whose latest change the running stack does not have yet.",
+        labels=["kind"],
+    )
+    unsynced.add_metric(["domain"], Domain.objects.filter(applied_at=None).count())
+    unsynced.add_metric(["mailbox"], live["unsynced"])
+    unsynced.add_metric(["alias"], Alias.objects.filter(applied_at=None).count())
+    yield unsynced
+    if stack.tls_expires_at is not None:
+        yield _gauge(
+            "quazzar_stack_certificate_expiry_timestamp_seconds", "When the stack's certificate ends, in Unix time.",
+            stack.tls_expires_at.timestamp(),
+        )  # fmt: skip
+
+
+def _gauge(name: str, explanation: str, value: float) -> Metric:
+    metric = GaugeMetricFamily(name, explanation)
+    metric.add_metric([], value)
+    return metric
+
+
+def _stack() -> Stack:
+    """Without making the row: a scrape writes nothing."""
+    return Stack.objects.filter(pk=1).first() or Stack()
+
+
+# --- doctor ------------------------------------------------------------------------------------------------
+def examine() -> doctor.Finding:
+    """Whether the stack is as it should be; the first of what is not."""
+    stack = _stack()
+    if not stack.enabled:
+        return _of_disabled(stack)
+    now = timezone.now()
+    looks = (
+        _of_phase(stack), _of_observation(stack, now), _of_certificate(stack, now), _of_secrets(stack),
+        _of_pending(stack), _of_addresses(stack),
+    )  # fmt: skip
+    found = [finding for finding in looks if finding is not None]
+    failed = [finding for finding in found if finding.level == doctor.Level.FAILED]
+    return next(iter(failed or found), None) or doctor.ok(f"The mailbox stack {stack} is healthy.")
+
+
+def _of_disabled(stack: Stack) -> doctor.Finding:
+    if stack.last_error and stack.phase == Stack.Phase.STOPPING:
+        return doctor.warning(f"The mailbox stack does not stop: {_sentence(stack)}", _hint(stack))
+    return doctor.ok("The mailbox stack is not enabled.")
+
+
+def _of_phase(stack: Stack) -> doctor.Finding | None:
+    if stack.phase == Stack.Phase.HEALTHY:
+        return None
+    if stack.phase == Stack.Phase.FAILED:
+        return doctor.failed(f"The mailbox stack could not be brought up: {_sentence(stack)}", _hint(stack))
+    if stack.last_error:
+        word = Stack.Phase(stack.phase).label.lower()
+        return doctor.failed(f"The mailbox stack is {word}: {_sentence(stack)}", _hint(stack))
+    return doctor.warning(
+        f"The mailbox stack is on its way: {stack.progress_message or Stack.Phase(stack.phase).label}.",
+        "Look again in a minute.",
+    )
+
+
+def _sentence(stack: Stack) -> str:
+    return str((stack.last_error or {}).get("message") or "no reason is known.")
+
+
+def _hint(stack: Stack) -> str:
+    return str((stack.last_error or {}).get("hint") or "Look at the logs in the Mailboxes tab.")
+
+
+def _of_observation(stack: Stack, now: datetime) -> doctor.Finding | None:
+    seen = stack.observed_at
+    if seen is not None and now - seen <= UNSEEN:
+        return None
+    since = "yet" if seen is None else f"for {int((now - seen).total_seconds() // 60)} minutes"
+    return doctor.warning(
+        f"Nobody has looked at the mailbox stack {since}, so what is known of it may be old.",
+        "See that the worker and beat run (manage.py up starts both).",
+    )
+
+
+def _of_certificate(stack: Stack, now: datetime) -> doctor.Finding | None:
+    end = stack.tls_expires_at
+    if end is None or end - now >= SOON:
+        return None
+    advice = "Upload a new one in the Mailboxes tab, or see why its files are not renewed."
+    if end <= now:
+        return doctor.failed(f"The certificate of the mailbox stack ended on {end:%Y-%m-%d}.", advice)
+    return doctor.warning(
+        f"The certificate of the mailbox stack ends in {(end - now).days} days, on {end:%Y-%m-%d}.", advice
+    )
+
+
+def _of_secrets(stack: Stack) -> doctor.Finding | None:
+    hashes = Mailbox.objects.filter(deleted_at=None).only("password_hash").iterator()
+    keys = Domain.objects.only("dkim_private_key", "dkim_ed25519_private_key")
+    counts = {
+        "mailbox passwords": sum(_is_lost(row.password_hash) for row in hashes),
+        "DKIM keys": sum(
+            _is_lost(row.dkim_private_key) + _is_lost(row.dkim_ed25519_private_key) for row in keys
+        ),
+        "keys of the certificate": _is_lost(stack.tls_key),
+        "passwords of Rspamd's web interface": _is_lost(stack.controller_password),
+    }
+    lost = [f"{count:d} {what}" for what, count in counts.items() if count]
+    if not lost:
+        return None
+    return doctor.failed(f"These secrets cannot be read with this key file: {', '.join(lost)}.", _ADVICE_KEY)
+
+
+def _is_lost(secret: Sealed[str] | None) -> bool:
+    return secret is not None and not secret.readable
+
+
+def _of_pending(stack: Stack) -> doctor.Finding | None:
+    if not stack.pending:
+        return None
+    return doctor.warning(
+        f"A repair waits because it would interrupt mail: {' '.join(map(str, stack.pending))}",
+        "Allow it in the Mailboxes tab when it suits.",
+    )
+
+
+def _of_addresses(stack: Stack) -> doctor.Finding | None:
+    if not stack.gateway_only:
+        return None
+    return doctor.warning(
+        "The mailbox stack sees every client under one address, the Docker network's gateway: Docker's userland proxy "
+        "hides who connects, so mail is not judged by its sender's address, and logs do not name it.",
+        "Let Docker forward by iptables, and publish on IPv4 addresses; mail is delivered meanwhile.",
+    )

@@ -1,0 +1,113 @@
+"""What the worker writes into the running stack, in parts: each is written only when it differs. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import io
+import tarfile
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mailboxes.push import files as configfiles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mailboxes.push.files import Snapshot
+
+#: The parts of the bundle that the postfix container writes, in their order.
+BUNDLE = ("dkim", "tls", "tables", "relay")
+USERS = "users"
+
+
+@dataclass(frozen=True)
+class PartFile:
+    """A file of the bundle.
+
+    Attributes:
+        path: below mail-config, or ``dkim/…`` for the key volume.
+    """
+
+    path: str
+    data: bytes = field(repr=False)
+    mode: int = 0o640
+
+
+def users(snapshot: Snapshot) -> bytes:
+    """The users file, whole."""
+    return configfiles.users(snapshot)
+
+
+def bundle(snapshot: Snapshot, certificate: tuple[str, str]) -> dict[str, list[PartFile]]:
+    """Part → its files. ``certificate`` is (certificate, key), both PEM."""
+    return {
+        "dkim": _dkim(snapshot),
+        "tls": [
+            PartFile("tls/tls.key", certificate[1].encode(), 0o600),
+            PartFile("tls/tls.crt", certificate[0].encode(), 0o644),
+        ],
+        "tables": [
+            PartFile("postfix/domains", configfiles.domains_table(snapshot)),
+            PartFile("postfix/mailboxes", configfiles.mailboxes_table(snapshot)),
+            PartFile("postfix/aliases", configfiles.aliases_table(snapshot)),
+            PartFile("postfix/senders", configfiles.senders_table(snapshot)),
+            PartFile("rspamd/domains.map", configfiles.rspamd_domains(snapshot), 0o644),
+            PartFile("rspamd/mailboxes.map", configfiles.rspamd_mailboxes(snapshot), 0o644),
+        ],
+        "relay": [
+            PartFile("postfix/sasl_passwd", configfiles.sasl_passwd(snapshot), 0o600),
+            PartFile("postfix/tls_policy", configfiles.tls_policy(snapshot)),
+            PartFile("postfix/relayhost", configfiles.relayhost(snapshot)),
+            PartFile("postfix/relay_wrappermode", _wrappermode(snapshot)),
+        ],
+    }
+
+
+def _dkim(snapshot: Snapshot) -> list[PartFile]:
+    keys = [
+        PartFile(f"dkim/{configfiles.key_file(domain.name, selector)}", key.encode(), 0o600)
+        for domain in snapshot.domains
+        for selector, key in (
+            (domain.selector, domain.private_key),
+            (domain.old_selector, domain.old_private_key),
+            (domain.ed25519_selector, domain.ed25519_private_key),
+        )
+        if key
+    ]
+    return [
+        *keys,
+        PartFile("dkim/KeyTable", configfiles.key_table(snapshot)),
+        PartFile("dkim/SigningTable", configfiles.signing_table(snapshot)),
+        PartFile("dkim/Ed25519KeyTable", configfiles.ed25519_key_table(snapshot)),
+        PartFile("dkim/Ed25519SigningTable", configfiles.ed25519_signing_table(snapshot)),
+    ]
+
+
+def _wrappermode(snapshot: Snapshot) -> bytes:
+    return b"yes\n" if snapshot.smarthost and snapshot.smarthost.security == "tls" else b"no\n"
+
+
+def digest(files: Iterable[PartFile], key: str) -> str:
+    """Whether the part is still the same. Keyed: a plain digest of a short secret could be guessed."""
+    total = hmac.new(key.encode(), digestmod=hashlib.sha256)
+    for file in files:
+        total.update(b"%s %d %o\n" % (file.path.encode(), len(file.data), file.mode))
+        total.update(file.data)
+    return total.hexdigest()
+
+
+def digest_users(data: bytes, key: str) -> str:
+    """The same for the users file, without its first line: that is the generation."""
+    return digest([PartFile(USERS, data.partition(b"\n")[2])], key)
+
+
+def tar(files: Iterable[PartFile]) -> bytes:
+    """The bundle as it goes over the wire: root's, without times."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        for file in files:
+            entry = tarfile.TarInfo(file.path)
+            entry.size, entry.mode = len(file.data), file.mode
+            archive.addfile(entry, io.BytesIO(file.data))
+    return buffer.getvalue()

@@ -1,0 +1,101 @@
+"""The stack as a docker-compose.yml, from the same specification: the way out, should the product not be there.
+
+For the Compose specification as docker-compose 1.27 to 1.29 and Compose v2 read it: no ``version``, no top ``name``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from mailboxes.engine.spec import LOG_DRIVER, LOG_OPTIONS, RESTART_POLICY, SPEC_LABEL, build
+from mailboxes.models import Stack
+from mailboxes.stack.blueprint import options
+
+if TYPE_CHECKING:
+    from mailboxes.engine.spec import Healthcheck, Mount, Port, ServiceSpec, StackSpec
+
+#: Stands for the host name until the operator has chosen one (RFC 2606: it never exists).
+_NO_HOSTNAME = "stack.invalid"
+_HEAD = """\
+# The mailbox stack {project} on {hostname}, written by Quazzar. Nothing secret is in here: configuration, certificates
+# and mail lie in the named volumes. Run one or the other: "docker-compose up -d" only after the stack was disabled.
+"""
+
+
+def export() -> str:
+    """The file for the stack as it is set up."""
+    return render(build(options.from_settings(Stack.load().hostname or _NO_HOSTNAME)))
+
+
+def render(spec: StackSpec) -> str:
+    """The file's text."""
+    document = {
+        "services": {service.service: _service(service) for service in spec.services},
+        "networks": {"stack": {"name": spec.network, "labels": dict(spec.labels)}},
+        "volumes": {
+            _key(spec.project, volume): {"name": volume, "labels": dict(spec.labels)}
+            for volume in spec.volumes
+        },
+    }
+    head = _HEAD.format(project=spec.project, hostname=spec.hostname)
+    return head + yaml.safe_dump(_escaped(document), sort_keys=False, allow_unicode=True, width=1000)
+
+
+def _service(service: ServiceSpec) -> dict[str, Any]:
+    project = service.network
+    entry: dict[str, Any] = {
+        "image": service.image,
+        "container_name": service.name,
+        "hostname": service.hostname,
+        "restart": RESTART_POLICY,
+        "stop_grace_period": f"{service.stop_grace}s",
+    }
+    if service.command is not None:
+        entry["command"] = list(service.command)
+    if service.environment:
+        entry["environment"] = dict(service.environment)
+    entry["networks"] = {"stack": {"aliases": list(service.aliases)}}
+    entry["ports"] = [_port(port) for port in service.ports]
+    entry["volumes"] = [_mount(project, mount) for mount in service.mounts]
+    if service.healthcheck is not None:
+        entry["healthcheck"] = _healthcheck(service.healthcheck)
+    entry["labels"] = dict(service.labels) | {SPEC_LABEL: service.digest}
+    entry["logging"] = {"driver": LOG_DRIVER, "options": dict(LOG_OPTIONS)}
+    return entry
+
+
+def _port(port: Port) -> str:
+    bind = f"[{port.bind}]" if ":" in port.bind else port.bind
+    return f"{bind}:{port.host}:{port.container}" if bind else f"{port.host}:{port.container}"
+
+
+def _mount(project: str, mount: Mount) -> str:
+    return f"{_key(project, mount.volume)}:{mount.target}:{'ro' if mount.read_only else 'rw'}"
+
+
+def _key(project: str, volume: str) -> str:
+    """The volume's name within the file."""
+    return volume.removeprefix(f"{project}-")
+
+
+def _healthcheck(check: Healthcheck) -> dict[str, Any]:
+    return {
+        "test": list(check.test),
+        "interval": f"{check.interval}s",
+        "timeout": f"{check.timeout}s",
+        "start_period": f"{check.start_period}s",
+        "retries": check.retries,
+    }
+
+
+def _escaped(value: Any) -> Any:
+    """Compose replaces $NAME; doubled, the sign is itself."""
+    if isinstance(value, str):
+        return value.replace("$", "$$")
+    if isinstance(value, dict):
+        return {key: _escaped(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_escaped(each) for each in value]
+    return value

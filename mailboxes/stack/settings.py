@@ -1,0 +1,197 @@
+"""The only writers of what the stack should be, the certificate aside: on or off, its name, its smarthost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mailboxes import changes
+from mailboxes.certificates.settings import (
+    Refreshed,
+    refresh_certificate,
+    self_signed_for,
+    upload_certificate,
+    use_certificate_files,
+    use_self_signed,
+)
+from mailboxes.dkim import keys as dkim
+from mailboxes.models import Domain, Stack
+from mailboxes.provisioning import addresses, passwords
+from mailboxes.provisioning import rules as fieldrules
+from mailboxes.push import smarthost as smarthostfiles
+from mailboxes.push.files import Smarthost
+from mailrelay.models import RelaySettings
+from quazzar.access import audit
+from quazzar.errors import AlreadyExists, InvalidFields, RelayNotConfigured
+
+if TYPE_CHECKING:
+    from mailboxes.dkim.keys import KeyPair
+
+__all__ = [
+    "Refreshed",
+    "allow_interruption",
+    "change",
+    "disable",
+    "enable",
+    "new_controller_password",
+    "refresh_certificate",
+    "upload_certificate",
+    "use_certificate_files",
+    "use_self_signed",
+]
+
+TARGET = "mailbox stack"
+#: Nothing of an earlier run is shown while the next one begins.
+_AFRESH = {"step": 0, "steps": 0, "percent": 0, "progress_message": "", "last_error": None}
+
+
+def enable(hostname: str) -> Stack:
+    """Asks for the stack under this name, with all that it needs made: certificate, passwords, DKIM keys.
+
+    While it is enabled under the same name nothing changes. A purge that was asked for and not done yet is
+    given up: what is in the volumes may be wanted.
+
+    Raises:
+        InvalidFields: the name is no fully qualified domain name.
+        AlreadyExists: it is enabled under another name (code ``stack_enabled``).
+    """
+    name = _hostname(hostname)
+    stack = Stack.load()
+    if _is_on(stack, name):
+        return stack
+    # Slow, so before the transaction; of two at the same moment the second made them for nothing.
+    secrets = self_signed_for(stack, name) | _controller_password(stack)
+    keys = {
+        pk: dkim.generate()
+        for pk in Domain.objects.filter(dkim_private_key__isnull=True).values_list("pk", flat=True)
+    }
+    with changes.writing():
+        stack = Stack.load()
+        if _is_on(stack, name):
+            return stack
+        phase = Stack.Phase.PREFLIGHT
+        _save({"enabled": True, "purge": False, "hostname": name, "phase": phase, **_AFRESH, **secrets})
+        _add_keys(keys, changes.bump())
+        audit.record("stack.enabled", name, ["enabled", "hostname", *_visible(secrets)])
+        changes.announce()
+    return Stack.load()
+
+
+def disable(*, purge: bool = False, confirm: str = "") -> Stack:
+    """Takes the stack down; with ``purge`` its volumes go too, mail and all, also those of a stack that is off.
+
+    Raises:
+        InvalidFields: ``purge`` without ``confirm`` repeating the hostname.
+    """
+    with changes.writing():
+        stack = Stack.load()
+        if purge and stack.hostname and confirm.strip().lower() != stack.hostname:
+            sentence = (
+                f"This deletes all mail of the stack: repeat its hostname, {stack.hostname}, to confirm."
+            )
+            raise InvalidFields({"confirm": [sentence]})
+        purge = purge and bool(stack.hostname)
+        if not stack.enabled and (stack.purge or not purge):
+            return stack
+        _save({"enabled": False, "purge": purge, "phase": Stack.Phase.STOPPING, **_AFRESH})
+        changes.bump()
+        audit.record("stack.purged" if purge else "stack.disabled", stack.hostname, ["enabled"])
+        changes.announce()
+    return Stack.load()
+
+
+def change(*, send_through_relay: bool | None = None, warn_mailbox_owners: bool | None = None) -> Stack:
+    """Sets what is given.
+
+    Raises:
+        RelayNotConfigured: mail cannot leave through a relay that is not set.
+        InvalidFields: Postfix cannot use the relay as it is set.
+    """
+    given = {"send_through_relay": send_through_relay, "warn_mailbox_owners": warn_mailbox_owners}
+    with changes.writing():
+        stack = Stack.load()
+        changed = {
+            name: value
+            for name, value in given.items()
+            if value is not None and value != getattr(stack, name)
+        }
+        if not changed:
+            return stack
+        if changed.get("send_through_relay"):
+            _check_relay(RelaySettings.load())
+        _save(changed)
+        audit.record("stack.changed", TARGET, changed)
+        if "send_through_relay" in changed:  # whom to warn is no business of the containers
+            changes.bump()
+            changes.announce()
+    return Stack.load()
+
+
+def _check_relay(relay: RelaySettings) -> None:
+    if not relay.configured:
+        raise RelayNotConfigured
+    secret = relay.password
+    password = secret.reveal() if secret is not None and secret.readable else ""
+    wrong = smarthostfiles.problem(
+        Smarthost(relay.host, relay.port, relay.security, relay.username, password)
+    )
+    if wrong:
+        raise InvalidFields({"send_through_relay": [wrong]})
+
+
+def new_controller_password() -> Stack:
+    """Another password for Rspamd's web interface; the old one stops working once the stack has it."""
+    with changes.writing():
+        _save({"controller_password": passwords.generate()})
+        changes.bump()
+        audit.record("stack.changed", TARGET, ["controller_password"])
+        changes.announce()
+    return Stack.load()
+
+
+def allow_interruption() -> Stack:
+    """Lets the worker do, once, what it found to differ and what interrupts mail."""
+    with changes.writing():
+        if Stack.objects.filter(pk=1, interruption_allowed=False).update(interruption_allowed=True):
+            audit.record("stack.interruption_allowed", TARGET)
+            changes.announce()
+    return Stack.load()
+
+
+def _hostname(text: str) -> str:
+    wrong = fieldrules.Wrong()
+    name = wrong.checked("hostname", lambda given: addresses.domain(fieldrules.text(given)), text, default="")
+    wrong.raise_if_any()
+    return name
+
+
+def _is_on(stack: Stack, hostname: str) -> bool:
+    if stack.enabled and stack.hostname != hostname:
+        raise AlreadyExists(
+            f"The stack is enabled as {stack.hostname}. Disable it first, then enable it as {hostname}.",
+            code="stack_enabled",
+        )
+    return stack.enabled
+
+
+def _controller_password(stack: Stack) -> dict[str, Any]:
+    if stack.controller_password is not None and stack.controller_password.readable:
+        return {}
+    return {"controller_password": passwords.generate()}
+
+
+def _add_keys(keys: dict[int, KeyPair], generation: int) -> None:
+    for pk, key in keys.items():
+        Domain.objects.filter(pk=pk, dkim_private_key__isnull=True).update(
+            dkim_private_key=key.private_pem,
+            dkim_public_key=key.public_base64,
+            generation=generation,
+            applied_at=None,
+        )
+
+
+def _save(values: dict[str, Any]) -> None:
+    Stack.objects.filter(pk=1).update(**values)
+
+
+def _visible(values: dict[str, Any]) -> list[str]:
+    return [name for name in values if name in {"tls_certificate", "controller_password"}]

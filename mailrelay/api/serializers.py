@@ -1,0 +1,319 @@
+"""What the API takes and shows. Shape only: whether a value may be is decided by the domain functions."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
+from rest_framework import serializers
+
+from mailrelay.mail import addresses, emails
+from mailrelay.mail.emails import Attachment, Email
+from mailrelay.models import Message, RelaySettings
+from mailrelay.smtp.dialogue import STAGES
+from quazzar.api.serializers import StrictSerializer
+from quazzar.errors import InvalidEmail
+
+#: Shown in every row of a list, so it cannot be of any length.
+LONGEST_SUBJECT = 10_000
+PASSWORD_STATES = ("none", "saved", "unreadable")
+_MOST_HEADERS = 100
+_MOST_ATTACHMENTS = 100
+
+
+class Text(serializers.CharField):
+    """A JSON string; a number is not taken for one."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """The string."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return str(super().to_internal_value(data))
+
+
+class Line(Text):
+    """A text that goes into a header field. Kept as it came: a line break at its end is refused like any other."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(trim_whitespace=False, **kwargs)
+
+
+class Address(Line):
+    """``name@example.com`` or ``Name <name@example.com>``."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """The address as it came."""
+        text = super().to_internal_value(data)
+        try:
+            addresses.split(text)
+        except ValueError as exc:
+            raise serializers.ValidationError(str(exc)) from exc
+        return text
+
+
+class RelaySerializer(serializers.ModelSerializer[RelaySettings]):
+    """The relay settings as they are shown; the password goes in and never comes out."""
+
+    password = serializers.SerializerMethodField(help_text="Always empty.")
+    has_password = serializers.SerializerMethodField()
+    password_state = serializers.ChoiceField(choices=PASSWORD_STATES, read_only=True)
+    alert_recipients = serializers.ListField(child=serializers.CharField(), read_only=True)
+    backup_recipients = serializers.ListField(child=serializers.CharField(), read_only=True)
+    configured = serializers.BooleanField(read_only=True)
+    updated_at = serializers.DateTimeField(
+        read_only=True, allow_null=True, help_text="Null while nothing is saved."
+    )
+
+    class Meta:
+        model = RelaySettings
+        fields = (
+            "provider", "host", "port", "security", "username", "password", "has_password", "password_state",
+            "from_address", "from_name", "alert_recipients", "backup_recipients", "notify_backup_success",
+            "configured", "updated_at",
+        )  # fmt: skip
+        read_only_fields = fields
+
+    def get_password(self, row: RelaySettings) -> str:
+        """Never the password."""
+        return ""
+
+    def get_has_password(self, row: RelaySettings) -> bool:
+        """Whether one is stored, readable or not."""
+        return row.password is not None
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "A preset: host and port fill themselves",
+            {"provider": "mailgun", "username": "postmaster@mg.example.com", "password": "…",
+             "from_address": "node@example.com", "alert_recipients": ["ops@example.com"]},
+            request_only=True,
+        )
+    ]
+)  # fmt: skip
+class RelayWriteSerializer(StrictSerializer):
+    """The relay settings as they are written; what is only shown may be sent back, and changes nothing."""
+
+    provider = serializers.ChoiceField(choices=RelaySettings.Provider.choices, required=False)
+    host = Text(required=False, allow_blank=True)
+    port = serializers.IntegerField(required=False, help_text="1 to 65535.")
+    security = serializers.ChoiceField(choices=RelaySettings.Security.choices, required=False)
+    username = Text(required=False, allow_blank=True)
+    password = Text(
+        required=False, allow_blank=True, allow_null=True, trim_whitespace=False, max_length=4096,
+        style={"input_type": "password"}, help_text="Absent or empty keeps the saved one, null removes it.",
+    )  # fmt: skip
+    from_address = Text(required=False, allow_blank=True)
+    from_name = Text(required=False, allow_blank=True)
+    alert_recipients = serializers.ListField(child=Text(), required=False)
+    backup_recipients = serializers.ListField(child=Text(), required=False)
+    notify_backup_success = serializers.BooleanField(required=False)
+    has_password = serializers.BooleanField(read_only=True)
+    password_state = serializers.ChoiceField(choices=PASSWORD_STATES, read_only=True)
+    configured = serializers.BooleanField(read_only=True)
+    updated_at = serializers.DateTimeField(read_only=True)
+
+
+class RegionSerializer(serializers.Serializer[Any]):
+    """A region of a provider."""
+
+    id = serializers.CharField()
+    name = serializers.CharField()
+    host = serializers.CharField()
+
+
+class PresetSerializer(serializers.Serializer[Any]):
+    """A provider whose host and port are known."""
+
+    id = serializers.CharField(help_text="What goes into provider.")
+    name = serializers.CharField()
+    host = serializers.CharField(allow_blank=True)
+    port = serializers.IntegerField()
+    security = serializers.ChoiceField(choices=RelaySettings.Security.choices)
+    regions = RegionSerializer(many=True, required=False)
+
+
+@extend_schema_serializer(
+    examples=[OpenApiExample("To the operator", {"to": "ops@example.com"}, request_only=True)]
+)
+class RelayTestSerializer(StrictSerializer):
+    """Where the test mail goes."""
+
+    to = Address(max_length=320)
+
+
+class RelayTestResultSerializer(serializers.Serializer[Any]):
+    """How far the test mail came."""
+
+    ok = serializers.BooleanField()
+    stage = serializers.ChoiceField(choices=STAGES)
+    code = serializers.IntegerField(
+        allow_null=True, help_text="The server's reply; null where there was none."
+    )
+    message = serializers.CharField()
+    hint = serializers.CharField(allow_blank=True, help_text="What to do; empty when all went well.")
+    transcript = serializers.ListField(child=serializers.CharField())
+    duration_ms = serializers.IntegerField()
+
+
+class LastErrorSerializer(serializers.Serializer[Any]):
+    """The latest failure of a message."""
+
+    stage = serializers.ChoiceField(choices=STAGES)
+    code = serializers.IntegerField(allow_null=True)
+    message = serializers.CharField()
+
+
+class RecipientSerializer(serializers.Serializer[Any]):
+    """One envelope recipient."""
+
+    address = serializers.CharField()
+    status = serializers.ChoiceField(choices=["pending", "sent", "failed"])
+    code = serializers.IntegerField(allow_null=True)
+    message = serializers.CharField(allow_blank=True)
+
+
+class MessageSerializer(serializers.ModelSerializer[Message]):
+    """A message of the queue, without its body."""
+
+    last_error = LastErrorSerializer(allow_null=True, read_only=True)
+    to = serializers.ListField(child=serializers.CharField(), read_only=True)
+
+    class Meta:
+        model = Message
+        fields: tuple[str, ...] = (
+            "id", "status", "attempts", "next_attempt_at", "to", "subject", "source", "message_id", "last_error",
+            "created_at", "sent_at",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+class MessageDetailSerializer(MessageSerializer):
+    """The same, with the state of each recipient."""
+
+    recipients = serializers.SerializerMethodField()
+
+    class Meta(MessageSerializer.Meta):
+        fields = (*MessageSerializer.Meta.fields, "recipients")
+        read_only_fields = fields
+
+    @extend_schema_field(RecipientSerializer(many=True))
+    def get_recipients(self, row: Message) -> list[dict[str, Any]]:
+        """Who has it: what was still pending when the message was sent has arrived."""
+        sent = row.status == Message.Status.SENT
+        return [
+            {
+                "address": one["address"],
+                "status": "sent" if sent and one["status"] == "pending" else one["status"],
+                "code": one.get("code"),
+                "message": one.get("message", ""),
+            }
+            for one in row.recipients
+        ]
+
+
+@extend_schema_field({"type": "string", "format": "byte", "contentEncoding": "base64"})
+class Base64(serializers.Field[bytes, Any, str, Any]):
+    """Bytes as base64, with or without line breaks; empty for an empty file."""
+
+    default_error_messages = {"invalid": "This is not base64."}
+
+    def to_internal_value(self, data: Any) -> bytes:
+        """The bytes."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        try:
+            return base64.b64decode("".join(data.split()), validate=True)
+        except ValueError:  # also what binascii raises
+            self.fail("invalid")
+
+
+class AttachmentSerializer(StrictSerializer):
+    """A file that goes with a mail."""
+
+    filename = Line(max_length=255)
+    content_type = Line(required=False, default="application/octet-stream", max_length=255)
+    content_base64 = Base64()
+
+
+class _Addresses(serializers.ListField):
+    child = Address(max_length=998)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, default=list, max_length=emails.MAX_RECIPIENTS, **kwargs)
+
+
+class _Headers(serializers.DictField):
+    child = Line(allow_blank=True)
+
+    def run_child_validation(self, data: dict[Any, Any]) -> Any:
+        """As usual, but not for any number of them, and each with a name."""
+        if "" in data:
+            raise serializers.ValidationError("A header field needs a name.")
+        if len(data) > _MOST_HEADERS:
+            raise serializers.ValidationError(
+                f"A mail can have {_MOST_HEADERS} header fields of its own at most."
+            )
+        return super().run_child_validation(data)
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "A mail",
+            {"to": ["Ops <ops@example.com>"], "subject": "Disk", "text": "92 %", "headers": {"X-Node": "nas"},
+             "attachments": [{"filename": "df.txt", "content_type": "text/plain", "content_base64": "OTIgJQo="}]},
+            request_only=True,
+        )
+    ]
+)  # fmt: skip
+class EmailSerializer(StrictSerializer):
+    """A mail to queue."""
+
+    to = _Addresses()
+    cc = _Addresses()
+    bcc = _Addresses()
+    subject = Line(required=False, allow_blank=True, default="", max_length=LONGEST_SUBJECT)
+    text = Text(required=False, allow_blank=True, default="", trim_whitespace=False)
+    html = Text(required=False, allow_blank=True, default="", trim_whitespace=False)
+    from_address = Address(required=False, allow_blank=True, default="")
+    reply_to = Address(required=False, allow_blank=True, default="")
+    headers = _Headers(required=False, default=dict)
+    attachments: serializers.ListSerializer[Any] = serializers.ListSerializer(
+        child=AttachmentSerializer(), required=False, default=list, max_length=_MOST_ATTACHMENTS
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> Any:
+        """The mail, so that what is wrong with it is said before whether there is a relay."""
+        files = [
+            Attachment(
+                filename=one["filename"],
+                content_type=one["content_type"],
+                content=one["content_base64"],
+            )
+            for one in attrs.pop("attachments")
+        ]
+        email = Email(**attrs, attachments=files)
+        try:
+            emails.check(email)
+            emails.recipients(email)
+        except InvalidEmail as exc:
+            raise serializers.ValidationError({exc.field: [exc.message]}) from exc
+        return {"email": email}
+
+
+class QueuedSerializer(serializers.Serializer[Any]):
+    """The answer to a queued mail."""
+
+    id = serializers.IntegerField()
+    status = serializers.ChoiceField(choices=Message.Status.choices)
+    message_id = serializers.CharField()
+
+
+class DeliverySerializer(serializers.Serializer[Any]):
+    """The answer to an alert or a backup report; ``id`` is the queued message's."""
+
+    delivery = serializers.ChoiceField(choices=["queued", "logged"])
+    id = serializers.IntegerField(required=False)

@@ -1,0 +1,191 @@
+"""The Relay settings form. It gathers what was typed; whether it may be is decided where the API asks too."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django import forms
+from django.forms.boundfield import BoundWidget
+
+from mailrelay.models import RelaySettings
+from mailrelay.relay import presets
+from mailrelay.relay import settings as relaysettings
+from mailrelay.relay.presets import Preset
+from quazzar.errors import InvalidFields
+from quazzar.sealing.fields import Sealed
+from quazzar.sealing.widgets import SealedFormField, SealedInput
+
+IMPLICIT_TLS_PORT = 465
+_SEPARATORS = re.compile(r"[\s,;]+")
+_CONNECTION = ("host", "port", "security")
+
+
+class AddressesField(forms.CharField):
+    """Mail addresses, one a line or with commas between them; cleans to a list."""
+
+    widget = forms.Textarea
+
+    def prepare_value(self, value: Any) -> Any:
+        """A list as lines; what was typed as it was typed."""
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        """The addresses, in order."""
+        return [one for one in _SEPARATORS.split(value or "") if one]
+
+
+class RelayPassword(SealedInput):
+    """The relay's password; the page shows "saved", never the password."""
+
+    saved_text = "Saved. Leave this empty to keep it."
+    unreadable_text = (
+        "Unreadable: the key that sealed it is no longer in the key file. Enter the password again."
+    )
+    remove_text = "Remove what is saved"
+
+
+def _text(**attrs: Any) -> forms.TextInput:
+    return forms.TextInput(
+        attrs={"class": "q-input", "spellcheck": "false", "autocapitalize": "none", **attrs}
+    )
+
+
+def _lines(placeholder: str) -> forms.Textarea:
+    return forms.Textarea(
+        attrs={"class": "q-input", "rows": 2, "spellcheck": "false", "placeholder": placeholder}
+    )
+
+
+class RelayForm(forms.Form):
+    """One SMTP configuration, and who is told what through it."""
+
+    use_required_attribute = False
+
+    provider = forms.ChoiceField(choices=RelaySettings.Provider.choices, widget=forms.RadioSelect)
+    host = forms.CharField(required=False, widget=_text(placeholder="smtp.example.com", inputmode="url"))
+    port = forms.IntegerField(
+        required=False,
+        widget=forms.NumberInput(attrs={"class": "q-input", "min": 1, "max": 65535, "inputmode": "numeric"}),
+        error_messages={"invalid": "The port is a whole number from 1 to 65535; most relays listen on 587."},
+    )
+    security = forms.ChoiceField(
+        choices=RelaySettings.Security.choices, widget=forms.Select(attrs={"class": "q-input"})
+    )
+    username = forms.CharField(required=False, widget=_text(autocomplete="off"))
+    password = SealedFormField(required=False, widget=RelayPassword(attrs={"class": "q-input"}))
+    from_address = forms.CharField(
+        required=False, widget=_text(placeholder="alerts@example.com", inputmode="email")
+    )
+    from_name = forms.CharField(
+        required=False, widget=_text(placeholder="Node alerts", autocapitalize="words")
+    )
+    alert_recipients = AddressesField(required=False, widget=_lines("ops@example.com"))
+    backup_recipients = AddressesField(required=False, widget=_lines("backups@example.com"))
+    notify_backup_success = forms.BooleanField(
+        required=False, widget=forms.CheckboxInput(attrs={"class": "q-switch", "role": "switch"})
+    )
+    #: Set by the page's script: host, port and security are what the operator saw and wants.
+    filled = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, data: Any = None, *, row: RelaySettings) -> None:
+        self.row = row
+        password = {"password": row.password} if row.password is not None else {}
+        super().__init__(data, initial={**relaysettings.values_of(row), **password})
+        for preset in presets.PRESETS:
+            if preset.regions:
+                self.fields[f"region_{preset.id}"] = _region_field(preset, row)
+
+    # --- for the page
+
+    def cards(self) -> list[tuple[BoundWidget, Preset]]:
+        """Each provider's radio button with its preset."""
+        return [(radio, _preset(radio.data["value"])) for radio in self["provider"]]
+
+    def regions(self) -> list[tuple[str, forms.BoundField]]:
+        """Each provider with regions, and the field to choose one."""
+        return [(preset.id, self[f"region_{preset.id}"]) for preset in presets.PRESETS if preset.regions]
+
+    @property
+    def preset(self) -> Preset:
+        """The provider that is chosen in the form."""
+        return _preset(str(self["provider"].value()))
+
+    def hints(self) -> dict[str, str]:
+        """What to type next to the chosen provider's fields."""
+        return hints(self.preset)
+
+    @property
+    def password_was_typed(self) -> bool:
+        """Whether a form that is shown again has lost a password."""
+        return self.is_bound and bool(self.data.get("password"))
+
+    # --- to the settings
+
+    def save(self) -> RelaySettings | None:
+        """Saves what was typed; None when something does not fit, with the sentences at the fields."""
+        if not self.is_valid():
+            return None
+        try:
+            return relaysettings.update(self._changes(), partial=True)
+        except InvalidFields as exc:
+            for name, sentences in exc.fields.items():
+                self.add_error(name if name in self.fields else None, sentences)
+            return None
+
+    def _changes(self) -> dict[str, Any]:
+        values = {name: self.cleaned_data[name] for name in relaysettings.PLAIN_FIELDS}
+        values["password"] = self._password()
+        if not self.cleaned_data["filled"]:
+            self._follow_the_provider(values)
+        preset = _preset(values["provider"])
+        if not values["host"] and preset.host:
+            values["host"] = preset.host
+        if values["port"] is None:
+            values["port"] = IMPLICIT_TLS_PORT if values["security"] == "tls" else preset.port
+        return values
+
+    def _password(self) -> str | None:
+        """Typed, kept ("") or removed (None)."""
+        password: str | Sealed | None = self.cleaned_data["password"]
+        if isinstance(password, Sealed) or (password is None and self.row.password is None):
+            return ""
+        return password
+
+    def _follow_the_provider(self, values: dict[str, Any]) -> None:
+        """What the script does in the browser: another provider means its host, another region its host."""
+        preset = _preset(values["provider"])
+        region = f"region_{preset.id}"
+        if preset.host and preset.id != self.row.provider:
+            for name in _CONNECTION:
+                if name not in self.changed_data:
+                    values[name] = getattr(preset, name)
+        if region in self.changed_data and "host" not in self.changed_data:
+            values["host"] = self.cleaned_data[region] or values["host"]
+
+
+def _region_field(preset: Preset, row: RelaySettings) -> forms.ChoiceField:
+    hosts = [(region.host, region.name) for region in preset.regions]
+    elsewhere = row.provider == preset.id and row.host and not preset.region_of(row.host)
+    return forms.ChoiceField(
+        label=f"{preset.name} region",
+        choices=[*hosts, ("", "Another host, as written below")] if elsewhere else hosts,
+        required=False,
+        initial="" if elsewhere else (row.host if preset.region_of(row.host) else preset.host),
+        widget=forms.Select(attrs={"class": "q-input", "data-region-of": preset.id}),
+    )
+
+
+def hints(preset: Preset) -> dict[str, str]:
+    """The preset's hints as sentences, by field."""
+    return {"username": _sentence(preset.username_hint), "password": _sentence(preset.password_hint)}
+
+
+def _sentence(hint: str) -> str:
+    # One word is what to type, letter for letter.
+    text = hint[:1].upper() + hint[1:] if " " in hint else f"Always the word {hint}" if hint else ""
+    return f"{text.rstrip('.')}." if text else ""
+
+
+def _preset(id_: str) -> Preset:
+    return presets.by_id(id_) or presets.PRESETS[-1]

@@ -1,0 +1,64 @@
+"""What a failed delivery means and what to do about it: failure and relay → sentence and hint. Pure.
+
+Kinds: dns_not_found, dns_failed, refused, unreachable, timeout_connect, timeout_greeting, timeout, closed,
+bad_greeting, tls_not_offered, tls_wrong_version, tls_failed, cert_self_signed, cert_unknown_ca, cert_expired,
+cert_hostname, auth_not_offered, auth_rejected, password_unreadable, smtputf8_not_offered, rejected.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from mailrelay.diagnosis import connectionhints, replyhints
+from mailrelay.diagnosis.rules import Facts, hint_of
+from quazzar.errors import DeliveryError
+
+RULES = (*connectionhints.RULES, *replyhints.RULES)
+
+_ANSWERED = "The server answered "
+_MOST = 500
+_REFUSED = {
+    "connect": "The server turned the connection away",
+    "tls": "The server refused STARTTLS",
+    "auth": "The server did not accept the username and password",
+    "sender": "The server refused the sender",
+    "recipient": "The server refused the recipient",
+    "data": "The server refused the mail",
+}
+
+
+class RelayLike(Protocol):
+    """What a hint may depend on; ``RelaySettings`` has it."""
+
+    provider: str
+    host: str
+    port: int
+    security: str
+    username: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """One sentence on what happened, and what to do about it."""
+
+    message: str
+    hint: str
+
+
+def explain(failure: DeliveryError, relay: RelayLike) -> Diagnosis:
+    """What this failure at this relay means."""
+    facts = Facts(
+        failure.stage, failure.kind, failure.smtp_code, failure.message,
+        relay.provider, relay.host.lower(), relay.port, relay.security, relay.username,
+    )  # fmt: skip
+    return Diagnosis(_sentence(facts), hint_of(RULES, facts))
+
+
+def _sentence(facts: Facts) -> str:
+    """The edge's own sentence; a bare answer is told with what it answered to."""
+    text = facts.text
+    if text.startswith(_ANSWERED) and facts.stage in _REFUSED:
+        temporary = facts.code is not None and 400 <= facts.code < 500
+        text = f"{_REFUSED[facts.stage]}{' for now' if temporary else ''}: {text.removeprefix(_ANSWERED)}"
+    return text if len(text) <= _MOST else f"{text[: _MOST - 1]}…"

@@ -1,0 +1,143 @@
+"""Email: what a caller asks to be sent, checked at the boundary. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mailrelay.mail import addresses
+from quazzar.errors import InvalidEmail
+
+#: Total of texts and attachments, in bytes; what most providers take.
+MAX_BYTES = 25 * 1024 * 1024
+MAX_RECIPIENTS = 500
+# All of C0 but TAB, DEL, C1 (with U+0085), and the two separators that many programs take for line ends.
+_UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_HEADER_NAME = re.compile(r"[!-9;-~]{1,76}")
+# RFC 6838 §4.2 (names of 127 characters at most); of the parameters only the one that texts need.
+_NAME = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"
+_MIME_TYPE = re.compile(rf"{_NAME}/{_NAME}(?:; ?charset=[A-Za-z0-9._-]{{1,40}})?")
+_FILENAME_LIMIT = 255
+# Written by us, or by servers on the way; a caller's own would contradict the message.
+_RESERVED = frozenset(
+    ("from", "sender", "to", "cc", "bcc", "subject", "date", "message-id", "reply-to", "mime-version",
+     "return-path", "received", "dkim-signature", "resent-bcc")
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A file that goes with a mail."""
+
+    filename: str
+    content: bytes = field(repr=False)
+    content_type: str = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Email:
+    """A mail to send. Addresses are ``name@example.com`` or ``Name <name@example.com>``.
+
+    ``from_address`` defaults to the relay's. ``text``, ``html`` or both. ``bcc`` goes into the envelope only.
+    """
+
+    to: Sequence[str] = ()
+    cc: Sequence[str] = ()
+    bcc: Sequence[str] = ()
+    subject: str = ""
+    text: str = field(default="", repr=False)
+    html: str = field(default="", repr=False)
+    from_address: str = ""
+    reply_to: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    attachments: Sequence[Attachment] = ()
+
+
+def recipients(email: Email) -> list[str]:
+    """The envelope recipients, normalised, each once.
+
+    Raises:
+        InvalidEmail: none at all, too many, or one that is no address.
+    """
+    groups = [(name, listed(getattr(email, name))) for name in ("to", "cc", "bcc")]
+    total = sum(len(group) for _, group in groups)
+    if not total:
+        raise InvalidEmail("to", "Give at least one recipient.")
+    if total > MAX_RECIPIENTS:
+        raise InvalidEmail("to", f"A mail can go to {MAX_RECIPIENTS} recipients at most; this has {total}.")
+    return list(dict.fromkeys(_address(name, text) for name, group in groups for text in group))
+
+
+def listed(value: Sequence[str] | str) -> Sequence[str]:
+    """A single string counts as a list of one: the letters of an address are never recipients."""
+    return [value] if isinstance(value, str) else value
+
+
+def check(email: Email) -> None:
+    """Refuses what could not be sent, or would let a caller write headers of its own.
+
+    Raises:
+        InvalidEmail: naming the field.
+    """
+    _plain("subject", email.subject)
+    if email.from_address:
+        _address("from_address", email.from_address)
+    if email.reply_to:
+        _address("reply_to", email.reply_to)
+    for name, value in email.headers.items():
+        _header(name, value)
+    for attachment in email.attachments:
+        _attachment(attachment)
+    for name in ("text", "html"):
+        value = getattr(email, name)
+        if "\x00" in value or (not value.isascii() and _SURROGATE.search(value)):
+            raise InvalidEmail(name, "The text contains NUL or half a character, which no mail can carry.")
+    size = _size(email)
+    if size > MAX_BYTES:
+        raise InvalidEmail(
+            "attachments", f"The mail has {size / 1048576:.1f} MiB; {MAX_BYTES >> 20} MiB is the most."
+        )
+
+
+def _size(email: Email) -> int:
+    texts = (email.text, email.html, email.subject, *email.headers.values())
+    characters = sum(len(text) if text.isascii() else len(text.encode()) for text in texts)
+    return characters + sum(len(one.content) for one in email.attachments)
+
+
+def _address(name: str, text: str) -> str:
+    try:
+        return addresses.split(text)[1]
+    except ValueError as exc:
+        raise InvalidEmail(name, str(exc)) from exc
+
+
+def _plain(name: str, value: str) -> None:
+    if value.isprintable():
+        return
+    if _UNSAFE.search(value):
+        raise InvalidEmail(name, "A header field cannot contain line breaks or control characters.")
+    if _SURROGATE.search(value):
+        raise InvalidEmail(name, "The text contains half a character, which no mail can carry.")
+
+
+def _header(name: str, value: str) -> None:
+    if not _HEADER_NAME.fullmatch(name):
+        raise InvalidEmail("headers", f"{name[:40]!r} is not a header name.")
+    if name.lower() in _RESERVED or name.lower().startswith("content-"):
+        raise InvalidEmail("headers", f"{name} is written by the relay itself; use the field for it.")
+    _plain("headers", value)
+
+
+def _attachment(attachment: Attachment) -> None:
+    _plain("attachments", attachment.filename)
+    if not attachment.filename.strip():
+        raise InvalidEmail("attachments", "An attachment needs a filename.")
+    if len(attachment.filename) > _FILENAME_LIMIT:
+        raise InvalidEmail("attachments", f"A filename can have {_FILENAME_LIMIT} characters at most.")
+    if not _MIME_TYPE.fullmatch(attachment.content_type):
+        raise InvalidEmail("attachments", f"{attachment.content_type[:60]!r} is not a content type.")
+    if attachment.content_type.lower().startswith("multipart/"):
+        raise InvalidEmail("attachments", "A file cannot be multipart; a complete mail is message/rfc822.")

@@ -1,0 +1,250 @@
+"""Email → the bytes that go on the wire (RFC 5322, MIME, CRLF, seven bits). Pure.
+
+Everything is written directly. A queue is drained at the speed of this function, and the standard library's
+generator takes up to thirty times as long; its random boundaries would also make each retry another mail.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from urllib.parse import quote
+
+from mailrelay.mail import addresses
+from mailrelay.mail.emails import Attachment, Email, listed
+from mailrelay.smtp.wire import crlf
+
+_FOLD_AT = 76
+# RFC 5322 §2.1.1 allows 998; some servers break lines a little earlier.
+_LONGEST = 900
+_LONGEST_ID_DOMAIN = 200
+# Of a display name that is written as it stands; its quoting can double it.
+_LONGEST_NAME = 200
+# An encoded word has 75 characters at most (RFC 2047 §2), twelve of them around the text.
+_WORD_BYTES = 45
+# Of a percent-encoded filename, so that its line stays within 76.
+_FILENAME_PIECE = 60
+# Their encoded words are inside already, around the addresses.
+_ADDRESS_FIELDS = ("From", "To", "Cc", "Reply-To")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_BEFORE_SPACE = re.compile(r"(?<=[^ \t])(?=[ \t])")
+_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_SIMPLE_FILENAME = re.compile(r"[A-Za-z0-9_.()+,@-](?:[A-Za-z0-9_.()+,@ -]{0,58}[A-Za-z0-9_.()+,@-])?")
+_PLAIN_HEAD = (
+    b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\n\r\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A complete message and its envelope sender; ``utf8`` when only SMTPUTF8 can carry it (RFC 6531)."""
+
+    data: bytes
+    sender: str
+    utf8: bool
+
+
+def new_message_id(sender: str) -> str:
+    """A Message-ID that no other mail has (RFC 5322 §3.6.4), at the sender's domain."""
+    domain = sender.rpartition("@")[2]
+    # The longest domain there is would not fit the column, and no reader needs it.
+    usable = domain.isascii() and 0 < len(domain) <= _LONGEST_ID_DOMAIN
+    return f"<{uuid.uuid4()}@{domain if usable else 'localhost'}>"
+
+
+def now() -> datetime:
+    """The current time, in UTC."""
+    return datetime.now(UTC)
+
+
+def render(
+    email: Email, *, message_id: str, date: datetime, default_from: str, default_name: str = ""
+) -> Rendered:
+    """The message as it is sent. ``date`` is when it was queued: a retry is byte for byte the same mail.
+
+    Raises:
+        ValueError: what ``emails.check`` would have refused: no address, or a line break in a header field.
+    """
+    name, sender = addresses.split(email.from_address or default_from)
+    name = name or ("" if email.from_address else " ".join(_CONTROL.sub(" ", default_name).split()))
+    headers = [("From", _person(name, sender))]
+    headers += [(label, _people(people)) for label, people in (("To", email.to), ("Cc", email.cc)) if people]
+    if not email.to and not email.cc:
+        headers.append(("To", "undisclosed-recipients:;"))
+    if email.reply_to:
+        headers.append(("Reply-To", _people(email.reply_to)))
+    headers.append(("Subject", email.subject.strip()))
+    headers.append(("Date", format_datetime(date.astimezone(UTC))))
+    headers.append(("Message-ID", message_id))
+    headers += [(label, value.strip()) for label, value in email.headers.items()]
+    utf8 = any(addresses.needs_utf8(addresses.split(one)[1]) for one in _everybody(email, sender))
+    head = "".join([_header(label, value) for label, value in headers]).encode()
+    return Rendered(data=head + _body(email, message_id), sender=sender, utf8=utf8)
+
+
+def _everybody(email: Email, sender: str) -> Iterator[str]:
+    yield sender
+    yield from listed(email.to)
+    yield from listed(email.cc)
+    yield from listed(email.bcc)
+
+
+# --- header fields -----------------------------------------------------------------------------------------
+def _people(people: Sequence[str] | str) -> str:
+    return ", ".join([_person(*addresses.split(one)) for one in listed(people)])
+
+
+def _person(name: str, address: str) -> str:
+    if not name:
+        return address
+    if not _writable(name) or len(name) > _LONGEST_NAME:
+        return f"{' '.join(_encoded_words(name, _WORD_BYTES))} <{address}>"
+    if _ATOMS.fullmatch(name):
+        return f"{name} <{address}>"
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}" <{address}>'
+
+
+def _writable(text: str) -> bool:
+    """Whether a reader takes it as it stands: ASCII without control characters, and nothing that would be
+    decoded (``=?utf-8?q?…?=``)."""
+    return text.isascii() and text.isprintable() and "=?" not in text
+
+
+def _header(name: str, value: str) -> str:
+    line = f"{name}: {value}"
+    if len(line) <= _FOLD_AT and _writable(line):
+        return line + "\r\n"
+    if _CONTROL.search(line):
+        raise ValueError(f"the header field {name[:40]!r} contains a line break or another control character")
+    pieces = _BEFORE_SPACE.split(f" {value}")
+    readable = _writable(value.replace("\t", " ")) and max(map(len, pieces)) <= _LONGEST
+    if readable or name in _ADDRESS_FIELDS:
+        return _folded(f"{name}:", pieces)
+    first = max(12, (_FOLD_AT - len(name) - 14) // 4 * 3)
+    return f"{name}: " + "\r\n ".join(_encoded_words(value, first)) + "\r\n"
+
+
+def _folded(label: str, pieces: Sequence[str]) -> str:
+    """Lines of 76 characters where there is a space to break at; no line of spaces alone."""
+    lines = [label + pieces[0]]
+    for piece in pieces[1:]:
+        if len(lines[-1]) + len(piece) > _FOLD_AT:
+            lines.append(piece)
+        else:
+            lines[-1] += piece
+    return "\r\n".join(lines) + "\r\n"
+
+
+def _encoded_words(text: str, first: int) -> list[str]:
+    """RFC 2047: base64 of UTF-8, no character divided; ``first`` is how many bytes the first may hold."""
+    data = text.encode()
+    words, start, end = [], 0, first
+    while start < len(data):
+        while end < len(data) and data[end] & 0xC0 == 0x80:
+            end -= 1
+        words.append(f"=?utf-8?b?{base64.b64encode(data[start:end]).decode()}?=")
+        start, end = end, end + _WORD_BYTES
+    return words
+
+
+# --- body --------------------------------------------------------------------------------------------------
+def _body(email: Email, message_id: str) -> bytes:
+    if email.html or email.attachments:
+        return b"MIME-Version: 1.0\r\n" + _structure(email, message_id)
+    text = crlf(email.text.encode())
+    if email.text.isascii() and _short_lines(text):
+        return _PLAIN_HEAD + _ended(text)
+    return b"MIME-Version: 1.0\r\n" + _ended(_text("plain", text, b""))
+
+
+def _structure(email: Email, message_id: str) -> bytes:
+    # "=_" cannot occur in base64 or quoted-printable, and a part with this very boundary does not go as 7bit.
+    boundary = b"=_" + hashlib.sha256(message_id.encode()).hexdigest()[:32].encode()
+    texts = [
+        _text(subtype, crlf(value.encode()), boundary)
+        for subtype, value in (("plain", email.text), ("html", email.html))
+        if value
+    ]
+    content = _multipart(b"alternative", boundary + b"a", texts) if len(texts) > 1 else b"".join(texts)
+    if not email.attachments:
+        return _ended(content)
+    files = [_attached(one, boundary) for one in email.attachments]
+    return _multipart(b"mixed", boundary + b"m", [content or _text("plain", b"", boundary), *files])
+
+
+def _multipart(subtype: bytes, boundary: bytes, parts: Iterable[bytes]) -> bytes:
+    head = b'Content-Type: multipart/%s;\r\n boundary="%s"\r\n\r\n' % (subtype, boundary)
+    pieces = [b"--%s\r\n%s\r\n" % (boundary, part) for part in parts]
+    return b"".join([head, *pieces, b"--%s--\r\n" % boundary])
+
+
+def _text(subtype: str, data: bytes, boundary: bytes) -> bytes:
+    """A text part: as it is if it can be; else quoted-printable for Latin text (filters distrust it in
+    base64) and base64 for the rest, which quoted-printable would make three times as long."""
+    kind = f"text/{subtype}; charset=utf-8"
+    if data.isascii() and _short_lines(data) and not (boundary and boundary in data):
+        return _part(kind, "7bit", data)
+    readable = binascii.b2a_qp(data, quotetabs=False, istext=True)
+    if len(readable) <= 2 * len(data):
+        return _part(kind, "quoted-printable", crlf(readable))
+    return _part(kind, "base64", _base64(data))
+
+
+def _attached(attachment: Attachment, boundary: bytes) -> bytes:
+    kind, content = attachment.content_type, attachment.content
+    if not _writable(kind):
+        raise ValueError(f"{kind[:60]!r} is not a content type")
+    disposition = _disposition(attachment.filename)
+    if kind.lower().startswith(("message/", "multipart/")):
+        # RFC 2046 §5.2.1 forbids base64 here; a mail that is not seven bits goes as a plain file.
+        lines = crlf(content)
+        if kind.lower() == "message/rfc822" and _seven_bits(lines) and boundary not in lines:
+            return _part(kind, "7bit", lines, disposition)
+        kind = "application/octet-stream"
+    return _part(kind, "base64", _base64(content), disposition)
+
+
+def _part(kind: str, encoding: str, content: bytes, disposition: str = "") -> bytes:
+    head = f"Content-Type: {kind}\r\nContent-Transfer-Encoding: {encoding}\r\n{disposition}\r\n"
+    return head.encode() + content
+
+
+def _disposition(filename: str) -> str:
+    """RFC 2183 and, beyond plain ASCII, RFC 2231: percent-encoded, in numbered pieces when it is long."""
+    if _SIMPLE_FILENAME.fullmatch(filename):
+        return f'Content-Disposition: attachment; filename="{filename}"\r\n'
+    pieces = ["utf-8''"]
+    for char in filename:  # readers decode each piece by itself, so no character may be divided
+        encoded = quote(char, safe="")
+        if len(pieces[-1]) + len(encoded) > _FILENAME_PIECE:
+            pieces.append("")
+        pieces[-1] += encoded
+    if len(pieces) == 1:
+        return f"Content-Disposition: attachment;\r\n filename*={pieces[0]}\r\n"
+    numbered = [f"filename*{index}*={piece}" for index, piece in enumerate(pieces)]
+    return "Content-Disposition: attachment;\r\n " + ";\r\n ".join(numbered) + "\r\n"
+
+
+def _base64(data: bytes) -> bytes:
+    encoded = base64.b64encode(data)
+    return b"\r\n".join([encoded[start : start + 76] for start in range(0, len(encoded), 76)])
+
+
+def _ended(data: bytes) -> bytes:
+    return data if data.endswith(b"\r\n") else data + b"\r\n"
+
+
+def _short_lines(data: bytes) -> bool:
+    return len(data) <= _LONGEST or max(map(len, data.split(b"\r\n"))) <= _LONGEST
+
+
+def _seven_bits(data: bytes) -> bool:
+    return data.isascii() and b"\0" not in data and _short_lines(data)

@@ -1,0 +1,129 @@
+"""A complete message as another program wrote it: taken apart, completed, put together. Pure.
+
+What is not replaced stays byte for byte: order, folding, eight-bit text, line ends.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from mailrelay.mail import addresslists
+from mailrelay.mail.addresslists import Mailbox
+from quazzar.errors import InvalidEmail
+
+# A name, a colon (RFC 5322 §4.5 allows space before it), the rest of the line, the lines that continue it.
+_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)(?:\n|\Z)")
+_MBOX = re.compile(rb">?From [^\n]*\n")
+_FORBIDDEN = re.compile(rb"\x00|\r(?!\n)")
+_FOLD_AT = 76
+_LINE_BREAK = re.compile(r"[\r\n\x00]")
+_BLANK_LINE = re.compile(rb"\r?\n")
+_FOLD = re.compile(r"\r?\n(?=[ \t])")
+#: Recipients that only the envelope may know.
+BLIND = ("bcc", "resent-bcc")
+_RECIPIENTS = ("to", "cc", "bcc")
+_RESENT = ("resent-to", "resent-cc", "resent-bcc")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One header field: its name in lower case, its text in one line, and the bytes it came as."""
+
+    name: str
+    text: str
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RawMail:
+    """Header fields and body. Changing makes a new one."""
+
+    fields: tuple[Field, ...]
+    body: bytes
+    eol: bytes = b"\n"
+
+    def texts(self, name: str) -> list[str]:
+        """The text of each field of this name."""
+        return [field.text for field in self.fields if field.name == name]
+
+    def get(self, name: str) -> str:
+        """The text of the first field of this name that has any, or the empty string."""
+        return next(filter(None, self.texts(name)), "")
+
+    def mailboxes(self, name: str) -> list[Mailbox]:
+        """Everybody named in the fields of this name."""
+        return [one for text in self.texts(name) for one in addresslists.parse(text)]
+
+    def without(self, *names: str) -> RawMail:
+        """The same mail without these fields."""
+        return replace(self, fields=tuple(field for field in self.fields if field.name not in names))
+
+    def with_field(self, name: str, text: str) -> RawMail:
+        """The same mail with this field, once: in the place of the first of its name, or last.
+
+        Raises:
+            InvalidEmail: the text would begin another field.
+        """
+        if _LINE_BREAK.search(text):
+            raise InvalidEmail("headers", "A header field cannot contain line breaks or NUL.")
+        line = f"{name}: {text}"
+        if len(line) > _FOLD_AT:  # between addresses
+            line = line.replace(", ", f",{self.eol.decode()} ")
+        new = Field(name.lower(), text, line.encode() + self.eol)
+        fields = list(self.fields)
+        places = [index for index, field in enumerate(fields) if field.name == new.name]
+        kept = [field for field in fields if field.name != new.name]
+        kept.insert(places[0] if places else len(kept), new)
+        return replace(self, fields=tuple(kept))
+
+    def as_bytes(self) -> bytes:
+        """The message, with one blank line between header and body."""
+        return b"".join(field.raw for field in self.fields) + self.eol + self.body
+
+
+def parse(data: bytes) -> RawMail:
+    """The header ends at a blank line, or where a line is no header field. An mbox separator line before it
+    is dropped.
+
+    Raises:
+        InvalidEmail: the header contains NUL, or a carriage return that ends no line.
+    """
+    separator = _MBOX.match(data)
+    at = separator.end() if separator else 0
+    start = at
+    fields: list[Field] = []
+    eol = b"\r\n" if data[at:].partition(b"\n")[0].endswith(b"\r") else b"\n"
+    while found := _FIELD.match(data, at):
+        raw = found[0] if found[0].endswith(b"\n") else found[0] + eol
+        fields.append(Field(found[1].decode().lower(), _text(found[2]), raw))
+        at = found.end()
+    if _FORBIDDEN.search(data, start, at):
+        raise InvalidEmail("headers", "The header contains NUL or a carriage return inside a line.")
+    blank = _BLANK_LINE.match(data, at)
+    return RawMail(tuple(fields), data[blank.end() if blank else at :], eol)
+
+
+def recipients(mail: RawMail) -> list[Mailbox]:
+    """Who the header says it is for; of a mail that was sent on, who it was sent on to."""
+    resent = any(mail.texts(name) for name in _RESENT)
+    return [one for name in (_RESENT if resent else _RECIPIENTS) for one in mail.mailboxes(name)]
+
+
+def completed(mail: RawMail, *, date: str, message_id: str) -> RawMail:
+    """Without blind recipients, and with the fields that every mail needs; those already there stay."""
+    mail = mail.without(*BLIND)
+    for name, text in (("Date", date), ("Message-ID", message_id)):
+        if not mail.get(name.lower()):
+            mail = mail.with_field(name, text)
+    if not mail.get("to") and not mail.get("cc"):
+        mail = mail.with_field("To", "undisclosed-recipients:;")
+    return mail
+
+
+def _text(raw: bytes) -> str:
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        text = raw.decode("latin-1")  # what such programs mean, if they mean anything
+    return _FOLD.sub("", text).strip()

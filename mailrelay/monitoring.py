@@ -1,0 +1,64 @@
+"""What the node tells of the queue: figures for /metrics, and the line in `manage.py doctor`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from django.db.models import Count, Min
+from django.utils import timezone
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from mailrelay.models import Message, RelaySettings
+from quazzar.monitoring import doctor
+
+#: Mail that waits longer than this deserves a look.
+_LONG = timedelta(minutes=15)
+
+
+def collect() -> Iterator[Metric]:
+    """Messages by status, and the age of the oldest that waits."""
+    counts = dict(Message.objects.order_by().values_list("status").annotate(Count("id")))
+    messages = GaugeMetricFamily(
+        "quazzar_messages", "Messages in the queue table by status.", labels=["status"]
+    )
+    for status in Message.Status.values:
+        messages.add_metric([status], counts.get(status, 0))
+    yield messages
+    age = GaugeMetricFamily(
+        "quazzar_oldest_waiting_seconds",
+        "Age of the oldest message that is not delivered yet; 0 when none waits.",
+    )
+    oldest = oldest_waiting()
+    age.add_metric([], oldest.total_seconds() if oldest else 0)
+    yield age
+
+
+def oldest_waiting() -> timedelta | None:
+    """How long the oldest undelivered message has waited."""
+    first = Message.objects.filter(status__in=[*Message.PENDING, Message.Status.SENDING]).aggregate(
+        first=Min("created_at")
+    )["first"]
+    return None if first is None else timezone.now() - first
+
+
+def examine() -> doctor.Finding:
+    """Whether mail can leave, and does."""
+    row = RelaySettings.load()
+    if not row.configured:
+        return doctor.warning(
+            "No relay is configured, so alerts and reports are only logged.",
+            "Open Mail Relay and pick a provider.",
+        )
+    if row.password is not None and not row.password.readable:
+        return doctor.failed(
+            "The relay password cannot be read with this key file.", "Enter the password again."
+        )
+    waited = oldest_waiting()
+    if waited is not None and waited > _LONG:
+        minutes = int(waited.total_seconds() // 60)
+        return doctor.warning(
+            f"Mail waits for {minutes} minutes to leave through {row}.",
+            "Look at its last error in the queue.",
+        )
+    return doctor.ok(f"Mail leaves through {row}.")

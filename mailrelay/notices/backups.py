@@ -1,0 +1,107 @@
+"""Backup reports: the body that a backup job posts, and the mail about it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.template.loader import render_to_string
+
+from mailrelay.mail.emails import Email
+from mailrelay.notices.bodyreader import BodyReader
+from quazzar import words as noticetext
+from quazzar.errors import InvalidFields
+
+_KNOWN = ("job", "status", "started_at", "finished_at", "size_bytes", "message")
+_SUBJECT = 150
+
+
+class InvalidBackup(InvalidFields):
+    """The body is no backup report; ``fields`` says what is wrong."""
+
+    message = "This is not a backup report that can be read."
+
+
+@dataclass(frozen=True, slots=True)
+class BackupReport:
+    """How one run of a backup job ended."""
+
+    job: str
+    succeeded: bool
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    size_bytes: int | None = None
+    message: str = ""
+
+
+def parse(body: object) -> BackupReport:
+    """Reads a report.
+
+    Raises:
+        InvalidBackup: it is none.
+    """
+    reader = BodyReader(body, _KNOWN)
+    report = BackupReport(
+        job=reader.line("job", required=True),
+        succeeded=reader.choice("status", ("success", "failure")) == "success",
+        started_at=reader.time("started_at"),
+        finished_at=reader.time("finished_at"),
+        size_bytes=reader.count("size_bytes"),
+        message=reader.lines("message"),
+    )
+    if report.started_at and report.finished_at and report.finished_at < report.started_at:
+        reader.wrong("finished_at", "The end is before the start.")
+    if reader.problems:
+        raise InvalidBackup(reader.problems)
+    return report
+
+
+def render(report: BackupReport, recipients: Sequence[str]) -> Email:
+    """The mail about a run."""
+    context = {
+        "headline": f"Backup {report.job} {'succeeded' if report.succeeded else 'failed'}",
+        "color": "#1a7f37" if report.succeeded else "#b3261e",
+        "rows": _rows(report),
+        "message": report.message,
+    }
+    headers = {"Auto-Submitted": "auto-generated"}
+    if not report.succeeded:
+        headers |= {"X-Priority": "1", "Importance": "high"}
+    return Email(
+        to=[*recipients],
+        subject=subject(report),
+        text=render_to_string("mail/backup.txt", context).strip() + "\n",
+        html=render_to_string("mail/backup.html", context),
+        headers=headers,
+    )
+
+
+def subject(report: BackupReport) -> str:
+    """[Backup ok] nightly (12.3 GiB in 4 min), or [Backup failed] nightly."""
+    if not report.succeeded:
+        return noticetext.one_line(f"[Backup failed] {report.job}", _SUBJECT)
+    figures = " in ".join(figure for figure in (_size(report), _took(report)) if figure)
+    tail = f" ({figures})" if figures else ""
+    return noticetext.one_line(f"[Backup ok] {report.job}", _SUBJECT - len(tail)) + tail
+
+
+def _size(report: BackupReport) -> str:
+    return "" if report.size_bytes is None else noticetext.size(report.size_bytes)
+
+
+def _took(report: BackupReport) -> str:
+    if report.started_at is None or report.finished_at is None:
+        return ""
+    return noticetext.duration(report.finished_at - report.started_at)
+
+
+def _rows(report: BackupReport) -> list[tuple[str, str]]:
+    rows = [
+        ("Job", report.job),
+        ("Started", noticetext.moment(report.started_at) if report.started_at else ""),
+        ("Finished", noticetext.moment(report.finished_at) if report.finished_at else ""),
+        ("Took", _took(report)),
+        ("Size", _size(report)),
+    ]
+    return [(name, value) for name, value in rows if value]

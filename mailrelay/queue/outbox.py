@@ -1,0 +1,286 @@
+"""The durable queue: put in, claim, record, give back. Every change of state is one conditional UPDATE."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F, QuerySet
+from django.utils import timezone
+
+from mailrelay.mail import addresses, emails, mime, payload
+from mailrelay.mail.emails import Email
+from mailrelay.models import Message, envelope
+from mailrelay.queue import backoff, statements
+from mailrelay.relay.senderaddress import default_from
+from quazzar import doorbell
+from quazzar.errors import IdempotencyConflict, InvalidEmail, RelayNotConfigured
+
+#: How long a claim holds without being renewed: what a killed worker held is free after that.
+LEASE = timedelta(seconds=60)
+#: Stages at which the relay fails, whatever the mail.
+RELAY_STAGES = ("resolve", "connect", "tls", "auth")
+IDEMPOTENCY_WINDOW = timedelta(hours=24)
+#: What a delivery reads of a row; the rest is for people.
+_NEEDED_TO_SEND = ("body", "recipients", "envelope_sender", "message_id", "created_at", "attempts")
+Status = Message.Status
+
+
+# --- in ----------------------------------------------------------------------------------------------------
+def enqueue(email: Email, *, source: str, idempotency_key: str | None = None) -> Message:
+    """Stores one mail, then rings.
+
+    Raises:
+        RelayNotConfigured: no relay is set.
+        InvalidEmail: the mail cannot be sent as it is.
+        IdempotencyConflict: the key was used for another mail within 24 h.
+    """
+    row = _row(email, source, _sender())
+    return _store(row, idempotency_key)
+
+
+def enqueue_many(batch: Iterable[Email], *, source: str) -> list[Message]:
+    """Stores many mails in one statement, then rings once; all or nothing.
+
+    Raises:
+        RelayNotConfigured, InvalidEmail: as ``enqueue``; then none is stored.
+    """
+    sender = _sender()
+    rows = Message.objects.bulk_create([_row(email, source, sender) for email in batch], batch_size=500)
+    transaction.on_commit(doorbell.ring)
+    return rows
+
+
+def enqueue_raw(data: bytes, *, sender: str, recipients: Sequence[str], to: Sequence[str], subject: str,
+                message_id: str, source: str) -> Message:  # fmt: skip
+    """Stores a complete MIME message (from Django's mail or sendmail) with its envelope, then rings. An empty
+    ``sender`` is the null sender of bounces.
+
+    Raises:
+        RelayNotConfigured, InvalidEmail: as ``enqueue``.
+    """
+    _sender()
+    if not recipients:
+        raise InvalidEmail("to", "Give at least one recipient.")
+    if len(data) > emails.MAX_BYTES * 2:
+        raise InvalidEmail(
+            "attachments", f"The mail has {len(data) >> 20} MiB; {emails.MAX_BYTES >> 19} is the most."
+        )
+    row = Message(
+        source=source,
+        message_id=message_id,
+        envelope_sender=sender,
+        to=[*to],
+        recipients=envelope([*recipients]),
+        subject=subject,
+        body=payload.from_raw(data),
+    )
+    return _store(row, None)
+
+
+def _sender() -> str:
+    """The from address to fall back to; raises when there is no relay.
+
+    Plain SQL: this runs before every queued mail, and building the same query anew would cost half an INSERT.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT host, from_address, username FROM mailrelay_relaysettings WHERE id = 1")
+        found = cursor.fetchone()
+    if found is None or not found[0]:
+        raise RelayNotConfigured
+    return default_from(found[1], found[2])
+
+
+def _row(email: Email, source: str, fallback: str) -> Message:
+    emails.check(email)
+    recipients = emails.recipients(email)
+    sender = addresses.split(email.from_address)[1] if email.from_address else fallback
+    return Message(
+        source=source,
+        message_id=mime.new_message_id(sender),
+        envelope_sender=sender,
+        to=[*emails.listed(email.to)],
+        recipients=envelope(recipients),
+        subject=email.subject,
+        body=payload.from_email(email),
+    )
+
+
+def _store(row: Message, key: str | None) -> Message:
+    if key is None:
+        statements.insert(row)
+    else:
+        row.idempotency_key = key
+        earlier = _insert_or_find(row, key)
+        if earlier is not None:
+            return earlier
+    transaction.on_commit(doorbell.ring)
+    return row
+
+
+def _insert_or_find(row: Message, key: str) -> Message | None:
+    """Inserts the row, or returns the one that has the key already (checked to be the same mail)."""
+    Message.objects.filter(idempotency_key=key, created_at__lt=timezone.now() - IDEMPOTENCY_WINDOW).update(
+        idempotency_key=None
+    )
+    try:
+        with transaction.atomic():
+            statements.insert(row)
+    except IntegrityError:
+        earlier = Message.objects.get(idempotency_key=key)
+        if _differs(earlier, row):
+            raise IdempotencyConflict from None
+        return earlier
+    return None
+
+
+def _differs(earlier: Message, row: Message) -> bool:
+    if earlier.body is not None and earlier.body.readable and row.body is not None:
+        return earlier.body.reveal() != row.body.reveal()
+    # The body is gone (its retention is over): what is left must agree.
+    return (earlier.subject, earlier.to) != (row.subject, row.to)
+
+
+# --- claims ------------------------------------------------------------------------------------------------
+def claim(owner: str, limit: int) -> list[Message]:
+    """Takes up to ``limit`` due messages for ``owner``, oldest first. Another worker may take some of them in
+    between; the UPDATE's condition decides."""
+    now = timezone.now()
+    due = Message.objects.filter(status__in=Message.PENDING, next_attempt_at__lte=now)
+    ids = list(due.order_by("next_attempt_at", "id").values_list("id", flat=True)[:limit])
+    if not ids:
+        return []
+    taken = Message.objects.filter(id__in=ids, status__in=Message.PENDING).update(
+        status=Status.SENDING, lease_owner=owner, lease_until=now + LEASE, attempts=F("attempts") + 1
+    )
+    if not taken:
+        return []
+    needed = held(owner).filter(id__in=ids).only(*_NEEDED_TO_SEND)
+    return list(needed.order_by("next_attempt_at", "id"))
+
+
+def held(owner: str) -> QuerySet[Message]:
+    """What an owner has claimed."""
+    return Message.objects.filter(status=Status.SENDING, lease_owner=owner)
+
+
+def renew(owner: str) -> int:
+    """Extends every lease of an owner."""
+    return held(owner).update(lease_until=timezone.now() + LEASE)
+
+
+def release(owner: str, ids: Iterable[int]) -> int:
+    """Gives claims back that were not tried."""
+    return (
+        held(owner)
+        .filter(id__in=list(ids))
+        .update(status=Status.QUEUED, lease_owner="", lease_until=None, attempts=F("attempts") - 1)
+    )
+
+
+def expire_leases() -> int:
+    """Frees what a dead worker held: its leases ran out."""
+    return Message.objects.filter(status=Status.SENDING, lease_until__lt=timezone.now()).update(
+        status=Status.RETRYING, lease_owner="", lease_until=None, next_attempt_at=timezone.now()
+    )
+
+
+def owners() -> list[str]:
+    """Who holds something at the moment."""
+    sending = Message.objects.filter(status=Status.SENDING).exclude(lease_owner="")
+    return list(sending.order_by().values_list("lease_owner", flat=True).distinct())
+
+
+def free_owner(owner: str) -> int:
+    """Frees what one owner held, known to be dead."""
+    return held(owner).update(
+        status=Status.RETRYING, lease_owner="", lease_until=None, next_attempt_at=timezone.now()
+    )
+
+
+# --- results -----------------------------------------------------------------------------------------------
+def record_sent(owner: str, ids: Sequence[int]) -> None:
+    """Everybody got these."""
+    statements.mark_sent(owner, ids, timezone.now(), drop_body=settings.QUAZZAR_BODY_RETENTION_DAYS == 0)
+
+
+def record_failure(owner: str, message: Message, error: dict[str, Any], *, permanent: bool) -> None:
+    """The message stays in the queue for another attempt, or becomes a dead letter. ``message.recipients`` is
+    saved with it."""
+    now = timezone.now()
+    give_up = timedelta(hours=settings.QUAZZAR_GIVE_UP_HOURS)
+    chance = random.random()  # noqa: S311  (jitter, not a secret)
+    later = (
+        None
+        if permanent
+        else backoff.next_attempt(message.attempts, message.created_at, now, chance, give_up)
+    )
+    held(owner).filter(pk=message.pk).update(
+        status=Status.RETRYING if later else Status.FAILED,
+        next_attempt_at=later,
+        lease_owner="",
+        lease_until=None,
+        last_error=error,
+        recipients=message.recipients,
+    )
+
+
+def retry(message: Message) -> bool:
+    """Puts a message that waits or failed at the head of the queue; refused recipients are tried once more.
+    False when it is being sent, was sent, or has no body any more."""
+    recipients = [
+        {"address": one["address"], "status": "pending"} if one["status"] == "failed" else one
+        for one in message.recipients
+    ]
+    changed = Message.objects.filter(
+        pk=message.pk, status__in=[*Message.PENDING, Status.FAILED], body__isnull=False
+    ).update(status=Status.QUEUED, next_attempt_at=timezone.now(), recipients=recipients)
+    if changed:
+        transaction.on_commit(doorbell.ring)
+    return bool(changed)
+
+
+def bring_forward(stages: Sequence[str] = RELAY_STAGES) -> int:
+    """The relay answers again: what failed because it did not is due now, not at the end of its back-off."""
+    return waiting_for_the_relay(stages).update(next_attempt_at=timezone.now())
+
+
+def bring_forward_unreadable(keys: str) -> int:
+    """What failed because none of the keys at hand opened it is due now if there are other ones."""
+    locked = _backing_off().filter(last_error__keys__isnull=False).exclude(last_error__keys=keys)
+    return locked.update(next_attempt_at=timezone.now())
+
+
+def waiting_for_the_relay(stages: Sequence[str] = RELAY_STAGES) -> QuerySet[Message]:
+    """What is not due yet, and failed at one of these stages: the relay's fault, not the mail's."""
+    return _backing_off().filter(last_error__stage__in=list(stages))
+
+
+def _backing_off() -> QuerySet[Message]:
+    return Message.objects.filter(status=Status.RETRYING, next_attempt_at__gt=timezone.now())
+
+
+# --- upkeep ------------------------------------------------------------------------------------------------
+def anything_due() -> bool:
+    """Whether a drain would find work."""
+    return Message.objects.filter(status__in=Message.PENDING, next_attempt_at__lte=timezone.now()).exists()
+
+
+def purge() -> tuple[int, int]:
+    """Removes bodies and rows whose retention is over, and keys older than their window; never of a message that
+    still waits or failed with its body. Returns the bodies and rows removed."""
+    now = timezone.now()
+    Message.objects.filter(idempotency_key__isnull=False, created_at__lt=now - IDEMPOTENCY_WINDOW).update(
+        idempotency_key=None
+    )
+    stale = now - timedelta(days=settings.QUAZZAR_BODY_RETENTION_DAYS)
+    bodies = Message.objects.filter(status=Status.SENT, body__isnull=False, sent_at__lte=stale).update(
+        body=None
+    )
+    old = now - timedelta(days=settings.QUAZZAR_MESSAGE_RETENTION_DAYS)
+    rows, _ = Message.objects.filter(status__in=[Status.SENT, Status.FAILED], created_at__lt=old).delete()
+    return bodies, rows

@@ -1,0 +1,201 @@
+"""Relay settings before they are saved: what a preset fills in, and what is wrong, in sentences. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mailrelay.mail import addresses
+from mailrelay.relay.presets import PRESETS, by_id
+
+MAX_RECIPIENTS = 50
+SECURITIES = ("starttls", "tls", "none")
+RECIPIENT_LISTS = ("alert_recipients", "backup_recipients")
+#: The port that speaks TLS from its first byte (RFC 8314), and those that begin in plain text.
+IMPLICIT_TLS_PORT = 465
+PLAIN_FIRST_PORTS = (25, 587, 2525)
+_LENGTHS = {"host": 253, "username": 320, "from_address": 254, "from_name": 200}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+def complete(data: Mapping[str, Any], current: Mapping[str, Any], *, partial: bool) -> dict[str, Any]:
+    """``current`` with ``data`` over it, normalised.
+
+    A preset fills host, port and security where ``data`` has none: always when the whole is written, and with
+    ``partial`` when the provider changes.
+    """
+    given = {name: value for name, value in data.items() if value is not None}
+    values = {**current, **given}
+    preset = by_id(str(values.get("provider")))
+    changed = values.get("provider") != current.get("provider")
+    if preset and preset.host and (changed or not partial):
+        security = "tls" if given.get("port") == IMPLICIT_TLS_PORT else preset.security
+        filled = {"host": preset.host, "port": preset.port, "security": security}
+        values.update({name: value for name, value in filled.items() if name not in given})
+    elif not partial and "security" not in given:
+        values["security"] = "tls" if values.get("port") == IMPLICIT_TLS_PORT else "starttls"
+    return _normalised(values)
+
+
+def problems(values: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Field → sentences, for every field that is not right; empty when all may be saved.
+
+    An empty host is right (the relay is not configured), and so are an empty from address and username.
+    """
+    found: dict[str, list[str]] = {
+        "provider": _provider(values["provider"]),
+        "host": _host(values["host"]),
+        "port": _port(values["port"]),
+        "security": _security(values["port"], values["security"]),
+        "username": _text("The username", values["username"], _LENGTHS["username"]),
+        "from_address": _from_address(values["from_address"]),
+        "from_name": _text("The from name", values["from_name"], _LENGTHS["from_name"]),
+        **{name: _recipients(values[name]) for name in RECIPIENT_LISTS},
+    }
+    return {name: sentences for name, sentences in found.items() if sentences}
+
+
+# --- normal forms ------------------------------------------------------------------------------------------
+def _normalised(values: dict[str, Any]) -> dict[str, Any]:
+    """What is right in its stored form (A-labels, lower case); what is wrong as it came, for ``problems``."""
+    values["host"] = _normal_host(values["host"])
+    values["from_address"] = _normal_address(values["from_address"])
+    for name in RECIPIENT_LISTS:
+        if isinstance(values[name], list):
+            values[name] = [_normal_address(one) for one in values[name]]
+    return values
+
+
+def _normal_host(host: Any) -> Any:
+    if not isinstance(host, str):
+        return host
+    bare = host.strip()
+    if bare.startswith("[") and bare.endswith("]") and _ip(bare[1:-1]):
+        return bare[1:-1].lower()
+    try:
+        return bare.lower() if _ip(bare) else addresses.ascii_domain(bare)
+    except ValueError:
+        return bare
+
+
+def _normal_address(address: Any) -> Any:
+    if not isinstance(address, str):
+        return address
+    try:
+        return addresses.normalise(address) if address.strip() else ""
+    except ValueError:
+        return address
+
+
+def _ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+# --- problems ----------------------------------------------------------------------------------------------
+def _provider(provider: Any) -> list[str]:
+    known = ", ".join(preset.id for preset in PRESETS)
+    return [] if by_id(str(provider)) else [f"The provider is one of {known}."]
+
+
+def _host(host: Any) -> list[str]:
+    wrong = _text("The host", host, _LENGTHS["host"])
+    if wrong or not host or _ip(host):
+        return wrong
+    sentence = _not_only_a_name(host) or _not_a_name(host)
+    return [sentence] if sentence else []
+
+
+def _not_only_a_name(host: str) -> str:
+    """What was typed around the name."""
+    if _SCHEME.match(host):
+        name = re.split(r"[/?#]", host.split("://", 1)[1])[0].rpartition("@")[2]
+        bare = name.split(":")[0]
+        return "The host is a name, not a URL: leave out what is around it" + (
+            f" and write {bare}." if bare else "."
+        )
+    if any(char.isspace() for char in host):
+        return "The host contains a space: write one name, such as smtp.example.com."
+    if "/" in host or "\\" in host:
+        return "The host contains a slash: write the name alone, such as smtp.example.com."
+    if "@" in host:
+        name = host.rpartition("@")[2] or "the name alone"
+        return f"The host contains an @: write {name}, and put the rest into username."
+    name, colon, port = host.rpartition(":")
+    if colon and port.isdigit():
+        return f"The host contains a port: write {name.strip('[]') or 'the name'} here, and {port} into port."
+    return ""
+
+
+def _not_a_name(host: str) -> str:
+    advice = "write a name such as smtp.example.com, or an IP address."
+    try:
+        name = addresses.ascii_domain(host)
+    except ValueError:
+        return f"{host!r} is neither a host name nor an IP address: {advice}"
+    # No top-level domain is a number (RFC 3696 §2): this is an IP address with a mistake in it.
+    if name.startswith("[") or name.rpartition(".")[2].isdigit():
+        return f"{host!r} is neither a host name nor a complete IP address: {advice}"
+    return ""
+
+
+def _port(port: Any) -> list[str]:
+    if isinstance(port, int) and not isinstance(port, bool) and 1 <= port <= 65535:
+        return []
+    return ["The port is a whole number from 1 to 65535; most relays listen on 587."]
+
+
+def _security(port: Any, security: Any) -> list[str]:
+    if security not in SECURITIES:
+        return ["The security is one of starttls, tls, none."]
+    if port == IMPLICIT_TLS_PORT and security != "tls":
+        return ["Port 465 speaks TLS from the first byte: choose Implicit TLS, or port 587 for STARTTLS."]
+    if port in PLAIN_FIRST_PORTS and security == "tls":
+        return [f"Port {port} begins in plain text: choose STARTTLS, or port 465 for Implicit TLS."]
+    return []
+
+
+def _from_address(address: Any) -> list[str]:
+    if isinstance(address, str) and "<" in address:
+        return ["Write the address alone, such as node@example.com; the name goes into the from name."]
+    return _address(address) if address else []
+
+
+def _address(address: Any) -> list[str]:
+    if not isinstance(address, str):
+        return ["A mail address is a text such as name@example.com."]
+    if re.search(r"[\ud800-\udfff]", address):
+        return ["An address cannot contain half a character."]
+    try:
+        addresses.normalise(address)
+    except ValueError as exc:
+        return [str(exc)]
+    return []
+
+
+def _recipients(listed: Any) -> list[str]:
+    if not isinstance(listed, list):
+        return ["Give a list of mail addresses."]
+    sentences = [sentence for one in listed for sentence in _address(one)]
+    if len(listed) > MAX_RECIPIENTS:
+        sentences.append(f"At most {MAX_RECIPIENTS} recipients can be set; these are {len(listed)}.")
+    return sentences or [f"{one} is listed more than once." for one in _repeated(listed)]
+
+
+def _repeated(listed: Sequence[str]) -> list[str]:
+    normal = [addresses.normalise(one) for one in listed]
+    return [one for one in dict.fromkeys(normal) if normal.count(one) > 1]
+
+
+def _text(what: str, text: Any, most: int) -> list[str]:
+    if not isinstance(text, str):
+        return [f"{what} is a text."]
+    if _CONTROL.search(text):
+        return [f"{what} cannot contain line breaks or control characters."]
+    return [f"{what} can have {most} characters at most."] if len(text) > most else []

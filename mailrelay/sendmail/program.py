@@ -1,0 +1,262 @@
+"""What bin/quazzar-sendmail runs: one message from standard input into the queue; exits as sysexits(3) says.
+
+Models are imported when they are needed and not before: cron waits for this process, and a wrong option or an
+unreadable folder must end in a sentence.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, NoReturn, TextIO
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import Error as DatabaseFailure
+from django.db import InterfaceError, OperationalError
+
+from mailrelay.mail import addresslists, emails, rawmail
+from mailrelay.mail.rawmail import RawMail
+from mailrelay.sendmail import options as sendmailoptions
+from mailrelay.sendmail.options import Options, UsageError
+from quazzar.env import env_path
+from quazzar.errors import InvalidEmail, KeyFileError, QuazzarError, RelayNotConfigured
+
+if TYPE_CHECKING:
+    from mailrelay.models import Message
+    from mailrelay.queue.submission import Node
+
+ROOT = Path(__file__).resolve().parent.parent
+#: More than the queue takes, so that the queue can say so.
+_READ_LIMIT = emails.MAX_BYTES * 2 + 1
+_DOT_LINES = frozenset({b".\n", b".\r\n", b"."})
+#: What may have passed when the caller tries again.
+_PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
+_UNPREPARED = ("no such table", "no such column", "does not exist")
+_FORBIDDEN = ("readonly database", "unable to open database file", "permission denied")
+
+
+class Refused(Exception):
+    """Nothing was queued.
+
+    Attributes:
+        exit_code: from sysexits.
+    """
+
+    def __init__(self, exit_code: int, sentence: str) -> None:
+        self.exit_code = exit_code
+        super().__init__(sentence)
+
+
+# --- the process -------------------------------------------------------------------------------------------
+def main() -> int:
+    """What the shell script starts."""
+    return run_alone(sys.argv[1:], prepare)
+
+
+def run_alone(arguments: Sequence[str], prepare: Callable[[], None] = lambda: None) -> int:
+    """``run`` for a process that does nothing else: neither a log line nor a traceback reaches its caller."""
+    sys.excepthook = _unexpected
+    logging.disable(logging.CRITICAL)
+    # Python has no sys.stdin when the caller closed it.
+    stdin: TextIO | None = sys.stdin
+    return run(arguments, stdin.buffer if stdin else None, sys.stderr, prepare)
+
+
+def prepare() -> None:
+    """Loads settings and this app's models, and nothing else of the product.
+
+    Raises:
+        Refused: the product was never set up here.
+    """
+    folder = env_path("QUAZZAR_DATA_DIR", ROOT / "var")
+    if not folder.exists():
+        raise Refused(
+            os.EX_CONFIG, f"Mail Relay was not set up yet ({folder} is missing): run make run in {ROOT}."
+        )
+    become_owner(folder)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "quazzar.settings")
+    from django.apps import AppConfig, apps
+
+    # A plain AppConfig: the real one's ready() is for the worker.
+    apps.populate([AppConfig("mailrelay", import_module("mailrelay"))])
+    import_module("quazzar.celery")  # the doorbell's way to the broker
+
+
+def become_owner(folder: Path) -> None:
+    """Root acts as the folder's owner, as whom the product runs: key file and database are that user's."""
+    owner = folder.stat()
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        os.setgroups([owner.st_gid])
+        os.setgid(owner.st_gid)
+        os.setuid(owner.st_uid)
+
+
+def _unexpected(kind: type[BaseException], _value: object, _traceback: object) -> NoReturn:
+    _say(sys.stderr, f"The mail was not taken, because of an error in Mail Relay itself ({kind.__name__}).")
+    raise SystemExit(os.EX_SOFTWARE)
+
+
+# --- the work ----------------------------------------------------------------------------------------------
+def run(
+    arguments: Sequence[str],
+    stdin: BinaryIO | None,
+    stderr: TextIO,
+    prepare: Callable[[], None] = lambda: None,
+) -> int:
+    """Queues the message on ``stdin`` and returns the exit code; what went wrong is one line on ``stderr``.
+    ``prepare`` loads what the database needs."""
+    try:
+        options = sendmailoptions.parse(arguments)
+        if options.only_queue_run:
+            return os.EX_OK  # the worker sends what is queued by itself
+        mail = rawmail.parse(read_message(stdin, dot_ends=options.dot_ends))
+        prepare()
+        row = _queue(mail, options)
+    except (Refused, UsageError, QuazzarError, ImproperlyConfigured, DatabaseFailure, OSError) as exc:
+        code, sentence = verdict(exc)
+        _say(stderr, sentence)
+        return code
+    if options.verbose:
+        people = ", ".join(one["address"] for one in row.recipients)
+        _say(stderr, f"queued as message {row.pk} for {people}.")
+    return os.EX_OK
+
+
+def read_message(stdin: BinaryIO | None, *, dot_ends: bool) -> bytes:
+    """The message, to the end of the input or to a line with nothing but a dot.
+
+    Raises:
+        Refused: there is nothing to read, or nothing was written.
+    """
+    if stdin is None:
+        raise Refused(os.EX_NOINPUT, "There is no standard input to read the message from.")
+    try:
+        data = _until_dot(stdin) if dot_ends else stdin.read(_READ_LIMIT)
+    except OSError as exc:
+        raise Refused(os.EX_NOINPUT, f"The message cannot be read: {exc.strerror}.") from exc
+    if not data.strip():
+        raise Refused(os.EX_DATAERR, "The message is empty.")
+    return data
+
+
+def _until_dot(stdin: BinaryIO) -> bytes:
+    lines: list[bytes] = []
+    size = 0
+    for line in stdin:
+        size += len(line)
+        if line in _DOT_LINES or size > _READ_LIMIT:
+            break
+        lines.append(line)
+    return b"".join(lines)
+
+
+def _queue(mail: RawMail, options: Options) -> Message:
+    from mailrelay.queue import submission
+
+    node = submission.node()
+    return submission.submit(
+        submission.with_deliverable_people(mail, node),
+        node=node,
+        sender=_sender(options, node),
+        recipients=envelope(mail, options, node),
+        source="sendmail",
+        name=addresslists.decoded(options.name),
+    )
+
+
+def _sender(options: Options, node: Node) -> str:
+    if options.null_sender:
+        return ""
+    asked = addresslists.parse(options.sender or "")
+    return node.sender(asked[0].address if len(asked) == 1 else options.sender or "")
+
+
+def envelope(mail: RawMail, options: Options, node: Node) -> list[str]:
+    """The envelope recipients, each once; people of this node are the alert recipients.
+
+    Raises:
+        Refused: there is none, or local mail has nobody to go to.
+        InvalidEmail: one is no address.
+    """
+    from mailrelay.queue.submission import checked
+
+    if not all(text.isprintable() for text in options.recipients):
+        raise InvalidEmail("to", "A recipient contains a line break or a control character.")
+    asked = [one for text in options.recipients for one in addresslists.parse(text)]
+    asked += rawmail.recipients(mail) if options.from_header else []
+    if not asked:
+        raise Refused(os.EX_DATAERR, "The message names no recipient.")
+    found: dict[str, None] = {}
+    for address in [checked("to", one.address) for one in asked]:
+        local = node.is_local(address)
+        if local and not node.alert_recipients:
+            raise Refused(os.EX_NOUSER, _nobody(address))
+        found |= dict.fromkeys(node.alert_recipients if local else [address])
+    return list(found)
+
+
+def _nobody(address: str) -> str:
+    return (
+        f"Mail for the local user {address} goes to the alert recipients, and none are set: "
+        "set them in the console under Mail Relay, Relay settings."
+    )
+
+
+# --- what went wrong ---------------------------------------------------------------------------------------
+def verdict(exc: Exception) -> tuple[int, str]:
+    """Exit code and sentence of a failure."""
+    match exc:
+        case Refused():
+            return exc.exit_code, str(exc)
+        case UsageError():
+            return os.EX_USAGE, str(exc)
+        case InvalidEmail():
+            return os.EX_DATAERR, exc.message
+        case KeyFileError() if not isinstance(exc.__cause__, PermissionError):
+            return os.EX_CONFIG, f"{exc.message} {exc.hint}"
+        case KeyFileError():
+            return os.EX_NOPERM, f"{exc.message} {exc.hint}"
+        case RelayNotConfigured():
+            return os.EX_CONFIG, f"{exc.message} {exc.hint}"
+        case ImproperlyConfigured():
+            return os.EX_CONFIG, str(exc)
+        case DatabaseFailure():
+            return _database_verdict(exc)
+        case PermissionError():
+            return os.EX_NOPERM, _may_not(str(exc.filename))
+        case OSError():
+            code = os.EX_TEMPFAIL if exc.errno in _PASSING else os.EX_CANTCREAT
+            return code, f"The mail cannot be stored: {exc.strerror} ({exc.filename})."
+    return os.EX_SOFTWARE, str(exc)
+
+
+def _database_verdict(exc: DatabaseFailure) -> tuple[int, str]:
+    first = (str(exc).splitlines() or [type(exc).__name__])[0].rstrip(".")
+    if any(part in first.lower() for part in _UNPREPARED):
+        return os.EX_CONFIG, f"The database was not prepared ({first}): run make run in {ROOT}."
+    if any(part in first.lower() for part in _FORBIDDEN):
+        return os.EX_NOPERM, _may_not(f"the database ({first})")
+    if isinstance(exc, OperationalError | InterfaceError):
+        return os.EX_TEMPFAIL, f"The database cannot be used at the moment ({first}): try again later."
+    return os.EX_SOFTWARE, f"The database refused the mail ({first})."
+
+
+def _may_not(what: str) -> str:
+    return f"User {os.geteuid()} may not use {what}: run this as root, or as the user that runs Mail Relay."
+
+
+def _say(stderr: TextIO, sentence: str) -> None:
+    try:
+        stderr.write(f"sendmail: {' '.join(sentence.split())}\n")
+        stderr.flush()
+    except (OSError, ValueError):
+        pass  # whoever closed it does not want to know
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,318 @@
+"""Several reused connections to one relay, each sending message after message. No database in here.
+
+Threads do nothing but SMTP; jobs come in by one queue and results leave by another. A message whose body is on the
+wire but whose result is not yet recorded is *in doubt*: after a kill it is sent again. Permits bound how many of
+those there can be.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mailrelay.smtp.connection import Connection
+from mailrelay.smtp.dialogue import Envelope, Outcome, Target
+from quazzar.errors import DeliveryError
+
+#: Most messages in doubt at once, over all connections: two kills in a row send at most twenty again.
+IN_DOUBT = 10
+#: A connection not used for this long is hung up, in seconds; providers hang up after 30–300.
+IDLE_SECONDS = 20.0
+#: One more connection for each of these that an answer takes, in seconds.
+_WAIT_PER_CONNECTION = 0.005
+#: How long the owner waits for more results than one, in seconds, where answers come at once: one commit for eight
+#: results costs little more than one for one.
+_GATHER_SECONDS = 0.004
+_GATHER = 8
+
+
+def wanted(answer_seconds: float, outstanding: int, most: int) -> int:
+    """How many connections: one where answers come at once, up to the limit where each takes a round trip of tens of
+    milliseconds; never more than there are messages."""
+    return min(most, 1 + int(answer_seconds / _WAIT_PER_CONNECTION), max(1, outstanding))
+
+
+@dataclass(slots=True)
+class Job:
+    """A message on its way; ``key`` is the row's id."""
+
+    key: int
+    envelope: Envelope
+    reopened: bool = False
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of a job. ``in_doubt`` results hold a permit until ``Pipeline.settle``."""
+
+    job: Job
+    outcome: Outcome
+    in_doubt: bool = False
+
+
+@dataclass(slots=True)
+class Opened:
+    """A connection was made."""
+
+
+@dataclass(slots=True)
+class Down:
+    """A connection could not be made; its thread is gone. ``job`` was not tried."""
+
+    error: DeliveryError
+    job: Job | None
+
+
+Event = Result | Opened | Down
+
+
+class Pool:
+    """Open connections that nobody uses at the moment, by target."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: list[Connection] = []
+
+    def take(self, target: Target) -> Connection | None:
+        """A connection to exactly this target, or None; those to other targets are closed."""
+        with self._lock:
+            mine = [one for one in self._idle if one.target == target]
+            others = [one for one in self._idle if one.target != target]
+            found = mine.pop() if mine else None
+            self._idle = mine
+        for one in others:
+            one.close()
+        return found
+
+    def give(self, connection: Connection) -> None:
+        """Keeps it for the next drain."""
+        if not connection.usable:
+            connection.close()
+            return
+        connection.idle_since = time.monotonic()
+        with self._lock:
+            self._idle.append(connection)
+
+    def close_idle(self, seconds: float = IDLE_SECONDS) -> None:
+        """Hangs up what has been idle for that long."""
+        limit = time.monotonic() - seconds
+        with self._lock:
+            old = [one for one in self._idle if one.idle_since <= limit]
+            self._idle = [one for one in self._idle if one.idle_since > limit]
+        for one in old:
+            one.close()
+
+
+class Pipeline:
+    """Sends jobs to one target over up to ``most`` connections."""
+
+    def __init__(self, target: Target, pool: Pool, most: int) -> None:
+        self.target = target
+        self.outstanding = 0
+        self.alive = 0
+        self._pool = pool
+        self._most = most
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._permits = threading.Semaphore(IN_DOUBT)
+        self._threads: list[threading.Thread] = []
+        self._answer_seconds = 0.0
+
+    # --- the owner's side ----------------------------------------------------------------------------------
+    def submit(self, job: Job) -> None:
+        """Queues a job."""
+        self.outstanding += 1
+        self._jobs.put(job)
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that no connection has taken yet."""
+        return self._jobs.qsize()
+
+    def grow(self) -> None:
+        """Opens as many connections as the relay's distance and the work at hand ask for."""
+        while self.alive < wanted(self._answer_seconds, self.outstanding, self._most):
+            self.alive += 1
+            thread = threading.Thread(target=self._run, name="relay", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def collect(self, seconds: float) -> list[Event]:
+        """What has happened; waits up to ``seconds`` for the first."""
+        try:
+            events = [self._events.get(timeout=seconds)]
+        except queue.Empty:
+            return []
+        until = time.monotonic() + (_GATHER_SECONDS if self.alive <= 1 else 0)
+        while len(events) < _GATHER:
+            try:
+                events.append(self._events.get(timeout=max(0.0, until - time.monotonic())))
+            except queue.Empty:
+                break
+        for event in events:
+            self._note(event)
+        return events
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, Down):
+            self.alive -= 1
+            # The relay may take fewer connections than we would like; ask for no more than it has given.
+            self._most = max(1, self.alive)
+        elif isinstance(event, Result):
+            self.outstanding -= 1
+
+    def settle(self, results: int) -> None:
+        """The results of that many messages in doubt are recorded."""
+        for _ in range(results):
+            self._permits.release()
+
+    def abandon(self) -> Iterator[Job]:
+        """Takes back every job that no connection has begun."""
+        while True:
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                return
+            if job is not None:
+                self.outstanding -= 1
+                yield job
+
+    def close(self) -> None:
+        """Lets every connection go back to the pool. What nobody has begun is dropped (see ``abandon``)."""
+        left_over = len(list(self.abandon()))
+        for _ in self._threads:
+            self._jobs.put(None)
+        # After a failure of the owner a thread may wait for a permit that nobody would give back.
+        self.settle(left_over + self.outstanding + len(self._threads))
+        for thread in self._threads:
+            thread.join()
+
+    # --- a connection's thread -----------------------------------------------------------------------------
+    def _run(self) -> None:
+        """A connection's whole life. However it ends, what it held is accounted for: a job that nobody answers for
+        would keep the owner waiting for ever."""
+        hand = _Hand()
+        down: Down | None = Down(_BROKEN, None)
+        try:
+            connection = self._pool.take(self.target) or self._open()
+            self._events.put(Opened())
+            hand.job = self._jobs.get()
+            while hand.job is not None:
+                connection = self._send(connection, hand)
+            self._pool.give(connection)
+            down = None
+        except DeliveryError as exc:
+            down = Down(exc, None)
+        except _Reopen as exc:
+            hand.job, down = None, Down(exc.error, exc.job)
+        finally:
+            if down is not None:
+                if hand.job is not None:  # only after a fault of ours, which the log has
+                    self._events.put(Result(hand.job, Outcome(error=_BROKEN), in_doubt=hand.permit))
+                self._events.put(down)
+
+    def _open(self) -> Connection:
+        connection = Connection(self.target).open()
+        self._answer_seconds = max(self._answer_seconds, connection.round_trip)
+        return connection
+
+    def _send(self, connection: Connection, hand: _Hand) -> Connection:
+        """Sends the job in hand and all that follow it without a pause, then waits for the next."""
+        job = hand.job
+        assert job is not None
+        connection, refusal = self._begin(connection, job)
+        while refusal is None:
+            self._permits.acquire()
+            hand.permit = True
+            following = self._next_now()
+            outcome, announced = self._finish(connection, job, following)
+            self._events.put(Result(job, outcome, in_doubt=True))
+            hand.job, hand.permit = following, False
+            if following is None:
+                hand.job = self._jobs.get()
+                return connection
+            job = following
+            go_on = self._announced if announced and connection.usable else self._begin
+            connection, refusal = go_on(connection, job)
+        self._events.put(Result(job, refusal))
+        hand.job = None
+        hand.job = self._jobs.get()
+        return connection
+
+    def _begin(self, connection: Connection, job: Job) -> tuple[Connection, Outcome | None]:
+        """Announces a job. A connection that turns out to be dead before any of the body was sent is replaced
+        once, silently: relays hang up after some messages or some seconds, which is no failure."""
+        if not connection.usable:
+            connection = self._replace(connection, job)
+        try:
+            return connection, connection.begin(job.envelope)
+        except DeliveryError as exc:
+            return self._again(connection, job, exc)
+
+    def _announced(self, connection: Connection, job: Job) -> tuple[Connection, Outcome | None]:
+        try:
+            return connection, connection.announced(job.envelope)
+        except DeliveryError as exc:
+            return self._again(connection, job, exc)
+
+    def _again(
+        self, connection: Connection, job: Job, exc: DeliveryError
+    ) -> tuple[Connection, Outcome | None]:
+        if job.reopened or exc.kind == "timeout":
+            connection.usable = False
+            return connection, Outcome(error=exc)
+        job.reopened = True
+        connection = self._replace(connection, job)
+        return self._begin(connection, job)
+
+    def _replace(self, connection: Connection, job: Job) -> Connection:
+        connection.close()
+        try:
+            return self._open()
+        except DeliveryError as exc:
+            raise _Reopen(exc, job) from exc
+
+    def _finish(self, connection: Connection, job: Job, following: Job | None) -> tuple[Outcome, bool]:
+        started = time.monotonic()
+        try:
+            outcome, announced = connection.finish(job.envelope, following.envelope if following else None)
+        except DeliveryError as exc:
+            connection.usable = False
+            return Outcome(error=exc), False
+        self._answer_seconds = 0.7 * self._answer_seconds + 0.3 * (time.monotonic() - started)
+        return outcome, announced
+
+    def _next_now(self) -> Job | None:
+        try:
+            job = self._jobs.get_nowait()
+        except queue.Empty:
+            return None
+        if job is None:
+            self._jobs.put(None)  # the call to stop is for whoever waits next, which may be this thread
+        return job
+
+
+@dataclass(slots=True)
+class _Hand:
+    """What a connection's thread holds: the job it is at, and whether that has a permit."""
+
+    job: Job | None = None
+    permit: bool = False
+
+
+#: For a job that was in hand when something of ours broke; whether it left is not known.
+_BROKEN = DeliveryError(
+    "Something went wrong on this node while it sent the mail.", stage="data", kind="closed"
+)
+
+
+class _Reopen(Exception):
+    """The relay could not be reached again; the job was not begun."""
+
+    def __init__(self, error: DeliveryError, job: Job) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.job = job

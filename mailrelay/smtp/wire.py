@@ -1,0 +1,107 @@
+"""SMTP as bytes: commands, feature lists, dot-stuffing, and what a broken connection means. Pure."""
+
+from __future__ import annotations
+
+import errno
+import re
+
+from mailrelay.mail.addresses import QUOTED_LOCAL
+
+_CONTROL_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_LEADING_DOT = re.compile(rb"(?m)^\.")
+_PATH = re.compile(rf'(?:{QUOTED_LOCAL}(?=@))?[^\x00-\x20\x7f-\xa0<>"\u2028\u2029\ud800-\udfff]*')
+# More digits are no size (and int() refuses some thousands of them).
+_SIZE = re.compile(r"[0-9]{1,18}")
+
+
+def crlf(data: bytes) -> bytes:
+    """The same lines, each ended by CRLF. Bare CR and LF count as line ends too, so that nothing in a mail
+    can end it early at a server that is lax about them (SMTP smuggling, CVE-2023-51764)."""
+    if data.count(b"\n") == data.count(b"\r\n") == data.count(b"\r"):
+        return data
+    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+
+
+def dot_stuff(data: bytes) -> bytes:
+    """A dot more where a line begins with one (RFC 5321 §4.5.2)."""
+    return _LEADING_DOT.sub(b"..", data) if b"\n." in data or data.startswith(b".") else data
+
+
+def printable(answer: bytes) -> str:
+    """A server's words as text: control characters, which no row and no page can bear, become U+FFFD."""
+    return _CONTROL_TEXT.sub("\ufffd", answer.decode("utf-8", "replace"))
+
+
+def features(text: str) -> dict[str, str]:
+    """The extensions of an EHLO answer: lower-case keyword → parameters. The first line is the greeting."""
+    found: dict[str, str] = {}
+    for line in text.split("\n")[1:]:
+        keyword, _, parameters = " ".join(line.split()).partition(" ")
+        if keyword.upper().startswith("AUTH="):  # old servers; the keyword form counts
+            keyword, parameters = "AUTH", f"{keyword[5:]} {parameters}".strip()
+        name = keyword.lower()
+        if name == "auth" and name in found:
+            parameters = f"{found[name]} {parameters}".strip()
+        if name == "size" and not _SIZE.fullmatch(parameters):
+            parameters = ""
+        if name:
+            found[name] = parameters
+    return found
+
+
+def safe_path(address: str) -> bool:
+    """Whether an address can stand between ``<`` and ``>`` of a command without ending it early: no line
+    break, no angle bracket, and a space only inside a quoted local part. The empty (null) sender is safe."""
+    return _PATH.fullmatch(address) is not None
+
+
+def mail_command(sender: str, size: int, offered: dict[str, str], *, utf8: bool) -> bytes:
+    """MAIL FROM with the parameters that the server understands.
+
+    Raises:
+        ValueError: the sender would end the command early.
+    """
+    line = f"MAIL FROM:<{_path(sender)}>"
+    if "size" in offered:
+        line += f" SIZE={size}"
+    if "8bitmime" in offered:
+        line += " BODY=8BITMIME"
+    if utf8:
+        line += " SMTPUTF8"
+    return line.encode() + b"\r\n"
+
+
+def rcpt_command(recipient: str) -> bytes:
+    """RCPT TO.
+
+    Raises:
+        ValueError: the recipient would end the command early, or is none.
+    """
+    if not recipient:
+        raise ValueError("a recipient is empty")
+    return f"RCPT TO:<{_path(recipient)}>\r\n".encode()
+
+
+def _path(address: str) -> str:
+    if not safe_path(address):
+        raise ValueError(f"{address[:60]!r} cannot stand in an SMTP command")
+    return address
+
+
+def lost(exc: Exception, host: str, port: int, *, connecting: bool, greeting: bool) -> tuple[str, str]:
+    """Kind and sentence of a connection that could not be made, or broke."""
+    where = f"{host} port {port}"
+    number = getattr(exc, "errno", None)
+    if isinstance(exc, TimeoutError):
+        if connecting:
+            return "timeout_connect", f"{where} did not answer in time."
+        if greeting:
+            return "timeout_greeting", f"{where} took the connection, but its greeting never came."
+        return "timeout", f"{where} stopped answering."
+    if number == errno.ECONNREFUSED:
+        return "refused", f"Nothing listens at {where}: the connection was refused."
+    if number in (errno.ENETUNREACH, errno.EHOSTUNREACH):
+        return "unreachable", f"There is no route to {where}."
+    if connecting:
+        return "unreachable", f"{where} cannot be reached: {exc}."
+    return "closed", f"{where} closed the connection" + (" before greeting." if greeting else ".")

@@ -1,0 +1,190 @@
+"""API keys in the console: made and shown once, listed by their prefix, revoked."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, cast
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseRedirectBase
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.utils.html import format_html_join
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_POST
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
+
+from quazzar.access import apikeys
+from quazzar.console import shown
+from quazzar.console.unfolded import ModelAdmin
+from quazzar.models import ApiKey
+
+_PERIODS = (("30", "In 30 days"), ("90", "In 90 days"), ("365", "In a year"), ("", "Never"))
+
+
+class KeyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """What is chosen for a new key."""
+
+    name = forms.CharField(
+        max_length=100,
+        widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True}),
+        help_text="What will use it, such as “Grafana on node 2”.",
+    )
+    scopes = forms.MultipleChoiceField(
+        choices=ApiKey.Scope.choices,
+        initial=[ApiKey.Scope.SEND],
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="Give no more than it needs: sending alerts and reports needs “Send mail” only.",
+    )
+    expires = forms.ChoiceField(
+        label="Expires", choices=_PERIODS, required=False, initial="365", widget=UnfoldAdminSelectWidget
+    )
+
+    class Meta:
+        model = ApiKey
+        fields = ("name", "scopes")
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ModelAdmin):
+    """Never the key itself, nor its digest."""
+
+    form = KeyForm
+    fieldsets = ((None, {"fields": ("name", "scopes", "expires")}),)
+    change_form_template = "quazzar/key.html"
+    list_display = ("name", "key", "owner", "can", "state", "used", "expires")
+    list_select_related = ("user",)
+    search_fields = ("name", "prefix", "user__username")
+    search_help_text = "Search name, prefix or operator"
+    actions = ("revoke_selected",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
+        """One's own keys; a superuser sees all."""
+        keys = cast("QuerySet[ApiKey]", super().get_queryset(request)).defer("digest")
+        user = cast("User", request.user)
+        return keys if user.is_superuser else keys.filter(user=user)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A key is made and revoked, never edited."""
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may revoke may look."""
+        return super().has_view_permission(request, obj) or self.has_revoke_permission(request)
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        """Django's permission to change."""
+        return cast("User", request.user).has_perm("quazzar.change_apikey")
+
+    # --- columns
+
+    @admin.display(description="Key", ordering="prefix")
+    def key(self, row: ApiKey) -> str:
+        """Its first characters."""
+        return format_html_join("", '<code class="q-code">qzr_{}…</code>', [(row.prefix,)])
+
+    @admin.display(description="Acts for", ordering="user__username")
+    def owner(self, row: ApiKey) -> str:
+        """In whose name it acts."""
+        return row.user.get_username()
+
+    @admin.display(description="May")
+    def can(self, row: ApiKey) -> str:
+        """Its scopes, as the API names them."""
+        return format_html_join(" ", '<code class="q-code">{}</code>', ((scope,) for scope in row.scopes))
+
+    @admin.display(description="State")
+    def state(self, row: ApiKey) -> str:
+        """active, expired or revoked."""
+        return shown.key_badge(row)
+
+    @admin.display(description="Last used", ordering="last_used_at")
+    def used(self, row: ApiKey) -> str:
+        """To the minute."""
+        return shown.distance(row.last_used_at) if row.last_used_at else "never"
+
+    @admin.display(description="Expires", ordering="expires_at")
+    def expires(self, row: ApiKey) -> str:
+        """When its time is over."""
+        return shown.moment(row.expires_at) if row.expires_at else "never"
+
+    # --- make
+
+    @sensitive_variables()
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: Any) -> None:
+        """The key's text stays with this request; it is stored nowhere."""
+        days = form.cleaned_data["expires"]
+        until = timezone.now() + timedelta(days=int(days)) if days else None
+        user = cast("User", request.user)
+        row, text = apikeys.mint(user, obj.name, form.cleaned_data["scopes"], until)
+        obj.pk, obj.prefix, obj.user, obj.expires_at = row.pk, row.prefix, user, until
+        cast("Any", request).minted = text
+
+    def response_add(
+        self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """Shows the key here and now: a redirect would have to keep it somewhere in between."""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "API key created",
+            "opts": self.opts,
+            "original": obj,
+            "key": cast("Any", request).minted,
+        }
+        return TemplateResponse(request, "quazzar/key_created.html", context)
+
+    @method_decorator(never_cache)
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """The form, then the key."""
+        context = {
+            "show_save_and_continue": False,
+            "show_save_and_add_another": False,
+            **(extra_context or {}),
+        }
+        return super().add_view(request, form_url, context)
+
+    # --- revoke
+
+    def get_urls(self) -> list[URLPattern]:
+        """The model's pages, and one to revoke."""
+        view = self.admin_site.admin_view(require_POST(self.revoke_view))
+        return [path("<int:pk>/revoke/", view, name="quazzar_apikey_revoke"), *super().get_urls()]
+
+    def revoke_view(self, request: HttpRequest, pk: int) -> HttpResponseRedirectBase:
+        """Ends one key."""
+        row = get_object_or_404(self.get_queryset(request), pk=pk)
+        self._revoke(request, [row])
+        return redirect("admin:quazzar_apikey_change", pk)
+
+    @admin.action(description="Revoke selected keys", permissions=["revoke"])
+    def revoke_selected(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        """Ends several."""
+        self._revoke(request, queryset)
+
+    def _revoke(self, request: HttpRequest, keys: Any) -> None:
+        if not self.has_revoke_permission(request):
+            raise PermissionDenied
+        ended = sum(map(apikeys.revoke, keys))
+        text = f"{ended} API keys were revoked." if ended != 1 else "The API key was revoked."
+        level = messages.SUCCESS if ended else messages.WARNING
+        self.message_user(request, f"{text} It has ended at once." if ended == 1 else text, level)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """What is known of a key, and the button that ends it."""
+        context = {"can_revoke": self.has_revoke_permission(request), **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, context)

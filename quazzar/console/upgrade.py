@@ -1,0 +1,50 @@
+"""The upgrade dialog: the plans side by side, and a licence to paste."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest
+
+from quazzar.plans import licenses
+from quazzar.plans.plans import FEATURE_NAMES, FEATURES, Plan
+
+#: Query parameter that shows the dialog open, for browsers without JavaScript.
+OPEN = "upgrade"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A licence that was pasted and does not count."""
+
+    pasted: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A plan in the table."""
+
+    name: str
+    held: list[bool]
+    current: bool
+
+
+def dialog(request: HttpRequest, feature: str, refusal: Refusal | None) -> dict[str, Any]:
+    """What the dialog's template needs."""
+    licence = licenses.read()
+    return {
+        "licence": licence,
+        "plan": licence.plan,
+        "plan_features": [FEATURE_NAMES[name] for name in FEATURES],
+        "plan_rows": [
+            Row(plan.title, [plan >= lowest for lowest in FEATURES.values()], plan == licence.plan)
+            for plan in Plan
+        ],
+        "licence_problem": licence.problem,
+        "licence_missing": licence.code == "license_missing",
+        "refusal": refusal,
+        "upgrade_open": refusal is not None or OPEN in request.GET,
+        "feature": feature,
+    }

@@ -1,0 +1,128 @@
+"""/healthz says that the process answers, /readyz that its parts do: database, broker, key file, worker."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import redis
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from quazzar.errors import QuazzarError
+from quazzar.models import Heartbeat
+from quazzar.sealing import keyring
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: Name of the worker's row in Heartbeat.
+WORKER = "worker"
+#: The worker says that it is alive four times as often.
+WORKER_SILENT_AFTER = timedelta(seconds=60)
+_BROKER_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Probe:
+    """How one part is. Sentences name no address and no secret: anybody may read them."""
+
+    ok: bool
+    message: str
+
+
+@require_safe
+@never_cache
+def alive(_: HttpRequest) -> HttpResponse:
+    """Liveness: nothing but this process is asked."""
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+@never_cache
+def ready(_: HttpRequest) -> HttpResponse:
+    """Readiness: 200 when every part is well, else 503."""
+    checks = {name: probe() for name, probe in PROBES.items()}
+    well = all(check.ok for check in checks.values())
+    body = {
+        "status": "ok" if well else "failing",
+        "checks": {name: asdict(check) for name, check in checks.items()},
+    }
+    response = JsonResponse(body, status=200 if well else 503)
+    # Probes come every few seconds; Django would log each 503 as an error, and mail it to the admins.
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
+
+
+def database() -> Probe:
+    """Whether it answers a query."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError as exc:
+        return Probe(False, f"The database does not answer ({type(exc).__name__}).")
+    return Probe(True, "The database answers.")
+
+
+def broker() -> Probe:
+    """Whether it answers a PING."""
+    url = settings.CELERY_BROKER_URL.replace("redis+socket://", "unix://", 1)
+    try:
+        client = redis.Redis.from_url(
+            url,
+            socket_connect_timeout=_BROKER_SECONDS,
+            socket_timeout=_BROKER_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        )
+        with client:
+            client.ping()
+    except ValueError:
+        return Probe(False, "REDIS_URL is no address of a Redis or Valkey server.")
+    except (RedisError, OSError) as exc:
+        return Probe(False, f"The broker does not answer ({type(exc).__name__}).")
+    return Probe(True, "The broker answers.")
+
+
+def key_file() -> Probe:
+    """Whether secrets can be sealed and opened."""
+    try:
+        keyring.current()
+    except QuazzarError as exc:
+        return Probe(False, exc.message)
+    return Probe(True, "The key file can be used.")
+
+
+def worker() -> Probe:
+    """Whether it has said lately that it is alive."""
+    try:
+        heartbeat = Heartbeat.objects.filter(name=WORKER).first()
+    except DatabaseError:
+        return Probe(False, "The database does not answer, so nothing is known of the worker.")
+    if heartbeat is None:
+        return Probe(False, "The worker has not run yet.")
+    silent = timezone.now() - heartbeat.at
+    if silent > WORKER_SILENT_AFTER:
+        return Probe(False, f"The worker was last heard of {_ago(silent)} ago.")
+    return Probe(True, "The worker is alive.")
+
+
+def _ago(time: timedelta) -> str:
+    seconds = int(time.total_seconds())
+    return f"{seconds} s" if seconds < 600 else f"{seconds // 60} min"
+
+
+PROBES: dict[str, Callable[[], Probe]] = {
+    "database": database,
+    "broker": broker,
+    "key_file": key_file,
+    "worker": worker,
+}

@@ -1,0 +1,136 @@
+"""What `manage.py doctor` looks at on every node."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from pathlib import Path
+
+from django.conf import settings
+from django.core import checks as system_checks
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.migrations.executor import MigrationExecutor
+
+from quazzar.monitoring import health
+from quazzar.monitoring.doctor import Check, Finding, failed, ok, warning
+from quazzar.plans import licenses
+from quazzar.sealing import keyring
+from quazzar.sealing.columns import sealed_columns
+
+_MIB = 1024 * 1024
+_DISK_LOW = 1024 * _MIB
+_DISK_FULL = 100 * _MIB
+_START = "Start the product: make run, or manage.py up."
+
+
+def python() -> Finding:
+    return ok(f"{platform.python_implementation()} {platform.python_version()}.")
+
+
+def system() -> Finding:
+    """Django's own system checks, ours among them; the worst speaks for all."""
+    found = sorted(system_checks.run_checks(), key=lambda message: -message.level)
+    if not found or found[0].level < system_checks.WARNING:
+        return ok("All system checks pass.")
+    worst = found[0]
+    more = f" ({len(found) - 1} more: manage.py check)" if len(found) > 1 else ""
+    report = failed if worst.is_serious() else warning
+    return report(f"{worst.msg}{more}", worst.hint or "")
+
+
+def database() -> Finding:
+    connection = connections[DEFAULT_DB_ALIAS]
+    connection.ensure_connection()
+    executor = MigrationExecutor(connection)
+    waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if waiting:
+        return failed(f"{len(waiting)} migrations are not applied.", "Run manage.py migrate.")
+    return ok(f"Reachable ({connection.display_name}), every migration applied.")
+
+
+def key_file() -> Finding:
+    ring = keyring.existing()
+    if ring is None:
+        return warning(
+            f"There is no key file at {keyring.path()} yet.", "It is made on first use; make run makes it."
+        )
+    keys = f"{len(ring)} key{'s' if len(ring) > 1 else ''}"
+    return ok(f"{keyring.path()} holds {keys}, and only its owner can read it.")
+
+
+def seals() -> Finding:
+    """Sealed secrets whose key the ring does not have: counted by header, nothing is opened."""
+    ring = keyring.existing()
+    known = set(ring.headers) if ring else set()
+    columns = sealed_columns()
+    total = sum(column.count() for column in columns)
+    lost = total - sum(column.count(known) for column in columns)
+    if lost:
+        return failed(
+            f"{lost} of {total} stored secrets were sealed with a key that is not in the key file.",
+            "Put the old key back, or enter them again; manage.py check_seals says which.",
+        )
+    return ok(f"{total} stored secrets, each under a key of the key file.")
+
+
+def broker() -> Finding:
+    advice = "Check REDIS_URL, and that server." if settings.REDIS_URL else _START
+    return _probed(health.broker(), advice)
+
+
+def worker() -> Finding:
+    return _probed(health.worker(), _START)
+
+
+def _probed(probe: health.Probe, advice: str) -> Finding:
+    return ok(probe.message) if probe.ok else failed(probe.message, advice)
+
+
+def licence() -> Finding:
+    found = licenses.read()
+    if found.problem:
+        return warning(found.problem)
+    until = f" until {found.expires_at:%Y-%m-%d}" if found.expires_at else ""
+    return ok(f"{found.plan.title}{until}.")
+
+
+def disk() -> Finding:
+    free = shutil.disk_usage(settings.QUAZZAR_DATA_DIR).free
+    sentence = f"{free // _MIB:,} MiB free for {settings.QUAZZAR_DATA_DIR}."
+    if free < _DISK_FULL:
+        return failed(sentence, "Free some space now: mail can no longer be queued when it is full.")
+    return warning(sentence, "Free some space soon.") if free < _DISK_LOW else ok(sentence)
+
+
+def static_files() -> Finding:
+    if (Path(settings.STATIC_ROOT) / "admin").is_dir():
+        return ok(f"Collected in {settings.STATIC_ROOT}.")
+    return failed(
+        "They are not collected, so the console has no look.", "Run manage.py collectstatic --noinput."
+    )
+
+
+def hosts() -> Finding:
+    if settings.DEBUG:
+        return warning("DEBUG is on: errors show internals to everybody.", "Unset DEBUG.")
+    if "*" in settings.ALLOWED_HOSTS:
+        return warning(
+            "ALLOWED_HOSTS accepts every name.", "List the names under which the console is reached."
+        )
+    return ok(f"The console answers to {', '.join(settings.ALLOWED_HOSTS)}.")
+
+
+#: In the order in which they are shown.
+CHECKS: dict[str, Check] = {
+    "python": python,
+    "system checks": system,
+    "database": database,
+    "key file": key_file,
+    "sealed secrets": seals,
+    "broker": broker,
+    "worker": worker,
+    "licence": licence,
+    "disk": disk,
+    "static files": static_files,
+    "hosts": hosts,
+}

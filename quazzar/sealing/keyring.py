@@ -1,0 +1,228 @@
+"""The key file: where the key ring is kept, who may read it, how it is made and replaced.
+
+One key per line, base64 or 64 hex digits; the first seals, all open; ``#`` starts a comment. A file of 32 raw
+bytes is one key.
+"""
+
+import base64
+import binascii
+import os
+import re
+import secrets
+import stat
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from django.conf import settings
+
+from quazzar.errors import KeyFileError
+from quazzar.sealing.cipher import KEY_BYTES, KeyRing
+
+_HEX = re.compile(r"[0-9A-Fa-f]{64}")
+_LARGEST = 64 * 1024
+# A file changed twice within one tick of the file system's clock keeps its stamp: until that time has passed
+# a copy in memory is not trusted.
+_TICK_NS = 50_000_000
+_INTRO = "# Quazzar key ring: the first key seals, all open. Back it up: no stored secret opens without it.\n"
+
+
+class _Loaded(NamedTuple):
+    path: Path
+    stamp: tuple[int, ...]
+    ring: KeyRing
+
+
+_loaded: _Loaded | None = None
+
+
+def path() -> Path:
+    """Where the key file is, or will be made."""
+    file: Path = settings.QUAZZAR_SECRETS_KEY_FILE
+    return file
+
+
+def current() -> KeyRing:
+    """The ring as the key file has it now; the file is made when there is none.
+
+    Raises:
+        KeyFileError: it cannot be made, others can read it, or it is not a key ring.
+    """
+    ring = existing()
+    if ring is None:
+        create(path())
+        ring = existing()
+    if ring is None:
+        raise KeyFileError(f"The key file {path()} vanished right after it was made.")
+    return ring
+
+
+def existing() -> KeyRing | None:
+    """The ring as the key file has it now; None when there is no key file.
+
+    Raises:
+        KeyFileError: others can read it, or it is not a key ring.
+    """
+    global _loaded
+    file: Path = settings.QUAZZAR_SECRETS_KEY_FILE
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise _unusable(file, exc) from exc
+    stamp = _stamp(found)
+    if _loaded is not None and _loaded.stamp == stamp and _loaded.path == file:
+        return _loaded.ring
+    settled = time.time_ns() - found.st_ctime_ns > _TICK_NS
+    check_access(file, found)
+    ring = read(file)
+    _loaded = _Loaded(file, stamp, ring) if settled else None
+    return ring
+
+
+def check_access(file: Path, found: os.stat_result) -> None:
+    """Refuse a key file that anybody but its owner can reach, or that another user owns.
+
+    Raises:
+        KeyFileError: with the command that repairs it as the hint.
+    """
+    if not stat.S_ISREG(found.st_mode):
+        raise KeyFileError(f"The key file {file} is not a file.", hint="Remove it, or name another path.")
+    if found.st_mode & 0o077:
+        mode = stat.S_IMODE(found.st_mode)
+        raise KeyFileError(
+            f"The key file {file} can be read or written by others (mode {mode:04o}), so it is refused.",
+            hint=f"chmod 600 {file}",
+        )
+    if found.st_uid not in (0, os.geteuid()):
+        raise KeyFileError(
+            f"The key file {file} belongs to user {found.st_uid}, but this process runs as {os.geteuid()}.",
+            hint=f"Run this as user {found.st_uid}, or: chown {os.geteuid()} {file}",
+        )
+
+
+def read(file: Path) -> KeyRing:
+    """The ring in this file.
+
+    Raises:
+        KeyFileError: it cannot be read, or is not a key ring.
+    """
+    try:
+        with file.open("rb") as source:
+            content = source.read(_LARGEST + 1)
+    except OSError as exc:
+        raise _unusable(file, exc) from exc
+    try:
+        return parse(content)
+    except ValueError as exc:
+        raise KeyFileError(
+            f"The key file {file} is not a key ring: {exc}.",
+            hint="Put the right key file back from a backup. To start anew, move this one away: "
+            "a new key is made, and stored secrets must be entered again.",
+        ) from exc
+
+
+def parse(content: bytes) -> KeyRing:
+    """The ring written in a key file.
+
+    Raises:
+        ValueError: it is not one; the text says why, and shows nothing of the content.
+    """
+    # 32 printable characters are somebody's typing, not a random key.
+    if len(content) == KEY_BYTES and not content.isascii():
+        return KeyRing([content])
+    if len(content) > _LARGEST:
+        raise ValueError("it is too large")
+    if not content.isascii():
+        raise ValueError("it holds bytes that are not text")
+    lines = (line.partition("#")[0].strip() for line in content.decode("ascii").splitlines())
+    keys = [_key(line, number) for number, line in enumerate(lines, start=1) if line]
+    if not keys:
+        raise ValueError("it holds no key")
+    return KeyRing(keys)
+
+
+def create(file: Path) -> None:
+    """Make the key file with one random key. When another process is first, its file counts.
+
+    Raises:
+        KeyFileError: it cannot be written.
+    """
+    ring = KeyRing([secrets.token_bytes(KEY_BYTES)])
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        written = _write_beside(file, ring)
+        try:
+            os.link(written, file)
+        except FileExistsError:
+            pass
+        finally:
+            written.unlink()
+        _sync_folder(file.parent)
+    except OSError as exc:
+        raise _unusable(file, exc, doing="made") from exc
+
+
+def replace(file: Path, ring: KeyRing) -> None:
+    """Put this ring in place of the file's, at once and durably: a reader sees the old ring or the new one.
+
+    Raises:
+        KeyFileError: it cannot be written; the old one is still there then.
+    """
+    target = file.resolve()  # a link to the key file stays a link
+    try:
+        written = _write_beside(target, ring)
+        try:
+            written.replace(target)
+        except OSError:
+            written.unlink()
+            raise
+        _sync_folder(target.parent)
+    except OSError as exc:
+        raise _unusable(file, exc, doing="replaced") from exc
+
+
+def _stamp(found: os.stat_result) -> tuple[int, ...]:
+    # ctime as well: it also changes with mode and owner.
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_dev
+
+
+def _key(line: str, number: int) -> bytes:
+    if _HEX.fullmatch(line):
+        return bytes.fromhex(line)
+    try:
+        key = base64.b64decode(line.replace("-", "+").replace("_", "/"), validate=True)
+    except binascii.Error:
+        raise ValueError(f"line {number} is neither base64 nor hex") from None
+    if len(key) != KEY_BYTES:
+        raise ValueError(f"the key in line {number} has {len(key)} bytes, not {KEY_BYTES}")
+    return key
+
+
+def _write_beside(file: Path, ring: KeyRing) -> Path:
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")  # mkstemp makes it 0600
+    with os.fdopen(handle, "w") as out:
+        out.write(_INTRO)
+        out.writelines(base64.b64encode(key).decode() + "\n" for key in ring.keys)
+        out.flush()
+        os.fsync(out.fileno())
+    return Path(name)
+
+
+def _sync_folder(folder: Path) -> None:
+    # Without it a power cut may bring the old name back (fsync(2)).
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _unusable(file: Path, exc: OSError, doing: str = "read") -> KeyFileError:
+    return KeyFileError(
+        f"The key file {file} cannot be {doing}: {exc.strerror or type(exc).__name__}.",
+        hint=f"Let user {os.geteuid()} read and write the folder {file.parent}, or name another file in "
+        "QUAZZAR_SECRETS_KEY_FILE.",
+    )

@@ -1,0 +1,105 @@
+"""A look at a domain whose name servers, or whose readers, do not have the same yet."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dnsrecords.checking import check as checking
+from dnsrecords.models import DomainCheck
+from dnsrecords.verdicts import Status
+from tests.dnsrecords.mistakes import facts_of, zone_lines
+from tests.mailboxes import factories
+from tests.rig.nameserver import Nameserver
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dnsrecords.checking.results import Result
+
+pytestmark = pytest.mark.real
+TWO_SERVERS = ["@ NS ns1", "@ NS ns2", "ns1 A 127.0.0.1", "ns2 A 127.0.0.2"]
+
+
+@pytest.fixture(scope="module")
+def second(server: Nameserver) -> Iterator[Nameserver]:
+    """On the same port of another host, as the name servers of one zone have it."""
+    with Nameserver(host="127.0.0.2", port=server.port) as running:
+        yield running
+
+
+@pytest.fixture
+def pair(
+    nameserver: Nameserver, second: Nameserver, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Nameserver, Nameserver]:
+    """The two name servers of every zone; the first is the resolver too."""
+    monkeypatch.setattr(checking, "PORT", nameserver.port)
+    return nameserver, second
+
+
+def look(domain: str, pair: tuple[Nameserver, Nameserver], behind: str = "") -> dict[str, Result]:
+    """What is found where the second server lacks the lines with this word."""
+    facts = facts_of(domain)
+    lines = [*TWO_SERVERS, *zone_lines(facts, None)]
+    pair[0].publish(domain, lines)
+    pair[1].publish(domain, [line for line in lines if not behind or behind not in line])
+    return {each.record.id: each for each in checking.look(replace(facts, addresses=()))}
+
+
+def test_what_every_name_server_has_is_there_for_all(pair: tuple[Nameserver, Nameserver]) -> None:
+    found = look("both.test", pair)
+    for record in ("mx", "spf", "dkim", "dmarc"):
+        assert (found[record].verdict.status, found[record].everywhere) == (Status.OK, True)
+        assert found[record].propagation == "seen on all 2 name servers"
+
+
+def test_what_one_name_server_lacks_is_on_its_way(pair: tuple[Nameserver, Nameserver]) -> None:
+    found = look("half.test", pair, "_domainkey")
+    assert (found["dkim"].verdict.ok, found["dkim"].everywhere) == (False, False)
+    assert found["dkim"].propagation.startswith("seen on 1 of 2 name servers, the rest within ")
+    assert found["mx"].everywhere
+
+
+def test_with_several_resolvers_each_is_asked(pair: tuple[Nameserver, Nameserver], settings: Any) -> None:
+    settings.QUAZZAR_DNS_RESOLVERS = [each.address for each in pair]
+    found = look("readers.test", pair, "_dmarc")
+    assert found["mx"].propagation == "seen on all 2 name servers; seen on all 2 resolvers"
+    assert "; seen on 1 of 2 resolvers, the rest within " in found["dmarc"].propagation
+
+
+def test_a_resolver_that_is_down_is_counted_and_hides_nothing(
+    pair: tuple[Nameserver, Nameserver], settings: Any
+) -> None:
+    settings.QUAZZAR_DNS_RESOLVERS = [pair[0].address, "127.0.0.3:9"]
+    found = look("down.test", pair)
+    assert found["spf"].verdict.ok
+    assert found["spf"].propagation.endswith("seen on 1 of 2 resolvers, 1 did not answer")
+
+
+@pytest.mark.django_db
+def test_a_domain_whose_name_servers_are_dead_delays_no_other(
+    nameserver: Nameserver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead, *living = [factories.domain(f"{name}.test") for name in ("dead", "one", "two", "three")]
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as silent:
+        silent.bind(("127.0.0.9", 0))
+        monkeypatch.setattr(checking, "PORT", silent.getsockname()[1])
+        nameserver.publish(dead.name, ["@ NS ns", "ns A 127.0.0.9"])
+        for each in living:
+            nameserver.publish(each.name, ["@ MX 10 mail"])
+        DomainCheck.objects.bulk_create(DomainCheck(domain=each) for each in (dead, *living))
+        assert checking.check_due() == 4
+    order = DomainCheck.objects.order_by("checked_at").values_list("domain__name", flat=True)
+    assert order.last() == dead.name
+    assert DomainCheck.objects.exclude(checked_at=None).count() == 4
+
+
+def test_without_a_resolver_that_can_be_reached_it_is_said_whose_fault_that_is(settings: Any) -> None:
+    settings.QUAZZAR_DNS_RESOLVERS = ["127.0.0.3:9"]
+    found = checking.look(facts_of("unknown.test"))
+    assert {each.verdict.status for each in found if each.record.required} == {Status.ERROR}
+    assert "QUAZZAR_DNS_RESOLVERS" in found[0].verdict.message

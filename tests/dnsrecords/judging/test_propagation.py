@@ -1,0 +1,89 @@
+"""How far a change has got."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dnsrecords.answers import Answer, Outcome, ServerAnswer
+from dnsrecords.judging import propagation
+from dnsrecords.judging.propagation import Propagation
+
+
+def server(value: str, ttl: int | None = 300, outcome: Outcome = Outcome.FOUND) -> ServerAnswer:
+    return ServerAnswer("ns", "192.0.2.53", outcome, (value,) if value else (), ttl)
+
+
+def seen(*servers: ServerAnswer) -> Propagation:
+    return propagation.seen(
+        Answer("example.com", "TXT", Outcome.FOUND, servers=servers), lambda found: found == ("new",)
+    )
+
+
+NEW, OLD = server("new"), server("old", 2790)
+SILENT = server("", None, Outcome.TIMEOUT)
+
+
+@pytest.mark.parametrize(
+    ("servers", "sentence"),
+    [
+        (
+            [NEW, NEW, OLD, server("", 60, Outcome.NXDOMAIN)],
+            "seen on 2 of 4 name servers, the rest within 47 min by their TTL",
+        ),
+        ([NEW, NEW], "seen on all 2 name servers"),
+        ([NEW], "seen on the only name server"),
+        ([OLD], "seen on 0 of 1 name servers, the rest within 47 min by their TTL"),
+        ([NEW, SILENT], "seen on 1 of 2 name servers, 1 did not answer"),
+        (
+            [NEW, OLD, SILENT],
+            "seen on 1 of 3 name servers, the rest within 47 min by their TTL, 1 did not answer",
+        ),
+        ([NEW, server("old", None)], "seen on 1 of 2 name servers"),
+        ([], "seen nowhere: there are no name servers to ask"),
+    ],
+)
+def test_how_far_it_has_got_is_said_in_a_sentence(servers: list[ServerAnswer], sentence: str) -> None:
+    assert seen(*servers).sentence() == sentence
+
+
+def test_the_longest_time_to_live_of_those_that_lag_counts() -> None:
+    assert seen(server("new", 9000), server("a", 10), server("b", 20), SILENT).worst_ttl == 20
+
+
+@pytest.mark.parametrize(
+    ("servers", "complete"), [([NEW, NEW], True), ([NEW, OLD], False), ([NEW, SILENT], False), ([], False)]
+)
+def test_it_is_complete_when_every_server_has_it(servers: list[ServerAnswer], complete: bool) -> None:
+    assert seen(*servers).complete is complete
+
+
+def test_resolvers_are_counted_in_the_same_way() -> None:
+    found = propagation.count([NEW, OLD], lambda values: values == ("new",))
+    assert found.sentence("resolvers").startswith("seen on 1 of 2 resolvers")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "1 min"),
+        (1, "1 min"),
+        (60, "1 min"),
+        (61, "2 min"),
+        (7199, "2 h"),
+        (7201, "3 h"),
+        (86400, "24 h"),
+        (172801, "3 days"),
+    ],
+)
+def test_times_are_rounded_up(seconds: int, text: str) -> None:
+    assert propagation.duration(seconds) == text
+
+
+@given(st.lists(st.sampled_from([NEW, OLD, SILENT, server("", 5, Outcome.NO_DATA)]), max_size=8))
+def test_the_numbers_add_up(servers: list[ServerAnswer]) -> None:
+    found = seen(*servers)
+    assert 0 <= found.seen + found.silent <= found.of == len(servers)
+    assert found.seen == servers.count(NEW)
+    assert found.complete == (bool(servers) and set(servers) == {NEW})

@@ -1,0 +1,347 @@
+"""The import: every error with its line, all or nothing, and no password in the clear anywhere."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from mailboxes.csvfiles import importing
+from mailboxes.models import ImportJob, Mailbox, Stack
+from mailboxes.provisioning import passwords
+from quazzar.errors import InvalidFields
+from quazzar.models import AuditEntry
+from tests.mailboxes import factories
+from tests.mailboxes.factories import PASSWORD, opened
+
+pytestmark = pytest.mark.django_db
+
+HEADER = "address,password,quota_mb,display_name\n"
+TWO = f"{HEADER}ada@example.com,{PASSWORD},100,Ada\nbob@example.com,,,\n"
+
+
+@pytest.fixture(autouse=True)
+def _domain(db: None) -> None:
+    factories.domain()
+    factories.stack()
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real hash takes a twentieth of a second."""
+    monkeypatch.setattr(passwords, "hash_password", lambda plain: "{ARGON2ID}$hash")
+
+
+def refused(text: str | bytes) -> list[str]:
+    with pytest.raises(InvalidFields) as caught:
+        importing.check(text.encode() if isinstance(text, str) else text)
+    assert caught.value.fields.keys() == {"rows"}
+    return caught.value.fields["rows"]
+
+
+def started(text: str) -> ImportJob:
+    return importing.start(text.encode())
+
+
+def done(text: str) -> ImportJob:
+    job = started(text)
+    importing.run(job.pk)
+    job.refresh_from_db()
+    return job
+
+
+def error_of(job: ImportJob) -> dict[str, str]:
+    found: dict[str, str] | None = job.last_error
+    assert found is not None
+    return found
+
+
+def many(number: int) -> str:
+    return HEADER + "".join(f"box{each}@example.com,,,\n" for each in range(number))
+
+
+# --- reading -----------------------------------------------------------------------------------------------
+def test_a_dry_run_says_what_would_come_and_writes_nothing() -> None:
+    plan = importing.check(TWO.encode())
+    assert len(plan) == 2
+    assert [(row.line, row.address, row.quota_mb, row.display_name) for row in plan.rows] == [
+        (2, "ada@example.com", 100, "Ada"), (3, "bob@example.com", 0, "")]  # fmt: skip
+    assert not ImportJob.objects.exists() and not Mailbox.objects.exists()
+    assert PASSWORD not in repr(plan)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffaddress,quota_mb\r\nada@example.com,5\r\n",
+        "quota_mb,address\n5,ada@example.com",
+        ' Address , QUOTA_MB \n" ADA@Example.com "," 5 "\n\n',
+        "address,quota_mb,enabled\n\n,,\nada@example.com,5,yes\n",
+    ],
+    ids=["BOM and CRLF", "any order", "spaces and capitals", "empty lines"],
+)
+def test_what_spreadsheets_write_is_taken(text: str) -> None:
+    (row,) = importing.check(text.encode()).rows
+    assert (row.address, row.quota_mb, row.enabled) == ("ada@example.com", 5, True)
+
+
+def test_a_password_is_taken_as_it_is() -> None:
+    plan = importing.check(f'{HEADER}ada@example.com,"a comma, and ""quotes""",,\n'.encode())
+    assert plan.rows[0].password == 'a comma, and "quotes"'
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "line 1: The first line names the columns"),
+        ("ada@example.com\n", "line 1: The first line names the columns"),
+        ("address;password\nada@example.com;x\n", "separated by commas"),
+        ("address,colour\n", "there is no column 'colour'"),
+        ("address,address\n", "a column is there twice"),
+        (HEADER, "The file has no mailboxes."),
+        ('address\n"ada@example.com\nbob@example.com\n', "line 2: the quotation marks do not match"),
+        ('"address\n', "line 1: the quotation marks do not match"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused(text: str, told: str) -> None:
+    assert told in refused(text)[0]
+
+
+def test_what_is_no_utf8_is_refused_with_its_line() -> None:
+    assert "line 2: this is not UTF-8" in refused(HEADER.encode() + b"ada@example.com,,,Zo\xeb\n")[0]
+
+
+def test_a_file_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailboxes.csvfiles.rows.MOST_ROWS", 3)
+    assert len(importing.check(many(3).encode())) == 3
+    assert "at most" in refused(many(4))[0]
+    monkeypatch.setattr("mailboxes.csvfiles.rows.LARGEST_FILE", 10)
+    assert "too large" in refused(TWO)[0]
+
+
+# --- checking ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("nobody,,,", "line 2: "),
+        ("ada@example.org,,,", "There is no domain example.org here"),
+        ("ada@example.com,short,,", "line 2: "),
+        ("ada@example.com,{SHA512-CRYPT}$6$abcdefgh,,", "hash of a password"),
+        ("ada@example.com,$2y$10$abcdefghijkl,,", "hash of a password"),
+        ("ada@example.com,,-1,", "quota"),
+        ("ada@example.com,,1.5,", "quota"),
+        ("ada@example.com,,²,", "quota"),
+        ("ada@example.com,,99999999999999999999,", "quota"),
+        ('ada@example.com,,,"two\nlines"', "display name"),
+        ("ada@example.com,,", "4 values are expected, as in line 1, and 3 are here"),
+        ("ada@example.com,,,,", "and 5 are here"),
+        ("a+b@example.com,,,", "line 2: "),
+    ],
+)
+def test_a_row_that_is_not_right_is_refused(row: str, told: str) -> None:
+    sentences = refused(f"{HEADER}{row}\n")
+    assert len(sentences) == 1 and sentences[0].startswith("line 2: ") and told in sentences[0]
+
+
+def test_enabled_is_a_word() -> None:
+    assert not importing.check(b"address,enabled\nada@example.com,FALSE\n").rows[0].enabled
+    assert "true or false" in refused("address,enabled\nada@example.com,perhaps\n")[0]
+
+
+def test_every_error_comes_with_the_line_where_its_row_begins() -> None:
+    factories.mailbox("there@example.com")
+    factories.alias("info@example.com")
+    rows = [
+        "ok@example.com,,,",
+        'x,short,-1,"a\nb"',
+        "there@example.com,,,",
+        "info@example.com,,,",
+        "OK@example.com,,,",
+    ]
+    sentences = refused(HEADER + "\n".join(rows))
+    assert [each.split(":")[0] for each in sentences] == ["line 3"] * 4 + ["line 5", "line 6", "line 7"]
+    assert "a mailbox there@example.com" in sentences[4] and "an alias info@example.com" in sentences[5]
+    assert "in line 2 too" in sentences[6]
+
+
+def test_a_hundred_errors_are_shown_and_the_rest_counted() -> None:
+    sentences = refused(HEADER + "x,,,\n" * 250)
+    assert len(sentences) == 101 and sentences[-1] == "And 150 more errors."
+
+
+def test_a_refused_password_is_not_repeated() -> None:
+    assert "hunter2" not in " ".join(refused(f"{HEADER}ada@example.com,hunter2,,\n"))
+
+
+def test_what_is_wrong_with_a_row_stands_in_the_order_of_the_columns() -> None:
+    sentences = refused(HEADER + "x,,-1,\n")
+    assert "x" in sentences[0] and "quota" in sentences[1]
+
+
+def test_the_number_of_queries_does_not_grow_with_the_rows() -> None:
+    def queries(number: int) -> int:
+        with CaptureQueriesContext(connection) as captured:
+            importing.check(many(number).encode())
+        return len(captured)
+
+    assert queries(2) == queries(400)
+
+
+# --- doing -------------------------------------------------------------------------------------------------
+def test_the_worker_makes_all_of_them_in_one_change() -> None:
+    job = done(TWO)
+    ada, bob = Mailbox.objects.order_by("address")
+    assert (job.state, job.done, job.total, job.rows, job.last_error) == ("done", 2, 2, None, None)
+    assert job.finished_at is not None
+    assert passwords.verify(opened(ada.password_hash), PASSWORD)
+    assert (ada.quota_mb, ada.display_name, ada.home, ada.local_part) == (
+        100,
+        "Ada",
+        "example.com/ada",
+        "ada",
+    )
+    assert (bob.password_hash, bob.domain) == (None, ada.domain)
+    assert ada.generation == bob.generation == Stack.load().desired_generation == 1
+    assert not ada.synced
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_is_recorded_has_no_addresses_and_no_secrets() -> None:
+    done(TWO)
+    assert [*AuditEntry.objects.order_by("id").values_list("action", "target", "fields")] == [
+        ("import.started", "import of 2 mailboxes", []),
+        ("import.done", "import of 2 mailboxes", []),
+    ]
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_address_that_was_there_before_gets_another_home() -> None:
+    factories.mailbox("ada@example.com", deleted_at="2026-01-01T00:00:00Z")
+    done(TWO)
+    homes = Mailbox.objects.filter(deleted_at=None).order_by("address").values_list("home", flat=True)
+    assert [*homes] == ["example.com/ada..2", "example.com/bob"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_many_are_written_with_few_queries() -> None:
+    job = started(many(1000))
+    with CaptureQueriesContext(connection) as captured:
+        importing.run(job.pk)
+    assert Mailbox.objects.count() == 1000
+    assert len(captured) < 60
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("quick")
+def test_the_worker_is_called_once_the_job_is_committed_and_once_for_all(rung: list[str]) -> None:
+    with transaction.atomic():
+        job = started(TWO)
+        assert rung == []
+    assert rung == [f"import {job.pk}"]
+    importing.run(job.pk)
+    assert rung == [f"import {job.pk}", "stack"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_job_that_is_over_is_left_alone() -> None:
+    job = done(TWO)
+    Mailbox.objects.all().delete()
+    for pk in (job.pk, job.pk + 1):
+        importing.run(pk)
+    assert not Mailbox.objects.exists()
+
+
+def test_a_job_that_was_cut_off_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = started(TWO)
+
+    def die(plain: str) -> str:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(passwords, "hash_password", die)
+        importing.run(job.pk)
+    assert not Mailbox.objects.exists()
+    importing.run(job.pk)
+    job.refresh_from_db()
+    assert (job.state, Mailbox.objects.count()) == ("done", 2)
+
+
+def test_progress_is_shown_while_it_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def hashed(plain: str) -> str:
+        return "{ARGON2ID}$hash"
+
+    def write(job_id: int, *_: Any) -> None:
+        seen.append(ImportJob.objects.get(pk=job_id).done)
+
+    monkeypatch.setattr(passwords, "hash_password", hashed)
+    monkeypatch.setattr(importing, "_write", write)
+    importing.run(started(many(250)).pk)
+    assert seen == [250]
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_came_in_between_fails_the_job_and_nothing_is_written() -> None:
+    job = started(TWO)
+    factories.alias("bob@example.com")
+    importing.run(job.pk)
+    job.refresh_from_db()
+    assert (job.state, job.rows) == ("failed", None)
+    assert error_of(job)["code"] == "already_exists" and "bob@example.com" in error_of(job)["message"]
+    assert not Mailbox.objects.exists() and Stack.load().desired_generation == 0
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_domain_that_went_in_between_fails_the_job() -> None:
+    job = started(TWO)
+    factories.domain().delete()
+    importing.run(job.pk)
+    job.refresh_from_db()
+    assert (job.state, error_of(job)["code"]) == ("failed", "domain_gone")
+    assert "example.com" in error_of(job)["message"]
+
+
+def test_rows_that_cannot_be_opened_fail_the_job(settings: Any, tmp_path: Path) -> None:
+    job = started(TWO)
+    settings.QUAZZAR_SECRETS_KEY_FILE = tmp_path / "other.key"
+    importing.run(job.pk)
+    job.refresh_from_db()
+    assert (job.state, error_of(job)["code"]) == ("failed", "unreadable")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("quick")
+def test_two_workers_with_one_job_make_each_mailbox_once(rung: list[str]) -> None:
+    job, begin = started(TWO), threading.Barrier(2)
+
+    def work() -> None:
+        begin.wait(timeout=30)
+        try:
+            importing.run(job.pk)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    job.refresh_from_db()
+    assert (job.state, Mailbox.objects.count(), rung.count("stack")) == ("done", 2, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_file_of_the_database_holds_a_password_while_the_job_waits(rung: list[str]) -> None:
+    job = started(TWO)
+    assert PASSWORD in json.dumps(opened(job.rows))
+    if connection.vendor != "sqlite":
+        pytest.skip("The files are the server's.")
+    files = Path(connection.settings_dict["NAME"]).parent.glob("test.sqlite3*")
+    stored = b"".join(file.read_bytes() for file in files)
+    assert b"mailboxes_importjob" in stored and PASSWORD.encode() not in stored

@@ -1,0 +1,303 @@
+"""What the running stack reads: golden files, and values that try to become lines."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailboxes.push import files as configfiles
+from mailboxes.push.files import AliasEntry, ConfigFile, DomainEntry, MailboxEntry, Smarthost, Snapshot
+from tests.mailboxes import goldencases
+from tests.mailboxes.goldencases import ADA, BOB, EVE, HASH, box, of
+from tests.mailboxes.readers import User, passwd_file, postfix_table
+
+Render = Callable[[Snapshot], bytes]
+#: What begins a line, a column, a comment or a field in one of the formats, and what stands for it elsewhere.
+SPECIAL = [
+    "\n",
+    "\r",
+    "\0",
+    " ",
+    "\t",
+    ":",
+    "#",
+    ",",
+    "@",
+    "%",
+    '"',
+    "\\",
+    "|",
+    "/",
+    "..",
+    "\x85",
+    "\u2028",
+    "\ud800",
+    "İ",
+]
+HOSTILE = st.lists(
+    st.sampled_from([*SPECIAL, "a", "ada@example.com", "b", ".", "-", "{PLAIN}", "1"]), max_size=8
+).map("".join)
+TABLES = [name for name in goldencases.FILES if name.endswith("_table")]
+
+
+def files(snapshot: Snapshot) -> dict[str, bytes | None]:
+    """Every file; None for one that is refused."""
+    return {name: _file(getattr(configfiles, name), snapshot) for name in goldencases.FILES}
+
+
+def _file(render: Render, snapshot: Snapshot) -> bytes | None:
+    try:
+        return render(snapshot)
+    except ValueError as exc:
+        assert type(exc) is ValueError
+        return None
+
+
+# --- golden files ------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", goldencases.CASES)
+def test_the_files_are_as_they_were(name: str) -> None:
+    assert goldencases.rendered(goldencases.CASES[name]) == (goldencases.FOLDER / f"{name}.txt").read_text()
+
+
+def test_no_golden_file_is_left_over() -> None:
+    assert {path.stem for path in goldencases.FOLDER.iterdir()} == set(goldencases.CASES)
+
+
+@pytest.mark.parametrize("name", goldencases.CASES)
+def test_the_order_of_the_rows_does_not_matter(name: str) -> None:
+    snapshot = goldencases.CASES[name]
+    turned = dataclasses.replace(
+        snapshot,
+        domains=snapshot.domains[::-1],
+        mailboxes=snapshot.mailboxes[::-1],
+        aliases=snapshot.aliases[::-1],
+    )
+    assert goldencases.rendered(turned) == goldencases.rendered(snapshot)
+
+
+# --- the users file ----------------------------------------------------------------------------------------
+LOCAL_PARTS = st.from_regex(r"[a-z0-9_][a-z0-9_'&~-]{0,20}(\.[a-z0-9]{1,9})?", fullmatch=True)
+BOXES = st.builds(
+    box,
+    st.builds("{}@{}".format, LOCAL_PARTS, st.sampled_from(["example.com", "b.example", "xn--mnchen-3ya.example"])),
+    password_hash=st.sampled_from(["", HASH]),
+    quota_mb=st.integers(0, 10**9),
+    enabled=st.booleans(),
+    can_receive=st.booleans(),
+)  # fmt: skip
+
+
+def expected(entry: MailboxEntry) -> User:
+    extra = {"userdb_quota_storage_size": f"{entry.quota_mb}M"} if entry.quota_mb else {}
+    password = entry.password_hash if entry.enabled and entry.password_hash else "{CRYPT}*"
+    return User(password, "", "", f"/srv/vmail/{entry.home}", extra)
+
+
+@given(st.lists(BOXES, max_size=12, unique_by=lambda each: each.address), st.integers(0, 2**63))
+def test_dovecot_reads_back_what_was_meant(boxes: list[MailboxEntry], generation: int) -> None:
+    data = configfiles.users(of(*boxes, generation=generation))
+    assert passwd_file(data) == {each.address: expected(each) for each in boxes}
+    assert configfiles.generation_of(data) == generation
+    lines = data.decode().splitlines()[1:]
+    assert [line.split(":")[0] for line in lines] == sorted(each.address for each in boxes)
+
+
+@pytest.mark.parametrize("entry", [box(enabled=False), box(password_hash=""), box(password_hash="{CRYPT}*")])
+def test_who_may_not_log_in_has_a_password_that_nothing_matches(entry: MailboxEntry) -> None:
+    assert passwd_file(configfiles.users(of(entry)))["ada@example.com"].password == "{CRYPT}*"
+
+
+@pytest.mark.parametrize(
+    "hashed",
+    [
+        "secret", "{PLAIN}secret", "{PLAIN}", "{CRYPT}",
+        "{ARGON2ID}", HASH + ":0:0", HASH + "\n", f"{HASH}\nx:y",
+        HASH.replace("$argon2id", "$argon2i"), HASH.removeprefix("{ARGON2ID}"), HASH + " x",
+    ],
+)  # fmt: skip
+def test_a_hash_of_another_form_is_refused_and_not_repeated(hashed: str) -> None:
+    with pytest.raises(ValueError, match="password of ada") as caught:
+        configfiles.users(of(box(password_hash=hashed)))
+    assert hashed not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("home", "good"),
+    [
+        ("example.com/ada", True), ("example.com/ada..2", True), ("gone.example/eve..31", True),
+        ("", False), ("/etc", False), ("example.com/../../etc", False), ("example.com/ada/../bob", False),
+        ("example.com/..2", False), ("example.com/ada..", False), ("example.com/ada..x", False),
+        ("example.com/ada:0", False), ("example.com/%u", False), ("example.com/ada\n", False), ("ada", False),
+    ],
+)  # fmt: skip
+def test_a_home_lies_below_the_mail_and_nowhere_else(home: str, good: bool) -> None:
+    assert (_file(configfiles.users, of(box(home=home))) is not None) == good
+
+
+@pytest.mark.parametrize("quota", [-1, 1.5, "5", "1M\nx", True, None])
+def test_a_quota_is_a_whole_number(quota: Any) -> None:
+    if quota is None:
+        assert b"quota" not in configfiles.users(of(box(quota_mb=0)))
+    else:
+        assert _file(configfiles.users, of(box(quota_mb=quota))) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "generation"),
+    [
+        (b"# quazzar generation 0\n", 0), (b"# quazzar generation 12", 12),
+        (b"# quazzar generation 12\nada:x\n", 12),
+        (b"", None), (b"# quazzar generation \n", None), (b"# quazzar generation -1\n", None),
+        (b"a@b.example:x\n", None),
+        (b" # quazzar generation 1\n", None), (b"# quazzar generation 1x\n", None), (b"\xff\n", None),
+    ],
+)  # fmt: skip
+def test_the_generation_is_read_from_the_first_line(line: bytes, generation: int | None) -> None:
+    assert configfiles.generation_of(line) == generation
+
+
+# --- the tables --------------------------------------------------------------------------------------------
+def test_a_catch_all_does_not_swallow_a_mailbox() -> None:
+    table = postfix_table(configfiles.aliases_table(goldencases.CASES["catch-all"]))
+    assert table["@example.com"] == table["ada@example.com"] == "ada@example.com"
+    assert table["bob@example.com"] == "bob@example.com"
+
+
+@pytest.mark.parametrize("case", ["alias-to-nobody", "alias-to-alias-to-nobody", "aliases-that-only-circle"])
+def test_an_alias_that_leads_nowhere_is_refused_instead_of_bounced(case: str) -> None:
+    assert postfix_table(configfiles.aliases_table(goldencases.CASES[case])).keys() == {"ada@example.com"}
+
+
+def test_what_leads_somewhere_after_all_is_kept() -> None:
+    domain = DomainEntry("example.com", catch_all="x@example.com")
+    snapshot = of(
+        aliases={"x@example.com": ("y@b.example",), "z@example.com": ("any@example.com",)}, domains=(domain,)
+    )
+    assert postfix_table(configfiles.aliases_table(snapshot)) == {
+        "@example.com": "x@example.com",
+        "x@example.com": "y@b.example",
+        "z@example.com": "any@example.com",
+    }
+
+
+def test_an_alias_may_be_used_as_sender_by_whom_it_leads_to() -> None:
+    aliases = {"a@example.com": ("b@example.com",), "b@example.com": ("Ada+x@example.com", "eve@example.com")}
+    table = postfix_table(
+        configfiles.senders_table(of(ADA, BOB, box("eve@example.com", can_send=False), aliases=aliases))
+    )
+    assert table == {
+        "a@example.com": "ada@example.com",
+        "ada@example.com": "ada@example.com",
+        "b@example.com": "ada@example.com",
+        "bob@example.com": "bob@example.com",
+    }
+
+
+def test_who_is_disabled_may_send_again_at_once_when_enabled() -> None:
+    off, on = of(box(enabled=False)), of(ADA)
+    assert configfiles.senders_table(off) == configfiles.senders_table(on)
+    assert configfiles.mailboxes_table(off) == configfiles.mailboxes_table(on)
+
+
+@pytest.mark.parametrize(
+    "snapshot",
+    [of(ADA, ADA), of(ADA, box(quota_mb=5)), of(aliases={}, mailboxes=(EVE, BOB, EVE))],
+)
+def test_an_address_that_is_there_twice_is_refused(snapshot: Snapshot) -> None:
+    for render in (configfiles.users, configfiles.mailboxes_table):
+        with pytest.raises(ValueError, match="twice"):
+            render(snapshot)
+
+
+def test_an_alias_that_is_there_twice_is_refused() -> None:
+    twice = of(ADA, aliases=None)
+    rows = (AliasEntry("x@example.com", ("ada@example.com",)),) * 2
+    for render in (configfiles.aliases_table, configfiles.senders_table):
+        with pytest.raises(ValueError, match="twice"):
+            render(dataclasses.replace(twice, aliases=rows))
+
+
+@pytest.mark.parametrize("selector", ["", "a.b", "a b", "a\nb", "a:b", "../x", "A", "-a", "x" * 64])
+def test_a_selector_is_one_label(selector: str) -> None:
+    domain = DomainEntry("example.com", selector=selector, private_key="k")
+    assert _file(configfiles.key_table, of(domains=(domain,))) is None
+    assert _file(configfiles.signing_table, of(domains=(domain,))) is None
+    second = DomainEntry("example.com", ed25519_selector=selector, ed25519_private_key="k")
+    assert _file(configfiles.ed25519_key_table, of(domains=(second,))) is None
+    assert _file(configfiles.ed25519_signing_table, of(domains=(second,))) is None
+
+
+def test_each_algorithm_has_tables_of_its_own() -> None:
+    snapshot = goldencases.CASES["two-keys"]
+    assert b"quazzar-ed-1" not in configfiles.key_table(snapshot) + configfiles.signing_table(snapshot)
+    keys, signing = configfiles.ed25519_key_table(snapshot), configfiles.ed25519_signing_table(snapshot)
+    assert b"b.example" not in keys + signing and b":quazzar:" not in keys
+    assert signing == b"*@example.com quazzar-ed-1._domainkey.example.com\n"
+
+
+# --- values that try to become lines -----------------------------------------------------------------------
+GOOD = of(ADA, BOB, aliases={"info@example.com": ("ada@example.com", "x@gmail.example")})
+
+
+def with_one(text: str) -> list[Snapshot]:
+    """The good snapshot with one more of each thing, made of this text."""
+    boxes = [
+        box("x@example.com", home=text),
+        box("x@example.com", password_hash=text or "x"),
+        MailboxEntry(text, text, HASH),
+    ]
+    aliases = [AliasEntry(text, ("ada@example.com",)), AliasEntry("x@example.com", ("bob@example.com", text))]
+    domains = [
+        DomainEntry(text, private_key="k"),
+        DomainEntry("b.example", catch_all=text, private_key="k"),
+        DomainEntry("b.example", selector=text, private_key="k"),
+        DomainEntry("b.example", ed25519_selector=text, ed25519_private_key="k"),
+    ]
+    return [
+        *(dataclasses.replace(GOOD, mailboxes=(*GOOD.mailboxes, each)) for each in boxes),
+        *(dataclasses.replace(GOOD, aliases=(*GOOD.aliases, each)) for each in aliases),
+        *(dataclasses.replace(GOOD, domains=(*GOOD.domains, each)) for each in domains),
+    ]
+
+
+@given(HOSTILE | st.text(max_size=12))
+def test_one_value_never_adds_more_than_its_own_line_and_no_column(text: str) -> None:
+    before = {name: data.split(b"\n") for name, data in files(GOOD).items() if data is not None}
+    for snapshot in with_one(text):
+        for name, data in files(snapshot).items():
+            lines = before[name] if data is None else data.split(b"\n")
+            assert set(before[name]) <= set(lines)
+            assert len(lines) <= len(before[name]) + 1
+            columns = {
+                line.count(b":") if name == "users" else len(line.split())
+                for line in lines[:-1]
+                if line[:1] != b"#"
+            }
+            assert columns <= {7 if name == "users" else 2 if name in TABLES else 1}
+
+
+@given(HOSTILE)
+def test_what_is_written_is_read_back_as_the_same_value(text: str) -> None:
+    snapshot = with_one(f"{text}@example.com")[2]
+    data = _file(configfiles.mailboxes_table, snapshot)
+    if data is not None:
+        assert f"{text}@example.com" in postfix_table(data)
+
+
+# --- secrets -----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "value",
+    [
+        box(password_hash="s3cret"), DomainEntry("example.com", private_key="s3cret"),
+        Smarthost("smtp.example.com", 587, "starttls", "node", "s3cret"), ConfigFile("config",
+        "users", b"s3cret"),
+        of(box(password_hash="s3cret"), smarthost=Smarthost("h", 1, "none", "u", "s3cret")),
+    ],
+)  # fmt: skip
+def test_no_repr_shows_a_secret(value: object) -> None:
+    assert "s3cret" not in repr(value)

@@ -1,0 +1,211 @@
+"""Rows become the snapshot that the stack's files are rendered from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from mailboxes.models import Mailbox, Stack
+from mailboxes.push import snapshots
+from mailboxes.push.files import AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
+from mailrelay.models import RelaySettings
+from tests.mailboxes import factories
+
+pytestmark = pytest.mark.django_db
+
+NOW = timezone.now()
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another worker."""
+    monkeypatch.setattr(snapshots, "_entries", {})
+
+
+# --- rows --------------------------------------------------------------------------------------------------
+def test_of_nothing_there_is_an_empty_snapshot() -> None:
+    taken = snapshots.take()
+    assert taken.snapshot == Snapshot() and taken.frozen == {"tls"}
+
+
+def test_every_column_arrives() -> None:
+    factories.stack(desired_generation=9)
+    factories.domain(catch_all="ada@example.com", dkim_selector="s1", dkim_private_key="key\n")
+    factories.mailbox(password_hash="hash", quota_mb=5, enabled=False, can_send=False, can_receive=False)
+    factories.alias("info@example.com", "ada@example.com", "out@example.net")
+    snapshot = snapshots.take().snapshot
+    assert snapshot.generation == 9
+    assert snapshot.domains == (DomainEntry("example.com", "ada@example.com", "s1", "key\n"),)
+    assert snapshot.mailboxes == (
+        MailboxEntry(
+            "ada@example.com", "example.com/ada", "hash", 5, enabled=False, can_send=False, can_receive=False
+        ),
+    )
+    assert snapshot.aliases == (AliasEntry("info@example.com", ("ada@example.com", "out@example.net")),)
+
+
+def test_deleted_mailboxes_and_disabled_aliases_are_left_out() -> None:
+    factories.mailbox(deleted_at=NOW)
+    factories.alias(enabled=False)
+    snapshot = snapshots.take().snapshot
+    assert (snapshot.mailboxes, snapshot.aliases) == ((), ())
+
+
+# --- what must be known beside it --------------------------------------------------------------------------
+def test_new_are_those_that_the_stack_never_had() -> None:
+    factories.mailbox("old@example.com", live_at=NOW)
+    factories.mailbox("new@example.com")
+    assert snapshots.take().new == {"new@example.com"}
+
+
+def test_removed_are_those_that_it_may_still_have() -> None:
+    factories.mailbox("a@example.com", deleted_at=NOW)
+    factories.mailbox("b@example.com", deleted_at=NOW, removed_at=NOW)
+    assert snapshots.take().removed == ("a@example.com",)
+
+
+@pytest.mark.parametrize(
+    ("columns", "cut_off"),
+    [({"enabled": False, "live_at": NOW}, True), ({"live_at": NOW}, False), ({"enabled": False}, False),
+     ({"enabled": False, "live_at": NOW, "applied_at": NOW}, False),
+     ({"enabled": False, "live_at": NOW, "deleted_at": NOW}, False)],
+)  # fmt: skip
+def test_cut_off_are_those_that_were_disabled_since(columns: dict[str, Any], cut_off: bool) -> None:
+    factories.mailbox(**columns)
+    assert snapshots.take().cut_off == (("ada@example.com",) if cut_off else ())
+
+
+# --- secrets -----------------------------------------------------------------------------------------------
+def test_unreadable_secrets_are_named_and_empty() -> None:
+    row = factories.mailbox(password_hash="hash")
+    factories.spoil(row, "password_hash")
+    domain = factories.domain("b.example", dkim_private_key="key")
+    factories.spoil(domain, "dkim_private_key")
+    taken = snapshots.take()
+    assert taken.unreadable == {"ada@example.com"} and taken.unreadable_keys == {"b.example.quazzar.private"}
+    assert taken.snapshot.mailboxes[0].password_hash == "" and taken.snapshot.domains[0].private_key == ""
+
+
+def test_what_the_stack_still_has_takes_their_place() -> None:
+    factories.spoil(factories.mailbox(password_hash="hash"), "password_hash")
+    factories.mailbox("bob@example.com", password_hash="bobs")
+    factories.domain("b.example", dkim_private_key="bs")
+    factories.spoil(factories.domain("c.example", dkim_private_key="cs"), "dkim_private_key")
+    taken = snapshots.take().with_hashes({"ada@example.com": "kept", "bob@example.com": "old"})
+    assert [each.password_hash for each in taken.snapshot.mailboxes] == ["kept", "bobs"]
+    taken = taken.with_keys({f"{name}.example.quazzar.private": "kept" for name in "bc"})
+    assert {each.name: each.private_key for each in taken.snapshot.domains} == {
+        "example.com": "", "b.example": "bs", "c.example": "kept"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("signs", "kept"), [(True, "kept"), (False, "")])
+def test_so_does_an_ed25519_key_that_signs(signs: bool, kept: str) -> None:
+    columns = {"dkim_ed25519_selector": "ed", "dkim_ed25519_private_key": "k", "dkim_ed25519_signs": signs}
+    factories.spoil(factories.domain("b.example", **columns), "dkim_ed25519_private_key")
+    taken = snapshots.take()
+    assert taken.unreadable_keys == ({"b.example.ed.private"} if signs else set())
+    (domain,) = taken.with_keys({"b.example.ed.private": "kept"}).snapshot.domains
+    assert (domain.ed25519_private_key, domain.private_key) == (kept, "")
+
+
+def test_the_certificate_is_there_as_long_as_its_key_can_be_opened() -> None:
+    row = factories.stack(tls_certificate="certificate", tls_key="key")
+    assert snapshots.take().certificate == ("certificate", "key")
+    factories.spoil(row, "tls_key")
+    taken = snapshots.take()
+    assert taken.certificate is None and taken.frozen == {"tls"}
+
+
+def test_nothing_secret_is_in_a_repr() -> None:
+    factories.stack(tls_certificate="c", tls_key="tls-secret", send_through_relay=True)
+    factories.domain(dkim_private_key="dkim-secret")
+    factories.mailbox(password_hash="hash-secret")
+    relay(username="u", password="relay-secret")
+    assert "secret" not in repr(snapshots.take())
+
+
+# --- smarthost ---------------------------------------------------------------------------------------------
+def relay(**columns: Any) -> RelaySettings:
+    row = RelaySettings(
+        pk=1, host="relay.example", port=587, security="starttls", from_address="node@example.org", **columns
+    )
+    row.save()
+    return row
+
+
+def test_the_relay_is_the_smarthost_when_it_is_wanted() -> None:
+    relay(username="user", password="word")
+    assert snapshots.take().snapshot.smarthost is None
+    factories.stack(send_through_relay=True)
+    assert snapshots.take().snapshot.smarthost == Smarthost("relay.example", 587, "starttls", "user", "word")
+
+
+def test_without_a_relay_mail_goes_straight_out() -> None:
+    factories.stack(send_through_relay=True)
+    taken = snapshots.take()
+    assert taken.snapshot.smarthost is None and "relay" not in taken.frozen
+
+
+def test_with_an_unreadable_password_the_relay_stays_as_it_is() -> None:
+    factories.stack(send_through_relay=True)
+    factories.spoil(relay(username="user", password="word"), "password")
+    assert "relay" in snapshots.take().frozen
+
+
+def test_a_relay_that_postfix_cannot_use_stays_out_and_says_why() -> None:
+    factories.stack(send_through_relay=True)
+    relay(username="a:b", password="word")
+    taken = snapshots.take()
+    assert taken.snapshot.smarthost is None and "relay" in taken.frozen
+    assert "colon" in taken.relay_problem and "word" not in taken.relay_problem
+
+
+# --- costs -------------------------------------------------------------------------------------------------
+def boxes(count: int) -> None:
+    domain = factories.domain()
+    Mailbox.objects.bulk_create(
+        Mailbox(domain=domain, local_part=f"u{n}", address=f"u{n}@example.com", home=f"example.com/u{n}")
+        for n in range(count)
+    )
+
+
+def test_only_what_changed_is_read_again() -> None:
+    boxes(1200)
+    Stack.load()
+    assert queries() - queries() == 3  # three portions of 500
+    few = queries()
+    Mailbox.objects.filter(local_part="u7").update(quota_mb=3, generation=1)
+    assert queries() == few + 1
+    assert (
+        next(
+            each for each in snapshots.take().snapshot.mailboxes if each.address == "u7@example.com"
+        ).quota_mb
+        == 3
+    )
+
+
+def queries() -> int:
+    """Of one snapshot."""
+    with CaptureQueriesContext(connection) as captured:
+        snapshots.take()
+    return len(captured)
+
+
+def test_what_is_gone_is_forgotten() -> None:
+    boxes(3)
+    snapshots.take()
+    Mailbox.objects.all().delete()
+    assert snapshots.take().snapshot.mailboxes == () and snapshots._entries == {}
+
+
+def test_what_could_not_be_opened_is_tried_again() -> None:
+    row = factories.mailbox(password_hash="hash")
+    factories.spoil(row, "password_hash")
+    assert snapshots.take().unreadable
+    Mailbox.objects.update(password_hash="hash")  # the key is back: no generation tells
+    assert snapshots.take().snapshot.mailboxes[0].password_hash == "hash"

@@ -1,0 +1,209 @@
+"""Pushes that meet another generation, fail, are killed, or lack a secret: nothing in force is lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mailboxes.engine import spec
+from mailboxes.engine.values import Result
+from mailboxes.models import Domain, Mailbox, Stack
+from mailboxes.push import snapshots
+from mailboxes.push import writer as syncing
+from mailboxes.stack import reconcile
+from mailboxes.stack import settings as stacksettings
+from mailboxes.stack.blueprint import options
+from quazzar.errors import StaleGeneration
+from tests.fakes import Killed
+from tests.mailboxes import factories
+from tests.mailboxes.stack.rowchanges import HASH, OTHER_HASH, add, change, changed, push, remove
+from tests.mailboxes.stackengine import StackEngine
+
+
+# --- generations -------------------------------------------------------------------------------------------
+def test_whoever_wrote_before_us_is_told_apart_by_the_generation(up: StackEngine) -> None:
+    add("bob")
+    push(up)
+    assert [(each.what, each.expected) for each in up.pushes] == [("users", "1"), ("bundle", "1")]
+    assert up.generation("users") == up.generation("bundle") == "2"
+
+
+@pytest.mark.parametrize("found", [b"", b"# quazzar generation 99\n", b"# by hand\n"])
+def test_over_a_file_of_another_generation_it_is_written_anew(
+    up: StackEngine, found: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    add("bob")
+    up.put_by_hand("users", found)
+    push(up)
+    assert set(up.users()) == {"ada@example.com", "bob@example.com"} and "written anew" in caplog.text
+
+
+@pytest.mark.parametrize("what", ["users", "postfix/generation"])
+def test_a_file_that_is_gone_is_written_anew(up: StackEngine, what: str) -> None:
+    add("bob")
+    del up.config[what]
+    push(up)
+    assert set(up.users()) == up.accepted() == {"ada@example.com", "bob@example.com"}
+
+
+def test_newer_rows_that_another_node_brought_in_are_not_overwritten(up: StackEngine) -> None:
+    taken = snapshots.take()
+    Stack.objects.update(desired_generation=3)
+    up.put_by_hand("users", b"# quazzar generation 3\nzoe@example.com:x::::::\n")
+    add("bob")
+    writer = syncing.Writer(up, spec.build(options.from_settings("mail.example.com")))
+    with pytest.raises(StaleGeneration):
+        writer.write_users(type(taken.snapshot)(generation=2))
+    assert "zoe@example.com" in up.users()
+
+
+# --- failures ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("code", "told"), [(75, "push_locked"), (77, "push_cut"), (1, "push_failed")])
+@pytest.mark.parametrize("what", ["users", "bundle"])
+def test_a_script_that_fails_is_told_and_tried_again(
+    up: StackEngine, what: str, code: int, told: str
+) -> None:
+    bob = add("bob")
+    up.exits[what] = [code]
+    push(up)
+    bob.refresh_from_db()
+    assert (Stack.load().phase, (Stack.load().last_error or {})["code"], bob.synced) == (
+        "degraded",
+        told,
+        False,
+    )
+    reconcile.converge(quiet=True)
+    bob.refresh_from_db()
+    assert bob.synced and Stack.load().phase == "healthy" and "bob@example.com" in up.accepted()
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("call", range(1, 5))
+def test_killed_at_any_call_the_next_worker_finishes(up: StackEngine, call: int, after: bool) -> None:
+    bob = add("bob", password_hash=HASH)
+    remove(Mailbox.objects.get(address="ada@example.com"))
+    up.die_at, up.die_after = len(up.calls) + call, after
+    with pytest.raises(Killed):
+        reconcile.converge(fast=True)
+    up.die_at = 0
+    reconcile.converge(fast=True)
+    bob.refresh_from_db()
+    assert bob.synced and Mailbox.objects.get(address="ada@example.com").removed_at
+    assert up.users() == {"bob@example.com": HASH} and up.accepted() == {"bob@example.com"}
+    assert "ada@example.com" in up.kicked and reconcile.differences() == []
+
+
+@pytest.mark.parametrize("call", [1, 2])
+def test_who_may_be_there_already_keeps_its_place_until_the_tables_know(up: StackEngine, call: int) -> None:
+    """Killed after the users file was written, an addition is taken back: its mail still arrives."""
+    bob = add("bob")
+    up.die_at, up.die_after = len(up.calls) + call, True
+    with pytest.raises(Killed):
+        reconcile.converge(fast=True)
+    up.die_at = 0
+    remove(bob)
+    push(up)
+    assert set(up.users()) == up.accepted() == {"ada@example.com"} and reconcile.differences() == []
+
+
+def test_only_what_was_not_confirmed_is_written_again(up: StackEngine) -> None:
+    add("bob")
+    up.exits["bundle"] = [75]
+    push(up)
+    assert push(up) == ["bundle"]
+
+
+# --- secrets that cannot be opened any more ----------------------------------------------------------------
+@pytest.fixture
+def spoiled(up: StackEngine, monkeypatch: pytest.MonkeyPatch) -> StackEngine:
+    """Another worker, and the hash of the one mailbox and the key of its domain cannot be opened."""
+    factories.spoil(Mailbox.objects.get(), "password_hash")
+    factories.spoil(Domain.objects.get(), "dkim_private_key")
+    monkeypatch.setattr(snapshots, "_entries", {})
+    return up
+
+
+def test_an_unreadable_hash_keeps_its_line(spoiled: StackEngine) -> None:
+    add("bob", password_hash=OTHER_HASH)
+    push(spoiled)
+    assert spoiled.users() == {"ada@example.com": HASH, "bob@example.com": OTHER_HASH}
+
+
+def test_an_unreadable_dkim_key_keeps_its_file_and_row(spoiled: StackEngine) -> None:
+    changed(factories.domain("second.example", dkim_private_key="second\n"))
+    push(spoiled)
+    assert spoiled.keys["example.com.quazzar.private"].data == b"dkim key\n"
+    assert b"example.com:quazzar:" in spoiled.keys["KeyTable"].data and "second.example" in str(spoiled.keys)
+
+
+def test_an_unreadable_ed25519_key_keeps_its_file_and_row(up: StackEngine) -> None:
+    row = Domain.objects.get()
+    change(row, dkim_ed25519_selector="ed", dkim_ed25519_private_key="second\n", dkim_ed25519_signs=True)
+    push(up)
+    assert up.keys["example.com.ed.private"].data == b"second\n"
+    factories.spoil(row, "dkim_ed25519_private_key")
+    changed(factories.domain("second.example", dkim_private_key="other\n"))
+    push(up)
+    assert up.keys["example.com.ed.private"].data == b"second\n"
+    assert b"example.com:ed:" in up.keys["Ed25519KeyTable"].data
+
+
+def test_a_new_password_replaces_it(spoiled: StackEngine) -> None:
+    change(Mailbox.objects.get(), password_hash=OTHER_HASH)
+    push(spoiled)
+    assert spoiled.users() == {"ada@example.com": OTHER_HASH}
+
+
+@pytest.mark.parametrize("file", ["users", "key"])
+def test_while_the_last_copy_cannot_be_read_nothing_is_written_over_it(
+    spoiled: StackEngine, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def show(ran: Any) -> Result:
+        wrong = ("users" in ran.argv[4]) == (file == "users")
+        return Result(137) if wrong else spoiled._show(ran)
+
+    spoiled.reply("bash", "-c", syncing._SHOW, with_=show)
+    add("bob")
+    assert push(spoiled) == [] and (Stack.load().last_error or {})["code"] == "command_failed"
+    assert spoiled.users() == {"ada@example.com": HASH}
+
+
+def test_without_any_copy_the_others_come_in_all_the_same(spoiled: StackEngine) -> None:
+    spoiled.config.pop("users")
+    spoiled.keys.clear()
+    add("bob", password_hash=OTHER_HASH)
+    push(spoiled)
+    assert spoiled.users() == {"ada@example.com": "{CRYPT}*", "bob@example.com": OTHER_HASH}
+
+
+def test_a_line_that_was_written_by_hand_is_no_hash(spoiled: StackEngine) -> None:
+    spoiled.put_by_hand("users", b"# quazzar generation 1\nada@example.com:{PLAIN}secret::::::\n")
+    add("bob")
+    push(spoiled)
+    assert spoiled.users() == {"ada@example.com": "{CRYPT}*", "bob@example.com": "{CRYPT}*"}
+
+
+def test_an_unreadable_certificate_key_leaves_the_pair_in_force(up: StackEngine) -> None:
+    factories.stack(tls_certificate="new\n")
+    factories.spoil(Stack.load(), "tls_key")
+    add("bob")
+    push(up)
+    assert (
+        "tls" not in str([each.actions for each in up.pushes])
+        and up.config["tls/tls.crt"].data == b"certificate\n"
+    )
+    assert "bob@example.com" in up.accepted()
+
+
+def test_an_unreadable_relay_password_leaves_the_relay_in_force(up: StackEngine, relay: Any) -> None:
+    type(relay).objects.update(username="user", password="secret")
+    stacksettings.change(send_through_relay=True)
+    push(up)
+    type(relay).objects.update(host="other.example")
+    factories.spoil(relay, "password")
+    add("bob")
+    push(up)
+    assert up.in_force["relayhost"] == b"[relay.example]:2525\n"
+    assert up.config["postfix/sasl_passwd"].data == b"[relay.example]:2525 user:secret\n"
+    assert "bob@example.com" in up.accepted()

@@ -1,0 +1,152 @@
+"""The static files: what is filled in, what is refused, and that the real daemons take them."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from mailboxes.stack.blueprint import configuration
+from tests.rig import wait_until
+from tests.rig.standins import put, running, said
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import docker
+
+    from tests.rig.images import Images
+
+PASSWORD = "controller-password"
+
+
+def rendered(
+    hostname: str = "mail.example.com", gateway: str = "172.18.0.1", password: str = PASSWORD
+) -> dict[str, bytes]:
+    return {file.path: file.data for file in configuration.static_files(hostname, gateway, password)}
+
+
+def digest(service: str = "", **facts: str) -> str:
+    chosen = {"hostname": "mail.example.com", "gateway": "172.18.0.1", "controller_password": PASSWORD}
+    return configuration.digest(configuration.static_files(**{**chosen, **facts}), service)
+
+
+def test_every_file_of_the_package_is_there() -> None:
+    root = Path(str(files("mailboxes.stack") / "files"))
+    names = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+    assert {name for name in names if not name.startswith("scripts/")} == rendered().keys()
+
+
+def test_the_host_name_is_filled_in() -> None:
+    assert b"\nhostname = mail.example.com\n" in rendered()["dovecot.conf"]
+
+
+def test_the_gateway_is_the_only_address_whose_name_is_not_judged() -> None:
+    assert b'ip = "172.18.0.1";' in rendered()["rspamd/override.d/settings.conf"]
+
+
+def test_without_a_known_gateway_every_address_is_judged() -> None:
+    assert b'ip = "192.0.2.1";' in rendered(gateway="")["rspamd/override.d/settings.conf"]
+
+
+def test_the_password_itself_is_in_no_file() -> None:
+    assert not [path for path, data in rendered().items() if PASSWORD.encode() in data]
+
+
+@pytest.mark.parametrize(
+    "hostname", ["", "mail.example.com\nssl = no", "mail example.com", "{x}.example.com", "-a.b"]
+)
+def test_a_host_name_that_could_add_something_is_refused(hostname: str) -> None:
+    with pytest.raises(ValueError, match="not a host name"):
+        rendered(hostname)
+
+
+def test_a_gateway_that_is_no_address_is_refused() -> None:
+    with pytest.raises(ValueError, match="does not appear to be an IPv4 or IPv6 address"):
+        rendered(gateway='172.18.0.1"; x {')
+
+
+def test_nobody_but_root_writes_and_nothing_is_executable() -> None:
+    # The image sources an executable init script, and runs another one in a bash of its own.
+    assert {file.mode for file in configuration.static_files("mail.example.com", "", "")} == {0o644}
+
+
+def test_the_stock_configuration_with_its_fixed_password_is_not_included() -> None:
+    assert b"!include" not in rendered()["dovecot.conf"]
+
+
+def test_the_digest_is_the_same_for_the_same() -> None:
+    assert digest() == digest()
+
+
+@pytest.mark.parametrize(
+    ("fact", "value", "reader"),
+    [
+        ("hostname", "other.example.com", "dovecot"),
+        ("gateway", "172.19.0.1", "rspamd"),
+        ("controller_password", "another", "rspamd"),
+    ],
+)
+def test_a_services_digest_tells_of_its_own_files_only(fact: str, value: str, reader: str) -> None:
+    changed = {
+        name for name in ("postfix", "dovecot", "rspamd") if digest(name, **{fact: value}) != digest(name)
+    }
+    assert changed == {reader}
+
+
+# --- on the real daemons
+@pytest.mark.real
+def test_dovecot_takes_it_without_a_warning(docker_client: docker.DockerClient, stack_images: Images) -> None:
+    with running(docker_client, stack_images.dovecot, command=["sleep", "60"]) as container:
+        put(container, "/etc/dovecot", rendered())
+        code, output = said(container, "doveconf", "-n", "-c", "/etc/dovecot/dovecot.conf")
+    assert code == 0
+    assert "Warning" not in output
+    assert "quota_storage_grace = 0" in output
+
+
+@pytest.fixture(scope="module")
+def controller(docker_client: docker.DockerClient, stack_images: Images) -> Iterator[str]:
+    """Where the controller of a real Rspamd with our files answers."""
+    container = docker_client.containers.create(
+        stack_images.rspamd,
+        command=["/usr/bin/rspamd", "-f", "--var", "LOCAL_CONFDIR=/mail-config/rspamd"],
+        ports={"11334/tcp": ("127.0.0.1", None)},
+    )
+    try:
+        maps = {"rspamd/mailboxes.map": b"", "rspamd/domains.map": b""}
+        put(container, "/", {f"mail-config/{path}": data for path, data in (rendered() | maps).items()})
+        container.start()
+        container.reload()
+        url = f"http://127.0.0.1:{container.ports['11334/tcp'][0]['HostPort']}"
+        wait_until(lambda: pings(url), 60, "Rspamd's answer")
+        yield url
+    finally:
+        container.remove(v=True, force=True)
+
+
+def pings(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/ping", timeout=2).ok
+    except requests.RequestException:
+        return False
+
+
+def asked(url: str, **headers: str) -> int:
+    return requests.get(f"{url}/stat", headers=headers, timeout=5).status_code
+
+
+@pytest.mark.real
+def test_rspamds_controller_lets_our_password_in_and_no_other(controller: str) -> None:
+    assert asked(controller, Password=PASSWORD) == 200
+    assert asked(controller) == 401
+    # The stock password.
+    assert [asked(controller, Password=each) for each in ("q1", "", "Controller-password")] == [401] * 3
+
+
+@pytest.mark.real
+def test_a_claim_to_come_from_the_machine_itself_opens_nothing(controller: str) -> None:
+    assert asked(controller, **{"X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1"}) == 401

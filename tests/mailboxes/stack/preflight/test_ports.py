@@ -1,0 +1,183 @@
+"""Whether a port can be published, and who is in the way: real listeners on this machine."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from mailboxes.stack.preflight import ports as portholders
+from quazzar.processes import ports
+
+LISTENER = """
+import socket, sys
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def listening(address: str = "127.0.0.1", greeting: bytes = b"") -> Iterator[int]:
+    """A listener of this process, which says something to whoever connects."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.create_server((address, 0), family=family) as listener:
+        threading.Thread(target=_greet, args=(listener, greeting), daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def _greet(listener: socket.socket, greeting: bytes) -> None:
+    while True:
+        try:
+            talk, _ = listener.accept()
+        except OSError:
+            return
+        talk.sendall(greeting)
+        talk.close()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+# --- free or not -------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("bind", ["", "127.0.0.1", "0.0.0.0", "::"])
+def test_nothing_is_in_the_way_of_a_free_port(bind: str) -> None:
+    assert portholders.obstacle(free_port(), bind, 25) is None
+
+
+@pytest.mark.parametrize("bind", ["", "127.0.0.1", "0.0.0.0"])
+def test_the_process_that_holds_a_port_is_named(bind: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", LISTENER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        found = portholders.obstacle(port, bind, 25)
+        process.kill()
+    assert found and f"Port {port} is already taken by python" in found.message
+    assert f"(process {process.pid})" in found.message
+
+
+def test_who_listens_on_ipv6_alone_is_in_the_way_of_all_addresses() -> None:
+    with listening("::1") as port:
+        assert portholders.obstacle(port, "", 25)
+        assert portholders.obstacle(port, "127.0.0.1", 25) is None
+
+
+def test_who_listens_on_another_address_is_not_in_the_way() -> None:
+    with listening("127.0.0.2") as port:
+        assert portholders.obstacle(port, "127.0.0.1", 25) is None
+
+
+def test_a_connection_that_has_just_ended_does_not_keep_the_port() -> None:
+    with listening(greeting=b"bye") as port, socket.create_connection(("127.0.0.1", port)) as talk:
+        while talk.recv(100):
+            pass
+    assert portholders.obstacle(port, "127.0.0.1", 25) is None
+
+
+def test_an_address_of_another_machine_cannot_be_published_on() -> None:
+    found = portholders.obstacle(free_port(), "192.0.2.7", 25)
+    assert found and "192.0.2.7" in found.message and "QUAZZAR_STACK_BIND" in found.hint
+
+
+# --- without root's rights -----------------------------------------------------------------------------------
+@pytest.fixture
+def _no_rights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for a user to whom low ports are forbidden, and others' processes hidden."""
+
+    def refuse(address: str, port: int) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(portholders, "_try", refuse)
+    monkeypatch.setattr(ports, "holder", lambda port: "")
+
+
+@pytest.mark.usefixtures("_no_rights")
+def test_without_the_right_to_bind_a_port_is_free_when_nobody_answers() -> None:
+    assert portholders.obstacle(free_port(), "", 25) is None
+
+
+@pytest.mark.usefixtures("_no_rights")
+def test_without_rights_a_mail_server_is_known_by_its_greeting() -> None:
+    with listening(greeting=b"220 node.example.org ESMTP Postfix (Debian)\r\n250 more\r\n") as port:
+        found = portholders.obstacle(port, "127.0.0.1", 25)
+    assert found and "greets with “220 node.example.org ESMTP Postfix (Debian)”" in found.message
+    assert "systemctl disable --now postfix" in found.hint
+
+
+@pytest.mark.usefixtures("_no_rights")
+def test_without_rights_a_silent_program_is_another_program() -> None:
+    with listening() as port:
+        found = portholders.obstacle(port, "127.0.0.1", 25)
+    assert found and "already taken by another program." in found.message
+    assert f"ss -ltnp 'sport = :{port}'" in found.hint
+
+
+@pytest.mark.usefixtures("_no_rights")
+def test_a_greeting_with_control_characters_is_shown_without_them() -> None:
+    with listening(greeting=b"220 \x1b[31mevil\x00\xff" + b"x" * 500) as port:
+        found = portholders.obstacle(port, "127.0.0.1", 25)
+    assert found and "\x1b" not in found.message and len(found.message) < 200
+
+
+# --- what to do --------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("who", "standard", "unit"),
+    [
+        ("master (process 812)", 25, "postfix"),
+        ("master (process 812)", 587, "postfix"),
+        ("master (process 812)", 143, ""),
+        ("exim4 (process 9)", 25, "exim4"),
+        ("sendmail-mta (process 9)", 25, "sendmail"),
+        ("smtpd (process 9)", 25, "opensmtpd"),
+        ("dovecot (process 9)", 993, "dovecot"),
+        ("cyrmaster (process 9)", 143, "cyrus-imapd"),
+        ("a program that greets with “* OK Dovecot ready.”", 143, "dovecot"),
+        ("nginx (process 9)", 25, ""),
+        ("", 25, ""),
+    ],
+)
+def test_the_unit_behind_a_program_is_known(who: str, standard: int, unit: str) -> None:
+    assert portholders.unit_of(who, standard) == unit
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], portholders.Obstacle]:
+    """``taken("exim4 (process 9)", 25)``: what is said of a port that this program holds."""
+
+    def told(who: str, standard: int) -> portholders.Obstacle:
+        monkeypatch.setattr(ports, "holder", lambda port: who)
+        return portholders.taken(standard, "127.0.0.1", standard)
+
+    return told
+
+
+def test_a_host_postfix_on_25_gets_the_way_to_stop_it(
+    taken: Callable[[str, int], portholders.Obstacle],
+) -> None:
+    found = taken("master (process 812)", 25)
+    assert found.message == "Port 25 is already taken by master (process 812)."
+    assert "systemctl disable --now postfix" in found.hint and "bin/quazzar-sendmail" in found.hint
+
+
+def test_only_on_25_a_word_about_local_mail_is_said(
+    taken: Callable[[str, int], portholders.Obstacle],
+) -> None:
+    assert "quazzar-sendmail" not in taken("dovecot (process 9)", 143).hint
+
+
+def test_another_program_can_stay_where_the_stack_moves(
+    taken: Callable[[str, int], portholders.Obstacle],
+) -> None:
+    assert "QUAZZAR_STACK_PORT_OFFSET" in taken("nginx (process 9)", 25).hint

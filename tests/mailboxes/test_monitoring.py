@@ -1,0 +1,158 @@
+"""What the node tells of the mailbox stack."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from mailboxes import monitoring as figures
+from mailboxes.models import Mailbox, Stack, error_value
+from tests.mailboxes import factories
+
+pytestmark = pytest.mark.django_db
+Phase = Stack.Phase
+
+
+def healthy(**columns: Any) -> Stack:
+    now = timezone.now()
+    usual = {
+        "enabled": True, "hostname": "mail.example.com", "phase": Phase.HEALTHY, "observed_at": now,
+        "tls_expires_at": now + timedelta(days=60), "desired_generation": 7, "applied_generation": 7,
+    }  # fmt: skip
+    return factories.stack(**{**usual, **columns})
+
+
+# --- metrics -----------------------------------------------------------------------------------------------
+def scrape(client: Client) -> str:
+    return client.get("/metrics").content.decode()
+
+
+def test_metrics_tell_of_a_healthy_stack(client: Client) -> None:
+    healthy(desired_generation=9)
+    text = scrape(client)
+    assert "quazzar_stack_healthy 1.0" in text
+    assert 'quazzar_stack_generation{kind="desired"} 9.0' in text
+    assert 'quazzar_stack_generation{kind="applied"} 7.0' in text
+    assert "quazzar_stack_certificate_expiry_timestamp_seconds 1." in text
+
+
+@pytest.mark.parametrize("columns", [{"enabled": False}, {"phase": Phase.DEGRADED}])
+def test_a_stack_that_is_off_or_ill_is_not_healthy(client: Client, columns: dict[str, Any]) -> None:
+    healthy(**columns)
+    assert "quazzar_stack_healthy 0.0" in scrape(client)
+
+
+def test_metrics_count_mailboxes_usage_and_what_has_not_arrived(client: Client) -> None:
+    now = timezone.now()
+    factories.mailbox("ada@example.com", usage_bytes=100, applied_at=now)
+    factories.mailbox("bob@example.com", usage_bytes=50)
+    factories.mailbox("cyn@example.com", usage_bytes=9, deleted_at=now)
+    factories.alias()
+    text = scrape(client)
+    assert "quazzar_mailboxes 2.0" in text and "quazzar_mailbox_usage_bytes 150.0" in text
+    for kind in ("domain", "mailbox", "alias"):
+        assert f'quazzar_stack_unsynced{{kind="{kind}"}} 1.0' in text
+
+
+def test_without_a_stack_there_are_figures_and_no_row_is_made(client: Client) -> None:
+    text = scrape(client)
+    assert "quazzar_stack_healthy 0.0" in text and "quazzar_mailbox_usage_bytes 0.0" in text
+    assert "certificate_expiry" not in text and not Stack.objects.exists()
+
+
+def test_metrics_take_few_queries(django_assert_num_queries: Any) -> None:
+    for number in range(5):
+        factories.mailbox(f"u{number}@example.com")
+    with django_assert_num_queries(4):
+        list(figures.collect())
+
+
+# --- doctor ------------------------------------------------------------------------------------------------
+def test_the_doctor_is_content_without_a_stack_and_with_a_healthy_one() -> None:
+    assert (figures.examine().level, Stack.objects.exists()) == ("ok", False)
+    healthy()
+    finding = figures.examine()
+    assert finding.level == "ok" and "mail.example.com" in finding.sentence
+
+
+def test_a_stack_that_does_not_stop_is_told() -> None:
+    error = error_value("docker_unreachable", "The Docker Engine does not answer.", "Start Docker.")
+    factories.stack(enabled=False, phase=Phase.STOPPING, last_error=error)
+    finding = figures.examine()
+    assert finding.level == "warning" and "does not answer" in finding.sentence
+    assert finding.advice == "Start Docker."
+
+
+@pytest.mark.parametrize("phase", [Phase.FAILED, Phase.DEGRADED, Phase.STARTING])
+def test_what_stands_in_the_way_is_a_failure_with_its_hint(phase: Phase) -> None:
+    healthy(phase=phase, last_error=error_value("port_taken", "Port 25 is taken.", "Stop Postfix."))
+    finding = figures.examine()
+    assert finding.level == "failed" and "Port 25 is taken." in finding.sentence
+    assert finding.advice == "Stop Postfix."
+
+
+def test_a_stack_on_its_way_is_a_warning() -> None:
+    healthy(phase=Phase.PULLING, progress_message="Fetching rspamd")
+    finding = figures.examine()
+    assert finding.level == "warning" and "Fetching rspamd" in finding.sentence
+
+
+@pytest.mark.parametrize(
+    ("ago", "level"), [(timedelta(minutes=9), "ok"), (timedelta(minutes=11), "warning"), (None, "warning")]
+)
+def test_a_worker_that_does_not_look_is_told(ago: timedelta | None, level: str) -> None:
+    healthy(observed_at=None if ago is None else timezone.now() - ago)
+    finding = figures.examine()
+    assert finding.level == level and ("worker" in finding.advice) == (level == "warning")
+
+
+@pytest.mark.parametrize(
+    ("left", "level"),
+    [(timedelta(days=15), "ok"), (timedelta(days=13), "warning"), (timedelta(hours=-1), "failed")],
+)
+def test_the_end_of_the_certificate_is_told_in_time(left: timedelta, level: str) -> None:
+    healthy(tls_expires_at=timezone.now() + left)
+    finding = figures.examine()
+    assert finding.level == level and ("certificate" in finding.sentence) == (level != "ok")
+
+
+def test_secrets_that_cannot_be_read_are_counted(settings: Any, tmp_path: Path) -> None:
+    healthy(controller_password="hunter2-secret", tls_key="key-secret")
+    factories.domain(dkim_private_key="dkim-secret")
+    for name in ("ada", "bob"):
+        factories.mailbox(f"{name}@example.com", password_hash="{ARGON2ID}hash")
+    assert figures.examine().level == "ok"
+    settings.QUAZZAR_SECRETS_KEY_FILE = tmp_path / "other.key"
+    finding = figures.examine()
+    assert finding.level == "failed" and "2 mailbox passwords, 1 DKIM keys, 1 keys of" in finding.sentence
+
+
+def test_a_mailbox_without_a_password_has_no_secret_to_lose(settings: Any, tmp_path: Path) -> None:
+    healthy()
+    factories.mailbox()
+    settings.QUAZZAR_SECRETS_KEY_FILE = tmp_path / "other.key"
+    assert figures.examine().level == "ok" and Mailbox.objects.get().password_hash is None
+
+
+def test_a_repair_that_waits_for_leave_is_told() -> None:
+    healthy(pending=["qz-postfix was made with another image."])
+    finding = figures.examine()
+    assert finding.level == "warning" and "another image" in finding.sentence
+
+
+def test_hidden_client_addresses_are_explained() -> None:
+    healthy(gateway_only=False)
+    assert figures.examine().level == "ok"
+    healthy(gateway_only=True)
+    finding = figures.examine()
+    assert finding.level == "warning" and "userland proxy" in finding.sentence
+
+
+def test_a_failure_goes_before_a_warning() -> None:
+    healthy(gateway_only=True, tls_expires_at=timezone.now() - timedelta(days=1))
+    assert "certificate" in figures.examine().sentence

@@ -1,0 +1,97 @@
+"""The strip of figures, and the warning when the relay itself is the trouble."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+
+from mailrelay.console import strip as figures
+from mailrelay.models import Message, envelope
+
+
+@pytest.fixture
+def now(db: None, monkeypatch: pytest.MonkeyPatch) -> datetime:
+    """Noon: no test runs into midnight."""
+    noon = timezone.now().replace(hour=12, minute=0, second=0, microsecond=0)
+    monkeypatch.setattr(timezone, "now", lambda: noon)
+    return noon
+
+
+def add(status: str, created: datetime, **fields: Any) -> Message:
+    message = Message(
+        status=status, created_at=created, message_id="<1@x>", recipients=envelope(["a@example.com"])
+    )
+    for name, value in fields.items():
+        setattr(message, name, value)
+    message.save()
+    return message
+
+
+def stuck(created: datetime, stage: str, sentence: str = "no answer") -> Message:
+    return add("retrying", created, last_error={"stage": stage, "code": None, "message": sentence})
+
+
+def test_an_empty_queue_has_nothing_to_report(now: datetime) -> None:
+    read = figures.read()
+    assert (read.waiting, read.oldest, read.sent, read.failed, read.outage) == (0, None, 0, 0, None)
+
+
+def test_what_has_not_left_yet_waits_in_whichever_status(now: datetime) -> None:
+    for minutes, status in enumerate(("queued", "sending", "retrying")):
+        add(status, now - timedelta(minutes=minutes))
+    read = figures.read()
+    assert (read.waiting, read.oldest) == (3, now - timedelta(minutes=2))
+
+
+def test_sent_today_is_what_left_since_midnight_whenever_it_came(now: datetime) -> None:
+    add("sent", now - timedelta(hours=20), sent_at=now - timedelta(hours=1))
+    add("sent", now - timedelta(hours=20), sent_at=now - timedelta(hours=13))
+    assert figures.read().sent == 1
+
+
+def test_failed_today_is_told_apart_from_all_that_failed(now: datetime) -> None:
+    add("failed", now - timedelta(hours=1))
+    add("failed", now - timedelta(days=3))
+    read = figures.read()
+    assert (read.failed_today, read.failed) == (1, 2)
+
+
+def test_a_failed_test_is_nothing_to_look_at(now: datetime) -> None:
+    add("failed", now, source="test")
+    assert figures.read().failed == 0
+
+
+@pytest.mark.parametrize("stage", ["resolve", "connect", "tls", "auth"])
+def test_messages_held_up_by_the_relay_are_an_outage(now: datetime, stage: str) -> None:
+    stuck(now - timedelta(minutes=9), stage)
+    stuck(now - timedelta(minutes=4), stage, "timed out")
+    outage = figures.read().outage
+    assert outage is not None
+    assert (outage.messages, outage.since, outage.error) == (2, now - timedelta(minutes=9), "timed out")
+
+
+@pytest.mark.parametrize("stage", ["sender", "recipient", "data"])
+def test_messages_held_up_by_themselves_are_none(now: datetime, stage: str) -> None:
+    stuck(now, stage)
+    assert figures.read().outage is None
+
+
+def test_the_strip_shows_them_escaped(client: Client, operator: User, now: datetime) -> None:
+    stuck(now - timedelta(minutes=9), "connect", "<b>gone</b>")
+    client.force_login(operator)
+    html = client.get("/admin/mail-relay/figures/").content.decode()
+    assert "The relay is not answering. One message is waiting since" in html
+    assert "&lt;b&gt;gone&lt;/b&gt;" in html
+    assert "<html" not in html
+
+
+def test_the_number_of_queries_does_not_grow(now: datetime, django_assert_max_num_queries: Any) -> None:
+    for minutes in range(12):
+        stuck(now - timedelta(minutes=minutes), "connect")
+    with django_assert_max_num_queries(5):
+        figures.read()

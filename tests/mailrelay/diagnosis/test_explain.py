@@ -1,0 +1,201 @@
+"""Each known failure gets its sentence and its hint; replies.txt has servers' own words."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from mailrelay.diagnosis import explain as diagnosis
+from mailrelay.diagnosis.rules import hint_of
+from quazzar.errors import DeliveryError
+
+KINDS = [
+    "dns_not_found",
+    "dns_failed",
+    "refused",
+    "unreachable",
+    "timeout_connect",
+    "timeout_greeting",
+    "timeout",
+    "tls_not_offered",
+    "tls_wrong_version",
+    "cert_self_signed",
+    "cert_unknown_ca",
+    "cert_expired",
+    "cert_hostname",
+    "tls_failed",
+    "auth_not_offered",
+    "auth_rejected",
+    "password_unreadable",
+    "closed",
+    "rejected",
+    "bad_greeting",
+    "smtputf8_not_offered",
+]
+STAGES = ["resolve", "connect", "tls", "auth", "sender", "recipient", "data"]
+SES_EU = "email-smtp.eu-west-1.amazonaws.com"
+
+
+def relay(provider="custom", host="smtp.example.com", port=587, security="starttls", username="me"):
+    return SimpleNamespace(provider=provider, host=host, port=port, security=security, username=username)
+
+
+def explain(stage, kind="rejected", reply="", where=None, message="The sentence of the edge."):
+    """``reply`` is what the server said, its code first."""
+    code = int(reply[:3]) if reply else None
+    text = f"The server answered {reply}" if reply else message
+    failure = DeliveryError(text, stage=stage, kind=kind, smtp_code=code)
+    return diagnosis.explain(failure, where or relay())
+
+
+MAILGUN = relay("mailgun", "smtp.mailgun.org")
+SENDGRID = relay("sendgrid", "smtp.sendgrid.net", username="apikey")
+SES = relay("ses", SES_EU)
+RELAYS = {
+    "mailgun": MAILGUN,
+    "mailgun-eu": relay("mailgun", "smtp.eu.mailgun.org"),
+    "sendgrid": SENDGRID,
+    "sendgrid-user": relay("sendgrid", "smtp.sendgrid.net", username="me@example.com"),
+    "postmark": relay("postmark", "smtp.postmarkapp.com"),
+    "ses": SES,
+    "gmail": relay(host="smtp.gmail.com"),
+    "microsoft": relay(host="smtp.office365.com"),
+    "custom": relay(),
+}
+
+
+def replies():
+    """The cases of replies.txt: what was answered, and a part of the hint."""
+    text = (Path(__file__).parent / "replies.txt").read_text()
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return list(zip(lines[::2], (line.removeprefix("=> ") for line in lines[1::2]), strict=True))
+
+
+@pytest.mark.parametrize(("answered", "hint"), replies())
+def test_a_servers_words_lead_to_a_remedy(answered, hint) -> None:
+    where, stage, kind, reply = answered.split(" ", 3)
+    assert hint in explain(stage, kind, reply, RELAYS[where]).hint
+
+
+@pytest.mark.parametrize(
+    ("kind", "stage", "where", "hint"),
+    [
+        ("dns_not_found", "resolve", relay(host="smtp.exmaple.com"), "Check the spelling of the host"),
+        ("dns_not_found", "resolve", relay("mailgun", "smtp.mailgum.org"), "Mailgun's is smtp.mailgun.org"),
+        ("dns_not_found", "resolve", relay("ses", "email-smtp.eu-west-9.amazonaws.com"), "pick the region"),
+        ("dns_failed", "resolve", relay(), "/etc/resolv.conf"),
+        ("refused", "connect", relay(), "Nothing listens on port 587"),
+        ("refused", "connect", relay("postmark", "127.0.0.1"), "its own is smtp.postmarkapp.com"),
+        ("unreachable", "connect", relay(), "route to smtp.example.com"),
+        ("timeout_connect", "connect", relay(port=25), "Port 25 is blocked by most ISPs"),
+        ("timeout_connect", "connect", MAILGUN, "2525 with STARTTLS"),
+        ("timeout_connect", "connect", SES, "2587 with STARTTLS"),
+        ("timeout_connect", "connect", relay(), "blocks port 587"),
+        ("timeout_greeting", "connect", relay(), "probably blocks port 587"),
+        ("timeout_greeting", "connect", relay(port=25), "Port 25 is blocked"),
+        ("timeout_greeting", "connect", relay(port=465), "choose Implicit TLS"),
+        ("closed", "connect", relay(port=465, security="none"), "choose Implicit TLS"),
+        ("bad_greeting", "connect", relay(port=465), "choose Implicit TLS"),
+        ("closed", "connect", relay(), "hung up at once"),
+        ("closed", "data", relay(), "broke half-way"),
+        ("timeout", "data", relay(), "slow or the network drops packets"),
+        ("bad_greeting", "connect", relay(port=993), "not a mail server"),
+        ("tls_not_offered", "tls", relay(), "Implicit TLS. Choose None only"),
+        ("tls_not_offered", "tls", MAILGUN, "taken out on the way"),
+        ("tls_wrong_version", "tls", relay(security="tls"), "Port 587 begins in plain text: choose STARTTLS"),
+        ("timeout", "tls", relay(security="tls"), "Port 587 begins in plain text: choose STARTTLS"),
+        (
+            "tls_wrong_version",
+            "tls",
+            relay(port=2500, security="tls"),
+            "speaks plain text first on port 2500",
+        ),
+        ("tls_wrong_version", "tls", relay(), "agreed to STARTTLS and then did not speak TLS"),
+        ("tls_failed", "tls", relay(), "TLS older than 1.2"),
+        ("cert_self_signed", "tls", relay(), "update-ca-certificates"),
+        ("cert_self_signed", "tls", SENDGRID, "not SendGrid's own certificate"),
+        ("cert_self_signed", "tls", relay("sendgrid", "192.0.2.1"), "update-ca-certificates"),
+        ("cert_unknown_ca", "tls", relay(), "intermediate certificates"),
+        ("cert_hostname", "tls", relay(), "openssl s_client -connect smtp.example.com:587"),
+        ("cert_hostname", "tls", relay(host="192.0.2.1"), "seldom names an IP address"),
+        ("cert_hostname", "tls", relay(host="2001:db8::1"), "seldom names an IP address"),
+        ("cert_expired", "tls", relay(), "this node's clock"),
+        ("auth_not_offered", "auth", relay(security="none"), "login only inside TLS"),
+        ("auth_not_offered", "auth", relay(port=25), "Port 25 is for mail between servers"),
+        ("auth_not_offered", "auth", relay(), "leave the username empty"),
+        ("password_unreadable", "auth", relay(), "type the password again"),
+        ("smtputf8_not_offered", "sender", relay(), "SMTPUTF8"),
+    ],
+)
+def test_a_failure_without_a_reply_leads_to_a_remedy(kind, stage, where, hint) -> None:
+    assert hint in explain(stage, kind, "", where).hint
+
+
+def test_a_server_that_offers_only_oauth_is_recognised() -> None:
+    told = explain("auth", "auth_not_offered", message="The server offers no login (it offers XOAUTH2).")
+    assert "OAuth" in told.hint
+
+
+@pytest.mark.parametrize(
+    ("stage", "kind", "reply", "message"),
+    [
+        (
+            "auth",
+            "auth_rejected",
+            "535 5.7.8 no",
+            "The server did not accept the username and password: 535 5.7.8 no",
+        ),
+        ("sender", "rejected", "550 5.7.1 no", "The server refused the sender: 550 5.7.1 no"),
+        (
+            "recipient",
+            "rejected",
+            "450 4.2.0 wait",
+            "The server refused the recipient for now: 450 4.2.0 wait",
+        ),
+        ("data", "rejected", "554 no", "The server refused the mail: 554 no"),
+        ("connect", "rejected", "554 no", "The server turned the connection away: 554 no"),
+    ],
+)
+def test_a_reply_is_told_with_what_it_answers(stage, kind, reply, message) -> None:
+    assert explain(stage, kind, reply).message == message
+
+
+def test_the_edges_own_sentence_stays() -> None:
+    assert explain("connect", "refused", message="Nothing listens there.").message == "Nothing listens there."
+
+
+def test_a_long_reply_is_cut() -> None:
+    assert len(explain("data", reply="554 " + "x" * 5000).message) == 500
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_has_a_hint_at_every_stage(kind, stage) -> None:
+    assert explain(stage, kind).hint
+    assert explain(stage, kind, "421 closing").hint
+
+
+def test_every_rule_can_be_written_out() -> None:
+    facts = SimpleNamespace(**{"words": diagnosis.Facts("data", "x", 1, "", "ses", "h", 1, "tls", "u").words})
+    for rule in diagnosis.RULES:
+        assert rule.hint.format_map(facts.words()).strip().endswith(".")
+
+
+def test_braces_in_settings_are_only_text() -> None:
+    assert "{port}" in explain("connect", "unreachable", where=relay(host="{port}")).hint
+
+
+def test_an_ip_address_is_not_taken_for_a_status() -> None:
+    told = explain("data", reply="550 host 10.5.1.1 or 5.1.1.7 said no")
+    assert "mailbox" not in told.hint
+
+
+def test_the_provider_is_known_by_its_host_before_its_preset() -> None:
+    reply = "535 Authentication failed"
+    assert "Mailgun" not in explain("auth", "auth_rejected", reply, relay("mailgun", SES_EU)).hint
+    assert "apikey" in explain("auth", "auth_rejected", reply, relay("sendgrid", "127.0.0.1")).hint
+    assert "apikey" not in explain("auth", "auth_rejected", reply, relay(host="notsendgrid.net")).hint
+
+
+def test_no_rule_no_hint() -> None:
+    assert hint_of((), diagnosis.Facts("data", "x", None, "", "", "", 1, "", "")) == ""

@@ -1,0 +1,90 @@
+"""Address lists as programs write them."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailrelay.mail import addresslists
+
+NODES = {"localhost", "node7"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("root", [("", "root")]),
+        ("root (Cron Daemon)", [("Cron Daemon", "root")]),
+        ("Cron Daemon <root>", [("Cron Daemon", "root")]),
+        ("a@example.com, b@example.com", [("", "a@example.com"), ("", "b@example.com")]),
+        ('"Doe, Jane" <jane@example.com>,', [("Doe, Jane", "jane@example.com")]),
+        ('"say \\"hi\\"" <a@example.com>', [('say "hi"', "a@example.com")]),
+        ('"a b"@example.com', [("", '"a b"@example.com')]),
+        ("ops: a@example.com, b@example.com; c@example.com", [("", f"{x}@example.com") for x in "abc"]),
+        ("undisclosed-recipients:;", []),
+        ("a@[IPv6:2001:db8::1]", [("", "a@[IPv6:2001:db8::1]")]),
+        ("a@example.com (nested (it's \"one), comment)", [("nested (it's \"one), comment", "a@example.com")]),
+        ("<@old.example,@route.example:a@example.com>", [("", "a@example.com")]),
+        ("=?utf-8?q?J=C3=BCrgen?= <j@example.com>", [("Jürgen", "j@example.com")]),
+        ("Jürgen <j@example.com>", [("Jürgen", "j@example.com")]),
+        ("", []),
+        (" , ,", []),
+    ],
+)
+def test_lists_are_taken_apart(text: str, expected: list[tuple[str, str]]) -> None:
+    assert [(one.name, one.address) for one in addresslists.parse(text)] == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["<a@example.com> <b@example.com>", "<a@example.com", "John Doe", "<>", "a@@b"]
+)
+def test_what_could_be_read_in_two_ways_is_no_address(text: str) -> None:
+    (one,) = addresslists.parse(text)
+    with pytest.raises(ValueError, match="not a mail address"):
+        addresslists.checked(one.address)
+
+
+def test_an_unclosed_comment_hides_the_rest() -> None:
+    assert [str(one) for one in addresslists.parse("a@example.com (b, c@example.com")] == [
+        "b, c@example.com <a@example.com>"
+    ]
+
+
+@pytest.mark.parametrize("address", ["root", "root@localhost", "root@LOCALHOST.", "root@node7"])
+def test_people_of_the_node_are_local(address: str) -> None:
+    assert addresslists.is_local(address, NODES)
+
+
+@pytest.mark.parametrize("address", ["root@example.com", "root@node7.example.com", "root@intranet"])
+def test_people_elsewhere_are_not_local(address: str) -> None:
+    assert not addresslists.is_local(address, NODES)
+
+
+def test_a_name_without_a_domain_passes_and_an_address_is_normalised() -> None:
+    assert addresslists.checked("root") == "root"
+    assert addresslists.checked("Ops@EXAMPLE.com") == "Ops@example.com"
+
+
+@pytest.mark.parametrize("address", ["", "root\nBcc: x", "ro ot", "a@b@", "root\x00"])
+def test_what_is_no_name_and_no_address_is_refused(address: str) -> None:
+    with pytest.raises(ValueError, match="address"):
+        addresslists.checked(address)
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("=?utf-8?b?TcO8bGw=?= x", "Müll x"),
+        ("=?nonsense?q?a?=", "=?nonsense?q?a?="),
+        ("=?utf-8?b?///?=", "=?utf-8?b?///?="),
+        ("=?utf-8?q?a=0AX-Evil:_1?=", "a X-Evil: 1"),
+        ("plain", "plain"),
+    ],
+)
+def test_header_text_is_decoded_for_display(raw: str, shown: str) -> None:
+    assert addresslists.decoded(raw) == shown
+
+
+def test_names_are_written_so_that_they_can_be_read_again() -> None:
+    for name in ("Ops", "Doe, Jane", 'say "hi"', "Jürgen", ""):
+        (one,) = addresslists.parse(addresslists.written(name, "a@example.com"))
+        assert (one.name, one.address) == (name, "a@example.com")

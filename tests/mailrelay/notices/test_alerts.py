@@ -1,0 +1,248 @@
+"""Alertmanager's, Grafana's and the simple body are read; anything else is refused with reasons."""
+
+import pytest
+
+from mailrelay.notices.alerts import InvalidAlert, parse
+from quazzar.errors import QuazzarError
+
+
+def alert(**changes):
+    return {
+        "status": "firing",
+        "labels": {"alertname": "HighLoad", "instance": "web1", "severity": "critical"},
+        "annotations": {"summary": "Load is 14"},
+        "startsAt": "2026-11-03T12:04:30.123456789Z",
+        "endsAt": "0001-01-01T00:00:00Z",
+        "generatorURL": "http://prometheus.example.com/graph?g0.expr=load1",
+        "fingerprint": "c0ffee",
+        **changes,
+    }
+
+
+def group(*alerts, **changes):
+    return {
+        "version": "4",
+        "groupKey": '{}:{alertname="HighLoad"}',
+        "truncatedAlerts": 0,
+        "status": "firing",
+        "receiver": "quazzar",
+        "groupLabels": {"alertname": "HighLoad"},
+        "commonLabels": {},
+        "commonAnnotations": {},
+        "externalURL": "http://alertmanager.example.com",
+        "alerts": list(alerts) or [alert()],
+        **changes,
+    }
+
+
+def fields(body):
+    with pytest.raises(InvalidAlert) as caught:
+        parse(body)
+    return caught.value.fields
+
+
+# --- Alertmanager ------------------------------------------------------------------------------------------
+def test_alertmanagers_body_is_read() -> None:
+    notice = parse(group(alert(), alert(status="resolved", endsAt="2026-11-03T12:30:00Z"), truncatedAlerts=3))
+    firing, resolved = notice.alerts
+    assert firing.firing and firing.name == "HighLoad" and firing.annotations == {"summary": "Load is 14"}
+    assert firing.starts_at is not None and firing.starts_at.minute == 4
+    assert firing.ends_at is None and resolved.ends_at is not None
+    assert [link.name for link in firing.links] == ["Source"]
+    assert [link.url for link in notice.links] == ["http://alertmanager.example.com"]
+    assert (len(notice.firing), len(notice.resolved), notice.truncated) == (1, 1, 3)
+
+
+def test_grafanas_superset_is_read() -> None:
+    urls = {
+        name: f"https://grafana.example.com/{name}" for name in ("silenceURL", "dashboardURL", "panelURL")
+    }
+    one = alert(
+        **urls, imageURL="https://grafana.example.com/i.png", values={"B": 1.5}, valueString="[ value=1.5 ]"
+    )
+    notice = parse(group(one, orgId=1, title="[FIRING:1]", state="alerting", message="**Firing**"))
+    assert [link.name for link in notice.alerts[0].links] == ["Source", "Dashboard", "Panel", "Silence"]
+
+
+def test_labels_and_status_are_all_that_an_alert_needs() -> None:
+    notice = parse({"alerts": [{"status": "firing", "labels": {}}]})
+    assert notice.alerts[0].name == "Alert" and notice.alerts[0].starts_at is None
+
+
+def test_a_runbook_becomes_a_link() -> None:
+    one = parse(group(alert(annotations={"runbook_url": "https://wiki.example.com/load"}))).alerts[0]
+    assert one.links[-1].url == "https://wiki.example.com/load" and one.annotations == {}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "//host/x",
+        "http://",
+        "http://a b/",
+        "http://[",
+        "x\n",
+        7,
+        None,
+    ],
+)
+def test_only_web_addresses_become_links(url) -> None:
+    notice = parse(group(alert(generatorURL=url), externalURL=url))
+    assert notice.alerts[0].links == () and notice.links == ()
+
+
+def test_a_time_that_cannot_be_read_does_not_lose_the_alert() -> None:
+    assert parse(group(alert(startsAt="yesterday", endsAt=7))).alerts[0].starts_at is None
+
+
+def test_numbers_and_booleans_in_labels_are_shown_as_texts() -> None:
+    assert parse(group(alert(labels={"core": 3, "up": False}))).alerts[0].labels == {
+        "core": "3",
+        "up": "false",
+    }
+
+
+@pytest.mark.parametrize(
+    ("alerts", "says"),
+    [
+        ({}, "must be a list"),
+        (None, "must be a list"),
+        ("x", "must be a list"),
+        ([], "at least one"),
+        ([7], "Alert 1: it must be an object."),
+        ([alert(), alert(status="pending")], "Alert 2: its status must be firing or resolved."),
+        ([{"labels": {}}], "status"),
+        ([{"status": "firing"}], "labels"),
+        ([alert(labels=[])], "labels"),
+        ([alert(labels={"a": {}})], "labels"),
+        ([alert(labels={"a": None})], "labels"),
+        ([alert(annotations="x")], "annotations"),
+        ([alert(status=["firing"])], "status"),
+    ],
+)
+def test_a_group_that_is_wrong_is_refused(alerts, says) -> None:
+    assert says in fields(group(alerts=alerts))["alerts"][0]
+
+
+def test_a_long_list_of_wrong_alerts_is_told_in_part() -> None:
+    assert len(fields(group(alerts=[7] * 500))["alerts"]) == 10
+
+
+def test_text_that_no_mail_or_database_can_carry_is_cleaned() -> None:
+    one = parse(group(alert(labels={"a\x00\r\nb": "\ud800x\x00"}))).alerts[0]
+    assert one.labels == {"a b": "x"}
+
+
+# --- the simple body ---------------------------------------------------------------------------------------
+def test_the_simple_body_is_read() -> None:
+    notice = parse(
+        {
+            "rule": "Disk full",
+            "severity": "critical",
+            "state": "resolved",
+            "summary": "92 %",
+            "details": "on /var",
+        }
+    )
+    (one,) = notice.alerts
+    assert not one.firing and one.name == "Disk full" and one.labels["severity"] == "critical"
+    assert one.annotations == {"summary": "92 %", "description": "on /var"}
+
+
+def test_a_rule_alone_is_a_firing_warning() -> None:
+    (one,) = parse({"rule": "Disk full"}).alerts
+    assert one.firing and one.labels == {"rule": "Disk full", "severity": "warning"} and one.annotations == {}
+
+
+def test_details_can_be_an_object_and_do_not_replace_the_summary() -> None:
+    details = {"host": "nas", "free": {"gb": 3}, "ok": False, "summary": "other"}
+    (one,) = parse({"rule": "Disk full", "summary": "mine", "details": details}).alerts
+    assert one.annotations == {"host": "nas", "free": '{"gb": 3}', "ok": "false", "summary": "mine"}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "rule"),
+        ({"rule": ""}, "rule"),
+        ({"rule": "  "}, "rule"),
+        ({"rule": 7}, "rule"),
+        ({"rule": None}, "rule"),
+        ({"rule": "a\r\nBcc: x"}, "rule"),
+        ({"rule": "a\x00"}, "rule"),
+        ({"rule": "x" * 201}, "rule"),
+        ({"rule": "r", "severity": ["high"]}, "severity"),
+        ({"rule": "r", "severity": "a\nb"}, "severity"),
+        ({"rule": "r", "state": "alerting"}, "state"),
+        ({"rule": "r", "state": ["firing"]}, "state"),
+        ({"rule": "r", "summary": {}}, "summary"),
+        ({"rule": "r", "details": [1]}, "details"),
+        ({"rule": "r", "details": 7}, "details"),
+        ({"rule": "r", "receiver": "x"}, "receiver"),
+        ([], "body"),
+        ("alert", "body"),
+        (None, "body"),
+    ],
+)
+def test_a_simple_body_that_is_wrong_is_refused_by_field(body, field) -> None:
+    assert list(fields(body)) == [field]
+
+
+def test_every_wrong_field_is_told() -> None:
+    assert set(fields({"state": "x", "severity": 1, "when": 1})) == {"rule", "state", "severity", "when"}
+
+
+def test_the_error_is_a_400_of_the_apis_one_shape() -> None:
+    with pytest.raises(QuazzarError) as caught:
+        parse({})
+    assert (caught.value.status, caught.value.code) == (400, "validation_error")
+
+
+# --- what is the same news ---------------------------------------------------------------------------------
+def test_the_same_post_has_the_same_key_and_digest() -> None:
+    one, other = parse(group()), parse(group())
+    assert (one.key, one.digest) == (other.key, other.digest)
+    assert len(one.key) == len(one.digest) == 64
+
+
+@pytest.mark.parametrize(
+    "news",
+    [
+        group(alert(status="resolved")),
+        group(alert(fingerprint="beef")),
+        group(alert(), alert(fingerprint="beef")),
+        group(alert(startsAt="2026-11-03T13:00:00Z")),
+        group(truncatedAlerts=1),
+    ],
+)
+def test_news_about_the_same_group_keeps_the_key_and_changes_the_digest(news) -> None:
+    assert parse(news).key == parse(group()).key
+    assert parse(news).digest != parse(group()).digest
+
+
+def test_values_in_annotations_and_the_order_of_alerts_are_no_news() -> None:
+    two = alert(fingerprint="beef")
+    changed = alert(annotations={"summary": "Load is 15"}, endsAt="2026-11-03T12:10:00Z")
+    assert parse(group(alert(), two)).digest == parse(group(two, changed)).digest
+
+
+def test_another_group_has_another_key() -> None:
+    assert parse(group(groupKey="other")).key != parse(group()).key
+    assert parse({"rule": "a"}).key != parse({"rule": "b"}).key
+
+
+def test_without_a_group_key_receiver_and_group_labels_tell_groups_apart() -> None:
+    bare = group()
+    del bare["groupKey"]
+    assert parse(bare).key == parse({**bare, "alerts": [alert(status="resolved")]}).key
+    assert parse(bare).key != parse({**bare, "groupLabels": {"alertname": "Other"}}).key
+
+
+def test_a_simple_alerts_words_are_news() -> None:
+    base = {"rule": "r", "summary": "92 %"}
+    assert parse(base).digest == parse(dict(base)).digest
+    for change in ({"summary": "93 %"}, {"state": "resolved"}, {"severity": "info"}, {"details": "x"}):
+        assert parse(base | change).key == parse(base).key
+        assert parse(base | change).digest != parse(base).digest

@@ -1,0 +1,263 @@
+"""From the queue through a scripted server: what becomes of each row."""
+
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from mailrelay.mail.emails import Email
+from mailrelay.models import Message, RelaySettings
+from mailrelay.queue import delivery, outbox
+from mailrelay.relay import settings as relaysettings
+from mailrelay.tasks import sweep_outbox
+from tests.rig.faults import HANG_UP, FaultServer, Script
+
+pytestmark = pytest.mark.django_db
+Queue = Callable[..., Message]
+
+
+@pytest.fixture(autouse=True)
+def fresh_connections() -> Iterator[None]:
+    delivery._stopping.clear()
+    yield
+    delivery.close_idle_connections(0)
+
+
+@pytest.fixture
+def server(relay: RelaySettings) -> Iterator[FaultServer]:
+    """The saved relay; its script can be changed at any time."""
+    with FaultServer() as server:
+        point_at(relay, server)
+        yield server
+
+
+def point_at(relay: RelaySettings, server: FaultServer) -> None:
+    relay.host, relay.port = "127.0.0.1", server.port
+    relay.save()
+
+
+def only() -> Message:
+    return Message.objects.get()
+
+
+def test_a_queued_mail_is_sent(queued: Queue, server: FaultServer) -> None:
+    row = queued()
+    assert delivery.drain() == 1
+    assert (only().status, only().attempts, only().last_error) == ("sent", 1, None)
+    assert server.accepted[0].message_id == row.message_id
+
+
+def test_fifty_mails_go_out_and_each_once(queued: Queue, server: FaultServer) -> None:
+    for number in range(50):
+        queued(f"box{number}@example.com")
+    assert delivery.drain() == 50
+    assert len({one.message_id for one in server.accepted}) == len(server.accepted) == 50
+
+
+def test_a_temporary_refusal_is_tried_again_with_the_same_mail(queued: Queue, server: FaultServer) -> None:
+    server.script.commands["."] = ["451 4.3.0 Try later"]
+    queued()
+    delivery.drain()
+    assert (only().status, only().last_error) == (
+        "retrying", {"stage": "data", "code": 451, "message": "The server answered 451 4.3.0 Try later"})  # fmt: skip
+    Message.objects.update(next_attempt_at=timezone.now())
+    delivery.drain()
+    assert only().status == "sent"
+    assert server.envelopes[0].content == server.envelopes[1].content
+
+
+def test_a_permanent_refusal_is_a_dead_letter_with_its_body(queued: Queue, server: FaultServer) -> None:
+    server.script.commands["."] = ["554 5.7.1 Spam"]
+    row = queued()
+    delivery.drain()
+    assert (only().status, only().last_error["code"]) == ("failed", 554)
+    assert outbox.retry(row)
+    assert delivery.drain() == 1
+
+
+def test_a_bad_address_does_not_block_the_others(queued: Queue, server: FaultServer) -> None:
+    server.script.recipients["bad@example.com"] = "550 5.1.1 No such user"
+    queued("bad@example.com", "ops@example.com")
+    delivery.drain()
+    states = {one["address"]: one["status"] for one in only().recipients}
+    assert states == {"bad@example.com": "failed", "ops@example.com": "sent"}
+    assert only().status == "failed"
+    assert "bad@example.com" in only().last_error["message"]
+
+
+def test_only_the_recipient_that_was_put_off_is_tried_again(queued: Queue, server: FaultServer) -> None:
+    server.script.recipients["slow@example.com"] = ["450 4.2.1 Greylisted"]
+    queued("slow@example.com", "ops@example.com")
+    delivery.drain()
+    assert only().status == "retrying"
+    Message.objects.update(next_attempt_at=timezone.now())
+    delivery.drain()
+    assert [one.recipients for one in server.accepted] == [["ops@example.com"], ["slow@example.com"]]
+    assert only().status == "sent"
+
+
+def test_a_retry_by_hand_goes_only_to_who_was_refused(queued: Queue, server: FaultServer) -> None:
+    server.script.recipients["bad@example.com"] = ["550 5.1.1 No such user"]
+    row = queued("bad@example.com", "ops@example.com")
+    delivery.drain()
+    row.refresh_from_db()
+    outbox.retry(row)
+    delivery.drain()
+    assert [one.recipients for one in server.accepted] == [["ops@example.com"], ["bad@example.com"]]
+    assert only().status == "sent"
+
+
+def test_a_relay_that_is_down_kills_no_message(queued: Queue, server: FaultServer) -> None:
+    server.stop()
+    for _ in range(3):
+        queued()
+    assert delivery.drain() == 0
+    rows = list(Message.objects.all())
+    assert [row.status for row in rows] == ["retrying"] * 3
+    assert {row.last_error["stage"] for row in rows} == {"connect"}
+
+
+def test_what_waited_for_the_relay_leaves_as_soon_as_it_answers(queued: Queue, server: FaultServer) -> None:
+    server.stop()
+    queued(), queued()
+    delivery.drain()
+    server.start()
+    queued()
+    assert delivery.drain() == 3
+
+
+def test_the_sweep_notices_that_the_relay_is_back(queued: Queue, server: FaultServer) -> None:
+    server.stop()
+    queued()
+    delivery.drain()
+    assert not delivery.look_whether_the_relay_is_back()
+    server.start()
+    assert delivery.look_whether_the_relay_is_back()
+    assert delivery.drain() == 1
+
+
+def test_the_sweep_does_not_try_a_password_that_was_refused(queued: Queue, server: FaultServer) -> None:
+    server.script.users["op"] = "right-password"
+    relaysettings.update({"username": "op", "password": "wrong-password"}, partial=True)
+    queued()
+    delivery.drain()
+    before = len(server.sessions)
+    assert not delivery.look_whether_the_relay_is_back()
+    assert len(server.sessions) == before
+
+
+def test_a_wrong_password_kills_no_message_and_a_new_one_sends_at_once(
+    queued: Queue, server: FaultServer
+) -> None:
+    server.script.users["op"] = "right-password"
+    relaysettings.update({"username": "op", "password": "wrong-password"}, partial=True)
+    queued()
+    delivery.drain()
+    assert (only().status, only().last_error["stage"]) == ("retrying", "auth")
+    relaysettings.update({"password": "right-password"}, partial=True)
+    outbox.bring_forward()
+    assert delivery.drain() == 1
+
+
+def test_without_a_relay_what_is_queued_waits(queued: Queue, server: FaultServer) -> None:
+    queued()
+    RelaySettings.objects.all().delete()
+    delivery.drain()
+    assert only().status == "retrying"
+    assert "No relay" in only().last_error["message"]
+
+
+def test_a_connection_lost_after_the_body_is_tried_again(queued: Queue, server: FaultServer) -> None:
+    server.script.commands["."] = [HANG_UP]
+    queued()
+    delivery.drain()
+    assert only().status == "retrying"
+
+
+def test_a_body_whose_key_is_gone_says_so_and_waits(
+    queued: Queue, server: FaultServer, settings: object, tmp_path: object
+) -> None:
+    queued(), queued()
+    settings.QUAZZAR_SECRETS_KEY_FILE = tmp_path / "other.key"  # type: ignore[attr-defined, operator]
+    outbox.enqueue(Email(to=["ops@example.com"]), source="api")
+    assert delivery.drain() == 1
+    waiting = Message.objects.filter(status="retrying")
+    assert waiting.count() == 2
+    assert "key" in waiting[0].last_error["message"]
+
+
+@pytest.mark.parametrize("damage", ["another key", "rubbish", "readable by all"])
+def test_the_sweep_notices_that_the_key_is_back(
+    queued: Queue, server: FaultServer, settings: object, tmp_path: Path, damage: str
+) -> None:
+    file = settings.QUAZZAR_SECRETS_KEY_FILE = tmp_path / "secrets.key"  # type: ignore[attr-defined]
+    queued()
+    right = file.read_bytes()
+    if damage == "readable by all":
+        file.chmod(0o644)
+    else:
+        file.write_text(base64.b64encode(os.urandom(32)).decode() if damage == "another key" else damage)
+    sweep_outbox()
+    assert (only().status, only().attempts, server.accepted) == ("retrying", 1, [])
+    file.chmod(0o600)
+    file.write_bytes(right)
+    sweep_outbox()
+    assert (only().status, only().attempts) == ("sent", 2)
+
+
+def test_a_dead_process_is_noticed_before_its_lease_runs_out(queued: Queue) -> None:
+    child = subprocess.Popen(["true"])
+    child.wait()
+    queued()
+    outbox.claim(delivery.owner_name().replace(f":{os.getpid()}:", f":{child.pid}:"), 10)
+    assert delivery.free_dead_owners() == 1
+    assert only().status == "retrying"
+
+
+def test_a_living_process_keeps_its_claims(queued: Queue) -> None:
+    queued()
+    outbox.claim(delivery.owner_name(), 10)
+    assert delivery.free_dead_owners() == 0
+
+
+def test_a_worker_that_must_stop_gives_back_what_it_did_not_begin(queued: Queue, server: FaultServer) -> None:
+    queued()
+    delivery.stop()
+    assert delivery.drain() == 0
+    assert only().status == "queued"
+
+
+def test_a_relay_without_pipelining_gets_everything_too(queued: Queue, server: FaultServer) -> None:
+    server.script.extensions = ()
+    for number in range(12):
+        queued(f"box{number}@example.com")
+    assert delivery.drain() == 12
+
+
+def test_a_change_of_the_relay_during_a_drain_is_followed(
+    queued: Queue, server: FaultServer, relay: RelaySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "_CLAIM", 2)
+    monkeypatch.setattr(delivery, "_LOW_WATER", 0)
+    for _ in range(6):
+        queued()
+    with FaultServer(Script()) as other:
+        point_at(relay, server)
+        real = outbox.record_sent
+
+        def record(owner: str, ids: list[int]) -> None:
+            real(owner, ids)
+            relay.updated_at = timezone.now() + timedelta(seconds=1)
+            point_at(relay, other)
+
+        monkeypatch.setattr(outbox, "record_sent", record)
+        assert delivery.drain() == 6
+        assert len(other.accepted) >= 2
+        assert len(server.accepted) + len(other.accepted) == 6

@@ -1,0 +1,170 @@
+"""The durable queue: put in, claim, record, give back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from mailrelay.mail.emails import Email
+from mailrelay.models import Message, RelaySettings
+from mailrelay.queue import outbox
+from quazzar.errors import IdempotencyConflict, InvalidEmail, RelayNotConfigured
+
+pytestmark = pytest.mark.django_db
+Queue = Callable[..., Message]
+
+
+def test_without_a_relay_nothing_is_stored() -> None:
+    with pytest.raises(RelayNotConfigured):
+        outbox.enqueue(Email(to=["ops@example.com"]), source="api")
+    assert not Message.objects.exists()
+
+
+def test_a_queued_mail_is_a_sealed_row(queued: Queue) -> None:
+    row = Message.objects.get(pk=queued("ops@example.com").pk)
+    assert (row.status, row.to, row.envelope_sender) == ("queued", ["ops@example.com"], "node@example.org")
+    assert row.body is not None
+    assert b"92 %" in bytes(row.body.reveal())
+    assert "92 %" not in repr(row.body)
+
+
+def test_the_bell_rings_after_the_commit_and_not_after_a_rollback(
+    relay: RelaySettings, rings: list[str], django_capture_on_commit_callbacks: Callable[..., object]
+) -> None:
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        outbox.enqueue(Email(to=["ops@example.com"]), source="api")
+        raise ZeroDivisionError
+    assert rings == []
+    with django_capture_on_commit_callbacks(execute=True):  # type: ignore[attr-defined]
+        outbox.enqueue(Email(to=["ops@example.com"]), source="api")
+        assert rings == []
+    assert rings == ["ring"]
+
+
+def test_a_bad_mail_in_a_batch_stores_none_of_it(relay: RelaySettings) -> None:
+    with pytest.raises(InvalidEmail):
+        outbox.enqueue_many([Email(to=["ops@example.com"]), Email(to=["not an address"])], source="api")
+    assert not Message.objects.exists()
+
+
+def test_a_batch_is_stored_and_ordered(relay: RelaySettings) -> None:
+    rows = outbox.enqueue_many(
+        [Email(to=["ops@example.com"], subject=str(n)) for n in range(3)], source="api"
+    )
+    assert [row.subject for row in outbox.claim("me", 10)] == ["0", "1", "2"]
+    assert len(rows) == 3
+
+
+def test_the_same_key_gives_the_same_row(queued: Queue) -> None:
+    assert queued(key="k").pk == queued(key="k").pk
+    assert Message.objects.count() == 1
+
+
+def test_the_same_key_for_another_mail_is_refused(queued: Queue) -> None:
+    queued(key="k")
+    with pytest.raises(IdempotencyConflict):
+        queued(key="k", subject="Other")
+
+
+def test_a_key_is_free_again_after_a_day(queued: Queue) -> None:
+    first = queued(key="k")
+    Message.objects.filter(pk=first.pk).update(created_at=timezone.now() - timedelta(hours=25))
+    assert queued(key="k").pk != first.pk
+
+
+def test_a_claim_is_taken_once(queued: Queue) -> None:
+    row = queued()
+    assert [one.pk for one in outbox.claim("me", 10)] == [row.pk]
+    assert outbox.claim("you", 10) == []
+
+
+def test_a_claim_counts_as_an_attempt_and_a_release_does_not(queued: Queue) -> None:
+    row = queued()
+    outbox.claim("me", 10)
+    assert outbox.release("me", [row.pk]) == 1
+    row.refresh_from_db()
+    assert (row.status, row.attempts) == ("queued", 0)
+
+
+def test_what_is_not_due_is_not_claimed(queued: Queue) -> None:
+    row = queued()
+    Message.objects.filter(pk=row.pk).update(next_attempt_at=timezone.now() + timedelta(minutes=1))
+    assert outbox.claim("me", 10) == []
+    assert not outbox.anything_due()
+
+
+def test_an_expired_lease_is_taken_up_and_a_renewed_one_is_not(queued: Queue) -> None:
+    row = queued()
+    outbox.claim("me", 10)
+    assert outbox.expire_leases() == 0
+    Message.objects.filter(pk=row.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert outbox.expire_leases() == 1
+    row.refresh_from_db()
+    assert row.status == "retrying"
+
+
+def test_a_result_of_somebody_elses_claim_changes_nothing(queued: Queue) -> None:
+    row = queued()
+    outbox.claim("me", 10)
+    outbox.record_sent("you", [row.pk])
+    row.refresh_from_db()
+    assert row.status == "sending"
+
+
+def test_a_delivered_body_is_removed(queued: Queue) -> None:
+    row = queued()
+    outbox.claim("me", 10)
+    outbox.record_sent("me", [row.pk])
+    row.refresh_from_db()
+    assert (row.status, row.body, row.next_attempt_at) == ("sent", None, None)
+
+
+def test_a_temporary_failure_comes_back_within_five_minutes(queued: Queue) -> None:
+    queued()
+    (row,) = outbox.claim("me", 10)
+    outbox.record_failure("me", row, {"stage": "data", "code": 451, "message": "later"}, permanent=False)
+    row.refresh_from_db()
+    assert row.status == "retrying"
+    assert row.next_attempt_at is not None
+    assert timezone.now() < row.next_attempt_at < timezone.now() + timedelta(minutes=5)
+
+
+def test_a_temporary_failure_of_an_old_message_is_a_dead_letter(queued: Queue) -> None:
+    queued()
+    Message.objects.update(created_at=timezone.now() - timedelta(days=2), attempts=20)
+    (row,) = outbox.claim("me", 10)
+    outbox.record_failure("me", row, {"stage": "data", "code": 451, "message": "later"}, permanent=False)
+    row.refresh_from_db()
+    assert (row.status, row.next_attempt_at) == ("failed", None)
+    assert row.body is not None
+
+
+def test_a_dead_letter_can_be_tried_again_and_a_sent_message_cannot(queued: Queue) -> None:
+    queued()
+    (row,) = outbox.claim("me", 10)
+    outbox.record_failure("me", row, {"stage": "data", "code": 554, "message": "no"}, permanent=True)
+    assert outbox.retry(row)
+    (row,) = outbox.claim("me", 10)
+    outbox.record_sent("me", [row.pk])
+    assert not outbox.retry(row)
+
+
+def test_when_the_relay_answers_again_only_its_own_failures_are_brought_forward(queued: Queue) -> None:
+    queued(), queued()
+    for row, stage in zip(outbox.claim("me", 10), ("connect", "data"), strict=True):
+        outbox.record_failure("me", row, {"stage": stage, "code": None, "message": "no"}, permanent=False)
+    assert outbox.bring_forward() == 1
+    assert outbox.claim("me", 10)[0].last_error == {"stage": "connect", "code": None, "message": "no"}
+
+
+def test_old_messages_go_and_waiting_ones_stay(queued: Queue) -> None:
+    queued(), queued()
+    (row, _) = outbox.claim("me", 10)
+    outbox.record_sent("me", [row.pk])
+    Message.objects.update(created_at=timezone.now() - timedelta(days=91))
+    assert outbox.purge() == (0, 1)
+    assert Message.objects.count() == 1

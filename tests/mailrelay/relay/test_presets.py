@@ -1,0 +1,77 @@
+"""The provider table is the one that the product promises."""
+
+import pytest
+
+from mailrelay.models import RelaySettings
+from mailrelay.relay.presets import PRESETS, by_id
+from mailrelay.relay.rules import problems
+
+TABLE = [
+    ("mailgun", "Mailgun", "smtp.mailgun.org"),
+    ("sendgrid", "SendGrid", "smtp.sendgrid.net"),
+    ("postmark", "Postmark", "smtp.postmarkapp.com"),
+    ("ses", "AWS SES", "email-smtp.us-east-1.amazonaws.com"),
+    ("custom", "Custom SMTP", ""),
+]
+
+
+def test_the_five_presets_come_in_the_order_of_the_product_page() -> None:
+    assert [(one.id, one.name, one.host) for one in PRESETS] == TABLE
+
+
+def test_every_preset_submits_on_587_with_starttls() -> None:
+    assert {(one.port, one.security) for one in PRESETS} == {(587, "starttls")}
+
+
+def test_presets_are_the_providers_that_a_row_can_have() -> None:
+    assert [one.id for one in PRESETS] == RelaySettings.Provider.values
+
+
+def test_ses_hosts_follow_their_region_and_begin_with_the_default() -> None:
+    ses = by_id("ses")
+    assert ses is not None
+    assert all(region.host == f"email-smtp.{region.id}.amazonaws.com" for region in ses.regions)
+    assert ses.regions[0].host == ses.host
+    assert {"eu-west-1", "ap-southeast-2", "sa-east-1"} <= {region.id for region in ses.regions}
+
+
+def test_a_region_is_found_by_its_host() -> None:
+    mailgun = by_id("mailgun")
+    assert mailgun is not None
+    region = mailgun.region_of("SMTP.EU.mailgun.org")
+    assert region is not None and region.id == "eu"
+    assert mailgun.region_of("smtp.example.com") is None
+
+
+def test_the_public_form_has_regions_only_where_there_is_a_choice() -> None:
+    shown = {one.id: one.public() for one in PRESETS}
+    assert shown["postmark"] == {
+        "id": "postmark",
+        "name": "Postmark",
+        "host": "smtp.postmarkapp.com",
+        "port": 587,
+        "security": "starttls",
+    }
+    assert shown["mailgun"]["regions"][1] == {"id": "eu", "name": "EU", "host": "smtp.eu.mailgun.org"}
+    assert [id_ for id_, one in shown.items() if "regions" in one] == ["mailgun", "ses"]
+
+
+def test_an_unknown_preset_is_none() -> None:
+    assert by_id("hotmail") is None
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda one: one.id)
+def test_each_preset_says_what_to_type_and_passes_validation(preset) -> None:
+    assert preset.username_hint and preset.password_hint and preset.docs
+    values = {
+        "provider": preset.id,
+        "host": preset.host,
+        "port": preset.port,
+        "security": preset.security,
+        "username": "",
+        "from_address": "",
+        "from_name": "",
+        "alert_recipients": [],
+        "backup_recipients": [],
+    }
+    assert problems(values) == {}

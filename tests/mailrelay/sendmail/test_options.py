@@ -1,0 +1,69 @@
+"""The command line of sendmail."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailrelay.sendmail import options as sendmailoptions
+from mailrelay.sendmail.options import UsageError
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-FCronDaemon -i -B8BITMIME -oem root",  # Debian's cron
+        "-FAnacron -odi -i root",
+        "-i -oem -oee -oi -bm root",
+        "-N never -R hdrs -V id -O Timeout=1 -Am -G -U -n -m -c -h 3 -L tag -X /tmp/log -p smtp:me -i root",
+        "-q15m -d0 -oi root",
+        "-i -o Q/var/spool -e m root",
+        "root -i",
+    ],
+)
+def test_what_programs_pass_is_taken(line: str) -> None:
+    options = sendmailoptions.parse(line.split())
+    assert (options.recipients, options.dot_ends) == (["root"], False)
+
+
+@pytest.mark.parametrize(
+    "line", ["-t -i", "-ti", "-it", "-t -oi", "-t -o i", "-t -OIgnoreDots=True", "-ti -v"]
+)
+def test_recipients_from_the_header_and_dots(line: str) -> None:
+    options = sendmailoptions.parse(line.split())
+    assert (options.from_header, options.dot_ends, options.recipients) == (True, False, [])
+
+
+@pytest.mark.parametrize(
+    "words", [["-f", "a@example.com"], ["-fa@example.com"], ["-ra@example.com"], ["-tfa@example.com"]]
+)
+def test_the_envelope_sender(words: list[str]) -> None:
+    options = sendmailoptions.parse([*words, "-t"])
+    assert (options.sender, options.null_sender) == ("a@example.com", False)
+
+
+@pytest.mark.parametrize("words", [["-f", ""], ["-f", "<>"], ["-f<>"]])
+def test_the_null_sender(words: list[str]) -> None:
+    assert sendmailoptions.parse([*words, "-t"]).null_sender
+
+
+def test_without_f_there_is_no_null_sender() -> None:
+    assert not sendmailoptions.parse(["-t"]).null_sender
+
+
+def test_two_dashes_end_the_options() -> None:
+    assert sendmailoptions.parse(["-i", "--", "-t"]).recipients == ["-t"]
+    assert sendmailoptions.parse(["--", "-t"]).from_header is False
+
+
+def test_a_queue_run_takes_no_message() -> None:
+    assert sendmailoptions.parse(["-q"]).only_queue_run
+    assert sendmailoptions.parse(["-q15m"]).only_queue_run
+    assert not sendmailoptions.parse(["-q", "root"]).only_queue_run
+
+
+@pytest.mark.parametrize(
+    "word", ["-bs", "-bd", "-bp", "-bi", "-bv", "-b", "-I", "-f", "-z", "--help", "-", "-i"]
+)
+def test_what_this_sendmail_does_not_do_is_refused_in_a_sentence(word: str) -> None:
+    with pytest.raises(UsageError, match=r"^[-A-Z].*\.$"):
+        sendmailoptions.parse([word])

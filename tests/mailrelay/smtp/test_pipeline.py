@@ -1,0 +1,143 @@
+"""Several connections at work: results, reconnection, limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from mailrelay.smtp.connection import Connection
+from mailrelay.smtp.dialogue import Envelope, Target
+from mailrelay.smtp.pipeline import IN_DOUBT, Down, Event, Job, Pipeline, Pool, Result, wanted
+from tests.rig.faults import HANG_UP, FaultServer, Script
+
+Serve = Callable[..., FaultServer]
+
+
+@pytest.fixture
+def pool() -> Iterator[Pool]:
+    pool = Pool()
+    yield pool
+    pool.close_idle(0)
+
+
+def run(server: FaultServer, pool: Pool, count: int, most: int = 4) -> tuple[Pipeline, list[Event]]:
+    """Sends ``count`` mails and collects everything that happens."""
+    pipeline = Pipeline(Target("127.0.0.1", server.port, "none"), pool, most)
+    for key in range(count):
+        pipeline.submit(
+            Job(key, Envelope("a@example.org", (f"box{key}@example.com",), b"Subject: x\r\n\r\n"))
+        )
+    events: list[Event] = []
+    while pipeline.outstanding and not (pipeline.alive == 0 and events):
+        pipeline.grow()
+        batch = pipeline.collect(5)
+        pipeline.settle(sum(isinstance(event, Result) and event.in_doubt for event in batch))
+        for event in batch:
+            if isinstance(event, Down) and event.job:
+                pipeline.outstanding -= 1
+                pipeline.submit(event.job)
+        events += batch
+    pipeline.close()
+    return pipeline, events
+
+
+def results(events: list[Event]) -> list[Result]:
+    return [event for event in events if isinstance(event, Result)]
+
+
+def test_every_mail_is_sent_once(pool: Pool) -> None:
+    with FaultServer() as server:
+        _, events = run(server, pool, 60)
+        assert {result.job.key for result in results(events)} == set(range(60))
+        assert len(server.accepted) == 60
+
+
+@pytest.mark.parametrize(
+    ("answer_seconds", "outstanding", "connections"),
+    [(0.0, 40, 1), (0.004, 40, 1), (0.006, 40, 2), (0.03, 40, 4), (0.03, 3, 3), (0.03, 0, 1)],
+)
+def test_the_further_the_relay_the_more_connections(
+    answer_seconds: float, outstanding: int, connections: int
+) -> None:
+    assert wanted(answer_seconds, outstanding, most=4) == connections
+
+
+def test_a_far_relay_gets_all_connections(pool: Pool) -> None:
+    with FaultServer(Script(latency=0.03)) as far:
+        run(far, pool, 40)
+        assert len(far.sessions) == 4
+
+
+def test_a_connection_is_used_again_by_the_next_run(pool: Pool) -> None:
+    with FaultServer() as server:
+        run(server, pool, 5, most=1)
+        run(server, pool, 5, most=1)
+        assert len(server.sessions) == 1
+        assert len(server.accepted) == 10
+
+
+def test_a_relay_that_hangs_up_after_some_mails_loses_and_repeats_none(pool: Pool) -> None:
+    script = Script(after_messages=(3, "421 4.7.0 Enough for this connection"))
+    with FaultServer(script) as server:
+        _, events = run(server, pool, 20)
+        assert all(result.outcome.error is None for result in results(events))
+        assert len(server.accepted) == 20
+        assert len(server.sessions) >= 7
+
+
+def test_a_kept_connection_that_died_meanwhile_is_replaced_silently(pool: Pool) -> None:
+    with FaultServer() as server:
+        run(server, pool, 1)
+        server.stop()
+        server.start()
+        _, events = run(server, pool, 3)
+        assert [result.outcome.error for result in results(events)] == [None] * 3
+
+
+def test_a_connection_lost_after_the_body_fails_only_that_mail(pool: Pool) -> None:
+    with FaultServer(Script(commands={".": [None, HANG_UP]})) as server:
+        _, events = run(server, pool, 6, most=1)
+        errors = [result.outcome.error for result in results(events) if result.outcome.error]
+        assert [(error.kind, error.permanent) for error in errors] == [("closed", False)]
+        assert len(server.accepted) == 5
+
+
+def test_a_relay_that_does_not_answer_is_told_once_and_jobs_stay(pool: Pool) -> None:
+    server = FaultServer()
+    pipeline, events = run(server, pool, 5)
+    assert [type(event) for event in events] == [Down]
+    assert pipeline.alive == 0
+
+
+def test_no_more_mails_are_in_doubt_than_promised(pool: Pool) -> None:
+    with FaultServer() as server:
+        pipeline = Pipeline(Target("127.0.0.1", server.port, "none"), pool, 4)
+        for key in range(50):
+            pipeline.submit(Job(key, Envelope("a@example.org", ("b@example.com",), b"Subject: x\r\n\r\n")))
+        pipeline.grow()
+        unsettled = 0
+        while batch := pipeline.collect(0.5):
+            unsettled += len(results(batch))
+        assert unsettled == IN_DOUBT == len(server.accepted)
+        pipeline.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("method", ["open", "begin", "finish"])
+def test_a_fault_of_ours_is_no_endless_wait(pool: Pool, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    def break_down(*args: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Connection, method, break_down)
+    with FaultServer() as server:
+        _, events = run(server, pool, 1)
+        assert isinstance(events[-1], Down)
+        assert [result.outcome.error.permanent for result in results(events)] == [False] * (method != "open")
+
+
+def test_a_change_of_target_closes_the_old_connections(pool: Pool) -> None:
+    with FaultServer() as old, FaultServer() as new:
+        run(old, pool, 1)
+        run(new, pool, 1)
+        assert pool.take(Target("127.0.0.1", old.port, "none")) is None

@@ -1,0 +1,164 @@
+"""SMTP as bytes."""
+
+from __future__ import annotations
+
+import errno
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailrelay.smtp import wire
+from mailrelay.smtp.dialogue import Envelope
+
+LINES = st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b".", b"..", b"a", b"\x00", b"\xc2\x85"])).map(
+    b"".join
+)
+
+
+def lines(data: bytes) -> list[bytes]:
+    """What every reader agrees on: CRLF, and bare CR or LF counted as line ends."""
+    return re.split(rb"\r\n|\r|\n", data)
+
+
+def flight(data: bytes) -> bytes:
+    """A body as the SMTP edge sends it."""
+    data = wire.crlf(data)
+    return wire.dot_stuff(data if data.endswith(b"\r\n") else data + b"\r\n") + b".\r\n"
+
+
+@given(LINES)
+def test_crlf_keeps_the_lines_and_leaves_no_bare_line_end(data: bytes) -> None:
+    result = wire.crlf(data)
+    assert result.split(b"\r\n") == lines(data)
+    assert not re.search(rb"\r(?!\n)|(?<!\r)\n", result)
+    assert wire.crlf(result) is result
+
+
+@given(LINES)
+def test_no_reader_however_lax_sees_a_mail_end_early(data: bytes) -> None:
+    sent = flight(data)
+    seen = lines(sent)
+    assert seen.index(b".") == len(seen) - 2
+    unstuffed = [line[1:] if line.startswith(b".") else line for line in seen[:-2]]
+    wanted = lines(data)
+    assert unstuffed == (wanted[:-1] if wanted[-1] == b"" and len(wanted) > 1 else wanted)
+
+
+@pytest.mark.parametrize(
+    "end", [b"\n.\n", b"\r.\r", b"\r\n.\n", b"\n.\r\n", b"\r.\r\n", b"\r\n.\r", b"\r\r\n.\r\n"]
+)
+def test_a_smuggled_second_mail_stays_text(end: bytes) -> None:
+    sent = flight(b"Subject: a\r\n\r\nhello" + end + b"MAIL FROM:<evil@example.com>\r\n")
+    assert sent.count(b"\r\n.\r\n") == 1
+    assert b"\r\n..\r\nMAIL FROM" in sent
+
+
+def test_the_extensions_of_an_ehlo_answer_are_read() -> None:
+    answer = "mx.example greets you\nSIZE 10240000\npipelining\nAUTH LOGIN plain\n8BITMIME\nSTARTTLS"
+    found = wire.features(answer)
+    assert found == {
+        "size": "10240000",
+        "pipelining": "",
+        "auth": "LOGIN plain",
+        "8bitmime": "",
+        "starttls": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("", {}),
+        ("hello", {}),
+        ("PIPELINING", {}),
+        ("hello\n\n \nPIPELINING \n", {"pipelining": ""}),
+        ("hello\n  AUTH\tPLAIN   LOGIN ", {"auth": "PLAIN LOGIN"}),
+        ("hello\nAUTH=LOGIN PLAIN", {"auth": "LOGIN PLAIN"}),
+        ("hello\nauth=LOGIN\nAUTH PLAIN", {"auth": "LOGIN PLAIN"}),
+        ("hello\nAUTH\nAUTH=", {"auth": ""}),
+        ("hello\nSIZE", {"size": ""}),
+        ("hello\nSIZE 0", {"size": "0"}),
+        ("hello\nSIZE ²", {"size": ""}),
+        ("hello\nSIZE " + "9" * 5000, {"size": ""}),
+        ("hello\nSIZE unlimited", {"size": ""}),
+        ("hello\nXA\u2028STARTTLS", {"xa": "STARTTLS"}),
+        ("hello\r\nSTARTTLS\r", {"starttls": ""}),
+    ],
+)
+def test_an_odd_ehlo_answer_does_no_harm(answer: str, expected: dict[str, str]) -> None:
+    assert wire.features(answer) == expected
+
+
+def test_mail_from_says_what_the_server_understands() -> None:
+    offered = {"size": "", "8bitmime": ""}
+    assert wire.mail_command("a@b.c", 7, {}, utf8=False) == b"MAIL FROM:<a@b.c>\r\n"
+    assert wire.mail_command("a@b.c", 7, offered, utf8=False) == b"MAIL FROM:<a@b.c> SIZE=7 BODY=8BITMIME\r\n"
+    assert wire.mail_command("ö@b.c", 7, {}, utf8=True) == "MAIL FROM:<ö@b.c> SMTPUTF8\r\n".encode()
+    assert wire.mail_command("", 7, {}, utf8=False) == b"MAIL FROM:<>\r\n"
+    assert wire.rcpt_command('"a b"@b.c') == b'RCPT TO:<"a b"@b.c>\r\n'
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "a@b.c\r\nRCPT TO:<x@y.z", "a@b.c\n", "a@b.c\r", "a@b.c>", "a@b.c> SIZE=1", "a b@b.c", "a@b.c x",
+        "<a@b.c",
+        "a\x00@b.c", "a\x85@b.c", "a\u2028@b.c", "a@b.c\t", '"a>b"@b.c', '"a\r\n"@b.c', '"a b"@b.c x',
+        '"a" @b.c', '"\x85"@', '"a\\\x85"@b.c', '"\u2028"@b.c',
+        '"a b', "\ud800@b.c", "a\u00a0@b.c",
+    ],
+)  # fmt: skip
+def test_no_address_ends_a_command_early(path: str) -> None:
+    with pytest.raises(ValueError, match="cannot stand in an SMTP command"):
+        wire.mail_command(path, 1, {}, utf8=True)
+    with pytest.raises(ValueError, match="cannot stand in an SMTP command"):
+        wire.rcpt_command(path)
+    for sender, recipient in ((path, "a@b.c"), ("a@b.c", path)):
+        with pytest.raises(ValueError, match="is not a mail address"):
+            Envelope(sender, (recipient,), b"")
+
+
+@given(st.text(alphabet='a@."\\ <>\r\n\x00\x7f\x85\u2028ü', max_size=12))
+def test_a_command_is_one_line_with_one_closing_bracket(path: str) -> None:
+    try:
+        command = wire.mail_command(path, 1, {}, utf8=True).decode()
+    except ValueError:
+        return
+    assert command.splitlines(keepends=True) == [command]
+    assert (command.count("<"), command.count(">")) == (1, 1)
+
+
+def test_an_envelope_needs_a_recipient_and_may_have_the_null_sender() -> None:
+    assert Envelope("", ("a@b.c",), b"").recipients == ("a@b.c",)
+    for nobody in ((), ("",), ("a@b.c", "")):
+        with pytest.raises(ValueError, match="no recipient"):
+            Envelope("a@b.c", nobody, b"")
+
+
+@pytest.mark.parametrize(
+    ("exc", "connecting", "greeting", "kind"),
+    [
+        (TimeoutError(), True, False, "timeout_connect"),
+        (TimeoutError(), False, True, "timeout_greeting"),
+        (TimeoutError(), False, False, "timeout"),
+        (OSError(errno.ETIMEDOUT, "timed out"), True, False, "timeout_connect"),
+        (OSError(errno.ECONNREFUSED, "refused"), True, False, "refused"),
+        (OSError(errno.ENETUNREACH, "no net"), True, False, "unreachable"),
+        (OSError(errno.EHOSTUNREACH, "no host"), True, False, "unreachable"),
+        (OSError(errno.EACCES, "denied"), True, False, "unreachable"),
+        (OSError(errno.ECONNRESET, "reset"), False, True, "closed"),
+        (EOFError(), False, False, "closed"),
+    ],
+)
+def test_a_broken_connection_has_a_kind_and_a_sentence(
+    exc: Exception, connecting: bool, greeting: bool, kind: str
+) -> None:
+    found, sentence = wire.lost(exc, "mx.example", 587, connecting=connecting, greeting=greeting)
+    assert found == kind
+    assert "mx.example port 587" in sentence and sentence.endswith(".")
+
+
+def test_control_characters_in_an_answer_are_made_harmless() -> None:
+    assert wire.printable(b"550 no\x00\x1b[2J\xff\nnext") == "550 no\ufffd\ufffd[2J\ufffd\nnext"

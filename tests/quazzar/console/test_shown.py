@@ -1,0 +1,46 @@
+"""Times and states as the console shows them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from quazzar.console import shown
+
+NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("ago", "text"),
+    [
+        (timedelta(minutes=5), ">11:55<"),
+        (timedelta(days=1), ">21 Nov 12:00<"),
+        (timedelta(days=400), ">18 Oct 2025<"),
+    ],
+)
+def test_a_time_is_as_short_as_it_can_be(ago: timedelta, text: str) -> None:
+    assert text in shown.moment(NOON - ago, now=NOON)
+
+
+def test_the_pointer_gets_the_whole_time() -> None:
+    assert 'title="2026-11-22 12:00:00 UTC"' in shown.moment(NOON, now=NOON)
+
+
+@pytest.mark.parametrize(
+    ("away", "text"),
+    [
+        (timedelta(0), "now"), (timedelta(seconds=4), "in 4 s"), (timedelta(minutes=-90), "1 h ago"),
+        (timedelta(days=3, hours=5), "in 3 d"), (timedelta(minutes=-2), "2 min ago"),
+    ],
+)  # fmt: skip
+def test_a_distance_has_its_largest_unit(away: timedelta, text: str) -> None:
+    assert f">{text}<" in shown.distance(NOON + away, now=NOON)
+
+
+def test_no_time_is_a_dash() -> None:
+    assert shown.moment(None) == shown.distance(None) == shown.NOTHING
+
+
+def test_a_badge_escapes_its_text() -> None:
+    assert shown.badge("<b>", "ok") == '<span class="q-badge q-ok">&lt;b&gt;</span>'

@@ -1,0 +1,181 @@
+"""`manage.py doctor`: each check, well and ill, and the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from django.core import checks as system_checks
+from django.core.management import call_command
+from django.db import DatabaseError
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+
+from quazzar.errors import KeyFileError
+from quazzar.models import Heartbeat
+from quazzar.monitoring import doctor, nodechecks
+from quazzar.monitoring.doctor import Finding, Level, examine, failed, ok, warning
+from quazzar.plans import licenses
+from quazzar.sealing import keyring
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def node(tmp_path: Path, settings: Settings) -> Path:
+    settings.QUAZZAR_DATA_DIR = tmp_path
+    settings.QUAZZAR_SECRETS_KEY_FILE = tmp_path / "secrets.key"
+    settings.QUAZZAR_LICENSE_FILE = tmp_path / "license.jwt"
+    settings.STATIC_ROOT = tmp_path / "static"
+    settings.DEBUG = False
+    return tmp_path
+
+
+def run(monkeypatch: pytest.MonkeyPatch, **checks: Callable[[], Finding]) -> tuple[int, list[str]]:
+    monkeypatch.setattr(nodechecks, "CHECKS", checks)
+    monkeypatch.setattr(doctor, "_registered", {})
+    out = StringIO()
+    try:
+        call_command("doctor", stdout=out, no_color=True)
+    except SystemExit as exc:
+        return int(str(exc.code)), out.getvalue().splitlines()
+    return 0, out.getvalue().splitlines()
+
+
+def test_a_line_a_check_and_success_when_nothing_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, lines = run(monkeypatch, disk=lambda: ok("9 free."), licence=lambda: warning("None.", "Get one."))
+    assert code == 0
+    assert lines == ["ok      disk: 9 free.", "warning licence: None. Get one."]
+
+
+def test_a_failed_check_is_exit_1_and_the_others_still_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, lines = run(monkeypatch, broker=lambda: failed("Down.", "Start it."), disk=lambda: ok("9 free."))
+    assert code == 1
+    assert lines == ["failed  broker: Down. Start it.", "ok      disk: 9 free."]
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (KeyFileError("The key file is open.", hint="chmod 600 it"), "The key file is open."),
+        (
+            OSError("postgres://q:hunter2@db refused"),
+            "The check could not finish: postgres://q:[redacted]@db",
+        ),
+        (DatabaseError("locked"), "The check could not finish: locked."),
+    ],
+)
+def test_a_check_that_breaks_is_a_failed_one(error: Exception, sentence: str) -> None:
+    def broken() -> Finding:
+        raise error
+
+    [(_, finding)] = examine({"broken": broken})
+    assert finding.level is Level.FAILED
+    assert finding.sentence.startswith(sentence)
+
+
+def test_apps_add_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_registered", {})
+    doctor.register("relay", lambda: warning("No relay is configured."))
+    assert [name for name, _ in examine(doctor.registered())] == ["relay"]
+
+
+def test_the_key_file(node: Path) -> None:
+    assert nodechecks.key_file().level is Level.WARNING
+    keyring.current()
+    assert nodechecks.key_file() == ok(f"{node}/secrets.key holds 1 key, and only its owner can read it.")
+    keyring.path().chmod(0o644)
+    [(_, finding)] = examine({"key file": nodechecks.key_file})
+    assert finding.level is Level.FAILED
+    assert finding.advice.startswith("chmod 600")
+
+
+def test_secrets_whose_key_is_gone_are_counted(node: Path) -> None:
+    from mailrelay.models import RelaySettings
+
+    RelaySettings.objects.create(pk=1, host="smtp.example.com", password="hunter2")
+    assert nodechecks.seals().level is Level.OK
+    (node / "secrets.key").unlink()
+    keyring.current()
+    assert nodechecks.seals().sentence.startswith("1 of 1 stored secrets")
+
+
+def test_the_database() -> None:
+    assert nodechecks.database().level is Level.OK
+
+
+def test_a_migration_that_is_not_applied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MigrationExecutor, "migration_plan", lambda *_: ["0002"])
+    assert nodechecks.database().advice == "Run manage.py migrate."
+
+
+def test_the_system_checks_speak_through_the_worst(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [
+        system_checks.Warning("meh"),
+        system_checks.Error("bad", hint="mend it"),
+        system_checks.Info("x"),
+    ]
+    monkeypatch.setattr(system_checks, "run_checks", lambda: found)
+    assert nodechecks.system() == failed("bad (2 more: manage.py check)", "mend it")
+    monkeypatch.setattr(system_checks, "run_checks", lambda: [system_checks.Info("x")])
+    assert nodechecks.system().level is Level.OK
+
+
+def test_the_broker_that_does_not_answer(settings: Settings, node: Path) -> None:
+    settings.REDIS_URL = ""
+    settings.CELERY_BROKER_URL = f"redis+socket://{node}/none"
+    assert nodechecks.broker().level is Level.FAILED
+    assert "manage.py up" in nodechecks.broker().advice
+    settings.REDIS_URL = settings.CELERY_BROKER_URL = "redis://:hunter2@127.0.0.1:1/0"
+    assert "REDIS_URL" in nodechecks.broker().advice
+    assert "hunter2" not in str(nodechecks.broker())
+
+
+def test_the_worker_that_never_ran_or_stopped_is_failed() -> None:
+    assert nodechecks.worker().level is Level.FAILED
+    row = Heartbeat.objects.create(name="worker", at=timezone.now())
+    assert nodechecks.worker().level is Level.OK
+    row.at -= timedelta(minutes=5)
+    row.save()
+    assert nodechecks.worker().level is Level.FAILED
+
+
+def test_the_licence() -> None:
+    assert nodechecks.licence().level is Level.WARNING
+    licenses.trial("pro", 30)
+    assert nodechecks.licence().level is Level.OK
+
+
+@pytest.mark.parametrize(
+    ("free", "level"), [(10**12, Level.OK), (500 * 2**20, Level.WARNING), (50 * 2**20, Level.FAILED)]
+)
+def test_the_disk(monkeypatch: pytest.MonkeyPatch, free: int, level: Level) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": free}))
+    assert nodechecks.disk().level is level
+
+
+def test_static_files(node: Path) -> None:
+    assert nodechecks.static_files().level is Level.FAILED
+    (node / "static" / "admin").mkdir(parents=True)
+    assert nodechecks.static_files().level is Level.OK
+
+
+@pytest.mark.parametrize(
+    ("debug", "allowed", "level"),
+    [(False, ["mail.example.com"], Level.OK), (False, ["*"], Level.WARNING), (True, ["x"], Level.WARNING)],
+)
+def test_hosts(settings: Settings, debug: bool, allowed: list[str], level: Level) -> None:
+    settings.DEBUG, settings.ALLOWED_HOSTS = debug, allowed
+    assert nodechecks.hosts().level is level
+
+
+def test_every_check_has_a_name_that_a_person_reads() -> None:
+    assert list(nodechecks.CHECKS)[:2] == ["python", "system checks"]
+    assert nodechecks.python().level is Level.OK

@@ -1,0 +1,107 @@
+"""The sealed field in queries: what the database would have to look into is refused."""
+
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import FieldError
+from django.db import models, transaction
+from django.db.models import Case, Count, F, Value, When
+from django.db.models.functions import Lower
+from django.db.models.sql.compiler import SQLCompiler
+from django.db.models.sql.query import Query
+from pytest_django.fixtures import Settings
+
+from mailrelay.models import RelaySettings
+from quazzar.sealing import fields
+from quazzar.sealing.fields import Sealed, SealedTextField
+from tests.quazzar.sealedrows import SECRET, opened, stored
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def key_file(settings: Settings, tmp_path: Path) -> Path:
+    settings.QUAZZAR_SECRETS_KEY_FILE = tmp_path / "secrets.key"
+    return tmp_path / "secrets.key"
+
+
+@pytest.fixture
+def relay() -> RelaySettings:
+    return RelaySettings.objects.create(pk=1, host="smtp.example.com", password=SECRET)
+
+
+OTHER = SealedTextField(context="tests.other")
+UNSEALED = {
+    "a column": F("username"),
+    "itself": F("password"),
+    "a function": Lower(Value(SECRET)),
+    "a bare value": Value(SECRET),
+    "a text value": Value(SECRET, output_field=models.TextField()),
+    "a value sealed for another place": Value(SECRET, output_field=OTHER),
+    "a column in a case": Case(When(pk=1, then=F("host"))),
+    "a bare default": Case(When(pk=1, then=Value(None)), default=Value(SECRET)),
+}
+
+
+@pytest.mark.parametrize("expression", UNSEALED.values(), ids=UNSEALED.keys())
+def test_what_the_database_would_compute_is_refused(expression: object, relay: RelaySettings) -> None:
+    before = stored()
+    relay.password = expression
+    for write in (
+        lambda: RelaySettings.objects.update(password=expression),
+        relay.save,
+        lambda: RelaySettings.objects.bulk_update([relay], ["password"]),
+    ):
+        with pytest.raises(FieldError, match="password is sealed"), transaction.atomic():
+            write()
+    assert stored() == before
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda rows: rows.filter(password=SECRET),
+        lambda rows: rows.filter(password=None),
+        lambda rows: rows.filter(password__in=[SECRET]),
+        lambda rows: rows.exclude(password__contains="h"),
+        lambda rows: rows.get_or_create(password=SECRET),
+        lambda rows: rows.order_by("password"),
+        lambda rows: rows.order_by("host", "-password"),
+        lambda rows: rows.order_by(F("password").desc()),
+        lambda rows: rows.annotate(copy=F("password")),
+        lambda rows: rows.annotate(copy=Lower("password")),
+        lambda rows: rows.aggregate(Count("password")),
+        lambda rows: rows.filter(username=F("password")),
+        lambda rows: rows.update(username=F("password")),
+        lambda rows: rows.distinct("password").count(),
+    ],
+)
+def test_a_query_cannot_look_into_it(ask, relay: RelaySettings) -> None:
+    with pytest.raises(FieldError, match="password is sealed"):
+        list(ask(RelaySettings.objects.all()))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda rows: rows.filter(password__isnull=False),
+        lambda rows: rows.filter(pk__in=RelaySettings.objects.filter(password__isnull=False)),
+        lambda rows: rows.only("password"),
+        lambda rows: rows.defer("password"),
+        lambda rows: rows.order_by("host").distinct(),
+        lambda rows: rows.annotate(has=Case(When(password__isnull=False, then=1))),
+        lambda rows: RelaySettings.objects.raw("SELECT id, password FROM mailrelay_relaysettings"),
+    ],
+)
+def test_a_query_can_ask_whether_it_is_there_and_fetch_it(ask, relay: RelaySettings) -> None:
+    assert [opened(row) for row in ask(RelaySettings.objects.all())] == [SECRET]
+
+
+def test_values_are_sealed_values(relay: RelaySettings) -> None:
+    assert RelaySettings.objects.values_list("password", flat=True).get() == Sealed(SECRET)
+    assert RelaySettings.objects.values("password", "host").get()["password"] == Sealed(SECRET)
+
+
+def test_the_callers_that_are_refused_still_exist_in_django() -> None:
+    names = {(Query, "resolve_ref"), (SQLCompiler, "find_ordering_name"), (SQLCompiler, "get_distinct")}
+    assert {getattr(owner, name).__code__ for owner, name in names} == fields._FORBIDDEN

@@ -1,0 +1,91 @@
+"""Words, numbers and times in alert and backup mails."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from quazzar import words as noticetext
+
+
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("2026-11-03T12:04:30Z", "2026-11-03T12:04:30+00:00"),
+        ("2026-11-03t12:04:30z", "2026-11-03T12:04:30+00:00"),
+        ("2026-11-03 14:04:30+02:00", "2026-11-03T12:04:30+00:00"),
+        ("2026-11-03T12:04:30.123456789Z", "2026-11-03T12:04:30.123456+00:00"),
+    ],
+)
+def test_a_time_is_read_into_utc(text, time) -> None:
+    assert noticetext.parse_time(text).isoformat() == time
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "now",
+        "2026-11-03",
+        "2026-11-03T12:04:30",
+        "2026-11-03T12:04Z",
+        "20261103T120430Z",
+        "2026-13-03T12:04:30Z",
+        "2026-11-03T25:04:30Z",
+        "2026-W45-2T12:04:30Z",
+        "0001-01-01T00:00:00+05:00",
+        "2026-11-03T12:04:30Z\n",
+    ],
+)
+def test_what_is_no_rfc_3339_time_is_refused(text) -> None:
+    with pytest.raises(ValueError):
+        noticetext.parse_time(text)
+
+
+def test_a_moment_is_shown_in_utc() -> None:
+    assert noticetext.moment(datetime(2026, 11, 3, 4, 5, 6, tzinfo=UTC)) == "2026-11-03 04:05:06 UTC"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0, "0 s"),
+        (0.4, "0 s"),
+        (38, "38 s"),
+        (60, "1 min"),
+        (250, "4 min 10 s"),
+        (3900, "1 h 5 min"),
+        (3605, "1 h"),
+        (266_400, "3 d 2 h"),
+    ],
+)
+def test_a_duration_is_shown_in_its_two_largest_units(seconds, shown) -> None:
+    assert noticetext.duration(timedelta(seconds=seconds)) == shown
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (1536, "1.5 KiB"),
+        (1048575, "1.0 MiB"),
+        (13_207_024_435, "12.3 GiB"),
+        (2**60, "1024.0 PiB"),
+    ],
+)
+def test_a_size_is_shown_in_binary_units(count, shown) -> None:
+    assert noticetext.size(count) == shown
+
+
+def test_one_line_has_no_breaks_controls_overrides_or_half_characters() -> None:
+    assert noticetext.one_line(" a\r\nb\tc\x00d\u2028e\u202ef\ud800g ") == "a b c d e f g"
+
+
+def test_lines_keep_breaks_and_tabs_only() -> None:
+    assert noticetext.lines("a\r\nb\rc\n\td\x1b[31me\x00\ud800") == "a\nb\nc\n\td[31me"
+
+
+def test_what_is_cut_shows_it() -> None:
+    assert noticetext.one_line("x" * 20, 10) == "xxxxxxxxx…"
+    assert noticetext.lines("x" * 20, 20) == "x" * 20
