@@ -147,7 +147,7 @@ def _relay() -> None:
     from mailrelay.models import RelaySettings
     from quazzar import doorbell
 
-    doorbell.ring = lambda: None  # no broker here: the drain is called by hand
+    doorbell.ring = lambda task, *ids: None  # no broker here: the drain is called by hand
     RelaySettings(pk=1, host="127.0.0.1", port=SMTP_PORT, security="none", from_address=FROM).save()
 
 

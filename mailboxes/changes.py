@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from django.db import IntegrityError, connection, models, transaction
 from django.http import Http404
-from kombu.exceptions import OperationalError
 
 from mailboxes.models import Stack
+from quazzar import doorbell
 from quazzar.errors import AlreadyExists
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from celery import Task
-
     from mailboxes.models import Synced
 
-logger = logging.getLogger(__name__)
-
+#: The task that the worker runs for a change.
+PUSH_CHANGES = "mailboxes.tasks.push_changes"
 #: Keys in one statement: databases bound the number of parameters.
 BATCH = 500
 
@@ -75,29 +72,13 @@ def stamp(row: Synced) -> None:
 
 
 def announce() -> None:
-    """Lets the worker know once the change is committed."""
+    """Wake the worker once the change is committed."""
     transaction.on_commit(ring)
 
 
 def ring() -> None:
-    """Wakes the worker; never raises. The rows are the truth: a lost ring costs time, never a change."""
-    from mailboxes.tasks import push_changes  # the task leads to modules that change rows, and so to this one
-
-    _send(push_changes)
-
-
-def ring_import(job_id: int) -> None:
-    """Wakes the worker for an import; never raises."""
-    from mailboxes.tasks import import_mailboxes  # as above
-
-    _send(import_mailboxes, job_id)
-
-
-def _send(task: Task[Any, Any], *arguments: int) -> None:
-    try:
-        task.apply_async(arguments, retry=False, ignore_result=True)
-    except OperationalError as exc:
-        logger.warning("stack not rung, the sweep will find the change: %s", type(exc).__name__)
+    """Wake the worker to push what changed into the running stack; never raises."""
+    doorbell.ring(PUSH_CHANGES)
 
 
 def found(rows: models.QuerySet[M], row_id: int) -> M:

@@ -19,6 +19,7 @@ from mailboxes.csvfiles.exporting import export
 from mailboxes.csvfiles.rows import Row
 from mailboxes.models import Domain, ImportJob, Mailbox, error_value
 from mailboxes.provisioning import namespace, passwords
+from quazzar import doorbell
 from quazzar.access import audit
 from quazzar.errors import AlreadyExists, InvalidFields, QuazzarError
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["Plan", "check", "export", "run", "start"]
 
 logger = logging.getLogger(__name__)
+
+#: The task that the worker runs for an import; it takes the id of the ImportJob.
+IMPORT_MAILBOXES = "mailboxes.tasks.import_mailboxes"
 
 #: Hashed between two looks at the clock of progress: two to three seconds on two cores.
 _PORTION = 100
@@ -81,7 +85,7 @@ def start(data: bytes) -> ImportJob:
         rows = json.dumps([astuple(row) for row in plan.rows], separators=(",", ":"))
         job = ImportJob.objects.create(total=len(plan), rows=rows)
         audit.record("import.started", job)
-        transaction.on_commit(partial(changes.ring_import, job.pk))
+        transaction.on_commit(partial(doorbell.ring, IMPORT_MAILBOXES, job.pk))
     return job
 
 

@@ -27,7 +27,14 @@ RELAY_STAGES = ("resolve", "connect", "tls", "auth")
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
 #: What a delivery reads of a row; the rest is for people.
 _NEEDED_TO_SEND = ("body", "recipients", "envelope_sender", "message_id", "created_at", "attempts")
+#: The task that the worker runs for new mail.
+DELIVER_OUTBOX = "mailrelay.tasks.deliver_outbox"
 Status = Message.Status
+
+
+def ring() -> None:
+    """Wake the worker to deliver what is due; never raises."""
+    doorbell.ring(DELIVER_OUTBOX)
 
 
 # --- in ----------------------------------------------------------------------------------------------------
@@ -51,7 +58,7 @@ def enqueue_many(batch: Iterable[Email], *, source: str) -> list[Message]:
     """
     sender = _sender()
     rows = Message.objects.bulk_create([_row(email, source, sender) for email in batch], batch_size=500)
-    transaction.on_commit(doorbell.ring)
+    transaction.on_commit(ring)
     return rows
 
 
@@ -118,7 +125,7 @@ def _store(row: Message, key: str | None) -> Message:
         earlier = _insert_or_find(row, key)
         if earlier is not None:
             return earlier
-    transaction.on_commit(doorbell.ring)
+    transaction.on_commit(ring)
     return row
 
 
@@ -240,7 +247,7 @@ def retry(message: Message) -> bool:
         pk=message.pk, status__in=[*Message.PENDING, Status.FAILED], body__isnull=False
     ).update(status=Status.QUEUED, next_attempt_at=timezone.now(), recipients=recipients)
     if changed:
-        transaction.on_commit(doorbell.ring)
+        transaction.on_commit(ring)
     return bool(changed)
 
 

@@ -10,7 +10,6 @@ from django.dispatch import Signal
 from mailrelay.models import RelaySettings
 from mailrelay.queue import outbox
 from mailrelay.relay import rules as relayform
-from quazzar import doorbell
 from quazzar.access import audit
 from quazzar.errors import InvalidFields
 
@@ -72,4 +71,4 @@ def _announce() -> None:
     relay_changed.send(sender=RelaySettings)
     # What waited because the relay did not answer, or refused our password, is due at once.
     outbox.bring_forward()
-    doorbell.ring()
+    outbox.ring()

@@ -10,7 +10,7 @@ from django.forms.boundfield import BoundField
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from quazzar.sealing.fields import Sealed
+from quazzar.sealing.values import Sealed
 
 #: What the widget hands to its form field when the box is ticked.
 REMOVE: Final = object()

@@ -15,10 +15,10 @@ from django.db import connection
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from mailboxes import changes
 from mailboxes.csvfiles import importing
 from mailboxes.models import Alias, Domain, ImportJob, Mailbox
 from mailboxes.provisioning import passwords
+from quazzar import doorbell
 from tests.contract.answers import MAILBOXES, error, ok, wrong
 
 IMPORT, EXPORT = f"{MAILBOXES}/import", f"{MAILBOXES}/export"
@@ -45,7 +45,7 @@ pytestmark = pytest.mark.django_db
 def rung(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Ids of the imports that the worker was rung for."""
     heard: list[int] = []
-    monkeypatch.setattr(changes, "ring_import", heard.append)
+    monkeypatch.setattr(doorbell, "ring", lambda task, *ids: heard.extend(ids))
     return heard
 
 

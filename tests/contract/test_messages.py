@@ -120,7 +120,7 @@ def test_the_doorbell_rings_after_the_commit(
 ) -> None:
     seen: list[tuple[bool, int]] = []
 
-    def ring() -> None:
+    def ring(task: str, *ids: int) -> None:
         (elsewhere,) = at_once(1, Message.objects.count)
         seen.append((connection.in_atomic_block, elsewhere))
 

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from mailboxes import changes
+from mailboxes.csvfiles import importing
 from mailboxes.engine import connect as engines
 from mailboxes.models import Stack
 from mailboxes.push import snapshots
 from mailboxes.stack import bringup, reconcile
 from mailboxes.stack.blueprint import rspamdpassword
 from mailboxes.stack.preflight import run as preflight
+from quazzar import doorbell
 from tests.mailboxes import factories
 from tests.mailboxes.stackengine import HOSTNAME, IMAGES, StackEngine
 
@@ -23,8 +25,14 @@ from tests.mailboxes.stackengine import HOSTNAME, IMAGES, StackEngine
 def rung(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """One entry for each time the worker was called to the stack."""
     heard: list[str] = []
-    monkeypatch.setattr(changes, "ring", lambda: heard.append("stack"))
-    monkeypatch.setattr(changes, "ring_import", lambda job_id: heard.append(f"import {job_id}"))
+
+    def ring(task: str, *ids: int) -> None:
+        if task == changes.PUSH_CHANGES:
+            heard.append("stack")
+        elif task == importing.IMPORT_MAILBOXES:
+            heard.append(f"import {ids[0]}")
+
+    monkeypatch.setattr(doorbell, "ring", ring)
     return heard
 
 

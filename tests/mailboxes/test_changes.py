@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.http import Http404
 from django.test.utils import CaptureQueriesContext
-from kombu.exceptions import OperationalError
 
-from mailboxes import changes, tasks
+from mailboxes import changes
 from mailboxes.models import Domain, Stack
 from quazzar.errors import AlreadyExists
 from tests.mailboxes import factories
@@ -75,25 +72,6 @@ def test_a_duplicate_that_only_the_database_saw_is_a_conflict() -> None:
         Domain.objects.create(name="example.com")
     assert isinstance(caught.value.__cause__, IntegrityError)
     assert Domain.objects.count() == 1
-
-
-def test_a_broker_that_is_down_costs_a_warning(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise OperationalError("redis://user:secret@broker")
-
-    monkeypatch.setattr(tasks.push_changes, "apply_async", refuse)
-    with caplog.at_level(logging.WARNING):
-        changes.ring()
-    assert "the sweep will find" in caplog.text and "secret" not in caplog.text
-
-
-def test_an_import_is_announced_by_its_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    sent: list[object] = []
-    monkeypatch.setattr(tasks.import_mailboxes, "apply_async", lambda arguments, **_: sent.append(arguments))
-    changes.ring_import(5)
-    assert sent == [(5,)]
 
 
 def test_a_row_is_found_or_it_is_a_404() -> None:
