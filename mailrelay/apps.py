@@ -10,10 +10,12 @@ class MailRelayConfig(AppConfig):
     verbose_name = "Mail Relay"
 
     def ready(self) -> None:
-        """Connects the worker's signals, and says what there is to tell of the queue."""
-        from mailrelay import monitoring as figures
-        from mailrelay import workersignals  # noqa: F401
+        """Let the queue follow the relay settings; register the doctor's check and the metrics."""
+        from mailrelay import monitoring
+        from mailrelay.queue import outbox
+        from mailrelay.relay.settings import relay_changed
         from quazzar.monitoring import doctor, metrics
 
-        doctor.register("relay", figures.examine)
-        metrics.register_collector(figures.collect)
+        relay_changed.connect(outbox.follow_relay, dispatch_uid="mailrelay.queue")
+        doctor.register("relay", monitoring.examine)
+        metrics.register_collector(monitoring.collect)

@@ -9,7 +9,6 @@ from mailrelay.mail import emails, mime
 from mailrelay.mail.emails import Attachment, Email
 from mailrelay.models import Message
 from mailrelay.queue import outbox
-from mailrelay.relay import senderaddress
 from mailrelay.relay import target as relaytarget
 from mailrelay.smtp.connection import Connection
 from mailrelay.smtp.dialogue import Envelope, Outcome
@@ -34,7 +33,7 @@ class Sender:
         relay = relaytarget.load()
         emails.check(email)
         recipients = emails.recipients(email)
-        sender = senderaddress.default_from(relay.from_address, relay.target.username)
+        sender = relaytarget.default_from(relay.from_address, relay.target.username)
         rendered = mime.render(
             email, message_id=(message_id := mime.new_message_id(sender)), date=mime.now(), default_from=sender,
             default_name=relay.from_name,

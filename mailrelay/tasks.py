@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from celery import shared_task
+from celery.signals import worker_ready, worker_shutting_down
 
 from mailrelay.queue import delivery, outbox
 
@@ -36,3 +38,15 @@ def clean_up() -> None:
     bodies, rows = outbox.purge()
     if bodies or rows:
         logger.info("retention: %s bodies and %s messages removed", bodies, rows)
+
+
+# Celery imports this module in the worker (autodiscover_tasks), so only the worker has these receivers.
+@worker_ready.connect
+def _sweep_at_start(**_: Any) -> None:
+    """A killed worker leaves claims behind; its successor frees them now, not at the next sweep."""
+    sweep_outbox.apply_async(retry=False)
+
+
+@worker_shutting_down.connect
+def _finish_what_is_on_the_wire(**_: Any) -> None:
+    delivery.stop()

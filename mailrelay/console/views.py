@@ -16,7 +16,7 @@ from mailrelay.console.forms import RelayForm, hints
 from mailrelay.models import RelaySettings
 from mailrelay.relay import presets
 from mailrelay.relay import settings as relaysettings
-from mailrelay.relay.senderaddress import default_from
+from mailrelay.relay.target import default_from
 from quazzar.console import gate, upgrade
 from quazzar.errors import LicenseError
 from quazzar.plans import entitlements, licenses

@@ -12,7 +12,6 @@ from mailrelay.mail import mime
 from mailrelay.mail.addresses import split
 from mailrelay.mail.emails import Email
 from mailrelay.models import Message, RelaySettings
-from mailrelay.relay import senderaddress
 from mailrelay.relay import target as relaytarget
 from mailrelay.relay.target import Relay
 from mailrelay.smtp import sasl as saslauth
@@ -102,7 +101,7 @@ def run(to: str, *, on_steps: Callable[[list[Step]], None] = lambda steps: None)
         raise RelayNotConfigured
     walk = _Walk(on_steps)
     trace = Trace(on_stage=walk.enter, lines=[])
-    message_id = mime.new_message_id(senderaddress.default_from(row.from_address, row.username))
+    message_id = mime.new_message_id(relaytarget.default_from(row.from_address, row.username))
     failure, reply = _attempt(row, recipient, message_id, trace)
     if failure is None:
         walk.succeed()
@@ -147,7 +146,7 @@ def _masked(reply: Reply | None, target: Target) -> Reply | None:
 
 
 def _test_mail(relay: Relay, recipient: str, message_id: str) -> Envelope:
-    sender = senderaddress.default_from(relay.from_address, relay.target.username)
+    sender = relaytarget.default_from(relay.from_address, relay.target.username)
     email = Email(
         to=[recipient],
         subject="Test mail from Quazzar Mail Relay",

@@ -19,7 +19,6 @@ from urllib.parse import quote
 
 from mailrelay.mail import addresses
 from mailrelay.mail.emails import Attachment, Email, listed
-from mailrelay.smtp.wire import crlf
 
 _FOLD_AT = 76
 # RFC 5322 §2.1.1 allows 998; some servers break lines a little earlier.
@@ -40,6 +39,14 @@ _SIMPLE_FILENAME = re.compile(r"[A-Za-z0-9_.()+,@-](?:[A-Za-z0-9_.()+,@ -]{0,58}
 _PLAIN_HEAD = (
     b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\n\r\n"
 )
+
+
+def crlf(data: bytes) -> bytes:
+    """The same lines, each ended by CRLF. Bare CR and LF count as line ends too, so that nothing in a mail
+    can end it early at a server that is lax about them (SMTP smuggling, CVE-2023-51764)."""
+    if data.count(b"\n") == data.count(b"\r\n") == data.count(b"\r"):
+        return data
+    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
 
 
 @dataclass(frozen=True, slots=True)

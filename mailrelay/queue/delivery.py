@@ -21,7 +21,6 @@ from mailrelay.relay import target as relaytarget
 from mailrelay.smtp.connection import Connection
 from mailrelay.smtp.dialogue import Envelope, Outcome
 from mailrelay.smtp.pipeline import Down, Event, Job, Opened, Pipeline, Pool, Result
-from mailrelay.smtp.wire import crlf
 from quazzar.errors import DeliveryError, QuazzarError, Unreadable
 from quazzar.sealing import keyring
 
@@ -346,7 +345,7 @@ def _envelope(message: Message, relay: relaytarget.Relay) -> Envelope:
     content = payload.load(bytes(message.body.reveal()))
     if isinstance(content, bytes):
         utf8 = any(not address.isascii() for address in (message.envelope_sender, *pending))
-        return Envelope(message.envelope_sender, pending, crlf(content), utf8)
+        return Envelope(message.envelope_sender, pending, mime.crlf(content), utf8)
     rendered = mime.render(
         content,
         message_id=message.message_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -15,8 +15,8 @@ from django.utils import timezone
 from mailrelay.mail import addresses, emails, mime, payload
 from mailrelay.mail.emails import Email
 from mailrelay.models import Message, envelope
-from mailrelay.queue import backoff, statements
-from mailrelay.relay.senderaddress import default_from
+from mailrelay.queue import statements
+from mailrelay.relay.target import default_from
 from quazzar import doorbell
 from quazzar.errors import IdempotencyConflict, InvalidEmail, RelayNotConfigured
 
@@ -25,6 +25,13 @@ LEASE = timedelta(seconds=60)
 #: Stages at which the relay fails, whatever the mail.
 RELAY_STAGES = ("resolve", "connect", "tls", "auth")
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
+#: The wait after the first failure; it doubles with each further one, up to the longest.
+FIRST_WAIT = timedelta(minutes=1)
+LONGEST_WAIT = timedelta(hours=2)
+#: However old a message is, it is tried this often: a node that was off for days has not tried at all.
+MIN_ATTEMPTS = 8
+#: How far a wait may differ from its nominal length, up and down.
+JITTER = 0.2
 #: What a delivery reads of a row; the rest is for people.
 _NEEDED_TO_SEND = ("body", "recipients", "envelope_sender", "message_id", "created_at", "attempts")
 #: The task that the worker runs for new mail.
@@ -221,11 +228,7 @@ def record_failure(owner: str, message: Message, error: dict[str, Any], *, perma
     now = timezone.now()
     give_up = timedelta(hours=settings.QUAZZAR_GIVE_UP_HOURS)
     chance = random.random()  # noqa: S311  (jitter, not a secret)
-    later = (
-        None
-        if permanent
-        else backoff.next_attempt(message.attempts, message.created_at, now, chance, give_up)
-    )
+    later = None if permanent else next_attempt(message.attempts, message.created_at, now, chance, give_up)
     held(owner).filter(pk=message.pk).update(
         status=Status.RETRYING if later else Status.FAILED,
         next_attempt_at=later,
@@ -234,6 +237,22 @@ def record_failure(owner: str, message: Message, error: dict[str, Any], *, perma
         last_error=error,
         recipients=message.recipients,
     )
+
+
+def next_attempt(
+    attempts: int, created_at: datetime, now: datetime, chance: float, give_up: timedelta
+) -> datetime | None:
+    """When to try again after ``attempts`` failures; None once the message is older than ``give_up`` and was tried
+    ``MIN_ATTEMPTS`` times.
+
+    The waits are 1, 2, 4, 8 … minutes and at most two hours, each ±20 % (``chance``, 0 to 1, picks within that), so
+    that a thousand messages that failed together do not come back together.
+    """
+    if now - created_at >= give_up and attempts >= MIN_ATTEMPTS:
+        return None
+    doublings = min(max(attempts - 1, 0), 20)
+    wait = min(FIRST_WAIT * (1 << doublings), LONGEST_WAIT)
+    return now + wait * (1 - JITTER + 2 * JITTER * chance)
 
 
 def retry(message: Message) -> bool:
@@ -269,6 +288,15 @@ def waiting_for_the_relay(stages: Sequence[str] = RELAY_STAGES) -> QuerySet[Mess
 
 def _backing_off() -> QuerySet[Message]:
     return Message.objects.filter(status=Status.RETRYING, next_attempt_at__gt=timezone.now())
+
+
+def follow_relay(**_: Any) -> None:
+    """Make due at once what waited because the relay did not answer or refused the password, and wake the worker.
+
+    Connected to ``relay_changed`` by the app's ready().
+    """
+    bring_forward()
+    ring()
 
 
 # --- upkeep ------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from mailrelay.mail.addresslists import Mailbox
 from mailrelay.mail.rawmail import RawMail
 from mailrelay.models import Message, RelaySettings
 from mailrelay.queue import outbox
-from mailrelay.relay.senderaddress import default_from
+from mailrelay.relay.target import default_from
 from quazzar.errors import InvalidEmail, RelayNotConfigured
 
 #: The column's width.

@@ -8,12 +8,11 @@ from django.db import transaction
 from django.dispatch import Signal
 
 from mailrelay.models import RelaySettings
-from mailrelay.queue import outbox
-from mailrelay.relay import rules as relayform
+from mailrelay.relay import rules
 from quazzar.access import audit
 from quazzar.errors import InvalidFields
 
-#: Sent after the commit of a change; the mailbox stack's relayhost follows it.
+#: Sent after the commit of a change. The queue (mailrelay) and the mailbox stack's relayhost (mailboxes) follow it.
 relay_changed = Signal()
 
 PLAIN_FIELDS = (
@@ -41,10 +40,8 @@ def update(changes: dict[str, Any], *, partial: bool) -> RelaySettings:
         # Created before it is locked: of two first saves at once the second waits instead of failing.
         row, _ = RelaySettings.objects.select_for_update().get_or_create(pk=1)
         before = values_of(row)
-        values = relayform.complete(
-            changes, before if partial else values_of(RelaySettings()), partial=partial
-        )
-        wrong = relayform.problems(values)
+        values = rules.complete(changes, before if partial else values_of(RelaySettings()), partial=partial)
+        wrong = rules.problems(values)
         if wrong:
             raise InvalidFields(wrong)
         for name in PLAIN_FIELDS:
@@ -69,6 +66,3 @@ def clear() -> None:
 
 def _announce() -> None:
     relay_changed.send(sender=RelaySettings)
-    # What waited because the relay did not answer, or refused our password, is due at once.
-    outbox.bring_forward()
-    outbox.ring()

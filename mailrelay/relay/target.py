@@ -1,10 +1,12 @@
-"""The saved relay as something to connect to."""
+"""The saved relay: what to connect to, and the address that mail comes from by default."""
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 from datetime import datetime
 
+from mailrelay.mail import addresses
 from mailrelay.models import RelaySettings
 from mailrelay.smtp.dialogue import Target
 from quazzar.errors import RelayNotConfigured, Unreadable
@@ -52,3 +54,17 @@ def target_of(row: RelaySettings) -> Target:
 def unchanged(relay: Relay) -> bool:
     """Whether the saved relay is still this one; a cheap query."""
     return RelaySettings.objects.filter(pk=1, updated_at=relay.updated_at).exists()
+
+
+def default_from(from_address: str, username: str) -> str:
+    """The relay's from address; else its username if that is an address; else an address of this node."""
+    for candidate in (from_address, username):
+        if "@" in candidate:
+            try:
+                return addresses.split(candidate)[1]
+            except ValueError:
+                continue
+    try:
+        return addresses.normalise(f"mail-relay@{socket.gethostname()}")
+    except ValueError:
+        return "mail-relay@localhost"

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mailrelay.models import Message
     from mailrelay.queue.submission import Node
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 #: More than the queue takes, so that the queue can say so.
 _READ_LIMIT = emails.MAX_BYTES * 2 + 1
 _DOT_LINES = frozenset({b".\n", b".\r\n", b"."})

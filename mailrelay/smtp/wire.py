@@ -14,14 +14,6 @@ _PATH = re.compile(rf'(?:{QUOTED_LOCAL}(?=@))?[^\x00-\x20\x7f-\xa0<>"\u2028\u202
 _SIZE = re.compile(r"[0-9]{1,18}")
 
 
-def crlf(data: bytes) -> bytes:
-    """The same lines, each ended by CRLF. Bare CR and LF count as line ends too, so that nothing in a mail
-    can end it early at a server that is lax about them (SMTP smuggling, CVE-2023-51764)."""
-    if data.count(b"\n") == data.count(b"\r\n") == data.count(b"\r"):
-        return data
-    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
-
-
 def dot_stuff(data: bytes) -> bytes:
     """A dot more where a line begins with one (RFC 5321 §4.5.2)."""
     return _LEADING_DOT.sub(b"..", data) if b"\n." in data or data.startswith(b".") else data

@@ -117,6 +117,21 @@ def test_tasks_go_through_this_app_in_every_process_that_loads_django() -> None:
     assert done.stdout.strip() == "quazzar"
 
 
+def test_a_worker_sweeps_when_it_is_up_and_stops_claiming_when_it_ends() -> None:
+    code = (
+        "from celery.signals import worker_ready, worker_shutting_down\n"
+        "from quazzar.celery import app\n"
+        "app.loader.import_default_modules()\n"
+        "for signal in worker_ready, worker_shutting_down:\n"
+        "    print(signal.receivers)\n"
+    )
+    argv = [sys.executable, "manage.py", "shell", "--no-imports", "-c", code]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True)
+    ready, ending = done.stdout.splitlines()
+    assert "_sweep_at_start" in ready
+    assert "_finish_what_is_on_the_wire" in ending
+
+
 @pytest.mark.django_db
 def test_a_heartbeat_moves_the_one_row_of_the_worker() -> None:
     tasks.heartbeat()

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 import pytest
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.db import DataError, OperationalError, ProgrammingError
@@ -50,6 +51,10 @@ def only() -> tuple[Message, RawMail]:
 
 def addresses(row: Message) -> list[str]:
     return [one["address"] for one in row.recipients]
+
+
+def test_the_data_dir_is_by_default_where_the_settings_have_it() -> None:
+    assert sendmail.ROOT == settings.BASE_DIR
 
 
 # --- what becomes of a message -----------------------------------------------------------------------------

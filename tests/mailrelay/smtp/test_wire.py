@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailrelay.mail.mime import crlf
 from mailrelay.smtp import wire
 from mailrelay.smtp.dialogue import Envelope
 
@@ -24,16 +25,16 @@ def lines(data: bytes) -> list[bytes]:
 
 def flight(data: bytes) -> bytes:
     """A body as the SMTP edge sends it."""
-    data = wire.crlf(data)
+    data = crlf(data)
     return wire.dot_stuff(data if data.endswith(b"\r\n") else data + b"\r\n") + b".\r\n"
 
 
 @given(LINES)
 def test_crlf_keeps_the_lines_and_leaves_no_bare_line_end(data: bytes) -> None:
-    result = wire.crlf(data)
+    result = crlf(data)
     assert result.split(b"\r\n") == lines(data)
     assert not re.search(rb"\r(?!\n)|(?<!\r)\n", result)
-    assert wire.crlf(result) is result
+    assert crlf(result) is result
 
 
 @given(LINES)

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from mailrelay.mail import addresses
-from mailrelay.relay.senderaddress import default_from
+from mailrelay.relay.target import default_from
 
 
 @pytest.mark.parametrize(
