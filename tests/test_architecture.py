@@ -61,8 +61,6 @@ LATE_THROUGHOUT = {*(f"{app}.apps" for app in APPS), "mailboxes.tasks", "dnsreco
 KNOWN_CIRCLES = [
     ("dnsrecords.checking", "dnsrecords.dkim", "dnsrecords.judging"),
     ("mailboxes.engine", "mailboxes.push", "mailboxes.stack.blueprint"),
-    ("mailrelay.mail", "mailrelay.smtp"),
-    ("mailrelay.queue", "mailrelay.relay"),
 ]
 #: Modules that still form a circle or are too long, and are about to be cut.
 KNOWN_CIRCULAR_MODULES = {"mailboxes.push.files", "mailboxes.push.smarthost"}
