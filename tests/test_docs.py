@@ -208,6 +208,43 @@ def test_every_figure_of_ours_is_named() -> None:
     assert ours and ours - {"quazzar_session"} <= in_code("docs/operating.md")
 
 
+# --- the tree of folders ------------------------------------------------------------------------------------
+def tree() -> set[str]:
+    """Folders with a line in the architecture's tree, as paths; two spaces of indentation are one level."""
+    folders: set[str] = set()
+    parents: list[str] = []
+    _, _, page = doc("docs/architecture.md").partition("\n## The tree\n")
+    block = page.split("```")[1]
+    for indent, name in re.findall(r"^( *)([\w/]+)/ +\S", block, re.MULTILINE):
+        parents[len(indent) // 2 :] = [name]
+        folders.add("/".join(parents))
+    return folders
+
+
+def folders_with_modules() -> set[str]:
+    """Folders of the apps that hold at least one module; migrations are all alike and are left out."""
+    modules = {path for app in APPS for path in (ROOT / app).rglob("*.py") if path.name != "__init__.py"}
+    return {str(path.parent.relative_to(ROOT)) for path in modules if path.parent.name != "migrations"}
+
+
+def test_every_folder_has_its_line_in_the_tree() -> None:
+    assert len(folders_with_modules()) > 40
+    assert folders_with_modules() - tree() == set()
+
+
+def test_the_tree_names_no_folder_that_is_gone() -> None:
+    assert [folder for folder in sorted(tree()) if not (ROOT / folder).is_dir()] == []
+
+
+def test_the_architecture_names_no_path_that_is_gone() -> None:
+    paths = {
+        path
+        for path in re.findall(r"`(\w+/[\w./]+)`", doc("docs/architecture.md"))
+        if path.split("/")[0] in APPS
+    }
+    assert paths and not [path for path in sorted(paths) if not (ROOT / path).exists()]
+
+
 # --- dependencies, version, links ---------------------------------------------------------------------------
 def required() -> set[str]:
     lines = (doc("requirements.in") + doc("requirements-dev.in")).splitlines()
