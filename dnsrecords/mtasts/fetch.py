@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from dnsrecords.mtasts import policy as stspolicy
 from dnsrecords.mtasts.policy import Fetched, Trouble
+from quazzar import tlsfailures
 
 if TYPE_CHECKING:
     import socket
@@ -67,10 +68,8 @@ async def _from(domain: str, address: str, seconds: float, port: int, context: s
             return _parsed(await _exchange(stspolicy.host(domain), address, port, context))
     except TimeoutError:
         return Fetched(Trouble.TIMEOUT)
-    except ssl.SSLCertVerificationError as exc:
-        return Fetched(Trouble.TLS, exc.verify_message)
     except ssl.SSLError as exc:
-        return Fetched(Trouble.TLS, (exc.reason or "no TLS").replace("_", " ").lower())
+        return Fetched(Trouble.TLS, tlsfailures.explain(exc).reason)
     except ConnectionRefusedError:
         return Fetched(Trouble.REFUSED)
     except ConnectionError:

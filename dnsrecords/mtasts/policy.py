@@ -111,8 +111,8 @@ _TROUBLES = {
         "But {host} cannot be reached from here, so the policy was not seen: see where its records lead."
     ),
     Trouble.TLS: (
-        "But the certificate that {host} shows is not good for it ({detail}), so senders do not use the policy: give "
-        "the HTTPS proxy of the console a certificate for {host}."
+        "But TLS with {host} fails ({detail}), so senders do not use the policy: give the HTTPS proxy of the console "
+        "a certificate for {host}."
     ),
     Trouble.GARBLED: "But what answers at {host}, port 443, is no web server: let the console's HTTPS proxy do so.",
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import re
 import socket
 import ssl
@@ -9,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mailboxes.engine.spec import PROJECT_LABEL
+from quazzar import tlsfailures
 from quazzar.errors import (
     CommandFailed,
     EngineTimeout,
@@ -71,8 +74,8 @@ def lost(error: BaseException, where: str, *, connecting: bool = False) -> Stack
             f"There is no Docker Engine at {where}.", hint="Install and start Docker, or set DOCKER_HOST."
         )
     if has(ssl.SSLError):
-        reason = next(each for each in below if isinstance(each, ssl.SSLError))
-        return no_tls(where, reason.reason or reason)
+        failure = next(each for each in below if isinstance(each, ssl.SSLError))
+        return no_tls(where, tlsfailures.explain(failure).reason)
     if has(socket.gaierror):
         return EngineUnreachable(
             f"The host of the Docker Engine ({where}) is not known.", hint="Check DOCKER_HOST."
@@ -84,8 +87,15 @@ def lost(error: BaseException, where: str, *, connecting: bool = False) -> Stack
         )
     if has(ConnectionRefusedError, TimeoutError):
         return EngineUnreachable(f"The Docker Engine at {where} does not answer.")
-    if has(ConnectionError):
+    if has(ConnectionError, http.client.IncompleteRead):
         return EngineUnreachable(f"The connection to the Docker Engine at {where} broke off.")
+    if reason := next((each.strerror for each in below if isinstance(each, OSError) and each.strerror), None):
+        return EngineUnreachable(f"The Docker Engine at {where} cannot be used: {reason}.")
+    if has(http.client.HTTPException, json.JSONDecodeError, LookupError, TypeError):
+        return EngineUnreachable(
+            f"What answers at {where} is not a Docker Engine.", hint="Check DOCKER_HOST."
+        )
+    # docker-py's own sentence, such as that it lacks a package for this kind of address.
     return EngineUnreachable(f"The Docker Engine at {where} cannot be used: {brief(below[0])}.")
 
 

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from mailrelay.smtp import sasl, tlsfailures, wire
+from mailrelay.smtp import sasl, wire
 from mailrelay.smtp.dialogue import Envelope, Outcome, Reply, Target, Trace
 from mailrelay.smtp.resolving import Address, resolve
+from quazzar import tlsfailures
 from quazzar.errors import DeliveryError
 
 _CONNECT_SECONDS = 15.0
@@ -88,7 +89,7 @@ class Connection:
                 sock = self._dial(family, sockaddr)
             except OSError as exc:
                 failure = self._lost(exc, connecting=True)
-                self._say(f"*  {sockaddr[0]} port {sockaddr[1]}: {exc.strerror or exc}")
+                self._say(f"*  {sockaddr[0]} port {sockaddr[1]}: {exc.strerror or 'no answer in time'}")
                 continue
             self._say(f"*  connected to {sockaddr[0]} port {sockaddr[1]}")
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -155,9 +156,9 @@ class Connection:
         context = _tls_context(int(time.time() // 60))
         try:
             sock = context.wrap_socket(self._smtp.sock, server_hostname=self.target.host)
-        except (ssl.SSLError, ssl.CertificateError) as exc:
-            kind, sentence = tlsfailures.classify(exc, self.target.host)
-            raise self._failure(sentence, kind, kind != "tls_failed") from exc
+        except ssl.SSLError as exc:
+            failure = tlsfailures.explain(exc, self.target.host)
+            raise self._failure(failure.sentence, failure.kind, failure.kind != "tls_failed") from exc
         except OSError as exc:
             raise self._lost(exc) from exc
         self._say(f"*  {sock.version()} {(sock.cipher() or ('',))[0]}, certificate verified")

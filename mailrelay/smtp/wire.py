@@ -95,5 +95,6 @@ def lost(exc: Exception, host: str, port: int, *, connecting: bool, greeting: bo
     if number in (errno.ENETUNREACH, errno.EHOSTUNREACH):
         return "unreachable", f"There is no route to {where}."
     if connecting:
-        return "unreachable", f"{where} cannot be reached: {exc}."
+        reason = getattr(exc, "strerror", None)
+        return "unreachable", f"{where} cannot be reached{f': {reason}' if reason else ''}."
     return "closed", f"{where} closed the connection" + (" before greeting." if greeting else ".")

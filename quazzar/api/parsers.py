@@ -34,4 +34,10 @@ class StrictJSONParser(JSONParser):
 
 
 def _reason(exc: ParseError) -> str:
-    return str(exc.detail).removeprefix("JSON parse error - ").rstrip(".")
+    """Where it stops being JSON: Python's own words for it differ between versions."""
+    cause = exc.__context__
+    if isinstance(cause, json.JSONDecodeError):
+        return f"see line {cause.lineno}, column {cause.colno}"
+    if isinstance(cause, UnicodeDecodeError):
+        return f"byte {cause.start + 1} is not UTF-8"
+    return "it has a number that is too long, or a constant that JSON does not have"

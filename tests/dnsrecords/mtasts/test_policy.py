@@ -37,7 +37,7 @@ def test_the_policy_of_this_node_is_right_whatever_ends_its_lines(text: str) -> 
     ("fetched", "words"),
     [
         (Fetched(Trouble.NO_ADDRESS), "mta-sts.example.com has no address"),
-        (Fetched(Trouble.TLS, "certificate has expired"), "not good for it (certificate has expired)"),
+        (Fetched(Trouble.TLS, "the certificate has expired"), "fails (the certificate has expired), so"),
         (Fetched(Trouble.GARBLED), "is no web server"),
         (replace(RIGHT, status=301), "with a redirect (301)"),
         (replace(RIGHT, status=404), "with 404 instead of the policy"),

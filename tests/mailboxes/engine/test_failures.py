@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import socket
+import ssl
 
 import pytest
 
@@ -76,7 +79,20 @@ def wrapped(inner: Exception) -> Exception:
         (BrokenPipeError(32, "pipe"), EngineUnreachable, "broke off"),
         (socket.gaierror(-2, "Name or service not known"), EngineUnreachable, "not known"),
         (TimeoutError("timed out"), EngineTimeout, "took too long"),
-        (OSError(113, "No route to host"), EngineUnreachable, "cannot be used"),
+        (OSError(113, "No route to host"), EngineUnreachable, "cannot be used: No route to host."),
+        (http.client.IncompleteRead(b"{", 9), EngineUnreachable, "broke off"),
+        (http.client.BadStatusLine("220 mx ESMTP"), EngineUnreachable, "is not a Docker Engine"),
+        (json.JSONDecodeError("Expecting value", "<html>", 0), EngineUnreachable, "is not a Docker Engine"),
+        (
+            ssl.SSLZeroReturnError(6, "TLS/SSL connection has been closed (EOF) (_ssl.c:992)"),
+            EngineUnreachable,
+            "failed: the server closed the connection during the TLS handshake.",
+        ),
+        (
+            ssl.SSLEOFError(8, "EOF occurred in violation of protocol (_ssl.c:1006)"),
+            EngineUnreachable,
+            "failed: the server closed the connection during the TLS handshake.",
+        ),
     ],
 )
 def test_the_systems_error_is_found_under_what_the_libraries_raise(

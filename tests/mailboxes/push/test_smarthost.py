@@ -117,6 +117,8 @@ def test_postfix_itself_reads_the_same(password: str, tmp_path: Path) -> None:
         pytest.skip("no Postfix on this machine")
     table = tmp_path / "sasl_passwd"
     table.write_bytes(smarthostfiles.sasl_passwd(of(smarthost=smarthost(password=password))))
-    argv = [postmap, "-q", f"[{HOST}]:587", f"texthash:{table}"]
+    # postmap reads a main.cf: one of its own, since a Postfix that nobody has configured brings none.
+    (tmp_path / "main.cf").touch()
+    argv = [postmap, "-c", str(tmp_path), "-q", f"[{HOST}]:587", f"texthash:{table}"]
     told = subprocess.run(argv, capture_output=True, check=True, timeout=30).stdout
     assert told.decode() == f"node:{password}\n"
