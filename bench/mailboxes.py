@@ -19,9 +19,9 @@ from bench.logins import Others, wait_until_in
 from bench.ratios import bound, ratio
 from mailboxes.engine.client import Engine
 from mailboxes.provisioning import passwords
-from mailboxes.push import parts
+from mailboxes.push import parts, render
 from mailboxes.push import recipe as push
-from mailboxes.push.files import DomainEntry, MailboxEntry, Snapshot
+from mailboxes.push.entries import DomainEntry, MailboxEntry, Snapshot
 from tests.live.console import Console
 from tests.live.mailstack import MailStack, enabled
 from tests.rig.daemon import Daemon, project
@@ -124,7 +124,7 @@ def _dovecot_alone(stack: MailStack, engine: Engine, seen: dict[int, list[float]
 
 
 def _write_by_hand(engine: Engine, container: str, hashed: str, addresses: Sequence[str]) -> None:
-    push.write_users(engine, container, parts.users(_snapshot(addresses, hashed)), push.ANY)
+    push.write_users(engine, container, render.users(_snapshot(addresses, hashed)), push.ANY)
 
 
 def _one_by_hand(stack: MailStack, write: Callable[[Sequence[str]], None], addresses: Sequence[str]) -> float:
@@ -144,8 +144,8 @@ def _pushing(engine: Engine, dovecot: str, postfix: str) -> None:
     lines = []
     for size, times in ((BASE, 21), (1000, 21), (MANY, 21), (MORE, 9)):
         snapshot = _snapshot([f"user{number:06d}@many.test" for number in range(size)], hashed)
-        rendering = _milliseconds(partial(parts.users, snapshot))
-        data = parts.users(snapshot)
+        rendering = _milliseconds(partial(render.users, snapshot))
+        data = render.users(snapshot)
         tables = {"tables": parts.bundle(snapshot, ("", ""))["tables"]}
         bare, users = _in_turn(
             times,

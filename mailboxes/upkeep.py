@@ -11,7 +11,7 @@ from django.utils import timezone
 from mailboxes.engine import connect as engines
 from mailboxes.models import Mailbox, Stack
 from mailboxes.provisioning import retention
-from mailboxes.push import files as configfiles
+from mailboxes.push import render
 from mailboxes.quota import usage
 from mailboxes.quota import warnings as quotawarnings
 from mailboxes.stack import clients, lock
@@ -68,7 +68,7 @@ def purge() -> None:
         try:
             with engines.connect() as engine:
                 for mailbox in due:
-                    if not configfiles.HOME.fullmatch(mailbox.home):
+                    if not render.HOME.fullmatch(mailbox.home):
                         logger.error("purge: %r is no place of a mailbox; nothing was removed", mailbox.home)
                         continue
                     _remove_mail(engine, mailbox)
@@ -82,7 +82,7 @@ def purge() -> None:
 def _remove_mail(engine: Engine, mailbox: Mailbox) -> None:
     engine.check(
         container("dovecot"),
-        ["rm", "-rf", "--", f"{configfiles.MAIL_ROOT}/{mailbox.home}"],
+        ["rm", "-rf", "--", f"{render.MAIL_ROOT}/{mailbox.home}"],
         what="removing mail",
         timeout=300,
     )

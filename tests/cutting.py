@@ -1,4 +1,4 @@
-"""The real Docker edge with a connection that breaks while a command gets its input."""
+"""The real Docker edge with a connection that breaks while a command receives its input."""
 
 from __future__ import annotations
 
@@ -16,22 +16,21 @@ class CuttingEngine(Engine):
         self.after, self.cuts = after, cuts
 
     def _stream(self, client: Any, command: str) -> Stream:
-        made = super()._stream(client, command)
-        return _CutStream.of(made, self)
+        return _CutStream.from_stream(super()._stream(client, command), self)
 
 
 class _CutStream(Stream):
-    """A stream that breaks."""
+    """A stream that breaks in the middle of the input."""
 
     _engine: CuttingEngine
 
     @classmethod
-    def of(cls, made: Stream, engine: CuttingEngine) -> Stream:
-        """The same stream, with scissors."""
-        made.__class__ = cls
-        assert isinstance(made, _CutStream)
-        made._engine = engine
-        return made
+    def from_stream(cls, stream: Stream, engine: CuttingEngine) -> Stream:
+        """The same stream, which breaks as the engine says."""
+        stream.__class__ = cls
+        assert isinstance(stream, _CutStream)
+        stream._engine = engine
+        return stream
 
     def exchange(self, data: bytes, deadline: float) -> None:
         if not data or not self._engine.cuts:

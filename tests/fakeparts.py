@@ -1,4 +1,4 @@
-"""What the Docker Engine in memory (tests/fakes.py) holds, and what it was asked to run."""
+"""Containers, networks and volumes of the fake Engine (tests/fakes.py), and the commands that it was asked to run."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Ran:
     user: str = ""
 
 
-#: What a scripted command answers.
+#: The answer to a scripted command.
 Reply = Result | QuazzarError | Callable[[Ran], Result]
 
 
 @dataclass
 class FakeContainer:
-    """A container; ``files`` are those of its own layer."""
+    """A container; ``files`` are those outside its volumes."""
 
     spec: ServiceSpec
     id: str
@@ -42,7 +42,7 @@ class FakeContainer:
 
 @dataclass
 class FakeNetwork:
-    """A network."""
+    """A network; ``number`` is the third byte of its addresses."""
 
     labels: Mapping[str, str]
     number: int
@@ -50,7 +50,7 @@ class FakeNetwork:
 
 @dataclass
 class FakeVolume:
-    """A volume; ``files`` by their path below its root."""
+    """A volume; the keys of ``files`` are paths below its root."""
 
     labels: Mapping[str, str]
     files: dict[str, PutFile] = field(default_factory=dict)

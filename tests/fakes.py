@@ -1,4 +1,4 @@
-"""A Docker Engine in memory; the same tests hold it to the real one (tests/mailboxes/engine/test_contract.py)."""
+"""A Docker Engine in memory. The tests in tests/mailboxes/engine/test_contract.py hold it to the real one."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
-from mailboxes.engine import failures as enginefailures
-from mailboxes.engine import values as enginetypes
+from mailboxes.engine import failures, values
 from mailboxes.engine.client import Engine
 from mailboxes.engine.failures import Refused, check_ours
 from mailboxes.engine.pull import PullProgress
@@ -22,18 +21,18 @@ _R = TypeVar("_R")
 
 
 class Killed(BaseException):
-    """The process was killed here: nothing after this line happened."""
+    """The process was killed here; nothing after this line was executed."""
 
 
 def _asked(method: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Notes the call, and lets the faults that are switched on happen, before it or just after its effect."""
+    """Records the call, and raises the faults that the test switched on, before or just after its effect."""
 
     @wraps(method)
     def ask(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         fake: Any = args[0]
-        made: Any = kwargs.get("stdin")
-        if callable(made):  # as in the real one before the command gets anything; faults come after it
-            kwargs["stdin"] = made()
+        stdin: Any = kwargs.get("stdin")
+        if callable(stdin):  # like the real Engine, before the command gets anything; faults come after it
+            kwargs["stdin"] = stdin()
         fake.begin(method.__name__, args[1:])
         answer = method(*args, **kwargs)
         fake.end()
@@ -46,14 +45,16 @@ class FakeEngine(Engine):
     """A Docker Engine in memory.
 
     Attributes:
-        images: ref → id of what is here; ``registry``: ref → bytes of what can be fetched.
-        busy_ports: port → container that publishes it; empty: some process of the host listens there.
-        unreachable: nobody answers.
-        errors: method → raised at its next call, once.
-        die_at: raises ``Killed`` at the call of this number (from 1); with ``die_after`` once its effect is there.
-        health: service → health that its container takes when it starts (default healthy).
-        calls: (method, arguments) of every call; ``commands``: what was run.
-        networks, disks, boxes: what is there by name; disks are volumes, boxes containers.
+        images: reference → id of each image that the Engine has.
+        registry: reference → size in bytes of each image that can be fetched.
+        busy_ports: port → container that publishes it; an empty name means a process of the host listens there.
+        unreachable: every call raises EngineUnreachable.
+        errors: method → error that its next call raises.
+        die_at: number of the call (from 1) that raises ``Killed``, before its effect or, with ``die_after``, after it.
+        health: service → health of its container once it runs (default healthy).
+        calls: (method, arguments) of every call.
+        commands: every command that was run.
+        networks, disks, boxes: networks, volumes and containers by name.
     """
 
     def __init__(
@@ -80,21 +81,21 @@ class FakeEngine(Engine):
         self._replies: list[tuple[tuple[str, ...], Reply]] = []
         self._made = 0
 
-    # --- what tests say and ask ----------------------------------------------------------------------------
+    # --- what tests set and read ---------------------------------------------------------------------------
     def reply(self, *argv: str, with_: Reply) -> None:
-        """The answer to commands that begin with these words; what was said last goes first."""
+        """Sets the answer to commands that begin with these words; the latest matching reply wins."""
         self._replies.insert(0, (argv, with_))
 
     def file(self, volume: str, path: str) -> bytes:
-        """What a file in a volume holds."""
+        """The content of a file in a volume."""
         return self.disks[volume].files[path].data
 
     def called(self, method: str) -> int:
-        """How often."""
+        """How often the method was called."""
         return sum(name == method for name, _ in self.calls)
 
     def begin(self, method: str, arguments: tuple[Any, ...]) -> None:
-        """A call comes in."""
+        """Records a call, and raises what the test wants it to raise."""
         self.calls.append((method, arguments))
         if self.die_at == len(self.calls) and not self.die_after:
             raise Killed
@@ -104,15 +105,15 @@ class FakeEngine(Engine):
             raise self.errors.pop(method)
 
     def end(self) -> None:
-        """Its effect is there."""
+        """Ends a call whose effect has happened."""
         if self.die_at and self.die_at == len(self.calls) and self.die_after:
             raise Killed
 
     def _client(self, timeout: float = 0) -> NoReturn:
-        raise AssertionError("The engine in memory was about to ask a real one.")
+        raise AssertionError("The fake Engine was about to ask a real one.")
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing: there is no connection."""
 
     # --- images --------------------------------------------------------------------------------------------
     @_asked
@@ -131,18 +132,18 @@ class FakeEngine(Engine):
 
     @_asked
     def pull(self, ref: str, progress: Callable[[int, str], None]) -> None:
-        teller = PullProgress(ref, progress)
-        teller.start()
+        pull_progress = PullProgress(ref, progress)
+        pull_progress.start()
         if ref not in self.registry:
-            raise enginefailures.image(ref, "manifest unknown")
+            raise failures.image_unavailable(ref, "manifest unknown")
         size = self.registry[ref]
-        teller.take({"id": "layer", "status": "Pulling fs layer"})
+        pull_progress.update({"id": "layer", "status": "Pulling fs layer"})
         for tenth in range(1, 11):
             detail = {"current": size * tenth // 10, "total": size}
-            teller.take({"id": "layer", "status": "Downloading", "progressDetail": detail})
-        teller.take({"id": "layer", "status": "Pull complete"})
+            pull_progress.update({"id": "layer", "status": "Downloading", "progressDetail": detail})
+        pull_progress.update({"id": "layer", "status": "Pull complete"})
         self.images[ref] = _identity(ref)
-        teller.done()
+        pull_progress.done()
 
     # --- networks and volumes ------------------------------------------------------------------------------
     @_asked
@@ -150,19 +151,19 @@ class FakeEngine(Engine):
         return self._seen_network(name)
 
     def _seen_network(self, name: str) -> NetworkState | None:
-        found = self.networks.get(name)
-        if found is None:
+        network = self.networks.get(name)
+        if network is None:
             return None
-        base = f"172.30.{found.number}"
+        base = f"172.30.{network.number}"
         return NetworkState(
-            _identity(name), name, f"{base}.1", f"{base}.0/24", ours=PROJECT_LABEL in found.labels
+            _identity(name), name, f"{base}.1", f"{base}.0/24", ours=PROJECT_LABEL in network.labels
         )
 
     @_asked
     def ensure_network(self, name: str, labels: Mapping[str, str]) -> NetworkState:
         self._made += 1
-        found = self.networks.setdefault(name, FakeNetwork(dict(labels), self._made % 250))
-        check_ours("network", name, found.labels, labels)
+        network = self.networks.setdefault(name, FakeNetwork(dict(labels), self._made % 250))
+        check_ours("network", name, network.labels, labels)
         state = self._seen_network(name)
         assert state is not None
         return state
@@ -178,12 +179,12 @@ class FakeEngine(Engine):
 
     @_asked
     def volumes(self, project: str) -> set[str]:
-        return {name for name, each in self.disks.items() if each.labels.get(PROJECT_LABEL) == project}
+        return {name for name, disk in self.disks.items() if disk.labels.get(PROJECT_LABEL) == project}
 
     @_asked
     def ensure_volume(self, name: str, labels: Mapping[str, str]) -> None:
-        found = self.disks.setdefault(name, FakeVolume(dict(labels)))
-        check_ours("volume", name, found.labels, labels)
+        disk = self.disks.setdefault(name, FakeVolume(dict(labels)))
+        check_ours("volume", name, disk.labels, labels)
 
     @_asked
     def remove_volume(self, name: str) -> None:
@@ -198,20 +199,20 @@ class FakeEngine(Engine):
     # --- containers ----------------------------------------------------------------------------------------
     @_asked
     def containers(self, project: str) -> dict[str, ContainerState]:
-        found = [
+        states = [
             _state(box) for box in self.boxes.values() if dict(box.spec.labels).get(PROJECT_LABEL) == project
         ]
-        return enginetypes.by_service(project, found)
+        return values.by_service(project, states)
 
     @_asked
     def create(self, spec: ServiceSpec) -> str:
         if spec.image not in self.images:
-            raise ImageUnavailable(f"The image {spec.image} is not on Docker's machine.")
+            raise ImageUnavailable(f"The Docker Engine does not have the image {spec.image}.")
         if spec.name in self.boxes:
-            raise enginefailures.name_taken("container", spec.name)
+            raise failures.name_taken("container", spec.name)
         for mount in spec.mounts:
-            ours = {PROJECT_LABEL: dict(spec.labels)[PROJECT_LABEL]}
-            self.disks.setdefault(mount.volume, FakeVolume(ours))
+            labels = {PROJECT_LABEL: dict(spec.labels)[PROJECT_LABEL]}
+            self.disks.setdefault(mount.volume, FakeVolume(labels))
         self._made += 1
         box = FakeContainer(spec, _identity(f"{spec.name}{self._made}"), self.images[spec.image])
         self.boxes[spec.name] = box
@@ -237,11 +238,13 @@ class FakeEngine(Engine):
         if (box := self._box(name)).status == "running":
             return
         if box.spec.network not in self.networks:
-            raise NotThere(f"{name} lacks what it needs: network {box.spec.network} not found.")
+            raise NotThere(
+                f"The container {name} lacks something it needs: network {box.spec.network} not found."
+            )
         for port in box.spec.ports:
             holder = self._holder(port.host)
             if holder is not None:
-                raise enginefailures.port_taken(port.host, name, holder)
+                raise failures.port_taken(port.host, name, holder)
         self._made += 1
         box.status, box.exit_code = "running", None
         box.health = self.health.get(box.spec.service, "healthy") if box.spec.healthcheck else "none"
@@ -249,9 +252,10 @@ class FakeEngine(Engine):
         box.address = f"172.30.{self.networks[box.spec.network].number}.{self._made % 250 + 2}"
 
     def _holder(self, port: int) -> str | None:
-        running = (each for each in self.boxes.values() if each.status == "running")
-        ours = [each.spec.name for each in running if any(one.host == port for one in each.spec.ports)]
-        return ours[0] if ours else self.busy_ports.get(port)
+        for box in self.boxes.values():
+            if box.status == "running" and any(published.host == port for published in box.spec.ports):
+                return box.spec.name
+        return self.busy_ports.get(port)
 
     @_asked
     def stop(self, name: str, timeout: int = 10) -> None:
@@ -292,12 +296,12 @@ class FakeEngine(Engine):
         assert not callable(stdin)
         box = self._box(name)
         if box.status != "running":
-            raise NotRunning(f"The container {name} does not run.")
+            raise NotRunning(f"The container {name} is not running.")
         ran = Ran(name, tuple(argv), stdin, user)
         self.commands.append(ran)
         for words, answer in self._replies:
             if ran.argv[: len(words)] == words:
-                return _given(answer, ran)
+                return _result(answer, ran)
         return self._builtin(box, ran)
 
     def _builtin(self, box: FakeContainer, ran: Ran) -> Result:
@@ -309,9 +313,9 @@ class FakeEngine(Engine):
             case ("cat", path):
                 mount = _mount(box.spec, path)
                 files = self.disks[mount.volume].files if mount else box.files
-                found = files.get(_below(mount, path) if mount else path)
-                return Result(0, found.data) if found else Result(1, b"", b"cat: No such file or directory")
-        raise AssertionError(f"Nobody said what {ran.argv} answers in {ran.name}.")
+                file = files.get(_below(mount, path) if mount else path)
+                return Result(0, file.data) if file else Result(1, b"", b"cat: No such file or directory")
+        raise AssertionError(f"No reply is set for {ran.argv} in {ran.name}.")
 
     @_asked
     def logs(self, name: str, tail: int) -> str:
@@ -322,7 +326,7 @@ class FakeEngine(Engine):
         return self._holder(port) or ""
 
 
-def _given(answer: Reply, ran: Ran) -> Result:
+def _result(answer: Reply, ran: Ran) -> Result:
     if isinstance(answer, QuazzarError):
         raise answer
     return answer if isinstance(answer, Result) else answer(ran)
@@ -345,9 +349,9 @@ def _state(box: FakeContainer) -> ContainerState:
 
 
 def _mount(spec: ServiceSpec, path: str) -> Mount | None:
-    """The mount that a path lies in: the deepest one."""
-    found = [mount for mount in spec.mounts if path.startswith(mount.target + "/")]
-    return max(found, key=lambda mount: len(mount.target), default=None)
+    """The mount that a path lies in, the deepest if there are several."""
+    mounts = [mount for mount in spec.mounts if path.startswith(mount.target + "/")]
+    return max(mounts, key=lambda mount: len(mount.target), default=None)
 
 
 def _below(mount: Mount, path: str) -> str:

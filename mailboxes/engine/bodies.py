@@ -1,4 +1,4 @@
-"""What the Docker edge asks the engine for: the body of a new container, the archive of new files. Pure."""
+"""Request bodies for the Docker Engine: the JSON that creates a container, and the tar that carries files. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NANOSECONDS = 1_000_000_000
 
 
 def container(spec: ServiceSpec) -> dict[str, Any]:
-    """The body of POST /containers/create."""
+    """The JSON body of ``POST /containers/create`` (Docker Engine API)."""
     labels = dict(spec.labels)
     body: dict[str, Any] = {
         "Image": spec.image,
@@ -45,22 +45,22 @@ def container(spec: ServiceSpec) -> dict[str, Any]:
 
 
 def _mount(mount: Mount, labels: dict[str, str]) -> dict[str, Any]:
-    # The engine makes a volume that is missing: it must be known as ours then, or nobody would ever remove it.
-    ours = {name: value for name, value in labels.items() if name == PROJECT_LABEL}
+    # The Engine creates a missing volume. Without our label nothing would ever remove it.
+    project_label = {name: value for name, value in labels.items() if name == PROJECT_LABEL}
     return {
         "Type": "volume",
         "Source": mount.volume,
         "Target": mount.target,
         "ReadOnly": mount.read_only,
-        "VolumeOptions": {"Labels": ours},
+        "VolumeOptions": {"Labels": project_label},
     }
 
 
 def _bindings(ports: Iterable[Port]) -> dict[str, list[dict[str, str]]]:
     bindings: dict[str, list[dict[str, str]]] = {}
     for port in ports:
-        place = {"HostIp": port.bind, "HostPort": str(port.host)}
-        bindings.setdefault(f"{port.container}/tcp", []).append(place)
+        binding = {"HostIp": port.bind, "HostPort": str(port.host)}
+        bindings.setdefault(f"{port.container}/tcp", []).append(binding)
     return bindings
 
 
@@ -75,7 +75,11 @@ def _healthcheck(check: Healthcheck) -> dict[str, Any]:
 
 
 def archive(files: Iterable[PutFile], mtime: int) -> bytes:
-    """A tar of these files, for PUT /containers/{id}/archive at the root."""
+    """The files as a tar archive for ``PUT /containers/{id}/archive``, with paths relative to ``/``.
+
+    Args:
+        mtime: modification time of every entry, in Unix time.
+    """
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for file in files:

@@ -1,4 +1,4 @@
-"""The Docker edge, and the only module that imports docker: typed answers, typed errors, a time limit on everything."""
+"""The Docker edge, and the only module that imports docker: typed answers, typed errors, time limits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ipaddress
 import os
 import socket
 import time
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
@@ -16,55 +16,47 @@ from docker.errors import APIError, DockerException, TLSParameterError
 from docker.utils import kwargs_from_env
 from urllib3.exceptions import HTTPError
 
-from mailboxes.engine import bodies as enginerequests
-from mailboxes.engine import failures as enginefailures
-from mailboxes.engine import values as enginetypes
+from mailboxes.engine import bodies, failures, values
 from mailboxes.engine.commands import Commands
 from mailboxes.engine.failures import Refused, absent_is_an_error, absent_is_fine, check_ours
-from mailboxes.engine.pull import PullProgress
+from mailboxes.engine.images import Images
 from mailboxes.engine.spec import PROJECT_LABEL
-from mailboxes.engine.values import ContainerState, EngineInfo, NetworkState, PutFile, Result
 from quazzar.errors import EngineTimeout, ImageUnavailable, NotThere
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mailboxes.engine.spec import ServiceSpec
-
-__all__ = ["ContainerState", "Engine", "EngineInfo", "NetworkState", "PutFile", "Result"]
+    from mailboxes.engine.values import ContainerState, EngineInfo, NetworkState, PutFile
 
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
-#: Seconds without a word from the engine while it fetches an image.
-_PULL_SILENCE = 120.0
-#: Seconds in which a registry must say whether it has an image.
-_REGISTRY = 8.0
-#: Seconds for a removal that is under way already.
+#: Seconds to wait until a container is really gone.
 _REMOVAL = 20.0
 
 
 class _Client(docker.APIClient):
-    """docker-py, with nothing that waits for ever and with the certificates that it was told to use."""
+    """docker-py's client with a time limit on every request and the certificates that it was configured with."""
 
     def request(self, *args: Any, **kwargs: Any) -> Any:
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = self.timeout
-        # requests lets REQUESTS_CA_BUNDLE override a session's own authority unless each request names it.
+        # The requests library lets REQUESTS_CA_BUNDLE override a session's CA unless each request names one.
         kwargs.setdefault("verify", self.verify)
         return super().request(*args, **kwargs)
 
 
-class Engine(Commands):
+class Engine(Images, Commands):
     """The Docker Engine that DOCKER_HOST (with DOCKER_TLS_VERIFY, DOCKER_CERT_PATH) or Docker's context names.
 
-    Connects when it is first asked something. Removing what is not there is no error.
+    It connects on its first request. Removing something that does not exist is no error.
 
     Args:
-        timeout: seconds for one answer of the engine.
+        timeout: seconds that one answer of the Engine may take.
 
     Raises:
-        EngineUnreachable: from every method: nobody answers, or not to us.
+        EngineUnreachable: from every method: no Engine answers, or it does not accept us.
         EngineTimeout: from every method: the answer took too long.
-        StackError: from every method: the engine refused for a reason that has no class of its own.
+        StackError: from every method: the Engine refused for a reason that has no class of its own.
     """
 
     def __init__(self, timeout: float = 30.0) -> None:
@@ -79,7 +71,7 @@ class Engine(Commands):
         self.close()
 
     def close(self) -> None:
-        """Hangs up."""
+        """Closes the connections."""
         for client in self._clients.values():
             client.close()
         self._clients.clear()
@@ -92,157 +84,106 @@ class Engine(Commands):
         return self._clients[seconds]
 
     def _connected(self, seconds: float) -> _Client:
-        known = next(iter(self._clients.values()), None)
+        connected = next(iter(self._clients.values()), None)
         self._where = _shown(os.environ.get("DOCKER_HOST") or _DEFAULT_HOST)
         try:
             options: dict[str, Any] = {**kwargs_from_env()}
             if "base_url" not in options:
                 options |= {k: v for k, v in ContextAPI.kwargs_from_context().items() if k not in options}
             self._where = _shown(options.get("base_url") or _DEFAULT_HOST)
-            # Without a version the engine is asked for its own.
+            # Without a version, docker-py asks the Engine for its own.
             return _Client(
                 **options,
                 timeout=seconds,  # type: ignore[arg-type]  # a float will do
-                version=known.api_version if known else None,
+                version=connected.api_version if connected else None,
             )
         except TLSParameterError as exc:
-            raise enginefailures.no_tls(self._where, "the certificate files are not there") from exc
+            raise failures.tls_failed(self._where, "the certificate files do not exist") from exc
         except (DockerException, HTTPError, OSError, ValueError) as exc:
-            raise enginefailures.lost(exc, self._where, connecting=True) from exc
+            raise failures.no_answer(exc, self._where, connecting=True) from exc
 
     @contextmanager
     def _asking(self, act: str) -> Iterator[None]:
-        """What the libraries raise becomes one of ours; ``act`` completes "Docker would not …"."""
         try:
             yield
         except APIError as exc:
             raise Refused(act, exc.status_code or 0, str(exc.explanation or exc)) from exc
         except (DockerException, HTTPError, OSError, ValueError) as exc:
-            raise enginefailures.lost(exc, self._where) from exc
+            raise failures.no_answer(exc, self._where) from exc
 
     def info(self) -> EngineInfo:
-        """The engine and its machine."""
+        """The Engine and the machine that it runs on."""
         client = self._client()
-        with self._asking("tell about itself"):
+        with self._asking("describe itself"):
             answer = client.info()
         is_local = _is_local(self._where, answer.get("Name", ""))
-        return enginetypes.info(answer, client.api_version, is_local=is_local)
-
-    # --- images --------------------------------------------------------------------------------------------
-    def image_id(self, ref: str) -> str | None:
-        """The id of an image that is here, or None."""
-        client = self._client()
-        with absent_is_fine(), self._asking(f"show the image {ref}"):
-            return str(client.inspect_image(ref)["Id"])
-        return None
-
-    def pullable(self, ref: str) -> bool:
-        """Whether the image's registry answers, soon, and has it for us."""
-        client = self._client(_REGISTRY)
-        try:
-            with self._asking(f"look for the image {ref}"):
-                client.inspect_distribution(ref)
-        except (Refused, EngineTimeout):  # not there; or the engine itself still waits for the registry
-            return False
-        return True
-
-    def pull(self, ref: str, progress: Callable[[int, str], None]) -> None:
-        """Fetches an image; ``progress`` gets a percent (0 to 100, never falling) and a sentence.
-
-        Raises:
-            ImageUnavailable: it does not exist, is not for us, or its registry cannot be reached.
-        """
-        teller = PullProgress(ref, progress)
-        teller.start()
-        client = self._client(_PULL_SILENCE)
-        with self._fetching(ref):
-            events = client.pull(ref, stream=True, decode=True)
-        with closing(events):  # what ``progress`` raises ends the fetching
-            while (event := self._next(ref, events)) is not None:
-                if "error" in event:
-                    raise enginefailures.image(ref, event["error"])
-                teller.take(event)
-        if self.image_id(ref) is None:
-            raise enginefailures.image(ref, "it is not here after it was fetched")
-        teller.done()
-
-    @contextmanager
-    def _fetching(self, ref: str) -> Iterator[None]:
-        try:
-            with self._asking(f"fetch {ref}"):
-                yield
-        except Refused as exc:
-            raise enginefailures.image(ref, exc.text) from exc
-
-    def _next(self, ref: str, events: Any) -> dict[str, Any] | None:
-        with self._fetching(ref):
-            return next(events, None)
+        return values.info(answer, client.api_version, is_local=is_local)
 
     # --- networks and volumes ------------------------------------------------------------------------------
     def network(self, name: str) -> NetworkState | None:
         """The network of that name, or None."""
-        found = self._network(name)
-        return enginetypes.network(found) if found else None
+        answer = self._network(name)
+        return values.network(answer) if answer else None
 
     def _network(self, name: str) -> dict[str, Any] | None:
         client = self._client()
         with self._asking(f"show the network {name}"):
-            # The engine's filter also finds names that only contain it.
-            return next((each for each in client.networks(names=[name]) if each["Name"] == name), None)
+            # The Engine's filter also matches names that only contain this one.
+            return next((row for row in client.networks(names=[name]) if row["Name"] == name), None)
 
     def ensure_network(self, name: str, labels: Mapping[str, str]) -> NetworkState:
-        """The network of that name, made when there is none.
+        """The network of that name; creates it if there is none.
 
         Raises:
-            NameTaken: there is one that is not this project's.
+            NameTaken: it exists and does not belong to this project.
         """
-        client, found = self._client(), self._network(name)
-        if found is None:
-            with self._asking(f"make the network {name}"):
+        client, answer = self._client(), self._network(name)
+        if answer is None:
+            with self._asking(f"create the network {name}"):
                 client.create_network(name, driver="bridge", labels=dict(labels), check_duplicate=True)
-            found = self._network(name)
-        if found is None:
-            raise NotThere(f"The network {name} went away while it was made.")
-        check_ours("network", name, found["Labels"], labels)
-        return enginetypes.network(found)
+            answer = self._network(name)
+        if answer is None:
+            raise NotThere(f"The network {name} was removed while it was being created.")
+        check_ours("network", name, answer["Labels"], labels)
+        return values.network(answer)
 
     def remove_network(self, name: str) -> None:
-        """Removes it.
+        """Removes the network.
 
         Raises:
-            NameTaken: it is not ours.
+            NameTaken: it does not belong to us.
         """
-        client, found = self._client(), self._network(name)
-        if found is None:
+        client, answer = self._client(), self._network(name)
+        if answer is None:
             return
-        check_ours("network", name, found["Labels"])
+        check_ours("network", name, answer["Labels"])
         with absent_is_fine(), self._asking(f"remove the network {name}"):
-            client.remove_network(found["Id"])
+            client.remove_network(answer["Id"])
 
     def volumes(self, project: str) -> set[str]:
         """Names of the project's volumes."""
         client = self._client()
         with self._asking("list volumes"):
-            answer = client.volumes(filters=_of(project))
-        return {each["Name"] for each in answer["Volumes"] or []}
+            answer = client.volumes(filters=_labelled(project))
+        return {volume["Name"] for volume in answer["Volumes"] or []}
 
     def ensure_volume(self, name: str, labels: Mapping[str, str]) -> None:
-        """Makes it unless it is there.
+        """Creates the volume if there is none of that name.
 
         Raises:
-            NameTaken: there is one that is not this project's.
+            NameTaken: it exists and does not belong to this project.
         """
         client = self._client()
-        with self._asking(f"make the volume {name}"):
-            # One that is there already is answered as it is.
-            found = client.create_volume(name, labels=dict(labels))
-        check_ours("volume", name, found["Labels"], labels)
+        with self._asking(f"create the volume {name}"):
+            # For a volume that exists the Engine answers with that one, unchanged.
+            answer = client.create_volume(name, labels=dict(labels))
+        check_ours("volume", name, answer["Labels"], labels)
 
     def remove_volume(self, name: str) -> None:
-        """Removes it with all that is in it.
+        """Removes the volume with everything in it.
 
         Raises:
-            NameTaken: it is not ours.
+            NameTaken: it does not belong to us.
         """
         client = self._client()
         with absent_is_fine(), self._asking(f"remove the volume {name}"):
@@ -252,67 +193,69 @@ class Engine(Commands):
     # --- containers ----------------------------------------------------------------------------------------
     def containers(self, project: str) -> dict[str, ContainerState]:
         """Service → the project's container, running or not."""
-        client, found = self._client(), []
+        client, states = self._client(), []
         with self._asking("list containers"):
-            listed = client.containers(all=True, filters=_of(project))
-        for each in listed:
-            with absent_is_fine(), self._asking("show a container"):  # it may be gone since
-                found.append(enginetypes.container(client.inspect_container(each["Id"])))
-        return enginetypes.by_service(project, found)
+            rows = client.containers(all=True, filters=_labelled(project))
+        for row in rows:
+            with absent_is_fine(), self._asking("show a container"):  # it may have been removed since
+                states.append(values.container(client.inspect_container(row["Id"])))
+        return values.by_service(project, states)
 
     def create(self, spec: ServiceSpec) -> str:
-        """Makes a container, without starting it. Returns its id.
+        """Creates a container without starting it, and returns its id.
 
         Raises:
-            ImageUnavailable: its image is not here.
-            NameTaken: there is a container of that name.
+            ImageUnavailable: the Engine does not have its image.
+            NameTaken: a container of that name exists.
         """
         client = self._client()
         try:
             with self._asking(f"create the container {spec.name}"):
-                made = client.create_container_from_config(enginerequests.container(spec), spec.name)
+                answer = client.create_container_from_config(bodies.container(spec), spec.name)
         except Refused as exc:
             if exc.status == 409:
-                raise enginefailures.name_taken("container", spec.name) from exc
+                raise failures.name_taken("container", spec.name) from exc
             if exc.status != 404:
                 raise
             if "no such image" not in exc.text.lower():
-                raise NotThere(f"{spec.name} cannot be created: {enginefailures.brief(exc.text)}.") from exc
+                raise NotThere(f"{spec.name} cannot be created: {failures.brief(exc.text)}.") from exc
             raise ImageUnavailable(
-                f"The image {spec.image} is not on Docker's machine.",
+                f"The Docker Engine does not have the image {spec.image}.",
                 hint=f"Fetch it: docker pull {spec.image}",
             ) from exc
-        return str(made["Id"])
+        return str(answer["Id"])
 
     def put(self, name: str, files: Sequence[PutFile]) -> None:
-        """Writes files into a container, started or not; what lies in a volume lands in the volume.
+        """Writes files into a container, running or not. Paths inside a mounted volume are written to the volume.
 
         Raises:
             NotThere: there is no such container.
         """
         client = self._client()
         with absent_is_an_error(name), self._asking(f"write files into {name}"):
-            client.put_archive(name, "/", enginerequests.archive(files, int(time.time())))
+            client.put_archive(name, "/", bodies.archive(files, int(time.time())))
 
     def start(self, name: str) -> None:
-        """Starts it; one that runs goes on. Refused, it stays as it was: the caller decides what becomes of it.
+        """Starts the container; does nothing if it is running.
+
+        If the Engine refuses, the container stays as it was.
 
         Raises:
             NotThere: there is no such container.
-            PortTaken: something else listens on one of its ports.
+            PortTaken: one of its ports is in use.
         """
         client = self._client()
         try:
             with absent_is_an_error(name), self._asking(f"start {name}"):
                 client.start(name)
         except Refused as exc:
-            port = enginefailures.port(exc.text)
+            port = failures.port_in_use(exc.text)
             if port is None:
                 raise
-            raise enginefailures.port_taken(port, name, self.publisher(port) if port else "") from exc
+            raise failures.port_taken(port, name, self.publisher(port) if port else "") from exc
 
     def stop(self, name: str, timeout: int = 10) -> None:
-        """Stops it; killed when it has not ended after ``timeout`` seconds.
+        """Stops the container, and kills it if it has not exited after ``timeout`` seconds.
 
         Raises:
             NotThere: there is no such container.
@@ -322,7 +265,7 @@ class Engine(Commands):
             client.stop(name, timeout=timeout)  # docker-py adds it to its own time limit
 
     def restart(self, name: str, timeout: int = 10) -> None:
-        """Stops and starts it.
+        """Stops the container, as ``stop`` does, and starts it again.
 
         Raises:
             NotThere: there is no such container.
@@ -332,10 +275,10 @@ class Engine(Commands):
             client.restart(name, timeout=timeout)
 
     def remove(self, name: str) -> None:
-        """Removes it, running or not, with its nameless volumes, and waits until it is gone.
+        """Removes the container, running or not, with its anonymous volumes, and waits until it is gone.
 
         Raises:
-            NameTaken: it is not ours.
+            NameTaken: it does not belong to us.
         """
         client, deadline = self._client(), time.monotonic() + _REMOVAL
         with absent_is_fine():
@@ -345,7 +288,7 @@ class Engine(Commands):
                 with self._asking(f"remove {name}"):
                     client.remove_container(name, v=True, force=True)
             except Refused as exc:
-                if exc.status != 409:  # somebody else is removing it
+                if exc.status != 409:  # it is being removed already
                     raise
             while time.monotonic() < deadline:
                 with self._asking(f"remove {name}"):
@@ -354,7 +297,7 @@ class Engine(Commands):
             raise EngineTimeout(f"The container {name} was not removed within {_REMOVAL:.0f} seconds.")
 
     def logs(self, name: str, tail: int) -> str:
-        """The last lines that it wrote, standard output and error as they came.
+        """The last ``tail`` lines that the container wrote to standard output and error.
 
         Raises:
             NotThere: there is no such container.
@@ -368,9 +311,9 @@ class Engine(Commands):
         client = self._client()
         with self._asking("list containers"):
             running = client.containers()
-        for each in running:
-            if any(_publishes(port, published) for published in each["Ports"] or []):
-                return str(each["Names"][0]).lstrip("/")
+        for container in running:
+            if any(_publishes(port, published) for published in container["Ports"] or []):
+                return str(container["Names"][0]).lstrip("/")
         return ""
 
 
@@ -378,18 +321,18 @@ def _publishes(port: int, published: Mapping[str, Any]) -> bool:
     return published.get("PublicPort") == port and published.get("Type") == "tcp"
 
 
-def _of(project: str) -> dict[str, str]:
+def _labelled(project: str) -> dict[str, str]:
     return {"label": f"{PROJECT_LABEL}={project}"}
 
 
 def _shown(url: str) -> str:
-    """Where the engine is, without what somebody may have put before the @."""
+    """The Engine's URL without the user name and password that may stand before its @."""
     scheme, slashes, rest = url.partition("://")
     return f"{scheme.removeprefix('http+')}{slashes}{rest.rpartition('@')[2]}"
 
 
 def _is_local(where: str, host_name: str) -> bool:
-    """A socket of this machine; or its loopback address, unless that is a tunnel to another."""
+    """Whether it is a socket of this machine, or its loopback address unless that is a tunnel to another machine."""
     if where.startswith("unix:"):
         return True
     host = urlsplit(where).hostname or ""

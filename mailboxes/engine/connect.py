@@ -1,4 +1,4 @@
-"""Where the domain gets its Docker Engine from; tests put another in its place."""
+"""The one place that makes an ``Engine``; tests replace ``connect`` with a fake."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ if TYPE_CHECKING:
 
 
 def connect(timeout: float = 30.0) -> Engine:
-    """An engine, which connects when it is first asked. Use it as a context manager, or close it."""
-    # docker and what it brings cost a process 15 MB: only those that talk to Docker pay.
+    """An Engine that connects on its first request. Use it as a context manager, or close it.
+
+    Args:
+        timeout: seconds that one answer of the Engine may take.
+    """
+    # Docker's library costs a process 15 MB: import it only where Docker is used.
     from mailboxes.engine.client import Engine
 
     return Engine(timeout)

@@ -1,4 +1,4 @@
-"""What went wrong at the Docker Engine → a typed error with a sentence and a hint. Pure."""
+"""Turns what goes wrong at the Docker Engine into typed errors with a sentence and a hint. Pure."""
 
 from __future__ import annotations
 
@@ -29,35 +29,41 @@ if TYPE_CHECKING:
 
     from mailboxes.engine.values import Result
 
-#: The port in what the engine says when it cannot publish one; the wording differs between its versions.
+#: The port in the Engine's message when it cannot publish one; the wording differs between its versions.
 _PORT = re.compile(r"(?:Bind for|listen \w+|failed to bind host port(?: for)?) \S*?:(\d+)[\s:/]")
-_TAKEN = ("address already in use", "port is already allocated")
+_PORT_IN_USE = ("address already in use", "port is already allocated")
 _LONGEST = 300
-#: What somebody may have put before the @ of an address.
+#: A user name and password before the @ of a URL.
 _CREDENTIALS = re.compile(r"://[^/@\s]+@")
 _INSTALL = "Install and start Docker, or set DOCKER_HOST."
-_PATIENCE = "The machine may be busy; it is tried again by itself."
-_AGAIN = "The stack's next check makes it again."
+_BUSY = "The machine may be busy. Quazzar tries again by itself."
+_NEXT_CHECK = "The next check of the stack creates it again."
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """The exception and everything below it; the libraries hide the system's own one in different places."""
+    """The exception and all exceptions below it; each library keeps the operating system's in another place."""
     seen: set[int] = set()
     waiting: list[object] = [error]
     while waiting:
-        each = waiting.pop(0)
-        if isinstance(each, BaseException) and id(each) not in seen:
-            seen.add(id(each))
-            yield each
-            waiting += [each.__cause__, each.__context__, getattr(each, "reason", None), *each.args]
+        cause = waiting.pop(0)
+        if isinstance(cause, BaseException) and id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
+            waiting += [cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args]
 
 
-def lost(error: BaseException, where: str, *, connecting: bool = False) -> StackError:
-    """The engine could not be asked, or did not answer."""
+def no_answer(error: BaseException, where: str, *, connecting: bool = False) -> StackError:
+    """The error for an Engine that could not be asked, or did not answer.
+
+    Args:
+        error: what Docker's library raised.
+        where: URL of the Engine, without credentials.
+        connecting: it was raised while connecting, so a timeout means that nobody listens there.
+    """
     below = list(causes(error))
 
     def has(*kinds: type[BaseException]) -> bool:
-        return any(isinstance(each, kinds) for each in below)
+        return any(isinstance(cause, kinds) for cause in below)
 
     if "redentials store" in str(error):
         return StackError(
@@ -66,30 +72,26 @@ def lost(error: BaseException, where: str, *, connecting: bool = False) -> Stack
         )
     if has(PermissionError):
         return EngineUnreachable(
-            f"The Docker Engine's socket ({where}) may not be opened by this user.",
+            f"Quazzar's user may not open the Docker Engine's socket ({where}).",
             hint="Add the user that runs Quazzar to the group docker (usermod -aG docker USER), then restart Quazzar.",
         )
     if has(FileNotFoundError):
-        return EngineUnreachable(
-            f"There is no Docker Engine at {where}.", hint="Install and start Docker, or set DOCKER_HOST."
-        )
+        return EngineUnreachable(f"There is no Docker Engine at {where}.", hint=_INSTALL)
     if has(ssl.SSLError):
-        failure = next(each for each in below if isinstance(each, ssl.SSLError))
-        return no_tls(where, tlsfailures.explain(failure).reason)
+        failure = next(cause for cause in below if isinstance(cause, ssl.SSLError))
+        return tls_failed(where, tlsfailures.explain(failure).reason)
     if has(socket.gaierror):
         return EngineUnreachable(
-            f"The host of the Docker Engine ({where}) is not known.", hint="Check DOCKER_HOST."
+            f"The host name of the Docker Engine ({where}) does not resolve.", hint="Check DOCKER_HOST."
         )
     if has(TimeoutError) and not connecting:
-        return EngineTimeout(
-            f"The Docker Engine at {where} took too long to answer.",
-            hint="It may be busy; it is tried again by itself.",
-        )
+        return EngineTimeout(f"The Docker Engine at {where} took too long to answer.", hint=_BUSY)
     if has(ConnectionRefusedError, TimeoutError):
         return EngineUnreachable(f"The Docker Engine at {where} does not answer.")
     if has(ConnectionError, http.client.IncompleteRead):
-        return EngineUnreachable(f"The connection to the Docker Engine at {where} broke off.")
-    if reason := next((each.strerror for each in below if isinstance(each, OSError) and each.strerror), None):
+        return EngineUnreachable(f"The connection to the Docker Engine at {where} was lost.")
+    reasons = (cause.strerror for cause in below if isinstance(cause, OSError))
+    if reason := next(filter(None, reasons), None):
         return EngineUnreachable(f"The Docker Engine at {where} cannot be used: {reason}.")
     if has(http.client.HTTPException, json.JSONDecodeError, LookupError, TypeError):
         return EngineUnreachable(
@@ -99,8 +101,8 @@ def lost(error: BaseException, where: str, *, connecting: bool = False) -> Stack
     return EngineUnreachable(f"The Docker Engine at {where} cannot be used: {brief(below[0])}.")
 
 
-def no_tls(where: str, reason: object) -> EngineUnreachable:
-    """The two sides do not accept each other."""
+def tls_failed(where: str, reason: object) -> EngineUnreachable:
+    """The error for a TLS handshake that failed, or for certificate files that cannot be used."""
     return EngineUnreachable(
         f"TLS with the Docker Engine at {where} failed: {brief(reason)}.",
         hint="Check DOCKER_CERT_PATH (ca.pem, cert.pem, key.pem) and DOCKER_TLS_VERIFY.",
@@ -108,22 +110,22 @@ def no_tls(where: str, reason: object) -> EngineUnreachable:
 
 
 class Refused(StackError):
-    """The engine answered, and would not.
+    """The Engine answered with an HTTP error.
 
     Attributes:
-        status: of its HTTP answer.
-        text: what it said.
+        status: HTTP status.
+        text: the Engine's message.
     """
 
     def __init__(self, act: str, status: int, text: str) -> None:
         self.status = status
         self.text = text
-        super().__init__(f"Docker would not {act}: {brief(text)}.")
+        super().__init__(f"Docker refused to {act}: {brief(text)}.")
 
 
 @contextmanager
 def absent_is_fine() -> Iterator[None]:
-    """For what should be gone, or may be."""
+    """Swallows a 404: the thing may be gone already."""
     try:
         yield
     except Refused as exc:
@@ -133,10 +135,10 @@ def absent_is_fine() -> Iterator[None]:
 
 @contextmanager
 def absent_is_an_error(name: str) -> Iterator[None]:
-    """For a container that must be there.
+    """Turns a 404 into an error that says whether the container is missing, or something that it needs.
 
     Raises:
-        NotThere: it is not.
+        NotThere: the Engine answered 404.
     """
     try:
         yield
@@ -144,97 +146,102 @@ def absent_is_an_error(name: str) -> Iterator[None]:
         if exc.status != 404:
             raise
         if name in exc.text or "container" in exc.text:
-            raise NotThere(f"There is no container {name}.", hint=_AGAIN) from exc
-        raise NotThere(f"{name} lacks what it needs: {brief(exc.text)}.", hint=_AGAIN) from exc
+            raise NotThere(f"There is no container {name}.", hint=_NEXT_CHECK) from exc
+        raise NotThere(
+            f"The container {name} lacks something it needs: {brief(exc.text)}.", hint=_NEXT_CHECK
+        ) from exc
 
 
 @contextmanager
 def must_run(name: str) -> Iterator[None]:
-    """For a container that must run.
+    """Turns a 409 into an error that says that the container is not running.
 
     Raises:
-        NotRunning: it does not.
+        NotRunning: the Engine answered 409.
     """
     try:
         yield
     except Refused as exc:
         if exc.status != 409:
             raise
-        raise NotRunning(f"The container {name} does not run.", hint=f"See docker logs {name}.") from exc
+        raise NotRunning(f"The container {name} is not running.", hint=f"See docker logs {name}.") from exc
 
 
 def check_ours(
-    kind: str, name: str, found: Mapping[str, str] | None, wanted: Mapping[str, str] | None = None
+    kind: str, name: str, labels: Mapping[str, str] | None, wanted: Mapping[str, str] | None = None
 ) -> None:
-    """Compares the label that says whose a thing is; without ``wanted`` any project of ours will do.
+    """Checks the project label of something that exists; without ``wanted``, any project of Quazzar will do.
 
     Raises:
-        NameTaken: it is not ours.
+        NameTaken: it does not belong to us.
     """
-    project = (found or {}).get(PROJECT_LABEL)
+    project = (labels or {}).get(PROJECT_LABEL)
     if project is None or (wanted is not None and project != wanted.get(PROJECT_LABEL)):
         raise name_taken(kind, name)
 
 
 def name_taken(kind: str, name: str) -> NameTaken:
-    """Somebody else's thing has the name."""
+    """The error for a container, network or volume whose name is in use by something else."""
     return NameTaken(
-        f"There is a {kind} {name} already, and it is not part of this stack.",
+        f"A {kind} named {name} exists already and does not belong to this stack.",
         hint=f"Look at it with docker {kind} inspect {name}; remove it, or set QUAZZAR_STACK_PROJECT.",
     )
 
 
-def too_long(program: str, name: str, seconds: float) -> EngineTimeout:
-    """A command in a container is not done."""
-    return EngineTimeout(
-        f"{program} in {name} took longer than {seconds:.0f} seconds.", hint="It is tried again by itself."
-    )
+def command_timeout(program: str, name: str, seconds: float) -> EngineTimeout:
+    """The error for a command that did not end in time."""
+    return EngineTimeout(f"{program} in {name} took longer than {seconds:.0f} seconds.", hint=_BUSY)
 
 
-def cut(where: str, name: str) -> EngineUnreachable:
-    """The connection ended while a command ran."""
+def connection_cut(where: str, name: str) -> EngineUnreachable:
+    """The error for a connection that was lost while a command ran."""
     return EngineUnreachable(
-        f"The connection to the Docker Engine at {where} was cut while a command ran in {name}."
+        f"The connection to the Docker Engine at {where} was lost while a command ran in {name}."
     )
 
 
-def command(what: str, name: str, result: Result) -> CommandFailed:
-    """A command that had to succeed did not. Of what it said, the last line is shown."""
-    said = (result.stderr.strip() or result.stdout.strip()).decode(errors="replace").splitlines()
+def command_failed(what: str, name: str, result: Result) -> CommandFailed:
+    """The error for a command that had to succeed; its sentence ends with the last line of the output."""
+    lines = (result.stderr.strip() or result.stdout.strip()).decode(errors="replace").splitlines()
     return CommandFailed(
-        f"{what} in {name} failed (exit {result.exit_code}): {brief(said[-1]) if said else 'no message'}.",
+        f"{what} in {name} failed (exit {result.exit_code}): {brief(lines[-1]) if lines else 'no message'}.",
         exit_code=result.exit_code,
         hint=f"See docker logs {name}.",
     )
 
 
-def port(text: str) -> int | None:
-    """The port that is taken, if that is what the engine's text says; 0 when it does not say which."""
-    if not any(each in text for each in _TAKEN):
+def port_in_use(text: str) -> int | None:
+    """The port that the Engine's message reports as in use; 0 if it does not say which, None if it is about
+    something else."""
+    if not any(phrase in text for phrase in _PORT_IN_USE):
         return None
-    found = _PORT.search(text + " ")
-    return int(found.group(1)) if found else 0
+    port = _PORT.search(text + " ")
+    return int(port.group(1)) if port else 0
 
 
 def port_taken(number: int, name: str, holder: str) -> PortTaken:
-    """``holder``: the container that publishes it, or empty."""
-    which = f"Port {number}" if number else "A port"
+    """The error for a container that cannot start because its port is in use.
+
+    Args:
+        number: the port; 0 if it is not known.
+        name: the container that cannot start.
+        holder: the container that publishes the port, or empty.
+    """
+    port = f"Port {number}" if number else "A port"
     by = f" by the container {holder}" if holder else ""
-    what = (
-        f"docker stop {holder}"
-        if holder
-        else f"ss -ltnp 'sport = :{number}' shows what it is"
-        if number
-        else ""
-    )
+    way = ""
+    if holder:
+        way = f" (docker stop {holder})"
+    elif number:
+        way = f" (ss -ltnp 'sport = :{number}' shows it)"
     return PortTaken(
-        f"{which} is in use already{by}, so {name} cannot start.",
-        hint=f"Stop what uses it{f' ({what})' if what else ''}, or set QUAZZAR_STACK_PORT_OFFSET.",
+        f"{port} is in use already{by}, so {name} cannot start.",
+        hint=f"Stop what uses it{way}, or set QUAZZAR_STACK_PORT_OFFSET.",
     )
 
 
-def image(ref: str, text: object) -> ImageUnavailable:
-    """The image cannot be fetched."""
+def image_unavailable(ref: str, text: object) -> ImageUnavailable:
+    """The error for an image that cannot be fetched, with a hint that fits the Engine's reason."""
     reason = brief(text)
     return ImageUnavailable(f"The image {ref} cannot be fetched: {reason}.", hint=_image_hint(reason.lower()))
 
@@ -249,10 +256,10 @@ def _image_hint(reason: str) -> str:
         for word in ("not found", "denied", "unauthorized", "manifest unknown", "invalid reference")
     ):
         return "Check the name in the QUAZZAR_IMAGE_ settings; a private image needs docker login."
-    return "Check that Docker reaches the registry, or bring the image by docker save and docker load."
+    return "Check that Docker reaches the registry, or bring the image with docker save and docker load."
 
 
 def brief(text: object) -> str:
-    """On one line, and not too long."""
+    """The text on one line, without credentials and a final full stop, cut after 300 characters."""
     line = _CREDENTIALS.sub("://", " ".join(str(text).split())).rstrip(".")
     return line if len(line) <= _LONGEST else line[:_LONGEST] + "…"

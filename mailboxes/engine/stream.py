@@ -1,4 +1,4 @@
-"""The stream of a command in a container: bytes go in while frames come out, without waiting for each other."""
+"""The raw stream of a command in a container: sends input and reads output frames at the same time."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ import time
 from typing import Any
 
 _CHUNK = 65536
-#: Frame: which stream (1 stdout, 2 stderr), three zero bytes, length.
+#: Frame header: the stream (1 stdout, 2 stderr), three zero bytes, the length of the frame.
+#: Docker Engine API, "Attach to a container", section "Stream format".
 _HEADER = struct.Struct(">BxxxL")
 _STDERR = 2
 _WAIT = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class StreamTimeout(Exception):
-    """The command had not ended when the time was up."""
+    """The command did not end before the deadline."""
 
 
 class StreamBroken(Exception):
-    """The connection ended within a frame."""
+    """The connection ended in the middle of a frame."""
 
 
 class Frames:
-    """Takes bytes as they come; keeps what belongs to each stream."""
+    """Splits received bytes into what the command wrote to stdout and to stderr."""
 
     def __init__(self) -> None:
         self.stdout, self.stderr = bytearray(), bytearray()
@@ -35,20 +36,20 @@ class Frames:
 
     @property
     def whole(self) -> bool:
-        """Whether no frame is half-way."""
+        """Whether every frame that began has been received completely."""
         return not self._left and not self._header
 
     def feed(self, data: bytes) -> None:
-        """Adds what was read."""
+        """Adds bytes that were read from the connection."""
         view = memoryview(data)
         while view:
             if not self._left:
                 view = self._read_header(view)
                 continue
             self._target += view[: self._left]
-            taken = min(self._left, len(view))
-            self._left -= taken
-            view = view[taken:]
+            length = min(self._left, len(view))
+            self._left -= length
+            view = view[length:]
 
     def _read_header(self, view: memoryview) -> memoryview:
         missing = _HEADER.size - len(self._header)
@@ -61,10 +62,12 @@ class Frames:
 
 
 class Stream:
-    """The socket of a command that runs: unix, TCP or TLS. Never half-closed: daemons behind TLS take that for the end.
+    """The socket of a running command: unix, TCP or TLS.
+
+    It is never half-closed, because an Engine behind TLS takes that for the end of the whole connection.
 
     Args:
-        response: the engine's answer that carries the stream; what was read ahead with its head is kept.
+        response: the Engine's answer that carries the stream. Bytes that arrived together with its headers are kept.
     """
 
     def __init__(self, response: Any) -> None:
@@ -77,20 +80,23 @@ class Stream:
         try:
             self.frames.feed(buffered.peek())
         except _WAIT:
-            pass  # nothing was read ahead
+            pass  # nothing arrived together with the headers
 
     @property
     def sent(self) -> bool:
-        """Whether all the input went out."""
+        """Whether all the input was sent."""
         return not self._unsent
 
     def exchange(self, data: bytes, deadline: float) -> None:
-        """Sends ``data`` and reads until the other side ends.
+        """Sends ``data`` and reads until the other side closes the connection.
+
+        Args:
+            deadline: a moment of ``time.monotonic()``.
 
         Raises:
-            StreamTimeout: the deadline (of time.monotonic) passed first.
-            StreamBroken: the end came within a frame.
-            OSError: the connection cannot be used.
+            StreamTimeout: the deadline passed first.
+            StreamBroken: the connection ended in the middle of a frame.
+            OSError: the connection failed.
         """
         self._unsent = memoryview(data)
         with selectors.DefaultSelector() as selector:
@@ -106,14 +112,14 @@ class Stream:
             raise StreamBroken
 
     def _read(self) -> bool:
-        """Reads what is there; False at the end."""
-        for _ in range(64):  # then the other direction has its turn
+        """Reads what has arrived; False once the other side has closed the connection."""
+        for _ in range(64):  # then it is time to send again
             try:
                 data = self._socket.recv(_CHUNK)
             except _WAIT:
                 return True
             except (ConnectionResetError, BrokenPipeError, ssl.SSLError):
-                # A command that ends without reading all its input: the engine then hangs up the hard way.
+                # The command ended without reading all its input: the Engine then resets the connection.
                 return False
             if not data:
                 return False
@@ -121,23 +127,23 @@ class Stream:
         return True
 
     def _write(self) -> bool:
-        """Sends what goes; True while the socket should be watched for room."""
+        """Sends as much as fits; True while the socket should be watched for room to send more."""
         while self._unsent:
             try:
-                taken = self._socket.send(self._unsent[:_CHUNK])
+                count = self._socket.send(self._unsent[:_CHUNK])
             except ssl.SSLWantReadError:
                 return False
             except _WAIT:
                 return True
             except (ConnectionResetError, BrokenPipeError, ssl.SSLError):
-                return False  # nobody reads any more; what was said before can still be read
-            self._unsent = self._unsent[taken:]
+                return False  # the command reads no more input; its output can still be read
+            self._unsent = self._unsent[count:]
         return False
 
     def _pending(self) -> bool:
-        """Whether TLS holds bytes that the kernel no longer shows."""
+        """Whether TLS has decrypted bytes that a select on the socket would not report."""
         return isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
 
     def close(self) -> None:
-        """Hangs up: a command that still reads its input sees the end of it."""
+        """Closes the connection; a command that still reads its input gets the end of it."""
         self._response.close()

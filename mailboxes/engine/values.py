@@ -1,4 +1,4 @@
-"""What goes into the Docker edge and what comes out of it: plain values, and how the engine's answers become them."""
+"""Plain values that the Docker edge takes and returns, and how the Engine's answers are turned into them. Pure."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ class EngineInfo:
     """The Docker Engine and the machine that it runs on.
 
     Attributes:
+        memory_bytes: memory of that machine.
         disk_root: directory on that machine that holds images, containers and volumes.
-        is_local: that machine is this one.
-        rootless: it runs without root, so low ports may be refused to it.
+        is_local: the Engine runs on this machine.
+        rootless: it runs without root, so it may not be allowed to publish ports below 1024.
     """
 
     version: str
@@ -33,14 +34,15 @@ class EngineInfo:
 
 @dataclass(frozen=True)
 class ContainerState:
-    """A container as it was when we looked.
+    """A container at the moment when it was inspected.
 
     Attributes:
         status: created, running, paused, restarting, removing, exited or dead.
         health: healthy, unhealthy, starting or none.
-        spec: digest of the specification that it was made from.
-        exit_code: None unless it has ended.
-        address: its address on the network; empty unless it runs.
+        started_at: RFC 3339, with nanoseconds.
+        spec: digest of the specification that it was created from.
+        exit_code: None unless it has exited.
+        address: its IP address on the network; empty unless it runs.
     """
 
     id: str
@@ -61,8 +63,9 @@ class NetworkState:
     """A network.
 
     Attributes:
-        gateway: the host's address on it.
-        ours: it was made by this product.
+        gateway: address of the host on this network.
+        subnet: in CIDR notation.
+        ours: it carries a label of Quazzar.
     """
 
     id: str
@@ -74,7 +77,7 @@ class NetworkState:
 
 @dataclass(frozen=True)
 class PutFile:
-    """A file for a container; with a ``/`` at the end of its path, a directory."""
+    """A file for a container; a directory if its path ends with ``/``."""
 
     path: str
     data: bytes = field(repr=False)
@@ -85,7 +88,7 @@ class PutFile:
 
 @dataclass(frozen=True)
 class Result:
-    """What a command ended with."""
+    """Exit code and output of a command in a container."""
 
     exit_code: int
     stdout: bytes = field(default=b"", repr=False)
@@ -93,7 +96,7 @@ class Result:
 
 
 def info(answer: Mapping[str, Any], api_version: str, *, is_local: bool) -> EngineInfo:
-    """From GET /info."""
+    """``GET /info`` as a value."""
     return EngineInfo(
         version=answer.get("ServerVersion", ""),
         api_version=api_version,
@@ -109,10 +112,11 @@ def info(answer: Mapping[str, Any], api_version: str, *, is_local: bool) -> Engi
 
 
 def container(answer: Mapping[str, Any]) -> ContainerState:
-    """From GET /containers/{id}/json."""
+    """``GET /containers/{id}/json`` as a value."""
     state, config = answer["State"], answer["Config"]
     labels = config.get("Labels") or {}
-    addresses = [each.get("IPAddress") or "" for each in answer["NetworkSettings"]["Networks"].values()]
+    networks = answer["NetworkSettings"]["Networks"].values()
+    addresses = [network.get("IPAddress") or "" for network in networks]
     return ContainerState(
         id=answer["Id"],
         name=answer["Name"].lstrip("/"),
@@ -128,18 +132,18 @@ def container(answer: Mapping[str, Any]) -> ContainerState:
     )
 
 
-def by_service(project: str, found: list[ContainerState]) -> dict[str, ContainerState]:
-    """Service → its container; of several the one with the name that we gave counts."""
+def by_service(project: str, states: list[ContainerState]) -> dict[str, ContainerState]:
+    """Service → its container. If there are several, the one named ``project-service`` wins, then a running one."""
     ordered = sorted(
-        found, key=lambda each: (each.name == f"{project}-{each.service}", each.status == "running")
+        states, key=lambda state: (state.name == f"{project}-{state.service}", state.status == "running")
     )
-    return {each.service: each for each in ordered if each.service}
+    return {state.service: state for state in ordered if state.service}
 
 
 def network(answer: Mapping[str, Any]) -> NetworkState:
-    """From GET /networks; of two address families the first is IPv4."""
+    """One entry of ``GET /networks`` as a value; with two address families, its IPv4 side."""
     pools = (answer.get("IPAM") or {}).get("Config") or [{}]
-    pool = next((each for each in pools if "." in each.get("Subnet", "")), pools[0])
+    pool = next((pool for pool in pools if "." in pool.get("Subnet", "")), pools[0])
     return NetworkState(
         id=answer["Id"],
         name=answer["Name"],

@@ -9,12 +9,12 @@ import tarfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mailboxes.push import files as configfiles
+from mailboxes.push import render, smarthost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mailboxes.push.files import Snapshot
+    from mailboxes.push.entries import Snapshot
 
 #: The parts of the bundle that the postfix container writes, in their order.
 BUNDLE = ("dkim", "tls", "tables", "relay")
@@ -34,11 +34,6 @@ class PartFile:
     mode: int = 0o640
 
 
-def users(snapshot: Snapshot) -> bytes:
-    """The users file, whole."""
-    return configfiles.users(snapshot)
-
-
 def bundle(snapshot: Snapshot, certificate: tuple[str, str]) -> dict[str, list[PartFile]]:
     """Part → its files. ``certificate`` is (certificate, key), both PEM."""
     return {
@@ -48,17 +43,17 @@ def bundle(snapshot: Snapshot, certificate: tuple[str, str]) -> dict[str, list[P
             PartFile("tls/tls.crt", certificate[0].encode(), 0o644),
         ],
         "tables": [
-            PartFile("postfix/domains", configfiles.domains_table(snapshot)),
-            PartFile("postfix/mailboxes", configfiles.mailboxes_table(snapshot)),
-            PartFile("postfix/aliases", configfiles.aliases_table(snapshot)),
-            PartFile("postfix/senders", configfiles.senders_table(snapshot)),
-            PartFile("rspamd/domains.map", configfiles.rspamd_domains(snapshot), 0o644),
-            PartFile("rspamd/mailboxes.map", configfiles.rspamd_mailboxes(snapshot), 0o644),
+            PartFile("postfix/domains", render.domains_table(snapshot)),
+            PartFile("postfix/mailboxes", render.mailboxes_table(snapshot)),
+            PartFile("postfix/aliases", render.aliases_table(snapshot)),
+            PartFile("postfix/senders", render.senders_table(snapshot)),
+            PartFile("rspamd/domains.map", render.rspamd_domains(snapshot), 0o644),
+            PartFile("rspamd/mailboxes.map", render.rspamd_mailboxes(snapshot), 0o644),
         ],
         "relay": [
-            PartFile("postfix/sasl_passwd", configfiles.sasl_passwd(snapshot), 0o600),
-            PartFile("postfix/tls_policy", configfiles.tls_policy(snapshot)),
-            PartFile("postfix/relayhost", configfiles.relayhost(snapshot)),
+            PartFile("postfix/sasl_passwd", smarthost.sasl_passwd(snapshot), 0o600),
+            PartFile("postfix/tls_policy", smarthost.tls_policy(snapshot)),
+            PartFile("postfix/relayhost", smarthost.relayhost(snapshot)),
             PartFile("postfix/relay_wrappermode", _wrappermode(snapshot)),
         ],
     }
@@ -66,7 +61,7 @@ def bundle(snapshot: Snapshot, certificate: tuple[str, str]) -> dict[str, list[P
 
 def _dkim(snapshot: Snapshot) -> list[PartFile]:
     keys = [
-        PartFile(f"dkim/{configfiles.key_file(domain.name, selector)}", key.encode(), 0o600)
+        PartFile(f"dkim/{render.key_file(domain.name, selector)}", key.encode(), 0o600)
         for domain in snapshot.domains
         for selector, key in (
             (domain.selector, domain.private_key),
@@ -77,10 +72,10 @@ def _dkim(snapshot: Snapshot) -> list[PartFile]:
     ]
     return [
         *keys,
-        PartFile("dkim/KeyTable", configfiles.key_table(snapshot)),
-        PartFile("dkim/SigningTable", configfiles.signing_table(snapshot)),
-        PartFile("dkim/Ed25519KeyTable", configfiles.ed25519_key_table(snapshot)),
-        PartFile("dkim/Ed25519SigningTable", configfiles.ed25519_signing_table(snapshot)),
+        PartFile("dkim/KeyTable", render.key_table(snapshot)),
+        PartFile("dkim/SigningTable", render.signing_table(snapshot)),
+        PartFile("dkim/Ed25519KeyTable", render.ed25519_key_table(snapshot)),
+        PartFile("dkim/Ed25519SigningTable", render.ed25519_signing_table(snapshot)),
     ]
 
 
@@ -88,10 +83,10 @@ def _wrappermode(snapshot: Snapshot) -> bytes:
     return b"yes\n" if snapshot.smarthost and snapshot.smarthost.security == "tls" else b"no\n"
 
 
-def digest(files: Iterable[PartFile], key: str) -> str:
+def digest(part: Iterable[PartFile], key: str) -> str:
     """Whether the part is still the same. Keyed: a plain digest of a short secret could be guessed."""
     total = hmac.new(key.encode(), digestmod=hashlib.sha256)
-    for file in files:
+    for file in part:
         total.update(b"%s %d %o\n" % (file.path.encode(), len(file.data), file.mode))
         total.update(file.data)
     return total.hexdigest()
@@ -102,11 +97,11 @@ def digest_users(data: bytes, key: str) -> str:
     return digest([PartFile(USERS, data.partition(b"\n")[2])], key)
 
 
-def tar(files: Iterable[PartFile]) -> bytes:
+def tar(part: Iterable[PartFile]) -> bytes:
     """The bundle as it goes over the wire: root's, without times."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
-        for file in files:
+        for file in part:
             entry = tarfile.TarInfo(file.path)
             entry.size, entry.mode = len(file.data), file.mode
             archive.addfile(entry, io.BytesIO(file.data))

@@ -93,7 +93,7 @@ def _announced(data: bytes) -> bytes:
 
 @lru_cache
 def _script(name: str) -> str:
-    return (files("mailboxes.stack") / "files" / "scripts" / name).read_text()
+    return (files("mailboxes.push") / "scripts" / name).read_text()
 
 
 def _last_line(text: bytes) -> str:

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mailboxes.push.files import Smarthost, Snapshot
+    from mailboxes.push.entries import Smarthost, Snapshot
 
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")

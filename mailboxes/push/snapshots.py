@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from mailboxes.models import Alias, Domain, Mailbox, Stack
 from mailboxes.push import smarthost as smarthostfiles
-from mailboxes.push.files import AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot, key_file
+from mailboxes.push.entries import AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
+from mailboxes.push.render import key_file
 from mailrelay.models import RelaySettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from quazzar.sealing.fields import Sealed
+    from quazzar.sealing.values import Sealed
 
 
 @dataclass(frozen=True)

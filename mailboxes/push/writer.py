@@ -16,10 +16,9 @@ from django.utils import timezone
 from mailboxes import changes
 from mailboxes.models import Alias, Domain, Mailbox, Stack
 from mailboxes.provisioning import passwords
-from mailboxes.push import files as configfiles
-from mailboxes.push import parts, snapshots
+from mailboxes.push import parts, render, snapshots
 from mailboxes.push import recipe as push
-from mailboxes.push.files import MailboxEntry
+from mailboxes.push.entries import MailboxEntry
 from quazzar.errors import CommandFailed, StackError, StaleGeneration
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
     from mailboxes.engine.client import Engine
     from mailboxes.engine.spec import StackSpec
-    from mailboxes.push.files import Snapshot
+    from mailboxes.push.entries import Snapshot
     from mailboxes.push.snapshots import Taken
 
 logger = logging.getLogger(__name__)
@@ -135,17 +134,17 @@ class Writer:
     def _rendered(self, snapshot: Snapshot) -> tuple[bytes, str]:
         """The users file and its digest, made once for each snapshot."""
         if self._users is None or self._users[0] is not snapshot:
-            data = parts.users(snapshot)
+            data = render.users(snapshot)
             self._users = snapshot, data, parts.digest_users(data, self._key)
         return self._users[1:]
 
     def write_bundle(self, snapshot: Snapshot, taken: Taken) -> None:
         """Tables, maps, keys, certificate and smarthost: those parts that differ."""
         rendered = parts.bundle(snapshot, taken.certificate or ("", ""))
-        digests = {name: parts.digest(files, self._key) for name, files in rendered.items()}
+        digests = {name: parts.digest(part, self._key) for name, part in rendered.items()}
         changed = {
-            name: files
-            for name, files in rendered.items()
+            name: part
+            for name, part in rendered.items()
             if name not in taken.frozen and not self._confirmed(name, digests[name])
         }
         if not changed:
@@ -174,7 +173,7 @@ class Writer:
         path = "/etc/dovecot/users" if what == "users" else "/etc/dovecot/postfix/generation"
         result = self._engine.run(self._spec.service("dovecot").name, ["head", "-n", "1", path])
         line = result.stdout if what == "users" else b"# quazzar generation " + result.stdout
-        found = configfiles.generation_of(line) if result.exit_code == 0 else None
+        found = render.generation_of(line) if result.exit_code == 0 else None
         if found is not None and ours < found <= Stack.load().desired_generation:
             raise StaleGeneration("The stack has newer rows than these.", exit_code=76)
         logger.warning(
@@ -222,7 +221,7 @@ def _with_what_the_stack_knows(engine: Engine, spec: StackSpec, taken: Taken) ->
         container = spec.service("postfix").name
         taken = taken.with_keys(
             {
-                file: _standing(engine, container, f"{configfiles.KEY_ROOT}/{file}").decode()
+                file: _standing(engine, container, f"{render.KEY_ROOT}/{file}").decode()
                 for file in sorted(taken.unreadable_keys)
             }
         )

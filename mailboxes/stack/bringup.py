@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 
 from django.utils import timezone
 
-from mailboxes.engine import spec
 from mailboxes.engine.values import PutFile
 from mailboxes.models import Alias, Domain, Mailbox, Stack
-from mailboxes.push import parts, snapshots
+from mailboxes.push import parts, render, snapshots
 from mailboxes.push import writer as syncing
 from mailboxes.stack import planning, progress
-from mailboxes.stack.blueprint import configuration, options
-from mailboxes.stack.observing import Observation, observe
+from mailboxes.stack.blueprint import configuration, services
+from mailboxes.stack.planning import Observation, observe
 from mailboxes.stack.preflight import run as preflight
 from quazzar.errors import PortTaken, StackError
 
@@ -76,15 +75,17 @@ def site(engine: Engine, stack: Stack) -> Site:
     Raises:
         StackError: the engine does not answer.
     """
-    wanted = spec.build(options.from_settings(stack.hostname))
+    wanted = services.for_hostname(stack.hostname)
     network = engine.network(wanted.network)
     gateway = network.gateway if network else ""
     files = tuple(configuration.static_files(stack.hostname, gateway, _controller_password(stack)))
-    services = tuple(
-        replace(each, labels=(*each.labels, (CONFIG_LABEL, configuration.digest(files, each.service))))
-        for each in wanted.services
+    labelled = tuple(
+        replace(
+            service, labels=(*service.labels, (CONFIG_LABEL, configuration.digest(files, service.service)))
+        )
+        for service in wanted.services
     )
-    return Site(engine, replace(wanted, services=services), files)
+    return Site(engine, replace(wanted, services=labelled), files)
 
 
 def _controller_password(stack: Stack) -> str:
@@ -129,7 +130,7 @@ def check_machine(engine: Engine, stack: Stack) -> None:
         PreflightFailed: something does not let the stack start.
         StackError: the engine does not answer.
     """
-    wanted = spec.build(options.from_settings(stack.hostname))
+    wanted = services.for_hostname(stack.hostname)
     if len(engine.containers(wanted.project)) == len(wanted.services):
         return
     report = preflight.run(stack.hostname, engine)
@@ -140,7 +141,7 @@ def check_machine(engine: Engine, stack: Stack) -> None:
 
 def _make_ground(engine: Engine, stack: Stack) -> None:
     """Network and volumes. Containers that knew one that is gone go first: they would not know the new one."""
-    wanted = spec.build(options.from_settings(stack.hostname))
+    wanted = services.for_hostname(stack.hostname)
     for service in planning.homeless(wanted, observe(engine, wanted)):
         engine.stop(service.name, service.stop_grace)
         engine.remove(service.name)
@@ -225,7 +226,7 @@ def _put_rows(where: Site) -> list[PutFile]:
                 config.append(PutFile(f"/etc/dovecot/{each.path}", each.data, each.mode))
     if not taken.unreadable:
         # Readable by root alone: until its owner is set from inside, logins wait instead of meeting an old file.
-        config.append(PutFile("/etc/dovecot/users", parts.users(taken.snapshot), 0o600))
+        config.append(PutFile("/etc/dovecot/users", render.users(taken.snapshot), 0o600))
     where.engine.put(where.spec.service("postfix").name, keys)
     return config
 
@@ -269,7 +270,7 @@ def tear_down(engine: Engine, stack: Stack) -> None:
         Superseded: the operator enabled it meanwhile, or asked to purge it too.
         StackError: the engine does not answer; nothing is lost by trying again.
     """
-    wanted = spec.build(options.from_settings(stack.hostname or "stack.invalid"))
+    wanted = services.for_hostname(stack.hostname)
     progress.stopping("Stopping the containers")
     for service, state in engine.containers(wanted.project).items():
         progress.stopping(f"Stopping {service}")

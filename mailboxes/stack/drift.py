@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mailboxes.engine.values import PutFile
 from mailboxes.models import Stack
-from mailboxes.push import parts, snapshots
+from mailboxes.push import parts, render, snapshots
 from mailboxes.push import writer as syncing
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _wanted(taken: Taken) -> dict[str, str]:
     """Name → digest of everything that is rendered from rows and can be known now."""
     wanted: dict[str, str] = {}
     if not taken.unreadable:
-        wanted["users"] = _sha(parts.users(taken.snapshot).partition(b"\n")[2])
+        wanted["users"] = _sha(render.users(taken.snapshot).partition(b"\n")[2])
     rendered = parts.bundle(taken.snapshot, taken.certificate or ("", ""))
     for name, files in rendered.items():
         if name in taken.frozen or (name == "dkim" and taken.unreadable_keys):

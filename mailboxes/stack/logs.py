@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
+from mailboxes.stack.blueprint.services import SERVICES
 from quazzar.errors import InvalidFields, NotThere
 from quazzar.monitoring.logs import MASK, redact
 
 if TYPE_CHECKING:
     from mailboxes.engine.client import Engine
 
-SERVICES = ("postfix", "dovecot", "rspamd")
+__all__ = ["MOST", "SERVICES", "merge", "moment", "read", "readable"]
+
 MOST = 5000
 #: So many lines are asked for in place of each that is wanted, because those of the health checks are left out.
 _SPARE = 4

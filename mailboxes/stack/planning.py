@@ -1,4 +1,4 @@
-"""What should be, compared with what was seen: a list of actions. Pure."""
+"""What the Docker Engine has, compared with what it should have: a list of actions."""
 
 from __future__ import annotations
 
@@ -7,12 +7,52 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mailboxes.engine.client import ContainerState
+    from collections.abc import Mapping
+
+    from mailboxes.engine.client import Engine
     from mailboxes.engine.spec import ServiceSpec, StackSpec
-    from mailboxes.stack.observing import Observation
+    from mailboxes.engine.values import ContainerState, NetworkState
 
 #: An unhealthy container is given this long after its start before it is started again.
 PATIENCE = timedelta(seconds=90)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What was seen.
+
+    Attributes:
+        containers: service → state.
+        images: service → id of the image that its name stands for now; None when it is not here.
+    """
+
+    network: NetworkState | None
+    volumes: frozenset[str]
+    containers: Mapping[str, ContainerState]
+    images: Mapping[str, str | None]
+
+    def running(self, service: str) -> bool:
+        """Whether its container runs."""
+        state = self.containers.get(service)
+        return state is not None and state.status == "running"
+
+    def well(self, service: str) -> bool:
+        """Whether it runs, and its health check agrees."""
+        return self.running(service) and self.containers[service].health in {"healthy", "none"}
+
+
+def observe(engine: Engine, spec: StackSpec) -> Observation:
+    """Looks.
+
+    Raises:
+        StackError: the engine does not answer.
+    """
+    return Observation(
+        network=engine.network(spec.network),
+        volumes=frozenset(engine.volumes(spec.project)),
+        containers=engine.containers(spec.project),
+        images={service.service: engine.image_id(service.image) for service in spec.services},
+    )
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from mailboxes.models import Stack, error_value
 
 if TYPE_CHECKING:
     from mailboxes.engine.spec import StackSpec
-    from mailboxes.stack.observing import Observation
+    from mailboxes.stack.planning import Observation
     from quazzar.errors import QuazzarError
 
 Phase = Stack.Phase

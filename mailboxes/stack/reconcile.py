@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 from django.utils import timezone
 
 from mailboxes.engine import connect as engines
-from mailboxes.engine import spec
 from mailboxes.models import Stack
 from mailboxes.push import writer as syncing
 from mailboxes.stack import bringup, drift, lock, planning, progress
-from mailboxes.stack.blueprint import options
+from mailboxes.stack.blueprint import services
 from quazzar.errors import StackError, StaleGeneration
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def _round(*, fast: bool, quiet: bool, deep: bool) -> bool:
     try:
         with engines.connect() as engine:
             if fast and stack.enabled and stack.phase == Phase.HEALTHY and not stack.interruption_allowed:
-                syncing.sync(engine, spec.build(options.from_settings(stack.hostname)))
+                syncing.sync(engine, services.for_hostname(stack.hostname))
             else:
                 _converge(engine, stack, quiet=quiet, deep=deep)
     except StaleGeneration:
@@ -171,7 +170,7 @@ def differences() -> list[str]:
     stack = Stack.load()
     with engines.connect() as engine:
         if not stack.enabled:
-            wanted = spec.build(options.from_settings(stack.hostname or "stack.invalid"))
+            wanted = services.for_hostname(stack.hostname)
             left = engine.containers(wanted.project)
             return [
                 f"The container {state.name} is there, though the stack is disabled."

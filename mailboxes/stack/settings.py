@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.db import transaction
+
 from mailboxes import changes
 from mailboxes.certificates.settings import (
     Refreshed,
@@ -18,7 +20,7 @@ from mailboxes.models import Domain, Stack
 from mailboxes.provisioning import addresses, passwords
 from mailboxes.provisioning import rules as fieldrules
 from mailboxes.push import smarthost as smarthostfiles
-from mailboxes.push.files import Smarthost
+from mailboxes.push.entries import Smarthost
 from mailrelay.models import RelaySettings
 from quazzar.access import audit
 from quazzar.errors import AlreadyExists, InvalidFields, RelayNotConfigured
@@ -32,6 +34,7 @@ __all__ = [
     "change",
     "disable",
     "enable",
+    "follow_relay",
     "new_controller_password",
     "refresh_certificate",
     "upload_certificate",
@@ -124,6 +127,15 @@ def change(*, send_through_relay: bool | None = None, warn_mailbox_owners: bool 
             changes.bump()
             changes.announce()
     return Stack.load()
+
+
+def follow_relay() -> None:
+    """Pushes the relay settings after they changed, if the stack's mail leaves through them."""
+    if not Stack.objects.filter(pk=1, send_through_relay=True).exists():
+        return
+    with transaction.atomic():
+        changes.bump()
+        changes.announce()
 
 
 def _check_relay(relay: RelaySettings) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mailboxes.push import files as configfiles
-from mailboxes.push.files import AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
+from mailboxes.push import render, smarthost
+from mailboxes.push.entries import AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FOLDER = Path(__file__).parent / "golden"
 FILES = (
@@ -96,9 +100,15 @@ CASES = {
 }  # fmt: skip
 
 
+def renderer(name: str) -> Callable[[Snapshot], bytes]:
+    """The function that renders this file."""
+    module = smarthost if hasattr(smarthost, name) else render
+    return getattr(module, name)  # type: ignore[no-any-return]
+
+
 def rendered(snapshot: Snapshot) -> str:
     """Every file of a snapshot, one after the other."""
-    parts = [f"== {name}\n{getattr(configfiles, name)(snapshot).decode()}" for name in FILES]
+    parts = [f"== {name}\n{renderer(name)(snapshot).decode()}" for name in FILES]
     return "".join(parts)
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from mailboxes.engine.values import PutFile, Result
 from mailboxes.models import Stack
-from mailboxes.push import files as configfiles
 from mailboxes.push import recipe as push
+from mailboxes.push import render as configfiles
 from mailboxes.push import writer as syncing
 from mailboxes.stack import drift
 from tests.fakeparts import Ran

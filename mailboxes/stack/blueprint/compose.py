@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from mailboxes.engine.spec import LOG_DRIVER, LOG_OPTIONS, RESTART_POLICY, SPEC_LABEL, build
+from mailboxes.engine.spec import LOG_DRIVER, LOG_OPTIONS, RESTART_POLICY, SPEC_LABEL
 from mailboxes.models import Stack
-from mailboxes.stack.blueprint import options
+from mailboxes.stack.blueprint import services
 
 if TYPE_CHECKING:
     from mailboxes.engine.spec import Healthcheck, Mount, Port, ServiceSpec, StackSpec
 
-#: Stands for the host name until the operator has chosen one (RFC 2606: it never exists).
-_NO_HOSTNAME = "stack.invalid"
 _HEAD = """\
 # The mailbox stack {project} on {hostname}, written by Quazzar. Nothing secret is in here: configuration, certificates
 # and mail lie in the named volumes. Run one or the other: "docker-compose up -d" only after the stack was disabled.
@@ -26,7 +24,7 @@ _HEAD = """\
 
 def export() -> str:
     """The file for the stack as it is set up."""
-    return render(build(options.from_settings(Stack.load().hostname or _NO_HOSTNAME)))
+    return render(services.for_hostname(Stack.load().hostname))
 
 
 def render(spec: StackSpec) -> str:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import dataclass, field
 from importlib.resources import files
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from mailboxes.push.files import ConfigFile
 from mailboxes.stack.blueprint import rspamdpassword
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-__all__ = ["ConfigFile", "digest", "static_files"]
 
 #: Path in the volume → the service that reads it.
 _FILES = {
@@ -41,6 +39,18 @@ _FILES = {
 }
 _HOSTNAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _PLACE = re.compile(rb"@(hostname|gateway|password_hash)@")
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """A file that is put into a volume of the stack: ``path`` is relative to the volume's root."""
+
+    volume: Literal["config", "dkim"]
+    path: str
+    data: bytes = field(repr=False)
+    mode: int = 0o644
+    owner: str = "root"
+    group: str = "root"
 
 
 def static_files(hostname: str, gateway: str, controller_password: str) -> list[ConfigFile]:
@@ -75,7 +85,7 @@ def digest(rendered: Iterable[ConfigFile], service: str = "") -> str:
 
 
 def _read(path: str) -> bytes:
-    return files("mailboxes.stack").joinpath("files", *path.split("/")).read_bytes()
+    return files("mailboxes.stack.blueprint").joinpath("files", *path.split("/")).read_bytes()
 
 
 def _filled(text: bytes, facts: dict[bytes, bytes]) -> bytes:

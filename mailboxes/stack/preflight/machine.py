@@ -17,8 +17,9 @@ from quazzar import words as noticetext
 from quazzar.errors import EngineTimeout, EngineUnreachable, StackError
 
 if TYPE_CHECKING:
-    from mailboxes.engine.client import Engine, EngineInfo
-    from mailboxes.engine.spec import Options
+    from mailboxes.engine.client import Engine
+    from mailboxes.engine.values import EngineInfo
+    from mailboxes.stack.blueprint.services import Options
 
 Severity = Literal["error", "warning"]
 _GIB = 1024**3

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from mailboxes.stack.blueprint.options import from_settings
+from mailboxes.stack.blueprint.services import PORTS, SERVICES, Options
 from mailboxes.stack.preflight import machine as preflightchecks
 from mailboxes.stack.preflight import names as namechecks
 from mailboxes.stack.preflight.machine import Check, Machine, Severity
@@ -18,12 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mailboxes.engine.client import Engine
-    from mailboxes.engine.spec import Options
 
-__all__ = ["PORTS", "Check", "Report", "run"]
-
-#: What the stack publishes, as the ports are called without the offset.
-PORTS = (25, 587, 465, 143, 993, 11334)
+__all__ = ["Check", "Report", "run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +46,7 @@ def run(hostname: str, engine: Engine, *, options: Options | None = None, deadli
     """Looks at everything. Never raises for what it finds, and never takes longer than the deadline: a check that
     did not finish counts as failed."""
     # The checks' own limits end a little earlier, so that each can still say what it waited for.
-    machine = Machine(hostname, engine, options or from_settings(hostname), deadline * 0.9)
+    machine = Machine(hostname, engine, options or Options.from_settings(hostname), deadline * 0.9)
     checks = _side_by_side(machine, _planned(), deadline)
     return Report(all(check.ok or check.severity == "warning" for check in checks), checks)
 
@@ -58,7 +55,10 @@ def _planned() -> list[_Planned]:
     checks = preflightchecks
     return [
         _Planned("docker", "error", checks.docker),
-        *(_Planned(f"port_{port}", "error", partial(checks.port, standard=port)) for port in PORTS),
+        *(
+            _Planned(f"port_{port}", "error", partial(checks.port, standard=port))
+            for port in chain.from_iterable(PORTS.values())
+        ),
         _Planned("disk", "error", checks.disk),
         _Planned("memory", "error", checks.memory),
         _Planned("hostname", "warning", namechecks.hostname),
@@ -66,7 +66,7 @@ def _planned() -> list[_Planned]:
         _Planned("outbound_25", "warning", namechecks.outbound_25),
         *(
             _Planned(f"image_{service}", "error", partial(checks.image, service=service))
-            for service in ("postfix", "dovecot", "rspamd")
+            for service in SERVICES
         ),
     ]
 

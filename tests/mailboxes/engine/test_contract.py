@@ -67,7 +67,7 @@ def test_a_network_of_somebody_else_is_seen_as_such_and_left_alone(world: World)
     seen = world.engine.network(world.project)
     assert seen is not None
     assert not seen.ours
-    with pytest.raises(NameTaken, match=f"network {world.project}"):
+    with pytest.raises(NameTaken, match=f"network named {world.project}"):
         world.engine.ensure_network(world.project, world.labels)
     with pytest.raises(NameTaken):
         world.engine.remove_network(world.project)
@@ -107,7 +107,7 @@ def test_volumes_are_listed_by_project(world: World) -> None:
 
 def test_a_volume_of_somebody_else_is_left_alone(world: World) -> None:
     world.strange("volume", world.volume)
-    with pytest.raises(NameTaken, match=f"volume {world.volume}"):
+    with pytest.raises(NameTaken, match=f"volume named {world.volume}"):
         world.engine.ensure_volume(world.volume, world.labels)
     with pytest.raises(NameTaken):
         world.engine.remove_volume(world.volume)

@@ -9,7 +9,7 @@ import ssl
 
 import pytest
 
-from mailboxes.engine import failures as enginefailures
+from mailboxes.engine import failures
 from mailboxes.engine.failures import Refused
 from mailboxes.engine.values import Result
 from quazzar.errors import EngineTimeout, EngineUnreachable, NotThere, StackError
@@ -34,13 +34,13 @@ DRIVER = "driver failed programming external connectivity on endpoint qz-postfix
     ],
 )  # fmt: skip
 def test_the_port_that_is_taken(text: str, port: int | None) -> None:
-    assert enginefailures.port(text) == port
+    assert failures.port_in_use(text) == port
 
 
 def test_what_to_do_about_a_port_depends_on_who_has_it() -> None:
-    assert "ss -ltnp 'sport = :25'" in enginefailures.port_taken(25, "qz-postfix", "").hint
-    assert "docker stop other" in enginefailures.port_taken(25, "qz-postfix", "other").hint
-    assert enginefailures.port_taken(0, "qz-postfix", "").message.startswith("A port is in use")
+    assert "ss -ltnp 'sport = :25'" in failures.port_taken(25, "qz-postfix", "").hint
+    assert "docker stop other" in failures.port_taken(25, "qz-postfix", "other").hint
+    assert failures.port_taken(0, "qz-postfix", "").message.startswith("A port is in use")
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_what_to_do_about_a_port_depends_on_who_has_it() -> None:
     ],
 )
 def test_why_an_image_cannot_be_fetched(text: str, hint: str) -> None:
-    error = enginefailures.image("boky/postfix:v0", text)
+    error = failures.image_unavailable("boky/postfix:v0", text)
     assert error.message.startswith("The image boky/postfix:v0 cannot be fetched: ")
     assert not error.message.endswith("..")
     assert hint in error.hint
@@ -72,12 +72,12 @@ def wrapped(inner: Exception) -> Exception:
 @pytest.mark.parametrize(
     ("inner", "kind", "word"),
     [
-        (PermissionError(13, "Permission denied"), EngineUnreachable, "may not be opened"),
+        (PermissionError(13, "Permission denied"), EngineUnreachable, "may not open"),
         (FileNotFoundError(2, "No such file"), EngineUnreachable, "no Docker Engine at"),
         (ConnectionRefusedError(111, "refused"), EngineUnreachable, "does not answer"),
-        (ConnectionResetError(104, "reset"), EngineUnreachable, "broke off"),
-        (BrokenPipeError(32, "pipe"), EngineUnreachable, "broke off"),
-        (socket.gaierror(-2, "Name or service not known"), EngineUnreachable, "not known"),
+        (ConnectionResetError(104, "reset"), EngineUnreachable, "was lost"),
+        (BrokenPipeError(32, "pipe"), EngineUnreachable, "was lost"),
+        (socket.gaierror(-2, "Name or service not known"), EngineUnreachable, "does not resolve"),
         (TimeoutError("timed out"), EngineTimeout, "took too long"),
         (OSError(113, "No route to host"), EngineUnreachable, "cannot be used: No route to host."),
         (http.client.IncompleteRead(b"{", 9), EngineUnreachable, "broke off"),
@@ -98,7 +98,7 @@ def wrapped(inner: Exception) -> Exception:
 def test_the_systems_error_is_found_under_what_the_libraries_raise(
     inner: Exception, kind: type[StackError], word: str
 ) -> None:
-    error = enginefailures.lost(wrapped(inner), "unix:///x.sock")
+    error = failures.no_answer(wrapped(inner), "unix:///x.sock")
     assert type(error) is kind
     assert word in error.message
     assert "unix:///x.sock" in error.message
@@ -109,20 +109,20 @@ def test_the_systems_error_is_found_under_what_the_libraries_raise(
 def test_exceptions_that_go_in_a_circle_are_no_trouble() -> None:
     first, second = ValueError("a"), ValueError("b")
     first.__context__, second.__context__ = second, first
-    assert set(enginefailures.causes(first)) == {first, second}
+    assert set(failures.causes(first)) == {first, second}
 
 
 def test_a_helper_for_signing_in_that_fails_is_not_taken_for_an_engine_that_is_gone() -> None:
     broken = ValueError("Credentials store error: docker-credential-desktop not installed")
     broken.__cause__ = FileNotFoundError(2, "No such file")
-    error = enginefailures.lost(broken, "unix:///x.sock")
+    error = failures.no_answer(broken, "unix:///x.sock")
     assert type(error) is StackError
     assert "credsStore" in error.hint
 
 
 def test_a_long_text_is_cut_and_put_on_one_line() -> None:
     assert str(Refused("do it", 500, "one\n two " + "x" * 1000)).startswith(
-        "Docker would not do it: one two xxx"
+        "Docker refused to do it: one two xxx"
     )
     assert len(Refused("do it", 500, "x" * 1000).message) < 350
 
@@ -130,28 +130,28 @@ def test_a_long_text_is_cut_and_put_on_one_line() -> None:
 def test_of_404_the_container_and_what_it_lacks_are_told_apart() -> None:
     with (
         pytest.raises(NotThere, match="There is no container qz-a"),
-        enginefailures.absent_is_an_error("qz-a"),
+        failures.absent_is_an_error("qz-a"),
     ):
         raise Refused("start qz-a", 404, "No such container: qz-a")
-    with pytest.raises(NotThere, match="network qz not found"), enginefailures.absent_is_an_error("qz-a"):
+    with pytest.raises(NotThere, match="network qz not found"), failures.absent_is_an_error("qz-a"):
         raise Refused("start qz-a", 404, "network qz not found")
 
 
 def test_other_refusals_stay_what_they_are() -> None:
     for guard in (
-        enginefailures.absent_is_fine(),
-        enginefailures.absent_is_an_error("a"),
-        enginefailures.must_run("a"),
+        failures.absent_is_fine(),
+        failures.absent_is_an_error("a"),
+        failures.must_run("a"),
     ):
         with pytest.raises(Refused), guard:
             raise Refused("do it", 500, "broken")
 
 
 def test_a_failed_command_shows_its_last_words_and_never_more() -> None:
-    error = enginefailures.command("doveadm", "qz-dovecot", Result(65, b"out\n", b"first\nlast words\n"))
+    error = failures.command_failed("doveadm", "qz-dovecot", Result(65, b"out\n", b"first\nlast words\n"))
     assert error.message == "doveadm in qz-dovecot failed (exit 65): last words."
-    assert "no message" in enginefailures.command("x", "y", Result(1)).message
-    assert "out" in enginefailures.command("x", "y", Result(1, b"out\n")).message
+    assert "no message" in failures.command_failed("x", "y", Result(1)).message
+    assert "out" in failures.command_failed("x", "y", Result(1, b"out\n")).message
 
 
 def test_results_and_files_do_not_show_what_is_in_them() -> None:

@@ -42,7 +42,7 @@ def test_a_call_that_the_real_one_lacks_is_refused(world: FakeWorld) -> None:
 
 def test_a_command_that_nobody_scripted_is_refused(world: FakeWorld) -> None:
     name = world.running()
-    with pytest.raises(AssertionError, match="Nobody said what"):
+    with pytest.raises(AssertionError, match="No reply is set"):
         world.engine.run(name, ["doveadm", "reload"])
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mailboxes.engine import bodies as enginerequests
+from mailboxes.engine import bodies
 from mailboxes.engine.spec import Healthcheck, Port
 from mailboxes.engine.values import PutFile, by_service
 from tests.mailboxes.engine.worlds import FakeWorld
@@ -102,7 +102,7 @@ def test_a_file_that_is_put_has_the_time_of_now(real_world: RealWorld) -> None:
 
 # --- pure --------------------------------------------------------------------------------------------------
 def test_a_port_for_all_addresses_names_none() -> None:
-    body = enginerequests.container(FakeWorld().spec(ports=(Port(25, 25), Port(587, 587, "192.0.2.1"))))
+    body = bodies.container(FakeWorld().spec(ports=(Port(25, 25), Port(587, 587, "192.0.2.1"))))
     assert body["HostConfig"]["PortBindings"] == {
         "25/tcp": [{"HostIp": "", "HostPort": "25"}],
         "587/tcp": [{"HostIp": "192.0.2.1", "HostPort": "587"}],
@@ -110,12 +110,12 @@ def test_a_port_for_all_addresses_names_none() -> None:
 
 
 def test_what_the_specification_leaves_to_the_image_is_not_sent() -> None:
-    body = enginerequests.container(FakeWorld().spec(command=None))
+    body = bodies.container(FakeWorld().spec(command=None))
     assert not {"Cmd", "Healthcheck", "Entrypoint"} & body.keys()
 
 
 def test_the_health_check_counts_in_nanoseconds() -> None:
-    body = enginerequests.container(FakeWorld().spec(healthcheck=Healthcheck(("CMD", "x"), 10, 5, 60, 3)))
+    body = bodies.container(FakeWorld().spec(healthcheck=Healthcheck(("CMD", "x"), 10, 5, 60, 3)))
     assert body["Healthcheck"] == {
         "Test": ["CMD", "x"],
         "Interval": 10_000_000_000,

@@ -49,7 +49,7 @@ def after(*events: dict[str, Any]) -> Told:
     told = Told()
     progress = PullProgress("boky/postfix:v5.1.0", told)
     for each in events:
-        progress.take(each)
+        progress.update(each)
     return told
 
 

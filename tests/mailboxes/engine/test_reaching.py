@@ -80,7 +80,7 @@ def test_a_socket_that_this_user_may_not_open_names_the_group(
     monkeypatch: pytest.MonkeyPatch, forbidden: Path
 ) -> None:
     error = failure(f"unix://{forbidden}", monkeypatch)
-    assert "may not be opened by this user" in error.message
+    assert "may not open the Docker Engine's socket" in error.message
     assert "group docker" in error.hint
 
 

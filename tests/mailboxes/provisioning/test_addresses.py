@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailboxes.provisioning import addresses
-from mailboxes.push.files import AliasEntry, aliases_table, mailboxes_table
+from mailboxes.push.entries import AliasEntry
+from mailboxes.push.render import aliases_table, mailboxes_table
 from tests.mailboxes.goldencases import box, of
 
 LONG = "x" * 64

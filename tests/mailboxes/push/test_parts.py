@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from mailboxes.push import parts
-from mailboxes.push.files import AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
+from mailboxes.push import parts, render
+from mailboxes.push.entries import AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
 from mailboxes.push.parts import PartFile
 from tests.mailboxes import factories
 
@@ -80,14 +80,14 @@ def test_nothing_secret_is_in_a_repr() -> None:
 def test_another_generation_alone_changes_no_part() -> None:
     later = replace(SNAPSHOT, generation=6)
     assert changed(later) == set()
-    assert parts.digest_users(parts.users(later), "k") == parts.digest_users(parts.users(SNAPSHOT), "k")
+    assert parts.digest_users(render.users(later), "k") == parts.digest_users(render.users(SNAPSHOT), "k")
 
 
 def test_another_password_changes_the_users_file_alone() -> None:
     box = replace(SNAPSHOT.mailboxes[0], password_hash="")
     later = replace(SNAPSHOT, mailboxes=(box,))
     assert changed(later) == set()
-    assert parts.digest_users(parts.users(later), "k") != parts.digest_users(parts.users(SNAPSHOT), "k")
+    assert parts.digest_users(render.users(later), "k") != parts.digest_users(render.users(SNAPSHOT), "k")
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailboxes.engine import spec
 from mailboxes.engine.client import Engine
 from mailboxes.push import recipe as push
 from mailboxes.push.parts import PartFile
+from mailboxes.stack.blueprint.services import Options, build
 from quazzar.errors import CommandFailed, EngineUnreachable, StackError, StaleGeneration
 from tests.cutting import CuttingEngine
 from tests.rig import wait_until
@@ -102,7 +102,7 @@ def pair(
     docker_client: docker.DockerClient, stack_images: Images, shared_stack_project: str
 ) -> Iterator[Pair]:
     images = {"postfix": stack_images.postfix, "dovecot": stack_images.dovecot, "rspamd": stack_images.rspamd}
-    wanted = spec.build(spec.Options(shared_stack_project, "mail.example.com", "127.0.0.1", 0, images))
+    wanted = build(Options(shared_stack_project, "mail.example.com", "127.0.0.1", 0, images))
     with Engine() as engine:
         engine.ensure_network(wanted.network, dict(wanted.labels))
         for name in ("dovecot", "postfix"):

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailboxes.push import smarthost as smarthostfiles
-from mailboxes.push.files import Smarthost
+from mailboxes.push.entries import Smarthost
 from tests.mailboxes.goldencases import of
 from tests.mailboxes.readers import postfix_table
 

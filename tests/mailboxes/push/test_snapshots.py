@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from mailboxes.models import Mailbox, Stack
 from mailboxes.push import snapshots
-from mailboxes.push.files import AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
+from mailboxes.push.entries import AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
 from mailrelay.models import RelaySettings
 from tests.mailboxes import factories
 

@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 
-from mailboxes.engine import spec
 from mailboxes.engine.values import Result
 from mailboxes.models import Domain, Mailbox, Stack
 from mailboxes.push import snapshots
 from mailboxes.push import writer as syncing
 from mailboxes.stack import reconcile
 from mailboxes.stack import settings as stacksettings
-from mailboxes.stack.blueprint import options
+from mailboxes.stack.blueprint import services
 from quazzar.errors import StaleGeneration
 from tests.fakes import Killed
 from tests.mailboxes import factories
@@ -52,7 +51,7 @@ def test_newer_rows_that_another_node_brought_in_are_not_overwritten(up: StackEn
     Stack.objects.update(desired_generation=3)
     up.put_by_hand("users", b"# quazzar generation 3\nzoe@example.com:x::::::\n")
     add("bob")
-    writer = syncing.Writer(up, spec.build(options.from_settings("mail.example.com")))
+    writer = syncing.Writer(up, services.for_hostname("mail.example.com"))
     with pytest.raises(StaleGeneration):
         writer.write_users(type(taken.snapshot)(generation=2))
     assert "zoe@example.com" in up.users()

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mailboxes.certificates import pem as certificates
-from mailboxes.engine import spec
 from mailboxes.engine.client import Engine
 from mailboxes.models import Mailbox
 from mailboxes.quota import usage
 from mailboxes.stack import logs
-from mailboxes.stack.blueprint import configuration, options
+from mailboxes.stack.blueprint import configuration, services
 from tests.mailboxes import factories
 from tests.rig import wait_until
 from tests.rig.standins import put, running, said
@@ -98,7 +97,7 @@ def test_what_the_health_check_leaves_is_noise(
     docker_client: docker.DockerClient, stack_images: Images, stack_project: str, settings: Any
 ) -> None:
     settings.QUAZZAR_STACK_PROJECT = stack_project
-    check = spec.build(options.from_settings("mail.example.com")).service("dovecot").healthcheck
+    check = services.for_hostname("mail.example.com").service("dovecot").healthcheck
     assert check is not None
     with (
         running(docker_client, stack_images.dovecot, name=f"{stack_project}-dovecot") as container,

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from mailboxes.engine import spec
 from mailboxes.engine.values import ContainerState, NetworkState
 from mailboxes.stack import planning
-from mailboxes.stack.observing import Observation
+from mailboxes.stack.blueprint.services import Options, build
+from mailboxes.stack.planning import Observation
 
 IMAGES = {"postfix": "p:1", "dovecot": "d:1", "rspamd": "r:1"}
-SPEC = spec.build(spec.Options("qz", "mail.example.com", "", 0, IMAGES))
+SPEC = build(Options("qz", "mail.example.com", "", 0, IMAGES))
 NETWORK = NetworkState("1", "qz", "172.30.1.1", "172.30.1.0/24", ours=True)
 START = datetime(2026, 11, 20, tzinfo=UTC)
 NOW = START + timedelta(hours=1)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mailboxes.engine import spec
 from mailboxes.models import Stack
 from mailboxes.stack import progress
-from mailboxes.stack.blueprint import options
-from mailboxes.stack.observing import Observation, observe
+from mailboxes.stack.blueprint import services
+from mailboxes.stack.planning import Observation, observe
 from quazzar.errors import PortTaken
 from tests.mailboxes import factories
 from tests.mailboxes.stackengine import HOSTNAME, StackEngine
@@ -134,7 +133,7 @@ def test_stopping_shows_what_it_does_and_what_stands_in_the_way() -> None:
 # --- what was seen -----------------------------------------------------------------------------------------
 def test_what_was_seen_is_shown_with_ports(up: StackEngine) -> None:
     up.boxes["qz-postfix"].health = "unhealthy"
-    wanted = spec.build(options.from_settings(HOSTNAME))
+    wanted = services.for_hostname(HOSTNAME)
     progress.seen(wanted, observe(up, wanted))
     shown = {each["name"]: (each["status"], each["health"], each["ports"]) for each in Stack.load().services}
     assert shown == {
@@ -145,6 +144,6 @@ def test_what_was_seen_is_shown_with_ports(up: StackEngine) -> None:
 
 
 def test_what_is_not_there_is_absent(enabled: StackEngine) -> None:
-    wanted = spec.build(options.from_settings(HOSTNAME))
+    wanted = services.for_hostname(HOSTNAME)
     progress.seen(wanted, Observation(None, frozenset(), {}, {}))
     assert {(each["status"], each["health"]) for each in Stack.load().services} == {("absent", "none")}

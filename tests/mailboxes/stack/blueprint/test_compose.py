@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from mailboxes.engine import spec
 from mailboxes.engine.client import Engine
-from mailboxes.engine.spec import Options
 from mailboxes.models import Stack
 from mailboxes.stack.blueprint import compose
+from mailboxes.stack.blueprint.services import Options, build
 from tests.rig import or_skip
 from tests.rig.daemon import program
 
@@ -30,7 +29,7 @@ SAID = ("Env", "Cmd", "Image", "Hostname", "Healthcheck", "StopTimeout", "Expose
 
 def built(bind: str = "127.0.0.1", project: str = "qz", images: dict[str, str] | None = None) -> StackSpec:
     named = images or {"postfix": "postfix:1", "dovecot": "dovecot:2", "rspamd": "rspamd:3"}
-    return spec.build(Options(project, "mail.example.com", bind, 21_000, named))
+    return build(Options(project, "mail.example.com", bind, 21_000, named))
 
 
 def parsed(stack: StackSpec) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def digest(service: str = "", **facts: str) -> str:
 
 
 def test_every_file_of_the_package_is_there() -> None:
-    root = Path(str(files("mailboxes.stack") / "files"))
+    root = Path(str(files("mailboxes.stack.blueprint") / "files"))
     names = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
     assert {name for name in names if not name.startswith("scripts/")} == rendered().keys()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mailboxes.engine.spec import Options
+from mailboxes.stack.blueprint.services import Options
 from mailboxes.stack.preflight import names as namechecks
 from mailboxes.stack.preflight.machine import Check, Machine
 from tests.fakes import FakeEngine

@@ -1,4 +1,4 @@
-"""The specification of the stack: names, ports, volumes, and a digest that tells of every change."""
+"""The three services as they are specified: names, ports, volumes, and a digest that tells of every change."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from mailboxes.engine import spec
-from mailboxes.engine.spec import Mount, Options, Port, ServiceSpec, StackSpec
-from mailboxes.stack.blueprint import options
+from mailboxes.engine.spec import Mount, Port, ServiceSpec, StackSpec
+from mailboxes.stack.blueprint.services import Options, build
 
 IMAGES = {"postfix": "postfix:1", "dovecot": "dovecot:2", "rspamd": "rspamd:3"}
 CHANGES: dict[str, Any] = {
@@ -20,7 +19,7 @@ CHANGES: dict[str, Any] = {
 
 
 def built(hostname: str = "mail.example.com", bind: str = "", offset: int = 0) -> StackSpec:
-    return spec.build(Options("qz", hostname, bind, offset, IMAGES))
+    return build(Options("qz", hostname, bind, offset, IMAGES))
 
 
 def published(service: ServiceSpec) -> list[tuple[int, int, str]]:
@@ -113,6 +112,6 @@ def test_the_options_come_from_the_settings(settings: Any) -> None:
     settings.QUAZZAR_STACK_BIND = "192.0.2.9"
     settings.QUAZZAR_STACK_PORT_OFFSET = 7
     settings.QUAZZAR_IMAGE_RSPAMD = "rspamd:x"
-    chosen = options.from_settings("mail.example.com")
+    chosen = Options.from_settings("mail.example.com")
     assert (chosen.project, chosen.hostname, chosen.bind) == ("other", "mail.example.com", "192.0.2.9")
     assert (chosen.port_offset, chosen.images["rspamd"]) == (7, "rspamd:x")

@@ -6,23 +6,16 @@ Nothing is escaped, because none of these formats has an escape: what could add 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import attrgetter
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from mailboxes.provisioning import addresses, passwords
-from mailboxes.push.smarthost import relayhost, sasl_passwd, tls_policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = [
-    "AliasEntry", "ConfigFile", "DomainEntry", "MailboxEntry", "Smarthost", "Snapshot", "aliases_table",
-    "domains_table", "ed25519_key_table", "ed25519_signing_table", "generation_of", "key_file", "key_table",
-    "mailboxes_table", "relayhost", "rspamd_domains", "rspamd_mailboxes", "sasl_passwd", "senders_table",
-    "signing_table", "tls_policy", "users",
-]  # fmt: skip
+    from mailboxes.push.entries import AliasEntry, MailboxEntry, Snapshot
 
 #: Where Dovecot keeps mail; a mailbox's home lies below it.
 MAIL_ROOT = "/srv/vmail"
@@ -36,85 +29,6 @@ _DOMAIN = re.compile(addresses.DOMAIN_PATTERN)
 _SELECTOR = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 #: A mailbox's place below MAIL_ROOT. Two dots never occur in a local part, so it is never that of another address.
 HOME = re.compile(rf"{addresses.DOMAIN_PATTERN}/{addresses.LOCAL_PATTERN}(?:\.\.[0-9]{{1,9}})?")
-
-
-@dataclass(frozen=True)
-class ConfigFile:
-    """A file that is put into a volume of the stack: ``path`` is relative to the volume's root."""
-
-    volume: Literal["config", "dkim"]
-    path: str
-    data: bytes = field(repr=False)
-    mode: int = 0o644
-    owner: str = "root"
-    group: str = "root"
-
-
-@dataclass(frozen=True, slots=True)
-class MailboxEntry:
-    """A mailbox that is not deleted.
-
-    Attributes:
-        home: below MAIL_ROOT.
-        password_hash: as ``passwords.hash_password`` makes it; empty: nobody logs in.
-        quota_mb: 0 means no limit.
-    """
-
-    address: str
-    home: str
-    password_hash: str = field(default="", repr=False)
-    quota_mb: int = 0
-    enabled: bool = True
-    can_send: bool = True
-    can_receive: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class AliasEntry:
-    """An alias that is enabled."""
-
-    address: str
-    destinations: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class DomainEntry:
-    """A mail domain. ``private_key`` is PEM; empty: its mail leaves unsigned.
-
-    The old key signs no more, but SMTP sessions that are open still know it by name. The Ed25519 key is there only
-    if it signs beside the other.
-    """
-
-    name: str
-    catch_all: str = ""
-    selector: str = "quazzar"
-    private_key: str = field(default="", repr=False)
-    old_selector: str = ""
-    old_private_key: str = field(default="", repr=False)
-    ed25519_selector: str = ""
-    ed25519_private_key: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Smarthost:
-    """The relay that takes what goes out. ``security``: starttls, tls or none."""
-
-    host: str
-    port: int
-    security: str
-    username: str = ""
-    password: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Everything that the files are made of, at one generation."""
-
-    generation: int = 0
-    domains: tuple[DomainEntry, ...] = ()
-    mailboxes: tuple[MailboxEntry, ...] = ()
-    aliases: tuple[AliasEntry, ...] = ()
-    smarthost: Smarthost | None = None
 
 
 # --- Dovecot -----------------------------------------------------------------------------------------------

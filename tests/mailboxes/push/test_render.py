@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailboxes.push import files as configfiles
-from mailboxes.push.files import AliasEntry, ConfigFile, DomainEntry, MailboxEntry, Smarthost, Snapshot
+from mailboxes.push import render as configfiles
+from mailboxes.push.entries import AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
+from mailboxes.stack.blueprint.configuration import ConfigFile
 from tests.mailboxes import goldencases
 from tests.mailboxes.goldencases import ADA, BOB, EVE, HASH, box, of
 from tests.mailboxes.readers import User, passwd_file, postfix_table
@@ -47,7 +48,7 @@ TABLES = [name for name in goldencases.FILES if name.endswith("_table")]
 
 def files(snapshot: Snapshot) -> dict[str, bytes | None]:
     """Every file; None for one that is refused."""
-    return {name: _file(getattr(configfiles, name), snapshot) for name in goldencases.FILES}
+    return {name: _file(goldencases.renderer(name), snapshot) for name in goldencases.FILES}
 
 
 def _file(render: Render, snapshot: Snapshot) -> bytes | None:
