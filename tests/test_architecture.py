@@ -24,7 +24,7 @@ EDGES = {
     "dns": {"dnsrecords.lookup", "dnsrecords.publishing.services"},
 }
 #: Folders and modules that know neither rows nor Django: what talks to other machines, and the threads around it.
-ROWLESS = ("mailrelay.smtp", "mailboxes.engine.client", "dnsrecords.lookup", "dnsrecords.mtasts.fetch")
+ROWLESS = ("mailrelay.smtp", "mailboxes.engine", "dnsrecords.lookup", "dnsrecords.mtasts.fetch")
 #: What `manage.py up` becomes: it must start whatever is wrong with the packages, and stay small.
 PLAIN = (
     "quazzar.processes.supervisor",
@@ -60,10 +60,9 @@ LATE_THROUGHOUT = {*(f"{app}.apps" for app in APPS), "mailboxes.tasks", "dnsreco
 #: Circles that are about to be cut; none may be added.
 KNOWN_CIRCLES = [
     ("dnsrecords.checking", "dnsrecords.dkim", "dnsrecords.judging"),
-    ("mailboxes.engine", "mailboxes.push", "mailboxes.stack.blueprint"),
 ]
 #: Modules that still form a circle or are too long, and are about to be cut.
-KNOWN_CIRCULAR_MODULES = {"mailboxes.push.files", "mailboxes.push.smarthost"}
+KNOWN_CIRCULAR_MODULES: set[str] = set()
 LONG_MODULES = {"mailrelay.smtp.connection"}
 #: Folders that are about to be split.
 LARGE_FOLDERS = {"quazzar/api", "mailboxes/console"}
