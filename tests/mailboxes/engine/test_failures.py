@@ -80,7 +80,7 @@ def wrapped(inner: Exception) -> Exception:
         (socket.gaierror(-2, "Name or service not known"), EngineUnreachable, "does not resolve"),
         (TimeoutError("timed out"), EngineTimeout, "took too long"),
         (OSError(113, "No route to host"), EngineUnreachable, "cannot be used: No route to host."),
-        (http.client.IncompleteRead(b"{", 9), EngineUnreachable, "broke off"),
+        (http.client.IncompleteRead(b"{", 9), EngineUnreachable, "was lost"),
         (http.client.BadStatusLine("220 mx ESMTP"), EngineUnreachable, "is not a Docker Engine"),
         (json.JSONDecodeError("Expecting value", "<html>", 0), EngineUnreachable, "is not a Docker Engine"),
         (
