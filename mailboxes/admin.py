@@ -15,6 +15,7 @@ from mailboxes.console.tables.forms import AliasModelForm, DomainModelForm, Mail
 from mailboxes.console.tables.pages import Arrival, Deletion, PageOfModel, ReadOnly
 from mailboxes.models import Alias, Domain, ImportJob, Mailbox, Stack
 from mailboxes.provisioning import facade as provisioning
+from quazzar import words
 from quazzar.console import shown
 from quazzar.console import site as console
 from quazzar.errors import QuazzarError
@@ -221,7 +222,7 @@ class MailboxAdmin(PageOfModel):
         self._say(request, restored, "restored, with their mail")
 
     def _say(self, request: HttpRequest, number: int, what: str) -> None:
-        text = "One mailbox" if number == 1 else f"{number} mailboxes"
+        text = words.count(number, "mailbox", "mailboxes")
         level = messages.SUCCESS if number else messages.WARNING
         self.message_user(request, f"{text}: {what}." if number else "Nothing was to be changed.", level)
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from mailboxes.models import Alias, Domain, Mailbox, Stack
+from quazzar import words
 from quazzar.monitoring import doctor
 from quazzar.sealing.values import Sealed
 
@@ -116,7 +117,7 @@ def _of_observation(stack: Stack, now: datetime) -> doctor.Finding | None:
     seen = stack.observed_at
     if seen is not None and now - seen <= UNSEEN:
         return None
-    since = "yet" if seen is None else f"for {int((now - seen).total_seconds() // 60)} minutes"
+    since = "yet" if seen is None else f"for {words.span(now - seen)}"
     return doctor.warning(
         f"Nobody has looked at the mailbox stack {since}, so what is known of it may be old.",
         "See that the worker and beat run (manage.py up starts both).",
@@ -131,7 +132,7 @@ def _of_certificate(stack: Stack, now: datetime) -> doctor.Finding | None:
     if end <= now:
         return doctor.failed(f"The certificate of the mailbox stack ended on {end:%Y-%m-%d}.", advice)
     return doctor.warning(
-        f"The certificate of the mailbox stack ends in {(end - now).days} days, on {end:%Y-%m-%d}.", advice
+        f"The certificate of the mailbox stack ends in {words.span(end - now)}, on {end:%Y-%m-%d}.", advice
     )
 
 

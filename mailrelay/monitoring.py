@@ -10,6 +10,7 @@ from django.utils import timezone
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from mailrelay.models import Message, RelaySettings
+from quazzar import words
 from quazzar.monitoring import doctor
 
 #: Mail that waits longer than this deserves a look.
@@ -56,9 +57,8 @@ def examine() -> doctor.Finding:
         )
     waited = oldest_waiting()
     if waited is not None and waited > _LONG:
-        minutes = int(waited.total_seconds() // 60)
         return doctor.warning(
-            f"Mail waits for {minutes} minutes to leave through {row}.",
+            f"Mail has been waiting for {words.span(waited)} to leave through {row}.",
             "Look at its last error in the queue.",
         )
     return doctor.ok(f"Mail leaves through {row}.")

@@ -1,7 +1,8 @@
-"""Words, numbers and times as alert and backup mails show them. Pure."""
+"""Sizes, counts, times and foreign texts as people read them, in pages, mails, errors and commands. Pure."""
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -14,31 +15,31 @@ _UNPRINTABLE_BUT_LINES = re.compile(r"(?![\n\t])" + _UNPRINTABLE.pattern)
 
 
 def printable(text: str) -> bool:
-    """Whether the text is one line without control characters."""
+    """Whether the text is one line that nothing would interpret: no control character, no half character."""
     return not _UNPRINTABLE.search(text)
 
 
 def one_line(text: str, most: int = 500) -> str:
-    """The text in one line without control characters, cut at ``most``."""
+    """The text in one line without control characters, at most ``most`` characters long."""
     return cut(" ".join(_UNPRINTABLE.sub(" ", text).split()), most)
 
 
 def lines(text: str, most: int = 10_000) -> str:
-    """The text with its lines, without other control characters, cut at ``most``."""
+    """The text with its line breaks and tabs, without other control characters, at most ``most`` characters long."""
     unix = text.replace("\r\n", "\n").replace("\r", "\n")
     return cut(_UNPRINTABLE_BUT_LINES.sub("", unix).strip(), most)
 
 
 def cut(text: str, most: int) -> str:
-    """At most ``most`` characters; an ellipsis shows that some are missing."""
+    """The first ``most`` characters; an ellipsis, counted in, shows that some are missing."""
     return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
 
 
 def parse_time(text: str) -> datetime:
-    """An RFC 3339 time, in UTC.
+    """An RFC 3339 time (§5.6, with its zone) as a datetime in UTC.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is no such time.
     """
     if not _TIME.fullmatch(text):
         raise ValueError(text)
@@ -54,19 +55,47 @@ def moment(time: datetime) -> str:
 
 
 def duration(length: timedelta) -> str:
-    """The two largest units: 3 d 2 h, 1 h 5 min, 4 min, 38 s."""
+    """A length of time in its two largest units: 3 d 2 h, 1 h 5 min, 4 min, 38 s."""
     seconds = int(length.total_seconds())
     days, rest = divmod(seconds, 86_400)
     hours, rest = divmod(rest, 3_600)
     minutes, seconds = divmod(rest, 60)
     units = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
-    first = next((index for index, (count, _) in enumerate(units) if count), len(units) - 1)
-    return " ".join(f"{count} {unit}" for count, unit in units[first : first + 2] if count) or "0 s"
+    first = next((index for index, (amount, _) in enumerate(units) if amount), len(units) - 1)
+    return " ".join(f"{amount} {unit}" for amount, unit in units[first : first + 2] if amount) or "0 s"
 
 
-def size(count: int) -> str:
-    """12.3 GiB; whole bytes below 1 KiB."""
-    amount, unit = float(count), 0
-    while amount >= 1023.95 and unit < len(_UNITS) - 1:
+def span(length: timedelta, *, up: bool = False) -> str:
+    """A length of time in one unit: 38 s, 90 min, 47 h, 3 days. Rounded down; with ``up``, as for a time to wait,
+    rounded up."""
+    seconds = max(0.0, length.total_seconds())
+    rounded = math.ceil if up else math.floor
+    if rounded(seconds) < 60:
+        return f"{rounded(seconds)} s"
+    # Two of a unit are the least that it is used for: "1 h" would hide whether it is 61 or 119 minutes.
+    if rounded(seconds / 60) < 120:
+        return f"{rounded(seconds / 60)} min"
+    if rounded(seconds / 3_600) < 48:
+        return f"{rounded(seconds / 3_600)} h"
+    return f"{rounded(seconds / 86_400)} days"
+
+
+def distance(away: timedelta) -> str:
+    """How far off a time is: in 4 min, 3 days ago, now (less than a second away)."""
+    if abs(away) < timedelta(seconds=1):
+        return "now"
+    return f"in {span(away)}" if away > timedelta() else f"{span(-away)} ago"
+
+
+def size(number: int) -> str:
+    """A number of bytes in the unit that fits: 1023 B, 1.5 KiB, 2 GiB, 150 MiB."""
+    amount, unit = float(number), 0
+    while amount >= 1023.5 and unit < len(_UNITS) - 1:
         amount, unit = amount / 1024, unit + 1
-    return f"{count} B" if unit == 0 else f"{amount:.1f} {_UNITS[unit]}"
+    digits = 0 if amount >= 99.95 else 1
+    return f"{f'{amount:.{digits}f}'.removesuffix('.0')} {_UNITS[unit]}"
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """1 key, 3,412 keys, 2 mailboxes; ``plural`` where it is not the noun with an s."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -10,7 +11,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 from django.utils import timezone
-from django.utils.timesince import timesince
 from django.views.decorators.http import require_safe
 
 from dnsrecords.checking import check as checking
@@ -29,6 +29,7 @@ from dnsrecords.verdicts import Status
 from mailboxes.console import access, pages
 from mailboxes.dkim import rotation as dkimrotation
 from mailboxes.models import Domain, Stack
+from quazzar import words
 from quazzar.errors import QuazzarError
 
 _A_PAGE = 50
@@ -145,8 +146,8 @@ def _ago(found: Report) -> str:
     """When it was looked up, in words."""
     if found.checked_at is None:
         return ""
-    seconds = (timezone.now() - found.checked_at).total_seconds()
-    return "just now" if seconds < 60 else f"{timesince(found.checked_at, depth=1)} ago"
+    age = timezone.now() - found.checked_at
+    return "just now" if age < timedelta(minutes=1) else f"{words.span(age)} ago"
 
 
 def _history(found: Report) -> list[dict[str, Any]]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from dnsrecords import faults
+from quazzar import words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -49,7 +50,7 @@ class Propagation:
         waiting = self.of - self.seen - self.silent
         clauses = []
         if waiting and self.worst_ttl is not None:
-            clauses.append(f"the rest within {duration(self.worst_ttl)} by their TTL")
+            clauses.append(f"the rest within {_wait(self.worst_ttl)} by their TTL")
         if self.silent:
             clauses.append(f"{self.silent} did not answer")
         return "".join(f", {clause}" for clause in clauses)
@@ -74,10 +75,6 @@ def count(servers: Iterable[ServerAnswer], good: Callable[[tuple[str, ...]], boo
     )
 
 
-def duration(seconds: int) -> str:
-    """A time to wait, rounded up: ``47 min``, ``3 h``, ``2 days``."""
-    minutes = max(1, math.ceil(seconds / 60))
-    if minutes < 120:
-        return f"{minutes} min"
-    hours = math.ceil(minutes / 60)
-    return f"{hours} h" if hours < 48 else f"{math.ceil(hours / 24)} days"
+def _wait(seconds: int) -> str:
+    """Rounded up, and one minute at least."""
+    return words.span(timedelta(seconds=max(60, seconds)), up=True)

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_safe
 from mailboxes.console import access, pages, states
 from mailboxes.csvfiles import exporting, importing
 from mailboxes.models import ImportJob
+from quazzar import words
 from quazzar.errors import InvalidFields, QuazzarError
 
 _JOBS_SHOWN = 10
@@ -61,7 +62,7 @@ def _uploaded(request: HttpRequest) -> bytes:
     if upload is None:
         raise InvalidFields({"file": ["Choose a CSV file."]})
     if (upload.size or 0) > _LARGEST_CSV:
-        raise InvalidFields({"file": ["This file is too large; 16 MiB is the most."]})
+        raise InvalidFields({"file": [f"This file is too large; {words.size(_LARGEST_CSV)} is the most."]})
     return bytes(upload.read())
 
 

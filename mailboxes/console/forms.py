@@ -11,6 +11,7 @@ from django import forms
 from mailboxes.models import Alias, Domain, Mailbox, Stack
 from mailboxes.provisioning import facade as provisioning
 from mailboxes.stack import settings as stacksettings
+from quazzar import words
 from quazzar.errors import AlreadyExists, InvalidFields, QuazzarError
 
 _T = TypeVar("_T")
@@ -293,7 +294,9 @@ class CertificateForm(ActingForm):
         if not upload:
             return ""
         if upload.size > _LARGEST_UPLOAD:
-            raise forms.ValidationError("This file is too large for a PEM file (64 KiB at most).")
+            raise forms.ValidationError(
+                f"This file is too large for a PEM file ({words.size(_LARGEST_UPLOAD)} at most)."
+            )
         try:
             return str(upload.read().decode("ascii"))
         except UnicodeDecodeError as exc:

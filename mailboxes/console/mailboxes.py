@@ -15,6 +15,7 @@ from mailboxes.console.forms import MailboxForm
 from mailboxes.models import Mailbox, Stack
 from mailboxes.provisioning import facade as provisioning
 from mailboxes.provisioning import passwords, retention
+from quazzar import words
 from quazzar.errors import QuazzarError
 
 DELETED = "admin:mail_boxes_deleted"
@@ -109,9 +110,9 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         context = {"row": row, "usage": states.usage(row)}
         return pages.dialog(request, "_mailbox_delete.html", context)
     provisioning.remove_mailbox(row.pk)
-    days = retention.period().days
+    days = words.count(retention.period().days, "day")
     return pages.done(
-        request, f"{row.address} is deleted. For {days} days it can be restored, with its mail.",
+        request, f"{row.address} is deleted. For {days} it can be restored, with its mail.",
         "admin:mail_boxes_list",
     )  # fmt: skip
 
@@ -122,7 +123,7 @@ def deleted(request: HttpRequest) -> HttpResponse:
     """What can still be restored."""
     found = listing.deleted(request.GET.dict())
     rows = [
-        {"mailbox": row, "until": retention.restorable_until(row), "size": states.size(row.usage_bytes)}
+        {"mailbox": row, "until": retention.restorable_until(row), "size": words.size(row.usage_bytes)}
         for row in found.page
     ]
     context = {"listing": found, "rows": rows, "now": timezone.now()}

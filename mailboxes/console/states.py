@@ -8,6 +8,7 @@ from typing import Any
 from django.utils.safestring import SafeString
 
 from mailboxes.models import Alias, Domain, ImportJob, Mailbox, Stack
+from quazzar import words
 from quazzar.console import shown
 
 Phase = Stack.Phase
@@ -41,8 +42,7 @@ SERVICES = {
     "dovecot": ("Dovecot", "Keeps and serves mail", "IMAP"),
     "rspamd": ("Rspamd", "Scans for spam", "Web interface"),
 }
-_KIB = 1024
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+_MIB = 1024 * 1024
 
 
 def stage(stack: Stack) -> str:
@@ -121,19 +121,10 @@ class Usage:
 
 def usage(mailbox: Mailbox) -> Usage:
     """How full it is; without a limit there is no bar."""
-    used = size(mailbox.usage_bytes)
+    used = words.size(mailbox.usage_bytes)
     if not mailbox.quota_mb:
         return Usage(f"{used}, no limit", None, "")
-    limit = mailbox.quota_mb * _KIB * _KIB
+    limit = mailbox.quota_mb * _MIB
     percent = mailbox.usage_bytes * 100 // limit
     tone = next((tone for least, tone in ((100, "full"), (95, "high"), (80, "near")) if percent >= least), "")
-    return Usage(f"{used} of {size(limit)}", percent, tone)
-
-
-def size(number: int) -> str:
-    """Bytes in the unit that fits: ``1.5 GiB``."""
-    value, unit = float(number), 0
-    while value >= _KIB and unit < len(_UNITS) - 1:
-        value, unit = value / _KIB, unit + 1
-    digits = 0 if unit == 0 or value >= 100 or value == int(value) else 1
-    return f"{value:.{digits}f} {_UNITS[unit]}"
+    return Usage(f"{used} of {words.size(limit)}", percent, tone)

@@ -12,6 +12,7 @@ from operator import itemgetter
 from mailboxes.csvfiles import exporting
 from mailboxes.provisioning import addresses
 from mailboxes.provisioning import rules as fieldrules
+from quazzar import words
 from quazzar.errors import InvalidFields
 
 COLUMNS = ("address", "password", "quota_mb", "display_name", "enabled")
@@ -57,7 +58,7 @@ class Errors:
             f"line {line}: {sentence}" for line, sentence in sorted(self.told, key=itemgetter(0))[:MOST_SHOWN]
         ]
         if more := len(self.told) - len(shown):
-            shown.append("And one more error." if more == 1 else f"And {more} more errors.")
+            shown.append(f"And {words.count(more, 'more error')}.")
         raise InvalidFields({"rows": shown})
 
 
@@ -97,7 +98,7 @@ def _unusable(sentence: str) -> InvalidFields:
 
 def _text(data: bytes) -> str:
     if len(data) > LARGEST_FILE:
-        raise _unusable(f"The file is too large; {LARGEST_FILE >> 20} MiB is the most.")
+        raise _unusable(f"The file is too large; {words.size(LARGEST_FILE)} is the most.")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as exc:

@@ -12,6 +12,7 @@ from mailboxes.dkim import keys as dkim
 from mailboxes.models import Domain, Mailbox
 from mailboxes.provisioning import addresses
 from mailboxes.provisioning import rules as fieldrules
+from quazzar import words
 from quazzar.access import audit
 from quazzar.errors import AlreadyExists, DomainNotEmpty
 
@@ -128,9 +129,7 @@ def _refuse_filled(domain_ids: list[int]) -> None:
         .annotate(number=Count("pk"))
         .order_by("domain__name")
     )
-    if told := [f"{name} still has {_mailboxes(number)}" for name, number in filled[:3]]:
+    if told := [
+        f"{name} still has {words.count(number, 'mailbox', 'mailboxes')}" for name, number in filled[:3]
+    ]:
         raise DomainNotEmpty(f"{', '.join(told)}.")
-
-
-def _mailboxes(number: int) -> str:
-    return "one mailbox" if number == 1 else f"{number} mailboxes"

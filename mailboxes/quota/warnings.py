@@ -12,7 +12,7 @@ from django.db.models import F, Q
 from mailboxes.models import Mailbox, Stack
 from mailrelay.models import RelaySettings
 from mailrelay.sender import Email, Sender
-from quazzar import words as noticetext
+from quazzar import words
 from quazzar.errors import InvalidEmail, RelayNotConfigured
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Warned:
     @property
     def line(self) -> str:
         """ada@example.org: 95 % (95.0 MiB of 100.0 MiB)."""
-        used, limit = noticetext.size(self.used), noticetext.size(self.limit)
+        used, limit = words.size(self.used), words.size(self.limit)
         return f"{self.address}: {self.percent} % ({used} of {limit})"
 
 
@@ -137,7 +137,7 @@ def operator_mail(crossed: Sequence[Warned], recipients: Sequence[str]) -> Email
 def owner_mail(warned: Warned) -> Email:
     """To the mailbox itself."""
     lines = [
-        f"Your mailbox {warned.address} holds {noticetext.size(warned.used)} of {noticetext.size(warned.limit)}"
+        f"Your mailbox {warned.address} holds {words.size(warned.used)} of {words.size(warned.limit)}"
         f" ({warned.percent} %).",
         "",
         "When it is full, mail to you is refused. Delete what you no longer need, and empty the Trash folder.",

@@ -7,6 +7,8 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from quazzar import words
+
 register = template.Library()
 
 
@@ -19,8 +21,8 @@ def opens(name: str, *args: object, query: str = "") -> SafeString:
     )
 
 
-@register.filter
-def words(number: int, nouns: str) -> str:
+@register.filter(name="words")
+def counted(number: int, nouns: str) -> str:
     """``3|words:"mailbox,mailboxes"`` is "3 mailboxes"."""
-    one, many = nouns.split(",")
-    return f"1 {one}" if number == 1 else f"{number:,} {many}"
+    noun, plural = nouns.split(",")
+    return words.count(number, noun, plural)

@@ -187,7 +187,8 @@ _LIMITS: tuple[Rule, ...] = (
     Rule(
         "The mail is larger than the server takes: send less at once, or put the file elsewhere and send a "
         "link.",
-        words=_status("5.3.4", "5.2.3") + "|too (large|big)|size (limit|exceed)|exceeds .*size|mib at most",
+        words=_status("5.3.4", "5.2.3")
+        + "|too (large|big)|size (limit|exceed)|exceeds .*size|[kmg]?i?b at most",
     ),
     Rule(
         "The recipient's mailbox is full; it must make room.",

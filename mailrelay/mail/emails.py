@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mailrelay.mail import addresses
+from quazzar import words
 from quazzar.errors import InvalidEmail
 
 #: Total of texts and attachments, in bytes; what most providers take.
@@ -97,7 +98,7 @@ def check(email: Email) -> None:
     size = _size(email)
     if size > MAX_BYTES:
         raise InvalidEmail(
-            "attachments", f"The mail has {size / 1048576:.1f} MiB; {MAX_BYTES >> 20} MiB is the most."
+            "attachments", f"The mail has {words.size(size)}; {words.size(MAX_BYTES)} is the most."
         )
 
 

@@ -17,7 +17,7 @@ from mailrelay.mail.emails import Email
 from mailrelay.models import Message, envelope
 from mailrelay.queue import statements
 from mailrelay.relay.target import default_from
-from quazzar import doorbell
+from quazzar import doorbell, words
 from quazzar.errors import IdempotencyConflict, InvalidEmail, RelayNotConfigured
 
 #: How long a claim holds without being renewed: what a killed worker held is free after that.
@@ -80,9 +80,10 @@ def enqueue_raw(data: bytes, *, sender: str, recipients: Sequence[str], to: Sequ
     _sender()
     if not recipients:
         raise InvalidEmail("to", "Give at least one recipient.")
-    if len(data) > emails.MAX_BYTES * 2:
+    most = emails.MAX_BYTES * 2  # what is attached is encoded already
+    if len(data) > most:
         raise InvalidEmail(
-            "attachments", f"The mail has {len(data) >> 20} MiB; {emails.MAX_BYTES >> 19} is the most."
+            "attachments", f"The mail has {words.size(len(data))}; {words.size(most)} is the most."
         )
     row = Message(
         source=source,

@@ -14,7 +14,7 @@ from typing import Any
 from mailrelay.smtp import sasl, wire
 from mailrelay.smtp.dialogue import Envelope, Outcome, Reply, Target, Trace
 from mailrelay.smtp.resolving import Address, resolve
-from quazzar import tlsfailures
+from quazzar import tlsfailures, words
 from quazzar.errors import DeliveryError
 
 _CONNECT_SECONDS = 15.0
@@ -247,11 +247,8 @@ class Connection:
     def _unfit(self, envelope: Envelope) -> DeliveryError | None:
         limit = int(self._features.get("size", "") or 0) if self._features.get("size", "0").isdigit() else 0
         if limit and len(envelope.data) > limit:
-            mib = len(envelope.data) / 1048576
-            return self._failure(
-                f"The mail has {mib:.1f} MiB; the server takes {limit / 1048576:.1f} MiB at most.", "rejected", True,
-                stage="sender", code=552,
-            )  # fmt: skip
+            sentence = f"The mail has {words.size(len(envelope.data))}; the server takes {words.size(limit)} at most."
+            return self._failure(sentence, "rejected", True, stage="sender", code=552)
         if envelope.utf8 and "smtputf8" not in self._features:
             return self._failure(
                 "An address has letters beyond ASCII before the @, and the server does not take such addresses.",

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from quazzar import words
+
 if TYPE_CHECKING:
     from quazzar.models import ApiKey
 
 NOTHING = mark_safe('<span class="q-none">–</span>')
 _KEY_STATES = {"active": ("Active", "ok"), "expired": ("Expired", "off"), "revoked": ("Revoked", "bad")}
-_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 def badge(text: str, kind: str) -> SafeString:
@@ -25,15 +26,6 @@ def badge(text: str, kind: str) -> SafeString:
 def key_badge(key: ApiKey) -> SafeString:
     """The state of an API key."""
     return badge(*_KEY_STATES[key.state])
-
-
-def span(time: timedelta) -> str:
-    """A length of time in its largest unit: ``4 min``."""
-    seconds = max(0, round(time.total_seconds()))
-    for size, unit in _UNITS:
-        if seconds >= size:
-            return f"{seconds // size} {unit}"
-    return "0 s"
 
 
 def moment(at: datetime | None, *, now: datetime | None = None) -> str | SafeString:
@@ -51,10 +43,7 @@ def distance(at: datetime | None, *, now: datetime | None = None) -> str | SafeS
     """How far off a time is: ``in 4 min``, ``2 h ago``, ``now``."""
     if at is None:
         return NOTHING
-    away = at - (now or timezone.now())
-    if abs(away) < timedelta(seconds=1):
-        return _time(at, "now")
-    return _time(at, f"in {span(away)}" if away > timedelta() else f"{span(-away)} ago")
+    return _time(at, words.distance(at - (now or timezone.now())))
 
 
 def _time(at: datetime, text: str) -> SafeString:

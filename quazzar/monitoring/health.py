@@ -18,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from quazzar import words
 from quazzar.errors import QuazzarError
 from quazzar.models import Heartbeat
 from quazzar.sealing import keyring
@@ -111,13 +112,8 @@ def worker() -> Probe:
         return Probe(False, "The worker has not run yet.")
     silent = timezone.now() - heartbeat.at
     if silent > WORKER_SILENT_AFTER:
-        return Probe(False, f"The worker was last heard of {_ago(silent)} ago.")
+        return Probe(False, f"The worker was last heard of {words.span(silent)} ago.")
     return Probe(True, "The worker is alive.")
-
-
-def _ago(time: timedelta) -> str:
-    seconds = int(time.total_seconds())
-    return f"{seconds} s" if seconds < 600 else f"{seconds // 60} min"
 
 
 PROBES: dict[str, Callable[[], Probe]] = {

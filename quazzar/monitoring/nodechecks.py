@@ -11,6 +11,7 @@ from django.core import checks as system_checks
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.migrations.executor import MigrationExecutor
 
+from quazzar import words
 from quazzar.monitoring import health
 from quazzar.monitoring.doctor import Check, Finding, failed, ok, warning
 from quazzar.plans import licenses
@@ -44,7 +45,9 @@ def database() -> Finding:
     executor = MigrationExecutor(connection)
     waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
     if waiting:
-        return failed(f"{len(waiting)} migrations are not applied.", "Run manage.py migrate.")
+        return failed(
+            f"The database is behind by {words.count(len(waiting), 'migration')}.", "Run manage.py migrate."
+        )
     return ok(f"Reachable ({connection.display_name}), every migration applied.")
 
 
@@ -54,8 +57,7 @@ def key_file() -> Finding:
         return warning(
             f"There is no key file at {keyring.path()} yet.", "It is made on first use; make run makes it."
         )
-    keys = f"{len(ring)} key{'s' if len(ring) > 1 else ''}"
-    return ok(f"{keyring.path()} holds {keys}, and only its owner can read it.")
+    return ok(f"{keyring.path()} holds {words.count(len(ring), 'key')}, and only its owner can read it.")
 
 
 def seals() -> Finding:
@@ -70,7 +72,7 @@ def seals() -> Finding:
             f"{lost} of {total} stored secrets were sealed with a key that is not in the key file.",
             "Put the old key back, or enter them again; manage.py check_seals says which.",
         )
-    return ok(f"{total} stored secrets, each under a key of the key file.")
+    return ok(f"{words.count(total, 'stored secret')}, each under a key of the key file.")
 
 
 def broker() -> Finding:
@@ -96,7 +98,7 @@ def licence() -> Finding:
 
 def disk() -> Finding:
     free = shutil.disk_usage(settings.QUAZZAR_DATA_DIR).free
-    sentence = f"{free // _MIB:,} MiB free for {settings.QUAZZAR_DATA_DIR}."
+    sentence = f"{words.size(free)} free for {settings.QUAZZAR_DATA_DIR}."
     if free < _DISK_FULL:
         return failed(sentence, "Free some space now: mail can no longer be queued when it is full.")
     return warning(sentence, "Free some space soon.") if free < _DISK_LOW else ok(sentence)

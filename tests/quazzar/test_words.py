@@ -1,10 +1,10 @@
-"""Words, numbers and times in alert and backup mails."""
+"""Sizes, counts, times and foreign texts as people read them."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from quazzar import words as noticetext
+from quazzar import words
 
 
 @pytest.mark.parametrize(
@@ -16,8 +16,8 @@ from quazzar import words as noticetext
         ("2026-11-03T12:04:30.123456789Z", "2026-11-03T12:04:30.123456+00:00"),
     ],
 )
-def test_a_time_is_read_into_utc(text, time) -> None:
-    assert noticetext.parse_time(text).isoformat() == time
+def test_a_time_is_read_into_utc(text: str, time: str) -> None:
+    assert words.parse_time(text).isoformat() == time
 
 
 @pytest.mark.parametrize(
@@ -36,13 +36,13 @@ def test_a_time_is_read_into_utc(text, time) -> None:
         "2026-11-03T12:04:30Z\n",
     ],
 )
-def test_what_is_no_rfc_3339_time_is_refused(text) -> None:
+def test_what_is_no_rfc_3339_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
-        noticetext.parse_time(text)
+        words.parse_time(text)
 
 
 def test_a_moment_is_shown_in_utc() -> None:
-    assert noticetext.moment(datetime(2026, 11, 3, 4, 5, 6, tzinfo=UTC)) == "2026-11-03 04:05:06 UTC"
+    assert words.moment(datetime(2026, 11, 3, 4, 5, 6, tzinfo=UTC)) == "2026-11-03 04:05:06 UTC"
 
 
 @pytest.mark.parametrize(
@@ -58,34 +58,75 @@ def test_a_moment_is_shown_in_utc() -> None:
         (266_400, "3 d 2 h"),
     ],
 )
-def test_a_duration_is_shown_in_its_two_largest_units(seconds, shown) -> None:
-    assert noticetext.duration(timedelta(seconds=seconds)) == shown
+def test_a_duration_is_shown_in_its_two_largest_units(seconds: float, shown: str) -> None:
+    assert words.duration(timedelta(seconds=seconds)) == shown
 
 
 @pytest.mark.parametrize(
-    ("count", "shown"),
+    ("seconds", "down", "up"),
+    [
+        (0, "0 s", "0 s"),
+        (0.4, "0 s", "1 s"),
+        (59, "59 s", "59 s"),
+        (59.5, "59 s", "1 min"),
+        (61, "1 min", "2 min"),
+        (7199, "119 min", "2 h"),
+        (7201, "2 h", "3 h"),
+        (86_400, "24 h", "24 h"),
+        (172_801, "2 days", "3 days"),
+        (-5, "0 s", "0 s"),
+    ],
+)
+def test_a_span_has_one_unit(seconds: float, down: str, up: str) -> None:
+    length = timedelta(seconds=seconds)
+    assert (words.span(length), words.span(length, up=True)) == (down, up)
+
+
+@pytest.mark.parametrize(
+    ("away", "shown"),
+    [
+        (timedelta(0), "now"),
+        (timedelta(seconds=4), "in 4 s"),
+        (timedelta(minutes=-90), "90 min ago"),
+        (timedelta(days=3, hours=5), "in 3 days"),
+    ],
+)
+def test_a_distance_says_in_which_direction(away: timedelta, shown: str) -> None:
+    assert words.distance(away) == shown
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
     [
         (0, "0 B"),
         (1023, "1023 B"),
-        (1024, "1.0 KiB"),
+        (1024, "1 KiB"),
         (1536, "1.5 KiB"),
-        (1048575, "1.0 MiB"),
+        (150 * 1024, "150 KiB"),
+        (1048575, "1 MiB"),
+        (int(2.25 * 2**30), "2.2 GiB"),
         (13_207_024_435, "12.3 GiB"),
-        (2**60, "1024.0 PiB"),
+        (2**60, "1024 PiB"),
     ],
 )
-def test_a_size_is_shown_in_binary_units(count, shown) -> None:
-    assert noticetext.size(count) == shown
+def test_a_size_is_shown_in_binary_units(number: int, shown: str) -> None:
+    assert words.size(number) == shown
+
+
+def test_a_count_agrees_with_its_noun() -> None:
+    assert words.count(1, "key") == "1 key"
+    assert words.count(0, "key") == "0 keys"
+    assert words.count(3412, "mailbox", "mailboxes") == "3,412 mailboxes"
 
 
 def test_one_line_has_no_breaks_controls_overrides_or_half_characters() -> None:
-    assert noticetext.one_line(" a\r\nb\tc\x00d\u2028e\u202ef\ud800g ") == "a b c d e f g"
+    assert words.one_line(" a\r\nb\tc\x00d\u2028e\u202ef\ud800g ") == "a b c d e f g"
 
 
 def test_lines_keep_breaks_and_tabs_only() -> None:
-    assert noticetext.lines("a\r\nb\rc\n\td\x1b[31me\x00\ud800") == "a\nb\nc\n\td[31me"
+    assert words.lines("a\r\nb\rc\n\td\x1b[31me\x00\ud800") == "a\nb\nc\n\td[31me"
 
 
 def test_what_is_cut_shows_it() -> None:
-    assert noticetext.one_line("x" * 20, 10) == "xxxxxxxxx…"
-    assert noticetext.lines("x" * 20, 20) == "x" * 20
+    assert words.one_line("x" * 20, 10) == "xxxxxxxxx…"
+    assert words.lines("x" * 20, 20) == "x" * 20

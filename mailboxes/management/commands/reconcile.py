@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from mailboxes.models import Stack
 from mailboxes.stack import reconcile
+from quazzar import words
 from quazzar.access import audit
 from quazzar.errors import StackError
 
@@ -29,7 +30,7 @@ class Command(BaseCommand):
         if not found:
             self.stdout.write("Nothing differs.")
         elif dry_run:
-            raise CommandError("1 difference." if len(found) == 1 else f"{len(found)} differences.")
+            raise CommandError(f"{words.count(len(found), 'difference')}.")
         else:
             self._repair()
 

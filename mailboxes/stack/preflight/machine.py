@@ -13,7 +13,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Literal
 
 from mailboxes.stack.preflight import ports as portholders
-from quazzar import words as noticetext
+from quazzar import words
 from quazzar.errors import EngineTimeout, EngineUnreachable, StackError
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def disk(machine: Machine) -> Check:
         return Check("disk", True, "warning", "The disk of the Docker host cannot be seen from here.")
     root = _docker_root(machine)
     free = shutil.disk_usage(root).free
-    message = f"{noticetext.size(free)} are free on the disk of {root}."
+    message = f"{words.size(free)} are free on the disk of {root}."
     if free >= 5 * _GIB:
         return Check("disk", True, "error", message)
     severity: Severity = "error" if free < _GIB else "warning"
@@ -192,7 +192,7 @@ def memory(machine: Machine) -> Check:
         available, word = _available_memory(), "available"
     else:
         available, word = machine.info().memory_bytes, "built into the Docker host"
-    message = f"{noticetext.size(available)} of memory are {word}."
+    message = f"{words.size(available)} of memory are {word}."
     if available >= _GIB:
         return Check("memory", True, "error", message)
     severity: Severity = "error" if available < _GIB // 4 else "warning"

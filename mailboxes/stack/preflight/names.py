@@ -9,7 +9,7 @@ from django.conf import settings
 
 from mailboxes.provisioning import addresses
 from mailboxes.stack.preflight.machine import Check, Machine
-from quazzar import words as noticetext
+from quazzar import words
 
 
 def hostname(machine: Machine) -> Check:
@@ -122,7 +122,7 @@ def outbound_25(machine: Machine) -> Check:
             f"Port 25 outward is blocked: {host} cannot be reached ({exc.strerror or 'no answer in time'})."
         )
     if not greeting.startswith("2"):
-        said = f"answered “{noticetext.one_line(greeting, 120)}”" if greeting else "did not say a word"
+        said = f"answered “{words.one_line(greeting, 120)}”" if greeting else "did not say a word"
         return _blocked(
             f"Port 25 outward does not lead to a mail server that takes mail from here: {host} {said}."
         )

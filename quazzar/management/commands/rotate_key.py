@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from quazzar import words
 from quazzar.errors import SealError
 from quazzar.sealing import keyring
 from quazzar.sealing.rotation import Rotation, rotate
@@ -33,8 +34,8 @@ def report(result: Rotation) -> list[str]:
     if result.resumed:
         lines.append("Finished what an earlier rotation had left to do; no further key was made.")
     lines.append(
-        f"{result.resealed.total()} secrets re-sealed in {result.seconds:.1f} s; "
-        f"{result.dropped} old keys dropped from {keyring.path()}."
+        f"{words.count(result.resealed.total(), 'secret')} re-sealed in {result.seconds:.1f} s; "
+        f"{words.count(result.dropped, 'old key')} dropped from {keyring.path()}."
     )
     if result.unreadable:
         lines.append(f"{result.unreadable} secrets open with no key and were left alone; see check_seals.")

@@ -64,21 +64,8 @@ def test_resolvers_are_counted_in_the_same_way() -> None:
     assert found.sentence("resolvers").startswith("seen on 1 of 2 resolvers")
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "1 min"),
-        (1, "1 min"),
-        (60, "1 min"),
-        (61, "2 min"),
-        (7199, "2 h"),
-        (7201, "3 h"),
-        (86400, "24 h"),
-        (172801, "3 days"),
-    ],
-)
-def test_times_are_rounded_up(seconds: int, text: str) -> None:
-    assert propagation.duration(seconds) == text
+def test_the_rest_is_awaited_for_a_minute_at_least() -> None:
+    assert "the rest within 1 min by" in seen(NEW, server("old", 5)).sentence()
 
 
 @given(st.lists(st.sampled_from([NEW, OLD, SILENT, server("", 5, Outcome.NO_DATA)]), max_size=8))

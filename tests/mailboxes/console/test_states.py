@@ -14,18 +14,6 @@ MIB = 1 << 20
 
 
 @pytest.mark.parametrize(
-    ("used", "text"),
-    [
-        (0, "0 B"), (1023, "1023 B"), (1024, "1 KiB"), (1536, "1.5 KiB"), (150 * 1024, "150 KiB"),
-        (MIB * 1024, "1 GiB"),
-        (int(2.25 * MIB * 1024), "2.2 GiB"), (MIB * MIB, "1 TiB"), (5000 * MIB * MIB, "5000 TiB"),
-    ],
-)  # fmt: skip
-def test_sizes_are_in_the_unit_that_fits(used: int, text: str) -> None:
-    assert states.size(used) == text
-
-
-@pytest.mark.parametrize(
     ("used", "percent", "tone"),
     [(0, 0, ""), (79, 79, ""), (80, 80, "near"), (94, 94, "near"), (95, 95, "high"), (100, 100, "full"),
      (130, 130, "full")],

@@ -143,7 +143,7 @@ def test_a_domain_that_is_gone_is_a_404() -> None:
 def test_a_domain_with_mailboxes_stays() -> None:
     box = factories.mailbox()
     factories.alias()
-    with pytest.raises(DomainNotEmpty, match=r"example\.com still has one mailbox"):
+    with pytest.raises(DomainNotEmpty, match=r"example\.com still has 1 mailbox"):
         provisioning.remove_domain(box.domain_id)  # type: ignore[arg-type]
     assert Domain.objects.exists() and Alias.objects.exists() and generation() == 0
 

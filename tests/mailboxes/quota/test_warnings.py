@@ -186,7 +186,7 @@ def one(address: str = "ada@example.com", percent: int = 96) -> Warned:
 def test_one_mailbox_is_in_the_subject() -> None:
     mail = quotawarnings.operator_mail([one()], ["ops@example.net"])
     assert mail.subject == "[Quota] ada@example.com is 96 % full"
-    assert "ada@example.com: 96 % (96.0 MiB of 100.0 MiB)" in mail.text
+    assert "ada@example.com: 96 % (96 MiB of 100 MiB)" in mail.text
 
 
 def test_the_fullest_comes_first_and_a_long_list_is_cut() -> None:
@@ -198,4 +198,4 @@ def test_the_fullest_comes_first_and_a_long_list_is_cut() -> None:
 def test_the_owner_reads_what_to_do() -> None:
     mail = quotawarnings.owner_mail(one())
     assert mail.to == ["ada@example.com"] and mail.subject == "Your mailbox is 96 % full"
-    assert "96.0 MiB of 100.0 MiB" in mail.text and "Delete" in mail.text
+    assert "96 MiB of 100 MiB" in mail.text and "Delete" in mail.text

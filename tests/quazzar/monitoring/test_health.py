@@ -14,7 +14,7 @@ from django.utils import timezone
 from prometheus_client.core import GaugeMetricFamily
 
 from quazzar.models import Heartbeat
-from quazzar.monitoring import health, metrics
+from quazzar.monitoring import metrics
 from quazzar.tasks import heartbeat
 from tests.rig.services import Valkey
 
@@ -131,11 +131,6 @@ def test_a_database_that_does_not_answer_is_said(
     with monkeypatch.context() as broken_database:
         broken_database.setattr(connection, "cursor", fail)
         assert failing(client).keys() == {"database", "worker"}
-
-
-@pytest.mark.parametrize(("seconds", "words"), [(61, "61 s"), (599, "599 s"), (7200, "120 min")])
-def test_times_are_said_in_words(seconds: int, words: str) -> None:
-    assert health._ago(timedelta(seconds=seconds)) == words
 
 
 @pytest.fixture

@@ -95,9 +95,9 @@ def test_an_empty_node_gets_a_new_key_too() -> None:
 def test_the_command_says_what_it_did_and_no_secret(relay: RelaySettings, key_file: Path) -> None:
     first, second = command(), command()
     assert "mailrelay.RelaySettings.password: 1 re-sealed" in first
-    assert "1 secrets re-sealed in" in first
+    assert "1 secret re-sealed in" in first
     assert f"0 old keys dropped from {key_file}." in first
-    assert f"1 old keys dropped from {key_file}." in second
+    assert f"1 old key dropped from {key_file}." in second
     assert f"The previous key stays in {key_file} until the next rotation, for writes" in first
     assert "Finished" not in first + second
     assert SECRET not in first + second

@@ -299,7 +299,7 @@ def test_little_memory_is_a_warning_and_none_an_error(
 def test_of_another_machine_only_the_memory_is_known(options: Options, roomy: SimpleNamespace) -> None:
     roomy.memory = roomy.disk = 0
     report = look(FakeEngine(list(IMAGES.values())), options)
-    assert found(report, "memory").message == "4.0 GiB of memory are built into the Docker host."
+    assert found(report, "memory").message == "4 GiB of memory are built into the Docker host."
     assert found(report, "disk").ok and "cannot be seen" in found(report, "disk").message
 
 
