@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dnsrecords.console import options as optionconsole
-from dnsrecords.console import publishing as publishconsole
-from dnsrecords.console import tab
-from quazzar.console import site as console
+from dnsrecords.console import options, publishing, tab
+from quazzar.console import site
 
-console.PAGES += tab.urlpatterns + optionconsole.urlpatterns + publishconsole.urlpatterns
+site.PAGES += tab.urlpatterns + options.urlpatterns + publishing.urlpatterns

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 
-from mailboxes.console import listing, pages, states, urls
+from mailboxes.console import listing, states, urls
 from mailboxes.console.tables.forms import AliasModelForm, DomainModelForm, MailboxModelForm
 from mailboxes.console.tables.pages import Arrival, Deletion, PageOfModel, ReadOnly
 from mailboxes.models import Alias, Domain, ImportJob, Mailbox, Stack
@@ -18,6 +18,7 @@ from mailboxes.provisioning import facade as provisioning
 from quazzar import words
 from quazzar.console import shown
 from quazzar.console import site as console
+from quazzar.console.pages import sentence
 from quazzar.errors import QuazzarError
 
 console.PAGES += urls.urlpatterns
@@ -218,7 +219,7 @@ class MailboxAdmin(PageOfModel):
                 provisioning.restore_mailbox(row.pk)
                 restored += 1
             except QuazzarError as exc:
-                self.message_user(request, f"{row.address}: {pages.said(exc)}", messages.ERROR)
+                self.message_user(request, f"{row.address}: {sentence(exc)}", messages.ERROR)
         self._say(request, restored, "restored, with their mail")
 
     def _say(self, request: HttpRequest, number: int, what: str) -> None:

@@ -9,10 +9,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import path
 
+from dnsrecords.console import access
 from dnsrecords.mtasts import policy as stspolicy
 from dnsrecords.records import options
-from mailboxes.console import access
 from mailboxes.models import Domain
+from quazzar.console.pages import sentence
 from quazzar.errors import QuazzarError
 
 _MODES = (
@@ -29,7 +30,6 @@ _MODES = (
         "No policy and no records. Who fetched an enforced one keeps to it for a week: test for a week first.",
     ),
 )
-_change = access.may("change_domain", "add_domain")
 
 
 def context(row: Domain) -> dict[str, Any]:
@@ -47,13 +47,13 @@ def context(row: Domain) -> dict[str, Any]:
     }
 
 
-@access.change(_change)
+@access.change
 def save(request: HttpRequest, pk: int) -> HttpResponse:
     """Takes the choice."""
     try:
         options.change(pk, mta_sts=request.POST.get("mta_sts", ""))
     except QuazzarError as exc:
-        messages.error(request, f"{exc.message} {exc.hint}".strip())
+        messages.error(request, sentence(exc))
     else:
         messages.success(request, "Saved. See below which records are to be published for it.")
     return redirect("admin:dns_domain", pk)

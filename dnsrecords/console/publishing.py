@@ -9,11 +9,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import path
 
+from dnsrecords.console import access
 from dnsrecords.publishing import publish as publishing
 from dnsrecords.publishing.rules import ALGORITHMS
 from dnsrecords.records.facts import SECRETS
-from mailboxes.console import access
 from mailboxes.models import Domain
+from quazzar.console.pages import sentence
 from quazzar.errors import InvalidFields, QuazzarError
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ _LABELS = {
     "server": "Name server", "port": "Port", "zone": "Zone", "key_name": "Key name", "algorithm": "Algorithm",
     "secret": "Secret",
 }  # fmt: skip
-_change = access.may("change_domain", "add_domain")
 
 
 def context(row: Domain) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def context(row: Domain) -> dict[str, Any]:
     return {"publisher": publishing.of(row), "algorithms": ALGORITHMS}
 
 
-@access.change(_change)
+@access.change
 def save(request: HttpRequest, pk: int) -> HttpResponse:
     """Sets the name server up, and publishes at once."""
     given: dict[str, Any] = {name: request.POST.get(name, "") for name in _FIELDS}
@@ -47,7 +47,7 @@ def save(request: HttpRequest, pk: int) -> HttpResponse:
     return _published(request, pk)
 
 
-@access.change(_change)
+@access.change
 def publish(request: HttpRequest, pk: int) -> HttpResponse:
     """Brings the zone up to date now."""
     return _published(request, pk)
@@ -58,7 +58,7 @@ def _published(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         plan = publishing.publish(row, replace="replace" in request.POST)
     except QuazzarError as exc:
-        messages.error(request, f"{exc.message} {exc.hint}".strip())
+        messages.error(request, sentence(exc))
     else:
         messages.success(request, _done(plan))
         for each in plan.conflicts:
@@ -66,13 +66,13 @@ def _published(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("admin:dns_domain", pk)
 
 
-@access.change(_change)
+@access.change
 def remove(request: HttpRequest, pk: int) -> HttpResponse:
     """Forgets the name server."""
     try:
         publishing.remove(pk)
     except QuazzarError as exc:
-        messages.error(request, f"{exc.message} {exc.hint}".strip())
+        messages.error(request, sentence(exc))
     else:
         messages.success(request, "The name server is forgotten. What is published stays published.")
     return redirect("admin:dns_domain", pk)

@@ -16,9 +16,7 @@ from django.views.decorators.http import require_safe
 from dnsrecords.checking import check as checking
 from dnsrecords.checking import dmarcpath, report
 from dnsrecords.checking.report import Report, Row
-from dnsrecords.console import ed25519console
-from dnsrecords.console import options as optionconsole
-from dnsrecords.console import publishing as publishconsole
+from dnsrecords.console import access, options, publishing
 from dnsrecords.dkim import ed25519 as secondkey
 from dnsrecords.dkim import rotation
 from dnsrecords.models import RecordChange
@@ -26,10 +24,12 @@ from dnsrecords.records import build as records
 from dnsrecords.records.facts import SECRETS
 from dnsrecords.text import strings as txt
 from dnsrecords.verdicts import Status
-from mailboxes.console import access, pages
+from mailboxes.dkim import ed25519 as dkimsecond
 from mailboxes.dkim import rotation as dkimrotation
 from mailboxes.models import Domain, Stack
 from quazzar import words
+from quazzar.console import gate
+from quazzar.console.pages import frame, sentence
 from quazzar.errors import QuazzarError
 
 _A_PAGE = 50
@@ -45,10 +45,9 @@ MARKS = {
 #: What is only recommended is no alarm while it is not there.
 _NOT_PUBLISHED = ("info", "off", "Not published")
 _LABELS = {"spf": "SPF", "dkim": "DKIM", "dmarc": "DMARC"}
-_see, _look_up = access.see_domains, access.may("change_domain", "add_domain")
 
 
-@access.page(_see)
+@gate.page(access.see)
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
     """All domains, those with something wrong first."""
@@ -68,27 +67,27 @@ def overview(request: HttpRequest) -> HttpResponse:
     return _page(request, "overview.html", context)
 
 
-@access.page(_see)
+@gate.page(access.see)
 @require_safe
 def domain(request: HttpRequest, pk: int) -> HttpResponse:
     """One domain; HTMX gets the records alone."""
     row = get_object_or_404(Domain.objects.defer(*SECRETS), pk=pk)
-    if access.by_htmx(request):
+    if gate.by_htmx(request):
         return render(request, "dnsrecords/_records.html", _context(request, row))
     return _page(request, "domain.html", _context(request, row))
 
 
-@access.change(_look_up)
+@access.change
 def check(request: HttpRequest, pk: int) -> HttpResponse:
     """Asks the name servers now."""
     row = get_object_or_404(Domain.objects.defer(*SECRETS), pk=pk)
     checking.check(row)
-    if access.by_htmx(request):
+    if gate.by_htmx(request):
         return render(request, "dnsrecords/_records.html", _context(request, row))
     return redirect("admin:dns_domain", pk)
 
 
-@access.change(_look_up)
+@access.change
 def rotate(request: HttpRequest, pk: int) -> HttpResponse:
     """Begins a rotation of the DKIM key, or gives it up."""
     try:
@@ -97,11 +96,25 @@ def rotate(request: HttpRequest, pk: int) -> HttpResponse:
         else:
             dkimrotation.begin(pk)
     except QuazzarError as exc:
-        messages.error(request, f"{exc.message} {exc.hint}".strip())
+        messages.error(request, sentence(exc))
     return redirect("admin:dns_domain", pk)
 
 
-@access.page(_see)
+@access.change
+def ed25519(request: HttpRequest, pk: int) -> HttpResponse:
+    """Begin signing with a second key, Ed25519, or remove it."""
+    row = get_object_or_404(Domain.objects.defer(*SECRETS), pk=pk)
+    try:
+        if "off" in request.POST:
+            messages.success(request, secondkey.remove(row).message)
+        else:
+            dkimsecond.begin(pk)
+    except QuazzarError as exc:
+        messages.error(request, sentence(exc))
+    return redirect("admin:dns_domain", pk)
+
+
+@gate.page(access.see)
 @require_safe
 def zone(request: HttpRequest, pk: int) -> HttpResponse:
     """The zone file."""
@@ -111,7 +124,7 @@ def zone(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _page(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-    return render(request, f"dnsrecords/{template}", {**pages.frame(request), **context})
+    return render(request, f"dnsrecords/{template}", {**frame(request), **context})
 
 
 def _context(request: HttpRequest, row: Domain) -> dict[str, Any]:
@@ -123,12 +136,12 @@ def _context(request: HttpRequest, row: Domain) -> dict[str, Any]:
         "recommended": [_shown(each, row.name) for each in found.recommended if not _is_key(each)],
         "keys": [_shown(each, row.name) for each in found.recommended if _is_key(each)],
         "history": _history(found),
-        "may_check": _look_up(request.user),
+        "may_check": access.may_change(request.user),
         "rotation": rotation.of(row),
         "ed25519": secondkey.of(row),
         "dmarc": dmarcpath.of(found),
-        **optionconsole.context(row),
-        **publishconsole.context(row),
+        **options.context(row),
+        **publishing.context(row),
         "hostname_chosen": bool(Stack.load().hostname),
         "note": records.RELAY_NOTES.get(found.facts.relay_include, ""),
         "mark": MARKS[found.health],
@@ -204,7 +217,7 @@ urlpatterns = [
     path(BASE, overview, name="dns_overview"),
     path(f"{BASE}<int:pk>/", domain, name="dns_domain"),
     path(f"{BASE}<int:pk>/check/", check, name="dns_check"),
-    path(f"{BASE}<int:pk>/ed25519/", ed25519console.turn, name="dns_ed25519"),
+    path(f"{BASE}<int:pk>/ed25519/", ed25519, name="dns_ed25519"),
     path(f"{BASE}<int:pk>/rotate/", rotate, name="dns_rotate"),
     path(f"{BASE}<int:pk>/zone/", zone, name="dns_zone"),
 ]

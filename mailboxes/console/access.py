@@ -1,27 +1,17 @@
-"""Who may see and change what in the Mailboxes tab; and what HTMX gets where the page itself would change."""
+"""Who may see and change what in the Mailboxes tab."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
+from functools import partial
 from typing import Any
 
-from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
-
 from quazzar.console import gate
-from quazzar.plans import entitlements
-
-View = Callable[..., HttpResponseBase]
-Allowed = Callable[[Any], bool]
+from quazzar.console.gate import Allowed
 
 
 def may(*codenames: str) -> Allowed:
-    """Whether a user has one of these permissions."""
-    names = [f"mailboxes.{codename}" for codename in codenames]
-    return lambda user: any(map(user.has_perm, names))
+    """Whether a user has at least one of these permissions of this app."""
+    return gate.may(*(f"mailboxes.{codename}" for codename in codenames))
 
 
 see_server = may("view_stack", "change_stack")
@@ -31,54 +21,37 @@ add_mailboxes = may("add_mailbox")
 change_mailboxes = may("change_mailbox")
 delete_mailboxes = may("delete_mailbox")
 see_domains = may("view_domain", "change_domain")
+add_domains = may("add_domain")
+change_domains = may("change_domain")
+delete_domains = may("delete_domain")
 see_aliases = may("view_alias", "change_alias")
+add_aliases = may("add_alias")
+change_aliases = may("change_alias")
+delete_aliases = may("delete_alias")
 see_tab = may("view_stack", "change_stack", "view_mailbox", "change_mailbox")
 
+page = gate.page
+#: Reading the address of a view that changes something leads to the tab.
+change = partial(gate.change, back="admin:mail_boxes")
 
-def page(allowed: Allowed) -> Callable[[View], View]:
-    """A page or a part of one: signed in, then the permission, then the plan."""
-
-    def decorate(view: View) -> View:
-        gated = gate.page(allowed)(view)
-
-        @wraps(view)
-        def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            return _refusal(request, allowed) or gated(request, *args, **kwargs)
-
-        return answer
-
-    return decorate
-
-
-def change(allowed: Allowed) -> Callable[[View], View]:
-    """Like ``page``, and only a POST gets through. Who reads the address is led to the tab."""
-
-    def decorate(view: View) -> View:
-        @wraps(view)
-        def posted(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            if request.method != "POST":
-                return redirect("admin:mail_boxes")
-            return view(request, *args, **kwargs)
-
-        return page(allowed)(posted)
-
-    return decorate
+_IN_TEMPLATES: dict[str, Allowed] = {
+    "see_server": see_server,
+    "change_server": change_server,
+    "see_mailboxes": see_mailboxes,
+    "add_mailboxes": add_mailboxes,
+    "change_mailboxes": change_mailboxes,
+    "delete_mailboxes": delete_mailboxes,
+    "see_domains": see_domains,
+    "add_domains": add_domains,
+    "change_domains": change_domains,
+    "delete_domains": delete_domains,
+    "see_aliases": see_aliases,
+    "add_aliases": add_aliases,
+    "change_aliases": change_aliases,
+    "delete_aliases": delete_aliases,
+}
 
 
-def by_htmx(request: HttpRequest) -> bool:
-    """Whether a part of the page is asked for, and not the page."""
-    return "HX-Request" in request.headers
-
-
-def _refusal(request: HttpRequest, allowed: Allowed) -> HttpResponse | None:
-    """For HTMX, which would put a sign-in form or a lock card into a corner of the page: load the page anew."""
-    if not by_htmx(request):
-        return None
-    status = 0
-    if not admin.site.has_permission(request):
-        status = 401
-    elif not allowed(request.user):
-        status = 403
-    elif not entitlements.has(gate.FEATURE):
-        status = 402
-    return HttpResponse(status=status, headers={"HX-Refresh": "true"}) if status else None
+def permissions(user: Any) -> dict[str, bool]:
+    """What templates read as ``may.…``."""
+    return {name: allowed(user) for name, allowed in _IN_TEMPLATES.items()}

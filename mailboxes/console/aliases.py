@@ -1,76 +1,178 @@
-"""Aliases: the list, one added, changed, switched off and deleted."""
+"""Aliases in the tab: the list, adding, changing and disabling, deleting, one or many."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_safe
 
-from mailboxes.console import access, listing, pages, states
-from mailboxes.console.forms import AliasForm
+from mailboxes.console import access, bulk, listing, pages, states
+from mailboxes.console.mailboxes import AddressForm
 from mailboxes.models import Alias, Stack
-from mailboxes.provisioning import facade as provisioning
+from mailboxes.provisioning.aliases import (
+    add_alias,
+    change_alias,
+    remove_alias,
+    remove_aliases,
+    set_aliases_enabled,
+)
+from quazzar import words
+from quazzar.console.forms import AddressesField, address_lines, switch, text_input
+from quazzar.console.pages import done, refused
 from quazzar.errors import QuazzarError
 
-PAGE = "admin:mail_boxes_aliases"
+
+class AliasForm(AddressForm):
+    """An address that forwards."""
+
+    local_part = forms.CharField(
+        label="Address",
+        widget=text_input(placeholder="sales"),
+        error_messages={"required": "Type the part before the @."},
+    )
+    destinations = AddressesField(
+        label="Destinations",
+        widget=address_lines("anna@example.com\nben@elsewhere.net", rows=3),
+        error_messages={"required": "Type at least one address that gets the mail."},
+    )
+    enabled = switch("Forwards mail")
+
+    def __init__(
+        self,
+        data: Any = None,
+        *,
+        row: Alias | None = None,
+        domains: list[tuple[str, str]] | None = None,
+        domain: str = "",
+    ) -> None:
+        self.row = row
+        initial = {"destinations": row.destinations, "enabled": row.enabled} if row else {"domain": domain}
+        super().__init__(data, initial=initial)
+        self.fix_address(row, domains or [])
+
+    def save(self) -> Alias | None:
+        """Add the alias, or change the one there is."""
+        return self.attempt(self._save)
+
+    def _save(self, values: dict[str, Any]) -> Alias:
+        destinations, on = values["destinations"], values["enabled"]
+        if self.row:
+            return change_alias(self.row.pk, {"destinations": destinations, "enabled": on})
+        return add_alias(int(values["domain"]), values["local_part"], destinations, enabled=on)
+
+
+# --- the list
+
+
+def _enable(ids: list[int]) -> bulk.Result:
+    changed = set_aliases_enabled(ids, True)
+    return bulk.Result(
+        f"{words.count(changed, 'alias forwards', 'aliases forward')} mail again."
+        if changed
+        else "They forwarded mail already."
+    )
+
+
+def _disable(ids: list[int]) -> bulk.Result:
+    changed = set_aliases_enabled(ids, False)
+    return bulk.Result(
+        f"{words.count(changed, 'alias no longer forwards', 'aliases no longer forward')} mail."
+        if changed
+        else "They were disabled already."
+    )
+
+
+def _remove(ids: list[int]) -> bulk.Result:
+    return bulk.Result(f"{words.count(remove_aliases(ids), 'alias is', 'aliases are')} deleted.")
+
+
+_REFUSED = "Mail to these addresses is refused from then on, or goes to the catch-all of their domain."
+BULK = bulk.Bulk(
+    "alias,aliases",
+    pages.ALIASES,
+    "address",
+    listing.aliases,
+    [
+        bulk.Action(
+            "enable",
+            "Enable",
+            "forward",
+            access.change_aliases,
+            "Mail to them is forwarded again.",
+            _enable,
+        ),
+        bulk.Action("disable", "Disable", "block", access.change_aliases, _REFUSED, _disable),
+        bulk.Action("delete", "Delete", "delete", access.delete_aliases, _REFUSED, _remove, dangerous=True),
+    ],
+)
 
 
 @access.page(access.see_aliases)
 @require_safe
 def aliases(request: HttpRequest) -> HttpResponse:
-    """The list; HTMX gets the rows alone."""
-    found, on = listing.aliases(request.GET.dict()), Stack.load().enabled
+    """Aliases by address."""
+    listed, on = listing.aliases(request.GET.dict()), Stack.load().enabled
     rows = [
         {"alias": row, "mark": states.of_row(row, enabled=on), "waiting": on and not row.synced}
-        for row in found.page
+        for row in listed.page
     ]
-    context = {"listing": found, "rows": rows}
-    if request.headers.get("HX-Target") == "list":
-        return pages.part(request, "_aliases.html", {**context, "may": pages.permissions(request.user)})
-    return pages.page(request, "aliases.html", {**context, "domains": listing.choices()})
+    context = {
+        "listing": listed,
+        "rows": rows,
+        "bulk": BULK.buttons(request.user),
+        "domains": listing.choices,
+        "states": listing.ALIAS_STATES.items(),
+    }
+    return pages.list_page(request, "aliases", context)
 
 
-@access.page(access.may("add_alias"))
+# --- one alias
+
+
+@access.page(access.add_aliases)
 def add(request: HttpRequest) -> HttpResponse:
     """A new alias."""
     posted = request.method == "POST"
     domains = listing.choices()
-    domain = request.GET.get("domain", "") or (domains[0][0] if domains else "")
-    form = AliasForm(request.POST if posted else None, domains=domains, domain=domain)
+    chosen = request.GET.get("domain", "") or (domains[0][0] if domains else "")
+    form = AliasForm(request.POST if posted else None, domains=domains, domain=chosen)
     row = form.save() if posted else None
     if row is None:
         return pages.dialog(request, "_alias.html", {"form": form, "domains": domains})
-    return pages.done(request, f"{row.address} is added.", PAGE)
+    return done(request, f"{row.address} is added.", pages.ALIASES)
 
 
-@access.page(access.may("change_alias"))
+@access.page(access.change_aliases)
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
-    """Destinations, and whether it forwards."""
+    """Where an alias leads, and whether it forwards."""
     row = get_object_or_404(Alias, pk=pk)
     posted = request.method == "POST"
     form = AliasForm(request.POST if posted else None, row=row)
     if not posted or form.save() is None:
         return pages.dialog(request, "_alias.html", {"form": form, "row": row})
-    return pages.done(request, f"{row.address} is changed.", PAGE)
+    return done(request, f"{row.address} is changed.", pages.ALIASES)
 
 
-@access.change(access.may("change_alias"))
+@access.change(access.change_aliases)
 def enabled(request: HttpRequest, pk: int) -> HttpResponse:
     """The switch in the list."""
     row, on = get_object_or_404(Alias, pk=pk), request.POST.get("on") == "on"
     try:
-        provisioning.change_alias(row.pk, {"enabled": on})
+        change_alias(row.pk, {"enabled": on})
     except QuazzarError as exc:
-        return pages.refused(request, exc, PAGE)
+        return refused(request, exc, pages.ALIASES)
     state = "forwards mail again" if on else "no longer forwards mail"
-    return pages.done(request, f"{row.address} {state}.", PAGE)
+    return done(request, f"{row.address} {state}.", pages.ALIASES)
 
 
-@access.page(access.may("delete_alias"))
+@access.page(access.delete_aliases)
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
-    """Asks, then deletes."""
+    """Ask, then delete."""
     row = get_object_or_404(Alias, pk=pk)
     if request.method != "POST":
         return pages.dialog(request, "_alias_delete.html", {"row": row})
-    provisioning.remove_alias(row.pk)
-    return pages.done(request, f"{row.address} is deleted.", PAGE)
+    remove_alias(row.pk)
+    return done(request, f"{row.address} is deleted.", pages.ALIASES)

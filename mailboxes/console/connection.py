@@ -1,4 +1,4 @@
-"""What a mail program needs to know of a mailbox: to copy, to scan and to install. Never a password."""
+"""Connection settings of a mailbox for mail programs: to copy, to scan and to install. Never a password."""
 
 from __future__ import annotations
 
@@ -9,22 +9,29 @@ from typing import Any
 import qrcode
 from django.conf import settings
 from django.core import signing
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
 from qrcode.image.svg import SvgPathImage
 
-from mailboxes.console import states
+from mailboxes.autoconfig import apple_profile, thunderbird
+from mailboxes.console import access, pages, states
 from mailboxes.models import Mailbox, Stack
+from quazzar.console import gate
+from quazzar.plans import entitlements
 
+APPLE = "application/x-apple-aspen-config"
 _SALT = "mailboxes.profile"
-#: Seconds in which a scanned address gives out the profile.
+#: Seconds for which a scanned address serves the profile.
 TICKET_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One way in or out."""
+    """One way for a mail program to connect."""
 
     purpose: str
     protocol: str
@@ -34,12 +41,12 @@ class Server:
 
 
 def servers(hostname: str) -> list[Server]:
-    """The ways in and out, the best first."""
+    """How a mail program can connect, the preferred ways (TLS from the first byte) first."""
     return [
         Server("Incoming", "IMAP", hostname, _port(993), "SSL/TLS"),
         Server("Outgoing", "SMTP", hostname, _port(465), "SSL/TLS"),
-        Server("Incoming, else", "IMAP", hostname, _port(143), "STARTTLS"),
-        Server("Outgoing, else", "SMTP", hostname, _port(587), "STARTTLS"),
+        Server("Incoming, alternative", "IMAP", hostname, _port(143), "STARTTLS"),
+        Server("Outgoing, alternative", "SMTP", hostname, _port(587), "STARTTLS"),
     ]
 
 
@@ -48,28 +55,30 @@ def _port(standard: int) -> int:
 
 
 def text(address: str, hostname: str, *, briefly: bool = False) -> str:
-    """It as plain text; briefly for a code that should stay easy to scan."""
+    """The settings as plain text; briefly for a QR code, which then stays easy to scan."""
     if briefly:
-        ways = [f"{each.protocol} {each.host}:{each.port} {each.security}" for each in servers(hostname)[:2]]
-        return "\n".join([address, *ways])
+        preferred = [
+            f"{server.protocol} {server.host}:{server.port} {server.security}"
+            for server in servers(hostname)[:2]
+        ]
+        return "\n".join([address, *preferred])
     lines = [
-        f"{each.purpose}: {each.protocol} {each.host}:{each.port} ({each.security})"
-        for each in servers(hostname)
+        f"{server.purpose}: {server.protocol} {server.host}:{server.port} ({server.security})"
+        for server in servers(hostname)
     ]
     return "\n".join([f"Mailbox: {address}", f"User name: {address}", *lines])
 
 
 def context(request: HttpRequest, row: Mailbox) -> dict[str, Any]:
-    """What the panel shows."""
+    """What the dialog with the connection settings shows."""
     stack = Stack.load()
-    best = servers(stack.hostname)[:2]
     url = _profile_url(request, row)
     scanned = url or text(row.address, stack.hostname, briefly=True)
     return {
         "row": row,
         "stack": stack,
         "mark": states.of_row(row, enabled=stack.enabled),
-        "best": best,
+        "preferred": servers(stack.hostname)[:2],
         "others": servers(stack.hostname)[2:],
         "text": text(row.address, stack.hostname),
         "qr": qr(scanned) if stack.hostname else "",
@@ -83,6 +92,9 @@ def qr(content: str) -> SafeString:
     image = qrcode.make(content, image_factory=SvgPathImage, border=2, box_size=10)
     svg: str = image.to_string(encoding="unicode")
     return mark_safe(svg)  # noqa: S308  (drawn here, of numbers)
+
+
+# --- the profile that a phone scans
 
 
 def _profile_url(request: HttpRequest, row: Mailbox) -> str:
@@ -101,14 +113,80 @@ def _is_loopback(host: str) -> bool:
 
 
 def ticket(row: Mailbox) -> str:
-    """Lets its bearer fetch one mailbox's profile for an hour."""
+    """A signed text that lets its bearer fetch one mailbox's profile for an hour."""
     return signing.dumps(row.pk, salt=_SALT)
 
 
-def of_ticket(text: str) -> Mailbox | None:
-    """The mailbox of a ticket that still holds."""
+def mailbox_of_ticket(text: str) -> Mailbox | None:
+    """The mailbox of a ticket; None when the ticket is forged or too old, or the mailbox is gone."""
     try:
         pk = signing.loads(text, salt=_SALT, max_age=TICKET_SECONDS)
     except signing.BadSignature:
         return None
     return Mailbox.objects.filter(pk=pk, deleted_at=None).first()
+
+
+# --- views
+
+
+@access.page(access.see_mailboxes)
+@require_safe
+def panel(request: HttpRequest, pk: int) -> HttpResponse:
+    """What the owner types into a mail program."""
+    return pages.dialog(request, "_connection.html", context(request, _live(pk)))
+
+
+@access.page(access.see_mailboxes)
+@require_safe
+def live(request: HttpRequest, pk: int) -> HttpResponse:
+    """Whether the running stack has the mailbox, asked again every second until it does."""
+    stack, row = Stack.load(), _live(pk)
+    shown = {"row": row, "stack": stack, "mark": states.of_row(row, enabled=stack.enabled)}
+    return render(request, "mailboxes/_live.html", shown)
+
+
+@access.page(access.see_mailboxes)
+@require_safe
+def profile(request: HttpRequest, pk: int) -> HttpResponse:
+    """A profile for Apple's mail programs."""
+    return _profile(_live(pk))
+
+
+@access.page(access.see_mailboxes)
+@require_safe
+def autoconfig(request: HttpRequest, pk: int) -> HttpResponse:
+    """A configuration file for Thunderbird."""
+    xml = thunderbird(_live(pk).address, _hostname(), settings.QUAZZAR_STACK_PORT_OFFSET)
+    return _file(xml, "application/xml", "config-v1.1.xml")
+
+
+@never_cache
+@require_safe
+def scanned(request: HttpRequest, ticket: str) -> HttpResponse:
+    """The profile for a phone that scanned the QR code: it is not signed in, the ticket lets it in."""
+    row = mailbox_of_ticket(ticket)
+    if row is None or not entitlements.has(gate.FEATURE):
+        raise Http404
+    return _profile(row)
+
+
+def _profile(row: Mailbox) -> HttpResponse:
+    offset = settings.QUAZZAR_STACK_PORT_OFFSET
+    content = apple_profile(row.address, row.display_name, _hostname(), offset)
+    return _file(content, APPLE, "mail.mobileconfig")
+
+
+def _file(content: str | bytes, kind: str, name: str) -> HttpResponse:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return HttpResponse(content, content_type=kind, headers=headers)
+
+
+def _hostname() -> str:
+    hostname = Stack.load().hostname
+    if not hostname:
+        raise Http404("There is no mail server yet.")
+    return hostname
+
+
+def _live(pk: int) -> Mailbox:
+    return get_object_or_404(Mailbox, pk=pk, deleted_at=None)

@@ -1,36 +1,89 @@
-"""Domains: the list, one added, its catch-all changed, one deleted."""
+"""Domains in the tab: the list, adding one, its catch-all, deleting one or many."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_safe
 
-from mailboxes.console import access, listing, pages, states
-from mailboxes.console.forms import DomainForm
+from mailboxes.console import access, bulk, listing, pages, states
 from mailboxes.models import Domain, Mailbox, Stack
-from mailboxes.provisioning import facade as provisioning
+from mailboxes.provisioning.domains import add_domain, change_domain, remove_domain, remove_domains
+from quazzar import words
+from quazzar.console.forms import SavingForm, text_input
+from quazzar.console.pages import done
 from quazzar.errors import QuazzarError
 
-PAGE = "admin:mail_boxes_domains"
+
+class DomainForm(SavingForm):
+    """A domain, and where mail goes that no address takes."""
+
+    refused_at = "name"
+
+    name = forms.CharField(
+        label="Domain",
+        widget=text_input(placeholder="example.com", inputmode="url"),
+        error_messages={"required": "Type a domain, such as example.com."},
+    )
+    catch_all = forms.CharField(
+        label="Catch-all", required=False, widget=text_input(placeholder="Nobody", inputmode="email")
+    )
+
+    def __init__(self, data: Any = None, *, row: Domain | None = None) -> None:
+        self.row = row
+        super().__init__(data, initial={"catch_all": row.catch_all} if row else None)
+        if row:
+            del self.fields["name"]
+
+    def save(self) -> Domain | None:
+        """Add the domain, or change the one there is."""
+        row = self.row
+        if row is None:
+            return self.attempt(lambda values: add_domain(**values))
+        return self.attempt(lambda values: change_domain(row.pk, values))
+
+
+def _remove(ids: list[int]) -> bulk.Result:
+    return bulk.Result(f"{words.count(remove_domains(ids), 'domain is', 'domains are')} deleted.")
+
+
+BULK = bulk.Bulk(
+    "domain,domains",
+    pages.DOMAINS,
+    "name",
+    listing.domains,
+    [
+        bulk.Action(
+            "delete",
+            "Delete",
+            "delete",
+            access.delete_domains,
+            "Mail to them is refused from then on. Their DKIM keys and their aliases are deleted too. If one of "
+            "them still has mailboxes, none is deleted.",
+            _remove,
+            dangerous=True,
+        ),
+    ],
+)
 
 
 @access.page(access.see_domains)
 @require_safe
 def domains(request: HttpRequest) -> HttpResponse:
-    """The list; HTMX gets the rows alone."""
-    found, on = listing.domains(request.GET.dict()), Stack.load().enabled
+    """Domains by name."""
+    listed, on = listing.domains(request.GET.dict()), Stack.load().enabled
     rows = [
         {"domain": row, "mark": states.of_row(row, enabled=on), "waiting": on and not row.synced}
-        for row in found.page
+        for row in listed.page
     ]
-    context = {"listing": found, "rows": rows}
-    if request.headers.get("HX-Target") == "list":
-        return pages.part(request, "_domains.html", {**context, "may": pages.permissions(request.user)})
-    return pages.page(request, "domains.html", context)
+    context = {"listing": listed, "rows": rows, "bulk": BULK.buttons(request.user)}
+    return pages.list_page(request, "domains", context)
 
 
-@access.page(access.may("add_domain"))
+@access.page(access.add_domains)
 def add(request: HttpRequest) -> HttpResponse:
     """A new domain; its DKIM key is made with it."""
     posted = request.method == "POST"
@@ -38,23 +91,23 @@ def add(request: HttpRequest) -> HttpResponse:
     row = form.save() if posted else None
     if row is None:
         return pages.dialog(request, "_domain.html", {"form": form})
-    return pages.done(request, f"{row.name} is added. Publish its DNS records next.", PAGE)
+    return done(request, f"{row.name} is added. Publish its DNS records next.", pages.DOMAINS)
 
 
-@access.page(access.may("change_domain"))
+@access.page(access.change_domains)
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
-    """The catch-all."""
+    """Where mail goes that no address of the domain takes."""
     row = get_object_or_404(Domain, pk=pk)
     posted = request.method == "POST"
     form = DomainForm(request.POST if posted else None, row=row)
     if not posted or form.save() is None:
         return pages.dialog(request, "_domain.html", {"form": form, "row": row})
-    return pages.done(request, f"{row.name} is changed.", PAGE)
+    return done(request, f"{row.name} is changed.", pages.DOMAINS)
 
 
-@access.page(access.may("delete_domain"))
+@access.page(access.delete_domains)
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
-    """Asks, then deletes; a domain with mailboxes is refused."""
+    """Ask, then delete; a domain that still has mailboxes is refused."""
     row = get_object_or_404(Domain, pk=pk)
     context: dict[str, object] = {
         "row": row,
@@ -64,7 +117,7 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return pages.dialog(request, "_domain_delete.html", context)
     try:
-        provisioning.remove_domain(row.pk)
+        remove_domain(row.pk)
     except QuazzarError as exc:
         return pages.dialog(request, "_domain_delete.html", {**context, "error": exc})
-    return pages.done(request, f"{row.name} is deleted.", PAGE)
+    return done(request, f"{row.name} is deleted.", pages.DOMAINS)

@@ -22,19 +22,21 @@ PAGE_SIZE = 25
 _LONGEST_SEARCH = 200
 _MIB = 1024 * 1024
 #: Value of the state filter → what the page calls it.
-STATES = {
+MAILBOX_STATES = {
     "": "Every state",
     "waiting": "On their way",
     "unreadable": "Need a new password",
     "disabled": "Disabled",
     "full": "80 % full or more",
 }
+ALIAS_STATES = {"": "Every state", "waiting": "On their way", "disabled": "Disabled"}
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A page of rows, and what was asked for."""
+    """Rows that match what was asked for, and the page of them that is shown."""
 
+    rows: QuerySet[Any]
     page: Page[Any]
     search: str
     domain: str
@@ -53,18 +55,19 @@ class Listing:
 
 def mailboxes(asked: Mapping[str, str]) -> Listing:
     """Live mailboxes by address."""
-    rows = Mailbox.objects.filter(deleted_at=None)
-    return _listing(_in_state(rows, asked.get("state", "")), asked, ("address", "display_name"), "address")
+    state = _state(asked, MAILBOX_STATES)
+    rows = _in_state(Mailbox.objects.filter(deleted_at=None), state)
+    return _listing(rows, asked, ("address", "display_name"), "address", state=state)
 
 
 def aliases(asked: Mapping[str, str]) -> Listing:
     """Aliases by address; the search looks at destinations too."""
-    rows = Alias.objects.all()
-    if asked.get("state") == "waiting":
+    state, rows = _state(asked, ALIAS_STATES), Alias.objects.all()
+    if state == "waiting":
         rows = rows.filter(applied_at=None)
-    elif asked.get("state") == "disabled":
+    elif state == "disabled":
         rows = rows.filter(enabled=False)
-    return _listing(rows, asked, ("address", "destinations"), "address")
+    return _listing(rows, asked, ("address", "destinations"), "address", state=state)
 
 
 def deleted(asked: Mapping[str, str]) -> Listing:
@@ -75,7 +78,8 @@ def deleted(asked: Mapping[str, str]) -> Listing:
 
 def domains(asked: Mapping[str, str]) -> Listing:
     """Domains by name, each with the number of its mailboxes and aliases."""
-    return _listing(counted(Domain.objects.all()), asked, ("name",), "name")
+    rows = counted(Domain.objects.all())
+    return _listing(rows, {**asked, "domain": ""}, ("name", "catch_all"), "name")
 
 
 def counted(rows: QuerySet[Domain]) -> QuerySet[Any]:
@@ -95,13 +99,13 @@ def choices() -> list[tuple[str, str]]:
 def unreadable() -> QuerySet[Mailbox]:
     """Live mailboxes whose hash was sealed under a key that is gone: found by header, nothing is opened."""
     ring = keyring.existing()
-    known = list(ring.headers) if ring else []
+    headers = list(ring.headers) if ring else []
     field = Mailbox._meta.get_field("password_hash")
     assert isinstance(field, SealedField)
     # The field refuses F(), rightly; the table's and the column's name are ours, the number is a parameter.
     header = RawSQL(f'SUBSTR("{field.column}", 1, %s)', [HEADER_BYTES], BinaryField())  # noqa: S611
     rows = Mailbox.objects.filter(deleted_at=None, password_hash__isnull=False)
-    return rows.annotate(seal_header=header).exclude(seal_header__in=known) if known else rows
+    return rows.annotate(seal_header=header).exclude(seal_header__in=headers) if headers else rows
 
 
 def _in_state(rows: QuerySet[Mailbox], state: str) -> QuerySet[Mailbox]:
@@ -119,7 +123,14 @@ def _in_state(rows: QuerySet[Mailbox], state: str) -> QuerySet[Mailbox]:
     return rows
 
 
-def _listing(rows: QuerySet[Any], asked: Mapping[str, str], columns: tuple[str, ...], *order: str) -> Listing:
+def _state(asked: Mapping[str, str], states: Mapping[str, str]) -> str:
+    state = asked.get("state", "")
+    return state if state in states else ""
+
+
+def _listing(
+    rows: QuerySet[Any], asked: Mapping[str, str], columns: tuple[str, ...], *order: str, state: str = ""
+) -> Listing:
     search = asked.get("q", "").replace("\0", "").strip()[:_LONGEST_SEARCH]
     domain = asked.get("domain", "")
     for word in search.split():
@@ -128,16 +139,15 @@ def _listing(rows: QuerySet[Any], asked: Mapping[str, str], columns: tuple[str, 
         rows = rows.filter(domain_id=int(domain))
     else:
         domain = ""
-    state = asked.get("state", "")
     page = Paginator(rows.order_by(*order), PAGE_SIZE).get_page(asked.get("page"))
-    return Listing(page, search, domain, state if state in STATES else "")
+    return Listing(rows, page, search, domain, state)
 
 
 def _any_of(columns: tuple[str, ...], word: str) -> Q:
-    found = Q()
+    matches = Q()
     for column in columns:
-        found |= Q(**{f"{column}__icontains": word})
-    return found
+        matches |= Q(**{f"{column}__icontains": word})
+    return matches
 
 
 def _number(rows: QuerySet[Any]) -> Subquery:

@@ -1,46 +1,243 @@
-"""Mailboxes: the list, one added, changed, disabled, deleted and restored."""
+"""Mailboxes in the tab: the lists, adding, changing and disabling, deleting and restoring, one or many."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
+from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_safe
 
-from mailboxes.console import access, connection, listing, pages, states
-from mailboxes.console.forms import MailboxForm
+from mailboxes.console import access, bulk, connection, listing, pages, states
 from mailboxes.models import Mailbox, Stack
-from mailboxes.provisioning import facade as provisioning
 from mailboxes.provisioning import passwords, retention
+from mailboxes.provisioning.mailboxes import (
+    add_mailbox,
+    change_mailbox,
+    remove_mailbox,
+    remove_mailboxes,
+    restore_mailbox,
+    set_enabled,
+)
 from quazzar import words
+from quazzar.console.forms import INPUT, VERBATIM, SavingForm, switch, text_input
+from quazzar.console.pages import CHANGED, done, refused, sentence
 from quazzar.errors import QuazzarError
 
-DELETED = "admin:mail_boxes_deleted"
+_MIB_PER_GIB = 1024
+
+
+class AddressForm(SavingForm):
+    """Something with an address on this node, which is typed once and stays."""
+
+    renamed: ClassVar[dict[str, str]] = {"quota_mb": "quota", "domain_id": "domain"}
+    refused_at = "local_part"
+
+    domain = forms.ChoiceField(
+        label="Domain",
+        widget=forms.Select(attrs=INPUT),
+        error_messages={"invalid_choice": "This domain no longer exists; choose another one."},
+    )
+    local_part = forms.CharField(
+        label="Address",
+        widget=text_input(placeholder="anna"),
+        error_messages={"required": "Type the part before the @."},
+    )
+
+    def fix_address(self, row: object, domains: list[tuple[str, str]]) -> None:
+        """Offer these domains for a new row; leave the address out for one that is there."""
+        if row:
+            del self.fields["domain"], self.fields["local_part"]
+        else:
+            field = self.fields["domain"]
+            assert isinstance(field, forms.ChoiceField)
+            field.choices = domains
+
+
+class MailboxForm(AddressForm):
+    """A new mailbox, or what can be changed of one."""
+
+    display_name = forms.CharField(
+        label="Display name",
+        required=False,
+        widget=forms.TextInput(attrs={**INPUT, "placeholder": "Anna Example", "autocomplete": "off"}),
+    )
+    password = forms.CharField(
+        label="Password",
+        required=False,
+        strip=False,
+        widget=forms.PasswordInput(attrs={**VERBATIM, "autocomplete": "new-password"}),
+    )
+    quota = forms.IntegerField(
+        label="Quota",
+        required=False,
+        widget=forms.NumberInput(
+            attrs={**INPUT, "min": 0, "inputmode": "numeric", "placeholder": "No limit"}
+        ),
+        error_messages={"invalid": "The quota is a whole number; leave it empty for no limit."},
+    )
+    quota_unit = forms.ChoiceField(
+        label="Unit of the quota",
+        choices=[("gb", "GiB"), ("mb", "MiB")],
+        required=False,
+        initial="gb",
+        widget=forms.Select(attrs=INPUT),
+    )
+    enabled = switch("May sign in")
+    can_receive = switch("Receives mail")
+    can_send = switch("Sends mail")
+
+    def __init__(
+        self,
+        data: Any = None,
+        *,
+        row: Mailbox | None = None,
+        domains: list[tuple[str, str]] | None = None,
+        domain: str = "",
+    ) -> None:
+        self.row = row
+        super().__init__(data, initial=_values(row) if row else {"domain": domain})
+        self.fix_address(row, domains or [])
+
+    def clean(self) -> dict[str, Any]:
+        """A new mailbox needs a password: without one nobody could sign in."""
+        values = super().clean() or {}
+        if self.row is None and not values.get("password"):
+            self.add_error("password", "Type a password, or generate one.")
+        return values
+
+    def save(self) -> Mailbox | None:
+        """Add the mailbox, or change the one there is; an empty password keeps the one that is set."""
+        return self.attempt(self._change if self.row else self._add)
+
+    def _add(self, values: dict[str, Any]) -> Mailbox:
+        return add_mailbox(
+            int(values["domain"]),
+            values["local_part"],
+            password=values["password"] or None,
+            quota_mb=_quota_mb(values),
+            **{name: values[name] for name in ("display_name", "enabled", "can_send", "can_receive")},
+        )
+
+    def _change(self, values: dict[str, Any]) -> Mailbox:
+        assert self.row is not None
+        names = ("display_name", "enabled", "can_send", "can_receive", "password")
+        changes = {name: values[name] for name in names}
+        change_mailbox(self.row.pk, {**changes, "quota_mb": _quota_mb(values)})
+        return self.row
+
+
+def _values(row: Mailbox) -> dict[str, Any]:
+    whole = row.quota_mb % _MIB_PER_GIB == 0
+    return {
+        "display_name": row.display_name,
+        "quota": (row.quota_mb // _MIB_PER_GIB if whole else row.quota_mb) or None,
+        "quota_unit": "gb" if whole else "mb",
+        "enabled": row.enabled,
+        "can_receive": row.can_receive,
+        "can_send": row.can_send,
+    }
+
+
+def _quota_mb(values: dict[str, Any]) -> int:
+    return int(values["quota"] or 0) * (1 if values["quota_unit"] == "mb" else _MIB_PER_GIB)
+
+
+# --- the list
+
+
+def _enable(ids: list[int]) -> bulk.Result:
+    changed = set_enabled(ids, True)
+    return bulk.Result(
+        f"{words.count(changed, 'mailbox', 'mailboxes')} may sign in again."
+        if changed
+        else "They could sign in already."
+    )
+
+
+def _disable(ids: list[int]) -> bulk.Result:
+    changed = set_enabled(ids, False)
+    return bulk.Result(
+        f"{words.count(changed, 'mailbox', 'mailboxes')} can no longer sign in; mail to them is still received."
+        if changed
+        else "They were disabled already."
+    )
+
+
+def _remove(ids: list[int]) -> bulk.Result:
+    removed = words.count(remove_mailboxes(ids), "mailbox is", "mailboxes are")
+    return bulk.Result(f"{removed} deleted. {_restorable()}")
+
+
+def _restorable() -> str:
+    days = words.count(retention.period().days, "day")
+    return f"You can restore them, with their mail, for {days}."
+
+
+BULK = bulk.Bulk(
+    "mailbox,mailboxes",
+    pages.LIST,
+    "address",
+    listing.mailboxes,
+    [
+        bulk.Action(
+            "enable",
+            "Enable",
+            "lock_open",
+            access.change_mailboxes,
+            "Their owners may sign in again, with the passwords they had.",
+            _enable,
+        ),
+        bulk.Action(
+            "disable",
+            "Disable",
+            "lock",
+            access.change_mailboxes,
+            "Their owners can no longer sign in, and open sessions end. Mail to them is still received.",
+            _disable,
+        ),
+        bulk.Action(
+            "delete",
+            "Delete",
+            "delete",
+            access.delete_mailboxes,
+            "Their owners can no longer sign in, open sessions end, and mail to them is refused. Their mail is "
+            "set aside: until their time is over you can restore them under Deleted.",
+            _remove,
+            dangerous=True,
+        ),
+    ],
+)
 
 
 @access.page(access.see_mailboxes)
 @require_safe
 def mailboxes(request: HttpRequest) -> HttpResponse:
-    """The list; HTMX gets the rows alone."""
-    found = listing.mailboxes(request.GET.dict())
-    context = {"listing": found, "rows": list(map(_row(Stack.load().enabled), found.page))}
-    if request.headers.get("HX-Target") == "list":
-        whole = {**context, "may": pages.permissions(request.user), "counts": pages.counts()}
-        return pages.part(request, "_mailboxes.html", whole)
-    choices = {"domains": listing.choices(), "states": listing.STATES.items()}
-    return pages.page(request, "mailboxes.html", {**context, **choices})
-
-
-def _row(on: bool) -> Any:
-    return lambda mailbox: {
-        "mailbox": mailbox,
-        "mark": states.of_row(mailbox, enabled=on),
-        "usage": states.usage(mailbox),
-        "waiting": on and not mailbox.synced,
+    """Mailboxes by address."""
+    listed, on = listing.mailboxes(request.GET.dict()), Stack.load().enabled
+    rows = [
+        {
+            "mailbox": mailbox,
+            "mark": states.of_row(mailbox, enabled=on),
+            "usage": states.usage(mailbox),
+            "waiting": on and not mailbox.synced,
+        }
+        for mailbox in listed.page
+    ]
+    context = {
+        "listing": listed,
+        "rows": rows,
+        "bulk": BULK.buttons(request.user),
+        "domains": listing.choices,
+        "states": listing.MAILBOX_STATES.items(),
     }
+    return pages.list_page(request, "mailboxes", context)
+
+
+# --- one mailbox
 
 
 @access.page(access.add_mailboxes)
@@ -48,33 +245,29 @@ def _row(on: bool) -> Any:
 def add(request: HttpRequest) -> HttpResponse:
     """A new mailbox, then what its owner types into a mail program."""
     posted = request.method == "POST"
-    data = request.POST if posted else None
     domains = listing.choices()
-    form = MailboxForm(data, domains=domains, domain=request.GET.get("domain", "") or _first(domains))
+    chosen = request.GET.get("domain", "") or (domains[0][0] if domains else "")
+    form = MailboxForm(request.POST if posted else None, domains=domains, domain=chosen)
     row = form.save() if posted else None
     if row is None:
         context = {"form": form, "domains": domains, "was_generated": "generated" in request.POST}
         return pages.dialog(request, "_mailbox.html", context)
-    return _settings(request, row, f"{row.address} is added")
+    return _connection(request, row, f"{row.address} is added")
 
 
-def _settings(request: HttpRequest, row: Mailbox, title: str) -> HttpResponse:
-    """The panel, with the password in it when it was generated: it is seen here for the last time."""
+def _connection(request: HttpRequest, row: Mailbox, title: str) -> HttpResponse:
+    """The connection settings, with the password when it was generated: it is shown here for the last time."""
     password = request.POST.get("password", "") if request.POST.get("generated") else ""
     row.refresh_from_db()
     context = {**connection.context(request, row), "heading": title, "password": password}
     answer = pages.dialog(request, "_connection.html", context)
-    answer["HX-Trigger"] = "mailboxes-changed"
+    answer["HX-Trigger"] = CHANGED
     return answer
-
-
-def _first(domains: list[tuple[str, str]]) -> str:
-    return domains[0][0] if domains else ""
 
 
 @access.change(access.may("add_mailbox", "change_mailbox"))
 def generate(request: HttpRequest) -> HttpResponse:
-    """The password field with a fresh password in it."""
+    """The password field with a new random password in it."""
     return render(request, "mailboxes/_password.html", {"generated": passwords.generate()})
 
 
@@ -89,58 +282,90 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
         context = {"form": form, "row": row, "was_generated": "generated" in request.POST}
         return pages.dialog(request, "_mailbox.html", context)
     if request.POST.get("generated") and request.POST.get("password"):
-        return _settings(request, row, f"{row.address} is changed")
-    return pages.done(request, f"{row.address} is changed.", "admin:mail_boxes_list")
+        return _connection(request, row, f"{row.address} is changed")
+    return done(request, f"{row.address} is changed.", pages.LIST)
 
 
 @access.change(access.change_mailboxes)
 def enabled(request: HttpRequest, pk: int) -> HttpResponse:
     """The switch in the list."""
     row, on = _live(pk), request.POST.get("on") == "on"
-    provisioning.change_mailbox(row.pk, {"enabled": on})
+    change_mailbox(row.pk, {"enabled": on})
     state = "may sign in again" if on else "can no longer sign in; mail to it is still received"
-    return pages.done(request, f"{row.address} {state}.", "admin:mail_boxes_list")
+    return done(request, f"{row.address} {state}.", pages.LIST)
 
 
 @access.page(access.delete_mailboxes)
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
-    """Asks, then deletes."""
+    """Ask, then delete."""
     row = _live(pk)
     if request.method != "POST":
         context = {"row": row, "usage": states.usage(row)}
         return pages.dialog(request, "_mailbox_delete.html", context)
-    provisioning.remove_mailbox(row.pk)
+    remove_mailbox(row.pk)
     days = words.count(retention.period().days, "day")
-    return pages.done(
-        request, f"{row.address} is deleted. For {days} it can be restored, with its mail.",
-        "admin:mail_boxes_list",
-    )  # fmt: skip
+    text = f"{row.address} is deleted. You can restore it, with its mail, for {days}."
+    return done(request, text, pages.LIST)
+
+
+def _live(pk: int) -> Mailbox:
+    return get_object_or_404(Mailbox, pk=pk, deleted_at=None)
+
+
+# --- deleted ones
+
+
+def _restore(ids: list[int]) -> bulk.Result:
+    """Restore each by itself: one whose address is taken by now does not hold up the others."""
+    restored, problems = 0, []
+    for row in retention.restorable(timezone.now()).filter(pk__in=ids).order_by("address"):
+        try:
+            restore_mailbox(row.pk)
+            restored += 1
+        except QuazzarError as exc:
+            problems.append(f"{row.address}: {sentence(exc)}")
+    text = (
+        f"{words.count(restored, 'mailbox is', 'mailboxes are')} back, with their mail and their passwords."
+    )
+    return bulk.Result(text if restored else "No mailbox was restored.", problems)
+
+
+DELETED_BULK = bulk.Bulk(
+    "deleted mailbox,deleted mailboxes",
+    pages.DELETED,
+    "address",
+    listing.deleted,
+    [
+        bulk.Action(
+            "restore",
+            "Restore",
+            "restore_from_trash",
+            access.add_mailboxes,
+            "They come back as they were, with their mail and their passwords.",
+            _restore,
+        ),
+    ],
+)
 
 
 @access.page(access.see_mailboxes)
 @require_safe
 def deleted(request: HttpRequest) -> HttpResponse:
-    """What can still be restored."""
-    found = listing.deleted(request.GET.dict())
+    """Deleted mailboxes that can still be restored, the latest first."""
+    listed = listing.deleted(request.GET.dict())
     rows = [
         {"mailbox": row, "until": retention.restorable_until(row), "size": words.size(row.usage_bytes)}
-        for row in found.page
+        for row in listed.page
     ]
-    context = {"listing": found, "rows": rows, "now": timezone.now()}
-    if request.headers.get("HX-Target") == "list":
-        return pages.part(request, "_deleted.html", {**context, "may": pages.permissions(request.user)})
-    return pages.page(request, "deleted.html", context)
+    context = {"listing": listed, "rows": rows, "bulk": DELETED_BULK.buttons(request.user)}
+    return pages.list_page(request, "deleted", context)
 
 
 @access.change(access.add_mailboxes)
 def restore(request: HttpRequest, pk: int) -> HttpResponse:
     """A deleted mailbox, as it was."""
     try:
-        row = provisioning.restore_mailbox(pk)
+        row = restore_mailbox(pk)
     except QuazzarError as exc:
-        return pages.refused(request, exc, DELETED)
-    return pages.done(request, f"{row.address} is back, with its mail and its password.", DELETED)
-
-
-def _live(pk: int) -> Mailbox:
-    return get_object_or_404(Mailbox, pk=pk, deleted_at=None)
+        return refused(request, exc, pages.DELETED)
+    return done(request, f"{row.address} is back, with its mail and its password.", pages.DELETED)

@@ -1,85 +1,235 @@
-"""The server's own settings and what can be seen of it: relay, interruption, Rspamd's password, logs, compose."""
+"""The server in the tab: the head of every page, its own page, certificate, switches, Rspamd's password, logs."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_safe
 
-from mailboxes.console import access, pages
+from mailboxes.certificates import state as certificatestate
+from mailboxes.certificates.settings import (
+    LARGEST_FILE,
+    upload_certificate,
+    use_certificate_files,
+    use_self_signed,
+)
+from mailboxes.console import access, pages, states, wizard
 from mailboxes.engine import connect as engines
 from mailboxes.models import Stack
-from mailboxes.stack import logs as reading
+from mailboxes.stack import logs as containerlogs
 from mailboxes.stack import settings as stacksettings
-from mailboxes.stack.blueprint import compose as composing
+from mailboxes.stack.blueprint import compose as composefile
 from quazzar.access import audit
+from quazzar.console import gate
+from quazzar.console.forms import SavingForm, text_input
+from quazzar.console.pages import done, part, refused, reload, sentence
 from quazzar.errors import QuazzarError
 
 _TAIL = 300
 _RSPAMD_WEB = 11334
-PAGE = "admin:mail_boxes_server"
+#: Pages whose navigation the head may mark.
+_LISTS = ("list", "aliases", "domains", "deleted", "import", "server")
+
+
+@access.page(access.see_tab)
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """The mailboxes of a server that runs; otherwise the page that brings it up."""
+    running = states.stage(Stack.load()) == "on"
+    server_first = not running and access.see_server(request.user)
+    return redirect(pages.LIST if access.see_mailboxes(request.user) and not server_first else pages.SERVER)
+
+
+@access.page(access.see_tab)
+@require_safe
+def head(request: HttpRequest) -> HttpResponse:
+    """State and navigation, fetched again every few seconds."""
+    here = request.GET.get("here", "").removeprefix("mail_boxes_")
+    here = f"mail_boxes_{here}" if here in _LISTS else ""
+    return part(request, "mailboxes/_head.html", {**pages.head(request), "here": here})
+
+
+@access.page(access.see_server)
+@require_safe
+def server(request: HttpRequest) -> HttpResponse:
+    """The wizard, the progress or the server, by the stage that the stack is in."""
+    stack = Stack.load()
+    match states.stage(stack):
+        case "off":
+            return pages.page(request, "wizard.html", {"form": wizard.form_for(stack)})
+        case "on":
+            return pages.page(request, "server.html", {"certificate": certificatestate.read(stack)})
+    return pages.page(request, "progress.html", wizard.progress_of(stack))
+
+
+# --- switches
 
 
 @access.change(access.change_server)
 def through_relay(request: HttpRequest) -> HttpResponse:
-    """Mail to other servers leaves through the relay settings, or straight."""
+    """Whether mail to other servers leaves through the relay."""
     on = request.POST.get("on") == "on"
     try:
         stacksettings.change(send_through_relay=on)
     except QuazzarError as exc:
-        return pages.refused(request, exc, PAGE)
+        return refused(request, exc, pages.SERVER)
     how = "leaves through the relay" if on else "goes straight to its destination"
-    return pages.done(request, f"Mail from the mail server now {how}.", PAGE)
+    return done(request, f"Mail from the mail server now {how}.", pages.SERVER)
 
 
 @access.change(access.change_server)
 def warn_owners(request: HttpRequest) -> HttpResponse:
-    """Owners of nearly full mailboxes are mailed too, or not."""
+    """Whether owners of nearly full mailboxes are mailed too."""
     on = request.POST.get("on") == "on"
     try:
         stacksettings.change(warn_mailbox_owners=on)
     except QuazzarError as exc:
-        return pages.refused(request, exc, PAGE)
+        return refused(request, exc, pages.SERVER)
     who = "their owners too" if on else "the alert recipients only"
-    return pages.done(request, f"Warnings about full mailboxes go to {who}.", PAGE)
+    return done(request, f"Warnings about full mailboxes go to {who}.", pages.SERVER)
 
 
 @access.change(access.change_server)
 def interruption(request: HttpRequest) -> HttpResponse:
-    """What interrupts mail is done now."""
+    """Make the pending changes now, although they interrupt mail."""
     stacksettings.allow_interruption()
-    return pages.done(request, "It is being done now; mail waits for a few seconds.", PAGE)
+    return done(request, "The changes are being made; mail waits for a few seconds.", pages.SERVER)
+
+
+# --- certificate
+
+
+class CertificateForm(SavingForm):
+    """Where the server's certificate comes from."""
+
+    source = forms.ChoiceField(choices=Stack.TlsSource.choices, widget=forms.RadioSelect)
+    certificate = forms.FileField(label="Certificate", required=False, allow_empty_file=True)
+    key = forms.FileField(label="Private key", required=False, allow_empty_file=True)
+    certificate_path = forms.CharField(
+        label="Certificate file",
+        required=False,
+        widget=text_input(placeholder="/etc/letsencrypt/live/mail.example.com/fullchain.pem"),
+    )
+    key_path = forms.CharField(
+        label="Private key file",
+        required=False,
+        widget=text_input(placeholder="/etc/letsencrypt/live/mail.example.com/privkey.pem"),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """The fields of the chosen source are filled in."""
+        values = super().clean() or {}
+        needed = {
+            Stack.TlsSource.UPLOADED: {"certificate": "Choose a PEM file.", "key": "Choose a PEM file."},
+            Stack.TlsSource.FILES: {
+                "certificate_path": "Type its absolute path.",
+                "key_path": "Type its absolute path.",
+            },
+        }.get(values.get("source", ""), {})
+        for name, text in needed.items():
+            if not values.get(name) and name not in self.errors:
+                self.add_error(name, text)
+        return values
+
+    def clean_certificate(self) -> str:
+        """The PEM text."""
+        return self._pem("certificate")
+
+    def clean_key(self) -> str:
+        """The PEM text."""
+        return self._pem("key")
+
+    def _pem(self, name: str) -> str:
+        upload = self.cleaned_data.get(name)
+        if not upload:
+            return ""
+        try:
+            # One byte more than allowed: the domain then says that it is too large.
+            return str(upload.read(LARGEST_FILE + 1).decode("ascii"))
+        except UnicodeDecodeError as exc:
+            raise forms.ValidationError("This is not a PEM file: it is not plain text.") from exc
+
+    def save(self) -> tuple[str, ...] | None:
+        """Put the certificate in place; what the operator should know about it, in sentences."""
+        return self.attempt(self._save)
+
+    def _save(self, values: dict[str, Any]) -> tuple[str, ...]:
+        match values["source"]:
+            case Stack.TlsSource.UPLOADED:
+                return upload_certificate(values["certificate"], values["key"]).warnings
+            case Stack.TlsSource.FILES:
+                return use_certificate_files(values["certificate_path"], values["key_path"]).warnings
+        use_self_signed()
+        return ()
+
+
+_NOW_USED = {
+    Stack.TlsSource.SELF_SIGNED: "The mail server uses a self-signed certificate.",
+    Stack.TlsSource.UPLOADED: "The mail server uses the uploaded certificate.",
+    Stack.TlsSource.FILES: "The mail server reads the certificate from its files, and again when they change.",
+}
+
+
+@access.page(access.change_server)
+@sensitive_post_parameters("key")
+def certificate(request: HttpRequest) -> HttpResponse:
+    """Where the certificate comes from; a POST changes it."""
+    stack = Stack.load()
+    current = {
+        "source": stack.tls_source,
+        "certificate_path": stack.tls_certificate_path,
+        "key_path": stack.tls_key_path,
+    }
+    posted = request.method == "POST"
+    form = CertificateForm(request.POST, request.FILES) if posted else CertificateForm(initial=current)
+    warnings = form.save() if posted else None
+    if warnings is None:
+        return pages.dialog(request, "_certificate.html", {"form": form, "stack": stack})
+    messages.success(request, _NOW_USED[Stack.TlsSource(form.cleaned_data["source"])])
+    for warning in warnings:
+        messages.warning(request, warning)
+    return reload() if gate.by_htmx(request) else redirect(pages.SERVER)
+
+
+# --- Rspamd's password
 
 
 @access.change(access.change_server)
 def controller_password(request: HttpRequest) -> HttpResponse:
-    """Rspamd's password, shown to who asks for it."""
+    """The password of Rspamd's web interface; showing it is recorded in the audit log."""
+    return _with_password(request)
+
+
+@access.change(access.change_server)
+def new_controller_password(request: HttpRequest) -> HttpResponse:
+    """Replace the password; the old one stops working."""
+    try:
+        stacksettings.new_controller_password()
+    except QuazzarError as exc:
+        return refused(request, exc, pages.SERVER)
     return _with_password(request)
 
 
 def _with_password(request: HttpRequest) -> HttpResponse:
     password = Stack.load().controller_password
-    shown = password.reveal() if password is not None and password.readable else ""
-    if shown:
+    plain = password.reveal() if password is not None and password.readable else ""
+    if plain:
         audit.record("stack.controller_password_shown", stacksettings.TARGET)
     context = {
-        "password": shown,
-        "state": "none" if password is None else "saved" if shown else "unreadable",
+        "password": plain,
+        "state": "none" if password is None else "saved" if plain else "unreadable",
         "port": _RSPAMD_WEB + settings.QUAZZAR_STACK_PORT_OFFSET,
     }
     return pages.dialog(request, "_controller.html", context)
 
 
-@access.change(access.change_server)
-def new_controller_password(request: HttpRequest) -> HttpResponse:
-    """Another one; the old one stops working."""
-    try:
-        stacksettings.new_controller_password()
-    except QuazzarError as exc:
-        return pages.refused(request, exc, PAGE)
-    return _with_password(request)
+# --- logs and Compose
 
 
 @access.page(access.see_server)
@@ -87,10 +237,11 @@ def new_controller_password(request: HttpRequest) -> HttpResponse:
 def logs(request: HttpRequest) -> HttpResponse:
     """The last lines of one container, or of all."""
     service = request.GET.get("service", "")
-    context: dict[str, object] = {"service": service if service in reading.SERVICES else ""}
+    service = service if service in containerlogs.SERVICES else ""
+    context: dict[str, object] = {"service": service}
     try:
         with engines.connect() as engine:
-            context["text"] = reading.read(str(context["service"]), _TAIL, engine)
+            context["text"] = containerlogs.read(service, _TAIL, engine)
     except QuazzarError as exc:
         context["error"] = exc
     return render(request, "mailboxes/_logs.html", context)
@@ -99,11 +250,11 @@ def logs(request: HttpRequest) -> HttpResponse:
 @access.page(access.see_server)
 @require_safe
 def compose(request: HttpRequest) -> HttpResponse:
-    """The same stack as a file for Docker Compose; no secret is in it."""
+    """The stack as a file for Docker Compose, without its secrets."""
     try:
-        text = composing.export()
+        text = composefile.export()
     except QuazzarError as exc:
-        messages.error(request, f"{exc.message} {exc.hint}".strip())
-        return redirect(PAGE)
+        messages.error(request, sentence(exc))
+        return redirect(pages.SERVER)
     headers = {"Content-Disposition": 'attachment; filename="docker-compose.yml"'}
     return HttpResponse(text, content_type="text/yaml; charset=utf-8", headers=headers)

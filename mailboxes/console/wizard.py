@@ -1,20 +1,25 @@
-"""The way to a mail server and back: preflight, enable, try again, disable."""
+"""Bringing the mail server up and taking it down: preflight, enable, progress, retry, disable."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.views.decorators.http import require_safe
 
 from mailboxes import changes
-from mailboxes.console import access, pages
-from mailboxes.console.forms import DisableForm, HostnameForm
+from mailboxes.console import access, pages, states
 from mailboxes.engine import connect as engines
 from mailboxes.models import Stack
+from mailboxes.stack import settings as stacksettings
 from mailboxes.stack.preflight import run as machine
+from quazzar.console import gate
+from quazzar.console.forms import SavingForm, text_input
+from quazzar.console.pages import done, part, reload
 
 _TITLES = {
     "docker": "Docker",
@@ -27,6 +32,35 @@ _TITLES = {
     "image_dovecot": "Dovecot image",
     "image_rspamd": "Rspamd image",
 }
+#: Phase → what the progress page calls its step.
+STEPS = (
+    (Stack.Phase.PREFLIGHT, "Check this machine"),
+    (Stack.Phase.PULLING, "Fetch the images"),
+    (Stack.Phase.CREATING, "Create the containers"),
+    (Stack.Phase.STARTING, "Start them"),
+    (Stack.Phase.HEALTHY, "Healthy"),
+)
+
+
+class HostnameForm(SavingForm):
+    """The name of the mail server."""
+
+    hostname = forms.CharField(
+        widget=text_input(placeholder="mail.example.com", inputmode="url", autofocus=True),
+        error_messages={"required": "Type the name of your mail server, such as mail.example.com."},
+    )
+
+    def save(self) -> Stack | None:
+        """Enable the stack under this name."""
+        return self.attempt(lambda values: stacksettings.enable(values["hostname"]))
+
+
+def form_for(stack: Stack) -> HostnameForm:
+    """The wizard's form, with the name that an earlier server had."""
+    return HostnameForm(initial={"hostname": stack.hostname})
+
+
+# --- preflight
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,70 +76,118 @@ class Row:
 
 @access.change(access.change_server)
 def preflight(request: HttpRequest) -> HttpResponse:
-    """Looks at the machine; what it found, and the button to enable where no error stands in the way."""
+    """Check the machine; show what was found and, when there is no error, the button that enables."""
     form = HostnameForm(request.POST)
     context: dict[str, object] = {"form": form, "hostname": request.POST.get("hostname", "").strip()}
     if form.is_valid():
         with engines.connect() as engine:
             report = machine.run(form.cleaned_data["hostname"].strip(), engine)
         context |= {"report": report, "rows": rows(report)}
-    if access.by_htmx(request):
-        return render(request, "mailboxes/_preflight.html", {**pages.state(request), **context})
+    if gate.by_htmx(request):
+        return render(request, "mailboxes/_preflight.html", {**pages.head(request), **context})
     return pages.page(request, "wizard.html", context)
 
 
 def rows(report: machine.Report) -> list[Row]:
-    """What stands in the way first, then what only warns, then the rest."""
+    """The checks: errors first, then warnings, then what is fine."""
     order = {"error": 0, "warning": 1, "ok": 2}
-    found = [
+    checks = [
         Row(
-            each.id,
-            _TITLES.get(each.id) or each.id.replace("_", " ").capitalize(),
-            "ok" if each.ok else each.severity,
-            each.message,
-            each.hint,
+            check.id,
+            _TITLES.get(check.id) or check.id.replace("_", " ").capitalize(),
+            "ok" if check.ok else check.severity,
+            check.message,
+            check.hint,
         )
-        for each in report.checks
+        for check in report.checks
     ]
-    return sorted(_with_free_ports_as_one(found), key=lambda row: order[row.state])
+    return sorted(_with_free_ports_as_one(checks), key=lambda row: order[row.state])
 
 
-def _with_free_ports_as_one(found: list[Row]) -> list[Row]:
-    free = [row for row in found if row.id.startswith("port_") and row.message.endswith(" is free.")]
+def _with_free_ports_as_one(checks: list[Row]) -> list[Row]:
+    free = [row for row in checks if row.id.startswith("port_") and row.message.endswith(" is free.")]
     if len(free) < 2:
-        return found
+        return checks
     *numbers, last = (row.title.removeprefix("Port ") for row in free)
-    one = Row("ports", "Ports", "ok", f"{', '.join(numbers)} and {last} are free.", "")
-    return [row for row in found if row not in free] + [one]
+    ports = Row("ports", "Ports", "ok", f"{', '.join(numbers)} and {last} are free.", "")
+    return [row for row in checks if row not in free] + [ports]
+
+
+# --- enable, and what follows
 
 
 @access.change(access.change_server)
 def enable(request: HttpRequest) -> HttpResponse:
-    """Enables the stack; its progress follows."""
+    """Enable the stack; its progress follows."""
     form = HostnameForm(request.POST)
     if form.save() is None:
         return pages.page(request, "wizard.html", {"form": form})
-    return redirect("admin:mail_boxes_server")
+    return redirect(pages.SERVER)
+
+
+@access.page(access.see_server)
+@require_safe
+def progress(request: HttpRequest) -> HttpResponse:
+    """The bar and the steps, fetched again every second; another page once it is over."""
+    stack = Stack.load()
+    if states.stage(stack) in ("on", "off"):
+        return HttpResponse(headers={"HX-Redirect": request.path.replace("/progress/", "/")})
+    percent = request.GET.get("percent", "")
+    is_number = percent.isascii() and percent.isdigit() and len(percent) < 4
+    context = progress_of(stack, int(percent) if is_number else 0)
+    return part(request, "mailboxes/_progress.html", {"may": access.permissions(request.user), **context})
+
+
+def progress_of(stack: Stack, shown: int = 0) -> dict[str, object]:
+    """The steps with their states, and the percentage; one that was shown before never falls back."""
+    phases = [phase for phase, _ in STEPS]
+    reached = max(1, stack.step) - 1
+    if stack.phase in phases:
+        reached = phases.index(Stack.Phase(stack.phase))
+    failed = stack.phase == Stack.Phase.FAILED
+    current = "failed" if failed else "running"
+    steps = [
+        {"label": label, "state": "ok" if index < reached else current if index == reached else "pending"}
+        for index, (_, label) in enumerate(STEPS)
+    ]
+    percent = stack.percent if failed else min(100, max(stack.percent, shown))
+    return {"stack": stack, "stage": states.stage(stack), "steps": steps, "percent": percent}
 
 
 @access.change(access.change_server)
 def retry(request: HttpRequest) -> HttpResponse:
-    """Tries again now what failed; the sweep would, a little later."""
+    """Try again now what failed; the sweep would, a little later."""
     changes.ring()
-    return pages.done(request, "The worker tries again.", "admin:mail_boxes_server")
+    return done(request, "The worker tries again.", pages.SERVER)
+
+
+# --- disable
+
+
+class DisableForm(SavingForm):
+    """Whether the data is kept; it is deleted only when the hostname is repeated."""
+
+    purge = forms.BooleanField(required=False)
+    confirm = forms.CharField(required=False, widget=text_input())
+
+    def save(self) -> Stack | None:
+        """Disable the stack."""
+        return self.attempt(
+            lambda values: stacksettings.disable(purge=values["purge"], confirm=values["confirm"])
+        )
 
 
 @access.page(access.change_server)
 def disable(request: HttpRequest) -> HttpResponseBase:
-    """Asks whether the data stays, then takes the stack down."""
+    """Ask whether the data is kept, then take the stack down."""
     stack = Stack.load()
     form = DisableForm(request.POST if request.method == "POST" else None)
     if request.method != "POST" or form.save() is None:
         return pages.dialog(request, "_disable.html", {"form": form, "stack": stack})
     kept = (
-        "Everything in its volumes is removed."
+        "Everything in its volumes is deleted."
         if form.cleaned_data["purge"]
         else "Mail and mailboxes are kept."
     )
     messages.success(request, f"The mail server is being stopped. {kept}")
-    return pages.reload() if access.by_htmx(request) else redirect("admin:mail_boxes_server")
+    return reload() if gate.by_htmx(request) else redirect(pages.SERVER)

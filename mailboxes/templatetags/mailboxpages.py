@@ -26,3 +26,9 @@ def counted(number: int, nouns: str) -> str:
     """``3|words:"mailbox,mailboxes"`` is "3 mailboxes"."""
     noun, plural = nouns.split(",")
     return words.count(number, noun, plural)
+
+
+@register.simple_tag
+def plural(nouns: str) -> str:
+    """The plural of ``"mailbox,mailboxes"``."""
+    return nouns.partition(",")[2]

@@ -1,8 +1,7 @@
-"""The Relay settings form. It gathers what was typed; whether it may be is decided where the API asks too."""
+"""The form of the relay settings: what was typed, completed by the provider's preset, saved by the domain."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from django import forms
@@ -12,27 +11,12 @@ from mailrelay.models import RelaySettings
 from mailrelay.relay import presets
 from mailrelay.relay import settings as relaysettings
 from mailrelay.relay.presets import Preset
-from quazzar.errors import InvalidFields
-from quazzar.sealing.fields import Sealed
+from mailrelay.relay.rules import IMPLICIT_TLS_PORT
+from quazzar.console.forms import INPUT, AddressesField, SavingForm, address_lines, switch, text_input
+from quazzar.sealing.values import Sealed
 from quazzar.sealing.widgets import SealedFormField, SealedInput
 
-IMPLICIT_TLS_PORT = 465
-_SEPARATORS = re.compile(r"[\s,;]+")
 _CONNECTION = ("host", "port", "security")
-
-
-class AddressesField(forms.CharField):
-    """Mail addresses, one a line or with commas between them; cleans to a list."""
-
-    widget = forms.Textarea
-
-    def prepare_value(self, value: Any) -> Any:
-        """A list as lines; what was typed as it was typed."""
-        return "\n".join(value) if isinstance(value, list) else value
-
-    def to_python(self, value: Any) -> Any:
-        """The addresses, in order."""
-        return [one for one in _SEPARATORS.split(value or "") if one]
 
 
 class RelayPassword(SealedInput):
@@ -45,46 +29,28 @@ class RelayPassword(SealedInput):
     remove_text = "Remove what is saved"
 
 
-def _text(**attrs: Any) -> forms.TextInput:
-    return forms.TextInput(
-        attrs={"class": "q-input", "spellcheck": "false", "autocapitalize": "none", **attrs}
-    )
-
-
-def _lines(placeholder: str) -> forms.Textarea:
-    return forms.Textarea(
-        attrs={"class": "q-input", "rows": 2, "spellcheck": "false", "placeholder": placeholder}
-    )
-
-
-class RelayForm(forms.Form):
-    """One SMTP configuration, and who is told what through it."""
-
-    use_required_attribute = False
+class RelayForm(SavingForm):
+    """One SMTP configuration, and who receives alerts and backup reports through it."""
 
     provider = forms.ChoiceField(choices=RelaySettings.Provider.choices, widget=forms.RadioSelect)
-    host = forms.CharField(required=False, widget=_text(placeholder="smtp.example.com", inputmode="url"))
+    host = forms.CharField(required=False, widget=text_input(placeholder="smtp.example.com", inputmode="url"))
     port = forms.IntegerField(
         required=False,
-        widget=forms.NumberInput(attrs={"class": "q-input", "min": 1, "max": 65535, "inputmode": "numeric"}),
+        widget=forms.NumberInput(attrs={**INPUT, "min": 1, "max": 65535, "inputmode": "numeric"}),
         error_messages={"invalid": "The port is a whole number from 1 to 65535; most relays listen on 587."},
     )
-    security = forms.ChoiceField(
-        choices=RelaySettings.Security.choices, widget=forms.Select(attrs={"class": "q-input"})
-    )
-    username = forms.CharField(required=False, widget=_text(autocomplete="off"))
-    password = SealedFormField(required=False, widget=RelayPassword(attrs={"class": "q-input"}))
+    security = forms.ChoiceField(choices=RelaySettings.Security.choices, widget=forms.Select(attrs=INPUT))
+    username = forms.CharField(required=False, widget=text_input(autocomplete="off"))
+    password = SealedFormField(required=False, widget=RelayPassword(attrs=INPUT))
     from_address = forms.CharField(
-        required=False, widget=_text(placeholder="alerts@example.com", inputmode="email")
+        required=False, widget=text_input(placeholder="alerts@example.com", inputmode="email")
     )
     from_name = forms.CharField(
-        required=False, widget=_text(placeholder="Node alerts", autocapitalize="words")
+        required=False, widget=text_input(placeholder="Node alerts", autocapitalize="words")
     )
-    alert_recipients = AddressesField(required=False, widget=_lines("ops@example.com"))
-    backup_recipients = AddressesField(required=False, widget=_lines("backups@example.com"))
-    notify_backup_success = forms.BooleanField(
-        required=False, widget=forms.CheckboxInput(attrs={"class": "q-switch", "role": "switch"})
-    )
+    alert_recipients = AddressesField(required=False, widget=address_lines("ops@example.com"))
+    backup_recipients = AddressesField(required=False, widget=address_lines("backups@example.com"))
+    notify_backup_success = switch(initial=False)
     #: Set by the page's script: host, port and security are what the operator saw and wants.
     filled = forms.CharField(required=False, widget=forms.HiddenInput)
 
@@ -123,15 +89,8 @@ class RelayForm(forms.Form):
     # --- to the settings
 
     def save(self) -> RelaySettings | None:
-        """Saves what was typed; None when something does not fit, with the sentences at the fields."""
-        if not self.is_valid():
-            return None
-        try:
-            return relaysettings.update(self._changes(), partial=True)
-        except InvalidFields as exc:
-            for name, sentences in exc.fields.items():
-                self.add_error(name if name in self.fields else None, sentences)
-            return None
+        """Save what was typed; None when something is not valid, with the sentences at the fields."""
+        return self.attempt(lambda _: relaysettings.update(self._changes(), partial=True))
 
     def _changes(self) -> dict[str, Any]:
         values = {name: self.cleaned_data[name] for name in relaysettings.PLAIN_FIELDS}
@@ -172,7 +131,7 @@ def _region_field(preset: Preset, row: RelaySettings) -> forms.ChoiceField:
         choices=[*hosts, ("", "Another host, as written below")] if elsewhere else hosts,
         required=False,
         initial="" if elsewhere else (row.host if preset.region_of(row.host) else preset.host),
-        widget=forms.Select(attrs={"class": "q-input", "data-region-of": preset.id}),
+        widget=forms.Select(attrs={**INPUT, "data-region-of": preset.id}),
     )
 
 

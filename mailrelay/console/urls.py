@@ -13,6 +13,6 @@ urlpatterns = [
     path("mail-relay/", views.relay, name="mail_relay"),
     path("mail-relay/remove/", views.remove, name="mail_relay_remove"),
     path("mail-relay/test/", views.test, name="mail_relay_test"),
-    path("mail-relay/figures/", views.strip, name="mail_relay_figures"),
+    path("mail-relay/figures/", views.figures, name="mail_relay_figures"),
     path("mail-relay/license/", views.install_license, name="mail_relay_license"),
 ]

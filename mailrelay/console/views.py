@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
-from mailrelay.console import livetest
-from mailrelay.console import strip as figures
+from mailrelay.console import livetest, strip
 from mailrelay.console.forms import RelayForm, hints
 from mailrelay.models import RelaySettings
 from mailrelay.relay import presets
 from mailrelay.relay import settings as relaysettings
 from mailrelay.relay.target import default_from
 from quazzar.console import gate, upgrade
+from quazzar.console.pages import frame
 from quazzar.errors import LicenseError
 from quazzar.plans import entitlements, licenses
 
 NDJSON = "application/x-ndjson"
+PAGE = "admin:mail_relay"
+see_relay = gate.may("mailrelay.view_relaysettings", "mailrelay.change_relaysettings")
+change_relay = gate.may("mailrelay.change_relaysettings")
 
 
-@gate.page(gate.may_view)
+@gate.page(see_relay)
 @require_http_methods(["GET", "HEAD", "POST"])
 @sensitive_post_parameters("password")
 def relay(request: HttpRequest) -> HttpResponse:
@@ -32,27 +35,25 @@ def relay(request: HttpRequest) -> HttpResponse:
     row = RelaySettings.load()
     if request.method != "POST":
         return _page(request, row, RelayForm(row=row))
-    if not gate.may_change(request.user):
+    if not change_relay(request.user):
         return _page(request, row, RelayForm(row=row), status=403)
     form = RelayForm(request.POST, row=row)
     saved = form.save()
     if saved is None:
         return _page(request, row, form)
     messages.success(request, f"Saved. {where_mail_goes(saved)}")
-    return redirect("admin:mail_relay")
+    return redirect(PAGE)
 
 
-@gate.page(gate.may_change)
-@gate.post_only
+@gate.change(change_relay, PAGE)
 def remove(request: HttpRequest) -> HttpResponse:
     """Back to not configured."""
     relaysettings.clear()
     messages.success(request, "The relay was removed. Queued mail waits until there is one again.")
-    return redirect("admin:mail_relay")
+    return redirect(PAGE)
 
 
-@gate.page(gate.may_change)
-@gate.post_only
+@gate.change(change_relay, PAGE)
 def test(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     """The test mail: told live to who reads along, else as a page."""
     to = request.POST.get("to", "").strip()
@@ -65,15 +66,14 @@ def test(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     return _page(request, row, RelayForm(row=row), result=result, stages=stages, test_to=to)
 
 
-@gate.fragment
+@gate.page(see_relay)
 @require_safe
-def strip(request: HttpRequest) -> HttpResponse:
+def figures(request: HttpRequest) -> HttpResponse:
     """The figures, fetched again every few seconds."""
-    return render(request, "mailrelay/_figures.html", {"figures": figures.read()})
+    return render(request, "mailrelay/_figures.html", {"figures": strip.read()})
 
 
-@gate.page(gate.may_change, any_plan=True)
-@gate.post_only
+@gate.change(gate.may_install_licence, PAGE, any_plan=True)
 def install_license(request: HttpRequest) -> HttpResponse:
     """Installs a pasted licence; in force at once."""
     pasted = request.POST.get("license", "")
@@ -82,7 +82,7 @@ def install_license(request: HttpRequest) -> HttpResponse:
     except LicenseError as exc:
         return _refused(request, upgrade.Refusal(pasted, exc.message))
     messages.success(request, f"The licence for {licence.plan.title} is in force.")
-    return redirect("admin:mail_relay")
+    return redirect(PAGE)
 
 
 def _refused(request: HttpRequest, refusal: upgrade.Refusal) -> HttpResponse:
@@ -102,23 +102,24 @@ def where_mail_goes(row: RelaySettings) -> str:
 
 
 def _page(
-    request: HttpRequest, row: RelaySettings, form: RelayForm, *, status: int = 200,
-    refusal: upgrade.Refusal | None = None, **extra: Any,
-) -> HttpResponse:  # fmt: skip
-    may_change = gate.may_change(request.user)
+    request: HttpRequest,
+    row: RelaySettings,
+    form: RelayForm,
+    *,
+    status: int = 200,
+    refusal: upgrade.Refusal | None = None,
+    **extra: Any,
+) -> HttpResponse:
     context = {
-        **admin.site.each_context(request),
-        **upgrade.dialog(request, gate.FEATURE, refusal),
-        "title": "Mail Relay",
+        **frame(request, refusal),
         "relay": row,
         "summary": where_mail_goes(row),
         "form": form,
         "presets": presets_for_browser(),
-        "figures": figures.read(),
+        "figures": strip.read(),
         "test_to": _default_recipient(row, request),
         "stages": livetest.lines([]),
-        "may_change": may_change,
-        "may_upgrade": may_change,
+        "may_change": change_relay(request.user),
         **extra,
     }
     return render(request, "mailrelay/relay.html", context, status=status)

@@ -1,13 +1,12 @@
-"""Who may see Mail Relay in the console: signed-in staff with the permission, on a plan that holds it."""
+"""Who gets into a page of Mail Relay: signed-in staff with the permission, on a plan that includes it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import admin
-from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -20,20 +19,24 @@ from quazzar.plans import entitlements
 FEATURE = "orbit_mail"
 
 View = Callable[..., HttpResponseBase]
+#: Tells whether a user may.
+Allowed = Callable[[Any], bool]
 
 
-def may_view(user: Any) -> bool:
-    """Whether the user may see the relay settings."""
-    return user.has_perm("mailrelay.view_relaysettings") or may_change(user)
+def may(*permissions: str) -> Allowed:
+    """Whether a user has at least one of these permissions, each written ``app_label.codename``."""
+    return lambda user: any(map(user.has_perm, permissions))
 
 
-def may_change(user: Any) -> bool:
-    """Whether the user may change the relay settings, test them, and install a licence."""
-    return cast("User", user).has_perm("mailrelay.change_relaysettings")
+may_install_licence = may("mailrelay.change_relaysettings")
 
 
-def page(allowed: Callable[[Any], bool], *, any_plan: bool = False) -> Callable[[View], View]:
-    """A page of Mail Relay: signed in, then the permission, then the plan."""
+def page(allowed: Allowed, *, any_plan: bool = False) -> Callable[[View], View]:
+    """Guard a page or a part of one: sign-in first, then the permission, then the plan.
+
+    A refused HTMX request gets a status and ``HX-Refresh`` instead of a sign-in form or a lock card, which HTMX
+    would put into the corner of the page that asked.
+    """
 
     def decorate(view: View) -> View:
         @wraps(view)
@@ -42,49 +45,61 @@ def page(allowed: Callable[[Any], bool], *, any_plan: bool = False) -> Callable[
                 raise PermissionDenied
             return (None if any_plan else locked(request)) or view(request, *args, **kwargs)
 
-        return never_cache(admin.site.admin_view(gated))
+        guarded = admin.site.admin_view(gated)
+
+        @wraps(view)
+        def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if by_htmx(request) and (status := _refusal(request, allowed)):
+                return HttpResponse(status=status, headers={"HX-Refresh": "true"})
+            return guarded(request, *args, **kwargs)
+
+        return never_cache(answer)
 
     return decorate
 
 
-def post_only(view: View) -> View:
-    """Changes something, so only a POST gets through. Who reads the address is led to the page."""
+def change(allowed: Allowed, back: str, *, any_plan: bool = False) -> Callable[[View], View]:
+    """Like ``page``, for a view that changes something: only a POST reaches it, a GET is redirected to ``back``."""
 
-    @wraps(view)
-    def posted(request: HttpRequest) -> HttpResponseBase:
-        return view(request) if request.method == "POST" else redirect("admin:mail_relay")
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def posted(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            return view(request, *args, **kwargs) if request.method == "POST" else redirect(back)
 
-    return posted
+        return page(allowed, any_plan=any_plan)(posted)
+
+    return decorate
 
 
-def fragment(view: View) -> View:
-    """A part that a page fetches again and again. Where the page itself would change, it is loaded anew."""
-
-    @wraps(view)
-    def answer(request: HttpRequest) -> HttpResponseBase:
-        shut = not admin.site.has_permission(request) or not may_view(request.user)
-        if shut or not entitlements.has(FEATURE):
-            return HttpResponse(status=401 if shut else 402, headers={"HX-Refresh": "true"})
-        return view(request)
-
-    return never_cache(answer)
+def by_htmx(request: HttpRequest) -> bool:
+    """Whether HTMX asks for a part of the page, not the browser for the whole."""
+    return "HX-Request" in request.headers
 
 
 def locked(request: HttpRequest) -> HttpResponse | None:
-    """The lock card in place of the page, where the plan is too low; None where it is not."""
+    """The lock card, where the plan does not include Mail Relay; None where it does."""
     if entitlements.has(FEATURE):
         return None
     return lock_card(request)
 
 
 def lock_card(request: HttpRequest, refusal: upgrade.Refusal | None = None) -> HttpResponse:
-    """The page with the lock card and the upgrade dialog."""
+    """The page with the lock card and the upgrade dialog; a POST to a locked page gets it with status 402."""
     context = {
         **admin.site.each_context(request),
         "title": "Mail Relay",
         "wall": entitlements.upgrade_required_body(FEATURE),
-        "may_upgrade": may_change(request.user),
+        "may_upgrade": may_install_licence(request.user),
         **upgrade.dialog(request, FEATURE, refusal),
     }
     status = 402 if request.method not in ("GET", "HEAD") and refusal is None else 200
-    return render(request, "mailrelay/locked.html", context, status=status)
+    return render(request, "quazzar/locked.html", context, status=status)
+
+
+def _refusal(request: HttpRequest, allowed: Allowed) -> int:
+    """The HTTP status with which the request is refused; 0 when it is not."""
+    if not admin.site.has_permission(request):
+        return 401
+    if not allowed(request.user):
+        return 403
+    return 0 if entitlements.has(FEATURE) else 402

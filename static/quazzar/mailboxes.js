@@ -36,7 +36,7 @@ function waiting() {
             log.removeAttribute("data-at-end");
         }
     });
-    document.body.addEventListener("mailboxes-close", () => modal.close());
+    document.body.addEventListener("console-close", () => modal.close());
 
     // --- what was done, and what could not be
 
@@ -66,14 +66,14 @@ function waiting() {
         return toasts;
     }
 
-    document.body.addEventListener("mailboxes-told", (event) => tell(event.detail.text, event.detail.level));
+    document.body.addEventListener("console-toast", (event) => tell(event.detail.text, event.detail.level));
     document.body.addEventListener("htmx:sendError", () => offline.removeAttribute("hidden"));
     document.body.addEventListener("htmx:responseError", (event) => {
         const { status } = event.detail.xhr;
         if (status === 404) {
             modal.close();
             tell("That is not there any more.", "error");
-            htmx.trigger(document.body, "mailboxes-changed");
+            htmx.trigger(document.body, "console-changed");
         } else if (event.detail.requestConfig.verb !== "get") {
             tell(`The console could not do that (${status}). Its log says why.`, "error");
         }
@@ -94,6 +94,63 @@ function waiting() {
         const { elt, successful } = event.detail;
         if (!successful && elt.matches("input[role=switch]")) {
             elt.checked = !elt.checked;
+        }
+    });
+
+    // --- bulk actions: what is selected stays selected while the list fetches itself again
+
+    const list = document.getElementById("list");
+    const boxes = () => [...document.querySelectorAll("#list [name=pk]")];
+    const everything = () => document.getElementById("bulk-all");
+    let kept = null;
+
+    function showSelection() {
+        const page = document.getElementById("select-page");
+        if (!page) {
+            return;
+        }
+        const total = boxes().length;
+        const selected = boxes().filter((box) => box.checked).length;
+        page.checked = selected === total;
+        page.indeterminate = selected > 0 && selected < total;
+        document.getElementById("bulk-count").textContent = everything()?.checked ? "All selected" : `${selected} selected`;
+    }
+
+    function select(chosen) {
+        for (const box of boxes()) {
+            box.checked = chosen(box);
+        }
+        showSelection();
+    }
+
+    list?.addEventListener("change", ({ target }) => {
+        if (target.id === "select-page") {
+            select(() => target.checked);
+        }
+        if (!target.checked && everything() && (target.name === "pk" || target.id === "select-page")) {
+            everything().checked = false;
+        }
+        showSelection();
+    });
+    document.body.addEventListener("htmx:beforeSwap", ({ detail }) => {
+        if (detail.target === list) {
+            // Another page or another search shows other rows: there nothing is selected.
+            const again = detail.requestConfig.elt === list;
+            const selected = boxes().filter((box) => again && box.checked).map((box) => box.value);
+            kept = { selected: new Set(selected), all: again && Boolean(everything()?.checked) };
+        }
+    });
+    document.body.addEventListener("htmx:afterSwap", ({ detail }) => {
+        if (detail.target === list && kept) {
+            if (everything()) {
+                everything().checked = kept.all;
+            }
+            select((box) => kept.selected.has(box.value));
+        }
+    });
+    document.body.addEventListener("console-close", () => {
+        if (body.querySelector("[name=ids]")) {
+            select(() => false);
         }
     });
 

@@ -51,7 +51,7 @@ def revealed(sealed: Sealed[str] | None) -> str:
 
 def told(answer: Any) -> str:
     """What the page says after something was done by HTMX."""
-    return str(json.loads(answer["HX-Trigger"])["mailboxes-told"]["text"])
+    return str(json.loads(answer["HX-Trigger"])["console-toast"]["text"])
 
 
 def addresses(page: str) -> list[str]:

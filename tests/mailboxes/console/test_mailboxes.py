@@ -160,7 +160,7 @@ def test_adding_saves_and_shows_the_connection_settings(console: Client) -> None
     page = html(answer)
     for words in ("ben@example.com is added", "mail.example.com", "993", "465", "<svg", "On its way"):
         assert words in page
-    assert answer["HX-Trigger"] == "mailboxes-changed"
+    assert answer["HX-Trigger"] == "console-changed"
 
 
 def test_a_typed_password_is_never_shown_back(console: Client) -> None:
@@ -275,7 +275,7 @@ def test_deleting_asks_first_and_names_the_days(console: Client, settings: Any) 
     )
     row.refresh_from_db()
     assert row.deleted_at is None
-    assert "For 12 days" in told(console.post(f"{TAB}{row.pk}/delete/", headers=HTMX))
+    assert "for 12 days" in told(console.post(f"{TAB}{row.pk}/delete/", headers=HTMX))
     row.refresh_from_db()
     assert row.deleted_at is not None
     assert AuditEntry.objects.filter(action="mailbox.removed", actor="user:operator").exists()

@@ -1,0 +1,77 @@
+"""What the console's own forms share: saving through a domain function, inputs, and fields of addresses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
+
+from django import forms
+
+from quazzar.console import pages
+from quazzar.errors import AlreadyExists, InvalidFields, QuazzarError
+
+T = TypeVar("T")
+
+_SEPARATORS = re.compile(r"[\s,;]+")
+INPUT = {"class": "q-input"}
+#: For addresses, names and the like: no spell check, no capital letter, no completion.
+VERBATIM = {**INPUT, "spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
+
+
+class SavingForm(forms.Form):
+    """A form that is saved by one domain function, which alone decides what is valid.
+
+    The form gathers what was typed. What the domain refuses is shown beside the fields.
+    """
+
+    use_required_attribute = False
+    #: The domain's name of a value → the form's, where they differ.
+    renamed: ClassVar[dict[str, str]] = {}
+    #: The field that shows an ``AlreadyExists``; empty: it is shown above the form.
+    refused_at: ClassVar[str] = ""
+
+    def attempt(self, save: Callable[[dict[str, Any]], T]) -> T | None:
+        """Call ``save`` with the cleaned values; None when something is not valid, with the sentences in place."""
+        if not self.is_valid():
+            return None
+        try:
+            return save(self.cleaned_data)
+        except InvalidFields as exc:
+            for name, sentences in exc.fields.items():
+                field = self.renamed.get(name, name)
+                self.add_error(field if field in self.fields else None, sentences)
+        except QuazzarError as exc:
+            at = self.refused_at if isinstance(exc, AlreadyExists) else ""
+            self.add_error(at or None, pages.sentence(exc))
+        return None
+
+
+class AddressesField(forms.CharField):
+    """Mail addresses, one a line or separated by commas; cleans to a list."""
+
+    widget = forms.Textarea
+
+    def prepare_value(self, value: Any) -> Any:
+        """A list as lines; what was typed as it was typed."""
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        """The addresses, in order."""
+        return [address for address in _SEPARATORS.split(value or "") if address]
+
+
+def text_input(**attrs: Any) -> forms.TextInput:
+    """An input for an address, a host name or the like."""
+    return forms.TextInput(attrs={**VERBATIM, **attrs})
+
+
+def address_lines(placeholder: str, rows: int = 2) -> forms.Textarea:
+    """An input for several addresses."""
+    return forms.Textarea(attrs={**VERBATIM, "rows": rows, "placeholder": placeholder})
+
+
+def switch(label: str = "", *, initial: bool = True) -> forms.BooleanField:
+    """A field that is shown as a switch."""
+    widget = forms.CheckboxInput(attrs={"class": "q-switch", "role": "switch"})
+    return forms.BooleanField(label=label, required=False, initial=initial, widget=widget)

@@ -1,0 +1,73 @@
+"""What the pages of Mail Relay are made of: their frame, parts for HTMX, and the answer to a change."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.loader import render_to_string
+
+from quazzar.console import gate, upgrade
+from quazzar.errors import QuazzarError
+
+#: Heading of every page of Mail Relay; its tabs stand below.
+TITLE = "Mail Relay"
+#: Events that an answer fires in the browser: lists fetch themselves again, the dialog closes, a toast is shown.
+CHANGED, CLOSE, TOAST = "console-changed", "console-close", "console-toast"
+
+
+def frame(request: HttpRequest, refusal: upgrade.Refusal | None = None) -> dict[str, Any]:
+    """Context of the page's frame: sidebar, tabs, plan, upgrade dialog (open, when a licence was refused)."""
+    return {
+        **admin.site.each_context(request),
+        **upgrade.dialog(request, gate.FEATURE, refusal),
+        "title": TITLE,
+        "may_upgrade": gate.may_install_licence(request.user),
+    }
+
+
+def part(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+    """A part that is fetched again and again; 204 without content when it has not changed since (``?seen=``)."""
+    html = render_to_string(template, context, request)
+    digest = hashlib.sha256(html.encode()).hexdigest()[:16]
+    if request.GET.get("seen") == digest:
+        return HttpResponse(status=204)
+    return HttpResponse(f'<input type="hidden" name="seen" value="{digest}">{html}')
+
+
+def reload() -> HttpResponse:
+    """Make HTMX load the whole page again, because another one is due."""
+    return HttpResponse(headers={"HX-Refresh": "true"})
+
+
+def done(request: HttpRequest, sentence: str, to: str) -> HttpResponse:
+    """The change was made: close the dialog, refresh the lists, say what was done; without HTMX go to ``to``."""
+    if not gate.by_htmx(request):
+        messages.success(request, sentence)
+        return redirect(to)
+    return _toast(sentence, "success", {CHANGED: "", CLOSE: ""})
+
+
+def refused(request: HttpRequest, error: QuazzarError, to: str) -> HttpResponse:
+    """The change was refused: say why; without HTMX go to ``to``."""
+    if not gate.by_htmx(request):
+        messages.error(request, sentence(error))
+        return redirect(to)
+    return _toast(sentence(error), "error", {CHANGED: ""})
+
+
+def sentence(error: QuazzarError) -> str:
+    """What went wrong and what to do about it, on one line."""
+    fields: dict[str, list[str]] = getattr(error, "fields", {})
+    if fields:
+        return " ".join(text for sentences in fields.values() for text in sentences)
+    return f"{error.message} {error.hint}".strip()
+
+
+def _toast(text: str, level: str, events: dict[str, str]) -> HttpResponse:
+    trigger = json.dumps({**events, TOAST: {"text": text, "level": level}})
+    return HttpResponse(status=204, headers={"HX-Trigger": trigger})
