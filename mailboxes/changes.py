@@ -6,11 +6,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from django.db import IntegrityError, connection, models, transaction
-from django.http import Http404
 
 from mailboxes.models import Stack
 from quazzar import doorbell
-from quazzar.errors import AlreadyExists
+from quazzar.errors import AlreadyExists, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -85,11 +84,11 @@ def found(rows: models.QuerySet[M], row_id: int) -> M:
     """The row with this id.
 
     Raises:
-        Http404: there is none (any more).
+        NotFound: there is none (any more).
     """
     row = rows.filter(pk=row_id).first()
     if row is None:
-        raise Http404(f"There is no such {rows.model._meta.verbose_name}.")
+        raise NotFound(f"There is no such {rows.model._meta.verbose_name}.")
     return row
 
 

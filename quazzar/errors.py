@@ -65,6 +65,14 @@ class InvalidEmail(QuazzarError, ValueError):
         super().__init__(message)
 
 
+class NotFound(QuazzarError):
+    """A row that was asked for by its id does not exist, or no longer. The console answers with its 404 page."""
+
+    code = "not_found"
+    message = "There is nothing at this address."
+    status = 404
+
+
 class DeliveryError(QuazzarError):
     """A delivery attempt failed.
 

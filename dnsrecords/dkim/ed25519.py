@@ -65,7 +65,7 @@ def remove(domain: Domain) -> SecondKey:
     """Turns it off; the message says what becomes of its record.
 
     Raises:
-        Http404: there is no such domain.
+        NotFound: there is no such domain.
         NoSecondKey: it is off.
     """
     record = dkim_name(dkimsecond.remove(domain.pk), domain.name)

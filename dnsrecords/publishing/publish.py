@@ -30,9 +30,9 @@ from dnsrecords.records.facts import SECRETS
 from dnsrecords.verdicts import Status
 from mailboxes import changes
 from mailboxes.models import Domain
-from mailboxes.provisioning.rules import Wrong
 from quazzar.access import audit
 from quazzar.errors import QuazzarError
+from quazzar.validation import Wrong
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -86,7 +86,7 @@ def set_up(domain_id: int, given: Mapping[str, Any]) -> Publisher:
         given: server, port, zone, key_name, algorithm, secret; an empty secret is the one from before.
 
     Raises:
-        Http404: there is no such domain.
+        NotFound: there is no such domain.
         InvalidFields: something is wrong.
     """
     with changes.writing():
@@ -126,7 +126,7 @@ def remove(domain_id: int) -> None:
     """Forgets the name server; what is published stays.
 
     Raises:
-        Http404: there is no such domain.
+        NotFound: there is no such domain.
         NoPublisher: there is none.
     """
     with changes.writing():

@@ -43,7 +43,7 @@ def change(domain_id: int, *, mta_sts: str | None = None) -> DomainOptions:
     """Sets what is given.
 
     Raises:
-        Http404: there is no such domain.
+        NotFound: there is no such domain.
         InvalidFields: that is no mode of MTA-STS.
         MtaStsNotReady: enforced, it would keep mail away.
     """

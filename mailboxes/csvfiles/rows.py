@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 
 from mailboxes.csvfiles import exporting
-from mailboxes.provisioning import addresses
-from mailboxes.provisioning import rules as fieldrules
+from mailboxes.provisioning import addresses, rules
 from quazzar import words
 from quazzar.errors import InvalidFields
+from quazzar.validation import Wrong
 
 COLUMNS = ("address", "password", "quota_mb", "display_name", "enabled")
 MOST_ROWS = 100_000
@@ -140,11 +140,11 @@ def _header(lines: Iterator[tuple[int, list[str]]]) -> list[str]:
 
 
 def _row(line: int, cells: dict[str, str], errors: Errors) -> Row | None:
-    wrong = fieldrules.Wrong()
+    wrong = Wrong()
     address = wrong.checked("address", _address, cells["address"], default="")
     quota_mb = wrong.checked("quota_mb", _quota, cells.get("quota_mb", ""), default=0)
     shown = exporting.unguarded(cells.get("display_name", "").strip())
-    display_name = wrong.checked("display_name", fieldrules.display_name, shown, default="")
+    display_name = wrong.checked("display_name", rules.display_name, shown, default="")
     enabled = wrong.checked("enabled", _enabled, cells.get("enabled", ""), default=True)
     password = cells.get("password", "")
     wrong.add("password", *_password(password, address))
@@ -156,14 +156,12 @@ def _row(line: int, cells: dict[str, str], errors: Errors) -> Row | None:
 
 def _address(cell: str) -> str:
     local, domain = addresses.split(cell.strip())
-    return f"{fieldrules.local_part(local, domain)}@{domain}"
+    return f"{rules.local_part(local, domain)}@{domain}"
 
 
 def _quota(cell: str) -> int:
     digits = cell.strip() or "0"
-    return fieldrules.quota(
-        int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 12 else None
-    )
+    return rules.quota(int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 12 else None)
 
 
 def _enabled(cell: str) -> bool:
@@ -178,4 +176,4 @@ def _password(cell: str, address: str) -> list[str]:
         return [
             "This is the hash of a password; write the password itself, or leave it empty and set one later."
         ]
-    return fieldrules.password(cell, address) if cell else []
+    return rules.password(cell, address) if cell else []

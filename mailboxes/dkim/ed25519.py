@@ -31,7 +31,7 @@ def begin(domain_id: int) -> Domain:
     """Makes the key; it does not sign yet.
 
     Raises:
-        Http404: there is no such domain.
+        NotFound: there is no such domain.
         AlreadyExists: it has one.
     """
     key = dkim.generate_ed25519()
@@ -70,7 +70,7 @@ def remove(domain_id: int) -> str:
     """The key is gone, here and in the stack; its selector, whose record nobody needs any more.
 
     Raises:
-        Http404: there is no such domain.
+        NotFound: there is no such domain.
         NoSecondKey: it has none.
     """
     with changes.writing():

@@ -33,7 +33,7 @@ def begin(domain_id: int) -> Domain:
     """Makes the next key; the present one goes on signing.
 
     Raises:
-        Http404: there is no such domain.
+        NotFound: there is no such domain.
         AlreadyExists: a rotation is under way.
     """
     key = dkim.generate()
@@ -63,7 +63,7 @@ def cancel(domain_id: int) -> None:
     """Gives up the next key before it signs.
 
     Raises:
-        Http404: there is no such domain.
+        NotFound: there is no such domain.
         NoRotation: none waits; it may sign already.
     """
     with changes.writing():

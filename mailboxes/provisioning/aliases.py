@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.http import Http404
-
 from mailboxes import changes
 from mailboxes.models import Alias
-from mailboxes.provisioning import namespace
-from mailboxes.provisioning import rules as fieldrules
+from mailboxes.provisioning import namespace, rules
 from quazzar.access import audit
-from quazzar.errors import InvalidFields
+from quazzar.errors import InvalidFields, NotFound
+from quazzar.validation import Wrong, flag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -28,8 +26,8 @@ def add_alias(domain_id: int, local_part: str, destinations: Sequence[str], *, e
         AlreadyExists: there is a mailbox or an alias of this address.
     """
     domain = namespace.domain_name(domain_id)
-    wrong = fieldrules.Wrong()
-    local = wrong.checked("local_part", fieldrules.local_part, local_part, domain, default="")
+    wrong = Wrong()
+    local = wrong.checked("local_part", rules.local_part, local_part, domain, default="")
     address = f"{local}@{domain}"
     values = _values(wrong, {"destinations": destinations, "enabled": enabled}, address)
     with changes.writing():
@@ -47,13 +45,13 @@ def change_alias(alias_id: int, given: Mapping[str, Any]) -> Alias:
     """Sets what is given of ``destinations`` and ``enabled``.
 
     Raises:
-        Http404: there is no such alias.
+        NotFound: there is no such alias.
         InvalidFields: something is not right, or mail would go round in a circle; nothing was saved.
     """
     before = changes.found(Alias.objects.all(), alias_id)
-    wrong = fieldrules.Wrong()
+    wrong = Wrong()
     fixed = {"domain": before.domain_id, "local_part": before.local_part}
-    fieldrules.unchanged(wrong, fixed, given, _ADDRESS_IS_FIXED)
+    rules.unchanged(wrong, fixed, given, _ADDRESS_IS_FIXED)
     values = _values(wrong, given, before.address)
     with changes.writing():
         row = changes.found(Alias.objects.all(), alias_id)
@@ -91,10 +89,10 @@ def remove_alias(alias_id: int) -> None:
     """Removes an alias.
 
     Raises:
-        Http404: there is no such alias.
+        NotFound: there is no such alias.
     """
     if not remove_aliases([alias_id]):
-        raise Http404("There is no such alias.")
+        raise NotFound("There is no such alias.")
 
 
 def remove_aliases(alias_ids: Iterable[int]) -> int:
@@ -112,13 +110,13 @@ def remove_aliases(alias_ids: Iterable[int]) -> int:
     return removed
 
 
-def _values(wrong: fieldrules.Wrong, given: Mapping[str, Any], address: str) -> dict[str, Any]:
+def _values(wrong: Wrong, given: Mapping[str, Any], address: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
     if "enabled" in given:
-        values["enabled"] = wrong.checked("enabled", fieldrules.flag, given["enabled"], default=True)
+        values["enabled"] = wrong.checked("enabled", flag, given["enabled"], default=True)
     if "destinations" in given:
         try:
-            values["destinations"] = fieldrules.destinations(given["destinations"], address)
+            values["destinations"] = rules.destinations(given["destinations"], address)
         except InvalidFields as exc:
             wrong.add("destinations", *exc.fields["destinations"])
     wrong.raise_if_any()

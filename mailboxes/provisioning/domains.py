@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Count
-from django.http import Http404
 
 from mailboxes import changes
 from mailboxes.dkim import keys as dkim
 from mailboxes.models import Domain, Mailbox
-from mailboxes.provisioning import addresses
-from mailboxes.provisioning import rules as fieldrules
+from mailboxes.provisioning import addresses, rules
 from quazzar import words
 from quazzar.access import audit
-from quazzar.errors import AlreadyExists, DomainNotEmpty
+from quazzar.errors import AlreadyExists, DomainNotEmpty, NotFound
+from quazzar.validation import Wrong, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,9 +28,9 @@ def add_domain(name: str, *, catch_all: str | None = "") -> Domain:
         InvalidFields: the name or the catch-all is not right.
         AlreadyExists: the domain is there already.
     """
-    wrong = fieldrules.Wrong()
-    name = wrong.checked("name", lambda given: addresses.own_domain(fieldrules.text(given)), name, default="")
-    target = wrong.checked("catch_all", fieldrules.catch_all, catch_all, default="")
+    wrong = Wrong()
+    name = wrong.checked("name", lambda given: addresses.own_domain(text(given)), name, default="")
+    target = wrong.checked("catch_all", rules.catch_all, catch_all, default="")
     wrong.raise_if_any()
     _refuse_duplicate(name)
     key = dkim.generate()  # a tenth of a second and more: not while other writers wait
@@ -54,11 +53,11 @@ def change_domain(domain_id: int, given: Mapping[str, Any]) -> Domain:
     """Sets the catch-all (``catch_all``; null or empty: none). The name may be given as it is.
 
     Raises:
-        Http404: there is no such domain.
+        NotFound: there is no such domain.
         InvalidFields: something is not right; nothing was saved.
     """
-    wrong = fieldrules.Wrong()
-    target = wrong.checked("catch_all", fieldrules.catch_all, given.get("catch_all"), default="")
+    wrong = Wrong()
+    target = wrong.checked("catch_all", rules.catch_all, given.get("catch_all"), default="")
     with changes.writing():
         row = changes.found(Domain.objects.all(), domain_id)
         _check_name(wrong, given, row.name)
@@ -78,11 +77,11 @@ def remove_domain(domain_id: int) -> None:
     added again.
 
     Raises:
-        Http404: there is no such domain.
+        NotFound: there is no such domain.
         DomainNotEmpty: it still has mailboxes.
     """
     if not remove_domains([domain_id]):
-        raise Http404("There is no such domain.")
+        raise NotFound("There is no such domain.")
 
 
 def remove_domains(domain_ids: Iterable[int]) -> int:
@@ -111,11 +110,11 @@ def _refuse_duplicate(name: str) -> None:
         raise AlreadyExists(f"There is a domain {name} already.")
 
 
-def _check_name(wrong: fieldrules.Wrong, given: Mapping[str, Any], name: str) -> None:
+def _check_name(wrong: Wrong, given: Mapping[str, Any], name: str) -> None:
     if "name" not in given:
         return
     try:
-        same = addresses.domain(fieldrules.text(given["name"])) == name
+        same = addresses.domain(text(given["name"])) == name
     except ValueError:
         same = False
     if not same:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.http import Http404
 from django.utils import timezone
 
 from mailboxes import changes
 from mailboxes.models import Domain, Mailbox
-from mailboxes.provisioning import namespace, passwords, retention
-from mailboxes.provisioning import rules as fieldrules
+from mailboxes.provisioning import namespace, passwords, retention, rules
 from quazzar.access import audit
-from quazzar.errors import InvalidFields
+from quazzar.errors import InvalidFields, NotFound
+from quazzar.validation import Wrong, flag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -21,11 +20,11 @@ if TYPE_CHECKING:
 
 _ADDRESS_IS_FIXED = "A mailbox's address cannot change: add an alias for the other address, or a new mailbox."
 _RULES: dict[str, Callable[[object], Any]] = {
-    "quota_mb": fieldrules.quota,
-    "display_name": fieldrules.display_name,
-    "enabled": fieldrules.flag,
-    "can_send": fieldrules.flag,
-    "can_receive": fieldrules.flag,
+    "quota_mb": rules.quota,
+    "display_name": rules.display_name,
+    "enabled": flag,
+    "can_send": flag,
+    "can_receive": flag,
 }
 _STAMP = ("generation", "applied_at")
 
@@ -48,8 +47,8 @@ def add_mailbox(
         AlreadyExists: there is a mailbox or an alias of this address.
     """
     domain = namespace.domain_name(domain_id)
-    wrong = fieldrules.Wrong()
-    local = wrong.checked("local_part", fieldrules.local_part, local_part, domain, default="")
+    wrong = Wrong()
+    local = wrong.checked("local_part", rules.local_part, local_part, domain, default="")
     given = {
         "password": password, "quota_mb": quota_mb, "display_name": display_name, "enabled": enabled,
         "can_send": can_send, "can_receive": can_receive,
@@ -71,13 +70,13 @@ def change_mailbox(mailbox_id: int, given: Mapping[str, Any]) -> Mailbox:
     """Sets what is given; ``password`` "" keeps the one that is set, None removes it.
 
     Raises:
-        Http404: there is no such mailbox.
+        NotFound: there is no such mailbox.
         InvalidFields: something is not right; nothing was saved.
     """
     before = changes.found(live(), mailbox_id)
-    wrong = fieldrules.Wrong()
+    wrong = Wrong()
     fixed = {"domain": before.domain_id, "local_part": before.local_part}
-    fieldrules.unchanged(wrong, fixed, given, _ADDRESS_IS_FIXED)
+    rules.unchanged(wrong, fixed, given, _ADDRESS_IS_FIXED)
     values = _values(wrong, given, before.address)
     with changes.writing():
         row = changes.found(live(), mailbox_id)
@@ -103,10 +102,10 @@ def remove_mailbox(mailbox_id: int) -> None:
     """Deletes a mailbox; with its mail it can be restored for ``QUAZZAR_RESTORE_DAYS``.
 
     Raises:
-        Http404: there is no such mailbox.
+        NotFound: there is no such mailbox.
     """
     if not remove_mailboxes([mailbox_id]):
-        raise Http404("There is no such mailbox.")
+        raise NotFound("There is no such mailbox.")
 
 
 def remove_mailboxes(mailbox_ids: Iterable[int]) -> int:
@@ -119,7 +118,7 @@ def restore_mailbox(mailbox_id: int) -> Mailbox:
     """A deleted mailbox as it was, with its mail and its password.
 
     Raises:
-        Http404: it is not there, not deleted, or its restore period is over.
+        NotFound: it is not there, not deleted, or its restore period is over.
         InvalidFields: its domain does not exist (any more).
         AlreadyExists: its address is taken.
     """
@@ -147,7 +146,7 @@ def live() -> QuerySet[Mailbox]:
     return Mailbox.objects.filter(deleted_at=None)
 
 
-def _values(wrong: fieldrules.Wrong, given: Mapping[str, Any], address: str) -> dict[str, Any]:
+def _values(wrong: Wrong, given: Mapping[str, Any], address: str) -> dict[str, Any]:
     """The columns to write, the password hashed.
 
     Raises:
@@ -158,7 +157,7 @@ def _values(wrong: fieldrules.Wrong, given: Mapping[str, Any], address: str) -> 
     }
     plain = given.get("password", "")
     if plain:
-        wrong.add("password", *fieldrules.password(plain, address))
+        wrong.add("password", *rules.password(plain, address))
     wrong.raise_if_any()
     if plain or plain is None:
         values["password_hash"] = passwords.hash_password(plain) if plain else None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from mailboxes.provisioning import addresses, passwords
-from quazzar.errors import InvalidFields
+from quazzar.validation import Wrong, text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 MOST_DESTINATIONS = 100
 #: PostgreSQL's integer.
@@ -17,59 +17,6 @@ LARGEST_QUOTA_MB = 2**31 - 1
 LONGEST_DISPLAY_NAME = 200
 #: Control characters, halves of characters, and the two separators that some programs take for line ends.
 _UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
-
-T = TypeVar("T")
-
-
-class Wrong:
-    """Collects what is wrong, field by field, so that an operator reads all of it at once."""
-
-    def __init__(self) -> None:
-        self.fields: dict[str, list[str]] = {}
-
-    def add(self, field: str, *sentences: str) -> None:
-        """More sentences about a field."""
-        if sentences:
-            self.fields.setdefault(field, []).extend(sentences)
-
-    def checked(self, field: str, rule: Callable[..., T], *given: Any, default: T) -> T:
-        """What the rule makes of the value; the default when it objects, with its sentence kept."""
-        try:
-            return rule(*given)
-        except ValueError as exc:
-            self.add(field, str(exc))
-            return default
-
-    def raise_if_any(self) -> None:
-        """The end of checking.
-
-        Raises:
-            InvalidFields: something is wrong.
-        """
-        if self.fields:
-            raise InvalidFields(self.fields)
-
-
-def text(value: object) -> str:
-    """A text.
-
-    Raises:
-        ValueError: it is none.
-    """
-    if not isinstance(value, str):
-        raise ValueError("This is a text.")
-    return value
-
-
-def flag(value: object) -> bool:
-    """True or false.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    if not isinstance(value, bool):
-        raise ValueError("This is true or false.")
-    return value
 
 
 def quota(value: object) -> int:

@@ -18,12 +18,12 @@ from mailboxes.certificates.settings import (
 from mailboxes.dkim import keys as dkim
 from mailboxes.models import Domain, Stack
 from mailboxes.provisioning import addresses, passwords
-from mailboxes.provisioning import rules as fieldrules
 from mailboxes.push import smarthost as smarthostfiles
 from mailboxes.push.entries import Smarthost
 from mailrelay.models import RelaySettings
 from quazzar.access import audit
 from quazzar.errors import AlreadyExists, InvalidFields, RelayNotConfigured
+from quazzar.validation import Wrong, text
 
 if TYPE_CHECKING:
     from mailboxes.dkim.keys import KeyPair
@@ -169,9 +169,9 @@ def allow_interruption() -> Stack:
     return Stack.load()
 
 
-def _hostname(text: str) -> str:
-    wrong = fieldrules.Wrong()
-    name = wrong.checked("hostname", lambda given: addresses.domain(fieldrules.text(given)), text, default="")
+def _hostname(hostname: str) -> str:
+    wrong = Wrong()
+    name = wrong.checked("hostname", lambda given: addresses.domain(text(given)), hostname, default="")
     wrong.raise_if_any()
     return name
 

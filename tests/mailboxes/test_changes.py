@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 from django.db import IntegrityError, connection, transaction
-from django.http import Http404
 from django.test.utils import CaptureQueriesContext
 
 from mailboxes import changes
 from mailboxes.models import Domain, Stack
-from quazzar.errors import AlreadyExists
+from quazzar.errors import AlreadyExists, NotFound
 from tests.mailboxes import factories
 
 pytestmark = pytest.mark.django_db
@@ -77,7 +76,7 @@ def test_a_duplicate_that_only_the_database_saw_is_a_conflict() -> None:
 def test_a_row_is_found_or_it_is_a_404() -> None:
     row = factories.domain()
     assert changes.found(Domain.objects.all(), row.pk) == row
-    with pytest.raises(Http404, match="no such domain"):
+    with pytest.raises(NotFound, match="no such domain"):
         changes.found(Domain.objects.all(), row.pk + 1)
 
 

@@ -21,7 +21,14 @@ from rest_framework.views import APIView
 
 from quazzar.api.exceptions import flattened
 from quazzar.api.serializers import StrictModelSerializer, StrictSerializer
-from quazzar.errors import DeliveryError, InvalidEmail, InvalidFields, QuazzarError, RelayNotConfigured
+from quazzar.errors import (
+    DeliveryError,
+    InvalidEmail,
+    InvalidFields,
+    NotFound,
+    QuazzarError,
+    RelayNotConfigured,
+)
 from quazzar.models import ApiKey
 from quazzar.urls import handler400, handler403, handler404, handler500
 from quazzar.urls import urlpatterns as product
@@ -95,6 +102,7 @@ CASES = [
     (RelayNotConfigured(), 409, "relay_not_configured", RelayNotConfigured.message),
     (DeliveryError("No.", stage="auth", code="auth_failed"), 502, "auth_failed", "No."),
     (Http404(SECRET), 404, "not_found", "There is nothing at this address."),
+    (NotFound("There is no such thing."), 404, "not_found", "There is no such thing."),
     (drf.NotFound(), 404, "not_found", "Not found."),
     (django.PermissionDenied(SECRET), 403, "permission_denied", "This is not allowed."),
     (drf.MethodNotAllowed("GET"), 405, "method_not_allowed", 'Method "GET" not allowed.'),

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.http import Http404
 from django.utils import timezone
 
 from dnsrecords.models import DomainCheck, DomainOptions
@@ -14,7 +13,7 @@ from dnsrecords.records import options
 from dnsrecords.records.options import MtaStsNotReady
 from mailboxes.certificates import pem as certificates
 from mailboxes.models import Domain
-from quazzar.errors import InvalidFields
+from quazzar.errors import InvalidFields, NotFound
 from quazzar.models import AuditEntry
 from tests.mailboxes import factories
 from tests.mailboxes.certificates.test_pem import CA, CA_KEY, HOST, LEAF_KEY, signed
@@ -64,7 +63,7 @@ def test_another_mode_and_another_domain_are_refused(domain: Domain) -> None:
     with pytest.raises(InvalidFields) as caught:
         options.change(domain.pk, mta_sts="none")
     assert caught.value.fields.keys() == {"mta_sts"}
-    with pytest.raises(Http404):
+    with pytest.raises(NotFound):
         options.change(domain.pk + 1, mta_sts="off")
 
 

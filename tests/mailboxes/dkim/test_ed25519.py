@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from django.http import Http404
 
 from mailboxes.dkim import ed25519 as dkimsecond
 from mailboxes.models import Domain, Stack
 from mailboxes.provisioning import facade as provisioning
 from mailboxes.push import parts, snapshots
-from quazzar.errors import AlreadyExists
+from quazzar.errors import AlreadyExists, NotFound
 from quazzar.models import AuditEntry
 from tests.mailboxes import factories
 
@@ -131,6 +130,6 @@ def test_each_step_is_in_the_log_without_a_value(signing: Domain) -> None:
 
 def test_no_domain_is_404() -> None:
     for change in (dkimsecond.begin, dkimsecond.remove):
-        with pytest.raises(Http404):
+        with pytest.raises(NotFound):
             change(999)
     assert not dkimsecond.sign(999, "quazzar-ed")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from django.http import Http404
 
 from mailboxes.dkim import rotation as dkimrotation
 from mailboxes.models import Domain, Stack
 from mailboxes.provisioning import facade as provisioning
 from mailboxes.push import parts, snapshots
-from quazzar.errors import AlreadyExists
+from quazzar.errors import AlreadyExists, NotFound
 from tests.mailboxes import factories
 
 pytestmark = pytest.mark.django_db
@@ -107,6 +106,6 @@ def test_twice_a_day_it_has_another_name(domain: Domain) -> None:
 
 def test_no_domain_is_404() -> None:
     for change in (dkimrotation.begin, dkimrotation.cancel):
-        with pytest.raises(Http404):
+        with pytest.raises(NotFound):
             change(999)
     assert not dkimrotation.retire(factories.domain().pk)

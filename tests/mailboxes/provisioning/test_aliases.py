@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 from django.db import transaction
-from django.http import Http404
 from django.utils import timezone
 
 from mailboxes.models import Alias, Domain, Mailbox, Stack
 from mailboxes.provisioning import facade as provisioning
-from quazzar.errors import AlreadyExists, InvalidFields
+from quazzar.errors import AlreadyExists, InvalidFields, NotFound
 from quazzar.models import AuditEntry
 from tests.mailboxes import factories
 
@@ -171,7 +170,7 @@ def test_what_is_gone_is_a_404() -> None:
     row = factories.alias()
     provisioning.remove_alias(row.pk)
     for call in (provisioning.remove_alias, lambda pk: provisioning.change_alias(pk, {})):
-        with pytest.raises(Http404):
+        with pytest.raises(NotFound):
             call(row.pk)
     assert (generation(), [action for action, _, _ in actions()]) == (1, ["alias.removed"])
 

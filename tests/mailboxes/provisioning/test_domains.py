@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 from django.db import transaction
-from django.http import Http404
 from django.utils import timezone
 
 from mailboxes.dkim import keys as dkim
 from mailboxes.models import Alias, Domain, Mailbox, Stack
 from mailboxes.provisioning import facade as provisioning
-from quazzar.errors import AlreadyExists, DomainNotEmpty, InvalidFields
+from quazzar.errors import AlreadyExists, DomainNotEmpty, InvalidFields, NotFound
 from quazzar.models import AuditEntry
 from tests.mailboxes import factories
 from tests.mailboxes.factories import opened
@@ -134,7 +133,7 @@ def test_the_name_stays() -> None:
 
 def test_a_domain_that_is_gone_is_a_404() -> None:
     for call in (lambda: provisioning.change_domain(99, {}), lambda: provisioning.remove_domain(99)):
-        with pytest.raises(Http404):
+        with pytest.raises(NotFound):
             call()
     assert generation() == 0
 

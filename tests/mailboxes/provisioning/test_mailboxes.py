@@ -10,14 +10,13 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
-from django.http import Http404
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from mailboxes.models import Domain, Mailbox, Stack
 from mailboxes.provisioning import facade as provisioning
 from mailboxes.provisioning import passwords
-from quazzar.errors import AlreadyExists, InvalidFields, QuazzarError
+from quazzar.errors import AlreadyExists, InvalidFields, NotFound, QuazzarError
 from quazzar.models import AuditEntry
 from tests.mailboxes import factories
 from tests.mailboxes.factories import PASSWORD, opened
@@ -318,7 +317,7 @@ def test_what_is_deleted_or_never_was_is_a_404(box: Mailbox) -> None:
             provisioning.remove_mailbox,
             lambda pk: provisioning.change_mailbox(pk, {"quota_mb": 1}),
         ):
-            with pytest.raises(Http404):
+            with pytest.raises(NotFound):
                 call(pk)
     assert generation() == 1
 
@@ -390,10 +389,10 @@ def test_a_mailbox_comes_back_once_its_domain_is_there_again(box: Mailbox) -> No
 
 def test_what_is_not_deleted_or_deleted_too_long_ago_is_not_restored(box: Mailbox, settings: Any) -> None:
     settings.QUAZZAR_RESTORE_DAYS = 3
-    with pytest.raises(Http404):
+    with pytest.raises(NotFound):
         provisioning.restore_mailbox(box.pk)
     Mailbox.objects.update(deleted_at=timezone.now() - timedelta(days=3))
-    with pytest.raises(Http404):
+    with pytest.raises(NotFound):
         provisioning.restore_mailbox(box.pk)
     Mailbox.objects.update(deleted_at=timezone.now() - timedelta(days=2))
     assert provisioning.restore_mailbox(box.pk).deleted_at is None
