@@ -202,10 +202,39 @@ def test_every_route_has_its_heading_and_every_heading_its_route() -> None:
     assert public == headings()
 
 
-def test_every_figure_of_ours_is_named() -> None:
-    figures = {text_of(node) for node in nodes(ast.Constant)}
-    ours = {name for name in figures if re.fullmatch(r"quazzar_(messages|oldest|queue)\w*", name)}
-    assert ours and ours - {"quazzar_session"} <= in_code("docs/operating.md")
+def test_every_metric_is_explained() -> None:
+    families = re.compile(r"_gauge|\w+MetricFamily")
+    names = {
+        text_of(node.args[0]) for node in nodes(ast.Call) if families.fullmatch(source_of(node.func))
+    } - {""}
+    assert {"quazzar_messages", "quazzar_dns_records"} <= names <= in_code("docs/operating.md")
+
+
+# --- sentences ---------------------------------------------------------------------------------------------
+def shown_texts() -> str:
+    """Every text of the product and its templates; "…" stands for what is filled in at run time."""
+    joined = [
+        "".join(text_of(part) if isinstance(part, ast.Constant) else "…" for part in node.values)
+        for node in nodes(ast.JoinedStr)
+    ]
+    pages = [
+        re.sub(r"\{[{%].*?[%}]\}", "…", path.read_text()) for path in (ROOT / "templates").rglob("*.html")
+    ]
+    texts = "\n".join([*map(text_of, nodes(ast.Constant)), *joined, *pages])
+    return re.sub(r"%[sd]|\{\w*\}", "…", texts)
+
+
+def test_every_quoted_sentence_is_one_that_the_product_shows() -> None:
+    rows = re.findall(r"^\| ([^|]+) \|", doc("docs/operating.md"), re.MULTILINE)
+    quotes = [quote for row in rows for quote in re.findall(r'"([^"]+)"', row)]
+    texts = shown_texts()
+    assert len(quotes) > 40
+    assert [quote for quote in quotes if not all(part in texts for part in _fixed_parts(quote))] == []
+
+
+def _fixed_parts(quote: str) -> list[str]:
+    """A quoted sentence without its examples: numbers, N, addresses, and what the page leaves out."""
+    return [part.strip(" .,") for part in re.split(r"…|\b[\d.]+\b|\bN\b", quote)]
 
 
 # --- the tree of folders ------------------------------------------------------------------------------------
