@@ -43,10 +43,10 @@ def dns(directory: Path) -> None:
 
 def _fill(server: Nameserver) -> list[tuple[str, str]]:
     """Domains with all their records in one zone above them: a thousand zones would measure Knot."""
-    from dnsrecords.checking import report
-    from dnsrecords.records import build as records
-    from dnsrecords.records import facts as domainfacts
-    from dnsrecords.text import strings as txt
+    from dnsrecords.kinds.registry import wanted
+    from dnsrecords.names import within
+    from dnsrecords.records.facts import Facts
+    from dnsrecords.text.strings import quoted
     from mailboxes.models import Domain, Stack
 
     # With a hostname there are all the recommended records too.
@@ -55,12 +55,12 @@ def _fill(server: Nameserver) -> list[tuple[str, str]]:
     Domain.objects.bulk_create([Domain(name=name, dkim_public_key=_KEY) for name in names])
     lines, questions = [], []
     for domain in Domain.objects.order_by("name"):
-        facts = domainfacts.of(domain)
-        for record in report.records_of(facts):
+        facts = Facts.for_domain(domain)
+        for record in wanted(facts):
             questions.append((record.name, record.type))
-            value = txt.quoted(record.value) if record.type == "TXT" else record.value
+            value = quoted(record.value) if record.type == "TXT" else record.value
             lines.append(f"{record.name}. 300 {record.type} {value}")
-        assert records.within(facts.hostname, "many.test")
+        assert within(facts.hostname, "many.test")
     server.publish("many.test", [*lines, f"mail.many.test. 300 A {LOOPBACK}"])
     return questions
 
@@ -88,14 +88,14 @@ def _bare(port: int, questions: list[tuple[str, str]]) -> float:
 def _all_due() -> float:
     from django.utils import timezone
 
-    from dnsrecords.checking import check as checking
+    from dnsrecords.checking import check
     from dnsrecords.models import DomainCheck, RecordCheck
     from mailboxes.models import Domain
 
     for pk in Domain.objects.values_list("pk", flat=True):
         DomainCheck.objects.update_or_create(domain_id=pk, defaults={"due_at": timezone.now()})
     started = time.perf_counter()
-    assert checking.check_due() == DOMAINS
+    assert check.check_due() == DOMAINS
     seconds = time.perf_counter() - started
     wrong = RecordCheck.objects.exclude(status="ok").filter(record__in=["mx", "spf", "dkim", "dmarc"])
     assert not wrong.exists(), wrong.first()
@@ -106,12 +106,12 @@ def _dead() -> None:
     """One whose name servers never answer."""
     from django.conf import settings
 
-    from dnsrecords.checking import check as checking
-    from dnsrecords.records.build import Facts
+    from dnsrecords.checking import check
+    from dnsrecords.records.facts import Facts
 
     settings.QUAZZAR_DNS_RESOLVERS = [f"{LOOPBACK}:{_silent_port()}"]
     started = time.perf_counter()
-    checking.look(Facts("dead.test", "mail.dead.test", dkim_public_key=_KEY))
+    check.look(Facts("dead.test", "mail.dead.test", dkim_public_key=_KEY))
     bound("a domain whose servers are silent", time.perf_counter() - started, 10, "s")
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeAlias
+
+#: Name and type of the records that are asked for.
+Question: TypeAlias = tuple[str, str]
 
 
 class Outcome(StrEnum):
@@ -48,3 +53,23 @@ class Answer:
     def exists(self) -> bool:
         """Whether there are values."""
         return bool(self.values)
+
+
+#: Asks DNS for a name and a type; CNAMEs are followed already.
+Lookup: TypeAlias = Callable[[str, str], Answer]
+
+
+def remembering(lookup: Lookup, answers: Mapping[Question, Answer] | None = None) -> Lookup:
+    """A look-up that asks each question once.
+
+    Args:
+        answers: to questions that were asked already.
+    """
+    known = dict(answers or {})
+
+    def remembered(name: str, type_: str) -> Answer:
+        if (name, type_) not in known:
+            known[name, type_] = lookup(name, type_)
+        return known[name, type_]
+
+    return remembered

@@ -13,8 +13,8 @@ class DnsRecordsConfig(AppConfig):
 
     def ready(self) -> None:
         """Says what there is to tell of the records."""
-        from dnsrecords import monitoring as figures
+        from dnsrecords import monitoring
         from quazzar.monitoring import doctor, metrics
 
-        doctor.register("dns", figures.examine)
-        metrics.register_collector(figures.collect)
+        doctor.register("dns", monitoring.examine)
+        metrics.register_collector(monitoring.collect)

@@ -8,14 +8,14 @@ from celery import shared_task
 @shared_task(ignore_result=True)
 def check_due() -> None:
     """Looks up the domains whose time has come; the operator hears what broke."""
-    from dnsrecords.checking import check as checking
+    from dnsrecords.checking import check
 
-    checking.check_due()
+    check.check_due()
 
 
 @shared_task(ignore_result=True)
 def publish_due() -> None:
     """Publishes by machine, where that is set up, what has changed or was found wrong."""
-    from dnsrecords.publishing import publish as publishing
+    from dnsrecords.publishing import publish
 
-    publishing.publish_due()
+    publish.publish_due()

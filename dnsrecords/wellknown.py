@@ -12,7 +12,7 @@ from xml.sax.saxutils import unescape  # of text only; what is parsed nowhere ex
 from django.conf import settings
 from django.http import HttpResponse, HttpResponseNotAllowed, UnreadablePostError
 
-from dnsrecords.mtasts import policy as stspolicy
+from dnsrecords.mtasts.policy import PATH as POLICY_PATH
 from dnsrecords.records import options
 from mailboxes import autoconfig
 
@@ -47,7 +47,7 @@ class WellKnownMiddleware:
 
 def _answer(request: HttpRequest) -> HttpResponse | None:
     path = request.path_info
-    if path == stspolicy.PATH:
+    if path == POLICY_PATH:
         return _policy(request, _host(request))
     if path in _THUNDERBIRD:
         return _thunderbird(request, _host(request))

@@ -58,9 +58,7 @@ LATE = {
 #: not pay for their code.
 LATE_THROUGHOUT = {*(f"{app}.apps" for app in APPS), "mailboxes.tasks", "dnsrecords.tasks"}
 #: Circles that are about to be cut; none may be added.
-KNOWN_CIRCLES = [
-    ("dnsrecords.checking", "dnsrecords.dkim", "dnsrecords.judging"),
-]
+KNOWN_CIRCLES: list[tuple[str, ...]] = []
 #: Modules that still form a circle or are too long, and are about to be cut.
 KNOWN_CIRCULAR_MODULES: set[str] = set()
 LONG_MODULES = {"mailrelay.smtp.connection"}

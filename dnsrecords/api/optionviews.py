@@ -23,7 +23,7 @@ class OptionsView(APIView):
     @extend_schema(operation_id="domain_dns_options", responses=OptionsSerializer)
     def get(self, request: Request, pk: int) -> Response:
         """What was chosen, or the defaults."""
-        return Response(OptionsSerializer(options.of(found(Domain.objects.defer(*SECRETS), pk))).data)
+        return Response(OptionsSerializer(options.for_domain(found(Domain.objects.defer(*SECRETS), pk))).data)
 
     @extend_schema(
         operation_id="domain_dns_options_change", request=OptionsSerializer, responses=OptionsSerializer

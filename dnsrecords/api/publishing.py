@@ -20,7 +20,7 @@ from quazzar.models import ApiKey
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dnsrecords.publishing.plan import Ours, Plan
+    from dnsrecords.publishing.plan import Entry, Plan
 
 
 def _domain(pk: int) -> Domain:
@@ -37,7 +37,7 @@ class PublisherView(APIView):
     def get(self, request: Request, pk: int) -> Response:
         """As it is set up, or not."""
         domain = _domain(pk)
-        return Response(PublisherSerializer(publishing.of(domain) or Publisher(domain=domain)).data)
+        return Response(PublisherSerializer(publishing.for_domain(domain) or Publisher(domain=domain)).data)
 
     @extend_schema(
         operation_id="domain_dns_publisher_set", request=PublisherSerializer, responses=PublisherSerializer
@@ -84,5 +84,5 @@ def shown(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _values(some: Iterable[Ours]) -> list[dict[str, str]]:
+def _values(some: Iterable[Entry]) -> list[dict[str, str]]:
     return [{"name": name, "type": type_, "value": value} for name, type_, value in some]

@@ -9,9 +9,9 @@ from rest_framework import serializers
 
 from dnsrecords.checking.report import Report, Row
 from dnsrecords.dkim.rotation import Rotation
-from dnsrecords.dmarc.judge import POLICIES
+from dnsrecords.dmarc.policy import POLICIES
 from dnsrecords.dmarc.stages import Step
-from dnsrecords.records.build import relative_name
+from dnsrecords.names import relative_name
 from dnsrecords.text import strings as txt
 from dnsrecords.verdicts import Status
 

@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 
 from dnsrecords.api.serializers import DmarcPathSerializer, DomainRecordsSerializer, RotationSerializer
 from dnsrecords.checking import check as checking
-from dnsrecords.checking import dmarcpath, report
+from dnsrecords.checking.report import Report, zone
 from dnsrecords.dkim import rotation
 from dnsrecords.records.facts import SECRETS
 from mailboxes.api.viewsets import found
@@ -31,7 +31,7 @@ class RecordsView(APIView):
     @extend_schema(operation_id="domain_dns", responses=DomainRecordsSerializer)
     def get(self, request: Request, pk: int) -> Response:
         """What to publish, and how it stood when it was last looked up; nothing is asked now."""
-        return Response(DomainRecordsSerializer(report.of(_domain(pk))).data)
+        return Response(DomainRecordsSerializer(Report.for_domain(_domain(pk))).data)
 
 
 class CheckView(APIView):
@@ -44,7 +44,7 @@ class CheckView(APIView):
         """Asks the domain's name servers now; ten seconds at most."""
         domain = _domain(pk)
         checking.check(domain)
-        return Response(DomainRecordsSerializer(report.of(domain)).data)
+        return Response(DomainRecordsSerializer(Report.for_domain(domain)).data)
 
 
 class DmarcPathView(APIView):
@@ -53,7 +53,7 @@ class DmarcPathView(APIView):
     @extend_schema(operation_id="domain_dns_dmarc", responses=DmarcPathSerializer)
     def get(self, request: Request, pk: int) -> Response:
         """None, quarantine, reject: what each stage needs, and what to publish for it."""
-        return Response(DmarcPathSerializer({"stages": dmarcpath.of(report.of(_domain(pk)))}).data)
+        return Response(DmarcPathSerializer({"stages": Report.for_domain(_domain(pk)).dmarc_path}).data)
 
 
 class RotationView(APIView):
@@ -92,4 +92,4 @@ class ZoneView(APIView):
         """The records as a zone file that BIND, NSD and Knot load as it is."""
         domain = _domain(pk)
         headers = {"Content-Disposition": f'attachment; filename="{domain.name}.zone"'}
-        return HttpResponse(report.zone(domain), content_type="text/dns; charset=utf-8", headers=headers)
+        return HttpResponse(zone(domain), content_type="text/dns; charset=utf-8", headers=headers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from dnsrecords.records.build import dkim_name
+from dnsrecords.names import dkim_name
 from mailrelay.models import RelaySettings
 from mailrelay.sender import Email, Sender
 from quazzar.errors import InvalidEmail, RelayNotConfigured

@@ -1,4 +1,4 @@
-"""Looks a domain's records up, compares, and keeps what was found. The one way in for API, console and schedule."""
+"""Looks a domain's records up, judges them, and keeps the result. The one way in for API, console and schedule."""
 
 from __future__ import annotations
 
@@ -6,34 +6,33 @@ import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.utils import timezone
 
-from dnsrecords.checking import alerts, report, results
-from dnsrecords.checking import dnssec as signing
+from dnsrecords.answers import remembering
+from dnsrecords.checking import alerts, dnssec, results
 from dnsrecords.checking.results import News, Result
-from dnsrecords.dkim import ed25519 as secondkey
-from dnsrecords.dkim import rotation
-from dnsrecords.judging import judge as comparing
+from dnsrecords.dkim import ed25519, rotation
 from dnsrecords.judging import propagation
+from dnsrecords.judging.judge import Judgement, questions
+from dnsrecords.kinds.registry import wanted
 from dnsrecords.lookup.resolver import Resolver
 from dnsrecords.models import DomainCheck
 from dnsrecords.mtasts import fetch as policyfetch
-from dnsrecords.mtasts import policy as stspolicy
-from dnsrecords.records import facts as domainfacts
-from dnsrecords.records.facts import SECRETS
+from dnsrecords.mtasts import policy
+from dnsrecords.records.facts import SECRETS, Facts
 from dnsrecords.verdicts import Status
 from mailboxes.models import Domain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from dnsrecords.answers import Answer, ServerAnswer
-    from dnsrecords.mtasts.policy import Fetched
-    from dnsrecords.records.build import Facts, Record
-    from dnsrecords.spf.evaluate import Lookup
+    from dnsrecords.answers import Lookup, ServerAnswer
+    from dnsrecords.mtasts.policy import Fetch, Fetched
+    from dnsrecords.records.record import Record
 
 #: Seconds for all that is asked about a domain, whatever its name servers do; judging it takes the rest of ten.
 DEADLINE = 9.0
@@ -49,47 +48,56 @@ _SIDE_BY_SIDE = 16
 
 def check(domain: Domain) -> list[News]:
     """Looks one domain up now, and tells the operator what broke or recovered."""
-    facts = domainfacts.of(domain)
+    facts = Facts.for_domain(domain)
     with ThreadPoolExecutor(1) as pool:
-        signed = pool.submit(_signed, facts)
-        found = look(facts)
-    news = _keep(domain, found)
+        signed = pool.submit(_is_signed, facts)
+        outcome = look(facts)
+    news = _keep(domain, outcome)
     _note_signed(signed.result())
-    secondkey.advance(domain, found)
-    if rotation.advance(domain, found):
+    published = results.published_keys(outcome)
+    ed25519.advance(domain, published)
+    if rotation.advance(domain, published):
         domain.refresh_from_db()
-        news += _keep(domain, look(domainfacts.of(domain)))
+        news += _keep(domain, look(Facts.for_domain(domain)))
     alerts.tell(news)
     return news
 
 
 def check_due(most: int = 1000) -> int:
-    """Looks up every domain whose time has come, side by side; says how many."""
+    """Looks up every domain whose time has come, side by side.
+
+    Returns:
+        How many domains were looked up.
+    """
     _enroll()
     due = [pk for pk in _due(most) if _claim(pk)]
     domains = list(Domain.objects.filter(pk__in=due).defer(*SECRETS))
     news: list[News] = []
-    facts = list(domainfacts.of_all(domains))
+    facts = list(Facts.for_domains(domains))
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
         # All have the same hostname.
-        signed = [pool.submit(_signed, each) for each in facts[:1]]
-        looks = {pool.submit(look, each): domain for domain, each in zip(domains, facts, strict=True)}
+        signed = [pool.submit(_is_signed, first) for first in facts[:1]]
+        looks = {
+            pool.submit(look, its_facts): domain for domain, its_facts in zip(domains, facts, strict=True)
+        }
         # Kept as they are done, so that dead name servers delay nobody else; database work stays in this thread.
         for done in as_completed(looks):
-            domain, found = looks[done], done.result()
-            news += _keep(domain, found)
-            secondkey.advance(domain, found)
-            if rotation.advance(domain, found):
+            domain, outcome = looks[done], done.result()
+            news += _keep(domain, outcome)
+            published = results.published_keys(outcome)
+            ed25519.advance(domain, published)
+            if rotation.advance(domain, published):
                 DomainCheck.objects.filter(pk=domain.pk).update(due_at=timezone.now())
-    for each in signed:
-        _note_signed(each.result())
+    for future in signed:
+        _note_signed(future.result())
     alerts.tell(news)
     alerts.tell_retired(rotation.retire_due())
     return len(domains)
 
 
+# --- when --------------------------------------------------------------------------------------------------
 def _enroll() -> None:
-    """Domains that are new get a time within the hour."""
+    """Gives domains that are new a time within the hour."""
     new = Domain.objects.filter(dns=None).values_list("pk", flat=True)
     now = timezone.now()
     rows = [DomainCheck(domain_id=pk, due_at=now + _USUAL * _spread(pk)) for pk in new]
@@ -112,14 +120,14 @@ def _claim(pk: int) -> bool:
     return bool(DomainCheck.objects.filter(pk=pk, due_at__lte=now).update(due_at=now + _SOON))
 
 
-def _signed(facts: Facts) -> bool | None:
+# --- DNSSEC ------------------------------------------------------------------------------------------------
+def _is_signed(facts: Facts) -> bool | None:
     """Whether the zone of the mail server's hostname is signed; None: not known, or nothing depends on it."""
     if not facts.tlsa:
         return None
-    resolvers = tuple(settings.QUAZZAR_DNS_RESOLVERS)
-    with Resolver(servers=resolvers, deadline=DEADLINE, port=PORT) as resolver:
-        known = resolver.lookup_all(signing.questions(facts.hostname))
-        return signing.is_signed(facts.hostname, lambda name, type_: known[name, type_])
+    with _resolver() as resolver:
+        answers = resolver.lookup_all(dnssec.questions(facts.hostname))
+        return dnssec.is_signed(facts.hostname, remembering(resolver.lookup, answers))
 
 
 def _note_signed(signed: bool | None) -> None:
@@ -129,87 +137,77 @@ def _note_signed(signed: bool | None) -> None:
 
 # --- one domain --------------------------------------------------------------------------------------------
 def look(facts: Facts) -> list[Result]:
-    """Asks the zone's name servers for every record, and compares. Reads and writes no rows."""
-    records = report.records_of(facts)
-    resolvers = tuple(settings.QUAZZAR_DNS_RESOLVERS)
+    """Asks the zone's name servers for every record, and judges the answers. Reads and writes no rows."""
+    records = wanted(facts)
     ends = time.monotonic() + DEADLINE
-    with Resolver(servers=resolvers, deadline=DEADLINE, port=PORT) as resolver:
-        own = [_question(record) for record in records]
-        answers = resolver.authoritative_all(own)
-        # Of one alone there is no more to tell than whether it has the record.
-        required = [_question(record) for record in records if record.required]
-        caches = resolver.by_each(required) if len(resolvers) > 1 else {}
-        more = [each for record in records for each in comparing.questions(record, facts)]
-        more += [
-            each
+    with _resolver() as resolver:
+        answers = resolver.authoritative_all(record.question for record in records)
+        # Where there is one resolver only, its answer says no more than the zone's own.
+        several = len(settings.QUAZZAR_DNS_RESOLVERS) > 1
+        caches = resolver.by_each(record.question for record in records if record.required) if several else {}
+        further = {
+            question: None
             for record in records
-            for each in comparing.further_questions(record, facts, answers[_question(record)])
-        ]
-        more += stspolicy.questions(facts, answers)
-        known = {
-            **resolver.lookup_all([each for each in dict.fromkeys(more) if each not in answers]),
-            **answers,
+            for question in questions(record, facts, answers[record.question])
+            if question not in answers
         }
-
-        def lookup(name: str, type_: str) -> Answer:
-            if (name, type_) not in known:
-                known[name, type_] = resolver.lookup(name, type_)
-            return known[name, type_]
-
+        lookup = remembering(resolver.lookup, {**resolver.lookup_all(further), **answers})
         facts = _with_addresses(facts, lookup)
-        found = [
-            _result(record, facts, answers[_question(record)], caches.get(_question(record), ()), lookup)
-            for record in records
-        ]
-        policy = _policy(facts, answers, lookup, ends - time.monotonic())
+        fetch = _fetch_once(facts.domain, lookup, ends)
+        judgements = (
+            (record, Judgement(record, facts, answers[record.question], lookup, fetch)) for record in records
+        )
         return [
-            replace(each, verdict=stspolicy.judge(each.record, each.verdict, facts, policy)) for each in found
+            _result(record, judgement, answers[record.question].servers, caches.get(record.question, ()))
+            for record, judgement in judgements
         ]
 
 
-def _policy(
-    facts: Facts, answers: Mapping[tuple[str, str], Answer], lookup: Lookup, seconds: float
-) -> Fetched | None:
-    """The MTA-STS policy as others get it; None: nothing is published that leads them to it, or time is up."""
-    asked = stspolicy.questions(facts, answers)
-    if not asked or seconds <= 0:
-        return None
-    addresses = [value for name, type_ in asked for value in lookup(name, type_).values]
-    return FETCH(facts.domain, addresses, seconds=min(seconds, policyfetch.SECONDS))
-
-
-def _question(record: Record) -> tuple[str, str]:
-    return record.name, record.type
+def _resolver() -> Resolver:
+    return Resolver(servers=tuple(settings.QUAZZAR_DNS_RESOLVERS), deadline=DEADLINE, port=PORT)
 
 
 def _with_addresses(facts: Facts, lookup: Lookup) -> Facts:
-    """Where nobody has said what the world calls this node, its hostname does: SPF has to let that send."""
+    """Where the operator has not set the node's public addresses, those of its hostname: SPF has to let them send."""
     if facts.addresses or not facts.hostname:
         return facts
-    found = [value for type_ in ("A", "AAAA") for value in lookup(facts.hostname, type_).values]
-    return replace(facts, addresses=tuple(found))
+    addresses = [value for type_ in ("A", "AAAA") for value in lookup(facts.hostname, type_).values]
+    return replace(facts, addresses=tuple(addresses))
+
+
+def _fetch_once(domain: str, lookup: Lookup, ends: float) -> Fetch:
+    """Fetches the MTA-STS policy as others get it, when it is first asked for."""
+
+    @cache
+    def fetch() -> Fetched | None:
+        seconds = ends - time.monotonic()
+        if seconds <= 0 or not lookup(policy.record_name(domain), "TXT").exists:
+            return None
+        addresses = [value for type_ in ("A", "AAAA") for value in lookup(policy.host(domain), type_).values]
+        return FETCH(domain, addresses, seconds=min(seconds, policyfetch.SECONDS))
+
+    return fetch
 
 
 def _result(
-    record: Record, facts: Facts, answer: Answer, caches: Sequence[ServerAnswer], lookup: Lookup
+    record: Record, judgement: Judgement, servers: Sequence[ServerAnswer], caches: Sequence[ServerAnswer]
 ) -> Result:
-    verdict = comparing.judge(record, facts, answer, lookup)
+    verdict = judgement.verdict
     if verdict.status is Status.UNCHECKED:
         return Result(record, verdict)
-    good = comparing.right(record, facts, answer, lookup)
-    zone, spread = propagation.seen(answer, good), propagation.count(caches, good)
-    said = [
-        each for each in (zone.of and zone.sentence(), spread.of and spread.sentence("resolvers")) if each
-    ]
-    everywhere = verdict.ok and (zone.complete or not zone.of)
-    return Result(record, verdict, "; ".join(said), everywhere)
+    zone, readers = (propagation.seen(asked, judgement.is_right) for asked in (servers, caches))
+    sentences = [zone.sentence()] if servers else []
+    sentences += [readers.sentence("resolvers")] if caches else []
+    everywhere = verdict.ok and (zone.complete or not servers)
+    return Result(record, verdict, "; ".join(sentences), everywhere)
 
 
-def _keep(domain: Domain, found: Sequence[Result]) -> list[News]:
+# --- what comes of it --------------------------------------------------------------------------------------
+def _keep(domain: Domain, outcome: Sequence[Result]) -> list[News]:
     now = timezone.now()
-    due = now + (_USUAL if _settled(found) else _SOON)
-    return results.keep(domain, found, now, due)
+    due = now + (_USUAL if _settled(outcome) else _SOON)
+    return results.keep(domain, outcome, now, due)
 
 
-def _settled(found: Iterable[Result]) -> bool:
-    return all(each.verdict.ok for each in found if each.record.required)
+def _settled(outcome: Iterable[Result]) -> bool:
+    return all(result.verdict.ok for result in outcome if result.record.required)

@@ -8,9 +8,7 @@ from dnsrecords import faults
 from dnsrecords.answers import Outcome
 
 if TYPE_CHECKING:
-    from dnsrecords.spf.evaluate import Lookup
-
-    Question = tuple[str, str]
+    from dnsrecords.answers import Lookup, Question
 
 
 def questions(hostname: str) -> tuple[Question, ...]:

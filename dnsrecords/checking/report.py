@@ -8,23 +8,31 @@ from typing import TYPE_CHECKING
 
 from django.utils import timezone
 
+from dnsrecords.dmarc import policy, stages
+from dnsrecords.kinds.dmarc import reports_to
+from dnsrecords.kinds.registry import wanted
 from dnsrecords.models import DomainCheck, RecordCheck
-from dnsrecords.records import build as records
-from dnsrecords.records import facts as domainfacts
 from dnsrecords.records import zonefile
+from dnsrecords.records.facts import Facts
 from dnsrecords.verdicts import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from dnsrecords.records.build import Facts, Record
+    from dnsrecords.dmarc.policy import Policy
+    from dnsrecords.dmarc.stages import Step
+    from dnsrecords.records.record import Record
     from mailboxes.models import Domain
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One record and its last check."""
+    """One record and its last check.
+
+    Attributes:
+        since: when it got this status; None while it is unchecked.
+    """
 
     record: Record
     status: Status = Status.UNCHECKED
@@ -37,16 +45,38 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All of a domain's. ``checked_at`` is None when nobody ever looked."""
+    """All records of a domain.
+
+    Attributes:
+        checked_at: when they were last looked up; None: never.
+    """
 
     domain: Domain
     facts: Facts
     rows: tuple[Row, ...]
     checked_at: datetime | None
 
+    @classmethod
+    def for_domain(cls, domain: Domain) -> Report:
+        """The report on one domain."""
+        return next(cls.for_domains([domain]))
+
+    @classmethod
+    def for_domains(cls, domains: Iterable[Domain]) -> Iterator[Report]:
+        """The report on each domain, in the order given, with as many queries as for one."""
+        domains = list(domains)
+        keys = [domain.pk for domain in domains]
+        checks: dict[int, dict[str, RecordCheck]] = defaultdict(dict)
+        for check in RecordCheck.objects.filter(domain__in=keys):
+            checks[check.domain_id][check.record] = check
+        times = dict(DomainCheck.objects.filter(domain__in=keys).values_list("domain_id", "checked_at"))
+        for domain, facts in zip(domains, Facts.for_domains(domains), strict=True):
+            rows = tuple(_row(record, checks[domain.pk].get(record.id)) for record in wanted(facts))
+            yield cls(domain, facts, rows, times.get(domain.pk))
+
     @property
     def required(self) -> tuple[Row, ...]:
-        """The four."""
+        """The four that mail depends on."""
         return tuple(row for row in self.rows if row.record.required)
 
     @property
@@ -62,32 +92,20 @@ class Report:
     @property
     def health(self) -> Status:
         """The worst of the required ones; unchecked while one of them is."""
-        found = {row.status for row in self.required}
+        statuses = {row.status for row in self.required}
         order = (Status.UNCHECKED, Status.MISMATCH, Status.MISSING, Status.ERROR)
-        return next((status for status in order if status in found), Status.OK)
+        return next((status for status in order if status in statuses), Status.OK)
 
+    @property
+    def dmarc_path(self) -> tuple[Step, ...]:
+        """The three stages to a strong DMARC policy, the weakest first; reached or not by what was published last."""
+        return stages.path(self._dmarc_policy(), reports_to(self.facts.domain))
 
-def records_of(facts: Facts) -> tuple[Record, ...]:
-    """The required four, then the recommended ones."""
-    return (*records.required(facts), *records.recommended(facts))
-
-
-def of(domain: Domain) -> Report:
-    """Of one domain."""
-    return next(of_all([domain]))
-
-
-def of_all(domains: Iterable[Domain]) -> Iterator[Report]:
-    """Of many, with as many queries as of one."""
-    wanted = list(domains)
-    keys = [domain.pk for domain in wanted]
-    checks: dict[int, dict[str, RecordCheck]] = defaultdict(dict)
-    for check in RecordCheck.objects.filter(domain__in=keys):
-        checks[check.domain_id][check.record] = check
-    times = dict(DomainCheck.objects.filter(domain__in=keys).values_list("domain_id", "checked_at"))
-    for domain, facts in zip(wanted, domainfacts.of_all(wanted), strict=True):
-        rows = tuple(_row(record, checks[domain.pk].get(record.id)) for record in records_of(facts))
-        yield Report(domain, facts, rows, times.get(domain.pk))
+    def _dmarc_policy(self) -> Policy | None:
+        """The policy that receivers heed: of several, none."""
+        row = next(row for row in self.required if row.record.kind == "dmarc")
+        policies = [policy.parse(value) for value in row.found if policy.is_policy(value)]
+        return policies[0] if len(policies) == 1 and not policies[0].errors else None
 
 
 def _row(record: Record, check: RecordCheck | None) -> Row:
@@ -106,6 +124,5 @@ def _row(record: Record, check: RecordCheck | None) -> Row:
 
 def zone(domain: Domain) -> str:
     """The zone file of a domain that has no zone yet."""
-    facts = domainfacts.of(domain)
     serial = int(timezone.now().timestamp())
-    return zonefile.render(domain.name, records_of(facts), serial=serial)
+    return zonefile.render(domain.name, wanted(Facts.for_domain(domain)), serial=serial)

@@ -1,29 +1,43 @@
-"""Keeps what a check found: each record's last state, its history, and what the operator has to be told."""
+"""Keeps what a check saw: each record's last state, its history, and what the operator has to be told."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from django.db import transaction
 
-from dnsrecords.checking import watching
+from dnsrecords.kinds.dkim import FurtherKey
 from dnsrecords.models import DomainCheck, RecordChange, RecordCheck
+from dnsrecords.records.record import FURTHER_KEY
 from dnsrecords.verdicts import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from dnsrecords.records.build import Record
+    from dnsrecords.records.record import Record
     from dnsrecords.verdicts import Verdict
     from mailboxes.models import Domain
 
+Event = Literal["", "broken", "recovered"]
+#: Name servers that do not answer once are no news; that often in a row they are.
+ERRORS_BEFORE_NEWS = 3
 #: Changes kept for each record.
 _HISTORY = 50
+#: Columns of `RecordCheck` that a check may change.
 _FIELDS = (
-    "expected", "status", "message", "found", "advice", "propagation", "since", "was_ok", "failures", "told",
-)  # fmt: skip
+    "expected",
+    "status",
+    "message",
+    "found",
+    "advice",
+    "propagation",
+    "since",
+    "was_ok",
+    "failures",
+    "told",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +45,8 @@ class Result:
     """One record, and how it stands.
 
     Attributes:
-        everywhere: every name server of the zone has it; where none could be asked, the resolvers do.
+        propagation: how far it has got, as a sentence without a full stop; empty: no server was asked.
+        everywhere: whether every name server of the zone has it; where none could be asked, whether the resolvers do.
     """
 
     record: Record
@@ -40,38 +55,84 @@ class Result:
     everywhere: bool = False
 
 
+def published_keys(results: Iterable[Result]) -> dict[str, str]:
+    """Selector → TXT record, of each further DKIM key that is published as it should be on every name server."""
+    return {
+        result.record.id.removeprefix(FURTHER_KEY): result.verdict.found[0]
+        for result in results
+        if result.record.kind == FurtherKey.key and result.verdict.ok and result.everywhere
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class News:
-    """A record that broke, or is right again."""
+    """A record that broke, or is right again.
+
+    Attributes:
+        domain: its name.
+        before: the values that were published when the check before looked.
+    """
 
     domain: str
     record: Record
     verdict: Verdict
-    event: watching.Event
+    event: Event
     before: tuple[str, ...]
 
 
-def keep(domain: Domain, results: Sequence[Result], now: datetime, due: datetime) -> list[News]:
-    """Stores the results of one check, and forgets records that are no longer wanted."""
+# --- what is news ------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What earlier checks leave behind for a record.
+
+    Attributes:
+        was_ok: it was right once. What never was is work to be done, and no news.
+        failures: checks in a row that did not end in ok.
+        told: the operator knows that it is broken.
+    """
+
+    was_ok: bool = False
+    failures: int = 0
+    told: bool = False
+
+    def after(self, status: Status) -> tuple[Memory, Event]:
+        """What to remember after another check, and what the operator has to hear."""
+        if status is Status.UNCHECKED:
+            return self, ""
+        if status is Status.OK:
+            return Memory(was_ok=True), "recovered" if self.told else ""
+        failures = self.failures + 1
+        is_news = self.was_ok and not self.told
+        if status is Status.ERROR and failures < ERRORS_BEFORE_NEWS:
+            is_news = False
+        return Memory(self.was_ok, failures, self.told or is_news), "broken" if is_news else ""
+
+
+# --- rows --------------------------------------------------------------------------------------------------
+def keep(domain: Domain, results: Iterable[Result], now: datetime, due: datetime) -> list[News]:
+    """Stores the results of one check, and forgets records that are no longer wanted.
+
+    Args:
+        due: when the domain is to be looked up next.
+    """
     with transaction.atomic():
         # Two checks of one domain at once (somebody pressed the button) come one after the other here.
-        DomainCheck.objects.get_or_create(domain=domain)
-        DomainCheck.objects.select_for_update().get(domain=domain)
-        known = {row.record: row for row in RecordCheck.objects.filter(domain=domain)}
-        steps = [_step(domain, known.pop(each.record.id, None), each, now) for each in results]
-        RecordCheck.objects.bulk_create([each.row for each in steps if each.row.pk is None])
-        # Most checks find what the one before found.
-        RecordCheck.objects.bulk_update([each.row for each in steps if each.differs], _FIELDS)
-        _note([each.change for each in steps if each.change is not None])
-        if known:
-            RecordCheck.objects.filter(pk__in=[row.pk for row in known.values()]).delete()
+        DomainCheck.objects.select_for_update().get_or_create(domain=domain)
+        rows = {row.record: row for row in RecordCheck.objects.filter(domain=domain)}
+        steps = [_step(domain, rows.pop(result.record.id, None), result, now) for result in results]
+        RecordCheck.objects.bulk_create([step.row for step in steps if step.row.pk is None])
+        # Most checks see what the one before saw.
+        RecordCheck.objects.bulk_update([step.row for step in steps if step.differs], _FIELDS)
+        _note([step.change for step in steps if step.change is not None])
+        if rows:
+            RecordCheck.objects.filter(pk__in=[row.pk for row in rows.values()]).delete()
         DomainCheck.objects.filter(domain=domain).update(checked_at=now, due_at=due)
-    return [each.news for each in steps if each.news is not None]
+    return [step.news for step in steps if step.news is not None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What becomes of one record's row. ``differs``: it is there already, and has to be stored anew."""
+    """How one record's row changes. ``differs``: it exists and must be updated."""
 
     row: RecordCheck
     differs: bool
@@ -80,17 +141,17 @@ class _Step:
 
 
 def _step(domain: Domain, row: RecordCheck | None, result: Result, now: datetime) -> _Step:
-    verdict, found = result.verdict, list(result.verdict.found)
+    verdict = result.verdict
     row = row or RecordCheck(domain=domain, record=result.record.id, since=now)
     before = {name: getattr(row, name) for name in _FIELDS}
-    memory = watching.Memory(row.was_ok, row.failures, row.told)
+    memory = Memory(row.was_ok, row.failures, row.told)
     if row.expected and row.expected != result.record.value:
         # Another value is wanted now: that it is not there yet is work to be done, and no breakage.
-        memory = watching.Memory(told=row.told)
-    memory, event = watching.step(memory, verdict.status)
+        memory = Memory(told=row.told)
+    memory, event = memory.after(verdict.status)
     row.was_ok, row.failures, row.told = memory.was_ok, memory.failures, memory.told
     row.expected, row.status, row.message = result.record.value, verdict.status.value, verdict.message
-    row.found, row.advice, row.propagation = found, verdict.advice, result.propagation
+    row.found, row.advice, row.propagation = list(verdict.found), verdict.advice, result.propagation
     if before["status"] != row.status:
         row.since = now
     differs = row.pk is not None and before != {name: getattr(row, name) for name in _FIELDS}
@@ -116,8 +177,8 @@ def _change(row: RecordCheck, before: dict[str, Any], now: datetime) -> RecordCh
 
 def _note(changes: Sequence[RecordChange]) -> None:
     RecordChange.objects.bulk_create(changes)
-    for each in changes:
-        rows = RecordChange.objects.filter(domain_id=each.domain_id, record=each.record)
-        kept = rows.values_list("pk", flat=True)[_HISTORY : _HISTORY + 1]
-        if oldest := next(iter(kept), None):
+    for change in changes:
+        rows = RecordChange.objects.filter(domain_id=change.domain_id, record=change.record)
+        beyond = rows.values_list("pk", flat=True)[_HISTORY : _HISTORY + 1]
+        if oldest := next(iter(beyond), None):
             rows.filter(pk__lte=oldest).delete()

@@ -10,7 +10,7 @@ from django.shortcuts import redirect
 from django.urls import path
 
 from dnsrecords.console import access
-from dnsrecords.mtasts import policy as stspolicy
+from dnsrecords.mtasts import policy
 from dnsrecords.records import options
 from mailboxes.models import Domain
 from quazzar.console.pages import sentence
@@ -34,14 +34,14 @@ _MODES = (
 
 def context(row: Domain) -> dict[str, Any]:
     """What ``dnsrecords/_options.html`` shows."""
-    chosen = options.of(row).mta_sts
+    chosen = options.for_domain(row).mta_sts
     return {
         "modes": [
             {"value": value.value, "name": name, "help": text, "chosen": value == chosen}
             for value, name, text in _MODES
         ],
         "mta_sts": chosen,
-        "policy_url": stspolicy.url(row.name),
+        "policy_url": policy.url(row.name),
         "public_names": [f"{label}.{row.name}" for label in ("mta-sts", "autoconfig", "autodiscover")],
         "options_warning": options.warning(row),
     }

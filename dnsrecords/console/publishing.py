@@ -29,7 +29,7 @@ _LABELS = {
 
 def context(row: Domain) -> dict[str, Any]:
     """What ``dnsrecords/_publishing.html`` shows."""
-    return {"publisher": publishing.of(row), "algorithms": ALGORITHMS}
+    return {"publisher": publishing.for_domain(row), "algorithms": ALGORITHMS}
 
 
 @access.change

@@ -14,14 +14,17 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from dnsrecords.checking import check as checking
-from dnsrecords.checking import dmarcpath, report
+from dnsrecords.checking import report
 from dnsrecords.checking.report import Report, Row
 from dnsrecords.console import access, options, publishing
 from dnsrecords.dkim import ed25519 as secondkey
 from dnsrecords.dkim import rotation
+from dnsrecords.kinds.dkim import FurtherKey
+from dnsrecords.kinds.registry import kind_of
 from dnsrecords.models import RecordChange
-from dnsrecords.records import build as records
+from dnsrecords.names import relative_name, within
 from dnsrecords.records.facts import SECRETS
+from dnsrecords.spf.providers import provider_of
 from dnsrecords.text import strings as txt
 from dnsrecords.verdicts import Status
 from mailboxes.dkim import ed25519 as dkimsecond
@@ -44,7 +47,6 @@ MARKS = {
 }
 #: What is only recommended is no alarm while it is not there.
 _NOT_PUBLISHED = ("info", "off", "Not published")
-_LABELS = {"spf": "SPF", "dkim": "DKIM", "dmarc": "DMARC"}
 
 
 @gate.page(access.see)
@@ -53,7 +55,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     """All domains, those with something wrong first."""
     wanted = request.GET.get("search", "").strip().lower()
     domains = Domain.objects.defer(*SECRETS).order_by("name")
-    found = [each for each in report.of_all(domains) if wanted in each.domain.name]
+    found = [each for each in Report.for_domains(domains) if wanted in each.domain.name]
     order = [Status.MISSING, Status.MISMATCH, Status.ERROR, Status.UNCHECKED, Status.OK]
     found.sort(key=lambda each: order.index(each.health))
     page = Paginator(found, _A_PAGE).get_page(request.GET.get("page"))
@@ -128,7 +130,8 @@ def _page(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpR
 
 
 def _context(request: HttpRequest, row: Domain) -> dict[str, Any]:
-    found = report.of(row)
+    found = Report.for_domain(row)
+    provider = provider_of(found.facts.relay_include)
     return {
         "report": found,
         "domain": row,
@@ -139,11 +142,11 @@ def _context(request: HttpRequest, row: Domain) -> dict[str, Any]:
         "may_check": access.may_change(request.user),
         "rotation": rotation.of(row),
         "ed25519": secondkey.of(row),
-        "dmarc": dmarcpath.of(found),
+        "dmarc": found.dmarc_path,
         **options.context(row),
         **publishing.context(row),
         "hostname_chosen": bool(Stack.load().hostname),
-        "note": records.RELAY_NOTES.get(found.facts.relay_include, ""),
+        "note": provider.note if provider else "",
         "mark": MARKS[found.health],
         **_ring(found),
     }
@@ -172,8 +175,8 @@ def _history(found: Report) -> list[dict[str, Any]]:
         _, colour, word = MARKS[Status(change.status)]
         changes.append({
             "change": change,
-            "label": _label(row) if row else change.record,
-            "name": records.relative_name(row.record.name, found.domain.name) if row else "",
+            "label": kind_of(row.record).label if row else change.record,
+            "name": relative_name(row.record.name, found.domain.name) if row else "",
             "before": MARKS[Status(change.before)][2],
             "colour": colour,
             "word": word,
@@ -181,18 +184,14 @@ def _history(found: Report) -> list[dict[str, Any]]:
     return changes
 
 
-def _label(row: Row) -> str:
-    return "DKIM" if _is_key(row) else _LABELS.get(row.record.id, row.record.type)
-
-
 def _is_key(row: Row) -> bool:
-    return row.record.id.startswith("dkim_")
+    return row.record.kind == FurtherKey.key
 
 
 def _shown(row: Row, zone_name: str) -> dict[str, Any]:
     record = row.record
     wanted = row.advice or record.value
-    inside = records.within(record.name, zone_name)
+    inside = within(record.name, zone_name)
     priority, _, host = record.value.partition(" ") if record.type == "MX" else ("", "", "")
     icon, colour, word = MARKS[row.status]
     if not record.required and row.status is Status.MISSING:
@@ -200,8 +199,8 @@ def _shown(row: Row, zone_name: str) -> dict[str, Any]:
     return {
         "row": row,
         "record": record,
-        "label": _label(row),
-        "relative": records.relative_name(record.name, zone_name) if inside else "",
+        "label": kind_of(record).label,
+        "relative": relative_name(record.name, zone_name) if inside else "",
         "wanted": wanted,
         "priority": priority,
         "host": host,

@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from dnsrecords.dkim import probe
-from dnsrecords.records.build import dkim_name
+from dnsrecords.names import dkim_name
 from mailboxes.dkim import ed25519 as dkimsecond
 from mailboxes.models import Domain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from dnsrecords.checking.results import Result
+    from collections.abc import Mapping
 
 logger = logging.getLogger(__name__)
 
@@ -75,13 +73,20 @@ def remove(domain: Domain) -> SecondKey:
     )
 
 
-def advance(domain: Domain, found: Iterable[Result]) -> bool:
-    """After a look at DNS: lets the key sign when it is published everywhere. Whether it does from now on."""
+def advance(domain: Domain, published: Mapping[str, str]) -> bool:
+    """After a look at DNS: lets the key sign when it is published everywhere.
+
+    Args:
+        published: selector → TXT record of each key that every name server of the zone has.
+
+    Returns:
+        Whether the key signs from now on.
+    """
     selector = domain.dkim_ed25519_selector
     if not selector or domain.dkim_ed25519_signs:
         return False
-    result = next((each for each in found if each.record.id == f"dkim_{selector}"), None)
-    if result is None or not result.verdict.ok or not result.everywhere:
+    record = published.get(selector)
+    if record is None:
         return False
     key = (
         Domain.objects.values_list("dkim_ed25519_private_key", flat=True)
@@ -91,7 +96,7 @@ def advance(domain: Domain, found: Iterable[Result]) -> bool:
     if key is None or not key.readable:
         logger.warning("dkim: the Ed25519 key of %s cannot be opened; turn it off and on again", domain.name)
         return False
-    if not probe.verifies(key.reveal(), domain.name, selector, result.verdict.found[0]):
+    if not probe.verifies(key.reveal(), domain.name, selector, record):
         logger.warning("dkim: mail signed by %s of %s does not verify by its record", selector, domain.name)
         return False
     signs = dkimsecond.sign(domain.pk, selector)

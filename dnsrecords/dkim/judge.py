@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dnsrecords.answers import Answer
-    from dnsrecords.records.build import Record
+    from dnsrecords.records.record import Record
     from dnsrecords.text.taglists import TagList
 
 #: What a record that lacks a tag means by it.

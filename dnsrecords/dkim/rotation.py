@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, Literal
 from django.utils import timezone
 
 from dnsrecords.dkim import probe
-from dnsrecords.records.build import TTL, dkim_name
+from dnsrecords.names import dkim_name
+from dnsrecords.records.record import TTL
 from mailboxes.dkim import rotation as dkimrotation
 from mailboxes.models import Domain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
     from datetime import datetime
-
-    from dnsrecords.checking.results import Result
 
 logger = logging.getLogger(__name__)
 
@@ -69,13 +68,20 @@ def of(domain: Domain) -> Rotation:
     return Rotation("none", domain.dkim_selector, since=since)
 
 
-def advance(domain: Domain, found: Iterable[Result]) -> bool:
-    """After a look at DNS: lets the next key sign when it is published everywhere. Whether it does from now on."""
+def advance(domain: Domain, published: Mapping[str, str]) -> bool:
+    """After a look at DNS: lets the next key sign when it is published everywhere.
+
+    Args:
+        published: selector → TXT record of each key that every name server of the zone has.
+
+    Returns:
+        Whether the key signs from now on.
+    """
     selector = domain.dkim_next_selector
     if not selector:
         return False
-    result = next((each for each in found if each.record.id == f"dkim_{selector}"), None)
-    if result is None or not result.verdict.ok or not result.everywhere:
+    record = published.get(selector)
+    if record is None:
         return False
     key = (
         Domain.objects.values_list("dkim_next_private_key", flat=True)
@@ -85,7 +91,7 @@ def advance(domain: Domain, found: Iterable[Result]) -> bool:
     if key is None or not key.readable:
         logger.warning("dkim: the next key of %s cannot be opened; cancel the rotation", domain.name)
         return False
-    if not probe.verifies(key.reveal(), domain.name, selector, result.verdict.found[0]):
+    if not probe.verifies(key.reveal(), domain.name, selector, record):
         logger.warning("dkim: mail signed by %s of %s does not verify by its record", selector, domain.name)
         return False
     switched = dkimrotation.switch(domain.pk, selector)

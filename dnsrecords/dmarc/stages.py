@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dnsrecords.dmarc import judge as dmarcrecords
-from dnsrecords.dmarc.judge import POLICIES
+from dnsrecords.dmarc.policy import POLICIES, reporting, strengthened
 
 if TYPE_CHECKING:
-    from dnsrecords.dmarc.judge import Policy
+    from dnsrecords.dmarc.policy import Policy
 
 _NEEDS = {
     "none": (
@@ -61,9 +60,9 @@ def next_step(found: Policy | None, reports: str) -> Step | None:
 def _step(policy: str, found: Policy | None, reports: str) -> Step:
     value = f"v=DMARC1; p={policy}"
     if found and not found.errors:
-        value = dmarcrecords.strengthened(found, policy)
+        value = strengthened(found, policy)
     if not (found and found.reports):
-        value = dmarcrecords.reporting(value, reports)
+        value = reporting(value, reports)
     return Step(policy, value, _NEEDS[policy], _reached(policy, found))
 
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dnsrecords.dkim import judge as dkimrecords
-from dnsrecords.dmarc import judge as dmarcrecords
-from dnsrecords.judging import mx as mxrecords
-from dnsrecords.records.build import relative_name
+from dnsrecords.kinds.registry import kind_of
+from dnsrecords.names import relative_name
 
 if TYPE_CHECKING:
-    from dnsrecords.records.build import Facts, Record
-    from dnsrecords.spf.evaluate import Lookup
+    from dnsrecords.answers import Lookup
+    from dnsrecords.records.facts import Facts
+    from dnsrecords.records.record import Record
 
+#: Of a name in DNS, in characters.
 _NAME_LIMIT = 253
 
 
 def names(record: Record, facts: Facts) -> tuple[str, ...]:
-    """Where a required record ends up by mistake: the domain appended twice, no name at all, no underscore."""
+    """Where a record ends up by mistake: the domain appended twice, no name at all, no underscore."""
     tried = [f"{record.name}.{facts.domain}"]
     if record.name != facts.domain:
         # A name that is not below the domain itself is not the operator's, or has its own meaning.
@@ -27,26 +27,16 @@ def names(record: Record, facts: Facts) -> tuple[str, ...]:
 
 def hint(record: Record, facts: Facts, lookup: Lookup) -> str:
     """Where the record stands, and how to put it right; empty: it is nowhere near."""
+    kind = kind_of(record)
     for name in names(record, facts):
-        if any(_is_it(record, facts, value) for value in lookup(name, record.type).values):
+        if any(kind.recognises(record, facts, value) for value in lookup(name, record.type).values):
             return _sentence(record, facts, name)
     return ""
 
 
-def _is_it(record: Record, facts: Facts, value: str) -> bool:
-    if record.type == "MX":
-        return any(each.host == facts.hostname for each in mxrecords.exchanges([value]))
-    if record.id == "spf":
-        return value.lower().startswith("v=spf1")
-    if record.id == "dmarc":
-        return dmarcrecords.is_policy(value)
-    key = dkimrecords.parse(value).key
-    return bool(key) and key == dkimrecords.parse(record.value).key
-
-
 def _sentence(record: Record, facts: Facts, name: str) -> str:
     relative = relative_name(record.name, facts.domain)
-    said = f"The record stands at {name} instead of {record.name}"
+    where = f"The record stands at {name} instead of {record.name}"
     if name == f"{record.name}.{facts.domain}":
-        return f"{said}, because your DNS provider appends the domain by itself. Enter only {relative} as its name."
-    return f"{said}. Enter {relative} as its name (or {record.name}, if your DNS provider wants it whole)."
+        return f"{where}, because your DNS provider appends the domain by itself. Enter only {relative} as its name."
+    return f"{where}. Enter {relative} as its name (or {record.name}, if your DNS provider wants it whole)."

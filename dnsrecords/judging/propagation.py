@@ -10,9 +10,9 @@ from dnsrecords import faults
 from quazzar import words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
-    from dnsrecords.answers import Answer, ServerAnswer
+    from dnsrecords.answers import ServerAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,34 +20,36 @@ class Propagation:
     """How far a change has got.
 
     Attributes:
-        silent: servers that did not answer; they count as not having it.
+        seen: on how many servers.
+        asked: how many servers.
         worst_ttl: seconds for which others may still keep what the rest of the servers say; None: not known.
+        silent: servers that did not answer; they count as not having it.
     """
 
     seen: int
-    of: int
+    asked: int
     worst_ttl: int | None = None
     silent: int = 0
 
     @property
     def complete(self) -> bool:
-        """Whether every server has it; not if there is none."""
-        return 0 < self.of == self.seen
+        """Whether every server has it; not if none was asked."""
+        return 0 < self.asked == self.seen
 
     def sentence(self, what: str = "name servers") -> str:
         """As it follows the name of a record: "seen on 2 of 4 name servers, the rest within 47 min by their TTL"."""
-        if not self.of:
+        if not self.asked:
             return f"seen nowhere: there are no {what} to ask"
-        if self.complete:
-            return (
-                f"seen on all {self.of} {what}"
-                if self.of > 1
-                else f"seen on the only {what.removesuffix('s')}"
-            )
-        return f"seen on {self.seen} of {self.of} {what}{self._rest()}"
+        if not self.complete:
+            return f"seen on {self.seen} of {self.asked} {what}{self._rest()}"
+        return (
+            f"seen on all {self.asked} {what}"
+            if self.asked > 1
+            else f"seen on the only {what.removesuffix('s')}"
+        )
 
     def _rest(self) -> str:
-        waiting = self.of - self.seen - self.silent
+        waiting = self.asked - self.seen - self.silent
         clauses = []
         if waiting and self.worst_ttl is not None:
             clauses.append(f"the rest within {_wait(self.worst_ttl)} by their TTL")
@@ -56,21 +58,14 @@ class Propagation:
         return "".join(f", {clause}" for clause in clauses)
 
 
-def seen(answer: Answer, good: Callable[[tuple[str, ...]], bool]) -> Propagation:
-    """How many of the servers that were asked have values that are good."""
-    return count(answer.servers, good)
-
-
-def count(servers: Iterable[ServerAnswer], good: Callable[[tuple[str, ...]], bool]) -> Propagation:
-    """The same for any answers, such as those of several resolvers."""
-    asked = tuple(servers)
-    silent = [each for each in asked if faults.failed(each.outcome)]
-    without = [each for each in asked if each not in silent and not good(each.values)]
-    ttls = [each.ttl for each in without if each.ttl is not None]
+def seen(servers: Sequence[ServerAnswer], is_right: Callable[[tuple[str, ...]], bool]) -> Propagation:
+    """How many of some servers, or resolvers, have values that are right."""
+    silent = [server for server in servers if faults.failed(server.outcome)]
+    late = [server for server in servers if server not in silent and not is_right(server.values)]
     return Propagation(
-        seen=len(asked) - len(silent) - len(without),
-        of=len(asked),
-        worst_ttl=max(ttls, default=None),
+        seen=len(servers) - len(silent) - len(late),
+        asked=len(servers),
+        worst_ttl=max((server.ttl for server in late if server.ttl is not None), default=None),
         silent=len(silent),
     )
 

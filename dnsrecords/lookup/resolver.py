@@ -23,13 +23,12 @@ import dns.message
 import dns.rcode
 import dns.resolver
 
-from dnsrecords.answers import Answer, Outcome, ServerAnswer
+from dnsrecords.answers import Answer, Outcome, Question, ServerAnswer
 from dnsrecords.faults import failed
-from dnsrecords.lookup import addresses as serveraddresses
-from dnsrecords.lookup import majority, messages
+from dnsrecords.lookup import addresses, majority, wire
 from dnsrecords.lookup.addresses import Address
+from dnsrecords.names import within
 
-Question = tuple[str, str]
 Server = tuple[str, Address]
 T = TypeVar("T")
 
@@ -65,14 +64,14 @@ class Resolver:
         zones: Mapping[str, tuple[str, ...]] | None = None,
         port: int = 53,
     ) -> None:
-        self._recursive = [serveraddresses.parse(each) for each in servers] or _of_this_machine()
+        self._recursive = [addresses.parse(each) for each in servers] or _of_this_machine()
         self._end = time.monotonic() + deadline
         self._port = port
         self._zones = {
-            zone: [(each, serveraddresses.parse(each, port)) for each in found]
+            zone: [(each, addresses.parse(each, port)) for each in found]
             for zone, found in (zones or {}).items()
         }
-        self._types = serveraddresses.reachable_types()
+        self._types = addresses.reachable_types()
         self._known: dict[Question, Answer] = {}
         self._zone_names: dict[str, str] = {}
         self._heard: set[Address] = set()
@@ -142,7 +141,7 @@ class Resolver:
 
     async def _ask_resolvers(self, name: str, type_: str, flags: int = dns.flags.RD | dns.flags.AD) -> Answer:
         """The first answer that is one; else the first failure that says more than silence."""
-        query = messages.query(name, type_, flags)
+        query = wire.query(name, type_, flags)
         if query is None:
             return Answer(name, type_, Outcome.BAD)
         end = min(self._end, time.monotonic() + _QUESTION)
@@ -168,18 +167,18 @@ class Resolver:
     async def _heard_by(self, address: Address, name: str, type_: str, bound: _Bound) -> ServerAnswer:
         async with bound.places:
             found = await self._ask(address, name, type_, dns.flags.RD)
-        said = found if isinstance(found, Outcome) else messages.answer(found, name, type_)
+        said = found if isinstance(found, Outcome) else wire.answer(found, name, type_)
         where = f"{address[0]}:{address[1]}"
         if isinstance(said, Outcome):
             return ServerAnswer(where, where, said)
         return ServerAnswer(where, where, said.outcome, said.values, said.ttl)
 
     def _said(self, message: dns.message.Message, name: str, type_: str) -> Answer:
-        zone = messages.zone_of(message)
+        zone = wire.zone_of(message)
         # Behind a CNAME it is the zone of where that leads.
-        if zone and (name == zone or name.endswith(f".{zone}")):
+        if zone and (within(name, zone)):
             self._zone_names.setdefault(name, zone)
-        return messages.answer(message, name, type_)
+        return wire.answer(message, name, type_)
 
     # --- authoritative ---------------------------------------------------------------------------------------
     async def _authoritatively(self, name: str, type_: str, bound: _Bound) -> Answer:
@@ -201,7 +200,7 @@ class Resolver:
             found = await self._ask(address, name, type_)
         if isinstance(found, Outcome):
             return Answer(name, type_, found)
-        answer = messages.answer(found, name, type_)
+        answer = wire.answer(found, name, type_)
         if not failed(answer.outcome) and not found.flags & dns.flags.AA:
             # It refers to others, or knows it by hearsay: not a server of this zone.
             return Answer(name, type_, Outcome.LAME)
@@ -210,7 +209,7 @@ class Resolver:
     async def _servers_for(self, name: str, bound: _Bound) -> list[Server]:
         """(name, address) of each name server of the zone that a name is in."""
         for zone, pinned in self._zones.items():
-            if name == zone or name.endswith(f".{zone}"):
+            if within(name, zone):
                 return pinned
         zone = await self._zone(name, bound)
         return await bound.once(("servers", zone, ""), lambda: self._servers(zone, bound)) if zone else []
@@ -241,7 +240,7 @@ class Resolver:
     async def _ask(
         self, address: Address, name: str, type_: str, flags: int = 0
     ) -> dns.message.Message | Outcome:
-        query = messages.query(name, type_, flags)
+        query = wire.query(name, type_, flags)
         if query is None:
             return Outcome.BAD
         for seconds in _TRIES:

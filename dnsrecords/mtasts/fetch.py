@@ -10,7 +10,7 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
-from dnsrecords.mtasts import policy as stspolicy
+from dnsrecords.mtasts import policy
 from dnsrecords.mtasts.policy import Fetched, Trouble
 from quazzar import tlsfailures
 
@@ -65,7 +65,7 @@ async def _from_all(
 async def _from(domain: str, address: str, seconds: float, port: int, context: ssl.SSLContext) -> Fetched:
     try:
         async with asyncio.timeout(seconds):
-            return _parsed(await _exchange(stspolicy.host(domain), address, port, context))
+            return _parsed(await _exchange(policy.host(domain), address, port, context))
     except TimeoutError:
         return Fetched(Trouble.TIMEOUT)
     except ssl.SSLError as exc:
@@ -81,7 +81,9 @@ async def _from(domain: str, address: str, seconds: float, port: int, context: s
 async def _exchange(host: str, address: str, port: int, context: ssl.SSLContext) -> bytes:
     reader, writer = await asyncio.open_connection(address, port, ssl=context, server_hostname=host)
     try:
-        request = f"GET {stspolicy.PATH} HTTP/1.1\r\nHost: {host}\r\nAccept: text/plain\r\nConnection: close\r\n\r\n"
+        request = (
+            f"GET {policy.PATH} HTTP/1.1\r\nHost: {host}\r\nAccept: text/plain\r\nConnection: close\r\n\r\n"
+        )
         writer.write(request.encode("ascii"))
         data = b""
         while len(data) <= _LARGEST and (more := await reader.read(_LARGEST)):

@@ -1,21 +1,18 @@
-"""Where a domain's MTA-STS policy is fetched (RFC 8461 §3.3), and what is to be said of what came back. Pure."""
+"""A domain's MTA-STS policy (RFC 8461): its text and its id, where it is fetched, and what came back. Pure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
-from dnsrecords.records import build as records
-from dnsrecords.verdicts import Status, Verdict
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from dnsrecords.answers import Answer
-    from dnsrecords.records.build import Facts, Record
+from dnsrecords.verdicts import Status
 
 PATH = "/.well-known/mta-sts.txt"
+#: Seconds for which senders may keep a policy: a week.
+_MAX_AGE = 604_800
 
 
 class Trouble(StrEnum):
@@ -46,55 +43,62 @@ class Fetched:
     text: str = ""
 
 
+#: Fetches the policy of the domain under judgement; None: nothing leads there, or there is no time left.
+Fetch: TypeAlias = Callable[[], Fetched | None]
+
+
+# --- the policy that this node serves ----------------------------------------------------------------------
+def served_policy(hostname: str, mode: str) -> str:
+    """The text of the policy (RFC 8461 §3.2) in a mode that the operator chose; empty: none is served.
+
+    Args:
+        mode: ``testing`` or ``enforce``; in any other there is no policy.
+    """
+    if not hostname or mode not in ("testing", "enforce"):
+        return ""
+    return f"version: STSv1\nmode: {mode}\nmx: {hostname}\nmax_age: {_MAX_AGE}\n"
+
+
+def policy_id(policy: str) -> str:
+    """What changes with the policy's text: the ``id=`` of the TXT record, 32 letters and digits."""
+    return hashlib.sha256(policy.encode()).hexdigest()[:32]
+
+
+def record_name(domain: str) -> str:
+    """Where other servers look up whether a domain has a policy (RFC 8461 §3.1)."""
+    return f"_mta-sts.{domain}"
+
+
 def host(domain: str) -> str:
     """The name that senders ask for the policy of a domain."""
     return f"mta-sts.{domain}"
 
 
 def url(domain: str) -> str:
-    """Where they fetch it."""
+    """Where senders fetch the policy (RFC 8461 §3.3)."""
     return f"https://{host(domain)}{PATH}"
 
 
-def questions(facts: Facts, answers: Mapping[tuple[str, str], Answer]) -> tuple[tuple[str, str], ...]:
-    """What has to be known before the policy can be fetched; empty: nothing is published that leads others to it."""
-    published = answers.get((records.mta_sts_name(facts.domain), "TXT"))
-    if not facts.mta_sts or published is None or not published.values:
-        return ()
-    return ((host(facts.domain), "A"), (host(facts.domain), "AAAA"))
-
-
-def judge(record: Record, verdict: Verdict, facts: Facts, fetched: Fetched | None) -> Verdict:
-    """A verdict on one of the two records of MTA-STS, with what is known of the policy itself.
-
-    Args:
-        fetched: None when nobody has tried.
-    """
-    if fetched is None:
-        return verdict
-    status, sentence = _problem(facts, fetched)
-    if record.id == "mta_sts" and verdict.ok and sentence:
-        return replace(verdict, status=status, message=f"The record is right. {sentence}")
-    if record.id == "mta_sts_host" and verdict.status is Status.MISMATCH and not sentence:
-        remark = f"{record.name} leads elsewhere, but the policy that is served there is right."
-        return Verdict(Status.OK, remark, verdict.found)
-    return verdict
-
-
-# A proxy that is down for a moment is no news, as a name server is not; what it answers wrongly is wrong.
+# --- the policy that others get ----------------------------------------------------------------------------
+#: A proxy that is down for a moment is no news, as a name server is not; what it answers wrongly is wrong.
 _SILENT = {Trouble.REFUSED, Trouble.TIMEOUT, Trouble.UNREACHABLE}
 
 
-def _problem(facts: Facts, fetched: Fetched) -> tuple[Status, str]:
+def problem(domain: str, served_id: str, fetched: Fetched) -> tuple[Status, str] | None:
+    """Why senders do not use the policy that came back, as the status of its record and a sentence; None: they do.
+
+    Args:
+        served_id: `policy_id` of the policy that this node serves.
+    """
     if fetched.trouble is not Trouble.NONE:
-        status = Status.ERROR if fetched.trouble in _SILENT else Status.MISMATCH
-        return status, _TROUBLES[fetched.trouble].format(
-            host=host(facts.domain), url=url(facts.domain), detail=fetched.detail
+        sentence = _TROUBLES[fetched.trouble].format(
+            host=host(domain), url=url(domain), detail=fetched.detail
         )
+        return Status.ERROR if fetched.trouble in _SILENT else Status.MISMATCH, sentence
     if fetched.status >= 500:
-        return Status.ERROR, _answered(facts, f"with the error {fetched.status}")
-    sentence = _mistake(facts, fetched)
-    return (Status.MISMATCH, sentence) if sentence else (Status.OK, "")
+        return Status.ERROR, _answered(domain, f"with the error {fetched.status}")
+    mistake = _mistake(served_id, fetched)
+    return (Status.MISMATCH, _answered(domain, mistake)) if mistake else None
 
 
 _TROUBLES = {
@@ -118,21 +122,21 @@ _TROUBLES = {
 }
 
 
-def _mistake(facts: Facts, fetched: Fetched) -> str:
+def _mistake(served_id: str, fetched: Fetched) -> str:
     if 300 <= fetched.status < 400:
-        return _answered(facts, f"with a redirect ({fetched.status}), which senders do not follow")
+        return f"with a redirect ({fetched.status}), which senders do not follow"
     if fetched.status != 200:
-        return _answered(facts, f"with {fetched.status} instead of the policy")
+        return f"with {fetched.status} instead of the policy"
     if fetched.kind != "text/plain":
-        return _answered(facts, "with something else than a text")
+        return "with something else than a text"
     # Its lines may end either way (RFC 8461 §3.2).
-    if records.mta_sts_id("\n".join(fetched.text.splitlines()) + "\n") != facts.mta_sts:
-        return _answered(facts, "with another policy than this node's")
+    if policy_id("\n".join(fetched.text.splitlines()) + "\n") != served_id:
+        return "with another policy than this node's"
     return ""
 
 
-def _answered(facts: Facts, how: str) -> str:
+def _answered(domain: str, how: str) -> str:
     return (
-        f"But {url(facts.domain)} answers {how}, so senders do not use the policy: let the HTTPS proxy pass "
-        f"{host(facts.domain)} on to the console, with the Host header as it is."
+        f"But {url(domain)} answers {how}, so senders do not use the policy: let the HTTPS proxy pass "
+        f"{host(domain)} on to the console, with the Host header as it is."
     )

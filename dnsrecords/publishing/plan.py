@@ -4,31 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from dnsrecords.publishing.services import Change, Found
-from dnsrecords.records import build as records
-from dnsrecords.spf import advice as spfadvice
-from dnsrecords.text import strings as txt
+from dnsrecords.kinds.registry import kind_of
+from dnsrecords.names import within
+from dnsrecords.publishing.services import Change, Published
+from dnsrecords.records.record import TTL
+from dnsrecords.text.strings import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable
 
-    from dnsrecords.records.build import Record
+    from dnsrecords.answers import Question
+    from dnsrecords.records.record import Record
     from dnsrecords.verdicts import Verdict
 
-Question = tuple[str, str]
-#: Name, type, value: what was put there by us.
-Ours = tuple[str, str, str]
-#: What may not stand beside a CNAME, as far as it matters here.
+#: Name, type and value of something in the zone.
+Entry: TypeAlias = tuple[str, str, str]
+#: Types that may not stand beside a CNAME, as far as it matters here.
 _BESIDE = ("A", "AAAA", "TXT", "MX")
-#: Kind of a TXT record, by its beginning in lower case: only such ones get in each other's way.
-_BEGINNINGS = ("v=spf1", "v=dmarc1", "v=stsv1", "v=tlsrptv1")
 
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A record that was left alone, because something that is not ours stands in its place."""
+    """A record that was left alone, because something that is not ours stands in its place.
+
+    Attributes:
+        found: the values that stand there.
+    """
 
     name: str
     type: str
@@ -41,52 +44,52 @@ class Plan:
     """What to do.
 
     Attributes:
-        added, removed: (name, type, value) for the operator.
         unchanged: how many records are right as they are.
         ours: what will have been put there by us.
     """
 
     changes: tuple[Change, ...]
     conflicts: tuple[Conflict, ...]
-    added: tuple[Ours, ...]
-    removed: tuple[Ours, ...]
+    added: tuple[Entry, ...]
+    removed: tuple[Entry, ...]
     unchanged: int
-    ours: frozenset[Ours]
+    ours: frozenset[Entry]
 
 
-def publishable(wanted: Iterable[Record], zone: str) -> tuple[Record, ...]:
-    """Those that have a value, and a name in the zone."""
-    return tuple(each for each in wanted if each.value and records.within(each.name, zone))
+def publishable(records: Iterable[Record], zone: str) -> tuple[Record, ...]:
+    """The records that have a value, and a name in the zone."""
+    return tuple(record for record in records if record.value and within(record.name, zone))
 
 
-def questions(wanted: Iterable[Record], ours: Iterable[Ours]) -> tuple[Question, ...]:
+def questions(records: Iterable[Record], ours: Iterable[Entry]) -> tuple[Question, ...]:
     """What has to be known of the zone first."""
     asked: list[Question] = []
-    for each in wanted:
-        asked += [(each.name, each.type), (each.name, "CNAME")]
-        asked += [(each.name, type_) for type_ in _BESIDE if each.type == "CNAME"]
+    for record in records:
+        asked += [record.question, (record.name, "CNAME")]
+        asked += [(record.name, type_) for type_ in _BESIDE if record.type == "CNAME"]
     return tuple(dict.fromkeys([*asked, *((name, type_) for name, type_, _ in ours)]))
 
 
 def plan(
-    wanted: Sequence[Record],
+    records: Sequence[Record],
     verdicts: Mapping[str, Verdict],
-    found: Mapping[Question, tuple[Found, ...]],
-    ours: Collection[Ours],
+    present: Mapping[Question, tuple[Published, ...]],
+    ours: Collection[Entry],
     *,
     replace: bool = False,
 ) -> Plan:
     """The smallest change.
 
     Args:
-        wanted: as `publishable` leaves them.
-        verdicts: by the id of each record, on what is found; the advice in it is published instead of the value.
-        found: the answers to `questions`.
+        records: those that are wanted, as `publishable` leaves them.
+        verdicts: by the id of each record, on what is present; the advice in it is published instead of the value.
+        present: the answers to `questions`.
+        ours: what was put there by us earlier.
         replace: what is not ours gives way too.
     """
-    planner = _Planner(wanted, verdicts, found, frozenset(ours), replace)
-    for each in wanted:
-        planner.take(each)
+    planner = _Planner(records, verdicts, present, frozenset(ours), replace)
+    for record in records:
+        planner.add(record)
     planner.clear_away()
     return planner.plan()
 
@@ -94,80 +97,79 @@ def plan(
 class _Planner:
     def __init__(
         self,
-        wanted: Sequence[Record],
+        records: Sequence[Record],
         verdicts: Mapping[str, Verdict],
-        found: Mapping[Question, tuple[Found, ...]],
-        ours: frozenset[Ours],
+        present: Mapping[Question, tuple[Published, ...]],
+        ours: frozenset[Entry],
         replace: bool,
     ) -> None:
-        self._verdicts, self._found, self._ours, self._replace = verdicts, found, ours, replace
-        self._values = {(each.name, each.type, plain(each)) for each in wanted}
-        self._ttls = {(each.name, each.type): each.ttl for each in wanted}
+        self._verdicts, self._present, self._ours, self._replace = verdicts, present, ours, replace
+        self._wanted = {(*record.question, plain(record)) for record in records}
+        self._ttls = {record.question: record.ttl for record in records}
         self._add: dict[Question, dict[str, str]] = {}
-        self._remove: dict[Question, list[Found]] = {}
-        self._kept = {each for each in ours if each[2] in self._there(each[0], each[1])}
+        self._remove: dict[Question, list[Published]] = {}
+        self._kept = {entry for entry in ours if entry[2] in self._values(entry[:2])}
         self._conflicts: list[Conflict] = []
         self._unchanged = 0
 
-    def take(self, record: Record) -> None:
-        """One record of those that are wanted."""
-        question, rivals = (record.name, record.type), self._rivals(record)
-        foreign = tuple(each for each in rivals if (*question, each.value) not in self._ours)
+    def add(self, record: Record) -> None:
+        """Plans for one of the wanted records."""
+        question, rivals = record.question, self._rivals(record)
+        foreign = tuple(rival for rival in rivals if (*question, rival.value) not in self._ours)
         # Right as it is, unless by something that we once put there for another reason.
         if self._verdicts[record.id].ok and len(foreign) == len(rivals):
             self._unchanged += 1
-            if plain(record) in self._there(*question):
-                self._kept.add((*question, plain(record)))  # whoever put it there: it is what we would have
+            if plain(record) in self._values(question):
+                # No matter who put it there: it is what we would have put.
+                self._kept.add((*question, plain(record)))
             return
-        # Merged with what is there, an SPF record takes nothing away from anybody.
-        advice = self._verdicts[record.id].advice if foreign and _is_spf(record) else ""
+        merged = self._verdicts[record.id].advice if foreign and kind_of(record).merges else ""
         if blocking := self._blocking(record):
             self._conflict(record, blocking, "Delete that record, if nothing needs it.")
-        elif foreign and not self._replace and not advice:
+        elif foreign and not self._replace and not merged:
             self._conflict(record, foreign, "Publish again and replace it, if nothing needs it.")
         else:
-            self._put(record, advice, rivals)
+            self._put(record, merged, rivals)
 
-    def _put(self, record: Record, advice: str, rivals: Iterable[Found]) -> None:
-        question = (record.name, record.type)
-        value = advice or plain(record)
-        self._remove.setdefault(question, []).extend(each for each in rivals if each.value != value)
-        if value not in self._there(*question):
-            written = txt.quoted(value) if record.type == "TXT" else record.value
+    def _put(self, record: Record, merged: str, rivals: Iterable[Published]) -> None:
+        question, value = record.question, merged or plain(record)
+        self._remove.setdefault(question, []).extend(rival for rival in rivals if rival.value != value)
+        if value not in self._values(question):
+            written = quoted(value) if record.type == "TXT" else record.value
             self._add.setdefault(question, {})[value] = written
-        if not advice:  # a merged one is not ours alone: it is merged again, and never taken away
+        if not merged:  # a merged one is not ours alone: it is merged again, and never taken away
             self._kept.add((*question, value))
 
-    def _rivals(self, record: Record) -> tuple[Found, ...]:
+    def _rivals(self, record: Record) -> tuple[Published, ...]:
         """Values that cannot stand beside this one."""
-        beside = self._found.get((record.name, record.type), ())
-        others = (each for each in beside if (record.name, record.type, each.value) not in self._values)
-        return tuple(each for each in others if record.type != "TXT" or _alike(record, each.value))
+        beside = self._present.get(record.question, ())
+        others = (value for value in beside if (*record.question, value.value) not in self._wanted)
+        return tuple(value for value in others if kind_of(record).rules_out(value.value))
 
-    def _blocking(self, record: Record) -> tuple[Found, ...]:
-        if record.type != "CNAME":
-            return self._found.get((record.name, "CNAME"), ())
-        return tuple(each for type_ in _BESIDE for each in self._found.get((record.name, type_), ()))
+    def _blocking(self, record: Record) -> tuple[Published, ...]:
+        """Values of other types that keep the record's type from its name."""
+        types = _BESIDE if record.type == "CNAME" else ("CNAME",)
+        return tuple(value for type_ in types for value in self._present.get((record.name, type_), ()))
 
-    def _conflict(self, record: Record, found: tuple[Found, ...], remedy: str) -> None:
-        values = tuple(each.value for each in found)
+    def _conflict(self, record: Record, rivals: tuple[Published, ...], remedy: str) -> None:
+        values = tuple(rival.value for rival in rivals)
         message = f"{record.name} has {' and '.join(values)}, which was not put there by Quazzar. {remedy}"
         self._conflicts.append(Conflict(record.name, record.type, values, message))
 
     def clear_away(self) -> None:
-        """What was put there by us and is wanted no more."""
-        for name, type_, value in sorted(self._kept - self._values):
-            gone = [each for each in self._found.get((name, type_), ()) if each.value == value]
+        """Plans to remove what was put there by us and is no longer wanted."""
+        for name, type_, value in sorted(self._kept - self._wanted):
+            gone = [entry for entry in self._present.get((name, type_), ()) if entry.value == value]
             self._remove.setdefault((name, type_), []).extend(gone)
 
-    def _there(self, name: str, type_: str) -> set[str]:
-        return {each.value for each in self._found.get((name, type_), ())}
+    def _values(self, question: Question) -> set[str]:
+        return {entry.value for entry in self._present.get(question, ())}
 
     def plan(self) -> Plan:
-        """All of it."""
+        """Everything that was planned."""
         places = dict.fromkeys([*self._add, *self._remove])
         changes = tuple(filter(None, map(self._change, places)))
-        removed = {(*question, each.value) for question, some in self._remove.items() for each in some}
+        removed = {(*question, entry.value) for question, some in self._remove.items() for entry in some}
         added = tuple((*question, value) for question, some in self._add.items() for value in some)
         return Plan(
             changes,
@@ -179,32 +181,16 @@ class _Planner:
         )
 
     def _change(self, question: Question) -> Change | None:
-        remove = tuple(dict.fromkeys(each.raw for each in self._remove.get(question, ())))
+        remove = tuple(dict.fromkeys(entry.raw for entry in self._remove.get(question, ())))
         add = tuple(self._add.get(question, {}).values())
         if not remove and not add:
             return None
-        before = tuple(each.raw for each in self._found.get(question, ()))
-        return Change(*question, self._ttls.get(question, records.TTL), before, remove, add)
+        before = tuple(entry.raw for entry in self._present.get(question, ()))
+        return Change(*question, self._ttls.get(question, TTL), before, remove, add)
 
 
 def plain(record: Record) -> str:
     """A record's value as `dnsrecords.answers` has it: names in it in lower case, without a final dot."""
     if record.type == "TXT":
         return record.value
-    return " ".join(_plain_words(record.value.lower().split()))
-
-
-def _plain_words(words: Iterable[str]) -> Iterator[str]:
-    yield from (word.removesuffix(".") for word in words)
-
-
-def _is_spf(record: Record) -> bool:
-    return record.id == "spf"
-
-
-def _alike(record: Record, value: str) -> bool:
-    if _is_spf(record) and spfadvice.meant(value):
-        return True
-    beginning = next((each for each in _BEGINNINGS if record.value.lower().startswith(each)), "")
-    # At the name of a DKIM selector nothing else has a place.
-    return value.lower().lstrip().startswith(beginning)
+    return " ".join(word.removesuffix(".") for word in record.value.lower().split())

@@ -16,17 +16,16 @@ from django.db.models import Q
 from django.utils import timezone
 
 from dnsrecords.answers import Answer, Outcome
-from dnsrecords.checking import report
-from dnsrecords.judging import judge as comparing
+from dnsrecords.judging.judge import judge
+from dnsrecords.kinds.registry import wanted
 from dnsrecords.lookup.resolver import Resolver
 from dnsrecords.models import DomainCheck, Publisher, RecordCheck
-from dnsrecords.publishing import plan as publishplan
-from dnsrecords.publishing import rules as publishrules
+from dnsrecords.names import within
+from dnsrecords.publishing import rules
+from dnsrecords.publishing.plan import plan, publishable, questions
 from dnsrecords.publishing.services import PublishFailed, ZoneChanged
 from dnsrecords.publishing.services.registry import service
-from dnsrecords.records import facts as domainfacts
-from dnsrecords.records.build import within
-from dnsrecords.records.facts import SECRETS
+from dnsrecords.records.facts import SECRETS, Facts
 from dnsrecords.verdicts import Status
 from mailboxes import changes
 from mailboxes.models import Domain
@@ -35,12 +34,12 @@ from quazzar.errors import QuazzarError
 from quazzar.validation import Wrong
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-    from dnsrecords.publishing.plan import Ours, Plan
-    from dnsrecords.publishing.services import Found, NameService, Question
-    from dnsrecords.records.build import Facts, Record
-    from dnsrecords.verdicts import Verdict
+    from dnsrecords.answers import Lookup, Question
+    from dnsrecords.publishing.plan import Entry, Plan
+    from dnsrecords.publishing.services import NameService, Published
+    from dnsrecords.records.record import Record
 
 logger = logging.getLogger(__name__)
 
@@ -74,16 +73,17 @@ class SecretUnreadable(QuazzarError):
 
 
 # --- settings ----------------------------------------------------------------------------------------------
-def of(domain: Domain) -> Publisher | None:
-    """The row, or None."""
+def for_domain(domain: Domain) -> Publisher | None:
+    """How the domain's records are published; None: nothing is set up."""
     return Publisher.objects.filter(pk=domain.pk).first()
 
 
-def set_up(domain_id: int, given: Mapping[str, Any]) -> Publisher:
-    """Stores the settings. What is not given is as before, or the default.
+def set_up(domain_id: int, fields: Mapping[str, Any]) -> Publisher:
+    """Stores how a domain's records are published.
 
     Args:
-        given: server, port, zone, key_name, algorithm, secret; an empty secret is the one from before.
+        fields: server, port, zone, key_name, algorithm, secret. Those that are missing stay as they are, or get
+            their default; so does an empty secret.
 
     Raises:
         NotFound: there is no such domain.
@@ -91,25 +91,21 @@ def set_up(domain_id: int, given: Mapping[str, Any]) -> Publisher:
     """
     with changes.writing():
         domain = changes.found(Domain.objects.defer(*SECRETS), domain_id)
-        row = of(domain) or Publisher(domain=domain)
+        row = for_domain(domain) or Publisher(domain=domain)
         wrong = Wrong()
-        values = {
-            "server": wrong.checked(
-                "server", publishrules.server, given.get("server", row.server), default=""
-            ),
-            "port": wrong.checked("port", publishrules.port, given.get("port", row.port), default=0),
-            "zone": wrong.checked(
-                "zone", publishrules.zone, given.get("zone", row.zone), domain.name, default=""
-            ),
-            "key_name": wrong.checked(
-                "key_name", publishrules.key_name, given.get("key_name", row.key_name), default=""
-            ),
-            "algorithm": wrong.checked(
-                "algorithm", publishrules.algorithm, given.get("algorithm", row.algorithm), default=""
-            ),
+        rules_of: dict[str, Callable[[Any], Any]] = {
+            "server": rules.server,
+            "port": rules.port,
+            "zone": lambda zone: rules.zone(zone, domain.name),
+            "key_name": rules.key_name,
+            "algorithm": rules.algorithm,
         }
-        if given.get("secret"):
-            values["secret"] = wrong.checked("secret", publishrules.secret, given["secret"], default="")
+        values = {
+            name: wrong.checked(name, rule, fields.get(name, getattr(row, name)), default=getattr(row, name))
+            for name, rule in rules_of.items()
+        }
+        if fields.get("secret"):
+            values["secret"] = wrong.checked("secret", rules.secret, fields["secret"], default="")
         elif row.secret is None:
             wrong.add("secret", "Enter the secret of the TSIG key.")
         wrong.raise_if_any()
@@ -139,138 +135,161 @@ def remove(domain_id: int) -> None:
 # --- publishing --------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class _Job:
-    """All that is needed from rows to publish a domain's records; what follows needs none."""
+    """All that is needed from rows to publish a domain's records; what follows needs none.
+
+    Attributes:
+        records: those that can be published in the zone.
+        digest: of the records, to notice when others are wanted.
+        ours: what was put into the zone by us earlier.
+        connect: reaches the name service.
+        replace: what is not ours gives way, where it stands in the place of a wanted record.
+    """
 
     domain: Domain
     facts: Facts
-    wanted: tuple[Record, ...]
+    records: tuple[Record, ...]
     zone: str
     digest: str
-    ours: frozenset[Ours]
+    ours: frozenset[Entry]
     connect: Callable[[], NameService] = field(repr=False)
     replace: bool = False
 
 
 def publish(domain: Domain, *, replace: bool = False) -> Plan:
-    """Brings the zone up to date; says what was done, and what is in the way.
+    """Brings the zone up to date now.
 
     Args:
         replace: what is not ours gives way, where it stands in the place of a wanted record.
+
+    Returns:
+        What was changed, and what is in the way.
 
     Raises:
         NoPublisher, SecretUnreadable: there is nothing to do it with.
         PublishFailed: the name server did not take it; nothing was changed.
     """
-    row = of(domain)
+    row = for_domain(domain)
     if row is None:
         raise NoPublisher
-    job = _job(row, domain, domainfacts.of(domain), replace=replace)
+    job = _job(row, domain, Facts.for_domain(domain), replace=replace)
     try:
-        plan = _carried_out(job)
+        outcome = _carry_out(job)
     except PublishFailed as exc:
         _note_failure(row, exc)
         raise
-    _note_success(job, plan)
-    return plan
+    _note_success(job, outcome)
+    return outcome
 
 
 def publish_due() -> int:
-    """Publishes what has changed since, or was found wrong, for every domain that has a name server; says how many.
+    """Publishes what has changed since, or is wrong, for every domain that has a name server.
 
     What somebody else has put there stays.
+
+    Returns:
+        For how many domains it was tried.
     """
-    now = timezone.now()
-    rows = Publisher.objects.filter(
-        Q(tried_at=None) | Q(tried_at__lt=now - _AGAIN_AFTER_FAILURE) | Q(last_error__isnull=True)
-    ).select_related("domain").defer(*(f"domain__{name}" for name in SECRETS))  # fmt: skip
-    known = list(rows)
-    jobs = [job for job in _jobs(known) if job is not None]
+    before = timezone.now() - _AGAIN_AFTER_FAILURE
+    may_be_tried = Q(tried_at=None) | Q(tried_at__lt=before) | Q(last_error__isnull=True)
+    secrets = (f"domain__{name}" for name in SECRETS)
+    publishers = list(Publisher.objects.filter(may_be_tried).select_related("domain").defer(*secrets))
+    rows = {row.pk: row for row in publishers}
+    jobs = list(_jobs(publishers))
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
-        for job, outcome in zip(jobs, pool.map(_tried, jobs), strict=True):
+        for job, outcome in zip(jobs, pool.map(_try, jobs), strict=True):
             if isinstance(outcome, PublishFailed):
                 logger.warning("dns: publishing %s failed: %s", job.domain.name, outcome.message)
-                _note_failure(next(row for row in known if row.pk == job.domain.pk), outcome)
+                _note_failure(rows[job.domain.pk], outcome)
             else:
                 _note_success(job, outcome)
     return len(jobs)
 
 
-def _jobs(rows: list[Publisher]) -> Iterable[_Job | None]:
+def _jobs(rows: list[Publisher]) -> Iterator[_Job]:
+    """The jobs that are due."""
     wrong = set(
         RecordCheck.objects.filter(domain__in=[row.pk for row in rows])
         .exclude(status__in=[Status.OK, Status.UNCHECKED])
         .values_list("domain_id", flat=True)
     )
     before = timezone.now() - _AGAIN_WHILE_WRONG
-    for row, facts in zip(rows, domainfacts.of_all([row.domain for row in rows]), strict=True):
+    for row, facts in zip(rows, Facts.for_domains([row.domain for row in rows]), strict=True):
         try:
             job = _job(row, row.domain, facts)
         except QuazzarError as exc:
             _note_failure(row, exc)
             continue
         again = row.pk in wrong and (row.tried_at is None or row.tried_at < before)
-        yield job if again or job.digest != row.published_for else None
+        if again or job.digest != row.published_for:
+            yield job
 
 
 def _job(row: Publisher, domain: Domain, facts: Facts, *, replace: bool = False) -> _Job:
     if row.secret is None or not row.secret.readable:
         raise SecretUnreadable
     secret, zone = row.secret.reveal(), row.zone or domain.name
-    wanted = publishplan.publishable(report.records_of(facts), zone)
-    said = json.dumps([[each.name, each.type, each.value, each.ttl] for each in wanted])
+    records = publishable(wanted(facts), zone)
+    content = json.dumps([[record.name, record.type, record.value, record.ttl] for record in records])
     return _Job(
         domain=domain,
         facts=facts,
-        wanted=wanted,
+        records=records,
         zone=zone,
-        digest=hashlib.sha256(said.encode()).hexdigest(),
+        digest=hashlib.sha256(content.encode()).hexdigest(),
         ours=frozenset((name, type_, value) for name, type_, value in row.ours),
         connect=lambda: service(row, zone, secret),
         replace=replace,
     )
 
 
-def _tried(job: _Job) -> Plan | PublishFailed:
+def _try(job: _Job) -> Plan | PublishFailed:
     try:
-        return _carried_out(job)
+        return _carry_out(job)
     except PublishFailed as exc:
         return exc
 
 
-def _carried_out(job: _Job) -> Plan:
+def _carry_out(job: _Job) -> Plan:
     """Reads, plans and changes, without a row."""
     name_service = job.connect()
     with Resolver(servers=tuple(settings.QUAZZAR_DNS_RESOLVERS), deadline=_DEADLINE) as resolver:
         for _ in range(_TRIES):
-            found = name_service.read(publishplan.questions(job.wanted, job.ours))
-            lookup = _lookup(job.zone, name_service, resolver, dict(found))
-            verdicts = {each.id: _verdict(each, job.facts, lookup) for each in job.wanted}
-            plan = publishplan.plan(job.wanted, verdicts, found, job.ours, replace=job.replace)
+            present = name_service.read(questions(job.records, job.ours))
+            lookup = _lookup(job.zone, name_service, resolver, dict(present))
+            verdicts = {
+                record.id: judge(record, job.facts, lookup(*record.question), lookup)
+                for record in job.records
+            }
+            outcome = plan(job.records, verdicts, present, job.ours, replace=job.replace)
             try:
-                if plan.changes:
-                    name_service.apply(plan.changes)
+                if outcome.changes:
+                    name_service.apply(outcome.changes)
             except ZoneChanged:
                 continue
-            return plan
+            return outcome
     raise PublishFailed(
-        f"The zone {job.zone} was changed by somebody else each time.", code="update_overtaken",
+        f"The zone {job.zone} was changed by somebody else each time.",
+        code="update_overtaken",
         hint="Try again when nobody else changes it.",
-    )  # fmt: skip
+    )
 
 
 def _lookup(
-    zone: str, name_service: NameService, resolver: Resolver, known: dict[Question, tuple[Found, ...]]
-) -> Callable[[str, str], Answer]:
-    """Of names in the zone what its primary has, which the world may see only later."""
+    zone: str,
+    name_service: NameService,
+    resolver: Resolver,
+    known: dict[Question, tuple[Published, ...]],
+) -> Lookup:
+    """Look-ups in which names in the zone have what its primary has, which the world may see only later."""
 
     def lookup(name: str, type_: str, left: int = _MOST_ALIASES) -> Answer:
         if not within(name, zone):
             return resolver.lookup(name, type_)
-        wanted = [each for each in ((name, type_), (name, "CNAME")) if each not in known]
-        if wanted:
-            known.update(name_service.read(wanted))
-        values = tuple(each.value for each in known[name, type_])
-        alias = next((each.value for each in known[name, "CNAME"]), "") if type_ != "CNAME" else ""
+        unknown = [question for question in ((name, type_), (name, "CNAME")) if question not in known]
+        if unknown:
+            known.update(name_service.read(unknown))
+        values = tuple(entry.value for entry in known[name, type_])
+        alias = next((entry.value for entry in known[name, "CNAME"]), "") if type_ != "CNAME" else ""
         if alias and not values:
             behind = lookup(alias, type_, left - 1) if left else Answer(name, type_, Outcome.BAD)
             return Answer(name, type_, behind.outcome, behind.values, cname=alias)
@@ -279,26 +298,23 @@ def _lookup(
     return lookup
 
 
-def _verdict(record: Record, facts: Facts, lookup: Callable[[str, str], Answer]) -> Verdict:
-    return comparing.judge(record, facts, lookup(record.name, record.type), lookup)
-
-
 # --- what came of it ---------------------------------------------------------------------------------------
 def _note_failure(row: Publisher, error: QuazzarError) -> None:
-    said = {"code": error.code, "message": error.message, "hint": error.hint}
-    Publisher.objects.filter(pk=row.pk).update(last_error=said, tried_at=timezone.now())
+    shown = {"code": error.code, "message": error.message, "hint": error.hint}
+    Publisher.objects.filter(pk=row.pk).update(last_error=shown, tried_at=timezone.now())
 
 
-def _note_success(job: _Job, plan: Plan) -> None:
+def _note_success(job: _Job, outcome: Plan) -> None:
     now = timezone.now()
     with transaction.atomic():
         Publisher.objects.filter(pk=job.domain.pk).update(
-            ours=sorted(map(list, plan.ours)),
+            ours=sorted(map(list, outcome.ours)),
             published_for=job.digest,
             published_at=now,
             tried_at=now,
             last_error=None,
         )
-        if plan.changes:
+        if outcome.changes:
             DomainCheck.objects.filter(pk=job.domain.pk).update(due_at=now)
-            audit.record("domain.published", job.domain.name, sorted({each.type for each in plan.changes}))
+            types = sorted({change.type for change in outcome.changes})
+            audit.record("domain.published", job.domain.name, types)

@@ -6,7 +6,7 @@ import base64
 import binascii
 import ipaddress
 
-from dnsrecords.records.build import within
+from dnsrecords.names import within
 from mailboxes.provisioning import addresses
 
 #: Of TSIG; HMAC-MD5 and HMAC-SHA1 are not to be used any more (RFC 8945 §6).

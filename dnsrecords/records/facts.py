@@ -2,80 +2,131 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 
 from dnsrecords.models import DomainOptions
+from dnsrecords.mtasts.policy import policy_id, served_policy
 from dnsrecords.records import tlsa
-from dnsrecords.records.build import Facts, Ports, mta_sts_id, relay_include, served_policy
+from dnsrecords.spf.providers import relay_include
 from mailboxes.models import Domain, Stack
 from mailrelay.models import RelaySettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-
-#: Columns of a domain that nothing in here reads.
+#: Columns of a domain that nothing in this app reads.
 SECRETS = (
-    "dkim_private_key", "dkim_next_private_key", "dkim_old_private_key", "dkim_ed25519_private_key",
-)  # fmt: skip
+    "dkim_private_key",
+    "dkim_next_private_key",
+    "dkim_old_private_key",
+    "dkim_ed25519_private_key",
+)
 
 
-def of(domain: Domain) -> Facts:
-    """Of one domain."""
-    return next(of_all([domain]))
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the stack listens for mail programs."""
+
+    submission: int = 587
+    submissions: int = 465
+    imap: int = 143
+    imaps: int = 993
+
+    @classmethod
+    def shifted(cls, offset: int) -> Ports:
+        """The usual ports, each with the offset of the stack added."""
+        return cls(587 + offset, 465 + offset, 143 + offset, 993 + offset)
 
 
-def of_all(domains: Iterable[Domain]) -> Iterator[Facts]:
-    """Of many, with as many queries as of one."""
-    wanted = list(domains)
-    stack, relay = Stack.load(), RelaySettings.load()
-    known = _known(wanted)
-    pins = _pins(stack)
-    include = relay_include(relay.provider, relay.host) if relay.configured else ""
-    # Mail that the node sends through the relay under one of our domains has to pass as well, whether or not
-    # the stack's own mail takes that way.
-    hosts = (relay.host,) if relay.configured and not include else ()
-    for domain in wanted:
-        signed, option = known.get(domain.pk, (False, DomainOptions.MtaSts.TESTING.value))
-        policy = served_policy(stack.hostname, option)
-        yield Facts(
-            domain=domain.name,
-            # What most people call it; shown until a hostname is chosen.
-            hostname=stack.hostname or f"mail.{domain.name}",
-            selector=domain.dkim_selector,
-            dkim_public_key=domain.dkim_public_key,
-            relay_include=include,
-            relay_hosts=hosts,
-            addresses=tuple(settings.QUAZZAR_PUBLIC_ADDRESSES),
-            autoconfig=bool(stack.hostname),
-            mta_sts=mta_sts_id(policy) if policy else "",
-            signed=signed,
-            tlsa=pins,
-            extra_keys=tuple(
-                (selector, key)
-                for selector, key in (
-                    (domain.dkim_next_selector, domain.dkim_next_public_key),
-                    (domain.dkim_old_selector, domain.dkim_old_public_key),
-                    (domain.dkim_ed25519_selector, domain.dkim_ed25519_public_key),
-                )
-                if selector
-            ),
-            ports=Ports.shifted(int(settings.QUAZZAR_STACK_PORT_OFFSET)),
-        )
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the records of a domain depend on.
+
+    Attributes:
+        hostname: of the stack, as the world is to call it; empty: not set up yet.
+        dkim_public_key: of the key that signs, as in ``p=``; empty: there is none yet.
+        relay_include: what authorises the provider that outgoing mail leaves through; see `relay_include`.
+        relay_hosts: the relay, where no include is known for it.
+        addresses: the public addresses of the hostname, if known.
+        autoconfig: whether the files that mail programs ask for are served under the hostname.
+        mta_sts: id of the MTA-STS policy that is served; empty: none is.
+        signed: whether the hostname's zone is signed with DNSSEC.
+        tlsa: what pins the certificate on port 25: ``3 1 1 <hex>``.
+        extra_keys: (selector, key) that do not sign yet, or no longer.
+    """
+
+    domain: str
+    hostname: str
+    selector: str = "quazzar"
+    dkim_public_key: str = ""
+    relay_include: str = ""
+    relay_hosts: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    autoconfig: bool = False
+    mta_sts: str = ""
+    signed: bool = False
+    tlsa: tuple[str, ...] = ()
+    ports: Ports = Ports()
+    extra_keys: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def for_domain(cls, domain: Domain) -> Facts:
+        """What one domain's records depend on."""
+        return next(cls.for_domains([domain]))
+
+    @classmethod
+    def for_domains(cls, domains: Iterable[Domain]) -> Iterator[Facts]:
+        """The facts of each domain, in the order given, with as many queries as for one."""
+        rows = list(domains)
+        stack, relay = Stack.load(), RelaySettings.load()
+        choices = _choices(rows)
+        pins = _pins(stack)
+        include = relay_include(relay.provider, relay.host) if relay.configured else ""
+        # Mail that the node sends through the relay under one of our domains has to pass as well, whether or not
+        # the stack's own mail takes that way.
+        hosts = (relay.host,) if relay.configured and not include else ()
+        for domain in rows:
+            signed, mode = choices.get(domain.pk, (False, DomainOptions.MtaSts.TESTING.value))
+            policy = served_policy(stack.hostname, mode)
+            yield cls(
+                domain=domain.name,
+                # What most people call it; shown until a hostname is chosen.
+                hostname=stack.hostname or f"mail.{domain.name}",
+                selector=domain.dkim_selector,
+                dkim_public_key=domain.dkim_public_key,
+                relay_include=include,
+                relay_hosts=hosts,
+                addresses=tuple(settings.QUAZZAR_PUBLIC_ADDRESSES),
+                autoconfig=bool(stack.hostname),
+                mta_sts=policy_id(policy) if policy else "",
+                signed=signed,
+                tlsa=pins,
+                extra_keys=tuple(
+                    (selector, key)
+                    for selector, key in (
+                        (domain.dkim_next_selector, domain.dkim_next_public_key),
+                        (domain.dkim_old_selector, domain.dkim_old_public_key),
+                        (domain.dkim_ed25519_selector, domain.dkim_ed25519_public_key),
+                    )
+                    if selector
+                ),
+                ports=Ports.shifted(int(settings.QUAZZAR_STACK_PORT_OFFSET)),
+            )
 
 
-def _known(domains: Iterable[Domain]) -> dict[int, tuple[bool, str]]:
-    """Of each domain, by its key: whether the hostname's zone was seen to be signed, and the mode of MTA-STS."""
-    rows = Domain.objects.filter(pk__in=[each.pk for each in domains])
+def _choices(domains: Iterable[Domain]) -> dict[int, tuple[bool, str]]:
+    """By each domain's key: whether the hostname's zone was seen to be signed, and the mode of MTA-STS."""
+    rows = Domain.objects.filter(pk__in=[domain.pk for domain in domains])
     default = DomainOptions.MtaSts.TESTING.value
     return {
-        pk: (bool(signed), option or default)
-        for pk, signed, option in rows.values_list("pk", "dns__signed", "dns_options__mta_sts")
+        pk: (bool(signed), mode or default)
+        for pk, signed, mode in rows.values_list("pk", "dns__signed", "dns_options__mta_sts")
     }
 
 
 def _pins(stack: Stack) -> tuple[str, ...]:
-    found = tlsa.pin(stack.tls_certificate) if stack.enabled and stack.tls_certificate else ""
-    return (found,) if found else ()
+    pin = tlsa.pin(stack.tls_certificate) if stack.enabled and stack.tls_certificate else ""
+    return (pin,) if pin else ()

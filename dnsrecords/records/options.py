@@ -9,7 +9,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from dnsrecords.models import DomainCheck, DomainOptions
-from dnsrecords.records import build as records
+from dnsrecords.mtasts.policy import served_policy
 from dnsrecords.records import tlsa
 from dnsrecords.records.facts import SECRETS
 from mailboxes import changes
@@ -34,8 +34,8 @@ class MtaStsNotReady(QuazzarError):
     status = 409
 
 
-def of(domain: Domain) -> DomainOptions:
-    """The row, or the defaults."""
+def for_domain(domain: Domain) -> DomainOptions:
+    """The options of a domain: its row, or an unsaved one with the defaults."""
     return DomainOptions.objects.filter(pk=domain.pk).first() or DomainOptions(domain=domain)
 
 
@@ -49,7 +49,7 @@ def change(domain_id: int, *, mta_sts: str | None = None) -> DomainOptions:
     """
     with changes.writing():
         domain = changes.found(Domain.objects.defer(*SECRETS), domain_id)
-        row = of(domain)
+        row = for_domain(domain)
         if mta_sts is None or mta_sts == row.mta_sts:
             return row
         row.mta_sts = _mode(mta_sts)
@@ -72,7 +72,7 @@ def _mode(text: str) -> Mode:
 
 def warning(domain: Domain) -> str:
     """What is wrong with the options as they are; empty: nothing."""
-    if of(domain).mta_sts != Mode.ENFORCE:
+    if for_domain(domain).mta_sts != Mode.ENFORCE:
         return ""
     objection = _objection(Stack.load())
     if not objection:
@@ -97,7 +97,7 @@ def policy(domain: str) -> str:
     )
     known = Stack.objects.filter(pk=1).annotate(mode=Subquery(mode[:1])).values_list("hostname", "mode")
     hostname, found = known.first() or ("", None)
-    return records.served_policy(hostname, found or Mode.OFF)
+    return served_policy(hostname, found or Mode.OFF)
 
 
 def mail_host(names: Collection[str]) -> str:

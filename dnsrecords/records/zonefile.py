@@ -9,7 +9,8 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING
 
-from dnsrecords.records.build import TTL, Record, relative_name, within
+from dnsrecords.names import relative_name, within
+from dnsrecords.records.record import TTL, Record
 from dnsrecords.text import strings as txt
 
 if TYPE_CHECKING:

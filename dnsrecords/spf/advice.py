@@ -5,10 +5,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from dnsrecords.spf import terms as spfterms
 from dnsrecords.spf.evaluate import LOOKUP_LIMIT, VOID_LIMIT
-from dnsrecords.spf.terms import Malformed, Mechanism, Modifier, SpfRecord
-from dnsrecords.text import mistakes as textmistakes
+from dnsrecords.spf.terms import (
+    VERSION,
+    Malformed,
+    Mechanism,
+    Modifier,
+    SpfRecord,
+    address_of,
+    is_record,
+    parse_term,
+)
+from dnsrecords.text.mistakes import mistake
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -28,15 +36,13 @@ REPLACE = "Replace it by the record given here."
 # --- records that are nearly there -------------------------------------------------------------------------
 def meant(text: str) -> bool:
     """Whether a text that is no SPF record was to be one."""
-    return not spfterms.is_record(text) and (
-        _MEANT.match(text) is not None or bool(textmistakes.mistake(text, spfterms.VERSION))
-    )
+    return not is_record(text) and (_MEANT.match(text) is not None or bool(mistake(text, VERSION)))
 
 
 def repaired(text: str) -> str:
     """A text that was meant to be a record, with a start and an end that can be read."""
     rest = _MEANT.sub("", re.sub(r"[^ -~]+", " ", text), count=1)
-    return f"{spfterms.VERSION} {rest.strip(' ;,.')}".rstrip("\"'` ;,.")
+    return f"{VERSION} {rest.strip(' ;,.')}".rstrip("\"'` ;,.")
 
 
 def corrected(fault: str) -> Term | None:
@@ -45,7 +51,7 @@ def corrected(fault: str) -> Term | None:
     qualifier = text[:1] if text[:1] in set("+-~?") else ""
     kind, sign, value = re.fullmatch(r"([^:=/]*)([:=]?)(.*)", text[len(qualifier) :], re.DOTALL).groups()  # type: ignore[union-attr]
     kind = _WRONG_KINDS.get(kind.lower(), kind.lower())
-    network = spfterms.address_of(value)
+    network = address_of(value)
     if network is not None and kind in {"a", "mx", "ip4", "ip6", "include"}:
         kind = f"ip{network.version}"
     elif kind in {"ip4", "ip6"}:
@@ -56,7 +62,7 @@ def corrected(fault: str) -> Term | None:
 
 def _term(text: str) -> Term | None:
     try:
-        return spfterms.parse_term(text)
+        return parse_term(text)
     except Malformed:
         return None
 
@@ -148,9 +154,9 @@ def missing(domain: str) -> str:
 
 def unreadable(text: str) -> str:
     """About a text that was meant to be a record."""
-    why = textmistakes.mistake(text, spfterms.VERSION)
+    why = mistake(text, VERSION)
     return (
-        f"No SPF record is recognised, because what is there does not begin with {spfterms.VERSION} and a blank. "
+        f"No SPF record is recognised, because what is there does not begin with {VERSION} and a blank. "
         + (why or REPLACE)
     )
 

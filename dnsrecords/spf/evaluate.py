@@ -10,17 +10,11 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, TypeAlias
 
 from dnsrecords.answers import Outcome
-from dnsrecords.spf import macros as spfmacros
-from dnsrecords.spf import terms as spfterms
+from dnsrecords.spf import macros, terms
 from dnsrecords.spf.terms import Mechanism
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from dnsrecords.answers import Answer
-
-    #: (name, type) → what DNS says; CNAMEs are followed already.
-    Lookup: TypeAlias = Callable[[str, str], Answer]
+    from dnsrecords.answers import Answer, Lookup
 
 Address: TypeAlias = IPv4Address | IPv6Address
 
@@ -130,18 +124,6 @@ def published(domain: str, text: str, lookup: Lookup) -> Lookup:
     return found
 
 
-def remembered(lookup: Lookup) -> Lookup:
-    """Look-ups that ask once."""
-    known: dict[tuple[str, str], Answer] = {}
-
-    def found(name: str, type_: str) -> Answer:
-        if (name, type_) not in known:
-            known[name, type_] = lookup(name, type_)
-        return known[name, type_]
-
-    return found
-
-
 def _why(domain: str, ip: str, result: Result, matched: str) -> str:
     if result is Result.NONE:
         return f"{domain} has no SPF record."
@@ -171,7 +153,7 @@ class _Check:
         text = self._record_of(domain)
         if text is None:
             return Result.NONE, ""
-        record = spfterms.parse(text)
+        record = terms.parse(text)
         if record.errors and not self.counting:
             raise _Stop(Result.PERMERROR, f"In the SPF record of {domain}, {record.errors[0]}.")
         for term in record.mechanisms:
@@ -181,7 +163,7 @@ class _Check:
 
     def _record_of(self, domain: str) -> str | None:
         answer = self._ask(domain, "TXT", void=False)
-        texts = [text for text in answer.values if spfterms.is_record(text)]
+        texts = [text for text in answer.values if terms.is_record(text)]
         if len(texts) > 1 and not self.counting:
             raise _Stop(Result.PERMERROR, f"{domain} has {len(texts)} SPF records.")
         return texts[0] if texts else None
@@ -299,7 +281,7 @@ class _Check:
     # --- names ---------------------------------------------------------------------------------------------
     def _target(self, spec: str, domain: str) -> str:
         """The name that a domain-spec means; empty: DNS cannot be asked about it."""
-        name = plain(spfmacros.expand(spec, lambda letter: self._value(letter, domain)))
+        name = plain(macros.expand(spec, lambda letter: self._value(letter, domain)))
         while len(name) > 253 and "." in name:  # §7.3: labels go from the left until it fits
             name = name.partition(".")[2]
         return name if is_queryable(name) else ""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from dnsrecords.spf import advice as spfadvice
+from dnsrecords.answers import remembering
+from dnsrecords.spf import advice
 from dnsrecords.spf.evaluate import (
     LOOKUP_LIMIT,
-    NAMES_LIMIT,
     VOID_LIMIT,
     Cost,
     Result,
@@ -18,7 +18,6 @@ from dnsrecords.spf.evaluate import (
     cost,
     evaluate,
     published,
-    remembered,
 )
 from dnsrecords.spf.senders import addresses_of
 from dnsrecords.spf.terms import Mechanism, SpfRecord, is_record, parse, render
@@ -27,12 +26,7 @@ from dnsrecords.verdicts import Status, Verdict
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dnsrecords.spf.evaluate import Lookup
-
-__all__ = [
-    "LOOKUP_LIMIT", "NAMES_LIMIT", "VOID_LIMIT", "Cost", "Result", "SpfRecord", "SpfResult", "cost", "evaluate",
-    "is_record", "judge", "parse", "render",
-]  # fmt: skip
+    from dnsrecords.answers import Lookup
 
 #: Nobody's addresses (RFC 1112 §4, RFC 6666): who is authorised although no term can be about him?
 _STRANGERS = ("240.0.0.1", "100::1")
@@ -58,17 +52,17 @@ def judge(  # noqa: PLR0917 - the record, and all that it depends on
         ValueError: one of ``own_ips`` is no address.
     """
     found = tuple(text for text in texts if is_record(text))
-    nearly = () if found else tuple(text for text in texts if spfadvice.meant(text))
-    records = tuple(parse(text if found else spfadvice.repaired(text)) for text in found or nearly)
-    case = _Case(domain, parse(wanted), tuple(own_ips), relay_include, records, remembered(lookup))
+    nearly = () if found else tuple(text for text in texts if advice.meant(text))
+    records = tuple(parse(text if found else advice.repaired(text)) for text in found or nearly)
+    case = _Case(domain, parse(wanted), tuple(own_ips), relay_include, records, remembering(lookup))
     if not records:
-        return Verdict(Status.MISSING, spfadvice.missing(domain))
+        return Verdict(Status.MISSING, advice.missing(domain))
     if nearly:
-        return Verdict(Status.MISMATCH, spfadvice.unreadable(nearly[0]), nearly, case.advice)
+        return Verdict(Status.MISMATCH, advice.unreadable(nearly[0]), nearly, case.advice)
     status, message = case.finding
     # Somebody else's terms stay in what is offered to be pasted, also where nothing is wrong.
-    advice = case.advice if status is not Status.OK else case.instead(records[0])
-    return Verdict(status, message, found, advice)
+    better = case.advice if status is not Status.OK else case.instead(records[0])
+    return Verdict(status, message, found, better)
 
 
 @dataclass(frozen=True)
@@ -88,46 +82,44 @@ class _Case:
         """The gravest thing; the merged record mends all."""
         record = self.records[0]
         if len(self.records) > 1:
-            return Status.MISMATCH, self._with_limit(spfadvice.several(len(self.records)))
+            return Status.MISMATCH, self._with_limit(advice.several(len(self.records)))
         if record.errors:
-            return Status.MISMATCH, self._with_limit(spfadvice.malformed(record.errors[0]))
+            return Status.MISMATCH, self._with_limit(advice.malformed(record.errors[0]))
         if failure := self._first(Result.TEMPERROR):
             return Status.ERROR, f"The SPF record cannot be judged now. {failure.reason} Check again later."
         wrong = self._errors() or self._everybody() or self._not_authorised() or self._toothless()
         if wrong:
             return Status.MISMATCH, wrong
-        return Status.OK, spfadvice.remark(record, self.cost)
+        return Status.OK, advice.remark(record, self.cost)
 
     def _errors(self) -> str:
         if self.cost.lookups > LOOKUP_LIMIT:
             after = self._cost_of(self.merged)
             return (
-                spfadvice.too_many(self.cost)
-                if after.lookups > LOOKUP_LIMIT
-                else spfadvice.saved(self.cost, after)
+                advice.too_many(self.cost) if after.lookups > LOOKUP_LIMIT else advice.saved(self.cost, after)
             )
         if self.cost.voids > VOID_LIMIT:
-            return self._with_limit(spfadvice.voids(self.cost, self.dropped))
+            return self._with_limit(advice.voids(self.cost, self.dropped))
         failure = self._first(Result.PERMERROR)
-        return self._with_limit(spfadvice.broken(failure.reason, self.dropped)) if failure else ""
+        return self._with_limit(advice.broken(failure.reason, self.dropped)) if failure else ""
 
     def _not_authorised(self) -> str:
         refused = self.refused
         if refused and self._mx_is_awaited():
-            return spfadvice.no_mail_host_yet(self.domain, refused[0])
+            return advice.no_mail_host_yet(self.domain, refused[0])
         if refused:
             matched = self.results[refused[0]].matched
-            return self._with_limit(spfadvice.not_ours(refused[0], matched))
+            return self._with_limit(advice.not_ours(refused[0], matched))
         absent = [term for term in self._needed() if not self._covered(term)]
-        return self._with_limit(spfadvice.not_the_relay(absent)) if absent else ""
+        return self._with_limit(advice.not_the_relay(absent)) if absent else ""
 
     def _everybody(self) -> str:
         let_in = (each for each in self._strangers() if each.result is Result.PASS)
-        return next((spfadvice.everybody(each.matched) for each in let_in), "")
+        return next((advice.everybody(each.matched) for each in let_in), "")
 
     def _toothless(self) -> str:
         neutral = any(each.result is Result.NEUTRAL for each in self._strangers())
-        return spfadvice.toothless(self.records[0]) if neutral else ""
+        return advice.toothless(self.records[0]) if neutral else ""
 
     def _strangers(self) -> list[SpfResult]:
         return [self.results[ip] for ip in _STRANGERS]
@@ -138,7 +130,7 @@ class _Case:
         return (
             message
             if after.lookups <= LOOKUP_LIMIT
-            else f"{message} {spfadvice.too_many(after, 'The record given here')}"
+            else f"{message} {advice.too_many(after, 'The record given here')}"
         )
 
     # --- evaluation ----------------------------------------------------------------------------------------
@@ -155,7 +147,7 @@ class _Case:
     def current(self) -> Lookup:
         """Look-ups in which the domain has what was found, wherever that was asked."""
         readable = len(self.records) == 1 and not self.records[0].errors
-        return self._with(self.records[0] if readable else spfadvice.merged(self.records))
+        return self._with(self.records[0] if readable else advice.merged(self.records))
 
     @cached_property
     def refused(self) -> tuple[str, ...]:
@@ -187,14 +179,14 @@ class _Case:
     @cached_property
     def basis(self) -> SpfRecord:
         """What is there, as one record that can be read and lets nobody in by accident."""
-        return spfadvice.merged(self.records, (), self.dropped)
+        return advice.merged(self.records, (), self.dropped)
 
     def _passes(self, ip: str) -> bool:
         return self._evaluated(ip, self._with(self.basis)).result is Result.PASS
 
     def _covered(self, term: Mechanism) -> bool:
         """Whether every sender that a term means passes: by the same term, or by others that say as much."""
-        if spfadvice.stands_in(term, self.basis):
+        if advice.stands_in(term, self.basis):
             return True
         senders = addresses_of(term, self.domain, self.lookup)
         return bool(senders) and all(map(self._passes, senders))
@@ -206,14 +198,14 @@ class _Case:
 
     def _mx_is_awaited(self) -> bool:
         """Whether the record is right, and only the MX record that it speaks of is not there yet."""
-        return spfadvice.stands_in(Mechanism("mx"), self.records[0]) and not self.mail_hosts
+        return advice.stands_in(Mechanism("mx"), self.records[0]) and not self.mail_hosts
 
     def _missing_terms(self) -> list[Mechanism]:
         """What has to be added."""
         terms = [term for term in self._needed() if not self._covered(term)]
         refused = [ip for ip in self.own_ips if not self._passes(ip)]
         hosts = [each for each in self.wanted.mechanisms if each.kind == "mx"] if refused else []
-        absent = [each for each in hosts if not spfadvice.stands_in(each, self.basis)]
+        absent = [each for each in hosts if not advice.stands_in(each, self.basis)]
         # Where the MX records lead elsewhere, mx does not let this node send; where there are none yet, it will.
         reached = {*refused} if hosts and not self.mail_hosts else {*self.mail_hosts}
         return [*absent, *(_exactly(ip) for ip in refused if ip not in reached), *terms]
@@ -226,7 +218,7 @@ class _Case:
         # Included, a record lets the same senders pass, and the end is ours.
         included = [Mechanism("include", domain=each) for each in loose]
         dropped = {*self.dropped, *(f"redirect={each}" for each in loose)}
-        record = spfadvice.merged(self.records, [*self._missing_terms(), *included], dropped)
+        record = advice.merged(self.records, [*self._missing_terms(), *included], dropped)
         if self._cost_of(record).lookups <= LOOKUP_LIMIT or not self.own_ips:
             return record
         return self._by_address(record)
@@ -235,7 +227,7 @@ class _Case:
         ours = [term for term in record.mechanisms if self._is_ours(term)]
         if not ours:
             return record
-        return spfadvice.merged([record], map(_exactly, self.own_ips), {*map(str, ours)})
+        return advice.merged([record], map(_exactly, self.own_ips), {*map(str, ours)})
 
     def _is_ours(self, term: Mechanism) -> bool:
         if term.kind not in {"a", "mx"} or term.qualifier != "+":

@@ -5,14 +5,13 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from dnsrecords.spf import terms as spfterms
 from dnsrecords.spf.evaluate import NAMES_LIMIT, is_queryable, plain
-from dnsrecords.spf.terms import Mechanism
+from dnsrecords.spf.terms import Mechanism, is_record, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dnsrecords.spf.evaluate import Lookup
+    from dnsrecords.answers import Lookup
 
 #: As many as are tried to see whether another record covers a term.
 _SAMPLES = 12
@@ -42,7 +41,7 @@ def _addresses_of(term: Mechanism, domain: str, lookup: Lookup, seen: set[str]) 
 
 
 def _addresses_included(name: str, lookup: Lookup, seen: set[str]) -> Iterator[str]:
-    record = spfterms.parse(next(filter(spfterms.is_record, lookup(name, "TXT").values), ""))
+    record = parse(next(filter(is_record, lookup(name, "TXT").values), ""))
     further = [Mechanism("include", domain=record.redirect)] if record.redirect else []
     for term in (*record.mechanisms, *further):
         if term.qualifier == "+":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import TYPE_CHECKING, TypeAlias
 
-from dnsrecords.spf import macros as spfmacros
+from dnsrecords.spf import macros
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -178,7 +178,7 @@ def _check_once(term: Term, before: list[Term]) -> None:
 def _modifier(name: str, value: str) -> Modifier:
     if name.lower() in {"redirect", "exp"}:
         return Modifier(name.lower(), _domain_spec(value))
-    if not spfmacros.is_macro_string(value):
+    if not macros.is_macro_string(value):
         raise Malformed("has a % that begins no macro")
     return Modifier(name.lower(), value)
 
@@ -247,9 +247,9 @@ _READERS: dict[str, Callable[[str, str, str], Mechanism]] = {
 def _domain_spec(text: str) -> str:
     if not text:
         raise Malformed("names no domain")
-    if not spfmacros.is_macro_string(text):
+    if not macros.is_macro_string(text):
         raise Malformed("has a % that begins no macro")
-    if spfmacros.letters(text) & set(spfmacros.EXP_LETTERS):
+    if macros.letters(text) & set(macros.EXP_LETTERS):
         raise Malformed("has a macro that is for explanations only")
     if not _DOMAIN_END.search(text) or not _queryable(text):
         raise Malformed("names no full domain")
@@ -259,7 +259,7 @@ def _domain_spec(text: str) -> str:
 def _queryable(text: str) -> bool:
     """Whether DNS could be asked. The RFC leaves such names open; nobody means one."""
     labels = text.removesuffix(".").split(".")
-    return spfmacros.has_macro(text) or all(1 <= len(label) <= 63 for label in labels)
+    return macros.has_macro(text) or all(1 <= len(label) <= 63 for label in labels)
 
 
 def _network_text(network: Interface) -> str:

@@ -10,9 +10,10 @@ from functools import cache
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from dnsrecords.records import build as records
-from dnsrecords.records.build import Facts, Record
-from dnsrecords.text import strings as txt
+from dnsrecords.kinds.registry import wanted
+from dnsrecords.records.facts import Facts
+from dnsrecords.records.record import Record
+from dnsrecords.text.strings import quoted
 from dnsrecords.verdicts import Status
 
 Lines = Callable[[Facts], Sequence[str]]
@@ -60,7 +61,7 @@ def line(name: str, type_: str, value: str, ttl: int = 300) -> str:
 
 
 def text(name: str, value: str) -> str:
-    return line(name, "TXT", txt.quoted(value))
+    return line(name, "TXT", quoted(value))
 
 
 def record_line(record: Record) -> str:
@@ -79,18 +80,19 @@ def host_lines(facts: Facts) -> list[str]:
 
 def zone_lines(facts: Facts, mistake: Mistake | None = None) -> list[str]:
     """All lines but SOA and NS: the four records, one of them as the mistake has it, and the hostname."""
-    right = [
-        record_line(each)
-        for each in records.required(facts)
-        if mistake is None or each.id != mistake.record_id
-    ]
+    right = [record_line(each) for each in required(facts) if mistake is None or each.id != mistake.record_id]
     own = list(mistake.lines(facts)) if mistake else []
     named = {each.split(" ")[0] for each in own}
     return [*right, *own, *(each for each in host_lines(facts) if each.split(" ")[0] not in named)]
 
 
+def required(facts: Facts) -> tuple[Record, ...]:
+    """The four records that mail depends on."""
+    return tuple(record for record in wanted(facts) if record.required)
+
+
 def record_of(facts: Facts, record_id: str) -> Record:
-    return next(each for each in records.required(facts) if each.id == record_id)
+    return next(record for record in wanted(facts) if record.id == record_id)
 
 
 def _value(facts: Facts, record_id: str) -> str:

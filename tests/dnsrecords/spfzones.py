@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-from dnsrecords.answers import Answer, Outcome
+from dnsrecords.answers import Answer, Lookup, Outcome
 
-Lookup = Callable[[str, str], Answer]
 #: "name TYPE" → values; an Outcome in their place is what the question ends in.
 Zone = Mapping[str, tuple[str, ...] | str | Outcome]
 

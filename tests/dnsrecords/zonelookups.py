@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import dns.name
 import dns.node
@@ -10,9 +10,8 @@ import dns.rdataset
 import dns.rdatatype
 import dns.zone
 
-from dnsrecords.answers import Answer, Outcome
+from dnsrecords.answers import Answer, Lookup, Outcome
 
-Lookup = Callable[[str, str], Answer]
 _CNAMES = 5
 
 

@@ -10,7 +10,7 @@ import dkim  # type: ignore[import-untyped]
 import pytest
 
 from dnsrecords.lookup.resolver import Resolver
-from dnsrecords.spf import judge as spf
+from dnsrecords.spf.evaluate import evaluate
 from tests.dnsrecords.mistakes import line, text
 from tests.live.mailworld import World, undisturbed
 from tests.quazzar.nodes import wait_until
@@ -102,9 +102,9 @@ def sent(world: World, subject: str) -> bytes:
 def test_mail_passes_dkim_spf_and_dmarc_by_the_same_zone(world: World, zone: Zone) -> None:
     raw = sent(world, "by the zone")
     assert zone.signed_by(raw) == "quazzar"
-    result = spf.evaluate(OURS, NODE, world.alice.address, "mail.stack.test", zone.resolver().lookup)
+    result = evaluate(OURS, NODE, world.alice.address, "mail.stack.test", zone.resolver().lookup)
     assert result.result == "pass", result
-    other = spf.evaluate(OURS, "198.51.100.66", world.alice.address, "elsewhere.test", zone.resolver().lookup)
+    other = evaluate(OURS, "198.51.100.66", world.alice.address, "elsewhere.test", zone.resolver().lookup)
     assert other.result == "softfail", other
     policy = zone.resolver().lookup(f"_dmarc.{OURS}", "TXT").values
     assert policy[0].startswith("v=DMARC1; p=quarantine")

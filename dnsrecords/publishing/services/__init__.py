@@ -10,7 +10,7 @@ from quazzar.errors import QuazzarError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-Question = tuple[str, str]
+    from dnsrecords.answers import Question
 
 
 class PublishFailed(QuazzarError):
@@ -25,7 +25,7 @@ class ZoneChanged(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Published:
     """A value that is published.
 
     Attributes:
@@ -58,7 +58,7 @@ class Change:
 class NameService(Protocol):
     """Reads and changes one zone. Values are texts, so that whoever plans a change need not know whose zone it is."""
 
-    def read(self, questions: Iterable[Question]) -> dict[Question, tuple[Found, ...]]:
+    def read(self, questions: Iterable[Question]) -> dict[Question, tuple[Published, ...]]:
         """What the zone itself has now, not what caches have; a CNAME at the name is found under its own type.
 
         Raises:

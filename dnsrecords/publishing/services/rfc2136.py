@@ -19,11 +19,13 @@ import dns.rdatatype
 import dns.tsig
 import dns.update
 
-from dnsrecords.lookup import messages
-from dnsrecords.publishing.services import Change, Found, PublishFailed, Question, ZoneChanged
+from dnsrecords.lookup import wire
+from dnsrecords.publishing.services import Change, Published, PublishFailed, ZoneChanged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from dnsrecords.answers import Question
 
 #: Seconds for one connection, and for one answer.
 _TIMEOUT = 5.0
@@ -90,12 +92,12 @@ class Rfc2136:
                 "The TSIG secret is no base64.", code="update_bad_key", hint="Enter it again."
             ) from exc
 
-    def read(self, questions: Iterable[Question]) -> dict[Question, tuple[Found, ...]]:
+    def read(self, questions: Iterable[Question]) -> dict[Question, tuple[Published, ...]]:
         """As `NameService.read`."""
         with self._connected() as sock:
             return {each: self._ask(sock, *each) for each in questions}
 
-    def _ask(self, sock: socket.socket, name: str, type_: str) -> tuple[Found, ...]:
+    def _ask(self, sock: socket.socket, name: str, type_: str) -> tuple[Published, ...]:
         query = dns.message.make_query(name, type_)
         query.flags &= ~dns.flags.RD
         answer = self._exchange(sock, query)
@@ -106,7 +108,7 @@ class Rfc2136:
             raise self._refused(dns.rcode.NOTAUTH)
         wanted, owner = dns.rdatatype.from_text(type_), dns.name.from_text(name)
         return tuple(
-            Found(messages.text(data), data.to_text())
+            Published(wire.text(data), data.to_text())
             for rrset in answer.answer
             if rrset.name == owner and rrset.rdtype == wanted
             for data in rrset

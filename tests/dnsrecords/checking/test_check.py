@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dnsrecords.checking import check as checking
+from dnsrecords.checking import check
 from dnsrecords.models import DomainCheck
 from dnsrecords.verdicts import Status
 from tests.dnsrecords.mistakes import facts_of, zone_lines
@@ -37,7 +37,7 @@ def pair(
     nameserver: Nameserver, second: Nameserver, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Nameserver, Nameserver]:
     """The two name servers of every zone; the first is the resolver too."""
-    monkeypatch.setattr(checking, "PORT", nameserver.port)
+    monkeypatch.setattr(check, "PORT", nameserver.port)
     return nameserver, second
 
 
@@ -47,7 +47,7 @@ def look(domain: str, pair: tuple[Nameserver, Nameserver], behind: str = "") -> 
     lines = [*TWO_SERVERS, *zone_lines(facts, None)]
     pair[0].publish(domain, lines)
     pair[1].publish(domain, [line for line in lines if not behind or behind not in line])
-    return {each.record.id: each for each in checking.look(replace(facts, addresses=()))}
+    return {each.record.id: each for each in check.look(replace(facts, addresses=()))}
 
 
 def test_what_every_name_server_has_is_there_for_all(pair: tuple[Nameserver, Nameserver]) -> None:
@@ -87,12 +87,12 @@ def test_a_domain_whose_name_servers_are_dead_delays_no_other(
     dead, *living = [factories.domain(f"{name}.test") for name in ("dead", "one", "two", "three")]
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as silent:
         silent.bind(("127.0.0.9", 0))
-        monkeypatch.setattr(checking, "PORT", silent.getsockname()[1])
+        monkeypatch.setattr(check, "PORT", silent.getsockname()[1])
         nameserver.publish(dead.name, ["@ NS ns", "ns A 127.0.0.9"])
         for each in living:
             nameserver.publish(each.name, ["@ MX 10 mail"])
         DomainCheck.objects.bulk_create(DomainCheck(domain=each) for each in (dead, *living))
-        assert checking.check_due() == 4
+        assert check.check_due() == 4
     order = DomainCheck.objects.order_by("checked_at").values_list("domain__name", flat=True)
     assert order.last() == dead.name
     assert DomainCheck.objects.exclude(checked_at=None).count() == 4
@@ -100,6 +100,6 @@ def test_a_domain_whose_name_servers_are_dead_delays_no_other(
 
 def test_without_a_resolver_that_can_be_reached_it_is_said_whose_fault_that_is(settings: Any) -> None:
     settings.QUAZZAR_DNS_RESOLVERS = ["127.0.0.3:9"]
-    found = checking.look(facts_of("unknown.test"))
+    found = check.look(facts_of("unknown.test"))
     assert {each.verdict.status for each in found if each.record.required} == {Status.ERROR}
     assert "QUAZZAR_DNS_RESOLVERS" in found[0].verdict.message

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dnsrecords.answers import Answer, Outcome
-from dnsrecords.checking import dnssec as signing
+from dnsrecords.answers import Answer, Lookup, Outcome
+from dnsrecords.checking import dnssec
 from dnsrecords.lookup.resolver import Resolver
-from tests.dnsrecords.zonelookups import Lookup
 
 if TYPE_CHECKING:
     from tests.rig.nameserver import Nameserver
@@ -30,20 +29,20 @@ def world(*there: tuple[str, str], validated: bool = False, cname: str = "") -> 
 
 
 def test_a_zone_with_keys_is_signed() -> None:
-    assert signing.is_signed(HOST, world(("example.co.uk", "SOA"), ("example.co.uk", "DNSKEY")))
-    assert signing.is_signed(HOST, world(("example.co.uk", "SOA"))) is False
+    assert dnssec.is_signed(HOST, world(("example.co.uk", "SOA"), ("example.co.uk", "DNSKEY")))
+    assert dnssec.is_signed(HOST, world(("example.co.uk", "SOA"))) is False
 
 
 def test_the_nearest_zone_counts_and_not_a_registrys() -> None:
     registry = [("co.uk", "SOA"), ("co.uk", "DNSKEY")]
-    assert not signing.is_signed(HOST, world(("example.co.uk", "SOA"), *registry))
-    assert not signing.is_signed("mail.example.com", world(("com", "SOA"), ("com", "DNSKEY")))
+    assert not dnssec.is_signed(HOST, world(("example.co.uk", "SOA"), *registry))
+    assert not dnssec.is_signed("mail.example.com", world(("com", "SOA"), ("com", "DNSKEY")))
 
 
 def test_a_resolver_that_validates_is_believed() -> None:
-    assert signing.is_signed(HOST, world(validated=True))
+    assert dnssec.is_signed(HOST, world(validated=True))
     # It has validated where the alias leads, and that is another zone.
-    assert not signing.is_signed(HOST, world(validated=True, cname="elsewhere.example"))
+    assert not dnssec.is_signed(HOST, world(validated=True, cname="elsewhere.example"))
 
 
 @pytest.mark.parametrize("silent", ["SOA", "DNSKEY"])
@@ -53,7 +52,7 @@ def test_servers_that_do_not_answer_leave_it_open(silent: str) -> None:
     def lookup(name: str, type_: str) -> Answer:
         return Answer(name, type_, Outcome.TIMEOUT) if type_ == silent else answers(name, type_)
 
-    assert signing.is_signed(HOST, lookup) is None
+    assert dnssec.is_signed(HOST, lookup) is None
 
 
 def test_everything_that_is_asked_was_announced() -> None:
@@ -63,9 +62,9 @@ def test_everything_that_is_asked_was_announced() -> None:
         asked.add((name, type_))
         return world()(name, type_)
 
-    assert not signing.is_signed(HOST, lookup)
-    assert asked <= set(signing.questions(HOST))
-    assert not signing.questions("")
+    assert not dnssec.is_signed(HOST, lookup)
+    assert asked <= set(dnssec.questions(HOST))
+    assert not dnssec.questions("")
 
 
 @pytest.mark.real
@@ -74,5 +73,5 @@ def test_a_real_zone_is_seen_as_it_is(nameserver: Nameserver, signed: bool) -> N
     zone = f"signed-{signed}.test".lower()
     nameserver.publish(zone, ["mail A 192.0.2.1"], signed=signed)
     with Resolver([nameserver.address]) as resolver:
-        resolver.lookup_all(signing.questions(f"mail.{zone}"))
-        assert signing.is_signed(f"mail.{zone}", resolver.lookup) is signed
+        resolver.lookup_all(dnssec.questions(f"mail.{zone}"))
+        assert dnssec.is_signed(f"mail.{zone}", resolver.lookup) is signed

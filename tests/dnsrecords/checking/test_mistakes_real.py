@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dnsrecords.checking import check as checking
-from dnsrecords.records import build as records
+from dnsrecords.checking import check
 from dnsrecords.verdicts import Status
-from tests.dnsrecords.mistakes import MISTAKES, Mistake, facts_of, zone_lines
+from tests.dnsrecords.mistakes import MISTAKES, Mistake, facts_of, required, zone_lines
 
 if TYPE_CHECKING:
     from dnsrecords.checking.results import Result
@@ -24,13 +23,13 @@ def looked_up(server: Nameserver, domain: str, mistake: Mistake | None) -> dict[
     facts = facts_of(domain)
     server.publish(domain, zone_lines(facts, mistake))
     # Only the required ones are published.
-    return {each.record.id: each for each in checking.look(replace(facts, addresses=()))}
+    return {each.record.id: each for each in check.look(replace(facts, addresses=()))}
 
 
 def test_all_four_pasted_are_right(nameserver: Nameserver) -> None:
     found = looked_up(nameserver, "right.test", None)
-    required = {each.id for each in records.required(facts_of("right.test"))}
-    assert {each: found[each].verdict.status for each in required} == dict.fromkeys(required, Status.OK)
+    four = [record.id for record in required(facts_of("right.test"))]
+    assert {record: found[record].verdict.status for record in four} == dict.fromkeys(four, Status.OK)
     assert found["srv_imaps"].verdict.status is Status.MISSING
 
 
@@ -46,18 +45,18 @@ def test_a_mistake_has_its_status_and_its_words(nameserver: Nameserver, mistake:
 def test_a_signed_zone_is_no_different(nameserver: Nameserver) -> None:
     facts = facts_of("signed.test")
     nameserver.publish("signed.test", zone_lines(facts, None), signed=True)
-    found = {each.record.id: each.verdict.status for each in checking.look(facts)}
+    found = {each.record.id: each.verdict.status for each in check.look(facts)}
     assert {found[each] for each in ("mx", "spf", "dkim", "dmarc")} == {Status.OK}
 
 
 def test_a_zone_that_nobody_has_is_an_error_with_a_sentence(nameserver: Nameserver) -> None:
-    found = checking.look(facts_of("nobody.test"))
+    found = check.look(facts_of("nobody.test"))
     assert {each.verdict.status for each in found if each.record.required} == {Status.ERROR}
     assert all(each.verdict.message.endswith(".") for each in found)
 
 
 def test_an_unregistered_domain_is_missing_and_says_so(nameserver: Nameserver) -> None:
     nameserver.publish("parent.test", ["www A 192.0.2.1"])
-    found = {each.record.id: each.verdict for each in checking.look(facts_of("gone.parent.test"))}
+    found = {each.record.id: each.verdict for each in check.look(facts_of("gone.parent.test"))}
     assert found["mx"].status is Status.MISSING
     assert "does not exist in DNS" in found["mx"].message

@@ -10,10 +10,12 @@ import pytest
 from dnsrecords.checking import alerts, results
 from dnsrecords.checking.results import News, Result
 from dnsrecords.models import DomainCheck, RecordChange, RecordCheck
-from dnsrecords.records.build import Facts, Record, required
+from dnsrecords.records.facts import Facts
+from dnsrecords.records.record import Record
 from dnsrecords.verdicts import Status, Verdict
 from mailboxes.models import Domain
 from mailrelay.models import Message, RelaySettings
+from tests.dnsrecords.mistakes import required
 from tests.mailboxes import factories
 
 pytestmark = pytest.mark.django_db

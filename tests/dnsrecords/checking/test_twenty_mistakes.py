@@ -6,10 +6,9 @@ import re
 
 import pytest
 
-from dnsrecords.judging import judge as comparing
-from dnsrecords.records import build as records
+from dnsrecords.judging.judge import judge
 from dnsrecords.verdicts import Status, Verdict
-from tests.dnsrecords.mistakes import MISTAKES, Mistake, facts_of, record_of, zone_lines
+from tests.dnsrecords.mistakes import MISTAKES, Mistake, facts_of, record_of, required, zone_lines
 from tests.dnsrecords.zonelookups import lookup_in
 
 #: What tells an operator to do something.
@@ -23,7 +22,7 @@ def verdict(record_id: str, mistake: Mistake | None) -> Verdict:
     facts = facts_of()
     lookup = lookup_in(zone_lines(facts, mistake), facts.domain)
     record = record_of(facts, record_id)
-    return comparing.judge(record, facts, lookup(record.name, record.type), lookup)
+    return judge(record, facts, lookup(record.name, record.type), lookup)
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda each: each.name)
@@ -61,6 +60,6 @@ def test_every_sentence_is_another() -> None:
 
 
 def test_published_as_they_are_all_four_are_right() -> None:
-    found = {each.id: verdict(each.id, None) for each in records.required(facts_of())}
+    found = {each.id: verdict(each.id, None) for each in required(facts_of())}
     assert {each.status for each in found.values()} == {Status.OK}
     assert not any(each.message for each in found.values()), found

@@ -50,7 +50,7 @@ def test_the_card_says_what_is_chosen_and_where_the_policy_has_to_be(
 def test_a_choice_is_taken(admin_client: Client, domain: Domain) -> None:
     page = choose(admin_client, domain, "off")
     assert 'data-mta-sts="off"' in page and "https://mta-sts.example.com" not in page
-    assert options.of(domain).mta_sts == "off"
+    assert options.for_domain(domain).mta_sts == "off"
 
 
 @pytest.mark.parametrize(("mode", "words"), [("enforce", "self-signed"), ("none", "Choose one of")])
@@ -58,7 +58,7 @@ def test_a_choice_that_is_refused_says_why(
     admin_client: Client, domain: Domain, mode: str, words: str
 ) -> None:
     assert words in choose(admin_client, domain, mode)
-    assert options.of(domain).mta_sts == "testing"
+    assert options.for_domain(domain).mta_sts == "testing"
 
 
 def test_a_certificate_that_has_turned_bad_is_warned_of(admin_client: Client, domain: Domain) -> None:
@@ -70,7 +70,7 @@ def test_a_certificate_that_has_turned_bad_is_warned_of(admin_client: Client, do
 def test_who_may_not_change_domains_changes_nothing(client: Client, other_staff: Any, domain: Domain) -> None:
     client.force_login(other_staff)
     assert client.post(f"{page_of(domain)}options/", {"mta_sts": "off"}).status_code == 403
-    assert options.of(domain).mta_sts == "testing"
+    assert options.for_domain(domain).mta_sts == "testing"
 
 
 def test_reading_the_address_changes_nothing(admin_client: Client, domain: Domain) -> None:

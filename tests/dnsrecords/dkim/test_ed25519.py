@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from dnsrecords.checking import report
-from dnsrecords.checking.results import Result
+from dnsrecords.checking.results import Result, published_keys
 from dnsrecords.dkim import ed25519 as secondkey
 from dnsrecords.dkim import probe
 from dnsrecords.dkim.ed25519 import SecondKey
-from dnsrecords.records import build as records
-from dnsrecords.records import facts as domainfacts
+from dnsrecords.kinds.dkim import key_record
+from dnsrecords.kinds.registry import wanted
+from dnsrecords.records.facts import Facts
 from dnsrecords.verdicts import Status, Verdict
 from mailboxes.dkim import ed25519 as dkimsecond
 from mailboxes.dkim import keys as dkim
@@ -32,12 +32,10 @@ def found(
     domain: Domain, status: Status = Status.OK, *, everywhere: bool = True, text: str = ""
 ) -> list[Result]:
     """What a look at DNS had for the key's record."""
-    wanted = next(
-        each
-        for each in report.records_of(domainfacts.of(domain))
-        if each.id == f"dkim_{domain.dkim_ed25519_selector}"
+    record = next(
+        each for each in wanted(Facts.for_domain(domain)) if each.id == f"dkim_{domain.dkim_ed25519_selector}"
     )
-    return [Result(wanted, Verdict(status, "", (text or wanted.value,)), everywhere=everywhere)]
+    return [Result(record, Verdict(status, "", (text or record.value,)), everywhere=everywhere)]
 
 
 def signs(domain: Domain) -> bool:
@@ -45,7 +43,7 @@ def signs(domain: Domain) -> bool:
 
 
 def test_its_record_is_to_be_published_beside_the_other(domain: Domain) -> None:
-    keys = [each for each in report.records_of(domainfacts.of(domain)) if "_domainkey" in each.name]
+    keys = [each for each in wanted(Facts.for_domain(domain)) if "_domainkey" in each.name]
     assert [each.name for each in keys] == [
         "quazzar._domainkey.example.com", f"{domain.dkim_ed25519_selector}._domainkey.example.com"
     ]  # fmt: skip
@@ -55,43 +53,43 @@ def test_its_record_is_to_be_published_beside_the_other(domain: Domain) -> None:
 
 @pytest.mark.parametrize("status", [Status.MISSING, Status.MISMATCH, Status.ERROR, Status.UNCHECKED])
 def test_unpublished_it_does_not_sign(domain: Domain, status: Status) -> None:
-    assert not secondkey.advance(domain, found(domain, status))
+    assert not secondkey.advance(domain, published_keys(found(domain, status)))
     assert not signs(domain)
 
 
 def test_published_on_some_servers_only_it_does_not_sign(domain: Domain) -> None:
-    assert not secondkey.advance(domain, found(domain, everywhere=False))
+    assert not secondkey.advance(domain, published_keys(found(domain, everywhere=False)))
     assert not signs(domain)
 
 
 def test_published_everywhere_it_signs(domain: Domain) -> None:
-    assert secondkey.advance(domain, found(domain))
+    assert secondkey.advance(domain, published_keys(found(domain)))
     assert signs(domain)
-    assert not secondkey.advance(Domain.objects.get(), found(domain)), "it did already"
+    assert not secondkey.advance(Domain.objects.get(), published_keys(found(domain))), "it did already"
 
 
 def test_a_probe_has_to_verify_by_what_is_published(domain: Domain) -> None:
-    other = records.dkim_value(dkim.generate_ed25519().public_base64)
-    assert not secondkey.advance(domain, found(domain, text=other))
+    other = key_record(dkim.generate_ed25519().public_base64)
+    assert not secondkey.advance(domain, published_keys(found(domain, text=other)))
     assert not signs(domain)
 
 
 def test_a_key_that_cannot_be_opened_does_not_sign(domain: Domain) -> None:
     factories.spoil(domain, "dkim_ed25519_private_key")
-    assert not secondkey.advance(domain, found(domain))
+    assert not secondkey.advance(domain, published_keys(found(domain)))
     assert not signs(domain)
 
 
 def test_given_up_meanwhile_it_does_not_sign(domain: Domain) -> None:
     result = found(domain)
     dkimsecond.remove(domain.pk)
-    assert not secondkey.advance(domain, result)
+    assert not secondkey.advance(domain, published_keys(result))
     assert not signs(domain)
 
 
 def test_without_one_there_is_nothing_to_do() -> None:
     row = provisioning.add_domain("example.org")
-    assert not secondkey.advance(row, [])
+    assert not secondkey.advance(row, published_keys([]))
     assert secondkey.of(row).state == "off"
 
 
@@ -99,7 +97,7 @@ def test_each_state_says_what_to_do(domain: Domain) -> None:
     record = f"{domain.dkim_ed25519_selector}._domainkey.example.com"
     pending = secondkey.of(domain)
     assert pending.state == "pending" and pending.message.startswith(f"Publish the TXT record {record}.")
-    secondkey.advance(domain, found(domain))
+    secondkey.advance(domain, published_keys(found(domain)))
     signing = secondkey.of(Domain.objects.get())
     assert signing.state == "signing" and f"Leave the record {record}" in signing.message
     gone = secondkey.remove(domain)
@@ -108,24 +106,22 @@ def test_each_state_says_what_to_do(domain: Domain) -> None:
 
 
 def test_a_rotation_of_the_other_key_does_not_touch_it(domain: Domain) -> None:
-    secondkey.advance(domain, found(domain))
+    secondkey.advance(domain, published_keys(found(domain)))
     selector = dkimrotation.begin(domain.pk).dkim_next_selector
     assert dkimrotation.switch(domain.pk, selector)
     row = Domain.objects.get()
     assert row.dkim_ed25519_signs and row.dkim_ed25519_selector == domain.dkim_ed25519_selector
-    names = [each.name for each in report.records_of(domainfacts.of(row)) if "_domainkey" in each.name]
+    names = [each.name for each in wanted(Facts.for_domain(row)) if "_domainkey" in each.name]
     assert len(names) == len(set(names)) == 3
 
 
 # --- the probe ---------------------------------------------------------------------------------------------
 def test_an_ed25519_signature_verifies_by_its_own_record_alone() -> None:
     one, other = dkim.generate_ed25519(), dkim.generate_ed25519()
-    value = records.dkim_value(one.public_base64)
+    value = key_record(one.public_base64)
     assert probe.verifies(one.private_pem, "example.com", "s", value)
     assert not probe.verifies(other.private_pem, "example.com", "s", value)
-    assert not probe.verifies(
-        one.private_pem, "example.com", "s", records.dkim_value(dkim.generate().public_base64)
-    )
+    assert not probe.verifies(one.private_pem, "example.com", "s", key_record(dkim.generate().public_base64))
 
 
 @pytest.mark.parametrize("key", ["", "!!", "QUJD", "caf\xe9"])

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from dnsrecords.answers import Answer, Outcome
 from dnsrecords.dkim import judge as dkimrecords
-from dnsrecords.records import build as records
 from dnsrecords.verdicts import Status, Verdict
 from tests.dnsrecords.mistakes import facts_of, key_pair, record_of
 
@@ -128,6 +127,6 @@ def test_a_private_key_is_told_apart_from_a_wrong_one() -> None:
 
 def test_another_selector_is_judged_by_its_own_key() -> None:
     facts = replace(facts_of(), extra_keys=(("q2", OTHER),))
-    record = next(each for each in records.recommended(facts) if each.id == "dkim_q2")
+    record = record_of(facts, "dkim_q2")
     assert dkimrecords.judge(record, Answer(record.name, "TXT", Outcome.FOUND, (f"p={OTHER}",))).ok
     assert not dkimrecords.judge(record, Answer(record.name, "TXT", Outcome.FOUND, (f"p={KEY}",))).ok

@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from dnsrecords.checking import report
-from dnsrecords.checking.results import Result
+from dnsrecords.checking.results import Result, published_keys
 from dnsrecords.dkim import probe, rotation
-from dnsrecords.records import build as records
-from dnsrecords.records import facts as domainfacts
+from dnsrecords.kinds.dkim import key_record
+from dnsrecords.kinds.registry import wanted
+from dnsrecords.records.facts import Facts
 from dnsrecords.verdicts import Status, Verdict
 from mailboxes.dkim import keys as dkim
 from mailboxes.dkim import rotation as dkimrotation
@@ -33,12 +33,10 @@ def found(
     domain: Domain, status: Status = Status.OK, *, everywhere: bool = True, text: str = ""
 ) -> list[Result]:
     """What a look at DNS had for the next key's record."""
-    wanted = next(
-        each
-        for each in report.records_of(domainfacts.of(domain))
-        if each.id == f"dkim_{domain.dkim_next_selector}"
+    record = next(
+        each for each in wanted(Facts.for_domain(domain)) if each.id == f"dkim_{domain.dkim_next_selector}"
     )
-    return [Result(wanted, Verdict(status, "", (text or wanted.value,)), everywhere=everywhere)]
+    return [Result(record, Verdict(status, "", (text or record.value,)), everywhere=everywhere)]
 
 
 def signing(domain: Domain) -> str:
@@ -46,35 +44,35 @@ def signing(domain: Domain) -> str:
 
 
 def test_both_records_are_to_be_published_meanwhile(domain: Domain) -> None:
-    names = [each.name for each in report.records_of(domainfacts.of(domain)) if "_domainkey" in each.name]
+    names = [each.name for each in wanted(Facts.for_domain(domain)) if "_domainkey" in each.name]
     assert names == ["quazzar._domainkey.example.com", f"{domain.dkim_next_selector}._domainkey.example.com"]
 
 
 @pytest.mark.parametrize("status", [Status.MISSING, Status.MISMATCH, Status.ERROR, Status.UNCHECKED])
 def test_unpublished_it_does_not_sign(domain: Domain, status: Status) -> None:
-    assert not rotation.advance(domain, found(domain, status))
+    assert not rotation.advance(domain, published_keys(found(domain, status)))
     assert signing(domain) == "quazzar"
 
 
 def test_published_on_some_servers_only_it_does_not_sign(domain: Domain) -> None:
-    assert not rotation.advance(domain, found(domain, everywhere=False))
+    assert not rotation.advance(domain, published_keys(found(domain, everywhere=False)))
     assert signing(domain) == "quazzar"
 
 
 def test_published_everywhere_it_signs(domain: Domain) -> None:
-    assert rotation.advance(domain, found(domain))
+    assert rotation.advance(domain, published_keys(found(domain)))
     assert signing(domain) == domain.dkim_next_selector
 
 
 def test_a_probe_has_to_verify_by_what_is_published(domain: Domain) -> None:
-    other = records.dkim_value(dkim.generate().public_base64)
-    assert not rotation.advance(domain, found(domain, text=other))
+    other = key_record(dkim.generate().public_base64)
+    assert not rotation.advance(domain, published_keys(found(domain, text=other)))
     assert signing(domain) == "quazzar"
 
 
 def test_without_a_rotation_there_is_nothing_to_do() -> None:
     row = provisioning.add_domain("example.org")
-    assert not rotation.advance(row, [])
+    assert not rotation.advance(row, published_keys([]))
     assert rotation.of(row) == rotation.Rotation("none", "quazzar")
 
 
@@ -82,7 +80,7 @@ def test_each_state_says_what_to_do(domain: Domain) -> None:
     pending = rotation.of(domain)
     assert (pending.state, pending.other) == ("pending", domain.dkim_next_selector)
     assert pending.message.startswith("Publish the TXT record")
-    rotation.advance(domain, found(domain))
+    rotation.advance(domain, published_keys(found(domain)))
     retiring = rotation.of(Domain.objects.get())
     assert (retiring.state, retiring.other) == ("retiring", "quazzar")
     assert (
@@ -97,7 +95,7 @@ def test_the_old_key_goes_when_its_time_is_over_and_the_operator_hears(
 
     relay.alert_recipients = ["ops@example.net"]
     relay.save()
-    rotation.advance(domain, found(domain))
+    rotation.advance(domain, published_keys(found(domain)))
     assert rotation.retire_due() == []
     Domain.objects.update(dkim_rotated_at=timezone.now() - rotation.KEEP_OLD - timedelta(seconds=1))
     keys = rotation.retire_due()
@@ -110,7 +108,7 @@ def test_the_old_key_goes_when_its_time_is_over_and_the_operator_hears(
 # --- the probe ---------------------------------------------------------------------------------------------
 def test_a_signature_verifies_by_its_own_record_alone() -> None:
     one, other = dkim.generate(), dkim.generate()
-    value = records.dkim_value(one.public_base64)
+    value = key_record(one.public_base64)
     assert probe.verifies(one.private_pem, "example.com", "s", value)
     assert not probe.verifies(other.private_pem, "example.com", "s", value)
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from dnsrecords.dmarc import judge as dmarcrecords
-from dnsrecords.dmarc import stages as dmarcstages
+from dnsrecords.dmarc.policy import parse
+from dnsrecords.dmarc.stages import next_step, path
 
 REPORTS = "postmaster@example.com"
 RUA = f"rua=mailto:{REPORTS}"
 
 
 def following(text: str | None) -> tuple[str, str] | None:
-    step = dmarcstages.next_step(dmarcrecords.parse(text) if text is not None else None, REPORTS)
+    step = next_step(parse(text) if text is not None else None, REPORTS)
     return (step.policy, step.value) if step else None
 
 
@@ -37,7 +37,7 @@ def test_the_next_stage_keeps_what_the_record_says_besides(
 
 
 def test_the_stages_that_are_reached_are_marked() -> None:
-    steps = dmarcstages.path(dmarcrecords.parse(f"v=DMARC1; p=quarantine; {RUA}"), REPORTS)
+    steps = path(parse(f"v=DMARC1; p=quarantine; {RUA}"), REPORTS)
     assert [(each.policy, each.reached) for each in steps] == [
         ("none", True),
         ("quarantine", True),
@@ -46,13 +46,13 @@ def test_the_stages_that_are_reached_are_marked() -> None:
 
 
 def test_each_stage_says_what_it_needs() -> None:
-    needs = [each.needs for each in dmarcstages.path(None, REPORTS)]
+    needs = [each.needs for each in path(None, REPORTS)]
     assert len(set(needs)) == 3
     assert all(each.endswith(".") for each in needs)
 
 
 def test_what_is_offered_is_always_a_policy_that_receivers_heed() -> None:
     for text in ("v=DMARC1; p=none; rua=nobody; pct=3; sp=none", "hello", "v=DMARC1; p=reject; x=y"):
-        for step in dmarcstages.path(dmarcrecords.parse(text), REPORTS):
-            parsed = dmarcrecords.parse(step.value)
+        for step in path(parse(text), REPORTS):
+            parsed = parse(step.value)
             assert (parsed.policy, parsed.errors, bool(parsed.reports)) == (step.policy, (), True)

@@ -8,11 +8,12 @@ import pytest
 
 from dnsrecords import faults
 from dnsrecords.answers import Answer, Outcome, ServerAnswer
-from dnsrecords.judging import judge as comparing
-from dnsrecords.records import build as records
-from dnsrecords.records.build import Facts, Record
+from dnsrecords.judging.judge import Judgement, judge, questions
+from dnsrecords.kinds.registry import wanted
+from dnsrecords.records.facts import Facts
+from dnsrecords.records.record import Record
 from dnsrecords.verdicts import Status, Verdict
-from tests.dnsrecords.mistakes import facts_of, key_pair, record_line, record_of, text, zone_lines
+from tests.dnsrecords.mistakes import facts_of, key_pair, record_line, record_of, zone_lines
 from tests.dnsrecords.zonelookups import lookup_in, nothing
 
 FACTS = facts_of()
@@ -23,10 +24,6 @@ FULL = replace(
 LOOKUP = lookup_in(zone_lines(FACTS), "example.com")
 DMARC = record_of(FACTS, "dmarc")
 RIGHT, WEAK = (DMARC.value,), ("v=DMARC1; p=none",)
-
-
-def everything(facts: Facts) -> tuple[Record, ...]:
-    return (*records.required(facts), *records.recommended(facts))
 
 
 def answer_of(*servers: ServerAnswer) -> Answer:
@@ -46,31 +43,31 @@ def silent(number: int, outcome: Outcome = Outcome.TIMEOUT) -> ServerAnswer:
 
 
 def verdict(*servers: ServerAnswer) -> Verdict:
-    return comparing.judge(DMARC, FACTS, answer_of(*servers), LOOKUP)
+    return judge(DMARC, FACTS, answer_of(*servers), LOOKUP)
 
 
 # --- every kind of record ----------------------------------------------------------------------------------
-@pytest.mark.parametrize("record", everything(FULL), ids=lambda each: each.id)
+@pytest.mark.parametrize("record", wanted(FULL), ids=lambda each: each.id)
 def test_a_record_that_is_published_as_it_is_given_is_right(record: Record) -> None:
     # The pointers are in zones of their own.
-    lines = [record_line(each) for each in everything(FULL) if each.type != "PTR"]
+    lines = [record_line(each) for each in wanted(FULL) if each.type != "PTR"]
     lookup = lookup_in(lines, "example.com")
     value = record.value.rstrip(".") if record.type != "TXT" else record.value
     answer = Answer(record.name, record.type, Outcome.FOUND, (value,), 300)
-    assert comparing.judge(record, FULL, answer, lookup) == Verdict(Status.OK, found=(value,))
+    assert judge(record, FULL, answer, lookup) == Verdict(Status.OK, found=(value,))
 
 
-@pytest.mark.parametrize("record", everything(FULL), ids=lambda each: each.id)
+@pytest.mark.parametrize("record", wanted(FULL), ids=lambda each: each.id)
 def test_a_record_that_is_not_there_is_missing(record: Record) -> None:
-    found = comparing.judge(record, FULL, nothing(record.name, record.type), nothing)
+    found = judge(record, FULL, nothing(record.name, record.type), nothing)
     assert found.status is Status.MISSING
     assert found.message
 
 
 @pytest.mark.parametrize("outcome", [each for each in Outcome if faults.failed(each)])
-@pytest.mark.parametrize("record", everything(FULL), ids=lambda each: each.id)
+@pytest.mark.parametrize("record", wanted(FULL), ids=lambda each: each.id)
 def test_a_record_that_could_not_be_looked_up_is_in_error(record: Record, outcome: Outcome) -> None:
-    found = comparing.judge(record, FULL, Answer(record.name, record.type, outcome), nothing)
+    found = judge(record, FULL, Answer(record.name, record.type, outcome), nothing)
     assert found.status is Status.ERROR
     assert record.name in found.message
 
@@ -79,14 +76,14 @@ def test_what_is_not_known_yet_is_not_checked() -> None:
     bare = Facts("example.com", "")
     for record_id in ("mx", "dkim"):
         record = record_of(bare, record_id)
-        found = comparing.judge(record, bare, nothing(record.name, record.type), nothing)
+        found = judge(record, bare, nothing(record.name, record.type), nothing)
         assert found.status is Status.UNCHECKED
         assert found.message
 
 
 def test_a_domain_that_does_not_exist_is_said_to() -> None:
-    for record in records.required(FACTS)[:2]:
-        message = comparing.judge(record, FACTS, nothing(record.name, record.type), nothing).message
+    for record in wanted(FACTS)[:2]:
+        message = judge(record, FACTS, nothing(record.name, record.type), nothing).message
         assert "example.com does not exist in DNS" in message
 
 
@@ -132,31 +129,19 @@ def test_servers_that_are_wrong_in_different_ways_are_said_to_disagree() -> None
 
 
 def test_values_can_be_judged_alone() -> None:
-    good = comparing.right(DMARC, FACTS, answer_of(says(1)), LOOKUP)
+    good = Judgement(DMARC, FACTS, answer_of(says(1)), LOOKUP).is_right
     assert good(RIGHT)
     assert not good(WEAK)
     assert not good(())
 
 
-# --- what else is said -------------------------------------------------------------------------------------
-def test_reports_to_a_domain_that_has_not_agreed_are_remarked_on() -> None:
-    value = "v=DMARC1; p=quarantine; rua=mailto:a@reports.example"
-    name = "example.com._report._dmarc.reports.example"
-    answer = Answer(DMARC.name, "TXT", Outcome.FOUND, (value,))
-    refused = comparing.judge(DMARC, FACTS, answer, nothing)
-    assert refused.ok
-    assert name in refused.message
-    agreed = comparing.judge(DMARC, FACTS, answer, lookup_in([text(name, "v=DMARC1")], "reports.example"))
-    assert not agreed.message
-
-
 # --- questions ---------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("record", everything(FULL), ids=lambda each: each.id)
+@pytest.mark.parametrize("record", wanted(FULL), ids=lambda each: each.id)
 @pytest.mark.parametrize("published", [True, False])
 def test_nothing_is_asked_that_was_not_announced(record: Record, published: bool) -> None:
     lines = [
         record_line(each)
-        for each in everything(FULL)
+        for each in wanted(FULL)
         if each.type != "PTR" and (published or each.type in "AAAA")
     ]
     zone = lookup_in(lines, "example.com")
@@ -165,17 +150,12 @@ def test_nothing_is_asked_that_was_not_announced(record: Record, published: bool
         if record.type != "PTR"
         else Answer(record.name, "PTR", Outcome.NXDOMAIN)
     )
-    announced = {*comparing.questions(record, FULL), *comparing.further_questions(record, FULL, answer)}
+    announced = {record.question, *questions(record, FULL, answer)}
     asked: set[tuple[str, str]] = set()
 
     def lookup(name: str, type_: str) -> Answer:
         asked.add((name, type_))
         return zone(name, type_)
 
-    comparing.judge(record, FULL, answer, lookup)
+    judge(record, FULL, answer, lookup)
     assert asked <= announced
-
-
-def test_the_first_question_is_the_record_itself() -> None:
-    for record in everything(FULL):
-        assert comparing.questions(record, FULL)[0] == (record.name, record.type)

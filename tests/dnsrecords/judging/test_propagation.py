@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnsrecords.answers import Answer, Outcome, ServerAnswer
+from dnsrecords.answers import Outcome, ServerAnswer
 from dnsrecords.judging import propagation
 from dnsrecords.judging.propagation import Propagation
 
@@ -16,9 +16,7 @@ def server(value: str, ttl: int | None = 300, outcome: Outcome = Outcome.FOUND) 
 
 
 def seen(*servers: ServerAnswer) -> Propagation:
-    return propagation.seen(
-        Answer("example.com", "TXT", Outcome.FOUND, servers=servers), lambda found: found == ("new",)
-    )
+    return propagation.seen(servers, lambda values: values == ("new",))
 
 
 NEW, OLD = server("new"), server("old", 2790)
@@ -60,7 +58,7 @@ def test_it_is_complete_when_every_server_has_it(servers: list[ServerAnswer], co
 
 
 def test_resolvers_are_counted_in_the_same_way() -> None:
-    found = propagation.count([NEW, OLD], lambda values: values == ("new",))
+    found = propagation.seen([NEW, OLD], lambda values: values == ("new",))
     assert found.sentence("resolvers").startswith("seen on 1 of 2 resolvers")
 
 
@@ -71,6 +69,6 @@ def test_the_rest_is_awaited_for_a_minute_at_least() -> None:
 @given(st.lists(st.sampled_from([NEW, OLD, SILENT, server("", 5, Outcome.NO_DATA)]), max_size=8))
 def test_the_numbers_add_up(servers: list[ServerAnswer]) -> None:
     found = seen(*servers)
-    assert 0 <= found.seen + found.silent <= found.of == len(servers)
+    assert 0 <= found.seen + found.silent <= found.asked == len(servers)
     assert found.seen == servers.count(NEW)
     assert found.complete == (bool(servers) and set(servers) == {NEW})

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from dnsrecords.lookup import addresses as serveraddresses
+from dnsrecords.lookup import addresses
 
 
 @pytest.mark.parametrize(
@@ -18,18 +18,18 @@ from dnsrecords.lookup import addresses as serveraddresses
     ],
 )  # fmt: skip
 def test_an_address_may_have_a_port(text: str, address: tuple[str, int]) -> None:
-    assert serveraddresses.parse(text) == address
+    assert addresses.parse(text) == address
 
 
 def test_without_one_it_is_the_usual_one() -> None:
-    assert serveraddresses.parse("192.0.2.1", 5300) == ("192.0.2.1", 5300)
-    assert serveraddresses.parse("192.0.2.1:53", 5300) == ("192.0.2.1", 53)
+    assert addresses.parse("192.0.2.1", 5300) == ("192.0.2.1", 5300)
+    assert addresses.parse("192.0.2.1:53", 5300) == ("192.0.2.1", 53)
 
 
 @pytest.mark.parametrize("text", ["192.0.2.1:dns", "[::1]:dns"])
 def test_a_port_is_a_number(text: str) -> None:
     with pytest.raises(ValueError, match="dns"):
-        serveraddresses.parse(text)
+        addresses.parse(text)
 
 
 @pytest.mark.parametrize(
@@ -42,5 +42,5 @@ def test_a_port_is_a_number(text: str) -> None:
 def test_only_what_can_be_reached_is_looked_for(
     monkeypatch: pytest.MonkeyPatch, routed: set[socket.AddressFamily], types: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr(serveraddresses, "_has_route", lambda family, far: family in routed)
-    assert serveraddresses.reachable_types() == types
+    monkeypatch.setattr(addresses, "_has_route", lambda family, far: family in routed)
+    assert addresses.reachable_types() == types

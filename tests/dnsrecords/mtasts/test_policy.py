@@ -7,25 +7,20 @@ from dataclasses import replace
 import pytest
 
 from dnsrecords.answers import Answer, Outcome
-from dnsrecords.mtasts import policy as stspolicy
-from dnsrecords.mtasts.policy import Fetched, Trouble
-from dnsrecords.records import build as records
-from dnsrecords.records.build import Record
+from dnsrecords.kinds.registry import kind_of
+from dnsrecords.mtasts.policy import Fetched, Trouble, policy_id, served_policy
 from dnsrecords.verdicts import Status, Verdict
-from tests.dnsrecords.mistakes import facts_of
+from tests.dnsrecords.mistakes import facts_of, record_of
 
-POLICY = records.mta_sts_policy("mail.example.com", mode="testing")
-FACTS = replace(facts_of(), mta_sts=records.mta_sts_id(POLICY))
+POLICY = served_policy("mail.example.com", "testing")
+FACTS = replace(facts_of(), mta_sts=policy_id(POLICY))
 RIGHT = Fetched(status=200, kind="text/plain", text=POLICY)
 OK = Verdict(Status.OK, found=("v=STSv1; id=1",))
 
 
-def record_of(record_id: str = "mta_sts") -> Record:
-    return next(each for each in records.recommended(FACTS) if each.id == record_id)
-
-
 def judged(fetched: Fetched | None, verdict: Verdict = OK, record_id: str = "mta_sts") -> Verdict:
-    return stspolicy.judge(record_of(record_id), verdict, FACTS, fetched)
+    record = record_of(FACTS, record_id)
+    return kind_of(record).confirm(record, FACTS, verdict, lambda: fetched)
 
 
 @pytest.mark.parametrize("text", [POLICY, POLICY.replace("\n", "\r\n"), POLICY.rstrip("\n")])
@@ -80,12 +75,26 @@ def test_a_host_that_leads_elsewhere_is_right_where_the_policy_is() -> None:
     assert judged(RIGHT, elsewhere, "tls_rpt") == elsewhere
 
 
+# --- what this node serves ----------------------------------------------------------------------------------
+def test_another_policy_has_another_id() -> None:
+    enforced = served_policy("mail.example.com", "enforce")
+    assert POLICY == "version: STSv1\nmode: testing\nmx: mail.example.com\nmax_age: 604800\n"
+    assert policy_id(POLICY) != policy_id(enforced)
+    assert policy_id(POLICY).isalnum() and len(policy_id(POLICY)) <= 32
+
+
+@pytest.mark.parametrize(
+    ("hostname", "mode"), [("mail.example.org", "off"), ("", "testing"), ("", "enforce")]
+)
+def test_no_policy_is_served_without_a_hostname_or_when_it_is_off(hostname: str, mode: str) -> None:
+    assert served_policy(hostname, mode) == ""
+
+
 # --- whether it is fetched ---------------------------------------------------------------------------------
-def test_it_is_fetched_only_where_the_record_leads_others_to_it() -> None:
-    name = ("_mta-sts.example.com", "TXT")
-    published = {name: Answer(*name, Outcome.FOUND, ("v=STSv1; id=1",))}
-    hosts = (("mta-sts.example.com", "A"), ("mta-sts.example.com", "AAAA"))
-    assert stspolicy.questions(FACTS, published) == hosts
-    assert not stspolicy.questions(FACTS, {name: Answer(*name, Outcome.NXDOMAIN)})
-    assert not stspolicy.questions(FACTS, {})
-    assert not stspolicy.questions(facts_of(), published)
+def test_its_host_is_looked_up_only_where_the_record_leads_others_to_it() -> None:
+    record = record_of(FACTS, "mta_sts")
+    published = Answer(*record.question, Outcome.FOUND, ("v=STSv1; id=1",))
+    missing = Answer(*record.question, Outcome.NXDOMAIN)
+    hosts = [("mta-sts.example.com", "A"), ("mta-sts.example.com", "AAAA")]
+    assert [*kind_of(record).questions(record, FACTS, published)] == hosts
+    assert not [*kind_of(record).questions(record, FACTS, missing)]

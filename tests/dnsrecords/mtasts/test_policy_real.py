@@ -12,12 +12,12 @@ import pytest
 from django.core.wsgi import get_wsgi_application
 from django.db import connection
 
-from dnsrecords.checking import check as checking
-from dnsrecords.checking import report
+from dnsrecords.checking import check
+from dnsrecords.kinds.registry import wanted
 from dnsrecords.models import RecordCheck
 from dnsrecords.mtasts import fetch as policyfetch
-from dnsrecords.records import facts as domainfacts
 from dnsrecords.records import options
+from dnsrecords.records.facts import Facts
 from mailboxes.certificates import pem as certificates
 from mailboxes.models import Domain
 from tests.dnsrecords.mistakes import line, record_line
@@ -58,7 +58,7 @@ def console(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         thread.start()
         servers.append((server, thread))
         fetch = partial(policyfetch.fetch, port=server.server_port, context=authority.client_context())
-        monkeypatch.setattr(checking, "FETCH", fetch)
+        monkeypatch.setattr(check, "FETCH", fetch)
 
     yield serve
     for server, thread in servers:
@@ -79,14 +79,14 @@ def domain(nameserver: Nameserver) -> Domain:
     """All of its records are published."""
     factories.stack(hostname=f"mail.{DOMAIN}")
     domain = factories.domain(DOMAIN, dkim_public_key="QUJD")
-    records = report.records_of(domainfacts.of(domain))
+    records = wanted(Facts.for_domain(domain))
     lines = [record_line(each) for each in records if each.type != "PTR" and each.value]
     nameserver.publish(DOMAIN, [*lines, line(f"mail.{DOMAIN}", "A", LOOPBACK)])
     return domain
 
 
 def looked_up(domain: Domain, record: str = "mta_sts") -> tuple[str, str]:
-    checking.check(domain)
+    check.check(domain)
     row = RecordCheck.objects.get(domain=domain, record=record)
     return row.status, row.message
 
@@ -106,7 +106,7 @@ def test_a_policy_that_has_changed_wants_another_id(domain: Domain, console: Cal
     status, message = looked_up(domain)
     assert status == "mismatch" and "has changed since" in message
     options.change(domain.pk, mta_sts="off")
-    checking.check(domain)
+    check.check(domain)
     assert not RecordCheck.objects.filter(record="mta_sts").exists()
 
 
@@ -121,8 +121,8 @@ def test_the_key_on_port_25_is_pinned_in_a_signed_zone(nameserver: Nameserver) -
     factories.stack(enabled=True, hostname="mail.pinned.test", tls_certificate=certificate)
     domain = factories.domain("pinned.test")
     nameserver.publish("pinned.test", ["mail A 192.0.2.1"], signed=True)
-    checking.check(domain)
-    pin = next(each for each in report.records_of(domainfacts.of(domain)) if each.type == "TLSA")
+    check.check(domain)
+    pin = next(each for each in wanted(Facts.for_domain(domain)) if each.type == "TLSA")
     nameserver.publish("pinned.test", [record_line(pin)], signed=True)
     assert looked_up(domain, "tlsa_25") == ("ok", "")
     factories.stack(tls_certificate=certificates.self_signed("mail.pinned.test")[0])

@@ -7,62 +7,62 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnsrecords.publishing import plan as publishplan
-from dnsrecords.publishing.plan import Ours, Plan
-from dnsrecords.publishing.services import Found
-from dnsrecords.records import build as records
-from dnsrecords.records.build import Facts, Record
+from dnsrecords.publishing.plan import Entry, Plan, plain, plan, publishable
+from dnsrecords.publishing.services import Published
+from dnsrecords.records.facts import Facts
+from dnsrecords.records.record import Record
 from dnsrecords.verdicts import Status, Verdict
+from tests.dnsrecords.mistakes import required
 
 FACTS = Facts("example.com", "mail.example.com", dkim_public_key="QUJD")
-WANTED = records.required(FACTS)
+WANTED = required(FACTS)
 MX, SPF, DKIM, DMARC = WANTED
 OK, WRONG = Verdict(Status.OK), Verdict(Status.MISMATCH, "Wrong.")
-Zone = dict[tuple[str, str], tuple[Found, ...]]
+Zone = dict[tuple[str, str], tuple[Published, ...]]
 
 
 def zone(*values: tuple[str, str, str]) -> Zone:
     found: Zone = {}
     for name, type_, value in values:
-        found[name, type_] = (*found.get((name, type_), ()), Found(value, f"raw {value}"))
+        found[name, type_] = (*found.get((name, type_), ()), Published(value, f"raw {value}"))
     return found
 
 
 def planned(
-    found: Zone, *wanted: Record, ours: tuple[Ours, ...] = (), advice: str = "", replace_: bool = False
+    found: Zone, *wanted: Record, ours: tuple[Entry, ...] = (), advice: str = "", replace_: bool = False
 ) -> Plan:
     """Where a record is there word for word it is right."""
     verdicts = {
         each.id: OK
-        if publishplan.plain(each) in {one.value for one in found.get((each.name, each.type), ())}
+        if plain(each) in {one.value for one in found.get((each.name, each.type), ())}
         else replace(WRONG, advice=advice)
         for each in wanted
     }
-    return publishplan.plan(wanted, verdicts, found, ours, replace=replace_)
+    return plan(wanted, verdicts, found, ours, replace=replace_)
 
 
 def test_only_what_has_a_value_and_is_in_the_zone_can_be_published() -> None:
-    pointer = Record("ptr", "PTR", "1.2.0.192.in-addr.arpa", "mail.example.com.", 3600, "", False)
-    assert publishplan.publishable([*WANTED, pointer, replace(DKIM, value="")], "example.com") == WANTED
+    pointer = Record("ptr", "ptr", "PTR", "1.2.0.192.in-addr.arpa", "mail.example.com.", "")
+    assert publishable([*WANTED, pointer, replace(DKIM, value="")], "example.com") == WANTED
 
 
 def test_an_empty_zone_gets_everything_and_all_of_it_is_ours() -> None:
-    plan = planned({}, *WANTED)
-    assert {each.type for each in plan.changes} == {"MX", "TXT"}
-    assert all(each.before == each.remove == () for each in plan.changes)
-    assert plan.ours == {(each.name, each.type, publishplan.plain(each)) for each in WANTED}
+    outcome = planned({}, *WANTED)
+    assert {change.type for change in outcome.changes} == {"MX", "TXT"}
+    assert all(each.before == each.remove == () for each in outcome.changes)
+    assert outcome.ours == {(each.name, each.type, plain(each)) for each in WANTED}
 
 
 def test_a_record_that_somebody_pasted_is_adopted() -> None:
-    plan = planned(zone(("example.com", "MX", "10 mail.example.com")), MX)
-    assert (plan.changes, plan.unchanged) == ((), 1)
-    assert plan.ours == {("example.com", "MX", "10 mail.example.com")}
+    outcome = planned(zone(("example.com", "MX", "10 mail.example.com")), MX)
+    assert (outcome.changes, outcome.unchanged) == ((), 1)
+    assert outcome.ours == {("example.com", "MX", "10 mail.example.com")}
 
 
 def test_our_own_old_value_gives_way_though_it_may_still_be_right() -> None:
     old = ("example.com", "MX", "10 old.example.com")
-    plan = publishplan.plan([MX], {"mx": OK}, zone(old), [old])
-    (change,) = plan.changes
+    outcome = plan([MX], {"mx": OK}, zone(old), [old])
+    (change,) = outcome.changes
     assert (change.remove, change.add) == (("raw 10 old.example.com",), ("10 mail.example.com.",))
 
 
@@ -75,56 +75,54 @@ def test_what_is_wanted_no_more_goes_if_it_is_ours() -> None:
 
 def test_others_are_in_the_way_until_they_are_to_be_replaced() -> None:
     other = zone(("example.com", "MX", "5 mx.example.net"))
-    plan = planned(other, MX)
-    assert plan.changes == () and plan.conflicts[0].found == ("5 mx.example.net",)
+    outcome = planned(other, MX)
+    assert outcome.changes == () and outcome.conflicts[0].found == ("5 mx.example.net",)
     (change,) = planned(other, MX, replace_=True).changes
     assert change.remove == ("raw 5 mx.example.net",)
 
 
 def test_texts_of_another_kind_are_in_nobodys_way() -> None:
     texts = zone(("example.com", "TXT", "verification=x"), ("_dmarc.example.com", "TXT", "hello"))
-    plan = planned(texts, SPF, DMARC)
-    assert not plan.conflicts and not plan.removed
-    assert [each.before for each in plan.changes] == [("raw verification=x",), ("raw hello",)]
+    outcome = planned(texts, SPF, DMARC)
+    assert not outcome.conflicts and not outcome.removed
+    assert [each.before for each in outcome.changes] == [("raw verification=x",), ("raw hello",)]
 
 
 def test_a_merged_spf_record_takes_the_place_of_all_and_is_nobodys_to_take_away() -> None:
     both = zone(("example.com", "TXT", "v=spf1 a -all"), ("example.com", "TXT", "V=SPF1 ip4:192.0.2.1 -all"))
-    plan = planned(both, SPF, advice="v=spf1 a mx -all")
-    (change,) = plan.changes
+    outcome = planned(both, SPF, advice="v=spf1 a mx -all")
+    (change,) = outcome.changes
     assert len(change.remove) == 2 and change.add == ('"v=spf1 a mx -all"',)
-    assert plan.ours == frozenset()
+    assert outcome.ours == frozenset()
 
 
 def test_an_alias_stands_alone() -> None:
-    alias = Record("autoconfig", "CNAME", "autoconfig.example.com", "mail.example.com.", 3600, "", False)
+    alias = Record("autoconfig", "autoconfig", "CNAME", "autoconfig.example.com", "mail.example.com.", "")
     assert planned(zone((alias.name, "A", "192.0.2.1")), alias, replace_=True).conflicts
     assert planned(zone((DMARC.name, "CNAME", "elsewhere")), DMARC, replace_=True).conflicts
 
 
-values = st.sampled_from(
-    [publishplan.plain(each) for each in WANTED] + ["v=spf1 -all", "x", "5 other.example"]
-)
+values = st.sampled_from([plain(each) for each in WANTED] + ["v=spf1 -all", "x", "5 other.example"])
 places = st.sampled_from([(each.name, each.type) for each in WANTED] + [("www.example.com", "A")])
 rows = st.tuples(places, values).map(lambda row: (*row[0], row[1]))
 
 
 @given(st.sets(rows), st.sets(rows), st.booleans())
 def test_without_replacing_only_what_is_ours_is_taken_away(
-    there: set[Ours], ours: set[Ours], merged: bool
+    there: set[Entry], ours: set[Entry], merged: bool
 ) -> None:
-    plan = planned(
+    outcome = planned(
         zone(*sorted(there)), *WANTED, ours=tuple(sorted(ours)), advice="v=spf1 mx ip4:1.2.3.4 -all" * merged
     )
-    for each in plan.removed:
+    for each in outcome.removed:
         assert each in ours or (merged and each[2].startswith("v=spf1"))
-    assert set(plan.removed) <= there
+    assert set(outcome.removed) <= there
 
 
 @given(st.sets(rows), st.sets(rows))
-def test_what_was_planned_is_not_planned_again(there: set[Ours], ours: set[Ours]) -> None:
-    plan = planned(zone(*sorted(there)), *WANTED, ours=tuple(sorted(ours)), replace_=True)
-    after = (there - set(plan.removed)) | set(plan.added)
-    again = planned(zone(*sorted(after)), *WANTED, ours=tuple(sorted(plan.ours)), replace_=True)
+def test_what_was_planned_is_not_planned_again(there: set[Entry], ours: set[Entry]) -> None:
+    outcome = planned(zone(*sorted(there)), *WANTED, ours=tuple(sorted(ours)), replace_=True)
+    after = (there - set(outcome.removed)) | set(outcome.added)
+    again = planned(zone(*sorted(after)), *WANTED, ours=tuple(sorted(outcome.ours)), replace_=True)
     assert again.changes == ()
-    assert plan.ours <= after
+    assert outcome.ours <= after

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from dnsrecords.checking import check as checking
-from dnsrecords.checking import report
+from dnsrecords.checking import check
+from dnsrecords.checking.report import Report
 from dnsrecords.models import DomainCheck, Publisher, RecordCheck
 from dnsrecords.publishing import publish as publishing
 from dnsrecords.publishing.services import Change, PublishFailed, ZoneChanged
 from dnsrecords.publishing.services.rfc2136 import Rfc2136
-from dnsrecords.records import facts as domainfacts
+from dnsrecords.records.facts import Facts
 from mailboxes.dkim import rotation as dkimrotation
 from mailboxes.models import Domain
 from mailboxes.provisioning import domains
@@ -73,7 +73,7 @@ def given(bind: Bind) -> dict[str, Any]:
 
 
 def statuses(domain: Domain, host: str = "mail.fresh.test") -> dict[str, str]:
-    found = checking.look(replace(domainfacts.of(domain), hostname=host))
+    found = check.look(replace(Facts.for_domain(domain), hostname=host))
     return {each.record.id: each.verdict.status.value for each in found}
 
 
@@ -256,7 +256,7 @@ def test_what_somebody_deleted_is_published_again_an_hour_later(bound: Bind) -> 
     domain = published_at(bound, "healed.test")
     publishing.publish_due()
     assert bound.update("healed.test", "delete _dmarc TXT") == "NOERROR"
-    checking.check(domain)
+    check.check(domain)
     assert RecordCheck.objects.get(domain=domain, record="dmarc").status == "missing"
     assert publishing.publish_due() == 0
     Publisher.objects.update(tried_at=timezone.now() - timedelta(minutes=61))
@@ -276,4 +276,4 @@ def test_a_dead_server_is_tried_again_ten_minutes_later(bound: Bind) -> None:
 def test_a_domain_without_a_server_is_left_alone(bound: Bind) -> None:
     domain = domains.add_domain("due.test")
     assert publishing.publish_due() == 0
-    assert report.of(domain).facts.domain == "due.test"
+    assert Report.for_domain(domain).facts.domain == "due.test"

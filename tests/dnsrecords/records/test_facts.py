@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from dnsrecords.checking import report
+from dnsrecords.checking.report import Report
+from dnsrecords.kinds.registry import wanted
 from dnsrecords.models import DomainCheck
-from dnsrecords.records import build as records
-from dnsrecords.records import facts as domainfacts
+from dnsrecords.mtasts.policy import policy_id
 from dnsrecords.records import options, tlsa
-from dnsrecords.records.build import Facts
+from dnsrecords.records.facts import Facts
 from mailboxes.certificates import pem as certificates
 from mailboxes.models import Domain
 from tests.mailboxes import factories
@@ -28,34 +28,34 @@ def domain() -> Domain:
 
 
 def names(facts: Facts) -> set[str]:
-    return {each.id for each in records.recommended(facts)}
+    return {each.id for each in wanted(facts)}
 
 
 def test_the_id_is_that_of_the_policy_which_is_served(domain: Domain) -> None:
-    assert domainfacts.of(domain).mta_sts == records.mta_sts_id(options.policy("example.com"))
-    before = domainfacts.of(domain).mta_sts
+    assert Facts.for_domain(domain).mta_sts == policy_id(options.policy("example.com"))
+    before = Facts.for_domain(domain).mta_sts
     factories.stack(hostname="mx.example.com")
-    assert domainfacts.of(domain).mta_sts not in ("", before)
+    assert Facts.for_domain(domain).mta_sts not in ("", before)
 
 
 def test_mta_sts_that_is_off_has_no_records(domain: Domain) -> None:
-    assert {"mta_sts", "mta_sts_host"} <= names(domainfacts.of(domain))
+    assert {"mta_sts", "mta_sts_host"} <= names(Facts.for_domain(domain))
     options.change(domain.pk, mta_sts="off")
-    assert not {"mta_sts", "mta_sts_host"} & names(domainfacts.of(domain))
+    assert not {"mta_sts", "mta_sts_host"} & names(Facts.for_domain(domain))
 
 
 def test_files_are_served_once_there_is_a_hostname(domain: Domain) -> None:
-    assert domainfacts.of(domain).autoconfig
+    assert Facts.for_domain(domain).autoconfig
     factories.stack(hostname="")
-    facts = domainfacts.of(domain)
+    facts = Facts.for_domain(domain)
     assert (facts.autoconfig, facts.mta_sts, facts.hostname) == (False, "", HOST)
 
 
 # --- TLSA --------------------------------------------------------------------------------------------------
 def test_the_certificate_in_use_is_pinned_where_the_zone_is_signed(domain: Domain) -> None:
-    assert "tlsa_25" not in names(domainfacts.of(domain))
+    assert "tlsa_25" not in names(Facts.for_domain(domain))
     DomainCheck.objects.create(domain=domain, signed=True)
-    facts = domainfacts.of(domain)
+    facts = Facts.for_domain(domain)
     assert facts.tlsa == (tlsa.pin(CERTIFICATE),)
     assert "tlsa_25" in names(facts)
 
@@ -64,7 +64,7 @@ def test_the_certificate_in_use_is_pinned_where_the_zone_is_signed(domain: Domai
 def test_without_a_stack_or_a_certificate_nothing_is_pinned(domain: Domain, stack: dict[str, Any]) -> None:
     DomainCheck.objects.create(domain=domain, signed=True)
     factories.stack(**stack)
-    assert domainfacts.of(domain).tlsa == ()
+    assert Facts.for_domain(domain).tlsa == ()
 
 
 def test_many_domains_cost_no_more_queries_than_one(domain: Domain, django_assert_num_queries: Any) -> None:
@@ -72,10 +72,10 @@ def test_many_domains_cost_no_more_queries_than_one(domain: Domain, django_asser
     options.change(domains[3].pk, mta_sts="off")
     for some in (domains[:1], domains):
         with django_assert_num_queries(3):
-            found = list(domainfacts.of_all(some))
+            found = list(Facts.for_domains(some))
     assert [each.domain for each in found if not each.mta_sts] == [domains[3].name]
 
 
 def test_four_records_are_required_with_all_of_them(domain: Domain) -> None:
     DomainCheck.objects.create(domain=domain, signed=True)
-    assert len(report.of(domain).required) == 4
+    assert len(Report.for_domain(domain).required) == 4

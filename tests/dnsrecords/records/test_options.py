@@ -37,14 +37,14 @@ def domain() -> Domain:
 
 # --- choosing ----------------------------------------------------------------------------------------------
 def test_without_a_choice_it_is_tested(domain: Domain) -> None:
-    assert options.of(domain).mta_sts == "testing"
+    assert options.for_domain(domain).mta_sts == "testing"
     assert not DomainOptions.objects.exists()
 
 
 @pytest.mark.parametrize("mode", ["off", "enforce"])
 def test_a_choice_is_kept_and_noted(domain: Domain, mode: str) -> None:
     assert options.change(domain.pk, mta_sts=mode).mta_sts == mode
-    assert options.of(domain).mta_sts == mode
+    assert options.for_domain(domain).mta_sts == mode
     assert AuditEntry.objects.get(action="domain.dns_options_changed").fields == ["mta_sts"]
 
 
@@ -88,7 +88,7 @@ def test_what_others_would_not_take_cannot_be_enforced(
         options.change(domain.pk, mta_sts="enforce")
     assert words in caught.value.message and caught.value.message.endswith(".") and caught.value.hint
     assert (caught.value.code, caught.value.status) == ("mta_sts_not_ready", 409)
-    assert options.of(domain).mta_sts == "testing"
+    assert options.for_domain(domain).mta_sts == "testing"
 
 
 @pytest.mark.parametrize(("stack", "words"), bad_certificates())

@@ -13,11 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnsrecords.records import build as records
+from dnsrecords.kinds.registry import wanted
 from dnsrecords.records import zonefile
-from dnsrecords.records.build import Facts, Record
+from dnsrecords.records.facts import Facts
+from dnsrecords.records.record import Record
 from mailboxes.dkim import keys as dkim
-from tests.dnsrecords.records.test_build import EVERYTHING, FACTS
+from tests.dnsrecords.kinds.test_registry import EVERYTHING, FACTS
+from tests.dnsrecords.mistakes import required
 from tests.rig import Missing, or_skip
 
 #: Program and package: what reads a zone as the name server of the same name does.
@@ -53,16 +55,12 @@ ns 3600 IN AAAA 2001:db8::53
 """
 
 
-def everything(facts: Facts) -> tuple[Record, ...]:
-    return records.required(facts) + records.recommended(facts)
-
-
 def render(facts: Facts = FACTS, **more: object) -> str:
-    return zonefile.render(facts.domain, everything(facts), **{"serial": 7, **more})  # type: ignore[arg-type]
+    return zonefile.render(facts.domain, wanted(facts), **{"serial": 7, **more})  # type: ignore[arg-type]
 
 
 def record(**more: object) -> Record:
-    plain = Record("x", "A", "mail.example.org", "192.0.2.1", 3600, "An address.", False)
+    plain = Record("x", "host_a", "A", "mail.example.org", "192.0.2.1", "An address.")
     return replace(plain, **more)  # type: ignore[arg-type]
 
 
@@ -78,7 +76,7 @@ def test_the_zone_of_the_required_four() -> None:
         "ns2.example.org": [],
     }
     given = {"serial": 7, "nameservers": servers, "contact": "first.last@example.net"}
-    assert zonefile.render("example.org", records.required(FACTS), **given) == GOLDEN  # type: ignore[arg-type]
+    assert zonefile.render("example.org", required(FACTS), **given) == GOLDEN  # type: ignore[arg-type]
 
 
 def test_a_name_server_without_an_address_in_the_zone_is_left_out() -> None:
@@ -110,7 +108,7 @@ def test_records_without_a_value_are_comments() -> None:
 
 def test_a_parser_finds_every_record_of_the_zone() -> None:
     zone = dns.zone.from_text(render(EVERYTHING), relativize=False)
-    for each in everything(EVERYTHING):
+    for each in wanted(EVERYTHING):
         found = zone.get_rdataset(f"{each.name}.", each.type)
         inside = each.type != "PTR"
         assert (found is not None) == inside

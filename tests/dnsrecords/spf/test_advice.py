@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnsrecords.spf import advice as spfadvice
+from dnsrecords.spf import advice
 from dnsrecords.spf.terms import Mechanism, parse, render
 
 MX = Mechanism("mx")
 
 
 def merge(*texts: str, ours: tuple[Mechanism, ...] = (MX,), dropped: tuple[str, ...] = ()) -> str:
-    return render(spfadvice.merged([parse(text) for text in texts], ours, dropped))
+    return render(advice.merged([parse(text) for text in texts], ours, dropped))
 
 
 @pytest.mark.parametrize(
@@ -72,14 +72,14 @@ def test_what_breaks_the_record_can_be_left_out() -> None:
     ],
 )  # fmt: skip
 def test_the_term_that_was_meant_is_found(wrong: str, right: str) -> None:
-    assert str(spfadvice.corrected(wrong)) == right
+    assert str(advice.corrected(wrong)) == right
 
 
 @pytest.mark.parametrize(
     "wrong", ["moo", "", "include:", "a:", "::", "ip4:", "-", "x.example", "\N{EN DASH}all"]
 )
 def test_what_could_mean_anything_is_left_alone(wrong: str) -> None:
-    assert spfadvice.corrected(wrong) is None
+    assert advice.corrected(wrong) is None
 
 
 @pytest.mark.parametrize(
@@ -105,19 +105,19 @@ def test_the_merged_record_mends_what_it_can(text: str, expected: str) -> None:
     ],
 )  # fmt: skip
 def test_a_record_with_a_wrong_start_is_repaired(text: str, expected: str) -> None:
-    assert spfadvice.repaired(text) == expected
+    assert advice.repaired(text) == expected
 
 
 @pytest.mark.parametrize("text", ['"v=spf1 a"', " v=spf1", "v=spf1;a", "v=spf a", "SPF1 mx", "v:spf1 mx"])
 def test_what_was_to_be_a_record_is_noticed(text: str) -> None:
-    assert spfadvice.meant(text) is (text != "v:spf1 mx")
+    assert advice.meant(text) is (text != "v:spf1 mx")
 
 
 @pytest.mark.parametrize(
     "text", ["", "google-site-verification=v=spf1", "v=DMARC1", "v=spf10 a", "v=spf2.0", "spfoo", "v=spf1 mx"]
 )
 def test_other_text_was_not(text: str) -> None:
-    assert not spfadvice.meant(text)
+    assert not advice.meant(text)
 
 
 PIECES = st.lists(
@@ -131,13 +131,13 @@ PIECES = st.lists(
 
 @given(st.lists(PIECES, max_size=3))
 def test_whatever_is_merged_can_be_published(texts: list[str]) -> None:
-    merged = spfadvice.merged([parse(f"v=spf1 {text}") for text in texts], [MX])
+    merged = advice.merged([parse(f"v=spf1 {text}") for text in texts], [MX])
     assert parse(render(merged)) == merged
-    assert spfadvice.stands_in(MX, merged)
+    assert advice.stands_in(MX, merged)
     assert merged.redirect or merged.all in {Mechanism("all", "~"), Mechanism("all", "-")}
 
 
 @given(PIECES)
 def test_merging_twice_changes_nothing_more(text: str) -> None:
-    once = spfadvice.merged([parse(f"v=spf1 {text}")], [MX])
-    assert spfadvice.merged([once]) == once
+    once = advice.merged([parse(f"v=spf1 {text}")], [MX])
+    assert advice.merged([once]) == once

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnsrecords.answers import Outcome
-from dnsrecords.spf.evaluate import Result, SpfResult, cost, evaluate, published, remembered
+from dnsrecords.answers import Outcome, remembering
+from dnsrecords.spf.evaluate import Result, SpfResult, cost, evaluate, published
 from tests.dnsrecords.spfzones import RFC_ZONE, Zone, lookup_in
 
 ALL = {
@@ -303,7 +303,7 @@ def test_a_record_can_be_tried_before_it_is_published() -> None:
 
 def test_a_question_is_asked_once() -> None:
     asked: list[str] = []
-    lookup = remembered(
+    lookup = remembering(
         lookup_in(RFC_ZONE, {"example.com TXT": "v=spf1 mx mx a:mail-a.example.com -all"}, asked=asked)
     )
     evaluate("example.com", "192.0.2.9", "", "", lookup)

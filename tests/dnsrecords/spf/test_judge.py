@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnsrecords.answers import Outcome
-from dnsrecords.spf import judge as spf
+from dnsrecords.spf.judge import judge
+from dnsrecords.spf.terms import parse
 from dnsrecords.verdicts import Status, Verdict
 from tests.dnsrecords.spfzones import Zone, lookup_in
 
@@ -31,7 +32,7 @@ def judged(*texts: str, wanted: str = WANTED, own: tuple[str, ...] = OURS, **zon
 def judged_in(zone: Zone, *texts: str, wanted: str = WANTED, own: tuple[str, ...] = OURS) -> Verdict:
     lookup = lookup_in(NODE, {"example.com TXT": texts} if texts else {}, zone)
     include = "mailgun.org" if "mailgun" in wanted else ""
-    return spf.judge("example.com", wanted, own, include, texts, lookup)
+    return judge("example.com", wanted, own, include, texts, lookup)
 
 
 # --- right -------------------------------------------------------------------------------------------------
@@ -251,7 +252,7 @@ def test_each_question_is_asked_once() -> None:
     asked: list[str] = []
     text = "v=spf1 mx a:mail.example.com include:mailgun.org include:_spf.mailgun.org ~all"
     lookup = lookup_in(NODE, {"example.com TXT": text}, asked=asked)
-    assert spf.judge("example.com", RELAYED, OURS, "mailgun.org", (text,), lookup).ok
+    assert judge("example.com", RELAYED, OURS, "mailgun.org", (text,), lookup).ok
     assert len(asked) == len(set(asked)) < 10
 
 
@@ -273,5 +274,5 @@ PIECES = st.lists(
 )
 def test_whatever_stands_there_is_judged(texts: list[str], wanted: str) -> None:
     verdict = judged_in(OTHERS, *texts, wanted=wanted)
-    assert not spf.parse(verdict.advice or wanted).errors
+    assert not parse(verdict.advice or wanted).errors
     assert verdict.ok or verdict.message.endswith(".")

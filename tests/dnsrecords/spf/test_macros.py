@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnsrecords.spf import macros as spfmacros
+from dnsrecords.spf import macros
 
 VALUES = {
     "s": "strong-bad@email.example.com",
@@ -21,7 +21,7 @@ VALUES = {
 
 
 def expanded(text: str, **values: str) -> str:
-    return spfmacros.expand(text, (VALUES | values).__getitem__)
+    return macros.expand(text, (VALUES | values).__getitem__)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_several_delimiters_split_alike() -> None:
     "text", ["", "%{d}", "a%%b", "%{L1R+-}", "%{d99999999999999999999}", "%{ir}.x", "%{c}%{r}%{t}"]
 )
 def test_a_macro_string_is_accepted(text: str) -> None:
-    assert spfmacros.is_macro_string(text)
+    assert macros.is_macro_string(text)
 
 
 @pytest.mark.parametrize(
@@ -92,13 +92,13 @@ def test_a_macro_string_is_accepted(text: str) -> None:
     ],
 )
 def test_what_is_no_macro_string_is_refused(text: str) -> None:
-    assert not spfmacros.is_macro_string(text)
+    assert not macros.is_macro_string(text)
 
 
 @given(st.text(st.sampled_from("%{}sldoivhpcrtSR0129-._+,/= a"), max_size=20), st.text(max_size=20))
 def test_whatever_is_accepted_expands(text: str, value: str) -> None:
-    if spfmacros.is_macro_string(text):
-        assert isinstance(spfmacros.expand(text, lambda _: value), str)
+    if macros.is_macro_string(text):
+        assert isinstance(macros.expand(text, lambda _: value), str)
 
 
 def test_a_count_of_thousands_of_digits_asks_for_everything() -> None:

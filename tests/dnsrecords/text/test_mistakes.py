@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnsrecords.text import mistakes as textmistakes
+from dnsrecords.text import mistakes
 
 RIGHT = "v=DMARC1; p=quarantine"
 
@@ -32,17 +32,17 @@ def published(text: str) -> str:
     ],
 )
 def test_what_was_done_to_a_record_is_named(text: str, words: str) -> None:
-    assert words in textmistakes.mistake(published(text), "v=DMARC1")
+    assert words in mistakes.mistake(published(text), "v=DMARC1")
 
 
 @pytest.mark.parametrize(
     "text", [RIGHT, "", "hello", '"hello"', '"', " ", "v=spf1 mx ~all", "V=dmarc1; p=none"]
 )
 def test_a_record_that_is_as_it_was_meant_and_any_other_text_is_left_alone(text: str) -> None:
-    assert textmistakes.mistake(published(text), "v=DMARC1") == ""
+    assert mistakes.mistake(published(text), "v=DMARC1") == ""
 
 
 @given(st.text(max_size=40))
 def test_any_text_can_be_looked_at(text: str) -> None:
-    found = textmistakes.mistake(text, "v=DMARC1")
+    found = mistakes.mistake(text, "v=DMARC1")
     assert not found or found.endswith(".")

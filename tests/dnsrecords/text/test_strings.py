@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dnsrecords.text import strings as txt
+from dnsrecords.text.strings import joined, quoted, split
 
 BYTES = st.binary(max_size=1200).map(lambda data: data.decode("latin-1"))
 
@@ -23,50 +23,50 @@ def read_back(presentation: str) -> str:
 @example("a" * 255)
 @example("a" * 256)
 def test_what_was_split_is_joined_to_the_same(value: str) -> None:
-    strings = txt.split(value)
-    assert txt.joined(strings) == value
+    strings = split(value)
+    assert joined(strings) == value
     assert all(len(string) <= 255 for string in strings)
 
 
 @given(BYTES)
 def test_only_the_last_string_is_shorter(value: str) -> None:
-    assert {len(string) for string in txt.split(value)[:-1]} <= {255}
+    assert {len(string) for string in split(value)[:-1]} <= {255}
 
 
 def test_a_value_of_nothing_is_one_empty_string() -> None:
-    assert txt.split("") == ("",)
-    assert txt.quoted("") == '""'
+    assert split("") == ("",)
+    assert quoted("") == '""'
 
 
 @pytest.mark.parametrize(("length", "strings"), [(255, 1), (256, 2), (510, 2), (511, 3)])
 def test_a_string_holds_255_bytes(length: int, strings: int) -> None:
-    assert len(txt.split("k" * length)) == strings
+    assert len(split("k" * length)) == strings
 
 
 @given(BYTES)
 @example('a "quoted" \\ word; and\n more')
 @example("\\065")
 def test_a_zone_file_gives_back_what_was_quoted(value: str) -> None:
-    assert read_back(txt.quoted(value)) == value
+    assert read_back(quoted(value)) == value
 
 
 @given(BYTES)
 def test_what_is_quoted_is_one_line_of_ascii(value: str) -> None:
-    presentation = txt.quoted(value)
+    presentation = quoted(value)
     assert presentation.isascii()
     assert presentation.isprintable()
 
 
 def test_quotes_and_bytes_beyond_ascii_are_escaped() -> None:
-    assert txt.quoted('a"b\\c\n\xe9') == '"a\\"b\\\\c\\010\\233"'
-    assert txt.quoted("v=spf1 mx ~all; x") == '"v=spf1 mx ~all; x"'
+    assert quoted('a"b\\c\n\xe9') == '"a\\"b\\\\c\\010\\233"'
+    assert quoted("v=spf1 mx ~all; x") == '"v=spf1 mx ~all; x"'
 
 
 def test_a_long_value_is_several_quoted_strings() -> None:
-    assert txt.quoted("k" * 300) == f'"{"k" * 255}" "{"k" * 45}"'
+    assert quoted("k" * 300) == f'"{"k" * 255}" "{"k" * 45}"'
 
 
-@pytest.mark.parametrize("work", [txt.split, txt.quoted])
+@pytest.mark.parametrize("work", [split, quoted])
 def test_what_is_no_byte_is_refused(work: object) -> None:
     assert callable(work)
     with pytest.raises(ValueError, match="cannot stand in a TXT record"):

@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from dnsrecords.answers import Answer, Outcome
-from dnsrecords.judging import hosts as hostrecords
-from dnsrecords.records import build as records
-from dnsrecords.records.build import Facts, Record
+from dnsrecords.answers import Answer, Lookup, Outcome
+from dnsrecords.kinds.registry import kind_of
+from dnsrecords.records.facts import Facts
+from dnsrecords.records.record import Record
 from dnsrecords.verdicts import Status, Verdict
+from tests.dnsrecords import mistakes
 from tests.dnsrecords.mistakes import facts_of
-from tests.dnsrecords.zonelookups import Lookup, lookup_in, nothing
+from tests.dnsrecords.zonelookups import lookup_in, nothing
 
 PIN = "3 1 1 " + "ab" * 32
 FACTS = replace(
@@ -22,7 +23,7 @@ LOOKUP = lookup_in(["mail.example.com. A 192.0.2.1", "mail.example.com. AAAA 200
 
 
 def record_of(record_id: str) -> Record:
-    return next(each for each in records.recommended(FACTS) if each.id == record_id)
+    return mistakes.record_of(FACTS, record_id)
 
 
 def answer_of(record: Record, values: tuple[str, ...], cname: str = "") -> Answer:
@@ -31,27 +32,27 @@ def answer_of(record: Record, values: tuple[str, ...], cname: str = "") -> Answe
 
 def address(*values: str, record_id: str = "host_a", cname: str = "", facts: Facts = FACTS) -> Verdict:
     record = record_of(record_id)
-    return hostrecords.judge_address(record, facts, answer_of(record, values, cname))
+    return kind_of(record).judge(record, facts, answer_of(record, values, cname), nothing)
 
 
 def pointer(*values: str, record_id: str = "ptr", lookup: Lookup = LOOKUP) -> Verdict:
     record = record_of(record_id)
-    return hostrecords.judge_pointer(record, FACTS, answer_of(record, values), lookup)
+    return kind_of(record).judge(record, FACTS, answer_of(record, values), lookup)
 
 
 def alias(*values: str, lookup: Lookup = nothing, cname: str = "") -> Verdict:
     record = record_of("autoconfig")
-    return hostrecords.judge_alias(record, FACTS, answer_of(record, values, cname), lookup)
+    return kind_of(record).judge(record, FACTS, answer_of(record, values, cname), lookup)
 
 
 def service(*values: str) -> Verdict:
     record = record_of("srv_imaps")
-    return hostrecords.judge_service(record, answer_of(record, values))
+    return kind_of(record).judge(record, FACTS, answer_of(record, values), nothing)
 
 
 def pin(*values: str) -> Verdict:
     record = record_of("tlsa_25")
-    return hostrecords.judge_pin(record, answer_of(record, values))
+    return kind_of(record).judge(record, FACTS, answer_of(record, values), nothing)
 
 
 # --- A and AAAA --------------------------------------------------------------------------------------------

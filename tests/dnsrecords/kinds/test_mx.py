@@ -6,12 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from dnsrecords.answers import Answer, Outcome
-from dnsrecords.judging import mx as mxrecords
-from dnsrecords.judging.mx import Exchange
+from dnsrecords.answers import Answer, Lookup, Outcome
+from dnsrecords.kinds.mx import Exchange, Mx, parse
 from dnsrecords.verdicts import Status, Verdict
 from tests.dnsrecords.mistakes import facts_of, record_of
-from tests.dnsrecords.zonelookups import Lookup, lookup_in, nothing
+from tests.dnsrecords.zonelookups import lookup_in, nothing
 
 FACTS = facts_of()
 ZONE = [
@@ -26,9 +25,7 @@ LOOKUP = lookup_in(ZONE, "example.com")
 def verdict(*values: str, lookup: Lookup = LOOKUP, addresses: tuple[str, ...] = FACTS.addresses) -> Verdict:
     facts = replace(FACTS, addresses=addresses)
     outcome = Outcome.FOUND if values else Outcome.NO_DATA
-    return mxrecords.judge(
-        record_of(facts, "mx"), facts, Answer("example.com", "MX", outcome, values), lookup
-    )
+    return Mx().judge(record_of(facts, "mx"), facts, Answer("example.com", "MX", outcome, values), lookup)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +48,7 @@ def test_a_record_that_names_this_node_is_right_whatever_its_number(value: str) 
     ],
 )
 def test_values_are_taken_apart(value: str, exchange: Exchange | None) -> None:
-    assert mxrecords.parse(value) == exchange
+    assert parse(value) == exchange
 
 
 def test_nothing_published_is_missing() -> None:

@@ -7,17 +7,18 @@ from dataclasses import replace
 import pytest
 
 from dnsrecords.answers import Answer, Outcome
-from dnsrecords.mtasts import texts as policytexts
-from dnsrecords.records import build as records
+from dnsrecords.kinds.registry import kind_of
 from dnsrecords.verdicts import Status, Verdict
-from tests.dnsrecords.mistakes import facts_of
+from tests.dnsrecords.mistakes import facts_of, record_of
+from tests.dnsrecords.zonelookups import nothing
 
 FACTS = replace(facts_of(), mta_sts="20260101")
 
 
 def verdict(record_id: str, *values: str) -> Verdict:
-    record = next(each for each in records.recommended(FACTS) if each.id == record_id)
-    return policytexts.judge(record, Answer(record.name, "TXT", Outcome.FOUND, values))
+    record = record_of(FACTS, record_id)
+    answer = Answer(record.name, "TXT", Outcome.FOUND, values)
+    return kind_of(record).judge(record, FACTS, answer, nothing)
 
 
 @pytest.mark.parametrize(

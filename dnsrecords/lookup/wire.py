@@ -1,4 +1,4 @@
-"""Messages of DNS: questions as they are sent, and what an answer says as plain values."""
+"""DNS on the wire: builds the message of a question, and reads an answer into plain values."""
 
 from __future__ import annotations
 

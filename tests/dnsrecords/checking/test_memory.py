@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dnsrecords.checking.watching import ERRORS_BEFORE_NEWS, Memory, step
+from dnsrecords.checking.results import ERRORS_BEFORE_NEWS, Memory
 from dnsrecords.verdicts import Status
 
 OK, MISSING, MISMATCH, ERROR = Status.OK, Status.MISSING, Status.MISMATCH, Status.ERROR
@@ -14,7 +14,7 @@ def heard(*statuses: Status) -> list[str]:
     """What the operator hears of checks that end like this, one after the other."""
     memory, events = Memory(), []
     for status in statuses:
-        memory, event = step(memory, status)
+        memory, event = memory.after(status)
         events.append(event)
     return events
 
@@ -41,4 +41,4 @@ def test_servers_that_stay_silent_are() -> None:
 
 
 def test_a_record_without_a_value_is_left_alone() -> None:
-    assert step(Memory(was_ok=True), Status.UNCHECKED) == (Memory(was_ok=True), "")
+    assert Memory(was_ok=True).after(Status.UNCHECKED) == (Memory(was_ok=True), "")

@@ -1,0 +1,131 @@
+"""The mail server's own host: A and AAAA lead to its addresses, PTR leads back. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING, Literal
+
+from dnsrecords import faults
+from dnsrecords.kinds.kind import Kind
+from dnsrecords.verdicts import Status, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dnsrecords.answers import Answer, Lookup, Question
+    from dnsrecords.records.facts import Facts
+    from dnsrecords.records.record import Record
+
+
+class HostAddress(Kind):
+    """The addresses of the hostname: A for version 4, AAAA for version 6."""
+
+    def __init__(self, version: Literal[4, 6]) -> None:
+        self._version = version
+        self.type = self.label = "A" if version == 4 else "AAAA"
+        self.key = f"host_{self.type.lower()}"
+
+    def wanted(self, facts: Facts) -> Iterator[Record]:
+        """One record for each of the node's public addresses."""
+        if not facts.hostname:
+            return
+        addresses = (ipaddress.ip_address(text) for text in facts.addresses)
+        values = (str(address) for address in addresses if address.version == self._version)
+        purpose = f"The address of {facts.hostname}, where other mail servers and mail programs connect."
+        for record_id, value in self.numbered(values):
+            yield self.record(facts.hostname, value, purpose, record_id=record_id)
+
+    def judge(self, record: Record, facts: Facts, answer: Answer, lookup: Lookup) -> Verdict:
+        """Whether the name leads to this node, and without a CNAME."""
+        addresses = tuple(map(normal_address, answer.values))
+        if not addresses:
+            message = (
+                f"{record.name} has no {record.type} record, so this node cannot be found there. Add it."
+            )
+            return Verdict(Status.MISSING, message)
+        if record.value not in addresses:
+            message = f"{record.name} leads to {' and '.join(addresses)} instead of {record.value}. Change the record."
+            return Verdict(Status.MISMATCH, message, answer.values)
+        if answer.cname:
+            message = (
+                f"{record.name} is a CNAME to {answer.cname}, which MX records may not point to (RFC 2181 §10.3). "
+                f"Replace the CNAME by the {record.type} record given here."
+            )
+            return Verdict(Status.MISMATCH, message, answer.values)
+        return Verdict(Status.OK, _strangers(record, facts, addresses), answer.values)
+
+
+def _strangers(record: Record, facts: Facts, addresses: tuple[str, ...]) -> str:
+    own = {record.value, *map(normal_address, facts.addresses)}
+    others = [address for address in addresses if address not in own]
+    if not others:
+        return ""
+    return (
+        f"{record.name} leads to {' and '.join(others)} as well: if that is not this node, a part of the mail is lost. "
+        "Delete what is not this node's."
+    )
+
+
+class Pointer(Kind):
+    """The names of the node's public addresses (PTR)."""
+
+    key = "ptr"
+    type = "PTR"
+    label = "PTR"
+
+    def wanted(self, facts: Facts) -> Iterator[Record]:
+        """One record for each address, of IPv4 or IPv6."""
+        if not facts.hostname:
+            return
+        addresses = (str(ipaddress.ip_address(text)) for text in facts.addresses)
+        for record_id, address in self.numbered(addresses):
+            purpose = (
+                f"The name of {address}, without which large providers refuse its mail; the provider of the address "
+                "sets it, not the registrar."
+            )
+            yield self.record(_pointer_name(address), f"{facts.hostname}.", purpose, record_id=record_id)
+
+    def questions(self, record: Record, facts: Facts, answer: Answer) -> Iterator[Question]:
+        """The way back from the name to the address."""
+        yield (facts.hostname, "AAAA" if record.name.endswith("ip6.arpa") else "A")
+
+    def judge(self, record: Record, facts: Facts, answer: Answer, lookup: Lookup) -> Verdict:
+        """Whether the address has the hostname as its name, and the hostname leads back to it (RFC 8601 §3)."""
+        names, hostname = tuple(map(normal_name, answer.values)), normal_name(record.value)
+        addresses = map(normal_address, facts.addresses)
+        address = next((text for text in addresses if _pointer_name(text) == record.name), record.name)
+        ask = "Set it at the provider of the address, in its console or by a request; the registrar cannot."
+        if not names:
+            message = (
+                f"The address {address} has no name (PTR), for which large providers refuse its mail. {ask}"
+            )
+            return Verdict(Status.MISSING, message)
+        if hostname not in names:
+            message = f"The name (PTR) of {address} is {' and '.join(names)} instead of {hostname}. {ask}"
+            return Verdict(Status.MISMATCH, message, answer.values)
+        type_ = "AAAA" if ":" in address else "A"
+        back = lookup(hostname, type_)
+        if faults.failed(back.outcome) or address in map(normal_address, back.values):
+            return Verdict(Status.OK, found=answer.values)
+        message = (
+            f"The name (PTR) of {address} is right, but {hostname} does not lead back to that address, so receivers "
+            f"do not trust it. Add the {type_} record {address} to {hostname}."
+        )
+        return Verdict(Status.MISMATCH, message, answer.values)
+
+
+def _pointer_name(address: str) -> str:
+    return ipaddress.ip_address(address).reverse_pointer
+
+
+def normal_address(text: str) -> str:
+    """An address in its one spelling; any other text as it is."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return text
+
+
+def normal_name(text: str) -> str:
+    """A name in lower case, without a final dot."""
+    return text.strip().lower().rstrip(".")

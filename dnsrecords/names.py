@@ -1,0 +1,26 @@
+"""Names in DNS: which zone they are in, and where a domain's records go. Pure.
+
+Names are absolute and in lower case, without a final dot.
+"""
+
+from __future__ import annotations
+
+
+def within(name: str, zone: str) -> bool:
+    """Whether a name is the zone's own or below it."""
+    return name == zone or name.endswith(f".{zone}")
+
+
+def relative_name(name: str, zone: str) -> str:
+    """A name as registrars that append the zone themselves want it: ``@`` for the zone's own.
+
+    A name outside the zone stays absolute, with a final dot.
+    """
+    if name == zone:
+        return "@"
+    return name.removesuffix(f".{zone}") if within(name, zone) else f"{name}."
+
+
+def dkim_name(selector: str, domain: str) -> str:
+    """Where verifiers look up the key of a selector (RFC 6376 §3.6.2.1)."""
+    return f"{selector}._domainkey.{domain}"

@@ -1,0 +1,43 @@
+"""A record to publish. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dnsrecords.answers import Question
+
+#: Seconds: an hour is short enough to mend a mistake soon, and long enough for caches to carry the mail's look-ups.
+TTL = 3600
+#: What the id of a further DKIM key's record begins with; the key's selector follows.
+FURTHER_KEY = "dkim_"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record to publish.
+
+    Attributes:
+        id: unique among a domain's records; of several alike, the second ends in ``_2``.
+        kind: key of its class in `dnsrecords.kinds`.
+        name: absolute, lower case, without a final dot.
+        value: to paste. Names in it end in a dot; TXT is one unquoted string. Empty: not known yet.
+        ttl: in seconds.
+        purpose: one sentence for the operator.
+        required: whether mail depends on it; the others are recommended.
+    """
+
+    id: str
+    kind: str
+    type: str
+    name: str
+    value: str
+    purpose: str
+    required: bool = False
+    ttl: int = TTL
+
+    @property
+    def question(self) -> Question:
+        """What to ask DNS for this record."""
+        return self.name, self.type
