@@ -1,4 +1,4 @@
-"""The documentation names what the code has: settings, errors, commands, routes, dependencies; and its links lead."""
+"""The documentation keeps up with the code: settings, errors, sentences, commands, routes, folders, packages, links."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mailrelay.smtp.dialogue import STAGES
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 APPS = [app for app in ("quazzar", "mailrelay", "mailboxes", "dnsrecords") if (ROOT / app).is_dir()]
-#: Never answered: a wrong field is a validation_error here, and no Accept header is refused.
+#: The API never gives these: a wrong field is a validation_error here, and no Accept header is refused.
 UNUSED_CODES = {"invalid", "not_acceptable"}
 #: Read by the tests and the benchmarks, not by the product.
 FOR_TESTS = {"QUAZZAR_TEST_REQUIRE_REAL"}
@@ -33,7 +33,7 @@ def doc(name: str) -> str:
 
 
 def in_code(*names: str) -> set[str]:
-    """Words that stand in code spans of these pages."""
+    """Every word inside a code span of these pages."""
     spans = re.findall(r"`([^`\n]+)`", "\n".join(map(doc, names)))
     return {word for span in spans for word in re.findall(r"[A-Za-z0-9_.-]+", span)}
 
@@ -47,7 +47,7 @@ def sources() -> list[ast.Module]:
 
 @lru_cache
 def everything() -> list[ast.AST]:
-    """Each node of them."""
+    """Every node of their syntax trees."""
     return [node for tree in sources() for node in ast.walk(tree)]
 
 
@@ -57,18 +57,18 @@ def nodes(*kinds: type[ast.AST]) -> Iterator[Any]:
 
 @cache
 def source_of(node: ast.AST) -> str:
-    """The node as Python."""
+    """The node as Python source."""
     return ast.unparse(node)
 
 
 def text_of(node: ast.AST | None) -> str:
-    """The node's value, if it is a text that is written there."""
+    """The value of a string literal, or "" for any other node."""
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 # --- settings ----------------------------------------------------------------------------------------------
 def variables() -> set[str]:
-    """Names that are read from the environment or set in it."""
+    """Names of the environment variables that the product reads or sets."""
     reader = re.compile(r"env_\w+|(os\.)?environ\.(get|setdefault|pop)|(os\.)?getenv")
     called = {
         text_of(node.args[0])
@@ -86,7 +86,7 @@ def test_every_variable_is_in_configuration() -> None:
     assert variables() <= in_code("docs/configuration.md")
 
 
-def test_every_secret_can_come_from_a_file_and_it_says_so() -> None:
+def test_the_file_form_of_every_secret_is_in_configuration() -> None:
     secrets = {text_of(node.args[0]) for node in nodes(ast.Call) if source_of(node.func) == "env_secret"}
     assert secrets and {f"{name}_FILE" for name in secrets} <= in_code("docs/configuration.md")
 
@@ -126,9 +126,9 @@ def codes() -> set[str]:
 
 
 def framework_codes() -> set[str]:
-    classes = [each for _, each in inspect.getmembers(exceptions, inspect.isclass)]
-    found = {each.default_code for each in classes if issubclass(each, exceptions.APIException)}
-    return found - UNUSED_CODES
+    classes = [member for _, member in inspect.getmembers(exceptions, inspect.isclass)]
+    defaults = {cls.default_code for cls in classes if issubclass(cls, exceptions.APIException)}
+    return defaults - UNUSED_CODES
 
 
 def test_every_error_code_is_explained() -> None:
@@ -157,24 +157,24 @@ def test_every_stage_is_explained() -> None:
 
 def test_every_system_check_is_explained() -> None:
     ids = {text_of(word.value) for node in nodes(ast.Call) for word in node.keywords if word.arg == "id"}
-    checks = {each for each in ids if each.startswith("quazzar.")}
-    assert checks and not [each for each in checks if each not in doc("docs/operating.md")]
+    checks = {check_id for check_id in ids if check_id.startswith("quazzar.")}
+    assert checks and not [check_id for check_id in checks if check_id not in doc("docs/operating.md")]
 
 
-# --- commands, routes, figures ------------------------------------------------------------------------------
+# --- commands, routes, metrics ------------------------------------------------------------------------------
 def test_every_command_is_explained() -> None:
     commands = {path.stem for app in APPS for path in (ROOT / app).glob("management/commands/[a-z]*.py")}
     assert "rotate_key" in commands and commands <= in_code("docs/operating.md")
 
 
 def operations(patterns: list[Any], prefix: str = "/") -> Iterator[tuple[str, str]]:
-    """(method, path) of every route; the last resorts for unknown paths are none."""
-    for each in patterns:
-        path = prefix + re.sub(r"<\w+:\w+>", "{id}", str(each.pattern))
-        if isinstance(each, URLResolver):
-            yield from operations(each.url_patterns, path)
-        elif isinstance(each, URLPattern) and not _is_last_resort(each):
-            view = getattr(each.callback, "cls", None)
+    """(method, path) of every route, without the catch-all views for unknown paths."""
+    for pattern in patterns:
+        path = prefix + re.sub(r"<\w+:\w+>", "{id}", str(pattern.pattern))
+        if isinstance(pattern, URLResolver):
+            yield from operations(pattern.url_patterns, path)
+        elif isinstance(pattern, URLPattern) and not _is_last_resort(pattern):
+            view = getattr(pattern.callback, "cls", None)
             yield from (
                 (method, path) for method in METHODS if (hasattr(view, method) if view else method == "get")
             )
@@ -185,11 +185,11 @@ def _is_last_resort(pattern: URLPattern) -> bool:
 
 
 def headings() -> set[tuple[str, str]]:
-    """(method, path) of every heading of the API's page."""
-    found = re.findall(r"^### ([A-Z, ]+) (/\S+(?:, /\S+)*)$", doc("docs/api.md"), re.MULTILINE)
+    """(method, path) of every heading on the API's page."""
+    matches = re.findall(r"^### ([A-Z, ]+) (/\S+(?:, /\S+)*)$", doc("docs/api.md"), re.MULTILINE)
     return {
         (method.lower(), path)
-        for methods, paths in found
+        for methods, paths in matches
         for method in methods.split(", ")
         for path in paths.split(", ")
     }
@@ -281,7 +281,7 @@ def required() -> set[str]:
 
 
 def explained() -> set[str]:
-    """Packages in the first column of a table."""
+    """Packages named in the first column of a table."""
     cells = re.findall(r"^\| (`[^|]+) \|", doc("docs/dependencies.md"), re.MULTILINE)
     return {name for cell in cells for name in re.findall(r"`([\w.-]+)`", cell)}
 
@@ -297,7 +297,7 @@ def test_the_newest_change_is_of_this_version() -> None:
 
 
 def anchor(heading: str) -> str:
-    """As it is on the page that a forge makes of it."""
+    """The fragment by which a code host links to a heading."""
     return re.sub(r"[^\w\- ]", "", heading.replace("`", "").strip().lower()).replace(" ", "-")
 
 
