@@ -6,9 +6,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from dnsrecords.names import dkim_name
-from mailrelay.models import RelaySettings
-from mailrelay.sender import Email, Sender
-from quazzar.errors import InvalidEmail, RelayNotConfigured
+from mailrelay.notices.notify import notify_operator
+from quazzar import words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,20 +24,8 @@ def tell(news: Sequence[News]) -> None:
     for each in news:
         logger.warning("dns: %s", headline(each))
     if news:
-        _queue(*compose(news))
-
-
-def _queue(subject: str, lines: Sequence[str]) -> None:
-    recipients = RelaySettings.load().alert_recipients
-    if not recipients:
-        logger.warning("dns alert logged, not mailed: no recipient is set for alerts")
-        return
-    text = "\n".join(lines) + "\n"
-    email = Email(to=[*recipients], subject=subject, text=text, headers={"Auto-Submitted": "auto-generated"})
-    try:
-        Sender().queue(email, source="alert")
-    except (RelayNotConfigured, InvalidEmail) as exc:
-        logger.warning("dns alert logged, not mailed: %s", exc.message)
+        subject, lines = compose(news)
+        notify_operator(subject, "\n".join(lines) + "\n")
 
 
 def tell_retired(keys: Sequence[tuple[str, str]]) -> None:
@@ -49,7 +36,8 @@ def tell_retired(keys: Sequence[tuple[str, str]]) -> None:
     for line in lines:
         logger.info("dns: %s may be deleted", line)
     body = ["No mail that an old DKIM key signed is on its way any more. You may delete:", "", *lines]
-    _queue(f"[DNS] Old DKIM keys: {len(keys)} records may be deleted", body)
+    subject = f"[DNS] Old DKIM keys: {words.count(len(keys), 'record')} may be deleted"
+    notify_operator(subject, "\n".join(body) + "\n")
 
 
 def headline(news: News) -> str:

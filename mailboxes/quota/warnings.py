@@ -10,10 +10,8 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from mailboxes.models import Mailbox, Stack
-from mailrelay.models import RelaySettings
-from mailrelay.sender import Email, Sender
+from mailrelay.notices.notify import notify, notify_operator
 from quazzar import words
-from quazzar.errors import InvalidEmail, RelayNotConfigured
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,32 +90,21 @@ def _claim(row: Mailbox) -> Warned | None:
 
 # --- the mails ---------------------------------------------------------------------------------------------
 def _tell_operator(crossed: list[Warned]) -> None:
-    recipients = RelaySettings.load().alert_recipients
-    for each in crossed:
-        logger.warning("quota: %s", each.line)
-    if recipients:
-        _queue(operator_mail(crossed, recipients))
-    else:
-        logger.warning("quota warning logged, not mailed: no recipient is set for alerts")
+    for warned in crossed:
+        logger.warning("quota: %s", warned.line)
+    notify_operator(*operator_mail(crossed))
 
 
 def _tell_owners(crossed: list[Warned]) -> None:
     # A full mailbox would refuse the very mail that says so.
-    for each in crossed:
-        if each.takes_mail:
-            _queue(owner_mail(each))
+    for warned in crossed:
+        if warned.takes_mail:
+            notify([warned.address], *owner_mail(warned))
 
 
-def _queue(email: Email) -> None:
-    try:
-        Sender().queue(email, source="alert")
-    except (RelayNotConfigured, InvalidEmail) as exc:
-        logger.warning("quota warning logged, not mailed: %s", exc.message)
-
-
-def operator_mail(crossed: Sequence[Warned], recipients: Sequence[str]) -> Email:
-    """One mail about all of them, the fullest first."""
-    ordered = sorted(crossed, key=lambda each: (-each.percent, each.address))
+def operator_mail(crossed: Sequence[Warned]) -> tuple[str, str]:
+    """Subject and text of one mail about all of them, the fullest first."""
+    ordered = sorted(crossed, key=lambda warned: (-warned.percent, warned.address))
     first = ordered[0]
     what = f"{first.address} is {first.percent} % full"
     subject = what if len(ordered) == 1 else f"{len(ordered)} mailboxes get full; {what}"
@@ -125,27 +112,21 @@ def operator_mail(crossed: Sequence[Warned], recipients: Sequence[str]) -> Email
     lines = [
         "These mailboxes have reached 80, 95 or 100 % of their quota:",
         "",
-        *(each.line for each in ordered[:_MOST_SHOWN]),
+        *(warned.line for warned in ordered[:_MOST_SHOWN]),
         *([f"… and {left_out} more"] if left_out > 0 else []),
         "",
         "At 100 % mail to a mailbox is refused (552 5.2.2). Raise its quota in the Mailboxes tab, or ask its owner",
         "to delete mail.",
     ]
-    return _email(recipients, f"[Quota] {subject}", lines)
+    return f"[Quota] {subject}", "\n".join(lines) + "\n"
 
 
-def owner_mail(warned: Warned) -> Email:
-    """To the mailbox itself."""
+def owner_mail(warned: Warned) -> tuple[str, str]:
+    """Subject and text of the mail to the mailbox itself."""
     lines = [
         f"Your mailbox {warned.address} holds {words.size(warned.used)} of {words.size(warned.limit)}"
         f" ({warned.percent} %).",
         "",
         "When it is full, mail to you is refused. Delete what you no longer need, and empty the Trash folder.",
     ]
-    return _email([warned.address], f"Your mailbox is {warned.percent} % full", lines)
-
-
-def _email(to: Sequence[str], subject: str, lines: Sequence[str]) -> Email:
-    return Email(
-        to=[*to], subject=subject, text="\n".join(lines) + "\n", headers={"Auto-Submitted": "auto-generated"}
-    )
+    return f"Your mailbox is {warned.percent} % full", "\n".join(lines) + "\n"

@@ -99,6 +99,9 @@ def log_format(stream: TextIO = sys.stderr) -> str:
     return "text" if stream.isatty() else "json"
 
 
+#: The product's own apps; what they log at INFO is shown. (INSTALLED_APPS is out of reach: no Django is loaded here.)
+APPS = ("quazzar", "mailrelay", "mailboxes", "dnsrecords")
+
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -117,8 +120,7 @@ LOGGING: dict[str, Any] = {
     },
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
-        "quazzar": {"level": "INFO"},
-        "mailrelay": {"level": "INFO"},
+        **{app: {"level": "INFO"} for app in APPS},
         "django": {"handlers": ["mail_admins"], "level": "INFO"},
         # Its lines repeat, without an id, what quazzar.access says about the same request.
         "django.request": {"level": "ERROR"},

@@ -5,13 +5,15 @@ import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from mailrelay import notifiers
 from mailrelay.models import AlertState, Message, RelaySettings
 from mailrelay.notices import alerts, backups
-from mailrelay.notifiers import notify_alert, notify_backup
+from mailrelay.notices.notify import notify
+from mailrelay.notifiers import notify_alert, notify_backup, notify_operator
+from mailrelay.sender import Sender
 from quazzar.errors import RelayNotConfigured
 from tests.mailrelay.notices.test_alerts import alert, group
 
@@ -36,7 +38,10 @@ def change(**values) -> None:
 
 
 def logged(caplog) -> list[tuple[int, str]]:
-    return [(one.levelno, one.getMessage()) for one in caplog.records if one.name == "mailrelay.notifiers"]
+    """Level and text of what the notifiers logged."""
+    return [
+        (line.levelno, line.getMessage()) for line in caplog.records if line.name.startswith("mailrelay.no")
+    ]
 
 
 # --- mailed ------------------------------------------------------------------------------------------------
@@ -108,7 +113,7 @@ def test_a_relay_that_goes_meanwhile_is_a_warning_and_leaves_no_state(relay, cap
     def gone(*args: object, **kwargs: object) -> None:
         raise RelayNotConfigured
 
-    monkeypatch.setattr(notifiers.Sender, "queue", gone)
+    monkeypatch.setattr(Sender, "queue", gone)
     assert notify_alert(ALERT).delivery == notify_backup(FAILED).delivery == "logged"
     assert [level for level, _ in logged(caplog)] == [logging.WARNING, logging.WARNING]
     assert not AlertState.objects.exists()
@@ -125,6 +130,43 @@ def test_a_body_that_is_wrong_is_the_callers_error(relay) -> None:
         notify_alert({})
     with pytest.raises(backups.InvalidBackup):
         notify_backup({})
+
+
+# --- what the node itself has to say -----------------------------------------------------------------------
+def test_a_word_to_the_operator_is_queued_for_the_alert_recipients(relay: RelaySettings) -> None:
+    assert notify_operator("[DNS] MX is broken", "Look.\n").delivery == "queued"
+    row = Message.objects.get()
+    assert (row.source, row.to, row.subject) == ("alert", ["ops@example.com"], "[DNS] MX is broken")
+
+
+def test_a_word_to_somebody_else_goes_to_them_alone(relay: RelaySettings) -> None:
+    assert notify(["ada@example.com"], "Your mailbox is full", "Delete something.\n").delivery == "queued"
+    assert Message.objects.get().to == ["ada@example.com"]
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"host": ""}, "no relay is configured"),
+        ({"alert_recipients": []}, "no recipient is set for alerts"),
+        ({"alert_recipients": ["nobody"]}, "'nobody' is not a mail address: write it as name@example.com."),
+    ],
+)
+def test_a_word_to_the_operator_that_cannot_be_mailed_is_one_warning(
+    relay: RelaySettings, caplog: pytest.LogCaptureFixture, values: dict[str, object], reason: str
+) -> None:
+    change(**values)
+    assert notify_operator("[DNS] MX is broken", "Look.\n") == notifiers.Notification("logged")
+    line = f"alert logged, not mailed: [DNS] MX is broken ({reason})"
+    assert logged(caplog) == [(logging.WARNING, line)]
+    assert not Message.objects.exists()
+
+
+def test_a_word_in_a_transaction_that_fails_is_not_mailed(relay: RelaySettings) -> None:
+    with pytest.raises(RuntimeError), transaction.atomic():
+        notify_operator("[DNS] MX is broken", "Look.\n")
+        raise RuntimeError
+    assert not Message.objects.exists()
 
 
 # --- the same news once ------------------------------------------------------------------------------------

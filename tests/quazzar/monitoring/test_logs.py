@@ -6,9 +6,12 @@ import io
 import json
 import logging
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
@@ -126,6 +129,15 @@ def test_the_form_follows_the_variable_then_the_terminal(
     monkeypatch.setattr(stream, "isatty", lambda: terminal)
     monkeypatch.setenv("QUAZZAR_LOG_FORMAT", chosen)
     assert logs.log_format(stream) == form
+
+
+def test_every_app_of_the_product_logs_what_it_does() -> None:
+    ours = {app.name for app in apps.get_app_configs() if Path(app.path).parent == settings.BASE_DIR}
+    assert ours == set(logs.APPS)
+    for app in ours:
+        assert logging.getLogger(f"{app}.any.module").isEnabledFor(logging.INFO), app
+        assert not logging.getLogger(f"{app}.any.module").isEnabledFor(logging.DEBUG), app
+    assert not logging.getLogger("somebody.else").isEnabledFor(logging.INFO)
 
 
 def answer(given: str | None = None, path: str = "/api/mail/relay") -> HttpResponse:
