@@ -36,10 +36,7 @@ def notify_alert(alert: Mapping[str, Any] | AlertNotice) -> Notification:
         InvalidAlert: the body is no alert.
     """
     notice = alert if isinstance(alert, AlertNotice) else alerts.parse(alert)
-    recipients = RelaySettings.load().alert_recipients
-    return mail_or_log(
-        "alert", alertmail.subject(notice), recipients, partial(_queue_once, notice, recipients)
-    )
+    return mail_or_log("alert", alertmail.subject(notice), partial(_queue_once, notice))
 
 
 def notify_backup(backup: Mapping[str, Any] | BackupReport) -> Notification:
@@ -51,16 +48,15 @@ def notify_backup(backup: Mapping[str, Any] | BackupReport) -> Notification:
         InvalidBackup: the body is no report.
     """
     report = backup if isinstance(backup, BackupReport) else backups.parse(backup)
-    relay = RelaySettings.load()
     subject = backups.subject(report)
-    if report.succeeded and not relay.notify_backup_success:
+    if report.succeeded and not RelaySettings.load().notify_backup_success:
         logger.info("backup logged, not mailed: %s (mail about successful backups is off)", subject)
         return Notification("logged")
 
-    def queue() -> Message:
-        return Sender().queue(backups.render(report, relay.backup_recipients), source=Message.Source.BACKUP)
+    def queue(recipients: Sequence[str]) -> Message:
+        return Sender().queue(backups.render(report, recipients), source="backup")
 
-    return mail_or_log("backup", subject, relay.backup_recipients, queue)
+    return mail_or_log("backup", subject, queue)
 
 
 def _queue_once(notice: AlertNotice, recipients: Sequence[str]) -> Message:
@@ -73,7 +69,7 @@ def _queue_once(notice: AlertNotice, recipients: Sequence[str]) -> Message:
         state, created = AlertState.objects.select_for_update().get_or_create(key=notice.key)
         if not created and (earlier := _same_news(state, notice)):
             return earlier
-        message = Sender().queue(alertmail.render(notice, recipients), source=Message.Source.ALERT)
+        message = Sender().queue(alertmail.render(notice, recipients), source="alert")
         state.digest, state.message, state.updated_at = notice.digest, message, timezone.now()
         state.save(update_fields=["digest", "message", "updated_at"])
     return message

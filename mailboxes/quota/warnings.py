@@ -99,7 +99,7 @@ def _tell_owners(crossed: list[Warned]) -> None:
     # A full mailbox would refuse the very mail that says so.
     for warned in crossed:
         if warned.takes_mail:
-            notify([warned.address], *owner_mail(warned))
+            notify(*owner_mail(warned), [warned.address])
 
 
 def operator_mail(crossed: Sequence[Warned]) -> tuple[str, str]:

@@ -32,33 +32,40 @@ def notify_operator(subject: str, text: str) -> Notification:
 
     Inside a transaction the mail is queued with what else the transaction writes, or not at all.
     """
-    return notify(RelaySettings.load().alert_recipients, subject, text)
+    return notify(subject, text)
 
 
-def notify(recipients: Sequence[str], subject: str, text: str) -> Notification:
-    """Mail these people, or log, as ``notify_operator``."""
+def notify(subject: str, text: str, recipients: Sequence[str] | None = None) -> Notification:
+    """Mail these people (the alert recipients, if none are named), or log, as ``notify_operator``."""
 
-    def queue() -> Message:
+    def queue(to: Sequence[str]) -> Message:
         headers = {"Auto-Submitted": "auto-generated"}
-        email = Email(to=[*recipients], subject=subject, text=text, headers=headers)
-        return Sender().queue(email, source=Message.Source.ALERT)
+        return Sender().queue(Email(to=[*to], subject=subject, text=text, headers=headers), source="alert")
 
-    return mail_or_log("alert", subject, recipients, queue)
+    return mail_or_log("alert", subject, queue, recipients)
 
 
 def mail_or_log(
-    kind: Literal["alert", "backup"], subject: str, recipients: Sequence[str], queue: Callable[[], Message]
+    kind: Literal["alert", "backup"],
+    subject: str,
+    queue: Callable[[Sequence[str]], Message],
+    recipients: Sequence[str] | None = None,
 ) -> Notification:
-    """Call ``queue``, which queues the mail; log the subject as a warning when there is nobody to mail, no relay, or an
-    address that cannot be mailed."""
-    if not recipients:
+    """Call ``queue`` with the recipients that are set for this kind of notice, or with those given.
+
+    Logs the subject as a warning instead when there is no relay, nobody to mail, or an address that cannot be mailed.
+    """
+    relay = RelaySettings.load()
+    if recipients is None:
+        recipients = relay.alert_recipients if kind == "alert" else relay.backup_recipients
+    if not relay.configured:
+        reason = "no relay is configured"
+    elif not recipients:
         reason = f"no recipient is set for {kind}s"
     else:
         try:
-            return Notification("queued", queue())
-        except RelayNotConfigured:
-            reason = "no relay is configured"
-        except InvalidEmail as exc:
+            return Notification("queued", queue(recipients))
+        except (RelayNotConfigured, InvalidEmail) as exc:
             reason = exc.message
     logger.warning("%s logged, not mailed: %s (%s)", kind, subject, reason)
     return Notification("logged")

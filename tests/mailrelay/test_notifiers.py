@@ -140,7 +140,7 @@ def test_a_word_to_the_operator_is_queued_for_the_alert_recipients(relay: RelayS
 
 
 def test_a_word_to_somebody_else_goes_to_them_alone(relay: RelaySettings) -> None:
-    assert notify(["ada@example.com"], "Your mailbox is full", "Delete something.\n").delivery == "queued"
+    assert notify("Your mailbox is full", "Delete something.\n", ["ada@example.com"]).delivery == "queued"
     assert Message.objects.get().to == ["ada@example.com"]
 
 
