@@ -207,7 +207,7 @@ REST_FRAMEWORK = {
         "quazzar.api.authentication.ApiKeyAuthentication",
         "quazzar.api.authentication.StaffSessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["quazzar.api.permissions.MailGate"],
+    "DEFAULT_PERMISSION_CLASSES": ["quazzar.api.permissions.Entitlement"],
     "DEFAULT_PAGINATION_CLASS": "quazzar.api.pagination.PageNumbers",
     "DEFAULT_FILTER_BACKENDS": [
         "quazzar.api.filters.StrictFilterBackend",
@@ -216,7 +216,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_RENDERER_CLASSES": [
         "rest_framework.renderers.JSONRenderer",
-        "rest_framework.renderers.BrowsableAPIRenderer",
+        "quazzar.api.renderers.ConsolePages",
     ],
     "DEFAULT_PARSER_CLASSES": ["quazzar.api.parsers.StrictJSONParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "quazzar.api.negotiation.LenientNegotiation",

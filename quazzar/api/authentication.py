@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 _SCHEME = "bearer"
 
 
+def bearer_token(request: Request) -> str | None:
+    """Return what the Authorization header holds after ``Bearer``; None when it holds something else, or is absent."""
+    scheme, _, token = request.headers.get("Authorization", "").strip().partition(" ")
+    return token.strip() if scheme.lower() == _SCHEME else None
+
+
 class ApiKeyAuthentication(BaseAuthentication):
     """``Authorization: Bearer qzr_…``."""
 
@@ -29,11 +35,11 @@ class ApiKeyAuthentication(BaseAuthentication):
         Raises:
             AuthenticationFailed: one is sent, and does not count.
         """
-        scheme, _, text = request.headers.get("Authorization", "").strip().partition(" ")
-        if scheme.lower() != _SCHEME:
+        token = bearer_token(request)
+        if token is None:
             return None
         try:
-            key = apikeys.verify(text.strip())
+            key = apikeys.verify(token)
         except apikeys.KeyRefused as exc:
             raise AuthenticationFailed(exc.message) from exc
         audit.actor.set(f"key:{key.name} ({key.user.get_username()})")

@@ -9,10 +9,10 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from quazzar.api.permissions import StaffScope
+from quazzar.api.permissions import ANY_PLAN
 from quazzar.api.serializers import StrictSerializer
+from quazzar.api.viewsets import ApiViewSet
 from quazzar.errors import LicenseError
 from quazzar.models import ApiKey
 from quazzar.plans import licenses
@@ -20,7 +20,7 @@ from quazzar.plans.plans import Plan
 
 
 class PlanSerializer(serializers.Serializer[Any]):
-    """One of the plans."""
+    """A plan and its features."""
 
     id = serializers.CharField()
     name = serializers.CharField(source="title")
@@ -29,7 +29,7 @@ class PlanSerializer(serializers.Serializer[Any]):
 
 
 class BillingSerializer(serializers.Serializer[Any]):
-    """The plan in force, and all there are."""
+    """The plan in force, and all plans that exist."""
 
     current_plan = serializers.CharField(source="plan.id")
     plans = serializers.SerializerMethodField()
@@ -38,34 +38,34 @@ class BillingSerializer(serializers.Serializer[Any]):
 
     @extend_schema_field(PlanSerializer(many=True))
     def get_plans(self, _: licenses.Licence) -> Any:
-        """All plans, the lowest first."""
+        """List all plans, the lowest first."""
         return PlanSerializer(list(Plan), many=True).data
 
 
 class LicenseSerializer(StrictSerializer):
     """A signed licence."""
 
-    license = serializers.CharField(max_length=64 * 1024)
+    license = serializers.CharField(max_length=64 * 1024, help_text="A JWT that is signed with Ed25519.")
 
 
-class BillingUpgradeView(APIView):
+class BillingViewSet(ApiViewSet):
     """The plan of this node."""
 
-    permission_classes = [StaffScope]
+    feature = ANY_PLAN
     write_scope = ApiKey.Scope.WRITE
+    serializer_class = LicenseSerializer
+    answer_class = BillingSerializer
+    answer_status = 200
 
-    @extend_schema(operation_id="billing_read", responses=BillingSerializer)
-    def get(self, request: Request) -> Response:
+    def retrieve(self, request: Request) -> Response:
         """The plan in force, and what the others hold."""
-        return Response(BillingSerializer(licenses.read()).data)
+        return self.answer(licenses.read())
 
-    @extend_schema(operation_id="billing_upgrade", request=LicenseSerializer, responses=BillingSerializer)
-    def post(self, request: Request) -> Response:
-        """Installs a signed licence; it is in force at once."""
-        serializer = LicenseSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
+    @extend_schema(operation_id="billing_upgrade")
+    def create(self, request: Request) -> Response:
+        """Installs a signed licence, which is in force at once."""
         try:
-            licenses.install(serializer.validated_data["license"])
+            licenses.install(self.body()["license"])
         except LicenseError as exc:
             raise ValidationError({"license": [exc.message]}) from exc
-        return Response(BillingSerializer(licenses.read()).data)
+        return self.answer(licenses.read())

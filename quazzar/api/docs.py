@@ -11,12 +11,15 @@ from drf_spectacular.renderers import (
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.permissions import AllowAny
 
+from quazzar.api.permissions import ANY_PLAN
+
 
 class SchemaView(SpectacularAPIView):
     """The OpenAPI 3.1 description, as JSON or (``?format=yaml``, or by Accept) YAML."""
 
     renderer_classes = [OpenApiJsonRenderer2, OpenApiJsonRenderer, OpenApiYamlRenderer2, OpenApiYamlRenderer]
     permission_classes = [AllowAny]
+    feature = ANY_PLAN
     throttle_classes = []
 
 
@@ -24,5 +27,6 @@ class DocsView(SpectacularSwaggerView):
     """The description as a page to read and try."""
 
     permission_classes = [AllowAny]
+    feature = ANY_PLAN
     throttle_classes = []
     url_name = "schema"

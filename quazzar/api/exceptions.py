@@ -1,4 +1,7 @@
-"""Every error of the API in one shape: error, message, and fields on validation errors only. Always JSON."""
+"""Every error of the API in one shape: error, message, and fields on validation errors only.
+
+It is JSON, in a browser that is signed in shown as a page.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,7 @@ from rest_framework.serializers import as_serializer_error
 from rest_framework.views import set_rollback
 
 from quazzar.api.permissions import UpgradeRequired
+from quazzar.api.renderers import ConsolePages
 from quazzar.errors import InvalidEmail, InvalidFields, QuazzarError
 
 if TYPE_CHECKING:
@@ -55,10 +59,17 @@ def handle(exc: Exception, context: dict[str, Any]) -> Response:
     if response.status_code >= 500:
         _report(exc, response, request)
     set_rollback()
-    # Errors are JSON also where the view answers text, YAML or HTML.
-    request.accepted_renderer = JSONRenderer()
-    request.accepted_media_type = JSONRenderer.media_type
+    if not _keeps_its_page(exc, response, request):
+        # Errors are JSON also where the view answers text or YAML.
+        request.accepted_renderer = JSONRenderer()
+        request.accepted_media_type = JSONRenderer.media_type
     return response
+
+
+def _keeps_its_page(exc: Exception, response: Response, request: Any) -> bool:
+    """Whether the error is shown in the frame of the browsable API; what is broken might break that as well."""
+    expected = response.status_code < 500 or isinstance(exc, QuazzarError)
+    return expected and isinstance(getattr(request, "accepted_renderer", None), ConsolePages)
 
 
 def _answer(exc: Exception) -> Response:

@@ -1,8 +1,8 @@
-"""The gate: 401 not signed in, 402 plan, 403 not allowed. What a view does not declare is refused."""
+"""The gate before every view: 401 not signed in, 402 plan, 403 not allowed. What a view does not declare is refused."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rest_framework.exceptions import APIException, NotAuthenticated, PermissionDenied
 from rest_framework.permissions import SAFE_METHODS, BasePermission
@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from rest_framework.views import APIView
 
 MAIL = "orbit_mail"
+#: A view's ``feature`` that every plan holds.
+ANY_PLAN = ""
 _HOW = "Send an API key as 'Authorization: Bearer qzr_…' or sign in."
 
 
 class UpgradeRequired(APIException):
-    """The plan in force lacks a feature."""
+    """The plan in force lacks a feature; the answer is the ecosystem's own body for that."""
 
     status_code = 402
     default_code = "upgrade_required"
@@ -29,18 +31,18 @@ class UpgradeRequired(APIException):
         super().__init__(self.body["message"])
 
 
-class StaffScope(BasePermission):
-    """Staff only. GET needs ``mail:read``; whatever else a view does needs the scope that it declares.
+class Entitlement(BasePermission):
+    """The entitlement to call a view, and the default permission of every view. Staff users only.
 
-    A view declares ``write_scope``, or ``required_scopes`` (method → scope) where methods differ. A session
-    has all scopes. Without a declaration only reading is allowed.
+    A view declares what it needs beside its other attributes, an ``@action`` in its arguments:
+
+    - ``feature``: what the plan must hold. Undeclared: Mail Relay.
+    - ``write_scope``: what an API key needs for any method that is not safe. Undeclared: nobody may call those.
+      Safe methods need ``mail:read``. A session has every scope.
     """
 
-    #: The feature that the plan must hold; empty when any plan will do.
-    feature = ""
-
     def has_permission(self, request: Request, view: APIView) -> bool:
-        """True, or the reason why not is raised.
+        """Return True, or raise the reason why not, in this order.
 
         Raises:
             NotAuthenticated: 401.
@@ -49,57 +51,38 @@ class StaffScope(BasePermission):
         """
         if not request.user.is_authenticated:
             raise NotAuthenticated(_HOW)
-        self.check_plan()
+        require_plan(view)
         if not request.user.is_staff:
             raise PermissionDenied("Only staff users may use this API.")
-        if not _implemented(view, request.method or ""):
-            return True  # nothing can happen: 404 or 405 says why
-        self._check_scope(request, view)
+        if _handles(view, request.method or ""):
+            _check_scope(request, view)
+        # Otherwise nothing can happen: what follows is a 404 or a 405.
         return True
 
-    def check_plan(self) -> None:
-        """Refuse when the plan in force lacks the feature.
 
-        Raises:
-            UpgradeRequired: it does.
-        """
-        if self.feature and not entitlements.has(self.feature):
-            raise UpgradeRequired(self.feature)
+def require_plan(view: APIView) -> None:
+    """Check the plan in force for the view's feature.
 
-    def _check_scope(self, request: Request, view: APIView) -> None:
-        scope = scope_of(view, request.method or "")
-        if scope is None:
-            raise PermissionDenied("This endpoint does not say who may write to it, so nobody may.")
-        if isinstance(request.auth, ApiKey) and scope not in request.auth.scopes:
-            raise PermissionDenied(f"This API key lacks the scope {scope}.")
-
-
-class MailGate(StaffScope):
-    """The same, and the plan must hold Mail Relay. It is the default of every view."""
-
-    feature = MAIL
+    Raises:
+        UpgradeRequired: the plan lacks it.
+    """
+    feature = getattr(view, "feature", MAIL)
+    if feature and not entitlements.has(feature):
+        raise UpgradeRequired(feature)
 
 
 def scope_of(view: APIView | type[APIView], method: str) -> str | None:
-    """The scope that this method of the view needs; None when it declares none."""
-    declared: dict[str, str] = getattr(view, "required_scopes", {})
-    if method in declared:
-        return declared[method]
-    if method in SAFE_METHODS:
-        return ApiKey.Scope.READ
-    return getattr(view, "write_scope", None)
+    """Return the scope that this method of the view needs; None when it declares none."""
+    return ApiKey.Scope.READ if method in SAFE_METHODS else getattr(view, "write_scope", None)
 
 
-def require_plan(view: Any) -> None:
-    """Refuse when a gate of this view asks for a plan that is not in force.
-
-    Raises:
-        UpgradeRequired: it does.
-    """
-    for permission in view.get_permissions():
-        if isinstance(permission, StaffScope):
-            permission.check_plan()
+def _check_scope(request: Request, view: APIView) -> None:
+    scope = scope_of(view, request.method or "")
+    if scope is None:
+        raise PermissionDenied("This endpoint does not say who may write to it, so nobody may.")
+    if isinstance(request.auth, ApiKey) and scope not in request.auth.scopes:
+        raise PermissionDenied(f"This API key lacks the scope {scope}.")
 
 
-def _implemented(view: APIView, method: str) -> bool:
+def _handles(view: APIView, method: str) -> bool:
     return method.lower() in view.http_method_names and hasattr(view, method.lower())

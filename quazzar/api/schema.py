@@ -7,9 +7,12 @@ from typing import Any
 from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerExtension
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import get_doc
 from drf_spectacular.utils import OpenApiParameter
 
 from quazzar.api import idempotency
+from quazzar.api.serializers import NoBody
+from quazzar.api.viewsets import ApiViewSet
 
 _MAIL = "/api/mail/"
 _TEXT = {"type": "string"}
@@ -60,8 +63,46 @@ class StrictExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-ca
         return schema | {"additionalProperties": False} if direction == "request" else schema
 
 
+#: Action of a viewset → the word for it in operation ids, and the method whose docstring describes it.
+_CRUD = {
+    "list": ("list", "list"),
+    "retrieve": ("read", "retrieve"),
+    "create": ("add", "perform_create"),
+    "update": ("replace", "perform_update"),
+    "partial_update": ("change", "perform_update"),
+    "destroy": ("remove", "perform_destroy"),
+}
+
+
 class ApiSchema(AutoSchema):
-    """Describes one operation."""
+    """Describes one operation by what its viewset declares."""
+
+    def get_operation_id(self) -> str:
+        """``mailbox_add``: what the viewset is registered as, and what is done to it."""
+        if not isinstance(self.view, ApiViewSet):
+            return super().get_operation_id()
+        action = self.view.action
+        word, _ = _CRUD.get(action, (action.rstrip("_"), action))
+        return f"{self.view.basename}_{word}"
+
+    def get_description(self) -> str:  # type: ignore[override]  # as drf-spectacular has it
+        """The docstring of the action, of the method that it ends in, or of the viewset."""
+        action = getattr(self.view, "action", None) or self.method.lower()
+        _, method = _CRUD.get(action, (action, action))
+        own = (get_doc(getattr(self.view, name, None)) for name in (action, method))
+        return next(filter(None, own), "") or get_doc(type(self.view))
+
+    def get_request_serializer(self) -> Any:
+        """What the action takes; nothing where it is declared to need no body."""
+        serializer = super().get_request_serializer()
+        return None if isinstance(serializer, NoBody) else serializer
+
+    def get_response_serializers(self) -> Any:
+        """What the action answers with: see ApiViewSet.answer."""
+        if not isinstance(self.view, ApiViewSet) or self.method == "DELETE":
+            return super().get_response_serializers()
+        # A serializer's own examples are of what it takes.
+        return {self.view.status_of_answer: self.view.answer_class or self.view.serializer_class}
 
     def get_override_parameters(self) -> list[Any]:
         """Idempotency-Key where the handler takes it."""

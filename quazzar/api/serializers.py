@@ -28,6 +28,10 @@ class Strict(serializers.Serializer[Any]):
         return value
 
 
+class NoBody(serializers.Serializer[Any]):
+    """For an action that needs no body: whatever is sent is ignored."""
+
+
 class StrictSerializer(Strict):
     """Refuses unknown fields. Known read-only ones are ignored: what was read can be sent back."""
 

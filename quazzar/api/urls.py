@@ -10,8 +10,9 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from quazzar.api.billing import BillingUpgradeView
+from quazzar.api.billing import BillingViewSet
 from quazzar.api.docs import DocsView, SchemaView
+from quazzar.api.viewsets import SingletonRouter
 
 
 class UnknownPath(APIView):
@@ -39,11 +40,14 @@ class UnknownMailPath(UnknownPath):
     authentication_classes = [*APIView.authentication_classes]
 
 
+singletons = SingletonRouter()
+singletons.register("billing/upgrade", BillingViewSet, "billing")
+
 urlpatterns = [
     path("mail/", include("mailrelay.api.urls")),
     path("mail/", include("mailboxes.api.urls")),
     path("mail/", include("dnsrecords.api.urls")),
-    path("billing/upgrade", BillingUpgradeView.as_view(), name="billing-upgrade"),
+    path("", include(singletons.urls)),
     path("schema", SchemaView.as_view(), name="schema"),
     path("docs", DocsView.as_view(), name="docs"),
     re_path(r"^mail(/|$)", UnknownMailPath.as_view()),

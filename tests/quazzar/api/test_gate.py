@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import path
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.test import APIClient, APIRequestFactory
 from rest_framework.views import APIView
 
-from quazzar.api.permissions import MailGate, scope_of
+from quazzar.api.permissions import ANY_PLAN, Entitlement, scope_of
+from quazzar.api.serializers import NoBody
+from quazzar.api.viewsets import ApiViewSet, SingletonRouter
 from quazzar.models import ApiKey
 from quazzar.plans.entitlements import upgrade_required_body
 from quazzar.urls import urlpatterns as product
@@ -33,15 +36,29 @@ class Undeclared(APIView):
         return Response({})
 
 
-class Declared(Undeclared):
+class Declared(ApiViewSet):
     write_scope = ApiKey.Scope.SEND
-    required_scopes: ClassVar[dict[str, str]] = {"PUT": ApiKey.Scope.WRITE}
+    serializer_class = NoBody
 
-    def put(self, request: Request) -> Response:
+    def retrieve(self, request: Request) -> Response:
+        return Response({})
+
+    def create(self, request: Request) -> Response:
+        return Response({})
+
+    @action(detail=False, methods=["post"], write_scope=ApiKey.Scope.WRITE)
+    def change(self, request: Request) -> Response:
         return Response({})
 
 
-urlpatterns = [path("undeclared", Undeclared.as_view()), path("declared", Declared.as_view()), *product]
+class OnAnyPlan(Declared):
+    feature = ANY_PLAN
+
+
+router = SingletonRouter()
+router.register("declared", Declared, "declared")
+router.register("free", OnAnyPlan, "free")
+urlpatterns = [path("undeclared", Undeclared.as_view()), *router.urls, *product]
 
 
 @pytest.fixture
@@ -121,8 +138,8 @@ def test_a_body_that_cannot_be_read_does_not_hide_402_or_403(
 def test_a_session_with_a_csrf_token_has_all_scopes(views: None, operator: Any) -> None:
     client = signed_in(operator)
     client.cookies["csrftoken"] = "x" * 32
-    for method in (client.post, client.put):
-        assert method("/declared", headers={"x-csrftoken": "x" * 32}).status_code == 200
+    for address in ("/declared", "/declared/change"):
+        assert client.post(address, headers={"x-csrftoken": "x" * 32}).status_code == 200
 
 
 def test_a_key_needs_no_csrf_token(views: None, client_with: Any, operator: Any) -> None:
@@ -136,13 +153,18 @@ def test_who_is_no_staff_gets_403_before_404(views: None, outsider: Any, client_
 
 
 @pytest.mark.parametrize(
-    ("method", "needed"), [("get", "mail:read"), ("post", "mail:send"), ("put", "mail:write")]
+    ("method", "address", "needed"),
+    [
+        ("get", "/declared", "mail:read"),
+        ("post", "/declared", "mail:send"),
+        ("post", "/declared/change", "mail:write"),
+    ],
 )
 @pytest.mark.parametrize("scope", ApiKey.Scope.values)
 def test_a_key_does_what_its_scopes_say(
-    views: None, other_staff: Any, client_with: Any, method: str, needed: str, scope: str
+    views: None, other_staff: Any, client_with: Any, method: str, address: str, needed: str, scope: str
 ) -> None:
-    response = getattr(client_with(other_staff, scope), method)("/declared")
+    response = getattr(client_with(other_staff, scope), method)(address)
     assert response.status_code == (200 if scope == needed else 403)
     if scope != needed:
         assert needed in response.json()["message"]
@@ -157,7 +179,7 @@ def test_a_view_that_declares_nothing_can_only_be_read(views: None, operator: An
 
 
 def test_the_gate_is_what_a_view_has_when_it_says_nothing() -> None:
-    assert Undeclared.permission_classes == [MailGate]
+    assert Undeclared.permission_classes == ApiViewSet.permission_classes == [Entitlement]
 
 
 def test_a_method_that_is_not_there_is_405(views: None, api: APIClient) -> None:
@@ -176,11 +198,18 @@ def test_options_needs_reading_only(views: None, operator: Any, client_with: Any
     assert client_with(operator, "mail:send").options("/declared").status_code == 403
 
 
-def test_a_scope_declared_for_a_method_goes_before_the_general_one() -> None:
-    assert scope_of(Declared, "PUT") == "mail:write"
-    assert scope_of(Declared, "POST") == "mail:send"
-    assert scope_of(Declared, "GET") == "mail:read"
+def test_only_what_is_declared_for_any_plan_is_open_on_any_plan(
+    views: None, plan: Any, api: APIClient, client: Client
+) -> None:
+    plan("community")
+    assert api.get("/free").status_code == 200
+    assert api.get("/declared").status_code == 402
+    assert client.get("/free").status_code == 401
+
+
+def test_a_view_that_declares_no_scope_has_none_for_writing() -> None:
     assert scope_of(Undeclared, "POST") is None
+    assert scope_of(Undeclared, "GET") == "mail:read"
 
 
 def test_a_lapsed_licence_closes_at_once_and_opens_at_once(api: APIClient, views: None, plan: Any) -> None:

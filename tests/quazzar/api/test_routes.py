@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.test import APIClient
 
-from quazzar.api.permissions import MailGate, StaffScope, scope_of
+from quazzar.api.permissions import ANY_PLAN, Entitlement, scope_of
 from quazzar.models import ApiKey
 from quazzar.plans.entitlements import upgrade_required_body
 
@@ -23,13 +23,21 @@ ON_ANY_PLAN = {"/api/billing/upgrade"}
 
 
 def routes(patterns: Any = None, prefix: str = "/") -> Iterator[tuple[str, Any]]:
-    """Each route below /api/ as (an address that it matches, its view class)."""
+    """Each route below /api/ as (an address that it matches, its view)."""
     for entry in get_resolver().url_patterns if patterns is None else patterns:
         address = prefix + re.sub(r"<[^>]+>", "1", str(entry.pattern))
         if isinstance(entry, URLResolver):
             yield from routes(entry.url_patterns, address)
         elif isinstance(entry, URLPattern) and address.startswith("/api/"):
-            yield address, getattr(entry.callback, "cls", None) or getattr(entry.callback, "view_class", None)
+            yield address, view_of(entry.callback)
+
+
+def view_of(callback: Any) -> Any:
+    """A view with a handler for each of its methods, as it is for a request."""
+    view = callback.cls(**callback.initkwargs)
+    for method, handler in (getattr(callback, "actions", None) or {}).items():
+        setattr(view, method, getattr(view, handler))
+    return view
 
 
 ROUTES = [(address, view) for address, view in routes() if "^" not in address and address != "/api/"]
@@ -56,11 +64,13 @@ FILES = ("/stack/logs", "/stack/compose", "/mailboxes/export")
 
 @pytest.mark.parametrize(("address", "view"), ROUTES)
 def test_every_route_is_a_view_of_the_api_and_declares_itself(address: str, view: Any) -> None:
-    gates = [gate for gate in view.permission_classes if issubclass(gate, StaffScope)]
     if address in OPEN:
         assert not [method for method in METHODS[1:] if hasattr(view, method)]
     else:
-        assert gates == [StaffScope if address in ON_ANY_PLAN else MailGate]
+        assert view.permission_classes == [Entitlement]
+        assert getattr(view, "feature", "orbit_mail") == (
+            ANY_PLAN if address in ON_ANY_PLAN else "orbit_mail"
+        )
 
 
 @pytest.mark.parametrize(("address", "method", "view"), CALLS)
@@ -128,11 +138,22 @@ def test_every_route_is_a_page_for_a_signed_in_operator(
     response = client.get(address, headers={"accept": "text/html"})
     if response.status_code == 200 and address.endswith(FILES):
         assert "html" not in response["Content-Type"]
-    elif response.status_code == 200:
+    else:
         assert response["Content-Type"].startswith("text/html")
         assert "Quazzar console" in response.content.decode()
-    else:
-        assert is_error(response)
+
+
+def test_a_key_gets_json_even_if_it_asks_for_a_page(api: APIClient, client: Client, operator: Any) -> None:
+    for accept in ("text/html", "text/html,application/xhtml+xml,*/*;q=0.8"):
+        for address in ("/api/billing/upgrade", "/api/billing/upgrade?format=api", "/api/mail/nothing"):
+            response = api.get(address, headers={"accept": accept})
+            assert response["Content-Type"] == "application/json"
+            assert client.get(address, headers={"accept": accept})["Content-Type"] == "application/json"
+    client.force_login(operator)
+    assert client.get("/api/billing/upgrade", headers={"accept": "text/html"})["Content-Type"].startswith(
+        "text/html"
+    )
+    assert client.get("/api/billing/upgrade")["Content-Type"] == "application/json"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,69 @@
+"""Serializer fields that take a JSON value as it is, and no other type for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+#: The largest id that a row can have. A larger one is no row, and SQLite refuses to look for it.
+LARGEST_ID = 2**63 - 1
+
+
+class Text(serializers.CharField):
+    """A JSON string; a number is not taken for one."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the string."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return str(super().to_internal_value(data))
+
+
+class Line(Text):
+    """A string that is kept exactly as sent, so that a rule can refuse a line break at either end, too."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(trim_whitespace=False, **kwargs)
+
+
+class Secret(Text):
+    """A string that goes in and never comes out: it reads as "".
+
+    Absent or empty on a write keeps the stored one; null removes it.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        options = {"required": False, "allow_blank": True, "allow_null": True, "trim_whitespace": False}
+        super().__init__(**{**options, "style": {"input_type": "password"}, **kwargs})
+
+    def get_attribute(self, instance: Any) -> str:
+        """Return "", without opening what is stored."""
+        return ""
+
+
+class Whole(serializers.IntegerField):
+    """A JSON number without a fraction; neither a string of digits nor a boolean is taken for one."""
+
+    def to_internal_value(self, data: Any) -> int:
+        """Return the number."""
+        if isinstance(data, bool) or not isinstance(data, int | float):
+            self.fail("invalid")
+        return int(super().to_internal_value(data))
+
+
+class Id(Whole):
+    """The id of a row."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_value=1, max_value=LARGEST_ID, **kwargs)
+
+
+class YesNo(serializers.BooleanField):
+    """``true`` or ``false``; no other word or number is taken for one."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        """Return the truth value."""
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data

@@ -1,0 +1,123 @@
+"""The base of every viewset, and the routers that give them their paths.
+
+A viewset says what it needs (``feature``, ``write_scope``: see permissions.py), which serializers it takes and
+answers with, and overrides ``perform_create``, ``perform_update`` and ``perform_destroy`` to call the domain. Verbs
+are ``@action`` methods. The docstrings of all of these are the descriptions in the OpenAPI schema.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rest_framework.exceptions import NotFound
+from rest_framework.response import Response
+from rest_framework.routers import DynamicRoute, Route, SimpleRouter
+from rest_framework.viewsets import GenericViewSet
+
+from quazzar.api.fields import LARGEST_ID
+from quazzar.api.permissions import MAIL
+from quazzar.api.renderers import ConsolePages
+
+if TYPE_CHECKING:
+    from rest_framework.request import Request
+    from rest_framework.serializers import BaseSerializer
+
+_ROW = {"get": "retrieve", "put": "update", "patch": "partial_update", "delete": "destroy"}
+_COLLECTION: list[Route | DynamicRoute] = [
+    Route("{prefix}", {"get": "list", "post": "create"}, "{basename}-list", False, {}),
+    DynamicRoute("{prefix}/{url_path}", "{basename}-{url_name}", False, {}),
+    Route("{prefix}/{lookup}", _ROW, "{basename}-detail", True, {}),
+    DynamicRoute("{prefix}/{lookup}/{url_path}", "{basename}-{url_name}", True, {}),
+]
+_SINGLETON: list[Route | DynamicRoute] = [
+    Route("{prefix}", {**_ROW, "post": "create"}, "{basename}", False, {}),
+    DynamicRoute("{prefix}/{url_path}", "{basename}-{url_name}", False, {}),
+]
+
+
+class ApiViewSet(GenericViewSet[Any]):
+    """Finds rows, checks bodies, and answers.
+
+    Attributes:
+        write_scope: the scope that a key needs to change anything; None: nobody may.
+        serializer_class: what a body must look like, and the answer too, unless ``answer_class`` says otherwise.
+        change_serializer_class: for PUT and PATCH, where they differ from POST.
+        answer_class: the answer's serializer, where it is not ``serializer_class``.
+        answer_status: of an action's answer; GET is always 200, and ``create`` 201 unless this says otherwise.
+    """
+
+    lookup_value_converter = "int"
+    feature: str = MAIL
+    write_scope: str | None = None
+    change_serializer_class: type[BaseSerializer[Any]] | None = None
+    answer_class: type[BaseSerializer[Any]] | None = None
+    answer_status: int | None = None
+
+    def get_serializer_class(self) -> type[BaseSerializer[Any]]:
+        """Return the serializer of the body that the present action takes."""
+        if self.action in ("update", "partial_update") and self.change_serializer_class is not None:
+            return self.change_serializer_class
+        return super().get_serializer_class()
+
+    def get_object(self) -> Any:
+        """Return the row that the path names. A list's filters do not apply to it.
+
+        Raises:
+            NotFound: there is none.
+        """
+        rows, pk = self.get_queryset(), self.kwargs["pk"]
+        row = rows.filter(pk=pk).first() if pk <= LARGEST_ID else None
+        if row is None:
+            raise NotFound(f"There is no such {rows.model._meta.verbose_name}.")
+        return row
+
+    def body(self) -> dict[str, Any]:
+        """Return the request's body, checked by the action's serializer.
+
+        Raises:
+            ValidationError: a field is wrong or unknown.
+        """
+        serializer = self.get_serializer(data=self.request.data)
+        serializer.is_valid(raise_exception=True)
+        return dict(serializer.validated_data)
+
+    def answer(self, result: object, **options: Any) -> Response:
+        """Return the result as the action's answer; ``options`` are those of Response."""
+        shown = self.answer_class or self.get_serializer_class()
+        data = shown(result, context=self.get_serializer_context()).data
+        return Response(data, status=self.status_of_answer, **options)
+
+    @property
+    def status_of_answer(self) -> int:
+        """The HTTP status of the present action's answer, if all goes well."""
+        if self.request is not None and self.request.method == "GET":
+            return 200
+        return self.answer_status or (201 if self.action == "create" else 200)
+
+    def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
+        """Answer 405, but in a browser show the page from which the other methods can be called.
+
+        Raises:
+            MethodNotAllowed: for every other client.
+            NotFound: the row that the path names does not exist.
+        """
+        if request.method != "GET" or not isinstance(request.accepted_renderer, ConsolePages):
+            return super().http_method_not_allowed(request, *args, **kwargs)
+        if "pk" in kwargs:
+            self.get_object()
+        return Response()
+
+
+class ApiRouter(SimpleRouter):
+    """Paths without a trailing slash, in which ids are numbers."""
+
+    routes = _COLLECTION
+
+    def __init__(self) -> None:
+        super().__init__(trailing_slash=False, use_regex_path=False)
+
+
+class SingletonRouter(ApiRouter):
+    """The same for what exists once: its verbs are on the prefix itself."""
+
+    routes = _SINGLETON
