@@ -174,10 +174,14 @@ def operations(patterns: list[Any], prefix: str = "/") -> Iterator[tuple[str, st
         if isinstance(pattern, URLResolver):
             yield from operations(pattern.url_patterns, path)
         elif isinstance(pattern, URLPattern) and not _is_last_resort(pattern):
-            view = getattr(pattern.callback, "cls", None)
-            yield from (
-                (method, path) for method in METHODS if (hasattr(view, method) if view else method == "get")
-            )
+            yield from ((method, path) for method in METHODS if _handles(pattern.callback, method))
+
+
+def _handles(callback: Any, method: str) -> bool:
+    """A viewset's route knows its methods; other views of the API have a handler for each; pages are for GET."""
+    if actions := getattr(callback, "actions", None):
+        return method in actions
+    return hasattr(callback.cls, method) if hasattr(callback, "cls") else method == "get"
 
 
 def _is_last_resort(pattern: URLPattern) -> bool:
