@@ -31,7 +31,7 @@ def memory(directory: Path) -> None:
 def _sizes(pid: int) -> tuple[str, float, float]:
     argv = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
     words = (
-        "gunicorn",
+        "processes.web",
         "celery",
         "processes.worker",
         "processes.beat",

@@ -4,16 +4,37 @@ from __future__ import annotations
 
 import logging.config
 import os
+import sys
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 from celery import Celery, signals
+from celery.loaders.app import AppLoader
 from celery.schedules import crontab
+from django.conf import settings  # noqa: F401  (before Celery() imports it from a longer path: see Loader)
 
 from quazzar.monitoring import logs
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "quazzar.settings")
 
-app = Celery("quazzar")
+
+class Loader(AppLoader):
+    """Imports as Python does.
+
+    Celery's own loader puts the current directory first on the path while it imports, and its Django fixup leaves it
+    there (celery/loaders/base.py, celery/fixups/django.py). Anybody who may write to that directory could then have
+    us load a module of any name (CWE-427).
+    """
+
+    def import_from_cwd(self, module: str, imp: Any = None, package: str | None = None) -> ModuleType:
+        """The module, from the path that the process was started with."""
+        return import_module(module, package)
+
+
+_path = [*sys.path]
+app = Celery("quazzar", loader="quazzar.celery:Loader")
+sys.path[:] = _path
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
     task_serializer="json",

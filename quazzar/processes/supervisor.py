@@ -133,9 +133,13 @@ def python_specs(listener_fd: int) -> list[Spec]:
     """Web, worker and beat."""
     # -P: the folder that the operator happens to stand in is no place to import from.
     python = (sys.executable, "-P", "-m")
-    web = (*python, "gunicorn", "-c", "python:quazzar.processes.web", "quazzar.wsgi")
     return [
-        Spec("web", web, env={"QUAZZAR_LISTEN_FD": str(listener_fd)}, pass_fds=(listener_fd,)),
+        Spec(
+            "web",
+            (*python, "quazzar.processes.web"),
+            env={"QUAZZAR_LISTEN_FD": str(listener_fd)},
+            pass_fds=(listener_fd,),
+        ),
         Spec("worker", (*python, "quazzar.processes.worker")),
         Spec("beat", (*python, "quazzar.processes.beat")),
     ]
