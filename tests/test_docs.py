@@ -320,6 +320,12 @@ def _leads(page: Path, name: str, fragment: str) -> bool:
     return fragment in {anchor(line) for line in re.findall(r"^#+ (.+)$", there.read_text(), re.MULTILINE)}
 
 
+def test_every_picture_is_shown_on_a_page() -> None:
+    pages = "\n".join(page.read_text() for page in DOCS)
+    pictures = list((ROOT / "docs/img").iterdir())
+    assert pictures and not [picture.name for picture in pictures if f"img/{picture.name})" not in pages]
+
+
 def test_every_page_can_be_reached_from_the_readme() -> None:
     seen: set[Path] = set()
     waiting = [ROOT / "README.md"]
