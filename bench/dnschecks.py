@@ -47,12 +47,20 @@ def _fill(server: Nameserver) -> list[tuple[str, str]]:
     from dnsrecords.names import within
     from dnsrecords.records.facts import Facts
     from dnsrecords.text.strings import quoted
-    from mailboxes.models import Domain, Stack
+    from mailboxes.models import DkimKey, Domain, Stack
 
     # With a hostname there are all the recommended records too.
     Stack.objects.update_or_create(pk=1, defaults={"hostname": "mail.many.test"})
     names = [f"d{number:04d}.many.test" for number in range(DOMAINS)]
-    Domain.objects.bulk_create([Domain(name=name, dkim_public_key=_KEY) for name in names])
+    Domain.objects.bulk_create([Domain(name=name) for name in names])
+    key = {
+        "algorithm": "rsa",
+        "selector": "quazzar",
+        "state": "signing",
+        "private_key": "",
+        "public_key": _KEY,
+    }
+    DkimKey.objects.bulk_create(DkimKey(domain=domain, **key) for domain in Domain.objects.all())
     lines, questions = [], []
     for domain in Domain.objects.order_by("name"):
         facts = Facts.for_domain(domain)

@@ -1,4 +1,4 @@
-"""Stack (one row), Domain, Mailbox, Alias, ImportJob. Written by the domain modules only, never by a surface."""
+"""Stack (one row), Domain, DkimKey, Mailbox, Alias, ImportJob. Only domain modules write them, never a surface."""
 
 from __future__ import annotations
 
@@ -113,6 +113,17 @@ class Synced(models.Model):
         return self.applied_at is not None
 
 
+class DomainQuerySet(models.QuerySet["Domain"]):
+    """Queries for domains."""
+
+    def unsigned(self) -> DomainQuerySet:
+        """Domains whose mail leaves unsigned, because they have no RSA key that signs."""
+        signing = DkimKey.objects.filter(
+            domain=models.OuterRef("pk"), algorithm=DkimKey.Algorithm.RSA, state=DkimKey.State.SIGNING
+        )
+        return self.filter(~models.Exists(signing))
+
+
 class Domain(Synced):
     """A mail domain of this node."""
 
@@ -120,34 +131,115 @@ class Domain(Synced):
     name = models.CharField(max_length=253, unique=True)
     #: Address that gets what no mailbox and no alias takes; empty: such mail is refused.
     catch_all = models.CharField(max_length=320, blank=True, default="")
-    dkim_selector = models.CharField(max_length=63, default="quazzar")
-    #: RSA private key, PEM (PKCS#8).
-    dkim_private_key = SealedTextField(context="mailboxes.domain.dkim_private_key", null=True)
-    #: SubjectPublicKeyInfo in base64, as it stands in the DNS record's p=.
-    dkim_public_key = models.TextField(blank=True, default="")
-    # While the key is rotated: the one that is to sign once it is published (selector empty: none) …
-    dkim_next_selector = models.CharField(max_length=63, blank=True, default="")
-    dkim_next_private_key = SealedTextField(context="mailboxes.domain.dkim_next_private_key", null=True)
-    dkim_next_public_key = models.TextField(blank=True, default="")
-    # … and the one that signed before, whose record has to stay until the mail that it signed has arrived.
-    dkim_old_selector = models.CharField(max_length=63, blank=True, default="")
-    dkim_old_private_key = SealedTextField(context="mailboxes.domain.dkim_old_private_key", null=True)
-    dkim_old_public_key = models.TextField(blank=True, default="")
-    #: When the present key took over from the old one.
-    dkim_rotated_at = models.DateTimeField(null=True, default=None)
-    # A second key beside it, Ed25519 (RFC 8463), if the operator wants one (selector empty: none).
-    dkim_ed25519_selector = models.CharField(max_length=63, blank=True, default="")
-    dkim_ed25519_private_key = SealedTextField(context="mailboxes.domain.dkim_ed25519_private_key", null=True)
-    #: The bare 32 bytes in base64, as they stand in p=.
-    dkim_ed25519_public_key = models.TextField(blank=True, default="")
-    #: Its record was seen on every name server: it signs.
-    dkim_ed25519_signs = models.BooleanField(default=False)
+
+    objects = DomainQuerySet.as_manager()
 
     class Meta:
         ordering = ["name"]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def signing_key(self) -> DkimKey | None:
+        """The RSA key that signs the domain's mail; None for a domain without a key, whose mail leaves unsigned.
+
+        Uses prefetched ``dkim_keys`` if there are any.
+        """
+        signing = (DkimKey.Algorithm.RSA, DkimKey.State.SIGNING)
+        return next((key for key in self.dkim_keys.all() if (key.algorithm, key.state) == signing), None)
+
+    @property
+    def dkim_selector(self) -> str:
+        """The selector of ``signing_key``, or the one that the first key will get."""
+        key = self.signing_key
+        return key.selector if key else DkimKey.FIRST_SELECTOR
+
+    @property
+    def dkim_state(self) -> str:
+        """none, ready, or unreadable (``signing_key`` cannot be opened: its key is gone from the key file)."""
+        key = self.signing_key
+        if key is None:
+            return "none"
+        return "ready" if key.readable else "unreadable"
+
+
+class DkimKeyQuerySet(models.QuerySet["DkimKey"]):
+    """Queries for DKIM keys."""
+
+    def without_secrets(self) -> DkimKeyQuerySet:
+        """Rows whose private half is neither read nor opened."""
+        return self.defer("private_key")
+
+
+class DkimKey(models.Model):
+    """A key that signs a domain's mail, or did, or will. Each domain has one RSA key, and an Ed25519 key if you want.
+
+    A key waits until its record is published, then signs. The RSA key that it replaces retires: its record has to
+    stay until the mail that it signed has arrived.
+    """
+
+    class Algorithm(models.TextChoices):
+        """What the key signs with."""
+
+        RSA = "rsa", "RSA"
+        #: RFC 8463; signs beside the RSA key.
+        ED25519 = "ed25519", "Ed25519"
+
+    class State(models.TextChoices):
+        """Where the key is in its life."""
+
+        WAITING = "waiting", "Waiting to be published"
+        SIGNING = "signing", "Signing"
+        RETIRED = "retired", "Retired"
+
+    #: The selector of a domain's first key.
+    FIRST_SELECTOR = "quazzar"
+
+    domain = models.ForeignKey(Domain, on_delete=models.CASCADE, related_name="dkim_keys")
+    algorithm = models.CharField(max_length=7, choices=Algorithm)
+    selector = models.CharField(max_length=63)
+    state = models.CharField(max_length=7, choices=State)
+    #: When it came into its state; null: unknown, or it is the domain's first key and has signed from the beginning.
+    since = models.DateTimeField(null=True, default=None)
+    #: PEM (PKCS#8). Null only for a retired key that could not be opened when it retired, before version 0.4.
+    private_key = SealedTextField(
+        context="mailboxes.dkimkey.private_key",
+        # Where 0.3 kept the keys. Migration 0005 copied the blobs as they were.
+        former_contexts=[
+            "mailboxes.domain.dkim_private_key",
+            "mailboxes.domain.dkim_next_private_key",
+            "mailboxes.domain.dkim_old_private_key",
+            "mailboxes.domain.dkim_ed25519_private_key",
+        ],
+        null=True,
+    )
+    #: Base64 as in the DNS record's p=: of RSA the SubjectPublicKeyInfo, of Ed25519 the bare 32 bytes.
+    public_key = models.TextField(blank=True, default="")
+
+    objects = DkimKeyQuerySet.as_manager()
+
+    class Meta:
+        # RSA first: the order in which a domain's records are listed.
+        ordering = ["domain_id", "-algorithm", "id"]
+        verbose_name = "DKIM key"
+        constraints = [
+            models.UniqueConstraint(fields=["domain", "selector"], name="dkim_key_selector"),
+            # One key signs, one waits to take over, and one retires before the next rotation begins.
+            models.UniqueConstraint(fields=["domain", "algorithm", "state"], name="dkim_key_state"),
+            models.CheckConstraint(
+                condition=models.Q(state="retired") | models.Q(private_key__isnull=False),
+                name="dkim_key_private",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.selector
+
+    @property
+    def readable(self) -> bool:
+        """Whether the private half is there and can be opened."""
+        return self.private_key is not None and self.private_key.readable
 
 
 class Mailbox(Synced):

@@ -9,7 +9,7 @@ from django.db.models import Count, Q, Sum
 from django.utils import timezone
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from mailboxes.models import Alias, Domain, Mailbox, Stack
+from mailboxes.models import Alias, DkimKey, Domain, Mailbox, Stack
 from quazzar import words
 from quazzar.monitoring import doctor
 from quazzar.sealing.values import Sealed
@@ -138,12 +138,10 @@ def _of_certificate(stack: Stack, now: datetime) -> doctor.Finding | None:
 
 def _of_secrets(stack: Stack) -> doctor.Finding | None:
     hashes = Mailbox.objects.filter(deleted_at=None).only("password_hash").iterator()
-    keys = Domain.objects.only("dkim_private_key", "dkim_ed25519_private_key")
+    keys = DkimKey.objects.only("private_key").iterator()
     counts = {
         "mailbox passwords": sum(_is_lost(row.password_hash) for row in hashes),
-        "DKIM keys": sum(
-            _is_lost(row.dkim_private_key) + _is_lost(row.dkim_ed25519_private_key) for row in keys
-        ),
+        "DKIM keys": sum(_is_lost(row.private_key) for row in keys),
         "keys of the certificate": _is_lost(stack.tls_key),
         "passwords of Rspamd's web interface": _is_lost(stack.controller_password),
     }

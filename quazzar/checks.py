@@ -53,7 +53,8 @@ def check_seal_contexts(**_: Any) -> list[CheckMessage]:
     """E003: two columns share a context, so a blob copied from one to the other would open."""
     users = defaultdict(list)
     for model, field in sealed_fields():
-        users[field.context].append(f"{model._meta.label}.{field.name}")
+        for context in (field.context, *field.former_contexts):
+            users[context].append(f"{model._meta.label}.{field.name}")
     return [
         Error(
             f'The seal context "{context}" is used by {" and ".join(names)}.',

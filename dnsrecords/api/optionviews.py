@@ -9,7 +9,6 @@ from rest_framework.views import APIView
 
 from dnsrecords.api.optionserializers import OptionsSerializer
 from dnsrecords.records import options
-from dnsrecords.records.facts import SECRETS
 from mailboxes.api.viewsets import found
 from mailboxes.models import Domain
 from quazzar.models import ApiKey
@@ -23,14 +22,14 @@ class OptionsView(APIView):
     @extend_schema(operation_id="domain_dns_options", responses=OptionsSerializer)
     def get(self, request: Request, pk: int) -> Response:
         """What was chosen, or the defaults."""
-        return Response(OptionsSerializer(options.for_domain(found(Domain.objects.defer(*SECRETS), pk))).data)
+        return Response(OptionsSerializer(options.for_domain(found(Domain.objects.all(), pk))).data)
 
     @extend_schema(
         operation_id="domain_dns_options_change", request=OptionsSerializer, responses=OptionsSerializer
     )
     def patch(self, request: Request, pk: int) -> Response:
         """Changes what is given; the records to publish follow."""
-        domain = found(Domain.objects.defer(*SECRETS), pk)
+        domain = found(Domain.objects.all(), pk)
         serializer = OptionsSerializer(data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
         return Response(OptionsSerializer(options.change(domain.pk, **serializer.validated_data)).data)

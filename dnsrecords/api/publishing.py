@@ -12,7 +12,6 @@ from rest_framework.views import APIView
 from dnsrecords.api.publishserializers import PublishedSerializer, PublisherSerializer, PublishSerializer
 from dnsrecords.models import Publisher
 from dnsrecords.publishing import publish as publishing
-from dnsrecords.records.facts import SECRETS
 from mailboxes.api.viewsets import found
 from mailboxes.models import Domain
 from quazzar.models import ApiKey
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def _domain(pk: int) -> Domain:
-    domain: Domain = found(Domain.objects.defer(*SECRETS), pk)
+    domain: Domain = found(Domain.objects.all(), pk)
     return domain
 
 

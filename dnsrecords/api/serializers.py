@@ -8,7 +8,7 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from dnsrecords.checking.report import Report, Row
-from dnsrecords.dkim.rotation import Rotation
+from dnsrecords.dkim.progress import Rotation
 from dnsrecords.dmarc.policy import POLICIES
 from dnsrecords.dmarc.stages import Step
 from dnsrecords.names import relative_name

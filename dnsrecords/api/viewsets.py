@@ -12,16 +12,15 @@ from rest_framework.views import APIView
 from dnsrecords.api.serializers import DmarcPathSerializer, DomainRecordsSerializer, RotationSerializer
 from dnsrecords.checking import check as checking
 from dnsrecords.checking.report import Report, zone
-from dnsrecords.dkim import rotation
-from dnsrecords.records.facts import SECRETS
+from dnsrecords.dkim import progress
 from mailboxes.api.viewsets import found
-from mailboxes.dkim import rotation as dkimrotation
+from mailboxes.dkim import lifecycle
 from mailboxes.models import Domain
 from quazzar.models import ApiKey
 
 
 def _domain(pk: int) -> Domain:
-    domain: Domain = found(Domain.objects.defer(*SECRETS), pk)
+    domain: Domain = found(Domain.objects.all(), pk)
     return domain
 
 
@@ -71,17 +70,17 @@ class RotationView(APIView):
     )
     def post(self, request: Request, pk: int) -> Response:
         """Makes the next key; it signs as soon as its record is seen on every name server of the domain."""
-        dkimrotation.begin(_domain(pk).pk)
+        lifecycle.begin_rotation(_domain(pk).pk)
         return self._answer(pk, 201)
 
     @extend_schema(operation_id="domain_dkim_rotation_cancel", responses={204: None})
     def delete(self, request: Request, pk: int) -> Response:
         """Gives the next key up, before it signs."""
-        dkimrotation.cancel(_domain(pk).pk)
+        lifecycle.cancel_rotation(_domain(pk).pk)
         return Response(status=204)
 
     def _answer(self, pk: int, status: int = 200) -> Response:
-        return Response(RotationSerializer(rotation.of(_domain(pk))).data, status=status)
+        return Response(RotationSerializer(progress.rotation(_domain(pk))).data, status=status)
 
 
 class ZoneView(APIView):

@@ -15,7 +15,7 @@ from django.utils import timezone
 from dnsrecords.answers import remembering
 from dnsrecords.checking import alerts, dnssec, results
 from dnsrecords.checking.results import News, Result
-from dnsrecords.dkim import ed25519, rotation
+from dnsrecords.dkim import progress
 from dnsrecords.judging import propagation
 from dnsrecords.judging.judge import Judgement, questions
 from dnsrecords.kinds.registry import wanted
@@ -23,7 +23,7 @@ from dnsrecords.lookup.resolver import Resolver
 from dnsrecords.models import DomainCheck
 from dnsrecords.mtasts import fetch as policyfetch
 from dnsrecords.mtasts import policy
-from dnsrecords.records.facts import SECRETS, Facts
+from dnsrecords.records.facts import Facts
 from dnsrecords.verdicts import Status
 from mailboxes.models import Domain
 
@@ -54,9 +54,7 @@ def check(domain: Domain) -> list[News]:
         outcome = look(facts)
     news = _keep(domain, outcome)
     _note_signed(signed.result())
-    published = results.published_keys(outcome)
-    ed25519.advance(domain, published)
-    if rotation.advance(domain, published):
+    if progress.advance(domain, results.published_keys(outcome)):
         domain.refresh_from_db()
         news += _keep(domain, look(Facts.for_domain(domain)))
     alerts.tell(news)
@@ -71,7 +69,7 @@ def check_due(most: int = 1000) -> int:
     """
     _enroll()
     due = [pk for pk in _due(most) if _claim(pk)]
-    domains = list(Domain.objects.filter(pk__in=due).defer(*SECRETS))
+    domains = list(Domain.objects.filter(pk__in=due))
     news: list[News] = []
     facts = list(Facts.for_domains(domains))
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
@@ -84,14 +82,12 @@ def check_due(most: int = 1000) -> int:
         for done in as_completed(looks):
             domain, outcome = looks[done], done.result()
             news += _keep(domain, outcome)
-            published = results.published_keys(outcome)
-            ed25519.advance(domain, published)
-            if rotation.advance(domain, published):
+            if progress.advance(domain, results.published_keys(outcome)):
                 DomainCheck.objects.filter(pk=domain.pk).update(due_at=timezone.now())
     for future in signed:
         _note_signed(future.result())
     alerts.tell(news)
-    alerts.tell_retired(rotation.retire_due())
+    alerts.tell_retired(progress.remove_retired())
     return len(domains)
 
 

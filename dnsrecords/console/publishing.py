@@ -12,7 +12,6 @@ from django.urls import path
 from dnsrecords.console import access
 from dnsrecords.publishing import publish as publishing
 from dnsrecords.publishing.rules import ALGORITHMS
-from dnsrecords.records.facts import SECRETS
 from mailboxes.models import Domain
 from quazzar.console.pages import sentence
 from quazzar.errors import InvalidFields, QuazzarError
@@ -54,7 +53,7 @@ def publish(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _published(request: HttpRequest, pk: int) -> HttpResponse:
-    row = get_object_or_404(Domain.objects.defer(*SECRETS), pk=pk)
+    row = get_object_or_404(Domain, pk=pk)
     try:
         plan = publishing.publish(row, replace="replace" in request.POST)
     except QuazzarError as exc:

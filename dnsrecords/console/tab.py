@@ -17,18 +17,15 @@ from dnsrecords.checking import check as checking
 from dnsrecords.checking import report
 from dnsrecords.checking.report import Report, Row
 from dnsrecords.console import access, options, publishing
-from dnsrecords.dkim import ed25519 as secondkey
-from dnsrecords.dkim import rotation
+from dnsrecords.dkim import progress
 from dnsrecords.kinds.dkim import FurtherKey
 from dnsrecords.kinds.registry import kind_of
 from dnsrecords.models import RecordChange
 from dnsrecords.names import relative_name, within
-from dnsrecords.records.facts import SECRETS
 from dnsrecords.spf.providers import provider_of
 from dnsrecords.text import strings as txt
 from dnsrecords.verdicts import Status
-from mailboxes.dkim import ed25519 as dkimsecond
-from mailboxes.dkim import rotation as dkimrotation
+from mailboxes.dkim import lifecycle
 from mailboxes.models import Domain, Stack
 from quazzar import words
 from quazzar.console import gate
@@ -54,7 +51,7 @@ _NOT_PUBLISHED = ("info", "off", "Not published")
 def overview(request: HttpRequest) -> HttpResponse:
     """All domains, those with something wrong first."""
     wanted = request.GET.get("search", "").strip().lower()
-    domains = Domain.objects.defer(*SECRETS).order_by("name")
+    domains = Domain.objects.order_by("name")
     found = [each for each in Report.for_domains(domains) if wanted in each.domain.name]
     order = [Status.MISSING, Status.MISMATCH, Status.ERROR, Status.UNCHECKED, Status.OK]
     found.sort(key=lambda each: order.index(each.health))
@@ -73,7 +70,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 @require_safe
 def domain(request: HttpRequest, pk: int) -> HttpResponse:
     """One domain; HTMX gets the records alone."""
-    row = get_object_or_404(Domain.objects.defer(*SECRETS), pk=pk)
+    row = get_object_or_404(Domain, pk=pk)
     if gate.by_htmx(request):
         return render(request, "dnsrecords/_records.html", _context(request, row))
     return _page(request, "domain.html", _context(request, row))
@@ -82,7 +79,7 @@ def domain(request: HttpRequest, pk: int) -> HttpResponse:
 @access.change
 def check(request: HttpRequest, pk: int) -> HttpResponse:
     """Asks the name servers now."""
-    row = get_object_or_404(Domain.objects.defer(*SECRETS), pk=pk)
+    row = get_object_or_404(Domain, pk=pk)
     checking.check(row)
     if gate.by_htmx(request):
         return render(request, "dnsrecords/_records.html", _context(request, row))
@@ -94,9 +91,9 @@ def rotate(request: HttpRequest, pk: int) -> HttpResponse:
     """Begins a rotation of the DKIM key, or gives it up."""
     try:
         if "cancel" in request.POST:
-            dkimrotation.cancel(pk)
+            lifecycle.cancel_rotation(pk)
         else:
-            dkimrotation.begin(pk)
+            lifecycle.begin_rotation(pk)
     except QuazzarError as exc:
         messages.error(request, sentence(exc))
     return redirect("admin:dns_domain", pk)
@@ -104,13 +101,13 @@ def rotate(request: HttpRequest, pk: int) -> HttpResponse:
 
 @access.change
 def ed25519(request: HttpRequest, pk: int) -> HttpResponse:
-    """Begin signing with a second key, Ed25519, or remove it."""
-    row = get_object_or_404(Domain.objects.defer(*SECRETS), pk=pk)
+    """Adds an Ed25519 key, or removes it."""
+    row = get_object_or_404(Domain, pk=pk)
     try:
         if "off" in request.POST:
-            messages.success(request, secondkey.remove(row).message)
+            messages.success(request, progress.remove_ed25519(row).message)
         else:
-            dkimsecond.begin(pk)
+            lifecycle.add_ed25519(pk)
     except QuazzarError as exc:
         messages.error(request, sentence(exc))
     return redirect("admin:dns_domain", pk)
@@ -120,7 +117,7 @@ def ed25519(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def zone(request: HttpRequest, pk: int) -> HttpResponse:
     """The zone file."""
-    row = get_object_or_404(Domain.objects.defer(*SECRETS), pk=pk)
+    row = get_object_or_404(Domain, pk=pk)
     headers = {"Content-Disposition": f'attachment; filename="{row.name}.zone"'}
     return HttpResponse(report.zone(row), content_type="text/dns; charset=utf-8", headers=headers)
 
@@ -140,8 +137,8 @@ def _context(request: HttpRequest, row: Domain) -> dict[str, Any]:
         "keys": [_shown(each, row.name) for each in found.recommended if _is_key(each)],
         "history": _history(found),
         "may_check": access.may_change(request.user),
-        "rotation": rotation.of(row),
-        "ed25519": secondkey.of(row),
+        "rotation": progress.rotation(row),
+        "ed25519": progress.ed25519_key(row),
         "dmarc": found.dmarc_path,
         **options.context(row),
         **publishing.context(row),

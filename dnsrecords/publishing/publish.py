@@ -25,7 +25,7 @@ from dnsrecords.publishing import rules
 from dnsrecords.publishing.plan import plan, publishable, questions
 from dnsrecords.publishing.services import PublishFailed, ZoneChanged
 from dnsrecords.publishing.services.registry import service
-from dnsrecords.records.facts import SECRETS, Facts
+from dnsrecords.records.facts import Facts
 from dnsrecords.verdicts import Status
 from mailboxes import changes
 from mailboxes.models import Domain
@@ -90,7 +90,7 @@ def set_up(domain_id: int, fields: Mapping[str, Any]) -> Publisher:
         InvalidFields: something is wrong.
     """
     with changes.writing():
-        domain = changes.found(Domain.objects.defer(*SECRETS), domain_id)
+        domain = changes.found(Domain.objects.all(), domain_id)
         row = for_domain(domain) or Publisher(domain=domain)
         wrong = Wrong()
         rules_of: dict[str, Callable[[Any], Any]] = {
@@ -126,7 +126,7 @@ def remove(domain_id: int) -> None:
         NoPublisher: there is none.
     """
     with changes.writing():
-        domain = changes.found(Domain.objects.defer(*SECRETS), domain_id)
+        domain = changes.found(Domain.objects.all(), domain_id)
         if not Publisher.objects.filter(pk=domain_id).delete()[0]:
             raise NoPublisher
         audit.record("domain.publisher_removed", domain.name, ["publisher"])
@@ -191,8 +191,7 @@ def publish_due() -> int:
     """
     before = timezone.now() - _AGAIN_AFTER_FAILURE
     may_be_tried = Q(tried_at=None) | Q(tried_at__lt=before) | Q(last_error__isnull=True)
-    secrets = (f"domain__{name}" for name in SECRETS)
-    publishers = list(Publisher.objects.filter(may_be_tried).select_related("domain").defer(*secrets))
+    publishers = list(Publisher.objects.filter(may_be_tried).select_related("domain"))
     rows = {row.pk: row for row in publishers}
     jobs = list(_jobs(publishers))
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:

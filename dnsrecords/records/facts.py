@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,19 +12,14 @@ from dnsrecords.models import DomainOptions
 from dnsrecords.mtasts.policy import policy_id, served_policy
 from dnsrecords.records import tlsa
 from dnsrecords.spf.providers import relay_include
-from mailboxes.models import Domain, Stack
+from mailboxes.models import DkimKey, Domain, Stack
 from mailrelay.models import RelaySettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-#: Columns of a domain that nothing in this app reads.
-SECRETS = (
-    "dkim_private_key",
-    "dkim_next_private_key",
-    "dkim_old_private_key",
-    "dkim_ed25519_private_key",
-)
+#: Algorithm and state of the key whose record is the required one.
+_SIGNS_ALL_MAIL = (DkimKey.Algorithm.RSA, DkimKey.State.SIGNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +78,7 @@ class Facts:
         """The facts of each domain, in the order given, with as many queries as for one."""
         rows = list(domains)
         stack, relay = Stack.load(), RelaySettings.load()
-        choices = _choices(rows)
+        choices, keys = _choices(rows), _keys(rows)
         pins = _pins(stack)
         include = relay_include(relay.provider, relay.host) if relay.configured else ""
         # Mail that the node sends through the relay under one of our domains has to pass as well, whether or not
@@ -91,12 +87,15 @@ class Facts:
         for domain in rows:
             signed, mode = choices.get(domain.pk, (False, DomainOptions.MtaSts.TESTING.value))
             policy = served_policy(stack.hostname, mode)
+            signing = next(
+                (key for key in keys[domain.pk] if (key.algorithm, key.state) == _SIGNS_ALL_MAIL), None
+            )
             yield cls(
                 domain=domain.name,
                 # What most people call it; shown until a hostname is chosen.
                 hostname=stack.hostname or f"mail.{domain.name}",
-                selector=domain.dkim_selector,
-                dkim_public_key=domain.dkim_public_key,
+                selector=signing.selector if signing else DkimKey.FIRST_SELECTOR,
+                dkim_public_key=signing.public_key if signing else "",
                 relay_include=include,
                 relay_hosts=hosts,
                 addresses=tuple(settings.QUAZZAR_PUBLIC_ADDRESSES),
@@ -105,13 +104,7 @@ class Facts:
                 signed=signed,
                 tlsa=pins,
                 extra_keys=tuple(
-                    (selector, key)
-                    for selector, key in (
-                        (domain.dkim_next_selector, domain.dkim_next_public_key),
-                        (domain.dkim_old_selector, domain.dkim_old_public_key),
-                        (domain.dkim_ed25519_selector, domain.dkim_ed25519_public_key),
-                    )
-                    if selector
+                    (key.selector, key.public_key) for key in keys[domain.pk] if key is not signing
                 ),
                 ports=Ports.shifted(int(settings.QUAZZAR_STACK_PORT_OFFSET)),
             )
@@ -125,6 +118,14 @@ def _choices(domains: Iterable[Domain]) -> dict[int, tuple[bool, str]]:
         pk: (bool(signed), mode or default)
         for pk, signed, mode in rows.values_list("pk", "dns__signed", "dns_options__mta_sts")
     }
+
+
+def _keys(domains: Iterable[Domain]) -> dict[int, list[DkimKey]]:
+    """Each domain's keys, by the domain's id."""
+    by_domain: dict[int, list[DkimKey]] = defaultdict(list)
+    for key in DkimKey.objects.without_secrets().filter(domain__in=[domain.pk for domain in domains]):
+        by_domain[key.domain_id].append(key)
+    return by_domain
 
 
 def _pins(stack: Stack) -> tuple[str, ...]:

@@ -11,7 +11,6 @@ from django.utils import timezone
 from dnsrecords.models import DomainCheck, DomainOptions
 from dnsrecords.mtasts.policy import served_policy
 from dnsrecords.records import tlsa
-from dnsrecords.records.facts import SECRETS
 from mailboxes import changes
 from mailboxes.models import Domain, Stack
 from quazzar.access import audit
@@ -48,7 +47,7 @@ def change(domain_id: int, *, mta_sts: str | None = None) -> DomainOptions:
         MtaStsNotReady: enforced, it would keep mail away.
     """
     with changes.writing():
-        domain = changes.found(Domain.objects.defer(*SECRETS), domain_id)
+        domain = changes.found(Domain.objects.all(), domain_id)
         row = for_domain(domain)
         if mta_sts is None or mta_sts == row.mta_sts:
             return row

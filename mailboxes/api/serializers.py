@@ -91,9 +91,7 @@ class DomainSerializer(serializers.ModelSerializer[Domain]):
     @extend_schema_field(DkimSerializer)
     def get_dkim(self, row: Domain) -> dict[str, str]:
         """Selector and state of the key, never the key."""
-        key = row.dkim_private_key
-        state = "none" if key is None else "ready" if key.readable else "unreadable"
-        return {"selector": row.dkim_selector, "state": state}
+        return {"selector": row.dkim_selector, "state": row.dkim_state}
 
 
 class DomainChangeSerializer(StrictSerializer):

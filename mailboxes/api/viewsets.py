@@ -148,7 +148,7 @@ def _count(rows: QuerySet[Any]) -> Coalesce:
 
 def domains() -> QuerySet[Domain]:
     """All domains, each with its numbers of mailboxes and aliases."""
-    return Domain.objects.annotate(
+    return Domain.objects.prefetch_related("dkim_keys").annotate(
         mailbox_count=_count(boxes.live()), alias_count=_count(Alias.objects.all())
     )
 

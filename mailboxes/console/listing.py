@@ -85,7 +85,7 @@ def domains(asked: Mapping[str, str]) -> Listing:
 def counted(rows: QuerySet[Domain]) -> QuerySet[Any]:
     """Each domain with the number of its mailboxes and aliases."""
     boxes = Mailbox.objects.filter(domain=OuterRef("pk"), deleted_at=None)
-    return rows.annotate(
+    return rows.prefetch_related("dkim_keys").annotate(
         mailbox_count=Coalesce(_number(boxes), 0),
         alias_count=Coalesce(_number(Alias.objects.filter(domain=OuterRef("pk"))), 0),
     )

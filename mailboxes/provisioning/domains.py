@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Count
 
 from mailboxes import changes
-from mailboxes.dkim import keys as dkim
+from mailboxes.dkim import keys, lifecycle
 from mailboxes.models import Domain, Mailbox
 from mailboxes.provisioning import addresses, rules
 from quazzar import words
@@ -33,17 +33,13 @@ def add_domain(name: str, *, catch_all: str | None = "") -> Domain:
     target = wrong.checked("catch_all", rules.catch_all, catch_all, default="")
     wrong.raise_if_any()
     _refuse_duplicate(name)
-    key = dkim.generate()  # a tenth of a second and more: not while other writers wait
+    pair = keys.generate()  # a tenth of a second and more: not while other writers wait
     with changes.writing():
         _refuse_duplicate(name)
-        row = Domain(
-            name=name,
-            catch_all=target,
-            dkim_private_key=key.private_pem,
-            dkim_public_key=key.public_base64,
-        )
+        row = Domain(name=name, catch_all=target)
         changes.stamp(row)
         row.save(force_insert=True)
+        lifecycle.add_first_key(row, pair)
         audit.record("domain.added", name, ["name", "catch_all"] if target else ["name"])
         changes.announce()
     return row
@@ -93,7 +89,7 @@ def remove_domains(domain_ids: Iterable[int]) -> int:
     removed = 0
     with changes.writing():
         for some in changes.batches(domain_ids):
-            rows = list(Domain.objects.filter(pk__in=some).defer("dkim_private_key").order_by("name"))
+            rows = list(Domain.objects.filter(pk__in=some).order_by("name"))
             _refuse_filled(some)
             Domain.objects.filter(pk__in=some).delete()
             for row in rows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from mailboxes.models import Alias, Domain, Mailbox, Stack
+from mailboxes.models import Alias, DkimKey, Domain, Mailbox, Stack
 from mailboxes.push import smarthost as smarthostfiles
 from mailboxes.push.entries import AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
 from mailboxes.push.render import key_file
@@ -14,7 +14,7 @@ from mailrelay.models import RelaySettings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from quazzar.sealing.values import Sealed
+_RSA, _ED25519, _SIGNING = DkimKey.Algorithm.RSA, DkimKey.Algorithm.ED25519, DkimKey.State.SIGNING
 
 
 @dataclass(frozen=True)
@@ -155,33 +155,29 @@ def _entry(row: Mailbox) -> tuple[int, MailboxEntry, bool]:
 def _domains() -> tuple[tuple[DomainEntry, ...], frozenset[str]]:
     """All of them, and the files of the keys that sign and cannot be opened."""
     entries, unreadable = [], set()
-    for row in Domain.objects.order_by("name"):
-        second = row.dkim_ed25519_selector if row.dkim_ed25519_signs else ""
-        signing = [(row.dkim_selector, row.dkim_private_key), (second, row.dkim_ed25519_private_key)]
-        unreadable |= {
-            key_file(row.name, selector) for selector, key in signing if selector and _is_lost(key)
-        }
+    for row in Domain.objects.prefetch_related("dkim_keys").order_by("name"):
+        keys = {(key.algorithm, key.state): key for key in row.dkim_keys.all()}
+        rsa, ed25519 = keys.get((_RSA, _SIGNING)), keys.get((_ED25519, _SIGNING))
+        retired = keys.get((_RSA, DkimKey.State.RETIRED))
+        unreadable |= {key_file(row.name, key.selector) for key in (rsa, ed25519) if key and not key.readable}
         entries.append(
             DomainEntry(
                 name=row.name,
                 catch_all=row.catch_all,
-                selector=row.dkim_selector,
-                private_key=_opened(row.dkim_private_key),
-                old_selector=row.dkim_old_selector,
-                old_private_key=_opened(row.dkim_old_private_key),
-                ed25519_selector=second,
-                ed25519_private_key=_opened(row.dkim_ed25519_private_key) if second else "",
+                selector=rsa.selector if rsa else DkimKey.FIRST_SELECTOR,
+                private_key=_opened(rsa),
+                old_selector=retired.selector if retired else "",
+                old_private_key=_opened(retired),
+                ed25519_selector=ed25519.selector if ed25519 else "",
+                ed25519_private_key=_opened(ed25519),
             )
         )
     return tuple(entries), frozenset(unreadable)
 
 
-def _is_lost(key: Sealed | None) -> bool:
-    return key is not None and not key.readable
-
-
-def _opened(key: Sealed | None) -> str:
-    return key.reveal() if key is not None and key.readable else ""
+def _opened(key: DkimKey | None) -> str:
+    secret = key.private_key if key else None
+    return secret.reveal() if secret is not None and secret.readable else ""
 
 
 def _certificate(stack: Stack) -> tuple[str, str] | None:

@@ -15,7 +15,7 @@ from mailboxes.certificates.settings import (
     use_certificate_files,
     use_self_signed,
 )
-from mailboxes.dkim import keys as dkim
+from mailboxes.dkim import keys, lifecycle
 from mailboxes.models import Domain, Stack
 from mailboxes.provisioning import addresses, passwords
 from mailboxes.push import smarthost as smarthostfiles
@@ -63,17 +63,14 @@ def enable(hostname: str) -> Stack:
         return stack
     # Slow, so before the transaction; of two at the same moment the second made them for nothing.
     secrets = self_signed_for(stack, name) | _controller_password(stack)
-    keys = {
-        pk: dkim.generate()
-        for pk in Domain.objects.filter(dkim_private_key__isnull=True).values_list("pk", flat=True)
-    }
+    pairs = {pk: keys.generate() for pk in Domain.objects.unsigned().values_list("pk", flat=True)}
     with changes.writing():
         stack = Stack.load()
         if _is_on(stack, name):
             return stack
         phase = Stack.Phase.PREFLIGHT
         _save({"enabled": True, "purge": False, "hostname": name, "phase": phase, **_AFRESH, **secrets})
-        _add_keys(keys, changes.bump())
+        _add_keys(pairs, changes.bump())
         audit.record("stack.enabled", name, ["enabled", "hostname", *_visible(secrets)])
         changes.announce()
     return Stack.load()
@@ -191,14 +188,11 @@ def _controller_password(stack: Stack) -> dict[str, Any]:
     return {"controller_password": passwords.generate()}
 
 
-def _add_keys(keys: dict[int, KeyPair], generation: int) -> None:
-    for pk, key in keys.items():
-        Domain.objects.filter(pk=pk, dkim_private_key__isnull=True).update(
-            dkim_private_key=key.private_pem,
-            dkim_public_key=key.public_base64,
-            generation=generation,
-            applied_at=None,
-        )
+def _add_keys(pairs: dict[int, KeyPair], generation: int) -> None:
+    """Gives each domain its first key, unless it got one meanwhile."""
+    for domain in Domain.objects.unsigned().filter(pk__in=pairs):
+        lifecycle.add_first_key(domain, pairs[domain.pk])
+        Domain.objects.filter(pk=domain.pk).update(generation=generation, applied_at=None)
 
 
 def _save(values: dict[str, Any]) -> None:

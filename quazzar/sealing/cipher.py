@@ -101,8 +101,11 @@ def seal(plaintext: bytes, context: str, ring: KeyRing) -> bytes:
     return header + nonce + cipher.encrypt(nonce, plaintext, header + context.encode())
 
 
-def unseal(blob: bytes, context: str, ring: KeyRing) -> bytes:
-    """The plaintext of a blob that was sealed for this context.
+def unseal(blob: bytes, context: str, ring: KeyRing, former_contexts: Sequence[str] = ()) -> bytes:
+    """The plaintext of a blob that was sealed for this context, or for one of the former ones.
+
+    Args:
+        former_contexts: places that secrets have moved here from, blobs unchanged.
 
     Raises:
         Unreadable: its key is not in the ring, it was altered, or it was sealed for another context.
@@ -113,13 +116,15 @@ def unseal(blob: bytes, context: str, ring: KeyRing) -> bytes:
         _header(blob)  # says if it is no blob at all
         raise Unreadable
     sealed = memoryview(blob)[PREFIX_BYTES:]  # a body may have megabytes: not copied
-    try:
-        return cipher.decrypt(blob[HEADER_BYTES:PREFIX_BYTES], sealed, header + context.encode())
-    except InvalidTag as exc:
-        raise Unreadable(_ALTERED) from exc
+    for candidate in (context, *former_contexts):
+        try:
+            return cipher.decrypt(blob[HEADER_BYTES:PREFIX_BYTES], sealed, header + candidate.encode())
+        except InvalidTag:
+            continue
+    raise Unreadable(_ALTERED)
 
 
-def reseal(blob: bytes, context: str, ring: KeyRing) -> bytes:
+def reseal(blob: bytes, context: str, ring: KeyRing, former_contexts: Sequence[str] = ()) -> bytes:
     """The blob under the ring's first key; the very same blob when that key sealed it already.
 
     Raises:
@@ -127,7 +132,7 @@ def reseal(blob: bytes, context: str, ring: KeyRing) -> bytes:
     """
     if _header(blob) == ring.header:
         return blob
-    return seal(unseal(blob, context, ring), context, ring)
+    return seal(unseal(blob, context, ring, former_contexts), context, ring)
 
 
 def key_id(blob: bytes) -> bytes:

@@ -26,10 +26,12 @@ class SealedColumn:
     Attributes:
         label: app.Model.field, for the operator.
         context: what its blobs are sealed for.
+        former_contexts: what blobs that came from other columns may still be sealed for.
     """
 
     label: str
     context: str
+    former_contexts: tuple[str, ...]
     using: str
     table: str
     column: str
@@ -106,6 +108,7 @@ def _column(model: Any, field: Any) -> SealedColumn:
     return SealedColumn(
         label=f"{model._meta.label}.{field.name}",
         context=field.context,
+        former_contexts=field.former_contexts,
         using=using,
         table=quote(model._meta.db_table),
         column=quote(field.column),

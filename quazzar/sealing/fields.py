@@ -23,6 +23,7 @@ from quazzar.sealing import keyring
 from quazzar.sealing.values import Sealed, Unsealable, as_bytes, as_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import CodeType
 
     from django import forms
@@ -46,8 +47,9 @@ class SealedAttribute(DeferredAttribute):
 class Cipher:
     """What django-fernet-fields calls a fernet: here AES-256-GCM under the key file's ring."""
 
-    def __init__(self, context: str) -> None:
+    def __init__(self, context: str, former_contexts: Sequence[str] = ()) -> None:
         self._context = context
+        self._former_contexts = former_contexts
 
     def encrypt(self, plaintext: bytes) -> bytes:
         """The plaintext, sealed.
@@ -66,7 +68,7 @@ class Cipher:
         ring = keyring.existing()
         if ring is None:
             raise Unreadable(f"The key file {keyring.path()} is gone, and with it the key of this secret.")
-        return sealing.unseal(blob, self._context, ring)
+        return sealing.unseal(blob, self._context, ring, self._former_contexts)
 
 
 _Set_contra = TypeVar("_Set_contra", contravariant=True)
@@ -86,7 +88,10 @@ class SealedField(_Base[_Set_contra, _Get_co]):
     """A column whose content only this node can read. Use one of its two subclasses.
 
     The context says which place the secret belongs to. It is authenticated with the blob, so it must never
-    change, whatever becomes of the names of model and field.
+    change, whatever becomes of the names of model and field. When secrets move here from another column, their
+    blobs are copied as they are and that column's context is named in ``former_contexts``: the move then needs no
+    key file, and a secret whose key is missing opens again once the key file is back. What is sealed from then on
+    is sealed for ``context``.
 
     Raises:
         ImproperlyConfigured: there is no context, or a default would put the secret into the code.
@@ -96,14 +101,17 @@ class SealedField(_Base[_Set_contra, _Get_co]):
     empty_strings_allowed = False
     kind: type[str] | type[bytes]
 
-    def __init__(self, *args: Any, context: str = "", **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, context: str = "", former_contexts: Sequence[str] = (), **kwargs: Any
+    ) -> None:
         if not context:
             raise ImproperlyConfigured(f'{type(self).__name__} needs context="app.model.field".')
         default = kwargs.get("default")
         if (default is not None and not callable(default)) or "db_default" in kwargs:
             raise ImproperlyConfigured(f"{context}: a default would put the secret into the code.")
         self.context = context
-        self._cipher = Cipher(context)
+        self.former_contexts = tuple(former_contexts)
+        self._cipher = Cipher(context, self.former_contexts)
         super().__init__(*args, **kwargs)
 
     @property
@@ -112,9 +120,12 @@ class SealedField(_Base[_Set_contra, _Get_co]):
         return self._cipher
 
     def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
-        """For migrations: the context as well."""
+        """For migrations: the contexts as well."""
         name, path, args, kwargs = super().deconstruct()
-        return name, path, list(args), {**kwargs, "context": self.context}
+        kwargs["context"] = self.context
+        if self.former_contexts:
+            kwargs["former_contexts"] = self.former_contexts
+        return name, path, list(args), kwargs
 
     # --- values
 

@@ -150,7 +150,7 @@ class _Resealing:
     def _column(self, column: SealedColumn) -> bool:
         found = False
         for batch in column.batches(self.ring.headers[1:]):
-            changes = list(self._resealed(batch, column.context))
+            changes = list(self._resealed(batch, column))
             found = found or bool(changes)
             # Not all of them count: another writer may have been faster.
             if moved := column.swap(changes):
@@ -158,12 +158,12 @@ class _Resealing:
             self.progress(f"{column.label}: {self.result.resealed[column.label]} re-sealed")
         return found
 
-    def _resealed(self, batch: list[Row], context: str) -> Iterator[tuple[object, bytes, bytes]]:
+    def _resealed(self, batch: list[Row], column: SealedColumn) -> Iterator[tuple[object, bytes, bytes]]:
         # Not self.ring: without the lock, rotations may happen between two batches.
         ring = keyring.current()
         for pk, blob in batch:
             try:
-                yield pk, blob, sealing.reseal(blob, context, ring)
+                yield pk, blob, sealing.reseal(blob, column.context, ring, column.former_contexts)
             except Unreadable:
                 self.stuck[blob[:HEADER_BYTES]] += 1
 

@@ -12,6 +12,7 @@ from rest_framework.test import APIClient
 
 from mailboxes.models import Alias, Domain, Mailbox
 from mailrelay.models import RelaySettings
+from tests.mailboxes import factories
 from tests.rig.faults import FaultServer
 
 
@@ -27,7 +28,7 @@ def server(relay: RelaySettings) -> Iterator[FaultServer]:
 @pytest.fixture
 def domain(db: None) -> Domain:
     """A domain, without the slow making of a key."""
-    return Domain.objects.create(name="example.com", dkim_private_key="PEM")
+    return factories.domain(dkim_private_key="PEM")
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from mailboxes import changes
 from mailboxes.models import Alias, Domain, Mailbox, Stack
 from quazzar.models import AuditEntry
 from tests.contract.answers import DOMAINS, error, is_time, ok, wrong
+from tests.mailboxes import factories
 
 KEYS = {"id", "name", "catch_all", "mailbox_count", "alias_count", "dkim", "synced", "created_at"}
 NOT_NAMES: list[Any] = [
@@ -54,7 +55,7 @@ def test_a_new_domain_is_201_and_shown_as_it_will_be_read(api: APIClient) -> Non
 
 def test_no_answer_holds_the_key(api: APIClient) -> None:
     response = api.post(DOMAINS, {"name": "example.com"})
-    key = Domain.objects.get().dkim_private_key.reveal()
+    key = Domain.objects.get().signing_key.private_key.reveal()
     assert key and key.encode()[:40] not in response.content and b"PRIVATE" not in response.content
 
 
@@ -231,7 +232,8 @@ def test_the_number_of_queries_does_not_grow_with_the_page(
     api.get(DOMAINS)  # notes that the key was used
     with CaptureQueriesContext(connection) as few:
         assert len(names(api.get(DOMAINS))) == 1
-    Domain.objects.bulk_create(Domain(name=f"d{n}.example", dkim_private_key="PEM") for n in range(60))
+    for n in range(60):
+        factories.domain(f"d{n}.example", dkim_private_key="PEM")
     for n in range(5):
         box(f"u{n}"), forward(f"f{n}")
     with CaptureQueriesContext(connection) as many:

@@ -49,7 +49,10 @@ class World:
 def public_key(stack: MailStack, domain: str) -> str:
     """What the product publishes in the domain's DKIM record."""
     with contextlib.closing(sqlite3.connect(stack.data / "quazzar.sqlite3")) as database:
-        question = "SELECT dkim_public_key FROM mailboxes_domain WHERE name = ?"
+        question = (
+            "SELECT public_key FROM mailboxes_dkimkey JOIN mailboxes_domain ON mailboxes_domain.id = domain_id "
+            "WHERE name = ? AND algorithm = 'rsa' AND state = 'signing'"
+        )
         (found,) = database.execute(question, [domain]).fetchone()
     return str(found)
 

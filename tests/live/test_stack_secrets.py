@@ -280,7 +280,7 @@ def test_users_have_hashes_and_no_passwords(life: Life) -> None:
 
 def test_in_the_database_they_are_sealed(life: Life) -> None:
     questions = ("SELECT password_hash FROM mailboxes_mailbox WHERE password_hash IS NOT NULL",
-                 "SELECT dkim_private_key FROM mailboxes_domain",
+                 "SELECT private_key FROM mailboxes_dkimkey",
                  "SELECT controller_password FROM mailboxes_stack", "SELECT tls_key FROM mailboxes_stack")  # fmt: skip
     with closing(sqlite3.connect(life.stack.data / "quazzar.sqlite3")) as database:
         cells = [row[0] for question in questions for row in database.execute(question)]

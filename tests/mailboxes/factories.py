@@ -7,7 +7,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Model
 
-from mailboxes.models import Alias, Domain, Mailbox, Stack
+from mailboxes.models import Alias, DkimKey, Domain, Mailbox, Stack
 from quazzar.sealing.fields import Sealed
 
 #: Says yes to the policy.
@@ -21,9 +21,33 @@ def stack(**columns: Any) -> Stack:
     return Stack.objects.update_or_create(pk=1, defaults=columns)[0]
 
 
-def domain(name: str = "example.com", **columns: Any) -> Domain:
-    """A domain without a DKIM key; the same again for the same name."""
-    return Domain.objects.get_or_create(name=name, defaults=columns)[0]
+def domain(
+    name: str = "example.com",
+    *,
+    dkim_selector: str = "quazzar",
+    dkim_private_key: str = "",
+    dkim_public_key: str = "",
+    **columns: Any,
+) -> Domain:
+    """A domain, with a DKIM key that signs if one of its halves is given; the same again for the same name."""
+    row, created = Domain.objects.get_or_create(name=name, defaults=columns)
+    if created and (dkim_private_key or dkim_public_key):
+        private_key = dkim_private_key or "key\n"
+        dkim_key(row, selector=dkim_selector, private_key=private_key, public_key=dkim_public_key)
+    return row
+
+
+def dkim_key(
+    of_domain: Domain,
+    algorithm: str = DkimKey.Algorithm.RSA,
+    *,
+    state: str = DkimKey.State.SIGNING,
+    private_key: str | None = "key\n",
+    **columns: Any,
+) -> DkimKey:
+    """A DKIM key of the domain, one that signs unless told otherwise."""
+    columns |= {"domain": of_domain, "algorithm": algorithm, "state": state, "private_key": private_key}
+    return DkimKey.objects.create(**columns)
 
 
 def mailbox(address: str = "ada@example.com", **columns: Any) -> Mailbox:

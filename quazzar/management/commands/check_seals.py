@@ -33,15 +33,15 @@ class Command(BaseCommand):
         total = opened = 0
         for batch in column.batches():
             total += len(batch)
-            opened += sum(opens(blob, column.context, ring) for _, blob in batch)
+            opened += sum(opens(blob, column, ring) for _, blob in batch)
         self.stdout.write(f"{column.label}: {total} stored, {opened} opened, {total - opened} unreadable")
         return total - opened
 
 
-def opens(blob: bytes, context: str, ring: KeyRing) -> bool:
+def opens(blob: bytes, column: SealedColumn, ring: KeyRing) -> bool:
     """Whether the blob opens; what is in it is thrown away."""
     try:
-        sealing.unseal(blob, context, ring)
+        sealing.unseal(blob, column.context, ring, column.former_contexts)
     except Unreadable:
         return False
     return True

@@ -6,8 +6,8 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
-from mailboxes.dkim import ed25519 as dkimsecond
-from mailboxes.models import Domain
+from mailboxes.dkim import lifecycle
+from mailboxes.models import DkimKey, Domain
 from mailboxes.provisioning import facade as provisioning
 
 pytestmark = pytest.mark.django_db
@@ -34,7 +34,7 @@ def turn(client: Client, domain: Domain, **body: str) -> str:
 def test_turned_on_its_record_is_there_to_copy_once(admin_client: Client, domain: Domain) -> None:
     assert 'data-state="off"' in page(admin_client, domain) and "Turn on" in page(admin_client, domain)
     shown = turn(admin_client, domain)
-    selector = Domain.objects.get().dkim_ed25519_selector
+    selector = DkimKey.objects.get(algorithm="ed25519").selector
     assert shown.count(f'id="record-dkim_{selector}"') == 1
     assert "Turn off" in shown and "Publish the TXT record" in shown
 
@@ -42,16 +42,15 @@ def test_turned_on_its_record_is_there_to_copy_once(admin_client: Client, domain
 def test_it_stands_by_itself_while_the_other_key_is_rotated(admin_client: Client, domain: Domain) -> None:
     admin_client.post(f"{TAB}{domain.pk}/rotate/")
     shown = turn(admin_client, domain)
-    row = Domain.objects.get()
-    for selector in (row.dkim_ed25519_selector, row.dkim_next_selector):
+    for selector in DkimKey.objects.filter(state="waiting").values_list("selector", flat=True):
         assert shown.count(f'id="record-dkim_{selector}"') == 1
 
 
 def test_turned_off_it_says_which_record_may_go(admin_client: Client, domain: Domain) -> None:
-    selector = dkimsecond.begin(domain.pk).dkim_ed25519_selector
+    selector = lifecycle.add_ed25519(domain.pk).selector
     shown = turn(admin_client, domain, off="1")
     assert f"You may delete the TXT record {selector}._domainkey.example.com." in shown
-    assert Domain.objects.get().dkim_ed25519_selector == ""
+    assert not DkimKey.objects.filter(algorithm="ed25519").exists()
 
 
 def test_turned_twice_it_says_so(admin_client: Client, domain: Domain) -> None:
@@ -67,7 +66,7 @@ def test_who_may_only_see_domains_may_not_turn_it(domain: Domain) -> None:
     client.force_login(reader)
     assert "Turn on" not in page(client, domain)
     assert client.post(f"{TAB}{domain.pk}/ed25519/").status_code == 403
-    assert Domain.objects.get().dkim_ed25519_selector == ""
+    assert not DkimKey.objects.filter(algorithm="ed25519").exists()
 
 
 def test_no_domain_is_404(admin_client: Client) -> None:

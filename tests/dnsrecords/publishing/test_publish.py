@@ -17,7 +17,7 @@ from dnsrecords.publishing import publish as publishing
 from dnsrecords.publishing.services import Change, PublishFailed, ZoneChanged
 from dnsrecords.publishing.services.rfc2136 import Rfc2136
 from dnsrecords.records.facts import Facts
-from mailboxes.dkim import rotation as dkimrotation
+from mailboxes.dkim import lifecycle
 from mailboxes.models import Domain
 from mailboxes.provisioning import domains
 from quazzar.errors import InvalidFields
@@ -150,11 +150,11 @@ def test_another_key_is_added_and_taken_away_again(bound: Bind) -> None:
     domain = published_at(bound, "rotated.test")
     publishing.publish(domain)
     before = bound.records("rotated.test")
-    selector = dkimrotation.begin(domain.pk).dkim_next_selector
+    selector = lifecycle.begin_rotation(domain.pk).selector
     publishing.publish(Domain.objects.get(pk=domain.pk))
     (added,) = bound.records("rotated.test") - before
     assert added.startswith(f"{selector}._domainkey TXT")
-    dkimrotation.cancel(domain.pk)
+    lifecycle.cancel_rotation(domain.pk)
     publishing.publish(Domain.objects.get(pk=domain.pk))
     assert bound.records("rotated.test") == before
 

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from mailboxes.models import Alias, Domain
+from mailboxes.models import Alias, DkimKey, Domain
 from tests.mailboxes import factories
 from tests.mailboxes.consolepages import HTMX, LIST, TAB, addresses, html, revealed, running, told
 
@@ -42,7 +42,7 @@ def add_alias(console: Client, **values: str) -> Any:
 
 def test_a_domain_is_added_with_its_key(console: Client) -> None:
     assert "example.org is added" in told(add_domain(console, name="Example.ORG"))
-    assert revealed(Domain.objects.get().dkim_private_key)
+    assert revealed(DkimKey.objects.get().private_key)
 
 
 @pytest.mark.parametrize(

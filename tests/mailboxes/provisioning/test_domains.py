@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from mailboxes.dkim import keys as dkim
-from mailboxes.models import Alias, Domain, Mailbox, Stack
+from mailboxes.models import Alias, DkimKey, Domain, Mailbox, Stack
 from mailboxes.provisioning import facade as provisioning
 from quazzar.errors import AlreadyExists, DomainNotEmpty, InvalidFields, NotFound
 from quazzar.models import AuditEntry
@@ -38,16 +38,17 @@ def test_a_new_domain_is_kept_as_a_labels_with_a_key_and_on_its_way() -> None:
     row = provisioning.add_domain("Bücher.Example ")
     saved = Domain.objects.get()
     assert (saved, saved.name, saved.catch_all) == (row, "xn--bcher-kva.example", "")
-    assert opened(saved.dkim_private_key) == "-----PRIVATE-----"
-    assert (saved.dkim_selector, saved.dkim_public_key) == ("quazzar", "MIIB")
+    key = DkimKey.objects.get(domain=row)
+    assert (key.selector, key.algorithm, key.state, key.since) == ("quazzar", "rsa", "signing", None)
+    assert (opened(key.private_key), key.public_key) == ("-----PRIVATE-----", "MIIB")
     assert (saved.generation, saved.synced) == (generation(), False) == (1, False)
 
 
 def test_the_key_of_a_new_domain_is_real(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    row = provisioning.add_domain("example.com")
-    assert "PRIVATE KEY" in opened(row.dkim_private_key)
-    assert row.dkim_public_key.startswith("MII")
+    provisioning.add_domain("example.com")
+    key = DkimKey.objects.get()
+    assert "PRIVATE KEY" in opened(key.private_key) and key.public_key.startswith("MII")
 
 
 @pytest.mark.parametrize(

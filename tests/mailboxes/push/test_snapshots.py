@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from mailboxes.models import Mailbox, Stack
+from mailboxes.models import DkimKey, Mailbox, Stack
 from mailboxes.push import snapshots
 from mailboxes.push.entries import AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
 from mailrelay.models import RelaySettings
@@ -83,8 +83,8 @@ def test_cut_off_are_those_that_were_disabled_since(columns: dict[str, Any], cut
 def test_unreadable_secrets_are_named_and_empty() -> None:
     row = factories.mailbox(password_hash="hash")
     factories.spoil(row, "password_hash")
-    domain = factories.domain("b.example", dkim_private_key="key")
-    factories.spoil(domain, "dkim_private_key")
+    domain = factories.domain("b.example")
+    factories.spoil(factories.dkim_key(domain, selector="quazzar"), "private_key")
     taken = snapshots.take()
     assert taken.unreadable == {"ada@example.com"} and taken.unreadable_keys == {"b.example.quazzar.private"}
     assert taken.snapshot.mailboxes[0].password_hash == "" and taken.snapshot.domains[0].private_key == ""
@@ -94,7 +94,7 @@ def test_what_the_stack_still_has_takes_their_place() -> None:
     factories.spoil(factories.mailbox(password_hash="hash"), "password_hash")
     factories.mailbox("bob@example.com", password_hash="bobs")
     factories.domain("b.example", dkim_private_key="bs")
-    factories.spoil(factories.domain("c.example", dkim_private_key="cs"), "dkim_private_key")
+    factories.spoil(factories.dkim_key(factories.domain("c.example"), selector="quazzar"), "private_key")
     taken = snapshots.take().with_hashes({"ada@example.com": "kept", "bob@example.com": "old"})
     assert [each.password_hash for each in taken.snapshot.mailboxes] == ["kept", "bobs"]
     taken = taken.with_keys({f"{name}.example.quazzar.private": "kept" for name in "bc"})
@@ -105,8 +105,9 @@ def test_what_the_stack_still_has_takes_their_place() -> None:
 
 @pytest.mark.parametrize(("signs", "kept"), [(True, "kept"), (False, "")])
 def test_so_does_an_ed25519_key_that_signs(signs: bool, kept: str) -> None:
-    columns = {"dkim_ed25519_selector": "ed", "dkim_ed25519_private_key": "k", "dkim_ed25519_signs": signs}
-    factories.spoil(factories.domain("b.example", **columns), "dkim_ed25519_private_key")
+    state = DkimKey.State.SIGNING if signs else DkimKey.State.WAITING
+    key = factories.dkim_key(factories.domain("b.example"), "ed25519", selector="ed", state=state)
+    factories.spoil(key, "private_key")
     taken = snapshots.take()
     assert taken.unreadable_keys == ({"b.example.ed.private"} if signs else set())
     (domain,) = taken.with_keys({"b.example.ed.private": "kept"}).snapshot.domains

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mailboxes.engine.values import Result
-from mailboxes.models import Domain, Mailbox, Stack
+from mailboxes.models import DkimKey, Domain, Mailbox, Stack
 from mailboxes.push import snapshots
 from mailboxes.push import writer as syncing
 from mailboxes.stack import reconcile
@@ -118,7 +118,7 @@ def test_only_what_was_not_confirmed_is_written_again(up: StackEngine) -> None:
 def spoiled(up: StackEngine, monkeypatch: pytest.MonkeyPatch) -> StackEngine:
     """Another worker, and the hash of the one mailbox and the key of its domain cannot be opened."""
     factories.spoil(Mailbox.objects.get(), "password_hash")
-    factories.spoil(Domain.objects.get(), "dkim_private_key")
+    factories.spoil(DkimKey.objects.get(), "private_key")
     monkeypatch.setattr(snapshots, "_entries", {})
     return up
 
@@ -138,10 +138,11 @@ def test_an_unreadable_dkim_key_keeps_its_file_and_row(spoiled: StackEngine) -> 
 
 def test_an_unreadable_ed25519_key_keeps_its_file_and_row(up: StackEngine) -> None:
     row = Domain.objects.get()
-    change(row, dkim_ed25519_selector="ed", dkim_ed25519_private_key="second\n", dkim_ed25519_signs=True)
+    key = factories.dkim_key(row, "ed25519", selector="ed", private_key="second\n")
+    changed(row)
     push(up)
     assert up.keys["example.com.ed.private"].data == b"second\n"
-    factories.spoil(row, "dkim_ed25519_private_key")
+    factories.spoil(key, "private_key")
     changed(factories.domain("second.example", dkim_private_key="other\n"))
     push(up)
     assert up.keys["example.com.ed.private"].data == b"second\n"

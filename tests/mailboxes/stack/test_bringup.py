@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mailboxes.models import Domain, Mailbox, Stack
+from mailboxes.models import DkimKey, Domain, Mailbox, Stack
 from mailboxes.push import snapshots
 from mailboxes.stack import reconcile
 from mailboxes.stack.preflight import run as preflight
@@ -278,7 +278,7 @@ def test_an_unreadable_hash_in_an_old_volume_is_kept(
 ) -> None:
     monkeypatch.setattr(snapshots, "_entries", {})
     factories.spoil(Mailbox.objects.get(), "password_hash")
-    factories.spoil(Domain.objects.get(), "dkim_private_key")
+    factories.spoil(DkimKey.objects.get(), "private_key")
     for box in up.boxes.values():
         box.status = "exited"
     factories.stack(phase=Stack.Phase.STARTING)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mailboxes.engine.values import PutFile
-from mailboxes.models import Domain, Mailbox, Stack
+from mailboxes.models import DkimKey, Mailbox, Stack
 from mailboxes.push import snapshots
 from mailboxes.stack import bringup, drift, reconcile
 from tests.mailboxes import factories
@@ -115,7 +115,7 @@ def test_postfix_keys_are_compared_as_postfix_keeps_them(up: StackEngine) -> Non
 # --- secrets that cannot be opened -------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("row", "column", "path"),
-    [(Mailbox, "password_hash", "users"), (Stack, "tls_key", "tls/tls.key"), (Domain, "dkim_private_key", "dkim")],
+    [(Mailbox, "password_hash", "users"), (Stack, "tls_key", "tls/tls.key"), (DkimKey, "private_key", "dkim")],
 )  # fmt: skip
 def test_what_cannot_be_known_is_not_compared(
     up: StackEngine, row: Any, column: str, path: str, monkeypatch: pytest.MonkeyPatch

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from mailboxes.certificates import pem as certificates
 from mailboxes.dkim import keys as dkim
-from mailboxes.models import Domain, Stack
+from mailboxes.models import DkimKey, Stack
 from mailboxes.stack import settings as stacksettings
 from mailrelay.models import RelaySettings
 from quazzar.errors import AlreadyExists, InvalidFields, RelayNotConfigured
@@ -137,9 +137,9 @@ def test_domains_without_a_key_get_one_and_others_keep_theirs(monkeypatch: pytes
     factories.domain("a.example", applied_at=timezone.now())
     factories.domain("b.example", dkim_private_key="old", dkim_public_key="OLD")
     stacksettings.enable(HOST)
-    a, b = Domain.objects.order_by("name")
-    assert (opened(a.dkim_private_key), a.dkim_public_key, a.synced) == ("new", "NEW", False)
-    assert (opened(b.dkim_private_key), b.dkim_public_key) == ("old", "OLD")
+    a, b = DkimKey.objects.order_by("domain__name")
+    assert (opened(a.private_key), a.public_key, a.domain.synced) == ("new", "NEW", False)
+    assert (opened(b.private_key), b.public_key) == ("old", "OLD")
 
 
 def test_enabling_gives_up_a_purge_that_was_not_done() -> None:

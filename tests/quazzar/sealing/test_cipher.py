@@ -99,6 +99,16 @@ def test_a_blob_opens_only_in_the_place_it_was_sealed_for() -> None:
         sealing.unseal(blob, "mailrelay.message.body", ring)
 
 
+def test_a_blob_that_moved_opens_by_its_former_context_and_is_resealed_for_the_new_one() -> None:
+    old, ring = KeyRing([OLD]), KeyRing([NEW, OLD])
+    moved = sealing.seal(b"secret", CONTEXT, old)
+    former = ("tests.elsewhere", CONTEXT)
+    assert sealing.unseal(moved, "tests.here", ring, former) == b"secret"
+    assert sealing.unseal(sealing.reseal(moved, "tests.here", ring, former), "tests.here", ring) == b"secret"
+    with pytest.raises(Unreadable, match="another place"):
+        sealing.unseal(moved, "tests.here", ring, ("tests.elsewhere",))
+
+
 def test_a_lost_key_says_so_and_asks_to_enter_it_again() -> None:
     blob = sealing.seal(b"secret", CONTEXT, KeyRing([LOST]))
     with pytest.raises(Unreadable, match=r"no longer in the key file; enter it again") as caught:

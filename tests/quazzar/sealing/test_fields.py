@@ -4,6 +4,7 @@ import copy
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.apps.registry import Apps
@@ -192,6 +193,12 @@ def test_a_migration_remembers_the_context() -> None:
     assert field.clone().context == "tests.x"
 
 
+def test_a_migration_remembers_the_former_contexts_too() -> None:
+    field = SealedTextField(context="tests.x", former_contexts=["tests.w"])
+    assert field.deconstruct()[3] == {"context": "tests.x", "former_contexts": ("tests.w",)}
+    assert field.clone().former_contexts == ("tests.w",)
+
+
 def test_one_without_null_refuses_to_stay_empty() -> None:
     field = SealedTextField(context="tests.x")
     assert field.get_default() is None
@@ -203,11 +210,18 @@ def test_each_sealed_column_is_found_once() -> None:
     assert len(found) == len(sealed_fields())
 
 
-def test_a_context_used_twice_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "contexts",
+    [
+        {"context": "mailrelay.relay.password"},
+        {"context": "tests.x", "former_contexts": ["mailrelay.relay.password"]},
+    ],
+)
+def test_a_context_used_twice_is_an_error(contexts: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     assert checks.check_seal_contexts() == []
 
     class Copycat(models.Model):  # noqa: DJ008
-        secret = SealedTextField(context="mailrelay.relay.password")
+        secret = SealedTextField(**contexts)
 
         class Meta:
             app_label = "tests"

@@ -1,0 +1,202 @@
+"""The life of a domain's DKIM keys: each waits to be published, then signs, and goes when nothing needs it any more.
+
+    RSA       begin_rotation → waiting → start_signing → signing → (the next one signs) → retired → remove_retired
+    Ed25519   add_ed25519 → waiting → start_signing → signing → remove_ed25519
+
+A rotation replaces the RSA key that signs. The Ed25519 key (RFC 8463) is optional and signs beside it. The functions
+here change rows; ``dnsrecords.dkim.progress`` decides from DNS when a key may sign and when a retired one may go.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from django.utils import timezone
+
+from mailboxes import changes
+from mailboxes.dkim import keys
+from mailboxes.models import DkimKey, Domain
+from quazzar.access import audit
+from quazzar.errors import AlreadyExists, QuazzarError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import date
+
+    from mailboxes.dkim.keys import KeyPair
+
+RSA, ED25519 = DkimKey.Algorithm.RSA, DkimKey.Algorithm.ED25519
+WAITING, SIGNING, RETIRED = DkimKey.State.WAITING, DkimKey.State.SIGNING, DkimKey.State.RETIRED
+
+
+class NoRotation(QuazzarError):
+    """There is no RSA key that waits to be published."""
+
+    code = "no_rotation"
+    message = "No DKIM key of this domain waits to be published."
+    hint = "Begin a rotation first."
+    status = 409
+
+
+class NoEd25519Key(QuazzarError):
+    """There is no Ed25519 key to remove."""
+
+    code = "no_ed25519_key"
+    message = "This domain has no Ed25519 key."
+    hint = "Its mail is signed with RSA alone."
+    status = 409
+
+
+def add_first_key(domain: Domain, pair: KeyPair) -> DkimKey:
+    """Stores a domain's first key, which signs at once; the caller holds ``changes.writing`` and stamps the domain."""
+    return _add(domain, RSA, DkimKey.FIRST_SELECTOR, pair, SIGNING)
+
+
+def begin_rotation(domain_id: int) -> DkimKey:
+    """Makes the next RSA key, which waits to be published; the present one goes on signing.
+
+    Raises:
+        NotFound: there is no such domain.
+        AlreadyExists: a key waits already, or a retired one is still needed (code ``rotation_under_way``).
+    """
+    pair = keys.generate()
+    with changes.writing():
+        domain = changes.found(Domain.objects.all(), domain_id)
+        present = list(domain.dkim_keys.without_secrets())
+        rsa = {key.state: key for key in present if key.algorithm == RSA}
+        if waiting := rsa.get(WAITING):
+            raise AlreadyExists(
+                f"The key {waiting.selector} of {domain.name} waits to be published already.",
+                code="rotation_under_way",
+            )
+        if retired := rsa.get(RETIRED):
+            raise AlreadyExists(
+                f"Mail that the key {retired.selector} of {domain.name} signed may still be on its way.",
+                code="rotation_under_way",
+            )
+        used = {key.selector for key in present}
+        selector = next(name for name in _dated_selectors(timezone.now().date()) if name not in used)
+        key = _add(domain, RSA, selector, pair, WAITING)
+        audit.record("domain.dkim_rotation_begun", domain.name, ["dkim_keys"])
+    return key
+
+
+def cancel_rotation(domain_id: int) -> None:
+    """Gives up the next RSA key before it signs.
+
+    Raises:
+        NotFound: there is no such domain.
+        NoRotation: no key waits; the next one may sign already.
+    """
+    with changes.writing():
+        domain = changes.found(Domain.objects.all(), domain_id)
+        key = domain.dkim_keys.without_secrets().filter(algorithm=RSA, state=WAITING).first()
+        if key is None:
+            raise NoRotation
+        key.delete()
+        audit.record("domain.dkim_rotation_cancelled", domain.name, ["dkim_keys"])
+
+
+def add_ed25519(domain_id: int) -> DkimKey:
+    """Makes the domain's Ed25519 key, which waits to be published.
+
+    Raises:
+        NotFound: there is no such domain.
+        AlreadyExists: it has one (code ``ed25519_key_exists``).
+    """
+    pair = keys.generate_ed25519()
+    with changes.writing():
+        domain = changes.found(Domain.objects.all(), domain_id)
+        if key := domain.dkim_keys.without_secrets().filter(algorithm=ED25519).first():
+            raise AlreadyExists(
+                f"{domain.name} has the Ed25519 key {key.selector} already.", code="ed25519_key_exists"
+            )
+        # Each key has another selector: under one that had another key before, caches would still give that.
+        digest = hashlib.sha256(pair.public_base64.encode()).hexdigest()
+        key = _add(domain, ED25519, f"quazzar-ed-{digest[:6]}", pair, WAITING)
+        audit.record("domain.dkim_ed25519_begun", domain.name, ["dkim_keys"])
+    return key
+
+
+def remove_ed25519(domain_id: int) -> str:
+    """Removes the domain's Ed25519 key, here and in the stack.
+
+    Returns:
+        Its selector, whose record nobody needs any more.
+
+    Raises:
+        NotFound: there is no such domain.
+        NoEd25519Key: it has none.
+    """
+    with changes.writing():
+        domain = changes.found(Domain.objects.all(), domain_id)
+        key = domain.dkim_keys.without_secrets().filter(algorithm=ED25519).first()
+        if key is None:
+            raise NoEd25519Key
+        key.delete()
+        if key.state == SIGNING:
+            _bring_in(domain)
+        audit.record("domain.dkim_ed25519_removed", domain.name, ["dkim_keys"])
+    return key.selector
+
+
+def start_signing(domain_id: int, selector: str) -> bool:
+    """Lets a waiting key sign, and retires the key of the same algorithm that signed before.
+
+    Returns:
+        False if no key with this selector waits any more, or its private half cannot be opened.
+    """
+    with changes.writing():
+        waiting = DkimKey.objects.filter(domain=domain_id, selector=selector, state=WAITING)
+        key = waiting.select_related("domain").first()
+        if key is None or not key.readable:
+            return False
+        now = timezone.now()
+        key.domain.dkim_keys.filter(algorithm=key.algorithm, state=SIGNING).update(state=RETIRED, since=now)
+        key.state, key.since = SIGNING, now
+        key.save(update_fields=["state", "since"])
+        _bring_in(key.domain)
+        action = "domain.dkim_rotated" if key.algorithm == RSA else "domain.dkim_ed25519_signs"
+        audit.record(action, key.domain.name, ["dkim_keys"])
+    return True
+
+
+def remove_retired(key_id: int) -> bool:
+    """Removes a retired key; False if there is no such key."""
+    with changes.writing():
+        retired = DkimKey.objects.without_secrets().filter(pk=key_id, state=RETIRED)
+        key = retired.select_related("domain").first()
+        if key is None:
+            return False
+        key.delete()
+        _bring_in(key.domain)
+        audit.record("domain.dkim_key_retired", key.domain.name, ["dkim_keys"])
+    return True
+
+
+def _add(
+    domain: Domain, algorithm: DkimKey.Algorithm, selector: str, pair: KeyPair, state: DkimKey.State
+) -> DkimKey:
+    return DkimKey.objects.create(
+        domain=domain,
+        algorithm=algorithm,
+        selector=selector,
+        state=state,
+        since=timezone.now() if state == WAITING else None,
+        private_key=pair.private_pem,
+        public_key=pair.public_base64,
+    )
+
+
+def _bring_in(domain: Domain) -> None:
+    """Marks the domain as changed, and lets the worker know."""
+    changes.stamp(domain)
+    domain.save(update_fields=["generation", "applied_at"])
+    changes.announce()
+
+
+def _dated_selectors(today: date) -> Iterator[str]:
+    """``qz20261122``, then with a letter, for whoever rotates twice a day."""
+    yield f"qz{today:%Y%m%d}"
+    yield from (f"qz{today:%Y%m%d}{letter}" for letter in "bcdefghijklmnopqrstuvwxyz")
