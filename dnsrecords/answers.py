@@ -1,4 +1,4 @@
-"""What comes back from DNS: plain values, no exceptions for what DNS can say."""
+"""Answers from DNS as plain values; whatever DNS can answer is a value, and not an exception."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Question: TypeAlias = tuple[str, str]
 
 
 class Outcome(StrEnum):
-    """How a question ended."""
+    """How a question ended: the first three are answers, the others failures (`dnsrecords.faults`)."""
 
     FOUND = "found"
     NO_DATA = "no_data"
@@ -27,7 +27,12 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ServerAnswer:
-    """What one name server said."""
+    """The answer of one name server.
+
+    Attributes:
+        server: its name.
+        ttl: seconds for which caches may keep it; None: not known.
+    """
 
     server: str
     address: str
@@ -38,7 +43,15 @@ class ServerAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What DNS says to one question."""
+    """The answer to one question.
+
+    Attributes:
+        values: as text; names in lower case without a final dot, TXT as one string with its bytes read as Latin-1.
+        ttl: seconds for which caches may keep it; None: not known.
+        cname: where CNAMEs lead from the name; empty: there are none.
+        servers: what each of the zone's name servers answered; empty: they were not asked.
+        authenticated: whether a recursive server has validated it (DNSSEC).
+    """
 
     name: str
     type: str
@@ -65,11 +78,11 @@ def remembering(lookup: Lookup, answers: Mapping[Question, Answer] | None = None
     Args:
         answers: to questions that were asked already.
     """
-    known = dict(answers or {})
+    remembered = dict(answers or {})
 
-    def remembered(name: str, type_: str) -> Answer:
-        if (name, type_) not in known:
-            known[name, type_] = lookup(name, type_)
-        return known[name, type_]
+    def look_up_once(name: str, type_: str) -> Answer:
+        if (name, type_) not in remembered:
+            remembered[name, type_] = lookup(name, type_)
+        return remembered[name, type_]
 
-    return remembered
+    return look_up_once

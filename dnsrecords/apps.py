@@ -12,7 +12,7 @@ class DnsRecordsConfig(AppConfig):
     verbose_name = "DNS records"
 
     def ready(self) -> None:
-        """Says what there is to tell of the records."""
+        """Registers what the node reports about DNS records."""
         from dnsrecords import monitoring
         from quazzar.monitoring import doctor, metrics
 

@@ -1,4 +1,4 @@
-"""Look-ups that failed, and what the operator can do about each kind. Pure."""
+"""Failed look-ups, and what the operator can do about each. Pure."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ _SENTENCES = {
 
 
 def fault(answer: Answer) -> Verdict | None:
-    """What is to be said of a look-up that failed; None: it was answered, be it with nothing."""
+    """The verdict on a look-up that failed; None: it was answered, if only by "there is nothing"."""
     sentence = _SENTENCES.get(answer.outcome)
     return Verdict(Status.ERROR, sentence.format(name=answer.name)) if sentence else None
 
 
 def failed(outcome: Outcome) -> bool:
-    """Whether it is a failure, and no answer."""
+    """Whether an outcome is a failure, and not an answer."""
     return outcome in _SENTENCES

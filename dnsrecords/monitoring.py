@@ -1,4 +1,4 @@
-"""What the node tells of the DNS records: figures for /metrics, and the line in `manage.py doctor`."""
+"""What the node reports about DNS records: metrics for /metrics, and the line in `manage.py doctor`."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 
 def collect() -> Iterator[Metric]:
-    """How many records stand how."""
+    """The number of records of each status."""
     family = GaugeMetricFamily(
         "quazzar_dns_records", "DNS records by how they were last found.", labels=["status"]
     )
-    found = dict(RecordCheck.objects.values_list("status").annotate(count=Count("id")))
+    counts = dict(RecordCheck.objects.values_list("status").annotate(count=Count("id")))
     for status in Status:
-        family.add_metric([status.value], found.get(status.value, 0))
+        family.add_metric([status.value], counts.get(status.value, 0))
     yield family
 
 
 def examine() -> doctor.Finding:
-    """Whether a record that was right is broken now."""
+    """A warning if a record that was right is broken now."""
     broken = RecordCheck.objects.filter(told=True).select_related("domain").order_by("domain__name")
     if rows := list(broken[:3]):
         names = ", ".join(f"{row.record} of {row.domain.name}" for row in rows)

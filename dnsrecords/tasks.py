@@ -7,7 +7,7 @@ from celery import shared_task
 
 @shared_task(ignore_result=True)
 def check_due() -> None:
-    """Looks up the domains whose time has come; the operator hears what broke."""
+    """Looks up the domains that are due, and mails the operator what broke or recovered."""
     from dnsrecords.checking import check
 
     check.check_due()
@@ -15,7 +15,7 @@ def check_due() -> None:
 
 @shared_task(ignore_result=True)
 def publish_due() -> None:
-    """Publishes by machine, where that is set up, what has changed or was found wrong."""
+    """Publishes records that have changed or are wrong, where a name server is set up for the domain."""
     from dnsrecords.publishing import publish
 
     publish.publish_due()

@@ -1,4 +1,4 @@
-"""What a check says about one record."""
+"""The outcome of a check for one record."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """How a record stands; the words that the API has."""
+    """How a record stands; the words are those of the API."""
 
     UNCHECKED = "unchecked"
     OK = "ok"
@@ -22,8 +22,8 @@ class Verdict:
 
     Attributes:
         message: what is wrong and what to change. With `Status.OK` it is a remark, or empty.
-        found: the values at that name that matter here, as they are published.
-        advice: what to paste instead of the record's own value; empty: the record's own is right.
+        found: the published values that the verdict is about.
+        advice: what to paste instead of the record's value; empty: paste that.
     """
 
     status: Status
@@ -33,9 +33,5 @@ class Verdict:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing has to be done."""
+        """Whether the record is right, so that nothing has to be done."""
         return self.status is Status.OK
-
-
-#: Before anybody has looked.
-UNCHECKED = Verdict(Status.UNCHECKED)

@@ -1,13 +1,13 @@
-"""What the world reads from this node without signing in: MTA-STS policies, and how mail programs set themselves up.
+"""Files that anybody may read without signing in: MTA-STS policies, and settings for mail programs.
 
-Names of servers and ports, nothing else: whether a mailbox exists is not told.
+They hold names of servers and ports, and do not give away whether a mailbox exists.
 """
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-from xml.sax.saxutils import unescape  # of text only; what is parsed nowhere expands nothing
+from xml.sax.saxutils import unescape  # nothing parses XML here, so that no entity is expanded
 
 from django.conf import settings
 from django.http import HttpResponse, HttpResponseNotAllowed, UnreadablePostError
@@ -33,9 +33,9 @@ _ENTITIES = {"&apos;": "'", "&quot;": '"'}
 
 
 class WellKnownMiddleware:
-    """Answers for these files under the names they have to be at, before anything looks at the Host header.
+    """Serves these files under the names that they have to be at, before anything checks the Host header.
 
-    Every other name and path goes on as if it were not there. A licence that lapses changes nothing: mail goes on.
+    Requests for other names and paths pass through. A lapsed licence changes nothing: mail goes on.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -57,12 +57,12 @@ def _answer(request: HttpRequest) -> HttpResponse | None:
 
 
 def _host(request: HttpRequest) -> str:
-    """The name that was asked for, whether or not ALLOWED_HOSTS knows it; empty: that is no name."""
-    found = _HOST.fullmatch(request.META.get("HTTP_HOST", "").lower())
-    return found[1] if found else ""
+    """The name in the Host header, whether or not ALLOWED_HOSTS has it; empty: the header holds no name."""
+    match = _HOST.fullmatch(request.META.get("HTTP_HOST", "").lower())
+    return match[1] if match else ""
 
 
-# --- senders -----------------------------------------------------------------------------------------------
+# --- for senders -------------------------------------------------------------------------------------------
 def _policy(request: HttpRequest, host: str) -> HttpResponse | None:
     prefix, _, domain = host.partition(".")
     policy = options.policy(domain) if prefix == "mta-sts" else ""
@@ -71,7 +71,7 @@ def _policy(request: HttpRequest, host: str) -> HttpResponse | None:
     return _file(request, policy.encode("ascii"), "text/plain; charset=utf-8")
 
 
-# --- mail programs -----------------------------------------------------------------------------------------
+# --- for mail programs -------------------------------------------------------------------------------------
 def _thunderbird(request: HttpRequest, host: str) -> HttpResponse | None:
     domain = host.removeprefix("autoconfig.")
     server = options.mail_host({host, domain}) if host else ""
@@ -88,36 +88,36 @@ def _outlook(request: HttpRequest, host: str) -> HttpResponse | None:
     if request.method != "POST":
         return _refusal(["POST"])
     try:
-        content = autoconfig.outlook(_asked_for(request), server, settings.QUAZZAR_STACK_PORT_OFFSET)
+        content = autoconfig.outlook(_address_in(request), server, settings.QUAZZAR_STACK_PORT_OFFSET)
     except ValueError:
         refusal = HttpResponse("This is no request for settings.\n", status=400, content_type="text/plain")
         return _headed(refusal, "no-store")
     return _headed(HttpResponse(content, content_type="application/xml"), "no-store")
 
 
-def _asked_for(request: HttpRequest) -> str:
-    """The address in Outlook's request.
+def _address_in(request: HttpRequest) -> str:
+    """The mail address in Outlook's request.
 
     Raises:
-        ValueError: there is none, or the request is none.
+        ValueError: there is no address in it, or it is no such request.
     """
     try:
         data = request.read(_LARGEST + 1)
     except UnreadablePostError as exc:
         raise ValueError("The request did not arrive.") from exc
     text = data.decode("utf-8", "replace")
-    found = _ADDRESS.search(text)
-    # A declaration of entities or of a document type has no place in it.
-    if len(data) > _LARGEST or "<!" in text or not found:
+    match = _ADDRESS.search(text)
+    # Declarations of entities or of a document type have no place in it.
+    if len(data) > _LARGEST or "<!" in text or not match:
         raise ValueError("There is no address in it.")
-    return unescape(found[1], _ENTITIES).strip()
+    return unescape(match[1], _ENTITIES).strip()
 
 
 # --- answers -----------------------------------------------------------------------------------------------
 def _file(request: HttpRequest, content: bytes, kind: str) -> HttpResponse:
     if request.method not in ("GET", "HEAD"):
         return _refusal(["GET", "HEAD"])
-    # Short: a policy that has changed is fetched because its id has, and must not come from a cache then.
+    # Short: senders fetch a policy when its id has changed, and must not get the old one from a cache.
     return _headed(HttpResponse(content, content_type=kind), "public, max-age=60")
 
 

@@ -20,16 +20,20 @@ _MOST_SHOWN = 50
 
 
 def tell(news: Sequence[News]) -> None:
-    """One mail about all of it; into the log where there is no relay or nobody to tell."""
-    for each in news:
-        logger.warning("dns: %s", headline(each))
+    """Sends one mail about all of it; without a relay or recipients it is in the log only."""
+    for item in news:
+        logger.warning("dns: %s", headline(item))
     if news:
         subject, lines = compose(news)
         notify_operator(subject, "\n".join(lines) + "\n")
 
 
 def tell_retired(keys: Sequence[tuple[str, str]]) -> None:
-    """Old DKIM keys, (domain, selector), whose records may be deleted."""
+    """Sends one mail about old DKIM keys whose records may be deleted.
+
+    Args:
+        keys: (domain, selector) of each.
+    """
     if not keys:
         return
     lines = [f"The TXT record {dkim_name(selector, name)}" for name, selector in keys]
@@ -41,17 +45,17 @@ def tell_retired(keys: Sequence[tuple[str, str]]) -> None:
 
 
 def headline(news: News) -> str:
-    """example.com: the SPF record is broken."""
+    """One line: "example.com: the record TXT example.com is broken"."""
     what = f"{news.domain}: the record {news.record.type} {news.record.name}"
     return f"{what} is right again" if news.event == "recovered" else f"{what} is broken"
 
 
 def compose(news: Sequence[News]) -> tuple[str, list[str]]:
-    """Subject and lines of the mail; what broke first."""
-    ordered = sorted(news, key=lambda each: (each.event != "broken", each.domain, each.record.id))
+    """Subject and lines of the mail; what broke comes first."""
+    ordered = sorted(news, key=lambda item: (item.event != "broken", item.domain, item.record.id))
     more = len(ordered) - 1
     subject = headline(ordered[0]) + (f" (and {more} more)" if more else "")
-    blocks = [block for each in ordered[:_MOST_SHOWN] for block in (*_block(each), "")]
+    blocks = [line for item in ordered[:_MOST_SHOWN] for line in (*_block(item), "")]
     left_out = len(ordered) - _MOST_SHOWN
     end = [f"… and {left_out} more", ""] if left_out > 0 else []
     lines = [*blocks, *end, "The DNS tab shows all records, and looks them up again."]
@@ -61,10 +65,10 @@ def compose(news: Sequence[News]) -> tuple[str, list[str]]:
 def _block(news: News) -> list[str]:
     if news.event == "recovered":
         return [f"{headline(news)}."]
-    found = list(news.verdict.found) or ["nothing"]
+    values = news.verdict.found or ("nothing",)
     return [
         f"{headline(news)}.",
         f"  {news.verdict.message}",
-        *(f"  found:    {each}" for each in found),
+        *(f"  found:    {value}" for value in values),
         f"  expected: {news.verdict.advice or news.record.value}",
     ]

@@ -1,4 +1,4 @@
-"""Whether the zone that a host is in is signed with DNSSEC. Pure: what was asked is passed in."""
+"""Whether the zone of a host is signed with DNSSEC. Pure."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
 
 
 def questions(hostname: str) -> tuple[Question, ...]:
-    """What `is_signed` will ask, so that it can be asked side by side."""
+    """Everything that `is_signed` may look up, so that it can be asked side by side."""
     return tuple((name, type_) for name in _upwards(hostname) for type_ in ("SOA", "DNSKEY"))
 
 
 def is_signed(hostname: str, lookup: Lookup) -> bool | None:
-    """Whether the hostname's zone is signed, as the recursive servers see it; None: they do not answer.
+    """Whether the hostname's zone is signed; None: the recursive servers do not answer.
 
-    One that validates says so itself (RFC 6840 §5.7). Of others it is known by the zone's keys: these do not tell
-    whether the parent vouches for them.
+    A recursive server that validates says so itself (RFC 6840 §5.7). With others the zone's keys count, which do not
+    show whether the parent zone vouches for them.
     """
     for name in _upwards(hostname):
         zone = lookup(name, "SOA")
         if zone.authenticated and not zone.cname:
             return True
-        # Only the nearest zone counts: those of registries are signed nearly all.
+        # Only the nearest zone counts: nearly all registries sign theirs.
         if zone.outcome is Outcome.FOUND and not zone.cname:
             keys = lookup(name, "DNSKEY")
             return None if faults.failed(keys.outcome) else keys.outcome is Outcome.FOUND
@@ -36,6 +36,6 @@ def is_signed(hostname: str, lookup: Lookup) -> bool | None:
 
 
 def _upwards(hostname: str) -> list[str]:
-    """The name and what is above it, down to two labels."""
+    """The name and those above it that have two labels or more."""
     labels = hostname.split(".")
     return [".".join(labels[start:]) for start in range(len(labels) - 1)]

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dnsrecords.names import within
 from dnsrecords.text import taglists
 
 if TYPE_CHECKING:
@@ -26,11 +27,11 @@ class Policy:
     """A policy as receivers read it.
 
     Attributes:
-        policy: none, quarantine or reject; empty: what stands there is none of them.
-        subdomains: what holds for subdomains: ``sp=``, or else the policy.
-        percent: of the failing mail that it is applied to.
+        policy: none, quarantine or reject; empty: ``p=`` is something else.
+        subdomains: the policy for subdomains: ``sp=``, or else the same.
+        percent: how much of the failing mail the policy is applied to.
         reports: domains that the daily reports go to.
-        errors: why receivers ignore it or take it as none; each a clause.
+        errors: why receivers ignore the policy or take it as none; each a clause.
     """
 
     tags: TagList
@@ -42,12 +43,12 @@ class Policy:
 
 
 def is_policy(text: str) -> bool:
-    """Whether receivers take a text for a DMARC record at all: the version stands first, in this case."""
+    """Whether receivers take a text for a DMARC record at all: the version stands first, in upper case."""
     return bool(_IS_POLICY.match(text))
 
 
 def parse(text: str) -> Policy:
-    """Takes a record apart, whatever it is. Tags with unknown names or values count as not there (RFC 7489 §6.3)."""
+    """Parses any text. Tags with unknown names or values count as missing (RFC 7489 §6.3)."""
     tags = taglists.parse(text)
     policy = _policy(tags, "p")
     return Policy(
@@ -70,8 +71,8 @@ def _percent(value: str) -> int:
 
 
 def _domains(value: str) -> tuple[str, ...]:
-    found = (_REPORTS_TO.fullmatch(each.strip(taglists.BLANKS)) for each in value.split(","))
-    return tuple(dict.fromkeys(match[1].lower().rstrip(".") for match in found if match))
+    matches = (_REPORTS_TO.fullmatch(address.strip(taglists.BLANKS)) for address in value.split(","))
+    return tuple(dict.fromkeys(match[1].lower().rstrip(".") for match in matches if match))
 
 
 def _errors(tags: TagList) -> Iterator[str]:
@@ -85,24 +86,25 @@ def _errors(tags: TagList) -> Iterator[str]:
         yield f"sp={tags.get('sp')} is no policy: there are only none, quarantine and reject"
 
 
-# --- other policies, and whom they concern -------------------------------------------------------------------
-def strengthened(found: Policy, policy: str) -> str:
-    """A record with another policy, for all mail and all subdomains; what else it says stays."""
-    kept = [(name, value) for name, value in found.tags.tags if name not in ("v", "p", "sp", "pct")]
+# --- put together ------------------------------------------------------------------------------------------
+def with_policy(record: Policy, policy: str) -> str:
+    """The record with another policy, for all mail and all subdomains; its other tags stay."""
+    kept = [(name, value) for name, value in record.tags.tags if name not in ("v", "p", "sp", "pct")]
     return taglists.rendered([("v", VERSION), ("p", policy), *kept])
 
 
-def reporting(text: str, address: str) -> str:
-    """A record that sends the daily reports to an address of the domain."""
+def with_reports(text: str, address: str) -> str:
+    """The record with the daily reports sent to an address of the domain."""
     kept = [(name, value) for name, value in taglists.parse(text).tags if name != "rua"]
     return taglists.rendered([*kept, ("rua", f"mailto:{address}")])
 
 
-def foreign_reports(found: Policy, domain: str) -> tuple[str, ...]:
-    """Names where other domains have to agree to get this one's reports (RFC 7489 §7.1)."""
-    return tuple(f"{domain}._report._dmarc.{each}" for each in found.reports if not _related(each, domain))
-
-
-def _related(one: str, other: str) -> bool:
-    # Really of one organisation; the list of public suffixes that would tell is not at hand.
-    return one == other or one.endswith(f".{other}") or other.endswith(f".{one}")
+# --- reports -----------------------------------------------------------------------------------------------
+def consent_names(policy: Policy, domain: str) -> tuple[str, ...]:
+    """Names at which other domains have to agree to get this one's reports (RFC 7489 §7.1)."""
+    return tuple(
+        f"{domain}._report._dmarc.{receiver}"
+        for receiver in policy.reports
+        # The RFC means domains of one organisation, which only a list of public suffixes could tell.
+        if not within(receiver, domain) and not within(domain, receiver)
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dnsrecords.dmarc.policy import POLICIES, reporting, strengthened
+from dnsrecords.dmarc.policy import POLICIES, with_policy, with_reports
 
 if TYPE_CHECKING:
     from dnsrecords.dmarc.policy import Policy
@@ -32,8 +32,8 @@ class Step:
 
     Attributes:
         value: the record to publish for it.
-        needs: what has to be so before it is taken, and what it does.
-        reached: whether it, or a stronger one, is published.
+        needs: what has to be true before you take it, and what it does.
+        reached: whether this policy, or a stronger one, is published.
     """
 
     policy: str
@@ -42,33 +42,28 @@ class Step:
     reached: bool
 
 
-def path(found: Policy | None, reports: str) -> tuple[Step, ...]:
-    """All three stages; what the published record says besides its policy stays.
+def path(published: Policy | None, reports: str) -> tuple[Step, ...]:
+    """All three stages; the other tags of the published record stay.
 
     Args:
-        found: None: there is none yet, or none that receivers heed.
-        reports: address for the reports, if none is named yet.
+        published: None: there is no record yet, or none that receivers heed.
+        reports: address for the reports, if the published record names none.
     """
-    return tuple(_step(policy, found, reports) for policy in POLICIES)
+    return tuple(_step(policy, published, reports) for policy in POLICIES)
 
 
-def next_step(found: Policy | None, reports: str) -> Step | None:
-    """The stage to take next; None at the end of the path."""
-    return next((step for step in path(found, reports) if not step.reached), None)
-
-
-def _step(policy: str, found: Policy | None, reports: str) -> Step:
+def _step(policy: str, published: Policy | None, reports: str) -> Step:
     value = f"v=DMARC1; p={policy}"
-    if found and not found.errors:
-        value = strengthened(found, policy)
-    if not (found and found.reports):
-        value = reporting(value, reports)
-    return Step(policy, value, _NEEDS[policy], _reached(policy, found))
+    if published and not published.errors:
+        value = with_policy(published, policy)
+    if not (published and published.reports):
+        value = with_reports(value, reports)
+    return Step(policy, value, _NEEDS[policy], _is_reached(policy, published))
 
 
-def _reached(policy: str, found: Policy | None) -> bool:
-    if found is None or found.errors:
+def _is_reached(policy: str, published: Policy | None) -> bool:
+    if published is None or published.errors:
         return False
     # With pct= below 100 the stage before it holds for the rest of the mail (RFC 7489 §6.3).
-    full = POLICIES.index(found.policy) - (1 if found.percent < 100 else 0)
+    full = POLICIES.index(published.policy) - (1 if published.percent < 100 else 0)
     return POLICIES.index(policy) <= max(full, 0)

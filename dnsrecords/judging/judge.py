@@ -85,7 +85,10 @@ class Judgement:
     def _disagreeing(self, wrong: Content, contents: list[Content]) -> Verdict:
         """All servers are wrong, in one way or in several."""
         verdict = self._of(wrong)
-        statuses, values = {self._of(content).status for content in contents}, {each[1] for each in contents}
+        statuses, values = (
+            {self._of(content).status for content in contents},
+            {content[1] for content in contents},
+        )
         several = len(statuses) > 1 or len(values) > 1
         prefix = "The name servers of the zone do not say the same. " if several else ""
         return replace(verdict, message=prefix + verdict.message)

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from dnsrecords import faults
-from dnsrecords.dmarc.policy import POLICIES, foreign_reports, is_policy, parse, strengthened
+from dnsrecords.dmarc.policy import POLICIES, consent_names, is_policy, parse, with_policy
 from dnsrecords.kinds.kind import TextKind
 from dnsrecords.text import taglists
 from dnsrecords.verdicts import Status, Verdict
@@ -63,7 +63,7 @@ class Dmarc(TextKind):
         wanted = parse(record.value)
         if weakness := _weakness(wanted, policy):
             least = max(policy.policy, wanted.policy, key=POLICIES.index)
-            return Verdict(Status.MISMATCH, weakness, policies, strengthened(policy, least))
+            return Verdict(Status.MISMATCH, weakness, policies, with_policy(policy, least))
         remarks = (_remark(wanted, policy), _undelivered_reports(facts, policies, lookup))
         return Verdict(Status.OK, " ".join(filter(None, remarks)), policies)
 
@@ -158,4 +158,4 @@ def _undelivered_reports(facts: Facts, policies: tuple[str, ...], lookup: Lookup
 def _consents(facts: Facts, values: tuple[str, ...]) -> tuple[str, ...]:
     """Names at which other domains have to agree to get the reports."""
     policies = (parse(value) for value in values if is_policy(value))
-    return tuple(name for policy in policies for name in foreign_reports(policy, facts.domain))
+    return tuple(name for policy in policies for name in consent_names(policy, facts.domain))

@@ -52,7 +52,14 @@ class Spf(Kind):
 
     def judge(self, record: Record, facts: Facts, answer: Answer, lookup: Lookup) -> Verdict:
         """Whether this node and its relay may send; the advice keeps what others put into the record."""
-        return judge(facts.domain, record.value, facts.addresses, facts.relay_include, answer.values, lookup)
+        return judge(
+            facts.domain,
+            answer.values,
+            lookup,
+            wanted=record.value,
+            own_ips=facts.addresses,
+            relay_include=facts.relay_include,
+        )
 
     def recognises(self, record: Record, facts: Facts, value: str) -> bool:
         """Any SPF record."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import socket
+from typing import TypeAlias
 
-Address = tuple[str, int]
+#: IP address and port.
+Address: TypeAlias = tuple[str, int]
 
-#: One of the root servers' addresses of each kind: far away, and never this node's own.
+#: An address of a root server of each kind: far away, and never this node's own.
 _FAR = {"A": (socket.AF_INET, "198.41.0.4"), "AAAA": (socket.AF_INET6, "2001:503:ba3e::2:30")}
 
 
 def parse(text: str, port: int = 53) -> Address:
-    """``192.0.2.1``, ``192.0.2.1:5353``, ``2001:db8::1`` or ``[2001:db8::1]:5353``.
+    """Reads ``192.0.2.1``, ``192.0.2.1:5353``, ``2001:db8::1`` or ``[2001:db8::1]:5353``.
 
     Raises:
-        ValueError: what should be a port is no number.
+        ValueError: the port is not a number.
     """
     if text.startswith("["):
         host, _, number = text[1:].partition("]")
@@ -24,15 +26,15 @@ def parse(text: str, port: int = 53) -> Address:
 
 
 def reachable_types() -> tuple[str, ...]:
-    """The types of address records that are of use here, IPv4 first; both on a machine that has no way out at all."""
-    found = tuple(type_ for type_, (family, far) in _FAR.items() if _has_route(family, far))
-    return found or tuple(_FAR)
+    """Types of the address records that this node can use, IPv4 first; both if it has no route at all."""
+    types = tuple(type_ for type_, (family, far) in _FAR.items() if _has_route(family, far))
+    return types or tuple(_FAR)
 
 
 def _has_route(family: socket.AddressFamily, far: str) -> bool:
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect((far, 53))  # of UDP: sends nothing, only looks for the way
+            probe.connect((far, 53))  # UDP sends nothing when it connects: this only looks for a route
     except OSError:
         return False
     return True

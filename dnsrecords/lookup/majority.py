@@ -1,10 +1,10 @@
-"""One answer out of what each of a zone's name servers says and what the world's resolvers say. Pure."""
+"""One answer out of those of a zone's name servers and that of the node's resolvers. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from dnsrecords.answers import Answer, ServerAnswer
 from dnsrecords.faults import failed
@@ -12,32 +12,34 @@ from dnsrecords.faults import failed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: A server's name and address, and what it said.
-Said = tuple[str, str, Answer]
+#: A server's name and address, and its answer.
+FromServer: TypeAlias = tuple[str, str, Answer]
 
 
-def agreed(said: Sequence[Said], usual: Answer) -> Answer:
-    """What most of those who answered say; what the resolvers said when none of them did."""
-    if all(failed(answer.outcome) for _, _, answer in said):
-        return usual
-    through = [(server, address, _through(answer, usual)) for server, address, answer in said]
+def agreed(from_servers: Sequence[FromServer], from_resolvers: Answer) -> Answer:
+    """The answer that most servers give; the resolvers' one if all of the servers failed."""
+    if all(failed(answer.outcome) for _, _, answer in from_servers):
+        return from_resolvers
+    followed = [
+        (server, address, _followed(answer, from_resolvers)) for server, address, answer in from_servers
+    ]
     servers = tuple(
         ServerAnswer(server, address, answer.outcome, answer.values, answer.ttl)
-        for server, address, answer in through
+        for server, address, answer in followed
     )
-    good = [answer for _, _, answer in through if not failed(answer.outcome)]
-    main = _most(good) if good else usual
-    return replace(main, servers=servers, authenticated=usual.authenticated)
+    answers = [answer for _, _, answer in followed if not failed(answer.outcome)]
+    main = _most_frequent(answers) if answers else from_resolvers
+    return replace(main, servers=servers, authenticated=from_resolvers.authenticated)
 
 
-def _through(answer: Answer, usual: Answer) -> Answer:
-    """Behind a CNAME into another zone, which the server need not know, is what the world sees there."""
+def _followed(answer: Answer, from_resolvers: Answer) -> Answer:
+    """Behind a CNAME into another zone, which the server need not know, counts what the resolvers see there."""
     if not answer.cname or answer.values or failed(answer.outcome):
         return answer
-    return replace(usual, cname=usual.cname or answer.cname)
+    return replace(from_resolvers, cname=from_resolvers.cname or answer.cname)
 
 
-def _most(answers: Sequence[Answer]) -> Answer:
+def _most_frequent(answers: Sequence[Answer]) -> Answer:
     counted = Counter(map(_content, answers))
     return max(answers, key=lambda answer: counted[_content(answer)])
 

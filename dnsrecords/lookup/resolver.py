@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
 import dns.asyncbackend
 import dns.asyncquery
@@ -29,7 +29,8 @@ from dnsrecords.lookup import addresses, majority, wire
 from dnsrecords.lookup.addresses import Address
 from dnsrecords.names import within
 
-Server = tuple[str, Address]
+#: Name and address of a name server.
+Server: TypeAlias = tuple[str, Address]
 T = TypeVar("T")
 
 #: Seconds that each try waits. UDP gets lost, so there are two; a resolver may have to ask many others first.
@@ -40,7 +41,7 @@ _QUESTION = 6.0
 _AT_ONCE = 40
 #: Name servers of a zone that are asked; no zone needs more to be judged.
 _MOST_SERVERS = 8
-#: What a server says that does not know EDNS (RFC 6891 §7).
+#: How a server answers that does not know EDNS (RFC 6891 §7).
 _WITHOUT_EDNS = (dns.rcode.FORMERR, dns.rcode.NOTIMP)
 _BROKEN = (dns.exception.DNSException, EOFError)
 #: Not the server's fault: this node is short of sockets or memory for a moment.
@@ -48,12 +49,12 @@ _SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN,
 
 
 class Resolver:
-    """Asks for one check, whose time begins now. What it has learned of name servers it keeps until it is closed.
+    """Asks the questions of one check. It remembers answers, and which name servers are silent, until it is closed.
 
     Args:
         servers: recursive ones, ``address`` or ``address:port``; empty: those of this machine.
-        deadline: seconds for everything that is asked of it. Afterwards each answer is a time-out.
-        zones: zone → its name servers as ``address:port``, where DNS does not say so: on machines without one.
+        deadline: seconds from now for everything that is asked. Afterwards each answer is a time-out.
+        zones: zone → its name servers as ``address:port``, on machines whose DNS does not know the zone.
         port: where the name servers of zones listen.
     """
 
@@ -64,17 +65,17 @@ class Resolver:
         zones: Mapping[str, tuple[str, ...]] | None = None,
         port: int = 53,
     ) -> None:
-        self._recursive = [addresses.parse(each) for each in servers] or _of_this_machine()
+        self._recursive = [addresses.parse(server) for server in servers] or _of_this_machine()
         self._end = time.monotonic() + deadline
         self._port = port
         self._zones = {
-            zone: [(each, addresses.parse(each, port)) for each in found]
-            for zone, found in (zones or {}).items()
+            zone: [(server, addresses.parse(server, port)) for server in pinned]
+            for zone, pinned in (zones or {}).items()
         }
         self._types = addresses.reachable_types()
-        self._known: dict[Question, Answer] = {}
+        self._answers: dict[Question, Answer] = {}
         self._zone_names: dict[str, str] = {}
-        self._heard: set[Address] = set()
+        self._responsive: set[Address] = set()
         self._silent: set[Address] = set()
 
     def __enter__(self) -> Self:
@@ -83,131 +84,137 @@ class Resolver:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._known.clear()
+        self._answers.clear()
 
-    # --- asked from outside ----------------------------------------------------------------------------------
+    # --- for callers -----------------------------------------------------------------------------------------
     def lookup(self, name: str, type_: str) -> Answer:
-        """By the recursive servers."""
+        """The answer of the recursive servers."""
         return self.lookup_all([(name, type_)])[name, type_]
 
     def lookup_all(self, questions: Iterable[Question]) -> dict[Question, Answer]:
-        """The same for many, side by side."""
+        """The answers of the recursive servers to many questions, asked side by side."""
         return self._all(questions, self._recursively)
 
     def authoritative(self, name: str, type_: str) -> Answer:
-        """By each of the zone's own name servers; by the recursive ones if none of those can be reached."""
+        """The answer of the zone's own name servers; of the recursive ones if none of those can be reached."""
         return self.authoritative_all([(name, type_)])[name, type_]
 
     def authoritative_all(self, questions: Iterable[Question]) -> dict[Question, Answer]:
-        """The same for many, side by side."""
+        """The answers of the zones' own name servers to many questions, asked side by side."""
         return self._all(questions, self._authoritatively)
 
     def by_each(self, questions: Iterable[Question]) -> dict[Question, tuple[ServerAnswer, ...]]:
-        """What each of the recursive servers has, side by side: how far a change has spread."""
-        wanted = list(dict.fromkeys(questions))
+        """The answers of each single recursive server, asked side by side: how far a change has spread."""
+        distinct = list(dict.fromkeys(questions))
 
         async def gathered() -> list[list[ServerAnswer]]:
             bound = _Bound()
             asked = (
-                asyncio.gather(*(self._heard_by(at, *each, bound) for at in self._recursive))
-                for each in wanted
+                asyncio.gather(*(self._from_resolver(at, *question, bound) for at in self._recursive))
+                for question in distinct
             )
             return list(await asyncio.gather(*asked))
 
-        return {each: tuple(said) for each, said in zip(wanted, asyncio.run(gathered()), strict=True)}
+        answers = map(tuple, asyncio.run(gathered()))
+        return dict(zip(distinct, answers, strict=True))
 
     def _all(
         self, questions: Iterable[Question], ask: Callable[[str, str, _Bound], Awaitable[Answer]]
     ) -> dict[Question, Answer]:
-        wanted = list(dict.fromkeys(questions))
+        distinct = list(dict.fromkeys(questions))
 
         async def gathered() -> list[Answer]:
             bound = _Bound()
-            return list(await asyncio.gather(*(ask(name, type_, bound) for name, type_ in wanted)))
+            return list(await asyncio.gather(*(ask(name, type_, bound) for name, type_ in distinct)))
 
-        return dict(zip(wanted, asyncio.run(gathered()), strict=True)) if wanted else {}
+        return dict(zip(distinct, asyncio.run(gathered()), strict=True)) if distinct else {}
 
-    # --- recursive -------------------------------------------------------------------------------------------
+    # --- recursive servers -----------------------------------------------------------------------------------
     async def _recursively(self, name: str, type_: str, bound: _Bound) -> Answer:
         return await bound.once(
             ("recursive", name, type_), lambda: self._recursive_answer(name, type_, bound)
         )
 
     async def _recursive_answer(self, name: str, type_: str, bound: _Bound) -> Answer:
-        if (name, type_) not in self._known:
+        if (name, type_) not in self._answers:
             async with bound.places:
-                self._known[name, type_] = await self._ask_resolvers(name, type_)
-        return self._known[name, type_]
+                self._answers[name, type_] = await self._ask_resolvers(name, type_)
+        return self._answers[name, type_]
 
     async def _ask_resolvers(self, name: str, type_: str, flags: int = dns.flags.RD | dns.flags.AD) -> Answer:
-        """The first answer that is one; else the first failure that says more than silence."""
+        """The first answer that is none of a failure; else the first failure that says more than silence."""
         query = wire.query(name, type_, flags)
         if query is None:
             return Answer(name, type_, Outcome.BAD)
         end = min(self._end, time.monotonic() + _QUESTION)
-        # A resolver may be silent about one name only, so those are asked last, but asked.
+        # A resolver may be silent about one name only, so silent ones are asked last, but asked.
         waiting = sorted(self._recursive, key=self._silent.__contains__)
         failures = [] if waiting else [Outcome.NO_SERVER]
-        tries = _TRIES_OF_RESOLVERS[: 1 if all(map(self._deaf, waiting)) else None]
+        tries = _TRIES_OF_RESOLVERS[: 1 if all(map(self._is_down, waiting)) else None]
         for seconds in tries:
             for address in tuple(waiting):
-                found = await self._try(address, query, min(end, time.monotonic() + seconds))
-                if found is Outcome.TIMEOUT:
+                reply = await self._try(address, query, min(end, time.monotonic() + seconds))
+                if reply is Outcome.TIMEOUT:
                     self._silent.add(address)
                     continue
                 waiting.remove(address)
-                said = found if isinstance(found, Outcome) else self._said(found, name, type_)
-                if isinstance(said, Answer) and not failed(said.outcome):
-                    return said
-                failures.append(said.outcome if isinstance(said, Answer) else said)
+                if isinstance(reply, Outcome):
+                    failures.append(reply)
+                    continue
+                answer = wire.answer(reply, name, type_)
+                self._note_zone(reply, name)
+                if not failed(answer.outcome):
+                    return answer
+                failures.append(answer.outcome)
         silence = [Outcome.TIMEOUT] if waiting else []
-        heard = [each for each in failures if each is not Outcome.NO_SERVER]
-        return Answer(name, type_, [*heard, *silence, *failures][0])
+        telling = [outcome for outcome in failures if outcome is not Outcome.NO_SERVER]
+        return Answer(name, type_, [*telling, *silence, *failures][0])
 
-    async def _heard_by(self, address: Address, name: str, type_: str, bound: _Bound) -> ServerAnswer:
-        async with bound.places:
-            found = await self._ask(address, name, type_, dns.flags.RD)
-        said = found if isinstance(found, Outcome) else wire.answer(found, name, type_)
-        where = f"{address[0]}:{address[1]}"
-        if isinstance(said, Outcome):
-            return ServerAnswer(where, where, said)
-        return ServerAnswer(where, where, said.outcome, said.values, said.ttl)
-
-    def _said(self, message: dns.message.Message, name: str, type_: str) -> Answer:
-        zone = wire.zone_of(message)
+    def _note_zone(self, reply: dns.message.Message, name: str) -> None:
+        zone = wire.zone_of(reply)
         # Behind a CNAME it is the zone of where that leads.
-        if zone and (within(name, zone)):
+        if zone and within(name, zone):
             self._zone_names.setdefault(name, zone)
-        return wire.answer(message, name, type_)
 
-    # --- authoritative ---------------------------------------------------------------------------------------
+    async def _from_resolver(self, address: Address, name: str, type_: str, bound: _Bound) -> ServerAnswer:
+        async with bound.places:
+            reply = await self._ask(address, name, type_, dns.flags.RD)
+        where = f"{address[0]}:{address[1]}"
+        if isinstance(reply, Outcome):
+            return ServerAnswer(where, where, reply)
+        answer = wire.answer(reply, name, type_)
+        return ServerAnswer(where, where, answer.outcome, answer.values, answer.ttl)
+
+    # --- authoritative servers -------------------------------------------------------------------------------
     async def _authoritatively(self, name: str, type_: str, bound: _Bound) -> Answer:
-        usual, servers = await asyncio.gather(
+        from_resolvers, servers = await asyncio.gather(
             self._recursively(name, type_, bound), self._servers_for(name, bound)
         )
-        answers = await asyncio.gather(*(self._one(address, name, type_, bound) for _, address in servers))
-        said = [(host, at, answer) for (host, (at, _)), answer in zip(servers, answers, strict=True)]
-        agreed = majority.agreed(said, usual)
-        if usual.outcome is Outcome.SERVFAIL and not failed(agreed.outcome):
+        answers = await asyncio.gather(
+            *(self._from_server(address, name, type_, bound) for _, address in servers)
+        )
+        from_servers = [(host, at, answer) for (host, (at, _)), answer in zip(servers, answers, strict=True)]
+        agreed = majority.agreed(from_servers, from_resolvers)
+        if from_resolvers.outcome is Outcome.SERVFAIL and not failed(agreed.outcome):
             unchecked = await self._ask_resolvers(name, type_, dns.flags.RD | dns.flags.CD)
             if not failed(unchecked.outcome):
                 # Its signature is broken: nobody who checks it will use what the name servers say.
-                return replace(usual, servers=agreed.servers)
+                return replace(from_resolvers, servers=agreed.servers)
         return agreed
 
-    async def _one(self, address: Address, name: str, type_: str, bound: _Bound) -> Answer:
+    async def _from_server(self, address: Address, name: str, type_: str, bound: _Bound) -> Answer:
         async with bound.places:
-            found = await self._ask(address, name, type_)
-        if isinstance(found, Outcome):
-            return Answer(name, type_, found)
-        answer = wire.answer(found, name, type_)
-        if not failed(answer.outcome) and not found.flags & dns.flags.AA:
+            reply = await self._ask(address, name, type_)
+        if isinstance(reply, Outcome):
+            return Answer(name, type_, reply)
+        answer = wire.answer(reply, name, type_)
+        if not failed(answer.outcome) and not reply.flags & dns.flags.AA:
             # It refers to others, or knows it by hearsay: not a server of this zone.
             return Answer(name, type_, Outcome.LAME)
         return answer
 
     async def _servers_for(self, name: str, bound: _Bound) -> list[Server]:
-        """(name, address) of each name server of the zone that a name is in."""
+        """The name servers of the zone that a name is in."""
         for zone, pinned in self._zones.items():
             if within(name, zone):
                 return pinned
@@ -215,7 +222,7 @@ class Resolver:
         return await bound.once(("servers", zone, ""), lambda: self._servers(zone, bound)) if zone else []
 
     async def _zone(self, name: str, bound: _Bound) -> str:
-        """The nearest at or above the name; empty when only a registry's is left, whose servers know no more."""
+        """The nearest zone at or above the name; empty if that is a registry's, whose servers know no more."""
         while "." in name:
             await self._recursively(name, "SOA", bound)
             zone = self._zone_names.get(name, "")
@@ -226,11 +233,15 @@ class Resolver:
 
     async def _servers(self, zone: str, bound: _Bound) -> list[Server]:
         names = sorted((await self._recursively(zone, "NS", bound)).values)[:_MOST_SERVERS]
-        found = await asyncio.gather(*(self._addresses(each, bound) for each in names))
-        return [(name, address) for name, some in zip(names, found, strict=True) for address in some]
+        hosts = await asyncio.gather(*(self._addresses(name, bound) for name in names))
+        return [
+            (name, address)
+            for name, its_addresses in zip(names, hosts, strict=True)
+            for address in its_addresses
+        ]
 
     async def _addresses(self, host: str, bound: _Bound) -> list[Address]:
-        """One of a server is enough."""
+        """At most one address of a server: that is enough."""
         for type_ in self._types:
             if values := (await self._recursively(host, type_, bound)).values:
                 return [(min(values), self._port)]
@@ -240,28 +251,29 @@ class Resolver:
     async def _ask(
         self, address: Address, name: str, type_: str, flags: int = 0
     ) -> dns.message.Message | Outcome:
+        """The server's reply, or why there is none."""
         query = wire.query(name, type_, flags)
         if query is None:
             return Outcome.BAD
         for seconds in _TRIES:
-            if self._deaf(address):
+            if self._is_down(address):
                 return Outcome.TIMEOUT
-            found = await self._try(address, query, min(self._end, time.monotonic() + seconds))
-            if found is not Outcome.TIMEOUT:
-                return found
+            reply = await self._try(address, query, min(self._end, time.monotonic() + seconds))
+            if reply is not Outcome.TIMEOUT:
+                return reply
         self._silent.add(address)
         return Outcome.TIMEOUT
 
-    def _deaf(self, address: Address) -> bool:
-        """It never answered, and was given its time: the next question need not wait for it."""
-        return address in self._silent and address not in self._heard
+    def _is_down(self, address: Address) -> bool:
+        """Whether it never answered, and was given its time: the next question need not wait for it."""
+        return address in self._silent and address not in self._responsive
 
     async def _try(
         self, address: Address, query: dns.message.Message, end: float
     ) -> dns.message.Message | Outcome:
         while (left := end - time.monotonic()) > 0:
             try:
-                found = await _exchange(query, address, left)
+                reply = await _exchange(query, address, left)
             except dns.exception.Timeout:
                 break
             except OSError as exc:
@@ -271,25 +283,25 @@ class Resolver:
                 continue
             except _BROKEN:
                 return Outcome.BAD
-            self._heard.add(address)
+            self._responsive.add(address)
             self._silent.discard(address)
-            if found.rcode() not in _WITHOUT_EDNS or query.edns < 0:
-                return found
+            if reply.rcode() not in _WITHOUT_EDNS or query.edns < 0:
+                return reply
             query.use_edns(False)
         return Outcome.TIMEOUT
 
 
 class _Bound:
-    """What belongs to one event loop: the places for questions under way, and what is being found out already."""
+    """What belongs to one event loop: the places for questions under way, and the answers that are being waited for."""
 
     def __init__(self) -> None:
         self.places = asyncio.Semaphore(_AT_ONCE)
         self._under_way: dict[tuple[str, str, str], asyncio.Future[object]] = {}
 
-    async def once(self, key: tuple[str, str, str], find: Callable[[], Awaitable[T]]) -> T:
-        """What `find` finds; whoever asks for the same meanwhile waits for that."""
+    async def once(self, key: tuple[str, str, str], ask: Callable[[], Awaitable[T]]) -> T:
+        """The outcome of `ask`; callers with the same key share one call."""
         if key not in self._under_way:
-            self._under_way[key] = asyncio.ensure_future(find())
+            self._under_way[key] = asyncio.ensure_future(ask())
         return await self._under_way[key]  # type: ignore[return-value]
 
 
@@ -298,7 +310,7 @@ async def _exchange(query: dns.message.Message, address: Address, seconds: float
     host, port = address
     try:
         async with asyncio.timeout(seconds), await _connected(address) as sock:
-            found, _ = await dns.asyncquery.udp_with_fallback(
+            reply, _ = await dns.asyncquery.udp_with_fallback(
                 query,
                 host,
                 timeout=seconds,
@@ -309,11 +321,11 @@ async def _exchange(query: dns.message.Message, address: Address, seconds: float
             )
     except TimeoutError as exc:
         raise dns.exception.Timeout from exc
-    return found
+    return reply
 
 
 async def _connected(address: Address) -> Any:
-    """A socket that hears of it when nobody listens there; without that, each closed port would cost the whole wait."""
+    """A socket that learns when nobody listens there; without that, each closed port would cost the whole wait."""
     family = dns.inet.af_for_address(address[0])
     backend = dns.asyncbackend.get_default_backend()
     return await backend.make_socket(family, socket.SOCK_DGRAM, 0, None, address)  # type: ignore[no-untyped-call]
@@ -321,6 +333,6 @@ async def _connected(address: Address) -> Any:
 
 def _of_this_machine() -> list[Address]:
     try:
-        return [(str(each), 53) for each in dns.resolver.Resolver().nameservers]
+        return [(str(server), 53) for server in dns.resolver.Resolver().nameservers]
     except dns.resolver.NoResolverConfiguration:
         return []

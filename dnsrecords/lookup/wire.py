@@ -25,17 +25,21 @@ _MOST_ALIASES = 8
 
 
 def query(name: str, type_: str, flags: int) -> dns.message.Message | None:
-    """A question, with AD to hear whether signatures hold (RFC 6840 §5.7); None: that is no name of anything."""
+    """The message of a question; None: the name cannot be asked about.
+
+    Args:
+        flags: AD among them asks whether signatures hold (RFC 6840 §5.7).
+    """
     try:
-        asked = dns.message.make_query(name, type_, use_edns=0, payload=1232)
+        message = dns.message.make_query(name, type_, use_edns=0, payload=1232)
     except (dns.exception.DNSException, UnicodeError, ValueError):
         return None
-    asked.flags = dns.flags.Flag(flags)
-    return asked
+    message.flags = dns.flags.Flag(flags)
+    return message
 
 
 def answer(message: dns.message.Message, name: str, type_: str) -> Answer:
-    """What a message says to a question."""
+    """What a message answers to a question."""
     rcode = message.rcode()
     if rcode not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
         return Answer(name, type_, _RCODES.get(rcode, Outcome.BAD))
@@ -43,57 +47,27 @@ def answer(message: dns.message.Message, name: str, type_: str) -> Answer:
     cname = _plain(chain[-1]) if len(chain) > 1 and type_ != "CNAME" else ""
     if len(chain) > _MOST_ALIASES:
         return Answer(name, type_, Outcome.BAD, cname=_plain(chain[1]))
-    # Asked for the alias itself, the answer is at the name and not where it leads.
-    found = _rrset(message, chain[0] if type_ == "CNAME" else chain[-1], type_)
+    # If the CNAME itself is asked for, the answer is at the name and not where that leads.
+    rrset = _rrset(message, chain[0] if type_ == "CNAME" else chain[-1], type_)
     authenticated = bool(message.flags & dns.flags.AD)
-    if found is not None:
-        values = tuple(map(text, found))
-        return Answer(name, type_, Outcome.FOUND, values, found.ttl, cname=cname, authenticated=authenticated)
+    if rrset is not None:
+        values = tuple(map(text, rrset))
+        return Answer(name, type_, Outcome.FOUND, values, rrset.ttl, cname=cname, authenticated=authenticated)
     outcome = Outcome.NXDOMAIN if rcode == dns.rcode.NXDOMAIN else Outcome.NO_DATA
     return Answer(name, type_, outcome, ttl=_negative_ttl(message), cname=cname, authenticated=authenticated)
 
 
-def _soa(message: dns.message.Message) -> dns.rrset.RRset | None:
-    for rrset in (*message.answer, *message.authority):
-        if rrset.rdtype == dns.rdatatype.SOA and rrset.rdclass == dns.rdataclass.IN:
-            return rrset
-    return None
-
-
 def zone_of(message: dns.message.Message) -> str:
     """The zone that the SOA record in an answer names; empty when there is none."""
-    found = _soa(message)
-    return _plain(found.name) if found else ""
-
-
-def _negative_ttl(message: dns.message.Message) -> int | None:
-    """How long caches may keep that there is nothing (RFC 2308 §5)."""
-    found = _soa(message)
-    return int(min(found.ttl, found[0].minimum)) if found else None
-
-
-def _plain(name: dns.name.Name) -> str:
-    """Lower case, without a final dot; the root is the empty text."""
-    return name.canonicalize().to_text(omit_final_dot=True) if len(name) > 1 else ""
-
-
-def _chain(message: dns.message.Message, name: dns.name.Name) -> list[dns.name.Name]:
-    """A name, and where the CNAMEs in a message lead from it, one after the other."""
-    chain = [name]
-    while len(chain) <= _MOST_ALIASES and (found := _rrset(message, chain[-1], "CNAME")):
-        chain.append(found[0].target)
-    return chain
-
-
-def _rrset(message: dns.message.Message, name: dns.name.Name, type_: str) -> dns.rrset.RRset | None:
-    wanted = dns.rdatatype.from_text(type_)
-    for rrset in message.answer:
-        if rrset.rdtype == wanted and rrset.rdclass == dns.rdataclass.IN and rrset.name == name:
-            return rrset
-    return None
+    soa = _soa(message)
+    return _plain(soa.name) if soa else ""
 
 
 def text(data: dns.rdata.Rdata) -> str:
+    """The value of one record as `dnsrecords.answers` has it.
+
+    Names are in lower case without a final dot, the strings of a TXT record are joined, its bytes read as Latin-1.
+    """
     match dns.rdatatype.to_text(data.rdtype):
         case "TXT":
             return b"".join(data.strings).decode("latin-1")  # type: ignore[attr-defined]
@@ -104,3 +78,37 @@ def text(data: dns.rdata.Rdata) -> str:
         case "SRV":
             return f"{data.priority} {data.weight} {data.port} {_plain(data.target)}"  # type: ignore[attr-defined]
     return data.to_text()
+
+
+def _negative_ttl(message: dns.message.Message) -> int | None:
+    """How long caches may keep that there is nothing (RFC 2308 §5)."""
+    soa = _soa(message)
+    return int(min(soa.ttl, soa[0].minimum)) if soa else None
+
+
+def _soa(message: dns.message.Message) -> dns.rrset.RRset | None:
+    for rrset in (*message.answer, *message.authority):
+        if rrset.rdtype == dns.rdatatype.SOA and rrset.rdclass == dns.rdataclass.IN:
+            return rrset
+    return None
+
+
+def _chain(message: dns.message.Message, name: dns.name.Name) -> list[dns.name.Name]:
+    """A name, followed by the targets of the CNAMEs in a message that lead on from it."""
+    chain = [name]
+    while len(chain) <= _MOST_ALIASES and (cname := _rrset(message, chain[-1], "CNAME")):
+        chain.append(cname[0].target)
+    return chain
+
+
+def _rrset(message: dns.message.Message, name: dns.name.Name, type_: str) -> dns.rrset.RRset | None:
+    rdtype = dns.rdatatype.from_text(type_)
+    for rrset in message.answer:
+        if rrset.rdtype == rdtype and rrset.rdclass == dns.rdataclass.IN and rrset.name == name:
+            return rrset
+    return None
+
+
+def _plain(name: dns.name.Name) -> str:
+    """Lower case, without a final dot; the root is the empty text."""
+    return name.canonicalize().to_text(omit_final_dot=True) if len(name) > 1 else ""

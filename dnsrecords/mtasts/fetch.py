@@ -1,4 +1,4 @@
-"""EDGE: fetches an MTA-STS policy as a sender does: verified TLS, no redirect, and never longer than agreed."""
+"""The edge to policy hosts: fetches an MTA-STS policy as a sender does, over verified TLS and without redirects."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _A_DAY = 86_400
 _LARGEST = 64 * 1024
 #: Addresses that are tried, side by side.
 _MOST_ADDRESSES = 4
-#: Of several failures the one that says most is told.
+#: Of several outcomes the one that says most counts: the first of these.
 _ORDER = (Trouble.NONE, Trouble.TLS, Trouble.GARBLED, Trouble.REFUSED, Trouble.UNREACHABLE, Trouble.TIMEOUT)
 
 
@@ -37,17 +37,19 @@ def fetch(
     port: int = 443,
     context: ssl.SSLContext | None = None,
 ) -> Fetched:
-    """What the policy's host answers, by the addresses that DNS has for it. Never raises for what goes wrong there.
+    """What the policy's host answers. A failure there is a value, and not an exception.
 
     Args:
+        addresses: of the policy's host, as DNS has them.
+        seconds: for everything.
         context: whom to trust; None: the authorities that this machine trusts.
     """
     tried = tuple(dict.fromkeys(addresses))[:_MOST_ADDRESSES]
     if not tried:
         return Fetched(Trouble.NO_ADDRESS)
     trusted = context or _trusted(int(time.time() // _A_DAY))
-    found = asyncio.run(_from_all(domain, tried, seconds, port, trusted))
-    return min(found, key=lambda each: _ORDER.index(each.trouble))
+    outcomes = asyncio.run(_from_all(domain, tried, seconds, port, trusted))
+    return min(outcomes, key=lambda outcome: _ORDER.index(outcome.trouble))
 
 
 @lru_cache(maxsize=1)
@@ -59,7 +61,8 @@ def _trusted(_day: int) -> ssl.SSLContext:
 async def _from_all(
     domain: str, addresses: Sequence[str], seconds: float, port: int, context: ssl.SSLContext
 ) -> list[Fetched]:
-    return list(await asyncio.gather(*(_from(domain, each, seconds, port, context) for each in addresses)))
+    fetches = (_from(domain, address, seconds, port, context) for address in addresses)
+    return list(await asyncio.gather(*fetches))
 
 
 async def _from(domain: str, address: str, seconds: float, port: int, context: ssl.SSLContext) -> Fetched:
@@ -94,7 +97,7 @@ async def _exchange(host: str, address: str, port: int, context: ssl.SSLContext)
 
 
 class _Received:
-    """Bytes in the place of the socket that `http.client` reads from."""
+    """Received bytes, in the place of the socket that `http.client` reads from."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

@@ -1,4 +1,4 @@
-"""A domain's MTA-STS policy (RFC 8461): its text and its id, where it is fetched, and what came back. Pure."""
+"""A domain's MTA-STS policy (RFC 8461): its text and id, where it is fetched, and whether that worked. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MAX_AGE = 604_800
 
 
 class Trouble(StrEnum):
-    """What stood in the way of an answer."""
+    """Why there is no answer over HTTPS."""
 
     NONE = "none"
     NO_ADDRESS = "no_address"
@@ -29,11 +29,13 @@ class Trouble(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What came back.
+    """The outcome of fetching a policy.
 
     Attributes:
-        detail: of a trouble with TLS, in the words of whoever verified it.
+        detail: what is wrong with TLS, in the words of whoever verified it.
+        status: of the HTTP answer.
         kind: the media type, in lower case and without parameters.
+        text: the body.
     """
 
     trouble: Trouble = Trouble.NONE
@@ -60,7 +62,7 @@ def served_policy(hostname: str, mode: str) -> str:
 
 
 def policy_id(policy: str) -> str:
-    """What changes with the policy's text: the ``id=`` of the TXT record, 32 letters and digits."""
+    """The ``id=`` for the TXT record: 32 letters and digits that change with the policy's text."""
     return hashlib.sha256(policy.encode()).hexdigest()[:32]
 
 
@@ -85,7 +87,7 @@ _SILENT = {Trouble.REFUSED, Trouble.TIMEOUT, Trouble.UNREACHABLE}
 
 
 def problem(domain: str, served_id: str, fetched: Fetched) -> tuple[Status, str] | None:
-    """Why senders do not use the policy that came back, as the status of its record and a sentence; None: they do.
+    """Why senders do not use the policy, as a status for its record and a sentence; None: they use it.
 
     Args:
         served_id: `policy_id` of the policy that this node serves.

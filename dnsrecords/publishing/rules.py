@@ -1,4 +1,4 @@
-"""What may stand in the settings of a domain's publisher; each rule gives the value to store, or a sentence. Pure."""
+"""Rules for the settings of a domain's publisher; each returns the value to store, or raises a sentence. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SHORTEST_SECRET = 16
 
 
 def server(text: str) -> str:
-    """An IP address, or a name.
+    """An IP address, or a name, without a final dot.
 
     Raises:
         ValueError: it is neither.
@@ -32,10 +32,10 @@ def server(text: str) -> str:
 
 
 def port(number: int) -> int:
-    """From 1 to 65535.
+    """A port from 1 to 65535.
 
     Raises:
-        ValueError: it is not.
+        ValueError: the number is not in that range.
     """
     if not 1 <= number <= 65535:
         raise ValueError("A port is a number from 1 to 65535.")
@@ -60,7 +60,7 @@ def key_name(text: str) -> str:
     """The name of a TSIG key: a name in DNS, of one label or more.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is no such name.
     """
     name = text.strip().rstrip(".").lower()
     labels = name.split(".")
@@ -86,13 +86,13 @@ def secret(text: str) -> str:
     """Base64 of at least 16 bytes.
 
     Raises:
-        ValueError: it is not; the sentence does not repeat it.
+        ValueError: it is something else; the sentence does not repeat it.
     """
-    given = "".join(text.split())
+    encoded = "".join(text.split())
     try:
-        size = len(base64.b64decode(given, validate=True))
+        size = len(base64.b64decode(encoded, validate=True))
     except binascii.Error:
         size = 0
     if size < _SHORTEST_SECRET:
         raise ValueError("Enter the secret as the name server has it: base64 of 16 bytes or more.")
-    return given
+    return encoded

@@ -44,8 +44,8 @@ class Facts:
     Attributes:
         hostname: of the stack, as the world is to call it; empty: not set up yet.
         dkim_public_key: of the key that signs, as in ``p=``; empty: there is none yet.
-        relay_include: what authorises the provider that outgoing mail leaves through; see `relay_include`.
-        relay_hosts: the relay, where no include is known for it.
+        relay_include: what authorises the provider that outgoing mail leaves through, in SPF; empty: not known.
+        relay_hosts: the relay's host, if no include is known for it.
         addresses: the public addresses of the hostname, if known.
         autoconfig: whether the files that mail programs ask for are served under the hostname.
         mta_sts: id of the MTA-STS policy that is served; empty: none is.

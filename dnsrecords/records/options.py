@@ -1,4 +1,4 @@
-"""What the operator chose for a domain's records, and what the world gets because of it."""
+"""The options that the operator chose for a domain's records, and what this node serves because of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Mode = DomainOptions.MtaSts
 
 
 class MtaStsNotReady(QuazzarError):
-    """Other servers would refuse to deliver, because they would not take the mail server's certificate."""
+    """MTA-STS cannot be enforced, because other servers would not accept the mail server's certificate."""
 
     code = "mta_sts_not_ready"
     hint = (
@@ -39,12 +39,12 @@ def for_domain(domain: Domain) -> DomainOptions:
 
 
 def change(domain_id: int, *, mta_sts: str | None = None) -> DomainOptions:
-    """Sets what is given.
+    """Changes a domain's options; None leaves an option as it is.
 
     Raises:
         NotFound: there is no such domain.
-        InvalidFields: that is no mode of MTA-STS.
-        MtaStsNotReady: enforced, it would keep mail away.
+        InvalidFields: ``mta_sts`` is no mode of MTA-STS.
+        MtaStsNotReady: enforcing MTA-STS would keep mail away.
     """
     with changes.writing():
         domain = changes.found(Domain.objects.all(), domain_id)
@@ -53,7 +53,7 @@ def change(domain_id: int, *, mta_sts: str | None = None) -> DomainOptions:
             return row
         row.mta_sts = _mode(mta_sts)
         row.save()
-        # Other records are wanted now: they need not wait for the hour to be over.
+        # Other records are wanted now: look them up soon.
         DomainCheck.objects.filter(pk=domain_id).update(due_at=timezone.now())
         audit.record("domain.dns_options_changed", domain.name, ["mta_sts"])
     return row
@@ -70,7 +70,7 @@ def _mode(text: str) -> Mode:
 
 
 def warning(domain: Domain) -> str:
-    """What is wrong with the options as they are; empty: nothing."""
+    """What is wrong with the options at present, as two sentences; empty: nothing."""
     if for_domain(domain).mta_sts != Mode.ENFORCE:
         return ""
     objection = _objection(Stack.load())
@@ -90,18 +90,18 @@ def _objection(stack: Stack) -> str:
 
 # --- what is served: one query each ------------------------------------------------------------------------
 def policy(domain: str) -> str:
-    """The MTA-STS policy of a domain by its name; empty: none is served."""
+    """The MTA-STS policy of a domain, by its name; empty: none is served."""
     mode = Domain.objects.filter(name=domain).values(
         mode=Coalesce("dns_options__mta_sts", Value(Mode.TESTING.value))
     )
-    known = Stack.objects.filter(pk=1).annotate(mode=Subquery(mode[:1])).values_list("hostname", "mode")
-    hostname, found = known.first() or ("", None)
-    return served_policy(hostname, found or Mode.OFF)
+    rows = Stack.objects.filter(pk=1).annotate(mode=Subquery(mode[:1])).values_list("hostname", "mode")
+    hostname, chosen = rows.first() or ("", None)
+    return served_policy(hostname, chosen or Mode.OFF)
 
 
 def mail_host(names: Collection[str]) -> str:
     """The mail server's hostname, if one of these names is its own or a domain of this node; else empty."""
     ours = Exists(Domain.objects.filter(name__in=names))
-    known = Stack.objects.filter(pk=1).annotate(ours=ours).values_list("hostname", "ours")
-    hostname, found = known.first() or ("", False)
-    return hostname if found or hostname in names else ""
+    rows = Stack.objects.filter(pk=1).annotate(ours=ours).values_list("hostname", "ours")
+    hostname, has_domain = rows.first() or ("", False)
+    return hostname if has_domain or hostname in names else ""

@@ -1,4 +1,4 @@
-"""The mail server's certificate as other servers see it: its pin for TLSA, and why they would refuse it. Pure."""
+"""The mail server's certificate as other servers see it: its TLSA pin, and why they would refuse it. Pure."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def pin(certificate: str) -> str:
-    """``3 1 1 <hex>``: this server's own key, by SHA-256 (RFC 7672 §3.1.1); empty: there is no certificate to read.
+    """The pin of the server's own key by SHA-256, ``3 1 1 <hex>`` (RFC 7672 §3.1.1); empty: no certificate can be read.
 
     Args:
-        certificate: PEM, the server's own first.
+        certificate: PEM, the server's own certificate first.
     """
     leaf = _leaf(certificate)
     if leaf is None:
@@ -31,9 +31,9 @@ def pin(certificate: str) -> str:
 
 
 def objection(certificate: str, hostname: str, now: datetime) -> str:
-    """Why a server that insists on a valid certificate (RFC 8461 §4.2) would not take this one; empty: it would.
+    """Why a server that insists on a valid certificate (RFC 8461 §4.2) would not accept this one; empty: it would.
 
-    Whether its authority is one that others trust is not known here.
+    Whether others trust its authority is not known here.
     """
     leaf = _leaf(certificate)
     if leaf is None:
@@ -69,10 +69,10 @@ def _is_self_signed(leaf: x509.Certificate) -> bool:
 
 def _names(leaf: x509.Certificate) -> list[str]:
     try:
-        found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except (x509.ExtensionNotFound, ValueError, x509.DuplicateExtension):
         return []
-    return found.value.get_values_for_type(x509.DNSName)
+    return names.value.get_values_for_type(x509.DNSName)
 
 
 def _covers(name: str, hostname: str) -> bool:

@@ -1,6 +1,6 @@
-"""A domain's records as a master file (RFC 1035 §5) that BIND, NSD and Knot load as it is. Pure.
+"""A domain's records as a zone file (RFC 1035 §5) that BIND, NSD and Knot load as it is. Pure.
 
-Nothing is escaped but text and the contact: what could add a line or a field anywhere else is refused.
+Only text and the contact are escaped; whatever could add a line or a field elsewhere is refused.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dnsrecords.text import strings as txt
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-#: Stands where nobody knows the zone's name servers: no server refuses it, and none will ever be there (RFC 6761).
+#: In the place of name servers that are not known: every server accepts the name, and it never exists (RFC 6761).
 NO_NAMESERVER = "ns.invalid"
 #: Refresh, retry, expire, and how long "there is no such record" is kept, so that a new record is soon seen.
 _SOA_TIMES = "7200 3600 1209600 600"
@@ -34,20 +34,20 @@ def render(
     nameservers: Mapping[str, Sequence[str]] | None = None,
     contact: str = "",
 ) -> str:
-    """``$ORIGIN``, ``$TTL``, SOA and NS, then each record under its purpose.
+    """``$ORIGIN``, ``$TTL``, SOA and NS, then each record under its purpose as a comment.
 
-    Records without a value, and those of other zones, are there as comments.
+    Records without a value, and those of other zones, are comments.
 
     Args:
         serial: of the SOA record; it has to grow with each change.
-        nameservers: name → its addresses. Only a name within the zone needs them, and is left out without any.
-        contact: mail address of whoever runs the zone; postmaster of the domain if empty.
+        nameservers: name → its addresses. A name within the zone needs them, and is left out without any.
+        contact: mail address of the person who runs the zone; empty: the domain's postmaster.
 
     Raises:
         ValueError: something that cannot stand in a zone file.
     """
-    wanted = tuple(records)
-    servers, glue = _servers(domain, wanted, nameservers or {})
+    records = tuple(records)
+    servers, glue = _servers(domain, records, nameservers or {})
     lines = [
         f"$ORIGIN {_absolute(domain)}",
         f"$TTL {TTL}",
@@ -55,20 +55,21 @@ def render(
         f"( {_serial(serial)} {_SOA_TIMES} )",
         *(["; Put the names of your name servers here."] if servers == [NO_NAMESERVER] else []),
         *(f"@ {TTL} IN NS {_absolute(server)}" for server in servers),
-        *(line for record in wanted for line in ("", *_entry(record, domain))),
+        *(line for record in records for line in ("", *_entry(record, domain))),
         *(["", *glue] if glue else []),
-        *_missing_addresses(domain, wanted),
+        *_missing_addresses(domain, records),
     ]
     return "\n".join([*lines, ""])
 
 
 # --- name servers ------------------------------------------------------------------------------------------
 def _servers(
-    domain: str, records: Sequence[Record], given: Mapping[str, Sequence[str]]
+    domain: str, records: Sequence[Record], nameservers: Mapping[str, Sequence[str]]
 ) -> tuple[list[str], list[str]]:
-    """The name servers that the zone loads with, and the address records that it needs for that."""
+    """The name servers that the zone loads with, and the address records that it needs for them."""
     servers, glue = [], []
-    for server, addresses in ((name.lower().rstrip("."), found) for name, found in given.items()):
+    for name, addresses in nameservers.items():
+        server = name.lower().rstrip(".")
         # Without an address in the zone, BIND and Knot refuse the zone as a whole.
         if _has_address(server, records) or not within(server, domain):
             servers.append(server)
@@ -88,8 +89,10 @@ def _address_line(name: str, domain: str, text: str) -> str:
 
 
 def _missing_addresses(domain: str, records: Sequence[Record]) -> Iterator[str]:
-    """Loads all the same: the note is for whoever did not read what the name server said."""
-    targets = (each.value.split()[-1].rstrip(".") for each in records if each.type == "MX" and each.value)
+    """Comments for hosts that need an address. The zone loads without one, and name servers only warn about it."""
+    targets = (
+        record.value.split()[-1].rstrip(".") for record in records if record.type == "MX" and record.value
+    )
     for name in dict.fromkeys(targets):
         if within(name, domain) and not _has_address(name, records):
             yield from ("", f"; The address of {name} is not known: add its A or AAAA record here.")
@@ -126,8 +129,8 @@ def _data(record: Record) -> str:
 
 
 def _comment(text: str) -> str:
-    """One line, whatever the text holds."""
-    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
+    """The text on one line, whatever it holds."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 # --- fields ------------------------------------------------------------------------------------------------
@@ -146,12 +149,12 @@ def _absolute(name: str) -> str:
 
 
 def _mailbox(contact: str) -> str:
-    """An address as the SOA record has it: a dot for the @, and the local part as one label."""
-    found = _CONTACT.fullmatch(contact)
-    if found is None:
+    """A mail address as the SOA record has it: a dot for the @, and the local part as one label."""
+    match = _CONTACT.fullmatch(contact)
+    if match is None:
         raise ValueError(f"{contact!a} is no mail address that can stand in a zone file.")
-    local = re.sub(r"[^A-Za-z0-9_-]", r"\\\g<0>", found[1])
-    return f"{local}.{_absolute(found[2].lower())}"
+    local = re.sub(r"[^A-Za-z0-9_-]", r"\\\g<0>", match[1])
+    return f"{local}.{_absolute(match[2].lower())}"
 
 
 def _fields(text: str) -> str:

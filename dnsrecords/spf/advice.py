@@ -1,4 +1,4 @@
-"""One SPF record out of those that are there and what this node needs, and sentences about them. Pure."""
+"""One SPF record out of those that are published and what this node needs, and sentences about them. Pure."""
 
 from __future__ import annotations
 
@@ -24,18 +24,25 @@ if TYPE_CHECKING:
     from dnsrecords.spf.evaluate import Cost
     from dnsrecords.spf.terms import Fault, Term
 
-#: What begins a text that was meant to be a record, whatever it has become.
+#: The start of a text that was meant to be a record, with every mistake that people make there.
 _MEANT = re.compile(r"[\W_]*(?:v\s*=\s*)?spf\s*1?(?![0-9a-z])[\s;:,=\"']*", re.IGNORECASE)
+#: What people write instead of a mechanism.
 _WRONG_KINDS = {
-    "ipv4": "ip4", "ipv6": "ip6", "ip": "ip4", "includes": "include", "included": "include", "host": "a", "all.": "all"
-}  # fmt: skip
+    "ipv4": "ip4",
+    "ipv6": "ip6",
+    "ip": "ip4",
+    "includes": "include",
+    "included": "include",
+    "host": "a",
+    "all.": "all",
+}
 _KINDS = frozenset({"all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists"})
 REPLACE = "Replace it by the record given here."
 
 
 # --- records that are nearly there -------------------------------------------------------------------------
 def meant(text: str) -> bool:
-    """Whether a text that is no SPF record was to be one."""
+    """Whether a text that is no SPF record was meant to be one."""
     return not is_record(text) and (_MEANT.match(text) is not None or bool(mistake(text, VERSION)))
 
 
@@ -68,16 +75,16 @@ def _term(text: str) -> Term | None:
 
 
 def misread(term: Modifier) -> Mechanism | None:
-    """The mechanism that was meant by a modifier that nobody knows: ``include=x``."""
-    found = corrected(f"{term.name}:{term.value}") if term.name in _KINDS else None
-    return found if isinstance(found, Mechanism) else None
+    """The mechanism that was meant by an unknown modifier, such as ``include=x``."""
+    meant_term = corrected(f"{term.name}:{term.value}") if term.name in _KINDS else None
+    return meant_term if isinstance(meant_term, Mechanism) else None
 
 
 # --- the merged record -------------------------------------------------------------------------------------
 def merged(
     records: Sequence[SpfRecord], ours: Iterable[Mechanism] = (), dropped: Collection[str] = ()
 ) -> SpfRecord:
-    """Everything that the records say, and ours, as one record.
+    """One record that says everything that the records say, and has our mechanisms.
 
     Ours stand before the first term that does not say pass, which is ``all`` as a rule: the first match decides.
 
@@ -85,24 +92,24 @@ def merged(
         dropped: terms, as text, that break the record and are left out.
     """
     ours = tuple(dict.fromkeys(ours))
-    taken = {_key(each) for each in ours}
+    keys_of_ours = {_key(term) for term in ours}
     terms = [term for record in records for term in _terms(record) if str(term) not in dropped]
     redirects = list(dict.fromkeys(term.value for term in _modifiers(terms) if term.name == "redirect"))
-    ends = [each.qualifier for each in _mechanisms(terms) if each.kind == "all"]
-    kept = {_key(each): each for each in reversed(_mechanisms(terms)) if each.kind != "all"}
-    others = [each for key, each in reversed(kept.items()) if key not in taken]
-    at = next((index for index, each in enumerate(others) if each.qualifier != "+"), len(others))
+    ends = [term.qualifier for term in _mechanisms(terms) if term.kind == "all"]
+    kept = {_key(term): term for term in reversed(_mechanisms(terms)) if term.kind != "all"}
+    others = [term for key, term in reversed(kept.items()) if key not in keys_of_ours]
+    at = next((index for index, term in enumerate(others) if term.qualifier != "+"), len(others))
     body = [*others[:at], *ours, *others[at:]]
     if len(redirects) == 1 and not ends:
         return SpfRecord((*body, *_rest(terms), Modifier("redirect", redirects[0])))
     # One record can go on in one other only: the rest is included, where an end of its own does not count.
     if not any(record.all for record in records):
-        body += [Mechanism("include", domain=each) for each in redirects]
+        body += [Mechanism("include", domain=domain) for domain in redirects]
     return SpfRecord((*body, Mechanism("all", _end(ends)), *_rest(terms)))
 
 
 def _end(qualifiers: list[str]) -> str:
-    """The mildest safe one: who wrote two meant to lose no mail; ``+`` and ``?`` protect from nothing."""
+    """The mildest safe qualifier: whoever wrote two records meant to lose no mail; ``+`` and ``?`` do not protect."""
     return "-" if qualifiers and set(qualifiers) == {"-"} else "~"
 
 
@@ -110,7 +117,7 @@ def _terms(record: SpfRecord) -> Iterator[Term]:
     for term in record.terms:
         yield (misread(term) or term) if isinstance(term, Modifier) else term
     # "include: example.net" falls apart into two terms, neither of which is one.
-    faults = " ".join(each.text for each in record.errors).replace("include: ", "include:")
+    faults = " ".join(fault.text for fault in record.errors).replace("include: ", "include:")
     yield from filter(None, map(corrected, faults.split()))
 
 
@@ -123,8 +130,8 @@ def _modifiers(terms: Iterable[Term]) -> list[Modifier]:
 
 
 def _rest(terms: Iterable[Term]) -> tuple[Modifier, ...]:
-    """Every other modifier, of each name the first."""
-    kept = {each.name: each for each in reversed(_modifiers(terms)) if each.name != "redirect"}
+    """The modifiers other than redirect; of several with one name the first."""
+    kept = {term.name: term for term in reversed(_modifiers(terms)) if term.name != "redirect"}
     return tuple(reversed(kept.values()))
 
 
@@ -136,16 +143,17 @@ def _key(term: Mechanism) -> tuple[object, ...]:
 
 def stands_in(term: Mechanism, record: SpfRecord) -> bool:
     """Whether a record says pass where a term would, before anything else could decide."""
-    for each in record.mechanisms:
-        if each.qualifier != "+":
+    for mechanism in record.mechanisms:
+        if mechanism.qualifier != "+":
             return False
-        if _key(each) == _key(term):
+        if _key(mechanism) == _key(term):
             return True
     return False
 
 
 # --- sentences ---------------------------------------------------------------------------------------------
 def missing(domain: str) -> str:
+    """About a domain without a record."""
     return (
         f"There is no SPF record at {domain}, so that other servers cannot tell this node's mail from forged mail. "
         "Publish the record given here."
@@ -162,6 +170,7 @@ def unreadable(text: str) -> str:
 
 
 def several(count: int) -> str:
+    """About a domain with more than one record."""
     return (
         f"There are {count} SPF records, so that every check of them ends in an error (RFC 7208 §4.5). "
         "Delete all of them, and publish the one given here, which says what they say."
@@ -187,8 +196,9 @@ def broken(reason: str, dropped: Collection[str]) -> str:
 
 def too_many(cost: Cost, which: str = "The SPF record") -> str:
     """About a record that needs too many look-ups: which terms cost the most."""
-    dear = sorted((each for each in cost.by_term if each[1] > 1), key=lambda each: -each[1])[:3]
-    listed = ", ".join(f'"{term}" ({count})' for term, count in dear)
+    costs = [(count, term) for term, count in cost.by_term if count > 1]
+    dearest = sorted(costs, key=lambda cost_and_term: -cost_and_term[0])[:3]
+    listed = ", ".join(f'"{term}" ({count})' for count, term in dearest)
     return (
         f"{which} needs {cost.lookups} look-ups in DNS, and receivers stop with an error after {LOOKUP_LIMIT} "
         f"(RFC 7208 §4.6.4). Remove what no longer sends mail for this domain"
@@ -214,6 +224,7 @@ def voids(cost: Cost, dropped: Collection[str]) -> str:
 
 
 def everybody(matched: str) -> str:
+    """About a record with a term that every sender matches."""
     term = "+all" if matched == "all" else matched
     return (
         f'"{term}" lets the whole world send as this domain: the SPF record protects from nothing. {REPLACE}'
@@ -229,11 +240,13 @@ def toothless(record: SpfRecord) -> str:
 
 
 def not_ours(ip: str, matched: str) -> str:
+    """About a record that does not let one of our addresses pass."""
     why = f'"{matched}" decides' if matched else "no term is about it"
     return f"The SPF record does not authorise {ip}, an address of this node: {why}. {REPLACE}"
 
 
 def no_mail_host_yet(domain: str, ip: str) -> str:
+    """About a record that is right as soon as the MX record is published."""
     return (
         f'The "mx" of the SPF record authorises the mail hosts of {domain}, which has none yet that leads to {ip}. '
         "Publish the MX record, and the address of its host."
@@ -241,6 +254,7 @@ def no_mail_host_yet(domain: str, ip: str) -> str:
 
 
 def not_the_relay(terms: Iterable[Mechanism]) -> str:
+    """About a record that leaves out what the relay needs."""
     return (
         f"The SPF record does not authorise all that this domain's mail leaves through: {_quoted(map(str, terms))} is "
         f"missing. {REPLACE}"
@@ -252,8 +266,8 @@ def remark(record: SpfRecord, cost: Cost) -> str:
     for term in record.modifiers:
         if right := misread(term):
             return f'"{term}" is ignored by receivers; "{right}" was probably meant.'
-    at = next((i for i, each in enumerate(record.mechanisms) if each.kind == "all"), len(record.mechanisms))
-    if after := record.mechanisms[at + 1 :]:
+    kinds = [mechanism.kind for mechanism in record.mechanisms]
+    if after := record.mechanisms[kinds.index("all") + 1 :] if "all" in kinds else ():
         return f"{_quoted(map(str, after))} stands after the all, where receivers no longer read."
     if cost.lookups >= LOOKUP_LIMIT - 1:
         return f"The record needs {cost.lookups} of the {LOOKUP_LIMIT} look-ups that receivers allow."

@@ -1,4 +1,4 @@
-"""What a domain's SPF record says about a sender: check_host() of RFC 7208 §4, over look-ups that are given. Pure."""
+"""What a domain's SPF record says about a sender: check_host() of RFC 7208 §4, over look-ups passed in. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ANSWERS = frozenset({Outcome.FOUND, Outcome.NO_DATA, Outcome.NXDOMAIN})
 
 
 class Result(StrEnum):
-    """§2.6: what can come out."""
+    """The results of a check (§2.6)."""
 
     NONE = "none"
     NEUTRAL = "neutral"
@@ -44,12 +44,12 @@ _BY_QUALIFIER = {"+": Result.PASS, "-": Result.FAIL, "~": Result.SOFTFAIL, "?": 
 
 @dataclass(frozen=True, slots=True)
 class SpfResult:
-    """What came out, and how.
+    """The result of a check, and how it came about.
 
     Attributes:
         reason: one sentence.
-        lookups: terms that asked DNS, up to where the check ended.
-        voids: questions without an answer (§4.6.4), up to there.
+        lookups: how many terms asked DNS before the check ended.
+        voids: how many questions had no answer (§4.6.4) before it ended.
         matched: the term of the domain's own record that decided; empty: none did.
     """
 
@@ -62,13 +62,13 @@ class SpfResult:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a whole record asks of DNS for a sender whom no term knows.
+    """What a whole record asks of DNS for a sender whom no term is about.
 
     Attributes:
-        lookups: terms that ask; never counted much beyond the limit.
-        voids: questions without an answer.
+        lookups: how many terms ask; not counted much beyond the limit.
+        voids: how many questions have no answer.
         by_term: (term of the domain's own record, look-ups that it causes).
-        empty: names that were asked about in vain.
+        empty: names that have no answer.
     """
 
     lookups: int = 0
@@ -89,7 +89,7 @@ def evaluate(domain: str, ip: str, sender: str, helo: str, lookup: Lookup) -> Sp
     """What the record of a domain says about mail from an address.
 
     Raises:
-        ValueError: ``ip`` is no address.
+        ValueError: ``ip`` is not an IP address.
     """
     check = _Check(_address(ip), _sender(sender, helo), helo, lookup)
     if not _is_domain(domain):
@@ -113,15 +113,15 @@ def cost(domain: str, lookup: Lookup) -> Cost:
 
 
 def published(domain: str, text: str, lookup: Lookup) -> Lookup:
-    """Look-ups as they would be with one more record: ``text`` as the only one with text at the domain."""
+    """Look-ups as they would be with ``text`` as the domain's only TXT record."""
 
-    def found(name: str, type_: str) -> Answer:
+    def with_record(name: str, type_: str) -> Answer:
         answer = lookup(name, type_)
         if (name, type_) != (plain(domain), "TXT"):
             return answer
         return replace(answer, outcome=Outcome.FOUND, values=(text,))
 
-    return found
+    return with_record
 
 
 def _why(domain: str, ip: str, result: Result, matched: str) -> str:
@@ -134,7 +134,12 @@ def _why(domain: str, ip: str, result: Result, matched: str) -> str:
 
 @dataclass(slots=True)
 class _Check:
-    """One check: who sends, and what it has cost so far. ``counting``: reads on past limits and errors."""
+    """One check.
+
+    Attributes:
+        counting: reads on past limits and errors.
+        depth: how many records include or redirect to the one that is being read.
+    """
 
     ip: Address
     sender: str

@@ -1,4 +1,4 @@
-"""SPF: records taken apart, evaluated, and judged by whether they authorise this node and its relay. Pure."""
+"""Judges a domain's SPF record by whether it authorises this node and its relay. Pure."""
 
 from __future__ import annotations
 
@@ -28,32 +28,33 @@ if TYPE_CHECKING:
 
     from dnsrecords.answers import Lookup
 
-#: Nobody's addresses (RFC 1112 §4, RFC 6666): who is authorised although no term can be about him?
+#: Nobody's addresses (RFC 1112 §4, RFC 6666). If they pass, the record lets everybody in.
 _STRANGERS = ("240.0.0.1", "100::1")
 
 
-def judge(  # noqa: PLR0917 - the record, and all that it depends on
+def judge(
     domain: str,
-    wanted: str,
-    own_ips: Sequence[str],
-    relay_include: str,
     texts: Sequence[str],
     lookup: Lookup,
+    *,
+    wanted: str,
+    own_ips: Sequence[str],
+    relay_include: str = "",
 ) -> Verdict:
-    """Whether the SPF record of a domain authorises what its mail leaves through.
+    """Whether the SPF record of a domain authorises all hosts that its mail leaves through.
 
     Args:
-        wanted: the record that a domain has that nobody else sends for.
+        texts: every TXT record at the domain.
+        wanted: the record for a domain that nobody else sends for.
         own_ips: this node's public addresses; empty: not known.
         relay_include: what authorises the relay, if it is not in ``wanted`` already.
-        texts: every TXT record at the domain.
 
     Raises:
-        ValueError: one of ``own_ips`` is no address.
+        ValueError: one of ``own_ips`` is not an IP address.
     """
-    found = tuple(text for text in texts if is_record(text))
-    nearly = () if found else tuple(text for text in texts if advice.meant(text))
-    records = tuple(parse(text if found else advice.repaired(text)) for text in found or nearly)
+    published = tuple(text for text in texts if is_record(text))
+    nearly = () if published else tuple(text for text in texts if advice.meant(text))
+    records = tuple(parse(text if published else advice.repaired(text)) for text in published or nearly)
     case = _Case(domain, parse(wanted), tuple(own_ips), relay_include, records, remembering(lookup))
     if not records:
         return Verdict(Status.MISSING, advice.missing(domain))
@@ -62,12 +63,12 @@ def judge(  # noqa: PLR0917 - the record, and all that it depends on
     status, message = case.finding
     # Somebody else's terms stay in what is offered to be pasted, also where nothing is wrong.
     better = case.advice if status is not Status.OK else case.instead(records[0])
-    return Verdict(status, message, found, better)
+    return Verdict(status, message, published, better)
 
 
 @dataclass(frozen=True)
 class _Case:
-    """A domain, what is published, and what is needed; each answer worked out once."""
+    """A domain, what is published there, and what is needed; each property is worked out once."""
 
     domain: str
     wanted: SpfRecord
@@ -79,7 +80,7 @@ class _Case:
     # --- what is wrong -------------------------------------------------------------------------------------
     @property
     def finding(self) -> tuple[Status, str]:
-        """The gravest thing; the merged record mends all."""
+        """The gravest mistake; the merged record mends all of them."""
         record = self.records[0]
         if len(self.records) > 1:
             return Status.MISMATCH, self._with_limit(advice.several(len(self.records)))
@@ -114,24 +115,22 @@ class _Case:
         return self._with_limit(advice.not_the_relay(absent)) if absent else ""
 
     def _everybody(self) -> str:
-        let_in = (each for each in self._strangers() if each.result is Result.PASS)
-        return next((advice.everybody(each.matched) for each in let_in), "")
+        let_in = (result.matched for result in self._strangers() if result.result is Result.PASS)
+        return next(map(advice.everybody, let_in), "")
 
     def _toothless(self) -> str:
-        neutral = any(each.result is Result.NEUTRAL for each in self._strangers())
+        neutral = any(result.result is Result.NEUTRAL for result in self._strangers())
         return advice.toothless(self.records[0]) if neutral else ""
 
     def _strangers(self) -> list[SpfResult]:
         return [self.results[ip] for ip in _STRANGERS]
 
     def _with_limit(self, message: str) -> str:
-        """A message, and that the record offered needs too many look-ups, if it does."""
+        """A message, and a warning if the record that is offered needs too many look-ups."""
         after = self._cost_of(self.merged)
-        return (
-            message
-            if after.lookups <= LOOKUP_LIMIT
-            else f"{message} {advice.too_many(after, 'The record given here')}"
-        )
+        if after.lookups <= LOOKUP_LIMIT:
+            return message
+        return f"{message} {advice.too_many(after, 'The record given here')}"
 
     # --- evaluation ----------------------------------------------------------------------------------------
     @cached_property
@@ -141,11 +140,12 @@ class _Case:
 
     @cached_property
     def cost(self) -> Cost:
+        """What the record as it is published costs in look-ups."""
         return cost(self.domain, self.current)
 
     @cached_property
     def current(self) -> Lookup:
-        """Look-ups in which the domain has what was found, wherever that was asked."""
+        """Look-ups in which the domain has the record that is judged, whichever server that came from."""
         readable = len(self.records) == 1 and not self.records[0].errors
         return self._with(self.records[0] if readable else advice.merged(self.records))
 
@@ -159,8 +159,8 @@ class _Case:
 
     def _first(self, result: Result) -> SpfResult | None:
         # Where all hosts are of IPv4, each is a name in vain for a stranger of IPv6, and no harm is done.
-        told = (self.results[ip] for ip in (*self.own_ips, _STRANGERS[0]))
-        return next((each for each in told if each.result is result), None)
+        outcomes = (self.results[ip] for ip in (*self.own_ips, _STRANGERS[0]))
+        return next((outcome for outcome in outcomes if outcome.result is result), None)
 
     def _with(self, record: SpfRecord) -> Lookup:
         return published(self.domain, render(record), self.lookup)
@@ -170,11 +170,11 @@ class _Case:
 
     # --- what is needed ------------------------------------------------------------------------------------
     def _needed(self) -> list[Mechanism]:
-        """What has to be authorised; our own host by its addresses, where these are known."""
-        terms = [each for each in self.wanted.mechanisms if each.kind != "all"]
+        """Terms for everything that has to be authorised; our own host by its addresses, where these are known."""
+        terms = [term for term in self.wanted.mechanisms if term.kind != "all"]
         if self.relay_include:
             terms.append(Mechanism("include", domain=self.relay_include))
-        return [each for each in dict.fromkeys(terms) if each.kind != "mx" or not self.own_ips]
+        return [term for term in dict.fromkeys(terms) if term.kind != "mx" or not self.own_ips]
 
     @cached_property
     def basis(self) -> SpfRecord:
@@ -201,11 +201,11 @@ class _Case:
         return advice.stands_in(Mechanism("mx"), self.records[0]) and not self.mail_hosts
 
     def _missing_terms(self) -> list[Mechanism]:
-        """What has to be added."""
+        """Terms that have to be added."""
         terms = [term for term in self._needed() if not self._covered(term)]
         refused = [ip for ip in self.own_ips if not self._passes(ip)]
-        hosts = [each for each in self.wanted.mechanisms if each.kind == "mx"] if refused else []
-        absent = [each for each in hosts if not advice.stands_in(each, self.basis)]
+        hosts = [term for term in self.wanted.mechanisms if term.kind == "mx"] if refused else []
+        absent = [term for term in hosts if not advice.stands_in(term, self.basis)]
         # Where the MX records lead elsewhere, mx does not let this node send; where there are none yet, it will.
         reached = {*refused} if hosts and not self.mail_hosts else {*self.mail_hosts}
         return [*absent, *(_exactly(ip) for ip in refused if ip not in reached), *terms]
@@ -214,10 +214,10 @@ class _Case:
     @cached_property
     def merged(self) -> SpfRecord:
         """One record that keeps what is there; short of look-ups, our hosts stand in it by address."""
-        loose = [each.redirect for each in self.records if each.redirect and self._toothless()]
+        loose = [record.redirect for record in self.records if record.redirect and self._toothless()]
         # Included, a record lets the same senders pass, and the end is ours.
-        included = [Mechanism("include", domain=each) for each in loose]
-        dropped = {*self.dropped, *(f"redirect={each}" for each in loose)}
+        included = [Mechanism("include", domain=domain) for domain in loose]
+        dropped = {*self.dropped, *(f"redirect={domain}" for domain in loose)}
         record = advice.merged(self.records, [*self._missing_terms(), *included], dropped)
         if self._cost_of(record).lookups <= LOOKUP_LIMIT or not self.own_ips:
             return record
@@ -244,12 +244,13 @@ class _Case:
         )
         redirects = dict.fromkeys(record.redirect for record in self.records if record.redirect)
         without = [str(term) for term in terms if self._is_broken(term) or str(term) in self.open_doors]
-        return (*without, *(f"redirect={each}" for each in redirects if self._leads_nowhere(each)))
+        leading_nowhere = (f"redirect={domain}" for domain in redirects if self._leads_nowhere(domain))
+        return (*without, *leading_nowhere)
 
     @cached_property
     def open_doors(self) -> frozenset[str]:
         """Terms by which strangers pass."""
-        return frozenset(each.matched for each in self._strangers() if each.result is Result.PASS)
+        return frozenset(result.matched for result in self._strangers() if result.result is Result.PASS)
 
     def _leads_nowhere(self, redirect: str) -> bool:
         if f"redirect={redirect}" in self.open_doors:
@@ -276,6 +277,7 @@ class _Case:
 
     @property
     def advice(self) -> str:
+        """The merged record as advice."""
         return self.instead(self.merged)
 
 

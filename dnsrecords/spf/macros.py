@@ -1,4 +1,4 @@
-"""Macros in SPF records (RFC 7208 §7): their grammar, and what they become. Pure."""
+"""Macros in SPF records (RFC 7208 §7): their grammar, and their expansion. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _EXPAND = rf"%\{{[{LETTERS}{EXP_LETTERS}](?!0+[r.\-+,/_=}}])[0-9]*r?{_DELIMITERS
 _LITERAL = r"[!-$&-~]"
 _MACRO_STRING = re.compile(rf"(?:{_EXPAND}|{_LITERAL})*", re.IGNORECASE | re.ASCII)
 _MACRO = re.compile(
-    rf"%\{{(?P<letter>[a-z])(?P<digits>[0-9]*)(?P<turned>r?)(?P<delimiters>{_DELIMITERS}*)\}}|%(?P<sign>[%_-])",
+    rf"%\{{(?P<letter>[a-z])(?P<digits>[0-9]*)(?P<reversed>r?)(?P<delimiters>{_DELIMITERS}*)\}}|%(?P<sign>[%_-])",
     re.IGNORECASE | re.ASCII,
 )
 _SIGNS = {"%": "%", "_": " ", "-": "%20"}
@@ -38,26 +38,30 @@ def has_macro(text: str) -> bool:
 
 def letters(text: str) -> frozenset[str]:
     """The letters whose values a macro-string needs, in lower case."""
-    return frozenset(found["letter"].lower() for found in _MACRO.finditer(text) if found["letter"])
+    return frozenset(macro["letter"].lower() for macro in _MACRO.finditer(text) if macro["letter"])
 
 
 def expand(text: str, value_of: Callable[[str], str]) -> str:
-    """A macro-string with its macros replaced; ``value_of`` gives the value of a letter in lower case."""
+    """A macro-string with its macros replaced.
 
-    def replaced(found: re.Match[str]) -> str:
-        if found["sign"]:
-            return _SIGNS[found["sign"]]
-        value = _transformed(value_of(found["letter"].lower()), found)
-        return quote(value, safe=_UNRESERVED) if found["letter"].isupper() else value
+    Args:
+        value_of: the value of a letter, which is in lower case.
+    """
+
+    def replaced(macro: re.Match[str]) -> str:
+        if macro["sign"]:
+            return _SIGNS[macro["sign"]]
+        value = _transformed(value_of(macro["letter"].lower()), macro)
+        return quote(value, safe=_UNRESERVED) if macro["letter"].isupper() else value
 
     return _MACRO.sub(replaced, text)
 
 
-def _transformed(value: str, found: re.Match[str]) -> str:
-    parts = re.split(f"[{re.escape(found['delimiters'] or '.')}]", value)
-    if found["turned"]:
+def _transformed(value: str, macro: re.Match[str]) -> str:
+    parts = re.split(f"[{re.escape(macro['delimiters'] or '.')}]", value)
+    if macro["reversed"]:
         parts.reverse()
-    return ".".join(parts[-_count(found["digits"]) :])
+    return ".".join(parts[-_count(macro["digits"]) :])
 
 
 def _count(digits: str) -> int:

@@ -1,4 +1,4 @@
-"""Whom a term of an SPF record is about: some of the addresses that it matches. Pure."""
+"""The senders that a term of an SPF record is about: some of the addresses that it matches. Pure."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _SAMPLES = 12
 def addresses_of(term: Mechanism, domain: str, lookup: Lookup) -> tuple[str, ...]:
     """Some addresses that a term matches, enough to see whether another record lets them pass.
 
-    Empty when it depends on who sends, or DNS does not say.
+    Empty where the term depends on who sends, or DNS does not say.
     """
-    found = _addresses_of(term, domain, lookup, set())
-    return tuple(dict.fromkeys(islice(found, _SAMPLES)))
+    addresses = _addresses_of(term, domain, lookup, set())
+    return tuple(dict.fromkeys(islice(addresses, _SAMPLES)))
 
 
 def _addresses_of(term: Mechanism, domain: str, lookup: Lookup, seen: set[str]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""SPF records (RFC 7208 §4.6, §5, §6, §12): text → terms and what is wrong with it, and back. Pure."""
+"""The grammar of SPF records (RFC 7208 §4.6, §5, §6, §12): text → terms and errors, and back. Pure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _DOMAIN_END = re.compile(
 
 
 class Malformed(ValueError):
-    """A term that is none; says why, as the end of a sentence about it."""
+    """A text that is no term; its message ends a sentence about the text: "… is no mechanism of SPF"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Mechanism:
 
 @dataclass(frozen=True, slots=True)
 class Modifier:
-    """A term that says something else: redirect, exp, or one that nobody knows."""
+    """A term that matches nobody: redirect, exp, or an unknown one, which receivers ignore."""
 
     name: str
     value: str
@@ -86,7 +86,7 @@ Term: TypeAlias = Mechanism | Modifier
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A piece of a record that is wrong, and why."""
+    """A piece of a record that is wrong, and why, as the end of a sentence about it."""
 
     text: str
     reason: str
@@ -97,7 +97,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class SpfRecord:
-    """A record taken apart. With errors, every check of it ends in permerror (§4.6)."""
+    """A parsed record. With errors, every check of it ends in permerror (§4.6)."""
 
     terms: tuple[Term, ...] = ()
     errors: tuple[Fault, ...] = ()
@@ -107,24 +107,24 @@ class SpfRecord:
 
     @property
     def mechanisms(self) -> tuple[Mechanism, ...]:
-        """In order: the first that matches decides."""
+        """The mechanisms in their order: the first that matches decides."""
         return tuple(term for term in self.terms if isinstance(term, Mechanism))
 
     @property
     def modifiers(self) -> tuple[Modifier, ...]:
+        """The modifiers in their order."""
         return tuple(term for term in self.terms if isinstance(term, Modifier))
 
     @property
     def all(self) -> Mechanism | None:
         """The first ``all``: what stands after it is never read."""
-        return next((each for each in self.mechanisms if each.kind == "all"), None)
+        return next((term for term in self.mechanisms if term.kind == "all"), None)
 
     @property
     def redirect(self) -> str:
-        """Whose record goes on where this one ends; empty: nobody's, or an ``all`` makes it void (§6.1)."""
-        return (
-            "" if self.all else next((each.value for each in self.modifiers if each.name == "redirect"), "")
-        )
+        """The domain whose record decides where this one does not; empty: none, or an ``all`` makes it void (§6.1)."""
+        targets = (term.value for term in self.modifiers if term.name == "redirect")
+        return "" if self.all else next(targets, "")
 
 
 def is_record(text: str) -> bool:
@@ -133,7 +133,7 @@ def is_record(text: str) -> bool:
 
 
 def parse(text: str) -> SpfRecord:
-    """The terms of a record, without those that are wrong, and what is wrong. Raises nothing."""
+    """Parses any text: its terms without those that are wrong, and what is wrong."""
     if not is_record(text):
         return SpfRecord((), (Fault(_short(text), f"does not begin with {VERSION}"),))
     terms: list[Term] = []
@@ -150,15 +150,15 @@ def parse(text: str) -> SpfRecord:
 
 
 def render(record: SpfRecord) -> str:
-    """The record to publish."""
+    """The record as text."""
     return str(record)
 
 
 def parse_term(text: str) -> Term:
-    """One term.
+    """Parses one term.
 
     Raises:
-        Malformed: it is none.
+        Malformed: the text is no term.
     """
     # RFC 7208 §3.1: ASCII only. Others' control characters and spaces are no separators either.
     if not re.fullmatch(r"[!-~]+", text):
@@ -171,7 +171,7 @@ def _check_once(term: Term, before: list[Term]) -> None:
     """§6: a second redirect or exp is an error."""
     if not isinstance(term, Modifier) or term.name not in {"redirect", "exp"}:
         return
-    if any(isinstance(each, Modifier) and each.name == term.name for each in before):
+    if any(isinstance(earlier, Modifier) and earlier.name == term.name for earlier in before):
         raise Malformed(f"is a second {term.name}, of which there can be one")
 
 
@@ -184,11 +184,11 @@ def _modifier(name: str, value: str) -> Modifier:
 
 
 def _mechanism(text: str) -> Mechanism:
-    found = _MECHANISM.fullmatch(text)
-    kind = found["kind"].lower() if found else ""
-    if not found or kind not in _READERS:
+    match = _MECHANISM.fullmatch(text)
+    kind = match["kind"].lower() if match else ""
+    if not match or kind not in _READERS:
         raise Malformed("is no mechanism of SPF")
-    return _READERS[kind](kind, found["qualifier"] or "+", found["rest"] or "")
+    return _READERS[kind](kind, match["qualifier"] or "+", match["rest"] or "")
 
 
 def _bare(kind: str, qualifier: str, rest: str) -> Mechanism:
@@ -209,9 +209,9 @@ def _optionally_named(kind: str, qualifier: str, rest: str) -> Mechanism:
 
 def _hosts(kind: str, qualifier: str, rest: str) -> Mechanism:
     # A domain-spec cannot end in "/24": what does belongs to the prefix lengths.
-    found = _PREFIXES.search(rest)
-    domain = rest[: found.start()] if found else rest
-    four, six = (found["four"], found["six"]) if found else (None, None)
+    lengths = _PREFIXES.search(rest)
+    domain = rest[: lengths.start()] if lengths else rest
+    four, six = (lengths["four"], lengths["six"]) if lengths else (None, None)
     named = _optionally_named(kind, qualifier, domain)
     prefix4, prefix6 = int(four or 32), int(six or 128)
     if prefix4 > 32 or prefix6 > 128:
@@ -221,13 +221,13 @@ def _hosts(kind: str, qualifier: str, rest: str) -> Mechanism:
 
 def _network(kind: str, qualifier: str, rest: str) -> Mechanism:
     version = int(kind[-1])
-    found = _ADDRESS.fullmatch(rest[1:]) if rest.startswith(":") else None
-    if found is None:
+    match = _ADDRESS.fullmatch(rest[1:]) if rest.startswith(":") else None
+    if match is None:
         raise Malformed(f"needs an IPv{version} address or network after {kind}:")
-    length = found["length"] or str(_LENGTHS[version])
+    length = match["length"] or str(_LENGTHS[version])
     if int(length) > _LENGTHS[version] or (length != "0" and length.startswith("0")):
         raise Malformed(f"has a prefix length that an IPv{version} network cannot have")
-    return Mechanism(kind, qualifier, "", _interface(version, found["address"], length))
+    return Mechanism(kind, qualifier, "", _interface(version, match["address"], length))
 
 
 def _interface(version: int, address: str, length: str) -> Interface:
@@ -239,9 +239,15 @@ def _interface(version: int, address: str, length: str) -> Interface:
 
 
 _READERS: dict[str, Callable[[str, str, str], Mechanism]] = {
-    "all": _bare, "include": _named, "exists": _named, "ptr": _optionally_named,
-    "a": _hosts, "mx": _hosts, "ip4": _network, "ip6": _network,
-}  # fmt: skip
+    "all": _bare,
+    "include": _named,
+    "exists": _named,
+    "ptr": _optionally_named,
+    "a": _hosts,
+    "mx": _hosts,
+    "ip4": _network,
+    "ip6": _network,
+}
 
 
 def _domain_spec(text: str) -> str:
@@ -257,7 +263,7 @@ def _domain_spec(text: str) -> str:
 
 
 def _queryable(text: str) -> bool:
-    """Whether DNS could be asked. The RFC leaves such names open; nobody means one."""
+    """Whether DNS could be asked about the name. The RFC leaves other names open, but nobody means to write one."""
     labels = text.removesuffix(".").split(".")
     return macros.has_macro(text) or all(1 <= len(label) <= 63 for label in labels)
 
@@ -268,13 +274,13 @@ def _network_text(network: Interface) -> str:
 
 
 def _short(text: str) -> str:
-    """A piece of somebody's record, fit for a sentence."""
-    shown = "".join(each if " " <= each <= "~" else "\N{REPLACEMENT CHARACTER}" for each in text)
+    """A piece of somebody's record as a sentence may show it: printable, and not too long."""
+    shown = "".join(char if " " <= char <= "~" else "\N{REPLACEMENT CHARACTER}" for char in text)
     return shown if len(shown) <= 80 else f"{shown[:80]}…"
 
 
 def address_of(text: str) -> Interface | None:
-    """An address or a network, if a text is one."""
+    """The address or network that a text is; None: it is neither."""
     try:
         return ipaddress.ip_interface(text)
     except ValueError:

@@ -9,10 +9,10 @@ _BLANKS = " \t\r\n"
 
 
 def mistake(value: str, marker: str) -> str:
-    """What kept a record from being recognised, as a sentence; empty: nothing of this kind.
+    """Why a record is not recognised, and what to do about it, as a sentence; empty: no mistake of this kind.
 
     Args:
-        value: as found: bytes as Latin-1.
+        value: as it is published, its bytes read as Latin-1.
         marker: what such a record starts with: ``v=spf1``.
     """
     text = _typed(value)

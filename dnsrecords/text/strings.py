@@ -1,11 +1,6 @@
-"""The text of a TXT record: cut into strings of 255 bytes, joined again, written as a zone file has it. Pure."""
+"""The text of a TXT record: cut into strings of 255 bytes, and quoted for a zone file. Pure."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 #: A string of a TXT record has its length in one byte (RFC 1035 §3.3).
 STRING_LIMIT = 255
@@ -14,23 +9,20 @@ STRING_LIMIT = 255
 def split(value: str) -> tuple[str, ...]:
     """The strings that carry a value, each of at most 255 bytes; one empty string for an empty value.
 
+    Whoever reads them joins them without a space (RFC 7208 §3.3, RFC 6376 §3.6.2.2).
+
     Raises:
-        ValueError: a character that is no byte: text from DNS is read as Latin-1.
+        ValueError: a character is not a byte. Text from DNS is read as Latin-1.
     """
     _bytes(value)
     return tuple(value[at : at + STRING_LIMIT] for at in range(0, len(value), STRING_LIMIT)) or ("",)
-
-
-def joined(strings: Iterable[str]) -> str:
-    """The value that strings carry: nothing stands between them (RFC 7208 §3.3, RFC 6376 §3.6.2.2)."""
-    return "".join(strings)
 
 
 def quoted(value: str) -> str:
     """A value as a zone file and most registrars' forms take it: ``"…" "…"``, one line of ASCII.
 
     Raises:
-        ValueError: a character that is no byte.
+        ValueError: a character is not a byte.
     """
     return " ".join(f'"{"".join(map(_escaped, string))}"' for string in split(value))
 

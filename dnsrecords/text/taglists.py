@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 BLANKS = " \t\r\n"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _VALUE = re.compile(r"[\x21-\x3a\x3c-\x7e \t\r\n]*")
+#: Characters of a piece of a record that a sentence shows.
 _SHOWN = 40
 
 
@@ -29,11 +30,11 @@ class TagList:
     errors: tuple[str, ...] = ()
 
     def __contains__(self, name: str) -> bool:
-        return any(name == each for each, _ in self.tags)
+        return any(tag == name for tag, _ in self.tags)
 
     def get(self, name: str, default: str = "") -> str:
         """The value of a tag."""
-        return next((value for each, value in self.tags if each == name), default)
+        return next((value for tag, value in self.tags if tag == name), default)
 
     def first(self) -> str:
         """The name of the tag that stands first; empty if there is none."""
@@ -41,7 +42,7 @@ class TagList:
 
 
 def parse(text: str) -> TagList:
-    """Takes a record apart, whatever it is: what cannot be read is among the errors, the rest among the tags."""
+    """Parses any text: what cannot be read is among the errors, the rest among the tags."""
     if not text.strip(BLANKS):
         return TagList(errors=("there is nothing in it",))
     *specs, last = text.split(";")
@@ -79,6 +80,6 @@ def _error(name: str, equals: str, value: str) -> str:
 
 
 def shown(text: str) -> str:
-    """A piece of a record in a sentence: quoted, and not too long."""
+    """A piece of a record in a sentence: quoted, and cut off if it is long."""
     # DNS carries bytes; they are kept as Latin-1, and what an operator typed was most likely UTF-8.
     return ascii(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")

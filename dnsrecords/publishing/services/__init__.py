@@ -1,4 +1,4 @@
-"""Name services whose zones can be changed by machine. Another one is one more module, and a line in `services`."""
+"""Name services whose zones can be changed by machine. Another one is a module here, and a line in `registry`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class PublishFailed(QuazzarError):
 
 
 class ZoneChanged(Exception):
-    """Somebody else changed what a change rests on, between the look and the change; nothing was changed."""
+    """Somebody else changed the zone after it was read, so nothing was changed. Read it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Published:
 
     Attributes:
         value: as `dnsrecords.answers` has it.
-        raw: as the service itself writes it, to name exactly this one.
+        raw: as the name service itself writes it, to name exactly this value.
     """
 
     value: str
@@ -39,12 +39,12 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What becomes of the values of one name and type; those that are not named stay.
+    """A change of the values of one name and type; values that are not named stay.
 
     Attributes:
-        before: raw, all that were there when the change was planned.
-        remove: raw, those to take away.
-        add: to put there, as a zone file has them.
+        before: all values that were there when the change was planned, raw.
+        remove: values to remove, raw.
+        add: values to add, as a zone file has them.
     """
 
     name: str
@@ -56,19 +56,19 @@ class Change:
 
 
 class NameService(Protocol):
-    """Reads and changes one zone. Values are texts, so that whoever plans a change need not know whose zone it is."""
+    """Reads and changes one zone. Values are texts, so that a plan is the same for every name service."""
 
     def read(self, questions: Iterable[Question]) -> dict[Question, tuple[Published, ...]]:
-        """What the zone itself has now, not what caches have; a CNAME at the name is found under its own type.
+        """What the zone itself has now, not what caches have. CNAMEs are not followed.
 
         Raises:
-            PublishFailed: it cannot be asked, or has no such zone.
+            PublishFailed: the name service cannot be asked, or has no such zone.
         """
 
     def apply(self, changes: Sequence[Change]) -> None:
-        """All of them, or none.
+        """Makes all of the changes, or none.
 
         Raises:
-            PublishFailed: it refuses, or cannot be reached.
-            ZoneChanged: what is there is not what it was.
+            PublishFailed: the name service refuses, or cannot be reached.
+            ZoneChanged: a value of ``Change.before`` is gone, or another one is there.
         """

@@ -1,4 +1,4 @@
-"""Which module speaks to which name service: the one place to name another one."""
+"""Which module speaks to which name service. Another one is added here."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def service(row: Publisher, zone: str, secret: str) -> NameService:
     """The name service that a row describes.
 
     Raises:
-        PublishFailed: what it says cannot be used.
+        PublishFailed: the row's key cannot be used.
     """
     match row.kind:
         case row.Kind.RFC2136:

@@ -1,4 +1,4 @@
-"""EDGE: reads a zone at its primary, and changes it by dynamic updates (RFC 2136) signed with TSIG (RFC 8945)."""
+"""The edge to a zone's primary: reads it, and changes it by dynamic updates (RFC 2136) with TSIG (RFC 8945)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 #: Seconds for one connection, and for one answer.
 _TIMEOUT = 5.0
-#: The prerequisites do not hold (RFC 2136 §2.2).
+#: How the server answers if the prerequisites do not hold (RFC 2136 §2.2).
 _CHANGED = {dns.rcode.YXDOMAIN, dns.rcode.YXRRSET, dns.rcode.NXRRSET, dns.rcode.NXDOMAIN}
 _REFUSALS = {
     dns.rcode.REFUSED: (
@@ -64,7 +64,11 @@ _KEYS = {
 
 @dataclass(frozen=True, slots=True)
 class Tsig:
-    """A key that the name server knows. ``secret`` is base64."""
+    """A key that the name server knows.
+
+    Attributes:
+        secret: base64.
+    """
 
     name: str
     algorithm: str
@@ -72,7 +76,7 @@ class Tsig:
 
 
 class Rfc2136:
-    """The primary of one zone. Made for one piece of work.
+    """The primary of one zone.
 
     Args:
         server: address or name.
@@ -95,7 +99,7 @@ class Rfc2136:
     def read(self, questions: Iterable[Question]) -> dict[Question, tuple[Published, ...]]:
         """As `NameService.read`."""
         with self._connected() as sock:
-            return {each: self._ask(sock, *each) for each in questions}
+            return {question: self._ask(sock, *question) for question in questions}
 
     def _ask(self, sock: socket.socket, name: str, type_: str) -> tuple[Published, ...]:
         query = dns.message.make_query(name, type_)
@@ -117,14 +121,14 @@ class Rfc2136:
     def apply(self, changes: Sequence[Change]) -> None:
         """As `NameService.apply`."""
         update = dns.update.UpdateMessage(self._zone)
-        for each in changes:
-            _demand(update, each)
-        for each in changes:
-            name = dns.name.from_text(each.name)
-            for raw in each.remove:
-                update.delete(name, _data(each.type, raw))
-            for text in each.add:
-                update.add(name, each.ttl, _data(each.type, text))
+        for change in changes:
+            _require_before(update, change)
+        for change in changes:
+            name = dns.name.from_text(change.name)
+            for raw in change.remove:
+                update.delete(name, _data(change.type, raw))
+            for text in change.add:
+                update.add(name, change.ttl, _data(change.type, text))
         with self._connected() as sock:
             rcode = self._exchange(sock, update).rcode()
         if rcode in _CHANGED:
@@ -139,8 +143,11 @@ class Rfc2136:
         except dns.tsig.PeerError as exc:
             raise self._bad_key(exc) from exc
         except (dns.tsig.BadSignature, dns.tsig.BadTime, dns.tsig.BadKey, dns.message.UnknownTSIGKey) as exc:
-            raise self._failed("update_bad_key", "{server} signs with another key than {key}.",
-                               "Compare key name, algorithm and secret with the server's.") from exc  # fmt: skip
+            raise self._failed(
+                "update_bad_key",
+                "{server} signs with another key than {key}.",
+                "Compare key name, algorithm and secret with the server's.",
+            ) from exc
         except (dns.exception.Timeout, TimeoutError) as exc:
             raise self._silent() from exc
         except (dns.exception.DNSException, EOFError, OSError) as exc:
@@ -156,8 +163,11 @@ class Rfc2136:
         try:
             sock = socket.create_connection((self._server, self._port), timeout=_TIMEOUT)
         except socket.gaierror as exc:
-            raise self._failed("update_no_server", "The name {server} does not resolve.",
-                               "Enter the address of the zone's primary name server.") from exc  # fmt: skip
+            raise self._failed(
+                "update_no_server",
+                "The name {server} does not resolve.",
+                "Enter the address of the zone's primary name server.",
+            ) from exc
         except TimeoutError as exc:
             raise self._silent() from exc
         except OSError as exc:
@@ -170,28 +180,36 @@ class Rfc2136:
             sock.setblocking(False)  # dnspython waits by itself
             yield sock
 
-    # --- what is said ----------------------------------------------------------------------------------------
+    # --- failures --------------------------------------------------------------------------------------------
     def _refused(self, rcode: dns.rcode.Rcode) -> PublishFailed:
-        known = (
-            "update_failed", f"{{server}} answers {dns.rcode.to_text(rcode)} for {{zone}}.", "Look at its log."
-        )  # fmt: skip
-        return self._failed(*_REFUSALS.get(rcode, known))
+        any_other = (
+            "update_failed",
+            f"{{server}} answers {dns.rcode.to_text(rcode)} for {{zone}}.",
+            "Look at its log.",
+        )
+        return self._failed(*_REFUSALS.get(rcode, any_other))
 
     def _bad_key(self, error: dns.tsig.PeerError) -> PublishFailed:
         what = _KEYS.get(type(error), "does not take the key {key}")
-        return self._failed("update_bad_key", f"{{server}} {what}.",
-                            "Compare key name, algorithm, secret and clock with the server's.")  # fmt: skip
+        return self._failed(
+            "update_bad_key",
+            f"{{server}} {what}.",
+            "Compare key name, algorithm, secret and clock with the server's.",
+        )
 
     def _silent(self) -> PublishFailed:
-        return self._failed("update_timeout", "{server} did not answer within 5 seconds.",
-                            "See whether it runs and is reachable by TCP from this node.")  # fmt: skip
+        return self._failed(
+            "update_timeout",
+            "{server} did not answer within 5 seconds.",
+            "See whether it runs and is reachable by TCP from this node.",
+        )
 
     def _failed(self, code: str, message: str, hint: str) -> PublishFailed:
         return PublishFailed(message.format(**self._words), code=code, hint=hint)
 
 
-def _demand(update: dns.update.UpdateMessage, change: Change) -> None:
-    """That what is there is what was there when the change was planned."""
+def _require_before(update: dns.update.UpdateMessage, change: Change) -> None:
+    """Lets the update take effect only if the values are still those that it was planned for."""
     name = dns.name.from_text(change.name)
     if change.before:
         update.present(name, *(_data(change.type, raw) for raw in change.before))

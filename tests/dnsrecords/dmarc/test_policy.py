@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dnsrecords.dmarc.policy import foreign_reports, is_policy, parse, reporting
+from dnsrecords.dmarc.policy import consent_names, is_policy, parse, with_reports
 
 
 # --- taken apart -------------------------------------------------------------------------------------------
@@ -50,8 +50,10 @@ def test_other_domains_have_to_agree_to_get_reports() -> None:
     found = parse(
         "v=DMARC1; p=none; rua=mailto:a@reports.example,mailto:b@example.com,mailto:c@x.example.com"
     )
-    assert foreign_reports(found, "example.com") == ("example.com._report._dmarc.reports.example",)
+    assert consent_names(found, "example.com") == ("example.com._report._dmarc.reports.example",)
 
 
 def test_an_address_for_reports_takes_the_place_of_another() -> None:
-    assert reporting("v=DMARC1; rua=x; p=none", "a@b.example") == "v=DMARC1; p=none; rua=mailto:a@b.example"
+    assert (
+        with_reports("v=DMARC1; rua=x; p=none", "a@b.example") == "v=DMARC1; p=none; rua=mailto:a@b.example"
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dnsrecords.answers import Answer, Outcome
-from dnsrecords.lookup.majority import Said, agreed
+from dnsrecords.lookup.majority import FromServer, agreed
 
 NAME = "example.com"
 USUAL = Answer(NAME, "TXT", Outcome.FOUND, ("cached",), 5, authenticated=True)
@@ -13,7 +13,7 @@ def says(*values: str, outcome: Outcome = Outcome.FOUND, ttl: int = 300, cname: 
     return Answer(NAME, "TXT", outcome, values, ttl, cname)
 
 
-def by(*answers: Answer) -> list[Said]:
+def by(*answers: Answer) -> list[FromServer]:
     return [(f"ns{number}", f"192.0.2.{number}", answer) for number, answer in enumerate(answers)]
 
 

@@ -32,7 +32,7 @@ def judged(*texts: str, wanted: str = WANTED, own: tuple[str, ...] = OURS, **zon
 def judged_in(zone: Zone, *texts: str, wanted: str = WANTED, own: tuple[str, ...] = OURS) -> Verdict:
     lookup = lookup_in(NODE, {"example.com TXT": texts} if texts else {}, zone)
     include = "mailgun.org" if "mailgun" in wanted else ""
-    return judge("example.com", wanted, own, include, texts, lookup)
+    return judge("example.com", texts, lookup, wanted=wanted, own_ips=own, relay_include=include)
 
 
 # --- right -------------------------------------------------------------------------------------------------
@@ -252,7 +252,7 @@ def test_each_question_is_asked_once() -> None:
     asked: list[str] = []
     text = "v=spf1 mx a:mail.example.com include:mailgun.org include:_spf.mailgun.org ~all"
     lookup = lookup_in(NODE, {"example.com TXT": text}, asked=asked)
-    assert judge("example.com", RELAYED, OURS, "mailgun.org", (text,), lookup).ok
+    assert judge("example.com", (text,), lookup, wanted=RELAYED, own_ips=OURS, relay_include="mailgun.org").ok
     assert len(asked) == len(set(asked)) < 10
 
 
