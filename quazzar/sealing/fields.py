@@ -1,35 +1,36 @@
-"""SealedTextField and SealedBinaryField: sealed before they reach the database, never shown by accident."""
+"""SealedTextField and SealedBinaryField: sealed before they reach the database, never shown by accident.
+
+What the database can be asked of such a column is what the framework has a hook for: look-ups but ``isnull`` are
+refused (``get_lookup``), and so is an expression that would store something unsealed in it (``get_db_prep_save``).
+Reading it in other ways (``F()``, ``order_by``) is useless and harmless: the database has only sealed bytes, which open
+nowhere but in their own column.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import sys
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from django.apps import apps
 from django.core.exceptions import FieldError, ImproperlyConfigured, ValidationError
 from django.db import models
-from django.db.models.expressions import Case, Col, Value, When
+from django.db.models.expressions import Case, Value, When
 from django.db.models.functions import Cast
 from django.db.models.query_utils import DeferredAttribute
-from django.db.models.sql.compiler import SQLCompiler
-from django.db.models.sql.query import Query
 from fernet_fields.fields import EncryptedField
 
 from quazzar.errors import SealError, Unreadable
-from quazzar.sealing import cipher as sealing
 from quazzar.sealing import keyring
+from quazzar.sealing.cipher import seal, unseal
 from quazzar.sealing.values import Sealed, Unsealable, as_bytes, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import CodeType
 
     from django import forms
     from django.db.models.expressions import Combinable
-
-__all__ = ["Sealed", "SealedBinaryField", "SealedField", "SealedTextField", "Unsealable", "sealed_fields"]
 
 #: What a sealed value starts with in a dump.
 DUMP_PREFIX = "sealed:"
@@ -45,19 +46,19 @@ class SealedAttribute(DeferredAttribute):
 
 
 class Cipher:
-    """What django-fernet-fields calls a fernet: here AES-256-GCM under the key file's ring."""
+    """Takes the place of the library's Fernet: AES-256-GCM under the key file's ring, for one column."""
 
     def __init__(self, context: str, former_contexts: Sequence[str] = ()) -> None:
         self._context = context
         self._former_contexts = former_contexts
 
     def encrypt(self, plaintext: bytes) -> bytes:
-        """The plaintext, sealed.
+        """The plaintext, sealed under the first key.
 
         Raises:
             KeyFileError: there is no usable key.
         """
-        return sealing.seal(plaintext, self._context, keyring.current())
+        return seal(plaintext, self._context, keyring.current())
 
     def decrypt(self, blob: bytes) -> bytes:
         """The plaintext of a stored blob.
@@ -68,7 +69,7 @@ class Cipher:
         ring = keyring.existing()
         if ring is None:
             raise Unreadable(f"The key file {keyring.path()} is gone, and with it the key of this secret.")
-        return sealing.unseal(blob, self._context, ring, self._former_contexts)
+        return unseal(blob, self._context, ring, self._former_contexts)
 
 
 _Set_contra = TypeVar("_Set_contra", contravariant=True)
@@ -87,11 +88,12 @@ else:
 class SealedField(_Base[_Set_contra, _Get_co]):
     """A column whose content only this node can read. Use one of its two subclasses.
 
-    The context says which place the secret belongs to. It is authenticated with the blob, so it must never
-    change, whatever becomes of the names of model and field. When secrets move here from another column, their
-    blobs are copied as they are and that column's context is named in ``former_contexts``: the move then needs no
-    key file, and a secret whose key is missing opens again once the key file is back. What is sealed from then on
-    is sealed for ``context``.
+    The context names the place that the secret belongs to. It is authenticated with the blob, so it must never change,
+    even if the model or the field is renamed.
+
+    When secrets move here from another column, their blobs are copied unchanged and that column's context is listed in
+    ``former_contexts``. Such a move needs no key file, and a secret whose key is missing opens again once the key file
+    is back. New secrets are sealed for ``context``.
 
     Raises:
         ImproperlyConfigured: there is no context, or a default would put the secret into the code.
@@ -111,13 +113,12 @@ class SealedField(_Base[_Set_contra, _Get_co]):
             raise ImproperlyConfigured(f"{context}: a default would put the secret into the code.")
         self.context = context
         self.former_contexts = tuple(former_contexts)
-        self._cipher = Cipher(context, self.former_contexts)
         super().__init__(*args, **kwargs)
 
-    @property
+    @cached_property
     def fernet(self) -> Cipher:
-        """The hook through which the base class encrypts: all cryptography is ours."""
-        return self._cipher
+        """The library's hook for encryption: every blob of this field is made and opened through it."""
+        return Cipher(self.context, self.former_contexts)
 
     def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
         """For migrations: the contexts as well."""
@@ -130,11 +131,11 @@ class SealedField(_Base[_Set_contra, _Get_co]):
     # --- values
 
     def wrap(self, value: object) -> object:
-        """What the model's attribute holds when this is assigned: None, a ``Sealed``, or an SQL expression.
+        """What the model's attribute holds after this was assigned: None, a ``Sealed``, or an SQL expression.
 
         Raises:
             TypeError: it is neither text nor bytes.
-            ValueError: it is bytes that are no UTF-8, for a text.
+            ValueError: a text field got bytes that are not UTF-8.
         """
         if value is None or isinstance(value, Sealed) or hasattr(value, "resolve_expression"):
             return value
@@ -145,16 +146,25 @@ class SealedField(_Base[_Set_contra, _Get_co]):
     def opened(self, blob: bytes) -> Sealed[str] | Sealed[bytes]:
         """A stored blob as a value: ``Unsealable`` when it does not open."""
         try:
-            return self._sealed(self._cipher.decrypt(blob), blob)
+            return self._sealed(self.fernet.decrypt(blob), blob)
         except SealError as exc:
             return Unsealable(blob, context=self.context, reason=exc)
         except ValueError:
-            return Unsealable(blob, context=self.context, reason=Unreadable("This secret is no text."))
+            return Unsealable(blob, context=self.context, reason=Unreadable("This secret is not a text."))
 
     def _sealed(self, secret: str | bytes, blob: bytes | None = None) -> Sealed[str] | Sealed[bytes]:
         if self.kind is bytes:
             return Sealed(as_bytes(secret), self.context, blob)
         return Sealed(as_text(secret), self.context, blob)
+
+    def _blob(self, value: Sealed[Any]) -> bytes:
+        """What to store of a value.
+
+        Raises:
+            Unreadable: it cannot be opened, and its bytes belong to another context.
+            KeyFileError: there is no usable key.
+        """
+        return value.reusable_blob(self.context) or self.fernet.encrypt(as_bytes(value.reveal()))
 
     # --- to and from the database
 
@@ -166,7 +176,7 @@ class SealedField(_Base[_Set_contra, _Get_co]):
         """The blob to store."""
         if not isinstance(value, Sealed):
             value = self.wrap(value)
-        return None if value is None else connection.Database.Binary(value.blob(self.context))
+        return None if value is None else connection.Database.Binary(self._blob(value))
 
     def get_db_prep_save(self, value: Any, connection: Any) -> Any:
         """The blob to store; an SQL expression passes only if each of its values is sealed by this field.
@@ -196,8 +206,6 @@ class SealedField(_Base[_Set_contra, _Get_co]):
                 return all(map(self._only_seals, expression.get_source_expressions()))
         return False
 
-    # --- what a query may ask
-
     def get_lookup(self, lookup_name: str) -> Any:
         """Only ``isnull``: two seals of one secret differ, so nothing else has a meaning.
 
@@ -208,28 +216,18 @@ class SealedField(_Base[_Set_contra, _Get_co]):
             return super().get_lookup(lookup_name)
         raise FieldError(f"{self.name} is sealed: a query can only ask for {self.name}__isnull.")
 
-    def get_col(self, alias: str, output_field: models.Field[Any, Any] | None = None) -> Col:
-        """The column in a query.
-
-        Raises:
-            FieldError: it was named by ``F()``, ``order_by`` or ``distinct``.
-        """
-        if _asked_for_by(_FORBIDDEN):
-            raise FieldError(f"{self.name} is sealed: it cannot be used in F(), order_by() or distinct().")
-        return super().get_col(alias, output_field)
-
     # --- dumps and forms
 
     def value_to_string(self, obj: models.Model) -> str:
         """The sealed form, for ``dumpdata``; never the secret."""
-        blob = cast("Sealed[Any]", self.value_from_object(obj)).blob(self.context)
+        blob = self._blob(cast("Sealed[Any]", self.value_from_object(obj)))
         return DUMP_PREFIX + base64.b64encode(blob).decode()
 
     def to_python(self, value: Any) -> Any:
         """A value, from a dump's sealed form or from plain text.
 
         Raises:
-            ValidationError: it looks like a sealed form, and is none.
+            ValidationError: it starts like a sealed form but is not base64.
         """
         if not isinstance(value, str) or not value.startswith(DUMP_PREFIX):
             return self.wrap(value)
@@ -239,7 +237,7 @@ class SealedField(_Base[_Set_contra, _Get_co]):
             raise ValidationError("This is not a sealed value.", code="invalid") from exc
 
     def run_validators(self, value: Any) -> None:
-        """Validators see the secret; one that does not open has been validated before."""
+        """Run the validators on the opened secret; one that does not open was validated when it was entered."""
         if isinstance(value, Sealed):
             if not value.readable:
                 return
@@ -247,7 +245,7 @@ class SealedField(_Base[_Set_contra, _Get_co]):
         super().run_validators(value)
 
     def formfield(self, *args: Any, **kwargs: Any) -> forms.Field | None:
-        """A write-only input: blank keeps, a box removes."""
+        """A write-only input: left blank it keeps the secret, a box removes it."""
         from quazzar.sealing.widgets import SealedFormField
 
         return super().formfield(**{"form_class": SealedFormField, **kwargs})
@@ -284,21 +282,3 @@ def sealed_fields() -> list[tuple[type[models.Model], SealedField[Any, Any]]]:
         for field in model._meta.local_concrete_fields
         if isinstance(field, SealedField)
     ]
-
-
-# Django resolves a SELECT column and an F() through the same call, get_col; only the caller tells them apart.
-_FORBIDDEN: frozenset[CodeType] = frozenset(
-    cast("Any", method).__code__
-    for method in (Query.resolve_ref, SQLCompiler.find_ordering_name, SQLCompiler.get_distinct)
-)
-
-
-def _asked_for_by(callers: frozenset[CodeType]) -> bool:
-    frame = sys._getframe(2).f_back  # skips get_col and its caller, a local function of setup_joins
-    for _ in range(2):
-        if frame is None:
-            return False
-        if frame.f_code in callers:
-            return True
-        frame = frame.f_back  # Python 3.11 runs a comprehension in a frame of its own
-    return False

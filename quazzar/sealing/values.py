@@ -1,4 +1,4 @@
-"""What a sealed field's attribute holds: a secret that does not show itself, or one that does not open."""
+"""What the attribute of a sealed field holds: a secret that is never shown by accident, or one that does not open."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import Any, Generic, NoReturn
 from typing_extensions import TypeVar
 
 from quazzar.errors import SealError, Unreadable
-from quazzar.sealing import cipher as sealing
 from quazzar.sealing import keyring
 
 T = TypeVar("T", str, bytes, default=str)
 
 
 class Sealed(Generic[T]):
-    """A secret in memory. It shows as ``<sealed>`` wherever it is printed, and is no ``str``.
+    """A secret in memory. Printed, logged or formatted it is ``<sealed>``; it is not a ``str``.
 
     Attributes:
         readable: whether ``reveal`` works.
@@ -34,21 +33,21 @@ class Sealed(Generic[T]):
         """The secret itself.
 
         Raises:
-            Unreadable: it cannot be opened.
+            Unreadable: it does not open (only an ``Unsealable`` does that).
         """
         return self._secret
 
-    def blob(self, context: str) -> bytes:
-        """What to store: the bytes it came with, unless they are of another context or key; then sealed anew.
+    def reusable_blob(self, context: str) -> bytes | None:
+        """The bytes that the secret was read from, if they can be stored again as they are: sealed for this context
+        and under the key file's first key. None when it has to be sealed anew.
 
         Raises:
             Unreadable: it cannot be opened, and its bytes belong to another context.
             KeyFileError: there is no usable key.
         """
-        ring = keyring.current()
-        if self._blob is not None and self._context == context and self._blob.startswith(ring.header):
-            return self._blob
-        return sealing.seal(as_bytes(self._secret), context, ring)
+        if self._blob is None or self._context != context:
+            return None
+        return self._blob if self._blob.startswith(keyring.current().header) else None
 
     def __str__(self) -> str:
         return "<sealed>"
@@ -77,7 +76,7 @@ class Sealed(Generic[T]):
 
 
 class Unsealable(Sealed[T]):
-    """A stored secret that does not open. It keeps its bytes: saving its row loses nothing.
+    """A stored secret that does not open. It keeps its bytes, so saving its row loses nothing.
 
     Attributes:
         reason: the error that ``reveal`` raises.
@@ -92,15 +91,15 @@ class Unsealable(Sealed[T]):
         self.reason = reason
 
     def reveal(self) -> NoReturn:
-        """Never.
+        """Refuse: there is nothing to reveal.
 
         Raises:
-            Unreadable: always.
+            Unreadable: always; its message and hint say why it does not open.
         """
         raise Unreadable(self.reason.message, hint=self.reason.hint) from self.reason
 
-    def blob(self, context: str) -> bytes:
-        """The bytes it came with.
+    def reusable_blob(self, context: str) -> bytes:
+        """The bytes that it was read from: whoever has the key again can open them.
 
         Raises:
             Unreadable: they belong to another context, where they would never open.
@@ -123,15 +122,15 @@ class Unsealable(Sealed[T]):
 
 
 def as_bytes(value: Any) -> bytes:
-    """Text as UTF-8; anything like bytes as bytes."""
+    """Text encoded as UTF-8; bytes, bytearray or memoryview as bytes."""
     return value.encode() if isinstance(value, str) else bytes(value)
 
 
 def as_text(value: str | bytes) -> str:
-    """Bytes read as UTF-8; text as it is.
+    """Bytes decoded as UTF-8; text unchanged.
 
     Raises:
-        ValueError: it is no UTF-8.
+        ValueError: the bytes are not UTF-8.
     """
     if isinstance(value, str):
         return value

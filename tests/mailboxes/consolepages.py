@@ -11,7 +11,7 @@ from django.contrib.auth.models import Permission, User
 from django.utils import timezone
 
 from mailboxes.models import Stack
-from quazzar.sealing.fields import Sealed
+from quazzar.sealing.values import Sealed
 from tests.mailboxes import factories
 
 TAB = "/admin/mail-relay/mailboxes/"

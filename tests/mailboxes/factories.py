@@ -8,7 +8,7 @@ from django.db import connection
 from django.db.models import Model
 
 from mailboxes.models import Alias, DkimKey, Domain, Mailbox, Stack
-from quazzar.sealing.fields import Sealed
+from quazzar.sealing.values import Sealed
 
 #: Says yes to the policy.
 PASSWORD = "plum-Tundra-77-kettle"

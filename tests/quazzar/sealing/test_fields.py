@@ -19,7 +19,8 @@ from quazzar import checks
 from quazzar.sealing import cipher as sealing
 from quazzar.sealing import keyring
 from quazzar.sealing.cipher import KeyRing
-from quazzar.sealing.fields import Sealed, SealedBinaryField, SealedTextField, sealed_fields
+from quazzar.sealing.fields import SealedBinaryField, SealedTextField, sealed_fields
+from quazzar.sealing.values import Sealed
 from tests.quazzar.sealedrows import SECRET, lose_key, opened, stored
 
 pytestmark = pytest.mark.django_db

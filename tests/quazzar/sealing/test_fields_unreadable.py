@@ -10,7 +10,7 @@ from mailrelay.models import Message, RelaySettings
 from quazzar.errors import Unreadable
 from quazzar.sealing import cipher as sealing
 from quazzar.sealing import keyring
-from quazzar.sealing.fields import Unsealable
+from quazzar.sealing.values import Unsealable
 from tests.quazzar.sealedrows import SECRET, lose_key, opened, store, stored
 
 pytestmark = pytest.mark.django_db

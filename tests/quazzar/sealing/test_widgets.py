@@ -7,7 +7,7 @@ from django import forms
 from pytest_django.fixtures import Settings
 
 from mailrelay.models import RelaySettings
-from quazzar.sealing.fields import Sealed
+from quazzar.sealing.values import Sealed
 from quazzar.sealing.widgets import SealedFormField, SealedInput
 from tests.quazzar.sealedrows import SECRET, lose_key
 
