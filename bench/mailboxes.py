@@ -19,8 +19,7 @@ from bench.logins import Others, wait_until_in
 from bench.ratios import bound, ratio
 from mailboxes.engine.client import Engine
 from mailboxes.provisioning import passwords
-from mailboxes.push import parts, render
-from mailboxes.push import recipe as push
+from mailboxes.push import parts, recipe, render
 from mailboxes.push.entries import DomainEntry, MailboxEntry, Snapshot
 from tests.live.console import Console
 from tests.live.mailstack import MailStack, enabled
@@ -124,7 +123,7 @@ def _dovecot_alone(stack: MailStack, engine: Engine, seen: dict[int, list[float]
 
 
 def _write_by_hand(engine: Engine, container: str, hashed: str, addresses: Sequence[str]) -> None:
-    push.write_users(engine, container, render.users(_snapshot(addresses, hashed)), push.ANY)
+    recipe.write_users(engine, container, render.users(_snapshot(addresses, hashed)), recipe.ANY)
 
 
 def _one_by_hand(stack: MailStack, write: Callable[[Sequence[str]], None], addresses: Sequence[str]) -> float:
@@ -150,10 +149,10 @@ def _pushing(engine: Engine, dovecot: str, postfix: str) -> None:
         bare, users = _in_turn(
             times,
             partial(engine.check, dovecot, ["true"]),
-            partial(push.write_users, engine, dovecot, data, push.ANY),
+            partial(recipe.write_users, engine, dovecot, data, recipe.ANY),
             before=partial(engine.check, dovecot, ["touch", "-d", "1 minute ago", "/etc/dovecot/users"]),
         )
-        (bundle,) = _in_turn(5, partial(push.write_bundle, engine, postfix, 1, push.ANY, tables))
+        (bundle,) = _in_turn(5, partial(recipe.write_bundle, engine, postfix, 1, recipe.ANY, tables))
         print(
             f"  {size:7,} lines: bare exec {bare:6.1f} ms   users {users:6.1f} ms   tables {bundle:6.1f} ms"
             f"   (rendering users {rendering:.1f} ms)"

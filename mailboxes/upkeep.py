@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.utils import timezone
 
-from mailboxes.engine import connect as engines
+from mailboxes.engine import connect
 from mailboxes.models import Mailbox, Stack
 from mailboxes.provisioning import retention
 from mailboxes.push import render
@@ -38,7 +38,7 @@ def watch_certificate() -> None:
 def refresh_usage() -> None:
     """Asks Dovecot how full the mailboxes are, and warns where it gets tight."""
     try:
-        with engines.connect() as engine:
+        with connect.to_docker() as engine:
             usage.refresh(engine, container("dovecot"))
             _look_for_clients(engine)
     except StackError as exc:
@@ -66,7 +66,7 @@ def purge() -> None:
         if not mine:
             return
         try:
-            with engines.connect() as engine:
+            with connect.to_docker() as engine:
                 for mailbox in due:
                     if not render.HOME.fullmatch(mailbox.home):
                         logger.error("purge: %r is no place of a mailbox; nothing was removed", mailbox.home)

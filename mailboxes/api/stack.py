@@ -24,7 +24,7 @@ from mailboxes.api.stackserializers import (
     StackSerializer,
 )
 from mailboxes.certificates import state as certificatestate
-from mailboxes.engine import connect as engines
+from mailboxes.engine import connect
 from mailboxes.models import Stack
 from mailboxes.stack import logs
 from mailboxes.stack import settings as stacksettings
@@ -82,7 +82,7 @@ class PreflightView(APIView):
     def post(self, request: Request) -> Response:
         """Looks at Docker, ports, disk, memory, the hostname, the way out and the images, for 10 seconds at most."""
         hostname = _given(HostnameSerializer, request)["hostname"]
-        with engines.connect() as engine:
+        with connect.to_docker() as engine:
             return Response(ReportSerializer(preflight.run(hostname, engine)).data)
 
 
@@ -191,7 +191,7 @@ class LogsView(APIView):
         """The last lines, without secrets; none while there are no containers."""
         service, tail = request.query_params.get("service", ""), _tail(request)
         try:
-            with engines.connect() as engine:
+            with connect.to_docker() as engine:
                 text = logs.read(service, tail, engine)
         except NotThere:
             text = ""

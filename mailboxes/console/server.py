@@ -20,7 +20,7 @@ from mailboxes.certificates.settings import (
     use_self_signed,
 )
 from mailboxes.console import access, pages, states, wizard
-from mailboxes.engine import connect as engines
+from mailboxes.engine import connect
 from mailboxes.models import Stack
 from mailboxes.stack import logs as containerlogs
 from mailboxes.stack import settings as stacksettings
@@ -240,7 +240,7 @@ def logs(request: HttpRequest) -> HttpResponse:
     service = service if service in containerlogs.SERVICES else ""
     context: dict[str, object] = {"service": service}
     try:
-        with engines.connect() as engine:
+        with connect.to_docker() as engine:
             context["text"] = containerlogs.read(service, _TAIL, engine)
     except QuazzarError as exc:
         context["error"] = exc

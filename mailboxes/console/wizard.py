@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from mailboxes import changes
 from mailboxes.console import access, pages, states
-from mailboxes.engine import connect as engines
+from mailboxes.engine import connect
 from mailboxes.models import Stack
 from mailboxes.stack import settings as stacksettings
 from mailboxes.stack.preflight import run as machine
@@ -80,7 +80,7 @@ def preflight(request: HttpRequest) -> HttpResponse:
     form = HostnameForm(request.POST)
     context: dict[str, object] = {"form": form, "hostname": request.POST.get("hostname", "").strip()}
     if form.is_valid():
-        with engines.connect() as engine:
+        with connect.to_docker() as engine:
             report = machine.run(form.cleaned_data["hostname"].strip(), engine)
         context |= {"report": report, "rows": rows(report)}
     if gate.by_htmx(request):

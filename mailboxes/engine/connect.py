@@ -1,4 +1,4 @@
-"""The one place that makes an ``Engine``; tests replace ``connect`` with a fake."""
+"""The one place that makes an ``Engine``; tests replace ``to_docker`` with a fake."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from mailboxes.engine.client import Engine
 
 
-def connect(timeout: float = 30.0) -> Engine:
+def to_docker(timeout: float = 30.0) -> Engine:
     """An Engine that connects on its first request. Use it as a context manager, or close it.
 
     Args:

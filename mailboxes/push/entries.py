@@ -1,4 +1,4 @@
-"""The snapshot that the stack's files are rendered from: plain values, secrets hidden from their repr. Pure."""
+"""The snapshot that the stack's files are rendered from: plain values, with secrets left out of their repr. Pure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ class MailboxEntry:
     """A mailbox that is not deleted.
 
     Attributes:
-        home: below MAIL_ROOT.
-        password_hash: as ``passwords.hash_password`` makes it; empty: nobody logs in.
-        quota_mb: 0 means no limit.
+        home: path below MAIL_ROOT.
+        password_hash: as ``passwords.hash_password`` returns it; empty means that nobody can log in.
+        quota_mb: MiB; 0 means no limit.
+        enabled: its owner may log in.
+        can_send: its owner may send mail.
+        can_receive: it accepts mail.
     """
 
     address: str
@@ -34,10 +37,13 @@ class AliasEntry:
 
 @dataclass(frozen=True, slots=True)
 class DomainEntry:
-    """A mail domain. ``private_key`` is PEM; empty: its mail leaves unsigned.
+    """A mail domain with its DKIM keys, each as a PEM text.
 
-    The old key signs no more, but SMTP sessions that are open still know it by name. The Ed25519 key is there only
-    if it signs beside the other.
+    Attributes:
+        catch_all: address that receives what no mailbox and no alias accepts; empty means that such mail is refused.
+        private_key: signs the domain's mail; empty means that mail leaves unsigned.
+        old_private_key: no longer signs, but SMTP sessions that are still open may ask for it by name.
+        ed25519_private_key: signs beside the other key; empty unless it does.
     """
 
     name: str
@@ -52,7 +58,12 @@ class DomainEntry:
 
 @dataclass(frozen=True, slots=True)
 class Smarthost:
-    """The relay that takes what goes out. ``security``: starttls, tls or none."""
+    """The relay that takes the stack's outgoing mail.
+
+    Attributes:
+        security: starttls, tls or none.
+        username: empty means that the relay asks for no login.
+    """
 
     host: str
     port: int
@@ -63,7 +74,7 @@ class Smarthost:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything that the files are made of, at one generation."""
+    """Everything that the files are rendered from, at one generation."""
 
     generation: int = 0
     domains: tuple[DomainEntry, ...] = ()

@@ -1,4 +1,4 @@
-"""What the worker writes into the running stack, in parts: each is written only when it differs. Pure."""
+"""What the worker writes into the running stack, in parts; a part is written only if its digest has changed. Pure."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
     from mailboxes.push.entries import Snapshot
 
-#: The parts of the bundle that the postfix container writes, in their order.
+#: The parts that the postfix container writes from one tar, in this order.
 BUNDLE = ("dkim", "tls", "tables", "relay")
+#: The part that the dovecot container writes: its users file.
 USERS = "users"
 
 
@@ -26,7 +27,7 @@ class PartFile:
     """A file of the bundle.
 
     Attributes:
-        path: below mail-config, or ``dkim/…`` for the key volume.
+        path: below the volume mail-config, or ``dkim/…`` for the volume with the keys.
     """
 
     path: str
@@ -35,7 +36,14 @@ class PartFile:
 
 
 def bundle(snapshot: Snapshot, certificate: tuple[str, str]) -> dict[str, list[PartFile]]:
-    """Part → its files. ``certificate`` is (certificate, key), both PEM."""
+    """Part → its files.
+
+    Args:
+        certificate: certificate and private key, both PEM.
+
+    Raises:
+        ValueError: a row holds a value that could break one of the files.
+    """
     return {
         "dkim": _dkim(snapshot),
         "tls": [
@@ -54,7 +62,7 @@ def bundle(snapshot: Snapshot, certificate: tuple[str, str]) -> dict[str, list[P
             PartFile("postfix/sasl_passwd", smarthost.sasl_passwd(snapshot), 0o600),
             PartFile("postfix/tls_policy", smarthost.tls_policy(snapshot)),
             PartFile("postfix/relayhost", smarthost.relayhost(snapshot)),
-            PartFile("postfix/relay_wrappermode", _wrappermode(snapshot)),
+            PartFile("postfix/relay_wrappermode", smarthost.relay_wrappermode(snapshot)),
         ],
     }
 
@@ -79,29 +87,25 @@ def _dkim(snapshot: Snapshot) -> list[PartFile]:
     ]
 
 
-def _wrappermode(snapshot: Snapshot) -> bytes:
-    return b"yes\n" if snapshot.smarthost and snapshot.smarthost.security == "tls" else b"no\n"
-
-
-def digest(part: Iterable[PartFile], key: str) -> str:
-    """Whether the part is still the same. Keyed: a plain digest of a short secret could be guessed."""
+def digest(files: Iterable[PartFile], key: str) -> str:
+    """HMAC-SHA-256 over a part's files. It is keyed, because a plain digest of a short secret could be guessed."""
     total = hmac.new(key.encode(), digestmod=hashlib.sha256)
-    for file in part:
+    for file in files:
         total.update(b"%s %d %o\n" % (file.path.encode(), len(file.data), file.mode))
         total.update(file.data)
     return total.hexdigest()
 
 
 def digest_users(data: bytes, key: str) -> str:
-    """The same for the users file, without its first line: that is the generation."""
+    """The digest of the users file without its first line, which only holds the generation."""
     return digest([PartFile(USERS, data.partition(b"\n")[2])], key)
 
 
-def tar(part: Iterable[PartFile]) -> bytes:
-    """The bundle as it goes over the wire: root's, without times."""
+def tar(files: Iterable[PartFile]) -> bytes:
+    """The files as a tar archive, owned by root and without times, so that equal files give equal bytes."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
-        for file in part:
+        for file in files:
             entry = tarfile.TarInfo(file.path)
             entry.size, entry.mode = len(file.data), file.mode
             archive.addfile(entry, io.BytesIO(file.data))

@@ -1,4 +1,4 @@
-"""The write recipe: files go into the running containers whole, guarded by the generation that stands in them."""
+"""Writes files into the running containers: whole or not at all, guarded by a lock and the generation in them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,20 @@ if TYPE_CHECKING:
     from mailboxes.engine.client import Engine
     from mailboxes.push.parts import PartFile
 
-#: Seconds for one push, the wait for the lock (10) and 100,000 lines included.
+#: Seconds for one push, including up to 10 for the lock, and enough for 100,000 lines.
 TIMEOUT = 60.0
-#: Instead of a generation: whatever stands there is replaced.
+#: In place of an expected generation: replace the files whatever generation they have.
 ANY = "any"
-
-_MEANING = {
-    75: ("push_locked", "Another writer holds the lock on the stack's files.", "It is tried again by itself."),
-    77: ("push_cut", "The connection to the container was cut while a file was sent; the old file is in force.",
-         "It is tried again by itself."),
-}  # fmt: skip
+#: Exit code of the scripts → error code and sentence. See scripts/write_users.sh.
+_STALE = 76
+_FAILURES = {
+    75: ("push_locked", "Another process is writing the stack's files and holds their lock."),
+    77: (
+        "push_cut",
+        "The connection to the container was lost while a file was sent. The old file stays in force.",
+    ),
+}
+_AGAIN = "Quazzar tries again by itself."
 
 
 def write_users(
@@ -33,12 +37,15 @@ def write_users(
 ) -> None:
     """Replaces the users file; Dovecot notices within a second, without a reload.
 
-    ``data`` may be what makes it: it is then made while the writer starts in the container. What it raises is raised
-    here, and nothing was written.
+    Args:
+        container: Dovecot's.
+        data: the file, or a function that makes it while the writer starts in the container. If the function
+            raises, so does this one, and nothing is written.
+        expected: the generation that the file must have now, or ANY.
 
     Raises:
-        StaleGeneration: the file's generation is not the expected one; nothing was written.
-        StackError: it could not be written; the old file is in force.
+        StaleGeneration: the file has another generation; nothing was written.
+        StackError: the file could not be written; the old one stays in force.
     """
     _write(engine, container, "write_users.sh", [str(expected)], data)
 
@@ -46,10 +53,17 @@ def write_users(
 def write_bundle(
     engine: Engine, container: str, new: int, expected: int | str, changed: dict[str, list[PartFile]]
 ) -> None:
-    """Replaces the files of the changed parts, and lets Postfix and OpenDKIM know.
+    """Replaces the files of the changed parts, and makes Postfix and OpenDKIM read them.
+
+    Args:
+        container: Postfix's.
+        new: the generation that the files are rendered from.
+        expected: the generation that the bundle must have now, or ANY.
+        changed: part → its files.
 
     Raises:
-        StaleGeneration, StackError: as ``write_users``.
+        StaleGeneration: the bundle has another generation; nothing was written.
+        StackError: the files could not be written; ``new`` is not in force, so the next push writes them again.
     """
     data = parts.tar(file for name in parts.BUNDLE for file in changed.get(name, ()))
     actions: list[str] = [name for name in ("tables", "relay", "dkim") if name in changed]
@@ -66,28 +80,27 @@ def _write(
     data: bytes | Callable[[], bytes],
 ) -> None:
     argv = ["bash", "-c", _script(script), script, *arguments]
-    result = engine.run(
-        container,
-        argv,
-        stdin=(lambda: _announced(data())) if callable(data) else _announced(data),
-        timeout=TIMEOUT,
-    )
-    if result.exit_code == 76:
-        raise StaleGeneration("Somebody else changed the stack's files.", exit_code=76)
+    stdin = (lambda: _announced(data())) if callable(data) else _announced(data)
+    result = engine.run(container, argv, stdin=stdin, timeout=TIMEOUT)
+    if result.exit_code == _STALE:
+        raise StaleGeneration("The stack's files were changed by another writer.", exit_code=_STALE)
+    if result.exit_code in _FAILURES:
+        code, message = _FAILURES[result.exit_code]
+        raise CommandFailed(message, exit_code=result.exit_code, code=code, hint=_AGAIN)
     if result.exit_code:
-        code, message, hint = _MEANING.get(
-            result.exit_code,
-            (
-                "push_failed",
-                f"Writing the stack's files in {container} failed: {_last_line(result.stderr)}",
-                "Look at the container's log.",
-            ),
+        raise CommandFailed(
+            f"Writing the stack's files in {container} failed: {_last_line(result.stderr)}",
+            exit_code=result.exit_code,
+            code="push_failed",
+            hint="Look at the container's log.",
         )
-        raise CommandFailed(message, exit_code=result.exit_code, code=code, hint=hint)
 
 
 def _announced(data: bytes) -> bytes:
-    """With length and digest ahead of it: a cut connection looks like its end. Nothing of it is in argv."""
+    """The input of a script: a line with length and SHA-256, then the data.
+
+    To the script a lost connection looks like the end of the input. Nothing of the data is in argv.
+    """
     return f"{len(data)} {hashlib.sha256(data).hexdigest()}\n".encode() + data
 
 

@@ -1,4 +1,4 @@
-"""The relay that the stack's mail leaves through → Postfix's files for it. Pure."""
+"""Renders Postfix's files for the relay that takes the stack's outgoing mail. Pure."""
 
 from __future__ import annotations
 
@@ -15,16 +15,25 @@ _SECURITIES = frozenset(("starttls", "tls", "none"))
 
 
 def relayhost(snapshot: Snapshot) -> bytes:
-    """The value of ``relayhost``: brackets, because the name is a host and not a mail domain; or nothing.
+    """The value of ``relayhost``, or nothing. The brackets say that the name is a host, not a mail domain.
 
     Raises:
-        ValueError: a sentence, as ``problem``; so do the others.
+        ValueError: Postfix cannot use the relay; the sentence is that of ``why_unusable``.
     """
     return f"{_next_hop(snapshot.smarthost)}\n".encode() if snapshot.smarthost else b""
 
 
+def relay_wrappermode(snapshot: Snapshot) -> bytes:
+    """The value of ``smtp_tls_wrappermode``: whether TLS begins with the first byte (RFC 8314)."""
+    return b"yes\n" if snapshot.smarthost and snapshot.smarthost.security == "tls" else b"no\n"
+
+
 def sasl_passwd(snapshot: Snapshot) -> bytes:
-    """smtp_sasl_password_maps: what to log in to the relay with; empty when it asks for nothing."""
+    """The table ``smtp_sasl_password_maps``, with the login at the relay; empty if the relay asks for none.
+
+    Raises:
+        ValueError: as ``relayhost``.
+    """
     smarthost = snapshot.smarthost
     if smarthost is None or not smarthost.username:
         return b""
@@ -32,7 +41,11 @@ def sasl_passwd(snapshot: Snapshot) -> bytes:
 
 
 def tls_policy(snapshot: Snapshot) -> bytes:
-    """smtp_tls_policy_maps: with TLS the certificate must bear the relay's own name."""
+    """The table ``smtp_tls_policy_maps``: unless security is "none", the certificate must bear the relay's name.
+
+    Raises:
+        ValueError: as ``relayhost``.
+    """
     if snapshot.smarthost is None:
         return b""
     host = snapshot.smarthost.host.lower()
@@ -40,8 +53,8 @@ def tls_policy(snapshot: Snapshot) -> bytes:
     return f"{_next_hop(snapshot.smarthost)} {level}\n".encode()
 
 
-def problem(smarthost: Smarthost) -> str:
-    """Why Postfix cannot use this relay, in a sentence that never holds the password; empty when it can."""
+def why_unusable(smarthost: Smarthost) -> str:
+    """Why Postfix cannot use this relay, in a sentence without the password; empty if it can."""
     if not _is_address(smarthost.host) and not _HOST.fullmatch(smarthost.host):
         return "The relay's host is not a name that Postfix can use."
     if type(smarthost.port) is not int or not 1 <= smarthost.port <= 65535:
@@ -49,13 +62,13 @@ def problem(smarthost: Smarthost) -> str:
     if smarthost.security not in _SECURITIES:
         return "The relay's security is none of starttls, tls, none."
     if smarthost.security != "none" and _is_address(smarthost.host):
-        # Postfix compares names only; anything less than "secure" would hand the password to whoever answers.
+        # Postfix compares names only. Anything less than "secure" would give the password to whoever answers.
         return "Postfix cannot check the certificate of an IP address: give the relay's host name."
     return _credentials_problem(smarthost.username, smarthost.password)
 
 
 def _credentials_problem(username: str, password: str) -> str:
-    """Postfix's table format has no quotes for a value: blanks at its ends are lost, a colon ends the username."""
+    """The table format knows no quotes: blanks at the ends of a value are lost, and a colon ends the username."""
     if not username:
         return ""
     if any(_CONTROL.search(text) for text in (username, password)):
@@ -70,8 +83,8 @@ def _credentials_problem(username: str, password: str) -> str:
 
 
 def _next_hop(smarthost: Smarthost) -> str:
-    """``[host]:port``: the key in both tables must be exactly what relayhost says."""
-    sentence = problem(smarthost)
+    """``[host]:port``; both tables must use exactly this as their key, because Postfix looks up the relayhost."""
+    sentence = why_unusable(smarthost)
     if sentence:
         raise ValueError(sentence)
     return f"[{smarthost.host.lower()}]:{smarthost.port}"

@@ -1,4 +1,4 @@
-"""Rows → the pure snapshot that the stack's files are rendered from."""
+"""Reads the rows into the snapshot that the stack's files are rendered from."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mailboxes.models import Alias, DkimKey, Domain, Mailbox, Stack
-from mailboxes.push import smarthost as smarthostfiles
 from mailboxes.push.entries import AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
 from mailboxes.push.render import key_file
+from mailboxes.push.smarthost import why_unusable
 from mailrelay.models import RelaySettings
 
 if TYPE_CHECKING:
@@ -18,18 +18,18 @@ _RSA, _ED25519, _SIGNING = DkimKey.Algorithm.RSA, DkimKey.Algorithm.ED25519, Dki
 
 
 @dataclass(frozen=True)
-class Taken:
-    """A snapshot, and what must be known beside it to bring it in without harm.
+class Desired:
+    """A snapshot, and what must be known beside it to push it without losing mail or secrets.
 
     Attributes:
         new: addresses of mailboxes that the running stack has never had.
-        removed: addresses of deleted mailboxes that it may still have.
-        cut_off: addresses whose sessions end with this change: disabled since the last one.
-        unreadable: addresses whose hash cannot be opened; their line in the users file stays as it is.
-        unreadable_keys: files of DKIM keys that sign and cannot be opened; the stack goes on signing with its copies.
-        certificate: (certificate, key) in PEM; None when the key cannot be opened: the old pair stays.
-        frozen: parts that stay as they are, because a secret in them cannot be opened or Postfix cannot use it.
-        relay_problem: why Postfix cannot use the relay settings; empty when it can, or need not.
+        removed: addresses of deleted mailboxes that the running stack may still have.
+        cut_off: addresses that were disabled since the last push, so their sessions must end.
+        unreadable: addresses whose password hash cannot be unsealed; they keep their line in the users file.
+        unreadable_keys: file names of DKIM keys that sign and cannot be unsealed; the stack signs with its copies.
+        certificate: certificate and private key, both PEM; None if the key cannot be unsealed, so the old pair stays.
+        frozen: parts that stay as they are, because a secret in them cannot be unsealed or Postfix cannot use it.
+        relay_problem: why Postfix cannot use the relay settings; empty if it can, or need not.
     """
 
     snapshot: Snapshot
@@ -42,51 +42,62 @@ class Taken:
     frozen: frozenset[str] = frozenset()
     relay_problem: str = ""
 
-    def with_hashes(self, found: Mapping[str, str]) -> Taken:
-        """The same with the hashes that the users file still has for the unreadable ones."""
-        boxes = tuple(
-            replace(each, password_hash=found.get(each.address, ""))
-            if each.address in self.unreadable
-            else each
-            for each in self.snapshot.mailboxes
-        )
-        return replace(self, snapshot=replace(self.snapshot, mailboxes=boxes))
+    def with_hashes(self, hashes: Mapping[str, str]) -> Desired:
+        """The same, with the hashes in place of the unreadable ones.
 
-    def with_keys(self, found: Mapping[str, str]) -> Taken:
-        """The same with the DKIM keys that the stack still has for the unreadable ones (file → PEM)."""
+        Args:
+            hashes: address → hash, as the running stack has it.
+        """
+        mailboxes = tuple(
+            replace(mailbox, password_hash=hashes.get(mailbox.address, ""))
+            if mailbox.address in self.unreadable
+            else mailbox
+            for mailbox in self.snapshot.mailboxes
+        )
+        return replace(self, snapshot=replace(self.snapshot, mailboxes=mailboxes))
+
+    def with_keys(self, keys: Mapping[str, str]) -> Desired:
+        """The same, with the DKIM keys in place of the unreadable ones.
+
+        Args:
+            keys: file name → PEM, as the running stack has it.
+        """
 
         def key(domain: str, selector: str, present: str) -> str:
             file = key_file(domain, selector)
-            return found.get(file, "") if file in self.unreadable_keys else present
+            return keys.get(file, "") if file in self.unreadable_keys else present
 
         domains = tuple(
             replace(
-                each,
-                private_key=key(each.name, each.selector, each.private_key),
-                ed25519_private_key=key(each.name, each.ed25519_selector, each.ed25519_private_key),
+                domain,
+                private_key=key(domain.name, domain.selector, domain.private_key),
+                ed25519_private_key=key(domain.name, domain.ed25519_selector, domain.ed25519_private_key),
             )
-            for each in self.snapshot.domains
+            for domain in self.snapshot.domains
         )
         return replace(self, snapshot=replace(self.snapshot, domains=domains))
 
 
-#: Mailbox id → (generation, entry, readable): to open ten thousand sealed hashes would cost more than the push.
+#: Mailbox id → (generation, entry, readable). Unsealing ten thousand hashes would cost more than the push.
 _entries: dict[int, tuple[int, MailboxEntry, bool]] = {}
 
 
-def take() -> Taken:
-    """What should be now. The generation is read first: the rows may be newer, never older."""
+def take() -> Desired:
+    """What the running stack should have now.
+
+    The generation is read first, so the rows may be newer than it says, but never older.
+    """
     stack = Stack.load()
     entries = _mailboxes()
     live = Mailbox.objects.filter(deleted_at=None)
     smarthost, relay_readable = _smarthost(stack)
-    relay_problem = smarthostfiles.problem(smarthost) if smarthost else ""
+    relay_problem = why_unusable(smarthost) if smarthost else ""
     certificate = _certificate(stack)
     domains, unreadable_keys = _domains()
     frozen = {"tls"} if certificate is None else set()
     if relay_problem or not relay_readable:
         frozen.add("relay")
-    return Taken(
+    return Desired(
         snapshot=Snapshot(
             generation=stack.desired_generation,
             domains=domains,
@@ -99,7 +110,7 @@ def take() -> Taken:
             ),
             smarthost=None if relay_problem else smarthost,
         ),
-        # Not applied either, as the index knows: Dovecot waits for this.
+        # "applied_at is null" follows from the rest; it lets the database use an index, and a push waits for this.
         new=frozenset(live.filter(live_at=None, applied_at=None).values_list("address", flat=True)),
         removed=tuple(
             Mailbox.objects.filter(deleted_at__isnull=False, removed_at=None).values_list(
@@ -120,7 +131,7 @@ def take() -> Taken:
 
 
 def _mailboxes() -> dict[int, tuple[int, MailboxEntry, bool]]:
-    """All live mailboxes by id; only those that changed since the last time are read and opened."""
+    """All live mailboxes by id; only those that changed since the last push are read and unsealed."""
     current = dict(Mailbox.objects.filter(deleted_at=None).values_list("id", "generation"))
     stale = [
         pk
@@ -131,10 +142,10 @@ def _mailboxes() -> dict[int, tuple[int, MailboxEntry, bool]]:
     for start in range(0, len(stale), 500):
         for row in Mailbox.objects.filter(pk__in=stale[start : start + 500]):
             fresh[row.pk] = _entry(row)
-    found = {pk: fresh.get(pk) or _entries[pk] for pk in current if pk in fresh or pk in _entries}
+    entries = {pk: fresh.get(pk) or _entries[pk] for pk in current if pk in fresh or pk in _entries}
     _entries.clear()
-    _entries.update(found)
-    return found
+    _entries.update(entries)
+    return entries
 
 
 def _entry(row: Mailbox) -> tuple[int, MailboxEntry, bool]:
@@ -153,7 +164,7 @@ def _entry(row: Mailbox) -> tuple[int, MailboxEntry, bool]:
 
 
 def _domains() -> tuple[tuple[DomainEntry, ...], frozenset[str]]:
-    """All of them, and the files of the keys that sign and cannot be opened."""
+    """All domains, and the file names of the keys that sign and cannot be unsealed."""
     entries, unreadable = [], set()
     for row in Domain.objects.prefetch_related("dkim_keys").order_by("name"):
         keys = {(key.algorithm, key.state): key for key in row.dkim_keys.all()}
@@ -165,17 +176,17 @@ def _domains() -> tuple[tuple[DomainEntry, ...], frozenset[str]]:
                 name=row.name,
                 catch_all=row.catch_all,
                 selector=rsa.selector if rsa else DkimKey.FIRST_SELECTOR,
-                private_key=_opened(rsa),
+                private_key=_revealed(rsa),
                 old_selector=retired.selector if retired else "",
-                old_private_key=_opened(retired),
+                old_private_key=_revealed(retired),
                 ed25519_selector=ed25519.selector if ed25519 else "",
-                ed25519_private_key=_opened(ed25519),
+                ed25519_private_key=_revealed(ed25519),
             )
         )
     return tuple(entries), frozenset(unreadable)
 
 
-def _opened(key: DkimKey | None) -> str:
+def _revealed(key: DkimKey | None) -> str:
     secret = key.private_key if key else None
     return secret.reveal() if secret is not None and secret.readable else ""
 
@@ -187,7 +198,7 @@ def _certificate(stack: Stack) -> tuple[str, str] | None:
 
 
 def _smarthost(stack: Stack) -> tuple[Smarthost | None, bool]:
-    """Where the stack's mail goes instead of straight out, and whether that could be found out."""
+    """The relay that takes the stack's mail, or None, and whether its password could be unsealed."""
     relay = RelaySettings.load()
     if not stack.send_through_relay or not relay.configured:
         return None, True

@@ -1,1 +1,1 @@
-"""The three containers: what they are made of, how they are brought up, and kept as they should be."""
+"""The three containers: brings them up, keeps them as they should be, takes them down."""

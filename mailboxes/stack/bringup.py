@@ -1,4 +1,4 @@
-"""Brings the three containers up, and takes them down. Can be killed at any line and started again."""
+"""Brings the three containers up, and takes them down. It may be killed at any line, and then starts again."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from django.utils import timezone
 
 from mailboxes.engine.values import PutFile
 from mailboxes.models import Alias, Domain, Mailbox, Stack
-from mailboxes.push import parts, render, snapshots
-from mailboxes.push import writer as syncing
+from mailboxes.push import parts, render, snapshots, writer
 from mailboxes.stack import planning, progress
 from mailboxes.stack.blueprint import configuration, services
 from mailboxes.stack.planning import Observation, observe
@@ -32,13 +31,15 @@ logger = logging.getLogger(__name__)
 Phase = Stack.Phase
 #: On a container: the digest of the static configuration that it reads when it starts.
 CONFIG_LABEL = "quazzar.config"
-#: Seconds until all three are healthy; 20 are usual.
+#: Seconds until all containers must be healthy; 20 are usual.
 HEALTHY_WITHIN = 180.0
+#: A container that is not running this many seconds after the start will not come up by waiting.
+_STAYS_UP_WITHIN = 20.0
 _POLL = 0.5
 
 
 class PreflightFailed(StackError):
-    """A check that does not let the stack start."""
+    """A preflight check does not let the stack start."""
 
     code = "preflight_failed"
 
@@ -51,41 +52,45 @@ class NotHealthy(StackError):
 
 
 @dataclass(frozen=True)
-class Site:
-    """Where the stack stands: what should be there, and what was seen.
+class Target:
+    """What should be on a Docker Engine.
 
     Attributes:
-        files: the static configuration that belongs to it.
+        files: the static configuration in the stack's volumes.
     """
 
     engine: Engine
     spec: StackSpec
     files: tuple[configuration.ConfigFile, ...]
 
-    def look(self) -> Observation:
-        """What is there now; the page sees it too."""
-        seen = observe(self.engine, self.spec)
-        progress.seen(self.spec, seen)
-        return seen
+    def observe(self) -> Observation:
+        """What the Engine has now; it is also stored for the page.
+
+        Raises:
+            StackError: the Engine does not answer.
+        """
+        observation = observe(self.engine, self.spec)
+        progress.observed(self.spec, observation)
+        return observation
 
 
-def site(engine: Engine, stack: Stack) -> Site:
-    """What should be there; nothing is changed. The configuration names the network's gateway, if there is one yet.
+def target(engine: Engine, stack: Stack) -> Target:
+    """What should be there. The configuration names the gateway of the stack's network, if the network exists.
 
     Raises:
-        StackError: the engine does not answer.
+        StackError: the Engine does not answer.
     """
-    wanted = services.for_hostname(stack.hostname)
-    network = engine.network(wanted.network)
+    spec = services.for_hostname(stack.hostname)
+    network = engine.network(spec.network)
     gateway = network.gateway if network else ""
     files = tuple(configuration.static_files(stack.hostname, gateway, _controller_password(stack)))
     labelled = tuple(
         replace(
             service, labels=(*service.labels, (CONFIG_LABEL, configuration.digest(files, service.service)))
         )
-        for service in wanted.services
+        for service in spec.services
     )
-    return Site(engine, replace(wanted, services=labelled), files)
+    return Target(engine, replace(spec, services=labelled), files)
 
 
 def _controller_password(stack: Stack) -> str:
@@ -93,97 +98,98 @@ def _controller_password(stack: Stack) -> str:
     return password.reveal() if password is not None and password.readable else ""
 
 
-def bring_up(engine: Engine, stack: Stack, *, allowed: bool = True) -> Site:
-    """From whatever is there to three healthy containers with everything in them; each step is shown.
+def bring_up(engine: Engine, stack: Stack, *, allowed: bool = True) -> Target:
+    """Goes from whatever exists to three healthy containers with all files in them, and shows each step.
 
-    What would interrupt mail that flows is left alone unless it is ``allowed``.
+    Args:
+        allowed: also do what interrupts mail that flows now.
 
     Raises:
-        Superseded: the operator disabled it meanwhile.
-        StackError: what stands in the way.
+        Superseded: the operator disabled the stack meanwhile.
+        StackError: a step failed; a later call goes on from there.
     """
     progress.begin(Phase.PREFLIGHT, "Checking this machine")
     check_machine(engine, stack)
-    _make_ground(engine, stack)
-    where = site(engine, stack)
-    _pull(where)
+    _ensure_network_and_volumes(engine, stack)
+    wanted = target(engine, stack)
+    _pull(wanted)
     progress.begin(Phase.CREATING, "Creating the containers")
-    making = [each for each in _plan(where) if each.kind in {"create", "recreate"}]
-    repair(where, [each for each in making if allowed or not each.interrupts])
-    _put_files(where)
+    creations = [action for action in _plan(wanted) if action.kind in {"create", "recreate"}]
+    repair(wanted, [action for action in creations if allowed or not action.interrupts])
+    _put_files(wanted)
     progress.begin(Phase.STARTING, "Starting the containers")
-    repair(where, [each for each in _plan(where) if each.kind in {"start", "restart"}])
-    syncing.forget()
-    _wait_until_healthy(where)
-    syncing.sync(engine, where.spec)
-    return where
+    repair(wanted, [action for action in _plan(wanted) if action.kind in {"start", "restart"}])
+    writer.forget()
+    _wait_until_healthy(wanted)
+    writer.sync(engine, wanted.spec)
+    return wanted
 
 
-def _plan(where: Site) -> list[Action]:
-    return planning.plan(where.spec, where.look(), timezone.now())
+def _plan(wanted: Target) -> list[Action]:
+    return planning.plan(wanted.spec, wanted.observe(), timezone.now())
 
 
 def check_machine(engine: Engine, stack: Stack) -> None:
-    """Only for what is not there yet: our own running containers hold the ports.
+    """Runs the preflight, unless all containers exist: then it is they who hold the ports.
 
     Raises:
-        PreflightFailed: something does not let the stack start.
-        StackError: the engine does not answer.
+        PreflightFailed: a check does not let the stack start.
+        StackError: the Engine does not answer.
     """
-    wanted = services.for_hostname(stack.hostname)
-    if len(engine.containers(wanted.project)) == len(wanted.services):
+    spec = services.for_hostname(stack.hostname)
+    if len(engine.containers(spec.project)) == len(spec.services):
         return
     report = preflight.run(stack.hostname, engine)
     if not report.ok:
-        wrong = [check for check in report.checks if not check.ok and check.severity == "error"]
-        raise PreflightFailed(" ".join(check.message for check in wrong), hint=wrong[0].hint)
+        errors = [check for check in report.checks if not check.ok and check.severity == "error"]
+        raise PreflightFailed(" ".join(check.message for check in errors), hint=errors[0].hint)
 
 
-def _make_ground(engine: Engine, stack: Stack) -> None:
-    """Network and volumes. Containers that knew one that is gone go first: they would not know the new one."""
-    wanted = services.for_hostname(stack.hostname)
-    for service in planning.homeless(wanted, observe(engine, wanted)):
+def _ensure_network_and_volumes(engine: Engine, stack: Stack) -> None:
+    """Creates what is missing, after removing containers that were attached to something that no longer exists."""
+    spec = services.for_hostname(stack.hostname)
+    for service in planning.detached(spec, observe(engine, spec)):
         engine.stop(service.name, service.stop_grace)
         engine.remove(service.name)
-    engine.ensure_network(wanted.network, dict(wanted.labels))
-    for volume in wanted.volumes:
-        engine.ensure_volume(volume, dict(wanted.labels))
+    engine.ensure_network(spec.network, dict(spec.labels))
+    for volume in spec.volumes:
+        engine.ensure_volume(volume, dict(spec.labels))
 
 
-def _pull(where: Site) -> None:
-    missing = [each for each in where.spec.services if where.engine.image_id(each.image) is None]
+def _pull(wanted: Target) -> None:
+    missing = [service for service in wanted.spec.services if wanted.engine.image_id(service.image) is None]
     for number, service in enumerate(missing):
 
-        def layer(percent: int, sentence: str, number: int = number) -> None:
+        def show(percent: int, sentence: str, number: int = number) -> None:
             fraction = (number + percent / 100) / len(missing)
             progress.begin(Phase.PULLING, sentence, progress.part_of(Phase.PULLING, fraction))
 
-        layer(0, f"Fetching {service.image}")
-        where.engine.pull(service.image, layer)
+        show(0, f"Fetching {service.image}")
+        wanted.engine.pull(service.image, show)
 
 
-def repair(where: Site, actions: Iterable[Action]) -> None:
-    """Does these actions: create, recreate, start or restart.
+def repair(wanted: Target, actions: Iterable[Action]) -> None:
+    """Carries out actions of the kinds create, recreate, start and restart, in their order.
 
     Raises:
-        StackError: one could not be done; those before it are.
+        StackError: an action failed; those before it are done, those after it are not.
     """
     for action in actions:
         logger.info("stack: %s %s: %s", action.kind, action.target, action.sentence)
-        _act(where, action)
+        _act(wanted, action)
 
 
-def _act(where: Site, action: Action) -> None:
-    engine = where.engine
+def _act(wanted: Target, action: Action) -> None:
+    engine = wanted.engine
     match action.kind:
         case "create":
-            engine.create(where.spec.service(action.target))
+            engine.create(wanted.spec.service(action.target))
         case "recreate":
-            _recreate(engine, where.spec.service(action.target))
+            _recreate(engine, wanted.spec.service(action.target))
         case "start":
-            _start(engine, where.spec.service(action.target))
+            _start(engine, wanted.spec.service(action.target))
         case "restart":
-            engine.restart(where.spec.service(action.target).name)
+            engine.restart(wanted.spec.service(action.target).name)
 
 
 def _recreate(engine: Engine, service: ServiceSpec) -> None:
@@ -201,94 +207,88 @@ def _start(engine: Engine, service: ServiceSpec) -> None:
         raise
 
 
-def _put_files(where: Site) -> None:
-    """The static files; and, before the first start, everything else. Later on only the write recipe touches that."""
-    seen = where.look()
-    config = [PutFile(f"/etc/dovecot/{each.path}", each.data, each.mode) for each in where.files]
-    if not any(seen.running(service.service) for service in where.spec.services):
-        config += _put_rows(where)
-    where.engine.put(where.spec.service("dovecot").name, [*_directories(config), *config])
+def _put_files(wanted: Target) -> None:
+    """Writes the static files, and before the first start also those that are rendered from rows.
+
+    Once a container runs, only the write recipe touches the latter.
+    """
+    observation = wanted.observe()
+    config = [PutFile(f"/etc/dovecot/{file.path}", file.data, file.mode) for file in wanted.files]
+    if not any(observation.running(service.service) for service in wanted.spec.services):
+        config += _put_rendered_files(wanted)
+    wanted.engine.put(wanted.spec.service("dovecot").name, [*_directories(config), *config])
 
 
-def _put_rows(where: Site) -> list[PutFile]:
-    """What is rendered from rows: the keys are written at once, the files for mail-config are returned."""
-    taken = snapshots.take()
-    rendered = parts.bundle(taken.snapshot, taken.certificate or ("", ""))
+def _put_rendered_files(wanted: Target) -> list[PutFile]:
+    """Writes the DKIM keys, and returns the files for the volume mail-config."""
+    desired = snapshots.take()
+    rendered = parts.bundle(desired.snapshot, desired.certificate or ("", ""))
     config, keys = [], []
     for name, files in rendered.items():
-        if name in taken.frozen or (name == "dkim" and taken.unreadable_keys):
+        if name in desired.frozen or (name == "dkim" and desired.unreadable_keys):
             continue
-        for each in files:
-            volume, _, rest = each.path.partition("/")
+        for file in files:
+            volume, _, rest = file.path.partition("/")
             if volume == "dkim":
-                keys.append(PutFile(f"/etc/opendkim/keys/{rest}", each.data, each.mode))
+                keys.append(PutFile(f"/etc/opendkim/keys/{rest}", file.data, file.mode))
             else:
-                config.append(PutFile(f"/etc/dovecot/{each.path}", each.data, each.mode))
-    if not taken.unreadable:
-        # Readable by root alone: until its owner is set from inside, logins wait instead of meeting an old file.
-        config.append(PutFile("/etc/dovecot/users", render.users(taken.snapshot), 0o600))
-    where.engine.put(where.spec.service("postfix").name, keys)
+                config.append(PutFile(f"/etc/dovecot/{file.path}", file.data, file.mode))
+    if not desired.unreadable:
+        # Readable by root alone until the write recipe sets its owner: so logins wait, and none meets an old file.
+        config.append(PutFile("/etc/dovecot/users", render.users(desired.snapshot), 0o600))
+    wanted.engine.put(wanted.spec.service("postfix").name, keys)
     return config
 
 
 def _directories(files: Iterable[PutFile]) -> list[PutFile]:
-    """The directories of these files, outermost first: left to the engine, they would be open to everybody."""
+    """The directories of these files, outermost first. Those that the Engine makes are open to everybody."""
     parents = {str(parent) for file in files for parent in PurePosixPath(file.path).parents}
     inside = sorted(parent for parent in parents if parent.startswith("/etc/dovecot"))
-    return [PutFile(f"{each}/", b"", 0o750 if each.endswith("/postfix") else 0o755) for each in inside]
+    return [PutFile(f"{path}/", b"", 0o750 if path.endswith("/postfix") else 0o755) for path in inside]
 
 
-def _wait_until_healthy(where: Site) -> None:
-    deadline = time.monotonic() + HEALTHY_WITHIN
+def _wait_until_healthy(wanted: Target) -> None:
     began = time.monotonic()
     while True:
-        seen = where.look()
-        waiting = [each for each in where.spec.services if not _healthy(seen, each.service)]
+        observation = wanted.observe()
+        waiting = [service for service in wanted.spec.services if not observation.healthy(service.service)]
         if not waiting:
             return
-        ready = len(where.spec.services) - len(waiting)
-        # Three quarters by containers, the rest by the time that is usual.
-        fraction = 0.75 * ready / len(where.spec.services) + 0.25 * min(1, (time.monotonic() - began) / 40)
-        names = ", ".join(each.service for each in waiting)
+        waited = time.monotonic() - began
+        ready = len(wanted.spec.services) - len(waiting)
+        # Three quarters of the progress by containers, the rest by the time that is usual.
+        fraction = 0.75 * ready / len(wanted.spec.services) + 0.25 * min(1, waited / 40)
+        names = ", ".join(service.service for service in waiting)
         progress.begin(Phase.STARTING, f"Waiting for {names}", progress.part_of(Phase.STARTING, fraction))
-        gone = [each for each in waiting if not seen.running(each.service)]
-        if time.monotonic() > deadline or (gone and time.monotonic() - began > 20):
-            first = (gone or waiting)[0]
-            how = "does not stay up" if gone else "does not get healthy"
-            raise NotHealthy(f"The container {first.name} {how}.")
+        down = [service for service in waiting if not observation.running(service.service)]
+        if waited > HEALTHY_WITHIN or (down and waited > _STAYS_UP_WITHIN):
+            reason = "does not stay up" if down else "does not get healthy"
+            raise NotHealthy(f"The container {(down or waiting)[0].name} {reason}.")
         time.sleep(_POLL)
 
 
-def _healthy(seen: Observation, service: str) -> bool:
-    return seen.running(service) and seen.containers[service].health in {"healthy", "none"}
-
-
 def tear_down(engine: Engine, stack: Stack) -> None:
-    """Removes containers and network; volumes only when the operator asked to purge them.
+    """Removes containers and network; the volumes too if the operator asked to purge them.
 
     Raises:
-        Superseded: the operator enabled it meanwhile, or asked to purge it too.
-        StackError: the engine does not answer; nothing is lost by trying again.
+        Superseded: the operator enabled the stack meanwhile, or now wants it purged too.
+        StackError: the Engine does not answer; a later call goes on from there.
     """
-    wanted = services.for_hostname(stack.hostname)
+    spec = services.for_hostname(stack.hostname)
     progress.stopping("Stopping the containers")
-    for service, state in engine.containers(wanted.project).items():
+    for service, state in engine.containers(spec.project).items():
         progress.stopping(f"Stopping {service}")
         engine.stop(state.name, 20)
         engine.remove(state.name)
-    engine.remove_network(wanted.network)
+    engine.remove_network(spec.network)
     if stack.purge:
         progress.stopping("Removing the volumes")
-        for volume in wanted.volumes:
+        for volume in spec.volumes:
             engine.remove_volume(volume)
         # Their mail is gone, so there is nothing left to restore.
         Mailbox.objects.filter(deleted_at__isnull=False).delete()
     for model in (Domain, Mailbox, Alias):
         model.objects.exclude(applied_at=None, live_at=None).update(applied_at=None, live_at=None)
     Mailbox.objects.filter(deleted_at__isnull=False, removed_at=None).update(removed_at=timezone.now())
-    down = Stack.objects.filter(pk=1, enabled=False, purge=stack.purge).update(
-        phase=Phase.DISABLED, step=0, steps=0, percent=0, progress_message="", last_error=None, services=[],
-        parts={}, pending=[], purge=False, applied_generation=0, gateway_only=None, observed_at=timezone.now(),
-    )  # fmt: skip
-    if not down:
+    if not progress.disabled(purge=stack.purge):
         raise progress.Superseded

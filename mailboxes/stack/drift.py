@@ -1,4 +1,4 @@
-"""Files in the containers that somebody changed by hand: found by digests, and put right."""
+"""Files in the containers that somebody changed by hand: found by digests, and repaired."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from mailboxes.engine.values import PutFile
 from mailboxes.models import Stack
-from mailboxes.push import parts, render, snapshots
-from mailboxes.push import writer as syncing
+from mailboxes.push import parts, render, snapshots, writer
 
 if TYPE_CHECKING:
-    from mailboxes.push.snapshots import Taken
-    from mailboxes.stack.bringup import Site
+    from mailboxes.push.snapshots import Desired
+    from mailboxes.stack.bringup import Target
 
-#: One line per file, "digest  name"; what is missing has no line. $@ are paths below /etc/dovecot.
+#: Prints "digest  name" for each file that exists. The arguments are paths below /etc/dovecot.
 _CONFIG = """
 cd /etc/dovecot
 for file in "$@"; do [ ! -f "$file" ] || sha256sum "$file"; done
@@ -31,76 +30,80 @@ printf '%s  postfix/relayhost in force\\n' "$(postconf -h relayhost | sha256sum 
 """
 
 
-def find(where: Site) -> set[str]:
-    """Names of what differs; nothing while a change is on its way.
+def find(target: Target) -> set[str]:
+    """Names of the files that differ from what they should be; empty while a change is being pushed.
 
     Raises:
         StackError: a container does not answer.
     """
     stack = Stack.load()
-    if stack.desired_generation != stack.applied_generation or stack.parts.get(syncing.DIRTY):
+    if stack.desired_generation != stack.applied_generation or stack.parts.get(writer.DIRTY):
         return set()
-    taken = snapshots.take()
-    wanted = {file.path: _sha(file.data) for file in where.files if file.volume == "config"}
-    wanted |= _wanted(taken)
-    paths = sorted(name for name in wanted if not name.startswith("dkim/") and not _live(name))
-    found = _ask(where, "dovecot", _CONFIG, paths) | _ask(where, "postfix", _POSTFIX, [])
-    return {name for name, digest in wanted.items() if found.get(name) != digest}
+    wanted = {file.path: _sha256(file.data) for file in target.files if file.volume == "config"}
+    wanted |= _rendered_digests(snapshots.take())
+    paths = sorted(name for name in wanted if not name.startswith("dkim/") and not _has_own_script(name))
+    present = _digests(target, "dovecot", _CONFIG, paths) | _digests(target, "postfix", _POSTFIX, [])
+    return {name for name, digest in wanted.items() if present.get(name) != digest}
 
 
-def _live(name: str) -> bool:
+def _has_own_script(name: str) -> bool:
+    """Whether more than the file's bytes is compared: rows of a table, a setting in force, the users file."""
     return name == parts.USERS or name.endswith((".lmdb", "in force"))
 
 
-def _wanted(taken: Taken) -> dict[str, str]:
-    """Name → digest of everything that is rendered from rows and can be known now."""
+def _rendered_digests(desired: Desired) -> dict[str, str]:
+    """Name → digest of everything that is rendered from rows, except for what cannot be unsealed."""
     wanted: dict[str, str] = {}
-    if not taken.unreadable:
-        wanted["users"] = _sha(render.users(taken.snapshot).partition(b"\n")[2])
-    rendered = parts.bundle(taken.snapshot, taken.certificate or ("", ""))
+    if not desired.unreadable:
+        wanted[parts.USERS] = _sha256(render.users(desired.snapshot).partition(b"\n")[2])
+    rendered = parts.bundle(desired.snapshot, desired.certificate or ("", ""))
     for name, files in rendered.items():
-        if name in taken.frozen or (name == "dkim" and taken.unreadable_keys):
+        if name in desired.frozen or (name == "dkim" and desired.unreadable_keys):
             continue
-        wanted |= {file.path: _sha(file.data) for file in files}
+        wanted |= {file.path: _sha256(file.data) for file in files}
     for file in rendered["tables"]:
         if file.path.startswith("postfix/"):
-            wanted[f"{file.path}.lmdb"] = _sha(_as_postmap_shows(file.data))
-    if "relay" not in taken.frozen:
+            wanted[f"{file.path}.lmdb"] = _sha256(_as_postmap_prints(file.data))
+    if "relay" not in desired.frozen:
         relayhost = next(file.data for file in rendered["relay"] if file.path.endswith("relayhost"))
-        wanted["postfix/relayhost in force"] = _sha(relayhost.strip() + b"\n")
+        wanted["postfix/relayhost in force"] = _sha256(relayhost.strip() + b"\n")
     return wanted
 
 
-def _as_postmap_shows(table: bytes) -> bytes:
+def _as_postmap_prints(table: bytes) -> bytes:
+    """A table's rows as ``postmap -s`` prints them: sorted, keys in lower case, a tab before the value."""
     rows = (line.split(None, 1) for line in table.splitlines() if line and not line.startswith(b"#"))
     return b"".join(
         sorted(key.lower() + b"\t" + (value[0] if value else b"") + b"\n" for key, *value in rows)
     )
 
 
-def _ask(where: Site, service: str, script: str, paths: list[str]) -> dict[str, str]:
+def _digests(target: Target, service: str, script: str, paths: list[str]) -> dict[str, str]:
     argv = ["bash", "-c", script, "drift", *paths]
-    result = where.engine.check(where.spec.service(service).name, argv, what="comparing files")
+    result = target.engine.check(target.spec.service(service).name, argv, what="comparing files")
     rows = (line.split("  ", 1) for line in result.stdout.decode(errors="replace").splitlines())
     return {row[1]: row[0] for row in rows if len(row) == 2}
 
 
-def _sha(data: bytes) -> str:
+def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def repair(where: Site, found: set[str]) -> None:
-    """What is rendered from rows is written again by the next sync; static configuration is put back at once.
+def repair(target: Target, names: set[str]) -> None:
+    """Puts static configuration back at once, and makes the next push write again what is rendered from rows.
 
-    The daemons read that when they start, so putting it back interrupts nothing.
+    The daemons read their static configuration only when they start, so putting it back interrupts nothing.
+
+    Raises:
+        StackError: the container did not take the files.
     """
-    static = [file for file in where.files if file.volume == "config" and file.path in found]
+    static = [file for file in target.files if file.volume == "config" and file.path in names]
     if static:
-        files = [PutFile(f"/etc/dovecot/{each.path}", each.data, each.mode) for each in static]
-        where.engine.put(where.spec.service("dovecot").name, files)
-    of_parts = found - {file.path for file in static}
-    if of_parts:
-        syncing.forget({_part_of(name) for name in of_parts})
+        files = [PutFile(f"/etc/dovecot/{file.path}", file.data, file.mode) for file in static]
+        target.engine.put(target.spec.service("dovecot").name, files)
+    rendered = names - {file.path for file in static}
+    if rendered:
+        writer.forget({_part_of(name) for name in rendered})
 
 
 def _part_of(name: str) -> str:

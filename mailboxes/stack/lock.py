@@ -1,4 +1,4 @@
-"""One writer at a time on this node: an OS lock, which dies with the process that holds it."""
+"""One writer at a time on this node: an operating system lock, which dies with the process that holds it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ if TYPE_CHECKING:
 
 @contextmanager
 def single_writer(name: str = "stack") -> Iterator[bool]:
-    """Whether we are the one for this work; never waits.
+    """Tries to take the lock, and yields whether it did; never waits.
 
-    Whoever is refused leaves the work to the holder, who looks again.
+    A process that does not get it leaves its work to the holder, who looks again after letting go. Writers on other
+    machines are kept out by the generation in the files themselves (``mailboxes/push/recipe.py``).
 
-    A writer on another machine is told by the generation in the files themselves (``push.py``).
+    Args:
+        name: one lock for each kind of work.
     """
     with (settings.QUAZZAR_DATA_DIR / f"{name}.lock").open("w") as file:
         try:
-            # Each open() has a lock of its own, so threads of one worker exclude each other too.
+            # Each open() has a lock of its own, so threads of one worker exclude each other, too.
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             yield False

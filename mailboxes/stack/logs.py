@@ -1,9 +1,10 @@
-"""The containers' logs as an operator reads them: without the health checks' noise, and without secrets."""
+"""The containers' logs for the operator: without the lines of health checks, and with secrets masked."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["MOST", "SERVICES", "merge", "moment", "read", "readable"]
 
+#: Lines that one request may ask for.
 MOST = 5000
-#: So many lines are asked for in place of each that is wanted, because those of the health checks are left out.
+#: Lines to fetch for each line that is wanted, because those of the health checks are left out.
 _SPARE = 4
 _LONGEST = 4000
 
@@ -30,7 +32,7 @@ _NOISE = re.compile(
     r"|\blmtp\(\d+\): Info: (?:C|Disc)onnect from 127\.0\.0\.1(?::.{0,100}state=GREETING\)|\s*$)"
     r"|\bGET /ping\b"
 )
-# After AUTH comes what proves who somebody is; Postfix logs it when a client sends it out of turn.
+# Credentials follow AUTH, and Postfix logs them if a client sends them out of turn.
 _SECRETS = (
     re.compile(r"(\bAUTH(?:ENTICATE)?\s+\S+\s+)\S.*"),
     re.compile(
@@ -48,22 +50,26 @@ _SYSLOG = re.compile(r"([A-Z][a-z]{2}) ([ \d]\d) (\d\d:\d\d:\d\d)")
 
 
 def read(service: str, tail: int, engine: Engine) -> str:
-    """The last lines of one container; with service "" of all three, in the order of time, each with its service.
+    """The last ``tail`` lines of one container's log, or of all three merged by time, each with its service in front.
+
+    Args:
+        service: postfix, dovecot or rspamd; empty means all three.
+        tail: number of lines, 1 to 5000.
 
     Raises:
-        InvalidFields: there is no such service, or ``tail`` is not 1 to 5000.
+        InvalidFields: ``service`` or ``tail`` is not one of these.
         NotThere: the stack has no containers.
         StackError: the Docker Engine does not answer.
     """
     _check(service, tail)
-    wanted = (service,) if service else SERVICES
-    asked = {name: _lines(engine, name, tail) for name in wanted}
-    found = {name: lines for name, lines in asked.items() if lines is not None}
-    if not found:
+    services = (service,) if service else SERVICES
+    answers = {name: _lines(engine, name, tail) for name in services}
+    logs = {name: lines for name, lines in answers.items() if lines is not None}
+    if not logs:
         raise NotThere("There are no containers, so there is no log.", hint="Enable the mailbox stack.")
     if service:
-        return _text(found[service][-tail:])
-    return _text(merge(found, datetime.now(UTC))[-tail:])
+        return _text(logs[service][-tail:])
+    return _text(merge(logs, datetime.now(UTC))[-tail:])
 
 
 def _check(service: str, tail: int) -> None:
@@ -77,7 +83,7 @@ def _check(service: str, tail: int) -> None:
 
 
 def _lines(engine: Engine, service: str, tail: int) -> list[str] | None:
-    """What the container wrote; None when there is none."""
+    """The container's readable lines; None if there is no such container."""
     try:
         text = engine.logs(f"{settings.QUAZZAR_STACK_PROJECT}-{service}", tail * _SPARE)
     except NotThere:
@@ -90,11 +96,11 @@ def _text(lines: list[str]) -> str:
 
 
 def readable(text: str) -> list[str]:
-    """The lines that tell something, with everything that may be a secret masked. Pure."""
-    # Over the whole text: a private key has many lines.
-    shown = _COLOUR.sub("", redact(text))
+    """The lines without those of health checks, with everything that may be a secret masked. Pure."""
+    # Redact the whole text first: a private key has many lines.
+    redacted = _COLOUR.sub("", redact(text))
     return [
-        _masked(line[:_LONGEST]) for line in shown.split("\n") if line.strip() and not _NOISE.search(line)
+        _masked(line[:_LONGEST]) for line in redacted.split("\n") if line.strip() and not _NOISE.search(line)
     ]
 
 
@@ -107,35 +113,40 @@ def _masked(line: str) -> str:
 
 # --- the order of time ---------------------------------------------------------------------------------------
 def merge(logs: dict[str, list[str]], now: datetime) -> list[str]:
-    """The lines of several services in one, each with its service in front. Pure."""
+    """The lines of several services, sorted by time, each with its service in front. Pure.
+
+    Args:
+        logs: service → lines.
+        now: decides the year of lines that carry none.
+    """
     width = max(map(len, logs))
     stamped = []
     for service, lines in logs.items():
         times = [moment(line, now) for line in lines]
         last = next(filter(None, times), now)
         for line, time in zip(lines, times, strict=True):
-            # A line without a time belongs to the one before; at the beginning to the first that has one.
+            # A line without a time belongs to the line before it, or at the beginning to the first that has one.
             last = time or last
             stamped.append((last, f"{service:<{width}} | {line}"))
-    return [line for _, line in sorted(stamped, key=lambda each: each[0])]
+    return [line for _, line in sorted(stamped, key=itemgetter(0))]
 
 
 def moment(line: str, now: datetime) -> datetime | None:
-    """When the line was written, as it says itself; None when it does not."""
+    """The time at the beginning of a line; None if it has none."""
     try:
-        if found := _ISO.match(line):
-            day, time, fraction, zone = found.groups()
+        if match := _ISO.match(line):
+            day, time, fraction, zone = match.groups()
             zone = "+00:00" if zone in (None, "Z") else zone
             return datetime.fromisoformat(f"{day}T{time}.{(fraction or '0'):0<6}{zone}")
-        if found := _SYSLOG.match(line):
-            return _this_year(" ".join(found.groups()), now)
+        if match := _SYSLOG.match(line):
+            return _latest(" ".join(match.groups()), now)
     except ValueError:
         return None
     return None
 
 
-def _this_year(text: str, now: datetime) -> datetime:
-    """The latest such moment that is not in the future."""
+def _latest(text: str, now: datetime) -> datetime:
+    """The latest moment with this month, day and time that is not in the future."""
     written = datetime.strptime(f"{now.year} {text}", "%Y %b %d %H:%M:%S").replace(tzinfo=UTC)
-    # A day to spare, for clocks and zones.
+    # One day of tolerance for clocks and time zones.
     return written.replace(year=now.year - 1) if (written - now).days >= 1 else written

@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from mailboxes.engine.spec import ServiceSpec, StackSpec
     from mailboxes.engine.values import ContainerState, NetworkState
 
-#: An unhealthy container is given this long after its start before it is started again.
+#: How long after its start an unhealthy container is left alone before it is restarted.
 PATIENCE = timedelta(seconds=90)
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What was seen.
+    """What the Engine has, at one moment.
 
     Attributes:
         containers: service → state.
-        images: service → id of the image that its name stands for now; None when it is not here.
+        images: service → id of the image that its reference names now; None if the Engine does not have it.
     """
 
     network: NetworkState | None
@@ -32,20 +32,20 @@ class Observation:
     images: Mapping[str, str | None]
 
     def running(self, service: str) -> bool:
-        """Whether its container runs."""
+        """Whether the service's container runs."""
         state = self.containers.get(service)
         return state is not None and state.status == "running"
 
-    def well(self, service: str) -> bool:
-        """Whether it runs, and its health check agrees."""
+    def healthy(self, service: str) -> bool:
+        """Whether the service's container runs, and its health check, if it has one, passes."""
         return self.running(service) and self.containers[service].health in {"healthy", "none"}
 
 
 def observe(engine: Engine, spec: StackSpec) -> Observation:
-    """Looks.
+    """Asks the Engine for everything that ``plan`` needs.
 
     Raises:
-        StackError: the engine does not answer.
+        StackError: the Engine does not answer.
     """
     return Observation(
         network=engine.network(spec.network),
@@ -57,13 +57,13 @@ def observe(engine: Engine, spec: StackSpec) -> Observation:
 
 @dataclass(frozen=True)
 class Action:
-    """One thing to do.
+    """One step towards what should be.
 
     Attributes:
         kind: network, volume, pull, create, recreate, start or restart.
-        target: a service, or the volume's or network's name.
+        target: a service, or the name of a volume or network.
         sentence: what differs, for the operator.
-        interrupts: mail that flows now would be interrupted: shown first, done when it is allowed.
+        interrupts: the step would interrupt mail that flows now, so the operator must allow it first.
     """
 
     kind: str
@@ -72,39 +72,44 @@ class Action:
     interrupts: bool = False
 
 
-def plan(spec: StackSpec, seen: Observation, now: datetime) -> list[Action]:
-    """What to do, in order; empty when all is as it should be."""
+def plan(spec: StackSpec, observation: Observation, now: datetime) -> list[Action]:
+    """The steps from what was observed to the specification, in order; empty if nothing differs. Pure."""
     actions = []
-    if seen.network is None:
+    if observation.network is None:
         actions.append(Action("network", spec.network, f"The network {spec.network} is missing."))
-    missing = [name for name in spec.volumes if name not in seen.volumes]
+    missing = [name for name in spec.volumes if name not in observation.volumes]
     actions += [Action("volume", name, f"The volume {name} is missing.") for name in missing]
-    lost = homeless(spec, seen)
+    lost = detached(spec, observation)
     for service in spec.services:
-        if seen.images.get(service.service) is None and service.service not in seen.containers:
-            actions.append(Action("pull", service.service, f"The image {service.image} is not here."))
-        actions += _of_service(service, seen, now, lost=service in lost)
+        if observation.images.get(service.service) is None and service.service not in observation.containers:
+            actions.append(Action("pull", service.service, f"The image {service.image} is missing."))
+        actions += _service_actions(service, observation, now, detached=service in lost)
     return actions
 
 
-def homeless(spec: StackSpec, seen: Observation) -> list[ServiceSpec]:
-    """Services whose container has lost its network or a volume; one of the same name made anew does not help it."""
+def detached(spec: StackSpec, observation: Observation) -> list[ServiceSpec]:
+    """Services whose container has lost its network or a volume; a new one of the same name does not help it. Pure."""
     return [
         service
         for service in spec.services
-        if service.service in seen.containers
-        and (seen.network is None or any(mount.volume not in seen.volumes for mount in service.mounts))
+        if service.service in observation.containers
+        and (
+            observation.network is None
+            or any(mount.volume not in observation.volumes for mount in service.mounts)
+        )
     ]
 
 
-def _of_service(service: ServiceSpec, seen: Observation, now: datetime, *, lost: bool) -> list[Action]:
-    state, name = seen.containers.get(service.service), service.service
+def _service_actions(
+    service: ServiceSpec, observation: Observation, now: datetime, *, detached: bool
+) -> list[Action]:
+    state, name = observation.containers.get(service.service), service.service
     if state is None:
         return [Action("create", name, f"The container {service.name} is missing.")]
-    if lost:
+    if detached:
         return [Action("recreate", name, f"The container {service.name} has lost its network or a volume.")]
-    if reason := _outdated(service, state, seen):
-        return [Action("recreate", name, reason, interrupts=seen.well(name))]
+    if reason := _outdated(service, state, observation):
+        return [Action("recreate", name, reason, interrupts=observation.healthy(name))]
     if state.status == "paused":
         return [Action("restart", name, f"The container {service.name} is paused.")]
     if state.status != "running":
@@ -114,17 +119,21 @@ def _of_service(service: ServiceSpec, seen: Observation, now: datetime, *, lost:
     return []
 
 
-def _outdated(service: ServiceSpec, state: ContainerState, seen: Observation) -> str:
+def _outdated(service: ServiceSpec, state: ContainerState, observation: Observation) -> str:
+    """Why the container must be recreated, in a sentence; empty if it need not be."""
     if state.spec != service.digest:
-        return f"{service.name} was made with another image, environment or configuration than is set now."
-    wanted = seen.images.get(service.service)
+        return (
+            f"The container {service.name} was created with another image, environment or configuration"
+            " than is set now."
+        )
+    wanted = observation.images.get(service.service)
     if wanted is not None and wanted != state.image_id:
-        return f"{service.name} runs an older {service.image} than the one that is here now."
+        return f"The container {service.name} runs an older {service.image} than the one that Docker has now."
     return ""
 
 
 def _moment(text: str) -> datetime:
-    # The engine gives nanoseconds; Python reads microseconds.
+    # The Engine gives nanoseconds; Python reads microseconds.
     head, _, tail = text.partition(".")
     digits = tail.rstrip("Z")[:6]
     return datetime.fromisoformat(f"{head.rstrip('Z')}.{digits or '0'}+00:00")

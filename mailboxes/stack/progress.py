@@ -1,4 +1,4 @@
-"""What the page sees of the worker's work: phase, step, percent and what stands in the way."""
+"""Stores what the page shows of the worker's work: phase, step, percentage, and the error that stops it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from django.utils import timezone
 from mailboxes.models import Stack, error_value
 
 if TYPE_CHECKING:
-    from mailboxes.engine.spec import StackSpec
+    from mailboxes.engine.spec import ServiceSpec, StackSpec
+    from mailboxes.engine.values import ContainerState
     from mailboxes.stack.planning import Observation
     from quazzar.errors import QuazzarError
 
 Phase = Stack.Phase
-#: Phase → (step, percent at its start). The steps of one bringing up; a percent never falls within it.
+#: Phase → (step, percentage at its start). While a stack is brought up the percentage never falls.
 STEPS = {
     Phase.PREFLIGHT: (1, 0),
     Phase.PULLING: (2, 8),
@@ -27,11 +28,14 @@ WORKING = (Phase.PREFLIGHT, Phase.PULLING, Phase.CREATING, Phase.STARTING)
 
 
 class Superseded(Exception):
-    """The operator wants something else by now; what is under way is left where it is."""
+    """The operator changed his mind: the work that is under way stops where it is."""
 
 
 def begin(phase: Phase, message: str, percent: int | None = None) -> None:
-    """A step of bringing up begins, or goes on.
+    """Stores that a phase of bringing up begins, or how far it is.
+
+    Args:
+        percent: of the whole; None means where the phase starts.
 
     Raises:
         Superseded: the stack was disabled meanwhile.
@@ -49,13 +53,13 @@ def begin(phase: Phase, message: str, percent: int | None = None) -> None:
         raise Superseded
 
 
-def again() -> None:
-    """A stack that was healthy is brought up anew: its percent starts from zero."""
+def restart() -> None:
+    """Sets the percentage back to zero, because a stack that was up is brought up again."""
     Stack.objects.filter(pk=1, enabled=True).update(percent=0, step=0)
 
 
 def part_of(phase: Phase, fraction: float) -> int:
-    """The percent at which a phase is this far (0 to 1)."""
+    """The percentage of the whole at which this fraction (0 to 1) of a phase is done."""
     phases = list(STEPS)
     end = STEPS[phases[phases.index(phase) + 1]][1]
     start = STEPS[phase][1]
@@ -63,17 +67,17 @@ def part_of(phase: Phase, fraction: float) -> int:
 
 
 def healthy() -> None:
-    """All is as it should be."""
+    """Stores that all containers are healthy."""
     _settle(Phase.HEALTHY, "Healthy", None)
 
 
 def degraded(error: QuazzarError) -> None:
-    """It runs, but not as it should."""
+    """Stores that the stack runs, but not as it should."""
     _settle(Phase.DEGRADED, error.message, error)
 
 
 def failed(error: QuazzarError) -> None:
-    """It could not be brought up. The percent stays where it stopped."""
+    """Stores that the stack could not be brought up. The percentage stays where it stopped."""
     Stack.objects.filter(pk=1, enabled=True).update(
         phase=Phase.FAILED, progress_message=error.message[:300], last_error=_value(error)
     )
@@ -91,10 +95,10 @@ def _settle(phase: Phase, message: str, error: QuazzarError | None) -> None:
 
 
 def stopping(message: str, error: QuazzarError | None = None) -> None:
-    """The stack is being taken down.
+    """Stores how far taking the stack down is.
 
     Raises:
-        Superseded: it was enabled meanwhile.
+        Superseded: the stack was enabled meanwhile.
     """
     changed = Stack.objects.filter(pk=1, enabled=False).update(
         phase=Phase.STOPPING, progress_message=message[:300], last_error=_value(error) if error else None
@@ -103,24 +107,45 @@ def stopping(message: str, error: QuazzarError | None = None) -> None:
         raise Superseded
 
 
+def disabled(*, purge: bool) -> bool:
+    """Stores that nothing is left of the stack; False if the operator wants something else by now.
+
+    Args:
+        purge: whether the volumes were removed, too.
+    """
+    changed = Stack.objects.filter(pk=1, enabled=False, purge=purge).update(
+        phase=Phase.DISABLED,
+        step=0,
+        steps=0,
+        percent=0,
+        progress_message="",
+        last_error=None,
+        services=[],
+        parts={},
+        pending=[],
+        purge=False,
+        applied_generation=0,
+        gateway_only=None,
+        observed_at=timezone.now(),
+    )
+    return bool(changed)
+
+
 def _value(error: QuazzarError) -> dict[str, str]:
     return error_value(error.code, error.message, error.hint)
 
 
-def seen(spec: StackSpec, observation: Observation) -> None:
-    """What GET stack shows of the containers."""
-    Stack.objects.filter(pk=1).update(
-        services=[
-            {
-                "name": service.service,
-                "image": service.image,
-                "status": state.status
-                if (state := observation.containers.get(service.service))
-                else "absent",
-                "health": state.health if state else "none",
-                "ports": sorted(port.host for port in service.ports),
-            }
-            for service in spec.services
-        ],
-        observed_at=timezone.now(),
-    )
+def observed(spec: StackSpec, observation: Observation) -> None:
+    """Stores the state of the containers, for the page and ``GET /api/mail/stack``."""
+    services = [_service(service, observation.containers.get(service.service)) for service in spec.services]
+    Stack.objects.filter(pk=1).update(services=services, observed_at=timezone.now())
+
+
+def _service(service: ServiceSpec, state: ContainerState | None) -> dict[str, object]:
+    return {
+        "name": service.service,
+        "image": service.image,
+        "status": state.status if state else "absent",
+        "health": state.health if state else "none",
+        "ports": sorted(port.host for port in service.ports),
+    }

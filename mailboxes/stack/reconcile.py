@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from django.utils import timezone
 
-from mailboxes.engine import connect as engines
+from mailboxes.engine import connect
 from mailboxes.models import Stack
-from mailboxes.push import writer as syncing
+from mailboxes.push import writer
 from mailboxes.stack import bringup, drift, lock, planning, progress
 from mailboxes.stack.blueprint import services
 from quazzar.errors import StackError, StaleGeneration
@@ -22,30 +22,33 @@ logger = logging.getLogger(__name__)
 
 Phase = Stack.Phase
 SETTLED = (Phase.HEALTHY, Phase.DEGRADED)
-#: Rounds of one call: the operator may change his mind, and rows change, while one is under way.
+#: Rounds of one call: the rows may change, and the operator his mind, while a round is under way.
 _ROUNDS = 100
 
 
 def converge(*, fast: bool = False, quiet: bool = False, deep: bool = False) -> None:
-    """Does what there is to do, and looks again until there is nothing. Whoever finds another writer leaves it to him.
+    """Does what there is to do, and looks again until there is nothing left.
+
+    If another process holds the lock, it returns at once: the holder looks again after it lets go. It never raises
+    for what goes wrong in the stack, but stores it as ``Stack.last_error``.
 
     Args:
-        fast: a healthy stack gets its changes at once; the containers themselves are left to the sweep.
-        quiet: a stack that failed is tried again without showing it, unless it would get further now.
-        deep: also compares the files in the containers with what they should be.
+        fast: only push changes to a healthy stack; the sweep looks after the containers.
+        quiet: retry a failed stack without showing it, unless the retry gets further than the preflight.
+        deep: also compare the files in the containers with what they should be.
     """
     for _ in range(_ROUNDS):
-        with lock.single_writer() as mine:
-            if not mine:
+        with lock.single_writer() as acquired:
+            if not acquired:
                 return
             try:
                 finished = _round(fast=fast, quiet=quiet, deep=deep)
             except progress.Superseded:
                 finished = True
-        # Looked at after the lock is free: whoever was refused meanwhile has committed before.
+        # Only after the lock is free: a process that did not get it has committed its change before.
         if not finished or not _anything_left():
             return
-        # What came meanwhile is a change of the rows; the containers were looked at a moment ago.
+        # What is left is a change of the rows; the containers were looked at a moment ago.
         fast, deep = True, False
 
 
@@ -58,26 +61,26 @@ def _anything_left() -> bool:
 
 
 def _round(*, fast: bool, quiet: bool, deep: bool) -> bool:
-    """One pass; False when something stands in the way, which is written down for the page."""
+    """One pass; False if an error stopped it, which is then stored for the page."""
     stack = Stack.load()
     if not stack.enabled and stack.phase == Phase.DISABLED:
         return True
     try:
-        with engines.connect() as engine:
+        with connect.to_docker() as engine:
             if fast and stack.enabled and stack.phase == Phase.HEALTHY and not stack.interruption_allowed:
-                syncing.sync(engine, services.for_hostname(stack.hostname))
+                writer.sync(engine, services.for_hostname(stack.hostname))
             else:
                 _converge(engine, stack, quiet=quiet, deep=deep)
     except StaleGeneration:
-        return True  # another node brought in newer rows than we had read
+        return True  # another node has pushed newer rows than we had read
     except StackError as exc:
         logger.warning("stack: %s: %s", exc.code, exc.message)
-        _record(exc)
+        _store_error(exc)
         return False
     except ValueError as exc:
-        # A renderer found a row that no surface lets in; the files in force stay as they are.
-        logger.error("stack: a row cannot be brought in: %s", exc)
-        _record(StackError(f"A row cannot be brought into the stack: {exc}", code="bad_row"))
+        # A renderer refused a row that no surface should have let in. The files in force stay as they are.
+        logger.error("stack: a row cannot be pushed: %s", exc)
+        _store_error(StackError(f"A row cannot be pushed into the stack: {exc}", code="bad_row"))
         return False
     return True
 
@@ -86,11 +89,11 @@ def _converge(engine: Engine, stack: Stack, *, quiet: bool, deep: bool) -> None:
     if not stack.enabled:
         bringup.tear_down(engine, stack)
     elif stack.phase in SETTLED:
-        _keep(engine, stack, deep=deep)
+        _maintain(engine, stack, deep=deep)
     else:
         if quiet and stack.phase == Phase.FAILED:
-            bringup.check_machine(engine, stack)  # before the page shows anything of this try
-        # Ended half-way by a kill, a repair still waits with what the operator has not allowed.
+            bringup.check_machine(engine, stack)  # before the page shows anything of this attempt
+        # A repair that a kill ended half-way still waits with what the operator has not allowed.
         allowed = stack.interruption_allowed or not stack.pending
         bringup.bring_up(engine, stack, allowed=allowed)
         if allowed:
@@ -99,90 +102,90 @@ def _converge(engine: Engine, stack: Stack, *, quiet: bool, deep: bool) -> None:
         logger.info("stack: %s is healthy", stack.hostname)
 
 
-def _keep(engine: Engine, stack: Stack, *, deep: bool) -> None:
-    """A stack that was brought up is kept as it should be."""
-    where = bringup.site(engine, stack)
-    actions = planning.plan(where.spec, where.look(), timezone.now())
+def _maintain(engine: Engine, stack: Stack, *, deep: bool) -> None:
+    """Repairs a stack that is up, pushes changes, and stores how it is."""
+    target = bringup.target(engine, stack)
+    actions = planning.plan(target.spec, target.observe(), timezone.now())
     allowed = stack.interruption_allowed
-    pending = [each for each in actions if each.interrupts and not allowed]
-    doable = [each for each in actions if each not in pending]
+    pending = [action for action in actions if action.interrupts and not allowed]
+    doable = [action for action in actions if action not in pending]
     _show_pending(stack, pending)
-    if any(each.kind not in {"start", "restart"} for each in doable):
-        progress.again()
+    if any(action.kind not in {"start", "restart"} for action in doable):
+        progress.restart()
         bringup.bring_up(engine, stack, allowed=allowed)
     elif doable:
-        logger.warning("stack: drift repaired: %s", " ".join(each.sentence for each in doable))
-        bringup.repair(where, doable)
+        logger.warning("stack: drift repaired: %s", " ".join(action.sentence for action in doable))
+        bringup.repair(target, doable)
     if allowed:
-        # Once: what differs later is shown again before it is done.
+        # The permission holds once: what differs later is shown again first.
         Stack.objects.filter(pk=1).update(interruption_allowed=False)
     if deep:
-        _look_into_the_files(where)
-    syncing.sync(engine, where.spec)
-    _judge(where)
+        _repair_files(target)
+    writer.sync(engine, target.spec)
+    _store_health(target)
 
 
 def _show_pending(stack: Stack, pending: list[Action]) -> None:
-    sentences = [each.sentence for each in pending]
+    sentences = [action.sentence for action in pending]
     if sentences != stack.pending:
         Stack.objects.filter(pk=1).update(pending=sentences)
         for sentence in sentences:
-            logger.warning("stack: waits for the operator, because it interrupts mail: %s", sentence)
+            logger.warning("stack: waits for the operator because it interrupts mail: %s", sentence)
 
 
-def _look_into_the_files(where: bringup.Site) -> None:
-    found = drift.find(where)
-    if found:
-        logger.warning("stack: drift repaired: changed by hand: %s", ", ".join(sorted(found)))
-        drift.repair(where, found)
+def _repair_files(target: bringup.Target) -> None:
+    names = drift.find(target)
+    if names:
+        logger.warning("stack: drift repaired: changed by hand: %s", ", ".join(sorted(names)))
+        drift.repair(target, names)
 
 
-def _judge(where: bringup.Site) -> None:
-    seen = where.look()
-    ill = [each for each in where.spec.services if not seen.well(each.service)]
-    if not ill:
+def _store_health(target: bringup.Target) -> None:
+    observation = target.observe()
+    unhealthy = [service for service in target.spec.services if not observation.healthy(service.service)]
+    if not unhealthy:
         progress.healthy()
         return
-    state = seen.containers.get(ill[0].service)
-    how = (
-        "is missing" if state is None else f"is {state.health if state.status == 'running' else state.status}"
+    state = observation.containers.get(unhealthy[0].service)
+    condition = "missing" if state is None else state.health if state.status == "running" else state.status
+    progress.degraded(
+        bringup.NotHealthy(
+            f"The container {unhealthy[0].name} is {condition}.",
+            hint="Quazzar restarts it by itself if it stays so.",
+        )
     )
-    hint = "It is started again by itself when it stays so."
-    progress.degraded(bringup.NotHealthy(f"The container {ill[0].name} {how}.", hint=hint))
 
 
-def _record(exc: StackError) -> None:
+def _store_error(error: StackError) -> None:
     stack = Stack.load()
     if not stack.enabled:
-        progress.stopping("Waiting to stop the stack", exc)
-    elif stack.phase in SETTLED or isinstance(exc, syncing.RelayUnusable):
-        progress.degraded(exc)
+        progress.stopping("Waiting to stop the stack", error)
+    elif stack.phase in SETTLED or isinstance(error, writer.RelayUnusable):
+        progress.degraded(error)
     else:
-        progress.failed(exc)
+        progress.failed(error)
 
 
 def differences() -> list[str]:
-    """What `reconcile --dry-run` prints: a sentence for each difference; nothing is changed.
+    """A sentence for each difference between the rows and the running stack; changes nothing.
 
     Raises:
-        StackError: the engine does not answer.
+        StackError: the Docker Engine does not answer.
     """
     stack = Stack.load()
-    with engines.connect() as engine:
+    with connect.to_docker() as engine:
         if not stack.enabled:
-            wanted = services.for_hostname(stack.hostname)
-            left = engine.containers(wanted.project)
+            left = engine.containers(services.for_hostname(stack.hostname).project)
             return [
-                f"The container {state.name} is there, though the stack is disabled."
-                for state in left.values()
+                f"The container {state.name} exists, though the stack is disabled." for state in left.values()
             ]
-        where = bringup.site(engine, stack)
-        seen = where.look()
-        found = [each.sentence for each in planning.plan(where.spec, seen, timezone.now())]
-        if all(seen.running(each.service) for each in where.spec.services):
-            found += [f"{name} differs from the rows." for name in sorted(drift.find(where))]
+        target = bringup.target(engine, stack)
+        observation = target.observe()
+        sentences = [action.sentence for action in planning.plan(target.spec, observation, timezone.now())]
+        if all(observation.running(service.service) for service in target.spec.services):
+            sentences += [f"{name} differs from the rows." for name in sorted(drift.find(target))]
     if stack.desired_generation > stack.applied_generation:
-        found.append(
-            f"The stack has generation {stack.applied_generation}; the rows are at {stack.desired_generation}."
+        sentences.append(
+            f"The stack has generation {stack.applied_generation}; the rows have {stack.desired_generation}."
         )
-    return found
+    return sentences

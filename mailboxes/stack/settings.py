@@ -1,4 +1,7 @@
-"""The only writers of what the stack should be, the certificate aside: on or off, its name, its smarthost."""
+"""The only writers of what the stack should be: on or off, its hostname, its smarthost, Rspamd's password.
+
+The certificate has writers of its own, in ``mailboxes/certificates``.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,8 @@ from mailboxes.certificates.settings import (
 from mailboxes.dkim import keys, lifecycle
 from mailboxes.models import Domain, Stack
 from mailboxes.provisioning import addresses, passwords
-from mailboxes.push import smarthost as smarthostfiles
 from mailboxes.push.entries import Smarthost
+from mailboxes.push.smarthost import why_unusable
 from mailrelay.models import RelaySettings
 from quazzar.access import audit
 from quazzar.errors import AlreadyExists, InvalidFields, RelayNotConfigured
@@ -43,25 +46,25 @@ __all__ = [
 ]
 
 TARGET = "mailbox stack"
-#: Nothing of an earlier run is shown while the next one begins.
-_AFRESH = {"step": 0, "steps": 0, "percent": 0, "progress_message": "", "last_error": None}
+#: Columns that show the progress of an earlier run; they are reset before the next one begins.
+_NO_PROGRESS = {"step": 0, "steps": 0, "percent": 0, "progress_message": "", "last_error": None}
 
 
 def enable(hostname: str) -> Stack:
-    """Asks for the stack under this name, with all that it needs made: certificate, passwords, DKIM keys.
+    """Asks the worker to bring up the stack, and makes the certificate, passwords and DKIM keys that it needs.
 
-    While it is enabled under the same name nothing changes. A purge that was asked for and not done yet is
-    given up: what is in the volumes may be wanted.
+    Does nothing if the stack is enabled under this name. A purge that was requested and not carried out yet is
+    cancelled, because what is in the volumes may be wanted again.
 
     Raises:
-        InvalidFields: the name is no fully qualified domain name.
-        AlreadyExists: it is enabled under another name (code ``stack_enabled``).
+        InvalidFields: ``hostname`` is not a fully qualified domain name.
+        AlreadyExists: the stack is enabled under another name (code ``stack_enabled``).
     """
     name = _hostname(hostname)
     stack = Stack.load()
     if _is_on(stack, name):
         return stack
-    # Slow, so before the transaction; of two at the same moment the second made them for nothing.
+    # Slow, so they are made before the transaction. If two requests race, those of the second are thrown away.
     secrets = self_signed_for(stack, name) | _controller_password(stack)
     pairs = {pk: keys.generate() for pk in Domain.objects.unsigned().values_list("pk", flat=True)}
     with changes.writing():
@@ -69,7 +72,7 @@ def enable(hostname: str) -> Stack:
         if _is_on(stack, name):
             return stack
         phase = Stack.Phase.PREFLIGHT
-        _save({"enabled": True, "purge": False, "hostname": name, "phase": phase, **_AFRESH, **secrets})
+        _save({"enabled": True, "purge": False, "hostname": name, "phase": phase, **_NO_PROGRESS, **secrets})
         _add_keys(pairs, changes.bump())
         audit.record("stack.enabled", name, ["enabled", "hostname", *_visible(secrets)])
         changes.announce()
@@ -77,22 +80,26 @@ def enable(hostname: str) -> Stack:
 
 
 def disable(*, purge: bool = False, confirm: str = "") -> Stack:
-    """Takes the stack down; with ``purge`` its volumes go too, mail and all, also those of a stack that is off.
+    """Asks the worker to take the stack down.
+
+    Args:
+        purge: also remove its volumes with all mail, even if the stack is off.
+        confirm: must repeat the hostname if ``purge`` is set.
 
     Raises:
-        InvalidFields: ``purge`` without ``confirm`` repeating the hostname.
+        InvalidFields: ``purge`` is set and ``confirm`` is not the hostname.
     """
     with changes.writing():
         stack = Stack.load()
         if purge and stack.hostname and confirm.strip().lower() != stack.hostname:
             sentence = (
-                f"This deletes all mail of the stack: repeat its hostname, {stack.hostname}, to confirm."
+                f"This deletes all mail of the stack. To confirm, repeat its hostname, {stack.hostname}."
             )
             raise InvalidFields({"confirm": [sentence]})
         purge = purge and bool(stack.hostname)
         if not stack.enabled and (stack.purge or not purge):
             return stack
-        _save({"enabled": False, "purge": purge, "phase": Stack.Phase.STOPPING, **_AFRESH})
+        _save({"enabled": False, "purge": purge, "phase": Stack.Phase.STOPPING, **_NO_PROGRESS})
         changes.bump()
         audit.record("stack.purged" if purge else "stack.disabled", stack.hostname, ["enabled"])
         changes.announce()
@@ -100,18 +107,22 @@ def disable(*, purge: bool = False, confirm: str = "") -> Stack:
 
 
 def change(*, send_through_relay: bool | None = None, warn_mailbox_owners: bool | None = None) -> Stack:
-    """Sets what is given.
+    """Changes the settings that are not None.
+
+    Args:
+        send_through_relay: send the stack's outgoing mail through the relay settings.
+        warn_mailbox_owners: mail the owner of a nearly full mailbox, too.
 
     Raises:
-        RelayNotConfigured: mail cannot leave through a relay that is not set.
-        InvalidFields: Postfix cannot use the relay as it is set.
+        RelayNotConfigured: there is no relay to send through.
+        InvalidFields: Postfix cannot use the relay settings.
     """
-    given = {"send_through_relay": send_through_relay, "warn_mailbox_owners": warn_mailbox_owners}
+    settings = {"send_through_relay": send_through_relay, "warn_mailbox_owners": warn_mailbox_owners}
     with changes.writing():
         stack = Stack.load()
         changed = {
             name: value
-            for name, value in given.items()
+            for name, value in settings.items()
             if value is not None and value != getattr(stack, name)
         }
         if not changed:
@@ -120,7 +131,7 @@ def change(*, send_through_relay: bool | None = None, warn_mailbox_owners: bool 
             _check_relay(RelaySettings.load())
         _save(changed)
         audit.record("stack.changed", TARGET, changed)
-        if "send_through_relay" in changed:  # whom to warn is no business of the containers
+        if "send_through_relay" in changed:  # the other setting does not concern the containers
             changes.bump()
             changes.announce()
     return Stack.load()
@@ -140,15 +151,13 @@ def _check_relay(relay: RelaySettings) -> None:
         raise RelayNotConfigured
     secret = relay.password
     password = secret.reveal() if secret is not None and secret.readable else ""
-    wrong = smarthostfiles.problem(
-        Smarthost(relay.host, relay.port, relay.security, relay.username, password)
-    )
-    if wrong:
-        raise InvalidFields({"send_through_relay": [wrong]})
+    problem = why_unusable(Smarthost(relay.host, relay.port, relay.security, relay.username, password))
+    if problem:
+        raise InvalidFields({"send_through_relay": [problem]})
 
 
 def new_controller_password() -> Stack:
-    """Another password for Rspamd's web interface; the old one stops working once the stack has it."""
+    """Sets a new password for Rspamd's web interface; the old one works until the stack has the new one."""
     with changes.writing():
         _save({"controller_password": passwords.generate()})
         changes.bump()
@@ -158,7 +167,7 @@ def new_controller_password() -> Stack:
 
 
 def allow_interruption() -> Stack:
-    """Lets the worker do, once, what it found to differ and what interrupts mail."""
+    """Allows the worker to carry out, once, the pending repairs that interrupt mail."""
     with changes.writing():
         if Stack.objects.filter(pk=1, interruption_allowed=False).update(interruption_allowed=True):
             audit.record("stack.interruption_allowed", TARGET)
@@ -168,7 +177,7 @@ def allow_interruption() -> Stack:
 
 def _hostname(hostname: str) -> str:
     wrong = Wrong()
-    name = wrong.checked("hostname", lambda given: addresses.domain(text(given)), hostname, default="")
+    name = wrong.checked("hostname", lambda value: addresses.domain(text(value)), hostname, default="")
     wrong.raise_if_any()
     return name
 

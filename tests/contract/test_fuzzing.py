@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from mailboxes.dkim import keys as dkim
-from mailboxes.engine import connect as engines
+from mailboxes.engine import connect
 from mailboxes.models import Alias, Domain, ImportJob, Mailbox, Stack
 from mailboxes.provisioning import passwords
 from mailboxes.stack import settings as stacksettings
@@ -55,7 +55,7 @@ def _nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError("offline")
 
     monkeypatch.setattr("mailrelay.smtp.connection.resolve", resolve)
-    monkeypatch.setattr(engines, "connect", lambda *_: FakeEngine())
+    monkeypatch.setattr(connect, "to_docker", lambda *_: FakeEngine())
     for name in ("resolve", "name_of", "_greeting"):
         monkeypatch.setattr(namechecks, name, refuse)
 

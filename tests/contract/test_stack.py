@@ -9,7 +9,7 @@ import yaml
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from mailboxes.engine import connect as engines
+from mailboxes.engine import connect
 from mailboxes.models import Domain, Stack
 from mailboxes.stack import logs
 from mailboxes.stack.preflight import names as namechecks
@@ -44,7 +44,7 @@ pytestmark = pytest.mark.django_db
 def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """The Docker Engine of this node."""
     fake = FakeEngine()
-    monkeypatch.setattr(engines, "connect", lambda *_: fake)
+    monkeypatch.setattr(connect, "to_docker", lambda *_: fake)
     return fake
 
 

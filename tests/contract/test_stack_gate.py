@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from rest_framework.test import APIClient
 
-from mailboxes.engine import connect as engines
+from mailboxes.engine import connect
 from mailboxes.models import Domain, Mailbox, Stack
 from quazzar.plans.entitlements import upgrade_required_body
 from tests.contract.answers import ALIASES, DOMAINS, MAILBOXES, STACK, error
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def _engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """No Docker is asked."""
-    monkeypatch.setattr(engines, "connect", lambda *_: FakeEngine())
+    monkeypatch.setattr(connect, "to_docker", lambda *_: FakeEngine())
 
 
 def send(client: Any, method: str, path: str, body: bytes = b"", kind: str = "application/json") -> Any:

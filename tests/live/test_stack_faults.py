@@ -162,7 +162,7 @@ def test_another_image_waits_for_the_operator_and_takes_the_queue_along(
     assert told.returncode == 1
     (sentence,) = world.stack.state()["pending"]
     assert "postfix" in sentence
-    assert f"Waits for your word, because it interrupts mail: {sentence}".encode() in told.stdout
+    assert f"Waits for your approval because it interrupts mail: {sentence}".encode() in told.stdout
     assert world.stack.started() == before
     far.answer("RCPT", None)
     world.stack.expect(202, "POST", "/api/mail/stack/repair")

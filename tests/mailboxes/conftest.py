@@ -10,7 +10,7 @@ import pytest
 
 from mailboxes import changes
 from mailboxes.csvfiles import importing
-from mailboxes.engine import connect as engines
+from mailboxes.engine import connect
 from mailboxes.models import Stack
 from mailboxes.push import snapshots
 from mailboxes.stack import bringup, reconcile
@@ -42,7 +42,7 @@ def engine(settings: Any, monkeypatch: pytest.MonkeyPatch, rung: list[str]) -> S
     settings.QUAZZAR_STACK_PROJECT = "qz"
     settings.QUAZZAR_IMAGE_POSTFIX, settings.QUAZZAR_IMAGE_DOVECOT, settings.QUAZZAR_IMAGE_RSPAMD = IMAGES
     made = StackEngine("qz")
-    monkeypatch.setattr(engines, "connect", lambda timeout=30.0: made)
+    monkeypatch.setattr(connect, "to_docker", lambda timeout=30.0: made)
     monkeypatch.setattr(preflight, "run", lambda hostname, engine: preflight.Report(True, ()))
     monkeypatch.setattr(snapshots, "_entries", {})
     monkeypatch.setattr(rspamdpassword, "_ROUNDS", 1)

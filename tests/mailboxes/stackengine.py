@@ -1,4 +1,4 @@
-"""The engine in memory with what our scripts do in the containers: files are kept, so that tests can look at them."""
+"""The fake Engine with what our scripts do in the containers; it keeps the files, so that tests can look at them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from typing import Any
 
 from mailboxes.engine.values import PutFile, Result
 from mailboxes.models import Stack
-from mailboxes.push import recipe as push
-from mailboxes.push import render as configfiles
-from mailboxes.push import writer as syncing
+from mailboxes.push import recipe, render, writer
 from mailboxes.stack import drift
 from tests.fakeparts import Ran
 from tests.fakes import FakeEngine
@@ -25,7 +23,7 @@ TABLES = {"tables": ("domains", "mailboxes", "aliases", "senders"), "relay": ("s
 
 @dataclass(frozen=True)
 class Push:
-    """One run of a write script that was accepted."""
+    """One successful run of a write script."""
 
     what: str
     expected: str
@@ -34,16 +32,16 @@ class Push:
 
 
 class StackEngine(FakeEngine):
-    """An engine that has the images.
+    """A fake Engine that has the three images.
 
     Attributes:
-        project: what the stack is called.
-        pushes: what was written by the scripts, in order.
-        done: pushes, kicks and reloads in order, in a word each.
+        project: name of the stack's project.
+        pushes: what the scripts wrote, in order.
+        done: pushes, kicks and reloads, in order, in a word each.
         kicked: addresses whose sessions were ended.
-        in_force: table → rows that Postfix sees (the last postmap), and relayhost.
+        in_force: table → rows that Postfix sees since the last postmap; and ``relayhost``.
         before: called with the method's name before each call.
-        exits: script → exit codes of its next runs, which write nothing.
+        exits: script → exit codes of its next runs, which then write nothing.
     """
 
     def __init__(self, project: str, images: Sequence[str] = IMAGES) -> None:
@@ -61,12 +59,12 @@ class StackEngine(FakeEngine):
     def _scripts(self) -> dict[tuple[str, ...], Callable[[Ran], Result]]:
         bash = ("bash", "-c")
         return {
-            (*bash, push._script("write_users.sh")): self._write_users,
-            (*bash, push._script("write_bundle.sh")): self._write_bundle,
-            (*bash, syncing._KICK): self._kick,
+            (*bash, recipe._script("write_users.sh")): self._write_users,
+            (*bash, recipe._script("write_bundle.sh")): self._write_bundle,
+            (*bash, writer._KICK): self._kick,
             (*bash, drift._CONFIG): self._config_digests,
             (*bash, drift._POSTFIX): self._postfix_digests,
-            (*bash, syncing._SHOW): self._show,
+            (*bash, writer._SHOW): self._show,
             ("doveadm", "reload"): self._reload,
             ("head", "-n", "1"): self._first_line,
             ("rm", "-rf", "--"): lambda ran: Result(0),
@@ -77,11 +75,11 @@ class StackEngine(FakeEngine):
         super().begin(method, arguments)
 
     def forget(self) -> None:
-        """What was noted so far."""
-        for noted in (self.calls, self.commands, self.pushes, self.done, self.kicked):
-            noted.clear()
+        """Clears the records of calls, commands, pushes and kicks."""
+        for record in (self.calls, self.commands, self.pushes, self.done, self.kicked):
+            record.clear()
 
-    # --- what tests ask ------------------------------------------------------------------------------------
+    # --- what tests read ------------------------------------------------------------------------------------
     @property
     def config(self) -> dict[str, PutFile]:
         """The files of mail-config."""
@@ -98,22 +96,22 @@ class StackEngine(FakeEngine):
         return {address.decode(): hashed.decode() for address, hashed in rows}
 
     def accepted(self) -> set[str]:
-        """The addresses that Postfix takes mail for."""
+        """The addresses that Postfix accepts mail for."""
         return {line.split()[0].decode() for line in self.in_force["mailboxes"].splitlines()}
 
     def generation(self, what: str) -> str:
-        """What stands in the users file or beside the bundle."""
+        """The generation in the users file, or beside the bundle."""
         if what == "bundle":
             return self._data("postfix/generation").decode().strip()
-        found = configfiles.generation_of(self._data("users").partition(b"\n")[0])
-        return "" if found is None else str(found)
+        generation = render.generation_of(self._data("users").partition(b"\n")[0])
+        return "" if generation is None else str(generation)
 
     def put_by_hand(self, path: str, data: bytes) -> None:
-        """Somebody edits a file of mail-config."""
+        """Edits a file of mail-config, as a person in the container would."""
         self.config[path] = PutFile(path, data)
 
     def everything(self) -> dict[str, Any]:
-        """The end state: files with modes, containers, names, and what Postfix sees."""
+        """The state to compare: files with modes, containers, networks, and what Postfix sees."""
         files = {
             f"{disk}/{path}": (file.data, file.mode)
             for disk, volume in self.disks.items()
@@ -139,7 +137,7 @@ class StackEngine(FakeEngine):
 
     def _write_users(self, ran: Ran) -> Result:
         expected = ran.argv[4]
-        data, code = self._taken("users", expected, ran)
+        data, code = self._received("users", expected, ran)
         if not code:
             self.config["users"] = PutFile("users", data, 0o640)
             self._note(Push("users", expected, {"users": data}))
@@ -147,12 +145,12 @@ class StackEngine(FakeEngine):
 
     def _write_bundle(self, ran: Ran) -> Result:
         expected, new, *actions = ran.argv[4:]
-        data, code = self._taken("bundle", expected, ran)
+        data, code = self._received("bundle", expected, ran)
         if code:
             return Result(code)
         files = unpacked(data)
-        if named := {path.removeprefix("dkim/") for path in files if path.startswith("dkim/")}:
-            for left in [path for path in self.keys if path.endswith(".private") and path not in named]:
+        if names := {path.removeprefix("dkim/") for path in files if path.startswith("dkim/")}:
+            for left in [path for path in self.keys if path.endswith(".private") and path not in names]:
                 del self.keys[left]
         for path, file in files.items():
             volume = self.keys if path.startswith("dkim/") else self.config
@@ -162,10 +160,10 @@ class StackEngine(FakeEngine):
         self._note(Push("bundle", expected, {path: file.data for path, file in files.items()}, (*actions,)))
         return Result(0)
 
-    def _taken(self, what: str, expected: str, ran: Ran) -> tuple[bytes, int]:
+    def _received(self, what: str, expected: str, ran: Ran) -> tuple[bytes, int]:
         if self.exits.get(what):
             return b"", self.exits[what].pop(0)
-        if expected not in {push.ANY, self.generation(what)}:
+        if expected not in {recipe.ANY, self.generation(what)}:
             return b"", 76
         announced, _, data = (ran.stdin or b"").partition(b"\n")
         whole = announced == f"{len(data)} {hashlib.sha256(data).hexdigest()}".encode()
@@ -198,45 +196,45 @@ class StackEngine(FakeEngine):
         return Result(0, data.partition(b"\n")[0] + b"\n") if path in self.config else Result(1)
 
     def _config_digests(self, ran: Ran) -> Result:
-        found = [(sha(self._data(path)), path) for path in ran.argv[4:] if path in self.config]
+        digests = [(sha(self._data(path)), path) for path in ran.argv[4:] if path in self.config]
         if "users" in self.config:
-            found.append((sha(self._data("users").partition(b"\n")[2]), "users"))
-        return Result(0, "".join(f"{digest}  {name}\n" for digest, name in found).encode())
+            digests.append((sha(self._data("users").partition(b"\n")[2]), "users"))
+        return Result(0, "".join(f"{digest}  {name}\n" for digest, name in digests).encode())
 
     def _postfix_digests(self, ran: Ran) -> Result:
-        found = [(sha(file.data), f"dkim/{name}") for name, file in self.keys.items()]
+        digests = [(sha(file.data), f"dkim/{name}") for name, file in self.keys.items()]
         for table in TABLES["tables"]:
             rows = sorted(
                 line.replace(b" ", b"\t", 1) for line in self.in_force[table].splitlines(keepends=True)
             )
-            found.append((sha(b"".join(rows)), f"postfix/{table}.lmdb"))
-        found.append((sha(self.in_force["relayhost"].strip() + b"\n"), "postfix/relayhost in force"))
-        return Result(0, "".join(f"{digest}  {name}\n" for digest, name in found).encode())
+            digests.append((sha(b"".join(rows)), f"postfix/{table}.lmdb"))
+        digests.append((sha(self.in_force["relayhost"].strip() + b"\n"), "postfix/relayhost in force"))
+        return Result(0, "".join(f"{digest}  {name}\n" for digest, name in digests).encode())
 
 
 def unpacked(data: bytes) -> dict[str, PutFile]:
     """The files of a tar."""
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-        found = ((entry, archive.extractfile(entry)) for entry in archive)
+        members = ((entry, archive.extractfile(entry)) for entry in archive)
         return {
             entry.name: PutFile(entry.name, file.read(), entry.mode)
-            for entry, file in found
+            for entry, file in members
             if file is not None
         }
 
 
 def sha(data: bytes) -> str:
-    """As sha256sum prints it."""
+    """The digest as sha256sum prints it."""
     return hashlib.sha256(data).hexdigest()
 
 
 def percents(engine: StackEngine) -> list[tuple[str, int]]:
-    """Phase and percent before each call from now on, as the page would show them."""
-    seen: list[tuple[str, int]] = []
+    """Phase and percentage before each call from now on, as the page would show them."""
+    shown: list[tuple[str, int]] = []
 
     def look(method: str) -> None:
         stack = Stack.load()
-        seen.append((stack.phase, stack.percent))
+        shown.append((stack.phase, stack.percent))
 
     engine.before = look
-    return seen
+    return shown

@@ -57,14 +57,17 @@ def test_without_it_everything_is_repaired(up: StackEngine) -> None:
     up.put_by_hand("users", b"")
     add("bob")
     printed, wrong = run()
-    assert wrong == "" and printed.endswith("The stack has generation 1; the rows are at 2.\nRepaired.\n")
+    assert wrong == "" and printed.endswith("The stack has generation 1; the rows have 2.\nRepaired.\n")
     assert set(up.users()) == {"ada@example.com", "bob@example.com"}
 
 
 def test_what_interrupts_mail_waits_for_a_word(up: StackEngine) -> None:
     up.images[IMAGES[0]] = "sha256:new"
     printed, wrong = run()
-    assert "Waits for your word, because it interrupts mail: qz-postfix runs an older" in printed
+    assert (
+        "Waits for your approval because it interrupts mail: The container qz-postfix runs an older"
+        in printed
+    )
     assert "Allow the interruption" in wrong and up.called("create") == 0
 
 
@@ -83,7 +86,7 @@ def test_a_repair_that_fails_is_told(up: StackEngine) -> None:
 def test_while_a_worker_is_at_it_nothing_is_claimed(up: StackEngine) -> None:
     up.boxes["qz-rspamd"].status = "exited"
     with lock.single_writer():
-        assert "a worker is at it" in run()[1]
+        assert "another process is repairing it" in run()[1]
 
 
 def test_what_is_left_of_a_disabled_stack_is_removed(up: StackEngine) -> None:

@@ -14,23 +14,27 @@ from quazzar.errors import StackError
 
 
 class Command(BaseCommand):
-    """Exit 0: nothing differs (any more); 1: something does, or the stack could not be looked at."""
+    """Exits with 0 if nothing differs (any more), with 1 if something does or the Docker Engine does not answer."""
 
     help = "Shows (--dry-run) or repairs what differs between the rows and the running stack."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """--dry-run."""
+        """Adds ``--dry-run``."""
         parser.add_argument("--dry-run", action="store_true", help="print the differences, change nothing")
 
     def handle(self, *args: Any, dry_run: bool, **options: Any) -> None:
-        """Prints one line for each difference."""
-        found = self._differences()
-        for sentence in found:
+        """Prints one line for each difference, and repairs them unless this is a dry run.
+
+        Raises:
+            CommandError: something differs still, or could not be found out.
+        """
+        sentences = self._differences()
+        for sentence in sentences:
             self.stdout.write(sentence)
-        if not found:
+        if not sentences:
             self.stdout.write("Nothing differs.")
         elif dry_run:
-            raise CommandError(f"{words.count(len(found), 'difference')}.")
+            raise CommandError(f"{words.count(len(sentences), 'difference')}.")
         else:
             self._repair()
 
@@ -45,11 +49,13 @@ class Command(BaseCommand):
             reconcile.converge(deep=True)
         stack = Stack.load()
         for sentence in stack.pending:
-            self.stdout.write(f"Waits for your word, because it interrupts mail: {sentence}")
+            self.stdout.write(f"Waits for your approval because it interrupts mail: {sentence}")
         if stack.last_error:
             raise CommandError(f"{stack.last_error['message']} {stack.last_error['hint']}".strip())
         if stack.pending:
-            raise CommandError("The rest is repaired. Allow the interruption in the Mailboxes tab.")
+            raise CommandError("Everything else is repaired. Allow the interruption in the Mailboxes tab.")
         if self._differences():
-            raise CommandError("Something still differs: a worker is at it. Look again in a minute.")
+            raise CommandError(
+                "Something still differs: another process is repairing it. Look again in a minute."
+            )
         self.stdout.write("Repaired.")

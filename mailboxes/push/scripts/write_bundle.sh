@@ -11,7 +11,7 @@ keys=/etc/opendkim/keys
 mkdir -p $config/postfix
 exec 9>$config/.quazzar.lock.bundle
 flock -w 10 9 || exit 75
-# We hold the lock, so what a killed writer left is nobody's.
+# We hold the lock, so these are leftovers of a killed writer.
 rm -rf $config/.quazzar.bundle.* $keys/.quazzar.*
 read -r length sum || exit 77
 if [ "$expected" != any ]; then
@@ -26,15 +26,15 @@ timeout 120 head -c "$length" >"$work/bundle.tar" || exit 77
 mkdir "$work/new"
 tar -xmf "$work/bundle.tar" -C "$work/new" --no-same-owner -p
 
-# From here on each file is replaced by a rename. Ended in between, the generation still is the old one,
-# and the next writer writes all of it again.
+# From here on each file is replaced by a rename. If this ends in between, the generation is still the old one, and
+# the next writer writes everything again.
 if [ -d "$work/new/dkim" ]; then
-  # Another volume: copied beside its place first, because only then a rename is one step.
+  # Another volume: copy the files into it first, because a rename is atomic only within one volume.
   mkdir "$keys/.quazzar.new"
   cp "$work"/new/dkim/* "$keys/.quazzar.new/"
   chown opendkim:opendkim "$keys"/.quazzar.new/*
   sync "$keys"/.quazzar.new/*
-  # Keys before the tables that name them: a row without its key holds that domain's mail up.
+  # Keys before the tables that name them: a row without its key would delay that domain's mail.
   for file in "$keys"/.quazzar.new/*.private; do
     [ ! -e "$file" ] || mv -f "$file" "$keys/"
   done
@@ -43,14 +43,14 @@ if [ -d "$work/new/dkim" ]; then
   sync "$keys"
 fi
 if [ -d "$work/new/rspamd" ]; then
-  # Rspamd looks at the second only: two writes in one second must differ in it.
+  # Rspamd compares times by the second, so two writes within one second must get different ones.
   printf -v now '%(%s)T' -1
   for old in $(stat -c %Y $config/rspamd/*.map 2>/dev/null); do
     [ "$now" -gt "$old" ] || now=$((old + 1))
   done
   touch -d "@$now" "$work"/new/rspamd/*
 fi
-# smtpd remembers for some seconds that the domain of the address it was last asked for is not ours, or is.
+# smtpd remembers for some seconds whether the domain that it was last asked for is ours.
 if [ -e "$work/new/postfix/domains" ]; then
   known=$(sha256sum <$config/postfix/domains || true)
   [ "$(sha256sum <"$work/new/postfix/domains")" = "$known" ] || set -- "$@" reload
@@ -74,7 +74,7 @@ for action in "$@"; do
         "smtp_tls_wrappermode=$(cat $config/postfix/relay_wrappermode)"
       ;;
     dkim)
-      # The image need not have pkill. The oldest process is the one that watches over the other.
+      # The image may lack pkill. The oldest process is the one that supervises the other.
       for process in $(ls /proc | grep '^[0-9]*$' | sort -n); do
         [ "$(cat "/proc/$process/comm" 2>/dev/null)" = opendkim ] || continue
         if ! grep -q second.conf "/proc/$process/cmdline"; then
@@ -82,16 +82,16 @@ for action in "$@"; do
           break
         fi
       done
-      # Not there in a stack that an older release made. What it starts must not inherit the lock.
+      # Missing in a stack that an older release created. What it starts must not inherit the lock.
       [ ! -e $config/postfix/second_signer ] || bash $config/postfix/second_signer 9>&- || true
       ;;
     reload)
-      # Not there when the master is dead; the sweep restarts the container then.
+      # Fails if the master is dead; the sweep then restarts the container.
       postfix reload >/dev/null 2>&1 || true
       ;;
   esac
 done
-# Keys that no row names any more.
+# Remove keys that no row names any more.
 if [ -d "$work/new/dkim" ]; then
   for file in "$keys"/*.private; do
     [ ! -e "$file" ] || [ -e "$work/new/dkim/${file##*/}" ] || rm -f "$file"

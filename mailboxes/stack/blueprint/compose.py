@@ -1,6 +1,7 @@
-"""The stack as a docker-compose.yml, from the same specification: the way out, should the product not be there.
+"""Exports the stack as a docker-compose.yml, so that it can be run without Quazzar.
 
-For the Compose specification as docker-compose 1.27 to 1.29 and Compose v2 read it: no ``version``, no top ``name``.
+It is written for the Compose specification as docker-compose 1.27 to 1.29 and Compose v2 read it, so it has neither
+``version`` nor a top-level ``name``.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ _HEAD = """\
 
 
 def export() -> str:
-    """The file for the stack as it is set up."""
+    """The file for the stack of this installation."""
     return render(services.for_hostname(Stack.load().hostname))
 
 
 def render(spec: StackSpec) -> str:
-    """The file's text."""
+    """The file for this specification. Pure."""
     document = {
         "services": {service.service: _service(service) for service in spec.services},
         "networks": {"stack": {"name": spec.network, "labels": dict(spec.labels)}},
@@ -74,7 +75,7 @@ def _mount(project: str, mount: Mount) -> str:
 
 
 def _key(project: str, volume: str) -> str:
-    """The volume's name within the file."""
+    """The key of the volume within the file."""
     return volume.removeprefix(f"{project}-")
 
 
@@ -89,11 +90,11 @@ def _healthcheck(check: Healthcheck) -> dict[str, Any]:
 
 
 def _escaped(value: Any) -> Any:
-    """Compose replaces $NAME; doubled, the sign is itself."""
+    """Doubles every dollar sign, because Compose replaces ``$NAME`` with a variable."""
     if isinstance(value, str):
         return value.replace("$", "$$")
     if isinstance(value, dict):
-        return {key: _escaped(each) for key, each in value.items()}
+        return {key: _escaped(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_escaped(each) for each in value]
+        return [_escaped(item) for item in value]
     return value

@@ -1,4 +1,4 @@
-"""The static configuration of the three services: the files of this package, filled in. Pure."""
+"""Fills in the static configuration of the three services from the templates in files/. Pure."""
 
 from __future__ import annotations
 
@@ -38,12 +38,16 @@ _FILES = {
     "rspamd/override.d/worker-controller.inc": "rspamd",
 }
 _HOSTNAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
-_PLACE = re.compile(rb"@(hostname|gateway|password_hash)@")
+_PLACEHOLDER = re.compile(rb"@(hostname|gateway|password_hash)@")
 
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """A file that is put into a volume of the stack: ``path`` is relative to the volume's root."""
+    """A file for a volume of the stack.
+
+    Attributes:
+        path: below the root of the volume.
+    """
 
     volume: Literal["config", "dkim"]
     path: str
@@ -54,28 +58,28 @@ class ConfigFile:
 
 
 def static_files(hostname: str, gateway: str, controller_password: str) -> list[ConfigFile]:
-    """The files, with what differs from stack to stack filled in.
+    """The files, with everything that differs between stacks filled in.
 
     Args:
-        gateway: the host's address on the stack's network; empty when it is not known.
-        controller_password: of Rspamd's web interface; only its hash goes in. Empty: nobody gets in.
+        gateway: address of the host on the stack's network; empty if the network does not exist yet.
+        controller_password: for Rspamd's web interface. Only its hash is written; with an empty one nobody can log in.
 
     Raises:
-        ValueError: a value that could add a line.
+        ValueError: a value could add a line to a file.
     """
     if not _HOSTNAME.fullmatch(hostname):
         raise ValueError("This is not a host name.")
-    facts = {
+    values = {
         b"hostname": hostname.encode(),
-        # 192.0.2.0/24 is for documentation: no client has it.
+        # No client has an address in 192.0.2.0/24, which is reserved for documentation (RFC 5737).
         b"gateway": str(ip_address(gateway or "192.0.2.1")).encode(),
         b"password_hash": rspamdpassword.hash_password(controller_password).encode(),
     }
-    return [ConfigFile("config", path, _filled(_read(path), facts)) for path in _FILES]
+    return [ConfigFile("config", path, _filled(_read(path), values)) for path in _FILES]
 
 
 def digest(rendered: Iterable[ConfigFile], service: str = "") -> str:
-    """Differs as soon as a file differs; with a service, only for what that one reads."""
+    """SHA-256 over the files, or over those that one service reads."""
     total = hashlib.sha256()
     for file in rendered:
         if not service or _FILES[file.path] == service:
@@ -88,5 +92,5 @@ def _read(path: str) -> bytes:
     return files("mailboxes.stack.blueprint").joinpath("files", *path.split("/")).read_bytes()
 
 
-def _filled(text: bytes, facts: dict[bytes, bytes]) -> bytes:
-    return _PLACE.sub(lambda found: facts[found[1]], text)
+def _filled(text: bytes, values: dict[bytes, bytes]) -> bytes:
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], text)

@@ -1,4 +1,4 @@
-"""Postfix's settings, as the environment of its image: each ``POSTFIX_x=y`` becomes ``x = y``. Pure."""
+"""Postfix's settings as environment variables: the image turns each ``POSTFIX_x=y`` into ``x = y``. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ _TABLES = "lmdb:/mail-config/postfix"
 
 
 def postfix(hostname: str) -> tuple[tuple[str, str], ...]:
-    """The environment, sorted. Nothing in it is secret: anybody who may inspect the container reads it."""
+    """The environment, sorted. It must not hold secrets: whoever may inspect the container can read it."""
     settings = {f"POSTFIX_{name}": value for name, value in _settings(hostname).items()}
     return tuple(sorted({"ALLOW_EMPTY_SENDER_DOMAINS": "true", **settings}.items()))
 
@@ -15,7 +15,7 @@ def _settings(hostname: str) -> dict[str, str]:
     return {
         "myhostname": hostname,
         **_RELAYING,
-        **_TABLES_OF_OURS,
+        **_LOOKUPS,
         **_TLS,
         **_FILTERS,
         **_LIMITS,
@@ -23,7 +23,7 @@ def _settings(hostname: str) -> dict[str, str]:
     }
 
 
-#: Behind Docker's NAT strangers come from a private address, which the image's defaults trust.
+#: Behind Docker's NAT strangers have a private address, and the image trusts those unless it is told otherwise.
 _RELAYING = {
     "mynetworks": "127.0.0.0/8 [::1]/128",
     "smtpd_client_restrictions": "",
@@ -33,10 +33,10 @@ _RELAYING = {
     "check_policy_service inet:dovecot:12340",
     "smtpd_sasl_type": "dovecot",
     "smtpd_sasl_path": "inet:dovecot:12345",
-    # On for 587 and 465 only: see 50-quazzar.sh.
+    # On for ports 587 and 465 only: see files/50-quazzar.sh.
     "smtpd_sasl_auth_enable": "no",
 }
-_TABLES_OF_OURS = {
+_LOOKUPS = {
     "virtual_mailbox_domains": f"{_TABLES}/domains",
     "virtual_mailbox_maps": f"{_TABLES}/mailboxes",
     "virtual_alias_maps": f"{_TABLES}/aliases",
@@ -44,11 +44,11 @@ _TABLES_OF_OURS = {
     "virtual_transport": "lmtp:inet:dovecot:24",
     "lmtp_delivery_status_filter": "regexp:/mail-config/postfix/lmtp_status",
     "recipient_delimiter": "+",
-    # The queue lives in a volume of ours, so it survives a container that is made anew.
+    # The queue is in a volume, so it survives when the container is recreated.
     "queue_directory": "/mail-data/.postfix-queue",
 }
 _TLS = {
-    # Key first. Empty: the image's own pair, which everybody has.
+    # The key comes first. The other two are empty, or the image would use its own pair, which everybody has.
     "smtpd_tls_chain_files": "/mail-config/tls/tls.key /mail-config/tls/tls.crt",
     "smtpd_tls_cert_file": "",
     "smtpd_tls_key_file": "",
@@ -58,21 +58,21 @@ _TLS = {
 _FILTERS = {
     "smtpd_milters": "inet:rspamd:11332",
     "non_smtpd_milters": "",
-    # While Rspamd is down senders are asked to try again: nothing comes in unscored.
+    # While Rspamd is down, senders are asked to try again: no mail comes in unchecked.
     "milter_default_action": "tempfail",
 }
 _LIMITS = {
     "message_size_limit": "26214400",
     "strict_rfc821_envelopes": "yes",
     "disable_vrfy_command": "yes",
-    # Dovecot's LMTP does not take SMTPUTF8: announced here, such mail would be accepted and then bounced.
+    # Dovecot's LMTP does not support SMTPUTF8. If Postfix announced it, such mail would be accepted, then bounced.
     "smtputf8_enable": "no",
-    # While Dovecot is away mail waits in the queue; five minutes more of it would help nobody.
+    # While Dovecot is down, mail waits in the queue. The default retries only every five minutes.
     "queue_run_delay": "30s",
     "minimal_backoff_time": "60s",
-    # Without Dovecot the submission ports fail to start; for a minute after its return they still would not answer.
+    # Without Dovecot, the submission ports fail to start. By default they would not answer for another minute.
     "service_throttle_time": "1s",
-    # Of a bounce that cannot be delivered: its address was forged, most likely.
+    # The address of a bounce that cannot be delivered was most likely forged.
     "bounce_queue_lifetime": "1d",
 }
 _SMARTHOST = {

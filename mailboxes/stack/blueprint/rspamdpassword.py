@@ -1,36 +1,36 @@
-"""Rspamd's own hash of its controller's password: PBKDF2 with keyed BLAKE2b. Pure.
+"""Hashes the password of Rspamd's web interface as Rspamd does: PBKDF2 with keyed BLAKE2b. Pure.
 
-Its format ``$1$salt$key`` is what ``rspamadm pw --type pbkdf2`` prints, and what every version since 1.3 takes.
+The format ``$1$salt$key`` is that of ``rspamadm pw --type pbkdf2``; Rspamd accepts it since version 1.3.
 """
 
 from __future__ import annotations
 
 from hashlib import blake2b
 
-# All three are fixed in Rspamd; none stands in the hash.
+# Rspamd fixes all three; the hash does not carry them.
 _ROUNDS = 16_000
 _SALT_BYTES = 20
 _KEY_BYTES = 32
 _ALPHABET = "ybndrfg8ejkmcpqxot1uwisza345h769"
-#: The key of no password that anybody can find.
+#: A key that no password leads to.
 _NOBODY = bytes(_KEY_BYTES)
 _OUR_SALT = b"quazzar rspamd controller"
 
 
 def hash_password(password: str) -> str:
-    """The hash; the same password always gives the same one, because it stands in a file that is compared.
+    """The hash. Equal passwords give equal hashes, because the file that holds it is compared by its digest.
 
-    An empty password gives a hash that no password fits: Rspamd takes an absent one as "let everybody in".
+    An empty password gives a hash that no password matches: without any hash, Rspamd would let everybody in.
     """
     secret = password.encode()
-    # Derived as slowly as the key, so that it helps nobody who guesses.
+    # Derived as slowly as the key, so that it does not help to guess the password.
     salt = _derive(secret, _OUR_SALT)[:_SALT_BYTES]
     key = _derive(secret, salt) if secret else _NOBODY
     return f"$1${_base32(salt)}${_base32(key)}"
 
 
 def _derive(secret: bytes, salt: bytes) -> bytes:
-    """The first block of PBKDF2 (RFC 8018, section 5.2); BLAKE2b with the secret as its key is the function."""
+    """The first block of PBKDF2 (RFC 8018, section 5.2), with BLAKE2b keyed by the secret as its function."""
     if len(secret) > blake2b.MAX_KEY_SIZE:
         secret = blake2b(secret).digest()
     state = blake2b(key=secret)
@@ -45,6 +45,6 @@ def _derive(secret: bytes, salt: bytes) -> bytes:
 
 
 def _base32(data: bytes) -> str:
-    """Rspamd's: the bits of each byte go in from the lowest, and the alphabet is zbase32's."""
+    """Rspamd's base32: the lowest bits come first, and the alphabet is that of z-base-32."""
     bits = int.from_bytes(data, "little")
     return "".join(_ALPHABET[bits >> shift & 31] for shift in range(0, len(data) * 8, 5))

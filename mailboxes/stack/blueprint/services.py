@@ -34,12 +34,12 @@ _LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Options:
-    """What the operator chose.
+    """What the operator can choose.
 
     Attributes:
-        bind: host address to publish on; empty: all of them.
+        bind: address of the host to publish ports on; empty means all addresses.
         port_offset: added to every published port.
-        images: service → image.
+        images: service → reference of its image.
     """
 
     project: str
@@ -78,7 +78,7 @@ def build(options: Options) -> StackSpec:
         network=project,
         volumes=(f"{project}-mail-config", f"{project}-mail-data", f"{project}-mail-dkim"),
         labels=((PROJECT_LABEL, project),),
-        # The order of starting: Postfix last, so that what it asks is there.
+        # In the order of starting: Postfix last, because it asks the other two.
         services=(_dovecot(options), _rspamd(options), _postfix(options)),
     )
 
@@ -91,7 +91,7 @@ def _postfix(options: Options) -> ServiceSpec:
         environment=environment.postfix(options.hostname),
         mounts=(
             Mount(config, "/mail-config"),
-            # The init script lies in the volume's root; images differ in where they look for it.
+            # The init script is in the root of this volume; images differ in where they look for it.
             Mount(config, "/docker-init.d", read_only=True),
             Mount(config, "/docker-init.db", read_only=True),
             Mount(f"{options.project}-mail-data", "/mail-data"),
@@ -117,7 +117,7 @@ def _dovecot(options: Options) -> ServiceSpec:
 
 
 def _rspamd(options: Options) -> ServiceSpec:
-    # Its web interface is for this machine alone, wherever the rest is published.
+    # Its web interface is published on this machine alone, whatever address the rest is published on.
     return _service(
         options,
         "rspamd",
@@ -162,7 +162,13 @@ def _service(
 
 
 def _speaks(port: int, request: str, answer: str, *, interval: int) -> Healthcheck:
-    """Healthy when the port answers in its protocol: an open port alone proves no service."""
+    """Healthy if the port answers in its protocol; an open port alone proves nothing.
+
+    Args:
+        request: bytes to send first, as printf writes them; empty for a service that greets.
+        answer: bash pattern that the first line must match.
+        interval: seconds between two checks.
+    """
     script = (
         f"exec 3<>/dev/tcp/127.0.0.1/{port} && printf '{request}' >&3"
         f" && read -r -t 3 line <&3 && [[ $line == {answer} ]]"

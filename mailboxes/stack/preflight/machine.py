@@ -1,4 +1,4 @@
-"""The single checks before the stack is enabled: each looks at one thing and says what to do about it."""
+"""The preflight checks of Docker and its machine: the Engine, images, ports, disk and memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Literal
 
-from mailboxes.stack.preflight import ports as portholders
+from mailboxes.stack.preflight import ports
 from quazzar import words
 from quazzar.errors import EngineTimeout, EngineUnreachable, StackError
 
@@ -28,10 +28,10 @@ _RSPAMD_WEB = 11334
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What a check found.
+    """The result of one check.
 
     Attributes:
-        severity: how much it matters when it is not ok: an error keeps the stack from starting, a warning does not.
+        severity: what it means if the check is not ok: an error keeps the stack from starting, a warning does not.
     """
 
     id: str
@@ -41,8 +41,27 @@ class Check:
     hint: str = ""
 
 
+def passed(name: str, message: str, severity: Severity = "error") -> Check:
+    """A check that is ok."""
+    return Check(name, True, severity, message)
+
+
+def error(name: str, message: str, hint: str = "") -> Check:
+    """A check that keeps the stack from starting."""
+    return Check(name, False, "error", message, hint)
+
+
+def warning(name: str, message: str, hint: str = "") -> Check:
+    """A check that is not ok, and does not keep the stack from starting."""
+    return Check(name, False, "warning", message, hint)
+
+
 class Machine:
-    """Where the stack would stand. The Docker Engine is asked about itself once, for all checks."""
+    """The machine that the stack would run on. It asks the Docker Engine about itself once, for all checks.
+
+    Args:
+        seconds: time for all checks together.
+    """
 
     def __init__(self, hostname: str, engine: Engine, options: Options, seconds: float) -> None:
         self.hostname = hostname
@@ -59,7 +78,7 @@ class Machine:
             self._info.set_exception(exc)
         finally:
             if not self._info.done():
-                # Nobody waits for an answer that will not come.
+                # After any other exception the checks must not wait for an answer that never comes.
                 self._info.set_exception(EngineUnreachable())
 
     @property
@@ -68,13 +87,13 @@ class Machine:
         return max(0.1, self._until - time.monotonic())
 
     def info(self) -> EngineInfo:
-        """What the engine says of itself.
+        """What the Engine says about itself.
 
         Raises:
-            StackError: it does not answer, or not in time.
+            StackError: the Engine does not answer in time.
         """
         try:
-            # Half of the time: whoever can do without Docker still has the other half.
+            # Half of the time, so that a check that can do without Docker still has the other half.
             return self._info.result(self.left / 2)
         except FutureTimeout as exc:
             raise EngineTimeout("The Docker Engine does not answer in time.") from exc
@@ -83,7 +102,7 @@ class Machine:
 
     @property
     def is_local(self) -> bool:
-        """Whether the engine runs on this machine; when it does not answer, DOCKER_HOST tells."""
+        """Whether the Engine runs on this machine; if it does not answer, DOCKER_HOST decides."""
         try:
             return self.info().is_local
         except StackError:
@@ -91,7 +110,7 @@ class Machine:
             return not host or host.startswith("unix://")
 
     def publisher(self, port: int) -> str:
-        """The container that publishes the port; empty when there is none, or nobody to ask."""
+        """The container that publishes the port; empty if there is none, or the Engine does not answer."""
         try:
             self.info()
             return self.engine.publisher(port)
@@ -101,81 +120,85 @@ class Machine:
 
 # --- Docker ------------------------------------------------------------------------------------------------
 def docker(machine: Machine) -> Check:
-    """Whether an engine answers, and which."""
+    """Whether a Docker Engine answers, and may publish our ports."""
     try:
         info = machine.info()
     except StackError as exc:
-        return Check("docker", False, "error", exc.message, exc.hint or EngineUnreachable.hint)
-    which = f"Docker Engine {info.version} (API {info.api_version}, {info.os}, {info.architecture})"
+        return error("docker", exc.message, exc.hint or EngineUnreachable.hint)
+    engine = f"Docker Engine {info.version} (API {info.api_version}, {info.os}, {info.architecture})"
     if info.rootless and machine.options.port_offset + 25 < 1024:
-        return Check(
-            "docker", False, "warning", f"{which} runs rootless, which as a rule may not publish ports below 1024.",
+        return warning(
+            "docker",
+            f"{engine} runs rootless and normally may not publish ports below 1024.",
             "Set net.ipv4.ip_unprivileged_port_start=25 with sysctl, or use QUAZZAR_STACK_PORT_OFFSET.",
-        )  # fmt: skip
-    return Check("docker", True, "error", f"{which} answers.")
+        )
+    return passed("docker", f"{engine} answers.")
 
 
 def image(machine: Machine, service: str) -> Check:
-    """Whether the image is here, or can be fetched."""
+    """Whether the Engine has the image, or can fetch it."""
     name, ref = f"image_{service}", machine.options.images[service]
     try:
         machine.info()
         if machine.engine.image_id(ref) is not None:
-            return Check(name, True, "error", f"The image {ref} is here.")
+            return passed(name, f"The image {ref} is here.")
         if machine.engine.pullable(ref):
-            return Check(name, True, "error", f"The image {ref} will be fetched.")
+            return passed(name, f"The image {ref} will be fetched.")
     except StackError as exc:
-        return Check(
-            name, False, "error", f"Whether the image {ref} can be had is not known: {exc.message}", exc.hint
+        return error(
+            name, f"Could not find out whether the image {ref} is available: {exc.message}", exc.hint
         )
-    return Check(
-        name, False, "error", f"The image {ref} is not here and cannot be fetched.",
-        f"See that this machine reaches the registry, and that QUAZZAR_IMAGE_{service.upper()} is right.",
-    )  # fmt: skip
+    return error(
+        name,
+        f"The image {ref} is not here and cannot be fetched.",
+        f"Check that this machine reaches the registry, and that QUAZZAR_IMAGE_{service.upper()} is right.",
+    )
 
 
 # --- ports -------------------------------------------------------------------------------------------------
 def port(machine: Machine, standard: int) -> Check:
-    """Whether the port is free, and who holds it if not."""
+    """Whether the port is free, and what holds it if not.
+
+    Args:
+        standard: the port without QUAZZAR_STACK_PORT_OFFSET.
+    """
     name, number = f"port_{standard}", standard + machine.options.port_offset
     if number > 65535:
-        return Check(
-            name, False, "error", f"There is no port {number}.", "Choose a smaller QUAZZAR_STACK_PORT_OFFSET."
-        )
+        return error(name, f"There is no port {number}.", "Choose a smaller QUAZZAR_STACK_PORT_OFFSET.")
     container = machine.publisher(number)
     if container.removeprefix(f"{machine.options.project}-") in machine.options.images:
-        return Check(name, True, "error", f"Port {number} is held by this stack itself ({container}).")
+        return passed(name, f"Port {number} is held by this stack itself ({container}).")
     if container:
-        return Check(
-            name, False, "error", f"Port {number} is already published by the container {container}.",
+        return error(
+            name,
+            f"Port {number} is already published by the container {container}.",
             f"Stop it (docker stop {container}), or choose other ports (QUAZZAR_STACK_PORT_OFFSET).",
-        )  # fmt: skip
+        )
     if not machine.is_local:
-        return Check(
-            name, True, "warning", f"No container on the Docker host publishes port {number}; "
+        return passed(
+            name,
+            f"No container on the Docker host publishes port {number}; "
             "whether a program there holds it cannot be seen from here.",
-        )  # fmt: skip
+            "warning",
+        )
     bind = "127.0.0.1" if standard == _RSPAMD_WEB else machine.options.bind
-    found = portholders.obstacle(number, bind, standard)
-    if found:
-        return Check(name, False, "error", found.message, found.hint)
-    return Check(name, True, "error", f"Port {number} is free.")
+    if obstacle := ports.obstacle(number, bind, standard):
+        return error(name, obstacle.message, obstacle.hint)
+    return passed(name, f"Port {number} is free.")
 
 
-# --- room --------------------------------------------------------------------------------------------------
+# --- disk and memory ---------------------------------------------------------------------------------------
 def disk(machine: Machine) -> Check:
     """Whether there is room for images and mail."""
     if not machine.is_local:
-        return Check("disk", True, "warning", "The disk of the Docker host cannot be seen from here.")
+        return passed("disk", "The disk of the Docker host cannot be seen from here.", "warning")
     root = _docker_root(machine)
     free = shutil.disk_usage(root).free
     message = f"{words.size(free)} are free on the disk of {root}."
     if free >= 5 * _GIB:
-        return Check("disk", True, "error", message)
-    severity: Severity = "error" if free < _GIB else "warning"
-    return Check(
-        "disk", False, severity, message, "Make room: images take about 1 GiB, and mail comes on top."
-    )
+        return passed("disk", message)
+    hint = "Make room: images take about 1 GiB, and mail comes on top."
+    return error("disk", message, hint) if free < _GIB else warning("disk", message, hint)
 
 
 def _docker_root(machine: Machine) -> Path:
@@ -183,22 +206,20 @@ def _docker_root(machine: Machine) -> Path:
         root = Path(machine.info().disk_root or "/var/lib/docker")
     except StackError:
         root = Path("/var/lib/docker")
-    return next(each for each in (root, *root.parents) if each.exists())
+    return next(path for path in (root, *root.parents) if path.exists())
 
 
 def memory(machine: Machine) -> Check:
     """Whether there is memory for three mail servers."""
     if machine.is_local:
-        available, word = _available_memory(), "available"
+        available, where = _available_memory(), "available"
     else:
-        available, word = machine.info().memory_bytes, "built into the Docker host"
-    message = f"{words.size(available)} of memory are {word}."
+        available, where = machine.info().memory_bytes, "built into the Docker host"
+    message = f"{words.size(available)} of memory are {where}."
     if available >= _GIB:
-        return Check("memory", True, "error", message)
-    severity: Severity = "error" if available < _GIB // 4 else "warning"
-    return Check(
-        "memory", False, severity, message, "Rspamd alone takes about 300 MiB; stop something, or add memory."
-    )
+        return passed("memory", message)
+    hint = "Rspamd alone takes about 300 MiB; stop something, or add memory."
+    return error("memory", message, hint) if available < _GIB // 4 else warning("memory", message, hint)
 
 
 def _available_memory() -> int:

@@ -1,4 +1,4 @@
-"""The preflight checks that ask the world outside: where the host name leads, and whether port 25 outward is open."""
+"""The preflight checks that ask other machines: where the host name leads, and whether outgoing port 25 is open."""
 
 from __future__ import annotations
 
@@ -8,76 +8,80 @@ from ipaddress import ip_address
 from django.conf import settings
 
 from mailboxes.provisioning import addresses
-from mailboxes.stack.preflight.machine import Check, Machine
+from mailboxes.stack.preflight.machine import Check, Machine, error, passed, warning
 from quazzar import words
 
 
 def hostname(machine: Machine) -> Check:
-    """Whether it is a full host name, and leads here."""
+    """Whether the name is a full host name and leads to this machine."""
     try:
         name = addresses.domain(machine.hostname)
     except ValueError as exc:
-        return Check("hostname", False, "error", str(exc), "Give a full host name, such as mail.example.org.")
+        return error("hostname", str(exc), "Give a full host name, such as mail.example.org.")
     try:
-        found = resolve(name)
+        addresses_found = resolve(name)
     except socket.gaierror as exc:
         if exc.errno == socket.EAI_AGAIN:
-            return _astray(f"No name server answered for {name}.", "Look at this machine's name servers.")
-        return _astray(f"{name} has no address in the DNS.", "Publish an A record for it (AAAA for IPv6).")
-    where = ", ".join(found)
-    if not any(is_public(each) for each in found):
-        return _astray(
+            return warning(
+                "hostname", f"No name server answered for {name}.", "Look at this machine's name servers."
+            )
+        return warning(
+            "hostname", f"{name} has no address in DNS.", "Publish an A record for it (AAAA for IPv6)."
+        )
+    where = ", ".join(addresses_found)
+    if not any(map(is_public, addresses_found)):
+        return warning(
+            "hostname",
             f"{name} points at {where}, which other mail servers cannot reach.",
-            "Publish the public address. /etc/hosts on this machine may hide what the DNS says.",
+            "Publish the public address. /etc/hosts on this machine may hide what DNS says.",
         )
-    foreign = [each for each in found if not is_ours(each)] if machine.is_local else []
+    foreign = [address for address in addresses_found if not is_ours(address)] if machine.is_local else []
     if foreign:
-        return _astray(
+        return warning(
+            "hostname",
             f"{name} points at {', '.join(foreign)}, which is no address of this machine.",
-            "That is right behind a router that passes the ports on; otherwise correct its A and AAAA records.",
+            "This is right behind a router that forwards the ports; otherwise correct its A and AAAA records.",
         )
-    return Check("hostname", True, "error", f"{name} points at {where}.")
-
-
-def _astray(message: str, hint: str) -> Check:
-    return Check("hostname", False, "warning", message, hint)
+    return passed("hostname", f"{name} points at {where}.")
 
 
 def reverse_dns(machine: Machine) -> Check:
-    """Whether its addresses lead back to the name, as large receivers want."""
+    """Whether the addresses of the name lead back to it, as large receivers demand."""
     try:
         name = addresses.domain(machine.hostname)
-        public = [each for each in resolve(name) if is_public(each)]
+        public = list(filter(is_public, resolve(name)))
     except (ValueError, OSError):
         public, name = [], machine.hostname
     if not public:
-        return Check(
-            "reverse_dns", False, "warning", f"{name} has no public address whose reverse DNS could be looked up.",
+        return warning(
+            "reverse_dns",
+            f"{name} has no public address whose reverse DNS could be looked up.",
             "Publish its address first; then set the reverse DNS at your provider to the same name.",
-        )  # fmt: skip
-    wrong = [each for each in public if name_of(each) != name]
+        )
+    wrong = [address for address in public if name_of(address) != name]
     if wrong:
-        called = name_of(wrong[0])
-        which = f"is called {called}, not {name}" if called else "has no name"
-        return Check(
-            "reverse_dns", False, "warning", f"The address {wrong[0]} {which}, so large receivers may refuse mail.",
+        other_name = name_of(wrong[0])
+        state = f"is called {other_name}, not {name}" if other_name else "has no name"
+        return warning(
+            "reverse_dns",
+            f"The address {wrong[0]} {state}, so large receivers may refuse mail.",
             f"At the provider of the address set its reverse DNS (PTR) to {name}, or send through the relay.",
-        )  # fmt: skip
-    return Check("reverse_dns", True, "warning", f"{', '.join(public)} leads back to {name}.")
+        )
+    return passed("reverse_dns", f"{', '.join(public)} leads back to {name}.", "warning")
 
 
 def resolve(name: str) -> list[str]:
-    """The addresses of a name.
+    """The IP addresses of a name.
 
     Raises:
-        gaierror: it has none, or no name server answers.
+        socket.gaierror: it has none, or no name server answers.
     """
     rows = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(row[4][0]) for row in rows))
 
 
 def name_of(address: str) -> str:
-    """The name of an address; empty when it has none."""
+    """The name of an address, in lower case; empty if it has none."""
     try:
         return socket.getnameinfo((address, 0), socket.NI_NAMEREQD)[0].rstrip(".").lower()
     except OSError:
@@ -85,12 +89,12 @@ def name_of(address: str) -> str:
 
 
 def is_public(address: str) -> bool:
-    """Whether others can reach it."""
+    """Whether the address can be reached from the internet."""
     return ip_address(address.partition("%")[0]).is_global
 
 
 def is_ours(address: str) -> bool:
-    """Whether it is an address of this machine: one can listen on those only."""
+    """Whether it is an address of this machine, which is the only kind that one can bind to."""
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as trial:
         try:
             trial.bind((address, 0))
@@ -101,42 +105,43 @@ def is_ours(address: str) -> bool:
 
 # --- outbound ----------------------------------------------------------------------------------------------
 def outbound_25(machine: Machine) -> Check:
-    """Whether this machine may talk to other mail servers: many providers block it."""
+    """Whether this machine may connect to other mail servers, which many providers block."""
     target = str(getattr(settings, "QUAZZAR_OUTBOUND_PROBE", "off"))
     if target in ("", "off"):
-        return Check(
-            "outbound_25", True, "warning", "Whether port 25 outward is open was not tried (it is off)."
+        return passed(
+            "outbound_25", "Outgoing port 25 was not tried (QUAZZAR_OUTBOUND_PROBE is off).", "warning"
         )
     host, _, number = target.rpartition(":")
     if not host or not number.isdecimal():
-        return Check(
-            "outbound_25", False, "warning", f"Port 25 outward could not be tried: {target!r} is no host:port.",
+        return warning(
+            "outbound_25",
+            f"Outgoing port 25 could not be tried: {target!r} is not host:port.",
             "Correct QUAZZAR_OUTBOUND_PROBE, or set it to off.",
-        )  # fmt: skip
+        )
     try:
         greeting = _greeting(host, int(number), machine.left / 2)
     except socket.gaierror:
-        return _blocked(f"{host} is not found in the DNS, so port 25 outward could not be tried.")
+        return _blocked(f"{host} is not found in DNS, so outgoing port 25 could not be tried.")
     except OSError as exc:
         return _blocked(
-            f"Port 25 outward is blocked: {host} cannot be reached ({exc.strerror or 'no answer in time'})."
+            f"Outgoing port 25 is blocked: {host} cannot be reached ({exc.strerror or 'no answer in time'})."
         )
     if not greeting.startswith("2"):
-        said = f"answered “{words.one_line(greeting, 120)}”" if greeting else "did not say a word"
+        answer = f"answered “{words.one_line(greeting, 120)}”" if greeting else "sent no greeting"
         return _blocked(
-            f"Port 25 outward does not lead to a mail server that takes mail from here: {host} {said}."
+            f"Outgoing port 25 does not lead to a mail server that accepts mail from here: {host} {answer}."
         )
-    return Check("outbound_25", True, "warning", f"Port 25 outward is open: {host} answers.")
+    return passed("outbound_25", f"Outgoing port 25 is open: {host} answers.", "warning")
 
 
 def _greeting(host: str, number: int, seconds: float) -> str:
-    with socket.create_connection((host, number), timeout=min(5.0, seconds)) as talk:
-        line = talk.recv(512).partition(b"\n")[0]
+    with socket.create_connection((host, number), timeout=min(5.0, seconds)) as connection:
+        line = connection.recv(512).partition(b"\n")[0]
         if line:
-            talk.sendall(b"QUIT\r\n")
+            connection.sendall(b"QUIT\r\n")
     return line.decode("utf-8", "replace").strip()
 
 
 def _blocked(message: str) -> Check:
     hint = "Use the Relay settings as smarthost: send the stack's mail through the relay."
-    return Check("outbound_25", False, "warning", message, hint)
+    return warning("outbound_25", message, hint)

@@ -1,4 +1,4 @@
-"""Whether a port of this machine can be published, and who is in the way. Sockets and /proc only."""
+"""Whether a port of this machine can be published, and what holds it. Uses sockets and /proc only."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import re
 import socket
 from dataclasses import dataclass
 
-from quazzar.processes import ports
+from quazzar.processes.ports import holder
 
-_ANYBODY = "another program"
-#: Where Docker publishes when no address is chosen, and where somebody who listens there can be reached.
+_UNKNOWN = "another program"
+#: Addresses that Docker publishes on if none is chosen → address at which their listener can be reached.
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
-#: Seconds for somebody on this machine to say who they are.
-_PATIENCE = 1.0
+#: Seconds for a program on this machine to send its greeting.
+_GREETS_WITHIN = 1.0
 _MAIL_PORTS = frozenset({25, 465, 587})
-#: Word in a process name or in a greeting → the systemd unit that is behind it on Debian and its kin.
+#: Word in a process name or greeting → systemd unit that it belongs to on Debian and its derivatives.
 _UNITS = {
     "postfix": "postfix",
     "exim": "exim4",
@@ -28,32 +28,32 @@ _UNITS = {
     "courier": "courier-imap",
     "rspamd": "rspamd",
 }
-_OUT_OF_THE_WAY = (
+_FREE_THE_PORT = (
     "Stop it, or give the stack other ports (QUAZZAR_STACK_PORT_OFFSET) or an address (QUAZZAR_STACK_BIND)."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Why the port cannot be listened on, for the operator."""
+    """Why a port cannot be published, in words for the operator."""
 
     message: str
     hint: str
 
 
 def obstacle(port: int, bind: str, standard: int) -> Obstacle | None:
-    """What keeps us from listening on the port; None when nothing does.
+    """What keeps us from publishing the port; None if nothing does.
 
     Args:
-        bind: the address to publish on; empty for all.
-        standard: what the port is for, without the offset: 25 is SMTP.
+        bind: address to publish on; empty means all addresses.
+        standard: the port without QUAZZAR_STACK_PORT_OFFSET, which says what it is for: 25 is SMTP.
     """
     for address in _addresses(bind):
         try:
             _try(address, port)
         except OSError as exc:
-            if found := _obstacle(exc, address, port, standard):
-                return found
+            if reason := _obstacle(exc, address, port, standard):
+                return reason
     return None
 
 
@@ -62,10 +62,10 @@ def _addresses(bind: str) -> tuple[str, ...]:
 
 
 def _try(address: str, port: int) -> None:
-    """Binds, and lets go: nobody can connect in between, because nothing listens."""
+    """Binds to the port and lets it go. Nobody can connect in between, because nothing listens."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as trial:
-        # As Docker's own proxy does: connections that have ended do not keep the port.
+        # Like Docker's own proxy: connections that have ended must not block the port.
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             trial.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -74,11 +74,11 @@ def _try(address: str, port: int) -> None:
 
 def _obstacle(exc: OSError, address: str, port: int, standard: int) -> Obstacle | None:
     if exc.errno == errno.EADDRINUSE:
-        return taken(port, address, standard)
+        return port_taken(port, address, standard)
     if exc.errno == errno.EACCES:
-        # Ports below 1024 are root's; Docker may have them, so what counts is whether somebody answers.
-        return taken(port, address, standard) if _answers(address, port) else None
-    if address == "::":  # a machine without IPv6: Docker does not publish there either
+        # Ports below 1024 need root, which Docker has. So what counts is whether something answers.
+        return port_taken(port, address, standard) if _answers(address, port) else None
+    if address == "::":  # a machine without IPv6, where Docker does not publish on it either
         return None
     return Obstacle(
         f"Port {port} cannot be published on {address}: {exc.strerror}.",
@@ -88,7 +88,7 @@ def _obstacle(exc: OSError, address: str, port: int, standard: int) -> Obstacle 
 
 def _answers(address: str, port: int) -> bool:
     try:
-        socket.create_connection((_reachable(address), port), timeout=_PATIENCE).close()
+        socket.create_connection((_reachable(address), port), timeout=_GREETS_WITHIN).close()
     except OSError:
         return False
     return True
@@ -98,37 +98,37 @@ def _reachable(address: str) -> str:
     return _EVERYWHERE.get(address, address)
 
 
-def taken(port: int, address: str, standard: int) -> Obstacle:
-    """Somebody listens there: who, and how to get them out of the way."""
-    who = ports.holder(port)
-    if not who and (greeting := _greeting(address, port)):
-        # Another user's process: only root sees which, but mail servers introduce themselves.
-        who = f"a program that greets with “{greeting}”"
-    return Obstacle(f"Port {port} is already taken by {who or _ANYBODY}.", _hint(who, port, standard))
+def port_taken(port: int, address: str, standard: int) -> Obstacle:
+    """The obstacle for a port that something listens on: what holds it, and how to free it."""
+    program = holder(port)
+    if not program and (greeting := _greeting(address, port)):
+        # Only root may see which process of another user it is, but mail servers introduce themselves.
+        program = f"a program that greets with “{greeting}”"
+    return Obstacle(f"Port {port} is already taken by {program or _UNKNOWN}.", _hint(program, port, standard))
 
 
 def _greeting(address: str, port: int) -> str:
     try:
-        with socket.create_connection((_reachable(address), port), timeout=_PATIENCE) as talk:
-            line = talk.recv(200).partition(b"\n")[0]
+        with socket.create_connection((_reachable(address), port), timeout=_GREETS_WITHIN) as connection:
+            line = connection.recv(200).partition(b"\n")[0]
     except OSError:
         return ""
     return re.sub(r"[^\x20-\x7e]", "", line.decode("ascii", "ignore")).strip()[:100]
 
 
-def _hint(who: str, port: int, standard: int) -> str:
-    unit = unit_of(who, standard)
+def _hint(program: str, port: int, standard: int) -> str:
+    unit = unit_of(program, standard)
     if unit:
-        instead = " bin/quazzar-sendmail takes over mail of cron and the like." if standard == 25 else ""
+        instead = " bin/quazzar-sendmail takes over mail from cron and the like." if standard == 25 else ""
         return f"If nothing else needs it: systemctl disable --now {unit}.{instead}"
-    if not who:
-        return f"See who it is as root: ss -ltnp 'sport = :{port}'. {_OUT_OF_THE_WAY}"
-    return _OUT_OF_THE_WAY
+    if not program:
+        return f"As root, find out what it is: ss -ltnp 'sport = :{port}'. {_FREE_THE_PORT}"
+    return _FREE_THE_PORT
 
 
-def unit_of(who: str, standard: int) -> str:
-    """The systemd unit of a holder, as far as its name tells."""
-    word = who.lower()
+def unit_of(program: str, standard: int) -> str:
+    """The systemd unit of the program that holds a port, judging by its name; empty if that does not tell."""
+    word = program.lower()
     if standard in _MAIL_PORTS and word.startswith("master "):
         return "postfix"  # Postfix's main process is called master
     return next((unit for name, unit in _UNITS.items() if name in word), "")

@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from mailboxes.certificates import pem as certificates
-from mailboxes.engine import connect as engines
+from mailboxes.engine import connect
 from mailboxes.models import Stack, error_value
 from mailboxes.stack import logs
 from mailrelay.models import RelaySettings
@@ -236,7 +236,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         asked.append(service)
         return f"{service} <said>\n"
 
-    monkeypatch.setattr(engines, "connect", Engine)
+    monkeypatch.setattr(connect, "to_docker", Engine)
     monkeypatch.setattr(logs, "read", say)
     return asked
 
@@ -256,7 +256,7 @@ def test_docker_that_does_not_answer_is_said_in_place_of_the_log(
     def refuse(*args: object) -> str:
         raise EngineUnreachable
 
-    monkeypatch.setattr(engines, "connect", Engine)
+    monkeypatch.setattr(connect, "to_docker", Engine)
     monkeypatch.setattr(logs, "read", refuse)
     assert "The Docker Engine does not answer." in html(console.get(f"{TAB}logs/", headers=HTMX))
 

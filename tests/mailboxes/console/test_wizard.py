@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from mailboxes.engine import connect as engines
+from mailboxes.engine import connect
 from mailboxes.models import Stack, error_value
 from mailboxes.stack.preflight import run as preflight
 from mailboxes.stack.preflight.run import Check, Report
@@ -42,7 +42,7 @@ class NoEngine:
 @pytest.fixture
 def finds(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     """``finds(check, …)``: what the machine looks like; the answer fills with the names that were asked for."""
-    monkeypatch.setattr(engines, "connect", NoEngine)
+    monkeypatch.setattr(connect, "to_docker", NoEngine)
 
     def put(*checks: Check) -> list[str]:
         asked: list[str] = []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailboxes.engine import connect as engines
+from mailboxes.engine import connect
 from mailboxes.engine.client import Engine
 from quazzar.errors import EngineTimeout, EngineUnreachable
 from tests.mailboxes.engine.forwarding import Forwarder
@@ -37,7 +37,7 @@ def failure(host: str, monkeypatch: pytest.MonkeyPatch, timeout: float = 5) -> E
 
 def test_making_an_engine_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{free_port()}")
-    engines.connect().close()
+    connect.to_docker().close()
 
 
 def test_whoever_never_asks_for_an_engine_does_not_load_docker() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mailboxes.engine.client import Engine
-from mailboxes.push import recipe as push
+from mailboxes.push import recipe
 from mailboxes.push.parts import PartFile
 from mailboxes.stack.blueprint.services import Options, build
 from quazzar.errors import CommandFailed, EngineUnreachable, StackError, StaleGeneration
@@ -73,9 +73,9 @@ class Pair:
 
     def write(self, what: str, new: int, expected: int | str, engine: Engine | None = None) -> None:
         if what == "users":
-            push.write_users(engine or self.engine, str(self.dovecot.name), users(new), expected)
+            recipe.write_users(engine or self.engine, str(self.dovecot.name), users(new), expected)
         else:
-            push.write_bundle(engine or self.engine, str(self.postfix.name), new, expected, bundle(new))
+            recipe.write_bundle(engine or self.engine, str(self.postfix.name), new, expected, bundle(new))
 
     def generation(self, what: str) -> str:
         path = "/etc/dovecot/users" if what == "users" else "/etc/dovecot/postfix/generation"
@@ -124,7 +124,7 @@ def pair(
 @pytest.fixture(params=["users", "bundle"])
 def what(request: pytest.FixtureRequest, pair: Pair) -> str:
     """What is written; generation 10 is in force."""
-    pair.write(request.param, 10, push.ANY)
+    pair.write(request.param, 10, recipe.ANY)
     return str(request.param)
 
 
@@ -171,9 +171,9 @@ def test_a_writer_waits_for_the_lock_and_gives_up_after_a_while(
     pair: Pair, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hold_the_lock(pair, what)
-    script = push._script
+    script = recipe._script
     with monkeypatch.context() as impatient, pytest.raises(CommandFailed) as refused:
-        impatient.setattr(push, "_script", lambda name: script(name).replace("flock -w 10", "flock -w 0.1"))
+        impatient.setattr(recipe, "_script", lambda name: script(name).replace("flock -w 10", "flock -w 0.1"))
         pair.write(what, 11, 10)
     assert (refused.value.exit_code, refused.value.code) == (75, "push_locked")
     assert pair.generation(what) == "10"
@@ -190,7 +190,7 @@ def hold_the_lock(pair: Pair, what: str) -> None:
 
 # --- what arrives ------------------------------------------------------------------------------------------
 def test_the_users_file_is_dovecots_to_read_and_nobody_elses(pair: Pair) -> None:
-    pair.write("users", 10, push.ANY)
+    pair.write("users", 10, recipe.ANY)
     assert said(pair.dovecot, "stat", "-c", "%a %U %G", "/etc/dovecot/users")[1].split() == [
         "640",
         "root",
@@ -202,13 +202,13 @@ def test_two_users_files_of_one_size_differ_in_their_second(pair: Pair) -> None:
     seconds = set()
     for generation, mark in enumerate("abcd", start=10):
         data = users(generation, mark=mark)
-        push.write_users(pair.engine, str(pair.dovecot.name), data, push.ANY)
+        recipe.write_users(pair.engine, str(pair.dovecot.name), data, recipe.ANY)
         seconds.add(said(pair.dovecot, "stat", "-c", "%s %Y", "/etc/dovecot/users")[1])
     assert len(seconds) == 4
 
 
 def test_every_part_of_a_bundle_arrives_with_its_mode(pair: Pair) -> None:
-    pair.write("bundle", 30, push.ANY)
+    pair.write("bundle", 30, recipe.ANY)
     assert fetch(pair.postfix, "/etc/opendkim/keys").keys() == {
         "example.com.s0.private",
         "KeyTable",
@@ -223,7 +223,7 @@ def test_every_part_of_a_bundle_arrives_with_its_mode(pair: Pair) -> None:
 
 def test_a_key_that_no_row_names_any_more_goes_with_the_bundle(pair: Pair) -> None:
     for generation in (30, 31):
-        pair.write("bundle", generation, push.ANY)
+        pair.write("bundle", generation, recipe.ANY)
     assert fetch(pair.postfix, "/etc/opendkim/keys").keys() == {
         "example.com.s1.private",
         "KeyTable",
@@ -246,7 +246,7 @@ def test_a_cut_connection_leaves_the_old_one_in_force(pair: Pair, what: str, aft
 
 def test_a_container_killed_in_the_middle_of_a_write_has_each_file_whole(pair: Pair) -> None:
     chance = random.Random(7)
-    pair.write("bundle", 10, push.ANY)
+    pair.write("bundle", 10, recipe.ANY)
     for generation in range(11, 19):
         writing = threading.Thread(target=interrupted, args=(pair, generation))
         writing.start()
@@ -255,14 +255,14 @@ def test_a_container_killed_in_the_middle_of_a_write_has_each_file_whole(pair: P
         writing.join()
         pair.postfix.start()
         assert_whole(pair, range(10, generation + 1))
-    pair.write("bundle", 19, push.ANY)
+    pair.write("bundle", 19, recipe.ANY)
     assert_whole(pair, [19])
     assert not pair.left()
 
 
 def interrupted(pair: Pair, generation: int) -> None:
     with contextlib.suppress(StackError):
-        pair.write("bundle", generation, push.ANY)
+        pair.write("bundle", generation, recipe.ANY)
 
 
 def contents(pair: Pair) -> dict[str, bytes]:

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailboxes.push import smarthost as smarthostfiles
 from mailboxes.push.entries import Smarthost
+from mailboxes.push.smarthost import relayhost, sasl_passwd, tls_policy, why_unusable
 from tests.mailboxes.goldencases import of
 from tests.mailboxes.readers import postfix_table
 
 HOST = "smtp.relay.example"
-RENDERERS = (smarthostfiles.relayhost, smarthostfiles.sasl_passwd, smarthostfiles.tls_policy)
+RENDERERS = (relayhost, sasl_passwd, tls_policy)
 
 
 def smarthost(**more: Any) -> Smarthost:
@@ -36,20 +36,20 @@ def credentials(table: dict[str, str]) -> tuple[str, str]:
     "password", ["p", "a b  c", "a:b:c", "#1", " leading", "a\\", '"quoted"', "'", "grün€", "$(x)`y`", "=="]
 )
 def test_a_password_arrives_whole(password: str) -> None:
-    given = of(smarthost=smarthost(password=password))
-    assert credentials(postfix_table(smarthostfiles.sasl_passwd(given))) == ("node", password)
+    snapshot = of(smarthost=smarthost(password=password))
+    assert credentials(postfix_table(sasl_passwd(snapshot))) == ("node", password)
 
 
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_username_and_password_arrive_whole_or_are_refused(username: str, password: str) -> None:
     relay = smarthost(username=username, password=password)
-    if smarthostfiles.problem(relay):
-        for render in RENDERERS:
+    if why_unusable(relay):
+        for renderer in RENDERERS:
             with pytest.raises(ValueError, match=r"^(The|Postfix) .*\.$") as caught:
-                render(of(smarthost=relay))
+                renderer(of(smarthost=relay))
             assert type(caught.value) is ValueError
         return
-    data = smarthostfiles.sasl_passwd(of(smarthost=relay))
+    data = sasl_passwd(of(smarthost=relay))
     if username:
         assert data.count(b"\n") == 1
         assert credentials(postfix_table(data)) == (username, password)
@@ -60,7 +60,7 @@ def test_username_and_password_arrive_whole_or_are_refused(username: str, passwo
 @pytest.mark.parametrize("text", ["a\nb", "a\rb", "a\0b", "\tb", "a\x7f", "a\x0b"])
 @pytest.mark.parametrize("name", ["username", "password"])
 def test_line_breaks_and_control_characters_are_refused(name: str, text: str) -> None:
-    assert "control character" in smarthostfiles.problem(smarthost(**{name: text}))
+    assert "control character" in why_unusable(smarthost(**{name: text}))
 
 
 @pytest.mark.parametrize(
@@ -78,10 +78,10 @@ def test_what_postfix_cannot_use_is_told_in_a_sentence_without_the_password(
     more: dict[str, Any], words: str
 ) -> None:
     relay = smarthost(**{"password": "s3cret", **more})
-    sentence = smarthostfiles.problem(relay)
+    sentence = why_unusable(relay)
     assert words in sentence and sentence.endswith(".") and "s3cret" not in sentence
     with pytest.raises(ValueError, match=words):
-        smarthostfiles.relayhost(of(smarthost=relay))
+        relayhost(of(smarthost=relay))
 
 
 @pytest.mark.parametrize(
@@ -93,19 +93,19 @@ def test_what_postfix_cannot_use_is_told_in_a_sentence_without_the_password(
     ],
 )  # fmt: skip
 def test_the_next_hop_is_a_host_in_brackets(host: str, hop: bytes) -> None:
-    given = of(smarthost=smarthost(host=host, port=25, security="none"))
-    assert smarthostfiles.relayhost(given) == hop
-    assert smarthostfiles.tls_policy(given) == hop[:-1] + b" none\n"
-    assert smarthostfiles.sasl_passwd(given).startswith(hop[:-1] + b" ")
+    snapshot = of(smarthost=smarthost(host=host, port=25, security="none"))
+    assert relayhost(snapshot) == hop
+    assert tls_policy(snapshot) == hop[:-1] + b" none\n"
+    assert sasl_passwd(snapshot).startswith(hop[:-1] + b" ")
 
 
 def test_without_a_smarthost_all_is_empty() -> None:
-    assert [render(of()) for render in RENDERERS] == [b"", b"", b""]
+    assert [renderer(of()) for renderer in RENDERERS] == [b"", b"", b""]
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
 def test_with_tls_the_certificate_must_bear_the_name(security: str) -> None:
-    data = smarthostfiles.tls_policy(of(smarthost=smarthost(security=security)))
+    data = tls_policy(of(smarthost=smarthost(security=security)))
     assert postfix_table(data) == {f"[{HOST}]:587": f"secure match={HOST}"}
 
 
@@ -116,9 +116,9 @@ def test_postfix_itself_reads_the_same(password: str, tmp_path: Path) -> None:
     if postmap is None:
         pytest.skip("no Postfix on this machine")
     table = tmp_path / "sasl_passwd"
-    table.write_bytes(smarthostfiles.sasl_passwd(of(smarthost=smarthost(password=password))))
+    table.write_bytes(sasl_passwd(of(smarthost=smarthost(password=password))))
     # postmap reads a main.cf: one of its own, since a Postfix that nobody has configured brings none.
     (tmp_path / "main.cf").touch()
     argv = [postmap, "-c", str(tmp_path), "-q", f"[{HOST}]:587", f"texthash:{table}"]
-    told = subprocess.run(argv, capture_output=True, check=True, timeout=30).stdout
-    assert told.decode() == f"node:{password}\n"
+    answer = subprocess.run(argv, capture_output=True, check=True, timeout=30).stdout
+    assert answer.decode() == f"node:{password}\n"

@@ -22,14 +22,14 @@ NOW = timezone.now()
 
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another worker."""
+    """Forgets the rows that an earlier test has read."""
     monkeypatch.setattr(snapshots, "_entries", {})
 
 
 # --- rows --------------------------------------------------------------------------------------------------
-def test_of_nothing_there_is_an_empty_snapshot() -> None:
-    taken = snapshots.take()
-    assert taken.snapshot == Snapshot() and taken.frozen == {"tls"}
+def test_without_rows_the_snapshot_is_empty() -> None:
+    desired = snapshots.take()
+    assert desired.snapshot == Snapshot() and desired.frozen == {"tls"}
 
 
 def test_every_column_arrives() -> None:
@@ -55,7 +55,7 @@ def test_deleted_mailboxes_and_disabled_aliases_are_left_out() -> None:
     assert (snapshot.mailboxes, snapshot.aliases) == ((), ())
 
 
-# --- what must be known beside it --------------------------------------------------------------------------
+# --- what a push must know besides --------------------------------------------------------------------------
 def test_new_are_those_that_the_stack_never_had() -> None:
     factories.mailbox("old@example.com", live_at=NOW)
     factories.mailbox("new@example.com")
@@ -85,9 +85,11 @@ def test_unreadable_secrets_are_named_and_empty() -> None:
     factories.spoil(row, "password_hash")
     domain = factories.domain("b.example")
     factories.spoil(factories.dkim_key(domain, selector="quazzar"), "private_key")
-    taken = snapshots.take()
-    assert taken.unreadable == {"ada@example.com"} and taken.unreadable_keys == {"b.example.quazzar.private"}
-    assert taken.snapshot.mailboxes[0].password_hash == "" and taken.snapshot.domains[0].private_key == ""
+    desired = snapshots.take()
+    assert desired.unreadable == {"ada@example.com"} and desired.unreadable_keys == {
+        "b.example.quazzar.private"
+    }
+    assert desired.snapshot.mailboxes[0].password_hash == "" and desired.snapshot.domains[0].private_key == ""
 
 
 def test_what_the_stack_still_has_takes_their_place() -> None:
@@ -95,10 +97,10 @@ def test_what_the_stack_still_has_takes_their_place() -> None:
     factories.mailbox("bob@example.com", password_hash="bobs")
     factories.domain("b.example", dkim_private_key="bs")
     factories.spoil(factories.dkim_key(factories.domain("c.example"), selector="quazzar"), "private_key")
-    taken = snapshots.take().with_hashes({"ada@example.com": "kept", "bob@example.com": "old"})
-    assert [each.password_hash for each in taken.snapshot.mailboxes] == ["kept", "bobs"]
-    taken = taken.with_keys({f"{name}.example.quazzar.private": "kept" for name in "bc"})
-    assert {each.name: each.private_key for each in taken.snapshot.domains} == {
+    desired = snapshots.take().with_hashes({"ada@example.com": "kept", "bob@example.com": "old"})
+    assert [mailbox.password_hash for mailbox in desired.snapshot.mailboxes] == ["kept", "bobs"]
+    desired = desired.with_keys({f"{name}.example.quazzar.private": "kept" for name in "bc"})
+    assert {domain.name: domain.private_key for domain in desired.snapshot.domains} == {
         "example.com": "", "b.example": "bs", "c.example": "kept"
     }  # fmt: skip
 
@@ -108,9 +110,9 @@ def test_so_does_an_ed25519_key_that_signs(signs: bool, kept: str) -> None:
     state = DkimKey.State.SIGNING if signs else DkimKey.State.WAITING
     key = factories.dkim_key(factories.domain("b.example"), "ed25519", selector="ed", state=state)
     factories.spoil(key, "private_key")
-    taken = snapshots.take()
-    assert taken.unreadable_keys == ({"b.example.ed.private"} if signs else set())
-    (domain,) = taken.with_keys({"b.example.ed.private": "kept"}).snapshot.domains
+    desired = snapshots.take()
+    assert desired.unreadable_keys == ({"b.example.ed.private"} if signs else set())
+    (domain,) = desired.with_keys({"b.example.ed.private": "kept"}).snapshot.domains
     assert (domain.ed25519_private_key, domain.private_key) == (kept, "")
 
 
@@ -118,8 +120,8 @@ def test_the_certificate_is_there_as_long_as_its_key_can_be_opened() -> None:
     row = factories.stack(tls_certificate="certificate", tls_key="key")
     assert snapshots.take().certificate == ("certificate", "key")
     factories.spoil(row, "tls_key")
-    taken = snapshots.take()
-    assert taken.certificate is None and taken.frozen == {"tls"}
+    desired = snapshots.take()
+    assert desired.certificate is None and desired.frozen == {"tls"}
 
 
 def test_nothing_secret_is_in_a_repr() -> None:
@@ -148,8 +150,8 @@ def test_the_relay_is_the_smarthost_when_it_is_wanted() -> None:
 
 def test_without_a_relay_mail_goes_straight_out() -> None:
     factories.stack(send_through_relay=True)
-    taken = snapshots.take()
-    assert taken.snapshot.smarthost is None and "relay" not in taken.frozen
+    desired = snapshots.take()
+    assert desired.snapshot.smarthost is None and "relay" not in desired.frozen
 
 
 def test_with_an_unreadable_password_the_relay_stays_as_it_is() -> None:
@@ -161,9 +163,9 @@ def test_with_an_unreadable_password_the_relay_stays_as_it_is() -> None:
 def test_a_relay_that_postfix_cannot_use_stays_out_and_says_why() -> None:
     factories.stack(send_through_relay=True)
     relay(username="a:b", password="word")
-    taken = snapshots.take()
-    assert taken.snapshot.smarthost is None and "relay" in taken.frozen
-    assert "colon" in taken.relay_problem and "word" not in taken.relay_problem
+    desired = snapshots.take()
+    assert desired.snapshot.smarthost is None and "relay" in desired.frozen
+    assert "colon" in desired.relay_problem and "word" not in desired.relay_problem
 
 
 # --- costs -------------------------------------------------------------------------------------------------
@@ -182,16 +184,12 @@ def test_only_what_changed_is_read_again() -> None:
     few = queries()
     Mailbox.objects.filter(local_part="u7").update(quota_mb=3, generation=1)
     assert queries() == few + 1
-    assert (
-        next(
-            each for each in snapshots.take().snapshot.mailboxes if each.address == "u7@example.com"
-        ).quota_mb
-        == 3
-    )
+    quotas = {mailbox.address: mailbox.quota_mb for mailbox in snapshots.take().snapshot.mailboxes}
+    assert quotas["u7@example.com"] == 3 and quotas["u8@example.com"] == 0
 
 
 def queries() -> int:
-    """Of one snapshot."""
+    """How many queries one snapshot takes."""
     with CaptureQueriesContext(connection) as captured:
         snapshots.take()
     return len(captured)

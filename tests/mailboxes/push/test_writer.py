@@ -10,8 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from mailboxes.models import Domain, Mailbox, Stack
-from mailboxes.push import snapshots
-from mailboxes.push import writer as syncing
+from mailboxes.push import snapshots, writer
 from mailboxes.stack import reconcile
 from mailboxes.stack import settings as stacksettings
 from tests.mailboxes import factories
@@ -142,7 +141,7 @@ def test_one_that_was_added_disabled_has_nothing_to_be_put_out_of(up: StackEngin
 
 
 def test_many_are_put_out_in_few_commands(up: StackEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(syncing, "_KICKS", 4)
+    monkeypatch.setattr(writer, "_KICKS", 4)
     rows = [add(f"user{number}") for number in range(10)]
     push(up)
     for row in rows:
@@ -213,7 +212,7 @@ def test_one_deleted_while_the_writer_starts_still_leaves_the_tables_first(
 ) -> None:
     take = snapshots.take
 
-    def late() -> snapshots.Taken:
+    def late() -> snapshots.Desired:
         monkeypatch.setattr(snapshots, "take", take)
         remove(ada)
         return take()

@@ -8,8 +8,8 @@ import pytest
 
 from mailboxes.engine.values import Result
 from mailboxes.models import DkimKey, Domain, Mailbox, Stack
-from mailboxes.push import snapshots
-from mailboxes.push import writer as syncing
+from mailboxes.push import snapshots, writer
+from mailboxes.push.entries import Snapshot
 from mailboxes.stack import reconcile
 from mailboxes.stack import settings as stacksettings
 from mailboxes.stack.blueprint import services
@@ -24,18 +24,18 @@ from tests.mailboxes.stackengine import StackEngine
 def test_whoever_wrote_before_us_is_told_apart_by_the_generation(up: StackEngine) -> None:
     add("bob")
     push(up)
-    assert [(each.what, each.expected) for each in up.pushes] == [("users", "1"), ("bundle", "1")]
+    assert [(push.what, push.expected) for push in up.pushes] == [("users", "1"), ("bundle", "1")]
     assert up.generation("users") == up.generation("bundle") == "2"
 
 
-@pytest.mark.parametrize("found", [b"", b"# quazzar generation 99\n", b"# by hand\n"])
+@pytest.mark.parametrize("content", [b"", b"# quazzar generation 99\n", b"# by hand\n"])
 def test_over_a_file_of_another_generation_it_is_written_anew(
-    up: StackEngine, found: bytes, caplog: pytest.LogCaptureFixture
+    up: StackEngine, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     add("bob")
-    up.put_by_hand("users", found)
+    up.put_by_hand("users", content)
     push(up)
-    assert set(up.users()) == {"ada@example.com", "bob@example.com"} and "written anew" in caplog.text
+    assert set(up.users()) == {"ada@example.com", "bob@example.com"} and "writing them again" in caplog.text
 
 
 @pytest.mark.parametrize("what", ["users", "postfix/generation"])
@@ -47,31 +47,27 @@ def test_a_file_that_is_gone_is_written_anew(up: StackEngine, what: str) -> None
 
 
 def test_newer_rows_that_another_node_brought_in_are_not_overwritten(up: StackEngine) -> None:
-    taken = snapshots.take()
     Stack.objects.update(desired_generation=3)
     up.put_by_hand("users", b"# quazzar generation 3\nzoe@example.com:x::::::\n")
     add("bob")
-    writer = syncing.Writer(up, services.for_hostname("mail.example.com"))
+    stale = writer.Writer(up, services.for_hostname("mail.example.com"))
     with pytest.raises(StaleGeneration):
-        writer.write_users(type(taken.snapshot)(generation=2))
+        stale.write_users(Snapshot(generation=2))
     assert "zoe@example.com" in up.users()
 
 
 # --- failures ----------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("code", "told"), [(75, "push_locked"), (77, "push_cut"), (1, "push_failed")])
+@pytest.mark.parametrize(("exit_code", "error"), [(75, "push_locked"), (77, "push_cut"), (1, "push_failed")])
 @pytest.mark.parametrize("what", ["users", "bundle"])
 def test_a_script_that_fails_is_told_and_tried_again(
-    up: StackEngine, what: str, code: int, told: str
+    up: StackEngine, what: str, exit_code: int, error: str
 ) -> None:
     bob = add("bob")
-    up.exits[what] = [code]
+    up.exits[what] = [exit_code]
     push(up)
     bob.refresh_from_db()
-    assert (Stack.load().phase, (Stack.load().last_error or {})["code"], bob.synced) == (
-        "degraded",
-        told,
-        False,
-    )
+    stack = Stack.load()
+    assert stack.phase == "degraded" and (stack.last_error or {})["code"] == error and not bob.synced
     reconcile.converge(quiet=True)
     bob.refresh_from_db()
     assert bob.synced and Stack.load().phase == "healthy" and "bob@example.com" in up.accepted()
@@ -160,10 +156,10 @@ def test_while_the_last_copy_cannot_be_read_nothing_is_written_over_it(
     spoiled: StackEngine, file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def show(ran: Any) -> Result:
-        wrong = ("users" in ran.argv[4]) == (file == "users")
-        return Result(137) if wrong else spoiled._show(ran)
+        is_wanted = ("users" in ran.argv[4]) == (file == "users")
+        return Result(137) if is_wanted else spoiled._show(ran)
 
-    spoiled.reply("bash", "-c", syncing._SHOW, with_=show)
+    spoiled.reply("bash", "-c", writer._SHOW, with_=show)
     add("bob")
     assert push(spoiled) == [] and (Stack.load().last_error or {})["code"] == "command_failed"
     assert spoiled.users() == {"ada@example.com": HASH}
@@ -190,7 +186,7 @@ def test_an_unreadable_certificate_key_leaves_the_pair_in_force(up: StackEngine)
     add("bob")
     push(up)
     assert (
-        "tls" not in str([each.actions for each in up.pushes])
+        "tls" not in str([push.actions for push in up.pushes])
         and up.config["tls/tls.crt"].data == b"certificate\n"
     )
     assert "bob@example.com" in up.accepted()

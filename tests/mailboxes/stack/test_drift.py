@@ -17,7 +17,7 @@ from tests.mailboxes.stackengine import StackEngine
 
 
 def found(engine: StackEngine) -> set[str]:
-    return drift.find(bringup.site(engine, Stack.load()))
+    return drift.find(bringup.target(engine, Stack.load()))
 
 
 def test_where_all_is_well_nothing_is_found(up: StackEngine) -> None:
@@ -107,7 +107,7 @@ def test_the_generation_alone_is_no_difference(up: StackEngine) -> None:
 
 
 def test_postfix_keys_are_compared_as_postfix_keeps_them(up: StackEngine) -> None:
-    assert drift._as_postmap_shows(b"# note\nB@x.example b\nA@X.example a, c\n\n@x.example\n") == (
+    assert drift._as_postmap_prints(b"# note\nB@x.example b\nA@X.example a, c\n\n@x.example\n") == (
         b"@x.example\t\na@x.example\ta, c\nb@x.example\tb\n"
     )
 

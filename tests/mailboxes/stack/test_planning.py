@@ -31,7 +31,7 @@ def container(service: str, **changes: Any) -> ContainerState:
     return replace(well, **changes)
 
 
-def seen(**changes: Any) -> Observation:
+def observed(**changes: Any) -> Observation:
     """All is well, but for these."""
     well = Observation(
         network=NETWORK,
@@ -43,15 +43,15 @@ def seen(**changes: Any) -> Observation:
 
 
 def with_dovecot(**changes: Any) -> Observation:
-    return seen(containers={**seen().containers, "dovecot": container("dovecot", **changes)})
+    return observed(containers={**observed().containers, "dovecot": container("dovecot", **changes)})
 
 
 def planned(observation: Observation, now: datetime = NOW) -> list[tuple[str, str]]:
-    return [(each.kind, each.target) for each in planning.plan(SPEC, observation, now)]
+    return [(action.kind, action.target) for action in planning.plan(SPEC, observation, now)]
 
 
 def test_where_all_is_well_there_is_nothing_to_do() -> None:
-    assert planned(seen()) == []
+    assert planned(observed()) == []
 
 
 def test_from_nothing_everything_is_made_ground_first() -> None:
@@ -64,11 +64,11 @@ def test_from_nothing_everything_is_made_ground_first() -> None:
 
 
 def test_without_their_network_all_containers_are_made_anew() -> None:
-    assert planned(seen(network=None)) == [
+    assert planned(observed(network=None)) == [
         ("network", "qz"),
-        *(("recreate", each.service) for each in SPEC.services),
+        *(("recreate", service.service) for service in SPEC.services),
     ]
-    assert planning.homeless(SPEC, seen(network=None)) == [*SPEC.services]
+    assert planning.detached(SPEC, observed(network=None)) == [*SPEC.services]
 
 
 @pytest.mark.parametrize(
@@ -77,13 +77,13 @@ def test_without_their_network_all_containers_are_made_anew() -> None:
      ("mail-config", ["dovecot", "rspamd", "postfix"])],
 )  # fmt: skip
 def test_without_a_volume_those_that_mount_it_are_made_anew(volume: str, services: list[str]) -> None:
-    left = seen(volumes=frozenset(SPEC.volumes) - {f"qz-{volume}"})
+    left = observed(volumes=frozenset(SPEC.volumes) - {f"qz-{volume}"})
     assert planned(left) == [("volume", f"qz-{volume}"), *(("recreate", service) for service in services)]
-    assert [each.service for each in planning.homeless(SPEC, left)] == services
+    assert [service.service for service in planning.detached(SPEC, left)] == services
 
 
 def test_a_container_that_is_not_there_has_lost_nothing() -> None:
-    assert planning.homeless(SPEC, seen(network=None, containers={})) == []
+    assert planning.detached(SPEC, observed(network=None, containers={})) == []
 
 
 # --- interrupting ------------------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ def test_replacing_one_that_does_not_work_interrupts_nothing(
 
 
 def test_an_image_that_is_not_here_any_more_makes_no_container_outdated() -> None:
-    assert planned(seen(images=dict.fromkeys(IMAGES))) == []
+    assert planned(observed(images=dict.fromkeys(IMAGES))) == []
 
 
 # --- starting ----------------------------------------------------------------------------------------------

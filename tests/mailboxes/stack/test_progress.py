@@ -94,7 +94,7 @@ def test_healthy_and_degraded_are_the_end_of_the_way() -> None:
 @pytest.mark.usefixtures("on")
 def test_brought_up_anew_it_starts_from_zero() -> None:
     progress.healthy()
-    progress.again()
+    progress.restart()
     progress.begin(Phase.CREATING, "Creating")
     assert bar() == ("creating", 3, 5, 60)
 
@@ -119,7 +119,7 @@ def test_a_disabled_stack_becomes_neither_healthy_nor_failed() -> None:
     progress.healthy()
     progress.degraded(ERROR)
     progress.failed(ERROR)
-    progress.again()
+    progress.restart()
     assert bar() == ("stopping", 0, 0, 7) and Stack.load().last_error is None
 
 
@@ -134,7 +134,7 @@ def test_stopping_shows_what_it_does_and_what_stands_in_the_way() -> None:
 def test_what_was_seen_is_shown_with_ports(up: StackEngine) -> None:
     up.boxes["qz-postfix"].health = "unhealthy"
     wanted = services.for_hostname(HOSTNAME)
-    progress.seen(wanted, observe(up, wanted))
+    progress.observed(wanted, observe(up, wanted))
     shown = {each["name"]: (each["status"], each["health"], each["ports"]) for each in Stack.load().services}
     assert shown == {
         "dovecot": ("running", "healthy", [143, 993]),
@@ -145,5 +145,5 @@ def test_what_was_seen_is_shown_with_ports(up: StackEngine) -> None:
 
 def test_what_is_not_there_is_absent(enabled: StackEngine) -> None:
     wanted = services.for_hostname(HOSTNAME)
-    progress.seen(wanted, Observation(None, frozenset(), {}, {}))
+    progress.observed(wanted, Observation(None, frozenset(), {}, {}))
     assert {(each["status"], each["health"]) for each in Stack.load().services} == {("absent", "none")}

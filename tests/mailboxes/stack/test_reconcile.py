@@ -139,7 +139,8 @@ def outdated(up: StackEngine) -> StackEngine:
 def test_another_image_waits_and_is_shown(outdated: StackEngine) -> None:
     for _ in range(2):
         reconcile.converge(quiet=True, deep=True)
-    assert Stack.load().pending == [f"qz-dovecot runs an older {IMAGES[1]} than the one that is here now."]
+    sentence = f"The container qz-dovecot runs an older {IMAGES[1]} than the one that Docker has now."
+    assert Stack.load().pending == [sentence]
     assert state() == ("healthy", "") and outdated.called("create") == 0
 
 
@@ -211,7 +212,7 @@ def test_another_controller_password_waits_for_rspamd_alone(up: StackEngine) -> 
     stacksettings.new_controller_password()
     reconcile.converge(quiet=True)
     assert Stack.load().pending == [
-        "qz-rspamd was made with another image, environment or configuration than is set now."
+        "The container qz-rspamd was created with another image, environment or configuration than is set now."
     ]
     stacksettings.allow_interruption()
     reconcile.converge(fast=True)
@@ -308,10 +309,10 @@ def test_files_changed_by_hand_and_changes_under_way_are_told(up: StackEngine) -
     up.put_by_hand("dovecot.conf", b"")
     assert reconcile.differences() == ["dovecot.conf differs from the rows."]
     provisioning.add_mailbox(Domain.objects.get().pk, "bob")
-    assert reconcile.differences() == ["The stack has generation 1; the rows are at 2."]
+    assert reconcile.differences() == ["The stack has generation 1; the rows have 2."]
 
 
 def test_what_is_left_of_a_disabled_stack_is_told(up: StackEngine) -> None:
     factories.stack(enabled=False, phase=Stack.Phase.DISABLED)
-    assert "The container qz-postfix is there, though the stack is disabled." in reconcile.differences()
+    assert "The container qz-postfix exists, though the stack is disabled." in reconcile.differences()
     assert len(reconcile.differences()) == 3

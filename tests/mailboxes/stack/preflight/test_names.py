@@ -1,4 +1,4 @@
-"""Where the host name leads, and whether port 25 outward is open."""
+"""Where the host name leads, and whether outgoing port 25 is open."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mailboxes.stack.blueprint.services import Options
-from mailboxes.stack.preflight import names as namechecks
+from mailboxes.stack.preflight import names
 from mailboxes.stack.preflight.machine import Check, Machine
 from tests.fakes import FakeEngine
 from tests.mailboxes.stack.preflight.test_run import LocalEngine
@@ -25,19 +25,19 @@ def machine(hostname: str = NAME, engine: FakeEngine | None = None) -> Machine:
 
 @pytest.fixture
 def dns(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """``dns(PUBLIC, names={PUBLIC: NAME}, ours=[PUBLIC])``: what name servers say, and which addresses are ours."""
+    """``dns(PUBLIC, reverse={PUBLIC: NAME}, ours=[PUBLIC])``: what DNS answers, and our addresses."""
 
     def set_up(
-        *addresses: str, names: dict[str, str] | None = None, ours: tuple[str, ...] = (PUBLIC, PRIVATE)
+        *addresses: str, reverse: dict[str, str] | None = None, ours: tuple[str, ...] = (PUBLIC, PRIVATE)
     ) -> None:
         def resolve(name: str) -> list[str]:
             if not addresses:
                 raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
             return [*addresses]
 
-        monkeypatch.setattr(namechecks, "resolve", resolve)
-        monkeypatch.setattr(namechecks, "name_of", lambda address: (names or {}).get(address, ""))
-        monkeypatch.setattr(namechecks, "is_ours", lambda address: address in ours)
+        monkeypatch.setattr(names, "resolve", resolve)
+        monkeypatch.setattr(names, "name_of", lambda address: (reverse or {}).get(address, ""))
+        monkeypatch.setattr(names, "is_ours", lambda address: address in ours)
 
     return set_up
 
@@ -45,7 +45,7 @@ def dns(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 # --- the host name -----------------------------------------------------------------------------------------
 def test_a_name_that_leads_here_is_right(dns: Callable[..., None]) -> None:
     dns(PUBLIC)
-    assert namechecks.hostname(machine()) == Check("hostname", True, "error", f"{NAME} points at {PUBLIC}.")
+    assert names.hostname(machine()) == Check("hostname", True, "error", f"{NAME} points at {PUBLIC}.")
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_a_name_that_leads_here_is_right(dns: Callable[..., None]) -> None:
 )
 def test_what_is_no_full_host_name_is_an_error(dns: Callable[..., None], wrong: str) -> None:
     dns(PUBLIC)
-    check = namechecks.hostname(machine(wrong))
+    check = names.hostname(machine(wrong))
     assert (
         (check.ok, check.severity) == (False, "error") and check.message and "mail.example.org" in check.hint
     )
@@ -61,14 +61,12 @@ def test_what_is_no_full_host_name_is_an_error(dns: Callable[..., None], wrong: 
 
 def test_a_name_in_other_letters_is_looked_up_as_the_dns_has_it(dns: Callable[..., None]) -> None:
     dns(PUBLIC)
-    assert namechecks.hostname(machine("Mail.Bücher.example")).message.startswith(
-        "mail.xn--bcher-kva.example "
-    )
+    assert names.hostname(machine("Mail.Bücher.example")).message.startswith("mail.xn--bcher-kva.example ")
 
 
 def test_a_name_without_an_address_is_a_warning(dns: Callable[..., None]) -> None:
     dns()
-    check = namechecks.hostname(machine())
+    check = names.hostname(machine())
     assert (check.ok, check.severity) == (False, "warning") and "no address" in check.message
 
 
@@ -76,21 +74,21 @@ def test_a_silent_name_server_is_not_taken_for_a_missing_name(monkeypatch: pytes
     def silent(name: str) -> list[str]:
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
-    monkeypatch.setattr(namechecks, "resolve", silent)
-    check = namechecks.hostname(machine())
+    monkeypatch.setattr(names, "resolve", silent)
+    check = names.hostname(machine())
     assert (check.ok, check.severity) == (False, "warning") and "No name server answered" in check.message
 
 
 @pytest.mark.parametrize("address", [PRIVATE, "127.0.1.1", "192.168.1.5", "fe80::1", "::1"])
 def test_an_address_that_others_cannot_reach_is_a_warning(dns: Callable[..., None], address: str) -> None:
     dns(address, ours=(address,))
-    check = namechecks.hostname(machine())
+    check = names.hostname(machine())
     assert not check.ok and check.severity == "warning" and "cannot reach" in check.message
 
 
 def test_an_address_of_another_machine_is_a_warning_that_names_it(dns: Callable[..., None]) -> None:
     dns(PUBLIC, "9.9.9.9")
-    check = namechecks.hostname(machine())
+    check = names.hostname(machine())
     assert (
         not check.ok
         and check.severity == "warning"
@@ -100,43 +98,44 @@ def test_an_address_of_another_machine_is_a_warning_that_names_it(dns: Callable[
 
 def test_a_private_address_beside_a_public_one_is_no_matter(dns: Callable[..., None]) -> None:
     dns(PUBLIC, PRIVATE)
-    assert namechecks.hostname(machine()).ok
+    assert names.hostname(machine()).ok
 
 
 def test_which_addresses_another_docker_host_has_is_not_known(dns: Callable[..., None]) -> None:
     dns("9.9.9.9")
-    assert namechecks.hostname(machine(engine=FakeEngine())).ok
+    assert names.hostname(machine(engine=FakeEngine())).ok
 
 
 @pytest.mark.parametrize(
     ("address", "ours"), [("127.0.0.1", True), ("192.0.2.7", False), ("2001:db8::7", False)]
 )
 def test_this_machine_knows_its_addresses(address: str, ours: bool) -> None:
-    assert namechecks.is_ours(address) is ours
+    assert names.is_ours(address) is ours
 
 
 def test_the_systems_resolver_is_asked() -> None:
-    assert "127.0.0.1" in namechecks.resolve("localhost")
+    assert "127.0.0.1" in names.resolve("localhost")
     with pytest.raises(OSError):
-        namechecks.resolve("no-such-name.invalid")
-    assert namechecks.name_of("192.0.2.7") == ""
+        names.resolve("no-such-name.invalid")
+    assert names.name_of("192.0.2.7") == ""
 
 
 # --- reverse DNS -------------------------------------------------------------------------------------------
 def test_an_address_that_leads_back_is_right(dns: Callable[..., None]) -> None:
-    dns(PUBLIC, PRIVATE, names={PUBLIC: NAME})
-    assert namechecks.reverse_dns(machine("Mail.Example.org")).ok
+    dns(PUBLIC, PRIVATE, reverse={PUBLIC: NAME})
+    assert names.reverse_dns(machine("Mail.Example.org")).ok
 
 
 @pytest.mark.parametrize(
-    ("names", "said"), [({}, "has no name"), ({PUBLIC: "static.isp.example"}, "is called static.isp.example")]
+    ("reverse", "words"),
+    [({}, "has no name"), ({PUBLIC: "static.isp.example"}, "is called static.isp.example")],
 )
 def test_an_address_that_leads_elsewhere_is_a_warning(
-    dns: Callable[..., None], names: dict[str, str], said: str
+    dns: Callable[..., None], reverse: dict[str, str], words: str
 ) -> None:
-    dns(PUBLIC, names=names)
-    check = namechecks.reverse_dns(machine())
-    assert (check.ok, check.severity) == (False, "warning") and said in check.message and "PTR" in check.hint
+    dns(PUBLIC, reverse=reverse)
+    check = names.reverse_dns(machine())
+    assert (check.ok, check.severity) == (False, "warning") and words in check.message and "PTR" in check.hint
 
 
 @pytest.mark.parametrize("addresses", [(), (PRIVATE,)])
@@ -144,26 +143,26 @@ def test_without_a_public_address_there_is_nothing_to_lead_back(
     dns: Callable[..., None], addresses: tuple[str, ...]
 ) -> None:
     dns(*addresses)
-    assert "no public address" in namechecks.reverse_dns(machine()).message
+    assert "no public address" in names.reverse_dns(machine()).message
 
 
 # --- outbound ----------------------------------------------------------------------------------------------
 @pytest.fixture
 def server(settings: Any) -> Iterator[Callable[[bytes], list[bytes]]]:
-    """``server(b"220 hi")``: the probe's target greets so; what it was told is in the list."""
+    """``server(b"220 hi")``: the probe's target greets with this; the list holds what it receives."""
     listener = socket.create_server(("127.0.0.1", 0))
     settings.QUAZZAR_OUTBOUND_PROBE = f"127.0.0.1:{listener.getsockname()[1]}"
     heard: list[bytes] = []
 
     def serve(greeting: bytes) -> list[bytes]:
-        def once() -> None:
-            talk, _ = listener.accept()
-            with talk:
-                talk.sendall(greeting)
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(greeting)
                 if greeting:
-                    heard.append(talk.recv(100))
+                    heard.append(connection.recv(100))
 
-        threading.Thread(target=once, daemon=True).start()
+        threading.Thread(target=answer, daemon=True).start()
         return heard
 
     yield serve
@@ -172,7 +171,7 @@ def server(settings: Any) -> Iterator[Callable[[bytes], list[bytes]]]:
 
 def test_a_mail_server_that_greets_proves_that_25_is_open(server: Callable[[bytes], list[bytes]]) -> None:
     heard = server(b"220 mx.example.com ESMTP\r\n")
-    assert namechecks.outbound_25(machine()).ok
+    assert names.outbound_25(machine()).ok
     assert heard in ([], [b"QUIT\r\n"])
 
 
@@ -181,32 +180,32 @@ def test_who_does_not_greet_as_a_mail_server_is_a_warning(
     server: Callable[[bytes], list[bytes]], greeting: bytes
 ) -> None:
     server(greeting)
-    check = namechecks.outbound_25(machine())
+    check = names.outbound_25(machine())
     assert (check.ok, check.severity) == (False, "warning") and "smarthost" in check.hint
 
 
 def test_a_blocked_port_is_a_warning_that_leads_to_the_relay(settings: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         settings.QUAZZAR_OUTBOUND_PROBE = f"127.0.0.1:{listener.getsockname()[1]}"
-    check = namechecks.outbound_25(machine())
+    check = names.outbound_25(machine())
     assert (check.ok, check.severity) == (False, "warning")
     assert "blocked" in check.message and "Use the Relay settings as smarthost" in check.hint
 
 
 def test_a_target_that_is_not_found_is_a_warning(settings: Any) -> None:
     settings.QUAZZAR_OUTBOUND_PROBE = "no-such-host.invalid:25"
-    assert "could not be tried" in namechecks.outbound_25(machine()).message
+    assert "could not be tried" in names.outbound_25(machine()).message
 
 
 @pytest.mark.parametrize("off", ["", "off"])
 def test_the_probe_can_be_switched_off(settings: Any, off: str) -> None:
     settings.QUAZZAR_OUTBOUND_PROBE = off
-    check = namechecks.outbound_25(machine())
+    check = names.outbound_25(machine())
     assert check.ok and "not tried" in check.message
 
 
 @pytest.mark.parametrize("wrong", ["mx.example.com", "mx.example.com:smtp"])
 def test_a_target_without_a_port_is_said_to_be_wrong(settings: Any, wrong: str) -> None:
     settings.QUAZZAR_OUTBOUND_PROBE = wrong
-    check = namechecks.outbound_25(machine())
+    check = names.outbound_25(machine())
     assert not check.ok and "QUAZZAR_OUTBOUND_PROBE" in check.hint

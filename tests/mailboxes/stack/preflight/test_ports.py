@@ -12,8 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from mailboxes.stack.preflight import ports as portholders
-from quazzar.processes import ports
+from mailboxes.stack.preflight import ports
 
 LISTENER = """
 import socket, sys
@@ -25,7 +24,7 @@ sys.stdin.read()
 
 @contextmanager
 def listening(address: str = "127.0.0.1", greeting: bytes = b"") -> Iterator[int]:
-    """A listener of this process, which says something to whoever connects."""
+    """A listener of this process, which greets everybody who connects."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.create_server((address, 0), family=family) as listener:
         threading.Thread(target=_greet, args=(listener, greeting), daemon=True).start()
@@ -36,11 +35,11 @@ def listening(address: str = "127.0.0.1", greeting: bytes = b"") -> Iterator[int
 def _greet(listener: socket.socket, greeting: bytes) -> None:
     while True:
         try:
-            talk, _ = listener.accept()
+            connection, _ = listener.accept()
         except OSError:
             return
-        talk.sendall(greeting)
-        talk.close()
+        connection.sendall(greeting)
+        connection.close()
 
 
 def free_port() -> int:
@@ -51,7 +50,7 @@ def free_port() -> int:
 # --- free or not -------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("bind", ["", "127.0.0.1", "0.0.0.0", "::"])
 def test_nothing_is_in_the_way_of_a_free_port(bind: str) -> None:
-    assert portholders.obstacle(free_port(), bind, 25) is None
+    assert ports.obstacle(free_port(), bind, 25) is None
 
 
 @pytest.mark.parametrize("bind", ["", "127.0.0.1", "0.0.0.0"])
@@ -62,33 +61,33 @@ def test_the_process_that_holds_a_port_is_named(bind: str) -> None:
     with process:
         assert process.stdout is not None
         port = int(process.stdout.readline())
-        found = portholders.obstacle(port, bind, 25)
+        obstacle = ports.obstacle(port, bind, 25)
         process.kill()
-    assert found and f"Port {port} is already taken by python" in found.message
-    assert f"(process {process.pid})" in found.message
+    assert obstacle and f"Port {port} is already taken by python" in obstacle.message
+    assert f"(process {process.pid})" in obstacle.message
 
 
 def test_who_listens_on_ipv6_alone_is_in_the_way_of_all_addresses() -> None:
     with listening("::1") as port:
-        assert portholders.obstacle(port, "", 25)
-        assert portholders.obstacle(port, "127.0.0.1", 25) is None
+        assert ports.obstacle(port, "", 25)
+        assert ports.obstacle(port, "127.0.0.1", 25) is None
 
 
 def test_who_listens_on_another_address_is_not_in_the_way() -> None:
     with listening("127.0.0.2") as port:
-        assert portholders.obstacle(port, "127.0.0.1", 25) is None
+        assert ports.obstacle(port, "127.0.0.1", 25) is None
 
 
 def test_a_connection_that_has_just_ended_does_not_keep_the_port() -> None:
     with listening(greeting=b"bye") as port, socket.create_connection(("127.0.0.1", port)) as talk:
         while talk.recv(100):
             pass
-    assert portholders.obstacle(port, "127.0.0.1", 25) is None
+    assert ports.obstacle(port, "127.0.0.1", 25) is None
 
 
 def test_an_address_of_another_machine_cannot_be_published_on() -> None:
-    found = portholders.obstacle(free_port(), "192.0.2.7", 25)
-    assert found and "192.0.2.7" in found.message and "QUAZZAR_STACK_BIND" in found.hint
+    obstacle = ports.obstacle(free_port(), "192.0.2.7", 25)
+    assert obstacle and "192.0.2.7" in obstacle.message and "QUAZZAR_STACK_BIND" in obstacle.hint
 
 
 # --- without root's rights -----------------------------------------------------------------------------------
@@ -99,41 +98,41 @@ def _no_rights(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(address: str, port: int) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(portholders, "_try", refuse)
+    monkeypatch.setattr(ports, "_try", refuse)
     monkeypatch.setattr(ports, "holder", lambda port: "")
 
 
 @pytest.mark.usefixtures("_no_rights")
 def test_without_the_right_to_bind_a_port_is_free_when_nobody_answers() -> None:
-    assert portholders.obstacle(free_port(), "", 25) is None
+    assert ports.obstacle(free_port(), "", 25) is None
 
 
 @pytest.mark.usefixtures("_no_rights")
 def test_without_rights_a_mail_server_is_known_by_its_greeting() -> None:
     with listening(greeting=b"220 node.example.org ESMTP Postfix (Debian)\r\n250 more\r\n") as port:
-        found = portholders.obstacle(port, "127.0.0.1", 25)
-    assert found and "greets with “220 node.example.org ESMTP Postfix (Debian)”" in found.message
-    assert "systemctl disable --now postfix" in found.hint
+        obstacle = ports.obstacle(port, "127.0.0.1", 25)
+    assert obstacle and "greets with “220 node.example.org ESMTP Postfix (Debian)”" in obstacle.message
+    assert "systemctl disable --now postfix" in obstacle.hint
 
 
 @pytest.mark.usefixtures("_no_rights")
 def test_without_rights_a_silent_program_is_another_program() -> None:
     with listening() as port:
-        found = portholders.obstacle(port, "127.0.0.1", 25)
-    assert found and "already taken by another program." in found.message
-    assert f"ss -ltnp 'sport = :{port}'" in found.hint
+        obstacle = ports.obstacle(port, "127.0.0.1", 25)
+    assert obstacle and "already taken by another program." in obstacle.message
+    assert f"ss -ltnp 'sport = :{port}'" in obstacle.hint
 
 
 @pytest.mark.usefixtures("_no_rights")
 def test_a_greeting_with_control_characters_is_shown_without_them() -> None:
     with listening(greeting=b"220 \x1b[31mevil\x00\xff" + b"x" * 500) as port:
-        found = portholders.obstacle(port, "127.0.0.1", 25)
-    assert found and "\x1b" not in found.message and len(found.message) < 200
+        obstacle = ports.obstacle(port, "127.0.0.1", 25)
+    assert obstacle and "\x1b" not in obstacle.message and len(obstacle.message) < 200
 
 
 # --- what to do --------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    ("who", "standard", "unit"),
+    ("program", "standard", "unit"),
     [
         ("master (process 812)", 25, "postfix"),
         ("master (process 812)", 587, "postfix"),
@@ -148,36 +147,36 @@ def test_a_greeting_with_control_characters_is_shown_without_them() -> None:
         ("", 25, ""),
     ],
 )
-def test_the_unit_behind_a_program_is_known(who: str, standard: int, unit: str) -> None:
-    assert portholders.unit_of(who, standard) == unit
+def test_the_unit_behind_a_program_is_known(program: str, standard: int, unit: str) -> None:
+    assert ports.unit_of(program, standard) == unit
 
 
 @pytest.fixture
-def taken(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], portholders.Obstacle]:
-    """``taken("exim4 (process 9)", 25)``: what is said of a port that this program holds."""
+def holding(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], ports.Obstacle]:
+    """``holding("exim4 (process 9)", 25)``: the obstacle of a port that this program holds."""
 
-    def told(who: str, standard: int) -> portholders.Obstacle:
-        monkeypatch.setattr(ports, "holder", lambda port: who)
-        return portholders.taken(standard, "127.0.0.1", standard)
+    def obstacle(program: str, standard: int) -> ports.Obstacle:
+        monkeypatch.setattr(ports, "holder", lambda port: program)
+        return ports.port_taken(standard, "127.0.0.1", standard)
 
-    return told
+    return obstacle
 
 
 def test_a_host_postfix_on_25_gets_the_way_to_stop_it(
-    taken: Callable[[str, int], portholders.Obstacle],
+    holding: Callable[[str, int], ports.Obstacle],
 ) -> None:
-    found = taken("master (process 812)", 25)
-    assert found.message == "Port 25 is already taken by master (process 812)."
-    assert "systemctl disable --now postfix" in found.hint and "bin/quazzar-sendmail" in found.hint
+    obstacle = holding("master (process 812)", 25)
+    assert obstacle.message == "Port 25 is already taken by master (process 812)."
+    assert "systemctl disable --now postfix" in obstacle.hint and "bin/quazzar-sendmail" in obstacle.hint
 
 
 def test_only_on_25_a_word_about_local_mail_is_said(
-    taken: Callable[[str, int], portholders.Obstacle],
+    holding: Callable[[str, int], ports.Obstacle],
 ) -> None:
-    assert "quazzar-sendmail" not in taken("dovecot (process 9)", 143).hint
+    assert "quazzar-sendmail" not in holding("dovecot (process 9)", 143).hint
 
 
 def test_another_program_can_stay_where_the_stack_moves(
-    taken: Callable[[str, int], portholders.Obstacle],
+    holding: Callable[[str, int], ports.Obstacle],
 ) -> None:
-    assert "QUAZZAR_STACK_PORT_OFFSET" in taken("nginx (process 9)", 25).hint
+    assert "QUAZZAR_STACK_PORT_OFFSET" in holding("nginx (process 9)", 25).hint

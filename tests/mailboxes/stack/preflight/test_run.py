@@ -1,4 +1,4 @@
-"""The preflight as a whole, and its checks of Docker, ports and room; names are in test_namechecks.py."""
+"""The preflight as a whole, and its checks of Docker, ports and room; names are in test_names.py."""
 
 from __future__ import annotations
 
