@@ -48,7 +48,8 @@ class Connection:
         self._dirty = False
         self._features: dict[str, str] = {}
         self._refused: dict[str, DeliveryError] = {}
-        self._smtp = smtplib.SMTP(timeout=_REPLY_SECONDS)
+        # Without a name smtplib looks this host's up in the DNS, which may take long.
+        self._smtp = smtplib.SMTP(local_hostname=_local_name(), timeout=_REPLY_SECONDS)
 
     # --- opening -------------------------------------------------------------------------------------------
     def open(self) -> Connection:

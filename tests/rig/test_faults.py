@@ -24,7 +24,10 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> CertificateAuthority:
 
 @contextlib.contextmanager
 def scripted(script: Script) -> Iterator[tuple[FaultServer, smtplib.SMTP]]:
-    with FaultServer(script) as server, smtplib.SMTP(server.host, server.port, timeout=5) as client:
+    with (
+        FaultServer(script) as server,
+        smtplib.SMTP(server.host, server.port, "client.test", timeout=5) as client,
+    ):
         yield server, client
 
 
@@ -44,7 +47,7 @@ def test_a_client_refuses_a_bad_certificate(
 ) -> None:
     with FaultServer(Script(certificate=make(authority), implicit_tls=True)) as server:
         with pytest.raises(ssl.SSLCertVerificationError, match=complaint):
-            smtplib.SMTP_SSL(server.host, server.port, context=authority.client_context())
+            smtplib.SMTP_SSL(server.host, server.port, "client.test", context=authority.client_context())
         wait_until(lambda: server.sessions[0].ended)
     assert server.sessions[0].tls_error
 
@@ -54,7 +57,7 @@ def test_a_client_accepts_the_good_certificate(authority: CertificateAuthority, 
     script = Script(certificate=authority.issue(), implicit_tls=True)
     with (
         FaultServer(script) as server,
-        smtplib.SMTP_SSL(host, server.port, context=authority.client_context()) as client,
+        smtplib.SMTP_SSL(host, server.port, "client.test", context=authority.client_context()) as client,
     ):
         assert client.ehlo()[0] == 250
 
@@ -89,7 +92,7 @@ def test_with_users_mail_needs_auth_and_a_wrong_password_is_refused() -> None:
 @pytest.mark.parametrize("greeting", [SILENCE, HANG_UP, RESET, "421 4.3.2 Too busy", Reply(b"\x00?\r\n")])
 def test_a_bad_greeting_ends_the_connection(greeting: str | Reply) -> None:
     with FaultServer(Script(greeting=greeting)) as server, pytest.raises((smtplib.SMTPException, OSError)):
-        smtplib.SMTP(server.host, server.port, timeout=0.3).ehlo_or_helo_if_needed()
+        smtplib.SMTP(server.host, server.port, "client.test", timeout=0.3).ehlo_or_helo_if_needed()
 
 
 @pytest.mark.parametrize(

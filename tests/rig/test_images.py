@@ -102,7 +102,7 @@ def test_postfix_refuses_to_start_unless_it_is_told_whose_mail_to_send(
 
 def test_stock_postfix_relays_for_every_private_address(postfix: Container, outside: Sink) -> None:
     outside.clear()
-    with smtplib.SMTP(address(postfix), timeout=20) as client:
+    with smtplib.SMTP(address(postfix), 25, "client.test", timeout=20) as client:
         client.sendmail("stranger@elsewhere.test", ["somebody@outside.test"], mail("<through@ours.test>"))
     (received,) = outside.wait_for(1)
     assert (received.sender, received.recipients) == ("stranger@elsewhere.test", ["somebody@outside.test"])
@@ -129,7 +129,7 @@ def test_stock_postfix_has_the_defaults_of_a_private_relay(postfix: Container, n
 # not off those below it that would make it TLS.
 @pytest.mark.parametrize("port", [25, 587, 465])
 def test_stock_postfix_speaks_plain_smtp(postfix: Container, port: int) -> None:
-    with smtplib.SMTP(address(postfix), port, timeout=20) as client:
+    with smtplib.SMTP(address(postfix), port, "client.test", timeout=20) as client:
         assert client.noop()[0] == 250
 
 
@@ -308,7 +308,7 @@ def test_an_image_has_a_shell_and_coreutils_and_no_process_tools(
 def test_the_outside_answers_as_it_is_told_and_then_as_ever(outside: Sink) -> None:
     outside.clear()
     outside.answer("RCPT nobody@outside.test", "550 5.1.1 no such user")
-    with smtplib.SMTP(address(outside.container), timeout=20) as client:
+    with smtplib.SMTP(address(outside.container), 25, "client.test", timeout=20) as client:
         with pytest.raises(smtplib.SMTPRecipientsRefused):
             client.sendmail("me@ours.test", ["nobody@outside.test"], mail("<refused@ours.test>"))
         outside.answer("RCPT nobody@outside.test", None)
@@ -318,7 +318,7 @@ def test_the_outside_answers_as_it_is_told_and_then_as_ever(outside: Sink) -> No
 
 def test_the_outside_wants_a_login_over_tls_on_587(outside: Sink) -> None:
     outside.clear()
-    with smtplib.SMTP(address(outside.container), 587, timeout=20) as client:
+    with smtplib.SMTP(address(outside.container), 587, "client.test", timeout=20) as client:
         assert client.docmd("MAIL", "FROM:<me@ours.test>")[0] == 530
         client.starttls()
         with pytest.raises(smtplib.SMTPAuthenticationError):
@@ -372,7 +372,7 @@ def test_a_private_engine_stops_and_starts_and_keeps_what_it_held(
 
 def _greets(host: str, port: int) -> bool:
     try:
-        with smtplib.SMTP(host, port, timeout=5) as client:
+        with smtplib.SMTP(host, port, "client.test", timeout=5) as client:
             return client.noop()[0] == 250
     except (OSError, smtplib.SMTPException):
         return False

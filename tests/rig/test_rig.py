@@ -38,7 +38,7 @@ def postfix(provider: RealPostfix) -> RealPostfix:
 
 @contextlib.contextmanager
 def submission(postfix: RealPostfix) -> Iterator[smtplib.SMTP]:
-    with smtplib.SMTP(postfix.host, postfix.submission_port, timeout=10) as client:
+    with smtplib.SMTP(postfix.host, postfix.submission_port, "client.test", timeout=10) as client:
         client.starttls(context=postfix.ca.client_context())
         yield client
 
@@ -48,7 +48,7 @@ def submission(postfix: RealPostfix) -> Iterator[smtplib.SMTP]:
 
 @real
 def test_the_provider_offers_auth_only_after_tls(postfix: RealPostfix) -> None:
-    with smtplib.SMTP(postfix.host, postfix.submission_port, timeout=10) as client:
+    with smtplib.SMTP(postfix.host, postfix.submission_port, "client.test", timeout=10) as client:
         client.ehlo()
         assert client.has_extn("starttls")
         assert not client.has_extn("auth")
@@ -89,7 +89,9 @@ def test_without_auth_nothing_is_accepted(postfix: RealPostfix) -> None:
 
 @real
 def test_the_implicit_tls_port_takes_mail(postfix: RealPostfix) -> None:
-    with smtplib.SMTP_SSL(postfix.host, postfix.tls_port, context=postfix.ca.client_context()) as client:
+    with smtplib.SMTP_SSL(
+        postfix.host, postfix.tls_port, "client.test", context=postfix.ca.client_context()
+    ) as client:
         client.login(postfix.username, postfix.password)
         client.sendmail(SENDER, [INBOX], mail())
     assert postfix.wait_for(1)
@@ -110,7 +112,7 @@ def test_each_recipient_gets_an_answer_of_its_own(postfix: RealPostfix) -> None:
 
 @real
 def test_copies_of_a_message_are_counted(postfix: RealPostfix) -> None:
-    with smtplib.SMTP(postfix.host, postfix.plain_port) as client:
+    with smtplib.SMTP(postfix.host, postfix.plain_port, "client.test") as client:
         for message_id in ("<1@x>", "<2@x>", "<1@x>", "<1@x>"):
             client.sendmail(SENDER, [INBOX], mail(message_id))
         client.sendmail(SENDER, [INBOX, "two@inbox.test", "nobody@discard.test"], mail("<3@x>"))
@@ -123,13 +125,16 @@ def test_copies_of_a_message_are_counted(postfix: RealPostfix) -> None:
 @real
 def test_connections_are_counted(postfix: RealPostfix) -> None:
     before = postfix.connections()
-    with smtplib.SMTP(postfix.host, postfix.plain_port), smtplib.SMTP(postfix.host, postfix.plain_port):
+    with (
+        smtplib.SMTP(postfix.host, postfix.plain_port, "client.test"),
+        smtplib.SMTP(postfix.host, postfix.plain_port, "client.test"),
+    ):
         wait_until(lambda: postfix.connections() == before + 2)
 
 
 @real
 def test_accepted_mail_survives_a_kill(postfix: RealPostfix) -> None:
-    with smtplib.SMTP(postfix.host, postfix.plain_port) as client:
+    with smtplib.SMTP(postfix.host, postfix.plain_port, "client.test") as client:
         for number in range(20):
             client.sendmail(SENDER, [INBOX], mail(f"<{number}@x>"))
         postfix.kill()
@@ -145,7 +150,7 @@ def test_a_stopped_provider_is_gone_and_comes_back_on_the_same_ports(postfix: Re
     postfix.stop()
     assert family(pid) == []
     with pytest.raises(ConnectionRefusedError):
-        smtplib.SMTP(postfix.host, postfix.submission_port)
+        smtplib.SMTP(postfix.host, postfix.submission_port, "client.test")
     postfix.start()
     assert postfix.ports == ports and all(map(listening, ports))
 
@@ -168,7 +173,7 @@ def test_mail_that_does_not_arrive_is_reported_with_the_log(postfix: RealPostfix
 
 @real
 def test_the_sink_takes_any_mail() -> None:
-    with or_skip(SmtpSink) as sink, smtplib.SMTP(sink.host, sink.port) as client:
+    with or_skip(SmtpSink) as sink, smtplib.SMTP(sink.host, sink.port, "client.test") as client:
         assert client.sendmail(SENDER, ["anyone@example.com"], mail()) == {}
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterator
+from typing import NoReturn
 
 import pytest
 
@@ -50,6 +52,17 @@ def test_a_mail_arrives_with_its_dots(serve: Serve) -> None:
     outcome = connect(server).send(MAIL)
     assert outcome.error is None
     assert server.accepted[0].content == MAIL.data
+
+
+def test_no_connection_waits_until_this_hosts_own_name_is_looked_up(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # On a host whose name is in no DNS that takes seconds.
+    def getfqdn(name: str = "") -> NoReturn:
+        pytest.fail("this host's name is looked up")
+
+    monkeypatch.setattr(socket, "getfqdn", getfqdn)
+    assert connect(serve()).send(MAIL).error is None
 
 
 @pytest.mark.parametrize(("extensions", "most"), [(("PIPELINING",), 3), ((), 1)])
