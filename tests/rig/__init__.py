@@ -100,9 +100,9 @@ def family(pid: int) -> list[int]:
 
 def as_user(user: str) -> list[str]:
     """The front of a command line that runs the rest as `user`; empty when we are that user."""
-    account = pwd.getpwnam(user)
-    if account.pw_uid == os.geteuid():
+    if user == current_user():
         return []
+    account = pwd.getpwnam(user)
     return ["setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--init-groups", "--"]
 
 
@@ -131,8 +131,11 @@ def working_directory(wanted: Path | None, user: str) -> Iterator[Path]:
 
 
 def current_user() -> str:
-    """The name of the account we run as."""
-    return pwd.getpwuid(os.geteuid()).pw_name
+    """The name of the account we run as; its number where it has no name, as in many containers."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 class ProcessGroup:
