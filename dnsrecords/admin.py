@@ -1,8 +1,119 @@
-"""The DNS tab's pages."""
+"""Every row of the DNS records as it is stored; choices are made in the DNS tab, the rest the checks write."""
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.urls import reverse
+
 from dnsrecords.console import options, publishing, tab
-from quazzar.console import site
+from dnsrecords.models import DomainCheck, DomainOptions, Publisher, RecordChange, RecordCheck
+from quazzar.console import shown, site
+from quazzar.console.rows import GatedAdmin, ReadOnlyAdmin
 
 site.PAGES += tab.urlpatterns + options.urlpatterns + publishing.urlpatterns
+
+
+class RowsOfDomains(GatedAdmin, ReadOnlyAdmin):
+    """Rows that belong to a domain, which has its page in the DNS tab."""
+
+    own_page, own_route = "DNS records", "admin:dns_overview"
+    list_select_related = ("domain",)
+    search_fields: ClassVar[tuple[str, ...]] = ("domain__name",)
+    search_help_text = "Search domain"
+    ordering: ClassVar[tuple[str, ...]] = ("domain__name",)
+
+    def own_url(self, row: Any = None) -> str:
+        """The domain's page in the DNS tab."""
+        return reverse("admin:dns_domain", args=[row.domain_id]) if row else super().own_url()
+
+
+@admin.register(DomainCheck)
+class DomainCheckAdmin(RowsOfDomains):
+    """When each domain was looked up, and when it is due again."""
+
+    list_display = ("domain", "checked", "due", "signed")
+
+    @admin.display(description="Looked up", ordering="checked_at")
+    def checked(self, row: DomainCheck) -> str:
+        """How long ago."""
+        return shown.distance(row.checked_at)
+
+    @admin.display(description="Due", ordering="due_at")
+    def due(self, row: DomainCheck) -> str:
+        """When it is looked up again."""
+        return shown.distance(row.due_at)
+
+
+@admin.register(RecordCheck)
+class RecordCheckAdmin(RowsOfDomains):
+    """How each record stood when it was last looked up."""
+
+    list_display = ("record", "domain", "badge", "since_when", "message")
+    list_filter: ClassVar[list[Any]] = ["status"]
+    search_fields = ("domain__name", "record")
+    search_help_text = "Search domain or record"
+    ordering = ("domain__name", "id")
+
+    @admin.display(description="Status", ordering="status")
+    def badge(self, row: RecordCheck) -> str:
+        """In a word."""
+        return tab.badge(row.status)
+
+    @admin.display(description="Since", ordering="since")
+    def since_when(self, row: RecordCheck) -> str:
+        """Since when it has this status."""
+        return shown.moment(row.since)
+
+
+@admin.register(RecordChange)
+class RecordChangeAdmin(RowsOfDomains):
+    """The history: when a record changed its status, or what is published."""
+
+    list_display = ("at_when", "record", "domain", "was", "badge", "message")
+    list_display_links = ("record",)
+    list_filter: ClassVar[list[Any]] = ["status"]
+    search_fields = ("domain__name", "record")
+    search_help_text = "Search domain or record"
+    ordering = ("-id",)
+
+    @admin.display(description="When", ordering="at")
+    def at_when(self, row: RecordChange) -> str:
+        """When the change was seen."""
+        return shown.moment(row.at)
+
+    @admin.display(description="Before", ordering="before")
+    def was(self, row: RecordChange) -> str:
+        """The status before, in a word."""
+        return tab.badge(row.before)
+
+    @admin.display(description="After", ordering="status")
+    def badge(self, row: RecordChange) -> str:
+        """The status since, in a word."""
+        return tab.badge(row.status)
+
+
+@admin.register(DomainOptions)
+class DomainOptionsAdmin(RowsOfDomains):
+    """What was chosen for a domain's records; a domain without a row has the defaults."""
+
+    list_display = ("domain", "mta_sts")
+    list_filter: ClassVar[list[Any]] = ["mta_sts"]
+
+
+@admin.register(Publisher)
+class PublisherAdmin(RowsOfDomains):
+    """Where domains' records are published by machine. The key's secret is never shown."""
+
+    list_display = ("domain", "server", "zone", "key_name", "published", "problem")
+
+    @admin.display(description="Published", ordering="published_at")
+    def published(self, row: Publisher) -> str:
+        """The last success."""
+        return shown.distance(row.published_at)
+
+    @admin.display(description="Last error")
+    def problem(self, row: Publisher) -> str:
+        """Its sentence."""
+        return shown.problem(row.last_error)

@@ -1,4 +1,4 @@
-"""The queue in the console, and the Mail Relay page's place in it."""
+"""The queue in the console, and the rows of relay settings and alerts as they are stored."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
 from mailrelay.console import states, urls
-from mailrelay.models import Message
+from mailrelay.models import AlertState, Message, RelaySettings
 from mailrelay.queue import outbox
 from quazzar.access import audit
 from quazzar.console import gate, shown
 from quazzar.console import site as console
-from quazzar.console.unfolded import ModelAdmin
+from quazzar.console.rows import GatedAdmin, ReadOnlyAdmin
 
 Status = Message.Status
 
@@ -63,7 +63,7 @@ class Waiting(admin.SimpleListFilter):
 
 
 @admin.register(Message)
-class MessageAdmin(ModelAdmin):
+class MessageAdmin(GatedAdmin):
     """The queue: to be followed, retried and deleted, never edited. No body is ever shown."""
 
     change_form_template = "mailrelay/message.html"
@@ -139,8 +139,6 @@ class MessageAdmin(ModelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """The list, with the number of messages in each status above it."""
-        if wall := gate.locked(request):
-            return wall
         counts = dict(Message.objects.order_by().values_list("status").annotate(Count("id")))
         pills = [(status.value, status.label, counts.get(status.value, 0)) for status in Status]
         context = {
@@ -156,18 +154,8 @@ class MessageAdmin(ModelAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         """One message: each recipient's state, the last error, the dates."""
-        if wall := gate.locked(request):
-            return wall
         context = {"may_retry": self.has_retry_permission(request), **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)
-
-    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
-        """Asks, then deletes."""
-        return gate.locked(request) or super().delete_view(request, object_id, extra_context)
-
-    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
-        """Django's own page; behind the gate like the others."""
-        return gate.locked(request) or super().history_view(request, object_id, extra_context)
 
     def get_urls(self) -> list[URLPattern]:
         """The model's pages, and one to retry."""
@@ -217,6 +205,38 @@ class MessageAdmin(ModelAdmin):
     def log_deletions(self, request: HttpRequest, queryset: Any) -> list[Any]:
         """Django's own log would keep the subject of what was deleted; the audit log says enough."""
         return []
+
+
+@admin.register(RelaySettings)
+class RelaySettingsAdmin(GatedAdmin, ReadOnlyAdmin):
+    """How mail leaves this node: one row, none while no relay was ever set."""
+
+    own_page, own_route = "Relay settings", "admin:mail_relay"
+    list_display = ("__str__", "provider", "security", "from_address", "updated")
+
+    @admin.display(description="Changed", ordering="updated_at")
+    def updated(self, row: RelaySettings) -> str:
+        """When it was last saved."""
+        return shown.moment(row.updated_at)
+
+
+@admin.register(AlertState)
+class AlertStateAdmin(GatedAdmin, ReadOnlyAdmin):
+    """The latest notification of each alert group: the same news is not mailed twice."""
+
+    list_display = ("key", "message", "updated")
+    list_select_related = ("message",)
+    search_fields = ("key",)
+    ordering = ("-updated_at",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AlertState]:
+        """Without the message's body."""
+        return cast("QuerySet[AlertState]", super().get_queryset(request)).defer("message__body")
+
+    @admin.display(description="Last news", ordering="updated_at")
+    def updated(self, row: AlertState) -> str:
+        """When the group last changed."""
+        return shown.moment(row.updated_at)
 
 
 def _cut(text: str) -> str:

@@ -12,8 +12,8 @@ from django.utils.html import format_html_join
 
 from quazzar.console import apikeys, operators, shown  # noqa: F401  (they register themselves)
 from quazzar.console import site as console
-from quazzar.console.unfolded import ModelAdmin
-from quazzar.models import AuditEntry
+from quazzar.console.rows import ReadOnlyAdmin
+from quazzar.models import AuditEntry, Heartbeat, IdempotentRequest
 
 
 def landing(request: HttpRequest) -> HttpResponse:
@@ -28,7 +28,7 @@ cast("Any", admin.site).extra_urls = lambda: console.PAGES
 
 
 @admin.register(AuditEntry)
-class AuditAdmin(ModelAdmin):
+class AuditAdmin(ReadOnlyAdmin):
     """Who changed what: names of fields, never values."""
 
     list_display = ("when", "actor", "action", "target", "changed")
@@ -37,20 +37,6 @@ class AuditAdmin(ModelAdmin):
     search_fields = ("actor", "action", "target")
     search_help_text = "Search who, what or which"
     ordering = ("-id",)
-    list_per_page = 50
-    actions = None
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Never: the log writes itself."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never: the log only grows."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never: the log only grows."""
-        return False
 
     @admin.display(description="Time (UTC)", ordering="at")
     def when(self, entry: AuditEntry) -> str:
@@ -62,3 +48,31 @@ class AuditAdmin(ModelAdmin):
         """Names of the fields."""
         names = format_html_join(" ", '<code class="q-code">{}</code>', ((name,) for name in entry.fields))
         return names or shown.NOTHING
+
+
+@admin.register(IdempotentRequest)
+class IdempotentRequestAdmin(ReadOnlyAdmin):
+    """Requests of the last day that came with an Idempotency-Key. Their answers are never shown."""
+
+    hidden = ("fingerprint", "answer")
+    list_display = ("path", "method", "principal", "key", "status", "claimed")
+    search_fields = ("path", "principal", "key")
+    search_help_text = "Search path, principal or key"
+    ordering = ("-id",)
+
+    @admin.display(description="Time (UTC)", ordering="claimed_at")
+    def claimed(self, row: IdempotentRequest) -> str:
+        """When the first request came."""
+        return shown.moment(row.claimed_at)
+
+
+@admin.register(Heartbeat)
+class HeartbeatAdmin(ReadOnlyAdmin):
+    """When each part of the product last said that it is alive."""
+
+    list_display = ("name", "seen")
+
+    @admin.display(description="Seen", ordering="at")
+    def seen(self, row: Heartbeat) -> str:
+        """How long ago."""
+        return shown.distance(row.at)

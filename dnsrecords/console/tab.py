@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from dnsrecords.checking import check as checking
@@ -28,7 +29,7 @@ from dnsrecords.verdicts import Status
 from mailboxes.dkim import lifecycle
 from mailboxes.models import Domain, Stack
 from quazzar import words
-from quazzar.console import gate
+from quazzar.console import gate, shown
 from quazzar.console.pages import frame, sentence
 from quazzar.errors import QuazzarError
 
@@ -147,6 +148,12 @@ def _context(request: HttpRequest, row: Domain) -> dict[str, Any]:
         "mark": MARKS[found.health],
         **_ring(found),
     }
+
+
+def badge(status: str) -> SafeString:
+    """A status as a badge."""
+    _, colour, word = MARKS[Status(status)]
+    return shown.badge(word, colour)
 
 
 def _ring(found: Report) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 from django.utils.html import format_html
@@ -26,6 +26,11 @@ def badge(text: str, kind: str) -> SafeString:
 def key_badge(key: ApiKey) -> SafeString:
     """The state of an API key."""
     return badge(*_KEY_STATES[key.state])
+
+
+def problem(error: dict[str, Any] | None) -> str:
+    """The sentence of a ``last_error`` column."""
+    return str((error or {}).get("message", "")) or NOTHING
 
 
 def moment(at: datetime | None, *, now: datetime | None = None) -> str | SafeString:

@@ -1,0 +1,167 @@
+"""Models' pages in the console: behind the gate, or rows to look at that are changed on a page of their own."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.db import models
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from quazzar.console import gate, shown
+from quazzar.console.unfolded import ModelAdmin
+from quazzar.sealing.fields import SealedField
+
+_SEALED = {
+    "none": "none",
+    "saved": "saved, sealed",
+    "unreadable": "unreadable: its key is gone from the key file",
+}
+_ABBREVIATIONS = re.compile(r"\b(id|dns|dkim|mta|sts|tls|http|url)\b", re.IGNORECASE)
+
+
+class GatedAdmin(ModelAdmin):
+    """The pages of a model of Mail Relay: the lock card in their place where the plan is too low."""
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """The list."""
+        return gate.locked(request) or super().changelist_view(request, extra_context)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> HttpResponse:
+        """One row, or the form for a new one."""
+        return gate.locked(request) or super().changeform_view(request, object_id, form_url, extra_context)
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Ask, then delete."""
+        return gate.locked(request) or super().delete_view(request, object_id, extra_context)
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Django's own page."""
+        return gate.locked(request) or super().history_view(request, object_id, extra_context)
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    """Rows to look at, every column but the secrets. Where they are changed elsewhere, a link leads there."""
+
+    actions = None
+    list_per_page = 50
+    list_before_template = change_form_before_template = "quazzar/_own_page.html"
+    #: What the page is called where these rows are changed, and its route; empty: there is none.
+    own_page: ClassVar[str] = ""
+    own_route: ClassVar[str] = ""
+    #: Columns that are not shown. Sealed ones need not be named: of them only their state is shown.
+    hidden: ClassVar[tuple[str, ...]] = ()
+
+    # --- who may: nobody changes anything here
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Rows are added on the page of their own, or by the product."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Rows are changed on the page of their own, or by the product."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Rows are deleted on the page of their own, or by the product."""
+        return False
+
+    # --- the page of their own
+
+    def own_url(self, row: Any = None) -> str:
+        """The address of the page where this row, or any, is changed; empty when there is none."""
+        return reverse(self.own_route) if self.own_route else ""
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """The list."""
+        own = {"own_page": self.own_page, "own_url": self.own_url()}
+        return super().changelist_view(request, {**own, **(extra_context or {})})
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> HttpResponse:
+        """One row; the address that once added one leads to the page of their own."""
+        if object_id is None and request.method == "GET" and self.own_route:
+            return redirect(self.own_url())
+        row = self.get_object(request, object_id) if object_id else None
+        own = {"own_page": self.own_page, "own_url": self.own_url(row) if row else ""}
+        return super().changeform_view(request, object_id, form_url, {**own, **(extra_context or {})})
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """The address that once deleted a row leads to the page of their own."""
+        row = self.get_object(request, object_id)
+        if row and request.method == "GET" and self.own_route:
+            return redirect(self.own_url(row))
+        return super().delete_view(request, object_id, extra_context)
+
+    # --- columns
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Without what is sealed: it is loaded only to tell its state."""
+        sealed = [field.name for field in self.opts.fields if isinstance(field, SealedField)]
+        return super().get_queryset(request).defer(*sealed, *self.hidden)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """Every column but the hidden ones, each as text."""
+        return [column(field) for field in self.opts.fields if field.name not in (*self.hidden, "id")]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """All of them."""
+        return self.get_fields(request, obj)
+
+
+def column(field: models.Field[Any, Any]) -> Callable[[models.Model], Any]:
+    """A read-only column of the admin that shows a field."""
+
+    @admin.display(description=label(field))
+    def value(row: models.Model) -> Any:
+        return as_text(field, row)
+
+    value.__name__ = field.name
+    return value
+
+
+def label(field: models.Field[Any, Any]) -> str:
+    """The field's name in words: ``DKIM selector``."""
+    words = str(field.verbose_name)
+    return _ABBREVIATIONS.sub(lambda match: match[0].upper(), words[:1].upper() + words[1:])
+
+
+def as_text(field: models.Field[Any, Any], row: models.Model) -> str | SafeString:
+    """What a row has in a field; of something sealed only whether it is there and can be opened."""
+    value = getattr(row, field.name)
+    if isinstance(field, SealedField):
+        return _SEALED["none" if value is None else "saved" if value.readable else "unreadable"]
+    if value is None or value in ("", [], {}):
+        return shown.NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return format_html("{} <span class='q-muted'>{}</span>", shown.moment(value), shown.distance(value))
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return format_html('<span class="q-lines">{}</span>', "\n".join(value))
+    if isinstance(value, dict | list):
+        text = json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)
+        return format_html('<pre class="q-json" tabindex="0">{}</pre>', text)
+    if field.choices:
+        return str(dict(field.flatchoices).get(value, value))
+    return str(value)
