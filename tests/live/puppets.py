@@ -23,9 +23,10 @@ _SCRIPT = """
 import json, os, signal, sys, traceback
 import django
 django.setup()
-from mailboxes import engine, provisioning, stacksettings
 from mailboxes.models import Alias, Domain, Mailbox, Stack
+from mailboxes.provisioning import facade as provisioning
 from mailboxes.stack import reconcile
+from mailboxes.stack import settings as stacksettings
 
 def child(source):
     try:
