@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
 from mailrelay.models import AlertState, Message, RelaySettings
-from mailrelay.notices import alertmail, alerts, backups
-from mailrelay.notices.alerts import AlertNotice
+from mailrelay.notices import alertmail, backups
+from mailrelay.notices.alerts import AlertNotice, group_notice, rule_notice
 from mailrelay.notices.backups import BackupReport
 from mailrelay.notices.notify import Notification, mail_or_log, notify_operator
 from mailrelay.sender import Sender
 
-__all__ = ["Notification", "notify_alert", "notify_backup", "notify_operator"]
+__all__ = [
+    "AlertNotice", "BackupReport", "Notification", "group_notice", "notify_alert", "notify_backup", "notify_operator",
+    "rule_notice",
+]  # fmt: skip
 
 #: The same news about the same group is mailed once in this time: two Alertmanagers post each notice twice.
 REPEAT_WINDOW = timedelta(minutes=10)
@@ -26,28 +28,20 @@ REPEAT_WINDOW = timedelta(minutes=10)
 logger = logging.getLogger(__name__)
 
 
-def notify_alert(alert: Mapping[str, Any] | AlertNotice) -> Notification:
+def notify_alert(notice: AlertNotice) -> Notification:
     """Mail an alert to the alert recipients, or log it when that cannot be.
 
     Args:
-        alert: a body that Alertmanager or Grafana posts, the simple body, or what ``alerts.parse`` made of one.
-
-    Raises:
-        InvalidAlert: the body is no alert.
+        notice: made by ``rule_notice`` or ``group_notice``.
     """
-    notice = alert if isinstance(alert, AlertNotice) else alerts.parse(alert)
     return mail_or_log("alert", alertmail.subject(notice), partial(_queue_once, notice))
 
 
-def notify_backup(backup: Mapping[str, Any] | BackupReport) -> Notification:
+def notify_backup(report: BackupReport) -> Notification:
     """Mail a backup report to the backup recipients, or log it when that cannot be.
 
     A successful backup is mailed only if the relay settings ask for it.
-
-    Raises:
-        InvalidBackup: the body is no report.
     """
-    report = backup if isinstance(backup, BackupReport) else backups.parse(backup)
     subject = backups.subject(report)
     if report.succeeded and not RelaySettings.load().notify_backup_success:
         logger.info("backup logged, not mailed: %s (mail about successful backups is off)", subject)

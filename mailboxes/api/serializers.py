@@ -10,7 +10,8 @@ from rest_framework import serializers
 from mailboxes.models import Alias, Domain, ImportJob, Mailbox
 from mailboxes.provisioning import retention
 from mailboxes.provisioning.rules import LARGEST_QUOTA_MB, LONGEST_DISPLAY_NAME, MOST_DESTINATIONS
-from mailrelay.api.serializers import PASSWORD_STATES, Line, Text
+from mailrelay.api.serializers import PASSWORD_STATES
+from quazzar.api.fields import Line, Text
 from quazzar.api.serializers import StrictSerializer
 
 DKIM_STATES = ("none", "ready", "unreadable")

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from mailboxes.api.serializers import StackErrorSerializer, YesNo
 from mailboxes.certificates import state as certificatestate
 from mailboxes.models import Stack
-from mailrelay.api.serializers import Text
+from quazzar.api.fields import Text
 from quazzar.api.serializers import StrictSerializer
 
 #: More than any certificate chain has.

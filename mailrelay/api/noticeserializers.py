@@ -1,88 +1,224 @@
-"""Alert and backup bodies as the OpenAPI description shows them; what is read is decided by alerts and backups."""
+"""Bodies that alert managers and backup jobs post: what is read of them, and their part of the OpenAPI schema."""
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from itertools import islice
+from typing import Any, cast
 
-from drf_spectacular.utils import OpenApiExample, extend_schema_field
+from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
+from rest_framework.fields import empty
 
-from mailrelay.api.serializers import Text
+from mailrelay.notices.alerts import group_notice, rule_notice
+from mailrelay.notices.backups import BackupReport
+from quazzar import words
+from quazzar.api.fields import Text
 from quazzar.api.serializers import StrictSerializer
 
-
-def _one_of(*words: str) -> Any:
-    """Described in place: an enumeration would become a component, and its name clash with others'."""
-    return extend_schema_field({"type": "string", "anyOf": [{"const": word} for word in words]})
-
-
-@_one_of("firing", "resolved")
-class StateField(serializers.CharField):
-    """Whether an alert is on or over."""
+_STATES = ("firing", "resolved")
+_OUTCOMES = ("success", "failure")
+_LARGEST_SIZE = 2**63 - 1
+_MOST_WRONG_ALERTS = 10
+_REQUIRED = "This field is required."
+_NO_TEXT = "This must be a text."
 
 
-@_one_of("success", "failure")
-class OutcomeField(serializers.CharField):
+# --- fields ------------------------------------------------------------------------------------------------
+class OneLine(Text):
+    """A line of text without control characters."""
+
+    default_error_messages = {  # as DRF declares it
+        "invalid": _NO_TEXT,
+        "null": _REQUIRED,
+        "blank": "This must not be empty.",
+        "max_length": "This can have {max_length} characters at most.",
+        "lines": "This must be one line, without line breaks or control characters.",
+    }
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the line, without spaces around it."""
+        if isinstance(data, str) and not words.printable(data):
+            self.fail("lines")
+        return super().to_internal_value(data)
+
+
+class Lines(serializers.CharField):
+    """A text of any length; what a mail cannot show is left out."""
+
+    default_error_messages = {"invalid": _NO_TEXT}
+
+    def __init__(self) -> None:
+        super().__init__(required=False, allow_blank=True, allow_null=True)
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the text without control characters, cut at 10,000 characters."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return words.lines(data)
+
+
+class _Choice(serializers.ChoiceField):
+    """One of some words."""
+
+    def __init__(self, choices: tuple[str, ...], **kwargs: Any) -> None:
+        message = f"This must be one of {', '.join(choices)}."
+        super().__init__(choices, error_messages={"invalid_choice": message, "null": _REQUIRED}, **kwargs)
+
+
+def _in_place(*choices: str) -> Any:
+    """Described where it stands: an enumeration would become a component, and its name clash with others'."""
+    return extend_schema_field({"type": "string", "anyOf": [{"const": word} for word in choices]})
+
+
+@_in_place(*_STATES)
+class State(_Choice):
+    """Whether an alert is firing or resolved."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(_STATES, **kwargs)
+
+
+@_in_place(*_OUTCOMES)
+class Outcome(_Choice):
     """How a backup ended."""
 
+    def __init__(self) -> None:
+        super().__init__(_OUTCOMES)
 
-class LabelsField(serializers.DictField):
+
+class Moment(serializers.DateTimeField):
+    """An RFC 3339 time with its zone."""
+
+    default_error_messages = {"invalid": "This must be a time with its zone, such as 2026-11-03T04:00:00Z."}
+
+    def to_internal_value(self, value: Any) -> datetime:
+        """Return the time in UTC."""
+        try:
+            return words.parse_time(value if isinstance(value, str) else "")
+        except ValueError:
+            self.fail("invalid")
+
+
+class Count(serializers.IntegerField):
+    """A whole number, not negative, that fits into 64 bits."""
+
+    default_error_messages = {"invalid": "This must be a whole number, not negative."}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_value=0, **kwargs)
+
+    def to_internal_value(self, data: Any) -> int:
+        """Return the number."""
+        if isinstance(data, bool) or not isinstance(data, int) or not 0 <= data <= _LARGEST_SIZE:
+            self.fail("invalid")
+        return data
+
+
+@extend_schema_field({"type": ["string", "object"]})
+class Details(serializers.Field[Any, Any, Any, Any]):
+    """A text, or an object of anything."""
+
+    default_error_messages = {"invalid": "This must be a text or an object."}
+
+    def to_internal_value(self, data: Any) -> str | dict[str, Any]:
+        """Return the text, or the object as it is."""
+        if isinstance(data, dict):
+            return data
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return words.lines(data)
+
+
+@extend_schema_field({"type": "string"})
+class _Value(serializers.Field[str, Any, str, Any]):
+    """The value of a label. Some senders write numbers and booleans."""
+
+    default_error_messages = {"invalid": _NO_TEXT}
+
+    def to_internal_value(self, data: Any) -> str:
+        if isinstance(data, bool):
+            return "true" if data else "false"
+        if not isinstance(data, str | int | float):
+            self.fail("invalid")
+        return str(data)
+
+
+class Labels(serializers.DictField):
     """An object of texts."""
 
-    child = Text(allow_blank=True)
+    child = _Value()
+
+
+class Lenient(serializers.Field[Any, Any, Any, Any]):
+    """Mixin: what cannot be read is None, because an alert is worth more than what comes with it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, allow_null=True, **kwargs)
+
+    def run_validation(self, data: Any = empty) -> Any:
+        """Return the value, or None."""
+        try:
+            return super().run_validation(data)
+        except serializers.ValidationError:
+            return None
+
+
+class LenientText(Lenient, Text):
+    """A text, or None."""
+
+
+@_in_place(*_STATES)
+class LenientState(Lenient, State):
+    """A state, or None."""
+
+
+class LenientTime(Lenient, Moment):
+    """A time, or None."""
+
+
+class LenientCount(Lenient, Count):
+    """A number, or None."""
+
+
+class LenientLabels(Lenient, Labels):
+    """An object of texts, or None."""
+
+
+# --- alerts ------------------------------------------------------------------------------------------------
+class AlertListSerializer(serializers.ListSerializer[Any]):
+    """The alerts of a group."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return all alerts.
+
+        Raises:
+            ValidationError: some cannot be read; of many only the first few are named.
+        """
+        try:
+            return super().to_internal_value(data)
+        except serializers.ValidationError as exc:
+            problems = cast("dict[Any, Any]", exc.detail)
+            first = islice(problems.items(), _MOST_WRONG_ALERTS)
+            raise serializers.ValidationError(dict(first)) from exc
 
 
 class AlertSerializer(serializers.Serializer[Any]):
     """One alert of Alertmanager's or Grafana's webhook; other fields are allowed."""
 
-    status = StateField()
-    labels = LabelsField()
-    annotations = LabelsField(required=False, allow_null=True)
-    startsAt = serializers.DateTimeField(required=False)
-    endsAt = serializers.DateTimeField(required=False)
-    generatorURL = serializers.CharField(required=False, allow_blank=True)
-    fingerprint = serializers.CharField(required=False, allow_blank=True)
+    status = State()
+    labels = Labels()
+    annotations = Labels(required=False, allow_null=True)
+    startsAt = LenientTime()
+    endsAt = LenientTime()
+    generatorURL = LenientText(allow_blank=True)
+    fingerprint = LenientText(allow_blank=True)
+    dashboardURL = LenientText(allow_blank=True)
+    panelURL = LenientText(allow_blank=True)
+    silenceURL = LenientText(allow_blank=True)
 
-
-class AlertGroupSerializer(serializers.Serializer[Any]):
-    """Alertmanager's webhook body, version 4; Grafana's has more fields, which are allowed."""
-
-    version = serializers.CharField(required=False)
-    groupKey = serializers.CharField(required=False)
-    truncatedAlerts = serializers.IntegerField(required=False, min_value=0)
-    status = StateField(required=False)
-    receiver = serializers.CharField(required=False)
-    groupLabels = LabelsField(required=False)
-    commonLabels = LabelsField(required=False)
-    commonAnnotations = LabelsField(required=False)
-    externalURL = serializers.CharField(required=False, allow_blank=True)
-    alerts = AlertSerializer(many=True, allow_empty=False)
-
-
-@extend_schema_field({"type": ["string", "object", "null"]})
-class DetailsField(serializers.JSONField):
-    """A text, or an object of anything."""
-
-
-class SimpleAlertSerializer(StrictSerializer):
-    """One rule that fires, or is over."""
-
-    rule = serializers.CharField(max_length=200)
-    severity = serializers.CharField(required=False, allow_blank=True, allow_null=True, max_length=64)
-    state = StateField(required=False)
-    summary = serializers.CharField(required=False, allow_blank=True, allow_null=True)
-    details = DetailsField(required=False)
-
-
-class BackupReportSerializer(StrictSerializer):
-    """How one run of a backup job ended."""
-
-    job = serializers.CharField(max_length=200)
-    status = OutcomeField()
-    started_at = serializers.DateTimeField(required=False, allow_null=True)
-    finished_at = serializers.DateTimeField(required=False, allow_null=True)
-    size_bytes = serializers.IntegerField(required=False, allow_null=True, min_value=0)
-    message = serializers.CharField(required=False, allow_blank=True, allow_null=True)
+    class Meta:
+        list_serializer_class = AlertListSerializer
 
 
 _GROUP = {
@@ -107,6 +243,27 @@ _GROUP = {
         }
     ],
 }
+
+
+class AlertGroupSerializer(serializers.Serializer[Any]):
+    """Alertmanager's webhook body, version 4; Grafana's has more fields, which are allowed."""
+
+    version = LenientText()
+    groupKey = LenientText()
+    truncatedAlerts = LenientCount()
+    status = LenientState()
+    receiver = LenientText()
+    groupLabels = LenientLabels()
+    commonLabels = LenientLabels()
+    commonAnnotations = LenientLabels()
+    externalURL = LenientText(allow_blank=True)
+    alerts = AlertSerializer(many=True, allow_empty=False)
+
+    def validate(self, attrs: dict[str, Any]) -> Any:
+        """Return the notice."""
+        return {"notice": group_notice(attrs)}
+
+
 _SIMPLE = {
     "rule": "Disk full",
     "severity": "critical",
@@ -114,6 +271,28 @@ _SIMPLE = {
     "summary": "92 % of /var",
     "details": {"device": "/dev/sda1"},
 }
+
+
+RULE_EXAMPLE = OpenApiExample("A rule of one's own", _SIMPLE, request_only=True)
+GROUP_EXAMPLE = OpenApiExample("Alertmanager", _GROUP, request_only=True)
+
+
+@extend_schema_serializer(examples=[RULE_EXAMPLE])
+class SimpleAlertSerializer(StrictSerializer):
+    """One rule that fires, or that fires no longer."""
+
+    rule = OneLine(max_length=200)
+    severity = OneLine(required=False, allow_blank=True, allow_null=True, max_length=64)
+    state = State(required=False, allow_null=True)
+    summary = Lines()
+    details = Details(required=False, allow_null=True)
+
+    def validate(self, attrs: dict[str, Any]) -> Any:
+        """Return the notice; what is null or empty has its default."""
+        return {"notice": rule_notice(**{name: value for name, value in attrs.items() if value})}
+
+
+# --- backups -----------------------------------------------------------------------------------------------
 _BACKUP = {
     "job": "nightly",
     "status": "failure",
@@ -122,8 +301,27 @@ _BACKUP = {
     "size_bytes": 1048576,
     "message": "No space left on device",
 }
-ALERT_EXAMPLES = [
-    OpenApiExample("Alertmanager", _GROUP, request_only=True),
-    OpenApiExample("A rule of one's own", _SIMPLE, request_only=True),
-]
-BACKUP_EXAMPLES = [OpenApiExample("A finished backup", _BACKUP, request_only=True)]
+
+
+@extend_schema_serializer(examples=[OpenApiExample("A finished backup", _BACKUP, request_only=True)])
+class BackupReportSerializer(StrictSerializer):
+    """How one run of a backup job ended."""
+
+    job = OneLine(max_length=200)
+    status = Outcome()
+    started_at = Moment(required=False, allow_null=True)
+    finished_at = Moment(required=False, allow_null=True)
+    size_bytes = Count(required=False, allow_null=True)
+    message = Lines()
+
+    def validate(self, attrs: dict[str, Any]) -> Any:
+        """Return the report.
+
+        Raises:
+            ValidationError: it ends before it starts.
+        """
+        start, end = attrs.get("started_at"), attrs.get("finished_at")
+        if start and end and end < start:
+            raise serializers.ValidationError({"finished_at": ["The end is before the start."]})
+        attrs["succeeded"] = attrs.pop("status") == "success"
+        return {"report": BackupReport(**{**attrs, "message": attrs.get("message") or ""})}

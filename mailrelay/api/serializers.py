@@ -1,4 +1,4 @@
-"""What the API takes and shows. Shape only: whether a value may be is decided by the domain functions."""
+"""The relay and its queue as the API takes and shows them. Whether a value is allowed is for the domain to say."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from mailrelay.mail import addresses, emails
 from mailrelay.mail.emails import Attachment, Email
 from mailrelay.models import Message, RelaySettings
 from mailrelay.smtp.dialogue import STAGES
+from quazzar.api.fields import Line, Secret, Text
 from quazzar.api.serializers import StrictSerializer
 from quazzar.errors import InvalidEmail
 
@@ -20,23 +21,6 @@ LONGEST_SUBJECT = 10_000
 PASSWORD_STATES = ("none", "saved", "unreadable")
 _MOST_HEADERS = 100
 _MOST_ATTACHMENTS = 100
-
-
-class Text(serializers.CharField):
-    """A JSON string; a number is not taken for one."""
-
-    def to_internal_value(self, data: Any) -> str:
-        """The string."""
-        if not isinstance(data, str):
-            self.fail("invalid")
-        return str(super().to_internal_value(data))
-
-
-class Line(Text):
-    """A text that goes into a header field. Kept as it came: a line break at its end is refused like any other."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(trim_whitespace=False, **kwargs)
 
 
 class Address(Line):
@@ -52,68 +36,48 @@ class Address(Line):
         return text
 
 
-class RelaySerializer(serializers.ModelSerializer[RelaySettings]):
-    """The relay settings as they are shown; the password goes in and never comes out."""
-
-    password = serializers.SerializerMethodField(help_text="Always empty.")
-    has_password = serializers.SerializerMethodField()
-    password_state = serializers.ChoiceField(choices=PASSWORD_STATES, read_only=True)
-    alert_recipients = serializers.ListField(child=serializers.CharField(), read_only=True)
-    backup_recipients = serializers.ListField(child=serializers.CharField(), read_only=True)
-    configured = serializers.BooleanField(read_only=True)
-    updated_at = serializers.DateTimeField(
-        read_only=True, allow_null=True, help_text="Null while nothing is saved."
-    )
-
-    class Meta:
-        model = RelaySettings
-        fields = (
-            "provider", "host", "port", "security", "username", "password", "has_password", "password_state",
-            "from_address", "from_name", "alert_recipients", "backup_recipients", "notify_backup_success",
-            "configured", "updated_at",
-        )  # fmt: skip
-        read_only_fields = fields
-
-    def get_password(self, row: RelaySettings) -> str:
-        """Never the password."""
-        return ""
-
-    def get_has_password(self, row: RelaySettings) -> bool:
-        """Whether one is stored, readable or not."""
-        return row.password is not None
-
-
 @extend_schema_serializer(
     examples=[
         OpenApiExample(
             "A preset: host and port fill themselves",
-            {"provider": "mailgun", "username": "postmaster@mg.example.com", "password": "…",
-             "from_address": "node@example.com", "alert_recipients": ["ops@example.com"]},
+            {
+                "provider": "mailgun",
+                "username": "postmaster@mg.example.com",
+                "password": "…",
+                "from_address": "node@example.com",
+                "alert_recipients": ["ops@example.com"],
+            },
             request_only=True,
         )
     ]
-)  # fmt: skip
-class RelayWriteSerializer(StrictSerializer):
-    """The relay settings as they are written; what is only shown may be sent back, and changes nothing."""
+)
+class RelaySerializer(StrictSerializer):
+    """The relay settings. Fields that can only be read may be sent back, and change nothing."""
 
     provider = serializers.ChoiceField(choices=RelaySettings.Provider.choices, required=False)
     host = Text(required=False, allow_blank=True)
     port = serializers.IntegerField(required=False, help_text="1 to 65535.")
     security = serializers.ChoiceField(choices=RelaySettings.Security.choices, required=False)
     username = Text(required=False, allow_blank=True)
-    password = Text(
-        required=False, allow_blank=True, allow_null=True, trim_whitespace=False, max_length=4096,
-        style={"input_type": "password"}, help_text="Absent or empty keeps the saved one, null removes it.",
-    )  # fmt: skip
+    password = Secret(
+        max_length=4096,
+        help_text="Reads as the empty text. Absent or empty keeps the saved one, null removes it.",
+    )
+    has_password = serializers.SerializerMethodField()
+    password_state = serializers.ChoiceField(choices=PASSWORD_STATES, read_only=True)
     from_address = Text(required=False, allow_blank=True)
     from_name = Text(required=False, allow_blank=True)
     alert_recipients = serializers.ListField(child=Text(), required=False)
     backup_recipients = serializers.ListField(child=Text(), required=False)
     notify_backup_success = serializers.BooleanField(required=False)
-    has_password = serializers.BooleanField(read_only=True)
-    password_state = serializers.ChoiceField(choices=PASSWORD_STATES, read_only=True)
     configured = serializers.BooleanField(read_only=True)
-    updated_at = serializers.DateTimeField(read_only=True)
+    updated_at = serializers.DateTimeField(
+        read_only=True, allow_null=True, help_text="Null while nothing is saved."
+    )
+
+    def get_has_password(self, row: RelaySettings) -> bool:
+        """Whether one is stored, readable or not."""
+        return row.password is not None
 
 
 class RegionSerializer(serializers.Serializer[Any]):

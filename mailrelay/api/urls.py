@@ -1,20 +1,18 @@
-"""Routes under /api/mail/."""
+"""Routes under /api/mail/: the relay and its queue."""
 
 from __future__ import annotations
 
-from django.urls import path
-
-from mailrelay.api import viewsets as views
+from mailrelay.api.viewsets import AlertViewSet, BackupViewSet, MessageViewSet, RelayViewSet
+from quazzar.api.viewsets import ApiRouter, SingletonRouter
 
 app_name = "mailrelay"
 
-urlpatterns = [
-    path("relay", views.RelayView.as_view(), name="relay"),
-    path("relay/presets", views.PresetsView.as_view(), name="presets"),
-    path("relay/test", views.RelayTestView.as_view(), name="relay-test"),
-    path("messages", views.MessagesView.as_view(), name="messages"),
-    path("messages/<int:pk>", views.MessageView.as_view(), name="message"),
-    path("messages/<int:pk>/retry", views.MessageRetryView.as_view(), name="message-retry"),
-    path("alerts", views.AlertsView.as_view(), name="alerts"),
-    path("backups", views.BackupsView.as_view(), name="backups"),
-]
+collections = ApiRouter()
+collections.register("messages", MessageViewSet, "message")
+collections.register("alerts", AlertViewSet, "alert")
+collections.register("backups", BackupViewSet, "backup")
+
+singletons = SingletonRouter()
+singletons.register("relay", RelayViewSet, "relay")
+
+urlpatterns = [*singletons.urls, *collections.urls]

@@ -1,22 +1,22 @@
-"""/api/mail/: relay, messages, alerts, backups. Each view calls a domain function and shows what it returns."""
+"""/api/mail/: relay, messages, alerts, backups. Each action calls a domain function and shows what it returns."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema, extend_schema_view
-from rest_framework import generics
-from rest_framework.exceptions import NotFound
+from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
+from rest_framework.decorators import action
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
-from rest_framework.views import APIView
 
 from mailrelay import notifiers
 from mailrelay.api.noticeserializers import (
-    ALERT_EXAMPLES,
-    BACKUP_EXAMPLES,
+    GROUP_EXAMPLE,
+    RULE_EXAMPLE,
     AlertGroupSerializer,
     BackupReportSerializer,
     SimpleAlertSerializer,
@@ -31,20 +31,18 @@ from mailrelay.api.serializers import (
     RelaySerializer,
     RelayTestResultSerializer,
     RelayTestSerializer,
-    RelayWriteSerializer,
 )
-from mailrelay.diagnosis import testmail as relaytest
+from mailrelay.diagnosis import testmail
 from mailrelay.models import Message, RelaySettings
 from mailrelay.queue import outbox
 from mailrelay.relay import presets
 from mailrelay.relay import settings as relaysettings
 from mailrelay.sender import Sender
 from quazzar.api.idempotency import idempotent
+from quazzar.api.serializers import NoBody
+from quazzar.api.viewsets import ApiViewSet
 from quazzar.errors import QuazzarError
 from quazzar.models import ApiKey
-
-#: The largest id that a row can have; a larger one is no message, and SQLite refuses to look for it.
-LARGEST_ID = 2**63 - 1
 
 
 class NotRetryable(QuazzarError):
@@ -55,75 +53,56 @@ class NotRetryable(QuazzarError):
     status = 409
 
 
-class RelayView(APIView):
+class RelayViewSet(ApiViewSet):
     """The relay settings."""
 
     write_scope = ApiKey.Scope.WRITE
+    serializer_class = RelaySerializer
 
-    @extend_schema(operation_id="relay_read", responses=RelaySerializer)
-    def get(self, request: Request) -> Response:
+    def get_object(self) -> RelaySettings:
+        """Return the one row, or its defaults."""
+        return RelaySettings.load()
+
+    def retrieve(self, request: Request) -> Response:
         """The settings; the password is always empty."""
-        return self._shown(RelaySettings.load())
+        return self.answer(self.get_object())
 
-    @extend_schema(operation_id="relay_replace", request=RelayWriteSerializer, responses=RelaySerializer)
-    def put(self, request: Request) -> Response:
+    def update(self, request: Request) -> Response:
         """Replaces the settings; a preset fills host and port when they are absent."""
-        return self._save(request, partial=False)
+        return self.answer(relaysettings.update(self.body(), partial=False))
 
-    @extend_schema(operation_id="relay_change", request=RelayWriteSerializer, responses=RelaySerializer)
-    def patch(self, request: Request) -> Response:
+    def partial_update(self, request: Request) -> Response:
         """Changes what is given; another preset fills host and port when they are absent."""
-        return self._save(request, partial=True)
+        return self.answer(relaysettings.update(self.body(), partial=True))
 
-    @extend_schema(operation_id="relay_remove", responses={204: None})
-    def delete(self, request: Request) -> Response:
+    def destroy(self, request: Request) -> Response:
         """Back to not configured."""
         relaysettings.clear()
         return Response(status=204)
 
-    def _save(self, request: Request, *, partial: bool) -> Response:
-        serializer = RelayWriteSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        return self._shown(relaysettings.update(serializer.validated_data, partial=partial))
-
-    def _shown(self, row: RelaySettings) -> Response:
-        return Response(RelaySerializer(row).data)
-
-
-class PresetsView(APIView):
-    """The providers whose host and port are known."""
-
-    pagination_class = None
-
-    @extend_schema(operation_id="relay_presets", responses=PresetSerializer(many=True))
-    def get(self, request: Request) -> Response:
-        """All presets, Custom SMTP last."""
+    @extend_schema(responses=PresetSerializer(many=True))
+    @action(detail=False, pagination_class=None, filter_backends=[])
+    def presets(self, request: Request) -> Response:
+        """The providers whose host and port are known, Custom SMTP last."""
         return Response([preset.public() for preset in presets.PRESETS])
 
-
-class RelayTestView(APIView):
-    """The test mail."""
-
-    write_scope = ApiKey.Scope.WRITE
-
-    @extend_schema(
-        operation_id="relay_test", request=RelayTestSerializer, responses=RelayTestResultSerializer
+    @action(
+        detail=False,
+        methods=["post"],
+        serializer_class=RelayTestSerializer,
+        answer_class=RelayTestResultSerializer,
     )
     @idempotent(atomic=False)
-    def post(self, request: Request) -> Response:
-        """Walks the relay stage by stage. A failed delivery is still 200: the test ran."""
-        serializer = RelayTestSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        result = relaytest.run(serializer.validated_data["to"])
-        return Response(RelayTestResultSerializer(result).data)
+    def test(self, request: Request) -> Response:
+        """Sends a test mail, stage by stage. A failed delivery is still 200: the test ran."""
+        return self.answer(testmail.run(self.body()["to"]))
 
 
-@extend_schema_view(get=extend_schema(operation_id="message_list"))
-class MessagesView(generics.ListAPIView[Message]):
-    """The queue."""
+class MessageViewSet(ListModelMixin, RetrieveModelMixin, ApiViewSet):
+    """The queue, the newest message first; never a body."""
 
     write_scope = ApiKey.Scope.SEND
-    queryset = Message.objects.defer("body", "recipients")
+    queryset = Message.objects.defer("body")
     filterset_fields: ClassVar[list[str]] = ["status", "source"]
     search_fields: ClassVar[list[str]] = ["subject", "message_id", "to"]
     ordering_fields: ClassVar[list[str]] = [
@@ -135,92 +114,86 @@ class MessagesView(generics.ListAPIView[Message]):
         "sent_at",
     ]
 
-    def get_serializer_class(self) -> type[BaseSerializer[Any]]:
-        """What is taken differs from what is shown; the browsable page asks for both."""
-        return EmailSerializer if self.request.method == "POST" else MessageSerializer
+    def get_queryset(self) -> QuerySet[Message]:
+        """Return the messages; a page of them needs no recipients."""
+        rows = super().get_queryset()
+        return rows.defer("body", "recipients") if self.action == "list" else rows
 
-    @extend_schema(operation_id="message_queue", request=EmailSerializer, responses={202: QueuedSerializer})
+    def get_serializer_class(self) -> type[BaseSerializer[Any]]:
+        """Return what is taken or shown: a new mail, a row of the list, or a message with its recipients."""
+        if self.serializer_class is not None:
+            return super().get_serializer_class()
+        if self.action == "create":
+            return EmailSerializer
+        return MessageSerializer if self.action == "list" else MessageDetailSerializer
+
+    @extend_schema(operation_id="message_queue", responses={202: QueuedSerializer})
     @idempotent(atomic=True)
-    def post(self, request: Request) -> Response:
+    def create(self, request: Request) -> Response:
         """Queues a mail. Once this is answered, the mail survives a crash."""
-        serializer = EmailSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        message = Sender().queue(serializer.validated_data["email"], source=Message.Source.API)
+        message = Sender().queue(self.body()["email"], source=Message.Source.API)
         return Response(QueuedSerializer(message).data, status=202)
 
-
-@extend_schema_view(get=extend_schema(operation_id="message_read"))
-class MessageView(generics.RetrieveAPIView[Message]):
-    """One message of the queue."""
-
-    serializer_class = MessageDetailSerializer
-
-    def get_object(self) -> Message:
-        """The message, without its body."""
-        return _message(self.kwargs["pk"])
-
-
-class MessageRetryView(APIView):
-    """Another try for a message that waits or failed."""
-
-    write_scope = ApiKey.Scope.SEND
-
-    @extend_schema(operation_id="message_retry", request=None, responses={202: QueuedSerializer})
+    @action(
+        detail=True,
+        methods=["post"],
+        serializer_class=NoBody,
+        answer_class=QueuedSerializer,
+        answer_status=202,
+    )
     @idempotent(atomic=True)
-    def post(self, request: Request, pk: int) -> Response:
-        """Puts the message at the head of the queue."""
-        message = _message(pk)
+    def retry(self, request: Request, pk: int) -> Response:
+        """Puts a message that waits or failed at the head of the queue."""
+        message = self.get_object()
         if not outbox.retry(message):
             raise NotRetryable
         message.status = Message.Status.QUEUED
-        return Response(QueuedSerializer(message).data, status=202)
+        return self.answer(message)
 
 
-def _message(pk: int) -> Message:
-    messages: QuerySet[Message] = Message.objects.defer("body")
-    message = messages.filter(pk=pk).first() if pk <= LARGEST_ID else None
-    if message is None:
-        raise NotFound("There is no such message.")
-    return message
-
-
-class _NotificationView(APIView):
-    """Base of the two callers that answer queued or logged."""
+class _NoticeViewSet(ApiViewSet):
+    """What the callers of the relay have in common."""
 
     write_scope = ApiKey.Scope.SEND
+    answer_class = DeliverySerializer
+    answer_status = 202
 
-    def _answer(self, told: notifiers.Notification) -> Response:
-        body: dict[str, Any] = {"delivery": told.delivery}
-        if told.message is not None:
-            body["id"] = told.message.pk
-        return Response(body, status=202)
+    def answer_to(self, notification: notifiers.Notification) -> Response:
+        """Say whether the notice became a mail, and which."""
+        row = {} if notification.message is None else {"id": notification.message.pk}
+        return self.answer({"delivery": notification.delivery, **row})
 
 
-class AlertsView(_NotificationView):
-    """Alertmanager's and Grafana's webhook, and a simple form."""
+class AlertViewSet(_NoticeViewSet):
+    """Alerts of Alertmanager, of Grafana, or of a script."""
+
+    serializer_class = SimpleAlertSerializer
+
+    def get_serializer_class(self) -> type[BaseSerializer[Any]]:
+        """Return the serializer that the body calls for: a group has alerts, the simple form has none."""
+        body = self.request.data if self.request is not None and self.request.method == "POST" else None
+        return (
+            AlertGroupSerializer if isinstance(body, Mapping) and "alerts" in body else SimpleAlertSerializer
+        )
 
     @extend_schema(
         operation_id="alert_send",
         request=PolymorphicProxySerializer("AnyAlert", [AlertGroupSerializer, SimpleAlertSerializer], None),
-        responses={202: DeliverySerializer},
-        examples=ALERT_EXAMPLES,
+        examples=[GROUP_EXAMPLE, RULE_EXAMPLE],
     )
     @idempotent(atomic=True)
-    def post(self, request: Request) -> Response:
-        """Mails the alert to the alert recipients, or logs it."""
-        return self._answer(notifiers.notify_alert(request.data))
+    def create(self, request: Request) -> Response:
+        """Mails the alert to the alert recipients, or logs it. Takes Alertmanager's and Grafana's webhook, too."""
+        return self.answer_to(notifiers.notify_alert(self.body()["notice"]))
 
 
-class BackupsView(_NotificationView):
-    """A finished backup job."""
+class BackupViewSet(_NoticeViewSet):
+    """Finished backup jobs."""
 
-    @extend_schema(
-        operation_id="backup_send",
-        request=BackupReportSerializer,
-        responses={202: DeliverySerializer},
-        examples=BACKUP_EXAMPLES,
-    )
+    serializer_class = BackupReportSerializer
+
+    @extend_schema(operation_id="backup_send")
     @idempotent(atomic=True)
-    def post(self, request: Request) -> Response:
+    def create(self, request: Request) -> Response:
         """Mails the report to the backup recipients, or logs it."""
-        return self._answer(notifiers.notify_backup(request.data))
+        return self.answer_to(notifiers.notify_backup(self.body()["report"]))

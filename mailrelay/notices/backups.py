@@ -1,4 +1,4 @@
-"""Backup reports: the body that a backup job posts, and the mail about it. Pure."""
+"""Backup reports, and the mail about one. Pure."""
 
 from __future__ import annotations
 
@@ -9,18 +9,9 @@ from datetime import datetime
 from django.template.loader import render_to_string
 
 from mailrelay.mail.emails import Email
-from mailrelay.notices.bodyreader import BodyReader
-from quazzar import words as noticetext
-from quazzar.errors import InvalidFields
+from quazzar import words
 
-_KNOWN = ("job", "status", "started_at", "finished_at", "size_bytes", "message")
 _SUBJECT = 150
-
-
-class InvalidBackup(InvalidFields):
-    """The body is no backup report; ``fields`` says what is wrong."""
-
-    message = "This is not a backup report that can be read."
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,28 +24,6 @@ class BackupReport:
     finished_at: datetime | None = None
     size_bytes: int | None = None
     message: str = ""
-
-
-def parse(body: object) -> BackupReport:
-    """Reads a report.
-
-    Raises:
-        InvalidBackup: it is none.
-    """
-    reader = BodyReader(body, _KNOWN)
-    report = BackupReport(
-        job=reader.line("job", required=True),
-        succeeded=reader.choice("status", ("success", "failure")) == "success",
-        started_at=reader.time("started_at"),
-        finished_at=reader.time("finished_at"),
-        size_bytes=reader.count("size_bytes"),
-        message=reader.lines("message"),
-    )
-    if report.started_at and report.finished_at and report.finished_at < report.started_at:
-        reader.wrong("finished_at", "The end is before the start.")
-    if reader.problems:
-        raise InvalidBackup(reader.problems)
-    return report
 
 
 def render(report: BackupReport, recipients: Sequence[str]) -> Email:
@@ -80,27 +49,27 @@ def render(report: BackupReport, recipients: Sequence[str]) -> Email:
 def subject(report: BackupReport) -> str:
     """[Backup ok] nightly (12.3 GiB in 4 min), or [Backup failed] nightly."""
     if not report.succeeded:
-        return noticetext.one_line(f"[Backup failed] {report.job}", _SUBJECT)
+        return words.one_line(f"[Backup failed] {report.job}", _SUBJECT)
     figures = " in ".join(figure for figure in (_size(report), _took(report)) if figure)
     tail = f" ({figures})" if figures else ""
-    return noticetext.one_line(f"[Backup ok] {report.job}", _SUBJECT - len(tail)) + tail
+    return words.one_line(f"[Backup ok] {report.job}", _SUBJECT - len(tail)) + tail
 
 
 def _size(report: BackupReport) -> str:
-    return "" if report.size_bytes is None else noticetext.size(report.size_bytes)
+    return "" if report.size_bytes is None else words.size(report.size_bytes)
 
 
 def _took(report: BackupReport) -> str:
     if report.started_at is None or report.finished_at is None:
         return ""
-    return noticetext.duration(report.finished_at - report.started_at)
+    return words.duration(report.finished_at - report.started_at)
 
 
 def _rows(report: BackupReport) -> list[tuple[str, str]]:
     rows = [
         ("Job", report.job),
-        ("Started", noticetext.moment(report.started_at) if report.started_at else ""),
-        ("Finished", noticetext.moment(report.finished_at) if report.finished_at else ""),
+        ("Started", words.moment(report.started_at) if report.started_at else ""),
+        ("Finished", words.moment(report.finished_at) if report.finished_at else ""),
         ("Took", _took(report)),
         ("Size", _size(report)),
     ]

@@ -52,15 +52,17 @@ class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-
 
 
 class StrictExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # registers itself
-    """Says of strict serializers that they take no other fields."""
+    """Says of strict serializers that they take no other fields, and that they show all of theirs."""
 
     target_class = "quazzar.api.serializers.Strict"
     match_subclasses = True
 
     def map_serializer(self, auto_schema: Any, direction: Any) -> Any:
-        """The usual description, closed."""
+        """The usual description, with what is not in it forbidden or with all that is in it required."""
         schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
-        return schema | {"additionalProperties": False} if direction == "request" else schema
+        if direction == "request":
+            return schema | {"additionalProperties": False}
+        return schema | {"required": sorted(schema["properties"])}
 
 
 #: Action of a viewset → the word for it in operation ids, and the method whose docstring describes it.
@@ -89,8 +91,12 @@ class ApiSchema(AutoSchema):
         """The docstring of the action, of the method that it ends in, or of the viewset."""
         action = getattr(self.view, "action", None) or self.method.lower()
         _, method = _CRUD.get(action, (action, action))
-        own = (get_doc(getattr(self.view, name, None)) for name in (action, method))
-        return next(filter(None, own), "") or get_doc(type(self.view))
+        own = filter(None, (get_doc(getattr(self.view, name, None)) for name in (action, method)))
+        if description := next(own, ""):
+            return description
+        if action == "retrieve" and isinstance(self.view, ApiViewSet):
+            return f"The {self.view.get_queryset().model._meta.verbose_name} with this id."
+        return get_doc(type(self.view))
 
     def get_request_serializer(self) -> Any:
         """What the action takes; nothing where it is declared to need no body."""
@@ -102,7 +108,8 @@ class ApiSchema(AutoSchema):
         if not isinstance(self.view, ApiViewSet) or self.method == "DELETE":
             return super().get_response_serializers()
         # A serializer's own examples are of what it takes.
-        return {self.view.status_of_answer: self.view.answer_class or self.view.serializer_class}
+        shown = self.view.get_serializer_class() if self.method == "GET" else self.view.serializer_class
+        return {self.view.status_of_answer: self.view.answer_class or shown}
 
     def get_override_parameters(self) -> list[Any]:
         """Idempotency-Key where the handler takes it."""

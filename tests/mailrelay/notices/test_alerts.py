@@ -2,8 +2,9 @@
 
 import pytest
 
-from mailrelay.notices.alerts import InvalidAlert, parse
-from quazzar.errors import QuazzarError
+from mailrelay.notices.alerts import rule_notice
+from tests.mailrelay.notices.bodies import alert_problems as fields
+from tests.mailrelay.notices.bodies import notice as parse
 
 
 def alert(**changes):
@@ -33,12 +34,6 @@ def group(*alerts, **changes):
         "alerts": list(alerts) or [alert()],
         **changes,
     }
-
-
-def fields(body):
-    with pytest.raises(InvalidAlert) as caught:
-        parse(body)
-    return caught.value.fields
 
 
 # --- Alertmanager ------------------------------------------------------------------------------------------
@@ -107,12 +102,12 @@ def test_numbers_and_booleans_in_labels_are_shown_as_texts() -> None:
 @pytest.mark.parametrize(
     ("alerts", "says"),
     [
-        ({}, "must be a list"),
-        (None, "must be a list"),
-        ("x", "must be a list"),
-        ([], "at least one"),
-        ([7], "Alert 1: it must be an object."),
-        ([alert(), alert(status="pending")], "Alert 2: its status must be firing or resolved."),
+        ({}, "Expected a list of items"),
+        (None, "may not be null"),
+        ("x", "Expected a list of items"),
+        ([], "may not be empty"),
+        ([7], "Item 1: Invalid data."),
+        ([alert(), alert(status="pending")], "Item 2, status: This must be one of firing, resolved."),
         ([{"labels": {}}], "status"),
         ([{"status": "firing"}], "labels"),
         ([alert(labels=[])], "labels"),
@@ -181,9 +176,9 @@ def test_details_can_be_an_object_and_do_not_replace_the_summary() -> None:
         ({"rule": "r", "details": [1]}, "details"),
         ({"rule": "r", "details": 7}, "details"),
         ({"rule": "r", "receiver": "x"}, "receiver"),
-        ([], "body"),
-        ("alert", "body"),
-        (None, "body"),
+        ([], "non_field_errors"),
+        ("alert", "non_field_errors"),
+        (None, "non_field_errors"),
     ],
 )
 def test_a_simple_body_that_is_wrong_is_refused_by_field(body, field) -> None:
@@ -194,10 +189,8 @@ def test_every_wrong_field_is_told() -> None:
     assert set(fields({"state": "x", "severity": 1, "when": 1})) == {"rule", "state", "severity", "when"}
 
 
-def test_the_error_is_a_400_of_the_apis_one_shape() -> None:
-    with pytest.raises(QuazzarError) as caught:
-        parse({})
-    assert (caught.value.status, caught.value.code) == (400, "validation_error")
+def test_a_notice_can_be_made_without_a_body() -> None:
+    assert rule_notice("Disk full", summary="92 %") == parse({"rule": "Disk full", "summary": "92 %"})
 
 
 # --- what is the same news ---------------------------------------------------------------------------------
