@@ -12,14 +12,14 @@ class MailboxesConfig(AppConfig):
     verbose_name = "Mailboxes"
 
     def ready(self) -> None:
-        """Follows the relay settings, and says what there is to tell of the stack."""
-        from mailboxes import monitoring as figures
+        """Registers metrics and the check of ``doctor``, and follows the relay settings."""
+        from mailboxes import monitoring
         from mailrelay.relay.settings import relay_changed
         from quazzar.monitoring import doctor, metrics
 
         relay_changed.connect(_follow_the_relay, dispatch_uid="mailboxes.relay")
-        doctor.register("stack", figures.examine)
-        metrics.register_collector(figures.collect)
+        doctor.register("stack", monitoring.examine)
+        metrics.register_collector(monitoring.collect)
 
 
 def _follow_the_relay(**_: Any) -> None:

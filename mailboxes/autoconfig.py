@@ -1,4 +1,4 @@
-"""How a mail program reaches a mailbox: a list to copy, and what Thunderbird, Outlook and Apple's read. Pure."""
+"""How mail programs reach a mailbox: a list to copy, and files for Thunderbird, Outlook and Apple Mail. Pure."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from xml.etree import ElementTree as ET  # writes only
 
 from mailboxes.provisioning import addresses
 
-#: What XML 1.0 cannot hold, and what would turn a text around.
+#: Characters that XML 1.0 cannot hold, and those that change the direction of text.
 _UNWRITABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]+")
 _NAMESPACE = uuid.UUID("6f1d2c1e-5b7a-5a39-9a3e-3a1f0c7f2b11")
 _SOCKET = {"tls": "SSL", "starttls": "STARTTLS"}
-#: Thunderbird puts the address there that it was given.
+#: Thunderbird replaces this with the address that the user typed.
 _ANY_ADDRESS = "%EMAILADDRESS%"
 _AUTODISCOVER = "http://schemas.microsoft.com/exchange/autodiscover"
 
 
 @dataclass(frozen=True)
 class Server:
-    """One way in (``imap``) or out (``smtp``), as a mail program asks for it."""
+    """A server for reading (``imap``) or sending (``smtp``) mail."""
 
     protocol: Literal["imap", "smtp"]
     host: str
@@ -32,10 +32,14 @@ class Server:
 
 
 def servers(address: str, hostname: str, port_offset: int = 0) -> list[Server]:
-    """What to type into a mail program, the best choice of each protocol first.
+    """The servers for a mailbox, the best choice of each protocol first.
+
+    Args:
+        hostname: the stack's.
+        port_offset: QUAZZAR_STACK_PORT_OFFSET.
 
     Raises:
-        ValueError: the address or the hostname is none.
+        ValueError: ``address`` or ``hostname`` is not valid.
     """
     return _servers("@".join(addresses.split(address)), hostname, port_offset)
 
@@ -54,50 +58,50 @@ def thunderbird(address: str, hostname: str, port_offset: int = 0) -> bytes:
     """Mozilla's autoconfig file, config version 1.1, for one mailbox.
 
     Raises:
-        ValueError: the address or the hostname is none.
+        ValueError: ``address`` or ``hostname`` is not valid.
     """
     name = addresses.split(address)[1]
     return _client_config(name, servers(address, hostname, port_offset))
 
 
 def thunderbird_for_all(domain: str, hostname: str, port_offset: int = 0) -> bytes:
-    """The same for every mailbox of a domain, those included that do not exist.
+    """Mozilla's autoconfig file for every mailbox of a domain; it does not tell which mailboxes exist.
 
     Raises:
-        ValueError: the domain or the hostname is none.
+        ValueError: ``domain`` or ``hostname`` is not valid.
     """
     return _client_config(addresses.domain(domain), _servers(_ANY_ADDRESS, hostname, port_offset))
 
 
-def _client_config(name: str, found: list[Server]) -> bytes:
+def _client_config(name: str, choices: list[Server]) -> bytes:
     root = ET.Element("clientConfig", version="1.1")
     provider = ET.SubElement(root, "emailProvider", id=name)
     _text(provider, "domain", name)
     _text(provider, "displayName", addresses.shown(name))
     _text(provider, "displayShortName", addresses.shown(name))
-    for server in found:
+    for server in choices:
         tag = "incomingServer" if server.protocol == "imap" else "outgoingServer"
         element = ET.SubElement(provider, tag, type=server.protocol)
         _text(element, "hostname", server.host)
         _text(element, "port", str(server.port))
         _text(element, "socketType", _SOCKET[server.security])
-        _text(element, "authentication", "password-cleartext")  # inside TLS: the mechanism is PLAIN
+        _text(element, "authentication", "password-cleartext")  # inside TLS, so the mechanism is PLAIN
         _text(element, "username", server.username)
     return _xml(root)
 
 
 def outlook(address: str, hostname: str, port_offset: int = 0) -> bytes:
-    """The answer to Outlook's autodiscover request for an address (POX, [MS-OXDSCLI] §2.2.4), whoever has it.
+    """The answer to Outlook's autodiscover request (POX, [MS-OXDSCLI] §2.2.4); the mailbox need not exist.
 
     Raises:
-        ValueError: the address or the hostname is none.
+        ValueError: ``address`` or ``hostname`` is not valid.
     """
     root = ET.Element("Autodiscover", xmlns=f"{_AUTODISCOVER}/responseschema/2006")
     response = ET.SubElement(root, "Response", xmlns=f"{_AUTODISCOVER}/outlook/responseschema/2006a")
     account = ET.SubElement(response, "Account")
     _text(account, "AccountType", "email")
     _text(account, "Action", "settings")
-    # It takes one server of each kind: the best.
+    # Outlook accepts one server of each kind: the best.
     for server in servers(address, hostname, port_offset):
         if server.security == "tls":
             _outlook_server(account, server)
@@ -112,7 +116,7 @@ def _outlook_server(account: ET.Element, server: Server) -> None:
         "Port": str(server.port),
         "DomainRequired": "off",
         "LoginName": server.username,
-        "SPA": "off",  # the password itself, inside TLS
+        "SPA": "off",  # send the password itself, inside TLS
         "SSL": "on",
         "Encryption": "SSL",
         "AuthRequired": "on",
@@ -129,11 +133,11 @@ def apple_profile(address: str, display_name: str, hostname: str, port_offset: i
     """A .mobileconfig for iOS and macOS; it asks for the password when it is installed.
 
     Raises:
-        ValueError: the address or the hostname is none.
+        ValueError: ``address`` or ``hostname`` is not valid.
     """
-    found = servers(address, hostname, port_offset)
-    incoming = next(each for each in found if each.protocol == "imap")
-    outgoing = next(each for each in found if each.protocol == "smtp")
+    choices = servers(address, hostname, port_offset)
+    incoming = next(server for server in choices if server.protocol == "imap")
+    outgoing = next(server for server in choices if server.protocol == "smtp")
     shown = addresses.shown(incoming.username)
     account = {
         **_payload("com.apple.mail.managed", "account", incoming.username, f"Mail for {shown}"),
@@ -160,7 +164,7 @@ def _text(parent: ET.Element, tag: str, text: str) -> None:
 
 
 def _payload(kind: str, part: str, address: str, name: str) -> dict[str, Any]:
-    # The same address gives the same identifiers: a profile installed again replaces the first.
+    # Identifiers depend on the address alone, so that a profile that is installed again replaces the first.
     return {
         "PayloadType": kind,
         "PayloadVersion": 1,

@@ -1,4 +1,4 @@
-"""What every change of the stack's rows has in common: one writer at a time, a new generation, a ring on commit."""
+"""What every change of the stack's rows shares: one writer at a time, a new generation, a ring on commit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: The task that the worker runs for a change.
 PUSH_CHANGES = "mailboxes.tasks.push_changes"
-#: Keys in one statement: databases bound the number of parameters.
+#: Keys in one statement; databases limit the number of parameters.
 BATCH = 500
 
 K = TypeVar("K", int, str)
@@ -27,13 +27,13 @@ M = TypeVar("M", bound=models.Model)
 
 @contextmanager
 def writing() -> Iterator[None]:
-    """One transaction, in which nobody else changes domains, mailboxes, aliases or the stack's settings.
+    """One transaction in which nobody else changes domains, mailboxes, aliases or the stack's settings.
 
-    Writers of these rows queue up at the Stack row, so what is looked up inside (is the address free, which
-    home comes next, does the alias close a loop) still holds at the commit.
+    Writers of these rows queue up at the Stack row. So what is looked up inside (whether an address is free, which
+    home comes next, whether an alias closes a loop) still holds at the commit.
 
     Raises:
-        AlreadyExists: the database itself found a duplicate, written by somebody who did not queue up.
+        AlreadyExists: the database found a duplicate, written by somebody who did not queue up.
     """
     try:
         with transaction.atomic():
@@ -44,47 +44,47 @@ def writing() -> Iterator[None]:
 
 
 def lock() -> None:
-    """Waits for other writers, inside a transaction; makes the Stack row when there is none."""
-    # SQLite has no row locks: there each transaction that may write is alone from its BEGIN IMMEDIATE on.
+    """Waits for other writers; call it inside a transaction. Creates the Stack row if there is none."""
+    # SQLite has no row locks. There, a transaction that may write is alone from its BEGIN IMMEDIATE on.
     Stack.objects.only("pk").select_for_update().get_or_create(pk=1)
 
 
 def bump() -> int:
-    """The new desired generation, inside the transaction of the change."""
+    """Raises the desired generation and returns it; call it inside the transaction of the change."""
     with connection.cursor() as cursor:
-        # Raised and read in one statement: the ORM would need two.
+        # One statement; the ORM would need two.
         cursor.execute(
             "UPDATE mailboxes_stack SET desired_generation = desired_generation + 1 "
             "WHERE id = 1 RETURNING desired_generation"
         )
-        found = cursor.fetchone()
-    if found is None:
+        row = cursor.fetchone()
+    if row is None:
         Stack.objects.get_or_create(pk=1)
         return bump()
-    return int(found[0])
+    return int(row[0])
 
 
 def stamp(row: Synced) -> None:
-    """Marks the row as changed and not yet in the running stack; the caller saves it."""
+    """Marks the row as changed and not yet pushed; the caller saves it."""
     row.generation = bump()
     row.applied_at = None
 
 
 def announce() -> None:
-    """Wake the worker once the change is committed."""
+    """Wakes the worker once the change is committed."""
     transaction.on_commit(ring)
 
 
 def ring() -> None:
-    """Wake the worker to push what changed into the running stack; never raises."""
+    """Wakes the worker to push changes into the running stack; never raises."""
     doorbell.ring(PUSH_CHANGES)
 
 
-def found(rows: models.QuerySet[M], row_id: int) -> M:
+def existing(rows: models.QuerySet[M], row_id: int) -> M:
     """The row with this id.
 
     Raises:
-        NotFound: there is none (any more).
+        NotFound: there is no such row (any more).
     """
     row = rows.filter(pk=row_id).first()
     if row is None:
@@ -93,7 +93,7 @@ def found(rows: models.QuerySet[M], row_id: int) -> M:
 
 
 def batches(keys: Iterable[K]) -> Iterator[list[K]]:
-    """The keys, sorted and each once, in portions for one statement each."""
+    """The keys without duplicates, sorted, in portions for one statement each."""
     ordered = sorted(set(keys))
     for start in range(0, len(ordered), BATCH):
         yield ordered[start : start + BATCH]

@@ -1,4 +1,4 @@
-"""What the node tells of the mailbox stack: figures for /metrics, and the line in `manage.py doctor`."""
+"""Metrics of the mailbox stack for /metrics, and its check in `manage.py doctor`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from quazzar import words
 from quazzar.monitoring import doctor
 from quazzar.sealing.values import Sealed
 
-#: Time that is left to renew a certificate before we speak of it.
-SOON = timedelta(days=14)
-#: The worker looks far more often than this.
-UNSEEN = timedelta(minutes=10)
+#: Warn if the certificate expires within this time.
+EXPIRES_SOON = timedelta(days=14)
+#: Warn if the worker has not looked at the stack for this long; normally it does three times a minute.
+UNOBSERVED = timedelta(minutes=10)
 _ADVICE_KEY = (
     "Put back the key file that sealed them, or set them again; until then the stack goes on with its copies."
 )
@@ -25,12 +25,10 @@ _ADVICE_KEY = (
 
 # --- metrics -----------------------------------------------------------------------------------------------
 def collect() -> Iterator[Metric]:
-    """The state of the stack, and how far what should be has arrived."""
+    """State of the stack, its generations, and numbers of mailboxes and of changes on their way."""
     stack = _stack()
-    yield _gauge(
-        "quazzar_stack_healthy", "1 when the mailbox stack is enabled and healthy, else 0.",
-        stack.enabled and stack.phase == Stack.Phase.HEALTHY,
-    )  # fmt: skip
+    healthy = stack.enabled and stack.phase == Stack.Phase.HEALTHY
+    yield _gauge("quazzar_stack_healthy", "1 when the mailbox stack is enabled and healthy, else 0.", healthy)
     generation = GaugeMetricFamily(
         "quazzar_stack_generation", "Generation of the stack: desired and applied.", labels=["kind"]
     )
@@ -53,9 +51,10 @@ def collect() -> Iterator[Metric]:
     yield unsynced
     if stack.tls_expires_at is not None:
         yield _gauge(
-            "quazzar_stack_certificate_expiry_timestamp_seconds", "When the stack's certificate ends, in Unix time.",
+            "quazzar_stack_certificate_expiry_timestamp_seconds",
+            "When the stack's certificate ends, in Unix time.",
             stack.tls_expires_at.timestamp(),
-        )  # fmt: skip
+        )
 
 
 def _gauge(name: str, explanation: str, value: float) -> Metric:
@@ -65,33 +64,37 @@ def _gauge(name: str, explanation: str, value: float) -> Metric:
 
 
 def _stack() -> Stack:
-    """Without making the row: a scrape writes nothing."""
+    """The row, or a new one that is not saved: a scrape must not write."""
     return Stack.objects.filter(pk=1).first() or Stack()
 
 
 # --- doctor ------------------------------------------------------------------------------------------------
 def examine() -> doctor.Finding:
-    """Whether the stack is as it should be; the first of what is not."""
+    """The first thing that is wrong with the stack, failures before warnings; ok if nothing is."""
     stack = _stack()
     if not stack.enabled:
-        return _of_disabled(stack)
+        return _disabled(stack)
     now = timezone.now()
-    looks = (
-        _of_phase(stack), _of_observation(stack, now), _of_certificate(stack, now), _of_secrets(stack),
-        _of_pending(stack), _of_addresses(stack),
-    )  # fmt: skip
-    found = [finding for finding in looks if finding is not None]
-    failed = [finding for finding in found if finding.level == doctor.Level.FAILED]
-    return next(iter(failed or found), None) or doctor.ok(f"The mailbox stack {stack} is healthy.")
+    findings = (
+        _phase(stack),
+        _observation(stack, now),
+        _certificate(stack, now),
+        _secrets(stack),
+        _pending(stack),
+        _client_addresses(stack),
+    )
+    problems = [finding for finding in findings if finding is not None]
+    failures = [finding for finding in problems if finding.level == doctor.Level.FAILED]
+    return next(iter(failures or problems), None) or doctor.ok(f"The mailbox stack {stack} is healthy.")
 
 
-def _of_disabled(stack: Stack) -> doctor.Finding:
+def _disabled(stack: Stack) -> doctor.Finding:
     if stack.last_error and stack.phase == Stack.Phase.STOPPING:
         return doctor.warning(f"The mailbox stack does not stop: {_sentence(stack)}", _hint(stack))
     return doctor.ok("The mailbox stack is not enabled.")
 
 
-def _of_phase(stack: Stack) -> doctor.Finding | None:
+def _phase(stack: Stack) -> doctor.Finding | None:
     if stack.phase == Stack.Phase.HEALTHY:
         return None
     if stack.phase == Stack.Phase.FAILED:
@@ -113,9 +116,9 @@ def _hint(stack: Stack) -> str:
     return str((stack.last_error or {}).get("hint") or "Look at the logs in the Mailboxes tab.")
 
 
-def _of_observation(stack: Stack, now: datetime) -> doctor.Finding | None:
+def _observation(stack: Stack, now: datetime) -> doctor.Finding | None:
     seen = stack.observed_at
-    if seen is not None and now - seen <= UNSEEN:
+    if seen is not None and now - seen <= UNOBSERVED:
         return None
     since = "yet" if seen is None else f"for {words.span(now - seen)}"
     return doctor.warning(
@@ -124,9 +127,9 @@ def _of_observation(stack: Stack, now: datetime) -> doctor.Finding | None:
     )
 
 
-def _of_certificate(stack: Stack, now: datetime) -> doctor.Finding | None:
+def _certificate(stack: Stack, now: datetime) -> doctor.Finding | None:
     end = stack.tls_expires_at
-    if end is None or end - now >= SOON:
+    if end is None or end - now >= EXPIRES_SOON:
         return None
     advice = "Upload a new one in the Mailboxes tab, or see why its files are not renewed."
     if end <= now:
@@ -136,7 +139,7 @@ def _of_certificate(stack: Stack, now: datetime) -> doctor.Finding | None:
     )
 
 
-def _of_secrets(stack: Stack) -> doctor.Finding | None:
+def _secrets(stack: Stack) -> doctor.Finding | None:
     hashes = Mailbox.objects.filter(deleted_at=None).only("password_hash").iterator()
     keys = DkimKey.objects.only("private_key").iterator()
     counts = {
@@ -155,7 +158,7 @@ def _is_lost(secret: Sealed[str] | None) -> bool:
     return secret is not None and not secret.readable
 
 
-def _of_pending(stack: Stack) -> doctor.Finding | None:
+def _pending(stack: Stack) -> doctor.Finding | None:
     if not stack.pending:
         return None
     return doctor.warning(
@@ -164,7 +167,7 @@ def _of_pending(stack: Stack) -> doctor.Finding | None:
     )
 
 
-def _of_addresses(stack: Stack) -> doctor.Finding | None:
+def _client_addresses(stack: Stack) -> doctor.Finding | None:
     if not stack.gateway_only:
         return None
     return doctor.warning(

@@ -1,4 +1,4 @@
-"""Celery's entry points: no arguments but ids, safe to run twice."""
+"""The worker's tasks. They take ids or nothing, and are safe to run twice."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mailboxes.models import ImportJob, Stack
 
 @shared_task(ignore_result=True)
 def push_changes() -> None:
-    """Brings what changed into the running stack; the doorbell's task."""
+    """Pushes changes into the running stack; rung after each change."""
     from mailboxes.stack import reconcile
 
     reconcile.converge(fast=True)
@@ -17,7 +17,7 @@ def push_changes() -> None:
 
 @shared_task(ignore_result=True)
 def sweep_stack() -> None:
-    """Finds what a lost ring, a dead worker, a stopped container or a full disk left behind."""
+    """Does what a lost ring, a dead worker, a stopped container or a full disk left undone."""
     if _idle():
         return
     from mailboxes.stack import reconcile
@@ -29,43 +29,43 @@ def sweep_stack() -> None:
 
 @shared_task(ignore_result=True)
 def find_drift() -> None:
-    """Compares the files in the containers with the rows, and looks at the certificate's files."""
+    """Compares the files in the containers with the rows, and renews the certificate."""
     if _idle():
         return
-    from mailboxes import upkeep as housekeeping
+    from mailboxes import upkeep
     from mailboxes.stack import reconcile
 
-    housekeeping.watch_certificate()
+    upkeep.watch_certificate()
     reconcile.converge(quiet=True, deep=True)
 
 
 @shared_task(ignore_result=True)
 def import_mailboxes(job_id: int) -> None:
-    """Hashes and writes what a CSV brought."""
+    """Hashes the passwords of an import, and writes its mailboxes."""
     from mailboxes.csvfiles import importing
     from mailboxes.stack import lock
 
-    with lock.single_writer("import") as mine:
-        if mine:
+    with lock.single_writer("import") as acquired:
+        if acquired:
             importing.run(job_id)
 
 
 @shared_task(ignore_result=True)
 def refresh_usage() -> None:
-    """Quota used per mailbox, and a warning where it gets tight."""
+    """Stores how full the mailboxes are, and warns of those that fill up."""
     if Stack.load().phase != Stack.Phase.HEALTHY:
         return
-    from mailboxes import upkeep as housekeeping
+    from mailboxes import upkeep
 
-    housekeeping.refresh_usage()
+    upkeep.refresh_usage()
 
 
 @shared_task(ignore_result=True)
 def purge_mailboxes() -> None:
-    """Removes deleted mailboxes, with their mail, whose restore period is over."""
-    from mailboxes import upkeep as housekeeping
+    """Removes deleted mailboxes whose restore period is over, with their mail."""
+    from mailboxes import upkeep
 
-    housekeeping.purge()
+    upkeep.purge()
 
 
 def _idle() -> bool:

@@ -90,7 +90,7 @@ def set_up(domain_id: int, fields: Mapping[str, Any]) -> Publisher:
         InvalidFields: something is wrong.
     """
     with changes.writing():
-        domain = changes.found(Domain.objects.all(), domain_id)
+        domain = changes.existing(Domain.objects.all(), domain_id)
         row = for_domain(domain) or Publisher(domain=domain)
         wrong = Wrong()
         rules_of: dict[str, Callable[[Any], Any]] = {
@@ -126,7 +126,7 @@ def remove(domain_id: int) -> None:
         NoPublisher: there is none.
     """
     with changes.writing():
-        domain = changes.found(Domain.objects.all(), domain_id)
+        domain = changes.existing(Domain.objects.all(), domain_id)
         if not Publisher.objects.filter(pk=domain_id).delete()[0]:
             raise NoPublisher
         audit.record("domain.publisher_removed", domain.name, ["publisher"])

@@ -47,7 +47,7 @@ def change(domain_id: int, *, mta_sts: str | None = None) -> DomainOptions:
         MtaStsNotReady: enforcing MTA-STS would keep mail away.
     """
     with changes.writing():
-        domain = changes.found(Domain.objects.all(), domain_id)
+        domain = changes.existing(Domain.objects.all(), domain_id)
         row = for_domain(domain)
         if mta_sts is None or mta_sts == row.mta_sts:
             return row

@@ -1,4 +1,4 @@
-"""TLS certificates of the stack: one made here, or what an operator brings, examined before it is used. Pure."""
+"""TLS certificates as PEM: makes a self-signed one, and examines what an operator provides. Pure."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from quazzar.errors import InvalidFields
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-#: Below 398 days, which is what mail programs of phones still take from a certificate that they were told to trust.
+#: Phones do not accept a certificate for 398 days or more, even if they are told to trust it.
 VALID_FOR = timedelta(days=397)
-#: A warning is shown when less is left.
+#: Show a warning if less time is left.
 WARN_BEFORE = timedelta(days=14)
 _SERVER_KEYS = (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey)
 _BROKEN_HASHES = (hashes.MD5, hashes.SHA1)
@@ -28,12 +28,12 @@ _BROKEN_HASHES = (hashes.MD5, hashes.SHA1)
 
 @dataclass(frozen=True)
 class Facts:
-    """What a certificate says, and what an operator should know of it.
+    """What a certificate says, and what the operator should know about it.
 
     Attributes:
-        names: DNS names it is for.
-        fingerprint: SHA-256 of the leaf in hexadecimal.
-        warnings: what does not stop it from being used, in sentences.
+        names: DNS names that it is valid for.
+        fingerprint: SHA-256 of the leaf, in hexadecimal.
+        warnings: sentences about problems that do not keep it from being used.
     """
 
     not_before: datetime
@@ -46,14 +46,15 @@ class Facts:
 
 
 def self_signed(hostname: str, now: datetime | None = None, key_pem: str = "") -> tuple[str, str]:
-    """(certificate, key) in PEM for the hostname, which is in the form of ``addresses.domain``.
+    """A self-signed certificate and its private key, both PEM.
 
     Args:
-        key_pem: of the one before, which a TLSA record may pin; empty: a new one is made.
+        hostname: as ``addresses.domain`` returns it.
+        key_pem: the key of the previous certificate, which a TLSA record may pin; empty makes a new one.
     """
     now = now or datetime.now(UTC)
     key = _key(key_pem) if key_pem else ec.generate_private_key(ec.SECP256R1())
-    # A common name holds 64 characters; clients read the subject alternative name.
+    # A common name holds at most 64 characters; clients read the subject alternative name instead.
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hostname[:64])])
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     builder = x509.CertificateBuilder(
@@ -61,7 +62,7 @@ def self_signed(hostname: str, now: datetime | None = None, key_pem: str = "") -
         subject_name=name,
         public_key=key.public_key(),
         serial_number=x509.random_serial_number(),
-        # A phone's clock may be slow.
+        # The clock of a phone may be slow.
         not_valid_before=now - timedelta(hours=1),
         not_valid_after=now + VALID_FOR,
     )
@@ -81,10 +82,14 @@ def self_signed(hostname: str, now: datetime | None = None, key_pem: str = "") -
 
 
 def examine(certificate_pem: str, key_pem: str, hostname: str, now: datetime) -> Facts:
-    """What is to be known of a pair before the stack serves it.
+    """Examines a pair before the stack serves it.
+
+    Args:
+        certificate_pem: the leaf first, then its intermediate certificates.
+        hostname: the name that clients connect to; empty if it is not known yet.
 
     Raises:
-        InvalidFields: with ``certificate`` or ``key``: mail servers would not take it, or no client would.
+        InvalidFields: ``certificate`` or ``key`` cannot be used; no mail server or no client would accept it.
     """
     chain = _chain(certificate_pem)
     key = _key(key_pem)
@@ -93,33 +98,33 @@ def examine(certificate_pem: str, key_pem: str, hostname: str, now: datetime) ->
         raise _wrong("key", _not_its_key(chain, key))
     if leaf.not_valid_after_utc <= now:
         raise _wrong("certificate", f"The certificate expired on {leaf.not_valid_after_utc:%Y-%m-%d}.")
-    own = _signed_by(leaf, leaf)
-    if not own and isinstance(_signature_hash(leaf), _BROKEN_HASHES):
+    self_signed = _signed_by(leaf, leaf)
+    if not self_signed and isinstance(_signature_hash(leaf), _BROKEN_HASHES):
         raise _wrong("certificate", "The certificate is signed with SHA-1 or MD5, which TLS no longer takes.")
     return Facts(
         not_before=leaf.not_valid_before_utc,
         not_after=leaf.not_valid_after_utc,
         names=_names(leaf),
         issuer=leaf.issuer.rfc4514_string(),
-        self_signed=own,
+        self_signed=self_signed,
         fingerprint=leaf.fingerprint(hashes.SHA256()).hex(),
         warnings=tuple(_warnings(chain, hostname, now)),
     )
 
 
-# --- what came in ------------------------------------------------------------------------------------------
+# --- parsing ------------------------------------------------------------------------------------------
 def _chain(text: str) -> list[x509.Certificate]:
     if "PRIVATE KEY-----" in text:
-        # It would be stored, shown and served as something public.
+        # It would be stored, shown and served in public.
         raise _wrong(
             "certificate", "The certificate's text contains a private key: only certificates belong here."
         )
     try:
         chain = x509.load_pem_x509_certificates(text.encode("utf-8", "replace"))
-        for each in chain:
-            # Both are parsed when they are first read.
-            list(each.extensions)
-            each.public_key()
+        for certificate in chain:
+            # Both are parsed only when they are read first.
+            list(certificate.extensions)
+            certificate.public_key()
     except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as exc:
         raise _wrong(
             "certificate",
@@ -130,7 +135,7 @@ def _chain(text: str) -> list[x509.Certificate]:
 
 def _key(text: str) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey:
     if "CERTIFICATE-----" in text:
-        # Postfix reads key and chain as one list: a certificate here would come twice.
+        # Postfix reads key and chain as one list, so a certificate in here would occur twice.
         raise _wrong("key", "The key's text contains a certificate: only the key belongs here.")
     try:
         key: PrivateKeyTypes = serialization.load_pem_private_key(
@@ -148,7 +153,7 @@ def _key(text: str) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.
 
 
 def _not_its_key(chain: list[x509.Certificate], key: PrivateKeyTypes) -> str:
-    if any(each.public_key() == key.public_key() for each in chain[1:]):
+    if any(certificate.public_key() == key.public_key() for certificate in chain[1:]):
         return "The key belongs to a later certificate: put the server's own certificate first."
     return "The key does not belong to the certificate."
 
@@ -157,14 +162,14 @@ def _wrong(name: str, sentence: str) -> InvalidFields:
     return InvalidFields({name: [sentence]})
 
 
-# --- what it says ------------------------------------------------------------------------------------------
+# --- reading ------------------------------------------------------------------------------------------
 def _names(leaf: x509.Certificate) -> tuple[str, ...]:
-    """Host names by the subject alternative name; clients no longer read the common name."""
+    """Host names from the subject alternative name; clients no longer read the common name (RFC 9525)."""
     try:
-        found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return ()
-    return tuple(found.value.get_values_for_type(x509.DNSName))
+    return tuple(names.get_values_for_type(x509.DNSName))
 
 
 def _signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
@@ -182,32 +187,36 @@ def _signature_hash(certificate: x509.Certificate) -> hashes.HashAlgorithm | Non
         return None
 
 
-# --- what somebody will complain about ---------------------------------------------------------------------
+# --- warnings ---------------------------------------------------------------------
 def _warnings(chain: list[x509.Certificate], hostname: str, now: datetime) -> list[str]:
     leaf, names = chain[0], _names(chain[0])
-    found = []
+    warnings = []
     if hostname and not any(_matches(name, hostname) for name in names):
         shown = ", ".join(names[:5]) or "no host name at all"
-        found.append(f"The certificate is not valid for {hostname}, but for {shown}: clients will warn.")
+        warnings.append(f"The certificate is not valid for {hostname}, but for {shown}: clients will warn.")
     if leaf.not_valid_before_utc > now:
-        found.append(f"The certificate is not valid before {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC.")
+        warnings.append(
+            f"The certificate is not valid before {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC."
+        )
     if leaf.not_valid_after_utc - now < WARN_BEFORE:
-        found.append(f"The certificate expires on {leaf.not_valid_after_utc:%Y-%m-%d}.")
+        warnings.append(f"The certificate expires on {leaf.not_valid_after_utc:%Y-%m-%d}.")
     if _signed_by(leaf, leaf):
-        found.append("The certificate is self-signed: clients will warn until they are told to trust it.")
+        warnings.append("The certificate is self-signed: clients will warn until they are told to trust it.")
     elif len(chain) == 1:
-        found.append(
+        warnings.append(
             "The intermediate certificates are missing: append them, or some clients cannot verify it."
         )
     elif not all(_signed_by(first, second) for first, second in pairwise(chain)):
-        found.append("The certificates do not form a chain: each must be followed by the one that signed it.")
+        warnings.append(
+            "The certificates do not form a chain: each must be followed by the one that signed it."
+        )
     if not _for_servers(leaf):
-        found.append("The certificate is not meant for servers: its extended key usage lacks serverAuth.")
-    return found
+        warnings.append("The certificate is not meant for servers: its extended key usage lacks serverAuth.")
+    return warnings
 
 
 def _matches(name: str, hostname: str) -> bool:
-    """RFC 6125: a wildcard stands for the whole first label, and for nothing else."""
+    """Whether the certificate's name covers the host name; a wildcard stands for exactly the first label (RFC 9525)."""
     if name.startswith("*."):
         return hostname.partition(".")[2].lower() == name[2:].lower()
     return name.lower() == hostname.lower()

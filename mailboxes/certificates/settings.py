@@ -1,17 +1,18 @@
-"""The only writers of the stack's certificate: self-signed, uploaded, or read from files that an ACME client renews."""
+"""The only writers of the stack's certificate: self-signed, uploaded, or from files that an ACME client renews."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
 from mailboxes import changes
-from mailboxes.certificates import pem as certificates
+from mailboxes.certificates import pem
 from mailboxes.models import Stack
 from quazzar.access import audit
 from quazzar.errors import InvalidFields
@@ -21,21 +22,21 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: A self-signed certificate is replaced this long before its end.
+#: A self-signed certificate is replaced this long before it expires.
 RENEWED_BEFORE = timedelta(days=30)
-#: A key with the longest chain has a tenth of it.
+#: Bytes. A key with the longest chain in use takes a tenth of it.
 LARGEST_FILE = 256 * 1024
 Source = Stack.TlsSource
 _PATHS = {"certificate": "certificate_path", "key": "key_path"}
 
 
 @dataclass(frozen=True)
-class Refreshed:
-    """What looking after the certificate came to.
+class Renewal:
+    """The result of looking after the certificate.
 
     Attributes:
-        changed: another certificate is on its way into the stack.
-        problem: why the one that should be there is not; the old one is kept. Empty: all is well.
+        changed: a new certificate is on its way into the stack.
+        problem: why the certificate could not be renewed, so that the old one stays; empty if all is well.
     """
 
     changed: bool = False
@@ -43,10 +44,14 @@ class Refreshed:
 
 
 def upload_certificate(certificate: str, key: str) -> Facts:
-    """Takes a pair in PEM, the leaf first; the answer says what is in it, and what to beware of.
+    """Stores a pair for the stack, and returns what is in it.
+
+    Args:
+        certificate: PEM, the leaf first.
+        key: PEM.
 
     Raises:
-        InvalidFields: ``certificate`` or ``key`` is not right; the old pair stays.
+        InvalidFields: ``certificate`` or ``key`` cannot be used; the old pair stays.
     """
     wrong = {
         name: ["This is too large for a PEM file."]
@@ -61,22 +66,23 @@ def upload_certificate(certificate: str, key: str) -> Facts:
 
 
 def use_certificate_files(certificate_path: str, key_path: str) -> Facts:
-    """Reads the pair from files on this machine, now and whenever they change.
+    """Reads the pair from PEM files on this machine, now and whenever they change.
 
     Raises:
-        InvalidFields: ``certificate_path`` or ``key_path`` cannot be read, or is not right; the old pair stays.
+        InvalidFields: the file at ``certificate_path`` or ``key_path`` cannot be read or used; the old pair stays.
     """
     certificate, key = _read(certificate_path, key_path)
     try:
         columns, facts = _examined(Source.FILES, certificate, key)
     except InvalidFields as exc:
-        raise InvalidFields({_PATHS.get(name, name): told for name, told in exc.fields.items()}) from exc
+        by_path = {_PATHS.get(name, name): sentences for name, sentences in exc.fields.items()}
+        raise InvalidFields(by_path) from exc
     _store(columns | {"tls_certificate_path": certificate_path.strip(), "tls_key_path": key_path.strip()})
     return facts
 
 
 def use_self_signed() -> Facts | None:
-    """Goes back to a certificate of our own; None when there is no hostname yet, and so none was made."""
+    """Goes back to a self-signed certificate; None if there is no hostname yet, so that none could be made."""
     hostname = Stack.load().hostname
     if not hostname:
         _store(
@@ -89,21 +95,21 @@ def use_self_signed() -> Facts | None:
 
 
 def self_signed_for(stack: Stack, hostname: str) -> dict[str, Any]:
-    """The columns of a new self-signed pair for this name; none when another pair is wanted, or this one fits."""
+    """Columns of a new self-signed pair for this name; empty if the operator chose another kind, or the pair fits."""
     if stack.tls_source != Source.SELF_SIGNED or _fits(stack, hostname, timezone.now()):
         return {}
     return _self_signed(hostname)[0]
 
 
-def refresh_certificate(now: datetime | None = None) -> Refreshed:
-    """Renews what is self-signed and reads again what lies in files. Never raises for what is wrong with them."""
-    done = _refreshed(now or timezone.now())
-    if done.problem:
-        logger.warning("certificate not renewed: %s", done.problem)
-    return done
+def refresh_certificate(now: datetime | None = None) -> Renewal:
+    """Renews a self-signed certificate, or reads its files again. Never raises for what is wrong with them."""
+    renewal = _renewal(now or timezone.now())
+    if renewal.problem:
+        logger.warning("certificate not renewed: %s", renewal.problem)
+    return renewal
 
 
-def _refreshed(now: datetime) -> Refreshed:
+def _renewal(now: datetime) -> Renewal:
     stack = Stack.load()
     match stack.tls_source:
         case Source.SELF_SIGNED:
@@ -111,34 +117,41 @@ def _refreshed(now: datetime) -> Refreshed:
         case Source.FILES:
             return _read_again(stack)
     if _key(stack) is not None:
-        return Refreshed()
-    return Refreshed(
-        problem="The certificate's key was sealed under a key that is gone: upload the pair again."
+        return Renewal()
+    return Renewal(
+        problem="The certificate's key was sealed with a key that is missing now: upload the pair again."
     )
 
 
-def _renewed(stack: Stack, now: datetime) -> Refreshed:
-    # Without one it is made when the stack is enabled.
+def _renewed(stack: Stack, now: datetime) -> Renewal:
+    # If there is none yet, it is made when the stack is enabled.
     if not stack.hostname or not stack.tls_certificate or _fits(stack, stack.hostname, now):
-        return Refreshed()
+        return Renewal()
     columns, _ = _self_signed(stack.hostname, _key(stack) or "")
-    return Refreshed(changed=_store(columns, tls_source=Source.SELF_SIGNED, hostname=stack.hostname))
+    return Renewal(changed=_store(columns, tls_source=Source.SELF_SIGNED, hostname=stack.hostname))
 
 
-def _read_again(stack: Stack) -> Refreshed:
+def _read_again(stack: Stack) -> Renewal:
     paths = {"tls_certificate_path": stack.tls_certificate_path, "tls_key_path": stack.tls_key_path}
     try:
         certificate, key = _read(*paths.values())
         if (certificate, key) == (stack.tls_certificate, _key(stack)):
-            return Refreshed()
+            return Renewal()
         columns, _ = _examined(Source.FILES, certificate, key)
     except InvalidFields as exc:
-        return Refreshed(problem=" ".join(sentence for told in exc.fields.values() for sentence in told))
-    return Refreshed(changed=_store(columns | paths, tls_source=Source.FILES, **paths))
+        return Renewal(problem=" ".join(chain.from_iterable(exc.fields.values())))
+    return Renewal(changed=_store(columns | paths, tls_source=Source.FILES, **paths))
 
 
 def _store(columns: dict[str, Any], **only_if: str) -> bool:
-    """False when the operator decided otherwise while the pair was made or read: the row is not ``only_if``."""
+    """Stores the columns and announces the change.
+
+    Args:
+        only_if: values that the row must still have.
+
+    Returns:
+        False if it has others, because the operator changed his mind while the pair was made or read.
+    """
     columns = {"tls_certificate_path": "", "tls_key_path": "", "tls_problem": "", **columns}
     with changes.writing():
         if not Stack.objects.filter(pk=1, **only_if).update(**columns):
@@ -152,7 +165,7 @@ def _store(columns: dict[str, Any], **only_if: str) -> bool:
 
 
 def _self_signed(hostname: str, key: str = "") -> tuple[dict[str, Any], Facts]:
-    return _columns(Source.SELF_SIGNED, *certificates.self_signed(hostname, key_pem=key), hostname)
+    return _columns(Source.SELF_SIGNED, *pem.self_signed(hostname, key_pem=key), hostname)
 
 
 def _examined(source: str, certificate: str, key: str) -> tuple[dict[str, Any], Facts]:
@@ -160,7 +173,7 @@ def _examined(source: str, certificate: str, key: str) -> tuple[dict[str, Any], 
 
 
 def _columns(source: str, certificate: str, key: str, hostname: str) -> tuple[dict[str, Any], Facts]:
-    facts = certificates.examine(certificate, key, hostname, timezone.now())
+    facts = pem.examine(certificate, key, hostname, timezone.now())
     pair = {"tls_certificate": certificate, "tls_key": key, "tls_expires_at": facts.not_after}
     return {"tls_source": source, **pair}, facts
 
@@ -177,7 +190,7 @@ def _fits(stack: Stack, hostname: str, now: datetime) -> bool:
 
 
 def _key(stack: Stack) -> str | None:
-    """The private key; None when there is none, or it cannot be opened."""
+    """The private key; None if there is none, or it cannot be unsealed."""
     key = stack.tls_key
     return key.reveal() if key is not None and key.readable else None
 
@@ -185,9 +198,9 @@ def _key(stack: Stack) -> str | None:
 def _read(certificate_path: str, key_path: str) -> tuple[str, str]:
     wrong: dict[str, list[str]] = {}
     texts = []
-    for field, given in {"certificate_path": certificate_path, "key_path": key_path}.items():
+    for field, path in {"certificate_path": certificate_path, "key_path": key_path}.items():
         try:
-            texts.append(_content(given.strip()))
+            texts.append(_content(path.strip()))
         except ValueError as exc:
             wrong[field] = [str(exc)]
     if wrong:
@@ -198,15 +211,15 @@ def _read(certificate_path: str, key_path: str) -> tuple[str, str]:
 def _content(name: str) -> str:
     path = Path(name)
     if not path.is_absolute() or "\0" in name:
-        raise ValueError("Write the whole path of the file, from / on.")
+        raise ValueError("Give the absolute path of the file, beginning with /.")
     try:
         if not path.is_file():
-            raise ValueError(f"There is no file {name}, or its directory is closed to Quazzar.")
+            raise ValueError(f"There is no file {name}, or Quazzar may not open its directory.")
         with path.open("rb") as file:
             data = file.read(LARGEST_FILE + 1)
     except OSError as exc:
         raise ValueError(f"{name} cannot be read: {exc.strerror}.") from exc
     if len(data) > LARGEST_FILE:
         raise ValueError(f"{name} is too large for a PEM file.")
-    # What is no text is no PEM either; that is said when the pair is examined.
+    # What is not text is not PEM either, and is refused when the pair is examined.
     return data.decode("ascii", "replace")

@@ -1,31 +1,32 @@
-"""The stack's certificate as an operator is told of it: whose, until when, and what to beware of."""
+"""The stack's certificate as the operator sees it: its names, its expiry, and warnings."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 
 from django.utils import timezone
 
-from mailboxes.certificates import pem as certificates
+from mailboxes.certificates import pem
 from mailboxes.models import Stack
 from quazzar.errors import InvalidFields
 
 _UNREADABLE = (
-    "The certificate's key was sealed under a key that is gone from the key file: set the certificate again."
+    "The certificate's key was sealed with a key missing from the key file: set the certificate again."
 )
 
 
 @dataclass(frozen=True)
 class CertificateState:
-    """What is known of the certificate.
+    """What is known about the certificate.
 
     Attributes:
         source: self_signed, uploaded or files.
-        names: that it is for.
-        expires_at: None while there is none.
-        warnings: sentences; empty when all is well.
-        certificate: PEM, the leaf first; empty while there is none.
+        names: DNS names that it is valid for.
+        expires_at: None if there is no certificate.
+        warnings: sentences; empty if all is well.
+        certificate: PEM, the leaf first; empty if there is no certificate.
     """
 
     source: str
@@ -38,8 +39,8 @@ class CertificateState:
 
 
 def read(stack: Stack) -> CertificateState:
-    """The state of the pair that the row holds; never raises for what is wrong with it."""
-    names, warnings = _found(stack) if stack.tls_certificate else ((), ())
+    """The state of the pair in the row; never raises for what is wrong with it."""
+    names, warnings = _names_and_warnings(stack) if stack.tls_certificate else ((), ())
     if stack.tls_problem and stack.tls_problem not in warnings:
         warnings = (*warnings, stack.tls_problem)
     return CertificateState(
@@ -53,17 +54,17 @@ def read(stack: Stack) -> CertificateState:
     )
 
 
-def _found(stack: Stack) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _names_and_warnings(stack: Stack) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if stack.tls_key is None or not stack.tls_key.readable:
         return (), (_UNREADABLE,)
     now, ends = timezone.now(), stack.tls_expires_at
     expired = ends is not None and ends <= now
-    # One that is over would be refused; whose it is can be read all the same, as of its last moment.
+    # An expired certificate would be refused; examined as of its last moment, it still shows its names.
     moment = ends - timedelta(seconds=1) if ends is not None and expired else now
     try:
-        facts = certificates.examine(stack.tls_certificate, stack.tls_key.reveal(), stack.hostname, moment)
+        facts = pem.examine(stack.tls_certificate, stack.tls_key.reveal(), stack.hostname, moment)
     except InvalidFields as exc:
-        return (), tuple(sentence for told in exc.fields.values() for sentence in told)
+        return (), tuple(chain.from_iterable(exc.fields.values()))
     if ends is not None and expired:
         return facts.names, (f"The certificate expired on {ends:%Y-%m-%d}: mail programs refuse it.",)
     return facts.names, facts.warnings

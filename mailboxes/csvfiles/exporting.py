@@ -1,4 +1,4 @@
-"""Mailboxes as CSV without secrets, which the import takes as it is and a spreadsheet cannot take for formulas."""
+"""Exports mailboxes as CSV without secrets. The import accepts it, and no cell is a formula in a spreadsheet."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 COLUMNS = ("address", "quota_mb", "display_name", "enabled")
-#: What a spreadsheet takes for the beginning of a formula; the wide forms count in some languages.
+#: What begins a formula in a spreadsheet; the full-width forms count in some languages.
 _FORMULA = re.compile(r"'*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 
 
 def export() -> Iterator[str]:
-    """The lines of the file, one by one."""
+    """The lines of the file, each with its line break."""
     yield _line(COLUMNS)
     rows = live().order_by("address").values_list(*COLUMNS)
     for address, quota_mb, display_name, enabled in rows.iterator(chunk_size=2000):
@@ -26,13 +26,15 @@ def export() -> Iterator[str]:
 
 
 def guarded(text: str) -> str:
-    """The text with an apostrophe before what would be a formula. ``unguarded`` takes it away again: texts that
-    begin so by themselves get one more, so that each comes back as it was."""
+    """The text with an apostrophe in front if a spreadsheet would take it for a formula.
+
+    A text that already looks guarded gets one more apostrophe, so that ``unguarded`` always gives back the original.
+    """
     return f"'{text}" if _FORMULA.match(text) else text
 
 
 def unguarded(text: str) -> str:
-    """The text as it was before ``guarded``."""
+    """The original of a text that ``guarded`` returned."""
     return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 

@@ -1,4 +1,4 @@
-"""A CSV of mailboxes: checked whole when it comes, hashed and written by the worker, all or nothing."""
+"""Imports a CSV of mailboxes: checks it whole when it arrives; the worker hashes and writes it, all or nothing."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from mailboxes import changes
-from mailboxes.csvfiles import rows as csvrows
-from mailboxes.csvfiles.exporting import export
-from mailboxes.csvfiles.rows import Row
+from mailboxes.csvfiles.rows import Errors, Row, read
 from mailboxes.models import Domain, ImportJob, Mailbox, error_value
 from mailboxes.provisioning import namespace, passwords
 from quazzar import doorbell
@@ -26,22 +24,20 @@ from quazzar.errors import AlreadyExists, InvalidFields, QuazzarError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["Plan", "check", "export", "run", "start"]
-
 logger = logging.getLogger(__name__)
 
-#: The task that the worker runs for an import; it takes the id of the ImportJob.
+#: The task that the worker runs for an import. Its argument is the id of the ImportJob.
 IMPORT_MAILBOXES = "mailboxes.tasks.import_mailboxes"
 
-#: Hashed between two looks at the clock of progress: two to three seconds on two cores.
+#: Passwords hashed between two updates of the progress: two to three seconds on two cores.
 _PORTION = 100
 _INSERTED_AT_ONCE = 200
-_MOST_NAMED = 3
+_MOST_LISTED = 3
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What an import would add; passwords are in it, and not shown."""
+    """The mailboxes that an import would add, with passwords that no repr shows."""
 
     rows: tuple[Row, ...]
 
@@ -50,22 +46,22 @@ class Plan:
 
 
 def check(data: bytes) -> Plan:
-    """Checks every row, and writes nothing: a dry run.
+    """Checks every row and writes nothing.
 
     Raises:
-        InvalidFields: ``rows`` has a sentence with its line number for each thing that is wrong.
+        InvalidFields: under ``rows``, with a sentence and a line number for each error.
     """
-    errors = csvrows.Errors()
-    rows = csvrows.read(data, errors)
-    known = _domains(row.address for row in rows)
-    taken = namespace.taken([row.address for row in rows])
+    errors = Errors()
+    rows = read(data, errors)
+    domains = _domains(row.address for row in rows)
+    in_use = namespace.taken([row.address for row in rows])
     first: dict[str, int] = {}
     for row in rows:
         domain = row.address.rpartition("@")[2]
-        if domain not in known:
+        if domain not in domains:
             errors.add(row.line, f"There is no domain {domain} here; add it first.")
-        if row.address in taken:
-            errors.add(row.line, f"There is {_a(taken[row.address])} {row.address} already.")
+        if row.address in in_use:
+            errors.add(row.line, f"There is {_with_article(in_use[row.address])} {row.address} already.")
         if first.setdefault(row.address, row.line) != row.line:
             errors.add(row.line, f"{row.address} is in line {first[row.address]} too.")
     errors.raise_if_any()
@@ -75,7 +71,7 @@ def check(data: bytes) -> Plan:
 
 
 def start(data: bytes) -> ImportJob:
-    """Checks every row, and leaves the rest to the worker. The passwords wait sealed.
+    """Checks every row, stores them sealed, and leaves the rest to the worker.
 
     Raises:
         InvalidFields: as ``check``; nothing was stored.
@@ -90,9 +86,11 @@ def start(data: bytes) -> ImportJob:
 
 
 def run(job_id: int) -> None:
-    """Hashes, then writes all mailboxes in one change. A job that was cut off begins anew; a finished one is
-    left alone. When something stands in the way now that did not when the file came, nothing is written and the
-    job says what."""
+    """Hashes the passwords of a job, and then writes all its mailboxes in one change.
+
+    An interrupted job starts again; one that has ended is left alone. If a mailbox cannot be added any more, nothing
+    is written, and the job stores why.
+    """
     job = ImportJob.objects.filter(pk=job_id, state=ImportJob.State.RUNNING).first()
     if job is None or job.rows is None:
         return
@@ -104,14 +102,14 @@ def run(job_id: int) -> None:
 
 
 def _hashed(job_id: int, rows: Sequence[Row]) -> list[str | None]:
-    """A hash for each row, or None where it has no password. Argon2 lets go of the interpreter: all cores work."""
-    done: list[str | None] = []
+    """A hash for each row, or None if it has no password. Argon2 releases the GIL, so all cores are used."""
+    hashes: list[str | None] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(rows), _PORTION):
             plain = (row.password for row in rows[start : start + _PORTION])
-            done += pool.map(lambda text: passwords.hash_password(text) if text else None, plain)
-            ImportJob.objects.filter(pk=job_id).update(done=len(done))
-    return done
+            hashes += pool.map(lambda text: passwords.hash_password(text) if text else None, plain)
+            ImportJob.objects.filter(pk=job_id).update(done=len(hashes))
+    return hashes
 
 
 def _write(job_id: int, rows: Sequence[Row], hashes: Sequence[str | None]) -> None:
@@ -124,7 +122,7 @@ def _write(job_id: int, rows: Sequence[Row], hashes: Sequence[str | None]) -> No
             "finished_at": timezone.now(),
         }
         if not job.update(**ended):
-            return  # another worker was faster
+            return  # another worker has written it
         domains = _domains(row.address for row in rows)
         _refuse_clash(rows, domains)
         homes = namespace.homes(row.address for row in rows)
@@ -159,9 +157,9 @@ def _mailbox(row: Row, hashed: str | None, domains: dict[str, int], home: str, g
 def _refuse_clash(rows: Sequence[Row], domains: dict[str, int]) -> None:
     gone = sorted({row.address.rpartition("@")[2] for row in rows} - domains.keys())
     if gone:
-        raise AlreadyExists(f"Deleted meanwhile: the domain {_named(gone)}.", code="domain_gone")
+        raise AlreadyExists(f"Deleted meanwhile: the domain {_listed(gone)}.", code="domain_gone")
     if clashes := sorted(namespace.taken([row.address for row in rows])):
-        raise AlreadyExists(f"Added meanwhile by somebody else: {_named(clashes)}.")
+        raise AlreadyExists(f"Added meanwhile by somebody else: {_listed(clashes)}.")
 
 
 def _fail(job_id: int, exc: QuazzarError) -> None:
@@ -178,17 +176,17 @@ def _fail(job_id: int, exc: QuazzarError) -> None:
 
 
 def _domains(addresses: Iterable[str]) -> dict[str, int]:
-    """Name → id of those domains of the addresses that are here."""
-    found: dict[str, int] = {}
-    for some in changes.batches({address.rpartition("@")[2] for address in addresses}):
-        found.update(Domain.objects.filter(name__in=some).values_list("name", "pk"))
-    return found
+    """Name → id of the domains of these addresses, as far as they exist."""
+    domains: dict[str, int] = {}
+    for names in changes.batches({address.rpartition("@")[2] for address in addresses}):
+        domains.update(Domain.objects.filter(name__in=names).values_list("name", "pk"))
+    return domains
 
 
-def _named(names: Sequence[str]) -> str:
-    more = len(names) - _MOST_NAMED
-    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_LISTED
+    return ", ".join(names[:_MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _a(kind: str) -> str:
+def _with_article(kind: str) -> str:
     return "an alias" if kind == "alias" else "a mailbox"

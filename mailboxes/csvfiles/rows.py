@@ -1,4 +1,4 @@
-"""A CSV of mailboxes → rows with line numbers, everything checked that needs no database. Pure."""
+"""Reads a CSV of mailboxes into rows with line numbers, and checks everything that needs no database. Pure."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ from quazzar.validation import Wrong
 
 COLUMNS = ("address", "password", "quota_mb", "display_name", "enabled")
 MOST_ROWS = 100_000
+#: Bytes.
 LARGEST_FILE = 20 * 1024 * 1024
-#: Sentences shown; of the rest only the number.
+#: Sentences to show; of the rest only the number is shown.
 MOST_SHOWN = 100
+#: Password hashes as other mail servers store them.
 _HASH = re.compile(r"\{[A-Z0-9.-]+\}.{8,}|\$(?:argon2|2[aby]|[156y])[a-z]*\$.+")
-_WORDS = {"": True, "true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_FLAGS = {"": True, "true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 @dataclass(frozen=True)
 class Row:
-    """A mailbox to be."""
+    """A mailbox to add."""
 
     line: int
     address: str
@@ -37,33 +39,32 @@ class Row:
 
 
 class Errors:
-    """Sentences with their line numbers, in the order of the lines."""
+    """Collects sentences about the lines of a file."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[int, str]] = []
+        self._sentences: list[tuple[int, str]] = []
 
     def add(self, line: int, sentence: str) -> None:
-        """One more."""
-        self.told.append((line, sentence))
+        """Adds a sentence about a line."""
+        self._sentences.append((line, sentence))
 
     def raise_if_any(self) -> None:
-        """The end of checking.
+        """Ends the check.
 
         Raises:
-            InvalidFields: something is wrong, under ``rows``.
+            InvalidFields: with the sentences in the order of their lines, under ``rows``, if there are any.
         """
-        if not self.told:
+        if not self._sentences:
             return
-        shown = [
-            f"line {line}: {sentence}" for line, sentence in sorted(self.told, key=itemgetter(0))[:MOST_SHOWN]
-        ]
-        if more := len(self.told) - len(shown):
+        ordered = sorted(self._sentences, key=itemgetter(0))
+        shown = [f"line {line}: {sentence}" for line, sentence in ordered[:MOST_SHOWN]]
+        if more := len(ordered) - len(shown):
             shown.append(f"And {words.count(more, 'more error')}.")
         raise InvalidFields({"rows": shown})
 
 
 def read(data: bytes, errors: Errors) -> list[Row]:
-    """The rows that are right; what is wrong with the others goes to ``errors``.
+    """The valid rows; sentences about the others are added to ``errors``.
 
     Raises:
         InvalidFields: the file as a whole cannot be read.
@@ -103,20 +104,20 @@ def _text(data: bytes) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         line = data.count(b"\n", 0, exc.start) + 1
-        # Not chained: that error carries the whole file, passwords and all.
+        # Raised below, because chained to this exception it would carry the whole file with all passwords.
         sentence = f"line {line}: this is not UTF-8; save the file as CSV with the encoding UTF-8."
     raise _unusable(sentence)
 
 
 def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Line number and cells of each line that is not empty."""
+    """Number and cells of each line that is not empty."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     while True:
         line = reader.line_num + 1
         try:
             cells = next(reader, None)
         except csv.Error:
-            raise _BrokenLine(line) from None  # it may quote the line
+            raise _BrokenLine(line) from None  # its message may quote the line
         if cells is None:
             return
         if any(cell.strip() for cell in cells):
@@ -135,7 +136,7 @@ def _header(lines: Iterator[tuple[int, list[str]]]) -> list[str]:
     if unknown := [name for name in columns if name not in COLUMNS]:
         raise _unusable(f"line {line}: there is no column {unknown[0][:40]!r}. {expected}.")
     if len(set(columns)) < len(columns):
-        raise _unusable(f"line {line}: a column is there twice. {expected}.")
+        raise _unusable(f"line {line}: a column occurs twice. {expected}.")
     return columns
 
 
@@ -143,8 +144,8 @@ def _row(line: int, cells: dict[str, str], errors: Errors) -> Row | None:
     wrong = Wrong()
     address = wrong.checked("address", _address, cells["address"], default="")
     quota_mb = wrong.checked("quota_mb", _quota, cells.get("quota_mb", ""), default=0)
-    shown = exporting.unguarded(cells.get("display_name", "").strip())
-    display_name = wrong.checked("display_name", rules.display_name, shown, default="")
+    name = exporting.unguarded(cells.get("display_name", "").strip())
+    display_name = wrong.checked("display_name", rules.display_name, name, default="")
     enabled = wrong.checked("enabled", _enabled, cells.get("enabled", ""), default=True)
     password = cells.get("password", "")
     wrong.add("password", *_password(password, address))
@@ -155,8 +156,7 @@ def _row(line: int, cells: dict[str, str], errors: Errors) -> Row | None:
 
 
 def _address(cell: str) -> str:
-    local, domain = addresses.split(cell.strip())
-    return f"{rules.local_part(local, domain)}@{domain}"
+    return "@".join(addresses.split(cell.strip()))
 
 
 def _quota(cell: str) -> int:
@@ -166,9 +166,9 @@ def _quota(cell: str) -> int:
 
 def _enabled(cell: str) -> bool:
     word = cell.strip().lower()
-    if word not in _WORDS:
+    if word not in _FLAGS:
         raise ValueError("Enabled is true or false.")
-    return _WORDS[word]
+    return _FLAGS[word]
 
 
 def _password(cell: str, address: str) -> list[str]:

@@ -62,7 +62,7 @@ def begin_rotation(domain_id: int) -> DkimKey:
     """
     pair = keys.generate()
     with changes.writing():
-        domain = changes.found(Domain.objects.all(), domain_id)
+        domain = changes.existing(Domain.objects.all(), domain_id)
         present = list(domain.dkim_keys.without_secrets())
         rsa = {key.state: key for key in present if key.algorithm == RSA}
         if waiting := rsa.get(WAITING):
@@ -90,7 +90,7 @@ def cancel_rotation(domain_id: int) -> None:
         NoRotation: no key waits; the next one may sign already.
     """
     with changes.writing():
-        domain = changes.found(Domain.objects.all(), domain_id)
+        domain = changes.existing(Domain.objects.all(), domain_id)
         key = domain.dkim_keys.without_secrets().filter(algorithm=RSA, state=WAITING).first()
         if key is None:
             raise NoRotation
@@ -107,7 +107,7 @@ def add_ed25519(domain_id: int) -> DkimKey:
     """
     pair = keys.generate_ed25519()
     with changes.writing():
-        domain = changes.found(Domain.objects.all(), domain_id)
+        domain = changes.existing(Domain.objects.all(), domain_id)
         if key := domain.dkim_keys.without_secrets().filter(algorithm=ED25519).first():
             raise AlreadyExists(
                 f"{domain.name} has the Ed25519 key {key.selector} already.", code="ed25519_key_exists"
@@ -130,7 +130,7 @@ def remove_ed25519(domain_id: int) -> str:
         NoEd25519Key: it has none.
     """
     with changes.writing():
-        domain = changes.found(Domain.objects.all(), domain_id)
+        domain = changes.existing(Domain.objects.all(), domain_id)
         key = domain.dkim_keys.without_secrets().filter(algorithm=ED25519).first()
         if key is None:
             raise NoEd25519Key

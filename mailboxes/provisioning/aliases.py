@@ -48,13 +48,13 @@ def change_alias(alias_id: int, given: Mapping[str, Any]) -> Alias:
         NotFound: there is no such alias.
         InvalidFields: something is not right, or mail would go round in a circle; nothing was saved.
     """
-    before = changes.found(Alias.objects.all(), alias_id)
+    before = changes.existing(Alias.objects.all(), alias_id)
     wrong = Wrong()
     fixed = {"domain": before.domain_id, "local_part": before.local_part}
     rules.unchanged(wrong, fixed, given, _ADDRESS_IS_FIXED)
     values = _values(wrong, given, before.address)
     with changes.writing():
-        row = changes.found(Alias.objects.all(), alias_id)
+        row = changes.existing(Alias.objects.all(), alias_id)
         changed = [name for name, value in values.items() if getattr(row, name) != value]
         if not changed:
             return row

@@ -55,7 +55,7 @@ def change_domain(domain_id: int, given: Mapping[str, Any]) -> Domain:
     wrong = Wrong()
     target = wrong.checked("catch_all", rules.catch_all, given.get("catch_all"), default="")
     with changes.writing():
-        row = changes.found(Domain.objects.all(), domain_id)
+        row = changes.existing(Domain.objects.all(), domain_id)
         _check_name(wrong, given, row.name)
         wrong.raise_if_any()
         if "catch_all" not in given or target == row.catch_all:

@@ -73,13 +73,13 @@ def change_mailbox(mailbox_id: int, given: Mapping[str, Any]) -> Mailbox:
         NotFound: there is no such mailbox.
         InvalidFields: something is not right; nothing was saved.
     """
-    before = changes.found(live(), mailbox_id)
+    before = changes.existing(live(), mailbox_id)
     wrong = Wrong()
     fixed = {"domain": before.domain_id, "local_part": before.local_part}
     rules.unchanged(wrong, fixed, given, _ADDRESS_IS_FIXED)
     values = _values(wrong, given, before.address)
     with changes.writing():
-        row = changes.found(live(), mailbox_id)
+        row = changes.existing(live(), mailbox_id)
         changed = [name for name, value in values.items() if getattr(row, name) != value]
         if not changed:
             return row
@@ -123,7 +123,7 @@ def restore_mailbox(mailbox_id: int) -> Mailbox:
         AlreadyExists: its address is taken.
     """
     with changes.writing():
-        row = changes.found(retention.restorable(timezone.now()), mailbox_id)
+        row = changes.existing(retention.restorable(timezone.now()), mailbox_id)
         name = row.address.rpartition("@")[2]
         domain_id = Domain.objects.filter(name=name).values_list("pk", flat=True).first()
         if domain_id is None:

@@ -1,4 +1,4 @@
-"""How full the mailboxes are: asked of Dovecot for all of them at once."""
+"""Asks Dovecot how full the mailboxes are, for all of them at once, and stores it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: One command walks over all users; a mailbox that nobody opened yet costs it a millisecond or two.
+#: Seconds. One command walks over all users; a mailbox that was never opened costs it a millisecond or two.
 TIMEOUT = 300.0
 _COMMAND = ["doveadm", "-f", "tab", "quota", "get", "-A"]
 _KIB = 1024
@@ -23,32 +23,32 @@ _BATCH = 500
 
 
 def refresh(engine: Engine, container: str) -> int:
-    """Stores the quota used of every mailbox, and returns how many changed.
+    """Stores how many bytes each mailbox holds, and returns for how many that changed.
 
-    No generation is bumped: nothing of it is configuration.
+    It raises no generation, because usage is not part of the configuration.
 
     Args:
         container: Dovecot's.
 
     Raises:
-        StackError: Dovecot could not be asked.
+        StackError: Dovecot did not answer.
     """
     result = engine.run(container, _COMMAND, timeout=TIMEOUT)
     used = parse(result.stdout.decode(errors="replace"))
     if result.exit_code and not used:
         reason = _last_line(result.stderr)
         raise CommandFailed(
-            f"Dovecot did not tell how full the mailboxes are: {reason}", exit_code=result.exit_code
+            f"Dovecot did not report how full the mailboxes are: {reason}", exit_code=result.exit_code
         )
     if result.exit_code:
-        logger.warning("usage: some mailboxes could not be asked: %s", _last_line(result.stderr))
+        logger.warning("usage: doveadm failed for some mailboxes: %s", _last_line(result.stderr))
     changed = store(used)
     Stack.objects.filter(pk=1).update(usage_at=timezone.now())
     return changed
 
 
 def parse(output: str) -> dict[str, int]:
-    """Address → bytes, of what ``doveadm -f tab quota get -A`` prints; lines that cannot be read are left out."""
+    """Address → bytes, from the output of ``doveadm -f tab quota get -A``; skips lines that cannot be read. Pure."""
     header, *lines = [line.split("\t") for line in output.splitlines()] or [[]]
     if not {"Username", "Type", "Value"} <= {*header}:
         return {}
@@ -61,12 +61,12 @@ def parse(output: str) -> dict[str, int]:
 
 
 def store(used: dict[str, int]) -> int:
-    """Writes what differs; says how many rows did."""
+    """Stores address → bytes where it differs, and returns the number of changed rows."""
     changed = []
     for row in Mailbox.objects.filter(deleted_at=None).only("id", "address", "usage_bytes").iterator():
-        found = used.get(row.address, row.usage_bytes)
-        if found != row.usage_bytes:
-            row.usage_bytes = found
+        usage = used.get(row.address, row.usage_bytes)
+        if usage != row.usage_bytes:
+            row.usage_bytes = usage
             changed.append(row)
     Mailbox.objects.bulk_update(changed, ["usage_bytes"], batch_size=_BATCH)
     return len(changed)

@@ -1,4 +1,4 @@
-"""Mailboxes that get full: one mail to the operator (and, if wanted, one to each mailbox) at 80, 95 and 100 %."""
+"""Warns of mailboxes that fill up, at 80, 95 and 100 %: one mail to the operator, and one to each owner if wanted."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: Percent of the quota.
 LEVELS = (80, 95, 100)
-#: Percent below a level that the usage must fall to before the level counts again.
+#: Percentage points that usage must fall below a level before that level counts again.
 _SLACK = 5
 _MIB = 1024 * 1024
 _MOST_SHOWN = 200
@@ -27,7 +28,13 @@ _MOST_SHOWN = 200
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """A mailbox that has just reached a level."""
+    """A mailbox that has just reached a level.
+
+    Attributes:
+        percent: of its quota, rounded down.
+        used, limit: bytes.
+        takes_mail: a mail to it would arrive.
+    """
 
     address: str
     percent: int
@@ -37,16 +44,23 @@ class Warned:
 
     @property
     def line(self) -> str:
-        """ada@example.org: 95 % (95.0 MiB of 100.0 MiB)."""
+        """A line such as "ada@example.org: 95 % (95 MiB of 100 MiB)"."""
         used, limit = words.size(self.used), words.size(self.limit)
         return f"{self.address}: {self.percent} % ({used} of {limit})"
 
 
 def decide(warned: int, percent: int) -> tuple[int, bool]:
-    """The level that counts as warned from now on, and whether to warn.
+    """Decides what to do about a mailbox. Pure.
 
-    A level once warned of holds until the usage is clearly below it, so that one message more or less at the edge
-    does not send a mail each time.
+    A level that was warned of holds until usage is clearly below it, so that usage around a level does not send a
+    mail each time.
+
+    Args:
+        warned: the level that was warned of before; 0 for none.
+        percent: usage now.
+
+    Returns:
+        The level that counts as warned from now on, and whether to warn now.
     """
     reached = max((level for level in LEVELS if percent >= level), default=0)
     if reached > warned:
@@ -56,15 +70,15 @@ def decide(warned: int, percent: int) -> tuple[int, bool]:
 
 
 def warn() -> int:
-    """Warns of every mailbox that has reached a level since the last time; says of how many."""
+    """Warns of every mailbox that has reached a level since the last call, and returns how many there are."""
     stack = Stack.load()
     with transaction.atomic():
-        # In one transaction with the mails: what is marked as told has been told.
-        crossed = [found for row in _candidates() if (found := _claim(row))]
+        # The mails are queued in the same transaction, so no mailbox is marked without a mail.
+        crossed = list(filter(None, map(_claim, _candidates())))
         if crossed:
-            _tell_operator(crossed)
+            _warn_operator(crossed)
             if stack.warn_mailbox_owners:
-                _tell_owners(crossed)
+                _warn_owners(crossed)
     return len(crossed)
 
 
@@ -75,39 +89,40 @@ def _candidates() -> Sequence[Mailbox]:
 
 
 def _claim(row: Mailbox) -> Warned | None:
-    """Moves the row to its new level; of two workers only one does, and that one warns."""
+    """Moves the row to its new level. Of two workers only one succeeds, and that one warns."""
     limit = row.quota_mb * _MIB
     percent = row.usage_bytes * 100 // limit if limit else 0
-    level, now = decide(row.warned_percent, percent)
+    level, warn_now = decide(row.warned_percent, percent)
     if level == row.warned_percent:
         return None
-    here = Mailbox.objects.filter(pk=row.pk, warned_percent=row.warned_percent)
-    if not here.update(warned_percent=level) or not now:
+    unchanged = Mailbox.objects.filter(pk=row.pk, warned_percent=row.warned_percent)
+    if not unchanged.update(warned_percent=level) or not warn_now:
         return None
     takes_mail = row.enabled and row.can_receive and percent < 100
     return Warned(row.address, percent, row.usage_bytes, limit, takes_mail)
 
 
 # --- the mails ---------------------------------------------------------------------------------------------
-def _tell_operator(crossed: list[Warned]) -> None:
+def _warn_operator(crossed: list[Warned]) -> None:
     for warned in crossed:
         logger.warning("quota: %s", warned.line)
     notify_operator(*operator_mail(crossed))
 
 
-def _tell_owners(crossed: list[Warned]) -> None:
-    # A full mailbox would refuse the very mail that says so.
+def _warn_owners(crossed: list[Warned]) -> None:
+    # A full mailbox would refuse the mail that says so.
     for warned in crossed:
         if warned.takes_mail:
             notify(*owner_mail(warned), [warned.address])
 
 
 def operator_mail(crossed: Sequence[Warned]) -> tuple[str, str]:
-    """Subject and text of one mail about all of them, the fullest first."""
+    """Subject and text of one mail about all these mailboxes, the fullest first."""
     ordered = sorted(crossed, key=lambda warned: (-warned.percent, warned.address))
     first = ordered[0]
-    what = f"{first.address} is {first.percent} % full"
-    subject = what if len(ordered) == 1 else f"{len(ordered)} mailboxes get full; {what}"
+    subject = f"{first.address} is {first.percent} % full"
+    if len(ordered) > 1:
+        subject = f"{len(ordered)} mailboxes get full; {subject}"
     left_out = len(ordered) - _MOST_SHOWN
     lines = [
         "These mailboxes have reached 80, 95 or 100 % of their quota:",

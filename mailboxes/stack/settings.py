@@ -11,7 +11,7 @@ from django.db import transaction
 
 from mailboxes import changes
 from mailboxes.certificates.settings import (
-    Refreshed,
+    Renewal,
     refresh_certificate,
     self_signed_for,
     upload_certificate,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mailboxes.dkim.keys import KeyPair
 
 __all__ = [
-    "Refreshed",
+    "Renewal",
     "allow_interruption",
     "change",
     "disable",

@@ -75,9 +75,9 @@ def test_a_duplicate_that_only_the_database_saw_is_a_conflict() -> None:
 
 def test_a_row_is_found_or_it_is_a_404() -> None:
     row = factories.domain()
-    assert changes.found(Domain.objects.all(), row.pk) == row
+    assert changes.existing(Domain.objects.all(), row.pk) == row
     with pytest.raises(NotFound, match="no such domain"):
-        changes.found(Domain.objects.all(), row.pk + 1)
+        changes.existing(Domain.objects.all(), row.pk + 1)
 
 
 def test_many_keys_come_in_portions_each_once() -> None:

@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from mailboxes import monitoring as figures
+from mailboxes import monitoring
 from mailboxes.models import Mailbox, Stack, error_value
 from tests.mailboxes import factories
 
@@ -69,21 +69,21 @@ def test_metrics_take_few_queries(django_assert_num_queries: Any) -> None:
     for number in range(5):
         factories.mailbox(f"u{number}@example.com")
     with django_assert_num_queries(4):
-        list(figures.collect())
+        list(monitoring.collect())
 
 
 # --- doctor ------------------------------------------------------------------------------------------------
 def test_the_doctor_is_content_without_a_stack_and_with_a_healthy_one() -> None:
-    assert (figures.examine().level, Stack.objects.exists()) == ("ok", False)
+    assert (monitoring.examine().level, Stack.objects.exists()) == ("ok", False)
     healthy()
-    finding = figures.examine()
+    finding = monitoring.examine()
     assert finding.level == "ok" and "mail.example.com" in finding.sentence
 
 
 def test_a_stack_that_does_not_stop_is_told() -> None:
     error = error_value("docker_unreachable", "The Docker Engine does not answer.", "Start Docker.")
     factories.stack(enabled=False, phase=Phase.STOPPING, last_error=error)
-    finding = figures.examine()
+    finding = monitoring.examine()
     assert finding.level == "warning" and "does not answer" in finding.sentence
     assert finding.advice == "Start Docker."
 
@@ -91,14 +91,14 @@ def test_a_stack_that_does_not_stop_is_told() -> None:
 @pytest.mark.parametrize("phase", [Phase.FAILED, Phase.DEGRADED, Phase.STARTING])
 def test_what_stands_in_the_way_is_a_failure_with_its_hint(phase: Phase) -> None:
     healthy(phase=phase, last_error=error_value("port_taken", "Port 25 is taken.", "Stop Postfix."))
-    finding = figures.examine()
+    finding = monitoring.examine()
     assert finding.level == "failed" and "Port 25 is taken." in finding.sentence
     assert finding.advice == "Stop Postfix."
 
 
 def test_a_stack_on_its_way_is_a_warning() -> None:
     healthy(phase=Phase.PULLING, progress_message="Fetching rspamd")
-    finding = figures.examine()
+    finding = monitoring.examine()
     assert finding.level == "warning" and "Fetching rspamd" in finding.sentence
 
 
@@ -107,7 +107,7 @@ def test_a_stack_on_its_way_is_a_warning() -> None:
 )
 def test_a_worker_that_does_not_look_is_told(ago: timedelta | None, level: str) -> None:
     healthy(observed_at=None if ago is None else timezone.now() - ago)
-    finding = figures.examine()
+    finding = monitoring.examine()
     assert finding.level == level and ("worker" in finding.advice) == (level == "warning")
 
 
@@ -117,7 +117,7 @@ def test_a_worker_that_does_not_look_is_told(ago: timedelta | None, level: str) 
 )
 def test_the_end_of_the_certificate_is_told_in_time(left: timedelta, level: str) -> None:
     healthy(tls_expires_at=timezone.now() + left)
-    finding = figures.examine()
+    finding = monitoring.examine()
     assert finding.level == level and ("certificate" in finding.sentence) == (level != "ok")
 
 
@@ -126,9 +126,9 @@ def test_secrets_that_cannot_be_read_are_counted(settings: Any, tmp_path: Path) 
     factories.domain(dkim_private_key="dkim-secret")
     for name in ("ada", "bob"):
         factories.mailbox(f"{name}@example.com", password_hash="{ARGON2ID}hash")
-    assert figures.examine().level == "ok"
+    assert monitoring.examine().level == "ok"
     settings.QUAZZAR_SECRETS_KEY_FILE = tmp_path / "other.key"
-    finding = figures.examine()
+    finding = monitoring.examine()
     assert finding.level == "failed" and "2 mailbox passwords, 1 DKIM keys, 1 keys of" in finding.sentence
 
 
@@ -136,23 +136,23 @@ def test_a_mailbox_without_a_password_has_no_secret_to_lose(settings: Any, tmp_p
     healthy()
     factories.mailbox()
     settings.QUAZZAR_SECRETS_KEY_FILE = tmp_path / "other.key"
-    assert figures.examine().level == "ok" and Mailbox.objects.get().password_hash is None
+    assert monitoring.examine().level == "ok" and Mailbox.objects.get().password_hash is None
 
 
 def test_a_repair_that_waits_for_leave_is_told() -> None:
     healthy(pending=["qz-postfix was made with another image."])
-    finding = figures.examine()
+    finding = monitoring.examine()
     assert finding.level == "warning" and "another image" in finding.sentence
 
 
 def test_hidden_client_addresses_are_explained() -> None:
     healthy(gateway_only=False)
-    assert figures.examine().level == "ok"
+    assert monitoring.examine().level == "ok"
     healthy(gateway_only=True)
-    finding = figures.examine()
+    finding = monitoring.examine()
     assert finding.level == "warning" and "userland proxy" in finding.sentence
 
 
 def test_a_failure_goes_before_a_warning() -> None:
     healthy(gateway_only=True, tls_expires_at=timezone.now() - timedelta(days=1))
-    assert "certificate" in figures.examine().sentence
+    assert "certificate" in monitoring.examine().sentence

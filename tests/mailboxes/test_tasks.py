@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from mailboxes import tasks
-from mailboxes import upkeep as housekeeping
+from mailboxes import tasks, upkeep
 from mailboxes.csvfiles import importing
 from mailboxes.models import ImportJob, Stack
 from mailboxes.stack import lock, reconcile
@@ -109,7 +108,7 @@ def test_the_search_for_drift_looks_at_the_certificate_first(
     def renewed() -> None:
         factories.stack(tls_certificate="renewed\n", desired_generation=2)
 
-    monkeypatch.setattr(housekeeping, "watch_certificate", renewed)
+    monkeypatch.setattr(upkeep, "watch_certificate", renewed)
     tasks.find_drift()
     assert up.config["tls/tls.crt"].data == b"renewed\n"
 
@@ -120,7 +119,7 @@ def test_usage_is_asked_of_a_healthy_stack_only(
     up: StackEngine, phase: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(housekeeping, "refresh_usage", lambda: asked.append("usage"))
+    monkeypatch.setattr(upkeep, "refresh_usage", lambda: asked.append("usage"))
     factories.stack(phase=phase)
     tasks.refresh_usage()
     assert asked == []

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from mailboxes import upkeep as housekeeping
+from mailboxes import upkeep
+from mailboxes.certificates.settings import Renewal
 from mailboxes.engine.values import Result
 from mailboxes.models import Mailbox, Stack
-from mailboxes.quota import warnings as quotawarnings
+from mailboxes.quota import warnings
 from mailboxes.stack import lock
-from mailboxes.stack import settings as stacksettings
 from quazzar.errors import EngineTimeout
 from tests.fakeparts import Ran
 from tests.fakes import Killed
@@ -47,22 +47,22 @@ def removed(engine: StackEngine) -> list[str]:
 
 def test_the_mail_goes_and_then_the_row(up: StackEngine) -> None:
     deleted(home="example.com/gone..2")
-    seen: list[bool] = []
+    row_exists: list[bool] = []
 
     def rm(ran: Ran) -> Result:
-        seen.append(Mailbox.objects.filter(address="gone@example.com").exists())
+        row_exists.append(Mailbox.objects.filter(address="gone@example.com").exists())
         return Result(0)
 
     up.reply("rm", with_=rm)
-    housekeeping.purge()
-    assert removed(up) == ["/srv/vmail/example.com/gone..2"] and seen == [True]
+    upkeep.purge()
+    assert removed(up) == ["/srv/vmail/example.com/gone..2"] and row_exists == [True]
     assert [row.address for row in Mailbox.objects.all()] == ["ada@example.com"]
 
 
 def test_one_that_can_still_be_restored_stays(up: StackEngine) -> None:
     deleted(days=9)
     deleted("waits", removed_at=None)
-    housekeeping.purge()
+    upkeep.purge()
     assert removed(up) == [] and Mailbox.objects.count() == 3
 
 
@@ -72,7 +72,7 @@ def test_when_the_mail_stays_the_row_stays(
 ) -> None:
     deleted()
     up.reply("rm", with_=answer)
-    housekeeping.purge()
+    upkeep.purge()
     assert (
         Mailbox.objects.filter(address="gone@example.com").exists() and "purge: not finished" in caplog.text
     )
@@ -82,10 +82,10 @@ def test_killed_in_between_it_is_done_the_next_time(up: StackEngine) -> None:
     deleted()
     up.die_at, up.die_after = len(up.calls) + 1, True
     with pytest.raises(Killed):
-        housekeeping.purge()
+        upkeep.purge()
     assert Mailbox.objects.filter(address="gone@example.com").exists()
     up.die_at = 0
-    housekeeping.purge()
+    upkeep.purge()
     assert not Mailbox.objects.filter(address="gone@example.com").exists()
 
 
@@ -100,22 +100,22 @@ def test_an_odd_place_is_never_removed_and_holds_nobody_else_up(
 ) -> None:
     deleted("odd", home=home, days=99)
     deleted()
-    housekeeping.purge()
-    assert removed(up) == ["/srv/vmail/example.com/gone"] and "no place of a mailbox" in caplog.text
+    upkeep.purge()
+    assert removed(up) == ["/srv/vmail/example.com/gone"] and "not the home of a mailbox" in caplog.text
     assert Mailbox.objects.filter(address="odd@example.com").exists()
 
 
 def test_of_a_stack_that_is_off_nothing_is_purged(up: StackEngine) -> None:
     deleted()
     factories.stack(enabled=False)
-    housekeeping.purge()
+    upkeep.purge()
     assert up.calls == [] and Mailbox.objects.count() == 2
 
 
 def test_two_do_not_purge_at_once(up: StackEngine) -> None:
     deleted()
     with lock.single_writer("purge"):
-        housekeeping.purge()
+        upkeep.purge()
     assert up.calls == [] and Mailbox.objects.count() == 2
 
 
@@ -124,13 +124,13 @@ def test_two_do_not_purge_at_once(up: StackEngine) -> None:
 def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """One entry for each look at who gets full."""
     heard: list[str] = []
-    monkeypatch.setattr(quotawarnings, "warn", lambda: heard.append("warn"))
+    monkeypatch.setattr(warnings, "warn", lambda: heard.append("warn"))
     return heard
 
 
 def test_usage_is_stored_and_warned_of(up: StackEngine, warned: list[str]) -> None:
     up.reply("doveadm", "-f", with_=Result(0, USAGE))
-    housekeeping.refresh_usage()
+    upkeep.refresh_usage()
     assert Mailbox.objects.get().usage_bytes == 936 * 1024 and warned == ["warn"]
 
 
@@ -138,7 +138,7 @@ def test_usage_that_is_not_known_is_no_reason_to_warn(
     up: StackEngine, warned: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     up.reply("doveadm", "-f", with_=EngineTimeout("It took too long."))
-    housekeeping.refresh_usage()
+    upkeep.refresh_usage()
     assert warned == [] and "usage: not refreshed: It took too long." in caplog.text
 
 
@@ -147,16 +147,16 @@ def log(*addresses: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("addresses", "told"),
+    ("addresses", "gateway_only"),
     [(("172.30.1.1",) * 25, True), (("172.30.1.1",) * 25 + ("192.0.2.7",), False), (("172.30.1.1",) * 3, None)],
 )  # fmt: skip
 def test_whether_clients_own_addresses_arrive_is_noted(
-    up: StackEngine, warned: list[str], addresses: tuple[str, ...], told: bool | None
+    up: StackEngine, warned: list[str], addresses: tuple[str, ...], gateway_only: bool | None
 ) -> None:
     up.reply("doveadm", "-f", with_=Result(0, USAGE))
     up.boxes["qz-postfix"].log = log(*addresses)
-    housekeeping.refresh_usage()
-    assert Stack.load().gateway_only is told
+    upkeep.refresh_usage()
+    assert Stack.load().gateway_only is gateway_only
 
 
 # --- certificate -------------------------------------------------------------------------------------------
@@ -165,12 +165,12 @@ def test_what_is_wrong_with_the_certificate_is_shown_until_it_is_mended(
 ) -> None:
     factories.stack()
     for problem in ("x" * 400, ""):
-        found = stacksettings.Refreshed(problem=problem)
-        monkeypatch.setattr(stacksettings, "refresh_certificate", lambda found=found: found)
-        housekeeping.watch_certificate()
+        renewal = Renewal(problem=problem)
+        monkeypatch.setattr(upkeep, "refresh_certificate", lambda renewal=renewal: renewal)
+        upkeep.watch_certificate()
         assert Stack.load().tls_problem == problem[:300]
 
 
 def test_containers_are_called_after_the_project(settings: Any) -> None:
     settings.QUAZZAR_STACK_PROJECT = "mine"
-    assert housekeeping.container("dovecot") == "mine-dovecot"
+    assert upkeep.container("dovecot") == "mine-dovecot"

@@ -23,7 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailboxes.certificates import pem as certificates
+from mailboxes.certificates import pem
 from mailboxes.certificates.pem import Facts
 from quazzar.errors import InvalidFields
 
@@ -31,7 +31,7 @@ HOST = "mail.example.com"
 NOW = datetime(2027, 1, 15, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 CA_KEY, ROOT_KEY, LEAF_KEY = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
-OURS = certificates.self_signed(HOST, NOW)
+OURS = pem.self_signed(HOST, NOW)
 
 
 def signed(
@@ -56,7 +56,7 @@ def signed(
     return builder.sign(by, algorithm).public_bytes(Encoding.PEM).decode()
 
 
-def pem(key: Any, form: PrivateFormat = PrivateFormat.PKCS8) -> str:
+def as_pem(key: Any, form: PrivateFormat = PrivateFormat.PKCS8) -> str:
     return key.private_bytes(Encoding.PEM, form, NoEncryption()).decode()  # type: ignore[no-any-return]
 
 
@@ -68,7 +68,7 @@ CA = signed("CA", CA_KEY, "Root", ROOT_KEY, names=())
 
 
 def examine(certificate: str, key: str | None = None, hostname: str = HOST) -> Facts:
-    return certificates.examine(certificate, pem(LEAF_KEY) if key is None else key, hostname, NOW)
+    return pem.examine(certificate, as_pem(LEAF_KEY) if key is None else key, hostname, NOW)
 
 
 def refused(certificate: str, key: str | None = None) -> tuple[str, str]:
@@ -82,7 +82,7 @@ def refused(certificate: str, key: str | None = None) -> tuple[str, str]:
 
 # --- our own -----------------------------------------------------------------------------------------------
 def test_the_next_one_may_keep_the_key_that_others_pin() -> None:
-    renewed = certificates.self_signed(HOST, NOW + DAY, OURS[1])
+    renewed = pem.self_signed(HOST, NOW + DAY, OURS[1])
     assert renewed[1] == OURS[1] and renewed[0] != OURS[0]
     assert examine(*renewed).self_signed
 
@@ -90,7 +90,7 @@ def test_the_next_one_may_keep_the_key_that_others_pin() -> None:
 def test_our_own_says_what_it_is() -> None:
     facts = examine(*OURS)
     assert (facts.names, facts.self_signed, facts.issuer) == ((HOST,), True, f"CN={HOST}")
-    assert facts.not_before < NOW < facts.not_after == NOW + certificates.VALID_FOR
+    assert facts.not_before < NOW < facts.not_after == NOW + pem.VALID_FOR
     assert len(facts.warnings) == 1 and "self-signed" in facts.warnings[0]
     assert bytes.fromhex(facts.fingerprint) == x509.load_pem_x509_certificate(OURS[0].encode()).fingerprint(
         hashes.SHA256()
@@ -98,7 +98,7 @@ def test_our_own_says_what_it_is() -> None:
 
 
 def test_a_client_that_trusts_our_own_takes_it_for_its_name_only(tmp_path: Path) -> None:
-    certificate, key = certificates.self_signed(HOST)
+    certificate, key = pem.self_signed(HOST)
     for name, text in (("crt", certificate), ("key", key)):
         (tmp_path / name).write_text(text)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -134,7 +134,7 @@ def shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> An
 
 def test_a_hostname_longer_than_a_common_name_is_no_obstacle() -> None:
     long = f"{'a' * 60}.{'b' * 60}.example.com"
-    certificate, key = certificates.self_signed(long, NOW)
+    certificate, key = pem.self_signed(long, NOW)
     assert examine(certificate, key, long).names == (long,)
 
 
@@ -153,17 +153,17 @@ def test_a_full_chain_has_nothing_to_warn_of() -> None:
     ],
 )
 def test_keys_of_the_usual_kinds_are_taken(key: Any) -> None:
-    assert examine(signed(HOST, key, "CA", CA_KEY) + CA, pem(key)).warnings == ()
+    assert examine(signed(HOST, key, "CA", CA_KEY) + CA, as_pem(key)).warnings == ()
 
 
 @pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
 def test_a_key_is_taken_in_both_forms(form: PrivateFormat) -> None:
-    assert examine(leaf() + CA, pem(LEAF_KEY, form)).warnings == ()
+    assert examine(leaf() + CA, as_pem(LEAF_KEY, form)).warnings == ()
 
 
 def test_windows_line_ends_and_text_around_are_no_obstacle() -> None:
     chain = f"subject=CN={HOST}\n{leaf()}\n{CA}".replace("\n", "\r\n")
-    assert examine(chain, "\n" + pem(LEAF_KEY).replace("\n", "\r\n")).names == (HOST,)
+    assert examine(chain, "\n" + as_pem(LEAF_KEY).replace("\n", "\r\n")).names == (HOST,)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_a_name_that_fits_is_no_warning(name: str, hostname: str) -> None:
         "PEM"),
         ("ünïcode \ud800", "PEM"), (leaf()[:-80], "PEM"),
         (leaf(start=NOW - 9 * DAY, end=NOW) + CA, "expired on 2027-01-15"),
-        (leaf() + CA + pem(LEAF_KEY), "private key"), (pem(LEAF_KEY) + leaf(), "private key"),
+        (leaf() + CA + as_pem(LEAF_KEY), "private key"), (as_pem(LEAF_KEY) + leaf(), "private key"),
     ],
 )  # fmt: skip
 def test_a_certificate_that_cannot_be_served_is_refused(certificate: str, words: str) -> None:
@@ -209,7 +209,7 @@ def test_a_certificate_that_cannot_be_served_is_refused(certificate: str, words:
 
 def test_a_signature_that_tls_no_longer_takes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     # Nothing here signs with SHA-1 any more, so SHA-256 plays its part.
-    monkeypatch.setattr(certificates, "_BROKEN_HASHES", (hashes.SHA256,))
+    monkeypatch.setattr(pem, "_BROKEN_HASHES", (hashes.SHA256,))
     assert refused(leaf() + CA)[0] == "certificate"
     assert examine(*OURS).self_signed  # nobody checks the signature of a certificate by itself
 
@@ -217,13 +217,13 @@ def test_a_signature_that_tls_no_longer_takes_is_refused(monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("key", "words"),
     [
-        ("", "PEM"), ("nonsense", "PEM"), ("\ud800", "PEM"), (pem(CA_KEY), "server's own certificate first"),
-        (pem(ROOT_KEY), "does not belong"), (pem(LEAF_KEY)[:-60], "PEM"),
-        (pem(LEAF_KEY) + leaf(), "contains a certificate"),
+        ("", "PEM"), ("nonsense", "PEM"), ("\ud800", "PEM"), (as_pem(CA_KEY), "server's own certificate first"),
+        (as_pem(ROOT_KEY), "does not belong"), (as_pem(LEAF_KEY)[:-60], "PEM"),
+        (as_pem(LEAF_KEY) + leaf(), "contains a certificate"),
         (LEAF_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")).decode(),
         "passphrase"),
-        (pem(rsa.generate_private_key(public_exponent=65537, key_size=1024)), "1024 bits"),
-        (pem(dsa.generate_private_key(2048)), "Only RSA"),
+        (as_pem(rsa.generate_private_key(public_exponent=65537, key_size=1024)), "1024 bits"),
+        (as_pem(dsa.generate_private_key(2048)), "Only RSA"),
     ],
 )  # fmt: skip
 def test_a_key_that_cannot_serve_is_refused(key: str, words: str) -> None:
@@ -234,5 +234,5 @@ def test_a_key_that_cannot_serve_is_refused(key: str, words: str) -> None:
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_nonsense_is_refused_and_never_repeated(certificate: str, key: str) -> None:
     with pytest.raises(InvalidFields) as caught:
-        certificates.examine(f"-----BEGIN {certificate}", f"s3cret {key}", HOST, NOW)
+        pem.examine(f"-----BEGIN {certificate}", f"s3cret {key}", HOST, NOW)
     assert "s3cret" not in str(caught.value.fields)

@@ -102,7 +102,7 @@ def test_a_password_is_taken_as_it_is() -> None:
         ("ada@example.com\n", "line 1: The first line names the columns"),
         ("address;password\nada@example.com;x\n", "separated by commas"),
         ("address,colour\n", "there is no column 'colour'"),
-        ("address,address\n", "a column is there twice"),
+        ("address,address\n", "a column occurs twice"),
         (HEADER, "The file has no mailboxes."),
         ('address\n"ada@example.com\nbob@example.com\n', "line 2: the quotation marks do not match"),
         ('"address\n', "line 1: the quotation marks do not match"),

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 
 from mailboxes.models import Mailbox
-from mailboxes.quota import warnings as quotawarnings
+from mailboxes.quota import warnings
 from mailboxes.quota.warnings import Warned, decide
 from mailrelay.models import Message, RelaySettings
 from tests.mailboxes import factories
@@ -81,7 +81,7 @@ def test_the_alert_recipients_get_one_mail_about_all(relay: RelaySettings, rings
     filled("ada@example.com", 96)
     filled("bob@example.com", 81)
     filled("cyn@example.com", 79)
-    assert quotawarnings.warn() == 2
+    assert warnings.warn() == 2
     row = Message.objects.get()
     assert (row.source, row.to) == ("alert", ["ops@example.net"])
     assert row.subject == "[Quota] 2 mailboxes get full; ada@example.com is 96 % full"
@@ -90,36 +90,36 @@ def test_the_alert_recipients_get_one_mail_about_all(relay: RelaySettings, rings
 
 def test_it_is_told_once(relay: RelaySettings) -> None:
     filled("ada@example.com", 96)
-    assert (quotawarnings.warn(), quotawarnings.warn()) == (1, 0)
+    assert (warnings.warn(), warnings.warn()) == (1, 0)
     assert Message.objects.count() == 1
 
 
 def test_after_the_mailbox_was_emptied_it_is_told_again(relay: RelaySettings) -> None:
     row = filled("ada@example.com", 96)
-    quotawarnings.warn()
+    warnings.warn()
     for percent in (10, 85):
         Mailbox.objects.filter(pk=row.pk).update(usage_bytes=percent * MIB)
-        quotawarnings.warn()
+        warnings.warn()
     assert Message.objects.count() == 2 and warned() == {"ada@example.com": 80}
 
 
 def test_a_quota_that_was_raised_or_taken_away_forgets_the_warning(relay: RelaySettings) -> None:
     filled("ada@example.com", 100, quota_mb=0, warned_percent=100)
     filled("bob@example.com", 100, quota_mb=1000, warned_percent=100)
-    assert quotawarnings.warn() == 0
+    assert warnings.warn() == 0
     assert warned() == {"ada@example.com": 0, "bob@example.com": 0}
 
 
 def test_a_mailbox_without_quota_or_deleted_is_no_matter(relay: RelaySettings) -> None:
     filled("ada@example.com", 5000, quota_mb=0)
     filled("bob@example.com", 100, deleted_at="2026-11-01T00:00:00Z")
-    assert quotawarnings.warn() == 0 and not Message.objects.exists()
+    assert warnings.warn() == 0 and not Message.objects.exists()
 
 
 def test_the_owner_is_told_only_when_that_is_wanted(relay: RelaySettings) -> None:
     filled("ada@example.com", 96)
     factories.stack(warn_mailbox_owners=True)
-    quotawarnings.warn()
+    warnings.warn()
     assert sorted(row.to[0] for row in Message.objects.all()) == ["ada@example.com", "ops@example.net"]
 
 
@@ -130,7 +130,7 @@ def test_the_owner_is_told_only_when_that_is_wanted(relay: RelaySettings) -> Non
 def test_a_mailbox_that_takes_no_mail_gets_none(relay: RelaySettings, columns: dict[str, Any]) -> None:
     filled("ada@example.com", 96, **columns)
     factories.stack(warn_mailbox_owners=True)
-    assert quotawarnings.warn() == 1
+    assert warnings.warn() == 1
     assert [row.to for row in Message.objects.all()] == [["ops@example.net"]]
 
 
@@ -141,7 +141,7 @@ def test_without_relay_or_recipient_it_is_a_line_in_the_log(
     RelaySettings.objects.update(**missing)
     filled("ada@example.com", 96)
     with caplog.at_level(logging.WARNING):
-        assert quotawarnings.warn() == 1
+        assert warnings.warn() == 1
     assert "ada@example.com: 96 %" in caplog.text and "not mailed" in caplog.text
     assert not Message.objects.exists() and warned() == {"ada@example.com": 95}
 
@@ -153,9 +153,9 @@ def test_what_could_not_be_queued_is_not_marked_as_told(
         raise OSError("disk full")
 
     filled("ada@example.com", 96)
-    monkeypatch.setattr(quotawarnings, "notify_operator", fail)
+    monkeypatch.setattr(warnings, "notify_operator", fail)
     with pytest.raises(OSError):
-        quotawarnings.warn()
+        warnings.warn()
     assert warned() == {"ada@example.com": 0}
 
 
@@ -167,7 +167,7 @@ def test_two_workers_warn_once(relay: RelaySettings) -> None:
 
     def work() -> None:
         together.wait(10)
-        told.append(quotawarnings.warn())
+        told.append(warnings.warn())
         connection.close()
 
     threads = [threading.Thread(target=work) for _ in range(2)]
@@ -184,18 +184,18 @@ def one(address: str = "ada@example.com", percent: int = 96) -> Warned:
 
 
 def test_one_mailbox_is_in_the_subject() -> None:
-    subject, text = quotawarnings.operator_mail([one()])
+    subject, text = warnings.operator_mail([one()])
     assert subject == "[Quota] ada@example.com is 96 % full"
     assert "ada@example.com: 96 % (96 MiB of 100 MiB)" in text
 
 
 def test_the_fullest_comes_first_and_a_long_list_is_cut() -> None:
     many = [one(f"u{number}@example.com", 80 + number % 20) for number in range(250)]
-    _, text = quotawarnings.operator_mail(many)
+    _, text = warnings.operator_mail(many)
     assert text.index("99 %") < text.index("90 %") and "… and 50 more" in text
 
 
 def test_the_owner_reads_what_to_do() -> None:
-    subject, text = quotawarnings.owner_mail(one())
+    subject, text = warnings.owner_mail(one())
     assert subject == "Your mailbox is 96 % full"
     assert "96 MiB of 100 MiB" in text and "Delete" in text

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mailboxes.certificates import pem as certificates
+from mailboxes.certificates import pem
 from mailboxes.engine.client import Engine
 from mailboxes.models import Mailbox
 from mailboxes.quota import usage
@@ -51,7 +51,7 @@ class Dovecot:
 def dovecot(
     docker_client: docker.DockerClient, stack_images: Images, shared_stack_project: str
 ) -> Iterator[Dovecot]:
-    certificate, key = certificates.self_signed("mail.example.com")
+    certificate, key = pem.self_signed("mail.example.com")
     rendered = configuration.static_files("mail.example.com", "", "")
     files = {file.path: file.data for file in rendered if not file.path.startswith("rspamd")}
     files |= {"users": USERS, "tls/tls.crt": certificate.encode(), "tls/tls.key": key.encode()}

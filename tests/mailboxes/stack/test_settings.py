@@ -12,7 +12,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from mailboxes.certificates import pem as certificates
+from mailboxes.certificates import pem
 from mailboxes.dkim import keys as dkim
 from mailboxes.models import DkimKey, Stack
 from mailboxes.stack import settings as stacksettings
@@ -31,13 +31,13 @@ Pair = tuple[str, str]
 @pytest.fixture(scope="module")
 def pair() -> Pair:
     """A certificate that fits, and its key."""
-    return certificates.self_signed(HOST)
+    return pem.self_signed(HOST)
 
 
 @pytest.fixture(scope="module")
 def other() -> Pair:
     """Another one that fits."""
-    return certificates.self_signed(HOST)
+    return pem.self_signed(HOST)
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_enabling_asks_for_all_that_a_stack_needs() -> None:
         0,
     )
     assert (row.desired_generation, row.tls_source) == (1, "self_signed")
-    assert certificates.examine(row.tls_certificate, opened(row.tls_key), HOST, timezone.now()).not_after == (
+    assert pem.examine(row.tls_certificate, opened(row.tls_key), HOST, timezone.now()).not_after == (
         row.tls_expires_at
     )
     assert len(opened(row.controller_password)) >= 12
@@ -316,14 +316,14 @@ def test_another_choice_meanwhile_is_not_overruled(
 ) -> None:
     stacksettings.use_certificate_files(*map(str, files))
     write(files, other)
-    examine = certificates.examine
+    examine = pem.examine
 
     def slow(*given: Any) -> Any:
         monkeypatch.undo()
         stacksettings.upload_certificate(*pair)
         return examine(*given)
 
-    monkeypatch.setattr(certificates, "examine", slow)
+    monkeypatch.setattr(pem, "examine", slow)
     assert not stacksettings.refresh_certificate().changed
     assert (Stack.load().tls_source, Stack.load().tls_certificate) == ("uploaded", pair[0])
 
