@@ -1,4 +1,4 @@
-"""Celery's entry points: no arguments but ids, safe to run twice."""
+"""Celery tasks of the queue. They take no arguments and may run twice."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ logger = logging.getLogger(__name__)
 
 @shared_task(ignore_result=True)
 def deliver_outbox() -> None:
-    """Sends what is due."""
+    """Send the mail that is due."""
     delivery.drain()
 
 
 @shared_task(ignore_result=True)
 def sweep_outbox() -> None:
-    """Finds what a lost ring, a dead worker or a back-off left behind."""
+    """Find the mail that a lost ring, a dead worker or a wait between attempts left behind."""
     freed = delivery.free_dead_owners() + outbox.expire_leases()
     if freed:
-        logger.warning("%s messages taken up from a worker that is gone", freed)
+        logger.warning("%s messages freed that a dead worker had claimed", freed)
     delivery.close_idle_connections()
-    delivery.look_whether_a_key_is_back()
-    delivery.look_whether_the_relay_is_back()
+    delivery.retry_if_keys_changed()
+    delivery.retry_if_relay_is_back()
     if outbox.anything_due():
         delivery.drain()
 
 
 @shared_task(ignore_result=True)
 def clean_up() -> None:
-    """Removes what its retention is over for."""
+    """Remove the bodies and messages whose retention is over."""
     bodies, rows = outbox.purge()
     if bodies or rows:
         logger.info("retention: %s bodies and %s messages removed", bodies, rows)
@@ -49,4 +49,5 @@ def _sweep_at_start(**_: Any) -> None:
 
 @worker_shutting_down.connect
 def _finish_what_is_on_the_wire(**_: Any) -> None:
+    """Messages that no connection has started go back into the queue."""
     delivery.stop()

@@ -62,7 +62,7 @@ LATE_THROUGHOUT = {*(f"{app}.apps" for app in APPS), "mailboxes.tasks", "dnsreco
 KNOWN_CIRCLES: list[tuple[str, ...]] = []
 #: Modules that still form a circle or are too long, and are about to be cut.
 KNOWN_CIRCULAR_MODULES: set[str] = set()
-LONG_MODULES = {"mailrelay.smtp.connection"}
+LONG_MODULES: set[str] = set()
 #: Folders that are about to be split.
 LARGE_FOLDERS = {"quazzar/api"}
 MOST_LINES = 400

@@ -1,4 +1,4 @@
-"""Mail addresses: taken apart and checked once, where they enter. Pure."""
+"""Mail addresses: parsed and checked once, where they enter. Pure."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from functools import lru_cache
 import idna
 
 _ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-"
-# No controls, and nothing that some program may take for the end of a line. RFC 5321 allows angle brackets, but not
-# all servers read ``MAIL FROM:<"a>b"@c>`` the same way.
+# No controls, and nothing that a program may take for the end of a line. RFC 5321 allows angle brackets, but servers
+# differ in how they read ``MAIL FROM:<"a>b"@c>``.
 _NEVER = r"<>\x00-\x1f\x7f-\x9f\u2028\u2029"
 #: A quoted local part.
 QUOTED_LOCAL = rf'"(?:[^"\\{_NEVER}]|\\[^{_NEVER}])*"'
@@ -19,26 +19,26 @@ _LOCAL = re.compile(rf"[{_ATEXT}]+(?:\.[{_ATEXT}]+)*|{QUOTED_LOCAL}")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 _LITERAL = re.compile(r"\[(?:IPv6:([0-9A-Fa-f:.]+)|([0-9.]+))\]", re.IGNORECASE)
-# C0, DEL, C1 (with U+0085) and the two separators that many programs take for line ends.
+# C0, DEL, C1 (with U+0085), and the two separators that many programs take for line ends.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _QUOTED_NAME = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _IN_A_LIST = re.compile(r"[<>,;]")
-# Letters of some scripts need the two joiners; every other invisible character only deceives.
+# Some scripts need the two joiners; every other invisible character can only deceive.
 _JOINERS = "\u200c\u200d"
 _INVISIBLE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp", "Zs"))
 # RFC 5321 §4.5.3.1: local part 64, domain 255, path 256 with its angle brackets.
 _LOCAL_LIMIT, _DOMAIN_LIMIT, _ADDRESS_LIMIT = 64, 255, 254
-#: A name and an address together; what is longer is no address, and must not fill the cache.
+#: A name and an address together. Longer texts are refused, and must not fill the cache.
 _TEXT_LIMIT = 998
 
 
 @lru_cache(maxsize=4096)
 def normalise(address: str) -> str:
-    """An addr-spec as it goes on the wire: the domain in lower case as an A-label, the local part untouched.
+    """An addr-spec as it goes on the wire: the domain in lower case and as A-labels, the local part unchanged.
 
     Raises:
-        ValueError: a sentence saying what is wrong.
+        ValueError: it is not an address; the text is a sentence for the user.
     """
     _check_text(address)
     bare = address.strip()
@@ -56,15 +56,15 @@ def normalise(address: str) -> str:
 
 
 def ascii_domain(domain: str) -> str:
-    """A domain in lower case, as A-labels; an address literal stays.
+    """A domain in lower case and as A-labels (IDNA); an address literal unchanged.
 
     Raises:
-        ValueError: a sentence saying what is wrong.
+        ValueError: it is not a domain; the text is a sentence for the user.
     """
     literal = _LITERAL.fullmatch(domain)
     if literal:
         return _checked_literal(domain, literal[1], literal[2])
-    # The limit comes first: IDNA takes quadratic time.
+    # Checked first, because IDNA takes quadratic time.
     if len(domain) > _DOMAIN_LIMIT:
         raise ValueError(
             f"{_shown(domain)} is not a domain name: it has more than {_DOMAIN_LIMIT} characters."
@@ -82,10 +82,10 @@ def ascii_domain(domain: str) -> str:
 
 @lru_cache(maxsize=4096)
 def split(text: str) -> tuple[str, str]:
-    """``Name <address>`` or a bare address → (display name, normalised address).
+    """``Name <address>``, or a bare address, as (display name, normalised address).
 
     Raises:
-        ValueError: a sentence saying what is wrong.
+        ValueError: it is neither; the text is a sentence for the user.
     """
     _check_text(text)
     bare = text.strip()
@@ -105,7 +105,7 @@ def split(text: str) -> tuple[str, str]:
 
 
 def needs_utf8(address: str) -> bool:
-    """Whether the address can only travel with SMTPUTF8 (RFC 6531): its local part is not ASCII."""
+    """Whether only SMTPUTF8 (RFC 6531) can carry a normalised address: its local part is not ASCII."""
     return not address.isascii()
 
 

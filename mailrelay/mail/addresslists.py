@@ -1,4 +1,4 @@
-"""Address lists of header fields taken apart, as loosely as the programs of a node write them. Pure."""
+"""Parses the address lists of header fields, as loosely as the programs of a node write them. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,12 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """A display name (may be empty) and what stands where the address belongs, not checked yet."""
+    """One entry of an address list.
+
+    Attributes:
+        name: the display name; may be empty.
+        address: what stands where the address belongs, not checked yet.
+    """
 
     name: str
     address: str
@@ -29,32 +34,37 @@ class Mailbox:
 
 
 def parse(text: str) -> list[Mailbox]:
-    """The mailboxes of a list. Groups are opened; a comment after a bare address is its name, as cron means
-    it: ``root (Cron Daemon)``."""
-    found: list[Mailbox] = []
+    """The mailboxes of a list, including the members of groups (RFC 5322 §3.4).
+
+    A comment after a bare address is its name, which is how cron writes it: ``root (Cron Daemon)``.
+    """
+    mailboxes: list[Mailbox] = []
     words: list[str] = []
     for piece in [*_pieces(text), ","]:
         if piece in {",", ";"}:
-            found += _mailbox(words)
+            mailboxes += _mailbox(words)
             words = []
-        elif piece == ":":  # what stood before is the name of a group
+        elif piece == ":":  # the words before it were the name of a group
             words = []
         else:
             words.append(piece)
-    return found
+    return mailboxes
 
 
 def is_local(address: str, nodes: Collection[str]) -> bool:
-    """Whether it means somebody on this node: no domain at all, or a name of the node as the domain."""
+    """Whether the address belongs to somebody on this node: it has no domain, or a name of the node as its domain.
+
+    ``nodes`` are those names, in lower case.
+    """
     _, at, domain = address.rpartition("@")
     return not at or domain.lower().rstrip(".") in nodes
 
 
 def checked(address: str) -> str:
-    """The address as it goes on the wire; one without a domain stays so.
+    """The address as it goes on the wire; an address without a domain stays one.
 
     Raises:
-        ValueError: a sentence saying what is wrong.
+        ValueError: it is not an address; the text is a sentence for the user.
     """
     if "@" in address or not address:
         return addresses.normalise(address)
@@ -65,18 +75,18 @@ def checked(address: str) -> str:
 
 
 def written(name: str, address: str) -> str:
-    """A mailbox as it stands in a header field."""
+    """A mailbox as it is written in a header field."""
     if address.isascii():
         return formataddr((name, address), "utf-8")
     return f"{name} <{address}>" if name else address
 
 
 def decoded(text: str) -> str:
-    """Header text for display: encoded words opened, nothing that a terminal or a page would act on."""
+    """Header text for display: encoded words decoded, control characters replaced by spaces."""
     try:
         text = str(make_header(decode_header(text))) if "=?" in text else text
     except (HeaderParseError, LookupError, ValueError):
-        pass  # a broken encoded word is shown as it came
+        pass  # a broken encoded word is shown as it is
     return _UNPRINTABLE.sub(" ", text).strip()
 
 
@@ -87,8 +97,8 @@ def _pieces(text: str) -> Iterator[str]:
         if text[at] == "(":
             at = _comment_end(text, at)
         else:
-            found = _PIECE.match(text, at)
-            at = found.end() if found else at + 1
+            piece = _PIECE.match(text, at)
+            at = piece.end() if piece else at + 1
         yield text[start:at]
 
 
@@ -107,7 +117,7 @@ def _mailbox(words: list[str]) -> list[Mailbox]:
     angles = [word for word in words if word.startswith("<") and word.endswith(">")]
     phrase = "".join(word for word in words if not word.startswith("(") and word not in angles).strip()
     if angles:
-        # Two in one place are left together, so that no check lets them pass.
+        # Two addresses in one place are joined, so that the check refuses them.
         address = "".join(angles)[1:-1].strip()
         if address.startswith("@"):  # a source route, which RFC 5321 §C says to ignore
             address = address.rpartition(":")[2]
@@ -116,4 +126,4 @@ def _mailbox(words: list[str]) -> list[Mailbox]:
 
 
 def _plain(phrase: str) -> str:
-    return decoded(_QUOTED.sub(lambda found: re.sub(r"\\(.)", r"\1", found[1]), phrase))
+    return decoded(_QUOTED.sub(lambda quoted: re.sub(r"\\(.)", r"\1", quoted[1]), phrase))

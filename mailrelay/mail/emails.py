@@ -1,4 +1,4 @@
-"""Email: what a caller asks to be sent, checked at the boundary. Pure."""
+"""Email: the mail that a caller wants to send, checked where it enters. Pure."""
 
 from __future__ import annotations
 
@@ -10,27 +10,45 @@ from mailrelay.mail import addresses
 from quazzar import words
 from quazzar.errors import InvalidEmail
 
-#: Total of texts and attachments, in bytes; what most providers take.
+#: The most that texts and attachments may have together, in bytes: what most providers accept.
 MAX_BYTES = 25 * 1024 * 1024
 MAX_RECIPIENTS = 500
 # All of C0 but TAB, DEL, C1 (with U+0085), and the two separators that many programs take for line ends.
 _UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,76}")
-# RFC 6838 §4.2 (names of 127 characters at most); of the parameters only the one that texts need.
+# RFC 6838 §4.2 (names of at most 127 characters); of the parameters only the one that texts need.
 _NAME = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"
 _MIME_TYPE = re.compile(rf"{_NAME}/{_NAME}(?:; ?charset=[A-Za-z0-9._-]{{1,40}})?")
 _FILENAME_LIMIT = 255
-# Written by us, or by servers on the way; a caller's own would contradict the message.
+# Written by us or by servers on the way; a caller's own value would contradict the message.
 _RESERVED = frozenset(
-    ("from", "sender", "to", "cc", "bcc", "subject", "date", "message-id", "reply-to", "mime-version",
-     "return-path", "received", "dkim-signature", "resent-bcc")
-)  # fmt: skip
+    {
+        "from",
+        "sender",
+        "to",
+        "cc",
+        "bcc",
+        "subject",
+        "date",
+        "message-id",
+        "reply-to",
+        "mime-version",
+        "return-path",
+        "received",
+        "dkim-signature",
+        "resent-bcc",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
-    """A file that goes with a mail."""
+    """A file to send with a mail.
+
+    Attributes:
+        content_type: a MIME type; a complete mail is ``message/rfc822``.
+    """
 
     filename: str
     content: bytes = field(repr=False)
@@ -41,7 +59,11 @@ class Attachment:
 class Email:
     """A mail to send. Addresses are ``name@example.com`` or ``Name <name@example.com>``.
 
-    ``from_address`` defaults to the relay's. ``text``, ``html`` or both. ``bcc`` goes into the envelope only.
+    Attributes:
+        bcc: recipients that only the envelope names.
+        text: the plain text; give this, ``html`` or both.
+        from_address: empty: the relay's from address.
+        headers: further header fields; those that the relay writes itself are refused.
     """
 
     to: Sequence[str] = ()
@@ -57,10 +79,10 @@ class Email:
 
 
 def recipients(email: Email) -> list[str]:
-    """The envelope recipients, normalised, each once.
+    """The envelope recipients from to, cc and bcc: normalised, without duplicates.
 
     Raises:
-        InvalidEmail: none at all, too many, or one that is no address.
+        InvalidEmail: there is none, there are too many, or one is not an address.
     """
     groups = [(name, listed(getattr(email, name))) for name in ("to", "cc", "bcc")]
     total = sum(len(group) for _, group in groups)
@@ -72,12 +94,12 @@ def recipients(email: Email) -> list[str]:
 
 
 def listed(value: Sequence[str] | str) -> Sequence[str]:
-    """A single string counts as a list of one: the letters of an address are never recipients."""
+    """The value as a list: a single string is one address, not a sequence of letters."""
     return [value] if isinstance(value, str) else value
 
 
 def check(email: Email) -> None:
-    """Refuses what could not be sent, or would let a caller write headers of its own.
+    """Refuse a mail that could not be sent, or that would smuggle in header fields.
 
     Raises:
         InvalidEmail: naming the field.
@@ -105,7 +127,7 @@ def check(email: Email) -> None:
 def _size(email: Email) -> int:
     texts = (email.text, email.html, email.subject, *email.headers.values())
     characters = sum(len(text) if text.isascii() else len(text.encode()) for text in texts)
-    return characters + sum(len(one.content) for one in email.attachments)
+    return characters + sum(len(attachment.content) for attachment in email.attachments)
 
 
 def _address(name: str, text: str) -> str:

@@ -1,7 +1,7 @@
 """Email → the bytes that go on the wire (RFC 5322, MIME, CRLF, seven bits). Pure.
 
-Everything is written directly. A queue is drained at the speed of this function, and the standard library's
-generator takes up to thirty times as long; its random boundaries would also make each retry another mail.
+It writes the bytes itself, because the queue is drained at the speed of ``render``: the standard library's generator
+takes up to thirty times as long, and its random boundaries would make each retry a different mail.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _FOLD_AT = 76
 # RFC 5322 §2.1.1 allows 998; some servers break lines a little earlier.
 _LONGEST = 900
 _LONGEST_ID_DOMAIN = 200
-# Of a display name that is written as it stands; its quoting can double it.
+# Of a display name that is not encoded; quoting can double its length.
 _LONGEST_NAME = 200
-# An encoded word has 75 characters at most (RFC 2047 §2), twelve of them around the text.
+# An encoded word has at most 75 characters (RFC 2047 §2), twelve of them around the text.
 _WORD_BYTES = 45
 # Of a percent-encoded filename, so that its line stays within 76.
 _FILENAME_PIECE = 60
-# Their encoded words are inside already, around the addresses.
+# Encoded already: only their display names may be encoded words.
 _ADDRESS_FIELDS = ("From", "To", "Cc", "Reply-To")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _BEFORE_SPACE = re.compile(r"(?<=[^ \t])(?=[ \t])")
@@ -42,8 +42,11 @@ _PLAIN_HEAD = (
 
 
 def crlf(data: bytes) -> bytes:
-    """The same lines, each ended by CRLF. Bare CR and LF count as line ends too, so that nothing in a mail
-    can end it early at a server that is lax about them (SMTP smuggling, CVE-2023-51764)."""
+    """The same lines, each ended by CRLF.
+
+    A bare CR or LF counts as a line end too, so that nothing in a mail can end it early at a server that is lax about
+    line ends (SMTP smuggling, CVE-2023-51764).
+    """
     if data.count(b"\n") == data.count(b"\r\n") == data.count(b"\r"):
         return data
     return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
@@ -51,7 +54,13 @@ def crlf(data: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A complete message and its envelope sender; ``utf8`` when only SMTPUTF8 can carry it (RFC 6531)."""
+    """A rendered mail.
+
+    Attributes:
+        data: the complete message, with CRLF line ends.
+        sender: the envelope sender.
+        utf8: whether only SMTPUTF8 (RFC 6531) can carry it.
+    """
 
     data: bytes
     sender: str
@@ -59,9 +68,9 @@ class Rendered:
 
 
 def new_message_id(sender: str) -> str:
-    """A Message-ID that no other mail has (RFC 5322 §3.6.4), at the sender's domain."""
+    """A new, unique Message-ID (RFC 5322 §3.6.4) at the domain of this address."""
     domain = sender.rpartition("@")[2]
-    # The longest domain there is would not fit the column, and no reader needs it.
+    # The longest possible domain would not fit the column, and no reader needs it.
     usable = domain.isascii() and 0 < len(domain) <= _LONGEST_ID_DOMAIN
     return f"<{uuid.uuid4()}@{domain if usable else 'localhost'}>"
 
@@ -74,10 +83,14 @@ def now() -> datetime:
 def render(
     email: Email, *, message_id: str, date: datetime, default_from: str, default_name: str = ""
 ) -> Rendered:
-    """The message as it is sent. ``date`` is when it was queued: a retry is byte for byte the same mail.
+    """The message as it is sent; the same arguments give the same bytes, so a retry sends the same mail.
+
+    Args:
+        date: when it was queued.
+        default_from: the from address for an email that names none; ``default_name`` is its display name.
 
     Raises:
-        ValueError: what ``emails.check`` would have refused: no address, or a line break in a header field.
+        ValueError: something that ``emails.check`` refuses, such as a line break in a header field.
     """
     name, sender = addresses.split(email.from_address or default_from)
     name = name or ("" if email.from_address else " ".join(_CONTROL.sub(" ", default_name).split()))
@@ -91,7 +104,7 @@ def render(
     headers.append(("Date", format_datetime(date.astimezone(UTC))))
     headers.append(("Message-ID", message_id))
     headers += [(label, value.strip()) for label, value in email.headers.items()]
-    utf8 = any(addresses.needs_utf8(addresses.split(one)[1]) for one in _everybody(email, sender))
+    utf8 = any(addresses.needs_utf8(addresses.split(person)[1]) for person in _everybody(email, sender))
     head = "".join([_header(label, value) for label, value in headers]).encode()
     return Rendered(data=head + _body(email, message_id), sender=sender, utf8=utf8)
 
@@ -105,7 +118,7 @@ def _everybody(email: Email, sender: str) -> Iterator[str]:
 
 # --- header fields -----------------------------------------------------------------------------------------
 def _people(people: Sequence[str] | str) -> str:
-    return ", ".join([_person(*addresses.split(one)) for one in listed(people)])
+    return ", ".join([_person(*addresses.split(person)) for person in listed(people)])
 
 
 def _person(name: str, address: str) -> str:
@@ -120,8 +133,8 @@ def _person(name: str, address: str) -> str:
 
 
 def _writable(text: str) -> bool:
-    """Whether a reader takes it as it stands: ASCII without control characters, and nothing that would be
-    decoded (``=?utf-8?q?…?=``)."""
+    """Whether it can be written without encoding: ASCII without control characters, and nothing that a reader would
+    decode (``=?utf-8?q?…?=``)."""
     return text.isascii() and text.isprintable() and "=?" not in text
 
 
@@ -140,7 +153,7 @@ def _header(name: str, value: str) -> str:
 
 
 def _folded(label: str, pieces: Sequence[str]) -> str:
-    """Lines of 76 characters where there is a space to break at; no line of spaces alone."""
+    """The field in lines of at most 76 characters, broken at spaces where there are any."""
     lines = [label + pieces[0]]
     for piece in pieces[1:]:
         if len(lines[-1]) + len(piece) > _FOLD_AT:
@@ -151,7 +164,10 @@ def _folded(label: str, pieces: Sequence[str]) -> str:
 
 
 def _encoded_words(text: str, first: int) -> list[str]:
-    """RFC 2047: base64 of UTF-8, no character divided; ``first`` is how many bytes the first may hold."""
+    """The text as encoded words (RFC 2047): base64 of UTF-8, no character split between two.
+
+    ``first`` is how many bytes of text the first word may hold.
+    """
     data = text.encode()
     words, start, end = [], 0, first
     while start < len(data):
@@ -173,7 +189,7 @@ def _body(email: Email, message_id: str) -> bytes:
 
 
 def _structure(email: Email, message_id: str) -> bytes:
-    # "=_" cannot occur in base64 or quoted-printable, and a part with this very boundary does not go as 7bit.
+    # "=_" cannot occur in base64 or quoted-printable, and a part that contains the boundary is never sent as 7bit.
     boundary = b"=_" + hashlib.sha256(message_id.encode()).hexdigest()[:32].encode()
     texts = [
         _text(subtype, crlf(value.encode()), boundary)
@@ -183,7 +199,7 @@ def _structure(email: Email, message_id: str) -> bytes:
     content = _multipart(b"alternative", boundary + b"a", texts) if len(texts) > 1 else b"".join(texts)
     if not email.attachments:
         return _ended(content)
-    files = [_attached(one, boundary) for one in email.attachments]
+    files = [_attached(attachment, boundary) for attachment in email.attachments]
     return _multipart(b"mixed", boundary + b"m", [content or _text("plain", b"", boundary), *files])
 
 
@@ -194,8 +210,11 @@ def _multipart(subtype: bytes, boundary: bytes, parts: Iterable[bytes]) -> bytes
 
 
 def _text(subtype: str, data: bytes, boundary: bytes) -> bytes:
-    """A text part: as it is if it can be; else quoted-printable for Latin text (filters distrust it in
-    base64) and base64 for the rest, which quoted-printable would make three times as long."""
+    """A text part, unencoded if possible.
+
+    Else Latin text is quoted-printable, because spam filters distrust it in base64; other text is base64, because
+    quoted-printable would make it three times as long.
+    """
     kind = f"text/{subtype}; charset=utf-8"
     if data.isascii() and _short_lines(data) and not (boundary and boundary in data):
         return _part(kind, "7bit", data)
@@ -211,7 +230,7 @@ def _attached(attachment: Attachment, boundary: bytes) -> bytes:
         raise ValueError(f"{kind[:60]!r} is not a content type")
     disposition = _disposition(attachment.filename)
     if kind.lower().startswith(("message/", "multipart/")):
-        # RFC 2046 §5.2.1 forbids base64 here; a mail that is not seven bits goes as a plain file.
+        # RFC 2046 §5.2.1 forbids base64 here; a mail that is not seven-bit is sent as a plain file.
         lines = crlf(content)
         if kind.lower() == "message/rfc822" and _seven_bits(lines) and boundary not in lines:
             return _part(kind, "7bit", lines, disposition)
@@ -225,11 +244,12 @@ def _part(kind: str, encoding: str, content: bytes, disposition: str = "") -> by
 
 
 def _disposition(filename: str) -> str:
-    """RFC 2183 and, beyond plain ASCII, RFC 2231: percent-encoded, in numbered pieces when it is long."""
+    """Content-Disposition (RFC 2183). A name beyond plain ASCII is percent-encoded, and a long one is cut into numbered
+    pieces (RFC 2231)."""
     if _SIMPLE_FILENAME.fullmatch(filename):
         return f'Content-Disposition: attachment; filename="{filename}"\r\n'
     pieces = ["utf-8''"]
-    for char in filename:  # readers decode each piece by itself, so no character may be divided
+    for char in filename:  # readers decode each piece by itself, so no character may be split
         encoded = quote(char, safe="")
         if len(pieces[-1]) + len(encoded) > _FILENAME_PIECE:
             pieces.append("")

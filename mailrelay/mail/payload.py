@@ -1,4 +1,4 @@
-"""A queued mail as bytes, to be sealed: an Email as JSON (rendered when it is sent), or whole MIME."""
+"""What a queued message's sealed body holds: an Email as JSON, rendered when it is sent, or complete MIME. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _EMAIL, _RAW = b"E", b"R"
 
 
 def from_email(email: Email) -> bytes:
-    """The Email, to be rendered at delivery: a queue row costs no rendering."""
+    """The bytes for an Email. It is rendered at delivery, so that queueing it costs no rendering."""
     fields: dict[str, Any] = {
         "to": [*listed(email.to)],
         "cc": [*listed(email.cc)],
@@ -24,23 +24,23 @@ def from_email(email: Email) -> bytes:
         "reply_to": email.reply_to,
         "headers": dict(email.headers),
         "attachments": [
-            [one.filename, one.content_type, base64.b64encode(one.content).decode()]
-            for one in email.attachments
+            [file.filename, file.content_type, base64.b64encode(file.content).decode()]
+            for file in email.attachments
         ],
     }
     return _EMAIL + json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def from_raw(data: bytes) -> bytes:
-    """A complete MIME message, sent as it is."""
+    """The bytes for a complete MIME message, which is sent as it is."""
     return _RAW + data
 
 
 def load(payload: bytes) -> Email | bytes:
-    """What was put in.
+    """The Email, or the MIME message, that the bytes were made from.
 
     Raises:
-        ValueError: it is not a payload.
+        ValueError: they are not a payload, or one of another version.
     """
     kind, rest = payload[:1], payload[1:]
     if kind == _RAW:

@@ -1,6 +1,6 @@
-"""A complete message as another program wrote it: taken apart, completed, put together. Pure.
+"""A complete message as another program wrote it: parsed, completed, written again. Pure.
 
-What is not replaced stays byte for byte: order, folding, eight-bit text, line ends.
+What is not replaced stays the same byte for byte: order, folding, eight-bit text, line ends.
 """
 
 from __future__ import annotations
@@ -28,7 +28,13 @@ _RESENT = ("resent-to", "resent-cc", "resent-bcc")
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One header field: its name in lower case, its text in one line, and the bytes it came as."""
+    """One header field.
+
+    Attributes:
+        name: in lower case.
+        text: unfolded into one line.
+        raw: the bytes that it was read from, line end included.
+    """
 
     name: str
     text: str
@@ -37,7 +43,11 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class RawMail:
-    """Header fields and body. Changing makes a new one."""
+    """Header fields and body. It is immutable: changing it makes a new one.
+
+    Attributes:
+        eol: the line end that the message uses.
+    """
 
     fields: tuple[Field, ...]
     body: bytes
@@ -53,14 +63,14 @@ class RawMail:
 
     def mailboxes(self, name: str) -> list[Mailbox]:
         """Everybody named in the fields of this name."""
-        return [one for text in self.texts(name) for one in addresslists.parse(text)]
+        return [mailbox for text in self.texts(name) for mailbox in addresslists.parse(text)]
 
     def without(self, *names: str) -> RawMail:
         """The same mail without these fields."""
         return replace(self, fields=tuple(field for field in self.fields if field.name not in names))
 
     def with_field(self, name: str, text: str) -> RawMail:
-        """The same mail with this field, once: in the place of the first of its name, or last.
+        """The same mail with this field once: in place of the first one of that name, or at the end.
 
         Raises:
             InvalidEmail: the text would begin another field.
@@ -68,7 +78,7 @@ class RawMail:
         if _LINE_BREAK.search(text):
             raise InvalidEmail("headers", "A header field cannot contain line breaks or NUL.")
         line = f"{name}: {text}"
-        if len(line) > _FOLD_AT:  # between addresses
+        if len(line) > _FOLD_AT:  # folded between addresses
             line = line.replace(", ", f",{self.eol.decode()} ")
         new = Field(name.lower(), text, line.encode() + self.eol)
         fields = list(self.fields)
@@ -83,8 +93,9 @@ class RawMail:
 
 
 def parse(data: bytes) -> RawMail:
-    """The header ends at a blank line, or where a line is no header field. An mbox separator line before it
-    is dropped.
+    """Header and body of a message. The header ends at a blank line, or at a line that is not a header field.
+
+    An mbox separator line before the header is dropped.
 
     Raises:
         InvalidEmail: the header contains NUL, or a carriage return that ends no line.
@@ -94,10 +105,10 @@ def parse(data: bytes) -> RawMail:
     start = at
     fields: list[Field] = []
     eol = b"\r\n" if data[at:].partition(b"\n")[0].endswith(b"\r") else b"\n"
-    while found := _FIELD.match(data, at):
-        raw = found[0] if found[0].endswith(b"\n") else found[0] + eol
-        fields.append(Field(found[1].decode().lower(), _text(found[2]), raw))
-        at = found.end()
+    while match := _FIELD.match(data, at):
+        raw = match[0] if match[0].endswith(b"\n") else match[0] + eol
+        fields.append(Field(match[1].decode().lower(), _text(match[2]), raw))
+        at = match.end()
     if _FORBIDDEN.search(data, start, at):
         raise InvalidEmail("headers", "The header contains NUL or a carriage return inside a line.")
     blank = _BLANK_LINE.match(data, at)
@@ -105,13 +116,13 @@ def parse(data: bytes) -> RawMail:
 
 
 def recipients(mail: RawMail) -> list[Mailbox]:
-    """Who the header says it is for; of a mail that was sent on, who it was sent on to."""
+    """The recipients in the header; for a mail that was resent, those it was resent to (RFC 5322 §3.6.6)."""
     resent = any(mail.texts(name) for name in _RESENT)
-    return [one for name in (_RESENT if resent else _RECIPIENTS) for one in mail.mailboxes(name)]
+    return [mailbox for name in (_RESENT if resent else _RECIPIENTS) for mailbox in mail.mailboxes(name)]
 
 
 def completed(mail: RawMail, *, date: str, message_id: str) -> RawMail:
-    """Without blind recipients, and with the fields that every mail needs; those already there stay."""
+    """The mail without blind recipients and with the fields that every mail needs; those that it has stay."""
     mail = mail.without(*BLIND)
     for name, text in (("Date", date), ("Message-ID", message_id)):
         if not mail.get(name.lower()):
@@ -125,5 +136,5 @@ def _text(raw: bytes) -> str:
     try:
         text = raw.decode()
     except UnicodeDecodeError:
-        text = raw.decode("latin-1")  # what such programs mean, if they mean anything
+        text = raw.decode("latin-1")  # the likeliest encoding of old programs, and it cannot fail
     return _FOLD.sub("", text).strip()

@@ -1,4 +1,4 @@
-"""From the queue to the relay: claims messages, feeds the pipeline, writes what became of each."""
+"""From the queue to the relay: claims messages, feeds the pipeline, records what became of each message."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from django.db import transaction
 from mailrelay.mail import mime, payload
 from mailrelay.models import Message
 from mailrelay.queue import outbox
-from mailrelay.relay import target as relaytarget
+from mailrelay.relay import target
+from mailrelay.relay.target import Relay
 from mailrelay.smtp.connection import Connection
 from mailrelay.smtp.dialogue import Envelope, Outcome
 from mailrelay.smtp.pipeline import Down, Event, Job, Opened, Pipeline, Pool, Result
@@ -26,15 +27,15 @@ from quazzar.sealing import keyring
 
 logger = logging.getLogger(__name__)
 
-#: Messages claimed at once, and how few may be left before more are claimed.
+#: How many messages are claimed at once, and at how few waiting ones more are claimed.
 _CLAIM = 100
 _LOW_WATER = 20
 _RENEW_SECONDS = 15.0
 
-#: Stages that say that nobody was there, and how long to try whether somebody is now.
+#: Stages at which nobody answered, and how many seconds to try whether somebody does now.
 _UNREACHABLE = ("resolve", "connect", "tls")
 _PROBE_SECONDS = 8.0
-#: Kinds of failure that end when a key is put back into the key file.
+#: Kinds of failure that end when the key is put back into the key file.
 _UNREADABLE = ("unreadable", "body_unreadable")
 
 _pool = Pool()
@@ -44,8 +45,10 @@ _stopping = threading.Event()
 
 
 def drain() -> int:
-    """Sends everything that is due, and returns how many messages left. One drain runs per process: a call while
-    another runs makes that one look again."""
+    """Send everything that is due, and return how many messages left.
+
+    Only one drain runs in a process: a call while another one runs makes that one look again.
+    """
     _rung.set()
     sent = 0
     while _rung.is_set() and not _stopping.is_set():
@@ -60,23 +63,22 @@ def drain() -> int:
 
 
 def stop() -> None:
-    """Lets a running drain finish what is on the wire and claim no more."""
+    """Let a running drain finish what is on the wire and claim no more."""
     _stopping.set()
 
 
 def close_idle_connections(seconds: float | None = None) -> None:
-    """Hangs up connections that no drain has used for a while."""
+    """Close connections that no drain has used for so many seconds (by default ``pipeline.IDLE_SECONDS``)."""
     _pool.close_idle() if seconds is None else _pool.close_idle(seconds)
 
 
 def owner_name() -> str:
-    """A name for one drain: where it runs, the process, and a nonce."""
+    """A new name for one drain: host and process-id namespace, process id, and a nonce."""
     return f"{_here()}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
 
 
 def _here() -> str:
-    """The host and its process-id namespace (containers may share a host name, and then their pids mean nothing
-    to each other)."""
+    """The host and its process-id namespace: containers may share a host name, but not their process ids."""
     try:
         namespace = Path("/proc/self/ns/pid").stat().st_ino
     except OSError:
@@ -84,27 +86,28 @@ def _here() -> str:
     return f"{socket.gethostname()[:60]}:{namespace}"
 
 
-def look_whether_the_relay_is_back() -> bool:
-    """Where mail waits because the relay could not be reached: connects, without signing in (a wrong password every
-    few seconds would lock the account), and makes that mail due when it can be."""
+def retry_if_relay_is_back() -> bool:
+    """If mail waits because the relay could not be reached, try to connect, and make that mail due if it works.
+
+    It does not sign in: a wrong password every few seconds would lock the account.
+    """
     if not outbox.waiting_for_the_relay(_UNREACHABLE).exists():
         return False
     try:
-        target = relaytarget.load().target
-        Connection(replace(target, username=""), deadline=time.monotonic() + _PROBE_SECONDS).open().close()
+        address = replace(target.load().target, username="")
+        Connection(address, deadline=time.monotonic() + _PROBE_SECONDS).open().close()
     except QuazzarError:
         return False
     return bool(outbox.bring_forward(_UNREACHABLE))
 
 
-def look_whether_a_key_is_back() -> bool:
-    """Where mail waits because no key opens it, or the relay's password: makes it due when the key file has other
-    keys than it had then."""
+def retry_if_keys_changed() -> bool:
+    """Make mail due that waits because no key opens it, or the relay password, if the key file has other keys now."""
     return bool(outbox.bring_forward_unreadable(_keys_at_hand()))
 
 
 def _keys_at_hand() -> str:
-    """The ids of the keys in the key file; empty when that cannot be used."""
+    """The headers of the keys in the key file, in hex; empty when the file cannot be used."""
     try:
         ring = keyring.existing()
     except QuazzarError:
@@ -113,7 +116,7 @@ def _keys_at_hand() -> str:
 
 
 def free_dead_owners() -> int:
-    """Takes up what a killed process of this host held, without waiting for its leases to run out."""
+    """Free what killed processes of this host had claimed, without waiting for their leases to run out."""
     freed = 0
     for owner in outbox.owners():
         place, pid, _nonce = owner.rsplit(":", 2)
@@ -124,7 +127,12 @@ def free_dead_owners() -> int:
 
 @dataclass
 class Drain:
-    """One run through what is due."""
+    """One run through everything that is due.
+
+    Attributes:
+        owner: the name under which it claims messages.
+        sent: how many messages left.
+    """
 
     owner: str = field(default_factory=owner_name)
     sent: int = 0
@@ -134,9 +142,9 @@ class Drain:
     _down: DeliveryError | None = None
 
     def run(self) -> int:
-        """Until nothing is due, or the relay does not answer."""
+        """Send until nothing is due or the relay stops answering; return how many messages left."""
         try:
-            relay = relaytarget.load()
+            relay = target.load()
         except QuazzarError as exc:
             self._nowhere_to_go(exc)
             return 0
@@ -168,9 +176,9 @@ class Drain:
 
     # --- in ------------------------------------------------------------------------------------------------
     def _refill(self, pipeline: Pipeline) -> bool:
-        """Claims and submits; False when nothing was due, or when the relay was changed meanwhile."""
-        if not relaytarget.unchanged(self._relay):
-            _rung.set()  # the next drain goes where the operator says now
+        """Claim messages and submit them; False when none was due, or when the relay settings were changed."""
+        if not target.unchanged(self._relay):
+            _rung.set()  # the next drain uses the new settings
             return False
         claimed = outbox.claim(self.owner, _CLAIM)
         for message in claimed:
@@ -194,7 +202,7 @@ class Drain:
         return None
 
     def _nowhere_to_go(self, exc: QuazzarError) -> None:
-        """No relay, or its password cannot be read: what is due waits, and says why."""
+        """There is no relay, or its password cannot be read: what is due is put off with that reason."""
         error = DeliveryError(
             exc.message, stage="auth" if isinstance(exc, Unreadable) else "resolve", kind=exc.code
         )
@@ -204,7 +212,7 @@ class Drain:
 
     # --- out -----------------------------------------------------------------------------------------------
     def _settle(self, pipeline: Pipeline, events: list[Event]) -> None:
-        """Writes a small batch of results in one transaction; only then are their permits given back."""
+        """Record a small batch of results in one transaction, and only then give back their permits."""
         if not events:
             return
         results = [event for event in events if isinstance(event, Result)]
@@ -234,7 +242,8 @@ class Drain:
             )
 
     def _take_back(self, pipeline: Pipeline) -> None:
-        """Jobs that nobody has begun: failed with the relay's own failure, or given back when we must stop."""
+        """Jobs that no connection has started: fail them with the relay's own failure, or, at a stop, leave them to
+        ``run``, which releases them."""
         jobs = list(pipeline.abandon())
         if self._down is not None and jobs:
             with transaction.atomic():
@@ -242,7 +251,7 @@ class Drain:
                     self._fail(self._rows[job.key], self._down)
 
     def _record(self, results: list[Result]) -> None:
-        """In one statement when all of them were simply sent, else in one transaction."""
+        """Record results: in one statement if everybody got every message, else in one transaction."""
         clean = [result for result in results if self._clean(result)]
         if len(clean) == len(results):
             self._record_clean(clean)
@@ -254,9 +263,9 @@ class Drain:
                     self._record_rest(self._rows[result.job.key], result.outcome)
 
     def _clean(self, result: Result) -> bool:
-        """Everybody got it, in this attempt."""
+        """Whether every recipient got the message in this very attempt."""
         recipients = self._rows[result.job.key].recipients
-        fresh = all(one["status"] == "pending" for one in recipients)
+        fresh = all(recipient["status"] == "pending" for recipient in recipients)
         return fresh and result.outcome.error is None and not result.outcome.refused
 
     def _record_clean(self, results: list[Result]) -> None:
@@ -274,14 +283,16 @@ class Drain:
             self._partly(message, outcome.refused)
 
     def _partly(self, message: Message, refused: dict[str, DeliveryError]) -> None:
-        """Recipients differ: each keeps its own state, and only those that may still succeed are tried again."""
-        for one in message.recipients:
-            if one["status"] == "pending":
-                error = refused.get(one["address"])
-                one["status"] = "sent" if error is None else ("failed" if error.permanent else "pending")
-                one.update({} if error is None else {"code": error.smtp_code, "message": error.message})
+        """Some recipients were refused: each keeps its own state, and those refused for now are tried again."""
+        for recipient in message.recipients:
+            if recipient["status"] == "pending":
+                error = refused.get(recipient["address"])
+                recipient["status"] = (
+                    "sent" if error is None else ("failed" if error.permanent else "pending")
+                )
+                recipient.update({} if error is None else {"code": error.smtp_code, "message": error.message})
         temporary = [error for error in refused.values() if not error.permanent]
-        failed = [one for one in message.recipients if one["status"] == "failed"]
+        failed = [recipient for recipient in message.recipients if recipient["status"] == "failed"]
         if temporary:
             self._write_failure(message, temporary[0], permanent=False)
         elif failed:
@@ -307,13 +318,16 @@ class Drain:
         self._write_failure(message, error, permanent=True)
 
     def _fail(self, message: Message, error: DeliveryError) -> None:
-        """The whole message failed. What is wrong with the relay itself (its name, its port, our password) is no
-        verdict on the mail: it waits for the operator to mend that, until its time to give up has come."""
+        """The whole message failed.
+
+        A failure of the relay itself (its name, its port, our password) says nothing about the mail: it waits for the
+        operator to repair that, until it is given up.
+        """
         permanent = error.permanent and error.stage in ("sender", "recipient", "data")
         if permanent:
-            for one in message.recipients:
-                if one["status"] == "pending":
-                    one.update(status="failed", code=error.smtp_code, message=error.message)
+            for recipient in message.recipients:
+                if recipient["status"] == "pending":
+                    recipient.update(status="failed", code=error.smtp_code, message=error.message)
         self._write_failure(message, error, permanent=permanent)
 
     def _write_failure(self, message: Message, error: DeliveryError, *, permanent: bool) -> None:
@@ -322,8 +336,8 @@ class Drain:
             detail["keys"] = _keys_at_hand()
         outbox.record_failure(self.owner, message, detail, permanent=permanent)
         log = logger.error if permanent else logger.info
-        log("message %s not delivered stage=%s code=%s permanent=%s", message.pk, error.stage, error.smtp_code,
-            permanent)  # fmt: skip
+        details = (message.pk, error.stage, error.smtp_code, permanent)
+        log("message %s not delivered stage=%s code=%s permanent=%s", *details)
         self._rows.pop(message.pk, None)
 
     def _renew(self) -> None:
@@ -332,14 +346,16 @@ class Drain:
             outbox.renew(self.owner)
 
 
-def _envelope(message: Message, relay: relaytarget.Relay) -> Envelope:
-    """The message on the wire, for the recipients that do not have it yet.
+def _envelope(message: Message, relay: Relay) -> Envelope:
+    """The message as it goes out, for the recipients that do not have it yet.
 
     Raises:
         Unreadable: its sealed body cannot be opened.
         ValueError: it cannot be rendered.
     """
-    pending = tuple(one["address"] for one in message.recipients if one["status"] == "pending")
+    pending = tuple(
+        recipient["address"] for recipient in message.recipients if recipient["status"] == "pending"
+    )
     if message.body is None:
         raise ValueError("its body was removed")
     content = payload.load(bytes(message.body.reveal()))

@@ -1,4 +1,4 @@
-"""The durable queue: put in, claim, record, give back. Every change of state is one conditional UPDATE."""
+"""The durable queue: store, claim, record, release. Every change of state is one conditional UPDATE."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from mailrelay.relay.target import default_from
 from quazzar import doorbell, words
 from quazzar.errors import IdempotencyConflict, InvalidEmail, RelayNotConfigured
 
-#: How long a claim holds without being renewed: what a killed worker held is free after that.
+#: How long a claim holds without being renewed: what a killed worker had claimed is free after that.
 LEASE = timedelta(seconds=60)
-#: Stages at which the relay fails, whatever the mail.
+#: Stages at which a failure is the relay's, whatever the mail.
 RELAY_STAGES = ("resolve", "connect", "tls", "auth")
+#: How long an idempotency key stays taken.
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
 #: The wait after the first failure; it doubles with each further one, up to the longest.
 FIRST_WAIT = timedelta(minutes=1)
@@ -32,7 +33,7 @@ LONGEST_WAIT = timedelta(hours=2)
 MIN_ATTEMPTS = 8
 #: How far a wait may differ from its nominal length, up and down.
 JITTER = 0.2
-#: What a delivery reads of a row; the rest is for people.
+#: The columns that a delivery reads; the others are for people.
 _NEEDED_TO_SEND = ("body", "recipients", "envelope_sender", "message_id", "created_at", "attempts")
 #: The task that the worker runs for new mail.
 DELIVER_OUTBOX = "mailrelay.tasks.deliver_outbox"
@@ -46,22 +47,23 @@ def ring() -> None:
 
 # --- in ----------------------------------------------------------------------------------------------------
 def enqueue(email: Email, *, source: str, idempotency_key: str | None = None) -> Message:
-    """Stores one mail, then rings.
+    """Store one mail and, after the commit, wake the worker.
 
     Raises:
         RelayNotConfigured: no relay is set.
         InvalidEmail: the mail cannot be sent as it is.
-        IdempotencyConflict: the key was used for another mail within 24 h.
+        IdempotencyConflict: the key was used for another mail within ``IDEMPOTENCY_WINDOW``.
     """
     row = _row(email, source, _sender())
     return _store(row, idempotency_key)
 
 
 def enqueue_many(batch: Iterable[Email], *, source: str) -> list[Message]:
-    """Stores many mails in one statement, then rings once; all or nothing.
+    """Store many mails in one statement, all or none, and wake the worker once.
 
     Raises:
-        RelayNotConfigured, InvalidEmail: as ``enqueue``; then none is stored.
+        RelayNotConfigured: no relay is set.
+        InvalidEmail: a mail cannot be sent as it is; none is stored.
     """
     sender = _sender()
     rows = Message.objects.bulk_create([_row(email, source, sender) for email in batch], batch_size=500)
@@ -69,13 +71,25 @@ def enqueue_many(batch: Iterable[Email], *, source: str) -> list[Message]:
     return rows
 
 
-def enqueue_raw(data: bytes, *, sender: str, recipients: Sequence[str], to: Sequence[str], subject: str,
-                message_id: str, source: str) -> Message:  # fmt: skip
-    """Stores a complete MIME message (from Django's mail or sendmail) with its envelope, then rings. An empty
-    ``sender`` is the null sender of bounces.
+def enqueue_raw(
+    data: bytes,
+    *,
+    sender: str,
+    recipients: Sequence[str],
+    to: Sequence[str],
+    subject: str,
+    message_id: str,
+    source: str,
+) -> Message:
+    """Store a complete MIME message (from Django's mail or sendmail) with its envelope, and wake the worker.
+
+    Args:
+        sender: the envelope sender; empty for the null sender of bounces.
+        to: the header recipients, as shown in the queue.
 
     Raises:
-        RelayNotConfigured, InvalidEmail: as ``enqueue``.
+        RelayNotConfigured: no relay is set.
+        InvalidEmail: there is no recipient, or the message is too large.
     """
     _sender()
     if not recipients:
@@ -98,16 +112,19 @@ def enqueue_raw(data: bytes, *, sender: str, recipients: Sequence[str], to: Sequ
 
 
 def _sender() -> str:
-    """The from address to fall back to; raises when there is no relay.
+    """The from address of mail that names none.
 
-    Plain SQL: this runs before every queued mail, and building the same query anew would cost half an INSERT.
+    Plain SQL, because this runs before every mail: building the query would cost half as much as the INSERT.
+
+    Raises:
+        RelayNotConfigured: no relay is set.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT host, from_address, username FROM mailrelay_relaysettings WHERE id = 1")
-        found = cursor.fetchone()
-    if found is None or not found[0]:
+        row = cursor.fetchone()
+    if row is None or not row[0]:
         raise RelayNotConfigured
-    return default_from(found[1], found[2])
+    return default_from(row[1], row[2])
 
 
 def _row(email: Email, source: str, fallback: str) -> Message:
@@ -138,7 +155,11 @@ def _store(row: Message, key: str | None) -> Message:
 
 
 def _insert_or_find(row: Message, key: str) -> Message | None:
-    """Inserts the row, or returns the one that has the key already (checked to be the same mail)."""
+    """Insert the row, or return the one that has the key already.
+
+    Raises:
+        IdempotencyConflict: that one is another mail.
+    """
     Message.objects.filter(idempotency_key=key, created_at__lt=timezone.now() - IDEMPOTENCY_WINDOW).update(
         idempotency_key=None
     )
@@ -162,34 +183,36 @@ def _differs(earlier: Message, row: Message) -> bool:
 
 # --- claims ------------------------------------------------------------------------------------------------
 def claim(owner: str, limit: int) -> list[Message]:
-    """Takes up to ``limit`` due messages for ``owner``, oldest first. Another worker may take some of them in
-    between; the UPDATE's condition decides."""
+    """Claim up to ``limit`` due messages for ``owner``, oldest first.
+
+    Another worker may claim some of them at the same time; the condition of the UPDATE decides who gets them.
+    """
     now = timezone.now()
     due = Message.objects.filter(status__in=Message.PENDING, next_attempt_at__lte=now)
     ids = list(due.order_by("next_attempt_at", "id").values_list("id", flat=True)[:limit])
     if not ids:
         return []
-    taken = Message.objects.filter(id__in=ids, status__in=Message.PENDING).update(
+    claimed = Message.objects.filter(id__in=ids, status__in=Message.PENDING).update(
         status=Status.SENDING, lease_owner=owner, lease_until=now + LEASE, attempts=F("attempts") + 1
     )
-    if not taken:
+    if not claimed:
         return []
     needed = held(owner).filter(id__in=ids).only(*_NEEDED_TO_SEND)
     return list(needed.order_by("next_attempt_at", "id"))
 
 
 def held(owner: str) -> QuerySet[Message]:
-    """What an owner has claimed."""
+    """The messages that an owner has claimed."""
     return Message.objects.filter(status=Status.SENDING, lease_owner=owner)
 
 
 def renew(owner: str) -> int:
-    """Extends every lease of an owner."""
+    """Extend every lease of an owner; returns how many."""
     return held(owner).update(lease_until=timezone.now() + LEASE)
 
 
 def release(owner: str, ids: Iterable[int]) -> int:
-    """Gives claims back that were not tried."""
+    """Give back claimed messages that were not tried; returns how many."""
     return (
         held(owner)
         .filter(id__in=list(ids))
@@ -198,20 +221,20 @@ def release(owner: str, ids: Iterable[int]) -> int:
 
 
 def expire_leases() -> int:
-    """Frees what a dead worker held: its leases ran out."""
+    """Free the messages whose lease ran out because their worker died; returns how many."""
     return Message.objects.filter(status=Status.SENDING, lease_until__lt=timezone.now()).update(
         status=Status.RETRYING, lease_owner="", lease_until=None, next_attempt_at=timezone.now()
     )
 
 
 def owners() -> list[str]:
-    """Who holds something at the moment."""
+    """The names of all owners that have claimed messages now."""
     sending = Message.objects.filter(status=Status.SENDING).exclude(lease_owner="")
     return list(sending.order_by().values_list("lease_owner", flat=True).distinct())
 
 
 def free_owner(owner: str) -> int:
-    """Frees what one owner held, known to be dead."""
+    """Free the messages of an owner that is known to be dead; returns how many."""
     return held(owner).update(
         status=Status.RETRYING, lease_owner="", lease_until=None, next_attempt_at=timezone.now()
     )
@@ -219,13 +242,15 @@ def free_owner(owner: str) -> int:
 
 # --- results -----------------------------------------------------------------------------------------------
 def record_sent(owner: str, ids: Sequence[int]) -> None:
-    """Everybody got these."""
+    """Mark messages as sent to all their recipients, if ``owner`` still holds them."""
     statements.mark_sent(owner, ids, timezone.now(), drop_body=settings.QUAZZAR_BODY_RETENTION_DAYS == 0)
 
 
 def record_failure(owner: str, message: Message, error: dict[str, Any], *, permanent: bool) -> None:
-    """The message stays in the queue for another attempt, or becomes a dead letter. ``message.recipients`` is
-    saved with it."""
+    """Keep the message for another attempt, or make it a dead letter when ``permanent`` or given up.
+
+    ``message.recipients`` is saved with it; ``error`` is ``{"stage", "code", "message"}``.
+    """
     now = timezone.now()
     give_up = timedelta(hours=settings.QUAZZAR_GIVE_UP_HOURS)
     chance = random.random()  # noqa: S311  (jitter, not a secret)
@@ -257,11 +282,15 @@ def next_attempt(
 
 
 def retry(message: Message) -> bool:
-    """Puts a message that waits or failed at the head of the queue; refused recipients are tried once more.
-    False when it is being sent, was sent, or has no body any more."""
+    """Make a message that waits or failed due now, and try its refused recipients again.
+
+    Returns False when it is being sent, was sent, or has no body any more.
+    """
     recipients = [
-        {"address": one["address"], "status": "pending"} if one["status"] == "failed" else one
-        for one in message.recipients
+        {"address": recipient["address"], "status": "pending"}
+        if recipient["status"] == "failed"
+        else recipient
+        for recipient in message.recipients
     ]
     changed = Message.objects.filter(
         pk=message.pk, status__in=[*Message.PENDING, Status.FAILED], body__isnull=False
@@ -272,18 +301,18 @@ def retry(message: Message) -> bool:
 
 
 def bring_forward(stages: Sequence[str] = RELAY_STAGES) -> int:
-    """The relay answers again: what failed because it did not is due now, not at the end of its back-off."""
+    """Make mail due now that failed at one of these stages: the relay answers again. Returns how many."""
     return waiting_for_the_relay(stages).update(next_attempt_at=timezone.now())
 
 
 def bring_forward_unreadable(keys: str) -> int:
-    """What failed because none of the keys at hand opened it is due now if there are other ones."""
+    """Make mail due now that no key opened when the key file had other ``keys`` than now. Returns how many."""
     locked = _backing_off().filter(last_error__keys__isnull=False).exclude(last_error__keys=keys)
     return locked.update(next_attempt_at=timezone.now())
 
 
 def waiting_for_the_relay(stages: Sequence[str] = RELAY_STAGES) -> QuerySet[Message]:
-    """What is not due yet, and failed at one of these stages: the relay's fault, not the mail's."""
+    """Mail that is not due yet because it failed at one of these stages, which is the relay's fault."""
     return _backing_off().filter(last_error__stage__in=list(stages))
 
 
@@ -307,8 +336,13 @@ def anything_due() -> bool:
 
 
 def purge() -> tuple[int, int]:
-    """Removes bodies and rows whose retention is over, and keys older than their window; never of a message that
-    still waits or failed with its body. Returns the bodies and rows removed."""
+    """Remove the bodies and rows whose retention is over, and idempotency keys older than their window.
+
+    A message that waits keeps its row and its body, and one that failed keeps its body as long as its row.
+
+    Returns:
+        How many bodies and how many rows were removed.
+    """
     now = timezone.now()
     Message.objects.filter(idempotency_key__isnull=False, created_at__lt=now - IDEMPOTENCY_WINDOW).update(
         idempotency_key=None

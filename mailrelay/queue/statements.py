@@ -1,5 +1,5 @@
-"""The two statements that every mail costs, written once: the ORM would build them anew each time, for longer than
-the database takes to run them."""
+"""The two SQL statements that every mail needs. The ORM would take longer to build them each time than the database
+takes to run them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mailrelay.models import Message
 
 
 def insert(row: Message) -> None:
-    """Stores a new row, as ``row.save(force_insert=True)`` does (Message has no signals and no parents).
+    """Store a new row, as ``row.save(force_insert=True)`` would (Message has no signals and no parent models).
 
     Raises:
         IntegrityError: the idempotency key is taken.
@@ -32,7 +32,7 @@ def insert(row: Message) -> None:
 
 @lru_cache
 def _statement(alias: str) -> tuple[list[Field[Any, Any]], str]:
-    """RETURNING: PostgreSQL, and SQLite since 3.35."""
+    """The INSERT and the fields in its order. Both PostgreSQL and SQLite (from 3.35) know RETURNING."""
     quote = connections[alias].ops.quote_name
     fields = [field for field in Message._meta.concrete_fields if not field.primary_key]
     columns = ", ".join(quote(field.column) for field in fields)
@@ -42,7 +42,7 @@ def _statement(alias: str) -> tuple[list[Field[Any, Any]], str]:
 
 
 def mark_sent(owner: str, ids: Sequence[int], at: datetime, *, drop_body: bool) -> None:
-    """Everybody got these, and ``owner`` still holds them."""
+    """Mark messages as sent, if ``owner`` still holds them; ``drop_body`` removes their bodies as well."""
     alias = router.db_for_write(Message)
     connection = connections[alias]
     body = ", body = NULL" if drop_body else ""

@@ -1,4 +1,4 @@
-"""What a caller and the SMTP edge say to each other: target, envelope, reply, outcome. Pure."""
+"""What callers give to the SMTP edge, and what they get back: target, envelope, reply, outcome, trace. Pure."""
 
 from __future__ import annotations
 
@@ -8,12 +8,18 @@ from dataclasses import dataclass, field
 from mailrelay.smtp import wire
 from quazzar.errors import DeliveryError
 
+#: The stages of sending one mail, in order; failures and the relay test name them.
 STAGES = ("resolve", "connect", "tls", "auth", "sender", "recipient", "data", "done")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where mail goes, and how. Equal targets can share connections."""
+    """Where mail goes, and how. Equal targets can share connections.
+
+    Attributes:
+        security: starttls, tls (from the first byte) or none.
+        username: empty where the server wants no login.
+    """
 
     host: str
     port: int
@@ -24,7 +30,13 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One message on the wire: who it is from, whom it goes to, and the complete MIME bytes with CRLF."""
+    """One message as it goes out.
+
+    Attributes:
+        sender: the envelope sender; empty for the null sender of bounces.
+        data: the complete MIME message with CRLF line ends, before dot-stuffing.
+        utf8: whether an address needs SMTPUTF8 (RFC 6531).
+    """
 
     sender: str
     recipients: tuple[str, ...]
@@ -32,7 +44,7 @@ class Envelope:
     utf8: bool = False
 
     def __post_init__(self) -> None:
-        """Checked here, because the thread of a connection has nobody to tell.
+        """Check the addresses here, because a connection's thread has no caller to raise to.
 
         Raises:
             ValueError: there is no recipient, or an address would end its command early.
@@ -46,23 +58,25 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A server's answer."""
+    """A server's answer: its three-digit code, and its text with ``\n`` between lines."""
 
     code: int
     text: str
 
     @property
     def good(self) -> bool:
-        """2xx or 3xx."""
+        """Whether the server went along with the command: a 2xx or 3xx code."""
         return 200 <= self.code < 400
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of one envelope.
+    """What became of one envelope. With neither ``error`` nor ``refused``, everybody got it.
 
-    ``error`` is set when nobody got it; ``refused`` has the recipients that were refused one by one. With
-    neither, everybody got it. ``reply`` is the server's last word.
+    Attributes:
+        error: why nobody got it.
+        refused: recipient → failure, for those that were refused when the others were accepted.
+        reply: the server's last answer.
     """
 
     error: DeliveryError | None = None
@@ -72,8 +86,12 @@ class Outcome:
 
 @dataclass(slots=True)
 class Trace:
-    """What is told of a connection while it runs: ``on_stage(stage)`` as each begins, and the dialogue
-    without credentials."""
+    """What the caller can watch of a connection while it runs.
+
+    Attributes:
+        on_stage: called with the name of each stage as it begins.
+        lines: the transcript, without credentials; None: none is kept.
+    """
 
     on_stage: Callable[[str], None] = lambda stage: None
     lines: list[str] | None = None

@@ -1,8 +1,8 @@
-"""Several reused connections to one relay, each sending message after message. No database in here.
+"""Several connections to one relay, each sending message after message. No database in here.
 
-Threads do nothing but SMTP; jobs come in by one queue and results leave by another. A message whose body is on the
-wire but whose result is not yet recorded is *in doubt*: after a kill it is sent again. Permits bound how many of
-those there can be.
+Each connection has a thread that does nothing but SMTP. Jobs reach the threads through one queue, and results come back
+through another. A message whose body is on the wire but whose result is not recorded yet is *in doubt*: after a kill it
+is sent again. Permits limit how many messages can be in doubt.
 """
 
 from __future__ import annotations
@@ -17,27 +17,32 @@ from mailrelay.smtp.connection import Connection
 from mailrelay.smtp.dialogue import Envelope, Outcome, Target
 from quazzar.errors import DeliveryError
 
-#: Most messages in doubt at once, over all connections: two kills in a row send at most twenty again.
+#: The most messages in doubt at once, over all connections: two kills in a row send at most twenty again.
 IN_DOUBT = 10
-#: A connection not used for this long is hung up, in seconds; providers hang up after 30–300.
+#: A connection that was not used for this long is closed, in seconds; providers hang up after 30 to 300.
 IDLE_SECONDS = 20.0
-#: One more connection for each of these that an answer takes, in seconds.
+#: How many seconds of waiting for an answer justify one more connection.
 _WAIT_PER_CONNECTION = 0.005
-#: How long the owner waits for more results than one, in seconds, where answers come at once: one commit for eight
-#: results costs little more than one for one.
+#: Where answers come at once, the owner waits this long for more results, in seconds, up to ``_GATHER`` of them: one
+#: commit for eight results costs little more than one for a single result.
 _GATHER_SECONDS = 0.004
 _GATHER = 8
 
 
 def wanted(answer_seconds: float, outstanding: int, most: int) -> int:
-    """How many connections: one where answers come at once, up to the limit where each takes a round trip of tens of
-    milliseconds; never more than there are messages."""
+    """How many connections to have: one where answers come at once, up to ``most`` where an answer takes tens
+    of milliseconds, and never more than there are messages."""
     return min(most, 1 + int(answer_seconds / _WAIT_PER_CONNECTION), max(1, outstanding))
 
 
 @dataclass(slots=True)
 class Job:
-    """A message on its way; ``key`` is the row's id."""
+    """A message to send.
+
+    Attributes:
+        key: the id of its row.
+        reopened: it was already moved once to a new connection because the old one had died.
+    """
 
     key: int
     envelope: Envelope
@@ -46,7 +51,7 @@ class Job:
 
 @dataclass(slots=True)
 class Result:
-    """What became of a job. ``in_doubt`` results hold a permit until ``Pipeline.settle``."""
+    """What became of a job. One that is ``in_doubt`` holds a permit until ``Pipeline.settle``."""
 
     job: Job
     outcome: Outcome
@@ -55,12 +60,12 @@ class Result:
 
 @dataclass(slots=True)
 class Opened:
-    """A connection was made."""
+    """A connection was opened: the relay answers."""
 
 
 @dataclass(slots=True)
 class Down:
-    """A connection could not be made; its thread is gone. ``job`` was not tried."""
+    """A connection could not be opened, and its thread has ended. ``job`` was in its hands and was not tried."""
 
     error: DeliveryError
     job: Job | None
@@ -70,25 +75,25 @@ Event = Result | Opened | Down
 
 
 class Pool:
-    """Open connections that nobody uses at the moment, by target."""
+    """Open connections that no pipeline uses at the moment."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: list[Connection] = []
 
     def take(self, target: Target) -> Connection | None:
-        """A connection to exactly this target, or None; those to other targets are closed."""
+        """A connection to exactly this target, or None; connections to other targets are closed."""
         with self._lock:
-            mine = [one for one in self._idle if one.target == target]
-            others = [one for one in self._idle if one.target != target]
-            found = mine.pop() if mine else None
-            self._idle = mine
-        for one in others:
-            one.close()
-        return found
+            fitting = [connection for connection in self._idle if connection.target == target]
+            others = [connection for connection in self._idle if connection.target != target]
+            ready = fitting.pop() if fitting else None
+            self._idle = fitting
+        for connection in others:
+            connection.close()
+        return ready
 
     def give(self, connection: Connection) -> None:
-        """Keeps it for the next drain."""
+        """Keep a connection for the next drain; one that is no longer usable is closed."""
         if not connection.usable:
             connection.close()
             return
@@ -97,17 +102,22 @@ class Pool:
             self._idle.append(connection)
 
     def close_idle(self, seconds: float = IDLE_SECONDS) -> None:
-        """Hangs up what has been idle for that long."""
+        """Close the connections that nobody has used for that long."""
         limit = time.monotonic() - seconds
         with self._lock:
-            old = [one for one in self._idle if one.idle_since <= limit]
-            self._idle = [one for one in self._idle if one.idle_since > limit]
-        for one in old:
-            one.close()
+            old = [connection for connection in self._idle if connection.idle_since <= limit]
+            self._idle = [connection for connection in self._idle if connection.idle_since > limit]
+        for connection in old:
+            connection.close()
 
 
 class Pipeline:
-    """Sends jobs to one target over up to ``most`` connections."""
+    """Sends jobs to one target over up to ``most`` connections.
+
+    Attributes:
+        outstanding: jobs that were submitted and whose result has not been collected.
+        alive: connections that are open or being opened.
+    """
 
     def __init__(self, target: Target, pool: Pool, most: int) -> None:
         self.target = target
@@ -123,7 +133,7 @@ class Pipeline:
 
     # --- the owner's side ----------------------------------------------------------------------------------
     def submit(self, job: Job) -> None:
-        """Queues a job."""
+        """Hand a job to the next free connection."""
         self.outstanding += 1
         self._jobs.put(job)
 
@@ -133,7 +143,7 @@ class Pipeline:
         return self._jobs.qsize()
 
     def grow(self) -> None:
-        """Opens as many connections as the relay's distance and the work at hand ask for."""
+        """Open as many connections as the relay's answer times and the work at hand justify."""
         while self.alive < wanted(self._answer_seconds, self.outstanding, self._most):
             self.alive += 1
             thread = threading.Thread(target=self._run, name="relay", daemon=True)
@@ -141,7 +151,7 @@ class Pipeline:
             thread.start()
 
     def collect(self, seconds: float) -> list[Event]:
-        """What has happened; waits up to ``seconds`` for the first."""
+        """Up to eight events; waits up to ``seconds`` for the first. Empty when nothing happened in that time."""
         try:
             events = [self._events.get(timeout=seconds)]
         except queue.Empty:
@@ -159,18 +169,18 @@ class Pipeline:
     def _note(self, event: Event) -> None:
         if isinstance(event, Down):
             self.alive -= 1
-            # The relay may take fewer connections than we would like; ask for no more than it has given.
+            # The relay may allow fewer connections than we want: from now on ask for no more than are open.
             self._most = max(1, self.alive)
         elif isinstance(event, Result):
             self.outstanding -= 1
 
     def settle(self, results: int) -> None:
-        """The results of that many messages in doubt are recorded."""
+        """Give back the permits of that many messages: their results are recorded."""
         for _ in range(results):
             self._permits.release()
 
     def abandon(self) -> Iterator[Job]:
-        """Takes back every job that no connection has begun."""
+        """Take back every job that no connection has started."""
         while True:
             try:
                 job = self._jobs.get_nowait()
@@ -181,7 +191,7 @@ class Pipeline:
                 yield job
 
     def close(self) -> None:
-        """Lets every connection go back to the pool. What nobody has begun is dropped (see ``abandon``)."""
+        """Return every connection to the pool. Jobs that no connection has started are dropped (see ``abandon``)."""
         left_over = len(list(self.abandon()))
         for _ in self._threads:
             self._jobs.put(None)
@@ -192,8 +202,8 @@ class Pipeline:
 
     # --- a connection's thread -----------------------------------------------------------------------------
     def _run(self) -> None:
-        """A connection's whole life. However it ends, what it held is accounted for: a job that nobody answers for
-        would keep the owner waiting for ever."""
+        """The whole life of a connection. However it ends, what it held is accounted for: the owner would wait for
+        ever for the result of a job that was lost here."""
         hand = _Hand()
         down: Down | None = Down(_BROKEN, None)
         try:
@@ -220,7 +230,7 @@ class Pipeline:
         return connection
 
     def _send(self, connection: Connection, hand: _Hand) -> Connection:
-        """Sends the job in hand and all that follow it without a pause, then waits for the next."""
+        """Send the job in hand and all that follow it without a pause, then wait for the next."""
         job = hand.job
         assert job is not None
         connection, refusal = self._begin(connection, job)
@@ -243,8 +253,8 @@ class Pipeline:
         return connection
 
     def _begin(self, connection: Connection, job: Job) -> tuple[Connection, Outcome | None]:
-        """Announces a job. A connection that turns out to be dead before any of the body was sent is replaced
-        once, silently: relays hang up after some messages or some seconds, which is no failure."""
+        """Announce a job. A connection that turns out to be dead before any of the body was sent is replaced once,
+        silently: relays hang up after some messages or some seconds, and that is not a failure."""
         if not connection.usable:
             connection = self._replace(connection, job)
         try:
@@ -291,26 +301,26 @@ class Pipeline:
         except queue.Empty:
             return None
         if job is None:
-            self._jobs.put(None)  # the call to stop is for whoever waits next, which may be this thread
+            self._jobs.put(None)  # the end is for the next thread that waits, which may be this one
         return job
 
 
 @dataclass(slots=True)
 class _Hand:
-    """What a connection's thread holds: the job it is at, and whether that has a permit."""
+    """What a connection's thread holds: the job it works on, and whether that job has a permit."""
 
     job: Job | None = None
     permit: bool = False
 
 
-#: For a job that was in hand when something of ours broke; whether it left is not known.
+#: For a job that was in hand when our own code failed; whether the mail left is not known.
 _BROKEN = DeliveryError(
     "Something went wrong on this node while it sent the mail.", stage="data", kind="closed"
 )
 
 
 class _Reopen(Exception):
-    """The relay could not be reached again; the job was not begun."""
+    """The relay could not be reached again; the job was not started."""
 
     def __init__(self, error: DeliveryError, job: Job) -> None:
         super().__init__(error.message)

@@ -16,25 +16,25 @@ _NOT_FOUND = {
 
 
 def resolve(host: str, port: int, seconds: float) -> list[Address]:
-    """The addresses of a host, in the order to try them; never empty.
+    """The addresses of a host as (family, sockaddr), in the order to try them; never empty.
 
     Raises:
-        DeliveryError: stage resolve; the name does not exist, or nobody answered in time.
+        DeliveryError: at stage resolve: the name does not exist, or no name server answered within ``seconds``.
     """
-    found: list[Any] = []
+    answers: list[Any] = []
 
     def look_up() -> None:
         try:
-            found.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+            answers.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
         except (OSError, ValueError, OverflowError) as exc:  # ValueError: it cannot be a name
-            found.append(exc)
+            answers.append(exc)
 
     thread = threading.Thread(target=look_up, name="resolve", daemon=True)
     thread.start()
     thread.join(seconds)
-    if not found:
+    if not answers:
         raise _failure(f"No name server answered for {host} within {seconds:.0f} s.", "dns_failed")
-    answer = found[0]
+    answer = answers[0]
     if isinstance(answer, socket.gaierror) and answer.errno in _NOT_FOUND:
         raise _failure(f"The name {host} does not exist, or has no address.", "dns_not_found") from answer
     if isinstance(answer, ValueError):

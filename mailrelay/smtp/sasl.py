@@ -1,5 +1,7 @@
-"""The client side of SMTP AUTH (RFC 4954): PLAIN, LOGIN and CRAM-MD5. smtplib's own refuses passwords beyond
-ASCII; RFC 4616 asks for UTF-8."""
+"""The client side of SMTP AUTH (RFC 4954): PLAIN, LOGIN and CRAM-MD5. Pure.
+
+smtplib's own code refuses passwords beyond ASCII; RFC 4616 asks for UTF-8.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +9,22 @@ import base64
 import hmac
 from collections.abc import Callable, Iterator
 
-# Below that every other word of a dialogue would be masked.
+# A shorter password would mask every other word of a dialogue.
 _SHORTEST_TRACE = 4
 _PREFERRED = ("PLAIN", "LOGIN", "CRAM-MD5")
 
 
 def choose(offered: str) -> str | None:
-    """The first mechanism of ours that the server offers, or None."""
+    """The best mechanism that we know and the server ``offered`` (the parameters of AUTH); None if there is none."""
     names = offered.upper().split()
     return next((name for name in _PREFERRED if name in names), None)
 
 
 def lines(mechanism: str, username: str, password: str, challenge: Callable[[], str]) -> Iterator[bytes]:
-    """The client's lines one by one; ``challenge`` gives the server's latest answer (base64)."""
+    """The client's lines, to be sent one at a time.
+
+    ``challenge`` returns the server's latest answer (base64); it is called after the line before was answered.
+    """
     if mechanism == "PLAIN":
         yield b"AUTH PLAIN " + _b64(f"\0{username}\0{password}".encode()) + b"\r\n"
         return
@@ -38,13 +43,13 @@ def lines(mechanism: str, username: str, password: str, challenge: Callable[[], 
 
 
 def traces(username: str, password: str) -> list[str]:
-    """Every form of the password that a dialogue may show, the longest first (it may contain another)."""
+    """Every form of the password that a dialogue may show, longest first because one may contain another."""
     if not password:
         return []
     plain = (f"\0{username}\0{password}", f"{username}\0{username}\0{password}", password)
-    encoded = [_b64(one.encode()).decode().rstrip("=") for one in plain]
-    found = [one for one in (*encoded, password) if len(one) >= _SHORTEST_TRACE]
-    return sorted(dict.fromkeys(found), key=len, reverse=True)
+    encoded = [_b64(form.encode()).decode().rstrip("=") for form in plain]
+    forms = [form for form in (*encoded, password) if len(form) >= _SHORTEST_TRACE]
+    return sorted(dict.fromkeys(forms), key=len, reverse=True)
 
 
 def _b64(value: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""SMTP as bytes: commands, feature lists, dot-stuffing, and what a broken connection means. Pure."""
+"""SMTP as bytes: commands, lists of extensions, dot-stuffing, and what a broken connection means. Pure."""
 
 from __future__ import annotations
 
@@ -10,45 +10,50 @@ from mailrelay.mail.addresses import QUOTED_LOCAL
 _CONTROL_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LEADING_DOT = re.compile(rb"(?m)^\.")
 _PATH = re.compile(rf'(?:{QUOTED_LOCAL}(?=@))?[^\x00-\x20\x7f-\xa0<>"\u2028\u2029\ud800-\udfff]*')
-# More digits are no size (and int() refuses some thousands of them).
+# A longer number is not a size (and int() refuses thousands of digits).
 _SIZE = re.compile(r"[0-9]{1,18}")
 
 
 def dot_stuff(data: bytes) -> bytes:
-    """A dot more where a line begins with one (RFC 5321 §4.5.2)."""
+    """Double the dot at the start of a line (RFC 5321 §4.5.2)."""
     return _LEADING_DOT.sub(b"..", data) if b"\n." in data or data.startswith(b".") else data
 
 
 def printable(answer: bytes) -> str:
-    """A server's words as text: control characters, which no row and no page can bear, become U+FFFD."""
+    """A server's answer as text. Control characters become U+FFFD: PostgreSQL takes no NUL, a page no escape code."""
     return _CONTROL_TEXT.sub("\ufffd", answer.decode("utf-8", "replace"))
 
 
 def features(text: str) -> dict[str, str]:
-    """The extensions of an EHLO answer: lower-case keyword → parameters. The first line is the greeting."""
-    found: dict[str, str] = {}
+    """The extensions that an EHLO answer offers: keyword in lower case → parameters.
+
+    ``text`` is the whole answer without its codes; its first line is the greeting.
+    """
+    extensions: dict[str, str] = {}
     for line in text.split("\n")[1:]:
         keyword, _, parameters = " ".join(line.split()).partition(" ")
         if keyword.upper().startswith("AUTH="):  # old servers; the keyword form counts
             keyword, parameters = "AUTH", f"{keyword[5:]} {parameters}".strip()
         name = keyword.lower()
-        if name == "auth" and name in found:
-            parameters = f"{found[name]} {parameters}".strip()
+        if name == "auth" and name in extensions:
+            parameters = f"{extensions[name]} {parameters}".strip()
         if name == "size" and not _SIZE.fullmatch(parameters):
             parameters = ""
         if name:
-            found[name] = parameters
-    return found
+            extensions[name] = parameters
+    return extensions
 
 
 def safe_path(address: str) -> bool:
-    """Whether an address can stand between ``<`` and ``>`` of a command without ending it early: no line
-    break, no angle bracket, and a space only inside a quoted local part. The empty (null) sender is safe."""
+    """Whether an address can stand between the ``<`` and ``>`` of a command without ending it early.
+
+    It has no line break, no angle bracket, and a space only in a quoted local part. The empty (null) sender is safe.
+    """
     return _PATH.fullmatch(address) is not None
 
 
 def mail_command(sender: str, size: int, offered: dict[str, str], *, utf8: bool) -> bytes:
-    """MAIL FROM with the parameters that the server understands.
+    """MAIL FROM with the parameters for which the server ``offered`` the extension.
 
     Raises:
         ValueError: the sender would end the command early.
@@ -64,10 +69,10 @@ def mail_command(sender: str, size: int, offered: dict[str, str], *, utf8: bool)
 
 
 def rcpt_command(recipient: str) -> bytes:
-    """RCPT TO.
+    """RCPT TO for one recipient.
 
     Raises:
-        ValueError: the recipient would end the command early, or is none.
+        ValueError: the recipient would end the command early, or is empty.
     """
     if not recipient:
         raise ValueError("a recipient is empty")
@@ -81,7 +86,7 @@ def _path(address: str) -> str:
 
 
 def lost(exc: Exception, host: str, port: int, *, connecting: bool, greeting: bool) -> tuple[str, str]:
-    """Kind and sentence of a connection that could not be made, or broke."""
+    """Kind (see ``diagnosis.explain``) and sentence for a connection that could not be made, or broke."""
     where = f"{host} port {port}"
     number = getattr(exc, "errno", None)
     if isinstance(exc, TimeoutError):

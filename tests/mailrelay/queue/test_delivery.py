@@ -137,9 +137,9 @@ def test_the_sweep_notices_that_the_relay_is_back(queued: Queue, server: FaultSe
     server.stop()
     queued()
     delivery.drain()
-    assert not delivery.look_whether_the_relay_is_back()
+    assert not delivery.retry_if_relay_is_back()
     server.start()
-    assert delivery.look_whether_the_relay_is_back()
+    assert delivery.retry_if_relay_is_back()
     assert delivery.drain() == 1
 
 
@@ -149,7 +149,7 @@ def test_the_sweep_does_not_try_a_password_that_was_refused(queued: Queue, serve
     queued()
     delivery.drain()
     before = len(server.sessions)
-    assert not delivery.look_whether_the_relay_is_back()
+    assert not delivery.retry_if_relay_is_back()
     assert len(server.sessions) == before
 
 
