@@ -61,6 +61,21 @@ def env_list(name: str, default: str = "") -> list[str]:
     return [item.strip() for item in env_str(name, default).split(",") if item.strip()]
 
 
+def env_paths(name: str, default: str = "") -> list[Path]:
+    """Absolute directories separated by commas.
+
+    Raises:
+        ImproperlyConfigured: one of them is not absolute.
+    """
+    paths = [Path(item) for item in env_list(name, default)]
+    for path in paths:
+        if not path.is_absolute():
+            raise ImproperlyConfigured(
+                f"{name} must be absolute paths, separated by commas; {str(path)!r} is not."
+            )
+    return paths
+
+
 def env_addresses(name: str, *, ports: bool = False) -> list[str]:
     """IP addresses separated by commas; with `ports` each may have one: ``192.0.2.1:53``, ``[2001:db8::1]:53``.
 

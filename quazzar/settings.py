@@ -6,7 +6,7 @@ from pathlib import Path
 import dj_database_url
 
 from quazzar import __version__, paths
-from quazzar.env import env_addresses, env_bool, env_int, env_list, env_path, env_secret, env_str
+from quazzar.env import env_addresses, env_bool, env_int, env_list, env_path, env_paths, env_secret, env_str
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -189,6 +189,12 @@ QUAZZAR_STACK_PROJECT = env_str("QUAZZAR_STACK_PROJECT", "quazzar-mail")
 QUAZZAR_IMAGE_POSTFIX = env_str("QUAZZAR_IMAGE_POSTFIX", "boky/postfix:v5.1.0")
 QUAZZAR_IMAGE_DOVECOT = env_str("QUAZZAR_IMAGE_DOVECOT", "dovecot/dovecot:2.4.4-root")
 QUAZZAR_IMAGE_RSPAMD = env_str("QUAZZAR_IMAGE_RSPAMD", "rspamd/rspamd:4.1")
+#: Directories below which the stack's certificate and key may be read by path.
+QUAZZAR_CERTIFICATE_DIRS = env_paths(
+    "QUAZZAR_CERTIFICATE_DIRS",
+    "/etc/letsencrypt,/etc/ssl,/etc/pki,/etc/acme,/etc/dehydrated,/usr/local/etc/letsencrypt,/var/lib/acme,"
+    "/var/lib/caddy,/var/lib/dehydrated,/root/.acme.sh",
+)
 #: Days a deleted mailbox can be restored, with its mail.
 QUAZZAR_RESTORE_DAYS = env_int("QUAZZAR_RESTORE_DAYS", 30)
 #: host:port that the preflight tries to learn whether port 25 outward is open; off: not tried.

@@ -28,6 +28,7 @@ atexit.register(shutil.rmtree, _data_dir, ignore_errors=True)
 (_data_dir / "static").mkdir()  # else whitenoise warns in each test
 os.environ["QUAZZAR_DATA_DIR"] = str(_data_dir)
 os.environ["QUAZZAR_SECRETS_KEY_FILE"] = str(_data_dir / "secrets.key")
+os.environ["QUAZZAR_CERTIFICATE_DIRS"] = tempfile.gettempdir()  # where the tests put theirs
 os.environ["QUAZZAR_OUTBOUND_PROBE"] = "off"  # no test talks to strangers
 
 from quazzar.settings import *  # noqa: E402, F403

@@ -6,9 +6,9 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.utils import timezone
 
 from mailboxes import changes
@@ -16,6 +16,7 @@ from mailboxes.certificates import pem
 from mailboxes.models import Stack
 from quazzar.access import audit
 from quazzar.errors import InvalidFields
+from quazzar.files import read_named_file
 
 if TYPE_CHECKING:
     from mailboxes.certificates.pem import Facts
@@ -209,17 +210,8 @@ def _read(certificate_path: str, key_path: str) -> tuple[str, str]:
 
 
 def _content(name: str) -> str:
-    path = Path(name)
-    if not path.is_absolute() or "\0" in name:
-        raise ValueError("Give the absolute path of the file, beginning with /.")
-    try:
-        if not path.is_file():
-            raise ValueError(f"There is no file {name}, or Quazzar may not open its directory.")
-        with path.open("rb") as file:
-            data = file.read(LARGEST_FILE + 1)
-    except OSError as exc:
-        raise ValueError(f"{name} cannot be read: {exc.strerror}.") from exc
-    if len(data) > LARGEST_FILE:
-        raise ValueError(f"{name} is too large for a PEM file.")
+    data = read_named_file(
+        name, allowed=settings.QUAZZAR_CERTIFICATE_DIRS, private=settings.QUAZZAR_DATA_DIR, limit=LARGEST_FILE
+    )
     # What is not text is not PEM either, and is refused when the pair is examined.
     return data.decode("ascii", "replace")

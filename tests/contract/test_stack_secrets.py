@@ -90,6 +90,20 @@ def test_a_pair_that_does_not_fit_is_refused_and_the_old_one_stays(
     assert ok(api.get(CERTIFICATE)) == before
 
 
+@pytest.mark.parametrize(
+    "path", ["{database}", "{data}/../{name}/test.sqlite3", "/proc/self/environ", "/etc/shadow", "/dev/zero"]
+)
+def test_no_path_leads_to_our_own_data_or_outside_the_directories_of_certificates(
+    api: APIClient, files: dict[str, str], settings: Any, path: str
+) -> None:
+    data = settings.QUAZZAR_DATA_DIR
+    path = path.format(
+        database=settings.DATABASES["default"]["TEST"].get("NAME", data), data=data, name=data.name
+    )
+    fields = wrong(api.put(CERTIFICATE, files | {"certificate_path": path}))
+    assert "Files are read from these directories only" in fields["certificate_path"][0]
+
+
 def test_files_that_are_not_right_are_refused(api: APIClient, files: dict[str, str], tmp_path: Path) -> None:
     for part in ({"key_path": str(tmp_path / "gone")}, {"key_path": "key"}, {"key_path": str(tmp_path)}):
         assert list(wrong(api.put(CERTIFICATE, files | part))) == ["key_path"]

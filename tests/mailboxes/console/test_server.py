@@ -184,7 +184,7 @@ def test_the_key_of_another_certificate_is_refused_beside_it(console: Client) ->
         ({"source": "files"}, "Type its absolute path."),
         (
             {"source": "files", "certificate_path": "/no/such", "key_path": "/no/such"},
-            "There is no file /no/such",
+            "Files are read from these directories only",
         ),
         ({"source": "x"}, "Select a valid choice"),
     ],

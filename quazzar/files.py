@@ -1,0 +1,115 @@
+"""The one safe way to read a file whose path somebody else chose.
+
+The rule: such a path never makes this process open a file outside the directories that a setting names, nor one that
+the product itself keeps its data in. It matters even when nothing is read: a process that opens and closes its own
+SQLite file drops all of its locks on it (https://sqlite.org/howtocorrupt.html, 2.2), and opening a device or a FIFO can
+block for ever or act on the machine.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+#: File systems that are windows onto the kernel, whatever a setting allows.
+_KERNEL = (Path("/proc"), Path("/sys"), Path("/dev"))
+
+
+class Refused(ValueError):
+    """The file was not read; the text is a sentence for the person who named it."""
+
+
+def read_named_file(name: str, *, allowed: Iterable[Path], private: Path, limit: int) -> bytes:
+    """Read a regular file that lies in an allowed directory.
+
+    The path is resolved first, and the file is looked at through a descriptor that cannot read (``O_PATH``): only once
+    it is known to be a regular file, in an allowed directory and none of ours, is that very file opened.
+
+    Args:
+        name: absolute path, as somebody gave it.
+        allowed: directories below which files may be read; a link must not lead out of them.
+        private: the product's data directory. Nothing in it is read, under whatever name (hard links included).
+        limit: most bytes that the file may have.
+
+    Raises:
+        Refused: with the reason. It is the same sentence for everything outside the allowed directories, so that
+            nobody can map the file system with it.
+    """
+    path = _resolved(name)
+    allowed = [Path(os.path.realpath(folder)) for folder in allowed]
+    private = Path(os.path.realpath(private))
+    if not _is_below(path, allowed) or path.is_relative_to(private):
+        raise Refused(_outside(allowed))
+    handle = _handle(path, name)
+    try:
+        # Once more, by what was really opened: a directory may have become a link in between.
+        real = Path(f"/proc/self/fd/{handle}").readlink()
+        status = os.fstat(handle)
+        if not _is_below(real, allowed) or _is_private(status, private):
+            raise Refused(_outside(allowed))
+        if not stat.S_ISREG(status.st_mode):
+            raise Refused(f"{name} is not a regular file.")
+        if status.st_size > limit:
+            raise Refused(f"{name} is too large: at most {limit // 1024} KiB are read.")
+        return _content(handle, name, limit)
+    finally:
+        os.close(handle)
+
+
+def _resolved(name: str) -> Path:
+    if not name.startswith("/") or "\0" in name:
+        raise Refused("Enter the full path, starting with /.")
+    try:
+        return Path(os.path.realpath(name))
+    except OSError as exc:  # a name that is too long
+        raise Refused("This path cannot be a file's.") from exc
+
+
+def _is_below(path: Path, folders: Iterable[Path]) -> bool:
+    inside = any(path.is_relative_to(folder) for folder in folders)
+    return inside and not any(path.is_relative_to(folder) for folder in _KERNEL)
+
+
+def _outside(allowed: Iterable[Path]) -> str:
+    places = ", ".join(map(str, allowed))
+    return (
+        f"Files are read from these directories only: {places}. Set QUAZZAR_CERTIFICATE_DIRS to allow others."
+    )
+
+
+def _handle(path: Path, name: str) -> int:
+    try:
+        return os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError as exc:
+        raise Refused(f"There is no file {name}.") from exc
+    except OSError as exc:
+        raise Refused(f"{name} cannot be read: {exc.strerror}.") from exc
+
+
+def _is_private(status: os.stat_result, private: Path) -> bool:
+    """Whether the file is one of the data directory's, by its inode: it may have other names elsewhere."""
+    inode = (status.st_dev, status.st_ino)
+    for folder, _, names in os.walk(private):
+        for entry in names:
+            try:
+                own = os.lstat(os.path.join(folder, entry))  # noqa: PTH118  (a Path for each would be slow)
+            except OSError:
+                continue  # gone since it was listed
+            if (own.st_dev, own.st_ino) == inode:
+                return True
+    return False
+
+
+def _content(handle: int, name: str, limit: int) -> bytes:
+    try:
+        # The same file again, this time to read; O_NONBLOCK is for whatever only looks like a regular file.
+        reader = os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as exc:
+        raise Refused(f"{name} cannot be read: {exc.strerror}.") from exc
+    with os.fdopen(reader, "rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise Refused(f"{name} is too large: at most {limit // 1024} KiB are read.")
+    return data
