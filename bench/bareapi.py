@@ -44,7 +44,7 @@ class BarePages(PageNumberPagination):
 class BareView(generics.ListAPIView[Mailbox]):
     """The same rows in the same order."""
 
-    queryset = Mailbox.objects.filter(deleted_at=None)
+    queryset = Mailbox.objects.live()
     serializer_class = BareSerializer
     pagination_class = BarePages
     authentication_classes = (SessionAuthentication, BasicAuthentication)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self, TypeVar
 
 from django.db import models
 from django.utils import timezone
 
 from quazzar.sealing.fields import SealedTextField
+
+_Row = TypeVar("_Row", bound=models.Model)
 
 
 class Stack(models.Model):
@@ -89,8 +91,16 @@ class Stack(models.Model):
 
     @classmethod
     def load(cls) -> Stack:
-        """The row; it is made when there is none yet."""
-        return cls.objects.get_or_create(pk=1)[0]
+        """The row; before there is one, the defaults, unsaved. ``changes.writing`` makes the row."""
+        return cls.objects.filter(pk=1).first() or cls(pk=1)
+
+
+class SyncedQuerySet(models.QuerySet[_Row]):
+    """Queries for rows that the running stack is given."""
+
+    def unsynced(self) -> Self:
+        """Rows whose latest change the running stack has not confirmed."""
+        return self.filter(applied_at=None)
 
 
 class Synced(models.Model):
@@ -113,10 +123,10 @@ class Synced(models.Model):
         return self.applied_at is not None
 
 
-class DomainQuerySet(models.QuerySet["Domain"]):
+class DomainQuerySet(SyncedQuerySet["Domain"]):
     """Queries for domains."""
 
-    def unsigned(self) -> DomainQuerySet:
+    def unsigned(self) -> Self:
         """Domains whose mail leaves unsigned, because they have no RSA key that signs."""
         signing = DkimKey.objects.filter(
             domain=models.OuterRef("pk"), algorithm=DkimKey.Algorithm.RSA, state=DkimKey.State.SIGNING
@@ -167,7 +177,7 @@ class Domain(Synced):
 class DkimKeyQuerySet(models.QuerySet["DkimKey"]):
     """Queries for DKIM keys."""
 
-    def without_secrets(self) -> DkimKeyQuerySet:
+    def without_secrets(self) -> Self:
         """Rows whose private half is neither read nor opened."""
         return self.defer("private_key")
 
@@ -242,6 +252,22 @@ class DkimKey(models.Model):
         return self.private_key is not None and self.private_key.readable
 
 
+class MailboxQuerySet(SyncedQuerySet["Mailbox"]):
+    """Queries for mailboxes."""
+
+    def live(self) -> Self:
+        """Mailboxes that are not deleted."""
+        return self.filter(deleted_at=None)
+
+    def deleted(self) -> Self:
+        """Mailboxes that are deleted, and stay until their restore period ends."""
+        return self.filter(deleted_at__isnull=False)
+
+    def leaving(self) -> Self:
+        """Deleted mailboxes that the running stack may still have."""
+        return self.deleted().filter(removed_at=None)
+
+
 class Mailbox(Synced):
     """An address with storage and a password. A deleted one stays, out of sight, until its restore period ends."""
 
@@ -266,6 +292,8 @@ class Mailbox(Synced):
     deleted_at = models.DateTimeField(null=True, default=None)
     #: Deleted, and no longer in the stack: its sessions were ended.
     removed_at = models.DateTimeField(null=True, default=None)
+
+    objects = MailboxQuerySet.as_manager()
 
     class Meta:
         ordering = ["id"]
@@ -302,6 +330,8 @@ class Alias(Synced):
     address = models.CharField(max_length=320, unique=True)
     destinations = models.JSONField(default=list)
     enabled = models.BooleanField(default=True)
+
+    objects = SyncedQuerySet["Alias"].as_manager()
 
     class Meta:
         ordering = ["id"]

@@ -26,7 +26,7 @@ _ADVICE_KEY = (
 # --- metrics -----------------------------------------------------------------------------------------------
 def collect() -> Iterator[Metric]:
     """State of the stack, its generations, and numbers of mailboxes and of changes on their way."""
-    stack = _stack()
+    stack = Stack.load()
     healthy = stack.enabled and stack.phase == Stack.Phase.HEALTHY
     yield _gauge("quazzar_stack_healthy", "1 when the mailbox stack is enabled and healthy, else 0.", healthy)
     generation = GaugeMetricFamily(
@@ -35,7 +35,7 @@ def collect() -> Iterator[Metric]:
     generation.add_metric(["desired"], stack.desired_generation)
     generation.add_metric(["applied"], stack.applied_generation)
     yield generation
-    live = Mailbox.objects.filter(deleted_at=None).aggregate(
+    live = Mailbox.objects.live().aggregate(
         count=Count("id"), unsynced=Count("id", filter=Q(applied_at=None)), used=Sum("usage_bytes")
     )
     yield _gauge("quazzar_mailboxes", "Mailboxes that are not deleted.", live["count"])
@@ -45,9 +45,9 @@ def collect() -> Iterator[Metric]:
         "Rows whose latest change the running stack does not have yet.",
         labels=["kind"],
     )
-    unsynced.add_metric(["domain"], Domain.objects.filter(applied_at=None).count())
+    unsynced.add_metric(["domain"], Domain.objects.unsynced().count())
     unsynced.add_metric(["mailbox"], live["unsynced"])
-    unsynced.add_metric(["alias"], Alias.objects.filter(applied_at=None).count())
+    unsynced.add_metric(["alias"], Alias.objects.unsynced().count())
     yield unsynced
     if stack.tls_expires_at is not None:
         yield _gauge(
@@ -63,15 +63,10 @@ def _gauge(name: str, explanation: str, value: float) -> Metric:
     return metric
 
 
-def _stack() -> Stack:
-    """The row, or a new one that is not saved: a scrape must not write."""
-    return Stack.objects.filter(pk=1).first() or Stack()
-
-
 # --- doctor ------------------------------------------------------------------------------------------------
 def examine() -> doctor.Finding:
     """The first thing that is wrong with the stack, failures before warnings; ok if nothing is."""
-    stack = _stack()
+    stack = Stack.load()
     if not stack.enabled:
         return _disabled(stack)
     now = timezone.now()
@@ -140,7 +135,7 @@ def _certificate(stack: Stack, now: datetime) -> doctor.Finding | None:
 
 
 def _secrets(stack: Stack) -> doctor.Finding | None:
-    hashes = Mailbox.objects.filter(deleted_at=None).only("password_hash").iterator()
+    hashes = Mailbox.objects.live().only("password_hash").iterator()
     keys = DkimKey.objects.only("private_key").iterator()
     counts = {
         "mailbox passwords": sum(_is_lost(row.password_hash) for row in hashes),

@@ -31,9 +31,10 @@ from mailboxes.api.serializers import (
     MailboxSerializer,
 )
 from mailboxes.models import Alias, Domain, Mailbox
-from mailboxes.provisioning import facade as provisioning
-from mailboxes.provisioning import mailboxes as boxes
 from mailboxes.provisioning import retention
+from mailboxes.provisioning.aliases import add_alias, change_alias, remove_alias
+from mailboxes.provisioning.domains import add_domain, change_domain, remove_domain
+from mailboxes.provisioning.mailboxes import add_mailbox, change_mailbox, remove_mailbox, restore_mailbox
 from quazzar.api.filters import StrictFilterSet
 from quazzar.api.idempotency import idempotent
 from quazzar.api.serializers import StrictSerializer
@@ -149,7 +150,7 @@ def _count(rows: QuerySet[Any]) -> Coalesce:
 def domains() -> QuerySet[Domain]:
     """All domains, each with its numbers of mailboxes and aliases."""
     return Domain.objects.prefetch_related("dkim_keys").annotate(
-        mailbox_count=_count(boxes.live()), alias_count=_count(Alias.objects.all())
+        mailbox_count=_count(Mailbox.objects.live()), alias_count=_count(Alias.objects.all())
     )
 
 
@@ -171,7 +172,7 @@ class DomainsView(CollectionView):
     @idempotent(atomic=True)
     def post(self, request: Request) -> Response:
         """Adds a domain, with a DKIM key of its own."""
-        return self.created(provisioning.add_domain(**self.given(request)).pk)
+        return self.created(add_domain(**self.given(request)).pk)
 
 
 @extend_schema_view(
@@ -195,11 +196,11 @@ class DomainView(RowView):
 
     def change(self, pk: int, given: dict[str, Any]) -> None:
         """Sets the catch-all."""
-        provisioning.change_domain(pk, given)
+        change_domain(pk, given)
 
     def remove(self, pk: int) -> None:
         """Removes it."""
-        provisioning.remove_domain(pk)
+        remove_domain(pk)
 
 
 # --- mailboxes ---------------------------------------------------------------------------------------------
@@ -232,7 +233,7 @@ class MailboxesView(CollectionView):
 
     def get_queryset(self) -> QuerySet[Mailbox]:
         """All of them."""
-        return boxes.live()
+        return Mailbox.objects.live()
 
     # No Idempotency-Key: even a keyed digest of the body would be one of the password. The address is key enough.
     @extend_schema(
@@ -241,7 +242,7 @@ class MailboxesView(CollectionView):
     def post(self, request: Request) -> Response:
         """Adds a mailbox. Without a password nobody can log in until one is set."""
         given = self.given(request)
-        return self.created(provisioning.add_mailbox(given.pop("domain"), **given).pk)
+        return self.created(add_mailbox(given.pop("domain"), **given).pk)
 
 
 @extend_schema_view(
@@ -261,15 +262,15 @@ class MailboxView(RowView):
 
     def rows(self) -> QuerySet[Mailbox]:
         """Those that are not deleted."""
-        return boxes.live()
+        return Mailbox.objects.live()
 
     def change(self, pk: int, given: dict[str, Any]) -> None:
         """Sets what is given."""
-        provisioning.change_mailbox(pk, given)
+        change_mailbox(pk, given)
 
     def remove(self, pk: int) -> None:
         """Deletes it."""
-        provisioning.remove_mailbox(pk)
+        remove_mailbox(pk)
 
 
 @extend_schema_view(get=extend_schema(operation_id="mailbox_deleted_list"))
@@ -295,8 +296,8 @@ class MailboxRestoreView(APIView):
     def post(self, request: Request, pk: int) -> Response:
         """Restores the mailbox with its mail and its password."""
         found(retention.restorable(timezone.now()), pk)
-        provisioning.restore_mailbox(pk)
-        return Response(MailboxSerializer(found(boxes.live(), pk)).data)
+        restore_mailbox(pk)
+        return Response(MailboxSerializer(found(Mailbox.objects.live(), pk)).data)
 
 
 # --- aliases -----------------------------------------------------------------------------------------------
@@ -328,7 +329,7 @@ class AliasesView(CollectionView):
     def post(self, request: Request) -> Response:
         """Adds an alias."""
         given = self.given(request)
-        return self.created(provisioning.add_alias(given.pop("domain"), **given).pk)
+        return self.created(add_alias(given.pop("domain"), **given).pk)
 
 
 @extend_schema_view(
@@ -350,8 +351,8 @@ class AliasView(RowView):
 
     def change(self, pk: int, given: dict[str, Any]) -> None:
         """Sets what is given."""
-        provisioning.change_alias(pk, given)
+        change_alias(pk, given)
 
     def remove(self, pk: int) -> None:
         """Removes it."""
-        provisioning.remove_alias(pk)
+        remove_alias(pk)

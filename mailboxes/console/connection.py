@@ -123,7 +123,7 @@ def mailbox_of_ticket(text: str) -> Mailbox | None:
         pk = signing.loads(text, salt=_SALT, max_age=TICKET_SECONDS)
     except signing.BadSignature:
         return None
-    return Mailbox.objects.filter(pk=pk, deleted_at=None).first()
+    return Mailbox.objects.live().filter(pk=pk).first()
 
 
 # --- views
@@ -189,4 +189,4 @@ def _hostname() -> str:
 
 
 def _live(pk: int) -> Mailbox:
-    return get_object_or_404(Mailbox, pk=pk, deleted_at=None)
+    return get_object_or_404(Mailbox.objects.live(), pk=pk)

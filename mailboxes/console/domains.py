@@ -111,7 +111,7 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Domain, pk=pk)
     context: dict[str, object] = {
         "row": row,
-        "mailboxes": Mailbox.objects.filter(domain=row, deleted_at=None).count(),
+        "mailboxes": Mailbox.objects.live().filter(domain=row).count(),
         "aliases": row.aliases.count(),
     }
     if request.method != "POST":

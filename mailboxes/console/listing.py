@@ -56,7 +56,7 @@ class Listing:
 def mailboxes(asked: Mapping[str, str]) -> Listing:
     """Live mailboxes by address."""
     state = _state(asked, MAILBOX_STATES)
-    rows = _in_state(Mailbox.objects.filter(deleted_at=None), state)
+    rows = _in_state(Mailbox.objects.live(), state)
     return _listing(rows, asked, ("address", "display_name"), "address", state=state)
 
 
@@ -84,7 +84,7 @@ def domains(asked: Mapping[str, str]) -> Listing:
 
 def counted(rows: QuerySet[Domain]) -> QuerySet[Any]:
     """Each domain with the number of its mailboxes and aliases."""
-    boxes = Mailbox.objects.filter(domain=OuterRef("pk"), deleted_at=None)
+    boxes = Mailbox.objects.live().filter(domain=OuterRef("pk"))
     return rows.prefetch_related("dkim_keys").annotate(
         mailbox_count=Coalesce(_number(boxes), 0),
         alias_count=Coalesce(_number(Alias.objects.filter(domain=OuterRef("pk"))), 0),
@@ -104,7 +104,7 @@ def unreadable() -> QuerySet[Mailbox]:
     assert isinstance(field, SealedField)
     # The field refuses F(), rightly; the table's and the column's name are ours, the number is a parameter.
     header = RawSQL(f'SUBSTR("{field.column}", 1, %s)', [HEADER_BYTES], BinaryField())  # noqa: S611
-    rows = Mailbox.objects.filter(deleted_at=None, password_hash__isnull=False)
+    rows = Mailbox.objects.live().filter(password_hash__isnull=False)
     return rows.annotate(seal_header=header).exclude(seal_header__in=headers) if headers else rows
 
 

@@ -20,7 +20,7 @@ from mailboxes.provisioning.mailboxes import (
     remove_mailbox,
     remove_mailboxes,
     restore_mailbox,
-    set_enabled,
+    set_mailboxes_enabled,
 )
 from quazzar import words
 from quazzar.console.forms import INPUT, VERBATIM, SavingForm, switch, text_input
@@ -150,7 +150,7 @@ def _quota_mb(values: dict[str, Any]) -> int:
 
 
 def _enable(ids: list[int]) -> bulk.Result:
-    changed = set_enabled(ids, True)
+    changed = set_mailboxes_enabled(ids, True)
     return bulk.Result(
         f"{words.count(changed, 'mailbox', 'mailboxes')} may sign in again."
         if changed
@@ -159,7 +159,7 @@ def _enable(ids: list[int]) -> bulk.Result:
 
 
 def _disable(ids: list[int]) -> bulk.Result:
-    changed = set_enabled(ids, False)
+    changed = set_mailboxes_enabled(ids, False)
     return bulk.Result(
         f"{words.count(changed, 'mailbox', 'mailboxes')} can no longer sign in; mail to them is still received."
         if changed
@@ -309,7 +309,7 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _live(pk: int) -> Mailbox:
-    return get_object_or_404(Mailbox, pk=pk, deleted_at=None)
+    return get_object_or_404(Mailbox.objects.live(), pk=pk)
 
 
 # --- deleted ones

@@ -62,7 +62,7 @@ def list_page(request: HttpRequest, name: str, context: dict[str, Any]) -> HttpR
 def counts() -> dict[str, int]:
     """How many of each there are."""
     return {
-        "mailboxes": Mailbox.objects.filter(deleted_at=None).count(),
+        "mailboxes": Mailbox.objects.live().count(),
         "deleted": retention.restorable(timezone.now()).count(),
         "aliases": Alias.objects.count(),
         "domains": Domain.objects.count(),

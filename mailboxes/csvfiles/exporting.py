@@ -7,7 +7,7 @@ import io
 import re
 from typing import TYPE_CHECKING
 
-from mailboxes.provisioning.mailboxes import live
+from mailboxes.models import Mailbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,7 +20,7 @@ _FORMULA = re.compile(r"'*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 def export() -> Iterator[str]:
     """The lines of the file, each with its line break."""
     yield _line(COLUMNS)
-    rows = live().order_by("address").values_list(*COLUMNS)
+    rows = Mailbox.objects.live().order_by("address").values_list(*COLUMNS)
     for address, quota_mb, display_name, enabled in rows.iterator(chunk_size=2000):
         yield _line([address, str(quota_mb), guarded(display_name), "true" if enabled else "false"])
 

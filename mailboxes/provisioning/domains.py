@@ -119,7 +119,8 @@ def _check_name(wrong: Wrong, given: Mapping[str, Any], name: str) -> None:
 
 def _refuse_filled(domain_ids: list[int]) -> None:
     filled = (
-        Mailbox.objects.filter(domain__in=domain_ids, deleted_at=None)
+        Mailbox.objects.live()
+        .filter(domain__in=domain_ids)
         .values_list("domain__name")
         .annotate(number=Count("pk"))
         .order_by("domain__name")

@@ -73,13 +73,13 @@ def change_mailbox(mailbox_id: int, given: Mapping[str, Any]) -> Mailbox:
         NotFound: there is no such mailbox.
         InvalidFields: something is not right; nothing was saved.
     """
-    before = changes.existing(live(), mailbox_id)
+    before = changes.existing(Mailbox.objects.live(), mailbox_id)
     wrong = Wrong()
     fixed = {"domain": before.domain_id, "local_part": before.local_part}
     rules.unchanged(wrong, fixed, given, _ADDRESS_IS_FIXED)
     values = _values(wrong, given, before.address)
     with changes.writing():
-        row = changes.existing(live(), mailbox_id)
+        row = changes.existing(Mailbox.objects.live(), mailbox_id)
         changed = [name for name, value in values.items() if getattr(row, name) != value]
         if not changed:
             return row
@@ -92,9 +92,9 @@ def change_mailbox(mailbox_id: int, given: Mapping[str, Any]) -> Mailbox:
     return row
 
 
-def set_enabled(mailbox_ids: Iterable[int], on: bool) -> int:
+def set_mailboxes_enabled(mailbox_ids: Iterable[int], on: bool) -> int:
     """Enables or disables many in one change; the number of those that were not so already."""
-    rows = live().filter(enabled=not on)
+    rows = Mailbox.objects.live().filter(enabled=not on)
     return _update_many(mailbox_ids, rows, "mailbox.changed", ["enabled"], enabled=on)
 
 
@@ -111,7 +111,7 @@ def remove_mailbox(mailbox_id: int) -> None:
 def remove_mailboxes(mailbox_ids: Iterable[int]) -> int:
     """``remove_mailbox`` for many, in one change; the number of those that were there."""
     gone = {"deleted_at": timezone.now(), "removed_at": None}
-    return _update_many(mailbox_ids, live(), "mailbox.removed", [], **gone)
+    return _update_many(mailbox_ids, Mailbox.objects.live(), "mailbox.removed", [], **gone)
 
 
 def restore_mailbox(mailbox_id: int) -> Mailbox:
@@ -139,11 +139,6 @@ def restore_mailbox(mailbox_id: int) -> Mailbox:
         audit.record("mailbox.restored", row.address)
         changes.announce()
     return row
-
-
-def live() -> QuerySet[Mailbox]:
-    """The mailboxes that are not deleted."""
-    return Mailbox.objects.filter(deleted_at=None)
 
 
 def _values(wrong: Wrong, given: Mapping[str, Any], address: str) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def require_free(domain_id: int, address: str) -> None:
     found = (
         Domain.objects.filter(pk=domain_id)
         .annotate(
-            is_mailbox=Exists(Mailbox.objects.filter(address=address, deleted_at=None)),
+            is_mailbox=Exists(Mailbox.objects.live().filter(address=address)),
             is_alias=Exists(Alias.objects.filter(address=address)),
         )
         .values_list("is_mailbox", "is_alias")
@@ -58,7 +58,7 @@ def taken(addresses: Iterable[str]) -> dict[str, str]:
     """Of these addresses those that are taken, and by what: ``mailbox`` or ``alias``."""
     found: dict[str, str] = {}
     for some in batches(addresses):
-        boxes = Mailbox.objects.filter(address__in=some, deleted_at=None).values_list("address", flat=True)
+        boxes = Mailbox.objects.live().filter(address__in=some).values_list("address", flat=True)
         found.update(dict.fromkeys(boxes, "mailbox"))
         aliases = Alias.objects.filter(address__in=some).values_list("address", flat=True)
         found.update(dict.fromkeys(aliases, "alias"))

@@ -89,7 +89,7 @@ def take() -> Desired:
     """
     stack = Stack.load()
     entries = _mailboxes()
-    live = Mailbox.objects.filter(deleted_at=None)
+    live = Mailbox.objects.live()
     smarthost, relay_readable = _smarthost(stack)
     relay_problem = why_unusable(smarthost) if smarthost else ""
     certificate = _certificate(stack)
@@ -111,16 +111,10 @@ def take() -> Desired:
             smarthost=None if relay_problem else smarthost,
         ),
         # "applied_at is null" follows from the rest; it lets the database use an index, and a push waits for this.
-        new=frozenset(live.filter(live_at=None, applied_at=None).values_list("address", flat=True)),
-        removed=tuple(
-            Mailbox.objects.filter(deleted_at__isnull=False, removed_at=None).values_list(
-                "address", flat=True
-            )
-        ),
+        new=frozenset(live.unsynced().filter(live_at=None).values_list("address", flat=True)),
+        removed=tuple(Mailbox.objects.leaving().values_list("address", flat=True)),
         cut_off=tuple(
-            live.filter(enabled=False, applied_at=None, live_at__isnull=False).values_list(
-                "address", flat=True
-            )
+            live.unsynced().filter(enabled=False, live_at__isnull=False).values_list("address", flat=True)
         ),
         unreadable=frozenset(entry.address for _, entry, readable in entries.values() if not readable),
         unreadable_keys=unreadable_keys,
@@ -132,7 +126,7 @@ def take() -> Desired:
 
 def _mailboxes() -> dict[int, tuple[int, MailboxEntry, bool]]:
     """All live mailboxes by id; only those that changed since the last push are read and unsealed."""
-    current = dict(Mailbox.objects.filter(deleted_at=None).values_list("id", "generation"))
+    current = dict(Mailbox.objects.live().values_list("id", "generation"))
     stale = [
         pk
         for pk, generation in current.items()

@@ -222,8 +222,7 @@ class Writer:
 
 def _nothing_removed() -> bool:
     """True if mailboxes were only added or changed; the users file can then be written before the tables."""
-    removed = Mailbox.objects.filter(deleted_at__isnull=False, removed_at=None)
-    return Mailbox.objects.filter(deleted_at=None, applied_at=None).exists() and not removed.exists()
+    return Mailbox.objects.live().unsynced().exists() and not Mailbox.objects.leaving().exists()
 
 
 def forget(names: Iterable[str] | None = None) -> None:
@@ -272,7 +271,7 @@ def _with_leaving(desired: Desired) -> Snapshot:
     may be in the stack already, pushed by a worker that was killed before it could confirm.
     """
     present = {mailbox.address for mailbox in desired.snapshot.mailboxes}
-    rows = Mailbox.objects.filter(deleted_at__isnull=False, removed_at=None, live_at__isnull=False)
+    rows = Mailbox.objects.leaving().filter(live_at__isnull=False)
     leaving = {
         row.address: MailboxEntry(row.address, row.home, quota_mb=row.quota_mb)
         for row in rows.order_by("id")
@@ -304,10 +303,8 @@ def _confirm(desired: Desired) -> None:
         changes.lock()  # first, like every writer of these rows
         for model in (Domain, Alias):
             model.objects.filter(arrived).update(applied_at=now, live_at=Coalesce("live_at", Value(now)))
-        Mailbox.objects.filter(arrived, deleted_at=None).update(
-            applied_at=now, live_at=Coalesce("live_at", Value(now))
+        Mailbox.objects.live().filter(arrived).update(applied_at=now, live_at=Coalesce("live_at", Value(now)))
+        Mailbox.objects.leaving().filter(address__in=desired.removed, generation__lte=generation).update(
+            removed_at=now
         )
-        Mailbox.objects.filter(
-            deleted_at__isnull=False, removed_at=None, address__in=desired.removed, generation__lte=generation
-        ).update(removed_at=now)
         Stack.objects.filter(pk=1, applied_generation__lt=generation).update(applied_generation=generation)

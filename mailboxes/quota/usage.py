@@ -63,7 +63,7 @@ def parse(output: str) -> dict[str, int]:
 def store(used: dict[str, int]) -> int:
     """Stores address → bytes where it differs, and returns the number of changed rows."""
     changed = []
-    for row in Mailbox.objects.filter(deleted_at=None).only("id", "address", "usage_bytes").iterator():
+    for row in Mailbox.objects.live().only("id", "address", "usage_bytes").iterator():
         usage = used.get(row.address, row.usage_bytes)
         if usage != row.usage_bytes:
             row.usage_bytes = usage

@@ -85,7 +85,7 @@ def warn() -> int:
 def _candidates() -> Sequence[Mailbox]:
     lowest = LEVELS[0]
     full = Q(quota_mb__gt=0, usage_bytes__gte=F("quota_mb") * (_MIB * lowest // 100))
-    return list(Mailbox.objects.filter(full | Q(warned_percent__gt=0), deleted_at=None).order_by("address"))
+    return list(Mailbox.objects.live().filter(full | Q(warned_percent__gt=0)).order_by("address"))
 
 
 def _claim(row: Mailbox) -> Warned | None:

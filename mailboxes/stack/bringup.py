@@ -286,9 +286,9 @@ def tear_down(engine: Engine, stack: Stack) -> None:
         for volume in spec.volumes:
             engine.remove_volume(volume)
         # Their mail is gone, so there is nothing left to restore.
-        Mailbox.objects.filter(deleted_at__isnull=False).delete()
+        Mailbox.objects.deleted().delete()
     for model in (Domain, Mailbox, Alias):
         model.objects.exclude(applied_at=None, live_at=None).update(applied_at=None, live_at=None)
-    Mailbox.objects.filter(deleted_at__isnull=False, removed_at=None).update(removed_at=timezone.now())
+    Mailbox.objects.leaving().update(removed_at=timezone.now())
     if not progress.disabled(purge=stack.purge):
         raise progress.Superseded

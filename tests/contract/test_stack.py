@@ -19,6 +19,7 @@ from quazzar.errors import NotThere
 from quazzar.models import AuditEntry
 from tests.contract.answers import STACK, error, is_time, ok, wrong
 from tests.fakes import FakeEngine
+from tests.mailboxes import factories
 
 HOST = "mail.example.com"
 ENABLE, DISABLE, PREFLIGHT = f"{STACK}/enable", f"{STACK}/disable", f"{STACK}/preflight"
@@ -69,8 +70,7 @@ def test_what_the_worker_saw_is_shown(api: APIClient) -> None:
         "ports": [25],
     }
     failure = {"code": "port_taken", "message": "Port 25 is taken.", "hint": "Stop exim."}
-    Stack.load()
-    Stack.objects.update(
+    factories.stack(
         enabled=True, phase="pulling", step=2, steps=6, percent=37, progress_message="Fetching", hostname=HOST,
         services=[service], desired_generation=9, applied_generation=7, last_error=failure, pending=["An image."],
         observed_at=timezone.now(),

@@ -24,7 +24,7 @@ import json, os, signal, sys, traceback
 import django
 django.setup()
 from mailboxes.models import Alias, Domain, Mailbox, Stack
-from mailboxes.provisioning import facade as provisioning
+from mailboxes.provisioning import aliases, domains, mailboxes
 from mailboxes.stack import reconcile
 from mailboxes.stack import settings as stacksettings
 

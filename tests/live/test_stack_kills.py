@@ -115,7 +115,7 @@ class Killing:
     # --- changes ---------------------------------------------------------------------------------------------
     def add(self, address: str) -> None:
         local, password = address.partition("@")[0], f"{PASSWORD}-{self.chance.randrange(10**6)}"
-        self.operator.do(f"provisioning.add_mailbox({self.domain}, {local!r}, password={password!r}).pk")
+        self.operator.do(f"mailboxes.add_mailbox({self.domain}, {local!r}, password={password!r}).pk")
         for watch in (self.users, self.table):
             watch.may_leave.discard(address)
         self.passwords[address] = password
@@ -127,23 +127,23 @@ class Killing:
     def remove(self, address: str) -> None:
         for watch in (self.users, self.table):
             watch.may_leave.add(address)
-        self.operator.do(f"provisioning.remove_mailbox({self.number(address)})")
+        self.operator.do(f"mailboxes.remove_mailbox({self.number(address)})")
         del self.passwords[address]
 
     def change_password(self, address: str) -> None:
         password = f"{PASSWORD}-{self.chance.randrange(10**6)}"
         given = {"password": password}
-        self.operator.do(f"provisioning.change_mailbox({self.number(address)}, {given!r}).pk")
+        self.operator.do(f"mailboxes.change_mailbox({self.number(address)}, {given!r}).pk")
         self.passwords[address] = password
 
     def bulk(self) -> None:
         """All those that come and go are disabled, and enabled again, with nothing between the two."""
         numbers = [self.number(address) for address in self.passwords if address not in BASE]
         for on in (False, True):
-            self.operator.do(f"provisioning.set_enabled({numbers}, {on})")
+            self.operator.do(f"mailboxes.set_mailboxes_enabled({numbers}, {on})")
 
     def number(self, address: str) -> int:
-        return int(self.operator.do(f"Mailbox.objects.get(address={address!r}, deleted_at=None).pk"))
+        return int(self.operator.do(f"Mailbox.objects.live().get(address={address!r}).pk"))
 
     def change(self) -> None:
         """Something that an operator may do; often several things at once."""
@@ -155,7 +155,7 @@ class Killing:
                 self.add(f"box{self.chance.randrange(10**9)}@kills.test")
             elif what == "alias":
                 local = f"alias{self.chance.randrange(10**9)}"
-                self.operator.do(f"provisioning.add_alias({self.domain}, {local!r}, [{BASE[0]!r}]).pk")
+                self.operator.do(f"aliases.add_alias({self.domain}, {local!r}, [{BASE[0]!r}]).pk")
             elif what == "bulk":
                 self.bulk()
             elif what == "password":
@@ -190,7 +190,7 @@ def killing(
 
 
 def test_killed_while_the_stack_is_enabled(killing: Killing) -> None:
-    killing.domain = killing.operator.do("provisioning.add_domain('kills.test').pk")
+    killing.domain = killing.operator.do("domains.add_domain('kills.test').pk")
     for address in BASE:
         killing.add(address)
     killing.operator.do(f"bool(stacksettings.enable({HOSTNAME!r}))")

@@ -8,7 +8,7 @@ from django.test import Client
 
 from mailboxes.dkim import lifecycle
 from mailboxes.models import DkimKey, Domain
-from mailboxes.provisioning import facade as provisioning
+from mailboxes.provisioning.domains import add_domain
 
 pytestmark = pytest.mark.django_db
 
@@ -17,7 +17,7 @@ TAB = "/admin/mail-relay/dns/"
 
 @pytest.fixture
 def domain() -> Domain:
-    return provisioning.add_domain("example.com")
+    return add_domain("example.com")
 
 
 def page(client: Client, domain: Domain) -> str:

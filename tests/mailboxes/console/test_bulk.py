@@ -136,7 +136,7 @@ def test_many_mailboxes_are_deleted_in_one_change(
     with django_capture_on_commit_callbacks(execute=True):
         answer = act(console, "list/selected/delete/", *rows)
     assert "4 mailboxes are deleted. You can restore them" in told(answer)
-    assert Mailbox.objects.filter(deleted_at__isnull=False).count() == 4
+    assert Mailbox.objects.deleted().count() == 4
     assert (Stack.load().desired_generation, rung) == (before + 1, ["stack"])
 
 

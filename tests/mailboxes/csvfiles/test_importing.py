@@ -223,7 +223,7 @@ def test_what_is_recorded_has_no_addresses_and_no_secrets() -> None:
 def test_an_address_that_was_there_before_gets_another_home() -> None:
     factories.mailbox("ada@example.com", deleted_at="2026-01-01T00:00:00Z")
     done(TWO)
-    homes = Mailbox.objects.filter(deleted_at=None).order_by("address").values_list("home", flat=True)
+    homes = Mailbox.objects.live().order_by("address").values_list("home", flat=True)
     assert [*homes] == ["example.com/ada..2", "example.com/bob"]
 
 

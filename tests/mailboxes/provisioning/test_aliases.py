@@ -9,7 +9,14 @@ from django.db import transaction
 from django.utils import timezone
 
 from mailboxes.models import Alias, Domain, Mailbox, Stack
-from mailboxes.provisioning import facade as provisioning
+from mailboxes.provisioning.aliases import (
+    add_alias,
+    change_alias,
+    remove_alias,
+    remove_aliases,
+    set_aliases_enabled,
+)
+from mailboxes.provisioning.mailboxes import remove_mailbox
 from quazzar.errors import AlreadyExists, InvalidFields, NotFound
 from quazzar.models import AuditEntry
 from tests.mailboxes import factories
@@ -31,13 +38,13 @@ def actions() -> list[tuple[str, str, list[str]]]:
 
 
 def add(local_part: str, *destinations: str) -> Alias:
-    return provisioning.add_alias(factories.domain().pk, local_part, destinations)
+    return add_alias(factories.domain().pk, local_part, destinations)
 
 
 # --- adding ------------------------------------------------------------------------------------------------
 def test_a_new_alias_keeps_its_destinations_normalised_and_once(domain: Domain) -> None:
     given = ["Bob@Bücher.example", "ada@example.com", " ada@EXAMPLE.com"]
-    provisioning.add_alias(domain.pk, "Info", given)
+    add_alias(domain.pk, "Info", given)
     saved = Alias.objects.get()
     assert (saved.address, saved.local_part, saved.enabled) == ("info@example.com", "info", True)
     assert saved.destinations == ["bob@xn--bcher-kva.example", "ada@example.com"]
@@ -51,7 +58,7 @@ def test_a_new_alias_keeps_its_destinations_normalised_and_once(domain: Domain) 
 )  # fmt: skip
 def test_what_is_no_list_of_addresses_is_refused(domain: Domain, wrong: Any) -> None:
     with pytest.raises(InvalidFields) as caught:
-        provisioning.add_alias(domain.pk, "info", wrong)
+        add_alias(domain.pk, "info", wrong)
     assert caught.value.fields.keys() == {"destinations"}
     assert not Alias.objects.exists() and generation() == 0
 
@@ -75,7 +82,7 @@ def test_an_address_is_a_mailbox_or_an_alias_and_once(domain: Domain) -> None:
 
 def test_a_domain_that_is_not_there_is_named(domain: Domain) -> None:
     with pytest.raises(InvalidFields) as caught:
-        provisioning.add_alias(domain.pk + 1, "info", ["ada@example.com"])
+        add_alias(domain.pk + 1, "info", ["ada@example.com"])
     assert caught.value.fields.keys() == {"domain"}
 
 
@@ -99,14 +106,14 @@ def test_a_circle_is_refused_and_shown() -> None:
 def test_a_circle_is_refused_when_an_alias_changes() -> None:
     a, b = add("a", "x@example.org"), add("b", "a@example.com")
     with pytest.raises(InvalidFields, match="fields"):
-        provisioning.change_alias(a.pk, {"destinations": ["b+tag@example.com"]})
-    provisioning.change_alias(b.pk, {"destinations": ["x@example.org"]})
-    assert provisioning.change_alias(a.pk, {"destinations": ["b@example.com"]}).pk
+        change_alias(a.pk, {"destinations": ["b+tag@example.com"]})
+    change_alias(b.pk, {"destinations": ["x@example.org"]})
+    assert change_alias(a.pk, {"destinations": ["b@example.com"]}).pk
 
 
 def test_a_disabled_alias_closes_no_circle_later() -> None:
     row = add("a", "b@example.com")
-    provisioning.change_alias(row.pk, {"enabled": False})
+    change_alias(row.pk, {"enabled": False})
     with pytest.raises(InvalidFields):
         add("b", "a@example.com")
 
@@ -121,8 +128,8 @@ def test_two_ways_to_one_place_are_no_circle() -> None:
 # --- changing and removing ---------------------------------------------------------------------------------
 def test_what_is_given_changes_and_is_on_its_way() -> None:
     row = factories.alias(applied_at=timezone.now())
-    provisioning.change_alias(row.pk, {"enabled": False})
-    saved = provisioning.change_alias(row.pk, {"destinations": ["bob@example.org"]})
+    change_alias(row.pk, {"enabled": False})
+    saved = change_alias(row.pk, {"destinations": ["bob@example.org"]})
     assert (saved.destinations, saved.enabled, saved.synced, saved.generation) == (
         ["bob@example.org"],
         False,
@@ -140,36 +147,36 @@ def test_a_change_that_changes_nothing_leaves_no_trace() -> None:
         "destinations": ["ADA@example.com".lower()],
         "enabled": True,
     }
-    assert provisioning.change_alias(row.pk, same).synced
+    assert change_alias(row.pk, same).synced
     assert (generation(), actions()) == (0, [])
 
 
 def test_the_address_stays() -> None:
     row = factories.alias()
     with pytest.raises(InvalidFields) as caught:
-        provisioning.change_alias(row.pk, {"local_part": "other", "domain": row.domain_id + 1})
+        change_alias(row.pk, {"local_part": "other", "domain": row.domain_id + 1})
     assert caught.value.fields.keys() == {"local_part", "domain"}
 
 
 @pytest.mark.parametrize("wrong", ["yes", None, 1])
 def test_enabled_is_true_or_false(wrong: Any) -> None:
     with pytest.raises(InvalidFields) as caught:
-        provisioning.change_alias(factories.alias().pk, {"enabled": wrong})
+        change_alias(factories.alias().pk, {"enabled": wrong})
     assert caught.value.fields.keys() == {"enabled"}
 
 
 def test_destinations_stay_when_their_mailbox_goes() -> None:
     box = factories.mailbox("ada@example.com")
     row = add("info", "ada@example.com")
-    provisioning.remove_mailbox(box.pk)
+    remove_mailbox(box.pk)
     assert Alias.objects.get(pk=row.pk).destinations == ["ada@example.com"]
     assert Mailbox.objects.get().deleted_at is not None
 
 
 def test_what_is_gone_is_a_404() -> None:
     row = factories.alias()
-    provisioning.remove_alias(row.pk)
-    for call in (provisioning.remove_alias, lambda pk: provisioning.change_alias(pk, {})):
+    remove_alias(row.pk)
+    for call in (remove_alias, lambda pk: change_alias(pk, {})):
         with pytest.raises(NotFound):
             call(row.pk)
     assert (generation(), [action for action, _, _ in actions()]) == (1, ["alias.removed"])
@@ -178,11 +185,11 @@ def test_what_is_gone_is_a_404() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_many_change_or_go_in_one_change(rung: list[str]) -> None:
     ids = [factories.alias(f"a{number}@example.com").pk for number in range(3)]
-    assert provisioning.set_aliases_enabled([*ids, 999], False) == 3
-    assert provisioning.set_aliases_enabled(ids, False) == 0
+    assert set_aliases_enabled([*ids, 999], False) == 3
+    assert set_aliases_enabled(ids, False) == 0
     assert (generation(), rung) == (1, ["stack"])
-    assert provisioning.remove_aliases([*ids, 999]) == 3
-    assert provisioning.remove_aliases(ids) == 0
+    assert remove_aliases([*ids, 999]) == 3
+    assert remove_aliases(ids) == 0
     assert (generation(), rung, len(actions())) == (2, ["stack"] * 2, 6)
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from mailboxes.dkim import keys as dkim
 from mailboxes.models import Alias, DkimKey, Domain, Mailbox, Stack
-from mailboxes.provisioning import facade as provisioning
+from mailboxes.provisioning.domains import add_domain, change_domain, remove_domain, remove_domains
 from quazzar.errors import AlreadyExists, DomainNotEmpty, InvalidFields, NotFound
 from quazzar.models import AuditEntry
 from tests.mailboxes import factories
@@ -35,7 +35,7 @@ def audited() -> list[tuple[str, str, list[str]]]:
 
 # --- adding ------------------------------------------------------------------------------------------------
 def test_a_new_domain_is_kept_as_a_labels_with_a_key_and_on_its_way() -> None:
-    row = provisioning.add_domain("Bücher.Example ")
+    row = add_domain("Bücher.Example ")
     saved = Domain.objects.get()
     assert (saved, saved.name, saved.catch_all) == (row, "xn--bcher-kva.example", "")
     key = DkimKey.objects.get(domain=row)
@@ -46,7 +46,7 @@ def test_a_new_domain_is_kept_as_a_labels_with_a_key_and_on_its_way() -> None:
 
 def test_the_key_of_a_new_domain_is_real(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    provisioning.add_domain("example.com")
+    add_domain("example.com")
     key = DkimKey.objects.get()
     assert "PRIVATE KEY" in opened(key.private_key) and key.public_key.startswith("MII")
 
@@ -56,37 +56,37 @@ def test_the_key_of_a_new_domain_is_real(monkeypatch: pytest.MonkeyPatch) -> Non
 )
 def test_what_is_no_domain_is_refused(name: Any) -> None:
     with pytest.raises(InvalidFields) as caught:
-        provisioning.add_domain(name)
+        add_domain(name)
     assert caught.value.fields.keys() == {"name"}
     assert not Domain.objects.exists() and generation() == 0
 
 
 def test_the_catch_all_is_a_full_address() -> None:
-    assert provisioning.add_domain("example.com", catch_all=" Ada@Example.ORG").catch_all == "ada@example.org"
-    assert provisioning.add_domain("example.net", catch_all=None).catch_all == ""
+    assert add_domain("example.com", catch_all=" Ada@Example.ORG").catch_all == "ada@example.org"
+    assert add_domain("example.net", catch_all=None).catch_all == ""
     for wrong in ("ada", "@example.com", "ada@", "a b@example.com", 7):
         with pytest.raises(InvalidFields) as caught:
-            provisioning.add_domain("example.org", catch_all=wrong)  # type: ignore[arg-type]
+            add_domain("example.org", catch_all=wrong)  # type: ignore[arg-type]
         assert caught.value.fields.keys() == {"catch_all"}
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
     with pytest.raises(InvalidFields) as caught:
-        provisioning.add_domain("nope", catch_all="nope")
+        add_domain("nope", catch_all="nope")
     assert caught.value.fields.keys() == {"name", "catch_all"}
 
 
 def test_the_same_domain_again_is_a_conflict_in_whichever_spelling() -> None:
-    provisioning.add_domain("example.com")
+    add_domain("example.com")
     with pytest.raises(AlreadyExists, match=r"a domain example\.com already"):
-        provisioning.add_domain("EXAMPLE.com.")
+        add_domain("EXAMPLE.com.")
     assert generation() == 1
 
 
 def test_the_log_has_names_of_fields_only() -> None:
-    row = provisioning.add_domain("example.com", catch_all="ada@example.org")
-    provisioning.change_domain(row.pk, {"catch_all": None})
-    provisioning.remove_domain(row.pk)
+    row = add_domain("example.com", catch_all="ada@example.org")
+    change_domain(row.pk, {"catch_all": None})
+    remove_domain(row.pk)
     assert audited() == [
         ("domain.added", "example.com", ["catch_all", "name"]),
         ("domain.changed", "example.com", ["catch_all"]),
@@ -97,30 +97,30 @@ def test_the_log_has_names_of_fields_only() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_the_worker_is_called_once_it_is_committed_and_not_for_what_is_not(rung: list[str]) -> None:
     with transaction.atomic():
-        provisioning.add_domain("example.com")
+        add_domain("example.com")
         assert rung == []
     assert rung == ["stack"]
     with pytest.raises(RuntimeError), transaction.atomic():
-        provisioning.add_domain("example.org")
+        add_domain("example.org")
         raise RuntimeError
     with pytest.raises(AlreadyExists):
-        provisioning.add_domain("example.com")
+        add_domain("example.com")
     assert rung == ["stack"]
 
 
 # --- changing ----------------------------------------------------------------------------------------------
 def test_the_catch_all_changes_and_goes() -> None:
     row = factories.domain(applied_at=timezone.now())
-    assert provisioning.change_domain(row.pk, {"catch_all": "ada@example.com"}).catch_all == "ada@example.com"
+    assert change_domain(row.pk, {"catch_all": "ada@example.com"}).catch_all == "ada@example.com"
     assert not Domain.objects.get().synced
-    assert provisioning.change_domain(row.pk, {"catch_all": None}).catch_all == ""
+    assert change_domain(row.pk, {"catch_all": None}).catch_all == ""
     assert generation() == 2
 
 
 def test_a_change_that_changes_nothing_leaves_no_trace(rung: list[str]) -> None:
     row = factories.domain(catch_all="ada@example.com", applied_at=timezone.now())
     for given in ({}, {"name": "Example.COM"}, {"catch_all": "ADA@example.com"}):
-        assert provisioning.change_domain(row.pk, given).synced
+        assert change_domain(row.pk, given).synced
     assert (generation(), audited(), rung) == (0, [], [])
 
 
@@ -128,12 +128,12 @@ def test_the_name_stays() -> None:
     row = factories.domain()
     for other in ("example.org", "", None, "exa mple"):
         with pytest.raises(InvalidFields, match="fields") as caught:
-            provisioning.change_domain(row.pk, {"name": other})
+            change_domain(row.pk, {"name": other})
         assert "cannot change" in caught.value.fields["name"][0]
 
 
 def test_a_domain_that_is_gone_is_a_404() -> None:
-    for call in (lambda: provisioning.change_domain(99, {}), lambda: provisioning.remove_domain(99)):
+    for call in (lambda: change_domain(99, {}), lambda: remove_domain(99)):
         with pytest.raises(NotFound):
             call()
     assert generation() == 0
@@ -144,14 +144,14 @@ def test_a_domain_with_mailboxes_stays() -> None:
     box = factories.mailbox()
     factories.alias()
     with pytest.raises(DomainNotEmpty, match=r"example\.com still has 1 mailbox"):
-        provisioning.remove_domain(box.domain_id)  # type: ignore[arg-type]
+        remove_domain(box.domain_id)  # type: ignore[arg-type]
     assert Domain.objects.exists() and Alias.objects.exists() and generation() == 0
 
 
 def test_its_aliases_go_with_it_and_others_stay() -> None:
     factories.alias("info@example.com")
     kept = factories.alias("info@example.org", "info@example.com")
-    provisioning.remove_domain(factories.domain("example.com").pk)
+    remove_domain(factories.domain("example.com").pk)
     assert [*Alias.objects.all()] == [kept]
     assert Alias.objects.get().destinations == ["info@example.com"]
     assert generation() == 1
@@ -159,7 +159,7 @@ def test_its_aliases_go_with_it_and_others_stay() -> None:
 
 def test_its_deleted_mailboxes_stay_without_a_domain() -> None:
     box = factories.mailbox(deleted_at=timezone.now())
-    provisioning.remove_domain(factories.domain().pk)
+    remove_domain(factories.domain().pk)
     saved = Mailbox.objects.get()
     assert (saved.pk, saved.domain, saved.address) == (box.pk, None, "ada@example.com")
 
@@ -169,9 +169,9 @@ def test_many_go_in_one_change_or_none_does(rung: list[str]) -> None:
     empty = [factories.domain(name).pk for name in ("a.example", "b.example")]
     filled = factories.mailbox().domain_id
     with pytest.raises(DomainNotEmpty):
-        provisioning.remove_domains([*empty, filled])  # type: ignore[list-item]
+        remove_domains([*empty, filled])  # type: ignore[list-item]
     assert (Domain.objects.count(), rung) == (3, [])
-    assert provisioning.remove_domains([*empty, 999]) == 2
+    assert remove_domains([*empty, 999]) == 2
     assert (generation(), rung) == (1, ["stack"])
     assert [action for action, _, _ in audited()] == ["domain.removed"] * 2
 
@@ -179,8 +179,8 @@ def test_many_go_in_one_change_or_none_does(rung: list[str]) -> None:
 def test_a_name_that_leaves_no_room_for_its_dkim_record_is_refused() -> None:
     label = "a" * 54
     fits = ".".join([label] * 4)
-    assert len(fits) == 219 and provisioning.add_domain(fits).name == fits
+    assert len(fits) == 219 and add_domain(fits).name == fits
     with pytest.raises(InvalidFields) as caught:
-        provisioning.add_domain(f"{fits}bb")
+        add_domain(f"{fits}bb")
     assert "DKIM" in caught.value.fields["name"][0]
     assert Domain.objects.count() == 1

@@ -14,8 +14,17 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from mailboxes.models import Domain, Mailbox, Stack
-from mailboxes.provisioning import facade as provisioning
 from mailboxes.provisioning import passwords
+from mailboxes.provisioning.aliases import add_alias, remove_alias
+from mailboxes.provisioning.domains import remove_domain
+from mailboxes.provisioning.mailboxes import (
+    add_mailbox,
+    change_mailbox,
+    remove_mailbox,
+    remove_mailboxes,
+    restore_mailbox,
+    set_mailboxes_enabled,
+)
 from quazzar.errors import AlreadyExists, InvalidFields, NotFound, QuazzarError
 from quazzar.models import AuditEntry
 from tests.mailboxes import factories
@@ -53,7 +62,7 @@ def refused(call: Callable[[], object]) -> dict[str, list[str]]:
 
 # --- adding ------------------------------------------------------------------------------------------------
 def test_a_new_mailbox_is_on_its_way(domain: Domain) -> None:
-    row = provisioning.add_mailbox(domain.pk, " Ada", quota_mb=100, display_name=" Ada L. ")
+    row = add_mailbox(domain.pk, " Ada", quota_mb=100, display_name=" Ada L. ")
     saved = Mailbox.objects.get(pk=row.pk)
     assert (saved.address, saved.local_part, saved.domain) == ("ada@example.com", "ada", domain)
     assert (saved.quota_mb, saved.display_name, saved.home) == (100, "Ada L.", "example.com/ada")
@@ -64,12 +73,12 @@ def test_a_new_mailbox_is_on_its_way(domain: Domain) -> None:
 
 
 def test_the_password_is_hashed_and_without_one_nobody_can_log_in(domain: Domain) -> None:
-    row = provisioning.add_mailbox(domain.pk, "ada", password=PASSWORD)
+    row = add_mailbox(domain.pk, "ada", password=PASSWORD)
     assert passwords.verify(opened(Mailbox.objects.get().password_hash), PASSWORD)
     assert "password" in audited()[0][2]
     assert row.password_state == "saved"
     for absent in (None, ""):
-        bare = provisioning.add_mailbox(domain.pk, f"bob{absent}", password=absent)
+        bare = add_mailbox(domain.pk, f"bob{absent}", password=absent)
         assert (bare.password_hash, bare.password_state) == (None, "none")
 
 
@@ -87,7 +96,7 @@ def test_the_password_is_hashed_and_without_one_nobody_can_log_in(domain: Domain
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_by_name(domain: Domain, field: str, value: Any) -> None:
     given = {"local_part": "ada", field: value}
-    assert refused(lambda: provisioning.add_mailbox(domain.pk, **given)).keys() == {field}
+    assert refused(lambda: add_mailbox(domain.pk, **given)).keys() == {field}
     assert not Mailbox.objects.exists() and generation() == 0
 
 
@@ -97,56 +106,54 @@ def test_what_does_not_fit_is_refused_by_name(domain: Domain, field: str, value:
      ("local_part", "a" * 64), ("local_part", "o'hara.b-c_d&e~f")],
 )  # fmt: skip
 def test_what_just_fits_is_taken(domain: Domain, field: str, value: Any) -> None:
-    row = provisioning.add_mailbox(domain.pk, **{"local_part": "ada", field: value})
+    row = add_mailbox(domain.pk, **{"local_part": "ada", field: value})
     assert getattr(Mailbox.objects.get(pk=row.pk), field) == value
 
 
 def test_all_that_is_wrong_is_said_at_once(domain: Domain) -> None:
-    fields = refused(lambda: provisioning.add_mailbox(domain.pk, "a b", password="x", quota_mb=-1))
+    fields = refused(lambda: add_mailbox(domain.pk, "a b", password="x", quota_mb=-1))
     assert fields.keys() == {"local_part", "password", "quota_mb"}
 
 
 def test_the_address_itself_is_no_password(domain: Domain) -> None:
-    fields = refused(
-        lambda: provisioning.add_mailbox(domain.pk, "longlocalpart", password="longlocalpart@example.com")
-    )
+    fields = refused(lambda: add_mailbox(domain.pk, "longlocalpart", password="longlocalpart@example.com"))
     assert fields.keys() == {"password"}
 
 
 def test_a_domain_that_is_not_there_is_named(domain: Domain) -> None:
-    assert refused(lambda: provisioning.add_mailbox(domain.pk + 1, "ada")).keys() == {"domain"}
-    assert refused(lambda: provisioning.add_mailbox(2**63 - 1, "ada")).keys() == {"domain"}
+    assert refused(lambda: add_mailbox(domain.pk + 1, "ada")).keys() == {"domain"}
+    assert refused(lambda: add_mailbox(2**63 - 1, "ada")).keys() == {"domain"}
 
 
 def test_an_address_too_long_for_mail_is_refused() -> None:
     long = factories.domain(".".join(["a" * 63] * 3) + ".example")
-    assert provisioning.add_mailbox(long.pk, "a" * 40).pk
-    assert refused(lambda: provisioning.add_mailbox(long.pk, "a" * 60)).keys() == {"local_part"}
+    assert add_mailbox(long.pk, "a" * 40).pk
+    assert refused(lambda: add_mailbox(long.pk, "a" * 60)).keys() == {"local_part"}
 
 
 def test_an_address_is_a_mailbox_or_an_alias_and_once(domain: Domain) -> None:
-    provisioning.add_mailbox(domain.pk, "ada")
+    add_mailbox(domain.pk, "ada")
     factories.alias("info@example.com")
     with pytest.raises(AlreadyExists, match="a mailbox ada@"):
-        provisioning.add_mailbox(domain.pk, "ADA")
+        add_mailbox(domain.pk, "ADA")
     with pytest.raises(AlreadyExists, match="an alias info@"):
-        provisioning.add_mailbox(domain.pk, "info")
-    assert provisioning.add_mailbox(factories.domain("example.org").pk, "ada").pk
+        add_mailbox(domain.pk, "info")
+    assert add_mailbox(factories.domain("example.org").pk, "ada").pk
 
 
 def test_the_same_address_made_again_starts_in_an_empty_place(domain: Domain) -> None:
     homes = []
     for _ in range(12):
-        row = provisioning.add_mailbox(domain.pk, "ada")
+        row = add_mailbox(domain.pk, "ada")
         homes.append(row.home)
-        provisioning.remove_mailbox(row.pk)
+        remove_mailbox(row.pk)
     assert homes == ["example.com/ada", *(f"example.com/ada..{number}" for number in range(2, 13))]
 
 
 def test_the_number_of_queries_is_small_and_does_not_grow(domain: Domain) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
-            provisioning.add_mailbox(domain.pk, f"box{Mailbox.objects.count()}", password=PASSWORD)
+            add_mailbox(domain.pk, f"box{Mailbox.objects.count()}", password=PASSWORD)
         return len(captured) - 1  # the count above
 
     factories.stack()
@@ -160,7 +167,7 @@ def test_none_of_the_queries_reads_a_whole_table(domain: Domain) -> None:
     if connection.vendor != "sqlite":
         pytest.skip("The plan is in SQLite's words.")
     with CaptureQueriesContext(connection) as captured:
-        provisioning.add_mailbox(domain.pk, "ada")
+        add_mailbox(domain.pk, "ada")
     reads = [each["sql"] for each in captured if each["sql"].startswith("SELECT")]
     with connection.cursor() as cursor:
         plans = [cursor.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall() for sql in reads]
@@ -174,14 +181,14 @@ def test_none_of_the_queries_reads_a_whole_table(domain: Domain) -> None:
 def test_the_worker_is_called_once_it_is_committed_and_not_for_what_is_not(rung: list[str]) -> None:
     domain = factories.domain()
     with transaction.atomic():
-        provisioning.add_mailbox(domain.pk, "ada")
+        add_mailbox(domain.pk, "ada")
         assert rung == []
     assert rung == ["stack"]
     with pytest.raises(RuntimeError), transaction.atomic():
-        provisioning.add_mailbox(domain.pk, "bob")
+        add_mailbox(domain.pk, "bob")
         raise RuntimeError
     with pytest.raises(AlreadyExists):
-        provisioning.add_mailbox(domain.pk, "ada")
+        add_mailbox(domain.pk, "ada")
     assert rung == ["stack"]
 
 
@@ -193,9 +200,9 @@ def test_of_several_that_add_the_same_address_at_once_one_succeeds(rung: list[st
         begin.wait(timeout=30)
         try:
             if number % 2:
-                provisioning.add_mailbox(domain.pk, "ada")
+                add_mailbox(domain.pk, "ada")
             else:
-                provisioning.add_alias(domain.pk, "ada", ["x@example.org"])
+                add_alias(domain.pk, "ada", ["x@example.org"])
             told.append("added")
         except QuazzarError as exc:
             told.append(exc.code)
@@ -214,7 +221,7 @@ def test_changes_at_the_same_moment_each_get_a_generation(rung: list[str]) -> No
     def add(number: int) -> None:
         begin.wait(timeout=30)
         try:
-            provisioning.add_mailbox(domain.pk, f"box{number}")
+            add_mailbox(domain.pk, f"box{number}")
         finally:
             connection.close()
 
@@ -224,8 +231,8 @@ def test_changes_at_the_same_moment_each_get_a_generation(rung: list[str]) -> No
 
 @pytest.mark.django_db(transaction=True)
 def test_no_file_of_the_database_holds_the_password(rung: list[str]) -> None:
-    row = provisioning.add_mailbox(factories.domain().pk, "ada", password=PASSWORD)
-    provisioning.change_mailbox(row.pk, {"password": f"{PASSWORD}-2"})
+    row = add_mailbox(factories.domain().pk, "ada", password=PASSWORD)
+    change_mailbox(row.pk, {"password": f"{PASSWORD}-2"})
     if connection.vendor != "sqlite":
         pytest.skip("The files are the server's.")
     files = Path(connection.settings_dict["NAME"]).parent.glob("test.sqlite3*")
@@ -246,7 +253,7 @@ def test_no_file_of_the_database_holds_the_password(rung: list[str]) -> None:
     ],
 )
 def test_what_is_given_changes_and_is_on_its_way(box: Mailbox, field: str, value: Any) -> None:
-    row = provisioning.change_mailbox(box.pk, {field: value})
+    row = change_mailbox(box.pk, {field: value})
     saved = Mailbox.objects.get()
     assert getattr(row, field) == getattr(saved, field) == value
     assert (saved.generation, saved.synced) == (1, False)
@@ -255,12 +262,12 @@ def test_what_is_given_changes_and_is_on_its_way(box: Mailbox, field: str, value
 
 
 def test_a_new_password_replaces_the_old_an_empty_one_keeps_it_and_none_removes_it(box: Mailbox) -> None:
-    provisioning.change_mailbox(box.pk, {"password": PASSWORD})
+    change_mailbox(box.pk, {"password": PASSWORD})
     hashed = opened(Mailbox.objects.get().password_hash)
     assert passwords.verify(hashed, PASSWORD)
-    provisioning.change_mailbox(box.pk, {"password": ""})
+    change_mailbox(box.pk, {"password": ""})
     assert opened(Mailbox.objects.get().password_hash) == hashed
-    provisioning.change_mailbox(box.pk, {"password": None})
+    change_mailbox(box.pk, {"password": None})
     assert Mailbox.objects.get().password_hash is None
     assert [fields for _, _, fields in audited()] == [["password"], ["password"]]
 
@@ -268,12 +275,12 @@ def test_a_new_password_replaces_the_old_an_empty_one_keeps_it_and_none_removes_
 def test_a_change_that_changes_nothing_leaves_no_trace(box: Mailbox) -> None:
     same = {"quota_mb": 0, "enabled": True, "password": "", "domain": box.domain_id, "local_part": "Ada"}
     for given in ({}, same):
-        assert provisioning.change_mailbox(box.pk, given).synced
+        assert change_mailbox(box.pk, given).synced
     assert (generation(), audited()) == (0, [])
 
 
 def test_a_refused_change_saves_nothing(box: Mailbox) -> None:
-    fields = refused(lambda: provisioning.change_mailbox(box.pk, {"quota_mb": 5, "password": "short"}))
+    fields = refused(lambda: change_mailbox(box.pk, {"quota_mb": 5, "password": "short"}))
     assert fields.keys() == {"password"}
     assert Mailbox.objects.get().quota_mb == 0
 
@@ -281,7 +288,7 @@ def test_a_refused_change_saves_nothing(box: Mailbox) -> None:
 def test_the_address_stays(box: Mailbox) -> None:
     other = factories.domain("example.org")
     given = {"domain": other.pk, "local_part": "bob"}
-    fields = refused(lambda: provisioning.change_mailbox(box.pk, given))
+    fields = refused(lambda: change_mailbox(box.pk, given))
     assert fields.keys() == {"domain", "local_part"}
     assert "cannot change" in fields["domain"][0]
 
@@ -292,7 +299,7 @@ def test_what_the_worker_wrote_meanwhile_is_kept(box: Mailbox, monkeypatch: pyte
         return "{ARGON2ID}$new"
 
     monkeypatch.setattr(passwords, "hash_password", while_hashing)
-    provisioning.change_mailbox(box.pk, {"password": PASSWORD})
+    change_mailbox(box.pk, {"password": PASSWORD})
     assert Mailbox.objects.get().usage_bytes == 77
 
 
@@ -305,17 +312,17 @@ def test_nobody_waits_while_a_password_is_hashed(rung: list[str], monkeypatch: p
         return "{ARGON2ID}$new"
 
     monkeypatch.setattr(passwords, "hash_password", hashed)
-    row = provisioning.add_mailbox(factories.domain().pk, "ada", password=PASSWORD)
-    provisioning.change_mailbox(row.pk, {"password": PASSWORD})
+    row = add_mailbox(factories.domain().pk, "ada", password=PASSWORD)
+    change_mailbox(row.pk, {"password": PASSWORD})
     assert inside == [False, False]
 
 
 def test_what_is_deleted_or_never_was_is_a_404(box: Mailbox) -> None:
-    provisioning.remove_mailbox(box.pk)
+    remove_mailbox(box.pk)
     for pk in (box.pk, 99):
         for call in (
-            provisioning.remove_mailbox,
-            lambda pk: provisioning.change_mailbox(pk, {"quota_mb": 1}),
+            remove_mailbox,
+            lambda pk: change_mailbox(pk, {"quota_mb": 1}),
         ):
             with pytest.raises(NotFound):
                 call(pk)
@@ -327,10 +334,10 @@ def test_what_is_deleted_or_never_was_is_a_404(box: Mailbox) -> None:
 def test_many_are_disabled_in_one_change(rung: list[str]) -> None:
     on = [factories.mailbox(f"box{number}@example.com", applied_at=timezone.now()).pk for number in range(3)]
     off = factories.mailbox("off@example.com", enabled=False, applied_at=timezone.now()).pk
-    assert provisioning.set_enabled([*on, off, 999], False) == 3
+    assert set_mailboxes_enabled([*on, off, 999], False) == 3
     assert (generation(), rung, len(audited())) == (1, ["stack"], 3)
     assert [*Mailbox.objects.filter(applied_at=None).values_list("pk", flat=True)] == on
-    assert provisioning.set_enabled([*on, off], False) == 0
+    assert set_mailboxes_enabled([*on, off], False) == 0
     assert (generation(), rung) == (1, ["stack"])
 
 
@@ -342,26 +349,26 @@ def test_many_are_deleted_in_one_change(rung: list[str]) -> None:
         for n in range(620)
     )
     ids = [*Mailbox.objects.values_list("pk", flat=True)]
-    assert provisioning.remove_mailboxes(ids) == 620
+    assert remove_mailboxes(ids) == 620
     assert (generation(), rung, len(audited())) == (1, ["stack"], 620)
-    assert provisioning.remove_mailboxes(ids) == 0
+    assert remove_mailboxes(ids) == 0
 
 
 # --- deleting and restoring --------------------------------------------------------------------------------
 def test_a_deleted_mailbox_is_out_of_sight_and_its_address_free(box: Mailbox) -> None:
-    provisioning.remove_mailbox(box.pk)
+    remove_mailbox(box.pk)
     saved = Mailbox.objects.get()
     assert saved.deleted_at is not None and saved.removed_at is None
     assert (saved.generation, saved.synced) == (1, False)
     assert audited() == [("mailbox.removed", "ada@example.com", [])]
-    again = provisioning.add_mailbox(box.domain_id, "ada")  # type: ignore[arg-type]
+    again = add_mailbox(box.domain_id, "ada")  # type: ignore[arg-type]
     assert again.home != box.home
 
 
 def test_a_restored_mailbox_is_as_it_was_and_new_to_the_stack(box: Mailbox) -> None:
-    provisioning.remove_mailbox(box.pk)
+    remove_mailbox(box.pk)
     Mailbox.objects.update(removed_at=timezone.now())
-    provisioning.restore_mailbox(box.pk)
+    restore_mailbox(box.pk)
     saved = Mailbox.objects.get()
     assert (saved.home, opened(saved.password_hash)) == (box.home, "{ARGON2ID}$old")
     assert (saved.deleted_at, saved.removed_at, saved.live_at, saved.applied_at) == (None,) * 4
@@ -369,33 +376,33 @@ def test_a_restored_mailbox_is_as_it_was_and_new_to_the_stack(box: Mailbox) -> N
 
 
 def test_a_mailbox_whose_address_is_taken_is_not_restored(box: Mailbox) -> None:
-    provisioning.remove_mailbox(box.pk)
-    taken = provisioning.add_alias(box.domain_id, "ada", ["bob@example.com"])  # type: ignore[arg-type]
+    remove_mailbox(box.pk)
+    taken = add_alias(box.domain_id, "ada", ["bob@example.com"])  # type: ignore[arg-type]
     with pytest.raises(AlreadyExists, match="an alias"):
-        provisioning.restore_mailbox(box.pk)
-    provisioning.remove_alias(taken.pk)
-    provisioning.add_mailbox(box.domain_id, "ada")  # type: ignore[arg-type]
+        restore_mailbox(box.pk)
+    remove_alias(taken.pk)
+    add_mailbox(box.domain_id, "ada")  # type: ignore[arg-type]
     with pytest.raises(AlreadyExists, match="a mailbox"):
-        provisioning.restore_mailbox(box.pk)
+        restore_mailbox(box.pk)
 
 
 def test_a_mailbox_comes_back_once_its_domain_is_there_again(box: Mailbox) -> None:
-    provisioning.remove_mailbox(box.pk)
-    provisioning.remove_domain(box.domain_id)  # type: ignore[arg-type]
-    assert "example.com was deleted too" in refused(lambda: provisioning.restore_mailbox(box.pk))["domain"][0]
+    remove_mailbox(box.pk)
+    remove_domain(box.domain_id)  # type: ignore[arg-type]
+    assert "example.com was deleted too" in refused(lambda: restore_mailbox(box.pk))["domain"][0]
     domain = factories.domain()
-    assert provisioning.restore_mailbox(box.pk).domain_id == domain.pk
+    assert restore_mailbox(box.pk).domain_id == domain.pk
 
 
 def test_what_is_not_deleted_or_deleted_too_long_ago_is_not_restored(box: Mailbox, settings: Any) -> None:
     settings.QUAZZAR_RESTORE_DAYS = 3
     with pytest.raises(NotFound):
-        provisioning.restore_mailbox(box.pk)
+        restore_mailbox(box.pk)
     Mailbox.objects.update(deleted_at=timezone.now() - timedelta(days=3))
     with pytest.raises(NotFound):
-        provisioning.restore_mailbox(box.pk)
+        restore_mailbox(box.pk)
     Mailbox.objects.update(deleted_at=timezone.now() - timedelta(days=2))
-    assert provisioning.restore_mailbox(box.pk).deleted_at is None
+    assert restore_mailbox(box.pk).deleted_at is None
 
 
 def in_threads(work: Callable[[int], None], number: int) -> None:

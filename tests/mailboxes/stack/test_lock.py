@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 
 from mailboxes.models import Domain, Stack
-from mailboxes.provisioning import facade as provisioning
+from mailboxes.provisioning.mailboxes import add_mailbox
 from mailboxes.stack import lock, reconcile
 
 if TYPE_CHECKING:
@@ -72,11 +72,11 @@ def test_of_two_workers_the_second_leaves_and_the_first_does_its_work_too(up: St
         entered.set()
         assert going_on.wait(20)
 
-    provisioning.add_mailbox(Domain.objects.get().pk, "bob")
+    add_mailbox(Domain.objects.get().pk, "bob")
     up.before = hold
     first = started(lambda: reconcile.converge(fast=True))
     assert entered.wait(20)
-    provisioning.add_mailbox(Domain.objects.get().pk, "cyn")
+    add_mailbox(Domain.objects.get().pk, "cyn")
     reconcile.converge(fast=True)
     assert up.pushes == []
     going_on.set()
@@ -89,7 +89,7 @@ def test_many_workers_at_once_lose_nothing(up: StackEngine) -> None:
     domain = Domain.objects.get().pk
 
     def work(number: int) -> None:
-        provisioning.add_mailbox(domain, f"user{number}")
+        add_mailbox(domain, f"user{number}")
         reconcile.converge(fast=True)
 
     for thread in [started(lambda number=number: work(number)) for number in range(6)]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mailboxes.models import Domain, Stack
-from mailboxes.provisioning import facade as provisioning
+from mailboxes.provisioning.mailboxes import add_mailbox
 from mailboxes.stack import reconcile
 from mailboxes.stack import settings as stacksettings
 from mailboxes.stack.preflight import run as preflight
@@ -191,7 +191,7 @@ def test_a_repair_that_was_killed_does_not_let_it_through(outdated: StackEngine,
 
 def test_changes_of_mailboxes_do_not_wait_with_it(outdated: StackEngine) -> None:
     reconcile.converge(quiet=True)
-    provisioning.add_mailbox(Domain.objects.get().pk, "bob")
+    add_mailbox(Domain.objects.get().pk, "bob")
     reconcile.converge(fast=True)
     assert "bob@example.com" in outdated.accepted() and len(Stack.load().pending) == 1
 
@@ -244,7 +244,7 @@ def test_a_call_that_fails_leaves_it_degraded_until_the_sweep(up: StackEngine, m
 
 def test_while_the_engine_is_gone_changes_wait_and_are_not_lost(up: StackEngine) -> None:
     up.unreachable = True
-    row = provisioning.add_mailbox(Domain.objects.get().pk, "bob")
+    row = add_mailbox(Domain.objects.get().pk, "bob")
     reconcile.converge(fast=True)
     row.refresh_from_db()
     assert state() == ("degraded", "docker_unreachable") and not row.synced
@@ -268,7 +268,7 @@ def test_a_relay_that_postfix_cannot_use_holds_nothing_else_up(
 ) -> None:
     type(relay).objects.update(host="192.0.2.25", security="starttls")
     factories.stack(send_through_relay=True)
-    provisioning.add_mailbox(Domain.objects.get().pk, "bob")
+    add_mailbox(Domain.objects.get().pk, "bob")
     reconcile.converge(fast=True)
     assert state() == ("degraded", "relay_unusable") and "certificate of an IP address" in error()
     assert "bob@example.com" in up.accepted() and up.in_force["relayhost"] == b""
@@ -308,7 +308,7 @@ def test_differences_are_told_and_nothing_is_changed(up: StackEngine) -> None:
 def test_files_changed_by_hand_and_changes_under_way_are_told(up: StackEngine) -> None:
     up.put_by_hand("dovecot.conf", b"")
     assert reconcile.differences() == ["dovecot.conf differs from the rows."]
-    provisioning.add_mailbox(Domain.objects.get().pk, "bob")
+    add_mailbox(Domain.objects.get().pk, "bob")
     assert reconcile.differences() == ["The stack has generation 1; the rows have 2."]
 
 
