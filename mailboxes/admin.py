@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.db.models import Exists, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 
 from mailboxes.console import listing, states, urls
 from mailboxes.models import Alias, DkimKey, Domain, ImportJob, Mailbox, Stack
@@ -193,7 +193,8 @@ class MailboxAdmin(StackRows):
     def storage(self, row: Mailbox) -> str:
         """In words, with the percentage where there is a limit."""
         usage = states.usage(row)
-        return usage.text if usage.percent is None else f"{usage.text} ({usage.percent} %)"
+        text = usage.text if usage.percent is None else f"{usage.text} ({usage.percent} %)"
+        return format_html('<span class="q-nowrap">{}</span>', text)
 
     @admin.display(description="State")
     def state(self, row: Mailbox) -> str:

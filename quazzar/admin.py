@@ -7,6 +7,7 @@ from typing import Any, ClassVar, cast
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.html import format_html_join
 
@@ -17,13 +18,26 @@ from quazzar.models import AuditEntry, Heartbeat, IdempotentRequest
 
 
 def landing(request: HttpRequest) -> HttpResponse:
-    """The console begins with Mail Relay, for those who may see it."""
+    """The console begins with Mail Relay; for those who may not see it, with the tables that they may see."""
     if request.user.has_perm("mailrelay.view_relaysettings"):
         return redirect("admin:mail_relay")
-    return admin.site.index(request)
+    return tables(request)
 
 
-console.PAGES.append(path("", admin.site.admin_view(landing), name="index"))
+def tables(request: HttpRequest) -> HttpResponse:
+    """Every model that the user may see."""
+    context = {
+        **admin.site.each_context(request),
+        "title": "All tables",
+        "app_list": admin.site.get_app_list(request),
+    }
+    return TemplateResponse(request, "quazzar/tables.html", context)
+
+
+console.PAGES += [
+    path("", admin.site.admin_view(landing), name="index"),
+    path("tables/", admin.site.admin_view(tables), name="tables"),
+]
 cast("Any", admin.site).extra_urls = lambda: console.PAGES
 
 

@@ -186,7 +186,7 @@ BULK = bulk.Bulk(
         bulk.Action(
             "enable",
             "Enable",
-            "lock_open",
+            "check_circle",
             access.change_mailboxes,
             "Their owners may sign in again, with the passwords they had.",
             _enable,
@@ -194,7 +194,7 @@ BULK = bulk.Bulk(
         bulk.Action(
             "disable",
             "Disable",
-            "lock",
+            "block",
             access.change_mailboxes,
             "Their owners can no longer sign in, and open sessions end. Mail to them is still received.",
             _disable,

@@ -1,4 +1,4 @@
-"""Who may open the console: managed by superusers, into the audit log with every change."""
+"""Operators, who may open the console: superusers manage them, and the audit log records every change."""
 
 from __future__ import annotations
 
@@ -16,17 +16,24 @@ from quazzar.access import audit
 from quazzar.console import shown
 from quazzar.console.unfolded import ModelMultipleChoiceField, UserAdmin, UserChangeForm
 
-#: What staff who are no superusers can be given, and what it is called.
+#: Permissions that staff who are not superusers can be given, and what the console calls them.
 GRANTS = {
     "mailrelay.view_relaysettings": "Mail Relay: see the settings",
     "mailrelay.change_relaysettings": "Mail Relay: change and test the settings, install a licence",
-    "mailrelay.view_message": "Queue: see",
-    "mailrelay.change_message": "Queue: retry",
-    "mailrelay.delete_message": "Queue: delete",
-    "quazzar.view_apikey": "API keys: see one's own",
-    "quazzar.add_apikey": "API keys: make for oneself",
-    "quazzar.change_apikey": "API keys: revoke one's own",
-    "quazzar.view_auditentry": "Audit log: see",
+    "mailrelay.view_message": "Queue: see messages",
+    "mailrelay.change_message": "Queue: retry messages",
+    "mailrelay.delete_message": "Queue: delete messages",
+    "quazzar.view_apikey": "API keys: see their own",
+    "quazzar.add_apikey": "API keys: create their own",
+    "quazzar.change_apikey": "API keys: revoke their own",
+    "quazzar.view_auditentry": "Audit log: see entries",
+}
+
+#: Field of Django's user → label and help in the console's words.
+_WORDS = {
+    "is_active": ("May sign in", "Turn this off to lock an operator out without deleting them."),
+    "is_staff": ("May open the console", "Without it a user can use neither the console nor the API."),
+    "is_superuser": ("Superuser", "May do everything, and manages operators."),
 }
 
 # Operators are few: permissions are given one by one.
@@ -49,12 +56,14 @@ class OperatorForm(UserChangeForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name in _WORDS.keys() & self.fields.keys():
+            self.fields[name].label, self.fields[name].help_text = _WORDS[name]
         if "user_permissions" in self.fields:
             self.fields["user_permissions"] = GrantsField(
                 queryset=grantable(),
                 required=False,
                 label="Staff may",
-                help_text="A superuser may do all of this, and manage operators.",
+                help_text="A superuser may do all of this without being given it.",
                 initial=self.initial.get("user_permissions"),
             )
 
@@ -70,12 +79,12 @@ class OperatorAdmin(UserAdmin):
     list_filter = ()
     filter_horizontal = ()
     search_help_text = "Search name or address"
-    readonly_fields = ("last_login", "date_joined")
+    readonly_fields = ("last_seen", "joined")
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         ("Person", {"fields": ("first_name", "last_name", "email")}),
         ("Access", {"fields": ("is_active", "is_staff", "is_superuser", "user_permissions")}),
-        ("Dates", {"fields": ("last_login", "date_joined")}),
+        ("Dates", {"fields": ("last_seen", "joined")}),
     )
     add_fieldsets = ((None, {"fields": ("username", "usable_password", "password1", "password2")}),)
 
@@ -119,6 +128,11 @@ class OperatorAdmin(UserAdmin):
     def last_seen(self, user: User) -> str:
         """When the user last signed in."""
         return shown.distance(user.last_login) if user.last_login else "never"
+
+    @admin.display(description="Added", ordering="date_joined")
+    def joined(self, user: User) -> str:
+        """When the operator was added."""
+        return shown.moment(user.date_joined)
 
     # --- changes
 

@@ -121,8 +121,11 @@ class ReadOnlyAdmin(ModelAdmin):
         return super().get_queryset(request).defer(*sealed, *self.hidden)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        """Every column but the hidden ones, each as text."""
-        return [column(field) for field in self.opts.fields if field.name not in (*self.hidden, "id")]
+        """Every column but the hidden ones, each as text; those of abstract models last, for they tell least."""
+        abstract = [base for base in self.model.__mro__[1:] if issubclass(base, models.Model)]
+        shared = {field.name for base in abstract if base is not models.Model for field in base._meta.fields}
+        fields = sorted(self.opts.fields, key=lambda field: field.name in shared)
+        return [column(field) for field in fields if field.name not in (*self.hidden, "id")]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """All of them."""
@@ -142,7 +145,7 @@ def column(field: models.Field[Any, Any]) -> Callable[[models.Model], Any]:
 
 def label(field: models.Field[Any, Any]) -> str:
     """The field's name in words: ``DKIM selector``."""
-    words = str(field.verbose_name)
+    words = str(field.verbose_name).replace(" mb", " (MiB)")
     return _ABBREVIATIONS.sub(lambda match: match[0].upper(), words[:1].upper() + words[1:])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import Model
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
@@ -15,7 +16,22 @@ if TYPE_CHECKING:
     from quazzar.models import ApiKey
 
 NOTHING = mark_safe('<span class="q-none">–</span>')
+#: Django's names of apps and models → the console's.
+_HEADINGS = {
+    "authentication and authorization": "Access",
+    "users": "Operators",
+    "messages": "Queue",
+    "mailbox stack": "Mail server",
+}
 _KEY_STATES = {"active": ("Active", "ok"), "expired": ("Expired", "off"), "revoked": ("Revoked", "bad")}
+
+
+def heading(title: object) -> str:
+    """What the console calls an app, a model or a row: rows keep their case, and Django's own words become ours."""
+    if isinstance(title, Model):
+        return str(title)
+    text = str(title)
+    return _HEADINGS.get(text.lower()) or text[:1].upper() + text[1:]
 
 
 def badge(text: str, kind: str) -> SafeString:

@@ -25,6 +25,10 @@ def _may(*permissions: str) -> Callable[[HttpRequest], bool]:
     return lambda request: any(map(request.user.has_perm, permissions))
 
 
+def _is_superuser(request: HttpRequest) -> bool:
+    return bool(getattr(request.user, "is_superuser", False))
+
+
 def _on(*names: str) -> Callable[[HttpRequest], bool]:
     """Whether one of these pages is shown: unfold's own test, a prefix, would also light its siblings."""
     return lambda request: request.resolver_match is not None and request.resolver_match.url_name in names
@@ -46,10 +50,6 @@ _MAILBOXES = (
     "mailboxes.view_mailbox", "mailboxes.change_mailbox", "mailboxes.view_stack", "mailboxes.change_stack"
 )  # fmt: skip
 _DOMAINS = ("mailboxes.view_domain", "mailboxes.change_domain")
-#: Model → what its table is called.
-_TABLES = {
-    "mailbox": "Mailboxes", "alias": "Aliases", "domain": "Domains", "importjob": "Imports", "stack": "Server"
-}  # fmt: skip
 
 
 def _only_mailboxes(request: HttpRequest) -> bool:
@@ -114,7 +114,7 @@ UNFOLD: dict[str, Any] = {
                     _link("API keys", "key", "admin:quazzar_apikey_changelist", "quazzar.view_apikey"),
                     {
                         **_link("Operators", "group", "admin:auth_user_changelist"),
-                        "permission": lambda request: request.user.is_superuser,
+                        "permission": _is_superuser,
                     },
                     _link(
                         "Audit log",
@@ -122,6 +122,7 @@ UNFOLD: dict[str, Any] = {
                         "admin:quazzar_auditentry_changelist",
                         "quazzar.view_auditentry",
                     ),
+                    {**_link("All tables", "table_rows", "admin:tables"), "permission": _is_superuser},
                 ],
             },
         ],
@@ -148,17 +149,6 @@ UNFOLD: dict[str, Any] = {
                     "active": _within("dns_"),
                     "permission": _may(*_DOMAINS),
                 },
-            ],
-        },
-        {
-            "models": [f"mailboxes.{name}" for name in _TABLES],
-            "items": [
-                {
-                    "title": title,
-                    "link": reverse_lazy(f"admin:mailboxes_{name}_changelist"),
-                    "permission": _may(f"mailboxes.view_{name}", f"mailboxes.change_{name}"),
-                }
-                for name, title in _TABLES.items()
             ],
         },
     ],

@@ -1,4 +1,4 @@
-"""Times and states in templates, as ``quazzar.shown`` shows them."""
+"""Times, states and headings in templates, as ``quazzar.console.shown`` shows them."""
 
 from django import template
 
@@ -7,4 +7,5 @@ from quazzar.console import shown
 register = template.Library()
 register.filter(shown.moment)
 register.filter(shown.distance)
+register.filter(shown.heading)
 register.simple_tag(shown.key_badge)

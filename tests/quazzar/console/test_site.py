@@ -15,7 +15,7 @@ from quazzar.models import AuditEntry
 AUDIT = "/admin/quazzar/auditentry/"
 PAGES = (
     "/admin/mail-relay/", "/admin/mailrelay/message/", "/admin/quazzar/apikey/", "/admin/quazzar/apikey/add/",
-    AUDIT, "/admin/auth/user/", "/admin/auth/user/add/", "/admin/password_change/",
+    AUDIT, "/admin/auth/user/", "/admin/auth/user/add/", "/admin/tables/", "/admin/password_change/",
 )  # fmt: skip
 
 
@@ -55,6 +55,28 @@ def test_an_outsider_does_not_get_in(client: Client, outsider: User) -> None:
 def test_staff_without_permissions_get_a_page_and_no_loop(client: Client, other_staff: User) -> None:
     client.force_login(other_staff)
     assert client.get("/admin/").status_code == 200
+
+
+def test_all_tables_are_listed_for_those_who_may_see_them(
+    client: Client, operator: User, other_staff: User
+) -> None:
+    client.force_login(operator)
+    page = html(client.get("/admin/tables/"))
+    for path in ("mailboxes/mailbox/", "dnsrecords/publisher/", "quazzar/auditentry/", "auth/user/"):
+        assert f'href="/admin/{path}"' in page
+    other_staff.user_permissions.add(Permission.objects.get(codename="view_auditentry"))
+    client.force_login(other_staff)
+    page = html(client.get("/admin/tables/"))
+    assert 'href="/admin/quazzar/auditentry/"' in page
+    assert 'href="/admin/mailboxes/mailbox/"' not in page
+
+
+def test_headings_are_the_consoles_words_and_rows_keep_their_case(client: Client, operator: User) -> None:
+    client.force_login(operator)
+    page = html(client.get(f"/admin/auth/user/{operator.pk}/change/"))
+    heading = page[page.index("arrow_back") : page.index("Username")]
+    assert "Operators" in heading and "operator" in heading
+    assert "Authentication and Authorization" not in page
 
 
 def test_the_sidebar_shows_what_one_may_see(client: Client, operator: User, other_staff: User) -> None:
