@@ -241,6 +241,80 @@ def test_a_mailbox_is_deleted_after_a_question_and_restored(chromium: Chromium, 
     expect(page.get_by_role("link", name="Mailboxes 60")).to_be_visible()
 
 
+def test_selected_mailboxes_stay_selected_while_the_list_refreshes_and_are_disabled(
+    chromium: Chromium, up: None, rows: Rows
+) -> None:
+    page = chromium.page(TAB)
+    expect(page.get_by_role("button", name="Disable")).to_be_hidden()
+    page.get_by_label("Select m01@example.com").check()
+    page.get_by_label("Select m03@example.com").check()
+    expect(page.get_by_text("2 selected")).to_be_visible()
+    # A change of another row makes the list fetch itself again.
+    page.get_by_role("switch", name="m05@example.com may sign in").click()
+    expect(mark(page, "m05@example.com")).to_have_text("On its way")
+    expect(page.get_by_label("Select m01@example.com")).to_be_checked()
+    expect(page.get_by_text("2 selected")).to_be_visible()
+    page.get_by_role("button", name="Disable").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("heading", name="Disable 2 mailboxes?")).to_be_visible()
+    expect(dialog.get_by_role("listitem")).to_have_text(["m01@example.com", "m03@example.com"])
+    dialog.get_by_role("button", name="Disable 2 mailboxes").click()
+    expect(page.get_by_role("status").get_by_text("2 mailboxes can no longer sign in")).to_be_visible()
+    expect(page.get_by_role("switch", name="m03@example.com may sign in")).not_to_be_checked()
+    expect(page.get_by_label("Select m01@example.com")).not_to_be_checked()
+
+
+def test_all_that_match_are_selected_and_deleted_by_keyboard_alone(chromium: Chromium, up: None) -> None:
+    page = chromium.page(f"{TAB}list/?q=m")
+    page.get_by_label("Select all on this page").focus()
+    page.keyboard.press("Space")
+    expect(page.get_by_text("25 selected")).to_be_visible()
+    page.get_by_label("All 60 mailboxes that match").focus()
+    page.keyboard.press("Space")
+    expect(page.get_by_text("All selected")).to_be_visible()
+    page.get_by_role("button", name="Delete", exact=True).focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("heading", name="Delete 60 mailboxes?")).to_be_visible()
+    # The safe answer has the focus.
+    expect(dialog.get_by_role("link", name="Cancel")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status").get_by_text("60 mailboxes are deleted.")).to_be_visible()
+    expect(page.get_by_role("link", name="Deleted 60")).to_be_visible()
+
+
+def test_on_another_page_nothing_is_selected(chromium: Chromium, up: None) -> None:
+    page = chromium.page(TAB)
+    page.get_by_label("Select all on this page").check()
+    page.get_by_label("All 60 mailboxes").check()
+    page.get_by_role("link", name="Page 2").click()
+    expect(page.get_by_label("Select m25@example.com")).not_to_be_checked()
+    page.get_by_label("Select m25@example.com").check()
+    expect(page.get_by_text("1 selected")).to_be_visible()
+    expect(page.get_by_label("All 60 mailboxes")).not_to_be_checked()
+
+
+def test_unticking_one_ends_the_selection_of_all(chromium: Chromium, up: None) -> None:
+    page = chromium.page(TAB)
+    page.get_by_label("Select all on this page").check()
+    page.get_by_label("All 60 mailboxes").check()
+    page.get_by_label("Select m01@example.com").uncheck()
+    expect(page.get_by_text("24 selected")).to_be_visible()
+    expect(page.get_by_label("All 60 mailboxes")).not_to_be_checked()
+
+
+def test_a_domain_that_still_has_mailboxes_stays_and_says_why(chromium: Chromium, up: None) -> None:
+    page = chromium.page(f"{TAB}domains/")
+    page.get_by_label("Select example.com").check()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Delete 1 domain").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("example.com still has 60 mailboxes")
+    dialog.get_by_role("link", name="Back to the list").click()
+    expect(page.get_by_text("example.com", exact=True)).to_be_visible()
+
+
 def test_a_file_is_checked_and_stays_chosen_for_the_import(chromium: Chromium, up: None) -> None:
     page = chromium.page(f"{TAB}import/")
     bad = b"address,password\nm01@example.com,plum-Tundra-77-kettle\nnew@example.com,short\n"
