@@ -1,10 +1,10 @@
-"""The app's entry in INSTALLED_APPS."""
+"""The configuration of the app ``mailrelay``."""
 
 from django.apps import AppConfig
 
 
 class MailRelayConfig(AppConfig):
-    """Outbound mail."""
+    """Outbound mail: connects the queue to the relay settings, and registers what the node shows of it."""
 
     name = "mailrelay"
     verbose_name = "Mail Relay"

@@ -1,4 +1,4 @@
-"""Django's mail (``send_mail``, error mails, password resets) into the durable queue."""
+"""Django's mail backend: ``send_mail``, error mails and password resets go into the durable queue."""
 
 from __future__ import annotations
 
@@ -28,20 +28,19 @@ _INJECTION = re.compile(r"\r(?!\n)|\n(?![ \t])|\x00")
 
 
 class RelayBackend(BaseEmailBackend):
-    """``EMAIL_BACKEND``: queues each message durably; the worker sends it.
+    """For the setting ``EMAIL_BACKEND``: queues each message durably, and the worker sends it.
 
-    Messages from Django's default senders (webmaster@localhost, root@localhost) leave from the relay's from
-    address. With ``fail_silently`` a message that cannot be queued is logged and not counted.
+    Messages from Django's default senders (webmaster@localhost, root@localhost) leave from the relay's from address.
+    With ``fail_silently`` a message that cannot be queued is logged and not counted.
     """
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
-        """Queues the messages, all or none, and returns how many there were, without those to nobody.
+        """Queue the messages, all or none; returns how many were queued. Those without recipients are left out.
 
         Raises:
             RelayNotConfigured: no relay is set.
             InvalidEmail: a message cannot be sent as it is.
-            BadHeaderError: a header field would begin another one. As in Django, ``fail_silently`` changes
-                nothing about that.
+            BadHeaderError: a header field contains a line break. As in Django, ``fail_silently`` does not hide that.
         """
         messages = [message for message in email_messages if message.recipients()]
         if not messages:
@@ -68,14 +67,16 @@ class RelayBackend(BaseEmailBackend):
 
 
 def queue(message: EmailMessage, node: Node) -> None:
-    """Queues one message.
+    """Queue one message.
 
     Raises:
-        InvalidEmail, BadHeaderError: as ``RelayBackend.send_messages``.
+        RelayNotConfigured: no relay is set.
+        InvalidEmail: the message cannot be sent as it is.
+        BadHeaderError: a header field contains a line break.
     """
     mail = rawmail.parse(as_bytes(_identified(message, node)))
     sender = node.sender(_address("from_address", message.from_email))
-    recipients = [_address("to", one) for one in message.recipients()]
+    recipients = [_address("to", recipient) for recipient in message.recipients()]
     submission.submit(mail, node=node, sender=sender, recipients=recipients, source="django")
 
 
@@ -83,8 +84,8 @@ def as_bytes(message: EmailMessage) -> bytes:
     """The message with CRLF line ends.
 
     Raises:
-        InvalidEmail: it cannot be written.
-        BadHeaderError: a header field of it, or of an attachment, would begin another one.
+        InvalidEmail: it cannot be written as MIME.
+        BadHeaderError: a header field of the message or of an attachment contains a line break.
     """
     try:
         content = message.message()
@@ -99,8 +100,8 @@ def as_bytes(message: EmailMessage) -> bytes:
 
 
 def _identified(message: EmailMessage, node: Node) -> EmailMessage:
-    """The message with a Message-ID: its own, or one of ours. Django's would look this host's name up in the
-    DNS, which may take long just when the network is what is broken."""
+    """The message with a Message-ID: its own, or one of ours. Django would look this host's name up in the DNS for its
+    own, which may take long just when the network is broken."""
     if any(name.lower() == "message-id" for name in message.extra_headers):
         return message
     identified = copy.copy(message)
@@ -116,7 +117,7 @@ def _address(field: str, text: object) -> str:
 
 
 def _refuse_injection(content: MimePart) -> None:
-    """Django looks at the fields of the message and its texts, but not at those of other attachments."""
+    """Refuse line breaks in header fields. Django checks those of the message and its texts, but not of attachments."""
     for part in _parts(content):
         for name, value in part.raw_items():
             if _INJECTION.search(f"{name}: {value}"):

@@ -1,4 +1,4 @@
-"""RelaySettings (one row) and Message (one row of the durable queue)."""
+"""RelaySettings (a single row), Message (the durable queue) and AlertState (what was mailed about an alert)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class RelaySettings(models.Model):
     """How mail leaves this node: a single row, read with ``RelaySettings.load()``."""
 
     class Provider(models.TextChoices):
-        """Presets (see ``presets.py``); custom is any SMTP server."""
+        """The presets (see ``relay/presets.py``); custom is any SMTP server."""
 
         MAILGUN = "mailgun", "Mailgun"
         SENDGRID = "sendgrid", "SendGrid"
@@ -23,7 +23,7 @@ class RelaySettings(models.Model):
         CUSTOM = "custom", "Custom SMTP"
 
     class Security(models.TextChoices):
-        """How the connection is protected."""
+        """How the connection is encrypted."""
 
         STARTTLS = "starttls", "STARTTLS"
         TLS = "tls", "Implicit TLS"
@@ -72,7 +72,7 @@ class Message(models.Model):
     """One mail in the queue, with the state of each of its envelope recipients."""
 
     class Status(models.TextChoices):
-        """Where the message is on its way."""
+        """How far the message has got."""
 
         QUEUED = "queued", "Queued"
         SENDING = "sending", "Sending"
@@ -81,7 +81,7 @@ class Message(models.Model):
         FAILED = "failed", "Failed"
 
     class Source(models.TextChoices):
-        """Who asked for it."""
+        """What put the message into the queue."""
 
         API = "api", "API"
         ALERT = "alert", "Alert"
@@ -96,23 +96,23 @@ class Message(models.Model):
     status = models.CharField(max_length=8, choices=Status, default=Status.QUEUED)
     source = models.CharField(max_length=8, choices=Source, default=Source.API)
     attempts = models.PositiveIntegerField(default=0)
-    #: When it may be tried (again); null once it is sent or failed.
+    #: When it is due; null once it is sent or failed.
     next_attempt_at = models.DateTimeField(null=True, default=timezone.now)
-    #: The process that holds it, and until when (a killed worker's lease runs out).
+    #: The drain that has claimed it, and until when: the lease of a killed worker runs out.
     lease_owner = models.CharField(max_length=120, blank=True, default="")
     lease_until = models.DateTimeField(null=True)
     message_id = models.CharField("Message-ID", max_length=255)
     envelope_sender = models.CharField(max_length=320, blank=True, default="")
-    #: Header recipients, as shown.
+    #: Header recipients as they are shown.
     to = models.JSONField(default=list)
     #: Envelope recipients: ``[{"address", "status": pending|sent|failed, "code", "message"}]``.
     recipients = models.JSONField(default=list)
     subject = models.TextField(blank=True, default="")
-    #: The mail itself (see ``payload.py``); null once its retention is over.
+    #: The mail itself (see ``mail/payload.py``); null once its retention is over.
     body = SealedBinaryField(context="mailrelay.message.body", null=True)
-    #: ``{"stage", "code", "message"}`` of the latest failure, or null.
+    #: ``{"stage", "code", "message"}`` of the latest failure, or null. ``"keys"``: the keys that could not open it.
     last_error = models.JSONField(null=True, default=None)
-    #: Same key within 24 h: same row (null once that time is over).
+    #: The same key within 24 hours means the same row; null once that time is over.
     idempotency_key = models.CharField(max_length=255, null=True, default=None)  # noqa: DJ001
     created_at = models.DateTimeField(default=timezone.now)
     sent_at = models.DateTimeField(null=True, default=None)
@@ -120,7 +120,7 @@ class Message(models.Model):
     class Meta:
         ordering = ["-id"]
         constraints = [
-            # Partial: most mail has no key, and pays for no index entry.
+            # Partial, because most mail has no key and should not pay for an index entry.
             models.UniqueConstraint(
                 fields=["idempotency_key"],
                 condition=models.Q(idempotency_key__isnull=False),
@@ -143,7 +143,10 @@ class Message(models.Model):
 
 
 class AlertState(models.Model):
-    """The latest notification of one alert group, so that the same news is mailed once."""
+    """The latest mail about one alert group, so that the same news is mailed once.
+
+    ``key`` and ``digest`` are those of its AlertNotice (``notices/alerts.py``).
+    """
 
     key = models.CharField(max_length=64, unique=True)
     digest = models.CharField(max_length=64)
@@ -155,5 +158,5 @@ class AlertState(models.Model):
 
 
 def envelope(addresses: list[str]) -> list[dict[str, Any]]:
-    """The initial ``recipients`` value: each address once, pending."""
+    """The value of ``recipients`` for a new message: each address once, pending."""
     return [{"address": address, "status": "pending"} for address in dict.fromkeys(addresses)]

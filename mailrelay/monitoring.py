@@ -1,4 +1,4 @@
-"""What the node tells of the queue: figures for /metrics, and the line in `manage.py doctor`."""
+"""What the node shows of the queue: metrics, and the line in `manage.py doctor`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mailrelay.models import Message, RelaySettings
 from quazzar import words
 from quazzar.monitoring import doctor
 
-#: Mail that waits longer than this deserves a look.
+#: Mail that has waited longer than this deserves a look.
 _LONG = timedelta(minutes=15)
 
 
 def collect() -> Iterator[Metric]:
-    """Messages by status, and the age of the oldest that waits."""
+    """The metrics: messages by status, and the age of the oldest one that waits."""
     counts = dict(Message.objects.order_by().values_list("status").annotate(Count("id")))
     messages = GaugeMetricFamily(
         "quazzar_messages", "Messages in the queue table by status.", labels=["status"]
@@ -36,7 +36,7 @@ def collect() -> Iterator[Metric]:
 
 
 def oldest_waiting() -> timedelta | None:
-    """How long the oldest undelivered message has waited."""
+    """How long the oldest undelivered message has waited; None if none waits."""
     first = Message.objects.filter(status__in=[*Message.PENDING, Message.Status.SENDING]).aggregate(
         first=Min("created_at")
     )["first"]
@@ -44,7 +44,7 @@ def oldest_waiting() -> timedelta | None:
 
 
 def examine() -> doctor.Finding:
-    """Whether mail can leave, and does."""
+    """The doctor's check: whether mail can leave, and does."""
     row = RelaySettings.load()
     if not row.configured:
         return doctor.warning(

@@ -18,9 +18,15 @@ from mailrelay.notices.notify import Notification, mail_or_log, notify_operator
 from mailrelay.sender import Sender
 
 __all__ = [
-    "AlertNotice", "BackupReport", "Notification", "group_notice", "notify_alert", "notify_backup", "notify_operator",
+    "AlertNotice",
+    "BackupReport",
+    "Notification",
+    "group_notice",
+    "notify_alert",
+    "notify_backup",
+    "notify_operator",
     "rule_notice",
-]  # fmt: skip
+]
 
 #: The same news about the same group is mailed once in this time: two Alertmanagers post each notice twice.
 REPEAT_WINDOW = timedelta(minutes=10)

@@ -1,4 +1,4 @@
-"""The public Python interface: ``Sender().send(Email(...))`` now, ``Sender().queue(...)`` durably."""
+"""The public Python interface: ``Sender().send(Email(...))`` sends now, ``Sender().queue(...)`` durably."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mailrelay.mail import emails, mime
 from mailrelay.mail.emails import Attachment, Email
 from mailrelay.models import Message
 from mailrelay.queue import outbox
-from mailrelay.relay import target as relaytarget
+from mailrelay.relay import target
 from mailrelay.smtp.connection import Connection
 from mailrelay.smtp.dialogue import Envelope, Outcome
 from quazzar.errors import DeliveryError, InvalidEmail, RelayNotConfigured
@@ -21,23 +21,23 @@ class Sender:
     """Sends mail through the relay that the operator has set."""
 
     def send(self, email: Email, *, timeout: float = 30) -> str:
-        """Sends now, on a connection of its own, within ``timeout`` seconds, and returns the Message-ID.
+        """Send now, over a new connection and within ``timeout`` seconds; returns the Message-ID.
 
         Raises:
             RelayNotConfigured: no relay is set; the caller can fall back to logging.
             InvalidEmail: the mail cannot be sent as it is.
-            DeliveryError: it did not reach everybody. ``refused`` names the recipients that the server refused;
-                when it is not empty and ``stage`` is recipient, the others have the mail.
+            DeliveryError: not everybody got it. If ``refused`` is not empty and ``stage`` is recipient, those
+                recipients were refused and all others have the mail.
             Unreadable: the relay password was sealed with a key that is gone.
         """
-        relay = relaytarget.load()
+        relay = target.load()
         emails.check(email)
         recipients = emails.recipients(email)
-        sender = relaytarget.default_from(relay.from_address, relay.target.username)
+        sender = target.default_from(relay.from_address, relay.target.username)
+        message_id = mime.new_message_id(sender)
         rendered = mime.render(
-            email, message_id=(message_id := mime.new_message_id(sender)), date=mime.now(), default_from=sender,
-            default_name=relay.from_name,
-        )  # fmt: skip
+            email, message_id=message_id, date=mime.now(), default_from=sender, default_name=relay.from_name
+        )
         envelope = Envelope(rendered.sender, tuple(recipients), rendered.data, rendered.utf8)
         connection = Connection(relay.target, deadline=time.monotonic() + timeout).open()
         try:
@@ -47,8 +47,9 @@ class Sender:
         return message_id
 
     def queue(self, email: Email, *, source: str = "api", idempotency_key: str | None = None) -> Message:
-        """Stores the mail durably and rings the worker; returns the row. The same key within 24 h gives the same
-        row and no second mail.
+        """Store the mail durably, wake the worker, and return the row.
+
+        The same ``idempotency_key`` within 24 hours returns the same row and sends no second mail.
 
         Raises:
             RelayNotConfigured: no relay is set.
@@ -58,7 +59,12 @@ class Sender:
         return outbox.enqueue(email, source=source, idempotency_key=idempotency_key)
 
     def queue_many(self, batch: Iterable[Email], *, source: str = "api") -> list[Message]:
-        """Stores many mails at once, all or none; raises as ``queue``."""
+        """Store many mails at once, all or none.
+
+        Raises:
+            RelayNotConfigured: no relay is set.
+            InvalidEmail: a mail cannot be sent as it is; none is stored.
+        """
         return outbox.enqueue_many(batch, source=source)
 
 
@@ -67,7 +73,7 @@ def _raise_failure(outcome: Outcome, recipients: int) -> None:
         raise outcome.error
     if outcome.refused:
         address, first = next(iter(outcome.refused.items()))
-        sentences = {one: error.message for one, error in outcome.refused.items()}
+        sentences = {recipient: error.message for recipient, error in outcome.refused.items()}
         raise DeliveryError(
             f"{len(sentences)} of {recipients} recipients were refused; {address}: {first.message}",
             stage="recipient",

@@ -1,5 +1,4 @@
-"""Hints for failures before the server judges a mail: name, connection, TLS. The first rule that fits "
-"speaks."""
+"""Hints for failures before the server sees a mail: name, connection, TLS. The first rule that fits counts."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ def _plain_port_in_tls(facts: Facts) -> bool:
 
 
 def _other_host(facts: Facts) -> bool:
-    """A preset whose host was changed to something that is not the provider's."""
+    """Whether the host of a preset was changed to one that is not the provider's."""
     return not facts.owner and bool(facts.words()["preset_host"])
 
 
@@ -32,9 +31,8 @@ _CHOOSE_TLS = (
 )
 _CHOOSE_STARTTLS = "Port {port} begins in plain text: choose STARTTLS, or port 465 with Implicit TLS."
 _INTERCEPTED = (
-    "This is not {relay}'s own certificate: an antivirus, a company proxy or the router stands in between "
-    "and opens the connection. Exempt {host} port {port} from its inspection. Do not send the password "
-    "through it."
+    "This is not {relay}'s own certificate: an antivirus, a company proxy or the router intercepts the "
+    "connection. Exempt {host} port {port} from its inspection. Do not send the password through it."
 )
 _TRUST = (
     "put that certificate (for a private authority: the authority's) into /usr/local/share/ca-certificates "
@@ -47,12 +45,12 @@ RULES: tuple[Rule, ...] = (
         "A region's name is part of the host (email-smtp.REGION.amazonaws.com): pick the region of your SES "
         "account.",
         kinds=("dns_not_found",),
-        makers=("ses",),
+        vendors=("ses",),
     ),
     Rule(
         "Check the spelling of the host; {relay}'s is {preset_host}.",
         kinds=("dns_not_found",),
-        makers=("mailgun", "sendgrid", "postmark"),
+        vendors=("mailgun", "sendgrid", "postmark"),
     ),
     Rule("Check the spelling of the host: a name alone, such as smtp.example.com.", kinds=("dns_not_found",)),
     Rule(
@@ -68,8 +66,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "Nothing listens on port {port} there, or a firewall turns the connection away. Check host and "
-        "port: most relays listen on 587 (STARTTLS) and 465 (Implicit TLS). If the server is your own, see "
-        "that it runs.",
+        "port: most relays listen on 587 (STARTTLS) and 465 (Implicit TLS). If the server is your own, "
+        "check that it is running.",
         kinds=("refused",),
     ),
     Rule(
@@ -94,9 +92,9 @@ RULES: tuple[Rule, ...] = (
         when=_tls_port_in_plain,
     ),
     Rule(
-        "The connection is taken but nothing comes through: a firewall, an antivirus or the ISP probably "
-        "blocks port {port}. Try another: {other_ports}. If this is the port of a server of your own, see "
-        "that it speaks SMTP and does not expect TLS from the first byte.",
+        "The connection opens, but nothing comes through: a firewall, an antivirus or the ISP probably "
+        "blocks port {port}. Try another: {other_ports}. If the server is your own, check that it "
+        "speaks SMTP on this port and does not expect TLS from the first byte.",
         kinds=("timeout_greeting",),
     ),
     Rule(
@@ -123,7 +121,7 @@ RULES: tuple[Rule, ...] = (
         kinds=("tls_wrong_version",),
     ),
     Rule(
-        "STARTTLS is taken out on the way: {relay} always offers it. An antivirus, a firewall or the ISP "
+        "Something on the way removes STARTTLS: {relay} always offers it. An antivirus, a firewall or the ISP "
         "rewrites the connection; try another port: {other_ports}.",
         kinds=("tls_not_offered",),
         when=lambda facts: bool(facts.owner),
@@ -145,7 +143,7 @@ RULES: tuple[Rule, ...] = (
         kinds=("cert_self_signed",),
     ),
     Rule(
-        "If the server is your own, let it send its intermediate certificates too; if its authority is "
+        "If the server is your own, make it send its intermediate certificates as well; if its authority is "
         "private, " + _TRUST + ".",
         kinds=("cert_unknown_ca",),
     ),

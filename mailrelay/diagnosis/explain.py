@@ -1,4 +1,4 @@
-"""What a failed delivery means and what to do about it: failure and relay → sentence and hint. Pure.
+"""What a failed delivery means, and what to do about it. Pure.
 
 Kinds: dns_not_found, dns_failed, refused, unreachable, timeout_connect, timeout_greeting, timeout, closed,
 bad_greeting, tls_not_offered, tls_wrong_version, tls_failed, cert_self_signed, cert_unknown_ca, cert_expired,
@@ -29,7 +29,7 @@ _REFUSED = {
 
 
 class RelayLike(Protocol):
-    """What a hint may depend on; ``RelaySettings`` has it."""
+    """The settings that a hint can depend on; ``RelaySettings`` has them."""
 
     provider: str
     host: str
@@ -40,7 +40,7 @@ class RelayLike(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """One sentence on what happened, and what to do about it."""
+    """A failure in words: a sentence on what happened, and a hint on what to do."""
 
     message: str
     hint: str
@@ -49,14 +49,21 @@ class Diagnosis:
 def explain(failure: DeliveryError, relay: RelayLike) -> Diagnosis:
     """What this failure at this relay means."""
     facts = Facts(
-        failure.stage, failure.kind, failure.smtp_code, failure.message,
-        relay.provider, relay.host.lower(), relay.port, relay.security, relay.username,
-    )  # fmt: skip
+        stage=failure.stage,
+        kind=failure.kind,
+        code=failure.smtp_code,
+        text=failure.message,
+        provider=relay.provider,
+        host=relay.host.lower(),
+        port=relay.port,
+        security=relay.security,
+        username=relay.username,
+    )
     return Diagnosis(_sentence(facts), hint_of(RULES, facts))
 
 
 def _sentence(facts: Facts) -> str:
-    """The edge's own sentence; a bare answer is told with what it answered to."""
+    """The sentence of the SMTP edge. A bare answer of the server gets the step in front that it answered to."""
     text = facts.text
     if text.startswith(_ANSWERED) and facts.stage in _REFUSED:
         temporary = facts.code is not None and 400 <= facts.code < 500

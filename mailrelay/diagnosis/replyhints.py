@@ -1,4 +1,4 @@
-"""Hints for what a server answers to login, sender, recipient and mail. The first rule that fits speaks."""
+"""Hints for what a server answers to login, sender, recipient and mail. The first rule that fits counts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _RETRIED = "Queued mail is tried again by itself. "
 
 
 def _status(*codes: str) -> str:
-    """A pattern for enhanced status codes (RFC 3463) that does not take a piece of an IP address for one."""
+    """A pattern for enhanced status codes (RFC 3463) that does not match inside an IP address."""
     return rf"(?<![\d.])({'|'.join(map(re.escape, codes))})(?![\d.]*\d)"
 
 
@@ -22,27 +22,27 @@ _PROVIDERS: tuple[Rule, ...] = (
         "identity holds in one region only. While the account is in the sandbox, recipients must be "
         "verified too; ask for production access to leave it.",
         words="not verified.*identit|address is not verified|identities failed the check",
-        makers=("ses",),
+        vendors=("ses",),
     ),
     Rule(
         "The AWS user behind these SMTP credentials lacks the permission ses:SendRawEmail; add it in IAM, "
         "or create new SMTP credentials in SES.",
         words="not authorized to perform",
-        makers=("ses",),
+        vendors=("ses",),
     ),
     Rule(
         "SES wants SMTP credentials of its own (SES → SMTP settings → Create SMTP credentials), not an AWS "
         "access key or console login, and they hold in one region only: the host's is {region}.",
         kinds=_AUTH,
         codes=(530, 535),
-        makers=("ses",),
+        vendors=("ses",),
     ),
     # --- SendGrid
     Rule(
         "SendGrid's username is always the word apikey; what you typed is not it. The API key goes into "
         "password.",
         kinds=_AUTH,
-        makers=("sendgrid",),
+        vendors=("sendgrid",),
         codes=(501, 534, 535, 550),
         when=lambda facts: facts.username != "apikey",
     ),
@@ -51,11 +51,11 @@ _PROVIDERS: tuple[Rule, ...] = (
         words="maximum credits exceeded",
     ),
     Rule(
-        "Type the API key again (it begins with SG. and is shown only once), and see that it has the Mail "
+        "Type the API key again (it begins with SG. and is shown only once), and check that it has the Mail "
         "Send permission and was not deleted.",
         kinds=_AUTH,
         codes=(535, 550),
-        makers=("sendgrid",),
+        vendors=("sendgrid",),
     ),
     Rule(
         "Verify the from address in SendGrid (Settings → Sender Authentication), or set a from address that "
@@ -74,8 +74,8 @@ _PROVIDERS: tuple[Rule, ...] = (
         words="sender signature",
     ),
     Rule(
-        "Postmark holds this recipient as inactive after a bounce or a complaint: reactivate it under "
-        "Suppressions there, if the address is right.",
+        "Postmark has deactivated this recipient after a bounce or a complaint. If the address is right, "
+        "reactivate it under Suppressions there.",
         words="marked as inactive|inactive recipient|inactive address",
     ),
     Rule(
@@ -83,7 +83,7 @@ _PROVIDERS: tuple[Rule, ...] = (
         "into both.",
         kinds=_AUTH,
         codes=(535, 550),
-        makers=("postmark",),
+        vendors=("postmark",),
     ),
     # --- Mailgun
     Rule(
@@ -96,7 +96,7 @@ _PROVIDERS: tuple[Rule, ...] = (
         words="activate your mailgun account",
     ),
     Rule(
-        "Mailgun does not let this domain send: see that its DNS records are verified and the account is "
+        "Mailgun does not let this domain send: check that its DNS records are verified and the account is "
         "active.",
         words="is not allowed to send",
     ),
@@ -105,14 +105,14 @@ _PROVIDERS: tuple[Rule, ...] = (
         "in the other region have another host: {other_mailgun}.",
         kinds=_AUTH,
         codes=(535,),
-        makers=("mailgun",),
+        vendors=("mailgun",),
     ),
     # --- Gmail, Microsoft 365
     Rule(
         "Google wants an app password here: turn on 2-step verification, make one at "
         "myaccount.google.com/apppasswords, and type it in place of the account's password.",
         words=_status("5.7.9") + "|application-specific password|p=badcredentials|p=invalidsecondfactor",
-        makers=("gmail",),
+        vendors=("gmail",),
     ),
     Rule(
         "SMTP AUTH is off for this Microsoft 365 tenant or mailbox: an administrator can turn on "
@@ -120,7 +120,7 @@ _PROVIDERS: tuple[Rule, ...] = (
         words="smtpclientauthentication is disabled|basic authentication is disabled|" + _status("5.7.139"),
     ),
     Rule(
-        "This mailbox may not send as that from address: set the mailbox's own address, or give it Send As.",
+        "This mailbox may not send as that from address: use the mailbox's own address, or grant it Send As.",
         words="sendasdenied|" + _status("5.7.60"),
     ),
 )
@@ -191,11 +191,11 @@ _LIMITS: tuple[Rule, ...] = (
         + "|too (large|big)|size (limit|exceed)|exceeds .*size|[kmg]?i?b at most",
     ),
     Rule(
-        "The recipient's mailbox is full; it must make room.",
+        "The recipient's mailbox is full; its owner must delete mail first.",
         words=_status("4.2.2", "5.2.2") + "|over ?quota|mailbox (is )?full|exceeded .*storage",
     ),
     Rule(
-        "The server takes fewer connections from this node at once. " + _RETRIED,
+        "The server allows this node fewer connections at once. " + _RETRIED,
         words=(
             "too many (concurrent |simultaneous )?(smtp )?(connections|sessions)|connection rate|"
             "frequent connects"
@@ -235,8 +235,8 @@ _POLICY: tuple[Rule, ...] = (
         + r"|dmarc|\bspf\b|\bdkim\b|sender is unauthenticated",
     ),
     Rule(
-        "The server does not pass on mail from this node: type the username and password that it expects, "
-        "or let it accept this node's address.",
+        "The server does not relay mail from this node: enter the username and password that it expects, or "
+        "configure it to accept this node's address.",
         words=(
             "relay(ing)? (access )?(is )?(denied|not (permitted|allowed)|prohibited)|unable to relay|"
             "not permitted to relay|we do not relay"
@@ -248,8 +248,8 @@ _POLICY: tuple[Rule, ...] = (
         words="sender address rejected: domain not found|sender domain|domain of sender",
     ),
     Rule(
-        "The server did not like the name that this node gives itself: give the node a full host name (such "
-        "as node.example.com).",
+        "The server does not accept the name that this node gives itself: give the node a full host name "
+        "(such as node.example.com).",
         words="hel?o command rejected|invalid helo|need fully-qualified hostname|ehlo.*(invalid|argument)",
     ),
     Rule(
@@ -294,7 +294,7 @@ _BY_STAGE: tuple[Rule, ...] = (
         stages=("sender",),
     ),
     Rule(
-        "Check the recipient's address. If it is right, the server's words above say what stands against it.",
+        "Check the recipient's address. If it is right, the server's words above say why it was refused.",
         stages=("recipient",),
     ),
     Rule(

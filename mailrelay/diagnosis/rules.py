@@ -1,4 +1,4 @@
-"""What a hint can depend on, and the form of one rule. Pure."""
+"""What a hint can depend on, and what a rule for one looks like. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from mailrelay.relay.presets import by_id
 
-#: Host suffix → provider, also for those without a preset.
+#: Host suffix → vendor, also for those without a preset.
 _HOSTS = {
     "mailgun.org": "mailgun",
     "sendgrid.net": "sendgrid",
@@ -26,7 +26,13 @@ _MAILGUN_HOSTS = {"smtp.mailgun.org": "smtp.eu.mailgun.org", "smtp.eu.mailgun.or
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """One failure at one relay."""
+    """One failure at one relay.
+
+    Attributes:
+        stage: where it failed; ``kind``: the failure in one word (see ``explain``).
+        code: the server's reply code; None when it never answered.
+        text: the sentence of the failure.
+    """
 
     stage: str
     kind: str
@@ -39,18 +45,18 @@ class Facts:
     username: str
 
     @property
-    def maker(self) -> str:
-        """Whose server it is by its host name; the chosen preset where the host tells nothing."""
+    def vendor(self) -> str:
+        """Whose server it is: according to its host name, or else the chosen preset."""
         return self.owner or self.provider
 
     @property
     def owner(self) -> str:
-        """Whose server it is by its host name alone, or ""."""
+        """Whose server it is according to its host name alone, or ""."""
         return next((name for suffix, name in _HOSTS.items() if f".{self.host}".endswith(f".{suffix}")), "")
 
     def words(self) -> dict[str, str]:
-        """What hints can name in braces."""
-        preset = by_id(self.maker) or by_id("custom")
+        """The words that hints can name in braces."""
+        preset = by_id(self.vendor) or by_id("custom")
         region = _SES_HOST.fullmatch(self.host)
         assert preset is not None
         return {
@@ -67,22 +73,25 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A hint and when it holds: every condition that is given must be met. ``words`` is a pattern that the
-    sentence contains, whatever its case."""
+    """A hint, and when it applies: all conditions that are set must be met.
+
+    Attributes:
+        words: a regular expression that the sentence must contain, ignoring case.
+    """
 
     hint: str
     kinds: tuple[str, ...] = ()
-    makers: tuple[str, ...] = ()
+    vendors: tuple[str, ...] = ()
     stages: tuple[str, ...] = ()
     codes: tuple[int, ...] = ()
     words: str = ""
     when: Callable[[Facts], bool] | None = None
 
     def fits(self, facts: Facts) -> bool:
-        """Whether this rule speaks about this failure."""
+        """Whether the hint applies to this failure."""
         return (
             (not self.kinds or facts.kind in self.kinds)
-            and (not self.makers or facts.maker in self.makers)
+            and (not self.vendors or facts.vendor in self.vendors)
             and (not self.stages or facts.stage in self.stages)
             and (not self.codes or facts.code in self.codes)
             and (not self.words or _pattern(self.words).search(facts.text) is not None)
@@ -92,7 +101,7 @@ class Rule:
 
 def hint_of(rules: Iterable[Rule], facts: Facts) -> str:
     """The hint of the first rule that fits, or ""."""
-    rule = next((one for one in rules if one.fits(facts)), None)
+    rule = next((rule for rule in rules if rule.fits(facts)), None)
     return rule.hint.format_map(facts.words()) if rule else ""
 
 

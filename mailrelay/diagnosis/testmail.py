@@ -1,4 +1,4 @@
-"""The test mail: the relay walked stage by stage with the code that sends real mail, and what it means."""
+"""The test mail: sent stage by stage by the code that sends real mail, with an explanation of how far it came."""
 
 from __future__ import annotations
 
@@ -7,27 +7,26 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from mailrelay.diagnosis import explain as diagnosis
+from mailrelay.diagnosis.explain import explain
 from mailrelay.mail import mime
 from mailrelay.mail.addresses import split
 from mailrelay.mail.emails import Email
 from mailrelay.models import Message, RelaySettings
-from mailrelay.relay import target as relaytarget
-from mailrelay.relay.target import Relay
-from mailrelay.smtp import sasl as saslauth
+from mailrelay.relay.target import Relay, default_from, target_of
+from mailrelay.smtp import sasl
 from mailrelay.smtp.connection import Connection
 from mailrelay.smtp.dialogue import STAGES, Envelope, Reply, Target, Trace
-from quazzar import words as noticetext
+from quazzar import words
 from quazzar.errors import DeliveryError, InvalidEmail, RelayNotConfigured, Unreadable
 
-#: The whole test, in seconds.
+#: How long the whole test may take, in seconds.
 TIMEOUT = 45.0
 _LONGEST_LINE = 2000
 
 
 @dataclass(slots=True)
 class Step:
-    """One stage: state is running, ok, failed or skipped."""
+    """One stage of the test; ``state`` is running, ok, failed or skipped."""
 
     stage: str
     state: str = "running"
@@ -36,7 +35,13 @@ class Step:
 
 @dataclass(slots=True)
 class TestResult:
-    """What the operator is told. ``code`` is the server's reply, or None where it never answered."""
+    """What the operator sees.
+
+    Attributes:
+        stage: the last stage (see ``dialogue.STAGES``): where it failed, or done.
+        code: the server's last reply code; None if it never answered.
+        transcript: the dialogue without credentials.
+    """
 
     ok: bool
     stage: str
@@ -50,31 +55,31 @@ class TestResult:
 
 @dataclass
 class _Walk:
-    """Turns the edge's stages into timed steps, and tells each change."""
+    """Turns the stages of the SMTP edge into timed steps, and reports each change."""
 
-    tell: Callable[[list[Step]], None]
+    report: Callable[[list[Step]], None]
     steps: list[Step] = field(default_factory=list)
     _since: float = field(default_factory=time.monotonic)
 
     def enter(self, stage: str) -> None:
         self._end()
         self.steps.append(Step(stage))
-        self.tell(self.steps)
+        self.report(self.steps)
 
     def succeed(self) -> None:
         self._end()
         self.steps.append(Step("done", "ok"))
-        self.tell(self.steps)
+        self.report(self.steps)
 
     def fail(self, stage: str) -> None:
-        """What failed need not be what was entered last: the greeting comes after implicit TLS, and the answer to
-        DATA in one flight with those to RCPT."""
+        """Mark a stage as failed. It need not be the one entered last: with implicit TLS the greeting comes after TLS,
+        and the answer to DATA comes in one flight with those to RCPT."""
         self._end()
         failed = next((step for step in self.steps if step.stage == stage), None) or Step(stage)
         failed.state = "failed"
         reached = {step.stage: step for step in [*self.steps, failed]}
         self.steps = [reached.get(name) or Step(name, "skipped") for name in STAGES]
-        self.tell(self.steps)
+        self.report(self.steps)
 
     def _end(self) -> None:
         now = time.monotonic()
@@ -85,11 +90,14 @@ class _Walk:
 
 
 def run(to: str, *, on_steps: Callable[[list[Step]], None] = lambda steps: None) -> TestResult:
-    """Sends the test mail and says how far it came. A failed delivery is a result, not an error.
+    """Send the test mail, and return how far it came. A failed delivery is a result, not an error.
+
+    Args:
+        on_steps: called with all steps so far whenever one changes.
 
     Raises:
         RelayNotConfigured: no relay is set.
-        InvalidEmail: ``to`` is no address.
+        InvalidEmail: ``to`` is not an address.
     """
     try:
         recipient = split(to)[1]
@@ -101,7 +109,7 @@ def run(to: str, *, on_steps: Callable[[list[Step]], None] = lambda steps: None)
         raise RelayNotConfigured
     walk = _Walk(on_steps)
     trace = Trace(on_stage=walk.enter, lines=[])
-    message_id = mime.new_message_id(relaytarget.default_from(row.from_address, row.username))
+    message_id = mime.new_message_id(default_from(row.from_address, row.username))
     failure, reply = _attempt(row, recipient, message_id, trace)
     if failure is None:
         walk.succeed()
@@ -113,13 +121,12 @@ def run(to: str, *, on_steps: Callable[[list[Step]], None] = lambda steps: None)
     return result
 
 
-def _attempt(row: RelaySettings, recipient: str, message_id: str, trace: Trace
-) -> tuple[DeliveryError | None, Reply | None]:  # fmt: skip
-    """Walks; returns what went wrong, or the server's last words."""
+def _attempt(
+    row: RelaySettings, recipient: str, message_id: str, trace: Trace
+) -> tuple[DeliveryError | None, Reply | None]:
+    """Send the mail; returns what went wrong, and the server's last answer."""
     try:
-        relay = Relay(
-            relaytarget.target_of(row), row.from_address, row.from_name, row.provider, row.updated_at
-        )
+        relay = Relay(target_of(row), row.from_address, row.from_name, row.provider, row.updated_at)
         connection = Connection(relay.target, deadline=time.monotonic() + TIMEOUT, trace=trace).open()
     except Unreadable as exc:
         trace.on_stage("auth")
@@ -136,17 +143,17 @@ def _attempt(row: RelaySettings, recipient: str, message_id: str, trace: Trace
 
 
 def _masked(reply: Reply | None, target: Target) -> Reply | None:
-    """A server may repeat our password also when it takes the mail."""
+    """The answer without our password: a server may repeat it even when it accepts the mail."""
     if reply is None:
         return None
     text = reply.text
-    for word in saslauth.traces(target.username, target.password):
-        text = text.replace(word, "********")
+    for secret in sasl.traces(target.username, target.password):
+        text = text.replace(secret, "********")
     return Reply(reply.code, text)
 
 
 def _test_mail(relay: Relay, recipient: str, message_id: str) -> Envelope:
-    sender = relaytarget.default_from(relay.from_address, relay.target.username)
+    sender = default_from(relay.from_address, relay.target.username)
     email = Email(
         to=[recipient],
         subject="Test mail from Quazzar Mail Relay",
@@ -166,25 +173,21 @@ def _test_mail(relay: Relay, recipient: str, message_id: str) -> Envelope:
 def _result(
     row: RelaySettings, failure: DeliveryError | None, reply: Reply | None, trace: Trace, walk: _Walk
 ) -> TestResult:
-    transcript = [noticetext.lines(line, _LONGEST_LINE) for line in trace.lines or []]
+    transcript = [words.lines(line, _LONGEST_LINE) for line in trace.lines or []]
     if failure is None:
-        words = f"The relay took the mail: {reply.text if reply else ''}"
-        return TestResult(
-            True, "done", reply.code if reply else None, _line(words), "", transcript, 0, walk.steps
-        )
-    told = diagnosis.explain(failure, row)
+        sentence = words.one_line(f"The relay took the mail: {reply.text if reply else ''}")
+        code = reply.code if reply else None
+        return TestResult(True, "done", code, sentence, "", transcript, 0, walk.steps)
+    diagnosis = explain(failure, row)
+    # A server may answer anything; PostgreSQL takes no NUL, a page no control character.
+    sentence = words.one_line(diagnosis.message)
     return TestResult(
-        False, failure.stage, failure.smtp_code, _line(told.message), told.hint, transcript, 0, walk.steps
+        False, failure.stage, failure.smtp_code, sentence, diagnosis.hint, transcript, 0, walk.steps
     )
 
 
-def _line(words: str) -> str:
-    """A server may answer anything; PostgreSQL takes no NUL, a page no control character."""
-    return noticetext.one_line(words)
-
-
 def _keep(result: TestResult, recipient: str, message_id: str) -> None:
-    """The test appears in the queue page like every mail that this node sent."""
+    """Store the test as a message, so that the queue page shows it like every mail that this node sent."""
     error = None if result.ok else {"stage": result.stage, "code": result.code, "message": result.message}
     row = Message(
         source=Message.Source.TEST,
@@ -193,7 +196,7 @@ def _keep(result: TestResult, recipient: str, message_id: str) -> None:
         next_attempt_at=None,
         message_id=message_id,
         to=[recipient],
-        recipients=[_told(recipient, result)],
+        recipients=[_recipient_state(recipient, result)],
         subject="Test mail from Quazzar Mail Relay",
         sent_at=mime.now() if result.ok else None,
         last_error=error,
@@ -201,7 +204,7 @@ def _keep(result: TestResult, recipient: str, message_id: str) -> None:
     row.save(force_insert=True)
 
 
-def _told(recipient: str, result: TestResult) -> dict[str, Any]:
+def _recipient_state(recipient: str, result: TestResult) -> dict[str, Any]:
     if result.ok:
         return {"address": recipient, "status": "sent"}
     return {"address": recipient, "status": "failed", "code": result.code, "message": result.message}

@@ -9,11 +9,11 @@ from django.template.loader import render_to_string
 
 from mailrelay.mail.emails import Email
 from mailrelay.notices.alerts import Alert, AlertNotice, Link, common
-from quazzar import words as noticetext
+from quazzar import words
 
 MAX_SHOWN = 100
 _SUBJECT = 150
-#: The labels that say where, the most telling first.
+#: Labels that say where it happened, the most specific first.
 _PLACES = ("instance", "host", "hostname", "node", "pod", "container", "service", "job")
 _WORST_FIRST = ("critical", "page", "emergency", "fatal", "high", "error", "warning", "medium", "low", "info")
 _URGENT = _WORST_FIRST[:4]
@@ -22,7 +22,7 @@ _RED, _AMBER, _GREEN = "#b3261e", "#9a6700", "#1a7f37"
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One alert as it is shown."""
+    """One alert as the mail shows it."""
 
     title: str
     text: str
@@ -32,7 +32,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The firing ones, or the resolved ones."""
+    """All firing alerts, or all resolved ones, as the mail shows them."""
 
     state: str
     title: str
@@ -65,17 +65,17 @@ def render(notice: AlertNotice, recipients: Sequence[str]) -> Email:
 
 
 def subject(notice: AlertNotice) -> str:
-    """[FIRING:2] HighLoad on web1 (critical)."""
+    """The subject, such as ``[FIRING:2] HighLoad on web1 (critical)``."""
     state = "FIRING" if notice.firing else "RESOLVED"
     count = len(notice.firing or notice.resolved)
     mark = f"[{state}:{count}]" if count > 1 else f"[{state}]"
     severity = _severity(notice)
-    tail = f" ({noticetext.one_line(severity, 30)})" if severity else ""
-    return noticetext.one_line(f"{mark} {_which(notice)}{_summary(notice)}", _SUBJECT - len(tail)) + tail
+    tail = f" ({words.one_line(severity, 30)})" if severity else ""
+    return words.one_line(f"{mark} {_which(notice)}{_summary(notice)}", _SUBJECT - len(tail)) + tail
 
 
 def _which(notice: AlertNotice) -> str:
-    """Which alerts, and where."""
+    """The names of the alerts, and where they happened."""
     place = _place(notice)
     return _some([alert.name for alert in notice.firing or notice.resolved]) + (
         f" on {place}" if place else ""
@@ -83,7 +83,7 @@ def _which(notice: AlertNotice) -> str:
 
 
 def _summary(notice: AlertNotice) -> str:
-    """What it says, where there is only one alert and no place was named."""
+    """The summary, if there is only one alert and nothing says where it happened."""
     summary = notice.alerts[0].annotations.get("summary", "")
     return f": {summary}" if summary and len(notice.alerts) == 1 and not _place(notice) else ""
 
@@ -97,18 +97,18 @@ def _place(notice: AlertNotice) -> str:
     return ""
 
 
-def _some(words: Sequence[str]) -> str:
-    """One, two, or one and the number of the others."""
-    different = list(dict.fromkeys(words))
+def _some(names: Sequence[str]) -> str:
+    """Up to two different names, or the first and the number of the others."""
+    different = list(dict.fromkeys(names))
     if len(different) <= 2:
         return " and ".join(different)
     return f"{different[0]} and {len(different) - 1} more"
 
 
 def _severity(notice: AlertNotice) -> str:
-    """The worst that is firing (or was)."""
-    found = [alert.labels.get("severity", "") for alert in notice.firing or notice.resolved]
-    return min((one for one in found if one), key=_rank, default="")
+    """The worst severity that is firing, or that was."""
+    severities = [alert.labels.get("severity", "") for alert in notice.firing or notice.resolved]
+    return min(filter(None, severities), key=_rank, default="")
 
 
 def _rank(severity: str) -> int:
@@ -125,12 +125,12 @@ def _headline(notice: AlertNotice) -> str:
 
 
 def _common(notice: AlertNotice) -> dict[str, str]:
-    """Shown once at the top; a single alert shows its own."""
+    """The labels that are shown once at the top; a single alert shows its own."""
     return common(notice.alerts) if len(notice.alerts) > 1 else {}
 
 
 def _sections(notice: AlertNotice) -> list[Section]:
-    """The firing ones first, so that what is cut off is what is over."""
+    """The firing alerts first, so that resolved ones are left out when there are too many."""
     hidden = set(_common(notice))
     firing = notice.firing[:MAX_SHOWN]
     resolved = notice.resolved[: MAX_SHOWN - len(firing)]
@@ -149,7 +149,7 @@ def _sections(notice: AlertNotice) -> list[Section]:
 def _card(alert: Alert, hidden: set[str]) -> Card:
     notes = dict(alert.annotations)
     summary, description = notes.pop("summary", ""), notes.pop("description", "") or notes.pop("message", "")
-    title = noticetext.one_line(summary or alert.name, 300)
+    title = words.one_line(summary or alert.name, 300)
     text = "\n\n".join(part for part in (summary if "\n" in summary else "", description) if part)
     labels = [(name, value) for name, value in alert.labels.items() if name not in hidden]
     return Card(title, text, [*_times(alert), *labels, *notes.items()], alert.links)
@@ -158,8 +158,8 @@ def _card(alert: Alert, hidden: set[str]) -> Card:
 def _times(alert: Alert) -> list[tuple[str, str]]:
     if alert.starts_at is None:
         return []
-    rows = [("Since", noticetext.moment(alert.starts_at))]
+    rows = [("Since", words.moment(alert.starts_at))]
     if not alert.firing and alert.ends_at and alert.ends_at >= alert.starts_at:
-        lasted = noticetext.duration(alert.ends_at - alert.starts_at)
-        rows.append(("Until", f"{noticetext.moment(alert.ends_at)}, after {lasted}"))
+        lasted = words.duration(alert.ends_at - alert.starts_at)
+        rows.append(("Until", f"{words.moment(alert.ends_at)}, after {lasted}"))
     return rows

@@ -18,7 +18,7 @@ _MOST_PAIRS = 40
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A place to look at, always http or https."""
+    """A link to show in the mail; always http or https."""
 
     name: str
     url: str
@@ -37,7 +37,7 @@ class Alert:
 
     @property
     def name(self) -> str:
-        """What the alert is called."""
+        """The alert's name, from its labels ``alertname`` or ``rule``."""
         return self.labels.get("alertname") or self.labels.get("rule") or "Alert"
 
 
@@ -59,12 +59,12 @@ class AlertNotice:
 
     @property
     def firing(self) -> list[Alert]:
-        """Those that are on."""
+        """The alerts that are firing."""
         return [alert for alert in self.alerts if alert.firing]
 
     @property
     def resolved(self) -> list[Alert]:
-        """Those that are over."""
+        """The alerts that are resolved."""
         return [alert for alert in self.alerts if not alert.firing]
 
 
@@ -139,7 +139,7 @@ def _news(fields: Mapping[str, Any]) -> str:
 
 
 def common(alerts: tuple[Alert, ...]) -> dict[str, str]:
-    """The labels that all of them have alike."""
+    """The labels that all of these alerts share, with the same value."""
     first, *others = alerts
     return {
         name: value

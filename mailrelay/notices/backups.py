@@ -16,7 +16,11 @@ _SUBJECT = 150
 
 @dataclass(frozen=True, slots=True)
 class BackupReport:
-    """How one run of a backup job ended."""
+    """How one run of a backup job ended.
+
+    Attributes:
+        message: what the job itself says; may have several lines.
+    """
 
     job: str
     succeeded: bool
@@ -27,7 +31,7 @@ class BackupReport:
 
 
 def render(report: BackupReport, recipients: Sequence[str]) -> Email:
-    """The mail about a run."""
+    """The mail about one run."""
     context = {
         "headline": f"Backup {report.job} {'succeeded' if report.succeeded else 'failed'}",
         "color": "#1a7f37" if report.succeeded else "#b3261e",

@@ -1,14 +1,14 @@
-"""The provider table: what choosing a preset fills in, and what to type next to it. Data only."""
+"""The table of providers: what choosing a preset fills in, and what to enter beside it. Data only."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """One of a provider's hosts."""
+    """A region of a provider, with a host of its own."""
 
     id: str
     name: str
@@ -17,7 +17,14 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A provider. ``other_ports`` are open there too, for networks that block the usual one."""
+    """A provider.
+
+    Attributes:
+        host: empty for the custom preset.
+        username_hint: what the user name is, shown beside its field; ``password_hint`` likewise.
+        docs: where to find the credentials at the provider.
+        other_ports: further open ports, for networks that block the usual one.
+    """
 
     id: str
     name: str
@@ -31,17 +38,17 @@ class Preset:
     other_ports: str = ""
 
     def public(self) -> dict[str, Any]:
-        """As the API lists it; ``regions`` only where there is a choice."""
-        shown: dict[str, Any] = {
-            "id": self.id, "name": self.name, "host": self.host, "port": self.port, "security": self.security,
-        }  # fmt: skip
+        """What the API lists: id, name, host, port, security, and regions where there is a choice."""
+        fields: dict[str, Any] = {
+            name: getattr(self, name) for name in ("id", "name", "host", "port", "security")
+        }
         if self.regions:
-            shown["regions"] = [{"id": one.id, "name": one.name, "host": one.host} for one in self.regions]
-        return shown
+            fields["regions"] = [asdict(region) for region in self.regions]
+        return fields
 
     def region_of(self, host: str) -> Region | None:
-        """The region that has this host."""
-        return next((one for one in self.regions if one.host == host.lower()), None)
+        """The region with this host, or None."""
+        return next((region for region in self.regions if region.host == host.lower()), None)
 
 
 _SES_REGIONS = {
@@ -109,9 +116,9 @@ PRESETS: tuple[Preset, ...] = (
         "ses",
         "AWS SES",
         "email-smtp.us-east-1.amazonaws.com",
-        "the SMTP user name that SES made for this region",
+        "the SMTP user name that SES created for this region",
         "the SMTP password that came with it, not an AWS secret access key",
-        "Amazon SES: SMTP settings → Create SMTP credentials. They hold in the region where they were made.",
+        "Amazon SES: SMTP settings → Create SMTP credentials. They are valid only in that region.",
         regions=tuple(
             Region(id_, name, f"email-smtp.{id_}.amazonaws.com") for id_, name in _SES_REGIONS.items()
         ),
@@ -131,5 +138,5 @@ _BY_ID = {preset.id: preset for preset in PRESETS}
 
 
 def by_id(preset_id: str) -> Preset | None:
-    """The preset of that id, or None."""
+    """The preset with this id, or None."""
     return _BY_ID.get(preset_id)

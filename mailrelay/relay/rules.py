@@ -1,4 +1,4 @@
-"""Relay settings before they are saved: what a preset fills in, and what is wrong, in sentences. Pure."""
+"""The rules for relay settings: what a preset fills in, and what is wrong with each field, in sentences. Pure."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def complete(data: Mapping[str, Any], current: Mapping[str, Any], *, partial: bool) -> dict[str, Any]:
-    """``current`` with ``data`` over it, normalised.
+    """``current`` overlaid with ``data``, normalised.
 
-    A preset fills host, port and security where ``data`` has none: always when the whole is written, and with
-    ``partial`` when the provider changes.
+    A preset fills in host, port and security if ``data`` has none of its own: with ``partial`` only when the provider
+    changes, otherwise always.
     """
-    given = {name: value for name, value in data.items() if value is not None}
-    values = {**current, **given}
+    provided = {name: value for name, value in data.items() if value is not None}
+    values = {**current, **provided}
     preset = by_id(str(values.get("provider")))
     changed = values.get("provider") != current.get("provider")
     if preset and preset.host and (changed or not partial):
-        security = "tls" if given.get("port") == IMPLICIT_TLS_PORT else preset.security
+        security = "tls" if provided.get("port") == IMPLICIT_TLS_PORT else preset.security
         filled = {"host": preset.host, "port": preset.port, "security": security}
-        values.update({name: value for name, value in filled.items() if name not in given})
-    elif not partial and "security" not in given:
+        values.update({name: value for name, value in filled.items() if name not in provided})
+    elif not partial and "security" not in provided:
         values["security"] = "tls" if values.get("port") == IMPLICIT_TLS_PORT else "starttls"
     return _normalised(values)
 
 
 def problems(values: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Field → sentences, for every field that is not right; empty when all may be saved.
+    """Field → sentences, for every field that is wrong; empty when everything can be saved.
 
-    An empty host is right (the relay is not configured), and so are an empty from address and username.
+    Host, from address and username may be empty; without a host the relay is not configured.
     """
-    found: dict[str, list[str]] = {
+    sentences_by_field: dict[str, list[str]] = {
         "provider": _provider(values["provider"]),
         "host": _host(values["host"]),
         "port": _port(values["port"]),
@@ -55,17 +55,17 @@ def problems(values: Mapping[str, Any]) -> dict[str, list[str]]:
         "from_name": _text("The from name", values["from_name"], _LENGTHS["from_name"]),
         **{name: _recipients(values[name]) for name in RECIPIENT_LISTS},
     }
-    return {name: sentences for name, sentences in found.items() if sentences}
+    return {name: sentences for name, sentences in sentences_by_field.items() if sentences}
 
 
 # --- normal forms ------------------------------------------------------------------------------------------
 def _normalised(values: dict[str, Any]) -> dict[str, Any]:
-    """What is right in its stored form (A-labels, lower case); what is wrong as it came, for ``problems``."""
+    """Valid values in the form that is stored (A-labels, lower case); wrong ones unchanged, for ``problems``."""
     values["host"] = _normal_host(values["host"])
     values["from_address"] = _normal_address(values["from_address"])
     for name in RECIPIENT_LISTS:
         if isinstance(values[name], list):
-            values[name] = [_normal_address(one) for one in values[name]]
+            values[name] = [_normal_address(address) for address in values[name]]
     return values
 
 
@@ -100,8 +100,8 @@ def _ip(text: str) -> bool:
 
 # --- problems ----------------------------------------------------------------------------------------------
 def _provider(provider: Any) -> list[str]:
-    known = ", ".join(preset.id for preset in PRESETS)
-    return [] if by_id(str(provider)) else [f"The provider is one of {known}."]
+    ids = ", ".join(preset.id for preset in PRESETS)
+    return [] if by_id(str(provider)) else [f"The provider is one of {ids}."]
 
 
 def _host(host: Any) -> list[str]:
@@ -113,7 +113,7 @@ def _host(host: Any) -> list[str]:
 
 
 def _not_only_a_name(host: str) -> str:
-    """What was typed around the name."""
+    """A sentence about what was typed around the name; empty when it is only a name."""
     if _SCHEME.match(host):
         name = re.split(r"[/?#]", host.split("://", 1)[1])[0].rpartition("@")[2]
         bare = name.split(":")[0]
@@ -182,15 +182,15 @@ def _address(address: Any) -> list[str]:
 def _recipients(listed: Any) -> list[str]:
     if not isinstance(listed, list):
         return ["Give a list of mail addresses."]
-    sentences = [sentence for one in listed for sentence in _address(one)]
+    sentences = [sentence for address in listed for sentence in _address(address)]
     if len(listed) > MAX_RECIPIENTS:
         sentences.append(f"At most {MAX_RECIPIENTS} recipients can be set; these are {len(listed)}.")
-    return sentences or [f"{one} is listed more than once." for one in _repeated(listed)]
+    return sentences or [f"{address} is listed more than once." for address in _repeated(listed)]
 
 
 def _repeated(listed: Sequence[str]) -> list[str]:
-    normal = [addresses.normalise(one) for one in listed]
-    return [one for one in dict.fromkeys(normal) if normal.count(one) > 1]
+    normal = [addresses.normalise(address) for address in listed]
+    return [address for address in dict.fromkeys(normal) if normal.count(address) > 1]
 
 
 def _text(what: str, text: Any, most: int) -> list[str]:

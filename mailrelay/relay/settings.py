@@ -1,4 +1,4 @@
-"""The one writer of the relay settings: API, console and command line all come through here."""
+"""The only writer of the relay settings: API and console both call it."""
 
 from __future__ import annotations
 
@@ -15,29 +15,39 @@ from quazzar.errors import InvalidFields
 #: Sent after the commit of a change. The queue (mailrelay) and the mailbox stack's relayhost (mailboxes) follow it.
 relay_changed = Signal()
 
+#: Every field but the password.
 PLAIN_FIELDS = (
-    "provider", "host", "port", "security", "username", "from_address", "from_name", "alert_recipients",
-    "backup_recipients", "notify_backup_success",
-)  # fmt: skip
+    "provider",
+    "host",
+    "port",
+    "security",
+    "username",
+    "from_address",
+    "from_name",
+    "alert_recipients",
+    "backup_recipients",
+    "notify_backup_success",
+)
 
 
 def values_of(row: RelaySettings) -> dict[str, Any]:
-    """The row's fields without the password."""
+    """The values of the row's fields, without the password."""
     return {name: getattr(row, name) for name in PLAIN_FIELDS}
 
 
 def update(changes: dict[str, Any], *, partial: bool) -> RelaySettings:
-    """Saves what is given; what is not given keeps its value (``partial``) or goes back to its default.
+    """Save changed fields; a field that is absent keeps its value (``partial``) or goes back to its default.
 
-    ``password``: absent or "" keeps the saved one, None removes it.
+    A ``password`` that is absent or "" keeps the saved one, and None removes it. The change is audited, and
+    ``relay_changed`` is sent after the commit.
 
     Raises:
-        InvalidFields: something does not fit; nothing was saved.
+        InvalidFields: a value is wrong; nothing is saved.
     """
     changes = dict(changes)
     password = changes.pop("password", "")
     with transaction.atomic():
-        # Created before it is locked: of two first saves at once the second waits instead of failing.
+        # Created first and locked then: of two first saves at once, the second waits instead of failing.
         row, _ = RelaySettings.objects.select_for_update().get_or_create(pk=1)
         before = values_of(row)
         values = rules.complete(changes, before if partial else values_of(RelaySettings()), partial=partial)
@@ -57,7 +67,7 @@ def update(changes: dict[str, Any], *, partial: bool) -> RelaySettings:
 
 
 def clear() -> None:
-    """Back to not configured; the recipients and the password go too. Queued mail waits."""
+    """Delete all settings, including recipients and password. Queued mail waits until a relay is set again."""
     with transaction.atomic():
         RelaySettings.objects.all().delete()
         audit.record("relay.removed", "relay settings")

@@ -14,7 +14,12 @@ from quazzar.errors import RelayNotConfigured, Unreadable
 
 @dataclass(frozen=True)
 class Relay:
-    """Where mail goes at the moment, and the name it comes from."""
+    """The relay settings, ready to send with.
+
+    Attributes:
+        target: where to connect, with the opened password.
+        updated_at: when they were saved; another time means that they have changed.
+    """
 
     target: Target
     from_address: str
@@ -37,10 +42,10 @@ def load() -> Relay:
 
 
 def target_of(row: RelaySettings) -> Target:
-    """The row's target, its password opened.
+    """Where to connect according to this row, with its password opened.
 
     Raises:
-        Unreadable: as ``load``.
+        Unreadable: the password was sealed with a key that is gone.
     """
     try:
         password = str(row.password.reveal()) if row.password is not None else ""
@@ -52,7 +57,7 @@ def target_of(row: RelaySettings) -> Target:
 
 
 def unchanged(relay: Relay) -> bool:
-    """Whether the saved relay is still this one; a cheap query."""
+    """Whether the settings are still the same; costs one cheap query."""
     return RelaySettings.objects.filter(pk=1, updated_at=relay.updated_at).exists()
 
 

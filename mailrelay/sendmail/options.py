@@ -1,4 +1,4 @@
-"""The command line of sendmail(8), as far as programs that only submit mail use it. Pure."""
+"""The command line of sendmail(8), as far as programs use it that only submit mail. Pure."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _MODES = {
 
 
 class UsageError(Exception):
-    """The command line is wrong; the text is a sentence."""
+    """The command line is wrong; the text is a sentence for the caller."""
 
 
 @dataclass(slots=True)
 class Options:
-    """What the caller wants."""
+    """What the command line asks for."""
 
     recipients: list[str] = field(default_factory=list)
-    #: -t: to everybody in To, Cc and Bcc.
+    #: -t: send to everybody in To, Cc and Bcc.
     from_header: bool = False
-    #: Without -i, a line with nothing but a dot ends the message.
+    #: A line with nothing but a dot ends the message; -i turns this off.
     dot_ends: bool = True
-    #: -f; None when it was not given. ``<>`` and the empty string are the null sender.
+    #: -f; None without it. ``<>`` and the empty string are the null sender.
     sender: str | None = None
-    #: -F
+    #: -F: the display name of the author.
     name: str = ""
     verbose: bool = False
     #: -q: "send what is queued", which the worker does by itself.
@@ -41,20 +41,20 @@ class Options:
 
     @property
     def only_queue_run(self) -> bool:
-        """Whether there is no message to take."""
+        """Whether nothing but a queue run is asked for, so that there is no message to read."""
         return self.queue_run and not (self.recipients or self.from_header)
 
     @property
     def null_sender(self) -> bool:
-        """Whether bounces are to go nowhere."""
+        """Whether the envelope sender is empty, so that nobody gets bounces."""
         return self.sender is not None and self.sender.strip() in {"", "<>"}
 
 
 def parse(arguments: Sequence[str]) -> Options:
-    """The options, letters in clusters or apart, before or after the recipients; ``--`` ends them.
+    """Read the options: letters alone or combined, before or after the recipients; ``--`` ends them.
 
     Raises:
-        UsageError: one is not known, has no value, or asks for what this sendmail does not do.
+        UsageError: an option is unknown, lacks its value, or is for something that this sendmail does not do.
     """
     options = Options()
     rest = deque(arguments)

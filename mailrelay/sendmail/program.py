@@ -1,7 +1,7 @@
-"""What bin/quazzar-sendmail runs: one message from standard input into the queue; exits as sysexits(3) says.
+"""The program behind bin/quazzar-sendmail: queues one message from standard input; exits as sysexits(3) says.
 
-Models are imported when they are needed and not before: cron waits for this process, and a wrong option or an
-unreadable folder must end in a sentence.
+Models are imported only when they are needed: cron waits for this process, and a wrong option or an unreadable folder
+must end in a sentence, not in a traceback.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from django.db import InterfaceError, OperationalError
 
 from mailrelay.mail import addresslists, emails, rawmail
 from mailrelay.mail.rawmail import RawMail
-from mailrelay.sendmail import options as sendmailoptions
-from mailrelay.sendmail.options import Options, UsageError
+from mailrelay.sendmail.options import Options, UsageError, parse
 from quazzar.env import env_path
 from quazzar.errors import InvalidEmail, KeyFileError, QuazzarError, RelayNotConfigured
 
@@ -31,20 +30,20 @@ if TYPE_CHECKING:
     from mailrelay.queue.submission import Node
 
 ROOT = Path(__file__).resolve().parents[2]
-#: More than the queue takes, so that the queue can say so.
+#: One byte more than the queue accepts, so that the queue can say that it is too much.
 _READ_LIMIT = emails.MAX_BYTES * 2 + 1
 _DOT_LINES = frozenset({b".\n", b".\r\n", b"."})
-#: What may have passed when the caller tries again.
+#: Errors that may be gone when the caller tries again.
 _PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
 _UNPREPARED = ("no such table", "no such column", "does not exist")
 _FORBIDDEN = ("readonly database", "unable to open database file", "permission denied")
 
 
 class Refused(Exception):
-    """Nothing was queued.
+    """Nothing was queued; the text is a sentence for the caller.
 
     Attributes:
-        exit_code: from sysexits.
+        exit_code: the code of sysexits(3) to exit with.
     """
 
     def __init__(self, exit_code: int, sentence: str) -> None:
@@ -54,12 +53,12 @@ class Refused(Exception):
 
 # --- the process -------------------------------------------------------------------------------------------
 def main() -> int:
-    """What the shell script starts."""
+    """Run the program; returns the exit code."""
     return run_alone(sys.argv[1:], prepare)
 
 
 def run_alone(arguments: Sequence[str], prepare: Callable[[], None] = lambda: None) -> int:
-    """``run`` for a process that does nothing else: neither a log line nor a traceback reaches its caller."""
+    """Call ``run`` in a process that does nothing else: its caller sees neither log lines nor a traceback."""
     sys.excepthook = _unexpected
     logging.disable(logging.CRITICAL)
     # Python has no sys.stdin when the caller closed it.
@@ -68,7 +67,7 @@ def run_alone(arguments: Sequence[str], prepare: Callable[[], None] = lambda: No
 
 
 def prepare() -> None:
-    """Loads settings and this app's models, and nothing else of the product.
+    """Load the settings and this app's models, and nothing else of the product.
 
     Raises:
         Refused: the product was never set up here.
@@ -82,13 +81,13 @@ def prepare() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "quazzar.settings")
     from django.apps import AppConfig, apps
 
-    # A plain AppConfig: the real one's ready() is for the worker.
+    # A plain AppConfig, because ready() of the real one loads what only servers need.
     apps.populate([AppConfig("mailrelay", import_module("mailrelay"))])
     import_module("quazzar.celery")  # the doorbell's way to the broker
 
 
 def become_owner(folder: Path) -> None:
-    """Root acts as the folder's owner, as whom the product runs: key file and database are that user's."""
+    """As root, become the owner of the folder: the product runs as that user, who owns key file and database."""
     owner = folder.stat()
     if os.geteuid() == 0 and owner.st_uid != 0:
         os.setgroups([owner.st_gid])
@@ -108,10 +107,12 @@ def run(
     stderr: TextIO,
     prepare: Callable[[], None] = lambda: None,
 ) -> int:
-    """Queues the message on ``stdin`` and returns the exit code; what went wrong is one line on ``stderr``.
-    ``prepare`` loads what the database needs."""
+    """Queue the message on ``stdin`` and return the exit code; a failure is one line on ``stderr``.
+
+    ``prepare`` is called before the database is used, to load what that needs.
+    """
     try:
-        options = sendmailoptions.parse(arguments)
+        options = parse(arguments)
         if options.only_queue_run:
             return os.EX_OK  # the worker sends what is queued by itself
         mail = rawmail.parse(read_message(stdin, dot_ends=options.dot_ends))
@@ -122,16 +123,16 @@ def run(
         _say(stderr, sentence)
         return code
     if options.verbose:
-        people = ", ".join(one["address"] for one in row.recipients)
+        people = ", ".join(recipient["address"] for recipient in row.recipients)
         _say(stderr, f"queued as message {row.pk} for {people}.")
     return os.EX_OK
 
 
 def read_message(stdin: BinaryIO | None, *, dot_ends: bool) -> bytes:
-    """The message, to the end of the input or to a line with nothing but a dot.
+    """Read the message, to the end of the input or, with ``dot_ends``, to a line with nothing but a dot.
 
     Raises:
-        Refused: there is nothing to read, or nothing was written.
+        Refused: standard input is closed, cannot be read, or is empty.
     """
     if stdin is None:
         raise Refused(os.EX_NOINPUT, "There is no standard input to read the message from.")
@@ -177,27 +178,27 @@ def _sender(options: Options, node: Node) -> str:
 
 
 def envelope(mail: RawMail, options: Options, node: Node) -> list[str]:
-    """The envelope recipients, each once; people of this node are the alert recipients.
+    """The envelope recipients, without duplicates; mail for local users goes to the alert recipients.
 
     Raises:
-        Refused: there is none, or local mail has nobody to go to.
-        InvalidEmail: one is no address.
+        Refused: there is no recipient, or one is local and no alert recipients are set.
+        InvalidEmail: a recipient is not an address.
     """
     from mailrelay.queue.submission import checked
 
     if not all(text.isprintable() for text in options.recipients):
         raise InvalidEmail("to", "A recipient contains a line break or a control character.")
-    asked = [one for text in options.recipients for one in addresslists.parse(text)]
+    asked = [mailbox for text in options.recipients for mailbox in addresslists.parse(text)]
     asked += rawmail.recipients(mail) if options.from_header else []
     if not asked:
         raise Refused(os.EX_DATAERR, "The message names no recipient.")
-    found: dict[str, None] = {}
-    for address in [checked("to", one.address) for one in asked]:
+    recipients: dict[str, None] = {}
+    for address in [checked("to", mailbox.address) for mailbox in asked]:
         local = node.is_local(address)
         if local and not node.alert_recipients:
             raise Refused(os.EX_NOUSER, _nobody(address))
-        found |= dict.fromkeys(node.alert_recipients if local else [address])
-    return list(found)
+        recipients |= dict.fromkeys(node.alert_recipients if local else [address])
+    return list(recipients)
 
 
 def _nobody(address: str) -> str:
@@ -209,7 +210,7 @@ def _nobody(address: str) -> str:
 
 # --- what went wrong ---------------------------------------------------------------------------------------
 def verdict(exc: Exception) -> tuple[int, str]:
-    """Exit code and sentence of a failure."""
+    """The exit code and the sentence for a failure."""
     match exc:
         case Refused():
             return exc.exit_code, str(exc)
@@ -255,7 +256,7 @@ def _say(stderr: TextIO, sentence: str) -> None:
         stderr.write(f"sendmail: {' '.join(sentence.split())}\n")
         stderr.flush()
     except (OSError, ValueError):
-        pass  # whoever closed it does not want to know
+        pass  # the caller closed it, so it does not want to know
 
 
 if __name__ == "__main__":

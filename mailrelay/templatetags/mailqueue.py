@@ -1,4 +1,4 @@
-"""States of messages and recipients in templates."""
+"""Template tags for the states of messages and recipients."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ register = template.Library()
 
 @register.simple_tag
 def status_badge(message: Message) -> SafeString:
-    """A message's status."""
+    """The status of a message as a badge."""
     return states.of_message(message)
 
 
 @register.simple_tag
 def recipient_badge(recipient: dict[str, Any]) -> SafeString:
-    """A recipient's state."""
+    """The state of one of a message's ``recipients`` as a badge."""
     return states.of_recipient(recipient)

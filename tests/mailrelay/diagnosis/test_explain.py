@@ -101,7 +101,7 @@ def test_a_servers_words_lead_to_a_remedy(answered, hint) -> None:
         ("timeout", "data", relay(), "slow or the network drops packets"),
         ("bad_greeting", "connect", relay(port=993), "not a mail server"),
         ("tls_not_offered", "tls", relay(), "Implicit TLS. Choose None only"),
-        ("tls_not_offered", "tls", MAILGUN, "taken out on the way"),
+        ("tls_not_offered", "tls", MAILGUN, "Something on the way removes STARTTLS"),
         ("tls_wrong_version", "tls", relay(security="tls"), "Port 587 begins in plain text: choose STARTTLS"),
         ("timeout", "tls", relay(security="tls"), "Port 587 begins in plain text: choose STARTTLS"),
         (
