@@ -69,7 +69,7 @@ def alias(address: str = "info@example.com", *destinations: str, **columns: Any)
 def spoil(row: Model, column: str) -> None:
     """What is sealed there cannot be opened any more, as after a lost key file."""
     with connection.cursor() as cursor:
-        table, name = (connection.ops.quote_name(each) for each in (row._meta.db_table, column))
+        table, name = (connection.ops.quote_name(text) for text in (row._meta.db_table, column))
         cursor.execute(f"UPDATE {table} SET {name} = %s WHERE id = %s", [b"sealed elsewhere", row.pk])
 
 

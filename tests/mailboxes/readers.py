@@ -19,13 +19,13 @@ class User(NamedTuple):
 
 def passwd_file(data: bytes) -> dict[str, User]:
     """``user:password:uid:gid:(gecos):home:(shell):extra_fields``; # begins a comment, the first of two wins."""
-    found: dict[str, User] = {}
+    users: dict[str, User] = {}
     for line in data.decode().split("\n"):
         if line and not line.startswith("#"):
             name, password, uid, gid, _, home, _, extra = line.split(":", 7)
             fields = dict(field.split("=", 1) for field in extra.split(" ") if field)
-            found.setdefault(name, User(password, uid, gid, home, fields))
-    return found
+            users.setdefault(name, User(password, uid, gid, home, fields))
+    return users
 
 
 def postfix_table(data: bytes) -> dict[str, str]:
@@ -38,12 +38,12 @@ def postfix_table(data: bytes) -> dict[str, str]:
             logical[-1] += line
         else:
             logical.append(line)
-    found: dict[str, str] = {}
+    rows: dict[str, str] = {}
     for line in logical:
         key, value = _key_and_value(line)
         if key and value:
-            found.setdefault(key.lower(), value)
-    return found
+            rows.setdefault(key.lower(), value)
+    return rows
 
 
 def _key_and_value(line: str) -> tuple[str, str]:

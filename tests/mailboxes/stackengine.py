@@ -74,6 +74,10 @@ class StackEngine(FakeEngine):
         self.before(method)
         super().begin(method, arguments)
 
+    def renew(self) -> None:
+        """Starts again as a new Engine that has nothing but the images."""
+        type(self).__init__(self, self.project)
+
     def forget(self) -> None:
         """Clears the records of calls, commands, pushes and kicks."""
         for record in (self.calls, self.commands, self.pushes, self.done, self.kicked):

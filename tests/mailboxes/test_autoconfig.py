@@ -25,23 +25,24 @@ def thunderbird(**more: Any) -> ET.Element:
 
 
 def test_the_list_has_the_best_of_each_protocol_first() -> None:
-    found = [
-        (each.protocol, each.port, each.security) for each in autoconfig.servers("Ada@EXAMPLE.com", HOST)
+    servers = [
+        (server.protocol, server.port, server.security)
+        for server in autoconfig.servers("Ada@EXAMPLE.com", HOST)
     ]
-    assert found == [
+    assert servers == [
         ("imap", 993, "tls"),
         ("imap", 143, "starttls"),
         ("smtp", 465, "tls"),
         ("smtp", 587, "starttls"),
     ]
-    assert {(each.host, each.username) for each in autoconfig.servers("Ada@EXAMPLE.com", HOST)} == {
+    assert {(server.host, server.username) for server in autoconfig.servers("Ada@EXAMPLE.com", HOST)} == {
         (HOST, ADA)
     }
 
 
 def test_the_port_offset_counts_everywhere() -> None:
-    assert [each.port for each in autoconfig.servers(ADA, HOST, 20_000)] == [20993, 20143, 20465, 20587]
-    assert [each.text for each in thunderbird(port_offset=20_000).iter("port")] == [
+    assert [server.port for server in autoconfig.servers(ADA, HOST, 20_000)] == [20993, 20143, 20465, 20587]
+    assert [element.text for element in thunderbird(port_offset=20_000).iter("port")] == [
         "20993",
         "20143",
         "20465",
@@ -57,40 +58,41 @@ def test_the_port_offset_counts_everywhere() -> None:
 def test_thunderbird_reads_domain_and_servers() -> None:
     root = thunderbird()
     assert (root.tag, root.get("version")) == ("clientConfig", "1.1")
-    assert [each.get("id") for each in root.iter("emailProvider")] == ["example.com"]
+    assert [element.get("id") for element in root.iter("emailProvider")] == ["example.com"]
     for tag, kind in (("incomingServer", "imap"), ("outgoingServer", "smtp")):
         servers = list(root.iter(tag))
-        assert [each.get("type") for each in servers] == [kind, kind]
-        assert [each.findtext("socketType") for each in servers] == ["SSL", "STARTTLS"]
-        assert {each.findtext("hostname") for each in servers} == {HOST}
-        assert {each.findtext("username") for each in servers} == {ADA}
-        assert {each.findtext("authentication") for each in servers} == {"password-cleartext"}
+        assert [server.get("type") for server in servers] == [kind, kind]
+        assert [server.findtext("socketType") for server in servers] == ["SSL", "STARTTLS"]
+        assert {server.findtext("hostname") for server in servers} == {HOST}
+        assert {server.findtext("username") for server in servers} == {ADA}
+        assert {server.findtext("authentication") for server in servers} == {"password-cleartext"}
 
 
 def test_one_file_serves_every_mailbox_of_a_domain() -> None:
-    one, all_ = (
+    personal, general = (
         autoconfig.thunderbird(ADA, HOST, 20_000),
         autoconfig.thunderbird_for_all("Example.com", HOST, 20_000),
     )
-    assert one.replace(ADA.encode(), b"%EMAILADDRESS%") == all_
+    assert personal.replace(ADA.encode(), b"%EMAILADDRESS%") == general
 
 
 def test_outlook_reads_the_best_server_of_each_kind() -> None:
     root = ET.fromstring(autoconfig.outlook("Ada@Example.com", HOST, 20_000))
-    found = [
-        {each.tag.partition("}")[2]: each.text for each in one} for one in root.iter(f"{OUTLOOK}Protocol")
+    protocols = [
+        {element.tag.partition("}")[2]: element.text for element in protocol}
+        for protocol in root.iter(f"{OUTLOOK}Protocol")
     ]
-    assert [(each["Type"], each["Server"], each["Port"]) for each in found] == [
+    assert [(protocol["Type"], protocol["Server"], protocol["Port"]) for protocol in protocols] == [
         ("IMAP", HOST, "20993"), ("SMTP", HOST, "20465"),
     ]  # fmt: skip
-    assert all((each["SSL"], each["Encryption"], each["LoginName"]) == ("on", "SSL", ADA) for each in found)
+    assert {(row["SSL"], row["Encryption"], row["LoginName"]) for row in protocols} == {("on", "SSL", ADA)}
     assert root.findtext(f".//{OUTLOOK}Action") == "settings"
 
 
 def test_a_profile_holds_one_account_and_no_password() -> None:
-    found = profile("Ada Lovelace")
-    account = found["PayloadContent"][0]
-    assert (found["PayloadType"], account["PayloadType"]) == ("Configuration", "com.apple.mail.managed")
+    settings = profile("Ada Lovelace")
+    account = settings["PayloadContent"][0]
+    assert (settings["PayloadType"], account["PayloadType"]) == ("Configuration", "com.apple.mail.managed")
     assert (account["EmailAccountName"], account["EmailAddress"]) == ("Ada Lovelace", ADA)
     assert account["IncomingMailServerUseSSL"] is account["OutgoingMailServerUseSSL"] is True
     assert account["OutgoingPasswordSameAsIncomingPassword"] is True

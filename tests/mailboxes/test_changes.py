@@ -82,5 +82,5 @@ def test_a_row_is_found_or_it_is_a_404() -> None:
 
 def test_many_keys_come_in_portions_each_once() -> None:
     portions = list(changes.batches([*range(700), *range(600)]))
-    assert [len(each) for each in portions] == [changes.BATCH, 200]
+    assert [len(portion) for portion in portions] == [changes.BATCH, 200]
     assert list(changes.batches({"b", "a"})) == [["a", "b"]]

@@ -48,7 +48,7 @@ def signed(
     )
     if names:
         builder = builder.add_extension(
-            x509.SubjectAlternativeName([x509.DNSName(each) for each in names]), False
+            x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), False
         )
     if "usage" in more:
         builder = builder.add_extension(x509.ExtendedKeyUsage([more["usage"]]), False)

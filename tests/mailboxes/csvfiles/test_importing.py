@@ -56,13 +56,13 @@ def done(text: str) -> ImportJob:
 
 
 def error_of(job: ImportJob) -> dict[str, str]:
-    found: dict[str, str] | None = job.last_error
-    assert found is not None
-    return found
+    error: dict[str, str] | None = job.last_error
+    assert error is not None
+    return error
 
 
 def many(number: int) -> str:
-    return HEADER + "".join(f"box{each}@example.com,,,\n" for each in range(number))
+    return HEADER + "".join(f"box{index}@example.com,,,\n" for index in range(number))
 
 
 # --- reading -----------------------------------------------------------------------------------------------
@@ -95,9 +95,8 @@ def test_a_password_is_taken_as_it_is() -> None:
     assert plan.rows[0].password == 'a comma, and "quotes"'
 
 
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
+def test_a_file_that_cannot_be_read_is_refused() -> None:
+    for text, words in (
         ("", "line 1: The first line names the columns"),
         ("ada@example.com\n", "line 1: The first line names the columns"),
         ("address;password\nada@example.com;x\n", "separated by commas"),
@@ -106,10 +105,8 @@ def test_a_password_is_taken_as_it_is() -> None:
         (HEADER, "The file has no mailboxes."),
         ('address\n"ada@example.com\nbob@example.com\n', "line 2: the quotation marks do not match"),
         ('"address\n', "line 1: the quotation marks do not match"),
-    ],
-)
-def test_a_file_that_cannot_be_read_is_refused(text: str, told: str) -> None:
-    assert told in refused(text)[0]
+    ):
+        assert words in refused(text)[0], text
 
 
 def test_what_is_no_utf8_is_refused_with_its_line() -> None:
@@ -125,27 +122,21 @@ def test_a_file_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 
 
 # --- checking ----------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("row", "told"),
-    [
+def test_a_row_that_is_not_right_is_refused() -> None:
+    for row, words in (
         ("nobody,,,", "line 2: "),
+        ("a+b@example.com,,,", "line 2: "),
         ("ada@example.org,,,", "There is no domain example.org here"),
         ("ada@example.com,short,,", "line 2: "),
         ("ada@example.com,{SHA512-CRYPT}$6$abcdefgh,,", "hash of a password"),
         ("ada@example.com,$2y$10$abcdefghijkl,,", "hash of a password"),
-        ("ada@example.com,,-1,", "quota"),
-        ("ada@example.com,,1.5,", "quota"),
-        ("ada@example.com,,²,", "quota"),
-        ("ada@example.com,,99999999999999999999,", "quota"),
+        *((f"ada@example.com,,{quota},", "quota") for quota in ("-1", "1.5", "²", "99999999999999999999")),
         ('ada@example.com,,,"two\nlines"', "display name"),
         ("ada@example.com,,", "4 values are expected, as in line 1, and 3 are here"),
         ("ada@example.com,,,,", "and 5 are here"),
-        ("a+b@example.com,,,", "line 2: "),
-    ],
-)
-def test_a_row_that_is_not_right_is_refused(row: str, told: str) -> None:
-    sentences = refused(f"{HEADER}{row}\n")
-    assert len(sentences) == 1 and sentences[0].startswith("line 2: ") and told in sentences[0]
+    ):
+        (sentence,) = refused(f"{HEADER}{row}\n")
+        assert sentence.startswith("line 2: ") and words in sentence, row
 
 
 def test_enabled_is_a_word() -> None:
@@ -164,7 +155,11 @@ def test_every_error_comes_with_the_line_where_its_row_begins() -> None:
         "OK@example.com,,,",
     ]
     sentences = refused(HEADER + "\n".join(rows))
-    assert [each.split(":")[0] for each in sentences] == ["line 3"] * 4 + ["line 5", "line 6", "line 7"]
+    assert [sentence.split(":")[0] for sentence in sentences] == ["line 3"] * 4 + [
+        "line 5",
+        "line 6",
+        "line 7",
+    ]
     assert "a mailbox there@example.com" in sentences[4] and "an alias info@example.com" in sentences[5]
     assert "in line 2 too" in sentences[6]
 
@@ -271,19 +266,15 @@ def test_a_job_that_was_cut_off_begins_anew(monkeypatch: pytest.MonkeyPatch) -> 
     assert (job.state, Mailbox.objects.count()) == ("done", 2)
 
 
-def test_progress_is_shown_while_it_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[int] = []
-
-    def hashed(plain: str) -> str:
-        return "{ARGON2ID}$hash"
-
-    def write(job_id: int, *_: Any) -> None:
-        seen.append(ImportJob.objects.get(pk=job_id).done)
-
-    monkeypatch.setattr(passwords, "hash_password", hashed)
-    monkeypatch.setattr(importing, "_write", write)
-    importing.run(started(many(250)).pk)
-    assert seen == [250]
+@pytest.mark.usefixtures("quick")
+def test_progress_is_stored_while_it_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "_PORTION", 100)
+    monkeypatch.setattr(importing, "_write", lambda *_: None)
+    job = started(many(250))
+    with CaptureQueriesContext(connection) as captured:
+        importing.run(job.pk)
+    updates = [query["sql"] for query in captured if 'SET "done" =' in query["sql"]]
+    assert [sql.partition('"done" = ')[2].split()[0] for sql in updates] == ["100", "200", "250"]
 
 
 @pytest.mark.usefixtures("quick")

@@ -60,7 +60,7 @@ class Forwarder:
     @property
     def open(self) -> int:
         """How many sockets are."""
-        return sum(each.fileno() >= 0 for each in self._open)
+        return sum(connection.fileno() >= 0 for connection in self._open)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):

@@ -125,17 +125,17 @@ def test_an_input_that_cannot_be_made_is_none(engine: Engine, box: str) -> None:
 
 
 def test_commands_run_side_by_side(engine: Engine, box: str) -> None:
-    found: dict[int, bytes] = {}
+    outputs: dict[int, bytes] = {}
 
     def run(number: int) -> None:
-        found[number] = engine.run(box, ["head", "-c", "1"], stdin=str(number).encode()).stdout
+        outputs[number] = engine.run(box, ["head", "-c", "1"], stdin=str(number).encode()).stdout
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == {number: str(number).encode() for number in range(8)}
+    assert outputs == {number: str(number).encode() for number in range(8)}
 
 
 # --- time --------------------------------------------------------------------------------------------------

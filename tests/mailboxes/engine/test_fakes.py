@@ -1,4 +1,4 @@
-"""The engine in memory: it has every call of the real one and no more, and fails where it is told to."""
+"""The engine in memory: it has every call of the real one and no more, and fails where it is reports to."""
 
 from __future__ import annotations
 
@@ -112,8 +112,8 @@ def test_health_is_what_the_test_says() -> None:
 
 def test_pulling_brings_the_image_with_progress() -> None:
     engine = FakeEngine(registry={"boky/postfix:v5.1.0": 112_000_000})
-    told: list[tuple[int, str]] = []
-    engine.pull("boky/postfix:v5.1.0", lambda percent, sentence: told.append((percent, sentence)))
+    reports: list[tuple[int, str]] = []
+    engine.pull("boky/postfix:v5.1.0", lambda percent, sentence: reports.append((percent, sentence)))
     assert engine.image_id("boky/postfix:v5.1.0")
-    assert (told[0][0], told[-1][0]) == (0, 100)
-    assert "Fetching boky/postfix: 56 of 112 MB" in [sentence for _, sentence in told]
+    assert (reports[0][0], reports[-1][0]) == (0, 100)
+    assert "Fetching boky/postfix: 56 of 112 MB" in [sentence for _, sentence in reports]

@@ -96,8 +96,8 @@ def test_a_file_that_is_put_has_the_time_of_now(real_world: RealWorld) -> None:
     """Dovecot and Rspamd look at it to see whether a file is another."""
     name = real_world.running()
     real_world.engine.put(name, [PutFile("/data/file", b"x")])
-    found = real_world.engine.run(name, ["find", "/data/file", "-mmin", "-2"])
-    assert found.stdout == b"/data/file\n"
+    recent = real_world.engine.run(name, ["find", "/data/file", "-mmin", "-2"])
+    assert recent.stdout == b"/data/file\n"
 
 
 # --- pure --------------------------------------------------------------------------------------------------

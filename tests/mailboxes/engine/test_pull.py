@@ -23,8 +23,8 @@ MB = 1_000_000
 
 
 # --- percent and sentence ----------------------------------------------------------------------------------
-class Told(list[tuple[int, str]]):
-    """What a progress callback was told."""
+class Reports(list[tuple[int, str]]):
+    """What a progress callback was reports."""
 
     def __call__(self, percent: int, sentence: str) -> None:
         self.append((percent, sentence))
@@ -44,23 +44,23 @@ def event(layer: str, status: str, current: int = 0, total: int = 0) -> dict[str
     return {"id": layer, "status": status, "progressDetail": detail}
 
 
-def after(*events: dict[str, Any]) -> Told:
-    """What was told in all."""
-    told = Told()
-    progress = PullProgress("boky/postfix:v5.1.0", told)
-    for each in events:
-        progress.update(each)
-    return told
+def after(*events: dict[str, Any]) -> Reports:
+    """What was reports in all."""
+    reports = Reports()
+    progress = PullProgress("boky/postfix:v5.1.0", reports)
+    for message in events:
+        progress.update(message)
+    return reports
 
 
 def test_the_sentence_says_how_much_of_how_much() -> None:
-    told = after(
+    reports = after(
         event("a", "Pulling fs layer"),
         event("b", "Pulling fs layer"),
         event("a", "Downloading", 43 * MB, 100 * MB),
         event("b", "Downloading", 1, 12 * MB),
     )
-    assert told.sentences == [
+    assert reports.sentences == [
         "Fetching boky/postfix",
         "Fetching boky/postfix: 43 of at least 100 MB",
         "Fetching boky/postfix: 43 of 112 MB",
@@ -68,30 +68,30 @@ def test_the_sentence_says_how_much_of_how_much() -> None:
 
 
 def test_unpacking_follows_when_all_is_here() -> None:
-    told = after(
+    reports = after(
         event("a", "Pulling fs layer"),
         event("a", "Downloading", 5 * MB, 10 * MB),
         event("a", "Download complete"),
         event("a", "Extracting", 5 * MB, 10 * MB),
         event("a", "Pull complete"),
     )
-    assert told.percents == [0, 40, 80, 90, 99]
-    assert told.sentences[-2:] == [
+    assert reports.percents == [0, 40, 80, 90, 99]
+    assert reports.sentences[-2:] == [
         "Unpacking boky/postfix: 5 of 10 MB",
         "Unpacking boky/postfix: 10 of 10 MB",
     ]
 
 
 def test_the_percent_never_falls_when_more_layers_turn_up() -> None:
-    told = after(
+    reports = after(
         event("a", "Pulling fs layer"),
         event("a", "Downloading", 9 * MB, 10 * MB),
         event("b", "Pulling fs layer"),
         event("b", "Downloading", 1, 90 * MB),
         event("b", "Downloading", 80 * MB, 90 * MB),
     )
-    assert told.percents == sorted(told.percents)
-    assert told.percents[1] == told.percents[2] == 72
+    assert reports.percents == sorted(reports.percents)
+    assert reports.percents[1] == reports.percents[2] == 72
 
 
 def test_layers_that_are_here_already_do_not_count() -> None:
@@ -99,14 +99,14 @@ def test_layers_that_are_here_already_do_not_count() -> None:
 
 
 def test_a_download_that_starts_again_does_not_take_the_percent_back() -> None:
-    told = after(
+    reports = after(
         event("a", "Pulling fs layer"),
         event("a", "Downloading", 9 * MB, 10 * MB),
         event("a", "Retrying in 5 seconds"),
         event("a", "Downloading", 1 * MB, 10 * MB),
     )
-    assert told.percents[-1] == 72
-    assert told.sentences[-1].endswith("1 of 10 MB")
+    assert reports.percents[-1] == 72
+    assert reports.sentences[-1].endswith("1 of 10 MB")
 
 
 def test_nothing_is_told_twice() -> None:
@@ -117,8 +117,8 @@ def test_nothing_is_told_twice() -> None:
 def test_an_engine_that_counts_seconds_instead_of_bytes_is_borne() -> None:
     odd = {"id": "a", "status": "Extracting", "progressDetail": {"current": 7, "units": "s"}}
     empty = {"status": "Downloading", "id": "a", "progressDetail": {"current": 5, "total": -1}}
-    told = after(event("a", "Pulling fs layer"), empty, odd, event("a", "Pull complete"))
-    assert told.percents[-1] == 99
+    reports = after(event("a", "Pulling fs layer"), empty, odd, event("a", "Pull complete"))
+    assert reports.percents[-1] == 99
 
 
 @pytest.mark.parametrize(
@@ -152,26 +152,26 @@ def published(registry: Registry, docker_client: docker.DockerClient) -> Iterato
 
 @pytest.mark.real
 def test_an_image_is_fetched_with_progress(published: str) -> None:
-    told = Told()
+    reports = Reports()
     with Engine() as engine:
         assert engine.image_id(published) is None
         assert engine.pullable(published)
-        engine.pull(published, told)
+        engine.pull(published, reports)
         assert engine.image_id(published)
     name = short_name(published)
-    assert told[0] == (0, f"Fetching {name}")
-    assert told[-1] == (100, f"Fetched {name}")
-    assert told.percents == sorted(told.percents)
-    assert any(sentence.endswith(" of 10 MB") for sentence in told.sentences)
+    assert reports[0] == (0, f"Fetching {name}")
+    assert reports[-1] == (100, f"Fetched {name}")
+    assert reports.percents == sorted(reports.percents)
+    assert any(sentence.endswith(" of 10 MB") for sentence in reports.sentences)
 
 
 @pytest.mark.real
 def test_fetching_what_is_here_is_soon_done(published: str) -> None:
-    told = Told()
+    reports = Reports()
     with Engine() as engine:
-        engine.pull(published, told)
-        engine.pull(published, told)
-    assert told.percents[-2:] == [0, 100]
+        engine.pull(published, reports)
+        engine.pull(published, reports)
+    assert reports.percents[-2:] == [0, 100]
 
 
 @pytest.mark.real
@@ -200,7 +200,7 @@ def test_what_the_registry_does_not_have(registry: Registry, published: str, nam
     with Engine() as engine:
         assert not engine.pullable(ref)
         with pytest.raises(ImageUnavailable, match=f"{ref} cannot be fetched") as caught:
-            engine.pull(ref, Told())
+            engine.pull(ref, Reports())
     assert "QUAZZAR_IMAGE_" in caught.value.hint
 
 
@@ -214,7 +214,7 @@ def test_a_registry_that_is_not_there(
         with Engine() as engine:
             assert not engine.pullable(ref)
             with pytest.raises(ImageUnavailable, match="connection refused") as caught:
-                engine.pull(ref, Told())
+                engine.pull(ref, Reports())
         assert "docker load" in caught.value.hint
     finally:
         registry.start()

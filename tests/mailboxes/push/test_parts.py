@@ -24,7 +24,7 @@ SNAPSHOT = Snapshot(
 
 
 def files(snapshot: Snapshot = SNAPSHOT, pair: tuple[str, str] = PAIR) -> dict[str, PartFile]:
-    return {file.path: file for each in parts.bundle(snapshot, pair).values() for file in each}
+    return {file.path: file for part in parts.bundle(snapshot, pair).values() for file in part}
 
 
 def changed(snapshot: Snapshot, pair: tuple[str, str] = PAIR) -> set[str]:
@@ -120,9 +120,9 @@ def test_a_digest_is_of_no_use_without_its_key() -> None:
 def test_the_archive_holds_every_byte_and_mode_and_says_nothing_of_us() -> None:
     sent = [PartFile("tls/tls.key", b"\x00key\n", 0o600), PartFile("postfix/domains", b"")]
     with tarfile.open(fileobj=io.BytesIO(parts.tar(sent))) as archive:
-        found = [(each.name, each.mode, each.uid, each.uname, each.mtime) for each in archive]
+        entries = [(entry.name, entry.mode, entry.uid, entry.uname, entry.mtime) for entry in archive]
         assert archive.extractfile("tls/tls.key").read() == b"\x00key\n"  # type: ignore[union-attr]
-    assert found == [("tls/tls.key", 0o600, 0, "", 0), ("postfix/domains", 0o640, 0, "", 0)]
+    assert entries == [("tls/tls.key", 0o600, 0, "", 0), ("postfix/domains", 0o640, 0, "", 0)]
 
 
 def test_the_longest_names_fit() -> None:

@@ -111,8 +111,8 @@ def pair(
             )
             engine.create(asleep)
             engine.start(asleep.name)
-        found = (docker_client.containers.get(wanted.service(name).name) for name in ("dovecot", "postfix"))
-        pair = Pair(engine, *found)
+        running = (docker_client.containers.get(wanted.service(name).name) for name in ("dovecot", "postfix"))
+        pair = Pair(engine, *running)
         assert (
             said(pair.postfix, "mkdir", "-p", *(f"/mail-config/{name}" for name in ("rspamd", "tls")))[0] == 0
         )
@@ -278,18 +278,18 @@ def keys(pair: Pair) -> dict[str, bytes]:
 
 def assert_whole(pair: Pair, generations: Sequence[int]) -> None:
     """Each file is of one of these generations, from its first byte to its last; so is each table."""
-    wanted = [file for each in generations for files in bundle(each).values() for file in files]
-    found = keys(pair) | files_of(pair, "postfix") | files_of(pair, "tls") | files_of(pair, "rspamd")
+    wanted = [file for generation in generations for files in bundle(generation).values() for file in files]
+    present = keys(pair) | files_of(pair, "postfix") | files_of(pair, "tls") | files_of(pair, "rspamd")
     for path in {file.path for file in wanted if not file.path.endswith(".private")}:
-        assert found[path] in [file.data for file in wanted if file.path == path], path
-    assert {path for path in found if path.endswith(".private")} <= {file.path for file in wanted}
+        assert present[path] in [file.data for file in wanted if file.path == path], path
+    assert {path for path in present if path.endswith(".private")} <= {file.path for file in wanted}
     for table in TABLES:
-        assert pair.rows(table) in [looked_up(each) for each in generations], table
+        assert pair.rows(table) in [looked_up(generation) for generation in generations], table
 
 
 def files_of(pair: Pair, directory: str) -> dict[str, bytes]:
-    found = fetch(pair.postfix, f"/mail-config/{directory}")
-    return {f"{directory}/{name}": data for name, data in found.items()}
+    files = fetch(pair.postfix, f"/mail-config/{directory}")
+    return {f"{directory}/{name}": data for name, data in files.items()}
 
 
 def looked_up(generation: int) -> str:

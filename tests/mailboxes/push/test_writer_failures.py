@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from tests.fakes import Killed
 from tests.mailboxes import factories
 from tests.mailboxes.stack.rowchanges import HASH, OTHER_HASH, add, change, changed, push, remove
 from tests.mailboxes.stackengine import StackEngine
+from tests.mailboxes.trials import healthy_stack
 
 
 # --- generations -------------------------------------------------------------------------------------------
@@ -28,14 +30,14 @@ def test_whoever_wrote_before_us_is_told_apart_by_the_generation(up: StackEngine
     assert up.generation("users") == up.generation("bundle") == "2"
 
 
-@pytest.mark.parametrize("content", [b"", b"# quazzar generation 99\n", b"# by hand\n"])
-def test_over_a_file_of_another_generation_it_is_written_anew(
-    up: StackEngine, content: bytes, caplog: pytest.LogCaptureFixture
-) -> None:
-    add("bob")
-    up.put_by_hand("users", content)
-    push(up)
-    assert set(up.users()) == {"ada@example.com", "bob@example.com"} and "writing them again" in caplog.text
+def test_a_file_of_another_generation_is_replaced(up: StackEngine, caplog: pytest.LogCaptureFixture) -> None:
+    for number, content in enumerate((b"", b"# quazzar generation 99\n", b"# by hand\n")):
+        row = add(f"box{number}")
+        up.put_by_hand("users", content)
+        caplog.clear()
+        push(up)
+        assert {"ada@example.com", row.address} <= set(up.users()), content
+        assert "writing them again" in caplog.text
 
 
 @pytest.mark.parametrize("what", ["users", "postfix/generation"])
@@ -57,36 +59,34 @@ def test_newer_rows_that_another_node_brought_in_are_not_overwritten(up: StackEn
 
 
 # --- failures ----------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("exit_code", "error"), [(75, "push_locked"), (77, "push_cut"), (1, "push_failed")])
 @pytest.mark.parametrize("what", ["users", "bundle"])
-def test_a_script_that_fails_is_told_and_tried_again(
-    up: StackEngine, what: str, exit_code: int, error: str
-) -> None:
-    bob = add("bob")
-    up.exits[what] = [exit_code]
-    push(up)
-    bob.refresh_from_db()
-    stack = Stack.load()
-    assert stack.phase == "degraded" and (stack.last_error or {})["code"] == error and not bob.synced
-    reconcile.converge(quiet=True)
-    bob.refresh_from_db()
-    assert bob.synced and Stack.load().phase == "healthy" and "bob@example.com" in up.accepted()
+def test_a_script_that_fails_is_shown_and_tried_again(up: StackEngine, what: str) -> None:
+    for exit_code, error in ((75, "push_locked"), (77, "push_cut"), (1, "push_failed")):
+        row = add(f"box{exit_code}")
+        up.exits[what] = [exit_code]
+        push(up)
+        row.refresh_from_db()
+        stack = Stack.load()
+        assert stack.phase == "degraded" and (stack.last_error or {})["code"] == error and not row.synced
+        reconcile.converge(quiet=True)
+        row.refresh_from_db()
+        assert row.synced and Stack.load().phase == "healthy" and row.address in up.accepted()
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("call", range(1, 5))
-def test_killed_at_any_call_the_next_worker_finishes(up: StackEngine, call: int, after: bool) -> None:
-    bob = add("bob", password_hash=HASH)
-    remove(Mailbox.objects.get(address="ada@example.com"))
-    up.die_at, up.die_after = len(up.calls) + call, after
-    with pytest.raises(Killed):
-        reconcile.converge(fast=True)
-    up.die_at = 0
-    reconcile.converge(fast=True)
-    bob.refresh_from_db()
-    assert bob.synced and Mailbox.objects.get(address="ada@example.com").removed_at
-    assert up.users() == {"bob@example.com": HASH} and up.accepted() == {"bob@example.com"}
-    assert "ada@example.com" in up.kicked and reconcile.differences() == []
+def test_killed_at_any_call_the_next_worker_finishes(enabled: StackEngine) -> None:
+    for call, after in product(range(1, 5), (False, True)):
+        with healthy_stack(enabled, "call", call, "after" if after else "before"):
+            bob = add("bob", password_hash=HASH)
+            remove(Mailbox.objects.get(address="ada@example.com"))
+            enabled.die_at, enabled.die_after = call, after
+            with pytest.raises(Killed):
+                reconcile.converge(fast=True)
+            enabled.die_at = 0
+            reconcile.converge(fast=True)
+            bob.refresh_from_db()
+            assert bob.synced and Mailbox.objects.get(address="ada@example.com").removed_at
+            assert enabled.users() == {"bob@example.com": HASH} and enabled.accepted() == {"bob@example.com"}
+            assert "ada@example.com" in enabled.kicked and reconcile.differences() == []
 
 
 @pytest.mark.parametrize("call", [1, 2])
@@ -112,7 +112,7 @@ def test_only_what_was_not_confirmed_is_written_again(up: StackEngine) -> None:
 # --- secrets that cannot be opened any more ----------------------------------------------------------------
 @pytest.fixture
 def spoiled(up: StackEngine, monkeypatch: pytest.MonkeyPatch) -> StackEngine:
-    """Another worker, and the hash of the one mailbox and the key of its domain cannot be opened."""
+    """The hash of the one mailbox and the key of its domain cannot be unsealed; no worker remembers them."""
     factories.spoil(Mailbox.objects.get(), "password_hash")
     factories.spoil(DkimKey.objects.get(), "private_key")
     monkeypatch.setattr(snapshots, "_entries", {})

@@ -73,8 +73,8 @@ def test_usage_is_stored_where_it_changed() -> None:
     factories.mailbox("bob@example.com", usage_bytes=2048)
     factories.mailbox("cyn@example.com", usage_bytes=7)
     assert refresh(Dovecot(OUTPUT)) == 1
-    found = dict(Mailbox.objects.values_list("address", "usage_bytes"))
-    assert found == {"ada@example.com": 936 * 1024, "bob@example.com": 2048, "cyn@example.com": 7}
+    stored = dict(Mailbox.objects.values_list("address", "usage_bytes"))
+    assert stored == {"ada@example.com": 936 * 1024, "bob@example.com": 2048, "cyn@example.com": 7}
 
 
 @pytest.mark.django_db

@@ -19,30 +19,24 @@ MIB = 1 << 20
 
 
 # --- when: pure --------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("percent", "level"), [(0, 0), (79, 0), (80, 80), (94, 80), (95, 95), (99, 95), (100, 100), (140, 100)]
-)
-def test_a_level_that_is_reached_is_warned_of(percent: int, level: int) -> None:
-    assert decide(0, percent) == (level, level > 0)
+def test_a_level_that_is_reached_is_warned_of() -> None:
+    for percent, level in ((0, 0), (79, 0), (80, 80), (94, 80), (95, 95), (99, 95), (100, 100), (140, 100)):
+        assert decide(0, percent) == (level, level > 0)
 
 
-@pytest.mark.parametrize(
-    ("warned", "percent"), [(80, 80), (80, 94), (95, 95), (95, 99), (100, 100), (100, 140)]
-)
-def test_the_same_level_is_warned_of_once(warned: int, percent: int) -> None:
-    assert decide(warned, percent) == (warned, False)
+def test_the_same_level_is_warned_of_once() -> None:
+    for warned, percent in ((80, 80), (80, 94), (95, 95), (95, 99), (100, 100), (100, 140)):
+        assert decide(warned, percent) == (warned, False)
 
 
-@pytest.mark.parametrize(("warned", "percent", "level"), [(80, 95, 95), (80, 100, 100), (95, 100, 100)])
-def test_a_higher_level_is_warned_of_again(warned: int, percent: int, level: int) -> None:
-    assert decide(warned, percent) == (level, True)
+def test_a_higher_level_is_warned_of_again() -> None:
+    for warned, percent, level in ((80, 95, 95), (80, 100, 100), (95, 100, 100)):
+        assert decide(warned, percent) == (level, True)
 
 
-@pytest.mark.parametrize(
-    ("warned", "percent"), [(80, 75), (80, 79), (95, 90), (95, 94), (100, 95), (100, 99)]
-)
-def test_a_little_below_a_level_it_holds(warned: int, percent: int) -> None:
-    assert decide(warned, percent) == (warned, False)
+def test_a_little_below_a_level_it_holds() -> None:
+    for warned, percent in ((80, 75), (80, 79), (95, 90), (95, 94), (100, 95), (100, 99)):
+        assert decide(warned, percent) == (warned, False)
 
 
 @pytest.mark.parametrize(
@@ -163,11 +157,11 @@ def test_what_could_not_be_queued_is_not_marked_as_told(
 def test_two_workers_warn_once(relay: RelaySettings) -> None:
     for number in range(5):
         filled(f"u{number}@example.com", 96)
-    together, told = threading.Barrier(2), []
+    together, counts = threading.Barrier(2), []
 
     def work() -> None:
         together.wait(10)
-        told.append(warnings.warn())
+        counts.append(warnings.warn())
         connection.close()
 
     threads = [threading.Thread(target=work) for _ in range(2)]
@@ -175,27 +169,27 @@ def test_two_workers_warn_once(relay: RelaySettings) -> None:
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert sorted(told) == [0, 5] and Message.objects.count() == 1
+    assert sorted(counts) == [0, 5] and Message.objects.count() == 1
 
 
 # --- what --------------------------------------------------------------------------------------------------
-def one(address: str = "ada@example.com", percent: int = 96) -> Warned:
+def mailbox_at(address: str = "ada@example.com", percent: int = 96) -> Warned:
     return Warned(address, percent, percent * MIB, 100 * MIB, True)
 
 
 def test_one_mailbox_is_in_the_subject() -> None:
-    subject, text = warnings.operator_mail([one()])
+    subject, text = warnings.operator_mail([mailbox_at()])
     assert subject == "[Quota] ada@example.com is 96 % full"
     assert "ada@example.com: 96 % (96 MiB of 100 MiB)" in text
 
 
 def test_the_fullest_comes_first_and_a_long_list_is_cut() -> None:
-    many = [one(f"u{number}@example.com", 80 + number % 20) for number in range(250)]
+    many = [mailbox_at(f"u{number}@example.com", 80 + number % 20) for number in range(250)]
     _, text = warnings.operator_mail(many)
     assert text.index("99 %") < text.index("90 %") and "… and 50 more" in text
 
 
 def test_the_owner_reads_what_to_do() -> None:
-    subject, text = warnings.owner_mail(one())
+    subject, text = warnings.owner_mail(mailbox_at())
     assert subject == "Your mailbox is 96 % full"
     assert "96 MiB of 100 MiB" in text and "Delete" in text

@@ -1,9 +1,8 @@
-"""From nothing to three healthy containers; killed and failed at every step on the way."""
+"""From nothing to three healthy containers, with kills and failures at every step."""
 
 from __future__ import annotations
 
-import contextlib
-from itertools import groupby, product
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -18,12 +17,13 @@ from tests.fakeparts import FakeNetwork
 from tests.fakes import Killed
 from tests.mailboxes import factories
 from tests.mailboxes.stackengine import IMAGES, StackEngine, percents
+from tests.mailboxes.trials import trial
 
-#: More than a bringing up makes; a test holds it to that.
-CALLS = 51
-#: What it asks the engine on its way.
-METHODS = ("containers", "ensure_network", "ensure_volume", "image_id", "network", "volumes", "create", "put",
-           "start", "run")  # fmt: skip
+#: What bringing up asks the Engine.
+METHODS = [
+    *("containers", "ensure_network", "ensure_volume", "image_id", "network", "volumes"),
+    *("create", "put", "start", "run"),
+]
 
 
 def assert_up(engine: StackEngine) -> None:
@@ -41,9 +41,8 @@ def assert_up(engine: StackEngine) -> None:
 # --- all goes well -----------------------------------------------------------------------------------------
 def test_from_nothing_to_healthy(enabled: StackEngine) -> None:
     reconcile.converge()
-    assert len(enabled.calls) < CALLS
     assert_up(enabled)
-    assert [each["status"] for each in Stack.load().services] == ["running"] * 3
+    assert [service["status"] for service in Stack.load().services] == ["running"] * 3
 
 
 def test_every_row_says_that_it_arrived(enabled: StackEngine) -> None:
@@ -65,22 +64,22 @@ def test_the_phases_come_in_order_and_the_percent_never_falls(enabled: StackEngi
 def test_images_that_are_not_here_are_fetched_with_progress(enabled: StackEngine) -> None:
     enabled.images.clear()
     enabled.registry = dict.fromkeys(IMAGES, 100_000_000)
-    told: list[tuple[int, str]] = []
+    shown: list[tuple[int, str]] = []
     real = StackEngine.pull
 
     def pull(ref: str, progress: Any) -> None:
         def note(percent: int, sentence: str) -> None:
             progress(percent, sentence)
-            told.append((Stack.load().percent, Stack.load().progress_message))
+            shown.append((Stack.load().percent, Stack.load().progress_message))
 
         real(enabled, ref, note)
 
     enabled.pull = pull  # type: ignore[method-assign]
     reconcile.converge()
     assert_up(enabled)
-    assert [percent for percent, _ in told] == sorted(percent for percent, _ in told)
-    assert (told[0][0], told[-1][0]) == (8, 59) and "Fetching boky/postfix: 50 of 100 MB" in dict(
-        told
+    assert [percent for percent, _ in shown] == sorted(percent for percent, _ in shown)
+    assert (shown[0][0], shown[-1][0]) == (8, 59) and "Fetching boky/postfix: 50 of 100 MB" in dict(
+        shown
     ).values()
 
 
@@ -112,43 +111,53 @@ def test_directories_are_put_before_what_lies_in_them(enabled: StackEngine) -> N
 
 
 # --- killed and failed -------------------------------------------------------------------------------------
-@pytest.mark.parametrize("call", range(1, CALLS))
-def test_killed_before_any_call_the_next_worker_finishes(enabled: StackEngine, call: int) -> None:
-    seen = percents(enabled)
-    enabled.die_at = call
-    with contextlib.suppress(Killed):
+def calls(engine: StackEngine) -> list[str]:
+    """The methods that bringing up calls, in order."""
+    with trial("counting calls"):
         reconcile.converge()
-    enabled.die_at = 0
-    reconcile.converge(quiet=True)
-    assert_up(enabled)
-    assert sorted(percent for _, percent in seen) == [percent for _, percent in seen]
+        return [method for method, _ in engine.calls]
 
 
-@pytest.mark.parametrize(("method", "time"), [*product(("create", "start", "run"), (1, 2, 3)), ("put", 1),
-                                              ("put", 2), ("ensure_network", 1), ("ensure_volume", 2)])  # fmt: skip
-def test_killed_after_any_effect_the_next_worker_finishes(
-    enabled: StackEngine, method: str, time: int
-) -> None:
-    def aim(called: str) -> None:
-        if called == method and enabled.called(method) == time - 1:
-            enabled.die_at, enabled.die_after = len(enabled.calls) + 1, True
+@pytest.mark.parametrize("first", [1, 2], ids=["odd calls", "even calls"])  # for two workers of pytest
+def test_killed_before_any_call_the_next_worker_finishes(enabled: StackEngine, first: int) -> None:
+    for call in range(first, len(calls(enabled)) + 1, 2):
+        enabled.renew()
+        with trial("call", call):
+            shown = percents(enabled)
+            enabled.die_at = call
+            with pytest.raises(Killed):
+                reconcile.converge()
+            enabled.die_at = 0
+            reconcile.converge(quiet=True)
+            assert_up(enabled)
+            assert sorted(percent for _, percent in shown) == [percent for _, percent in shown]
 
-    enabled.before = aim
-    with pytest.raises(Killed):
-        reconcile.converge()
-    reconcile.converge(quiet=True)
-    assert_up(enabled)
+
+def test_killed_after_any_effect_the_next_worker_finishes(enabled: StackEngine) -> None:
+    effects = {"create", "start", "run", "put", "ensure_network", "ensure_volume"}
+    for call, method in enumerate(calls(enabled), 1):
+        if method in effects:
+            enabled.renew()
+            with trial(method, "call", call):
+                enabled.die_at, enabled.die_after = call, True
+                with pytest.raises(Killed):
+                    reconcile.converge()
+                reconcile.converge(quiet=True)
+                assert_up(enabled)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_a_call_that_fails_is_shown_and_the_sweep_recovers(enabled: StackEngine, method: str) -> None:
-    enabled.errors[method] = EngineTimeout("Docker took too long.", hint="Wait.")
-    reconcile.converge()
-    stack = Stack.load()
-    assert (stack.phase, stack.progress_message) == ("failed", "Docker took too long.")
-    assert stack.last_error == {"code": "docker_timeout", "message": "Docker took too long.", "hint": "Wait."}
-    reconcile.converge(quiet=True)
-    assert_up(enabled)
+def test_a_call_that_fails_is_shown_and_the_sweep_recovers(enabled: StackEngine) -> None:
+    for method in METHODS:
+        enabled.renew()
+        with trial(method):
+            enabled.errors[method] = EngineTimeout("Docker took too long.", hint="Wait.")
+            reconcile.converge()
+            stack = Stack.load()
+            assert (stack.phase, stack.progress_message) == ("failed", "Docker took too long.")
+            error = {"code": "docker_timeout", "message": "Docker took too long.", "hint": "Wait."}
+            assert stack.last_error == error
+            reconcile.converge(quiet=True)
+            assert_up(enabled)
 
 
 def test_an_engine_that_is_gone_is_told_with_what_to_do(enabled: StackEngine) -> None:
@@ -270,7 +279,7 @@ def test_files_of_a_stack_that_runs_are_left_to_the_write_scripts(up: StackEngin
     reconcile.converge()
     put = [file.path for method, arguments in up.calls if method == "put" for file in arguments[1]]
     assert "/etc/dovecot/dovecot.conf" in put and "/etc/dovecot/users" not in put
-    assert [each.what for each in up.pushes] == ["users", "bundle"]
+    assert [push.what for push in up.pushes] == ["users", "bundle"]
 
 
 def test_an_unreadable_hash_in_an_old_volume_is_kept(

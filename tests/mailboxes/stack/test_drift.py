@@ -1,4 +1,4 @@
-"""Files that somebody changed in the containers are found and put right."""
+"""Files that somebody changed in the containers are found and repaired."""
 
 from __future__ import annotations
 
@@ -14,53 +14,60 @@ from mailboxes.stack import bringup, drift, reconcile
 from tests.mailboxes import factories
 from tests.mailboxes.stack.rowchanges import add
 from tests.mailboxes.stackengine import StackEngine
+from tests.mailboxes.trials import case
 
 
-def found(engine: StackEngine) -> set[str]:
+def differing(engine: StackEngine) -> set[str]:
     return drift.find(bringup.target(engine, Stack.load()))
 
 
 def test_where_all_is_well_nothing_is_found(up: StackEngine) -> None:
     factories.alias()
-    assert found(up) == {"postfix/aliases", "postfix/aliases.lmdb", "postfix/senders", "postfix/senders.lmdb"}
+    assert differing(up) == {
+        "postfix/aliases",
+        "postfix/aliases.lmdb",
+        "postfix/senders",
+        "postfix/senders.lmdb",
+    }
     Stack.objects.update(parts={})
     reconcile.converge(deep=True)
-    assert found(up) == set()
+    assert differing(up) == set()
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["users", "dovecot.conf", "50-quazzar.sh", "rspamd/local.d/actions.conf", "rspamd/domains.map",
-     "postfix/domains", "postfix/relayhost", "tls/tls.crt", "tls/tls.key"],
-)  # fmt: skip
-@pytest.mark.parametrize("how", ["changed", "gone"])
-def test_a_file_that_was_changed_or_deleted_by_hand_is_put_right(
-    up: StackEngine, path: str, how: str, caplog: pytest.LogCaptureFixture
+FILES = [
+    *("users", "dovecot.conf", "50-quazzar.sh", "rspamd/local.d/actions.conf", "rspamd/domains.map"),
+    *("postfix/domains", "postfix/relayhost", "tls/tls.crt", "tls/tls.key"),
+]
+
+
+@pytest.mark.parametrize("how", ["changed", "deleted"])
+def test_a_file_that_was_changed_or_deleted_by_hand_is_repaired(
+    up: StackEngine, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = up.everything()
-    if how == "gone":
-        del up.config[path]
-    else:
-        up.put_by_hand(path, b"# quazzar generation 1\nby hand\n")
-    assert found(up) == {path}
-    with caplog.at_level(logging.WARNING):
-        reconcile.converge(quiet=True, deep=True)
-    assert up.everything() == before and f"changed by hand: {path}" in caplog.text
+    for path in FILES:
+        with case(path), caplog.at_level(logging.WARNING):
+            if how == "deleted":
+                del up.config[path]
+            else:
+                up.put_by_hand(path, b"# quazzar generation 1\nby hand\n")
+            assert differing(up) == {path}
+            reconcile.converge(quiet=True, deep=True)
+            assert up.everything() == before and f"changed by hand: {path}" in caplog.text
 
 
-@pytest.mark.parametrize(
-    "path", ["KeyTable", "SigningTable", "Ed25519KeyTable", "example.com.quazzar.private"]
-)
-def test_so_is_a_dkim_file(up: StackEngine, path: str) -> None:
+def test_a_dkim_file_that_was_changed_by_hand_is_repaired(up: StackEngine) -> None:
     before = up.everything()
-    up.keys[path] = PutFile(path, b"by hand")
-    assert found(up) == {f"dkim/{path}"}
-    reconcile.converge(quiet=True, deep=True)
-    assert up.everything() == before
+    for path in ("KeyTable", "SigningTable", "Ed25519KeyTable", "example.com.quazzar.private"):
+        with case(path):
+            up.keys[path] = PutFile(path, b"by hand")
+            assert differing(up) == {f"dkim/{path}"}
+            reconcile.converge(quiet=True, deep=True)
+            assert up.everything() == before
 
 
 @pytest.mark.parametrize("table", ["mailboxes", "relayhost"])
-def test_so_is_what_postfix_uses_in_place_of_the_file(up: StackEngine, table: str) -> None:
+def test_what_postfix_uses_in_place_of_the_file_is_repaired_too(up: StackEngine, table: str) -> None:
     up.in_force[table] = b"zoe@example.com ok\n"
     reconcile.converge(quiet=True, deep=True)
     assert up.in_force["mailboxes"] == b"ada@example.com ok\n" and up.in_force["relayhost"] == b""
@@ -69,7 +76,7 @@ def test_so_is_what_postfix_uses_in_place_of_the_file(up: StackEngine, table: st
 def test_only_the_part_that_differs_is_written_again(up: StackEngine) -> None:
     up.put_by_hand("postfix/aliases", b"")
     reconcile.converge(quiet=True, deep=True)
-    assert [each.actions for each in up.pushes] == [("tables",)]
+    assert [push.actions for push in up.pushes] == [("tables",)]
 
 
 def test_static_files_are_put_back_without_disturbing_anybody(up: StackEngine) -> None:
@@ -86,24 +93,24 @@ def test_without_the_deep_look_files_are_not_compared(up: StackEngine) -> None:
 
 def test_one_look_is_two_commands(up: StackEngine) -> None:
     up.forget()
-    assert found(up) == set() and len(up.commands) == 2
+    assert differing(up) == set() and len(up.commands) == 2
 
 
 # --- no false alarm ----------------------------------------------------------------------------------------
 def test_while_a_change_is_on_its_way_nothing_is_drift(up: StackEngine) -> None:
     add("bob")
-    assert found(up) == set()
+    assert differing(up) == set()
 
 
 def test_while_a_write_is_unfinished_nothing_is_drift(up: StackEngine) -> None:
     up.put_by_hand("users", b"")
     Stack.objects.update(parts={"dirty": ["users"]})
-    assert found(up) == set()
+    assert differing(up) == set()
 
 
 def test_the_generation_alone_is_no_difference(up: StackEngine) -> None:
     up.put_by_hand("users", up.config["users"].data.replace(b"generation 1", b"generation 7"))
-    assert found(up) == set()
+    assert differing(up) == set()
 
 
 def test_postfix_keys_are_compared_as_postfix_keeps_them(up: StackEngine) -> None:
@@ -125,4 +132,4 @@ def test_what_cannot_be_known_is_not_compared(
     up.put_by_hand(path, b"another")
     if path == "dkim":
         up.keys["KeyTable"] = PutFile("KeyTable", b"another")
-    assert found(up) == set()
+    assert differing(up) == set()

@@ -66,23 +66,20 @@ def test_lines_that_are_left_out_do_not_count() -> None:
     assert read("postfix", 1, postfix=f"{POSTFIX}\n{probe * 3}") == f"{POSTFIX}\n"
 
 
-@pytest.mark.parametrize("tail", [0, -1, 5001])
-def test_a_wrong_number_of_lines_is_refused(tail: int) -> None:
-    with pytest.raises(InvalidFields) as caught:
-        read("postfix", tail, postfix=POSTFIX)
-    assert list(caught.value.fields) == ["tail"]
+def test_the_number_of_lines_has_limits() -> None:
+    for tail in (0, -1, 5001):
+        with pytest.raises(InvalidFields) as caught:
+            read("postfix", tail, postfix=POSTFIX)
+        assert list(caught.value.fields) == ["tail"]
+    for tail in (1, 5000):
+        assert read("postfix", tail, postfix=POSTFIX) == f"{POSTFIX}\n"
 
 
-@pytest.mark.parametrize("tail", [1, 5000])
-def test_the_least_and_the_most_lines_are_taken(tail: int) -> None:
-    assert read("postfix", tail, postfix=POSTFIX) == f"{POSTFIX}\n"
-
-
-@pytest.mark.parametrize("service", ["mysql", "Postfix", "postfix ", "../postfix"])
-def test_an_unknown_service_is_refused(service: str) -> None:
-    with pytest.raises(InvalidFields) as caught:
-        read(service, postfix=POSTFIX)
-    assert list(caught.value.fields) == ["service"]
+def test_an_unknown_service_is_refused() -> None:
+    for service in ("mysql", "Postfix", "postfix ", "../postfix"):
+        with pytest.raises(InvalidFields) as caught:
+            read(service, postfix=POSTFIX)
+        assert list(caught.value.fields) == ["service"]
 
 
 def test_without_containers_there_is_no_log_and_it_says_so() -> None:
@@ -127,14 +124,12 @@ TELLING = [
 ]
 
 
-@pytest.mark.parametrize("line", PROBES)
-def test_what_the_health_checks_leave_is_not_shown(line: str) -> None:
-    assert logs.readable(line) == []
+def test_what_the_health_checks_leave_is_not_shown() -> None:
+    assert [line for line in PROBES if logs.readable(line) != []] == []
 
 
-@pytest.mark.parametrize("line", TELLING)
-def test_what_others_do_is_shown(line: str) -> None:
-    assert logs.readable(line) == [line]
+def test_what_others_do_is_shown() -> None:
+    assert [line for line in TELLING if logs.readable(line) != [line]] == []
 
 
 def test_colours_and_control_characters_are_gone() -> None:
@@ -142,7 +137,8 @@ def test_colours_and_control_characters_are_gone() -> None:
 
 
 def test_a_hostile_line_takes_no_quadratic_time() -> None:
-    assert logs.readable("connect from " * 20_000 + "auth " * 20_000)
+    (line,) = logs.readable("connect from " * 20_000 + "auth " * 20_000)
+    assert len(line) <= 4000
 
 
 # --- secrets -----------------------------------------------------------------------------------------------
@@ -158,30 +154,26 @@ SECRETS = [
 ]
 
 
-@pytest.mark.parametrize("line", SECRETS)
-def test_what_may_be_a_secret_is_masked(line: str) -> None:
-    shown = "\n".join(logs.readable(line))
-    assert "aHVudGVyMi1zZWNyZXQ" not in shown and "AGFkYQBodW50ZXIy" not in shown
-    assert "[redacted]" in shown
+def test_what_may_be_a_secret_is_masked() -> None:
+    for line in SECRETS:
+        shown = "\n".join(logs.readable(line))
+        assert "aHVudGVyMi1zZWNyZXQ" not in shown and "AGFkYQBodW50ZXIy" not in shown
+        assert "[redacted]" in shown, line
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
+def test_what_tells_of_signing_in_without_a_secret_is_shown() -> None:
+    for line in (
         "warning: unknown[192.0.2.7]: SASL PLAIN authentication failed: (reason unavailable), sasl_username=ada",
         "disconnect from unknown[192.0.2.7] ehlo=1 auth=0/1 quit=1 commands=2/3",
         "Nov 22 20:13:54 auth: Info: passwd-file(ada@example.org,192.0.2.7): Password mismatch",
         "Nov 22 20:13:54 auth: Error: auth server connection closed",
-    ],
-)
-def test_what_tells_of_signing_in_without_a_secret_is_shown(line: str) -> None:
-    assert logs.readable(line) == [line]
+    ):
+        assert logs.readable(line) == [line]
 
 
 # --- times -------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
+def test_a_line_says_when_it_was_written() -> None:
+    for line, expected in (
         (POSTFIX, datetime(2026, 11, 22, 20, 13, 48, 541110, UTC)),
         ("2026-11-22T22:13:48+02:00 x", datetime(2026, 11, 22, 20, 13, 48, 0, UTC)),
         ("2026-11-22 20:13:43,725 INFO Set uid", datetime(2026, 11, 22, 20, 13, 43, 725000, UTC)),
@@ -191,7 +183,5 @@ def test_what_tells_of_signing_in_without_a_secret_is_shown(line: str) -> None:
         ("2026-99-99 20:13:49 x", None),
         ("Nov 99 20:13:47 x", None),
         ("rsyslogd: no time at all", None),
-    ],
-)
-def test_a_line_says_when_it_was_written(line: str, expected: datetime | None) -> None:
-    assert logs.moment(line, NOW) == expected
+    ):
+        assert logs.moment(line, NOW) == expected, line

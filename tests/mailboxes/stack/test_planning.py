@@ -1,12 +1,11 @@
-"""What should be, compared with what was seen."""
+"""The plan: the steps from what the Engine has to what it should have."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
-
-import pytest
 
 from mailboxes.engine.values import ContainerState, NetworkState
 from mailboxes.stack import planning
@@ -21,7 +20,7 @@ NOW = START + timedelta(hours=1)
 
 
 def container(service: str, **changes: Any) -> ContainerState:
-    """As it should be."""
+    """A container as it should be, but for these changes."""
     wanted = SPEC.service(service)
     well = ContainerState(
         id="1", name=wanted.name, service=service, image=wanted.image, image_id=f"sha256:{service}",
@@ -32,7 +31,7 @@ def container(service: str, **changes: Any) -> ContainerState:
 
 
 def observed(**changes: Any) -> Observation:
-    """All is well, but for these."""
+    """Everything as it should be, but for these changes."""
     well = Observation(
         network=NETWORK,
         volumes=frozenset(SPEC.volumes),
@@ -71,15 +70,16 @@ def test_without_their_network_all_containers_are_made_anew() -> None:
     assert planning.detached(SPEC, observed(network=None)) == [*SPEC.services]
 
 
-@pytest.mark.parametrize(
-    ("volume", "services"),
-    [("mail-dkim", ["postfix"]), ("mail-data", ["dovecot", "postfix"]),
-     ("mail-config", ["dovecot", "rspamd", "postfix"])],
-)  # fmt: skip
-def test_without_a_volume_those_that_mount_it_are_made_anew(volume: str, services: list[str]) -> None:
-    left = observed(volumes=frozenset(SPEC.volumes) - {f"qz-{volume}"})
-    assert planned(left) == [("volume", f"qz-{volume}"), *(("recreate", service) for service in services)]
-    assert [service.service for service in planning.detached(SPEC, left)] == services
+def test_without_a_volume_the_containers_that_mount_it_are_recreated() -> None:
+    for volume, services in (
+        ("mail-dkim", ["postfix"]),
+        ("mail-data", ["dovecot", "postfix"]),
+        ("mail-config", ["dovecot", "rspamd", "postfix"]),
+    ):
+        left = observed(volumes=frozenset(SPEC.volumes) - {f"qz-{volume}"})
+        actions = [("volume", f"qz-{volume}"), *(("recreate", service) for service in services)]
+        assert planned(left) == actions
+        assert [service.service for service in planning.detached(SPEC, left)] == services
 
 
 def test_a_container_that_is_not_there_has_lost_nothing() -> None:
@@ -90,19 +90,16 @@ def test_a_container_that_is_not_there_has_lost_nothing() -> None:
 OUTDATED = [{"spec": "another"}, {"image_id": "sha256:older"}]
 
 
-@pytest.mark.parametrize("how", OUTDATED)
-def test_replacing_a_container_that_works_interrupts(how: dict[str, str]) -> None:
-    (action,) = planning.plan(SPEC, with_dovecot(**how), NOW)
-    assert (action.kind, action.target, action.interrupts) == ("recreate", "dovecot", True)
+def test_replacing_a_container_that_works_interrupts() -> None:
+    for how in OUTDATED:
+        (action,) = planning.plan(SPEC, with_dovecot(**how), NOW)
+        assert (action.kind, action.target, action.interrupts) == ("recreate", "dovecot", True), how
 
 
-@pytest.mark.parametrize("how", OUTDATED)
-@pytest.mark.parametrize("ill", [{"status": "exited"}, {"health": "unhealthy"}])
-def test_replacing_one_that_does_not_work_interrupts_nothing(
-    how: dict[str, str], ill: dict[str, str]
-) -> None:
-    (action,) = planning.plan(SPEC, with_dovecot(**how, **ill), NOW)
-    assert (action.kind, action.interrupts) == ("recreate", False)
+def test_replacing_a_container_that_does_not_work_interrupts_nothing() -> None:
+    for how, ill in product(OUTDATED, ({"status": "exited"}, {"health": "unhealthy"})):
+        (action,) = planning.plan(SPEC, with_dovecot(**how, **ill), NOW)
+        assert (action.kind, action.interrupts) == ("recreate", False), (how, ill)
 
 
 def test_an_image_that_is_not_here_any_more_makes_no_container_outdated() -> None:
@@ -110,28 +107,28 @@ def test_an_image_that_is_not_here_any_more_makes_no_container_outdated() -> Non
 
 
 # --- starting ----------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("status", ["created", "exited", "dead", "restarting"])
-def test_a_container_that_does_not_run_is_started(status: str) -> None:
-    assert planned(with_dovecot(status=status)) == [("start", "dovecot")]
+def test_a_container_that_does_not_run_is_started() -> None:
+    for status in ("created", "exited", "dead", "restarting"):
+        assert planned(with_dovecot(status=status)) == [("start", "dovecot")], status
 
 
 def test_a_paused_one_is_restarted() -> None:
     assert planned(with_dovecot(status="paused")) == [("restart", "dovecot")]
 
 
-@pytest.mark.parametrize(("after", "actions"), [(89, []), (91, [("restart", "dovecot")])])
-def test_an_unhealthy_one_is_given_time_since_its_start(after: int, actions: list[tuple[str, str]]) -> None:
-    now = START + timedelta(seconds=after)
-    assert planned(with_dovecot(health="unhealthy"), now) == actions
+def test_an_unhealthy_container_is_given_time_since_its_start() -> None:
+    ill = with_dovecot(health="unhealthy")
+    assert planned(ill, START + timedelta(seconds=89)) == []
+    assert planned(ill, START + timedelta(seconds=91)) == [("restart", "dovecot")]
 
 
-@pytest.mark.parametrize("health", ["starting", "none"])
-def test_one_that_is_not_known_to_be_ill_is_left_alone(health: str) -> None:
-    assert planned(with_dovecot(health=health)) == []
+def test_a_container_whose_health_is_unknown_is_left_alone() -> None:
+    for health in ("starting", "none"):
+        assert planned(with_dovecot(health=health)) == [], health
 
 
-@pytest.mark.parametrize(
-    "moment", ["2026-11-20T00:00:00Z", "2026-11-20T00:00:00.1Z", "2026-11-20T00:00:00.123456789Z"]
-)
-def test_the_engines_times_are_read_with_any_fraction(moment: str) -> None:
-    assert planned(with_dovecot(health="unhealthy", started_at=moment)) == [("restart", "dovecot")]
+def test_the_engines_times_are_read_with_any_fraction() -> None:
+    for moment in ("2026-11-20T00:00:00Z", "2026-11-20T00:00:00.1Z", "2026-11-20T00:00:00.123456789Z"):
+        assert planned(with_dovecot(health="unhealthy", started_at=moment)) == [("restart", "dovecot")], (
+            moment
+        )

@@ -16,12 +16,13 @@ from quazzar.errors import EngineTimeout, ImageUnavailable
 from tests.fakes import Killed
 from tests.mailboxes import factories
 from tests.mailboxes.stackengine import IMAGES, StackEngine
+from tests.mailboxes.trials import case, healthy_stack
 
 OLD = "2026-01-01T00:00:00.123456789Z"
 
 
 def state() -> tuple[str, str]:
-    """Phase, and the code of what stands in the way."""
+    """Phase, and the code of the last error."""
     stack = Stack.load()
     return stack.phase, (stack.last_error or {}).get("code", "")
 
@@ -48,15 +49,12 @@ def test_the_fast_way_asks_the_engine_nothing_when_nothing_changed(up: StackEngi
 
 
 # --- containers --------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("status", ["exited", "created", "dead"])
-def test_a_container_that_stopped_is_started(
-    up: StackEngine, status: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    up.boxes["qz-dovecot"].status = status
+def test_a_container_that_stopped_is_started(up: StackEngine, caplog: pytest.LogCaptureFixture) -> None:
+    up.boxes["qz-dovecot"].status = "exited"
     with caplog.at_level(logging.WARNING):
         reconcile.converge(quiet=True)
     assert up.boxes["qz-dovecot"].status == "running" and state() == ("healthy", "")
-    assert f"drift repaired: The container qz-dovecot is not running ({status})." in caplog.text
+    assert "drift repaired: The container qz-dovecot is not running (exited)." in caplog.text
 
 
 def test_a_paused_container_is_restarted(up: StackEngine) -> None:
@@ -117,21 +115,22 @@ def test_without_the_config_volume_everything_is_written_again(up: StackEngine) 
     assert up.users() and up.accepted() and reconcile.differences() == []
 
 
-@pytest.mark.parametrize("call", range(1, 60, 3))
-def test_killed_while_a_volume_is_replaced_the_next_worker_finishes(up: StackEngine, call: int) -> None:
-    del up.disks["qz-mail-config"]
-    up.die_at = call
-    with pytest.raises(Killed):
-        reconcile.converge(quiet=True)
-    up.die_at = 0
-    reconcile.converge(quiet=True)
-    assert reconcile.differences() == [] and state() == ("healthy", "") and up.users()
+def test_killed_while_a_volume_is_replaced_the_next_worker_finishes(enabled: StackEngine) -> None:
+    for call in range(1, 60, 3):
+        with healthy_stack(enabled, "call", call):
+            del enabled.disks["qz-mail-config"]
+            enabled.die_at = call
+            with pytest.raises(Killed):
+                reconcile.converge(quiet=True)
+            enabled.die_at = 0
+            reconcile.converge(quiet=True)
+            assert reconcile.differences() == [] and state() == ("healthy", "") and enabled.users()
 
 
 # --- what interrupts mail is shown first -------------------------------------------------------------------
 @pytest.fixture
 def outdated(up: StackEngine) -> StackEngine:
-    """The name of Dovecot's image stands for another one now."""
+    """A stack whose image for Dovecot was replaced by a newer one of the same name."""
     up.images[IMAGES[1]] = "sha256:new"
     return up
 
@@ -144,7 +143,7 @@ def test_another_image_waits_and_is_shown(outdated: StackEngine) -> None:
     assert state() == ("healthy", "") and outdated.called("create") == 0
 
 
-def test_it_is_done_once_it_is_allowed(outdated: StackEngine) -> None:
+def test_it_is_recreated_once_that_is_allowed(outdated: StackEngine) -> None:
     reconcile.converge(quiet=True)
     stacksettings.allow_interruption()
     reconcile.converge(fast=True)
@@ -153,7 +152,7 @@ def test_it_is_done_once_it_is_allowed(outdated: StackEngine) -> None:
     assert (stack.phase, stack.pending, stack.interruption_allowed) == ("healthy", [], False)
 
 
-def test_a_word_for_nothing_holds_for_nothing_later(up: StackEngine) -> None:
+def test_permission_without_a_pending_repair_does_not_count_later(up: StackEngine) -> None:
     stacksettings.allow_interruption()
     reconcile.converge(fast=True)
     up.images[IMAGES[1]] = "sha256:new"
@@ -176,17 +175,19 @@ def test_other_repairs_do_not_wait_with_it(outdated: StackEngine) -> None:
     assert len(Stack.load().pending) == 1 and state() == ("healthy", "")
 
 
-@pytest.mark.parametrize("call", [9, 14, 20, 30, 40, 50])
-def test_a_repair_that_was_killed_does_not_let_it_through(outdated: StackEngine, call: int) -> None:
-    reconcile.converge(quiet=True)
-    del outdated.boxes["qz-rspamd"]
-    outdated.die_at = len(outdated.calls) + call
-    with pytest.raises(Killed):
-        reconcile.converge(quiet=True)
-    outdated.die_at = 0
-    reconcile.converge(quiet=True)
-    assert outdated.boxes["qz-dovecot"].image_id != "sha256:new" and len(Stack.load().pending) == 1
-    assert "qz-rspamd" in outdated.boxes and state() == ("healthy", "")
+def test_a_repair_that_was_killed_does_not_let_it_through(enabled: StackEngine) -> None:
+    for call in (9, 14, 20, 30, 40, 50):
+        with healthy_stack(enabled, "call", call):
+            enabled.images[IMAGES[1]] = "sha256:new"
+            reconcile.converge(quiet=True)
+            del enabled.boxes["qz-rspamd"]
+            enabled.die_at = len(enabled.calls) + call
+            with pytest.raises(Killed):
+                reconcile.converge(quiet=True)
+            enabled.die_at = 0
+            reconcile.converge(quiet=True)
+            assert enabled.boxes["qz-dovecot"].image_id != "sha256:new" and len(Stack.load().pending) == 1
+            assert "qz-rspamd" in enabled.boxes and state() == ("healthy", "")
 
 
 def test_changes_of_mailboxes_do_not_wait_with_it(outdated: StackEngine) -> None:
@@ -219,27 +220,30 @@ def test_another_controller_password_waits_for_rspamd_alone(up: StackEngine) -> 
     assert up.called("create") == 1 and reconcile.differences() == []
 
 
-@pytest.mark.parametrize("call", range(2, 62, 4))
-def test_killed_at_an_interruption_the_next_worker_finishes_it(outdated: StackEngine, call: int) -> None:
-    reconcile.converge(quiet=True)
-    stacksettings.allow_interruption()
-    outdated.die_at = len(outdated.calls) + call
-    with pytest.raises(Killed):
-        reconcile.converge(fast=True)
-    outdated.die_at = 0
-    reconcile.converge(quiet=True)
-    assert outdated.boxes["qz-dovecot"].image_id == "sha256:new" and reconcile.differences() == []
-    assert not Stack.load().interruption_allowed and state() == ("healthy", "")
+def test_killed_at_an_interruption_the_next_worker_finishes_it(enabled: StackEngine) -> None:
+    for call in range(2, 62, 4):
+        with healthy_stack(enabled, "call", call):
+            enabled.images[IMAGES[1]] = "sha256:new"
+            reconcile.converge(quiet=True)
+            stacksettings.allow_interruption()
+            enabled.die_at = len(enabled.calls) + call
+            with pytest.raises(Killed):
+                reconcile.converge(fast=True)
+            enabled.die_at = 0
+            reconcile.converge(quiet=True)
+            assert enabled.boxes["qz-dovecot"].image_id == "sha256:new" and reconcile.differences() == []
+            assert not Stack.load().interruption_allowed and state() == ("healthy", "")
 
 
 # --- what stands in the way --------------------------------------------------------------------------------
-@pytest.mark.parametrize("method", ["network", "volumes", "containers", "image_id"])
-def test_a_call_that_fails_leaves_it_degraded_until_the_sweep(up: StackEngine, method: str) -> None:
-    up.errors[method] = EngineTimeout("Docker took too long.")
-    reconcile.converge(quiet=True)
-    assert state() == ("degraded", "docker_timeout")
-    reconcile.converge(quiet=True)
-    assert state() == ("healthy", "")
+def test_a_call_that_fails_leaves_it_degraded_until_the_sweep(up: StackEngine) -> None:
+    for method in ("network", "volumes", "containers", "image_id"):
+        with case(method):
+            up.errors[method] = EngineTimeout("Docker took too long.")
+            reconcile.converge(quiet=True)
+            assert state() == ("degraded", "docker_timeout")
+            reconcile.converge(quiet=True)
+            assert state() == ("healthy", "")
 
 
 def test_while_the_engine_is_gone_changes_wait_and_are_not_lost(up: StackEngine) -> None:
@@ -263,9 +267,7 @@ def test_a_row_that_no_surface_lets_in_is_told_and_nothing_is_written(up: StackE
     assert up.everything() == before
 
 
-def test_a_relay_that_postfix_cannot_use_holds_nothing_else_up(
-    up: StackEngine, relay: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_relay_that_postfix_cannot_use_holds_nothing_else_up(up: StackEngine, relay: Any) -> None:
     type(relay).objects.update(host="192.0.2.25", security="starttls")
     factories.stack(send_through_relay=True)
     add_mailbox(Domain.objects.get().pk, "bob")
@@ -300,8 +302,9 @@ def test_a_failed_image_does_not_flap_while_the_preflight_says_no(
 def test_differences_are_told_and_nothing_is_changed(up: StackEngine) -> None:
     del up.boxes["qz-rspamd"], up.networks["qz"]
     before = up.everything()
-    found = reconcile.differences()
-    assert "The network qz is missing." in found and "The container qz-rspamd is missing." in found
+    sentences = reconcile.differences()
+    assert "The network qz is missing." in sentences
+    assert "The container qz-rspamd is missing." in sentences
     assert up.everything() == before
 
 

@@ -232,8 +232,8 @@ def test_a_pair_that_is_none_is_refused_and_the_old_one_stays(
     enabled: Stack, pair: Pair, other: Pair
 ) -> None:
     wrong = [(pair[0], other[1]), ("nothing", pair[1]), (pair[0], "nothing"), (pair[0], "x" * 300_000)]
-    for given in wrong:
-        fields = refused(partial(stacksettings.upload_certificate, *given))
+    for pair_of_texts in wrong:
+        fields = refused(partial(stacksettings.upload_certificate, *pair_of_texts))
         assert fields.keys() <= {"certificate", "key"}
     assert (Stack.load().tls_certificate, Stack.load().desired_generation) == (pair[0], 0)
 
@@ -318,10 +318,10 @@ def test_another_choice_meanwhile_is_not_overruled(
     write(files, other)
     examine = pem.examine
 
-    def slow(*given: Any) -> Any:
+    def slow(*arguments: Any) -> Any:
         monkeypatch.undo()
         stacksettings.upload_certificate(*pair)
-        return examine(*given)
+        return examine(*arguments)
 
     monkeypatch.setattr(pem, "examine", slow)
     assert not stacksettings.refresh_certificate().changed

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import product
 
 import pytest
 from django.utils import timezone
@@ -14,9 +17,8 @@ from quazzar.errors import EngineTimeout
 from tests.fakes import Killed
 from tests.mailboxes import factories
 from tests.mailboxes.stackengine import HOSTNAME, StackEngine
+from tests.mailboxes.trials import trial
 
-#: More than taking down makes, purge included.
-CALLS = 13
 VOLUMES = {"qz-mail-config", "qz-mail-data", "qz-mail-dkim"}
 
 
@@ -86,68 +88,76 @@ def test_enabled_again_everything_is_written_anew(up: StackEngine) -> None:
     assert up.users() == {"ada@example.com": factories.HASH}
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("call", range(1, CALLS))
-def test_killed_at_any_call_the_next_worker_finishes(up: StackEngine, call: int, after: bool) -> None:
-    stacksettings.disable(purge=True, confirm=HOSTNAME)
-    up.die_at, up.die_after = call, after
-    with contextlib.suppress(Killed):
+def test_killed_at_any_call_the_next_worker_finishes(enabled: StackEngine) -> None:
+    with up_and_to_be_purged(enabled):
         reconcile.converge()
-    up.die_at = 0
-    reconcile.converge(quiet=True)
-    assert len(up.calls) < 2 * CALLS
-    assert_down(up, volumes=set())
+        calls = len(enabled.calls)
+    for call, after in product(range(1, calls + 1), (False, True)):
+        with up_and_to_be_purged(enabled, "call", call, "after" if after else "before"):
+            enabled.die_at, enabled.die_after = call, after
+            with pytest.raises(Killed):
+                reconcile.converge()
+            enabled.die_at = 0
+            reconcile.converge(quiet=True)
+            assert_down(enabled, volumes=set())
 
 
-@pytest.mark.parametrize("method", ["containers", "stop", "remove", "remove_network", "remove_volume"])
-def test_a_call_that_fails_is_shown_and_the_sweep_recovers(up: StackEngine, method: str) -> None:
-    stacksettings.disable(purge=True, confirm=HOSTNAME)
-    up.errors[method] = EngineTimeout("Docker took too long.")
-    reconcile.converge()
-    stack = Stack.load()
-    assert (stack.phase, (stack.last_error or {})["code"]) == ("stopping", "docker_timeout")
-    reconcile.converge(quiet=True)
-    assert_down(up, volumes=set())
+@contextmanager
+def up_and_to_be_purged(engine: StackEngine, *label: object) -> Iterator[None]:
+    """A trial with a healthy stack that the operator has just disabled and purged."""
+    engine.renew()
+    with trial(*label):
+        reconcile.converge()
+        engine.forget()
+        stacksettings.disable(purge=True, confirm=HOSTNAME)
+        yield
+
+
+def test_a_call_that_fails_is_shown_and_the_sweep_recovers(enabled: StackEngine) -> None:
+    for method in ("containers", "stop", "remove", "remove_network", "remove_volume"):
+        with up_and_to_be_purged(enabled, method):
+            enabled.errors[method] = EngineTimeout("Docker took too long.")
+            reconcile.converge()
+            stack = Stack.load()
+            assert (stack.phase, (stack.last_error or {})["code"]) == ("stopping", "docker_timeout")
+            reconcile.converge(quiet=True)
+            assert_down(enabled, volumes=set())
 
 
 # --- the operator changes his mind ----------------------------------------------------------------------------
-@pytest.mark.parametrize("moment", ["image_id", "ensure_volume", "create", "put", "start", "run"])
-def test_disabled_while_it_is_brought_up(enabled: StackEngine, moment: str) -> None:
-    def disable(method: str) -> None:
+def once_at(engine: StackEngine, moment: str, act: Callable[[], object]) -> None:
+    """Lets this happen just before the first call of a method."""
+
+    def happen(method: str) -> None:
         if method == moment:
-            enabled.before = lambda method: None
-            stacksettings.disable()
+            engine.before = lambda method: None
+            act()
 
-    enabled.before = disable
-    reconcile.converge()
-    assert_down(enabled, volumes=set(enabled.disks))
+    engine.before = happen
 
 
-@pytest.mark.parametrize("moment", ["containers", "stop", "remove", "remove_network"])
-def test_enabled_while_it_is_taken_down(up: StackEngine, moment: str) -> None:
-    stacksettings.disable(purge=True, confirm=HOSTNAME)
+def test_disabled_while_it_is_brought_up(enabled: StackEngine) -> None:
+    for moment in ("image_id", "ensure_volume", "create", "put", "start", "run"):
+        enabled.renew()
+        with trial(moment):
+            once_at(enabled, moment, stacksettings.disable)
+            reconcile.converge()
+            assert_down(enabled, volumes=set(enabled.disks))
 
-    def enable(method: str) -> None:
-        if method == moment:
-            up.before = lambda method: None
-            stacksettings.enable(HOSTNAME)
 
-    up.before = enable
-    up.put_by_hand("kept", b"x")
-    reconcile.converge()
-    assert Stack.load().phase == "healthy" and reconcile.differences() == []
-    assert up.config["kept"].data == b"x"
+def test_enabled_while_it_is_taken_down(enabled: StackEngine) -> None:
+    for moment in ("containers", "stop", "remove", "remove_network"):
+        with up_and_to_be_purged(enabled, moment):
+            once_at(enabled, moment, partial(stacksettings.enable, HOSTNAME))
+            enabled.put_by_hand("kept", b"x")
+            reconcile.converge()
+            assert Stack.load().phase == "healthy" and reconcile.differences() == []
+            assert enabled.config["kept"].data == b"x"
 
 
 @pytest.mark.parametrize("moment", ["containers", "stop", "remove_network"])
 def test_a_purge_that_is_asked_for_while_it_is_taken_down_is_done(up: StackEngine, moment: str) -> None:
     stacksettings.disable()
-
-    def purge(method: str) -> None:
-        if method == moment:
-            up.before = lambda method: None
-            stacksettings.disable(purge=True, confirm=HOSTNAME)
-
-    up.before = purge
+    once_at(up, moment, partial(stacksettings.disable, purge=True, confirm=HOSTNAME))
     reconcile.converge()
     assert_down(up, volumes=set())

@@ -45,7 +45,7 @@ def test_it_has_only_what_every_compose_takes() -> None:
 def test_names_are_the_products_whatever_compose_calls_its_project() -> None:
     document = parsed(built())
     assert document["networks"]["stack"]["name"] == "qz"
-    assert {each["name"] for each in document["volumes"].values()} == {
+    assert {volume["name"] for volume in document["volumes"].values()} == {
         "qz-mail-config", "qz-mail-data", "qz-mail-dkim",
     }  # fmt: skip
     assert document["services"]["postfix"]["container_name"] == "qz-postfix"
@@ -105,25 +105,27 @@ def run(docker_compose: str, stack: StackSpec, tmp_path: Path) -> Iterator[Any]:
 
 def facts(client: docker.DockerClient, stack: StackSpec) -> dict[str, Any]:
     """What makes a container what it is, by its name."""
-    found = {}
+    containers = {}
     for service in stack.services:
         attributes = client.containers.get(service.name).attrs
         config, host = attributes["Config"], attributes["HostConfig"]
-        found[service.name] = {name: config.get(name) for name in SAID} | {
+        containers[service.name] = {name: config.get(name) for name in SAID} | {
             "Env": sorted(config["Env"]),
             "labels": {name: text for name, text in config["Labels"].items() if name.startswith("quazzar.")},
             "ports": host["PortBindings"],
             "restart": host["RestartPolicy"]["Name"],
             "log": host["LogConfig"],
-            "mounts": sorted((each["Name"], each["Destination"], each["RW"]) for each in ours(attributes)),
+            "mounts": sorted(
+                (mount["Name"], mount["Destination"], mount["RW"]) for mount in ours(attributes)
+            ),
             "networks": list(attributes["NetworkSettings"]["Networks"]),
         }
-    return found
+    return containers
 
 
 def ours(attributes: dict[str, Any]) -> list[dict[str, Any]]:
     """Its mounts without those that the image's VOLUMEs make, nameless."""
-    return [each for each in attributes["Mounts"] if "-mail-" in each["Name"]]
+    return [mount for mount in attributes["Mounts"] if "-mail-" in mount["Name"]]
 
 
 @pytest.mark.real

@@ -144,7 +144,9 @@ def test_rspamds_controller_lets_our_password_in_and_no_other(controller: str) -
     assert asked(controller, Password=PASSWORD) == 200
     assert asked(controller) == 401
     # The stock password.
-    assert [asked(controller, Password=each) for each in ("q1", "", "Controller-password")] == [401] * 3
+    assert [asked(controller, Password=password) for password in ("q1", "", "Controller-password")] == [
+        401
+    ] * 3
 
 
 @pytest.mark.real

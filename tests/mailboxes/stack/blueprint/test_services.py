@@ -30,14 +30,14 @@ def test_everything_bears_the_projects_name() -> None:
     stack = built()
     assert stack.network == "qz"
     assert stack.volumes == ("qz-mail-config", "qz-mail-data", "qz-mail-dkim")
-    assert {each.name for each in stack.services} == {"qz-postfix", "qz-dovecot", "qz-rspamd"}
+    assert {service.name for service in stack.services} == {"qz-postfix", "qz-dovecot", "qz-rspamd"}
 
 
 def test_everything_is_labelled() -> None:
     stack = built()
     assert stack.labels == (("quazzar.project", "qz"),)
-    for each in stack.services:
-        assert dict(each.labels) == {"quazzar.project": "qz", "quazzar.service": each.service}
+    for service in stack.services:
+        assert dict(service.labels) == {"quazzar.project": "qz", "quazzar.service": service.service}
 
 
 def test_a_service_is_found_by_its_name() -> None:
@@ -64,7 +64,7 @@ def test_rspamds_web_interface_is_for_this_machine_alone(bind: str) -> None:
 
 
 def test_what_asks_for_no_login_is_never_published() -> None:
-    ports = {port.container for each in built().services for port in each.ports}
+    ports = {port.container for service in built().services for port in service.ports}
     assert not ports & {24, 12345, 12340, 11332, 11333, 8891}
 
 
@@ -79,9 +79,9 @@ def test_init_scripts_are_served_where_either_image_looks() -> None:
 
 
 def test_every_container_has_a_health_check_and_its_alias() -> None:
-    for each in built().services:
-        assert each.healthcheck is not None
-        assert each.aliases == (each.service,)
+    for service in built().services:
+        assert service.healthcheck is not None
+        assert service.aliases == (service.service,)
 
 
 def test_a_host_name_that_linux_takes_becomes_the_containers() -> None:

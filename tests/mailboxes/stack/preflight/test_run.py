@@ -16,8 +16,7 @@ import pytest
 
 from mailboxes.engine.values import EngineInfo
 from mailboxes.stack.blueprint.services import PORTS, Options
-from mailboxes.stack.preflight import machine as preflightchecks
-from mailboxes.stack.preflight import names as namechecks
+from mailboxes.stack.preflight import machine, names
 from mailboxes.stack.preflight import run as preflight
 from mailboxes.stack.preflight.run import Check, Report
 from quazzar.errors import EngineTimeout, EngineUnreachable
@@ -54,9 +53,9 @@ def free_offset() -> int:
 def _names(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     """mail.example.org is this machine, seen from everywhere."""
     settings.QUAZZAR_OUTBOUND_PROBE = "off"
-    monkeypatch.setattr(namechecks, "resolve", lambda name: ["198.41.0.4"])
-    monkeypatch.setattr(namechecks, "name_of", lambda address: "mail.example.org")
-    monkeypatch.setattr(namechecks, "is_ours", lambda address: True)
+    monkeypatch.setattr(names, "resolve", lambda name: ["198.41.0.4"])
+    monkeypatch.setattr(names, "name_of", lambda address: "mail.example.org")
+    monkeypatch.setattr(names, "is_ours", lambda address: True)
     monkeypatch.delenv("DOCKER_HOST", raising=False)
 
 
@@ -75,7 +74,7 @@ def roomy(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """Free disk and memory: what this machine has, unless the test says otherwise."""
     room = SimpleNamespace(disk=50 * GIB, memory=4 * GIB)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=room.disk))
-    monkeypatch.setattr(preflightchecks, "_available_memory", lambda: room.memory)
+    monkeypatch.setattr(machine, "_available_memory", lambda: room.memory)
     return room
 
 
@@ -83,7 +82,7 @@ def look(engine: FakeEngine, options: Options, *, deadline: float = 10) -> Repor
     return preflight.run("mail.example.org", engine, options=options, deadline=deadline)
 
 
-def found(report: Report, name: str) -> Check:
+def check_of(report: Report, name: str) -> Check:
     return next(check for check in report.checks if check.id == name)
 
 
@@ -104,7 +103,7 @@ def test_the_settings_are_taken_when_nothing_else_is_given(
 ) -> None:
     settings.QUAZZAR_STACK_PORT_OFFSET = free_offset()
     report = preflight.run("mail.example.org", engine)
-    assert f"Port {settings.QUAZZAR_STACK_PORT_OFFSET + 25} is free" in found(report, "port_25").message
+    assert f"Port {settings.QUAZZAR_STACK_PORT_OFFSET + 25} is free" in check_of(report, "port_25").message
 
 
 def test_a_warning_does_not_block_and_an_error_does(
@@ -120,7 +119,7 @@ def test_every_failure_says_what_to_do(
     engine: LocalEngine, options: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine.unreachable = True
-    monkeypatch.setattr(namechecks, "resolve", lambda name: ["10.0.0.7"])
+    monkeypatch.setattr(names, "resolve", lambda name: ["10.0.0.7"])
     wrong = [check for check in look(engine, options).checks if not check.ok]
     assert wrong and [check.id for check in wrong if not check.message or not check.hint] == []
 
@@ -156,9 +155,9 @@ def test_a_check_that_does_not_finish_says_so(
     silence: SimpleNamespace,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(namechecks, "resolve", silence.keep)
+    monkeypatch.setattr(names, "resolve", silence.keep)
     report = look(engine, options, deadline=0.5)
-    check = found(report, "hostname")
+    check = check_of(report, "hostname")
     assert not silence.broken.is_set() and report.ok
     assert not check.ok and check.severity == "warning" and "did not finish" in check.message
 
@@ -166,21 +165,21 @@ def test_a_check_that_does_not_finish_says_so(
 def test_what_the_system_refuses_is_a_failed_check(
     engine: LocalEngine, options: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preflightchecks, "_available_memory", Path("/proc/none").stat)
-    check = found(look(engine, options), "memory")
+    monkeypatch.setattr(machine, "_available_memory", Path("/proc/none").stat)
+    check = check_of(look(engine, options), "memory")
     assert not check.ok and "No such file" in check.message
 
 
 # --- Docker ------------------------------------------------------------------------------------------------
 def test_the_engine_and_its_api_are_named(engine: LocalEngine, options: Options) -> None:
-    message = found(look(engine, options), "docker").message
+    message = check_of(look(engine, options), "docker").message
     assert "Docker Engine 20.10.24" in message and "API 1.41" in message
 
 
 def test_an_engine_that_does_not_answer_is_an_error(engine: LocalEngine, options: Options) -> None:
     engine.unreachable = True
     report = look(engine, options)
-    check = found(report, "docker")
+    check = check_of(report, "docker")
     assert not report.ok and (check.ok, check.severity) == (False, "error")
     assert (check.message, check.hint) == (EngineUnreachable.message, EngineUnreachable.hint)
 
@@ -191,7 +190,7 @@ def test_without_docker_the_ports_of_this_machine_are_still_looked_at(
     engine.unreachable = True
     with socket.create_server(("127.0.0.1", 25 + options.port_offset)):
         report = look(engine, options)
-    assert not found(report, "port_25").ok and found(report, "port_587").ok
+    assert not check_of(report, "port_25").ok and check_of(report, "port_587").ok
 
 
 @pytest.mark.parametrize(
@@ -202,13 +201,13 @@ def test_without_docker_its_address_tells_where_it_is(
 ) -> None:
     engine.unreachable = True
     monkeypatch.setenv("DOCKER_HOST", host)
-    assert preflightchecks.Machine("mail.example.org", engine, options, 5).is_local is local
+    assert machine.Machine("mail.example.org", engine, options, 5).is_local is local
 
 
 def test_a_rootless_engine_is_a_warning_for_low_ports_only(engine: LocalEngine, options: Options) -> None:
     engine.rootless = True
-    assert found(look(engine, options), "docker").ok
-    check = found(look(engine, replace(options, port_offset=0)), "docker")
+    assert check_of(look(engine, options), "docker").ok
+    check = check_of(look(engine, replace(options, port_offset=0)), "docker")
     assert not check.ok and check.severity == "warning" and "ip_unprivileged_port_start" in check.hint
 
 
@@ -216,7 +215,7 @@ def test_a_rootless_engine_is_a_warning_for_low_ports_only(engine: LocalEngine, 
 def test_a_taken_port_is_an_error_that_names_the_holder(engine: LocalEngine, options: Options) -> None:
     with socket.create_server(("127.0.0.1", 587 + options.port_offset)):
         report = look(engine, options)
-    check = found(report, "port_587")
+    check = check_of(report, "port_587")
     assert not report.ok and (check.ok, check.severity) == (False, "error")
     assert (
         f"Port {587 + options.port_offset} is already taken by" in check.message
@@ -226,7 +225,7 @@ def test_a_taken_port_is_an_error_that_names_the_holder(engine: LocalEngine, opt
 
 def test_a_container_that_publishes_the_port_is_named(engine: LocalEngine, options: Options) -> None:
     engine.busy_ports = {465 + options.port_offset: "mailcow"}
-    check = found(look(engine, options), "port_465")
+    check = check_of(look(engine, options), "port_465")
     assert not check.ok and "the container mailcow" in check.message and "docker stop mailcow" in check.hint
 
 
@@ -237,18 +236,18 @@ def test_only_our_own_containers_may_hold_a_port(
     engine: LocalEngine, options: Options, container: str, ours: bool
 ) -> None:
     engine.busy_ports = {25 + options.port_offset: container}
-    assert found(look(engine, options), "port_25").ok is ours
+    assert check_of(look(engine, options), "port_25").ok is ours
 
 
 def test_rspamds_port_is_looked_at_on_this_machine_alone(engine: LocalEngine, options: Options) -> None:
     with socket.create_server(("127.0.0.2", 11334 + options.port_offset)):
-        assert found(look(engine, replace(options, bind="")), "port_11334").ok
+        assert check_of(look(engine, replace(options, bind="")), "port_11334").ok
     with socket.create_server(("127.0.0.1", 11334 + options.port_offset)):
-        assert not found(look(engine, replace(options, bind="127.0.0.2")), "port_11334").ok
+        assert not check_of(look(engine, replace(options, bind="127.0.0.2")), "port_11334").ok
 
 
 def test_an_offset_beyond_all_ports_is_refused(engine: LocalEngine, options: Options) -> None:
-    check = found(look(engine, replace(options, port_offset=60_000)), "port_11334")
+    check = check_of(look(engine, replace(options, port_offset=60_000)), "port_11334")
     assert not check.ok and "There is no port 71334" in check.message
 
 
@@ -256,9 +255,9 @@ def test_on_another_machine_a_bind_here_proves_nothing_and_it_says_so(options: O
     engine = FakeEngine(list(IMAGES.values()), busy_ports={465 + options.port_offset: "mailcow"})
     with socket.create_server(("127.0.0.1", 25 + options.port_offset)):
         report = look(engine, options)
-    check = found(report, "port_25")
+    check = check_of(report, "port_25")
     assert check.ok and "cannot be seen from here" in check.message
-    assert not found(report, "port_465").ok
+    assert not check_of(report, "port_465").ok
 
 
 # --- room --------------------------------------------------------------------------------------------------
@@ -275,7 +274,7 @@ def test_a_small_disk_is_a_warning_and_a_full_one_an_error(
     engine: LocalEngine, options: Options, roomy: SimpleNamespace, free: int, ok: bool, severity: str
 ) -> None:
     roomy.disk = free
-    check = found(look(engine, options), "disk")
+    check = check_of(look(engine, options), "disk")
     assert (check.ok, check.severity) == (ok, severity) and "iB are free" in check.message
 
 
@@ -292,28 +291,31 @@ def test_little_memory_is_a_warning_and_none_an_error(
     engine: LocalEngine, options: Options, roomy: SimpleNamespace, free: int, ok: bool, severity: str
 ) -> None:
     roomy.memory = free
-    check = found(look(engine, options), "memory")
+    check = check_of(look(engine, options), "memory")
     assert (check.ok, check.severity) == (ok, severity)
 
 
 def test_of_another_machine_only_the_memory_is_known(options: Options, roomy: SimpleNamespace) -> None:
     roomy.memory = roomy.disk = 0
     report = look(FakeEngine(list(IMAGES.values())), options)
-    assert found(report, "memory").message == "4 GiB of memory are built into the Docker host."
-    assert found(report, "disk").ok and "cannot be seen" in found(report, "disk").message
+    assert check_of(report, "memory").message == "4 GiB of memory are built into the Docker host."
+    assert check_of(report, "disk").ok and "cannot be seen" in check_of(report, "disk").message
 
 
 def test_this_machines_memory_can_be_read() -> None:
-    assert preflightchecks._available_memory() > 1 << 20
+    assert machine._available_memory() > 1 << 20
 
 
 # --- images ------------------------------------------------------------------------------------------------
 def test_an_image_is_here_or_will_be_fetched_or_is_an_error(options: Options) -> None:
     engine = LocalEngine([IMAGES["postfix"]], registry={IMAGES["dovecot"]: 100})
     report = look(engine, options)
-    assert "is here" in found(report, "image_postfix").message
-    assert found(report, "image_dovecot").ok and "will be fetched" in found(report, "image_dovecot").message
-    check = found(report, "image_rspamd")
+    assert "is here" in check_of(report, "image_postfix").message
+    assert (
+        check_of(report, "image_dovecot").ok
+        and "will be fetched" in check_of(report, "image_dovecot").message
+    )
+    check = check_of(report, "image_rspamd")
     assert not report.ok and not check.ok and "QUAZZAR_IMAGE_RSPAMD" in check.hint
 
 
@@ -337,8 +339,8 @@ def docker(docker_daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> Iterator[A
 def test_the_real_engine_is_looked_at(docker: Any, options: Options) -> None:
     images = dict.fromkeys(IMAGES, "quazzar-no-such-image.invalid/none:none")
     report = look(docker, replace(options, images=images))
-    assert found(report, "docker").ok and found(report, "port_25").ok
-    assert not found(report, "image_postfix").ok
+    assert check_of(report, "docker").ok and check_of(report, "port_25").ok
+    assert not check_of(report, "image_postfix").ok
 
 
 @pytest.mark.real
@@ -354,5 +356,5 @@ def test_a_real_container_that_publishes_the_port_is_named(
         command=["sleep", "infinity"],
         ports={"25/tcp": ("127.0.0.1", number)},
     ):
-        check = found(look(docker, options), "port_25")
+        check = check_of(look(docker, options), "port_25")
     assert check.message == f"Port {number} is already published by the container {stranger}."
