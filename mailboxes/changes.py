@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import IntegrityError, connection, models, transaction
 
-from mailboxes.models import Stack
+from mailboxes.models import Stack, Synced
 from quazzar import doorbell
 from quazzar.errors import AlreadyExists, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from mailboxes.models import Synced
+    from collections.abc import Iterable, Iterator, Mapping
 
 #: The task that the worker runs for a change.
 PUSH_CHANGES = "mailboxes.tasks.push_changes"
@@ -23,6 +21,7 @@ BATCH = 500
 
 K = TypeVar("K", int, str)
 M = TypeVar("M", bound=models.Model)
+S = TypeVar("S", bound=Synced)
 
 
 @contextmanager
@@ -90,6 +89,31 @@ def existing(rows: models.QuerySet[M], row_id: int) -> M:
     if row is None:
         raise NotFound(f"There is no such {rows.model._meta.verbose_name}.")
     return row
+
+
+def store(rows: models.QuerySet[S], row: S, values: Mapping[str, Any]) -> tuple[S, list[str]]:
+    """Write the values that differ from the row's, inside ``writing``, as the next generation.
+
+    The row may have been read before that. Its generation says whether it is still as it was; it is read again only
+    when it is not.
+
+    Args:
+        rows: where the row must still be found.
+
+    Returns:
+        The row as it is stored, and the names of the columns that were written: none when nothing differs.
+
+    Raises:
+        NotFound: it is gone.
+    """
+    while changed := [name for name, value in values.items() if getattr(row, name) != value]:
+        columns = {name: values[name] for name in changed} | {"generation": bump(), "applied_at": None}
+        if rows.filter(pk=row.pk, generation=row.generation).update(**columns):
+            for name, value in columns.items():
+                setattr(row, name, value)
+            break
+        row = existing(rows, row.pk)
+    return row, changed
 
 
 def batches(keys: Iterable[K]) -> Iterator[list[K]]:

@@ -1,94 +1,173 @@
-"""/api/mail/domains/{id}/dns: the records, a look at them, and a zone file."""
+"""/api/mail/domains/{id}/dns: a domain's records, what was chosen for them, its keys, and publishing them."""
 
 from __future__ import annotations
 
-from django.http import HttpResponse
+from typing import TYPE_CHECKING, Any
+
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from dnsrecords.api.serializers import DmarcPathSerializer, DomainRecordsSerializer, RotationSerializer
+from dnsrecords.api.serializers import (
+    DmarcPathSerializer,
+    DomainRecordsSerializer,
+    Ed25519Serializer,
+    OptionsSerializer,
+    PublishedSerializer,
+    PublisherSerializer,
+    PublishSerializer,
+    RotationSerializer,
+)
 from dnsrecords.checking import check as checking
 from dnsrecords.checking.report import Report, zone
 from dnsrecords.dkim import progress
-from mailboxes.api.viewsets import found
+from dnsrecords.models import Publisher
+from dnsrecords.publishing import publish as publishing
+from dnsrecords.records import options
 from mailboxes.dkim import lifecycle
 from mailboxes.models import Domain
+from quazzar.api.renderers import ConsolePages, ZoneFile
+from quazzar.api.serializers import NoBody
+from quazzar.api.viewsets import ApiViewSet
 from quazzar.models import ApiKey
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-def _domain(pk: int) -> Domain:
-    domain: Domain = found(Domain.objects.all(), pk)
-    return domain
+    from dnsrecords.publishing.plan import Entry, Plan
 
 
-class RecordsView(APIView):
-    """A domain's records."""
+class _OfDomain(ApiViewSet):
+    """What belongs to one domain, whose id is in the path. It is looked up first: 404 comes before 400."""
 
-    @extend_schema(operation_id="domain_dns", responses=DomainRecordsSerializer)
-    def get(self, request: Request, pk: int) -> Response:
+    write_scope = ApiKey.Scope.WRITE
+    queryset = Domain.objects.all()
+
+
+class RecordsViewSet(_OfDomain):
+    """The DNS records of a domain, and publishing them."""
+
+    serializer_class = NoBody
+    answer_class = DomainRecordsSerializer
+
+    @extend_schema(operation_id="domain_dns")
+    def retrieve(self, request: Request, pk: int) -> Response:
         """What to publish, and how it stood when it was last looked up; nothing is asked now."""
-        return Response(DomainRecordsSerializer(Report.for_domain(_domain(pk))).data)
+        return self.answer(Report.for_domain(self.get_object()))
 
-
-class CheckView(APIView):
-    """A look at a domain's records."""
-
-    write_scope = ApiKey.Scope.WRITE
-
-    @extend_schema(operation_id="domain_dns_check", request=None, responses=DomainRecordsSerializer)
-    def post(self, request: Request, pk: int) -> Response:
+    @action(detail=False, methods=["post"])
+    def check(self, request: Request, pk: int) -> Response:
         """Asks the domain's name servers now; ten seconds at most."""
-        domain = _domain(pk)
+        domain = self.get_object()
         checking.check(domain)
-        return Response(DomainRecordsSerializer(Report.for_domain(domain)).data)
+        return self.answer(Report.for_domain(domain))
 
+    @action(detail=False, answer_class=DmarcPathSerializer)
+    def dmarc(self, request: Request, pk: int) -> Response:
+        """The way to a strong DMARC policy: what each stage needs, and what to publish for it."""
+        return self.answer({"stages": Report.for_domain(self.get_object()).dmarc_path})
 
-class DmarcPathView(APIView):
-    """The staged path to a strong DMARC policy."""
-
-    @extend_schema(operation_id="domain_dns_dmarc", responses=DmarcPathSerializer)
-    def get(self, request: Request, pk: int) -> Response:
-        """None, quarantine, reject: what each stage needs, and what to publish for it."""
-        return Response(DmarcPathSerializer({"stages": Report.for_domain(_domain(pk)).dmarc_path}).data)
-
-
-class RotationView(APIView):
-    """The rotation of a domain's DKIM key."""
-
-    write_scope = ApiKey.Scope.WRITE
-
-    @extend_schema(operation_id="domain_dkim_rotation", responses=RotationSerializer)
-    def get(self, request: Request, pk: int) -> Response:
-        """Where it is."""
-        return self._answer(pk)
-
-    @extend_schema(
-        operation_id="domain_dkim_rotation_begin", request=None, responses={201: RotationSerializer}
+    @action(
+        detail=False, url_path="options", serializer_class=OptionsSerializer, answer_class=OptionsSerializer
     )
-    def post(self, request: Request, pk: int) -> Response:
-        """Makes the next key; it signs as soon as its record is seen on every name server of the domain."""
-        lifecycle.begin_rotation(_domain(pk).pk)
-        return self._answer(pk, 201)
+    def options_(self, request: Request, pk: int) -> Response:
+        """What was chosen for the records, or the defaults."""  # `options` is the handler of OPTIONS
+        return self.answer(options.for_domain(self.get_object()))
 
-    @extend_schema(operation_id="domain_dkim_rotation_cancel", responses={204: None})
-    def delete(self, request: Request, pk: int) -> Response:
-        """Gives the next key up, before it signs."""
-        lifecycle.cancel_rotation(_domain(pk).pk)
+    @options_.mapping.patch
+    def options_change(self, request: Request, pk: int) -> Response:
+        """Changes what is given; the records to publish follow."""
+        domain = self.get_object()
+        return self.answer(options.change(domain.pk, **self.body()))
+
+    @extend_schema(responses={(200, ZoneFile.media_type): OpenApiTypes.STR})
+    @action(detail=False, renderer_classes=[ZoneFile, ConsolePages])
+    def zone(self, request: Request, pk: int) -> Response:
+        """The records as a zone file that BIND, NSD and Knot load as it is."""
+        domain = self.get_object()
+        headers = {"Content-Disposition": f'attachment; filename="{domain.name}.zone"'}
+        is_page = isinstance(request.accepted_renderer, ConsolePages)
+        return Response(zone(domain), headers=None if is_page else headers)
+
+    @action(detail=False, serializer_class=PublisherSerializer, answer_class=PublisherSerializer)
+    def publisher(self, request: Request, pk: int) -> Response:
+        """The name server that takes the records, as it is set up, or not."""
+        domain = self.get_object()
+        return self.answer(publishing.for_domain(domain) or Publisher(domain=domain))
+
+    @publisher.mapping.put
+    def publisher_set(self, request: Request, pk: int) -> Response:
+        """Sets it up. Nothing is published before the next minute, or POST publish."""
+        domain = self.get_object()
+        return self.answer(publishing.set_up(domain.pk, self.body()))
+
+    @publisher.mapping.delete
+    def publisher_remove(self, request: Request, pk: int) -> Response:
+        """Forgets it; what is published stays."""
+        publishing.remove(self.get_object().pk)
         return Response(status=204)
 
-    def _answer(self, pk: int, status: int = 200) -> Response:
-        return Response(RotationSerializer(progress.rotation(_domain(pk))).data, status=status)
+    @action(
+        detail=False, methods=["post"], serializer_class=PublishSerializer, answer_class=PublishedSerializer
+    )
+    def publish(self, request: Request, pk: int) -> Response:
+        """Brings the zone up to date now; records that are not ours stay, unless they are to be replaced."""
+        domain = self.get_object()
+        return self.answer(_shown(publishing.publish(domain, replace=self.body()["replace"])))
 
 
-class ZoneView(APIView):
-    """A zone file."""
+class DkimViewSet(_OfDomain):
+    """The DKIM keys of a domain on their way in and out of use."""
 
-    @extend_schema(operation_id="domain_dns_zone", responses={(200, "text/dns"): OpenApiTypes.STR})
-    def get(self, request: Request, pk: int) -> HttpResponse:
-        """The records as a zone file that BIND, NSD and Knot load as it is."""
-        domain = _domain(pk)
-        headers = {"Content-Disposition": f'attachment; filename="{domain.name}.zone"'}
-        return HttpResponse(zone(domain), content_type="text/dns; charset=utf-8", headers=headers)
+    serializer_class = NoBody
+
+    @action(detail=False, answer_class=RotationSerializer, answer_status=201)
+    def rotation(self, request: Request, pk: int) -> Response:
+        """How far the rotation of the domain's key is."""
+        return self.answer(progress.rotation(self.get_object()))
+
+    @rotation.mapping.post
+    def rotation_begin(self, request: Request, pk: int) -> Response:
+        """Makes the next key; it signs as soon as its record is seen on every name server of the domain."""
+        domain = self.get_object()
+        lifecycle.begin_rotation(domain.pk)
+        return self.answer(progress.rotation(domain))
+
+    @rotation.mapping.delete
+    def rotation_cancel(self, request: Request, pk: int) -> Response:
+        """Gives the next key up, before it signs."""
+        lifecycle.cancel_rotation(self.get_object().pk)
+        return Response(status=204)
+
+    @action(detail=False, answer_class=Ed25519Serializer, answer_status=201)
+    def ed25519(self, request: Request, pk: int) -> Response:
+        """How far the Ed25519 key is that signs beside the RSA key."""
+        return self.answer(progress.ed25519_key(self.get_object()))
+
+    @ed25519.mapping.post
+    def ed25519_begin(self, request: Request, pk: int) -> Response:
+        """Makes the key; it signs as soon as its record is seen on every name server of the domain."""
+        domain = self.get_object()
+        lifecycle.add_ed25519(domain.pk)
+        return self.answer(progress.ed25519_key(domain))
+
+    @extend_schema(responses={200: Ed25519Serializer})
+    @ed25519.mapping.delete
+    def ed25519_remove(self, request: Request, pk: int) -> Response:
+        """Removes the key; mail is signed with RSA alone from now on, and the answer says what may be deleted."""
+        return Response(Ed25519Serializer(progress.remove_ed25519(self.get_object())).data)
+
+
+def _shown(plan: Plan) -> dict[str, Any]:
+    return {
+        "published": _values(plan.added),
+        "removed": _values(plan.removed),
+        "unchanged": plan.unchanged,
+        "conflicts": plan.conflicts,
+    }
+
+
+def _values(entries: Iterable[Entry]) -> list[dict[str, str]]:
+    return [{"name": name, "type": type_, "value": value} for name, type_, value in entries]

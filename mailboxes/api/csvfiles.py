@@ -1,8 +1,7 @@
-"""/api/mail/mailboxes/import and export: CSV in, all or nothing, and out again without secrets."""
+"""/api/mail/mailboxes/import: CSV in, all rows or none."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
@@ -10,26 +9,25 @@ from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.core.files.uploadedfile import InMemoryUploadedFile, UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler
-from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework.exceptions import ValidationError
+from rest_framework.mixins import RetrieveModelMixin
 from rest_framework.parsers import BaseParser, DataAndFiles, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from mailboxes.api.serializers import ImportCheckedSerializer, ImportJobSerializer, ImportStartedSerializer
-from mailboxes.api.viewsets import found
-from mailboxes.csvfiles import exporting, importing
+from mailboxes.csvfiles import importing
 from mailboxes.models import ImportJob
 from quazzar.api.serializers import UNKNOWN
+from quazzar.api.viewsets import ApiViewSet
 from quazzar.models import ApiKey
 
 _CSV = "text/csv"
 _FILE = "file"
 _YES_NO = {"true": True, "1": True, "false": False, "0": False}
-_EXAMPLE = "address,password,quota_mb,display_name\r\nada@example.com,correct horse battery,1024,Ada\r\n"
+EXAMPLE = "address,password,quota_mb,display_name\r\nada@example.com,correct horse battery,1024,Ada\r\n"
 
 
 class InMemory(FileUploadHandler):
@@ -91,11 +89,14 @@ class FormParser(MultiPartParser):
         return super().parse(stream, media_type, parser_context)
 
 
-class MailboxImportView(APIView):
-    """Many mailboxes at once."""
+class ImportViewSet(RetrieveModelMixin, ApiViewSet):
+    """Mailboxes from a CSV file, and how far their import is."""
 
     write_scope = ApiKey.Scope.WRITE
     parser_classes = [CsvParser, FormParser]
+    # The rows, which may be many and hold passwords, are the worker's.
+    queryset = ImportJob.objects.defer("rows")
+    serializer_class = ImportJobSerializer
 
     @extend_schema(
         operation_id="mailbox_import",
@@ -113,10 +114,10 @@ class MailboxImportView(APIView):
                 "additionalProperties": False,
             },
         },
-        examples=[OpenApiExample("One mailbox", _EXAMPLE, media_type=_CSV, request_only=True)],
+        examples=[OpenApiExample("One mailbox", EXAMPLE, media_type=_CSV, request_only=True)],
         responses={200: ImportCheckedSerializer, 202: ImportStartedSerializer},
     )
-    def post(self, request: Request) -> Response:
+    def create(self, request: Request) -> Response:
         """Checks all rows; when each is right, starts a job that makes the mailboxes, all or none."""
         dry = _is_dry(request)
         data = _csv_of(request)
@@ -124,26 +125,6 @@ class MailboxImportView(APIView):
             plan = importing.check(data)
             return Response(ImportCheckedSerializer({"ok": True, "rows": len(plan)}).data)
         return Response(ImportStartedSerializer(importing.start(data)).data, status=202)
-
-
-class ImportJobView(APIView):
-    """One import."""
-
-    @extend_schema(operation_id="mailbox_import_read", responses=ImportJobSerializer)
-    def get(self, request: Request, pk: int) -> Response:
-        """How far it is."""
-        return Response(ImportJobSerializer(found(ImportJob.objects.defer("rows"), pk)).data)
-
-
-class MailboxExportView(APIView):
-    """All mailboxes as CSV."""
-
-    @extend_schema(operation_id="mailbox_export", responses={(200, _CSV): OpenApiTypes.STR})
-    def get(self, request: Request) -> StreamingHttpResponse:
-        """All mailboxes that are not deleted, without passwords; the import takes the file as it is."""
-        headers = {"Content-Disposition": 'attachment; filename="mailboxes.csv"'}
-        lines: Iterator[str] = exporting.export()
-        return StreamingHttpResponse(lines, content_type=f"{_CSV}; charset=utf-8", headers=headers)
 
 
 def _is_dry(request: Request) -> bool:

@@ -1,152 +1,140 @@
-"""Domains, mailboxes and aliases as the API takes and shows them. Shape only: what may be is the domain's to say."""
+"""Domains, mailboxes and aliases as the API takes and shows them. Whether a value is allowed is for the domain to say.
+
+Each resource has a serializer, and a second one for PUT and PATCH: what identifies a row must be given to add it, and
+may only be sent back as it is later. Fields that can only be read may be sent back too, and change nothing.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
-from mailboxes.models import Alias, Domain, ImportJob, Mailbox
-from mailboxes.provisioning import retention
+from mailboxes.models import ImportJob, Mailbox
+from mailboxes.provisioning import addresses, retention
 from mailboxes.provisioning.rules import LARGEST_QUOTA_MB, LONGEST_DISPLAY_NAME, MOST_DESTINATIONS
 from mailrelay.api.serializers import PASSWORD_STATES
-from quazzar.api.fields import Line, Text
+from quazzar.api.fields import Id, Line, Secret, Whole, YesNo
 from quazzar.api.serializers import StrictSerializer
 
 DKIM_STATES = ("none", "ready", "unreadable")
-#: The largest id that a row can have; a larger one is no row, and SQLite refuses to look for it.
-LARGEST_ID = 2**63 - 1
-_IMPORT_STATES = ImportJob.State.choices
-_KEEPS = "Absent or empty keeps the saved one, null removes it."
+_FIXED = "Cannot be changed later."
+_LONGEST_NAME = 255
+_LONGEST_ADDRESS = 320
+_TIME = serializers.DateTimeField()
 
 
-class Whole(serializers.IntegerField):
-    """A JSON integer; neither a text of digits nor a yes is taken for one."""
+class DomainId(Id):
+    """The id of the domain that a mailbox or an alias belongs to."""
 
-    def to_internal_value(self, data: Any) -> int:
-        """The number."""
-        if isinstance(data, bool) or not isinstance(data, int | float):
-            self.fail("invalid")
-        return int(super().to_internal_value(data))
-
-
-class YesNo(serializers.BooleanField):
-    """``true`` or ``false``; no other word or number is taken for one."""
-
-    def to_internal_value(self, data: Any) -> bool:
-        """The truth value."""
-        if not isinstance(data, bool):
-            self.fail("invalid", input=data)
-        return data
-
-
-class _Id(Whole):
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(min_value=1, max_value=LARGEST_ID, **kwargs)
+        super().__init__(help_text=f"The domain's id. {_FIXED}", **kwargs)
+
+    def get_attribute(self, instance: Any) -> Any:
+        """Return the id, without reading the domain."""
+        return instance.domain_id
 
 
-class _Quota(Whole):
+class LocalPart(Line):
+    """The local part of an address."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=addresses.LOCAL_LIMIT, help_text=_FIXED, **kwargs)
+
+
+class CatchAll(Line):
+    """An address, or null where there is none; the rows have "" for that."""
+
     def __init__(self) -> None:
-        super().__init__(min_value=0, max_value=LARGEST_QUOTA_MB, default=0, help_text="MiB; 0 is no limit.")
+        super().__init__(
+            max_length=_LONGEST_ADDRESS,
+            allow_null=True,
+            allow_blank=True,
+            default=None,
+            help_text="Gets what no mailbox and no alias takes; null refuses such mail.",
+        )
 
-
-class _LocalPart(Line):
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_length=64, help_text="Cannot be changed later.", **kwargs)
-
-
-class _DomainId(_Id):
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(help_text="The domain's id. Cannot be changed later.", **kwargs)
+    def to_representation(self, value: str) -> str | None:  # type: ignore[override]
+        """Return the address, or null."""
+        return value or None
 
 
 # --- domains -----------------------------------------------------------------------------------------------
 class DkimSerializer(serializers.Serializer[Any]):
     """The key that signs a domain's mail."""
 
-    selector = serializers.CharField()
+    selector = serializers.CharField(source="dkim_selector")
     state = serializers.ChoiceField(
-        choices=DKIM_STATES, help_text="Unreadable: sealed under a key that is no longer in the key file."
+        choices=DKIM_STATES,
+        source="dkim_state",
+        help_text="Unreadable: sealed under a key that is no longer in the key file.",
     )
-
-
-class DomainSerializer(serializers.ModelSerializer[Domain]):
-    """A domain as it is shown."""
-
-    catch_all = serializers.SerializerMethodField()
-    mailbox_count = serializers.IntegerField(read_only=True)
-    alias_count = serializers.IntegerField(read_only=True)
-    dkim = serializers.SerializerMethodField()
-    synced = serializers.BooleanField(read_only=True)
-
-    class Meta:
-        model = Domain
-        fields = ("id", "name", "catch_all", "mailbox_count", "alias_count", "dkim", "synced", "created_at")
-        read_only_fields = fields
-
-    def get_catch_all(self, row: Domain) -> str | None:
-        """The address, or null where such mail is refused."""
-        return row.catch_all or None
-
-    @extend_schema_field(DkimSerializer)
-    def get_dkim(self, row: Domain) -> dict[str, str]:
-        """Selector and state of the key, never the key."""
-        return {"selector": row.dkim_selector, "state": row.dkim_state}
-
-
-class DomainChangeSerializer(StrictSerializer):
-    """A domain as it is written; what is only shown may be sent back, and changes nothing."""
-
-    name = Line(max_length=255, required=False, help_text="Cannot be changed later.")
-    catch_all = Line(
-        max_length=320, allow_null=True, allow_blank=True, default=None,
-        help_text="Gets what no mailbox and no alias takes; null refuses such mail.",
-    )  # fmt: skip
-    id = serializers.IntegerField(read_only=True)
-    mailbox_count = serializers.IntegerField(read_only=True)
-    alias_count = serializers.IntegerField(read_only=True)
-    dkim = DkimSerializer(read_only=True)
-    synced = serializers.BooleanField(read_only=True)
-    created_at = serializers.DateTimeField(read_only=True)
-
-    def validate_catch_all(self, value: str | None) -> str:
-        """Null is kept as the empty text."""
-        return value or ""
 
 
 @extend_schema_serializer(
     examples=[OpenApiExample("A domain", {"name": "example.com", "catch_all": None}, request_only=True)]
 )
-class DomainCreateSerializer(DomainChangeSerializer):
-    """A new domain."""
+class DomainSerializer(StrictSerializer):
+    """A mail domain."""
 
-    name = Line(max_length=255, help_text="Unicode is taken, and kept as A-labels.")
+    id = serializers.IntegerField(read_only=True)
+    name = Line(max_length=_LONGEST_NAME, help_text=f"Unicode is taken, and kept as A-labels. {_FIXED}")
+    catch_all = CatchAll()
+    mailbox_count = serializers.IntegerField(read_only=True)
+    alias_count = serializers.IntegerField(read_only=True)
+    dkim = DkimSerializer(source="*", read_only=True)
+    synced = serializers.BooleanField(read_only=True, help_text="Whether the running stack has it.")
+    created_at = serializers.DateTimeField(read_only=True)
+
+    def validate_catch_all(self, value: str | None) -> str:
+        """Return "" for null."""
+        return value or ""
+
+
+@extend_schema_serializer(
+    examples=[OpenApiExample("A catch-all", {"catch_all": "ops@example.com"}, request_only=True)]
+)
+class DomainChangeSerializer(DomainSerializer):
+    """A change of a domain."""
+
+    name = Line(max_length=_LONGEST_NAME, required=False, help_text=_FIXED)
 
 
 # --- mailboxes ---------------------------------------------------------------------------------------------
-_TIME = serializers.DateTimeField()
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "A mailbox of 1 GiB",
+            {"domain": 1, "local_part": "ada", "password": "correct horse battery", "quota_mb": 1024},
+            request_only=True,
+        )
+    ]
+)
+class MailboxSerializer(StrictSerializer):
+    """A mailbox; its password goes in and never comes out."""
 
-
-class MailboxSerializer(serializers.ModelSerializer[Mailbox]):
-    """A mailbox as it is shown; the password goes in and never comes out."""
-
-    domain = serializers.IntegerField(source="domain_id", read_only=True, help_text="The domain's id.")
-    password = serializers.SerializerMethodField(help_text="Always empty.")
-    has_password = serializers.SerializerMethodField()
+    id = serializers.IntegerField(read_only=True)
+    domain = DomainId()
+    local_part = LocalPart()
+    address = serializers.CharField(read_only=True)
+    display_name = Line(max_length=LONGEST_DISPLAY_NAME, allow_blank=True, default="")
+    quota_mb = Whole(min_value=0, max_value=LARGEST_QUOTA_MB, default=0, help_text="MiB; 0 is no limit.")
+    usage_bytes = serializers.IntegerField(read_only=True)
+    password = Secret(
+        max_length=1024,
+        help_text="Reads as the empty text. Absent or empty keeps the saved one, null removes it.",
+    )
+    has_password = serializers.BooleanField(read_only=True)
     password_state = serializers.ChoiceField(choices=PASSWORD_STATES, read_only=True)
+    enabled = YesNo(default=True)
+    can_send = YesNo(default=True, help_text="Off: it receives only.")
+    can_receive = YesNo(default=True, help_text="Off: it sends only.")
     synced = serializers.BooleanField(read_only=True, help_text="Whether the running stack has it.")
-
-    class Meta:
-        model = Mailbox
-        fields = (
-            "id", "domain", "local_part", "address", "display_name", "quota_mb", "usage_bytes", "password",
-            "has_password", "password_state", "enabled", "can_send", "can_receive", "synced", "created_at",
-        )  # fmt: skip
-        read_only_fields = fields
+    created_at = serializers.DateTimeField(read_only=True)
 
     def to_representation(self, row: Mailbox) -> dict[str, Any]:
-        """The declared fields, which the schema is made of, by hand: field by field a page takes half as long again."""
+        """Return the fields above, put together by hand: field by field, a page takes half as long again."""
         return {
             "id": row.pk,
             "domain": row.domain_id,
@@ -165,56 +153,22 @@ class MailboxSerializer(serializers.ModelSerializer[Mailbox]):
             "created_at": _TIME.to_representation(row.created_at),
         }
 
-    def get_password(self, row: Mailbox) -> str:
-        """Never the password; for the schema."""
-        return ""
-
-    def get_has_password(self, row: Mailbox) -> bool:
-        """Whether one is stored, readable or not; for the schema."""
-        return row.password_hash is not None
-
-
-class MailboxChangeSerializer(StrictSerializer):
-    """A mailbox as it is written; what is only shown may be sent back, and changes nothing."""
-
-    domain = _DomainId(required=False)
-    local_part = _LocalPart(required=False)
-    password = Text(
-        required=False, allow_blank=True, allow_null=True, trim_whitespace=False, max_length=1024,
-        style={"input_type": "password"}, help_text=_KEEPS,
-    )  # fmt: skip
-    quota_mb = _Quota()
-    display_name = Line(max_length=LONGEST_DISPLAY_NAME, allow_blank=True, default="")
-    enabled = YesNo(default=True)
-    can_send = YesNo(default=True, help_text="Off: it receives only.")
-    can_receive = YesNo(default=True, help_text="Off: it sends only.")
-    id = serializers.IntegerField(read_only=True)
-    address = serializers.CharField(read_only=True)
-    has_password = serializers.BooleanField(read_only=True)
-    password_state = serializers.ChoiceField(choices=PASSWORD_STATES, read_only=True)
-    usage_bytes = serializers.IntegerField(read_only=True)
-    synced = serializers.BooleanField(read_only=True)
-    created_at = serializers.DateTimeField(read_only=True)
-
 
 @extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "A mailbox of 1 GiB",
-            {"domain": 1, "local_part": "ada", "password": "correct horse battery", "quota_mb": 1024},
-            request_only=True,
-        )
-    ]
+    examples=[OpenApiExample("2 GiB", {"quota_mb": 2048, "display_name": "Ada"}, request_only=True)]
 )
-class MailboxCreateSerializer(MailboxChangeSerializer):
-    """A new mailbox."""
+class MailboxChangeSerializer(MailboxSerializer):
+    """A change of a mailbox."""
 
-    domain = _DomainId()
-    local_part = _LocalPart()
+    domain = DomainId(required=False)
+    local_part = LocalPart(required=False)
 
 
-class _RestorableUntil(serializers.DateTimeField):
+class RestorableUntil(serializers.DateTimeField):
+    """When the restore period of a deleted mailbox ends."""
+
     def to_representation(self, value: Any) -> Any:
+        """Return the time; null for a mailbox that is not deleted."""
         until = retention.restorable_until(value)
         return None if until is None else super().to_representation(until)
 
@@ -225,37 +179,10 @@ class DeletedMailboxSerializer(serializers.Serializer[Mailbox]):
     id = serializers.IntegerField()
     address = serializers.CharField()
     deleted_at = serializers.DateTimeField()
-    restorable_until = _RestorableUntil(source="*", read_only=True)
+    restorable_until = RestorableUntil(source="*", read_only=True)
 
 
 # --- aliases -----------------------------------------------------------------------------------------------
-class AliasSerializer(serializers.ModelSerializer[Alias]):
-    """An alias as it is shown."""
-
-    domain = serializers.IntegerField(source="domain_id", read_only=True, help_text="The domain's id.")
-    destinations = serializers.ListField(child=serializers.CharField(), read_only=True)
-    synced = serializers.BooleanField(read_only=True, help_text="Whether the running stack has it.")
-
-    class Meta:
-        model = Alias
-        fields = ("id", "domain", "local_part", "address", "destinations", "enabled", "synced")
-        read_only_fields = fields
-
-
-class AliasChangeSerializer(StrictSerializer):
-    """An alias as it is written; what is only shown may be sent back, and changes nothing."""
-
-    domain = _DomainId(required=False)
-    local_part = _LocalPart(required=False)
-    destinations = serializers.ListField(
-        child=Line(max_length=320), allow_empty=False, max_length=MOST_DESTINATIONS
-    )
-    enabled = YesNo(default=True)
-    id = serializers.IntegerField(read_only=True)
-    address = serializers.CharField(read_only=True)
-    synced = serializers.BooleanField(read_only=True)
-
-
 @extend_schema_serializer(
     examples=[
         OpenApiExample(
@@ -265,11 +192,28 @@ class AliasChangeSerializer(StrictSerializer):
         )
     ]
 )
-class AliasCreateSerializer(AliasChangeSerializer):
-    """A new alias."""
+class AliasSerializer(StrictSerializer):
+    """An address that forwards."""
 
-    domain = _DomainId()
-    local_part = _LocalPart()
+    id = serializers.IntegerField(read_only=True)
+    domain = DomainId()
+    local_part = LocalPart()
+    address = serializers.CharField(read_only=True)
+    destinations = serializers.ListField(
+        child=Line(max_length=_LONGEST_ADDRESS), allow_empty=False, max_length=MOST_DESTINATIONS
+    )
+    enabled = YesNo(default=True)
+    synced = serializers.BooleanField(read_only=True, help_text="Whether the running stack has it.")
+
+
+@extend_schema_serializer(
+    examples=[OpenApiExample("Other people", {"destinations": ["eve@example.com"]}, request_only=True)]
+)
+class AliasChangeSerializer(AliasSerializer):
+    """A change of an alias."""
+
+    domain = DomainId(required=False)
+    local_part = LocalPart(required=False)
 
 
 # --- import ------------------------------------------------------------------------------------------------
@@ -286,8 +230,8 @@ class ImportStartedSerializer(serializers.Serializer[Any]):
     id = serializers.IntegerField(help_text="Of the job.")
 
 
-class StackErrorSerializer(serializers.Serializer[Any]):
-    """What stands in the way."""
+class ProblemSerializer(serializers.Serializer[Any]):
+    """What went wrong, and what to do."""
 
     code = serializers.CharField()
     message = serializers.CharField()
@@ -298,7 +242,7 @@ class ImportJobSerializer(serializers.Serializer[ImportJob]):
     """How far an import is."""
 
     id = serializers.IntegerField()
-    state = serializers.ChoiceField(choices=_IMPORT_STATES)
+    state = serializers.ChoiceField(choices=ImportJob.State.choices)
     done = serializers.IntegerField()
     total = serializers.IntegerField()
-    last_error = StackErrorSerializer(allow_null=True)
+    last_error = ProblemSerializer(allow_null=True)

@@ -7,10 +7,10 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
-from mailboxes.api.serializers import StackErrorSerializer, YesNo
+from mailboxes.api.serializers import ProblemSerializer
 from mailboxes.certificates import state as certificatestate
 from mailboxes.models import Stack
-from quazzar.api.fields import Text
+from quazzar.api.fields import Text, YesNo
 from quazzar.api.serializers import StrictSerializer
 
 #: More than any certificate chain has.
@@ -71,7 +71,7 @@ class StackSerializer(serializers.Serializer[Any]):
     hostname = serializers.CharField(allow_blank=True)
     services = ServiceSerializer(many=True)
     generation = GenerationSerializer(source="*")
-    last_error = StackErrorSerializer(allow_null=True)
+    last_error = ProblemSerializer(allow_null=True)
     send_through_relay = serializers.BooleanField()
     warn_mailbox_owners = serializers.BooleanField()
     certificate = serializers.SerializerMethodField()

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 _ADDRESS_IS_FIXED = "An alias's address cannot change: add a new alias, and delete this one."
-_STAMP = ("generation", "applied_at")
 
 
 def add_alias(domain_id: int, local_part: str, destinations: Sequence[str], *, enabled: bool = True) -> Alias:
@@ -48,24 +47,18 @@ def change_alias(alias_id: int, given: Mapping[str, Any]) -> Alias:
         NotFound: there is no such alias.
         InvalidFields: something is not right, or mail would go round in a circle; nothing was saved.
     """
-    before = changes.existing(Alias.objects.all(), alias_id)
+    row = changes.existing(Alias.objects.all(), alias_id)
     wrong = Wrong()
-    fixed = {"domain": before.domain_id, "local_part": before.local_part}
+    fixed = {"domain": row.domain_id, "local_part": row.local_part}
     rules.unchanged(wrong, fixed, given, _ADDRESS_IS_FIXED)
-    values = _values(wrong, given, before.address)
+    values = _values(wrong, given, row.address)
     with changes.writing():
-        row = changes.existing(Alias.objects.all(), alias_id)
-        changed = [name for name, value in values.items() if getattr(row, name) != value]
-        if not changed:
-            return row
-        if "destinations" in changed:
+        if "destinations" in values:
             _refuse_circle(row.address, values["destinations"])
-        for name in changed:
-            setattr(row, name, values[name])
-        changes.stamp(row)
-        row.save(update_fields=[*changed, *_STAMP])
-        audit.record("alias.changed", row.address, changed)
-        changes.announce()
+        row, changed = changes.store(Alias.objects.all(), row, values)
+        if changed:
+            audit.record("alias.changed", row.address, changed)
+            changes.announce()
     return row
 
 

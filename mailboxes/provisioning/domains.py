@@ -58,13 +58,11 @@ def change_domain(domain_id: int, given: Mapping[str, Any]) -> Domain:
         row = changes.existing(Domain.objects.all(), domain_id)
         _check_name(wrong, given, row.name)
         wrong.raise_if_any()
-        if "catch_all" not in given or target == row.catch_all:
-            return row
-        row.catch_all = target
-        changes.stamp(row)
-        row.save(update_fields=["catch_all", "generation", "applied_at"])
-        audit.record("domain.changed", row.name, ["catch_all"])
-        changes.announce()
+        values = {"catch_all": target} if "catch_all" in given else {}
+        row, changed = changes.store(Domain.objects.all(), row, values)
+        if changed:
+            audit.record("domain.changed", row.name, changed)
+            changes.announce()
     return row
 
 

@@ -73,22 +73,16 @@ def change_mailbox(mailbox_id: int, given: Mapping[str, Any]) -> Mailbox:
         NotFound: there is no such mailbox.
         InvalidFields: something is not right; nothing was saved.
     """
-    before = changes.existing(Mailbox.objects.live(), mailbox_id)
+    row = changes.existing(Mailbox.objects.live(), mailbox_id)
     wrong = Wrong()
-    fixed = {"domain": before.domain_id, "local_part": before.local_part}
+    fixed = {"domain": row.domain_id, "local_part": row.local_part}
     rules.unchanged(wrong, fixed, given, _ADDRESS_IS_FIXED)
-    values = _values(wrong, given, before.address)
+    values = _values(wrong, given, row.address)
     with changes.writing():
-        row = changes.existing(Mailbox.objects.live(), mailbox_id)
-        changed = [name for name, value in values.items() if getattr(row, name) != value]
-        if not changed:
-            return row
-        for name in changed:
-            setattr(row, name, values[name])
-        changes.stamp(row)
-        row.save(update_fields=[*changed, *_STAMP])
-        audit.record("mailbox.changed", row.address, _told(changed))
-        changes.announce()
+        row, changed = changes.store(Mailbox.objects.live(), row, values)
+        if changed:
+            audit.record("mailbox.changed", row.address, _told(changed))
+            changes.announce()
     return row
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from django import forms
 from django.db import models
-from django_filters import ChoiceFilter, rest_framework  # type: ignore[import-untyped]
+from django_filters import ChoiceFilter, Filter, rest_framework  # type: ignore[import-untyped]
 from drf_spectacular.utils import extend_schema_field
 from rest_framework.exceptions import ValidationError
 from rest_framework.filters import OrderingFilter, SearchFilter
+
+from quazzar.api.fields import LARGEST_ID
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -30,6 +33,16 @@ class BooleanChoiceFilter(ChoiceFilter):  # type: ignore[misc]  # untyped
     def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
         """The rows that have the value."""
         return super().filter(qs, _YES_NO.get(value, value))  # type: ignore[no-any-return]
+
+
+@extend_schema_field({"type": "integer", "minimum": 1})
+class IdFilter(Filter):  # type: ignore[misc]  # untyped
+    """Rows that belong to the row with this id; none, if there is no such row."""
+
+    field_class = forms.IntegerField
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_value=1, max_value=LARGEST_ID, **kwargs)
 
 
 class StrictFilterSet(rest_framework.FilterSet):  # type: ignore[misc]  # untyped

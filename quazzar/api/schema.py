@@ -76,6 +76,13 @@ _CRUD = {
 }
 
 
+#: What the descriptions of these actions begin with, in every viewset.
+_CHANGES = {
+    "update": "Replaces it: what is absent goes back to its default. ",
+    "partial_update": "Changes what is given. ",
+}
+
+
 class ApiSchema(AutoSchema):
     """Describes one operation by what its viewset declares."""
 
@@ -88,12 +95,13 @@ class ApiSchema(AutoSchema):
         return f"{self.view.basename}_{word}"
 
     def get_description(self) -> str:  # type: ignore[override]  # as drf-spectacular has it
-        """The docstring of the action, of the method that it ends in, or of the viewset."""
+        """The docstring of the action; or of the ``perform_…`` method that it ends in; or of the viewset."""
         action = getattr(self.view, "action", None) or self.method.lower()
-        _, method = _CRUD.get(action, (action, action))
-        own = filter(None, (get_doc(getattr(self.view, name, None)) for name in (action, method)))
-        if description := next(own, ""):
-            return description
+        if own := get_doc(getattr(self.view, action, None)):
+            return own
+        _, seam = _CRUD.get(action, (action, action))
+        if described := get_doc(getattr(self.view, seam, None)):
+            return f"{_CHANGES.get(action, '')}{described}"
         if action == "retrieve" and isinstance(self.view, ApiViewSet):
             return f"The {self.view.get_queryset().model._meta.verbose_name} with this id."
         return get_doc(type(self.view))

@@ -7,6 +7,7 @@ are ``@action`` methods. The docstrings of all of these are the descriptions in 
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from rest_framework.exceptions import NotFound
@@ -65,11 +66,25 @@ class ApiViewSet(GenericViewSet[Any]):
         Raises:
             NotFound: there is none.
         """
-        rows, pk = self.get_queryset(), self.kwargs["pk"]
-        row = rows.filter(pk=pk).first() if pk <= LARGEST_ID else None
+        row = self.get_queryset().filter(pk=self.row_id).first()
         if row is None:
-            raise NotFound(f"There is no such {rows.model._meta.verbose_name}.")
+            raise self._not_found()
         return row
+
+    @property
+    def row_id(self) -> int:
+        """The id in the path.
+
+        Raises:
+            NotFound: it is larger than any id.
+        """
+        row_id: int = self.kwargs["pk"]
+        if row_id > LARGEST_ID:
+            raise self._not_found()
+        return row_id
+
+    def _not_found(self) -> NotFound:
+        return NotFound(f"There is no such {self.get_queryset().model._meta.verbose_name}.")
 
     def body(self) -> dict[str, Any]:
         """Return the request's body, checked by the action's serializer.
@@ -106,6 +121,23 @@ class ApiViewSet(GenericViewSet[Any]):
         if "pk" in kwargs:
             self.get_object()
         return Response()
+
+
+class UpdateRowMixin:
+    """PUT and PATCH that leave it to the domain to look up the row, so that a change reads it once."""
+
+    def update(self: Any, request: Request, pk: int, *, partial: bool = False) -> Response:
+        with ExitStack() as if_refused:
+            # 404 comes before 400: the row is looked up here only when the body is refused.
+            if_refused.callback(self.get_object)
+            serializer = self.get_serializer(data=request.data, partial=partial)
+            serializer.is_valid(raise_exception=True)
+            if_refused.pop_all()
+        self.perform_update(serializer)
+        return Response(serializer.data)
+
+    def partial_update(self, request: Request, pk: int) -> Response:
+        return self.update(request, pk, partial=True)
 
 
 class ApiRouter(SimpleRouter):

@@ -6,6 +6,9 @@ import re
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Model
+from django.test.utils import CaptureQueriesContext
+
 RELAY, PRESETS, TEST = "/api/mail/relay", "/api/mail/relay/presets", "/api/mail/relay/test"
 MESSAGES, ALERTS, BACKUPS = "/api/mail/messages", "/api/mail/alerts", "/api/mail/backups"
 STACK, DOMAINS = "/api/mail/stack", "/api/mail/domains"
@@ -38,6 +41,12 @@ def wrong(response: Any) -> dict[str, list[str]]:
     for sentences in fields.values():
         assert sentences and all(isinstance(one, str) and one for one in sentences)
     return fields
+
+
+def reads(asked: CaptureQueriesContext, model: type[Model]) -> int:
+    """How many of these queries read rows of the model."""
+    table = f'FROM "{model._meta.db_table}"'
+    return sum(query["sql"].startswith("SELECT") and table in query["sql"] for query in asked)
 
 
 def is_time(text: Any) -> bool:

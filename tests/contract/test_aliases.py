@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 
 from mailboxes import changes
 from mailboxes.models import Alias, Domain, Mailbox, Stack
-from tests.contract.answers import ALIASES, DOMAINS, MAILBOXES, error, ok, wrong
+from tests.contract.answers import ALIASES, DOMAINS, MAILBOXES, error, ok, reads, wrong
 from tests.contract.test_mailboxes import NOT_FLAGS, NOT_LOCAL_PARTS
 
 Forward = Callable[..., Alias]
@@ -172,6 +172,13 @@ def test_what_was_read_can_be_written_back(api: APIClient, forward: Forward, met
     generation = Stack.load().desired_generation
     assert ok(getattr(api, method)(at(row), before)) == before
     assert (Stack.load().desired_generation, before["synced"]) == (generation, True)
+
+
+def test_a_change_reads_its_row_once(api: APIClient, forward: Forward) -> None:
+    row = forward("info", "ada@example.com")
+    with CaptureQueriesContext(connection) as asked:
+        ok(api.patch(at(row), {"enabled": False}))
+    assert reads(asked, Alias) == 1
 
 
 @pytest.mark.parametrize("method", ["put", "patch"])

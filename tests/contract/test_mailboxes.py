@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -16,7 +17,7 @@ from mailboxes import changes
 from mailboxes.models import Alias, Domain, Mailbox, Stack
 from mailboxes.provisioning import passwords
 from quazzar.models import AuditEntry, IdempotentRequest
-from tests.contract.answers import DOMAINS, MAILBOXES, error, is_time, ok, wrong
+from tests.contract.answers import DOMAINS, MAILBOXES, error, is_time, ok, reads, wrong
 
 Box = Callable[..., Mailbox]
 SECRET = "correct horse battery"
@@ -55,6 +56,14 @@ REFUSED: list[tuple[str, Any]] = [
     *((name, 1) for name in ("surprise", "", "pk", "home", "password_hash", "deleted_at", "domain_id")),
 ]
 pytestmark = pytest.mark.django_db
+
+
+def test_a_change_reads_its_row_once(api: APIClient, box: Box) -> None:
+    row = box("ada")
+    for method, body in [("patch", {"quota_mb": 5}), ("put", {}), ("patch", {"password": SECRET})]:
+        with CaptureQueriesContext(connection) as asked:
+            ok(getattr(api, method)(at(row), body))
+        assert reads(asked, Mailbox) == 1
 
 
 def at(row: Mailbox | int) -> str:

@@ -7,7 +7,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from mailboxes import changes
-from mailboxes.models import Domain, Stack
+from mailboxes.models import Domain, Mailbox, Stack
 from quazzar.errors import AlreadyExists, NotFound
 from tests.mailboxes import factories
 
@@ -84,3 +84,43 @@ def test_many_keys_come_in_portions_each_once() -> None:
     portions = list(changes.batches([*range(700), *range(600)]))
     assert [len(portion) for portion in portions] == [changes.BATCH, 200]
     assert list(changes.batches({"b", "a"})) == [["a", "b"]]
+
+
+# --- storing -----------------------------------------------------------------------------------------------
+def reads(asked: CaptureQueriesContext, table: str) -> int:
+    return sum(query["sql"].startswith("SELECT") and f'FROM "{table}"' in query["sql"] for query in asked)
+
+
+def test_what_differs_is_stored_as_the_next_generation_without_reading_the_row_again() -> None:
+    row = factories.mailbox()
+    with CaptureQueriesContext(connection) as asked, changes.writing():
+        stored, changed = changes.store(Mailbox.objects.all(), row, {"quota_mb": 5, "enabled": True})
+    assert (changed, stored.quota_mb, stored.generation) == (["quota_mb"], 5, row.generation)
+    assert reads(asked, "mailboxes_mailbox") == 0
+    kept = Mailbox.objects.get()
+    assert (kept.quota_mb, kept.generation, kept.applied_at) == (5, stored.generation, None)
+
+
+def test_what_does_not_differ_is_not_stored() -> None:
+    row = factories.mailbox()
+    with changes.writing():
+        assert changes.store(Mailbox.objects.all(), row, {"quota_mb": row.quota_mb}) == (row, [])
+    assert Mailbox.objects.get().generation == row.generation
+
+
+def test_a_row_that_was_changed_meanwhile_is_read_again_and_keeps_that_change() -> None:
+    stale = factories.mailbox()
+    with changes.writing():
+        changes.store(Mailbox.objects.all(), Mailbox.objects.get(), {"quota_mb": 7})
+    with changes.writing():
+        stored, changed = changes.store(Mailbox.objects.all(), stale, {"display_name": "Ada"})
+    assert (changed, stored.quota_mb, stored.display_name) == (["display_name"], 7, "Ada")
+    kept = Mailbox.objects.get()
+    assert (kept.quota_mb, kept.display_name) == (7, "Ada")
+
+
+def test_a_row_that_went_meanwhile_is_not_found() -> None:
+    row = factories.mailbox()
+    Mailbox.objects.all().delete()
+    with pytest.raises(NotFound), changes.writing():
+        changes.store(Mailbox.objects.all(), row, {"quota_mb": 7})
