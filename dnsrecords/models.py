@@ -1,4 +1,4 @@
-"""How each record of each domain stood when it was last looked up, and how that changed."""
+"""The state of each domain's DNS records at the last check, its history, and how the records are published."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from dnsrecords.verdicts import Status
 from mailboxes.models import Domain
 from quazzar.sealing.fields import SealedTextField
 
-_STATUSES = [(each.value, each.value) for each in Status]
+_STATUSES = [(status.value, status.value) for status in Status]
 
 
 class DomainCheck(models.Model):
-    """When a domain was looked up, and when it is due again."""
+    """When a domain's records were last looked up, and when they are due again."""
 
     domain = models.OneToOneField(Domain, on_delete=models.CASCADE, primary_key=True, related_name="dns")
-    #: Null: never.
+    #: Null if nobody has looked yet.
     checked_at = models.DateTimeField(null=True, default=None)
-    #: The scheduled check; whoever takes it up moves it on first.
+    #: When the next scheduled check is due. The worker that takes it moves this on before it begins.
     due_at = models.DateTimeField(default=timezone.now, db_index=True)
-    #: Whether the zone that the stack's hostname is in was signed with DNSSEC when it was last looked at.
+    #: Whether the zone of the stack's hostname was signed with DNSSEC at the last check.
     signed = models.BooleanField(default=False)
 
     def __str__(self) -> str:
@@ -28,24 +28,24 @@ class DomainCheck(models.Model):
 
 
 class RecordCheck(models.Model):
-    """One record of one domain, as it was found last."""
+    """One record of a domain, as the last check found it."""
 
     domain = models.ForeignKey(Domain, on_delete=models.CASCADE, related_name="record_checks")
     #: ``Record.id``.
     record = models.CharField(max_length=80)
-    #: What was expected then: a check of another value says nothing about today's.
+    #: The value that was wanted then. If another one is wanted now, the check says nothing about it.
     expected = models.TextField()
     status = models.CharField(max_length=10, choices=_STATUSES, default=Status.UNCHECKED.value)
     message = models.TextField(blank=True, default="")
     #: The values that are published.
     found = models.JSONField(default=list)
-    #: What to paste instead of the record's own value; empty: that one.
+    #: What to paste instead of the record's own value, for example an existing SPF record merged with ours; or empty.
     advice = models.TextField(blank=True, default="")
     #: "seen on 2 of 4 name servers, …"; empty when there is nothing to say.
     propagation = models.TextField(blank=True, default="")
-    #: Since when it has this status.
+    #: Since when the record has this status.
     since = models.DateTimeField(default=timezone.now)
-    #: It was right once: only then is its breaking news.
+    #: The record was right once. Only then does it make news when it breaks.
     was_ok = models.BooleanField(default=False)
     #: Checks in a row that did not end in ok.
     failures = models.PositiveIntegerField(default=0)
@@ -61,7 +61,7 @@ class RecordCheck(models.Model):
 
 
 class RecordChange(models.Model):
-    """History: a record changed its status, or what is published."""
+    """A change in a record's history: of its status, or of what is published."""
 
     domain = models.ForeignKey(Domain, on_delete=models.CASCADE, related_name="record_changes")
     record = models.CharField(max_length=80)
@@ -80,7 +80,7 @@ class RecordChange(models.Model):
 
 
 class DomainOptions(models.Model):
-    """What the operator chose for a domain's records; without a row it is the defaults."""
+    """The operator's choices for a domain's records. Without a row, the defaults apply."""
 
     class MtaSts(models.TextChoices):
         """The mode of the MTA-STS policy (RFC 8461 §3.2); off: neither policy nor records."""
@@ -102,10 +102,10 @@ class DomainOptions(models.Model):
 
 
 class Publisher(models.Model):
-    """Where a domain's records are published by machine, and by which key."""
+    """The name server to which a domain's records are published, and the key for it."""
 
     class Kind(models.TextChoices):
-        """What speaks to the name server: one module of `dnsrecords.publishers` each."""
+        """The protocol of the name server; each has a module in ``dnsrecords.publishing.services``."""
 
         RFC2136 = "rfc2136"
 
@@ -113,18 +113,18 @@ class Publisher(models.Model):
         Domain, on_delete=models.CASCADE, primary_key=True, related_name="publisher"
     )
     kind = models.CharField(max_length=16, choices=Kind, default=Kind.RFC2136)
-    #: Address or name of the primary, and its port.
+    #: Address or name of the primary name server, and its port.
     server = models.CharField(max_length=253)
     port = models.PositiveIntegerField(default=53)
-    #: The zone to change; empty: the domain's own name.
+    #: The zone to change; empty if it has the domain's name.
     zone = models.CharField(max_length=253, blank=True, default="")
     key_name = models.CharField(max_length=253)
     algorithm = models.CharField(max_length=32, default="hmac-sha256")
-    #: Base64, as the name server's configuration has it.
+    #: The TSIG key in base64, as in the name server's configuration.
     secret = SealedTextField(context="dnsrecords.publisher.secret", null=True)
-    #: What was put there by us, as [[name, type, value], …]: nothing else is ever taken away.
+    #: The records that Quazzar added to the zone, as [[name, type, value], …]. It never removes any others.
     ours = models.JSONField(default=list)
-    #: Digest of the records that were wanted at the last success: other ones are published by themselves.
+    #: Digest of the records that were wanted at the last success. If others are wanted, the worker publishes again.
     published_for = models.CharField(max_length=64, blank=True, default="")
     tried_at = models.DateTimeField(null=True, default=None)
     published_at = models.DateTimeField(null=True, default=None)

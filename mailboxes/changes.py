@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 PUSH_CHANGES = "mailboxes.tasks.push_changes"
 #: Keys in one statement; databases limit the number of parameters.
 BATCH = 500
+#: The columns that `stamp` sets, for ``save(update_fields=…)``.
+STAMPED = ("generation", "applied_at")
 
 K = TypeVar("K", int, str)
 M = TypeVar("M", bound=models.Model)

@@ -1,4 +1,4 @@
-"""Stack (one row), Domain, DkimKey, Mailbox, Alias, ImportJob. Only domain modules write them, never a surface."""
+"""The rows of the mailbox stack. Only domain modules write them; API, console and commands call those."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _Row = TypeVar("_Row", bound=models.Model)
 
 
 class Stack(models.Model):
-    """The mailbox stack: what should run, and what the worker last saw. A single row, read with ``Stack.load()``."""
+    """The mailbox stack: what should run, and what the worker last saw. A single row; read it with ``Stack.load()``."""
 
     class Phase(models.TextChoices):
-        """Where the stack is in its life."""
+        """What the worker is doing with the stack, or has done."""
 
         DISABLED = "disabled", "Disabled"
         PREFLIGHT = "preflight", "Checking"
@@ -35,30 +35,30 @@ class Stack(models.Model):
         UPLOADED = "uploaded", "Uploaded"
         FILES = "files", "Files on this machine"
 
-    # --- what should be
+    # --- what should be: written by domain modules
     enabled = models.BooleanField(default=False)
-    #: On the next disabling the volumes go too; cleared when they are gone.
+    #: Delete the volumes, mail included, when the stack is taken down; cleared when they are gone.
     purge = models.BooleanField(default=False)
     hostname = models.CharField(max_length=253, blank=True, default="")
-    #: Mail to other servers leaves through the relay settings.
+    #: Send mail to other servers through the relay of the relay settings.
     send_through_relay = models.BooleanField(default=False)
-    #: The operator let what interrupts mail (another image, another environment) be done now.
+    #: The operator allowed repairs that interrupt mail (another image, another environment), once.
     interruption_allowed = models.BooleanField(default=False)
-    #: Bumped by every change of what should be, in the same transaction.
+    #: Raised by every change of what should be, in the same transaction.
     desired_generation = models.PositiveBigIntegerField(default=0)
-    #: Rspamd's web interface.
+    #: Of Rspamd's web interface.
     controller_password = SealedTextField(context="mailboxes.stack.controller_password", null=True)
     tls_source = models.CharField(max_length=12, choices=TlsSource, default=TlsSource.SELF_SIGNED)
     #: PEM, leaf first.
     tls_certificate = models.TextField(blank=True, default="")
     tls_key = SealedTextField(context="mailboxes.stack.tls_key", null=True)
-    #: With the source "files": absolute paths of PEM files that an ACME client renews.
+    #: If the source is "files": absolute paths of the PEM files that an ACME client renews.
     tls_certificate_path = models.CharField(max_length=1024, blank=True, default="")
     tls_key_path = models.CharField(max_length=1024, blank=True, default="")
     tls_expires_at = models.DateTimeField(null=True, default=None)
-    #: Why the certificate's files were not taken at the last look; empty when they were.
+    #: Why the certificate's files could not be used at the last look; empty if they could.
     tls_problem = models.CharField(max_length=300, blank=True, default="")
-    #: Mail the owner of a nearly full mailbox too, not only the operator.
+    #: Warn the owner of a nearly full mailbox by mail, not only the operator.
     warn_mailbox_owners = models.BooleanField(default=False)
 
     # --- what is: written by the worker
@@ -68,17 +68,17 @@ class Stack(models.Model):
     steps = models.PositiveIntegerField(default=0)
     percent = models.PositiveIntegerField(default=0)
     progress_message = models.CharField(max_length=300, blank=True, default="")
-    #: ``{"code", "message", "hint"}`` of what stands in the way, or null.
+    #: ``{"code", "message", "hint"}`` of what keeps the stack from being as it should be, or null.
     last_error = models.JSONField(null=True, default=None)
-    #: ``[{"name", "image", "status", "health", "ports"}]`` as last seen.
+    #: ``[{"name", "image", "status", "health", "ports"}]`` of the containers, as last seen.
     services = models.JSONField(default=list)
-    #: Part (see ``stack/parts.py``) → ``{"generation", "digest"}`` of what was last confirmed in the volumes.
+    #: Part (see ``push/parts.py``) → ``{"generation", "digest"}`` of what was last confirmed in the volumes.
     parts = models.JSONField(default=dict)
-    #: What differs and would interrupt mail if it were repaired: sentences, shown before it is done.
+    #: Sentences about differences whose repair would interrupt mail; the operator has to allow it.
     pending = models.JSONField(default=list)
     observed_at = models.DateTimeField(null=True, default=None)
     usage_at = models.DateTimeField(null=True, default=None)
-    #: Only the bridge's gateway was ever seen as a client (a proxy hides real addresses); null: not known yet.
+    #: True if only the bridge's gateway was ever seen as a client, because a proxy hides who connects; null: unknown.
     gateway_only = models.BooleanField(null=True, default=None)
 
     class Meta:
@@ -91,26 +91,26 @@ class Stack(models.Model):
 
     @classmethod
     def load(cls) -> Stack:
-        """The row; before there is one, the defaults, unsaved. ``changes.writing`` makes the row."""
+        """The row, or an unsaved one with the defaults. Reading creates nothing; ``changes.writing`` does."""
         return cls.objects.filter(pk=1).first() or cls(pk=1)
 
 
 class SyncedQuerySet(models.QuerySet[_Row]):
-    """Queries for rows that the running stack is given."""
+    """Queries for rows that are pushed into the running stack."""
 
     def unsynced(self) -> Self:
-        """Rows whose latest change the running stack has not confirmed."""
+        """Rows whose latest change the running stack has not confirmed yet."""
         return self.filter(applied_at=None)
 
 
 class Synced(models.Model):
-    """What a row says about its own arrival in the running stack."""
+    """A row that is pushed into the running stack, and how far its latest change has come."""
 
-    #: The generation of its latest change.
+    #: The stack's generation of the row's latest change.
     generation = models.PositiveBigIntegerField(default=0)
-    #: When the latest change was confirmed by the running stack; null while it is on its way.
+    #: When the running stack confirmed the latest change; null while it is on its way.
     applied_at = models.DateTimeField(null=True, default=None)
-    #: When it first went live; null while the stack has never had it.
+    #: When the running stack first had the row; null if it never did.
     live_at = models.DateTimeField(null=True, default=None)
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -119,7 +119,7 @@ class Synced(models.Model):
 
     @property
     def synced(self) -> bool:
-        """Whether the running stack has it as it is. The worker clears ``applied_at`` when the stack is disabled."""
+        """Whether the running stack has the row as it is now. False for all rows once the stack is disabled."""
         return self.applied_at is not None
 
 
@@ -139,7 +139,7 @@ class Domain(Synced):
 
     #: Lower case, as A-labels.
     name = models.CharField(max_length=253, unique=True)
-    #: Address that gets what no mailbox and no alias takes; empty: such mail is refused.
+    #: Address that gets mail for local parts that no mailbox and no alias has; empty: such mail is refused.
     catch_all = models.CharField(max_length=320, blank=True, default="")
 
     objects = DomainQuerySet.as_manager()
@@ -167,7 +167,7 @@ class Domain(Synced):
 
     @property
     def dkim_state(self) -> str:
-        """none, ready, or unreadable (``signing_key`` cannot be opened: its key is gone from the key file)."""
+        """none, ready, or unreadable (the key file lost the key that sealed the private half of ``signing_key``)."""
         key = self.signing_key
         if key is None:
             return "none"
@@ -183,21 +183,21 @@ class DkimKeyQuerySet(models.QuerySet["DkimKey"]):
 
 
 class DkimKey(models.Model):
-    """A key that signs a domain's mail, or did, or will. Each domain has one RSA key, and an Ed25519 key if you want.
+    """A DKIM key of a domain (RFC 6376). A domain signs with an RSA key and, if the operator wants, an Ed25519 key.
 
-    A key waits until its record is published, then signs. The RSA key that it replaces retires: its record has to
-    stay until the mail that it signed has arrived.
+    A new key waits until its record is published, then it signs. The RSA key that it replaces retires: its record has
+    to stay until the mail that it signed has arrived.
     """
 
     class Algorithm(models.TextChoices):
-        """What the key signs with."""
+        """The kind of key, as in the record's ``k=``."""
 
         RSA = "rsa", "RSA"
-        #: RFC 8463; signs beside the RSA key.
+        #: RFC 8463. Adds a second signature to that of the RSA key.
         ED25519 = "ed25519", "Ed25519"
 
     class State(models.TextChoices):
-        """Where the key is in its life."""
+        """What the key is there for at present."""
 
         WAITING = "waiting", "Waiting to be published"
         SIGNING = "signing", "Signing"
@@ -210,12 +210,12 @@ class DkimKey(models.Model):
     algorithm = models.CharField(max_length=7, choices=Algorithm)
     selector = models.CharField(max_length=63)
     state = models.CharField(max_length=7, choices=State)
-    #: When it came into its state; null: unknown, or it is the domain's first key and has signed from the beginning.
+    #: When it entered its state; null for a domain's first key, which always signed, and if unknown (before 0.4).
     since = models.DateTimeField(null=True, default=None)
-    #: PEM (PKCS#8). Null only for a retired key that could not be opened when it retired, before version 0.4.
+    #: PEM (PKCS#8). Null only for a key that was unreadable when it retired, before 0.4.
     private_key = SealedTextField(
         context="mailboxes.dkimkey.private_key",
-        # Where 0.3 kept the keys. Migration 0005 copied the blobs as they were.
+        # The columns that held the keys before 0.4. Migration 0005 copied their blobs unchanged.
         former_contexts=[
             "mailboxes.domain.dkim_private_key",
             "mailboxes.domain.dkim_next_private_key",
@@ -224,18 +224,18 @@ class DkimKey(models.Model):
         ],
         null=True,
     )
-    #: Base64 as in the DNS record's p=: of RSA the SubjectPublicKeyInfo, of Ed25519 the bare 32 bytes.
+    #: Base64, as in the record's ``p=``: of RSA the SubjectPublicKeyInfo, of Ed25519 the bare 32 bytes.
     public_key = models.TextField(blank=True, default="")
 
     objects = DkimKeyQuerySet.as_manager()
 
     class Meta:
-        # RSA first: the order in which a domain's records are listed.
+        # The order in which a domain's records are listed: RSA first.
         ordering = ["domain_id", "-algorithm", "id"]
         verbose_name = "DKIM key"
         constraints = [
             models.UniqueConstraint(fields=["domain", "selector"], name="dkim_key_selector"),
-            # One key signs, one waits to take over, and one retires before the next rotation begins.
+            # At most one key signs, one waits to take over from it, and one has retired.
             models.UniqueConstraint(fields=["domain", "algorithm", "state"], name="dkim_key_state"),
             models.CheckConstraint(
                 condition=models.Q(state="retired") | models.Q(private_key__isnull=False),
@@ -260,7 +260,7 @@ class MailboxQuerySet(SyncedQuerySet["Mailbox"]):
         return self.filter(deleted_at=None)
 
     def deleted(self) -> Self:
-        """Mailboxes that are deleted, and stay until their restore period ends."""
+        """Mailboxes that are deleted; their rows stay until the restore period ends."""
         return self.filter(deleted_at__isnull=False)
 
     def leaving(self) -> Self:
@@ -269,28 +269,28 @@ class MailboxQuerySet(SyncedQuerySet["Mailbox"]):
 
 
 class Mailbox(Synced):
-    """An address with storage and a password. A deleted one stays, out of sight, until its restore period ends."""
+    """An address with storage and a password. A deleted mailbox stays as a row until its restore period ends."""
 
     #: Null for a deleted mailbox whose domain was deleted later.
     domain = models.ForeignKey(Domain, null=True, on_delete=models.SET_NULL, related_name="mailboxes")
     local_part = models.CharField(max_length=64)
-    #: ``local_part@domain``; kept beside them for search, uniqueness and restoring.
+    #: ``local_part@domain``, stored too for search, uniqueness and restoring.
     address = models.CharField(max_length=320)
     display_name = models.CharField(max_length=200, blank=True, default="")
-    #: ``{ARGON2ID}$argon2id$…`` (see ``passwords.py``); null: none set, nobody can log in.
+    #: ``{ARGON2ID}$argon2id$…``, see ``provisioning/passwords.py``; null: nobody can log in.
     password_hash = SealedTextField(context="mailboxes.mailbox.password_hash", null=True)
-    #: MiB; 0 = no limit.
+    #: In MiB; 0 means no limit.
     quota_mb = models.PositiveIntegerField(default=0)
     enabled = models.BooleanField(default=True)
     can_send = models.BooleanField(default=True)
     can_receive = models.BooleanField(default=True)
-    #: Path below /srv/vmail, never shared by two mailboxes, also not in turn: an address made again starts empty.
+    #: Where its mail is, relative to /srv/vmail. Never used twice, so an address that is added again starts empty.
     home = models.CharField(max_length=400, unique=True)
     usage_bytes = models.PositiveBigIntegerField(default=0)
-    #: The highest percentage (80, 95, 100) that the operator was warned of; 0 = none.
+    #: The highest percentage (80, 95, 100) that the operator was warned of; 0 means none.
     warned_percent = models.PositiveSmallIntegerField(default=0)
     deleted_at = models.DateTimeField(null=True, default=None)
-    #: Deleted, and no longer in the stack: its sessions were ended.
+    #: When the running stack no longer had the deleted mailbox, and its sessions were ended.
     removed_at = models.DateTimeField(null=True, default=None)
 
     objects = MailboxQuerySet.as_manager()
@@ -305,7 +305,7 @@ class Mailbox(Synced):
         ]
         indexes = [
             models.Index(fields=["deleted_at", "id"], name="mailbox_deleted"),
-            # What a push asks for first, and what waits for it; all others are in the stack as they are.
+            # The few rows that a push looks for: all others are in the stack as they are.
             models.Index(
                 fields=["deleted_at", "id"], condition=models.Q(applied_at=None), name="mailbox_waiting"
             ),
@@ -316,7 +316,7 @@ class Mailbox(Synced):
 
     @property
     def password_state(self) -> str:
-        """none, saved, or unreadable (its key is gone from the key file: a new password is needed)."""
+        """none, saved, or unreadable (the key file lost its key, so the password has to be set again)."""
         if self.password_hash is None:
             return "none"
         return "saved" if self.password_hash.readable else "unreadable"
@@ -342,10 +342,10 @@ class Alias(Synced):
 
 
 class ImportJob(models.Model):
-    """A CSV of mailboxes: checked whole when it came, hashed and written by the worker, all or nothing."""
+    """An import of mailboxes from CSV. The request checks the whole file; the worker writes all rows, or none."""
 
     class State(models.TextChoices):
-        """Where the job is."""
+        """What became of the job."""
 
         RUNNING = "running", "Running"
         DONE = "done", "Done"
@@ -354,7 +354,7 @@ class ImportJob(models.Model):
     state = models.CharField(max_length=8, choices=State, default=State.RUNNING)
     total = models.PositiveIntegerField(default=0)
     done = models.PositiveIntegerField(default=0)
-    #: The rows as they came, passwords included, as sealed JSON; null once they are mailboxes or were given up.
+    #: The rows of the file, passwords included, as sealed JSON; null once the job has ended.
     rows = SealedTextField(context="mailboxes.importjob.rows", null=True)
     last_error = models.JSONField(null=True, default=None)
     created_at = models.DateTimeField(default=timezone.now)
@@ -368,5 +368,5 @@ class ImportJob(models.Model):
 
 
 def error_value(code: str, message: str, hint: str = "") -> dict[str, Any]:
-    """What ``last_error`` holds."""
+    """The value of a ``last_error`` column."""
     return {"code": code, "message": message, "hint": hint}

@@ -1,4 +1,4 @@
-"""DKIM key records: taken apart after RFC 6376 §3.6.1, and compared with the key that signs. Pure."""
+"""Parses DKIM key records (RFC 6376 §3.6.1), and compares them with the key that signs. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dnsrecords.dkim import keys as dkimkeys
+from dnsrecords.dkim import keys
 from dnsrecords.text import taglists
 from dnsrecords.verdicts import Status, Verdict
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dnsrecords.records.record import Record
     from dnsrecords.text.taglists import TagList
 
-#: What a record that lacks a tag means by it.
+#: The type of key and the service that a record means when it lacks k= or s=.
 DEFAULT_TYPE, DEFAULT_SERVICE = "rsa", "*"
 KEY_TYPES = ("rsa", "ed25519")
 _LOOKS_LIKE_A_KEY = re.compile(r"\b[vkp]\s*=", re.IGNORECASE)
@@ -28,12 +28,15 @@ PASTE = "Replace it by the value given here."
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """A key as verifiers read it.
+    """A key record as verifiers read it.
 
     Attributes:
-        key: what ``p=`` holds, without white space.
-        hashes: what ``h=`` allows; empty: every one.
-        errors: why verifiers ignore the record; each a clause.
+        key_type: ``k=``, for example rsa.
+        key: the value of ``p=``, without white space.
+        hashes: the hashes that ``h=`` allows; empty means all.
+        services: the services that ``s=`` allows; ``*`` means all.
+        flags: ``t=``.
+        errors: clauses saying why verifiers ignore the record.
     """
 
     tags: TagList
@@ -46,17 +49,17 @@ class KeyRecord:
 
     @property
     def revoked(self) -> bool:
-        """Whether it says that the key is no longer to be trusted: an empty ``p=``."""
+        """Whether an empty ``p=`` says that the key is no longer to be trusted."""
         return "p" in self.tags and not self.key
 
     @property
     def testing(self) -> bool:
-        """Whether mail that is signed by it is to be treated like unsigned mail."""
+        """Whether ``t=y`` asks verifiers to treat mail signed with the key like unsigned mail."""
         return "y" in self.flags
 
 
 def parse(text: str) -> KeyRecord:
-    """Takes a record apart, whatever it is."""
+    """Parses any text as a key record; what is wrong with it is in ``errors``."""
     tags = taglists.parse(text)
     key = re.sub(rf"[{taglists.BLANKS}]", "", tags.get("p"))
     errors = (*_version_errors(tags), *_key_errors(tags, key), *tags.errors)
@@ -72,7 +75,9 @@ def parse(text: str) -> KeyRecord:
 
 
 def _listed(value: str) -> tuple[str, ...]:
-    return tuple(part for part in (each.strip(taglists.BLANKS) for each in value.split(":")) if part)
+    """The items of a list that colons separate."""
+    stripped = (item.strip(taglists.BLANKS) for item in value.split(":"))
+    return tuple(item for item in stripped if item)
 
 
 def _version_errors(tags: TagList) -> Iterator[str]:
@@ -95,7 +100,7 @@ def _key_errors(tags: TagList, key: str) -> Iterator[str]:
 
 # --- the comparison ----------------------------------------------------------------------------------------
 def judge(record: Record, answer: Answer) -> Verdict:
-    """Whether a key is published as it has to be; the look-up itself went well."""
+    """Compares the published records with the wanted one; ``answer`` is a look-up that did not fail."""
     if not answer.values:
         return Verdict(Status.MISSING, _missing(record, answer))
     problem = _several(answer) or _difference(record, answer.values[0])
@@ -113,7 +118,7 @@ def _missing(record: Record, answer: Answer) -> str:
             f"{record.name} is a CNAME to {answer.cname}, where no key is published. "
             "Delete the CNAME, and add the TXT record given here."
         )
-    # Another key of the domain need not be signing yet.
+    # A record that is not required belongs to a key that may not sign yet.
     what = "the signatures on this domain's mail" if record.required else "what this key signs"
     return f"No DKIM key is published at {record.name}, so {what} cannot be verified. Add the TXT record."
 
@@ -127,25 +132,25 @@ def _several(answer: Answer) -> str:
     )
 
 
-def _difference(record: Record, found: str) -> str:
-    """What is wrong with a published record, as a sentence; empty: nothing."""
-    if not _LOOKS_LIKE_A_KEY.search(found):
+def _difference(record: Record, published: str) -> str:
+    """A sentence saying what is wrong with the published record; empty if nothing is."""
+    if not _LOOKS_LIKE_A_KEY.search(published):
         return (
-            f"What is published there is no DKIM key: {taglists.shown(found)}. If it comes from a wildcard record (*), "
-            "that one may stay. Add the TXT record given here."
+            f"What is published there is no DKIM key: {taglists.shown(published)}. If it comes from a wildcard record "
+            "(*), that one may stay. Add the TXT record given here."
         )
-    wanted, parsed = parse(record.value), parse(found)
+    wanted, parsed = parse(record.value), parse(published)
     return (
-        _private(found)
+        _private(published)
         or _revoked(parsed)
-        or _unlike(wanted, parsed, found)
+        or _unlike(wanted, parsed, published)
         or _invalid(parsed)
         or _restricted(wanted, parsed)
     )
 
 
-def _private(found: str) -> str:
-    if not dkimkeys.is_private(parse(found).key) and "PRIVATE KEY" not in found:
+def _private(published: str) -> str:
+    if not keys.is_private(parse(published).key) and "PRIVATE KEY" not in published:
         return ""
     return (
         "The PRIVATE key is published there, so that anybody can sign in the name of this domain. "
@@ -166,21 +171,21 @@ def _invalid(parsed: KeyRecord) -> str:
     return f"Verifiers ignore the record, because {parsed.errors[0]}. {PASTE}" if parsed.errors else ""
 
 
-def _unlike(wanted: KeyRecord, parsed: KeyRecord, found: str) -> str:
-    """How the key differs from the one that signs. Comes before the grammar: it explains more."""
+def _unlike(wanted: KeyRecord, parsed: KeyRecord, published: str) -> str:
+    """How the key differs from the one that signs. Judged before the grammar, because it explains more."""
     if "p" not in parsed.tags or parsed.key == wanted.key:
         return ""
-    how = dkimkeys.difference(wanted.key, parsed.key)
-    if "-----BEGIN" in found:
+    how = keys.difference(wanted.key, parsed.key)
+    if "-----BEGIN" in published:
         how = "holds the lines BEGIN and END of a key file as well"
     return f"The key that is published {how}, so that every signature fails. {PASTE}"
 
 
 def _restricted(wanted: KeyRecord, parsed: KeyRecord) -> str:
-    """What keeps a right key from being used for this mail."""
+    """Why verifiers do not use the key for this domain's mail, although it is the right one."""
     if parsed.key_type != wanted.key_type:
-        said = f"k={parsed.key_type}" if "k" in parsed.tags else "no k=, which means rsa"
-        return f"The record says {said}, but the key is of the type {wanted.key_type}. {PASTE}"
+        type_tag = f"k={parsed.key_type}" if "k" in parsed.tags else "no k=, which means rsa"
+        return f"The record says {type_tag}, but the key is of the type {wanted.key_type}. {PASTE}"
     if parsed.hashes and "sha256" not in parsed.hashes:
         allowed = ":".join(parsed.hashes)
         return f"The tag h={allowed} does not allow sha256, which this node signs with. Delete the tag h=."

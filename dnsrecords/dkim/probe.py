@@ -1,4 +1,4 @@
-"""Signs a message and verifies it by what is published, as another mail server would. The only module with dkimpy."""
+"""Signs a message and verifies it by the published record, as another mail server would. The only user of dkimpy."""
 
 from __future__ import annotations
 
@@ -12,25 +12,30 @@ _PROBE = b"From: postmaster@%s\r\nTo: postmaster@%s\r\nSubject: Probe\r\n\r\nIs 
 
 
 def verifies(private_pem: str, domain: str, selector: str, published: str) -> bool:
-    """Whether mail that this key signs verifies by this record.
+    """Whether mail that the key signs verifies by the published record.
 
     Args:
-        published: the TXT record at the selector, as one string.
+        private_pem: RSA or Ed25519, PKCS#8.
+        published: the TXT record of the selector, as one string.
     """
     message = _PROBE % (domain.encode(), domain.encode())
-    key, algorithm = _as_dkimpy_wants_it(private_pem)
+    key, algorithm = _for_dkimpy(private_pem)
     try:
         signature = dkim.sign(
-            message, selector.encode(), domain.encode(), key,
-            include_headers=[b"from", b"to", b"subject"], signature_algorithm=algorithm,
-        )  # fmt: skip
+            message,
+            selector.encode(),
+            domain.encode(),
+            key,
+            include_headers=[b"from", b"to", b"subject"],
+            signature_algorithm=algorithm,
+        )
         return bool(dkim.verify(signature + message, dnsfunc=lambda *_, **__: published.encode("latin-1")))
     except dkim.DKIMException:
         return False
 
 
-def _as_dkimpy_wants_it(private_pem: str) -> tuple[bytes, bytes]:
-    """The key, of Ed25519 its bare bytes in base64, and the algorithm that it signs with."""
+def _for_dkimpy(private_pem: str) -> tuple[bytes, bytes]:
+    """The key as dkimpy expects it (PEM for RSA, the bare bytes in base64 for Ed25519), and its algorithm."""
     key = load_pem_private_key(private_pem.encode(), password=None)
     if isinstance(key, Ed25519PrivateKey):
         return base64.b64encode(key.private_bytes_raw()), b"ed25519-sha256"

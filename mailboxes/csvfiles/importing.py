@@ -54,7 +54,7 @@ def check(data: bytes) -> Plan:
     errors = Errors()
     rows = read(data, errors)
     domains = _domains(row.address for row in rows)
-    in_use = namespace.taken([row.address for row in rows])
+    in_use = namespace.in_use([row.address for row in rows])
     first: dict[str, int] = {}
     for row in rows:
         domain = row.address.rpartition("@")[2]
@@ -125,7 +125,7 @@ def _write(job_id: int, rows: Sequence[Row], hashes: Sequence[str | None]) -> No
             return  # another worker has written it
         domains = _domains(row.address for row in rows)
         _refuse_clash(rows, domains)
-        homes = namespace.homes(row.address for row in rows)
+        homes = namespace.unused_homes(row.address for row in rows)
         generation = changes.bump()
         Mailbox.objects.bulk_create(
             (
@@ -158,7 +158,7 @@ def _refuse_clash(rows: Sequence[Row], domains: dict[str, int]) -> None:
     gone = sorted({row.address.rpartition("@")[2] for row in rows} - domains.keys())
     if gone:
         raise AlreadyExists(f"Deleted meanwhile: the domain {_listed(gone)}.", code="domain_gone")
-    if clashes := sorted(namespace.taken([row.address for row in rows])):
+    if clashes := sorted(namespace.in_use([row.address for row in rows])):
         raise AlreadyExists(f"Added meanwhile by somebody else: {_listed(clashes)}.")
 
 

@@ -1,4 +1,4 @@
-"""DKIM key pairs. Pure."""
+"""Makes DKIM key pairs. Pure."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-#: RFC 8301 asks for 2048; a longer key's record does not fit into one answer everywhere.
+#: Bits of an RSA key. RFC 8301 §3.2 asks for 2048; not every name server can answer with the record of a longer key.
 KEY_SIZE = 2048
 
 
 @dataclass(frozen=True)
 class KeyPair:
-    """What signs (PEM, PKCS#8), and what stands in the DNS record's ``p=``."""
+    """The private half (PEM, PKCS#8), and the public half as in the DNS record's ``p=``."""
 
     private_pem: str = field(repr=False)
     public_base64: str
 
 
 def generate() -> KeyPair:
-    """A new RSA key pair."""
+    """Makes an RSA key pair; takes a tenth of a second or more."""
     key = generate_private_key(public_exponent=65537, key_size=KEY_SIZE)
-    # SubjectPublicKeyInfo, which is what RFC 6376 §3.6.1 and every verifier means by p=.
+    # RFC 6376 §3.6.1 names RSAPublicKey, but every verifier expects SubjectPublicKeyInfo (erratum 3017).
     public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return _pair(key, public)
 
 
 def generate_ed25519() -> KeyPair:
-    """A new Ed25519 key pair, whose ``p=`` is the bare key (RFC 8463 §4.2)."""
+    """Makes an Ed25519 key pair; its ``p=`` is the bare key (RFC 8463 §4.2)."""
     key = Ed25519PrivateKey.generate()
     return _pair(key, key.public_key().public_bytes_raw())
 

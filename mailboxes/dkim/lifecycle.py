@@ -49,16 +49,16 @@ class NoEd25519Key(QuazzarError):
 
 
 def add_first_key(domain: Domain, pair: KeyPair) -> DkimKey:
-    """Stores a domain's first key, which signs at once; the caller holds ``changes.writing`` and stamps the domain."""
+    """Adds a domain's first key, which signs at once. Call it inside `changes.writing`, and stamp the domain."""
     return _add(domain, RSA, DkimKey.FIRST_SELECTOR, pair, SIGNING)
 
 
 def begin_rotation(domain_id: int) -> DkimKey:
-    """Makes the next RSA key, which waits to be published; the present one goes on signing.
+    """Adds the next RSA key, which waits to be published while the present one goes on signing.
 
     Raises:
         NotFound: there is no such domain.
-        AlreadyExists: a key waits already, or a retired one is still needed (code ``rotation_under_way``).
+        AlreadyExists: a key waits already, or a retired one is still needed; code ``rotation_under_way``.
     """
     pair = keys.generate()
     with changes.writing():
@@ -83,11 +83,11 @@ def begin_rotation(domain_id: int) -> DkimKey:
 
 
 def cancel_rotation(domain_id: int) -> None:
-    """Gives up the next RSA key before it signs.
+    """Removes the next RSA key before it signs.
 
     Raises:
         NotFound: there is no such domain.
-        NoRotation: no key waits; the next one may sign already.
+        NoRotation: no RSA key waits, perhaps because it signs already.
     """
     with changes.writing():
         domain = changes.existing(Domain.objects.all(), domain_id)
@@ -99,11 +99,11 @@ def cancel_rotation(domain_id: int) -> None:
 
 
 def add_ed25519(domain_id: int) -> DkimKey:
-    """Makes the domain's Ed25519 key, which waits to be published.
+    """Adds an Ed25519 key, which waits to be published.
 
     Raises:
         NotFound: there is no such domain.
-        AlreadyExists: it has one (code ``ed25519_key_exists``).
+        AlreadyExists: the domain has one; code ``ed25519_key_exists``.
     """
     pair = keys.generate_ed25519()
     with changes.writing():
@@ -112,7 +112,7 @@ def add_ed25519(domain_id: int) -> DkimKey:
             raise AlreadyExists(
                 f"{domain.name} has the Ed25519 key {key.selector} already.", code="ed25519_key_exists"
             )
-        # Each key has another selector: under one that had another key before, caches would still give that.
+        # Each key gets a new selector: under a used one, caches would still answer with the key from before.
         digest = hashlib.sha256(pair.public_base64.encode()).hexdigest()
         key = _add(domain, ED25519, f"quazzar-ed-{digest[:6]}", pair, WAITING)
         audit.record("domain.dkim_ed25519_begun", domain.name, ["dkim_keys"])
@@ -120,14 +120,14 @@ def add_ed25519(domain_id: int) -> DkimKey:
 
 
 def remove_ed25519(domain_id: int) -> str:
-    """Removes the domain's Ed25519 key, here and in the stack.
+    """Removes the domain's Ed25519 key, from the stack too.
 
     Returns:
-        Its selector, whose record nobody needs any more.
+        Its selector, whose record may be deleted.
 
     Raises:
         NotFound: there is no such domain.
-        NoEd25519Key: it has none.
+        NoEd25519Key: the domain has none.
     """
     with changes.writing():
         domain = changes.existing(Domain.objects.all(), domain_id)
@@ -136,7 +136,7 @@ def remove_ed25519(domain_id: int) -> str:
             raise NoEd25519Key
         key.delete()
         if key.state == SIGNING:
-            _bring_in(domain)
+            _push(domain)
         audit.record("domain.dkim_ed25519_removed", domain.name, ["dkim_keys"])
     return key.selector
 
@@ -145,7 +145,7 @@ def start_signing(domain_id: int, selector: str) -> bool:
     """Lets a waiting key sign, and retires the key of the same algorithm that signed before.
 
     Returns:
-        False if no key with this selector waits any more, or its private half cannot be opened.
+        False if no key with this selector waits, or its private half cannot be opened.
     """
     with changes.writing():
         waiting = DkimKey.objects.filter(domain=domain_id, selector=selector, state=WAITING)
@@ -156,7 +156,7 @@ def start_signing(domain_id: int, selector: str) -> bool:
         key.domain.dkim_keys.filter(algorithm=key.algorithm, state=SIGNING).update(state=RETIRED, since=now)
         key.state, key.since = SIGNING, now
         key.save(update_fields=["state", "since"])
-        _bring_in(key.domain)
+        _push(key.domain)
         action = "domain.dkim_rotated" if key.algorithm == RSA else "domain.dkim_ed25519_signs"
         audit.record(action, key.domain.name, ["dkim_keys"])
     return True
@@ -170,7 +170,7 @@ def remove_retired(key_id: int) -> bool:
         if key is None:
             return False
         key.delete()
-        _bring_in(key.domain)
+        _push(key.domain)
         audit.record("domain.dkim_key_retired", key.domain.name, ["dkim_keys"])
     return True
 
@@ -189,14 +189,14 @@ def _add(
     )
 
 
-def _bring_in(domain: Domain) -> None:
-    """Marks the domain as changed, and lets the worker know."""
+def _push(domain: Domain) -> None:
+    """Marks the domain as changed, and wakes the worker to push the change."""
     changes.stamp(domain)
     domain.save(update_fields=["generation", "applied_at"])
     changes.announce()
 
 
 def _dated_selectors(today: date) -> Iterator[str]:
-    """``qz20261122``, then with a letter, for whoever rotates twice a day."""
+    """``qz20261122``; for further rotations on the same day with a letter: ``qz20261122b`` and so on."""
     yield f"qz{today:%Y%m%d}"
     yield from (f"qz{today:%Y%m%d}{letter}" for letter in "bcdefghijklmnopqrstuvwxyz")

@@ -1,4 +1,7 @@
-"""Addresses of this node and where aliases point: taken apart, normalised and checked once. Pure."""
+"""Parses, normalises and checks the addresses of this node and the destinations of aliases. Pure.
+
+Addresses of the node are stored in lower case, domains as A-labels (IDNA).
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,13 @@ import idna
 
 # RFC 5321 §4.5.3.1: local part 64, domain 253 in text, path 256 with its angle brackets.
 LOCAL_LIMIT, DOMAIN_LIMIT, ADDRESS_LIMIT = 64, 253, 254
-#: Longest name of a domain of ours: it has to leave room for its DKIM record's, "selector._domainkey." in front.
+#: Longest name of a domain of this node; the name of its DKIM record is longer by "selector._domainkey.".
 OWN_DOMAIN_LIMIT = 220
 _OWN_ATOM = r"[a-z0-9_'&~-]+"
-# RFC 5322 atext without ! % |, which older servers read as routes or programs.
+# RFC 5322 §3.2.3 atext without ! % |, which older servers read as routes or programs.
 _FOREIGN_ATOM = r"[A-Za-z0-9#$&'*+/=?^_`{}~-]+"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-# Patterns for re.fullmatch of what these functions return; only ADDRESS_PATTERN knows the lengths.
+# Patterns for re.fullmatch of what the functions below return. Only ADDRESS_PATTERN limits lengths.
 LOCAL_PATTERN = rf"(?!-){_OWN_ATOM}(?:\.{_OWN_ATOM})*"
 DESTINATION_PATTERN = rf"(?!-){_FOREIGN_ATOM}(?:\.{_FOREIGN_ATOM})*"
 # No top-level domain is a number (RFC 3696 §2): that would be an IP address.
@@ -24,7 +27,7 @@ ADDRESS_PATTERN = rf"(?=.{{1,{ADDRESS_LIMIT}}}\Z)(?=[^@]{{1,{LOCAL_LIMIT}}}@){LO
 _LOCAL = re.compile(LOCAL_PATTERN)
 _DESTINATION = re.compile(DESTINATION_PATTERN)
 _DOMAIN = re.compile(DOMAIN_PATTERN)
-#: IDNA takes quadratic time: what is longer in any script is no domain.
+#: IDNA takes quadratic time, so longer text is refused before it is decoded; it cannot be a domain in any script.
 _TEXT_LIMIT = 255
 
 
@@ -64,7 +67,7 @@ def domain(text: str) -> str:
 
 
 def own_domain(text: str) -> str:
-    """A domain that this node is to have mail for: as `domain`, and short enough for its DNS records.
+    """A mail domain of this node: as `domain`, and short enough for the name of its DKIM record.
 
     Raises:
         ValueError: a sentence saying what is wrong.
@@ -79,7 +82,7 @@ def own_domain(text: str) -> str:
 
 
 def split(text: str) -> tuple[str, str]:
-    """An address of this node → (local part, domain), both normalised.
+    """The local part and the domain of an address of this node, both normalised.
 
     Raises:
         ValueError: a sentence saying what is wrong.
@@ -91,7 +94,7 @@ def split(text: str) -> tuple[str, str]:
 
 
 def destination(text: str) -> str:
-    """An address that mail is forwarded to, here or elsewhere, in lower case: no provider tells cases apart.
+    """An address to forward mail to, here or elsewhere, in lower case (no provider distinguishes cases).
 
     Raises:
         ValueError: a sentence saying what is wrong.
@@ -107,7 +110,7 @@ def destination(text: str) -> str:
 
 
 def shown(address: str) -> str:
-    """An address or a domain as a person reads it: A-labels back in their script, where that is safe."""
+    """An address or a domain for display, with A-labels in their own script; unchanged if they do not decode."""
     local, at, name = address.rpartition("@")
     return f"{local}{at}{_unicode(name)}"
 
@@ -130,7 +133,7 @@ def _domain(name: str) -> str:
 
 
 def _check_a_labels(name: str) -> None:
-    """What claims to be an A-label must be one: a registrar would not give it, and no client could show it."""
+    """Refuses labels that begin with xn-- and do not decode: no registrar accepts them, no client can show them."""
     for label in name.split("."):
         if label.startswith("xn--"):
             idna.decode(label)

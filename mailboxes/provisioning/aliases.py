@@ -1,4 +1,4 @@
-"""Adds, changes and removes aliases."""
+"""Adds, changes and removes aliases, and refuses those that would send mail round in a circle."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _ADDRESS_IS_FIXED = "An alias's address cannot change: add a new alias, and dele
 
 
 def add_alias(domain_id: int, local_part: str, destinations: Sequence[str], *, enabled: bool = True) -> Alias:
-    """A new alias.
+    """Adds an alias.
 
     Raises:
-        InvalidFields: something is not right, there is no such domain, or mail would go round in a circle.
-        AlreadyExists: there is a mailbox or an alias of this address.
+        InvalidFields: a field breaks a rule, there is no such domain, or mail would go round in a circle.
+        AlreadyExists: a mailbox or an alias has this address.
     """
     domain = namespace.domain_name(domain_id)
     wrong = Wrong()
@@ -40,18 +40,21 @@ def add_alias(domain_id: int, local_part: str, destinations: Sequence[str], *, e
     return row
 
 
-def change_alias(alias_id: int, given: Mapping[str, Any]) -> Alias:
-    """Sets what is given of ``destinations`` and ``enabled``.
+def change_alias(alias_id: int, fields: Mapping[str, Any]) -> Alias:
+    """Changes the fields that are named.
+
+    Args:
+        fields: ``destinations`` and ``enabled``. ``domain`` and ``local_part`` may be repeated, but not changed.
 
     Raises:
         NotFound: there is no such alias.
-        InvalidFields: something is not right, or mail would go round in a circle; nothing was saved.
+        InvalidFields: a field breaks a rule, or mail would go round in a circle; nothing was saved.
     """
     row = changes.existing(Alias.objects.all(), alias_id)
     wrong = Wrong()
     fixed = {"domain": row.domain_id, "local_part": row.local_part}
-    rules.unchanged(wrong, fixed, given, _ADDRESS_IS_FIXED)
-    values = _values(wrong, given, row.address)
+    rules.unchanged(wrong, fixed, fields, _ADDRESS_IS_FIXED)
+    values = _values(wrong, fields, row.address)
     with changes.writing():
         if "destinations" in values:
             _refuse_circle(row.address, values["destinations"])
@@ -63,16 +66,16 @@ def change_alias(alias_id: int, given: Mapping[str, Any]) -> Alias:
 
 
 def set_aliases_enabled(alias_ids: Iterable[int], on: bool) -> int:
-    """Enables or disables many in one change; the number of those that were not so already."""
+    """Enables or disables many aliases in one change, and returns how many that changed."""
     changed = 0
     with changes.writing():
-        for some in changes.batches(alias_ids):
-            rows = dict(Alias.objects.filter(pk__in=some, enabled=not on).values_list("pk", "address"))
-            if rows:
+        for batch in changes.batches(alias_ids):
+            addresses = dict(Alias.objects.filter(pk__in=batch, enabled=not on).values_list("pk", "address"))
+            if addresses:
                 stamp = {"generation": changes.bump(), "applied_at": None}
-                Alias.objects.filter(pk__in=rows).update(enabled=on, **stamp)
-                _record("alias.changed", rows.values(), ["enabled"])
-                changed += len(rows)
+                Alias.objects.filter(pk__in=addresses).update(enabled=on, **stamp)
+                _record("alias.changed", addresses.values(), ["enabled"])
+                changed += len(addresses)
         if changed:
             changes.announce()
     return changed
@@ -89,27 +92,33 @@ def remove_alias(alias_id: int) -> None:
 
 
 def remove_aliases(alias_ids: Iterable[int]) -> int:
-    """Removes many in one change; the number of those that were there."""
+    """Removes many aliases in one change, and returns how many of them existed."""
     removed = 0
     with changes.writing():
-        for some in changes.batches(alias_ids):
-            rows = dict(Alias.objects.filter(pk__in=some).values_list("pk", "address"))
-            Alias.objects.filter(pk__in=rows).delete()
-            _record("alias.removed", rows.values())
-            removed += len(rows)
+        for batch in changes.batches(alias_ids):
+            rows = Alias.objects.filter(pk__in=batch)
+            addresses = list(rows.values_list("address", flat=True))
+            rows.delete()
+            _record("alias.removed", addresses)
+            removed += len(addresses)
         if removed:
             changes.bump()
             changes.announce()
     return removed
 
 
-def _values(wrong: Wrong, given: Mapping[str, Any], address: str) -> dict[str, Any]:
+def _values(wrong: Wrong, fields: Mapping[str, Any], address: str) -> dict[str, Any]:
+    """The columns to write.
+
+    Raises:
+        InvalidFields: a field breaks a rule, or `wrong` had a sentence before.
+    """
     values: dict[str, Any] = {}
-    if "enabled" in given:
-        values["enabled"] = wrong.checked("enabled", flag, given["enabled"], default=True)
-    if "destinations" in given:
+    if "enabled" in fields:
+        values["enabled"] = wrong.checked("enabled", flag, fields["enabled"], default=True)
+    if "destinations" in fields:
         try:
-            values["destinations"] = rules.destinations(given["destinations"], address)
+            values["destinations"] = rules.destinations(fields["destinations"], address)
         except InvalidFields as exc:
             wrong.add("destinations", *exc.fields["destinations"])
     wrong.raise_if_any()
@@ -117,9 +126,12 @@ def _values(wrong: Wrong, given: Mapping[str, Any], address: str) -> dict[str, A
 
 
 def _refuse_circle(address: str, destinations: Sequence[str]) -> None:
-    """Follows the destinations through the other aliases, so with one query for most steps.
+    """Follows the destinations through all other aliases, with one query for each step.
 
-    Disabled ones count too: enabling one later must not close a circle.
+    Disabled aliases count too: enabling one later must not close a circle.
+
+    Raises:
+        InvalidFields: mail to the address would come back to it.
     """
     came_from = dict.fromkeys(map(_without_tag, destinations), address)
     ahead = set(came_from)
@@ -127,19 +139,20 @@ def _refuse_circle(address: str, destinations: Sequence[str]) -> None:
         if address in ahead:
             raise InvalidFields({"destinations": [_circle(address, came_from)]})
         steps = [
-            (_without_tag(to), alias)
-            for some in changes.batches(ahead)
-            for alias, targets in Alias.objects.filter(address__in=some).values_list(
+            (_without_tag(target), alias)
+            for batch in changes.batches(ahead)
+            for alias, targets in Alias.objects.filter(address__in=batch).values_list(
                 "address", "destinations"
             )
-            for to in targets
+            for target in targets
         ]
-        ahead = {to for to, _ in steps if to not in came_from}
-        for to, alias in steps:
-            came_from.setdefault(to, alias)
+        ahead = {target for target, _ in steps if target not in came_from}
+        for target, alias in steps:
+            came_from.setdefault(target, alias)
 
 
 def _circle(address: str, came_from: Mapping[str, str]) -> str:
+    """The circle in words; ``came_from`` maps each address on the way to the alias that leads to it."""
     path = [address, came_from[address]]
     while path[-1] != address:
         path.append(came_from[path[-1]])
@@ -147,7 +160,7 @@ def _circle(address: str, came_from: Mapping[str, str]) -> str:
 
 
 def _without_tag(address: str) -> str:
-    """Postfix takes ``info+anything`` to the alias ``info``."""
+    """The address whose alias Postfix uses: mail to ``info+anything`` goes to ``info``."""
     local, _, domain = address.lower().rpartition("@")
     return f"{local.partition('+')[0] or local}@{domain}"
 

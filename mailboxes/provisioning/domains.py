@@ -1,4 +1,4 @@
-"""Adds, changes and removes domains."""
+"""Adds, changes and removes mail domains."""
 
 from __future__ import annotations
 
@@ -22,18 +22,22 @@ _NAME_IS_FIXED = "A domain's name cannot change: add the new domain, move its ma
 
 
 def add_domain(name: str, *, catch_all: str | None = "") -> Domain:
-    """A new domain with a DKIM key of its own.
+    """Adds a domain, with a DKIM key that signs its mail.
+
+    Args:
+        name: in any script and case; stored in lower case, as A-labels.
+        catch_all: address for mail to unknown local parts; None or "" refuses such mail.
 
     Raises:
-        InvalidFields: the name or the catch-all is not right.
-        AlreadyExists: the domain is there already.
+        InvalidFields: the name or the catch-all breaks a rule.
+        AlreadyExists: the node has this domain.
     """
     wrong = Wrong()
-    name = wrong.checked("name", lambda given: addresses.own_domain(text(given)), name, default="")
+    name = wrong.checked("name", lambda value: addresses.own_domain(text(value)), name, default="")
     target = wrong.checked("catch_all", rules.catch_all, catch_all, default="")
     wrong.raise_if_any()
     _refuse_duplicate(name)
-    pair = keys.generate()  # a tenth of a second and more: not while other writers wait
+    pair = keys.generate()  # takes a tenth of a second or more, so before other writers have to wait
     with changes.writing():
         _refuse_duplicate(name)
         row = Domain(name=name, catch_all=target)
@@ -45,20 +49,23 @@ def add_domain(name: str, *, catch_all: str | None = "") -> Domain:
     return row
 
 
-def change_domain(domain_id: int, given: Mapping[str, Any]) -> Domain:
-    """Sets the catch-all (``catch_all``; null or empty: none). The name may be given as it is.
+def change_domain(domain_id: int, fields: Mapping[str, Any]) -> Domain:
+    """Changes a domain's catch-all address.
+
+    Args:
+        fields: ``catch_all`` (None or "" for none). ``name`` may be repeated, but not changed.
 
     Raises:
         NotFound: there is no such domain.
-        InvalidFields: something is not right; nothing was saved.
+        InvalidFields: a field breaks a rule; nothing was saved.
     """
     wrong = Wrong()
-    target = wrong.checked("catch_all", rules.catch_all, given.get("catch_all"), default="")
+    target = wrong.checked("catch_all", rules.catch_all, fields.get("catch_all"), default="")
     with changes.writing():
         row = changes.existing(Domain.objects.all(), domain_id)
-        _check_name(wrong, given, row.name)
+        _check_name(wrong, fields, row.name)
         wrong.raise_if_any()
-        values = {"catch_all": target} if "catch_all" in given else {}
+        values = {"catch_all": target} if "catch_all" in fields else {}
         row, changed = changes.store(Domain.objects.all(), row, values)
         if changed:
             audit.record("domain.changed", row.name, changed)
@@ -67,8 +74,9 @@ def change_domain(domain_id: int, given: Mapping[str, Any]) -> Domain:
 
 
 def remove_domain(domain_id: int) -> None:
-    """Removes a domain without mailboxes, and its aliases. Its deleted mailboxes can be restored once it is
-    added again.
+    """Removes a domain that has no mailboxes, with its aliases and DKIM keys.
+
+    Its deleted mailboxes can be restored after the domain is added again.
 
     Raises:
         NotFound: there is no such domain.
@@ -79,20 +87,24 @@ def remove_domain(domain_id: int) -> None:
 
 
 def remove_domains(domain_ids: Iterable[int]) -> int:
-    """``remove_domain`` for many, in one change: all, or none when one still has mailboxes; the number.
+    """Removes many domains in one change: all of them, or none if one still has mailboxes.
+
+    Returns:
+        How many of them existed.
 
     Raises:
-        DomainNotEmpty: names those that still have mailboxes.
+        DomainNotEmpty: names up to three domains that still have mailboxes.
     """
     removed = 0
     with changes.writing():
-        for some in changes.batches(domain_ids):
-            rows = list(Domain.objects.filter(pk__in=some).order_by("name"))
-            _refuse_filled(some)
-            Domain.objects.filter(pk__in=some).delete()
-            for row in rows:
-                audit.record("domain.removed", row.name)
-            removed += len(rows)
+        for batch in changes.batches(domain_ids):
+            rows = Domain.objects.filter(pk__in=batch)
+            names = list(rows.order_by("name").values_list("name", flat=True))
+            _refuse_with_mailboxes(batch)
+            rows.delete()
+            for name in names:
+                audit.record("domain.removed", name)
+            removed += len(names)
         if removed:
             changes.bump()
             changes.announce()
@@ -104,26 +116,27 @@ def _refuse_duplicate(name: str) -> None:
         raise AlreadyExists(f"There is a domain {name} already.")
 
 
-def _check_name(wrong: Wrong, given: Mapping[str, Any], name: str) -> None:
-    if "name" not in given:
+def _check_name(wrong: Wrong, fields: Mapping[str, Any], name: str) -> None:
+    if "name" not in fields:
         return
     try:
-        same = addresses.domain(text(given["name"])) == name
+        same = addresses.domain(text(fields["name"])) == name
     except ValueError:
         same = False
     if not same:
         wrong.add("name", _NAME_IS_FIXED)
 
 
-def _refuse_filled(domain_ids: list[int]) -> None:
-    filled = (
+def _refuse_with_mailboxes(domain_ids: list[int]) -> None:
+    numbers = (
         Mailbox.objects.live()
         .filter(domain__in=domain_ids)
         .values_list("domain__name")
         .annotate(number=Count("pk"))
         .order_by("domain__name")
     )
-    if told := [
-        f"{name} still has {words.count(number, 'mailbox', 'mailboxes')}" for name, number in filled[:3]
-    ]:
-        raise DomainNotEmpty(f"{', '.join(told)}.")
+    clauses = [
+        f"{name} still has {words.count(number, 'mailbox', 'mailboxes')}" for name, number in numbers[:3]
+    ]
+    if clauses:
+        raise DomainNotEmpty(f"{', '.join(clauses)}.")

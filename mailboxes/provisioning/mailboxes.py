@@ -1,4 +1,4 @@
-"""Adds, changes, removes and restores mailboxes. A password is hashed before anything is locked."""
+"""Adds, changes, removes and restores mailboxes. Passwords are hashed before the transaction begins."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ _RULES: dict[str, Callable[[object], Any]] = {
     "can_send": flag,
     "can_receive": flag,
 }
-_STAMP = ("generation", "applied_at")
 
 
 def add_mailbox(
@@ -40,60 +39,72 @@ def add_mailbox(
     can_send: bool = True,
     can_receive: bool = True,
 ) -> Mailbox:
-    """A new mailbox. Without a password nobody can log in until one is set.
+    """Adds a mailbox.
+
+    Args:
+        password: without one, nobody can log in until it is set.
+        quota_mb: MiB; 0 means no limit.
 
     Raises:
-        InvalidFields: something is not right, or there is no such domain.
-        AlreadyExists: there is a mailbox or an alias of this address.
+        InvalidFields: a field breaks a rule, or there is no such domain.
+        AlreadyExists: a mailbox or an alias has this address.
     """
     domain = namespace.domain_name(domain_id)
     wrong = Wrong()
     local = wrong.checked("local_part", rules.local_part, local_part, domain, default="")
-    given = {
-        "password": password, "quota_mb": quota_mb, "display_name": display_name, "enabled": enabled,
-        "can_send": can_send, "can_receive": can_receive,
-    }  # fmt: skip
+    fields = {
+        "password": password,
+        "quota_mb": quota_mb,
+        "display_name": display_name,
+        "enabled": enabled,
+        "can_send": can_send,
+        "can_receive": can_receive,
+    }
     address = f"{local}@{domain}"
-    values = _values(wrong, given, address if local else "")
+    values = _values(wrong, fields, address if local else "")
     with changes.writing():
         namespace.require_free(domain_id, address)
         row = Mailbox(domain_id=domain_id, local_part=local, address=address, **values)
-        row.home = namespace.home(address)
+        row.home = namespace.unused_home(address)
         changes.stamp(row)
         row.save(force_insert=True)
-        audit.record("mailbox.added", address, _told(name for name, value in given.items() if value))
+        audit.record("mailbox.added", address, [name for name, value in fields.items() if value])
         changes.announce()
     return row
 
 
-def change_mailbox(mailbox_id: int, given: Mapping[str, Any]) -> Mailbox:
-    """Sets what is given; ``password`` "" keeps the one that is set, None removes it.
+def change_mailbox(mailbox_id: int, fields: Mapping[str, Any]) -> Mailbox:
+    """Changes the fields that are named.
+
+    Args:
+        fields: as the arguments of `add_mailbox`. ``password`` "" keeps the stored password, None removes it.
+            ``domain`` and ``local_part`` may be repeated, but not changed.
 
     Raises:
         NotFound: there is no such mailbox.
-        InvalidFields: something is not right; nothing was saved.
+        InvalidFields: a field breaks a rule; nothing was saved.
     """
     row = changes.existing(Mailbox.objects.live(), mailbox_id)
     wrong = Wrong()
     fixed = {"domain": row.domain_id, "local_part": row.local_part}
-    rules.unchanged(wrong, fixed, given, _ADDRESS_IS_FIXED)
-    values = _values(wrong, given, row.address)
+    rules.unchanged(wrong, fixed, fields, _ADDRESS_IS_FIXED)
+    values = _values(wrong, fields, row.address)
     with changes.writing():
         row, changed = changes.store(Mailbox.objects.live(), row, values)
         if changed:
-            audit.record("mailbox.changed", row.address, _told(changed))
+            audit.record("mailbox.changed", row.address, _as_fields(changed))
             changes.announce()
     return row
 
 
 def set_mailboxes_enabled(mailbox_ids: Iterable[int], on: bool) -> int:
-    """Enables or disables many in one change; the number of those that were not so already."""
+    """Enables or disables many mailboxes in one change, and returns how many that changed."""
     rows = Mailbox.objects.live().filter(enabled=not on)
     return _update_many(mailbox_ids, rows, "mailbox.changed", ["enabled"], enabled=on)
 
 
 def remove_mailbox(mailbox_id: int) -> None:
-    """Deletes a mailbox; with its mail it can be restored for ``QUAZZAR_RESTORE_DAYS``.
+    """Deletes a mailbox. For ``QUAZZAR_RESTORE_DAYS`` it can be restored with its mail.
 
     Raises:
         NotFound: there is no such mailbox.
@@ -103,18 +114,18 @@ def remove_mailbox(mailbox_id: int) -> None:
 
 
 def remove_mailboxes(mailbox_ids: Iterable[int]) -> int:
-    """``remove_mailbox`` for many, in one change; the number of those that were there."""
-    gone = {"deleted_at": timezone.now(), "removed_at": None}
-    return _update_many(mailbox_ids, Mailbox.objects.live(), "mailbox.removed", [], **gone)
+    """Deletes many mailboxes in one change, and returns how many of them existed."""
+    deleted = {"deleted_at": timezone.now(), "removed_at": None}
+    return _update_many(mailbox_ids, Mailbox.objects.live(), "mailbox.removed", [], **deleted)
 
 
 def restore_mailbox(mailbox_id: int) -> Mailbox:
-    """A deleted mailbox as it was, with its mail and its password.
+    """Brings a deleted mailbox back as it was, with its mail and its password.
 
     Raises:
-        NotFound: it is not there, not deleted, or its restore period is over.
-        InvalidFields: its domain does not exist (any more).
-        AlreadyExists: its address is taken.
+        NotFound: there is no such deleted mailbox, or its restore period is over.
+        InvalidFields: its domain does not exist any more.
+        AlreadyExists: another mailbox or an alias has its address now.
     """
     with changes.writing():
         row = changes.existing(retention.restorable(timezone.now()), mailbox_id)
@@ -126,25 +137,27 @@ def restore_mailbox(mailbox_id: int) -> Mailbox:
             )
         namespace.require_free(domain_id, row.address)
         row.domain_id = domain_id
-        # As if it were new: what is removed leaves the stack before what is added comes in.
+        # As if it were new: a push first removes what was deleted, then adds what is new.
         row.deleted_at = row.removed_at = row.live_at = None
         changes.stamp(row)
-        row.save(update_fields=["domain", "deleted_at", "removed_at", "live_at", *_STAMP])
+        row.save(update_fields=["domain", "deleted_at", "removed_at", "live_at", *changes.STAMPED])
         audit.record("mailbox.restored", row.address)
         changes.announce()
     return row
 
 
-def _values(wrong: Wrong, given: Mapping[str, Any], address: str) -> dict[str, Any]:
-    """The columns to write, the password hashed.
+def _values(wrong: Wrong, fields: Mapping[str, Any], address: str) -> dict[str, Any]:
+    """The columns to write, with the password hashed.
 
     Raises:
-        InvalidFields: something is wrong, here or before.
+        InvalidFields: a field breaks a rule, or `wrong` had a sentence before.
     """
     values = {
-        name: wrong.checked(name, _RULES[name], given[name], default=None) for name in _RULES if name in given
+        name: wrong.checked(name, rule, fields[name], default=None)
+        for name, rule in _RULES.items()
+        if name in fields
     }
-    plain = given.get("password", "")
+    plain = fields.get("password", "")
     if plain:
         wrong.add("password", *rules.password(plain, address))
     wrong.raise_if_any()
@@ -156,20 +169,22 @@ def _values(wrong: Wrong, given: Mapping[str, Any], address: str) -> dict[str, A
 def _update_many(
     mailbox_ids: Iterable[int], rows: QuerySet[Mailbox], action: str, fields: list[str], **values: Any
 ) -> int:
+    """Sets ``values`` in those of ``rows`` that have one of the ids, and returns their number."""
     changed = 0
     with changes.writing():
-        for some in changes.batches(mailbox_ids):
-            found = dict(rows.filter(pk__in=some).values_list("pk", "address"))
-            if not found:
+        for batch in changes.batches(mailbox_ids):
+            addresses = dict(rows.filter(pk__in=batch).values_list("pk", "address"))
+            if not addresses:
                 continue
             if not changed:
                 values |= {"generation": changes.bump(), "applied_at": None}
                 changes.announce()
-            changed += Mailbox.objects.filter(pk__in=found).update(**values)
-            for address in found.values():
+            changed += Mailbox.objects.filter(pk__in=addresses).update(**values)
+            for address in addresses.values():
                 audit.record(action, address, fields)
     return changed
 
 
-def _told(columns: Iterable[str]) -> list[str]:
+def _as_fields(columns: Iterable[str]) -> list[str]:
+    """The names of the columns as the operator knows them."""
     return ["password" if name == "password_hash" else name for name in columns]

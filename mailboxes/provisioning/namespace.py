@@ -1,4 +1,4 @@
-"""Mailboxes and aliases of a domain share one namespace: whether an address is free, and a home that nobody had."""
+"""Mailboxes and aliases of a domain share one namespace. Says which addresses are in use, and finds unused homes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TRIES = 8
 
 
 def domain_name(domain_id: int) -> str:
-    """The name of a domain that something is to be added to.
+    """The name of the domain to which a mailbox or an alias is added.
 
     Raises:
         InvalidFields: there is no such domain.
@@ -30,13 +30,15 @@ def domain_name(domain_id: int) -> str:
 
 
 def require_free(domain_id: int, address: str) -> None:
-    """Inside ``changes.writing``: the domain is there, and the address is neither a mailbox nor an alias.
+    """Checks that the domain exists and that no mailbox and no alias has the address.
+
+    Call it inside `changes.writing`, so that it still holds at the commit.
 
     Raises:
         InvalidFields: there is no such domain.
-        AlreadyExists: the address is taken.
+        AlreadyExists: a mailbox or an alias has this address.
     """
-    found = (
+    uses = (
         Domain.objects.filter(pk=domain_id)
         .annotate(
             is_mailbox=Exists(Mailbox.objects.live().filter(address=address)),
@@ -45,7 +47,7 @@ def require_free(domain_id: int, address: str) -> None:
         .values_list("is_mailbox", "is_alias")
         .first()
     )
-    match found:
+    match uses:
         case None:
             raise InvalidFields({"domain": ["There is no such domain."]})
         case (True, _):
@@ -54,40 +56,40 @@ def require_free(domain_id: int, address: str) -> None:
             raise AlreadyExists(f"There is an alias {address} already.")
 
 
-def taken(addresses: Iterable[str]) -> dict[str, str]:
-    """Of these addresses those that are taken, and by what: ``mailbox`` or ``alias``."""
-    found: dict[str, str] = {}
-    for some in batches(addresses):
-        boxes = Mailbox.objects.live().filter(address__in=some).values_list("address", flat=True)
-        found.update(dict.fromkeys(boxes, "mailbox"))
-        aliases = Alias.objects.filter(address__in=some).values_list("address", flat=True)
-        found.update(dict.fromkeys(aliases, "alias"))
-    return found
+def in_use(addresses: Iterable[str]) -> dict[str, str]:
+    """Which of these addresses are in use: address → ``mailbox`` or ``alias``."""
+    uses: dict[str, str] = {}
+    for batch in batches(addresses):
+        mailboxes = Mailbox.objects.live().filter(address__in=batch).values_list("address", flat=True)
+        uses.update(dict.fromkeys(mailboxes, "mailbox"))
+        aliases = Alias.objects.filter(address__in=batch).values_list("address", flat=True)
+        uses.update(dict.fromkeys(aliases, "alias"))
+    return uses
 
 
-def home(address: str) -> str:
-    """Where the mail of a new mailbox lies, below /srv/vmail: never where that of a deleted one still does."""
+def unused_home(address: str) -> str:
+    """A home for a new mailbox, relative to /srv/vmail; never that of a deleted mailbox, whose mail may be there."""
     first = 1
     while True:
-        # Asked by equality: a search for what begins so has no index on every database.
+        # Equality uses the index on every database; a search by prefix does not.
         candidates = [_home(address, number) for number in range(first, first + _TRIES)]
-        had = set(Mailbox.objects.filter(home__in=candidates).values_list("home", flat=True))
-        free = next((each for each in candidates if each not in had), None)
-        if free is not None:
-            return free
+        used = set(Mailbox.objects.filter(home__in=candidates).values_list("home", flat=True))
+        unused = next((home for home in candidates if home not in used), None)
+        if unused is not None:
+            return unused
         first += _TRIES
 
 
-def homes(addresses: Iterable[str]) -> dict[str, str]:
-    """``home`` for many addresses, with few queries where none was made before."""
-    chosen = {address: _home(address, 1) for address in addresses}
-    had: set[str] = set()
-    for some in batches(chosen.values()):
-        had.update(Mailbox.objects.filter(home__in=some).values_list("home", flat=True))
-    return {address: home(address) if place in had else place for address, place in chosen.items()}
+def unused_homes(addresses: Iterable[str]) -> dict[str, str]:
+    """Address → `unused_home`, with one query for many addresses that are new."""
+    homes = {address: _home(address, 1) for address in addresses}
+    used: set[str] = set()
+    for batch in batches(homes.values()):
+        used.update(Mailbox.objects.filter(home__in=batch).values_list("home", flat=True))
+    return {address: unused_home(address) if home in used else home for address, home in homes.items()}
 
 
 def _home(address: str, number: int) -> str:
     local, _, domain = address.rpartition("@")
-    # Two dots never occur in a local part, so the second home of one address is never the first of another.
+    # A local part never has two dots together, so the second home of one address is never the first of another.
     return f"{domain}/{local}" + (f"..{number}" if number > 1 else "")

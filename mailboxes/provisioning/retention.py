@@ -1,4 +1,4 @@
-"""How long a deleted mailbox can be restored, and which ones' time is over."""
+"""How long deleted mailboxes can be restored, and which of them are due to be purged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mailboxes.models import Mailbox
 if TYPE_CHECKING:
     from django.db.models import QuerySet
 
-#: Between the last moment of restoring and the first of removing: a restore that began in time is over by then.
+#: Time between the end of the restore period and the purge, so that a restore that began in time has finished.
 GRACE = timedelta(minutes=5)
 
 
@@ -23,7 +23,7 @@ def period() -> timedelta:
 
 
 def restorable_until(mailbox: Mailbox) -> datetime | None:
-    """The last moment at which it can be restored; None for one that is not deleted."""
+    """Until when the mailbox can be restored; None if it is not deleted."""
     return mailbox.deleted_at and mailbox.deleted_at + period()
 
 
@@ -33,9 +33,9 @@ def restorable(now: datetime) -> QuerySet[Mailbox]:
 
 
 def due(now: datetime) -> QuerySet[Mailbox]:
-    """Deleted mailboxes whose time is over and which the running stack has no more, the oldest first.
+    """Deleted mailboxes past their restore period that the running stack no longer has, the oldest first.
 
-    Whoever removes them removes the mail first and the row last: the row keeps the place from being given away.
+    Purge the mail first and the row last: while the row exists, no new mailbox gets its home.
     """
     out_of_the_stack = Q(removed_at__isnull=False) | Q(live_at=None)
     grace = GRACE if period() else timedelta(0)

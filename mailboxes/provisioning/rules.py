@@ -1,4 +1,7 @@
-"""What may stand in a field of a domain, mailbox or alias; each rule gives the value to store, or a sentence. Pure."""
+"""The rules for the fields of domains, mailboxes and aliases. Pure.
+
+Each rule returns the value to store, or raises ``ValueError`` with a sentence for the operator.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,10 @@ _UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 def quota(value: object) -> int:
-    """A number of MiB.
+    """A quota in MiB; 0 means no limit.
 
     Raises:
-        ValueError: it is none, or out of range.
+        ValueError: it is not a whole number, or out of range.
     """
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_QUOTA_MB:
         raise ValueError(f"The quota is a whole number of MiB from 0 (no limit) to {LARGEST_QUOTA_MB}.")
@@ -31,10 +34,10 @@ def quota(value: object) -> int:
 
 
 def display_name(value: object) -> str:
-    """A name on one line.
+    """A person's or a mailbox's name, on one line, without spaces around it.
 
     Raises:
-        ValueError: it is too long, or more than one line.
+        ValueError: it is too long, or has control characters in it.
     """
     name = text(value).strip(" ")
     if len(name) > LONGEST_DISPLAY_NAME:
@@ -45,56 +48,56 @@ def display_name(value: object) -> str:
 
 
 def local_part(value: object, domain: str) -> str:
-    """The local part of an address in this domain.
+    """The local part of an address in this domain, in lower case.
 
     Raises:
-        ValueError: it is none, or the whole address would be too long.
+        ValueError: it breaks a rule, or the whole address would be too long.
     """
     return addresses.split(f"{addresses.local_part(text(value))}@{domain}")[0]
 
 
 def catch_all(value: object) -> str:
-    """A full address, or nothing.
+    """A full address; "" for None or an empty text.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: it is not an address.
     """
-    given = "" if value is None else text(value).strip(" ")
-    return addresses.destination(given) if given else ""
+    address = "" if value is None else text(value).strip(" ")
+    return addresses.destination(address) if address else ""
 
 
 def destinations(value: object, address: str) -> list[str]:
-    """Where an alias leads: normalised, each once, in the given order.
+    """The addresses that the alias ``address`` forwards to, normalised and without duplicates, in their order.
 
     Raises:
-        InvalidFields: with a sentence for each that is wrong.
+        InvalidFields: with a sentence about each address that breaks a rule.
     """
-    wrong, kept = Wrong(), dict[str, None]()
-    for given in value if isinstance(value, list | tuple) else []:
-        one = wrong.checked(
-            "destinations", lambda given: addresses.destination(text(given)), given, default=""
+    wrong, unique = Wrong(), dict[str, None]()
+    for item in value if isinstance(value, list | tuple) else []:
+        target = wrong.checked(
+            "destinations", lambda item: addresses.destination(text(item)), item, default=""
         )
-        if one.lower() == address:
+        if target.lower() == address:
             wrong.add("destinations", f"{address} cannot lead to itself.")
-        kept[one] = None
-    if not isinstance(value, list | tuple) or not kept:
+        unique[target] = None
+    if not isinstance(value, list | tuple) or not unique:
         wrong.add("destinations", "Give a list with at least one address.")
-    if len(kept) > MOST_DESTINATIONS:
+    if len(unique) > MOST_DESTINATIONS:
         wrong.add(
-            "destinations", f"An alias leads to {MOST_DESTINATIONS} addresses at most, not {len(kept)}."
+            "destinations", f"An alias leads to {MOST_DESTINATIONS} addresses at most, not {len(unique)}."
         )
     wrong.raise_if_any()
-    return list(kept)
+    return list(unique)
 
 
 def password(value: object, address: str) -> list[str]:
-    """What is wrong with a new password for this address, in sentences."""
+    """Sentences about what is wrong with a new password for this address; none if it will do."""
     return passwords.problems(value, address) if isinstance(value, str) else ["The password is a text."]
 
 
-def unchanged(wrong: Wrong, fixed: Mapping[str, object], given: Mapping[str, Any], sentence: str) -> None:
-    """What identifies a row may be sent back as it is, and nothing else."""
-    for name in fixed.keys() & given.keys():
-        value = given[name]
+def unchanged(wrong: Wrong, fixed: Mapping[str, object], fields: Mapping[str, Any], sentence: str) -> None:
+    """Adds the sentence for each of the ``fixed`` fields that comes with another value than the stored one."""
+    for name in fixed.keys() & fields.keys():
+        value = fields[name]
         if (value.strip().lower() if isinstance(value, str) else value) != fixed[name]:
             wrong.add(name, sentence)

@@ -1,4 +1,4 @@
-"""Each sealed column as stored: read and swapped as raw blobs, in batches, while others write."""
+"""Reads and replaces sealed columns as raw blobs, in batches, while others write to them."""
 
 # Table and column names come from the models, quoted; every value is a parameter.
 # ruff: noqa: S608
@@ -13,7 +13,7 @@ from quazzar.sealing.cipher import HEADER_BYTES, PREFIX_BYTES
 from quazzar.sealing.fields import sealed_fields
 
 BATCH_ROWS = 1000
-#: Bodies may have megabytes: a batch ends early when it holds this much.
+#: A batch ends early when it holds this much: message bodies may have megabytes.
 BATCH_BYTES = 8 * 1024 * 1024
 
 Row = tuple[Any, bytes]
@@ -21,12 +21,12 @@ Row = tuple[Any, bytes]
 
 @dataclass(frozen=True)
 class SealedColumn:
-    """One column of one table.
+    """A sealed column of a table. Names of table, column and primary key are quoted for SQL.
 
     Attributes:
-        label: app.Model.field, for the operator.
-        context: what its blobs are sealed for.
-        former_contexts: what blobs that came from other columns may still be sealed for.
+        label: ``app.Model.field``, for the operator.
+        context: the context that its blobs are sealed for.
+        former_contexts: contexts of other columns that blobs were moved here from.
     """
 
     label: str
@@ -38,19 +38,26 @@ class SealedColumn:
     pk: str
 
     def batches(self, headers: Collection[bytes] | None = None) -> Iterator[list[Row]]:
-        """Every (pk, blob), or those with one of these headers, in the order of pk."""
+        """Lists of (primary key, blob) in the order of the key: of all blobs, or of those with one of the headers."""
         condition, params = self._with_header(headers)
         sql = f"SELECT {self.pk}, LENGTH({self.column}) FROM {self.table} WHERE {condition}"
         order = f" ORDER BY {self.pk} LIMIT {BATCH_ROWS}"
-        found = self._fetch(sql + order, params)
-        while found:
-            for pks in _limited(found):
+        sizes = self._fetch(sql + order, params)
+        while sizes:
+            for pks in _groups(sizes):
                 yield self._blobs(pks)
-            found = self._fetch(f"{sql} AND {self.pk} > %s{order}", [*params, found[-1][0]])
+            sizes = self._fetch(f"{sql} AND {self.pk} > %s{order}", [*params, sizes[-1][0]])
 
     def swap(self, changes: Iterable[tuple[Any, bytes, bytes]]) -> int:
-        """Put new blobs in place of old ones, where the old one is still there; says how many."""
-        # The prefix holds the nonce, so it names the old blob without sending it again.
+        """Replaces blobs where the old one is still stored.
+
+        Args:
+            changes: (primary key, old blob, new blob).
+
+        Returns:
+            How many were replaced.
+        """
+        # The nonce in its prefix identifies the old blob, so there is no need to send the whole.
         params = [(new, pk, old[:PREFIX_BYTES]) for pk, old, new in changes]
         if not params:
             return 0
@@ -61,15 +68,15 @@ class SealedColumn:
             return int(cursor.rowcount)
 
     def count(self, headers: Collection[bytes] | None = None) -> int:
-        """How many blobs there are, or how many with one of these headers."""
+        """The number of blobs, or of those with one of the headers."""
         condition, params = self._with_header(headers)
         return int(self._fetch(f"SELECT COUNT(*) FROM {self.table} WHERE {condition}", params)[0][0])
 
     def wait_for_writers(self) -> bool:
-        """Wait until every transaction that is writing has ended; False when one goes on for too long."""
+        """Waits until each transaction that is writing now has ended; False if one takes longer than a second."""
         connection = connections[self.using]
         try:
-            # On SQLite the transaction itself takes the one write lock (transaction_mode IMMEDIATE).
+            # On SQLite the transaction itself waits for the write lock (transaction_mode IMMEDIATE).
             with transaction.atomic(self.using), connection.cursor() as cursor:
                 if connection.vendor == "postgresql":
                     cursor.execute("SET LOCAL lock_timeout = '1s'")
@@ -98,8 +105,9 @@ class SealedColumn:
 
 
 def sealed_columns() -> list[SealedColumn]:
-    """Every sealed column of the project, by name."""
-    return sorted((_column(model, field) for model, field in sealed_fields()), key=lambda each: each.label)
+    """All sealed columns of the project, by label."""
+    columns = (_column(model, field) for model, field in sealed_fields())
+    return sorted(columns, key=lambda column: column.label)
 
 
 def _column(model: Any, field: Any) -> SealedColumn:
@@ -116,11 +124,11 @@ def _column(model: Any, field: Any) -> SealedColumn:
     )
 
 
-def _limited(found: list[tuple[Any, ...]]) -> Iterator[list[Any]]:
-    """The keys in groups whose blobs together stay below the limit (or are a single one)."""
+def _groups(sizes: list[tuple[Any, ...]]) -> Iterator[list[Any]]:
+    """The primary keys of (key, size) in groups whose blobs stay below the limit together, or are a single one."""
     group: list[Any] = []
     total = 0
-    for pk, size in found:
+    for pk, size in sizes:
         if group and total + size > BATCH_BYTES:
             yield group
             group, total = [], 0

@@ -1,10 +1,10 @@
-"""Re-seal every stored secret under a new key, while the product runs.
+"""Rotates the key file: re-seals every stored secret under a new key, while the product runs.
 
-The new key goes first into the key file: from then on it seals everything, and the old ones still open. Then,
-column by column, what an old key sealed is sealed anew. The key before the new one, the last key, stays in the file
-until the next rotation, for a writer that sealed with it and was held up before it could store; what such a writer
-stores is re-sealed every hour. Older keys leave when no blob names them any more. Nothing but the key file and the
-blobs says how far a rotation is: after a kill the next run finds what is left to do, and does it.
+The new key becomes the first of the key file. From then on it seals everything, and the old keys still open what they
+sealed. Then each column is gone over, and what an old key sealed is re-sealed. The previous key stays in the file
+until the next rotation, because a writer may have sealed with it and not yet stored the result; an hourly task
+re-seals what such a writer stores. Older keys are dropped once no blob names them. How far a rotation is follows from
+the key file and the blobs alone, so after a kill the next run finishes what is left.
 """
 
 import fcntl
@@ -16,16 +16,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from quazzar.errors import SealError, Unreadable
-from quazzar.sealing import cipher as sealing
 from quazzar.sealing import keyring
-from quazzar.sealing.cipher import HEADER_BYTES, KeyRing
+from quazzar.sealing.cipher import HEADER_BYTES, KeyRing, reseal
 from quazzar.sealing.columns import Row, SealedColumn, sealed_columns
 
 Progress = Callable[[str], None]
 
 
 def _silent(_: str) -> None:
-    """Progress that nobody follows."""
+    """Ignores the progress of a rotation."""
 
 
 @dataclass
@@ -33,13 +32,13 @@ class Rotation:
     """What one rotation did.
 
     Attributes:
-        resumed: an earlier one had left something to do; it was done, and no new key was made.
-        resealed: how many secrets were sealed anew, by column.
-        unreadable: how many stay as they are, because no key opens them.
-        dropped: how many keys older than the last one left the key file.
-        kept: how many old keys stay: the last one, and older ones that an unreadable secret names.
-        held: older keys stay as well, because a transaction went on writing; the next run drops them.
-        seconds: how long it took.
+        resumed: True if it finished an earlier rotation instead of making a new key.
+        resealed: number of re-sealed secrets, by label of the column.
+        unreadable: number of secrets that stay as they are, because no key opens them.
+        dropped: number of keys, older than the previous one, that were dropped from the key file.
+        kept: number of old keys that stay: the previous one, and older ones that an unreadable secret names.
+        held: True if older keys stay because a transaction kept writing; the next run drops them.
+        seconds: how long the rotation took.
     """
 
     resumed: bool = False
@@ -52,10 +51,10 @@ class Rotation:
 
 
 def rotate(progress: Progress = _silent) -> Rotation:
-    """Re-seal everything under a new key; an unfinished rotation is finished instead.
+    """Re-seals everything under a new key, or finishes a rotation that was interrupted.
 
     Raises:
-        SealError: another rotation runs, or the key file cannot be used.
+        SealError: another rotation is running (code ``rotation_running``), or the key file cannot be used.
     """
     started = time.monotonic()
     with _alone():
@@ -65,9 +64,9 @@ def rotate(progress: Progress = _silent) -> Rotation:
 
 
 def reseal_stragglers() -> int:
-    """Re-seal what writers stored under an old key after a rotation; says how many. The key file stays as it is.
+    """Re-seals what writers stored under an old key after a rotation, and returns how many secrets that were.
 
-    Needs no lock: to a rotation this is one more writer.
+    The key file stays as it is. No lock is needed: to a rotation, this is one more writer.
 
     Raises:
         KeyFileError: the key file cannot be used.
@@ -87,7 +86,7 @@ def _resume(progress: Progress) -> Rotation | None:
     progress("Looking for what an earlier rotation left to do.")
     result = _Resealing(ring, progress).finish()
     result.resumed = bool(result.resealed or result.dropped or result.held)
-    # Old keys that are meant to stay are no unfinished rotation.
+    # Old keys alone do not mean that a rotation is unfinished: some are kept on purpose.
     return result if result.resumed else None
 
 
@@ -99,10 +98,10 @@ def _start(progress: Progress) -> Rotation:
 
 
 class _Resealing:
-    """The way of all secrets to the first key of a ring.
+    """Brings all secrets under the first key of a ring.
 
     Attributes:
-        stuck: how many secrets did not open when they were last gone over, by the header they name.
+        stuck: header → number of secrets with it that did not open in the last pass.
     """
 
     def __init__(self, ring: KeyRing, progress: Progress) -> None:
@@ -113,19 +112,18 @@ class _Resealing:
         self.stuck: Counter[bytes] = Counter()
 
     def finish(self) -> Rotation:
-        """Re-seal until nothing is left under an old key, then drop the keys older than the last one."""
+        """Re-seals until nothing is left under an old key, then drops the keys older than the previous one."""
         result = self.result
         self._until_nothing_is_left()
         if len(self._reduced()) < len(self.ring):
             self._drop()
         result.kept = len(self._reduced()) - 1
-        known = self.ring.headers
-        unknown = sum(column.count() - column.count(known) for column in self.columns)
-        result.unreadable = self.stuck.total() + unknown
+        without_key = sum(column.count() - column.count(self.ring.headers) for column in self.columns)
+        result.unreadable = self.stuck.total() + without_key
         return result
 
     def _drop(self) -> None:
-        # With two rotations in a row, an older key may have sealed in a transaction that is still open.
+        # After two rotations in a row, a transaction that sealed with an older key may still be open.
         if not all(column.wait_for_writers() for column in self.columns):
             self.result.held = True
             return
@@ -135,7 +133,7 @@ class _Resealing:
         self.result.dropped = len(self.ring) - len(reduced)
 
     def _reduced(self) -> KeyRing:
-        """The ring without the keys that nothing needs: neither an unreadable secret nor a held-up writer."""
+        """The ring without the keys that neither an unreadable secret nor a slow writer needs."""
         return self.ring.keeping({self.ring.headers[1], *self.stuck})
 
     def _until_nothing_is_left(self) -> None:
@@ -143,39 +141,39 @@ class _Resealing:
             pass
 
     def once(self) -> bool:
-        """Go over all columns; says whether there was anything to re-seal."""
+        """Goes over all columns once, and returns whether there was anything to re-seal."""
         self.stuck.clear()
         return any([self._column(column) for column in self.columns])
 
     def _column(self, column: SealedColumn) -> bool:
-        found = False
+        had_work = False
         for batch in column.batches(self.ring.headers[1:]):
             changes = list(self._resealed(batch, column))
-            found = found or bool(changes)
-            # Not all of them count: another writer may have been faster.
+            had_work = had_work or bool(changes)
+            # It may be fewer than len(changes): another writer may have replaced some blobs meanwhile.
             if moved := column.swap(changes):
                 self.result.resealed[column.label] += moved
             self.progress(f"{column.label}: {self.result.resealed[column.label]} re-sealed")
-        return found
+        return had_work
 
     def _resealed(self, batch: list[Row], column: SealedColumn) -> Iterator[tuple[object, bytes, bytes]]:
-        # Not self.ring: without the lock, rotations may happen between two batches.
+        # Not self.ring: `reseal_stragglers` holds no lock, so a rotation may happen between two batches.
         ring = keyring.current()
         for pk, blob in batch:
             try:
-                yield pk, blob, sealing.reseal(blob, column.context, ring, column.former_contexts)
+                yield pk, blob, reseal(blob, column.context, ring, column.former_contexts)
             except Unreadable:
                 self.stuck[blob[:HEADER_BYTES]] += 1
 
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Hold the rotation lock beside the key file; the system frees it when the process dies.
+    """Holds the rotation lock, a file beside the key file. The system releases it when the process dies.
 
     Raises:
-        SealError: another rotation holds it, or it cannot be made.
+        SealError: another rotation holds the lock, or its file cannot be made.
     """
-    keyring.current()  # makes file and folder on first use
+    keyring.current()  # creates the key file and its folder on first use
     file = keyring.path()
     try:
         handle = os.open(file.with_name(f".{file.name}.rotation"), os.O_RDWR | os.O_CREAT, 0o600)

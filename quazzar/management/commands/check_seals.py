@@ -5,9 +5,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from quazzar.errors import KeyFileError, Unreadable
-from quazzar.sealing import cipher as sealing
 from quazzar.sealing import keyring
-from quazzar.sealing.cipher import KeyRing
+from quazzar.sealing.cipher import KeyRing, unseal
 from quazzar.sealing.columns import SealedColumn, sealed_columns
 
 
@@ -39,9 +38,9 @@ class Command(BaseCommand):
 
 
 def opens(blob: bytes, column: SealedColumn, ring: KeyRing) -> bool:
-    """Whether the blob opens; what is in it is thrown away."""
+    """Whether the blob opens; the secret itself is discarded."""
     try:
-        sealing.unseal(blob, column.context, ring, column.former_contexts)
+        unseal(blob, column.context, ring, column.former_contexts)
     except Unreadable:
         return False
     return True

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnsrecords.answers import Answer, Outcome
-from dnsrecords.dkim import judge as dkimrecords
+from dnsrecords.dkim import judge
 from dnsrecords.verdicts import Status, Verdict
 from tests.dnsrecords.mistakes import facts_of, key_pair, record_of
 
@@ -21,16 +21,12 @@ NAME = "quazzar._domainkey.example.com"
 
 def verdict(*values: str, key: str = KEY, cname: str = "") -> Verdict:
     outcome = Outcome.FOUND if values else Outcome.NXDOMAIN
-    return dkimrecords.judge(
-        record_of(facts_of(key=key), "dkim"), Answer(NAME, "TXT", outcome, values, 300, cname)
-    )
+    return judge.judge(record_of(facts_of(key=key), "dkim"), Answer(NAME, "TXT", outcome, values, 300, cname))
 
 
 # --- taken apart -------------------------------------------------------------------------------------------
 def test_the_tags_of_a_key_are_read() -> None:
-    parsed = dkimrecords.parse(
-        "v=DKIM1; h=sha256 : sha1; k=rsa; n=a note; p=AAAA; s=email:*; t=y:s; x=unknown"
-    )
+    parsed = judge.parse("v=DKIM1; h=sha256 : sha1; k=rsa; n=a note; p=AAAA; s=email:*; t=y:s; x=unknown")
     assert parsed.hashes == ("sha256", "sha1")
     assert parsed.services == ("email", "*")
     assert parsed.flags == ("y", "s")
@@ -40,35 +36,35 @@ def test_the_tags_of_a_key_are_read() -> None:
 
 
 def test_only_the_key_has_to_be_there() -> None:
-    parsed = dkimrecords.parse("p=AAAA")
+    parsed = judge.parse("p=AAAA")
     assert (parsed.key_type, parsed.services, parsed.hashes, parsed.flags) == ("rsa", ("*",), (), ())
     assert not parsed.errors
 
 
 def test_white_space_in_the_key_means_nothing() -> None:
-    assert dkimrecords.parse("v=DKIM1; p=AA AA\t\r\n BB BB").key == "AAAABBBB"
+    assert judge.parse("v=DKIM1; p=AA AA\t\r\n BB BB").key == "AAAABBBB"
 
 
 def test_an_empty_key_is_a_revoked_one_and_a_missing_one_an_error() -> None:
-    assert dkimrecords.parse("v=DKIM1; p=").revoked
-    assert not dkimrecords.parse("v=DKIM1; p=").errors
-    assert not dkimrecords.parse("v=DKIM1").revoked
-    assert dkimrecords.parse("v=DKIM1").errors == ("p= with the key is missing",)
+    assert judge.parse("v=DKIM1; p=").revoked
+    assert not judge.parse("v=DKIM1; p=").errors
+    assert not judge.parse("v=DKIM1").revoked
+    assert judge.parse("v=DKIM1").errors == ("p= with the key is missing",)
 
 
 @pytest.mark.parametrize(
     "text", ["v=dkim1; p=AAAA", "v=DKIM2; p=AAAA", "v=; p=AAAA", "p=AAAA; v=DKIM1", "p=A*A", "p=A"]
 )
 def test_what_verifiers_ignore_has_an_error(text: str) -> None:
-    assert dkimrecords.parse(text).errors
+    assert judge.parse(text).errors
 
 
 @given(st.text(max_size=60), st.sampled_from(["", "v=DKIM1; ", "p=", "v=DKIM1; k=rsa; p="]))
 def test_any_text_can_be_taken_apart_and_judged(text: str, start: str) -> None:
-    dkimrecords.parse(start + text)
-    found = verdict(start + text)
-    assert found.status is Status.MISMATCH
-    assert found.message.endswith(".")
+    judge.parse(start + text)
+    judged = verdict(start + text)
+    assert judged.status is Status.MISMATCH
+    assert judged.message.endswith(".")
 
 
 # --- the comparison ----------------------------------------------------------------------------------------
@@ -90,22 +86,22 @@ def test_the_key_that_signs_is_right_however_it_is_written(value: str) -> None:
 
 def test_a_key_of_ed25519_has_to_say_so() -> None:
     assert verdict(f"v=DKIM1; k=ed25519; p={BARE}", key=BARE).ok
-    found = verdict(f"v=DKIM1; p={BARE}", key=BARE)
-    assert found.status is Status.MISMATCH
-    assert "no k=, which means rsa" in found.message
+    judged = verdict(f"v=DKIM1; p={BARE}", key=BARE)
+    assert judged.status is Status.MISMATCH
+    assert "no k=, which means rsa" in judged.message
 
 
 def test_nothing_published_is_missing() -> None:
-    found = verdict()
-    assert found.status is Status.MISSING
-    assert NAME in found.message and "this domain's mail" in found.message
+    judged = verdict()
+    assert judged.status is Status.MISSING
+    assert NAME in judged.message and "this domain's mail" in judged.message
 
 
 def test_of_a_key_that_need_not_sign_yet_no_more_is_said_than_is_true() -> None:
     record = replace(record_of(facts_of(), "dkim"), id="dkim_next", name=f"next.{NAME}", required=False)
-    found = dkimrecords.judge(record, Answer(record.name, "TXT", Outcome.NXDOMAIN))
-    assert (found.status, "this domain's mail" in found.message) == (Status.MISSING, False)
-    assert record.name in found.message
+    judged = judge.judge(record, Answer(record.name, "TXT", Outcome.NXDOMAIN))
+    assert (judged.status, "this domain's mail" in judged.message) == (Status.MISSING, False)
+    assert record.name in judged.message
 
 
 def test_a_cname_is_right_where_it_leads_to_the_key_and_to_be_deleted_elsewhere() -> None:
@@ -128,5 +124,5 @@ def test_a_private_key_is_told_apart_from_a_wrong_one() -> None:
 def test_another_selector_is_judged_by_its_own_key() -> None:
     facts = replace(facts_of(), extra_keys=(("q2", OTHER),))
     record = record_of(facts, "dkim_q2")
-    assert dkimrecords.judge(record, Answer(record.name, "TXT", Outcome.FOUND, (f"p={OTHER}",))).ok
-    assert not dkimrecords.judge(record, Answer(record.name, "TXT", Outcome.FOUND, (f"p={KEY}",))).ok
+    assert judge.judge(record, Answer(record.name, "TXT", Outcome.FOUND, (f"p={OTHER}",))).ok
+    assert not judge.judge(record, Answer(record.name, "TXT", Outcome.FOUND, (f"p={KEY}",))).ok

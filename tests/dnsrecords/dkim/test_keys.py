@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnsrecords.dkim import keys as dkimkeys
+from dnsrecords.dkim import keys
 from tests.dnsrecords.mistakes import key_pair
 
 KEY, PRIVATE = key_pair()
@@ -18,7 +18,7 @@ PKCS1 = base64.b64encode(base64.b64decode(KEY)[24:]).decode()
 
 
 @pytest.mark.parametrize(
-    ("found", "words"),
+    ("published", "words"),
     [
         (KEY[:200], "cut off after 200 of 392"),
         (KEY + "AB", "goes on after its end with 'AB'"),
@@ -31,24 +31,24 @@ PKCS1 = base64.b64encode(base64.b64decode(KEY)[24:]).decode()
         ("not base64!", "not the one that this node signs with"),
     ],
 )
-def test_the_difference_is_named(found: str, words: str) -> None:
-    assert words in dkimkeys.difference(KEY, found)
+def test_the_difference_is_named(published: str, words: str) -> None:
+    assert words in keys.difference(KEY, published)
 
 
 def test_only_a_private_key_is_private() -> None:
-    assert dkimkeys.is_private(PRIVATE)
-    assert not dkimkeys.is_private(KEY)
-    assert not dkimkeys.is_private(PKCS1)
-    assert not dkimkeys.is_private("")
+    assert keys.is_private(PRIVATE)
+    assert not keys.is_private(KEY)
+    assert not keys.is_private(PKCS1)
+    assert not keys.is_private("")
 
 
 @given(st.binary(max_size=100))
 def test_any_bytes_can_be_compared(data: bytes) -> None:
-    found = base64.b64encode(data).decode()
-    assert not dkimkeys.is_private(found)
-    assert dkimkeys.difference(KEY, found)
+    published = base64.b64encode(data).decode()
+    assert not keys.is_private(published)
+    assert keys.difference(KEY, published)
 
 
 def test_no_sentence_contains_the_key() -> None:
-    for found in (KEY, PRIVATE, OTHER, KEY[:300]):
-        assert found[60:120] not in dkimkeys.difference(OTHER, found)
+    for published in (KEY, PRIVATE, OTHER, KEY[:300]):
+        assert published[60:120] not in keys.difference(OTHER, published)

@@ -68,13 +68,17 @@ def test_the_waiting_keys_record_is_wanted_beside_the_signing_ones(domain: Domai
 def test_rsa_keys_are_listed_before_the_ed25519_key_whichever_came_first(domain: Domain) -> None:
     ed25519 = lifecycle.add_ed25519(domain.pk)
     rsa = lifecycle.begin_rotation(domain.pk)
-    assert [each.id for each in key_records(domain)] == [
+    assert [record.id for record in key_records(domain)] == [
         "dkim",
         f"dkim_{rsa.selector}",
         f"dkim_{ed25519.selector}",
     ]
     lifecycle.start_signing(domain.pk, rsa.selector)
-    assert [each.id for each in key_records(domain)] == ["dkim", "dkim_quazzar", f"dkim_{ed25519.selector}"]
+    assert [record.id for record in key_records(domain)] == [
+        "dkim",
+        "dkim_quazzar",
+        f"dkim_{ed25519.selector}",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -91,11 +95,11 @@ def test_rsa_keys_are_listed_before_the_ed25519_key_whichever_came_first(domain:
 def test_published_is_what_every_name_server_has_as_it_should_be(
     domain: Domain, waiting: DkimKey, status: Status, everywhere: bool, counts: bool
 ) -> None:
-    found = [
+    results = [
         Result(record, Verdict(status, "", (record.value,)), everywhere=everywhere)
         for record in wanted(Facts.for_domain(domain))
     ]
-    assert published_keys(found) == (published(waiting) if counts else {})
+    assert published_keys(results) == (published(waiting) if counts else {})
 
 
 # --- advancing ---------------------------------------------------------------------------------------------

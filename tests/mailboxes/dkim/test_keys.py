@@ -9,13 +9,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_private_key
 
-from mailboxes.dkim import keys as dkim
+from mailboxes.dkim import keys
 
 MAIL = b"From: ada@example.com\r\nTo: bob@example.net\r\nSubject: hello\r\n\r\nBody\r\n"
 
 
 def test_the_pair_is_rsa_of_2048_bits() -> None:
-    pair = dkim.generate()
+    pair = keys.generate()
     private = load_pem_private_key(pair.private_pem.encode(), password=None)
     public = load_der_public_key(base64.b64decode(pair.public_base64, validate=True))
     assert isinstance(private, RSAPrivateKey) and isinstance(public, RSAPublicKey)
@@ -25,7 +25,7 @@ def test_the_pair_is_rsa_of_2048_bits() -> None:
 
 
 def test_what_it_signs_verifies_against_the_record() -> None:
-    pair = dkim.generate()
+    pair = keys.generate()
     signed = dkimpy.sign(MAIL, b"quazzar", b"example.com", pair.private_pem.encode())
     records = {b"quazzar._domainkey.example.com.": f"v=DKIM1; k=rsa; p={pair.public_base64}".encode()}
     assert dkimpy.verify(signed + MAIL, dnsfunc=lambda name, timeout=5: records[name])
@@ -33,7 +33,7 @@ def test_what_it_signs_verifies_against_the_record() -> None:
 
 
 def test_an_ed25519_pair_signs_by_its_bare_public_half() -> None:
-    pair = dkim.generate_ed25519()
+    pair = keys.generate_ed25519()
     private = load_pem_private_key(pair.private_pem.encode(), password=None)
     public = base64.b64decode(pair.public_base64, validate=True)
     assert isinstance(private, Ed25519PrivateKey) and len(public) == 32
@@ -43,6 +43,6 @@ def test_an_ed25519_pair_signs_by_its_bare_public_half() -> None:
 
 
 def test_no_two_pairs_are_the_same_and_no_repr_shows_a_key() -> None:
-    one, two = dkim.generate(), dkim.generate()
-    assert one.public_base64 != two.public_base64
-    assert "PRIVATE" not in repr(one) and one.public_base64 in repr(one)
+    first, second = keys.generate(), keys.generate()
+    assert first.public_base64 != second.public_base64
+    assert "PRIVATE" not in repr(first) and first.public_base64 in repr(first)

@@ -43,8 +43,8 @@ def add(local_part: str, *destinations: str) -> Alias:
 
 # --- adding ------------------------------------------------------------------------------------------------
 def test_a_new_alias_keeps_its_destinations_normalised_and_once(domain: Domain) -> None:
-    given = ["Bob@Bücher.example", "ada@example.com", " ada@EXAMPLE.com"]
-    add_alias(domain.pk, "Info", given)
+    destinations = ["Bob@Bücher.example", "ada@example.com", " ada@EXAMPLE.com"]
+    add_alias(domain.pk, "Info", destinations)
     saved = Alias.objects.get()
     assert (saved.address, saved.local_part, saved.enabled) == ("info@example.com", "info", True)
     assert saved.destinations == ["bob@xn--bcher-kva.example", "ada@example.com"]
@@ -74,9 +74,9 @@ def test_an_address_is_a_mailbox_or_an_alias_and_once(domain: Domain) -> None:
     factories.mailbox("ada@example.com")
     factories.mailbox("gone@example.com", deleted_at=timezone.now())
     add("info", "ada@example.com")
-    for taken in ("ada", "INFO"):
+    for local_part in ("ada", "INFO"):
         with pytest.raises(AlreadyExists):
-            add(taken, "x@example.org")
+            add(local_part, "x@example.org")
     assert add("gone", "ada@example.com").pk
 
 

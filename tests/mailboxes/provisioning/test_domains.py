@@ -8,7 +8,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from mailboxes.dkim import keys as dkim
+from mailboxes.dkim import keys
 from mailboxes.models import Alias, DkimKey, Domain, Mailbox, Stack
 from mailboxes.provisioning.domains import add_domain, change_domain, remove_domain, remove_domains
 from quazzar.errors import AlreadyExists, DomainNotEmpty, InvalidFields, NotFound
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def _quick_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """A real key takes a tenth of a second."""
-    monkeypatch.setattr(dkim, "generate", lambda: dkim.KeyPair("-----PRIVATE-----", "MIIB"))
+    monkeypatch.setattr(keys, "generate", lambda: keys.KeyPair("-----PRIVATE-----", "MIIB"))
 
 
 def generation() -> int:
@@ -119,8 +119,8 @@ def test_the_catch_all_changes_and_goes() -> None:
 
 def test_a_change_that_changes_nothing_leaves_no_trace(rung: list[str]) -> None:
     row = factories.domain(catch_all="ada@example.com", applied_at=timezone.now())
-    for given in ({}, {"name": "Example.COM"}, {"catch_all": "ADA@example.com"}):
-        assert change_domain(row.pk, given).synced
+    for fields in ({}, {"name": "Example.COM"}, {"catch_all": "ADA@example.com"}):
+        assert change_domain(row.pk, fields).synced
     assert (generation(), audited(), rung) == (0, [], [])
 
 

@@ -95,8 +95,8 @@ def test_the_password_is_hashed_and_without_one_nobody_can_log_in(domain: Domain
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_by_name(domain: Domain, field: str, value: Any) -> None:
-    given = {"local_part": "ada", field: value}
-    assert refused(lambda: add_mailbox(domain.pk, **given)).keys() == {field}
+    fields = {"local_part": "ada", field: value}
+    assert refused(lambda: add_mailbox(domain.pk, **fields)).keys() == {field}
     assert not Mailbox.objects.exists() and generation() == 0
 
 
@@ -168,7 +168,7 @@ def test_none_of_the_queries_reads_a_whole_table(domain: Domain) -> None:
         pytest.skip("The plan is in SQLite's words.")
     with CaptureQueriesContext(connection) as captured:
         add_mailbox(domain.pk, "ada")
-    reads = [each["sql"] for each in captured if each["sql"].startswith("SELECT")]
+    reads = [query["sql"] for query in captured if query["sql"].startswith("SELECT")]
     with connection.cursor() as cursor:
         plans = [cursor.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall() for sql in reads]
     assert len(plans) >= 3
@@ -194,7 +194,7 @@ def test_the_worker_is_called_once_it_is_committed_and_not_for_what_is_not(rung:
 
 @pytest.mark.django_db(transaction=True)
 def test_of_several_that_add_the_same_address_at_once_one_succeeds(rung: list[str]) -> None:
-    domain, begin, told = factories.domain(), threading.Barrier(4), []
+    domain, begin, outcomes = factories.domain(), threading.Barrier(4), []
 
     def add(number: int) -> None:
         begin.wait(timeout=30)
@@ -203,14 +203,14 @@ def test_of_several_that_add_the_same_address_at_once_one_succeeds(rung: list[st
                 add_mailbox(domain.pk, "ada")
             else:
                 add_alias(domain.pk, "ada", ["x@example.org"])
-            told.append("added")
+            outcomes.append("added")
         except QuazzarError as exc:
-            told.append(exc.code)
+            outcomes.append(exc.code)
         finally:
             connection.close()
 
     in_threads(add, 4)
-    assert sorted(told) == ["added"] + ["already_exists"] * 3
+    assert sorted(outcomes) == ["added"] + ["already_exists"] * 3
     assert (generation(), rung) == (1, ["stack"])
 
 
@@ -274,8 +274,8 @@ def test_a_new_password_replaces_the_old_an_empty_one_keeps_it_and_none_removes_
 
 def test_a_change_that_changes_nothing_leaves_no_trace(box: Mailbox) -> None:
     same = {"quota_mb": 0, "enabled": True, "password": "", "domain": box.domain_id, "local_part": "Ada"}
-    for given in ({}, same):
-        assert change_mailbox(box.pk, given).synced
+    for fields in ({}, same):
+        assert change_mailbox(box.pk, fields).synced
     assert (generation(), audited()) == (0, [])
 
 
@@ -287,8 +287,8 @@ def test_a_refused_change_saves_nothing(box: Mailbox) -> None:
 
 def test_the_address_stays(box: Mailbox) -> None:
     other = factories.domain("example.org")
-    given = {"domain": other.pk, "local_part": "bob"}
-    fields = refused(lambda: change_mailbox(box.pk, given))
+    moved = {"domain": other.pk, "local_part": "bob"}
+    fields = refused(lambda: change_mailbox(box.pk, moved))
     assert fields.keys() == {"domain", "local_part"}
     assert "cannot change" in fields["domain"][0]
 
@@ -377,10 +377,10 @@ def test_a_restored_mailbox_is_as_it_was_and_new_to_the_stack(box: Mailbox) -> N
 
 def test_a_mailbox_whose_address_is_taken_is_not_restored(box: Mailbox) -> None:
     remove_mailbox(box.pk)
-    taken = add_alias(box.domain_id, "ada", ["bob@example.com"])  # type: ignore[arg-type]
+    alias = add_alias(box.domain_id, "ada", ["bob@example.com"])  # type: ignore[arg-type]
     with pytest.raises(AlreadyExists, match="an alias"):
         restore_mailbox(box.pk)
-    remove_alias(taken.pk)
+    remove_alias(alias.pk)
     add_mailbox(box.domain_id, "ada")  # type: ignore[arg-type]
     with pytest.raises(AlreadyExists, match="a mailbox"):
         restore_mailbox(box.pk)
@@ -406,7 +406,7 @@ def test_what_is_not_deleted_or_deleted_too_long_ago_is_not_restored(box: Mailbo
 
 
 def in_threads(work: Callable[[int], None], number: int) -> None:
-    threads = [threading.Thread(target=work, args=(each,)) for each in range(number)]
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(number)]
     for thread in threads:
         thread.start()
     for thread in threads:

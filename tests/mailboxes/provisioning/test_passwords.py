@@ -79,10 +79,10 @@ def test_a_good_password_has_no_problems(plain: str) -> None:
     ],
 )  # fmt: skip
 def test_a_bad_password_is_told_why(plain: str, words: str) -> None:
-    found = passwords.problems(plain, "ada.lovelace@example.com")
-    assert any(words in sentence for sentence in found)
-    assert all(sentence.endswith(".") for sentence in found)
-    assert len(plain) < 3 or not any(plain in sentence for sentence in found)
+    sentences = passwords.problems(plain, "ada.lovelace@example.com")
+    assert any(words in sentence for sentence in sentences)
+    assert all(sentence.endswith(".") for sentence in sentences)
+    assert len(plain) < 3 or not any(plain in sentence for sentence in sentences)
 
 
 @given(st.text(max_size=140))

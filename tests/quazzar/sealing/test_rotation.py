@@ -303,7 +303,7 @@ def test_the_hourly_purge_re_seals_stragglers_and_logs_how_many(
     with caplog.at_level("INFO"):
         tasks.purge()
         tasks.purge()
-    assert [each.getMessage() for each in caplog.records if each.name == "quazzar.tasks"] == [
+    assert [record.getMessage() for record in caplog.records if record.name == "quazzar.tasks"] == [
         "1 secrets re-sealed that were stored under an old key"
     ]
     assert under_the_first_key()
@@ -364,10 +364,10 @@ def rotate_beside_writers(node: Node) -> None:
         while made < 2:
             # One that meets a straggler of the one before finishes that, and makes no key.
             made += "resumed=False" in node.run("rotate")
-            for each in (first, second):
-                each.go_on()
-                assert each.next_line() == "nothing under way"
-        written = [int(each.finish()) for each in (first, second)]
+            for process in (first, second):
+                process.go_on()
+                assert process.next_line() == "nothing under way"
+        written = [int(process.finish()) for process in (first, second)]
     assert min(written) > 0
     assert node.run("check").split()[0] == str(ROWS + sum(written))
 
