@@ -1,4 +1,4 @@
-"""The project package: composition, and what every app of the node needs."""
+"""The project package: puts the apps together, and holds what all of them need."""
 
 #: The same as in pyproject.toml and CHANGELOG.md.
 __version__ = "0.3.0"

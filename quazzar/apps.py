@@ -1,14 +1,14 @@
-"""The project package's entry in INSTALLED_APPS."""
+"""The configuration of the app ``quazzar``."""
 
 from django.apps import AppConfig
 
 
 class QuazzarConfig(AppConfig):
-    """What every app of the node needs."""
+    """The project package as an app: it has models, checks and commands of its own."""
 
     name = "quazzar"
     verbose_name = "Quazzar"
 
     def ready(self) -> None:
-        """Register the system checks, and make our Celery app the one that every process publishes with."""
+        """Register the system checks, and make our Celery app the default one in every process."""
         from quazzar import celery, checks  # noqa: F401

@@ -1,4 +1,4 @@
-"""System checks: misconfiguration speaks before the first request. Each has an id and a hint."""
+"""System checks, which report a wrong configuration before the first request. Each has an id and a hint."""
 
 import stat
 from collections import defaultdict
@@ -13,17 +13,20 @@ from quazzar.sealing.fields import sealed_fields
 
 @register(Tags.security)
 def check_key_file(**_: Any) -> list[CheckMessage]:
-    """E001: the key file is not safely ours. E002: it is no key ring. None yet is fine: it is made on use."""
+    """E001: others can reach the key file, or we cannot. E002: it is not a key ring.
+
+    A key file that does not exist yet is fine: it is made on first use.
+    """
     file = keyring.path()
     try:
-        found = file.stat()
+        status = file.stat()
     except FileNotFoundError:
         return []
     except OSError as exc:
         message = f"The key file {file} cannot be reached: {exc.strerror or type(exc).__name__}."
         return [Error(message, hint="Run this as the owner of the file.", id="quazzar.E001")]
     try:
-        keyring.check_access(file, found)
+        keyring.check_access(file, status)
     except KeyFileError as exc:
         return [Error(exc.message, hint=exc.hint, id="quazzar.E001")]
     try:
@@ -35,12 +38,12 @@ def check_key_file(**_: Any) -> list[CheckMessage]:
 
 @register(Tags.security)
 def check_key_folder(**_: Any) -> list[CheckMessage]:
-    """W001: others could put their own key file in place of ours."""
+    """W001: others could replace the key file with one of their own."""
     folder = keyring.path().parent
     try:
         mode = folder.stat().st_mode
     except OSError:
-        return []  # made, or complained about, with the key file
+        return []  # made together with the key file; if it cannot be read, E001 says so
     # In a sticky folder such as /tmp others cannot rename our file.
     if not mode & 0o022 or mode & stat.S_ISVTX:
         return []
@@ -50,7 +53,7 @@ def check_key_folder(**_: Any) -> list[CheckMessage]:
 
 @register(Tags.models)
 def check_seal_contexts(**_: Any) -> list[CheckMessage]:
-    """E003: two columns share a context, so a blob copied from one to the other would open."""
+    """E003: two columns share a seal context, so that a blob copied from one to the other would open."""
     users = defaultdict(list)
     for model, field in sealed_fields():
         for context in (field.context, *field.former_contexts):

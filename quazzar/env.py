@@ -1,4 +1,4 @@
-"""Typed readers of the environment: each refuses what it cannot understand, and says which variable it was."""
+"""Typed readers for environment variables. They refuse a value that they cannot read, and name the variable."""
 
 import ipaddress
 import os
@@ -11,15 +11,15 @@ _FALSE = {"0", "false", "no", "off", ""}
 
 
 def env_str(name: str, default: str = "") -> str:
-    """The variable, without surrounding space; the default when it is unset or empty."""
+    """The variable without surrounding space; the default if it is unset or empty."""
     return os.environ.get(name, "").strip() or default
 
 
 def env_bool(name: str, default: bool = False) -> bool:
-    """A yes/no variable.
+    """True or false, from 1/0, true/false, yes/no or on/off.
 
     Raises:
-        ImproperlyConfigured: it is neither a yes nor a no.
+        ImproperlyConfigured: it is something else.
     """
     raw = os.environ.get(name)
     if raw is None:
@@ -36,7 +36,7 @@ def env_int(name: str, default: int, minimum: int = 0) -> int:
     """A whole number.
 
     Raises:
-        ImproperlyConfigured: it is no whole number, or below the minimum.
+        ImproperlyConfigured: it is not a whole number, or it is below the minimum.
     """
     raw = env_str(name)
     if not raw:
@@ -77,27 +77,27 @@ def env_paths(name: str, default: str = "") -> list[Path]:
 
 
 def env_addresses(name: str, *, ports: bool = False) -> list[str]:
-    """IP addresses separated by commas; with `ports` each may have one: ``192.0.2.1:53``, ``[2001:db8::1]:53``.
+    """IP addresses separated by commas; with `ports` they may have one: ``192.0.2.1:53``, ``[2001:db8::1]:53``.
 
     Raises:
-        ImproperlyConfigured: one of them is none.
+        ImproperlyConfigured: one of them is not an address, or its port is wrong.
     """
-    found = env_list(name)
-    for each in found:
-        host, port = _split_port(each) if ports else (each, "")
+    addresses = env_list(name)
+    for address in addresses:
+        host, port = _split_port(address) if ports else (address, "")
         try:
             ipaddress.ip_address(host)
         except ValueError as exc:
             raise ImproperlyConfigured(
-                f"{name} must be IP addresses, separated by commas; {each!r} is none."
+                f"{name} must be IP addresses, separated by commas; {address!r} is not one."
             ) from exc
         if port and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
-            raise ImproperlyConfigured(f"{name}: the port of {each!r} must be a number from 1 to 65535.")
-    return found
+            raise ImproperlyConfigured(f"{name}: the port of {address!r} must be a number from 1 to 65535.")
+    return addresses
 
 
 def _split_port(text: str) -> tuple[str, str]:
-    """(address, port); an IPv6 address with a port has brackets."""
+    """Address and port, the port "" if there is none; an IPv6 address with a port has brackets."""
     if text.startswith("["):
         host, _, port = text[1:].partition("]")
         return host, port.removeprefix(":")
@@ -106,7 +106,7 @@ def _split_port(text: str) -> tuple[str, str]:
 
 
 def env_secret(name: str) -> str:
-    """A secret from NAME, or from the file that NAME_FILE names.
+    """A secret from the variable NAME, or from the file whose path is in NAME_FILE.
 
     Raises:
         ImproperlyConfigured: the file cannot be read.

@@ -1,14 +1,14 @@
-"""The one error tree. Each error has a code, a sentence, a hint, and says whether trying again can help."""
+"""The errors that operators read, in one tree: each has a code, a sentence, a hint, and whether to try again."""
 
 
 class QuazzarError(Exception):
-    """Base of every error that an operator may read.
+    """Base class of every error that an operator may read.
 
     Attributes:
-        code: short machine-readable word, the API's ``error``.
+        code: a short machine-readable word; the API's ``error``.
         message: one sentence saying what happened.
         hint: what to do next; may be empty.
-        permanent: True when trying the same again cannot help.
+        permanent: whether trying the same again is pointless.
         status: the HTTP status that the API answers with.
     """
 
@@ -26,7 +26,7 @@ class QuazzarError(Exception):
 
 
 class RelayNotConfigured(QuazzarError):
-    """No relay is set (its host is empty): the caller can fall back to logging."""
+    """No relay is set (its host is empty), so mail cannot be sent or queued."""
 
     code = "relay_not_configured"
     message = "No relay is configured, so mail cannot leave this node."
@@ -35,10 +35,10 @@ class RelayNotConfigured(QuazzarError):
 
 
 class InvalidFields(QuazzarError, ValueError):
-    """Several named values are wrong; each has its sentences.
+    """One or more values are wrong.
 
     Attributes:
-        fields: name → sentences.
+        fields: name of the field → sentences on what is wrong with it.
     """
 
     code = "validation_error"
@@ -51,7 +51,7 @@ class InvalidFields(QuazzarError, ValueError):
 
 
 class InvalidEmail(QuazzarError, ValueError):
-    """The message cannot be sent as it is: an address, a header or an attachment is wrong.
+    """A mail cannot be sent as it is: an address, a header field or an attachment is wrong.
 
     Attributes:
         field: name of the ``Email`` field that is wrong.
@@ -80,8 +80,8 @@ class DeliveryError(QuazzarError):
         stage: resolve, connect, tls, auth, sender, recipient or data.
         kind: the failure in one word (see ``mailrelay/diagnosis/explain.py``), such as refused or cert_expired.
         smtp_code: the server's three-digit reply, or None when it never answered.
-        permanent: a 5xx reply; a 4xx reply or a broken connection may pass.
-        refused: recipient → sentence, for those refused when others were accepted.
+        permanent: True for a 5xx reply; a 4xx reply or a broken connection is temporary.
+        refused: recipient → sentence, for recipients that were refused while others were accepted.
     """
 
     code = "delivery_failed"
@@ -108,7 +108,7 @@ class DeliveryError(QuazzarError):
 
 
 class IdempotencyConflict(QuazzarError):
-    """The same idempotency key came with another body."""
+    """An idempotency key was used again, with another body."""
 
     code = "idempotency_conflict"
     message = "This Idempotency-Key was already used with another body."
@@ -117,7 +117,7 @@ class IdempotencyConflict(QuazzarError):
 
 
 class SealError(QuazzarError):
-    """Base of what can go wrong with sealed secrets."""
+    """Base class of what can go wrong with sealed secrets."""
 
     code = "seal_error"
 
@@ -131,7 +131,7 @@ class KeyFileError(SealError):
 
 
 class Unreadable(SealError):
-    """A stored secret cannot be opened: its key is gone, or the stored bytes were changed."""
+    """A stored secret does not open: its key is gone, or the stored bytes were changed."""
 
     code = "unreadable"
     message = "This secret was sealed with a key that is no longer in the key file; enter it again."
@@ -146,7 +146,7 @@ class LicenseError(QuazzarError):
 
 
 class AlreadyExists(QuazzarError):
-    """An address or a domain is there already."""
+    """An address or a domain exists already."""
 
     code = "already_exists"
     status = 409
@@ -162,7 +162,7 @@ class DomainNotEmpty(QuazzarError):
 
 
 class StackError(QuazzarError):
-    """The mailbox stack, or the Docker Engine under it, did not do what was asked."""
+    """The mailbox stack, or the Docker Engine that runs it, failed to do something."""
 
     code = "stack_error"
     permanent = False
@@ -170,7 +170,7 @@ class StackError(QuazzarError):
 
 
 class EngineUnreachable(StackError):
-    """No Docker Engine answers."""
+    """The Docker Engine does not answer."""
 
     code = "docker_unreachable"
     message = "The Docker Engine does not answer."
@@ -178,19 +178,19 @@ class EngineUnreachable(StackError):
 
 
 class ImageUnavailable(StackError):
-    """An image is not here and cannot be pulled."""
+    """An image is missing and cannot be pulled."""
 
     code = "image_unavailable"
 
 
 class PortTaken(StackError):
-    """Something else listens on a port that the stack publishes."""
+    """Something else listens on a port that the stack needs."""
 
     code = "port_taken"
 
 
 class NameTaken(StackError):
-    """A container, network or volume of that name exists and is not ours."""
+    """A container, network or volume of that name exists, but is not ours."""
 
     code = "name_taken"
 
@@ -202,7 +202,7 @@ class NotThere(StackError):
 
 
 class NotRunning(StackError):
-    """The container exists, and does not run."""
+    """The container exists, but does not run."""
 
     code = "not_running"
 
@@ -214,10 +214,10 @@ class EngineTimeout(StackError):
 
 
 class CommandFailed(StackError):
-    """A command in a container ended with another exit code than 0.
+    """A command in a container failed.
 
     Attributes:
-        exit_code: what it ended with.
+        exit_code: its exit code, not 0.
     """
 
     code = "command_failed"
@@ -228,6 +228,6 @@ class CommandFailed(StackError):
 
 
 class StaleGeneration(CommandFailed):
-    """Somebody else wrote the file since we last saw it; nothing was written."""
+    """Another writer has changed the file since we read it; nothing was written."""
 
     code = "stale_generation"

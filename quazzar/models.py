@@ -1,4 +1,4 @@
-"""ApiKey, IdempotentRequest, AuditEntry and Heartbeat: the rows of the project package itself."""
+"""The models of the project package: ApiKey, IdempotentRequest, AuditEntry and Heartbeat."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.utils import timezone
 
 
 class ApiKey(models.Model):
-    """A key of the API. Only the digest of its text is here; ``apikeys.mint`` shows the text once."""
+    """An API key. Only a digest of its text is stored; ``apikeys.mint`` returns the text once."""
 
     class Scope(models.TextChoices):
         """What a key may do."""
@@ -21,14 +21,14 @@ class ApiKey(models.Model):
 
     name = models.CharField(max_length=100)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys")
-    #: The eight characters after ``qzr_``: they find the row, and name the key in lists.
+    #: The eight characters after ``qzr_``: the row is found by them, and lists show them.
     prefix = models.CharField(max_length=8, unique=True)
     #: SHA-256 of the whole key, in hex.
     digest = models.CharField(max_length=64)
     scopes = models.JSONField(default=list)
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField(null=True, blank=True, default=None)
-    #: To the minute.
+    #: Precise to the minute.
     last_used_at = models.DateTimeField(null=True, blank=True, default=None)
     revoked_at = models.DateTimeField(null=True, blank=True, default=None)
 
@@ -41,12 +41,12 @@ class ApiKey(models.Model):
 
     @property
     def expired(self) -> bool:
-        """Whether its time is over."""
+        """Whether the key has expired."""
         return self.expires_at is not None and self.expires_at <= timezone.now()
 
     @property
     def state(self) -> str:
-        """active, expired or revoked."""
+        """The key's state in one word: active, expired or revoked."""
         if self.revoked_at is not None:
             return "revoked"
         return "expired" if self.expired else "active"
@@ -55,15 +55,15 @@ class ApiKey(models.Model):
 class IdempotentRequest(models.Model):
     """The first answer to a request that came with an Idempotency-Key (see ``api/idempotency.py``)."""
 
-    #: Who asked: ``key:<id>`` or ``user:<id>``.
+    #: Who sent it: ``key:<id>`` or ``user:<id>``.
     principal = models.CharField(max_length=40)
     method = models.CharField(max_length=8)
     path = models.CharField(max_length=255)
     key = models.CharField(max_length=255)
-    #: Keyed digest of the body: tells another body from the same, and says nothing about either.
+    #: Keyed digest of the body: shows whether another body is the same, and nothing else about it.
     fingerprint = models.CharField(max_length=64)
     claimed_at = models.DateTimeField(default=timezone.now, db_index=True)
-    #: HTTP status of the answer; null while the first request is still being worked on.
+    #: HTTP status of the answer; null while the first request is still running.
     status = models.PositiveSmallIntegerField(null=True, default=None)
     answer = models.JSONField(null=True, default=None)
 
@@ -79,7 +79,7 @@ class IdempotentRequest(models.Model):
 
 
 class AppendOnly(models.QuerySet["AuditEntry"]):
-    """Rows that are added and read, and nothing else."""
+    """A queryset that refuses to change or delete rows."""
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         raise TypeError("the audit log is append-only")
@@ -95,7 +95,7 @@ class AuditEntry(models.Model):
     actor = models.CharField(max_length=300)
     #: What was done, such as ``relay.update``.
     action = models.CharField(max_length=100)
-    #: To which thing.
+    #: What it was done to.
     target = models.CharField(max_length=500, blank=True, default="")
     #: Names of the changed fields.
     fields = models.JSONField(default=list, blank=True)
@@ -114,14 +114,14 @@ class AuditEntry(models.Model):
         """Add the row.
 
         Raises:
-            TypeError: it is in the log already.
+            TypeError: it was added before, and would be changed.
         """
         if not self._state.adding:
             raise TypeError("the audit log is append-only")
         super().save(force_insert=True, using=kwargs.get("using"))
 
     def delete(self, *_: Any, **__: Any) -> NoReturn:
-        """Refused.
+        """Refuse: the log is append-only.
 
         Raises:
             TypeError: always.
@@ -130,7 +130,7 @@ class AuditEntry(models.Model):
 
 
 class Heartbeat(models.Model):
-    """When a part of the product last said that it is alive."""
+    """When a process last reported that it is alive."""
 
     name = models.CharField(max_length=40, unique=True)
     at = models.DateTimeField(default=timezone.now)

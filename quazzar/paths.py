@@ -1,4 +1,4 @@
-"""Folders and files that are made on first use. No Django settings here: settings call this."""
+"""Folders and files that are made on first use. Settings call this, so it must not use Django's settings."""
 
 import hashlib
 import os
@@ -12,14 +12,14 @@ _SOCKET_PATH_LIMIT = 107
 
 
 def private_dir(path: Path) -> Path:
-    """The folder, made with mode 0700 if it is not there yet."""
+    """The folder; made with mode 0700 if it does not exist."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
 
 
 def key_file(configured: str, data_dir: Path) -> Path:
-    """Where the key ring is: the configured path, else /etc/quazzar, else the data dir when that one has it
-    or /etc/quazzar cannot be written."""
+    """The path of the key file: the configured one; else the one in /etc/quazzar or in the data dir that exists; else
+    where one can be made, /etc/quazzar first."""
     if configured:
         return Path(configured).expanduser().absolute()
     fallback = data_dir / "secrets.key"
@@ -32,7 +32,7 @@ def key_file(configured: str, data_dir: Path) -> Path:
 
 
 def stored_secret(path: Path) -> str:
-    """A random text kept in a 0600 file; made on first use, safe against two processes starting at once."""
+    """A random text that is kept in a file with mode 0600. It is made on first use, by one of several processes."""
     try:
         return path.read_text().strip()
     except FileNotFoundError:
@@ -41,7 +41,7 @@ def stored_secret(path: Path) -> str:
     with os.fdopen(handle, "w") as out:
         out.write(secrets.token_urlsafe(48) + "\n")
     try:
-        os.link(name, path)  # fails if another process was first; theirs counts then
+        os.link(name, path)  # fails if another process was first: then its text counts
     except FileExistsError:
         pass
     finally:
@@ -50,7 +50,7 @@ def stored_secret(path: Path) -> str:
 
 
 def broker_socket(data_dir: Path) -> Path:
-    """The embedded broker's socket, in a 0700 folder; in the temporary folder when the path would be too long."""
+    """The embedded broker's socket: in the data dir, or in the temporary folder if that path would be too long."""
     socket = data_dir / "broker" / "valkey.sock"
     if len(os.fsencode(socket)) <= _SOCKET_PATH_LIMIT:
         return socket

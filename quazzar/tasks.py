@@ -1,4 +1,4 @@
-"""Celery tasks of the project itself."""
+"""Celery tasks of the project package."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ logger = logging.getLogger(__name__)
 
 @shared_task
 def heartbeat() -> None:
-    """Note that clock, broker and worker are alive, all three."""
+    """Record that beat, broker and worker are alive."""
     Heartbeat.objects.update_or_create(name="worker", defaults={"at": timezone.now()})
 
 
 @shared_task
 def purge() -> None:
-    """Forget answers to idempotent requests whose 24 hours are over; let no secret stay under an old key."""
+    """Delete answers to idempotent requests after 24 hours, and re-seal secrets that are still under an old key."""
     from quazzar.api import idempotency  # not above: the API's code takes 20 MB
 
     idempotency.purge()

@@ -15,7 +15,7 @@ _UNPRINTABLE_BUT_LINES = re.compile(r"(?![\n\t])" + _UNPRINTABLE.pattern)
 
 
 def printable(text: str) -> bool:
-    """Whether the text is one line that nothing would interpret: no control character, no half character."""
+    """Whether the text is one line without control characters and halves of surrogate pairs."""
     return not _UNPRINTABLE.search(text)
 
 
@@ -50,7 +50,7 @@ def parse_time(text: str) -> datetime:
 
 
 def moment(time: datetime) -> str:
-    """2026-11-03 12:04:30 UTC."""
+    """A time in UTC, such as 2026-11-03 12:04:30 UTC."""
     return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 

@@ -1,4 +1,4 @@
-"""WSGI entry for gunicorn."""
+"""The WSGI application that gunicorn serves."""
 
 import os
 

@@ -30,12 +30,12 @@ _CHECK_LENGTH = 6
 _BODY_LENGTH = PREFIX_LENGTH + _SECRET_LENGTH
 _ALPHABET = string.digits + string.ascii_letters
 _SHAPE = re.compile(rf"{MARK}[0-9A-Za-z]{{{_BODY_LENGTH + _CHECK_LENGTH}}}", re.ASCII)
-#: ``last_used_at`` is written at most this often: a key in steady use must not cost a write per request.
+#: ``last_used_at`` is written at most this often, so that a key in steady use does not cost a write per request.
 USE_NOTED_EVERY = timedelta(minutes=1)
 
 
 class KeyRefused(QuazzarError):
-    """The API key does not let its bearer in."""
+    """The API key does not give access."""
 
     code = "authentication_failed"
     message = "This API key is not known."
@@ -45,10 +45,10 @@ class KeyRefused(QuazzarError):
 def mint(
     user: User, name: str, scopes: Iterable[str] = ApiKey.Scope.values, expires_at: datetime | None = None
 ) -> tuple[ApiKey, str]:
-    """Make a key: its row, and its text, which cannot be had again.
+    """Make a key. Returns its row and its text; the text is not stored, so this is the only time to show it.
 
     Raises:
-        ValueError: there is no such scope, or none is given.
+        ValueError: there is no scope, or an unknown one.
     """
     wanted = set(scopes)
     if not wanted or not wanted <= set(ApiKey.Scope.values):
@@ -68,13 +68,13 @@ def mint(
 
 
 def verify(text: str) -> ApiKey:
-    """The key's row, with its user; the use is noted.
+    """The row of a key with its user; records that the key was used.
 
     Raises:
-        KeyRefused: it is not known, revoked, expired, or its user may not sign in.
+        KeyRefused: the key is unknown, revoked or expired, or its user may not sign in.
     """
     if not well_formed(text):
-        raise KeyRefused("This is no API key, or it was cut when it was copied.")
+        raise KeyRefused("This is not an API key, or it was cut off when it was copied.")
     prefix = text[len(MARK) : len(MARK) + PREFIX_LENGTH]
     row = ApiKey.objects.select_related("user").filter(prefix=prefix).first()
     if row is None or not secrets.compare_digest(row.digest, _digest(text)):
@@ -90,7 +90,7 @@ def verify(text: str) -> ApiKey:
 
 
 def revoke(row: ApiKey) -> bool:
-    """End the key at once; False when it had ended already."""
+    """Revoke the key at once; returns False if it was revoked before."""
     if not ApiKey.objects.filter(pk=row.pk, revoked_at=None).update(revoked_at=timezone.now()):
         return False
     audit.record("apikey.revoked", row)
@@ -98,7 +98,7 @@ def revoke(row: ApiKey) -> bool:
 
 
 def well_formed(text: str) -> bool:
-    """Whether the text can be a key: a slip in copying, or a stranger's token, is told without a query."""
+    """Whether the text can be a key: detects copying mistakes and foreign tokens without a query."""
     if not _SHAPE.fullmatch(text):
         return False
     body = text[len(MARK) : -_CHECK_LENGTH]
@@ -106,7 +106,7 @@ def well_formed(text: str) -> bool:
 
 
 def check_digits(body: str) -> str:
-    """CRC-32 in base 62: lets secret scanners recognise a leaked key offline."""
+    """The CRC-32 of the key's body in base 62; with it secret scanners recognise a leaked key offline."""
     rest, digits = zlib.crc32(body.encode()), ""
     for _ in range(_CHECK_LENGTH):
         rest, digit = divmod(rest, len(_ALPHABET))

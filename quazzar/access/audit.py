@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
     from django.http import HttpRequest, HttpResponse
 
-#: Who acts now. A function where finding it out costs a query that most requests do not need.
+#: Who acts now. A function if finding out costs a query, which most requests do not need.
 actor: ContextVar[str | Callable[[], str]] = ContextVar("actor", default="system")
 
 
 def current_actor() -> str:
     """Who acts now: ``user:NAME``, ``key:NAME (user)``, ``command:NAME`` or ``system``."""
-    found = actor.get()
-    return found if isinstance(found, str) else found()
+    name = actor.get()
+    return name if isinstance(name, str) else name()
 
 
 @contextmanager
 def acting_as(name: str) -> Iterator[None]:
-    """What is recorded inside was done by this actor; a command says ``acting_as("command:rotate_key")``."""
+    """Record what happens inside as done by this actor, such as ``command:rotate_key``."""
     token = actor.set(name)
     try:
         yield
@@ -36,7 +36,13 @@ def acting_as(name: str) -> Iterator[None]:
 
 
 def record(action: str, target: object = "", fields: Iterable[str] = ()) -> AuditEntry:
-    """Add a row in the transaction that is open now; ``fields`` are names of what changed, never values."""
+    """Add an entry in the current transaction.
+
+    Args:
+        action: what was done, such as ``relay.changed``.
+        target: what it was done to; its ``str()`` is stored.
+        fields: the names of the changed fields, never their values.
+    """
     return AuditEntry.objects.create(
         actor=_clipped("actor", current_actor()),
         action=_clipped("action", action),
@@ -51,7 +57,7 @@ def _clipped(column: str, text: str) -> str:
 
 
 class ActorMiddleware:
-    """Names the session's user as the actor; API authentication puts the key in its place."""
+    """Makes the session's user the actor; API authentication replaces it with the key."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -69,5 +75,5 @@ def _session_actor(request: HttpRequest) -> str:
 
 
 def name_of(user: AbstractBaseUser | AnonymousUser) -> str:
-    """The actor's name for a signed-in user, or ``anonymous``."""
+    """The actor's name for a user: ``user:NAME``, or ``anonymous``."""
     return f"user:{user.get_username()}" if user.is_authenticated else "anonymous"

@@ -1,4 +1,4 @@
-"""Sessions in the database under a digest of the cookie's value: a copy of the database signs nobody in."""
+"""Sessions stored under a digest of the cookie's value, so that nobody can sign in with a copy of the database."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ if TYPE_CHECKING:
 
 
 def digest(session_key: str) -> str:
-    """What is stored in place of the key: as long as the column is wide. The key is random, so no salt is needed."""
+    """The digest to store instead of the key, as long as the column is wide. The key is random, so it needs no salt."""
     return hashlib.blake2b(session_key.encode(), digest_size=20).hexdigest()
 
 
 class SessionStore(db.SessionStore):
-    """Django's, in all but the key of the row. Only what WSGI calls: the asynchronous methods are Django's own."""
+    """Django's session store with another key for the row. Only the methods that WSGI calls are overridden."""
 
     def exists(self, session_key: str) -> bool:
         """Whether there is such a session."""
         return super().exists(digest(session_key))
 
     def create_model_instance(self, data: dict[str, Any]) -> AbstractBaseSession:
-        """The row to save."""
+        """The row for this session, with the digest as its key."""
         row = super().create_model_instance(data)
         row.session_key = digest(row.session_key)
         return row
 
     def delete(self, session_key: str | None = None) -> None:
-        """Ends this session, or the one with that key."""
+        """Delete the session with this key; by default this one."""
         key = self.session_key if session_key is None else session_key
         if key is not None:
             super().delete(digest(key))

@@ -1,4 +1,4 @@
-"""`manage.py doctor`: findings, and the list of checks that apps extend in their AppConfig.ready()."""
+"""The checks of `manage.py doctor`: what a finding is, and the checks that apps register in AppConfig.ready()."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from quazzar.monitoring.logs import redact
 
 
 class Level(StrEnum):
-    """How a check came out."""
+    """How serious a finding is."""
 
     OK = "ok"
     WARNING = "warning"
@@ -23,11 +23,11 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found.
+    """The result of a check.
 
     Attributes:
-        sentence: what is.
-        advice: what to do about it; empty when nothing is needed.
+        sentence: what the check saw.
+        advice: what to do about it; empty if nothing is needed.
     """
 
     level: Level
@@ -41,34 +41,37 @@ _registered: dict[str, Check] = {}
 
 
 def register(name: str, check: Check) -> None:
-    """Add an app's check; the same name again replaces it."""
+    """Add a check of an app; a second one of the same name replaces the first."""
     _registered[name] = check
 
 
 def registered() -> Mapping[str, Check]:
-    """The apps' checks, in the order of their registration."""
+    """The checks of the apps, in the order in which they were registered."""
     return _registered
 
 
 def ok(sentence: str) -> Finding:
+    """A finding that needs nothing."""
     return Finding(Level.OK, sentence)
 
 
 def warning(sentence: str, advice: str = "") -> Finding:
+    """A finding that the operator should look at."""
     return Finding(Level.WARNING, sentence, advice)
 
 
 def failed(sentence: str, advice: str = "") -> Finding:
+    """A finding that something does not work."""
     return Finding(Level.FAILED, sentence, advice)
 
 
 def examine(checks: Mapping[str, Check]) -> Iterator[tuple[str, Finding]]:
-    """Run the checks; one that cannot finish has failed, and the others go on."""
+    """Run the checks one by one; a check that cannot finish counts as failed."""
     for name, check in checks.items():
         try:
             yield name, check()
         except QuazzarError as exc:
             yield name, failed(exc.message, exc.hint)
         except (DatabaseError, ImproperlyConfigured, OSError) as exc:
-            # A driver's message may quote the URL that it was given.
+            # The message of a database driver may quote the URL with its password.
             yield name, failed(f"The check could not finish: {redact(str(exc)).strip()}.")

@@ -35,7 +35,7 @@ _BROKER_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Probe:
-    """How one part is. Sentences name no address and no secret: anybody may read them."""
+    """The state of one part. Anybody may read the message, so it names no address and no secret."""
 
     ok: bool
     message: str
@@ -44,14 +44,14 @@ class Probe:
 @require_safe
 @never_cache
 def alive(_: HttpRequest) -> HttpResponse:
-    """Liveness: nothing but this process is asked."""
+    """Answer /healthz (liveness): this process runs."""
     return JsonResponse({"status": "ok"})
 
 
 @require_safe
 @never_cache
 def ready(_: HttpRequest) -> HttpResponse:
-    """Readiness: 200 when every part is well, else 503."""
+    """Answer /readyz (readiness): 200 if every part works, else 503."""
     checks = {name: probe() for name, probe in PROBES.items()}
     well = all(check.ok for check in checks.values())
     body = {
@@ -59,13 +59,13 @@ def ready(_: HttpRequest) -> HttpResponse:
         "checks": {name: asdict(check) for name, check in checks.items()},
     }
     response = JsonResponse(body, status=200 if well else 503)
-    # Probes come every few seconds; Django would log each 503 as an error, and mail it to the admins.
+    # Probes come every few seconds; Django would log every 503 as an error and mail it to the admins.
     response._has_been_logged = True  # type: ignore[attr-defined]
     return response
 
 
 def database() -> Probe:
-    """Whether it answers a query."""
+    """Whether the database answers a query."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -75,7 +75,7 @@ def database() -> Probe:
 
 
 def broker() -> Probe:
-    """Whether it answers a PING."""
+    """Whether the broker answers a PING."""
     url = settings.CELERY_BROKER_URL.replace("redis+socket://", "unix://", 1)
     try:
         client = redis.Redis.from_url(
@@ -87,7 +87,7 @@ def broker() -> Probe:
         with client:
             client.ping()
     except ValueError:
-        return Probe(False, "REDIS_URL is no address of a Redis or Valkey server.")
+        return Probe(False, "REDIS_URL is not the address of a Redis or Valkey server.")
     except (RedisError, OSError) as exc:
         return Probe(False, f"The broker does not answer ({type(exc).__name__}).")
     return Probe(True, "The broker answers.")
@@ -103,11 +103,11 @@ def key_file() -> Probe:
 
 
 def worker() -> Probe:
-    """Whether it has said lately that it is alive."""
+    """Whether the worker has reported lately that it is alive."""
     try:
         heartbeat = Heartbeat.objects.filter(name=WORKER).first()
     except DatabaseError:
-        return Probe(False, "The database does not answer, so nothing is known of the worker.")
+        return Probe(False, "The database does not answer, so the state of the worker is unknown.")
     if heartbeat is None:
         return Probe(False, "The worker has not run yet.")
     silent = timezone.now() - heartbeat.at

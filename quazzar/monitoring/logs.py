@@ -1,4 +1,4 @@
-"""One line per event on stderr, as JSON or text, with request and task ids and without secrets."""
+"""Logging to stderr: one line per event, as JSON or text, with request and task ids and without secrets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SANE_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 # Probes come every few seconds; at INFO they would drown everything else.
 _QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
-# Every repetition that could start anywhere in a word is bounded: a long line must not take quadratic time.
+# Repetitions that can start anywhere in a word are bounded, so that a long line does not take quadratic time.
 _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"qzr_[A-Za-z0-9_-]{4,}"), f"qzr_{MASK}"),
     (re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?s:.)*?(?:-----END [A-Z ]{0,30}-----|\Z)"), MASK),
@@ -46,16 +46,17 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 
 def redact(text: str) -> str:
-    """The text with everything that looks like a secret masked."""
+    """The text, with everything masked that looks like a secret."""
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text
 
 
 class _Formatter(logging.Formatter):
-    """Common to both forms: masked message, masked traceback, ids of the work at hand."""
+    """What both formats share: masked message, masked traceback, ids of the current work."""
 
     def parts(self, record: logging.LogRecord) -> dict[str, str]:
+        """The fields of a line that are not empty."""
         fields = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -72,7 +73,7 @@ class _Formatter(logging.Formatter):
 
 
 class JsonFormatter(_Formatter):
-    """One JSON object a line."""
+    """Formats a record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
         process = os.environ.get("QUAZZAR_PROCESS")
@@ -82,7 +83,7 @@ class JsonFormatter(_Formatter):
 
 
 class TextFormatter(_Formatter):
-    """A line for a person: time, level, logger, message, ids; a traceback below it."""
+    """Formats a record for people: time, level, logger, message and ids, with a traceback below."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields = self.parts(record)
@@ -92,7 +93,7 @@ class TextFormatter(_Formatter):
 
 
 def log_format(stream: TextIO = sys.stderr) -> str:
-    """``json`` or ``text``: what QUAZZAR_LOG_FORMAT says, else text on a terminal and JSON elsewhere."""
+    """``json`` or ``text``: the value of QUAZZAR_LOG_FORMAT, or else text on a terminal and JSON elsewhere."""
     chosen = os.environ.get("QUAZZAR_LOG_FORMAT", "").strip().lower()
     if chosen in {"json", "text"}:
         return chosen
@@ -122,7 +123,7 @@ LOGGING: dict[str, Any] = {
     "loggers": {
         **{app: {"level": "INFO"} for app in APPS},
         "django": {"handlers": ["mail_admins"], "level": "INFO"},
-        # Its lines repeat, without an id, what quazzar.access says about the same request.
+        # Its warnings repeat, without an id, what quazzar.access logs about the same request.
         "django.request": {"level": "ERROR"},
         "gunicorn.error": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
         "celery": {"level": "WARNING"},
@@ -134,7 +135,7 @@ access = logging.getLogger("quazzar.access")
 
 @contextmanager
 def bound(variable: ContextVar[str], value: str) -> Iterator[None]:
-    """Every line logged inside carries this id."""
+    """Put this id on every line that is logged in the block."""
     token = variable.set(value)
     try:
         yield
@@ -142,13 +143,13 @@ def bound(variable: ContextVar[str], value: str) -> Iterator[None]:
         variable.reset(token)
 
 
-def accepted_id(given: str) -> str:
-    """The caller's id if it is sane, else a new one: what is logged is never chosen freely by a stranger."""
-    return given if _SANE_ID.fullmatch(given) else os.urandom(8).hex()
+def accepted_id(sent: str) -> str:
+    """The id that the caller sent if it has the right form, else a new one: strangers cannot log what they like."""
+    return sent if _SANE_ID.fullmatch(sent) else os.urandom(8).hex()
 
 
 class RequestIdMiddleware:
-    """Gives each request an id, puts it on every line logged meanwhile, and echoes it as X-Request-ID."""
+    """Gives each request an id, puts it on every line logged meanwhile, and returns it as X-Request-ID."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -160,14 +161,14 @@ class RequestIdMiddleware:
             response = self.get_response(request)
             level = logging.DEBUG if request.path in _QUIET_PATHS else logging.INFO
             elapsed = (time.monotonic() - started) * 1000
-            # The path alone: a query string may hold what somebody should not have put there.
+            # Only the path: a query string may hold a secret that somebody put there by mistake.
             access.log(level, "%s %s %d %.0f ms", request.method, request.path, response.status_code, elapsed)
         response["X-Request-ID"] = chosen
         return response
 
 
 def configure_plainly() -> None:
-    """Logging for a process that loads no Django."""
+    """Set up logging in a process that loads no Django."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if log_format() == "json" else TextFormatter())
     logging.basicConfig(handlers=[handler], level=logging.WARNING)

@@ -1,4 +1,4 @@
-"""Figures of the apps on /metrics: each registers a function in its AppConfig.ready()."""
+"""The apps' metrics on /metrics; each app registers a function in AppConfig.ready()."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ logger = logging.getLogger(__name__)
 
 
 class _Collectors(Collector):
-    """Asks each function at each scrape; one that fails leaves the others' figures on the page."""
+    """Calls every registered function at each scrape; if one fails, the others' metrics are still shown."""
 
     def __init__(self) -> None:
         self.functions: dict[str, Callable[[], Iterable[Metric]]] = {}
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: else registering would collect, which means queries while apps are still loading."""
+        """Nothing, because registering would otherwise collect, with queries while apps are still loading."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """The figures of all functions."""
+        """The metrics of all functions."""
         for name, function in self.functions.items():
             try:
                 yield from list(function())
             except DatabaseError as exc:
-                logger.warning("no figures of %s: %s", name, type(exc).__name__)
+                logger.warning("no metrics from %s: %s", name, type(exc).__name__)
 
 
 _collectors = _Collectors()
@@ -41,5 +41,5 @@ REGISTRY.register(_collectors)
 
 
 def register_collector(function: Callable[[], Iterable[Metric]]) -> None:
-    """Show these figures on /metrics; registering a function again changes nothing."""
+    """Show the metrics of this function on /metrics; registering it again changes nothing."""
     _collectors.functions[f"{function.__module__}.{function.__qualname__}"] = function

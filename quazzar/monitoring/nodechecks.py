@@ -1,4 +1,4 @@
-"""What `manage.py doctor` looks at on every node."""
+"""The checks that `manage.py doctor` runs on every node, whatever the apps register."""
 
 from __future__ import annotations
 
@@ -25,21 +25,23 @@ _START = "Start the product: make run, or manage.py up."
 
 
 def python() -> Finding:
+    """Which Python runs this."""
     return ok(f"{platform.python_implementation()} {platform.python_version()}.")
 
 
 def system() -> Finding:
-    """Django's own system checks, ours among them; the worst speaks for all."""
-    found = sorted(system_checks.run_checks(), key=lambda message: -message.level)
-    if not found or found[0].level < system_checks.WARNING:
+    """Django's system checks, including ours; the worst message stands for all."""
+    problems = sorted(system_checks.run_checks(), key=lambda message: -message.level)
+    if not problems or problems[0].level < system_checks.WARNING:
         return ok("All system checks pass.")
-    worst = found[0]
-    more = f" ({len(found) - 1} more: manage.py check)" if len(found) > 1 else ""
+    worst = problems[0]
+    more = f" ({len(problems) - 1} more: manage.py check)" if len(problems) > 1 else ""
     report = failed if worst.is_serious() else warning
     return report(f"{worst.msg}{more}", worst.hint or "")
 
 
 def database() -> Finding:
+    """Whether the database is reachable and has all migrations."""
     connection = connections[DEFAULT_DB_ALIAS]
     connection.ensure_connection()
     executor = MigrationExecutor(connection)
@@ -52,6 +54,11 @@ def database() -> Finding:
 
 
 def key_file() -> Finding:
+    """Whether there is a key file that only its owner can read.
+
+    Raises:
+        KeyFileError: it cannot be used.
+    """
     ring = keyring.existing()
     if ring is None:
         return warning(
@@ -61,12 +68,16 @@ def key_file() -> Finding:
 
 
 def seals() -> Finding:
-    """Sealed secrets whose key the ring does not have: counted by header, nothing is opened."""
+    """Whether the key file has the key of every stored secret. Counts their headers; nothing is opened.
+
+    Raises:
+        KeyFileError: the key file cannot be used.
+    """
     ring = keyring.existing()
-    known = set(ring.headers) if ring else set()
+    headers = set(ring.headers) if ring else set()
     columns = sealed_columns()
     total = sum(column.count() for column in columns)
-    lost = total - sum(column.count(known) for column in columns)
+    lost = total - sum(column.count(headers) for column in columns)
     if lost:
         return failed(
             f"{lost} of {total} stored secrets were sealed with a key that is not in the key file.",
@@ -76,11 +87,13 @@ def seals() -> Finding:
 
 
 def broker() -> Finding:
+    """Whether the broker answers."""
     advice = "Check REDIS_URL, and that server." if settings.REDIS_URL else _START
     return _probed(health.broker(), advice)
 
 
 def worker() -> Finding:
+    """Whether the worker is alive."""
     return _probed(health.worker(), _START)
 
 
@@ -89,14 +102,16 @@ def _probed(probe: health.Probe, advice: str) -> Finding:
 
 
 def licence() -> Finding:
-    found = licenses.read()
-    if found.problem:
-        return warning(found.problem)
-    until = f" until {found.expires_at:%Y-%m-%d}" if found.expires_at else ""
-    return ok(f"{found.plan.title}{until}.")
+    """Which plan the licence grants, or why it does not count."""
+    current = licenses.read()
+    if current.problem:
+        return warning(current.problem)
+    until = f" until {current.expires_at:%Y-%m-%d}" if current.expires_at else ""
+    return ok(f"{current.plan.title}{until}.")
 
 
 def disk() -> Finding:
+    """Whether the disk of the data dir has room."""
     free = shutil.disk_usage(settings.QUAZZAR_DATA_DIR).free
     sentence = f"{words.size(free)} free for {settings.QUAZZAR_DATA_DIR}."
     if free < _DISK_FULL:
@@ -105,16 +120,18 @@ def disk() -> Finding:
 
 
 def static_files() -> Finding:
+    """Whether the console's static files are collected."""
     if (Path(settings.STATIC_ROOT) / "admin").is_dir():
         return ok(f"Collected in {settings.STATIC_ROOT}.")
     return failed(
-        "They are not collected, so the console has no look.", "Run manage.py collectstatic --noinput."
+        "They are not collected, so the console has no styles.", "Run manage.py collectstatic --noinput."
     )
 
 
 def hosts() -> Finding:
+    """Whether DEBUG and ALLOWED_HOSTS are safe."""
     if settings.DEBUG:
-        return warning("DEBUG is on: errors show internals to everybody.", "Unset DEBUG.")
+        return warning("DEBUG is on, so error pages show internals to everybody.", "Unset DEBUG.")
     if "*" in settings.ALLOWED_HOSTS:
         return warning(
             "ALLOWED_HOSTS accepts every name.", "List the names under which the console is reached."

@@ -1,4 +1,4 @@
-"""What this node may do now, by its licence."""
+"""What the licence allows this node now."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ UPGRADE_URL = "/api/billing/upgrade"
 
 
 def current() -> Plan:
-    """The plan that is in force at this moment."""
+    """The plan that is in force now."""
     return licenses.read().plan
 
 
 def has(feature: str) -> bool:
-    """Whether the plan in force holds the feature."""
+    """Whether the plan in force includes the feature (a key of ``FEATURES``)."""
     return current() >= FEATURES[feature]
 
 
 def upgrade_required_body(feature: str) -> dict[str, str]:
-    """The one body of a 402, the same everywhere in the ecosystem."""
+    """The body of a 402 answer; every product of the ecosystem sends the same."""
     required = FEATURES[feature]
     return {
         "error": "upgrade_required",

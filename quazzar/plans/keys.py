@@ -1,4 +1,4 @@
-"""The public key that licences are checked against, and the node's own evaluation key."""
+"""The public key that licences are verified with, and this node's own evaluation key."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ _HINT = "Set it to the PEM text, to the 32 bytes in base64 or hex, or to the pat
 
 
 def configured() -> str:
-    """What QUAZZAR_LICENSE_PUBLIC_KEY says; empty when this node trusts its own evaluation key."""
+    """The value of QUAZZAR_LICENSE_PUBLIC_KEY; empty if this node trusts its own evaluation key."""
     return str(settings.QUAZZAR_LICENSE_PUBLIC_KEY).strip()
 
 
 def evaluation_key_file() -> Path:
-    """Where the evaluation key is, or will be made."""
+    """The path of the evaluation key, which is made on first use."""
     return Path(settings.QUAZZAR_DATA_DIR) / "evaluation.key"
 
 
 def public_key() -> Ed25519PublicKey:
-    """The key that a licence must be signed with.
+    """The public key of those who sign licences.
 
     Raises:
-        LicenseError: the setting holds none, or the evaluation key cannot be read.
+        LicenseError: the setting holds no key, or the evaluation key cannot be read.
     """
     setting = configured()
     return parse(_text_of(setting)) if setting else evaluation_key().public_key()
 
 
 def public_key_file() -> Path | None:
-    """The file that the key comes from, so that a change of it is noticed; None when it is in the setting."""
+    """The file that the public key comes from; None if the setting itself holds the key."""
     setting = configured()
     if not setting:
         return evaluation_key_file()
@@ -63,7 +63,7 @@ def evaluation_key() -> Ed25519PrivateKey:
         secret = paths.stored_secret(file)
     except (OSError, ValueError) as exc:
         raise LicenseError(f"The evaluation key {file} cannot be read or made.", hint=hint) from exc
-    if len(secret) < _RAW_BYTES:  # emptied by a full disk, say: anybody could make the same key
+    if len(secret) < _RAW_BYTES:  # say, emptied by a full disk: then anybody could make the same key
         raise LicenseError(
             f"The evaluation key {file} is cut short.", hint=f"Remove {file}: a new one is made."
         )
@@ -71,10 +71,10 @@ def evaluation_key() -> Ed25519PrivateKey:
 
 
 def parse(text: str) -> Ed25519PublicKey:
-    """The key in PEM text, or in base64 or hex.
+    """The public key in PEM, base64 or hex text.
 
     Raises:
-        LicenseError: it is none; the text is not repeated in the sentence.
+        LicenseError: it is not an Ed25519 public key; the sentence does not repeat the text.
     """
     try:
         return _parsed(text.strip())
@@ -103,7 +103,7 @@ def _is_key_text(setting: str) -> bool:
 
 def _parsed(text: str) -> Ed25519PublicKey:
     if "-----BEGIN" in text:
-        # One line in an .env file: the line ends are written as \n.
+        # In an .env file it is one line, with line ends written as \n.
         key = load_pem_public_key(text.replace("\\n", "\n").encode())
     else:
         raw = _decoded(text)

@@ -1,6 +1,6 @@
-"""The licence of this node: read and checked offline, installed, removed, and made for an evaluation.
+"""This node's licence: read and verified offline, installed, removed, and made for an evaluation.
 
-Each reason to refuse one has a code: ``license_missing``, ``license_expired``, ``license_tampered``,
+Every reason to refuse a licence has a code: ``license_missing``, ``license_expired``, ``license_tampered``,
 ``license_unknown_plan``, ``license_not_started``, ``license_other_key``, ``license_unreadable``,
 ``license_no_key``.
 """
@@ -24,17 +24,17 @@ from django.db import transaction
 
 from quazzar.access import audit
 from quazzar.errors import LicenseError
-from quazzar.plans import keys as licensekeys
+from quazzar.plans import keys
 from quazzar.plans.plans import Plan
 
 logger = logging.getLogger(__name__)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ALGORITHM = "EdDSA"
-# Times are compared at each reading, not once when the text is parsed; an audience means nothing offline.
+# Times are compared each time the licence is read, not only when it is parsed. An audience means nothing offline.
 _UNCHECKED = dict.fromkeys(("verify_exp", "verify_nbf", "verify_iat", "verify_aud"), False)
 _LARGEST = 64 * 1024
-# Two changes within one tick of the file system's clock leave the same stamp: a younger copy is not trusted.
+# Two changes within one tick of the file system's clock leave the same stamp, so a younger file is read again.
 _TICK_NS = 50_000_000
 
 _REMEDY = "Paste a licence in the upgrade dialog, or run: manage.py license install FILE"
@@ -45,11 +45,11 @@ class Licence(NamedTuple):
 
     Attributes:
         plan: community when there is no usable licence.
-        expires_at: also of a licence that has expired.
-        subject: whom it was issued to.
+        expires_at: when it ends, or ended.
+        subject: who it was issued to.
         problem: a sentence saying why the licence does not count; empty when it does.
         code: the problem in one word; empty when there is none.
-        starts_at: the licence does not count before; None when it says nothing.
+        starts_at: when it begins to count; None if it names no such time.
     """
 
     plan: Plan
@@ -69,12 +69,12 @@ _checked: _Checked | None = None
 
 
 def path() -> Path:
-    """Where the licence is."""
+    """The path of the licence file."""
     return Path(settings.QUAZZAR_LICENSE_FILE)
 
 
 def read() -> Licence:
-    """The licence as it is at this moment; another process may have installed it just now."""
+    """The licence that is in force now, or why there is none; a change of the file counts at once."""
     global _checked
     stamp, settled = _stamp()
     if _checked is not None and _checked.stamp == stamp:
@@ -89,7 +89,7 @@ def verify(token: str) -> Licence:
     """The licence in this text.
 
     Raises:
-        LicenseError: it does not count, and why.
+        LicenseError: it does not count; the error says why.
     """
     licence = _in_time(_signed(token.strip()))
     if licence.problem:
@@ -98,10 +98,10 @@ def verify(token: str) -> Licence:
 
 
 def install(token: str) -> Licence:
-    """Check this licence and put it in force in every process at once.
+    """Verify this licence and put it in force in every process at once.
 
     Raises:
-        LicenseError: it does not count, or cannot be written; what was installed before is still there.
+        LicenseError: it does not count or cannot be written; the licence installed before stays.
     """
     licence = verify(token)
     _write(token.strip())
@@ -110,7 +110,7 @@ def install(token: str) -> Licence:
 
 
 def remove() -> bool:
-    """Take the licence away; False when there was none.
+    """Remove the licence; returns False if there was none.
 
     Raises:
         LicenseError: it cannot be removed.
@@ -129,13 +129,13 @@ def trial(plan: str, days: int) -> Licence:
     """Sign an evaluation licence with this node's own key, and install it.
 
     Raises:
-        LicenseError: no such plan, days not in 1–3650, or evaluation licences do not count here.
+        LicenseError: there is no such plan, ``days`` is not in 1 to 3650, or evaluation licences do not count here.
     """
-    if Plan.of(plan) is None:
+    if Plan.by_id(plan) is None:
         raise LicenseError(f"There is no plan {plan!r}; there are {', '.join(p.id for p in Plan)}.")
     if not 1 <= days <= 3650:
         raise LicenseError("An evaluation runs for 1 to 3650 days.")
-    if licensekeys.configured():
+    if keys.configured():
         raise LicenseError(
             "Evaluation licences do not count here, because QUAZZAR_LICENSE_PUBLIC_KEY is set.",
             code="license_other_key",
@@ -143,23 +143,30 @@ def trial(plan: str, days: int) -> Licence:
         )
     expires = int(time.time()) + int(timedelta(days=days).total_seconds())
     claims = {"plan": plan, "exp": expires, "sub": f"evaluation of {socket.gethostname()}"}
-    return install(jwt.encode(claims, licensekeys.evaluation_key(), algorithm=_ALGORITHM))
+    return install(jwt.encode(claims, keys.evaluation_key(), algorithm=_ALGORITHM))
 
 
 def _stamp() -> tuple[object, bool]:
-    """What the licence in memory depends on, and whether all of it is old enough to be trusted unchanged."""
-    key_file = licensekeys.public_key_file()
+    """What a licence in memory depends on, and whether all of it is old enough for its stamp to be reliable."""
+    key_file = keys.public_key_file()
     states = [_file_state(file) for file in (path(), key_file) if file]
     newest = max((state[-1] for state in states if state), default=0)
-    return (path(), licensekeys.configured(), *states), time.time_ns() - newest > _TICK_NS
+    return (path(), keys.configured(), *states), time.time_ns() - newest > _TICK_NS
 
 
 def _file_state(file: Path) -> tuple[int, ...]:
     try:
-        found = file.stat()
+        status = file.stat()
     except (OSError, ValueError):
         return ()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_mode, found.st_ctime_ns
+    return (
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_mode,
+        status.st_ctime_ns,
+    )
 
 
 def _read_file() -> Licence:
@@ -174,16 +181,16 @@ def _read_file() -> Licence:
 
 
 def _signed(token: str) -> Licence:
-    """The licence in this text, or the reason why it does not count; its time is not looked at."""
+    """The licence in this text, or the reason why it does not count; its times are not checked."""
     try:
-        key = licensekeys.public_key()
+        key = keys.public_key()
         return _from_claims(_claims(token, key))
     except LicenseError as exc:
         return _refused("license_no_key", f"{exc.message} {exc.hint}")
     except jwt.InvalidSignatureError:
         return _wrong_signature(token)
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
-        return _refused("license_tampered", "This is no licence, or it was cut when it was copied.")
+        return _refused("license_tampered", "This is not a licence, or it was cut off when it was copied.")
 
 
 def _claims(token: str, key: Ed25519PublicKey) -> dict[str, Any]:
@@ -197,7 +204,7 @@ def _claims(token: str, key: Ed25519PublicKey) -> dict[str, Any]:
 def _from_claims(claims: dict[str, Any]) -> Licence:
     expires_at, starts_at = _time(claims["exp"]), _time(claims.get("nbf", 0))
     subject = str(claims.get("sub", ""))
-    plan = Plan.of(claims["plan"])
+    plan = Plan.by_id(claims["plan"])
     if plan is None:
         sentence = (
             "The licence is for a plan that this version does not know. Update Quazzar, or ask for another."
@@ -208,12 +215,12 @@ def _from_claims(claims: dict[str, Any]) -> Licence:
 
 def _time(claim: object) -> datetime:
     if isinstance(claim, bool) or not isinstance(claim, int | float):
-        raise TypeError("a claim is no time")
+        raise TypeError("the claim is not a time")
     return _EPOCH + timedelta(seconds=claim)
 
 
 def _wrong_signature(token: str) -> Licence:
-    if licensekeys.configured() and _is_evaluation(token):
+    if keys.configured() and _is_evaluation(token):
         return _refused(
             "license_other_key",
             "An evaluation licence does not count, because QUAZZAR_LICENSE_PUBLIC_KEY is set. "
@@ -226,10 +233,10 @@ def _wrong_signature(token: str) -> Licence:
 
 
 def _is_evaluation(token: str) -> bool:
-    if not licensekeys.evaluation_key_file().exists():
+    if not keys.evaluation_key_file().exists():
         return False
     try:
-        _claims(token, licensekeys.evaluation_key().public_key())
+        _claims(token, keys.evaluation_key().public_key())
     except (LicenseError, jwt.PyJWTError):
         return False
     return True
@@ -273,7 +280,7 @@ def _write(token: str) -> None:
 
 
 def _note(action: str, target: str) -> None:
-    """The licence is a file: it counts even where the database is not there yet."""
+    """Add an audit entry, if possible: the licence is a file, and counts even without a database."""
     try:
         with transaction.atomic():
             audit.record(action, target)

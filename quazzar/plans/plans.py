@@ -1,4 +1,4 @@
-"""The four plans, their ranks, and which feature needs which."""
+"""The four plans, their ranks, and the plan that a feature needs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class Plan(IntEnum):
-    """A plan; a higher one holds everything of those below it."""
+    """A plan; a higher one includes everything of those below it."""
 
     COMMUNITY = 0
     PRO = 1
@@ -25,16 +25,16 @@ class Plan(IntEnum):
 
     @property
     def features(self) -> list[str]:
-        """Ids of the features that the plan holds."""
+        """Ids of the features that the plan includes."""
         return [feature for feature, lowest in FEATURES.items() if self >= lowest]
 
     @classmethod
-    def of(cls, id_: str) -> Plan | None:
-        """The plan with this id, if there is one."""
+    def by_id(cls, id_: str) -> Plan | None:
+        """The plan with this id, or None."""
         return next((plan for plan in cls if plan.id == id_), None)
 
 
-#: Feature → the lowest plan that holds it.
+#: Feature → the lowest plan that includes it.
 FEATURES: dict[str, Plan] = {"orbit_mail": Plan.PRO}
 #: Feature → the name that people read.
 FEATURE_NAMES: dict[str, str] = {"orbit_mail": "Mail Relay"}

@@ -1,4 +1,4 @@
-"""The clock: sends the periodic tasks by name. Its schedule is in memory, and no app is loaded."""
+"""The clock: sends the periodic tasks by name. It keeps its schedule in memory and loads no app."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _leave(*_: object) -> NoReturn:
 
 
 def main() -> None:
-    """Until SIGTERM or SIGINT."""
+    """Run until SIGTERM or SIGINT."""
     logs.configure_plainly()
     signal.signal(signal.SIGTERM, _leave)
     # `celery beat` would import every app first (30 MB) and keep its schedule in a file of pickles.

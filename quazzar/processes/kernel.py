@@ -1,4 +1,5 @@
-"""What the kernel does for a supervisor: children die with it, groups end whole, one instance a data dir."""
+"""What the kernel does for the supervisor: children die with it, process groups end together, one instance per data
+dir."""
 
 from __future__ import annotations
 
@@ -16,20 +17,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
-# Loaded here and not after a fork: only async-signal-safe work is sound there.
+# Loaded before any fork: after it, only async-signal-safe calls are safe.
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class AlreadyRunning(QuazzarError):
-    """Another supervisor holds this data dir."""
+    """Another supervisor uses this data dir."""
 
     code = "already_running"
 
 
 def die_with(parent: int) -> None:
-    """Have the kernel kill the calling process when its parent does; exit now if that already happened.
+    """Let the kernel kill this process when its parent dies; exit now if the parent is dead already.
 
-    Every process calls it for itself: fork(2) clears the wish, execve(2) keeps it.
+    Every process must call it for itself: the setting survives execve(2), but not fork(2).
     """
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
@@ -37,14 +38,14 @@ def die_with(parent: int) -> None:
 
 
 def kill_group(leader: int, number: signal.Signals) -> None:
-    """Signal a whole process group; one that is gone is no error."""
+    """Signal a whole process group, if it still exists."""
     with suppress(ProcessLookupError):
         os.killpg(leader, number)
 
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Hold a lock file while inside; the kernel frees it however this process ends.
+    """Hold a lock file for the time of the block; the kernel frees it however this process ends.
 
     Raises:
         AlreadyRunning: another process holds it.

@@ -1,4 +1,4 @@
-"""What `up` prints: the children's lines under their names, as text for people or JSON for machines."""
+"""What `manage.py up` prints: each child's lines under its name, as text or as JSON."""
 
 from __future__ import annotations
 
@@ -18,20 +18,25 @@ _NAME_WIDTH = 7
 
 
 class Output:
-    """Writes to one stream; a reader who went away is no reason to stop."""
+    """Prints lines to one stream, and goes on even if nobody reads it any more.
+
+    Attributes:
+        form: text or json.
+    """
 
     def __init__(self, form: str, stream: TextIO | None = None) -> None:
         self.form = form
         self._stream = stream or sys.stdout
 
     def state(self, name: str, sentence: str, level: str = "info") -> None:
-        """A line about a child."""
+        """Print a line about a child."""
         self._write(
             self._json(name, sentence, level) if self.form == "json" else self._text(name, f"» {sentence}")
         )
 
     def lines(self, name: str, lines: Iterable[str]) -> None:
-        """Lines that a child wrote; as JSON, those in a row that are none (a traceback) make one object."""
+        """Print lines that a child wrote. As JSON, consecutive lines that are not JSON, such as a traceback, become one
+        object."""
         if self.form == "text":
             for line in lines:
                 self._write(self._text(name, redact(line)))

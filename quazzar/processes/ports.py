@@ -1,4 +1,4 @@
-"""Listening on a TCP port, and who holds it when we cannot. Linux's /proc, standard library only."""
+"""Listens on a TCP port, and finds out who holds it if that fails. Reads Linux's /proc; standard library only."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _BACKLOG = 2048
 
 
 class PortUnavailable(QuazzarError):
-    """The address cannot be listened on."""
+    """We cannot listen on the address."""
 
     code = "port_unavailable"
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket, to be handed to the web server: the port stays ours while that one restarts.
+    """A listening socket for the web server; the port stays ours while the web server restarts.
 
     Raises:
-        PortUnavailable: taken, not permitted, or no address of this machine.
+        PortUnavailable: the port is taken or not permitted, or the host is not an address of this machine.
     """
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -57,7 +57,7 @@ def _explained(exc: OSError, host: str, port: int) -> PortUnavailable:
 
 
 def holder(port: int) -> str:
-    """``name (process 123)`` of who listens on the port; empty when that cannot be seen."""
+    """The process that listens on the port, as ``name (process 123)``; "" if we cannot see it."""
     inodes = _listening_inodes(port)
     if not inodes:
         return ""
@@ -68,14 +68,14 @@ def holder(port: int) -> str:
 
 
 def _listening_inodes(port: int) -> set[str]:
-    found = set()
+    inodes = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
             rows = [line.split() for line in Path(table).read_text().splitlines()[1:]]
         except OSError:
             continue
-        found |= {row[9] for row in rows if row[3] == _LISTEN and int(row[1].rpartition(":")[2], 16) == port}
-    return found
+        inodes |= {row[9] for row in rows if row[3] == _LISTEN and int(row[1].rpartition(":")[2], 16) == port}
+    return inodes
 
 
 def _holds(process: Path, wanted: set[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Keeps broker, web, worker and beat running in the foreground. Standard library only, for memory."""
+"""Keeps broker, web, worker and beat running in the foreground. Standard library only, to stay small."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from typing import TYPE_CHECKING
 from quazzar.errors import QuazzarError
 from quazzar.monitoring import logs
 from quazzar.processes import broker, ports
-from quazzar.processes import kernel as processes
 from quazzar.processes.child import Child, Spec
+from quazzar.processes.kernel import exclusive
 from quazzar.processes.output import Output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Seconds a child has to end after SIGTERM.
+#: How many seconds a child has to end after SIGTERM.
 STOP_GRACE = 10.0
-#: Beat first, so that nothing new is asked for; the broker last, so that the worker can give back.
+#: Beat first, so that no new tasks come; the broker last, so that the worker can return its tasks.
 STOP_ORDER = ("beat", "web", "worker", "broker")
 _GATE_POLL = 0.05
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Supervisor:
-    """Starts children in order, restarts what ends, and stops them in STOP_ORDER."""
+    """Starts children in order, restarts those that end, and stops all in STOP_ORDER."""
 
     def __init__(self, specs: Sequence[Spec], output: Output) -> None:
         self.children = [Child(spec, output) for spec in specs]
@@ -40,7 +40,7 @@ class Supervisor:
         self._wake, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._selector.register(self._wake, selectors.EVENT_READ)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-        # Without a handler of its own the end of a child would not wake the loop.
+        # Only a signal with a handler wakes the loop, so the end of a child needs one.
         signal.signal(signal.SIGCHLD, lambda *_: None)
         for number in _STOP_SIGNALS:
             signal.signal(number, self._ask_to_stop)
@@ -49,7 +49,7 @@ class Supervisor:
         self._stops += 1
 
     def run(self) -> int:
-        """Until asked to stop; 0 once all children have."""
+        """Run until asked to stop; returns the exit code 0 once all children have ended."""
         while not self._stops:
             now = time.monotonic()
             self._reap(now)
@@ -67,17 +67,17 @@ class Supervisor:
                 self._selector.register(child.descriptor, selectors.EVENT_READ, child)
             child.look(now)
             if not child.ready:
-                return  # those after it need it
+                return  # the children after it need it
 
     def _patience(self, now: float) -> float | None:
-        """How long to sleep when nothing happens: until the next start; briefly while one is awaited."""
+        """How many seconds to sleep if nothing happens: until the next start, or briefly while a child is awaited."""
         if any(child.process and not child.ready for child in self.children):
             return _GATE_POLL
         waits = [child.start_at - now for child in self.children if child.process is None]
         return max(0.0, min(waits)) if waits else None
 
     def _turn(self, timeout: float | None) -> None:
-        """Wait for output, a signal or the timeout."""
+        """Wait for output, a signal or the timeout, and print the output."""
         for key, _ in self._selector.select(timeout):
             if key.data is None:
                 os.read(self._wake, 512)
@@ -110,7 +110,7 @@ class Supervisor:
 
 
 def broker_spec(sock: Path) -> Spec:
-    """The embedded broker.
+    """The embedded broker on this socket.
 
     Raises:
         BrokerUnavailable: it cannot run here.
@@ -130,7 +130,7 @@ def broker_spec(sock: Path) -> Spec:
 
 
 def python_specs(listener_fd: int) -> list[Spec]:
-    """Web, worker and beat."""
+    """The web server on this listening socket, the worker and beat."""
     # -P: the folder that the operator happens to stand in is no place to import from.
     python = (sys.executable, "-P", "-m")
     return [
@@ -155,12 +155,12 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run until stopped; the exit code."""
+    """Run until stopped; returns the exit code."""
     options = _options(argv)
     form = os.environ.setdefault("QUAZZAR_LOG_FORMAT", logs.log_format(sys.stdout))
     os.environ.setdefault("MALLOC_ARENA_MAX", "2")
     try:
-        with processes.exclusive(options.data_dir / "up.lock"):
+        with exclusive(options.data_dir / "up.lock"):
             listener = ports.listen(options.host, options.port)
             specs = [broker_spec(options.broker_socket)] if options.broker_socket else []
             specs += python_specs(listener.fileno())

@@ -1,4 +1,4 @@
-"""The Celery worker, started without Celery's command line: that alone would take 15 MB."""
+"""The Celery worker, started without Celery's command line, which would take 15 MB."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from celery.exceptions import SecurityWarning
 
 from quazzar.celery import app
 
-# Threads: sending mail waits for the network, and four processes would cost 200 MB instead of 70.
+# Threads, because sending mail mostly waits for the network; four processes would cost 200 MB instead of 70.
 CONCURRENCY = 4
 
 
 def main() -> int:
-    """Until SIGTERM (tasks at hand are finished) or SIGINT; the exit code."""
+    """Run until SIGTERM (running tasks are finished first) or SIGINT; returns the exit code."""
     # Django's checks ran before `up`; here they would load the console and the API.
     os.environ["CELERY_SKIP_CHECKS"] = "1"
-    # Its reason is pickle, which is not accepted here.
+    # The warning is about pickle, which this worker does not accept.
     warnings.simplefilter("ignore", SecurityWarning)
     worker = app.Worker(
         pool_cls="threads",

@@ -1,4 +1,4 @@
-"""Seal and unseal bytes with AES-256-GCM under a ring of keys. Nothing of Django, no file, no database here.
+"""Seals and unseals bytes with AES-256-GCM under a ring of keys. No Django, no files, no database.
 
 A sealed blob is: version (1 byte), key id (4), nonce (12), ciphertext and tag (16 more than the plaintext).
 Version and key id are the header; header + context are authenticated, so that a blob that is copied to
@@ -21,7 +21,7 @@ VERSION = b"\x01"
 #: Version and key id.
 HEADER_BYTES = 5
 NONCE_BYTES = 12
-#: Header and nonce: no two seals share them, so they name one blob.
+#: Header and nonce: no two blobs share them, so they identify a blob.
 PREFIX_BYTES = HEADER_BYTES + NONCE_BYTES
 _SHORTEST = PREFIX_BYTES + 16
 
@@ -29,10 +29,10 @@ _ALTERED = "The stored bytes of this secret were changed, or were sealed for ano
 
 
 class KeyRing:
-    """Keys in order: the first one seals, each of them opens what it sealed.
+    """Keys in order: the first one seals, and each opens what it sealed.
 
     Raises:
-        ValueError: there is no key, one has not 32 bytes, or two have the same id.
+        ValueError: there is no key, a key does not have 32 bytes, or two keys have the same id.
     """
 
     __slots__ = ("_ciphers", "_keys", "cipher", "header")
@@ -43,13 +43,13 @@ class KeyRing:
             raise ValueError("a key ring needs at least one key")
         if any(len(key) != KEY_BYTES for key in self._keys):
             raise ValueError(f"a key must have {KEY_BYTES} bytes")
-        # AESGCM objects are made once: the key schedule costs more than sealing a password.
+        # Made once, because the key schedule costs more than sealing a password.
         self._ciphers = {VERSION + id_of_key(key): AESGCM(key) for key in self._keys}
         if len(self._ciphers) != len(self._keys):
             raise ValueError("two keys have the same id")
         #: The cipher that opens blobs with this header, or None: its key is not in the ring.
         self.cipher: Callable[[bytes], AESGCM | None] = self._ciphers.get
-        #: What each blob sealed with this ring starts with.
+        #: The first bytes of each blob that is sealed with this ring.
         self.header = VERSION + id_of_key(self._keys[0])
 
     @property
@@ -70,7 +70,7 @@ class KeyRing:
                 return KeyRing((key, *self._keys))
 
     def keeping(self, headers: set[bytes]) -> "KeyRing":
-        """The ring reduced to its first key and those with these headers."""
+        """The ring with only its first key and the keys with these headers."""
         rest = [key for key in self._keys[1:] if VERSION + id_of_key(key) in headers]
         return KeyRing((self._keys[0], *rest))
 
@@ -81,7 +81,7 @@ class KeyRing:
         return (id_of_key(key) for key in self._keys)
 
     def __repr__(self) -> str:
-        return f"<KeyRing {' '.join(each.hex() for each in self)}>"
+        return f"<KeyRing {' '.join(key_id.hex() for key_id in self)}>"
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("a key ring cannot be pickled")
@@ -113,7 +113,7 @@ def unseal(blob: bytes, context: str, ring: KeyRing, former_contexts: Sequence[s
     header = blob[:HEADER_BYTES]
     cipher = ring.cipher(header)
     if cipher is None or len(blob) < _SHORTEST:
-        _header(blob)  # says if it is no blob at all
+        _header(blob)  # raises with another sentence if it is not a blob at all
         raise Unreadable
     sealed = memoryview(blob)[PREFIX_BYTES:]  # a body may have megabytes: not copied
     for candidate in (context, *former_contexts):
@@ -139,7 +139,7 @@ def key_id(blob: bytes) -> bytes:
     """The id of the key that sealed the blob.
 
     Raises:
-        Unreadable: it is no sealed blob.
+        Unreadable: it is not a sealed blob.
     """
     return _header(blob)[1:]
 

@@ -173,7 +173,13 @@ class SealedField(_Base[_Set_contra, _Get_co]):
         return None if value is None else self.opened(as_bytes(value))
 
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
-        """The blob to store."""
+        """The blob to store for a value.
+
+        Raises:
+            TypeError, ValueError: as ``wrap``.
+            Unreadable: the value does not open, and its bytes belong to another context.
+            KeyFileError: there is no usable key.
+        """
         if not isinstance(value, Sealed):
             value = self.wrap(value)
         return None if value is None else connection.Database.Binary(self._blob(value))

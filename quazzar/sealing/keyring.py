@@ -1,7 +1,7 @@
-"""The key file: where the key ring is kept, who may read it, how it is made and replaced.
+"""The key file: holds the key ring, is checked against other readers, made on first use, and replaced atomically.
 
-One key per line, base64 or 64 hex digits; the first seals, all open; ``#`` starts a comment. A file of 32 raw
-bytes is one key.
+It has one key per line, in base64 or as 64 hex digits: the first one seals, all of them open. ``#`` starts a comment. A
+file of 32 raw bytes is a single key.
 """
 
 import base64
@@ -22,8 +22,7 @@ from quazzar.sealing.cipher import KEY_BYTES, KeyRing
 
 _HEX = re.compile(r"[0-9A-Fa-f]{64}")
 _LARGEST = 64 * 1024
-# A file changed twice within one tick of the file system's clock keeps its stamp: until that time has passed
-# a copy in memory is not trusted.
+# A file that changes twice within one tick of the file system's clock keeps its stamp, so a younger file is read again.
 _TICK_NS = 50_000_000
 _INTRO = "# Quazzar key ring: the first key seals, all open. Back it up: no stored secret opens without it.\n"
 
@@ -38,16 +37,16 @@ _loaded: _Loaded | None = None
 
 
 def path() -> Path:
-    """Where the key file is, or will be made."""
+    """The path of the key file."""
     file: Path = settings.QUAZZAR_SECRETS_KEY_FILE
     return file
 
 
 def current() -> KeyRing:
-    """The ring as the key file has it now; the file is made when there is none.
+    """The key ring in the key file, which is made if it does not exist.
 
     Raises:
-        KeyFileError: it cannot be made, others can read it, or it is not a key ring.
+        KeyFileError: the file cannot be made, others can read it, or it is not a key ring.
     """
     ring = existing()
     if ring is None:
@@ -59,7 +58,7 @@ def current() -> KeyRing:
 
 
 def existing() -> KeyRing | None:
-    """The ring as the key file has it now; None when there is no key file.
+    """The key ring in the key file; None if there is no key file.
 
     Raises:
         KeyFileError: others can read it, or it is not a key ring.
@@ -67,47 +66,47 @@ def existing() -> KeyRing | None:
     global _loaded
     file: Path = settings.QUAZZAR_SECRETS_KEY_FILE
     try:
-        found = file.stat()
+        status = file.stat()
     except FileNotFoundError:
         return None
     except OSError as exc:
         raise _unusable(file, exc) from exc
-    stamp = _stamp(found)
+    stamp = _stamp(status)
     if _loaded is not None and _loaded.stamp == stamp and _loaded.path == file:
         return _loaded.ring
-    settled = time.time_ns() - found.st_ctime_ns > _TICK_NS
-    check_access(file, found)
+    settled = time.time_ns() - status.st_ctime_ns > _TICK_NS
+    check_access(file, status)
     ring = read(file)
     _loaded = _Loaded(file, stamp, ring) if settled else None
     return ring
 
 
-def check_access(file: Path, found: os.stat_result) -> None:
-    """Refuse a key file that anybody but its owner can reach, or that another user owns.
+def check_access(file: Path, status: os.stat_result) -> None:
+    """Refuse a key file that others can read or write, or that another user owns.
 
     Raises:
-        KeyFileError: with the command that repairs it as the hint.
+        KeyFileError: its hint is the command that repairs this.
     """
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise KeyFileError(f"The key file {file} is not a file.", hint="Remove it, or name another path.")
-    if found.st_mode & 0o077:
-        mode = stat.S_IMODE(found.st_mode)
+    if status.st_mode & 0o077:
+        mode = stat.S_IMODE(status.st_mode)
         raise KeyFileError(
             f"The key file {file} can be read or written by others (mode {mode:04o}), so it is refused.",
             hint=f"chmod 600 {file}",
         )
-    if found.st_uid not in (0, os.geteuid()):
+    if status.st_uid not in (0, os.geteuid()):
         raise KeyFileError(
-            f"The key file {file} belongs to user {found.st_uid}, but this process runs as {os.geteuid()}.",
-            hint=f"Run this as user {found.st_uid}, or: chown {os.geteuid()} {file}",
+            f"The key file {file} belongs to user {status.st_uid}, but this process runs as {os.geteuid()}.",
+            hint=f"Run this as user {status.st_uid}, or: chown {os.geteuid()} {file}",
         )
 
 
 def read(file: Path) -> KeyRing:
-    """The ring in this file.
+    """Read the key ring in this file.
 
     Raises:
-        KeyFileError: it cannot be read, or is not a key ring.
+        KeyFileError: the file cannot be read, or is not a key ring.
     """
     try:
         with file.open("rb") as source:
@@ -125,12 +124,12 @@ def read(file: Path) -> KeyRing:
 
 
 def parse(content: bytes) -> KeyRing:
-    """The ring written in a key file.
+    """The key ring in the content of a key file.
 
     Raises:
-        ValueError: it is not one; the text says why, and shows nothing of the content.
+        ValueError: it is not a key ring; the text says why without showing the content.
     """
-    # 32 printable characters are somebody's typing, not a random key.
+    # 32 printable characters were typed by somebody; they are not a random key.
     if len(content) == KEY_BYTES and not content.isascii():
         return KeyRing([content])
     if len(content) > _LARGEST:
@@ -145,7 +144,7 @@ def parse(content: bytes) -> KeyRing:
 
 
 def create(file: Path) -> None:
-    """Make the key file with one random key. When another process is first, its file counts.
+    """Make the key file with one random key, unless another process has just made it.
 
     Raises:
         KeyFileError: it cannot be written.
@@ -166,10 +165,10 @@ def create(file: Path) -> None:
 
 
 def replace(file: Path, ring: KeyRing) -> None:
-    """Put this ring in place of the file's, at once and durably: a reader sees the old ring or the new one.
+    """Replace the ring in the file atomically and durably: a reader sees either the old ring or the new one.
 
     Raises:
-        KeyFileError: it cannot be written; the old one is still there then.
+        KeyFileError: it cannot be written; the old ring stays.
     """
     target = file.resolve()  # a link to the key file stays a link
     try:
@@ -184,9 +183,9 @@ def replace(file: Path, ring: KeyRing) -> None:
         raise _unusable(file, exc, doing="replaced") from exc
 
 
-def _stamp(found: os.stat_result) -> tuple[int, ...]:
-    # ctime as well: it also changes with mode and owner.
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_dev
+def _stamp(status: os.stat_result) -> tuple[int, ...]:
+    # ctime too, because it changes with mode and owner.
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_dev
 
 
 def _key(line: str, number: int) -> bytes:
@@ -212,7 +211,7 @@ def _write_beside(file: Path, ring: KeyRing) -> Path:
 
 
 def _sync_folder(folder: Path) -> None:
-    # Without it a power cut may bring the old name back (fsync(2)).
+    # Otherwise a power cut may bring the old name back (fsync(2)).
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""A write-only input for a sealed field: blank keeps, a box removes; the page never holds the secret."""
+"""A write-only input for a sealed field: left blank it keeps the secret, a box removes it. No page holds the secret."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -19,7 +19,7 @@ _NOTHING = ("", None)
 
 
 class SealedInput(forms.PasswordInput):
-    """A password input that shows whether one is saved, and has a box to remove it."""
+    """A password input that shows whether a password is saved, with a box to remove it."""
 
     saved_text = "A password is saved. Leave this blank to keep it."
     unreadable_text = "The saved password is unreadable: its key is gone from the key file. Enter it again."
@@ -31,7 +31,7 @@ class SealedInput(forms.PasswordInput):
     def render(
         self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None
     ) -> SafeString:
-        """The input, always empty; below it the state and the box, when something is saved."""
+        """The input, always empty, and below it the state and the box if a secret is saved."""
         attrs = dict(attrs or {})
         if not isinstance(value, Sealed):
             return super().render(name, None, attrs, renderer)
@@ -55,26 +55,26 @@ class SealedInput(forms.PasswordInput):
         return f"{name}-remove"
 
     def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> Any:
-        """What was typed, or ``REMOVE``."""
+        """The text that was typed, or ``REMOVE`` if the box is ticked."""
         typed = data.get(name)
         if not forms.CheckboxInput().value_from_datadict(data, files, self.box_name(name)):
             return typed
         return REMOVE if typed in _NOTHING else _CONTRADICTION
 
     def value_omitted_from_data(self, data: Mapping[str, Any], files: Any, name: str) -> bool:
-        """Whether the form said nothing about it."""
+        """Whether the form has neither the input nor the box."""
         return name not in data and self.box_name(name) not in data
 
     def use_required_attribute(self, initial: Any) -> bool:
-        """Not when one is saved: blank keeps it."""
+        """Never if a secret is saved, because leaving the input blank keeps it."""
         return initial is None and super().use_required_attribute(initial)
 
 
 class SealedFormField(forms.Field):
-    """Cleans to what is typed; to None when removed; to what was there before, unopened, when left blank.
+    """Cleans to the typed text, to None if removed, or to the saved value, unopened, if left blank.
 
     Raises:
-        ValidationError: nothing typed and nothing saved where one is required; or typed and removed at once.
+        ValidationError: a secret is required and there is none, or it was typed and removed at once.
     """
 
     widget = SealedInput
@@ -85,21 +85,25 @@ class SealedFormField(forms.Field):
         self.validators.append(ProhibitNullCharactersValidator())
 
     def _clean_bound_field(self, bf: BoundField) -> Any:
-        # As forms.FileField does: a blank input means the initial value.
+        # Like forms.FileField: a blank input means the initial value.
         return bf.initial if self.disabled or (bf.data in _NOTHING and bf.initial) else self.clean(bf.data)
 
     def clean(self, value: Any) -> Any:
-        """The typed text, or None."""
+        """The typed text, or None if it was removed or left blank.
+
+        Raises:
+            ValidationError: it was typed and removed at once, or does not pass a validator.
+        """
         if value is _CONTRADICTION:
             raise ValidationError(self.error_messages["contradiction"], code="contradiction")
         return super().clean(None if value is REMOVE or value in _NOTHING else value)
 
     def bound_data(self, data: Any, initial: Any) -> Any:
-        """What a form with errors shows again: the state, never what was typed."""
+        """What a form with errors shows again: the saved state, never the typed text."""
         return initial
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        """Whether it was typed, or removed."""
+        """Whether a secret was typed, or a saved one removed."""
         if self.disabled or data in _NOTHING:
             return False
         return data is not REMOVE or initial is not None

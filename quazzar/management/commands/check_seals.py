@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from quazzar import words
 from quazzar.errors import KeyFileError, Unreadable
 from quazzar.sealing import keyring
 from quazzar.sealing.cipher import KeyRing, unseal
@@ -16,7 +17,11 @@ class Command(BaseCommand):
     help = "Count, per column, the stored secrets that open and those that do not; exit 1 if any does not."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print one line per column."""
+        """Print one line per column.
+
+        Raises:
+            CommandError: the key file cannot be used, or a secret does not open.
+        """
         try:
             ring = keyring.current()
         except KeyFileError as exc:
@@ -24,7 +29,7 @@ class Command(BaseCommand):
         unreadable = sum(self._line(column, ring) for column in sealed_columns())
         if unreadable:
             raise CommandError(
-                f"{unreadable} stored secrets do not open. "
+                f"{words.count(unreadable, 'stored secret')} cannot be opened. "
                 "Put back the key file that sealed them, or enter them again."
             )
 

@@ -1,4 +1,4 @@
-"""`manage.py createapikey`: make a key of the API, and print it alone on stdout."""
+"""manage.py createapikey: make an API key and print it, alone, on stdout."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ class Command(BaseCommand):
             metavar="SCOPE",
             help=f"one or more of {', '.join(ApiKey.Scope.values)} (default: all)",
         )
-        parser.add_argument("--expires-days", type=int, metavar="N", help="days it works (default: for ever)")
+        parser.add_argument(
+            "--expires-days", type=int, metavar="N", help="days until it expires (default: never)"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         user = _user(options["user"])
@@ -55,31 +57,31 @@ class Command(BaseCommand):
 def _user(name: str | None) -> User:
     users = get_user_model().objects
     if name is not None:
-        found = users.filter(username=name).first()
-        if found is None:
+        user = users.filter(username=name).first()
+        if user is None:
             raise CommandError(f"There is no user {name!r}.")
-        return found
-    found = users.filter(is_superuser=True, is_active=True).order_by("pk").first()
-    if found is None:
+        return user
+    superuser = users.filter(is_superuser=True, is_active=True).order_by("pk").first()
+    if superuser is None:
         raise CommandError("There is no superuser yet: run manage.py createsuperuser, or name a --user.")
-    return found
+    return superuser
 
 
-def _name(given: str) -> str:
-    name = given.strip()
+def _name(argument: str) -> str:
+    name = argument.strip()
     longest = ApiKey._meta.get_field("name").max_length or 0
     if not name or len(name) > longest or not name.isprintable():
         raise CommandError(f"A key's name has 1 to {longest} printable characters.")
     return name
 
 
-def _scopes(given: list[str] | None) -> list[str]:
-    words = [word for item in given or [] for word in item.split(",") if word]
-    wanted = words if given else list(ApiKey.Scope.values)
+def _scopes(arguments: list[str] | None) -> list[str]:
+    words = [word for item in arguments or [] for word in item.split(",") if word]
+    wanted = words if arguments else list(ApiKey.Scope.values)
     unknown = sorted(set(wanted) - set(ApiKey.Scope.values))
     if unknown or not wanted:
-        known = ", ".join(ApiKey.Scope.values)
-        raise CommandError(f"There is no scope {', '.join(unknown) or 'without a name'}; there are {known}.")
+        names = ", ".join(ApiKey.Scope.values)
+        raise CommandError(f"There is no scope {', '.join(unknown) or 'without a name'}; there are {names}.")
     return [scope for scope in ApiKey.Scope.values if scope in wanted]
 
 

@@ -1,4 +1,4 @@
-"""`manage.py doctor`: every check in one list."""
+"""manage.py doctor: run every check, and print one line for each."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from quazzar.monitoring.doctor import Finding, Level
 
 
 class Command(BaseCommand):
-    help = "Check this node, one line a check; exit 1 if something is wrong."
-    # They are one of the lines.
+    help = "Check this node and print one line per check; exit 1 if something is wrong."
+    # The system checks are one of the lines.
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""`manage.py firstrun`: whatever a fresh node lacks, made once; running it again changes nothing."""
+"""manage.py firstrun: make everything that a fresh node lacks. Running it again changes nothing."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from django.db import transaction
 from quazzar import paths
 from quazzar.access import audit
 from quazzar.errors import QuazzarError
-from quazzar.plans import keys as licensekeys
-from quazzar.plans import licenses
+from quazzar.plans import keys, licenses
 from quazzar.sealing import keyring
 
 OPERATOR = "operator"
 EVALUATION_PLAN = "pro"
 EVALUATION_DAYS = 30
-# Without those that are mistaken for each other when typed from a screen.
+# Without characters that look alike on a screen.
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
 Row = tuple[str, str]
@@ -30,7 +29,7 @@ Row = tuple[str, str]
 
 class Command(BaseCommand):
     help = "Prepare a fresh node: database, static files, key file, a first operator, an evaluation licence."
-    # They need the key file and the tables that this makes.
+    # The system checks need the key file and the tables that this command makes.
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -50,12 +49,14 @@ class Command(BaseCommand):
 
 
 def operator_rows() -> list[Row]:
-    """A first operator where nobody can sign in as one; name and password are shown this once."""
+    """Make a first operator if there is no superuser; name and password are shown only this once."""
     users = get_user_model().objects
     if users.filter(is_superuser=True).exists():
         return []
     if users.filter(username=OPERATOR).exists():
-        return [("Note", f"{OPERATOR} exists, but is no superuser. To make one: manage.py createsuperuser")]
+        return [
+            ("Note", f"{OPERATOR} exists, but is not a superuser. To make one: manage.py createsuperuser")
+        ]
     password = new_password()
     with transaction.atomic():
         user = users.create_superuser(OPERATOR, password=password)
@@ -64,24 +65,24 @@ def operator_rows() -> list[Row]:
 
 
 def new_password() -> str:
-    """Five groups of four: 98 bits, and easy to type."""
+    """A random password: five groups of four characters, 98 bits, easy to type."""
     return "-".join("".join(secrets.choice(_ALPHABET) for _ in range(4)) for _ in range(5))
 
 
 def licence_rows() -> list[Row]:
-    """An evaluation licence where there is none, and where one would count.
+    """Install an evaluation licence if there is no licence and an evaluation would count.
 
     Raises:
         LicenseError: it cannot be written.
     """
-    if licenses.path().exists() or licensekeys.configured():
+    if licenses.path().exists() or keys.configured():
         return []
     licenses.trial(EVALUATION_PLAN, EVALUATION_DAYS)
     return [("Plan", f"{EVALUATION_PLAN}, an evaluation for {EVALUATION_DAYS} days")]
 
 
 def key_rows() -> list[Row]:
-    """Where the key file is, made now if need be.
+    """Make the key file if there is none, and say where it is.
 
     Raises:
         KeyFileError: it cannot be made or used.

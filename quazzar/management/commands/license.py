@@ -1,4 +1,4 @@
-"""`manage.py license`: show, install, try out or remove the licence of this node."""
+"""manage.py license: show, install, try out or remove this node's licence."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LARGEST = 64 * 1024
 
 
 class Command(BaseCommand):
-    help = "The plan of this node. What is installed or removed is in force at once, without a restart."
+    help = "Show or change the plan of this node. A change is in force at once, without a restart."
 
     def add_arguments(self, parser: CommandParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
@@ -27,7 +27,7 @@ class Command(BaseCommand):
         trial = verbs.add_parser("trial", help="sign and install an evaluation licence")
         trial.add_argument("--plan", default=Plan.PRO.id, choices=[plan.id for plan in Plan])
         trial.add_argument("--days", type=int, default=30)
-        verbs.add_parser("remove", help="back to community")
+        verbs.add_parser("remove", help="remove the licence: back to community")
 
     def handle(self, *args: Any, verb: str, **options: Any) -> None:
         try:

@@ -19,7 +19,11 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Rotate, and print what was done."""
+        """Rotate the key, and print what was done.
+
+        Raises:
+            CommandError: another rotation is running, or the key file cannot be used.
+        """
         try:
             result = rotate(self.stdout.write if options["verbosity"] > 1 else lambda _: None)
         except SealError as exc:
@@ -29,7 +33,7 @@ class Command(BaseCommand):
 
 
 def report(result: Rotation) -> list[str]:
-    """What the operator reads at the end."""
+    """The lines that the operator reads at the end."""
     lines = [f"{label}: {count} re-sealed" for label, count in sorted(result.resealed.items())]
     if result.resumed:
         lines.append("Finished what an earlier rotation had left to do; no further key was made.")
@@ -38,7 +42,9 @@ def report(result: Rotation) -> list[str]:
         f"{words.count(result.dropped, 'old key')} dropped from {keyring.path()}."
     )
     if result.unreadable:
-        lines.append(f"{result.unreadable} secrets open with no key and were left alone; see check_seals.")
+        lines.append(
+            f"{words.count(result.unreadable, 'secret')} could not be opened and stayed as before; see check_seals."
+        )
     return [*lines, *_what_stays(result)]
 
 

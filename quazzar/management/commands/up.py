@@ -1,4 +1,4 @@
-"""`manage.py up`: bring the database up to date, then become the supervisor."""
+"""manage.py up: apply migrations, then become the supervisor."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Command(BaseCommand):
 
 
 def command(host: str, port: int) -> list[str]:
-    """The supervisor's command line; it holds no secret, so not REDIS_URL either."""
+    """The supervisor's command line. It holds no secret, and so not REDIS_URL either."""
     argv = [sys.executable, "-P", "-m", "quazzar.processes.supervisor", "--host", host, "--port", str(port)]
     argv += ["--data-dir", str(settings.QUAZZAR_DATA_DIR)]
     return argv if settings.REDIS_URL else [*argv, "--broker-socket", str(settings.QUAZZAR_BROKER_SOCKET)]
 
 
 def environment() -> dict[str, str]:
-    """This environment, with what the supervisor and its children need to find us from any folder."""
+    """This environment, with a PYTHONPATH that lets the supervisor and its children find us from any folder."""
     path = os.pathsep.join(filter(None, [str(settings.BASE_DIR), os.environ.get("PYTHONPATH", "")]))
     return {**os.environ, "PYTHONPATH": path, "QUAZZAR_LOG_FORMAT": log_format(sys.stdout)}

@@ -160,4 +160,4 @@ def test_figures_of_apps_are_on_the_page_once(client: Client, db: None, collecto
 def test_an_app_whose_figures_fail_is_logged(client: Client, db: None, collectors: None, caplog: Any) -> None:
     metrics.register_collector(broken)
     assert client.get("/metrics").status_code == 200
-    assert "no figures of" in caplog.text
+    assert "no metrics from" in caplog.text

@@ -43,8 +43,8 @@ def test_every_feature_has_a_name() -> None:
 
 @pytest.mark.parametrize("word", ["", "Pro", "PRO", "galactic", "id"])
 def test_a_plan_is_found_by_its_exact_id(word: str) -> None:
-    assert Plan.of("pro") is Plan.PRO
-    assert Plan.of(word) is None
+    assert Plan.by_id("pro") is Plan.PRO
+    assert Plan.by_id(word) is None
 
 
 def test_each_plan_holds_what_the_lower_ones_hold() -> None:

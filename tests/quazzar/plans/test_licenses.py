@@ -21,8 +21,7 @@ from django.core.management import CommandError, call_command
 
 from quazzar.errors import LicenseError
 from quazzar.models import AuditEntry
-from quazzar.plans import keys as licensekeys
-from quazzar.plans import licenses
+from quazzar.plans import keys, licenses
 from quazzar.plans.plans import Plan
 
 VENDOR = Ed25519PrivateKey.generate()
@@ -250,7 +249,7 @@ def test_a_trial_puts_its_plan_in_force(node: Path, plan: str) -> None:
 
 def test_the_evaluation_key_is_private_and_made_once(node: Path) -> None:
     licenses.trial("pro", 1)
-    file = licensekeys.evaluation_key_file()
+    file = keys.evaluation_key_file()
     content = file.read_text()
     assert file.stat().st_mode & 0o777 == 0o600
     licenses.trial("business", 1)
@@ -272,12 +271,12 @@ def test_a_trial_is_not_made_beside_a_vendors_key(vendor: Path) -> None:
 
 def test_a_trial_of_another_node_does_not_count(node: Path, settings: Any) -> None:
     licenses.trial("pro", 1)
-    licensekeys.evaluation_key_file().unlink()
+    keys.evaluation_key_file().unlink()
     assert licenses.read().code == "license_tampered"
 
 
 def test_an_evaluation_key_cut_short_is_not_used(node: Path) -> None:
-    licensekeys.evaluation_key_file().write_text("")
+    keys.evaluation_key_file().write_text("")
     with pytest.raises(LicenseError, match="cut short"):
         licenses.trial("pro", 1)
 

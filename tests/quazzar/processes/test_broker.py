@@ -84,7 +84,7 @@ def test_nobody_else_can_reach_its_folder(sock: Path) -> None:
 def test_a_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
-    with pytest.raises(BrokerUnavailable, match="belongs to somebody else"):
+    with pytest.raises(BrokerUnavailable, match="belongs to another user"):
         broker.prepare(tmp_path / "link" / "valkey.sock")
 
 

@@ -142,7 +142,7 @@ def test_the_key_of_a_damaged_secret_stays_and_each_rotation_is_a_new_one(relay:
 
 def test_the_command_points_at_what_does_not_open(relay: RelaySettings) -> None:
     lose_key()
-    assert "1 secrets open with no key and were left alone; see check_seals." in command()
+    assert "1 secret could not be opened and stayed as before; see check_seals." in command()
 
 
 # --- unfinished, and side by side
