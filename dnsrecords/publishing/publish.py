@@ -31,6 +31,7 @@ from mailboxes import changes
 from mailboxes.models import Domain
 from quazzar.access import audit
 from quazzar.errors import QuazzarError
+from quazzar.sealing.binding import has_moved
 from quazzar.validation import Wrong
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ def set_up(domain_id: int, fields: Mapping[str, Any]) -> Publisher:
 
     Args:
         fields: server, port, zone, key_name, algorithm, secret. Those that are missing stay as they are, or get
-            their default; so does an empty secret.
+            their default. An empty secret stays as it is while server, port, key name and algorithm do (see
+            `quazzar.sealing.binding`).
 
     Raises:
         NotFound: there is no such domain.
@@ -108,6 +110,8 @@ def set_up(domain_id: int, fields: Mapping[str, Any]) -> Publisher:
             values["secret"] = wrong.checked("secret", rules.secret, fields["secret"], default="")
         elif row.secret is None:
             wrong.add("secret", "Enter the secret of the TSIG key.")
+        elif has_moved({name: getattr(row, name) for name in rules.SECRET_PLACE}, values, rules.SECRET_PLACE):
+            wrong.add("secret", rules.PLACE_CHANGED)
         wrong.raise_if_any()
         for name, value in values.items():
             setattr(row, name, value)

@@ -12,6 +12,9 @@ from mailboxes.provisioning import addresses
 #: Of TSIG; HMAC-MD5 and HMAC-SHA1 are not to be used any more (RFC 8945 §6).
 ALGORITHMS = ("hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512")
 _SHORTEST_SECRET = 16
+#: The place that the secret of a TSIG key is used at; a change of any of these needs the secret again.
+SECRET_PLACE = ("server", "port", "key_name", "algorithm")
+PLACE_CHANGED = "The saved secret was entered for another name server or key. Enter the secret for this one."
 
 
 def server(text: str) -> str:

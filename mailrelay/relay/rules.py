@@ -16,6 +16,12 @@ RECIPIENT_LISTS = ("alert_recipients", "backup_recipients")
 #: The port that speaks TLS from its first byte (RFC 8314), and those that begin in plain text.
 IMPLICIT_TLS_PORT = 465
 PLAIN_FIRST_PORTS = (25, 587, 2525)
+#: The place that the saved password is sent to; a change of any of these needs the password again.
+PASSWORD_PLACE = ("host", "port", "username", "security")
+PLACE_CHANGED = (
+    "The saved password was entered for another host, port, username or security. Enter the password for this one, or "
+    "remove it."
+)
 _LENGTHS = {"host": 253, "username": 320, "from_address": 254, "from_name": 200}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")

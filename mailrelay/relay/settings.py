@@ -11,6 +11,7 @@ from mailrelay.models import RelaySettings
 from mailrelay.relay import rules
 from quazzar.access import audit
 from quazzar.errors import InvalidFields
+from quazzar.sealing.binding import has_moved
 
 #: Sent after the commit of a change. The queue (mailrelay) and the mailbox stack's relayhost (mailboxes) follow it.
 relay_changed = Signal()
@@ -38,7 +39,8 @@ def values_of(row: RelaySettings) -> dict[str, Any]:
 def update(changes: dict[str, Any], *, partial: bool) -> RelaySettings:
     """Save changed fields; a field that is absent keeps its value (``partial``) or goes back to its default.
 
-    A ``password`` that is absent or "" keeps the saved one, and None removes it. The change is audited, and
+    A ``password`` that is absent or "" keeps the saved one, as long as host, port, username and security stay the same
+    (see `quazzar.sealing.binding`); None removes it, and so does an empty host. The change is audited, and
     ``relay_changed`` is sent after the commit.
 
     Raises:
@@ -52,6 +54,11 @@ def update(changes: dict[str, Any], *, partial: bool) -> RelaySettings:
         before = values_of(row)
         values = rules.complete(changes, before if partial else values_of(RelaySettings()), partial=partial)
         wrong = rules.problems(values)
+        if not wrong and password == "" and row.password is not None:
+            if not values["host"]:
+                password = None  # it goes with the place that it was sent to
+            elif has_moved(before, values, rules.PASSWORD_PLACE):
+                wrong = {"password": [rules.PLACE_CHANGED]}
         if wrong:
             raise InvalidFields(wrong)
         for name in PLAIN_FIELDS:

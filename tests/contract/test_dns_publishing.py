@@ -52,8 +52,22 @@ def test_it_is_set_up_read_and_forgotten(api: APIClient, path: str) -> None:
 @pytest.mark.parametrize("again", [{}, {"secret": ""}])
 def test_an_empty_secret_keeps_the_one_from_before(api: APIClient, path: str, again: dict[str, str]) -> None:
     ok(api.put(path, GOOD))
-    assert ok(api.put(path, {"server": "ns.example.com", "key_name": "other", **again}))["has_secret"]
+    body = {name: value for name, value in GOOD.items() if name != "secret"} | again
+    assert ok(api.put(path, body))["has_secret"]
     assert SECRET not in str(api.get(path).content)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [{"server": "ns.evil.example"}, {"port": 5353}, {"key_name": "other"}, {"algorithm": "hmac-sha224"}],
+)
+def test_a_saved_secret_does_not_follow_to_another_place(
+    api: APIClient, path: str, place: dict[str, Any]
+) -> None:
+    before = ok(api.put(path, GOOD))
+    assert list(wrong(api.put(path, {**GOOD, **place, "secret": ""}))) == ["secret"]
+    assert ok(api.get(path)) == before
+    assert ok(api.put(path, {**GOOD, **place}))["has_secret"]
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_the_password_is_sealed_in_the_database(api: APIClient) -> None:
 # --- replacing and changing --------------------------------------------------------------------------------
 def test_put_takes_back_what_is_not_given(api: APIClient) -> None:
     api.put(RELAY, FULL)
-    shown = ok(api.put(RELAY, {"host": "other.example.com"}))
+    shown = ok(api.put(RELAY, {"host": "other.example.com", "password": "another-secret"}))
     kept = {"host": "other.example.com", "configured": True, "has_password": True, "password_state": "saved"}
     assert shown == NOTHING | kept | {"updated_at": shown["updated_at"]}
 
@@ -91,7 +91,8 @@ def test_patch_changes_what_is_given_alone(api: APIClient) -> None:
 def test_an_empty_put_is_not_configured_and_an_empty_patch_changes_nothing(api: APIClient) -> None:
     before = ok(api.put(RELAY, FULL))
     assert ok(api.patch(RELAY, {})) == before | {"updated_at": ok(api.get(RELAY))["updated_at"]}
-    assert ok(api.put(RELAY, {}))["configured"] is False
+    emptied = ok(api.put(RELAY, {}))
+    assert (emptied["configured"], emptied["has_password"]) == (False, False)
 
 
 @pytest.mark.parametrize("method", ["put", "patch"])
@@ -129,9 +130,51 @@ def test_custom_fills_nothing(api: APIClient) -> None:
 @pytest.mark.parametrize("part", [{}, {"password": ""}])
 def test_an_absent_or_empty_password_keeps_it(api: APIClient, method: str, part: dict[str, Any]) -> None:
     api.put(RELAY, FULL)
-    shown = ok(getattr(api, method)(RELAY, {"host": "mail.example.com", **part}))
+    place = {name: FULL[name] for name in ("host", "port", "security", "username")}
+    shown = ok(getattr(api, method)(RELAY, {**place, **part}))
     assert (shown["password"], shown["has_password"], shown["password_state"]) == ("", True, "saved")
     assert password() == "hunter2-secret"
+
+
+@pytest.mark.parametrize("part", [{}, {"password": ""}])
+@pytest.mark.parametrize(
+    "place",
+    [{"host": "evil.example.com"}, {"port": 25252}, {"username": "somebody"}, {"username": ""}, {"security": "starttls"},
+     {"host": "mail.example.com.evil.example"}],
+)  # fmt: skip
+def test_a_saved_password_does_not_follow_to_another_place(
+    api: APIClient, place: dict[str, Any], part: dict[str, Any]
+) -> None:
+    before = ok(api.put(RELAY, FULL))
+    for method, body in (("patch", {**place, **part}), ("put", {**FULL, **place, "password": ""})):
+        assert list(wrong(getattr(api, method)(RELAY, body))) == ["password"]
+    assert ok(api.get(RELAY)) == before and password() == "hunter2-secret"
+    assert ok(api.patch(RELAY, {**place, "password": "the-new-one"}))["has_password"]
+    assert password() == "the-new-one"
+
+
+def test_a_preset_that_brings_another_host_asks_for_the_password(api: APIClient) -> None:
+    api.put(RELAY, FULL)
+    assert list(wrong(api.patch(RELAY, {"provider": "sendgrid"}))) == ["password"]
+
+
+def test_without_its_password_a_relay_may_move(api: APIClient) -> None:
+    api.put(RELAY, FULL)
+    assert ok(api.patch(RELAY, {"host": "other.example.com", "password": None}))["has_password"] is False
+    assert ok(api.patch(RELAY, {"host": "third.example.com"}))["host"] == "third.example.com"
+
+
+@pytest.mark.parametrize("host", ["MAIL.example.com", "mail.example.com.", " mail.example.com "])
+def test_the_same_place_in_another_spelling_keeps_the_password(api: APIClient, host: str) -> None:
+    api.put(RELAY, FULL)
+    ok(api.patch(RELAY, {"host": host}))
+    assert password() == "hunter2-secret"
+
+
+def test_a_password_is_not_kept_for_a_host_that_comes_later(api: APIClient) -> None:
+    api.put(RELAY, FULL)
+    assert ok(api.patch(RELAY, {"host": ""}))["has_password"] is False
+    assert ok(api.patch(RELAY, {"host": "evil.example.com"}))["has_password"] is False
 
 
 @pytest.mark.parametrize("method", ["put", "patch"])

@@ -332,7 +332,7 @@ def provider(
 @pytest.mark.parametrize("security", ["starttls", "tls"])
 def test_a_real_provider_takes_it(api: APIClient, provider: RealPostfix, security: str) -> None:
     port = provider.tls_port if security == "tls" else provider.submission_port
-    point(api, host="localhost", port=port, security=security)
+    point(api, host="localhost", port=port, security=security, password=provider.password)
     told = result(api.post(TEST, {"to": "ops@inbox.test"}))
     assert told["ok"], told
     assert provider.password not in str(told) and b64(provider.password).rstrip("=") not in str(told)
@@ -346,7 +346,7 @@ def test_a_real_provider_takes_it(api: APIClient, provider: RealPostfix, securit
         ({"password": "wrong-password"}, "ops@inbox.test", "auth", 535),
         ({}, "ops@refused.test", "recipient", 550),
         ({}, "ops@greylisted.test", "recipient", 450),
-        ({"security": "none", "username": ""}, "ops@inbox.test", "sender", 530),
+        ({"security": "none", "username": "", "password": None}, "ops@inbox.test", "sender", 530),
     ],
 )
 def test_a_real_provider_refuses(

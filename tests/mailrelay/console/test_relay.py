@@ -96,9 +96,16 @@ def test_a_saved_password_is_never_in_the_page(console: Client) -> None:
 
 def test_an_empty_password_keeps_the_saved_one(console: Client) -> None:
     save(console)
-    save(console, password="", username="another@mg.example.com")
+    save(console, password="", from_name="Another name")
     row = RelaySettings.load()
-    assert (row.username, row.password.reveal()) == ("another@mg.example.com", "hush-hush")
+    assert (row.from_name, row.password.reveal()) == ("Another name", "hush-hush")
+
+
+def test_another_username_asks_for_the_password_again(console: Client) -> None:
+    save(console)
+    page = html(save(console, password="", username="another@mg.example.com"))
+    assert "Enter the password for this one" in page and "another@mg.example.com" in page
+    assert RelaySettings.load().username != "another@mg.example.com"
 
 
 def test_the_box_removes_the_password(console: Client) -> None:
@@ -150,19 +157,19 @@ def test_what_is_typed_is_escaped(console: Client) -> None:
 
 def test_without_a_script_another_provider_brings_its_host(console: Client) -> None:
     save(console)
-    save(console, provider="sendgrid", filled="", password="")
+    save(console, provider="sendgrid", filled="")
     assert RelaySettings.load().host == "smtp.sendgrid.net"
 
 
 def test_without_a_script_another_region_brings_its_host(console: Client) -> None:
     save(console)
-    save(console, filled="", password="", region_mailgun="smtp.eu.mailgun.org")
+    save(console, filled="", region_mailgun="smtp.eu.mailgun.org")
     assert RelaySettings.load().host == "smtp.eu.mailgun.org"
 
 
 def test_a_script_that_filled_the_fields_has_the_last_word(console: Client) -> None:
     save(console)
-    save(console, provider="ses", host="vpce.example.com", password="")
+    save(console, provider="ses", host="vpce.example.com")
     assert RelaySettings.load().host == "vpce.example.com"
 
 

@@ -53,8 +53,9 @@ def test_the_whole_takes_defaults_and_a_part_keeps(rings: list[str]) -> None:
 
 
 def test_an_empty_password_keeps_it_and_none_removes_it(rings: list[str]) -> None:
-    put(password="secret")
-    for row in (put(), put(password=""), patch(), patch(password="")):
+    place = {"host": "a.example.com"}
+    put(password="secret", **place)
+    for row in (put(**place), put(password="", **place), patch(), patch(password="")):
         assert row.password is not None and row.password.reveal() == "secret"
     assert patch(password=None).password is None
 
