@@ -17,8 +17,8 @@ _SENTENCES = {
         "delete the old DS record at the registrar."
     ),
     Outcome.TIMEOUT: (
-        "No name server answered for {name} in time. Check again in some minutes; if it stays so, see whether "
-        "the domain's name servers run and are reachable on port 53, by UDP and TCP."
+        "No name server answered for {name} in time. Check again in a few minutes; if this persists, see whether the "
+        "domain's name servers are running and can be reached on port 53 over UDP and TCP."
     ),
     Outcome.REFUSED: (
         "The name servers refuse to answer for {name}: they do not have its zone. Create the zone there, or enter the "
@@ -26,15 +26,15 @@ _SENTENCES = {
     ),
     Outcome.LAME: (
         "The name servers that the registrar has for {name} do not have its zone. Enter the name servers of "
-        "your DNS provider at the registrar, or create the zone on these."
+        "your DNS provider at the registrar, or create the zone on those."
     ),
     Outcome.NO_SERVER: (
         "The resolver of this node cannot be reached, so nothing is known about {name}. Set QUAZZAR_DNS_RESOLVERS to "
-        "resolvers that answer here, or mend /etc/resolv.conf, and check again."
+        "resolvers that answer here, or fix /etc/resolv.conf, and check again."
     ),
     Outcome.BAD: (
-        "The answer for {name} cannot be used: it is garbled, or a CNAME leads in a circle. Look at the "
-        "CNAME records of this name; otherwise ask your DNS provider."
+        "The answer for {name} cannot be used: it is garbled, or CNAMEs form a loop. Look at the CNAME "
+        "records of this name, or ask your DNS provider."
     ),
 }
 

@@ -90,7 +90,7 @@ def _outlook(request: HttpRequest, host: str) -> HttpResponse | None:
     try:
         content = autoconfig.outlook(_address_in(request), server, settings.QUAZZAR_STACK_PORT_OFFSET)
     except ValueError:
-        refusal = HttpResponse("This is no request for settings.\n", status=400, content_type="text/plain")
+        refusal = HttpResponse("This is not a request for settings.\n", status=400, content_type="text/plain")
         return _headed(refusal, "no-store")
     return _headed(HttpResponse(content, content_type="application/xml"), "no-store")
 

@@ -77,13 +77,13 @@ def _domains(value: str) -> tuple[str, ...]:
 
 def _errors(tags: TagList) -> Iterator[str]:
     if tags.first() != "v" or tags.get("v") != VERSION:
-        yield "v=DMARC1 has to stand first, written exactly so"
+        yield "v=DMARC1 has to come first, written exactly like this"
     if "p" not in tags:
         yield "p= with the policy is missing"
     elif not _policy(tags, "p"):
-        yield f"p={tags.get('p')} is no policy: there are only none, quarantine and reject"
+        yield f"p={tags.get('p')} is not a policy; there are only none, quarantine and reject"
     if "sp" in tags and not _policy(tags, "sp"):
-        yield f"sp={tags.get('sp')} is no policy: there are only none, quarantine and reject"
+        yield f"sp={tags.get('sp')} is not a policy; there are only none, quarantine and reject"
 
 
 # --- put together ------------------------------------------------------------------------------------------

@@ -16,8 +16,8 @@ _NEEDS = {
         "a day who sends in the name of this domain."
     ),
     "quarantine": (
-        "About two weeks of reports in which all of your own mail, also from newsletters, shops and printers, passes "
-        "SPF or DKIM in the name of this domain. Forged mail then goes into spam."
+        "About two weeks of reports in which all of your own mail, including that of newsletters, shops and printers, "
+        "passes SPF or DKIM in the name of this domain. Forged mail then goes into spam."
     ),
     "reject": (
         "About four more weeks in which nothing of your own was put into spam, and DKIM passes for all of it, because "

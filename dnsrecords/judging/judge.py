@@ -90,7 +90,7 @@ class Judgement:
             {content[1] for content in contents},
         )
         several = len(statuses) > 1 or len(values) > 1
-        prefix = "The name servers of the zone do not say the same. " if several else ""
+        prefix = "The name servers of the zone disagree. " if several else ""
         return replace(verdict, message=prefix + verdict.message)
 
     def _under_way(self, wrong: Content, answered: list[ServerAnswer]) -> str:
@@ -99,7 +99,7 @@ class Judgement:
         late = _names(server for server in answered if not self._of(_content(server)).ok)
         return (
             f"The right record is {progress.sentence()}. If {late} does not follow by then, the zone is not passed on "
-            f"to it: ask your DNS provider. It says as yet: {self._of(wrong).message}"
+            f"to it: ask your DNS provider. At present it says: {self._of(wrong).message}"
         )
 
     def _silent(self) -> str:

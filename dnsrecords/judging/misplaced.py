@@ -36,7 +36,9 @@ def hint(record: Record, facts: Facts, lookup: Lookup) -> str:
 
 def _sentence(record: Record, facts: Facts, name: str) -> str:
     relative = relative_name(record.name, facts.domain)
-    where = f"The record stands at {name} instead of {record.name}"
+    where = f"The record is at {name} instead of {record.name}"
     if name == f"{record.name}.{facts.domain}":
         return f"{where}, because your DNS provider appends the domain by itself. Enter only {relative} as its name."
-    return f"{where}. Enter {relative} as its name (or {record.name}, if your DNS provider wants it whole)."
+    return (
+        f"{where}. Enter {relative} as its name (or {record.name}, if your DNS provider wants the full name)."
+    )

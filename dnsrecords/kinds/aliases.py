@@ -59,11 +59,11 @@ class Alias(Kind):
             return Verdict(Status.MISMATCH, message, targets)
         if addresses:
             message = (
-                f"{record.name} leads to {' and '.join(addresses)}, which is not known as this node's. "
+                f"{record.name} leads to {' and '.join(addresses)}, which is not known to be this node's. "
                 "Delete that record, and add the CNAME record."
             )
             return Verdict(Status.MISMATCH, message, addresses)
-        return Verdict(Status.MISSING, f"{record.name} is not there. Add the CNAME record.")
+        return Verdict(Status.MISSING, f"{record.name} does not exist. Add the CNAME record.")
 
 
 class Autoconfig(Alias):

@@ -57,7 +57,7 @@ class Dmarc(TextKind):
         policy = parse(policies[0])
         if policy.errors:
             message = (
-                f"Receivers ignore the policy or take it as none, because {policy.errors[0]}. Correct this."
+                f"Receivers ignore the policy or treat it as none, because {policy.errors[0]}. Correct this."
             )
             return Verdict(Status.MISMATCH, message, policies)
         wanted = parse(record.value)
@@ -81,7 +81,7 @@ def reports_to(domain: str) -> str:
 
 def _several(count: int) -> str:
     return (
-        f"There are {count} DMARC policies, so that receivers heed none of them (RFC 7489 §6.6.3). "
+        f"There are {count} DMARC policies, so receivers follow none of them (RFC 7489 §6.6.3). "
         "Keep one, and delete the others."
     )
 
@@ -91,18 +91,18 @@ def _no_policy(record: Record, answer: Answer) -> Verdict:
     if tries:
         message = (
             f"Receivers do not recognise the record as a DMARC policy: {_why(tries[0])}. "
-            "Replace it by the value given here."
+            "Replace it with the value given here."
         )
         return Verdict(Status.MISMATCH, message, tries)
     if answer.values:
         message = (
-            f"What is published there is no DMARC policy: {taglists.shown(answer.values[0])}. Add the TXT record given "
-            "here; text from a wildcard record (*) then no longer appears under this name."
+            f"What is published there is not a DMARC policy: {taglists.shown(answer.values[0])}. Add the TXT record "
+            "given here; text from a wildcard record (*) then no longer appears under this name."
         )
         return Verdict(Status.MISMATCH, message, answer.values)
     where = f" ({record.name} is a CNAME to {answer.cname})" if answer.cname else ""
     message = (
-        f"No DMARC policy is published at {record.name}{where}, so anybody can write in the name of this domain, "
+        f"No DMARC policy is published at {record.name}{where}, so anybody can send mail in the name of this domain, "
         "and large providers may refuse its mail. Add the TXT record."
     )
     return Verdict(Status.MISSING, message)
@@ -111,7 +111,7 @@ def _no_policy(record: Record, answer: Answer) -> Verdict:
 def _why(text: str) -> str:
     if re.match(r"v[ \t]*=[ \t]*DMARC1[ \t]", text):
         return "a semicolon has to follow v=DMARC1"
-    return next(iter(parse(text).errors), "v=DMARC1 has to stand first")
+    return next(iter(parse(text).errors), "v=DMARC1 has to come first")
 
 
 def _weakness(wanted: Policy, policy: Policy) -> str:
@@ -123,7 +123,7 @@ def _weakness(wanted: Policy, policy: Policy) -> str:
             f"none → quarantine → reject; when the reports show that your own mail passes, go on to p={wanted.policy}."
         )
     if policy.percent < 100:
-        return f"The tag pct={policy.percent} spares a part of the forged mail from the policy. Delete the tag pct=."
+        return f"The tag pct={policy.percent} exempts part of the forged mail from the policy. Delete the tag pct=."
     if POLICIES.index(policy.subdomains) < least:
         return (
             f"The tag sp={policy.subdomains} leaves subdomains to forgers, while the domain itself is protected. "
@@ -136,7 +136,7 @@ def _remark(wanted: Policy, policy: Policy) -> str:
     if POLICIES.index(policy.policy) > POLICIES.index(wanted.policy):
         return (
             f"The policy p={policy.policy} is stronger than the one given here, and may stay: mail that was changed "
-            "on its way, as by mailing lists, is then refused rather than put into spam."
+            "on its way, for example by a mailing list, is then refused rather than put into spam."
         )
     if not policy.reports:
         return "No address for reports (rua=) is named, so you will not hear when others forge or refuse your mail."
@@ -149,8 +149,8 @@ def _undelivered_reports(facts: Facts, policies: tuple[str, ...], lookup: Lookup
         if not faults.failed(answer.outcome) and not any(map(is_policy, answer.values)):
             other = name.rpartition("._report._dmarc.")[2]
             return (
-                f"The reports do not reach {other}, because it has not agreed to get them: its owner has to add the "
-                f'TXT record "v=DMARC1" at {name}.'
+                f"The reports do not reach {other}, because it has not agreed to receive them: its owner has to add "
+                f'the TXT record "v=DMARC1" at {name}.'
             )
     return ""
 

@@ -49,7 +49,7 @@ class HostAddress(Kind):
         if answer.cname:
             message = (
                 f"{record.name} is a CNAME to {answer.cname}, which MX records may not point to (RFC 2181 §10.3). "
-                f"Replace the CNAME by the {record.type} record given here."
+                f"Replace the CNAME with the {record.type} record given here."
             )
             return Verdict(Status.MISMATCH, message, answer.values)
         return Verdict(Status.OK, _strangers(record, facts, addresses), answer.values)
@@ -61,8 +61,8 @@ def _strangers(record: Record, facts: Facts, addresses: tuple[str, ...]) -> str:
     if not others:
         return ""
     return (
-        f"{record.name} leads to {' and '.join(others)} as well: if that is not this node, a part of the mail is lost. "
-        "Delete what is not this node's."
+        f"{record.name} leads to {' and '.join(others)} as well: if that is not this node, part of the mail is lost. "
+        "Delete the addresses that are not this node's."
     )
 
 
@@ -94,7 +94,7 @@ class Pointer(Kind):
         names, hostname = tuple(map(normal_name, answer.values)), normal_name(record.value)
         addresses = map(normal_address, facts.addresses)
         address = next((text for text in addresses if _pointer_name(text) == record.name), record.name)
-        ask = "Set it at the provider of the address, in its console or by a request; the registrar cannot."
+        ask = "Set it with the provider of the address, in its console or by a request; the registrar cannot."
         if not names:
             message = (
                 f"The address {address} has no name (PTR), for which large providers refuse its mail. {ask}"

@@ -53,7 +53,7 @@ class _Versioned(TextKind):
         """Whether one record of this version is there, and says what it has to."""
         texts = tuple(value for value in answer.values if _version(value) == self.marker)
         if len(texts) > 1:
-            message = f"There are {len(texts)} records with {self.marker}, so that senders heed none of them. Keep one."
+            message = f"There are {len(texts)} records with {self.marker}, so senders follow none of them. Keep one."
             return Verdict(Status.MISMATCH, message, texts)
         if texts:
             problem = self._problem(record, texts[0])
@@ -69,14 +69,14 @@ class _Versioned(TextKind):
     def _problem(self, record: Record, text: str) -> str:
         tags, wanted = taglists.parse(text), taglists.parse(record.value)
         if tags.errors:
-            return f"The record is invalid: {tags.errors[0]}. Replace it by the value given here."
+            return f"The record is invalid: {tags.errors[0]}. Replace it with the value given here."
         if "id" in wanted and tags.get("id") != wanted.get("id"):
             return (
                 f"The id is {taglists.shown(tags.get('id'))}, but the policy that this node serves has changed since. "
-                f"Enter {wanted.get('id')}, so that others fetch it anew."
+                f"Enter {wanted.get('id')}, so that others fetch it again."
             )
         if "rua" in wanted and not tags.get("rua"):
-            return "No address for the reports (rua=) is named. Replace the record by the value given here."
+            return "No address for the reports (rua=) is named. Replace the record with the value given here."
         return ""
 
 

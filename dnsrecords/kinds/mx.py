@@ -96,7 +96,7 @@ def _null(published: tuple[Exchange, ...]) -> str:
         return ""
     return (
         'The record "0 ." says that the domain takes no mail at all (null MX), so other servers refuse to send. '
-        "Replace it by the MX record given here."
+        "Replace it with the MX record given here."
     )
 
 
@@ -105,7 +105,7 @@ def _addresses(published: tuple[Exchange, ...], facts: Facts) -> str:
     for exchange in published:
         bare = exchange.host.removesuffix(f".{facts.domain}")
         if _is_address(bare):
-            return f"The MX record points to the address {bare}; it has to be a name. Replace it by {facts.hostname}."
+            return f"The MX record points to the address {bare}; it has to be a name. Replace it with {facts.hostname}."
     return ""
 
 
@@ -123,7 +123,7 @@ def _doubled(published: tuple[Exchange, ...], facts: Facts) -> str:
         return ""
     return (
         f"The MX record points to {wrong}: your DNS provider has appended the domain to the name. "
-        f"Write {facts.hostname}. with the dot at its end, which keeps it from that."
+        f"Write {facts.hostname}. with a dot at the end, which prevents this."
     )
 
 
@@ -131,8 +131,8 @@ def _elsewhere(published: tuple[Exchange, ...], facts: Facts, lookup: Lookup) ->
     if _ours(published, facts, lookup):
         return ""
     return (
-        f"The mail of {facts.domain} goes to {_hosts(published)} instead of this node. Replace this by the MX record "
-        "given here, when this node is to receive the mail."
+        f"The mail of {facts.domain} goes to {_hosts(published)} instead of this node. Replace this with the MX "
+        "record given here if this node is to receive the mail."
     )
 
 
@@ -177,7 +177,7 @@ def _order(published: tuple[Exchange, ...], facts: Facts, lookup: Lookup) -> str
     beside = [exchange for exchange in others if exchange.priority == best]
     if beside:
         return (
-            f"{_hosts(beside)} has the same number as this node ({best}), so that a part of the mail goes there. "
+            f"{_hosts(beside)} has the same number as this node ({best}), so part of the mail goes there. "
             "Delete that record, or give it a higher number."
         )
     return ""
@@ -189,11 +189,11 @@ def _remark(published: tuple[Exchange, ...], facts: Facts, lookup: Lookup) -> st
     if others:
         return (
             f"When this node cannot be reached, mail goes to {_hosts(others)}; keep this only if that server "
-            "passes it on to this node later, as mail may else be left there."
+            "passes it on to this node later, or mail may be left there."
         )
     host = ours[0].host
     if host != facts.hostname:
-        return f"{host} leads to this node, whose certificate names {facts.hostname}: better point the MX record there."
+        return f"{host} leads to this node, whose certificate names {facts.hostname}: let the MX record name that."
     return _without_address(host, lookup)
 
 

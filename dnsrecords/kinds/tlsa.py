@@ -27,8 +27,8 @@ class CertificatePin(Kind):
         if not facts.hostname or not facts.signed:
             return
         purpose = (
-            "Pins the key of the certificate on port 25, so that nobody can pose as this node (DANE). Another key "
-            "needs another record, and that first: let renewed certificates keep their key."
+            "Pins the key of the certificate on port 25, so that nobody can pose as this node (DANE). A new key needs "
+            "its own record first, so let renewed certificates keep their key."
         )
         for record_id, value in self.numbered(facts.tlsa):
             yield self.record(f"_25._tcp.{facts.hostname}", value, purpose, record_id=record_id)
@@ -40,8 +40,8 @@ class CertificatePin(Kind):
             return Verdict(Status.MISSING, f"No certificate is pinned at {record.name}. Add the TLSA record.")
         if _fields(record.value) not in pins:
             message = (
-                "The TLSA record pins another certificate than this node's, so that servers with DANE refuse to send "
-                f"mail here. Replace the record at {record.name} at once."
+                "The TLSA record pins a certificate other than this node's, so servers with DANE refuse to send mail "
+                f"here. Replace the record at {record.name} at once."
             )
             return Verdict(Status.MISMATCH, message, answer.values)
         remark = "" if len(set(pins)) == 1 else _other_pins(record)
@@ -50,8 +50,8 @@ class CertificatePin(Kind):
 
 def _other_pins(record: Record) -> str:
     return (
-        f"Other TLSA records stand at {record.name} as well: right while one certificate replaces another, and to be "
-        "deleted an hour after the old one is out of use."
+        f"There are other TLSA records at {record.name} as well. That is right while one certificate replaces another; "
+        "delete them an hour after the old one is out of use."
     )
 
 

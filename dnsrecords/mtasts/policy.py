@@ -104,23 +104,23 @@ def problem(domain: str, served_id: str, fetched: Fetched) -> tuple[Status, str]
 
 
 _TROUBLES = {
-    Trouble.NO_ADDRESS: "But {host} has no address, so nobody can fetch the policy: add the record of that name.",
+    Trouble.NO_ADDRESS: "But {host} has no address, so nobody can fetch the policy: add the record for that name.",
     Trouble.REFUSED: (
         "But nothing listens at {host}, port 443, so nobody can fetch the policy: let the HTTPS proxy of the console "
         "serve {host} as well."
     ),
     Trouble.TIMEOUT: (
         "But {url} did not answer in time from here: open port 443, or, if the router does not lead this node's own "
-        "address back to it, look from elsewhere."
+        "address back to it, check from another network."
     ),
     Trouble.UNREACHABLE: (
-        "But {host} cannot be reached from here, so the policy was not seen: see where its records lead."
+        "But {host} cannot be reached from here, so the policy was not seen: check where its records lead."
     ),
     Trouble.TLS: (
         "But TLS with {host} fails ({detail}), so senders do not use the policy: give the HTTPS proxy of the console "
         "a certificate for {host}."
     ),
-    Trouble.GARBLED: "But what answers at {host}, port 443, is no web server: let the console's HTTPS proxy do so.",
+    Trouble.GARBLED: "But what answers at {host}, port 443, is not a web server: let the console's HTTPS proxy answer.",
 }
 
 
@@ -130,10 +130,10 @@ def _mistake(served_id: str, fetched: Fetched) -> str:
     if fetched.status != 200:
         return f"with {fetched.status} instead of the policy"
     if fetched.kind != "text/plain":
-        return "with something else than a text"
+        return "with something other than plain text"
     # Its lines may end either way (RFC 8461 §3.2).
     if policy_id("\n".join(fetched.text.splitlines()) + "\n") != served_id:
-        return "with another policy than this node's"
+        return "with a policy other than this node's"
     return ""
 
 

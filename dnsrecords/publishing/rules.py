@@ -55,7 +55,7 @@ def zone(text: str, domain: str) -> str:
     if name in ("", domain):
         return ""
     if not within(domain, name):
-        raise ValueError(f"The zone is {domain}, or one that it is inside of.")
+        raise ValueError(f"The zone has to be {domain}, or one that contains it.")
     return name
 
 
@@ -81,7 +81,7 @@ def algorithm(text: str) -> str:
     """
     name = text.strip().rstrip(".").lower()
     if name not in ALGORITHMS:
-        raise ValueError(f"Choose one of {', '.join(ALGORITHMS)}; MD5 and SHA-1 are not safe any more.")
+        raise ValueError(f"Choose one of {', '.join(ALGORITHMS)}; MD5 and SHA-1 are no longer safe.")
     return name
 
 

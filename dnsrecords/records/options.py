@@ -78,7 +78,7 @@ def warning(domain: Domain) -> str:
         return ""
     return (
         f"MTA-STS is enforced, but {objection}: servers that know the policy refuse to deliver mail for {domain.name}. "
-        "Mend the certificate at once, or put MTA-STS back to testing."
+        "Fix the certificate at once, or put MTA-STS back to testing."
     )
 
 

@@ -112,9 +112,9 @@ def _entry(record: Record, domain: str) -> Iterator[str]:
 
 def _line(record: Record, domain: str) -> str:
     if not _TYPE.fullmatch(record.type):
-        raise ValueError(f"{record.type!a} is no type of record.")
+        raise ValueError(f"{record.type!a} is not a type of record.")
     if not 0 <= record.ttl < 2**31:
-        raise ValueError(f"{record.ttl} is no TTL.")
+        raise ValueError(f"{record.ttl} is not a TTL.")
     return f"{_owner(record.name, domain)} {record.ttl} IN {record.type} {_data(record)}"
 
 
@@ -136,7 +136,7 @@ def _comment(text: str) -> str:
 # --- fields ------------------------------------------------------------------------------------------------
 def _name(name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise ValueError(f"{name!a} is no name that can stand in a zone file.")
+        raise ValueError(f"{name!a} is not a name that can stand in a zone file.")
     return name
 
 
@@ -152,7 +152,7 @@ def _mailbox(contact: str) -> str:
     """A mail address as the SOA record has it: a dot for the @, and the local part as one label."""
     match = _CONTACT.fullmatch(contact)
     if match is None:
-        raise ValueError(f"{contact!a} is no mail address that can stand in a zone file.")
+        raise ValueError(f"{contact!a} is not a mail address that can stand in a zone file.")
     local = re.sub(r"[^A-Za-z0-9_-]", r"\\\g<0>", match[1])
     return f"{local}.{_absolute(match[2].lower())}"
 
@@ -165,5 +165,5 @@ def _fields(text: str) -> str:
 
 def _serial(serial: int) -> int:
     if not 0 <= serial < 2**32:
-        raise ValueError(f"{serial} is no serial number: it has 32 bits.")
+        raise ValueError(f"{serial} is not a serial number, which has 32 bits.")
     return serial

@@ -37,7 +37,7 @@ _WRONG_KINDS = {
     "all.": "all",
 }
 _KINDS = frozenset({"all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists"})
-REPLACE = "Replace it by the record given here."
+REPLACE = "Replace it with the record given here."
 
 
 # --- records that are nearly there -------------------------------------------------------------------------
@@ -155,7 +155,7 @@ def stands_in(term: Mechanism, record: SpfRecord) -> bool:
 def missing(domain: str) -> str:
     """About a domain without a record."""
     return (
-        f"There is no SPF record at {domain}, so that other servers cannot tell this node's mail from forged mail. "
+        f"There is no SPF record at {domain}, so other servers cannot tell this node's mail from forged mail. "
         "Publish the record given here."
     )
 
@@ -164,7 +164,7 @@ def unreadable(text: str) -> str:
     """About a text that was meant to be a record."""
     why = mistake(text, VERSION)
     return (
-        f"No SPF record is recognised, because what is there does not begin with {VERSION} and a blank. "
+        f"No SPF record is recognised, because what is there does not begin with {VERSION} and a space. "
         + (why or REPLACE)
     )
 
@@ -172,8 +172,8 @@ def unreadable(text: str) -> str:
 def several(count: int) -> str:
     """About a domain with more than one record."""
     return (
-        f"There are {count} SPF records, so that every check of them ends in an error (RFC 7208 §4.5). "
-        "Delete all of them, and publish the one given here, which says what they say."
+        f"There are {count} SPF records, so every check of them ends in an error (RFC 7208 §4.5). "
+        "Delete all of them, and publish the one given here, which combines them."
     )
 
 
@@ -189,7 +189,7 @@ def broken(reason: str, dropped: Collection[str]) -> str:
     what = (
         f"{REPLACE[:-1]}, which leaves out {_quoted(dropped)}."
         if dropped
-        else "Remove the term that leads there."
+        else "Remove the term that causes it."
     )
     return f"Every check of the SPF record can end in an error. {reason} {what}"
 
@@ -226,9 +226,7 @@ def voids(cost: Cost, dropped: Collection[str]) -> str:
 def everybody(matched: str) -> str:
     """About a record with a term that every sender matches."""
     term = "+all" if matched == "all" else matched
-    return (
-        f'"{term}" lets the whole world send as this domain: the SPF record protects from nothing. {REPLACE}'
-    )
+    return f'"{term}" lets the whole world send as this domain: the SPF record protects against nothing. {REPLACE}'
 
 
 def toothless(record: SpfRecord) -> str:
@@ -236,7 +234,7 @@ def toothless(record: SpfRecord) -> str:
     what = f'The SPF record ends in "{record.all}"' if record.all else "The SPF record does not end in an all"
     if record.redirect:
         what = f'"redirect={record.redirect}" leads to a record that does not end in -all or ~all'
-    return f"{what}, so that mail from strangers is not called suspect. {REPLACE}"
+    return f"{what}, so mail from strangers does not count as suspect. {REPLACE}"
 
 
 def not_ours(ip: str, matched: str) -> str:
@@ -268,7 +266,7 @@ def remark(record: SpfRecord, cost: Cost) -> str:
             return f'"{term}" is ignored by receivers; "{right}" was probably meant.'
     kinds = [mechanism.kind for mechanism in record.mechanisms]
     if after := record.mechanisms[kinds.index("all") + 1 :] if "all" in kinds else ():
-        return f"{_quoted(map(str, after))} stands after the all, where receivers no longer read."
+        return f"{_quoted(map(str, after))} comes after the all, where receivers no longer read."
     if cost.lookups >= LOOKUP_LIMIT - 1:
         return f"The record needs {cost.lookups} of the {LOOKUP_LIMIT} look-ups that receivers allow."
     return ""

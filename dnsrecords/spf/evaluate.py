@@ -93,7 +93,7 @@ def evaluate(domain: str, ip: str, sender: str, helo: str, lookup: Lookup) -> Sp
     """
     check = _Check(_address(ip), _sender(sender, helo), helo, lookup)
     if not _is_domain(domain):
-        return SpfResult(Result.NONE, f"{domain!r} is no domain name that could have a record.")
+        return SpfResult(Result.NONE, f"{domain!r} is not a domain name that could have a record.")
     try:
         result, matched = check.host(plain(domain))
     except _Stop as stop:

@@ -35,7 +35,7 @@ _DOMAIN_END = re.compile(
 
 
 class Malformed(ValueError):
-    """A text that is no term; its message ends a sentence about the text: "… is no mechanism of SPF"."""
+    """A text that is no term; its message ends a sentence about the text: "… is not an SPF mechanism"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ def parse_term(text: str) -> Term:
     """
     # RFC 7208 §3.1: ASCII only. Others' control characters and spaces are no separators either.
     if not re.fullmatch(r"[!-~]+", text):
-        raise Malformed("has a character that cannot stand in an SPF record")
+        raise Malformed("has a character that is not allowed in an SPF record")
     modifier = _MODIFIER.fullmatch(text)
     return _modifier(modifier["name"], modifier["value"]) if modifier else _mechanism(text)
 
@@ -172,14 +172,14 @@ def _check_once(term: Term, before: list[Term]) -> None:
     if not isinstance(term, Modifier) or term.name not in {"redirect", "exp"}:
         return
     if any(isinstance(earlier, Modifier) and earlier.name == term.name for earlier in before):
-        raise Malformed(f"is a second {term.name}, of which there can be one")
+        raise Malformed(f"is a second {term.name}, and only one is allowed")
 
 
 def _modifier(name: str, value: str) -> Modifier:
     if name.lower() in {"redirect", "exp"}:
         return Modifier(name.lower(), _domain_spec(value))
     if not macros.is_macro_string(value):
-        raise Malformed("has a % that begins no macro")
+        raise Malformed("has a % that does not begin a macro")
     return Modifier(name.lower(), value)
 
 
@@ -187,13 +187,13 @@ def _mechanism(text: str) -> Mechanism:
     match = _MECHANISM.fullmatch(text)
     kind = match["kind"].lower() if match else ""
     if not match or kind not in _READERS:
-        raise Malformed("is no mechanism of SPF")
+        raise Malformed("is not an SPF mechanism")
     return _READERS[kind](kind, match["qualifier"] or "+", match["rest"] or "")
 
 
 def _bare(kind: str, qualifier: str, rest: str) -> Mechanism:
     if rest:
-        raise Malformed("has something after it, where nothing can stand")
+        raise Malformed("has something after it, where nothing is allowed")
     return Mechanism(kind, qualifier)
 
 
@@ -254,7 +254,7 @@ def _domain_spec(text: str) -> str:
     if not text:
         raise Malformed("names no domain")
     if not macros.is_macro_string(text):
-        raise Malformed("has a % that begins no macro")
+        raise Malformed("has a % that does not begin a macro")
     if macros.letters(text) & set(macros.EXP_LETTERS):
         raise Malformed("has a macro that is for explanations only")
     if not _DOMAIN_END.search(text) or not _queryable(text):

@@ -19,15 +19,15 @@ def mistake(value: str, marker: str) -> str:
     if not _bare(text).lower().startswith(marker.lower()):
         return ""
     if text[0] in _QUOTES:
-        return "The quotes were published as a part of the record. Enter the value without quotes."
+        return "The quotes were published as part of the record. Enter the value without quotes."
     if text[0] in _UNSEEN or text.lstrip(_BLANKS)[0] in _UNSEEN:
-        return "An invisible character stands before the record, left over from copying. Type its start anew."
+        return "There is an invisible character before the record, left over from copying. Retype its start."
     if text[0] in _BLANKS:
-        return f"A blank stands before {marker}, so that nobody recognises the record. Delete the blank."
+        return f"There is a space before {marker}, so nobody recognises the record. Delete the space."
     if "\\;" in text:
-        return "Backslashes were published as a part of the record. Write ; instead of \\;."
+        return "Backslashes were published as part of the record. Write ; instead of \\;."
     if any(char in text for char in _UNSEEN):
-        return "The record contains invisible characters, left over from copying. Paste the value given here anew."
+        return "The record contains invisible characters, left over from copying. Paste the value given here again."
     return ""
 
 

@@ -44,7 +44,7 @@ class TagList:
 def parse(text: str) -> TagList:
     """Parses any text: what cannot be read is among the errors, the rest among the tags."""
     if not text.strip(BLANKS):
-        return TagList(errors=("there is nothing in it",))
+        return TagList(errors=("it is empty",))
     *specs, last = text.split(";")
     if last.strip(BLANKS):  # a semicolon at the end is allowed
         specs.append(last)
@@ -54,7 +54,7 @@ def parse(text: str) -> TagList:
         name, equals, value = (part.strip(BLANKS) for part in spec.partition("="))
         error = _error(name, equals, value)
         if not error and name in tags:
-            error = f"the tag {name}= is there twice"
+            error = f"the tag {name}= appears twice"
         if error:
             errors.append(error)
         else:
@@ -71,9 +71,9 @@ def _error(name: str, equals: str, value: str) -> str:
     if not name and not equals:
         return "there is nothing between two semicolons"
     if not equals:
-        return f"{shown(name)} is no tag, which would be name=value"
+        return f"{shown(name)} is not a tag, which would be name=value"
     if not _NAME.fullmatch(name):
-        return f"{shown(name)} is no name of a tag"
+        return f"{shown(name)} is not a valid name of a tag"
     if not _VALUE.fullmatch(value):
         return f"the value of {name}= contains a character that is not allowed there"
     return ""

@@ -135,5 +135,5 @@ def test_the_card_sets_it_up_tells_what_failed_and_forgets_it(admin_client: Clie
     assert "Port: A port is a number" in told
     form = {**GOOD, "server": "127.0.0.3", "port": "9", "algorithm": "hmac-sha256"}
     told = admin_client.post(f"{page}publisher/", form, follow=True).content.decode()
-    assert "does not take connections" in told and "Publish now" in told and SECRET not in told
+    assert "does not accept connections" in told and "Publish now" in told and SECRET not in told
     assert "Set it up" in admin_client.post(f"{page}publisher/remove/", follow=True).content.decode()

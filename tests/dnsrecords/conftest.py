@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def server() -> Iterator[Nameserver]:
     """Knot, without a zone yet."""
-    with or_skip(Nameserver) as found:
-        yield found
+    with or_skip(Nameserver) as running:
+        yield running
 
 
 @pytest.fixture

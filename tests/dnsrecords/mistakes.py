@@ -51,9 +51,7 @@ def key_pair(number: int = 1) -> tuple[str, str]:
 
 def facts_of(domain: str = "example.com", address: str = "192.0.2.1", key: str = "") -> Facts:
     """A domain whose node is ``mail.<domain>``."""
-    return Facts(
-        domain, f"mail.{domain}", dkim_public_key=key or key_pair()[0], addresses=(address,)
-    )  # fmt: skip
+    return Facts(domain, f"mail.{domain}", dkim_public_key=key or key_pair()[0], addresses=(address,))
 
 
 def line(name: str, type_: str, value: str, ttl: int = 300) -> str:
@@ -75,15 +73,22 @@ def record_line(record: Record) -> str:
 
 def host_lines(facts: Facts) -> list[str]:
     """The hostname's own addresses."""
-    return [line(facts.hostname, "AAAA" if ":" in each else "A", each) for each in facts.addresses]
+    return address_lines(facts.hostname, facts)
+
+
+def address_lines(host: str, facts: Facts) -> list[str]:
+    """The node's addresses, at a name."""
+    return [line(host, "AAAA" if ":" in address else "A", address) for address in facts.addresses]
 
 
 def zone_lines(facts: Facts, mistake: Mistake | None = None) -> list[str]:
     """All lines but SOA and NS: the four records, one of them as the mistake has it, and the hostname."""
-    right = [record_line(each) for each in required(facts) if mistake is None or each.id != mistake.record_id]
-    own = list(mistake.lines(facts)) if mistake else []
-    named = {each.split(" ")[0] for each in own}
-    return [*right, *own, *(each for each in host_lines(facts) if each.split(" ")[0] not in named)]
+    wrong = list(mistake.lines(facts)) if mistake else []
+    without = mistake.record_id if mistake else ""
+    right = [record_line(record) for record in required(facts) if record.id != without]
+    names = {written.split(" ")[0] for written in wrong}
+    hosts = [written for written in host_lines(facts) if written.split(" ")[0] not in names]
+    return [*right, *wrong, *hosts]
 
 
 def required(facts: Facts) -> tuple[Record, ...]:
@@ -105,15 +110,15 @@ def _dkim(value: Callable[[Facts], str]) -> Lines:
 
 
 def _dmarc(*values: str) -> Lines:
-    return lambda facts: [text(f"_dmarc.{facts.domain}", each) for each in values]
+    return lambda facts: [text(f"_dmarc.{facts.domain}", value) for value in values]
 
 
 def _spf(*values: str) -> Lines:
-    return lambda facts: [text(facts.domain, _filled(each, facts)) for each in values]
+    return lambda facts: [text(facts.domain, _filled(value, facts)) for value in values]
 
 
 def _mx(*values: str) -> Lines:
-    return lambda facts: [line(facts.domain, "MX", _filled(each, facts)) for each in values]
+    return lambda facts: [line(facts.domain, "MX", _filled(value, facts)) for value in values]
 
 
 def _filled(template: str, facts: Facts) -> str:
@@ -122,9 +127,7 @@ def _filled(template: str, facts: Facts) -> str:
 
 def _at(prefix: str, record_id: str, suffix: str = "") -> Lines:
     """The right text under a wrong name."""
-    return lambda facts: [
-        text(_filled(f"{prefix}{{domain}}{suffix}", facts), _value(facts, record_id))
-    ]  # fmt: skip
+    return lambda facts: [text(_filled(f"{prefix}{{domain}}{suffix}", facts), _value(facts, record_id))]
 
 
 def _none(_: Facts) -> Sequence[str]:
@@ -137,7 +140,7 @@ def _mx_at_an_alias(facts: Facts) -> Sequence[str]:
     return [
         line(facts.domain, "MX", f"10 {facts.hostname}."),
         line(facts.hostname, "CNAME", f"{real}."),
-        *(line(real, "AAAA" if ":" in each else "A", each) for each in facts.addresses),
+        *address_lines(real, facts),
     ]
 
 
@@ -145,10 +148,10 @@ MISSING, MISMATCH = Status.MISSING, Status.MISMATCH
 _MX = (
     Mistake("mx is not there", "mx", _none, MISSING, ("no MX record", "Add the MX")),
     Mistake("mx is an address", "mx", _mx("10 192.0.2.1."), MISMATCH,
-            ("address 192.0.2.1", "Replace it by {hostname}")),
+            ("address 192.0.2.1", "Replace it with {hostname}")),
     Mistake("mx is an address below the domain", "mx", _mx("10 192.0.2.1.{domain}."), MISMATCH, ("address 192.0.2.1",)),
     Mistake("mx lacks its final dot", "mx", _mx("10 {hostname}.{domain}."), MISMATCH,
-            ("appended", "Write {hostname}. with the dot")),
+            ("appended", "Write {hostname}. with a dot")),
     Mistake("mx points to an alias", "mx", _mx_at_an_alias, MISMATCH, ("CNAME to node.{domain}", "A and AAAA")),
     Mistake("mx points elsewhere", "mx", _mx("10 mx.old.example."), MISMATCH, ("goes to mx.old.example", "Replace")),
     Mistake("mx comes after another", "mx", _mx("10 {hostname}.", "5 mx.old.example."), MISMATCH,
@@ -165,13 +168,13 @@ _MX = (
 # --- SPF ---------------------------------------------------------------------------------------------------
 def _eleven_lookups(facts: Facts) -> Sequence[str]:
     others = [f"s{number}.{facts.domain}" for number in range(11)]
-    terms = " ".join(f"include:{each}" for each in others)
-    return [text(facts.domain, f"v=spf1 mx {terms} ~all"), *(text(each, "v=spf1 -all") for each in others)]
+    terms = " ".join(f"include:{other}" for other in others)
+    return [text(facts.domain, f"v=spf1 mx {terms} ~all"), *(text(other, "v=spf1 -all") for other in others)]
 
 
 _SPF = (
     Mistake("spf is not there", "spf", _spf("google-site-verification=abc"), MISSING, ("SPF",)),
-    Mistake("spf is there twice", "spf", _spf("v=spf1 mx ~all", "v=spf1 a -all"), MISMATCH, ("SPF records",)),
+    Mistake("spf is there twice", "spf", _spf("v=spf1 mx ~all", "v=spf1 a -all"), MISMATCH, ("2 SPF records",)),
     Mistake("spf leaves this node out", "spf", _spf("v=spf1 ip4:198.51.100.7 -all"), MISMATCH,
             ("does not authorise", "Replace")),
     Mistake("spf lets everybody", "spf", _spf("v=spf1 mx +all"), MISMATCH, ("all",)),
@@ -183,7 +186,7 @@ _SPF = (
     Mistake("spf includes what has none", "spf", _spf("v=spf1 include:none.{domain} mx ~all"), MISMATCH,
             ("none.{domain}",)),
     Mistake("spf has quotes in it", "spf", _spf('"v=spf1 mx ~all"'), MISMATCH, ("without quotes",)),
-    Mistake("spf starts with a blank", "spf", _spf(" v=spf1 mx ~all"), MISMATCH, ("blank",)),
+    Mistake("spf starts with a space", "spf", _spf(" v=spf1 mx ~all"), MISMATCH, ("space",)),
     Mistake("spf is below the domain twice", "spf", _at("{domain}.", "spf"), MISSING, ("Enter only @",)),
 )  # fmt: skip
 
@@ -241,7 +244,7 @@ _DKIM = (
     Mistake("dkim allows sha1 only", "dkim", _dkim(lambda facts: f"v=DKIM1; h=sha1; p={_key(facts)}"), MISMATCH,
             ("sha256",)),
     Mistake("dkim has a tag twice", "dkim", _dkim(lambda facts: f"v=DKIM1; k=rsa; k=rsa; p={_key(facts)}"), MISMATCH,
-            ("k= is there twice",)),
+            ("k= appears twice",)),
     Mistake("dkim has another version", "dkim", _dkim(lambda facts: f"v=DKIM2; p={_key(facts)}"), MISMATCH, ("DKIM2",)),
     Mistake("dkim is some other text", "dkim", _dkim(lambda _: "hello"), MISMATCH, ("no DKIM key",)),
 )  # fmt: skip
@@ -261,12 +264,12 @@ _DMARC = (
     Mistake("dmarc lacks its semicolon", "dmarc", _dmarc("v=DMARC1 p=quarantine"), MISMATCH, ("semicolon",)),
     Mistake("dmarc has no such policy", "dmarc", _dmarc("v=DMARC1; p=quarantined"), MISMATCH, ("p=quarantined",)),
     Mistake("dmarc has no policy", "dmarc", _dmarc("v=DMARC1; rua=mailto:a@example.com"), MISMATCH, ("p= ",)),
-    Mistake("dmarc has its version last", "dmarc", _dmarc("p=quarantine; v=DMARC1"), MISMATCH, ("stand first",)),
-    Mistake("dmarc is in lower case", "dmarc", _dmarc("v=dmarc1; p=quarantine"), MISMATCH, ("exactly so",)),
+    Mistake("dmarc has its version last", "dmarc", _dmarc("p=quarantine; v=DMARC1"), MISMATCH, ("come first",)),
+    Mistake("dmarc is in lower case", "dmarc", _dmarc("v=dmarc1; p=quarantine"), MISMATCH, ("exactly like this",)),
     Mistake("dmarc spares a part", "dmarc", _dmarc("v=DMARC1; p=quarantine; pct=20"), MISMATCH, ("pct=20", "Delete")),
     Mistake("dmarc spares subdomains", "dmarc", _dmarc("v=DMARC1; p=reject; sp=none"), MISMATCH, ("sp=none", "Delete")),
     Mistake("dmarc has quotes in it", "dmarc", _dmarc('"v=DMARC1; p=quarantine"'), MISMATCH, ("without quotes",)),
-    Mistake("dmarc is some other text", "dmarc", _dmarc("hello"), MISMATCH, ("no DMARC policy",)),
+    Mistake("dmarc is some other text", "dmarc", _dmarc("hello"), MISMATCH, ("not a DMARC policy",)),
 )  # fmt: skip
 
 MISTAKES = (*_MX, *_SPF, *_DKIM, *_DMARC)

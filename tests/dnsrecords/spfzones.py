@@ -11,25 +11,25 @@ Zone = Mapping[str, tuple[str, ...] | str | Outcome]
 
 
 def lookup_in(*zones: Zone, asked: list[str] | None = None) -> Lookup:
-    """Answers out of tables, the last first; a name that stands in none does not exist."""
+    """Look-ups in tables, the last first; a name that is in none of them does not exist.
+
+    Args:
+        asked: gets each question, as "name TYPE".
+    """
     table = {key: value for zone in zones for key, value in zone.items()}
     names = {key.split(" ")[0] for key in table}
 
     def lookup(name: str, type_: str) -> Answer:
         if asked is not None:
             asked.append(f"{name} {type_}")
-        found = table.get(f"{name} {type_}")
-        if isinstance(found, Outcome):
-            return answer(name, type_, found)
-        if found is None:
-            return answer(name, type_, Outcome.NO_DATA if name in names else Outcome.NXDOMAIN)
-        return answer(name, type_, Outcome.FOUND, (found,) if isinstance(found, str) else found)
+        entry = table.get(f"{name} {type_}")
+        if isinstance(entry, Outcome):
+            return Answer(name, type_, entry)
+        if entry is None:
+            return Answer(name, type_, Outcome.NO_DATA if name in names else Outcome.NXDOMAIN)
+        return Answer(name, type_, Outcome.FOUND, (entry,) if isinstance(entry, str) else entry, 300)
 
     return lookup
-
-
-def answer(name: str, type_: str, outcome: Outcome, values: tuple[str, ...] = ()) -> Answer:
-    return Answer(name, type_, outcome, values, 300 if values else None, "", (), False)
 
 
 #: RFC 7208, appendix A.

@@ -16,7 +16,7 @@ _CNAMES = 5
 
 
 def lookup_in(lines: Iterable[str], domain: str) -> Lookup:
-    """Look-ups in a zone: CNAMEs are followed inside it, names below a name that exists are no error."""
+    """Look-ups in a zone: CNAMEs are followed inside it, and the parent of an existing name is no error."""
     text = "\n".join(["$TTL 300", *lines, ""])
     zone = dns.zone.from_text(text, f"{domain}.", relativize=False, check_origin=False)
 
@@ -40,11 +40,11 @@ def _answer(zone: dns.zone.Zone, asked: str, type_: str) -> Answer:
             break
         name = alias[0].target
         cname = cname or _plain(name)
-    found = node.get_rdataset(zone.rdclass, dns.rdatatype.from_text(type_)) if node else None
-    if found:
-        values = tuple(_value(rdata) for rdata in found)
-        return Answer(asked, type_, Outcome.FOUND, values, found.ttl, cname)
-    exists = node or any(each.is_subdomain(name) for each in zone.nodes)
+    rdataset = node.get_rdataset(zone.rdclass, dns.rdatatype.from_text(type_)) if node else None
+    if rdataset:
+        values = tuple(map(_value, rdataset))
+        return Answer(asked, type_, Outcome.FOUND, values, rdataset.ttl, cname)
+    exists = node or any(below.is_subdomain(name) for below in zone.nodes)
     return Answer(asked, type_, Outcome.NO_DATA if exists else Outcome.NXDOMAIN, cname=cname)
 
 

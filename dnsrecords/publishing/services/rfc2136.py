@@ -40,7 +40,7 @@ _REFUSALS = {
     ),
     dns.rcode.NOTAUTH: (
         "update_not_authorised",
-        "{server} does not take the key {key}, or is not the primary of {zone}.",
+        "{server} does not accept the key {key}, or is not the primary of {zone}.",
         "Compare key name, algorithm and secret with the server's, and see that it is the zone's primary.",
     ),
     dns.rcode.NOTZONE: (
@@ -93,7 +93,7 @@ class Rfc2136:
             self._key = dns.tsig.Key(tsig.name, tsig.secret, tsig.algorithm)
         except (dns.exception.DNSException, ValueError) as exc:
             raise PublishFailed(
-                "The TSIG secret is no base64.", code="update_bad_key", hint="Enter it again."
+                "The TSIG secret is not base64.", code="update_bad_key", hint="Enter it again."
             ) from exc
 
     def read(self, questions: Iterable[Question]) -> dict[Question, tuple[Published, ...]]:
@@ -153,9 +153,9 @@ class Rfc2136:
         except (dns.exception.DNSException, EOFError, OSError) as exc:
             raise self._failed(
                 "update_broken_off",
-                "{server} broke off, or answers what is no DNS.",
+                "{server} closed the connection, or its answer is not DNS.",
                 "See whether it is the zone's primary name server, and compare the key: some hang up on one "
-                "that they do not take. Its log says more.",
+                "that they do not accept. Its log says more.",
             ) from exc
 
     @contextmanager
@@ -173,8 +173,8 @@ class Rfc2136:
         except OSError as exc:
             raise self._failed(
                 "update_unreachable",
-                "{server} does not take connections over TCP.",
-                "See whether it runs, listens there by TCP, and lets this node in.",
+                "{server} does not accept connections over TCP.",
+                "See whether it runs, listens there over TCP, and lets this node in.",
             ) from exc
         with sock:
             sock.setblocking(False)  # dnspython waits by itself
@@ -190,7 +190,7 @@ class Rfc2136:
         return self._failed(*_REFUSALS.get(rcode, any_other))
 
     def _bad_key(self, error: dns.tsig.PeerError) -> PublishFailed:
-        what = _KEYS.get(type(error), "does not take the key {key}")
+        what = _KEYS.get(type(error), "does not accept the key {key}")
         return self._failed(
             "update_bad_key",
             f"{{server}} {what}.",

@@ -42,42 +42,42 @@ def pair(
 
 
 def look(domain: str, pair: tuple[Nameserver, Nameserver], behind: str = "") -> dict[str, Result]:
-    """What is found where the second server lacks the lines with this word."""
+    """Record id → result, where the second server lacks the lines with the word ``behind``."""
     facts = facts_of(domain)
     lines = [*TWO_SERVERS, *zone_lines(facts, None)]
     pair[0].publish(domain, lines)
     pair[1].publish(domain, [line for line in lines if not behind or behind not in line])
-    return {each.record.id: each for each in check.look(replace(facts, addresses=()))}
+    return {result.record.id: result for result in check.look(replace(facts, addresses=()))}
 
 
 def test_what_every_name_server_has_is_there_for_all(pair: tuple[Nameserver, Nameserver]) -> None:
-    found = look("both.test", pair)
+    results = look("both.test", pair)
     for record in ("mx", "spf", "dkim", "dmarc"):
-        assert (found[record].verdict.status, found[record].everywhere) == (Status.OK, True)
-        assert found[record].propagation == "seen on all 2 name servers"
+        assert (results[record].verdict.status, results[record].everywhere) == (Status.OK, True)
+        assert results[record].propagation == "seen on all 2 name servers"
 
 
 def test_what_one_name_server_lacks_is_on_its_way(pair: tuple[Nameserver, Nameserver]) -> None:
-    found = look("half.test", pair, "_domainkey")
-    assert (found["dkim"].verdict.ok, found["dkim"].everywhere) == (False, False)
-    assert found["dkim"].propagation.startswith("seen on 1 of 2 name servers, the rest within ")
-    assert found["mx"].everywhere
+    results = look("half.test", pair, "_domainkey")
+    assert (results["dkim"].verdict.ok, results["dkim"].everywhere) == (False, False)
+    assert results["dkim"].propagation.startswith("seen on 1 of 2 name servers, the rest within ")
+    assert results["mx"].everywhere
 
 
 def test_with_several_resolvers_each_is_asked(pair: tuple[Nameserver, Nameserver], settings: Any) -> None:
-    settings.QUAZZAR_DNS_RESOLVERS = [each.address for each in pair]
-    found = look("readers.test", pair, "_dmarc")
-    assert found["mx"].propagation == "seen on all 2 name servers; seen on all 2 resolvers"
-    assert "; seen on 1 of 2 resolvers, the rest within " in found["dmarc"].propagation
+    settings.QUAZZAR_DNS_RESOLVERS = [server.address for server in pair]
+    results = look("readers.test", pair, "_dmarc")
+    assert results["mx"].propagation == "seen on all 2 name servers; seen on all 2 resolvers"
+    assert "; seen on 1 of 2 resolvers, the rest within " in results["dmarc"].propagation
 
 
 def test_a_resolver_that_is_down_is_counted_and_hides_nothing(
     pair: tuple[Nameserver, Nameserver], settings: Any
 ) -> None:
     settings.QUAZZAR_DNS_RESOLVERS = [pair[0].address, "127.0.0.3:9"]
-    found = look("down.test", pair)
-    assert found["spf"].verdict.ok
-    assert found["spf"].propagation.endswith("seen on 1 of 2 resolvers, 1 did not answer")
+    results = look("down.test", pair)
+    assert results["spf"].verdict.ok
+    assert results["spf"].propagation.endswith("seen on 1 of 2 resolvers, 1 did not answer")
 
 
 @pytest.mark.django_db
@@ -89,9 +89,9 @@ def test_a_domain_whose_name_servers_are_dead_delays_no_other(
         silent.bind(("127.0.0.9", 0))
         monkeypatch.setattr(check, "PORT", silent.getsockname()[1])
         nameserver.publish(dead.name, ["@ NS ns", "ns A 127.0.0.9"])
-        for each in living:
-            nameserver.publish(each.name, ["@ MX 10 mail"])
-        DomainCheck.objects.bulk_create(DomainCheck(domain=each) for each in (dead, *living))
+        for domain in living:
+            nameserver.publish(domain.name, ["@ MX 10 mail"])
+        DomainCheck.objects.bulk_create(DomainCheck(domain=domain) for domain in (dead, *living))
         assert check.check_due() == 4
     order = DomainCheck.objects.order_by("checked_at").values_list("domain__name", flat=True)
     assert order.last() == dead.name
@@ -100,6 +100,6 @@ def test_a_domain_whose_name_servers_are_dead_delays_no_other(
 
 def test_without_a_resolver_that_can_be_reached_it_is_said_whose_fault_that_is(settings: Any) -> None:
     settings.QUAZZAR_DNS_RESOLVERS = ["127.0.0.3:9"]
-    found = check.look(facts_of("unknown.test"))
-    assert {each.verdict.status for each in found if each.record.required} == {Status.ERROR}
-    assert "QUAZZAR_DNS_RESOLVERS" in found[0].verdict.message
+    results = check.look(facts_of("unknown.test"))
+    assert {result.verdict.status for result in results if result.record.required} == {Status.ERROR}
+    assert "QUAZZAR_DNS_RESOLVERS" in results[0].verdict.message

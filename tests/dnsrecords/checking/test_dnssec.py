@@ -21,8 +21,8 @@ def world(*there: tuple[str, str], validated: bool = False, cname: str = "") -> 
     """Where these names have records of these types."""
 
     def lookup(name: str, type_: str) -> Answer:
-        found = (name, type_) in there
-        answer = Answer(name, type_, Outcome.FOUND if found else Outcome.NO_DATA, ("x",) if found else ())
+        exists = (name, type_) in there
+        answer = Answer(name, type_, Outcome.FOUND if exists else Outcome.NO_DATA, ("x",) if exists else ())
         return replace(answer, authenticated=validated, cname=cname)
 
     return lookup

@@ -29,10 +29,10 @@ def domain() -> Domain:
     return factories.domain("example.com")
 
 
-def kept(domain: Domain, record: Record, status: Status, *found: str, minutes: int = 0) -> list[News]:
-    """Of a check that found this."""
+def kept(domain: Domain, record: Record, status: Status, *values: str, minutes: int = 0) -> list[News]:
+    """The news of a check in which the record had this status and these values."""
     now = NOW + timedelta(minutes=minutes)
-    verdict = Verdict(status, f"it is {status}", found)
+    verdict = Verdict(status, f"it is {status}", values)
     return results.keep(domain, [Result(record, verdict, "seen on 1 of 2 name servers")], now, now)
 
 
@@ -55,7 +55,7 @@ def test_since_when_it_is_so_stays_while_it_is_so(domain: Domain) -> None:
 def test_the_history_has_changes_only(domain: Domain) -> None:
     for minutes, status in enumerate([Status.MISSING, Status.MISSING, Status.OK, Status.OK, Status.MISSING]):
         kept(domain, MX, status, minutes=minutes)
-    assert [(each.before, each.status) for each in RecordChange.objects.all()] == [
+    assert [(change.before, change.status) for change in RecordChange.objects.all()] == [
         ("ok", "missing"),
         ("missing", "ok"),
     ]
@@ -64,7 +64,7 @@ def test_the_history_has_changes_only(domain: Domain) -> None:
 def test_another_wrong_value_is_history_too(domain: Domain) -> None:
     for host in ("old", "other", "other", "third"):
         kept(domain, MX, Status.MISMATCH, f"10 {host}.example.net")
-    assert [each.found for each in RecordChange.objects.all()] == [
+    assert [change.found for change in RecordChange.objects.all()] == [
         ["10 third.example.net"],
         ["10 other.example.net"],
     ]
@@ -87,7 +87,7 @@ def test_what_breaks_and_recovers_is_news(domain: Domain) -> None:
     (broken,) = kept(domain, MX, Status.MISSING)
     assert (broken.event, broken.record, broken.before) == ("broken", MX, ("10 mail.example.com",))
     assert kept(domain, MX, Status.MISSING) == []
-    assert [each.event for each in kept(domain, MX, Status.OK)] == ["recovered"]
+    assert [news.event for news in kept(domain, MX, Status.OK)] == ["recovered"]
 
 
 def test_a_value_that_is_new_does_not_break_when_it_is_not_there_yet(domain: Domain) -> None:
@@ -112,7 +112,7 @@ def test_the_operator_gets_one_mail_about_all_of_it(relay: RelaySettings) -> Non
     )
 
 
-def test_the_mail_says_what_was_found_what_is_expected_and_what_to_do() -> None:
+def test_the_mail_says_what_is_published_what_is_expected_and_what_to_do() -> None:
     text = "\n".join(alerts.compose([broken()])[1])
     assert "Add the MX record." in text
     assert "found:    nothing" in text
@@ -136,9 +136,11 @@ def test_a_check_that_finds_the_same_writes_next_to_nothing(
     domain: Domain, django_assert_max_num_queries: Any
 ) -> None:
     def kept_all() -> None:
-        results.keep(domain, [Result(each, Verdict(Status.OK)) for each in (MX, SPF, DKIM, DMARC)], NOW, NOW)
+        results.keep(
+            domain, [Result(record, Verdict(Status.OK)) for record in (MX, SPF, DKIM, DMARC)], NOW, NOW
+        )
 
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(10):
         kept_all()
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(6):
         kept_all()

@@ -9,7 +9,7 @@ from tests.dnsrecords.mistakes import facts_of, key_pair, record_of, text
 from tests.dnsrecords.zonelookups import lookup_in, nothing
 
 FACTS = facts_of()
-OTHER = f"v=DKIM1; p={key_pair(2)[0]}"
+OTHER_KEY = f"v=DKIM1; p={key_pair(2)[0]}"
 
 
 def hint(record_id: str, *lines: str) -> str:
@@ -26,22 +26,19 @@ def right(record_id: str, name: str) -> str:
         ("dkim", "quazzar._domainkey.example.com.example.com"),
         ("dkim", "quazzar.domainkey.example.com"),
         ("dkim", "quazzar.example.com"),
-        ("dkim", "example.com"),
-        ("dmarc", "_dmarc.example.com.example.com"),
         ("dmarc", "dmarc.example.com"),
         ("dmarc", "example.com"),
         ("spf", "example.com.example.com"),
     ],
 )
-def test_where_a_record_stands_is_found(record_id: str, name: str) -> None:
-    assert f"stands at {name} instead of" in hint(record_id, right(record_id, name))
+def test_the_sentence_names_the_place_where_the_record_is(record_id: str, name: str) -> None:
+    assert f"is at {name} instead of" in hint(record_id, right(record_id, name))
 
 
 @pytest.mark.parametrize(
     ("record_id", "line"),
     [
-        ("dkim", text("example.com", OTHER)),
-        ("dkim", text("example.com", "v=spf1 mx ~all")),
+        ("dkim", text("example.com", OTHER_KEY)),
         ("dmarc", text("example.com", "v=spf1 mx ~all")),
         ("spf", right("spf", "mail.example.com")),
         ("mx", "example.com.example.com. MX 10 mx.old.example."),

@@ -18,18 +18,24 @@ def by(*answers: Answer) -> list[FromServer]:
 
 
 def test_most_of_them_win_and_each_is_kept() -> None:
-    found = agreed(by(says("old"), says("b", "a"), says("a", "b", ttl=60)), USUAL)
-    assert (found.values, found.ttl) == (("b", "a"), 300)
-    assert [(each.server, each.values, each.ttl) for each in found.servers] == [
-        ("ns0", ("old",), 300), ("ns1", ("b", "a"), 300), ("ns2", ("a", "b"), 60),
-    ]  # fmt: skip
+    answer = agreed(by(says("old"), says("b", "a"), says("a", "b", ttl=60)), USUAL)
+    assert (answer.values, answer.ttl) == (("b", "a"), 300)
+    assert [(server.server, server.values, server.ttl) for server in answer.servers] == [
+        ("ns0", ("old",), 300),
+        ("ns1", ("b", "a"), 300),
+        ("ns2", ("a", "b"), 60),
+    ]
 
 
 def test_those_who_fail_have_no_vote() -> None:
     ill = says(outcome=Outcome.SERVFAIL)
-    found = agreed(by(ill, ill, says("one")), USUAL)
-    assert found.values == ("one",)
-    assert [each.outcome for each in found.servers] == [Outcome.SERVFAIL, Outcome.SERVFAIL, Outcome.FOUND]
+    answer = agreed(by(ill, ill, says("one")), USUAL)
+    assert answer.values == ("one",)
+    assert [server.outcome for server in answer.servers] == [
+        Outcome.SERVFAIL,
+        Outcome.SERVFAIL,
+        Outcome.FOUND,
+    ]
 
 
 def test_nothing_is_an_answer_too() -> None:
@@ -48,13 +54,13 @@ def test_what_is_signed_only_a_resolver_knows() -> None:
 
 def test_behind_an_alias_is_what_the_world_sees_there() -> None:
     alias = says(outcome=Outcome.NO_DATA, cname="key.example.net")
-    found = agreed(by(alias, says(outcome=Outcome.REFUSED)), USUAL)
-    assert (found.values, found.cname) == (("cached",), "key.example.net")
-    assert [each.values for each in found.servers] == [("cached",), ()]
+    answer = agreed(by(alias, says(outcome=Outcome.REFUSED)), USUAL)
+    assert (answer.values, answer.cname) == (("cached",), "key.example.net")
+    assert [server.values for server in answer.servers] == [("cached",), ()]
 
 
 def test_an_alias_to_what_fails_is_a_failure() -> None:
     alias = says(outcome=Outcome.NO_DATA, cname="key.example.net")
-    found = agreed(by(alias), Answer(NAME, "TXT", Outcome.SERVFAIL))
-    assert found.outcome is Outcome.SERVFAIL
-    assert [each.outcome for each in found.servers] == [Outcome.SERVFAIL]
+    answer = agreed(by(alias), Answer(NAME, "TXT", Outcome.SERVFAIL))
+    assert answer.outcome is Outcome.SERVFAIL
+    assert [server.outcome for server in answer.servers] == [Outcome.SERVFAIL]

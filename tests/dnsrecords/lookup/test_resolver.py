@@ -31,64 +31,66 @@ def asked(reply: Reply, name: str = ZONE, type_: str = "MX", seconds: float = 10
 
 # --- answers -----------------------------------------------------------------------------------------------
 def test_values_are_plain_and_in_lower_case() -> None:
-    found = asked(saying(MX))
-    assert (found.outcome, found.values, found.ttl) == (Outcome.FOUND, ("10 mail.example.com",), 300)
+    answer = asked(saying(MX))
+    assert (answer.outcome, answer.values, answer.ttl) == (Outcome.FOUND, ("10 mail.example.com",), 300)
 
 
-@pytest.mark.parametrize(
-    ("type_", "data", "value"),
-    [
-        ("TXT", '"v=spf1 " "mx" " ~all"', "v=spf1 mx ~all"),
-        ("TXT", '"caf\\195\\169"', "caf\xc3\xa9"),
-        ("SRV", "0 1 993 Mail.example.com.", "0 1 993 mail.example.com"),
-        ("A", "192.0.2.1", "192.0.2.1"),
-        ("AAAA", "2001:DB8:0::1", "2001:db8::1"),
-        ("NS", "NS1.example.net.", "ns1.example.net"),
-        ("MX", "0 .", "0 "),
-        ("TLSA", f"3 1 1 {'AB' * 32}", f"3 1 1 {'ab' * 32}"),
-    ],
-)
-def test_each_type_has_its_text(type_: str, data: str, value: str) -> None:
-    assert asked(saying(f"example.com. 60 IN {type_} {data}"), type_=type_).values == (value,)
+def test_each_type_has_its_text() -> None:
+    texts = {
+        ("TXT", '"v=spf1 " "mx" " ~all"'): "v=spf1 mx ~all",
+        ("TXT", '"caf\\195\\169"'): "caf\xc3\xa9",
+        ("SRV", "0 1 993 Mail.example.com."): "0 1 993 mail.example.com",
+        ("A", "192.0.2.1"): "192.0.2.1",
+        ("AAAA", "2001:DB8:0::1"): "2001:db8::1",
+        ("NS", "NS1.example.net."): "ns1.example.net",
+        ("MX", "0 ."): "0 ",
+        ("TLSA", f"3 1 1 {'AB' * 32}"): f"3 1 1 {'ab' * 32}",
+    }
+    for (type_, data), value in texts.items():
+        assert asked(saying(f"example.com. 60 IN {type_} {data}"), type_=type_).values == (value,)
 
 
 def test_an_alias_is_followed_and_said() -> None:
-    found = asked(
+    answer = asked(
         saying("www.example.com. 60 IN CNAME web.example.net.", "web.example.net. 60 IN A 192.0.2.1"),
-        "www.example.com", "A",
-    )  # fmt: skip
-    assert (found.values, found.cname) == (("192.0.2.1",), "web.example.net")
+        "www.example.com",
+        "A",
+    )
+    assert (answer.values, answer.cname) == (("192.0.2.1",), "web.example.net")
 
 
 def test_a_circle_of_aliases_has_an_end() -> None:
-    found = asked(
+    answer = asked(
         saying("a.example.com. 60 IN CNAME b.example.com.", "b.example.com. 60 IN CNAME a.example.com."),
-        "a.example.com", "TXT",
-    )  # fmt: skip
-    assert found.outcome is Outcome.BAD and not found.values
+        "a.example.com",
+        "TXT",
+    )
+    assert answer.outcome is Outcome.BAD and not answer.values
 
 
-@pytest.mark.parametrize(
-    ("rcode", "outcome"),
-    [
-        ("NXDOMAIN", Outcome.NXDOMAIN), ("SERVFAIL", Outcome.SERVFAIL), ("REFUSED", Outcome.REFUSED),
-        ("NOTAUTH", Outcome.REFUSED), ("FORMERR", Outcome.BAD), ("NOTIMP", Outcome.BAD), ("NOERROR", Outcome.NO_DATA),
-    ],
-)  # fmt: skip
-def test_a_code_is_an_outcome(rcode: str, outcome: Outcome) -> None:
-    assert asked(saying(rcode=rcode)).outcome is outcome
+def test_a_code_is_an_outcome() -> None:
+    outcomes = {
+        "NXDOMAIN": Outcome.NXDOMAIN,
+        "SERVFAIL": Outcome.SERVFAIL,
+        "REFUSED": Outcome.REFUSED,
+        "NOTAUTH": Outcome.REFUSED,
+        "FORMERR": Outcome.BAD,
+        "NOTIMP": Outcome.BAD,
+        "NOERROR": Outcome.NO_DATA,
+    }
+    assert {rcode: asked(saying(rcode=rcode)).outcome for rcode in outcomes} == outcomes
 
 
 def test_how_long_nothing_may_be_kept_is_known() -> None:
     assert asked(saying(authority=(SOA,))).ttl == 120
 
 
-@pytest.mark.parametrize("name", ["A B.example.com", r"a\@b.example.com", "EXAMPLE.com."])
-def test_a_name_may_be_written_in_another_way(name: str) -> None:
+def test_a_name_may_be_written_in_another_way() -> None:
     def same(question: dns.message.Message, _: bool) -> bytes:
         return message(question, f"{question.question[0].name} 60 IN A 192.0.2.1").to_wire()
 
-    assert asked(same, name, "A").values == ("192.0.2.1",)
+    for name in ("A B.example.com", r"a\@b.example.com", "EXAMPLE.com."):
+        assert asked(same, name, "A").values == ("192.0.2.1",), name
 
 
 def test_a_resolver_is_asked_whether_it_checked_the_signature() -> None:
@@ -98,9 +100,9 @@ def test_a_resolver_is_asked_whether_it_checked_the_signature() -> None:
     assert asked(checking).authenticated and not asked(saying(MX)).authenticated
 
 
-@pytest.mark.parametrize("name", ["x" * 64 + ".com", "a..b", ".".join(["abcdefgh"] * 40)])
-def test_what_can_be_no_name_is_an_outcome(name: str) -> None:
-    assert asked(saying(MX), name).outcome is Outcome.BAD
+def test_what_can_be_no_name_is_an_outcome() -> None:
+    for name in ("x" * 64 + ".com", "a..b", ".".join(["abcdefgh"] * 40)):
+        assert asked(saying(MX), name).outcome is Outcome.BAD, name
 
 
 # --- servers that misbehave --------------------------------------------------------------------------------
@@ -174,10 +176,10 @@ def test_whatever_bytes_come_back_are_an_outcome() -> None:
         return bytes(wire)
 
     with LameServer(damaged) as server:
-        found = Resolver([server.address], 1.5).lookup_all(
+        answers = Resolver([server.address], 1.5).lookup_all(
             [(ZONE, "MX"), *((f"{n}.{ZONE}", "MX") for n in range(300))]
         )
-    assert {each.outcome for each in found.values()} <= set(Outcome)
+    assert {answer.outcome for answer in answers.values()} <= set(Outcome)
 
 
 def test_short_of_sockets_it_waits_and_blames_nobody() -> None:
@@ -186,10 +188,10 @@ def test_short_of_sockets_it_waits_and_blames_nobody() -> None:
         used = len([*Path("/proc/self/fd").iterdir()])
         resource.setrlimit(resource.RLIMIT_NOFILE, (used + 20, usual[1]))
         try:
-            found = Resolver([server.address]).lookup_all([(f"{n}.{ZONE}", "MX") for n in range(60)])
+            answers = Resolver([server.address]).lookup_all([(f"{n}.{ZONE}", "MX") for n in range(60)])
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, usual)
-    assert {each.outcome for each in found.values()} == {Outcome.NO_DATA}
+    assert {answer.outcome for answer in answers.values()} == {Outcome.NO_DATA}
 
 
 def test_nobody_listens() -> None:
@@ -230,8 +232,8 @@ def test_a_silent_resolver_is_asked_last_from_then_on() -> None:
 
 def test_what_a_resolver_says_counts_more_than_silence() -> None:
     with LameServer(silent) as dead, LameServer(saying(rcode="SERVFAIL")) as ill:
-        found = Resolver([f"127.0.0.1:{free_port()}", dead.address, ill.address]).lookup(ZONE, "MX")
-    assert found.outcome is Outcome.SERVFAIL
+        answer = Resolver([f"127.0.0.1:{free_port()}", dead.address, ill.address]).lookup(ZONE, "MX")
+    assert answer.outcome is Outcome.SERVFAIL
 
 
 def test_a_name_server_that_was_silent_twice_is_not_waited_for_again() -> None:
@@ -239,55 +241,58 @@ def test_a_name_server_that_was_silent_twice_is_not_waited_for_again() -> None:
         resolver = Resolver([well.address], zones={ZONE: (dead.address, well.address)})
         resolver.authoritative_all([(f"host{number}.{ZONE}", "TXT") for number in range(15)])
         before = dead.asked.total()
-        found = resolver.authoritative(ZONE, "MX")
+        answer = resolver.authoritative(ZONE, "MX")
         assert dead.asked.total() == before <= 30
-    assert [each.outcome for each in found.servers] == [Outcome.TIMEOUT, Outcome.FOUND]
+    assert [server.outcome for server in answer.servers] == [Outcome.TIMEOUT, Outcome.FOUND]
 
 
 def test_many_dead_name_servers_are_given_up_together() -> None:
     with ExitStack() as stack:
         well = stack.enter_context(LameServer(saying(MX)))
         dead = [stack.enter_context(LameServer(silent)) for _ in range(8)]
-        resolver = Resolver([well.address], zones={ZONE: tuple(each.address for each in dead)})
-        found = resolver.authoritative_all([(f"host{number}.{ZONE}", "MX") for number in range(60)])
+        resolver = Resolver([well.address], zones={ZONE: tuple(server.address for server in dead)})
+        answers = resolver.authoritative_all([(f"host{number}.{ZONE}", "MX") for number in range(60)])
         # Of 480 questions only those under way at once are sent, each twice.
-        assert sum(each.asked.total() for each in dead) < 200
-    assert {each.outcome for each in found.values()} == {Outcome.NO_DATA}
+        assert sum(server.asked.total() for server in dead) < 200
+    assert {answer.outcome for answer in answers.values()} == {Outcome.NO_DATA}
 
 
 def test_the_deadline_holds_whatever_they_do() -> None:
     with LameServer(silent) as server:
-        began = time.monotonic()
         resolver = Resolver([server.address], deadline=0.5)
-        found = resolver.authoritative_all([(f"host{number}.example.com", "TXT") for number in range(200)])
-        # Generous: it is a limit, and no figure of speed.
-        assert time.monotonic() - began < 8
-    assert {each.outcome for each in found.values()} == {Outcome.TIMEOUT}
+        answers = resolver.authoritative_all([(f"host{number}.example.com", "TXT") for number in range(200)])
+        # Only those under way at once were sent, each with its SOA question: then the time was up.
+        assert server.asked.total() < 200
+    assert {answer.outcome for answer in answers.values()} == {Outcome.TIMEOUT}
     assert resolver.lookup("later.example.com", "A").outcome is Outcome.TIMEOUT
 
 
 # --- the zone's own servers --------------------------------------------------------------------------------
 def pinned(*servers: LameServer) -> Resolver:
     """One that knows the name servers of the zone, and asks the first for everything else."""
-    addresses = tuple(each.address for each in servers)
+    addresses = tuple(server.address for server in servers)
     return Resolver([addresses[0]], zones={ZONE: addresses})
 
 
-def test_each_of_them_is_asked_and_told_apart() -> None:
+def test_each_of_them_is_asked_and_kept_apart() -> None:
     old = "example.com. 900 IN MX 10 old.example.com."
-    with LameServer(saying(MX)) as one, LameServer(saying(MX)) as two, LameServer(saying(old)) as three:
-        found = pinned(one, two, three).authoritative(ZONE, "MX")
-    assert found.values == ("10 mail.example.com",)
-    assert [(each.outcome, each.values, each.ttl) for each in found.servers] == [
-        (Outcome.FOUND, ("10 mail.example.com",), 300), (Outcome.FOUND, ("10 mail.example.com",), 300),
+    with LameServer(saying(MX)) as first, LameServer(saying(MX)) as second, LameServer(saying(old)) as third:
+        answer = pinned(first, second, third).authoritative(ZONE, "MX")
+    assert answer.values == ("10 mail.example.com",)
+    assert [(server.outcome, server.values, server.ttl) for server in answer.servers] == [
+        (Outcome.FOUND, ("10 mail.example.com",), 300),
+        (Outcome.FOUND, ("10 mail.example.com",), 300),
         (Outcome.FOUND, ("10 old.example.com",), 900),
-    ]  # fmt: skip
+    ]
 
 
 def test_one_that_fails_is_its_own_outcome() -> None:
     with LameServer(saying(MX)) as good, LameServer(saying(rcode="SERVFAIL")) as ill:
-        found = pinned(good, ill).authoritative(ZONE, "MX")
-    assert found.values and [each.outcome for each in found.servers] == [Outcome.FOUND, Outcome.SERVFAIL]
+        answer = pinned(good, ill).authoritative(ZONE, "MX")
+    assert answer.values and [server.outcome for server in answer.servers] == [
+        Outcome.FOUND,
+        Outcome.SERVFAIL,
+    ]
 
 
 def test_one_that_refers_to_others_is_lame() -> None:
@@ -297,8 +302,8 @@ def test_one_that_refers_to_others_is_lame() -> None:
         return answer.to_wire()
 
     with LameServer(saying(MX)) as good, LameServer(referral) as lame:
-        found = pinned(good, lame).authoritative(ZONE, "MX")
-    assert [each.outcome for each in found.servers] == [Outcome.FOUND, Outcome.LAME]
+        answer = pinned(good, lame).authoritative(ZONE, "MX")
+    assert [server.outcome for server in answer.servers] == [Outcome.FOUND, Outcome.LAME]
 
 
 def test_one_that_knows_by_hearsay_is_lame() -> None:
@@ -308,15 +313,15 @@ def test_one_that_knows_by_hearsay_is_lame() -> None:
         return answer.to_wire()
 
     with LameServer(saying(MX)) as good, LameServer(cache) as lame:
-        found = pinned(good, lame).authoritative(ZONE, "MX")
-    assert [each.outcome for each in found.servers] == [Outcome.FOUND, Outcome.LAME]
+        answer = pinned(good, lame).authoritative(ZONE, "MX")
+    assert [server.outcome for server in answer.servers] == [Outcome.FOUND, Outcome.LAME]
 
 
 def test_when_none_of_them_answers_the_resolver_counts() -> None:
     with LameServer(saying(MX)) as resolver:
         dead = f"127.0.0.1:{free_port()}"
-        found = Resolver([resolver.address], zones={ZONE: (dead,)}).authoritative(ZONE, "MX")
-    assert found.values and found.servers == ()
+        answer = Resolver([resolver.address], zones={ZONE: (dead,)}).authoritative(ZONE, "MX")
+    assert answer.values and answer.servers == ()
 
 
 def test_questions_that_are_alike_are_asked_once() -> None:
@@ -335,9 +340,9 @@ def test_what_only_those_accept_who_check_no_signature_is_a_failure() -> None:
         ).to_wire()
 
     with LameServer(checking) as resolver, LameServer(saying(MX)) as good:
-        found = Resolver([resolver.address], zones={ZONE: (good.address,)}).authoritative(ZONE, "MX")
-    assert (found.outcome, found.values) == (Outcome.SERVFAIL, ())
-    assert [each.outcome for each in found.servers] == [Outcome.FOUND]
+        answer = Resolver([resolver.address], zones={ZONE: (good.address,)}).authoritative(ZONE, "MX")
+    assert (answer.outcome, answer.values) == (Outcome.SERVFAIL, ())
+    assert [server.outcome for server in answer.servers] == [Outcome.FOUND]
 
 
 def test_a_resolver_that_fails_by_itself_does_not_count() -> None:
@@ -360,9 +365,9 @@ def world(*lines: str) -> Reply:
 def test_they_are_those_of_the_zone_that_the_name_is_in() -> None:
     lines = ["example.com. 60 IN NS ns.example.com.", "ns.example.com. 60 IN A 127.0.0.1", MX]
     with LameServer(world(*lines)) as server:
-        found = Resolver([server.address], port=server.port).authoritative("a.b.example.com", "TXT")
-    assert found.outcome is Outcome.NO_DATA
-    assert [(each.server, each.address) for each in found.servers] == [("ns.example.com", "127.0.0.1")]
+        answer = Resolver([server.address], port=server.port).authoritative("a.b.example.com", "TXT")
+    assert answer.outcome is Outcome.NO_DATA
+    assert [(server.server, server.address) for server in answer.servers] == [("ns.example.com", "127.0.0.1")]
 
 
 def test_behind_an_alias_they_are_still_those_of_the_name() -> None:
@@ -379,13 +384,13 @@ def test_behind_an_alias_they_are_still_those_of_the_name() -> None:
         ).to_wire()
 
     with LameServer(reply) as server:
-        found = Resolver([server.address], port=server.port).authoritative("key.example.com", "TXT")
-    assert (found.values, found.cname) == (("v=DKIM1",), "key.example.net")
-    assert [(each.server, each.values) for each in found.servers] == [("ns.example.com", ("v=DKIM1",))]
+        answer = Resolver([server.address], port=server.port).authoritative("key.example.com", "TXT")
+    assert (answer.values, answer.cname) == (("v=DKIM1",), "key.example.net")
+    assert [(server.server, server.values) for server in answer.servers] == [("ns.example.com", ("v=DKIM1",))]
 
 
 def test_there_are_none_for_a_name_that_only_a_registry_knows() -> None:
     soa = "com. 900 IN SOA a.nic.com. hostmaster.nic.com. 1 1 1 1 120"
     with LameServer(saying(rcode="NXDOMAIN", authority=(soa,))) as server:
-        found = Resolver([server.address], port=server.port).authoritative(ZONE, "MX")
-    assert (found.outcome, found.servers) == (Outcome.NXDOMAIN, ())
+        answer = Resolver([server.address], port=server.port).authoritative(ZONE, "MX")
+    assert (answer.outcome, answer.servers) == (Outcome.NXDOMAIN, ())

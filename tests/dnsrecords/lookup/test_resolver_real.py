@@ -36,42 +36,34 @@ def resolver(first: Nameserver) -> Resolver:
     return Resolver([first.address], port=first.port)
 
 
-def told(answer: Answer) -> list[tuple[str, str, Outcome, tuple[str, ...]]]:
-    return [(each.server, each.address, each.outcome, each.values) for each in answer.servers]
+def servers_of(answer: Answer) -> list[tuple[str, str, Outcome, tuple[str, ...]]]:
+    return [(server.server, server.address, server.outcome, server.values) for server in answer.servers]
 
 
 # --- answers -----------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("line", "name", "type_", "values"),
-    [
-        ("@ MX 10 Mail", "types.test", "MX", ("10 mail.types.test",)),
-        ("@ MX 0 .", "types.test", "MX", ("0 ",)),
-        ('@ TXT "v=spf1 mx" " ~all"', "types.test", "TXT", ("v=spf1 mx ~all",)),
-        (f'k TXT "{LONG}" "{LONG}"', "k.types.test", "TXT", (LONG * 2,)),
-        ("www AAAA 2001:DB8::1", "www.types.test", "AAAA", ("2001:db8::1",)),
-        ("_imaps._tcp SRV 0 1 993 mail", "_imaps._tcp.types.test", "SRV", ("0 1 993 mail.types.test",)),
-        (
-            "_25._tcp.mail TLSA 3 1 1 " + "AB" * 32,
-            "_25._tcp.mail.types.test",
-            "TLSA",
-            ("3 1 1 " + "ab" * 32,),
-        ),
-        ("www CNAME there.example.", "www.types.test", "CNAME", ("there.example",)),
-    ],
-)
-def test_each_type_is_read(
-    first: Nameserver, resolver: Resolver, line: str, name: str, type_: str, values: tuple[str, ...]
-) -> None:
-    first.publish("types.test", [line])
-    for found in (resolver.lookup(name, type_), resolver.authoritative(name, type_)):
-        assert (found.outcome, found.values, found.ttl) == (Outcome.FOUND, values, 300)
+def test_each_type_is_read(first: Nameserver, resolver: Resolver) -> None:
+    records = {
+        "mx": ("MX 10 Mail", ("10 mail.types.test",)),
+        "null": ("MX 0 .", ("0 ",)),
+        "spf": ('TXT "v=spf1 mx" " ~all"', ("v=spf1 mx ~all",)),
+        "long": (f'TXT "{LONG}" "{LONG}"', (LONG * 2,)),
+        "six": ("AAAA 2001:DB8::1", ("2001:db8::1",)),
+        "_imaps._tcp": ("SRV 0 1 993 mail", ("0 1 993 mail.types.test",)),
+        "_25._tcp.mail": ("TLSA 3 1 1 " + "AB" * 32, ("3 1 1 " + "ab" * 32,)),
+        "www": ("CNAME there.example.", ("there.example",)),
+    }
+    first.publish("types.test", [f"{label} {line}" for label, (line, _) in records.items()])
+    for label, (line, values) in records.items():
+        question = (f"{label}.types.test", line.split(" ")[0])
+        for answer in (resolver.lookup(*question), resolver.authoritative(*question)):
+            assert (answer.outcome, answer.values, answer.ttl) == (Outcome.FOUND, values, 300), label
 
 
 def test_no_such_name_is_not_no_such_record(first: Nameserver, resolver: Resolver) -> None:
     first.publish("nothing.test", ["www A 192.0.2.1"])
-    found = resolver.authoritative_all([("www.nothing.test", "TXT"), ("gone.nothing.test", "TXT")])
-    assert [each.outcome for each in found.values()] == [Outcome.NO_DATA, Outcome.NXDOMAIN]
-    assert {each.ttl for each in found.values()} == {60}
+    answers = resolver.authoritative_all([("www.nothing.test", "TXT"), ("gone.nothing.test", "TXT")])
+    assert [answer.outcome for answer in answers.values()] == [Outcome.NO_DATA, Outcome.NXDOMAIN]
+    assert {answer.ttl for answer in answers.values()} == {60}
 
 
 def test_an_answer_too_large_for_udp_comes_whole(first: Nameserver, resolver: Resolver) -> None:
@@ -81,11 +73,11 @@ def test_an_answer_too_large_for_udp_comes_whole(first: Nameserver, resolver: Re
 
 def test_a_signed_zone_reads_as_any_other(first: Nameserver, resolver: Resolver) -> None:
     first.publish("signed.test", ["@ MX 10 mail", f'k TXT "{LONG}" "{LONG}"'], signed=True)
-    found = resolver.authoritative_all(
+    answers = resolver.authoritative_all(
         [("signed.test", "MX"), ("k.signed.test", "TXT"), ("no.signed.test", "TXT")]
     )
-    assert [each.values for each in found.values()] == [("10 mail.signed.test",), (LONG * 2,), ()]
-    assert [len(each.servers) for each in found.values()] == [1, 1, 1]
+    assert [answer.values for answer in answers.values()] == [("10 mail.signed.test",), (LONG * 2,), ()]
+    assert [len(answer.servers) for answer in answers.values()] == [1, 1, 1]
 
 
 def test_a_zone_that_a_server_does_not_have_is_refused(resolver: Resolver) -> None:
@@ -98,32 +90,32 @@ def test_a_record_may_have_reached_only_some(
 ) -> None:
     first.publish("spread.test", [*TWO_SERVERS, '@ TXT "new"'])
     second.publish("spread.test", [*TWO_SERVERS, '@ 900 TXT "old"'])
-    found = resolver.authoritative("spread.test", "TXT")
-    assert told(found) == [
+    answer = resolver.authoritative("spread.test", "TXT")
+    assert servers_of(answer) == [
         ("ns1.spread.test", "127.0.0.1", Outcome.FOUND, ("new",)),
         ("ns2.spread.test", "127.0.0.2", Outcome.FOUND, ("old",)),
     ]
-    assert [each.ttl for each in found.servers] == [300, 900]
+    assert [server.ttl for server in answer.servers] == [300, 900]
 
 
-def test_one_without_the_zone_is_told_apart(
+def test_a_server_without_the_zone_is_kept_apart(
     first: Nameserver, second: Nameserver, resolver: Resolver
 ) -> None:
     first.publish("half.test", [*TWO_SERVERS, "@ MX 10 mail"])
-    found = resolver.authoritative("half.test", "MX")
-    assert found.values == ("10 mail.half.test",)
-    assert [each.outcome for each in found.servers] == [Outcome.FOUND, Outcome.REFUSED]
+    answer = resolver.authoritative("half.test", "MX")
+    assert answer.values == ("10 mail.half.test",)
+    assert [server.outcome for server in answer.servers] == [Outcome.FOUND, Outcome.REFUSED]
 
 
-def test_one_that_is_down_is_told_apart_and_comes_back(first: Nameserver, second: Nameserver) -> None:
-    for each in (first, second):
-        each.publish("down.test", [*TWO_SERVERS, "@ MX 10 mail"])
+def test_a_server_that_is_down_is_kept_apart_and_comes_back(first: Nameserver, second: Nameserver) -> None:
+    for server in (first, second):
+        server.publish("down.test", [*TWO_SERVERS, "@ MX 10 mail"])
     second.stop()
-    found = Resolver([first.address], port=first.port).authoritative("down.test", "MX")
-    assert [each.outcome for each in found.servers] == [Outcome.FOUND, Outcome.NO_SERVER]
+    answer = Resolver([first.address], port=first.port).authoritative("down.test", "MX")
+    assert [server.outcome for server in answer.servers] == [Outcome.FOUND, Outcome.NO_SERVER]
     second.start()
-    found = Resolver([first.address], port=first.port).authoritative("down.test", "MX")
-    assert [each.outcome for each in found.servers] == [Outcome.FOUND, Outcome.FOUND]
+    answer = Resolver([first.address], port=first.port).authoritative("down.test", "MX")
+    assert [server.outcome for server in answer.servers] == [Outcome.FOUND, Outcome.FOUND]
 
 
 def test_a_zone_within_a_zone_has_its_own(first: Nameserver, second: Nameserver, resolver: Resolver) -> None:
@@ -131,45 +123,45 @@ def test_a_zone_within_a_zone_has_its_own(first: Nameserver, second: Nameserver,
     first.publish(
         "outer.test", ["@ NS ns", "ns A 127.0.0.1", "inner NS ns.child.inner", "ns.child.inner A 127.0.0.2"]
     )
-    for each in (first, second):
-        each.publish("inner.outer.test", [*child, 'k TXT "inner"'])
-    assert told(resolver.authoritative("k.inner.outer.test", "TXT")) == [
+    for server in (first, second):
+        server.publish("inner.outer.test", [*child, 'k TXT "inner"'])
+    assert servers_of(resolver.authoritative("k.inner.outer.test", "TXT")) == [
         ("ns.child.inner.outer.test", "127.0.0.2", Outcome.FOUND, ("inner",))
     ]
-    assert [each.server for each in resolver.authoritative("www.outer.test", "A").servers] == [
+    assert [server.server for server in resolver.authoritative("www.outer.test", "A").servers] == [
         "ns.outer.test"
     ]
 
 
 def test_an_alias_is_followed_on_each(first: Nameserver, second: Nameserver, resolver: Resolver) -> None:
-    for each in (first, second):
-        each.publish("alias.test", [*TWO_SERVERS, "k CNAME there", 'there TXT "key"'])
-    found = resolver.authoritative("k.alias.test", "TXT")
-    assert (found.values, found.cname) == (("key",), "there.alias.test")
-    assert [each.values for each in found.servers] == [("key",), ("key",)]
+    for server in (first, second):
+        server.publish("alias.test", [*TWO_SERVERS, "k CNAME there", 'there TXT "key"'])
+    answer = resolver.authoritative("k.alias.test", "TXT")
+    assert (answer.values, answer.cname) == (("key",), "there.alias.test")
+    assert [server.values for server in answer.servers] == [("key",), ("key",)]
 
 
 def test_a_server_may_have_ipv6_only() -> None:
     with or_skip(lambda: Nameserver(host="::1")) as server:
         server.publish("six.test", ["@ MX 10 mail"])
-        found = Resolver([server.address], zones={"six.test": (server.address,)}).authoritative(
+        answer = Resolver([server.address], zones={"six.test": (server.address,)}).authoritative(
             "six.test", "MX"
         )
-    assert told(found) == [(server.address, "::1", Outcome.FOUND, ("10 mail.six.test",))]
+    assert servers_of(answer) == [(server.address, "::1", Outcome.FOUND, ("10 mail.six.test",))]
 
 
 # --- many --------------------------------------------------------------------------------------------------
 def test_threads_do_not_disturb_each_other(first: Nameserver) -> None:
     domains = [f"d{number}.test" for number in range(150)]
-    first.publish_all({each: [f"@ MX 10 mail.{each}.", f'_dmarc TXT "{each}"'] for each in domains})
+    first.publish_all({domain: [f"@ MX 10 mail.{domain}.", f'_dmarc TXT "{domain}"'] for domain in domains})
 
     def look(domain: str) -> list[Answer]:
         questions = [(domain, "MX"), (f"_dmarc.{domain}", "TXT"), (f"k._domainkey.{domain}", "TXT")]
         return [*Resolver([first.address], port=first.port).authoritative_all(questions).values()]
 
     with ThreadPoolExecutor(16) as pool:
-        found = [*pool.map(look, domains)]
-    assert [[each.values for each in answers] for answers in found] == [
-        [(f"10 mail.{each}",), (each,), ()] for each in domains
+        looks = [*pool.map(look, domains)]
+    assert [[answer.values for answer in answers] for answers in looks] == [
+        [(f"10 mail.{domain}",), (domain,), ()] for domain in domains
     ]
-    assert {len(each.servers) for answers in found for each in answers} == {1}
+    assert {len(answer.servers) for answers in looks for answer in answers} == {1}

@@ -36,10 +36,10 @@ def judged_in(zone: Zone, *texts: str, wanted: str = WANTED, own: tuple[str, ...
 
 
 # --- right -------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("text", [WANTED, "v=spf1 mx ~all ", "V=SPF1 +MX ~ALL"])
 @pytest.mark.parametrize("own", [OURS, ()])
-def test_the_record_as_it_is_wanted_is_right(text: str, own: tuple[str, ...]) -> None:
-    assert judged(text, "verify=1", own=own) == Verdict(Status.OK, "", (text,), "")
+def test_the_record_as_it_is_wanted_is_right(own: tuple[str, ...]) -> None:
+    for text in (WANTED, "v=spf1 mx ~all ", "V=SPF1 +MX ~ALL"):
+        assert judged(text, "verify=1", own=own) == Verdict(Status.OK, "", (text,), "")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_relay_may_be_authorised_in_any_way(text: str) -> None:
             "v=spf1 mx include=x.example ~all",
             '"include=x.example" is ignored by receivers; "include:x.example" was',
         ),
-        ("v=spf1 mx ~all include:_spf.google.example", "stands after the all"),
+        ("v=spf1 mx ~all include:_spf.google.example", "comes after the all"),
         ("v=spf1 mx a:mail.example.com " + "a:mail.example.com " * 7 + "~all", "needs 9 of the 10"),
     ],
 )
@@ -101,12 +101,12 @@ def test_no_record_is_missing(texts: tuple[str, ...]) -> None:
     ("text", "part"),
     [
         ('"v=spf1 include:_spf.google.example ~all"', "quotes"),
-        ("v=spf1; include:_spf.google.example ~all", "does not begin with v=spf1 and a blank"),
-        (" v=spf1 include:_spf.google.example ~all", "blank"),
+        ("v=spf1; include:_spf.google.example ~all", "does not begin with v=spf1 and a space"),
+        (" v=spf1 include:_spf.google.example ~all", "space"),
         ("spf1 include:_spf.google.example ~all", "does not begin"),
     ],
 )
-def test_what_was_to_be_a_record_is_told_why_it_is_none(text: str, part: str) -> None:
+def test_what_was_meant_to_be_a_record_is_told_why_it_is_none(text: str, part: str) -> None:
     verdict = judged(text)
     assert (verdict.status, verdict.found) == (Status.MISMATCH, (text,))
     assert part in verdict.message
@@ -129,7 +129,7 @@ BAD = [
     ("v=spf1 ?mx ~all", '"?mx" decides', ""),
     ("v=spf1 ~all mx", '"~all" decides', ""),
     ("v=spf1 -ip4:203.0.113.25 mx -all", '"-ip4:203.0.113.25" decides', "v=spf1 mx -ip4:203.0.113.25 -all"),
-    ("v=spf1 mx moo ~all", '"moo" is no mechanism', ""),
+    ("v=spf1 mx moo ~all", '"moo" is not an SPF mechanism', ""),
     ("v=spf1 mx ipv4:192.0.2.9 ~all", '"ip4:192.0.2.9" was probably meant', "v=spf1 mx ip4:192.0.2.9 ~all"),
     ("v=spf1 mx include:gone.example ~all", "without an SPF record", ""),
     ("v=spf1 mx include:broken.example ~all", "broken.example", ""),
@@ -138,7 +138,7 @@ BAD = [
     ("v=spf1 mx redirect=open.example", "lets the whole world", ""),
     ("v=spf1 mx redirect=loose.example", "does not end in -all", "v=spf1 mx include:loose.example ~all"),
     ("v=spf1 mx include:open.example ~all", '"include:open.example" lets the whole world', ""),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("text", "part", "advice"), BAD)
@@ -147,13 +147,9 @@ def test_a_wrong_record_has_a_sentence_and_a_better_one(text: str, part: str, ad
     assert (verdict.status, verdict.found) == (Status.MISMATCH, (text,))
     assert part in verdict.message
     assert verdict.advice == advice
-
-
-@pytest.mark.parametrize("text", [text for text, _, _ in BAD])
-@pytest.mark.parametrize("wanted", [WANTED, RELAYED])
-def test_the_record_that_is_offered_is_right(text: str, wanted: str) -> None:
-    better = judged_in(OTHERS, text, wanted=wanted).advice or wanted
-    assert judged_in(OTHERS, better, wanted=wanted).status is Status.OK
+    for wanted in (WANTED, RELAYED):  # what is offered is right
+        better = judged_in(OTHERS, text, wanted=wanted).advice or wanted
+        assert judged_in(OTHERS, better, wanted=wanted).status is Status.OK
 
 
 def test_several_records_become_one() -> None:
@@ -240,9 +236,8 @@ def test_a_relay_as_the_eleventh_look_up_says_what_to_give_up() -> None:
 
 
 # --- errors ------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("outcome", [Outcome.SERVFAIL, Outcome.TIMEOUT, Outcome.NO_SERVER])
-def test_what_cannot_be_looked_up_is_an_error_not_a_mismatch(outcome: Outcome) -> None:
-    zone = {"_spf.google.example TXT": outcome}
+def test_what_cannot_be_looked_up_is_an_error_not_a_mismatch() -> None:
+    zone = {"_spf.google.example TXT": Outcome.SERVFAIL}
     verdict = judged_in(zone, "v=spf1 mx include:_spf.google.example ~all")
     assert verdict.status is Status.ERROR
     assert "TXT of _spf.google.example could not be looked up" in verdict.message

@@ -28,17 +28,24 @@ WORDS = [
 
 
 # --- which text is a record --------------------------------------------------------------------------------
-@pytest.mark.parametrize("text", ["v=spf1", "v=spf1 ", "V=SPF1 mx", "v=SpF1 -all"])
-def test_a_record_begins_with_the_version(text: str) -> None:
-    assert is_record(text)
+def test_a_record_begins_with_the_version() -> None:
+    for text in ("v=spf1", "v=spf1 ", "V=SPF1 mx", "v=SpF1 -all"):
+        assert is_record(text), text
 
 
-@pytest.mark.parametrize(
-    "text", ["", "v=spf10", "v=spf1\tmx", " v=spf1 mx", '"v=spf1 mx"', "v=spf2 mx", "v=spf1;mx", "v = spf1"]
-)
-def test_other_text_is_no_record(text: str) -> None:
-    assert not is_record(text)
-    assert parse(text).errors
+def test_other_text_is_no_record() -> None:
+    for text in (
+        "",
+        "v=spf10",
+        "v=spf1\tmx",
+        " v=spf1 mx",
+        '"v=spf1 mx"',
+        "v=spf2 mx",
+        "v=spf1;mx",
+        "v = spf1",
+    ):
+        assert not is_record(text), text
+        assert parse(text).errors, text
 
 
 # --- terms -------------------------------------------------------------------------------------------------
@@ -73,28 +80,30 @@ def test_a_term_is_read(text: str, expected: Term) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"),
+    ("reason", "texts"),
     [
-        ("moo", "no mechanism"), ("", "cannot stand"), ("all.", "no mechanism"), ("all:x.example", "nothing can stand"),
-        ("include", "names no domain"), ("include:", "names no domain"), ("include/24", "names no domain"),
-        ("exists", "names no domain"), ("a:", "names no domain"), ("a:foo-bar", "no full domain"),
-        ("a:192.0.2.1", "no full domain"), ("a:mail..example.com", "no full domain"), ("mx/33", "too long"),
-        (f"a:{'a' * 64}.example.com", "no full domain"), ("a//129", "too long"), ("a/024", "names no domain"),
-        ("a:example.com/", "no full domain"), ("a/24/64", "names no domain"), ("ptr/0", "names no domain"),
-        ("ip4:192.0.2", "valid IPv4"), ("ip4:192.0.2.1/33", "prefix length"), ("ip4:192.0.2.01", "valid IPv4"),
-        ("ip4:192.0.2.0/255.255.255.0", "needs an IPv4"), ("ip4:2001:db8::1", "valid IPv4"), ("ip4", "needs an IPv4"),
-        ("ip6:192.0.2.1", "valid IPv6"), ("ip6:fe80::1%eth0", "needs an IPv6"), ("ip6:::1/129", "prefix length"),
-        ("ip4:192.0.2.1/08", "prefix length"), ("ipv4:192.0.2.1", "no mechanism"),
-        ("redirect:x.example", "no mechanism"),
-        ("redirect=", "names no domain"), ("exp=%{c}.example.com", "explanations"),
-        ("exists:%(ir).example", "no macro"),
-        ("a:%{d0}", "no macro"), ("x=%", "no macro"), ("a:ä.example", "cannot stand"), ("a\tmx", "cannot stand"),
-        ("--all", "no mechanism"), ("-redirect=x.example", "no mechanism"), ("1x=y", "no mechanism"),
+        ("is not an SPF mechanism", ("moo", "all.", "ipv4:192.0.2.1", "redirect:x.example", "--all", "1x=y")),
+        ("is not an SPF mechanism", ("-redirect=x.example",)),  # modifiers have no qualifier
+        ("character that is not allowed", ("", "a:ä.example", "a\tmx")),
+        ("nothing is allowed", ("all:x.example",)),
+        ("names no domain", ("include", "include:", "include/24", "exists", "a:", "ptr/0", "redirect=")),
+        ("names no domain", ("a/024", "a/24/64")),  # no prefix lengths, so they would have to be a domain
+        ("no full domain", ("a:foo-bar", "a:192.0.2.1", "a:mail..example.com", "a:example.com/")),
+        ("no full domain", (f"a:{'a' * 64}.example.com",)),
+        ("too long", ("mx/33", "a//129")),
+        ("valid IPv4", ("ip4:192.0.2", "ip4:192.0.2.01", "ip4:2001:db8::1")),
+        ("needs an IPv4", ("ip4", "ip4:192.0.2.0/255.255.255.0")),
+        ("valid IPv6", ("ip6:192.0.2.1",)),
+        ("needs an IPv6", ("ip6:fe80::1%eth0",)),
+        ("prefix length", ("ip4:192.0.2.1/33", "ip4:192.0.2.1/08", "ip6:::1/129")),
+        ("explanations", ("exp=%{c}.example.com",)),
+        ("does not begin a macro", ("exists:%(ir).example", "a:%{d0}", "x=%")),
     ],
-)  # fmt: skip
-def test_what_is_no_term_is_refused_with_a_reason(text: str, reason: str) -> None:
-    with pytest.raises(Malformed, match=reason):
-        parse_term(text)
+)
+def test_what_is_no_term_is_refused_with_a_reason(reason: str, texts: tuple[str, ...]) -> None:
+    for text in texts:
+        with pytest.raises(Malformed, match=reason):
+            parse_term(text)
 
 
 # --- records -----------------------------------------------------------------------------------------------
@@ -105,11 +114,11 @@ def test_a_record_is_its_terms_in_order() -> None:
     assert not record.errors
 
 
-def test_every_error_is_told_and_the_rest_kept() -> None:
+def test_every_error_is_named_and_the_rest_kept() -> None:
     record = parse("v=spf1 mx moo ip4:300.1.1.1 -all")
     assert list(map(str, record.terms)) == ["mx", "-all"]
     assert list(map(str, record.errors)) == [
-        '"moo" is no mechanism of SPF',
+        '"moo" is not an SPF mechanism',
         '"ip4:300.1.1.1" has no valid IPv4 address',
     ]
 
@@ -117,7 +126,7 @@ def test_every_error_is_told_and_the_rest_kept() -> None:
 @pytest.mark.parametrize("name", ["redirect", "exp"])
 def test_a_modifier_can_be_there_once(name: str) -> None:
     twice = parse(f"v=spf1 {name}=a.example {name.upper()}=b.example")
-    assert [each.reason for each in twice.errors] == [f"is a second {name}, of which there can be one"]
+    assert [fault.reason for fault in twice.errors] == [f"is a second {name}, and only one is allowed"]
     assert not parse("v=spf1 x=1 x=2").errors
 
 
