@@ -1,4 +1,4 @@
-"""The card of a domain's options on the DNS tab: what is chosen, what it does, what the HTTPS proxy has to serve."""
+"""The card of a domain's options on the DNS tab: the mode of its MTA-STS policy, and the names to serve."""
 
 from __future__ import annotations
 
@@ -17,17 +17,22 @@ from quazzar.console.pages import sentence
 from quazzar.errors import QuazzarError
 
 _MODES = (
-    (options.Mode.TESTING, "Testing", "Others deliver as before, and report what would not have been safe."),
+    (
+        options.Mode.TESTING,
+        "Testing",
+        "Other servers deliver as before, and report what they could not have delivered safely.",
+    ),
     (
         options.Mode.ENFORCE,
         "Enforce",
-        "Servers that know MTA-STS deliver over verified TLS or not at all. The mail server needs a certificate that "
-        "they trust, and it has to stay so: they keep the policy for a week.",
+        "Servers that support MTA-STS deliver over verified TLS or not at all. The mail server needs a certificate "
+        "that they trust, and must keep one: they remember the policy for a week.",
     ),
     (
         options.Mode.OFF,
         "Off",
-        "No policy and no records. Who fetched an enforced one keeps to it for a week: test for a week first.",
+        "No policy and no records. Servers that fetched an enforced policy follow it for a week: choose Testing for "
+        "a week first.",
     ),
 )
 
@@ -49,13 +54,13 @@ def context(row: Domain) -> dict[str, Any]:
 
 @access.change
 def save(request: HttpRequest, pk: int) -> HttpResponse:
-    """Takes the choice."""
+    """Save the mode of the MTA-STS policy."""
     try:
         options.change(pk, mta_sts=request.POST.get("mta_sts", ""))
     except QuazzarError as exc:
         messages.error(request, sentence(exc))
     else:
-        messages.success(request, "Saved. See below which records are to be published for it.")
+        messages.success(request, "Saved. Below are the records to publish for it.")
     return redirect("admin:dns_domain", pk)
 
 

@@ -1,4 +1,4 @@
-"""The card on the DNS tab by which a domain's records are published by machine."""
+"""The card on the DNS tab that publishes a domain's records automatically, at a name server of yours."""
 
 from __future__ import annotations
 
@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 
 _FIELDS = ("server", "zone", "key_name", "algorithm", "secret")
 _LABELS = {
-    "server": "Name server", "port": "Port", "zone": "Zone", "key_name": "Key name", "algorithm": "Algorithm",
+    "server": "Name server",
+    "port": "Port",
+    "zone": "Zone",
+    "key_name": "Key name",
+    "algorithm": "Algorithm",
     "secret": "Secret",
-}  # fmt: skip
+}
 
 
 def context(row: Domain) -> dict[str, Any]:
@@ -33,12 +37,12 @@ def context(row: Domain) -> dict[str, Any]:
 
 @access.change
 def save(request: HttpRequest, pk: int) -> HttpResponse:
-    """Sets the name server up, and publishes at once."""
-    given: dict[str, Any] = {name: request.POST.get(name, "") for name in _FIELDS}
-    text = request.POST.get("port", "")
-    given["port"] = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
+    """Save the name server, and publish there at once."""
+    values: dict[str, Any] = {name: request.POST.get(name, "") for name in _FIELDS}
+    port = request.POST.get("port", "")
+    values["port"] = int(port) if port.isascii() and port.isdigit() and len(port) < 6 else 0
     try:
-        publishing.set_up(pk, given)
+        publishing.set_up(pk, values)
     except InvalidFields as exc:
         for name, sentences in exc.fields.items():
             messages.error(request, f"{_LABELS.get(name, name)}: {' '.join(sentences)}")
@@ -48,7 +52,7 @@ def save(request: HttpRequest, pk: int) -> HttpResponse:
 
 @access.change
 def publish(request: HttpRequest, pk: int) -> HttpResponse:
-    """Brings the zone up to date now."""
+    """Bring the zone up to date now."""
     return _published(request, pk)
 
 
@@ -59,28 +63,28 @@ def _published(request: HttpRequest, pk: int) -> HttpResponse:
     except QuazzarError as exc:
         messages.error(request, sentence(exc))
     else:
-        messages.success(request, _done(plan))
-        for each in plan.conflicts:
-            messages.warning(request, each.message)
+        messages.success(request, _summary(plan))
+        for conflict in plan.conflicts:
+            messages.warning(request, conflict.message)
     return redirect("admin:dns_domain", pk)
 
 
 @access.change
 def remove(request: HttpRequest, pk: int) -> HttpResponse:
-    """Forgets the name server."""
+    """Remove the name server; what is published stays published."""
     try:
         publishing.remove(pk)
     except QuazzarError as exc:
         messages.error(request, sentence(exc))
     else:
-        messages.success(request, "The name server is forgotten. What is published stays published.")
+        messages.success(request, "The name server is removed. Published records stay published.")
     return redirect("admin:dns_domain", pk)
 
 
-def _done(plan: Plan) -> str:
+def _summary(plan: Plan) -> str:
     if not plan.changes:
-        return "Nothing had to be changed in the zone."
-    return f"Published: {len(plan.added)} new, {len(plan.removed)} taken away, {plan.unchanged} right as they were."
+        return "The zone needed no change."
+    return f"Published: {len(plan.added)} added, {len(plan.removed)} removed, {plan.unchanged} unchanged."
 
 
 _BASE = "mail-relay/dns/<int:pk>/"

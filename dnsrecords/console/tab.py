@@ -1,4 +1,4 @@
-"""The DNS tab: all domains by health, and one domain's records to copy, compare and look up."""
+"""The DNS tab: all domains by health, and the records of one domain to copy, compare and check."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from dnsrecords.checking import check as checking
-from dnsrecords.checking import report
 from dnsrecords.checking.report import Report, Row
+from dnsrecords.checking.report import zone as zone_file
 from dnsrecords.console import access, options, publishing
 from dnsrecords.dkim import progress
 from dnsrecords.kinds.dkim import FurtherKey
@@ -33,7 +33,7 @@ from quazzar.console import gate, shown
 from quazzar.console.pages import frame, sentence
 from quazzar.errors import QuazzarError
 
-_A_PAGE = 50
+_PAGE_SIZE = 50
 _HISTORY = 20
 #: Status → icon, the class of its colour, and the word.
 MARKS = {
@@ -43,7 +43,7 @@ MARKS = {
     Status.ERROR: ("cloud_off", "wait", "No answer"),
     Status.UNCHECKED: ("radio_button_unchecked", "off", "Not checked"),
 }
-#: What is only recommended is no alarm while it is not there.
+#: A record that is only recommended is no alarm while it is missing.
 _NOT_PUBLISHED = ("info", "off", "Not published")
 
 
@@ -51,18 +51,17 @@ _NOT_PUBLISHED = ("info", "off", "Not published")
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
     """All domains, those with something wrong first."""
-    wanted = request.GET.get("search", "").strip().lower()
+    search = request.GET.get("search", "").strip().lower()
     domains = Domain.objects.order_by("name")
-    found = [each for each in Report.for_domains(domains) if wanted in each.domain.name]
+    reports = [report for report in Report.for_domains(domains) if search in report.domain.name]
     order = [Status.MISSING, Status.MISMATCH, Status.ERROR, Status.UNCHECKED, Status.OK]
-    found.sort(key=lambda each: order.index(each.health))
-    page = Paginator(found, _A_PAGE).get_page(request.GET.get("page"))
+    reports.sort(key=lambda report: order.index(report.health))
+    page = Paginator(reports, _PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
         "page": page,
-        "rows": [{"report": each, "mark": MARKS[each.health], **_ring(each)} for each in page],
-        "search": wanted,
-        "right": sum(each.health is Status.OK for each in found),
-        "any": bool(found) or bool(wanted),
+        "rows": [{"report": report, "mark": MARKS[report.health], **_ring(report)} for report in page],
+        "search": search,
+        "any": bool(reports) or bool(search),
     }
     return _page(request, "overview.html", context)
 
@@ -79,7 +78,7 @@ def domain(request: HttpRequest, pk: int) -> HttpResponse:
 
 @access.change
 def check(request: HttpRequest, pk: int) -> HttpResponse:
-    """Asks the name servers now."""
+    """Ask the name servers now."""
     row = get_object_or_404(Domain, pk=pk)
     checking.check(row)
     if gate.by_htmx(request):
@@ -89,7 +88,7 @@ def check(request: HttpRequest, pk: int) -> HttpResponse:
 
 @access.change
 def rotate(request: HttpRequest, pk: int) -> HttpResponse:
-    """Begins a rotation of the DKIM key, or gives it up."""
+    """Begin a rotation of the DKIM key, or cancel it."""
     try:
         if "cancel" in request.POST:
             lifecycle.cancel_rotation(pk)
@@ -102,7 +101,7 @@ def rotate(request: HttpRequest, pk: int) -> HttpResponse:
 
 @access.change
 def ed25519(request: HttpRequest, pk: int) -> HttpResponse:
-    """Adds an Ed25519 key, or removes it."""
+    """Add an Ed25519 key, or remove it."""
     row = get_object_or_404(Domain, pk=pk)
     try:
         if "off" in request.POST:
@@ -120,7 +119,7 @@ def zone(request: HttpRequest, pk: int) -> HttpResponse:
     """The zone file."""
     row = get_object_or_404(Domain, pk=pk)
     headers = {"Content-Disposition": f'attachment; filename="{row.name}.zone"'}
-    return HttpResponse(report.zone(row), content_type="text/dns; charset=utf-8", headers=headers)
+    return HttpResponse(zone_file(row), content_type="text/dns; charset=utf-8", headers=headers)
 
 
 def _page(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
@@ -128,25 +127,27 @@ def _page(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpR
 
 
 def _context(request: HttpRequest, row: Domain) -> dict[str, Any]:
-    found = Report.for_domain(row)
-    provider = provider_of(found.facts.relay_include)
+    report = Report.for_domain(row)
+    provider = provider_of(report.facts.relay_include)
+    keys = [record for record in report.recommended if _is_key(record)]
+    recommended = [record for record in report.recommended if not _is_key(record)]
     return {
-        "report": found,
+        "report": report,
         "domain": row,
-        "required": [_shown(each, row.name) for each in found.required],
-        "recommended": [_shown(each, row.name) for each in found.recommended if not _is_key(each)],
-        "keys": [_shown(each, row.name) for each in found.recommended if _is_key(each)],
-        "history": _history(found),
+        "required": [_entry(record, row.name) for record in report.required],
+        "recommended": [_entry(record, row.name) for record in recommended],
+        "keys": [_entry(record, row.name) for record in keys],
+        "history": _history(report),
         "may_check": access.may_change(request.user),
         "rotation": progress.rotation(row),
         "ed25519": progress.ed25519_key(row),
-        "dmarc": found.dmarc_path,
+        "dmarc": report.dmarc_path,
         **options.context(row),
         **publishing.context(row),
         "hostname_chosen": bool(Stack.load().hostname),
         "note": provider.note if provider else "",
-        "mark": MARKS[found.health],
-        **_ring(found),
+        "mark": MARKS[report.health],
+        **_ring(report),
     }
 
 
@@ -156,43 +157,44 @@ def badge(status: str) -> SafeString:
     return shown.badge(word, colour)
 
 
-def _ring(found: Report) -> dict[str, Any]:
-    """How much of the ring of progress is drawn, of 100; and how old that is."""
-    of = len(found.required)
-    return {"done": found.done, "of": of, "percent": 100 * found.done // of, "ago": _ago(found)}
+def _ring(report: Report) -> dict[str, Any]:
+    """What the ring of progress shows, and when it was checked."""
+    total = len(report.required)
+    return {"done": report.done, "of": total, "percent": 100 * report.done // total, "ago": _ago(report)}
 
 
-def _ago(found: Report) -> str:
-    """When it was looked up, in words."""
-    if found.checked_at is None:
+def _ago(report: Report) -> str:
+    """When the domain was last checked, in words."""
+    if report.checked_at is None:
         return ""
-    age = timezone.now() - found.checked_at
+    age = timezone.now() - report.checked_at
     return "just now" if age < timedelta(minutes=1) else f"{words.span(age)} ago"
 
 
-def _history(found: Report) -> list[dict[str, Any]]:
-    """The latest changes, with the records' names as the tab has them; one that is not wanted any more keeps its id."""
-    rows = {row.record.id: row for row in found.rows}
-    changes = []
-    for change in RecordChange.objects.filter(domain=found.domain)[:_HISTORY]:
+def _history(report: Report) -> list[dict[str, Any]]:
+    """The latest changes, named like the records above; a record that is no longer wanted is named by its id."""
+    rows = {row.record.id: row for row in report.rows}
+
+    def entry(change: RecordChange) -> dict[str, Any]:
         row = rows.get(change.record)
-        _, colour, word = MARKS[Status(change.status)]
-        changes.append({
-            "change": change,
+        return {
+            "at": change.at,
+            "message": change.message,
             "label": kind_of(row.record).label if row else change.record,
-            "name": relative_name(row.record.name, found.domain.name) if row else "",
+            "name": relative_name(row.record.name, report.domain.name) if row else "",
             "before": MARKS[Status(change.before)][2],
-            "colour": colour,
-            "word": word,
-        })  # fmt: skip
-    return changes
+            "badge": badge(change.status),
+        }
+
+    return [entry(change) for change in RecordChange.objects.filter(domain=report.domain)[:_HISTORY]]
 
 
 def _is_key(row: Row) -> bool:
     return row.record.kind == FurtherKey.key
 
 
-def _shown(row: Row, zone_name: str) -> dict[str, Any]:
+def _entry(row: Row, zone_name: str) -> dict[str, Any]:
+    """What ``dnsrecords/_record.html`` shows of a record."""
     record = row.record
     wanted = row.advice or record.value
     inside = within(record.name, zone_name)

@@ -72,7 +72,7 @@ function waiting() {
         const { status } = event.detail.xhr;
         if (status === 404) {
             modal.close();
-            tell("That is not there any more.", "error");
+            tell("This no longer exists.", "error");
             htmx.trigger(document.body, "console-changed");
         } else if (event.detail.requestConfig.verb !== "get") {
             tell(`The console could not do that (${status}). Its log says why.`, "error");

@@ -229,7 +229,7 @@ def test_the_live_mark_turns_by_itself(chromium: Chromium, up: None, rows: Rows)
 def test_a_mailbox_is_deleted_after_a_question_and_restored(chromium: Chromium, up: None) -> None:
     page = chromium.page(TAB)
     page.get_by_role("link", name="Delete m05@example.com").click()
-    expect(page.get_by_role("dialog")).to_contain_text("can be restored")
+    expect(page.get_by_role("dialog")).to_contain_text("You can restore it")
     page.get_by_role("dialog").get_by_role("link", name="Cancel").click()
     expect(page.get_by_text("m05@example.com", exact=True)).to_be_visible()
     page.get_by_role("link", name="Delete m05@example.com").click()

@@ -57,7 +57,7 @@ def test_a_wrong_password_turns_the_auth_stage_red_with_a_hint(tab: Page, provid
     save(tab)
     assert run_test(tab) == "ok ok ok failed skipped skipped skipped skipped"
     expect(tab.locator("#test-result")).to_contain_text("What to do")
-    tab.get_by_text("What was said on the wire").click()
+    tab.get_by_text("SMTP dialogue").click()
     expect(tab.locator("#test-result pre")).to_contain_text("AUTH")
     expect(tab.locator("#test-result pre")).not_to_contain_text("not-the-password")
 

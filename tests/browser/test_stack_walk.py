@@ -143,7 +143,7 @@ def enable(walk: Walk) -> None:
     expect(report).to_have_attribute("data-ok", "true")
     walk.shoot("preflight")
     walk.press("Enable the mail server")
-    expect(page.get_by_role("heading", name=f"Bringing up {HOSTNAME}")).to_be_visible()
+    expect(page.get_by_role("heading", name=f"Starting {HOSTNAME}")).to_be_visible()
     expect(page.locator("[data-state=running]")).to_contain_text("Start them", timeout=PATIENCE_MS)
     walk.shoot("progress")
     page.wait_for_url("**/list/", timeout=PATIENCE_MS)

@@ -44,7 +44,7 @@ def test_the_panel_has_hosts_ports_and_security(console: Client, row: Mailbox) -
         "993",
         "465",
         "SSL/TLS",
-        "IMAP on 143, SMTP on 587",
+        "IMAP on port 143, SMTP on port 587",
         "<svg",
     ):
         assert words in page

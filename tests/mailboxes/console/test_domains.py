@@ -91,7 +91,7 @@ def test_a_domain_with_mailboxes_is_not_deleted(console: Client) -> None:
 
 def test_an_empty_domain_is_deleted_with_its_aliases(console: Client) -> None:
     row = factories.alias().domain
-    assert "1 alias goes with it" in html(console.get(f"{TAB}domains/{row.pk}/delete/", headers=HTMX))
+    assert "its 1 alias are deleted too" in html(console.get(f"{TAB}domains/{row.pk}/delete/", headers=HTMX))
     assert told(console.post(f"{TAB}domains/{row.pk}/delete/", headers=HTMX)) == "example.com is deleted."
     assert not Alias.objects.exists()
 

@@ -270,9 +270,7 @@ def test_the_switch_lets_somebody_in_or_out(console: Client, sent: dict[str, str
 def test_deleting_asks_first_and_names_the_days(console: Client, settings: Any) -> None:
     settings.QUAZZAR_RESTORE_DAYS = 12
     row = factories.mailbox()
-    assert "for 12 days the mailbox can be restored" in html(
-        console.get(f"{TAB}{row.pk}/delete/", headers=HTMX)
-    )
+    assert "for 12 days; then it is removed" in html(console.get(f"{TAB}{row.pk}/delete/", headers=HTMX))
     row.refresh_from_db()
     assert row.deleted_at is None
     assert "for 12 days" in told(console.post(f"{TAB}{row.pk}/delete/", headers=HTMX))

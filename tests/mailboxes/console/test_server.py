@@ -75,13 +75,13 @@ def test_what_interrupts_mail_waits_for_one_press(console: Client) -> None:
     running(pending=["The image of dovecot is another one."])
     page = head(console)
     assert "The image of dovecot is another one." in page
-    assert "Do it now" in page
+    assert "Apply now" in page
     assert "are being made" in told(console.post(f"{TAB}interruption/", headers=HTMX))
     assert Stack.load().interruption_allowed
-    assert "Do it now" not in head(console)
+    assert "Apply now" not in head(console)
 
 
-@pytest.mark.parametrize(("days", "words"), [(30, ""), (9, "ends in 8 days"), (-2, "has expired")])
+@pytest.mark.parametrize(("days", "words"), [(30, ""), (9, "expires in 8 days"), (-2, "has expired")])
 def test_a_certificate_that_ends_is_warned_of(console: Client, days: int, words: str) -> None:
     running(tls_expires_at=timezone.now() + timedelta(days=days))
     page = head(console)

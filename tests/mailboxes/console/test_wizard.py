@@ -130,7 +130,7 @@ def test_enabling_starts_the_progress(
         answer = console.post(f"{TAB}enable/", {"hostname": "mail.example.com"})
     assert answer["Location"] == f"{TAB}server/"
     assert (Stack.load().enabled, rung) == (True, ["stack"])
-    assert "Bringing up mail.example.com" in html(console.get(f"{TAB}server/"))
+    assert "Starting mail.example.com" in html(console.get(f"{TAB}server/"))
 
 
 def test_a_hostname_that_is_none_is_refused_and_stays_in_the_field(console: Client) -> None:
