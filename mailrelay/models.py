@@ -13,15 +13,6 @@ from quazzar.sealing.fields import SealedBinaryField, SealedTextField
 class RelaySettings(models.Model):
     """How mail leaves this node: a single row, read with ``RelaySettings.load()``."""
 
-    class Provider(models.TextChoices):
-        """The presets (see ``relay/presets.py``); custom is any SMTP server."""
-
-        MAILGUN = "mailgun", "Mailgun"
-        SENDGRID = "sendgrid", "SendGrid"
-        POSTMARK = "postmark", "Postmark"
-        SES = "ses", "AWS SES"
-        CUSTOM = "custom", "Custom SMTP"
-
     class Security(models.TextChoices):
         """How the connection is encrypted."""
 
@@ -29,7 +20,8 @@ class RelaySettings(models.Model):
         TLS = "tls", "Implicit TLS"
         NONE = "none", "None"
 
-    provider = models.CharField(max_length=16, choices=Provider, default=Provider.CUSTOM)
+    #: Id of a preset. No choices here: ``relay/presets.py`` lists them, and a new one needs no migration.
+    provider = models.CharField(max_length=16, default="custom")
     host = models.CharField(max_length=253, blank=True, default="")
     port = models.PositiveIntegerField(default=587)
     security = models.CharField(max_length=8, choices=Security, default=Security.STARTTLS)

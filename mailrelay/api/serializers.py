@@ -11,6 +11,7 @@ from rest_framework import serializers
 from mailrelay.mail import addresses, emails
 from mailrelay.mail.emails import Attachment, Email
 from mailrelay.models import Message, RelaySettings
+from mailrelay.relay import presets
 from mailrelay.smtp.dialogue import STAGES
 from quazzar.api.fields import Line, Secret, Text
 from quazzar.api.serializers import StrictSerializer
@@ -54,7 +55,7 @@ class Address(Line):
 class RelaySerializer(StrictSerializer):
     """The relay settings. Fields that can only be read may be sent back, and change nothing."""
 
-    provider = serializers.ChoiceField(choices=RelaySettings.Provider.choices, required=False)
+    provider = serializers.ChoiceField(choices=presets.CHOICES, required=False)
     host = Text(required=False, allow_blank=True)
     port = serializers.IntegerField(required=False, help_text="1 to 65535.")
     security = serializers.ChoiceField(choices=RelaySettings.Security.choices, required=False)

@@ -32,7 +32,7 @@ class RelayPassword(SealedInput):
 class RelayForm(SavingForm):
     """One SMTP configuration, and who receives alerts and backup reports through it."""
 
-    provider = forms.ChoiceField(choices=RelaySettings.Provider.choices, widget=forms.RadioSelect)
+    provider = forms.ChoiceField(choices=presets.CHOICES, widget=forms.RadioSelect)
     host = forms.CharField(required=False, widget=text_input(placeholder="smtp.example.com", inputmode="url"))
     port = forms.IntegerField(
         required=False,

@@ -134,6 +134,8 @@ PRESETS: tuple[Preset, ...] = (
     ),
 )
 
+#: (id, name) of each preset, as forms and serializers want them.
+CHOICES = tuple((preset.id, preset.name) for preset in PRESETS)
 _BY_ID = {preset.id: preset for preset in PRESETS}
 
 

@@ -2,29 +2,12 @@
 
 import pytest
 
-from mailrelay.models import RelaySettings
 from mailrelay.relay.presets import PRESETS, by_id
 from mailrelay.relay.rules import problems
-
-TABLE = [
-    ("mailgun", "Mailgun", "smtp.mailgun.org"),
-    ("sendgrid", "SendGrid", "smtp.sendgrid.net"),
-    ("postmark", "Postmark", "smtp.postmarkapp.com"),
-    ("ses", "AWS SES", "email-smtp.us-east-1.amazonaws.com"),
-    ("custom", "Custom SMTP", ""),
-]
-
-
-def test_the_five_presets_come_in_the_order_of_the_product_page() -> None:
-    assert [(one.id, one.name, one.host) for one in PRESETS] == TABLE
 
 
 def test_every_preset_submits_on_587_with_starttls() -> None:
     assert {(one.port, one.security) for one in PRESETS} == {(587, "starttls")}
-
-
-def test_presets_are_the_providers_that_a_row_can_have() -> None:
-    assert [one.id for one in PRESETS] == RelaySettings.Provider.values
 
 
 def test_ses_hosts_follow_their_region_and_begin_with_the_default() -> None:
