@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DEFAULT_TYPE, DEFAULT_SERVICE = "rsa", "*"
 KEY_TYPES = ("rsa", "ed25519")
 _LOOKS_LIKE_A_KEY = re.compile(r"\b[vkp]\s*=", re.IGNORECASE)
-PASTE = "Replace it by the value given here."
+PASTE = "Replace it with the value given here."
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def _version_errors(tags: TagList) -> Iterator[str]:
     if "v" not in tags:
         return  # it is only recommended
     if tags.first() != "v":
-        yield "v=DKIM1 has to stand first"
+        yield "v=DKIM1 has to come first"
     if tags.get("v") != "DKIM1":
         yield f"its version is {taglists.shown(tags.get('v'))} instead of DKIM1"
 
@@ -95,7 +95,7 @@ def _key_errors(tags: TagList, key: str) -> Iterator[str]:
     try:
         base64.b64decode(key, validate=True)
     except (binascii.Error, ValueError):
-        yield "the key in p= is no base64"
+        yield "the key in p= is not base64"
 
 
 # --- the comparison ----------------------------------------------------------------------------------------
@@ -136,8 +136,8 @@ def _difference(record: Record, published: str) -> str:
     """A sentence saying what is wrong with the published record; empty if nothing is."""
     if not _LOOKS_LIKE_A_KEY.search(published):
         return (
-            f"What is published there is no DKIM key: {taglists.shown(published)}. If it comes from a wildcard record "
-            "(*), that one may stay. Add the TXT record given here."
+            f"What is published there is not a DKIM key: {taglists.shown(published)}. If it comes from a wildcard "
+            "record (*), that one may stay. Add the TXT record given here."
         )
     wanted, parsed = parse(record.value), parse(published)
     return (
@@ -153,8 +153,8 @@ def _private(published: str) -> str:
     if not keys.is_private(parse(published).key) and "PRIVATE KEY" not in published:
         return ""
     return (
-        "The PRIVATE key is published there, so that anybody can sign in the name of this domain. "
-        "Replace it by the value given here, and rotate the key at once."
+        "The PRIVATE key is published there, so anybody can sign in the name of this domain. "
+        "Replace it with the value given here, and rotate the key at once."
     )
 
 
@@ -162,7 +162,7 @@ def _revoked(parsed: KeyRecord) -> str:
     if not parsed.revoked:
         return ""
     return (
-        "The key is revoked: p= is empty, so that every signature fails. "
+        "The key is revoked: p= is empty, so every signature fails. "
         "Put the value given here there, or rotate to a new selector."
     )
 
@@ -178,7 +178,7 @@ def _unlike(wanted: KeyRecord, parsed: KeyRecord, published: str) -> str:
     how = keys.difference(wanted.key, parsed.key)
     if "-----BEGIN" in published:
         how = "holds the lines BEGIN and END of a key file as well"
-    return f"The key that is published {how}, so that every signature fails. {PASTE}"
+    return f"The key that is published {how}, so every signature fails. {PASTE}"
 
 
 def _restricted(wanted: KeyRecord, parsed: KeyRecord) -> str:

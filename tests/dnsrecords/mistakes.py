@@ -246,7 +246,7 @@ _DKIM = (
     Mistake("dkim has a tag twice", "dkim", _dkim(lambda facts: f"v=DKIM1; k=rsa; k=rsa; p={_key(facts)}"), MISMATCH,
             ("k= appears twice",)),
     Mistake("dkim has another version", "dkim", _dkim(lambda facts: f"v=DKIM2; p={_key(facts)}"), MISMATCH, ("DKIM2",)),
-    Mistake("dkim is some other text", "dkim", _dkim(lambda _: "hello"), MISMATCH, ("no DKIM key",)),
+    Mistake("dkim is some other text", "dkim", _dkim(lambda _: "hello"), MISMATCH, ("not a DKIM key",)),
 )  # fmt: skip
 
 # --- DMARC -------------------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ def test_the_required_four_are_these() -> None:
 def test_the_recommended_ones_are_these() -> None:
     host = "mail.example.org."
     pointer = "5.2.0.0" + ".0" * 20 + ".8.b.d.0.1.0.0.2.ip6.arpa"
-    assert {key: (each.type, each.name, each.value) for key, each in recommended(EVERYTHING).items()} == {
+    assert {key: (row.type, row.name, row.value) for key, row in recommended(EVERYTHING).items()} == {
         "host_a": ("A", "mail.example.org", "192.0.2.25"),
         "host_aaaa": ("AAAA", "mail.example.org", "2001:db8::25"),
         "ptr": ("PTR", "25.2.0.192.in-addr.arpa", host),

@@ -22,23 +22,23 @@ Zone = dict[tuple[str, str], tuple[Published, ...]]
 
 
 def zone(*values: tuple[str, str, str]) -> Zone:
-    found: Zone = {}
+    present: Zone = {}
     for name, type_, value in values:
-        found[name, type_] = (*found.get((name, type_), ()), Published(value, f"raw {value}"))
-    return found
+        present[name, type_] = (*present.get((name, type_), ()), Published(value, f"raw {value}"))
+    return present
 
 
 def planned(
-    found: Zone, *wanted: Record, ours: tuple[Entry, ...] = (), advice: str = "", replace_: bool = False
+    present: Zone, *records: Record, ours: tuple[Entry, ...] = (), advice: str = "", replace_: bool = False
 ) -> Plan:
     """Where a record is there word for word it is right."""
     verdicts = {
-        each.id: OK
-        if plain(each) in {one.value for one in found.get((each.name, each.type), ())}
+        record.id: OK
+        if plain(record) in {entry.value for entry in present.get(record.question, ())}
         else replace(WRONG, advice=advice)
-        for each in wanted
+        for record in records
     }
-    return plan(wanted, verdicts, found, ours, replace=replace_)
+    return plan(records, verdicts, present, ours, replace=replace_)
 
 
 def test_only_what_has_a_value_and_is_in_the_zone_can_be_published() -> None:
@@ -49,8 +49,8 @@ def test_only_what_has_a_value_and_is_in_the_zone_can_be_published() -> None:
 def test_an_empty_zone_gets_everything_and_all_of_it_is_ours() -> None:
     outcome = planned({}, *WANTED)
     assert {change.type for change in outcome.changes} == {"MX", "TXT"}
-    assert all(each.before == each.remove == () for each in outcome.changes)
-    assert outcome.ours == {(each.name, each.type, plain(each)) for each in WANTED}
+    assert all(change.before == change.remove == () for change in outcome.changes)
+    assert outcome.ours == {(*record.question, plain(record)) for record in WANTED}
 
 
 def test_a_record_that_somebody_pasted_is_adopted() -> None:
@@ -85,7 +85,7 @@ def test_texts_of_another_kind_are_in_nobodys_way() -> None:
     texts = zone(("example.com", "TXT", "verification=x"), ("_dmarc.example.com", "TXT", "hello"))
     outcome = planned(texts, SPF, DMARC)
     assert not outcome.conflicts and not outcome.removed
-    assert [each.before for each in outcome.changes] == [("raw verification=x",), ("raw hello",)]
+    assert [change.before for change in outcome.changes] == [("raw verification=x",), ("raw hello",)]
 
 
 def test_a_merged_spf_record_takes_the_place_of_all_and_is_nobodys_to_take_away() -> None:
@@ -102,8 +102,8 @@ def test_an_alias_stands_alone() -> None:
     assert planned(zone((DMARC.name, "CNAME", "elsewhere")), DMARC, replace_=True).conflicts
 
 
-values = st.sampled_from([plain(each) for each in WANTED] + ["v=spf1 -all", "x", "5 other.example"])
-places = st.sampled_from([(each.name, each.type) for each in WANTED] + [("www.example.com", "A")])
+values = st.sampled_from([plain(record) for record in WANTED] + ["v=spf1 -all", "x", "5 other.example"])
+places = st.sampled_from([record.question for record in WANTED] + [("www.example.com", "A")])
 rows = st.tuples(places, values).map(lambda row: (*row[0], row[1]))
 
 
@@ -114,8 +114,8 @@ def test_without_replacing_only_what_is_ours_is_taken_away(
     outcome = planned(
         zone(*sorted(there)), *WANTED, ours=tuple(sorted(ours)), advice="v=spf1 mx ip4:1.2.3.4 -all" * merged
     )
-    for each in outcome.removed:
-        assert each in ours or (merged and each[2].startswith("v=spf1"))
+    for entry in outcome.removed:
+        assert entry in ours or (merged and entry[2].startswith("v=spf1"))
     assert set(outcome.removed) <= there
 
 

@@ -28,7 +28,7 @@ def domain() -> Domain:
 
 
 def names(facts: Facts) -> set[str]:
-    return {each.id for each in wanted(facts)}
+    return {record.id for record in wanted(facts)}
 
 
 def test_the_id_is_that_of_the_policy_which_is_served(domain: Domain) -> None:
@@ -72,8 +72,8 @@ def test_many_domains_cost_no_more_queries_than_one(domain: Domain, django_asser
     options.change(domains[3].pk, mta_sts="off")
     for some in (domains[:1], domains):
         with django_assert_num_queries(4):
-            found = list(Facts.for_domains(some))
-    assert [each.domain for each in found if not each.mta_sts] == [domains[3].name]
+            of_all = list(Facts.for_domains(some))
+    assert [facts.domain for facts in of_all if not facts.mta_sts] == [domains[3].name]
 
 
 def test_four_records_are_required_with_all_of_them(domain: Domain) -> None:

@@ -35,18 +35,16 @@ def test_a_renewed_certificate_with_the_same_key_has_the_same_pin() -> None:
     assert tlsa.pin(leaf()) != tlsa.pin(CA)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "hello", "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n"]
-)
-def test_what_is_no_certificate_has_no_pin(text: str) -> None:
-    assert tlsa.pin(text) == ""
-    assert "no certificate yet" in tlsa.objection(text, HOST, NOW)
+def test_what_is_no_certificate_has_no_pin() -> None:
+    for text in ("", "hello", "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n"):
+        assert tlsa.pin(text) == ""
+        assert "no certificate yet" in tlsa.objection(text, HOST, NOW)
 
 
 # --- objections --------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("names", [(HOST,), ("*.example.com",), ("other.example", "MAIL.example.com")])
-def test_a_certificate_for_the_hostname_is_taken(names: tuple[str, ...]) -> None:
-    assert tlsa.objection(leaf(names=names) + CA, HOST, NOW) == ""
+def test_a_certificate_for_the_hostname_is_accepted() -> None:
+    for names in ((HOST,), ("*.example.com",), ("other.example", "MAIL.example.com")):
+        assert tlsa.objection(leaf(names=names) + CA, HOST, NOW) == ""
 
 
 @pytest.mark.parametrize(
