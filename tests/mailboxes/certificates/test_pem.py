@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 from mailboxes.certificates import pem
 from mailboxes.certificates.pem import Facts
 from quazzar.errors import InvalidFields
+from tests.mailboxes.trials import case
 
 HOST = "mail.example.com"
 NOW = datetime(2027, 1, 15, 12, tzinfo=UTC)
@@ -166,10 +167,10 @@ def test_windows_line_ends_and_text_around_are_no_obstacle() -> None:
     assert examine(chain, "\n" + as_pem(LEAF_KEY).replace("\n", "\r\n")).names == (HOST,)
 
 
-@pytest.mark.parametrize(
-    ("certificate", "hostname", "words"),
-    [
-        (leaf(), HOST, "intermediate"), (leaf() + signed("X", ROOT_KEY, "Y", ROOT_KEY), HOST, "chain"),
+def test_what_somebody_will_complain_about_is_a_warning() -> None:
+    for certificate, hostname, words in (
+        (leaf(), HOST, "intermediate"),
+        (leaf() + signed("X", ROOT_KEY, "Y", ROOT_KEY), HOST, "chain"),
         (leaf(names=("www.example.com",)) + CA, HOST, "www.example.com"),
         (leaf(names=()) + CA, HOST, "no host name"),
         (leaf(names=("*.example.com",)) + CA, "a.b.example.com", "clients will warn"),
@@ -177,34 +178,38 @@ def test_windows_line_ends_and_text_around_are_no_obstacle() -> None:
         (leaf(start=NOW + DAY) + CA, HOST, "not valid before 2027-01-16"),
         (leaf(end=NOW + 5 * DAY) + CA, HOST, "expires on 2027-01-20"),
         (leaf(usage=ExtendedKeyUsageOID.CLIENT_AUTH) + CA, HOST, "serverAuth"),
-    ],
-)  # fmt: skip
-def test_what_somebody_will_complain_about_is_a_warning(certificate: str, hostname: str, words: str) -> None:
-    (warning,) = examine(certificate, hostname=hostname).warnings
-    assert words in warning and warning.endswith(".")
+    ):
+        with case(words):
+            (warning,) = examine(certificate, hostname=hostname).warnings
+            assert words in warning and warning.endswith(".")
 
 
-@pytest.mark.parametrize(
-    ("name", "hostname"),
-    [(HOST, HOST), (HOST.upper(), HOST), ("*.example.com", HOST), ("*.EXAMPLE.com", HOST), (HOST, "")],
-)
-def test_a_name_that_fits_is_no_warning(name: str, hostname: str) -> None:
-    assert examine(leaf(names=("other.example", name)) + CA, hostname=hostname).warnings == ()
+def test_a_name_that_fits_is_no_warning() -> None:
+    for name, hostname in (
+        (HOST, HOST),
+        (HOST.upper(), HOST),
+        ("*.example.com", HOST),
+        ("*.EXAMPLE.com", HOST),
+        (HOST, ""),
+    ):
+        with case(name, hostname):
+            assert examine(leaf(names=("other.example", name)) + CA, hostname=hostname).warnings == ()
 
 
-@pytest.mark.parametrize(
-    ("certificate", "words"),
-    [
-        ("", "PEM"), ("nonsense", "PEM"), ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-        "PEM"),
-        ("ünïcode \ud800", "PEM"), (leaf()[:-80], "PEM"),
+def test_a_certificate_that_cannot_be_served_is_refused() -> None:
+    for certificate, words in (
+        ("", "PEM"),
+        ("nonsense", "PEM"),
+        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "PEM"),
+        ("ünïcode \ud800", "PEM"),
+        (leaf()[:-80], "PEM"),
         (leaf(start=NOW - 9 * DAY, end=NOW) + CA, "expired on 2027-01-15"),
-        (leaf() + CA + as_pem(LEAF_KEY), "private key"), (as_pem(LEAF_KEY) + leaf(), "private key"),
-    ],
-)  # fmt: skip
-def test_a_certificate_that_cannot_be_served_is_refused(certificate: str, words: str) -> None:
-    name, sentence = refused(certificate)
-    assert name == "certificate" and words in sentence
+        (leaf() + CA + as_pem(LEAF_KEY), "private key"),
+        (as_pem(LEAF_KEY) + leaf(), "private key"),
+    ):
+        with case(words):
+            name, sentence = refused(certificate)
+            assert name == "certificate" and words in sentence
 
 
 def test_a_signature_that_tls_no_longer_takes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,21 +219,25 @@ def test_a_signature_that_tls_no_longer_takes_is_refused(monkeypatch: pytest.Mon
     assert examine(*OURS).self_signed  # nobody checks the signature of a certificate by itself
 
 
-@pytest.mark.parametrize(
-    ("key", "words"),
-    [
-        ("", "PEM"), ("nonsense", "PEM"), ("\ud800", "PEM"), (as_pem(CA_KEY), "server's own certificate first"),
-        (as_pem(ROOT_KEY), "does not belong"), (as_pem(LEAF_KEY)[:-60], "PEM"),
+def test_a_key_that_cannot_serve_is_refused() -> None:
+    for key, words in (
+        ("", "PEM"),
+        ("nonsense", "PEM"),
+        ("\ud800", "PEM"),
+        (as_pem(CA_KEY), "server's own certificate first"),
+        (as_pem(ROOT_KEY), "does not belong"),
+        (as_pem(LEAF_KEY)[:-60], "PEM"),
         (as_pem(LEAF_KEY) + leaf(), "contains a certificate"),
-        (LEAF_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")).decode(),
-        "passphrase"),
+        (
+            LEAF_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")).decode(),
+            "passphrase",
+        ),
         (as_pem(rsa.generate_private_key(public_exponent=65537, key_size=1024)), "1024 bits"),
         (as_pem(dsa.generate_private_key(2048)), "Only RSA"),
-    ],
-)  # fmt: skip
-def test_a_key_that_cannot_serve_is_refused(key: str, words: str) -> None:
-    name, sentence = refused(leaf() + CA, key)
-    assert name == "key" and words in sentence
+    ):
+        with case(words):
+            name, sentence = refused(leaf() + CA, key)
+            assert name == "key" and words in sentence
 
 
 @given(st.text(max_size=60), st.text(max_size=60))

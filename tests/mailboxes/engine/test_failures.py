@@ -13,28 +13,36 @@ from mailboxes.engine import failures
 from mailboxes.engine.failures import Refused
 from mailboxes.engine.values import Result
 from quazzar.errors import EngineTimeout, EngineUnreachable, NotThere, StackError
+from tests.mailboxes.trials import case
 
 DRIVER = "driver failed programming external connectivity on endpoint qz-postfix (0f1e2d3c): "
 
 
-@pytest.mark.parametrize(
-    ("text", "port"),
-    [
-        (DRIVER + "Error starting userland proxy: listen tcp4 127.0.0.1:20025: bind: address already in use", 20025),
+def test_the_port_that_is_taken() -> None:
+    for text, port in (
+        (
+            DRIVER
+            + "Error starting userland proxy: listen tcp4 127.0.0.1:20025: bind: address already in use",
+            20025,
+        ),
         (DRIVER + "Error starting userland proxy: listen tcp 0.0.0.0:25: bind: address already in use", 25),
         (DRIVER + "Error starting userland proxy: listen tcp6 [::]:993: bind: address already in use", 993),
         (DRIVER + "Bind for 0.0.0.0:587 failed: port is already allocated", 587),
         (DRIVER + "Bind for :::465 failed: port is already allocated", 465),
-        ("failed to set up networking: " + DRIVER + "Bind for 0.0.0.0:25 failed: port is already allocated", 25),
+        (
+            "failed to set up networking: "
+            + DRIVER
+            + "Bind for 0.0.0.0:25 failed: port is already allocated",
+            25,
+        ),
         (DRIVER + "failed to bind host port for 0.0.0.0:143:172.17.0.2:143/tcp: address already in use", 143),
         (DRIVER + "failed to bind host port 0.0.0.0:143/tcp: address already in use", 143),
         ("cannot start: address already in use", 0),
         ("OCI runtime create failed", None),
         (DRIVER + "listen tcp4 0.0.0.0:25: bind: permission denied", None),
-    ],
-)  # fmt: skip
-def test_the_port_that_is_taken(text: str, port: int | None) -> None:
-    assert failures.port_in_use(text) == port
+    ):
+        with case(text, port):
+            assert failures.port_in_use(text) == port
 
 
 def test_what_to_do_about_a_port_depends_on_who_has_it() -> None:
@@ -43,22 +51,20 @@ def test_what_to_do_about_a_port_depends_on_who_has_it() -> None:
     assert failures.port_taken(0, "qz-postfix", "").message.startswith("A port is in use")
 
 
-@pytest.mark.parametrize(
-    ("text", "hint"),
-    [
+def test_why_an_image_cannot_be_fetched() -> None:
+    for text, hint in (
         ("manifest for boky/postfix:v0 not found: manifest unknown", "QUAZZAR_IMAGE_"),
         ("pull access denied for boky/postfx, repository does not exist", "QUAZZAR_IMAGE_"),
         ("toomanyrequests: You have reached your pull rate limit.", "limit"),
         ("write /var/lib/docker/tmp/x: no space left on device", "disk space"),
         ("dial tcp: lookup registry on 127.0.0.53:53: no such host", "docker load"),
         ("net/http: request canceled while waiting for connection", "docker load"),
-    ],
-)
-def test_why_an_image_cannot_be_fetched(text: str, hint: str) -> None:
-    error = failures.image_unavailable("boky/postfix:v0", text)
-    assert error.message.startswith("The image boky/postfix:v0 cannot be fetched: ")
-    assert not error.message.endswith("..")
-    assert hint in error.hint
+    ):
+        with case(text, hint):
+            error = failures.image_unavailable("boky/postfix:v0", text)
+            assert error.message.startswith("The image boky/postfix:v0 cannot be fetched: ")
+            assert not error.message.endswith("..")
+            assert hint in error.hint
 
 
 def wrapped(inner: Exception) -> Exception:
@@ -69,9 +75,8 @@ def wrapped(inner: Exception) -> Exception:
     return outer
 
 
-@pytest.mark.parametrize(
-    ("inner", "kind", "word"),
-    [
+def test_the_systems_error_is_found_under_what_the_libraries_raise() -> None:
+    for inner, kind, word in (
         (PermissionError(13, "Permission denied"), EngineUnreachable, "may not open"),
         (FileNotFoundError(2, "No such file"), EngineUnreachable, "no Docker Engine at"),
         (ConnectionRefusedError(111, "refused"), EngineUnreachable, "does not answer"),
@@ -93,17 +98,14 @@ def wrapped(inner: Exception) -> Exception:
             EngineUnreachable,
             "failed: the server closed the connection during the TLS handshake.",
         ),
-    ],
-)
-def test_the_systems_error_is_found_under_what_the_libraries_raise(
-    inner: Exception, kind: type[StackError], word: str
-) -> None:
-    error = failures.no_answer(wrapped(inner), "unix:///x.sock")
-    assert type(error) is kind
-    assert word in error.message
-    assert "unix:///x.sock" in error.message
-    assert error.hint
-    assert not error.permanent
+    ):
+        with case(inner, kind, word):
+            error = failures.no_answer(wrapped(inner), "unix:///x.sock")
+            assert type(error) is kind
+            assert word in error.message
+            assert "unix:///x.sock" in error.message
+            assert error.hint
+            assert not error.permanent
 
 
 def test_exceptions_that_go_in_a_circle_are_no_trouble() -> None:
@@ -128,21 +130,14 @@ def test_a_long_text_is_cut_and_put_on_one_line() -> None:
 
 
 def test_of_404_the_container_and_what_it_lacks_are_told_apart() -> None:
-    with (
-        pytest.raises(NotThere, match="There is no container qz-a"),
-        failures.absent_is_an_error("qz-a"),
-    ):
+    with pytest.raises(NotThere, match="There is no container qz-a"), failures.absent_is_an_error("qz-a"):
         raise Refused("start qz-a", 404, "No such container: qz-a")
     with pytest.raises(NotThere, match="network qz not found"), failures.absent_is_an_error("qz-a"):
         raise Refused("start qz-a", 404, "network qz not found")
 
 
 def test_other_refusals_stay_what_they_are() -> None:
-    for guard in (
-        failures.absent_is_fine(),
-        failures.absent_is_an_error("a"),
-        failures.must_run("a"),
-    ):
+    for guard in (failures.absent_is_fine(), failures.absent_is_an_error("a"), failures.must_run("a")):
         with pytest.raises(Refused), guard:
             raise Refused("do it", 500, "broken")
 

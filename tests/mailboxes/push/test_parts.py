@@ -6,8 +6,6 @@ import io
 import tarfile
 from dataclasses import replace
 
-import pytest
-
 from mailboxes.push import parts, render
 from mailboxes.push.entries import AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
 from mailboxes.push.parts import PartFile
@@ -64,12 +62,10 @@ def test_what_rspamd_reads_is_readable_by_it() -> None:
     assert {file.mode for path, file in files().items() if path.startswith("rspamd/")} == {0o644}
 
 
-@pytest.mark.parametrize(
-    ("security", "wrapper"), [("tls", b"yes\n"), ("starttls", b"no\n"), ("none", b"no\n")]
-)
-def test_tls_from_the_first_byte_is_switched_beside_the_tables(security: str, wrapper: bytes) -> None:
-    snapshot = replace(SNAPSHOT, smarthost=replace(RELAY, security=security))
-    assert files(snapshot)["postfix/relay_wrappermode"].data == wrapper
+def test_tls_from_the_first_byte_is_switched_beside_the_tables() -> None:
+    for security, wrapper in (("tls", b"yes\n"), ("starttls", b"no\n"), ("none", b"no\n")):
+        snapshot = replace(SNAPSHOT, smarthost=replace(RELAY, security=security))
+        assert files(snapshot)["postfix/relay_wrappermode"].data == wrapper
 
 
 def test_nothing_secret_is_in_a_repr() -> None:
@@ -90,26 +86,30 @@ def test_another_password_changes_the_users_file_alone() -> None:
     assert parts.digest_users(render.users(later), "k") != parts.digest_users(render.users(SNAPSHOT), "k")
 
 
-@pytest.mark.parametrize(
-    ("change", "part"),
-    [({"aliases": ()}, "tables"), ({"smarthost": RELAY}, "relay"),
-     ({"domains": (DomainEntry("example.com", private_key="other"), DomainEntry("unsigned.example"))}, "dkim")],
-)  # fmt: skip
-def test_a_change_changes_its_part_alone(change: dict[str, object], part: str) -> None:
-    assert changed(replace(SNAPSHOT, **change)) == {part}  # type: ignore[arg-type]
+def test_a_change_changes_its_part_alone() -> None:
+    for change, part in (
+        ({"aliases": ()}, "tables"),
+        ({"smarthost": RELAY}, "relay"),
+        (
+            {"domains": (DomainEntry("example.com", private_key="other"), DomainEntry("unsigned.example"))},
+            "dkim",
+        ),
+    ):
+        assert changed(replace(SNAPSHOT, **change)) == {part}  # type: ignore[arg-type]
 
 
 def test_another_certificate_changes_tls_alone() -> None:
     assert changed(SNAPSHOT, ("other\n", "key\n")) == {"tls"}
 
 
-@pytest.mark.parametrize(
-    "other",
-    [[PartFile("a", b"xy"), PartFile("b", b"")], [PartFile("b", b"y"), PartFile("a", b"x")],
-     [PartFile("a", b"x", 0o600), PartFile("b", b"y")], [PartFile("a", b"x")]],
-)  # fmt: skip
-def test_a_digest_tells_bytes_names_modes_and_their_borders_apart(other: list[PartFile]) -> None:
-    assert parts.digest(other, "k") != parts.digest([PartFile("a", b"x"), PartFile("b", b"y")], "k")
+def test_a_digest_tells_bytes_names_modes_and_their_borders_apart() -> None:
+    for other in (
+        [PartFile("a", b"xy"), PartFile("b", b"")],
+        [PartFile("b", b"y"), PartFile("a", b"x")],
+        [PartFile("a", b"x", 0o600), PartFile("b", b"y")],
+        [PartFile("a", b"x")],
+    ):
+        assert parts.digest(other, "k") != parts.digest([PartFile("a", b"x"), PartFile("b", b"y")], "k")
 
 
 def test_a_digest_is_of_no_use_without_its_key() -> None:

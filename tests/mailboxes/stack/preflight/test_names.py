@@ -14,6 +14,7 @@ from mailboxes.stack.preflight import names
 from mailboxes.stack.preflight.machine import Check, Machine
 from tests.fakes import FakeEngine
 from tests.mailboxes.stack.preflight.test_run import LocalEngine
+from tests.mailboxes.trials import case
 
 PUBLIC, PRIVATE = "198.41.0.4", "10.0.0.7"
 NAME = "mail.example.org"
@@ -48,15 +49,16 @@ def test_a_name_that_leads_here_is_right(dns: Callable[..., None]) -> None:
     assert names.hostname(machine()) == Check("hostname", True, "error", f"{NAME} points at {PUBLIC}.")
 
 
-@pytest.mark.parametrize(
-    "wrong", ["", "mail", "localhost", "mail.example.org/x", "192.0.2.7", "-a.example.org", "a b.org"]
-)
-def test_what_is_no_full_host_name_is_an_error(dns: Callable[..., None], wrong: str) -> None:
-    dns(PUBLIC)
-    check = names.hostname(machine(wrong))
-    assert (
-        (check.ok, check.severity) == (False, "error") and check.message and "mail.example.org" in check.hint
-    )
+def test_what_is_no_full_host_name_is_an_error(dns: Callable[..., None]) -> None:
+    for wrong in ("", "mail", "localhost", "mail.example.org/x", "192.0.2.7", "-a.example.org", "a b.org"):
+        with case(wrong):
+            dns(PUBLIC)
+            check = names.hostname(machine(wrong))
+            assert (
+                (check.ok, check.severity) == (False, "error")
+                and check.message
+                and "mail.example.org" in check.hint
+            )
 
 
 def test_a_name_in_other_letters_is_looked_up_as_the_dns_has_it(dns: Callable[..., None]) -> None:
@@ -79,11 +81,12 @@ def test_a_silent_name_server_is_not_taken_for_a_missing_name(monkeypatch: pytes
     assert (check.ok, check.severity) == (False, "warning") and "No name server answered" in check.message
 
 
-@pytest.mark.parametrize("address", [PRIVATE, "127.0.1.1", "192.168.1.5", "fe80::1", "::1"])
-def test_an_address_that_others_cannot_reach_is_a_warning(dns: Callable[..., None], address: str) -> None:
-    dns(address, ours=(address,))
-    check = names.hostname(machine())
-    assert not check.ok and check.severity == "warning" and "cannot reach" in check.message
+def test_an_address_that_others_cannot_reach_is_a_warning(dns: Callable[..., None]) -> None:
+    for address in (PRIVATE, "127.0.1.1", "192.168.1.5", "fe80::1", "::1"):
+        with case(address):
+            dns(address, ours=(address,))
+            check = names.hostname(machine())
+            assert not check.ok and check.severity == "warning" and "cannot reach" in check.message
 
 
 def test_an_address_of_another_machine_is_a_warning_that_names_it(dns: Callable[..., None]) -> None:
@@ -106,11 +109,10 @@ def test_which_addresses_another_docker_host_has_is_not_known(dns: Callable[...,
     assert names.hostname(machine(engine=FakeEngine())).ok
 
 
-@pytest.mark.parametrize(
-    ("address", "ours"), [("127.0.0.1", True), ("192.0.2.7", False), ("2001:db8::7", False)]
-)
-def test_this_machine_knows_its_addresses(address: str, ours: bool) -> None:
-    assert names.is_ours(address) is ours
+def test_this_machine_knows_its_addresses() -> None:
+    for address, ours in (("127.0.0.1", True), ("192.0.2.7", False), ("2001:db8::7", False)):
+        with case(address, ours):
+            assert names.is_ours(address) is ours
 
 
 def test_the_systems_resolver_is_asked() -> None:
@@ -126,24 +128,26 @@ def test_an_address_that_leads_back_is_right(dns: Callable[..., None]) -> None:
     assert names.reverse_dns(machine("Mail.Example.org")).ok
 
 
-@pytest.mark.parametrize(
-    ("reverse", "words"),
-    [({}, "has no name"), ({PUBLIC: "static.isp.example"}, "is called static.isp.example")],
-)
-def test_an_address_that_leads_elsewhere_is_a_warning(
-    dns: Callable[..., None], reverse: dict[str, str], words: str
-) -> None:
-    dns(PUBLIC, reverse=reverse)
-    check = names.reverse_dns(machine())
-    assert (check.ok, check.severity) == (False, "warning") and words in check.message and "PTR" in check.hint
+def test_an_address_that_leads_elsewhere_is_a_warning(dns: Callable[..., None]) -> None:
+    for reverse, words in (
+        ({}, "has no name"),
+        ({PUBLIC: "static.isp.example"}, "is called static.isp.example"),
+    ):
+        with case(reverse, words):
+            dns(PUBLIC, reverse=reverse)
+            check = names.reverse_dns(machine())
+            assert (
+                (check.ok, check.severity) == (False, "warning")
+                and words in check.message
+                and "PTR" in check.hint
+            )
 
 
-@pytest.mark.parametrize("addresses", [(), (PRIVATE,)])
-def test_without_a_public_address_there_is_nothing_to_lead_back(
-    dns: Callable[..., None], addresses: tuple[str, ...]
-) -> None:
-    dns(*addresses)
-    assert "no public address" in names.reverse_dns(machine()).message
+def test_without_a_public_address_there_is_nothing_to_lead_back(dns: Callable[..., None]) -> None:
+    for addresses in ((), (PRIVATE,)):
+        with case(addresses):
+            dns(*addresses)
+            assert "no public address" in names.reverse_dns(machine()).message
 
 
 # --- outbound ----------------------------------------------------------------------------------------------
@@ -197,15 +201,17 @@ def test_a_target_that_is_not_found_is_a_warning(settings: Any) -> None:
     assert "could not be tried" in names.outbound_25(machine()).message
 
 
-@pytest.mark.parametrize("off", ["", "off"])
-def test_the_probe_can_be_switched_off(settings: Any, off: str) -> None:
-    settings.QUAZZAR_OUTBOUND_PROBE = off
-    check = names.outbound_25(machine())
-    assert check.ok and "not tried" in check.message
+def test_the_probe_can_be_switched_off(settings: Any) -> None:
+    for off in ("", "off"):
+        with case(off):
+            settings.QUAZZAR_OUTBOUND_PROBE = off
+            check = names.outbound_25(machine())
+            assert check.ok and "not tried" in check.message
 
 
-@pytest.mark.parametrize("wrong", ["mx.example.com", "mx.example.com:smtp"])
-def test_a_target_without_a_port_is_said_to_be_wrong(settings: Any, wrong: str) -> None:
-    settings.QUAZZAR_OUTBOUND_PROBE = wrong
-    check = names.outbound_25(machine())
-    assert not check.ok and "QUAZZAR_OUTBOUND_PROBE" in check.hint
+def test_a_target_without_a_port_is_said_to_be_wrong(settings: Any) -> None:
+    for wrong in ("mx.example.com", "mx.example.com:smtp"):
+        with case(wrong):
+            settings.QUAZZAR_OUTBOUND_PROBE = wrong
+            check = names.outbound_25(machine())
+            assert not check.ok and "QUAZZAR_OUTBOUND_PROBE" in check.hint

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from mailboxes.stack.preflight import ports
+from tests.mailboxes.trials import case
 
 LISTENER = """
 import socket, sys
@@ -48,9 +49,10 @@ def free_port() -> int:
 
 
 # --- free or not -------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("bind", ["", "127.0.0.1", "0.0.0.0", "::"])
-def test_nothing_is_in_the_way_of_a_free_port(bind: str) -> None:
-    assert ports.obstacle(free_port(), bind, 25) is None
+def test_nothing_is_in_the_way_of_a_free_port() -> None:
+    for bind in ("", "127.0.0.1", "0.0.0.0", "::"):
+        with case(bind):
+            assert ports.obstacle(free_port(), bind, 25) is None
 
 
 @pytest.mark.parametrize("bind", ["", "127.0.0.1", "0.0.0.0"])
@@ -131,9 +133,8 @@ def test_a_greeting_with_control_characters_is_shown_without_them() -> None:
 
 
 # --- what to do --------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("program", "standard", "unit"),
-    [
+def test_the_unit_behind_a_program_is_known() -> None:
+    for program, standard, unit in (
         ("master (process 812)", 25, "postfix"),
         ("master (process 812)", 587, "postfix"),
         ("master (process 812)", 143, ""),
@@ -145,10 +146,9 @@ def test_a_greeting_with_control_characters_is_shown_without_them() -> None:
         ("a program that greets with “* OK Dovecot ready.”", 143, "dovecot"),
         ("nginx (process 9)", 25, ""),
         ("", 25, ""),
-    ],
-)
-def test_the_unit_behind_a_program_is_known(program: str, standard: int, unit: str) -> None:
-    assert ports.unit_of(program, standard) == unit
+    ):
+        with case(program, standard, unit):
+            assert ports.unit_of(program, standard) == unit
 
 
 @pytest.fixture
@@ -162,17 +162,13 @@ def holding(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], ports.Obsta
     return obstacle
 
 
-def test_a_host_postfix_on_25_gets_the_way_to_stop_it(
-    holding: Callable[[str, int], ports.Obstacle],
-) -> None:
+def test_a_host_postfix_on_25_gets_the_way_to_stop_it(holding: Callable[[str, int], ports.Obstacle]) -> None:
     obstacle = holding("master (process 812)", 25)
     assert obstacle.message == "Port 25 is already taken by master (process 812)."
     assert "systemctl disable --now postfix" in obstacle.hint and "bin/quazzar-sendmail" in obstacle.hint
 
 
-def test_only_on_25_a_word_about_local_mail_is_said(
-    holding: Callable[[str, int], ports.Obstacle],
-) -> None:
+def test_only_on_25_a_word_about_local_mail_is_said(holding: Callable[[str, int], ports.Obstacle]) -> None:
     assert "quazzar-sendmail" not in holding("dovecot (process 9)", 143).hint
 
 

@@ -21,6 +21,7 @@ from mailboxes.stack.preflight import run as preflight
 from mailboxes.stack.preflight.run import Check, Report
 from quazzar.errors import EngineTimeout, EngineUnreachable
 from tests.fakes import FakeEngine
+from tests.mailboxes.trials import case
 from tests.rig.daemon import Daemon
 from tests.rig.standins import running
 
@@ -261,38 +262,34 @@ def test_on_another_machine_a_bind_here_proves_nothing_and_it_says_so(options: O
 
 
 # --- room --------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("free", "ok", "severity"),
-    [
+def test_a_small_disk_is_a_warning_and_a_full_one_an_error(
+    engine: LocalEngine, options: Options, roomy: SimpleNamespace
+) -> None:
+    for free, ok, severity in (
         (5 * GIB, True, "error"),
         (5 * GIB - 1, False, "warning"),
         (GIB, False, "warning"),
         (GIB - 1, False, "error"),
-    ],
-)
-def test_a_small_disk_is_a_warning_and_a_full_one_an_error(
-    engine: LocalEngine, options: Options, roomy: SimpleNamespace, free: int, ok: bool, severity: str
+    ):
+        with case(free, ok, severity):
+            roomy.disk = free
+            check = check_of(look(engine, options), "disk")
+            assert (check.ok, check.severity) == (ok, severity) and "iB are free" in check.message
+
+
+def test_little_memory_is_a_warning_and_none_an_error(
+    engine: LocalEngine, options: Options, roomy: SimpleNamespace
 ) -> None:
-    roomy.disk = free
-    check = check_of(look(engine, options), "disk")
-    assert (check.ok, check.severity) == (ok, severity) and "iB are free" in check.message
-
-
-@pytest.mark.parametrize(
-    ("free", "ok", "severity"),
-    [
+    for free, ok, severity in (
         (GIB, True, "error"),
         (GIB - 1, False, "warning"),
         (GIB // 4, False, "warning"),
         (GIB // 4 - 1, False, "error"),
-    ],
-)
-def test_little_memory_is_a_warning_and_none_an_error(
-    engine: LocalEngine, options: Options, roomy: SimpleNamespace, free: int, ok: bool, severity: str
-) -> None:
-    roomy.memory = free
-    check = check_of(look(engine, options), "memory")
-    assert (check.ok, check.severity) == (ok, severity)
+    ):
+        with case(free, ok, severity):
+            roomy.memory = free
+            check = check_of(look(engine, options), "memory")
+            assert (check.ok, check.severity) == (ok, severity)
 
 
 def test_of_another_machine_only_the_memory_is_known(options: Options, roomy: SimpleNamespace) -> None:
