@@ -206,21 +206,18 @@ def test_a_container_of_somebody_else_is_not_removed(world: World) -> None:
         world.engine.remove(f"{world.project}-strange")
 
 
-@pytest.mark.parametrize(
-    "act",
-    [
+def test_a_container_that_is_not_there_is_an_error(world: World) -> None:
+    acts: list[Callable[[Engine], object]] = [
         lambda engine: engine.start(NOWHERE),
         lambda engine: engine.stop(NOWHERE),
         lambda engine: engine.restart(NOWHERE),
         lambda engine: engine.put(NOWHERE, [PutFile("/etc/x", b"")]),
         lambda engine: engine.run(NOWHERE, ["true"]),
         lambda engine: engine.logs(NOWHERE, 10),
-    ],
-    ids=["start", "stop", "restart", "put", "run", "logs"],
-)
-def test_a_container_that_is_not_there_is_an_error(world: World, act: Callable[[Engine], object]) -> None:
-    with pytest.raises(NotThere, match=NOWHERE):
-        act(world.engine)
+    ]
+    for act in acts:
+        with pytest.raises(NotThere, match=NOWHERE):
+            act(world.engine)
 
 
 # --- ports -------------------------------------------------------------------------------------------------

@@ -128,7 +128,7 @@ def test_when_nothing_can_be_known_it_says_so_and_keeps_what_was() -> None:
 def test_a_stopped_container_is_not_swallowed() -> None:
     class Stopped(Dovecot):
         def run(self, name: str, argv: list[str], **_: Any) -> Result:
-            raise NotRunning(f"The container {name} does not run.")
+            raise NotRunning(f"The container {name} is not running.")
 
     with pytest.raises(NotRunning):
         refresh(Stopped())
