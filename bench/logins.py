@@ -1,4 +1,4 @@
-"""IMAP logins against a running stack: the first one that a new mailbox is let in with, and others meanwhile."""
+"""IMAP logins at a running stack: a new mailbox's first successful login, and other users' logins meanwhile."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from typing import Self
 
 from tests.rig.mailclients import Login, Server, trusting
 
-#: A failed login is answered a second late, so the next one does not wait for its answer.
+#: Seconds between two attempts. Dovecot answers a failed login a second late, so they overlap.
 PACE = 0.05
-#: More than that only pile up in a server that has no processor left for them.
+#: Attempts at once; more would only queue up in a server that has no processor left for them.
 AT_ONCE = 25
 PATIENCE = 60.0
 
 
 async def attempt(server: Server, login: Login, context: ssl.SSLContext) -> str:
-    """Connects and logs in; the server's answer, empty when it hung up."""
+    """Connects and logs in; returns the server's answer, empty if it closed the connection."""
     reader, writer = await asyncio.open_connection(server.host, server.port(993), ssl=context)
     try:
         await reader.readline()
@@ -36,10 +36,10 @@ async def attempt(server: Server, login: Login, context: ssl.SSLContext) -> str:
 
 
 def wait_until_in(server: Server, login: Login) -> float:
-    """Tries every 50 ms, without waiting for the answers; the time.monotonic() of the first success.
+    """Tries every 50 ms without waiting for the answers; returns the ``time.monotonic()`` of the first success.
 
     Raises:
-        AssertionError: there was none within a minute.
+        AssertionError: no attempt succeeded within a minute.
     """
     return asyncio.run(_first(server, login, trusting()))
 
@@ -47,34 +47,34 @@ def wait_until_in(server: Server, login: Login) -> float:
 async def _first(server: Server, login: Login, context: ssl.SSLContext) -> float:
     inside: list[float] = []
     answers: Counter[str] = Counter()
-    found = asyncio.Event()
+    succeeded = asyncio.Event()
 
-    async def one(begun: int) -> None:
+    async def log_in(number: int) -> None:
         answer = await attempt(server, login, context)
         answers[answer] += 1
         if answer.startswith("a OK") and not inside:
             inside.append(time.monotonic())
-            winner.append(begun)
-            found.set()
+            winner.append(number)
+            succeeded.set()
 
     winner: list[int] = []
     tasks: list[asyncio.Task[None]] = []
     deadline = time.monotonic() + PATIENCE
-    while not found.is_set():
+    while not succeeded.is_set():
         if sum(not task.done() for task in tasks) < AT_ONCE:
-            tasks.append(asyncio.create_task(one(len(tasks))))
+            tasks.append(asyncio.create_task(log_in(len(tasks))))
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(found.wait(), PACE)
+            await asyncio.wait_for(succeeded.wait(), PACE)
         assert time.monotonic() < deadline, f"{login.address} does not get in: {answers}"
     for task in tasks[: winner[0]]:
         task.cancel()
-    # Those after it are let in too: the server computes their hashes, whether we wait for it or not.
+    # Those after it succeed, too: the server computes their hashes whether or not we wait for them.
     await asyncio.gather(*tasks, return_exceptions=True)
     return inside[0]
 
 
 class Others:
-    """Existing users, one after another and over again, each with a connection of its own; a context."""
+    """Existing users who log in one after another, over and over, each time on a new connection, while it is open."""
 
     def __init__(self, server: Server, logins: Sequence[Login], pause: float = 0.05) -> None:
         self._server = server

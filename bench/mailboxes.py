@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -35,18 +36,18 @@ _PASSWORD = "correct horse battery"
 
 
 def mailboxes(directory: Path) -> None:
-    """All tables. Five to six minutes."""
+    """Prints all tables. Takes five to six minutes."""
     with (
         Daemon() as daemon,
         contextlib.closing(daemon.client()) as client,
         project(daemon) as name,
         enabled(directory / "stack", client, ensure_images(client), name) as stack,
     ):
-        seen = _living(stack)
+        times = _living(stack)
         _importing(stack, client)
         stack.stop()
         with Engine() as engine:
-            _dovecot_alone(stack, engine, seen)
+            _dovecot_alone(stack, engine, times)
             _pushing(engine, f"{name}-dovecot", f"{name}-postfix")
     with Console(directory / "api") as console:
         _creating(console)
@@ -61,13 +62,13 @@ def _living(stack: MailStack) -> dict[int, list[float]]:
     for box in base:
         box.wait_login()
     stack.wait_synced()
-    seen: dict[int, list[float]] = {}
+    times: dict[int, list[float]] = {}
     with Others(stack.server, [box.login for box in base]) as others:
-        seen[BASE] = _adds(stack, domain, BASE)
+        times[BASE] = _adds(stack, domain, BASE)
         _subject(stack, "fill", str(MANY))
         stack.wait_synced()
-        seen[MANY] = _adds(stack, domain, MANY)
-    for size, seconds in seen.items():
+        times[MANY] = _adds(stack, domain, MANY)
+    for size, seconds in times.items():
         bound(f"p95 at {size:,}", _p95(seconds), 1.2, "s")
     adds = 2 * (ONE_BY_ONE + IN_A_BURST)
     took = f"p50 {statistics.median(others.seconds):.3f} s, longest {max(others.seconds):.2f} s"
@@ -75,13 +76,13 @@ def _living(stack: MailStack) -> dict[int, list[float]]:
     bound("failed logins of others", len(others.failures), 0, "of them")
     for failure in others.failures[:5]:
         print(f"      {failure}")
-    return seen
+    return times
 
 
 def _adds(stack: MailStack, domain: dict[str, Any], size: int) -> list[float]:
     posts, lives = [], []
     for number in range(ONE_BY_ONE):
-        # Dovecot looks as a second begins: without this, each POST would come right after its look.
+        # Dovecot reads the file when a second begins; without this pause each POST would come right after that.
         time.sleep(random.random())
         started = time.monotonic()
         box = stack.add_mailbox(domain, f"one{number}at{size}")
@@ -101,12 +102,12 @@ def _adds(stack: MailStack, domain: dict[str, Any], size: int) -> list[float]:
     return lives
 
 
-def _dovecot_alone(stack: MailStack, engine: Engine, seen: dict[int, list[float]]) -> None:
-    """The floor: only the file, written as well as we can, while the same others log in."""
+def _dovecot_alone(stack: MailStack, engine: Engine, ours: dict[int, list[float]]) -> None:
+    """The lower limit: only the file is written, the same way, while the same others log in."""
     print("The same by Dovecot alone, which looks at the file once a second")
     hashed = passwords.hash_password(_PASSWORD)
     base = [Login(f"base{number}@live.test", _PASSWORD) for number in range(BASE)]
-    for size, ours in seen.items():
+    for size, our_times in ours.items():
         others = [login.address for login in base] + [
             f"user{number:06d}@many.test" for number in range(BASE, size)
         ]
@@ -118,7 +119,7 @@ def _dovecot_alone(stack: MailStack, engine: Engine, seen: dict[int, list[float]
                 for number in range(10)
             ]
         _spread(f"{size:,} lines, written by hand", times)
-        print(f"  → ours takes {statistics.median(ours) - statistics.median(times):+.2f} s more (p50)")
+        print(f"  → ours takes {statistics.median(our_times) - statistics.median(times):+.2f} s more (p50)")
     print()
 
 
@@ -179,7 +180,7 @@ def _snapshot(addresses: Sequence[str], hashed: str, generation: int = 1) -> Sna
 
 
 def _in_turn(times: int, *works: Callable[[], object], before: Callable[[], object] = bool) -> list[float]:
-    """The median milliseconds of each, one round after another; ``before`` each, off the clock."""
+    """The median milliseconds of each work, round after round; ``before`` runs before each round, not measured."""
     rounds = []
     for _ in range(times + 1):
         before()
@@ -224,17 +225,17 @@ def _hashes_a_second(count: int = 150) -> float:
 
 @contextlib.contextmanager
 def _pushes(client: docker.DockerClient, container: str) -> Iterator[list[str]]:
-    """Every write of the users file while the context lasts, as the engine saw it."""
-    found: list[str] = []
+    """Every write of the users file while the context lasts, from the Engine's events."""
+    writes: list[str] = []
     events = client.events(decode=True, filters={"container": container, "event": "exec_create"})
 
     def watch() -> None:
-        with contextlib.suppress(Exception):  # the stream is closed under it
-            found.extend(each["Action"][:40] for each in events if "write_users.sh" in each["Action"])
+        with contextlib.suppress(Exception):  # the stream is closed while it waits
+            writes.extend(event["Action"][:40] for event in events if "write_users.sh" in event["Action"])
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
-    yield found
+    yield writes
     time.sleep(0.5)
     events.close()
     thread.join(10)
@@ -243,15 +244,17 @@ def _pushes(client: docker.DockerClient, container: str) -> Iterator[list[str]]:
 # --- the API -----------------------------------------------------------------------------------------------
 def _creating(console: Console) -> None:
     print("POST of a mailbox, its password hashed (median)", flush=True)
-    seen: dict[int, dict[str, float]] = {}
+    best: dict[int, dict[str, float]] = {}
     for size in (BASE, MANY):
         _subject(console, "fill", str(size))
         runs = [_subject(console, "create", console.key, "40") for _ in range(2)]
-        seen[size] = best = min(runs, key=lambda run: run["ms"])
-        print(f"  at {size:6,}: {best['ms']:6.1f} ms, {best['queries']:.0f} queries "
-              f"and {best['bounds']:.0f} that begin or end a transaction")  # fmt: skip
-    bound("queries", max(each["queries"] + each["bounds"] for each in seen.values()), 15, "")
-    ratio(f"at {MANY:,}, of at {BASE}", seen[MANY]["ms"], seen[BASE]["ms"], 1.2, most=True)
+        run = best[size] = min(runs, key=itemgetter("ms"))
+        print(
+            f"  at {size:6,}: {run['ms']:6.1f} ms, {run['queries']:.0f} queries "
+            f"and {run['bounds']:.0f} that begin or end a transaction"
+        )
+    bound("queries", max(run["queries"] + run["bounds"] for run in best.values()), 15, "")
+    ratio(f"at {MANY:,}, of at {BASE}", best[MANY]["ms"], best[BASE]["ms"], 1.2, most=True)
     print()
 
 
@@ -261,8 +264,10 @@ def _listing(console: Console) -> None:
         _subject(console, "fill", str(size))
         pages = _subject(console, "listing", console.key, "30")
         for number, page in pages.items():
-            print(f"  of {size:,}, page {number:>4}: ours {page['ms']:6.1f} ms, {page['queries']:.0f} queries;"
-                  f" DRF alone {page['bare_ms']:6.1f} ms")  # fmt: skip
+            print(
+                f"  of {size:,}, page {number:>4}: ours {page['ms']:6.1f} ms, {page['queries']:.0f} queries;"
+                f" DRF alone {page['bare_ms']:6.1f} ms"
+            )
         first = pages["1"]
         ratio(f"first page of {size:,}, of DRF alone", first["ms"], first["bare_ms"], 1.5, most=True)
         bound("kinds of pages by number of queries", len({page["queries"] for page in pages.values()}), 1, "")
@@ -278,7 +283,7 @@ def _subject(console: Console, name: str, *arguments: str) -> Any:
 
 
 def _wait(true: Callable[[], bool], seconds: float = 240) -> None:
-    """Looks rarely: what is measured needs the processors."""
+    """Waits until it is true, and looks rarely, because what is measured needs the processors."""
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it takes too long"

@@ -1,4 +1,4 @@
-"""What is measured within the product's settings: ``python -m bench.mailboxsubjects NAME ARGUMENT …`` prints JSON."""
+"""Measures within the product's settings: ``python -m bench.mailboxsubjects NAME ARGUMENT …`` prints JSON."""
 
 import json
 import logging
@@ -20,14 +20,14 @@ _HOST = "127.0.0.1"
 
 
 def milliseconds(work: Callable[[], object]) -> float:
-    """Of one call."""
+    """How long one call takes."""
     started = time.perf_counter()
     work()
     return (time.perf_counter() - started) * 1000
 
 
 def fill(until: str) -> dict[str, float]:
-    """Rows until there are that many mailboxes, all with one hash, as one change."""
+    """Adds rows until there are that many mailboxes, all with the same hash, in one change."""
     from mailboxes import changes
     from mailboxes.models import Mailbox
     from mailboxes.provisioning import passwords
@@ -55,47 +55,52 @@ def _row(domain_id: int, hashed: str, generation: int, number: int) -> Any:
 
     local = f"user{number:06d}"
     return Mailbox(
-        domain_id=domain_id, local_part=local, address=f"{local}@{DOMAIN}", home=f"{DOMAIN}/{local}",
-        password_hash=hashed, quota_mb=100, generation=generation,
-    )  # fmt: skip
+        domain_id=domain_id,
+        local_part=local,
+        address=f"{local}@{DOMAIN}",
+        home=f"{DOMAIN}/{local}",
+        password_hash=hashed,
+        quota_mb=100,
+        generation=generation,
+    )
 
 
 def create(key: str, count: str) -> dict[str, float]:
-    """POST a mailbox: median milliseconds of that many, hash included, and the queries of one."""
+    """POSTs mailboxes: median milliseconds of that many, hash included, and the queries of one."""
     from mailboxes.models import Mailbox
 
     client = _client(key)
     domain = _domain().pk
     before = set(Mailbox.objects.values_list("pk", flat=True))
 
-    def one(number: int) -> None:
+    def post(number: int) -> None:
         body = {"domain": domain, "local_part": f"new{number}", "password": "correct horse battery"}
         answer = client.post("/api/mail/mailboxes", body, content_type="application/json")
         assert answer.status_code == 201, answer.content
 
-    one(0)
-    times = [milliseconds(partial(one, number)) for number in range(1, int(count) + 1)]
+    post(0)
+    times = [milliseconds(partial(post, number)) for number in range(1, int(count) + 1)]
     with CaptureQueriesContext(connection) as queries:
-        one(-1)
+        post(-1)
     added = set(Mailbox.objects.values_list("pk", flat=True)) - before
     Mailbox.objects.filter(pk__in=added).delete()
     return {"ms": statistics.median(times), **_counted(queries)}
 
 
 def listing(key: str, count: str) -> dict[str, Any]:
-    """A page of 50, ours and by DRF alone, in turn: the first page, one in the middle, the last."""
+    """Fetches a page of 50 from our API and from DRF alone, in turn: the first, one in the middle, the last."""
     from mailboxes.models import Mailbox
 
     last = -(-Mailbox.objects.live().count() // 50)
     ours, bare = _client(key), Client(headers={"Host": _HOST})
-    found: dict[str, Any] = {}
+    pages: dict[str, Any] = {}
     for page in (1, last // 2, last):
         rows = [(_page(ours, page), _bare_page(bare, page)) for _ in range(int(count) + 1)][1:]
         with CaptureQueriesContext(connection) as queries:
             _page(ours, page)
         mine, theirs = (statistics.median(column) for column in zip(*rows, strict=True))
-        found[str(page)] = {"ms": mine, "bare_ms": theirs, **_counted(queries)}
-    return found
+        pages[str(page)] = {"ms": mine, "bare_ms": theirs, **_counted(queries)}
+    return pages
 
 
 def _page(client: Client, number: int) -> float:
@@ -119,7 +124,7 @@ def _client(key: str) -> Client:
 
 
 def _counted(queries: CaptureQueriesContext) -> dict[str, float]:
-    """Queries; and, counted apart, the statements that only bound a transaction."""
+    """The number of queries and, counted apart, of statements that only begin or end a transaction."""
     words = [str(query["sql"]).split()[0].upper() for query in queries.captured_queries]
     bounds = sum(word in {"BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK"} for word in words)
     return {"queries": float(len(words) - bounds), "bounds": float(bounds)}
