@@ -23,6 +23,6 @@ class MailboxesConfig(AppConfig):
 
 
 def _follow_the_relay(**_: Any) -> None:
-    from mailboxes.stack.settings import follow_relay
+    from mailboxes.stack.control import follow_relay
 
     follow_relay()

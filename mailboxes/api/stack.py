@@ -23,12 +23,12 @@ from mailboxes.api.stackserializers import (
     StackSerializer,
 )
 from mailboxes.certificates import state as certificatestate
+from mailboxes.certificates.settings import upload_certificate, use_certificate_files, use_self_signed
 from mailboxes.engine import connect
 from mailboxes.models import Stack
-from mailboxes.stack import logs
-from mailboxes.stack import settings as stacksettings
+from mailboxes.stack import control, logs
 from mailboxes.stack.blueprint import compose
-from mailboxes.stack.preflight import run as preflight
+from mailboxes.stack.preflight import runner
 from quazzar.access import audit
 from quazzar.api.renderers import ConsolePages, PlainText, Yaml
 from quazzar.api.serializers import NoBody
@@ -66,29 +66,29 @@ class StackViewSet(ApiViewSet):
 
     def partial_update(self, request: Request) -> Response:
         """Switches the smarthost, and who is warned of a nearly full mailbox; no container restarts for it."""
-        return self.answer(stacksettings.change(**self.body()))
+        return self.answer(control.change(**self.body()))
 
     @action(**_POST, serializer_class=HostnameSerializer, answer_class=ReportSerializer)
     def preflight(self, request: Request) -> Response:
         """Looks at Docker, ports, disk, memory, the hostname, the way out and the images, for 10 seconds at most."""
         hostname = self.body()["hostname"]
         with connect.to_docker() as engine:
-            return self.answer(preflight.run(hostname, engine))
+            return self.answer(runner.run(hostname, engine))
 
     @action(**_POST, serializer_class=HostnameSerializer, answer_status=202)
     def enable(self, request: Request) -> Response:
         """Brings the stack up under this hostname; again while it is enabled changes nothing."""
-        return self.answer(stacksettings.enable(self.body()["hostname"]))
+        return self.answer(control.enable(self.body()["hostname"]))
 
     @action(**_POST, serializer_class=DisableSerializer, answer_status=202)
     def disable(self, request: Request) -> Response:
         """Takes the stack down. Its volumes stay, unless purge is true and confirm repeats the hostname."""
-        return self.answer(stacksettings.disable(**self.body()))
+        return self.answer(control.disable(**self.body()))
 
     @action(**_POST, serializer_class=NoBody, answer_status=202)
     def repair(self, request: Request) -> Response:
         """Does now what ``pending`` lists, although mail waits for a few seconds meanwhile."""
-        return self.answer(stacksettings.allow_interruption())
+        return self.answer(control.allow_interruption())
 
     @action(
         detail=False,
@@ -105,11 +105,11 @@ class StackViewSet(ApiViewSet):
         """Takes a pair, files to read it from and to watch, or a self-signed one; no container restarts for it."""
         match self.body():
             case {"certificate": certificate, "key": key}:
-                stacksettings.upload_certificate(certificate, key)
+                upload_certificate(certificate, key)
             case {"certificate_path": certificate_path, "key_path": key_path}:
-                stacksettings.use_certificate_files(certificate_path, key_path)
+                use_certificate_files(certificate_path, key_path)
             case _:
-                stacksettings.use_self_signed()
+                use_self_signed()
         return self.answer(certificatestate.read(self.get_object()))
 
     @action(
@@ -120,7 +120,7 @@ class StackViewSet(ApiViewSet):
     )
     def controller_password(self, request: Request) -> Response:
         """The password of Rspamd's web interface, or with ``new`` another one. Who asked is in the audit log."""
-        stack = stacksettings.new_controller_password() if self.body()["new"] else self.get_object()
+        stack = control.new_controller_password() if self.body()["new"] else self.get_object()
         password = stack.controller_password
         if password is None or not password.readable:
             raise NoControllerPassword

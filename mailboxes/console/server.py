@@ -22,8 +22,8 @@ from mailboxes.certificates.settings import (
 from mailboxes.console import access, pages, states, wizard
 from mailboxes.engine import connect
 from mailboxes.models import Stack
+from mailboxes.stack import control
 from mailboxes.stack import logs as containerlogs
-from mailboxes.stack import settings as stacksettings
 from mailboxes.stack.blueprint import compose as composefile
 from quazzar.access import audit
 from quazzar.console import gate
@@ -76,7 +76,7 @@ def through_relay(request: HttpRequest) -> HttpResponse:
     """Whether mail to other servers leaves through the relay."""
     on = request.POST.get("on") == "on"
     try:
-        stacksettings.change(send_through_relay=on)
+        control.change(send_through_relay=on)
     except QuazzarError as exc:
         return refused(request, exc, pages.SERVER)
     how = "leaves through the relay" if on else "goes straight to its destination"
@@ -88,7 +88,7 @@ def warn_owners(request: HttpRequest) -> HttpResponse:
     """Whether owners of nearly full mailboxes are mailed too."""
     on = request.POST.get("on") == "on"
     try:
-        stacksettings.change(warn_mailbox_owners=on)
+        control.change(warn_mailbox_owners=on)
     except QuazzarError as exc:
         return refused(request, exc, pages.SERVER)
     who = "their owners too" if on else "the alert recipients only"
@@ -98,7 +98,7 @@ def warn_owners(request: HttpRequest) -> HttpResponse:
 @access.change(access.change_server)
 def interruption(request: HttpRequest) -> HttpResponse:
     """Make the pending changes now, although they interrupt mail."""
-    stacksettings.allow_interruption()
+    control.allow_interruption()
     return done(request, "The changes are being made; mail waits for a few seconds.", pages.SERVER)
 
 
@@ -210,7 +210,7 @@ def controller_password(request: HttpRequest) -> HttpResponse:
 def new_controller_password(request: HttpRequest) -> HttpResponse:
     """Replace the password; the old one stops working."""
     try:
-        stacksettings.new_controller_password()
+        control.new_controller_password()
     except QuazzarError as exc:
         return refused(request, exc, pages.SERVER)
     return _with_password(request)
@@ -220,7 +220,7 @@ def _with_password(request: HttpRequest) -> HttpResponse:
     password = Stack.load().controller_password
     plain = password.reveal() if password is not None and password.readable else ""
     if plain:
-        audit.record("stack.controller_password_shown", stacksettings.TARGET)
+        audit.record("stack.controller_password_shown", control.TARGET)
     context = {
         "password": plain,
         "state": "none" if password is None else "saved" if plain else "unreadable",

@@ -15,8 +15,8 @@ from mailboxes import changes
 from mailboxes.console import access, pages, states
 from mailboxes.engine import connect
 from mailboxes.models import Stack
-from mailboxes.stack import settings as stacksettings
-from mailboxes.stack.preflight import run as machine
+from mailboxes.stack import control
+from mailboxes.stack.preflight import runner
 from quazzar.console import gate
 from quazzar.console.forms import SavingForm, text_input
 from quazzar.console.pages import done, part, reload
@@ -52,7 +52,7 @@ class HostnameForm(SavingForm):
 
     def save(self) -> Stack | None:
         """Enable the stack under this name."""
-        return self.attempt(lambda values: stacksettings.enable(values["hostname"]))
+        return self.attempt(lambda values: control.enable(values["hostname"]))
 
 
 def form_for(stack: Stack) -> HostnameForm:
@@ -81,14 +81,14 @@ def preflight(request: HttpRequest) -> HttpResponse:
     context: dict[str, object] = {"form": form, "hostname": request.POST.get("hostname", "").strip()}
     if form.is_valid():
         with connect.to_docker() as engine:
-            report = machine.run(form.cleaned_data["hostname"].strip(), engine)
+            report = runner.run(form.cleaned_data["hostname"].strip(), engine)
         context |= {"report": report, "rows": rows(report)}
     if gate.by_htmx(request):
         return render(request, "mailboxes/_preflight.html", {**pages.head(request), **context})
     return pages.page(request, "wizard.html", context)
 
 
-def rows(report: machine.Report) -> list[Row]:
+def rows(report: runner.Report) -> list[Row]:
     """The checks: errors first, then warnings, then what is fine."""
     order = {"error": 0, "warning": 1, "ok": 2}
     checks = [
@@ -172,9 +172,7 @@ class DisableForm(SavingForm):
 
     def save(self) -> Stack | None:
         """Disable the stack."""
-        return self.attempt(
-            lambda values: stacksettings.disable(purge=values["purge"], confirm=values["confirm"])
-        )
+        return self.attempt(lambda values: control.disable(purge=values["purge"], confirm=values["confirm"]))
 
 
 @access.page(access.change_server)

@@ -16,7 +16,7 @@ from mailboxes.push import parts, render, snapshots, writer
 from mailboxes.stack import planning, progress
 from mailboxes.stack.blueprint import configuration, services
 from mailboxes.stack.planning import Observation, observe
-from mailboxes.stack.preflight import run as preflight
+from mailboxes.stack.preflight import runner
 from quazzar.errors import PortTaken, StackError
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def check_machine(engine: Engine, stack: Stack) -> None:
     spec = services.for_hostname(stack.hostname)
     if len(engine.containers(spec.project)) == len(spec.services):
         return
-    report = preflight.run(stack.hostname, engine)
+    report = runner.run(stack.hostname, engine)
     if not report.ok:
         errors = [check for check in report.checks if not check.ok and check.severity == "error"]
         raise PreflightFailed(" ".join(check.message for check in errors), hint=errors[0].hint)

@@ -27,7 +27,7 @@ from mailboxes.dkim import keys as dkim
 from mailboxes.engine import connect
 from mailboxes.models import Alias, Domain, ImportJob, Mailbox, Stack
 from mailboxes.provisioning import passwords
-from mailboxes.stack import settings as stacksettings
+from mailboxes.stack import control
 from mailboxes.stack.preflight import names as namechecks
 from mailrelay.models import Message, RelaySettings
 from quazzar.access import apikeys
@@ -150,7 +150,7 @@ def test_of_domains_mailboxes_and_aliases(case: Any, key: dict[str, str]) -> Non
 @BRIEF
 def test_of_the_stack(case: Any, key: dict[str, str], enabled: bool) -> None:
     if enabled and not Stack.load().enabled:
-        stacksettings.enable("mail.example.com")
+        control.enable("mail.example.com")
     answered(case, key)
 
 

@@ -13,7 +13,7 @@ from mailboxes.engine import connect
 from mailboxes.models import Domain, Stack
 from mailboxes.stack import logs
 from mailboxes.stack.preflight import names as namechecks
-from mailboxes.stack.preflight import run as preflight
+from mailboxes.stack.preflight import runner
 from mailrelay.models import RelaySettings
 from quazzar.errors import NotThere
 from quazzar.models import AuditEntry
@@ -125,8 +125,8 @@ def test_a_name_that_cannot_be_is_a_failed_check(api: APIClient, engine: FakeEng
 def test_the_report_is_passed_on_as_it_is(
     api: APIClient, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check = preflight.Check("port_25", False, "error", "exim has it.", "Stop exim.")
-    monkeypatch.setattr(preflight, "run", lambda *_: preflight.Report(False, (check,)))
+    check = runner.Check("port_25", False, "error", "exim has it.", "Stop exim.")
+    monkeypatch.setattr(runner, "run", lambda *_: runner.Report(False, (check,)))
     row = {"id": "port_25", "ok": False, "severity": "error", "message": "exim has it.", "hint": "Stop exim."}
     assert ok(api.post(PREFLIGHT, {"hostname": HOST})) == {"ok": False, "checks": [row]}
     assert Stack.load().enabled is False

@@ -26,7 +26,7 @@ django.setup()
 from mailboxes.models import Alias, Domain, Mailbox, Stack
 from mailboxes.provisioning import aliases, domains, mailboxes
 from mailboxes.stack import reconcile
-from mailboxes.stack import settings as stacksettings
+from mailboxes.stack import control
 
 def child(source):
     try:

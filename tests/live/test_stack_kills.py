@@ -193,7 +193,7 @@ def test_killed_while_the_stack_is_enabled(killing: Killing) -> None:
     killing.domain = killing.operator.do("domains.add_domain('kills.test').pk")
     for address in BASE:
         killing.add(address)
-    killing.operator.do(f"bool(stacksettings.enable({HOSTNAME!r}))")
+    killing.operator.do(f"bool(control.enable({HOSTNAME!r}))")
     killing.kill_many("early in enabling", ENABLE // 2, 2.0)
     killing.kill_many("enabling", ENABLE - ENABLE // 2, 4.0)
     killing.converged("healthy")
@@ -231,7 +231,7 @@ def test_several_workers_at_once_do_the_work_of_one(killing: Killing) -> None:
 
 def test_killed_while_the_stack_is_disabled(killing: Killing) -> None:
     nameless = nameless_volumes(killing.stack)
-    killing.operator.do("bool(stacksettings.disable())")
+    killing.operator.do("bool(control.disable())")
     killing.kill_many("disabling", DISABLE, 0.5)
     killing.converged("disabled")
     there = {volume.name for volume in killing.stack.client.volumes.list()}

@@ -15,7 +15,7 @@ from mailboxes.models import Stack
 from mailboxes.push import snapshots
 from mailboxes.stack import bringup, reconcile
 from mailboxes.stack.blueprint import rspamdpassword
-from mailboxes.stack.preflight import run as preflight
+from mailboxes.stack.preflight import runner
 from quazzar import doorbell
 from tests.mailboxes import factories
 from tests.mailboxes.stackengine import HOSTNAME, IMAGES, StackEngine
@@ -43,7 +43,7 @@ def engine(settings: Any, monkeypatch: pytest.MonkeyPatch, rung: list[str]) -> S
     settings.QUAZZAR_IMAGE_POSTFIX, settings.QUAZZAR_IMAGE_DOVECOT, settings.QUAZZAR_IMAGE_RSPAMD = IMAGES
     made = StackEngine("qz")
     monkeypatch.setattr(connect, "to_docker", lambda timeout=30.0: made)
-    monkeypatch.setattr(preflight, "run", lambda hostname, engine: preflight.Report(True, ()))
+    monkeypatch.setattr(runner, "run", lambda hostname, engine: runner.Report(True, ()))
     monkeypatch.setattr(snapshots, "_entries", {})
     monkeypatch.setattr(rspamdpassword, "_ROUNDS", 1)
     # Each look at the clock is ten seconds after the one before.

@@ -9,8 +9,7 @@ import pytest
 from mailboxes import tasks, upkeep
 from mailboxes.csvfiles import importing
 from mailboxes.models import ImportJob, Stack
-from mailboxes.stack import lock, reconcile
-from mailboxes.stack import settings as stacksettings
+from mailboxes.stack import control, lock, reconcile
 from quazzar.errors import EngineTimeout
 from tests.mailboxes import factories
 from tests.mailboxes.stack.rowchanges import add
@@ -43,7 +42,7 @@ def test_what_was_enabled_is_brought_up_and_what_was_disabled_is_taken_down(
 ) -> None:
     task()
     assert len(enabled.boxes) == 3 and Stack.load().phase == "healthy"
-    stacksettings.disable()
+    control.disable()
     task()
     assert enabled.boxes == {} and Stack.load().phase == "disabled"
 

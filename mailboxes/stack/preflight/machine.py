@@ -119,7 +119,7 @@ class Machine:
 
 
 # --- Docker ------------------------------------------------------------------------------------------------
-def docker(machine: Machine) -> Check:
+def check_docker(machine: Machine) -> Check:
     """Whether a Docker Engine answers, and may publish our ports."""
     try:
         info = machine.info()
@@ -135,7 +135,7 @@ def docker(machine: Machine) -> Check:
     return passed("docker", f"{engine} answers.")
 
 
-def image(machine: Machine, service: str) -> Check:
+def check_image(machine: Machine, service: str) -> Check:
     """Whether the Engine has the image, or can fetch it."""
     name, ref = f"image_{service}", machine.options.images[service]
     try:
@@ -156,7 +156,7 @@ def image(machine: Machine, service: str) -> Check:
 
 
 # --- ports -------------------------------------------------------------------------------------------------
-def port(machine: Machine, standard: int) -> Check:
+def check_port(machine: Machine, standard: int) -> Check:
     """Whether the port is free, and what holds it if not.
 
     Args:
@@ -188,7 +188,7 @@ def port(machine: Machine, standard: int) -> Check:
 
 
 # --- disk and memory ---------------------------------------------------------------------------------------
-def disk(machine: Machine) -> Check:
+def check_disk(machine: Machine) -> Check:
     """Whether there is room for images and mail."""
     if not machine.is_local:
         return passed("disk", "The disk of the Docker host cannot be seen from here.", "warning")
@@ -209,7 +209,7 @@ def _docker_root(machine: Machine) -> Path:
     return next(path for path in (root, *root.parents) if path.exists())
 
 
-def memory(machine: Machine) -> Check:
+def check_memory(machine: Machine) -> Check:
     """Whether there is memory for three mail servers."""
     if machine.is_local:
         available, where = _available_memory(), "available"

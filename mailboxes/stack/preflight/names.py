@@ -12,7 +12,7 @@ from mailboxes.stack.preflight.machine import Check, Machine, error, passed, war
 from quazzar import words
 
 
-def hostname(machine: Machine) -> Check:
+def check_hostname(machine: Machine) -> Check:
     """Whether the name is a full host name and leads to this machine."""
     try:
         name = addresses.domain(machine.hostname)
@@ -45,7 +45,7 @@ def hostname(machine: Machine) -> Check:
     return passed("hostname", f"{name} points at {where}.")
 
 
-def reverse_dns(machine: Machine) -> Check:
+def check_reverse_dns(machine: Machine) -> Check:
     """Whether the addresses of the name lead back to it, as large receivers demand."""
     try:
         name = addresses.domain(machine.hostname)
@@ -104,7 +104,7 @@ def is_ours(address: str) -> bool:
 
 
 # --- outbound ----------------------------------------------------------------------------------------------
-def outbound_25(machine: Machine) -> Check:
+def check_outbound_25(machine: Machine) -> Check:
     """Whether this machine may connect to other mail servers, which many providers block."""
     target = str(getattr(settings, "QUAZZAR_OUTBOUND_PROBE", "off"))
     if target in ("", "off"):

@@ -12,8 +12,8 @@ from django.test import Client
 
 from mailboxes.engine import connect
 from mailboxes.models import Stack, error_value
-from mailboxes.stack.preflight import run as preflight
-from mailboxes.stack.preflight.run import Check, Report
+from mailboxes.stack.preflight import runner
+from mailboxes.stack.preflight.runner import Check, Report
 from mailrelay.models import RelaySettings
 from tests.mailboxes import factories
 from tests.mailboxes.consolepages import HTMX, TAB, html, running
@@ -51,7 +51,7 @@ def finds(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
             asked.append(hostname)
             return Report(all(each.ok or each.severity == "warning" for each in checks), checks)
 
-        monkeypatch.setattr(preflight, "run", run)
+        monkeypatch.setattr(runner, "run", run)
         return asked
 
     return put

@@ -11,8 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from mailboxes.models import Domain, Mailbox, Stack
 from mailboxes.push import snapshots, writer
-from mailboxes.stack import reconcile
-from mailboxes.stack import settings as stacksettings
+from mailboxes.stack import control, reconcile
 from tests.mailboxes import factories
 from tests.mailboxes.stack.rowchanges import OTHER_HASH, add, change, changed, push, remove
 from tests.mailboxes.stackengine import StackEngine
@@ -95,7 +94,7 @@ def test_a_certificate_is_reloaded_once_both_files_are_there(up: StackEngine) ->
 
 
 def test_the_relay_comes_with_a_reload(up: StackEngine, relay: Any) -> None:
-    stacksettings.change(send_through_relay=True)
+    control.change(send_through_relay=True)
     assert push(up) == ["bundle"]
     assert (
         up.pushes[0].actions == ("relay", "reload") and up.in_force["relayhost"] == b"[relay.example]:2525\n"

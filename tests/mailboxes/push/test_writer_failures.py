@@ -11,8 +11,7 @@ from mailboxes.engine.values import Result
 from mailboxes.models import DkimKey, Domain, Mailbox, Stack
 from mailboxes.push import snapshots, writer
 from mailboxes.push.entries import Snapshot
-from mailboxes.stack import reconcile
-from mailboxes.stack import settings as stacksettings
+from mailboxes.stack import control, reconcile
 from mailboxes.stack.blueprint import services
 from quazzar.errors import StaleGeneration
 from tests.fakes import Killed
@@ -194,7 +193,7 @@ def test_an_unreadable_certificate_key_leaves_the_pair_in_force(up: StackEngine)
 
 def test_an_unreadable_relay_password_leaves_the_relay_in_force(up: StackEngine, relay: Any) -> None:
     type(relay).objects.update(username="user", password="secret")
-    stacksettings.change(send_through_relay=True)
+    control.change(send_through_relay=True)
     push(up)
     type(relay).objects.update(host="other.example")
     factories.spoil(relay, "password")

@@ -10,8 +10,8 @@ import pytest
 from mailboxes.models import DkimKey, Domain, Mailbox, Stack
 from mailboxes.push import snapshots
 from mailboxes.stack import reconcile
-from mailboxes.stack.preflight import run as preflight
-from mailboxes.stack.preflight.run import Check, Report
+from mailboxes.stack.preflight import runner
+from mailboxes.stack.preflight.runner import Check, Report
 from quazzar.errors import EngineTimeout
 from tests.fakeparts import FakeNetwork
 from tests.fakes import Killed
@@ -228,7 +228,7 @@ def refuse(monkeypatch: pytest.MonkeyPatch, *sentences: str) -> None:
     """From now on these stand in the way; without any, nothing but a warning does."""
     checks = [Check("disk", False, "error", sentence, "Make room.") for sentence in sentences]
     checks.append(Check("reverse_dns", False, "warning", "No reverse name.", ""))
-    monkeypatch.setattr(preflight, "run", lambda hostname, engine: Report(not sentences, (*checks,)))
+    monkeypatch.setattr(runner, "run", lambda hostname, engine: Report(not sentences, (*checks,)))
 
 
 def test_what_the_preflight_finds_stops_it_before_anything_is_made(

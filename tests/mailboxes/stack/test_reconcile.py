@@ -9,9 +9,8 @@ import pytest
 
 from mailboxes.models import Domain, Stack
 from mailboxes.provisioning.mailboxes import add_mailbox
-from mailboxes.stack import reconcile
-from mailboxes.stack import settings as stacksettings
-from mailboxes.stack.preflight import run as preflight
+from mailboxes.stack import control, reconcile
+from mailboxes.stack.preflight import runner
 from quazzar.errors import EngineTimeout, ImageUnavailable
 from tests.fakes import Killed
 from tests.mailboxes import factories
@@ -145,7 +144,7 @@ def test_another_image_waits_and_is_shown(outdated: StackEngine) -> None:
 
 def test_it_is_recreated_once_that_is_allowed(outdated: StackEngine) -> None:
     reconcile.converge(quiet=True)
-    stacksettings.allow_interruption()
+    control.allow_interruption()
     reconcile.converge(fast=True)
     stack = Stack.load()
     assert outdated.boxes["qz-dovecot"].image_id == "sha256:new" and outdated.called("create") == 1
@@ -153,7 +152,7 @@ def test_it_is_recreated_once_that_is_allowed(outdated: StackEngine) -> None:
 
 
 def test_permission_without_a_pending_repair_does_not_count_later(up: StackEngine) -> None:
-    stacksettings.allow_interruption()
+    control.allow_interruption()
     reconcile.converge(fast=True)
     up.images[IMAGES[1]] = "sha256:new"
     reconcile.converge(quiet=True)
@@ -210,12 +209,12 @@ def test_another_environment_waits_too(up: StackEngine, settings: Any) -> None:
 
 
 def test_another_controller_password_waits_for_rspamd_alone(up: StackEngine) -> None:
-    stacksettings.new_controller_password()
+    control.new_controller_password()
     reconcile.converge(quiet=True)
     assert Stack.load().pending == [
         "The container qz-rspamd was created with another image, environment or configuration than is set now."
     ]
-    stacksettings.allow_interruption()
+    control.allow_interruption()
     reconcile.converge(fast=True)
     assert up.called("create") == 1 and reconcile.differences() == []
 
@@ -225,7 +224,7 @@ def test_killed_at_an_interruption_the_next_worker_finishes_it(enabled: StackEng
         with healthy_stack(enabled, "call", call):
             enabled.images[IMAGES[1]] = "sha256:new"
             reconcile.converge(quiet=True)
-            stacksettings.allow_interruption()
+            control.allow_interruption()
             enabled.die_at = len(enabled.calls) + call
             with pytest.raises(Killed):
                 reconcile.converge(fast=True)
@@ -291,8 +290,8 @@ def test_a_failed_image_does_not_flap_while_the_preflight_says_no(
 ) -> None:
     del up.boxes["qz-rspamd"], up.images[IMAGES[2]]
     reconcile.converge(quiet=True)
-    check = preflight.Check("image_rspamd", False, "error", "No image.", "")
-    monkeypatch.setattr(preflight, "run", lambda hostname, engine: preflight.Report(False, (check,)))
+    check = runner.Check("image_rspamd", False, "error", "No image.", "")
+    monkeypatch.setattr(runner, "run", lambda hostname, engine: runner.Report(False, (check,)))
     up.errors["pull"] = ImageUnavailable("never asked")
     reconcile.converge(quiet=True)
     assert state() == ("failed", "preflight_failed") and "pull" in up.errors

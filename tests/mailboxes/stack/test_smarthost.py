@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailboxes.models import Stack
-from mailboxes.stack import reconcile, settings
+from mailboxes.stack import control, reconcile
 from mailrelay.models import RelaySettings
 from mailrelay.relay.settings import relay_changed
 from tests.mailboxes import factories
@@ -28,7 +28,7 @@ def test_when_it_does_not_nothing_changes(rung: list[str]) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_without_a_stack_nothing_is_made(rung: list[str]) -> None:
-    settings.follow_relay()
+    control.follow_relay()
     assert not Stack.objects.exists() and rung == []
 
 

@@ -11,8 +11,7 @@ import pytest
 from django.utils import timezone
 
 from mailboxes.models import Alias, Domain, Mailbox, Stack
-from mailboxes.stack import reconcile
-from mailboxes.stack import settings as stacksettings
+from mailboxes.stack import control, reconcile
 from quazzar.errors import EngineTimeout
 from tests.fakes import Killed
 from tests.mailboxes import factories
@@ -33,20 +32,20 @@ def assert_down(engine: StackEngine, *, volumes: set[str]) -> None:
 
 
 def test_disabling_keeps_the_volumes(up: StackEngine) -> None:
-    stacksettings.disable()
+    control.disable()
     reconcile.converge(fast=True)
     assert_down(up, volumes=VOLUMES)
 
 
 def test_purging_removes_them(up: StackEngine) -> None:
-    stacksettings.disable(purge=True, confirm=HOSTNAME)
+    control.disable(purge=True, confirm=HOSTNAME)
     reconcile.converge(fast=True)
     assert_down(up, volumes=set())
 
 
 def test_nothing_is_live_any_more(up: StackEngine) -> None:
     factories.alias()
-    stacksettings.disable()
+    control.disable()
     reconcile.converge()
     assert not any(
         row.applied_at or row.live_at for model in (Domain, Mailbox, Alias) for row in model.objects.all()
@@ -55,24 +54,24 @@ def test_nothing_is_live_any_more(up: StackEngine) -> None:
 
 def test_deleted_mailboxes_wait_for_their_purge_or_go_with_it(up: StackEngine) -> None:
     factories.mailbox("gone@example.com", deleted_at=timezone.now())
-    stacksettings.disable()
+    control.disable()
     reconcile.converge()
     assert Mailbox.objects.get(address="gone@example.com").removed_at
-    stacksettings.disable(purge=True, confirm=HOSTNAME)
+    control.disable(purge=True, confirm=HOSTNAME)
     reconcile.converge()
     assert [row.address for row in Mailbox.objects.all()] == ["ada@example.com"]
 
 
 def test_a_stack_that_is_off_can_be_purged_later(up: StackEngine) -> None:
-    stacksettings.disable()
+    control.disable()
     reconcile.converge()
-    stacksettings.disable(purge=True, confirm=HOSTNAME)
+    control.disable(purge=True, confirm=HOSTNAME)
     reconcile.converge()
     assert_down(up, volumes=set())
 
 
 def test_a_stack_that_is_off_is_not_looked_at(up: StackEngine) -> None:
-    stacksettings.disable()
+    control.disable()
     reconcile.converge()
     up.forget()
     reconcile.converge(deep=True)
@@ -80,9 +79,9 @@ def test_a_stack_that_is_off_is_not_looked_at(up: StackEngine) -> None:
 
 
 def test_enabled_again_everything_is_written_anew(up: StackEngine) -> None:
-    stacksettings.disable()
+    control.disable()
     reconcile.converge()
-    stacksettings.enable(HOSTNAME)
+    control.enable(HOSTNAME)
     reconcile.converge()
     assert reconcile.differences() == [] and Mailbox.objects.get().synced
     assert up.users() == {"ada@example.com": factories.HASH}
@@ -109,7 +108,7 @@ def up_and_to_be_purged(engine: StackEngine, *label: object) -> Iterator[None]:
     with trial(*label):
         reconcile.converge()
         engine.forget()
-        stacksettings.disable(purge=True, confirm=HOSTNAME)
+        control.disable(purge=True, confirm=HOSTNAME)
         yield
 
 
@@ -140,7 +139,7 @@ def test_disabled_while_it_is_brought_up(enabled: StackEngine) -> None:
     for moment in ("image_id", "ensure_volume", "create", "put", "start", "run"):
         enabled.renew()
         with trial(moment):
-            once_at(enabled, moment, stacksettings.disable)
+            once_at(enabled, moment, control.disable)
             reconcile.converge()
             assert_down(enabled, volumes=set(enabled.disks))
 
@@ -148,7 +147,7 @@ def test_disabled_while_it_is_brought_up(enabled: StackEngine) -> None:
 def test_enabled_while_it_is_taken_down(enabled: StackEngine) -> None:
     for moment in ("containers", "stop", "remove", "remove_network"):
         with up_and_to_be_purged(enabled, moment):
-            once_at(enabled, moment, partial(stacksettings.enable, HOSTNAME))
+            once_at(enabled, moment, partial(control.enable, HOSTNAME))
             enabled.put_by_hand("kept", b"x")
             reconcile.converge()
             assert Stack.load().phase == "healthy" and reconcile.differences() == []
@@ -157,7 +156,7 @@ def test_enabled_while_it_is_taken_down(enabled: StackEngine) -> None:
 
 @pytest.mark.parametrize("moment", ["containers", "stop", "remove_network"])
 def test_a_purge_that_is_asked_for_while_it_is_taken_down_is_done(up: StackEngine, moment: str) -> None:
-    stacksettings.disable()
-    once_at(up, moment, partial(stacksettings.disable, purge=True, confirm=HOSTNAME))
+    control.disable()
+    once_at(up, moment, partial(control.disable, purge=True, confirm=HOSTNAME))
     reconcile.converge()
     assert_down(up, volumes=set())

@@ -13,7 +13,7 @@ from mailboxes.stack.blueprint.services import Options
 from mailboxes.stack.preflight import names
 from mailboxes.stack.preflight.machine import Check, Machine
 from tests.fakes import FakeEngine
-from tests.mailboxes.stack.preflight.test_run import LocalEngine
+from tests.mailboxes.stack.preflight.test_runner import LocalEngine
 from tests.mailboxes.trials import case
 from tests.rig import wait_until
 
@@ -47,14 +47,14 @@ def dns(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 # --- the host name -----------------------------------------------------------------------------------------
 def test_a_name_that_leads_here_is_right(dns: Callable[..., None]) -> None:
     dns(PUBLIC)
-    assert names.hostname(machine()) == Check("hostname", True, "error", f"{NAME} points at {PUBLIC}.")
+    assert names.check_hostname(machine()) == Check("hostname", True, "error", f"{NAME} points at {PUBLIC}.")
 
 
 def test_what_is_no_full_host_name_is_an_error(dns: Callable[..., None]) -> None:
     for wrong in ("", "mail", "localhost", "mail.example.org/x", "192.0.2.7", "-a.example.org", "a b.org"):
         with case(wrong):
             dns(PUBLIC)
-            check = names.hostname(machine(wrong))
+            check = names.check_hostname(machine(wrong))
             assert (
                 (check.ok, check.severity) == (False, "error")
                 and check.message
@@ -64,12 +64,14 @@ def test_what_is_no_full_host_name_is_an_error(dns: Callable[..., None]) -> None
 
 def test_a_name_in_other_letters_is_looked_up_as_the_dns_has_it(dns: Callable[..., None]) -> None:
     dns(PUBLIC)
-    assert names.hostname(machine("Mail.Bücher.example")).message.startswith("mail.xn--bcher-kva.example ")
+    assert names.check_hostname(machine("Mail.Bücher.example")).message.startswith(
+        "mail.xn--bcher-kva.example "
+    )
 
 
 def test_a_name_without_an_address_is_a_warning(dns: Callable[..., None]) -> None:
     dns()
-    check = names.hostname(machine())
+    check = names.check_hostname(machine())
     assert (check.ok, check.severity) == (False, "warning") and "no address" in check.message
 
 
@@ -78,7 +80,7 @@ def test_a_silent_name_server_is_not_taken_for_a_missing_name(monkeypatch: pytes
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
     monkeypatch.setattr(names, "resolve", silent)
-    check = names.hostname(machine())
+    check = names.check_hostname(machine())
     assert (check.ok, check.severity) == (False, "warning") and "No name server answered" in check.message
 
 
@@ -86,13 +88,13 @@ def test_an_address_that_others_cannot_reach_is_a_warning(dns: Callable[..., Non
     for address in (PRIVATE, "127.0.1.1", "192.168.1.5", "fe80::1", "::1"):
         with case(address):
             dns(address, ours=(address,))
-            check = names.hostname(machine())
+            check = names.check_hostname(machine())
             assert not check.ok and check.severity == "warning" and "cannot reach" in check.message
 
 
 def test_an_address_of_another_machine_is_a_warning_that_names_it(dns: Callable[..., None]) -> None:
     dns(PUBLIC, "9.9.9.9")
-    check = names.hostname(machine())
+    check = names.check_hostname(machine())
     assert (
         not check.ok
         and check.severity == "warning"
@@ -102,12 +104,12 @@ def test_an_address_of_another_machine_is_a_warning_that_names_it(dns: Callable[
 
 def test_a_private_address_beside_a_public_one_is_no_matter(dns: Callable[..., None]) -> None:
     dns(PUBLIC, PRIVATE)
-    assert names.hostname(machine()).ok
+    assert names.check_hostname(machine()).ok
 
 
 def test_which_addresses_another_docker_host_has_is_not_known(dns: Callable[..., None]) -> None:
     dns("9.9.9.9")
-    assert names.hostname(machine(engine=FakeEngine())).ok
+    assert names.check_hostname(machine(engine=FakeEngine())).ok
 
 
 def test_this_machine_knows_its_addresses() -> None:
@@ -126,7 +128,7 @@ def test_the_systems_resolver_is_asked() -> None:
 # --- reverse DNS -------------------------------------------------------------------------------------------
 def test_an_address_that_leads_back_is_right(dns: Callable[..., None]) -> None:
     dns(PUBLIC, PRIVATE, reverse={PUBLIC: NAME})
-    assert names.reverse_dns(machine("Mail.Example.org")).ok
+    assert names.check_reverse_dns(machine("Mail.Example.org")).ok
 
 
 def test_an_address_that_leads_elsewhere_is_a_warning(dns: Callable[..., None]) -> None:
@@ -136,7 +138,7 @@ def test_an_address_that_leads_elsewhere_is_a_warning(dns: Callable[..., None]) 
     ):
         with case(reverse, words):
             dns(PUBLIC, reverse=reverse)
-            check = names.reverse_dns(machine())
+            check = names.check_reverse_dns(machine())
             assert (
                 (check.ok, check.severity) == (False, "warning")
                 and words in check.message
@@ -148,7 +150,7 @@ def test_without_a_public_address_there_is_nothing_to_lead_back(dns: Callable[..
     for addresses in ((), (PRIVATE,)):
         with case(addresses):
             dns(*addresses)
-            assert "no public address" in names.reverse_dns(machine()).message
+            assert "no public address" in names.check_reverse_dns(machine()).message
 
 
 # --- outbound ----------------------------------------------------------------------------------------------
@@ -176,7 +178,7 @@ def server(settings: Any) -> Iterator[Callable[[bytes], list[bytes]]]:
 
 def test_a_mail_server_that_greets_proves_that_25_is_open(server: Callable[[bytes], list[bytes]]) -> None:
     heard = server(b"220 mx.example.com ESMTP\r\n")
-    assert names.outbound_25(machine()).ok
+    assert names.check_outbound_25(machine()).ok
     wait_until(lambda: heard == [b"QUIT\r\n"], 10, "the probe's farewell")
 
 
@@ -185,28 +187,28 @@ def test_who_does_not_greet_as_a_mail_server_is_a_warning(
     server: Callable[[bytes], list[bytes]], greeting: bytes
 ) -> None:
     server(greeting)
-    check = names.outbound_25(machine())
+    check = names.check_outbound_25(machine())
     assert (check.ok, check.severity) == (False, "warning") and "smarthost" in check.hint
 
 
 def test_a_blocked_port_is_a_warning_that_leads_to_the_relay(settings: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         settings.QUAZZAR_OUTBOUND_PROBE = f"127.0.0.1:{listener.getsockname()[1]}"
-    check = names.outbound_25(machine())
+    check = names.check_outbound_25(machine())
     assert (check.ok, check.severity) == (False, "warning")
     assert "blocked" in check.message and "Use the Relay settings as smarthost" in check.hint
 
 
 def test_a_target_that_is_not_found_is_a_warning(settings: Any) -> None:
     settings.QUAZZAR_OUTBOUND_PROBE = "no-such-host.invalid:25"
-    assert "could not be tried" in names.outbound_25(machine()).message
+    assert "could not be tried" in names.check_outbound_25(machine()).message
 
 
 def test_the_probe_can_be_switched_off(settings: Any) -> None:
     for off in ("", "off"):
         with case(off):
             settings.QUAZZAR_OUTBOUND_PROBE = off
-            check = names.outbound_25(machine())
+            check = names.check_outbound_25(machine())
             assert check.ok and "not tried" in check.message
 
 
@@ -214,5 +216,5 @@ def test_a_target_without_a_port_is_said_to_be_wrong(settings: Any) -> None:
     for wrong in ("mx.example.com", "mx.example.com:smtp"):
         with case(wrong):
             settings.QUAZZAR_OUTBOUND_PROBE = wrong
-            check = names.outbound_25(machine())
+            check = names.check_outbound_25(machine())
             assert not check.ok and "QUAZZAR_OUTBOUND_PROBE" in check.hint

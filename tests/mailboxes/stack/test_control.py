@@ -13,9 +13,15 @@ from django.db import transaction
 from django.utils import timezone
 
 from mailboxes.certificates import pem
+from mailboxes.certificates.settings import (
+    refresh_certificate,
+    upload_certificate,
+    use_certificate_files,
+    use_self_signed,
+)
 from mailboxes.dkim import keys as dkim
 from mailboxes.models import DkimKey, Stack
-from mailboxes.stack import settings as stacksettings
+from mailboxes.stack import control
 from mailrelay.models import RelaySettings
 from quazzar.errors import AlreadyExists, InvalidFields, RelayNotConfigured
 from quazzar.models import AuditEntry
@@ -76,7 +82,7 @@ def refused(call: Callable[[], object]) -> dict[str, list[str]]:
 # --- enable ------------------------------------------------------------------------------------------------
 def test_enabling_asks_for_all_that_a_stack_needs() -> None:
     factories.stack(last_error={"code": "x", "message": "x", "hint": ""}, percent=80, phase="failed")
-    row = stacksettings.enable(" Mail.Example.com. ")
+    row = control.enable(" Mail.Example.com. ")
     assert row == Stack.load()
     assert (row.enabled, row.hostname, row.phase, row.last_error, row.percent) == (
         True,
@@ -96,28 +102,28 @@ def test_enabling_asks_for_all_that_a_stack_needs() -> None:
 def test_the_hostname_is_fully_qualified() -> None:
     for wrong in ("", "mail", "localhost", "192.0.2.1", "https://mail.example.com", "a b.example", None):
         with case(wrong):
-            assert refused(partial(stacksettings.enable, wrong)).keys() == {"hostname"}
+            assert refused(partial(control.enable, wrong)).keys() == {"hostname"}
             assert not Stack.objects.filter(enabled=True).exists()
 
 
 def test_enabling_again_changes_nothing(enabled: Stack, rung: list[str]) -> None:
-    assert stacksettings.enable("MAIL.example.com").phase == "healthy"
+    assert control.enable("MAIL.example.com").phase == "healthy"
     assert (Stack.load().desired_generation, actions(), rung) == (0, [], [])
 
 
 def test_another_name_has_to_wait_until_it_is_disabled(enabled: Stack) -> None:
     with pytest.raises(AlreadyExists) as caught:
-        stacksettings.enable("mx.example.com")
+        control.enable("mx.example.com")
     assert (caught.value.code, caught.value.status) == ("stack_enabled", 409)
-    stacksettings.disable()
-    assert stacksettings.enable("mx.example.com").hostname == "mx.example.com"
+    control.disable()
+    assert control.enable("mx.example.com").hostname == "mx.example.com"
 
 
 def test_what_is_there_already_is_kept(pair: Pair) -> None:
-    stacksettings.enable(HOST)
+    control.enable(HOST)
     before = Stack.load()
-    stacksettings.disable()
-    after = stacksettings.enable(HOST)
+    control.disable()
+    after = control.enable(HOST)
     assert after.tls_certificate == before.tls_certificate
     assert after.controller_password == before.controller_password
 
@@ -125,18 +131,18 @@ def test_what_is_there_already_is_kept(pair: Pair) -> None:
 def test_another_name_gets_another_certificate_of_our_own_and_keeps_an_uploaded_one(
     enabled: Stack, pair: Pair
 ) -> None:
-    stacksettings.disable()
-    assert stacksettings.enable("mx.example.com").tls_certificate != pair[0]
-    stacksettings.upload_certificate(*pair)
-    stacksettings.disable()
-    assert stacksettings.enable("mx2.example.com").tls_certificate == pair[0]
+    control.disable()
+    assert control.enable("mx.example.com").tls_certificate != pair[0]
+    upload_certificate(*pair)
+    control.disable()
+    assert control.enable("mx2.example.com").tls_certificate == pair[0]
 
 
 def test_domains_without_a_key_get_one_and_others_keep_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dkim, "generate", lambda: dkim.KeyPair("new", "NEW"))
     factories.domain("a.example", applied_at=timezone.now())
     factories.domain("b.example", dkim_private_key="old", dkim_public_key="OLD")
-    stacksettings.enable(HOST)
+    control.enable(HOST)
     a, b = DkimKey.objects.order_by("domain__name")
     assert (opened(a.private_key), a.public_key, a.domain.synced) == ("new", "NEW", False)
     assert (opened(b.private_key), b.public_key) == ("old", "OLD")
@@ -144,68 +150,68 @@ def test_domains_without_a_key_get_one_and_others_keep_theirs(monkeypatch: pytes
 
 def test_enabling_gives_up_a_purge_that_was_not_done() -> None:
     factories.stack(hostname=HOST, purge=True, phase="stopping")
-    assert not stacksettings.enable(HOST).purge
+    assert not control.enable(HOST).purge
 
 
 # --- disable -----------------------------------------------------------------------------------------------
 def test_disabling_keeps_the_volumes(enabled: Stack) -> None:
-    row = stacksettings.disable()
+    row = control.disable()
     assert (row.enabled, row.purge, row.phase, row.hostname) == (False, False, "stopping", HOST)
     assert (row.desired_generation, actions()) == (1, ["stack.disabled"])
 
 
 @pytest.mark.parametrize("confirm", ["", "yes", "example.com"])
 def test_a_purge_wants_the_hostname(enabled: Stack, confirm: str) -> None:
-    assert HOST in refused(lambda: stacksettings.disable(purge=True, confirm=confirm))["confirm"][0]
+    assert HOST in refused(lambda: control.disable(purge=True, confirm=confirm))["confirm"][0]
     assert Stack.load().enabled
-    row = stacksettings.disable(purge=True, confirm=f" {HOST.upper()} ")
+    row = control.disable(purge=True, confirm=f" {HOST.upper()} ")
     assert (row.enabled, row.purge, actions()) == (False, True, ["stack.purged"])
 
 
 def test_disabling_what_is_off_changes_nothing(rung: list[str]) -> None:
     for purge in (False, True):
-        assert stacksettings.disable(purge=purge).phase == "disabled"
+        assert control.disable(purge=purge).phase == "disabled"
     assert (Stack.load().desired_generation, actions(), rung) == (0, [], [])
 
 
 def test_the_volumes_of_a_stack_that_is_off_can_go_later() -> None:
     factories.stack(hostname=HOST)
-    row = stacksettings.disable(purge=True, confirm=HOST)
+    row = control.disable(purge=True, confirm=HOST)
     assert (row.purge, row.phase, row.desired_generation) == (True, "stopping", 1)
-    assert stacksettings.disable().purge
+    assert control.disable().purge
 
 
 @pytest.mark.django_db(transaction=True)
 def test_the_worker_is_called_once_it_is_committed_and_not_for_what_is_not(rung: list[str]) -> None:
     with transaction.atomic():
-        stacksettings.enable(HOST)
+        control.enable(HOST)
         assert rung == []
     with pytest.raises(RuntimeError), transaction.atomic():
-        stacksettings.disable()
+        control.disable()
         raise RuntimeError
     assert rung == ["stack"] and Stack.load().enabled
 
 
 # --- switches ----------------------------------------------------------------------------------------------
 def test_only_what_is_given_changes(enabled: Stack, relay: RelaySettings, rung: list[str]) -> None:
-    row = stacksettings.change(send_through_relay=True)
+    row = control.change(send_through_relay=True)
     assert (row.send_through_relay, row.warn_mailbox_owners, row.desired_generation) == (True, False, 1)
-    row = stacksettings.change(warn_mailbox_owners=True)
+    row = control.change(warn_mailbox_owners=True)
     assert (row.send_through_relay, row.warn_mailbox_owners, row.desired_generation) == (True, True, 1)
-    stacksettings.change(send_through_relay=True, warn_mailbox_owners=None)
+    control.change(send_through_relay=True, warn_mailbox_owners=None)
     assert [*AuditEntry.objects.order_by("id").values_list("fields", flat=True)] == [
         ["send_through_relay"], ["warn_mailbox_owners"]]  # fmt: skip
 
 
 def test_mail_cannot_leave_through_a_relay_that_is_not_set(enabled: Stack) -> None:
     with pytest.raises(RelayNotConfigured):
-        stacksettings.change(send_through_relay=True, warn_mailbox_owners=True)
+        control.change(send_through_relay=True, warn_mailbox_owners=True)
     assert not Stack.load().warn_mailbox_owners
-    assert not stacksettings.change(send_through_relay=False).send_through_relay
+    assert not control.change(send_through_relay=False).send_through_relay
 
 
 def test_a_new_controller_password_is_another_one(enabled: Stack) -> None:
-    row = stacksettings.new_controller_password()
+    row = control.new_controller_password()
     assert opened(row.controller_password) != "plum-Tundra-77"
     entry = AuditEntry.objects.get()
     assert (entry.fields, row.desired_generation) == (["controller_password"], 1)
@@ -213,14 +219,14 @@ def test_a_new_controller_password_is_another_one(enabled: Stack) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_an_interruption_is_allowed_once(rung: list[str]) -> None:
-    assert stacksettings.allow_interruption().interruption_allowed
-    stacksettings.allow_interruption()
+    assert control.allow_interruption().interruption_allowed
+    control.allow_interruption()
     assert (rung, actions()) == (["stack"], ["stack.interruption_allowed"])
 
 
 # --- certificate -------------------------------------------------------------------------------------------
 def test_an_uploaded_pair_replaces_the_one_that_is_there(enabled: Stack, other: Pair) -> None:
-    facts = stacksettings.upload_certificate(*other)
+    facts = upload_certificate(*other)
     row = Stack.load()
     assert (row.tls_source, row.tls_certificate, opened(row.tls_key)) == ("uploaded", *other)
     assert (row.tls_expires_at, row.desired_generation) == (facts.not_after, 1)
@@ -233,13 +239,13 @@ def test_a_pair_that_is_none_is_refused_and_the_old_one_stays(
 ) -> None:
     wrong = [(pair[0], other[1]), ("nothing", pair[1]), (pair[0], "nothing"), (pair[0], "x" * 300_000)]
     for pair_of_texts in wrong:
-        fields = refused(partial(stacksettings.upload_certificate, *pair_of_texts))
+        fields = refused(partial(upload_certificate, *pair_of_texts))
         assert fields.keys() <= {"certificate", "key"}
     assert (Stack.load().tls_certificate, Stack.load().desired_generation) == (pair[0], 0)
 
 
 def test_a_pair_is_read_from_files(enabled: Stack, files: tuple[Path, Path], pair: Pair) -> None:
-    stacksettings.use_certificate_files(f" {files[0]} ", str(files[1]))
+    use_certificate_files(f" {files[0]} ", str(files[1]))
     row = Stack.load()
     assert (row.tls_source, row.tls_certificate, opened(row.tls_key)) == ("files", *pair)
     assert (row.tls_certificate_path, row.tls_key_path) == (str(files[0]), str(files[1]))
@@ -249,10 +255,10 @@ def test_files_that_cannot_be_used_are_refused(enabled: Stack, files: tuple[Path
     certificate, key = map(str, files)
     directory = str(files[0].parent)
     for wrong in ("", "fullchain.pem", f"{directory}/absent.pem", directory, "/dev/zero", "/\0"):
-        fields = refused(partial(stacksettings.use_certificate_files, wrong, wrong))
+        fields = refused(partial(use_certificate_files, wrong, wrong))
         assert fields.keys() == {"certificate_path", "key_path"}
     files[1].write_text(other[1])
-    fields = refused(lambda: stacksettings.use_certificate_files(certificate, key))
+    fields = refused(lambda: use_certificate_files(certificate, key))
     assert fields.keys() <= {"certificate_path", "key_path"}
     assert Stack.load().tls_source == "self_signed"
 
@@ -260,23 +266,23 @@ def test_files_that_cannot_be_used_are_refused(enabled: Stack, files: tuple[Path
 def test_going_back_to_our_own_forgets_the_files(
     enabled: Stack, files: tuple[Path, Path], pair: Pair
 ) -> None:
-    stacksettings.use_certificate_files(*map(str, files))
-    assert stacksettings.use_self_signed() is not None
+    use_certificate_files(*map(str, files))
+    assert use_self_signed() is not None
     row = Stack.load()
     assert (row.tls_source, row.tls_certificate_path, row.tls_key_path) == ("self_signed", "", "")
     assert row.tls_certificate != pair[0]
 
 
 def test_without_a_hostname_our_own_is_made_when_the_stack_is_enabled() -> None:
-    assert stacksettings.use_self_signed() is None
-    assert stacksettings.enable(HOST).tls_certificate
+    assert use_self_signed() is None
+    assert control.enable(HOST).tls_certificate
 
 
 # --- renewing ----------------------------------------------------------------------------------------------
 def refreshed(changed: bool, **later: Any) -> str:
     """The problem, if any."""
     before = Stack.load()
-    done = stacksettings.refresh_certificate(timezone.now() + timedelta(**later))
+    done = refresh_certificate(timezone.now() + timedelta(**later))
     after = Stack.load()
     assert done.changed == changed == (before.tls_certificate != after.tls_certificate)
     assert (after.desired_generation > before.desired_generation) == changed
@@ -294,7 +300,7 @@ def test_nothing_is_made_for_a_stack_that_never_was() -> None:
 
 
 def test_files_are_read_again_when_they_change(enabled: Stack, files: tuple[Path, Path], other: Pair) -> None:
-    stacksettings.use_certificate_files(*map(str, files))
+    use_certificate_files(*map(str, files))
     assert not refreshed(False)
     write(files, other)
     assert not refreshed(True)
@@ -304,7 +310,7 @@ def test_files_are_read_again_when_they_change(enabled: Stack, files: tuple[Path
 def test_files_that_broke_leave_the_old_pair_in_force(
     enabled: Stack, files: tuple[Path, Path], other: Pair
 ) -> None:
-    stacksettings.use_certificate_files(*map(str, files))
+    use_certificate_files(*map(str, files))
     files[1].write_text(other[1])
     assert refreshed(False)
     files[0].unlink()
@@ -314,22 +320,22 @@ def test_files_that_broke_leave_the_old_pair_in_force(
 def test_another_choice_meanwhile_is_not_overruled(
     enabled: Stack, files: tuple[Path, Path], pair: Pair, other: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stacksettings.use_certificate_files(*map(str, files))
+    use_certificate_files(*map(str, files))
     write(files, other)
     examine = pem.examine
 
     def slow(*arguments: Any) -> Any:
         monkeypatch.undo()
-        stacksettings.upload_certificate(*pair)
+        upload_certificate(*pair)
         return examine(*arguments)
 
     monkeypatch.setattr(pem, "examine", slow)
-    assert not stacksettings.refresh_certificate().changed
+    assert not refresh_certificate().changed
     assert (Stack.load().tls_source, Stack.load().tls_certificate) == ("uploaded", pair[0])
 
 
 def test_an_uploaded_pair_is_left_alone_also_at_its_end(enabled: Stack, other: Pair) -> None:
-    stacksettings.upload_certificate(*other)
+    upload_certificate(*other)
     assert not refreshed(False, days=5000)
 
 
@@ -337,7 +343,7 @@ def test_a_key_that_cannot_be_opened_is_replaced_or_told(
     enabled: Stack, pair: Pair, settings: Any, tmp_path: Path
 ) -> None:
     settings.QUAZZAR_SECRETS_KEY_FILE = tmp_path / "first.key"
-    stacksettings.upload_certificate(*pair)
+    upload_certificate(*pair)
     settings.QUAZZAR_SECRETS_KEY_FILE = tmp_path / "second.key"
     assert "upload the pair again" in refreshed(False)
     factories.stack(tls_source="self_signed")

@@ -16,9 +16,8 @@ import pytest
 
 from mailboxes.engine.values import EngineInfo
 from mailboxes.stack.blueprint.services import PORTS, Options
-from mailboxes.stack.preflight import machine, names
-from mailboxes.stack.preflight import run as preflight
-from mailboxes.stack.preflight.run import Check, Report
+from mailboxes.stack.preflight import machine, names, runner
+from mailboxes.stack.preflight.runner import Check, Report
 from quazzar.errors import EngineTimeout, EngineUnreachable
 from tests.fakes import FakeEngine
 from tests.mailboxes.trials import case
@@ -80,7 +79,7 @@ def roomy(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 
 def look(engine: FakeEngine, options: Options, *, deadline: float = 10) -> Report:
-    return preflight.run("mail.example.org", engine, options=options, deadline=deadline)
+    return runner.run("mail.example.org", engine, options=options, deadline=deadline)
 
 
 def check_of(report: Report, name: str) -> Check:
@@ -103,7 +102,7 @@ def test_the_settings_are_taken_when_nothing_else_is_given(
     engine: LocalEngine, settings: Any, roomy: SimpleNamespace
 ) -> None:
     settings.QUAZZAR_STACK_PORT_OFFSET = free_offset()
-    report = preflight.run("mail.example.org", engine)
+    report = runner.run("mail.example.org", engine)
     assert f"Port {settings.QUAZZAR_STACK_PORT_OFFSET + 25} is free" in check_of(report, "port_25").message
 
 

@@ -10,9 +10,17 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from mailboxes.stack.blueprint.services import PORTS, SERVICES, Options
-from mailboxes.stack.preflight import machine as machine_checks
-from mailboxes.stack.preflight import names as name_checks
-from mailboxes.stack.preflight.machine import Check, Machine, Severity
+from mailboxes.stack.preflight.machine import (
+    Check,
+    Machine,
+    Severity,
+    check_disk,
+    check_docker,
+    check_image,
+    check_memory,
+    check_port,
+)
+from mailboxes.stack.preflight.names import check_hostname, check_outbound_25, check_reverse_dns
 from quazzar.errors import QuazzarError
 
 if TYPE_CHECKING:
@@ -58,18 +66,18 @@ def run(hostname: str, engine: Engine, *, options: Options | None = None, deadli
 
 def _planned() -> list[_PlannedCheck]:
     return [
-        _PlannedCheck("docker", "error", machine_checks.docker),
+        _PlannedCheck("docker", "error", check_docker),
         *(
-            _PlannedCheck(f"port_{port}", "error", partial(machine_checks.port, standard=port))
+            _PlannedCheck(f"port_{port}", "error", partial(check_port, standard=port))
             for port in chain.from_iterable(PORTS.values())
         ),
-        _PlannedCheck("disk", "error", machine_checks.disk),
-        _PlannedCheck("memory", "error", machine_checks.memory),
-        _PlannedCheck("hostname", "warning", name_checks.hostname),
-        _PlannedCheck("reverse_dns", "warning", name_checks.reverse_dns),
-        _PlannedCheck("outbound_25", "warning", name_checks.outbound_25),
+        _PlannedCheck("disk", "error", check_disk),
+        _PlannedCheck("memory", "error", check_memory),
+        _PlannedCheck("hostname", "warning", check_hostname),
+        _PlannedCheck("reverse_dns", "warning", check_reverse_dns),
+        _PlannedCheck("outbound_25", "warning", check_outbound_25),
         *(
-            _PlannedCheck(f"image_{service}", "error", partial(machine_checks.image, service=service))
+            _PlannedCheck(f"image_{service}", "error", partial(check_image, service=service))
             for service in SERVICES
         ),
     ]

@@ -10,14 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 
 from mailboxes import changes
-from mailboxes.certificates.settings import (
-    Renewal,
-    refresh_certificate,
-    self_signed_for,
-    upload_certificate,
-    use_certificate_files,
-    use_self_signed,
-)
+from mailboxes.certificates.settings import self_signed_for
 from mailboxes.dkim import keys, lifecycle
 from mailboxes.models import Domain, Stack
 from mailboxes.provisioning import addresses, passwords
@@ -30,20 +23,6 @@ from quazzar.validation import Wrong, text
 
 if TYPE_CHECKING:
     from mailboxes.dkim.keys import KeyPair
-
-__all__ = [
-    "Renewal",
-    "allow_interruption",
-    "change",
-    "disable",
-    "enable",
-    "follow_relay",
-    "new_controller_password",
-    "refresh_certificate",
-    "upload_certificate",
-    "use_certificate_files",
-    "use_self_signed",
-]
 
 TARGET = "mailbox stack"
 #: Columns that show the progress of an earlier run; they are reset before the next one begins.
