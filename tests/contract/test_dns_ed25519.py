@@ -1,4 +1,4 @@
-"""/api/mail/domains/{id}/dns/ed25519: a second DKIM key, from turning it on to turning it off."""
+"""/api/mail/domains/{id}/dns/ed25519: the Ed25519 key, from turning it on to turning it off."""
 
 from __future__ import annotations
 
