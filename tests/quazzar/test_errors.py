@@ -117,40 +117,34 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("exc", "status", "code", "message"), CASES, ids=[type(c[0]).__name__ for c in CASES]
-)
-def test_every_error_has_the_one_shape(
-    api: APIClient, exc: Exception, status: int, code: str, message: str | None
-) -> None:
-    response = get(api, exc)
-    assert response.status_code == status
-    assert response["Content-Type"] == "application/json"
-    assert response.json().keys() == {"error", "message"}
-    assert response.json()["error"] == code
-    assert message in {None, response.json()["message"]}
-    assert SECRET not in response.content.decode()
+def test_every_error_has_the_one_shape(subtests: pytest.Subtests, api: APIClient) -> None:
+    for exc, status, code, message in CASES:
+        with subtests.test(exc=exc, status=status, code=code, message=message):
+            response = get(api, exc)
+            assert response.status_code == status
+            assert response["Content-Type"] == "application/json"
+            assert response.json().keys() == {"error", "message"}
+            assert response.json()["error"] == code
+            assert message in {None, response.json()["message"]}
+            assert SECRET not in response.content.decode()
 
 
-@pytest.mark.parametrize(
-    "exc",
-    [
+def test_a_validation_error_names_its_fields(subtests: pytest.Subtests, api: APIClient) -> None:
+    for exc in [
         drf.ValidationError({"to": ["No."]}),
         django.ValidationError({"to": ["No."]}),
         InvalidFields({"to": ["No."]}),
         InvalidEmail("to", "No."),
-    ],
-    ids=["framework", "model", "domain", "mail"],
-)
-def test_a_validation_error_names_its_fields(api: APIClient, exc: Exception) -> None:
-    response = get(api, exc)
-    assert response.status_code == 400
-    body = response.json()
-    assert body == {
-        "error": "validation_error",
-        "message": "Some fields are not right.",
-        "fields": {"to": ["No."]},
-    }
+    ]:
+        with subtests.test(exc=exc):
+            response = get(api, exc)
+            assert response.status_code == 400
+            body = response.json()
+            assert body == {
+                "error": "validation_error",
+                "message": "Some fields are not right.",
+                "fields": {"to": ["No."]},
+            }
 
 
 @pytest.mark.parametrize("address", ["/api/mail/probe", "/api/mail/page"])
@@ -218,16 +212,16 @@ def test_errors_inside_lists_are_under_the_name_of_the_field(api: APIClient) -> 
     assert found == {"parts": ["Item 2, filename: This field is required.", "Item 2, file: Unknown field."]}
 
 
-@pytest.mark.parametrize("body", [[], [1], "x", 1, None, True])
-def test_a_body_that_is_no_object_is_refused(api: APIClient, body: Any) -> None:
-    response = post(api, body)
-    assert response.status_code == 400
-    assert response.json().keys() == {"error", "message", "fields"}
+def test_a_body_that_is_no_object_is_refused(subtests: pytest.Subtests, api: APIClient) -> None:
+    for body in [[], [1], "x", 1, None, True]:
+        with subtests.test(body=body):
+            response = post(api, body)
+            assert response.status_code == 400
+            assert response.json().keys() == {"error", "message", "fields"}
 
 
-@pytest.mark.parametrize(
-    "raw",
-    [
+def test_what_is_no_json_is_refused(subtests: pytest.Subtests, api: APIClient) -> None:
+    for raw in [
         b"{",
         b"",
         b'{"name": NaN}',
@@ -235,13 +229,11 @@ def test_a_body_that_is_no_object_is_refused(api: APIClient, body: Any) -> None:
         b'{"name": "\xff"}',
         b'{"name":' * 50_000,
         b"9" * 5000,
-    ],
-    ids=["cut", "empty", "nan", "surrogate", "not utf-8", "deep", "huge number"],
-)
-def test_what_is_no_json_is_refused(api: APIClient, raw: bytes) -> None:
-    response = api.generic("POST", "/api/mail/probe", raw, content_type="application/json")
-    assert response.status_code == 400
-    assert response.json()["error"] in {"parse_error", "validation_error"}
+    ]:
+        with subtests.test(raw=raw):
+            response = api.generic("POST", "/api/mail/probe", raw, content_type="application/json")
+            assert response.status_code == 400
+            assert response.json()["error"] in {"parse_error", "validation_error"}
 
 
 def test_a_pair_of_surrogates_is_one_character(api: APIClient) -> None:
@@ -251,11 +243,12 @@ def test_a_pair_of_surrogates_is_one_character(api: APIClient) -> None:
     assert response.json() == {"name": "😀"}
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/xml", "multipart/form-data; boundary=x", ""])
-def test_another_kind_of_body_is_415(api: APIClient, kind: str) -> None:
-    response = api.generic("POST", "/api/mail/probe", b"name=ada", content_type=kind)
-    assert response.status_code == 415
-    assert response.json()["error"] == "unsupported_media_type"
+def test_another_kind_of_body_is_415(subtests: pytest.Subtests, api: APIClient) -> None:
+    for kind in ["text/plain", "application/xml", "multipart/form-data; boundary=x", ""]:
+        with subtests.test(kind=kind):
+            response = api.generic("POST", "/api/mail/probe", b"name=ada", content_type=kind)
+            assert response.status_code == 415
+            assert response.json()["error"] == "unsupported_media_type"
 
 
 def test_a_model_serializer_is_strict_as_well() -> None:
@@ -270,19 +263,17 @@ def test_a_model_serializer_is_strict_as_well() -> None:
     assert wrong.errors == {"digest": ["Unknown field."]}
 
 
-@pytest.mark.parametrize(
-    ("detail", "flat"),
-    [
+def test_nested_details_become_sentences(subtests: pytest.Subtests) -> None:
+    for detail, flat in [
         (["a", "b"], {"non_field_errors": ["a", "b"]}),
         ([{"x": ["a"]}], {"non_field_errors": ["Item 1, x: a"]}),
         ({"x": {"y": {"0": ["a"]}}}, {"x": ["Y, 0: a"]}),
         ({"x": {"non_field_errors": ["a"]}}, {"x": ["a"]}),
         ({"x": [[], ["a"]]}, {"x": ["Item 2: a"]}),
         ({"x": {0: ["a"], 2: ["b"]}}, {"x": ["Item 1: a", "Item 3: b"]}),
-    ],
-)
-def test_nested_details_become_sentences(detail: Any, flat: Any) -> None:
-    assert flattened(detail) == flat
+    ]:
+        with subtests.test(detail=detail, flat=flat):
+            assert flattened(detail) == flat
 
 
 def test_a_server_that_is_throttled_says_when_to_come_back(api: APIClient) -> None:

@@ -7,22 +7,19 @@ import pytest
 from quazzar import words
 
 
-@pytest.mark.parametrize(
-    ("text", "time"),
-    [
+def test_a_time_is_read_into_utc(subtests: pytest.Subtests) -> None:
+    for text, time in [
         ("2026-11-03T12:04:30Z", "2026-11-03T12:04:30+00:00"),
         ("2026-11-03t12:04:30z", "2026-11-03T12:04:30+00:00"),
         ("2026-11-03 14:04:30+02:00", "2026-11-03T12:04:30+00:00"),
         ("2026-11-03T12:04:30.123456789Z", "2026-11-03T12:04:30.123456+00:00"),
-    ],
-)
-def test_a_time_is_read_into_utc(text: str, time: str) -> None:
-    assert words.parse_time(text).isoformat() == time
+    ]:
+        with subtests.test(text=text, time=time):
+            assert words.parse_time(text).isoformat() == time
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
+def test_what_is_no_rfc_3339_time_is_refused(subtests: pytest.Subtests) -> None:
+    for text in [
         "",
         "now",
         "2026-11-03",
@@ -34,20 +31,17 @@ def test_a_time_is_read_into_utc(text: str, time: str) -> None:
         "2026-W45-2T12:04:30Z",
         "0001-01-01T00:00:00+05:00",
         "2026-11-03T12:04:30Z\n",
-    ],
-)
-def test_what_is_no_rfc_3339_time_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):
-        words.parse_time(text)
+    ]:
+        with subtests.test(text=text), pytest.raises(ValueError):
+            words.parse_time(text)
 
 
 def test_a_moment_is_shown_in_utc() -> None:
     assert words.moment(datetime(2026, 11, 3, 4, 5, 6, tzinfo=UTC)) == "2026-11-03 04:05:06 UTC"
 
 
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [
+def test_a_duration_is_shown_in_its_two_largest_units(subtests: pytest.Subtests) -> None:
+    for seconds, shown in [
         (0, "0 s"),
         (0.4, "0 s"),
         (38, "38 s"),
@@ -56,15 +50,13 @@ def test_a_moment_is_shown_in_utc() -> None:
         (3900, "1 h 5 min"),
         (3605, "1 h"),
         (266_400, "3 d 2 h"),
-    ],
-)
-def test_a_duration_is_shown_in_its_two_largest_units(seconds: float, shown: str) -> None:
-    assert words.duration(timedelta(seconds=seconds)) == shown
+    ]:
+        with subtests.test(seconds=seconds, shown=shown):
+            assert words.duration(timedelta(seconds=seconds)) == shown
 
 
-@pytest.mark.parametrize(
-    ("seconds", "down", "up"),
-    [
+def test_a_span_has_one_unit(subtests: pytest.Subtests) -> None:
+    for seconds, down, up in [
         (0, "0 s", "0 s"),
         (0.4, "0 s", "1 s"),
         (59, "59 s", "59 s"),
@@ -75,29 +67,25 @@ def test_a_duration_is_shown_in_its_two_largest_units(seconds: float, shown: str
         (86_400, "24 h", "24 h"),
         (172_801, "2 days", "3 days"),
         (-5, "0 s", "0 s"),
-    ],
-)
-def test_a_span_has_one_unit(seconds: float, down: str, up: str) -> None:
-    length = timedelta(seconds=seconds)
-    assert (words.span(length), words.span(length, up=True)) == (down, up)
+    ]:
+        with subtests.test(seconds=seconds, down=down, up=up):
+            length = timedelta(seconds=seconds)
+            assert (words.span(length), words.span(length, up=True)) == (down, up)
 
 
-@pytest.mark.parametrize(
-    ("away", "shown"),
-    [
+def test_a_distance_says_in_which_direction(subtests: pytest.Subtests) -> None:
+    for away, shown in [
         (timedelta(0), "now"),
         (timedelta(seconds=4), "in 4 s"),
         (timedelta(minutes=-90), "90 min ago"),
         (timedelta(days=3, hours=5), "in 3 days"),
-    ],
-)
-def test_a_distance_says_in_which_direction(away: timedelta, shown: str) -> None:
-    assert words.distance(away) == shown
+    ]:
+        with subtests.test(away=away, shown=shown):
+            assert words.distance(away) == shown
 
 
-@pytest.mark.parametrize(
-    ("number", "shown"),
-    [
+def test_a_size_is_shown_in_binary_units(subtests: pytest.Subtests) -> None:
+    for number, shown in [
         (0, "0 B"),
         (1023, "1023 B"),
         (1024, "1 KiB"),
@@ -107,10 +95,9 @@ def test_a_distance_says_in_which_direction(away: timedelta, shown: str) -> None
         (int(2.25 * 2**30), "2.2 GiB"),
         (13_207_024_435, "12.3 GiB"),
         (2**60, "1024 PiB"),
-    ],
-)
-def test_a_size_is_shown_in_binary_units(number: int, shown: str) -> None:
-    assert words.size(number) == shown
+    ]:
+        with subtests.test(number=number, shown=shown):
+            assert words.size(number) == shown
 
 
 def test_a_count_agrees_with_its_noun() -> None:

@@ -71,15 +71,15 @@ def replies():
     return list(zip(lines[::2], (line.removeprefix("=> ") for line in lines[1::2]), strict=True))
 
 
-@pytest.mark.parametrize(("answered", "hint"), replies())
-def test_a_servers_words_lead_to_a_remedy(answered, hint) -> None:
-    where, stage, kind, reply = answered.split(" ", 3)
-    assert hint in explain(stage, kind, reply, RELAYS[where]).hint
+def test_a_servers_words_lead_to_a_remedy(subtests: pytest.Subtests) -> None:
+    for answered, hint in replies():
+        with subtests.test(answered=answered, hint=hint):
+            where, stage, kind, reply = answered.split(" ", 3)
+            assert hint in explain(stage, kind, reply, RELAYS[where]).hint
 
 
-@pytest.mark.parametrize(
-    ("kind", "stage", "where", "hint"),
-    [
+def test_a_failure_without_a_reply_leads_to_a_remedy(subtests: pytest.Subtests) -> None:
+    for kind, stage, where, hint in [
         ("dns_not_found", "resolve", relay(host="smtp.exmaple.com"), "Check the spelling of the host"),
         ("dns_not_found", "resolve", relay("mailgun", "smtp.mailgum.org"), "Mailgun's is smtp.mailgun.org"),
         ("dns_not_found", "resolve", relay("ses", "email-smtp.eu-west-9.amazonaws.com"), "pick the region"),
@@ -125,10 +125,9 @@ def test_a_servers_words_lead_to_a_remedy(answered, hint) -> None:
         ("auth_not_offered", "auth", relay(), "leave the username empty"),
         ("password_unreadable", "auth", relay(), "type the password again"),
         ("smtputf8_not_offered", "sender", relay(), "SMTPUTF8"),
-    ],
-)
-def test_a_failure_without_a_reply_leads_to_a_remedy(kind, stage, where, hint) -> None:
-    assert hint in explain(stage, kind, "", where).hint
+    ]:
+        with subtests.test(kind=kind, stage=stage, where=where, hint=hint):
+            assert hint in explain(stage, kind, "", where).hint
 
 
 def test_a_server_that_offers_only_oauth_is_recognised() -> None:
@@ -136,9 +135,8 @@ def test_a_server_that_offers_only_oauth_is_recognised() -> None:
     assert "OAuth" in told.hint
 
 
-@pytest.mark.parametrize(
-    ("stage", "kind", "reply", "message"),
-    [
+def test_a_reply_is_told_with_what_it_answers(subtests: pytest.Subtests) -> None:
+    for stage, kind, reply, message in [
         (
             "auth",
             "auth_rejected",
@@ -154,10 +152,9 @@ def test_a_server_that_offers_only_oauth_is_recognised() -> None:
         ),
         ("data", "rejected", "554 no", "The server refused the mail: 554 no"),
         ("connect", "rejected", "554 no", "The server turned the connection away: 554 no"),
-    ],
-)
-def test_a_reply_is_told_with_what_it_answers(stage, kind, reply, message) -> None:
-    assert explain(stage, kind, reply).message == message
+    ]:
+        with subtests.test(stage=stage, kind=kind, reply=reply, message=message):
+            assert explain(stage, kind, reply).message == message
 
 
 def test_the_edges_own_sentence_stays() -> None:
@@ -168,11 +165,12 @@ def test_a_long_reply_is_cut() -> None:
     assert len(explain("data", reply="554 " + "x" * 5000).message) == 500
 
 
-@pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_has_a_hint_at_every_stage(kind, stage) -> None:
-    assert explain(stage, kind).hint
-    assert explain(stage, kind, "421 closing").hint
+def test_every_kind_has_a_hint_at_every_stage(subtests: pytest.Subtests) -> None:
+    for stage in STAGES:
+        for kind in KINDS:
+            with subtests.test(stage=stage, kind=kind):
+                assert explain(stage, kind).hint
+                assert explain(stage, kind, "421 closing").hint
 
 
 def test_every_rule_can_be_written_out() -> None:

@@ -14,9 +14,8 @@ SURROGATES = ["\ud800", "\udfff"]
 CONTROLS = [*map(chr, range(32)), "\x7f", "\x80", "\x85", "\x9f", "\u2028", "\u2029", *SURROGATES]
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
+def test_an_address_is_normalised(subtests: pytest.Subtests) -> None:
+    for text, expected in [
         ("ops@example.com", "ops@example.com"),
         ("  ops@example.com ", "ops@example.com"),
         ("Ops@EXAMPLE.Com", "Ops@example.com"),
@@ -33,60 +32,105 @@ CONTROLS = [*map(chr, range(32)), "\x7f", "\x80", "\x85", "\x9f", "\u2028", "\u2
         ("ops@[192.0.2.1]", "ops@[192.0.2.1]"),
         ("ops@[IPv6:2001:db8::1]", "ops@[IPv6:2001:db8::1]"),
         ("l" * 64 + "@example.com", "l" * 64 + "@example.com"),
-    ],
-)
-def test_an_address_is_normalised(text: str, expected: str) -> None:
-    assert addresses.normalise(text) == expected
-    assert addresses.split(text) == ("", expected)
-    assert wire.safe_path(expected)
+    ]:
+        with subtests.test(text=text, expected=expected):
+            assert addresses.normalise(text) == expected
+            assert addresses.split(text) == ("", expected)
+            assert wire.safe_path(expected)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "", " ", "@", "ops", "@example.com", "ops@", "ops@.", "ops@@example.com", "a@b@example.com",
-        "o ps@example.com", "ops@exam ple.com", "ops @example.com", ".ops@example.com", "ops.@example.com",
-        "o..ps@example.com", "ops@example..com", "ops@.example.com", "ops@-example.com", "ops@example-.com",
-        "ops(comment)@example.com", "ops@example.com (Ops)", "ops@(comment)example.com", "o<ps@example.com",
-        "ops>@example.com", '"a"b@example.com', '"a@example.com', '"a>b"@example.com', '"a\\>b"@example.com',
-        "l" * 65 + "@example.com", "ö" * 33 + "@example.com", f"ops@{LONG_LABEL}d.com",
-        "ops@" + ".".join([LONG_LABEL] * 4), "l" * 64 + "@" + ".".join([LONG_LABEL] * 3) + ".de",
-        "ops@[192.0.2.256]", "ops@[1.2.3]", "ops@[IPv6:::1::]", "ops@[example.com]", "ops@💩\u202e.com",
-        "ops@xn--\u00fc.de", "a@b.c, d@e.f", "a@b.c;d@e.f", "a@b.c d@e.f",
-    ],
-)  # fmt: skip
-def test_what_is_no_address_is_refused_with_a_sentence(text: str) -> None:
-    with pytest.raises(ValueError, match=r"[.…]$") as caught:
-        addresses.normalise(text)
-    assert type(caught.value) is ValueError
-    with pytest.raises(ValueError, match=r"[.…]$"):
-        addresses.split(text)
+def test_what_is_no_address_is_refused_with_a_sentence(subtests: pytest.Subtests) -> None:
+    for text in [
+        "",
+        " ",
+        "@",
+        "ops",
+        "@example.com",
+        "ops@",
+        "ops@.",
+        "ops@@example.com",
+        "a@b@example.com",
+        "o ps@example.com",
+        "ops@exam ple.com",
+        "ops @example.com",
+        ".ops@example.com",
+        "ops.@example.com",
+        "o..ps@example.com",
+        "ops@example..com",
+        "ops@.example.com",
+        "ops@-example.com",
+        "ops@example-.com",
+        "ops(comment)@example.com",
+        "ops@example.com (Ops)",
+        "ops@(comment)example.com",
+        "o<ps@example.com",
+        "ops>@example.com",
+        '"a"b@example.com',
+        '"a@example.com',
+        '"a>b"@example.com',
+        '"a\\>b"@example.com',
+        "l" * 65 + "@example.com",
+        "ö" * 33 + "@example.com",
+        f"ops@{LONG_LABEL}d.com",
+        "ops@" + ".".join([LONG_LABEL] * 4),
+        "l" * 64 + "@" + ".".join([LONG_LABEL] * 3) + ".de",
+        "ops@[192.0.2.256]",
+        "ops@[1.2.3]",
+        "ops@[IPv6:::1::]",
+        "ops@[example.com]",
+        "ops@💩\u202e.com",
+        "ops@xn--\u00fc.de",
+        "a@b.c, d@e.f",
+        "a@b.c;d@e.f",
+        "a@b.c d@e.f",
+    ]:
+        with subtests.test(text=text):
+            with pytest.raises(ValueError, match=r"[.…]$") as caught:
+                addresses.normalise(text)
+            assert type(caught.value) is ValueError
+            with pytest.raises(ValueError, match=r"[.…]$"):
+                addresses.split(text)
 
 
-@pytest.mark.parametrize("hidden", ["\u202e", "\u200b", "\ufeff", "\u00a0", "\u3000", "\u00ad", "\u2066"])
-def test_an_invisible_character_before_the_at_is_refused_and_a_joiner_is_not(hidden: str) -> None:
-    with pytest.raises(ValueError, match="invisible"):
-        addresses.normalise(f"o{hidden}ps@example.com")
-    assert addresses.normalise("می\u200cخواهم@example.com") == "می\u200cخواهم@example.com"
+def test_an_invisible_character_before_the_at_is_refused_and_a_joiner_is_not(
+    subtests: pytest.Subtests,
+) -> None:
+    for hidden in ["\u202e", "\u200b", "\ufeff", "\u00a0", "\u3000", "\u00ad", "\u2066"]:
+        with subtests.test(hidden=hidden):
+            with pytest.raises(ValueError, match="invisible"):
+                addresses.normalise(f"o{hidden}ps@example.com")
+            assert addresses.normalise("می\u200cخواهم@example.com") == "می\u200cخواهم@example.com"
 
 
-@pytest.mark.parametrize(
-    "char", [*map(chr, range(32)), "\x7f", "\x80", "\x85", "\x9f", "\u2028", "\u2029", "\ud800", "\udfff"]
-)
-@pytest.mark.parametrize(
-    "form",
-    ["ops{}@example.com", "ops@example.com{}", "{}ops@example.com", "A{}b <a@b.c>", '"{}"@b.c', "A <a@b{}c>"],
-)
-def test_no_control_character_is_taken_anywhere(form: str, char: str) -> None:
-    for read in (addresses.split, addresses.normalise):
-        with pytest.raises(ValueError, match=r"^An address cannot contain") as caught:
-            read(form.replace("{}", char))
-        assert type(caught.value) is ValueError  # a UnicodeError would carry the text about
+def test_no_control_character_is_taken_anywhere(subtests: pytest.Subtests) -> None:
+    for char in [
+        *map(chr, range(32)),
+        "\x7f",
+        "\x80",
+        "\x85",
+        "\x9f",
+        "\u2028",
+        "\u2029",
+        "\ud800",
+        "\udfff",
+    ]:
+        for form in [
+            "ops{}@example.com",
+            "ops@example.com{}",
+            "{}ops@example.com",
+            "A{}b <a@b.c>",
+            '"{}"@b.c',
+            "A <a@b{}c>",
+        ]:
+            with subtests.test(char=char, form=form):
+                for read in (addresses.split, addresses.normalise):
+                    with pytest.raises(ValueError, match=r"^An address cannot contain") as caught:
+                        read(form.replace("{}", char))
+                    assert type(caught.value) is ValueError  # a UnicodeError would carry the text about
 
 
-@pytest.mark.parametrize(
-    ("text", "name", "address"),
-    [
+def test_a_name_and_its_address_are_taken_apart(subtests: pytest.Subtests) -> None:
+    for text, name, address in [
         ("Ops <ops@example.com>", "Ops", "ops@example.com"),
         ("<ops@example.com>", "", "ops@example.com"),
         ("Ops<ops@Example.com>", "Ops", "ops@example.com"),
@@ -98,25 +142,32 @@ def test_no_control_character_is_taken_anywhere(form: str, char: str) -> None:
         ("Jürgen 🚀 <j@例え.テスト>", "Jürgen 🚀", "j@xn--r8jz45g.xn--zckzah"),
         ('Ops <"a, b"@example.com>', "Ops", '"a, b"@example.com'),
         ("me@home <ops@example.com>", "me@home", "ops@example.com"),
-    ],
-)
-def test_a_name_and_its_address_are_taken_apart(text: str, name: str, address: str) -> None:
-    assert addresses.split(text) == (name, address)
+    ]:
+        with subtests.test(text=text, name=name, address=address):
+            assert addresses.split(text) == (name, address)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "a@b.c, Ops <d@e.f>", "Ops <d@e.f>, a@b.c", "A <a@b.c>, D <d@e.f>", '"A" <a@b.c>, "D" <d@e.f>',
-        '"A, " <a@b.c>, " D" <d@e.f>', "Doe, John <j@example.com>", "A <a@b.c> D <d@e.f>", "A <<a@b.c>>",
+def test_lists_and_broken_forms_are_refused(subtests: pytest.Subtests) -> None:
+    for text in [
+        "a@b.c, Ops <d@e.f>",
+        "Ops <d@e.f>, a@b.c",
+        "A <a@b.c>, D <d@e.f>",
+        '"A" <a@b.c>, "D" <d@e.f>',
+        '"A, " <a@b.c>, " D" <d@e.f>',
+        "Doe, John <j@example.com>",
+        "A <a@b.c> D <d@e.f>",
+        "A <<a@b.c>>",
         "A <>",
-        "A <a@b.c", "A a@b.c>", "A <a@b.c> x", "Group: a@b.c;", "a@b.c; D <d@e.f>", "A < a@b.c>d@e.f>",
+        "A <a@b.c",
+        "A a@b.c>",
+        "A <a@b.c> x",
+        "Group: a@b.c;",
+        "a@b.c; D <d@e.f>",
+        "A < a@b.c>d@e.f>",
         "Ops <ops>",
-    ],
-)  # fmt: skip
-def test_lists_and_broken_forms_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"[.…]$"):
-        addresses.split(text)
+    ]:
+        with subtests.test(text=text), pytest.raises(ValueError, match=r"[.…]$"):
+            addresses.split(text)
 
 
 def test_an_endless_text_is_refused_in_a_short_sentence() -> None:

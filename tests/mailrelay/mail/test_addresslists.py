@@ -9,9 +9,8 @@ from mailrelay.mail import addresslists
 NODES = {"localhost", "node7"}
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
+def test_lists_are_taken_apart(subtests: pytest.Subtests) -> None:
+    for text, expected in [
         ("root", [("", "root")]),
         ("root (Cron Daemon)", [("Cron Daemon", "root")]),
         ("Cron Daemon <root>", [("Cron Daemon", "root")]),
@@ -28,19 +27,17 @@ NODES = {"localhost", "node7"}
         ("Jürgen <j@example.com>", [("Jürgen", "j@example.com")]),
         ("", []),
         (" , ,", []),
-    ],
-)
-def test_lists_are_taken_apart(text: str, expected: list[tuple[str, str]]) -> None:
-    assert [(one.name, one.address) for one in addresslists.parse(text)] == expected
+    ]:
+        with subtests.test(text=text, expected=expected):
+            assert [(one.name, one.address) for one in addresslists.parse(text)] == expected
 
 
-@pytest.mark.parametrize(
-    "text", ["<a@example.com> <b@example.com>", "<a@example.com", "John Doe", "<>", "a@@b"]
-)
-def test_what_could_be_read_in_two_ways_is_no_address(text: str) -> None:
-    (one,) = addresslists.parse(text)
-    with pytest.raises(ValueError, match="not a mail address"):
-        addresslists.checked(one.address)
+def test_what_could_be_read_in_two_ways_is_no_address(subtests: pytest.Subtests) -> None:
+    for text in ["<a@example.com> <b@example.com>", "<a@example.com", "John Doe", "<>", "a@@b"]:
+        with subtests.test(text=text):
+            (one,) = addresslists.parse(text)
+            with pytest.raises(ValueError, match="not a mail address"):
+                addresslists.checked(one.address)
 
 
 def test_an_unclosed_comment_hides_the_rest() -> None:
@@ -49,9 +46,10 @@ def test_an_unclosed_comment_hides_the_rest() -> None:
     ]
 
 
-@pytest.mark.parametrize("address", ["root", "root@localhost", "root@LOCALHOST.", "root@node7"])
-def test_people_of_the_node_are_local(address: str) -> None:
-    assert addresslists.is_local(address, NODES)
+def test_people_of_the_node_are_local(subtests: pytest.Subtests) -> None:
+    for address in ["root", "root@localhost", "root@LOCALHOST.", "root@node7"]:
+        with subtests.test(address=address):
+            assert addresslists.is_local(address, NODES)
 
 
 @pytest.mark.parametrize("address", ["root@example.com", "root@node7.example.com", "root@intranet"])
@@ -64,24 +62,22 @@ def test_a_name_without_a_domain_passes_and_an_address_is_normalised() -> None:
     assert addresslists.checked("Ops@EXAMPLE.com") == "Ops@example.com"
 
 
-@pytest.mark.parametrize("address", ["", "root\nBcc: x", "ro ot", "a@b@", "root\x00"])
-def test_what_is_no_name_and_no_address_is_refused(address: str) -> None:
-    with pytest.raises(ValueError, match="address"):
-        addresslists.checked(address)
+def test_what_is_no_name_and_no_address_is_refused(subtests: pytest.Subtests) -> None:
+    for address in ["", "root\nBcc: x", "ro ot", "a@b@", "root\x00"]:
+        with subtests.test(address=address), pytest.raises(ValueError, match="address"):
+            addresslists.checked(address)
 
 
-@pytest.mark.parametrize(
-    ("raw", "shown"),
-    [
+def test_header_text_is_decoded_for_display(subtests: pytest.Subtests) -> None:
+    for raw, shown in [
         ("=?utf-8?b?TcO8bGw=?= x", "Müll x"),
         ("=?nonsense?q?a?=", "=?nonsense?q?a?="),
         ("=?utf-8?b?///?=", "=?utf-8?b?///?="),
         ("=?utf-8?q?a=0AX-Evil:_1?=", "a X-Evil: 1"),
         ("plain", "plain"),
-    ],
-)
-def test_header_text_is_decoded_for_display(raw: str, shown: str) -> None:
-    assert addresslists.decoded(raw) == shown
+    ]:
+        with subtests.test(raw=raw, shown=shown):
+            assert addresslists.decoded(raw) == shown
 
 
 def test_names_are_written_so_that_they_can_be_read_again() -> None:

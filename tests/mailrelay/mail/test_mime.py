@@ -177,25 +177,27 @@ def test_a_relay_name_with_line_ends_cannot_write_a_header() -> None:
     assert "bcc" not in message
 
 
-@pytest.mark.parametrize("end", ["\r\n", "\n", "\r", "\x00", "\x0b", "\x85", "\u2028", "\ud800"])
-@pytest.mark.parametrize(
-    "fields", [{"subject": "a{}b"}, {"headers": {"X-A": "a{}b"}}, {"headers": {"X-A{}B": "a"}},
-               {"to": ["a{} <a@b.c>"]},
-               {"cc": ["a@b.c{}"]}, {"reply_to": "a{}@b.c"}, {"from_address": "{}a@b.c"}]
-)  # fmt: skip
-def test_even_unchecked_no_field_writes_a_header_of_its_own(fields: dict[str, Any], end: str) -> None:
-    def fill(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {fill(name): fill(one) for name, one in value.items()}
-        return (
-            [fill(one) for one in value]
-            if isinstance(value, list)
-            else value.replace("{}", f"{end}Bcc: x@y.z{end}")
-        )
+def filled(value: Any, text: str) -> Any:
+    """The fields with the text in place of {}."""
+    if isinstance(value, dict):
+        return {filled(name, text): filled(part, text) for name, part in value.items()}
+    return [filled(part, text) for part in value] if isinstance(value, list) else value.replace("{}", text)
 
-    mail = Email(**{"to": ["ops@example.com"], **fill(fields)})
-    with pytest.raises(ValueError):
-        mime.render(mail, message_id=MESSAGE_ID, date=DATE, default_from="node@example.org")
+
+def test_even_unchecked_no_field_writes_a_header_of_its_own(subtests: pytest.Subtests) -> None:
+    for end in ["\r\n", "\n", "\r", "\x00", "\x0b", "\x85", "\u2028", "\ud800"]:
+        for fields in [
+            {"subject": "a{}b"},
+            {"headers": {"X-A": "a{}b"}},
+            {"headers": {"X-A{}B": "a"}},
+            {"to": ["a{} <a@b.c>"]},
+            {"cc": ["a@b.c{}"]},
+            {"reply_to": "a{}@b.c"},
+            {"from_address": "{}a@b.c"},
+        ]:
+            mail = Email(**{"to": ["ops@example.com"], **filled(fields, f"{end}Bcc: x@y.z{end}")})
+            with subtests.test(end=end, fields=fields), pytest.raises(ValueError):
+                mime.render(mail, message_id=MESSAGE_ID, date=DATE, default_from="node@example.org")
 
 
 def test_a_message_id_or_content_type_with_a_line_end_is_refused() -> None:
@@ -216,11 +218,19 @@ def test_every_mail_has_a_message_id_of_its_own_at_the_senders_domain() -> None:
     assert mime.new_message_id("a@" + ".".join(["d" * 60] * 4)).isascii()
 
 
-@pytest.mark.parametrize(
-    "subject", ["a: " * 900, "word " * 900, "=" * 900, "x" * 990, "é" * 3000, LONG, "🚀" * 2000, ": " * 999]
-)
-def test_an_endless_subject_is_folded_and_read_whole(subject: str) -> None:
-    assert str(parse(render(subject=subject))["subject"]) == subject.strip()
+def test_an_endless_subject_is_folded_and_read_whole(subtests: pytest.Subtests) -> None:
+    for subject in [
+        "a: " * 900,
+        "word " * 900,
+        "=" * 900,
+        "x" * 990,
+        "é" * 3000,
+        LONG,
+        "🚀" * 2000,
+        ": " * 999,
+    ]:
+        with subtests.test(subject=subject):
+            assert str(parse(render(subject=subject))["subject"]) == subject.strip()
 
 
 def test_what_looks_like_an_encoded_word_is_text() -> None:
@@ -246,13 +256,14 @@ def test_an_idn_domain_is_written_as_its_a_label() -> None:
     assert (rendered.sender, rendered.utf8) == ("x@xn--bcher-kva.example", False)
 
 
-@pytest.mark.parametrize("where", ["to", "cc", "bcc", "from_address"])
-def test_a_local_part_beyond_ascii_asks_for_smtputf8(where: str) -> None:
-    value = 'Jürgen "J" <jürgen@example.com>'
-    fields: dict[str, Any] = {where: value if where == "from_address" else [value]}
-    rendered = render(subject="é", **fields)
-    assert rendered.utf8
-    assert ("jürgen@example.com".encode() in rendered.data) == (where != "bcc")
+def test_a_local_part_beyond_ascii_asks_for_smtputf8(subtests: pytest.Subtests) -> None:
+    for where in ["to", "cc", "bcc", "from_address"]:
+        with subtests.test(where=where):
+            value = 'Jürgen "J" <jürgen@example.com>'
+            fields: dict[str, Any] = {where: value if where == "from_address" else [value]}
+            rendered = render(subject="é", **fields)
+            assert rendered.utf8
+            assert ("jürgen@example.com".encode() in rendered.data) == (where != "bcc")
 
 
 def test_plain_text_comes_before_html() -> None:
@@ -281,19 +292,23 @@ def test_an_empty_text_is_a_mail_too(fields: dict[str, Any]) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("text", "encoding"),
-    [
-        ("plain\n", "7bit"), ("", "7bit"), ("\x0c\x1b tabs\t \n", "7bit"), ("x" * 900, "7bit"), ("x" * 901,
-        "quoted-printable"),
-        ("Größe 92 %\n" * 9, "quoted-printable"), ("a  \n é \t\n.\nlast ", "quoted-printable"), ("привет",
-        "base64"), ("漢字" * 40, "base64"), ("🚀", "base64"),
-    ],
-)  # fmt: skip
-def test_the_transfer_encoding_fits_the_text(text: str, encoding: str) -> None:
-    message = parse(render(text=text))
-    assert message["content-transfer-encoding"] == encoding
-    assert body(message, "plain").rstrip("\n") == text.rstrip("\n")
+def test_the_transfer_encoding_fits_the_text(subtests: pytest.Subtests) -> None:
+    for text, encoding in [
+        ("plain\n", "7bit"),
+        ("", "7bit"),
+        ("\x0c\x1b tabs\t \n", "7bit"),
+        ("x" * 900, "7bit"),
+        ("x" * 901, "quoted-printable"),
+        ("Größe 92 %\n" * 9, "quoted-printable"),
+        ("a  \n é \t\n.\nlast ", "quoted-printable"),
+        ("привет", "base64"),
+        ("漢字" * 40, "base64"),
+        ("🚀", "base64"),
+    ]:
+        with subtests.test(text=text, encoding=encoding):
+            message = parse(render(text=text))
+            assert message["content-transfer-encoding"] == encoding
+            assert body(message, "plain").rstrip("\n") == text.rstrip("\n")
 
 
 def test_a_text_that_knows_the_boundary_does_not_end_its_part() -> None:
@@ -317,17 +332,16 @@ def test_two_mails_have_different_boundaries() -> None:
     assert len(found) == 3
 
 
-@pytest.mark.parametrize(
-    "kind", ["text/csv", "text/csv; charset=utf-8", "text/html", "image/png", "APPLICATION/PDF"]
-)
-def test_a_file_keeps_its_bytes_whatever_its_type(kind: str) -> None:
-    content = "a;b\r\n1;é\n2;\r".encode() + bytes(range(256))
-    (part,) = parse(
-        render(attachments=[Attachment(filename="x.dat", content=content, content_type=kind)])
-    ).iter_attachments()
-    assert part.get_payload(decode=True) == content
-    assert part.get_content_type() == kind.lower().partition(";")[0]
-    assert part.get_content_disposition() == "attachment"
+def test_a_file_keeps_its_bytes_whatever_its_type(subtests: pytest.Subtests) -> None:
+    for kind in ["text/csv", "text/csv; charset=utf-8", "text/html", "image/png", "APPLICATION/PDF"]:
+        with subtests.test(kind=kind):
+            content = "a;b\r\n1;é\n2;\r".encode() + bytes(range(256))
+            (part,) = parse(
+                render(attachments=[Attachment(filename="x.dat", content=content, content_type=kind)])
+            ).iter_attachments()
+            assert part.get_payload(decode=True) == content
+            assert part.get_content_type() == kind.lower().partition(";")[0]
+            assert part.get_content_disposition() == "attachment"
 
 
 def test_an_attached_mail_is_a_mail_when_it_can_be_and_a_file_when_not() -> None:
@@ -354,14 +368,28 @@ def test_a_mail_of_ours_can_be_attached_to_another() -> None:
     assert [one.get_filename() for one in part.get_content().iter_attachments()] == ["é.txt"]
 
 
-@pytest.mark.parametrize(
-    "filename", ["report.pdf", 'a "quoted" b.txt', "back\\slash.txt", "Übersicht 2026.pdf", "a=b;c.txt",
-                 "100%.txt",
-                 "=?utf-8?q?x?=.txt", "..", "a/b.txt", "🚀" * 255, "f" * 255, "it's.txt", "*0*=x", "a  b.txt"]
-)  # fmt: skip
-def test_a_filename_is_read_as_it_was_written(filename: str) -> None:
-    (part,) = parse(render(attachments=[Attachment(filename=filename, content=b"x")])).iter_attachments()
-    assert part.get_filename() == filename
+def test_a_filename_is_read_as_it_was_written(subtests: pytest.Subtests) -> None:
+    for filename in [
+        "report.pdf",
+        'a "quoted" b.txt',
+        "back\\slash.txt",
+        "Übersicht 2026.pdf",
+        "a=b;c.txt",
+        "100%.txt",
+        "=?utf-8?q?x?=.txt",
+        "..",
+        "a/b.txt",
+        "🚀" * 255,
+        "f" * 255,
+        "it's.txt",
+        "*0*=x",
+        "a  b.txt",
+    ]:
+        with subtests.test(filename=filename):
+            (part,) = parse(
+                render(attachments=[Attachment(filename=filename, content=b"x")])
+            ).iter_attachments()
+            assert part.get_filename() == filename
 
 
 def test_the_reply_address_is_written() -> None:

@@ -37,14 +37,22 @@ def test_raw_bytes_come_out_as_they_went_in(data: bytes) -> None:
     assert payload.load(payload.from_raw(data)) == data
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"X", b"E", b"E{}", b"E[]", b"Enull", b'E{"attachments":[[1]]}',
-             b'E{"attachments":[],"shape":1}',
-             b'E{"attachments":[["a","b","!"]]}', b"E\xff", b'E{"attachments":7}']
-)  # fmt: skip
-def test_what_is_no_payload_is_a_value_error(data: bytes) -> None:
-    with pytest.raises(ValueError):
-        payload.load(data)
+def test_what_is_no_payload_is_a_value_error(subtests: pytest.Subtests) -> None:
+    for data in [
+        b"",
+        b"X",
+        b"E",
+        b"E{}",
+        b"E[]",
+        b"Enull",
+        b'E{"attachments":[[1]]}',
+        b'E{"attachments":[],"shape":1}',
+        b'E{"attachments":[["a","b","!"]]}',
+        b"E\xff",
+        b'E{"attachments":7}',
+    ]:
+        with subtests.test(data=data), pytest.raises(ValueError):
+            payload.load(data)
 
 
 @given(st.binary())

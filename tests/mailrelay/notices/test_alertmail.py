@@ -28,9 +28,8 @@ def subject(*alerts):
 
 
 # --- subject -----------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("alerts", "expected"),
-    [
+def test_the_subject_says_state_what_where_and_how_bad(subtests: pytest.Subtests) -> None:
+    for alerts, expected in [
         ([labelled(instance="web1")], "[FIRING] HighLoad on web1 (warning)"),
         (
             [labelled(instance="web1"), labelled(instance="web2")],
@@ -59,10 +58,9 @@ def subject(*alerts):
         ([labelled(instance="a"), labelled()], "[FIRING:2] HighLoad (warning)"),
         ([alert(labels={"alertname": "Up"})], "[FIRING] Up: Load is 14"),
         ([alert(labels={}, annotations={})], "[FIRING] Alert"),
-    ],
-)
-def test_the_subject_says_state_what_where_and_how_bad(alerts, expected) -> None:
-    assert subject(*alerts) == expected
+    ]:
+        with subtests.test(alerts=alerts, expected=expected):
+            assert subject(*alerts) == expected
 
 
 def test_a_simple_alerts_subject_carries_its_summary() -> None:
@@ -158,18 +156,16 @@ def test_mail_says_that_a_machine_wrote_it() -> None:
     assert mail(group()).headers["Auto-Submitted"] == "auto-generated"
 
 
-@pytest.mark.parametrize(
-    ("state", "severity", "urgent"),
-    [
+def test_only_a_critical_alert_that_fires_is_urgent(subtests: pytest.Subtests) -> None:
+    for state, severity, urgent in [
         ("firing", "critical", True),
         ("firing", "Page", True),
         ("resolved", "critical", False),
         ("firing", "warning", False),
-    ],
-)
-def test_only_a_critical_alert_that_fires_is_urgent(state, severity, urgent) -> None:
-    headers = mail({"rule": "r", "state": state, "severity": severity}).headers
-    assert ("X-Priority" in headers) is urgent
+    ]:
+        with subtests.test(state=state, severity=severity, urgent=urgent):
+            headers = mail({"rule": "r", "state": state, "severity": severity}).headers
+            assert ("X-Priority" in headers) is urgent
 
 
 # --- anything at all ---------------------------------------------------------------------------------------

@@ -69,9 +69,8 @@ def test_a_runbook_becomes_a_link() -> None:
     assert one.links[-1].url == "https://wiki.example.com/load" and one.annotations == {}
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
+def test_only_web_addresses_become_links(subtests: pytest.Subtests) -> None:
+    for url in [
         "javascript:alert(1)",
         "data:text/html,x",
         "//host/x",
@@ -81,11 +80,10 @@ def test_a_runbook_becomes_a_link() -> None:
         "x\n",
         7,
         None,
-    ],
-)
-def test_only_web_addresses_become_links(url) -> None:
-    notice = parse(group(alert(generatorURL=url), externalURL=url))
-    assert notice.alerts[0].links == () and notice.links == ()
+    ]:
+        with subtests.test(url=url):
+            notice = parse(group(alert(generatorURL=url), externalURL=url))
+            assert notice.alerts[0].links == () and notice.links == ()
 
 
 def test_a_time_that_cannot_be_read_does_not_lose_the_alert() -> None:
@@ -99,9 +97,8 @@ def test_numbers_and_booleans_in_labels_are_shown_as_texts() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("alerts", "says"),
-    [
+def test_a_group_that_is_wrong_is_refused(subtests: pytest.Subtests) -> None:
+    for alerts, says in [
         ({}, "Expected a list of items"),
         (None, "may not be null"),
         ("x", "Expected a list of items"),
@@ -115,10 +112,9 @@ def test_numbers_and_booleans_in_labels_are_shown_as_texts() -> None:
         ([alert(labels={"a": None})], "labels"),
         ([alert(annotations="x")], "annotations"),
         ([alert(status=["firing"])], "status"),
-    ],
-)
-def test_a_group_that_is_wrong_is_refused(alerts, says) -> None:
-    assert says in fields(group(alerts=alerts))["alerts"][0]
+    ]:
+        with subtests.test(alerts=alerts, says=says):
+            assert says in fields(group(alerts=alerts))["alerts"][0]
 
 
 def test_a_long_list_of_wrong_alerts_is_told_in_part() -> None:
@@ -157,9 +153,8 @@ def test_details_can_be_an_object_and_do_not_replace_the_summary() -> None:
     assert one.annotations == {"host": "nas", "free": '{"gb": 3}', "ok": "false", "summary": "mine"}
 
 
-@pytest.mark.parametrize(
-    ("body", "field"),
-    [
+def test_a_simple_body_that_is_wrong_is_refused_by_field(subtests: pytest.Subtests) -> None:
+    for body, field in [
         ({}, "rule"),
         ({"rule": ""}, "rule"),
         ({"rule": "  "}, "rule"),
@@ -179,10 +174,9 @@ def test_details_can_be_an_object_and_do_not_replace_the_summary() -> None:
         ([], "non_field_errors"),
         ("alert", "non_field_errors"),
         (None, "non_field_errors"),
-    ],
-)
-def test_a_simple_body_that_is_wrong_is_refused_by_field(body, field) -> None:
-    assert list(fields(body)) == [field]
+    ]:
+        with subtests.test(body=body, field=field):
+            assert list(fields(body)) == [field]
 
 
 def test_every_wrong_field_is_told() -> None:
@@ -200,19 +194,17 @@ def test_the_same_post_has_the_same_key_and_digest() -> None:
     assert len(one.key) == len(one.digest) == 64
 
 
-@pytest.mark.parametrize(
-    "news",
-    [
+def test_news_about_the_same_group_keeps_the_key_and_changes_the_digest(subtests: pytest.Subtests) -> None:
+    for news in [
         group(alert(status="resolved")),
         group(alert(fingerprint="beef")),
         group(alert(), alert(fingerprint="beef")),
         group(alert(startsAt="2026-11-03T13:00:00Z")),
         group(truncatedAlerts=1),
-    ],
-)
-def test_news_about_the_same_group_keeps_the_key_and_changes_the_digest(news) -> None:
-    assert parse(news).key == parse(group()).key
-    assert parse(news).digest != parse(group()).digest
+    ]:
+        with subtests.test(news=news):
+            assert parse(news).key == parse(group()).key
+            assert parse(news).digest != parse(group()).digest
 
 
 def test_values_in_annotations_and_the_order_of_alerts_are_no_news() -> None:

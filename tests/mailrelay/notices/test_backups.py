@@ -42,9 +42,8 @@ def test_job_and_status_are_all_it_needs(empty) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("changes", "field"),
-    [
+def test_a_report_that_is_wrong_is_refused_by_field(subtests: pytest.Subtests) -> None:
+    for changes, field in [
         ({"job": None}, "job"),
         ({"job": ""}, "job"),
         ({"job": 7}, "job"),
@@ -64,33 +63,31 @@ def test_job_and_status_are_all_it_needs(empty) -> None:
         ({"size_bytes": 2**63}, "size_bytes"),
         ({"message": ["x"]}, "message"),
         ({"duration": 5}, "duration"),
-    ],
-)
-def test_a_report_that_is_wrong_is_refused_by_field(changes, field) -> None:
-    assert list(backup_problems({**FULL, **changes})) == [field]
+    ]:
+        with subtests.test(changes=changes, field=field):
+            assert list(backup_problems({**FULL, **changes})) == [field]
 
 
 def test_a_start_that_is_the_end_and_no_bytes_are_fine() -> None:
     assert parse({**FULL, "finished_at": FULL["started_at"], "size_bytes": 0}).size_bytes == 0
 
 
-@pytest.mark.parametrize("body", [None, [], "nightly", 7])
-def test_what_is_no_object_is_refused(body) -> None:
-    assert list(backup_problems(body)) == ["non_field_errors"]
+def test_what_is_no_object_is_refused(subtests: pytest.Subtests) -> None:
+    for body in [None, [], "nightly", 7]:
+        with subtests.test(body=body):
+            assert list(backup_problems(body)) == ["non_field_errors"]
 
 
-@pytest.mark.parametrize(
-    ("changes", "subject"),
-    [
+def test_the_subject_says_how_it_went(subtests: pytest.Subtests) -> None:
+    for changes, subject in [
         ({}, "[Backup ok] nightly (12.3 GiB in 4 min 10 s)"),
         ({"size_bytes": None}, "[Backup ok] nightly (4 min 10 s)"),
         ({"started_at": None}, "[Backup ok] nightly (12.3 GiB)"),
         ({"started_at": None, "size_bytes": None}, "[Backup ok] nightly"),
         ({"status": "failure"}, "[Backup failed] nightly"),
-    ],
-)
-def test_the_subject_says_how_it_went(changes, subject) -> None:
-    assert mail(**changes).subject == subject
+    ]:
+        with subtests.test(changes=changes, subject=subject):
+            assert mail(**changes).subject == subject
 
 
 def test_a_long_job_name_leaves_room_for_the_figures() -> None:

@@ -43,18 +43,19 @@ def test_an_unknown_preset_is_none() -> None:
     assert by_id("hotmail") is None
 
 
-@pytest.mark.parametrize("preset", PRESETS, ids=lambda one: one.id)
-def test_each_preset_says_what_to_type_and_passes_validation(preset) -> None:
-    assert preset.username_hint and preset.password_hint and preset.docs
-    values = {
-        "provider": preset.id,
-        "host": preset.host,
-        "port": preset.port,
-        "security": preset.security,
-        "username": "",
-        "from_address": "",
-        "from_name": "",
-        "alert_recipients": [],
-        "backup_recipients": [],
-    }
-    assert problems(values) == {}
+def test_each_preset_says_what_to_type_and_passes_validation(subtests: pytest.Subtests) -> None:
+    for preset in PRESETS:
+        with subtests.test(preset=preset):
+            assert preset.username_hint and preset.password_hint and preset.docs
+            values = {
+                "provider": preset.id,
+                "host": preset.host,
+                "port": preset.port,
+                "security": preset.security,
+                "username": "",
+                "from_address": "",
+                "from_name": "",
+                "alert_recipients": [],
+                "backup_recipients": [],
+            }
+            assert problems(values) == {}

@@ -70,21 +70,19 @@ def test_a_whole_without_security_takes_the_one_that_fits_the_port() -> None:
     assert filled({"host": "mail.example.com"}) == ("mail.example.com", 587, "starttls")
 
 
-@pytest.mark.parametrize(
-    ("typed", "stored"),
-    [
+def test_a_host_is_stored_in_its_normal_form(subtests: pytest.Subtests) -> None:
+    for typed, stored in [
         (" SMTP.Example.COM. ", "smtp.example.com"),
         ("müller.example", "xn--mller-kva.example"),
         ("straße.example", "xn--strae-oqa.example"),
         ("[2001:DB8::1]", "2001:db8::1"),
         ("127.0.0.1", "127.0.0.1"),
         ("", ""),
-    ],
-)
-def test_a_host_is_stored_in_its_normal_form(typed, stored) -> None:
-    values = complete({"host": typed}, DEFAULTS, partial=False)
-    assert values["host"] == stored
-    assert problems(values) == {}
+    ]:
+        with subtests.test(typed=typed, stored=stored):
+            values = complete({"host": typed}, DEFAULTS, partial=False)
+            assert values["host"] == stored
+            assert problems(values) == {}
 
 
 def test_addresses_are_stored_with_their_domain_as_a_label() -> None:
@@ -102,9 +100,8 @@ def test_completing_does_not_change_what_it_was_given() -> None:
 
 
 # --- host --------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("host", "says"),
-    [
+def test_a_host_that_is_none_is_refused_with_advice(subtests: pytest.Subtests) -> None:
+    for host, says in [
         ("https://smtp.example.com/", "not a URL: leave out what is around it and write smtp.example.com."),
         (
             "smtp://user:pw@smtp.example.com:587",
@@ -127,29 +124,27 @@ def test_completing_does_not_change_what_it_was_given() -> None:
         ("smtp\x00.example.com", "line breaks or control characters"),
         ("a." * 127 + "example", "253 characters"),
         (7, "is a text"),
-    ],
-)
-def test_a_host_that_is_none_is_refused_with_advice(host, says) -> None:
-    assert list(wrong(host=host)) == ["host"]
-    assert says in wrong(host=host)["host"][0]
+    ]:
+        with subtests.test(host=host, says=says):
+            assert list(wrong(host=host)) == ["host"]
+            assert says in wrong(host=host)["host"][0]
 
 
-@pytest.mark.parametrize(
-    "host", ["smtp.example.com", "localhost", "nas", "192.0.2.1", "::1", "mail_1.lan", ""]
-)
-def test_a_host_name_or_address_is_taken(host) -> None:
-    assert wrong(host=host) == {}
+def test_a_host_name_or_address_is_taken(subtests: pytest.Subtests) -> None:
+    for host in ["smtp.example.com", "localhost", "nas", "192.0.2.1", "::1", "mail_1.lan", ""]:
+        with subtests.test(host=host):
+            assert wrong(host=host) == {}
 
 
 # --- port and security -------------------------------------------------------------------------------------
-@pytest.mark.parametrize("port", [0, -1, 65536, True, "587", None, 587.0])
-def test_a_port_outside_its_range_is_refused(port) -> None:
-    assert "1 to 65535" in wrong(port=port)["port"][0]
+def test_a_port_outside_its_range_is_refused(subtests: pytest.Subtests) -> None:
+    for port in [0, -1, 65536, True, "587", None, 587.0]:
+        with subtests.test(port=port):
+            assert "1 to 65535" in wrong(port=port)["port"][0]
 
 
-@pytest.mark.parametrize(
-    ("port", "security", "says"),
-    [
+def test_port_and_security_that_do_not_fit_are_refused(subtests: pytest.Subtests) -> None:
+    for port, security, says in [
         (
             465,
             "starttls",
@@ -164,16 +159,14 @@ def test_a_port_outside_its_range_is_refused(port) -> None:
         (25, "tls", "Port 25 begins in plain text"),
         (2525, "tls", "Port 2525 begins in plain text"),
         (587, "ssl", "one of starttls, tls, none"),
-    ],
-)
-def test_port_and_security_that_do_not_fit_are_refused(port, security, says) -> None:
-    assert list(wrong(port=port, security=security)) == ["security"]
-    assert says in wrong(port=port, security=security)["security"][0]
+    ]:
+        with subtests.test(port=port, security=security, says=says):
+            assert list(wrong(port=port, security=security)) == ["security"]
+            assert says in wrong(port=port, security=security)["security"][0]
 
 
-@pytest.mark.parametrize(
-    ("port", "security"),
-    [
+def test_port_and_security_that_fit_are_taken(subtests: pytest.Subtests) -> None:
+    for port, security in [
         (465, "tls"),
         (587, "starttls"),
         (587, "none"),
@@ -181,16 +174,14 @@ def test_port_and_security_that_do_not_fit_are_refused(port, security, says) -> 
         (2525, "starttls"),
         (1025, "none"),
         (20465, "tls"),
-    ],
-)
-def test_port_and_security_that_fit_are_taken(port, security) -> None:
-    assert wrong(port=port, security=security) == {}
+    ]:
+        with subtests.test(port=port, security=security):
+            assert wrong(port=port, security=security) == {}
 
 
 # --- texts and addresses -----------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    "address",
-    [
+def test_a_from_address_that_is_no_address_is_refused(subtests: pytest.Subtests) -> None:
+    for address in [
         "node",
         "@example.com",
         "node@",
@@ -206,17 +197,15 @@ def test_port_and_security_that_fit_are_taken(port, security) -> None:
         "x" * 65 + "@example.com",
         "\ud800@example.com",
         7,
-    ],
-)
-def test_a_from_address_that_is_no_address_is_refused(address) -> None:
-    assert list(wrong(from_address=address)) == ["from_address"]
+    ]:
+        with subtests.test(address=address):
+            assert list(wrong(from_address=address)) == ["from_address"]
 
 
-@pytest.mark.parametrize(
-    "address", ["", "node@example.com", "o'neil+x@sub.example.com", "node@müller.example"]
-)
-def test_a_from_address_that_is_one_is_taken(address) -> None:
-    assert wrong(from_address=address) == {}
+def test_a_from_address_that_is_one_is_taken(subtests: pytest.Subtests) -> None:
+    for address in ["", "node@example.com", "o'neil+x@sub.example.com", "node@müller.example"]:
+        with subtests.test(address=address):
+            assert wrong(from_address=address) == {}
 
 
 def test_a_from_address_with_a_name_is_told_where_the_name_goes() -> None:

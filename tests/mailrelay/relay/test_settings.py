@@ -133,10 +133,9 @@ def test_mail_that_waited_for_the_relay_is_due_at_once(rings: list[str]) -> None
 def test_changes_at_the_same_moment_are_both_kept(rings: list[str]) -> None:
     put(host="a.example.com")
     parts = [
-        {"username": "op"},
+        {"username": "op", "password": "secret"},  # together: a saved password belongs to its user name
         {"from_name": "Node"},
         {"from_address": "n@example.com"},
-        {"password": "secret"},
     ]
     begin = threading.Barrier(len(parts))
 

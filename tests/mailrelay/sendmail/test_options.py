@@ -8,9 +8,8 @@ from mailrelay.sendmail import options as sendmailoptions
 from mailrelay.sendmail.options import UsageError
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
+def test_what_programs_pass_is_taken(subtests: pytest.Subtests) -> None:
+    for line in [
         "-FCronDaemon -i -B8BITMIME -oem root",  # Debian's cron
         "-FAnacron -odi -i root",
         "-i -oem -oee -oi -bm root",
@@ -18,27 +17,24 @@ from mailrelay.sendmail.options import UsageError
         "-q15m -d0 -oi root",
         "-i -o Q/var/spool -e m root",
         "root -i",
-    ],
-)
-def test_what_programs_pass_is_taken(line: str) -> None:
-    options = sendmailoptions.parse(line.split())
-    assert (options.recipients, options.dot_ends) == (["root"], False)
+    ]:
+        with subtests.test(line=line):
+            options = sendmailoptions.parse(line.split())
+            assert (options.recipients, options.dot_ends) == (["root"], False)
 
 
-@pytest.mark.parametrize(
-    "line", ["-t -i", "-ti", "-it", "-t -oi", "-t -o i", "-t -OIgnoreDots=True", "-ti -v"]
-)
-def test_recipients_from_the_header_and_dots(line: str) -> None:
-    options = sendmailoptions.parse(line.split())
-    assert (options.from_header, options.dot_ends, options.recipients) == (True, False, [])
+def test_recipients_from_the_header_and_dots(subtests: pytest.Subtests) -> None:
+    for line in ["-t -i", "-ti", "-it", "-t -oi", "-t -o i", "-t -OIgnoreDots=True", "-ti -v"]:
+        with subtests.test(line=line):
+            options = sendmailoptions.parse(line.split())
+            assert (options.from_header, options.dot_ends, options.recipients) == (True, False, [])
 
 
-@pytest.mark.parametrize(
-    "words", [["-f", "a@example.com"], ["-fa@example.com"], ["-ra@example.com"], ["-tfa@example.com"]]
-)
-def test_the_envelope_sender(words: list[str]) -> None:
-    options = sendmailoptions.parse([*words, "-t"])
-    assert (options.sender, options.null_sender) == ("a@example.com", False)
+def test_the_envelope_sender(subtests: pytest.Subtests) -> None:
+    for words in [["-f", "a@example.com"], ["-fa@example.com"], ["-ra@example.com"], ["-tfa@example.com"]]:
+        with subtests.test(words=words):
+            options = sendmailoptions.parse([*words, "-t"])
+            assert (options.sender, options.null_sender) == ("a@example.com", False)
 
 
 @pytest.mark.parametrize("words", [["-f", ""], ["-f", "<>"], ["-f<>"]])
@@ -61,9 +57,7 @@ def test_a_queue_run_takes_no_message() -> None:
     assert not sendmailoptions.parse(["-q", "root"]).only_queue_run
 
 
-@pytest.mark.parametrize(
-    "word", ["-bs", "-bd", "-bp", "-bi", "-bv", "-b", "-I", "-f", "-z", "--help", "-", "-i"]
-)
-def test_what_this_sendmail_does_not_do_is_refused_in_a_sentence(word: str) -> None:
-    with pytest.raises(UsageError, match=r"^[-A-Z].*\.$"):
-        sendmailoptions.parse([word])
+def test_what_this_sendmail_does_not_do_is_refused_in_a_sentence(subtests: pytest.Subtests) -> None:
+    for word in ["-bs", "-bd", "-bp", "-bi", "-bv", "-b", "-I", "-f", "-z", "--help", "-", "-i"]:
+        with subtests.test(word=word), pytest.raises(UsageError, match=r"^[-A-Z].*\.$"):
+            sendmailoptions.parse([word])

@@ -177,9 +177,10 @@ def test_the_bell_is_rung_after_the_commit(
 
 
 # --- what is refused ---------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("arguments", "data", "code", "words"),
-    [
+def test_what_cannot_be_queued_is_refused_in_one_line(
+    subtests: pytest.Subtests, relay: RelaySettings
+) -> None:
+    for arguments, data, code, words in [
         ("", CRON, os.EX_USAGE, "Name the recipients"),
         ("-bp", CRON, os.EX_USAGE, "-bp is not supported"),
         ("--fast root", CRON, os.EX_USAGE, "not an option"),
@@ -190,17 +191,14 @@ def test_the_bell_is_rung_after_the_commit(
         ("a@example.com -f a@@b", CRON, os.EX_DATAERR, "not a mail address"),
         ("a@example.com", b"Subject: a\rBcc: b\n\nx\n", os.EX_DATAERR, "carriage return"),
         ("a@example.com", None, os.EX_NOINPUT, "no standard input"),
-    ],
-)
-def test_what_cannot_be_queued_is_refused_in_one_line(
-    relay: RelaySettings, arguments: str, data: bytes | None, code: int, words: str
-) -> None:
-    got, stderr = run(arguments, data)
-    assert got == code
-    assert words in stderr
-    assert stderr.startswith("sendmail: ")
-    assert stderr.count("\n") == 1
-    assert not Message.objects.exists()
+    ]:
+        with subtests.test(arguments=arguments, data=data, code=code, words=words):
+            got, stderr = run(arguments, data)
+            assert got == code
+            assert words in stderr
+            assert stderr.startswith("sendmail: ")
+            assert stderr.count("\n") == 1
+            assert not Message.objects.exists()
 
 
 def test_a_recipient_cannot_smuggle_a_header_in(relay: RelaySettings) -> None:
@@ -262,9 +260,8 @@ def denied() -> KeyFileError:
     return exc
 
 
-@pytest.mark.parametrize(
-    ("exc", "code"),
-    [
+def test_each_failure_has_its_exit_code_and_one_sentence(subtests: pytest.Subtests) -> None:
+    for exc, code in [
         (OperationalError("database is locked"), os.EX_TEMPFAIL),
         (OperationalError("connection to server failed\nmore"), os.EX_TEMPFAIL),
         (OperationalError("database or disk is full"), os.EX_TEMPFAIL),
@@ -282,14 +279,13 @@ def denied() -> KeyFileError:
         (InvalidEmail("to", "Wrong."), os.EX_DATAERR),
         (SealError(), os.EX_SOFTWARE),
         (DataError("too long"), os.EX_SOFTWARE),
-    ],
-)
-def test_each_failure_has_its_exit_code_and_one_sentence(exc: Exception, code: int) -> None:
-    got, stderr = failing(exc)
-    assert got == code
-    assert stderr.startswith("sendmail: ")
-    assert stderr.count("\n") == 1
-    assert stderr.rstrip().endswith((".", "chmod 600"))
+    ]:
+        with subtests.test(exc=exc, code=code):
+            got, stderr = failing(exc)
+            assert got == code
+            assert stderr.startswith("sendmail: ")
+            assert stderr.count("\n") == 1
+            assert stderr.rstrip().endswith((".", "chmod 600"))
 
 
 def test_a_caller_that_closed_standard_error_is_no_failure() -> None:

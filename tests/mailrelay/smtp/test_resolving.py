@@ -60,20 +60,20 @@ def test_a_real_resolver_finds_nothing_under_invalid() -> None:
     )  # the latter on a machine without DNS
 
 
-@pytest.mark.parametrize(
-    "exc",
-    [
+def test_any_other_failure_is_a_failed_look_up(
+    subtests: pytest.Subtests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for exc in [
         socket.gaierror(socket.EAI_AGAIN, "Try again"),
         socket.gaierror(socket.EAI_FAIL, "Failed"),
         OSError("no"),
         OverflowError("port"),
-    ],
-)
-def test_any_other_failure_is_a_failed_look_up(monkeypatch: pytest.MonkeyPatch, exc: Exception) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", failing(exc))
-    error = failure("mx.example")
-    assert (error.kind, error.__cause__) == ("dns_failed", exc)
-    assert error.message == "The name mx.example could not be looked up."
+    ]:
+        with subtests.test(exc=exc):
+            monkeypatch.setattr(socket, "getaddrinfo", failing(exc))
+            error = failure("mx.example")
+            assert (error.kind, error.__cause__) == ("dns_failed", exc)
+            assert error.message == "The name mx.example could not be looked up."
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,8 @@ def words(line: bytes) -> bytes:
     return base64.b64decode(line[:-2], validate=True)
 
 
-@pytest.mark.parametrize(
-    ("offered", "chosen"),
-    [
+def test_the_first_mechanism_of_ours_is_chosen(subtests: pytest.Subtests) -> None:
+    for offered, chosen in [
         ("PLAIN LOGIN", "PLAIN"),
         ("login CRAM-MD5", "LOGIN"),
         ("cram-md5", "CRAM-MD5"),
@@ -31,17 +30,17 @@ def words(line: bytes) -> bytes:
         ("XOAUTH2 NTLM", None),
         ("PLAINTEXT", None),
         ("", None),
-    ],
-)
-def test_the_first_mechanism_of_ours_is_chosen(offered: str, chosen: str | None) -> None:
-    assert saslauth.choose(offered) == chosen
+    ]:
+        with subtests.test(offered=offered, chosen=chosen):
+            assert saslauth.choose(offered) == chosen
 
 
-@pytest.mark.parametrize("password", ["tanstaaftanstaaf", "pä€ß🚀", "with space ", "x" * 2000])
-def test_plain_is_one_line_of_utf8(password: str) -> None:
-    (line,) = said("PLAIN", "üser@example.com", password)
-    assert line.startswith(b"AUTH PLAIN ")
-    assert words(line.removeprefix(b"AUTH PLAIN ")) == f"\0üser@example.com\0{password}".encode()
+def test_plain_is_one_line_of_utf8(subtests: pytest.Subtests) -> None:
+    for password in ["tanstaaftanstaaf", "pä€ß🚀", "with space ", "x" * 2000]:
+        with subtests.test(password=password):
+            (line,) = said("PLAIN", "üser@example.com", password)
+            assert line.startswith(b"AUTH PLAIN ")
+            assert words(line.removeprefix(b"AUTH PLAIN ")) == f"\0üser@example.com\0{password}".encode()
 
 
 def test_login_answers_two_questions_in_utf8() -> None:
@@ -62,14 +61,15 @@ def test_a_challenge_that_is_no_base64_ends_the_exchange_as_rfc_4954_says() -> N
         assert said("CRAM-MD5", "tim", "secret-word", challenge) == [b"AUTH CRAM-MD5\r\n", b"*\r\n"]
 
 
-@pytest.mark.parametrize("password", ["hunter22", "pä€ß🚀", "abcd", "p", "a+b/c=="])
-@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
-def test_the_traces_cover_every_line_that_holds_the_password(mechanism: str, password: str) -> None:
-    (*_, line) = said(mechanism, "jörg@example.com", password)
-    traces = saslauth.traces("jörg@example.com", password)
-    if mechanism == "PLAIN" or len(password) > 3:
-        assert any(trace in line.decode() for trace in traces)
-    assert (password in traces) == (len(password) > 3)
+def test_the_traces_cover_every_line_that_holds_the_password(subtests: pytest.Subtests) -> None:
+    for password in ["hunter22", "pä€ß🚀", "abcd", "p", "a+b/c=="]:
+        for mechanism in ["PLAIN", "LOGIN"]:
+            with subtests.test(password=password, mechanism=mechanism):
+                (*_, line) = said(mechanism, "jörg@example.com", password)
+                traces = saslauth.traces("jörg@example.com", password)
+                if mechanism == "PLAIN" or len(password) > 3:
+                    assert any(trace in line.decode() for trace in traces)
+                assert (password in traces) == (len(password) > 3)
 
 
 def test_longer_traces_come_first_so_that_none_is_cut_in_two() -> None:

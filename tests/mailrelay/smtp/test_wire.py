@@ -47,13 +47,12 @@ def test_no_reader_however_lax_sees_a_mail_end_early(data: bytes) -> None:
     assert unstuffed == (wanted[:-1] if wanted[-1] == b"" and len(wanted) > 1 else wanted)
 
 
-@pytest.mark.parametrize(
-    "end", [b"\n.\n", b"\r.\r", b"\r\n.\n", b"\n.\r\n", b"\r.\r\n", b"\r\n.\r", b"\r\r\n.\r\n"]
-)
-def test_a_smuggled_second_mail_stays_text(end: bytes) -> None:
-    sent = flight(b"Subject: a\r\n\r\nhello" + end + b"MAIL FROM:<evil@example.com>\r\n")
-    assert sent.count(b"\r\n.\r\n") == 1
-    assert b"\r\n..\r\nMAIL FROM" in sent
+def test_a_smuggled_second_mail_stays_text(subtests: pytest.Subtests) -> None:
+    for end in [b"\n.\n", b"\r.\r", b"\r\n.\n", b"\n.\r\n", b"\r.\r\n", b"\r\n.\r", b"\r\r\n.\r\n"]:
+        with subtests.test(end=end):
+            sent = flight(b"Subject: a\r\n\r\nhello" + end + b"MAIL FROM:<evil@example.com>\r\n")
+            assert sent.count(b"\r\n.\r\n") == 1
+            assert b"\r\n..\r\nMAIL FROM" in sent
 
 
 def test_the_extensions_of_an_ehlo_answer_are_read() -> None:
@@ -68,9 +67,8 @@ def test_the_extensions_of_an_ehlo_answer_are_read() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("answer", "expected"),
-    [
+def test_an_odd_ehlo_answer_does_no_harm(subtests: pytest.Subtests) -> None:
+    for answer, expected in [
         ("", {}),
         ("hello", {}),
         ("PIPELINING", {}),
@@ -86,10 +84,9 @@ def test_the_extensions_of_an_ehlo_answer_are_read() -> None:
         ("hello\nSIZE unlimited", {"size": ""}),
         ("hello\nXA\u2028STARTTLS", {"xa": "STARTTLS"}),
         ("hello\r\nSTARTTLS\r", {"starttls": ""}),
-    ],
-)
-def test_an_odd_ehlo_answer_does_no_harm(answer: str, expected: dict[str, str]) -> None:
-    assert wire.features(answer) == expected
+    ]:
+        with subtests.test(answer=answer, expected=expected):
+            assert wire.features(answer) == expected
 
 
 def test_mail_from_says_what_the_server_understands() -> None:
@@ -101,24 +98,39 @@ def test_mail_from_says_what_the_server_understands() -> None:
     assert wire.rcpt_command('"a b"@b.c') == b'RCPT TO:<"a b"@b.c>\r\n'
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "a@b.c\r\nRCPT TO:<x@y.z", "a@b.c\n", "a@b.c\r", "a@b.c>", "a@b.c> SIZE=1", "a b@b.c", "a@b.c x",
+def test_no_address_ends_a_command_early(subtests: pytest.Subtests) -> None:
+    for path in [
+        "a@b.c\r\nRCPT TO:<x@y.z",
+        "a@b.c\n",
+        "a@b.c\r",
+        "a@b.c>",
+        "a@b.c> SIZE=1",
+        "a b@b.c",
+        "a@b.c x",
         "<a@b.c",
-        "a\x00@b.c", "a\x85@b.c", "a\u2028@b.c", "a@b.c\t", '"a>b"@b.c', '"a\r\n"@b.c', '"a b"@b.c x',
-        '"a" @b.c', '"\x85"@', '"a\\\x85"@b.c', '"\u2028"@b.c',
-        '"a b', "\ud800@b.c", "a\u00a0@b.c",
-    ],
-)  # fmt: skip
-def test_no_address_ends_a_command_early(path: str) -> None:
-    with pytest.raises(ValueError, match="cannot stand in an SMTP command"):
-        wire.mail_command(path, 1, {}, utf8=True)
-    with pytest.raises(ValueError, match="cannot stand in an SMTP command"):
-        wire.rcpt_command(path)
-    for sender, recipient in ((path, "a@b.c"), ("a@b.c", path)):
-        with pytest.raises(ValueError, match="is not a mail address"):
-            Envelope(sender, (recipient,), b"")
+        "a\x00@b.c",
+        "a\x85@b.c",
+        "a\u2028@b.c",
+        "a@b.c\t",
+        '"a>b"@b.c',
+        '"a\r\n"@b.c',
+        '"a b"@b.c x',
+        '"a" @b.c',
+        '"\x85"@',
+        '"a\\\x85"@b.c',
+        '"\u2028"@b.c',
+        '"a b',
+        "\ud800@b.c",
+        "a\u00a0@b.c",
+    ]:
+        with subtests.test(path=path):
+            with pytest.raises(ValueError, match="cannot stand in an SMTP command"):
+                wire.mail_command(path, 1, {}, utf8=True)
+            with pytest.raises(ValueError, match="cannot stand in an SMTP command"):
+                wire.rcpt_command(path)
+            for sender, recipient in ((path, "a@b.c"), ("a@b.c", path)):
+                with pytest.raises(ValueError, match="is not a mail address"):
+                    Envelope(sender, (recipient,), b"")
 
 
 @given(st.text(alphabet='a@."\\ <>\r\n\x00\x7f\x85\u2028ü', max_size=12))
@@ -138,9 +150,8 @@ def test_an_envelope_needs_a_recipient_and_may_have_the_null_sender() -> None:
             Envelope("a@b.c", nobody, b"")
 
 
-@pytest.mark.parametrize(
-    ("exc", "connecting", "greeting", "kind"),
-    [
+def test_a_broken_connection_has_a_kind_and_a_sentence(subtests: pytest.Subtests) -> None:
+    for exc, connecting, greeting, kind in [
         (TimeoutError(), True, False, "timeout_connect"),
         (TimeoutError(), False, True, "timeout_greeting"),
         (TimeoutError(), False, False, "timeout"),
@@ -151,14 +162,11 @@ def test_an_envelope_needs_a_recipient_and_may_have_the_null_sender() -> None:
         (OSError(errno.EACCES, "denied"), True, False, "unreachable"),
         (OSError(errno.ECONNRESET, "reset"), False, True, "closed"),
         (EOFError(), False, False, "closed"),
-    ],
-)
-def test_a_broken_connection_has_a_kind_and_a_sentence(
-    exc: Exception, connecting: bool, greeting: bool, kind: str
-) -> None:
-    found, sentence = wire.lost(exc, "mx.example", 587, connecting=connecting, greeting=greeting)
-    assert found == kind
-    assert "mx.example port 587" in sentence and sentence.endswith(".") and "Errno" not in sentence
+    ]:
+        with subtests.test(exc=exc, connecting=connecting, greeting=greeting, kind=kind):
+            found, sentence = wire.lost(exc, "mx.example", 587, connecting=connecting, greeting=greeting)
+            assert found == kind
+            assert "mx.example port 587" in sentence and sentence.endswith(".") and "Errno" not in sentence
 
 
 def test_control_characters_in_an_answer_are_made_harmless() -> None:

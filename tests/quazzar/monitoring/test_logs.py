@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,8 @@ def failure() -> Any:
         return sys.exc_info()
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
+def test_a_secret_is_masked(subtests: pytest.Subtests) -> None:
+    for text in [
         "key qzr_hunter2hunter2 refused",
         "Authorization: Bearer hunter2",
         "Authorization: Basic hunter2==",
@@ -65,31 +65,29 @@ def failure() -> Any:
         "licence eyJhbGciOiJFZERTQSJ9.hunter2.hunter2-hunter2",
         "-----BEGIN RSA PRIVATE KEY-----\nhunter2\n-----END RSA PRIVATE KEY-----",
         "-----BEGIN PRIVATE KEY-----\nhunter2",
-    ],
-)
-def test_a_secret_is_masked(text: str) -> None:
-    assert "hunter2" not in redact(text)
-    assert logs.MASK in redact(text)
+    ]:
+        with subtests.test(text=text):
+            assert "hunter2" not in redact(text)
+            assert logs.MASK in redact(text)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
+def test_what_is_no_secret_stays(subtests: pytest.Subtests) -> None:
+    for text in [
         "message 12 sent to ops@example.com via smtp.mailgun.org:587",
         "http://127.0.0.1:8000/admin/ 200",
         '"password_state": "saved"',
         "the password was refused",
         "Authorization failed",
         "secrets.key has mode 0600",
-    ],
-)
-def test_what_is_no_secret_stays(text: str) -> None:
-    assert redact(text) == text
+    ]:
+        with subtests.test(text=text):
+            assert redact(text) == text
 
 
-@pytest.mark.parametrize("text", ["a" * 100_000, "eyJ-" * 25_000, "password" * 12_000, "a:" * 50_000])
-def test_a_long_line_comes_through(text: str) -> None:
-    assert redact(text) == text
+def test_a_long_line_comes_through(subtests: pytest.Subtests) -> None:
+    for text in ["a" * 100_000, "eyJ-" * 25_000, "password" * 12_000, "a:" * 50_000]:
+        with subtests.test(text=text):
+            assert redact(text) == text
 
 
 def test_a_line_is_one_json_object_with_its_arguments_filled_in() -> None:
@@ -112,23 +110,21 @@ def test_ids_are_on_the_line_while_they_are_bound_and_not_after() -> None:
     assert "request_id" not in as_json("x")
 
 
-@pytest.mark.parametrize(
-    ("chosen", "terminal", "form"),
-    [
+def test_the_form_follows_the_variable_then_the_terminal(
+    subtests: pytest.Subtests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for chosen, terminal, form in [
         ("json", True, "json"),
         ("TEXT", False, "text"),
         ("", True, "text"),
         ("", False, "json"),
         ("x", False, "json"),
-    ],
-)
-def test_the_form_follows_the_variable_then_the_terminal(
-    monkeypatch: pytest.MonkeyPatch, chosen: str, terminal: bool, form: str
-) -> None:
-    stream = io.StringIO()
-    monkeypatch.setattr(stream, "isatty", lambda: terminal)
-    monkeypatch.setenv("QUAZZAR_LOG_FORMAT", chosen)
-    assert logs.log_format(stream) == form
+    ]:
+        with subtests.test(chosen=chosen, terminal=terminal, form=form):
+            stream = io.StringIO()
+            monkeypatch.setattr(stream, "isatty", partial(bool, terminal))
+            monkeypatch.setenv("QUAZZAR_LOG_FORMAT", chosen)
+            assert logs.log_format(stream) == form
 
 
 def test_every_app_of_the_product_logs_what_it_does() -> None:
@@ -153,13 +149,12 @@ def test_a_sane_request_id_is_taken_and_echoed() -> None:
     assert response["X-Request-ID"] == response.content.decode() == "trace-0123-ABC"
 
 
-@pytest.mark.parametrize(
-    "given", [None, "", "short", "x" * 65, "spaces in it", "new\nline-here", "semi;colon"]
-)
-def test_another_request_id_is_replaced(given: str | None) -> None:
-    response = answer(given)
-    assert response["X-Request-ID"] == response.content.decode() != given
-    assert len(response["X-Request-ID"]) == 16
+def test_another_request_id_is_replaced(subtests: pytest.Subtests) -> None:
+    for given in [None, "", "short", "x" * 65, "spaces in it", "new\nline-here", "semi;colon"]:
+        with subtests.test(given=given):
+            response = answer(given)
+            assert response["X-Request-ID"] == response.content.decode() != given
+            assert len(response["X-Request-ID"]) == 16
 
 
 def test_a_request_is_logged_with_its_path_and_without_its_query(caplog: pytest.LogCaptureFixture) -> None:

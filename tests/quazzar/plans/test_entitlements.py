@@ -23,13 +23,12 @@ def test_plans_rank_from_community_to_enterprise() -> None:
     assert [plan.id for plan in sorted(Plan)] == ["community", "pro", "business", "enterprise"]
 
 
-@pytest.mark.parametrize(
-    ("name", "held"), [("community", False), ("pro", True), ("business", True), ("enterprise", True)]
-)
-def test_mail_relay_is_held_from_pro_upwards(plan: Any, name: str, held: bool) -> None:
-    plan(name)
-    assert entitlements.current().id == name
-    assert entitlements.has("orbit_mail") is held
+def test_mail_relay_is_held_from_pro_upwards(subtests: pytest.Subtests, plan: Any) -> None:
+    for name, held in [("community", False), ("pro", True), ("business", True), ("enterprise", True)]:
+        with subtests.test(name=name, held=held):
+            plan(name)
+            assert entitlements.current().id == name
+            assert entitlements.has("orbit_mail") is held
 
 
 def test_the_body_of_a_402_is_the_ecosystems(plan: Any) -> None:
@@ -41,10 +40,11 @@ def test_every_feature_has_a_name() -> None:
     assert FEATURES.keys() == FEATURE_NAMES.keys()
 
 
-@pytest.mark.parametrize("word", ["", "Pro", "PRO", "galactic", "id"])
-def test_a_plan_is_found_by_its_exact_id(word: str) -> None:
-    assert Plan.by_id("pro") is Plan.PRO
-    assert Plan.by_id(word) is None
+def test_a_plan_is_found_by_its_exact_id(subtests: pytest.Subtests) -> None:
+    for word in ["", "Pro", "PRO", "galactic", "id"]:
+        with subtests.test(word=word):
+            assert Plan.by_id("pro") is Plan.PRO
+            assert Plan.by_id(word) is None
 
 
 def test_each_plan_holds_what_the_lower_ones_hold() -> None:

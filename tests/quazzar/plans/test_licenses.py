@@ -82,9 +82,8 @@ def test_the_file_is_readable_by_its_owner_alone(vendor: Path) -> None:
     assert [file.name for file in vendor.iterdir()] == ["license.jwt"]
 
 
-@pytest.mark.parametrize(
-    "setting",
-    [
+def test_the_public_key_comes_in_any_usual_form(subtests: pytest.Subtests, node: Path, settings: Any) -> None:
+    for setting in [
         PEM.decode(),
         PEM.decode().replace("\n", "\\n"),
         base64.b64encode(RAW).decode(),
@@ -92,19 +91,13 @@ def test_the_file_is_readable_by_its_owner_alone(vendor: Path) -> None:
         base64.b64encode(DER).decode(),
         RAW.hex(),
         RAW.hex().upper(),
-    ],
-    ids=["pem", "pem on one line", "base64", "base64url", "der", "hex", "HEX"],
-)
-@pytest.mark.parametrize("in_file", [False, True])
-def test_the_public_key_comes_in_any_usual_form(
-    node: Path, settings: Any, setting: str, in_file: bool
-) -> None:
-    if in_file:
-        (node / "key.pub").write_text(setting + "\n")
-        setting = str(node / "key.pub")
-    settings.QUAZZAR_LICENSE_PUBLIC_KEY = setting
-    assert licenses.install(token()).plan == Plan.BUSINESS
-    assert licenses.read().plan == Plan.BUSINESS
+    ]:
+        for in_file in [False, True]:
+            with subtests.test(setting=setting, in_file=in_file):
+                (node / "key.pub").write_text(setting + "\n")
+                settings.QUAZZAR_LICENSE_PUBLIC_KEY = str(node / "key.pub") if in_file else setting
+                assert licenses.install(token()).plan == Plan.BUSINESS
+                assert licenses.read().plan == Plan.BUSINESS
 
 
 def other_public_key() -> str:
@@ -118,18 +111,26 @@ PRIVATE_PEM = VENDOR.private_bytes(
 ).decode()
 
 
-@pytest.mark.parametrize(
-    "setting",
-    ["nonsense", "/no/such/file", "AAAA", "ff" * 31, other_public_key(), PRIVATE_PEM, "~nobody-here/k"],
-)
-def test_a_public_key_that_is_none_lets_nothing_count(node: Path, settings: Any, setting: str) -> None:
-    licenses.path().write_text(token())
-    settings.QUAZZAR_LICENSE_PUBLIC_KEY = setting
-    licence = licenses.read()
-    assert licence.plan == Plan.COMMUNITY
-    assert licence.code == "license_no_key"
-    assert "QUAZZAR_LICENSE_PUBLIC_KEY" in licence.problem
-    assert setting not in licence.problem
+def test_a_public_key_that_is_none_lets_nothing_count(
+    subtests: pytest.Subtests, node: Path, settings: Any
+) -> None:
+    for setting in [
+        "nonsense",
+        "/no/such/file",
+        "AAAA",
+        "ff" * 31,
+        other_public_key(),
+        PRIVATE_PEM,
+        "~nobody-here/k",
+    ]:
+        with subtests.test(setting=setting):
+            licenses.path().write_text(token())
+            settings.QUAZZAR_LICENSE_PUBLIC_KEY = setting
+            licence = licenses.read()
+            assert licence.plan == Plan.COMMUNITY
+            assert licence.code == "license_no_key"
+            assert "QUAZZAR_LICENSE_PUBLIC_KEY" in licence.problem
+            assert setting not in licence.problem
 
 
 def test_a_public_key_changed_on_disk_counts_at_once(node: Path, settings: Any) -> None:
@@ -177,21 +178,25 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("make", "code"), REFUSED.values(), ids=REFUSED)
-def test_a_licence_that_does_not_count_is_refused_and_says_why(vendor: Path, make: Any, code: str) -> None:
-    licenses.install(token())
-    with pytest.raises(LicenseError) as caught:
-        licenses.install(make())
-    assert caught.value.code == code
-    assert caught.value.message.endswith(".")
-    assert licenses.read().plan == Plan.BUSINESS
+def test_a_licence_that_does_not_count_is_refused_and_says_why(
+    subtests: pytest.Subtests, vendor: Path
+) -> None:
+    for make, code in REFUSED.values():
+        with subtests.test(make=make, code=code):
+            licenses.install(token())
+            with pytest.raises(LicenseError) as caught:
+                licenses.install(make())
+            assert caught.value.code == code
+            assert caught.value.message.endswith(".")
+            assert licenses.read().plan == Plan.BUSINESS
 
 
-@pytest.mark.parametrize(("make", "code"), REFUSED.values(), ids=REFUSED)
-def test_such_a_licence_on_disk_means_community(vendor: Path, make: Any, code: str) -> None:
-    licenses.path().write_text(make(), errors="replace")
-    licence = licenses.read()
-    assert (licence.plan, licence.code) == (Plan.COMMUNITY, code)
+def test_such_a_licence_on_disk_means_community(subtests: pytest.Subtests, vendor: Path) -> None:
+    for make, code in REFUSED.values():
+        with subtests.test(make=make, code=code):
+            licenses.path().write_text(make(), errors="replace")
+            licence = licenses.read()
+            assert (licence.plan, licence.code) == (Plan.COMMUNITY, code)
 
 
 def test_a_licence_expires_while_it_is_in_memory(vendor: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,12 +244,13 @@ def test_removing_nothing_is_no_error(vendor: Path) -> None:
     assert not licenses.remove()
 
 
-@pytest.mark.parametrize("plan", ["community", "pro", "business", "enterprise"])
-def test_a_trial_puts_its_plan_in_force(node: Path, plan: str) -> None:
-    licence = licenses.trial(plan, 30)
-    assert licenses.read().plan.id == plan
-    assert licence.expires_at is not None
-    assert timedelta(days=29) < licence.expires_at - datetime.now(UTC) <= timedelta(days=30)
+def test_a_trial_puts_its_plan_in_force(subtests: pytest.Subtests, node: Path) -> None:
+    for plan in ["community", "pro", "business", "enterprise"]:
+        with subtests.test(plan=plan):
+            licence = licenses.trial(plan, 30)
+            assert licenses.read().plan.id == plan
+            assert licence.expires_at is not None
+            assert timedelta(days=29) < licence.expires_at - datetime.now(UTC) <= timedelta(days=30)
 
 
 def test_the_evaluation_key_is_private_and_made_once(node: Path) -> None:
@@ -281,10 +287,10 @@ def test_an_evaluation_key_cut_short_is_not_used(node: Path) -> None:
         licenses.trial("pro", 1)
 
 
-@pytest.mark.parametrize(("plan", "days"), [("galactic", 30), ("pro", 0), ("pro", -1), ("pro", 10**9)])
-def test_an_impossible_trial_is_refused(node: Path, plan: str, days: int) -> None:
-    with pytest.raises(LicenseError):
-        licenses.trial(plan, days)
+def test_an_impossible_trial_is_refused(subtests: pytest.Subtests, node: Path) -> None:
+    for plan, days in [("galactic", 30), ("pro", 0), ("pro", -1), ("pro", 10**9)]:
+        with subtests.test(plan=plan, days=days), pytest.raises(LicenseError):
+            licenses.trial(plan, days)
 
 
 def test_a_licence_that_cannot_be_read_is_community(vendor: Path) -> None:

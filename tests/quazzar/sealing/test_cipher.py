@@ -138,12 +138,13 @@ def test_reseal_refuses_what_does_not_open() -> None:
         sealing.reseal(foreign, CONTEXT, KeyRing([NEW, OLD]))
 
 
-@pytest.mark.parametrize("garbage", [b"", b"\x01", b"plain text that was never sealed at all", b"\x02" * 60])
-def test_garbage_has_no_key_id(garbage: bytes) -> None:
-    with pytest.raises(Unreadable):
-        sealing.key_id(garbage)
-    with pytest.raises(Unreadable):
-        sealing.unseal(garbage, CONTEXT, KeyRing([OLD]))
+def test_garbage_has_no_key_id(subtests: pytest.Subtests) -> None:
+    for garbage in [b"", b"\x01", b"plain text that was never sealed at all", b"\x02" * 60]:
+        with subtests.test(garbage=garbage):
+            with pytest.raises(Unreadable):
+                sealing.key_id(garbage)
+            with pytest.raises(Unreadable):
+                sealing.unseal(garbage, CONTEXT, KeyRing([OLD]))
 
 
 @pytest.mark.parametrize("keys", [[], [b"short"], [OLD, b"\0" * 33]])

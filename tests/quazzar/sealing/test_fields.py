@@ -44,23 +44,24 @@ def test_what_is_assigned_is_a_sealed_value_at_once() -> None:
     assert (relay.password.readable, relay.password.reveal()) == (True, SECRET)
 
 
-@pytest.mark.parametrize("given", [SECRET, SECRET.encode(), bytearray(SECRET.encode()), Sealed(SECRET)])
-def test_text_may_come_as_text_or_bytes(given: str) -> None:
-    RelaySettings.objects.create(pk=1, password=given)
-    assert opened(RelaySettings.load()) == SECRET
+def test_text_may_come_as_text_or_bytes(subtests: pytest.Subtests) -> None:
+    for value in [SECRET, SECRET.encode(), bytearray(SECRET.encode()), Sealed(SECRET)]:
+        with subtests.test(value=value):
+            RelaySettings(pk=1, password=value).save()
+            assert opened(RelaySettings.load()) == SECRET
 
 
-@pytest.mark.parametrize("given", [b"\x00\xff", memoryview(b"\x00\xff"), "text"])
-def test_binary_may_come_as_bytes_or_text(given: bytes) -> None:
-    row = Message.objects.create(body=given)
+@pytest.mark.parametrize("value", [b"\x00\xff", memoryview(b"\x00\xff"), "text"])
+def test_binary_may_come_as_bytes_or_text(value: bytes) -> None:
+    row = Message.objects.create(body=value)
     row.refresh_from_db()
-    assert opened(row) == (b"text" if given == "text" else b"\x00\xff")
+    assert opened(row) == (b"text" if value == "text" else b"\x00\xff")
 
 
-@pytest.mark.parametrize("given", [5, 1.5, ["x"], object()])
-def test_anything_else_is_refused(given: object) -> None:
-    with pytest.raises(TypeError, match="password takes text or bytes"):
-        RelaySettings(password=given)
+def test_anything_else_is_refused(subtests: pytest.Subtests) -> None:
+    for value in [5, 1.5, ["x"], object()]:
+        with subtests.test(value=value), pytest.raises(TypeError, match="password takes text or bytes"):
+            RelaySettings(password=value)
 
 
 def test_bytes_that_are_no_text_are_refused_without_showing_them() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,38 +49,37 @@ UNSEALED = {
 }
 
 
-@pytest.mark.parametrize("expression", UNSEALED.values(), ids=UNSEALED.keys())
-def test_what_the_database_would_compute_is_refused(expression: object, relay: RelaySettings) -> None:
-    before = stored()
-    relay.password = expression
-    for write in (
-        lambda: RelaySettings.objects.update(password=expression),
-        relay.save,
-        lambda: RelaySettings.objects.bulk_update([relay], ["password"]),
-    ):
-        with pytest.raises(FieldError, match="password is sealed"), transaction.atomic():
-            write()
-    assert stored() == before
+def test_what_the_database_would_compute_is_refused(subtests: pytest.Subtests, relay: RelaySettings) -> None:
+    for expression in UNSEALED.values():
+        with subtests.test(expression=expression):
+            before = stored()
+            relay.password = expression
+            for write in (
+                partial(RelaySettings.objects.update, password=expression),
+                relay.save,
+                partial(RelaySettings.objects.bulk_update, [relay], ["password"]),
+            ):
+                with pytest.raises(FieldError, match="password is sealed"), transaction.atomic():
+                    write()
+            assert stored() == before
 
 
-@pytest.mark.parametrize(
-    "ask",
-    [
+def test_a_query_cannot_look_into_it(subtests: pytest.Subtests, relay: RelaySettings) -> None:
+    for ask in [
         lambda rows: rows.filter(password=SECRET),
         lambda rows: rows.filter(password=None),
         lambda rows: rows.filter(password__in=[SECRET]),
         lambda rows: rows.exclude(password__contains="h"),
         lambda rows: rows.get_or_create(password=SECRET),
-    ],
-)
-def test_a_query_cannot_look_into_it(ask: Ask, relay: RelaySettings) -> None:
-    with pytest.raises(FieldError, match="password is sealed"):
-        list(ask(RelaySettings.objects.all()))
+    ]:
+        with subtests.test(ask=ask), pytest.raises(FieldError, match="password is sealed"):
+            list(ask(RelaySettings.objects.all()))
 
 
-@pytest.mark.parametrize(
-    "ask",
-    [
+def test_a_query_that_names_it_reads_sealed_bytes_and_changes_nothing(
+    subtests: pytest.Subtests, relay: RelaySettings
+) -> None:
+    for ask in [
         lambda rows: rows.order_by("password"),
         lambda rows: rows.order_by("host", "-password"),
         lambda rows: rows.order_by(F("password").desc()),
@@ -88,16 +88,15 @@ def test_a_query_cannot_look_into_it(ask: Ask, relay: RelaySettings) -> None:
         lambda rows: rows.annotate(copied=Concat("password", "password")),
         lambda rows: rows.filter(username=F("password")),
         lambda rows: rows.annotate(number=Count("password")),
-    ],
-)
-def test_a_query_that_names_it_reads_sealed_bytes_and_changes_nothing(ask: Ask, relay: RelaySettings) -> None:
-    before = stored()
-    with suppress(DatabaseError), transaction.atomic():  # PostgreSQL has no lower() of bytes
-        for row in ask(RelaySettings.objects.all()):
-            copied = getattr(row, "copied", None)
-            assert copied is None or copied == Sealed(SECRET) or not copied.readable
-            assert opened(row) == SECRET
-    assert stored() == before
+    ]:
+        with subtests.test(ask=ask):
+            before = stored()
+            with suppress(DatabaseError), transaction.atomic():  # PostgreSQL has no lower() of bytes
+                for row in ask(RelaySettings.objects.all()):
+                    copied = getattr(row, "copied", None)
+                    assert copied is None or copied == Sealed(SECRET) or not copied.readable
+                    assert opened(row) == SECRET
+            assert stored() == before
 
 
 def test_what_an_expression_copies_elsewhere_is_sealed_and_opens_nowhere(relay: RelaySettings) -> None:
@@ -113,9 +112,10 @@ def test_what_an_expression_copies_elsewhere_is_sealed_and_opens_nowhere(relay: 
         unseal(blob or b"", "mailrelay.relay.username", keyring.current())
 
 
-@pytest.mark.parametrize(
-    "ask",
-    [
+def test_a_query_can_ask_whether_it_is_there_and_fetch_it(
+    subtests: pytest.Subtests, relay: RelaySettings
+) -> None:
+    for ask in [
         lambda rows: rows.filter(password__isnull=False),
         lambda rows: rows.filter(pk__in=RelaySettings.objects.filter(password__isnull=False)),
         lambda rows: rows.only("password"),
@@ -123,10 +123,9 @@ def test_what_an_expression_copies_elsewhere_is_sealed_and_opens_nowhere(relay: 
         lambda rows: rows.order_by("host").distinct(),
         lambda rows: rows.annotate(has=Case(When(password__isnull=False, then=1))),
         lambda rows: RelaySettings.objects.raw("SELECT id, password FROM mailrelay_relaysettings"),
-    ],
-)
-def test_a_query_can_ask_whether_it_is_there_and_fetch_it(ask: Ask, relay: RelaySettings) -> None:
-    assert [opened(row) for row in ask(RelaySettings.objects.all())] == [SECRET]
+    ]:
+        with subtests.test(ask=ask):
+            assert [opened(row) for row in ask(RelaySettings.objects.all())] == [SECRET]
 
 
 def test_values_are_sealed_values(relay: RelaySettings) -> None:

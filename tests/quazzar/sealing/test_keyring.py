@@ -135,9 +135,8 @@ def test_a_replacement_that_fails_leaves_the_old_one(key_file: Path, monkeypatch
     assert len(list(key_file.parent.iterdir())) == 1
 
 
-@pytest.mark.parametrize(
-    ("content", "keys"),
-    [
+def test_it_reads_base64_hex_and_raw_keys(subtests: pytest.Subtests) -> None:
+    for content, keys in [
         (line(ONE), (ONE,)),
         (base64.b64encode(ONE), (ONE,)),
         (base64.urlsafe_b64encode(TWO), (TWO,)),
@@ -145,15 +144,13 @@ def test_a_replacement_that_fails_leaves_the_old_one(key_file: Path, monkeypatch
         (ONE.hex().encode() + b"\n", (ONE,)),
         (ONE.hex().upper().encode(), (ONE,)),
         (TWO, (TWO,)),
-    ],
-)
-def test_it_reads_base64_hex_and_raw_keys(content: bytes, keys: tuple[bytes, ...]) -> None:
-    assert keyring.parse(content).keys == keys
+    ]:
+        with subtests.test(content=content, keys=keys):
+            assert keyring.parse(content).keys == keys
 
 
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
+def test_it_refuses_garbage_without_showing_it(subtests: pytest.Subtests, key_file: Path) -> None:
+    for content, reason in [
         (b"", "holds no key"),
         (b"# only a comment\n", "holds no key"),
         (b"hunter2", "line 1 is neither base64 nor hex"),
@@ -162,26 +159,28 @@ def test_it_reads_base64_hex_and_raw_keys(content: bytes, keys: tuple[bytes, ...
         (line(ONE)[:40], "bytes, not 32"),
         (ONE + b"\xff", "not text"),
         (b"#" * 70_000, "too large"),
-    ],
-)
-def test_it_refuses_garbage_without_showing_it(key_file: Path, content: bytes, reason: str) -> None:
-    put(key_file, content)
-    with pytest.raises(KeyFileError, match=reason) as caught:
-        keyring.current()
-    assert "hunter2" not in caught.value.message
-    assert "from a backup" in caught.value.hint
-    assert key_file.read_bytes() == content
-    assert ids(checks.check_key_file()) == ["quazzar.E002"]
+    ]:
+        with subtests.test(content=content, reason=reason):
+            put(key_file, content)
+            with pytest.raises(KeyFileError, match=reason) as caught:
+                keyring.current()
+            assert "hunter2" not in caught.value.message
+            assert "from a backup" in caught.value.hint
+            assert key_file.read_bytes() == content
+            assert ids(checks.check_key_file()) == ["quazzar.E002"]
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o620, 0o660, 0o777])
-def test_a_file_that_others_can_reach_is_refused_with_the_remedy(key_file: Path, mode: int) -> None:
-    put(key_file, line(ONE), mode)
-    with pytest.raises(KeyFileError, match=f"mode {mode:04o}") as caught:
-        keyring.current()
-    assert caught.value.hint == f"chmod 600 {key_file}"
-    [message] = checks.check_key_file()
-    assert (message.id, message.hint) == ("quazzar.E001", f"chmod 600 {key_file}")
+def test_a_file_that_others_can_reach_is_refused_with_the_remedy(
+    subtests: pytest.Subtests, key_file: Path
+) -> None:
+    for mode in [0o640, 0o604, 0o644, 0o620, 0o660, 0o777]:
+        with subtests.test(mode=mode):
+            put(key_file, line(ONE), mode)
+            with pytest.raises(KeyFileError, match=f"mode {mode:04o}") as caught:
+                keyring.current()
+            assert caught.value.hint == f"chmod 600 {key_file}"
+            [message] = checks.check_key_file()
+            assert (message.id, message.hint) == ("quazzar.E001", f"chmod 600 {key_file}")
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o400, 0o700])
@@ -220,10 +219,11 @@ def test_a_path_that_cannot_be_made_says_what_to_do(settings: Settings, tmp_path
     assert ids(checks.check_key_file()) == ["quazzar.E001"]
 
 
-@pytest.mark.parametrize(("mode", "warned"), [(0o700, False), (0o755, False), (0o1777, False), (0o775, True)])
 def test_a_folder_in_which_others_can_swap_the_file_is_warned_about(
-    key_file: Path, mode: int, warned: bool
+    subtests: pytest.Subtests, key_file: Path
 ) -> None:
-    keyring.current()
-    key_file.parent.chmod(mode)
-    assert ids(checks.check_key_folder()) == (["quazzar.W001"] if warned else [])
+    for mode, warned in [(0o700, False), (0o755, False), (0o1777, False), (0o775, True)]:
+        with subtests.test(mode=mode, warned=warned):
+            keyring.current()
+            key_file.parent.chmod(mode)
+            assert ids(checks.check_key_folder()) == (["quazzar.W001"] if warned else [])
