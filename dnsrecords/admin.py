@@ -1,4 +1,4 @@
-"""Every row of the DNS records as it is stored; choices are made in the DNS tab, the rest the checks write."""
+"""The rows about DNS records as they are stored: what was chosen in the DNS tab, and what checks found."""
 
 from __future__ import annotations
 
@@ -31,24 +31,23 @@ class RowsOfDomains(GatedAdmin, ReadOnlyAdmin):
 
 @admin.register(DomainCheck)
 class DomainCheckAdmin(RowsOfDomains):
-    """When each domain was looked up, and when it is due again."""
+    """When each domain was checked, and when the next check is due."""
 
     list_display = ("domain", "checked", "due", "signed")
 
-    @admin.display(description="Looked up", ordering="checked_at")
+    @admin.display(description="Checked", ordering="checked_at")
     def checked(self, row: DomainCheck) -> str:
-        """How long ago."""
         return shown.distance(row.checked_at)
 
     @admin.display(description="Due", ordering="due_at")
     def due(self, row: DomainCheck) -> str:
-        """When it is looked up again."""
+        """When the next check is due."""
         return shown.distance(row.due_at)
 
 
 @admin.register(RecordCheck)
 class RecordCheckAdmin(RowsOfDomains):
-    """How each record stood when it was last looked up."""
+    """What the last check found about each record."""
 
     list_display = ("record", "domain", "badge", "since_when", "message")
     list_filter: ClassVar[list[Any]] = ["status"]
@@ -58,7 +57,6 @@ class RecordCheckAdmin(RowsOfDomains):
 
     @admin.display(description="Status", ordering="status")
     def badge(self, row: RecordCheck) -> str:
-        """In a word."""
         return tab.badge(row.status)
 
     @admin.display(description="Since", ordering="since")
@@ -80,17 +78,16 @@ class RecordChangeAdmin(RowsOfDomains):
 
     @admin.display(description="When", ordering="at")
     def at_when(self, row: RecordChange) -> str:
-        """When the change was seen."""
         return shown.moment(row.at)
 
     @admin.display(description="Before", ordering="before")
     def was(self, row: RecordChange) -> str:
-        """The status before, in a word."""
+        """The status before the change."""
         return tab.badge(row.before)
 
     @admin.display(description="After", ordering="status")
     def badge(self, row: RecordChange) -> str:
-        """The status since, in a word."""
+        """The status since the change."""
         return tab.badge(row.status)
 
 
@@ -104,16 +101,14 @@ class DomainOptionsAdmin(RowsOfDomains):
 
 @admin.register(Publisher)
 class PublisherAdmin(RowsOfDomains):
-    """Where domains' records are published by machine. The key's secret is never shown."""
+    """Name servers at which domains' records are published automatically. Secrets are never shown."""
 
     list_display = ("domain", "server", "zone", "key_name", "published", "problem")
 
     @admin.display(description="Published", ordering="published_at")
     def published(self, row: Publisher) -> str:
-        """The last success."""
         return shown.distance(row.published_at)
 
     @admin.display(description="Last error")
     def problem(self, row: Publisher) -> str:
-        """Its sentence."""
         return shown.problem(row.last_error)

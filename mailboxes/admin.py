@@ -30,11 +30,10 @@ class StackRows(GatedAdmin, ReadOnlyAdmin):
     @admin.display(description="State")
     def state(self, row: Any) -> str:
         """Whether the running stack has it."""
-        return states.of_row(row, enabled=row.server_is_on)
+        return states.row_badge(row, enabled=row.server_is_on)
 
     @admin.display(description="Created", ordering="created_at")
     def created(self, row: Any) -> str:
-        """When it was added."""
         return shown.moment(row.created_at)
 
 
@@ -45,11 +44,9 @@ class Arrival(admin.SimpleListFilter):
     parameter_name = "live"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Two choices."""
         return [("no", "On its way"), ("yes", "Live")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Those that are asked for."""
         if self.value() in ("yes", "no"):
             return queryset.filter(applied_at__isnull=self.value() == "no")
         return queryset
@@ -71,7 +68,6 @@ class Deletion(admin.SimpleListFilter):
         return [{**first, "display": "Not deleted"}, *rest]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Those that are asked for."""
         if self.value() == "all":
             return queryset
         return queryset.filter(deleted_at__isnull=self.value() != "yes")
@@ -86,8 +82,7 @@ class StackAdmin(GatedAdmin, ReadOnlyAdmin):
 
     @admin.display(description="Phase", ordering="phase")
     def phase_in_words(self, row: Stack) -> str:
-        """As a badge."""
-        return states.of_stack(row)
+        return states.stack_badge(row)
 
     @admin.display(description="Generation")
     def generations(self, row: Stack) -> str:
@@ -104,12 +99,10 @@ class StackAdmin(GatedAdmin, ReadOnlyAdmin):
 
     @admin.display(description="Last error")
     def problem(self, row: Stack) -> str:
-        """Its sentence."""
         return shown.problem(row.last_error)
 
     @admin.display(description="Seen", ordering="observed_at")
     def seen(self, row: Stack) -> str:
-        """When the worker last looked."""
         return shown.distance(row.observed_at)
 
 
@@ -235,25 +228,20 @@ class ImportJobAdmin(GatedAdmin, ReadOnlyAdmin):
 
     @admin.display(description="State", ordering="state")
     def badge(self, job: ImportJob) -> str:
-        """In words."""
-        return states.of_job(job)
+        return states.job_badge(job)
 
     @admin.display(description="Mailboxes")
     def done_of_total(self, job: ImportJob) -> str:
-        """How far it is."""
         return f"{job.done} of {job.total}"
 
     @admin.display(description="Last error")
     def problem(self, job: ImportJob) -> str:
-        """Its sentence."""
         return shown.problem(job.last_error)
 
     @admin.display(description="Created", ordering="created_at")
     def created(self, job: ImportJob) -> str:
-        """When it began."""
         return shown.moment(job.created_at)
 
     @admin.display(description="Finished", ordering="finished_at")
     def finished(self, job: ImportJob) -> str:
-        """When it ended."""
         return shown.moment(job.finished_at)

@@ -35,28 +35,24 @@ class HasError(admin.SimpleListFilter):
     parameter_name = "error"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """With or without."""
         return [("yes", "Has an error"), ("no", "Has none")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Those that are asked for."""
         if self.value() in ("yes", "no"):
             return queryset.filter(last_error__isnull=self.value() == "no")
         return queryset
 
 
 class Waiting(admin.SimpleListFilter):
-    """Messages that have not left yet, in whichever status."""
+    """Messages that have not left yet: queued, being sent, or to be retried."""
 
     title = "waiting"
     parameter_name = "waiting"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """One choice."""
         return [("yes", "Not left yet")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Those that are asked for."""
         if self.value() == "yes":
             return queryset.filter(status__in=[Status.QUEUED, Status.SENDING, Status.RETRYING])
         return queryset
@@ -64,7 +60,7 @@ class Waiting(admin.SimpleListFilter):
 
 @admin.register(Message)
 class MessageAdmin(GatedAdmin):
-    """The queue: to be followed, retried and deleted, never edited. No body is ever shown."""
+    """The queue. Messages are retried and deleted, never edited, and their bodies are never shown."""
 
     change_form_template = "mailrelay/message.html"
     list_before_template = "mailrelay/_pills.html"
@@ -78,38 +74,37 @@ class MessageAdmin(GatedAdmin):
     actions = ("retry_selected",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
-        """Without the body: it is sealed, and nothing here shows it."""
+        """Without the bodies: they are sealed, large, and not shown."""
         return cast("QuerySet[Message]", super().get_queryset(request)).defer("body")
 
     # --- who may
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Mail comes from senders."""
+        """False: mail comes from the API, sendmail and Django."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """A message is retried or deleted, never edited."""
+        """False: a message is retried or deleted, never edited."""
         return False
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who may retry may look."""
+        """Who may view messages, or retry them."""
         return super().has_view_permission(request, obj) or self.has_retry_permission(request)
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
-        """Django's permission to change."""
+        """Who has Django's permission to change messages."""
         return cast("User", request.user).has_perm("mailrelay.change_message")
 
     # --- columns
 
     @admin.display(description="Status", ordering="status")
     def state(self, message: Message) -> str:
-        """In words."""
-        return states.of_message(message)
+        return states.message_badge(message)
 
     @admin.display(description="Mail", ordering="subject")
     def mail(self, message: Message) -> str:
-        """What the message is about, and the first recipient with the number of the others."""
-        first, *more = message.to or [one["address"] for one in message.recipients] or ["nobody"]
+        """The subject, and the first recipient with the number of the others."""
+        first, *more = message.to or [recipient["address"] for recipient in message.recipients] or ["nobody"]
         to = f"to {first} +{len(more)}" if more else f"to {first}"
         return format_html(
             '<span class="q-mail">{}{}</span>', _cut(message.subject or "(no subject)"), _cut(to)
@@ -117,7 +112,6 @@ class MessageAdmin(GatedAdmin):
 
     @admin.display(description="Next attempt", ordering="next_attempt_at")
     def next_attempt(self, message: Message) -> str:
-        """When it is tried again."""
         at = message.next_attempt_at
         if message.status not in Message.PENDING or at is None:
             return shown.NOTHING
@@ -125,14 +119,13 @@ class MessageAdmin(GatedAdmin):
 
     @admin.display(description="Last error")
     def error(self, message: Message) -> str:
-        """Stage and sentence."""
+        """The stage that failed, and why."""
         if not message.last_error:
             return shown.NOTHING
         return _cut(f"{message.last_error.get('stage', '')}: {message.last_error.get('message', '')}")
 
     @admin.display(description="Created", ordering="created_at")
     def created(self, message: Message) -> str:
-        """When it was queued."""
         return shown.moment(message.created_at)
 
     # --- pages
@@ -158,14 +151,14 @@ class MessageAdmin(GatedAdmin):
         return super().change_view(request, object_id, form_url, context)
 
     def get_urls(self) -> list[URLPattern]:
-        """The model's pages, and one to retry."""
+        """Django's pages of a model, and an address to retry a message."""
         view = self.admin_site.admin_view(require_POST(self.retry_view))
         return [path("<int:pk>/retry/", view, name="mailrelay_message_retry"), *super().get_urls()]
 
     # --- what can be done
 
     def retry_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Retries one message."""
+        """Retry one message."""
         if not self.has_retry_permission(request):
             raise PermissionDenied
         if wall := gate.locked(request):
@@ -175,35 +168,36 @@ class MessageAdmin(GatedAdmin):
 
     @admin.action(description="Retry now", permissions=["retry"])
     def retry_selected(self, request: HttpRequest, queryset: QuerySet[Message]) -> None:
-        """Retries several."""
+        """Retry the selected messages."""
         self._retry(request, queryset)
 
-    def _retry(self, request: HttpRequest, chosen: QuerySet[Message] | list[Message]) -> None:
-        done, left = [], 0
-        for message in chosen:
+    def _retry(self, request: HttpRequest, selected: QuerySet[Message] | list[Message]) -> None:
+        retried, skipped = [], 0
+        for message in selected:
             if outbox.retry(message):
-                done.append(message)
+                retried.append(message)
             else:
-                left += 1
-        if done:
-            audit.record("message.retried", _named(done))
-            self.message_user(request, f"{_count(len(done))} put at the head of the queue.", messages.SUCCESS)
-        if left:
-            text = f"{_count(left)} left alone: being sent, already sent, or without a body to send."
+                skipped += 1
+        if retried:
+            audit.record("message.retried", _named(retried))
+            text = f"{_count(len(retried))} put at the head of the queue."
+            self.message_user(request, text, messages.SUCCESS)
+        if skipped:
+            text = f"{_count(skipped)} skipped: being sent, already sent, or without a body to send."
             self.message_user(request, text, messages.WARNING)
 
     def delete_model(self, request: HttpRequest, obj: Message) -> None:
-        """Into the audit log with it."""
+        """Delete it, and record that in the audit log."""
         audit.record("message.deleted", _named([obj]))
         super().delete_model(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Message]) -> None:
-        """Into the audit log with them."""
+        """Delete them, and record that in the audit log."""
         audit.record("message.deleted", _named(list(queryset)))
         super().delete_queryset(request, queryset)
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> list[Any]:
-        """Django's own log would keep the subject of what was deleted; the audit log says enough."""
+        """Nothing: Django's own log would keep the subjects, and the audit log has the entry."""
         return []
 
 
@@ -216,13 +210,12 @@ class RelaySettingsAdmin(GatedAdmin, ReadOnlyAdmin):
 
     @admin.display(description="Changed", ordering="updated_at")
     def updated(self, row: RelaySettings) -> str:
-        """When it was last saved."""
         return shown.moment(row.updated_at)
 
 
 @admin.register(AlertState)
 class AlertStateAdmin(GatedAdmin, ReadOnlyAdmin):
-    """The latest notification of each alert group: the same news is not mailed twice."""
+    """The latest notification of each alert group, by which the same news is mailed only once."""
 
     list_display = ("key", "message", "updated")
     list_select_related = ("message",)
@@ -247,5 +240,5 @@ def _count(number: int) -> str:
     return "One message was" if number == 1 else f"{number} messages were"
 
 
-def _named(chosen: list[Message]) -> str:
-    return chosen[0].message_id if len(chosen) == 1 else f"{len(chosen)} messages"
+def _named(selected: list[Message]) -> str:
+    return selected[0].message_id if len(selected) == 1 else f"{len(selected)} messages"

@@ -1,4 +1,4 @@
-"""Where the console begins, and the audit log; operators and keys have modules of their own."""
+"""The console's first page, the list of all tables, the audit log, idempotent requests and heartbeats."""
 
 from __future__ import annotations
 
@@ -54,12 +54,10 @@ class AuditAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Time (UTC)", ordering="at")
     def when(self, entry: AuditEntry) -> str:
-        """When it was done."""
         return shown.moment(entry.at)
 
     @admin.display(description="Changed fields")
     def changed(self, entry: AuditEntry) -> str:
-        """Names of the fields."""
         names = format_html_join(" ", '<code class="q-code">{}</code>', ((name,) for name in entry.fields))
         return names or shown.NOTHING
 
@@ -76,17 +74,15 @@ class IdempotentRequestAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Time (UTC)", ordering="claimed_at")
     def claimed(self, row: IdempotentRequest) -> str:
-        """When the first request came."""
         return shown.moment(row.claimed_at)
 
 
 @admin.register(Heartbeat)
 class HeartbeatAdmin(ReadOnlyAdmin):
-    """When each part of the product last said that it is alive."""
+    """When each part of the product last reported that it is alive."""
 
     list_display = ("name", "seen")
 
     @admin.display(description="Seen", ordering="at")
     def seen(self, row: Heartbeat) -> str:
-        """How long ago."""
         return shown.distance(row.at)

@@ -116,7 +116,7 @@ def aliases(request: HttpRequest) -> HttpResponse:
     """Aliases by address."""
     listed, on = listing.aliases(request.GET.dict()), Stack.load().enabled
     rows = [
-        {"alias": row, "mark": states.of_row(row, enabled=on), "waiting": on and not row.synced}
+        {"alias": row, "mark": states.row_badge(row, enabled=on), "waiting": on and not row.synced}
         for row in listed.page
     ]
     context = {

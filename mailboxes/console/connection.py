@@ -77,7 +77,7 @@ def context(request: HttpRequest, row: Mailbox) -> dict[str, Any]:
     return {
         "row": row,
         "stack": stack,
-        "mark": states.of_row(row, enabled=stack.enabled),
+        "mark": states.row_badge(row, enabled=stack.enabled),
         "preferred": servers(stack.hostname)[:2],
         "others": servers(stack.hostname)[2:],
         "text": text(row.address, stack.hostname),
@@ -141,7 +141,7 @@ def panel(request: HttpRequest, pk: int) -> HttpResponse:
 def live(request: HttpRequest, pk: int) -> HttpResponse:
     """Whether the running stack has the mailbox, asked again every second until it does."""
     stack, row = Stack.load(), _live(pk)
-    shown = {"row": row, "stack": stack, "mark": states.of_row(row, enabled=stack.enabled)}
+    shown = {"row": row, "stack": stack, "mark": states.row_badge(row, enabled=stack.enabled)}
     return render(request, "mailboxes/_live.html", shown)
 
 

@@ -79,7 +79,7 @@ def jobs(request: HttpRequest) -> HttpResponse:
 
 def _jobs() -> dict[str, object]:
     rows = ImportJob.objects.defer("rows")[:_JOBS_SHOWN]
-    return {"jobs": [{"job": job, "badge": states.of_job(job), "percent": _percent(job)} for job in rows]}
+    return {"jobs": [{"job": job, "badge": states.job_badge(job), "percent": _percent(job)} for job in rows]}
 
 
 def _percent(job: ImportJob) -> int:

@@ -76,7 +76,7 @@ def domains(request: HttpRequest) -> HttpResponse:
     """Domains by name."""
     listed, on = listing.domains(request.GET.dict()), Stack.load().enabled
     rows = [
-        {"domain": row, "mark": states.of_row(row, enabled=on), "waiting": on and not row.synced}
+        {"domain": row, "mark": states.row_badge(row, enabled=on), "waiting": on and not row.synced}
         for row in listed.page
     ]
     context = {"listing": listed, "rows": rows, "bulk": BULK.buttons(request.user)}

@@ -221,7 +221,7 @@ def mailboxes(request: HttpRequest) -> HttpResponse:
     rows = [
         {
             "mailbox": mailbox,
-            "mark": states.of_row(mailbox, enabled=on),
+            "mark": states.row_badge(mailbox, enabled=on),
             "usage": states.usage(mailbox),
             "waiting": on and not mailbox.synced,
         }

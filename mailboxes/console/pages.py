@@ -36,7 +36,7 @@ def head(request: HttpRequest) -> dict[str, Any]:
     return {
         "stack": stack,
         "stage": states.stage(stack),
-        "badge": states.of_stack(stack),
+        "badge": states.stack_badge(stack),
         "services": states.services(stack),
         "changes": max(0, stack.desired_generation - stack.applied_generation),
         "unreadable": listing.unreadable().count(),

@@ -1,4 +1,4 @@
-"""How phases, health, rows and storage are shown: in words, with a tone."""
+"""Phases, health, rows and storage in words, each with a tone (ok, busy, wait, bad, off)."""
 
 from __future__ import annotations
 
@@ -35,8 +35,10 @@ _STATUS = {
     "paused": ("Paused", "bad"),
 }
 _JOBS: dict[str, str] = {
-    ImportJob.State.RUNNING: "busy", ImportJob.State.DONE: "ok", ImportJob.State.FAILED: "bad"
-}  # fmt: skip
+    ImportJob.State.RUNNING: "busy",
+    ImportJob.State.DONE: "ok",
+    ImportJob.State.FAILED: "bad",
+}
 SERVICES = {
     "postfix": ("Postfix", "Takes and delivers mail", "SMTP"),
     "dovecot": ("Dovecot", "Keeps and serves mail", "IMAP"),
@@ -54,8 +56,8 @@ def stage(stack: Stack) -> str:
     return "on" if stack.phase in (Phase.HEALTHY, Phase.DEGRADED) else "working"
 
 
-def of_stack(stack: Stack) -> SafeString:
-    """The phase in words."""
+def stack_badge(stack: Stack) -> SafeString:
+    """The stack's phase as a badge."""
     if stack.enabled and stack.phase == Phase.DISABLED:
         return shown.badge("Starting", "busy")
     return shown.badge(*_PHASES.get(stack.phase, (Phase(stack.phase).label, "busy")))
@@ -63,7 +65,7 @@ def of_stack(stack: Stack) -> SafeString:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One of the three containers, for the eye."""
+    """One of the three containers, as the pages show it."""
 
     id: str
     name: str
@@ -76,8 +78,8 @@ class Service:
 
 
 def services(stack: Stack) -> list[Service]:
-    """All three, also while none was seen."""
-    seen = {each.get("name", ""): each for each in stack.services}
+    """All three containers, also while the worker has seen none."""
+    seen = {service.get("name", ""): service for service in stack.services}
     return [_service(id_, seen.get(id_, {})) for id_ in SERVICES]
 
 
@@ -88,8 +90,8 @@ def _service(id_: str, seen: dict[str, Any]) -> Service:
     return Service(id_, *SERVICES[id_], word, tone, str(seen.get("image", "")), ports)
 
 
-def of_row(row: Mailbox | Alias | Domain, *, enabled: bool) -> SafeString:
-    """Whether the running stack has it, in words."""
+def row_badge(row: Mailbox | Alias | Domain, *, enabled: bool) -> SafeString:
+    """Whether the running stack has the row as it is, as a badge."""
     if isinstance(row, Mailbox):
         hashed = row.password_hash
         if hashed is not None and not hashed.readable:
@@ -105,14 +107,14 @@ def of_row(row: Mailbox | Alias | Domain, *, enabled: bool) -> SafeString:
     return shown.badge("Live", "ok")
 
 
-def of_job(job: ImportJob) -> SafeString:
-    """How far an import is."""
+def job_badge(job: ImportJob) -> SafeString:
+    """An import's state as a badge."""
     return shown.badge(ImportJob.State(job.state).label, _JOBS[job.state])
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """A mailbox's storage: the words and the bar."""
+    """How much a mailbox holds: in words, and as a bar (``percent`` is None without a limit)."""
 
     text: str
     percent: int | None
@@ -120,7 +122,7 @@ class Usage:
 
 
 def usage(mailbox: Mailbox) -> Usage:
-    """How full it is; without a limit there is no bar."""
+    """How much a mailbox holds of its quota."""
     used = words.size(mailbox.usage_bytes)
     if not mailbox.quota_mb:
         return Usage(f"{used}, no limit", None, "")

@@ -65,7 +65,7 @@ _PAGES = [
 ]
 
 urlpatterns = [
-    # Where the breadcrumb of the models' pages leads: Django's own list of the app's models would say less.
+    # The breadcrumb of the app's models leads here: Django's own list of them would say less.
     path("mailboxes/", RedirectView.as_view(pattern_name="admin:mail_boxes")),
     *(path(f"{BASE}{route.pattern}", route.callback, name=route.name or "") for route in _PAGES),
 ]

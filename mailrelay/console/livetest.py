@@ -1,4 +1,4 @@
-"""The test mail while it runs: one JSON line for each change of a stage, then one for the result."""
+"""The test mail, shown while it runs: a line of JSON for each change of a stage, then one for the result."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LABELS = {
     "data": "Data",
     "done": "Done",
 }
-_BROKE_OFF = "The test broke off because of an error in Quazzar itself; its log says which."
+_BROKEN_OFF = "The test stopped because of an error in Quazzar itself; see its log."
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """The test could not run; it has a result's words and nothing else."""
+    """The result of a test that could not run: what a ``TestResult`` says, without stages."""
 
     message: str
     hint: str = ""
@@ -55,18 +55,18 @@ class Broken:
 
 def lines(steps: list[Step], *, over: bool = False) -> list[Line]:
     """Every stage in order, also those that were not reached."""
-    met = {step.stage: step for step in steps}
+    reached = {step.stage: step for step in steps}
     rest = "skipped" if over else "pending"
     return [
-        Line(stage, LABELS[stage], met[stage].state, met[stage].duration_ms)
-        if stage in met
+        Line(stage, LABELS[stage], reached[stage].state, reached[stage].duration_ms)
+        if stage in reached
         else Line(stage, LABELS[stage], rest, 0)
         for stage in STAGES
     ]
 
 
 def run(to: str) -> TestResult | Broken:
-    """The whole test at once, for a browser that does not read along."""
+    """Run the whole test, for a browser without scripts."""
     try:
         return relaytest.run(to)
     except QuazzarError as exc:
@@ -74,15 +74,15 @@ def run(to: str) -> TestResult | Broken:
 
 
 def stream(to: str) -> Iterator[str]:
-    """The test, told while it runs: lines of JSON whose values are HTML to show."""
-    told: queue.SimpleQueue[list[Step] | None] = queue.SimpleQueue()
-    # The request's context goes along, so that its id is in what the test logs.
+    """Run the test and yield a line of JSON whenever a stage changes; its values are HTML to show."""
+    changes: queue.SimpleQueue[list[Step] | None] = queue.SimpleQueue()
+    # The thread runs in the request's context, so that what the test logs has the request's id.
     context = contextvars.copy_context()
     pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="relay-test")
-    walk = pool.submit(context.run, _walk, to, told.put)
+    walk = pool.submit(context.run, _walk, to, changes.put)
     pool.shutdown(wait=False)
     yield _line("stages", lines([]))
-    while (steps := told.get()) is not None:
+    while (steps := changes.get()) is not None:
         yield _line("stages", lines(steps))
     result = _ending(walk)
     if isinstance(result, TestResult):
@@ -90,13 +90,13 @@ def stream(to: str) -> Iterator[str]:
     yield _line("result", result)
 
 
-def _walk(to: str, tell: Callable[[list[Step] | None], None]) -> TestResult:
+def _walk(to: str, report: Callable[[list[Step] | None], None]) -> TestResult:
     try:
-        return relaytest.run(to, on_steps=lambda steps: tell([_copy(step) for step in steps]))
+        return relaytest.run(to, on_steps=lambda steps: report([_copy(step) for step in steps]))
     finally:
-        # Whatever happens, the reader is told; and this thread's database connection ends with it.
+        # The reader waits for the end, also after an error; and this thread's database connection ends here.
         connections.close_all()
-        tell(None)
+        report(None)
 
 
 def _ending(walk: Future[TestResult]) -> TestResult | Broken:
@@ -105,8 +105,8 @@ def _ending(walk: Future[TestResult]) -> TestResult | Broken:
         return walk.result()
     if isinstance(error, QuazzarError):
         return Broken(error.message, error.hint)
-    logger.error("the relay test broke off", exc_info=error)
-    return Broken(_BROKE_OFF)
+    logger.error("the relay test stopped", exc_info=error)
+    return Broken(_BROKEN_OFF)
 
 
 def _copy(step: Step) -> Step:

@@ -1,4 +1,4 @@
-"""Statuses as badges."""
+"""The states of messages and recipients as badges."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _TONES = {
 _RECIPIENTS = {"pending": ("Waiting", "wait"), "sent": ("Sent", "ok"), "failed": ("Refused", "bad")}
 
 
-def of_message(message: Message) -> SafeString:
-    """The status in a word."""
+def message_badge(message: Message) -> SafeString:
+    """A message's status as a badge."""
     status = Status(message.status)
     return shown.badge(status.label, _TONES[status])
 
 
-def of_recipient(recipient: dict[str, Any]) -> SafeString:
-    """The state of one envelope recipient in a word."""
+def recipient_badge(recipient: dict[str, Any]) -> SafeString:
+    """The state of one of a message's ``recipients`` as a badge."""
     return shown.badge(*_RECIPIENTS.get(recipient.get("status", ""), ("Unknown", "off")))

@@ -1,4 +1,4 @@
-"""The strip of figures: what waits, what left today, what failed, and whether the relay answers."""
+"""The strip of figures above the relay settings: mail that waits, left, or failed, and whether the relay answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mailrelay.models import Message
 
 Status = Message.Status
 _WAITING = (Status.QUEUED, Status.SENDING, Status.RETRYING)
-#: Stages that fail for every message alike → what that means.
+#: Stages at which every message fails alike → what that says about the relay.
 _RELAY_STAGES = {
     "resolve": "The relay's host name is not found",
     "connect": "The relay is not answering",
@@ -24,7 +24,7 @@ _RELAY_STAGES = {
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """The relay itself is the reason why mail waits."""
+    """Mail waits because of the relay itself."""
 
     what: str
     messages: int
@@ -34,7 +34,7 @@ class Outage:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Of today (in the node's time zone) and of now."""
+    """Numbers of now, and of today in the node's time zone."""
 
     waiting: int
     oldest: datetime | None
@@ -46,29 +46,34 @@ class Figures:
 
 
 def read() -> Figures:
-    """The figures of this moment; four queries at most, each on an index."""
+    """The figures of this moment, with four queries at most, each on an index."""
     today = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
     waiting = Message.objects.filter(status__in=_WAITING).aggregate(n=Count("id"), oldest=Min("created_at"))
     # What is sent today was queued at most the give-up time ago: that bound has an index, sent_at has none.
     earliest = today - timedelta(hours=settings.QUAZZAR_GIVE_UP_HOURS)
     sent = Message.objects.filter(status=Status.SENT, created_at__gte=earliest, sent_at__gte=today).count()
-    # A test that failed was read when it failed: it is nothing to look at any more.
+    # The operator saw at once that a test mail failed: it needs no attention any more.
     failed = (
         Message.objects.filter(status=Status.FAILED)
         .exclude(source=Message.Source.TEST)
         .aggregate(n=Count("id"), today=Count("id", filter=Q(created_at__gte=today)))
     )
     return Figures(
-        waiting["n"], waiting["oldest"], sent, failed["n"], failed["today"], today,
-        _outage() if waiting["n"] else None,
-    )  # fmt: skip
+        waiting=waiting["n"],
+        oldest=waiting["oldest"],
+        sent=sent,
+        failed=failed["n"],
+        failed_today=failed["today"],
+        today=today,
+        outage=_outage() if waiting["n"] else None,
+    )
 
 
 def _outage() -> Outage | None:
-    """Retrying messages whose last attempt never came past the relay's door."""
+    """Messages that are retried because the relay was not found, did not answer, or refused the sign-in."""
     held_up = Message.objects.filter(status=Status.RETRYING, last_error__stage__in=list(_RELAY_STAGES))
-    found = held_up.aggregate(n=Count("id"), since=Min("created_at"))
-    latest = held_up.order_by("-id").values_list("last_error", flat=True).first() if found["n"] else None
+    total = held_up.aggregate(n=Count("id"), since=Min("created_at"))
+    latest = held_up.order_by("-id").values_list("last_error", flat=True).first() if total["n"] else None
     if not latest:
         return None
-    return Outage(_RELAY_STAGES[latest["stage"]], found["n"], found["since"], str(latest.get("message", "")))
+    return Outage(_RELAY_STAGES[latest["stage"]], total["n"], total["since"], str(latest.get("message", "")))

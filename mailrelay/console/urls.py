@@ -8,7 +8,7 @@ from django.views.generic import RedirectView
 from mailrelay.console import views
 
 urlpatterns = [
-    # Where the breadcrumb of the queue leads: Django's own list of the app's models would say less.
+    # The breadcrumb of the app's models leads here: Django's own list of them would say less.
     path("mailrelay/", RedirectView.as_view(pattern_name="admin:mail_relay")),
     path("mail-relay/", views.relay, name="mail_relay"),
     path("mail-relay/remove/", views.remove, name="mail_relay_remove"),

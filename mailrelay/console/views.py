@@ -1,4 +1,4 @@
-"""The views of the Relay settings tab."""
+"""The Relay settings tab: the form, removing the relay, the test mail, the figures, and licences."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ change_relay = gate.may("mailrelay.change_relaysettings")
 @require_http_methods(["GET", "HEAD", "POST"])
 @sensitive_post_parameters("password")
 def relay(request: HttpRequest) -> HttpResponse:
-    """The tab; a POST saves it."""
+    """The tab; a POST saves the settings."""
     row = RelaySettings.load()
     if request.method != "POST":
         return _page(request, row, RelayForm(row=row))
@@ -47,7 +47,7 @@ def relay(request: HttpRequest) -> HttpResponse:
 
 @gate.change(change_relay, PAGE)
 def remove(request: HttpRequest) -> HttpResponse:
-    """Back to not configured."""
+    """Remove the relay, so that none is configured."""
     relaysettings.clear()
     messages.success(request, "The relay was removed. Queued mail waits until there is one again.")
     return redirect(PAGE)
@@ -55,7 +55,7 @@ def remove(request: HttpRequest) -> HttpResponse:
 
 @gate.change(change_relay, PAGE)
 def test(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
-    """The test mail: told live to who reads along, else as a page."""
+    """Send a test mail: its stages as lines of JSON to a script that reads them, otherwise a page with the result."""
     to = request.POST.get("to", "").strip()
     if NDJSON in request.headers.get("Accept", ""):
         headers = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
@@ -75,7 +75,7 @@ def figures(request: HttpRequest) -> HttpResponse:
 
 @gate.change(gate.may_install_licence, PAGE, any_plan=True)
 def install_license(request: HttpRequest) -> HttpResponse:
-    """Installs a pasted licence; in force at once."""
+    """Install a pasted licence, which is in force at once."""
     pasted = request.POST.get("license", "")
     try:
         licence = licenses.install(pasted)
@@ -86,7 +86,7 @@ def install_license(request: HttpRequest) -> HttpResponse:
 
 
 def _refused(request: HttpRequest, refusal: upgrade.Refusal) -> HttpResponse:
-    """The page that is due on the plan still in force, with the dialog open and what is wrong in it."""
+    """The page of the plan still in force, with the dialog open and what is wrong with the licence."""
     if not entitlements.has(gate.FEATURE):
         return gate.lock_card(request, refusal)
     row = RelaySettings.load()
@@ -94,7 +94,7 @@ def _refused(request: HttpRequest, refusal: upgrade.Refusal) -> HttpResponse:
 
 
 def where_mail_goes(row: RelaySettings) -> str:
-    """One sentence."""
+    """One sentence: how mail leaves this node."""
     if not row.configured:
         return "No relay is configured: alerts are only logged."
     sender = default_from(row.from_address, row.username)
@@ -130,7 +130,7 @@ def _default_recipient(row: RelaySettings, request: HttpRequest) -> str:
 
 
 def presets_for_browser() -> list[dict[str, Any]]:
-    """The provider table with the words that stand next to the fields."""
+    """The providers' presets with the words beside the fields, for the page's script."""
     return [
         {
             **preset.public(),

@@ -16,10 +16,10 @@ register = template.Library()
 @register.simple_tag
 def status_badge(message: Message) -> SafeString:
     """The status of a message as a badge."""
-    return states.of_message(message)
+    return states.message_badge(message)
 
 
 @register.simple_tag
 def recipient_badge(recipient: dict[str, Any]) -> SafeString:
     """The state of one of a message's ``recipients`` as a badge."""
-    return states.of_recipient(recipient)
+    return states.recipient_badge(recipient)

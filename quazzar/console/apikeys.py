@@ -1,4 +1,4 @@
-"""API keys in the console: made and shown once, listed by their prefix, revoked."""
+"""API keys in the console: created and shown once, listed by their prefix, revoked."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from quazzar import words
 from quazzar.access import apikeys
 from quazzar.console import shown
 from quazzar.console.unfolded import ModelAdmin
@@ -36,7 +37,7 @@ _PERIODS = (("30", "In 30 days"), ("90", "In 90 days"), ("365", "In a year"), ("
 
 
 class KeyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """What is chosen for a new key."""
+    """Name, scopes and expiry of a new key."""
 
     name = forms.CharField(
         max_length=100,
@@ -60,7 +61,7 @@ class KeyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ModelAdmin):
-    """Never the key itself, nor its digest."""
+    """API keys, without the key itself and its digest. They are created and revoked, never edited."""
 
     form = KeyForm
     fieldsets = ((None, {"fields": ("name", "scopes", "expires")}),)
@@ -72,60 +73,54 @@ class ApiKeyAdmin(ModelAdmin):
     actions = ("revoke_selected",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
-        """One's own keys; a superuser sees all."""
+        """The user's own keys; a superuser sees all."""
         keys = cast("QuerySet[ApiKey]", super().get_queryset(request)).defer("digest")
         user = cast("User", request.user)
         return keys if user.is_superuser else keys.filter(user=user)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """A key is made and revoked, never edited."""
+        """False: a key is created and revoked, never edited."""
         return False
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who may revoke may look."""
+        """Who may view keys, or revoke them."""
         return super().has_view_permission(request, obj) or self.has_revoke_permission(request)
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
-        """Django's permission to change."""
+        """Who has Django's permission to change keys."""
         return cast("User", request.user).has_perm("quazzar.change_apikey")
 
     # --- columns
 
     @admin.display(description="Key", ordering="prefix")
     def key(self, row: ApiKey) -> str:
-        """Its first characters."""
         return format_html_join("", '<code class="q-code">qzr_{}…</code>', [(row.prefix,)])
 
     @admin.display(description="Acts for", ordering="user__username")
     def owner(self, row: ApiKey) -> str:
-        """In whose name it acts."""
         return row.user.get_username()
 
     @admin.display(description="May")
     def can(self, row: ApiKey) -> str:
-        """Its scopes, as the API names them."""
         return format_html_join(" ", '<code class="q-code">{}</code>', ((scope,) for scope in row.scopes))
 
     @admin.display(description="State")
     def state(self, row: ApiKey) -> str:
-        """active, expired or revoked."""
         return shown.key_badge(row)
 
     @admin.display(description="Last used", ordering="last_used_at")
     def used(self, row: ApiKey) -> str:
-        """To the minute."""
         return shown.distance(row.last_used_at) if row.last_used_at else "never"
 
     @admin.display(description="Expires", ordering="expires_at")
     def expires(self, row: ApiKey) -> str:
-        """When its time is over."""
         return shown.moment(row.expires_at) if row.expires_at else "never"
 
     # --- make
 
     @sensitive_variables()
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: Any) -> None:
-        """The key's text stays with this request; it is stored nowhere."""
+        """Create the key. Its text stays with this request, for the next page, and is stored nowhere."""
         days = form.cleaned_data["expires"]
         until = timezone.now() + timedelta(days=int(days)) if days else None
         user = cast("User", request.user)
@@ -136,7 +131,7 @@ class ApiKeyAdmin(ModelAdmin):
     def response_add(
         self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None
     ) -> HttpResponse:
-        """Shows the key here and now: a redirect would have to keep it somewhere in between."""
+        """Show the key in this very answer: a redirect would have to store it in between."""
         context = {
             **self.admin_site.each_context(request),
             "title": "API key created",
@@ -148,7 +143,7 @@ class ApiKeyAdmin(ModelAdmin):
 
     @method_decorator(never_cache)
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        """The form, then the key."""
+        """The form, then the key; no cache keeps either."""
         context = {
             "show_save_and_continue": False,
             "show_save_and_add_another": False,
@@ -159,32 +154,38 @@ class ApiKeyAdmin(ModelAdmin):
     # --- revoke
 
     def get_urls(self) -> list[URLPattern]:
-        """The model's pages, and one to revoke."""
+        """Django's pages of a model, and an address to revoke a key."""
         view = self.admin_site.admin_view(require_POST(self.revoke_view))
         return [path("<int:pk>/revoke/", view, name="quazzar_apikey_revoke"), *super().get_urls()]
 
     def revoke_view(self, request: HttpRequest, pk: int) -> HttpResponseRedirectBase:
-        """Ends one key."""
+        """Revoke one key."""
         row = get_object_or_404(self.get_queryset(request), pk=pk)
         self._revoke(request, [row])
         return redirect("admin:quazzar_apikey_change", pk)
 
     @admin.action(description="Revoke selected keys", permissions=["revoke"])
     def revoke_selected(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        """Ends several."""
+        """Revoke the selected keys."""
         self._revoke(request, queryset)
 
     def _revoke(self, request: HttpRequest, keys: Any) -> None:
         if not self.has_revoke_permission(request):
             raise PermissionDenied
-        ended = sum(map(apikeys.revoke, keys))
-        text = f"{ended} API keys were revoked." if ended != 1 else "The API key was revoked."
-        level = messages.SUCCESS if ended else messages.WARNING
-        self.message_user(request, f"{text} It has ended at once." if ended == 1 else text, level)
+        revoked = sum(map(apikeys.revoke, keys))
+        text = f"{words.count(revoked, 'API key was', 'API keys were')} revoked."
+        if revoked:
+            self.message_user(
+                request,
+                f"{text} Requests with {'it' if revoked == 1 else 'them'} are refused from now on.",
+                messages.SUCCESS,
+            )
+        else:
+            self.message_user(request, "Nothing was revoked: no selected key was active.", messages.WARNING)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """What is known of a key, and the button that ends it."""
+        """What there is to know about a key, and the button that revokes it."""
         context = {"can_revoke": self.has_revoke_permission(request), **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)

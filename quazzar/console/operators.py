@@ -42,17 +42,17 @@ admin.site.unregister(User)
 
 
 class GrantsField(ModelMultipleChoiceField):
-    """The permissions that mean something in this console, in its own words."""
+    """The permissions that this console uses, in its own words."""
 
     widget = UnfoldAdminCheckboxSelectMultipleWidget
 
     def label_from_instance(self, obj: Any) -> str:
-        """What it allows."""
+        """What the permission allows, in the console's words."""
         return GRANTS[_name(obj)]
 
 
 class OperatorForm(UserChangeForm):
-    """A user, with the permissions as check boxes."""
+    """A user, with the permissions as checkboxes."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -88,74 +88,67 @@ class OperatorAdmin(UserAdmin):
     )
     add_fieldsets = ((None, {"fields": ("username", "usable_password", "password1", "password2")}),)
 
-    # --- who may: staff who could change an operator could become one
+    # --- who may: superusers alone, because staff who could change an operator could become one
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """Superusers."""
         return cast("User", request.user).is_superuser
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Superusers."""
         return self.has_module_permission(request)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Superusers."""
         return self.has_module_permission(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Superusers."""
         return self.has_module_permission(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Superusers, but nobody removes himself."""
+        """Superusers, but nobody deletes themselves."""
         return self.has_module_permission(request) and obj != request.user
 
     # --- columns
 
     @admin.display(description="Role", ordering="is_superuser")
     def role(self, user: User) -> str:
-        """What the user may do, in a word."""
+        """Superuser, staff, or neither."""
         if user.is_superuser:
             return shown.badge("Superuser", "busy")
         return shown.badge("Staff", "ok") if user.is_staff else shown.badge("No console", "off")
 
     @admin.display(description="May sign in", ordering="is_active")
     def active(self, user: User) -> str:
-        """Whether the user may sign in."""
         return shown.badge("Yes", "ok") if user.is_active else shown.badge("No", "bad")
 
     @admin.display(description="Last signed in", ordering="last_login")
     def last_seen(self, user: User) -> str:
-        """When the user last signed in."""
         return shown.distance(user.last_login) if user.last_login else "never"
 
     @admin.display(description="Added", ordering="date_joined")
     def joined(self, user: User) -> str:
-        """When the operator was added."""
         return shown.moment(user.date_joined)
 
     # --- changes
 
     def save_model(self, request: HttpRequest, obj: Any, form: Form, change: Any) -> None:
-        """Into the audit log with it."""
+        """Save, and record the changed fields in the audit log."""
         super().save_model(request, obj, form, change)
         fields = {"password" if "password" in name else name for name in form.changed_data}
         audit.record("operator.changed" if change else "operator.created", obj, fields)
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
-        """Into the audit log with it."""
+        """Delete, and record it in the audit log."""
         audit.record("operator.deleted", obj)
         super().delete_model(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """Into the audit log with each; nobody removes himself."""
+        """Delete all but the one who is signed in, and record each in the audit log."""
         others = queryset.exclude(pk=request.user.pk)
         for user in others:
             audit.record("operator.deleted", user)
         super().delete_queryset(request, others)
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
-        """Into the audit log with it."""
+        """Change the password, and record that in the audit log."""
         answer = super().user_change_password(request, id, form_url)
         if request.method == "POST" and answer.status_code == 302:
             audit.record("operator.changed", User.objects.get(pk=id), ["password"])
@@ -164,12 +157,12 @@ class OperatorAdmin(UserAdmin):
 
 def grantable() -> QuerySet[Permission]:
     """The permissions of ``GRANTS``."""
-    wanted = Q(pk=None)
+    granted = Q(pk=None)
     for name in GRANTS:
         app, codename = name.split(".")
-        wanted |= Q(content_type__app_label=app, codename=codename)
-    found = Permission.objects.filter(wanted).select_related("content_type")
-    return found.order_by("content_type__app_label", "content_type__model", "pk")
+        granted |= Q(content_type__app_label=app, codename=codename)
+    permissions = Permission.objects.filter(granted).select_related("content_type")
+    return permissions.order_by("content_type__app_label", "content_type__model", "pk")
 
 
 def _name(permission: Permission) -> str:

@@ -1,4 +1,4 @@
-"""How the console shows times and states: short for the eye, complete for the pointer."""
+"""Times, states and headings as the console shows them; a time's tooltip has the date, seconds and zone."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def heading(title: object) -> str:
 
 
 def badge(text: str, kind: str) -> SafeString:
-    """A state in a word; kind is ok, busy, wait, bad or off."""
+    """A state in a word, in the colour of its kind: ok, busy, wait, bad or off."""
     return format_html('<span class="q-badge q-{}">{}</span>', kind, text)
 
 
@@ -50,7 +50,7 @@ def problem(error: dict[str, Any] | None) -> str:
 
 
 def moment(at: datetime | None, *, now: datetime | None = None) -> str | SafeString:
-    """A time: the clock alone when it is of today."""
+    """A time: ``14:05`` today, ``03 Nov 14:05`` this year, else ``03 Nov 2025``."""
     if at is None:
         return NOTHING
     local, today = timezone.localtime(at), timezone.localtime(now)

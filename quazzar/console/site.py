@@ -1,4 +1,4 @@
-"""The look of the console: what django-unfold reads, and the pages that apps add beside their models'."""
+"""The settings of django-unfold (look, sidebar, tabs), and the list to which apps add pages of their own."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def _is_superuser(request: HttpRequest) -> bool:
 
 
 def _on(*names: str) -> Callable[[HttpRequest], bool]:
-    """Whether one of these pages is shown: unfold's own test, a prefix, would also light its siblings."""
+    """Whether one of these pages is shown. unfold compares the beginning of the address, which siblings share."""
     return lambda request: request.resolver_match is not None and request.resolver_match.url_name in names
 
 
 def _within(prefix: str) -> Callable[[HttpRequest], bool]:
-    """Whether one of these pages is shown, told by how their names begin."""
+    """Whether a page is shown whose route's name begins like this."""
     return lambda request: bool(
         request.resolver_match and (request.resolver_match.url_name or "").startswith(prefix)
     )

@@ -16,7 +16,7 @@ OPEN = "upgrade"
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A licence that was pasted and does not count."""
+    """A licence that was pasted and refused, and why."""
 
     pasted: str
     sentence: str
@@ -24,7 +24,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A plan in the table."""
+    """A row of the table: a plan, and which features it includes."""
 
     name: str
     held: list[bool]
@@ -32,7 +32,7 @@ class Row:
 
 
 def dialog(request: HttpRequest, feature: str, refusal: Refusal | None) -> dict[str, Any]:
-    """What the dialog's template needs."""
+    """The context of the dialog's template."""
     licence = licenses.read()
     return {
         "licence": licence,

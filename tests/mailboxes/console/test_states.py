@@ -37,11 +37,11 @@ def test_without_a_limit_there_is_no_bar() -> None:
     ],
 )  # fmt: skip
 def test_a_row_says_whether_it_is_live(row: Mailbox | Alias, words: str) -> None:
-    assert f">{words}<" in states.of_row(row, enabled=True)
+    assert f">{words}<" in states.row_badge(row, enabled=True)
 
 
 def test_a_row_of_a_server_that_is_off_says_so() -> None:
-    assert "Server is off" in states.of_row(Alias(), enabled=False)
+    assert "Server is off" in states.row_badge(Alias(), enabled=False)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_each_phase_has_its_page(enabled: bool, phase: str, stage: str) -> None:
 
 @pytest.mark.parametrize("phase", Stack.Phase.values)
 def test_each_phase_has_a_word(phase: str) -> None:
-    assert "q-badge" in states.of_stack(Stack(enabled=True, phase=phase))
+    assert "q-badge" in states.stack_badge(Stack(enabled=True, phase=phase))
 
 
 def test_unreadable_hashes_are_found_without_opening_any(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
