@@ -60,8 +60,9 @@ def test_the_waiting_keys_record_is_wanted_beside_the_signing_ones(domain: Domai
     first, second = key_records(domain)
     assert (first.id, first.name) == ("dkim", "quazzar._domainkey.example.com")
     assert (second.id, second.name) == (
-        f"dkim_{waiting.selector}", f"{waiting.selector}._domainkey.example.com"
-    )  # fmt: skip
+        f"dkim_{waiting.selector}",
+        f"{waiting.selector}._domainkey.example.com",
+    )
     assert second.value == f"v=DKIM1; k={waiting.algorithm}; p={waiting.public_key}"
 
 

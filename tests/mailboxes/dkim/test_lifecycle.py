@@ -244,15 +244,23 @@ def test_each_step_is_in_the_log_without_a_value(domain: Domain) -> None:
     lifecycle.remove_ed25519(domain.pk)
     entries = AuditEntry.objects.filter(action__contains="dkim").order_by("pk")
     assert [entry.action.removeprefix("domain.dkim_") for entry in entries] == [
-        "rotation_begun", "rotated", "key_retired", "ed25519_begun", "ed25519_signs", "ed25519_removed"
-    ]  # fmt: skip
+        "rotation_begun",
+        "rotated",
+        "key_retired",
+        "ed25519_begun",
+        "ed25519_signs",
+        "ed25519_removed",
+    ]
     assert {(entry.target, *entry.fields) for entry in entries} == {("example.com", "dkim_keys")}
 
 
 def test_without_a_domain_nothing_is_found() -> None:
     changes = (
-        lifecycle.begin_rotation, lifecycle.cancel_rotation, lifecycle.add_ed25519, lifecycle.remove_ed25519
-    )  # fmt: skip
+        lifecycle.begin_rotation,
+        lifecycle.cancel_rotation,
+        lifecycle.add_ed25519,
+        lifecycle.remove_ed25519,
+    )
     for change in changes:
         with pytest.raises(NotFound):
             change(999)
