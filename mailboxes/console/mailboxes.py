@@ -60,9 +60,13 @@ class AddressForm(SavingForm):
 class MailboxForm(AddressForm):
     """A new mailbox, or what can be changed of one."""
 
+    #: Fields that are columns of the row as they are typed.
+    columns: ClassVar[tuple[str, ...]] = ("display_name", "enabled", "can_receive", "can_send")
+
     display_name = forms.CharField(
         label="Display name",
         required=False,
+        help_text="Optional; shown here and filled into mail programs.",
         widget=forms.TextInput(attrs={**INPUT, "placeholder": "Anna Example", "autocomplete": "off"}),
     )
     password = forms.CharField(
@@ -102,6 +106,14 @@ class MailboxForm(AddressForm):
         super().__init__(data, initial=_values(row) if row else {"domain": domain})
         self.fix_address(row, domains or [])
 
+    def texts(self) -> list[forms.BoundField]:
+        """Return the columns to type."""
+        return [self[name] for name in self.columns if self[name].widget_type != "checkbox"]
+
+    def switches(self) -> list[forms.BoundField]:
+        """Return the columns to switch on and off."""
+        return [self[name] for name in self.columns if self[name].widget_type == "checkbox"]
+
     def clean(self) -> dict[str, Any]:
         """A new mailbox needs a password: without one nobody could sign in."""
         values = super().clean() or {}
@@ -119,13 +131,12 @@ class MailboxForm(AddressForm):
             values["local_part"],
             password=values["password"] or None,
             quota_mb=_quota_mb(values),
-            **{name: values[name] for name in ("display_name", "enabled", "can_send", "can_receive")},
+            **{name: values[name] for name in self.columns},
         )
 
     def _change(self, values: dict[str, Any]) -> Mailbox:
         assert self.row is not None
-        names = ("display_name", "enabled", "can_send", "can_receive", "password")
-        changes = {name: values[name] for name in names}
+        changes = {name: values[name] for name in (*self.columns, "password")}
         change_mailbox(self.row.pk, {**changes, "quota_mb": _quota_mb(values)})
         return self.row
 
@@ -133,12 +144,9 @@ class MailboxForm(AddressForm):
 def _values(row: Mailbox) -> dict[str, Any]:
     whole = row.quota_mb % _MIB_PER_GIB == 0
     return {
-        "display_name": row.display_name,
+        **{name: getattr(row, name) for name in MailboxForm.columns},
         "quota": (row.quota_mb // _MIB_PER_GIB if whole else row.quota_mb) or None,
         "quota_unit": "gb" if whole else "mb",
-        "enabled": row.enabled,
-        "can_receive": row.can_receive,
-        "can_send": row.can_send,
     }
 
 
