@@ -46,7 +46,7 @@ _USUAL, _SOON = timedelta(hours=1), timedelta(minutes=10)
 _SIDE_BY_SIDE = 16
 
 
-def check(domain: Domain) -> list[News]:
+def check(domain: Domain) -> None:
     """Looks one domain up now, and tells the operator what broke or recovered."""
     facts = Facts.for_domain(domain)
     with ThreadPoolExecutor(1) as pool:
@@ -55,10 +55,8 @@ def check(domain: Domain) -> list[News]:
     news = _keep(domain, outcome)
     _note_signed(signed.result())
     if progress.advance(domain, results.published_keys(outcome)):
-        domain.refresh_from_db()
         news += _keep(domain, look(Facts.for_domain(domain)))
     alerts.tell(news)
-    return news
 
 
 def check_due(most: int = 1000) -> int:

@@ -66,40 +66,36 @@ class Judgement:
 
     def is_right(self, values: tuple[str, ...]) -> bool:
         """Whether values are right for the record, wherever they stand."""
-        return self._of((Outcome.FOUND if values else Outcome.NO_DATA, tuple(sorted(values)))).ok
+        return self._verdict_on((Outcome.FOUND if values else Outcome.NO_DATA, tuple(sorted(values)))).ok
 
     # --- several name servers ------------------------------------------------------------------------------
     def _over_all_servers(self) -> Verdict:
         answered = [server for server in self._answer.servers if not faults.failed(server.outcome)]
         # Behind a CNAME each server says no more than where it points.
         if not answered or self._answer.cname:
-            return faults.fault(self._answer) or self._of((self._answer.outcome, self._answer.values))
+            return faults.fault(self._answer) or self._verdict_on((self._answer.outcome, self._answer.values))
         counted = Counter(map(_content, answered)).most_common()
-        wrong = next((content for content, _ in counted if not self._of(content).ok), None)
+        wrong = next((content for content, _ in counted if not self._verdict_on(content).ok), None)
         if wrong is None:
-            return _with_remark(self._of(counted[0][0]), self._silent())
-        if any(self._of(content).ok for content, _ in counted):
-            return replace(self._of(wrong), message=self._under_way(wrong, answered))
+            return _with_remark(self._verdict_on(counted[0][0]), self._silent())
+        if any(self._verdict_on(content).ok for content, _ in counted):
+            return replace(self._verdict_on(wrong), message=self._under_way(wrong, answered))
         return self._disagreeing(wrong, [content for content, _ in counted])
 
     def _disagreeing(self, wrong: Content, contents: list[Content]) -> Verdict:
         """All servers are wrong, in one way or in several."""
-        verdict = self._of(wrong)
-        statuses, values = (
-            {self._of(content).status for content in contents},
-            {content[1] for content in contents},
-        )
-        several = len(statuses) > 1 or len(values) > 1
-        prefix = "The name servers of the zone disagree. " if several else ""
+        verdict = self._verdict_on(wrong)
+        kinds_of_wrong = {(self._verdict_on(content).status, content[1]) for content in contents}
+        prefix = "The name servers of the zone disagree. " if len(kinds_of_wrong) > 1 else ""
         return replace(verdict, message=prefix + verdict.message)
 
     def _under_way(self, wrong: Content, answered: list[ServerAnswer]) -> str:
         """Some servers are right already."""
         progress = propagation.seen(self._answer.servers, self.is_right)
-        late = _names(server for server in answered if not self._of(_content(server)).ok)
+        late = _names(server for server in answered if not self._verdict_on(_content(server)).ok)
         return (
             f"The right record is {progress.sentence()}. If {late} does not follow by then, the zone is not passed on "
-            f"to it: ask your DNS provider. At present it says: {self._of(wrong).message}"
+            f"to it: ask your DNS provider. At present it says: {self._verdict_on(wrong).message}"
         )
 
     def _silent(self) -> str:
@@ -113,7 +109,7 @@ class Judgement:
         )
 
     # --- one set of values ---------------------------------------------------------------------------------
-    def _of(self, content: Content) -> Verdict:
+    def _verdict_on(self, content: Content) -> Verdict:
         if content not in self._by_content:
             outcome, values = content
             answer = replace(self._answer, outcome=outcome, values=values, servers=())
