@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mailboxes.provisioning import addresses
 from mailboxes.push.entries import AliasEntry
 from mailboxes.push.render import aliases_table, mailboxes_table
-from tests.mailboxes.goldencases import box, of
+from tests.mailboxes.goldencases import box, snapshot_of
 
 LONG = "x" * 64
 LABEL = "d" * 63
@@ -142,7 +142,7 @@ def test_only_what_the_tables_can_hold_comes_out(text: str) -> None:
         assert type(exc) is ValueError
         return
     assert addresses.local_part(local) == local
-    assert mailboxes_table(of(box(f"{local}@example.com"))) == f"{local}@example.com ok\n".encode()
+    assert mailboxes_table(snapshot_of(box(f"{local}@example.com"))) == f"{local}@example.com ok\n".encode()
 
 
 @given(st.builds("{}@{}.example".format, st.text(min_size=1, max_size=8), st.text(min_size=1, max_size=8)))
@@ -153,7 +153,7 @@ def test_a_destination_that_is_taken_stays_one(text: str) -> None:
         assert type(exc) is ValueError
         return
     assert addresses.destination(address) == address
-    table = aliases_table(of(aliases={"info@example.com": (address,)}))
+    table = aliases_table(snapshot_of(aliases={"info@example.com": (address,)}))
     assert table == f"info@example.com {address}\n".encode()
 
 

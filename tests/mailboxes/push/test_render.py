@@ -14,7 +14,7 @@ from mailboxes.push import render
 from mailboxes.push.entries import AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
 from mailboxes.stack.blueprint.configuration import ConfigFile
 from tests.mailboxes import goldencases
-from tests.mailboxes.goldencases import ADA, BOB, EVE, HASH, box, of
+from tests.mailboxes.goldencases import ADA, BOB, EVE, HASH, box, snapshot_of
 from tests.mailboxes.readers import User, passwd_file, postfix_table
 from tests.mailboxes.trials import case
 
@@ -82,7 +82,7 @@ def expected(entry: MailboxEntry) -> User:
 
 @given(st.lists(BOXES, max_size=12, unique_by=attrgetter("address")), st.integers(0, 2**63))
 def test_dovecot_reads_back_what_was_meant(boxes: list[MailboxEntry], generation: int) -> None:
-    data = render.users(of(*boxes, generation=generation))
+    data = render.users(snapshot_of(*boxes, generation=generation))
     assert passwd_file(data) == {entry.address: expected(entry) for entry in boxes}
     assert render.generation_of(data) == generation
     lines = data.decode().splitlines()[1:]
@@ -91,7 +91,7 @@ def test_dovecot_reads_back_what_was_meant(boxes: list[MailboxEntry], generation
 
 def test_who_may_not_log_in_has_a_password_that_nothing_matches() -> None:
     for entry in (box(enabled=False), box(password_hash=""), box(password_hash="{CRYPT}*")):
-        assert passwd_file(render.users(of(entry)))["ada@example.com"].password == "{CRYPT}*"
+        assert passwd_file(render.users(snapshot_of(entry)))["ada@example.com"].password == "{CRYPT}*"
 
 
 NO_HASHES = [
@@ -104,13 +104,13 @@ NO_HASHES = [
 def test_a_hash_of_another_form_is_refused_and_not_repeated() -> None:
     for text in NO_HASHES:
         with case(text), pytest.raises(ValueError, match="password hash of ada") as caught:
-            render.users(of(box(password_hash=text)))
+            render.users(snapshot_of(box(password_hash=text)))
         assert text not in str(caught.value)
 
 
 def test_a_home_lies_below_the_mail_and_nowhere_else() -> None:
     for home in ("example.com/ada", "example.com/ada..2", "gone.example/eve..31"):
-        assert f":/srv/vmail/{home}:".encode() in render.users(of(box(home=home)))
+        assert f":/srv/vmail/{home}:".encode() in render.users(snapshot_of(box(home=home)))
     outside = ("", "/etc", "ada", "example.com/../../etc", "example.com/ada/../bob", "example.com/..2")
     odd = (
         "example.com/ada..",
@@ -121,13 +121,13 @@ def test_a_home_lies_below_the_mail_and_nowhere_else() -> None:
     )
     for home in outside + odd:
         with case(home), pytest.raises(ValueError, match="not the home"):
-            render.users(of(box(home=home)))
+            render.users(snapshot_of(box(home=home)))
 
 
 def test_a_quota_is_a_whole_number() -> None:
-    assert b"quota" not in render.users(of(box(quota_mb=0)))
+    assert b"quota" not in render.users(snapshot_of(box(quota_mb=0)))
     for quota in (-1, 1.5, "5", "1M\nx", True):
-        assert _file(render.users, of(box(quota_mb=quota))) is None, quota
+        assert _file(render.users, snapshot_of(box(quota_mb=quota))) is None, quota
 
 
 def test_the_generation_is_read_from_the_first_line() -> None:
@@ -156,7 +156,7 @@ def test_an_alias_that_leads_nowhere_is_refused_instead_of_bounced() -> None:
 
 def test_what_leads_somewhere_after_all_is_kept() -> None:
     domain = DomainEntry("example.com", catch_all="x@example.com")
-    snapshot = of(
+    snapshot = snapshot_of(
         aliases={"x@example.com": ("y@b.example",), "z@example.com": ("any@example.com",)}, domains=(domain,)
     )
     assert postfix_table(render.aliases_table(snapshot)) == {
@@ -169,7 +169,7 @@ def test_what_leads_somewhere_after_all_is_kept() -> None:
 def test_an_alias_may_be_used_as_sender_by_whom_it_leads_to() -> None:
     aliases = {"a@example.com": ("b@example.com",), "b@example.com": ("Ada+x@example.com", "eve@example.com")}
     table = postfix_table(
-        render.senders_table(of(ADA, BOB, box("eve@example.com", can_send=False), aliases=aliases))
+        render.senders_table(snapshot_of(ADA, BOB, box("eve@example.com", can_send=False), aliases=aliases))
     )
     assert table == {
         "a@example.com": "ada@example.com",
@@ -180,20 +180,20 @@ def test_an_alias_may_be_used_as_sender_by_whom_it_leads_to() -> None:
 
 
 def test_who_is_disabled_may_send_again_at_once_when_enabled() -> None:
-    off, on = of(box(enabled=False)), of(ADA)
+    off, on = snapshot_of(box(enabled=False)), snapshot_of(ADA)
     assert render.senders_table(off) == render.senders_table(on)
     assert render.mailboxes_table(off) == render.mailboxes_table(on)
 
 
 def test_an_address_that_occurs_twice_is_refused() -> None:
-    for snapshot in (of(ADA, ADA), of(ADA, box(quota_mb=5)), of(EVE, BOB, EVE)):
+    for snapshot in (snapshot_of(ADA, ADA), snapshot_of(ADA, box(quota_mb=5)), snapshot_of(EVE, BOB, EVE)):
         for renderer in (render.users, render.mailboxes_table):
             with pytest.raises(ValueError, match="twice"):
                 renderer(snapshot)
 
 
 def test_an_alias_that_occurs_twice_is_refused() -> None:
-    twice = of(ADA, aliases=None)
+    twice = snapshot_of(ADA, aliases=None)
     rows = (AliasEntry("x@example.com", ("ada@example.com",)),) * 2
     for renderer in (render.aliases_table, render.senders_table):
         with pytest.raises(ValueError, match="twice"):
@@ -202,8 +202,10 @@ def test_an_alias_that_occurs_twice_is_refused() -> None:
 
 def test_a_selector_is_one_label() -> None:
     for selector in ("", "a.b", "a b", "a\nb", "a:b", "../x", "A", "-a", "x" * 64):
-        rsa = of(domains=(DomainEntry("example.com", selector=selector, private_key="k"),))
-        both = of(domains=(DomainEntry("example.com", ed25519_selector=selector, ed25519_private_key="k"),))
+        rsa = snapshot_of(domains=(DomainEntry("example.com", selector=selector, private_key="k"),))
+        both = snapshot_of(
+            domains=(DomainEntry("example.com", ed25519_selector=selector, ed25519_private_key="k"),)
+        )
         for renderer, snapshot in (
             (render.key_table, rsa),
             (render.signing_table, rsa),
@@ -222,7 +224,7 @@ def test_each_algorithm_has_tables_of_its_own() -> None:
 
 
 # --- values that try to become lines -----------------------------------------------------------------------
-GOOD = of(ADA, BOB, aliases={"info@example.com": ("ada@example.com", "x@gmail.example")})
+GOOD = snapshot_of(ADA, BOB, aliases={"info@example.com": ("ada@example.com", "x@gmail.example")})
 
 
 def with_one(text: str) -> list[Snapshot]:
@@ -277,6 +279,6 @@ def test_no_repr_shows_a_secret() -> None:
         DomainEntry("example.com", private_key="s3cret"),
         Smarthost("smtp.example.com", 587, "starttls", "node", "s3cret"),
         ConfigFile("config", "users", b"s3cret"),
-        of(box(password_hash="s3cret"), smarthost=Smarthost("h", 1, "none", "u", "s3cret")),
+        snapshot_of(box(password_hash="s3cret"), smarthost=Smarthost("h", 1, "none", "u", "s3cret")),
     ):
         assert "s3cret" not in repr(value)

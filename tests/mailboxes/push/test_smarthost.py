@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mailboxes.push.entries import Smarthost
 from mailboxes.push.smarthost import relayhost, sasl_passwd, tls_policy, why_unusable
-from tests.mailboxes.goldencases import of
+from tests.mailboxes.goldencases import snapshot_of
 from tests.mailboxes.readers import postfix_table
 from tests.mailboxes.trials import case
 
@@ -44,10 +44,10 @@ def test_username_and_password_arrive_whole_or_are_refused(username: str, passwo
     if why_unusable(relay):
         for renderer in RENDERERS:
             with pytest.raises(ValueError, match=r"^(The|Postfix) .*\.$") as caught:
-                renderer(of(smarthost=relay))
+                renderer(snapshot_of(smarthost=relay))
             assert type(caught.value) is ValueError
         return
-    data = sasl_passwd(of(smarthost=relay))
+    data = sasl_passwd(snapshot_of(smarthost=relay))
     if username:
         assert data.count(b"\n") == 1
         assert credentials(postfix_table(data)) == (username, password)
@@ -81,25 +81,25 @@ def test_why_postfix_cannot_use_a_relay_is_a_sentence_without_the_password() -> 
             sentence = why_unusable(relay)
             assert words in sentence and sentence.endswith(".") and "s3cret" not in sentence
             with pytest.raises(ValueError, match=words):
-                relayhost(of(smarthost=relay))
+                relayhost(snapshot_of(smarthost=relay))
 
 
 def test_the_next_hop_is_a_host_in_brackets() -> None:
     for host in ("SMTP.Relay.Example", "192.0.2.1", "2001:db8::1", "localhost", "my_host.lan"):
         hop = f"[{host.lower()}]:25".encode()
-        snapshot = of(smarthost=smarthost(host=host, port=25, security="none"))
+        snapshot = snapshot_of(smarthost=smarthost(host=host, port=25, security="none"))
         assert relayhost(snapshot) == hop + b"\n"
         assert tls_policy(snapshot) == hop + b" none\n"
         assert sasl_passwd(snapshot).startswith(hop + b" ")
 
 
 def test_without_a_smarthost_all_is_empty() -> None:
-    assert [renderer(of()) for renderer in RENDERERS] == [b"", b"", b""]
+    assert [renderer(snapshot_of()) for renderer in RENDERERS] == [b"", b"", b""]
 
 
 def test_with_tls_the_certificate_must_bear_the_name() -> None:
     for security in ("starttls", "tls"):
-        table = postfix_table(tls_policy(of(smarthost=smarthost(security=security))))
+        table = postfix_table(tls_policy(snapshot_of(smarthost=smarthost(security=security))))
         assert table == {f"[{HOST}]:587": f"secure match={HOST}"}, security
 
 
@@ -113,6 +113,6 @@ def test_postfix_itself_reads_the_same(tmp_path: Path) -> None:
     table = tmp_path / "sasl_passwd"
     argv = [postmap, "-c", str(tmp_path), "-q", f"[{HOST}]:587", f"texthash:{table}"]
     for password in ("a b  c: #d", '"q', "back\\slash\\", "grün€", " leading", "# all"):
-        table.write_bytes(sasl_passwd(of(smarthost=smarthost(password=password))))
+        table.write_bytes(sasl_passwd(snapshot_of(smarthost=smarthost(password=password))))
         answer = subprocess.run(argv, capture_output=True, check=True, timeout=30).stdout
         assert answer.decode() == f"node:{password}\n"
