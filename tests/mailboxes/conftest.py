@@ -1,4 +1,4 @@
-"""What the tests of the stack's rows, and of the worker that brings them in, share."""
+"""Fixtures for tests of the stack's rows, and of the worker that pushes them into the stack."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.mailboxes.stackengine import HOSTNAME, IMAGES, StackEngine
 
 @pytest.fixture
 def rung(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """One entry for each time the worker was called to the stack."""
+    """One entry for each ring: "stack", or "import" with the id of the job."""
     heard: list[str] = []
 
     def ring(task: str, *ids: int) -> None:
@@ -38,29 +38,34 @@ def rung(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def engine(settings: Any, monkeypatch: pytest.MonkeyPatch, rung: list[str]) -> StackEngine:
-    """The engine in memory that the worker gets, with the images, on a machine on which all is well."""
+    """The fake Engine that the worker gets; it has the images, and every preflight passes."""
     settings.QUAZZAR_STACK_PROJECT = "qz"
     settings.QUAZZAR_IMAGE_POSTFIX, settings.QUAZZAR_IMAGE_DOVECOT, settings.QUAZZAR_IMAGE_RSPAMD = IMAGES
-    made = StackEngine("qz")
-    monkeypatch.setattr(connect, "to_docker", lambda timeout=30.0: made)
+    stack_engine = StackEngine("qz")
+    monkeypatch.setattr(connect, "to_docker", lambda timeout=30.0: stack_engine)
     monkeypatch.setattr(runner, "run", lambda hostname, engine: runner.Report(True, ()))
     monkeypatch.setattr(snapshots, "_entries", {})
     monkeypatch.setattr(rspamdpassword, "_ROUNDS", 1)
-    # Each look at the clock is ten seconds after the one before.
+    # Every reading of the clock is ten seconds after the one before.
     moments = itertools.count(step=10)
     clock = SimpleNamespace(monotonic=lambda: next(moments), sleep=lambda seconds: None)
     monkeypatch.setattr(bringup, "time", clock)
-    return made
+    return stack_engine
 
 
 @pytest.fixture
 def enabled(db: None, engine: StackEngine) -> StackEngine:
-    """The same, and the operator has just enabled a stack with one mailbox."""
+    """The fake Engine, with a stack with one mailbox that the operator has just enabled."""
     factories.stack(
-        enabled=True, hostname=HOSTNAME, phase=Stack.Phase.PREFLIGHT, desired_generation=1,
-        tls_source=Stack.TlsSource.UPLOADED, tls_certificate="certificate\n", tls_key="key\n",
+        enabled=True,
+        hostname=HOSTNAME,
+        phase=Stack.Phase.PREFLIGHT,
+        desired_generation=1,
+        tls_source=Stack.TlsSource.UPLOADED,
+        tls_certificate="certificate\n",
+        tls_key="key\n",
         controller_password="controller-secret",
-    )  # fmt: skip
+    )
     factories.domain(dkim_private_key="dkim key\n", generation=1)
     factories.mailbox(password_hash=factories.HASH, generation=1)
     return engine
@@ -68,7 +73,7 @@ def enabled(db: None, engine: StackEngine) -> StackEngine:
 
 @pytest.fixture
 def up(enabled: StackEngine) -> StackEngine:
-    """The same, and the stack is healthy; what was noted so far is forgotten."""
+    """The fake Engine with that stack brought up; the records of calls are empty."""
     reconcile.converge()
     assert Stack.load().phase == Stack.Phase.HEALTHY
     enabled.forget()

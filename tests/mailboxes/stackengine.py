@@ -86,12 +86,12 @@ class StackEngine(FakeEngine):
     # --- what tests read ------------------------------------------------------------------------------------
     @property
     def config(self) -> dict[str, PutFile]:
-        """The files of mail-config."""
+        """Path → file, in the volume mail-config."""
         return self.disks[f"{self.project}-mail-config"].files
 
     @property
     def keys(self) -> dict[str, PutFile]:
-        """The files of mail-dkim."""
+        """Path → file, in the volume mail-dkim."""
         return self.disks[f"{self.project}-mail-dkim"].files
 
     def users(self) -> dict[str, str]:

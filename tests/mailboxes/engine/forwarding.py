@@ -19,7 +19,7 @@ class Forwarder:
     """Forwards connections until ``close()``; ``sever()`` breaks those that are open.
 
     Args:
-        target: path of the unix socket; empty: connections are taken and never answered.
+        target: path of the unix socket; empty means that connections are accepted and never answered.
     """
 
     def __init__(self, target: str, certificate: Certificate | None = None, *, port: int = 0) -> None:
@@ -41,25 +41,25 @@ class Forwarder:
         self.close()
 
     def close(self) -> None:
-        """Takes no more connections, and breaks the others."""
+        """Accepts no more connections, and breaks the open ones."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.sever()
 
     def silence(self) -> None:
-        """From now on connections are taken and never answered."""
+        """From now on accepts connections and never answers."""
         self._target = ""
         self.sever()
 
     def sever(self) -> None:
-        """Breaks what is open."""
+        """Breaks the open connections."""
         while self._open:
             _hang_up(self._open.pop())
 
     @property
     def open(self) -> int:
-        """How many sockets are."""
+        """The number of open sockets."""
         return sum(connection.fileno() >= 0 for connection in self._open)
 
     def _accept(self) -> None:
@@ -88,7 +88,7 @@ class Forwarder:
 
 
 class _Shared:
-    """A TLS socket that one thread reads and another writes: OpenSSL does not bear both at once."""
+    """A TLS socket that one thread reads and another writes, which OpenSSL does not allow at the same time."""
 
     def __init__(self, connection: ssl.SSLSocket) -> None:
         connection.setblocking(False)
@@ -96,14 +96,14 @@ class _Shared:
         self.shutdown, self.close = connection.shutdown, connection.close
 
     def recv(self, size: int) -> bytes:
-        """As that of a socket that waits."""
+        """Like ``recv`` of a blocking socket."""
         while True:
             with self._lock, contextlib.suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 return self._connection.recv(size)
             select.select([self._connection], [], [])
 
     def sendall(self, data: bytes) -> None:
-        """As that of a socket that waits."""
+        """Like ``sendall`` of a blocking socket."""
         left = memoryview(data)
         while left:
             with self._lock, contextlib.suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -113,7 +113,7 @@ class _Shared:
 
 
 def _pump(source: socket.socket | _Shared, sink: socket.socket | _Shared) -> None:
-    """As a TLS front does it: the end of one direction is the end of both."""
+    """Copies bytes; like a TLS front end, it ends both directions when one ends."""
     with contextlib.suppress(OSError, ValueError):
         while data := source.recv(65536):
             sink.sendall(data)

@@ -38,15 +38,15 @@ class Registry(Part):
         self._process.wait_ready(lambda: listening(self.port))
 
     def publish(self, client: docker.DockerClient, name: str, layers: list[bytes]) -> str:
-        """Makes an image with a file a layer, pushes it, and removes it from the engine. Returns its reference."""
+        """Makes an image with one file in each layer, pushes it, removes it from the Engine, and returns its name."""
         ref = f"{LOOPBACK}:{self.port}/{name}:1"
         repository, _, tag = ref.rpartition(":")
         client.api.import_image_from_data(_tar("0", layers[0]), repository=repository, tag=tag)
         for number, data in enumerate(layers[1:], 1):
-            made = client.containers.create(ref, "true")
-            made.put_archive("/", _tar(str(number), data))
-            made.commit(repository, tag)
-            made.remove()
+            container = client.containers.create(ref, "true")
+            container.put_archive("/", _tar(str(number), data))
+            container.commit(repository, tag)
+            container.remove()
         for line in client.api.push(repository, tag, stream=True, decode=True):
             assert "error" not in line, line
         forget(client, ref)
@@ -54,7 +54,7 @@ class Registry(Part):
 
 
 def forget(client: docker.DockerClient, ref: str) -> None:
-    """Removes an image from the engine; its layers with it, when nobody else has them."""
+    """Removes an image from the Engine, with the layers that no other image uses."""
     client.images.remove(ref, force=True)
 
 

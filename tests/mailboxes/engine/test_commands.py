@@ -40,7 +40,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def engine(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, docker_socket: str, certificates: Path
 ) -> Iterator[Engine]:
-    """An edge that reaches the same engine in one of three ways."""
+    """An edge that reaches the same Engine in one of three ways."""
     if request.param == "unix":
         with Engine() as made:
             yield made
@@ -166,7 +166,7 @@ def test_a_cut_input_is_an_error_and_the_command_sees_its_end(box: str) -> None:
         with pytest.raises(EngineUnreachable, match=f"lost while a command ran in {box}"):
             engine.run(box, ["sh", "-c", "head -c 5000 >/tmp/cut; echo $? >/tmp/cut.done"], stdin=bytes(5000))
         wait_until(lambda: engine.run(box, ["test", "-s", "/tmp/cut.done"]).exit_code == 0)
-        # That is why length and digest go ahead of the data: to head it was a success.
+        # That is why length and digest go before the data: head took it for a success.
         assert engine.run(box, ["cat", "/tmp/cut.done"]).stdout == b"0\n"
         assert engine.run(box, ["wc", "-c", "/tmp/cut"]).stdout == b"1000 /tmp/cut\n"
 
@@ -186,7 +186,7 @@ def test_a_connection_that_breaks_is_one_of_our_errors(box: str, front: Forwarde
         with pytest.raises(StackError):
             engine.run(box, ["sh", "-c", "echo begun; sleep 20"], timeout=3)
         cutting.join()
-        # The next one connects anew.
+        # The next command makes a new connection.
         assert engine.run(box, ["true"]).exit_code == 0
 
 

@@ -62,7 +62,7 @@ def test_a_socket_that_nobody_listens_on(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 @pytest.fixture
 def forbidden(tmp_path: Path) -> Iterator[Path]:
-    """A socket that we may not open: for the time being we are nobody."""
+    """A socket that we may not open, because for now we run as the user nobody."""
     path, before = tmp_path / "forbidden.sock", os.geteuid()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))

@@ -1,4 +1,4 @@
-"""A Docker Engine to try the edge on, in memory or real, with what a test must do behind the edge's back."""
+"""A fake or a real Docker Engine for the tests of the edge, with what they must do without going through it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class World(ABC):
-    """An engine, and the names that a test may use on it."""
+    """An Engine, and the names that a test may use on it."""
 
     engine: Engine
 
@@ -46,18 +46,18 @@ class World(ABC):
         )
 
     def spec(self, **changes: Any) -> ServiceSpec:
-        """A container of this test's."""
+        """The specification of the test's container, with these changes."""
         return replace(self.base, **changes)
 
     def another(self) -> ServiceSpec:
-        """A second one, which wants the same port."""
+        """The specification of a second container, which publishes the same port."""
         labels = (("quazzar.project", self.project), ("quazzar.service", "dovecot"))
         return self.spec(
             name=f"{self.project}-dovecot", service="dovecot", labels=labels, aliases=("dovecot",)
         )
 
     def created(self, spec: ServiceSpec | None = None) -> str:
-        """The name of a container that is made, with its network and volume."""
+        """Creates a container with its network and volume, and returns its name."""
         spec = spec or self.base
         self.engine.ensure_network(self.project, self.labels)
         self.engine.ensure_volume(self.volume, self.labels)
@@ -65,14 +65,14 @@ class World(ABC):
         return spec.name
 
     def running(self, spec: ServiceSpec | None = None) -> str:
-        """The name of a container that runs."""
+        """Creates and starts a container, and returns its name."""
         name = self.created(spec)
         self.engine.start(name)
         return name
 
     @abstractmethod
     def strange(self, kind: str, name: str) -> None:
-        """Makes a network, volume or container that is nobody's of ours."""
+        """Creates a network, volume or container without the labels of this product."""
 
     @abstractmethod
     def occupied(self, port: int) -> Any:
@@ -80,7 +80,7 @@ class World(ABC):
 
 
 class FakeWorld(World):
-    """In memory."""
+    """The fake Engine."""
 
     engine: FakeEngine
 
@@ -105,7 +105,7 @@ class FakeWorld(World):
 
 
 class RealWorld(World):
-    """On this machine's Docker Engine."""
+    """The real Docker Engine of the test run."""
 
     def __init__(self, engine: Engine, project: str, image: str, client: docker.DockerClient) -> None:
         super().__init__(project, image)

@@ -269,7 +269,7 @@ def interrupted(pair: Pair, generation: int) -> None:
 
 
 def contents(pair: Pair) -> dict[str, bytes]:
-    """Every file of both volumes, once whoever was cut off has tidied up."""
+    """Every file of both volumes, once a writer that was cut off has tidied up."""
     wait_until(lambda: not pair.left(), 10, "the end of what was cut off")
     config = {f"config/{name}": data for name, data in fetch(pair.postfix, "/mail-config").items()}
     return {**config, **keys(pair)}

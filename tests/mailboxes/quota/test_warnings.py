@@ -1,4 +1,4 @@
-"""Mailboxes that get full: who is told, when, and how often."""
+"""Mailboxes that fill up: who gets a mail, when, and how often."""
 
 from __future__ import annotations
 

@@ -225,7 +225,7 @@ def test_a_container_that_ends_at_once_is_named(enabled: StackEngine) -> None:
 
 # --- preflight ---------------------------------------------------------------------------------------------
 def refuse(monkeypatch: pytest.MonkeyPatch, *sentences: str) -> None:
-    """From now on these stand in the way; without any, nothing but a warning does."""
+    """From now on the preflight ends with these errors, or with nothing but a warning."""
     checks = [Check("disk", False, "error", sentence, "Make room.") for sentence in sentences]
     checks.append(Check("reverse_dns", False, "warning", "No reverse name.", ""))
     monkeypatch.setattr(runner, "run", lambda hostname, engine: Report(not sentences, (*checks,)))

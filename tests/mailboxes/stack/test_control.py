@@ -37,19 +37,19 @@ Pair = tuple[str, str]
 
 @pytest.fixture(scope="module")
 def pair() -> Pair:
-    """A certificate that fits, and its key."""
+    """A certificate that fits the hostname, and its key."""
     return pem.self_signed(HOST)
 
 
 @pytest.fixture(scope="module")
 def other() -> Pair:
-    """Another one that fits."""
+    """Another certificate that fits, and its key."""
     return pem.self_signed(HOST)
 
 
 @pytest.fixture
 def enabled(pair: Pair) -> Stack:
-    """A stack that is on."""
+    """A stack that is enabled and healthy."""
     return factories.stack(
         enabled=True, hostname=HOST, phase="healthy", tls_certificate=pair[0], tls_key=pair[1],
         tls_expires_at=timezone.now() + timedelta(days=300), controller_password="plum-Tundra-77",
@@ -280,13 +280,13 @@ def test_without_a_hostname_our_own_is_made_when_the_stack_is_enabled() -> None:
 
 # --- renewing ----------------------------------------------------------------------------------------------
 def refreshed(changed: bool, **later: Any) -> str:
-    """The problem, if any."""
+    """Refreshes the certificate that much later, checks whether it changed, and returns the problem, if any."""
     before = Stack.load()
-    done = refresh_certificate(timezone.now() + timedelta(**later))
+    renewal = refresh_certificate(timezone.now() + timedelta(**later))
     after = Stack.load()
-    assert done.changed == changed == (before.tls_certificate != after.tls_certificate)
+    assert renewal.changed == changed == (before.tls_certificate != after.tls_certificate)
     assert (after.desired_generation > before.desired_generation) == changed
-    return done.problem
+    return renewal.problem
 
 
 def test_our_own_is_renewed_thirty_days_before_its_end(enabled: Stack) -> None:

@@ -1,4 +1,4 @@
-"""One writer at a time: whoever is refused leaves its work to the one that is at it."""
+"""One writer at a time: a process that does not get the lock leaves its work to the holder."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_it_is_free_when_its_holder_is_killed(tmp_path: Path) -> None:
         assert mine
 
 
-# --- whoever is refused loses nothing ------------------------------------------------------------------------
+# --- without the lock nothing is lost ------------------------------------------------------------------------
 @pytest.mark.django_db(transaction=True)
 def test_of_two_workers_the_second_leaves_and_the_first_does_its_work_too(up: StackEngine) -> None:
     entered, going_on = threading.Event(), threading.Event()

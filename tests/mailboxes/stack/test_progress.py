@@ -1,4 +1,4 @@
-"""What the page sees of the work: phases, a percent that never falls, and what stands in the way."""
+"""What the page sees of the work: phases, a percentage that never falls, and errors."""
 
 from __future__ import annotations
 

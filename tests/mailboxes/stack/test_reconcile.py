@@ -234,7 +234,7 @@ def test_killed_at_an_interruption_the_next_worker_finishes_it(enabled: StackEng
             assert not Stack.load().interruption_allowed and state() == ("healthy", "")
 
 
-# --- what stands in the way --------------------------------------------------------------------------------
+# --- errors --------------------------------------------------------------------------------
 def test_a_call_that_fails_leaves_it_degraded_until_the_sweep(up: StackEngine) -> None:
     for method in ("network", "volumes", "containers", "image_id"):
         with case(method):

@@ -95,7 +95,7 @@ def test_an_address_of_another_machine_cannot_be_published_on() -> None:
 # --- without root's rights -----------------------------------------------------------------------------------
 @pytest.fixture
 def _no_rights(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As for a user to whom low ports are forbidden, and others' processes hidden."""
+    """Binding is forbidden, and other users' processes are hidden, as for a user without privileges."""
 
     def refuse(address: str, port: int) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
