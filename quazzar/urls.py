@@ -8,7 +8,7 @@ from django.views.generic import RedirectView
 from django_prometheus.exports import ExportToDjangoView
 
 from quazzar.api import exceptions
-from quazzar.api.urls import UnknownPath
+from quazzar.api.urls import index
 from quazzar.monitoring import health
 
 admin.autodiscover()
@@ -17,7 +17,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("admin/", admin.site.urls),
     path("api/", include("quazzar.api.urls")),
-    path("api", UnknownPath.as_view()),
+    path("api", index),
     path("healthz", health.alive, name="healthz"),
     path("readyz", health.ready, name="readyz"),
     path("metrics", ExportToDjangoView, name="metrics"),

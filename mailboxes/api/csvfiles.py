@@ -97,6 +97,8 @@ class ImportViewSet(RetrieveModelMixin, ApiViewSet):
     # The rows, which may be many and hold passwords, are the worker's.
     queryset = ImportJob.objects.defer("rows")
     serializer_class = ImportJobSerializer
+    page_examples = (("One mailbox", EXAMPLE),)
+    page_queries = (("Only check the rows", "dry_run=true"),)
 
     @extend_schema(
         operation_id="mailbox_import",

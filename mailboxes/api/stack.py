@@ -140,7 +140,11 @@ class StackViewSet(ApiViewSet):
         ],
         responses={(200, PlainText.media_type): OpenApiTypes.STR},
     )
-    @action(detail=False, renderer_classes=[PlainText, ConsolePages])
+    @action(
+        detail=False,
+        renderer_classes=[PlainText, ConsolePages],
+        page_queries=[(name.capitalize(), f"service={name}") for name in logs.SERVICES],
+    )
     def logs(self, request: Request) -> Response:
         """What the containers wrote last, without secrets; empty while there are no containers."""
         service, tail = request.query_params.get("service", ""), _tail(request)

@@ -85,7 +85,7 @@ class DomainViewSet(_Collection):
         serializer.instance = self.get_queryset().get(pk=add_domain(**serializer.validated_data).pk)
 
     def perform_update(self, serializer: BaseSerializer[Any]) -> None:
-        """Sets the catch-all."""
+        """Only the catch-all can change."""
         change_domain(self.row_id, serializer.validated_data)
         serializer.instance = self.get_object()  # for the numbers of its mailboxes and aliases
 
@@ -124,7 +124,9 @@ class MailboxViewSet(_Collection):
     ]
 
     def get_queryset(self) -> QuerySet[Mailbox]:
-        """Return the live mailboxes."""
+        """Return the live mailboxes; where one is restored, those that can be."""
+        if "restore" in (self.action_map or {}).values():
+            return retention.restorable(timezone.now())
         return Mailbox.objects.live()
 
     # No Idempotency-Key: even a keyed digest of the body would be one of the password. The address is key enough.
@@ -134,14 +136,20 @@ class MailboxViewSet(_Collection):
         serializer.instance = add_mailbox(fields.pop("domain"), **fields)
 
     def perform_update(self, serializer: BaseSerializer[Any]) -> None:
-        """The password stays when it is absent or empty."""
+        """The password stays when it is absent or empty; the address cannot change."""
         serializer.instance = change_mailbox(self.row_id, serializer.validated_data)
 
     def perform_destroy(self, instance: Mailbox) -> None:
         """Deletes a mailbox and ends its sessions. Its mail is set aside for the restore period."""
         remove_mailbox(instance.pk)
 
-    @action(detail=True, methods=["post"], serializer_class=NoBody, answer_class=MailboxSerializer)
+    @action(
+        detail=True,
+        methods=["post"],
+        serializer_class=NoBody,
+        answer_class=MailboxSerializer,
+        is_linked=False,  # from the deleted ones only
+    )
     def restore(self, request: Request, pk: int) -> Response:
         """Restores a deleted mailbox with its mail and its password."""
         return self.answer(restore_mailbox(self.row_id))
@@ -165,6 +173,7 @@ class DeletedMailboxViewSet(ListModelMixin, ApiViewSet):
     search_fields: ClassVar[list[str]] = ["address"]
     ordering_fields: ClassVar[list[str]] = ["id", "address", "deleted_at"]
     ordering: ClassVar[list[str]] = ["-deleted_at"]
+    page_of_row = "/api/mail/mailboxes/{id}/restore"
 
     def get_queryset(self) -> QuerySet[Mailbox]:
         """Return those whose restore period is not over."""
@@ -203,7 +212,7 @@ class AliasViewSet(_Collection):
         serializer.instance = add_alias(fields.pop("domain"), **fields)
 
     def perform_update(self, serializer: BaseSerializer[Any]) -> None:
-        """The address may be sent back as it is."""
+        """The address may be sent back as it is, and cannot change."""
         serializer.instance = change_alias(self.row_id, serializer.validated_data)
 
     def perform_destroy(self, instance: Alias) -> None:

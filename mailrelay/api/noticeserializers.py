@@ -277,7 +277,7 @@ RULE_EXAMPLE = OpenApiExample("A rule of one's own", _SIMPLE, request_only=True)
 GROUP_EXAMPLE = OpenApiExample("Alertmanager", _GROUP, request_only=True)
 
 
-@extend_schema_serializer(examples=[RULE_EXAMPLE])
+@extend_schema_serializer(examples=[RULE_EXAMPLE, GROUP_EXAMPLE])
 class SimpleAlertSerializer(StrictSerializer):
     """One rule that fires, or that fires no longer."""
 

@@ -22,13 +22,12 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, Unread
 from django.utils.log import log_response
 from django.views import defaults
 from rest_framework import exceptions
-from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.serializers import as_serializer_error
 from rest_framework.views import set_rollback
 
 from quazzar.api.permissions import UpgradeRequired
-from quazzar.api.renderers import ConsolePages
+from quazzar.api.renderers import ConsolePages, answer_in_json
 from quazzar.errors import InvalidEmail, InvalidFields, QuazzarError
 
 if TYPE_CHECKING:
@@ -60,9 +59,7 @@ def handle(exc: Exception, context: dict[str, Any]) -> Response:
         _report(exc, response, request)
     set_rollback()
     if not _keeps_its_page(exc, response, request):
-        # Errors are JSON also where the view answers text or YAML.
-        request.accepted_renderer = JSONRenderer()
-        request.accepted_media_type = JSONRenderer.media_type
+        answer_in_json(request)  # also where the view answers with text
     return response
 
 

@@ -1,23 +1,55 @@
-"""The browsable API: every endpoint as a page, for operators who are signed in to the console."""
+"""Renderers: text files as they are, and every endpoint as a page for operators who are signed in to the console."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer
+from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer, JSONRenderer
+from rest_framework.request import override_method
+
+from quazzar.api import pages
 
 if TYPE_CHECKING:
     from rest_framework.request import Request
 
 
+def answer_in_json(request: Any) -> None:
+    """Render the answer to this request as JSON, whatever its view renders otherwise."""
+    request.accepted_renderer = JSONRenderer()
+    request.accepted_media_type = JSONRenderer.media_type
+
+
 class ConsolePages(BrowsableAPIRenderer):
     """A page with the answer and a form for each method. Only a session of the console gets it: negotiation.py."""
 
-    def get_filter_form(self, data: Any, view: Any, request: Request) -> str | None:
-        """Return the form of a list's filters, where the list has any."""
-        return (
-            super().get_filter_form(data, view, request) if getattr(view, "filter_backends", None) else None
-        )
+    def get_content(
+        self, renderer: Any, data: Any, accepted_media_type: str | None, renderer_context: Any
+    ) -> str:
+        """Return the answer as another client would get it, JSON indented."""
+        if data is None:
+            return ""
+        if not isinstance(data, str):
+            renderer = JSONRenderer()
+        text: str = super().get_content(renderer, data, accepted_media_type or "", renderer_context)
+        return text
+
+    def get_context(
+        self, data: Any, accepted_media_type: str | None, renderer_context: Any
+    ) -> dict[str, Any]:
+        """Return what the template shows."""
+        view, request = renderer_context["view"], renderer_context["request"]
+        renderer = self.get_default_renderer(view)
+        content = self.get_content(renderer, data, accepted_media_type, renderer_context)
+        return {
+            "forms": [form for method in pages.METHODS if (form := self._form(data, view, method, request))],
+            **pages.context(view, request, renderer_context["response"], data, content),
+        }
+
+    def _form(self, data: Any, view: Any, method: str, request: Request) -> pages.Form | None:
+        with override_method(view, request, method) as overridden:
+            if not self.show_form_for_method(view, method, overridden, None):
+                return None
+            return pages.form(view, method, data)
 
 
 class PlainText(BaseRenderer):

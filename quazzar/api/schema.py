@@ -7,7 +7,6 @@ from typing import Any
 from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerExtension
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.plumbing import get_doc
 from drf_spectacular.utils import OpenApiParameter
 
 from quazzar.api import idempotency
@@ -65,21 +64,13 @@ class StrictExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-ca
         return schema | {"required": sorted(schema["properties"])}
 
 
-#: Action of a viewset → the word for it in operation ids, and the method whose docstring describes it.
-_CRUD = {
-    "list": ("list", "list"),
-    "retrieve": ("read", "retrieve"),
-    "create": ("add", "perform_create"),
-    "update": ("replace", "perform_update"),
-    "partial_update": ("change", "perform_update"),
-    "destroy": ("remove", "perform_destroy"),
-}
-
-
-#: What the descriptions of these actions begin with, in every viewset.
-_CHANGES = {
-    "update": "Replaces it: what is absent goes back to its default. ",
-    "partial_update": "Changes what is given. ",
+#: Action of a viewset → the word for it in operation ids; other actions have their own names.
+_WORDS = {
+    "retrieve": "read",
+    "create": "add",
+    "update": "replace",
+    "partial_update": "change",
+    "destroy": "remove",
 }
 
 
@@ -90,21 +81,13 @@ class ApiSchema(AutoSchema):
         """``mailbox_add``: what the viewset is registered as, and what is done to it."""
         if not isinstance(self.view, ApiViewSet):
             return super().get_operation_id()
-        action = self.view.action
-        word, _ = _CRUD.get(action, (action.rstrip("_"), action))
-        return f"{self.view.basename}_{word}"
+        return f"{self.view.basename}_{_WORDS.get(self.view.action, self.view.action.rstrip('_'))}"
 
     def get_description(self) -> str:  # type: ignore[override]  # as drf-spectacular has it
-        """The docstring of the action; or of the ``perform_…`` method that it ends in; or of the viewset."""
-        action = getattr(self.view, "action", None) or self.method.lower()
-        if own := get_doc(getattr(self.view, action, None)):
-            return own
-        _, seam = _CRUD.get(action, (action, action))
-        if described := get_doc(getattr(self.view, seam, None)):
-            return f"{_CHANGES.get(action, '')}{described}"
-        if action == "retrieve" and isinstance(self.view, ApiViewSet):
-            return f"The {self.view.get_queryset().model._meta.verbose_name} with this id."
-        return get_doc(type(self.view))
+        """What the viewset says of the action."""
+        if not isinstance(self.view, ApiViewSet):
+            return super().get_description()
+        return self.view.describe(self.view.action)
 
     def get_request_serializer(self) -> Any:
         """What the action takes; nothing where it is declared to need no body."""

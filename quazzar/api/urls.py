@@ -1,56 +1,32 @@
-"""Routes under /api/, and the answer to what is not there: in JSON, and behind the gate where the gate is."""
+"""Routes under /api/."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.urls import include, path, re_path
-from rest_framework.exceptions import NotFound
-from rest_framework.permissions import AllowAny
-from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from quazzar.api.billing import BillingViewSet
 from quazzar.api.docs import DocsView, SchemaView
+from quazzar.api.index import MAIL_API, IndexViewSet
+from quazzar.api.permissions import ANY_PLAN
+from quazzar.api.unknown import UnknownMailPath, UnknownPath
 from quazzar.api.viewsets import SingletonRouter
-
-
-class UnknownPath(APIView):
-    """What is not there, for anybody and any method."""
-
-    permission_classes = [AllowAny]
-    authentication_classes = []
-    throttle_classes = []
-    schema = None
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """After the permissions, before the method is looked at.
-
-        Raises:
-            NotFound: always.
-        """
-        super().initial(request, *args, **kwargs)
-        raise NotFound("There is nothing at this address.")
-
-
-class UnknownMailPath(UnknownPath):
-    """The same behind the gate: who may not use Mail Relay is told that first."""
-
-    permission_classes = [*APIView.permission_classes]
-    authentication_classes = [*APIView.authentication_classes]
-
 
 singletons = SingletonRouter()
 singletons.register("billing/upgrade", BillingViewSet, "billing")
 
+index = IndexViewSet.as_view({"get": "list"}, feature=ANY_PLAN)
+
 urlpatterns = [
+    path("", index, name="api"),
+    path("mail/", IndexViewSet.as_view({"get": "list"}, within=MAIL_API), name="mail-api"),
+    path("mail", IndexViewSet.as_view({"get": "list"}, within=MAIL_API, is_endpoint=False)),
     path("mail/", include("mailrelay.api.urls")),
     path("mail/", include("mailboxes.api.urls")),
     path("mail/", include("dnsrecords.api.urls")),
     path("", include(singletons.urls)),
     path("schema", SchemaView.as_view(), name="schema"),
     path("docs", DocsView.as_view(), name="docs"),
-    re_path(r"^mail(/|$)", UnknownMailPath.as_view()),
-    # They also keep APPEND_SLASH from answering 301 to a path that is not there.
+    re_path(r"^mail/", UnknownMailPath.as_view()),
+    # They also keep APPEND_SLASH from answering 301 to a path that does not exist.
     re_path(r"", UnknownPath.as_view()),
 ]

@@ -10,19 +10,30 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from drf_spectacular.plumbing import get_doc
 from rest_framework.exceptions import NotFound
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.response import Response
 from rest_framework.routers import DynamicRoute, Route, SimpleRouter
 from rest_framework.viewsets import GenericViewSet
 
 from quazzar.api.fields import LARGEST_ID
 from quazzar.api.permissions import MAIL
-from quazzar.api.renderers import ConsolePages
+from quazzar.api.renderers import ConsolePages, answer_in_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rest_framework.request import Request
     from rest_framework.serializers import BaseSerializer
 
+#: Action → the method whose docstring describes it when it has none of its own, and how the description begins.
+_SEAMS = {
+    "create": ("perform_create", ""),
+    "update": ("perform_update", "Replaces it: what is absent goes back to its default. "),
+    "partial_update": ("perform_update", "Changes what is given. "),
+    "destroy": ("perform_destroy", ""),
+}
 _ROW = {"get": "retrieve", "put": "update", "patch": "partial_update", "delete": "destroy"}
 _COLLECTION: list[Route | DynamicRoute] = [
     Route("{prefix}", {"get": "list", "post": "create"}, "{basename}-list", False, {}),
@@ -44,6 +55,11 @@ class ApiViewSet(GenericViewSet[Any]):
         serializer_class: what a body must look like, and the answer too, unless ``answer_class`` says otherwise.
         change_serializer_class: for PUT and PATCH, where they differ from POST.
         answer_class: the answer's serializer, where it is not ``serializer_class``.
+        page_examples: (name, body) to begin with on the endpoint's page, where the serializer has no examples.
+        page_queries: (name, query string) to offer there.
+        page_of_row: the path that the ids of a list lead to; unset: the row's own, if it has one.
+        is_linked: the page one level above leads to this one.
+        is_endpoint: it is listed; False for another spelling of a path.
         answer_status: of an action's answer; GET is always 200, and ``create`` 201 unless this says otherwise.
     """
 
@@ -53,6 +69,11 @@ class ApiViewSet(GenericViewSet[Any]):
     change_serializer_class: type[BaseSerializer[Any]] | None = None
     answer_class: type[BaseSerializer[Any]] | None = None
     answer_status: int | None = None
+    page_examples: Sequence[tuple[str, str]] = ()
+    page_queries: Sequence[tuple[str, str]] = ()
+    page_of_row = ""
+    is_linked = True
+    is_endpoint = True
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
         """Return the serializer of the body that the present action takes."""
@@ -83,8 +104,14 @@ class ApiViewSet(GenericViewSet[Any]):
             raise self._not_found()
         return row_id
 
+    @property
+    def noun(self) -> str:
+        """What a row is called."""
+        assert self.queryset is not None, f"{type(self).__name__} has no queryset, so it has no rows"
+        return str(self.queryset.model._meta.verbose_name)
+
     def _not_found(self) -> NotFound:
-        return NotFound(f"There is no such {self.get_queryset().model._meta.verbose_name}.")
+        return NotFound(f"There is no such {self.noun}.")
 
     def body(self) -> dict[str, Any]:
         """Return the request's body, checked by the action's serializer.
@@ -105,9 +132,28 @@ class ApiViewSet(GenericViewSet[Any]):
     @property
     def status_of_answer(self) -> int:
         """The HTTP status of the present action's answer, if all goes well."""
-        if self.request is not None and self.request.method == "GET":
+        if self.request is not None and self.request.method in SAFE_METHODS:
             return 200
         return self.answer_status or (201 if self.action == "create" else 200)
+
+    def describe(self, action: str) -> str:
+        """Say what an action does, for the schema and the pages: in the words of its docstring.
+
+        An action without one is described by the ``perform_…`` method that it ends in, or by the viewset.
+        """
+        if own := get_doc(getattr(self, action, None)):
+            return own
+        seam, beginning = _SEAMS.get(action, ("", ""))
+        if described := get_doc(getattr(self, seam, None)):
+            return beginning + described
+        if action == "retrieve":
+            return f"The {self.noun} with this id."
+        return get_doc(type(self))
+
+    def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
+        """Describe the endpoint, in JSON also where it answers with text."""
+        answer_in_json(request)
+        return super().options(request, *args, **kwargs)
 
     def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
         """Answer 405, but in a browser show the page from which the other methods can be called.

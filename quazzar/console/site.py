@@ -85,7 +85,8 @@ UNFOLD: dict[str, Any] = {
     "ACCOUNT": {
         "navigation": [
             {"title": "Change password", "link": reverse_lazy("admin:password_change")},
-            {"title": "API documentation", "link": "/api/docs"},
+            {"title": "API", "link": reverse_lazy("api")},
+            {"title": "API documentation", "link": reverse_lazy("docs")},
         ],
     },
     "STYLES": [_file("console.css"), _file("relay.css"), _file("mailboxes.css"), _file("dns.css")],
