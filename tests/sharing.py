@@ -24,7 +24,9 @@ TOGETHER = {
         "test_stack_ed25519.py", "test_stack_ingress.py",
         "test_stack_life.py", "test_stack_secrets.py", "test_stack_smarthost.py", "test_stack_submission.py",
     },
-    "browser": {"test_dns_tab.py", "test_mailboxes_tab.py", "test_relay_tab.py", "test_upgrade.py"},
+    "browser": {
+        "test_api_pages.py", "test_dns_tab.py", "test_mailboxes_tab.py", "test_relay_tab.py", "test_upgrade.py",
+    },
     "private engine": {"test_images.py", "test_stack_engine_stop.py"},
 }  # fmt: skip
 #: Files that take longest, with their seconds: they are begun first, so that none is left for the end.
