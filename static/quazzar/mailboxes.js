@@ -1,4 +1,4 @@
-// The Mailboxes tab: its dialog, what is copied and shown, what was done, and what happens when nobody answers.
+// The Mailboxes tab: its dialog, toasts, what happens when the console does not answer, bulk actions, passwords.
 "use strict";
 
 // Asked by the lists before they fetch themselves again.
@@ -25,7 +25,7 @@ function waiting() {
         checkPassword();
     }
 
-    // What was in it, a password perhaps, goes with it.
+    // Its content, perhaps with a password, goes when it closes.
     modal.addEventListener("close", () => body.replaceChildren());
     document.body.addEventListener("htmx:afterSwap", (event) => {
         if (event.detail.target === body) {
@@ -38,21 +38,21 @@ function waiting() {
     });
     document.body.addEventListener("console-close", () => modal.close());
 
-    // --- what was done, and what could not be
+    // --- toasts: what was done, and what could not be
 
-    function tell(text, level) {
-        const toast = document.createElement("p");
-        toast.className = `q-toast q-toast-${level}`;
+    function toast(text, level) {
+        const note = document.createElement("p");
+        note.className = `q-toast q-toast-${level}`;
         const icon = document.createElement("span");
         icon.className = "material-symbols-outlined";
         icon.setAttribute("aria-hidden", "true");
         icon.textContent = level === "success" ? "check_circle" : "error";
         const words = document.createElement("span");
         words.textContent = text;
-        toast.append(icon, words);
+        note.append(icon, words);
         // In a modal dialog only what is inside it can be seen.
-        (modal.open ? modalToasts() : document.querySelector(".q-toasts")).append(toast);
-        setTimeout(() => toast.remove(), 10_000);
+        (modal.open ? modalToasts() : document.querySelector(".q-toasts")).append(note);
+        setTimeout(() => note.remove(), 10_000);
     }
 
     function modalToasts() {
@@ -66,16 +66,16 @@ function waiting() {
         return toasts;
     }
 
-    document.body.addEventListener("console-toast", (event) => tell(event.detail.text, event.detail.level));
+    document.body.addEventListener("console-toast", (event) => toast(event.detail.text, event.detail.level));
     document.body.addEventListener("htmx:sendError", () => offline.removeAttribute("hidden"));
     document.body.addEventListener("htmx:responseError", (event) => {
         const { status } = event.detail.xhr;
         if (status === 404) {
             modal.close();
-            tell("This no longer exists.", "error");
+            toast("This no longer exists.", "error");
             htmx.trigger(document.body, "console-changed");
         } else if (event.detail.requestConfig.verb !== "get") {
-            tell(`The console could not do that (${status}). Its log says why.`, "error");
+            toast(`The console could not do that (${status}). Its log says why.`, "error");
         }
     });
     document.body.addEventListener("htmx:afterRequest", (event) => {
@@ -89,7 +89,7 @@ function waiting() {
             htmx.trigger("#wizard", "submit");
         }
     });
-    // A switch that was not taken goes back to where it was.
+    // A switch whose change was refused goes back.
     document.body.addEventListener("htmx:afterRequest", (event) => {
         const { elt, successful } = event.detail;
         if (!successful && elt.matches("input[role=switch]")) {
@@ -102,7 +102,7 @@ function waiting() {
     const list = document.getElementById("list");
     const boxes = () => [...document.querySelectorAll("#list [name=pk]")];
     const everything = () => document.getElementById("bulk-all");
-    let kept = null;
+    let kept = null; // what was selected before the list was replaced
 
     function showSelection() {
         const page = document.getElementById("select-page");
@@ -165,38 +165,14 @@ function waiting() {
         true,
     );
 
-    // --- copy and show
-
-    async function copy(text, button) {
-        try {
-            // Browsers give a clipboard only to https and to this machine; elsewhere the old way still works.
-            await navigator.clipboard.writeText(text);
-        } catch {
-            const area = document.createElement("textarea");
-            area.value = text;
-            (modal.open ? modal : document.body).append(area);
-            area.select();
-            document.execCommand("copy");
-            area.remove();
-        }
-        const icon = button.querySelector(".material-symbols-outlined");
-        const before = (icon ?? button).textContent;
-        (icon ?? button).textContent = icon ? "check" : "Copied";
-        button.disabled = true;
-        setTimeout(() => {
-            (icon ?? button).textContent = before;
-            button.disabled = false;
-        }, 1500);
-    }
+    // --- show a password, close the dialog
 
     document.addEventListener("click", (event) => {
-        const button = event.target.closest("[data-copy], [data-copies-value], [data-reveals]");
-        if (button?.dataset.reveals) {
+        const button = event.target.closest("[data-reveals]");
+        if (button) {
             const field = document.getElementById(button.dataset.reveals);
             field.type = field.type === "password" ? "text" : "password";
             button.querySelector("span").textContent = field.type === "password" ? "visibility" : "visibility_off";
-        } else if (button) {
-            copy(button.dataset.copy ?? document.getElementById(button.dataset.copiesValue).value, button);
         } else if (event.target.closest("#modal a[data-closes]")) {
             event.preventDefault();
         }
@@ -235,17 +211,17 @@ function waiting() {
     });
     document.body.addEventListener("htmx:afterSettle", checkPassword);
 
-    // --- the wizard: what was checked is what is enabled
+    // --- the wizard: only the name that was checked can be enabled
 
     wizard?.addEventListener("input", () => {
-        const found = report();
-        if (found) {
-            const same = wizard.elements.namedItem("hostname").value.trim() === found.dataset.hostname;
-            document.getElementById("enable").disabled = !same || found.dataset.ok !== "true";
-            found.classList.toggle("m-stale", !same);
+        const checked = report();
+        if (checked) {
+            const same = wizard.elements.namedItem("hostname").value.trim() === checked.dataset.hostname;
+            document.getElementById("enable").disabled = !same || checked.dataset.ok !== "true";
+            checked.classList.toggle("m-stale", !same);
         }
     });
-    // Whoever comes back from a terminal sees what it changed.
+    // After a visit to a terminal, show what changed there.
     window.addEventListener("focus", () => {
         if (wizard && report()?.dataset.ok === "false") {
             htmx.trigger(wizard, "submit");

@@ -42,9 +42,7 @@ def row(db: None) -> Mailbox:
 
 def test_the_tab_stands_beside_the_relay_settings(console: Client) -> None:
     page = html(console.get("/admin/mail-relay/"))
-    assert page.index(">\n                        Relay settings") < page.index(
-        ">\n                        Mailboxes"
-    )
+    assert page.index(">Relay settings</a>") < page.index(">Mailboxes</a>") < page.index(">DNS records</a>")
 
 
 @pytest.mark.parametrize("path", PAGES)
