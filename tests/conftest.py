@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import jwt
 import pytest
 from django.core.cache import cache
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from django.contrib.auth.models import User
+
+
+# No assertion on durations: several processes share the machine's cores.
+hypothesis.settings.register_profile("quazzar", deadline=None)
+hypothesis.settings.load_profile("quazzar")
 
 
 @pytest.fixture(autouse=True)
