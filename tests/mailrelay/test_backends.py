@@ -50,7 +50,7 @@ def test_send_mail_is_queued_with_its_envelope(relay: RelaySettings, rings: list
     assert send_mail("Disk", "92 %", "Ops <ops@example.org>", ["A <a@example.com>", "b@EXAMPLE.com"]) == 1
     row, mail = only()
     assert (row.source, row.status, row.envelope_sender) == ("django", "queued", "ops@example.org")
-    assert [one["address"] for one in row.recipients] == ["a@example.com", "b@example.com"]
+    assert [recipient["address"] for recipient in row.recipients] == ["a@example.com", "b@example.com"]
     assert (row.to, row.subject) == (["A <a@example.com>", "b@EXAMPLE.com"], "Disk")
     assert (mail["From"], mail["Subject"], mail.get_content().strip()) == (
         "Ops <ops@example.org>",
@@ -103,7 +103,7 @@ def test_blind_recipients_are_in_the_envelope_only(relay: RelaySettings) -> None
         headers={"Bcc": "c@example.com"},
     ).send()
     row, mail = only()
-    assert [one["address"][0] for one in row.recipients] == ["a", "b", "c"]
+    assert [recipient["address"][0] for recipient in row.recipients] == ["a", "b", "c"]
     assert (mail["To"], mail["Cc"], mail["Bcc"]) == ("a@example.com", "b@example.com", None)
     assert b"c@example.com" not in written(row)
 

@@ -11,7 +11,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from mailrelay import monitoring as figures
+from mailrelay import monitoring
 from mailrelay.models import Message, RelaySettings
 
 pytestmark = pytest.mark.django_db
@@ -28,23 +28,23 @@ def test_metrics_take_few_queries(queued: Callable[..., Message], django_assert_
     for _ in range(5):
         queued()
     with django_assert_num_queries(2):
-        list(figures.collect())
+        list(monitoring.collect())
 
 
 def test_the_doctor_warns_without_a_relay_and_is_content_with_one(rings: list[str]) -> None:
-    assert figures.examine().level == "warning"
+    assert monitoring.examine().level == "warning"
     RelaySettings(pk=1, host="smtp.example.com").save()
-    assert figures.examine().level == "ok"
+    assert monitoring.examine().level == "ok"
 
 
 def test_the_doctor_sees_an_unreadable_password(relay: RelaySettings, settings: Any, tmp_path: Path) -> None:
-    relay.password = "hunter2-secret"  # type: ignore[assignment]
+    relay.password = "hunter2-secret"
     relay.save()
     settings.QUAZZAR_SECRETS_KEY_FILE = tmp_path / "other.key"
-    assert figures.examine().level == "failed"
+    assert monitoring.examine().level == "failed"
 
 
 def test_the_doctor_sees_mail_that_waits_too_long(queued: Callable[..., Message]) -> None:
     queued()
     Message.objects.update(created_at=timezone.now() - timedelta(hours=1))
-    assert "60 min" in figures.examine().sentence
+    assert "60 min" in monitoring.examine().sentence

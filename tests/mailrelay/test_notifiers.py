@@ -1,5 +1,7 @@
 """Alerts and backup reports become mail, or a line in the log that says why not."""
 
+from __future__ import annotations
+
 import logging
 import threading
 from datetime import timedelta
@@ -11,7 +13,14 @@ from django.utils import timezone
 from mailrelay import notifiers
 from mailrelay.models import AlertState, Message, RelaySettings
 from mailrelay.notices.notify import notify
-from mailrelay.notifiers import BackupReport, notify_alert, notify_backup, notify_operator, rule_notice
+from mailrelay.notifiers import (
+    BackupReport,
+    Notification,
+    notify_alert,
+    notify_backup,
+    notify_operator,
+    rule_notice,
+)
 from mailrelay.sender import Sender
 from quazzar.errors import RelayNotConfigured
 from tests.mailrelay.notices.bodies import notice
@@ -33,11 +42,11 @@ def relay() -> RelaySettings:
     )
 
 
-def change(**values) -> None:
+def change(**values: object) -> None:
     RelaySettings.objects.filter(pk=1).update(**values)
 
 
-def logged(caplog) -> list[tuple[int, str]]:
+def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
     """Level and text of what the notifiers logged."""
     return [
         (line.levelno, line.getMessage()) for line in caplog.records if line.name.startswith("mailrelay.no")
@@ -45,26 +54,26 @@ def logged(caplog) -> list[tuple[int, str]]:
 
 
 # --- mailed ------------------------------------------------------------------------------------------------
-def test_an_alert_is_queued_for_the_alert_recipients(relay) -> None:
-    told = notify_alert(ALERT)
-    assert told.delivery == "queued" and told.message is not None
+def test_an_alert_is_queued_for_the_alert_recipients(relay: RelaySettings) -> None:
+    notification = notify_alert(ALERT)
+    assert notification.delivery == "queued" and notification.message is not None
     row = Message.objects.get()
-    assert (row.pk, row.source, row.to) == (told.message.pk, "alert", ["ops@example.com"])
+    assert (row.pk, row.source, row.to) == (notification.message.pk, "alert", ["ops@example.com"])
     assert row.subject == "[FIRING] Disk full: 92 % (critical)"
 
 
-def test_alertmanagers_body_is_queued(relay) -> None:
+def test_alertmanagers_body_is_queued(relay: RelaySettings) -> None:
     assert notify_alert(notice(group())).delivery == "queued"
     assert Message.objects.get().subject == "[FIRING] HighLoad on web1 (critical)"
 
 
-def test_a_failed_backup_is_queued_for_the_backup_recipients(relay) -> None:
+def test_a_failed_backup_is_queued_for_the_backup_recipients(relay: RelaySettings) -> None:
     assert notify_backup(FAILED).delivery == "queued"
     row = Message.objects.get()
     assert (row.source, row.to, row.subject) == ("backup", ["archive@example.com"], "[Backup failed] nightly")
 
 
-def test_a_successful_backup_is_queued_when_the_operator_wishes(relay) -> None:
+def test_a_successful_backup_is_queued_when_the_operator_wishes(relay: RelaySettings) -> None:
     change(notify_backup_success=True)
     assert notify_backup(SUCCEEDED).delivery == "queued"
     assert Message.objects.get().subject == "[Backup ok] nightly"
@@ -75,22 +84,26 @@ def test_a_successful_backup_is_queued_when_the_operator_wishes(relay) -> None:
     ("values", "why"),
     [({"host": ""}, "no relay is configured"), ({"alert_recipients": []}, "no recipient is set for alerts")],
 )
-def test_an_alert_that_cannot_be_mailed_is_one_warning(relay, caplog, values, why) -> None:
+def test_an_alert_that_cannot_be_mailed_is_one_warning(
+    relay: RelaySettings, caplog: pytest.LogCaptureFixture, values: dict[str, object], why: str
+) -> None:
     change(**values)
-    assert notify_alert(
-        rule_notice("Disk full", "critical", summary="92 %\nof /var")
-    ) == notifiers.Notification("logged")
+    assert notify_alert(rule_notice("Disk full", "critical", summary="92 %\nof /var")) == Notification(
+        "logged"
+    )
     line = f"alert logged, not mailed: [FIRING] Disk full: 92 % of /var (critical) ({why})"
     assert logged(caplog) == [(logging.WARNING, line)]
     assert not Message.objects.exists() and not AlertState.objects.exists()
 
 
-def test_without_any_settings_all_is_logged(caplog) -> None:
+def test_without_any_settings_all_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert notify_alert(ALERT).delivery == notify_backup(FAILED).delivery == "logged"
     assert [level for level, _ in logged(caplog)] == [logging.WARNING, logging.WARNING]
 
 
-def test_a_failed_backup_without_a_recipient_is_one_warning(relay, caplog) -> None:
+def test_a_failed_backup_without_a_recipient_is_one_warning(
+    relay: RelaySettings, caplog: pytest.LogCaptureFixture
+) -> None:
     change(backup_recipients=[])
     assert notify_backup(FAILED).delivery == "logged"
     why = "no recipient is set for backups"
@@ -99,14 +112,18 @@ def test_a_failed_backup_without_a_recipient_is_one_warning(relay, caplog) -> No
     ]
 
 
-def test_a_successful_backup_is_only_noted_when_mail_about_it_is_off(relay, caplog) -> None:
+def test_a_successful_backup_is_only_noted_when_mail_about_it_is_off(
+    relay: RelaySettings, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, "mailrelay.notifiers")
     assert notify_backup(SUCCEEDED).delivery == "logged"
     assert [level for level, _ in logged(caplog)] == [logging.INFO]
     assert not Message.objects.exists()
 
 
-def test_a_relay_that_goes_meanwhile_is_a_warning_and_leaves_no_state(relay, caplog, monkeypatch) -> None:
+def test_a_relay_that_goes_meanwhile_is_a_warning_and_leaves_no_state(
+    relay: RelaySettings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def gone(*args: object, **kwargs: object) -> None:
         raise RelayNotConfigured
 
@@ -116,7 +133,9 @@ def test_a_relay_that_goes_meanwhile_is_a_warning_and_leaves_no_state(relay, cap
     assert not AlertState.objects.exists()
 
 
-def test_a_recipient_that_is_no_address_is_a_warning_not_a_crash(relay, caplog) -> None:
+def test_a_recipient_that_is_no_address_is_a_warning_not_a_crash(
+    relay: RelaySettings, caplog: pytest.LogCaptureFixture
+) -> None:
     change(alert_recipients=["nobody"])
     assert notify_alert(ALERT).delivery == "logged"
     assert "'nobody' is not a mail address" in logged(caplog)[0][1]
@@ -146,7 +165,7 @@ def test_a_word_to_the_operator_that_cannot_be_mailed_is_one_warning(
     relay: RelaySettings, caplog: pytest.LogCaptureFixture, values: dict[str, object], reason: str
 ) -> None:
     change(**values)
-    assert notify_operator("[DNS] MX is broken", "Look.\n") == notifiers.Notification("logged")
+    assert notify_operator("[DNS] MX is broken", "Look.\n") == Notification("logged")
     line = f"alert logged, not mailed: [DNS] MX is broken ({reason})"
     assert logged(caplog) == [(logging.WARNING, line)]
     assert not Message.objects.exists()
@@ -160,13 +179,13 @@ def test_a_word_in_a_transaction_that_fails_is_not_mailed(relay: RelaySettings) 
 
 
 # --- the same news once ------------------------------------------------------------------------------------
-def test_the_same_news_is_mailed_once(relay) -> None:
+def test_the_same_news_is_mailed_once(relay: RelaySettings) -> None:
     first, second = notify_alert(notice(group())), notify_alert(notice(group()))
     assert first.message == second.message and second.delivery == "queued"
     assert Message.objects.count() == 1
 
 
-def test_news_is_mailed_at_once(relay) -> None:
+def test_news_is_mailed_at_once(relay: RelaySettings) -> None:
     resolved = group(alert(status="resolved"))
     for body in (group(), resolved, group(), resolved):
         notify_alert(notice(body))
@@ -174,20 +193,20 @@ def test_news_is_mailed_at_once(relay) -> None:
     assert AlertState.objects.get().message == Message.objects.first()
 
 
-def test_different_groups_do_not_hide_each_other(relay) -> None:
+def test_one_group_does_not_hide_another(relay: RelaySettings) -> None:
     for news in (notice(group()), notice(group(groupKey="other")), ALERT, rule_notice("Other")):
         notify_alert(news)
     assert Message.objects.count() == 4
 
 
-def test_the_same_news_is_mailed_again_after_the_window(relay) -> None:
+def test_the_same_news_is_mailed_again_after_the_window(relay: RelaySettings) -> None:
     notify_alert(ALERT)
     AlertState.objects.update(updated_at=timezone.now() - notifiers.REPEAT_WINDOW - timedelta(seconds=1))
     notify_alert(ALERT)
     assert Message.objects.count() == 2
 
 
-def test_news_whose_mail_failed_or_was_deleted_is_mailed_again(relay) -> None:
+def test_news_whose_mail_failed_or_was_deleted_is_mailed_again(relay: RelaySettings) -> None:
     notify_alert(ALERT)
     Message.objects.update(status=Message.Status.FAILED)
     second = notify_alert(ALERT)
@@ -196,20 +215,22 @@ def test_news_whose_mail_failed_or_was_deleted_is_mailed_again(relay) -> None:
     assert notify_alert(ALERT).message is not None
 
 
-def test_two_backups_that_fail_alike_are_two_mails(relay) -> None:
+def test_two_backups_that_fail_alike_are_two_mails(relay: RelaySettings) -> None:
     notify_backup(FAILED)
     notify_backup(FAILED)
     assert Message.objects.count() == 2
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_alertmanagers_at_once_make_one_mail(relay, monkeypatch) -> None:
+def test_two_alertmanagers_at_once_make_one_mail(
+    relay: RelaySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("quazzar.doorbell.ring", lambda task, *ids: None)
-    start, told = threading.Barrier(4), []
+    start, notifications = threading.Barrier(4), list[Notification]()
 
     def post() -> None:
         start.wait(timeout=10)
-        told.append(notify_alert(notice(group())))
+        notifications.append(notify_alert(notice(group())))
         connection.close()
 
     threads = [threading.Thread(target=post) for _ in range(4)]
@@ -217,5 +238,5 @@ def test_two_alertmanagers_at_once_make_one_mail(relay, monkeypatch) -> None:
         thread.start()
     for thread in threads:
         thread.join(timeout=60)
-    assert [one.delivery for one in told] == ["queued"] * 4
-    assert len({one.message.pk for one in told}) == Message.objects.count() == 1
+    assert [notification.delivery for notification in notifications] == ["queued"] * 4
+    assert {notification.message for notification in notifications} == {Message.objects.get()}

@@ -95,8 +95,8 @@ class Node:
 
     def pids(self, name: str) -> list[int]:
         """The processes that were started under this name, oldest first."""
-        found = (_STARTED.match(line) for line in self.lines)
-        return [int(match[2]) for match in found if match and match[1] == name]
+        started = (_STARTED.match(line) for line in self.lines)
+        return [int(match[2]) for match in started if match and match[1] == name]
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
         """Ask it to stop; its exit code."""

@@ -6,8 +6,7 @@ import pytest
 from django.db import connection
 
 from mailrelay.models import Message, RelaySettings
-from quazzar.sealing import cipher as sealing
-from quazzar.sealing import keyring
+from quazzar.sealing import cipher, keyring
 from quazzar.sealing.cipher import KeyRing
 from quazzar.sealing.columns import SealedColumn
 
@@ -21,7 +20,7 @@ def stored(table: str = "mailrelay_relaysettings", column: str = "password") -> 
         return [None if blob is None else bytes(blob) for (blob,) in cursor.fetchall()]
 
 
-def store(content: bytes | str | None) -> None:
+def store(content: bytes | str | int | None) -> None:
     """Put this into the relay's password column, past the field."""
     with connection.cursor() as cursor:
         cursor.execute("UPDATE mailrelay_relaysettings SET password = %s", [content])
@@ -49,7 +48,7 @@ def under_the_first_key() -> bool:
 
 def held_up_writer(password: str) -> Callable[[], None]:
     """It has sealed the relay's password with the key of now; called, it stores it."""
-    blob = sealing.seal(password.encode(), "mailrelay.relay.password", keyring.current())
+    blob = cipher.seal(password.encode(), "mailrelay.relay.password", keyring.current())
     return lambda: store(blob)
 
 

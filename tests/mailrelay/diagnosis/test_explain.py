@@ -1,12 +1,15 @@
 """Each known failure gets its sentence and its hint; replies.txt has servers' own words."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from mailrelay.diagnosis import explain as diagnosis
-from mailrelay.diagnosis.rules import hint_of
+from mailrelay.diagnosis import explain as module
+from mailrelay.diagnosis.explain import RULES, Diagnosis
+from mailrelay.diagnosis.rules import Facts, hint_of
 from quazzar.errors import DeliveryError
 
 KINDS = [
@@ -36,16 +39,38 @@ STAGES = ["resolve", "connect", "tls", "auth", "sender", "recipient", "data"]
 SES_EU = "email-smtp.eu-west-1.amazonaws.com"
 
 
-def relay(provider="custom", host="smtp.example.com", port=587, security="starttls", username="me"):
-    return SimpleNamespace(provider=provider, host=host, port=port, security=security, username=username)
+class Relay(SimpleNamespace):
+    """The settings that a hint can depend on."""
+
+    provider: str
+    host: str
+    port: int
+    security: str
+    username: str
 
 
-def explain(stage, kind="rejected", reply="", where=None, message="The sentence of the edge."):
+def relay(
+    provider: str = "custom",
+    host: str = "smtp.example.com",
+    port: int = 587,
+    security: str = "starttls",
+    username: str = "me",
+) -> Relay:
+    return Relay(provider=provider, host=host, port=port, security=security, username=username)
+
+
+def explain(
+    stage: str,
+    kind: str = "rejected",
+    reply: str = "",
+    where: Relay | None = None,
+    message: str = "The sentence of the edge.",
+) -> Diagnosis:
     """``reply`` is what the server said, its code first."""
     code = int(reply[:3]) if reply else None
     text = f"The server answered {reply}" if reply else message
     failure = DeliveryError(text, stage=stage, kind=kind, smtp_code=code)
-    return diagnosis.explain(failure, where or relay())
+    return module.explain(failure, where or relay())
 
 
 MAILGUN = relay("mailgun", "smtp.mailgun.org")
@@ -64,7 +89,7 @@ RELAYS = {
 }
 
 
-def replies():
+def replies() -> list[tuple[str, str]]:
     """The cases of replies.txt: what was answered, and a part of the hint."""
     text = (Path(__file__).parent / "replies.txt").read_text()
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
@@ -131,11 +156,11 @@ def test_a_failure_without_a_reply_leads_to_a_remedy(subtests: pytest.Subtests) 
 
 
 def test_a_server_that_offers_only_oauth_is_recognised() -> None:
-    told = explain("auth", "auth_not_offered", message="The server offers no login (it offers XOAUTH2).")
-    assert "OAuth" in told.hint
+    diagnosis = explain("auth", "auth_not_offered", message="The server offers no login (it offers XOAUTH2).")
+    assert "OAuth" in diagnosis.hint
 
 
-def test_a_reply_is_told_with_what_it_answers(subtests: pytest.Subtests) -> None:
+def test_a_reply_is_shown_with_what_it_answers(subtests: pytest.Subtests) -> None:
     for stage, kind, reply, message in [
         (
             "auth",
@@ -174,8 +199,8 @@ def test_every_kind_has_a_hint_at_every_stage(subtests: pytest.Subtests) -> None
 
 
 def test_every_rule_can_be_written_out() -> None:
-    facts = SimpleNamespace(**{"words": diagnosis.Facts("data", "x", 1, "", "ses", "h", 1, "tls", "u").words})
-    for rule in diagnosis.RULES:
+    facts = SimpleNamespace(**{"words": Facts("data", "x", 1, "", "ses", "h", 1, "tls", "u").words})
+    for rule in RULES:
         assert rule.hint.format_map(facts.words()).strip().endswith(".")
 
 
@@ -183,12 +208,12 @@ def test_braces_in_settings_are_only_text() -> None:
     assert "{port}" in explain("connect", "unreachable", where=relay(host="{port}")).hint
 
 
-def test_an_ip_address_is_not_taken_for_a_status() -> None:
-    told = explain("data", reply="550 host 10.5.1.1 or 5.1.1.7 said no")
-    assert "mailbox" not in told.hint
+def test_an_ip_address_is_not_a_status() -> None:
+    diagnosis = explain("data", reply="550 host 10.5.1.1 or 5.1.1.7 said no")
+    assert "mailbox" not in diagnosis.hint
 
 
-def test_the_provider_is_known_by_its_host_before_its_preset() -> None:
+def test_the_host_says_more_about_the_provider_than_the_preset() -> None:
     reply = "535 Authentication failed"
     assert "Mailgun" not in explain("auth", "auth_rejected", reply, relay("mailgun", SES_EU)).hint
     assert "apikey" in explain("auth", "auth_rejected", reply, relay("sendgrid", "127.0.0.1")).hint
@@ -196,4 +221,4 @@ def test_the_provider_is_known_by_its_host_before_its_preset() -> None:
 
 
 def test_no_rule_no_hint() -> None:
-    assert hint_of((), diagnosis.Facts("data", "x", None, "", "", "", 1, "", "")) == ""
+    assert hint_of((), Facts("data", "x", None, "", "", "", 1, "", "")) == ""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mailrelay.diagnosis import testmail as relaytest
+from mailrelay.diagnosis import testmail
 from mailrelay.diagnosis.testmail import Step
 from mailrelay.models import Message, RelaySettings
 from quazzar.errors import InvalidEmail, RelayNotConfigured
@@ -25,8 +25,8 @@ def server(relay: RelaySettings) -> Iterator[FaultServer]:
 
 
 def walk(to: str = "ops@example.com") -> dict[str, str]:
-    """Stage → state, in the order in which they are told."""
-    return {step.stage: step.state for step in relaytest.run(to).steps}
+    """Stage → state, in the order in which they are reported."""
+    return {step.stage: step.state for step in testmail.run(to).steps}
 
 
 def test_a_walk_that_succeeds_names_the_stages_it_took(server: FaultServer) -> None:
@@ -51,8 +51,8 @@ def test_what_came_before_the_failure_went_well_and_the_rest_was_not_reached(
     server.script = Script(extensions=extensions, **part)
     states = walk()
     assert list(states) == ["resolve", "connect", "tls", "auth", "sender", "recipient", "data", "done"]
-    taken = ["resolve", "connect", "sender", "recipient", "data"]
-    before = taken[: taken.index(failed)]
+    way = ["resolve", "connect", "sender", "recipient", "data"]
+    before = way[: way.index(failed)]
     rest = states.keys() - {*before, failed}
     assert states == dict.fromkeys(before, "ok") | {failed: "failed"} | dict.fromkeys(rest, "skipped")
 
@@ -71,42 +71,42 @@ def test_a_greeting_after_implicit_tls_fails_connect_and_not_tls(
     assert (states["connect"], states["tls"], states["auth"]) == ("failed", "ok", "skipped")
 
 
-def test_each_change_is_told_while_it_happens(server: FaultServer) -> None:
-    told: list[list[tuple[str, str]]] = []
-    relaytest.run(
-        "ops@example.com", on_steps=lambda steps: told.append([(one.stage, one.state) for one in steps])
+def test_every_change_is_reported_while_it_happens(server: FaultServer) -> None:
+    reports: list[list[tuple[str, str]]] = []
+    testmail.run(
+        "ops@example.com", on_steps=lambda steps: reports.append([(step.stage, step.state) for step in steps])
     )
-    assert told[0] == [("resolve", "running")]
-    assert told[1] == [("resolve", "ok"), ("connect", "running")]
-    assert told[-1][-1] == ("done", "ok")
-    assert all(state != "running" for _, state in told[-1])
+    assert reports[0] == [("resolve", "running")]
+    assert reports[1] == [("resolve", "ok"), ("connect", "running")]
+    assert reports[-1][-1] == ("done", "ok")
+    assert all(state != "running" for _, state in reports[-1])
 
 
-def test_a_failure_is_told_last(server: FaultServer) -> None:
+def test_a_failure_is_reported_last(server: FaultServer) -> None:
     server.stop()
     last: list[list[Step]] = []
-    result = relaytest.run("ops@example.com", on_steps=last.append)
+    result = testmail.run("ops@example.com", on_steps=last.append)
     assert last[-1] == result.steps
     assert [step.stage for step in result.steps if step.state == "failed"] == ["connect"]
 
 
 def test_steps_take_no_longer_than_the_whole(server: FaultServer) -> None:
     server.script.latency = 0.02
-    result = relaytest.run("ops@example.com")
+    result = testmail.run("ops@example.com")
     assert 0 < sum(step.duration_ms for step in result.steps) <= result.duration_ms + len(result.steps)
 
 
 def test_a_test_without_a_relay_or_an_address_is_an_error(db: None) -> None:
     with pytest.raises(RelayNotConfigured):
-        relaytest.run("ops@example.com")
+        testmail.run("ops@example.com")
     with pytest.raises(InvalidEmail) as caught:
-        relaytest.run("nobody")
+        testmail.run("nobody")
     assert caught.value.field == "to"
     assert not Message.objects.exists()
 
 
 def test_a_long_answer_is_cut(server: FaultServer) -> None:
     server.script.commands["."] = "250 " + "thanks " * 500
-    result = relaytest.run("ops@example.com")
+    result = testmail.run("ops@example.com")
     assert result.ok and len(result.message) <= 500
     assert max(map(len, result.transcript)) <= 2000

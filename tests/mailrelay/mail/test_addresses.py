@@ -102,7 +102,7 @@ def test_an_invisible_character_before_the_at_is_refused_and_a_joiner_is_not(
             assert addresses.normalise("می\u200cخواهم@example.com") == "می\u200cخواهم@example.com"
 
 
-def test_no_control_character_is_taken_anywhere(subtests: pytest.Subtests) -> None:
+def test_no_control_character_is_accepted_anywhere(subtests: pytest.Subtests) -> None:
     for char in [
         *map(chr, range(32)),
         "\x7f",
@@ -129,7 +129,7 @@ def test_no_control_character_is_taken_anywhere(subtests: pytest.Subtests) -> No
                     assert type(caught.value) is ValueError  # a UnicodeError would carry the text about
 
 
-def test_a_name_and_its_address_are_taken_apart(subtests: pytest.Subtests) -> None:
+def test_a_name_and_its_address_are_split(subtests: pytest.Subtests) -> None:
     for text, name, address in [
         ("Ops <ops@example.com>", "Ops", "ops@example.com"),
         ("<ops@example.com>", "", "ops@example.com"),
@@ -183,7 +183,7 @@ def test_only_a_local_part_beyond_ascii_needs_smtputf8() -> None:
 
 
 @given(st.text(max_size=80) | st.text(alphabet='ab@.<>," \\\r\n\x00\u2028ü[]:', max_size=20))
-def test_whatever_is_taken_is_safe_in_a_command_and_stays_as_it_is(text: str) -> None:
+def test_whatever_is_accepted_is_safe_in_a_command_and_stays_as_it_is(text: str) -> None:
     try:
         name, address = addresses.split(text)
     except ValueError:

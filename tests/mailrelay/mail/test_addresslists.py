@@ -9,7 +9,7 @@ from mailrelay.mail import addresslists
 NODES = {"localhost", "node7"}
 
 
-def test_lists_are_taken_apart(subtests: pytest.Subtests) -> None:
+def test_lists_are_parsed(subtests: pytest.Subtests) -> None:
     for text, expected in [
         ("root", [("", "root")]),
         ("root (Cron Daemon)", [("Cron Daemon", "root")]),
@@ -21,7 +21,10 @@ def test_lists_are_taken_apart(subtests: pytest.Subtests) -> None:
         ("ops: a@example.com, b@example.com; c@example.com", [("", f"{x}@example.com") for x in "abc"]),
         ("undisclosed-recipients:;", []),
         ("a@[IPv6:2001:db8::1]", [("", "a@[IPv6:2001:db8::1]")]),
-        ("a@example.com (nested (it's \"one), comment)", [("nested (it's \"one), comment", "a@example.com")]),
+        (
+            "a@example.com (nested (it's \"one), comment)",
+            [("nested (it's \"one), comment", "a@example.com")],
+        ),
         ("<@old.example,@route.example:a@example.com>", [("", "a@example.com")]),
         ("=?utf-8?q?J=C3=BCrgen?= <j@example.com>", [("Jürgen", "j@example.com")]),
         ("Jürgen <j@example.com>", [("Jürgen", "j@example.com")]),
@@ -29,19 +32,19 @@ def test_lists_are_taken_apart(subtests: pytest.Subtests) -> None:
         (" , ,", []),
     ]:
         with subtests.test(text=text, expected=expected):
-            assert [(one.name, one.address) for one in addresslists.parse(text)] == expected
+            assert [(mailbox.name, mailbox.address) for mailbox in addresslists.parse(text)] == expected
 
 
 def test_what_could_be_read_in_two_ways_is_no_address(subtests: pytest.Subtests) -> None:
     for text in ["<a@example.com> <b@example.com>", "<a@example.com", "John Doe", "<>", "a@@b"]:
         with subtests.test(text=text):
-            (one,) = addresslists.parse(text)
+            (mailbox,) = addresslists.parse(text)
             with pytest.raises(ValueError, match="not a mail address"):
-                addresslists.checked(one.address)
+                addresslists.checked(mailbox.address)
 
 
 def test_an_unclosed_comment_hides_the_rest() -> None:
-    assert [str(one) for one in addresslists.parse("a@example.com (b, c@example.com")] == [
+    assert [str(mailbox) for mailbox in addresslists.parse("a@example.com (b, c@example.com")] == [
         "b, c@example.com <a@example.com>"
     ]
 
@@ -82,5 +85,5 @@ def test_header_text_is_decoded_for_display(subtests: pytest.Subtests) -> None:
 
 def test_names_are_written_so_that_they_can_be_read_again() -> None:
     for name in ("Ops", "Doe, Jane", 'say "hi"', "Jürgen", ""):
-        (one,) = addresslists.parse(addresslists.written(name, "a@example.com"))
-        assert (one.name, one.address) == (name, "a@example.com")
+        (mailbox,) = addresslists.parse(addresslists.written(name, "a@example.com"))
+        assert (mailbox.name, mailbox.address) == (name, "a@example.com")

@@ -114,7 +114,7 @@ def test_a_header_that_is_no_name_or_is_ours_is_refused(subtests: pytest.Subtest
             assert refused(headers={name: "value"}) == "headers"
 
 
-def test_a_header_of_the_callers_own_is_taken(subtests: pytest.Subtests) -> None:
+def test_a_header_of_the_callers_own_is_accepted(subtests: pytest.Subtests) -> None:
     for headers in [
         {"X-Job": "nightly"},
         {"List-Unsubscribe": "<https://example.com/u>"},
@@ -132,7 +132,7 @@ def test_a_text_takes_any_character_but_nul_and_half_ones(name: str) -> None:
     assert accepted(**{name: "a\r\n.\r\nb\n\r\x0b\x85\u2028🚀"})
 
 
-def test_a_content_type_is_taken(subtests: pytest.Subtests) -> None:
+def test_a_content_type_is_accepted(subtests: pytest.Subtests) -> None:
     for kind in ["application/pdf", "image/svg+xml", "text/csv", "text/csv; charset=utf-8", "message/rfc822"]:
         with subtests.test(kind=kind):
             assert accepted(attachments=[Attachment(filename="a", content=b"x", content_type=kind)])

@@ -83,9 +83,9 @@ BODY = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00
 NAME = st.text(CHARACTERS, min_size=1, max_size=120) | st.text(' ",.()@:;\\=?ab', min_size=1, max_size=30)
 
 
-def same(found: object, text: str) -> bool:
+def same(read: object, text: str) -> bool:
     """Whether a header field says the text; runs of blanks at its ends carry nothing."""
-    return str(found) == text.strip()
+    return str(read) == text.strip()
 
 
 @settings(deadline=None)
@@ -104,10 +104,10 @@ def test_texts_are_read_as_they_were_written(text: str, html: str) -> None:
         assert body(message, "plain") == canonical(text)
     if html:
         expected = canonical(html)
-        found = body(message, "html")
+        actual = body(message, "html")
     else:
-        expected, found = canonical(text), body(message, "plain")
-    assert found == expected or (found == expected + "\n" and not (text and html))
+        expected, actual = canonical(text), body(message, "plain")
+    assert actual == expected or (actual == expected + "\n" and not (text and html))
 
 
 @settings(deadline=None)
@@ -115,13 +115,16 @@ def test_texts_are_read_as_they_were_written(text: str, html: str) -> None:
 def test_a_display_name_is_read_as_it_was_written(name: str) -> None:
     quoted = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '" <ops@example.com>'
     rendered = render(to=[quoted, "b@example.com"], from_address=quoted, reply_to=quoted)
-    assert [one.addr_spec for one in parse(rendered)["to"].addresses] == ["ops@example.com", "b@example.com"]
+    assert [address.addr_spec for address in parse(rendered)["to"].addresses] == [
+        "ops@example.com",
+        "b@example.com",
+    ]
     # Python's newer parser puts spaces between the encoded words of a name; its older one follows RFC 2047.
     message = email.message_from_bytes(rendered.data)
     for field in ("to", "from", "reply-to"):
         written, address = getaddresses([re.sub(r"\r\n", "", message[field])])[0]
-        found = str(make_header(decode_header(written)))
-        assert (found, address) == (re.sub(" +", " ", name).strip(), "ops@example.com")
+        actual = str(make_header(decode_header(written)))
+        assert (actual, address) == (re.sub(" +", " ", name).strip(), "ops@example.com")
 
 
 @settings(deadline=None)
@@ -245,8 +248,8 @@ def test_many_recipients_are_folded_and_all_there() -> None:
         f'"Team {number}, night" <user{number}@department-{number}.example.com>' for number in range(499)
     ]
     rendered = render(to=people, cc=["Jürgen Ü. <j@münchen.de>"])
-    found = parse(rendered)["to"].addresses
-    assert [str(one) for one in found] == people
+    people_read = parse(rendered)["to"].addresses
+    assert [str(person) for person in people_read] == people
     assert max(map(len, rendered.data.split(b"\r\n"))) <= 78
 
 
@@ -312,9 +315,9 @@ def test_the_transfer_encoding_fits_the_text(subtests: pytest.Subtests) -> None:
 
 
 def test_a_text_that_knows_the_boundary_does_not_end_its_part() -> None:
-    found = re.search(rb'boundary="(=_[0-9a-f]+)', render(text="a", html="b").data)
-    assert found is not None
-    trick = f"a\n--{found[1].decode()}a--\n--{found[1].decode()}m\nContent-Type: text/html\n\nevil"
+    actual = re.search(rb'boundary="(=_[0-9a-f]+)', render(text="a", html="b").data)
+    assert actual is not None
+    trick = f"a\n--{actual[1].decode()}a--\n--{actual[1].decode()}m\nContent-Type: text/html\n\nevil"
     file = Attachment(filename="a.eml", content=trick.encode(), content_type="message/rfc822")
     message = parse(render(text=trick, html=trick, attachments=[file]))
     assert (body(message, "plain"), body(message, "html")) == (trick, trick)
@@ -323,13 +326,13 @@ def test_a_text_that_knows_the_boundary_does_not_end_its_part() -> None:
 
 def test_two_mails_have_different_boundaries() -> None:
     mail = Email(to=["a@b.c"], text="a", html="b")
-    found = {
+    actual = {
         mime.render(mail, message_id=f"<{number}@b.c>", date=DATE, default_from="n@b.c").data.split(
             b"boundary="
         )[1][:36]
         for number in range(3)
     }
-    assert len(found) == 3
+    assert len(actual) == 3
 
 
 def test_a_file_keeps_its_bytes_whatever_its_type(subtests: pytest.Subtests) -> None:
@@ -365,7 +368,7 @@ def test_a_mail_of_ours_can_be_attached_to_another() -> None:
     outer = Email(to=["a@b.c"], text="see", attachments=[_mail(inner)])
     message = parse(mime.render(outer, message_id="<other@b.c>", date=DATE, default_from="n@b.c"))
     (part,) = message.iter_attachments()
-    assert [one.get_filename() for one in part.get_content().iter_attachments()] == ["é.txt"]
+    assert [file.get_filename() for file in part.get_content().iter_attachments()] == ["é.txt"]
 
 
 def test_a_filename_is_read_as_it_was_written(subtests: pytest.Subtests) -> None:

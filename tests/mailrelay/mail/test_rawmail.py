@@ -87,12 +87,12 @@ def test_recipients_are_those_of_to_cc_and_bcc() -> None:
     mail = rawmail.parse(
         b"To: a@example.com\nCc: B <b@example.com>\nBcc: c@example.com\nTo: d@example.com\n\n"
     )
-    assert [one.address[0] for one in rawmail.recipients(mail)] == ["a", "d", "b", "c"]
+    assert [mailbox.address[0] for mailbox in rawmail.recipients(mail)] == ["a", "d", "b", "c"]
 
 
 def test_a_mail_sent_on_goes_to_those_it_was_sent_on_to() -> None:
     mail = rawmail.parse(b"Resent-To: a@example.com\nResent-Bcc: b@example.com\nTo: c@example.com\n\n")
-    assert [one.address[0] for one in rawmail.recipients(mail)] == ["a", "b"]
+    assert [mailbox.address[0] for mailbox in rawmail.recipients(mail)] == ["a", "b"]
 
 
 def test_blind_recipients_are_removed_with_all_their_lines() -> None:

@@ -1,29 +1,34 @@
 """One readable mail per group of alerts."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rest_framework.exceptions import ValidationError
 
 from mailrelay.mail import emails
+from mailrelay.mail.emails import Email
 from mailrelay.notices import alertmail
 from tests.mailrelay.notices.bodies import notice as parse
 from tests.mailrelay.notices.test_alerts import alert, group
 
 
-def labelled(status="firing", **labels):
+def labelled(status: str = "firing", **labels: str) -> dict[str, Any]:
     return alert(
         status=status, labels={"alertname": "HighLoad", "severity": "warning", **labels}, annotations={}
     )
 
 
-def mail(body):
+def mail(body: object) -> Email:
     email = alertmail.render(parse(body), ["ops@example.com"])
     emails.check(email)
     return email
 
 
-def subject(*alerts):
+def subject(*alerts: dict[str, Any]) -> str:
     return mail(group(*alerts)).subject
 
 
@@ -89,19 +94,19 @@ def test_firing_alerts_come_before_resolved_ones() -> None:
 
 
 @pytest.mark.parametrize("part", ["text", "html"])
-def test_an_alert_shows_what_how_long_and_where_to_look(part) -> None:
+def test_an_alert_shows_what_how_long_and_where_to_look(part: str) -> None:
     notes = {
         "summary": "Load is 14",
         "description": "for 10 minutes",
         "runbook_url": "https://wiki.example.com/x",
     }
-    one = alert(
+    over = alert(
         status="resolved",
         annotations=notes,
         endsAt="2026-11-03T12:24:30Z",
         silenceURL="https://g.example.com/s",
     )
-    shown = getattr(mail(group(one)), part)
+    shown = getattr(mail(group(over)), part)
     for expected in (
         "Load is 14",
         "for 10 minutes",
@@ -188,7 +193,7 @@ ANY_BODY = st.fixed_dictionaries(
 
 @settings(deadline=None, max_examples=200)
 @given(ANY_BODY)
-def test_whatever_is_not_refused_becomes_a_mail_that_can_be_sent(body) -> None:
+def test_whatever_is_not_refused_becomes_a_mail_that_can_be_sent(body: object) -> None:
     try:
         notice = parse(body)
     except ValidationError:

@@ -1,5 +1,9 @@
 """Alertmanager's, Grafana's and the simple body are read; anything else is refused with reasons."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 
 from mailrelay.notices.alerts import rule_notice
@@ -7,7 +11,7 @@ from tests.mailrelay.notices.bodies import alert_problems as fields
 from tests.mailrelay.notices.bodies import notice as parse
 
 
-def alert(**changes):
+def alert(**changes: Any) -> dict[str, Any]:
     return {
         "status": "firing",
         "labels": {"alertname": "HighLoad", "instance": "web1", "severity": "critical"},
@@ -20,7 +24,7 @@ def alert(**changes):
     }
 
 
-def group(*alerts, **changes):
+def group(*alerts: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return {
         "version": "4",
         "groupKey": '{}:{alertname="HighLoad"}',
@@ -52,10 +56,10 @@ def test_grafanas_superset_is_read() -> None:
     urls = {
         name: f"https://grafana.example.com/{name}" for name in ("silenceURL", "dashboardURL", "panelURL")
     }
-    one = alert(
+    grafana = alert(
         **urls, imageURL="https://grafana.example.com/i.png", values={"B": 1.5}, valueString="[ value=1.5 ]"
     )
-    notice = parse(group(one, orgId=1, title="[FIRING:1]", state="alerting", message="**Firing**"))
+    notice = parse(group(grafana, orgId=1, title="[FIRING:1]", state="alerting", message="**Firing**"))
     assert [link.name for link in notice.alerts[0].links] == ["Source", "Dashboard", "Panel", "Silence"]
 
 
@@ -65,8 +69,8 @@ def test_labels_and_status_are_all_that_an_alert_needs() -> None:
 
 
 def test_a_runbook_becomes_a_link() -> None:
-    one = parse(group(alert(annotations={"runbook_url": "https://wiki.example.com/load"}))).alerts[0]
-    assert one.links[-1].url == "https://wiki.example.com/load" and one.annotations == {}
+    parsed = parse(group(alert(annotations={"runbook_url": "https://wiki.example.com/load"}))).alerts[0]
+    assert parsed.links[-1].url == "https://wiki.example.com/load" and parsed.annotations == {}
 
 
 def test_only_web_addresses_become_links(subtests: pytest.Subtests) -> None:
@@ -98,7 +102,7 @@ def test_numbers_and_booleans_in_labels_are_shown_as_texts() -> None:
 
 
 def test_a_group_that_is_wrong_is_refused(subtests: pytest.Subtests) -> None:
-    for alerts, says in [
+    cases: list[tuple[object, str]] = [
         ({}, "Expected a list of items"),
         (None, "may not be null"),
         ("x", "Expected a list of items"),
@@ -112,18 +116,19 @@ def test_a_group_that_is_wrong_is_refused(subtests: pytest.Subtests) -> None:
         ([alert(labels={"a": None})], "labels"),
         ([alert(annotations="x")], "annotations"),
         ([alert(status=["firing"])], "status"),
-    ]:
+    ]
+    for alerts, says in cases:
         with subtests.test(alerts=alerts, says=says):
             assert says in fields(group(alerts=alerts))["alerts"][0]
 
 
-def test_a_long_list_of_wrong_alerts_is_told_in_part() -> None:
+def test_of_a_long_list_of_wrong_alerts_the_first_ten_are_named() -> None:
     assert len(fields(group(alerts=[7] * 500))["alerts"]) == 10
 
 
 def test_text_that_no_mail_or_database_can_carry_is_cleaned() -> None:
-    one = parse(group(alert(labels={"a\x00\r\nb": "\ud800x\x00"}))).alerts[0]
-    assert one.labels == {"a b": "x"}
+    parsed = parse(group(alert(labels={"a\x00\r\nb": "\ud800x\x00"}))).alerts[0]
+    assert parsed.labels == {"a b": "x"}
 
 
 # --- the simple body ---------------------------------------------------------------------------------------
@@ -137,20 +142,24 @@ def test_the_simple_body_is_read() -> None:
             "details": "on /var",
         }
     )
-    (one,) = notice.alerts
-    assert not one.firing and one.name == "Disk full" and one.labels["severity"] == "critical"
-    assert one.annotations == {"summary": "92 %", "description": "on /var"}
+    (parsed,) = notice.alerts
+    assert not parsed.firing and parsed.name == "Disk full" and parsed.labels["severity"] == "critical"
+    assert parsed.annotations == {"summary": "92 %", "description": "on /var"}
 
 
 def test_a_rule_alone_is_a_firing_warning() -> None:
-    (one,) = parse({"rule": "Disk full"}).alerts
-    assert one.firing and one.labels == {"rule": "Disk full", "severity": "warning"} and one.annotations == {}
+    (parsed,) = parse({"rule": "Disk full"}).alerts
+    assert (
+        parsed.firing
+        and parsed.labels == {"rule": "Disk full", "severity": "warning"}
+        and parsed.annotations == {}
+    )
 
 
 def test_details_can_be_an_object_and_do_not_replace_the_summary() -> None:
     details = {"host": "nas", "free": {"gb": 3}, "ok": False, "summary": "other"}
-    (one,) = parse({"rule": "Disk full", "summary": "mine", "details": details}).alerts
-    assert one.annotations == {"host": "nas", "free": '{"gb": 3}', "ok": "false", "summary": "mine"}
+    (parsed,) = parse({"rule": "Disk full", "summary": "mine", "details": details}).alerts
+    assert parsed.annotations == {"host": "nas", "free": '{"gb": 3}', "ok": "false", "summary": "mine"}
 
 
 def test_a_simple_body_that_is_wrong_is_refused_by_field(subtests: pytest.Subtests) -> None:
@@ -179,7 +188,7 @@ def test_a_simple_body_that_is_wrong_is_refused_by_field(subtests: pytest.Subtes
             assert list(fields(body)) == [field]
 
 
-def test_every_wrong_field_is_told() -> None:
+def test_every_wrong_field_is_named() -> None:
     assert set(fields({"state": "x", "severity": 1, "when": 1})) == {"rule", "state", "severity", "when"}
 
 
@@ -189,9 +198,9 @@ def test_a_notice_can_be_made_without_a_body() -> None:
 
 # --- what is the same news ---------------------------------------------------------------------------------
 def test_the_same_post_has_the_same_key_and_digest() -> None:
-    one, other = parse(group()), parse(group())
-    assert (one.key, one.digest) == (other.key, other.digest)
-    assert len(one.key) == len(one.digest) == 64
+    first, second = parse(group()), parse(group())
+    assert (first.key, first.digest) == (second.key, second.digest)
+    assert len(first.key) == len(first.digest) == 64
 
 
 def test_news_about_the_same_group_keeps_the_key_and_changes_the_digest(subtests: pytest.Subtests) -> None:

@@ -1,13 +1,18 @@
 """Backup reports are read strictly and told in a mail."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 
 from mailrelay.mail import emails
+from mailrelay.mail.emails import Email
 from mailrelay.notices import backups
 from tests.mailrelay.notices.bodies import backup_problems
 from tests.mailrelay.notices.bodies import report as parse
 
-FULL = {
+FULL: dict[str, Any] = {
     "job": "nightly",
     "status": "success",
     "started_at": "2026-11-03T02:00:00Z",
@@ -17,7 +22,7 @@ FULL = {
 }
 
 
-def mail(**changes):
+def mail(**changes: Any) -> Email:
     email = backups.render(parse({**FULL, **changes}), ["ops@example.com"])
     emails.check(email)
     return email
@@ -32,7 +37,7 @@ def test_a_full_report_is_read() -> None:
 @pytest.mark.parametrize(
     "empty", [{}, {"started_at": None, "finished_at": None, "size_bytes": None, "message": None}]
 )
-def test_job_and_status_are_all_it_needs(empty) -> None:
+def test_job_and_status_are_all_it_needs(empty: dict[str, None]) -> None:
     report = parse({"job": "nightly", "status": "failure", **empty})
     assert (
         not report.succeeded
@@ -43,7 +48,7 @@ def test_job_and_status_are_all_it_needs(empty) -> None:
 
 
 def test_a_report_that_is_wrong_is_refused_by_field(subtests: pytest.Subtests) -> None:
-    for changes, field in [
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"job": None}, "job"),
         ({"job": ""}, "job"),
         ({"job": 7}, "job"),
@@ -63,7 +68,8 @@ def test_a_report_that_is_wrong_is_refused_by_field(subtests: pytest.Subtests) -
         ({"size_bytes": 2**63}, "size_bytes"),
         ({"message": ["x"]}, "message"),
         ({"duration": 5}, "duration"),
-    ]:
+    ]
+    for changes, field in cases:
         with subtests.test(changes=changes, field=field):
             assert list(backup_problems({**FULL, **changes})) == [field]
 
@@ -73,19 +79,21 @@ def test_a_start_that_is_the_end_and_no_bytes_are_fine() -> None:
 
 
 def test_what_is_no_object_is_refused(subtests: pytest.Subtests) -> None:
-    for body in [None, [], "nightly", 7]:
+    bodies: list[object] = [None, [], "nightly", 7]
+    for body in bodies:
         with subtests.test(body=body):
             assert list(backup_problems(body)) == ["non_field_errors"]
 
 
 def test_the_subject_says_how_it_went(subtests: pytest.Subtests) -> None:
-    for changes, subject in [
+    cases: list[tuple[dict[str, Any], str]] = [
         ({}, "[Backup ok] nightly (12.3 GiB in 4 min 10 s)"),
         ({"size_bytes": None}, "[Backup ok] nightly (4 min 10 s)"),
         ({"started_at": None}, "[Backup ok] nightly (12.3 GiB)"),
         ({"started_at": None, "size_bytes": None}, "[Backup ok] nightly"),
         ({"status": "failure"}, "[Backup failed] nightly"),
-    ]:
+    ]
+    for changes, subject in cases:
         with subtests.test(changes=changes, subject=subject):
             assert mail(**changes).subject == subject
 
@@ -96,7 +104,7 @@ def test_a_long_job_name_leaves_room_for_the_figures() -> None:
 
 
 @pytest.mark.parametrize("part", ["text", "html"])
-def test_the_mail_shows_all_that_is_known(part) -> None:
+def test_the_mail_shows_everything_about_the_run(part: str) -> None:
     shown = getattr(mail(), part)
     for expected in (
         "2026-11-03 02:00:00 UTC",

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -15,7 +16,7 @@ from django.utils import timezone
 from mailrelay.mail.emails import Email
 from mailrelay.models import Message, RelaySettings
 from mailrelay.queue import delivery, outbox
-from mailrelay.relay import settings as relaysettings
+from mailrelay.relay import settings
 from mailrelay.tasks import sweep_outbox
 from tests.rig.faults import HANG_UP, FaultServer, Script
 
@@ -47,6 +48,13 @@ def only() -> Message:
     return Message.objects.get()
 
 
+def last_error() -> dict[str, Any]:
+    """Why the one message in the queue was not delivered."""
+    error: dict[str, Any] | None = only().last_error
+    assert error is not None
+    return error
+
+
 def test_a_queued_mail_is_sent(queued: Queue, server: FaultServer) -> None:
     row = queued()
     assert delivery.drain() == 1
@@ -54,11 +62,11 @@ def test_a_queued_mail_is_sent(queued: Queue, server: FaultServer) -> None:
     assert server.accepted[0].message_id == row.message_id
 
 
-def test_fifty_mails_go_out_and_each_once(queued: Queue, server: FaultServer) -> None:
+def test_fifty_mails_go_out_once(queued: Queue, server: FaultServer) -> None:
     for number in range(50):
         queued(f"box{number}@example.com")
     assert delivery.drain() == 50
-    assert len({one.message_id for one in server.accepted}) == len(server.accepted) == 50
+    assert len({mail.message_id for mail in server.accepted}) == len(server.accepted) == 50
 
 
 def test_a_temporary_refusal_is_tried_again_with_the_same_mail(queued: Queue, server: FaultServer) -> None:
@@ -77,7 +85,7 @@ def test_a_permanent_refusal_is_a_dead_letter_with_its_body(queued: Queue, serve
     server.script.commands["."] = ["554 5.7.1 Spam"]
     row = queued()
     delivery.drain()
-    assert (only().status, only().last_error["code"]) == ("failed", 554)
+    assert (only().status, last_error()["code"]) == ("failed", 554)
     assert outbox.retry(row)
     assert delivery.drain() == 1
 
@@ -86,10 +94,10 @@ def test_a_bad_address_does_not_block_the_others(queued: Queue, server: FaultSer
     server.script.recipients["bad@example.com"] = "550 5.1.1 No such user"
     queued("bad@example.com", "ops@example.com")
     delivery.drain()
-    states = {one["address"]: one["status"] for one in only().recipients}
+    states = {recipient["address"]: recipient["status"] for recipient in only().recipients}
     assert states == {"bad@example.com": "failed", "ops@example.com": "sent"}
     assert only().status == "failed"
-    assert "bad@example.com" in only().last_error["message"]
+    assert "bad@example.com" in last_error()["message"]
 
 
 def test_only_the_recipient_that_was_put_off_is_tried_again(queued: Queue, server: FaultServer) -> None:
@@ -99,7 +107,7 @@ def test_only_the_recipient_that_was_put_off_is_tried_again(queued: Queue, serve
     assert only().status == "retrying"
     Message.objects.update(next_attempt_at=timezone.now())
     delivery.drain()
-    assert [one.recipients for one in server.accepted] == [["ops@example.com"], ["slow@example.com"]]
+    assert [mail.recipients for mail in server.accepted] == [["ops@example.com"], ["slow@example.com"]]
     assert only().status == "sent"
 
 
@@ -110,7 +118,7 @@ def test_a_retry_by_hand_goes_only_to_who_was_refused(queued: Queue, server: Fau
     row.refresh_from_db()
     outbox.retry(row)
     delivery.drain()
-    assert [one.recipients for one in server.accepted] == [["ops@example.com"], ["bad@example.com"]]
+    assert [mail.recipients for mail in server.accepted] == [["ops@example.com"], ["bad@example.com"]]
     assert only().status == "sent"
 
 
@@ -121,7 +129,7 @@ def test_a_relay_that_is_down_kills_no_message(queued: Queue, server: FaultServe
     assert delivery.drain() == 0
     rows = list(Message.objects.all())
     assert [row.status for row in rows] == ["retrying"] * 3
-    assert {row.last_error["stage"] for row in rows} == {"connect"}
+    assert [row.last_error and row.last_error["stage"] for row in rows] == ["connect"] * 3
 
 
 def test_what_waited_for_the_relay_leaves_as_soon_as_it_answers(queued: Queue, server: FaultServer) -> None:
@@ -145,7 +153,7 @@ def test_the_sweep_notices_that_the_relay_is_back(queued: Queue, server: FaultSe
 
 def test_the_sweep_does_not_try_a_password_that_was_refused(queued: Queue, server: FaultServer) -> None:
     server.script.users["op"] = "right-password"
-    relaysettings.update({"username": "op", "password": "wrong-password"}, partial=True)
+    settings.update({"username": "op", "password": "wrong-password"}, partial=True)
     queued()
     delivery.drain()
     before = len(server.sessions)
@@ -157,11 +165,11 @@ def test_a_wrong_password_kills_no_message_and_a_new_one_sends_at_once(
     queued: Queue, server: FaultServer
 ) -> None:
     server.script.users["op"] = "right-password"
-    relaysettings.update({"username": "op", "password": "wrong-password"}, partial=True)
+    settings.update({"username": "op", "password": "wrong-password"}, partial=True)
     queued()
     delivery.drain()
-    assert (only().status, only().last_error["stage"]) == ("retrying", "auth")
-    relaysettings.update({"password": "right-password"}, partial=True)
+    assert (only().status, last_error()["stage"]) == ("retrying", "auth")
+    settings.update({"password": "right-password"}, partial=True)
     outbox.bring_forward()
     assert delivery.drain() == 1
 
@@ -171,7 +179,7 @@ def test_without_a_relay_what_is_queued_waits(queued: Queue, server: FaultServer
     RelaySettings.objects.all().delete()
     delivery.drain()
     assert only().status == "retrying"
-    assert "No relay" in only().last_error["message"]
+    assert "No relay" in last_error()["message"]
 
 
 def test_a_connection_lost_after_the_body_is_tried_again(queued: Queue, server: FaultServer) -> None:
@@ -190,7 +198,7 @@ def test_a_body_whose_key_is_gone_says_so_and_waits(
     assert delivery.drain() == 1
     waiting = Message.objects.filter(status="retrying")
     assert waiting.count() == 2
-    assert "key" in waiting[0].last_error["message"]
+    assert all("key" in (row.last_error or {})["message"] for row in waiting)
 
 
 @pytest.mark.parametrize("damage", ["another key", "rubbish", "readable by all"])

@@ -76,9 +76,9 @@ def test_a_key_is_free_again_after_a_day(queued: Queue) -> None:
     assert queued(key="k").pk != first.pk
 
 
-def test_a_claim_is_taken_once(queued: Queue) -> None:
+def test_a_message_is_claimed_once(queued: Queue) -> None:
     row = queued()
-    assert [one.pk for one in outbox.claim("me", 10)] == [row.pk]
+    assert [message.pk for message in outbox.claim("me", 10)] == [row.pk]
     assert outbox.claim("you", 10) == []
 
 
@@ -97,7 +97,7 @@ def test_what_is_not_due_is_not_claimed(queued: Queue) -> None:
     assert not outbox.anything_due()
 
 
-def test_an_expired_lease_is_taken_up_and_a_renewed_one_is_not(queued: Queue) -> None:
+def test_an_expired_lease_is_freed_and_a_renewed_one_is_not(queued: Queue) -> None:
     row = queued()
     outbox.claim("me", 10)
     assert outbox.expire_leases() == 0

@@ -1,4 +1,4 @@
-"""The provider table is the one that the product promises."""
+"""The table of providers is the one that the product promises."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from mailrelay.relay.rules import problems
 
 
 def test_every_preset_submits_on_587_with_starttls() -> None:
-    assert {(one.port, one.security) for one in PRESETS} == {(587, "starttls")}
+    assert {(preset.port, preset.security) for preset in PRESETS} == {(587, "starttls")}
 
 
 def test_ses_hosts_follow_their_region_and_begin_with_the_default() -> None:
@@ -18,7 +18,7 @@ def test_ses_hosts_follow_their_region_and_begin_with_the_default() -> None:
     assert {"eu-west-1", "ap-southeast-2", "sa-east-1"} <= {region.id for region in ses.regions}
 
 
-def test_a_region_is_found_by_its_host() -> None:
+def test_a_region_follows_from_its_host() -> None:
     mailgun = by_id("mailgun")
     assert mailgun is not None
     region = mailgun.region_of("SMTP.EU.mailgun.org")
@@ -27,7 +27,7 @@ def test_a_region_is_found_by_its_host() -> None:
 
 
 def test_the_public_form_has_regions_only_where_there_is_a_choice() -> None:
-    shown = {one.id: one.public() for one in PRESETS}
+    shown = {preset.id: preset.public() for preset in PRESETS}
     assert shown["postmark"] == {
         "id": "postmark",
         "name": "Postmark",
@@ -36,14 +36,14 @@ def test_the_public_form_has_regions_only_where_there_is_a_choice() -> None:
         "security": "starttls",
     }
     assert shown["mailgun"]["regions"][1] == {"id": "eu", "name": "EU", "host": "smtp.eu.mailgun.org"}
-    assert [id_ for id_, one in shown.items() if "regions" in one] == ["mailgun", "ses"]
+    assert [id_ for id_, preset in shown.items() if "regions" in preset] == ["mailgun", "ses"]
 
 
 def test_an_unknown_preset_is_none() -> None:
     assert by_id("hotmail") is None
 
 
-def test_each_preset_says_what_to_type_and_passes_validation(subtests: pytest.Subtests) -> None:
+def test_every_preset_says_what_to_type_and_passes_validation(subtests: pytest.Subtests) -> None:
     for preset in PRESETS:
         with subtests.test(preset=preset):
             assert preset.username_hint and preset.password_hint and preset.docs

@@ -1,11 +1,15 @@
 """Relay settings are completed by presets, normalised, and refused in sentences."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 
 from mailrelay.relay.presets import PRESETS
 from mailrelay.relay.rules import complete, problems
 
-DEFAULTS = {
+DEFAULTS: dict[str, Any] = {
     "provider": "custom",
     "host": "",
     "port": 587,
@@ -17,7 +21,7 @@ DEFAULTS = {
     "backup_recipients": [],
     "notify_backup_success": False,
 }
-CURRENT = {
+CURRENT: dict[str, Any] = {
     **DEFAULTS,
     "provider": "ses",
     "host": "email-smtp.eu-west-1.amazonaws.com",
@@ -26,12 +30,16 @@ CURRENT = {
 }
 
 
-def filled(data, current=DEFAULTS, *, partial=False):
+def filled(
+    data: dict[str, Any], current: dict[str, Any] = DEFAULTS, *, partial: bool = False
+) -> tuple[Any, Any, Any]:
+    """Host, port and security of the completed settings."""
     values = complete(data, current, partial=partial)
     return values["host"], values["port"], values["security"]
 
 
-def wrong(**changes):
+def wrong(**changes: Any) -> dict[str, list[str]]:
+    """What is wrong with the defaults after these changes."""
     return problems({**DEFAULTS, **changes})
 
 
@@ -40,7 +48,7 @@ def test_a_preset_fills_host_port_and_security() -> None:
     assert filled({"provider": "sendgrid"}) == ("smtp.sendgrid.net", 587, "starttls")
 
 
-def test_a_preset_leaves_what_is_given() -> None:
+def test_a_preset_leaves_what_the_caller_sets() -> None:
     data = {"provider": "mailgun", "host": "smtp.eu.mailgun.org", "port": 465, "security": "tls"}
     assert filled(data) == ("smtp.eu.mailgun.org", 465, "tls")
 
@@ -93,7 +101,7 @@ def test_addresses_are_stored_with_their_domain_as_a_label() -> None:
     assert values["alert_recipients"] == ["ops@example.com"]
 
 
-def test_completing_does_not_change_what_it_was_given() -> None:
+def test_completing_does_not_change_its_argument() -> None:
     data = {"provider": "mailgun", "alert_recipients": ["ops@EXAMPLE.com"]}
     complete(data, CURRENT, partial=True)
     assert data == {"provider": "mailgun", "alert_recipients": ["ops@EXAMPLE.com"]}
@@ -131,7 +139,7 @@ def test_a_host_that_is_none_is_refused_with_advice(subtests: pytest.Subtests) -
             assert says in wrong(host=host)["host"][0]
 
 
-def test_a_host_name_or_address_is_taken(subtests: pytest.Subtests) -> None:
+def test_a_host_name_or_address_is_accepted(subtests: pytest.Subtests) -> None:
     for host in ["smtp.example.com", "localhost", "nas", "192.0.2.1", "::1", "mail_1.lan", ""]:
         with subtests.test(host=host):
             assert wrong(host=host) == {}
@@ -166,7 +174,7 @@ def test_port_and_security_that_do_not_fit_are_refused(subtests: pytest.Subtests
             assert says in wrong(port=port, security=security)["security"][0]
 
 
-def test_port_and_security_that_fit_are_taken(subtests: pytest.Subtests) -> None:
+def test_port_and_security_that_fit_are_accepted(subtests: pytest.Subtests) -> None:
     for port, security in [
         (465, "tls"),
         (587, "starttls"),
@@ -203,20 +211,20 @@ def test_a_from_address_that_is_no_address_is_refused(subtests: pytest.Subtests)
             assert list(wrong(from_address=address)) == ["from_address"]
 
 
-def test_a_from_address_that_is_one_is_taken(subtests: pytest.Subtests) -> None:
+def test_a_good_from_address_is_accepted(subtests: pytest.Subtests) -> None:
     for address in ["", "node@example.com", "o'neil+x@sub.example.com", "node@müller.example"]:
         with subtests.test(address=address):
             assert wrong(from_address=address) == {}
 
 
-def test_a_from_address_with_a_name_is_told_where_the_name_goes() -> None:
+def test_a_from_address_with_a_name_gets_advice_where_the_name_goes() -> None:
     assert (
         "the name goes into the from name" in wrong(from_address="Node <node@example.com>")["from_address"][0]
     )
 
 
 @pytest.mark.parametrize("field", ["username", "from_name"])
-def test_texts_cannot_carry_lines_or_half_characters(field) -> None:
+def test_texts_cannot_carry_lines_or_half_characters(field: str) -> None:
     for text in ("a\r\nb", "a\nb", "a\x00b", "a\x7fb", "\ud800", "x" * 321, None):
         assert list(wrong(**{field: text})) == [field]
     assert wrong(**{field: "Jürgen's Node 7"}) == {}
@@ -229,16 +237,16 @@ def test_an_unknown_provider_is_refused() -> None:
 
 # --- recipients --------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("field", ["alert_recipients", "backup_recipients"])
-def test_each_recipient_must_be_an_address(field) -> None:
-    found = wrong(**{field: ["ops@example.com", "nobody", 7]})
-    assert len(found[field]) == 2
-    assert "'nobody' is not a mail address" in found[field][0]
+def test_every_recipient_must_be_an_address(field: str) -> None:
+    sentences = wrong(**{field: ["ops@example.com", "nobody", 7]})
+    assert len(sentences[field]) == 2
+    assert "'nobody' is not a mail address" in sentences[field][0]
     assert wrong(**{field: ["ops@example.com", "me@müller.example"]}) == {}
 
 
 def test_a_recipient_twice_is_refused_whatever_the_case_of_its_domain() -> None:
-    found = wrong(alert_recipients=["ops@example.com", "ops@EXAMPLE.com"])
-    assert found == {"alert_recipients": ["ops@example.com is listed more than once."]}
+    repeated = wrong(alert_recipients=["ops@example.com", "ops@EXAMPLE.com"])
+    assert repeated == {"alert_recipients": ["ops@example.com is listed more than once."]}
     assert wrong(alert_recipients=["ops@example.com", "Ops@example.com"]) == {}
 
 
@@ -249,9 +257,9 @@ def test_fifty_recipients_are_the_most() -> None:
 
 
 @pytest.mark.parametrize("listed", ["ops@example.com", None, {"a": 1}])
-def test_recipients_that_are_no_list_are_refused(listed) -> None:
+def test_recipients_that_are_no_list_are_refused(listed: object) -> None:
     assert wrong(alert_recipients=listed) == {"alert_recipients": ["Give a list of mail addresses."]}
 
 
-def test_several_fields_are_told_at_once() -> None:
+def test_several_fields_are_refused_at_once() -> None:
     assert set(wrong(host="a b", port=0, from_address="x")) == {"host", "port", "from_address"}

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from mailrelay.models import Message, RelaySettings
-from mailrelay.relay import settings as relaysettings
+from mailrelay.relay import settings
 from quazzar.errors import InvalidFields
 from quazzar.models import AuditEntry
 
@@ -27,17 +27,17 @@ def announced() -> Iterator[list[object]]:
     def hear(sender: object, **_: Any) -> None:
         heard.append(sender)
 
-    relaysettings.relay_changed.connect(hear)
+    settings.relay_changed.connect(hear)
     yield heard
-    relaysettings.relay_changed.disconnect(hear)
+    settings.relay_changed.disconnect(hear)
 
 
 def put(**fields: Any) -> RelaySettings:
-    return relaysettings.update(fields, partial=False)
+    return settings.update(fields, partial=False)
 
 
 def patch(**fields: Any) -> RelaySettings:
-    return relaysettings.update(fields, partial=True)
+    return settings.update(fields, partial=True)
 
 
 def test_there_is_one_row_however_often_it_is_saved(rings: list[str]) -> None:
@@ -71,7 +71,7 @@ def test_what_does_not_fit_is_refused_and_nothing_is_saved(rings: list[str]) -> 
 
 def test_the_caller_keeps_its_dictionary(rings: list[str]) -> None:
     changes = {"provider": "mailgun", "password": "secret"}
-    relaysettings.update(changes, partial=True)
+    settings.update(changes, partial=True)
     assert changes == {"provider": "mailgun", "password": "secret"}
 
 
@@ -87,7 +87,7 @@ def test_names_of_what_changed_are_recorded_and_no_values(rings: list[str]) -> N
 
 def test_removing_is_recorded(rings: list[str]) -> None:
     put(host="a.example.com", password="secret")
-    relaysettings.clear()
+    settings.clear()
     assert AuditEntry.objects.order_by("id").last().action == "relay.removed"  # type: ignore[union-attr]
     assert not RelaySettings.objects.exists()
 
@@ -99,7 +99,7 @@ def test_a_change_is_announced_after_its_commit(announced: list[object], rings: 
         put(host="a.example.com")
         assert (announced, rings) == ([], [])
     assert (announced, rings) == ([RelaySettings], ["ring"])
-    relaysettings.clear()
+    settings.clear()
     assert len(announced) == 2
 
 
@@ -141,7 +141,7 @@ def test_changes_at_the_same_moment_are_both_kept(rings: list[str]) -> None:
 
     def change(part: dict[str, str]) -> None:
         begin.wait(timeout=30)
-        relaysettings.update(part, partial=True)
+        settings.update(part, partial=True)
         connection.close()
 
     threads = [threading.Thread(target=change, args=(part,)) for part in parts]
@@ -162,7 +162,7 @@ def test_the_first_two_saves_at_the_same_moment_are_no_error(rings: list[str]) -
     def save(number: int) -> None:
         begin.wait(timeout=30)
         try:
-            relaysettings.update({"host": f"h{number}.example.com"}, partial=True)
+            settings.update({"host": f"h{number}.example.com"}, partial=True)
         except Exception as exc:  # noqa: BLE001  (told to the test)
             failed.append(exc)
         finally:

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from quazzar.sealing import cipher as sealing
 from quazzar.sealing import keyring
+from quazzar.sealing.cipher import unseal
 
 ROOT = Path(__file__).resolve().parents[3]
 CRON = b"From: root (Cron Daemon)\nTo: root\nSubject: Cron\n\nall good\n"
@@ -63,7 +63,7 @@ class Installation:
     def written(self, row: dict[str, Any]) -> bytes:
         """The message of a row."""
         ring = keyring.read(self.data / "secrets.key")
-        return sealing.unseal(row["body"], "mailrelay.message.body", ring)[1:]
+        return unseal(row["body"], "mailrelay.message.body", ring)[1:]
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +220,7 @@ def test_root_acts_as_the_user_who_runs_the_product(shared: Installation) -> Non
 
 
 @other_users
-def test_another_user_is_told_that_he_may_not(shared: Installation) -> None:
+def test_another_user_reads_that_it_is_not_allowed(shared: Installation) -> None:
     done = shared.send("root", user=NOBODY)
     assert (done.returncode, done.stderr.count(b"\n")) == (os.EX_NOPERM, 1)
     assert str(shared.data).encode() in done.stderr

@@ -18,8 +18,7 @@ from mailrelay.mail import rawmail
 from mailrelay.mail.rawmail import RawMail
 from mailrelay.management.commands.sendmail import Command
 from mailrelay.models import Message, RelaySettings
-from mailrelay.queue import outbox
-from mailrelay.sendmail import program as sendmail
+from mailrelay.sendmail import program
 from quazzar.errors import InvalidEmail, KeyFileError, RelayNotConfigured, SealError
 
 pytestmark = pytest.mark.django_db
@@ -38,7 +37,7 @@ def run(arguments: Sequence[str] | str, data: bytes | None = CRON) -> tuple[int,
     """Exit code and standard error."""
     words = arguments.split() if isinstance(arguments, str) else arguments
     stderr = io.StringIO()
-    code = sendmail.run(words, None if data is None else io.BytesIO(data), stderr)
+    code = program.run(words, None if data is None else io.BytesIO(data), stderr)
     return code, stderr.getvalue()
 
 
@@ -50,11 +49,11 @@ def only() -> tuple[Message, RawMail]:
 
 
 def addresses(row: Message) -> list[str]:
-    return [one["address"] for one in row.recipients]
+    return [recipient["address"] for recipient in row.recipients]
 
 
 def test_the_data_dir_is_by_default_where_the_settings_have_it() -> None:
-    assert sendmail.ROOT == settings.BASE_DIR
+    assert program.ROOT == settings.BASE_DIR
 
 
 # --- what becomes of a message -----------------------------------------------------------------------------
@@ -131,7 +130,7 @@ def test_an_author_on_this_node_becomes_the_relay(relay: RelaySettings, author: 
 
 
 @pytest.mark.parametrize(
-    ("given", "sender"),
+    ("options", "sender"),
     [
         (["-f", "a@Example.net"], "a@example.net"),
         (["-fA <a@example.net>"], "a@example.net"),
@@ -143,8 +142,8 @@ def test_an_author_on_this_node_becomes_the_relay(relay: RelaySettings, author: 
         ([], "node@example.org"),
     ],
 )
-def test_the_envelope_sender(relay: RelaySettings, given: list[str], sender: str) -> None:
-    assert run([*given, "a@example.com"]) == (0, "")
+def test_the_envelope_sender(relay: RelaySettings, options: list[str], sender: str) -> None:
+    assert run([*options, "a@example.com"]) == (0, "")
     assert only()[0].envelope_sender == sender
 
 
@@ -152,7 +151,7 @@ def test_the_envelope_sender(relay: RelaySettings, given: list[str], sender: str
     ("option", "body"),
     [("", b"one\n"), ("-i", b"one\n.\ntwo\n"), ("-oi", b"one\n.\ntwo\n")],
 )
-def test_a_line_with_only_a_dot_ends_the_message_unless_told_otherwise(
+def test_a_line_with_only_a_dot_ends_the_message_unless_i_is_set(
     relay: RelaySettings, option: str, body: bytes
 ) -> None:
     run(f"{option} a@example.com", b"Subject: x\n\none\n.\ntwo\n")
@@ -230,7 +229,7 @@ def test_without_a_relay_it_says_so(rings: list[str]) -> None:
 def test_a_message_that_is_too_large_is_refused(
     relay: RelaySettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox.emails, "MAX_BYTES", 1024)
+    monkeypatch.setattr("mailrelay.mail.emails.MAX_BYTES", 1024)
     assert run("-i a@example.com", b"Subject: x\n\n" + b"x" * 3000)[0] == os.EX_DATAERR
 
 
@@ -240,7 +239,7 @@ def test_input_that_cannot_be_read_is_no_traceback(relay: RelaySettings) -> None
             raise OSError(errno.EIO, "Input/output error")
 
     stderr = io.StringIO()
-    assert sendmail.run(["-i", "root"], Broken(), stderr) == os.EX_NOINPUT
+    assert program.run(["-i", "root"], Broken(), stderr) == os.EX_NOINPUT
     assert "Input/output error" in stderr.getvalue()
 
 
@@ -251,7 +250,7 @@ def failing(exc: Exception) -> tuple[int, str]:
         raise exc
 
     stderr = io.StringIO()
-    return sendmail.run(["root"], io.BytesIO(CRON), stderr, prepare), stderr.getvalue()
+    return program.run(["root"], io.BytesIO(CRON), stderr, prepare), stderr.getvalue()
 
 
 def denied() -> KeyFileError:
@@ -260,7 +259,7 @@ def denied() -> KeyFileError:
     return exc
 
 
-def test_each_failure_has_its_exit_code_and_one_sentence(subtests: pytest.Subtests) -> None:
+def test_every_failure_has_its_exit_code_and_one_sentence(subtests: pytest.Subtests) -> None:
     for exc, code in [
         (OperationalError("database is locked"), os.EX_TEMPFAIL),
         (OperationalError("connection to server failed\nmore"), os.EX_TEMPFAIL),
@@ -291,16 +290,21 @@ def test_each_failure_has_its_exit_code_and_one_sentence(subtests: pytest.Subtes
 def test_a_caller_that_closed_standard_error_is_no_failure() -> None:
     stderr = io.StringIO()
     stderr.close()
-    assert sendmail.run([], None, stderr) == os.EX_USAGE
+    assert program.run([], None, stderr) == os.EX_USAGE
 
 
 # --- the command -------------------------------------------------------------------------------------------
 def test_the_command_passes_every_option_through(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Sequence[str]] = []
-    monkeypatch.setattr(sendmail, "run_alone", lambda words: seen.append(words) or 67)
+
+    def run_alone(words: Sequence[str]) -> int:
+        seen.append(words)
+        return os.EX_NOUSER
+
+    monkeypatch.setattr(program, "run_alone", run_alone)
     with pytest.raises(SystemExit) as ended:
         Command().run_from_argv(["manage.py", "sendmail", "-v", "-t", "-i", "--", "root"])
-    assert (seen, ended.value.code) == ([["-v", "-t", "-i", "--", "root"]], 67)
+    assert (seen, ended.value.code) == ([["-v", "-t", "-i", "--", "root"]], os.EX_NOUSER)
 
 
 def test_call_command_points_at_the_sender() -> None:
@@ -310,7 +314,7 @@ def test_call_command_points_at_the_sender() -> None:
 
 def test_an_error_of_our_own_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        sendmail._unexpected(ZeroDivisionError, None, None)
+        program._unexpected(ZeroDivisionError, None, None)
     assert ended.value.code == os.EX_SOFTWARE
     assert "ZeroDivisionError" in capsys.readouterr().err
-    assert sys.excepthook is not sendmail._unexpected
+    assert sys.excepthook is not program._unexpected

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import pytest
 
-from mailrelay.smtp import connection as smtp
+from mailrelay.smtp import connection as module
 from mailrelay.smtp.connection import Connection
 from mailrelay.smtp.dialogue import Envelope, Target, Trace
 from quazzar.errors import DeliveryError
@@ -43,7 +43,7 @@ def connect(server: FaultServer | BlackHole, trace: Trace | None = None, **more:
 
 def failure(server: FaultServer | BlackHole, **more: str) -> DeliveryError:
     with pytest.raises(DeliveryError) as caught:
-        connect(server, **more)
+        connect(server, None, **more)
     return caught.value
 
 
@@ -108,7 +108,7 @@ def test_when_all_recipients_are_refused_the_connection_still_works(
     outcome = connection.send(Envelope(MAIL.sender, ("bad@example.com",), MAIL.data))
     assert [error.permanent for error in outcome.refused.values()] == [False]
     assert connection.send(MAIL).error is None
-    assert [one.recipients for one in server.accepted] == [["ops@example.com"]]
+    assert [mail.recipients for mail in server.accepted] == [["ops@example.com"]]
 
 
 @pytest.mark.parametrize("extensions", [("PIPELINING",), ()])
@@ -141,12 +141,12 @@ def test_a_bad_greeting_is_the_connect_stage(serve: Serve, greeting: object, kin
 
 
 def test_a_greeting_that_never_comes(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(smtp, "_CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(module, "_CONNECT_SECONDS", 0.2)
     assert failure(serve(greeting=SILENCE)).kind == "timeout_greeting"
 
 
 def test_a_port_behind_a_firewall(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(smtp, "_CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(module, "_CONNECT_SECONDS", 0.2)
     with BlackHole() as hole:
         assert failure(hole).kind == "timeout_connect"
 
@@ -223,7 +223,7 @@ def test_the_deadline_covers_every_step(serve: Serve) -> None:
     assert caught.value.kind == "timeout"
 
 
-def test_stages_are_told_in_their_order(serve: Serve) -> None:
+def test_stages_are_reported_in_their_order(serve: Serve) -> None:
     seen: list[str] = []
     server = serve(users={"op": "password"})
     connect(server, Trace(on_stage=seen.append), username="op", password="password").send(MAIL)

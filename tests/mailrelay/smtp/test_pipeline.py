@@ -106,7 +106,7 @@ def test_a_connection_lost_after_the_body_fails_only_that_mail(pool: Pool) -> No
         assert len(server.accepted) == 5
 
 
-def test_a_relay_that_does_not_answer_is_told_once_and_jobs_stay(pool: Pool) -> None:
+def test_a_relay_that_does_not_answer_is_reported_once_and_jobs_stay(pool: Pool) -> None:
     server = FaultServer()
     pipeline, events = run(server, pool, 5)
     assert [type(event) for event in events] == [Down]
@@ -136,7 +136,8 @@ def test_a_fault_of_ours_is_no_endless_wait(pool: Pool, monkeypatch: pytest.Monk
     with FaultServer() as server:
         _, events = run(server, pool, 1)
         assert isinstance(events[-1], Down)
-        assert [result.outcome.error.permanent for result in results(events)] == [False] * (method != "open")
+        errors = [result.outcome.error for result in results(events)]
+        assert [error and error.permanent for error in errors] == [False] * (method != "open")
 
 
 def test_a_change_of_target_closes_the_old_connections(pool: Pool) -> None:

@@ -106,6 +106,6 @@ def silence(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 
 
 def test_name_servers_that_do_not_answer_are_not_waited_for(silence: threading.Event) -> None:
-    found = failure("mx.example", seconds=0.05)
-    assert (found.kind, silence.is_set()) == ("dns_failed", False)
-    assert "No name server answered" in found.message
+    slow = failure("mx.example", seconds=0.05)
+    assert (slow.kind, silence.is_set()) == ("dns_failed", False)
+    assert "No name server answered" in slow.message

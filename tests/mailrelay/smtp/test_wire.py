@@ -57,8 +57,8 @@ def test_a_smuggled_second_mail_stays_text(subtests: pytest.Subtests) -> None:
 
 def test_the_extensions_of_an_ehlo_answer_are_read() -> None:
     answer = "mx.example greets you\nSIZE 10240000\npipelining\nAUTH LOGIN plain\n8BITMIME\nSTARTTLS"
-    found = wire.features(answer)
-    assert found == {
+    extensions = wire.features(answer)
+    assert extensions == {
         "size": "10240000",
         "pipelining": "",
         "auth": "LOGIN plain",
@@ -164,8 +164,8 @@ def test_a_broken_connection_has_a_kind_and_a_sentence(subtests: pytest.Subtests
         (EOFError(), False, False, "closed"),
     ]:
         with subtests.test(exc=exc, connecting=connecting, greeting=greeting, kind=kind):
-            found, sentence = wire.lost(exc, "mx.example", 587, connecting=connecting, greeting=greeting)
-            assert found == kind
+            actual, sentence = wire.lost(exc, "mx.example", 587, connecting=connecting, greeting=greeting)
+            assert actual == kind
             assert "mx.example port 587" in sentence and sentence.endswith(".") and "Errno" not in sentence
 
 

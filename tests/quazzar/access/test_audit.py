@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -29,7 +30,7 @@ def test_an_entry_says_who_did_what_to_which_fields(entry: AuditEntry) -> None:
 
 
 def test_an_entry_cannot_be_changed_or_removed(subtests: pytest.Subtests, entry: AuditEntry) -> None:
-    for change in [
+    changes: list[Callable[[AuditEntry], object]] = [
         lambda entry: entry.save(),
         lambda entry: entry.save(update_fields=["actor"]),
         lambda entry: entry.delete(),
@@ -40,7 +41,8 @@ def test_an_entry_cannot_be_changed_or_removed(subtests: pytest.Subtests, entry:
         lambda entry: AuditEntry.objects.update_or_create(pk=entry.pk, defaults={"actor": "x"}),
         lambda entry: AuditEntry._base_manager.filter(pk=entry.pk).update(actor="x"),
         lambda entry: AuditEntry._base_manager.all().delete(),
-    ]:
+    ]
+    for change in changes:
         with subtests.test(change=change):
             entry.actor = "somebody else"
             with pytest.raises(TypeError, match="append-only"):

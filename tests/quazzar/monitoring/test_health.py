@@ -57,7 +57,7 @@ def test_ready_when_all_parts_are_well(client: Client, well: None) -> None:
     assert failing(client) == {}
 
 
-def test_a_part_that_fails_is_not_logged_at_each_probe(client: Client, db: None, caplog: Any) -> None:
+def test_a_part_that_fails_is_not_logged_at_every_probe(client: Client, db: None, caplog: Any) -> None:
     assert failing(client)
     assert "Service Unavailable" not in caplog.text
 
@@ -75,7 +75,7 @@ def test_a_worker_is_alive_for_a_minute_after_its_last_word(
     assert ("worker" not in failing(client)) is alive
 
 
-def test_a_worker_that_never_ran_is_said(client: Client, well: None) -> None:
+def test_a_worker_that_never_ran_is_named(client: Client, well: None) -> None:
     Heartbeat.objects.all().delete()
     assert failing(client) == {"worker": "The worker has not run yet."}
 
@@ -88,7 +88,7 @@ def silent_server() -> socket.socket:
     return server
 
 
-def test_a_broker_that_is_away_or_silent_is_said(client: Client, well: None, settings: Any) -> None:
+def test_a_broker_that_is_away_or_silent_is_named(client: Client, well: None, settings: Any) -> None:
     with silent_server() as server:
         port = server.getsockname()[1]
         settings.CELERY_BROKER_URL = f"redis://:{SECRET}@127.0.0.1:{port}/0"
@@ -113,7 +113,7 @@ def test_a_broker_address_that_is_none_shows_no_password(
     assert list(failing(client)) == ["broker"]
 
 
-def test_a_key_file_that_others_can_read_is_said(
+def test_a_key_file_that_others_can_read_is_named(
     client: Client, well: None, settings: Any, tmp_path: Path
 ) -> None:
     settings.QUAZZAR_SECRETS_KEY_FILE = tmp_path / "k"
@@ -122,7 +122,7 @@ def test_a_key_file_that_others_can_read_is_said(
     assert "read or written by others" in failing(client)["key_file"]
 
 
-def test_a_database_that_does_not_answer_is_said(
+def test_a_database_that_does_not_answer_is_named(
     client: Client, well: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:

@@ -35,8 +35,8 @@ def record(message: str, *args: object, **more: Any) -> logging.LogRecord:
 
 
 def as_json(message: str, *args: object, **more: Any) -> dict[str, str]:
-    found: dict[str, str] = json.loads(JsonFormatter().format(record(message, *args, **more)))
-    return found
+    fields: dict[str, str] = json.loads(JsonFormatter().format(record(message, *args, **more)))
+    return fields
 
 
 def failure() -> Any:
@@ -91,15 +91,15 @@ def test_a_long_line_comes_through(subtests: pytest.Subtests) -> None:
 
 
 def test_a_line_is_one_json_object_with_its_arguments_filled_in() -> None:
-    found = as_json("sent %s to\n%s", 12, "Grüße")
-    assert found.pop("time").endswith("Z")
-    assert found == {"level": "warning", "logger": "mailrelay.queue.outbox", "message": "sent 12 to\nGrüße"}
+    fields = as_json("sent %s to\n%s", 12, "Grüße")
+    assert fields.pop("time").endswith("Z")
+    assert fields == {"level": "warning", "logger": "mailrelay.queue.outbox", "message": "sent 12 to\nGrüße"}
 
 
 def test_arguments_and_tracebacks_are_masked_too() -> None:
-    found = as_json("trying %s", {"password": "hunter2"}, exc_info=failure())
-    assert "hunter2" not in json.dumps(found)
-    assert "ValueError" in found["exc"]
+    fields = as_json("trying %s", {"password": "hunter2"}, exc_info=failure())
+    assert "hunter2" not in json.dumps(fields)
+    assert "ValueError" in fields["exc"]
     assert "hunter2" not in TextFormatter().format(record("x", exc_info=failure()))
 
 
@@ -136,24 +136,24 @@ def test_every_app_of_the_product_logs_what_it_does() -> None:
     assert not logging.getLogger("somebody.else").isEnabledFor(logging.INFO)
 
 
-def answer(given: str | None = None, path: str = "/api/mail/relay") -> HttpResponse:
+def answer(sent: str | None = None, path: str = "/api/mail/relay") -> HttpResponse:
     def view(request: HttpRequest) -> HttpResponse:
         return HttpResponse(request_id.get())
 
-    headers = {} if given is None else {"X-Request-ID": given}
+    headers = {} if sent is None else {"X-Request-ID": sent}
     return RequestIdMiddleware(view)(RequestFactory().get(path + "?password=hunter2", headers=headers))
 
 
-def test_a_sane_request_id_is_taken_and_echoed() -> None:
+def test_a_sane_request_id_is_kept_and_echoed() -> None:
     response = answer("trace-0123-ABC")
     assert response["X-Request-ID"] == response.content.decode() == "trace-0123-ABC"
 
 
 def test_another_request_id_is_replaced(subtests: pytest.Subtests) -> None:
-    for given in [None, "", "short", "x" * 65, "spaces in it", "new\nline-here", "semi;colon"]:
-        with subtests.test(given=given):
-            response = answer(given)
-            assert response["X-Request-ID"] == response.content.decode() != given
+    for sent in [None, "", "short", "x" * 65, "spaces in it", "new\nline-here", "semi;colon"]:
+        with subtests.test(sent=sent):
+            response = answer(sent)
+            assert response["X-Request-ID"] == response.content.decode() != sent
             assert len(response["X-Request-ID"]) == 16
 
 

@@ -40,12 +40,12 @@ def test_every_feature_has_a_name() -> None:
     assert FEATURES.keys() == FEATURE_NAMES.keys()
 
 
-def test_a_plan_is_found_by_its_exact_id(subtests: pytest.Subtests) -> None:
+def test_a_plan_has_one_exact_id(subtests: pytest.Subtests) -> None:
     for word in ["", "Pro", "PRO", "galactic", "id"]:
         with subtests.test(word=word):
             assert Plan.by_id("pro") is Plan.PRO
             assert Plan.by_id(word) is None
 
 
-def test_each_plan_holds_what_the_lower_ones_hold() -> None:
+def test_every_plan_holds_what_the_lower_ones_hold() -> None:
     assert [plan.features for plan in Plan] == [[], ["orbit_mail"], ["orbit_mail"], ["orbit_mail"]]

@@ -100,7 +100,7 @@ def test_one_that_takes_the_connection_and_says_nothing_does_not_answer(tmp_path
 
 
 @pytest.mark.real
-def test_it_listens_on_its_socket_alone_and_keeps_what_it_was_given(sock: Path) -> None:
+def test_it_listens_on_its_socket_alone_and_keeps_its_data(sock: Path) -> None:
     with running(sock):
         assert say(sock, "CONFIG GET port").split()[-1] == "0"
         assert say(sock, "CONFIG GET maxmemory-policy").split()[-1] == "noeviction"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from quazzar.processes import kernel as processes
+from quazzar.processes import kernel
 from quazzar.processes.child import Child, Spec, backoff
 from quazzar.processes.output import Output
 from quazzar.processes.ports import PortUnavailable, holder, listen
@@ -188,18 +188,18 @@ def test_after_a_steady_time_earlier_failures_are_forgotten() -> None:
 def test_a_second_supervisor_on_the_same_data_dir_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with processes.exclusive(tmp_path / "up.lock"):
+    with kernel.exclusive(tmp_path / "up.lock"):
         assert main(["--host", "127.0.0.1", "--port", "0", "--data-dir", str(tmp_path)]) == 1
     assert f"Quazzar already runs on {tmp_path} (process {os.getpid()})." in capsys.readouterr().err
-    with processes.exclusive(tmp_path / "up.lock"):
+    with kernel.exclusive(tmp_path / "up.lock"):
         pass
 
 
-def test_a_taken_port_is_refused_and_its_holder_named(
+def test_a_busy_port_is_refused_and_its_holder_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with listen("127.0.0.1", 0) as taken:
-        port = taken.getsockname()[1]
+    with listen("127.0.0.1", 0) as busy:
+        port = busy.getsockname()[1]
         assert main(["--host", "127.0.0.1", "--port", str(port), "--data-dir", str(tmp_path)]) == 1
         sentence = capsys.readouterr().err
         assert f"Port {port} on 127.0.0.1 is already taken by " in sentence

@@ -136,11 +136,11 @@ def test_nothing_of_it_outlives_a_killed_supervisor(tmp_path: Path) -> None:
 
 
 @pytest.mark.real
-def test_a_taken_port_is_refused_before_anything_starts(tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        argv = [sys.executable, "manage.py", "up", "--port", str(taken.getsockname()[1])]
+def test_a_busy_port_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        argv = [sys.executable, "manage.py", "up", "--port", str(busy.getsockname()[1])]
         env = {**os.environ, **environment(tmp_path)}
         done = subprocess.run(
             argv, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False

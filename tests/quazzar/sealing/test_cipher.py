@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quazzar.errors import Unreadable
-from quazzar.sealing import cipher as sealing
+from quazzar.sealing import cipher
 from quazzar.sealing.cipher import KeyRing
 
 OLD, NEW, LOST = bytes(range(32)), b"\xff" * 32, b"lost-key" * 4
@@ -42,7 +42,7 @@ VECTORS = [
 @pytest.mark.parametrize(("key", "context", "plaintext", "blob"), VECTORS)
 def test_what_was_sealed_years_ago_still_opens(key: str, context: str, plaintext: str, blob: str) -> None:
     ring = KeyRing([bytes.fromhex(key)])
-    assert sealing.unseal(bytes.fromhex(blob), context, ring) == bytes.fromhex(plaintext)
+    assert cipher.unseal(bytes.fromhex(blob), context, ring) == bytes.fromhex(plaintext)
 
 
 @pytest.mark.parametrize(("key", "context", "plaintext", "blob"), VECTORS)
@@ -50,101 +50,101 @@ def test_the_same_nonce_gives_the_frozen_blob(
     key: str, context: str, plaintext: str, blob: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nonce = bytes.fromhex(blob)[5:17]
-    monkeypatch.setattr(sealing.os, "urandom", lambda size: nonce[:size])
-    sealed = sealing.seal(bytes.fromhex(plaintext), context, KeyRing([bytes.fromhex(key)]))
+    monkeypatch.setattr("os.urandom", lambda size: nonce[:size])
+    sealed = cipher.seal(bytes.fromhex(plaintext), context, KeyRing([bytes.fromhex(key)]))
     assert sealed.hex() == blob
 
 
 @given(st.binary(max_size=300), st.text(min_size=1))
 def test_whatever_is_sealed_opens_again(plaintext: bytes, context: str) -> None:
     ring = KeyRing([OLD])
-    assert sealing.unseal(sealing.seal(plaintext, context, ring), context, ring) == plaintext
+    assert cipher.unseal(cipher.seal(plaintext, context, ring), context, ring) == plaintext
 
 
 def test_a_blob_is_version_key_id_nonce_ciphertext_and_tag() -> None:
-    blob = sealing.seal(b"secret", CONTEXT, KeyRing([OLD]))
-    assert (blob[0], blob[1:5], len(blob)) == (1, sealing.id_of_key(OLD), 1 + 4 + 12 + len(b"secret") + 16)
+    blob = cipher.seal(b"secret", CONTEXT, KeyRing([OLD]))
+    assert (blob[0], blob[1:5], len(blob)) == (1, cipher.id_of_key(OLD), 1 + 4 + 12 + len(b"secret") + 16)
     assert AESGCM(OLD).decrypt(blob[5:17], blob[17:], blob[:5] + CONTEXT.encode()) == b"secret"
 
 
 def test_no_two_seals_of_one_secret_are_alike() -> None:
     ring = KeyRing([OLD])
-    assert len({sealing.seal(b"secret", CONTEXT, ring) for _ in range(1000)}) == 1000
+    assert len({cipher.seal(b"secret", CONTEXT, ring) for _ in range(1000)}) == 1000
 
 
 def test_any_flipped_bit_makes_it_unreadable() -> None:
     ring = KeyRing([OLD])
-    blob = sealing.seal(b"secret", CONTEXT, ring)
+    blob = cipher.seal(b"secret", CONTEXT, ring)
     for bit in range(len(blob) * 8):
         altered = bytearray(blob)
         altered[bit // 8] ^= 1 << bit % 8
         with pytest.raises(Unreadable):
-            sealing.unseal(bytes(altered), CONTEXT, ring)
+            cipher.unseal(bytes(altered), CONTEXT, ring)
 
 
 def test_any_cut_makes_it_unreadable() -> None:
     ring = KeyRing([OLD])
-    blob = sealing.seal(b"secret", CONTEXT, ring)
+    blob = cipher.seal(b"secret", CONTEXT, ring)
     for length in range(len(blob)):
         with pytest.raises(Unreadable):
-            sealing.unseal(blob[:length], CONTEXT, ring)
+            cipher.unseal(blob[:length], CONTEXT, ring)
     with pytest.raises(Unreadable):
-        sealing.unseal(blob + b"\0", CONTEXT, ring)
+        cipher.unseal(blob + b"\0", CONTEXT, ring)
 
 
 def test_a_blob_opens_only_in_the_place_it_was_sealed_for() -> None:
     ring = KeyRing([OLD])
-    blob = sealing.seal(b"secret", CONTEXT, ring)
+    blob = cipher.seal(b"secret", CONTEXT, ring)
     with pytest.raises(Unreadable, match="another place"):
-        sealing.unseal(blob, "mailrelay.message.body", ring)
+        cipher.unseal(blob, "mailrelay.message.body", ring)
 
 
 def test_a_blob_that_moved_opens_by_its_former_context_and_is_resealed_for_the_new_one() -> None:
     old, ring = KeyRing([OLD]), KeyRing([NEW, OLD])
-    moved = sealing.seal(b"secret", CONTEXT, old)
+    moved = cipher.seal(b"secret", CONTEXT, old)
     former = ("tests.elsewhere", CONTEXT)
-    assert sealing.unseal(moved, "tests.here", ring, former) == b"secret"
-    assert sealing.unseal(sealing.reseal(moved, "tests.here", ring, former), "tests.here", ring) == b"secret"
+    assert cipher.unseal(moved, "tests.here", ring, former) == b"secret"
+    assert cipher.unseal(cipher.reseal(moved, "tests.here", ring, former), "tests.here", ring) == b"secret"
     with pytest.raises(Unreadable, match="another place"):
-        sealing.unseal(moved, "tests.here", ring, ("tests.elsewhere",))
+        cipher.unseal(moved, "tests.here", ring, ("tests.elsewhere",))
 
 
 def test_a_lost_key_says_so_and_asks_to_enter_it_again() -> None:
-    blob = sealing.seal(b"secret", CONTEXT, KeyRing([LOST]))
+    blob = cipher.seal(b"secret", CONTEXT, KeyRing([LOST]))
     with pytest.raises(Unreadable, match=r"no longer in the key file; enter it again") as caught:
-        sealing.unseal(blob, CONTEXT, KeyRing([NEW, OLD]))
+        cipher.unseal(blob, CONTEXT, KeyRing([NEW, OLD]))
     assert caught.value.code == "unreadable"
 
 
 def test_the_first_key_seals_and_every_key_opens() -> None:
-    by_old = sealing.seal(b"old", CONTEXT, KeyRing([OLD]))
+    by_old = cipher.seal(b"old", CONTEXT, KeyRing([OLD]))
     ring = KeyRing([NEW, OLD])
-    by_new = sealing.seal(b"new", CONTEXT, ring)
-    assert sealing.key_id(by_new) == sealing.id_of_key(NEW)
-    assert sealing.unseal(by_old, CONTEXT, ring) == b"old"
-    assert sealing.unseal(by_new, CONTEXT, KeyRing([NEW])) == b"new"
+    by_new = cipher.seal(b"new", CONTEXT, ring)
+    assert cipher.key_id(by_new) == cipher.id_of_key(NEW)
+    assert cipher.unseal(by_old, CONTEXT, ring) == b"old"
+    assert cipher.unseal(by_new, CONTEXT, KeyRing([NEW])) == b"new"
 
 
 def test_reseal_moves_to_the_first_key_and_leaves_what_is_there_already() -> None:
     ring = KeyRing([NEW, OLD])
-    moved = sealing.reseal(sealing.seal(b"secret", CONTEXT, KeyRing([OLD])), CONTEXT, ring)
-    assert sealing.unseal(moved, CONTEXT, KeyRing([NEW])) == b"secret"
-    assert sealing.reseal(moved, CONTEXT, ring) is moved
+    moved = cipher.reseal(cipher.seal(b"secret", CONTEXT, KeyRing([OLD])), CONTEXT, ring)
+    assert cipher.unseal(moved, CONTEXT, KeyRing([NEW])) == b"secret"
+    assert cipher.reseal(moved, CONTEXT, ring) is moved
 
 
 def test_reseal_refuses_what_does_not_open() -> None:
-    foreign = sealing.seal(b"secret", CONTEXT, KeyRing([LOST]))
+    foreign = cipher.seal(b"secret", CONTEXT, KeyRing([LOST]))
     with pytest.raises(Unreadable):
-        sealing.reseal(foreign, CONTEXT, KeyRing([NEW, OLD]))
+        cipher.reseal(foreign, CONTEXT, KeyRing([NEW, OLD]))
 
 
 def test_garbage_has_no_key_id(subtests: pytest.Subtests) -> None:
     for garbage in [b"", b"\x01", b"plain text that was never sealed at all", b"\x02" * 60]:
         with subtests.test(garbage=garbage):
             with pytest.raises(Unreadable):
-                sealing.key_id(garbage)
+                cipher.key_id(garbage)
             with pytest.raises(Unreadable):
-                sealing.unseal(garbage, CONTEXT, KeyRing([OLD]))
+                cipher.unseal(garbage, CONTEXT, KeyRing([OLD]))
 
 
 @pytest.mark.parametrize("keys", [[], [b"short"], [OLD, b"\0" * 33]])
@@ -153,21 +153,21 @@ def test_a_ring_needs_whole_keys(keys: list[bytes]) -> None:
         KeyRing(keys)
 
 
-def test_a_key_given_twice_counts_once() -> None:
+def test_a_key_that_comes_twice_counts_once() -> None:
     assert len(KeyRing([NEW, OLD, NEW])) == 2
 
 
 def test_a_new_key_goes_first_and_only_named_old_keys_are_kept() -> None:
     ring = KeyRing([NEW, OLD]).with_new_key()
     assert ring.keys[1:] == (NEW, OLD)
-    kept = ring.keeping({sealing.VERSION + sealing.id_of_key(OLD)})
+    kept = ring.keeping({cipher.VERSION + cipher.id_of_key(OLD)})
     assert kept.keys == (ring.keys[0], OLD)
 
 
 def test_a_ring_shows_no_key_and_cannot_be_pickled() -> None:
     ring = KeyRing([OLD])
     assert OLD.hex() not in repr(ring)
-    assert sealing.id_of_key(OLD).hex() in repr(ring)
+    assert cipher.id_of_key(OLD).hex() in repr(ring)
     with pytest.raises(TypeError, match="cannot be pickled"):
         pickle.dumps(ring)
     with pytest.raises(TypeError, match="cannot be pickled"):

@@ -1,6 +1,8 @@
 """The sealed field with a lost key, altered bytes or a bad key file: nothing crashes, nothing is lost."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from django.db import connection
@@ -8,8 +10,7 @@ from pytest_django.fixtures import Settings
 
 from mailrelay.models import Message, RelaySettings
 from quazzar.errors import Unreadable
-from quazzar.sealing import cipher as sealing
-from quazzar.sealing import keyring
+from quazzar.sealing import cipher, keyring
 from quazzar.sealing.values import Unsealable
 from tests.quazzar.sealedrows import SECRET, lose_key, opened, store, stored
 
@@ -41,7 +42,8 @@ def test_one_lost_row_does_not_hide_the_others() -> None:
     Message.objects.create(body=b"lost")
     lose_key()
     Message.objects.create(body=b"fresh")
-    assert [row.body.readable for row in Message.objects.order_by("id")] == [False, True]
+    bodies = [row.body for row in Message.objects.order_by("id")]
+    assert [body and body.readable for body in bodies] == [False, True]
 
 
 def test_saving_another_field_keeps_the_bytes_so_that_the_key_brings_it_back(relay: RelaySettings) -> None:
@@ -68,11 +70,12 @@ def test_entering_it_again_replaces_it(relay: RelaySettings) -> None:
 def test_an_unreadable_secret_cannot_move_to_another_place(relay: RelaySettings) -> None:
     lose_key()
     with pytest.raises(Unreadable):
-        Message.objects.create(body=RelaySettings.load().password)
+        Message.objects.create(body=cast("Any", RelaySettings.load().password))
 
 
 def test_bytes_that_are_no_seal_are_unreadable(subtests: pytest.Subtests, relay: RelaySettings) -> None:
-    for content in [b"", b"plain", b"\x01" * 80, "plain text"]:
+    contents: list[bytes | str] = [b"", b"plain", b"\x01" * 80, "plain text"]
+    for content in contents:
         with subtests.test(content=content):
             store(content)
             assert RelaySettings.load().password_state == "unreadable"
@@ -102,12 +105,12 @@ def test_a_blob_copied_to_another_column_does_not_open(relay: RelaySettings) -> 
 
 
 def test_bytes_sealed_for_a_text_that_are_no_text_are_unreadable(relay: RelaySettings) -> None:
-    blob = sealing.seal(b"\xff", "mailrelay.relay.password", keyring.current())
+    blob = cipher.seal(b"\xff", "mailrelay.relay.password", keyring.current())
     store(blob)
     assert RelaySettings.load().password_state == "unreadable"
 
 
-DAMAGES = {
+DAMAGES: dict[str, Callable[[Path], object]] = {
     "mode": lambda f: f.chmod(0o644),
     "content": lambda f: f.write_text("?"),
     "gone": lambda f: f.unlink(),
@@ -116,7 +119,7 @@ DAMAGES = {
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
 def test_a_bad_key_file_makes_unreadable_and_never_an_error(
-    damage, relay: RelaySettings, key_file: Path
+    damage: Callable[[Path], object], relay: RelaySettings, key_file: Path
 ) -> None:
     content = key_file.read_bytes()
     damage(key_file)

@@ -45,7 +45,7 @@ def test_it_is_made_on_first_use_for_its_owner_only(key_file: Path) -> None:
     assert len(ring) == 1
     assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
     assert stat.S_IMODE(key_file.parent.stat().st_mode) == 0o700
-    assert [each.name for each in key_file.parent.iterdir()] == ["secrets.key"]
+    assert [file.name for file in key_file.parent.iterdir()] == ["secrets.key"]
 
 
 def test_looking_at_it_does_not_make_it(key_file: Path) -> None:
@@ -68,11 +68,11 @@ def test_processes_that_start_at_once_end_with_one_key(key_file: Path) -> None:
     started = [
         subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)
     ]
-    for each in started:
-        assert each.stdin is not None
-        each.stdin.close()  # all of them wait for this
-        each.stdin = None
-    assert len({each.communicate(timeout=60)[0] for each in started}) == 1
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.close()  # all of them wait for this
+        process.stdin = None
+    assert len({process.communicate(timeout=60)[0] for process in started}) == 1
 
 
 def test_the_one_who_comes_second_takes_the_first_ones_key(key_file: Path) -> None:

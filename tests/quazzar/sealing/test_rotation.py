@@ -11,8 +11,7 @@ from pytest_django.fixtures import Settings
 from mailrelay.models import Message, RelaySettings
 from quazzar import tasks
 from quazzar.errors import SealError
-from quazzar.sealing import columns as sealedcolumns
-from quazzar.sealing import keyring, rotation
+from quazzar.sealing import columns, keyring, rotation
 from quazzar.sealing.cipher import KeyRing
 from quazzar.sealing.columns import SealedColumn, sealed_columns
 from quazzar.sealing.rotation import reseal_stragglers, rotate
@@ -105,8 +104,8 @@ def test_the_command_says_what_it_did_and_no_secret(relay: RelaySettings, key_fi
 
 def test_it_works_in_batches_of_rows_and_of_bytes(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     Message.objects.bulk_create([Message(body=bytes([n]) * 100 * n) for n in range(9)])
-    monkeypatch.setattr(sealedcolumns, "BATCH_ROWS", 4)
-    monkeypatch.setattr(sealedcolumns, "BATCH_BYTES", 1000)
+    monkeypatch.setattr(columns, "BATCH_ROWS", 4)
+    monkeypatch.setattr(columns, "BATCH_BYTES", 1000)
     assert [len(batch) for batch in body_column().batches()] == [4, 2, 1, 1, 1]
     assert rotate().resealed.total() == 9
     assert [opened(row) for row in Message.objects.order_by("id")] == [bytes([n]) * 100 * n for n in range(9)]
@@ -125,7 +124,7 @@ def test_an_unreadable_secret_is_left_alone_and_counted(relay: RelaySettings) ->
     assert opened(RelaySettings.load()) == SECRET
 
 
-def test_the_key_of_a_damaged_secret_stays_and_each_rotation_is_a_new_one(relay: RelaySettings) -> None:
+def test_the_key_of_a_damaged_secret_stays_and_every_rotation_is_a_new_one(relay: RelaySettings) -> None:
     [blob] = stored()
     assert blob is not None
     store(blob[:-1] + bytes([blob[-1] ^ 1]))
