@@ -210,23 +210,23 @@ QUAZZAR_PUBLIC_ADDRESSES = env_addresses("QUAZZAR_PUBLIC_ADDRESSES")
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         # First, so that anonymous callers get 401 with WWW-Authenticate and not 403.
-        "quazzar.api.authentication.ApiKeyAuthentication",
-        "quazzar.api.authentication.StaffSessionAuthentication",
+        "quazzar.api.gate.authentication.ApiKeyAuthentication",
+        "quazzar.api.gate.authentication.StaffSessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["quazzar.api.permissions.Entitlement"],
-    "DEFAULT_PAGINATION_CLASS": "quazzar.api.pagination.PageNumbers",
+    "DEFAULT_PERMISSION_CLASSES": ["quazzar.api.gate.permissions.Entitlement"],
+    "DEFAULT_PAGINATION_CLASS": "quazzar.api.lists.PageNumbers",
     "DEFAULT_FILTER_BACKENDS": [
-        "quazzar.api.filters.StrictFilterBackend",
-        "quazzar.api.filters.BoundedSearchFilter",
-        "quazzar.api.filters.StrictOrderingFilter",
+        "quazzar.api.lists.StrictFilterBackend",
+        "quazzar.api.lists.BoundedSearchFilter",
+        "quazzar.api.lists.StrictOrderingFilter",
     ],
     "DEFAULT_RENDERER_CLASSES": [
         "rest_framework.renderers.JSONRenderer",
-        "quazzar.api.renderers.ConsolePages",
+        "quazzar.api.browsable.renderers.ConsolePages",
     ],
     "DEFAULT_PARSER_CLASSES": ["quazzar.api.parsers.StrictJSONParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "quazzar.api.negotiation.LenientNegotiation",
-    "DEFAULT_THROTTLE_CLASSES": ["quazzar.api.throttling.PrincipalThrottle"],
+    "DEFAULT_THROTTLE_CLASSES": ["quazzar.api.gate.throttling.PrincipalThrottle"],
     "DEFAULT_THROTTLE_RATES": {"principal": env_str("QUAZZAR_API_RATE", "6000/min")},
     "DEFAULT_SCHEMA_CLASS": "quazzar.api.schema.ApiSchema",
     "EXCEPTION_HANDLER": "quazzar.api.exceptions.handle",

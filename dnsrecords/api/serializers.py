@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from dnsrecords.checking.report import Report, Row
@@ -16,6 +16,7 @@ from dnsrecords.names import relative_name
 from dnsrecords.publishing.rules import ALGORITHMS
 from dnsrecords.text import strings as txt
 from dnsrecords.verdicts import Status
+from mailboxes.api.serializers import ProblemSerializer
 from quazzar.api.serializers import StrictSerializer
 
 _EXAMPLE = {
@@ -54,7 +55,7 @@ class DnsRecordSerializer(serializers.Serializer[Row]):
     ttl = serializers.IntegerField(source="record.ttl")
     purpose = serializers.CharField(source="record.purpose")
     required = serializers.BooleanField(source="record.required")  # type: ignore[assignment]
-    status = serializers.ChoiceField(choices=[each.value for each in Status])
+    status = serializers.ChoiceField(choices=[status.value for status in Status])
     found = serializers.ListField(child=serializers.CharField(), help_text="What is published there.")
     message = serializers.CharField(allow_blank=True, help_text="What is wrong, and what to change.")
     advice = serializers.CharField(
@@ -139,6 +140,19 @@ class OptionsSerializer(StrictSerializer):
     )
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "A name server of your own",
+            {
+                "server": "ns1.example.com",
+                "key_name": "quazzar.",
+                "secret": "c2VjcmV0IHRoYXQgaXMgbG9uZyBlbm91Z2g=",
+            },
+            request_only=True,
+        )
+    ]
+)
 class PublisherSerializer(StrictSerializer):
     """A primary name server and its TSIG key; what is left out has its default."""
 
@@ -151,21 +165,16 @@ class PublisherSerializer(StrictSerializer):
     key_name = serializers.CharField(max_length=253, help_text="Of the TSIG key.")
     algorithm = serializers.ChoiceField(choices=ALGORITHMS, required=False, default="hmac-sha256")
     secret = serializers.CharField(
-        max_length=1024, required=False, allow_blank=True, trim_whitespace=False,
+        max_length=1024,
+        required=False,
+        allow_blank=True,
+        trim_whitespace=False,
         help_text="Base64. Always read as the empty text; absent or empty keeps it.",
-    )  # fmt: skip
+    )
     has_secret = serializers.BooleanField(read_only=True)
     configured = serializers.BooleanField(read_only=True)
     published_at = serializers.DateTimeField(read_only=True, allow_null=True)
-    last_error = serializers.SerializerMethodField()
-
-    @extend_schema_field({"type": ["object", "null"], "properties": {
-        "code": {"type": "string"}, "message": {"type": "string"}, "hint": {"type": "string"},
-    }})  # fmt: skip
-    def get_last_error(self, row: Publisher) -> dict[str, str] | None:
-        """Of the last attempt."""
-        error: dict[str, str] | None = row.last_error
-        return error
+    last_error = ProblemSerializer(read_only=True, allow_null=True)
 
     def to_representation(self, row: Publisher) -> dict[str, Any]:
         """Never the secret."""

@@ -28,7 +28,7 @@ from dnsrecords.publishing import publish as publishing
 from dnsrecords.records import options
 from mailboxes.dkim import lifecycle
 from mailboxes.models import Domain
-from quazzar.api.renderers import ConsolePages, ZoneFile
+from quazzar.api.browsable.renderers import ConsolePages, ZoneFile
 from quazzar.api.serializers import NoBody
 from quazzar.api.viewsets import ApiViewSet
 from quazzar.models import ApiKey

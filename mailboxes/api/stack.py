@@ -30,7 +30,7 @@ from mailboxes.stack import control, logs
 from mailboxes.stack.blueprint import compose
 from mailboxes.stack.preflight import runner
 from quazzar.access import audit
-from quazzar.api.renderers import ConsolePages, PlainText, Yaml
+from quazzar.api.browsable.renderers import ConsolePages, PlainText, Yaml
 from quazzar.api.serializers import NoBody
 from quazzar.api.viewsets import ApiViewSet
 from quazzar.errors import NotThere, QuazzarError

@@ -32,9 +32,9 @@ from mailboxes.provisioning import retention
 from mailboxes.provisioning.aliases import add_alias, change_alias, remove_alias
 from mailboxes.provisioning.domains import add_domain, change_domain, remove_domain
 from mailboxes.provisioning.mailboxes import add_mailbox, change_mailbox, remove_mailbox, restore_mailbox
-from quazzar.api.filters import IdFilter, StrictFilterSet
+from quazzar.api.browsable.renderers import ConsolePages, Csv
 from quazzar.api.idempotency import idempotent
-from quazzar.api.renderers import ConsolePages, Csv
+from quazzar.api.lists import IdFilter, StrictFilterSet
 from quazzar.api.serializers import NoBody
 from quazzar.api.viewsets import ApiViewSet, UpdateRowMixin
 from quazzar.models import ApiKey

@@ -149,9 +149,18 @@ class MessageSerializer(serializers.ModelSerializer[Message]):
     class Meta:
         model = Message
         fields: tuple[str, ...] = (
-            "id", "status", "attempts", "next_attempt_at", "to", "subject", "source", "message_id", "last_error",
-            "created_at", "sent_at",
-        )  # fmt: skip
+            "id",
+            "status",
+            "attempts",
+            "next_attempt_at",
+            "to",
+            "subject",
+            "source",
+            "message_id",
+            "last_error",
+            "created_at",
+            "sent_at",
+        )
         read_only_fields = fields
 
 
@@ -170,12 +179,12 @@ class MessageDetailSerializer(MessageSerializer):
         sent = row.status == Message.Status.SENT
         return [
             {
-                "address": one["address"],
-                "status": "sent" if sent and one["status"] == "pending" else one["status"],
-                "code": one.get("code"),
-                "message": one.get("message", ""),
+                "address": recipient["address"],
+                "status": "sent" if sent and recipient["status"] == "pending" else recipient["status"],
+                "code": recipient.get("code"),
+                "message": recipient.get("message", ""),
             }
-            for one in row.recipients
+            for recipient in row.recipients
         ]
 
 
@@ -228,12 +237,19 @@ class _Headers(serializers.DictField):
     examples=[
         OpenApiExample(
             "A mail",
-            {"to": ["Ops <ops@example.com>"], "subject": "Disk", "text": "92 %", "headers": {"X-Node": "nas"},
-             "attachments": [{"filename": "df.txt", "content_type": "text/plain", "content_base64": "OTIgJQo="}]},
+            {
+                "to": ["Ops <ops@example.com>"],
+                "subject": "Disk",
+                "text": "92 %",
+                "headers": {"X-Node": "nas"},
+                "attachments": [
+                    {"filename": "df.txt", "content_type": "text/plain", "content_base64": "OTIgJQo="}
+                ],
+            },
             request_only=True,
         )
     ]
-)  # fmt: skip
+)
 class EmailSerializer(StrictSerializer):
     """A mail to queue."""
 
@@ -254,11 +270,11 @@ class EmailSerializer(StrictSerializer):
         """The mail, so that what is wrong with it is said before whether there is a relay."""
         files = [
             Attachment(
-                filename=one["filename"],
-                content_type=one["content_type"],
-                content=one["content_base64"],
+                filename=file["filename"],
+                content_type=file["content_type"],
+                content=file["content_base64"],
             )
-            for one in attrs.pop("attachments")
+            for file in attrs.pop("attachments")
         ]
         email = Email(**attrs, attachments=files)
         try:

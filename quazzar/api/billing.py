@@ -10,7 +10,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from quazzar.api.permissions import ANY_PLAN
+from quazzar.api.gate.permissions import ANY_PLAN
 from quazzar.api.serializers import StrictSerializer
 from quazzar.api.viewsets import ApiViewSet
 from quazzar.errors import LicenseError

@@ -1,4 +1,4 @@
-"""/api/schema and /api/docs. They hold no secret, so anybody may read them; nothing comes from elsewhere."""
+"""What there is: /api/ and /api/mail/, and /api/schema and /api/docs, which hold no secret and are for anybody."""
 
 from __future__ import annotations
 
@@ -10,9 +10,15 @@ from drf_spectacular.renderers import (
 )
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
 
-from quazzar.api.permissions import ANY_PLAN
-from quazzar.api.renderers import ConsolePages
+from quazzar.api.browsable.endpoints import API, Endpoint, endpoints
+from quazzar.api.browsable.renderers import ConsolePages
+from quazzar.api.gate.permissions import ANY_PLAN
+from quazzar.api.viewsets import ApiViewSet
+
+MAIL_API = "/api/mail/"
 
 
 class SchemaView(SpectacularAPIView):
@@ -37,3 +43,36 @@ class DocsView(SpectacularSwaggerView):
     feature = ANY_PLAN
     throttle_classes = []
     url_name = "schema"
+
+
+class IndexViewSet(ApiViewSet):
+    """A list of endpoints."""
+
+    schema = None
+    pagination_class = None
+    filter_backends = ()
+    #: The path of the list. ``/api/`` leaves what is under ``/api/mail/`` to the list there.
+    within = API
+
+    def endpoints(self) -> list[Endpoint]:
+        """Return the endpoints under the path."""
+        return [
+            endpoint
+            for endpoint in endpoints()
+            if endpoint.path.startswith(self.within)
+            and endpoint.path != self.within
+            and (self.within == MAIL_API or endpoint.path.rpartition(MAIL_API)[2] in ("", endpoint.path))
+        ]
+
+    def list(self, request: Request) -> Response:
+        """The endpoints under this path: what each method does, and a link where the path has no placeholder."""
+        return Response(
+            [
+                {
+                    "path": endpoint.path,
+                    "url": request.build_absolute_uri(endpoint.path) if endpoint.is_link else None,
+                    "methods": endpoint.methods,
+                }
+                for endpoint in self.endpoints()
+            ]
+        )

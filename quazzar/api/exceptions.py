@@ -26,8 +26,8 @@ from rest_framework.response import Response
 from rest_framework.serializers import as_serializer_error
 from rest_framework.views import set_rollback
 
-from quazzar.api.permissions import UpgradeRequired
-from quazzar.api.renderers import ConsolePages, answer_in_json
+from quazzar.api.browsable.renderers import ConsolePages, answer_in_json
+from quazzar.api.gate.permissions import UpgradeRequired
 from quazzar.errors import InvalidEmail, InvalidFields, QuazzarError
 
 if TYPE_CHECKING:
@@ -144,8 +144,8 @@ def _sentences(detail: Any, place: str = "") -> Iterator[str]:
     if isinstance(detail, dict):
         parts = list(detail.items())
     elif isinstance(detail, list):
-        nested = any(isinstance(each, dict | list) for each in detail)
-        parts = list(enumerate(detail)) if nested else [("non_field_errors", each) for each in detail]
+        nested = any(isinstance(part, dict | list) for part in detail)
+        parts = list(enumerate(detail)) if nested else [("non_field_errors", part) for part in detail]
     else:
         yield f"{place}: {detail}" if place else str(detail)
         return

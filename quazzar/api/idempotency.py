@@ -23,7 +23,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from quazzar.api.authentication import principal
+from quazzar.api.gate.authentication import principal
 from quazzar.errors import IdempotencyConflict
 from quazzar.models import IdempotentRequest
 

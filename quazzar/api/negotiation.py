@@ -8,8 +8,8 @@ from django.http import Http404
 from rest_framework.exceptions import NotAcceptable
 from rest_framework.negotiation import DefaultContentNegotiation
 
-from quazzar.api.authentication import bearer_token
-from quazzar.api.renderers import ConsolePages
+from quazzar.api.browsable.renderers import ConsolePages
+from quazzar.api.gate.authentication import bearer_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -21,7 +21,7 @@ _JSON = "application/json"
 class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # registers itself
     """``Authorization: Bearer qzr_…``."""
 
-    target_class = "quazzar.api.authentication.ApiKeyAuthentication"
+    target_class = "quazzar.api.gate.authentication.ApiKeyAuthentication"
     name = "apiKey"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
@@ -37,7 +37,7 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # registers itself
     """The console's session."""
 
-    target_class = "quazzar.api.authentication.StaffSessionAuthentication"
+    target_class = "quazzar.api.gate.authentication.StaffSessionAuthentication"
     name = "session"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
@@ -126,21 +126,21 @@ def add_errors(result: dict[str, Any], generator: Any, request: Any, public: boo
 
 
 def _errors_of(path: str, method: str, operation: dict[str, Any]) -> list[tuple[str, str]]:
-    found = [("429", "Throttled"), ("default", "Error")]
+    errors = [("429", "Throttled"), ("default", "Error")]
     anonymous = {} in operation.get("security", [])
     if not anonymous:
-        found += [("401", "NotAuthenticated"), ("403", "Forbidden")]
+        errors += [("401", "NotAuthenticated"), ("403", "Forbidden")]
     if path.startswith(_MAIL):
-        found.append(("402", "UpgradeRequired"))
-    if "{" in path or any(each["name"] == "page" for each in operation.get("parameters", [])):
-        found.append(("404", "NotFound"))
+        errors.append(("402", "UpgradeRequired"))
+    if "{" in path or any(parameter["name"] == "page" for parameter in operation.get("parameters", [])):
+        errors.append(("404", "NotFound"))
     if "requestBody" in operation or operation.get("parameters"):
-        found.append(("400", "Invalid"))
+        errors.append(("400", "Invalid"))
     if "requestBody" in operation:
-        found.append(("415", "UnsupportedMediaType"))
+        errors.append(("415", "UnsupportedMediaType"))
     if method != "get":
-        found.append(("409", "Conflict"))
-    return found
+        errors.append(("409", "Conflict"))
+    return errors
 
 
 def _object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:

@@ -17,9 +17,10 @@ from rest_framework.response import Response
 from rest_framework.routers import DynamicRoute, Route, SimpleRouter
 from rest_framework.viewsets import GenericViewSet
 
+from quazzar.api.browsable.renderers import ConsolePages, answer_in_json
 from quazzar.api.fields import LARGEST_ID
-from quazzar.api.permissions import MAIL
-from quazzar.api.renderers import ConsolePages, answer_in_json
+from quazzar.api.gate.permissions import MAIL
+from quazzar.api.serializers import NoBody
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,6 +129,11 @@ class ApiViewSet(GenericViewSet[Any]):
         shown = self.answer_class or self.get_serializer_class()
         data = shown(result, context=self.get_serializer_context()).data
         return Response(data, status=self.status_of_answer, **options)
+
+    @property
+    def takes_body(self) -> bool:
+        """Whether the present action reads the request's body."""
+        return not issubclass(self.get_serializer_class(), NoBody)
 
     @property
     def status_of_answer(self) -> int:

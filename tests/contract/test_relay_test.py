@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 from mailrelay.diagnosis import testmail as relaytest
 from mailrelay.models import Message, RelaySettings
 from mailrelay.smtp import connection as smtp
-from quazzar.api import throttling
+from quazzar.api.gate import throttling
 from tests.contract.answers import MESSAGES, RELAY, TEST, error, is_time, ok, wrong
 from tests.rig import or_skip
 from tests.rig.ca import CertificateAuthority

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.test import APIClient, APIRequestFactory
 from rest_framework.views import APIView
 
-from quazzar.api.permissions import ANY_PLAN, Entitlement, scope_of
+from quazzar.api.gate.permissions import ANY_PLAN, Entitlement, scope_of
 from quazzar.api.serializers import NoBody
 from quazzar.api.viewsets import ApiViewSet, SingletonRouter
 from quazzar.models import ApiKey

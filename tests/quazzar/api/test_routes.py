@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.test import APIClient
 
-from quazzar.api.permissions import ANY_PLAN, Entitlement, scope_of
+from quazzar.api.gate.permissions import ANY_PLAN, Entitlement, scope_of
 from quazzar.models import ApiKey
 from quazzar.plans.entitlements import upgrade_required_body
 

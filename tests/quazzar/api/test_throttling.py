@@ -9,7 +9,7 @@ from django.core.cache import cache
 from redis.exceptions import ConnectionError as RedisConnectionError
 from rest_framework.test import APIClient
 
-from quazzar.api import throttling
+from quazzar.api.gate import throttling
 from tests.rig.services import Valkey
 
 PATH = "/api/billing/upgrade"

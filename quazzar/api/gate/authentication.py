@@ -10,7 +10,7 @@ from rest_framework.authentication import BaseAuthentication, CSRFCheck, Session
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 
 from quazzar.access import apikeys, audit
-from quazzar.api.permissions import require_plan
+from quazzar.api.gate.permissions import require_plan
 from quazzar.models import ApiKey
 
 if TYPE_CHECKING:

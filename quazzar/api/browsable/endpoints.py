@@ -38,10 +38,10 @@ class Endpoint:
 
     def matches(self, path: str) -> bool:
         """Whether this is the endpoint of a path, which may end with a slash or without."""
-        own, asked = self.path.strip("/").split("/"), path.strip("/").split("/")
-        return len(own) == len(asked) and all(
-            part == given or (part == _ID and given.isdecimal())
-            for part, given in zip(own, asked, strict=True)
+        wanted, parts = self.path.strip("/").split("/"), path.strip("/").split("/")
+        return len(wanted) == len(parts) and all(
+            want == part or (want == _ID and part.isdecimal())
+            for want, part in zip(wanted, parts, strict=True)
         )
 
 

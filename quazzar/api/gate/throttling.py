@@ -10,7 +10,7 @@ from django.core.cache import cache
 from redis.exceptions import RedisError
 from rest_framework.throttling import SimpleRateThrottle
 
-from quazzar.api.authentication import principal
+from quazzar.api.gate.authentication import principal
 
 if TYPE_CHECKING:
     from rest_framework.request import Request

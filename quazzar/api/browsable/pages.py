@@ -13,9 +13,7 @@ from django.utils.safestring import SafeString, mark_safe
 from drf_spectacular.drainage import get_override
 from rest_framework.parsers import MultiPartParser
 
-from quazzar.api.endpoints import Endpoint, endpoints
-from quazzar.api.filters import StrictFilterBackend
-from quazzar.api.serializers import NoBody
+from quazzar.api.browsable.endpoints import Endpoint, endpoints
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -60,7 +58,7 @@ def form(view: Any, method: str, answer: object) -> Form:
     """
     description = view.describe(view.action)
     serializer = view.get_serializer()
-    if method == "DELETE" or isinstance(serializer, NoBody):
+    if method == "DELETE" or not view.takes_body:
         return Form(method, description)
     examples = [*view.page_examples] or [*_bodies(serializer, method, answer)]
     takes_file = any(issubclass(parser, MultiPartParser) for parser in view.parser_classes)
@@ -90,14 +88,14 @@ def _json(value: object) -> str:
 def context(view: Any, request: Request, response: Response, answer: object, content: str) -> dict[str, Any]:
     """Return what the template shows besides the forms."""
     action = getattr(view, "action", None)
-    known = endpoints()
-    own_rows = f"{request.path}/{{id}}" if any(each.matches(f"{request.path}/0") for each in known) else ""
+    routes = endpoints()
+    own_rows = f"{request.path}/{{id}}" if any(route.matches(f"{request.path}/0") for route in routes) else ""
     return {
         "view": view,
         "request": request,
         "title": "Not found" if response.status_code == 404 else _title(view, request.path),
         "description": view.describe(shown) if (shown := getattr(view, "action_map", {}).get("get")) else "",
-        "crumbs": _crumbs(request.path, known),
+        "crumbs": _crumbs(request.path, routes),
         "status": f"{response.status_code} {HTTPStatus(response.status_code).phrase}",
         "failed": response.status_code >= 400,
         "is_form_only": answer is None and response.status_code == 200,
@@ -108,7 +106,7 @@ def context(view: Any, request: Request, response: Response, answer: object, con
             content, request.build_absolute_uri("/"), getattr(view, "page_of_row", "") or own_rows
         ),
         "formats": [renderer.format for renderer in view.renderer_classes if renderer.format != "api"],
-        "related": _related(request.path, known),
+        "related": _related(request.path, routes),
         "endpoints": view.endpoints() if hasattr(view, "endpoints") and response.status_code == 200 else [],
         "queries": getattr(view, "page_queries", ()),
         **_listing(view, request, action),
@@ -122,27 +120,27 @@ def _title(view: Any, path: str) -> str:
     return _NAMES.get(last, last.replace("-", " ").capitalize())
 
 
-def _crumbs(path: str, known: list[Endpoint]) -> list[tuple[str, str]]:
+def _crumbs(path: str, routes: list[Endpoint]) -> list[tuple[str, str]]:
     """(part, address) of each part of the path; the address is empty where there is no page."""
     parts = path.strip("/").split("/")
     crumbs = []
     for count, part in enumerate(parts, 1):
         prefix = "/" + "/".join(parts[:count])
-        endpoint = next((each for each in known if each.matches(prefix)), None)
+        endpoint = next((route for route in routes if route.matches(prefix)), None)
         slash = "/" if endpoint and endpoint.path.endswith("/") else ""
         crumbs.append((part, prefix + slash if endpoint and count < len(parts) else ""))
     return crumbs
 
 
-def _related(path: str, known: list[Endpoint]) -> list[tuple[str, str]]:
+def _related(path: str, routes: list[Endpoint]) -> list[tuple[str, str]]:
     """(name, address) of the endpoints one level below the path."""
     base = path.rstrip("/")
-    names = [endpoint.path.rpartition("/")[2] for endpoint in known if endpoint.is_linked]
+    names = [endpoint.path.rpartition("/")[2] for endpoint in routes if endpoint.is_linked]
     addresses = {name: f"{base}/{name}" for name in names if name and "{" not in name}
     return [
         (name, address)
         for name, address in addresses.items()
-        if any(endpoint.is_linked and endpoint.matches(address) for endpoint in known)
+        if any(endpoint.is_linked and endpoint.matches(address) for endpoint in routes)
     ]
 
 
@@ -150,7 +148,8 @@ def _listing(view: Any, request: Request, action: str | None) -> dict[str, Any]:
     """What only a list has: its filters, and where in it the page is."""
     if action != "list" or not view.filter_backends:
         return {}
-    filterset = StrictFilterBackend().get_filterset(request, view.get_queryset(), view)
+    backend = next(backend for backend in view.filter_backends if hasattr(backend, "get_filterset"))
+    filterset = backend().get_filterset(request, view.get_queryset(), view)
     orders = [name for field in view.ordering_fields for name in (field, f"-{field}")]
     paginator = view.paginator
     page = getattr(paginator, "page", None)

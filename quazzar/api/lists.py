@@ -1,4 +1,4 @@
-"""Filters and ordering of lists: a value that cannot be is a 400, never an unfiltered list."""
+"""Lists: pages, filters, search and order. A value that is not valid is a 400, never an unfiltered list."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from django_filters import ChoiceFilter, Filter, rest_framework  # type: ignore[
 from drf_spectacular.utils import extend_schema_field
 from rest_framework.exceptions import ValidationError
 from rest_framework.filters import OrderingFilter, SearchFilter
+from rest_framework.pagination import PageNumberPagination
 
 from quazzar.api.fields import LARGEST_ID
 
@@ -20,6 +21,22 @@ if TYPE_CHECKING:
 
 _MOST_WORDS = 20
 _YES_NO = {"true": True, "1": True, "false": False, "0": False}
+
+
+class PageNumbers(PageNumberPagination):
+    """``?page=`` and ``?page_size=``: 50 rows, at most 500."""
+
+    page_size = 50
+    page_size_query_param = "page_size"
+    max_page_size = 500
+    invalid_page_message = "There is no such page."
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """As OpenAPI 3.1 says "or null"; DRF's ``nullable`` is 3.0's word, and means nothing there."""
+        link = {"type": ["string", "null"], "format": "uri"}
+        properties = {"count": {"type": "integer"}, "next": link, "previous": link}
+        properties["results"] = schema
+        return {"type": "object", "required": list(properties), "properties": properties}
 
 
 @extend_schema_field({"type": "boolean"})
@@ -103,10 +120,9 @@ class StrictOrderingFilter(OrderingFilter):
         asked = [term for term in asked if term]
         if not asked:
             return self._defaults(view)
-        known = [name for name, _ in self.get_valid_fields(queryset, view, {"request": request})]
-        unknown = [term for term in asked if term.removeprefix("-") not in known]
-        if unknown:
-            choices = ", ".join(known) or "nothing"
+        columns = [name for name, _ in self.get_valid_fields(queryset, view, {"request": request})]
+        if any(term.removeprefix("-") not in columns for term in asked):
+            choices = ", ".join(columns) or "nothing"
             raise ValidationError({self.ordering_param: [f"This list can be ordered by {choices}."]})
         return _settled(asked)
 

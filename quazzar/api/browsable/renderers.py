@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer, JSONRenderer
 from rest_framework.request import override_method
 
-from quazzar.api import pages
+from quazzar.api.browsable import pages
 
 if TYPE_CHECKING:
     from rest_framework.request import Request
