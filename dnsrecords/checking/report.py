@@ -63,7 +63,7 @@ class Report:
 
     @classmethod
     def for_domains(cls, domains: Iterable[Domain]) -> Iterator[Report]:
-        """The report on each domain, in the order given, with as many queries as for one."""
+        """The report on each domain, in their order, with as many queries as for a single domain."""
         domains = list(domains)
         keys = [domain.pk for domain in domains]
         checks: dict[int, dict[str, RecordCheck]] = defaultdict(dict)

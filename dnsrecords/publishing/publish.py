@@ -281,18 +281,18 @@ def _lookup(
     zone: str,
     name_service: NameService,
     resolver: Resolver,
-    known: dict[Question, tuple[Published, ...]],
+    in_zone: dict[Question, tuple[Published, ...]],
 ) -> Lookup:
     """Look-ups in which names in the zone have what its primary has, which the world may see only later."""
 
     def lookup(name: str, type_: str, left: int = _MOST_ALIASES) -> Answer:
         if not within(name, zone):
             return resolver.lookup(name, type_)
-        unknown = [question for question in ((name, type_), (name, "CNAME")) if question not in known]
-        if unknown:
-            known.update(name_service.read(unknown))
-        values = tuple(entry.value for entry in known[name, type_])
-        alias = next((entry.value for entry in known[name, "CNAME"]), "") if type_ != "CNAME" else ""
+        unread = [question for question in ((name, type_), (name, "CNAME")) if question not in in_zone]
+        if unread:
+            in_zone.update(name_service.read(unread))
+        values = tuple(entry.value for entry in in_zone[name, type_])
+        alias = next((entry.value for entry in in_zone[name, "CNAME"]), "") if type_ != "CNAME" else ""
         if alias and not values:
             behind = lookup(alias, type_, left - 1) if left else Answer(name, type_, Outcome.BAD)
             return Answer(name, type_, behind.outcome, behind.values, cname=alias)

@@ -75,7 +75,7 @@ class Facts:
 
     @classmethod
     def for_domains(cls, domains: Iterable[Domain]) -> Iterator[Facts]:
-        """The facts of each domain, in the order given, with as many queries as for one."""
+        """The facts of each domain, in their order, with as many queries as for a single domain."""
         rows = list(domains)
         stack, relay = Stack.load(), RelaySettings.load()
         choices, keys = _choices(rows), _keys(rows)

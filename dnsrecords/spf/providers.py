@@ -70,8 +70,10 @@ def relay_include(preset: str, host: str = "") -> str:
     if preset in PROVIDERS:
         return PROVIDERS[preset].include
     name = host.lower().rstrip(".")
-    by_host = (each for each in PROVIDERS.values() if any(within(name, end) for end in each.hosts))
-    return next((provider.include for provider in by_host), "")
+    for provider in PROVIDERS.values():
+        if any(within(name, end) for end in provider.hosts):
+            return provider.include
+    return ""
 
 
 def provider_of(include: str) -> Provider | None:

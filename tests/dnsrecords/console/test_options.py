@@ -32,9 +32,9 @@ def read(client: Client, domain: Domain) -> str:
 
 
 def choose(client: Client, domain: Domain, mode: str) -> str:
-    found = client.post(f"{page_of(domain)}options/", {"mta_sts": mode}, follow=True)
-    assert found.status_code == 200
-    return found.content.decode()
+    answer = client.post(f"{page_of(domain)}options/", {"mta_sts": mode}, follow=True)
+    assert answer.status_code == 200
+    return answer.content.decode()
 
 
 def test_the_card_says_what_is_chosen_and_where_the_policy_has_to_be(

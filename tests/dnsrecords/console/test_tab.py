@@ -44,8 +44,8 @@ def test_the_overview_asks_no_more_for_more_domains(
 
 def test_a_domain_shows_its_records(admin_client: Client, domain: Domain) -> None:
     page = admin_client.get(f"{TAB}{domain.pk}/").content.decode()
-    for each in ("record-mx", "record-spf", "record-dkim", "record-dmarc", "24 hours", "Check now"):
-        assert each in page
+    for words in ("record-mx", "record-spf", "record-dkim", "record-dmarc", "24 hours", "Check now"):
+        assert words in page
 
 
 def test_the_history_names_records_as_the_tab_does(admin_client: Client, domain: Domain) -> None:

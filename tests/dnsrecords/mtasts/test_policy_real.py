@@ -80,7 +80,7 @@ def domain(nameserver: Nameserver) -> Domain:
     factories.stack(hostname=f"mail.{DOMAIN}")
     domain = factories.domain(DOMAIN, dkim_public_key="QUJD")
     records = wanted(Facts.for_domain(domain))
-    lines = [record_line(each) for each in records if each.type != "PTR" and each.value]
+    lines = [record_line(record) for record in records if record.type != "PTR" and record.value]
     nameserver.publish(DOMAIN, [*lines, line(f"mail.{DOMAIN}", "A", LOOPBACK)])
     return domain
 
@@ -122,7 +122,7 @@ def test_the_key_on_port_25_is_pinned_in_a_signed_zone(nameserver: Nameserver) -
     domain = factories.domain("pinned.test")
     nameserver.publish("pinned.test", ["mail A 192.0.2.1"], signed=True)
     check.check(domain)
-    pin = next(each for each in wanted(Facts.for_domain(domain)) if each.type == "TLSA")
+    pin = next(record for record in wanted(Facts.for_domain(domain)) if record.type == "TLSA")
     nameserver.publish("pinned.test", [record_line(pin)], signed=True)
     assert looked_up(domain, "tlsa_25") == ("ok", "")
     factories.stack(tls_certificate=certificates.self_signed("mail.pinned.test")[0])
