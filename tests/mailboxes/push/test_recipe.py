@@ -241,10 +241,14 @@ def test_a_cut_connection_leaves_the_old_one_in_force(pair: Pair, what: str) -> 
             with pytest.raises(EngineUnreachable):
                 pair.write(what, new, int(old), engine)
             # On a busy machine the script that lost its writer may only now begin, with a temporary file for a moment.
-            wait_until(lambda before=before: contents(pair) == before, 10, "the old files")
+            wait_until_contents_are(pair, before)
             pair.write(what, new, int(old))
             assert pair.generation(what) == str(new)
             assert not pair.left()
+
+
+def wait_until_contents_are(pair: Pair, expected: object) -> None:
+    wait_until(lambda: contents(pair) == expected, 10, "the old files")
 
 
 def test_a_container_killed_in_the_middle_of_a_write_has_each_file_whole(pair: Pair) -> None:

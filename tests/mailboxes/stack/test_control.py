@@ -100,6 +100,7 @@ def test_enabling_asks_for_all_that_a_stack_needs() -> None:
 
 
 def test_the_hostname_is_fully_qualified() -> None:
+    wrong: Any  # also what no surface passes
     for wrong in ("", "mail", "localhost", "192.0.2.1", "https://mail.example.com", "a b.example", None):
         with case(wrong):
             assert refused(partial(control.enable, wrong)).keys() == {"hostname"}

@@ -113,14 +113,15 @@ def controller(docker_client: docker.DockerClient, stack_images: Images) -> Iter
     container = docker_client.containers.create(
         stack_images.rspamd,
         command=["/usr/bin/rspamd", "-f", "--var", "LOCAL_CONFDIR=/mail-config/rspamd"],
-        ports={"11334/tcp": ("127.0.0.1", None)},
+        ports={"11334/tcp": ("127.0.0.1", 0)},  # a free one
     )
     try:
         maps = {"rspamd/mailboxes.map": b"", "rspamd/domains.map": b""}
         put(container, "/", {f"mail-config/{path}": data for path, data in (rendered() | maps).items()})
         container.start()
         container.reload()
-        url = f"http://127.0.0.1:{container.ports['11334/tcp'][0]['HostPort']}"
+        (binding,) = container.ports["11334/tcp"] or []
+        url = f"http://127.0.0.1:{binding['HostPort']}"
         wait_until(lambda: pings(url), 60, "Rspamd's answer")
         yield url
     finally:
