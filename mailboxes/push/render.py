@@ -85,8 +85,9 @@ def aliases_table(snapshot: Snapshot) -> bytes:
     Without its own row, a mailbox's mail would go to the catch-all of its domain. An alias that leads only to
     addresses of ours that do not exist gets no row, so that its mail is refused at once and not bounced later.
     """
-    reachable = _reachable(snapshot)
-    rows = {address: [address] for address in _receiving(snapshot)}
+    receiving = _receiving(snapshot)
+    reachable = _reachable(snapshot, receiving)
+    rows = {address: [address] for address in receiving}
     for alias in _aliases(snapshot):
         # If two requests raced and an address is both mailbox and alias, its mail is kept and forwarded.
         rows.setdefault(alias.address, []).extend(filter(reachable, map(_destination, alias.destinations)))
@@ -96,10 +97,10 @@ def aliases_table(snapshot: Snapshot) -> bytes:
     return _table((key, ",".join(dict.fromkeys(values))) for key, values in rows.items() if values)
 
 
-def _reachable(snapshot: Snapshot) -> Callable[[str], bool]:
+def _reachable(snapshot: Snapshot, receiving: list[str]) -> Callable[[str], bool]:
     """A function that tells whether mail to a destination arrives: outside, or in a mailbox, directly or by aliases."""
     our_domains = {f"@{domain.name}" for domain in snapshot.domains}
-    arriving = set(_receiving(snapshot))
+    arriving = set(receiving)
     undecided = {alias.address: alias.destinations for alias in snapshot.aliases}
     undecided |= {f"@{domain.name}": (domain.catch_all,) for domain in snapshot.domains if domain.catch_all}
 
