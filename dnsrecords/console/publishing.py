@@ -13,6 +13,7 @@ from dnsrecords.console import access
 from dnsrecords.publishing import publish as publishing
 from dnsrecords.publishing.rules import ALGORITHMS
 from mailboxes.models import Domain
+from quazzar.console.forms import number
 from quazzar.console.pages import sentence
 from quazzar.errors import InvalidFields, QuazzarError
 
@@ -39,8 +40,7 @@ def context(row: Domain) -> dict[str, Any]:
 def save(request: HttpRequest, pk: int) -> HttpResponse:
     """Save the name server, and publish there at once."""
     values: dict[str, Any] = {name: request.POST.get(name, "") for name in _FIELDS}
-    port = request.POST.get("port", "")
-    values["port"] = int(port) if port.isascii() and port.isdigit() and len(port) < 6 else 0
+    values["port"] = number(request.POST.get("port", ""))
     try:
         publishing.set_up(pk, values)
     except InvalidFields as exc:

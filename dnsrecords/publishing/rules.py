@@ -34,13 +34,13 @@ def server(text: str) -> str:
         raise ValueError("Enter the IP address or the name of the zone's primary name server.") from None
 
 
-def port(number: int) -> int:
+def port(number: object) -> int:
     """A port from 1 to 65535.
 
     Raises:
-        ValueError: the number is not in that range.
+        ValueError: it is not a whole number in that range.
     """
-    if not 1 <= number <= 65535:
+    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= 65535:
         raise ValueError("A port is a number from 1 to 65535.")
     return number
 

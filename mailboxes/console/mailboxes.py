@@ -23,7 +23,7 @@ from mailboxes.provisioning.mailboxes import (
     set_mailboxes_enabled,
 )
 from quazzar import words
-from quazzar.console.forms import INPUT, VERBATIM, SavingForm, switch, text_input
+from quazzar.console.forms import INPUT, VERBATIM, NumberField, SavingForm, switch, text_input
 from quazzar.console.pages import CHANGED, done, refused, sentence
 from quazzar.errors import QuazzarError
 
@@ -75,13 +75,12 @@ class MailboxForm(AddressForm):
         strip=False,
         widget=forms.PasswordInput(attrs={**VERBATIM, "autocomplete": "new-password"}),
     )
-    quota = forms.IntegerField(
+    quota = NumberField(
         label="Quota",
         required=False,
         widget=forms.NumberInput(
             attrs={**INPUT, "min": 0, "inputmode": "numeric", "placeholder": "No limit"}
         ),
-        error_messages={"invalid": "The quota is a whole number; leave it empty for no limit."},
     )
     quota_unit = forms.ChoiceField(
         label="Unit of the quota",
@@ -150,8 +149,10 @@ def _values(row: Mailbox) -> dict[str, Any]:
     }
 
 
-def _quota_mb(values: dict[str, Any]) -> int:
-    return int(values["quota"] or 0) * (1 if values["quota_unit"] == "mb" else _MIB_PER_GIB)
+def _quota_mb(values: dict[str, Any]) -> Any:
+    quota = values["quota"] or 0
+    in_gib = values["quota_unit"] != "mb"
+    return quota * _MIB_PER_GIB if in_gib and isinstance(quota, int) else quota
 
 
 # --- the list

@@ -12,7 +12,15 @@ from mailrelay.relay import presets
 from mailrelay.relay import settings as relaysettings
 from mailrelay.relay.presets import Preset
 from mailrelay.relay.rules import IMPLICIT_TLS_PORT
-from quazzar.console.forms import INPUT, AddressesField, SavingForm, address_lines, switch, text_input
+from quazzar.console.forms import (
+    INPUT,
+    AddressesField,
+    NumberField,
+    SavingForm,
+    address_lines,
+    switch,
+    text_input,
+)
 from quazzar.sealing.values import Sealed
 from quazzar.sealing.widgets import SealedFormField, SealedInput
 
@@ -34,10 +42,9 @@ class RelayForm(SavingForm):
 
     provider = forms.ChoiceField(choices=presets.CHOICES, widget=forms.RadioSelect)
     host = forms.CharField(required=False, widget=text_input(placeholder="smtp.example.com", inputmode="url"))
-    port = forms.IntegerField(
+    port = NumberField(
         required=False,
         widget=forms.NumberInput(attrs={**INPUT, "min": 1, "max": 65535, "inputmode": "numeric"}),
-        error_messages={"invalid": "The port is a whole number from 1 to 65535; most relays listen on 587."},
     )
     security = forms.ChoiceField(choices=RelaySettings.Security.choices, widget=forms.Select(attrs=INPUT))
     username = forms.CharField(required=False, widget=text_input(autocomplete="off"))

@@ -61,6 +61,25 @@ class AddressesField(forms.CharField):
         return [address for address in _SEPARATORS.split(value or "") if address]
 
 
+class NumberField(forms.Field):
+    """A whole number; the domain says what is wrong with anything else."""
+
+    widget = forms.NumberInput
+
+    def to_python(self, value: Any) -> int | str | None:
+        """The number; None for nothing; what was typed for what is no number."""
+        return number(value or "")
+
+
+def number(text: str) -> int | str | None:
+    """A whole number as it was typed; None for nothing, and the text itself where it is no number."""
+    text = text.strip()
+    try:
+        return int(text) if text else None
+    except ValueError:
+        return text
+
+
 def text_input(**attrs: Any) -> forms.TextInput:
     """An input for an address, a host name or the like."""
     return forms.TextInput(attrs={**VERBATIM, **attrs})
