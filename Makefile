@@ -4,11 +4,13 @@ PY := .venv/bin/python
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(PY) -m uv pip compile --quiet --generate-hashes \
 	--no-emit-index-url --python-version 3.11
 
-.PHONY: help run test check bench shots lock
+.PHONY: help run quick test test-long check bench shots lock
 
 help:
 	@echo "make run     the console on http://127.0.0.1:$(PORT) (PORT=8001 for another port)"
+	@echo "make quick   the tests that need no real service: a minute or two, and installs nothing but .venv"
 	@echo "make test    all tests (scripts/test -k queue for some)"
+	@echo "make test-long  the tests of kills and faults once more, with all of them"
 	@echo "make check   linters, types, migrations, deployment settings, API schema"
 	@echo "make bench   speed and memory, beside the peers"
 	@echo "make shots   screenshots for the documentation"
@@ -19,8 +21,14 @@ run:
 	@$(PY) manage.py firstrun --port $(PORT)
 	@exec $(PY) manage.py up --port $(PORT)
 
+quick:
+	@scripts/test quick
+
 test:
 	@scripts/test
+
+test-long:
+	@scripts/test long
 
 check:
 	@scripts/check

@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
 
 # No assertion on durations: several processes share the machine's cores.
-hypothesis.settings.register_profile("quazzar", deadline=None)
-hypothesis.settings.load_profile("quazzar")
+hypothesis.settings.register_profile(
+    "patient", hypothesis.settings(), deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)

@@ -29,8 +29,13 @@ atexit.register(shutil.rmtree, _data_dir, ignore_errors=True)
 os.environ["QUAZZAR_DATA_DIR"] = str(_data_dir)
 os.environ["QUAZZAR_SECRETS_KEY_FILE"] = str(_data_dir / "secrets.key")
 os.environ["QUAZZAR_CERTIFICATE_DIRS"] = tempfile.gettempdir()  # where the tests put theirs
-os.environ["QUAZZAR_OUTBOUND_PROBE"] = "off"  # no test talks to strangers
+# No test talks to strangers.
+os.environ["QUAZZAR_OUTBOUND_PROBE"] = "off"
+os.environ["QUAZZAR_DNS_RESOLVERS"] = "127.0.0.1:9"
 
+from tests import covered  # noqa: E402
+
+covered.start()
 from quazzar.settings import *  # noqa: E402, F403
 from quazzar.settings import DATABASES  # noqa: E402
 

@@ -5,6 +5,7 @@ Tests of real parts mostly wait, so that two cores carry more processes than two
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -68,6 +69,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return Units(config, log)
 
 
+def pytest_collection_finish() -> None:
+    """Thousands of tests stay in memory to the end: the garbage collector need not look at them each time."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
     """The longest unit first, once all others have put the tests into their order."""
@@ -82,7 +89,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_configure(config: pytest.Config) -> None:
     """Starts the Docker Engine for all processes: one that a process had started would end with it."""
     global _daemon
-    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
+    is_alone = hasattr(config, "workerinput") or not config.getoption("numprocesses", None)
+    if is_alone or config.getoption("markexpr") == "not real":
         return
     from tests.rig import Missing
     from tests.rig.daemon import Daemon

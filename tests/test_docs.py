@@ -24,7 +24,7 @@ APPS = [app for app in ("quazzar", "mailrelay", "mailboxes", "dnsrecords") if (R
 #: The API never gives these: a wrong field is a validation_error here, and no Accept header is refused.
 UNUSED_CODES = {"invalid", "not_acceptable"}
 #: Read by the tests and the benchmarks, not by the product.
-FOR_TESTS = {"QUAZZAR_TEST_REQUIRE_REAL"}
+FOR_TESTS = {f"QUAZZAR_TEST_{name}" for name in ("COVERAGE", "LONG", "PROCESSES", "REQUIRE_REAL")}
 METHODS = ("get", "post", "put", "patch", "delete")
 
 

@@ -16,6 +16,7 @@ from django.utils import timezone
 from drf_spectacular.generators import SchemaGenerator
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
+from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_headers_conformance,
@@ -33,6 +34,9 @@ from mailrelay.models import Message, RelaySettings
 from quazzar.access import apikeys
 from quazzar.models import ApiKey
 from tests.fakes import FakeEngine
+from tests.tiers import LONG
+
+pytestmark = pytest.mark.long
 
 CHECKS = [
     not_a_server_error, status_code_conformance, content_type_conformance, response_headers_conformance,
@@ -60,12 +64,14 @@ def _nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(namechecks, name, refuse)
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def _quick() -> Iterator[None]:
     """One key pair and one hash for all: they are slow to make."""
     pair, hashed = dkim.generate(), passwords.hash_password("correct horse battery")
-    monkeypatch.setattr(dkim, "generate", lambda: pair)
-    monkeypatch.setattr(passwords, "hash_password", lambda _: hashed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dkim, "generate", lambda: pair)
+        patch.setattr(passwords, "hash_password", lambda _: hashed)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +91,11 @@ def key(operator: Any) -> dict[str, str]:
     return {"Authorization": f"Bearer {text}"}
 
 
-described = schemathesis.openapi.from_dict(SchemaGenerator().get_schema(request=None, public=True))
+#: The long run also tries the edge of each field's description; to work those out takes every process seconds.
+CONFIG = SchemathesisConfig.from_dict({"phases": {"coverage": {"enabled": LONG}}})
+described = schemathesis.openapi.from_dict(
+    SchemaGenerator().get_schema(request=None, public=True), config=CONFIG
+)
 described.app = WSGIHandler()
 mail = described.include(path_regex="^/api/mail/(relay|messages|alerts|backups)")
 inhabitants = described.include(path_regex="^/api/mail/(domains|mailboxes|aliases)")

@@ -1,0 +1,25 @@
+"""The slowest tests, in one line at the end of a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+#: How many are named, and how many seconds a test must take for it.
+MOST, LEAST = 5, 1.0
+
+_seconds: Counter[str] = Counter()
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Adds up what a test and its fixtures take."""
+    _seconds[report.nodeid] += report.duration  # type: ignore[assignment]  # a Counter of floats
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Names them."""
+    if slow := [item for item in _seconds.most_common(MOST) if item[1] >= LEAST]:
+        named = (f"{nodeid.rpartition('/')[2]} {took:.0f} s" for nodeid, took in slow)
+        terminalreporter.write_line(f"Slowest: {', '.join(named)}")
