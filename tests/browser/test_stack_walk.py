@@ -188,8 +188,8 @@ def shown(walk: Walk) -> Settings:
     """The connection settings of the open dialog."""
     expect(walk.dialog.locator(".m-settings")).to_be_visible()
     user, host, imap, *_ = walk.dialog.locator(".m-settings code").all_inner_texts()
-    starttls = walk.dialog.get_by_text("Only STARTTLS?").inner_text()
-    found = re.search(r"SMTP on (\d+)", starttls)
+    starttls = walk.dialog.get_by_text("With STARTTLS:").inner_text()
+    found = re.search(r"SMTP on port (\d+)", starttls)
     assert found, starttls
     return Settings(user, host, int(imap), int(found[1]))
 
