@@ -84,8 +84,9 @@ def test_outlook_reads_the_best_server_of_each_kind() -> None:
         for protocol in root.iter(f"{OUTLOOK}Protocol")
     ]
     assert [(protocol["Type"], protocol["Server"], protocol["Port"]) for protocol in protocols] == [
-        ("IMAP", HOST, "20993"), ("SMTP", HOST, "20465"),
-    ]  # fmt: skip
+        ("IMAP", HOST, "20993"),
+        ("SMTP", HOST, "20465"),
+    ]
     assert {(row["SSL"], row["Encryption"], row["LoginName"]) for row in protocols} == {("on", "SSL", ADA)}
     assert root.findtext(f".//{OUTLOOK}Action") == "settings"
 

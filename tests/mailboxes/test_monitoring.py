@@ -21,9 +21,14 @@ Phase = Stack.Phase
 def healthy(**columns: Any) -> Stack:
     now = timezone.now()
     usual = {
-        "enabled": True, "hostname": "mail.example.com", "phase": Phase.HEALTHY, "observed_at": now,
-        "tls_expires_at": now + timedelta(days=60), "desired_generation": 7, "applied_generation": 7,
-    }  # fmt: skip
+        "enabled": True,
+        "hostname": "mail.example.com",
+        "phase": Phase.HEALTHY,
+        "observed_at": now,
+        "tls_expires_at": now + timedelta(days=60),
+        "desired_generation": 7,
+        "applied_generation": 7,
+    }
     return factories.stack(**{**usual, **columns})
 
 

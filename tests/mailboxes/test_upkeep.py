@@ -20,10 +20,7 @@ from tests.fakes import Killed
 from tests.mailboxes import factories
 from tests.mailboxes.stackengine import StackEngine
 
-USAGE = (
-    b"Username\tQuota name\tType\tValue\tLimit\t%\n"
-    b"ada@example.com\tUser quota\tSTORAGE\t936\t1024\t91\n"
-)  # fmt: skip
+USAGE = b"Username\tQuota name\tType\tValue\tLimit\t%\nada@example.com\tUser quota\tSTORAGE\t936\t1024\t91\n"
 
 
 # --- purge -------------------------------------------------------------------------------------------------
@@ -158,8 +155,12 @@ def log(*addresses: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("addresses", "gateway_only"),
-    [(("172.30.1.1",) * 25, True), (("172.30.1.1",) * 25 + ("192.0.2.7",), False), (("172.30.1.1",) * 3, None)],
-)  # fmt: skip
+    [
+        (("172.30.1.1",) * 25, True),
+        (("172.30.1.1",) * 25 + ("192.0.2.7",), False),
+        (("172.30.1.1",) * 3, None),
+    ],
+)
 def test_whether_clients_own_addresses_arrive_is_noted(
     up: StackEngine, warned: list[str], addresses: tuple[str, ...], gateway_only: bool | None
 ) -> None:

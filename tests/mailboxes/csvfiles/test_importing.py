@@ -71,7 +71,9 @@ def test_a_dry_run_says_what_would_come_and_writes_nothing() -> None:
     plan = importing.check(TWO.encode())
     assert len(plan) == 2
     assert [(row.line, row.address, row.quota_mb, row.display_name) for row in plan.rows] == [
-        (2, "ada@example.com", 100, "Ada"), (3, "bob@example.com", 0, "")]  # fmt: skip
+        (2, "ada@example.com", 100, "Ada"),
+        (3, "bob@example.com", 0, ""),
+    ]
     assert not ImportJob.objects.exists() and not Mailbox.objects.exists()
     assert PASSWORD not in repr(plan)
 

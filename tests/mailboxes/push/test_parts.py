@@ -35,12 +35,24 @@ def changed(snapshot: Snapshot, pair: tuple[str, str] = PAIR) -> set[str]:
 def test_the_parts_come_in_their_order_each_with_its_files() -> None:
     assert tuple(parts.bundle(SNAPSHOT, PAIR)) == parts.BUNDLE
     assert set(files()) == {
-        "dkim/example.com.quazzar.private", "dkim/KeyTable", "dkim/SigningTable", "dkim/Ed25519KeyTable",
-        "dkim/Ed25519SigningTable", "tls/tls.key", "tls/tls.crt",
-        "postfix/domains", "postfix/mailboxes", "postfix/aliases", "postfix/senders", "postfix/sasl_passwd",
-        "postfix/tls_policy", "postfix/relayhost", "postfix/relay_wrappermode",
-        "rspamd/domains.map", "rspamd/mailboxes.map",
-    }  # fmt: skip
+        "dkim/example.com.quazzar.private",
+        "dkim/KeyTable",
+        "dkim/SigningTable",
+        "dkim/Ed25519KeyTable",
+        "dkim/Ed25519SigningTable",
+        "tls/tls.key",
+        "tls/tls.crt",
+        "postfix/domains",
+        "postfix/mailboxes",
+        "postfix/aliases",
+        "postfix/senders",
+        "postfix/sasl_passwd",
+        "postfix/tls_policy",
+        "postfix/relayhost",
+        "postfix/relay_wrappermode",
+        "rspamd/domains.map",
+        "rspamd/mailboxes.map",
+    }
 
 
 def test_what_is_secret_is_readable_by_root_alone() -> None:

@@ -36,8 +36,10 @@ LOCKS = {".quazzar.lock.users", ".quazzar.lock.bundle"}
 
 
 def users(generation: int, count: int = 20, mark: str = "a") -> bytes:
-    rows = (f"user{number}@example.com:{HASH}{mark}::::/srv/vmail/example.com/user{number}::\n"
-            for number in range(count))  # fmt: skip
+    rows = (
+        f"user{number}@example.com:{HASH}{mark}::::/srv/vmail/example.com/user{number}::\n"
+        for number in range(count)
+    )
     return f"# quazzar generation {generation}\n{''.join(rows)}".encode()
 
 

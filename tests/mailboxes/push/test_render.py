@@ -66,12 +66,14 @@ def test_no_golden_file_is_left_over() -> None:
 LOCAL_PARTS = st.from_regex(r"[a-z0-9_][a-z0-9_'&~-]{0,20}(\.[a-z0-9]{1,9})?", fullmatch=True)
 BOXES = st.builds(
     box,
-    st.builds("{}@{}".format, LOCAL_PARTS, st.sampled_from(["example.com", "b.example", "xn--mnchen-3ya.example"])),
+    st.builds(
+        "{}@{}".format, LOCAL_PARTS, st.sampled_from(["example.com", "b.example", "xn--mnchen-3ya.example"])
+    ),
     password_hash=st.sampled_from(["", HASH]),
     quota_mb=st.integers(0, 10**9),
     enabled=st.booleans(),
     can_receive=st.booleans(),
-)  # fmt: skip
+)
 
 
 def expected(entry: MailboxEntry) -> User:

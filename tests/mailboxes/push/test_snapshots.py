@@ -70,10 +70,14 @@ def test_removed_are_those_that_it_may_still_have() -> None:
 
 @pytest.mark.parametrize(
     ("columns", "cut_off"),
-    [({"enabled": False, "live_at": NOW}, True), ({"live_at": NOW}, False), ({"enabled": False}, False),
-     ({"enabled": False, "live_at": NOW, "applied_at": NOW}, False),
-     ({"enabled": False, "live_at": NOW, "deleted_at": NOW}, False)],
-)  # fmt: skip
+    [
+        ({"enabled": False, "live_at": NOW}, True),
+        ({"live_at": NOW}, False),
+        ({"enabled": False}, False),
+        ({"enabled": False, "live_at": NOW, "applied_at": NOW}, False),
+        ({"enabled": False, "live_at": NOW, "deleted_at": NOW}, False),
+    ],
+)
 def test_cut_off_are_those_that_were_disabled_since(columns: dict[str, Any], cut_off: bool) -> None:
     factories.mailbox(**columns)
     assert snapshots.take().cut_off == (("ada@example.com",) if cut_off else ())
@@ -101,8 +105,10 @@ def test_what_the_stack_still_has_takes_their_place() -> None:
     assert [mailbox.password_hash for mailbox in desired.snapshot.mailboxes] == ["kept", "bobs"]
     desired = desired.with_keys({f"{name}.example.quazzar.private": "kept" for name in "bc"})
     assert {domain.name: domain.private_key for domain in desired.snapshot.domains} == {
-        "example.com": "", "b.example": "bs", "c.example": "kept"
-    }  # fmt: skip
+        "example.com": "",
+        "b.example": "bs",
+        "c.example": "kept",
+    }
 
 
 @pytest.mark.parametrize(("signs", "kept"), [(True, "kept"), (False, "")])

@@ -69,9 +69,13 @@ def test_an_alias_is_written_to_the_tables_alone(up: StackEngine, ada: Mailbox) 
     changed(factories.alias())
     assert push(up) == ["bundle"]
     assert up.pushes[0].actions == ("tables",) and set(up.pushes[0].files) == {
-        "postfix/domains", "postfix/mailboxes", "postfix/aliases", "postfix/senders",
-        "rspamd/domains.map", "rspamd/mailboxes.map",
-    }  # fmt: skip
+        "postfix/domains",
+        "postfix/mailboxes",
+        "postfix/aliases",
+        "postfix/senders",
+        "rspamd/domains.map",
+        "rspamd/mailboxes.map",
+    }
 
 
 def test_a_domain_brings_its_key_with_its_tables(up: StackEngine) -> None:

@@ -92,8 +92,15 @@ def test_what_the_daemons_need_is_there_before_the_first_start(enabled: StackEng
 
     enabled.before = look
     reconcile.converge()
-    assert there >= {"50-quazzar.sh", "dovecot.conf", "users", "tls/tls.key", "postfix/mailboxes",
-                     "dkim/KeyTable", "dkim/example.com.quazzar.private"}  # fmt: skip
+    assert there >= {
+        "50-quazzar.sh",
+        "dovecot.conf",
+        "users",
+        "tls/tls.key",
+        "postfix/mailboxes",
+        "dkim/KeyTable",
+        "dkim/example.com.quazzar.private",
+    }
 
 
 def test_secrets_are_readable_by_root_alone_from_the_first_moment(enabled: StackEngine) -> None:
@@ -239,8 +246,10 @@ def test_what_the_preflight_finds_stops_it_before_anything_is_made(
     stack = Stack.load()
     assert stack.phase == "failed" and not enabled.networks and not enabled.disks
     assert stack.last_error == {
-        "code": "preflight_failed", "message": "The disk is full. Port 25 is taken.", "hint": "Make room.",
-    }  # fmt: skip
+        "code": "preflight_failed",
+        "message": "The disk is full. Port 25 is taken.",
+        "hint": "Make room.",
+    }
 
 
 def test_a_warning_of_the_preflight_stops_nothing(

@@ -51,9 +51,14 @@ def other() -> Pair:
 def enabled(pair: Pair) -> Stack:
     """A stack that is enabled and healthy."""
     return factories.stack(
-        enabled=True, hostname=HOST, phase="healthy", tls_certificate=pair[0], tls_key=pair[1],
-        tls_expires_at=timezone.now() + timedelta(days=300), controller_password="plum-Tundra-77",
-    )  # fmt: skip
+        enabled=True,
+        hostname=HOST,
+        phase="healthy",
+        tls_certificate=pair[0],
+        tls_key=pair[1],
+        tls_expires_at=timezone.now() + timedelta(days=300),
+        controller_password="plum-Tundra-77",
+    )
 
 
 @pytest.fixture
@@ -201,7 +206,9 @@ def test_only_what_is_given_changes(enabled: Stack, relay: RelaySettings, rung: 
     assert (row.send_through_relay, row.warn_mailbox_owners, row.desired_generation) == (True, True, 1)
     control.change(send_through_relay=True, warn_mailbox_owners=None)
     assert [*AuditEntry.objects.order_by("id").values_list("fields", flat=True)] == [
-        ["send_through_relay"], ["warn_mailbox_owners"]]  # fmt: skip
+        ["send_through_relay"],
+        ["warn_mailbox_owners"],
+    ]
 
 
 def test_mail_cannot_leave_through_a_relay_that_is_not_set(enabled: Stack) -> None:

@@ -122,8 +122,12 @@ def test_postfix_keys_are_compared_as_postfix_keeps_them(up: StackEngine) -> Non
 # --- secrets that cannot be opened -------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("row", "column", "path"),
-    [(Mailbox, "password_hash", "users"), (Stack, "tls_key", "tls/tls.key"), (DkimKey, "private_key", "dkim")],
-)  # fmt: skip
+    [
+        (Mailbox, "password_hash", "users"),
+        (Stack, "tls_key", "tls/tls.key"),
+        (DkimKey, "private_key", "dkim"),
+    ],
+)
 def test_what_cannot_be_known_is_not_compared(
     up: StackEngine, row: Any, column: str, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

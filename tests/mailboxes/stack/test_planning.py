@@ -23,10 +23,18 @@ def container(service: str, **changes: Any) -> ContainerState:
     """A container as it should be, but for these changes."""
     wanted = SPEC.service(service)
     well = ContainerState(
-        id="1", name=wanted.name, service=service, image=wanted.image, image_id=f"sha256:{service}",
-        status="running", health="healthy", started_at="2026-11-20T00:00:00.123456789Z", spec=wanted.digest,
-        exit_code=None, address="172.30.1.2",
-    )  # fmt: skip
+        id="1",
+        name=wanted.name,
+        service=service,
+        image=wanted.image,
+        image_id=f"sha256:{service}",
+        status="running",
+        health="healthy",
+        started_at="2026-11-20T00:00:00.123456789Z",
+        spec=wanted.digest,
+        exit_code=None,
+        address="172.30.1.2",
+    )
     return replace(well, **changes)
 
 
@@ -56,10 +64,17 @@ def test_where_all_is_well_there_is_nothing_to_do() -> None:
 def test_from_nothing_everything_is_made_ground_first() -> None:
     nothing = Observation(None, frozenset(), {}, dict.fromkeys(IMAGES))
     assert planned(nothing) == [
-        ("network", "qz"), ("volume", "qz-mail-config"), ("volume", "qz-mail-data"), ("volume", "qz-mail-dkim"),
-        ("pull", "dovecot"), ("create", "dovecot"), ("pull", "rspamd"), ("create", "rspamd"),
-        ("pull", "postfix"), ("create", "postfix"),
-    ]  # fmt: skip
+        ("network", "qz"),
+        ("volume", "qz-mail-config"),
+        ("volume", "qz-mail-data"),
+        ("volume", "qz-mail-dkim"),
+        ("pull", "dovecot"),
+        ("create", "dovecot"),
+        ("pull", "rspamd"),
+        ("create", "rspamd"),
+        ("pull", "postfix"),
+        ("create", "postfix"),
+    ]
 
 
 def test_without_their_network_all_containers_are_made_anew() -> None:

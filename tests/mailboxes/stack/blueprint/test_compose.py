@@ -46,8 +46,10 @@ def test_names_are_the_products_whatever_compose_calls_its_project() -> None:
     document = parsed(built())
     assert document["networks"]["stack"]["name"] == "qz"
     assert {volume["name"] for volume in document["volumes"].values()} == {
-        "qz-mail-config", "qz-mail-data", "qz-mail-dkim",
-    }  # fmt: skip
+        "qz-mail-config",
+        "qz-mail-data",
+        "qz-mail-dkim",
+    }
     assert document["services"]["postfix"]["container_name"] == "qz-postfix"
 
 

@@ -13,10 +13,20 @@ from tests.mailboxes.trials import case
 
 IMAGES = {"postfix": "postfix:1", "dovecot": "dovecot:2", "rspamd": "rspamd:3"}
 CHANGES: dict[str, Any] = {
-    "service": "other", "name": "other", "image": "other:1", "hostname": "other.example.com", "network": "other",
-    "aliases": ("other",), "environment": (("a", "b"),), "mounts": (), "ports": (), "command": ("true",),
-    "healthcheck": None, "labels": (), "stop_grace": 99,
-}  # fmt: skip
+    "service": "other",
+    "name": "other",
+    "image": "other:1",
+    "hostname": "other.example.com",
+    "network": "other",
+    "aliases": ("other",),
+    "environment": (("a", "b"),),
+    "mounts": (),
+    "ports": (),
+    "command": ("true",),
+    "healthcheck": None,
+    "labels": (),
+    "stop_grace": 99,
+}
 
 
 def built(hostname: str = "mail.example.com", bind: str = "", offset: int = 0) -> StackSpec:

@@ -93,9 +93,22 @@ def test_all_is_well_where_nothing_is_in_the_way(
     report = look(engine, options)
     assert report.ok and [check.message for check in report.checks if not check.ok] == []
     assert [check.id for check in report.checks] == [
-        "docker", "port_25", "port_587", "port_465", "port_143", "port_993", "port_11334", "disk", "memory",
-        "hostname", "reverse_dns", "outbound_25", "image_postfix", "image_dovecot", "image_rspamd",
-    ]  # fmt: skip
+        "docker",
+        "port_25",
+        "port_587",
+        "port_465",
+        "port_143",
+        "port_993",
+        "port_11334",
+        "disk",
+        "memory",
+        "hostname",
+        "reverse_dns",
+        "outbound_25",
+        "image_postfix",
+        "image_dovecot",
+        "image_rspamd",
+    ]
 
 
 def test_the_settings_are_taken_when_nothing_else_is_given(
