@@ -41,7 +41,7 @@ class Runner:
     def measure(self, name: str, count: int, times: int = 3, **env: str) -> Numbers:
         """The best of some runs: the machine's noise only ever slows down."""
         runs = [json.loads(self._run("-m", "bench.subjects", name, str(count), **env)) for _ in range(times)]
-        best = max(runs, key=lambda numbers: numbers["rate"])
+        best: dict[str, float] = max(runs, key=lambda numbers: numbers["rate"])
         print(
             f"  {name + (' (tuned)' if env else ''):34}{best['rate']:10.0f} /s{best['cpu_ms']:9.3f} ms CPU each"
         )

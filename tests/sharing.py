@@ -61,7 +61,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Hands out whole units, in the order of the collection."""
     from xdist.scheduler.loadscope import LoadScopeScheduling
 
-    class Units(LoadScopeScheduling):
+    class Units(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
         def _split_scope(self, nodeid: str) -> str:
             return unit(nodeid)
 

@@ -39,7 +39,17 @@ NO_WRITES = ("refused", "cannot_be", "gate", "400", "402", "403", "405")
 def run_tests(database_url: str) -> tuple[int, str]:
     files = [HERE / folder / f"test_{name}.py" for folder, names in AGAIN.items() for name in names]
     chosen = f"not contract or not ({' or '.join(NO_WRITES)})"
-    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", chosen, *files]
+    argv: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        chosen,
+        *files,
+    ]
     # What only SQLite can show is skipped there, and runs in the outer run.
     env = {**os.environ, "DATABASE_URL": database_url, "QUAZZAR_TEST_REQUIRE_REAL": ""}
     run = subprocess.run(argv, env=env, cwd=HERE.parent, capture_output=True, text=True, check=False)

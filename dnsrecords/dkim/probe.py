@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-import dkim  # type: ignore[import-untyped]
+import dkim
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 

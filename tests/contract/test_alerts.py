@@ -232,20 +232,20 @@ def test_what_is_no_alert_is_refused_by_its_field(
 
 @pytest.mark.parametrize("raw", [b"{", b'{"rule": NaN}', b"\xff", b"", b"[" * 10**5])
 def test_a_body_that_is_no_json_is_400(api: APIClient, raw: bytes) -> None:
-    response = api.generic("POST", ALERTS, raw, content_type="application/json")
+    response = api.post(ALERTS, raw, content_type="application/json")
     error(response, 400, response.json()["error"])
 
 
 @pytest.mark.parametrize("raw", [b"[]", b"[1]", b'"x"', b"5", b"null", b"true"])
 def test_a_body_that_is_no_object_is_400(api: APIClient, raw: bytes) -> None:
-    wrong(api.generic("POST", ALERTS, raw, content_type="application/json"))
+    wrong(api.post(ALERTS, raw, content_type="application/json"))
 
 
 @pytest.mark.parametrize(
     "kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain"]
 )
 def test_another_kind_of_body_is_415(api: APIClient, kind: str) -> None:
-    error(api.generic("POST", ALERTS, b"rule=x", content_type=kind), 415, "unsupported_media_type")
+    error(api.post(ALERTS, b"rule=x", content_type=kind), 415, "unsupported_media_type")
 
 
 STRANGE: list[Any] = [
@@ -279,8 +279,8 @@ def test_numbers_beyond_reason_are_no_500(api: APIClient, recipients: RelaySetti
     ]  # fmt: skip
     for body in bodies:
         raw_body = body.replace(b"%s", raw)
-        response = api.generic(
-            "POST", ALERTS, raw_body, content_type="application/json", headers={"Idempotency-Key": "k"}
+        response = api.post(
+            ALERTS, raw_body, content_type="application/json", headers={"Idempotency-Key": "k"}
         )
         assert response.status_code in {202, 400, 409}, response.content
 

@@ -139,19 +139,19 @@ def test_job_and_status_are_required(api: APIClient) -> None:
 
 @pytest.mark.parametrize("raw", [b"[]", b'"x"', b"5", b"null", b"{", b"", b'{"size_bytes": NaN}', b"\xff"])
 def test_a_body_that_is_no_object_is_400(api: APIClient, raw: bytes) -> None:
-    response = api.generic("POST", BACKUPS, raw, content_type="application/json")
+    response = api.post(BACKUPS, raw, content_type="application/json")
     error(response, 400, response.json()["error"])
 
 
 @pytest.mark.parametrize("raw", [b"1e400", b"-1e400", b"9" * 4000])
 def test_a_size_beyond_reason_is_400(api: APIClient, recipients: RelaySettings, raw: bytes) -> None:
     body = b'{"job": "x", "status": "failure", "size_bytes": %s}' % raw
-    assert list(wrong(api.generic("POST", BACKUPS, body, content_type="application/json"))) == ["size_bytes"]
+    assert list(wrong(api.post(BACKUPS, body, content_type="application/json"))) == ["size_bytes"]
 
 
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain"])
 def test_another_kind_of_body_is_415(api: APIClient, kind: str) -> None:
-    error(api.generic("POST", BACKUPS, b"job=x", content_type=kind), 415, "unsupported_media_type")
+    error(api.post(BACKUPS, b"job=x", content_type=kind), 415, "unsupported_media_type")
 
 
 # --- once --------------------------------------------------------------------------------------------------

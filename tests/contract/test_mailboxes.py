@@ -297,7 +297,7 @@ def test_a_change_waits_for_the_running_stack_and_no_change_does_not(api: APICli
 
 
 def test_a_quota_with_nothing_behind_the_point_is_whole(api: APIClient, box: Box) -> None:
-    response = api.generic("PATCH", at(box("ada")), b'{"quota_mb": 1e3}', content_type="application/json")
+    response = api.patch(at(box("ada")), b'{"quota_mb": 1e3}', content_type="application/json")
     assert ok(response)["quota_mb"] == 1000
 
 
@@ -307,7 +307,7 @@ def test_a_quota_with_nothing_behind_the_point_is_whole(api: APIClient, box: Box
 )
 def test_a_body_that_is_no_object_is_400(api: APIClient, box: Box, method: str, raw: bytes) -> None:
     path = MAILBOXES if method == "post" else at(box("ada"))
-    assert api.generic(method.upper(), path, raw, content_type="application/json").status_code == 400
+    assert getattr(api, method)(path, raw, content_type="application/json").status_code == 400
 
 
 # --- deleting and restoring --------------------------------------------------------------------------------

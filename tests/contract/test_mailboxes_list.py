@@ -34,7 +34,7 @@ def locals_(response: Any) -> list[str]:
 
 
 def test_an_empty_list_has_four_keys(api: APIClient) -> None:
-    empty = {"count": 0, "next": None, "previous": None, "results": []}
+    empty: dict[str, Any] = {"count": 0, "next": None, "previous": None, "results": []}
     assert ok(api.get(MAILBOXES)) == ok(api.get(f"{MAILBOXES}/deleted")) == empty
 
 
@@ -61,7 +61,8 @@ def test_a_page_has_fifty_rows_and_at_most_five_hundred(
 
 def test_by_domain(api: APIClient, domain: Domain, box: Box) -> None:
     other = Domain.objects.create(name="other.example")
-    box("ada"), box("bob"), make(1, other)
+    box("ada"), box("bob")
+    make(1, other)
     assert locals_(api.get(MAILBOXES, {"domain": domain.pk})) == ["ada", "bob"]
     assert locals_(api.get(MAILBOXES, {"domain": other.pk})) == ["u0"]
     assert locals_(api.get(MAILBOXES, {"domain": 999})) == []

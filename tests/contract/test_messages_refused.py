@@ -152,7 +152,7 @@ def test_an_unknown_field_is_refused(api: APIClient, relay: RelaySettings, name:
     "raw", [b"[]", b'"x"', b"null", b"{", b'{"to": ["a@example.com"], "subject": "\\ud800"}']
 )
 def test_what_is_no_mail_is_400(api: APIClient, relay: RelaySettings, raw: bytes) -> None:
-    response = api.generic("POST", MESSAGES, raw, content_type="application/json")
+    response = api.post(MESSAGES, raw, content_type="application/json")
     error(response, 400, response.json()["error"])
     assert not Message.objects.exists()
 

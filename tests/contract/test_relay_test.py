@@ -262,7 +262,7 @@ def test_another_body_is_refused(api: APIClient, server: FaultServer, body: Any)
 
 
 def test_a_form_is_415(api: APIClient, server: FaultServer) -> None:
-    response = api.generic("POST", TEST, b"to=a@b.c", content_type="application/x-www-form-urlencoded")
+    response = api.post(TEST, b"to=a@b.c", content_type="application/x-www-form-urlencoded")
     error(response, 415, "unsupported_media_type")
 
 

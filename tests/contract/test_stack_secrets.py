@@ -168,7 +168,8 @@ def test_a_certificate_is_replaced_only(api: APIClient, method: str) -> None:
 @pytest.mark.parametrize("body", [None, {}, {"new": False}])
 def test_the_password_is_shown_on_demand_and_that_is_audited(api: APIClient, body: Any) -> None:
     response = api.post(PASSWORD, body)
-    assert ok(response) == {"password": Stack.load().controller_password.reveal()}
+    password = Stack.load().controller_password
+    assert password is not None and ok(response) == {"password": password.reveal()}
     assert response["Cache-Control"] == "no-store"
     entry = AuditEntry.objects.get(action="stack.controller_password_shown")
     assert entry.actor.startswith("key:") and ok(response)["password"] not in str(entry.__dict__)
@@ -182,9 +183,10 @@ def test_another_one_takes_its_place(api: APIClient) -> None:
 
 
 def test_no_other_answer_holds_it(api: APIClient) -> None:
-    secret = Stack.load().controller_password.reveal().encode()
+    password = Stack.load().controller_password
+    assert password is not None
     for path in (STACK, CERTIFICATE, f"{STACK}/compose"):
-        assert secret not in api.get(path).content
+        assert password.reveal().encode() not in api.get(path).content
 
 
 def test_one_that_does_not_open_is_409_and_another_recovers(

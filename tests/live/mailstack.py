@@ -130,8 +130,8 @@ class MailStack(Console):
     def inside(self, service: str, *argv: str) -> str:
         """The output of a command in a container; it must succeed."""
         result = self.container(service).exec_run(list(argv))
-        assert result.exit_code == 0, result.output
-        return bytes(result.output).decode(errors="replace")
+        assert result.exit_code == 0 and isinstance(result.output, bytes), result.output
+        return result.output.decode(errors="replace")
 
     # --- what lives in it ----------------------------------------------------------------------------------
     def expect(self, status: int, method: str, path: str, body: object = None) -> Any:

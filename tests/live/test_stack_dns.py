@@ -6,7 +6,7 @@ import threading
 from email.utils import parseaddr
 from typing import TYPE_CHECKING, Any
 
-import dkim  # type: ignore[import-untyped]
+import dkim
 import pytest
 
 from dnsrecords.lookup.resolver import Resolver

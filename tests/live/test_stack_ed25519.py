@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import dkim  # type: ignore[import-untyped]
+import dkim
 import pytest
 
 from dnsrecords.lookup.resolver import Resolver

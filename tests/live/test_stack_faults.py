@@ -101,7 +101,7 @@ def lets_in(world: World, login: Login) -> bool:
 
 def reported(world: World) -> str:
     """The error code that the API shows; empty when there is none."""
-    return (world.stack.state()["last_error"] or {}).get("code", "")
+    return str((world.stack.state()["last_error"] or {}).get("code", ""))
 
 
 # --- 10: one of the three is down --------------------------------------------------------------------------

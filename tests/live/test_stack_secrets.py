@@ -172,7 +172,7 @@ class Life:
             container = self.stack.container(service)
             self.places[f"inspect {service}"] = json.dumps(container.attrs).encode()
             self.places[f"image of {service}"] = json.dumps(
-                api.inspect_image(container.attrs["Image"])
+                api.inspect_image(container.attrs["Image"])  # type: ignore[no-untyped-call]
             ).encode()
             self.places[f"logs of {service}"] = container.logs()
         for volume in ("config", "data", "dkim"):
@@ -213,6 +213,7 @@ def life(
 def test_a_secret_is_found_where_it_must_be(life: Life, name: str) -> None:
     for path in HOMES[name]:
         content = life.stack.container("postfix").exec_run(["cat", path]).output
+        assert isinstance(content, bytes)
         assert any(found.startswith(name) for found in life.search.find(content)), path
 
 
@@ -263,9 +264,9 @@ def test_in_the_containers_a_secret_is_in_its_own_file_alone(life: Life, service
     container = life.stack.container(service)
     for name in life.secrets.keys() - {"TLS key", "DKIM key"}:
         argv = ["bash", "-c", _FIND, "find", life.text(name)]
-        found = (
-            container.exec_run(argv, user="root").output.decode().replace("/etc/dovecot/", "/mail-config/")
-        )
+        output = container.exec_run(argv, user="root").output
+        assert isinstance(output, bytes)
+        found = output.decode().replace("/etc/dovecot/", "/mail-config/")
         assert set(found.split()) == (HOMES.get(name) or set()), name
 
 
@@ -320,7 +321,7 @@ def test_files_with_secrets_are_open_to_their_owners_only(life: Life) -> None:
 
 
 def test_only_what_has_a_login_is_published_and_rspamd_to_this_machine_only(life: Life) -> None:
-    published = {}
+    published: dict[int, str] = {}
     for service in SERVICES:
         bindings = life.stack.container(service).attrs["HostConfig"]["PortBindings"]
         published |= {int(port.partition("/")[0]): hosts[0]["HostIp"] for port, hosts in bindings.items()}

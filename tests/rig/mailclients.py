@@ -17,7 +17,7 @@ from email.parser import BytesParser
 from email.utils import make_msgid
 from typing import Literal
 
-import dkim  # type: ignore[import-untyped]
+import dkim
 
 #: Rspamd calls this spam, whatever else it knows (and a message with it is refused).
 GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"

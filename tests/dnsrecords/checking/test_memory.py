@@ -12,7 +12,8 @@ OK, MISSING, MISMATCH, ERROR = Status.OK, Status.MISSING, Status.MISMATCH, Statu
 
 def heard(*statuses: Status) -> list[str]:
     """What the operator hears of checks that end like this, one after the other."""
-    memory, events = Memory(), []
+    memory = Memory()
+    events: list[str] = []
     for status in statuses:
         memory, event = memory.after(status)
         events.append(event)

@@ -25,7 +25,7 @@ from tests.mailboxes import factories
 pytestmark = pytest.mark.django_db
 
 RSA, ED25519 = DkimKey.Algorithm.RSA, DkimKey.Algorithm.ED25519
-GENERATE = {RSA: keys.generate, ED25519: keys.generate_ed25519}
+GENERATE: dict[str, Callable[[], keys.KeyPair]] = {RSA: keys.generate, ED25519: keys.generate_ed25519}
 
 
 @pytest.fixture

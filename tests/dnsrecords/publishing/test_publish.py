@@ -274,7 +274,8 @@ def test_a_dead_server_is_tried_again_ten_minutes_later(bound: Bind) -> None:
     assert (publishing.publish_due(), publishing.publish_due()) == (1, 0)
     Publisher.objects.update(tried_at=timezone.now() - timedelta(minutes=11))
     assert publishing.publish_due() == 1
-    assert Publisher.objects.get().last_error["code"] == "update_unreachable"
+    error = Publisher.objects.get().last_error
+    assert error is not None and error["code"] == "update_unreachable"
 
 
 def test_a_domain_without_a_server_is_left_alone(bound: Bind) -> None:

@@ -36,7 +36,7 @@ def failed(queued: Callable[..., Message]) -> Message:
 
 
 def html(answer: Any) -> str:
-    return answer.content.decode()
+    return str(answer.content.decode())
 
 
 def shown(console: Client, query: str = "") -> str:

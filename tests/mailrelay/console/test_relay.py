@@ -36,7 +36,7 @@ def console(client: Client, operator: User, rings: list[str]) -> Client:
 
 
 def html(answer: Any) -> str:
-    return answer.content.decode()
+    return str(answer.content.decode())
 
 
 def save(console: Client, **changes: str) -> Any:
@@ -68,6 +68,7 @@ def test_saving_stores_the_settings_and_says_where_mail_goes(console: Client) ->
     answer = save(console)
     assert (answer.status_code, answer["Location"]) == (302, PAGE)
     row = RelaySettings.load()
+    assert row.password is not None
     assert (row.host, row.port, row.password.reveal()) == ("smtp.mailgun.org", 587, "hush-hush")
     assert row.alert_recipients == ["ops@example.com", "night@example.com"]
     assert "Mail leaves through smtp.mailgun.org:587 as alerts@example.com." in html(console.get(PAGE))
@@ -99,6 +100,7 @@ def test_an_empty_password_keeps_the_saved_one(console: Client) -> None:
     save(console)
     save(console, password="", from_name="Another name")
     row = RelaySettings.load()
+    assert row.password is not None
     assert (row.from_name, row.password.reveal()) == ("Another name", "hush-hush")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.http import HttpResponse
@@ -94,7 +94,7 @@ def test_another_scheme_is_no_key(client: Client) -> None:
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 def test_the_scheme_is_read_without_regard_to_case(api: APIClient, scheme: str) -> None:
-    key = api._credentials["HTTP_AUTHORIZATION"].split()[1]
+    key = cast("Any", api)._credentials["HTTP_AUTHORIZATION"].split()[1]
     response = APIClient().get("/api/billing/upgrade", headers={"authorization": f"{scheme}  {key}"})
     assert response.status_code == 200
 

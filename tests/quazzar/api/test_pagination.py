@@ -122,7 +122,7 @@ def test_a_list_is_ordered_both_ways(api: APIClient, crowd: None) -> None:
 
 
 def test_equal_rows_do_not_wander_between_pages(api: APIClient, crowd: None) -> None:
-    pages = [api.get(USERS, {"ordering": "last_name", "page": page}) for page in range(1, 13)]
+    pages = [api.get(USERS, {"ordering": "last_name", "page": str(page)}) for page in range(1, 13)]
     assert len({name for page in pages for name in names(page)}) == 600
 
 

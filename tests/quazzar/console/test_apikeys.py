@@ -24,7 +24,7 @@ def console(client: Client, operator: User) -> Client:
 
 
 def html(answer: Any) -> str:
-    return answer.content.decode()
+    return str(answer.content.decode())
 
 
 def make(

@@ -34,7 +34,7 @@ def pages(queued: Callable[..., Message]) -> list[str]:
 
 
 def html(answer: Any) -> str:
-    return answer.content.decode()
+    return str(answer.content.decode())
 
 
 def test_pro_opens_every_page(console: Client, pages: list[str]) -> None:

@@ -26,7 +26,7 @@ def console(client: Client, operator: User) -> Client:
 
 
 def html(answer: Any) -> str:
-    return answer.content.decode()
+    return str(answer.content.decode())
 
 
 def test_the_sign_in_page_says_what_this_is(client: Client, db: None) -> None:

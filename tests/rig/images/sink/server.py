@@ -36,7 +36,7 @@ def tls_context() -> ssl.SSLContext | None:
 
 def told(verb: str, address: str = "") -> str | None:
     try:
-        answers = json.loads((ROOT / "answers.json").read_text())
+        answers: dict[str, str] = json.loads((ROOT / "answers.json").read_text())
     except (FileNotFoundError, ValueError):
         return None
     return answers.get(f"{verb} {address}".lower()) if address else answers.get(verb.lower())
