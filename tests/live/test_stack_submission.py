@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import smtplib
 import socket
+import ssl
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -12,6 +14,7 @@ import pytest
 from tests.live.mailworld import STRANGER, World, outside, undisturbed
 from tests.quazzar.nodes import wait_until
 from tests.rig.mailclients import (
+    GTUBES,
     Login,
     authenticate,
     capabilities,
@@ -79,6 +82,69 @@ def test_587_offers_nothing_but_tls_before_tls(world: World) -> None:
     before, after = capabilities(world.server, 587)
     assert "STARTTLS" in before
     assert "STARTTLS" not in after
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+@pytest.mark.parametrize("port", [587, 465])
+def test_what_imap_refuses_in_a_handshake_submission_refuses(world: World, port: int) -> None:
+    measure = handshakes(world, 993)
+    assert {version for version, _ in measure} == {"TLSv1.2", "TLSv1.3"}
+    assert handshakes(world, port) <= measure
+
+
+def handshakes(world: World, port: int) -> set[tuple[str, str]]:
+    """(protocol, cipher) of every handshake that the port takes; each cipher that was taken is left out of the next."""
+    versions = [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
+    taken: set[tuple[str, str]] = set()
+    for version in versions:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.set_ciphers("ALL:COMPLEMENTOFALL:@SECLEVEL=0")
+        ciphers = [cipher["name"] for cipher in context.get_ciphers()]
+        while ciphers:
+            context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+            context.maximum_version = ssl.TLSVersion.MAXIMUM_SUPPORTED
+            context.maximum_version, context.minimum_version = version, version
+            context.set_ciphers(":".join(["@SECLEVEL=0", *ciphers]))
+            pair = handshake(world, port, context)
+            if pair is None or pair in taken:
+                break
+            taken.add(pair)
+            if pair[1] not in ciphers:
+                break
+            ciphers.remove(pair[1])
+    return taken
+
+
+def handshake(world: World, port: int, context: ssl.SSLContext) -> tuple[str, str] | None:
+    address = (world.server.host, world.server.port(port))
+    try:
+        if port == 587:
+            with smtplib.SMTP(*address, timeout=20) as client:
+                client.starttls(context=context)
+                client.ehlo()
+                return cipher_of(client.sock)
+        with socket.create_connection(address, 20) as plain, context.wrap_socket(plain) as encrypted:
+            return cipher_of(encrypted)
+    except (OSError, smtplib.SMTPException):
+        return None
+
+
+def cipher_of(connection: object) -> tuple[str, str]:
+    assert isinstance(connection, ssl.SSLSocket)
+    version, cipher = connection.version(), connection.cipher()
+    assert version is not None
+    assert cipher is not None
+    return version, cipher[0]
+
+
+def test_a_logged_in_user_may_order_a_report_of_success(world: World) -> None:
+    with smtp_session(world.server, 587) as client:
+        authenticate(client, world.alice.login)
+        client.mail(world.alice.address)
+        assert client.rcpt(world.bob.address, ["NOTIFY=SUCCESS"])[0] == 250
+        assert client.data(mail("with a report", sender=world.alice.address))[0] == 250
+    assert wait_for_message(world.server, world.alice.login, "Successful Mail Delivery Report")
 
 
 @pytest.mark.parametrize("port", [587, 465])
@@ -165,6 +231,16 @@ def test_a_from_header_that_is_not_the_sender_is_refused(world: World, froms: li
         port=587,
         login=world.alice.login,
     )
+    assert (answer.stage, answer.code) == ("data", 554), answer
+
+
+@pytest.mark.parametrize("test_string", GTUBES)
+@pytest.mark.parametrize("port", [587, 465])
+def test_a_test_string_in_the_body_does_not_let_a_forged_from_out(
+    world: World, port: int, test_string: str
+) -> None:
+    forged = mail("forged", sender=world.bob.address, to=TO, body=test_string)
+    answer = deliver(world.server, forged, TO, sender=world.alice.address, port=port, login=world.alice.login)
     assert (answer.stage, answer.code) == ("data", 554), answer
 
 
@@ -261,6 +337,15 @@ def test_an_alias_in_another_domain_signs_for_that_domain(world: World, far: Sin
     assert world.submit("from second", TO, sender=f"hello@{second}").accepted
     found = world.signatures(arrived(far, "from second").content, second)
     assert [(each.domain, each.valid) for each in found] == [(second, True)]
+
+
+def test_the_signers_user_can_put_nothing_into_the_directory_of_its_keys(world: World) -> None:
+    """Root acts there by name: a link of that user's making would be followed."""
+    keys = "/etc/opendkim/keys"
+    assert world.stack.inside("postfix", "stat", "-c", "%U:%G %a", keys).split() == ["root:opendkim", "750"]
+    command = f"! ln -s /etc/passwd {keys}/x.private 2>/dev/null && ! mv {keys}/KeyTable {keys}/x 2>/dev/null"
+    container = world.stack.container("postfix")
+    assert container.exec_run(["bash", "-c", command], user="opendkim").exit_code == 0
 
 
 def test_the_receiver_is_not_told_which_login_it_was(world: World, far: Sink) -> None:

@@ -19,10 +19,10 @@ from typing import Literal
 
 import dkim
 
-#: Rspamd calls this spam, whatever else it knows (and a message with it is refused).
-GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
-#: The same, but it is only marked.
-GTUBE_MARKED = "YJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
+#: Test strings that end a scan of Rspamd. Its names for what each stands for: reject, add header, no action.
+GTUBES = tuple(
+    f"{letter}JS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X" for letter in "XYZ"
+)
 
 TLS = Literal["none", "starttls", "implicit"]
 #: How each standard port is spoken to.

@@ -27,8 +27,10 @@ rspamd_config.QZ_AUTHED = {
   score = 0.0, group = 'quazzar', description = 'Sent with a login',
 }
 
--- Postfix guards the envelope only: without this rule a forged From: would leave signed.
+-- Postfix guards the envelope only: without this rule a forged From: would leave signed. It runs before all other rules,
+-- because each of them may end the scan, and settings that switch rules off do not switch it off.
 rspamd_config.QZ_AUTH_FROM_MISMATCH = {
+  type = 'prefilter', priority = 100, flags = 'explicit_disable',
   callback = function(task)
     local user = task:get_user()
     if not user then return false end
