@@ -74,9 +74,16 @@ class Smarthost:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything that the files are rendered from, at one generation."""
+    """Everything that the files are rendered from, at one generation.
+
+    Attributes:
+        hostname: the stack's; empty while none is chosen.
+        operators: addresses of those who run this server. They get the mail that every mail server must accept.
+    """
 
     generation: int = 0
+    hostname: str = ""
+    operators: tuple[str, ...] = ()
     domains: tuple[DomainEntry, ...] = ()
     mailboxes: tuple[MailboxEntry, ...] = ()
     aliases: tuple[AliasEntry, ...] = ()

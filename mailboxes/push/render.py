@@ -94,7 +94,34 @@ def aliases_table(snapshot: Snapshot) -> bytes:
     for domain in snapshot.domains:
         if domain.catch_all and reachable(domain.catch_all):
             rows[f"@{_domain(domain.name)}"] = [_destination(domain.catch_all)]
-    return _table((key, ",".join(dict.fromkeys(values))) for key, values in rows.items() if values)
+    rows = _operator_rows(snapshot, reachable) | {key: values for key, values in rows.items() if values}
+    return _table((key, ",".join(dict.fromkeys(values))) for key, values in rows.items())
+
+
+def _operator_rows(snapshot: Snapshot, reachable: Callable[[str], bool]) -> dict[str, list[str]]:
+    """Rows of addresses that exist without anybody having created them, all of which lead to the operators.
+
+    That is postmaster in every domain without a catch-all (RFC 5321 section 4.5.1). In the domain of the hostname it is
+    also what Postfix completes by itself: root, and the sender of its own notices, double-bounce.
+    """
+    hostname = snapshot.hostname
+    operators = [_destination(address) for address in snapshot.operators]
+    operators = [
+        address for address in operators if reachable(address) and not address.endswith(f"@{hostname}")
+    ]
+    if not operators:
+        return {}
+    caught = {domain.name for domain in snapshot.domains if domain.catch_all and reachable(domain.catch_all)}
+    names = {domain.name for domain in snapshot.domains}
+    addresses = [f"postmaster@{_domain(name)}" for name in names - caught]
+    rows = dict.fromkeys(addresses, operators)
+    if hostname and hostname not in caught:
+        local_parts = ("postmaster", "root", "double-bounce")
+        rows |= {f"{local_part}@{_domain(hostname)}": operators for local_part in local_parts}
+    if hostname and hostname not in names:
+        # virtual_alias_domains is this table: the row declares the domain, and its value means nothing.
+        rows[hostname] = [hostname]
+    return rows
 
 
 def _reachable(snapshot: Snapshot, receiving: list[str]) -> Callable[[str], bool]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from django.contrib.auth import get_user_model
+
 from mailboxes.models import Alias, DkimKey, Domain, Mailbox, Stack
+from mailboxes.provisioning.addresses import destination
 from mailboxes.push.entries import AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
 from mailboxes.push.render import key_file
 from mailboxes.push.smarthost import why_unusable
+from mailrelay.mail.addresses import split
 from mailrelay.models import RelaySettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 _RSA, _ED25519, _SIGNING = DkimKey.Algorithm.RSA, DkimKey.Algorithm.ED25519, DkimKey.State.SIGNING
 
@@ -100,6 +105,8 @@ def take() -> Desired:
     return Desired(
         snapshot=Snapshot(
             generation=stack.desired_generation,
+            hostname=stack.hostname,
+            operators=_operators(),
             domains=domains,
             mailboxes=tuple(entry for _, entry, _ in entries.values()),
             aliases=tuple(
@@ -122,6 +129,28 @@ def take() -> Desired:
         frozen=frozenset(frozen),
         relay_problem=relay_problem,
     )
+
+
+def _operators() -> tuple[str, ...]:
+    """Addresses of those who run this server: the alert recipients, else the superusers, else the oldest mailbox."""
+    recipients = RelaySettings.objects.values_list("alert_recipients", flat=True).first()
+    operators = _usable(split(recipient)[1] for recipient in recipients or [])
+    if not operators:
+        people = get_user_model().objects.filter(is_superuser=True, is_active=True)
+        operators = _usable(people.order_by("pk").values_list("email", flat=True))
+    if not operators:
+        oldest = Mailbox.objects.live().filter(can_receive=True).order_by("pk")
+        operators = tuple(oldest.values_list("address", flat=True)[:1])
+    return operators
+
+
+def _usable(texts: Iterable[str]) -> tuple[str, ...]:
+    """Those to which Postfix can forward, in order."""
+    usable = []
+    for text in texts:
+        with suppress(ValueError):
+            usable.append(destination(text))
+    return tuple(dict.fromkeys(usable))
 
 
 def _mailboxes() -> dict[int, tuple[int, MailboxEntry, bool]]:
