@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.live.mailworld import STRANGER, World, outside, undisturbed
+from tests.quazzar.nodes import wait_until
 from tests.rig.mailclients import (
     authenticate,
     deliver,
@@ -23,7 +26,7 @@ from tests.rig.standins import said
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.live.mailstack import MailStack
+    from tests.live.mailstack import Box, MailStack
     from tests.rig.images import Images
     from tests.rig.standins import Sink
 
@@ -129,6 +132,77 @@ def test_what_was_refused_could_have_been_delivered(world: World, elsewhere: Sin
     assert received.message["Subject"] == "allowed"
 
 
+LOCAL = (
+    "{}@[127.0.0.1]",
+    "{}@[IPv6:::1]",
+    "{}@[{address}]",
+    "{}@localhost",
+    "@" + OURS + ":{}@[127.0.0.1]",
+    "{}",
+)
+
+
+@pytest.mark.parametrize("account", ["root", "mail", "nobody", "opendkim", "postfix", "no-such-account"])
+def test_no_way_of_writing_an_address_reaches_a_unix_account(world: World, account: str) -> None:
+    address = world.stack.inside("postfix", "hostname", "-i").split()[0]
+    answers = set()
+    for route in LOCAL:
+        recipient = route.format(account, address=address)
+        for port, login in ((25, None), (587, world.alice.login), (465, world.alice.login)):
+            if login and "IPv6" in route:
+                continue  # Postfix has no IPv6 here: to a logged-in user it is an address like any other
+            sender = world.alice.address if login else STRANGER
+            message = mail("local", sender=sender)
+            answer = deliver(world.server, message, recipient, sender=sender, port=port, login=login)
+            assert answer.stage == "rcpt", (route, port, answer)
+            assert 500 <= answer.code < 600, (route, port, answer)
+            answers.add(answer.text.replace(recipient, "").replace(account, ""))
+    assert not [text for text in answers if "unknown" in text.lower()], "tells who has an account"
+    assert not world.stack.inside("postfix", "find", "/var/mail", "/var/spool/mail", "-type", "f")
+
+
+@pytest.mark.parametrize("notify", ["SUCCESS", "success,failure,delay", "FAILURE"])
+def test_a_stranger_orders_no_report(world: World, elsewhere: Sink, notify: str) -> None:
+    """The mail itself arrives. Had a report been made, it would be at the forged sender's before the last test ends."""
+    subject = f"ordered {notify}"
+    with smtp_session(world.server) as client:
+        client.ehlo()
+        client.mail(VICTIM)
+        assert client.rcpt(world.alice.address, [f"NOTIFY={notify}"])[0] == 250
+        assert client.data(mail(subject))[0] == 250
+    assert wait_for_message(world.server, world.alice.login, subject)
+
+
+def test_a_recipient_elsewhere_who_refuses_sends_no_bounce_to_a_forged_sender(
+    world: World, elsewhere: Sink
+) -> None:
+    elsewhere.answer("RCPT full@elsewhere.test", "550 5.2.2 full")
+    world.stack.add_alias(world.domain, "forwarded", "full@elsewhere.test")
+    world.stack.wait_synced()
+    assert deliver(world.server, mail("refused there"), world.at("forwarded"), sender=VICTIM).accepted
+    wait_until(
+        lambda: "Mail queue is empty" in world.stack.inside("postfix", "postqueue", "-p"), "it is gone", 30
+    )
+
+
+def held_open(stack: ExitStack, world: World, port: int, count: int) -> None:
+    for _ in range(count):
+        stack.enter_context(socket.create_connection((world.server.host, world.server.port(port)), 20))
+
+
+@pytest.mark.parametrize("port", [25, 587, 465])
+def test_connections_of_one_address_do_not_keep_the_next_client_out(world: World, port: int) -> None:
+    """All of them, and the next client, are the bridge's gateway. Postfix's default is 50 of one address."""
+    with ExitStack() as stack:
+        held_open(stack, world, port, 60)
+        login = world.alice.login if port != 25 else None
+        sender = world.alice.address if login else STRANGER
+        message = mail(f"beside sixty on {port}", sender=sender)
+        assert deliver(
+            world.server, message, world.bob.address, sender=sender, port=port, login=login
+        ).accepted
+
+
 def test_nobody_is_told_who_has_a_mailbox(world: World) -> None:
     with smtp_session(world.server) as client:
         assert client.docmd("VRFY", world.alice.address)[0] in {502, 252}
@@ -145,6 +219,52 @@ def test_one_bad_recipient_does_not_keep_the_good_ones_from_their_mail(world: Wo
         assert client.data(mail("for two of four"))[0] == 250
     for box in (world.alice, world.bob):
         assert wait_for_message(world.server, box.login, "for two of four")
+
+
+@pytest.fixture(scope="module")
+def operator(world: World) -> Iterator[Box]:
+    """Who runs this server: a mailbox, so that the test can look into it."""
+    alone = world.stack.add_domain("operator.test")
+    box = world.stack.add_mailbox(alone, "op")
+    before = world.stack.expect(200, "GET", "/api/mail/relay")["alert_recipients"]
+    world.stack.expect(200, "PATCH", "/api/mail/relay", {"alert_recipients": [box.address]})
+    box.wait_login()
+    wait_until(
+        lambda: box.address in world.stack.inside("postfix", "cat", "/mail-config/postfix/aliases"),
+        "a sweep brings the operator's address",
+        60,
+    )
+    yield box
+    world.stack.expect(200, "PATCH", "/api/mail/relay", {"alert_recipients": before})
+
+
+def test_what_a_server_must_take_reaches_who_runs_it(world: World, operator: Box) -> None:
+    """RFC 5321 section 4.5.1. Postfix takes the names that it completes before it asks any table."""
+    recipients = [
+        "postmaster",
+        "PostMaster",
+        f"Postmaster@{OURS}",
+        "postmaster@mail.stack.test",
+        "double-bounce@mail.stack.test",
+    ]
+    for number, recipient in enumerate(recipients):
+        answer = deliver(world.server, mail(f"duty {number}"), recipient, sender=VICTIM)
+        assert answer.accepted, (recipient, answer)
+        assert wait_for_message(world.server, operator.login, f"duty {number}")
+    assert deliver(world.server, mail("caught"), f"postmaster@{CATCHING}").accepted
+    assert wait_for_message(world.server, world.bob.login, "caught")
+
+
+def test_no_other_name_at_the_host_name_is_taken(world: World, operator: Box) -> None:
+    for name in ("mail", "nobody", "opendkim", "mailer-daemon", "abuse"):
+        answer = deliver(world.server, mail("x"), f"{name}@mail.stack.test")
+        assert (answer.stage, answer.code) == ("rcpt", 550), answer
+
+
+def test_mail_of_the_containers_own_programs_reaches_who_runs_the_server(world: World, operator: Box) -> None:
+    command = "printf 'Subject: from cron\\n\\nx\\n' | sendmail root"
+    world.stack.inside("postfix", "bash", "-c", command)
+    assert wait_for_message(world.server, operator.login, "from cron")
 
 
 # --- 2: what arrives ---------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ if [ -d "$work/new/dkim" ]; then
   # Another volume: copy the files into it first, because a rename is atomic only within one volume.
   mkdir "$keys/.quazzar.new"
   cp "$work"/new/dkim/* "$keys/.quazzar.new/"
-  chown opendkim:opendkim "$keys"/.quazzar.new/*
+  chown -h opendkim:opendkim "$keys"/.quazzar.new/*
   sync "$keys"/.quazzar.new/*
   # Keys before the tables that name them: a row without its key would delay that domain's mail.
   for file in "$keys"/.quazzar.new/*.private; do

@@ -19,6 +19,7 @@ _FILES = {
     "50-quazzar.sh": "postfix",
     "opendkim.conf": "postfix",
     "postfix/lmtp_status": "postfix",
+    "postfix/port25_commands": "postfix",
     "postfix/second_signer": "postfix",
     "dovecot.conf": "dovecot",
     "sieve/global.sieve": "dovecot",

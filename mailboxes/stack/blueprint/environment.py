@@ -37,6 +37,9 @@ _RELAYING = {
     "smtpd_sasl_auth_enable": "no",
 }
 _LOOKUPS = {
+    # No mail is delivered to Unix accounts. Without this, user@[an address of the container] would be, whatever
+    # mydestination says (postconf(5), mydestination).
+    "local_transport": "error:5.1.1 No such mailbox",
     "virtual_mailbox_domains": f"{_TABLES}/domains",
     "virtual_mailbox_maps": f"{_TABLES}/mailboxes",
     "virtual_alias_maps": f"{_TABLES}/aliases",
@@ -54,6 +57,14 @@ _TLS = {
     "smtpd_tls_key_file": "",
     "smtpd_tls_security_level": "may",
     "smtpd_tls_auth_only": "yes",
+    # For the submission ports, where TLS is mandatory (RFC 8997, RFC 8314 section 4.1): what Dovecot takes
+    # on 993. Port 25 takes everything, because the alternative is plain text.
+    "smtpd_tls_mandatory_protocols": ">=TLSv1.2",
+    "smtpd_tls_mandatory_ciphers": "high",
+    # Postfix switches OpenSSL's security level off by default; this is Debian's own, with which Dovecot runs.
+    "tls_high_cipherlist": "aNULL:-aNULL:HIGH:@STRENGTH:@SECLEVEL=2",
+    "smtpd_tls_mandatory_exclude_ciphers": "aNULL,eNULL,kRSA,kDHE,kDHEPSK,kPSK,kRSAPSK,kECDHEPSK,SRP,aDSS,EXPORT,"
+    "DES,3DES,MD5,RC4,LOW,SEED,IDEA,AESCCM8",
 }
 _FILTERS = {
     "smtpd_milters": "inet:rspamd:11332",
@@ -62,9 +73,21 @@ _FILTERS = {
     "milter_default_action": "tempfail",
 }
 _LIMITS = {
+    # Behind Docker's NAT all clients have the gateway's address, so none of Postfix's limits may count by address
+    # (anvil(8)). The number of processes for each port (files/50-quazzar.sh) and these times bound the server instead.
+    "smtpd_client_connection_count_limit": "0",
+    "smtpd_client_connection_rate_limit": "0",
+    "smtpd_client_message_rate_limit": "0",
+    "smtpd_client_recipient_rate_limit": "0",
+    "smtpd_client_new_tls_session_rate_limit": "0",
+    "smtpd_client_auth_rate_limit": "0",
+    # Seconds without a command. All processes of a port busy is "stress" (postconf(5)).
+    "smtpd_timeout": "${stress?{10}:{60}}s",
     "message_size_limit": "26214400",
     "strict_rfc821_envelopes": "yes",
     "disable_vrfy_command": "yes",
+    # Strangers order no reports (Postfix's DSN_README, "Restricting the scope of success notifications").
+    "smtpd_command_filter": "regexp:/mail-config/postfix/port25_commands",
     # Dovecot's LMTP does not support SMTPUTF8. If Postfix announced it, such mail would be accepted, then bounced.
     "smtputf8_enable": "no",
     # While Dovecot is down, mail waits in the queue. The default retries only every five minutes.

@@ -10,7 +10,7 @@ from mailboxes.push import render, snapshots
 from mailboxes.push.entries import DomainEntry, Snapshot
 from mailrelay.models import RelaySettings
 from tests.mailboxes import factories
-from tests.mailboxes.goldencases import ADA, BOB, box, of
+from tests.mailboxes.goldencases import ADA, BOB, box, snapshot_of
 from tests.mailboxes.readers import postfix_table
 
 OPERATOR = "op@elsewhere.example"
@@ -21,7 +21,7 @@ def aliases(snapshot: Snapshot) -> dict[str, str]:
 
 
 def run(*mailboxes: Any, operators: tuple[str, ...] = (OPERATOR,), **more: Any) -> dict[str, str]:
-    return aliases(of(*mailboxes, hostname="mail.example.com", operators=operators, **more))
+    return aliases(snapshot_of(*mailboxes, hostname="mail.example.com", operators=operators, **more))
 
 
 def test_postmaster_and_what_postfix_completes_have_rows() -> None:

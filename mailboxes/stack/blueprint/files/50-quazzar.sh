@@ -12,26 +12,31 @@ queue=$(postconf -h queue_directory)
 
 # --- the queue, in the volume of the mail
 # Dovecot's uid owns the mail, not the directory above it: it could rename the queue away (and must not delete it).
+# It is root who acts by name below, so no name may be a link that a service's user has made.
+[ ! -L "$queue" ] || rm -f "$queue"
 mkdir -p "$queue"
-chown root:root "$queue"
+chown -h root:root "$queue"
 chmod 0755 "$queue"
 chown root /mail-data
 [ "$(stat -c %g /mail-data)" != 0 ] || chgrp 1000 /mail-data
 chmod 1775 /mail-data
 # Another image may number its users differently.
 for directory in active bounce corrupt defer deferred flush hold incoming private saved trace maildrop public; do
-  [ ! -d "$queue/$directory" ] || chown -R postfix "$queue/$directory"
+  [ ! -d "$queue/$directory" ] || chown -hR postfix "$queue/$directory"
 done
 for directory in maildrop public; do
-  [ ! -d "$queue/$directory" ] || chgrp -R postdrop "$queue/$directory"
+  [ ! -d "$queue/$directory" ] || chgrp -hR postdrop "$queue/$directory"
 done
 # A start tries at once what waited, for Dovecot maybe: the time of the next try is the file's.
-[ ! -d "$queue/deferred" ] || find "$queue/deferred" -type f -exec touch {} +
+[ ! -d "$queue/deferred" ] || find "$queue/deferred" -type f -exec touch -c -h {} +
 # In the environment an empty value means Postfix's default, and that is the host's own name: mail for root would be taken,
-# and a mail domain of that name would not work.
-postconf -e mydestination=
+# and a mail domain of that name would not work. Without a list of Unix accounts, all names at an address of the container
+# get the same answer, and nothing reads /etc/aliases.
+postconf -e mydestination= local_recipient_maps= alias_maps= alias_database=
 # Services in a chroot look for resolv.conf in the queue directory, and would not find rspamd or dovecot.
 postconf -F '*/*/chroot=n'
+# So many sessions at once; no limit counts by address (see environment.py).
+postconf -F smtp/inet/process_limit=200
 
 # --- tables
 mkdir -p $tables
@@ -56,7 +61,7 @@ postconf -MX submissions/inet smtps/inet 465/inet
 # and refuse the next login. The rest is in main.cf, because -P takes no value with a space in it.
 postconf -e "quazzar_submission_recipients = reject_non_fqdn_recipient, reject_unlisted_recipient,\
  check_policy_service inet:dovecot:12340, permit_sasl_authenticated, reject"
-postconf -M '465/inet=465 inet n - n - - smtpd' 'submission/inet=submission inet n - n - - smtpd'
+postconf -M '465/inet=465 inet n - n - 200 smtpd' 'submission/inet=submission inet n - n - 200 smtpd'
 # Another one may join them, see second_signer.
 postconf -e "quazzar_submission_milters = inet:rspamd:11332, inet:localhost:8891"
 settings=()
@@ -67,6 +72,8 @@ for service in submission 465; do
     $service/inet/max_use=1
     $service/inet/smtpd_sasl_auth_enable=yes
     $service/inet/smtpd_tls_auth_only=yes
+    $service/inet/smtpd_tls_security_level=encrypt
+    $service/inet/smtpd_command_filter=
     $service/inet/smtpd_client_restrictions=
     $service/inet/smtpd_helo_restrictions=
     $service/inet/smtpd_sender_restrictions=reject_non_fqdn_sender,reject_sender_login_mismatch
@@ -75,14 +82,17 @@ for service in submission 465; do
     "$service/inet/smtpd_milters=\$quazzar_submission_milters"
   )
 done
-postconf -P "${settings[@]}" submission/inet/smtpd_tls_security_level=encrypt 465/inet/smtpd_tls_wrappermode=yes
+postconf -P "${settings[@]}" 465/inet/smtpd_tls_wrappermode=yes
 
 # --- OpenDKIM: see opendkim.conf
+# It reads its keys and tables. The directory is root's, so that its user can put nothing else under their names.
+chown root:opendkim $keys
+chmod 0750 $keys
+find $keys -maxdepth 1 \( -type l -o -type f -links +1 \) -exec rm -f {} +
 for table in KeyTable SigningTable; do
   [ -e $keys/$table ] || install -m 0640 /dev/null $keys/$table
 done
-chown opendkim:opendkim $keys $keys/*
-chmod 0750 $keys
+chown -h opendkim:opendkim $keys/*
 printf '127.0.0.1\n::1\n' >/etc/opendkim/TrustedHosts
 mkdir -p /var/run/opendkim
 chown opendkim:opendkim /var/run/opendkim

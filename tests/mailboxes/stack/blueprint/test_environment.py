@@ -30,6 +30,16 @@ def test_nobody_is_trusted_for_an_address() -> None:
     assert ENVIRONMENT["POSTFIX_smtpd_relay_restrictions"].endswith("reject_unauth_destination")
 
 
+def test_there_is_no_local_delivery() -> None:
+    assert ENVIRONMENT["POSTFIX_local_transport"].startswith("error:5.1.1 ")
+
+
+def test_nothing_counts_by_the_address_of_the_client() -> None:
+    limits = [name for name in ENVIRONMENT if name.startswith("POSTFIX_smtpd_client_") and "limit" in name]
+    assert {name: ENVIRONMENT[name] for name in limits} == dict.fromkeys(limits, "0")
+    assert len(limits) == 6
+
+
 def test_nobody_logs_in_on_port_25() -> None:
     assert ENVIRONMENT["POSTFIX_smtpd_sasl_auth_enable"] == "no"
 
