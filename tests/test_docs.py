@@ -25,6 +25,8 @@ APPS = [app for app in ("quazzar", "mailrelay", "mailboxes", "dnsrecords") if (R
 UNUSED_CODES = {"invalid", "not_acceptable"}
 #: Read by the tests and the benchmarks, not by the product.
 FOR_TESTS = {f"QUAZZAR_TEST_{name}" for name in ("COVERAGE", "LONG", "PROCESSES", "REQUIRE_REAL")}
+#: Files that a contributor would add.
+EXAMPLES = {"dnsrecords/kinds/helo.py", "tests/dnsrecords/kinds/test_helo.py"}
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -269,13 +271,11 @@ def test_the_tree_names_no_folder_that_is_gone() -> None:
     assert [folder for folder in sorted(tree()) if not (ROOT / folder).is_dir()] == []
 
 
-def test_the_architecture_names_no_path_that_is_gone() -> None:
-    paths = {
-        path
-        for path in re.findall(r"`(\w+/[\w./]+)`", doc("docs/architecture.md"))
-        if path.split("/")[0] in APPS
-    }
-    assert paths and not [path for path in sorted(paths) if not (ROOT / path).exists()]
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_page_names_a_path_that_is_gone(page: Path) -> None:
+    tops = {*APPS, "bench", "bin", "docs", "scripts", "templates", "tests"}
+    paths = {path for path in re.findall(r"`(\w+/[\w./-]+)`", page.read_text()) if path.split("/")[0] in tops}
+    assert [path for path in sorted(paths - EXAMPLES) if not (ROOT / path).exists()] == []
 
 
 # --- dependencies, version, links ---------------------------------------------------------------------------
