@@ -82,9 +82,9 @@ class Snapshot:
     """
 
     generation: int = 0
-    hostname: str = ""
-    operators: tuple[str, ...] = ()
     domains: tuple[DomainEntry, ...] = ()
     mailboxes: tuple[MailboxEntry, ...] = ()
     aliases: tuple[AliasEntry, ...] = ()
     smarthost: Smarthost | None = None
+    hostname: str = ""
+    operators: tuple[str, ...] = ()
