@@ -238,6 +238,15 @@ def test_every_quoted_sentence_is_one_that_the_product_shows() -> None:
     assert [quote for quote in quotes if not all(part in texts for part in _fixed_parts(quote))] == []
 
 
+def test_every_label_to_press_or_switch_is_in_the_console() -> None:
+    pages = " ".join(
+        page.read_text() for page in DOCS if page.parent.name == "docs" or page.name == "README.md"
+    )
+    labels = set(re.findall(r"(?:[Pp]ress|[Ss]witch(?:\s+on)?|→)\s+\*\*([^*→]+)\*\*", pages))
+    assert {"Send test mail", "Send through the relay", "Rotate the key"} <= labels
+    assert [label for label in sorted(labels) if " ".join(label.split()) not in shown_texts()] == []
+
+
 def _fixed_parts(quote: str) -> list[str]:
     """A quoted sentence without its examples: numbers, N, addresses, and what the page leaves out."""
     return [part.strip(" .,") for part in re.split(r"…|\b[\d.]+\b|\bN\b", quote)]
