@@ -14,7 +14,6 @@ from tests.conftest import signed
 
 PAGE = "/admin/mail-relay/"
 LICENSE = "/admin/mail-relay/license/"
-HTMX = {"HX-Request": "true"}
 OPEN_DIALOG = 'aria-labelledby="upgrade-title" open>'
 WALL = "Mail Relay requires Orbit Pro."
 
@@ -123,17 +122,3 @@ def test_who_may_only_look_installs_no_licence(
     assert "Install licence" not in html(client.get(PAGE))
     assert client.post(LICENSE, {"license": signed("pro")}).status_code == 403
     assert WALL in html(client.get(PAGE))
-
-
-def test_the_strip_asks_for_a_new_page_when_the_plan_lapses(
-    console: Client, client: Client, plan: Callable[[str], None]
-) -> None:
-    assert console.get(f"{PAGE}figures/", headers=HTMX).status_code == 200
-    plan("community")
-    answer = console.get(f"{PAGE}figures/", headers=HTMX)
-    assert (answer.status_code, answer["HX-Refresh"]) == (402, "true")
-
-
-def test_the_strip_asks_for_a_new_page_when_the_session_ends(client: Client, db: None) -> None:
-    answer = client.get(f"{PAGE}figures/", headers=HTMX)
-    assert (answer.status_code, answer["HX-Refresh"]) == (401, "true")

@@ -1,0 +1,99 @@
+"""Every page of Mail Relay that is not a model's: who gets in, and that reading changes nothing."""
+
+from __future__ import annotations
+
+import html as html_of
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import URLPattern, reverse
+
+import quazzar.urls  # noqa: F401  (apps add their pages to the console's)
+from mailrelay.models import RelaySettings
+from quazzar.console import site
+from tests.mailboxes import factories
+from tests.mailboxes.consolepages import running
+
+WALL = "Mail Relay requires Orbit Pro."
+HTMX = {"HX-Request": "true"}
+#: For everybody who may sign in, or with a ticket; and redirects.
+OPEN = {"index", "tables", "mail_boxes_scanned", None, ""}
+ROUTES = [route for route in site.PAGES if route.name not in OPEN]
+#: Installing a licence must be possible on a plan that does not include Mail Relay.
+ON_ANY_PLAN = {"mail_relay_license"}
+
+
+def address(route: URLPattern) -> str:
+    """The route's address, with the id of the first row where it takes one."""
+    names = route.pattern.converters
+    return reverse(f"admin:{route.name}", kwargs=dict.fromkeys(names, 1))
+
+
+@pytest.fixture
+def console(client: Client, operator: User) -> Client:
+    client.force_login(operator)
+    return client
+
+
+def test_all_apps_have_pages_here() -> None:
+    names = {route.name for route in ROUTES}
+    assert {"mail_relay", "mail_boxes_list", "mail_boxes_list_delete", "dns_domain"} <= names
+    assert len(ROUTES) > 60
+
+
+def test_nobody_gets_in_without_signing_in(client: Client, db: None) -> None:
+    for route in ROUTES:
+        for send in (client.get, client.post):
+            assert send(address(route))["Location"].startswith("/admin/login/"), route.name
+            answer = send(address(route), headers=HTMX)
+            assert (answer.status_code, answer["HX-Refresh"]) == (401, "true"), route.name
+
+
+def test_staff_without_a_permission_are_refused(client: Client, other_staff: User) -> None:
+    client.force_login(other_staff)
+    for route in ROUTES:
+        for send in (client.get, client.post):
+            assert send(address(route)).status_code == 403, route.name
+
+
+def test_a_plan_without_mail_relay_gets_the_lock_card_and_changes_nothing(
+    console: Client, plan: Callable[[str], None]
+) -> None:
+    plan("community")
+    for route in ROUTES:
+        if route.name in ON_ANY_PLAN:
+            continue
+        read = console.get(address(route))
+        assert WALL in html_of.unescape(read.content.decode()), route.name
+        assert console.post(address(route), {"on": "on", "hostname": "mail.example.org"}).status_code == 402
+        answer = console.post(address(route), headers=HTMX)
+        assert (answer.status_code, answer["HX-Refresh"]) == (402, "true"), route.name
+
+
+def test_reading_changes_nothing(console: Client, relay: RelaySettings) -> None:
+    running()
+    factories.mailbox(pk=1)
+    factories.alias(pk=1)
+    for route in ROUTES:
+        with CaptureQueriesContext(connection) as queries:
+            answer: Any = console.get(address(route))
+        assert answer.status_code in (200, 302, 404), route.name
+        written = [sql for sql in map(_statement, queries) if sql.startswith(("INSERT", "UPDATE", "DELETE"))]
+        assert not written, route.name
+
+
+def _statement(query: dict[str, str]) -> str:
+    return query["sql"].lstrip()
+
+
+def test_no_page_is_kept_by_a_cache(console: Client, relay: RelaySettings) -> None:
+    running()
+    factories.mailbox(pk=1)
+    factories.alias(pk=1)
+    for route in ROUTES:
+        assert "no-store" in console.get(address(route)).headers.get("Cache-Control", ""), route.name
