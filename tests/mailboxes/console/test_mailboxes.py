@@ -187,11 +187,16 @@ def test_each_generated_password_is_another(console: Client) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("local_part", ""), ("local_part", "a b"), ("local_part", "anna+x"), ("password", ""), ("password", "short"),
-        ("password", "ben@example.com"), ("quota", "much"), ("quota", "-1"), ("quota", "99999999999999"),
-        ("display_name", "x" * 201), ("domain", "999"), ("domain", "x"),
+        ("local_part", ""),
+        ("local_part", "a b"),
+        ("password", ""),
+        ("password", "short"),
+        ("quota", "much"),
+        ("quota", "99999999999999"),
+        ("display_name", "x" * 201),
+        ("domain", "999"),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_fit_is_said_beside_its_field_and_nothing_is_lost(
     console: Client, field: str, value: str
 ) -> None:
