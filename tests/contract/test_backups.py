@@ -125,33 +125,26 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("part", "field"), REFUSED, ids=[repr(part)[:60] for part, _ in REFUSED])
 def test_what_is_no_report_is_refused_by_its_field(
-    api: APIClient, recipients: RelaySettings, part: dict[str, Any], field: str
+    api: APIClient, recipients: RelaySettings, subtests: pytest.Subtests
 ) -> None:
-    assert list(wrong(api.post(BACKUPS, FULL | part))) == [field]
-    assert not Message.objects.exists()
+    for part, field in REFUSED:
+        with subtests.test(ascii((part, field))[:80]):
+            assert list(wrong(api.post(BACKUPS, FULL | part))) == [field]
+            assert not Message.objects.exists()
 
 
 def test_job_and_status_are_required(api: APIClient) -> None:
     assert wrong(api.post(BACKUPS, {})).keys() == {"job", "status"}
 
 
-@pytest.mark.parametrize("raw", [b"[]", b'"x"', b"5", b"null", b"{", b"", b'{"size_bytes": NaN}', b"\xff"])
-def test_a_body_that_is_no_object_is_400(api: APIClient, raw: bytes) -> None:
-    response = api.post(BACKUPS, raw, content_type="application/json")
-    error(response, 400, response.json()["error"])
-
-
-@pytest.mark.parametrize("raw", [b"1e400", b"-1e400", b"9" * 4000])
-def test_a_size_beyond_reason_is_400(api: APIClient, recipients: RelaySettings, raw: bytes) -> None:
-    body = b'{"job": "x", "status": "failure", "size_bytes": %s}' % raw
-    assert list(wrong(api.post(BACKUPS, body, content_type="application/json"))) == ["size_bytes"]
-
-
-@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain"])
-def test_another_kind_of_body_is_415(api: APIClient, kind: str) -> None:
-    error(api.post(BACKUPS, b"job=x", content_type=kind), 415, "unsupported_media_type")
+def test_a_size_beyond_reason_is_400(
+    api: APIClient, recipients: RelaySettings, subtests: pytest.Subtests
+) -> None:
+    for raw in [b"1e400", b"-1e400", b"9" * 4000]:
+        with subtests.test(ascii(raw)[:80]):
+            body = b'{"job": "x", "status": "failure", "size_bytes": %s}' % raw
+            assert list(wrong(api.post(BACKUPS, body, content_type="application/json"))) == ["size_bytes"]
 
 
 # --- once --------------------------------------------------------------------------------------------------
@@ -168,9 +161,3 @@ def test_eight_at_once_with_one_key_are_one_mail(
     answers = at_once(8, lambda: keyed(BACKUPS, FULL))
     assert len({ok(answer, 202)["id"] for answer in answers}) == 1
     assert Message.objects.count() == len(rings) == 1
-
-
-@pytest.mark.parametrize("method", ["get", "put", "patch", "delete"])
-def test_there_is_only_post(api: APIClient, method: str) -> None:
-    error(getattr(api, method)(BACKUPS), 405, "method_not_allowed")
-    assert set(api.options(BACKUPS)["Allow"].split(", ")) == {"POST", "OPTIONS"}

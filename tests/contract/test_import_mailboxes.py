@@ -113,28 +113,25 @@ def test_no_dry_run_starts_a_job(api: APIClient, domain: Domain, query: str) -> 
     ok(send(api, GOOD, query), 202)
 
 
-@pytest.mark.parametrize("word", ["perhaps", "", "yes", "2", "null"])
-def test_a_dry_run_is_true_or_false(api: APIClient, domain: Domain, word: str) -> None:
-    assert list(wrong(send(api, GOOD, f"?dry_run={word}"))) == ["dry_run"]
-    assert not ImportJob.objects.exists()
+def test_a_dry_run_is_true_or_false(api: APIClient, domain: Domain, subtests: pytest.Subtests) -> None:
+    for word in ["perhaps", "", "yes", "2", "null"]:
+        with subtests.test(ascii(word)[:80]):
+            assert list(wrong(send(api, GOOD, f"?dry_run={word}"))) == ["dry_run"]
+            assert not ImportJob.objects.exists()
 
 
 # --- refusing ----------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("text", "told"), BAD, ids=[repr(text)[:60] for text, _ in BAD])
-@pytest.mark.parametrize("query", ["", "?dry_run=true"])
 def test_a_bad_row_is_400_with_its_line(
-    api: APIClient,
-    box: Callable[..., Mailbox],
-    forward: Callable[..., Alias],
-    text: str,
-    told: str,
-    query: str,
+    api: APIClient, box: Callable[..., Mailbox], forward: Callable[..., Alias], subtests: pytest.Subtests
 ) -> None:
     box("taken"), forward("alias")
-    sentences = wrong(send(api, text.encode("latin-1"), query))
-    assert list(sentences) == ["rows"]
-    assert any(told in sentence for sentence in sentences["rows"])
-    assert not ImportJob.objects.exists() and Mailbox.objects.count() == 1
+    for query in ["", "?dry_run=true"]:
+        for text, told in BAD:
+            with subtests.test(ascii((query, text, told))[:80]):
+                sentences = wrong(send(api, text.encode("latin-1"), query))
+                assert list(sentences) == ["rows"]
+                assert any(told in sentence for sentence in sentences["rows"])
+                assert not ImportJob.objects.exists() and Mailbox.objects.count() == 1
 
 
 def test_every_bad_row_is_told_and_no_good_one_is_taken(api: APIClient, domain: Domain) -> None:
@@ -169,10 +166,11 @@ def test_a_form_has_one_file_and_nothing_else(api: APIClient, domain: Domain) ->
     assert list(wrong(send_file(api, file=[file(GOOD), file(GOOD)]))) == ["file"]
 
 
-@pytest.mark.parametrize("raw", [b"", b"x", b"--x\r\n", b"--x\r\nContent-Disposition: form-data\r\n\r\n"])
-def test_a_broken_form_is_400(api: APIClient, domain: Domain, raw: bytes) -> None:
-    assert send(api, raw, kind="multipart/form-data; boundary=x").status_code == 400
-    assert send(api, raw, kind="multipart/form-data").status_code == 400
+def test_a_broken_form_is_400(api: APIClient, domain: Domain, subtests: pytest.Subtests) -> None:
+    for raw in [b"", b"x", b"--x\r\n", b"--x\r\nContent-Disposition: form-data\r\n\r\n"]:
+        with subtests.test(ascii(raw)[:80]):
+            assert send(api, raw, kind="multipart/form-data; boundary=x").status_code == 400
+            assert send(api, raw, kind="multipart/form-data").status_code == 400
 
 
 def test_what_is_too_large_is_413(api: APIClient, domain: Domain, settings: Any) -> None:
@@ -212,9 +210,10 @@ def test_a_job_that_failed_says_why(api: APIClient, domain: Domain, box: Callabl
     assert Mailbox.objects.count() == 1
 
 
-@pytest.mark.parametrize("pk", ["0", "999", str(2**63), "9" * 40, "abc", "-1"])
-def test_a_job_that_is_not_there_is_404(api: APIClient, pk: str) -> None:
-    error(api.get(f"{IMPORT}/{pk}"), 404, "not_found")
+def test_a_job_that_is_not_there_is_404(api: APIClient, subtests: pytest.Subtests) -> None:
+    for pk in ["0", "999", str(2**63), "9" * 40, "abc", "-1"]:
+        with subtests.test(ascii(pk)[:80]):
+            error(api.get(f"{IMPORT}/{pk}"), 404, "not_found")
 
 
 def test_other_methods_are_405(api: APIClient) -> None:

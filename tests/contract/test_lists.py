@@ -67,38 +67,40 @@ def test_following_next_shows_every_row_once(api: APIClient) -> None:
     assert sorted(seen) == sorted({f"Mail {number}" for number in range(23)})
 
 
-@pytest.mark.parametrize(
-    ("asked", "rows"),
-    [("1", 1), ("500", 500), ("501", 500), ("9" * 30, 500), ("0", 50), ("-1", 50), ("abc", 50), ("", 50)],
-)
-def test_a_page_has_at_most_five_hundred_rows(api: APIClient, asked: str, rows: int) -> None:
+def test_a_page_has_at_most_five_hundred_rows(api: APIClient) -> None:
     make(510)
-    assert len(ok(api.get(MESSAGES, {"page_size": asked}))["results"]) == rows
+    for asked, rows in [("1", 1), ("500", 500), ("501", 500), ("9" * 30, 500)]:
+        assert len(ok(api.get(MESSAGES, {"page_size": asked}))["results"]) == rows
+    for nonsense in ("0", "-1", "abc", ""):
+        assert len(ok(api.get(MESSAGES, {"page_size": nonsense}))["results"]) == 50
 
 
-@pytest.mark.parametrize("page", ["0", "-1", "2", "abc", "1.5", "9" * 30, "9" * 5000, "\x00", "١"])
-def test_a_page_that_is_not_there_is_404(api: APIClient, page: str) -> None:
+def test_a_page_that_is_not_there_is_404(api: APIClient) -> None:
     make(1)
-    response = api.get(MESSAGES, {"page": page})
-    if page != "١":  # Python takes it for a 1
-        error(response, 404, "not_found")
+    for page in ["0", "-1", "2", "abc", "1.5", "9" * 30, "9" * 5000, "\x00"]:
+        error(api.get(MESSAGES, {"page": page}), 404, "not_found")
+    assert api.get(MESSAGES, {"page": "١"}).status_code == 200  # Python takes it for a 1
 
 
 # --- filters -----------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("status", ["queued", "sending", "sent", "retrying", "failed"])
-def test_a_list_is_filtered_by_status(api: APIClient, status: str) -> None:
-    make(2, status=status)
-    make(1, status="failed" if status == "queued" else "queued")
-    rows = ok(api.get(MESSAGES, {"status": status}))["results"]
-    assert [row["status"] for row in rows] == [status] * 2
+def test_a_list_is_filtered_by_status(api: APIClient, subtests: pytest.Subtests) -> None:
+    statuses = ["queued", "sending", "sent", "retrying", "failed"]
+    for status in statuses:
+        make(2, status=status)
+    for status in statuses:
+        with subtests.test(status):
+            rows = ok(api.get(MESSAGES, {"status": status}))["results"]
+            assert [row["status"] for row in rows] == [status] * 2
 
 
-@pytest.mark.parametrize("source", ["api", "alert", "backup", "django", "sendmail", "test"])
-def test_a_list_is_filtered_by_source(api: APIClient, source: str) -> None:
-    make(2, source=source)
-    make(1, source="test" if source == "api" else "api")
-    rows = ok(api.get(MESSAGES, {"source": source}))["results"]
-    assert [row["source"] for row in rows] == [source] * 2
+def test_a_list_is_filtered_by_source(api: APIClient, subtests: pytest.Subtests) -> None:
+    sources = ["api", "alert", "backup", "django", "sendmail", "test"]
+    for source in sources:
+        make(2, source=source)
+    for source in sources:
+        with subtests.test(source):
+            rows = ok(api.get(MESSAGES, {"source": source}))["results"]
+            assert [row["source"] for row in rows] == [source] * 2
 
 
 def test_filters_add_up(api: APIClient) -> None:
@@ -109,43 +111,45 @@ def test_filters_add_up(api: APIClient) -> None:
     assert ok(api.get(MESSAGES, {"status": "", "source": ""}))["count"] == 5
 
 
-@pytest.mark.parametrize("name", ["status", "source"])
-@pytest.mark.parametrize("value", ["nope", "SENT", "sent,failed", "' OR 1=1 --", "%", "a\x00b", "x" * 5000])
-def test_a_filter_value_that_cannot_be_is_refused(api: APIClient, name: str, value: str) -> None:
-    assert list(wrong(api.get(MESSAGES, {name: value}))) == [name]
+def test_a_filter_value_that_cannot_be_is_refused(api: APIClient, subtests: pytest.Subtests) -> None:
+    for value in ["nope", "SENT", "sent,failed", "' OR 1=1 --", "%", "a\x00b", "x" * 5000]:
+        for name in ["status", "source"]:
+            with subtests.test(ascii((value, name))[:80]):
+                assert list(wrong(api.get(MESSAGES, {name: value}))) == [name]
 
 
 # --- search ------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("word", "found"),
-    [("disk", 1), ("DISK full", 1), ("full disk", 1), ("ops@example", 1), ("<1.2@node", 1), ("%", 1), ("100%", 1),
-     ("_", 0), ("' OR 1=1 --", 0), ("#", 0), ("\\", 0), ("", 3), (" ", 3), ("disk nothing", 0), ("größe", 1),
-     ("*", 0)],
-)  # fmt: skip
+SEARCHES = [
+    ("disk", 1), ("DISK full", 1), ("full disk", 1), ("ops@example", 1), ("<1.2@node", 1), ("%", 1), ("100%", 1),
+    ("_", 0), ("' OR 1=1 --", 0), ("#", 0), ("\\", 0), ("", 3), (" ", 3), ("disk nothing", 0), ("größe", 1), ("*", 0),
+]  # fmt: skip
+
+
 def test_a_list_is_searched_by_subject_recipient_and_message_id(
-    api: APIClient, word: str, found: int
+    api: APIClient, subtests: pytest.Subtests
 ) -> None:
     Message.objects.create(subject="Disk is full", message_id="<1.2@node>")
     Message.objects.create(subject="100% Größe", message_id="<3.4@else>")
     Message.objects.create(subject="Other", message_id="<5.6@else>", to=["Ops <ops@example.com>"])
-    assert ok(api.get(MESSAGES, {"search": word}))["count"] == found
+    for word, count in SEARCHES:
+        with subtests.test(word):
+            assert ok(api.get(MESSAGES, {"search": word}))["count"] == count
 
 
-@pytest.mark.parametrize("words", ["a " * 1000, "a b " * 1000])
-def test_a_search_for_very_many_words_is_no_5xx(api: APIClient, words: str) -> None:
-    assert api.get(MESSAGES, {"search": words}).status_code in {200, 400}
+def test_a_search_for_very_many_words_is_no_5xx(api: APIClient, subtests: pytest.Subtests) -> None:
+    for words in ["a " * 1000, "a b " * 1000]:
+        with subtests.test(ascii(words)[:80]):
+            assert api.get(MESSAGES, {"search": words}).status_code in {200, 400}
 
 
 def test_a_search_with_nul_is_refused(api: APIClient) -> None:
     wrong(api.get(MESSAGES, {"search": "a\x00b"}))
 
 
-@pytest.mark.parametrize(
-    "query", ["search=%ff%fe", "search=%ED%A0%80", "search=%F0%9F%94%91", "search=" + "x" * 5000]
-)
-def test_a_search_for_anything_else_is_answered(api: APIClient, query: str) -> None:
-    make(1)
-    assert ok(api.get(f"{MESSAGES}?{query}"))["count"] == 0
+def test_a_search_for_anything_else_is_answered(api: APIClient, subtests: pytest.Subtests) -> None:
+    for query in ["search=%ff%fe", "search=%ED%A0%80", "search=%F0%9F%94%91", "search=" + "x" * 5000]:
+        with subtests.test(ascii(query)[:80]):
+            assert ok(api.get(f"{MESSAGES}?{query}"))["count"] == 0
 
 
 # --- order -------------------------------------------------------------------------------------------------
@@ -162,11 +166,21 @@ def test_a_list_is_ordered_both_ways(api: APIClient, name: str) -> None:
     assert subjects(api.get(MESSAGES, {"ordering": f"-{name}"})) == ["2", "1", "0"]
 
 
-@pytest.mark.parametrize(
-    "value", ["nope", "body", "-body", "recipients", "lease_owner", "status;", "?", "pk", "-", "status,x"]
-)
-def test_another_order_is_refused(api: APIClient, value: str) -> None:
-    assert list(wrong(api.get(MESSAGES, {"ordering": value}))) == ["ordering"]
+def test_another_order_is_refused(api: APIClient, subtests: pytest.Subtests) -> None:
+    for value in [
+        "nope",
+        "body",
+        "-body",
+        "recipients",
+        "lease_owner",
+        "status;",
+        "?",
+        "pk",
+        "-",
+        "status,x",
+    ]:
+        with subtests.test(ascii(value)[:80]):
+            assert list(wrong(api.get(MESSAGES, {"ordering": value}))) == ["ordering"]
 
 
 def test_equal_rows_do_not_wander_between_pages(api: APIClient) -> None:

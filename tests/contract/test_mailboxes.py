@@ -105,32 +105,37 @@ def test_a_local_part_is_kept_in_lower_case(api: APIClient, domain: Domain) -> N
     assert ok(api.post(MAILBOXES, {"domain": domain.pk, "local_part": "Ada.B"}), 201)["local_part"] == "ada.b"
 
 
-@pytest.mark.parametrize("given", NOT_LOCAL_PARTS, ids=[ascii(each)[:30] for each in NOT_LOCAL_PARTS])
-def test_local_parts_that_are_refused(api: APIClient, domain: Domain, given: Any) -> None:
-    assert list(wrong(api.post(MAILBOXES, {"domain": domain.pk, "local_part": given}))) == ["local_part"]
-    assert not Mailbox.objects.exists()
+def test_local_parts_that_are_refused(api: APIClient, domain: Domain, subtests: pytest.Subtests) -> None:
+    for given in NOT_LOCAL_PARTS:
+        with subtests.test(ascii(given)[:80]):
+            assert list(wrong(api.post(MAILBOXES, {"domain": domain.pk, "local_part": given}))) == [
+                "local_part"
+            ]
+            assert not Mailbox.objects.exists()
 
 
-@pytest.mark.parametrize(
-    "given", [0, -1, 999, 2**63, 10**40, "1", "example.com", None, True, [1], {}, 1.5, ""], ids=repr
-)
-def test_a_domain_that_is_not_there_is_a_400_of_its_field(api: APIClient, domain: Domain, given: Any) -> None:
-    assert list(wrong(api.post(MAILBOXES, {"domain": given, "local_part": "ada"}))) == ["domain"]
+def test_a_domain_that_is_not_there_is_a_400_of_its_field(
+    api: APIClient, domain: Domain, subtests: pytest.Subtests
+) -> None:
+    for given in [0, -1, 999, 2**63, 10**40, "1", "example.com", None, True, [1], {}, 1.5, ""]:
+        with subtests.test(ascii(given)[:80]):
+            assert list(wrong(api.post(MAILBOXES, {"domain": given, "local_part": "ada"}))) == ["domain"]
 
 
-@pytest.mark.parametrize(("field", "value"), REFUSED, ids=[ascii(each)[:40] for each in REFUSED])
 def test_what_cannot_be_is_refused_by_its_field(
-    api: APIClient, domain: Domain, box: Box, field: str, value: Any
+    api: APIClient, domain: Domain, box: Box, subtests: pytest.Subtests
 ) -> None:
     row = box("ada")
     before = ok(api.get(at(row)))
-    new = {"domain": domain.pk, "local_part": "bob", field: value}
-    for response in (
-        api.post(MAILBOXES, new),
-        api.put(at(row), {field: value}),
-        api.patch(at(row), {field: value}),
-    ):
-        assert list(wrong(response)) == [field]
+    new = {"domain": domain.pk, "local_part": "bob"}
+    for field, value in REFUSED:
+        with subtests.test(ascii((field, value))[:80]):
+            for response in (
+                api.post(MAILBOXES, new | {field: value}),
+                api.put(at(row), {field: value}),
+                api.patch(at(row), {field: value}),
+            ):
+                assert list(wrong(response)) == [field]
     assert ok(api.get(at(row))) == before
     assert Mailbox.objects.count() == 1
 
@@ -299,15 +304,6 @@ def test_a_change_waits_for_the_running_stack_and_no_change_does_not(api: APICli
 def test_a_quota_with_nothing_behind_the_point_is_whole(api: APIClient, box: Box) -> None:
     response = api.patch(at(box("ada")), b'{"quota_mb": 1e3}', content_type="application/json")
     assert ok(response)["quota_mb"] == 1000
-
-
-@pytest.mark.parametrize("method", ["post", "put", "patch"])
-@pytest.mark.parametrize(
-    "raw", [b"{", b"[]", b"[{}]", b'"x"', b"5", b"null", b'{"quota_mb": NaN}', b"\xff", b"[" * 10**5]
-)
-def test_a_body_that_is_no_object_is_400(api: APIClient, box: Box, method: str, raw: bytes) -> None:
-    path = MAILBOXES if method == "post" else at(box("ada"))
-    assert getattr(api, method)(path, raw, content_type="application/json").status_code == 400
 
 
 # --- deleting and restoring --------------------------------------------------------------------------------

@@ -76,19 +76,30 @@ def test_by_whether_it_is_enabled(api: APIClient, box: Box) -> None:
         assert locals_(api.get(MAILBOXES, {"enabled": no})) == ["bob"]
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("domain", "abc"), ("domain", "1.5"), ("domain", "-1"), ("domain", "0"), ("domain", str(2**63)),
-        ("domain", "9" * 40), ("domain", "9" * 5000), ("domain", "\x00"), ("domain", "example.com"), ("domain", "1,2"),
-        ("enabled", "perhaps"), ("enabled", "2"), ("enabled", "null"), ("ordering", "password_hash"),
-        ("ordering", "home"), ("ordering", "domain__name"), ("ordering", "x"), ("search", "\x00"),
+def test_what_cannot_be_filtered_by_is_400(api: APIClient, box: Box, subtests: pytest.Subtests) -> None:
+    for name, value in [
+        ("domain", "abc"),
+        ("domain", "1.5"),
+        ("domain", "-1"),
+        ("domain", "0"),
+        ("domain", str(2**63)),
+        ("domain", "9" * 40),
+        ("domain", "9" * 5000),
+        ("domain", "\x00"),
+        ("domain", "example.com"),
+        ("domain", "1,2"),
+        ("enabled", "perhaps"),
+        ("enabled", "2"),
+        ("enabled", "null"),
+        ("ordering", "password_hash"),
+        ("ordering", "home"),
+        ("ordering", "domain__name"),
+        ("ordering", "x"),
+        ("search", "\x00"),
         ("search", "a " * 30),
-    ],
-)  # fmt: skip
-def test_what_cannot_be_filtered_by_is_400(api: APIClient, box: Box, name: str, value: str) -> None:
-    box("ada")
-    assert list(wrong(api.get(MAILBOXES, {name: value}))) == [name]
+    ]:
+        with subtests.test(ascii((name, value))[:80]):
+            assert list(wrong(api.get(MAILBOXES, {name: value}))) == [name]
 
 
 def test_search_looks_at_address_and_display_name(api: APIClient, box: Box) -> None:

@@ -268,19 +268,21 @@ RECIPIENTS: list[Any] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("method", ["put", "patch"])
-@pytest.mark.parametrize(("body", "field"), REFUSED, ids=[repr(body)[:60] for body, _ in REFUSED])
-def test_what_cannot_be_is_refused_by_its_field(api: APIClient, method: str, body: Any, field: str) -> None:
+def test_what_cannot_be_is_refused_by_its_field(api: APIClient, subtests: pytest.Subtests) -> None:
     before = ok(api.put(RELAY, FULL))
-    given = FULL | body if method == "put" else body
-    assert list(wrong(getattr(api, method)(RELAY, given))) == [field]
-    assert ok(api.get(RELAY)) == before
+    for body, field in REFUSED:
+        for method in ["put", "patch"]:
+            with subtests.test(ascii((body, field, method))[:80]):
+                given = FULL | body if method == "put" else body
+                assert list(wrong(getattr(api, method)(RELAY, given))) == [field]
+                assert ok(api.get(RELAY)) == before
 
 
-@pytest.mark.parametrize("name", ["alert_recipients", "backup_recipients"])
-@pytest.mark.parametrize("value", RECIPIENTS, ids=[repr(value)[:40] for value in RECIPIENTS])
-def test_recipients_that_cannot_be_are_refused(api: APIClient, name: str, value: Any) -> None:
-    assert list(wrong(api.patch(RELAY, {name: value}))) == [name]
+def test_recipients_that_cannot_be_are_refused(api: APIClient, subtests: pytest.Subtests) -> None:
+    for value in RECIPIENTS:
+        for name in ["alert_recipients", "backup_recipients"]:
+            with subtests.test(ascii((value, name))[:80]):
+                assert list(wrong(api.patch(RELAY, {name: value}))) == [name]
 
 
 def test_every_wrong_field_is_told_at_once(api: APIClient) -> None:
@@ -307,30 +309,12 @@ def test_host_and_addresses_are_stored_in_their_normal_form(api: APIClient) -> N
 
 
 # --- what is no JSON object --------------------------------------------------------------------------------
-@pytest.mark.parametrize("method", ["put", "patch"])
-@pytest.mark.parametrize(
-    "raw", [b"{", b"[]", b"[1]", b'"x"', b"5", b"null", b'{"port": NaN}', b"\xff", b"[" * 10**5]
-)
-def test_a_body_that_is_no_object_is_400(api: APIClient, method: str, raw: bytes) -> None:
-    response = getattr(api, method)(RELAY, raw, content_type="application/json")
-    assert response.status_code == 400
-    error(response, 400, response.json()["error"])
-
-
 @pytest.mark.parametrize(
     "raw", [b'{"port": 1e400}', b'{"port": -1e400}', b'{"port": 1e3}', b'{"port": ' + b"9" * 4000 + b"}"]
 )
 def test_numbers_beyond_reason_are_400(api: APIClient, raw: bytes) -> None:
     response = api.patch(RELAY, raw, content_type="application/json")
     assert response.status_code == (200 if b"1e3}" in raw else 400)
-
-
-@pytest.mark.parametrize(
-    "kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain"]
-)
-def test_another_kind_of_body_is_415(api: APIClient, kind: str) -> None:
-    response = api.put(RELAY, b"host=smtp.example.com", content_type=kind)
-    error(response, 415, "unsupported_media_type")
 
 
 def test_head_and_options_are_answered(api: APIClient) -> None:

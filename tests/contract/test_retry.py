@@ -68,16 +68,10 @@ def test_a_message_that_cannot_be_tried_again_is_409(
     assert row.status == status
 
 
-@pytest.mark.parametrize(
-    "name", ["0", "1", "abc", "99999999999999999999", "9223372036854775807", "-1", "9" * 5000]
-)
-def test_a_message_that_is_not_there_is_404(api: APIClient, name: str) -> None:
-    error(api.post(f"{MESSAGES}/{name}/retry"), 404, "not_found")
-
-
-@pytest.mark.parametrize("method", ["get", "put", "patch", "delete"])
-def test_there_is_only_post(api: APIClient, queued: Queue, method: str) -> None:
-    error(getattr(api, method)(path(queued())), 405, "method_not_allowed")
+def test_a_message_that_is_not_there_is_404(api: APIClient, subtests: pytest.Subtests) -> None:
+    for name in ["0", "1", "abc", "99999999999999999999", "9223372036854775807", "-1", "9" * 5000]:
+        with subtests.test(ascii(name)[:80]):
+            error(api.post(f"{MESSAGES}/{name}/retry"), 404, "not_found")
 
 
 def test_options_are_answered(api: APIClient, queued: Queue) -> None:

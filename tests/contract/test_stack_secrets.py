@@ -111,24 +111,33 @@ def test_files_that_are_not_right_are_refused(api: APIClient, files: dict[str, s
     assert list(wrong(api.put(CERTIFICATE, files))) == ["key_path"]
 
 
-@pytest.mark.parametrize(
-    ("body", "field"),
-    [
-        ({}, "non_field_errors"), ({"self_signed": False}, "non_field_errors"),
+def test_it_is_one_of_three_ways_and_whole(api: APIClient, subtests: pytest.Subtests) -> None:
+    for body, field in [
+        ({}, "non_field_errors"),
+        ({"self_signed": False}, "non_field_errors"),
         ({"self_signed": True, "certificate": "x", "key": "x"}, "non_field_errors"),
-        ({"certificate": "x", "key_path": "/x"}, "non_field_errors"), ({"certificate": "x"}, "key"),
-        ({"key": "x"}, "certificate"), ({"certificate_path": "/x"}, "key_path"), ({"key_path": "/x"}, "certificate_path"),
-        ({"self_signed": "true"}, "self_signed"), ({"self_signed": None}, "self_signed"), ({"key": 5}, "key"),
-        ({"certificate": None}, "certificate"), ({"certificate": ""}, "certificate"), ({"certificate": ["x"]}, "certificate"),
-        ({"key_path": {}}, "key_path"), ({"certificate_path": "/a\x00b", "key_path": "/x"}, "certificate_path"),
-        ({"certificate_path": "/" + "x" * 1024, "key_path": "/x"}, "certificate_path"), ({"surprise": 1}, "surprise"),
-        ({"source": "files"}, "source"), ({"password": "x"}, "password"),
-    ],
-)  # fmt: skip
-def test_it_is_one_of_three_ways_and_whole(api: APIClient, body: Any, field: str) -> None:
-    before = ok(api.get(CERTIFICATE))
-    assert list(wrong(api.put(CERTIFICATE, body))) == [field]
-    assert ok(api.get(CERTIFICATE)) == before
+        ({"certificate": "x", "key_path": "/x"}, "non_field_errors"),
+        ({"certificate": "x"}, "key"),
+        ({"key": "x"}, "certificate"),
+        ({"certificate_path": "/x"}, "key_path"),
+        ({"key_path": "/x"}, "certificate_path"),
+        ({"self_signed": "true"}, "self_signed"),
+        ({"self_signed": None}, "self_signed"),
+        ({"key": 5}, "key"),
+        ({"certificate": None}, "certificate"),
+        ({"certificate": ""}, "certificate"),
+        ({"certificate": ["x"]}, "certificate"),
+        ({"key_path": {}}, "key_path"),
+        ({"certificate_path": "/a\x00b", "key_path": "/x"}, "certificate_path"),
+        ({"certificate_path": "/" + "x" * 1024, "key_path": "/x"}, "certificate_path"),
+        ({"surprise": 1}, "surprise"),
+        ({"source": "files"}, "source"),
+        ({"password": "x"}, "password"),
+    ]:
+        with subtests.test(ascii((body, field))[:80]):
+            before = ok(api.get(CERTIFICATE))
+            assert list(wrong(api.put(CERTIFICATE, body))) == [field]
+            assert ok(api.get(CERTIFICATE)) == before
 
 
 def test_no_refusal_repeats_the_key(
@@ -203,12 +212,15 @@ def test_before_the_stack_was_ever_enabled_there_is_none(api: APIClient) -> None
     assert ok(api.get(CERTIFICATE))["certificate"] == ""
 
 
-@pytest.mark.parametrize(
-    ("body", "field"),
-    [({"new": "true"}, "new"), ({"new": None}, "new"), ({"new": 1}, "new"), ({"password": "x"}, "password")],
-)
-def test_what_cannot_be_asked_for_is_400(api: APIClient, body: Any, field: str) -> None:
-    assert list(wrong(api.post(PASSWORD, body))) == [field]
+def test_what_cannot_be_asked_for_is_400(api: APIClient, subtests: pytest.Subtests) -> None:
+    for body, field in [
+        ({"new": "true"}, "new"),
+        ({"new": None}, "new"),
+        ({"new": 1}, "new"),
+        ({"password": "x"}, "password"),
+    ]:
+        with subtests.test(ascii((body, field))[:80]):
+            assert list(wrong(api.post(PASSWORD, body))) == [field]
 
 
 def test_it_is_not_read_with_get(api: APIClient) -> None:

@@ -12,17 +12,15 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import path
-from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.test import APIClient
 
-from mailboxes.engine import connect
-from mailboxes.models import Alias, Domain, ImportJob, Mailbox
+from mailboxes.models import Mailbox
 from mailrelay.models import Message
 from quazzar.api.viewsets import ApiViewSet
 from quazzar.urls import urlpatterns as product
-from tests.fakes import FakeEngine
+from tests.quazzar.api.rows import with_rows
 from tests.quazzar.api.test_routes import METHODS, ROUTES
 
 HTML = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -45,35 +43,6 @@ def browser(client: Client, operator: Any) -> Client:
     client.force_login(operator)
     client.defaults["HTTP_ACCEPT"] = HTML["accept"]
     return client
-
-
-@pytest.fixture
-def rows(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
-    """The beginning of an address → the id of a row that is there."""
-    monkeypatch.setattr(connect, "to_docker", lambda *_: FakeEngine())
-    domain = Domain.objects.create(name="example.com")
-    box = Mailbox.objects.create(domain=domain, local_part="ada", address="ada@example.com", home="a")
-    deleted = Mailbox.objects.create(
-        domain=domain, local_part="eve", address="eve@example.com", home="e", deleted_at=timezone.now()
-    )
-    alias = Alias.objects.create(
-        domain=domain, local_part="info", address="info@example.com", destinations=["ada@example.com"]
-    )
-    message = Message.objects.create(message_id="<1@example.com>", to=["ops@example.com"], subject="Disk")
-    return {
-        "/api/mail/domains/": domain.pk,
-        "/api/mail/mailboxes/import/": ImportJob.objects.create(total=1).pk,
-        "/api/mail/mailboxes/1/restore": deleted.pk,
-        "/api/mail/mailboxes/": box.pk,
-        "/api/mail/aliases/": alias.pk,
-        "/api/mail/messages/": message.pk,
-    }
-
-
-def with_rows(address: str, rows: dict[str, int]) -> str:
-    """The address with the id of a row that is there in place of the 1."""
-    number = next((pk for start, pk in rows.items() if address.startswith(start)), 1)
-    return re.sub(r"/1(?=/|$)", f"/{number}", address)
 
 
 class Page(HTMLParser):

@@ -11,9 +11,12 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.test import APIClient
 
+from mailrelay.models import Message
 from quazzar.api.gate.permissions import ANY_PLAN, Entitlement, scope_of
-from quazzar.models import ApiKey
+from quazzar.api.parsers import StrictJSONParser
+from quazzar.models import ApiKey, AuditEntry
 from quazzar.plans.entitlements import upgrade_required_body
+from tests.quazzar.api.rows import with_rows
 
 METHODS = ("get", "post", "put", "patch", "delete")
 #: Anybody may read these; everything else under /api/ asks who it is.
@@ -35,6 +38,7 @@ def routes(patterns: Any = None, prefix: str = "/") -> Iterator[tuple[str, Any]]
 def view_of(callback: Any) -> Any:
     """A view with a handler for each of its methods, as it is for a request."""
     view = callback.cls(**callback.initkwargs)
+    view.request, view.action_map = None, getattr(callback, "actions", {})
     for method, handler in (getattr(callback, "actions", None) or {}).items():
         setattr(view, method, getattr(view, handler))
     return view
@@ -45,7 +49,7 @@ ROUTES = [
 ]
 MAIL = [(address, view) for address, view in ROUTES if address.startswith("/api/mail/")]
 CALLS = [(address, method, view) for address, view in ROUTES for method in METHODS if hasattr(view, method)]
-MAIL_CALLS = [(address, method, view) for address, method, view in CALLS if address.startswith("/api/mail/")]
+ASKING = [call for call in CALLS if call[0] not in OPEN]
 
 
 def is_error(response: Any) -> bool:
@@ -56,78 +60,158 @@ def is_error(response: Any) -> bool:
 
 
 def test_there_are_routes_to_walk() -> None:
-    assert len(MAIL) >= 8
+    assert len(MAIL) >= 35 and len(CALLS) >= 60
     assert {address for address, _ in ROUTES} >= OPEN | ON_ANY_PLAN
 
 
-@pytest.mark.parametrize(("address", "view"), ROUTES)
-def test_every_route_is_a_view_of_the_api_and_declares_itself(address: str, view: Any) -> None:
-    if address in OPEN:
-        assert not [method for method in METHODS[1:] if hasattr(view, method)]
-    else:
-        assert view.permission_classes == [Entitlement]
-        assert getattr(view, "feature", "orbit_mail") == (
-            ANY_PLAN if address in ON_ANY_PLAN else "orbit_mail"
-        )
+def test_every_route_declares_what_it_needs(subtests: pytest.Subtests) -> None:
+    for address, view in ROUTES:
+        with subtests.test(address):
+            if address in OPEN:
+                assert not [method for method in METHODS[1:] if hasattr(view, method)]
+            else:
+                feature = getattr(view, "feature", "orbit_mail")
+                assert view.permission_classes == [Entitlement]
+                assert feature == (ANY_PLAN if address in ON_ANY_PLAN else "orbit_mail")
+    for address, method, view in CALLS:
+        with subtests.test(f"{method} {address}"):
+            assert scope_of(view, method.upper()) in ApiKey.Scope.values
 
 
-@pytest.mark.parametrize(("address", "method", "view"), CALLS)
-def test_every_write_declares_a_scope(address: str, method: str, view: Any) -> None:
-    assert scope_of(view, method.upper()) in ApiKey.Scope.values
+# --- the order: 401, 402, 403, 405, 404, 415, 400 ------------------------------------------------------------
+#: Bodies of every kind, for what must be said before they are looked at.
+BODIES = [(b"{", "application/json"), (b'{"nope": 1}', "application/json"), (b"x", "text/plain"), (b"", "")]
 
 
-@pytest.mark.parametrize(("address", "method", "view"), [call for call in CALLS if call[0] not in OPEN])
-def test_every_route_answers_401_to_strangers(
-    client: Client, plan: Any, address: str, method: str, view: Any
+def send(client: Any, method: str, address: str, body: bytes = b"", kind: str = "application/json") -> Any:
+    return client.generic(method.upper(), address, body, content_type=kind)
+
+
+def test_strangers_are_401_on_any_plan(
+    client: Client, plan: Any, db: None, subtests: pytest.Subtests
 ) -> None:
+    for name in ("community", "pro"):
+        plan(name)
+        for address, method, _ in ASKING:
+            with subtests.test(f"{name} {method} {address}"):
+                for body, kind in BODIES:
+                    response = send(client, method, address, body, kind)
+                    assert response.status_code == 401 and is_error(response)
+                    assert response["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_the_plan_is_402_before_all_else_behind_the_gate(
+    outsider: Any, client_with: Any, plan: Any, subtests: pytest.Subtests
+) -> None:
+    client = client_with(outsider, "mail:send")
     plan("community")
-    response = getattr(client, method)(address)
-    assert response.status_code == 401
-    assert is_error(response)
+    for address, method, _ in CALLS:
+        if address.startswith("/api/mail/"):
+            with subtests.test(f"{method} {address}"):
+                for body, kind in BODIES:
+                    response = send(client, method, address, body, kind)
+                    told = (response.status_code, response.json())
+                    assert told == (402, upgrade_required_body("orbit_mail"))
 
 
-@pytest.mark.parametrize(("address", "method", "view"), MAIL_CALLS)
-def test_every_mail_route_answers_402_below_pro(
-    outsider: Any, client_with: Any, plan: Any, address: str, method: str, view: Any
+def test_who_is_no_staff_and_what_lacks_the_scope_is_403_before_the_body_is_looked_at(
+    outsider: Any, other_staff: Any, client_with: Any, subtests: pytest.Subtests
 ) -> None:
-    client = client_with(outsider, "mail:read")
-    plan("community")
-    response = getattr(client, method)(address)
-    assert response.status_code == 402
-    assert response.json() == upgrade_required_body("orbit_mail")
+    keys = {
+        scope: client_with(other_staff, *(set(ApiKey.Scope.values) - {scope}))
+        for scope in ApiKey.Scope.values
+    }
+    stranger = client_with(outsider)
+    for address, method, view in ASKING:
+        scope = scope_of(view, method.upper()) or ""
+        with subtests.test(f"{method} {address}"):
+            for body, kind in BODIES:
+                refused = send(keys[scope], method, address, body, kind)
+                assert refused.status_code == 403 and is_error(refused)
+                assert scope in refused.json()["message"]
+                assert send(stranger, method, address, body, kind).status_code == 403
 
 
-@pytest.mark.parametrize(("address", "method", "view"), [call for call in CALLS if call[0] not in OPEN])
-def test_every_route_answers_403_to_who_may_not(
-    outsider: Any, other_staff: Any, client_with: Any, address: str, method: str, view: Any
+def test_a_key_with_the_scope_may(
+    other_staff: Any, client_with: Any, rows: dict[str, int], subtests: pytest.Subtests
 ) -> None:
-    others = set(ApiKey.Scope.values) - {scope_of(view, method.upper())}
-    for client in (client_with(outsider), client_with(other_staff, *others)):
-        response = getattr(client, method)(address)
-        assert response.status_code == 403
-        assert is_error(response)
+    clients = {scope: client_with(other_staff, scope) for scope in ApiKey.Scope.values}
+    for address, method, view in sorted(ASKING, key=lambda call: call[1] == "delete"):
+        with subtests.test(f"{method} {address}"):
+            client = clients[scope_of(view, method.upper()) or ""]
+            response = send(client, method, with_rows(address, rows))
+            assert response.status_code not in {401, 402, 403, 405}
 
 
-@pytest.mark.parametrize(("address", "view"), [route for route in ROUTES if route[0] not in OPEN])
-def test_every_route_answers_405_in_shape(api: APIClient, address: str, view: Any) -> None:
-    for method in ("trace", *[name for name in METHODS if not hasattr(view, name)]):
-        response = getattr(api, method)(address)
-        assert response.status_code == 405
-        assert is_error(response)
+def test_a_session_writes_with_a_csrf_token_only(operator: Any, subtests: pytest.Subtests) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(operator)
+    for address, method, _ in ASKING:
+        if method != "get":
+            with subtests.test(f"{method} {address}"):
+                assert send(client, method, address).status_code == 403
+    client.cookies["csrftoken"] = "x" * 32
+    token = {"x-csrftoken": "x" * 32}
+    response = client.generic("POST", "/api/mail/domains", b"{}", "application/json", headers=token)
+    assert response.status_code == 400
 
 
-@pytest.mark.parametrize(("address", "method", "view"), [call for call in CALLS if call[1] != "get"])
-@pytest.mark.parametrize("body", [b"{", b"[1]", b"nonsense", b'"\xff"', b"[" * 100_000])
-def test_no_route_answers_a_malformed_body_with_more_than_400(
-    api: APIClient, address: str, method: str, view: Any, body: bytes
+def test_a_method_that_is_not_there_is_405_before_400(api: APIClient, subtests: pytest.Subtests) -> None:
+    for address, view in ROUTES:
+        there = {method for method in METHODS if hasattr(view, method)}
+        with subtests.test(address):
+            for method in {*METHODS, "trace"} - there if address not in OPEN else ():
+                for body, kind in BODIES:
+                    response = send(api, method, address, body, kind)
+                    assert response.status_code == 405 and is_error(response)
+                    allowed = set(response["Allow"].lower().split(", "))
+                    assert allowed == there | {"options"} | ({"head"} if "get" in there else set())
+
+
+def test_a_row_that_is_not_there_is_404_before_the_body_is_looked_at(
+    api: APIClient, subtests: pytest.Subtests
 ) -> None:
-    response = getattr(api, method)(address, body, content_type="application/json")
-    if response.status_code >= 400:
-        # The import takes CSV, and says so to JSON.
-        assert response.status_code in {400, 404, 409, 415 if address.endswith("/import") else 400}
-        assert is_error(response)
+    for address, method, _ in CALLS:
+        if "/1" in address:
+            with subtests.test(f"{method} {address}"):
+                for body, kind in BODIES:
+                    response = send(api, method, address.replace("/1", "/999"), body, kind)
+                    assert response.status_code == 404 and is_error(response)
+                    assert response.json()["message"].startswith("There is no such ")
 
 
+#: What is no JSON, and what is no object.
+NO_JSON = [b"{", b"nonsense", b"\xff", b'"\xff"', b'{"a": NaN}', b'{"a": "\\ud800"}', b"[" * 100_000]
+NO_OBJECT = [b"[]", b"[1]", b"[{}]", b'"x"', b"5", b"null", b"true"]
+NO_JSON_KINDS = ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", "a/b"]
+
+
+def test_what_is_no_json_object_is_refused_where_a_body_is_read_and_changes_nothing(
+    api: APIClient, rows: dict[str, int], subtests: pytest.Subtests
+) -> None:
+    before = (AuditEntry.objects.count(), Message.objects.count())
+    for address, method, view in CALLS:
+        if method not in ("post", "put", "patch") or StrictJSONParser not in view.parser_classes:
+            continue
+        view.action = view.action_map[method]
+        if not view.takes_body:
+            continue
+        path = with_rows(address, rows)
+        with subtests.test(f"{method} {address}"):
+            for body in NO_JSON:
+                response = send(api, method, path, body)
+                assert (response.status_code, response.json()["error"]) == (400, "parse_error")
+            for body in NO_OBJECT:
+                response = send(api, method, path, body)
+                assert (response.status_code, response.json()["error"]) == (400, "validation_error")
+                assert is_error(response)
+            for kind in NO_JSON_KINDS:
+                response = send(api, method, path, b"hostname=x", kind)
+                assert (response.status_code, response.json()["error"]) == (415, "unsupported_media_type")
+    assert (AuditEntry.objects.count(), Message.objects.count()) == before
+
+
+# --- pages, and paths that do not exist ----------------------------------------------------------------------
 def test_a_key_gets_json_even_if_it_asks_for_a_page(api: APIClient, client: Client, operator: Any) -> None:
     for accept in ("text/html", "text/html,application/xhtml+xml,*/*;q=0.8"):
         for address in ("/api/billing/upgrade", "/api/billing/upgrade?format=api", "/api/mail/nothing"):
@@ -141,24 +225,25 @@ def test_a_key_gets_json_even_if_it_asks_for_a_page(api: APIClient, client: Clie
     assert client.get("/api/billing/upgrade")["Content-Type"] == "application/json"
 
 
-@pytest.mark.parametrize(
-    "address", ["/api/nothing", "/api/relay", "/api/schema/", "/api/mailx", "/api/billing"]
-)
-@pytest.mark.parametrize("method", METHODS)
-def test_an_unknown_path_elsewhere_is_404_for_anybody(client: Client, address: str, method: str) -> None:
-    response = getattr(client, method)(address)
-    assert response.status_code == 404
-    assert is_error(response)
+def test_an_unknown_path_elsewhere_is_404_for_anybody(client: Client, db: None) -> None:
+    for address in ["/api/nothing", "/api/relay", "/api/schema/", "/api/mailx", "/api/billing"]:
+        for method in METHODS:
+            response = send(client, method, address)
+            assert response.status_code == 404 and is_error(response)
 
 
-@pytest.mark.parametrize(
-    "address", ["/api/mail/relay/", "/api/mail//", "/api/mail/messages/x", "/api/mail/a/"]
-)
-def test_no_path_is_answered_with_a_redirect(api: APIClient, client: Client, address: str) -> None:
-    assert client.get(address).status_code == 401
-    response = api.get(address)
-    assert response.status_code == 404
-    assert is_error(response)
+def test_an_unknown_path_of_mail_is_401_then_402_then_404_and_never_a_redirect(
+    api: APIClient, client: Client, plan: Any, subtests: pytest.Subtests
+) -> None:
+    for path in ["relay/", "/", "messages/x", "a/", "stack/", "stack/nope", "domains/", "domains/x", "mailboxes/1/nope",
+                 "mailboxes/import/", "aliases/1/"]:  # fmt: skip
+        address = f"/api/mail/{path}"
+        with subtests.test(address):
+            for name, status in [("pro", 404), ("community", 402)]:
+                plan(name)
+                assert client.get(address).status_code == 401
+                for method in ("get", "post"):
+                    assert send(api, method, address).status_code == status
 
 
 def test_unknown_paths_are_json_also_in_debug(client: Client, settings: Any) -> None:
