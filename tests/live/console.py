@@ -163,7 +163,7 @@ class Console:
     # --- mail ----------------------------------------------------------------------------------------------
     def use_relay(self, port: int, **fields: object) -> None:
         """Save a relay on this machine."""
-        relay = {"provider": "custom", "host": "localhost", "port": port, "security": "none",
+        relay = {"provider": "custom", "host": "localhost", "port": port, "security": "none", "password": None,
                  "from_address": "node@provider.test", "alert_recipients": ["ops@inbox.test"],
                  "backup_recipients": ["backups@inbox.test"], "notify_backup_success": True}  # fmt: skip
         status, answer = self.call("PUT", "/api/mail/relay", {**relay, **fields})
