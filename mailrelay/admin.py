@@ -19,13 +19,12 @@ from mailrelay.console import states, urls
 from mailrelay.models import AlertState, Message, RelaySettings
 from mailrelay.queue import outbox
 from quazzar.access import audit
-from quazzar.console import gate, shown
-from quazzar.console import site as console
+from quazzar.console import gate, shown, site
 from quazzar.console.rows import GatedAdmin, ReadOnlyAdmin
 
 Status = Message.Status
 
-console.PAGES += urls.urlpatterns
+site.PAGES += urls.urlpatterns
 
 
 class HasError(admin.SimpleListFilter):

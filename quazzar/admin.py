@@ -11,8 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.html import format_html_join
 
-from quazzar.console import apikeys, operators, shown  # noqa: F401  (they register themselves)
-from quazzar.console import site as console
+from quazzar.console import apikeys, operators, shown, site  # noqa: F401  (they register themselves)
 from quazzar.console.rows import ReadOnlyAdmin
 from quazzar.models import AuditEntry, Heartbeat, IdempotentRequest
 
@@ -34,11 +33,11 @@ def tables(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "quazzar/tables.html", context)
 
 
-console.PAGES += [
+site.PAGES += [
     path("", admin.site.admin_view(landing), name="index"),
     path("tables/", admin.site.admin_view(tables), name="tables"),
 ]
-cast("Any", admin.site).extra_urls = lambda: console.PAGES
+cast("Any", admin.site).extra_urls = lambda: site.PAGES
 
 
 @admin.register(AuditEntry)

@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import path
 
 from dnsrecords.console import access
-from dnsrecords.publishing import publish as publishing
+from dnsrecords.publishing.publish import for_domain, publish, remove, set_up
 from dnsrecords.publishing.rules import ALGORITHMS
 from mailboxes.models import Domain
 from quazzar.console.forms import number
@@ -33,7 +33,7 @@ _LABELS = {
 
 def context(row: Domain) -> dict[str, Any]:
     """What ``dnsrecords/_publishing.html`` shows."""
-    return {"publisher": publishing.for_domain(row), "algorithms": ALGORITHMS}
+    return {"publisher": for_domain(row), "algorithms": ALGORITHMS}
 
 
 @access.change
@@ -42,7 +42,7 @@ def save(request: HttpRequest, pk: int) -> HttpResponse:
     values: dict[str, Any] = {name: request.POST.get(name, "") for name in _FIELDS}
     values["port"] = number(request.POST.get("port", ""))
     try:
-        publishing.set_up(pk, values)
+        set_up(pk, values)
     except InvalidFields as exc:
         for name, sentences in exc.fields.items():
             messages.error(request, f"{_LABELS.get(name, name)}: {' '.join(sentences)}")
@@ -51,7 +51,7 @@ def save(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @access.change
-def publish(request: HttpRequest, pk: int) -> HttpResponse:
+def publish_now(request: HttpRequest, pk: int) -> HttpResponse:
     """Bring the zone up to date now."""
     return _published(request, pk)
 
@@ -59,7 +59,7 @@ def publish(request: HttpRequest, pk: int) -> HttpResponse:
 def _published(request: HttpRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Domain, pk=pk)
     try:
-        plan = publishing.publish(row, replace="replace" in request.POST)
+        plan = publish(row, replace="replace" in request.POST)
     except QuazzarError as exc:
         messages.error(request, sentence(exc))
     else:
@@ -70,10 +70,10 @@ def _published(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @access.change
-def remove(request: HttpRequest, pk: int) -> HttpResponse:
+def remove_publisher(request: HttpRequest, pk: int) -> HttpResponse:
     """Remove the name server; what is published stays published."""
     try:
-        publishing.remove(pk)
+        remove(pk)
     except QuazzarError as exc:
         messages.error(request, sentence(exc))
     else:
@@ -90,6 +90,6 @@ def _summary(plan: Plan) -> str:
 _BASE = "mail-relay/dns/<int:pk>/"
 urlpatterns = [
     path(f"{_BASE}publisher/", save, name="dns_publisher"),
-    path(f"{_BASE}publish/", publish, name="dns_publish"),
-    path(f"{_BASE}publisher/remove/", remove, name="dns_publisher_remove"),
+    path(f"{_BASE}publish/", publish_now, name="dns_publish"),
+    path(f"{_BASE}publisher/remove/", remove_publisher, name="dns_publisher_remove"),
 ]

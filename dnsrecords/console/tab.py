@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
-from dnsrecords.checking import check as checking
+from dnsrecords.checking.check import check as check_domain
 from dnsrecords.checking.report import Report, Row
 from dnsrecords.checking.report import zone as zone_file
 from dnsrecords.console import access, options, publishing
@@ -24,7 +24,7 @@ from dnsrecords.kinds.registry import kind_of
 from dnsrecords.models import RecordChange
 from dnsrecords.names import relative_name, within
 from dnsrecords.spf.providers import provider_of
-from dnsrecords.text import strings as txt
+from dnsrecords.text import strings
 from dnsrecords.verdicts import Status
 from mailboxes.dkim import lifecycle
 from mailboxes.models import Domain, Stack
@@ -80,7 +80,7 @@ def domain(request: HttpRequest, pk: int) -> HttpResponse:
 def check(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask the name servers now."""
     row = get_object_or_404(Domain, pk=pk)
-    checking.check(row)
+    check_domain(row)
     if gate.by_htmx(request):
         return render(request, "dnsrecords/_records.html", _context(request, row))
     return redirect("admin:dns_domain", pk)
@@ -210,7 +210,7 @@ def _entry(row: Row, zone_name: str) -> dict[str, Any]:
         "wanted": wanted,
         "priority": priority,
         "host": host,
-        "strings": txt.quoted(wanted) if record.type == "TXT" and len(txt.split(wanted)) > 1 else "",
+        "strings": strings.quoted(wanted) if record.type == "TXT" and len(strings.split(wanted)) > 1 else "",
         "icon": icon,
         "colour": colour,
         "word": word,

@@ -12,19 +12,18 @@ from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_safe
 
-from mailboxes.certificates import state as certificatestate
 from mailboxes.certificates.settings import (
     LARGEST_FILE,
     upload_certificate,
     use_certificate_files,
     use_self_signed,
 )
+from mailboxes.certificates.state import read as read_certificate
 from mailboxes.console import access, pages, states, wizard
 from mailboxes.engine import connect
 from mailboxes.models import Stack
-from mailboxes.stack import control
-from mailboxes.stack import logs as containerlogs
-from mailboxes.stack.blueprint import compose as composefile
+from mailboxes.stack import control, logs
+from mailboxes.stack.blueprint.compose import export as export_compose
 from quazzar.access import audit
 from quazzar.console import gate
 from quazzar.console.forms import SavingForm, text_input
@@ -64,7 +63,7 @@ def server(request: HttpRequest) -> HttpResponse:
         case "off":
             return pages.page(request, "wizard.html", {"form": wizard.form_for(stack)})
         case "on":
-            return pages.page(request, "server.html", {"certificate": certificatestate.read(stack)})
+            return pages.page(request, "server.html", {"certificate": read_certificate(stack)})
     return pages.page(request, "progress.html", wizard.progress_of(stack))
 
 
@@ -234,14 +233,14 @@ def _with_password(request: HttpRequest) -> HttpResponse:
 
 @access.page(access.see_server)
 @require_safe
-def logs(request: HttpRequest) -> HttpResponse:
+def container_logs(request: HttpRequest) -> HttpResponse:
     """The last lines of one container, or of all."""
     service = request.GET.get("service", "")
-    service = service if service in containerlogs.SERVICES else ""
+    service = service if service in logs.SERVICES else ""
     context: dict[str, object] = {"service": service}
     try:
         with connect.to_docker() as engine:
-            context["text"] = containerlogs.read(service, _TAIL, engine)
+            context["text"] = logs.read(service, _TAIL, engine)
     except QuazzarError as exc:
         context["error"] = exc
     return render(request, "mailboxes/_logs.html", context)
@@ -252,7 +251,7 @@ def logs(request: HttpRequest) -> HttpResponse:
 def compose(request: HttpRequest) -> HttpResponse:
     """The stack as a file for Docker Compose, without its secrets."""
     try:
-        text = composefile.export()
+        text = export_compose()
     except QuazzarError as exc:
         messages.error(request, sentence(exc))
         return redirect(pages.SERVER)

@@ -25,7 +25,7 @@ _PAGES = [
     path("certificate/", server.certificate, name="mail_boxes_certificate"),
     path("password/", server.controller_password, name="mail_boxes_controller"),
     path("password/new/", server.new_controller_password, name="mail_boxes_controller_new"),
-    path("logs/", server.logs, name="mail_boxes_logs"),
+    path("logs/", server.container_logs, name="mail_boxes_logs"),
     path("compose/", server.compose, name="mail_boxes_compose"),
     # --- mailboxes
     path("list/", mailboxes.mailboxes, name="mail_boxes_list"),

@@ -8,8 +8,7 @@ from django import forms
 from django.forms.boundfield import BoundWidget
 
 from mailrelay.models import RelaySettings
-from mailrelay.relay import presets
-from mailrelay.relay import settings as relaysettings
+from mailrelay.relay import presets, settings
 from mailrelay.relay.presets import Preset
 from mailrelay.relay.rules import IMPLICIT_TLS_PORT
 from quazzar.console.forms import (
@@ -64,7 +63,7 @@ class RelayForm(SavingForm):
     def __init__(self, data: Any = None, *, row: RelaySettings) -> None:
         self.row = row
         password = {"password": row.password} if row.password is not None else {}
-        super().__init__(data, initial={**relaysettings.values_of(row), **password})
+        super().__init__(data, initial={**settings.values_of(row), **password})
         for preset in presets.PRESETS:
             if preset.regions:
                 self.fields[f"region_{preset.id}"] = _region_field(preset, row)
@@ -97,10 +96,10 @@ class RelayForm(SavingForm):
 
     def save(self) -> RelaySettings | None:
         """Save what was typed; None when something is not valid, with the sentences at the fields."""
-        return self.attempt(lambda _: relaysettings.update(self._changes(), partial=True))
+        return self.attempt(lambda _: settings.update(self._changes(), partial=True))
 
     def _changes(self) -> dict[str, Any]:
-        values = {name: self.cleaned_data[name] for name in relaysettings.PLAIN_FIELDS}
+        values = {name: self.cleaned_data[name] for name in settings.PLAIN_FIELDS}
         values["password"] = self._password()
         if not self.cleaned_data["filled"]:
             self._follow_the_provider(values)

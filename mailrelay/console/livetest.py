@@ -14,7 +14,7 @@ from typing import Any
 from django.db import connections
 from django.template.loader import render_to_string
 
-from mailrelay.diagnosis import testmail as relaytest
+from mailrelay.diagnosis import testmail
 from mailrelay.diagnosis.testmail import Step, TestResult
 from mailrelay.smtp.dialogue import STAGES
 from quazzar.errors import QuazzarError
@@ -68,7 +68,7 @@ def lines(steps: list[Step], *, over: bool = False) -> list[Line]:
 def run(to: str) -> TestResult | Broken:
     """Run the whole test, for a browser without scripts."""
     try:
-        return relaytest.run(to)
+        return testmail.run(to)
     except QuazzarError as exc:
         return Broken(exc.message, exc.hint)
 
@@ -92,7 +92,7 @@ def stream(to: str) -> Iterator[str]:
 
 def _walk(to: str, report: Callable[[list[Step] | None], None]) -> TestResult:
     try:
-        return relaytest.run(to, on_steps=lambda steps: report([_copy(step) for step in steps]))
+        return testmail.run(to, on_steps=lambda steps: report([_copy(step) for step in steps]))
     finally:
         # The reader waits for the end, also after an error; and this thread's database connection ends here.
         connections.close_all()

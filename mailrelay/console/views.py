@@ -13,8 +13,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from mailrelay.console import livetest, strip
 from mailrelay.console.forms import RelayForm, hints
 from mailrelay.models import RelaySettings
-from mailrelay.relay import presets
-from mailrelay.relay import settings as relaysettings
+from mailrelay.relay import presets, settings
 from mailrelay.relay.target import default_from
 from quazzar.console import gate, upgrade
 from quazzar.console.pages import frame
@@ -48,7 +47,7 @@ def relay(request: HttpRequest) -> HttpResponse:
 @gate.change(change_relay, PAGE)
 def remove(request: HttpRequest) -> HttpResponse:
     """Remove the relay, so that none is configured."""
-    relaysettings.clear()
+    settings.clear()
     messages.success(request, "The relay was removed. Queued mail waits until there is one again.")
     return redirect(PAGE)
 

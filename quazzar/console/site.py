@@ -47,8 +47,11 @@ def _link(title: str, icon: str, name: str, *permissions: str) -> dict[str, Any]
 
 _RELAY = ("mailrelay.view_relaysettings", "mailrelay.change_relaysettings")
 _MAILBOXES = (
-    "mailboxes.view_mailbox", "mailboxes.change_mailbox", "mailboxes.view_stack", "mailboxes.change_stack"
-)  # fmt: skip
+    "mailboxes.view_mailbox",
+    "mailboxes.change_mailbox",
+    "mailboxes.view_stack",
+    "mailboxes.change_stack",
+)
 _DOMAINS = ("mailboxes.view_domain", "mailboxes.change_domain")
 
 

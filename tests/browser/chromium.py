@@ -14,9 +14,14 @@ from playwright.sync_api import BrowserContext, Page, Playwright, ViewportSize
 from tests.rig import Missing
 
 ARGUMENTS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 WIDE: ViewportSize = {"width": 1280, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
@@ -53,9 +58,15 @@ class Chromium:
     def open(self, size: ViewportSize) -> BrowserContext:
         """The browser with its one profile."""
         context = self._driver.chromium.launch_persistent_context(
-            self._profile, executable_path=self._program, args=list(ARGUMENTS), headless=True, viewport=size,
-            locale="en-GB", timezone_id="UTC", reduced_motion="reduce",
-        )  # fmt: skip
+            self._profile,
+            executable_path=self._program,
+            args=list(ARGUMENTS),
+            headless=True,
+            viewport=size,
+            locale="en-GB",
+            timezone_id="UTC",
+            reduced_motion="reduce",
+        )
         context.set_default_timeout(20_000)
         context.on("request", lambda request: self._note(request.url))
         context.on("weberror", lambda error: self.problems.append(str(error.error)))

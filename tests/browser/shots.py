@@ -25,14 +25,20 @@ ALERTS = (
 )
 JOBS = (("photos", "success", "4 min, 18 GiB"), ("mail", "failure", "No space left on device"))
 MAILS = (
-    ("accounts@inbox.test", "Invoice 2041"), ("nobody@refused.test", "Invoice 2042"),
-    ("team@inbox.test", "Weekly report"), ("slow@greylisted.test", "Password reset"),
-)  # fmt: skip
+    ("accounts@inbox.test", "Invoice 2041"),
+    ("nobody@refused.test", "Invoice 2042"),
+    ("team@inbox.test", "Weekly report"),
+    ("slow@greylisted.test", "Password reset"),
+)
 MAILGUN = {
-    "provider": "mailgun", "username": "postmaster@mg.example.com", "password": "not-a-real-one",
-    "from_address": "alerts@example.com", "from_name": "Node alerts", "alert_recipients": ["ops@example.com"],
+    "provider": "mailgun",
+    "username": "postmaster@mg.example.com",
+    "password": "not-a-real-one",
+    "from_address": "alerts@example.com",
+    "from_name": "Node alerts",
+    "alert_recipients": ["ops@example.com"],
     "backup_recipients": ["ops@example.com"],
-}  # fmt: skip
+}
 
 
 def main() -> int:

@@ -37,8 +37,9 @@ def run_test(tab: Page) -> str:
     """Presses the button, waits for the end, and returns each stage's state."""
     tab.get_by_role("button", name="Send test mail").click()
     expect(tab.locator("#test-result [data-ok]")).to_be_visible(timeout=60_000)
-    return " ".join(tab.locator(f"[data-stage={stage}][data-state]").get_attribute("data-state") or ""
-                    for stage in STAGES)  # fmt: skip
+    return " ".join(
+        tab.locator(f"[data-stage={stage}][data-state]").get_attribute("data-state") or "" for stage in STAGES
+    )
 
 
 def test_right_credentials_turn_every_stage_green_and_the_mail_arrives(

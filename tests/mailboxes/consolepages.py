@@ -37,9 +37,15 @@ def grant(user: User, *codenames: str) -> None:
 def running(**columns: Any) -> Stack:
     """A stack that is up."""
     usual: dict[str, Any] = {
-        "enabled": True, "phase": "healthy", "hostname": "mail.example.com", "services": HEALTHY,
-        "desired_generation": 7, "applied_generation": 7, "percent": 100, "observed_at": timezone.now(),
-    }  # fmt: skip
+        "enabled": True,
+        "phase": "healthy",
+        "hostname": "mail.example.com",
+        "services": HEALTHY,
+        "desired_generation": 7,
+        "applied_generation": 7,
+        "percent": 100,
+        "observed_at": timezone.now(),
+    }
     return factories.stack(**{**usual, **columns})
 
 

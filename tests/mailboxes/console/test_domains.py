@@ -31,9 +31,11 @@ def add_domain(console: Client, **values: str) -> Any:
 
 def add_alias(console: Client, **values: str) -> Any:
     usual = {
-        "domain": str(factories.domain().pk), "local_part": "sales", "enabled": "on",
+        "domain": str(factories.domain().pk),
+        "local_part": "sales",
+        "enabled": "on",
         "destinations": "a@example.com, b@example.net\n",
-    }  # fmt: skip
+    }
     return console.post(f"{TAB}aliases/add/", {**usual, **values}, headers=HTMX)
 
 

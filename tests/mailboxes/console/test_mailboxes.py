@@ -16,8 +16,16 @@ from quazzar.models import AuditEntry
 from tests.mailboxes import factories
 from tests.mailboxes.consolepages import HTMX, LIST, TAB, addresses, html, revealed, running, told
 
-NEW = {"local_part": "Ben", "display_name": "Ben <3", "password": factories.PASSWORD, "quota": "2",
-       "quota_unit": "gb", "enabled": "on", "can_receive": "on", "can_send": "on"}  # fmt: skip
+NEW = {
+    "local_part": "Ben",
+    "display_name": "Ben <3",
+    "password": factories.PASSWORD,
+    "quota": "2",
+    "quota_unit": "gb",
+    "enabled": "on",
+    "can_receive": "on",
+    "can_send": "on",
+}
 NOW = timezone.now()
 BOTH = ["ada@example.com", "ben@example.org"]
 
@@ -79,12 +87,21 @@ def test_while_the_server_is_off_nothing_is_on_its_way(console: Client) -> None:
 @pytest.mark.parametrize(
     ("query", "found"),
     [
-        ("?q=ada", ["ada@example.com"]), ("?q=LOVELACE", ["ada@example.com"]), ("?q=ada+lovelace", ["ada@example.com"]),
-        ("?q=nobody", []), ("?q=%25", []), ("?q=%00", BOTH), ("?state=x", BOTH), ("?page=77", BOTH),
-        ("?state=disabled", ["ben@example.org"]), ("?state=waiting", ["ben@example.org"]),
-        ("?state=full", ["ada@example.com"]), ("?state=unreadable", []), ("?domain=99999999999999999999", BOTH),
+        ("?q=ada", ["ada@example.com"]),
+        ("?q=LOVELACE", ["ada@example.com"]),
+        ("?q=ada+lovelace", ["ada@example.com"]),
+        ("?q=nobody", []),
+        ("?q=%25", []),
+        ("?q=%00", BOTH),
+        ("?state=x", BOTH),
+        ("?page=77", BOTH),
+        ("?state=disabled", ["ben@example.org"]),
+        ("?state=waiting", ["ben@example.org"]),
+        ("?state=full", ["ada@example.com"]),
+        ("?state=unreadable", []),
+        ("?domain=99999999999999999999", BOTH),
     ],
-)  # fmt: skip
+)
 def test_search_and_filters_find_what_they_should(console: Client, query: str, found: list[str]) -> None:
     factories.mailbox(
         display_name="Ada Lovelace", quota_mb=5000, usage_bytes=4000 << 20, applied_at=NOW, password_hash="x"

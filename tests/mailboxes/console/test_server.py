@@ -55,10 +55,13 @@ def test_changes_on_their_way_are_counted(console: Client, applied: int, words: 
 @pytest.mark.parametrize(
     ("seen", "words"),
     [
-        ({"health": "unhealthy"}, "Unhealthy"), ({"health": "starting"}, "Starting"), ({"status": "exited"}, "Stopped"),
-        ({"status": "absent"}, "Not there"), ({"health": "new word"}, "Unknown"),
+        ({"health": "unhealthy"}, "Unhealthy"),
+        ({"health": "starting"}, "Starting"),
+        ({"status": "exited"}, "Stopped"),
+        ({"status": "absent"}, "Not there"),
+        ({"health": "new word"}, "Unknown"),
     ],
-)  # fmt: skip
+)
 def test_what_a_container_does_is_said_in_words(console: Client, seen: dict[str, str], words: str) -> None:
     running(services=[{**HEALTHY[0], **seen}, *HEALTHY[1:]])
     assert words in head(console)

@@ -15,9 +15,16 @@ MIB = 1 << 20
 
 @pytest.mark.parametrize(
     ("used", "percent", "tone"),
-    [(0, 0, ""), (79, 79, ""), (80, 80, "near"), (94, 94, "near"), (95, 95, "high"), (100, 100, "full"),
-     (130, 130, "full")],
-)  # fmt: skip
+    [
+        (0, 0, ""),
+        (79, 79, ""),
+        (80, 80, "near"),
+        (94, 94, "near"),
+        (95, 95, "high"),
+        (100, 100, "full"),
+        (130, 130, "full"),
+    ],
+)
 def test_the_bar_changes_colour_at_80_95_and_100_percent(used: int, percent: int, tone: str) -> None:
     usage = states.usage(Mailbox(quota_mb=100, usage_bytes=used * MIB))
     assert (usage.percent, usage.tone) == (percent, tone)
@@ -30,12 +37,16 @@ def test_without_a_limit_there_is_no_bar() -> None:
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        (Mailbox(password_hash="x", applied_at=NOW), "Live"), (Mailbox(password_hash="x"), "On its way"),
-        (Mailbox(applied_at=NOW), "No password"), (Mailbox(), "On its way"),
+        (Mailbox(password_hash="x", applied_at=NOW), "Live"),
+        (Mailbox(password_hash="x"), "On its way"),
+        (Mailbox(applied_at=NOW), "No password"),
+        (Mailbox(), "On its way"),
         (Mailbox(password_hash="x", applied_at=NOW, enabled=False), "Disabled"),
-        (Alias(applied_at=NOW), "Live"), (Alias(applied_at=NOW, enabled=False), "Disabled"), (Alias(), "On its way"),
+        (Alias(applied_at=NOW), "Live"),
+        (Alias(applied_at=NOW, enabled=False), "Disabled"),
+        (Alias(), "On its way"),
     ],
-)  # fmt: skip
+)
 def test_a_row_says_whether_it_is_live(row: Mailbox | Alias, words: str) -> None:
     assert f">{words}<" in states.row_badge(row, enabled=True)
 
@@ -47,13 +58,17 @@ def test_a_row_of_a_server_that_is_off_says_so() -> None:
 @pytest.mark.parametrize(
     ("enabled", "phase", "stage"),
     [
-        (False, "disabled", "off"), (False, "failed", "off"), (False, "stopping", "stopping"),
+        (False, "disabled", "off"),
+        (False, "failed", "off"),
+        (False, "stopping", "stopping"),
         (True, "disabled", "working"),
-        (True, "preflight", "working"), (True, "starting", "working"), (True, "failed", "failed"),
+        (True, "preflight", "working"),
+        (True, "starting", "working"),
+        (True, "failed", "failed"),
         (True, "healthy", "on"),
         (True, "degraded", "on"),
     ],
-)  # fmt: skip
+)
 def test_each_phase_has_its_page(enabled: bool, phase: str, stage: str) -> None:
     assert states.stage(Stack(enabled=enabled, phase=phase)) == stage
 

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from mailrelay.console import livetest
-from mailrelay.diagnosis import testmail as relaytest
+from mailrelay.diagnosis import testmail
 from mailrelay.diagnosis.testmail import Step
 from mailrelay.models import RelaySettings
 from quazzar.errors import InvalidEmail, RelayNotConfigured
@@ -23,7 +23,7 @@ WALKED = [
     Step("tls", "ok", 40),
     Step("auth", "failed", 7),
 ]
-REFUSED = relaytest.TestResult(
+REFUSED = testmail.TestResult(
     False, "auth", 535, "535 <bad>", "Check the password.", ["S: 220 hi", "C: AUTH <hidden>"], 62, WALKED
 )
 
@@ -38,15 +38,15 @@ def console(client: Client, operator: User, relay: RelaySettings) -> Client:
 def walk(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Replaces the walk to the relay by one that ends with this result or error."""
 
-    def replace(end: relaytest.TestResult | Exception) -> None:
-        def run(to: str, *, on_steps: Any = lambda steps: None) -> relaytest.TestResult:
+    def replace(end: testmail.TestResult | Exception) -> None:
+        def run(to: str, *, on_steps: Any = lambda steps: None) -> testmail.TestResult:
             on_steps([Step("resolve", "running")])
             if isinstance(end, Exception):
                 raise end
             on_steps(end.steps)
             return end
 
-        monkeypatch.setattr(relaytest, "run", run)
+        monkeypatch.setattr(testmail, "run", run)
 
     return replace
 

@@ -79,11 +79,18 @@ def test_no_page_shows_a_body(console: Client, failed: Message) -> None:
 @pytest.mark.parametrize(
     ("query", "found"),
     [
-        ("status__exact=failed", True), ("status__exact=queued", False), ("source__exact=api", True),
-        ("source__exact=alert", False), ("error=yes", True), ("error=no", False), ("waiting=yes", False),
-        ("q=invoice", True), ("q=accounts@example.net", True), ("q=nothing", False),
+        ("status__exact=failed", True),
+        ("status__exact=queued", False),
+        ("source__exact=api", True),
+        ("source__exact=alert", False),
+        ("error=yes", True),
+        ("error=no", False),
+        ("waiting=yes", False),
+        ("q=invoice", True),
+        ("q=accounts@example.net", True),
+        ("q=nothing", False),
     ],
-)  # fmt: skip
+)
 def test_filters_and_search_find_what_they_should(
     console: Client, failed: Message, query: str, found: bool
 ) -> None:

@@ -46,9 +46,13 @@ def console(client: Client, operator: User) -> Client:
 def rows(operator: User, db: None) -> Rows:
     """A row of every model, with a secret in every column that can hold one."""
     stack = factories.stack(
-        hostname="mail.example.com", phase="degraded", last_error=error_value("x", "Rspamd is ill."),
-        controller_password=SECRET, tls_key=SECRET, parts={"users": {"generation": 1, "digest": "d"}},
-    )  # fmt: skip
+        hostname="mail.example.com",
+        phase="degraded",
+        last_error=error_value("x", "Rspamd is ill."),
+        controller_password=SECRET,
+        tls_key=SECRET,
+        parts={"users": {"generation": 1, "digest": "d"}},
+    )
     mailbox = factories.mailbox(password_hash=SECRET, usage_bytes=5 << 20)
     domain = mailbox.domain
     assert domain
@@ -57,8 +61,13 @@ def rows(operator: User, db: None) -> Rows:
         AuditEntry.objects.create(actor="user:operator", action="relay.update", fields=["host"]),
         Heartbeat.objects.create(name="worker"),
         IdempotentRequest.objects.create(
-            principal="key:1", method="POST", path="/api/mail/messages", key="k", fingerprint=SECRET,
-            status=202, answer={"id": SECRET},
+            principal="key:1",
+            method="POST",
+            path="/api/mail/messages",
+            key="k",
+            fingerprint=SECRET,
+            status=202,
+            answer={"id": SECRET},
         ),
         RelaySettings.objects.create(
             pk=1, host="smtp.example.com", username="u", password=SECRET, alert_recipients=["ops@example.com"]
@@ -69,7 +78,12 @@ def rows(operator: User, db: None) -> Rows:
         mailbox,
         domain,
         DkimKey.objects.create(
-            domain=domain, algorithm="rsa", selector="quazzar", state="signing", private_key=SECRET, public_key="MII"
+            domain=domain,
+            algorithm="rsa",
+            selector="quazzar",
+            state="signing",
+            private_key=SECRET,
+            public_key="MII",
         ),
         factories.alias(),
         ImportJob.objects.create(total=5, done=2, rows=SECRET),
@@ -78,7 +92,7 @@ def rows(operator: User, db: None) -> Rows:
         RecordChange.objects.create(domain=domain, record="spf", before="ok", status="missing"),
         DomainOptions.objects.create(domain=domain),
         Publisher.objects.create(domain=domain, server="ns.example.com", key_name="k", secret=SECRET),
-    ]  # fmt: skip
+    ]
     return {type(row): row for row in made}
 
 

@@ -14,9 +14,16 @@ from quazzar.models import AuditEntry
 
 AUDIT = "/admin/quazzar/auditentry/"
 PAGES = (
-    "/admin/mail-relay/", "/admin/mailrelay/message/", "/admin/quazzar/apikey/", "/admin/quazzar/apikey/add/",
-    AUDIT, "/admin/auth/user/", "/admin/auth/user/add/", "/admin/tables/", "/admin/password_change/",
-)  # fmt: skip
+    "/admin/mail-relay/",
+    "/admin/mailrelay/message/",
+    "/admin/quazzar/apikey/",
+    "/admin/quazzar/apikey/add/",
+    AUDIT,
+    "/admin/auth/user/",
+    "/admin/auth/user/add/",
+    "/admin/tables/",
+    "/admin/password_change/",
+)
 
 
 @pytest.fixture
