@@ -53,7 +53,7 @@ class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-
 class StrictExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # registers itself
     """Says of strict serializers that they take no other fields, and that they show all of theirs."""
 
-    target_class = "quazzar.api.serializers.Strict"
+    target_class = "quazzar.api.serializers.StrictSerializer"
     match_subclasses = True
 
     def map_serializer(self, auto_schema: Any, direction: Any) -> Any:

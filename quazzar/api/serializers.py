@@ -1,4 +1,4 @@
-"""Bases of what the API takes: a field that is not known is refused, not ignored."""
+"""Bases of the serializers of bodies."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ from rest_framework import serializers
 UNKNOWN = "Unknown field."
 
 
-class Strict(serializers.Serializer[Any]):
-    """What both bases share."""
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses unknown fields. Known read-only ones are ignored: what was read can be sent back."""
 
     def to_internal_value(self, data: Any) -> Any:
+        """Return the values of the fields.
+
+        Raises:
+            ValidationError: a field is wrong or unknown; each has its sentences.
+        """
         unknown = (
             {name: [UNKNOWN] for name in data if name not in self.fields} if isinstance(data, Mapping) else {}
         )
@@ -30,11 +35,3 @@ class Strict(serializers.Serializer[Any]):
 
 class NoBody(serializers.Serializer[Any]):
     """For an action that needs no body: whatever is sent is ignored."""
-
-
-class StrictSerializer(Strict):
-    """Refuses unknown fields. Known read-only ones are ignored: what was read can be sent back."""
-
-
-class StrictModelSerializer(Strict, serializers.ModelSerializer[Any]):
-    """The same for a model."""

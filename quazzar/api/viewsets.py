@@ -56,12 +56,12 @@ class ApiViewSet(GenericViewSet[Any]):
         serializer_class: what a body must look like, and the answer too, unless ``answer_class`` says otherwise.
         change_serializer_class: for PUT and PATCH, where they differ from POST.
         answer_class: the answer's serializer, where it is not ``serializer_class``.
-        page_examples: (name, body) to begin with on the endpoint's page, where the serializer has no examples.
-        page_queries: (name, query string) to offer there.
-        page_of_row: the path that the ids of a list lead to; unset: the row's own, if it has one.
+        answer_status: of an action's answer; GET is always 200, and ``create`` 201 unless this says otherwise.
+        page_examples: on the endpoint's page, (name, body) to begin with, where the serializer has no examples.
+        page_queries: on the endpoint's page, (name, query string) to follow.
+        page_of_row: where the ids of a list lead to, with ``{id}``; empty: to the row's own path, if it has one.
         is_linked: the page one level above leads to this one.
         is_endpoint: it is listed; False for another spelling of a path.
-        answer_status: of an action's answer; GET is always 200, and ``create`` 201 unless this says otherwise.
     """
 
     lookup_value_converter = "int"
@@ -176,7 +176,11 @@ class ApiViewSet(GenericViewSet[Any]):
 
 
 class UpdateRowMixin:
-    """PUT and PATCH that leave it to the domain to look up the row, so that a change reads it once."""
+    """PUT and PATCH that leave it to the domain to look up the row, so that a change reads it once.
+
+    It takes the place of DRF's UpdateModelMixin, which looks it up first. ``perform_update`` finds the row by
+    ``row_id``, and sets ``serializer.instance`` to what is shown.
+    """
 
     def update(self: Any, request: Request, pk: int, *, partial: bool = False) -> Response:
         with ExitStack() as if_refused:

@@ -20,7 +20,7 @@ from rest_framework.test import APIClient
 from rest_framework.views import APIView
 
 from quazzar.api.exceptions import flattened
-from quazzar.api.serializers import StrictModelSerializer, StrictSerializer
+from quazzar.api.serializers import StrictSerializer
 from quazzar.errors import (
     DeliveryError,
     InvalidEmail,
@@ -254,18 +254,6 @@ def test_another_kind_of_body_is_415(subtests: pytest.Subtests, api: APIClient) 
             response = send(api, b"name=ada", kind)
             assert response.status_code == 415
             assert response.json()["error"] == "unsupported_media_type"
-
-
-def test_a_model_serializer_is_strict_as_well() -> None:
-    class Key(StrictModelSerializer):
-        class Meta:
-            model = ApiKey
-            fields = ("name", "created_at")
-
-    assert Key(data={"name": "a"}).is_valid()
-    wrong = Key(data={"name": "a", "digest": "x"})
-    assert not wrong.is_valid()
-    assert wrong.errors == {"digest": ["Unknown field."]}
 
 
 def test_nested_details_become_sentences(subtests: pytest.Subtests) -> None:
