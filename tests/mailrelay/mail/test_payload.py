@@ -21,9 +21,17 @@ def test_an_email_comes_out_as_it_went_in(
     attachments = [
         Attachment(filename=name, content=content, content_type=kind) for name, content, kind in files
     ]
-    email = Email(to=["a@b.c"], bcc=["ö@b.c"], subject=subject, text=text, html=text,
-    from_address="N <n@b.c>",
-                  reply_to="r@b.c", headers=headers, attachments=attachments)  # fmt: skip
+    email = Email(
+        to=["a@b.c"],
+        bcc=["ö@b.c"],
+        subject=subject,
+        text=text,
+        html=text,
+        from_address="N <n@b.c>",
+        reply_to="r@b.c",
+        headers=headers,
+        attachments=attachments,
+    )
     assert payload.load(payload.from_email(email)) == replace(email, cc=[])
 
 

@@ -74,7 +74,9 @@ def test_a_temporary_refusal_is_tried_again_with_the_same_mail(queued: Queue, se
     queued()
     delivery.drain()
     assert (only().status, only().last_error) == (
-        "retrying", {"stage": "data", "code": 451, "message": "The server answered 451 4.3.0 Try later"})  # fmt: skip
+        "retrying",
+        {"stage": "data", "code": 451, "message": "The server answered 451 4.3.0 Try later"},
+    )
     Message.objects.update(next_attempt_at=timezone.now())
     delivery.drain()
     assert only().status == "sent"

@@ -50,9 +50,15 @@ class Installation:
     ) -> subprocess.CompletedProcess[bytes]:
         """One cron mail, sent from a folder that is not ours."""
         return subprocess.run(
-            [str(self.link), *arguments], input=CRON, capture_output=True, env={**self.env, **env},
-            cwd=self.link.parent, user=user, timeout=120, check=False,
-        )  # fmt: skip
+            [str(self.link), *arguments],
+            input=CRON,
+            capture_output=True,
+            env={**self.env, **env},
+            cwd=self.link.parent,
+            user=user,
+            timeout=120,
+            check=False,
+        )
 
     def rows(self) -> list[dict[str, Any]]:
         """What is in the queue."""

@@ -102,8 +102,11 @@ def test_one_refused_recipient_does_not_block_the_others(serve: Serve, extension
 def test_when_all_recipients_are_refused_the_connection_still_works(
     serve: Serve, extensions: tuple[str, ...], careless: bool
 ) -> None:
-    server = serve(extensions=extensions, data_without_recipient=careless,
-                   recipients={"bad@example.com": "450 4.2.1 Later"})  # fmt: skip
+    server = serve(
+        extensions=extensions,
+        data_without_recipient=careless,
+        recipients={"bad@example.com": "450 4.2.1 Later"},
+    )
     connection = connect(server)
     outcome = connection.send(Envelope(MAIL.sender, ("bad@example.com",), MAIL.data))
     assert [error.permanent for error in outcome.refused.values()] == [False]
@@ -132,9 +135,13 @@ def test_a_refusal_names_its_stage_and_the_next_mail_goes_through(
 
 @pytest.mark.parametrize(
     ("greeting", "kind"),
-    [(HANG_UP, "closed"), ("421 4.3.2 Busy", "rejected"), ("554 5.7.1 Go away", "rejected"),
-     (Reply(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "bad_greeting")],
-)  # fmt: skip
+    [
+        (HANG_UP, "closed"),
+        ("421 4.3.2 Busy", "rejected"),
+        ("554 5.7.1 Go away", "rejected"),
+        (Reply(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "bad_greeting"),
+    ],
+)
 def test_a_bad_greeting_is_the_connect_stage(serve: Serve, greeting: object, kind: str) -> None:
     error = failure(serve(greeting=greeting))
     assert (error.stage, error.kind) == ("connect", kind)
