@@ -13,11 +13,13 @@ from tests.browser.chromium import PHONE, WIDE, Chromium, picture
 from tests.live.console import OPERATOR, OPERATOR_PASSWORD, Console
 from tests.quazzar.nodes import ROOT, wait_until
 from tests.rig import Missing
+from tests.rig.nameserver import Nameserver
 from tests.rig.postfix import RealPostfix
 
 FOLDER = ROOT / "docs/img"
 LIMIT = 200_000
 PAGE = "/admin/mail-relay/"
+DNS_PAGE = f"{PAGE}dns/"
 ALERTS = (
     ("DiskFull", "critical", "firing", "/var on node-2 is 92 % full"),
     ("HighLoad", "warning", "firing", "Load on node-1 is above 8"),
@@ -44,15 +46,20 @@ MAILGUN = {
 def main() -> int:
     """Take them all; 1 when one is too large for a README."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="quazzar-shots-") as directory, RealPostfix() as provider:
-        console = Console(Path(directory), static=True, SSL_CERT_FILE=str(provider.ca_file))
+    with (
+        tempfile.TemporaryDirectory(prefix="quazzar-shots-") as directory,
+        RealPostfix() as provider,
+        Nameserver() as nameserver,
+    ):
+        settings = {"SSL_CERT_FILE": str(provider.ca_file), "QUAZZAR_DNS_RESOLVERS": nameserver.address}
+        console = Console(Path(directory), static=True, **settings)
         with sync_playwright() as driver, console, Chromium(console.url(""), driver) as chromium:
-            take(console, provider, chromium)
+            take(console, provider, nameserver, chromium)
     return 1 if too_large() else 0
 
 
-def take(console: Console, provider: RealPostfix, chromium: Chromium) -> None:
-    """Fill the node with mail, and take each picture."""
+def take(console: Console, provider: RealPostfix, nameserver: Nameserver, chromium: Chromium) -> None:
+    """Fill the node with mail and domains, and take each picture."""
     console.use_relay(
         provider.submission_port, security="starttls", username=provider.username, password=provider.password
     )
@@ -63,8 +70,28 @@ def take(console: Console, provider: RealPostfix, chromium: Chromium) -> None:
     console.call("PUT", "/api/mail/relay", MAILGUN)
     shoot(chromium.page(PAGE), "relay")
     shoot(chromium.page(PAGE, PHONE), "phone")
+    fill_zones(console, nameserver)
+    shoot(chromium.page(DNS_PAGE), "dns")
     console.manage("license", "remove")
     shoot(chromium.page(PAGE), "locked")
+
+
+def fill_zones(console: Console, nameserver: Nameserver) -> None:
+    """Domains in three states: records right, wrong, and not checked yet."""
+    domains = {name: add_domain(console, name) for name in ("example.org", "example.com", "example.net")}
+    _, zone = console.exchange("GET", f"/api/mail/domains/{domains['example.org']}/dns/zone")
+    nameserver.publish("example.org", [*zone.decode().splitlines(), "mail.example.org. A 127.0.0.1"])
+    nameserver.publish("example.com", ["@ MX 10 mx.example.net.", '_dmarc TXT "v=DMARC1; p=none"'])
+    for name in ("example.org", "example.com"):
+        status, answer = console.call("POST", f"/api/mail/domains/{domains[name]}/dns/check")
+        assert status == 200, answer
+
+
+def add_domain(console: Console, name: str) -> int:
+    """Return the new domain's id."""
+    status, answer = console.call("POST", "/api/mail/domains", {"name": name})
+    assert status == 201, answer
+    return int(answer["id"])
 
 
 def fill(console: Console) -> None:
