@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from mailboxes.models import ImportJob, Mailbox
-from mailboxes.provisioning import addresses, retention
-from mailboxes.provisioning.rules import LARGEST_QUOTA_MB, LONGEST_DISPLAY_NAME, MOST_DESTINATIONS
+from mailboxes.provisioning import addresses, retention, rules
 from mailrelay.api.serializers import PASSWORD_STATES
-from quazzar.api.fields import Id, Line, Secret, Whole, YesNo
+from quazzar.api.fields import Id, Line, Secret, Whole, YesNo, judged_by
 from quazzar.api.serializers import StrictSerializer
 
 DKIM_STATES = ("none", "ready", "unreadable")
@@ -58,6 +57,22 @@ class CatchAll(Line):
     def to_representation(self, value: str) -> str | None:  # type: ignore[override]
         """Return the address, or null."""
         return value or None
+
+
+@extend_schema_field({"type": "integer", "minimum": 0, "maximum": rules.LARGEST_QUOTA_MB})
+class Quota(Whole):
+    """The quota of a mailbox."""
+
+    def __init__(self) -> None:
+        super().__init__(default=0, help_text="MiB; 0 is no limit.", validators=[judged_by(rules.quota)])
+
+
+@extend_schema_field({"type": "string", "maxLength": rules.LONGEST_DISPLAY_NAME})
+class DisplayName(Line):
+    """The display name of a mailbox."""
+
+    def __init__(self) -> None:
+        super().__init__(allow_blank=True, default="", validators=[judged_by(rules.display_name)])
 
 
 # --- domains -----------------------------------------------------------------------------------------------
@@ -118,8 +133,8 @@ class MailboxSerializer(StrictSerializer):
     domain = DomainId()
     local_part = LocalPart()
     address = serializers.CharField(read_only=True)
-    display_name = Line(max_length=LONGEST_DISPLAY_NAME, allow_blank=True, default="")
-    quota_mb = Whole(min_value=0, max_value=LARGEST_QUOTA_MB, default=0, help_text="MiB; 0 is no limit.")
+    display_name = DisplayName()
+    quota_mb = Quota()
     usage_bytes = serializers.IntegerField(read_only=True)
     password = Secret(
         max_length=1024,
@@ -200,7 +215,7 @@ class AliasSerializer(StrictSerializer):
     local_part = LocalPart()
     address = serializers.CharField(read_only=True)
     destinations = serializers.ListField(
-        child=Line(max_length=_LONGEST_ADDRESS), allow_empty=False, max_length=MOST_DESTINATIONS
+        child=Line(max_length=_LONGEST_ADDRESS), allow_empty=False, max_length=rules.MOST_DESTINATIONS
     )
     enabled = YesNo(default=True)
     synced = serializers.BooleanField(read_only=True, help_text="Whether the running stack has it.")

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from rest_framework import serializers
 
 #: The largest id that a row can have. A larger one is no row, and SQLite refuses to look for it.
 LARGEST_ID = 2**63 - 1
+
+
+def judged_by(rule: Callable[[Any], object]) -> Callable[[Any], None]:
+    """Return a validator that leaves the verdict, and its sentence, to a rule of the domain (quazzar/validation.py)."""
+
+    def validate(value: Any) -> None:
+        try:
+            rule(value)
+        except ValueError as exc:
+            raise serializers.ValidationError(str(exc)) from exc
+
+    return validate
 
 
 class Text(serializers.CharField):
