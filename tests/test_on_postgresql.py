@@ -23,7 +23,7 @@ AGAIN = {
     "mailboxes/dkim": ("lifecycle",),
     "dnsrecords/dkim": ("progress",),
     "mailboxes/provisioning": ("domains", "mailboxes", "aliases", "retention"),
-    "mailboxes/stack": ("settings",),
+    "mailboxes/stack": ("control",),
     "mailboxes/csvfiles": ("importing", "exporting"),
     "mailrelay": ("backends", "notifiers"),
     "mailrelay/queue": ("delivery", "outbox", "submission"),

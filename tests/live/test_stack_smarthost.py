@@ -47,7 +47,13 @@ def provider(world: World, stack_images: Images, tmp_path_factory: pytest.TempPa
 
 def use_relay(world: World, *, on: bool = True, **fields: object) -> None:
     """The relay settings, and whether the stack's mail leaves by them."""
-    relay = {"provider": "custom", "host": RELAY, "from_address": "node@provider.test", **fields}
+    relay = {
+        "provider": "custom",
+        "host": RELAY,
+        "password": None,
+        "from_address": "node@provider.test",
+        **fields,
+    }
     world.stack.expect(200, "PUT", "/api/mail/relay", relay)
     world.stack.expect(200, "PATCH", "/api/mail/stack", {"send_through_relay": on})
     world.stack.wait_synced(20)

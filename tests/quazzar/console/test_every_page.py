@@ -77,6 +77,7 @@ def test_a_plan_without_mail_relay_gets_the_lock_card_and_changes_nothing(
 
 def test_reading_changes_nothing(console: Client, relay: RelaySettings) -> None:
     running()
+    factories.domain(pk=1)
     factories.mailbox(pk=1)
     factories.alias(pk=1)
     for route in ROUTES:
@@ -93,6 +94,7 @@ def _statement(query: dict[str, str]) -> str:
 
 def test_no_page_is_kept_by_a_cache(console: Client, relay: RelaySettings) -> None:
     running()
+    factories.domain(pk=1)
     factories.mailbox(pk=1)
     factories.alias(pk=1)
     for route in ROUTES:
