@@ -127,12 +127,12 @@ class DomainAdmin(StackRows):
 
     @admin.display(description="Mailboxes", ordering="mailbox_count")
     def mailbox_count(self, row: Any) -> int:
-        """Without deleted ones."""
+        """How many mailboxes the domain has; deleted ones do not count."""
         return int(row.mailbox_count)
 
     @admin.display(description="Aliases", ordering="alias_count")
     def alias_count(self, row: Any) -> int:
-        """Disabled ones included."""
+        """How many aliases the domain has, disabled ones included."""
         return int(row.alias_count)
 
 
@@ -213,7 +213,7 @@ class AliasAdmin(StackRows):
 
     @admin.display(description="Goes to")
     def goes_to(self, row: Alias) -> str:
-        """The first destinations."""
+        """The first destinations, and how many more there are."""
         more = len(row.destinations) - 2
         return ", ".join(row.destinations[:2]) + (f" and {more} more" if more > 0 else "")
 

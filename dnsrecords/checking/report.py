@@ -81,7 +81,7 @@ class Report:
 
     @property
     def recommended(self) -> tuple[Row, ...]:
-        """The others."""
+        """The records that are worth publishing, but not required."""
         return tuple(row for row in self.rows if not row.record.required)
 
     @property

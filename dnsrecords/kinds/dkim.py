@@ -43,7 +43,7 @@ class SigningKey(TextKind):
         return dkim.judge(record, answer)
 
     def recognises(self, record: Record, facts: Facts, value: str) -> bool:
-        """The same key."""
+        """Whether the text holds this domain's public key, whatever its other tags are."""
         key = dkim.parse(value).key
         return bool(key) and key == dkim.parse(record.value).key
 

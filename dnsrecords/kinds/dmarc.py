@@ -68,7 +68,7 @@ class Dmarc(TextKind):
         return Verdict(Status.OK, " ".join(filter(None, remarks)), policies)
 
     def recognises(self, record: Record, facts: Facts, value: str) -> bool:
-        """Any policy."""
+        """Whether the text is a DMARC record, whatever its policy."""
         return is_policy(value)
 
 

@@ -62,7 +62,7 @@ class Spf(Kind):
         )
 
     def recognises(self, record: Record, facts: Facts, value: str) -> bool:
-        """Any SPF record."""
+        """Whether the text is an SPF record, whatever its terms."""
         return value.lower().startswith(VERSION)
 
     def rules_out(self, value: str) -> bool:

@@ -113,7 +113,7 @@ BULK = bulk.Bulk(
 @access.page(access.see_aliases)
 @require_safe
 def aliases(request: HttpRequest) -> HttpResponse:
-    """Aliases by address."""
+    """List the aliases by address, with search and bulk actions."""
     listed, on = listing.aliases(request.GET.dict()), Stack.load().enabled
     rows = [
         {"alias": row, "mark": states.row_badge(row, enabled=on), "waiting": on and not row.synced}
@@ -134,7 +134,7 @@ def aliases(request: HttpRequest) -> HttpResponse:
 
 @access.page(access.add_aliases)
 def add(request: HttpRequest) -> HttpResponse:
-    """A new alias."""
+    """Show the form for a new alias, or add it."""
     posted = request.method == "POST"
     domains = listing.choices()
     chosen = request.GET.get("domain", "") or (domains[0][0] if domains else "")
@@ -170,7 +170,7 @@ def enabled(request: HttpRequest, pk: int) -> HttpResponse:
 
 @access.page(access.delete_aliases)
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask, then delete."""
+    """Ask for confirmation on GET, and delete the alias on POST."""
     row = get_object_or_404(Alias, pk=pk)
     if request.method != "POST":
         return pages.dialog(request, "_alias_delete.html", {"row": row})

@@ -73,7 +73,7 @@ BULK = bulk.Bulk(
 @access.page(access.see_domains)
 @require_safe
 def domains(request: HttpRequest) -> HttpResponse:
-    """Domains by name."""
+    """List the domains by name, with search and bulk actions."""
     listed, on = listing.domains(request.GET.dict()), Stack.load().enabled
     rows = [
         {"domain": row, "mark": states.row_badge(row, enabled=on), "waiting": on and not row.synced}

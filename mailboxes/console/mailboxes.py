@@ -225,7 +225,7 @@ BULK = bulk.Bulk(
 @access.page(access.see_mailboxes)
 @require_safe
 def mailboxes(request: HttpRequest) -> HttpResponse:
-    """Mailboxes by address."""
+    """List the mailboxes by address, with search and bulk actions."""
     listed, on = listing.mailboxes(request.GET.dict()), Stack.load().enabled
     rows = [
         {
@@ -306,7 +306,7 @@ def enabled(request: HttpRequest, pk: int) -> HttpResponse:
 
 @access.page(access.delete_mailboxes)
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask, then delete."""
+    """Ask for confirmation on GET, and delete the mailbox on POST."""
     row = _live(pk)
     if request.method != "POST":
         context = {"row": row, "usage": states.usage(row)}

@@ -137,11 +137,11 @@ class CertificateForm(SavingForm):
         return values
 
     def clean_certificate(self) -> str:
-        """The PEM text."""
+        """The field's PEM text, typed or read from the uploaded file."""
         return self._pem("certificate")
 
     def clean_key(self) -> str:
-        """The PEM text."""
+        """The field's PEM text, typed or read from the uploaded file."""
         return self._pem("key")
 
     def _pem(self, name: str) -> str:
