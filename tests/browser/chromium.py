@@ -89,8 +89,14 @@ class Chromium:
         page.get_by_label("Name").fill(name)
         page.get_by_label("Password").fill(password)
         page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url("**/admin/**")
+        page.wait_for_url(lambda url: "/admin/" in url and "/login/" not in url)
         return page
+
+
+def go(page: Page, url: str) -> None:
+    """Opens another page once this one has loaded: a script that is cut off is an error of the page's other scripts."""
+    page.wait_for_load_state("load")
+    page.goto(url)
 
 
 def picture(page: Page, file: Path, **options: Any) -> None:

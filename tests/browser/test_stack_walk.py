@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.chromium import PHONE, WIDE, Chromium, picture
+from tests.browser.chromium import PHONE, WIDE, Chromium, go, picture
 from tests.live.console import OPERATOR, OPERATOR_PASSWORD
 from tests.live.mailstack import MailStack
 from tests.quazzar.nodes import wait_until
@@ -83,7 +83,7 @@ class Walk:
 
     def go(self, part: str = "") -> Page:
         """Another page of the tab."""
-        self.page.goto(self.stack.url(f"{TAB}{part}"))
+        go(self.page, self.stack.url(f"{TAB}{part}"))
         return self.page
 
     def press(self, name: str, *, within: Page | Locator | None = None) -> None:
