@@ -281,9 +281,10 @@ class Mailbox(Synced):
     password_hash = SealedTextField(context="mailboxes.mailbox.password_hash", null=True)
     #: In MiB; 0 means no limit.
     quota_mb = models.PositiveIntegerField(default=0)
-    enabled = models.BooleanField(default=True)
-    can_send = models.BooleanField(default=True)
-    can_receive = models.BooleanField(default=True)
+    #: Switches: the API, the console and the rules take those there are from here, in this order.
+    enabled = models.BooleanField("May sign in", default=True)
+    can_send = models.BooleanField("Sends mail", default=True, help_text="Off: it receives only.")
+    can_receive = models.BooleanField("Receives mail", default=True, help_text="Off: it sends only.")
     #: Where its mail is, relative to /srv/vmail. Never used twice, so an address that is added again starts empty.
     home = models.CharField(max_length=400, unique=True)
     usage_bytes = models.PositiveBigIntegerField(default=0)
@@ -313,6 +314,11 @@ class Mailbox(Synced):
 
     def __str__(self) -> str:
         return self.address
+
+    @classmethod
+    def switches(cls) -> dict[str, models.BooleanField[bool, bool]]:
+        """The fields that an operator switches on and off, by name."""
+        return {field.name: field for field in cls._meta.fields if isinstance(field, models.BooleanField)}
 
     @property
     def password_state(self) -> str:

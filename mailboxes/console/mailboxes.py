@@ -61,7 +61,7 @@ class MailboxForm(AddressForm):
     """A new mailbox, or what can be changed of one."""
 
     #: Fields that are columns of the row as they are typed.
-    columns: ClassVar[tuple[str, ...]] = ("display_name", "enabled", "can_receive", "can_send")
+    columns: ClassVar[tuple[str, ...]] = ("display_name", *Mailbox.switches())
 
     display_name = forms.CharField(
         label="Display name",
@@ -89,9 +89,6 @@ class MailboxForm(AddressForm):
         initial="gb",
         widget=forms.Select(attrs=INPUT),
     )
-    enabled = switch("May sign in")
-    can_receive = switch("Receives mail")
-    can_send = switch("Sends mail")
 
     def __init__(
         self,
@@ -103,6 +100,8 @@ class MailboxForm(AddressForm):
     ) -> None:
         self.row = row
         super().__init__(data, initial=_values(row) if row else {"domain": domain})
+        for name, field in Mailbox.switches().items():
+            self.fields[name] = switch(str(field.verbose_name), initial=field.default)
         self.fix_address(row, domains or [])
 
     def texts(self) -> list[forms.BoundField]:

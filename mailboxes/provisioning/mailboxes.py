@@ -22,9 +22,7 @@ _ADDRESS_IS_FIXED = "A mailbox's address cannot change: add an alias for the oth
 _RULES: dict[str, Callable[[object], Any]] = {
     "quota_mb": rules.quota,
     "display_name": rules.display_name,
-    "enabled": flag,
-    "can_send": flag,
-    "can_receive": flag,
+    **dict.fromkeys(Mailbox.switches(), flag),
 }
 
 
@@ -35,15 +33,14 @@ def add_mailbox(
     password: str | None = None,
     quota_mb: int = 0,
     display_name: str = "",
-    enabled: bool = True,
-    can_send: bool = True,
-    can_receive: bool = True,
+    **switches: bool,
 ) -> Mailbox:
     """Adds a mailbox.
 
     Args:
         password: without one, nobody can log in until it is set.
         quota_mb: MiB; 0 means no limit.
+        switches: those of `Mailbox.switches` that are not as they are by default.
 
     Raises:
         InvalidFields: a field breaks a rule, or there is no such domain.
@@ -56,10 +53,10 @@ def add_mailbox(
         "password": password,
         "quota_mb": quota_mb,
         "display_name": display_name,
-        "enabled": enabled,
-        "can_send": can_send,
-        "can_receive": can_receive,
+        **{name: switches.pop(name, field.default) for name, field in Mailbox.switches().items()},
     }
+    if switches:
+        raise TypeError(f"add_mailbox() got unexpected arguments: {', '.join(switches)}")
     address = f"{local}@{domain}"
     values = _values(wrong, fields, address if local else "")
     with changes.writing():
