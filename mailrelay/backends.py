@@ -76,7 +76,9 @@ def queue(message: EmailMessage, node: Node) -> None:
     """
     mail = rawmail.parse(as_bytes(_identified(message, node)))
     sender = node.sender(_address("from_address", message.from_email))
-    recipients = [_address("to", recipient) for recipient in message.recipients()]
+    asked = [_address("to", recipient) for recipient in message.recipients()]
+    recipients = [receiver for address in asked for receiver in node.receivers(address)]
+    mail = submission.with_deliverable_people(mail, node) if node.alert_recipients else mail
     submission.submit(mail, node=node, sender=sender, recipients=recipients, source="django")
 
 

@@ -49,6 +49,10 @@ INSTALLED_APPS = [
     "django_prometheus",
 ]
 
+#: The model whose ``name`` lists the domains that have mailboxes on this node. The relay, which the mailboxes build on,
+#: must know whose mail is real; it finds the model by this name.
+HOSTED_DOMAINS_MODEL = "mailboxes.Domain"
+
 MIDDLEWARE = [
     # First: mail servers and mail programs ask for its files by names that ALLOWED_HOSTS does not know.
     "dnsrecords.wellknown.WellKnownMiddleware",

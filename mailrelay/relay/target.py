@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from dataclasses import dataclass
 from datetime import datetime
 
 from mailrelay.mail import addresses
 from mailrelay.models import RelaySettings
 from mailrelay.smtp.dialogue import Target
+from quazzar import hostnames
 from quazzar.errors import RelayNotConfigured, Unreadable
 
 
@@ -69,7 +69,10 @@ def default_from(from_address: str, username: str) -> str:
                 return addresses.split(candidate)[1]
             except ValueError:
                 continue
-    try:
-        return addresses.normalise(f"mail-relay@{socket.gethostname()}")
-    except ValueError:
-        return "mail-relay@localhost"
+    named = hostnames.current()
+    for name in filter(None, (named.fqdn, *named.short)):
+        try:
+            return addresses.normalise(f"mail-relay@{name}")
+        except ValueError:
+            continue
+    return "mail-relay@localhost"

@@ -67,7 +67,7 @@ def run_alone(arguments: Sequence[str], prepare: Callable[[], None] = lambda: No
 
 
 def prepare() -> None:
-    """Load the settings and this app's models, and nothing else of the product.
+    """Load the settings, this app's models and those of the hosted domains, and nothing else of the product.
 
     Raises:
         Refused: the product was never set up here.
@@ -80,9 +80,11 @@ def prepare() -> None:
     become_owner(folder)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "quazzar.settings")
     from django.apps import AppConfig, apps
+    from django.conf import settings
 
-    # A plain AppConfig, because ready() of the real one loads what only servers need.
-    apps.populate([AppConfig("mailrelay", import_module("mailrelay"))])
+    # Plain AppConfigs, because ready() of the real ones loads what only servers need.
+    names = ("mailrelay", settings.HOSTED_DOMAINS_MODEL.partition(".")[0])
+    apps.populate([AppConfig(name, import_module(name)) for name in names])
     import_module("quazzar.celery")  # the doorbell's way to the broker
 
 
@@ -171,6 +173,8 @@ def _queue(mail: RawMail, options: Options) -> Message:
 
 
 def _sender(options: Options, node: Node) -> str:
+    if not (options.sender or "").isprintable():
+        raise InvalidEmail("from_address", "The sender contains a line break or a control character.")
     if options.null_sender:
         return ""
     asked = addresslists.parse(options.sender or "")
@@ -194,10 +198,9 @@ def envelope(mail: RawMail, options: Options, node: Node) -> list[str]:
         raise Refused(os.EX_DATAERR, "The message names no recipient.")
     recipients: dict[str, None] = {}
     for address in [checked("to", mailbox.address) for mailbox in asked]:
-        local = node.is_local(address)
-        if local and not node.alert_recipients:
+        if node.is_local(address) and not node.alert_recipients:
             raise Refused(os.EX_NOUSER, _nobody(address))
-        recipients |= dict.fromkeys(node.alert_recipients if local else [address])
+        recipients |= dict.fromkeys(node.receivers(address))
     return list(recipients)
 
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 import smtplib
 import socket
 import time
-from functools import lru_cache
 
 from mailrelay.smtp import sasl, wire
 from mailrelay.smtp.dialogue import Reply, Target, Trace
+from quazzar import hostnames
 from quazzar.errors import DeliveryError
 
 #: How long a server may take to answer a command, in seconds.
@@ -143,8 +143,6 @@ class Channel:
         return self._failure(sentence, kind)
 
 
-@lru_cache(maxsize=1)
 def local_name() -> str:
-    """What EHLO says: the node's name if it is a full one, else an address literal (RFC 5321 §4.1.3)."""
-    name = socket.gethostname()
-    return name if "." in name and name.isascii() else "[127.0.0.1]"
+    """What EHLO says: the node's full name if it has one, else an address literal (RFC 5321 §4.1.3)."""
+    return hostnames.current().fqdn or "[127.0.0.1]"

@@ -87,6 +87,20 @@ def test_a_default_sender_keeps_its_display_name(relay: RelaySettings) -> None:
     assert only()[1]["From"] == "Shop <node@example.org>"
 
 
+def test_local_people_become_the_alert_recipients(relay: RelaySettings) -> None:
+    RelaySettings.objects.update(alert_recipients=["ops@example.com"])
+    send_mail("x", "y", None, ["root@localhost", "a@example.com"])
+    row, mail = only()
+    assert [recipient["address"] for recipient in row.recipients] == ["ops@example.com", "a@example.com"]
+    assert mail["To"] == "root <ops@example.com>, a@example.com"
+
+
+def test_without_alert_recipients_a_local_relay_may_know_local_people(relay: RelaySettings) -> None:
+    send_mail("x", "y", None, ["root@localhost"])
+    row, mail = only()
+    assert (row.recipients[0]["address"], mail["To"]) == ("root@localhost", "root@localhost")
+
+
 def test_a_from_header_of_the_caller_is_kept(relay: RelaySettings) -> None:
     EmailMessage("x", "y", to=["a@example.com"], headers={"From": "me@example.net"}).send()
     row, mail = only()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from functools import partial
 
 import pytest
 
 from mailrelay.mail import addresses
 from mailrelay.relay.target import default_from
+from quazzar import hostnames
 
 
 def test_the_relays_address_comes_first_and_its_username_second(subtests: pytest.Subtests) -> None:
@@ -37,6 +37,6 @@ def test_else_it_is_an_address_of_this_node(
             ("nöd", "mail-relay@xn--nd-fka"),
         ]:
             with subtests.test(username=username, host=host, expected=expected):
-                monkeypatch.setattr(socket, "gethostname", partial(str, host))
+                monkeypatch.setattr(hostnames, "current", partial(hostnames.names, host, "", ""))
                 assert default_from("", username) == expected
                 assert addresses.normalise(expected) == expected

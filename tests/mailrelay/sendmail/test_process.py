@@ -107,6 +107,35 @@ def test_a_cron_mail_is_in_the_queue_sealed(node: Installation) -> None:
     assert b"From: Cron Daemon <node@example.org>\nTo: root <ops@example.com>\n" in node.written(row)
 
 
+_ELSEWHERE = """
+set -e
+hostname node7.lan.example.net
+printf '127.0.0.1 localhost\n127.0.1.1 node7.lan.example.net node7\n' > "$1"
+mount --bind "$1" /etc/hosts
+exec "$2" -f root@node7.lan.example.net root@node7.lan.example.net root@node8.lan.example.net
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a process another host name")
+def test_the_full_host_name_is_this_node_as_fail2ban_writes_it(node: Installation, tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["unshare", "-m", "-u", "sh", "-c", _ELSEWHERE, "sh", str(tmp_path / "hosts"), str(node.link)],
+        input=b"From: Fail2Ban <root@node7.lan.example.net>\nTo: root@localhost\nSubject: banned\n\nHi\n",
+        capture_output=True,
+        env=node.env,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    (row,) = node.rows()
+    assert row["envelope_sender"] == "node@example.org"
+    assert [each["address"] for each in json.loads(row["recipients"])] == [
+        "ops@example.com",
+        "root@node8.lan.example.net",
+    ]
+    assert b"From: Fail2Ban <node@example.org>\nTo: root <ops@example.com>\n" in node.written(row)
+
+
 def test_a_broker_that_cannot_be_reached_changes_nothing(node: Installation) -> None:
     done = node.send("root", REDIS_URL="redis://127.0.0.1:1/0")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

@@ -148,6 +148,18 @@ def test_the_envelope_sender(relay: RelaySettings, options: list[str], sender: s
 
 
 @pytest.mark.parametrize(
+    "sender", ["a@example.net\n", "\r\n", "a@example.net\r\nRCPT TO:<b@example.net>", "\x1b"]
+)
+def test_a_sender_with_a_line_break_is_refused(relay: RelaySettings, sender: str) -> None:
+    code, sentence = run(["-f", sender, "a@example.com"])
+    assert (code, sentence) == (
+        os.EX_DATAERR,
+        "sendmail: The sender contains a line break or a control character.\n",
+    )
+    assert not Message.objects.exists()
+
+
+@pytest.mark.parametrize(
     ("option", "body"),
     [("", b"one\n"), ("-i", b"one\n.\ntwo\n"), ("-oi", b"one\n.\ntwo\n")],
 )

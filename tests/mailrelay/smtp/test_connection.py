@@ -12,6 +12,7 @@ import pytest
 from mailrelay.smtp import connection as module
 from mailrelay.smtp.connection import Connection
 from mailrelay.smtp.dialogue import Envelope, Target, Trace
+from quazzar import hostnames
 from quazzar.errors import DeliveryError
 from tests.rig.faults import HANG_UP, SILENCE, BlackHole, FaultServer, Reply, Script
 
@@ -63,6 +64,18 @@ def test_no_connection_waits_until_this_hosts_own_name_is_looked_up(
 
     monkeypatch.setattr(socket, "getfqdn", getfqdn)
     assert connect(serve()).send(MAIL).error is None
+
+
+@pytest.mark.parametrize(
+    ("full", "said"), [((), "[127.0.0.1]"), (("node7.lan.example",), "node7.lan.example")]
+)
+def test_the_node_calls_itself_by_its_full_name(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, full: tuple[str, ...], said: str
+) -> None:
+    monkeypatch.setattr(hostnames, "current", lambda: hostnames.HostNames(("node7",), full))
+    server = serve(helo_only=True)
+    connect(server)
+    assert server.sessions[0].commands[:2] == [f"EHLO {said}", f"HELO {said}"]
 
 
 @pytest.mark.parametrize(("extensions", "most"), [(("PIPELINING",), 3), ((), 1)])
