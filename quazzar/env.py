@@ -96,6 +96,20 @@ def env_addresses(name: str, *, ports: bool = False) -> list[str]:
     return addresses
 
 
+def env_networks(name: str, default: str = "") -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """Networks or single addresses, separated by commas: ``172.16.0.0/12``, ``::1``.
+
+    Raises:
+        ImproperlyConfigured: one of them is neither.
+    """
+    try:
+        return [ipaddress.ip_network(item, strict=False) for item in env_list(name, default)]
+    except ValueError as exc:
+        raise ImproperlyConfigured(
+            f"{name} must be IP addresses or networks, separated by commas: {exc}."
+        ) from exc
+
+
 def _split_port(text: str) -> tuple[str, str]:
     """Address and port, the port "" if there is none; an IPv6 address with a port has brackets."""
     if text.startswith("["):

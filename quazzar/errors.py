@@ -73,6 +73,16 @@ class NotFound(QuazzarError):
     status = 404
 
 
+class TooBusy(QuazzarError):
+    """Too many passwords are being checked at this moment. The console answers with a page, both with Retry-After."""
+
+    code = "too_busy"
+    message = "Too many passwords are being checked right now."
+    hint = "Try again in a few seconds."
+    permanent = False
+    status = 503
+
+
 class DeliveryError(QuazzarError):
     """A delivery attempt failed.
 

@@ -6,7 +6,17 @@ from pathlib import Path
 import dj_database_url
 
 from quazzar import __version__, paths
-from quazzar.env import env_addresses, env_bool, env_int, env_list, env_path, env_paths, env_secret, env_str
+from quazzar.env import (
+    env_addresses,
+    env_bool,
+    env_int,
+    env_list,
+    env_networks,
+    env_path,
+    env_paths,
+    env_secret,
+    env_str,
+)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -54,7 +64,9 @@ INSTALLED_APPS = [
 HOSTED_DOMAINS_MODEL = "mailboxes.Domain"
 
 MIDDLEWARE = [
-    # First: mail servers and mail programs ask for its files by names that ALLOWED_HOSTS does not know.
+    "quazzar.api.methods.MethodMiddleware",
+    "quazzar.access.addresses.ClientAddressMiddleware",
+    # Before the others: mail servers and mail programs ask for its files by names that ALLOWED_HOSTS does not know.
     "dnsrecords.wellknown.WellKnownMiddleware",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -68,7 +80,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
-    "quazzar.console.errors.NotFoundMiddleware",
+    "quazzar.console.errors.ErrorPagesMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 
@@ -92,17 +104,22 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
 ]
 PASSWORD_HASHERS = [
-    "django.contrib.auth.hashers.Argon2PasswordHasher",
-    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+    "quazzar.access.hashing.Argon2",
+    "quazzar.access.hashing.PBKDF2",
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-# Locked by user *and* address: one guesser cannot lock the operator out from elsewhere.
-AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+# By name *and* address, so that one guesser cannot lock the operator out from elsewhere; and by address alone, with a
+# limit of its own (quazzar/access/lockout.py).
+AXES_HANDLER = "quazzar.access.lockout.Lockout"
+AXES_LOCKOUT_PARAMETERS = "quazzar.access.lockout.parameters"
+AXES_CLIENT_IP_CALLABLE = "quazzar.access.lockout.address"
 AXES_FAILURE_LIMIT = 10
+# Else a stranger could keep a name locked, and its row would grow, with each further try.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
@@ -119,6 +136,8 @@ SECURE_REFERRER_POLICY = "same-origin"
 # Behind a TLS proxy: QUAZZAR_HTTPS=true.
 QUAZZAR_HTTPS = env_bool("QUAZZAR_HTTPS")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = QUAZZAR_HTTPS
+#: Networks of proxies whose X-Forwarded-For is believed.
+QUAZZAR_TRUSTED_PROXIES = env_networks("QUAZZAR_TRUSTED_PROXIES", "127.0.0.0/8,::1" if QUAZZAR_HTTPS else "")
 SECURE_HSTS_SECONDS = 31_536_000 if QUAZZAR_HTTPS else 0
 # Not for subdomains and not preloaded: the node's other names are not ours to decide about, for a year.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]

@@ -7,6 +7,8 @@ import logging
 from celery import shared_task
 from django.utils import timezone
 
+from quazzar.access import lockout
+from quazzar.access.sessions import SessionStore
 from quazzar.models import Heartbeat
 from quazzar.sealing import rotation
 
@@ -21,9 +23,12 @@ def heartbeat() -> None:
 
 @shared_task
 def purge() -> None:
-    """Delete answers to idempotent requests after 24 hours, and re-seal secrets that are still under an old key."""
+    """Delete what has had its time (answers to idempotent requests, sessions, failed sign-ins), and re-seal secrets
+    that are still under an old key."""
     from quazzar.api import idempotency  # not above: the API's code takes 20 MB
 
     idempotency.purge()
+    lockout.purge()
+    SessionStore.clear_expired()
     if resealed := rotation.reseal_stragglers():
         logger.info("%s secrets re-sealed that were stored under an old key", resealed)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.http import Http404
+from django.shortcuts import render
 
-from quazzar.errors import NotFound
+from quazzar.errors import NotFound, TooBusy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
 
-class NotFoundMiddleware:
-    """Answers a NotFound that a view did not catch with Django's own 404 page. The API answers it by itself."""
+class ErrorPagesMiddleware:
+    """Answers errors that a view did not catch and that are not its fault. The API answers them by itself."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -23,11 +24,18 @@ class NotFoundMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         return self.get_response(request)
 
-    def process_exception(self, request: HttpRequest, exception: Exception) -> None:
-        """Hand the error to Django as the one that it knows.
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """A page that says when to try again; or the error as the one that Django knows.
 
         Raises:
             Http404: in place of NotFound.
         """
+        if isinstance(exception, TooBusy):
+            response = render(request, "busy.html", status=exception.status)
+            response["Retry-After"] = "5"
+            # As for /readyz: what strangers cause is no error of ours to be mailed to anybody.
+            response._has_been_logged = True  # type: ignore[attr-defined]
+            return response
         if isinstance(exception, NotFound):
             raise Http404(exception.message) from exception
+        return None

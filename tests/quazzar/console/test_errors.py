@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import path
 
-from quazzar.errors import NotFound, RelayNotConfigured
+from quazzar.errors import NotFound, RelayNotConfigured, TooBusy
 from quazzar.urls import handler404
 from quazzar.urls import urlpatterns as product
 
@@ -23,7 +23,11 @@ def other(request: HttpRequest) -> HttpResponse:
     raise RelayNotConfigured
 
 
-urlpatterns = [path("gone", gone), path("other", other), *product]
+def busy(request: HttpRequest) -> HttpResponse:
+    raise TooBusy
+
+
+urlpatterns = [path("gone", gone), path("other", other), path("busy", busy), *product]
 
 
 def test_what_the_domain_does_not_find_is_a_404_page(client: Client, settings: Any, db: None) -> None:
@@ -37,3 +41,10 @@ def test_other_errors_of_the_domain_are_not_hidden(client: Client, settings: Any
     settings.ROOT_URLCONF = __name__
     client.raise_request_exception = False
     assert client.get("/other").status_code == 500
+
+
+def test_a_busy_node_says_when_to_try_again(client: Client, settings: Any, db: None) -> None:
+    settings.ROOT_URLCONF = __name__
+    response = client.get("/busy")
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
+    assert "Try again in a few seconds." in response.content.decode()
