@@ -6,22 +6,33 @@ import secrets
 import tempfile
 from pathlib import Path
 
+from django.core.exceptions import ImproperlyConfigured
+
 SYSTEM_KEY_FILE = Path("/etc/quazzar/secrets.key")
 # sockaddr_un.sun_path holds 108 bytes with its closing NUL (unix(7)).
 _SOCKET_PATH_LIMIT = 107
 
 
 def private_dir(path: Path) -> Path:
-    """The folder; made with mode 0700 if it does not exist."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """The folder; made with mode 0700 if it does not exist.
+
+    Raises:
+        ImproperlyConfigured: it cannot be made, or a file is in its place.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as exc:
+        raise ImproperlyConfigured(
+            f"QUAZZAR_DATA_DIR must be a folder that this user can make or has: {path}: {exc.strerror}."
+        ) from exc
     return path
 
 
-def key_file(configured: str, data_dir: Path) -> Path:
+def key_file(configured: Path | None, data_dir: Path) -> Path:
     """The path of the key file: the configured one; else the one in /etc/quazzar or in the data dir that exists; else
     where one can be made, /etc/quazzar first."""
-    if configured:
-        return Path(configured).expanduser().absolute()
+    if configured is not None:
+        return configured
     fallback = data_dir / "secrets.key"
     if SYSTEM_KEY_FILE.exists():
         return SYSTEM_KEY_FILE

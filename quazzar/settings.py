@@ -8,23 +8,34 @@ import dj_database_url
 from quazzar import __version__, paths
 from quazzar.env import (
     env_addresses,
+    env_bind,
     env_bool,
+    env_choice,
+    env_docker_name,
+    env_host_port,
+    env_image,
     env_int,
     env_list,
     env_networks,
+    env_optional_path,
     env_path,
     env_paths,
+    env_public_addresses,
+    env_rate,
     env_secret,
     env_str,
+    env_url,
 )
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 # --- where things live -------------------------------------------------------------------------------------
 QUAZZAR_DATA_DIR = paths.private_dir(env_path("QUAZZAR_DATA_DIR", BASE_DIR / "var"))
-QUAZZAR_SECRETS_KEY_FILE = paths.key_file(env_str("QUAZZAR_SECRETS_KEY_FILE"), QUAZZAR_DATA_DIR)
+QUAZZAR_SECRETS_KEY_FILE = paths.key_file(env_optional_path("QUAZZAR_SECRETS_KEY_FILE"), QUAZZAR_DATA_DIR)
 QUAZZAR_LICENSE_FILE = env_path("QUAZZAR_LICENSE_FILE", QUAZZAR_DATA_DIR / "license.jwt")
 QUAZZAR_LICENSE_PUBLIC_KEY = env_str("QUAZZAR_LICENSE_PUBLIC_KEY")
+#: Read by monitoring/logs.py, which loads no Django; here a mistake is refused.
+QUAZZAR_LOG_FORMAT = env_choice("QUAZZAR_LOG_FORMAT", ("json", "text"))
 
 # --- Django ------------------------------------------------------------------------------------------------
 DEBUG = env_bool("DEBUG")
@@ -163,7 +174,9 @@ _sqlite = f"sqlite:///{QUAZZAR_DATA_DIR / 'quazzar.sqlite3'}"
 DATABASES = {
     # Health checks: after a restart of PostgreSQL each thread would else fail once on its dead connection.
     "default": dj_database_url.parse(
-        env_secret("DATABASE_URL") or _sqlite, conn_max_age=60, conn_health_checks=True
+        env_url("DATABASE_URL", tuple(dj_database_url.ENGINE_SCHEMES)) or _sqlite,
+        conn_max_age=60,
+        conn_health_checks=True,
     )
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
@@ -176,7 +189,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
 
 # --- broker and cache --------------------------------------------------------------------------------------
-REDIS_URL = env_secret("REDIS_URL")
+REDIS_URL = env_url("REDIS_URL", ("redis", "rediss", "unix", "redis+socket"))
 QUAZZAR_BROKER_SOCKET = paths.broker_socket(QUAZZAR_DATA_DIR)
 # A unix socket has a name of its own with Celery and another with the cache: either is taken.
 CELERY_BROKER_URL = (REDIS_URL or f"unix://{QUAZZAR_BROKER_SOCKET}").replace("unix://", "redis+socket://", 1)
@@ -193,25 +206,27 @@ CACHES = {
 EMAIL_BACKEND = "mailrelay.backends.RelayBackend"
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = "webmaster@localhost"  # replaced by the relay's from address
 ADMINS: list[tuple[str, str]] = []
+#: The most days that a setting takes, 100 years: dates that are much further away do not exist.
+_MOST_DAYS = 36_500
 #: Days a delivered message's sealed body is kept; 0 removes it on delivery.
-QUAZZAR_BODY_RETENTION_DAYS = env_int("QUAZZAR_BODY_RETENTION_DAYS", 0)
+QUAZZAR_BODY_RETENTION_DAYS = env_int("QUAZZAR_BODY_RETENTION_DAYS", 0, maximum=_MOST_DAYS)
 #: Days a finished message's row (without body) stays in the queue page.
-QUAZZAR_MESSAGE_RETENTION_DAYS = env_int("QUAZZAR_MESSAGE_RETENTION_DAYS", 90, minimum=1)
+QUAZZAR_MESSAGE_RETENTION_DAYS = env_int("QUAZZAR_MESSAGE_RETENTION_DAYS", 90, minimum=1, maximum=_MOST_DAYS)
 #: Hours of temporary failure after which a message becomes a dead letter.
-QUAZZAR_GIVE_UP_HOURS = env_int("QUAZZAR_GIVE_UP_HOURS", 30, minimum=1)
+QUAZZAR_GIVE_UP_HOURS = env_int("QUAZZAR_GIVE_UP_HOURS", 30, minimum=1, maximum=_MOST_DAYS * 24)
 #: Most connections held open to the relay at once.
-QUAZZAR_RELAY_CONNECTIONS = env_int("QUAZZAR_RELAY_CONNECTIONS", 10, minimum=1)
+QUAZZAR_RELAY_CONNECTIONS = env_int("QUAZZAR_RELAY_CONNECTIONS", 10, minimum=1, maximum=1000)
 
 # --- mailbox stack -----------------------------------------------------------------------------------------
-#: Host address that the stack's ports are published on; empty: all.
-QUAZZAR_STACK_BIND = env_str("QUAZZAR_STACK_BIND")
-#: Added to every published port: 20000 puts SMTP on 20025.
-QUAZZAR_STACK_PORT_OFFSET = env_int("QUAZZAR_STACK_PORT_OFFSET", 0)
+#: IPv4 address of the host that the stack's ports are published on.
+QUAZZAR_STACK_BIND = env_bind("QUAZZAR_STACK_BIND")
+#: Added to every published port: 20000 puts SMTP on 20025. The highest of them is Rspamd's 11334.
+QUAZZAR_STACK_PORT_OFFSET = env_int("QUAZZAR_STACK_PORT_OFFSET", 0, maximum=65_535 - 11_334)
 #: Prefix of container, network and volume names.
-QUAZZAR_STACK_PROJECT = env_str("QUAZZAR_STACK_PROJECT", "quazzar-mail")
-QUAZZAR_IMAGE_POSTFIX = env_str("QUAZZAR_IMAGE_POSTFIX", "boky/postfix:v5.1.0")
-QUAZZAR_IMAGE_DOVECOT = env_str("QUAZZAR_IMAGE_DOVECOT", "dovecot/dovecot:2.4.4-root")
-QUAZZAR_IMAGE_RSPAMD = env_str("QUAZZAR_IMAGE_RSPAMD", "rspamd/rspamd:4.1")
+QUAZZAR_STACK_PROJECT = env_docker_name("QUAZZAR_STACK_PROJECT", "quazzar-mail")
+QUAZZAR_IMAGE_POSTFIX = env_image("QUAZZAR_IMAGE_POSTFIX", "boky/postfix:v5.1.0")
+QUAZZAR_IMAGE_DOVECOT = env_image("QUAZZAR_IMAGE_DOVECOT", "dovecot/dovecot:2.4.4-root")
+QUAZZAR_IMAGE_RSPAMD = env_image("QUAZZAR_IMAGE_RSPAMD", "rspamd/rspamd:4.1")
 #: Directories below which the stack's certificate and key may be read by path.
 QUAZZAR_CERTIFICATE_DIRS = env_paths(
     "QUAZZAR_CERTIFICATE_DIRS",
@@ -219,15 +234,15 @@ QUAZZAR_CERTIFICATE_DIRS = env_paths(
     "/var/lib/caddy,/var/lib/dehydrated,/root/.acme.sh",
 )
 #: Days a deleted mailbox can be restored, with its mail.
-QUAZZAR_RESTORE_DAYS = env_int("QUAZZAR_RESTORE_DAYS", 30)
-#: host:port that the preflight tries to learn whether port 25 outward is open; off: not tried.
-QUAZZAR_OUTBOUND_PROBE = env_str("QUAZZAR_OUTBOUND_PROBE", "gmail-smtp-in.l.google.com:25")
+QUAZZAR_RESTORE_DAYS = env_int("QUAZZAR_RESTORE_DAYS", 30, maximum=_MOST_DAYS)
+#: Where the preflight connects to learn whether port 25 outward is open; None: it does not try.
+QUAZZAR_OUTBOUND_PROBE = env_host_port("QUAZZAR_OUTBOUND_PROBE", "gmail-smtp-in.l.google.com:25", off="off")
 
 # --- DNS ---------------------------------------------------------------------------------------------------
 #: Recursive name servers, as address or address:port; empty: those of this machine.
 QUAZZAR_DNS_RESOLVERS = env_addresses("QUAZZAR_DNS_RESOLVERS", ports=True)
 #: Addresses of this node as the world sees them; empty: records that need them are not offered.
-QUAZZAR_PUBLIC_ADDRESSES = env_addresses("QUAZZAR_PUBLIC_ADDRESSES")
+QUAZZAR_PUBLIC_ADDRESSES = env_public_addresses("QUAZZAR_PUBLIC_ADDRESSES")
 
 # --- API ---------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
@@ -250,7 +265,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["quazzar.api.parsers.StrictJSONParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "quazzar.api.negotiation.LenientNegotiation",
     "DEFAULT_THROTTLE_CLASSES": ["quazzar.api.gate.throttling.PrincipalThrottle"],
-    "DEFAULT_THROTTLE_RATES": {"principal": env_str("QUAZZAR_API_RATE", "6000/min")},
+    "DEFAULT_THROTTLE_RATES": {"principal": env_rate("QUAZZAR_API_RATE", "6000/min")},
     "DEFAULT_SCHEMA_CLASS": "quazzar.api.schema.ApiSchema",
     "EXCEPTION_HANDLER": "quazzar.api.exceptions.handle",
     "DATETIME_FORMAT": "iso-8601",

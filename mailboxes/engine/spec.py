@@ -33,12 +33,12 @@ class Port:
     Attributes:
         container: port inside the container.
         host: port on the host.
-        bind: address of the host to publish on; empty means all addresses.
+        bind: IPv4 address of the host to publish on; 0.0.0.0 means all.
     """
 
     container: int
     host: int
-    bind: str = ""
+    bind: str
 
 
 @dataclass(frozen=True)

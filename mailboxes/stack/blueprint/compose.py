@@ -66,8 +66,7 @@ def _service(service: ServiceSpec) -> dict[str, Any]:
 
 
 def _port(port: Port) -> str:
-    bind = f"[{port.bind}]" if ":" in port.bind else port.bind
-    return f"{bind}:{port.host}:{port.container}" if bind else f"{port.host}:{port.container}"
+    return f"{port.bind}:{port.host}:{port.container}"
 
 
 def _mount(project: str, mount: Mount) -> str:

@@ -37,7 +37,7 @@ class Options:
     """What the operator can choose.
 
     Attributes:
-        bind: address of the host to publish ports on; empty means all addresses.
+        bind: IPv4 address of the host to publish ports on; 0.0.0.0 means all.
         port_offset: added to every published port.
         images: service → reference of its image.
     """

@@ -25,9 +25,7 @@ def check_hostname(machine: Machine) -> Check:
             return warning(
                 "hostname", f"No name server answered for {name}.", "Look at this machine's name servers."
             )
-        return warning(
-            "hostname", f"{name} has no address in DNS.", "Publish an A record for it (AAAA for IPv6)."
-        )
+        return warning("hostname", f"{name} has no address in DNS.", "Publish an A record for it.")
     where = ", ".join(addresses_found)
     if not any(map(is_public, addresses_found)):
         return warning(
@@ -106,20 +104,14 @@ def is_ours(address: str) -> bool:
 # --- outbound ----------------------------------------------------------------------------------------------
 def check_outbound_25(machine: Machine) -> Check:
     """Whether this machine may connect to other mail servers, which many providers block."""
-    target = str(getattr(settings, "QUAZZAR_OUTBOUND_PROBE", "off"))
-    if target in ("", "off"):
+    target: tuple[str, int] | None = settings.QUAZZAR_OUTBOUND_PROBE
+    if target is None:
         return passed(
             "outbound_25", "Outgoing port 25 was not tried (QUAZZAR_OUTBOUND_PROBE is off).", "warning"
         )
-    host, _, number = target.rpartition(":")
-    if not host or not number.isdecimal():
-        return warning(
-            "outbound_25",
-            f"Outgoing port 25 could not be tried: {target!r} is not host:port.",
-            "Correct QUAZZAR_OUTBOUND_PROBE, or set it to off.",
-        )
+    host, number = target
     try:
-        greeting = _greeting(host, int(number), machine.left / 2)
+        greeting = _greeting(host, number, machine.left / 2)
     except socket.gaierror:
         return _blocked(f"{host} is not found in DNS, so outgoing port 25 could not be tried.")
     except OSError as exc:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from quazzar.processes.ports import holder
 
 _UNKNOWN = "another program"
-#: Addresses that Docker publishes on if none is chosen → address at which their listener can be reached.
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+#: What Docker publishes on if no address is chosen: every IPv4 address of this machine.
+_EVERYWHERE = "0.0.0.0"  # noqa: S104
 #: Seconds for a program on this machine to send its greeting.
 _GREETS_WITHIN = 1.0
 _MAIL_PORTS = frozenset({25, 465, 587})
@@ -45,30 +45,21 @@ def obstacle(port: int, bind: str, standard: int) -> Obstacle | None:
     """What keeps us from publishing the port; None if nothing does.
 
     Args:
-        bind: address to publish on; empty means all addresses.
+        bind: IPv4 address to publish on.
         standard: the port without QUAZZAR_STACK_PORT_OFFSET, which says what it is for: 25 is SMTP.
     """
-    for address in _addresses(bind):
-        try:
-            _try(address, port)
-        except OSError as exc:
-            if reason := _obstacle(exc, address, port, standard):
-                return reason
+    try:
+        _try(bind, port)
+    except OSError as exc:
+        return _obstacle(exc, bind, port, standard)
     return None
-
-
-def _addresses(bind: str) -> tuple[str, ...]:
-    return (bind,) if bind else tuple(_EVERYWHERE)
 
 
 def _try(address: str, port: int) -> None:
     """Binds to the port and lets it go. Nobody can connect in between, because nothing listens."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as trial:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as trial:
         # Like Docker's own proxy: connections that have ended must not block the port.
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            trial.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         trial.bind((address, port))
 
 
@@ -78,8 +69,6 @@ def _obstacle(exc: OSError, address: str, port: int, standard: int) -> Obstacle 
     if exc.errno == errno.EACCES:
         # Ports below 1024 need root, which Docker has. So what counts is whether something answers.
         return port_taken(port, address, standard) if _answers(address, port) else None
-    if address == "::":  # a machine without IPv6, where Docker does not publish on it either
-        return None
     return Obstacle(
         f"Port {port} cannot be published on {address}: {exc.strerror}.",
         "Set QUAZZAR_STACK_BIND to an address of this machine, or leave it empty for all.",
@@ -95,7 +84,7 @@ def _answers(address: str, port: int) -> bool:
 
 
 def _reachable(address: str) -> str:
-    return _EVERYWHERE.get(address, address)
+    return "127.0.0.1" if address == _EVERYWHERE else address
 
 
 def port_taken(port: int, address: str, standard: int) -> Obstacle:

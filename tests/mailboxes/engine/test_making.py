@@ -101,10 +101,10 @@ def test_a_file_that_is_put_has_the_time_of_now(real_world: RealWorld) -> None:
 
 
 # --- pure --------------------------------------------------------------------------------------------------
-def test_a_port_for_all_addresses_names_none() -> None:
-    body = bodies.container(FakeWorld().spec(ports=(Port(25, 25), Port(587, 587, "192.0.2.1"))))
+def test_each_port_names_its_address() -> None:
+    body = bodies.container(FakeWorld().spec(ports=(Port(25, 25, "0.0.0.0"), Port(587, 587, "192.0.2.1"))))
     assert body["HostConfig"]["PortBindings"] == {
-        "25/tcp": [{"HostIp": "", "HostPort": "25"}],
+        "25/tcp": [{"HostIp": "0.0.0.0", "HostPort": "25"}],
         "587/tcp": [{"HostIp": "192.0.2.1", "HostPort": "587"}],
     }
 

@@ -60,7 +60,7 @@ def test_a_dollar_is_itself() -> None:
 
 @pytest.mark.parametrize(
     ("bind", "port"),
-    [("", "21025:25"), ("192.0.2.1", "192.0.2.1:21025:25"), ("2001:db8::1", "[2001:db8::1]:21025:25")],
+    [("0.0.0.0", "0.0.0.0:21025:25"), ("192.0.2.1", "192.0.2.1:21025:25")],
 )
 def test_ports_are_published_where_the_operator_said(bind: str, port: str) -> None:
     assert parsed(built(bind))["services"]["postfix"]["ports"][0] == port

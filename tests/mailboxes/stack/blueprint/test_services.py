@@ -29,7 +29,7 @@ CHANGES: dict[str, Any] = {
 }
 
 
-def built(hostname: str = "mail.example.com", bind: str = "", offset: int = 0) -> StackSpec:
+def built(hostname: str = "mail.example.com", bind: str = "0.0.0.0", offset: int = 0) -> StackSpec:
     return build(Options("qz", hostname, bind, offset, IMAGES))
 
 
@@ -59,8 +59,12 @@ def test_a_service_is_found_by_its_name() -> None:
 
 def test_the_mail_ports_are_published_on_all_addresses() -> None:
     stack = built()
-    assert published(stack.service("postfix")) == [(25, 25, ""), (587, 587, ""), (465, 465, "")]
-    assert published(stack.service("dovecot")) == [(143, 143, ""), (993, 993, "")]
+    assert published(stack.service("postfix")) == [
+        (25, 25, "0.0.0.0"),
+        (587, 587, "0.0.0.0"),
+        (465, 465, "0.0.0.0"),
+    ]
+    assert published(stack.service("dovecot")) == [(143, 143, "0.0.0.0"), (993, 993, "0.0.0.0")]
 
 
 def test_an_offset_and_an_address_move_them() -> None:
@@ -70,7 +74,7 @@ def test_an_offset_and_an_address_move_them() -> None:
 
 
 def test_rspamds_web_interface_is_for_this_machine_alone() -> None:
-    for bind in ("", "192.0.2.1"):
+    for bind in ("0.0.0.0", "192.0.2.1"):
         with case(bind):
             assert published(built(bind=bind, offset=10).service("rspamd")) == [(11334, 11344, "127.0.0.1")]
 
@@ -117,7 +121,7 @@ def test_the_digest_differs_with_every_field() -> None:
 def test_the_digest_tells_equal_looking_ports_apart() -> None:
     service = built().service("rspamd")
     loopback = replace(service, ports=(Port(11334, 11334, "127.0.0.1"),))
-    assert replace(service, ports=(Port(11334, 11334),)).digest != loopback.digest
+    assert replace(service, ports=(Port(11334, 11334, "0.0.0.0"),)).digest != loopback.digest
 
 
 def test_the_options_come_from_the_settings(settings: Any) -> None:

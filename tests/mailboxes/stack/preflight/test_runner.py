@@ -52,7 +52,7 @@ def free_offset() -> int:
 @pytest.fixture(autouse=True)
 def _names(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     """mail.example.org is this machine, seen from everywhere."""
-    settings.QUAZZAR_OUTBOUND_PROBE = "off"
+    settings.QUAZZAR_OUTBOUND_PROBE = None
     monkeypatch.setattr(names, "resolve", lambda name: ["198.41.0.4"])
     monkeypatch.setattr(names, "name_of", lambda address: "mail.example.org")
     monkeypatch.setattr(names, "is_ours", lambda address: True)
@@ -254,7 +254,7 @@ def test_only_our_own_containers_may_hold_a_port(
 
 def test_rspamds_port_is_looked_at_on_this_machine_alone(engine: LocalEngine, options: Options) -> None:
     with socket.create_server(("127.0.0.2", 11334 + options.port_offset)):
-        assert check_of(look(engine, replace(options, bind="")), "port_11334").ok
+        assert check_of(look(engine, replace(options, bind="0.0.0.0")), "port_11334").ok
     with socket.create_server(("127.0.0.1", 11334 + options.port_offset)):
         assert not check_of(look(engine, replace(options, bind="127.0.0.2")), "port_11334").ok
 
