@@ -87,7 +87,7 @@ REFUSED: dict[str, str] = {
     " | mx.example.org:0 | mx.example.org:65536 | mx.example.org:٢٥ | 2001:db8::1:25 | [192.0.2.1]:25 | 127.1:25"
     " | 0x7f.1:25 | smtp://mx.example.org:25 | false | no | mx.example.org:25:25",
     "QUAZZAR_IMAGE_POSTFIX": "UPPER Case | Postfix | boky/Postfix:1 | boky/postfix: | boky/postfix:a b | boky//postfix"
-    " | /postfix | https://docker.io/boky/postfix | boky/postfix@sha256:abc | boky/postfix@ | boky/postfix:-x | a:b:c"
+    " | /postfix | https://boky/postfix | boky/postfix@sha256:abc | boky/postfix@ | boky/postfix:-x | a:b:c"
     f" | -x/postfix:1 | boky/postfix:{'x' * 129} | {'a' * 401}",
     "QUAZZAR_IMAGE_DOVECOT": "dove cot",
     "QUAZZAR_IMAGE_RSPAMD": "rspamd/Rspamd",
@@ -102,6 +102,7 @@ REFUSED: dict[str, str] = {
     "QUAZZAR_GIVE_UP_HOURS": "0 | 99999999999",
     "QUAZZAR_RELAY_CONNECTIONS": "0 | 1001",
     "QUAZZAR_HTTPS": "maybe | 2 | wahr",
+    "QUAZZAR_TRUSTED_PROXIES": "proxy.example.org | 192.0.2.1:80 | 192.0.2.0/33 | *",
     "QUAZZAR_LOG_FORMAT": "xml",
     "QUAZZAR_API_RATE": "6000 | fast | 0/min | 6000/fortnight | -1/min | 6000/min/s | 1.5/s | 6000 per min",
     "QUAZZAR_DATA_DIR": f"{SETTINGS} | {SETTINGS}/below | ~nobody-of-this-name/x",
