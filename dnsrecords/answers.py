@@ -51,6 +51,7 @@ class Answer:
         cname: where CNAMEs lead from the name; empty: there are none.
         servers: what each of the zone's name servers answered; empty: they were not asked.
         authenticated: whether a recursive server has validated it (DNSSEC).
+        wildcard: whether a wildcard answers, so that nothing is stored at the name itself (RFC 4592).
     """
 
     name: str
@@ -61,6 +62,7 @@ class Answer:
     cname: str = ""
     servers: tuple[ServerAnswer, ...] = ()
     authenticated: bool = False
+    wildcard: bool = False
 
     @property
     def exists(self) -> bool:

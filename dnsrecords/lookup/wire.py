@@ -73,7 +73,7 @@ def text(data: dns.rdata.Rdata) -> str:
             return b"".join(data.strings).decode("latin-1")  # type: ignore[attr-defined]
         case "MX":
             return f"{data.preference} {_plain(data.exchange)}"  # type: ignore[attr-defined]
-        case "CNAME" | "PTR" | "NS":
+        case "CNAME" | "PTR" | "NS" | "DNAME":
             return _plain(data.target)  # type: ignore[attr-defined]
         case "SRV":
             return f"{data.priority} {data.weight} {data.port} {_plain(data.target)}"  # type: ignore[attr-defined]

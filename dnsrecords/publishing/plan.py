@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from dnsrecords.kinds.registry import kind_of
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Entry: TypeAlias = tuple[str, str, str]
 #: Types that may not stand beside a CNAME, as far as it matters here.
 _BESIDE = ("A", "AAAA", "TXT", "MX")
+_ADDRESSES = ("A", "AAAA")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,21 @@ class Plan:
     ours: frozenset[Entry]
 
 
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """What is known of a zone.
+
+    Attributes:
+        present: the answers to `questions`, without what a wildcard answers: that is not in the zone at the name, so
+            it is neither in the way of a record nor a prerequisite of an update (RFC 2136 §3.2, RFC 4592 §2.2.1).
+        lent: addresses that hosts have by a wildcard only, which ends at a name once something is stored there or
+            below (RFC 4592 §2.2.2).
+    """
+
+    present: Mapping[Question, tuple[Published, ...]]
+    lent: Mapping[Question, tuple[str, ...]] = field(default_factory=dict)
+
+
 def publishable(records: Iterable[Record], zone: str) -> tuple[Record, ...]:
     """The records that have a value, and a name in the zone."""
     return tuple(record for record in records if record.value and within(record.name, zone))
@@ -70,10 +86,16 @@ def questions(records: Iterable[Record], ours: Iterable[Entry]) -> tuple[Questio
     return tuple(dict.fromkeys([*asked, *((name, type_) for name, type_, _ in ours)]))
 
 
+def addresses(hosts: Iterable[str], zone: str) -> tuple[Question, ...]:
+    """The questions for addresses that may turn out to be lent by a wildcard: one never answers for the zone's own."""
+    inside = (host for host in dict.fromkeys(hosts) if within(host, zone) and host != zone)
+    return tuple((host, type_) for host in inside for type_ in _ADDRESSES)
+
+
 def plan(
     records: Sequence[Record],
     verdicts: Mapping[str, Verdict],
-    present: Mapping[Question, tuple[Published, ...]],
+    zone: Zone,
     ours: Collection[Entry],
     *,
     replace: bool = False,
@@ -83,14 +105,15 @@ def plan(
     Args:
         records: those that are wanted, as `publishable` leaves them.
         verdicts: by the id of each record, on what is present; the advice in it is published instead of the value.
-        present: the answers to `questions`.
+        zone: what it has now.
         ours: what was put there by us earlier.
         replace: what is not ours gives way too.
     """
-    planner = _Planner(records, verdicts, present, frozenset(ours), replace)
+    planner = _Planner(records, verdicts, zone.present, frozenset(ours), replace)
     for record in records:
         planner.add(record)
     planner.clear_away()
+    planner.keep_addresses(zone.lent)
     return planner.plan()
 
 
@@ -123,8 +146,11 @@ class _Planner:
                 # No matter who put it there: it is what we would have put.
                 self._kept.add((*question, plain(record)))
             return
-        merged = self._verdicts[record.id].advice if foreign and kind_of(record).merges else ""
-        if blocking := self._blocking(record):
+        merged = self._verdicts[record.id].advice if kind_of(record).merges else ""
+        if outside := self._outside(record):
+            message = f"{record.name} cannot be published in this zone: {outside.above}, to {outside.value}. "
+            self._refuse(record, (outside,), message + "Add the record there.")
+        elif blocking := self._blocking(record):
             self._conflict(record, blocking, "Delete that record, if nothing needs it.")
         elif foreign and not self._replace and not merged:
             self._conflict(record, foreign, "Publish again and replace it, if nothing needs it.")
@@ -151,9 +177,18 @@ class _Planner:
         types = _BESIDE if record.type == "CNAME" else ("CNAME",)
         return tuple(value for type_ in types for value in self._present.get((record.name, type_), ()))
 
+    def _outside(self, record: Record) -> Published | None:
+        """What takes the record's name out of the zone."""
+        return next((value for value in self._present.get((record.name, "CNAME"), ()) if value.above), None)
+
     def _conflict(self, record: Record, rivals: tuple[Published, ...], remedy: str) -> None:
-        values = tuple(rival.value for rival in rivals)
+        # As a zone file has it: of a null MX the host is a dot (RFC 7505 §3).
+        values = (f"{rival.value}." if rival.value.endswith(" ") else rival.value for rival in rivals)
         message = f"{record.name} has {' and '.join(values)}, which was not put there by Quazzar. {remedy}"
+        self._refuse(record, rivals, message)
+
+    def _refuse(self, record: Record, rivals: tuple[Published, ...], message: str) -> None:
+        values = tuple(rival.value for rival in rivals)
         self._conflicts.append(Conflict(record.name, record.type, values, message))
 
     def clear_away(self) -> None:
@@ -161,6 +196,14 @@ class _Planner:
         for name, type_, value in sorted(self._kept - self._wanted):
             gone = [entry for entry in self._present.get((name, type_), ()) if entry.value == value]
             self._remove.setdefault((name, type_), []).extend(gone)
+
+    def keep_addresses(self, lent: Mapping[Question, tuple[str, ...]]) -> None:
+        """Plans for addresses that the zone would take away by what is added to it."""
+        added = [name for (name, _), values in self._add.items() if values]
+        for (host, type_), values in lent.items():
+            ends = any(within(name, host) for name in added)
+            if ends and not self._add.get((host, type_)) and not self._add.get((host, "CNAME")):
+                self._add[host, type_] = {value: value for value in values}
 
     def _values(self, question: Question) -> set[str]:
         return {entry.value for entry in self._present.get(question, ())}
@@ -185,8 +228,11 @@ class _Planner:
         add = tuple(self._add.get(question, {}).values())
         if not remove and not add:
             return None
-        before = tuple(entry.raw for entry in self._present.get(question, ()))
-        return Change(*question, self._ttls.get(question, TTL), before, remove, add)
+        present = [entry for entry in self._present.get(question, ()) if not entry.above]
+        # One name and type has one TTL (RFC 2181 §5.2): that of the values that stay there, if there are some.
+        ttl = next((entry.ttl for entry in present if entry.raw not in remove), 0)
+        before = tuple(entry.raw for entry in present)
+        return Change(*question, ttl or self._ttls.get(question, TTL), before, remove, add)
 
 
 def plain(record: Record) -> str:

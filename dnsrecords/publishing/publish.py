@@ -17,16 +17,16 @@ from django.utils import timezone
 
 from dnsrecords.answers import Answer, Outcome
 from dnsrecords.judging.judge import judge
-from dnsrecords.kinds.registry import wanted
+from dnsrecords.kinds.registry import kind_of, wanted
 from dnsrecords.lookup.resolver import Resolver
 from dnsrecords.models import DomainCheck, Publisher, RecordCheck
 from dnsrecords.names import within
 from dnsrecords.publishing import rules
-from dnsrecords.publishing.plan import plan, publishable, questions
+from dnsrecords.publishing.plan import Zone, addresses, plan, publishable, questions
 from dnsrecords.publishing.services import PublishFailed, ZoneChanged
 from dnsrecords.publishing.services.registry import service
 from dnsrecords.records.facts import Facts
-from dnsrecords.verdicts import Status
+from dnsrecords.verdicts import Status, Verdict
 from mailboxes import changes
 from mailboxes.models import Domain
 from quazzar.access import audit
@@ -35,7 +35,7 @@ from quazzar.sealing.binding import has_moved
 from quazzar.validation import Wrong
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from dnsrecords.answers import Lookup, Question
     from dnsrecords.publishing.plan import Entry, Plan
@@ -256,18 +256,33 @@ def _carry_out(job: _Job) -> Plan:
     """Reads, plans and changes, without a row."""
     name_service = job.connect()
     with Resolver(servers=tuple(settings.QUAZZAR_DNS_RESOLVERS), deadline=_DEADLINE) as resolver:
+        earlier = None
         for _ in range(_TRIES):
-            present = name_service.read(questions(job.records, job.ours))
-            lookup = _lookup(job.zone, name_service, resolver, dict(present))
-            verdicts = {
-                record.id: judge(record, job.facts, lookup(*record.question), lookup)
-                for record in job.records
-            }
-            outcome = plan(job.records, verdicts, present, job.ours, replace=job.replace)
+            answered, lent = _read(job, name_service)
+            lookup = _lookup(job.zone, name_service, resolver, answered, lent)
+            verdicts = {record.id: _verdict(record, job.facts, lookup) for record in job.records}
+            zone = Zone(
+                {question: () if question in lent else values for question, values in answered.items()},
+                {
+                    question: lookup(*question).values
+                    for question in addresses((job.domain.name, job.facts.hostname), job.zone)
+                    if question in lent or (question[0], "CNAME") in lent
+                },
+            )
+            outcome = plan(job.records, verdicts, zone, job.ours, replace=job.replace)
             try:
                 if outcome.changes:
                     name_service.apply(outcome.changes)
             except ZoneChanged:
+                if zone == earlier:
+                    raise PublishFailed(
+                        f"The name server does not have {job.zone} as it answers: twice it refused a change that "
+                        "depends on what it answers, and it answers the same as before.",
+                        code="update_not_as_answered",
+                        hint="See whether several servers share its address, or whether it makes up records such as "
+                        "ALIAS or LUA. Publish to the primary that stores the zone.",
+                    ) from None
+                earlier = zone
                 continue
             return outcome
     raise PublishFailed(
@@ -277,11 +292,37 @@ def _carry_out(job: _Job) -> Plan:
     )
 
 
+def _read(
+    job: _Job, name_service: NameService
+) -> tuple[dict[Question, tuple[Published, ...]], frozenset[Question]]:
+    """What the zone answers, and for which questions it is a wildcard that does."""
+    hosts = addresses((job.domain.name, job.facts.hostname), job.zone)
+    answered = name_service.read(dict.fromkeys([*questions(job.records, job.ours), *hosts]))
+    # No wildcard answers for the zone's own name.
+    found = [
+        (name, type_)
+        for (name, type_), values in answered.items()
+        if name != job.zone and any(not value.above for value in values)
+    ]
+    return answered, frozenset(found) - name_service.stored(found)
+
+
+def _verdict(record: Record, facts: Facts, lookup: Lookup) -> Verdict:
+    """How a record stands in the zone. What only a wildcard answers is missing there: other changes may end it."""
+    answer = lookup(*record.question)
+    verdict = judge(record, facts, answer, lookup)
+    if not (answer.wildcard and verdict.ok):
+        return verdict
+    kept = verdict.advice or (verdict.found[0] if kind_of(record).merges else "")
+    return Verdict(Status.MISSING, advice=kept)
+
+
 def _lookup(
     zone: str,
     name_service: NameService,
     resolver: Resolver,
     in_zone: dict[Question, tuple[Published, ...]],
+    lent: Collection[Question],
 ) -> Lookup:
     """Look-ups in which names in the zone have what its primary has, which the world may see only later."""
 
@@ -291,12 +332,16 @@ def _lookup(
         unread = [question for question in ((name, type_), (name, "CNAME")) if question not in in_zone]
         if unread:
             in_zone.update(name_service.read(unread))
+        if any(entry.above for entry in in_zone[name, "CNAME"]):
+            return resolver.lookup(name, type_)
         values = tuple(entry.value for entry in in_zone[name, type_])
         alias = next((entry.value for entry in in_zone[name, "CNAME"]), "") if type_ != "CNAME" else ""
         if alias and not values:
             behind = lookup(alias, type_, left - 1) if left else Answer(name, type_, Outcome.BAD)
-            return Answer(name, type_, behind.outcome, behind.values, cname=alias)
-        return Answer(name, type_, Outcome.FOUND if values else Outcome.NO_DATA, values)
+            by_wildcard = (name, "CNAME") in lent
+            return Answer(name, type_, behind.outcome, behind.values, cname=alias, wildcard=by_wildcard)
+        outcome = Outcome.FOUND if values else Outcome.NO_DATA
+        return Answer(name, type_, outcome, values, wildcard=(name, type_) in lent)
 
     return lookup
 

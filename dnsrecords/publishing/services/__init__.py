@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from quazzar.errors import QuazzarError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from dnsrecords.answers import Question
 
@@ -31,10 +31,15 @@ class Published:
     Attributes:
         value: as `dnsrecords.answers` has it.
         raw: as the name service itself writes it, to name exactly this value.
+        ttl: in seconds, of all values of its name and type (RFC 2181 §5.2).
+        above: what takes the name out of the zone, as a clause such as "the DNAME record at a.example leads
+            elsewhere"; then ``value`` is where it leads, and nothing can be published at the name.
     """
 
     value: str
     raw: str
+    ttl: int = 0
+    above: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +64,19 @@ class NameService(Protocol):
     """Reads and changes one zone. Values are texts, so that a plan is the same for every name service."""
 
     def read(self, questions: Iterable[Question]) -> dict[Question, tuple[Published, ...]]:
-        """What the zone itself has now, not what caches have. CNAMEs are not followed.
+        """What the name service answers now, not what caches have. CNAMEs are not followed.
+
+        What takes a name out of the zone (``Published.above``) is among the answers for its type CNAME.
 
         Raises:
             PublishFailed: the name service cannot be asked, or has no such zone.
+        """
+
+    def stored(self, questions: Collection[Question]) -> frozenset[Question]:
+        """Of these names and types, those that the zone has. What a wildcard answers it does not have (RFC 4592).
+
+        Raises:
+            PublishFailed: the name service cannot be asked, or refuses.
         """
 
     def apply(self, changes: Sequence[Change]) -> None:

@@ -23,7 +23,7 @@ from dnsrecords.lookup import wire
 from dnsrecords.publishing.services import Change, Published, PublishFailed, ZoneChanged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from dnsrecords.answers import Question
 
@@ -87,7 +87,7 @@ class Rfc2136:
 
     def __init__(self, server: str, port: int, zone: str, tsig: Tsig) -> None:
         self._server, self._port = server, port
-        self._zone = dns.name.from_text(zone)
+        self._zone, self._is_primary = dns.name.from_text(zone), False
         self._words = {"server": f"{server}:{port}", "zone": zone, "key": tsig.name}
         try:
             self._key = dns.tsig.Key(tsig.name, tsig.secret, tsig.algorithm)
@@ -99,7 +99,21 @@ class Rfc2136:
     def read(self, questions: Iterable[Question]) -> dict[Question, tuple[Published, ...]]:
         """As `NameService.read`."""
         with self._connected() as sock:
+            if not self._is_primary:
+                self._check_zone(sock)
             return {question: self._ask(sock, *question) for question in questions}
+
+    def _check_zone(self, sock: socket.socket) -> None:
+        """Sees that the server has the zone, and not only one above or below."""
+        query = dns.message.make_query(self._zone, "SOA")
+        query.flags &= ~dns.flags.RD
+        answer = self._exchange(sock, query)
+        if answer.rcode() == dns.rcode.SERVFAIL:
+            raise self._refused(dns.rcode.SERVFAIL)
+        owners = {rrset.name for rrset in answer.answer if rrset.rdtype == dns.rdatatype.SOA}
+        if not answer.flags & dns.flags.AA or self._zone not in owners:
+            raise self._refused(dns.rcode.NOTAUTH)
+        self._is_primary = True
 
     def _ask(self, sock: socket.socket, name: str, type_: str) -> tuple[Published, ...]:
         query = dns.message.make_query(name, type_)
@@ -108,15 +122,57 @@ class Rfc2136:
         rcode = answer.rcode()
         if rcode not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
             raise self._refused(rcode)
+        wanted, owner = dns.rdatatype.from_text(type_), dns.name.from_text(name)
+        if outside := self._outside(answer, owner):
+            return (outside,) if type_ == "CNAME" else ()
         if not answer.flags & dns.flags.AA:
             raise self._refused(dns.rcode.NOTAUTH)
-        wanted, owner = dns.rdatatype.from_text(type_), dns.name.from_text(name)
         return tuple(
-            Published(wire.text(data), data.to_text())
+            Published(wire.text(data), data.to_text(), rrset.ttl)
             for rrset in answer.answer
             if rrset.name == owner and rrset.rdtype == wanted
             for data in rrset
         )
+
+    def _outside(self, answer: dns.message.Message, name: dns.name.Name) -> Published | None:
+        """What takes a name out of the zone: a DNAME record, or a zone of its own, here or on other servers."""
+        clauses = {
+            dns.rdatatype.DNAME: "the DNAME record at {} leads elsewhere",
+            dns.rdatatype.NS: "{} is delegated to other name servers",
+            dns.rdatatype.SOA: "{} is a zone of its own",
+        }
+        for rrset in (*answer.answer, *answer.authority):
+            # A DNAME record takes the names below it only, a zone its own name as well.
+            taken = name != rrset.name or rrset.rdtype != dns.rdatatype.DNAME
+            below = rrset.name != self._zone and rrset.name.is_subdomain(self._zone)
+            if rrset.rdtype in clauses and taken and below and name.is_subdomain(rrset.name):
+                where = rrset.name.to_text(omit_final_dot=True)
+                target = wire.text(rrset[0])
+                return Published(target, rrset[0].to_text(), rrset.ttl, clauses[rrset.rdtype].format(where))
+        return None
+
+    def stored(self, questions: Collection[Question]) -> frozenset[Question]:
+        """As `NameService.stored`.
+
+        An update that consists of prerequisites changes nothing and says whether they hold, and they look at what is
+        stored (RFC 2136 §3.2), whatever a wildcard or the server itself makes up for questions.
+        """
+        every = frozenset(questions)
+        if not every:
+            return every
+        with self._connected() as sock:
+            if self._has(sock, every):
+                return every
+            return frozenset(question for question in every if self._has(sock, [question]))
+
+    def _has(self, sock: socket.socket, questions: Iterable[Question]) -> bool:
+        update = dns.update.UpdateMessage(self._zone)
+        for name, type_ in questions:
+            update.present(dns.name.from_text(name), type_)
+        rcode = self._exchange(sock, update).rcode()
+        if rcode not in {dns.rcode.NOERROR, *_CHANGED}:
+            raise self._refused(rcode)
+        return rcode == dns.rcode.NOERROR
 
     def apply(self, changes: Sequence[Change]) -> None:
         """As `NameService.apply`."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnsrecords.publishing.plan import Entry, Plan, plain, plan, publishable
+from dnsrecords.publishing.plan import Entry, Plan, Zone, plain, plan, publishable
 from dnsrecords.publishing.services import Published
 from dnsrecords.records.facts import Facts
 from dnsrecords.records.record import Record
@@ -18,18 +18,18 @@ FACTS = Facts("example.com", "mail.example.com", dkim_public_key="QUJD")
 WANTED = required(FACTS)
 MX, SPF, DKIM, DMARC = WANTED
 OK, WRONG = Verdict(Status.OK), Verdict(Status.MISMATCH, "Wrong.")
-Zone = dict[tuple[str, str], tuple[Published, ...]]
+Present = dict[tuple[str, str], tuple[Published, ...]]
 
 
-def zone(*values: tuple[str, str, str]) -> Zone:
-    present: Zone = {}
+def zone(*values: tuple[str, str, str]) -> Present:
+    present: Present = {}
     for name, type_, value in values:
         present[name, type_] = (*present.get((name, type_), ()), Published(value, f"raw {value}"))
     return present
 
 
 def planned(
-    present: Zone, *records: Record, ours: tuple[Entry, ...] = (), advice: str = "", replace_: bool = False
+    present: Present, *records: Record, ours: tuple[Entry, ...] = (), advice: str = "", replace_: bool = False
 ) -> Plan:
     """Where a record is there word for word it is right."""
     verdicts = {
@@ -38,7 +38,7 @@ def planned(
         else replace(WRONG, advice=advice)
         for record in records
     }
-    return plan(records, verdicts, present, ours, replace=replace_)
+    return plan(records, verdicts, Zone(present), ours, replace=replace_)
 
 
 def test_only_what_has_a_value_and_is_in_the_zone_can_be_published() -> None:
@@ -61,7 +61,7 @@ def test_a_record_that_somebody_pasted_is_adopted() -> None:
 
 def test_our_own_old_value_gives_way_though_it_may_still_be_right() -> None:
     old = ("example.com", "MX", "10 old.example.com")
-    outcome = plan([MX], {"mx": OK}, zone(old), [old])
+    outcome = plan([MX], {"mx": OK}, Zone(zone(old)), [old])
     (change,) = outcome.changes
     assert (change.remove, change.add) == (("raw 10 old.example.com",), ("10 mail.example.com.",))
 

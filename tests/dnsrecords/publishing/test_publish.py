@@ -175,7 +175,11 @@ def test_somebody_elses_change_in_between_is_seen(bound: Bind, monkeypatch: pyte
 
 
 def test_a_zone_that_is_changed_each_time_is_given_up(bound: Bind, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = []
+
     def overtaken(*_: Any) -> None:
+        times.append(1)
+        assert bound.update("wrong.test", f"add @ 300 TXT change{len(times)}") == "NOERROR"
         raise ZoneChanged
 
     domain = published_at(bound, "wrong.test")
