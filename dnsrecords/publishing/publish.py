@@ -297,7 +297,8 @@ def _read(
 ) -> tuple[dict[Question, tuple[Published, ...]], frozenset[Question]]:
     """What the zone answers, and for which questions it is a wildcard that does."""
     hosts = addresses((job.domain.name, job.facts.hostname), job.zone)
-    answered = name_service.read(dict.fromkeys([*questions(job.records, job.ours), *hosts]))
+    aliases = ((host, "CNAME") for host, _ in hosts)
+    answered = name_service.read(dict.fromkeys([*questions(job.records, job.ours), *hosts, *aliases]))
     # No wildcard answers for the zone's own name.
     found = [
         (name, type_)
