@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dnsrecords.models import Publisher
 from dnsrecords.publishing import publish as publishing
 from dnsrecords.publishing.plan import Plan
 from dnsrecords.publishing.services import PublishFailed, ZoneChanged
@@ -79,7 +80,7 @@ def test_what_a_wildcard_answers_is_neither_in_the_way_nor_a_prerequisite(node: 
 def test_a_second_time_nothing_is_changed(node: Bind | Primary) -> None:
     published(node, "texts.test")
     before = node.records("texts.test")
-    (domain,) = [publisher.domain for publisher in publishing.Publisher.objects.all()]
+    (domain,) = [publisher.domain for publisher in Publisher.objects.select_related("domain")]
     assert publishing.publish(domain).changes == ()
     assert node.records("texts.test") == before
 
