@@ -99,13 +99,17 @@ class Report:
     @property
     def dmarc_path(self) -> tuple[Step, ...]:
         """The three stages to a strong DMARC policy, the weakest first; reached or not by what was published last."""
-        return stages.path(self._dmarc_policy(), reports_to(self.facts.domain))
-
-    def _dmarc_policy(self) -> Policy | None:
-        """The policy that receivers heed: of several, none."""
         row = next(row for row in self.required if row.record.kind == "dmarc")
-        policies = [policy.parse(value) for value in row.found if policy.is_policy(value)]
-        return policies[0] if len(policies) == 1 and not policies[0].errors else None
+        right = row.status is Status.OK
+        holds = policy.parse(row.record.value).policy if right else policy.POLICIES[0]
+        return stages.path(_policy_of(row), reports_to(self.facts.domain), holds)
+
+
+def _policy_of(row: Row) -> Policy | None:
+    """The policy that receivers heed: of several, none. Without a record, but right, one from above applies."""
+    inherited = (row.advice,) if row.status is Status.OK and not row.found else ()
+    policies = [policy.parse(value) for value in row.found or inherited if policy.is_policy(value)]
+    return policies[0] if len(policies) == 1 and not policies[0].fatal else None
 
 
 def _row(record: Record, check: RecordCheck | None) -> Row:

@@ -21,7 +21,8 @@ _NEEDS = {
     ),
     "reject": (
         "About four more weeks in which nothing of your own was put into spam, and DKIM passes for all of it, because "
-        "SPF fails wherever mail is forwarded. Forged mail is then refused."
+        "SPF fails wherever mail is forwarded. Forged mail is then refused. To try it first, add t=y: receivers that "
+        "follow RFC 9989 then still put forged mail into spam, while older ones refuse it."
     ),
 }
 
@@ -42,28 +43,24 @@ class Step:
     reached: bool
 
 
-def path(published: Policy | None, reports: str) -> tuple[Step, ...]:
+def path(published: Policy | None, reports: str, holds: str = POLICIES[0]) -> tuple[Step, ...]:
     """All three stages; the other tags of the published record stay.
 
     Args:
         published: None: there is no record yet, or none that receivers heed.
         reports: address for the reports, if the published record names none.
+        holds: the policy that is known to hold, whatever the record says of subdomains that it does not count for.
     """
-    return tuple(_step(policy, published, reports) for policy in POLICIES)
+    heeded = published if published and not published.fatal else None
+    reached = 1 + max(map(POLICIES.index, (heeded.holds, holds))) if heeded else 0
+    return tuple(
+        Step(policy, _value(policy, heeded, reports), _NEEDS[policy], number < reached)
+        for number, policy in enumerate(POLICIES)
+    )
 
 
-def _step(policy: str, published: Policy | None, reports: str) -> Step:
-    value = f"v=DMARC1; p={policy}"
-    if published and not published.errors:
-        value = with_policy(published, policy)
-    if not (published and published.reports):
-        value = with_reports(value, reports)
-    return Step(policy, value, _NEEDS[policy], _is_reached(policy, published))
-
-
-def _is_reached(policy: str, published: Policy | None) -> bool:
-    if published is None or published.errors:
-        return False
-    # With pct= below 100 the stage before it holds for the rest of the mail (RFC 7489 §6.3).
-    full = POLICIES.index(published.policy) - (1 if published.percent < 100 else 0)
-    return POLICIES.index(policy) <= max(full, 0)
+def _value(policy: str, published: Policy | None, reports: str) -> str:
+    value = with_policy(published, policy) if published else f"v=DMARC1; p={policy}"
+    if published and any(not address.error for address in published.reports):
+        return value
+    return with_reports(value, reports)

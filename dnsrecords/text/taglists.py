@@ -24,10 +24,12 @@ class TagList:
     Attributes:
         tags: (name, value); of a name that is there twice, the first.
         errors: each a clause that can follow "The record is invalid: ".
+        repeated: (name, value) of each further tag with a name that was there before; also among the errors.
     """
 
     tags: tuple[tuple[str, str], ...] = ()
     errors: tuple[str, ...] = ()
+    repeated: tuple[tuple[str, str], ...] = ()
 
     def __contains__(self, name: str) -> bool:
         return any(tag == name for tag, _ in self.tags)
@@ -41,8 +43,12 @@ class TagList:
         return self.tags[0][0] if self.tags else ""
 
 
-def parse(text: str) -> TagList:
-    """Parses any text: what cannot be read is among the errors, the rest among the tags."""
+def parse(text: str, *, any_case: bool = False) -> TagList:
+    """Parses any text: what cannot be read is among the errors, the rest among the tags.
+
+    Args:
+        any_case: names may be written in capitals; they are lowered here. In DKIM keys they may not.
+    """
     if not text.strip(BLANKS):
         return TagList(errors=("it is empty",))
     *specs, last = text.split(";")
@@ -50,16 +56,19 @@ def parse(text: str) -> TagList:
         specs.append(last)
     tags: dict[str, str] = {}
     errors: list[str] = []
+    repeated: list[tuple[str, str]] = []
     for spec in specs:
         name, equals, value = (part.strip(BLANKS) for part in spec.partition("="))
+        name = name.lower() if any_case else name
         error = _error(name, equals, value)
         if not error and name in tags:
             error = f"the tag {name}= appears twice"
+            repeated.append((name, value))
         if error:
             errors.append(error)
         else:
             tags[name] = value
-    return TagList(tuple(tags.items()), tuple(dict.fromkeys(errors)))
+    return TagList(tuple(tags.items()), tuple(dict.fromkeys(errors)), tuple(repeated))
 
 
 def rendered(tags: Iterable[tuple[str, str]]) -> str:

@@ -10,7 +10,7 @@ from dnsrecords.answers import Answer, Outcome
 from dnsrecords.kinds.dmarc import Dmarc
 from dnsrecords.verdicts import Status, Verdict
 from tests.dnsrecords.kinds import cases
-from tests.dnsrecords.mistakes import record_of, text
+from tests.dnsrecords.mistakes import facts_of, line, record_of, text
 from tests.dnsrecords.zonelookups import lookup_in
 
 RUA = "rua=mailto:postmaster@example.com"
@@ -50,6 +50,17 @@ def test_a_policy_without_reports_is_right_with_a_remark() -> None:
         (f"v=DMARC1; p=none; {RUA}; fo=1", f"v=DMARC1; p=quarantine; {RUA}; fo=1"),
         ("v=DMARC1; p=reject; sp=none; aspf=s", "v=DMARC1; p=reject; aspf=s"),
         ("v=DMARC1; p=quarantine; pct=5", "v=DMARC1; p=quarantine"),
+        ("v=DMARC1; p=quarantine; t=y", "v=DMARC1; p=quarantine"),
+        ("v=DMARC1; p=quarantine; t=y; pct=5; np=none", "v=DMARC1; p=quarantine"),
+        ("v=DMARC1; p=reject; np=none", "v=DMARC1; p=reject"),
+        ("v=DMARC1; p=reject; sp=quarantine; t=y", "v=DMARC1; p=reject"),
+        ("v=DMARC1; p=reject; sp=quarantine; pct=50", "v=DMARC1; p=reject"),
+        ("v=DMARC1; p=none; sp=reject", "v=DMARC1; p=quarantine; sp=reject"),
+        (f"v=DMARC1; {RUA}", f"v=DMARC1; p=quarantine; {RUA}"),
+        ("v=DMARC1; p=rejected; rua=nobody", f"v=DMARC1; p=quarantine; {RUA}"),
+        (f"v=DMARC1; p=reject; np=all; {RUA}", f"v=DMARC1; p=reject; {RUA}"),
+        (f"v=dmarc1; p=reject; {RUA}", f"v=DMARC1; p=reject; {RUA}"),
+        (f"v=DMARC1 p=reject; {RUA}", f"v=DMARC1; p=reject; {RUA}"),
     ],
 )
 def test_a_weaker_policy_is_wrong_and_what_else_it_says_is_kept(value: str, advice: str) -> None:
@@ -68,17 +79,197 @@ def test_nothing_published_is_missing_also_behind_a_cname() -> None:
     assert "CNAME to dmarc.example.net" in verdict(cname="dmarc.example.net").message
 
 
-def test_reports_to_a_domain_that_has_not_agreed_are_remarked_on() -> None:
+@pytest.mark.parametrize(
+    ("tags", "words"),
+    [
+        ("p=reject; t=y", ("p=reject works as quarantine", "RFC 7489")),
+        ("p=reject; pct=50", ("pct=50", "apply quarantine to part")),
+        ("p=reject; t=y; pct=50", ("t=y", "pct=50")),
+        ("p=quarantine; psd=y", ("psd=y", "public suffix")),
+    ],
+)
+def test_what_lowers_a_strong_policy_is_told_and_taken_out(tags: str, words: tuple[str, ...]) -> None:
+    right = verdict(f"v=DMARC1; {tags}; {RUA}")
+    assert (right.status, right.advice) == (Status.OK, f"v=DMARC1; {tags.partition('; ')[0]}; {RUA}")
+    for word in words:
+        assert word in right.message
+
+
+@pytest.mark.parametrize(
+    ("tags", "words"),
+    [
+        ("p=quarantine; t=y", ("p=quarantine works as none",)),
+        ("p=quarantine; t=y; sp=none", ("p=quarantine works as none", "sp=none leaves subdomains")),
+        ("p=quarantine; t=y; pct=5", ("t=y", "pct=5")),
+        ("p=reject; sp=quarantine; t=y", ("sp=quarantine", "t=y turns into none")),
+        ("p=reject; sp=none; np=none", ("sp=none", "np=none")),
+        ("p=quarantine; pct=0", ("Receivers that still follow RFC 7489", "pct=0")),
+    ],
+)
+def test_each_tag_that_weakens_a_policy_is_named(tags: str, words: tuple[str, ...]) -> None:
+    wrong = verdict(f"v=DMARC1; {tags}; {RUA}")
+    assert wrong.status is Status.MISMATCH
+    for word in words:
+        assert word in wrong.message
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        (f"v=DMARC1; p=reject;; {RUA}", "nothing between two semicolons"),
+        (f"v=DMARC1; p=reject; {RUA}; rf:afrf", "'rf:afrf' is not a tag"),
+        (f"v=DMARC1; P=reject; {RUA}", "P= is written in capitals"),
+        (f"v=DMARC1; p=reject; {RUA}; adkim=strict", "adkim=strict counts as adkim=r"),
+    ],
+)
+def test_a_small_flaw_is_a_remark_with_a_clean_record(record: str, words: str) -> None:
+    right = verdict(record)
+    assert (right.status, right.advice) == (Status.OK, f"v=DMARC1; p=reject; {RUA}")
+    assert words in right.message
+
+
+# --- addresses for reports ---------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("value", "words", "address"),
+    [
+        ("dmarc@example.com", "'dmarc@example.com' lacks mailto:", "mailto:dmarc@example.com"),
+        ("mailto: dmarc@example.com", "'mailto: dmarc@example.com' has a space", "mailto:dmarc@example.com"),
+        (
+            "mailto:a@example.com mailto:b@example.com",
+            "put a comma between",
+            "mailto:a@example.com,mailto:b@example.com",
+        ),
+        ("mailto:nobody", "'mailto:nobody' is not a mail address", "mailto:postmaster@example.com"),
+    ],
+)
+@pytest.mark.parametrize("policy", ["quarantine", "reject"])
+def test_an_address_that_gets_no_report_is_told_whatever_the_policy(
+    value: str, words: str, address: str, policy: str
+) -> None:
+    right = verdict(f"v=DMARC1; p={policy}; rua={value}")
+    assert (right.status, right.advice) == (Status.OK, f"v=DMARC1; p={policy}; rua={address}")
+    assert words in right.message
+    assert "No address for reports" not in right.message
+
+
+def test_without_an_address_this_is_told_of_a_strong_policy_too() -> None:
+    assert "No address for reports (rua=)" in verdict("v=DMARC1; p=reject").message
+
+
+def test_reports_to_an_organisation_that_has_not_agreed_are_remarked_on() -> None:
     value = "v=DMARC1; p=quarantine; rua=mailto:a@reports.example"
     name = "example.com._report._dmarc.reports.example"
     refused = verdict(value)
     assert refused.ok
     assert name in refused.message
-    agreed = lookup_in([text(name, "v=DMARC1")], "reports.example")
+    agreed = lookup_in([text(name, "v=DMARC1;")], "reports.example")
     assert not cases.verdict("dmarc", value, lookup=agreed).message
     record = record_of(cases.FACTS, "dmarc")
     answer = Answer(*record.question, Outcome.FOUND, (value,))
-    assert (name, "TXT") in Dmarc().questions(record, cases.FACTS, answer)
+    assert {(name, "TXT"), ("_dmarc.reports.example", "TXT"), ("_dmarc.com", "TXT")} <= {
+        *Dmarc().questions(record, cases.FACTS, answer)
+    }
+
+
+def test_an_agreement_that_sends_the_reports_to_another_host_is_none() -> None:
+    value = "v=DMARC1; p=quarantine; rua=mailto:a@reports.example"
+    name = "example.com._report._dmarc.reports.example"
+    for target, works in (("b@reports.example", True), ("b@other.example", False)):
+        there = lookup_in([text(name, f"v=DMARC1; rua=mailto:{target}")], "example")
+        assert (not cases.verdict("dmarc", value, lookup=there).message) is works
+
+
+@pytest.mark.parametrize("tag", ["rua", "ruf"])
+@pytest.mark.parametrize(
+    ("records", "agreed"),
+    [
+        # One organisation, because it has a record: no consent (RFC 9990 §4).
+        ({"o1.test": "v=DMARC1; p=reject"}, True),
+        # Without one, each of the names is an organisation by itself.
+        ({}, False),
+        ({"o1.test": "v=DMARC1; p=reject", "reports.o1.test": "v=DMARC1; p=reject; psd=n"}, False),
+        ({"test": "v=DMARC1; p=none; psd=y"}, True),
+    ],
+)
+def test_consent_is_needed_between_organisations_and_names_prove_nothing(
+    records: dict[str, str], agreed: bool, tag: str
+) -> None:
+    facts = facts_of("mail1.o1.test")
+    value = f"v=DMARC1; p=quarantine; {tag}=mailto:dmarc@reports.o1.test"
+    lines = [text(f"_dmarc.{name}", record) for name, record in records.items()]
+    found = cases.verdict("dmarc", value, lookup=lookup_in(lines, "test"), facts=facts)
+    assert found.ok
+    assert ("has not agreed" not in found.message) is agreed
+
+
+# --- below another domain ----------------------------------------------------------------------------------
+def below(policy: str, *own: str, domain: str = "mail1.o1.test", exists: bool = True) -> Verdict:
+    """The verdict on a domain whose organisation, o1.test, has this policy."""
+    lines = [text("_dmarc.o1.test", policy), *([line(domain, "MX", "10 mail.o1.test.")] if exists else [])]
+    return cases.verdict("dmarc", *own, lookup=lookup_in(lines, "test"), facts=facts_of(domain))
+
+
+@pytest.mark.parametrize(
+    ("policy", "exists", "effect"),
+    [
+        ("p=reject; sp=reject", True, "reject"),
+        ("p=none; sp=quarantine", True, "quarantine"),
+        ("p=reject", True, "reject"),
+        ("p=none; sp=none; np=reject", False, "reject"),
+        ("p=reject; sp=reject; t=y", True, "quarantine"),
+    ],
+)
+def test_without_a_record_the_policy_of_the_organisation_applies(
+    policy: str, exists: bool, effect: str
+) -> None:
+    found = below(f"v=DMARC1; {policy}; rua=mailto:dmarc@o1.test", exists=exists)
+    assert (found.status, found.found) == (Status.OK, ())
+    assert f"that of o1.test applies: {effect}" in found.message
+    assert found.advice == f"v=DMARC1; p={effect}; rua=mailto:postmaster@mail1.o1.test"
+
+
+@pytest.mark.parametrize(
+    ("policy", "exists", "words"),
+    [
+        ("p=reject; sp=none", True, "it has sp=none"),
+        ("p=none", True, "it has p=none"),
+        ("p=reject; sp=reject; np=none", False, "it has np=none"),
+        ("p=reject; sp=quarantine; t=y", True, "sp=quarantine works as none, because of t=y"),
+        ("p=quarantine; pct=10", True, "pct=10"),
+        ("p=reject; sp=all", True, "sp=all is not a policy"),
+    ],
+)
+def test_where_that_does_not_protect_the_record_is_missing(policy: str, exists: bool, words: str) -> None:
+    found = below(f"v=DMARC1; {policy}", exists=exists)
+    assert found.status is Status.MISSING
+    assert words in found.message
+
+
+def test_what_older_receivers_do_not_see_is_told() -> None:
+    lines = [text("_dmarc.dept.o1.test", "v=DMARC1; p=reject"), line("a.dept.o1.test", "MX", "10 x.o1.test.")]
+    found = cases.verdict("dmarc", lookup=lookup_in(lines, "test"), facts=facts_of("a.dept.o1.test"))
+    assert found.ok
+    assert "RFC 7489 see it only if dept.o1.test is the registered domain" in found.message
+    assert "RFC 7489" not in below("v=DMARC1; p=reject").message
+
+
+def test_a_tag_for_subdomains_counts_in_the_record_of_the_organisation_alone() -> None:
+    own = "v=DMARC1; p=quarantine; sp=none; rua=mailto:a@mail1.o1.test"
+    found = below("v=DMARC1; p=reject", own)
+    assert found.ok
+    assert "sp= has no effect here" in found.message
+    alone = cases.verdict("dmarc", own, facts=facts_of("mail1.o1.test"))
+    assert alone.status is Status.MISMATCH
+
+
+def test_where_a_parent_does_not_answer_nothing_is_said_of_forgers() -> None:
+    def silent(name: str, type_: str) -> Answer:
+        return Answer(name, type_, Outcome.TIMEOUT)
+
+    found = cases.verdict("dmarc", lookup=silent, facts=facts_of("mail1.o1.test"))
+    assert found.status is Status.MISSING
+    assert "anybody" not in found.message
+    assert "_dmarc.o1.test could not be looked up" in found.message
 
 
 @given(

@@ -1,0 +1,294 @@
+"""Judges a domain's DMARC policy by what receivers do with it (RFC 9989), with what older ones do (RFC 7489). Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dnsrecords.answers import Outcome
+from dnsrecords.dmarc import consent, walk
+from dnsrecords.dmarc.policy import (
+    POLICIES,
+    SCHEMES,
+    VERSION,
+    cleaned,
+    is_policy,
+    lowered,
+    parse,
+    with_policy,
+)
+from dnsrecords.text import taglists
+from dnsrecords.verdicts import Status, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from dnsrecords.answers import Answer, Lookup, Question
+    from dnsrecords.dmarc.policy import Policy
+    from dnsrecords.dmarc.walk import Walk
+
+_LOOKS_LIKE_A_POLICY = re.compile(
+    r"\bv[ \t]*=[ \t]*dmarc|\bp[ \t]*=[ \t]*(none|quarantine|reject)", re.IGNORECASE
+)
+#: The start of a record that receivers do not recognise, as far as it is the version.
+_VERSION = re.compile(r"v[ \t]*=[ \t]*dmarc1?[ \t,.:]*", re.IGNORECASE)
+
+
+def questions(domain: str, texts: Sequence[str]) -> Iterator[Question]:
+    """Everything that `judge` may look up, so that it can be asked side by side."""
+    yield from walk.questions(domain)
+    yield (domain, "MX")
+    for text in filter(is_policy, texts):
+        yield from consent.questions(parse(text), domain)
+
+
+def judge(domain: str, answer: Answer, lookup: Lookup, *, wanted: str) -> Verdict:
+    """Whether the policy that applies to a domain is at least as strong as the wanted one.
+
+    Args:
+        answer: to the question for the domain's own record.
+    """
+    texts = tuple(value for value in answer.values if is_policy(value))
+    case = _Case(domain, wanted, walk.walk(domain, lookup, answer.values), lookup)
+    if len(texts) > 1:
+        return Verdict(Status.MISMATCH, _several(len(texts)), texts)
+    return case.own(parse(texts[0]), texts) if texts else case.without(answer)
+
+
+@dataclass(frozen=True)
+class _Case:
+    domain: str
+    wanted: str
+    walk: Walk
+    lookup: Lookup
+
+    # --- with a record of its own --------------------------------------------------------------------------
+    def own(self, policy: Policy, texts: tuple[str, ...]) -> Verdict:
+        """The verdict on the domain's own policy."""
+        strong = self._reporting(policy, with_policy(policy, self._at_least(policy)))
+        reports = [*self._about_reports(policy)]
+        if policy.fatal:
+            message = f"{_unheeded(policy)}, because {policy.fatal}. Replace it with the record given here."
+            return Verdict(Status.MISMATCH, message, texts, strong)
+        if weak := [*self._weaknesses(policy)]:
+            return Verdict(Status.MISMATCH, " ".join([*weak, *policy.flaws, *reports]), texts, strong)
+        remarks = [*self._about_strength(policy), *policy.flaws]
+        invalid = any(address.error for address in (*policy.reports, *policy.failure_reports))
+        if policy.tags.errors:
+            reports.append(
+                "Some strict receivers drop a record for such a flaw; the one given here has none."
+            )
+        advice = self._reporting(policy, cleaned(policy)) if remarks or invalid else ""
+        return Verdict(Status.OK, " ".join([*remarks, *reports]), texts, advice)
+
+    def _at_least(self, policy: Policy) -> str:
+        """The stronger one of the wanted policy and the published one."""
+        return max(policy.policy or POLICIES[0], self._wanted.policy, key=POLICIES.index)
+
+    def _reporting(self, policy: Policy, text: str) -> str:
+        """A record to paste; where the published one names no address that can be mended, with the wanted one."""
+        if "rua" not in policy.tags or "rua" in parse(text).tags:
+            return text
+        return f"{text}; rua={self._wanted.tags.get('rua')}"
+
+    @property
+    def _wanted(self) -> Policy:
+        return parse(self.wanted)
+
+    def _is_weak(self, policy: str) -> bool:
+        return POLICIES.index(policy) < POLICIES.index(self._wanted.policy)
+
+    def _weaknesses(self, policy: Policy) -> Iterator[str]:
+        """In what the policy is weaker than the wanted one, the gravest first."""
+        if self._is_weak(policy.policy):
+            yield (
+                f"The policy p={policy.policy} only watches: forged mail still arrives. That is the first stage of "
+                "none → quarantine → reject; when the reports show that your own mail passes, go on to "
+                f"p={self._wanted.policy}."
+            )
+            return
+        if self._is_weak(policy.in_effect(policy.policy)):
+            yield (
+                f"The tag t=y makes the policy a test: p={policy.policy} works as {policy.in_effect(policy.policy)} "
+                "(RFC 9989 §4.7), so forged mail still arrives. When the reports show that your own mail passes, "
+                "delete the tag t=."
+            )
+        yield from self._open_subdomains(policy)
+        counted = (policy.policy, policy.subdomains) if self._counts_below else (policy.policy,)
+        if any(self._is_weak(policy.in_effect_before(each)) and not self._is_weak(each) for each in counted):
+            yield (
+                "Receivers that still follow RFC 7489 exempt part of the forged mail, because of "
+                f"pct={policy.percent}; newer ones ignore that tag. Delete the tag pct=."
+            )
+
+    def _open_subdomains(self, policy: Policy) -> Iterator[str]:
+        tags = (
+            ("sp", policy.subdomains, "subdomains"),
+            ("np", policy.absent, "subdomains that do not exist"),
+        )
+        for tag, value, which in tags:
+            if tag not in policy.tags or not self._counts_below:
+                continue
+            effect = policy.in_effect(value)
+            by_test = self._is_weak(effect) and not self._is_weak(policy.in_effect(policy.policy))
+            if self._is_weak(value) or by_test:
+                test = "" if effect == value else f", which t=y turns into {effect},"
+                yield (
+                    f"The tag {tag}={value}{test} leaves {which} to forgers, while the domain itself is protected. "
+                    f"Delete the tag {tag}=."
+                )
+
+    @property
+    def _counts_below(self) -> bool:
+        """Whether the record speaks for subdomains: only an organisation's does, or a public suffix's (§4.7)."""
+        return self.walk.organisation == self.domain
+
+    def _about_strength(self, policy: Policy) -> Iterator[str]:
+        effect = policy.in_effect(policy.policy)
+        if effect != policy.policy:
+            yield (
+                f"The tag t=y makes the policy a test: p={policy.policy} works as {effect} (RFC 9989 §4.7); receivers "
+                f"that still follow RFC 7489 do not know the tag and apply {policy.policy}. Delete it when the reports "
+                "show that your own mail passes."
+            )
+        elif POLICIES.index(effect) > POLICIES.index(self._wanted.policy):
+            yield (
+                f"The policy p={policy.policy} is stronger than the one given here, and may stay: mail that was "
+                "changed on its way, for example by a mailing list, is then refused rather than put into spam."
+            )
+        if policy.percent < 100:
+            yield (
+                f"Receivers that still follow RFC 7489 apply {lowered(policy.policy)} to part of the forged mail, "
+                f"because of pct={policy.percent}; newer ones ignore that tag. Delete the tag pct=."
+            )
+        if policy.psd == "y":
+            yield (
+                f"The tag psd=y says that {self.domain} is a public suffix such as com, so that its subdomains count "
+                "as organisations of others. Delete the tag psd=."
+            )
+        if not self._counts_below and (ignored := [tag for tag in ("sp", "np") if tag in policy.tags]):
+            yield (
+                f"{' and '.join(f'{tag}=' for tag in ignored)} has no effect here, because {self.domain} belongs to "
+                f"the organisation {self.walk.organisation}, whose policy counts for subdomains."
+            )
+
+    # --- reports -------------------------------------------------------------------------------------------------
+    def _about_reports(self, policy: Policy) -> Iterator[str]:
+        for tag, addresses in (("rua", policy.reports), ("ruf", policy.failure_reports)):
+            for address in addresses:
+                if address.error:
+                    yield f"No report goes to an address in {tag}=: {address}."
+                elif not address.reaches(SCHEMES):
+                    yield (
+                        f"Receivers need not send reports to {taglists.shown(address.text)} in {tag}=; mailto: is all "
+                        "that they have to support."
+                    )
+        if "rua" not in policy.tags:
+            yield "No address for reports (rua=) is named, so you will not hear when others forge or refuse your mail."
+        for refused in consent.refused(policy, self.walk, self.lookup):
+            yield _refused(refused)
+
+    # --- without one -----------------------------------------------------------------------------------------
+    def without(self, answer: Answer) -> Verdict:
+        applying = self.walk.applying
+        tries = tuple(value for value in answer.values if _LOOKS_LIKE_A_POLICY.search(value))
+        if tries:
+            message = (
+                f"Receivers do not recognise the record as a DMARC policy: {_why(tries[0])}. "
+                "Replace it with the record given here."
+            )
+            return Verdict(Status.MISMATCH, message, tries, self._restored(tries[0]))
+        if applying:
+            return self._inherited(*applying)
+        if answer.values:
+            message = (
+                f"What is published there is not a DMARC policy: {taglists.shown(answer.values[0])}. Add the TXT "
+                "record given here; text from a wildcard record (*) then no longer appears under this name."
+            )
+            return Verdict(Status.MISMATCH, message, answer.values)
+        where = f" ({answer.name} is a CNAME to {answer.cname})" if answer.cname else ""
+        if self.walk.silent:
+            message = (
+                f"No DMARC policy is published at {answer.name}{where}. Whether one of a domain above applies is not "
+                f"known, because {walk.record_name(self.walk.silent[0])} could not be looked up. Add the TXT record."
+            )
+            return Verdict(Status.MISSING, message)
+        message = (
+            f"No DMARC policy is published at {answer.name}{where}, so anybody can send mail in the name of this "
+            "domain, and large providers may refuse its mail. Add the TXT record."
+        )
+        return Verdict(Status.MISSING, message)
+
+    def _inherited(self, above: str, policy: Policy) -> Verdict:
+        """The policy of the organisation, or of the public suffix, applies (§4.10.1)."""
+        absent = self.lookup(self.domain, "MX").outcome is Outcome.NXDOMAIN
+        value = policy.absent if absent else policy.subdomains
+        effect = policy.in_effect(value)
+        if policy.fatal or self._is_weak(effect) or self._is_weak(policy.in_effect_before(value)):
+            message = (
+                f"{self.domain} has no DMARC policy of its own, and that of {above} ({walk.record_name(above)}) does "
+                f"not protect it: {self._why_not(policy, value, absent=absent)}. Forged mail still arrives. "
+                "Add the TXT record."
+            )
+            return Verdict(Status.MISSING, message)
+        message = (
+            f"{self.domain} has no DMARC policy of its own, so that of {above} applies: {effect}. "
+            f"{_before(above, self.walk)}Publish the record given here if you want the reports yourself."
+        )
+        return Verdict(Status.OK, message, advice=with_policy(self._wanted, effect))
+
+    def _why_not(self, policy: Policy, value: str, *, absent: bool) -> str:
+        if policy.fatal:
+            return policy.fatal
+        tag = next((tag for tag in (("np", "sp") if absent else ("sp",)) if tag in policy.tags), "p")
+        if self._is_weak(value):
+            return f"it has {tag}={value}"
+        if self._is_weak(policy.in_effect(value)):
+            return f"{tag}={value} works as {policy.in_effect(value)}, because of t=y"
+        return (
+            f"receivers that still follow RFC 7489 exempt part of the mail, because of pct={policy.percent}"
+        )
+
+    def _restored(self, text: str) -> str:
+        """A record of which receivers do not recognise the start; its other tags stay."""
+        rest = _VERSION.sub("", text, count=1).strip(" \t;")
+        policy = parse(f"v={VERSION}; {rest}")
+        return self._reporting(policy, with_policy(policy, self._at_least(policy)))
+
+
+def _unheeded(policy: Policy) -> str:
+    return "Receivers treat the policy as none" if policy.heeded else "Receivers ignore the record"
+
+
+def _before(above: str, found: Walk) -> str:
+    """What receivers of RFC 7489 do otherwise, who only look at the registered domain."""
+    policy = dict(found.found)[above]
+    if policy.psd != "y" and above.count(".") == 1:
+        return ""
+    return f"Receivers that still follow RFC 7489 see it only if {above} is the registered domain. "
+
+
+def _several(count: int) -> str:
+    return (
+        f"There are {count} DMARC policies, so receivers follow none of them (RFC 9989 §4.10). "
+        "Keep one, and delete the others."
+    )
+
+
+def _why(text: str) -> str:
+    if re.match(r"[vV][ \t]*=[ \t]*DMARC1[ \t]", text):
+        return "a semicolon has to follow v=DMARC1"
+    return parse(text).fatal or "v=DMARC1 has to come first"
+
+
+def _refused(refused: consent.Refused) -> str:
+    if refused.elsewhere:
+        return (
+            f"No reports are sent to {refused.host}: it agrees to receive them, but its record at {refused.name} names "
+            f"{refused.elsewhere} in their place, which has to be the same host (RFC 9990 §4)."
+        )
+    return (
+        f"The reports do not reach {refused.host}, because it has not agreed to receive them: its owner has to add "
+        f'the TXT record "v=DMARC1" at {refused.name}.'
+    )
