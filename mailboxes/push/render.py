@@ -1,6 +1,6 @@
 """Renders a snapshot into the files that the running stack reads: sorted, and equal for equal snapshots. Pure.
 
-None of these formats can escape a character, so a value that could add a line or a column is refused.
+A value that could add a line or a column is refused.
 """
 
 from __future__ import annotations
@@ -60,8 +60,19 @@ def _user(entry: MailboxEntry) -> str:
     if hashed != LOCKED and not passwords.is_hash(hashed):
         raise ValueError(f"The password hash of {address} does not have the expected form.")
     # name:password:uid:gid:gecos:home:shell:extra (Dovecot's passwd-file); all mailboxes share one uid and gid.
+    name = address.replace("'", r"\'")
     quota = f"userdb_quota_storage_size={_natural(entry.quota_mb)}M" if entry.quota_mb else ""
-    return f"{address}:{hashed}::::{MAIL_ROOT}/{entry.home}::{quota}\n"
+    return f"{name}:{hashed}::::{MAIL_ROOT}/{entry.home}::{quota}\n"
+
+
+def address_of(name: str) -> str:
+    """The address of the mailbox that this name in the users file stands for.
+
+    Before Dovecot looks a name up in a passwd-file, it puts a backslash before ``'``, ``"`` and ``\\``, and it takes
+    none away when it reads the file (src/auth/db-passwd-file.c, ``auth_request_str_escape``). Of the three, an address
+    of ours can only contain the first.
+    """
+    return name.replace(r"\'", "'")
 
 
 # --- Postfix -----------------------------------------------------------------------------------------------

@@ -261,7 +261,7 @@ def _content(engine: Engine, container: str, path: str) -> bytes:
 def hashes_in(users: bytes) -> dict[str, str]:
     """Address → password hash in a users file. Locked mailboxes and hand-written passwords are left out."""
     rows = (line.split(":", 2) for line in users.decode(errors="replace").splitlines() if line[:1] != "#")
-    return {row[0]: row[1] for row in rows if len(row) == 3 and passwords.is_hash(row[1])}
+    return {render.address_of(row[0]): row[1] for row in rows if len(row) == 3 and passwords.is_hash(row[1])}
 
 
 def _with_leaving(desired: Desired) -> Snapshot:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 _BLANK = " \t\r\v\f"
@@ -18,13 +19,18 @@ class User(NamedTuple):
 
 
 def passwd_file(data: bytes) -> dict[str, User]:
-    """``user:password:uid:gid:(gecos):home:(shell):extra_fields``; # begins a comment, the first of two wins."""
+    """``user:password:uid:gid:(gecos):home:(shell):extra_fields``; # begins a comment, the first of two wins.
+
+    Dovecot escapes ``' " \\`` in a name before it looks it up; a name in the file that is not escaped is never found.
+    """
     users: dict[str, User] = {}
     for line in data.decode().split("\n"):
         if line and not line.startswith("#"):
             name, password, uid, gid, _, home, _, extra = line.split(":", 7)
             fields = dict(field.split("=", 1) for field in extra.split(" ") if field)
-            users.setdefault(name, User(password, uid, gid, home, fields))
+            found_as = re.sub(r"\\(.)", r"\1", name)
+            if re.sub(r"""(['"\\])""", r"\\\1", found_as) == name:
+                users.setdefault(found_as, User(password, uid, gid, home, fields))
     return users
 
 

@@ -87,8 +87,8 @@ def test_dovecot_reads_back_what_was_meant(boxes: list[MailboxEntry], generation
     data = render.users(snapshot_of(*boxes, generation=generation))
     assert passwd_file(data) == {entry.address: expected(entry) for entry in boxes}
     assert render.generation_of(data) == generation
-    lines = data.decode().splitlines()[1:]
-    assert [line.split(":")[0] for line in lines] == sorted(entry.address for entry in boxes)
+    names = [line.split(":")[0] for line in data.decode().splitlines()[1:]]
+    assert [render.address_of(name) for name in names] == sorted(entry.address for entry in boxes)
 
 
 def test_who_may_not_log_in_has_a_password_that_nothing_matches() -> None:

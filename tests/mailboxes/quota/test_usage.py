@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from mailboxes.engine.values import Result
 from mailboxes.models import Mailbox, Stack
@@ -29,10 +30,10 @@ class Dovecot:
 
     def __init__(self, stdout: str = "", exit_code: int = 0, stderr: str = "") -> None:
         self._result = Result(exit_code, stdout.encode(), stderr.encode())
-        self.commands: list[tuple[str, list[str]]] = []
+        self.commands: list[tuple[str, list[str], str]] = []
 
-    def run(self, name: str, argv: list[str], **_: Any) -> Result:
-        self.commands.append((name, argv))
+    def run(self, name: str, argv: list[str], stdin: bytes, **_: Any) -> Result:
+        self.commands.append((name, argv, stdin.decode()))
         return self._result
 
 
@@ -98,13 +99,18 @@ def test_a_deleted_mailbox_of_the_same_address_is_left_alone() -> None:
 
 @pytest.mark.django_db
 def test_one_command_and_few_queries_do_for_all(django_assert_max_num_queries: Any) -> None:
-    for number in range(30):
-        factories.mailbox(f"u{number}@example.com")
+    addresses = sorted(f"u{number}@example.com" for number in range(30))
+    for address in addresses:
+        factories.mailbox(address, live_at=timezone.now())
+    factories.mailbox("not-there-yet@example.com")
     lines = "".join(f"u{number}@example.com\tUser quota\tSTORAGE\t1\t-\t0\n" for number in range(30))
     engine = Dovecot(HEADER + lines)
     with django_assert_max_num_queries(6):
         assert refresh(engine) == 30
-    assert engine.commands == [("qz-dovecot", ["doveadm", "-f", "tab", "quota", "get", "-A"])]
+    [(container, command, stdin)] = engine.commands
+    assert (container, command[0]) == ("qz-dovecot", "bash")
+    asked = "".join(f"{address}\n" for address in addresses)
+    assert stdin == f"{len(asked)}\n{asked}"
 
 
 @pytest.mark.django_db
@@ -127,7 +133,7 @@ def test_when_nothing_can_be_known_it_says_so_and_keeps_what_was() -> None:
 @pytest.mark.django_db
 def test_a_stopped_container_is_not_swallowed() -> None:
     class Stopped(Dovecot):
-        def run(self, name: str, argv: list[str], **_: Any) -> Result:
+        def run(self, name: str, argv: list[str], stdin: bytes, **_: Any) -> Result:
             raise NotRunning(f"The container {name} is not running.")
 
     with pytest.raises(NotRunning):
