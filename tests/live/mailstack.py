@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tests.live.console import Console
 from tests.quazzar.nodes import wait_until
 from tests.rig import PORTS
+from tests.rig.daemon import LABEL
 from tests.rig.mailclients import Login, Server, imap_login
 
 if TYPE_CHECKING:
@@ -132,6 +133,18 @@ class MailStack(Console):
         result = self.container(service).exec_run(list(argv))
         assert result.exit_code == 0 and isinstance(result.output, bytes), result.output
         return result.output.decode(errors="replace")
+
+    def check_parts(self, phase: str) -> None:
+        """What bears the project's label is what a stack in this phase has, and nothing is left over."""
+        only: dict[str, str | list[str] | bool] = {"label": f"{LABEL}={self.project}"}
+        is_there = phase == "healthy"
+        containers = {container.name for container in self.client.containers.list(all=True, filters=only)}
+        services = {f"{self.project}-{service}" for service in ("postfix", "dovecot", "rspamd")}
+        assert containers == (services if is_there else set())
+        networks = [network.name for network in self.client.networks.list(filters=only)]
+        assert networks == [self.project] * is_there
+        volumes = {volume.name for volume in self.client.volumes.list(filters=only)}
+        assert volumes == {f"{self.project}-mail-{kind}" for kind in ("config", "data", "dkim")}
 
     # --- what lives in it ----------------------------------------------------------------------------------
     def expect(self, status: int, method: str, path: str, body: object = None) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from tests.live.console import Console
 
+#: Which moments are taken for kills: KILL_SEED repeats those of another run.
+SEED = int(os.environ.get("KILL_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 #: A line is an expression; the answer is its value, or the process id of the child that works it out. With "exec" it
 #: is a program, and the answer null.
 _SCRIPT = """
@@ -93,6 +96,13 @@ class Workers(Puppet):
 def wait_gone(pid: int, seconds: float = 240) -> None:
     """Wait until the process has ended."""
     wait_until(lambda: not alive(pid), f"the end of process {pid}", seconds)
+
+
+def kill_worker(console: Console, within: float, chance: random.Random) -> None:
+    """Kills the worker that the supervisor started, once it is back from the kill before."""
+    wait_until(lambda: alive(console.worker()), "the worker is there", 120)
+    time.sleep(chance.uniform(0, within))
+    console.kill("worker")
 
 
 def kill_after(pid: int, seconds: float) -> bool:

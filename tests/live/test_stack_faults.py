@@ -1,9 +1,13 @@
-"""Parts of the stack fail, or are changed by hand: no mail is lost, and the product puts it right."""
+"""Parts of the stack fail, are changed by hand, or its worker is killed: no mail is lost, all is put right again.
+
+The product is started, and the stack enabled, once for all of it: by the first test, and the last one disables it.
+"""
 
 from __future__ import annotations
 
 import imaplib
 import io
+import random
 import smtplib
 import subprocess
 from collections import Counter
@@ -14,11 +18,14 @@ import docker.errors
 import pytest
 
 from mailboxes.provisioning import passwords
-from tests.live.mailstack import enabled
+from tests.live.mailstack import HOSTNAME, MailStack
 from tests.live.mailworld import World, outside
+from tests.live.puppets import SEED, kill_worker
+from tests.live.watching import ProgressWatch, TableWatch, UsersWatch
 from tests.quazzar.nodes import wait_until
 from tests.rig.daemon import project
 from tests.rig.mailclients import Answer, Login, deliver, imap_login, mail, messages, wait_for_message
+from tests.tiers import fewer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,29 +37,46 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.real
 
 OURS, TO = "faults.test", "friend@far.test"
+#: How often the worker is killed, meanwhile; its supervisor waits longer after each.
+ENABLING, CHANGING, DISABLING = fewer((1, 1, 1), (2, 2, 1))
 #: The sweep looks every 20 seconds, and Rspamd takes up to 18 to get healthy; more, because the machine is shared.
 REPAIRED = 150.0
 
 
 @pytest.fixture(scope="module")
-def world(
+def stack(
     docker_daemon: Daemon,
     docker_client: docker.DockerClient,
     stack_images: Images,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[World]:
-    """A stack of its own, because its containers are stopped. Its Postfix comes from an image that can change."""
+) -> Iterator[MailStack]:
+    """A product of its own, because its containers are stopped. Its Postfix comes from an image that can change."""
+    print(f"KILL_SEED={SEED}")
     directory = tmp_path_factory.mktemp("faults")
     with project(docker_daemon) as name:
         postfix = f"{name}:postfix"
         docker_client.images.get(stack_images.postfix).tag(postfix)
         try:
-            with enabled(
+            with MailStack(
                 directory, docker_client, stack_images, name, QUAZZAR_IMAGE_POSTFIX=postfix
             ) as stack:
-                yield World(stack, OURS)
+                yield stack
         finally:
             docker_client.images.remove(postfix, force=True)
+
+
+@pytest.fixture(scope="module")
+def chance() -> random.Random:
+    """The moments at which the worker is killed."""
+    return random.Random(SEED)
+
+
+@pytest.fixture(scope="module")
+def world(stack: MailStack) -> World:
+    """Enabled already by the first test, unless it is left out."""
+    if stack.state()["phase"] != "healthy":
+        stack.enable()
+    return World(stack, OURS)
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +126,19 @@ def lets_in(world: World, login: Login) -> bool:
 def reported(world: World) -> str:
     """The error code that the API shows; empty when there is none."""
     return str((world.stack.state()["last_error"] or {}).get("code", ""))
+
+
+# --- its worker is killed: enabling ------------------------------------------------------------------------
+@pytest.mark.long
+def test_a_stack_whose_worker_is_killed_is_enabled_all_the_same(
+    stack: MailStack, chance: random.Random
+) -> None:
+    with ProgressWatch(stack.data):
+        stack.expect(202, "POST", "/api/mail/stack/enable", {"hostname": HOSTNAME})
+        for _ in range(ENABLING):
+            kill_worker(stack, 8.0, chance)
+        stack.wait_phase("healthy")
+    stack.check_parts("healthy")
 
 
 # --- 10: one of the three is down --------------------------------------------------------------------------
@@ -242,3 +279,26 @@ def test_containers_and_configuration_that_are_gone_are_made_anew_with_all_mail(
     content = next(each.content for each in far.wait_for(2) if each.message["Subject"] == "signed as ever")
     assert [each.valid for each in world.signatures(content)] == [True]
     nothing_differs(world)
+
+
+# --- its worker is killed: changing, disabling -------------------------------------------------------------
+@pytest.mark.long
+def test_a_stack_whose_worker_is_killed_is_changed_and_disabled_all_the_same(
+    world: World, chance: random.Random
+) -> None:
+    boxes = [world.alice, world.bob]
+    with UsersWatch(world.stack), TableWatch(world.stack):
+        for number in range(CHANGING):
+            boxes.append(world.stack.add_mailbox(world.domain, f"early{number}"))
+            kill_worker(world.stack, 0.3, chance)
+            boxes.append(world.stack.add_mailbox(world.domain, f"late{number}"))
+        world.stack.wait_synced()
+        for box in boxes:
+            box.wait_login()
+    nothing_differs(world)
+    world.stack.check_parts("healthy")
+    world.stack.expect(202, "POST", "/api/mail/stack/disable", {})
+    for _ in range(DISABLING):
+        kill_worker(world.stack, 0.8, chance)
+    world.stack.wait_phase("disabled")
+    world.stack.check_parts("disabled")

@@ -228,7 +228,8 @@ class NoNames(threading.Thread):
 class Daemon:
     """The Engine that the tests of a run share: the machine's if one answers, else one of our own.
 
-    `ours` says whether it may be stopped. While it is ours, DOCKER_HOST points to it.
+    `ours` says whether it may be stopped. While it is ours, DOCKER_HOST points to it. Runs side by side use the
+    same one; the run that started it waits at its end for the others.
 
     Raises:
         Missing: none answers, and none can be started here.
@@ -236,6 +237,7 @@ class Daemon:
 
     def __init__(self) -> None:
         self._engine: Engine | None = None
+        self._users: int | None = None
         self._cleanup = contextlib.ExitStack()
         self.url = os.environ.get("DOCKER_HOST") or SYSTEM_SOCKET
         if answers(self.url):
@@ -244,6 +246,10 @@ class Daemon:
             raise Missing(f"the Docker Engine of DOCKER_HOST={self.url}", *PACKAGES)
         engine = Engine("engine")
         self.url = engine.url
+        STORE.mkdir(parents=True, exist_ok=True)
+        self._users = os.open(STORE / "engine.users", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
+        self._cleanup.callback(os.close, self._users)
+        fcntl.flock(self._users, fcntl.LOCK_SH)
         # Another run may have one, and may be about to start it.
         wait_until(lambda: engine.claim() or answers(self.url), START_TIMEOUT, f"an answer at {self.url}")
         self._engine = engine if engine.claim() else None
@@ -277,7 +283,9 @@ class Daemon:
 
     def __exit__(self, *exc: object) -> None:
         with self._cleanup:
-            if self._engine is not None:
+            if self._engine is not None and self._users is not None:
+                # Other runs may still be using it.
+                fcntl.flock(self._users, fcntl.LOCK_EX)
                 self._engine.close()
 
 
