@@ -8,7 +8,7 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(PY) -m uv pip compile --quiet
 
 help:
 	@echo "make run     the console on http://127.0.0.1:$(PORT) (PORT=8001 for another port)"
-	@echo "make quick   the tests that need no real service: a minute or two, and installs nothing but .venv"
+	@echo "make quick   the tests that need no real service: 90 seconds, and installs nothing but .venv"
 	@echo "make test    all tests (scripts/test -k queue for some)"
 	@echo "make test-long  the tests of kills and faults once more, with all of them"
 	@echo "make check   linters, types, migrations, deployment settings, API schema"
