@@ -68,7 +68,7 @@ class DnsRecordSerializer(serializers.Serializer[Row]):
         return relative_name(row.record.name, self.context["domain"])
 
     def get_strings(self, row: Row) -> list[str]:
-        """Only of TXT."""
+        """Return the strings of a TXT record, 255 octets at most each; nothing for other types."""
         return list(txt.split(row.record.value)) if row.record.type == "TXT" else []
 
 
@@ -177,7 +177,7 @@ class PublisherSerializer(StrictSerializer):
     last_error = ProblemSerializer(read_only=True, allow_null=True)
 
     def to_representation(self, row: Publisher) -> dict[str, Any]:
-        """Never the secret."""
+        """Return the fields of the name server's key, but never its secret."""
         return {
             "kind": row.kind,
             "server": row.server,

@@ -116,7 +116,7 @@ def ed25519(request: HttpRequest, pk: int) -> HttpResponse:
 @gate.page(access.see)
 @require_safe
 def zone(request: HttpRequest, pk: int) -> HttpResponse:
-    """The zone file."""
+    """Download the records as a zone file."""
     row = get_object_or_404(Domain, pk=pk)
     headers = {"Content-Disposition": f'attachment; filename="{row.name}.zone"'}
     return HttpResponse(zone_file(row), content_type="text/dns; charset=utf-8", headers=headers)

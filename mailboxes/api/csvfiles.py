@@ -34,7 +34,7 @@ class InMemory(FileUploadHandler):
     """Keeps an upload in memory, whatever its size: passwords are in it, and no disk may see them."""
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
-        """Another file begins."""
+        """Begin to keep another file of the form."""
         super().new_file(*args, **kwargs)
         self._kept = BytesIO()
 
@@ -51,7 +51,7 @@ class InMemory(FileUploadHandler):
         return None
 
     def file_complete(self, file_size: int) -> UploadedFile:
-        """The whole."""
+        """Return the file, kept in memory only."""
         self._kept.seek(0)
         kind, charset = str(self.content_type), self.charset
         return InMemoryUploadedFile(
@@ -83,7 +83,7 @@ class FormParser(MultiPartParser):
     def parse(
         self, stream: Any, media_type: str | None = None, parser_context: Any = None
     ) -> DataAndFiles[Any, Any]:
-        """The form."""
+        """Return the parsed form; its files stay in memory."""
         request = parser_context["request"]
         request.upload_handlers = [InMemory(request)]
         return super().parse(stream, media_type, parser_context)

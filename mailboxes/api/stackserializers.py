@@ -82,7 +82,7 @@ class StackSerializer(serializers.Serializer[Any]):
 
     @extend_schema_field(CertificateSummarySerializer)
     def get_certificate(self, row: Stack) -> Any:
-        """In short."""
+        """Return whose certificate is served, and until when."""
         return CertificateSummarySerializer(certificatestate.read(row)).data
 
 
@@ -99,7 +99,7 @@ class CheckSerializer(serializers.Serializer[Any]):
 
 
 class ReportSerializer(serializers.Serializer[Any]):
-    """The preflight."""
+    """The result of the preflight: its checks, and whether the stack can start."""
 
     ok = serializers.BooleanField()
     checks = CheckSerializer(many=True)

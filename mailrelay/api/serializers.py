@@ -195,7 +195,7 @@ class Base64(serializers.Field[bytes, Any, str, Any]):
     default_error_messages = {"invalid": "This is not base64."}
 
     def to_internal_value(self, data: Any) -> bytes:
-        """The bytes."""
+        """Return the decoded bytes of the attachment."""
         if not isinstance(data, str):
             self.fail("invalid")
         try:

@@ -33,7 +33,7 @@ class GatedAdmin(ModelAdmin):
     """The pages of a model of Mail Relay: the lock card in their place where the plan is too low."""
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """The list."""
+        """Return the list, or the lock card."""
         return gate.locked(request) or super().changelist_view(request, extra_context)
 
     def changeform_view(
@@ -47,11 +47,11 @@ class GatedAdmin(ModelAdmin):
         return gate.locked(request) or super().changeform_view(request, object_id, form_url, extra_context)
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
-        """Ask, then delete."""
+        """Ask before deleting a row, or return the lock card."""
         return gate.locked(request) or super().delete_view(request, object_id, extra_context)
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
-        """Django's own page."""
+        """Return Django's page of changes to a row, or the lock card."""
         return gate.locked(request) or super().history_view(request, object_id, extra_context)
 
 
@@ -88,7 +88,7 @@ class ReadOnlyAdmin(ModelAdmin):
         return reverse(self.own_route) if self.own_route else ""
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """The list."""
+        """Return the list, with a link to the page where its rows are changed."""
         own = {"own_page": self.own_page, "own_url": self.own_url()}
         return super().changelist_view(request, {**own, **(extra_context or {})})
 
@@ -128,7 +128,7 @@ class ReadOnlyAdmin(ModelAdmin):
         return [column(field) for field in fields if field.name not in (*self.hidden, "id")]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        """All of them."""
+        """Return every field, since nothing is changed here."""
         return self.get_fields(request, obj)
 
 

@@ -97,7 +97,7 @@ class Rfc2136:
             ) from exc
 
     def read(self, questions: Iterable[Question]) -> dict[Question, tuple[Published, ...]]:
-        """As `NameService.read`."""
+        """Return what is published at each question; see `NameService.read`."""
         with self._connected() as sock:
             if not self._is_primary:
                 self._check_zone(sock)
@@ -175,7 +175,7 @@ class Rfc2136:
         return rcode == dns.rcode.NOERROR
 
     def apply(self, changes: Sequence[Change]) -> None:
-        """As `NameService.apply`."""
+        """Send one UPDATE (RFC 2136) with its prerequisites; see `NameService.apply`."""
         update = dns.update.UpdateMessage(self._zone)
         for change in changes:
             _require_before(update, change)
