@@ -345,3 +345,14 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
             links = re.findall(r"\]\(([^)#\s]+)", page.read_text())
             waiting += [(page.parent / link).resolve() for link in links if not link.startswith("http")]
     assert not set(DOCS) - seen
+
+
+# --- promises ----------------------------------------------------------------------------------------------
+def test_every_test_that_a_page_names_exists() -> None:
+    named = {(page.name, test) for page in DOCS for test in re.findall(r"`(test_\w+)`", page.read_text())}
+    written = {
+        test
+        for path in ROOT.glob("tests/**/test_*.py")
+        for test in re.findall(r"def (test_\w+)", path.read_text())
+    }
+    assert not [(page, test) for page, test in sorted(named) if test not in written]
