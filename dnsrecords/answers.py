@@ -52,6 +52,7 @@ class Answer:
         servers: what each of the zone's name servers answered; empty: they were not asked.
         authenticated: whether a recursive server has validated it (DNSSEC).
         wildcard: whether a wildcard answers, so that nothing is stored at the name itself (RFC 4592).
+        zone: the zone that the name is in, by its SOA record; empty: not known, or a registry's.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Answer:
     servers: tuple[ServerAnswer, ...] = ()
     authenticated: bool = False
     wildcard: bool = False
+    zone: str = ""
 
     @property
     def exists(self) -> bool:

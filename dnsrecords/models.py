@@ -41,6 +41,8 @@ class RecordCheck(models.Model):
     found = models.JSONField(default=list)
     #: What to paste instead of the record's own value, for example an existing SPF record merged with ours; or empty.
     advice = models.TextField(blank=True, default="")
+    #: The zone that the record's name is in, by its SOA record; empty when it is not known.
+    zone = models.CharField(max_length=253, blank=True, default="")
     #: "seen on 2 of 4 name servers, …"; empty when there is nothing to say.
     propagation = models.TextField(blank=True, default="")
     #: Since when the record has this status.

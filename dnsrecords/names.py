@@ -14,11 +14,16 @@ def within(name: str, zone: str) -> bool:
 def relative_name(name: str, zone: str) -> str:
     """A name as registrars that append the zone themselves want it: ``@`` for the zone's own.
 
-    A name outside the zone stays absolute, with a final dot.
+    A name outside the zone stays absolute, with a final dot; so does each one while the zone is not known (empty).
     """
     if name == zone:
         return "@"
     return name.removesuffix(f".{zone}") if within(name, zone) else f"{name}."
+
+
+def zone_of_apex(domain: str) -> str:
+    """The zone of a domain directly below a top-level domain, which is one by itself; empty: not known."""
+    return domain if domain.count(".") == 1 else ""
 
 
 def dkim_name(selector: str, domain: str) -> str:

@@ -12,7 +12,6 @@ from dnsrecords.dkim.progress import Ed25519Key, Rotation
 from dnsrecords.dmarc.policy import POLICIES
 from dnsrecords.dmarc.stages import Step
 from dnsrecords.models import DomainOptions, Publisher
-from dnsrecords.names import relative_name
 from dnsrecords.publishing.rules import ALGORITHMS
 from dnsrecords.text import strings as txt
 from dnsrecords.verdicts import Status
@@ -49,7 +48,9 @@ class DnsRecordSerializer(serializers.Serializer[Row]):
     id = serializers.CharField(source="record.id")
     type = serializers.CharField(source="record.type")
     name = serializers.CharField(source="record.name", help_text="Absolute, without a final dot.")
-    relative_name = serializers.SerializerMethodField(help_text="As registrars want it that add the zone.")
+    relative_name = serializers.CharField(
+        help_text="As registrars want it that add the zone; absolute, with a final dot, if the zone is not known."
+    )
     value = serializers.CharField(source="record.value")
     strings = serializers.SerializerMethodField(help_text="A TXT value in pieces of at most 255 bytes.")
     ttl = serializers.IntegerField(source="record.ttl")
@@ -62,10 +63,6 @@ class DnsRecordSerializer(serializers.Serializer[Row]):
         allow_blank=True, help_text="What to paste instead of value, if not empty."
     )
     propagation = serializers.CharField(allow_blank=True)
-
-    def get_relative_name(self, row: Row) -> str:
-        """``@`` for the domain itself."""
-        return relative_name(row.record.name, self.context["domain"])
 
     def get_strings(self, row: Row) -> list[str]:
         """Return the strings of a TXT record, 255 octets at most each; nothing for other types."""
@@ -106,19 +103,9 @@ class DmarcPathSerializer(serializers.Serializer[Any]):
 class DomainRecordsSerializer(serializers.Serializer[Report]):
     """A domain's records; exactly four are required."""
 
-    domain = serializers.CharField()
+    domain = serializers.CharField(source="domain.name")
     checked_at = serializers.DateTimeField(allow_null=True)
-    records = DnsRecordSerializer(many=True)
-
-    def to_representation(self, report: Report) -> dict[str, Any]:
-        """The records know which domain they are relative to."""
-        rows = DnsRecordSerializer(many=True, instance=[*report.rows], context={"domain": report.domain.name})  # type: ignore[arg-type]
-        checked_at = report.checked_at
-        return {
-            "domain": report.domain.name,
-            "checked_at": checked_at and serializers.DateTimeField().to_representation(checked_at),
-            "records": rows.data,
-        }
+    records = DnsRecordSerializer(many=True, source="rows")
 
 
 class Ed25519Serializer(serializers.Serializer[Ed25519Key]):

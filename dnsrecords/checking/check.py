@@ -188,12 +188,12 @@ def _result(
 ) -> Result:
     verdict = judgement.verdict
     if verdict.status is Status.UNCHECKED:
-        return Result(record, verdict)
+        return Result(record, verdict, zone=judgement.zone)
     zone, readers = (propagation.seen(asked, judgement.is_right) for asked in (servers, caches))
     sentences = [zone.sentence()] if servers else []
     sentences += [readers.sentence("resolvers")] if caches else []
     everywhere = verdict.ok and (zone.complete or not servers)
-    return Result(record, verdict, "; ".join(sentences), everywhere)
+    return Result(record, verdict, "; ".join(sentences), everywhere, judgement.zone)
 
 
 # --- what comes of it --------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ from django.utils import timezone
 from dnsrecords.dmarc import policy, stages
 from dnsrecords.kinds.dmarc import reports_to
 from dnsrecords.kinds.registry import wanted
-from dnsrecords.models import DomainCheck, RecordCheck
+from dnsrecords.models import DomainCheck, Publisher, RecordCheck
+from dnsrecords.names import relative_name, within, zone_of_apex
 from dnsrecords.records import zonefile
 from dnsrecords.records.facts import Facts
 from dnsrecords.verdicts import Status
@@ -26,11 +27,16 @@ if TYPE_CHECKING:
     from mailboxes.models import Domain
 
 
+#: Ids of records that stand at the domain's own name.
+_AT_THE_DOMAIN = ("mx", "spf")
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One record and its last check.
 
     Attributes:
+        zone: the zone that the record's name is in; empty: not known.
         since: when it got this status; None while it is unchecked.
     """
 
@@ -41,6 +47,12 @@ class Row:
     advice: str = ""
     propagation: str = ""
     since: datetime | None = None
+    zone: str = ""
+
+    @property
+    def relative_name(self) -> str:
+        """The name as registrars that append the zone want it; absolute, with a final dot, without a known zone."""
+        return relative_name(self.record.name, self.zone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +82,11 @@ class Report:
         for check in RecordCheck.objects.filter(domain__in=keys):
             checks[check.domain_id][check.record] = check
         times = dict(DomainCheck.objects.filter(domain__in=keys).values_list("domain_id", "checked_at"))
+        zones = dict(Publisher.objects.filter(domain__in=keys).values_list("domain_id", "zone"))
         for domain, facts in zip(domains, Facts.for_domains(domains), strict=True):
-            rows = tuple(_row(record, checks[domain.pk].get(record.id)) for record in wanted(facts))
+            known = checks[domain.pk]
+            own = _zone_of(domain.name, known.values(), zones.get(domain.pk, ""))
+            rows = tuple(_row(record, known.get(record.id), own) for record in wanted(facts))
             yield cls(domain, facts, rows, times.get(domain.pk))
 
     @property
@@ -112,9 +127,20 @@ def _policy_of(row: Row) -> Policy | None:
     return policies[0] if len(policies) == 1 and not policies[0].fatal else None
 
 
-def _row(record: Record, check: RecordCheck | None) -> Row:
+def _zone_of(domain: str, checks: Iterable[RecordCheck], published_in: str) -> str:
+    """The zone of a domain's own name: as a check has seen it, or as the operator has set it; empty: not known."""
+    seen = (check.zone for check in checks if check.record in _AT_THE_DOMAIN and within(domain, check.zone))
+    set_up = published_in if within(domain, published_in) else ""
+    return next(filter(None, seen), "") or set_up or zone_of_apex(domain)
+
+
+def _row(record: Record, check: RecordCheck | None, zone: str) -> Row:
+    if check is not None and within(record.name, check.zone):
+        zone = check.zone
+    elif not within(record.name, zone):
+        zone = ""
     if check is None or check.expected != record.value:
-        return Row(record)  # nobody has looked for this value yet
+        return Row(record, zone=zone)  # nobody has looked for this value yet
     return Row(
         record,
         Status(check.status),
@@ -123,6 +149,7 @@ def _row(record: Record, check: RecordCheck | None) -> Row:
         check.advice,
         check.propagation,
         check.since,
+        zone,
     )
 
 

@@ -32,6 +32,7 @@ _FIELDS = (
     "message",
     "found",
     "advice",
+    "zone",
     "propagation",
     "since",
     "was_ok",
@@ -46,6 +47,7 @@ class Result:
 
     Attributes:
         propagation: how far it has got, as a sentence without a full stop; empty: no server was asked.
+        zone: the zone that the record's name is in; empty: not known.
         everywhere: whether every name server of the zone has it; where none could be asked, whether the resolvers do.
     """
 
@@ -53,6 +55,7 @@ class Result:
     verdict: Verdict
     propagation: str = ""
     everywhere: bool = False
+    zone: str = ""
 
 
 def published_keys(results: Iterable[Result]) -> dict[str, str]:
@@ -152,6 +155,8 @@ def _step(domain: Domain, row: RecordCheck | None, result: Result, now: datetime
     row.was_ok, row.failures, row.told = memory.was_ok, memory.failures, memory.told
     row.expected, row.status, row.message = result.record.value, verdict.status.value, verdict.message
     row.found, row.advice, row.propagation = list(verdict.found), verdict.advice, result.propagation
+    # Silent name servers do not move a name into another zone.
+    row.zone = result.zone or row.zone
     if before["status"] != row.status:
         row.since = now
     differs = row.pk is not None and before != {name: getattr(row, name) for name in _FIELDS}

@@ -22,7 +22,7 @@ from dnsrecords.dkim import progress
 from dnsrecords.kinds.dkim import FurtherKey
 from dnsrecords.kinds.registry import kind_of
 from dnsrecords.models import RecordChange
-from dnsrecords.names import relative_name, within
+from dnsrecords.names import within
 from dnsrecords.spf.providers import provider_of
 from dnsrecords.text import strings
 from dnsrecords.verdicts import Status
@@ -134,9 +134,9 @@ def _context(request: HttpRequest, row: Domain) -> dict[str, Any]:
     return {
         "report": report,
         "domain": row,
-        "required": [_entry(record, row.name) for record in report.required],
-        "recommended": [_entry(record, row.name) for record in recommended],
-        "keys": [_entry(record, row.name) for record in keys],
+        "required": [_entry(record) for record in report.required],
+        "recommended": [_entry(record) for record in recommended],
+        "keys": [_entry(record) for record in keys],
         "history": _history(report),
         "may_check": access.may_change(request.user),
         "rotation": progress.rotation(row),
@@ -181,7 +181,7 @@ def _history(report: Report) -> list[dict[str, Any]]:
             "at": change.at,
             "message": change.message,
             "label": kind_of(row.record).label if row else change.record,
-            "name": relative_name(row.record.name, report.domain.name) if row else "",
+            "name": _short(row) or row.record.name if row else "",
             "before": MARKS[Status(change.before)][2],
             "badge": badge(change.status),
         }
@@ -193,11 +193,15 @@ def _is_key(row: Row) -> bool:
     return row.record.kind == FurtherKey.key
 
 
-def _entry(row: Row, zone_name: str) -> dict[str, Any]:
+def _short(row: Row) -> str:
+    """The name without its zone; empty where that is not known."""
+    return row.relative_name if within(row.record.name, row.zone) else ""
+
+
+def _entry(row: Row) -> dict[str, Any]:
     """What ``dnsrecords/_record.html`` shows of a record."""
     record = row.record
     wanted = row.advice or record.value
-    inside = within(record.name, zone_name)
     priority, _, host = record.value.partition(" ") if record.type == "MX" else ("", "", "")
     icon, colour, word = MARKS[row.status]
     if not record.required and row.status is Status.MISSING:
@@ -206,7 +210,7 @@ def _entry(row: Row, zone_name: str) -> dict[str, Any]:
         "row": row,
         "record": record,
         "label": kind_of(record).label,
-        "relative": relative_name(record.name, zone_name) if inside else "",
+        "relative": _short(row),
         "wanted": wanted,
         "priority": priority,
         "host": host,

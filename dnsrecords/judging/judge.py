@@ -10,6 +10,7 @@ from dnsrecords import faults
 from dnsrecords.answers import Outcome
 from dnsrecords.judging import misplaced, propagation
 from dnsrecords.kinds.registry import kind_of
+from dnsrecords.names import zone_of_apex
 from dnsrecords.verdicts import Status, Verdict
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def questions(record: Record, facts: Facts, answer: Answer) -> tuple[Question, .
 def _questions(record: Record, facts: Facts, answer: Answer) -> Iterator[Question]:
     kind = kind_of(record)
     if kind.strays and not answer.exists and not faults.failed(answer.outcome):
-        yield from ((name, record.type) for name in misplaced.names(record, facts))
+        yield from ((name, record.type) for name in misplaced.names(record, facts, _zone(facts, answer)))
     yield from kind.questions(record, facts, answer)
 
 
@@ -63,6 +64,11 @@ class Judgement:
             self.verdict = self._kind.confirm(record, facts, self._over_all_servers(), fetch)
         else:
             self.verdict = Verdict(Status.UNCHECKED, self._kind.not_yet, answer.values)
+
+    @property
+    def zone(self) -> str:
+        """The zone that the record's name is in; empty: not known."""
+        return self._answer.zone
 
     def is_right(self, values: tuple[str, ...]) -> bool:
         """Whether values are right for the record, wherever they stand."""
@@ -120,8 +126,13 @@ class Judgement:
         verdict = self._kind.judge(self._record, self._facts, answer, self._lookup)
         if verdict.status is not Status.MISSING or not self._kind.strays:
             return verdict
-        message = misplaced.hint(self._record, self._facts, self._lookup) or _no_domain(self._facts, answer)
+        hint = misplaced.hint(self._record, self._facts, _zone(self._facts, answer), self._lookup)
+        message = hint or _no_domain(self._facts, answer)
         return replace(verdict, message=message or verdict.message)
+
+
+def _zone(facts: Facts, answer: Answer) -> str:
+    return answer.zone or zone_of_apex(facts.domain)
 
 
 def _content(server: ServerAnswer) -> Content:
@@ -139,6 +150,11 @@ def _with_remark(verdict: Verdict, remark: str) -> Verdict:
 def _no_domain(facts: Facts, answer: Answer) -> str:
     if answer.outcome is not Outcome.NXDOMAIN or answer.name != facts.domain:
         return ""
+    if answer.zone and answer.zone != facts.domain:
+        return (
+            f"{facts.domain} does not exist in DNS: its zone, {answer.zone}, has nothing at that name or below it. "
+            "Add the record to that zone."
+        )
     return (
         f"{facts.domain} does not exist in DNS. See at the registrar whether it is registered and has not expired, "
         "and add the record to its zone."

@@ -16,28 +16,50 @@ if TYPE_CHECKING:
 _NAME_LIMIT = 253
 
 
-def names(record: Record, facts: Facts) -> tuple[str, ...]:
-    """Where a record ends up by mistake: the domain appended twice, no name at all, no underscore."""
-    tried = [f"{record.name}.{facts.domain}"]
+def names(record: Record, facts: Facts, zone: str) -> tuple[str, ...]:
+    """Where a record ends up by mistake: the zone appended twice, only part of the name, no underscore.
+
+    Args:
+        zone: the zone that its name is in; empty: not known.
+    """
+    tried = [*_doubled(record, facts, zone)]
     if record.name != facts.domain:
         # A name that is not below the domain itself is not the operator's, or has its own meaning.
         tried += [facts.domain, record.name.replace("_", ""), record.name.replace("._domainkey", "")]
+        tried += _shortened(record, facts, zone)
     return tuple(name for name in dict.fromkeys(tried) if name != record.name and len(name) <= _NAME_LIMIT)
 
 
-def hint(record: Record, facts: Facts, lookup: Lookup) -> str:
+def _doubled(record: Record, facts: Facts, zone: str) -> list[str]:
+    return [f"{record.name}.{end}" for end in dict.fromkeys(filter(None, (zone, facts.domain)))]
+
+
+def _shortened(record: Record, facts: Facts, zone: str) -> list[str]:
+    """The name as if the domain were the zone itself, where it is a part of one."""
+    if not zone or zone == facts.domain:
+        return []
+    return [f"{relative_name(record.name, facts.domain)}.{zone}"]
+
+
+def hint(record: Record, facts: Facts, zone: str, lookup: Lookup) -> str:
     """Where the record stands, and how to put it right; empty: it is nowhere near."""
     kind = kind_of(record)
-    for name in names(record, facts):
-        if any(kind.recognises(record, facts, value) for value in lookup(name, record.type).values):
-            return _sentence(record, facts, name)
+    others = _shortened(record, facts, zone)
+    for name in names(record, facts, zone):
+        values = lookup(name, record.type).values
+        # What stands there may be that of the whole organisation, unless it is this domain's to the letter.
+        meant = record.value in values if name in others else None
+        if meant or (meant is None and any(kind.recognises(record, facts, value) for value in values)):
+            return _sentence(record, facts, zone, name)
     return ""
 
 
-def _sentence(record: Record, facts: Facts, name: str) -> str:
-    relative = relative_name(record.name, facts.domain)
+def _sentence(record: Record, facts: Facts, zone: str, name: str) -> str:
     where = f"The record is at {name} instead of {record.name}"
-    if name == f"{record.name}.{facts.domain}":
+    if not zone:
+        return f"{where}. Enter {record.name} as its name, or the part of it that your DNS provider does not append."
+    relative = relative_name(record.name, zone)
+    if name in _doubled(record, facts, zone):
         return f"{where}, because your DNS provider appends the domain by itself. Enter only {relative} as its name."
     return (
         f"{where}. Enter {relative} as its name (or {record.name}, if your DNS provider wants the full name)."

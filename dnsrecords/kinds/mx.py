@@ -70,7 +70,7 @@ class Mx(Kind):
                 "Add the MX record."
             )
             return Verdict(Status.MISSING, message)
-        problem = _problem(published, facts, lookup)
+        problem = _problem(published, facts, lookup, answer.zone or facts.domain)
         if problem:
             return Verdict(Status.MISMATCH, problem, answer.values)
         return Verdict(Status.OK, _remark(published, facts, lookup), answer.values)
@@ -80,11 +80,11 @@ class Mx(Kind):
         return any(exchange.host == facts.hostname for exchange in exchanges([value]))
 
 
-def _problem(published: tuple[Exchange, ...], facts: Facts, lookup: Lookup) -> str:
+def _problem(published: tuple[Exchange, ...], facts: Facts, lookup: Lookup, zone: str) -> str:
     return (
         _null(published)
-        or _addresses(published, facts)
-        or _doubled(published, facts)
+        or _addresses(published, facts, zone)
+        or _doubled(published, facts, zone)
         or _elsewhere(published, facts, lookup)
         or _alias(published, facts, lookup)
         or _order(published, facts, lookup)
@@ -100,10 +100,10 @@ def _null(published: tuple[Exchange, ...]) -> str:
     )
 
 
-def _addresses(published: tuple[Exchange, ...], facts: Facts) -> str:
+def _addresses(published: tuple[Exchange, ...], facts: Facts, zone: str) -> str:
     # What a form makes of an address: a name like 192.0.2.1, or 192.0.2.1.example.com.
     for exchange in published:
-        bare = exchange.host.removesuffix(f".{facts.domain}")
+        bare = exchange.host.removesuffix(f".{zone}")
         if _is_address(bare):
             return f"The MX record points to the address {bare}; it has to be a name. Replace it with {facts.hostname}."
     return ""
@@ -117,8 +117,8 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _doubled(published: tuple[Exchange, ...], facts: Facts) -> str:
-    wrong = f"{facts.hostname}.{facts.domain}"
+def _doubled(published: tuple[Exchange, ...], facts: Facts, zone: str) -> str:
+    wrong = f"{facts.hostname}.{zone}"
     if all(exchange.host != wrong for exchange in published):
         return ""
     return (

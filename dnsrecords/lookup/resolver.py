@@ -199,8 +199,8 @@ class Resolver:
             unchecked = await self._ask_resolvers(name, type_, dns.flags.RD | dns.flags.CD)
             if not failed(unchecked.outcome):
                 # Its signature is broken: nobody who checks it will use what the name servers say.
-                return replace(from_resolvers, servers=agreed.servers)
-        return agreed
+                agreed = replace(from_resolvers, servers=agreed.servers)
+        return replace(agreed, zone=await self._zone(name, bound))
 
     async def _from_server(self, address: Address, name: str, type_: str, bound: _Bound) -> Answer:
         async with bound.places:

@@ -340,9 +340,11 @@ def _lookup(
         if alias and not values:
             behind = lookup(alias, type_, left - 1) if left else Answer(name, type_, Outcome.BAD)
             by_wildcard = (name, "CNAME") in lent
-            return Answer(name, type_, behind.outcome, behind.values, cname=alias, wildcard=by_wildcard)
+            return Answer(
+                name, type_, behind.outcome, behind.values, cname=alias, wildcard=by_wildcard, zone=zone
+            )
         outcome = Outcome.FOUND if values else Outcome.NO_DATA
-        return Answer(name, type_, outcome, values, wildcard=(name, type_) in lent)
+        return Answer(name, type_, outcome, values, wildcard=(name, type_) in lent, zone=zone)
 
     return lookup
 

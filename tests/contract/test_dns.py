@@ -158,6 +158,26 @@ def test_an_existing_spf_record_is_merged(api: APIClient, domain: Domain, server
 
 
 @pytest.mark.real
+def test_names_are_relative_to_the_zone_that_a_domain_is_part_of(
+    api: APIClient, domain: Domain, server: Nameserver
+) -> None:
+    below = factories.domain("mail1.o1.test", dkim_public_key="QUJD")
+    rows = required(ok(api.get(path(below)))).values()
+    assert {row["relative_name"] for row in rows} == {f"{row['name']}." for row in rows}
+    policy = "v=DMARC1; p=reject; sp=reject; rua=mailto:dmarc@o1.test"
+    server.publish("o1.test", [f'_dmarc TXT "{policy}"', "mail1 MX 10 mail.example.com."])
+    found = required(ok(api.post(path(below, "/check"))))
+    assert [row["relative_name"] for row in found.values()] == [
+        "mail1", "mail1", "quazzar._domainkey.mail1", "_dmarc.mail1",
+    ]  # fmt: skip
+    assert (found["dmarc"]["status"], found["dmarc"]["found"]) == ("ok", [])
+    assert "that of o1.test applies" in found["dmarc"]["message"]
+    assert required(ok(api.get(path(below)))) == found
+    stages = ok(api.get(path(below, "/dmarc")))["stages"]
+    assert all(stage["reached"] for stage in stages)
+
+
+@pytest.mark.real
 def test_servers_that_do_not_answer_are_an_error(
     api: APIClient, domain: Domain, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -108,4 +108,5 @@ def test_an_unregistered_domain_is_missing_and_says_so(nameserver: Nameserver) -
     nameserver.publish("parent.test", ["www A 192.0.2.1"])
     verdicts = {result.record.id: result.verdict for result in check.look(facts_of("gone.parent.test"))}
     assert verdicts["mx"].status is Status.MISSING
-    assert "does not exist in DNS" in verdicts["mx"].message
+    assert "does not exist in DNS: its zone, parent.test," in verdicts["mx"].message
+    assert "registrar" not in verdicts["mx"].message
