@@ -5,11 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from email.errors import HeaderParseError
-from email.header import decode_header, make_header
-from email.utils import formataddr
 
-from mailrelay.mail import addresses
+from mailrelay.mail import addresses, encodedwords
 
 _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|<[^<>]*>|\[[^\]]*\]|\\.|[^"<\[\\,;:(]+|.', re.DOTALL)
 _COMMENT_STEP = re.compile(r"\\.|[()]|[^\\()]+|\\", re.DOTALL)
@@ -33,22 +30,47 @@ class Mailbox:
         return f"{self.name} <{self.address}>" if self.name else self.address
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A named group of mailboxes, such as ``Undisclosed recipients:;`` (RFC 5322 §3.4)."""
+
+    name: str
+    members: tuple[Mailbox, ...]
+
+
 def parse(text: str) -> list[Mailbox]:
-    """The mailboxes of a list, including the members of groups (RFC 5322 §3.4).
+    """The mailboxes of a list, including the members of groups.
 
     A comment after a bare address is its name, which is how cron writes it: ``root (Cron Daemon)``.
     """
-    mailboxes: list[Mailbox] = []
+    return [mailbox for entry in entries(text) for mailbox in _members(entry)]
+
+
+def entries(text: str) -> list[Mailbox | Group]:
+    """The mailboxes and groups of a list; a semicolon outside a group separates mailboxes as a comma does."""
+    found: list[Mailbox | Group] = []
     words: list[str] = []
-    for piece in [*_pieces(text), ","]:
-        if piece in {",", ";"}:
-            mailboxes += _mailbox(words)
-            words = []
-        elif piece == ":":  # the words before it were the name of a group
+    group: str | None = None
+    members: list[Mailbox] = []
+    for piece in [*_pieces(text), ";"]:
+        if piece == ":" and group is None:
+            group, words = _plain("".join(word for word in words if not word.startswith("(")).strip()), []
+        elif piece not in {",", ";"}:
+            words.append(piece)
+        elif group is None:
+            found += _mailbox(words)
             words = []
         else:
-            words.append(piece)
-    return mailboxes
+            members += _mailbox(words)
+            words = []
+            if piece == ";":
+                found.append(Group(group, tuple(members)))
+                group, members = None, []
+    return found
+
+
+def _members(entry: Mailbox | Group) -> tuple[Mailbox, ...]:
+    return entry.members if isinstance(entry, Group) else (entry,)
 
 
 def is_local(address: str, nodes: Collection[str]) -> bool:
@@ -74,20 +96,25 @@ def checked(address: str) -> str:
         return addresses.normalise(address)  # its sentence shows what the caller wrote
 
 
-def written(name: str, address: str) -> str:
-    """A mailbox as it is written in a header field."""
-    if address.isascii():
-        return formataddr((name, address), "utf-8")
-    return f"{name} <{address}>" if name else address
+def rewritten(text: str) -> str:
+    """The list in the syntax of RFC 5322 §3.4.
+
+    Raises:
+        ValueError: it holds something that is not an address; the text is a sentence for the user.
+    """
+    return ", ".join(_rewritten(entry) for entry in entries(text))
+
+
+def _rewritten(entry: Mailbox | Group) -> str:
+    members = [encodedwords.mailbox(person.name, checked(person.address)) for person in _members(entry)]
+    if isinstance(entry, Mailbox):
+        return members[0]
+    return f"{encodedwords.phrase(entry.name or 'undisclosed-recipients')}: {', '.join(members)};"
 
 
 def decoded(text: str) -> str:
     """Header text for display: encoded words decoded, control characters replaced by spaces."""
-    try:
-        text = str(make_header(decode_header(text))) if "=?" in text else text
-    except (HeaderParseError, LookupError, ValueError):
-        pass  # a broken encoded word is shown as it is
-    return _UNPRINTABLE.sub(" ", text).strip()
+    return _UNPRINTABLE.sub(" ", encodedwords.decoded(text)).strip()
 
 
 def _pieces(text: str) -> Iterator[str]:
@@ -95,15 +122,15 @@ def _pieces(text: str) -> Iterator[str]:
     while at < len(text):
         start = at
         if text[at] == "(":
-            at = _comment_end(text, at)
+            at = comment_end(text, at)
         else:
             piece = _PIECE.match(text, at)
             at = piece.end() if piece else at + 1
         yield text[start:at]
 
 
-def _comment_end(text: str, at: int) -> int:
-    """Where a comment closes; comments nest (RFC 5322 §3.2.2)."""
+def comment_end(text: str, at: int) -> int:
+    """Where the comment that begins ``at`` there closes; comments nest (RFC 5322 §3.2.2)."""
     depth = 0
     for step in _COMMENT_STEP.finditer(text, at):
         depth += {"(": 1, ")": -1}.get(step[0], 0)

@@ -15,26 +15,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from urllib.parse import quote
 
-from mailrelay.mail import addresses
+from mailrelay.mail import addresses, encodedwords, headerfields, parameters
 from mailrelay.mail.emails import Attachment, Email, listed
 
 _FOLD_AT = 76
 # RFC 5322 §2.1.1 allows 998; some servers break lines a little earlier.
 _LONGEST = 900
 _LONGEST_ID_DOMAIN = 200
-# Of a display name that is not encoded; quoting can double its length.
-_LONGEST_NAME = 200
-# An encoded word has at most 75 characters (RFC 2047 §2), twelve of them around the text.
-_WORD_BYTES = 45
-# Of a percent-encoded filename, so that its line stays within 76.
-_FILENAME_PIECE = 60
 # Encoded already: only their display names may be encoded words.
 _ADDRESS_FIELDS = ("From", "To", "Cc", "Reply-To")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_BEFORE_SPACE = re.compile(r"(?<=[^ \t])(?=[ \t])")
-_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _SIMPLE_FILENAME = re.compile(r"[A-Za-z0-9_.()+,@-](?:[A-Za-z0-9_.()+,@ -]{0,58}[A-Za-z0-9_.()+,@-])?")
 _PLAIN_HEAD = (
     b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\n\r\n"
@@ -94,7 +85,7 @@ def render(
     """
     name, sender = addresses.split(email.from_address or default_from)
     name = name or ("" if email.from_address else " ".join(_CONTROL.sub(" ", default_name).split()))
-    headers = [("From", _person(name, sender))]
+    headers = [("From", encodedwords.mailbox(name, sender))]
     headers += [(label, _people(people)) for label, people in (("To", email.to), ("Cc", email.cc)) if people]
     if not email.to and not email.cc:
         headers.append(("To", "undisclosed-recipients:;"))
@@ -118,64 +109,27 @@ def _everybody(email: Email, sender: str) -> Iterator[str]:
 
 # --- header fields -----------------------------------------------------------------------------------------
 def _people(people: Sequence[str] | str) -> str:
-    return ", ".join([_person(*addresses.split(person)) for person in listed(people)])
-
-
-def _person(name: str, address: str) -> str:
-    if not name:
-        return address
-    if not _writable(name) or len(name) > _LONGEST_NAME:
-        return f"{' '.join(_encoded_words(name, _WORD_BYTES))} <{address}>"
-    if _ATOMS.fullmatch(name):
-        return f"{name} <{address}>"
-    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}" <{address}>'
-
-
-def _writable(text: str) -> bool:
-    """Whether it can be written without encoding: ASCII without control characters, and nothing that a reader would
-    decode (``=?utf-8?q?…?=``)."""
-    return text.isascii() and text.isprintable() and "=?" not in text
+    return ", ".join([encodedwords.mailbox(*addresses.split(person)) for person in listed(people)])
 
 
 def _header(name: str, value: str) -> str:
     line = f"{name}: {value}"
-    if len(line) <= _FOLD_AT and _writable(line):
+    if len(line) <= _FOLD_AT and encodedwords.is_writable(line):
         return line + "\r\n"
     if _CONTROL.search(line):
         raise ValueError(f"the header field {name[:40]!r} contains a line break or another control character")
-    pieces = _BEFORE_SPACE.split(f" {value}")
-    readable = _writable(value.replace("\t", " ")) and max(map(len, pieces)) <= _LONGEST
-    if readable or name in _ADDRESS_FIELDS:
-        return _folded(f"{name}:", pieces)
-    first = max(12, (_FOLD_AT - len(name) - 14) // 4 * 3)
-    return f"{name}: " + "\r\n ".join(_encoded_words(value, first)) + "\r\n"
+    if name in _ADDRESS_FIELDS:
+        return encodedwords.folded(name, value)
+    if headerfields.is_structured(name):
+        return headerfields.written(name, value)
+    if _is_readable(value):
+        return encodedwords.folded(name, value)
+    # All of it, so that nothing in a caller's text is taken for an encoded word.
+    return encodedwords.folded(name, encodedwords.encoded(value, headerfields.room(name)))
 
 
-def _folded(label: str, pieces: Sequence[str]) -> str:
-    """The field in lines of at most 76 characters, broken at spaces where there are any."""
-    lines = [label + pieces[0]]
-    for piece in pieces[1:]:
-        if len(lines[-1]) + len(piece) > _FOLD_AT:
-            lines.append(piece)
-        else:
-            lines[-1] += piece
-    return "\r\n".join(lines) + "\r\n"
-
-
-def _encoded_words(text: str, first: int) -> list[str]:
-    """The text as encoded words (RFC 2047): base64 of UTF-8, no character split between two.
-
-    ``first`` is how many bytes of text the first word may hold.
-    """
-    data = text.encode()
-    words, start, end = [], 0, first
-    while start < len(data):
-        while end < len(data) and data[end] & 0xC0 == 0x80:
-            end -= 1
-        words.append(f"=?utf-8?b?{base64.b64encode(data[start:end]).decode()}?=")
-        start, end = end, end + _WORD_BYTES
-    return words
+def _is_readable(value: str) -> bool:
+    return encodedwords.is_writable(value.replace("\t", " ")) and max(map(len, value.split())) <= _LONGEST
 
 
 # --- body --------------------------------------------------------------------------------------------------
@@ -226,7 +180,7 @@ def _text(subtype: str, data: bytes, boundary: bytes) -> bytes:
 
 def _attached(attachment: Attachment, boundary: bytes) -> bytes:
     kind, content = attachment.content_type, attachment.content
-    if not _writable(kind):
+    if not encodedwords.is_writable(kind):
         raise ValueError(f"{kind[:60]!r} is not a content type")
     disposition = _disposition(attachment.filename)
     if kind.lower().startswith(("message/", "multipart/")):
@@ -248,16 +202,8 @@ def _disposition(filename: str) -> str:
     pieces (RFC 2231)."""
     if _SIMPLE_FILENAME.fullmatch(filename):
         return f'Content-Disposition: attachment; filename="{filename}"\r\n'
-    pieces = ["utf-8''"]
-    for char in filename:  # readers decode each piece by itself, so no character may be split
-        encoded = quote(char, safe="")
-        if len(pieces[-1]) + len(encoded) > _FILENAME_PIECE:
-            pieces.append("")
-        pieces[-1] += encoded
-    if len(pieces) == 1:
-        return f"Content-Disposition: attachment;\r\n filename*={pieces[0]}\r\n"
-    numbered = [f"filename*{index}*={piece}" for index, piece in enumerate(pieces)]
-    return "Content-Disposition: attachment;\r\n " + ";\r\n ".join(numbered) + "\r\n"
+    pieces = parameters.extended("filename", filename)
+    return "Content-Disposition: attachment;\r\n " + ";\r\n ".join(pieces) + "\r\n"
 
 
 def _base64(data: bytes) -> bytes:

@@ -361,7 +361,7 @@ def _envelope(message: Message, relay: Relay) -> Envelope:
     content = payload.load(bytes(message.body.reveal()))
     if isinstance(content, bytes):
         utf8 = any(not address.isascii() for address in (message.envelope_sender, *pending))
-        return Envelope(message.envelope_sender, pending, mime.crlf(content), utf8)
+        return Envelope(message.envelope_sender, pending, content, utf8)
     rendered = mime.render(
         content,
         message_id=message.message_id,

@@ -10,7 +10,7 @@ from django.apps import apps
 from django.conf import settings
 from django.db import transaction
 
-from mailrelay.mail import addresses, addresslists, emails, mime, rawmail
+from mailrelay.mail import addresses, addresslists, emails, encodedwords, mime, rawmail
 from mailrelay.mail.addresslists import Mailbox
 from mailrelay.mail.rawmail import RawMail
 from mailrelay.models import Message, RelaySettings
@@ -160,7 +160,7 @@ def with_author(mail: RawMail, node: Node, name: str = "") -> RawMail:
     same display name."""
     authors = mail.mailboxes("from")
     if not authors:
-        return mail.with_field("From", addresslists.written(name or node.from_name, node.from_address))
+        return mail.with_field("From", encodedwords.mailbox(name or node.from_name, node.from_address))
     return mail.with_field("From", _authors(authors, node, name)) if _any_local(authors, node) else mail
 
 
@@ -172,7 +172,7 @@ def _authors(authors: Sequence[Mailbox], node: Node, name: str) -> str:
             # "From: Cron Daemon" has no address at all: it is the name.
             shown = shown or (address if " " in address else name) or node.from_name
             address = node.from_address
-        written.setdefault(address, addresslists.written(shown, address))
+        written.setdefault(address, encodedwords.mailbox(shown, address))
     return ", ".join(written.values())
 
 
@@ -203,6 +203,6 @@ def _deliverable(people: Iterable[Mailbox], node: Node) -> Iterable[str]:
     for person in people:
         if node.is_local(person.address):
             for address in node.alert_recipients or (node.from_address,):
-                yield addresslists.written(person.name or person.address.partition("@")[0], address)
+                yield encodedwords.mailbox(person.name or person.address.partition("@")[0], address)
         else:
-            yield addresslists.written(person.name, person.address)
+            yield encodedwords.mailbox(person.name, person.address)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
+from mailrelay.legal.conversion import Legal, Offer, Unsendable, legalise
 from mailrelay.smtp import sasl, wire
 from mailrelay.smtp.channel import Channel, local_name
 from mailrelay.smtp.dialogue import Envelope, Outcome, Reply, Target, Trace
@@ -47,6 +48,8 @@ class Connection(Channel):
         self._dirty = False
         self._features: dict[str, str] = {}
         self._refused: dict[str, DeliveryError] = {}
+        # What became of the latest two: the one that is sent, and the one announced behind it.
+        self._fitted: list[tuple[Envelope, Legal | DeliveryError]] = []
 
     # --- opening -------------------------------------------------------------------------------------------
     def open(self) -> Connection:
@@ -195,9 +198,9 @@ class Connection(Channel):
         Raises:
             DeliveryError: the connection broke.
         """
-        refusal = self._unfit(envelope)
-        if refusal is not None:
-            return Outcome(error=refusal)
+        fitted = self._fit(envelope)
+        if isinstance(fitted, DeliveryError):
+            return Outcome(error=fitted)
         commands = self._commands(envelope)
         self._enter("sender")
         if self.pipelining:
@@ -215,13 +218,14 @@ class Connection(Channel):
             DeliveryError: the connection broke.
         """
         self._enter("data")
-        pipelined = following is not None and self.pipelining and self._unfit(following) is None
+        data = self._legal(envelope).data
+        pipelined = following is not None and self.pipelining and isinstance(self._fit(following), Legal)
         self._dirty = False
-        flight = envelope.data if envelope.data.endswith(b"\r\n") else envelope.data + b"\r\n"
+        flight = data if data.endswith(b"\r\n") else data + b"\r\n"
         flight = wire.dot_stuff(flight) + b".\r\n"
         if pipelined and following is not None:
             flight += b"".join(self._commands(following))
-        self._note(f"C: [{len(envelope.data)} bytes of mail]")
+        self._note(f"C: [{len(data)} bytes of mail]")
         refused = self._refused
         self._write(flight, seconds=_DATA_SECONDS, secret=True)
         reply = self._read(_DATA_SECONDS)
@@ -236,20 +240,43 @@ class Connection(Channel):
 
     def _commands(self, envelope: Envelope) -> list[bytes]:
         reset = [b"RSET\r\n"] if self._dirty else []
-        mail = wire.mail_command(envelope.sender, len(envelope.data), self._features, utf8=envelope.utf8)
-        return [*reset, mail, *map(wire.rcpt_command, envelope.recipients), b"DATA\r\n"]
+        mail = self._legal(envelope)
+        size = len(mail.data)
+        announcement = wire.mail_command(
+            envelope.sender, size, self._features, utf8=mail.utf8, eight_bit=mail.eight_bit
+        )
+        return [*reset, announcement, *map(wire.rcpt_command, envelope.recipients), b"DATA\r\n"]
 
-    def _unfit(self, envelope: Envelope) -> DeliveryError | None:
-        """Why the server would refuse the message, known from what it offers."""
+    def _legal(self, envelope: Envelope) -> Legal:
+        fitted = self._fit(envelope)
+        assert isinstance(fitted, Legal)  # begin() and finish() announce no other
+        return fitted
+
+    def _fit(self, envelope: Envelope) -> Legal | DeliveryError:
+        """The mail as this server may be sent it, or why it must not be asked, known from what it offers."""
+        for known, fitted in self._fitted:
+            if known is envelope:
+                return fitted
+        fitted = self._made_legal(envelope)
+        self._fitted = [*self._fitted[-1:], (envelope, fitted)]
+        return fitted
+
+    def _made_legal(self, envelope: Envelope) -> Legal | DeliveryError:
+        offer = Offer(eight_bit="8bitmime" in self._features, utf8="smtputf8" in self._features)
+        try:
+            mail = legalise(envelope.data, offer, utf8=envelope.utf8)
+        except Unsendable as exc:
+            if exc.needs_utf8:
+                return self._failure(
+                    str(exc), "smtputf8_not_offered", permanent=True, stage="sender", code=553
+                )
+            return self._failure(str(exc), "rejected", permanent=True, stage="data")
         limit = int(self._features.get("size") or 0)
-        if limit and len(envelope.data) > limit:
-            size = words.size(len(envelope.data))
+        if limit and len(mail.data) > limit:
+            size = words.size(len(mail.data))
             sentence = f"The mail has {size}; the server takes {words.size(limit)} at most."
             return self._failure(sentence, "rejected", permanent=True, stage="sender", code=552)
-        if envelope.utf8 and "smtputf8" not in self._features:
-            sentence = "An address has letters beyond ASCII before the @, and the server does not take such addresses."
-            return self._failure(sentence, "smtputf8_not_offered", permanent=True, stage="sender", code=553)
-        return None
+        return mail
 
     def _hear(self, envelope: Envelope) -> Outcome | None:
         """Read the answers to a whole flight: [RSET,] MAIL, each RCPT, DATA."""

@@ -34,7 +34,7 @@ class Envelope:
 
     Attributes:
         sender: the envelope sender; empty for the null sender of bounces.
-        data: the complete MIME message with CRLF line ends, before dot-stuffing.
+        data: the complete message; each connection makes it legal for its server (``mailrelay.legal``).
         utf8: whether an address needs SMTPUTF8 (RFC 6531).
     """
 

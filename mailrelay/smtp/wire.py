@@ -52,8 +52,14 @@ def safe_path(address: str) -> bool:
     return _PATH.fullmatch(address) is not None
 
 
-def mail_command(sender: str, size: int, offered: dict[str, str], *, utf8: bool) -> bytes:
+def mail_command(
+    sender: str, size: int, offered: dict[str, str], *, utf8: bool = False, eight_bit: bool = False
+) -> bytes:
     """MAIL FROM with the parameters for which the server ``offered`` the extension.
+
+    Args:
+        utf8: an address or the header is in UTF-8 (RFC 6531).
+        eight_bit: the mail has octets beyond ASCII (RFC 6152).
 
     Raises:
         ValueError: the sender would end the command early.
@@ -61,7 +67,7 @@ def mail_command(sender: str, size: int, offered: dict[str, str], *, utf8: bool)
     line = f"MAIL FROM:<{_path(sender)}>"
     if "size" in offered:
         line += f" SIZE={size}"
-    if "8bitmime" in offered:
+    if eight_bit and "8bitmime" in offered:
         line += " BODY=8BITMIME"
     if utf8:
         line += " SMTPUTF8"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailrelay.mail import addresslists
+from mailrelay.mail import addresslists, encodedwords
 
 NODES = {"localhost", "node7"}
 
@@ -85,5 +85,5 @@ def test_header_text_is_decoded_for_display(subtests: pytest.Subtests) -> None:
 
 def test_names_are_written_so_that_they_can_be_read_again() -> None:
     for name in ("Ops", "Doe, Jane", 'say "hi"', "Jürgen", ""):
-        (mailbox,) = addresslists.parse(addresslists.written(name, "a@example.com"))
+        (mailbox,) = addresslists.parse(encodedwords.mailbox(name, "a@example.com"))
         assert (mailbox.name, mailbox.address) == (name, "a@example.com")

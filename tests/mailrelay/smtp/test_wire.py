@@ -92,7 +92,9 @@ def test_an_odd_ehlo_answer_does_no_harm(subtests: pytest.Subtests) -> None:
 def test_mail_from_says_what_the_server_understands() -> None:
     offered = {"size": "", "8bitmime": ""}
     assert wire.mail_command("a@b.c", 7, {}, utf8=False) == b"MAIL FROM:<a@b.c>\r\n"
-    assert wire.mail_command("a@b.c", 7, offered, utf8=False) == b"MAIL FROM:<a@b.c> SIZE=7 BODY=8BITMIME\r\n"
+    eight_bit = wire.mail_command("a@b.c", 7, offered, eight_bit=True)
+    assert eight_bit == b"MAIL FROM:<a@b.c> SIZE=7 BODY=8BITMIME\r\n"
+    assert wire.mail_command("a@b.c", 7, offered) == b"MAIL FROM:<a@b.c> SIZE=7\r\n"
     assert wire.mail_command("ö@b.c", 7, {}, utf8=True) == "MAIL FROM:<ö@b.c> SMTPUTF8\r\n".encode()
     assert wire.mail_command("", 7, {}, utf8=False) == b"MAIL FROM:<>\r\n"
     assert wire.rcpt_command('"a b"@b.c') == b'RCPT TO:<"a b"@b.c>\r\n'

@@ -1,0 +1,81 @@
+"""The parameters of Content-Type and Content-Disposition (RFC 2045 §5.1, RFC 2231). Pure."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+# Name, then a quoted string or a token. What stands in neither form is read up to the next semicolon.
+_PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"?|[^;]*)', re.DOTALL)
+_TOKEN = re.compile(r"[!#$%&'*+.0-9A-Z^_`a-z{|}~-]+")
+#: The longest value that is written in one piece.
+_LONGEST = 200
+#: Of a percent-encoded value, so that its line stays within 76.
+_PIECE = 60
+
+
+def parse(text: str) -> tuple[str, list[tuple[str, str]]]:
+    """The value before the first semicolon, and the parameters in their order: name in lower case, value unquoted."""
+    value = text.partition(";")[0]
+    found = _PARAMETER.finditer(text, len(value))
+    return value.strip(), [(match[1].lower(), _unquoted(match[2].strip())) for match in found]
+
+
+def get(text: str, name: str) -> str:
+    """The value of a parameter; empty where it is missing."""
+    return next((value for found, value in parse(text)[1] if found == name), "")
+
+
+def with_parameter(text: str, name: str, value: str) -> str:
+    """The field with this parameter in place of its own, or added."""
+    kind, found = parse(text)
+    kept = [(other, text) for other, text in found if other != name]
+    return written(kind, [*kept, (name, value)])
+
+
+def written(value: str, found: list[tuple[str, str]]) -> str:
+    """A value and its parameters. What ASCII cannot write is percent-encoded, and long values are in numbered pieces
+    (RFC 2231)."""
+    return "; ".join([value, *(piece for name, text in found for piece in _pieces(name, text))])
+
+
+def rewritten(text: str) -> str:
+    """The field in ASCII, with every parameter in the syntax of RFC 2045."""
+    value, found = parse(text)
+    return written(quote(value, safe=_ASCII), found)
+
+
+_ASCII = "".join(map(chr, range(0x20, 0x7F)))
+
+
+def _unquoted(text: str) -> str:
+    return re.sub(r"\\(.)", r"\1", text[1:].removesuffix('"'), flags=re.DOTALL) if text[:1] == '"' else text
+
+
+def _pieces(name: str, text: str) -> list[str]:
+    if text.isascii() and text.isprintable() and len(text) <= _LONGEST:
+        return [f"{name}={_quoted(text)}"]
+    if name.endswith("*") or name == "boundary":  # in pieces already; a boundary cannot be cut
+        return [f"{name}={_quoted(quote(text, safe=_ASCII, errors='replace'))}"]
+    return extended(name, text)
+
+
+def _quoted(text: str) -> str:
+    if _TOKEN.fullmatch(text):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def extended(name: str, text: str) -> list[str]:
+    """A parameter as ``name*=utf-8''…``, or as numbered pieces of that; no character is split between two, because
+    readers decode each by itself."""
+    pieces = ["utf-8''"]
+    for char in text:
+        encoded = quote(char, safe="", errors="replace")
+        if len(pieces[-1]) + len(encoded) > _PIECE:
+            pieces.append("")
+        pieces[-1] += encoded
+    if len(pieces) == 1:
+        return [f"{name}*={pieces[0]}"]
+    return [f"{name}*{index}*={piece}" for index, piece in enumerate(pieces)]
