@@ -9,13 +9,13 @@ from django.db.models import Count, Q, Sum
 from django.utils import timezone
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from mailboxes.certificates import pem
+from mailboxes.certificates import state as certificatestate
 from mailboxes.models import Alias, DkimKey, Domain, Mailbox, Stack
 from quazzar import words
 from quazzar.monitoring import doctor
 from quazzar.sealing.values import Sealed
 
-#: Warn if the certificate expires within this time.
-EXPIRES_SOON = timedelta(days=14)
 #: Warn if the worker has not looked at the stack for this long; normally it does three times a minute.
 UNOBSERVED = timedelta(minutes=10)
 _ADVICE_KEY = (
@@ -54,6 +54,12 @@ def collect() -> Iterator[Metric]:
             "quazzar_stack_certificate_expiry_timestamp_seconds",
             "When the stack's certificate ends, in Unix time.",
             stack.tls_expires_at.timestamp(),
+        )
+    if validity := pem.validity(stack.tls_certificate):
+        yield _gauge(
+            "quazzar_stack_certificate_lifetime_seconds",
+            "How long the stack's certificate is valid in all.",
+            validity.lifetime.total_seconds(),
         )
 
 
@@ -123,14 +129,12 @@ def _observation(stack: Stack, now: datetime) -> doctor.Finding | None:
 
 
 def _certificate(stack: Stack, now: datetime) -> doctor.Finding | None:
-    end = stack.tls_expires_at
-    if end is None or end - now >= EXPIRES_SOON:
+    problems = certificatestate.read(stack).problems()
+    if not problems:
         return None
-    advice = "Upload a new one in the Mailboxes tab, or see why its files are not renewed."
-    if end <= now:
-        return doctor.failed(f"The certificate of the mailbox stack ended on {end:%Y-%m-%d}.", advice)
-    return doctor.warning(
-        f"The certificate of the mailbox stack ends in {words.span(end - now)}, on {end:%Y-%m-%d}.", advice
+    judge = doctor.failed if stack.tls_expires_at and stack.tls_expires_at <= now else doctor.warning
+    return judge(
+        " ".join(problems), "Upload another one in the Mailboxes tab, or see why its files are not renewed."
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.validators import ProhibitNullCharactersValidator
 from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
@@ -137,6 +138,18 @@ class StackChangeSerializer(StrictSerializer):
     warn_mailbox_owners = YesNo(required=False, help_text="Nearly full: mail the mailbox too.")
 
 
+class PemText(Text):
+    """A file's text; also one that is not PEM, so that the domain can say how to convert it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=_LONGEST_PEM, trim_whitespace=False, **kwargs)
+        self.validators = [
+            validator
+            for validator in self.validators
+            if not isinstance(validator, ProhibitNullCharactersValidator)
+        ]
+
+
 @extend_schema_serializer(
     examples=[
         OpenApiExample("Our own", {"self_signed": True}, request_only=True),
@@ -153,8 +166,8 @@ class StackChangeSerializer(StrictSerializer):
 class CertificateWriteSerializer(StrictSerializer):
     """A pair in PEM, the paths of one, or ``self_signed``: one of the three."""
 
-    certificate = Text(required=False, max_length=_LONGEST_PEM, trim_whitespace=False)
-    key = Text(required=False, max_length=_LONGEST_PEM, trim_whitespace=False, write_only=True)
+    certificate = PemText(required=False)
+    key = PemText(required=False, write_only=True)
     certificate_path = Text(required=False, max_length=1024)
     key_path = Text(required=False, max_length=1024)
     self_signed = YesNo(required=False)

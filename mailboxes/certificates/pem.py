@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -13,6 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from mailboxes.certificates import formats
+from quazzar import words
 from quazzar.errors import InvalidFields
 
 if TYPE_CHECKING:
@@ -20,8 +23,8 @@ if TYPE_CHECKING:
 
 #: Phones do not accept a certificate for 398 days or more, even if they are told to trust it.
 VALID_FOR = timedelta(days=397)
-#: Show a warning if less time is left.
-WARN_BEFORE = timedelta(days=14)
+#: What only a self-signed certificate is warned about.
+SELF_SIGNED = "The certificate is self-signed: clients will warn until they are told to trust it."
 _SERVER_KEYS = (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey)
 _BROKEN_HASHES = (hashes.MD5, hashes.SHA1)
 
@@ -43,6 +46,42 @@ class Facts:
     self_signed: bool
     fingerprint: str
     warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Validity:
+    """From when until when a certificate is valid."""
+
+    not_before: datetime
+    not_after: datetime
+
+    @property
+    def lifetime(self) -> timedelta:
+        """The whole time for which it is valid."""
+        return self.not_after - self.not_before
+
+    def ends_soon(self, now: datetime) -> bool:
+        """Whether less than a third of the lifetime is left.
+
+        ACME clients renew at a third, whether a certificate lives for 90 days, 45 or 6: one that is still in use
+        after that was not renewed.
+        """
+        return self.not_after - now < self.lifetime / 3
+
+
+def validity(certificate_pem: str) -> Validity | None:
+    """The validity of the first certificate in the text; None if there is none that can be read."""
+    try:
+        leaf = x509.load_pem_x509_certificate(certificate_pem.encode("utf-8", "replace"))
+    except ValueError:
+        return None
+    return Validity(leaf.not_valid_before_utc, leaf.not_valid_after_utc)
+
+
+def text(data: bytes) -> str:
+    """The text of an uploaded file; bytes that are no text are kept visible, so that `examine` can name the format."""
+    encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    return data.decode(encoding, "replace")
 
 
 def self_signed(hostname: str, now: datetime | None = None, key_pem: str = "") -> tuple[str, str]:
@@ -128,7 +167,8 @@ def _chain(text: str) -> list[x509.Certificate]:
     except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as exc:
         raise _wrong(
             "certificate",
-            "This is not a certificate in PEM form (it begins with -----BEGIN CERTIFICATE-----).",
+            formats.instead_of_a_certificate(text)
+            or "This is not a certificate in PEM form (it begins with -----BEGIN CERTIFICATE-----).",
         ) from exc
     return chain
 
@@ -144,7 +184,11 @@ def _key(text: str) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.
     except TypeError as exc:
         raise _wrong("key", "The key is encrypted: remove its passphrase first (openssl pkey).") from exc
     except (ValueError, UnsupportedAlgorithm) as exc:
-        raise _wrong("key", "This is not a private key in PEM form (-----BEGIN PRIVATE KEY-----).") from exc
+        raise _wrong(
+            "key",
+            formats.instead_of_a_key(text)
+            or "This is not a private key in PEM form (-----BEGIN PRIVATE KEY-----).",
+        ) from exc
     if not isinstance(key, _SERVER_KEYS):
         raise _wrong("key", "Only RSA, ECDSA and Ed25519 keys can serve TLS.")
     if isinstance(key, rsa.RSAPrivateKey) and key.key_size < 2048:
@@ -198,10 +242,11 @@ def _warnings(chain: list[x509.Certificate], hostname: str, now: datetime) -> li
         warnings.append(
             f"The certificate is not valid before {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC."
         )
-    if leaf.not_valid_after_utc - now < WARN_BEFORE:
-        warnings.append(f"The certificate expires on {leaf.not_valid_after_utc:%Y-%m-%d}.")
+    end = leaf.not_valid_after_utc
+    if Validity(leaf.not_valid_before_utc, end).ends_soon(now):
+        warnings.append(f"The certificate expires on {end:%Y-%m-%d}, {words.distance(end - now)}.")
     if _signed_by(leaf, leaf):
-        warnings.append("The certificate is self-signed: clients will warn until they are told to trust it.")
+        warnings.append(SELF_SIGNED)
     elif len(chain) == 1:
         warnings.append(
             "The intermediate certificates are missing: append them, or some clients cannot verify it."

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: A self-signed certificate is replaced this long before it expires.
-RENEWED_BEFORE = timedelta(days=30)
+#: A self-signed certificate is replaced this long before its end is warned about.
+RENEWED_EARLIER = timedelta(days=2)
 #: Bytes. A key with the longest chain in use takes a tenth of it.
 LARGEST_FILE = 256 * 1024
 Source = Stack.TlsSource
@@ -180,13 +180,12 @@ def _columns(source: str, certificate: str, key: str, hostname: str) -> tuple[di
 
 
 def _fits(stack: Stack, hostname: str, now: datetime) -> bool:
-    ends = stack.tls_expires_at
+    validity = pem.validity(stack.tls_certificate)
     return (
         stack.hostname == hostname
-        and bool(stack.tls_certificate)
+        and validity is not None
         and _key(stack) is not None
-        and ends is not None
-        and ends - now >= RENEWED_BEFORE
+        and not validity.ends_soon(now + RENEWED_EARLIER)
     )
 
 
@@ -213,5 +212,4 @@ def _content(name: str) -> str:
     data = read_named_file(
         name, allowed=settings.QUAZZAR_CERTIFICATE_DIRS, private=settings.QUAZZAR_DATA_DIR, limit=LARGEST_FILE
     )
-    # What is not text is not PEM either, and is refused when the pair is examined.
-    return data.decode("ascii", "replace")
+    return pem.text(data)

@@ -37,6 +37,10 @@ class CertificateState:
     certificate_path: str
     key_path: str
 
+    def problems(self) -> tuple[str, ...]:
+        """The warnings that ask for something to be done; that it is self-signed was the operator's choice."""
+        return tuple(warning for warning in self.warnings if warning != pem.SELF_SIGNED)
+
 
 def read(stack: Stack) -> CertificateState:
     """The state of the pair in the row; never raises for what is wrong with it."""

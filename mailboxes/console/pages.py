@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
+from mailboxes.certificates.state import read as read_certificate
 from mailboxes.console import access, listing, states
 from mailboxes.models import Alias, Domain, Mailbox, Stack
 from mailboxes.provisioning import retention
@@ -16,8 +17,6 @@ from mailrelay.models import RelaySettings
 from quazzar.console import gate
 from quazzar.console.pages import frame, part
 
-#: Days before its end from which a certificate is warned about.
-CERTIFICATE_WARNING_DAYS = 21
 LIST, DELETED, ALIASES, DOMAINS, SERVER, IMPORT = (
     f"admin:mail_boxes_{name}" for name in ("list", "deleted", "aliases", "domains", "server", "import")
 )
@@ -32,7 +31,7 @@ def page(request: HttpRequest, template: str, context: dict[str, Any], *, status
 def head(request: HttpRequest) -> dict[str, Any]:
     """What the head of each page says: the server's state, what needs attention, and how much there is."""
     stack = Stack.load()
-    expires = stack.tls_expires_at
+    certificate = read_certificate(stack)
     return {
         "stack": stack,
         "stage": states.stage(stack),
@@ -40,8 +39,8 @@ def head(request: HttpRequest) -> dict[str, Any]:
         "services": states.services(stack),
         "changes": max(0, stack.desired_generation - stack.applied_generation),
         "unreadable": listing.unreadable().count(),
-        "certificate_days": (expires - timezone.now()).days if expires else None,
-        "certificate_warning": CERTIFICATE_WARNING_DAYS,
+        "certificate_problems": [text for text in certificate.problems() if text != stack.tls_problem],
+        "certificate_is_over": bool(certificate.expires_at and certificate.expires_at <= timezone.now()),
         "relay": RelaySettings.load(),
         "counts": counts(),
         "may": access.permissions(request.user),

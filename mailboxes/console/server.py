@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_safe
 
+from mailboxes.certificates import pem
 from mailboxes.certificates.settings import (
     LARGEST_FILE,
     upload_certificate,
@@ -148,11 +149,8 @@ class CertificateForm(SavingForm):
         upload = self.cleaned_data.get(name)
         if not upload:
             return ""
-        try:
-            # One byte more than allowed: the domain then says that it is too large.
-            return str(upload.read(LARGEST_FILE + 1).decode("ascii"))
-        except UnicodeDecodeError as exc:
-            raise forms.ValidationError("This is not a PEM file: it is not plain text.") from exc
+        # One byte more than allowed: the domain then says that it is too large.
+        return pem.text(upload.read(LARGEST_FILE + 1))
 
     def save(self) -> tuple[str, ...] | None:
         """Put the certificate in place; what the operator should know about it, in sentences."""

@@ -77,6 +77,16 @@ def test_a_certificate_for_another_name_is_taken_with_a_warning(api: APIClient) 
     assert any(HOST in warning for warning in shown["warnings"])
 
 
+def test_a_binary_certificate_is_refused_with_the_command_that_converts_it(
+    api: APIClient, pair: dict[str, str]
+) -> None:
+    for field, command in (("certificate", "openssl x509 -inform der"), ("key", "openssl pkey -inform der")):
+        answer = api.put(CERTIFICATE, pair | {field: "0\u0082\u0002\u0000"})
+        assert answer.status_code == 400
+        ((name, (sentence,)),) = answer.json()["fields"].items()
+        assert name == field and command in sentence
+
+
 def test_a_pair_that_does_not_fit_is_refused_and_the_old_one_stays(
     api: APIClient, pair: dict[str, str]
 ) -> None:

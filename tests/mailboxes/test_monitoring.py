@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,10 @@ from django.test import Client
 from django.utils import timezone
 
 from mailboxes import monitoring
+from mailboxes.certificates import pem
 from mailboxes.models import Mailbox, Stack, error_value
 from tests.mailboxes import factories
+from tests.mailboxes.certificates.pairs import pair
 
 pytestmark = pytest.mark.django_db
 Phase = Stack.Phase
@@ -44,6 +46,13 @@ def test_metrics_tell_of_a_healthy_stack(client: Client) -> None:
     assert 'quazzar_stack_generation{kind="desired"} 9.0' in text
     assert 'quazzar_stack_generation{kind="applied"} 7.0' in text
     assert "quazzar_stack_certificate_expiry_timestamp_seconds 1." in text
+    assert "quazzar_stack_certificate_lifetime_seconds" not in text
+
+
+def test_metrics_tell_the_certificates_lifetime_for_an_alert_rule(client: Client) -> None:
+    now = timezone.now()
+    serve("mail.example.com", now, now + timedelta(days=6))
+    assert "quazzar_stack_certificate_lifetime_seconds 518400.0" in scrape(client)
 
 
 @pytest.mark.parametrize("columns", [{"enabled": False}, {"phase": Phase.DEGRADED}])
@@ -117,13 +126,45 @@ def test_a_worker_that_does_not_look_is_told(ago: timedelta | None, level: str) 
 
 
 @pytest.mark.parametrize(
-    ("left", "level"),
-    [(timedelta(days=15), "ok"), (timedelta(days=13), "warning"), (timedelta(hours=-1), "failed")],
+    ("lifetime", "left", "level"),
+    [
+        # Let's Encrypt's 6, 45 and 90 days, and the year of others: an ACME client renews at a third.
+        (timedelta(days=6), timedelta(hours=49), "ok"),
+        (timedelta(days=6), timedelta(hours=47), "warning"),
+        (timedelta(days=45), timedelta(days=16), "ok"),
+        (timedelta(days=45), timedelta(days=14), "warning"),
+        (timedelta(days=90), timedelta(days=31), "ok"),
+        (timedelta(days=90), timedelta(days=29), "warning"),
+        (timedelta(days=366), timedelta(days=123), "ok"),
+        (timedelta(days=366), timedelta(days=121), "warning"),
+        (timedelta(days=6), timedelta(hours=-1), "failed"),
+    ],
 )
-def test_the_end_of_the_certificate_is_told_in_time(left: timedelta, level: str) -> None:
-    healthy(tls_expires_at=timezone.now() + left)
+def test_the_end_of_the_certificate_is_told_in_time(lifetime: timedelta, left: timedelta, level: str) -> None:
+    end = timezone.now() + left
+    serve("mail.example.com", end - lifetime, end)
     finding = monitoring.examine()
     assert finding.level == level and ("certificate" in finding.sentence) == (level != "ok")
+
+
+def test_a_certificate_that_clients_do_not_accept_is_told() -> None:
+    now, day = timezone.now(), timedelta(days=1)
+    serve("other.example.com", now - 10 * day, now + 80 * day)
+    finding = monitoring.examine()
+    assert finding.level == "warning" and "not valid for mail.example.com" in finding.sentence
+    serve("mail.example.com", now + day, now + 80 * day)
+    assert "not valid before" in monitoring.examine().sentence
+
+
+def test_a_self_signed_certificate_is_the_operators_choice() -> None:
+    certificate, key = pem.self_signed("mail.example.com")
+    healthy(tls_certificate=certificate, tls_key=key)
+    assert monitoring.examine().level == "ok"
+
+
+def serve(name: str, start: datetime, end: datetime) -> None:
+    certificate, key = pair(name, start, end)
+    healthy(tls_certificate=certificate, tls_key=key, tls_expires_at=end)
 
 
 def test_secrets_that_cannot_be_read_are_counted(settings: Any, tmp_path: Path) -> None:
@@ -159,5 +200,7 @@ def test_hidden_client_addresses_are_explained() -> None:
 
 
 def test_a_failure_goes_before_a_warning() -> None:
-    healthy(gateway_only=True, tls_expires_at=timezone.now() - timedelta(days=1))
+    end = timezone.now() - timedelta(days=1)
+    serve("mail.example.com", end - timedelta(days=90), end)
+    Stack.objects.update(gateway_only=True)
     assert "certificate" in monitoring.examine().sentence

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import ssl
 import threading
@@ -66,6 +67,14 @@ def leaf(**more: Any) -> str:
 
 
 CA = signed("CA", CA_KEY, "Root", ROOT_KEY, names=())
+
+
+DER = x509.load_pem_x509_certificate(leaf().encode()).public_bytes(Encoding.DER)
+DER_KEY = LEAF_KEY.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+
+
+def armoured(kind: str) -> str:
+    return f"-----BEGIN {kind}-----\nMAA=\n-----END {kind}-----\n"
 
 
 def examine(certificate: str, key: str | None = None, hostname: str = HOST) -> Facts:
@@ -176,7 +185,7 @@ def test_what_somebody_will_complain_about_is_a_warning() -> None:
         (leaf(names=("*.example.com",)) + CA, "a.b.example.com", "clients will warn"),
         (leaf(names=("*.example.com",)) + CA, "example.com", "clients will warn"),
         (leaf(start=NOW + DAY) + CA, HOST, "not valid before 2027-01-16"),
-        (leaf(end=NOW + 5 * DAY) + CA, HOST, "expires on 2027-01-20"),
+        (leaf(start=NOW - 85 * DAY, end=NOW + 5 * DAY) + CA, HOST, "expires on 2027-01-20, in 5 days"),
         (leaf(usage=ExtendedKeyUsageOID.CLIENT_AUTH) + CA, HOST, "serverAuth"),
     ):
         with case(words):
@@ -200,6 +209,13 @@ def test_a_certificate_that_cannot_be_served_is_refused() -> None:
     for certificate, words in (
         ("", "PEM"),
         ("nonsense", "PEM"),
+        (pem.text(DER), "openssl x509 -inform der"),
+        (base64.b64encode(DER).decode(), "-----BEGIN CERTIFICATE----- and"),
+        (armoured("PKCS7"), "openssl pkcs7 -print_certs"),
+        (armoured("CERTIFICATE REQUEST"), "signing request"),
+        (armoured("NEW CERTIFICATE REQUEST"), "signing request"),
+        (armoured("TRUSTED CERTIFICATE"), "openssl x509 -in"),
+        (armoured("PUBLIC KEY"), "public key"),
         ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "PEM"),
         ("ünïcode \ud800", "PEM"),
         (leaf()[:-80], "PEM"),
@@ -210,6 +226,16 @@ def test_a_certificate_that_cannot_be_served_is_refused() -> None:
         with case(words):
             name, sentence = refused(certificate)
             assert name == "certificate" and words in sentence
+
+
+def test_a_file_is_read_as_editors_save_it() -> None:
+    for encoded in (
+        leaf().encode("utf-16"),
+        leaf().encode("utf-8-sig"),
+        leaf().replace("\n", "\r\n").encode(),
+    ):
+        with case(encoded[:8]):
+            assert examine(pem.text(encoded) + CA).names == (HOST,)
 
 
 def test_a_signature_that_tls_no_longer_takes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,6 +250,12 @@ def test_a_key_that_cannot_serve_is_refused() -> None:
         ("", "PEM"),
         ("nonsense", "PEM"),
         ("\ud800", "PEM"),
+        (pem.text(DER_KEY), "openssl pkey -inform der"),
+        (base64.b64encode(DER_KEY).decode(), "-----BEGIN PRIVATE KEY----- and"),
+        (as_pem(LEAF_KEY, PrivateFormat.OpenSSH), "ssh-keygen"),
+        (armoured("PUBLIC KEY"), "choose the private one"),
+        (armoured("CERTIFICATE REQUEST"), "signing request"),
+        (armoured("EC PARAMETERS"), "curve"),
         (as_pem(CA_KEY), "server's own certificate first"),
         (as_pem(ROOT_KEY), "does not belong"),
         (as_pem(LEAF_KEY)[:-60], "PEM"),

@@ -297,10 +297,11 @@ def refreshed(changed: bool, **later: Any) -> str:
     return renewal.problem
 
 
-def test_our_own_is_renewed_thirty_days_before_its_end(enabled: Stack) -> None:
-    assert not refreshed(False, days=269)
-    assert not refreshed(True, days=271)
-    assert not refreshed(False, days=269)
+def test_our_own_is_renewed_before_its_end_is_warned_of(enabled: Stack) -> None:
+    # 397 days, a third of which is 132; renewed two days before that.
+    assert not refreshed(False, days=262)
+    assert not refreshed(True, days=263)
+    assert not refreshed(False, days=262)
 
 
 def test_nothing_is_made_for_a_stack_that_never_was() -> None:
