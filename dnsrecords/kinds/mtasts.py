@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from dnsrecords.kinds.aliases import Alias
 from dnsrecords.kinds.dmarc import reports_to
 from dnsrecords.kinds.kind import TextKind
 from dnsrecords.mtasts import policy
-from dnsrecords.text import taglists
+from dnsrecords.text import reportaddresses, taglists, versioned
 from dnsrecords.verdicts import Status, Verdict
 
 if TYPE_CHECKING:
@@ -20,8 +21,13 @@ if TYPE_CHECKING:
     from dnsrecords.mtasts.policy import Fetch
     from dnsrecords.records.facts import Facts
     from dnsrecords.records.record import Record
+    from dnsrecords.text.reportaddresses import ReportAddress
 
 _VERSION = re.compile(r"v=[A-Za-z0-9]+")
+#: RFC 8461 §3.1.
+_ID = re.compile(r"[A-Za-z0-9]{1,32}")
+#: How a report on TLS can travel (RFC 8460 §3).
+_SCHEMES = ("mailto", "https")
 
 
 class PolicyHost(Alias):
@@ -56,8 +62,7 @@ class _Versioned(TextKind):
             message = f"There are {len(texts)} records with {self.marker}, so senders follow none of them. Keep one."
             return Verdict(Status.MISMATCH, message, texts)
         if texts:
-            problem = self._problem(record, texts[0])
-            return Verdict(Status.MISMATCH if problem else Status.OK, problem, texts)
+            return self._judged(record, texts[0])
         if answer.values:
             message = (
                 f"What is published there does not start with {self.marker}: {taglists.shown(answer.values[0])}. "
@@ -66,18 +71,9 @@ class _Versioned(TextKind):
             return Verdict(Status.MISMATCH, message, answer.values)
         return Verdict(Status.MISSING, f"Nothing is published at {record.name}. Add the TXT record.")
 
-    def _problem(self, record: Record, text: str) -> str:
-        tags, wanted = taglists.parse(text), taglists.parse(record.value)
-        if tags.errors:
-            return f"The record is invalid: {tags.errors[0]}. Replace it with the value given here."
-        if "id" in wanted and tags.get("id") != wanted.get("id"):
-            return (
-                f"The id is {taglists.shown(tags.get('id'))}, but the policy that this node serves has changed since. "
-                f"Enter {wanted.get('id')}, so that others fetch it again."
-            )
-        if "rua" in wanted and not tags.get("rua"):
-            return "No address for the reports (rua=) is named. Replace the record with the value given here."
-        return ""
+    @abstractmethod
+    def _judged(self, record: Record, text: str) -> Verdict:
+        """How the one record of this version stands."""
 
 
 def _version(text: str) -> str:
@@ -97,6 +93,33 @@ class PolicyId(_Versioned):
             purpose = f"Tells other mail servers that {facts.domain} has an MTA-STS policy, and when it has changed."
             value = f"{self.marker}; id={facts.mta_sts}"
             yield self.record(policy.record_name(facts.domain), value, purpose)
+
+    def _judged(self, record: Record, text: str) -> Verdict:
+        """Held against the grammar first: with an invalid record, senders act as if there were no policy."""
+        fields, found = versioned.parse(text, "id"), (text,)
+        wanted = versioned.parse(record.value, "id").all("id")[0]
+        ids = fields.all("id")
+        fault = next(iter(fields.errors), "")
+        if not fault and not ids:
+            fault = "id= is missing"
+        elif not fault and not _ID.fullmatch(ids[0]):
+            fault = (
+                f"the id {taglists.shown(ids[0])} is none: it consists of letters and digits only, 32 at most, "
+                "and at least one"
+            )
+        if fault:
+            message = (
+                f"Senders act as if there were no MTA-STS policy (RFC 8461 §3.1), because {fault}. "
+                "Replace the record with the value given here."
+            )
+            return Verdict(Status.MISMATCH, message, found)
+        if ids[0] != wanted:
+            message = (
+                f"The id is {ids[0]}, but the policy that this node serves has changed since. "
+                f"Enter {wanted}, so that others fetch it again."
+            )
+            return Verdict(Status.MISMATCH, message, found)
+        return Verdict(Status.OK, found=found)
 
     def questions(self, record: Record, facts: Facts, answer: Answer) -> Iterator[Question]:
         """Where the policy is fetched from, if the record leads others to it."""
@@ -125,3 +148,34 @@ class TlsReports(_Versioned):
         reports = reports_to(facts.domain)
         purpose = f"Asks other mail servers to report to {reports} when they cannot deliver over TLS."
         yield self.record(f"_smtp._tls.{facts.domain}", f"{self.marker}; rua=mailto:{reports}", purpose)
+
+    def _judged(self, record: Record, text: str) -> Verdict:
+        """A report needs an address that it can be sent to; what else is wrong is a remark."""
+        fields, found = versioned.parse(text, "rua"), (text,)
+        addresses = reportaddresses.read(",".join(fields.all("rua")))
+        useful = [address for address in addresses if address.reaches(_SCHEMES)]
+        kept = [
+            address.mended or address.text for address in addresses if address.mended or address in useful
+        ]
+        advice = f"{self.marker}; rua={','.join(kept)}" if kept else ""
+        wrong = [
+            f"{address}." if address.error else _unsupported(address)
+            for address in addresses
+            if address not in useful
+        ]
+        if not addresses:
+            fault = next(
+                (error for error in fields.errors if "rua" in error), "no address for them (rua=) is named"
+            )
+            message = f"No reports are sent, because {fault}. Replace the record with the value given here."
+            return Verdict(Status.MISMATCH, message, found)
+        if not useful:
+            message = f"No reports can be sent: {' '.join(wrong)} Replace the record with the one given here."
+            return Verdict(Status.MISMATCH, message, found, advice)
+        remarks = [f"No report goes to one of the addresses: {each}" for each in wrong]
+        remarks += [f"Strict senders may drop the record, because {error}." for error in fields.errors]
+        return Verdict(Status.OK, " ".join(remarks), found, advice if remarks else "")
+
+
+def _unsupported(address: ReportAddress) -> str:
+    return f"{taglists.shown(address.text)} begins with neither mailto: nor https: (RFC 8460 §3)."

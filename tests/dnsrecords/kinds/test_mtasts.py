@@ -19,15 +19,36 @@ def test_the_id_of_the_policy_is_right(value: str) -> None:
     ("value", "words"),
     [
         ("v=STSv1; id=20250101", "Enter 20260101"),
-        ("v=STSv1", "Enter 20260101"),
-        ("v=STSv1; id", "is not a tag"),
+        ("v=STSv1", "id= is missing"),
+        ("v=STSv1;", "id= is missing"),
+        ("v=STSv1; a=b", "id= is missing"),
+        ("v=STSv1; id", "'id' is not a field"),
+        ("v=STSv1; id=", "the id '' is none"),
+        ("v=STSv1; id=2026-11-29", "letters and digits only"),
+        ("v=STSv1; id=2026.1", "letters and digits only"),
+        (f"v=STSv1; id={'1' * 33}", "32 at most"),
+        ("v=STSv1; id=2026 0101", "letters and digits only"),
+        ("v=STSv1; id=\u00fc1", "letters and digits only"),
+        ("v=STSv1; id=20260101, x=y", "letters and digits only"),
+        ("v=STSv1; ID=20260101", "small letters"),
+        ("v=STSv1; id =20260101", "without a space before the equals sign"),
+        ("v=STSv1; id= 20260101", "a space after id="),
+        ("v=STSv1; id=20260101; id=1", "appears twice"),
+        ("v=STSv1;; id=20260101", "nothing between two semicolons"),
+        ("v=STSv1; id=20260101; x=", "the value of x= is empty"),
+        ("v=STSv1; id=20260101; x=a=b", "not allowed there"),
+        ("v=STSv1; id=20260101; _x=1", "'_x' is not a valid name"),
+        (f"v=STSv1; id=20260101; {'x' * 33}=1", "is not a valid name"),
         ("v=STSv10; id=20260101", "does not start with v=STSv1"),
+        ("v=STSV1; id=20260101", "does not start with v=STSv1"),
+        ("v = STSv1; id=20260101", "does not start with v=STSv1"),
     ],
 )
-def test_anything_else_is_wrong(value: str, words: str) -> None:
+def test_anything_else_is_wrong_for_a_reason_of_its_own(value: str, words: str) -> None:
     wrong = verdict("mta_sts", value)
     assert wrong.status is Status.MISMATCH
     assert words in wrong.message
+    assert ("has changed since" in wrong.message) is ("Enter" in words)
 
 
 def test_one_record_counts_beside_other_text_and_two_do_not() -> None:
@@ -36,7 +57,55 @@ def test_one_record_counts_beside_other_text_and_two_do_not() -> None:
     assert verdict("mta_sts", "v=STSv1; id=20260101", "hello").ok
 
 
-def test_reports_on_tls_may_go_anywhere_but_not_nowhere() -> None:
-    assert verdict("tls_rpt", "v=TLSRPTv1; rua=https://reports.example/x").ok
-    assert verdict("tls_rpt", "v=TLSRPTv1").status is Status.MISMATCH
+@pytest.mark.parametrize(
+    "value",
+    [
+        "v=TLSRPTv1; rua=mailto:tls@example.com",
+        "v=TLSRPTv1;rua=mailto:tls@example.com;",
+        "v=TLSRPTv1; rua=https://reports.example/x?y=1",
+        "v=TLSRPTv1; rua=mailto:a@example.com , https://reports.example/x; ext=1",
+    ],
+)
+def test_reports_on_tls_may_go_to_a_mailbox_or_a_url(value: str) -> None:
+    assert verdict("tls_rpt", value) == Verdict(Status.OK, found=(value,))
+
+
+@pytest.mark.parametrize(
+    ("value", "words", "advice"),
+    [
+        ("v=TLSRPTv1", "no address for them (rua=) is named", ""),
+        ("v=TLSRPTv1; rua=", "no address for them (rua=) is named", ""),
+        ("v=TLSRPTv1; RUA=mailto:a@example.com", "small letters", ""),
+        ("v=TLSRPTv1; rua=tls@example.com", "'tls@example.com' lacks mailto:", "mailto:tls@example.com"),
+        (
+            "v=TLSRPTv1; rua=mailto:a@b.example mailto:c@d.example",
+            "comma",
+            "mailto:a@b.example,mailto:c@d.example",
+        ),
+        ("v=TLSRPTv1; rua=mailto:nobody", "is not a mail address", ""),
+        ("v=TLSRPTv1; rua=mailto:a@example.com!10m", "exclamation mark", ""),
+        ("v=TLSRPTv1; rua=http://reports.example/", "neither mailto: nor https:", ""),
+    ],
+)
+def test_without_an_address_that_works_no_report_comes(value: str, words: str, advice: str) -> None:
+    wrong = verdict("tls_rpt", value)
+    assert wrong.status is Status.MISMATCH
+    assert words in wrong.message
+    assert wrong.advice == (f"v=TLSRPTv1; rua={advice}" if advice else "")
+
+
+def test_one_address_that_works_is_enough_and_the_others_are_named() -> None:
+    found = verdict("tls_rpt", "v=TLSRPTv1;; rua=mailto:a@b.example,c@d.example,ftp://x.example")
+    assert (found.status, found.advice) == (
+        Status.OK,
+        "v=TLSRPTv1; rua=mailto:a@b.example,mailto:c@d.example",
+    )
+    for words in ("'c@d.example' lacks mailto:", "'ftp://x.example' begins with neither", "two semicolons"):
+        assert words in found.message
+
+
+def test_two_records_or_none_bring_no_report() -> None:
+    value = "v=TLSRPTv1; rua=mailto:a@example.com"
+    assert verdict("tls_rpt", value, value.upper()).status is Status.OK
+    assert verdict("tls_rpt", value, f"{value};").status is Status.MISMATCH
     assert verdict("tls_rpt").status is Status.MISSING
