@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dnsrecords.answers import Answer, Lookup, Question
-    from dnsrecords.mtasts.policy import Fetch
+    from dnsrecords.mtasts.policy import Fetch, Fetched
     from dnsrecords.records.facts import Facts
     from dnsrecords.records.record import Record
     from dnsrecords.text.reportaddresses import ReportAddress
@@ -46,7 +46,7 @@ class PolicyHost(Alias):
         if verdict.status is not Status.MISMATCH:
             return verdict
         fetched = fetch()
-        if fetched is None or policy.problem(facts.domain, facts.mta_sts, fetched):
+        if fetched is None or _served(facts, fetched)[0] is not Status.OK:
             return verdict
         remark = f"{record.name} leads elsewhere, but the policy that is served there is right."
         return Verdict(Status.OK, remark, verdict.found)
@@ -128,13 +128,29 @@ class PolicyId(_Versioned):
             yield (policy.host(facts.domain), "AAAA")
 
     def confirm(self, record: Record, facts: Facts, verdict: Verdict, fetch: Fetch) -> Verdict:
-        """A record that is right, and leads to a policy that senders do not use, is not."""
-        fetched = fetch() if verdict.ok else None
-        problem = policy.problem(facts.domain, facts.mta_sts, fetched) if fetched else None
-        if problem is None:
+        """A record that is right, and leads to a policy that is not, is not; with a wrong id, both are told."""
+        leads = verdict.ok or (len(verdict.found) == 1 and _is_valid(verdict.found[0]))
+        fetched = fetch() if leads else None
+        if fetched is None:
             return verdict
-        status, sentence = problem
+        status, sentence = _served(facts, fetched)
+        if not sentence or (status is not Status.MISMATCH and not verdict.ok):
+            return verdict
+        if not verdict.ok:
+            return replace(verdict, message=f"{sentence.removeprefix('But ')} {verdict.message}")
         return replace(verdict, status=status, message=f"The record is right. {sentence}")
+
+
+def _served(facts: Facts, fetched: Fetched) -> tuple[Status, str]:
+    return policy.judge(facts.domain, facts.hostname, facts.mta_sts, fetched)
+
+
+def _is_valid(text: str) -> bool:
+    """Whether senders look for a policy because of a record."""
+    fields = versioned.parse(text, "id")
+    return (
+        _version(text) == PolicyId.marker and not fields.errors and any(map(_ID.fullmatch, fields.all("id")))
+    )
 
 
 class TlsReports(_Versioned):

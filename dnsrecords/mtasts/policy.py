@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
+from dnsrecords.mtasts import body
+from dnsrecords.mtasts.body import Body
 from dnsrecords.verdicts import Status
 
 PATH = "/.well-known/mta-sts.txt"
 #: Seconds for which senders may keep a policy: a week.
 _MAX_AGE = 604_800
+_A_DAY = 86_400
 
 
 class Trouble(StrEnum):
@@ -86,10 +89,11 @@ def url(domain: str) -> str:
 _SILENT = {Trouble.REFUSED, Trouble.TIMEOUT, Trouble.UNREACHABLE}
 
 
-def problem(domain: str, served_id: str, fetched: Fetched) -> tuple[Status, str] | None:
-    """Why senders do not use the policy, as a status for its record and a sentence; None: they use it.
+def judge(domain: str, hostname: str, served_id: str, fetched: Fetched) -> tuple[Status, str]:
+    """How the policy that senders get stands, as a status for its record and a sentence; empty: nothing to say.
 
     Args:
+        hostname: of this node's mail server.
         served_id: `policy_id` of the policy that this node serves.
     """
     if fetched.trouble is not Trouble.NONE:
@@ -98,9 +102,48 @@ def problem(domain: str, served_id: str, fetched: Fetched) -> tuple[Status, str]
         )
         return Status.ERROR if fetched.trouble in _SILENT else Status.MISMATCH, sentence
     if fetched.status >= 500:
-        return Status.ERROR, _answered(domain, f"with the error {fetched.status}")
-    mistake = _mistake(served_id, fetched)
-    return (Status.MISMATCH, _answered(domain, mistake)) if mistake else None
+        return Status.ERROR, _unused(domain, f"with the error {fetched.status}")
+    found = body.parse(fetched.text)
+    if mistake := _mistake(fetched) or (found.fault and f"with what is no valid policy: {found.fault}"):
+        return Status.MISMATCH, _unused(domain, mistake)
+    return _meaning(domain, hostname, _mode(hostname, served_id), found)
+
+
+def _mode(hostname: str, served_id: str) -> str:
+    """The mode in which this node serves its policy; empty: not known."""
+    return next((mode for mode in body.MODES if policy_id(served_policy(hostname, mode)) == served_id), "")
+
+
+def _meaning(domain: str, hostname: str, mode: str, found: Body) -> tuple[Status, str]:
+    """What senders do with a valid policy when they have mail for this host (RFC 8461 §5)."""
+    other = ""
+    if found.mode == "none":
+        other = "its mode is none, so senders need no TLS to deliver here"
+    elif not found.covers(hostname):
+        named = " and ".join(found.hosts[:3])
+        other = f"it names {named} and not {hostname}, so senders " + (
+            "that use it refuse to deliver mail here"
+            if found.mode == "enforce"
+            else "deliver here, but report each delivery as a failure, and would refuse to with mode enforce"
+        )
+    elif mode and found.mode != mode:
+        other = f"its mode is {found.mode} instead of {mode}, so senders " + (
+            "refuse to deliver here without a valid certificate"
+            if found.mode == "enforce"
+            else "deliver here without TLS or a valid certificate, too"
+        )
+    if other:
+        urgent = " at once" if found.mode == "enforce" else ""
+        return Status.MISMATCH, (
+            f"But {url(domain)} answers with a policy other than this node's: {other}. Let the HTTPS proxy pass "
+            f"{host(domain)} on to the console{urgent}, with the Host header as it is."
+        )
+    if found.max_age < _A_DAY:
+        return Status.OK, (
+            f"But {url(domain)} answers with a policy that senders forget after {found.max_age} seconds (max_age), "
+            "so it protects little."
+        )
+    return Status.OK, ""
 
 
 _TROUBLES = {
@@ -124,20 +167,17 @@ _TROUBLES = {
 }
 
 
-def _mistake(served_id: str, fetched: Fetched) -> str:
+def _mistake(fetched: Fetched) -> str:
     if 300 <= fetched.status < 400:
         return f"with a redirect ({fetched.status}), which senders do not follow"
     if fetched.status != 200:
         return f"with {fetched.status} instead of the policy"
     if fetched.kind != "text/plain":
         return "with something other than plain text"
-    # Its lines may end either way (RFC 8461 §3.2).
-    if policy_id("\n".join(fetched.text.splitlines()) + "\n") != served_id:
-        return "with a policy other than this node's"
     return ""
 
 
-def _answered(domain: str, how: str) -> str:
+def _unused(domain: str, how: str) -> str:
     return (
         f"But {url(domain)} answers {how}, so senders do not use the policy: let the HTTPS proxy pass "
         f"{host(domain)} on to the console, with the Host header as it is."

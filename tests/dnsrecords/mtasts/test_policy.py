@@ -38,7 +38,7 @@ def test_the_policy_of_this_node_is_right_whatever_ends_its_lines() -> None:
         (replace(RIGHT, status=404), "with 404 instead of the policy"),
         (replace(RIGHT, kind="text/html"), "something other than plain text"),
         (replace(RIGHT, text=POLICY.replace("testing", "enforce")), "a policy other than this node's"),
-        (replace(RIGHT, text=""), "a policy other than this node's"),
+        (replace(RIGHT, text=""), "no valid policy"),
     ],
 )
 def test_a_policy_that_senders_do_not_use_is_a_mismatch(fetched: Fetched, words: str) -> None:
@@ -46,6 +46,85 @@ def test_a_policy_that_senders_do_not_use_is_a_mismatch(fetched: Fetched, words:
     assert (wrong.status, wrong.found) == (Status.MISMATCH, OK.found)
     assert wrong.message.startswith("The record is right. But ")
     assert words in wrong.message and wrong.message.endswith(".")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "max_age: 604800\nmx: mail.example.com\nmode: testing\nversion: STSv1",
+        "version:STSv1\r\nmode:testing\r\nmx:MAIL.example.com\r\nmax_age:86400\r\n",
+        "version: STSv1\nmode: testing\nmx: old.example\nmx: *.example.com\nmax_age: 99999999\nx: y",
+        "version: STSv1\nmode: testing\nmode: enforce\nmx: mail.example.com\nmax_age: 604800\n",
+    ],
+)
+def test_a_policy_with_the_same_meaning_for_this_host_is_right_however_it_is_written(text: str) -> None:
+    assert judged(replace(RIGHT, text=text)) == OK
+
+
+def policy_text(mode: str, *hosts: str, max_age: str = "604800") -> str:
+    return "\n".join(
+        ["version: STSv1", f"mode: {mode}", *(f"mx: {host}" for host in hosts), f"max_age: {max_age}"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (policy_text("enforce", "mx.old.example"), "names mx.old.example and not mail.example.com, so senders that"),
+        (policy_text("enforce", "*.mail.example.com"), "refuse to deliver mail here"),
+        (policy_text("enforce", "*.com"), "refuse to deliver mail here"),
+        (policy_text("testing", "mx.old.example"), "report each delivery as a failure"),
+        (policy_text("enforce", "mail.example.com"), "its mode is enforce instead of testing"),
+        (policy_text("none"), "its mode is none"),
+        (policy_text("none", "mx.old.example"), "its mode is none"),
+    ],
+)  # fmt: skip
+def test_a_valid_policy_with_another_meaning_says_what_senders_do(text: str, words: str) -> None:
+    wrong = judged(replace(RIGHT, text=text))
+    assert wrong.status is Status.MISMATCH
+    assert words in wrong.message
+    assert "do not use the policy" not in wrong.message
+    assert ("at once" in wrong.message) is ("enforce" in text)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (POLICY.replace("STSv1", "STSv2"), "its version is 'STSv2'"),
+        (POLICY.replace("version: STSv1\n", ""), "version: is missing"),
+        (POLICY.replace("testing", "Testing"), "its mode is 'Testing'"),
+        (POLICY.replace("mode: testing\n", ""), "mode: is missing"),
+        (POLICY.replace("604800", "a week"), "its max_age is 'a week'"),
+        (POLICY.replace("604800", "-1"), "its max_age is '-1'"),
+        (POLICY.replace("604800", "12345678901"), "its max_age"),
+        (POLICY.replace("max_age: 604800\n", ""), "max_age: is missing"),
+        (POLICY.replace("mx: mail.example.com\n", ""), "mx: is missing"),
+        (POLICY.replace("mail.example.com", "10 mail.example.com"), "is no host name"),
+        (POLICY.replace("mail.example.com", "mail.*.com"), "is no host name"),
+        (POLICY.replace("mode: testing", "mode testing"), "the line 'mode testing'"),
+        (f"<html>{POLICY}", "the line '<html>version: STSv1'"),
+        (f"\ufeff{POLICY}", "is not a name, a colon"),
+        (POLICY.replace("\n", "\n\n"), "the line ''"),
+    ],
+)
+def test_what_is_no_valid_policy_is_not_used(text: str, words: str) -> None:
+    wrong = judged(replace(RIGHT, text=text))
+    assert wrong.status is Status.MISMATCH
+    assert words in wrong.message
+    assert "senders do not use the policy" in wrong.message
+
+
+def test_a_policy_that_is_soon_forgotten_is_remarked_on() -> None:
+    right = judged(replace(RIGHT, text=policy_text("testing", "mail.example.com", max_age="0")))
+    assert right.ok
+    assert "forget after 0 seconds" in right.message
+
+
+def test_a_policy_that_refuses_mail_is_told_before_the_wrong_id() -> None:
+    changed = Verdict(Status.MISMATCH, "The id is 1, but it has changed since.", ("v=STSv1; id=1",))
+    wrong = judged(replace(RIGHT, text=policy_text("enforce", "mx.old.example")), changed)
+    assert wrong.message.index("refuse to deliver") < wrong.message.index("The id is 1")
+    assert judged(RIGHT, changed) == changed
 
 
 @pytest.mark.parametrize(
