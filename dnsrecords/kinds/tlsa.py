@@ -1,16 +1,20 @@
-"""TLSA: the pin of the certificate on port 25, for servers with DANE (RFC 7672). Pure."""
+"""TLSA: the pin of the certificate on port 25, for servers with DANE (RFC 7672)."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from dnsrecords.kinds.kind import Kind
+from dnsrecords.records import dane
+from dnsrecords.text.taglists import shown
 from dnsrecords.verdicts import Status, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from dnsrecords.answers import Answer, Lookup
+    from dnsrecords.records.dane import Pin
     from dnsrecords.records.facts import Facts
     from dnsrecords.records.record import Record
 
@@ -34,28 +38,74 @@ class CertificatePin(Kind):
             yield self.record(f"_25._tcp.{facts.hostname}", value, purpose, record_id=record_id)
 
     def judge(self, record: Record, facts: Facts, answer: Answer, lookup: Lookup) -> Verdict:
-        """Whether this certificate is pinned."""
-        pins = tuple(map(_fields, answer.values))
+        """Whether servers with DANE accept the certificate: one record that matches is enough (RFC 6698 §4)."""
+        pins = tuple(map(dane.read, answer.values))
         if not pins:
             return Verdict(Status.MISSING, f"No certificate is pinned at {record.name}. Add the TLSA record.")
-        if _fields(record.value) not in pins:
-            message = (
-                "The TLSA record pins a certificate other than this node's, so servers with DANE refuse to send mail "
-                f"here. Replace the record at {record.name} at once."
-            )
-            return Verdict(Status.MISMATCH, message, answer.values)
-        remark = "" if len(set(pins)) == 1 else _other_pins(record)
-        return Verdict(Status.OK, remark, answer.values)
+        own = dane.read(record.value).text
+        matching = [pin for pin in pins if pin.text == own or _accepts(pin, facts)]
+        others = [pin for pin in pins if pin not in matching]
+        if not matching:
+            return Verdict(Status.MISMATCH, _refused(record, pins), answer.values)
+        if not {pin.text for pin in matching} & {pin.text for pin in dane.strongest(pins)}:
+            return Verdict(Status.MISMATCH, _outweighed(record, matching[0]), answer.values)
+        remarks = [
+            _advised(matching[0]) if all(pin.text != own for pin in matching) else "",
+            _others(record, others),
+        ]
+        return Verdict(Status.OK, " ".join(filter(None, remarks)), answer.values)
 
 
-def _other_pins(record: Record) -> str:
+def _accepts(pin: Pin, facts: Facts) -> bool:
+    return dane.matches(pin, facts.certificate, facts.hostname, datetime.now(UTC))
+
+
+def _refused(record: Record, pins: Sequence[Pin]) -> str:
+    unusable = [pin for pin in pins if pin.unusable]
+    if len(unusable) == len(pins):
+        # RFC 7672 §2.2: they insist on TLS then, but not on any certificate.
+        return (
+            f"No TLSA record at {record.name} pins anything: {shown(unusable[0].text)} is passed over, because "
+            f"{unusable[0].unusable}. Mail still arrives, but anybody can pose as this node. Replace the record."
+        )
+    anchor = any(pin.usage == dane.TRUST_ANCHOR and not pin.unusable for pin in pins)
+    usage = (
+        " Usage 2 pins an authority above it, in a chain for this name that has not expired."
+        if anchor
+        else ""
+    )
+    return (
+        f"No TLSA record at {record.name} matches the certificate that this node uses, so servers with DANE refuse to "
+        f"send mail here.{usage} Replace the record at once."
+    )
+
+
+def _outweighed(record: Record, pin: Pin) -> str:
+    return (
+        f"{shown(pin.text)} at {record.name} matches, but beside it is a stronger digest of another key, and some "
+        "servers with DANE look at the strongest one only and refuse to send mail here (RFC 7671 §9). Delete the "
+        "record with the other key."
+    )
+
+
+def _advised(pin: Pin) -> str:
+    why = (
+        "depends on the authority, on the name in the certificate and on its date"
+        if pin.usage == dane.TRUST_ANCHOR
+        else "has to be replaced with each certificate"
+        if pin.selector == 0
+        else "is the same key in another form"
+    )
+    return f"{shown(pin.text)} matches. It {why}; 3 1 1, as given here, is what RFC 7672 §3.1 advises."
+
+
+def _others(record: Record, others: Sequence[Pin]) -> str:
+    unusable = next((pin for pin in others if pin.unusable), None)
+    if unusable:
+        return f"{shown(unusable.text)} is passed over, because {unusable.unusable}: delete it."
+    if not others:
+        return ""
     return (
         f"There are other TLSA records at {record.name} as well. That is right while one certificate replaces another; "
         "delete them an hour after the old one is out of use."
     )
-
-
-def _fields(value: str) -> tuple[str, ...]:
-    """Usage, selector, matching type and data, in the one spelling."""
-    fields = value.lower().split()
-    return (*fields[:3], "".join(fields[3:]))

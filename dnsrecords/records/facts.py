@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -51,6 +51,7 @@ class Facts:
         mta_sts: id of the MTA-STS policy that is served; empty: none is.
         signed: whether the hostname's zone is signed with DNSSEC.
         tlsa: what pins the certificate on port 25: ``3 1 1 <hex>``.
+        certificate: what the mail server sends on port 25, its own certificate first: PEM; empty: not known.
         extra_keys: (selector, key) that do not sign yet, or no longer.
     """
 
@@ -65,6 +66,7 @@ class Facts:
     mta_sts: str = ""
     signed: bool = False
     tlsa: tuple[str, ...] = ()
+    certificate: str = field(default="", repr=False)
     ports: Ports = Ports()
     extra_keys: tuple[tuple[str, str], ...] = ()
 
@@ -103,6 +105,7 @@ class Facts:
                 mta_sts=policy_id(policy) if policy else "",
                 signed=signed,
                 tlsa=pins,
+                certificate=stack.tls_certificate if pins else "",
                 extra_keys=tuple(
                     (key.selector, key.public_key) for key in keys[domain.pk] if key is not signing
                 ),
