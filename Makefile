@@ -4,7 +4,7 @@ PY := .venv/bin/python
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(PY) -m uv pip compile --quiet --generate-hashes \
 	--no-emit-index-url --python-version 3.11
 
-.PHONY: help run quick test test-long check bench shots lock
+.PHONY: help run quick test test-long check bench roles shots lock
 
 help:
 	@echo "make run     the console on http://127.0.0.1:$(PORT) (PORT=8001 for another port)"
@@ -13,6 +13,7 @@ help:
 	@echo "make test-long  the tests of kills and faults once more, with all of them"
 	@echo "make check   linters, types, migrations, deployment settings, API schema"
 	@echo "make bench   speed and memory, beside the peers"
+	@echo "make roles   the tables of docs/roles.md"
 	@echo "make shots   screenshots for the documentation"
 	@echo "make lock    pin requirements*.txt anew from requirements*.in"
 
@@ -36,6 +37,10 @@ check:
 bench:
 	@scripts/bootstrap requirements-dev.txt
 	@$(PY) -m bench
+
+roles:
+	@scripts/bootstrap requirements-dev.txt
+	@DJANGO_SETTINGS_MODULE=tests.settings $(PY) -c "import django; django.setup(); from tests import rolespage; rolespage.main()"
 
 shots:
 	@scripts/bootstrap requirements-dev.txt

@@ -11,6 +11,7 @@ from dnsrecords.console import options, publishing, tab
 from dnsrecords.models import DomainCheck, DomainOptions, Publisher, RecordChange, RecordCheck
 from quazzar.console import shown, site
 from quazzar.console.rows import GatedAdmin, ReadOnlyAdmin
+from quazzar.rights import SEE_DNS
 
 site.PAGES += tab.urlpatterns + options.urlpatterns + publishing.urlpatterns
 
@@ -18,6 +19,7 @@ site.PAGES += tab.urlpatterns + options.urlpatterns + publishing.urlpatterns
 class RowsOfDomains(GatedAdmin, ReadOnlyAdmin):
     """Rows that belong to a domain, which has its page in the DNS tab."""
 
+    see = SEE_DNS
     own_page, own_route = "DNS records", "admin:dns_overview"
     list_select_related = ("domain",)
     search_fields: ClassVar[tuple[str, ...]] = ("domain__name",)

@@ -14,6 +14,7 @@ from mailboxes.console import listing, states, urls
 from mailboxes.models import Alias, DkimKey, Domain, ImportJob, Mailbox, Stack
 from quazzar.console import shown, site
 from quazzar.console.rows import GatedAdmin, ReadOnlyAdmin
+from quazzar.rights import SEE_ALIASES, SEE_DNS, SEE_DOMAINS, SEE_IMPORTS, SEE_MAILBOXES, SEE_SERVER
 
 site.PAGES += urls.urlpatterns
 
@@ -77,6 +78,7 @@ class Deletion(admin.SimpleListFilter):
 class StackAdmin(GatedAdmin, ReadOnlyAdmin):
     """The mail server: what should run, and what the worker last saw."""
 
+    see = SEE_SERVER
     own_page, own_route = "Mailboxes → Server", "admin:mail_boxes_server"
     list_display = ("hostname", "phase_in_words", "generations", "containers", "problem", "seen")
 
@@ -110,6 +112,7 @@ class StackAdmin(GatedAdmin, ReadOnlyAdmin):
 class DomainAdmin(StackRows):
     """Mail domains."""
 
+    see = SEE_DOMAINS
     own_page, own_route = "Mailboxes → Domains", "admin:mail_boxes_domains"
     list_display = ("name", "mailbox_count", "alias_count", "catch_all", "state", "created")
     list_filter: ClassVar[list[Any]] = [Arrival]
@@ -140,6 +143,7 @@ class DomainAdmin(StackRows):
 class DkimKeyAdmin(GatedAdmin, ReadOnlyAdmin):
     """DKIM keys of all domains. Of the private half only its state is shown."""
 
+    see = SEE_DNS
     own_page, own_route = "DNS records", "admin:dns_overview"
     list_display = ("selector", "domain", "algorithm", "state", "since_when")
     list_filter: ClassVar[list[Any]] = ["state", "algorithm"]
@@ -162,6 +166,7 @@ class DkimKeyAdmin(GatedAdmin, ReadOnlyAdmin):
 class MailboxAdmin(StackRows):
     """Mailboxes, deleted ones included."""
 
+    see = SEE_MAILBOXES
     own_page, own_route = "Mailboxes", "admin:mail_boxes_list"
     list_display = ("address", "display_name", "storage", "enabled", "state", "created")
     list_filter: ClassVar[list[Any]] = ["domain", "enabled", Arrival, Deletion]
@@ -199,6 +204,7 @@ class MailboxAdmin(StackRows):
 class AliasAdmin(StackRows):
     """Addresses that forward."""
 
+    see = SEE_ALIASES
     own_page, own_route = "Mailboxes → Aliases", "admin:mail_boxes_aliases"
     list_display = ("address", "goes_to", "enabled", "state", "created")
     list_filter: ClassVar[list[Any]] = ["domain", "enabled", Arrival]
@@ -222,6 +228,7 @@ class AliasAdmin(StackRows):
 class ImportJobAdmin(GatedAdmin, ReadOnlyAdmin):
     """Imports of mailboxes; their rows, with the passwords in them, are never shown."""
 
+    see = SEE_IMPORTS
     own_page, own_route = "Mailboxes → Import", "admin:mail_boxes_import"
     list_display = ("__str__", "badge", "done_of_total", "problem", "created", "finished")
     list_filter: ClassVar[list[Any]] = ["state"]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
-from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -21,6 +19,7 @@ from mailrelay.queue import outbox
 from quazzar.access import audit
 from quazzar.console import gate, shown, site
 from quazzar.console.rows import GatedAdmin, ReadOnlyAdmin
+from quazzar.rights import DELETE_MESSAGES, RETRY, SEE_QUEUE, SEE_RELAY
 
 Status = Message.Status
 
@@ -78,21 +77,11 @@ class MessageAdmin(GatedAdmin):
 
     # --- who may
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """False: mail comes from the API, sendmail and Django."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """False: a message is retried or deleted, never edited."""
-        return False
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who may view messages, or retry them."""
-        return super().has_view_permission(request, obj) or self.has_retry_permission(request)
+    see, delete = SEE_QUEUE, DELETE_MESSAGES
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
-        """Who has Django's permission to change messages."""
-        return cast("User", request.user).has_perm("mailrelay.change_message")
+        """Who has the right to retry messages; they are never edited."""
+        return RETRY(request.user)
 
     # --- columns
 
@@ -158,8 +147,7 @@ class MessageAdmin(GatedAdmin):
 
     def retry_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Retry one message."""
-        if not self.has_retry_permission(request):
-            raise PermissionDenied
+        gate.require(RETRY, request)
         if wall := gate.locked(request):
             return wall
         self._retry(request, [get_object_or_404(self.get_queryset(request), pk=pk)])
@@ -204,6 +192,7 @@ class MessageAdmin(GatedAdmin):
 class RelaySettingsAdmin(GatedAdmin, ReadOnlyAdmin):
     """How mail leaves this node: one row, none while no relay was ever set."""
 
+    see = SEE_RELAY
     own_page, own_route = "Relay settings", "admin:mail_relay"
     list_display = ("__str__", "provider", "security", "from_address", "updated")
 
@@ -216,6 +205,7 @@ class RelaySettingsAdmin(GatedAdmin, ReadOnlyAdmin):
 class AlertStateAdmin(GatedAdmin, ReadOnlyAdmin):
     """The latest notification of each alert group, by which the same news is mailed only once."""
 
+    see = SEE_QUEUE
     list_display = ("key", "message", "updated")
     list_select_related = ("message",)
     search_fields = ("key",)

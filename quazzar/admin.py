@@ -13,14 +13,21 @@ from django.utils.html import format_html_join
 
 from quazzar.console import apikeys, operators, shown, site  # noqa: F401  (they register themselves)
 from quazzar.console.rows import ReadOnlyAdmin
-from quazzar.models import AuditEntry, Heartbeat, IdempotentRequest
+from quazzar.models import AuditEntry, Heartbeat, IdempotentRequest, Operator
+from quazzar.rights import MANAGE_OPERATORS, SEE_AUDIT_LOG, SEE_MAILBOXES, SEE_QUEUE, SEE_RELAY, SEE_SERVER
+
+#: Where the console begins: with the first of these pages that the operator may see.
+_BEGINNINGS = (
+    (SEE_RELAY, "admin:mail_relay"),
+    (SEE_SERVER | SEE_MAILBOXES, "admin:mail_boxes"),
+    (SEE_QUEUE, "admin:mailrelay_message_changelist"),
+)
 
 
 def landing(request: HttpRequest) -> HttpResponse:
     """The console begins with Mail Relay; for those who may not see it, with the tables that they may see."""
-    if request.user.has_perm("mailrelay.view_relaysettings"):
-        return redirect("admin:mail_relay")
-    return tables(request)
+    page = next((page for right, page in _BEGINNINGS if right(request.user)), None)
+    return redirect(page) if page else tables(request)
 
 
 def tables(request: HttpRequest) -> HttpResponse:
@@ -44,6 +51,7 @@ cast("Any", admin.site).extra_urls = lambda: site.PAGES
 class AuditAdmin(ReadOnlyAdmin):
     """Who changed what: names of fields, never values."""
 
+    see = SEE_AUDIT_LOG
     list_display = ("when", "actor", "action", "target", "changed")
     list_display_links = None
     list_filter: ClassVar[list[Any]] = ["action"]
@@ -61,10 +69,21 @@ class AuditAdmin(ReadOnlyAdmin):
         return names or shown.NOTHING
 
 
+@admin.register(Operator)
+class OperatorStateAdmin(ReadOnlyAdmin):
+    """Operators who must choose a password of their own before anything else."""
+
+    see = MANAGE_OPERATORS
+    own_page, own_route = "Operators", "admin:auth_user_changelist"
+    list_display = ("user", "must_change_password")
+    list_select_related = ("user",)
+
+
 @admin.register(IdempotentRequest)
 class IdempotentRequestAdmin(ReadOnlyAdmin):
     """Requests of the last day that came with an Idempotency-Key. Their answers are never shown."""
 
+    see = SEE_AUDIT_LOG
     hidden = ("fingerprint", "answer")
     list_display = ("path", "method", "principal", "key", "status", "claimed")
     search_fields = ("path", "principal", "key")
@@ -80,6 +99,7 @@ class IdempotentRequestAdmin(ReadOnlyAdmin):
 class HeartbeatAdmin(ReadOnlyAdmin):
     """When each part of the product last reported that it is alive."""
 
+    see = SEE_AUDIT_LOG
     list_display = ("name", "seen")
 
     @admin.display(description="Seen", ordering="at")

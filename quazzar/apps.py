@@ -1,6 +1,7 @@
 """The configuration of the app ``quazzar``."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class QuazzarConfig(AppConfig):
@@ -10,5 +11,8 @@ class QuazzarConfig(AppConfig):
     verbose_name = "Quazzar"
 
     def ready(self) -> None:
-        """Register the system checks, and make our Celery app the default one in every process."""
+        """Register the system checks, make our Celery app the default one in every process, and keep the roles."""
         from quazzar import celery, checks  # noqa: F401
+        from quazzar.access import roles
+
+        post_migrate.connect(roles.keep, sender=self)

@@ -1,4 +1,4 @@
-"""The models of the project package: ApiKey, IdempotentRequest, AuditEntry and Heartbeat."""
+"""The models of the project package: Operator, ApiKey, IdempotentRequest, AuditEntry and Heartbeat."""
 
 from __future__ import annotations
 
@@ -8,6 +8,24 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from quazzar import rights
+
+
+class Operator(models.Model):
+    """What Django's user does not say about an operator. Most operators have no row."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="operator"
+    )
+    #: The password was made by the product and printed: the operator must choose another before anything else.
+    must_change_password = models.BooleanField(default=False)
+
+    class Meta:
+        default_permissions = ("manage",)
+
+    def __str__(self) -> str:
+        return self.user.get_username()
+
 
 class ApiKey(models.Model):
     """An API key. Only a digest of its text is stored; ``apikeys.mint`` returns the text once."""
@@ -15,9 +33,9 @@ class ApiKey(models.Model):
     class Scope(models.TextChoices):
         """What a key may do."""
 
-        READ = "mail:read", "Read everything"
-        WRITE = "mail:write", "Change settings"
-        SEND = "mail:send", "Send mail"
+        READ = rights.READ, "Read everything"
+        WRITE = rights.WRITE, "Change settings"
+        SEND = rights.SEND_MAIL, "Send mail"
 
     name = models.CharField(max_length=100)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys")

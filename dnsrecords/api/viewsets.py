@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -31,7 +31,7 @@ from mailboxes.models import Domain
 from quazzar.api.browsable.renderers import ConsolePages, ZoneFile
 from quazzar.api.serializers import NoBody
 from quazzar.api.viewsets import ApiViewSet
-from quazzar.models import ApiKey
+from quazzar.rights import CHANGE_DNS, SEE_DNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,13 +42,17 @@ if TYPE_CHECKING:
 class _OfDomain(ApiViewSet):
     """What belongs to one domain, whose id is in the path. It is looked up first: 404 comes before 400."""
 
-    write_scope = ApiKey.Scope.WRITE
     queryset = Domain.objects.all()
 
 
 class RecordsViewSet(_OfDomain):
     """The DNS records of a domain, and publishing them."""
 
+    rights: ClassVar = {
+        **dict.fromkeys(("retrieve", "dmarc", "options_", "zone", "publisher"), SEE_DNS),
+        **dict.fromkeys(("check", "options_change", "publish"), CHANGE_DNS),
+        **dict.fromkeys(("publisher_set", "publisher_remove"), CHANGE_DNS),
+    }
     serializer_class = NoBody
     answer_class = DomainRecordsSerializer
 
@@ -121,6 +125,11 @@ class RecordsViewSet(_OfDomain):
 class DkimViewSet(_OfDomain):
     """The DKIM keys of a domain on their way in and out of use."""
 
+    rights: ClassVar = {
+        **dict.fromkeys(("rotation", "ed25519"), SEE_DNS),
+        **dict.fromkeys(("rotation_begin", "rotation_cancel"), CHANGE_DNS),
+        **dict.fromkeys(("ed25519_begin", "ed25519_remove"), CHANGE_DNS),
+    }
     serializer_class = NoBody
 
     @action(detail=False, answer_class=RotationSerializer, answer_status=201)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from quazzar import rights
 from quazzar.console import gate
 
-see = gate.may("mailboxes.view_domain", "mailboxes.change_domain")
-may_change = gate.may("mailboxes.change_domain", "mailboxes.add_domain")
+see = rights.SEE_DNS
+may_change = rights.CHANGE_DNS
 #: Reading the address of a view that changes something leads to the tab.
 change = gate.change(may_change, "admin:dns_overview")

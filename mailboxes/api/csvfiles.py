@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
@@ -22,7 +22,7 @@ from mailboxes.csvfiles import importing
 from mailboxes.models import ImportJob
 from quazzar.api.serializers import UNKNOWN
 from quazzar.api.viewsets import ApiViewSet
-from quazzar.models import ApiKey
+from quazzar.rights import ADD_MAILBOXES, SEE_IMPORTS
 
 _CSV = "text/csv"
 _FILE = "file"
@@ -92,7 +92,7 @@ class FormParser(MultiPartParser):
 class ImportViewSet(RetrieveModelMixin, ApiViewSet):
     """Mailboxes from a CSV file, and how far their import is."""
 
-    write_scope = ApiKey.Scope.WRITE
+    rights: ClassVar = {"create": ADD_MAILBOXES, "retrieve": SEE_IMPORTS}
     parser_classes = [CsvParser, FormParser]
     # The rows, which may be many and hold passwords, are the worker's.
     queryset = ImportJob.objects.defer("rows")

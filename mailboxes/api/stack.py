@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -34,7 +34,7 @@ from quazzar.api.browsable.renderers import ConsolePages, PlainText, Yaml
 from quazzar.api.serializers import NoBody
 from quazzar.api.viewsets import ApiViewSet
 from quazzar.errors import NotThere, QuazzarError
-from quazzar.models import ApiKey
+from quazzar.rights import CHANGE_SERVER, SEE_SERVER
 
 _TAIL = 200
 _POST: dict[str, Any] = {"detail": False, "methods": ["post"]}
@@ -52,7 +52,11 @@ class NoControllerPassword(QuazzarError):
 class StackViewSet(ApiViewSet):
     """The mailbox stack."""
 
-    write_scope = ApiKey.Scope.WRITE
+    rights: ClassVar = {
+        **dict.fromkeys(("retrieve", "certificate_read", "logs", "compose"), SEE_SERVER),
+        **dict.fromkeys(("partial_update", "certificate_replace", "controller_password"), CHANGE_SERVER),
+        **dict.fromkeys(("preflight", "enable", "disable", "repair"), CHANGE_SERVER),
+    }
     serializer_class = StackChangeSerializer
     answer_class = StackSerializer
 

@@ -36,8 +36,21 @@ from quazzar.api.browsable.renderers import ConsolePages, Csv
 from quazzar.api.idempotency import idempotent
 from quazzar.api.lists import IdFilter, StrictFilterSet
 from quazzar.api.serializers import NoBody
-from quazzar.api.viewsets import ApiViewSet, UpdateRowMixin
-from quazzar.models import ApiKey
+from quazzar.api.viewsets import ApiViewSet, UpdateRowMixin, rights_of_rows
+from quazzar.rights import (
+    ADD_ALIASES,
+    ADD_DOMAINS,
+    ADD_MAILBOXES,
+    CHANGE_ALIASES,
+    CHANGE_DOMAINS,
+    CHANGE_MAILBOXES,
+    DELETE_ALIASES,
+    DELETE_DOMAINS,
+    DELETE_MAILBOXES,
+    SEE_ALIASES,
+    SEE_DOMAINS,
+    SEE_MAILBOXES,
+)
 
 #: How much of the export a page shows; the file has all of it.
 _LINES_ON_A_PAGE = 500
@@ -47,8 +60,6 @@ class _Collection(
     ListModelMixin, CreateModelMixin, RetrieveModelMixin, UpdateRowMixin, DestroyModelMixin, ApiViewSet
 ):
     """What the three collections have in common."""
-
-    write_scope = ApiKey.Scope.WRITE
 
 
 # --- domains -----------------------------------------------------------------------------------------------
@@ -63,6 +74,7 @@ def _count(rows: QuerySet[Any]) -> Coalesce:
 class DomainViewSet(_Collection):
     """The mail domains of this node."""
 
+    rights = rights_of_rows(SEE_DOMAINS, ADD_DOMAINS, CHANGE_DOMAINS, DELETE_DOMAINS)
     queryset = Domain.objects.all()
     serializer_class = DomainSerializer
     change_serializer_class = DomainChangeSerializer
@@ -108,6 +120,11 @@ class MailboxFilters(StrictFilterSet):
 class MailboxViewSet(_Collection):
     """The mailboxes that are not deleted."""
 
+    rights: ClassVar = {
+        **rights_of_rows(SEE_MAILBOXES, ADD_MAILBOXES, CHANGE_MAILBOXES, DELETE_MAILBOXES),
+        "restore": ADD_MAILBOXES,
+        "export": SEE_MAILBOXES,
+    }
     queryset = Mailbox.objects.all()
     serializer_class = MailboxSerializer
     change_serializer_class = MailboxChangeSerializer
@@ -168,6 +185,7 @@ class MailboxViewSet(_Collection):
 class DeletedMailboxViewSet(ListModelMixin, ApiViewSet):
     """Deleted mailboxes that can still be restored, the latest first."""
 
+    rights: ClassVar = {"list": SEE_MAILBOXES}
     queryset = Mailbox.objects.all()
     serializer_class = DeletedMailboxSerializer
     search_fields: ClassVar[list[str]] = ["address"]
@@ -194,6 +212,7 @@ class AliasFilters(StrictFilterSet):
 class AliasViewSet(_Collection):
     """The addresses that forward."""
 
+    rights = rights_of_rows(SEE_ALIASES, ADD_ALIASES, CHANGE_ALIASES, DELETE_ALIASES)
     queryset = Alias.objects.all()
     serializer_class = AliasSerializer
     change_serializer_class = AliasChangeSerializer

@@ -5,36 +5,30 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from quazzar import rights
 from quazzar.console import gate
-from quazzar.console.gate import Allowed
 
-
-def may(*codenames: str) -> Allowed:
-    """Whether a user has at least one of these permissions of this app."""
-    return gate.may(*(f"mailboxes.{codename}" for codename in codenames))
-
-
-see_server = may("view_stack", "change_stack")
-change_server = may("change_stack")
-see_mailboxes = may("view_mailbox", "change_mailbox")
-add_mailboxes = may("add_mailbox")
-change_mailboxes = may("change_mailbox")
-delete_mailboxes = may("delete_mailbox")
-see_domains = may("view_domain", "change_domain")
-add_domains = may("add_domain")
-change_domains = may("change_domain")
-delete_domains = may("delete_domain")
-see_aliases = may("view_alias", "change_alias")
-add_aliases = may("add_alias")
-change_aliases = may("change_alias")
-delete_aliases = may("delete_alias")
-see_tab = may("view_stack", "change_stack", "view_mailbox", "change_mailbox")
+see_server = rights.SEE_SERVER
+change_server = rights.CHANGE_SERVER
+see_mailboxes = rights.SEE_MAILBOXES
+add_mailboxes = rights.ADD_MAILBOXES
+change_mailboxes = rights.CHANGE_MAILBOXES
+delete_mailboxes = rights.DELETE_MAILBOXES
+see_domains = rights.SEE_DOMAINS
+add_domains = rights.ADD_DOMAINS
+change_domains = rights.CHANGE_DOMAINS
+delete_domains = rights.DELETE_DOMAINS
+see_aliases = rights.SEE_ALIASES
+add_aliases = rights.ADD_ALIASES
+change_aliases = rights.CHANGE_ALIASES
+delete_aliases = rights.DELETE_ALIASES
+see_tab = see_server | see_mailboxes
 
 page = gate.page
 #: Reading the address of a view that changes something leads to the tab.
 change = partial(gate.change, back="admin:mail_boxes")
 
-_IN_TEMPLATES: dict[str, Allowed] = {
+_IN_TEMPLATES = {
     "see_server": see_server,
     "change_server": change_server,
     "see_mailboxes": see_mailboxes,
@@ -54,4 +48,4 @@ _IN_TEMPLATES: dict[str, Allowed] = {
 
 def permissions(user: Any) -> dict[str, bool]:
     """What templates read as ``may.…``."""
-    return {name: allowed(user) for name, allowed in _IN_TEMPLATES.items()}
+    return {name: right(user) for name, right in _IN_TEMPLATES.items()}

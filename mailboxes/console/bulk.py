@@ -17,6 +17,7 @@ from quazzar import words
 from quazzar.console import gate
 from quazzar.console.pages import CHANGED, done, sentence
 from quazzar.errors import QuazzarError
+from quazzar.rights import Right
 
 #: Rows that the confirmation names; the rest it counts.
 MOST_NAMED = 100
@@ -44,7 +45,7 @@ class Action:
     name: str
     label: str
     icon: str
-    allowed: gate.Allowed
+    allowed: Right
     consequence: str
     run: Callable[[list[int]], Result]
     dangerous: bool = False

@@ -273,7 +273,7 @@ def _connection(request: HttpRequest, row: Mailbox, title: str) -> HttpResponse:
     return answer
 
 
-@access.change(access.may("add_mailbox", "change_mailbox"))
+@access.change(access.add_mailboxes | access.change_mailboxes)
 def generate(request: HttpRequest) -> HttpResponse:
     """The password field with a new random password in it."""
     return render(request, "mailboxes/_password.html", {"generated": passwords.generate()})

@@ -42,7 +42,7 @@ from quazzar.api.idempotency import idempotent
 from quazzar.api.serializers import NoBody
 from quazzar.api.viewsets import ApiViewSet
 from quazzar.errors import QuazzarError
-from quazzar.models import ApiKey
+from quazzar.rights import CHANGE_RELAY, RETRY, SEE_QUEUE, SEE_RELAY, SEND, TEST_RELAY
 
 
 class NotRetryable(QuazzarError):
@@ -56,7 +56,14 @@ class NotRetryable(QuazzarError):
 class RelayViewSet(ApiViewSet):
     """The relay settings."""
 
-    write_scope = ApiKey.Scope.WRITE
+    rights: ClassVar = {
+        "retrieve": SEE_RELAY,
+        "update": CHANGE_RELAY,
+        "partial_update": CHANGE_RELAY,
+        "destroy": CHANGE_RELAY,
+        "presets": SEE_RELAY,
+        "test": TEST_RELAY,
+    }
     serializer_class = RelaySerializer
 
     def get_object(self) -> RelaySettings:
@@ -101,7 +108,12 @@ class RelayViewSet(ApiViewSet):
 class MessageViewSet(ListModelMixin, RetrieveModelMixin, ApiViewSet):
     """The queue, the newest message first; never a body."""
 
-    write_scope = ApiKey.Scope.SEND
+    rights: ClassVar = {
+        "list": SEE_QUEUE,
+        "retrieve": SEE_QUEUE,
+        "create": SEND,
+        "retry": RETRY,
+    }
     queryset = Message.objects.defer("body")
     filterset_fields: ClassVar[list[str]] = ["status", "source"]
     search_fields: ClassVar[list[str]] = ["subject", "message_id", "to"]
@@ -154,7 +166,7 @@ class MessageViewSet(ListModelMixin, RetrieveModelMixin, ApiViewSet):
 class _NoticeViewSet(ApiViewSet):
     """What the callers of the relay have in common."""
 
-    write_scope = ApiKey.Scope.SEND
+    rights: ClassVar = {"create": SEND}
     answer_class = DeliverySerializer
     answer_status = 202
 

@@ -19,14 +19,13 @@ from quazzar.console import gate, upgrade
 from quazzar.console.pages import frame
 from quazzar.errors import LicenseError
 from quazzar.plans import entitlements, licenses
+from quazzar.rights import CHANGE_RELAY, INSTALL_LICENCE, SEE_RELAY, TEST_RELAY
 
 NDJSON = "application/x-ndjson"
 PAGE = "admin:mail_relay"
-see_relay = gate.may("mailrelay.view_relaysettings", "mailrelay.change_relaysettings")
-change_relay = gate.may("mailrelay.change_relaysettings")
 
 
-@gate.page(see_relay)
+@gate.page(SEE_RELAY)
 @require_http_methods(["GET", "HEAD", "POST"])
 @sensitive_post_parameters("password")
 def relay(request: HttpRequest) -> HttpResponse:
@@ -34,7 +33,7 @@ def relay(request: HttpRequest) -> HttpResponse:
     row = RelaySettings.load()
     if request.method != "POST":
         return _page(request, row, RelayForm(row=row))
-    if not change_relay(request.user):
+    if not CHANGE_RELAY(request.user):
         return _page(request, row, RelayForm(row=row), status=403)
     form = RelayForm(request.POST, row=row)
     saved = form.save()
@@ -44,7 +43,7 @@ def relay(request: HttpRequest) -> HttpResponse:
     return redirect(PAGE)
 
 
-@gate.change(change_relay, PAGE)
+@gate.change(CHANGE_RELAY, PAGE)
 def remove(request: HttpRequest) -> HttpResponse:
     """Remove the relay, so that none is configured."""
     settings.clear()
@@ -52,7 +51,7 @@ def remove(request: HttpRequest) -> HttpResponse:
     return redirect(PAGE)
 
 
-@gate.change(change_relay, PAGE)
+@gate.change(TEST_RELAY, PAGE)
 def test(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     """Send a test mail: its stages as lines of JSON to a script that reads them, otherwise a page with the result."""
     to = request.POST.get("to", "").strip()
@@ -65,14 +64,14 @@ def test(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     return _page(request, row, RelayForm(row=row), result=result, stages=stages, test_to=to)
 
 
-@gate.page(see_relay)
+@gate.page(SEE_RELAY)
 @require_safe
 def figures(request: HttpRequest) -> HttpResponse:
     """The figures, fetched again every few seconds."""
     return render(request, "mailrelay/_figures.html", {"figures": strip.read()})
 
 
-@gate.change(gate.may_install_licence, PAGE, any_plan=True)
+@gate.change(INSTALL_LICENCE, PAGE, any_plan=True)
 def install_license(request: HttpRequest) -> HttpResponse:
     """Install a pasted licence, which is in force at once."""
     pasted = request.POST.get("license", "")
@@ -118,7 +117,7 @@ def _page(
         "figures": strip.read(),
         "test_to": _default_recipient(row, request),
         "stages": livetest.lines([]),
-        "may_change": change_relay(request.user),
+        "may_change": CHANGE_RELAY(request.user),
         **extra,
     }
     return render(request, "mailrelay/relay.html", context, status=status)

@@ -14,8 +14,9 @@ from django.db import OperationalError
 from django.db.models import Q
 from django.utils import timezone
 
+from quazzar import rights
 from quazzar.access import audit
-from quazzar.errors import QuazzarError
+from quazzar.errors import InvalidFields, QuazzarError
 from quazzar.models import ApiKey
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ class KeyRefused(QuazzarError):
 def mint(
     user: User, name: str, scopes: Iterable[str] = ApiKey.Scope.values, expires_at: datetime | None = None
 ) -> tuple[ApiKey, str]:
-    """Make a key. Returns its row and its text; the text is not stored, so this is the only time to show it.
+    """Make a key with these scopes, whatever its user may do: that counts when the key is used.
+
+    Returns its row and its text; the text is not stored, so this is the only time to show it.
 
     Raises:
         ValueError: there is no scope, or an unknown one.
@@ -65,6 +68,24 @@ def mint(
     )
     audit.record("apikey.created", row)
     return row, text
+
+
+def issue(
+    user: User, name: str, scopes: Iterable[str], expires_at: datetime | None = None
+) -> tuple[ApiKey, str]:
+    """Make a key for an operator, like ``mint``, with no more scopes than are of use to the operator.
+
+    Raises:
+        InvalidFields: one is not.
+        ValueError: there is no scope, or an unknown one.
+    """
+    wanted = set(scopes)
+    excess = sorted(wanted.intersection(ApiKey.Scope.values).difference(rights.scopes_of(user)))
+    if excess:
+        raise InvalidFields(
+            {"scopes": [f"{user.get_username()} may do nothing that needs {', '.join(excess)}."]}
+        )
+    return mint(user, name, wanted, expires_at)
 
 
 def verify(text: str) -> ApiKey:

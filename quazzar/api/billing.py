@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
@@ -14,9 +14,9 @@ from quazzar.api.gate.permissions import ANY_PLAN
 from quazzar.api.serializers import StrictSerializer
 from quazzar.api.viewsets import ApiViewSet
 from quazzar.errors import LicenseError
-from quazzar.models import ApiKey
 from quazzar.plans import licenses
 from quazzar.plans.plans import Plan
+from quazzar.rights import INSTALL_LICENCE, LOOK_AROUND
 
 
 class PlanSerializer(serializers.Serializer[Any]):
@@ -52,7 +52,7 @@ class BillingViewSet(ApiViewSet):
     """The plan of this node."""
 
     feature = ANY_PLAN
-    write_scope = ApiKey.Scope.WRITE
+    rights: ClassVar = {"retrieve": LOOK_AROUND, "create": INSTALL_LICENCE}
     serializer_class = LicenseSerializer
     answer_class = BillingSerializer
     answer_status = 200

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from drf_spectacular.renderers import (
     OpenApiJsonRenderer,
     OpenApiJsonRenderer2,
@@ -17,6 +19,7 @@ from quazzar.api.browsable.endpoints import API, Endpoint, endpoints
 from quazzar.api.browsable.renderers import ConsolePages
 from quazzar.api.gate.permissions import ANY_PLAN
 from quazzar.api.viewsets import ApiViewSet
+from quazzar.rights import LOOK_AROUND
 
 MAIL_API = "/api/mail/"
 
@@ -49,6 +52,7 @@ class IndexViewSet(ApiViewSet):
     """A list of endpoints."""
 
     schema = None
+    rights: ClassVar = {"list": LOOK_AROUND}
     pagination_class = None
     filter_backends = ()
     #: The path of the list. ``/api/`` leaves what is under ``/api/mail/`` to the list there.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.urls import include, path, re_path
 from rest_framework.exceptions import NotFound
@@ -14,6 +14,7 @@ from quazzar.api.billing import BillingViewSet
 from quazzar.api.docs import MAIL_API, DocsView, IndexViewSet, SchemaView
 from quazzar.api.gate.permissions import ANY_PLAN
 from quazzar.api.viewsets import SingletonRouter
+from quazzar.rights import LOOK_AROUND
 
 
 class UnknownPath(APIView):
@@ -39,6 +40,7 @@ class UnknownMailPath(UnknownPath):
     """The same behind the gate: those who may not use Mail Relay are told that first."""
 
     permission_classes = [*APIView.permission_classes]
+    rights: ClassVar = {"any": LOOK_AROUND}
     authentication_classes = [*APIView.authentication_classes]
 
 

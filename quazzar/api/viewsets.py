@@ -1,6 +1,6 @@
 """The base of every viewset, and the routers that give them their paths.
 
-A viewset says what it needs (``feature``, ``write_scope``: see permissions.py), which serializers it takes and
+A viewset says what it needs (``feature``, ``rights``: see permissions.py), which serializers it takes and
 answers with, and overrides ``perform_create``, ``perform_update`` and ``perform_destroy`` to call the domain. Verbs
 are ``@action`` methods. The docstrings of all of these are the descriptions in the OpenAPI schema.
 """
@@ -8,7 +8,7 @@ are ``@action`` methods. The docstrings of all of these are the descriptions in 
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from drf_spectacular.plumbing import get_doc
 from rest_framework.exceptions import NotFound
@@ -23,10 +23,12 @@ from quazzar.api.gate.permissions import MAIL
 from quazzar.api.serializers import NoBody
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rest_framework.request import Request
     from rest_framework.serializers import BaseSerializer
+
+    from quazzar.rights import Right
 
 #: Action → the method whose docstring describes it when it has none of its own, and how the description begins.
 _SEAMS = {
@@ -48,11 +50,23 @@ _SINGLETON: list[Route | DynamicRoute] = [
 ]
 
 
+def rights_of_rows(see: Right, add: Right, change: Right, delete: Right) -> dict[str, Right]:
+    """Return the ``rights`` of a collection and its rows."""
+    return {
+        "list": see,
+        "retrieve": see,
+        "create": add,
+        "update": change,
+        "partial_update": change,
+        "destroy": delete,
+    }
+
+
 class ApiViewSet(GenericViewSet[Any]):
     """Finds rows, checks bodies, and answers.
 
     Attributes:
-        write_scope: the scope that a key needs to change anything; None: nobody may.
+        rights: name of each action → the right that it needs; an action that is not here is refused.
         serializer_class: what a body must look like, and the answer too, unless ``answer_class`` says otherwise.
         change_serializer_class: for PUT and PATCH, where they differ from POST.
         answer_class: the answer's serializer, where it is not ``serializer_class``.
@@ -66,7 +80,7 @@ class ApiViewSet(GenericViewSet[Any]):
 
     lookup_value_converter = "int"
     feature: str = MAIL
-    write_scope: str | None = None
+    rights: ClassVar[Mapping[str, Right]] = {}
     change_serializer_class: type[BaseSerializer[Any]] | None = None
     answer_class: type[BaseSerializer[Any]] | None = None
     answer_status: int | None = None

@@ -8,8 +8,7 @@ from typing import Any, cast
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseRedirectBase
 from django.shortcuts import get_object_or_404, redirect
@@ -27,11 +26,12 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from quazzar import words
+from quazzar import rights, words
 from quazzar.access import apikeys
-from quazzar.console import shown
-from quazzar.console.unfolded import ModelAdmin
+from quazzar.console import gate, shown
+from quazzar.console.rows import RightfulAdmin
 from quazzar.models import ApiKey
+from quazzar.rights import ADD_KEYS, MANAGE_OPERATORS, REVOKE_KEYS, SEE_KEYS
 
 _PERIODS = (("30", "In 30 days"), ("90", "In 90 days"), ("365", "In a year"), ("", "Never"))
 
@@ -58,9 +58,22 @@ class KeyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
         model = ApiKey
         fields = ("name", "scopes")
 
+    #: Whose key it is: only scopes that are of use to this operator are offered.
+    user: Any = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "scopes" in self.fields:
+            offered = rights.scopes_of(self.user)
+            field = cast("forms.MultipleChoiceField", self.fields["scopes"])
+            field.choices = [choice for choice in ApiKey.Scope.choices if choice[0] in offered]
+            field.error_messages["invalid_choice"] = "You cannot give a key more than you may do yourself."
+            if ApiKey.Scope.SEND not in offered:
+                field.initial, field.help_text = offered[:1], "The key can do what you may do, and no more."
+
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ModelAdmin):
+class ApiKeyAdmin(RightfulAdmin):
     """API keys, without the key itself and its digest. They are created and revoked, never edited."""
 
     form = KeyForm
@@ -72,23 +85,29 @@ class ApiKeyAdmin(ModelAdmin):
     search_help_text = "Search name, prefix or operator"
     actions = ("revoke_selected",)
 
+    see, add = SEE_KEYS, ADD_KEYS
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
-        """The user's own keys; a superuser sees all."""
+        """The operator's own keys; who manages operators sees theirs too, and a superuser all."""
         keys = cast("QuerySet[ApiKey]", super().get_queryset(request)).defer("digest")
         user = cast("User", request.user)
-        return keys if user.is_superuser else keys.filter(user=user)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """False: a key is created and revoked, never edited."""
-        return False
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who may view keys, or revoke them."""
-        return super().has_view_permission(request, obj) or self.has_revoke_permission(request)
+        if user.is_superuser:
+            return keys
+        shown = Q(user=user) | Q(user__is_superuser=False) if MANAGE_OPERATORS(user) else Q(user=user)
+        return keys.filter(shown)
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
-        """Who has Django's permission to change keys."""
-        return cast("User", request.user).has_perm("quazzar.change_apikey")
+        """Who has the right to revoke keys; they are never edited."""
+        return REVOKE_KEYS(request.user)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Superusers: the list is part of the record of who had access."""
+        return cast("User", request.user).is_superuser
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: Any = False, **kwargs: Any) -> Any:
+        """The form, which knows whose key it makes."""
+        form = super().get_form(request, obj, change, **kwargs)
+        return type(form.__name__, (form,), {"user": request.user})
 
     # --- columns
 
@@ -124,7 +143,7 @@ class ApiKeyAdmin(ModelAdmin):
         days = form.cleaned_data["expires"]
         until = timezone.now() + timedelta(days=int(days)) if days else None
         user = cast("User", request.user)
-        row, text = apikeys.mint(user, obj.name, form.cleaned_data["scopes"], until)
+        row, text = apikeys.issue(user, obj.name, form.cleaned_data["scopes"], until)
         obj.pk, obj.prefix, obj.user, obj.expires_at = row.pk, row.prefix, user, until
         cast("Any", request).minted = text
 
@@ -170,8 +189,7 @@ class ApiKeyAdmin(ModelAdmin):
         self._revoke(request, queryset)
 
     def _revoke(self, request: HttpRequest, keys: Any) -> None:
-        if not self.has_revoke_permission(request):
-            raise PermissionDenied
+        gate.require(REVOKE_KEYS, request)
         revoked = sum(map(apikeys.revoke, keys))
         text = f"{words.count(revoked, 'API key was', 'API keys were')} revoked."
         if revoked:

@@ -1,8 +1,9 @@
-"""Who gets into a page of Mail Relay: signed-in staff with the permission, on a plan that includes it."""
+"""Who gets into a page of Mail Relay: signed-in operators with the right to it, on a plan that includes it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
@@ -15,24 +16,15 @@ from django.views.decorators.cache import never_cache
 
 from quazzar.console import upgrade
 from quazzar.plans import entitlements
+from quazzar.rights import INSTALL_LICENCE, Right
 
 FEATURE = "orbit_mail"
 
 View = Callable[..., HttpResponseBase]
-#: Tells whether a user may.
-Allowed = Callable[[Any], bool]
 
 
-def may(*permissions: str) -> Allowed:
-    """Whether a user has at least one of these permissions, each written ``app_label.codename``."""
-    return lambda user: any(map(user.has_perm, permissions))
-
-
-may_install_licence = may("mailrelay.change_relaysettings")
-
-
-def page(allowed: Allowed, *, any_plan: bool = False) -> Callable[[View], View]:
-    """Guard a page or a part of one: sign-in first, then the permission, then the plan.
+def page(right: Right, *, any_plan: bool = False) -> Callable[[View], View]:
+    """Guard a page or a part of one: sign-in first, then the right, then the plan.
 
     A refused HTMX request gets a status and ``HX-Refresh`` instead of a sign-in form or a lock card, which HTMX
     would put into the corner of the page that asked.
@@ -41,24 +33,47 @@ def page(allowed: Allowed, *, any_plan: bool = False) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def gated(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            if not allowed(request.user):
-                raise PermissionDenied
+            require(right, request)
             return (None if any_plan else locked(request)) or view(request, *args, **kwargs)
 
         guarded = admin.site.admin_view(gated)
 
         @wraps(view)
         def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            if by_htmx(request) and (status := _refusal(request, allowed)):
+            if by_htmx(request) and (status := _refusal(request, right)):
                 return HttpResponse(status=status, headers={"HX-Refresh": "true"})
             return guarded(request, *args, **kwargs)
 
+        answer.right = right  # type: ignore[attr-defined]  # so that a page can be asked what it needs
         return never_cache(answer)
 
     return decorate
 
 
-def change(allowed: Allowed, back: str, *, any_plan: bool = False) -> Callable[[View], View]:
+def require(right: Right, request: HttpRequest) -> None:
+    """Check that the user has the right.
+
+    Raises:
+        PermissionDenied: with the sentence that the page shows.
+    """
+    if not right(request.user):
+        raise PermissionDenied(right.missing)
+
+
+@contextmanager
+def naming(right: Right | None) -> Iterator[None]:
+    """Let a refusal by Django's admin, which gives no reason, say which right is missing.
+
+    Raises:
+        PermissionDenied: as inside, with a sentence.
+    """
+    try:
+        yield
+    except PermissionDenied as exc:
+        raise PermissionDenied(str(exc) or (right.missing if right else "")) from exc
+
+
+def change(right: Right, back: str, *, any_plan: bool = False) -> Callable[[View], View]:
     """Like ``page``, for a view that changes something: only a POST reaches it, a GET is redirected to ``back``."""
 
     def decorate(view: View) -> View:
@@ -66,7 +81,7 @@ def change(allowed: Allowed, back: str, *, any_plan: bool = False) -> Callable[[
         def posted(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             return view(request, *args, **kwargs) if request.method == "POST" else redirect(back)
 
-        return page(allowed, any_plan=any_plan)(posted)
+        return page(right, any_plan=any_plan)(posted)
 
     return decorate
 
@@ -89,17 +104,17 @@ def lock_card(request: HttpRequest, refusal: upgrade.Refusal | None = None) -> H
         **admin.site.each_context(request),
         "title": "Mail Relay",
         "wall": entitlements.upgrade_required_body(FEATURE),
-        "may_upgrade": may_install_licence(request.user),
+        "may_upgrade": INSTALL_LICENCE(request.user),
         **upgrade.dialog(request, FEATURE, refusal),
     }
     status = 402 if request.method not in ("GET", "HEAD") and refusal is None else 200
     return render(request, "quazzar/locked.html", context, status=status)
 
 
-def _refusal(request: HttpRequest, allowed: Allowed) -> int:
+def _refusal(request: HttpRequest, right: Right) -> int:
     """The HTTP status with which the request is refused; 0 when it is not."""
     if not admin.site.has_permission(request):
         return 401
-    if not allowed(request.user):
+    if not right(request.user):
         return 403
     return 0 if entitlements.has(FEATURE) else 402

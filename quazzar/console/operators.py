@@ -1,33 +1,27 @@
-"""Operators, who may open the console: superusers manage them, and the audit log records every change."""
+"""Operators, who may open the console, and what they may do: by roles, or by single permissions.
+
+Whoever manages operators gives nothing that they do not have, and changes nobody who may do more.
+"""
 
 from __future__ import annotations
 
 from typing import Any, cast
 
 from django.contrib import admin
-from django.contrib.auth.models import Group, Permission, User
-from django.db.models import Q, QuerySet
-from django.forms import Form
+from django.contrib.auth.models import Group, User
+from django.db.models import QuerySet
+from django.forms import Form, ModelForm
 from django.http import HttpRequest, HttpResponse
 from unfold.forms import AdminPasswordChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from quazzar.access import audit
-from quazzar.console import shown
+from quazzar.access import audit, roles
+from quazzar.console import gate, shown
 from quazzar.console.unfolded import ModelMultipleChoiceField, UserAdmin, UserChangeForm
+from quazzar.rights import MANAGE_OPERATORS, PERMISSIONS
 
-#: Permissions that staff who are not superusers can be given, and what the console calls them.
-GRANTS = {
-    "mailrelay.view_relaysettings": "Mail Relay: see the settings",
-    "mailrelay.change_relaysettings": "Mail Relay: change and test the settings, install a licence",
-    "mailrelay.view_message": "Queue: see messages",
-    "mailrelay.change_message": "Queue: retry messages",
-    "mailrelay.delete_message": "Queue: delete messages",
-    "quazzar.view_apikey": "API keys: see their own",
-    "quazzar.add_apikey": "API keys: create their own",
-    "quazzar.change_apikey": "API keys: revoke their own",
-    "quazzar.view_auditentry": "Audit log: see entries",
-}
+#: What decides about an operator's power.
+_ACCESS = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")
 
 #: Field of Django's user → label and help in the console's words.
 _WORDS = {
@@ -36,36 +30,90 @@ _WORDS = {
     "is_superuser": ("Superuser", "May do everything, and manages operators."),
 }
 
-# Operators are few: permissions are given one by one.
+# Groups are the roles, whose permissions are not edited; users have the page below.
 admin.site.unregister(Group)
 admin.site.unregister(User)
 
 
-class GrantsField(ModelMultipleChoiceField):
-    """The permissions that this console uses, in its own words."""
+class RolesField(ModelMultipleChoiceField):
+    """The roles that the actor may give, with what each is for."""
 
     widget = UnfoldAdminCheckboxSelectMultipleWidget
 
     def label_from_instance(self, obj: Any) -> str:
-        """What the permission allows, in the console's words."""
-        return GRANTS[_name(obj)]
+        """The role's name, and what it may do."""
+        role = next(role for role in roles.ROLES if role.name == obj.name)
+        return f"{role.name}: {role.words}"
 
 
-class OperatorForm(UserChangeForm):
-    """A user, with the permissions as checkboxes."""
+class PermissionsField(ModelMultipleChoiceField):
+    """The permissions that the actor may give, in the console's words."""
+
+    widget = UnfoldAdminCheckboxSelectMultipleWidget
+
+    def label_from_instance(self, obj: Any) -> str:
+        """What the permission allows."""
+        words = PERMISSIONS[f"{obj.content_type.app_label}.{obj.codename}"]
+        return words[:1].upper() + words[1:]
+
+
+class _AccessFields(ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """Fields of a user in the console's words; what the actor cannot give is not offered, and stays as it is."""
+
+    actor: User
+
+    def offer(self) -> None:
+        for name in _WORDS.keys() & self.fields.keys():
+            self.fields[name].label, self.fields[name].help_text = _WORDS[name]
+        if "groups" in self.fields:
+            names = [role.name for role in roles.grantable_roles(self.actor)]
+            self.fields["groups"] = RolesField(
+                queryset=Group.objects.filter(name__in=names).order_by("pk"),
+                required=False,
+                label="Roles",
+                initial=self.initial.get("groups"),
+            )
+        if "user_permissions" in self.fields:
+            self.fields["user_permissions"] = PermissionsField(
+                queryset=roles.permissions(roles.grantable(self.actor)),
+                required=False,
+                label="Besides, may",
+                help_text="Single permissions, where no role fits. A superuser may do all of this.",
+                initial=self.initial.get("user_permissions"),
+            )
+
+    def clean_groups(self) -> Any:
+        """The chosen roles, and the groups that were not offered."""
+        return self._with_what_stays("groups")
+
+    def clean_user_permissions(self) -> Any:
+        """The chosen permissions, and those that were not offered."""
+        return self._with_what_stays("user_permissions")
+
+    def _with_what_stays(self, name: str) -> Any:
+        chosen, offered = self.cleaned_data[name], cast("Any", self.fields[name]).queryset
+        if self.instance.pk is None:
+            return chosen
+        stored = getattr(self.instance, name)
+        kept = stored.exclude(pk__in=[row.pk for row in offered])
+        return stored.model._default_manager.filter(pk__in=[row.pk for row in (*chosen, *kept)])
+
+
+class OperatorForm(_AccessFields, UserChangeForm):
+    """An operator."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in _WORDS.keys() & self.fields.keys():
-            self.fields[name].label, self.fields[name].help_text = _WORDS[name]
-        if "user_permissions" in self.fields:
-            self.fields["user_permissions"] = GrantsField(
-                queryset=grantable(),
-                required=False,
-                label="Staff may",
-                help_text="A superuser may do all of this without being given it.",
-                initial=self.initial.get("user_permissions"),
-            )
+        self.offer()
+
+
+class NewOperatorForm(_AccessFields, UserCreationForm):  # type: ignore[misc]  # unfold has no hints
+    """A new operator, who can sign in unless that is switched off."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["is_staff"].initial = True
+        self.offer()
 
 
 @admin.register(User)
@@ -73,7 +121,7 @@ class OperatorAdmin(UserAdmin):
     """Who may sign in."""
 
     form = OperatorForm
-    add_form = UserCreationForm
+    add_form = NewOperatorForm
     change_password_form = AdminPasswordChangeForm
     list_display = ("username", "email", "role", "last_seen", "active")
     list_filter = ()
@@ -83,37 +131,75 @@ class OperatorAdmin(UserAdmin):
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         ("Person", {"fields": ("first_name", "last_name", "email")}),
-        ("Access", {"fields": ("is_active", "is_staff", "is_superuser", "user_permissions")}),
+        ("Access", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
         ("Dates", {"fields": ("last_seen", "joined")}),
     )
-    add_fieldsets = ((None, {"fields": ("username", "usable_password", "password1", "password2")}),)
+    add_fieldsets = (
+        (None, {"fields": ("username", "email", "usable_password", "password1", "password2")}),
+        ("Access", {"fields": ("is_staff", "groups")}),
+    )
 
-    # --- who may: superusers alone, because staff who could change an operator could become one
+    # --- who may
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        return cast("User", request.user).is_superuser
+        """Who manages operators."""
+        return MANAGE_OPERATORS(request.user)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self.has_module_permission(request)
+        """Who manages operators."""
+        return MANAGE_OPERATORS(request.user)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return self.has_module_permission(request)
+        """Who manages operators."""
+        return MANAGE_OPERATORS(request.user)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self.has_module_permission(request)
+        """Who manages operators, but nobody changes an operator who may do more."""
+        if obj is None:
+            return MANAGE_OPERATORS(request.user)
+        return roles.may_manage(cast("User", request.user), obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Superusers, but nobody deletes themselves."""
-        return self.has_module_permission(request) and obj != request.user
+        """The same, but nobody deletes themselves."""
+        return self.has_change_permission(request, obj) and obj != request.user
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Only superusers make superusers, and nobody else gives or takes anything from themselves."""
+        fixed = tuple(super().get_readonly_fields(request, obj))
+        if cast("User", request.user).is_superuser:
+            return fixed
+        return (*fixed, *(_ACCESS if obj == request.user else ("is_superuser",)))
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: Any = False, **kwargs: Any) -> Any:
+        """The form, which knows who fills it in."""
+        form = super().get_form(request, obj, change=change, **kwargs)
+        return type(form.__name__, (form,), {"actor": request.user})
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """The list."""
+        with gate.naming(MANAGE_OPERATORS):
+            return super().changelist_view(request, extra_context)
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """One operator, or the form for a new one."""
+        with gate.naming(MANAGE_OPERATORS):
+            return super().changeform_view(request, *args, **kwargs)
 
     # --- columns
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        """With their roles."""
+        return super().get_queryset(request).prefetch_related("groups")
+
     @admin.display(description="Role", ordering="is_superuser")
     def role(self, user: User) -> str:
-        """Superuser, staff, or neither."""
+        """Superuser, the names of the roles, or none."""
         if user.is_superuser:
             return shown.badge("Superuser", "busy")
-        return shown.badge("Staff", "ok") if user.is_staff else shown.badge("No console", "off")
+        if not user.is_staff:
+            return shown.badge("No console", "off")
+        names = ", ".join(group.name for group in user.groups.all())
+        return shown.badge(names, "ok") if names else shown.badge("No role", "off")
 
     @admin.display(description="May sign in", ordering="is_active")
     def active(self, user: User) -> str:
@@ -153,17 +239,3 @@ class OperatorAdmin(UserAdmin):
         if request.method == "POST" and answer.status_code == 302:
             audit.record("operator.changed", User.objects.get(pk=id), ["password"])
         return answer
-
-
-def grantable() -> QuerySet[Permission]:
-    """The permissions of ``GRANTS``."""
-    granted = Q(pk=None)
-    for name in GRANTS:
-        app, codename = name.split(".")
-        granted |= Q(content_type__app_label=app, codename=codename)
-    permissions = Permission.objects.filter(granted).select_related("content_type")
-    return permissions.order_by("content_type__app_label", "content_type__model", "pk")
-
-
-def _name(permission: Permission) -> str:
-    return f"{permission.content_type.app_label}.{permission.codename}"

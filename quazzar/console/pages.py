@@ -13,6 +13,7 @@ from django.template.loader import render_to_string
 
 from quazzar.console import gate, upgrade
 from quazzar.errors import QuazzarError
+from quazzar.rights import INSTALL_LICENCE
 
 #: Heading of every page of Mail Relay; its tabs stand below.
 TITLE = "Mail Relay"
@@ -26,7 +27,7 @@ def frame(request: HttpRequest, refusal: upgrade.Refusal | None = None) -> dict[
         **admin.site.each_context(request),
         **upgrade.dialog(request, gate.FEATURE, refusal),
         "title": TITLE,
-        "may_upgrade": gate.may_install_licence(request.user),
+        "may_upgrade": INSTALL_LICENCE(request.user),
     }
 
 

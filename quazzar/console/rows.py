@@ -19,6 +19,7 @@ from django.utils.safestring import SafeString
 
 from quazzar.console import gate, shown
 from quazzar.console.unfolded import ModelAdmin
+from quazzar.rights import Right
 from quazzar.sealing.fields import SealedField
 
 _SEALED = {
@@ -29,7 +30,63 @@ _SEALED = {
 _ABBREVIATIONS = re.compile(r"\b(id|dns|dkim|mta|sts|tls|http|url)\b", re.IGNORECASE)
 
 
-class GatedAdmin(ModelAdmin):
+class RightfulAdmin(ModelAdmin):
+    """The pages of a model, for operators with the rights that it declares."""
+
+    #: The right to see the rows. Django's own permission to view the model is enough as well.
+    see: ClassVar[Right]
+    #: The rights to add, change and delete rows; None: nobody does that here.
+    add: ClassVar[Right | None] = None
+    change: ClassVar[Right | None] = None
+    delete: ClassVar[Right | None] = None
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who has the right to see."""
+        return self.see(request.user) or super().has_view_permission(request, obj)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who has the right to add."""
+        return _has(self.add, request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who has the right to change."""
+        return _has(self.change, request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who has the right to delete."""
+        return _has(self.delete, request)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Who may see the model; Django would ask for a permission of the model's own app."""
+        return self.has_view_permission(request)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """The list."""
+        with gate.naming(self.see):
+            return super().changelist_view(request, extra_context)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> HttpResponse:
+        """One row, or the form for a new one."""
+        with gate.naming(self.see if object_id else self.add):
+            return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Ask, then delete."""
+        with gate.naming(self.delete):
+            return super().delete_view(request, object_id, extra_context)
+
+
+def _has(right: Right | None, request: HttpRequest) -> bool:
+    return right is not None and right(request.user)
+
+
+class GatedAdmin(RightfulAdmin):
     """The pages of a model of Mail Relay: the lock card in their place where the plan is too low."""
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
@@ -55,7 +112,7 @@ class GatedAdmin(ModelAdmin):
         return gate.locked(request) or super().history_view(request, object_id, extra_context)
 
 
-class ReadOnlyAdmin(ModelAdmin):
+class ReadOnlyAdmin(RightfulAdmin):
     """Rows to look at, every column but the secrets. Where they are changed elsewhere, a link leads there."""
 
     actions = None
@@ -66,20 +123,6 @@ class ReadOnlyAdmin(ModelAdmin):
     own_route: ClassVar[str] = ""
     #: Columns that are not shown. Sealed ones need not be named: of them only their state is shown.
     hidden: ClassVar[tuple[str, ...]] = ()
-
-    # --- who may: nobody changes anything here
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Rows are added on the page of their own, or by the product."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Rows are changed on the page of their own, or by the product."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Rows are deleted on the page of their own, or by the product."""
-        return False
 
     # --- the page of their own
 

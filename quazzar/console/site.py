@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
+from quazzar import rights
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from django.http import HttpRequest
     from django.urls import URLPattern
+
+    from quazzar.rights import Right
 
 #: Pages under /admin/ that are not a model's: an app's admin module adds its own here.
 PAGES: list[URLPattern] = []
@@ -21,8 +25,8 @@ def _file(name: str) -> Callable[[HttpRequest], str]:
     return lambda request: static(f"quazzar/{name}")
 
 
-def _may(*permissions: str) -> Callable[[HttpRequest], bool]:
-    return lambda request: any(map(request.user.has_perm, permissions))
+def _may(right: Right) -> Callable[[HttpRequest], bool]:
+    return lambda request: right(request.user)
 
 
 def _is_superuser(request: HttpRequest) -> bool:
@@ -41,22 +45,15 @@ def _within(prefix: str) -> Callable[[HttpRequest], bool]:
     )
 
 
-def _link(title: str, icon: str, name: str, *permissions: str) -> dict[str, Any]:
-    return {"title": title, "icon": icon, "link": reverse_lazy(name), "permission": _may(*permissions)}
+def _link(title: str, icon: str, name: str, right: Right) -> dict[str, Any]:
+    return {"title": title, "icon": icon, "link": reverse_lazy(name), "permission": _may(right)}
 
 
-_RELAY = ("mailrelay.view_relaysettings", "mailrelay.change_relaysettings")
-_MAILBOXES = (
-    "mailboxes.view_mailbox",
-    "mailboxes.change_mailbox",
-    "mailboxes.view_stack",
-    "mailboxes.change_stack",
-)
-_DOMAINS = ("mailboxes.view_domain", "mailboxes.change_domain")
+_MAILBOXES = rights.SEE_SERVER | rights.SEE_MAILBOXES
 
 
 def _only_mailboxes(request: HttpRequest) -> bool:
-    return _may(*_MAILBOXES)(request) and not _may(*_RELAY)(request)
+    return _MAILBOXES(request.user) and not rights.SEE_RELAY(request.user)
 
 
 # Indigo, in the steps of unfold's own palettes.
@@ -100,14 +97,17 @@ UNFOLD: dict[str, Any] = {
             {
                 "title": "Infra",
                 "items": [
-                    _link("Mail Relay", "forward_to_inbox", "admin:mail_relay", *_RELAY),
+                    _link("Mail Relay", "forward_to_inbox", "admin:mail_relay", rights.SEE_RELAY),
                     # Who may not see the relay settings gets to the page's other tab here.
-                    {**_link("Mailboxes", "inbox", "admin:mail_boxes"), "permission": _only_mailboxes},
+                    {
+                        **_link("Mailboxes", "inbox", "admin:mail_boxes", _MAILBOXES),
+                        "permission": _only_mailboxes,
+                    },
                     _link(
                         "Queue",
                         "stacked_email",
                         "admin:mailrelay_message_changelist",
-                        "mailrelay.view_message",
+                        rights.SEE_QUEUE,
                     ),
                 ],
             },
@@ -115,18 +115,18 @@ UNFOLD: dict[str, Any] = {
                 "title": "Access",
                 "separator": True,
                 "items": [
-                    _link("API keys", "key", "admin:quazzar_apikey_changelist", "quazzar.view_apikey"),
-                    {
-                        **_link("Operators", "group", "admin:auth_user_changelist"),
-                        "permission": _is_superuser,
-                    },
+                    _link("API keys", "key", "admin:quazzar_apikey_changelist", rights.SEE_KEYS),
+                    _link("Operators", "group", "admin:auth_user_changelist", rights.MANAGE_OPERATORS),
                     _link(
                         "Audit log",
                         "history",
                         "admin:quazzar_auditentry_changelist",
-                        "quazzar.view_auditentry",
+                        rights.SEE_AUDIT_LOG,
                     ),
-                    {**_link("All tables", "table_rows", "admin:tables"), "permission": _is_superuser},
+                    {
+                        **_link("All tables", "table_rows", "admin:tables", rights.LOOK_AROUND),
+                        "permission": _is_superuser,
+                    },
                 ],
             },
         ],
@@ -139,19 +139,19 @@ UNFOLD: dict[str, Any] = {
                     "title": "Relay settings",
                     "link": reverse_lazy("admin:mail_relay"),
                     "active": _on("mail_relay"),
-                    "permission": _may(*_RELAY),
+                    "permission": _may(rights.SEE_RELAY),
                 },
                 {
                     "title": "Mailboxes",
                     "link": reverse_lazy("admin:mail_boxes"),
                     "active": _within("mail_boxes"),
-                    "permission": _may(*_MAILBOXES),
+                    "permission": _may(_MAILBOXES),
                 },
                 {
                     "title": "DNS records",
                     "link": reverse_lazy("admin:dns_overview"),
                     "active": _within("dns_"),
-                    "permission": _may(*_DOMAINS),
+                    "permission": _may(rights.SEE_DOMAINS),
                 },
             ],
         },

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core import checks as system_checks
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.migrations.executor import MigrationExecutor
@@ -110,6 +111,19 @@ def licence() -> Finding:
     return ok(f"{current.plan.title}{until}.")
 
 
+def operators() -> Finding:
+    """Whether every operator has a role, or some permission."""
+    staff = User.objects.filter(is_active=True, is_staff=True)
+    idle = staff.filter(is_superuser=False, groups__permissions=None, user_permissions=None).distinct()
+    names = sorted(user.get_username() for user in idle)
+    if names:
+        return warning(
+            f"No role, so neither console nor API does anything for them: {', '.join(names)}.",
+            "Give each a role under Access → Operators, or take away “May open the console”.",
+        )
+    return ok(f"{words.count(staff.count(), 'operator')}, each with a role or permissions.")
+
+
 def disk() -> Finding:
     """Whether the disk of the data dir has room."""
     free = shutil.disk_usage(settings.QUAZZAR_DATA_DIR).free
@@ -149,6 +163,7 @@ CHECKS: dict[str, Check] = {
     "broker": broker,
     "worker": worker,
     "licence": licence,
+    "operators": operators,
     "disk": disk,
     "static files": static_files,
     "hosts": hosts,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pytest
 from django.core import exceptions as django
@@ -29,7 +29,7 @@ from quazzar.errors import (
     QuazzarError,
     RelayNotConfigured,
 )
-from quazzar.models import ApiKey
+from quazzar.rights import SEE_QUEUE, SEND
 from quazzar.urls import handler400, handler403, handler404, handler500
 from quazzar.urls import urlpatterns as product
 
@@ -50,7 +50,7 @@ class Body(StrictSerializer):
 
 
 class View(APIView):
-    write_scope = ApiKey.Scope.SEND
+    rights: ClassVar = {"get": SEE_QUEUE, "post": SEND}
 
     def get(self, request: Request) -> Response:
         raise raised.pop()

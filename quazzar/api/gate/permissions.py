@@ -5,18 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rest_framework.exceptions import APIException, NotAuthenticated, PermissionDenied
-from rest_framework.permissions import SAFE_METHODS, BasePermission
+from rest_framework.permissions import BasePermission
 
 from quazzar.models import ApiKey
 from quazzar.plans import entitlements
+from quazzar.rights import READ, Right
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rest_framework.request import Request
     from rest_framework.views import APIView
 
 MAIL = "orbit_mail"
 #: A view's ``feature`` that every plan holds.
 ANY_PLAN = ""
+_METHODS = ("get", "post", "put", "patch", "delete")
 _HOW = "Send an API key as 'Authorization: Bearer qzr_…' or sign in."
 
 
@@ -32,13 +36,16 @@ class UpgradeRequired(APIException):
 
 
 class Entitlement(BasePermission):
-    """The entitlement to call a view, and the default permission of every view. Staff users only.
+    """The entitlement to call a view, and the default permission of every view. Operators (staff users) only.
 
-    A view declares what it needs beside its other attributes, an ``@action`` in its arguments:
+    A view declares what it needs beside its other attributes:
 
-    - ``feature``: what the plan must hold. Undeclared: Mail Relay.
-    - ``write_scope``: what an API key needs for any method that is not safe. Undeclared: nobody may call those.
-      Safe methods need ``mail:read``. A session has every scope.
+    - ``feature``: what the plan must include. Undeclared: Mail Relay.
+    - ``rights``: name of an action (in a plain view: of a method) → the ``Right`` that it needs. What is not declared
+      is refused, to everybody.
+
+    HEAD needs what GET needs. So does OPTIONS, because it describes what can be read; where there is no GET, the right
+    to any other method is enough.
     """
 
     def has_permission(self, request: Request, view: APIView) -> bool:
@@ -54,9 +61,13 @@ class Entitlement(BasePermission):
         require_plan(view)
         if not request.user.is_staff:
             raise PermissionDenied("Only staff users may use this API.")
-        if _handles(view, request.method or ""):
-            _check_scope(request, view)
-        # Otherwise nothing can happen: what follows is a 404 or a 405.
+        scope, needed = requirement(view, request.method or "")
+        if not needed:
+            raise PermissionDenied("This endpoint does not say who may use it, so nobody may.")
+        if scope and isinstance(request.auth, ApiKey) and scope not in request.auth.scopes:
+            raise PermissionDenied(f"This API key lacks the scope {scope}.")
+        if not any(right(request.user) for right in needed):
+            raise PermissionDenied(needed[0].missing)
         return True
 
 
@@ -71,18 +82,25 @@ def require_plan(view: APIView) -> None:
         raise UpgradeRequired(feature)
 
 
-def scope_of(view: APIView | type[APIView], method: str) -> str | None:
-    """Return the scope that this method of the view needs; None when it declares none."""
-    return ApiKey.Scope.READ if method in SAFE_METHODS else getattr(view, "write_scope", None)
+def requirement(view: APIView, method: str) -> tuple[str, list[Right]]:
+    """Return the scope that a key needs for this method of the view, and the rights of which the user needs one.
+
+    For a method that the view does not have it is any right to the view, without a scope: a 405 or 404 follows.
+    """
+    declared: Mapping[str, Right] = getattr(view, "rights", {})
+    actions = _actions(view)
+    name = actions.get(method.lower().replace("head", "get"))
+    if name is not None:
+        right = declared.get(name)
+        return (right.scope, [right]) if right else ("", [])
+    if method == "OPTIONS":
+        actions = {"get": actions["get"]} if "get" in actions else actions
+    names = actions.values() or declared.keys()
+    return READ if method == "OPTIONS" else "", [declared[name] for name in names if name in declared]
 
 
-def _check_scope(request: Request, view: APIView) -> None:
-    scope = scope_of(view, request.method or "")
-    if scope is None:
-        raise PermissionDenied("This endpoint does not say who may write to it, so nobody may.")
-    if isinstance(request.auth, ApiKey) and scope not in request.auth.scopes:
-        raise PermissionDenied(f"This API key lacks the scope {scope}.")
-
-
-def _handles(view: APIView, method: str) -> bool:
-    return method.lower() in view.http_method_names and hasattr(view, method.lower())
+def _actions(view: APIView) -> dict[str, str]:
+    """Method → the name under which the view declares its right, for the methods that the view has."""
+    if (mapped := getattr(view, "action_map", None)) is not None:
+        return {method: name for method, name in mapped.items() if method != "head"}
+    return {method: method for method in _METHODS if hasattr(view, method)}

@@ -9,6 +9,7 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from quazzar import rights
 from quazzar.access import apikeys, audit
 from quazzar.models import ApiKey
 
@@ -31,7 +32,7 @@ class Command(BaseCommand):
             nargs="+",
             action="extend",
             metavar="SCOPE",
-            help=f"one or more of {', '.join(ApiKey.Scope.values)} (default: all)",
+            help=f"one or more of {', '.join(ApiKey.Scope.values)} (default: all that the user's permissions need)",
         )
         parser.add_argument(
             "--expires-days", type=int, metavar="N", help="days until it expires (default: never)"
@@ -40,14 +41,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         user = _user(options["user"])
         name = _name(options["name"])
-        scopes = _scopes(options["scope"])
+        scopes = _scopes(options["scope"], user)
         expires_at = _expiry(options["expires_days"])
         with audit.acting_as("command:createapikey"):
-            _, text = apikeys.mint(user, name, scopes, expires_at)
-        if not (user.is_staff and user.is_active):
-            self.stderr.write(
-                f"Note: {user.get_username()} is not active staff, so the API refuses this key."
-            )
+            _, text = apikeys.issue(user, name, scopes, expires_at)
         self.stderr.write(
             f"Key {name!r} for {user.get_username()}: {', '.join(scopes)}. It is shown this once."
         )
@@ -75,13 +72,19 @@ def _name(argument: str) -> str:
     return name
 
 
-def _scopes(arguments: list[str] | None) -> list[str]:
+def _scopes(arguments: list[str] | None, user: User) -> list[str]:
+    useful = rights.scopes_of(user) if user.is_active else []
+    if not useful:
+        reason = "has no role" if user.is_staff and user.is_active else "is not active staff"
+        raise CommandError(f"{user.get_username()} {reason}, so no key would do anything: see Operators.")
     words = [word for item in arguments or [] for word in item.split(",") if word]
-    wanted = words if arguments else list(ApiKey.Scope.values)
+    wanted = words if arguments else useful
     unknown = sorted(set(wanted) - set(ApiKey.Scope.values))
     if unknown or not wanted:
         names = ", ".join(ApiKey.Scope.values)
         raise CommandError(f"There is no scope {', '.join(unknown) or 'without a name'}; there are {names}.")
+    if excess := sorted(set(wanted) - set(useful)):
+        raise CommandError(f"{user.get_username()} may do nothing that needs {', '.join(excess)}.")
     return [scope for scope in ApiKey.Scope.values if scope in wanted]
 
 

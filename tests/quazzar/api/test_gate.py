@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pytest
 from django.http import HttpResponse
@@ -15,11 +15,12 @@ from rest_framework.response import Response
 from rest_framework.test import APIClient, APIRequestFactory
 from rest_framework.views import APIView
 
-from quazzar.api.gate.permissions import ANY_PLAN, Entitlement, scope_of
+from quazzar.api.gate.permissions import ANY_PLAN, Entitlement
 from quazzar.api.serializers import NoBody
 from quazzar.api.viewsets import ApiViewSet, SingletonRouter
 from quazzar.models import ApiKey
 from quazzar.plans.entitlements import upgrade_required_body
+from quazzar.rights import CHANGE_RELAY, SEE_RELAY, SEND
 from quazzar.urls import urlpatterns as product
 from tests.conftest import with_key
 
@@ -37,7 +38,7 @@ class Undeclared(APIView):
 
 
 class Declared(ApiViewSet):
-    write_scope = ApiKey.Scope.SEND
+    rights: ClassVar = {"retrieve": SEE_RELAY, "create": SEND, "change": CHANGE_RELAY}
     serializer_class = NoBody
 
     def retrieve(self, request: Request) -> Response:
@@ -46,8 +47,12 @@ class Declared(ApiViewSet):
     def create(self, request: Request) -> Response:
         return Response({})
 
-    @action(detail=False, methods=["post"], write_scope=ApiKey.Scope.WRITE)
+    @action(detail=False, methods=["post"])
     def change(self, request: Request) -> Response:
+        return Response({})
+
+    @action(detail=False, methods=["get", "post"])
+    def forgotten(self, request: Request) -> Response:
         return Response({})
 
 
@@ -162,20 +167,22 @@ def test_who_is_no_staff_gets_403_before_404(views: None, outsider: Any, client_
 )
 @pytest.mark.parametrize("scope", ApiKey.Scope.values)
 def test_a_key_does_what_its_scopes_say(
-    views: None, other_staff: Any, client_with: Any, method: str, address: str, needed: str, scope: str
+    views: None, operator: Any, client_with: Any, method: str, address: str, needed: str, scope: str
 ) -> None:
-    response = getattr(client_with(other_staff, scope), method)(address)
+    response = getattr(client_with(operator, scope), method)(address)
     assert response.status_code == (200 if scope == needed else 403)
     if scope != needed:
         assert needed in response.json()["message"]
 
 
-def test_a_view_that_declares_nothing_can_only_be_read(views: None, operator: Any, api: APIClient) -> None:
-    assert api.get("/undeclared").status_code == 200
-    assert outcome(api.post("/undeclared")) == (403, "permission_denied")
+def test_what_a_view_does_not_declare_nobody_may(views: None, operator: Any, api: APIClient) -> None:
     client = signed_in(operator)
     client.cookies["csrftoken"] = "x" * 32
-    assert client.post("/undeclared", headers={"x-csrftoken": "x" * 32}).status_code == 403
+    for address in ("/undeclared", "/declared/forgotten"):
+        for method in ("get", "head", "options", "post", "delete"):
+            assert getattr(api, method)(address).status_code == 403, (address, method)
+        assert outcome(client.post(address, headers={"x-csrftoken": "x" * 32})) == (403, "permission_denied")
+        assert "nobody may" in client.get(address).json()["message"]
 
 
 def test_the_gate_is_what_a_view_has_when_it_says_nothing() -> None:
@@ -183,7 +190,7 @@ def test_the_gate_is_what_a_view_has_when_it_says_nothing() -> None:
 
 
 def test_a_method_that_is_not_there_is_405(views: None, api: APIClient) -> None:
-    response = api.delete("/undeclared")
+    response = api.delete("/declared")
     assert outcome(response) == (405, "method_not_allowed")
     assert "POST" in response["Allow"]
 
@@ -207,23 +214,18 @@ def test_only_what_is_declared_for_any_plan_is_open_on_any_plan(
     assert client.get("/free").status_code == 401
 
 
-def test_a_view_that_declares_no_scope_has_none_for_writing() -> None:
-    assert scope_of(Undeclared, "POST") is None
-    assert scope_of(Undeclared, "GET") == "mail:read"
-
-
 def test_a_lapsed_licence_closes_at_once_and_opens_at_once(api: APIClient, views: None, plan: Any) -> None:
     for name, status in [("pro", 200), ("community", 402), ("enterprise", 200), ("community", 402)]:
         plan(name)
-        assert api.get("/undeclared").status_code == status
+        assert api.get("/declared").status_code == status
 
 
 def test_a_revoked_key_is_out_at_once(views: None, api: APIClient) -> None:
-    assert api.get("/undeclared").status_code == 200
+    assert api.get("/declared").status_code == 200
     for row in ApiKey.objects.all():
         row.revoked_at = row.created_at
         row.save()
-    assert outcome(api.get("/undeclared")) == (401, "authentication_failed")
+    assert outcome(api.get("/declared")) == (401, "authentication_failed")
 
 
 def test_an_accept_header_that_fits_nothing_does_not_hide_401_or_402(
@@ -234,7 +236,7 @@ def test_an_accept_header_that_fits_nothing_does_not_hide_401_or_402(
     assert client.get("/undeclared", headers=odd).status_code == 401
     assert api.get("/undeclared?format=xml", headers=odd).status_code == 402
     plan("pro")
-    assert api.get("/undeclared?format=xml", headers=odd)["Content-Type"] == "application/json"
+    assert api.get("/declared?format=xml", headers=odd)["Content-Type"] == "application/json"
 
 
 def test_a_request_made_by_hand_meets_the_gate_as_well(db: None) -> None:

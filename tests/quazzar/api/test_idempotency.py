@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
+from uuid import uuid4
 
 import pytest
-from django.contrib.auth.models import Group
 from django.db import connection, transaction
 from django.urls import path
 from django.utils import timezone
@@ -20,7 +20,8 @@ from rest_framework.views import APIView
 from quazzar.api import idempotency
 from quazzar.api.idempotency import idempotent
 from quazzar.errors import RelayNotConfigured
-from quazzar.models import ApiKey, IdempotentRequest
+from quazzar.models import Heartbeat, IdempotentRequest
+from quazzar.rights import SEND
 from quazzar.tasks import purge
 from quazzar.urls import urlpatterns as product
 
@@ -36,13 +37,13 @@ inside: list[Callable[[], None]] = [nothing]
 
 def work(request: Request) -> Response:
     """Stands for queueing a mail: each call is one more row."""
-    group = Group.objects.create(name=f"mail {timezone.now().isoformat()} {threading.get_ident()}")
+    row = Heartbeat.objects.create(name=f"mail {uuid4().hex}")
     inside[0]()
-    return Response({"id": group.pk, "at": timezone.now()}, status=202)
+    return Response({"id": row.pk, "at": timezone.now()}, status=202)
 
 
 class Atomic(APIView):
-    write_scope = ApiKey.Scope.SEND
+    rights: ClassVar = {"post": SEND}
 
     @idempotent(atomic=True)
     def post(self, request: Request) -> Response:
@@ -90,13 +91,13 @@ def test_the_same_again_is_the_first_answer_and_no_second_mail(api: APIClient, a
     assert (first.status_code, again.status_code) == (202, 202)
     assert "Idempotent-Replayed" not in first.headers
     assert again["Idempotent-Replayed"] == "true"
-    assert Group.objects.count() == 1
+    assert Heartbeat.objects.count() == 1
 
 
 def test_without_a_key_each_request_counts(api: APIClient, address: str) -> None:
     send(api, address, key=None)
     send(api, address, key=None)
-    assert Group.objects.count() == 2
+    assert Heartbeat.objects.count() == 2
     assert not IdempotentRequest.objects.exists()
 
 
@@ -105,14 +106,14 @@ def test_the_same_key_with_another_body_is_a_conflict(api: APIClient, address: s
     response = send(api, address, {"subject": "Other"})
     assert response.status_code == 409
     assert response.json()["error"] == "idempotency_conflict"
-    assert Group.objects.count() == 1
+    assert Heartbeat.objects.count() == 1
 
 
 def test_the_same_body_written_otherwise_is_the_same(api: APIClient, address: str) -> None:
     bodies = [b'{"a": 1, "b": [2]}', b'{"b":[2],"a":1}']
     for raw in bodies:
         api.post(address, raw, content_type="application/json", headers={"Idempotency-Key": "k"})
-    assert Group.objects.count() == 1
+    assert Heartbeat.objects.count() == 1
 
 
 def test_a_key_belongs_to_who_sent_it_and_where(
@@ -121,7 +122,7 @@ def test_a_key_belongs_to_who_sent_it_and_where(
     send(api, address)
     send(client_with(operator), address)
     send(api, LONG if address == ATOMIC else ATOMIC)
-    assert Group.objects.count() == 3
+    assert Heartbeat.objects.count() == 3
 
 
 def test_a_session_has_keys_of_its_own(api: APIClient, operator: Any, address: str) -> None:
@@ -129,7 +130,7 @@ def test_a_session_has_keys_of_its_own(api: APIClient, operator: Any, address: s
     session.force_login(operator)
     for client in (api, session, session):
         send(client, address)
-    assert Group.objects.count() == 2
+    assert Heartbeat.objects.count() == 2
 
 
 def test_an_error_is_not_kept(api: APIClient, address: str) -> None:
@@ -152,7 +153,7 @@ def test_a_crash_leaves_nothing_of_work_that_is_rows(api: APIClient) -> None:
     inside[0] = crash
     with pytest.raises(RuntimeError):
         send(api, ATOMIC)
-    assert not Group.objects.exists()
+    assert not Heartbeat.objects.exists()
 
 
 def test_a_response_that_is_an_error_is_not_kept(api: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +172,7 @@ def test_after_a_day_the_key_is_free(api: APIClient, address: str) -> None:
     IdempotentRequest.objects.update(claimed_at=timezone.now() - timedelta(hours=24))
     assert send(api, address, {"subject": "Other"}).status_code == 202
     assert send(api, address, {"subject": "Other"})["Idempotent-Replayed"] == "true"
-    assert Group.objects.count() == 2
+    assert Heartbeat.objects.count() == 2
 
 
 def test_work_under_way_is_a_conflict_until_it_is_left_behind(api: APIClient) -> None:
@@ -201,7 +202,7 @@ def test_a_key_that_cannot_be_is_refused(api: APIClient, address: str, key: str)
     response = send(api, address, key=key)
     assert response.status_code == 400
     assert "Idempotency-Key" in response.json()["fields"]
-    assert not Group.objects.exists()
+    assert not Heartbeat.objects.exists()
 
 
 @pytest.mark.parametrize("key", ["x", "x" * 255, "9f1c-4e", "a b~!"])
@@ -257,7 +258,7 @@ def test_eight_at_the_same_moment_are_one_mail_and_eight_answers(api: APIClient)
     answers = at_once(8, lambda: send(api, ATOMIC))
     assert {answer.status_code for answer in answers} == {202}
     assert len({answer.json()["id"] for answer in answers}) == 1
-    assert Group.objects.count() == 1
+    assert Heartbeat.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
@@ -273,7 +274,7 @@ def test_long_work_is_done_by_one_while_the_others_are_refused(api: APIClient) -
     assert first.status_code == 202
     assert [other.status_code for other in others] == [409, 409, 409]
     assert send(api, LONG).json() == first.json()
-    assert Group.objects.count() == 1
+    assert Heartbeat.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
@@ -283,7 +284,7 @@ def test_a_key_that_ran_out_is_renewed_once(api: APIClient, address: str) -> Non
     IdempotentRequest.objects.update(claimed_at=timezone.now() - timedelta(days=2))
     answers = at_once(6, lambda: send(api, address))
     assert {answer.status_code for answer in answers} <= {202, 409}
-    assert Group.objects.count() == 2
+    assert Heartbeat.objects.count() == 2
 
 
 @pytest.mark.django_db(transaction=True)

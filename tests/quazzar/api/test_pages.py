@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from html import unescape
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.test import Client
@@ -19,6 +19,7 @@ from rest_framework.test import APIClient
 from mailboxes.models import Mailbox
 from mailrelay.models import Message
 from quazzar.api.viewsets import ApiViewSet
+from quazzar.rights import SEE_QUEUE
 from quazzar.urls import urlpatterns as product
 from tests.quazzar.api.rows import with_rows
 from tests.quazzar.api.test_routes import METHODS, ROUTES
@@ -30,6 +31,8 @@ pytestmark = pytest.mark.django_db
 
 
 class Broken(ApiViewSet):
+    rights: ClassVar = {"list": SEE_QUEUE}
+
     def list(self, request: Request) -> Response:
         raise RuntimeError("s3cret")
 

@@ -11,6 +11,7 @@ from django.urls import path
 from rest_framework import generics, serializers
 from rest_framework.test import APIClient
 
+from quazzar.rights import SEE_QUEUE
 from quazzar.urls import urlpatterns as product
 
 USERS = "/api/mail/users"
@@ -23,6 +24,7 @@ class UserSerializer(serializers.ModelSerializer[User]):
 
 
 class Users(generics.ListAPIView[User]):
+    rights: ClassVar = {"get": SEE_QUEUE}
     queryset = User.objects.order_by("id")
     serializer_class = UserSerializer
     filterset_fields: ClassVar[list[str]] = ["is_active", "groups", "date_joined"]

@@ -99,12 +99,43 @@ def test_reading_never_revokes(console: Client) -> None:
 
 def test_staff_see_make_and_revoke_only_their_own(client: Client, operator: User, other_staff: User) -> None:
     theirs, _ = apikeys.mint(operator, "the operator's")
-    grant(other_staff, "view_apikey", "add_apikey", "change_apikey")
+    grant(other_staff, "view_apikey", "add_apikey", "change_apikey", "add_message")
     client.force_login(other_staff)
     make(client, name="mine")
     assert ApiKey.objects.get(name="mine").user == other_staff
     assert "the operator" not in html(client.get(LIST))
     assert client.post(f"{LIST}{theirs.pk}/revoke/").status_code == 404
+
+
+def test_the_form_offers_no_more_than_its_maker_has_and_takes_no_more(
+    client: Client, other_staff: User
+) -> None:
+    client.force_login(other_staff)
+    own = ("view_apikey", "add_apikey")
+    for codename, offered in {
+        "add_message": {"mail:send"},
+        "view_mailbox": {"mail:read"},
+        "change_alias": {"mail:read", "mail:write"},
+        "view_auditentry": set(),
+    }.items():
+        grant(other_staff, *own, codename)
+        page = html(client.get(f"{LIST}add/"))
+        assert {scope for scope in ApiKey.Scope.values if f'value="{scope}"' in page} == offered, codename
+        for scope in ApiKey.Scope.values:
+            make(client, name=f"{codename} {scope}", scopes=(scope,))
+            assert ApiKey.objects.filter(name=f"{codename} {scope}").exists() == (scope in offered)
+
+
+def test_who_manages_operators_revokes_their_keys_but_no_superusers(
+    client: Client, operator: User, other_staff: User, outsider: User
+) -> None:
+    grant(other_staff, "view_apikey", "change_apikey", "manage_operator")
+    theirs, _ = apikeys.mint(outsider, "ordinary")
+    highest, _ = apikeys.mint(operator, "highest")
+    client.force_login(other_staff)
+    assert "ordinary" in html(client.get(LIST)) and "highest" not in html(client.get(LIST))
+    assert client.post(f"{LIST}{theirs.pk}/revoke/").status_code == 302
+    assert client.post(f"{LIST}{highest.pk}/revoke/").status_code == 404
 
 
 def test_staff_who_may_only_look_make_and_revoke_nothing(client: Client, other_staff: User) -> None:

@@ -19,7 +19,7 @@ from dnsrecords.models import DomainCheck, DomainOptions, Publisher, RecordChang
 from mailboxes.models import Alias, DkimKey, Domain, ImportJob, Mailbox, Stack, error_value
 from mailrelay.models import AlertState, Message, RelaySettings
 from quazzar.access import apikeys
-from quazzar.models import ApiKey, AuditEntry, Heartbeat, IdempotentRequest
+from quazzar.models import ApiKey, AuditEntry, Heartbeat, IdempotentRequest, Operator
 from tests.mailboxes import factories
 from tests.mailboxes.consolepages import grant
 
@@ -58,6 +58,7 @@ def rows(operator: User, db: None) -> Rows:
     assert domain
     made: list[models.Model] = [
         apikeys.mint(operator, "Grafana", ["mail:send"])[0],
+        Operator.objects.create(user=operator),
         AuditEntry.objects.create(actor="user:operator", action="relay.update", fields=["host"]),
         Heartbeat.objects.create(name="worker"),
         IdempotentRequest.objects.create(

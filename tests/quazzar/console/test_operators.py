@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 
-from quazzar.console.operators import GRANTS, grantable
+from quazzar.access import roles
 from quazzar.models import AuditEntry
+from quazzar.rights import PERMISSIONS
 
 LIST = "/admin/auth/user/"
 
@@ -36,13 +38,13 @@ def test_a_superuser_makes_an_operator(console: Client) -> None:
 
 def test_permissions_are_offered_in_words(console: Client, other_staff: User) -> None:
     page = console.get(f"{LIST}{other_staff.pk}/change/").content.decode()
-    for label in GRANTS.values():
-        assert label.replace("'", "&#x27;") in page
+    for words in (*PERMISSIONS.values(), *(f"{role.name}: {role.words}" for role in roles.ROLES)):
+        assert (words[:1].upper() + words[1:]).replace("'", "&#x27;") in page
     assert "Can add session" not in page
 
 
 def test_a_permission_is_given_and_recorded(console: Client, other_staff: User) -> None:
-    permission = grantable().get(codename="view_message")
+    permission = roles.permissions().get(codename="view_message")
     console.post(f"{LIST}{other_staff.pk}/change/", details(other_staff, user_permissions=[permission.pk]))
     assert User.objects.get(pk=other_staff.pk).has_perm("mailrelay.view_message")
     assert "user_permissions" in AuditEntry.objects.get(action="operator.changed").fields
@@ -56,7 +58,7 @@ def test_a_changed_password_is_recorded_without_it(console: Client, other_staff:
 
 
 def test_every_grant_is_a_permission_that_exists(db: None) -> None:
-    assert grantable().count() == len(GRANTS)
+    assert roles.permissions().count() == len(PERMISSIONS)
 
 
 def test_an_operator_is_deleted_and_recorded(console: Client, other_staff: User) -> None:
@@ -75,9 +77,101 @@ def test_nobody_removes_himself(console: Client, operator: User) -> None:
 def test_staff_cannot_manage_operators_whatever_they_were_given(
     client: Client, operator: User, other_staff: User
 ) -> None:
-    from django.contrib.auth.models import Permission
-
     other_staff.user_permissions.set(Permission.objects.filter(content_type__app_label="auth"))
     client.force_login(other_staff)
     for page in (LIST, f"{LIST}add/", f"{LIST}{operator.pk}/change/", f"{LIST}{operator.pk}/password/"):
         assert client.get(page).status_code == 403
+
+
+# --- an owner, who is no superuser
+
+
+@pytest.fixture
+def owner(client: Client, other_staff: User) -> Client:
+    other_staff.groups.add(Group.objects.get(name="Owner"))
+    client.force_login(other_staff)
+    return client
+
+
+def test_an_owner_makes_an_operator_with_a_role_who_can_sign_in_and_work(owner: Client) -> None:
+    page = owner.get(f"{LIST}add/").content.decode()
+    assert re.search(r'name="is_staff"[^>]*checked', page) and 'name="is_superuser"' not in page
+    typed = {
+        "username": "night",
+        "usable_password": "true",
+        "password1": "a-long-one-42",
+        "password2": "a-long-one-42",
+        "is_staff": "on",
+        "is_superuser": "on",
+        "groups": [Group.objects.get(name="Mail admin").pk],
+    }
+    owner.post(f"{LIST}add/", typed)
+    night = User.objects.get(username="night")
+    assert (night.is_staff, night.is_superuser) == (True, False)
+    client = Client()
+    entered = {"username": "night", "password": "a-long-one-42", "next": "/admin/"}
+    assert client.post("/admin/login/", entered, follow=True).status_code == 200
+    assert client.get("/admin/mail-relay/").status_code == 200
+    assert client.get(LIST).status_code == 403
+
+
+def test_an_owner_takes_nothing_from_a_superuser_and_makes_none(
+    owner: Client, operator: User, other_staff: User, outsider: User
+) -> None:
+    typed = {"usable_password": "true", "password1": "another-one-42", "password2": "another-one-42"}
+    for path, body in {
+        "password/": typed,
+        "change/": details(operator, is_active=""),
+        "delete/": {"post": "yes"},
+    }.items():
+        assert owner.post(f"{LIST}{operator.pk}/{path}", body).status_code == 403, path
+    chosen = {"action": "delete_selected", "_selected_action": [operator.pk, outsider.pk], "post": "yes"}
+    assert owner.post(LIST, chosen).status_code == 403
+    operator.refresh_from_db()
+    assert operator.is_active and operator.check_password("operator-pass")
+    for user in (outsider, other_staff):
+        owner.post(f"{LIST}{user.pk}/change/", details(user, is_superuser="on"))
+    assert not User.objects.exclude(pk=operator.pk).filter(is_superuser=True).exists()
+
+
+def test_nobody_but_a_superuser_changes_their_own_access(owner: Client, other_staff: User) -> None:
+    changed = {"groups": [Group.objects.get(name="Viewer").pk], "user_permissions": [], "is_staff": ""}
+    owner.post(f"{LIST}{other_staff.pk}/change/", details(other_staff, **changed, email="me@example.com"))
+    other_staff.refresh_from_db()
+    assert (other_staff.email, other_staff.is_staff) == ("me@example.com", True)
+    assert [group.name for group in other_staff.groups.all()] == ["Owner"]
+
+
+def test_who_manages_operators_gives_only_what_they_have(
+    client: Client, other_staff: User, outsider: User
+) -> None:
+    other_staff.user_permissions.set(roles.permissions(["quazzar.manage_operator", "mailrelay.view_message"]))
+    client.force_login(other_staff)
+    page = client.get(f"{LIST}{outsider.pk}/change/").content.decode()
+    assert "See the queue" in page and "Change the mail server" not in page and "Viewer:" not in page
+    change = f"{LIST}{outsider.pk}/change/"
+    for name in PERMISSIONS:
+        row = roles.permissions([name]).get()
+        client.post(change, details(outsider, user_permissions=[row.pk]))
+    for group in Group.objects.all():
+        client.post(change, details(outsider, groups=[group.pk]))
+        client.post(f"{LIST}{other_staff.pk}/change/", details(other_staff, groups=[group.pk]))
+    assert User.objects.get(pk=outsider.pk).get_all_permissions() <= other_staff.get_all_permissions()
+    assert not outsider.groups.exists() and not other_staff.groups.exists()
+
+
+def test_what_cannot_be_given_here_stays(console: Client, other_staff: User) -> None:
+    own = Group.objects.create(name="Of our own")
+    other_staff.groups.add(own)
+    other_staff.user_permissions.add(Permission.objects.get(codename="delete_session"))
+    viewer = Group.objects.get(name="Viewer")
+    console.post(f"{LIST}{other_staff.pk}/change/", details(other_staff, groups=[viewer.pk]))
+    assert set(other_staff.groups.all()) == {own, viewer}
+    assert other_staff.user_permissions.get().codename == "delete_session"
+
+
+def test_the_list_names_roles(console: Client, other_staff: User) -> None:
+    assert "No role" in console.get(LIST).content.decode()
+    other_staff.groups.add(Group.objects.get(name="Sender"))
+    page = console.get(LIST).content.decode()
+    assert "Sender" in page and "No role" not in page

@@ -1,0 +1,108 @@
+"""Roles that an operator is given by name. Each is a group of Django; its permissions are kept as they are here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.apps import apps as installed
+from django.contrib.auth.management import create_permissions
+from django.contrib.auth.models import Permission
+from django.db.models import Q
+
+from quazzar.rights import MANAGE_OPERATORS, PERMISSIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from django.apps import AppConfig
+    from django.contrib.auth.models import User
+    from django.db.models import QuerySet
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A name for a set of permissions."""
+
+    name: str
+    #: What the operator form says about it.
+    words: str
+    permissions: frozenset[str]
+
+
+_MAIL_APPS = ("mailrelay", "mailboxes")
+_KEYS = {"quazzar.view_apikey", "quazzar.add_apikey", "quazzar.change_apikey"}
+_SEE = {
+    name for name in PERMISSIONS if name.split(".")[1].startswith("view_") and name.startswith(_MAIL_APPS)
+}
+_MAIL = {name for name in PERMISSIONS if name.startswith(_MAIL_APPS)}
+_SEND = {"mailrelay.view_message", "mailrelay.add_message", "mailrelay.change_message"}
+
+#: The most powerful one first.
+ROLES = (
+    Role("Owner", "may do everything, and manages operators", frozenset(PERMISSIONS)),
+    Role("Mail admin", "runs relay, mail server, mailboxes and DNS", frozenset(_MAIL | _KEYS)),
+    Role("Sender", "sends mail and alerts, and retries messages", frozenset(_SEND | _KEYS)),
+    Role("Viewer", "sees everything about mail, and changes nothing", frozenset(_SEE)),
+)
+
+
+def keep(sender: AppConfig, **options: Any) -> None:
+    """After ``migrate``: make the groups, and give each exactly its role's permissions.
+
+    Connected for the app that is migrated first, so the permissions of the later ones are made here.
+    """
+    # Without ``apps`` after a flush: then they are those that are installed.
+    using, apps = options["using"], options.get("apps", installed)
+    for app in (*_MAIL_APPS, "quazzar"):
+        create_permissions(installed.get_app_config(app), verbosity=0, using=using, apps=apps)
+    groups = apps.get_model("auth", "Group").objects.using(using)
+    rows = apps.get_model("auth", "Permission").objects.using(using)
+    for role in ROLES:
+        group, _ = groups.get_or_create(name=role.name)
+        group.permissions.set(rows.filter(_named(role.permissions)))
+
+
+def permissions(names: Iterable[str] = PERMISSIONS) -> QuerySet[Permission]:
+    """Rows of these permissions, ``app_label.codename``, by app and model."""
+    rows = Permission.objects.filter(_named(names)).select_related("content_type")
+    return rows.order_by("content_type__app_label", "content_type__model", "pk")
+
+
+def _named(names: Iterable[str]) -> Q:
+    wanted = Q(pk=None)
+    for name in names:
+        app, _, codename = name.partition(".")
+        wanted |= Q(content_type__app_label=app, codename=codename)
+    return wanted
+
+
+# --- who may give what
+
+
+def grantable(actor: User) -> set[str]:
+    """Names of the permissions that the actor may give to others: those that the actor has."""
+    return {name for name in PERMISSIONS if actor.has_perm(name)}
+
+
+def grantable_roles(actor: User) -> list[Role]:
+    """Roles that the actor may give to others: those that hold nothing that the actor lacks."""
+    return [role for role in ROLES if role.permissions <= grantable(actor)]
+
+
+def may_manage(actor: User, operator: User) -> bool:
+    """Whether the actor may change or delete this operator, who then must not be more powerful than the actor."""
+    if actor.is_superuser:
+        return True
+    if operator.is_superuser or not MANAGE_OPERATORS(actor):
+        return False
+    # An operator who may not sign in at present has no permissions in Django's eyes: the stored ones count.
+    theirs = _stored(operator)
+    return all(map(actor.has_perm, theirs))
+
+
+def _stored(operator: User) -> set[str]:
+    rows = Permission.objects.filter(Q(user=operator) | Q(group__user=operator)).select_related(
+        "content_type"
+    )
+    return {f"{row.content_type.app_label}.{row.codename}" for row in rows}
