@@ -123,7 +123,9 @@ def zone(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _page(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-    return render(request, f"dnsrecords/{template}", {**frame(request), **context})
+    stack = Stack.load()
+    off = {"server_is_off": bool(stack.hostname) and not stack.enabled, "hostname": stack.hostname}
+    return render(request, f"dnsrecords/{template}", {**frame(request), **off, **context})
 
 
 def _context(request: HttpRequest, row: Domain) -> dict[str, Any]:

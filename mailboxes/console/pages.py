@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -14,6 +15,7 @@ from mailboxes.console import access, listing, states
 from mailboxes.models import Alias, Domain, Mailbox, Stack
 from mailboxes.provisioning import retention
 from mailrelay.models import RelaySettings
+from quazzar import words
 from quazzar.console import gate
 from quazzar.console.pages import frame, part
 
@@ -43,6 +45,7 @@ def head(request: HttpRequest) -> dict[str, Any]:
         "certificate_is_over": bool(certificate.expires_at and certificate.expires_at <= timezone.now()),
         "relay": RelaySettings.load(),
         "counts": counts(),
+        "usage": usage,  # not called unless the template asks for it
         "may": access.permissions(request.user),
         "restore_days": settings.QUAZZAR_RESTORE_DAYS,
         "here": getattr(request.resolver_match, "url_name", ""),
@@ -66,6 +69,12 @@ def counts() -> dict[str, int]:
         "aliases": Alias.objects.count(),
         "domains": Domain.objects.count(),
     }
+
+
+def usage() -> str:
+    """How much mail the mailboxes hold together, such as 139 KiB; empty if there is none."""
+    total = Mailbox.objects.live().aggregate(total=Sum("usage_bytes"))["total"]
+    return words.size(total) if total else ""
 
 
 def dialog(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:

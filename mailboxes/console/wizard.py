@@ -11,7 +11,6 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from mailboxes import changes
 from mailboxes.console import access, pages, states
 from mailboxes.engine import connect
 from mailboxes.models import Stack
@@ -157,7 +156,7 @@ def progress_of(stack: Stack, shown: int = 0) -> dict[str, object]:
 @access.change(access.change_server)
 def retry(request: HttpRequest) -> HttpResponse:
     """Try again now what failed; the sweep would, a little later."""
-    changes.ring()
+    control.try_again()
     return done(request, "The worker tries again.", pages.SERVER)
 
 
@@ -183,7 +182,7 @@ def disable(request: HttpRequest) -> HttpResponseBase:
     if request.method != "POST" or form.save() is None:
         return pages.dialog(request, "_disable.html", {"form": form, "stack": stack})
     kept = (
-        "Everything in its volumes is deleted."
+        "All mail in its volumes is deleted."
         if form.cleaned_data["purge"]
         else "Mail and mailboxes are kept."
     )

@@ -287,6 +287,7 @@ def tear_down(engine: Engine, stack: Stack) -> None:
             engine.remove_volume(volume)
         # Their mail is gone, so there is nothing left to restore.
         Mailbox.objects.deleted().delete()
+        Mailbox.objects.exclude(usage_bytes=0).update(usage_bytes=0, warned_percent=0)
     for model in (Domain, Mailbox, Alias):
         model.objects.exclude(applied_at=None, live_at=None).update(applied_at=None, live_at=None)
     Mailbox.objects.leaving().update(removed_at=timezone.now())

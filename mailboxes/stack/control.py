@@ -32,8 +32,8 @@ _NO_PROGRESS = {"step": 0, "steps": 0, "percent": 0, "progress_message": "", "la
 def enable(hostname: str) -> Stack:
     """Asks the worker to bring up the stack, and makes the certificate, passwords and DKIM keys that it needs.
 
-    Does nothing if the stack is enabled under this name. A purge that was requested and not carried out yet is
-    cancelled, because what is in the volumes may be wanted again.
+    If the stack is enabled under this name and healthy, nothing changes; if it failed, the worker tries again now. A
+    purge that was requested and not carried out yet is cancelled, because what is in the volumes may be wanted again.
 
     Raises:
         InvalidFields: ``hostname`` is not a fully qualified domain name.
@@ -42,20 +42,31 @@ def enable(hostname: str) -> Stack:
     name = _hostname(hostname)
     stack = Stack.load()
     if _is_on(stack, name):
-        return stack
+        return try_again()
     # Slow, so they are made before the transaction. If two requests race, those of the second are thrown away.
     secrets = self_signed_for(stack, name) | _controller_password(stack)
     pairs = {pk: keys.generate() for pk in Domain.objects.unsigned().values_list("pk", flat=True)}
     with changes.writing():
         stack = Stack.load()
         if _is_on(stack, name):
-            return stack
+            return try_again()
         phase = Stack.Phase.PREFLIGHT
         _save({"enabled": True, "purge": False, "hostname": name, "phase": phase, **_NO_PROGRESS, **secrets})
         _add_keys(pairs, changes.bump())
         audit.record("stack.enabled", name, ["enabled", "hostname", *_visible(secrets)])
         changes.announce()
     return Stack.load()
+
+
+def try_again() -> Stack:
+    """Has the worker try now what failed, rather than at its next sweep, and forgets the old error."""
+    with transaction.atomic():
+        failed = Stack.objects.filter(pk=1, enabled=True, phase=Stack.Phase.FAILED)
+        failed.update(phase=Stack.Phase.PREFLIGHT, **_NO_PROGRESS)
+        stack = Stack.load()
+        if stack.phase not in (Stack.Phase.HEALTHY, Stack.Phase.DISABLED):
+            changes.announce()
+    return stack
 
 
 def disable(*, purge: bool = False, confirm: str = "") -> Stack:
@@ -77,7 +88,7 @@ def disable(*, purge: bool = False, confirm: str = "") -> Stack:
             raise InvalidFields({"confirm": [sentence]})
         purge = purge and bool(stack.hostname)
         if not stack.enabled and (stack.purge or not purge):
-            return stack
+            return try_again()
         _save({"enabled": False, "purge": purge, "phase": Stack.Phase.STOPPING, **_NO_PROGRESS})
         changes.bump()
         audit.record("stack.purged" if purge else "stack.disabled", stack.hostname, ["enabled"])

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 
 from dnsrecords.models import RecordChange
-from mailboxes.models import Domain
+from mailboxes.models import Domain, Stack
 from tests.mailboxes import factories
 
 pytestmark = pytest.mark.django_db
@@ -40,6 +41,17 @@ def test_the_overview_asks_no_more_for_more_domains(
         factories.domain(f"d{number}.example.com")
     with django_assert_max_num_queries(20):
         assert admin_client.get(TAB).status_code == 200
+
+
+def test_a_server_that_is_off_is_told_beside_records_that_lead_to_it(
+    admin_client: Client, domain: Domain
+) -> None:
+    pages = reverse("admin:dns_overview"), reverse("admin:dns_domain", args=[domain.pk])
+    for enabled in (True, False):
+        Stack.objects.update_or_create(pk=1, defaults={"hostname": "mail.example.com", "enabled": enabled})
+        for path in pages:
+            page = admin_client.get(path).content.decode()
+            assert ("The mail server mail.example.com is off" in page) is not enabled
 
 
 def test_a_domain_shows_its_records(admin_client: Client, domain: Domain) -> None:

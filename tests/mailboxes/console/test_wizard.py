@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from mailboxes.engine import connect
-from mailboxes.models import Stack, error_value
+from mailboxes.models import Mailbox, Stack, error_value
 from mailboxes.stack.preflight import runner
 from mailboxes.stack.preflight.runner import Check, Report
 from mailrelay.models import RelaySettings
@@ -148,10 +148,12 @@ def test_another_hostname_while_it_runs_is_refused(console: Client) -> None:
 
 
 def test_mailboxes_that_were_kept_are_counted(console: Client) -> None:
-    factories.mailbox()
+    factories.mailbox(usage_bytes=139 * 1024)
     factories.stack(hostname="mail.example.com")
     page = html(console.get(f"{TAB}server/"))
-    assert "1 mailbox is kept" in page
+    assert "1 mailbox is kept with 139 KiB of mail" in page
+    Mailbox.objects.update(usage_bytes=0)  # as after "Remove everything"
+    assert "The list of 1 mailbox is kept." in html(console.get(f"{TAB}server/"))
     assert 'value="mail.example.com"' in page
 
 
@@ -206,10 +208,13 @@ def test_a_failure_says_code_sentence_and_hint(console: Client) -> None:
         assert words in page
 
 
-def test_trying_again_rings_the_worker(console: Client, rung: list[str]) -> None:
+def test_trying_again_rings_the_worker(
+    console: Client, rung: list[str], django_capture_on_commit_callbacks: Any
+) -> None:
     running(phase="failed")
-    console.post(f"{TAB}retry/")
-    assert rung == ["stack"]
+    with django_capture_on_commit_callbacks(execute=True):
+        console.post(f"{TAB}retry/")
+    assert (rung, Stack.load().phase) == (["stack"], "preflight")
 
 
 # --- back

@@ -117,6 +117,42 @@ def test_enabling_again_changes_nothing(enabled: Stack, rung: list[str]) -> None
     assert (Stack.load().desired_generation, actions(), rung) == (0, [], [])
 
 
+def test_enabling_after_a_failed_start_tries_at_once_and_forgets_the_error(
+    enabled: Stack, rung: list[str], django_capture_on_commit_callbacks: Any
+) -> None:
+    Stack.objects.update(phase="failed", percent=60, last_error={"code": "x", "message": "x", "hint": ""})
+    with django_capture_on_commit_callbacks(execute=True):
+        row = control.enable(HOST)
+    assert (row.phase, row.percent, row.last_error) == ("preflight", 0, None)
+    assert (row, len(rung), actions()) == (Stack.load(), 1, [])
+
+
+@pytest.mark.parametrize("phase", ["preflight", "pulling", "starting", "degraded"])
+def test_enabling_what_is_under_way_or_ill_wakes_the_worker_and_changes_nothing(
+    enabled: Stack, rung: list[str], phase: str, django_capture_on_commit_callbacks: Any
+) -> None:
+    error = {"code": "x", "message": "x", "hint": ""}
+    Stack.objects.update(phase=phase, percent=60, last_error=error)
+    with django_capture_on_commit_callbacks(execute=True):
+        row = control.enable(HOST)
+    assert (row.phase, row.percent, row.last_error, len(rung)) == (phase, 60, error, 1)
+
+
+def test_disabling_again_what_does_not_stop_tries_at_once(
+    enabled: Stack, rung: list[str], django_capture_on_commit_callbacks: Any
+) -> None:
+    Stack.objects.update(
+        enabled=False, phase="stopping", last_error={"code": "x", "message": "x", "hint": ""}
+    )
+    with django_capture_on_commit_callbacks(execute=True):
+        assert control.disable().phase == "stopping"
+    assert len(rung) == 1
+    Stack.objects.update(phase="disabled")
+    with django_capture_on_commit_callbacks(execute=True):
+        assert control.disable().phase == "disabled"
+    assert len(rung) == 1
+
+
 def test_another_name_has_to_wait_until_it_is_disabled(enabled: Stack) -> None:
     with pytest.raises(AlreadyExists) as caught:
         control.enable("mx.example.com")

@@ -43,6 +43,16 @@ def test_purging_removes_them(up: StackEngine) -> None:
     assert_down(up, volumes=set())
 
 
+def test_purged_mailboxes_hold_nothing_any_more(up: StackEngine) -> None:
+    Mailbox.objects.update(usage_bytes=139 * 1024, warned_percent=80)
+    control.disable()
+    reconcile.converge()
+    assert set(Mailbox.objects.values_list("usage_bytes", flat=True)) == {139 * 1024}
+    control.disable(purge=True, confirm=HOSTNAME)
+    reconcile.converge()
+    assert set(Mailbox.objects.values_list("usage_bytes", "warned_percent")) == {(0, 0)}
+
+
 def test_nothing_is_live_any_more(up: StackEngine) -> None:
     factories.alias()
     control.disable()
