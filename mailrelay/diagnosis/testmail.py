@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from mailrelay.smtp.connection import Connection
 from mailrelay.smtp.dialogue import STAGES, Envelope, Reply, Target, Trace
 from quazzar import words
 from quazzar.errors import DeliveryError, InvalidEmail, RelayNotConfigured, Unreadable
+
+logger = logging.getLogger(__name__)
 
 #: How long the whole test may take, in seconds.
 TIMEOUT = 45.0
@@ -115,6 +118,7 @@ def run(to: str, *, on_steps: Callable[[list[Step]], None] = lambda steps: None)
         walk.succeed()
     else:
         walk.fail(failure.stage)
+        logger.warning("relay test failed stage=%s code=%s: %s", failure.stage, failure.smtp_code, failure)
     result = _result(row, failure, reply, trace, walk)
     result.duration_ms = round((time.monotonic() - started) * 1000)
     _keep(result, recipient, message_id)

@@ -336,8 +336,8 @@ class Drain:
             detail["keys"] = _keys_at_hand()
         outbox.record_failure(self.owner, message, detail, permanent=permanent)
         log = logger.error if permanent else logger.info
-        details = (message.pk, error.stage, error.smtp_code, permanent)
-        log("message %s not delivered stage=%s code=%s permanent=%s", *details)
+        details = (message.pk, error.stage, error.smtp_code, permanent, error.message)
+        log("message %s not delivered stage=%s code=%s permanent=%s: %s", *details)
         self._rows.pop(message.pk, None)
 
     def _renew(self) -> None:

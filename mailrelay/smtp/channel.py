@@ -14,6 +14,8 @@ from quazzar.errors import DeliveryError
 
 #: How long a server may take to answer a command, in seconds.
 REPLY_SECONDS = 60.0
+#: How long to wait for what the server may have said before the connection broke, in seconds.
+_LAST_WORDS_SECONDS = 1.0
 _MASK = "********"
 
 
@@ -32,6 +34,10 @@ class Channel:
         self.trace = trace or Trace()
         self.stage = "resolve"
         self.usable = False
+        #: The server's latest answer to the opening, or to the message under way.
+        self._said: Reply | None = None
+        #: Why nothing more can be written.
+        self._broken: OSError | None = None
         # Without a name smtplib would look this host's up in the DNS, which may take long.
         self._smtp = smtplib.SMTP(local_hostname=local_name(), timeout=REPLY_SECONDS)
 
@@ -49,7 +55,7 @@ class Channel:
 
     def _adopt(self, sock: socket.socket) -> None:
         self._smtp.sock = sock
-        self._smtp.file = None  # smtplib opens it again on the new socket
+        self._smtp.file = _Listener(sock)
 
     def _enter(self, stage: str) -> None:
         if stage != self.stage or stage == "resolve":
@@ -78,35 +84,72 @@ class Channel:
         return self._read()
 
     def _write(self, data: bytes, seconds: float = REPLY_SECONDS, *, secret: bool = False) -> None:
-        """Send bytes; those that are not ``secret`` go into the transcript."""
-        assert self._smtp.sock is not None
+        """Send bytes; those that are not ``secret`` go into the transcript.
+
+        That it failed is told by the ``_read`` which follows: a server that hangs up may have said why.
+        """
         if self.trace.lines is not None and not secret:
             for line in data.decode("utf-8", "replace").splitlines():
                 self._note(f"C: {line}")
         try:
+            if self._smtp.sock is None:
+                raise ConnectionResetError
             self._smtp.sock.settimeout(self._seconds(seconds))
             self._smtp.sock.sendall(data)
         except OSError as exc:
-            raise self._lost(exc) from exc
+            self._broken = exc
 
     def _read(self, seconds: float = REPLY_SECONDS, *, greeting: bool = False) -> Reply:
-        assert self._smtp.sock is not None
+        """The server's next answer.
+
+        Raises:
+            DeliveryError: the connection is over. It carries what the server said last if that was a refusal.
+        """
         try:
-            self._smtp.sock.settimeout(self._seconds(seconds))
-            code, text = self._smtp.getreply()
-        except smtplib.SMTPResponseException as exc:
-            raise self._lost(exc) from exc
-        except (OSError, smtplib.SMTPServerDisconnected) as exc:
+            reply = self._next_reply(seconds if self._broken is None else _LAST_WORDS_SECONDS)
+        except OSError as exc:
             # smtplib hides a time-out of the socket in its own exception.
             cause = exc.__context__ if isinstance(exc.__context__, OSError) else exc
-            raise self._lost(cause, greeting=greeting) from exc
-        reply = Reply(code, wire.printable(text))
-        if code < 200:
-            raise self._failure("The server's answer is not SMTP.", "bad_greeting")
+            raise self._lost(self._broken or cause, greeting=greeting) from exc
+        self._note_answer(reply)
+        if reply.code < 200:
+            raise self._failure(f"The server's answer is not SMTP: {self._one_line(reply)}", "bad_greeting")
+        self._said = reply
+        return reply
+
+    def _next_reply(self, seconds: float) -> Reply:
+        """Read one answer. One that is cut off counts if it is a refusal.
+
+        Raises:
+            OSError: there is none.
+        """
+        if self._smtp.sock is None:
+            raise ConnectionResetError
+        self._smtp.sock.settimeout(self._seconds(seconds))
+        listener = self._smtp.file
+        assert isinstance(listener, _Listener)
+        listener.lines.clear()
+        try:
+            code, text = self._smtp.getreply()
+        except OSError:  # among them smtplib's: the connection was closed, or a line is too long
+            reply = Reply(*wire.answer(listener.lines))
+            if reply.code < 400:
+                raise
+            self.usable = False
+            return reply
+        return Reply(code, wire.printable(text)) if code >= 200 else Reply(*wire.answer(listener.lines))
+
+    def _read_ahead(self) -> bytes:
+        """What the server said after its latest answer without being asked, as far as it is here."""
+        if self._smtp.sock is None or not isinstance(self._smtp.file, _Listener):
+            return b""
+        self._smtp.sock.settimeout(0)
+        return self._smtp.file.read_ahead()
+
+    def _note_answer(self, reply: Reply) -> None:
         if self.trace.lines is not None:
             for line in reply.text.splitlines() or [""]:
-                self._note(f"S: {code} {line}")
-        return reply
+                self._note(f"S: {reply.code} {line}" if reply.code else f"S: {line}")
 
     def _note(self, line: str) -> None:
         """Add a line to the transcript, if one is kept."""
@@ -129,18 +172,41 @@ class Channel:
 
     def _rejected(self, reply: Reply, *, stage: str = "", kind: str = "rejected") -> DeliveryError:
         """The failure that a server's answer means; from 500 on it is permanent."""
-        text = self._masked(" ".join(reply.text.split())) or "no explanation"
-        sentence = f"The server answered {reply.code} {text}"
+        sentence = f"The server answered {reply.code} {self._one_line(reply)}"
         return self._failure(
             sentence, kind, permanent=reply.code >= 500, stage=stage, code=reply.code or None
         )
 
+    def _one_line(self, reply: Reply) -> str:
+        return self._masked(" ".join(reply.text.split())) or "no explanation"
+
     def _lost(self, exc: Exception, *, connecting: bool = False, greeting: bool = False) -> DeliveryError:
-        """The failure that a broken connection means."""
+        """The failure that a broken connection means: the refusal that came before it, if the server closed it."""
         self.usable = False
+        if self._said is not None and not self._said.good and not isinstance(exc, TimeoutError):
+            return self._rejected(self._said, kind="closed")
         host, port = self.target.host, self.target.port
         kind, sentence = wire.lost(exc, host, port, connecting=connecting, greeting=greeting)
         return self._failure(sentence, kind)
+
+
+class _Listener:
+    """The server's side of a socket, as smtplib reads it, with the lines of the answer under way."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._file = sock.makefile("rb")
+        self.lines: list[bytes] = []
+
+    def readline(self, limit: int) -> bytes:
+        line = self._file.readline(limit)
+        self.lines.append(line)
+        return line
+
+    def read_ahead(self) -> bytes:
+        return self._file.peek()
+
+    def close(self) -> None:
+        self._file.close()
 
 
 def local_name() -> str:

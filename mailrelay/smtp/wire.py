@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import re
+from collections.abc import Sequence
 
 from mailrelay.mail.addresses import QUOTED_LOCAL
 
 _CONTROL_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LEADING_DOT = re.compile(rb"(?m)^\.")
 _PATH = re.compile(rf'(?:{QUOTED_LOCAL}(?=@))?[^\x00-\x20\x7f-\xa0<>"\u2028\u2029\ud800-\udfff]*')
+_ANSWER = re.compile(rb"([2-5][0-9][0-9])(?:[ -](.*))?", re.DOTALL)
 # A longer number is not a size (and int() refuses thousands of digits).
 _SIZE = re.compile(r"[0-9]{1,18}")
 
@@ -22,6 +24,16 @@ def dot_stuff(data: bytes) -> bytes:
 def printable(answer: bytes) -> str:
     """A server's answer as text. Control characters become U+FFFD: PostgreSQL takes no NUL, a page no escape code."""
     return _CONTROL_TEXT.sub("\ufffd", answer.decode("utf-8", "replace"))
+
+
+def answer(lines: Sequence[bytes]) -> tuple[int, str]:
+    """Code and text of an answer that need not be whole; the code is 0 if it is not one of SMTP (RFC 5321 §4.2)."""
+    matches = [_ANSWER.match(line) for line in lines if line]
+    first = matches[0] if matches else None
+    if first is None:
+        return 0, printable(b"".join(lines)).strip()
+    texts = [match[2] if match else b"" for match in matches]
+    return int(first[1]), printable(b"\n".join(text.strip() for text in texts))
 
 
 def features(text: str) -> dict[str, str]:

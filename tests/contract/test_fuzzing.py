@@ -58,7 +58,7 @@ def _nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> Any:
         raise OSError("offline")
 
-    monkeypatch.setattr("mailrelay.smtp.connection.resolve", resolve)
+    monkeypatch.setattr("mailrelay.smtp.opening.resolve", resolve)
     monkeypatch.setattr(connect, "to_docker", lambda *_: FakeEngine())
     for name in ("resolve", "name_of", "_greeting"):
         monkeypatch.setattr(namechecks, name, refuse)

@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from mailrelay.diagnosis import testmail as relaytest
 from mailrelay.models import Message, RelaySettings
-from mailrelay.smtp import connection as smtp
+from mailrelay.smtp import opening as smtp
 from quazzar.api.gate import throttling
 from tests.contract.answers import MESSAGES, RELAY, TEST, error, is_time, ok, wrong
 from tests.rig import or_skip

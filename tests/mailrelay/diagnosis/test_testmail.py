@@ -63,7 +63,7 @@ def test_a_greeting_after_implicit_tls_fails_connect_and_not_tls(
     authority = CertificateAuthority(tmp_path / "ca")
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca_file))
     monkeypatch.setattr(
-        "mailrelay.smtp.connection._tls_context", lambda minute: __import__("ssl").create_default_context()
+        "mailrelay.smtp.opening._tls_context", lambda minute: __import__("ssl").create_default_context()
     )
     server.script = Script(certificate=authority.issue(), implicit_tls=True, greeting="554 Go away")
     RelaySettings.objects.update(host="localhost", security="tls")

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import pytest
 
-from mailrelay.smtp import connection as module
+from mailrelay.smtp import opening as module
 from mailrelay.smtp.connection import Connection
 from mailrelay.smtp.dialogue import Envelope, Target, Trace
 from quazzar import hostnames
