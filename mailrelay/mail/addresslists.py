@@ -11,6 +11,17 @@ from mailrelay.mail import addresses, encodedwords
 _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|<[^<>]*>|\[[^\]]*\]|\\.|[^"<\[\\,;:(]+|.', re.DOTALL)
 _COMMENT_STEP = re.compile(r"\\.|[()]|[^\\()]+|\\", re.DOTALL)
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+# The syntax of RFC 5322 §3.4 without its obsolete forms, comments left out. Nothing in it can be read in two ways.
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]++"
+_QUOTE = r'"(?:[^"\\]|\\.)*+"'
+_DOTTED = rf"{_ATOM}(?:\.{_ATOM})*+"
+_ADDRESS = rf"(?:{_DOTTED}|{_QUOTE})@(?:{_DOTTED}|\[[!-Z^-~]*\])"
+_PHRASE = rf"(?:{_ATOM}|{_QUOTE})(?:[ \t]++(?:{_ATOM}|{_QUOTE}))*+"
+_PERSON = rf"(?:(?>{_PHRASE}[ \t]*+<|<)[ \t]*+{_ADDRESS}[ \t]*+>|{_ADDRESS})[ \t]*+"
+_PERSONS = rf"{_PERSON}(?:,[ \t]*+{_PERSON})*+"
+_ENTRY = rf"(?:{_PERSON}|{_PHRASE}[ \t]*+:[ \t]*+(?:{_PERSONS})?;[ \t]*+)"
+_STRICT = re.compile(rf"[ \t]*+{_ENTRY}(?:,[ \t]*+{_ENTRY})*+")
+_SPACED = re.compile(r"[ \t]*([@.])[ \t]*")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
 
 
@@ -96,20 +107,39 @@ def checked(address: str) -> str:
         return addresses.normalise(address)  # its sentence shows what the caller wrote
 
 
+def is_strict(text: str) -> bool:
+    """Whether the list is in the syntax that RFC 5322 §3.4 lets a program write."""
+    if not (text.isascii() and text.replace("\t", " ").isprintable()):
+        return False
+    pieces = list(_pieces(text))
+    comments = [piece for piece in pieces if piece.startswith("(")]
+    if any(piece.count("(") != piece.count(")") for piece in comments):
+        return False
+    return _STRICT.fullmatch("".join(" " if piece.startswith("(") else piece for piece in pieces)) is not None
+
+
 def rewritten(text: str) -> str:
     """The list in the syntax of RFC 5322 §3.4.
 
     Raises:
         ValueError: it holds something that is not an address; the text is a sentence for the user.
     """
-    return ", ".join(_rewritten(entry) for entry in entries(text))
+    return ", ".join(written(entry) for entry in entries(text))
 
 
-def _rewritten(entry: Mailbox | Group) -> str:
-    members = [encodedwords.mailbox(person.name, checked(person.address)) for person in _members(entry)]
+def written(entry: Mailbox | Group) -> str:
+    """A mailbox or group in the syntax of RFC 5322 §3.4.
+
+    Raises:
+        ValueError: an address in it is none; the text is a sentence for the user.
+    """
+    members = [
+        encodedwords.mailbox(person.name, addresses.normalise(person.address)) for person in _members(entry)
+    ]
     if isinstance(entry, Mailbox):
         return members[0]
-    return f"{encodedwords.phrase(entry.name or 'undisclosed-recipients')}: {', '.join(members)};"
+    name = encodedwords.phrase(entry.name or "undisclosed-recipients")
+    return f"{name}: {', '.join(members)};" if members else f"{name}:;"
 
 
 def decoded(text: str) -> str:
@@ -145,11 +175,18 @@ def _mailbox(words: list[str]) -> list[Mailbox]:
     phrase = "".join(word for word in words if not word.startswith("(") and word not in angles).strip()
     if angles:
         # Two addresses in one place are joined, so that the check refuses them.
-        address = "".join(angles)[1:-1].strip()
+        address = _bare("".join(angles)[1:-1])
         if address.startswith("@"):  # a source route, which RFC 5321 §C says to ignore
             address = address.rpartition(":")[2]
         return [Mailbox(_plain(phrase) or decoded("".join(comments)), address)]
-    return [Mailbox(decoded("".join(comments)), phrase)] if phrase else []
+    return [Mailbox(decoded("".join(comments)), _bare(phrase))] if phrase else []
+
+
+def _bare(address: str) -> str:
+    """An address without comments, and without space around its dots and its @ (RFC 5322 §4.4 has both)."""
+    if "(" in address:
+        address = "".join(piece for piece in _pieces(address) if not piece.startswith("("))
+    return address.strip() if '"' in address else _SPACED.sub(r"\1", address.strip())
 
 
 def _plain(phrase: str) -> str:

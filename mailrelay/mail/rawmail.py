@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from mailrelay.mail import addresslists
+from mailrelay.mail import addresslists, charsets, encodedwords
 from mailrelay.mail.addresslists import Mailbox
 from quazzar.errors import InvalidEmail
 
@@ -16,10 +16,16 @@ from quazzar.errors import InvalidEmail
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)(?:\n|\Z)")
 _MBOX = re.compile(rb">?From [^\n]*\n")
 _FORBIDDEN = re.compile(rb"\x00|\r(?!\n)")
-_FOLD_AT = 76
 _LINE_BREAK = re.compile(r"[\r\n\x00]")
 _BLANK_LINE = re.compile(rb"\r?\n")
-_FOLD = re.compile(r"\r?\n(?=[ \t])")
+_FOLD = re.compile(rb"\r?\n(?=[ \t])")
+_CHARSET = re.compile(rb'\ncontent-type[ \t]*:(?:[^\n]|\n[ \t])*?charset="?([^";\s]+)', re.IGNORECASE)
+_CHARSET_WITHIN = 16_384
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_SEVERAL_CRS = re.compile(rb"\r{2,}\n")
+_BLANK_LINES = re.compile(rb"(?:[ \t]*\r*\n)+")
+#: One of these is in nearly every header that a program or a person writes.
+_USUAL = frozenset({"from", "to", "cc", "bcc", "subject"})
 #: Recipients that only the envelope may know.
 BLIND = ("bcc", "resent-bcc")
 _RECIPIENTS = ("to", "cc", "bcc")
@@ -65,6 +71,20 @@ class RawMail:
         """Everybody named in the fields of this name."""
         return [mailbox for text in self.texts(name) for mailbox in addresslists.parse(text)]
 
+    def field(self, name: str, text: str) -> Field:
+        """A header field with the line ends of this mail.
+
+        Raises:
+            InvalidEmail: the text would begin another field, or fits in no line.
+        """
+        if _LINE_BREAK.search(text):
+            raise InvalidEmail("headers", "A header field cannot contain line breaks or NUL.")
+        try:
+            line = encodedwords.folded(name, text)
+        except ValueError as exc:
+            raise InvalidEmail("headers", f"The mail cannot be sent: {exc}.") from exc
+        return Field(name.lower(), text, line.encode().replace(b"\r\n", self.eol))
+
     def without(self, *names: str) -> RawMail:
         """The same mail without these fields."""
         return replace(self, fields=tuple(field for field in self.fields if field.name not in names))
@@ -73,14 +93,9 @@ class RawMail:
         """The same mail with this field once: in place of the first one of that name, or at the end.
 
         Raises:
-            InvalidEmail: the text would begin another field.
+            InvalidEmail: the text would begin another field, or fits in no line.
         """
-        if _LINE_BREAK.search(text):
-            raise InvalidEmail("headers", "A header field cannot contain line breaks or NUL.")
-        line = f"{name}: {text}"
-        if len(line) > _FOLD_AT:  # folded between addresses
-            line = line.replace(", ", f",{self.eol.decode()} ")
-        new = Field(name.lower(), text, line.encode() + self.eol)
+        new = self.field(name, text)
         fields = list(self.fields)
         places = [index for index, field in enumerate(fields) if field.name == new.name]
         kept = [field for field in fields if field.name != new.name]
@@ -100,19 +115,47 @@ def parse(data: bytes) -> RawMail:
     Raises:
         InvalidEmail: the header contains NUL, or a carriage return that ends no line.
     """
+    mail, header = _parsed(data)
+    if _FORBIDDEN.search(header):
+        raise InvalidEmail("headers", "The header contains NUL or a carriage return inside a line.")
+    return mail
+
+
+def read(data: bytes) -> RawMail:
+    """Header and body of a message that a program of the node wrote, which may have been careless.
+
+    Before the header, blank lines and a byte order mark are dropped. In the header, NUL and a carriage return inside a
+    line are spaces, so that nothing becomes a field that was none; several carriage returns before a line feed are one
+    line end, and if the header ends its lines that way, in the body as well.
+    """
+    data = data.removeprefix(_BYTE_ORDER_MARK)
+    if data.partition(b"\n")[0].endswith(b"\r\r"):
+        data = _SEVERAL_CRS.sub(b"\r\n", data)
+    mail, header = _parsed(data)
+    blank = _BLANK_LINES.match(data)
+    if not header and blank:
+        below, _ = _parsed(data[blank.end() :])
+        if any(field.name in _USUAL for field in below.fields):
+            return read(data[blank.end() :])
+    if not _FORBIDDEN.search(header):
+        return mail
+    return _parsed(_FORBIDDEN.sub(b" ", _SEVERAL_CRS.sub(b"\r\n", header)) + data[len(header) :])[0]
+
+
+def _parsed(data: bytes) -> tuple[RawMail, bytes]:
+    """The mail, and the bytes before its blank line."""
     separator = _MBOX.match(data)
     at = separator.end() if separator else 0
-    start = at
-    fields: list[Field] = []
+    found: list[tuple[re.Match[bytes], bytes]] = []
     eol = b"\r\n" if data[at:].partition(b"\n")[0].endswith(b"\r") else b"\n"
     while match := _FIELD.match(data, at):
-        raw = match[0] if match[0].endswith(b"\n") else match[0] + eol
-        fields.append(Field(match[1].decode().lower(), _text(match[2]), raw))
+        found.append((match, match[0] if match[0].endswith(b"\n") else match[0] + eol))
         at = match.end()
-    if _FORBIDDEN.search(data, start, at):
-        raise InvalidEmail("headers", "The header contains NUL or a carriage return inside a line.")
+    charset = _CHARSET.search(b"\n" + data[: at + _CHARSET_WITHIN])
+    declared = charset[1].decode("latin-1") if charset else ""
+    fields = tuple(Field(match[1].decode().lower(), _text(match[2], declared), raw) for match, raw in found)
     blank = _BLANK_LINE.match(data, at)
-    return RawMail(tuple(fields), data[blank.end() if blank else at :], eol)
+    return RawMail(fields, data[blank.end() if blank else at :], eol), data[:at]
 
 
 def recipients(mail: RawMail) -> list[Mailbox]:
@@ -132,9 +175,5 @@ def completed(mail: RawMail, *, date: str, message_id: str) -> RawMail:
     return mail
 
 
-def _text(raw: bytes) -> str:
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError:
-        text = raw.decode("latin-1")  # the likeliest encoding of old programs, and it cannot fail
-    return _FOLD.sub("", text).strip()
+def _text(raw: bytes, declared: str) -> str:
+    return charsets.decode(_FOLD.sub(b"", raw), declared).strip()

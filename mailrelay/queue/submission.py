@@ -10,7 +10,8 @@ from django.apps import apps
 from django.conf import settings
 from django.db import transaction
 
-from mailrelay.mail import addresses, addresslists, emails, encodedwords, mime, rawmail
+from mailrelay.legal.conversion import Offer, Unsendable, legalise
+from mailrelay.mail import addresses, addresslists, emails, encodedwords, mime, rawmail, tidying
 from mailrelay.mail.addresslists import Mailbox
 from mailrelay.mail.rawmail import RawMail
 from mailrelay.models import Message, RelaySettings
@@ -22,6 +23,8 @@ from quazzar.hostnames import HostNames
 
 #: The width of the column.
 _MESSAGE_ID_LIMIT = 255
+#: What no server takes is refused at once.
+_EVERYTHING = Offer(eight_bit=True, utf8=True)
 #: Domains that mean this machine, whatever it is called.
 _SELF = hostnames.LOOPBACK | {"127.0.0.1", "[127.0.0.1]", "[127.0.1.1]", "[::1]", "[ipv6:::1]"}
 #: Fields in which a person stands who may be asked to answer (RFC 5322 §3.6, RFC 8098, RFC 2076).
@@ -139,13 +142,19 @@ def submit(
     """
     if len(set(recipients)) > emails.MAX_RECIPIENTS:
         raise InvalidEmail("to", f"A mail can go to {emails.MAX_RECIPIENTS} recipients at most.")
-    mail = with_author(mail, node, name)
+    mail = with_author(tidying.without_surplus(mail), node, name)
     mail = rawmail.completed(
         mail, date=format_datetime(mime.now()), message_id=mime.new_message_id(node.from_address)
     )
+    mail = tidying.with_understood_addresses(mail)
+    data = mail.as_bytes()
+    try:
+        legalise(data, _EVERYTHING)
+    except Unsendable as exc:
+        raise InvalidEmail("headers", str(exc)) from exc
     with transaction.atomic():
         return outbox.enqueue_raw(
-            mail.as_bytes(),
+            data,
             sender=sender,
             recipients=recipients,
             source=source,

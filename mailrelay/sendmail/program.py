@@ -117,7 +117,7 @@ def run(
         options = parse(arguments)
         if options.only_queue_run:
             return os.EX_OK  # the worker sends what is queued by itself
-        mail = rawmail.parse(read_message(stdin, dot_ends=options.dot_ends))
+        mail = rawmail.read(read_message(stdin, dot_ends=options.dot_ends))
         prepare()
         row = _queue(mail, options)
     except (Refused, UsageError, QuazzarError, ImproperlyConfigured, DatabaseFailure, OSError) as exc:

@@ -129,3 +129,51 @@ def test_a_long_list_is_folded_between_its_addresses() -> None:
 def test_a_new_field_cannot_begin_another(text: str) -> None:
     with pytest.raises(InvalidEmail):
         rawmail.parse(CRON).with_field("Subject", text)
+
+
+# --- what careless programs write --------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("data", "subject", "body"),
+    [
+        (b"To: a@example.com\nSubject: host\rname\n\nb\n", "host name", b"b\n"),
+        (b"To: a@example.com\nSubject: host\0name\n\nb\n", "host name", b"b\n"),
+        (b"To: a@example.com\r\r\nSubject: N4\r\r\n\r\r\nbody\r\r\n", "N4", b"body\r\n"),
+        (b"To: a@example.com\nSubject: N4\r\r\n\nbody\r\r\n", "N4", b"body\r\r\n"),
+        (b"\nTo: a@example.com\nSubject: x\n\nb\n", "x", b"b\n"),
+        (b"\r\n \t\r\n\nTo: a@example.com\r\nSubject: x\r\n\r\nb\n", "x", b"b\n"),
+        (b"\xef\xbb\xbfTo: a@example.com\nSubject: x\n\nb\n", "x", b"b\n"),
+        (b"From root Mon Nov 22 10:00:00 2026\nTo: a@example.com\nSubject: a\rb\n\nb\n", "a b", b"b\n"),
+    ],
+)
+def test_a_careless_header_is_read_as_it_was_meant(data: bytes, subject: str, body: bytes) -> None:
+    mail = rawmail.read(data)
+    assert (mail.get("to"), mail.get("subject"), mail.body) == ("a@example.com", subject, body)
+    assert rawmail.read(mail.as_bytes()) == mail
+
+
+@pytest.mark.parametrize(
+    "data", [b"Subject: a\rBcc: b@example.com\n\nx\n", b"Subject: a\0\rBcc: b@example.com\r\r\n\r\r\nx"]
+)
+def test_nothing_becomes_a_field_that_was_none(data: bytes) -> None:
+    mail = rawmail.read(data)
+    assert [field.name for field in mail.fields] == ["subject"]
+    assert b"\nBcc" not in mail.as_bytes()
+    assert b"\rBcc" not in mail.as_bytes()
+
+
+@pytest.mark.parametrize("data", [b"\nall good\n", b"\nError: disk\n\nSubject to change: x\n", b"\n\n"])
+def test_a_blank_line_before_a_text_begins_the_body(data: bytes) -> None:
+    assert rawmail.read(data).fields == ()
+
+
+@given(st.binary(max_size=200))
+def test_any_input_of_a_careless_program_is_read(data: bytes) -> None:
+    mail = rawmail.read(data)
+    head = mail.as_bytes().removesuffix(mail.body)
+    assert b"\0" not in head
+    assert b"\r" not in head.replace(b"\r\n", b"")
+
+
+def test_the_header_is_read_in_the_charset_of_the_body() -> None:
+    data = "Subject: Привет\nContent-Type: text/plain;\n charset=koi8-r\n\nПривет\n".encode("koi8-r")
+    assert rawmail.parse(data).get("subject") == "Привет"

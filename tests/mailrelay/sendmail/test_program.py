@@ -200,7 +200,14 @@ def test_what_cannot_be_queued_is_refused_in_one_line(
         ("-t", b"Subject: x\n\ny\n", os.EX_DATAERR, "names no recipient"),
         ("-t", b"To: a@b@c\n\ny\n", os.EX_DATAERR, "'a@b@c' is not a mail address"),
         ("a@example.com -f a@@b", CRON, os.EX_DATAERR, "not a mail address"),
-        ("a@example.com", b"Subject: a\rBcc: b\n\nx\n", os.EX_DATAERR, "carriage return"),
+        ("-t", b"To: a@example.com b@example.com\n\nx\n", os.EX_DATAERR, "not a mail address"),
+        ("a@example.com", b"Cc: a b@example.com\n\nx\n", os.EX_DATAERR, "Cc cannot be understood"),
+        (
+            "a@example.com",
+            b"List-Unsubscribe: <" + b"x" * 1500 + b">\n\nx\n",
+            os.EX_DATAERR,
+            "List-Unsubscribe",
+        ),
         ("a@example.com", None, os.EX_NOINPUT, "no standard input"),
     ]:
         with subtests.test(arguments=arguments, data=data, code=code, words=words):
@@ -330,3 +337,27 @@ def test_an_error_of_our_own_is_a_sentence(capsys: pytest.CaptureFixture[str]) -
     assert ended.value.code == os.EX_SOFTWARE
     assert "ZeroDivisionError" in capsys.readouterr().err
     assert sys.excepthook is not program._unexpected
+
+
+# --- what careless programs write --------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("data", "to", "people"),
+    [
+        (b"To: a@example.com; b@example.com\n\nx\n", "a@example.com, b@example.com", ["a", "b"]),
+        (b"To: a@example.com\nSubject: P1\nTo: a@example.com\n\nx\n", "a@example.com", ["a"]),
+        (b"\nTo: a@example.com\nSubject: x\n\nx\n", "a@example.com", ["a"]),
+        (b"To: a@example.com\r\r\nSubject: N4\r\r\n\r\r\nbody\r\r\n", "a@example.com", ["a"]),
+        (b"To: a@example.com\nSubject: host\rBcc: c@example.com\n\nb\n", "a@example.com", ["a"]),
+        (b"To: Undisclosed recipients:;\nBcc: c@example.com;\n\nb\n", "Undisclosed recipients:;", ["c"]),
+        (b"Bcc: c@example.com\nCc: ,\nReturn-Path: <root>\n\nb\n", "undisclosed-recipients:;", ["c"]),
+        ("To: Jörg <a@example.com>\n\nb\n".encode("latin-1"), "=?utf-8?b?SsO2cmc=?= <a@example.com>", ["a"]),
+    ],
+)
+def test_the_header_says_what_the_envelope_does(
+    relay: RelaySettings, data: bytes, to: str, people: list[str]
+) -> None:
+    assert run("-t", data) == (0, "")
+    row, mail = only()
+    assert mail.texts("to") == [to]
+    assert addresses(row) == [f"{name}@example.com" for name in people]
+    assert not {"cc", "bcc", "return-path"} & {field.name for field in mail.fields}
