@@ -78,6 +78,8 @@ class Stack(models.Model):
     pending = models.JSONField(default=list)
     observed_at = models.DateTimeField(null=True, default=None)
     usage_at = models.DateTimeField(null=True, default=None)
+    #: Room on the disk of the mail, see ``quota/room.py``; empty: not looked at yet.
+    mail_disk = models.JSONField(default=dict)
     #: True if only the bridge's gateway was ever seen as a client, because a proxy hides who connects; null: unknown.
     gateway_only = models.BooleanField(null=True, default=None)
 

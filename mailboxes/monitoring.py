@@ -12,6 +12,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from mailboxes.certificates import pem
 from mailboxes.certificates import state as certificatestate
 from mailboxes.models import Alias, DkimKey, Domain, Mailbox, Stack
+from mailboxes.quota import room
 from quazzar import words
 from quazzar.monitoring import doctor
 from quazzar.sealing.values import Sealed
@@ -55,6 +56,13 @@ def collect() -> Iterator[Metric]:
             "When the stack's certificate ends, in Unix time.",
             stack.tls_expires_at.timestamp(),
         )
+    if left := room.read(stack):
+        disk = GaugeMetricFamily(
+            "quazzar_stack_disk_bytes", "The disk of the mail: its size, and what is free.", labels=["kind"]
+        )
+        disk.add_metric(["total"], left.total_bytes)
+        disk.add_metric(["free"], left.free_bytes)
+        yield disk
     if validity := pem.validity(stack.tls_certificate):
         yield _gauge(
             "quazzar_stack_certificate_lifetime_seconds",
@@ -80,6 +88,7 @@ def examine() -> doctor.Finding:
         _phase(stack),
         _observation(stack, now),
         _certificate(stack, now),
+        _disk(stack),
         _secrets(stack),
         _pending(stack),
         _client_addresses(stack),
@@ -135,6 +144,19 @@ def _certificate(stack: Stack, now: datetime) -> doctor.Finding | None:
     judge = doctor.failed if stack.tls_expires_at and stack.tls_expires_at <= now else doctor.warning
     return judge(
         " ".join(problems), "Upload another one in the Mailboxes tab, or see why its files are not renewed."
+    )
+
+
+def _disk(stack: Stack) -> doctor.Finding | None:
+    left = room.read(stack)
+    if left is None or left.state == "ok":
+        return None
+    if left.state == "full":
+        return doctor.failed(
+            left.sentence, "Make room where Docker keeps its volumes: mail is put off while there is none."
+        )
+    return doctor.warning(
+        left.sentence, "Make room soon where Docker keeps its volumes, or enlarge the disk."
     )
 
 

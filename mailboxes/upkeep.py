@@ -13,7 +13,7 @@ from mailboxes.engine import connect
 from mailboxes.models import Mailbox, Stack
 from mailboxes.provisioning import retention
 from mailboxes.push import render
-from mailboxes.quota import usage, warnings
+from mailboxes.quota import room, usage, warnings
 from mailboxes.stack import clients, lock
 from quazzar.errors import StackError
 
@@ -33,9 +33,10 @@ def watch_certificate() -> None:
 
 
 def refresh_usage() -> None:
-    """Stores how full the mailboxes are and how clients appear, and warns of mailboxes that fill up."""
+    """Stores how full the mailboxes and their disk are, and how clients appear, and warns of mailboxes that fill up."""
     try:
         with connect.to_docker() as engine:
+            room.refresh(engine, container("dovecot"))
             usage.refresh(engine, container("dovecot"))
             _store_clients(engine)
     except StackError as exc:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from django.utils import timezone
 from mailboxes import monitoring
 from mailboxes.certificates import pem
 from mailboxes.models import Mailbox, Stack, error_value
+from mailboxes.quota.room import Room
 from tests.mailboxes import factories
 from tests.mailboxes.certificates.pairs import pair
 
@@ -165,6 +167,25 @@ def test_a_self_signed_certificate_is_the_operators_choice() -> None:
 def serve(name: str, start: datetime, end: datetime) -> None:
     certificate, key = pair(name, start, end)
     healthy(tls_certificate=certificate, tls_key=key, tls_expires_at=end)
+
+
+def test_a_disk_of_mail_that_fills_is_told_with_its_size(client: Client) -> None:
+    gib = 1024**3
+    for free, free_files, level in (
+        (50, 900, "ok"),
+        (1, 900, "warning"),
+        (0, 900, "failed"),
+        (50, 40, "warning"),
+    ):
+        healthy(mail_disk=asdict(Room(100 * gib, free * gib, 1000, free_files)))
+        finding = monitoring.examine()
+        assert finding.level == level and ("100 GiB" in finding.sentence) == (level != "ok"), finding
+    (line,) = [
+        line
+        for line in scrape(client).splitlines()
+        if line.startswith("quazzar_stack_disk_bytes") and "free" in line
+    ]
+    assert float(line.split()[-1]) == 50 * gib
 
 
 def test_secrets_that_cannot_be_read_are_counted(settings: Any, tmp_path: Path) -> None:

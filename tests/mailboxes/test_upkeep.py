@@ -21,6 +21,11 @@ from tests.mailboxes import factories
 from tests.mailboxes.stackengine import StackEngine
 
 USAGE = b"Username\tQuota name\tType\tValue\tLimit\t%\nada@example.com\tUser quota\tSTORAGE\t936\t1024\t91\n"
+DF = b"""Filesystem     1024-blocks      Used Available Capacity Mounted on
+/dev/sda1         41151808  31900000   7123456      82% /srv/vmail
+Filesystem      Inodes   IUsed   IFree IUse% Mounted on
+/dev/sda1      2621440  621440 2000000   24% /srv/vmail
+"""
 
 
 # --- purge -------------------------------------------------------------------------------------------------
@@ -128,9 +133,10 @@ def test_two_do_not_purge_at_once(up: StackEngine) -> None:
 
 # --- usage -------------------------------------------------------------------------------------------------
 @pytest.fixture
-def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def warned(up: StackEngine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """One entry for each look at who gets full."""
     heard: list[str] = []
+    up.reply("sh", "-c", with_=Result(0, DF))
     monkeypatch.setattr(warnings, "warn", lambda: heard.append("warn"))
     return heard
 
@@ -139,6 +145,18 @@ def test_usage_is_stored_and_warned_of(up: StackEngine, warned: list[str]) -> No
     up.reply("doveadm", "-f", with_=Result(0, USAGE))
     upkeep.refresh_usage()
     assert Mailbox.objects.get().usage_bytes == 936 * 1024 and warned == ["warn"]
+
+
+def test_the_room_on_the_disk_of_the_mail_is_stored(up: StackEngine, warned: list[str]) -> None:
+    up.reply("sh", "-c", with_=Result(0, DF))
+    up.reply("bash", "-c", with_=EngineTimeout("It took too long."))
+    upkeep.refresh_usage()
+    stored = Stack.load().mail_disk
+    assert (stored["total_bytes"], stored["free_bytes"]) == (41_151_808 * 1024, 7_123_456 * 1024)
+    assert (stored["files"], stored["free_files"]) == (2_621_440, 2_000_000)
+    up.reply("sh", "-c", with_=Result(1, b"", b"df: not found"))
+    upkeep.refresh_usage()
+    assert Stack.load().mail_disk == stored
 
 
 def test_usage_that_is_not_known_is_no_reason_to_warn(
