@@ -23,6 +23,8 @@ class Outcome(StrEnum):
     LAME = "lame"
     NO_SERVER = "no_server"
     BAD = "bad"
+    #: There was no time left to ask, which says nothing about anybody's servers.
+    UNASKED = "unasked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +51,11 @@ class Answer:
         values: as text; names in lower case without a final dot, TXT as one string with its bytes read as Latin-1.
         ttl: seconds for which caches may keep it; None: not known.
         cname: where CNAMEs lead from the name; empty: there are none.
+        dname: the name above whose DNAME record makes the first of these CNAMEs (RFC 6672); empty: none does.
         servers: what each of the zone's name servers answered; empty: they were not asked.
         authenticated: whether a recursive server has validated it (DNSSEC).
-        wildcard: whether a wildcard answers, so that nothing is stored at the name itself (RFC 4592).
+        wildcard: the values that a wildcard answers, sorted; a name for which it answers them has no record of its
+            own (RFC 4592). None: no wildcard is known to answer.
         zone: the zone that the name is in, by its SOA record; empty: not known, or a registry's.
     """
 
@@ -63,7 +67,8 @@ class Answer:
     cname: str = ""
     servers: tuple[ServerAnswer, ...] = ()
     authenticated: bool = False
-    wildcard: bool = False
+    dname: str = ""
+    wildcard: tuple[str, ...] | None = None
     zone: str = ""
 
     @property

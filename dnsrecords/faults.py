@@ -36,13 +36,20 @@ _SENTENCES = {
         "The answer for {name} cannot be used: it is garbled, or CNAMEs form a loop. Look at the CNAME "
         "records of this name, or ask your DNS provider."
     ),
+    Outcome.UNASKED: (
+        "There was no time left in this check to look up {name}, because other name servers did not answer. Check "
+        "again in a few minutes."
+    ),
 }
 
 
 def fault(answer: Answer) -> Verdict | None:
     """The verdict on a look-up that failed; None: it was answered, if only by "there is nothing"."""
     sentence = _SENTENCES.get(answer.outcome)
-    return Verdict(Status.ERROR, sentence.format(name=answer.name)) if sentence else None
+    if sentence is None:
+        return None
+    status = Status.UNCHECKED if answer.outcome is Outcome.UNASKED else Status.ERROR
+    return Verdict(status, sentence.format(name=answer.name))
 
 
 def failed(outcome: Outcome) -> bool:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from datetime import timedelta
-from functools import cache
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.utils import timezone
 
-from dnsrecords.answers import remembering
+from dnsrecords.answers import Answer, Outcome, remembering
 from dnsrecords.checking import alerts, dnssec, results
 from dnsrecords.checking.results import News, Result
 from dnsrecords.dkim import progress
-from dnsrecords.judging import propagation
+from dnsrecords.judging import detours, propagation
 from dnsrecords.judging.judge import Judgement, questions
 from dnsrecords.kinds.registry import wanted
 from dnsrecords.lookup.resolver import Resolver
@@ -28,14 +28,18 @@ from dnsrecords.verdicts import Status
 from mailboxes.models import Domain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from dnsrecords.answers import Lookup, ServerAnswer
-    from dnsrecords.mtasts.policy import Fetch, Fetched
+    from dnsrecords.answers import Lookup, Question, ServerAnswer
+    from dnsrecords.mtasts.policy import Fetch
     from dnsrecords.records.record import Record
 
 #: Seconds for all that is asked about a domain, whatever its name servers do; judging it takes the rest of ten.
 DEADLINE = 9.0
+#: Shares of that, counted from the start: each step that asks has to end then, so that servers that are silent in one
+#: leave time for the next. The steps: the records, how far they have spread, what judging them needs, what stands in
+#: SPF records; the rest is for telling wildcards from records.
+_OWN, _CACHES, _FURTHER, _JUDGING = 0.55, 0.65, 0.8, 0.93
 #: Fetches the MTA-STS policy of a domain as others do.
 FETCH = policyfetch.fetch
 #: Where the name servers of zones listen.
@@ -134,11 +138,14 @@ def look(facts: Facts) -> list[Result]:
     """Asks the zone's name servers for every record, and judges the answers. Reads and writes no rows."""
     records = wanted(facts)
     ends = time.monotonic() + DEADLINE
-    with _resolver() as resolver:
+    with _resolver() as resolver, ThreadPoolExecutor(1) as pool:
+        resolver.allow(_OWN)
         answers = resolver.authoritative_all(record.question for record in records)
+        resolver.allow(_CACHES)
         # Where there is one resolver only, its answer says no more than the zone's own.
         several = len(settings.QUAZZAR_DNS_RESOLVERS) > 1
         caches = resolver.by_each(record.question for record in records if record.required) if several else {}
+        resolver.allow(_FURTHER)
         further = {
             question: None
             for record in records
@@ -147,14 +154,50 @@ def look(facts: Facts) -> list[Result]:
         }
         lookup = remembering(resolver.lookup, {**resolver.lookup_all(further), **answers})
         facts = _with_addresses(facts, lookup)
-        fetch = _fetch_once(facts.domain, lookup, ends)
-        judgements = (
-            (record, Judgement(record, facts, answers[record.question], lookup, fetch)) for record in records
-        )
+        fetch = _fetching(pool, facts, lookup, ends)
+        resolver.allow(_JUDGING)
+        judged = {
+            record: Judgement(record, facts, answers[record.question], lookup, fetch) for record in records
+        }
+        resolver.allow(1.0)
+        for record, answer in _by_wildcards(judged, answers, lookup, resolver).items():
+            judged[record] = Judgement(record, facts, answer, lookup, fetch)
         return [
             _result(record, judgement, answers[record.question].servers, caches.get(record.question, ()))
-            for record, judgement in judgements
+            for record, judgement in judged.items()
         ]
+
+
+def _by_wildcards(
+    judged: Mapping[Record, Judgement],
+    answers: Mapping[Question, Answer],
+    lookup: Lookup,
+    resolver: Resolver,
+) -> dict[Record, Answer]:
+    """Of the records that are wrong, those for which a wildcard answers, each with what it answers."""
+    # Nobody asked for this name before, so that no cache has it.
+    label = f"quazzar-{secrets.token_hex(6)}"
+    doubted = {}
+    for record, judgement in judged.items():
+        if judgement.verdict.status in (Status.MISSING, Status.MISMATCH):
+            names = detours.unused_names(record.name, answers[record.question].zone, label)
+            # In the place of a CNAME record there may be addresses.
+            types = (record.type, "A", "AAAA") if record.type == "CNAME" else (record.type,)
+            there = (type_ for type_ in types if _anything(lookup(record.name, type_)))
+            if names and (type_ := next(there, None)):
+                doubted[record] = [(name, type_) for name in names]
+    asked = resolver.authoritative_all(question for pair in doubted.values() for question in pair)
+    found = {}
+    for record, pair in doubted.items():
+        beside, below = (asked[question] for question in pair)
+        if detours.is_wildcard(beside, below):
+            values = tuple(sorted(beside.values)) if beside.type == record.type else ()
+            found[record] = replace(answers[record.question], wildcard=values)
+    return found
+
+
+def _anything(answer: Answer) -> bool:
+    return answer.exists or bool(answer.cname)
 
 
 def _resolver() -> Resolver:
@@ -169,18 +212,16 @@ def _with_addresses(facts: Facts, lookup: Lookup) -> Facts:
     return replace(facts, addresses=tuple(addresses))
 
 
-def _fetch_once(domain: str, lookup: Lookup, ends: float) -> Fetch:
-    """Fetches the MTA-STS policy as others get it, when it is first asked for."""
-
-    @cache
-    def fetch() -> Fetched | None:
-        seconds = ends - time.monotonic()
-        if seconds <= 0 or not lookup(policy.record_name(domain), "TXT").exists:
-            return None
-        addresses = [value for type_ in ("A", "AAAA") for value in lookup(policy.host(domain), type_).values]
-        return FETCH(domain, addresses, seconds=min(seconds, policyfetch.SECONDS))
-
-    return fetch
+def _fetching(pool: ThreadPoolExecutor, facts: Facts, lookup: Lookup, ends: float) -> Fetch:
+    """Begins to fetch the MTA-STS policy as others get it, if there is a record for it, and waits when it is needed."""
+    if not facts.mta_sts or not lookup(policy.record_name(facts.domain), "TXT").exists:
+        return lambda: None
+    answers = [lookup(policy.host(facts.domain), type_) for type_ in ("A", "AAAA")]
+    seconds = min(ends - time.monotonic(), policyfetch.SECONDS)
+    if seconds <= 0 or any(answer.outcome is Outcome.UNASKED for answer in answers):
+        return lambda: None
+    addresses = [value for answer in answers for value in answer.values]
+    return pool.submit(FETCH, facts.domain, addresses, seconds=seconds).result
 
 
 def _result(

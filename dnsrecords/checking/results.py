@@ -165,9 +165,11 @@ def _step(domain: Domain, row: RecordCheck | None, result: Result, now: datetime
 
 
 def _change(row: RecordCheck, before: dict[str, Any], now: datetime) -> RecordChange | None:
-    """What belongs into the history. That somebody looked for the first time does not."""
+    """What belongs into the history. That somebody looked for the first time, or did not look, does not."""
     other_value = before["found"] != row.found and row.status != Status.ERROR
-    if before["status"] == Status.UNCHECKED or (before["status"] == row.status and not other_value):
+    if Status.UNCHECKED in (before["status"], row.status):
+        return None
+    if before["status"] == row.status and not other_value:
         return None
     return RecordChange(
         domain_id=row.domain_id,

@@ -102,22 +102,12 @@ def _key_errors(tags: TagList, key: str) -> Iterator[str]:
 def judge(record: Record, answer: Answer) -> Verdict:
     """Compares the published records with the wanted one; ``answer`` is a look-up that did not fail."""
     if not answer.values:
-        return Verdict(Status.MISSING, _missing(record, answer))
+        return Verdict(Status.MISSING, _missing(record))
     problem = _several(answer) or _difference(record, answer.values[0])
-    if problem and answer.cname:
-        problem = (
-            f"{record.name} is a CNAME to {answer.cname}, where another key is published. "
-            "Delete the CNAME, and add the TXT record given here."
-        )
     return Verdict(Status.MISMATCH if problem else Status.OK, problem, answer.values)
 
 
-def _missing(record: Record, answer: Answer) -> str:
-    if answer.cname:
-        return (
-            f"{record.name} is a CNAME to {answer.cname}, where no key is published. "
-            "Delete the CNAME, and add the TXT record given here."
-        )
+def _missing(record: Record) -> str:
     # A record that is not required belongs to a key that may not sign yet.
     what = "the signatures on this domain's mail" if record.required else "what this key signs"
     return f"No DKIM key is published at {record.name}, so {what} cannot be verified. Add the TXT record."
@@ -135,10 +125,7 @@ def _several(answer: Answer) -> str:
 def _difference(record: Record, published: str) -> str:
     """A sentence saying what is wrong with the published record; empty if nothing is."""
     if not _LOOKS_LIKE_A_KEY.search(published):
-        return (
-            f"What is published there is not a DKIM key: {taglists.shown(published)}. If it comes from a wildcard "
-            "record (*), that one may stay. Add the TXT record given here."
-        )
+        return f"What is published there is not a DKIM key: {taglists.shown(published)}. {PASTE}"
     wanted, parsed = parse(record.value), parse(published)
     return (
         _private(published)

@@ -207,15 +207,14 @@ class _Case:
                 "record given here; text from a wildcard record (*) then no longer appears under this name."
             )
             return Verdict(Status.MISMATCH, message, answer.values)
-        where = f" ({answer.name} is a CNAME to {answer.cname})" if answer.cname else ""
         if self.walk.silent:
             message = (
-                f"No DMARC policy is published at {answer.name}{where}. Whether one of a domain above applies is not "
+                f"No DMARC policy is published at {answer.name}. Whether one of a domain above applies is not "
                 f"known, because {walk.record_name(self.walk.silent[0])} could not be looked up. Add the TXT record."
             )
             return Verdict(Status.MISSING, message)
         message = (
-            f"No DMARC policy is published at {answer.name}{where}, so anybody can send mail in the name of this "
+            f"No DMARC policy is published at {answer.name}, so anybody can send mail in the name of this "
             "domain, and large providers may refuse its mail. Add the TXT record."
         )
         return Verdict(Status.MISSING, message)

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dnsrecords import faults
-from dnsrecords.answers import Outcome
-from dnsrecords.judging import misplaced, propagation
+from dnsrecords.answers import Answer, Outcome
+from dnsrecords.judging import detours, misplaced, propagation
 from dnsrecords.kinds.registry import kind_of
 from dnsrecords.names import zone_of_apex
 from dnsrecords.verdicts import Status, Verdict
@@ -16,13 +16,24 @@ from dnsrecords.verdicts import Status, Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from dnsrecords.answers import Answer, Lookup, Question, ServerAnswer
+    from dnsrecords.answers import Lookup, Question, ServerAnswer
     from dnsrecords.mtasts.policy import Fetch
     from dnsrecords.records.facts import Facts
     from dnsrecords.records.record import Record
 
     #: What a server answered. In which order it gives the values of a name means nothing, so they are sorted.
     Content = tuple[Outcome, tuple[str, ...]]
+
+
+#: What a name server did that gave no answer; the words follow its name.
+_DEEDS = {
+    Outcome.TIMEOUT: "did not answer",
+    Outcome.NO_SERVER: "cannot be reached",
+    Outcome.SERVFAIL: "failed (SERVFAIL)",
+    Outcome.REFUSED: "refused to answer for the zone",
+    Outcome.LAME: "does not have the zone",
+    Outcome.BAD: "gave an answer that cannot be used",
+}
 
 
 def questions(record: Record, facts: Facts, answer: Answer) -> tuple[Question, ...]:
@@ -79,7 +90,7 @@ class Judgement:
         answered = [server for server in self._answer.servers if not faults.failed(server.outcome)]
         # Behind a CNAME each server says no more than where it points.
         if not answered or self._answer.cname:
-            return faults.fault(self._answer) or self._verdict_on((self._answer.outcome, self._answer.values))
+            return self._fault() or self._verdict_on((self._answer.outcome, self._answer.values))
         counted = Counter(map(_content, answered)).most_common()
         wrong = next((content for content, _ in counted if not self._verdict_on(content).ok), None)
         if wrong is None:
@@ -87,6 +98,13 @@ class Judgement:
         if any(self._verdict_on(content).ok for content, _ in counted):
             return replace(self._verdict_on(wrong), message=self._under_way(wrong, answered))
         return self._disagreeing(wrong, [content for content, _ in counted])
+
+    def _fault(self) -> Verdict | None:
+        answer = self._answer
+        if not answer.cname or self._kind.minds_alias:
+            return faults.fault(answer)
+        verdict = faults.fault(replace(answer, name=answer.cname))
+        return verdict and detours.behind_alias(self._record, verdict, answer)
 
     def _disagreeing(self, wrong: Content, contents: list[Content]) -> Verdict:
         """All servers are wrong, in one way or in several."""
@@ -99,20 +117,19 @@ class Judgement:
         """Some servers are right already."""
         progress = propagation.seen(self._answer.servers, self.is_right)
         late = _names(server for server in answered if not self._verdict_on(_content(server)).ok)
+        by_when = "by then" if progress.worst_ttl is not None else "within a day"
         return (
-            f"The right record is {progress.sentence()}. If {late} does not follow by then, the zone is not passed on "
-            f"to it: ask your DNS provider. At present it says: {self._verdict_on(wrong).message}"
+            f"The right record is {progress.sentence()}. If {late} does not follow {by_when}, the zone is not passed "
+            f"on to it: ask your DNS provider. At present it says: {self._verdict_on(wrong).message}"
         )
 
     def _silent(self) -> str:
-        silent = [server for server in self._answer.servers if faults.failed(server.outcome)]
-        if not silent:
+        did = [(deed, server) for server in self._answer.servers if (deed := _DEEDS.get(server.outcome))]
+        if not did:
             return ""
-        how = ", ".join(dict.fromkeys(server.outcome for server in silent))
-        return (
-            f"{_names(silent)} did not answer ({how}): the record is right, but a name server of the zone fails. "
-            "Ask your DNS provider."
-        )
+        groups = dict.fromkeys(deed for deed, _ in did)
+        clauses = (f"{_names(server for deed, server in did if deed == each)} {each}" for each in groups)
+        return f"The record is right, but {', and '.join(clauses)}. Ask your DNS provider."
 
     # --- one set of values ---------------------------------------------------------------------------------
     def _verdict_on(self, content: Content) -> Verdict:
@@ -123,12 +140,41 @@ class Judgement:
         return self._by_content[content]
 
     def _judged(self, answer: Answer) -> Verdict:
-        verdict = self._kind.judge(self._record, self._facts, answer, self._lookup)
+        verdict = self._at_the_name(answer, self._lookup)
+        if verdict.ok:
+            return verdict
+        if answer.wildcard is not None and tuple(sorted(answer.values)) == answer.wildcard:
+            nothing = Answer(answer.name, answer.type, Outcome.NO_DATA)
+            missing = self._at_the_name(nothing, self._lookup_elsewhere)
+            return detours.by_wildcard(missing, verdict, merges=self._kind.merges)
+        if (answer.cname or answer.dname) and not self._kind.minds_alias:
+            return detours.behind_alias(self._record, verdict, answer)
+        return verdict
+
+    def _at_the_name(self, answer: Answer, lookup: Lookup) -> Verdict:
+        """As if the answer came from the name itself."""
+        unasked: list[Answer] = []
+
+        def noting(name: str, type_: str) -> Answer:
+            found = lookup(name, type_)
+            if found.outcome is Outcome.UNASKED:
+                unasked.append(found)
+            return found
+
+        verdict = self._kind.judge(self._record, self._facts, answer, noting)
+        if unasked and not verdict.ok:
+            return faults.fault(unasked[0]) or verdict
         if verdict.status is not Status.MISSING or not self._kind.strays:
             return verdict
-        hint = misplaced.hint(self._record, self._facts, _zone(self._facts, answer), self._lookup)
+        hint = misplaced.hint(self._record, self._facts, _zone(self._facts, answer), lookup)
         message = hint or _no_domain(self._facts, answer)
         return replace(verdict, message=message or verdict.message)
+
+    def _lookup_elsewhere(self, name: str, type_: str) -> Answer:
+        """The look-up, for which there is nothing at the record's own name."""
+        if name == self._record.name:
+            return Answer(name, type_, Outcome.NO_DATA)
+        return self._lookup(name, type_)
 
 
 def _zone(facts: Facts, answer: Answer) -> str:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from dnsrecords import faults
+from dnsrecords.answers import Outcome
 from quazzar import words
 
 if TYPE_CHECKING:
@@ -24,12 +25,14 @@ class Propagation:
         asked: how many servers.
         worst_ttl: seconds for which others may still keep what the rest of the servers say; None: not known.
         silent: servers that did not answer; they count as not having it.
+        unasked: servers that there was no time to ask, likewise.
     """
 
     seen: int
     asked: int
     worst_ttl: int | None = None
     silent: int = 0
+    unasked: int = 0
 
     @property
     def complete(self) -> bool:
@@ -49,24 +52,28 @@ class Propagation:
         )
 
     def _rest(self) -> str:
-        waiting = self.asked - self.seen - self.silent
+        waiting = self.asked - self.seen - self.silent - self.unasked
         clauses = []
         if waiting and self.worst_ttl is not None:
             clauses.append(f"the rest within {_wait(self.worst_ttl)} by their TTL")
         if self.silent:
             clauses.append(f"{self.silent} did not answer")
+        if self.unasked:
+            clauses.append(f"there was no time to ask {self.unasked}")
         return "".join(f", {clause}" for clause in clauses)
 
 
 def seen(servers: Sequence[ServerAnswer], is_right: Callable[[tuple[str, ...]], bool]) -> Propagation:
     """How many of some servers, or resolvers, have values that are right."""
-    silent = [server for server in servers if faults.failed(server.outcome)]
-    late = [server for server in servers if server not in silent and not is_right(server.values)]
+    unheard = [server for server in servers if faults.failed(server.outcome)]
+    late = [server for server in servers if server not in unheard and not is_right(server.values)]
+    unasked = sum(server.outcome is Outcome.UNASKED for server in unheard)
     return Propagation(
-        seen=len(servers) - len(silent) - len(late),
+        seen=len(servers) - len(unheard) - len(late),
         asked=len(servers),
         worst_ttl=max((server.ttl for server in late if server.ttl is not None), default=None),
-        silent=len(silent),
+        silent=len(unheard) - unasked,
+        unasked=unasked,
     )
 
 

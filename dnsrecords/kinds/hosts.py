@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class HostAddress(Kind):
     """The addresses of the hostname: A for version 4, AAAA for version 6."""
 
+    minds_alias = True
+
     def __init__(self, version: Literal[4, 6]) -> None:
         self._version = version
         self.type = self.label = "A" if version == 4 else "AAAA"
@@ -38,6 +40,12 @@ class HostAddress(Kind):
     def judge(self, record: Record, facts: Facts, answer: Answer, lookup: Lookup) -> Verdict:
         """Whether the name leads to this node, and without a CNAME."""
         addresses = tuple(map(normal_address, answer.values))
+        if answer.cname:
+            message = (
+                f"{record.name} is a CNAME to {answer.cname}, and MX records may not point to a CNAME "
+                f"(RFC 2181 §10.3). Delete the CNAME, then add the {record.type} record given here."
+            )
+            return Verdict(Status.MISMATCH, message, answer.values or (answer.cname,))
         if not addresses:
             message = (
                 f"{record.name} has no {record.type} record, so this node cannot be found there. Add it."
@@ -45,12 +53,6 @@ class HostAddress(Kind):
             return Verdict(Status.MISSING, message)
         if record.value not in addresses:
             message = f"{record.name} leads to {' and '.join(addresses)} instead of {record.value}. Change the record."
-            return Verdict(Status.MISMATCH, message, answer.values)
-        if answer.cname:
-            message = (
-                f"{record.name} is a CNAME to {answer.cname}, which MX records may not point to (RFC 2181 §10.3). "
-                f"Replace the CNAME with the {record.type} record given here."
-            )
             return Verdict(Status.MISMATCH, message, answer.values)
         return Verdict(Status.OK, _strangers(record, facts, addresses), answer.values)
 
@@ -67,8 +69,12 @@ def _strangers(record: Record, facts: Facts, addresses: tuple[str, ...]) -> str:
 
 
 class Pointer(Kind):
-    """The names of the node's public addresses (PTR)."""
+    """The names of the node's public addresses (PTR).
 
+    A CNAME record there is how the provider of the address delegates its name (RFC 2317), and has to stay.
+    """
+
+    minds_alias = True
     key = "ptr"
     type = "PTR"
     label = "PTR"

@@ -28,6 +28,7 @@ class Kind(ABC):
         not_yet: what to say while the value is not known.
         strays: whether operators tend to publish it under a neighbouring name, where it is then looked for.
         merges: whether the advice in a verdict keeps what others published, so that publishing it harms nobody.
+        minds_alias: whether `judge` itself says what to do about a CNAME record in the record's place.
     """
 
     key: str
@@ -37,6 +38,7 @@ class Kind(ABC):
     not_yet: ClassVar[str] = "Not known yet."
     strays: ClassVar[bool] = False
     merges: ClassVar[bool] = False
+    minds_alias: ClassVar[bool] = False
 
     # --- what to publish -----------------------------------------------------------------------------------
     @abstractmethod

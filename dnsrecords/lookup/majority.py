@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from dnsrecords.answers import Answer, ServerAnswer
+from dnsrecords.answers import Answer, Outcome, ServerAnswer
 from dnsrecords.faults import failed
 
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ FromServer: TypeAlias = tuple[str, str, Answer]
 def agreed(from_servers: Sequence[FromServer], from_resolvers: Answer) -> Answer:
     """The answer that most servers give; the resolvers' one if all of the servers failed."""
     if all(failed(answer.outcome) for _, _, answer in from_servers):
-        return from_resolvers
+        tried = (answer.outcome for _, _, answer in from_servers if answer.outcome is not Outcome.UNASKED)
+        silence = from_resolvers.outcome is Outcome.UNASKED
+        return replace(from_resolvers, outcome=next(tried, Outcome.UNASKED)) if silence else from_resolvers
     followed = [
         (server, address, _followed(answer, from_resolvers)) for server, address, answer in from_servers
     ]
@@ -28,7 +30,8 @@ def agreed(from_servers: Sequence[FromServer], from_resolvers: Answer) -> Answer
         for server, address, answer in followed
     )
     answers = [answer for _, _, answer in followed if not failed(answer.outcome)]
-    main = _most_frequent(answers) if answers else from_resolvers
+    aliases = (answer.cname for _, _, answer in from_servers if answer.cname)
+    main = _most_frequent(answers) if answers else replace(from_resolvers, cname=next(aliases, ""))
     return replace(main, servers=servers, authenticated=from_resolvers.authenticated)
 
 

@@ -37,12 +37,16 @@ T = TypeVar("T")
 _TRIES, _TRIES_OF_RESOLVERS = (1.5, 1.5), (1.5, 3.0)
 #: Seconds for one question to all resolvers together, lest silent ones use up the whole time.
 _QUESTION = 6.0
+#: Seconds that a server needs to have had a chance; with less left it is not asked, and not called silent.
+_CHANCE = 0.5
 #: Questions under way at once: each has a socket, and sixteen checks side by side must not reach 1,024.
 _AT_ONCE = 40
 #: Name servers of a zone that are asked; no zone needs more to be judged.
 _MOST_SERVERS = 8
 #: How a server answers that does not know EDNS (RFC 6891 §7).
 _WITHOUT_EDNS = (dns.rcode.FORMERR, dns.rcode.NOTIMP)
+#: Nobody answered, so that another question may end in the same way and take as long.
+_UNHEARD = (Outcome.TIMEOUT, Outcome.UNASKED, Outcome.NO_SERVER)
 _BROKEN = (dns.exception.DNSException, EOFError)
 #: Not the server's fault: this node is short of sockets or memory for a moment.
 _SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN, errno.EADDRNOTAVAIL}
@@ -53,7 +57,7 @@ class Resolver:
 
     Args:
         servers: recursive ones, ``address`` or ``address:port``; empty: those of this machine.
-        deadline: seconds from now for everything that is asked. Afterwards each answer is a time-out.
+        deadline: seconds from now for everything that is asked. What it leaves no time for is `Outcome.UNASKED`.
         zones: zone → its name servers as ``address:port``, on machines whose DNS does not know the zone.
         port: where the name servers of zones listen.
     """
@@ -66,7 +70,9 @@ class Resolver:
         port: int = 53,
     ) -> None:
         self._recursive = [addresses.parse(server) for server in servers] or _of_this_machine()
-        self._end = time.monotonic() + deadline
+        self._started = time.monotonic()
+        self._deadline = deadline
+        self._end = self._started + deadline
         self._port = port
         self._zones = {
             zone: [(server, addresses.parse(server, port)) for server in pinned]
@@ -87,6 +93,10 @@ class Resolver:
         self._answers.clear()
 
     # --- for callers -----------------------------------------------------------------------------------------
+    def allow(self, share: float) -> None:
+        """Lets what is asked next take time until this share of the deadline has passed, counted from the start."""
+        self._end = self._started + share * self._deadline
+
     def lookup(self, name: str, type_: str) -> Answer:
         """The answer of the recursive servers."""
         return self.lookup_all([(name, type_)])[name, type_]
@@ -138,7 +148,10 @@ class Resolver:
     async def _recursive_answer(self, name: str, type_: str, bound: _Bound) -> Answer:
         if (name, type_) not in self._answers:
             async with bound.places:
-                self._answers[name, type_] = await self._ask_resolvers(name, type_)
+                answer = await self._ask_resolvers(name, type_)
+            if answer.outcome is Outcome.UNASKED:
+                return answer  # there may be time later
+            self._answers[name, type_] = answer
         return self._answers[name, type_]
 
     async def _ask_resolvers(self, name: str, type_: str, flags: int = dns.flags.RD | dns.flags.AD) -> Answer:
@@ -150,12 +163,15 @@ class Resolver:
         # A resolver may be silent about one name only, so silent ones are asked last, but asked.
         waiting = sorted(self._recursive, key=self._silent.__contains__)
         failures = [] if waiting else [Outcome.NO_SERVER]
+        silence: list[Outcome] = []
         tries = _TRIES_OF_RESOLVERS[: 1 if all(map(self._is_down, waiting)) else None]
         for seconds in tries:
             for address in tuple(waiting):
-                reply = await self._try(address, query, min(end, time.monotonic() + seconds))
-                if reply is Outcome.TIMEOUT:
-                    self._silent.add(address)
+                reply = await self._try(address, query, seconds, end)
+                if reply is Outcome.TIMEOUT or reply is Outcome.UNASKED:
+                    silence.append(reply)
+                    if reply is Outcome.TIMEOUT and time.monotonic() < end:
+                        self._silent.add(address)
                     continue
                 waiting.remove(address)
                 if isinstance(reply, Outcome):
@@ -166,8 +182,8 @@ class Resolver:
                 if not failed(answer.outcome):
                     return answer
                 failures.append(answer.outcome)
-        silence = [Outcome.TIMEOUT] if waiting else []
         telling = [outcome for outcome in failures if outcome is not Outcome.NO_SERVER]
+        silence.sort(key=Outcome.UNASKED.__eq__)
         return Answer(name, type_, [*telling, *silence, *failures][0])
 
     def _note_zone(self, reply: dns.message.Message, name: str) -> None:
@@ -224,10 +240,14 @@ class Resolver:
     async def _zone(self, name: str, bound: _Bound) -> str:
         """The nearest zone at or above the name; empty if that is a registry's, whose servers know no more."""
         while "." in name:
-            await self._recursively(name, "SOA", bound)
+            answer = await self._recursively(name, "SOA", bound)
             zone = self._zone_names.get(name, "")
             if zone:
                 return zone if "." in zone else ""
+            if answer.outcome in _UNHEARD:
+                return (
+                    ""  # each name above would take as long, and its servers would know nothing of this one
+                )
             name = name.partition(".")[2]
         return ""
 
@@ -255,27 +275,33 @@ class Resolver:
         query = wire.query(name, type_, flags)
         if query is None:
             return Outcome.BAD
+        outcome = Outcome.UNASKED
         for seconds in _TRIES:
             if self._is_down(address):
                 return Outcome.TIMEOUT
-            reply = await self._try(address, query, min(self._end, time.monotonic() + seconds))
-            if reply is not Outcome.TIMEOUT:
+            reply = await self._try(address, query, seconds, self._end)
+            if reply is Outcome.TIMEOUT:
+                outcome = reply
+            elif reply is not Outcome.UNASKED:
                 return reply
-        self._silent.add(address)
-        return Outcome.TIMEOUT
+        if outcome is Outcome.TIMEOUT and time.monotonic() < self._end:
+            self._silent.add(address)
+        return outcome
 
     def _is_down(self, address: Address) -> bool:
         """Whether it never answered, and was given its time: the next question need not wait for it."""
         return address in self._silent and address not in self._responsive
 
     async def _try(
-        self, address: Address, query: dns.message.Message, end: float
+        self, address: Address, query: dns.message.Message, seconds: float, end: float
     ) -> dns.message.Message | Outcome:
-        while (left := end - time.monotonic()) > 0:
+        """The server's reply, or why there is none: a server that had no chance to answer is not silent."""
+        end = min(time.monotonic() + seconds, end)
+        while (left := end - time.monotonic()) > _CHANCE:
             try:
                 reply = await _exchange(query, address, left)
             except dns.exception.Timeout:
-                break
+                return Outcome.TIMEOUT
             except OSError as exc:
                 if exc.errno not in _SHORT:
                     return Outcome.NO_SERVER
@@ -288,7 +314,7 @@ class Resolver:
             if reply.rcode() not in _WITHOUT_EDNS or query.edns < 0:
                 return reply
             query.use_edns(False)
-        return Outcome.TIMEOUT
+        return Outcome.UNASKED
 
 
 class _Bound:

@@ -50,11 +50,12 @@ def answer(message: dns.message.Message, name: str, type_: str) -> Answer:
     # If the CNAME itself is asked for, the answer is at the name and not where that leads.
     rrset = _rrset(message, chain[0] if type_ == "CNAME" else chain[-1], type_)
     authenticated = bool(message.flags & dns.flags.AD)
+    dname = _dname(message, chain[0]) if len(chain) > 1 else ""
     if rrset is not None:
         values = tuple(map(text, rrset))
-        return Answer(name, type_, Outcome.FOUND, values, rrset.ttl, cname=cname, authenticated=authenticated)
+        return Answer(name, type_, Outcome.FOUND, values, rrset.ttl, cname, (), authenticated, dname)
     outcome = Outcome.NXDOMAIN if rcode == dns.rcode.NXDOMAIN else Outcome.NO_DATA
-    return Answer(name, type_, outcome, ttl=_negative_ttl(message), cname=cname, authenticated=authenticated)
+    return Answer(name, type_, outcome, (), _negative_ttl(message), cname, (), authenticated, dname)
 
 
 def zone_of(message: dns.message.Message) -> str:
@@ -99,6 +100,13 @@ def _chain(message: dns.message.Message, name: dns.name.Name) -> list[dns.name.N
     while len(chain) <= _MOST_ALIASES and (cname := _rrset(message, chain[-1], "CNAME")):
         chain.append(cname[0].target)
     return chain
+
+
+def _dname(message: dns.message.Message, name: dns.name.Name) -> str:
+    for rrset in message.answer:
+        if rrset.rdtype == dns.rdatatype.DNAME and name != rrset.name and name.is_subdomain(rrset.name):
+            return _plain(rrset.name)
+    return ""
 
 
 def _rrset(message: dns.message.Message, name: dns.name.Name, type_: str) -> dns.rrset.RRset | None:

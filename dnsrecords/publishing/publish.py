@@ -312,7 +312,7 @@ def _verdict(record: Record, facts: Facts, lookup: Lookup) -> Verdict:
     """How a record stands in the zone. What only a wildcard answers is missing there: other changes may end it."""
     answer = lookup(*record.question)
     verdict = judge(record, facts, answer, lookup)
-    if not (answer.wildcard and verdict.ok):
+    if answer.wildcard is None or not verdict.ok:
         return verdict
     kept = verdict.advice or (verdict.found[0] if kind_of(record).merges else "")
     return Verdict(Status.MISSING, advice=kept)
@@ -339,12 +339,11 @@ def _lookup(
         alias = next((entry.value for entry in in_zone[name, "CNAME"]), "") if type_ != "CNAME" else ""
         if alias and not values:
             behind = lookup(alias, type_, left - 1) if left else Answer(name, type_, Outcome.BAD)
-            by_wildcard = (name, "CNAME") in lent
-            return Answer(
-                name, type_, behind.outcome, behind.values, cname=alias, wildcard=by_wildcard, zone=zone
-            )
+            wild = tuple(sorted(behind.values)) if (name, "CNAME") in lent else None
+            return Answer(name, type_, behind.outcome, behind.values, cname=alias, wildcard=wild, zone=zone)
         outcome = Outcome.FOUND if values else Outcome.NO_DATA
-        return Answer(name, type_, outcome, values, wildcard=(name, type_) in lent, zone=zone)
+        wild = tuple(sorted(values)) if (name, type_) in lent else None
+        return Answer(name, type_, outcome, values, wildcard=wild, zone=zone)
 
     return lookup
 

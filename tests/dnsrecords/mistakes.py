@@ -235,7 +235,7 @@ _DKIM = (
     Mistake("dkim has backslashes in it", "dkim", _dkim(lambda facts: _value(facts, "dkim").replace(";", "\\;")),
             MISMATCH, ("Backslashes",)),
     Mistake("dkim is there twice", "dkim", _dkim_twice, MISMATCH, ("2 TXT records", "Keep only")),
-    Mistake("dkim is an alias to another's", "dkim", _dkim_alias, MISMATCH, ("CNAME to dkim.old.{domain}", "Delete")),
+    Mistake("dkim is an alias to another's", "dkim", _dkim_alias, MISMATCH, ("CNAME to dkim.old.{domain}", "delete")),
     Mistake("dkim is being tested", "dkim", _dkim(lambda facts: f"v=DKIM1; t=y; p={_key(facts)}"), MISMATCH, ("t=y",)),
     Mistake("dkim is of another type", "dkim", _dkim(lambda facts: f"v=DKIM1; k=ed25519; p={_key(facts)}"), MISMATCH,
             ("k=ed25519", "rsa")),

@@ -90,6 +90,14 @@ def test_what_breaks_and_recovers_is_news(domain: Domain) -> None:
     assert [news.event for news in kept(domain, MX, Status.OK)] == ["recovered"]
 
 
+def test_a_record_that_nobody_looked_at_is_no_news_and_forgets_nothing(domain: Domain) -> None:
+    kept(domain, MX, Status.OK, "10 mail.example.com")
+    assert [kept(domain, MX, Status.UNCHECKED) for _ in range(4)] == [[]] * 4
+    assert kept(domain, MX, Status.ERROR) == []
+    assert not RecordChange.objects.filter(status=Status.UNCHECKED).exists()
+    assert [news.event for news in kept(domain, MX, Status.MISSING)] == ["broken"]
+
+
 def test_a_value_that_is_new_does_not_break_when_it_is_not_there_yet(domain: Domain) -> None:
     kept(domain, MX, Status.OK)
     other = required(Facts("example.com", "other.example.com"))[0]

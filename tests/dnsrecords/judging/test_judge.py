@@ -138,7 +138,9 @@ def test_an_old_value_that_is_still_there_is_a_mismatch() -> None:
 def test_a_server_that_fails_does_not_spoil_what_the_others_say() -> None:
     right = verdict(says(1), silent(2), silent(3, Outcome.LAME))
     assert right.ok
-    assert "ns2.example.net and ns3.example.net did not answer (timeout, lame)" in right.message
+    assert "but ns2.example.net did not answer, and ns3.example.net does not have the zone." in right.message
+    unasked = verdict(says(1), silent(2, Outcome.UNASKED))
+    assert (unasked.ok, unasked.message) == (True, "")
     assert verdict(says(1, ()), silent(2)).status is Status.MISSING
 
 

@@ -1,0 +1,115 @@
+"""Name servers that are silent: only the records that they hold are affected, and nobody raises a false alarm."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import dns.message
+import dns.query
+import pytest
+
+from dnsrecords.checking import check
+from dnsrecords.kinds.registry import wanted
+from dnsrecords.records.facts import Facts
+from dnsrecords.verdicts import Status
+from tests.dnsrecords.mistakes import key_pair, record_line
+from tests.rig.lameserver import LameServer
+from tests.rig.nameserver import Nameserver
+
+#: Silent for everything below → the records that may not get their verdict. Each case has a domain, a host's zone,
+#: addresses, an included record and a receiver of reports of its own.
+CASES = {
+    "{n}.51.198.in-addr.arpa": {"ptr"},
+    "{n}.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa": {"ptr_2"},
+    "_tcp.case{n}.test": {"srv_autodiscover", "srv_submissions", "srv_submission", "srv_imaps", "srv_imap"},
+    "_domainkey.case{n}.test": {"dkim"},
+    "_dmarc.case{n}.test": {"dmarc"},
+    "_tls.case{n}.test": {"tls_rpt"},
+    "autoconfig.case{n}.test": {"autoconfig"},
+    "_25._tcp.mail.node{n}.test": {"tlsa_25"},
+    "a{n}.spf.test": {"spf"},
+}
+#: Those on whose answers only remarks depend, or several records.
+SHARED = {
+    "report{n}.test": set[str](),
+    # Its address is what MX leads to, and what SPF has to authorise.
+    "node{n}.test": {"mx", "spf", "host_a", "host_aaaa", "tlsa_25"},
+}
+ALL = CASES | SHARED
+
+
+def silent_for(knot: Nameserver, names: set[str]) -> LameServer:
+    """Resolver and name server in one: passes on to Knot what is not to be silent."""
+
+    def reply(question: dns.message.Message, _: bool) -> bytes | None:
+        name = question.question[0].name.to_text(omit_final_dot=True)
+        if any(name == each or name.endswith(f".{each}") for each in names):
+            return None
+        return dns.query.udp(question, knot.host, timeout=5, port=knot.port).to_wire()
+
+    return LameServer(reply)
+
+
+def facts_of_case(number: int) -> Facts:
+    return Facts(
+        f"case{number}.test",
+        f"mail.node{number}.test",
+        dkim_public_key=key_pair()[0],
+        addresses=(f"198.51.{number}.25", f"2001:db8:{number}::25"),
+        autoconfig=True,
+        signed=True,
+        tlsa=("3 1 1 " + "ab" * 32,),
+    )
+
+
+def publish(knot: Nameserver, numbers: range) -> None:
+    zones: dict[str, list[str]] = {"198.in-addr.arpa": [], "8.b.d.0.1.0.0.2.ip6.arpa": [], "spf.test": []}
+    for number in numbers:
+        facts = facts_of_case(number)
+        lines = {record.id: record_line(record) for record in wanted(facts)}
+        lines["spf"] = f'{facts.domain}. TXT "v=spf1 mx include:a{number}.spf.test ~all"'
+        lines["included"] = f'a{number}.spf.test. TXT "v=spf1 ip4:198.51.100.7 -all"'
+        reports = f"x@report{number}.test"
+        lines["dmarc"] = f'_dmarc.{facts.domain}. TXT "v=DMARC1; p=quarantine; rua=mailto:{reports}"'
+        lines["consent"] = f'*._report._dmarc.report{number}.test. TXT "v=DMARC1"'
+        for line in lines.values():
+            name = line.split(" ")[0].removesuffix(".")
+            zone = next((each for each in zones if name.endswith(each)), ".".join(name.split(".")[-2:]))
+            zones.setdefault(zone, []).append(line)
+    knot.publish_all(zones)
+
+
+def statuses(number: int) -> dict[str, Status]:
+    return {result.record.id: result.verdict.status for result in check.look(facts_of_case(number))}
+
+
+@pytest.mark.real
+def test_who_is_silent_costs_no_other_record_its_verdict(
+    server: Nameserver, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(server, range(len(ALL) + 1))
+    names = {name.format(n=number): number for number, name in enumerate(ALL, 1)}
+    with silent_for(server, set(names)) as everybody, ThreadPoolExecutor(len(ALL) + 1) as pool:
+        settings.QUAZZAR_DNS_RESOLVERS = [everybody.address]
+        monkeypatch.setattr(check, "PORT", everybody.port)
+        right, *others = pool.map(statuses, range(len(ALL) + 1))
+    assert {*right.values()} == {Status.OK}
+    for (name, may_be), found in zip(ALL.items(), others, strict=True):
+        affected = {record_id for record_id, status in found.items() if status != right[record_id]}
+        assert affected <= may_be and affected >= CASES.get(name, set()), name
+
+
+@pytest.mark.real
+def test_a_zone_that_is_right_is_asked_for_nothing_else(
+    server: Nameserver, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(server, range(1))
+    with silent_for(server, set()) as everybody:
+        settings.QUAZZAR_DNS_RESOLVERS = [everybody.address]
+        monkeypatch.setattr(check, "PORT", everybody.port)
+        assert {*statuses(0).values()} == {Status.OK}
+        # By the resolver and by the zone's name server; nobody is asked for names that nobody has.
+        assert max(everybody.asked.values()) <= 2
+        assert not any("quazzar-" in name for name, _, _ in everybody.asked)
+        assert everybody.asked.total() <= 61
