@@ -116,6 +116,7 @@ def test_a_whole_authority_need_not_be_served() -> None:
         ("3 1 1 " + "ab" * 20, "20 bytes instead of 32"),
         ("3 1 2 " + "ab" * 32, "32 bytes instead of 64"),
     ],
+    ids=str.split("usage-0 usage-1 usage-4 selector-2 matching-3 short long"),  # the same in every process
 )
 def test_a_record_that_is_passed_over_refuses_nothing(value: str, words: str) -> None:
     wrong = served(value, certificate=CHAIN)
