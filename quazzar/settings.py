@@ -276,6 +276,7 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Quazzar Mail Relay",
     "VERSION": __version__,
     "OAS_VERSION": "3.1.0",
+    "DEFAULT_GENERATOR_CLASS": "quazzar.api.schema.Generator",
     "SERVE_INCLUDE_SCHEMA": True,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from threading import Lock
+from typing import Any, ClassVar
 
 from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerExtension
+from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 
@@ -72,6 +74,22 @@ _WORDS = {
     "partial_update": "change",
     "destroy": "remove",
 }
+
+
+class Generator(SchemaGenerator):
+    """Describes the API once. It is the same for everybody, anybody may ask for it, and to make it takes a core for a
+    moment. It would also load drf-spectacular's extensions in several threads at once, which fails in some of them."""
+
+    _once = Lock()
+    _made: ClassVar[dict[bool, Any]] = {}
+
+    def get_schema(self, request: Any = None, public: bool = False) -> Any:
+        """The description. It ignores ``?version=``, of which there is one."""
+        with self._once:
+            if public not in self._made:
+                self.api_version = None
+                self._made[public] = super().get_schema(request, public)  # type: ignore[no-untyped-call]
+            return self._made[public]
 
 
 class ApiSchema(AutoSchema):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,7 +11,10 @@ import yaml
 from django.contrib.staticfiles import finders
 from django.core.management import call_command
 from django.test import Client
+from drf_spectacular.generators import SchemaGenerator
 
+from quazzar import __version__
+from quazzar.api.schema import Generator
 from tests.quazzar.api.test_routes import CALLS
 
 #: Pages and lists of links.
@@ -27,10 +31,35 @@ def operations(schema: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
     return [(path, method, op) for path, ops in schema["paths"].items() for method, op in ops.items()]
 
 
-def test_it_is_valid_and_made_without_a_warning(tmp_path: Any, capsys: Any) -> None:
+@pytest.fixture
+def anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process has not made it yet."""
+    monkeypatch.setattr(Generator, "_made", {})
+
+
+def test_it_is_valid_and_made_without_a_warning(anew: None, tmp_path: Any, capsys: Any) -> None:
     call_command("spectacular", validate=True, fail_on_warn=True, file=str(tmp_path / "schema.yaml"))
     said = capsys.readouterr()
     assert "Warning" not in said.err + said.out
+
+
+def test_many_who_ask_at_once_get_it_and_it_is_made_once(anew: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    make: Any = SchemaGenerator.get_schema
+
+    def counted(*args: Any) -> Any:
+        made.append(1)
+        return make(*args)
+
+    monkeypatch.setattr(SchemaGenerator, "get_schema", counted)
+    addresses = ["/api/schema", "/api/schema?format=json", "/api/schema?version=7"] * 4
+    with ThreadPoolExecutor(len(addresses)) as pool:
+        answers = list(pool.map(lambda address: Client().get(address), addresses))
+    assert [answer.status_code for answer in answers] == [200] * len(addresses)
+    assert len(made) == 1
+    assert {answer.json()["info"]["version"] for answer in answers if "json" in answer["Content-Type"]} == {
+        __version__
+    }
 
 
 def test_it_is_openapi_3_1_and_open_to_read_on_any_plan(client: Client, plan: Any) -> None:
