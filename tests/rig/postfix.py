@@ -7,6 +7,7 @@ import secrets
 import shutil
 import subprocess
 import time
+from collections.abc import Mapping
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from email.parser import BytesHeaderParser
@@ -115,6 +116,9 @@ class RealPostfix(Part):
     answered 550 5.1.1, *@greylisted.test 450 4.2.0, everything else 554. `kill()` leaves the queue as
     it is, so `start()` goes on with it.
 
+    Args:
+        options: further settings for main.cf.
+
     Raises:
         Missing: Debian's packages are not installed, or we are not root.
     """
@@ -127,6 +131,7 @@ class RealPostfix(Part):
         directory: Path | None = None,
         certificate: Certificate | None = None,
         size_limit: int = 50 << 20,
+        options: Mapping[str, str] | None = None,
     ) -> None:
         if not (DAEMONS / "master").exists() or shutil.which("saslpasswd2") is None:
             raise Missing("Postfix", *PACKAGES)
@@ -138,7 +143,7 @@ class RealPostfix(Part):
         self.ca = CertificateAuthority(self.dir / "ca")
         self._maildir = self.dir / "inbox/all/new"
         self._make_directories()
-        self._write_configuration(size_limit)
+        self._write_configuration(size_limit, options or {})
         self._write_account()
         self._write_certificate(certificate or self.ca.issue())
 
@@ -254,8 +259,9 @@ class RealPostfix(Part):
         inbox.mkdir(exist_ok=True)
         os.chown(inbox, INBOX_UID, INBOX_UID)
 
-    def _write_configuration(self, size_limit: int) -> None:
+    def _write_configuration(self, size_limit: int, options: Mapping[str, str]) -> None:
         main = MAIN.format(dir=self.dir, daemons=DAEMONS, uid=INBOX_UID, size_limit=size_limit)
+        main += "".join(f"{name} = {value}\n" for name, value in options.items())
         ports = dict(zip(("submission", "tls", "plain"), self.ports, strict=True))
         (self.dir / "main.cf").write_text(main)
         (self.dir / "master.cf").write_text(MASTER.format(dir=self.dir, listen=LOOPBACK, **ports))
