@@ -205,6 +205,12 @@ class NameTaken(StackError):
     code = "name_taken"
 
 
+class NetworkInUse(StackError):
+    """Containers that are not ours use our network, so it cannot be removed."""
+
+    code = "network_in_use"
+
+
 class NotThere(StackError):
     """The container, network or volume is gone."""
 

@@ -71,6 +71,8 @@ class FakeEngine(Engine):
         self.networks: dict[str, FakeNetwork] = {}
         self.disks: dict[str, FakeVolume] = {}
         self.boxes: dict[str, FakeContainer] = {}
+        #: Containers of others that are connected to our network.
+        self.strangers: list[str] = []
         self.unreachable = False
         self.errors: dict[str, QuazzarError] = {}
         self.die_at = 0
@@ -173,8 +175,15 @@ class FakeEngine(Engine):
         if name not in self.networks:
             return
         check_ours("network", name, self.networks[name].labels)
-        if any(box.status == "running" and box.spec.network == name for box in self.boxes.values()):
-            raise Refused(f"remove the network {name}", 403, f"network {name} has active endpoints")
+        if (
+            connected := [
+                box.spec.name
+                for box in self.boxes.values()
+                if box.status == "running" and box.spec.network == name
+            ]
+            + self.strangers
+        ):
+            raise failures.network_in_use(name, connected)
         del self.networks[name]
 
     @_asked

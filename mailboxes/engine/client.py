@@ -152,11 +152,16 @@ class Engine(Images, Commands):
 
         Raises:
             NameTaken: it does not belong to us.
+            NetworkInUse: containers are connected to it.
         """
         client, answer = self._client(), self._network(name)
         if answer is None:
             return
         check_ours("network", name, answer["Labels"])
+        with absent_is_fine(), self._asking(f"show the network {name}"):
+            connected = client.inspect_network(answer["Id"])["Containers"] or {}
+            if connected:
+                raise failures.network_in_use(name, sorted(row["Name"] for row in connected.values()))
         with absent_is_fine(), self._asking(f"remove the network {name}"):
             client.remove_network(answer["Id"])
 

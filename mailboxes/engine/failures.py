@@ -18,6 +18,7 @@ from quazzar.errors import (
     EngineUnreachable,
     ImageUnavailable,
     NameTaken,
+    NetworkInUse,
     NotRunning,
     NotThere,
     PortTaken,
@@ -25,7 +26,7 @@ from quazzar.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mailboxes.engine.values import Result
 
@@ -191,6 +192,14 @@ def name_taken(kind: str, name: str) -> NameTaken:
 def command_timeout(program: str, name: str, seconds: float) -> EngineTimeout:
     """The error for a command that did not end in time."""
     return EngineTimeout(f"{program} in {name} took longer than {seconds:.0f} seconds.", hint=_BUSY)
+
+
+def network_in_use(name: str, containers: Sequence[str]) -> NetworkInUse:
+    """The error for a network that cannot be removed because containers are connected to it."""
+    return NetworkInUse(
+        f"The network {name} is still used by {', '.join(containers)}.",
+        hint=f"Disconnect what is not part of the stack (docker network disconnect {name} CONTAINER).",
+    )
 
 
 def connection_cut(where: str, name: str) -> EngineUnreachable:

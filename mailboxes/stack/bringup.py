@@ -17,7 +17,7 @@ from mailboxes.stack import planning, progress
 from mailboxes.stack.blueprint import configuration, services
 from mailboxes.stack.planning import Observation, observe
 from mailboxes.stack.preflight import runner
-from quazzar.errors import PortTaken, StackError
+from quazzar.errors import NetworkInUse, PortTaken, StackError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -280,7 +280,11 @@ def tear_down(engine: Engine, stack: Stack) -> None:
         progress.stopping(f"Stopping {service}")
         engine.stop(state.name, 20)
         engine.remove(state.name)
-    engine.remove_network(spec.network)
+    try:
+        engine.remove_network(spec.network)
+    except NetworkInUse as exc:
+        # Such as a webmail's container. The stack is gone all the same, and the next start uses the network again.
+        logger.warning("stack: the network stays: %s %s", exc.message, exc.hint)
     if stack.purge:
         progress.stopping("Removing the volumes")
         for volume in spec.volumes:

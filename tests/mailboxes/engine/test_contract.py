@@ -12,6 +12,7 @@ from quazzar.errors import (
     CommandFailed,
     ImageUnavailable,
     NameTaken,
+    NetworkInUse,
     NotRunning,
     NotThere,
     PortTaken,
@@ -89,7 +90,7 @@ def test_only_the_network_of_exactly_that_name_counts(world: World) -> None:
 
 def test_a_network_is_not_removed_under_a_running_container(world: World) -> None:
     name = world.running()
-    with pytest.raises(StackError, match="active endpoints"):
+    with pytest.raises(NetworkInUse, match=f"still used by {name}"):
         world.engine.remove_network(world.project)
     world.engine.remove(name)
     world.engine.remove_network(world.project)

@@ -53,6 +53,16 @@ def test_purged_mailboxes_hold_nothing_any_more(up: StackEngine) -> None:
     assert set(Mailbox.objects.values_list("usage_bytes", "warned_percent")) == {(0, 0)}
 
 
+def test_a_container_of_somebody_else_on_the_network_does_not_keep_the_stack_up(
+    up: StackEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    up.strangers.append("webmail")
+    control.disable(purge=True, confirm=HOSTNAME)
+    reconcile.converge()
+    assert Stack.load().phase == "disabled" and not up.boxes and not up.disks
+    assert "still used by webmail" in caplog.text and list(up.networks) == ["qz"]
+
+
 def test_nothing_is_live_any_more(up: StackEngine) -> None:
     factories.alias()
     control.disable()
