@@ -13,13 +13,15 @@ class MailboxesConfig(AppConfig):
 
     def ready(self) -> None:
         """Registers metrics and the check of ``doctor``, and follows the relay settings."""
-        from mailboxes import monitoring
+        from mailboxes.monitoring import addresses, metrics, stack
         from mailrelay.relay.settings import relay_changed
-        from quazzar.monitoring import doctor, metrics
+        from quazzar.monitoring import doctor
+        from quazzar.monitoring.metrics import register_collector
 
         relay_changed.connect(_follow_the_relay, dispatch_uid="mailboxes.relay")
-        doctor.register("stack", monitoring.examine)
-        metrics.register_collector(monitoring.collect)
+        doctor.register("stack", stack.examine)
+        doctor.register("addresses", addresses.examine)
+        register_collector(metrics.collect)
 
 
 def _follow_the_relay(**_: Any) -> None:

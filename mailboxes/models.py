@@ -143,6 +143,8 @@ class Domain(Synced):
     name = models.CharField(max_length=253, unique=True)
     #: Address that gets mail for local parts that no mailbox and no alias has; empty: such mail is refused.
     catch_all = models.CharField(max_length=320, blank=True, default="")
+    #: Address that gets mail for postmaster and abuse, unless a mailbox or an alias has those; empty: the operators.
+    contact = models.CharField(max_length=320, blank=True, default="")
 
     objects = DomainQuerySet.as_manager()
 
@@ -287,6 +289,13 @@ class Mailbox(Synced):
     enabled = models.BooleanField("May sign in", default=True)
     can_send = models.BooleanField("Sends mail", default=True, help_text="Off: it receives only.")
     can_receive = models.BooleanField("Receives mail", default=True, help_text="Off: it sends only.")
+    keep_copy = models.BooleanField(
+        "Keeps a copy of forwarded mail",
+        default=True,
+        help_text="Off: mail goes to `forward_to` only. Without `forward_to`, the mailbox always keeps its mail.",
+    )
+    #: Addresses that get its mail too, or instead.
+    forward_to = models.JSONField(default=list)
     #: Where its mail is, relative to /srv/vmail. Never used twice, so an address that is added again starts empty.
     home = models.CharField(max_length=400, unique=True)
     usage_bytes = models.PositiveBigIntegerField(default=0)

@@ -6,13 +6,14 @@ may only be sent back as it is later. Fields that can only be read may be sent b
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from mailboxes.models import ImportJob, Mailbox
-from mailboxes.provisioning import addresses, retention, rules
+from mailboxes.provisioning import addresses, deadends, retention, rules
 from mailrelay.api.serializers import PASSWORD_STATES
 from quazzar.api.fields import Id, Line, Secret, Whole, YesNo, judged_by
 from quazzar.api.serializers import StrictSerializer
@@ -43,21 +44,57 @@ class LocalPart(Line):
         super().__init__(max_length=addresses.LOCAL_LIMIT, help_text=_FIXED, **kwargs)
 
 
-class CatchAll(Line):
+class OneAddress(Line):
     """An address, or null where there is none; the rows have "" for that."""
 
-    def __init__(self) -> None:
+    def __init__(self, help_text: str) -> None:
         super().__init__(
-            max_length=_LONGEST_ADDRESS,
-            allow_null=True,
-            allow_blank=True,
-            default=None,
-            help_text="Gets what no mailbox and no alias takes; null refuses such mail.",
+            max_length=_LONGEST_ADDRESS, allow_null=True, allow_blank=True, default=None, help_text=help_text
         )
 
     def to_representation(self, value: str) -> str | None:  # type: ignore[override]
         """Return the address, or null."""
         return value or None
+
+
+class WarnedList(serializers.ListSerializer[Any]):
+    """A list of rows whose warnings are found with the same few queries for all of them."""
+
+    def to_representation(self, data: Any) -> list[Any]:
+        """Return the rows of the page."""
+        rows = list(data)
+        assert isinstance(self.child, serializers.Serializer)
+        field = self.child.fields["warnings"]
+        assert isinstance(field, Warnings)
+        found = field.find(rows)
+        for row in rows:
+            row.__dict__[Warnings.KEPT] = found[row.pk]
+        return super().to_representation(rows)
+
+
+class Warnings(serializers.ListField):
+    """Sentences about what is wrong with where a row's mail goes. It does not keep the row from being saved."""
+
+    #: Where a list leaves the sentences of a row.
+    KEPT = "found_warnings"
+
+    def __init__(self, find: Callable[[list[Any]], dict[int, list[str]]]) -> None:
+        self.find = find
+        super().__init__(
+            child=serializers.CharField(),
+            read_only=True,
+            help_text="Sentences about mail of this row that reaches nobody; empty if all is well.",
+        )
+
+    def get_attribute(self, instance: Any) -> list[str]:
+        """Return the sentences."""
+        return self.of(instance, self.find)
+
+    @classmethod
+    def of(cls, row: Any, find: Callable[[list[Any]], dict[int, list[str]]]) -> list[str]:
+        """Return the sentences about the row, found now unless its list has found them."""
+        kept: list[str] | None = row.__dict__.get(cls.KEPT)
+        return find([row])[row.pk] if kept is None else kept
 
 
 @extend_schema_field({"type": "integer", "minimum": 0, "maximum": rules.LARGEST_QUOTA_MB})
@@ -94,16 +131,28 @@ class DkimSerializer(serializers.Serializer[Any]):
 class DomainSerializer(StrictSerializer):
     """A mail domain."""
 
+    class Meta:
+        list_serializer_class = WarnedList
+
     id = serializers.IntegerField(read_only=True)
     name = Line(max_length=_LONGEST_NAME, help_text=f"Unicode is taken, and kept as A-labels. {_FIXED}")
-    catch_all = CatchAll()
+    catch_all = OneAddress("Gets what no mailbox and no alias takes; null refuses such mail.")
+    contact = OneAddress(
+        "Gets mail for postmaster and abuse, unless a mailbox or an alias has that address; null: the catch-all, or "
+        "else those who run this server."
+    )
     mailbox_count = serializers.IntegerField(read_only=True)
     alias_count = serializers.IntegerField(read_only=True)
     dkim = DkimSerializer(source="*", read_only=True)
+    warnings = Warnings(deadends.of_domains)
     synced = serializers.BooleanField(read_only=True, help_text="Whether the running stack has it.")
     created_at = serializers.DateTimeField(read_only=True)
 
     def validate_catch_all(self, value: str | None) -> str:
+        """Return "" for null."""
+        return value or ""
+
+    def validate_contact(self, value: str | None) -> str:
         """Return "" for null."""
         return value or ""
 
@@ -130,12 +179,21 @@ class DomainChangeSerializer(DomainSerializer):
 class MailboxSerializer(StrictSerializer):
     """A mailbox; its password goes in and never comes out."""
 
+    class Meta:
+        list_serializer_class = WarnedList
+
     id = serializers.IntegerField(read_only=True)
     domain = DomainId()
     local_part = LocalPart()
     address = serializers.CharField(read_only=True)
     display_name = DisplayName()
     quota_mb = Quota()
+    forward_to = serializers.ListField(
+        child=Line(max_length=_LONGEST_ADDRESS),
+        default=list,
+        max_length=rules.MOST_DESTINATIONS,
+        help_text="Addresses that get its mail too, or with `keep_copy: false` instead.",
+    )
     usage_bytes = serializers.IntegerField(read_only=True)
     password = Secret(
         max_length=1024,
@@ -143,13 +201,14 @@ class MailboxSerializer(StrictSerializer):
     )
     has_password = serializers.BooleanField(read_only=True)
     password_state = serializers.ChoiceField(choices=PASSWORD_STATES, read_only=True)
+    warnings = Warnings(deadends.of_mailboxes)
     synced = serializers.BooleanField(read_only=True, help_text="Whether the running stack has it.")
     created_at = serializers.DateTimeField(read_only=True)
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """Return the fields above, with the row's switches after the password."""
         fields = super().get_fields()
-        last = {name: fields.pop(name) for name in ("synced", "created_at")}
+        last = {name: fields.pop(name) for name in ("warnings", "synced", "created_at")}
         switches = {
             name: YesNo(default=field.default, help_text=field.help_text or None)
             for name, field in Mailbox.switches().items()
@@ -165,11 +224,13 @@ class MailboxSerializer(StrictSerializer):
             "address": row.address,
             "display_name": row.display_name,
             "quota_mb": row.quota_mb,
+            "forward_to": row.forward_to,
             "usage_bytes": row.usage_bytes,
             "password": "",
             "has_password": row.password_hash is not None,
             "password_state": row.password_state,
             **{name: getattr(row, name) for name in _SWITCHES},
+            "warnings": Warnings.of(row, deadends.of_mailboxes) if row.forward_to else [],
             "synced": row.synced,
             "created_at": _TIME.to_representation(row.created_at),
         }
@@ -216,6 +277,9 @@ class DeletedMailboxSerializer(serializers.Serializer[Mailbox]):
 class AliasSerializer(StrictSerializer):
     """An address that forwards."""
 
+    class Meta:
+        list_serializer_class = WarnedList
+
     id = serializers.IntegerField(read_only=True)
     domain = DomainId()
     local_part = LocalPart()
@@ -224,6 +288,7 @@ class AliasSerializer(StrictSerializer):
         child=Line(max_length=_LONGEST_ADDRESS), allow_empty=False, max_length=rules.MOST_DESTINATIONS
     )
     enabled = YesNo(default=True)
+    warnings = Warnings(deadends.of_aliases)
     synced = serializers.BooleanField(read_only=True, help_text="Whether the running stack has it.")
 
 

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from mailboxes.console import access, bulk, listing, pages, states
 from mailboxes.console.mailboxes import AddressForm
 from mailboxes.models import Alias, Stack
+from mailboxes.provisioning import deadends
 from mailboxes.provisioning.aliases import (
     add_alias,
     change_alias,
@@ -115,9 +116,16 @@ BULK = bulk.Bulk(
 def aliases(request: HttpRequest) -> HttpResponse:
     """List the aliases by address, with search and bulk actions."""
     listed, on = listing.aliases(request.GET.dict()), Stack.load().enabled
+    page = list(listed.page)
+    warnings = deadends.of_aliases(page)
     rows = [
-        {"alias": row, "mark": states.row_badge(row, enabled=on), "waiting": on and not row.synced}
-        for row in listed.page
+        {
+            "alias": row,
+            "mark": states.alias_badge(row, warnings[row.pk], enabled=on),
+            "waiting": on and not row.synced,
+            "warnings": warnings[row.pk],
+        }
+        for row in page
     ]
     context = {
         "listing": listed,
@@ -142,7 +150,9 @@ def add(request: HttpRequest) -> HttpResponse:
     row = form.save() if posted else None
     if row is None:
         return pages.dialog(request, "_alias.html", {"form": form, "domains": domains})
-    return done(request, f"{row.address} is added.", pages.ALIASES)
+    return done(
+        request, " ".join([f"{row.address} is added.", *deadends.of_aliases([row])[row.pk]]), pages.ALIASES
+    )
 
 
 @access.page(access.change_aliases)
@@ -152,7 +162,8 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     posted = request.method == "POST"
     form = AliasForm(request.POST if posted else None, row=row)
     if not posted or form.save() is None:
-        return pages.dialog(request, "_alias.html", {"form": form, "row": row})
+        warnings = deadends.of_aliases([row])[row.pk]
+        return pages.dialog(request, "_alias.html", {"form": form, "row": row, "warnings": warnings})
     return done(request, f"{row.address} is changed.", pages.ALIASES)
 
 

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 
 from mailboxes.console import access, bulk, listing, pages, states
 from mailboxes.models import Domain, Mailbox, Stack
+from mailboxes.provisioning import deadends
 from mailboxes.provisioning.domains import add_domain, change_domain, remove_domain, remove_domains
 from quazzar import words
 from quazzar.console.forms import SavingForm, text_input
@@ -32,9 +33,15 @@ class DomainForm(SavingForm):
         label="Catch-all", required=False, widget=text_input(placeholder="Nobody", inputmode="email")
     )
 
+    contact = forms.CharField(
+        label="Contact",
+        required=False,
+        widget=text_input(placeholder="Who runs this server", inputmode="email"),
+    )
+
     def __init__(self, data: Any = None, *, row: Domain | None = None) -> None:
         self.row = row
-        super().__init__(data, initial={"catch_all": row.catch_all} if row else None)
+        super().__init__(data, initial={"catch_all": row.catch_all, "contact": row.contact} if row else None)
         if row:
             del self.fields["name"]
 
@@ -75,9 +82,16 @@ BULK = bulk.Bulk(
 def domains(request: HttpRequest) -> HttpResponse:
     """List the domains by name, with search and bulk actions."""
     listed, on = listing.domains(request.GET.dict()), Stack.load().enabled
+    page = list(listed.page)
+    warnings = deadends.of_domains(page)
     rows = [
-        {"domain": row, "mark": states.row_badge(row, enabled=on), "waiting": on and not row.synced}
-        for row in listed.page
+        {
+            "domain": row,
+            "mark": states.row_badge(row, enabled=on),
+            "waiting": on and not row.synced,
+            "warnings": warnings[row.pk],
+        }
+        for row in page
     ]
     context = {"listing": listed, "rows": rows, "bulk": BULK.buttons(request.user)}
     return pages.list_page(request, "domains", context)
@@ -101,7 +115,8 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     posted = request.method == "POST"
     form = DomainForm(request.POST if posted else None, row=row)
     if not posted or form.save() is None:
-        return pages.dialog(request, "_domain.html", {"form": form, "row": row})
+        warnings = deadends.of_domains([row])[row.pk]
+        return pages.dialog(request, "_domain.html", {"form": form, "row": row, "warnings": warnings})
     return done(request, f"{row.name} is changed.", pages.DOMAINS)
 
 

@@ -23,7 +23,16 @@ from mailboxes.provisioning.mailboxes import (
     set_mailboxes_enabled,
 )
 from quazzar import words
-from quazzar.console.forms import INPUT, VERBATIM, NumberField, SavingForm, switch, text_input
+from quazzar.console.forms import (
+    INPUT,
+    VERBATIM,
+    AddressesField,
+    NumberField,
+    SavingForm,
+    address_lines,
+    switch,
+    text_input,
+)
 from quazzar.console.pages import CHANGED, done, refused, sentence
 from quazzar.errors import QuazzarError
 
@@ -82,6 +91,12 @@ class MailboxForm(AddressForm):
             attrs={**INPUT, "min": 0, "inputmode": "numeric", "placeholder": "No limit"}
         ),
     )
+    forward_to = AddressesField(
+        label="Forward to",
+        required=False,
+        help_text="Optional; other addresses that get its mail too.",
+        widget=address_lines("anna@elsewhere.net"),
+    )
     quota_unit = forms.ChoiceField(
         label="Unit of the quota",
         choices=[("gb", "GiB"), ("mb", "MiB")],
@@ -129,12 +144,13 @@ class MailboxForm(AddressForm):
             values["local_part"],
             password=values["password"] or None,
             quota_mb=_quota_mb(values),
+            forward_to=values["forward_to"],
             **{name: values[name] for name in self.columns},
         )
 
     def _change(self, values: dict[str, Any]) -> Mailbox:
         assert self.row is not None
-        changes = {name: values[name] for name in (*self.columns, "password")}
+        changes = {name: values[name] for name in (*self.columns, "forward_to", "password")}
         change_mailbox(self.row.pk, {**changes, "quota_mb": _quota_mb(values)})
         return self.row
 
@@ -143,6 +159,7 @@ def _values(row: Mailbox) -> dict[str, Any]:
     whole = row.quota_mb % _MIB_PER_GIB == 0
     return {
         **{name: getattr(row, name) for name in MailboxForm.columns},
+        "forward_to": row.forward_to,
         "quota": (row.quota_mb // _MIB_PER_GIB if whole else row.quota_mb) or None,
         "quota_unit": "gb" if whole else "mb",
     }

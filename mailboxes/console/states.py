@@ -107,6 +107,13 @@ def row_badge(row: Mailbox | Alias | Domain, *, enabled: bool) -> SafeString:
     return shown.badge("Live", "ok")
 
 
+def alias_badge(alias: Alias, warnings: list[str], *, enabled: bool) -> SafeString:
+    """As ``row_badge``, but an alias whose mail is refused is not live."""
+    if enabled and alias.synced and alias.enabled and len(warnings) >= len(alias.destinations):
+        return shown.badge("Refused", "bad")
+    return row_badge(alias, enabled=enabled)
+
+
 def job_badge(job: ImportJob) -> SafeString:
     """An import's state as a badge."""
     return shown.badge(ImportJob.State(job.state).label, _JOBS[job.state])

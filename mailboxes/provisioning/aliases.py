@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mailboxes import changes
 from mailboxes.models import Alias
-from mailboxes.provisioning import namespace, rules
+from mailboxes.provisioning import namespace, routes, rules
 from quazzar.access import audit
 from quazzar.errors import InvalidFields, NotFound
 from quazzar.validation import Wrong, flag
@@ -31,10 +31,10 @@ def add_alias(domain_id: int, local_part: str, destinations: Sequence[str], *, e
     values = _values(wrong, {"destinations": destinations, "enabled": enabled}, address)
     with changes.writing():
         namespace.require_free(domain_id, address)
-        _refuse_circle(address, values["destinations"])
         row = Alias(domain_id=domain_id, local_part=local, address=address, **values)
         changes.stamp(row)
         row.save(force_insert=True)
+        routes.refuse_circle("destinations", address)
         audit.record("alias.added", address, ["destinations", "enabled"])
         changes.announce()
     return row
@@ -56,17 +56,20 @@ def change_alias(alias_id: int, fields: Mapping[str, Any]) -> Alias:
     rules.unchanged(wrong, fixed, fields, _ADDRESS_IS_FIXED)
     values = _values(wrong, fields, row.address)
     with changes.writing():
-        if "destinations" in values:
-            _refuse_circle(row.address, values["destinations"])
         row, changed = changes.store(Alias.objects.all(), row, values)
         if changed:
+            routes.refuse_circle("destinations" if "destinations" in changed else "enabled", row.address)
             audit.record("alias.changed", row.address, changed)
             changes.announce()
     return row
 
 
 def set_aliases_enabled(alias_ids: Iterable[int], on: bool) -> int:
-    """Enables or disables many aliases in one change, and returns how many that changed."""
+    """Enables or disables many aliases in one change, and returns how many that changed.
+
+    Raises:
+        MailCircle: mail would go round in a circle; nothing was saved.
+    """
     changed = 0
     with changes.writing():
         for batch in changes.batches(alias_ids):
@@ -74,6 +77,7 @@ def set_aliases_enabled(alias_ids: Iterable[int], on: bool) -> int:
             if addresses:
                 stamp = {"generation": changes.bump(), "applied_at": None}
                 Alias.objects.filter(pk__in=addresses).update(enabled=on, **stamp)
+                routes.refuse_circles(addresses.values())
                 _record("alias.changed", addresses.values(), ["enabled"])
                 changed += len(addresses)
         if changed:
@@ -86,19 +90,25 @@ def remove_alias(alias_id: int) -> None:
 
     Raises:
         NotFound: there is no such alias.
+        MailCircle: its mail would go to the catch-all of its domain, and from there round in a circle.
     """
     if not remove_aliases([alias_id]):
         raise NotFound("There is no such alias.")
 
 
 def remove_aliases(alias_ids: Iterable[int]) -> int:
-    """Removes many aliases in one change, and returns how many of them existed."""
+    """Removes many aliases in one change, and returns how many of them existed.
+
+    Raises:
+        MailCircle: as ``remove_alias``; nothing was removed.
+    """
     removed = 0
     with changes.writing():
         for batch in changes.batches(alias_ids):
             rows = Alias.objects.filter(pk__in=batch)
             addresses = list(rows.values_list("address", flat=True))
             rows.delete()
+            routes.refuse_circles(addresses)
             _record("alias.removed", addresses)
             removed += len(addresses)
         if removed:
@@ -123,46 +133,6 @@ def _values(wrong: Wrong, fields: Mapping[str, Any], address: str) -> dict[str, 
             wrong.add("destinations", *exc.fields["destinations"])
     wrong.raise_if_any()
     return values
-
-
-def _refuse_circle(address: str, destinations: Sequence[str]) -> None:
-    """Follows the destinations through all other aliases, with one query for each step.
-
-    Disabled aliases count too: enabling one later must not close a circle.
-
-    Raises:
-        InvalidFields: mail to the address would come back to it.
-    """
-    came_from = dict.fromkeys(map(_without_tag, destinations), address)
-    ahead = set(came_from)
-    while ahead:
-        if address in ahead:
-            raise InvalidFields({"destinations": [_circle(address, came_from)]})
-        steps = [
-            (_without_tag(target), alias)
-            for batch in changes.batches(ahead)
-            for alias, targets in Alias.objects.filter(address__in=batch).values_list(
-                "address", "destinations"
-            )
-            for target in targets
-        ]
-        ahead = {target for target, _ in steps if target not in came_from}
-        for target, alias in steps:
-            came_from.setdefault(target, alias)
-
-
-def _circle(address: str, came_from: Mapping[str, str]) -> str:
-    """The circle in words; ``came_from`` maps each address on the way to the alias that leads to it."""
-    path = [address, came_from[address]]
-    while path[-1] != address:
-        path.append(came_from[path[-1]])
-    return f"Mail would go round in a circle: {' → '.join(reversed(path))}."
-
-
-def _without_tag(address: str) -> str:
-    """The address whose alias Postfix uses: mail to ``info+anything`` goes to ``info``."""
-    local, _, domain = address.lower().rpartition("@")
-    return f"{local.partition('+')[0] or local}@{domain}"
 
 
 def _record(action: str, addresses: Iterable[str], fields: Sequence[str] = ()) -> None:

@@ -9,7 +9,7 @@ from django.db.models import Count
 from mailboxes import changes
 from mailboxes.dkim import keys, lifecycle
 from mailboxes.models import Domain, Mailbox
-from mailboxes.provisioning import addresses, rules
+from mailboxes.provisioning import addresses, routes, routing, rules
 from quazzar import words
 from quazzar.access import audit
 from quazzar.errors import AlreadyExists, DomainNotEmpty, NotFound
@@ -21,53 +21,57 @@ if TYPE_CHECKING:
 _NAME_IS_FIXED = "A domain's name cannot change: add the new domain, move its mailboxes, and delete this one."
 
 
-def add_domain(name: str, *, catch_all: str | None = "") -> Domain:
+def add_domain(name: str, *, catch_all: str | None = "", contact: str | None = "") -> Domain:
     """Adds a domain, with a DKIM key that signs its mail.
 
     Args:
         name: in any script and case; stored in lower case, as A-labels.
         catch_all: address for mail to unknown local parts; None or "" refuses such mail.
+        contact: address for mail to postmaster and abuse; None or "" leaves it to the operators.
 
     Raises:
-        InvalidFields: the name or the catch-all breaks a rule.
+        InvalidFields: a field breaks a rule, or mail would go round in a circle.
         AlreadyExists: the node has this domain.
     """
     wrong = Wrong()
     name = wrong.checked("name", lambda value: addresses.own_domain(text(value)), name, default="")
-    target = wrong.checked("catch_all", rules.catch_all, catch_all, default="")
+    targets = _targets(wrong, {"catch_all": catch_all, "contact": contact})
     wrong.raise_if_any()
     _refuse_duplicate(name)
     pair = keys.generate()  # takes a tenth of a second or more, so before other writers have to wait
     with changes.writing():
         _refuse_duplicate(name)
-        row = Domain(name=name, catch_all=target)
+        row = Domain(name=name, **targets)
         changes.stamp(row)
         row.save(force_insert=True)
+        _refuse_circles(name, targets)
         lifecycle.add_first_key(row, pair)
-        audit.record("domain.added", name, ["name", "catch_all"] if target else ["name"])
+        audit.record(
+            "domain.added", name, ["name", *(column for column, target in targets.items() if target)]
+        )
         changes.announce()
     return row
 
 
 def change_domain(domain_id: int, fields: Mapping[str, Any]) -> Domain:
-    """Changes a domain's catch-all address.
+    """Changes where mail goes that no mailbox and no alias of the domain takes.
 
     Args:
-        fields: ``catch_all`` (None or "" for none). ``name`` may be repeated, but not changed.
+        fields: ``catch_all`` and ``contact`` (None or "" for none). ``name`` may be repeated, but not changed.
 
     Raises:
         NotFound: there is no such domain.
-        InvalidFields: a field breaks a rule; nothing was saved.
+        InvalidFields: a field breaks a rule, or mail would go round in a circle; nothing was saved.
     """
     wrong = Wrong()
-    target = wrong.checked("catch_all", rules.catch_all, fields.get("catch_all"), default="")
+    values = _targets(wrong, fields)
     with changes.writing():
         row = changes.existing(Domain.objects.all(), domain_id)
         _check_name(wrong, fields, row.name)
         wrong.raise_if_any()
-        values = {"catch_all": target} if "catch_all" in fields else {}
         row, changed = changes.store(Domain.objects.all(), row, values)
         if changed:
+            _refuse_circles(row.name, changed)
             audit.record("domain.changed", row.name, changed)
             changes.announce()
     return row
@@ -109,6 +113,22 @@ def remove_domains(domain_ids: Iterable[int]) -> int:
             changes.bump()
             changes.announce()
     return removed
+
+
+def _targets(wrong: Wrong, fields: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        name: wrong.checked(name, rules.one_destination, fields[name], default="")
+        for name in ("catch_all", "contact")
+        if name in fields
+    }
+
+
+def _refuse_circles(name: str, changed: Iterable[str]) -> None:
+    """Asks for each address whose way these columns change."""
+    if "catch_all" in changed:
+        routes.refuse_circle("catch_all", f"@{name}")
+    if "contact" in changed:
+        routes.refuse_circle("contact", *(f"{role}@{name}" for role in routing.ROLES))
 
 
 def _refuse_duplicate(name: str) -> None:

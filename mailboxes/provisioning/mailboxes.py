@@ -8,13 +8,13 @@ from django.utils import timezone
 
 from mailboxes import changes
 from mailboxes.models import Domain, Mailbox
-from mailboxes.provisioning import namespace, passwords, retention, rules
+from mailboxes.provisioning import namespace, passwords, retention, routes, rules
 from quazzar.access import audit
 from quazzar.errors import InvalidFields, NotFound
 from quazzar.validation import Wrong, flag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from django.db.models import QuerySet
 
@@ -24,6 +24,8 @@ _RULES: dict[str, Callable[[object], Any]] = {
     "display_name": rules.display_name,
     **dict.fromkeys(Mailbox.switches(), flag),
 }
+#: Columns that change where mail goes.
+_ROUTING = ("forward_to", "can_receive", "keep_copy")
 
 
 def add_mailbox(
@@ -33,6 +35,7 @@ def add_mailbox(
     password: str | None = None,
     quota_mb: int = 0,
     display_name: str = "",
+    forward_to: Sequence[str] | None = (),
     **switches: bool,
 ) -> Mailbox:
     """Adds a mailbox.
@@ -40,10 +43,11 @@ def add_mailbox(
     Args:
         password: without one, nobody can log in until it is set.
         quota_mb: MiB; 0 means no limit.
+        forward_to: addresses that get its mail too, or with ``keep_copy=False`` instead.
         switches: those of `Mailbox.switches` that are not as they are by default.
 
     Raises:
-        InvalidFields: a field breaks a rule, or there is no such domain.
+        InvalidFields: a field breaks a rule, there is no such domain, or mail would go round in a circle.
         AlreadyExists: a mailbox or an alias has this address.
     """
     domain = namespace.domain_name(domain_id)
@@ -53,6 +57,7 @@ def add_mailbox(
         "password": password,
         "quota_mb": quota_mb,
         "display_name": display_name,
+        "forward_to": list(forward_to or ()),
         **{name: switches.pop(name, field.default) for name, field in Mailbox.switches().items()},
     }
     if switches:
@@ -65,6 +70,8 @@ def add_mailbox(
         row.home = namespace.unused_home(address)
         changes.stamp(row)
         row.save(force_insert=True)
+        if row.forward_to:
+            routes.refuse_circle("forward_to", address)
         audit.record("mailbox.added", address, [name for name, value in fields.items() if value])
         changes.announce()
     return row
@@ -79,7 +86,7 @@ def change_mailbox(mailbox_id: int, fields: Mapping[str, Any]) -> Mailbox:
 
     Raises:
         NotFound: there is no such mailbox.
-        InvalidFields: a field breaks a rule; nothing was saved.
+        InvalidFields: a field breaks a rule, or mail would go round in a circle; nothing was saved.
     """
     row = changes.existing(Mailbox.objects.live(), mailbox_id)
     wrong = Wrong()
@@ -89,6 +96,8 @@ def change_mailbox(mailbox_id: int, fields: Mapping[str, Any]) -> Mailbox:
     with changes.writing():
         row, changed = changes.store(Mailbox.objects.live(), row, values)
         if changed:
+            if field := next((name for name in _ROUTING if name in changed), ""):
+                routes.refuse_circle(field, row.address)
             audit.record("mailbox.changed", row.address, _as_fields(changed))
             changes.announce()
     return row
@@ -105,13 +114,18 @@ def remove_mailbox(mailbox_id: int) -> None:
 
     Raises:
         NotFound: there is no such mailbox.
+        MailCircle: its mail would go to the catch-all of its domain, and from there round in a circle.
     """
     if not remove_mailboxes([mailbox_id]):
         raise NotFound("There is no such mailbox.")
 
 
 def remove_mailboxes(mailbox_ids: Iterable[int]) -> int:
-    """Deletes many mailboxes in one change, and returns how many of them existed."""
+    """Deletes many mailboxes in one change, and returns how many of them existed.
+
+    Raises:
+        MailCircle: as ``remove_mailbox``; nothing was deleted.
+    """
     deleted = {"deleted_at": timezone.now(), "removed_at": None}
     return _update_many(mailbox_ids, Mailbox.objects.live(), "mailbox.removed", [], **deleted)
 
@@ -123,6 +137,7 @@ def restore_mailbox(mailbox_id: int) -> Mailbox:
         NotFound: there is no such deleted mailbox, or its restore period is over.
         InvalidFields: its domain does not exist any more.
         AlreadyExists: another mailbox or an alias has its address now.
+        MailCircle: it forwards, and mail would go round in a circle.
     """
     with changes.writing():
         row = changes.existing(retention.restorable(timezone.now()), mailbox_id)
@@ -138,6 +153,7 @@ def restore_mailbox(mailbox_id: int) -> Mailbox:
         row.deleted_at = row.removed_at = row.live_at = None
         changes.stamp(row)
         row.save(update_fields=["domain", "deleted_at", "removed_at", "live_at", *changes.STAMPED])
+        routes.refuse_circles([row.address])
         audit.record("mailbox.restored", row.address)
         changes.announce()
     return row
@@ -154,6 +170,11 @@ def _values(wrong: Wrong, fields: Mapping[str, Any], address: str) -> dict[str, 
         for name, rule in _RULES.items()
         if name in fields
     }
+    if "forward_to" in fields:
+        try:
+            values["forward_to"] = rules.forward_to(fields["forward_to"], address)
+        except InvalidFields as exc:
+            wrong.add("forward_to", *exc.fields["destinations"])
     plain = fields.get("password", "")
     if plain:
         wrong.add("password", *rules.password(plain, address))
@@ -177,6 +198,8 @@ def _update_many(
                 values |= {"generation": changes.bump(), "applied_at": None}
                 changes.announce()
             changed += Mailbox.objects.filter(pk__in=addresses).update(**values)
+            if "deleted_at" in values:
+                routes.refuse_circles(addresses.values())
             for address in addresses.values():
                 audit.record(action, address, fields)
     return changed

@@ -56,7 +56,7 @@ def local_part(value: object, domain: str) -> str:
     return addresses.split(f"{addresses.local_part(text(value))}@{domain}")[0]
 
 
-def catch_all(value: object) -> str:
+def one_destination(value: object) -> str:
     """A full address; "" for None or an empty text.
 
     Raises:
@@ -83,11 +83,18 @@ def destinations(value: object, address: str) -> list[str]:
     if not isinstance(value, list | tuple) or not unique:
         wrong.add("destinations", "Give a list with at least one address.")
     if len(unique) > MOST_DESTINATIONS:
-        wrong.add(
-            "destinations", f"An alias leads to {MOST_DESTINATIONS} addresses at most, not {len(unique)}."
-        )
+        wrong.add("destinations", f"Mail can go to {MOST_DESTINATIONS} addresses at most, not {len(unique)}.")
     wrong.raise_if_any()
     return list(unique)
+
+
+def forward_to(value: object, address: str) -> list[str]:
+    """The addresses that also get the mail of the mailbox ``address``; none for None or an empty list.
+
+    Raises:
+        InvalidFields: as ``destinations``.
+    """
+    return [] if value is None or value == [] else destinations(value, address)
 
 
 def password(value: object, address: str) -> list[str]:

@@ -16,6 +16,8 @@ class MailboxEntry:
         enabled: its owner may log in.
         can_send: its owner may send mail.
         can_receive: it accepts mail.
+        forward_to: other addresses that get its mail.
+        keep_copy: it keeps the mail as well; without ``forward_to`` it always does.
     """
 
     address: str
@@ -25,6 +27,8 @@ class MailboxEntry:
     enabled: bool = True
     can_send: bool = True
     can_receive: bool = True
+    forward_to: tuple[str, ...] = ()
+    keep_copy: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class DomainEntry:
 
     Attributes:
         catch_all: address that receives what no mailbox and no alias accepts; empty means that such mail is refused.
+        contact: address that receives mail for postmaster and abuse; empty means the operators.
         private_key: signs the domain's mail; empty means that mail leaves unsigned.
         old_private_key: no longer signs, but SMTP sessions that are still open may ask for it by name.
         ed25519_private_key: signs beside the other key; empty unless it does.
@@ -54,6 +59,7 @@ class DomainEntry:
     old_private_key: str = field(default="", repr=False)
     ed25519_selector: str = ""
     ed25519_private_key: str = field(default="", repr=False)
+    contact: str = ""
 
 
 @dataclass(frozen=True, slots=True)

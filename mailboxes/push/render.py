@@ -11,9 +11,12 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from mailboxes.provisioning import addresses, passwords
+from mailboxes.provisioning.routing import untagged
+from mailboxes.push import aliasrows
+from mailboxes.push.aliasrows import destination
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from mailboxes.push.entries import AliasEntry, MailboxEntry, Snapshot
 
@@ -91,67 +94,12 @@ def mailboxes_table(snapshot: Snapshot) -> bytes:
 
 
 def aliases_table(snapshot: Snapshot) -> bytes:
-    """The table ``virtual_alias_maps``: aliases and catch-alls, and each mailbox to itself.
-
-    Without its own row, a mailbox's mail would go to the catch-all of its domain. An alias that leads only to
-    addresses of ours that do not exist gets no row, so that its mail is refused at once and not bounced later.
-    """
-    receiving = _receiving(snapshot)
-    reachable = _reachable(snapshot, receiving)
-    rows = {address: [address] for address in receiving}
-    for alias in _aliases(snapshot):
-        # If two requests raced and an address is both mailbox and alias, its mail is kept and forwarded.
-        rows.setdefault(alias.address, []).extend(filter(reachable, map(_destination, alias.destinations)))
+    """The table ``virtual_alias_maps``: aliases, catch-alls, forwarding, role addresses, and each mailbox to itself."""
+    _receiving(snapshot)
+    _aliases(snapshot)
     for domain in snapshot.domains:
-        if domain.catch_all and reachable(domain.catch_all):
-            rows[f"@{_domain(domain.name)}"] = [_destination(domain.catch_all)]
-    rows = _operator_rows(snapshot, reachable) | {key: values for key, values in rows.items() if values}
-    return _table((key, ",".join(dict.fromkeys(values))) for key, values in rows.items())
-
-
-def _operator_rows(snapshot: Snapshot, reachable: Callable[[str], bool]) -> dict[str, list[str]]:
-    """Rows of addresses that exist without anybody having created them, all of which lead to the operators.
-
-    That is postmaster in every domain without a catch-all (RFC 5321 section 4.5.1). In the domain of the hostname it is
-    also what Postfix completes by itself: root, and the sender of its own notices, double-bounce.
-    """
-    hostname = snapshot.hostname
-    operators = [_destination(address) for address in snapshot.operators]
-    operators = [
-        address for address in operators if reachable(address) and not address.endswith(f"@{hostname}")
-    ]
-    if not operators:
-        return {}
-    caught = {domain.name for domain in snapshot.domains if domain.catch_all and reachable(domain.catch_all)}
-    names = {domain.name for domain in snapshot.domains}
-    addresses = [f"postmaster@{_domain(name)}" for name in names - caught]
-    rows = dict.fromkeys(addresses, operators)
-    if hostname and hostname not in caught:
-        local_parts = ("postmaster", "root", "double-bounce")
-        rows |= {f"{local_part}@{_domain(hostname)}": operators for local_part in local_parts}
-    if hostname and hostname not in names:
-        # virtual_alias_domains is this table: the row declares the domain, and its value means nothing.
-        rows[hostname] = [hostname]
-    return rows
-
-
-def _reachable(snapshot: Snapshot, receiving: list[str]) -> Callable[[str], bool]:
-    """A function that tells whether mail to a destination arrives: outside, or in a mailbox, directly or by aliases."""
-    our_domains = {f"@{domain.name}" for domain in snapshot.domains}
-    arriving = set(receiving)
-    undecided = {alias.address: alias.destinations for alias in snapshot.aliases}
-    undecided |= {f"@{domain.name}": (domain.catch_all,) for domain in snapshot.domains if domain.catch_all}
-
-    def reachable(destination: str) -> bool:
-        address = _untagged(_destination(destination))
-        domain = address[address.rindex("@") :]
-        return domain not in our_domains or address in arriving or domain in arriving
-
-    # Backwards from the mailboxes, so that aliases that only lead to each other never count as arriving.
-    while decided := {key for key, destinations in undecided.items() if any(map(reachable, destinations))}:
-        arriving |= decided
-        undecided = {key: undecided[key] for key in undecided.keys() - decided}
-    return reachable
+        _domain(domain.name)
+    return _table((key, ",".join(targets)) for key, targets in aliasrows.rows(snapshot).items())
 
 
 def senders_table(snapshot: Snapshot) -> bytes:
@@ -184,17 +132,11 @@ def _targets(start: str, aliases: dict[str, tuple[str, ...]]) -> set[str]:
     waiting = [start]
     while waiting:
         for text in aliases.get(waiting.pop(), ()):
-            address = _untagged(_destination(text))
+            address = untagged(destination(text))
             if address not in seen:
                 seen.add(address)
                 waiting.append(address)
     return seen
-
-
-def _untagged(address: str) -> str:
-    """The address as Postfix finally looks it up: in lower case, without ``+tag``."""
-    local, _, domain = address.lower().partition("@")
-    return f"{local.partition('+')[0]}@{domain}"
 
 
 # --- Rspamd ------------------------------------------------------------------------------------------------
@@ -273,11 +215,6 @@ def _domain(value: str) -> str:
     if len(value) > addresses.DOMAIN_LIMIT or not _DOMAIN.fullmatch(value):
         raise ValueError(f"{value!r} is not a domain of this node.")
     return value
-
-
-@lru_cache(maxsize=65536)
-def _destination(value: str) -> str:
-    return addresses.destination(value)
 
 
 def _natural(value: int) -> int:

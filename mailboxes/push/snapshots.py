@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from django.contrib.auth import get_user_model
-
 from mailboxes.models import Alias, DkimKey, Domain, Mailbox, Stack
-from mailboxes.provisioning.addresses import destination
+from mailboxes.provisioning import operators
 from mailboxes.push.entries import AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
 from mailboxes.push.render import key_file
 from mailboxes.push.smarthost import why_unusable
-from mailrelay.mail.addresses import split
 from mailrelay.models import RelaySettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 _RSA, _ED25519, _SIGNING = DkimKey.Algorithm.RSA, DkimKey.Algorithm.ED25519, DkimKey.State.SIGNING
 
@@ -106,7 +102,7 @@ def take() -> Desired:
         snapshot=Snapshot(
             generation=stack.desired_generation,
             hostname=stack.hostname,
-            operators=_operators(),
+            operators=operators.current(),
             domains=domains,
             mailboxes=tuple(entry for _, entry, _ in entries.values()),
             aliases=tuple(
@@ -129,28 +125,6 @@ def take() -> Desired:
         frozen=frozenset(frozen),
         relay_problem=relay_problem,
     )
-
-
-def _operators() -> tuple[str, ...]:
-    """Addresses of those who run this server: the alert recipients, else the superusers, else the oldest mailbox."""
-    recipients = RelaySettings.objects.values_list("alert_recipients", flat=True).first()
-    operators = _usable(split(recipient)[1] for recipient in recipients or [])
-    if not operators:
-        people = get_user_model().objects.filter(is_superuser=True, is_active=True)
-        operators = _usable(people.order_by("pk").values_list("email", flat=True))
-    if not operators:
-        oldest = Mailbox.objects.live().filter(can_receive=True).order_by("pk")
-        operators = tuple(oldest.values_list("address", flat=True)[:1])
-    return operators
-
-
-def _usable(texts: Iterable[str]) -> tuple[str, ...]:
-    """Those to which Postfix can forward, in order."""
-    usable = []
-    for text in texts:
-        with suppress(ValueError):
-            usable.append(destination(text))
-    return tuple(dict.fromkeys(usable))
 
 
 def _mailboxes() -> dict[int, tuple[int, MailboxEntry, bool]]:
@@ -182,6 +156,8 @@ def _entry(row: Mailbox) -> tuple[int, MailboxEntry, bool]:
         enabled=row.enabled,
         can_send=row.can_send,
         can_receive=row.can_receive,
+        forward_to=tuple(row.forward_to),
+        keep_copy=row.keep_copy,
     )
     return row.generation, entry, readable
 
@@ -204,6 +180,7 @@ def _domains() -> tuple[tuple[DomainEntry, ...], frozenset[str]]:
                 old_private_key=_revealed(retired),
                 ed25519_selector=ed25519.selector if ed25519 else "",
                 ed25519_private_key=_revealed(ed25519),
+                contact=row.contact,
             )
         )
     return tuple(entries), frozenset(unreadable)

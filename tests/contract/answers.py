@@ -43,6 +43,12 @@ def wrong(response: Any) -> dict[str, list[str]]:
     return fields
 
 
+def lookups(asked: CaptureQueriesContext, model: type[Model]) -> int:
+    """How many of these queries read a row of the model by its id."""
+    table = model._meta.db_table
+    return sum(query["sql"].startswith("SELECT") and f'"{table}"."id" = ' in query["sql"] for query in asked)
+
+
 def reads(asked: CaptureQueriesContext, model: type[Model]) -> int:
     """How many of these queries read rows of the model."""
     table = f'FROM "{model._meta.db_table}"'

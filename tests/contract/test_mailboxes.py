@@ -24,12 +24,21 @@ SECRET = "correct horse battery"
 KEYS = {
     "id": int, "domain": int, "local_part": str, "address": str, "quota_mb": int, "password": str,
     "has_password": bool, "password_state": str, "enabled": bool, "can_send": bool, "can_receive": bool,
-    "display_name": str, "usage_bytes": int, "synced": bool, "created_at": str,
+    "display_name": str, "usage_bytes": int, "forward_to": list, "keep_copy": bool, "warnings": list, "synced": bool, "created_at": str,
 }  # fmt: skip
-READ_ONLY = ["id", "address", "has_password", "password_state", "usage_bytes", "synced", "created_at"]
+READ_ONLY = [
+    "id",
+    "address",
+    "has_password",
+    "password_state",
+    "usage_bytes",
+    "warnings",
+    "synced",
+    "created_at",
+]
 FULL: dict[str, Any] = {
     "local_part": "ada", "password": SECRET, "quota_mb": 1024, "display_name": "Ada Lovelace", "enabled": False,
-    "can_send": False, "can_receive": False,
+    "can_send": False, "can_receive": False, "forward_to": ["ada@elsewhere.example"], "keep_copy": False,
 }  # fmt: skip
 NOT_LOCAL_PARTS: list[Any] = [
     "", " ", None, 5, True, [], {}, ["ada"], "a b", "a@b", "a@example.com", "a:b", "a|b", "a/b", "../b", "a\\b", "a%b",
@@ -41,6 +50,10 @@ NOT_QUOTAS: list[Any] = [
     "abc", "100", "", None, -1, 0.5, 1e300, 2**31, 10**30, True, False, [1], {}, "1e3", "0x10", "9" * 5000,
 ]  # fmt: skip
 NOT_FLAGS: list[Any] = [None, "", "true", "false", "yes", 1, 0, 0.0, [], {}, [True], "perhaps"]
+NOT_FORWARDS: list[Any] = [
+    5, True, {}, "bob@example.com", [5], [None], ["bob"], ["a b@example.com"], ["|/bin/sh"], ["a@b@example.com"],
+    ["x@example.com\n"], [f"a{n}@example.org" for n in range(101)],
+]  # fmt: skip
 NOT_NAMES: list[Any] = [
     None, 5, True, [], {}, "a\nb", "a\rb", "a\x00b", "x" * 201, "x" * 100_000, "a\u2028b", "a\x1bb", "a\x85b",
 ]  # fmt: skip
@@ -50,7 +63,8 @@ NOT_PASSWORDS: list[Any] = [
 ]  # fmt: skip
 REFUSED: list[tuple[str, Any]] = [
     *(("quota_mb", value) for value in NOT_QUOTAS),
-    *((name, value) for name in ("enabled", "can_send", "can_receive") for value in NOT_FLAGS),
+    *((name, value) for name in ("enabled", "can_send", "can_receive", "keep_copy") for value in NOT_FLAGS),
+    *(("forward_to", value) for value in NOT_FORWARDS),
     *(("display_name", value) for value in NOT_NAMES),
     *(("password", value) for value in NOT_PASSWORDS),
     *((name, 1) for name in ("surprise", "", "pk", "home", "password_hash", "deleted_at", "domain_id")),
@@ -81,7 +95,7 @@ def test_a_new_mailbox_is_201_and_shown_as_it_will_be_read(api: APIClient, domai
     assert made == ok(api.get(at(made["id"]))) == ok(api.get(MAILBOXES))["results"][0]
     assert {name: type(value) for name, value in made.items()} == KEYS
     shown = {"password": "", "has_password": True, "password_state": "saved", "address": "ada@example.com"}
-    counted = {"id": made["id"], "domain": domain.pk, "usage_bytes": 0, "synced": False}
+    counted = {"id": made["id"], "domain": domain.pk, "usage_bytes": 0, "synced": False, "warnings": []}
     assert made == FULL | shown | counted | {"created_at": made["created_at"]}
     assert is_time(made["created_at"])
 
@@ -91,7 +105,8 @@ def test_what_is_absent_has_its_default(api: APIClient, domain: Domain) -> None:
     assert made | {"id": 1, "created_at": ""} == {
         "id": 1, "domain": domain.pk, "local_part": "ada", "address": "ada@example.com", "quota_mb": 0, "password": "",
         "has_password": False, "password_state": "none", "enabled": True, "can_send": True, "can_receive": True,
-        "display_name": "", "usage_bytes": 0, "synced": False, "created_at": "",
+        "display_name": "", "usage_bytes": 0, "forward_to": [], "keep_copy": True, "warnings": [], "synced": False,
+        "created_at": "",
     }  # fmt: skip
 
 
@@ -263,6 +278,7 @@ def test_patch_changes_what_is_given_alone(api: APIClient, domain: Domain) -> No
 def test_put_takes_back_what_is_not_given(api: APIClient, domain: Domain) -> None:
     before = ok(api.post(MAILBOXES, FULL | {"domain": domain.pk}), 201)
     fresh = {"quota_mb": 0, "display_name": "", "enabled": True, "can_send": True, "can_receive": True}
+    fresh |= {"forward_to": [], "keep_copy": True}
     for body in ({}, {"domain": domain.pk, "local_part": "ada"}):
         assert ok(api.put(at(before["id"]), body)) == before | fresh
 

@@ -102,8 +102,32 @@ def test_an_empty_domain_is_deleted_with_its_aliases(console: Client) -> None:
 
 
 def test_an_alias_is_added_with_all_its_destinations(console: Client) -> None:
+    factories.mailbox("a@example.com")
     assert told(add_alias(console)) == "sales@example.com is added."
     assert Alias.objects.get().destinations == ["a@example.com", "b@example.net"]
+
+
+def test_an_alias_to_a_mailbox_that_does_not_exist_says_so_when_it_is_added_listed_and_opened(
+    console: Client,
+) -> None:
+    sentence = "a@example.com is no mailbox here. It gets nothing."
+    assert told(add_alias(console)) == f"sales@example.com is added. {sentence}"
+    row = Alias.objects.get()
+    for path in ("aliases/", f"aliases/{row.pk}/"):
+        assert sentence in html(console.get(f"{TAB}{path}"))
+    factories.stack(enabled=True, phase="healthy")
+    Alias.objects.update(destinations=["ghost@example.com"], applied_at=timezone.now())
+    page = html(console.get(f"{TAB}aliases/"))
+    assert "Refused: ghost@example.com is no mailbox here." in page and "Live" not in page
+
+
+def test_a_domain_whose_postmaster_nobody_reads_says_so(console: Client) -> None:
+    row = factories.domain()
+    for path in ("domains/", f"domains/{row.pk}/"):
+        assert "Nobody reads mail for postmaster@example.com" in html(console.get(f"{TAB}{path}"))
+    console.post(f"{TAB}domains/{row.pk}/", {"catch_all": "", "contact": "ops@far.example"})
+    assert Domain.objects.get().contact == "ops@far.example"
+    assert "Nobody reads" not in html(console.get(f"{TAB}domains/"))
 
 
 @pytest.mark.parametrize(
@@ -165,5 +189,5 @@ def test_the_number_of_queries_does_not_grow(
 ) -> None:
     for number in range(20):
         factories.alias(f"a@d{number}.example")
-    with django_assert_max_num_queries(18):
+    with django_assert_max_num_queries(21):
         console.get(f"{TAB}{path}")

@@ -17,6 +17,7 @@ from mailboxes.provisioning.aliases import (
     set_aliases_enabled,
 )
 from mailboxes.provisioning.mailboxes import remove_mailbox
+from mailboxes.provisioning.routes import MailCircle
 from quazzar.errors import AlreadyExists, InvalidFields, NotFound
 from quazzar.models import AuditEntry
 from tests.mailboxes import factories
@@ -111,11 +112,15 @@ def test_a_circle_is_refused_when_an_alias_changes() -> None:
     assert change_alias(a.pk, {"destinations": ["b@example.com"]}).pk
 
 
-def test_a_disabled_alias_closes_no_circle_later() -> None:
+def test_a_disabled_alias_is_part_of_no_circle_until_it_is_enabled() -> None:
     row = add("a", "b@example.com")
     change_alias(row.pk, {"enabled": False})
-    with pytest.raises(InvalidFields):
-        add("b", "a@example.com")
+    add("b", "a@example.com")
+    with pytest.raises(InvalidFields) as caught:
+        change_alias(row.pk, {"enabled": True})
+    assert "round in a circle" in caught.value.fields["enabled"][0]
+    with pytest.raises(MailCircle):
+        set_aliases_enabled([row.pk], True)
 
 
 def test_two_ways_to_one_place_are_no_circle() -> None:

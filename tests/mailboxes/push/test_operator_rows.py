@@ -24,11 +24,11 @@ def run(*mailboxes: Any, operators: tuple[str, ...] = (OPERATOR,), **more: Any) 
     return aliases(snapshot_of(*mailboxes, hostname="mail.example.com", operators=operators, **more))
 
 
-def test_postmaster_and_what_postfix_completes_have_rows() -> None:
+def test_role_addresses_and_what_postfix_completes_have_rows() -> None:
     rows = run()
     names = (
-        "postmaster@example.com",
-        *(f"{name}@mail.example.com" for name in ("postmaster", "root", "double-bounce")),
+        *(f"{name}@example.com" for name in ("postmaster", "abuse")),
+        *(f"{name}@mail.example.com" for name in ("postmaster", "abuse", "root", "double-bounce")),
     )
     assert {name: rows.get(name) for name in names} == dict.fromkeys(names, OPERATOR)
     # Its presence declares the domain to Postfix, which refuses every other name in it.

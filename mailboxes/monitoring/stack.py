@@ -1,17 +1,13 @@
-"""Metrics of the mailbox stack for /metrics, and its check in `manage.py doctor`."""
+"""The check of the mailbox stack as a whole."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Q, Sum
 from django.utils import timezone
-from prometheus_client.core import GaugeMetricFamily, Metric
 
-from mailboxes.certificates import pem
 from mailboxes.certificates import state as certificatestate
-from mailboxes.models import Alias, DkimKey, Domain, Mailbox, Stack
+from mailboxes.models import DkimKey, Mailbox, Stack
 from mailboxes.quota import room
 from quazzar import words
 from quazzar.monitoring import doctor
@@ -24,60 +20,6 @@ _ADVICE_KEY = (
 )
 
 
-# --- metrics -----------------------------------------------------------------------------------------------
-def collect() -> Iterator[Metric]:
-    """State of the stack, its generations, and numbers of mailboxes and of changes on their way."""
-    stack = Stack.load()
-    healthy = stack.enabled and stack.phase == Stack.Phase.HEALTHY
-    yield _gauge("quazzar_stack_healthy", "1 when the mailbox stack is enabled and healthy, else 0.", healthy)
-    generation = GaugeMetricFamily(
-        "quazzar_stack_generation", "Generation of the stack: desired and applied.", labels=["kind"]
-    )
-    generation.add_metric(["desired"], stack.desired_generation)
-    generation.add_metric(["applied"], stack.applied_generation)
-    yield generation
-    live = Mailbox.objects.live().aggregate(
-        count=Count("id"), unsynced=Count("id", filter=Q(applied_at=None)), used=Sum("usage_bytes")
-    )
-    yield _gauge("quazzar_mailboxes", "Mailboxes that are not deleted.", live["count"])
-    yield _gauge("quazzar_mailbox_usage_bytes", "Bytes of mail in all mailboxes.", live["used"] or 0)
-    unsynced = GaugeMetricFamily(
-        "quazzar_stack_unsynced",
-        "Rows whose latest change the running stack does not have yet.",
-        labels=["kind"],
-    )
-    unsynced.add_metric(["domain"], Domain.objects.unsynced().count())
-    unsynced.add_metric(["mailbox"], live["unsynced"])
-    unsynced.add_metric(["alias"], Alias.objects.unsynced().count())
-    yield unsynced
-    if stack.tls_expires_at is not None:
-        yield _gauge(
-            "quazzar_stack_certificate_expiry_timestamp_seconds",
-            "When the stack's certificate ends, in Unix time.",
-            stack.tls_expires_at.timestamp(),
-        )
-    if left := room.read(stack):
-        disk = GaugeMetricFamily(
-            "quazzar_stack_disk_bytes", "The disk of the mail: its size, and what is free.", labels=["kind"]
-        )
-        disk.add_metric(["total"], left.total_bytes)
-        disk.add_metric(["free"], left.free_bytes)
-        yield disk
-    if validity := pem.validity(stack.tls_certificate):
-        yield _gauge(
-            "quazzar_stack_certificate_lifetime_seconds",
-            "How long the stack's certificate is valid in all.",
-            validity.lifetime.total_seconds(),
-        )
-
-
-def _gauge(name: str, explanation: str, value: float) -> Metric:
-    metric = GaugeMetricFamily(name, explanation)
-    metric.add_metric([], value)
-    return metric
-
-
-# --- doctor ------------------------------------------------------------------------------------------------
 def examine() -> doctor.Finding:
     """The first thing that is wrong with the stack, failures before warnings; ok if nothing is."""
     stack = Stack.load()

@@ -11,9 +11,10 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from mailboxes import monitoring
 from mailboxes.certificates import pem
 from mailboxes.models import Mailbox, Stack, error_value
+from mailboxes.monitoring import metrics
+from mailboxes.monitoring import stack as stack_check
 from mailboxes.quota.room import Room
 from tests.mailboxes import factories
 from tests.mailboxes.certificates.pairs import pair
@@ -85,21 +86,21 @@ def test_metrics_take_few_queries(django_assert_num_queries: Any) -> None:
     for number in range(5):
         factories.mailbox(f"u{number}@example.com")
     with django_assert_num_queries(4):
-        list(monitoring.collect())
+        list(metrics.collect())
 
 
 # --- doctor ------------------------------------------------------------------------------------------------
 def test_the_doctor_is_content_without_a_stack_and_with_a_healthy_one() -> None:
-    assert (monitoring.examine().level, Stack.objects.exists()) == ("ok", False)
+    assert (stack_check.examine().level, Stack.objects.exists()) == ("ok", False)
     healthy()
-    finding = monitoring.examine()
+    finding = stack_check.examine()
     assert finding.level == "ok" and "mail.example.com" in finding.sentence
 
 
 def test_a_stack_that_does_not_stop_is_told() -> None:
     error = error_value("docker_unreachable", "The Docker Engine does not answer.", "Start Docker.")
     factories.stack(enabled=False, phase=Phase.STOPPING, last_error=error)
-    finding = monitoring.examine()
+    finding = stack_check.examine()
     assert finding.level == "warning" and "does not answer" in finding.sentence
     assert finding.advice == "Start Docker."
 
@@ -107,14 +108,14 @@ def test_a_stack_that_does_not_stop_is_told() -> None:
 @pytest.mark.parametrize("phase", [Phase.FAILED, Phase.DEGRADED, Phase.STARTING])
 def test_what_stands_in_the_way_is_a_failure_with_its_hint(phase: Phase) -> None:
     healthy(phase=phase, last_error=error_value("port_taken", "Port 25 is taken.", "Stop Postfix."))
-    finding = monitoring.examine()
+    finding = stack_check.examine()
     assert finding.level == "failed" and "Port 25 is taken." in finding.sentence
     assert finding.advice == "Stop Postfix."
 
 
 def test_a_stack_on_its_way_is_a_warning() -> None:
     healthy(phase=Phase.PULLING, progress_message="Fetching rspamd")
-    finding = monitoring.examine()
+    finding = stack_check.examine()
     assert finding.level == "warning" and "Fetching rspamd" in finding.sentence
 
 
@@ -123,7 +124,7 @@ def test_a_stack_on_its_way_is_a_warning() -> None:
 )
 def test_a_worker_that_does_not_look_is_told(ago: timedelta | None, level: str) -> None:
     healthy(observed_at=None if ago is None else timezone.now() - ago)
-    finding = monitoring.examine()
+    finding = stack_check.examine()
     assert finding.level == level and ("worker" in finding.advice) == (level == "warning")
 
 
@@ -145,23 +146,23 @@ def test_a_worker_that_does_not_look_is_told(ago: timedelta | None, level: str) 
 def test_the_end_of_the_certificate_is_told_in_time(lifetime: timedelta, left: timedelta, level: str) -> None:
     end = timezone.now() + left
     serve("mail.example.com", end - lifetime, end)
-    finding = monitoring.examine()
+    finding = stack_check.examine()
     assert finding.level == level and ("certificate" in finding.sentence) == (level != "ok")
 
 
 def test_a_certificate_that_clients_do_not_accept_is_told() -> None:
     now, day = timezone.now(), timedelta(days=1)
     serve("other.example.com", now - 10 * day, now + 80 * day)
-    finding = monitoring.examine()
+    finding = stack_check.examine()
     assert finding.level == "warning" and "not valid for mail.example.com" in finding.sentence
     serve("mail.example.com", now + day, now + 80 * day)
-    assert "not valid before" in monitoring.examine().sentence
+    assert "not valid before" in stack_check.examine().sentence
 
 
 def test_a_self_signed_certificate_is_the_operators_choice() -> None:
     certificate, key = pem.self_signed("mail.example.com")
     healthy(tls_certificate=certificate, tls_key=key)
-    assert monitoring.examine().level == "ok"
+    assert stack_check.examine().level == "ok"
 
 
 def serve(name: str, start: datetime, end: datetime) -> None:
@@ -178,7 +179,7 @@ def test_a_disk_of_mail_that_fills_is_told_with_its_size(client: Client) -> None
         (50, 40, "warning"),
     ):
         healthy(mail_disk=asdict(Room(100 * gib, free * gib, 1000, free_files)))
-        finding = monitoring.examine()
+        finding = stack_check.examine()
         assert finding.level == level and ("100 GiB" in finding.sentence) == (level != "ok"), finding
     (line,) = [
         line
@@ -193,9 +194,9 @@ def test_secrets_that_cannot_be_read_are_counted(settings: Any, tmp_path: Path) 
     factories.domain(dkim_private_key="dkim-secret")
     for name in ("ada", "bob"):
         factories.mailbox(f"{name}@example.com", password_hash="{ARGON2ID}hash")
-    assert monitoring.examine().level == "ok"
+    assert stack_check.examine().level == "ok"
     settings.QUAZZAR_SECRETS_KEY_FILE = tmp_path / "other.key"
-    finding = monitoring.examine()
+    finding = stack_check.examine()
     assert finding.level == "failed" and "2 mailbox passwords, 1 DKIM keys, 1 keys of" in finding.sentence
 
 
@@ -203,20 +204,20 @@ def test_a_mailbox_without_a_password_has_no_secret_to_lose(settings: Any, tmp_p
     healthy()
     factories.mailbox()
     settings.QUAZZAR_SECRETS_KEY_FILE = tmp_path / "other.key"
-    assert monitoring.examine().level == "ok" and Mailbox.objects.get().password_hash is None
+    assert stack_check.examine().level == "ok" and Mailbox.objects.get().password_hash is None
 
 
 def test_a_repair_that_waits_for_leave_is_told() -> None:
     healthy(pending=["qz-postfix was made with another image."])
-    finding = monitoring.examine()
+    finding = stack_check.examine()
     assert finding.level == "warning" and "another image" in finding.sentence
 
 
 def test_hidden_client_addresses_are_explained() -> None:
     healthy(gateway_only=False)
-    assert monitoring.examine().level == "ok"
+    assert stack_check.examine().level == "ok"
     healthy(gateway_only=True)
-    finding = monitoring.examine()
+    finding = stack_check.examine()
     assert finding.level == "warning" and "userland proxy" in finding.sentence
 
 
@@ -224,4 +225,4 @@ def test_a_failure_goes_before_a_warning() -> None:
     end = timezone.now() - timedelta(days=1)
     serve("mail.example.com", end - timedelta(days=90), end)
     Stack.objects.update(gateway_only=True)
-    assert "certificate" in monitoring.examine().sentence
+    assert "certificate" in stack_check.examine().sentence

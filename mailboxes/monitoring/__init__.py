@@ -1,0 +1,1 @@
+"""What `manage.py doctor` and /metrics tell of the mailbox stack."""

@@ -1,0 +1,95 @@
+"""Follows mail through the rows of the database: refuses circles, and names what leads to nobody."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mailboxes.changes import batches
+from mailboxes.models import Alias, Domain, Mailbox, Stack
+from mailboxes.provisioning import routing
+from mailboxes.provisioning.routing import Box, Directory, Hop, Map
+from quazzar.errors import InvalidFields, QuazzarError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+
+class MailCircle(QuazzarError):
+    """A change without a field to blame would send mail round in a circle."""
+
+    code = "mail_circle"
+    hint = "Change one of the addresses in the circle first."
+    status = 409
+
+
+def look(addresses: Collection[str]) -> Mapping[str, Hop]:
+    """The first step of mail for each address, with a few queries for all of them."""
+    directory = _directory(addresses)
+    return {address: routing.hop(address, directory) for address in addresses}
+
+
+def _directory(wanted: Collection[str]) -> Directory:
+    """What the rows say about these addresses. Of the role addresses it knows those whose domain names a contact."""
+    keys = {routing.untagged(address) for address in wanted}
+    hostname = Stack.objects.filter(pk=1).values_list("hostname", flat=True).first()
+    domains, contacts = {hostname: ""} if hostname else {}, dict[str, str]()
+    for names in batches({key.rpartition("@")[2] for key in keys}):
+        for name, catch_all, contact in Domain.objects.filter(name__in=names).values_list(
+            "name", "catch_all", "contact"
+        ):
+            domains[name] = catch_all
+            if contact:
+                contacts[name] = contact
+    boxes, aliases = dict[str, Box](), dict[str, tuple[str, ...]]()
+    for batch in batches(key for key in keys if key.rpartition("@")[2] in domains):
+        receiving = Mailbox.objects.live().filter(address__in=batch, can_receive=True)
+        for address, forward_to, keep_copy in receiving.values_list("address", "forward_to", "keep_copy"):
+            boxes[address] = Box(tuple(forward_to), keep_copy)
+        enabled = Alias.objects.filter(address__in=batch, enabled=True)
+        aliases |= {
+            address: tuple(targets) for address, targets in enabled.values_list("address", "destinations")
+        }
+    roles = {f"{role}@{name}": (contact,) for name, contact in contacts.items() for role in routing.ROLES}
+    return Directory(domains, boxes, aliases, roles)
+
+
+def reachable(addresses: Iterable[str]) -> set[str]:
+    """Those of the addresses from which mail arrives somewhere; ``@domain`` stands for its catch-all."""
+    texts = set(addresses)
+    routes = Map(texts, look)
+    arriving = routes.arriving()
+    return {text for text in texts if routes.hop(text).key in arriving}
+
+
+# --- circles -----------------------------------------------------------------------------------------------
+def refuse_circle(field: str, *starts: str) -> None:
+    """Looks for a circle through the addresses that changed. Call it inside ``changes.writing``, after the change.
+
+    Args:
+        field: what a circle is blamed on.
+        starts: addresses, or ``@domain`` for its catch-all.
+
+    Raises:
+        InvalidFields: mail to one of them would come back to it.
+    """
+    if sentence := _circle(starts):
+        raise InvalidFields({field: [sentence]})
+
+
+def refuse_circles(addresses: Iterable[str]) -> None:
+    """As ``refuse_circle``, for rows that go away or come back, many at once.
+
+    Raises:
+        MailCircle: mail to one of them would come back to it.
+    """
+    if sentence := _circle(list(addresses)):
+        raise MailCircle(sentence)
+
+
+def _circle(starts: Collection[str]) -> str:
+    routes = Map(starts, look)
+    circling = routes.circling()
+    for start in starts:
+        if routes.hop(start).key in circling and (path := routes.circle(start)):
+            return f"Mail would go round in a circle: {' → '.join(path)}."
+    return ""
