@@ -356,3 +356,10 @@ def test_every_test_that_a_page_names_exists() -> None:
         for test in re.findall(r"def (test_\w+)", path.read_text())
     }
     assert not [(page, test) for page, test in sorted(named) if test not in written]
+
+
+def test_every_promise_of_the_threat_model_names_a_test() -> None:
+    section = doc("docs/threat-model.md").partition("## Attackers and defences")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ") and not line.startswith("| who |")]
+    assert len(rows) > 10
+    assert not [row[:100] for row in rows if "`test_" not in row]

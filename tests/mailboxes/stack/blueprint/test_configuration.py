@@ -53,6 +53,12 @@ def test_without_a_known_gateway_every_address_is_judged() -> None:
     assert b'ip = "192.0.2.1";' in rendered(gateway="")["rspamd/override.d/settings.conf"]
 
 
+def test_rspamd_reads_no_file_that_a_client_names_at_either_port() -> None:
+    # Rspamd's worker option; true by default from 4.1.5 on. The stand-in's Rspamd does not know it.
+    for name in ("rspamd/local.d/worker-proxy.inc", "rspamd/override.d/worker-controller.inc"):
+        assert b"\nallow_file_and_shm_inputs = false;\n" in rendered()[name]
+
+
 def test_the_password_itself_is_in_no_file() -> None:
     assert not [path for path, data in rendered().items() if PASSWORD.encode() in data]
 
