@@ -51,7 +51,7 @@ class DnsRecordSerializer(serializers.Serializer[Row]):
     relative_name = serializers.CharField(
         help_text="As registrars want it that add the zone; absolute, with a final dot, if the zone is not known."
     )
-    value = serializers.CharField(source="record.value")
+    value = serializers.CharField(source="to_publish.value")
     strings = serializers.SerializerMethodField(help_text="A TXT value in pieces of at most 255 bytes.")
     ttl = serializers.IntegerField(source="record.ttl")
     purpose = serializers.CharField(source="record.purpose")
@@ -60,13 +60,13 @@ class DnsRecordSerializer(serializers.Serializer[Row]):
     found = serializers.ListField(child=serializers.CharField(), help_text="What is published there.")
     message = serializers.CharField(allow_blank=True, help_text="What is wrong, and what to change.")
     advice = serializers.CharField(
-        allow_blank=True, help_text="What to paste instead of value, if not empty."
+        allow_blank=True, help_text="The value as the last check has adapted it, or empty."
     )
     propagation = serializers.CharField(allow_blank=True)
 
     def get_strings(self, row: Row) -> list[str]:
         """Return the strings of a TXT record, 255 octets at most each; nothing for other types."""
-        return list(txt.split(row.record.value)) if row.record.type == "TXT" else []
+        return list(txt.split(row.to_publish.value)) if row.record.type == "TXT" else []
 
 
 class RotationSerializer(serializers.Serializer[Rotation]):

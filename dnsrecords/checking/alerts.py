@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from dnsrecords.names import dkim_name
+from dnsrecords.verdicts import to_publish
 from mailrelay.notices.notify import notify_operator
 from quazzar import words
 
@@ -65,10 +66,12 @@ def compose(news: Sequence[News]) -> tuple[str, list[str]]:
 def _block(news: News) -> list[str]:
     if news.event == "recovered":
         return [f"{headline(news)}."]
-    values = news.verdict.found or ("nothing",)
+    verdict = news.verdict
+    values = verdict.found or ("nothing",)
+    expected = to_publish(news.record, verdict.status, verdict.found, verdict.advice)
     return [
         f"{headline(news)}.",
         f"  {news.verdict.message}",
         *(f"  found:    {value}" for value in values),
-        f"  expected: {news.verdict.advice or news.record.value}",
+        f"  expected: {expected.value}",
     ]

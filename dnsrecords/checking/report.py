@@ -15,7 +15,7 @@ from dnsrecords.models import DomainCheck, Publisher, RecordCheck
 from dnsrecords.names import relative_name, within, zone_of_apex
 from dnsrecords.records import zonefile
 from dnsrecords.records.facts import Facts
-from dnsrecords.verdicts import Status
+from dnsrecords.verdicts import Status, to_publish
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,6 +48,11 @@ class Row:
     propagation: str = ""
     since: datetime | None = None
     zone: str = ""
+
+    @property
+    def to_publish(self) -> Record:
+        """The record with the value to publish."""
+        return to_publish(self.record, self.status, self.found, self.advice)
 
     @property
     def relative_name(self) -> str:
@@ -154,6 +159,7 @@ def _row(record: Record, check: RecordCheck | None, zone: str) -> Row:
 
 
 def zone(domain: Domain) -> str:
-    """The zone file of a domain that has no zone yet."""
+    """The zone file of a domain, with what is to be published."""
     serial = int(timezone.now().timestamp())
-    return zonefile.render(domain.name, wanted(Facts.for_domain(domain)), serial=serial)
+    rows = Report.for_domain(domain).rows
+    return zonefile.render(domain.name, [row.to_publish for row in rows], serial=serial)

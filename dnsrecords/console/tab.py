@@ -203,7 +203,7 @@ def _short(row: Row) -> str:
 def _entry(row: Row) -> dict[str, Any]:
     """What ``dnsrecords/_record.html`` shows of a record."""
     record = row.record
-    wanted = row.advice or record.value
+    wanted = row.to_publish.value
     priority, _, host = record.value.partition(" ") if record.type == "MX" else ("", "", "")
     icon, colour, word = MARKS[row.status]
     if not record.required and row.status is Status.MISSING:

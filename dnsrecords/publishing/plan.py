@@ -11,6 +11,7 @@ from dnsrecords.names import within
 from dnsrecords.publishing.services import Change, Published
 from dnsrecords.records.record import TTL
 from dnsrecords.text.strings import quoted
+from dnsrecords.verdicts import to_publish
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -146,7 +147,8 @@ class _Planner:
                 # No matter who put it there: it is what we would have put.
                 self._kept.add((*question, plain(record)))
             return
-        merged = self._verdicts[record.id].advice if kind_of(record).merges else ""
+        verdict = self._verdicts[record.id]
+        merged = verdict.advice if kind_of(record).merges else ""
         if outside := self._outside(record):
             message = f"{record.name} cannot be published in this zone: {outside.above}, to {outside.value}. "
             self._refuse(record, (outside,), message + "Add the record there.")
@@ -155,15 +157,15 @@ class _Planner:
         elif foreign and not self._replace and not merged:
             self._conflict(record, foreign, "Publish again and replace it, if nothing needs it.")
         else:
-            self._put(record, merged, rivals)
+            self._put(record, to_publish(record, verdict.status, verdict.found, verdict.advice), rivals)
 
-    def _put(self, record: Record, merged: str, rivals: Iterable[Published]) -> None:
-        question, value = record.question, merged or plain(record)
+    def _put(self, record: Record, published: Record, rivals: Iterable[Published]) -> None:
+        question, value = record.question, plain(published)
         self._remove.setdefault(question, []).extend(rival for rival in rivals if rival.value != value)
         if value not in self._values(question):
-            written = quoted(value) if record.type == "TXT" else record.value
+            written = quoted(value) if record.type == "TXT" else published.value
             self._add.setdefault(question, {})[value] = written
-        if not merged:  # a merged one is not ours alone: it is merged again, and never taken away
+        if value == plain(record):  # another one is not ours alone: it is merged again, and never taken away
             self._kept.add((*question, value))
 
     def _rivals(self, record: Record) -> tuple[Published, ...]:
