@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from dnsrecords.records.record import Record
 
 
 class Status(StrEnum):
@@ -40,13 +35,3 @@ class Verdict:
     def ok(self) -> bool:
         """Whether the record is right, so that nothing has to be done."""
         return self.status is Status.OK
-
-
-def to_publish(record: Record, status: Status, found: Sequence[str], advice: str) -> Record:
-    """A record with the value that is to be published, wherever that is shown, given out or published.
-
-    Advice keeps what others have put into a record, such as senders in SPF. Without any, a text that is right stays
-    as it is: the record's own value would take away what it says besides.
-    """
-    right = found[0] if status is Status.OK and record.type == "TXT" and len(found) == 1 else ""
-    return replace(record, value=advice or right or record.value)

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from dnsrecords.names import dkim_name
-from dnsrecords.verdicts import to_publish
+from dnsrecords.records.record import to_publish
 from mailrelay.notices.notify import notify_operator
 from quazzar import words
 

@@ -15,7 +15,8 @@ from dnsrecords.models import DomainCheck, Publisher, RecordCheck
 from dnsrecords.names import relative_name, within, zone_of_apex
 from dnsrecords.records import zonefile
 from dnsrecords.records.facts import Facts
-from dnsrecords.verdicts import Status, to_publish
+from dnsrecords.records.record import to_publish
+from dnsrecords.verdicts import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

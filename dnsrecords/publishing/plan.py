@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from dnsrecords.kinds.registry import kind_of
 from dnsrecords.names import within
 from dnsrecords.publishing.services import Change, Published
-from dnsrecords.records.record import TTL
+from dnsrecords.records.record import TTL, to_publish
 from dnsrecords.text.strings import quoted
-from dnsrecords.verdicts import to_publish
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

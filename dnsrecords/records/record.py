@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from dnsrecords.verdicts import Status
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dnsrecords.answers import Question
 
 #: Seconds: an hour is short enough to mend a mistake soon, and long enough for caches to carry the mail's look-ups.
@@ -41,3 +45,13 @@ class Record:
     def question(self) -> Question:
         """What to ask DNS for this record."""
         return self.name, self.type
+
+
+def to_publish(record: Record, status: Status, found: Sequence[str], advice: str) -> Record:
+    """A record with the value that is to be published, wherever that is shown, given out or published.
+
+    Advice keeps what others have put into a record, such as senders in SPF. Without any, a text that is right stays
+    as it is: the record's own value would take away what it says besides.
+    """
+    right = found[0] if status is Status.OK and record.type == "TXT" and len(found) == 1 else ""
+    return replace(record, value=advice or right or record.value)
