@@ -35,6 +35,23 @@ def generate_ed25519() -> KeyPair:
     return _pair(key, key.public_key().public_bytes_raw())
 
 
+#: PKCS#8 of an Ed25519 key is this and the seed (RFC 8410 section 7), in base64.
+_ED25519_PKCS8 = "MC4CAQAwBQYDK2VwBCIEI"
+
+
+def for_rspamd(private_key: str) -> str:
+    """The private key on one line, as Rspamd reads it: base64 of an RSA key's PKCS#8, or of an Ed25519 key's seed.
+
+    Args:
+        private_key: PEM as in a `KeyPair`, or what this function returned.
+    """
+    body = "".join(line for line in private_key.splitlines() if not line.startswith("-----"))
+    if body.startswith(_ED25519_PKCS8):
+        # Rspamd 3.12 takes an Ed25519 key in PKCS#8 for an RSA one (src/libserver/dkim.c, rspamd_dkim_sign_key_load).
+        return base64.b64encode(base64.b64decode(body)[-32:]).decode("ascii")
+    return body
+
+
 def _pair(key: RSAPrivateKey | Ed25519PrivateKey, public: bytes) -> KeyPair:
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return KeyPair(pem.decode("ascii"), base64.b64encode(public).decode("ascii"))

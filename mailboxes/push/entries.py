@@ -39,15 +39,19 @@ class AliasEntry:
     destinations: tuple[str, ...]
 
 
+#: In place of a key that cannot be opened. Rspamd cannot sign with it, and never lets the domain's mail out unsigned.
+LOST = "lost"
+
+
 @dataclass(frozen=True, slots=True)
 class DomainEntry:
-    """A mail domain with its DKIM keys, each as a PEM text.
+    """A mail domain with its DKIM keys, as PEM or as Rspamd reads them.
 
     Attributes:
         catch_all: address that receives what no mailbox and no alias accepts; empty means that such mail is refused.
         contact: address that receives mail for postmaster and abuse; empty means the operators.
-        private_key: signs the domain's mail; empty means that mail leaves unsigned.
-        old_private_key: no longer signs, but SMTP sessions that are still open may ask for it by name.
+        private_key: signs the domain's mail; empty means that there is none, and mail leaves unsigned. LOST means that
+            nobody can open it, and the domain's mail is refused for the time being.
         ed25519_private_key: signs beside the other key; empty unless it does.
     """
 
@@ -55,8 +59,6 @@ class DomainEntry:
     catch_all: str = ""
     selector: str = "quazzar"
     private_key: str = field(default="", repr=False)
-    old_selector: str = ""
-    old_private_key: str = field(default="", repr=False)
     ed25519_selector: str = ""
     ed25519_private_key: str = field(default="", repr=False)
     contact: str = ""

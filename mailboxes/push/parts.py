@@ -7,6 +7,7 @@ import hmac
 import io
 import tarfile
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from mailboxes.push import render, smarthost
@@ -68,22 +69,12 @@ def bundle(snapshot: Snapshot, certificate: tuple[str, str]) -> dict[str, list[P
 
 
 def _dkim(snapshot: Snapshot) -> list[PartFile]:
-    keys = [
-        PartFile(f"dkim/{render.key_file(domain.name, selector)}", key.encode(), 0o600)
-        for domain in snapshot.domains
-        for selector, key in (
-            (domain.selector, domain.private_key),
-            (domain.old_selector, domain.old_private_key),
-            (domain.ed25519_selector, domain.ed25519_private_key),
-        )
-        if key
-    ]
+    """Every domain has a file with its selectors, also one without a key: a domain without a file waits for it."""
+    domains = sorted(snapshot.domains, key=attrgetter("name"))
+    keys = {name: key for domain in domains for name, key in render.key_files(domain).items()}
     return [
-        *keys,
-        PartFile("dkim/KeyTable", render.key_table(snapshot)),
-        PartFile("dkim/SigningTable", render.signing_table(snapshot)),
-        PartFile("dkim/Ed25519KeyTable", render.ed25519_key_table(snapshot)),
-        PartFile("dkim/Ed25519SigningTable", render.ed25519_signing_table(snapshot)),
+        *(PartFile(f"dkim/keys/{name}", key, 0o600) for name, key in keys.items()),
+        *(PartFile(f"dkim/domains/{domain.name}", render.selectors(domain)) for domain in domains),
     ]
 
 

@@ -53,7 +53,7 @@ def write_users(
 def write_bundle(
     engine: Engine, container: str, new: int, expected: int | str, changed: dict[str, list[PartFile]]
 ) -> None:
-    """Replaces the files of the changed parts, and makes Postfix and OpenDKIM read them.
+    """Replaces the files of the changed parts, and makes Postfix read them.
 
     Args:
         container: Postfix's.

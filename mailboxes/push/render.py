@@ -10,6 +10,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from mailboxes.dkim.keys import for_rspamd
 from mailboxes.provisioning import addresses, passwords
 from mailboxes.provisioning.routing import untagged
 from mailboxes.push import aliasrows
@@ -18,17 +19,16 @@ from mailboxes.push.aliasrows import destination
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mailboxes.push.entries import AliasEntry, MailboxEntry, Snapshot
+    from mailboxes.push.entries import AliasEntry, DomainEntry, MailboxEntry, Snapshot
 
 #: Where Dovecot keeps mail; the home of a mailbox is a path below it.
 MAIL_ROOT = "/srv/vmail"
-#: Where OpenDKIM finds its tables and private keys.
-KEY_ROOT = "/etc/opendkim/keys"
 #: A hash that no password matches. An empty field, or {PLAIN}, would let somebody in.
 LOCKED = "{CRYPT}*"
 _GENERATION = re.compile(rb"# quazzar generation ([0-9]{1,19})(?:\s|\Z)")
 _ADDRESS = re.compile(addresses.ADDRESS_PATTERN)
 _DOMAIN = re.compile(addresses.DOMAIN_PATTERN)
+_BASE64 = re.compile(r"[A-Za-z0-9+/=]+")
 _SELECTOR = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 #: The home of a mailbox, below MAIL_ROOT. No local part contains two dots together, so homes never collide.
 HOME = re.compile(rf"{addresses.DOMAIN_PATTERN}/{addresses.LOCAL_PATTERN}(?:\.\.[0-9]{{1,9}})?")
@@ -150,58 +150,42 @@ def rspamd_mailboxes(snapshot: Snapshot) -> bytes:
     return _lines(_receiving(snapshot))
 
 
-# --- OpenDKIM ----------------------------------------------------------------------------------------------
-def key_table(snapshot: Snapshot) -> bytes:
-    """OpenDKIM's KeyTable. A row without its key file would make it refuse the domain's mail with 451."""
-    return _key_table(_rsa_keys(snapshot))
+# --- DKIM ----------------------------------------------------------------------------------------------------
+def selectors(domain: DomainEntry) -> bytes:
+    """The selectors of the keys that sign a domain's mail, one a line; without one its mail leaves unsigned."""
+    _domain(domain.name)
+    return "".join(f"{_selector(selector)}\n" for selector, _ in _keys(domain)).encode("ascii")
 
 
-def signing_table(snapshot: Snapshot) -> bytes:
-    """OpenDKIM's SigningTable, a refile: domain of the sender → name of its row in KeyTable."""
-    return _signing_table(_rsa_keys(snapshot))
-
-
-def ed25519_key_table(snapshot: Snapshot) -> bytes:
-    """KeyTable of a second OpenDKIM, which adds the Ed25519 signature: one process signs with one algorithm."""
-    return _key_table(_ed25519_keys(snapshot))
-
-
-def ed25519_signing_table(snapshot: Snapshot) -> bytes:
-    """SigningTable of the second OpenDKIM."""
-    return _signing_table(_ed25519_keys(snapshot))
+def key_files(domain: DomainEntry) -> dict[str, bytes]:
+    """File name → key, for each key that signs the domain's mail."""
+    return {key_file(domain.name, selector): _key(key) for selector, key in _keys(domain)}
 
 
 def key_file(domain: str, selector: str) -> str:
-    """Name of the file that holds a private key, below KEY_ROOT."""
-    return f"{domain}.{selector}.private"
+    """Name of the file that holds a DKIM key."""
+    return f"{_domain(domain)}.{_selector(selector)}"
 
 
-def _rsa_keys(snapshot: Snapshot) -> list[tuple[str, str]]:
-    """(domain, selector) of each RSA key that signs."""
-    return [(domain.name, domain.selector) for domain in snapshot.domains if domain.private_key]
-
-
-def _ed25519_keys(snapshot: Snapshot) -> list[tuple[str, str]]:
-    return [
-        (domain.name, domain.ed25519_selector) for domain in snapshot.domains if domain.ed25519_private_key
-    ]
-
-
-def _key_table(keys: Iterable[tuple[str, str]]) -> bytes:
-    return _table(
-        (_key_name(domain, selector), f"{domain}:{selector}:{KEY_ROOT}/{key_file(domain, selector)}")
-        for domain, selector in keys
+def _keys(domain: DomainEntry) -> list[tuple[str, str]]:
+    pairs = (
+        (domain.selector, domain.private_key),
+        (domain.ed25519_selector, domain.ed25519_private_key),
     )
+    return [(selector, private_key) for selector, private_key in pairs if private_key]
 
 
-def _signing_table(keys: Iterable[tuple[str, str]]) -> bytes:
-    return _table((f"*@{domain}", _key_name(domain, selector)) for domain, selector in keys)
+def _selector(value: str) -> str:
+    if not _SELECTOR.fullmatch(value):
+        raise ValueError(f"{value!r} is not a DKIM selector.")
+    return value
 
 
-def _key_name(domain: str, selector: str) -> str:
-    if not _SELECTOR.fullmatch(selector):
-        raise ValueError(f"{selector!r} is not a DKIM selector.")
-    return f"{selector}._domainkey.{_domain(domain)}"
+def _key(private_key: str) -> bytes:
+    key = for_rspamd(private_key)
+    if not _BASE64.fullmatch(key):
+        raise ValueError("A DKIM key does not have the expected form.")
+    return key.encode("ascii")
 
 
 # --- checked values and lines ------------------------------------------------------------------------------

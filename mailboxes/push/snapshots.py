@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from mailboxes.models import Alias, DkimKey, Domain, Mailbox, Stack
 from mailboxes.provisioning import operators
-from mailboxes.push.entries import AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
-from mailboxes.push.render import key_file
+from mailboxes.push.entries import LOST, AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
 from mailboxes.push.smarthost import why_unusable
 from mailrelay.models import RelaySettings
 
@@ -27,7 +26,7 @@ class Desired:
         removed: addresses of deleted mailboxes that the running stack may still have.
         cut_off: addresses that were disabled since the last push, so their sessions must end.
         unreadable: addresses whose password hash cannot be unsealed; they keep their line in the users file.
-        unreadable_keys: file names of DKIM keys that sign and cannot be unsealed; the stack signs with its copies.
+        unreadable_keys: (domain, selector) of signing keys that cannot be unsealed; the stack signs with its copies.
         certificate: certificate and private key, both PEM; None if the key cannot be unsealed, so the old pair stays.
         frozen: parts that stay as they are, because a secret in them cannot be unsealed or Postfix cannot use it.
         relay_problem: why Postfix cannot use the relay settings; empty if it can, or need not.
@@ -38,7 +37,7 @@ class Desired:
     removed: tuple[str, ...] = ()
     cut_off: tuple[str, ...] = ()
     unreadable: frozenset[str] = frozenset()
-    unreadable_keys: frozenset[str] = frozenset()
+    unreadable_keys: frozenset[tuple[str, str]] = frozenset()
     certificate: tuple[str, str] | None = field(default=None, repr=False)
     frozen: frozenset[str] = frozenset()
     relay_problem: str = ""
@@ -57,16 +56,15 @@ class Desired:
         )
         return replace(self, snapshot=replace(self.snapshot, mailboxes=mailboxes))
 
-    def with_keys(self, keys: Mapping[str, str]) -> Desired:
+    def with_keys(self, keys: Mapping[tuple[str, str], str]) -> Desired:
         """The same, with the DKIM keys in place of the unreadable ones.
 
         Args:
-            keys: file name → PEM, as the running stack has it.
+            keys: (domain, selector) → key, as the running stack has it.
         """
 
         def key(domain: str, selector: str, present: str) -> str:
-            file = key_file(domain, selector)
-            return keys.get(file, "") if file in self.unreadable_keys else present
+            return keys.get((domain, selector), present)
 
         domains = tuple(
             replace(
@@ -162,22 +160,19 @@ def _entry(row: Mailbox) -> tuple[int, MailboxEntry, bool]:
     return row.generation, entry, readable
 
 
-def _domains() -> tuple[tuple[DomainEntry, ...], frozenset[str]]:
-    """All domains, and the file names of the keys that sign and cannot be unsealed."""
-    entries, unreadable = [], set()
+def _domains() -> tuple[tuple[DomainEntry, ...], frozenset[tuple[str, str]]]:
+    """All domains, and (domain, selector) of the keys that sign and cannot be unsealed."""
+    entries, unreadable = [], set[tuple[str, str]]()
     for row in Domain.objects.prefetch_related("dkim_keys").order_by("name"):
         keys = {(key.algorithm, key.state): key for key in row.dkim_keys.all()}
         rsa, ed25519 = keys.get((_RSA, _SIGNING)), keys.get((_ED25519, _SIGNING))
-        retired = keys.get((_RSA, DkimKey.State.RETIRED))
-        unreadable |= {key_file(row.name, key.selector) for key in (rsa, ed25519) if key and not key.readable}
+        unreadable |= {(row.name, key.selector) for key in (rsa, ed25519) if key and not key.readable}
         entries.append(
             DomainEntry(
                 name=row.name,
                 catch_all=row.catch_all,
                 selector=rsa.selector if rsa else DkimKey.FIRST_SELECTOR,
                 private_key=_revealed(rsa),
-                old_selector=retired.selector if retired else "",
-                old_private_key=_revealed(retired),
                 ed25519_selector=ed25519.selector if ed25519 else "",
                 ed25519_private_key=_revealed(ed25519),
                 contact=row.contact,
@@ -187,8 +182,10 @@ def _domains() -> tuple[tuple[DomainEntry, ...], frozenset[str]]:
 
 
 def _revealed(key: DkimKey | None) -> str:
-    secret = key.private_key if key else None
-    return secret.reveal() if secret is not None and secret.readable else ""
+    if key is None:
+        return ""
+    secret = key.private_key
+    return secret.reveal() if secret is not None and secret.readable else LOST
 
 
 def _certificate(stack: Stack) -> tuple[str, str] | None:

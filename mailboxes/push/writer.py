@@ -17,7 +17,7 @@ from mailboxes import changes
 from mailboxes.models import Alias, Domain, Mailbox, Stack
 from mailboxes.provisioning import passwords
 from mailboxes.push import parts, recipe, render, snapshots
-from mailboxes.push.entries import MailboxEntry
+from mailboxes.push.entries import LOST, MailboxEntry
 from quazzar.errors import CommandFailed, StackError, StaleGeneration
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ DIRTY = "dirty"
 BUNDLE = "bundle"
 #: Addresses in one exec.
 _KICKS = 500
-_SHOW = '[ ! -e "$1" ] || cat "$1"'
+#: Prints the first of these files that exists.
+_SHOW = 'for file; do [ ! -e "$file" ] || exec cat "$file"; done'
 #: Dovecot reads the users file once a second; kicked sooner, a client could log in again at once.
 #: doveadm exits with 68 if the user has no session.
 _KICK = 'sleep 1.5; for user in "$@"; do doveadm kick "$user" >/dev/null || [ $? = 68 ] || exit 1; done'
@@ -241,21 +242,26 @@ def _with_unreadable_secrets(engine: Engine, spec: StackSpec, desired: Desired) 
     if desired.unreadable_keys:
         container = spec.service("postfix").name
         desired = desired.with_keys(
-            {
-                file: _content(engine, container, f"{render.KEY_ROOT}/{file}").decode()
-                for file in sorted(desired.unreadable_keys)
-            }
+            {key: _signing_key(engine, container, *key) for key in sorted(desired.unreadable_keys)}
         )
     return desired
 
 
-def _content(engine: Engine, container: str, path: str) -> bytes:
-    """The content of a file in a container; empty if there is no such file.
+def _signing_key(engine: Engine, container: str, domain: str, selector: str) -> str:
+    """The running stack's copy of a key; LOST if it has none."""
+    name = render.key_file(domain, selector)
+    # Where write_bundle.sh puts it, and where 0.3.0 had it.
+    places = f"/mail-dkim/keys/{name}", f"/mail-config/dkim/keys/{name}", f"/etc/opendkim/keys/{name}.private"
+    return _content(engine, container, *places).decode() or LOST
+
+
+def _content(engine: Engine, container: str, *paths: str) -> bytes:
+    """The content of the first of these files that is in a container; empty if none is.
 
     Raises:
         StackError: it could not be read. It may be the last copy of a secret, so nothing may replace it.
     """
-    return engine.check(container, ["bash", "-c", _SHOW, "show", path], what=f"reading {path}").stdout
+    return engine.check(container, ["bash", "-c", _SHOW, "show", *paths], what=f"reading {paths[0]}").stdout
 
 
 def hashes_in(users: bytes) -> dict[str, str]:

@@ -20,13 +20,19 @@ for file in "$@"; do [ ! -f "$file" ] || sha256sum "$file"; done
 [ ! -f users ] || printf '%s  users\\n' "$(tail -n +2 users | sha256sum | cut -d' ' -f1)"
 """
 _POSTFIX = """
-cd /etc/opendkim/keys
-for file in *; do [ ! -f "$file" ] || printf '%s  dkim/%s\\n' "$(sha256sum <"$file" | cut -d' ' -f1)" "$file"; done
 for table in domains mailboxes aliases senders; do
   rows=$(postmap -s lmdb:/mail-config/postfix/$table | LC_ALL=C sort | sha256sum | cut -d' ' -f1)
   printf '%s  postfix/%s.lmdb\\n' "$rows" $table
 done
 printf '%s  postfix/relayhost in force\\n' "$(postconf -h relayhost | sha256sum | cut -d' ' -f1)"
+"""
+
+#: In Rspamd's container, as its user: a key that it cannot read differs.
+_RSPAMD = """
+cd /mail-dkim 2>/dev/null || cd /mail-config/dkim 2>/dev/null || exit 0
+for file in keys/* domains/*; do
+  [ ! -r "$file" ] || printf '%s  dkim/%s\\n' "$(sha256sum <"$file" | cut -d' ' -f1)" "$file"
+done
 """
 
 
@@ -43,6 +49,7 @@ def find(target: Target) -> set[str]:
     wanted |= _rendered_digests(snapshots.take())
     paths = sorted(name for name in wanted if not name.startswith("dkim/") and not _has_own_script(name))
     present = _digests(target, "dovecot", _CONFIG, paths) | _digests(target, "postfix", _POSTFIX, [])
+    present |= _digests(target, "rspamd", _RSPAMD, [])
     return {name for name, digest in wanted.items() if present.get(name) != digest}
 
 
@@ -92,7 +99,7 @@ def _sha256(data: bytes) -> str:
 def repair(target: Target, names: set[str]) -> None:
     """Puts static configuration back at once, and makes the next push write again what is rendered from rows.
 
-    The daemons read their static configuration only when they start, so putting it back interrupts nothing.
+    Postfix and Dovecot read their static configuration only when they start; Rspamd is told (``reload_rspamd``).
 
     Raises:
         StackError: the container did not take the files.

@@ -119,9 +119,10 @@ def _maintain(engine: Engine, stack: Stack, *, deep: bool) -> None:
     if allowed:
         # The permission holds once: what differs later is shown again first.
         Stack.objects.filter(pk=1).update(interruption_allowed=False)
-    if deep:
-        _repair_files(target)
+    repaired = _repair_files(target) if deep else set()
     writer.sync(engine, target.spec)
+    if any(file.path in repaired for file in target.files if file.path.startswith("rspamd/")):
+        bringup.reload_rspamd(target)
     _store_health(target)
 
 
@@ -133,11 +134,13 @@ def _show_pending(stack: Stack, pending: list[Action]) -> None:
             logger.warning("stack: waits for the operator because it interrupts mail: %s", sentence)
 
 
-def _repair_files(target: bringup.Target) -> None:
+def _repair_files(target: bringup.Target) -> set[str]:
+    """Repairs what was changed by hand, or what another release wrote, and returns the names of the files."""
     names = drift.find(target)
     if names:
-        logger.warning("stack: drift repaired: changed by hand: %s", ", ".join(sorted(names)))
+        logger.warning("stack: drift repaired: not as they should be: %s", ", ".join(sorted(names)))
         drift.repair(target, names)
+    return names
 
 
 def _store_health(target: bringup.Target) -> None:

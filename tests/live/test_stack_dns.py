@@ -14,7 +14,7 @@ from dnsrecords.spf.evaluate import evaluate
 from tests.dnsrecords.mistakes import line, text
 from tests.live.mailworld import World, undisturbed
 from tests.quazzar.nodes import wait_until
-from tests.rig.mailclients import parsed, wait_for_raw
+from tests.rig.mailclients import authenticate, mail, parsed, smtp_session, wait_for_raw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -168,8 +168,15 @@ def test_a_rotation_under_a_stream_of_mail(world: World, zone: Zone) -> None:
     assert zone.check()["dkim"] == "ok"
 
 
-def test_an_smtp_session_from_before_the_rotation_still_signs(world: World, zone: Zone) -> None:
-    """Its filter remembers the key of then, whose file and record are still there."""
-    keys = world.stack.inside("postfix", "ls", "/etc/opendkim/keys")
-    assert f"{OURS}.quazzar.private" in keys
-    assert zone.signed_by(sent(world, "afterwards")) != "quazzar"
+def test_a_session_from_before_a_rotation_signs_with_the_key_that_is_in_force(
+    world: World, zone: Zone
+) -> None:
+    """The rotation before has ended the first key. The session is open while the stack gets another file."""
+    with smtp_session(world.server, 587) as client:
+        assert authenticate(client, world.alice.login).code == 235
+        keys = world.stack.inside("postfix", "ls", "/mail-dkim/keys")
+        assert f"{OURS}.quazzar" not in keys.split()
+        message = mail("afterwards", sender=world.alice.address, to=world.bob.address)
+        client.sendmail(world.alice.address, [world.bob.address], message)
+    raw = wait_for_raw(world.server, world.bob.login, "afterwards", within=20)
+    assert zone.signed_by(raw) != "quazzar"

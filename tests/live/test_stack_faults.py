@@ -224,7 +224,7 @@ def test_what_was_changed_by_hand_is_shown_and_put_right(world: World) -> None:
     nothing_differs(world)
     before = world.stack.started()
     # The sweep, which looks every two minutes, may put some or all of it right before anybody has seen it.
-    names = (b"users", b"domains", b"relayhost", b"quazzar.private")
+    names = (b"users", b"domains", b"relayhost", b"dkim/keys/faults.test.quazzar")
     tries = [changed_by_hand(world)]
     while len(tries) < 3 and not all(name in tries[-1].stdout for name in names):
         tries.append(changed_by_hand(world))
@@ -251,7 +251,7 @@ def changed_by_hand(world: World) -> subprocess.CompletedProcess[bytes]:
     world.stack.inside("dovecot", "sh", "-c", add, "edit", line)
     tables = "cd /mail-config/postfix; echo 'elsewhere.test ok' >>domains; postmap lmdb:domains"
     world.stack.inside("postfix", "sh", "-c", f"{tables}; postconf -e 'relayhost=[thief.test]:25'")
-    world.stack.inside("postfix", "sh", "-c", "echo broken >/etc/opendkim/keys/faults.test.quazzar.private")
+    world.stack.inside("postfix", "sh", "-c", "echo broken >/mail-dkim/keys/faults.test.quazzar")
     return world.stack.run("manage.py", "reconcile", "--dry-run")
 
 

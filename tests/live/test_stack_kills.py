@@ -88,7 +88,7 @@ class Killing:
 
     def left(self) -> str:
         """Temporary files of ours in the volumes."""
-        script = "ls -A /mail-config /etc/opendkim/keys | grep '^[.]quazzar' | grep -v lock || true"
+        script = "ls -A /mail-config /mail-dkim | grep '^[.]quazzar' | grep -v lock || true"
         return self.stack.inside("postfix", "bash", "-c", script)
 
     # --- changes ---------------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ SERVICES = ("postfix", "dovecot", "rspamd")
 HOMES = {
     "relay password": {"/mail-config/postfix/sasl_passwd", "/mail-config/postfix/sasl_passwd.lmdb"},
     "TLS key": {"/mail-config/tls/tls.key"},
-    "DKIM key": {f"/etc/opendkim/keys/{OURS}.quazzar.private"},
+    "DKIM key": {f"/mail-dkim/keys/{OURS}.quazzar"},
 }
 
 
@@ -251,7 +251,7 @@ def test_no_secret_is_in_the_command_line_or_environment_of_any_process(life: Li
 
 
 _FIND = """
-for place in /mail-config /etc/dovecot /srv/vmail /etc/opendkim /etc/postfix /run /tmp /var/log; do
+for place in /mail-config /mail-dkim /etc/dovecot /srv/vmail /etc/postfix /run /tmp /var/log; do
   grep -raFl -e "$1" $place 2>/dev/null
 done
 true
@@ -306,7 +306,7 @@ def test_rspamd_cannot_read_what_is_not_for_it(life: Life, path: str) -> None:
 _MODES = """
 cd /mail-config
 stat -c '%a %U:%G' users postfix
-stat -c '%a %U' tls/tls.key postfix/sasl_passwd postfix/sasl_passwd.lmdb /etc/opendkim/keys/*.private | sort -u
+stat -c '%a %U' tls/tls.key postfix/sasl_passwd postfix/sasl_passwd.lmdb /mail-dkim/keys/* | sort -u
 """
 
 
@@ -317,7 +317,10 @@ def test_files_with_secrets_are_open_to_their_owners_only(life: Life) -> None:
     users, tables, *others = life.inside("postfix", "bash", "-c", _MODES).splitlines()
     assert users.startswith("640 root:")
     assert tables == "750 root:root"
-    assert set(others) <= {"600 root", "600 opendkim", "640 opendkim"}, others
+    assert set(others) == {"600 root", "640 root"}, others
+    owners = life.inside("postfix", "bash", "-c", "stat -c %u:%g /mail-dkim/keys/*").split()
+    # Rspamd signs: its group is the only one that may read the keys.
+    assert set(owners) == {"0:11333"}
 
 
 def test_only_what_has_a_login_is_published_and_rspamd_to_this_machine_only(life: Life) -> None:

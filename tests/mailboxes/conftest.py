@@ -66,7 +66,7 @@ def enabled(db: None, engine: StackEngine) -> StackEngine:
         tls_key="key\n",
         controller_password="controller-secret",
     )
-    factories.domain(dkim_private_key="dkim key\n", generation=1)
+    factories.domain(dkim_private_key="dkimkey\n", generation=1)
     factories.mailbox(password_hash=factories.HASH, generation=1)
     return engine
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mailboxes.push import render, smarthost
 from mailboxes.push.entries import AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
+from mailboxes.push.parts import bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,13 +16,12 @@ FOLDER = Path(__file__).parent / "golden"
 FILES = (
     *("users", "domains_table", "mailboxes_table", "aliases_table", "senders_table"),
     *("relayhost", "sasl_passwd", "tls_policy", "rspamd_domains", "rspamd_mailboxes"),
-    *("key_table", "signing_table", "ed25519_key_table", "ed25519_signing_table"),
 )
 HASH = (
     "{ARGON2ID}$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA"
     "$4wGtv1lXc6bXMrA5Qq3rGQm5FSq2Ox0hY8tQ7J4mXyE"
 )
-COM = DomainEntry("example.com", private_key="a key")
+COM = DomainEntry("example.com", private_key="akey")
 
 
 def box(address: str = "ada@example.com", **more: object) -> MailboxEntry:
@@ -122,7 +122,8 @@ def renderer(name: str) -> Callable[[Snapshot], bytes]:
 def rendered(snapshot: Snapshot) -> str:
     """Every file of a snapshot in one text."""
     parts = [f"== {name}\n{renderer(name)(snapshot).decode()}" for name in FILES]
-    return "".join(parts)
+    dkim = [f"== {file.path}\n{file.data.decode()}\n" for file in bundle(snapshot, ("", ""))["dkim"]]
+    return "".join([*parts, *dkim])
 
 
 def write() -> None:

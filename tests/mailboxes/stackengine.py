@@ -64,6 +64,8 @@ class StackEngine(FakeEngine):
             (*bash, writer._KICK): self._kick,
             (*bash, drift._CONFIG): self._config_digests,
             (*bash, drift._POSTFIX): self._postfix_digests,
+            (*bash, drift._RSPAMD): self._rspamd_digests,
+            (*bash, "kill -HUP 1"): self._reload_rspamd,
             (*bash, writer._SHOW): self._show,
             ("doveadm", "reload"): self._reload,
             ("head", "-n", "1"): self._first_line,
@@ -153,8 +155,9 @@ class StackEngine(FakeEngine):
         if code:
             return Result(code)
         files = unpacked(data)
-        if names := {path.removeprefix("dkim/") for path in files if path.startswith("dkim/")}:
-            for left in [path for path in self.keys if path.endswith(".private") and path not in names]:
+        if "dkim" in actions:
+            names = {path.removeprefix("dkim/") for path in files if path.startswith("dkim/")}
+            for left in [path for path in self.keys if path not in names]:
                 del self.keys[left]
         for path, file in files.items():
             volume = self.keys if path.startswith("dkim/") else self.config
@@ -188,11 +191,17 @@ class StackEngine(FakeEngine):
         self.done.append("doveadm reload")
         return Result(0)
 
+    def _reload_rspamd(self, ran: Ran) -> Result:
+        self.done.append("rspamd reload")
+        return Result(0)
+
     def _show(self, ran: Ran) -> Result:
-        volume, name = self.config, ran.argv[4].removeprefix("/etc/dovecot/")
-        if name.startswith("/etc/opendkim/keys/"):
-            volume, name = self.keys, name.removeprefix("/etc/opendkim/keys/")
-        return Result(0, volume[name].data if name in volume else b"")
+        for path in ran.argv[4:]:
+            volume = self.keys if path.startswith("/mail-dkim/") else self.config
+            name = path.removeprefix("/mail-dkim/").removeprefix("/etc/dovecot/")
+            if name in volume:
+                return Result(0, volume[name].data)
+        return Result(0)
 
     def _first_line(self, ran: Ran) -> Result:
         path = ran.argv[3].removeprefix("/etc/dovecot/")
@@ -205,8 +214,12 @@ class StackEngine(FakeEngine):
             digests.append((sha(self._data("users").partition(b"\n")[2]), "users"))
         return Result(0, "".join(f"{digest}  {name}\n" for digest, name in digests).encode())
 
-    def _postfix_digests(self, ran: Ran) -> Result:
+    def _rspamd_digests(self, ran: Ran) -> Result:
         digests = [(sha(file.data), f"dkim/{name}") for name, file in self.keys.items()]
+        return Result(0, "".join(f"{digest}  {name}\n" for digest, name in digests).encode())
+
+    def _postfix_digests(self, ran: Ran) -> Result:
+        digests = []
         for table in TABLES["tables"]:
             rows = sorted(
                 line.replace(b" ", b"\t", 1) for line in self.in_force[table].splitlines(keepends=True)

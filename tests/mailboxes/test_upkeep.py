@@ -12,7 +12,7 @@ from mailboxes import upkeep
 from mailboxes.certificates.settings import Renewal
 from mailboxes.engine.values import Result
 from mailboxes.models import Mailbox, Stack
-from mailboxes.quota import warnings
+from mailboxes.quota import usage, warnings
 from mailboxes.stack import lock
 from quazzar.errors import EngineTimeout
 from tests.fakeparts import Ran
@@ -142,7 +142,7 @@ def warned(up: StackEngine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_usage_is_stored_and_warned_of(up: StackEngine, warned: list[str]) -> None:
-    up.reply("doveadm", "-f", with_=Result(0, USAGE))
+    up.reply("bash", "-c", usage._READ_THEM, with_=Result(0, USAGE))
     upkeep.refresh_usage()
     assert Mailbox.objects.get().usage_bytes == 936 * 1024 and warned == ["warn"]
 
@@ -162,7 +162,7 @@ def test_the_room_on_the_disk_of_the_mail_is_stored(up: StackEngine, warned: lis
 def test_usage_that_is_not_known_is_no_reason_to_warn(
     up: StackEngine, warned: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    up.reply("doveadm", "-f", with_=EngineTimeout("It took too long."))
+    up.reply("bash", "-c", usage._READ_THEM, with_=EngineTimeout("It took too long."))
     upkeep.refresh_usage()
     assert warned == [] and "usage: not refreshed: It took too long." in caplog.text
 
@@ -182,7 +182,7 @@ def log(*addresses: str) -> list[str]:
 def test_whether_clients_own_addresses_arrive_is_noted(
     up: StackEngine, warned: list[str], addresses: tuple[str, ...], gateway_only: bool | None
 ) -> None:
-    up.reply("doveadm", "-f", with_=Result(0, USAGE))
+    up.reply("bash", "-c", usage._READ_THEM, with_=Result(0, USAGE))
     up.boxes["qz-postfix"].log = log(*addresses)
     upkeep.refresh_usage()
     assert Stack.load().gateway_only is gateway_only

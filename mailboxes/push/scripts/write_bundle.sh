@@ -1,4 +1,4 @@
-# Runs in the postfix container: replaces tables, maps, keys, certificate and smarthost; each file whole.
+# Runs in the postfix container: replaces tables, maps, DKIM keys, certificate and smarthost; each file whole.
 # usage: write_bundle.sh EXPECTED NEW ACTIONS…; stdin: "LENGTH SHA256", a line break, then a tar of LENGTH bytes.
 # ACTIONS: tables dkim relay. exit: 75, 76, 77 as in write_users.sh.
 set -eu
@@ -7,12 +7,16 @@ expected=$1
 new=$2
 shift 2
 config=/mail-config
-keys=/etc/opendkim/keys
+# Rspamd signs, and reads the keys as its group; 11333 is its uid and gid in its image.
+rspamd=11333
+dkim=/mail-dkim
+# A container that 0.3.0 created has that volume elsewhere, and its Rspamd does not have it at all.
+[ -d $dkim ] || dkim=$config/dkim
 mkdir -p $config/postfix
 exec 9>$config/.quazzar.lock.bundle
 flock -w 10 9 || exit 75
 # We hold the lock, so these are leftovers of a killed writer.
-rm -rf $config/.quazzar.bundle.* $keys/.quazzar.*
+rm -rf $config/.quazzar.bundle.* $dkim/.quazzar.*
 read -r length sum || exit 77
 if [ "$expected" != any ]; then
   current=''
@@ -28,20 +32,23 @@ tar -xmf "$work/bundle.tar" -C "$work/new" --no-same-owner -p
 
 # From here on each file is replaced by a rename. If this ends in between, the generation is still the old one, and
 # the next writer writes everything again.
-if [ -d "$work/new/dkim" ]; then
-  # Another volume: copy the files into it first, because a rename is atomic only within one volume.
-  mkdir "$keys/.quazzar.new"
-  cp "$work"/new/dkim/* "$keys/.quazzar.new/"
-  chown -h opendkim:opendkim "$keys"/.quazzar.new/*
-  sync "$keys"/.quazzar.new/*
-  # Keys before the tables that name them: a row without its key would delay that domain's mail.
-  for file in "$keys"/.quazzar.new/*.private; do
-    [ ! -e "$file" ] || mv -f "$file" "$keys/"
-  done
-  mv -f "$keys"/.quazzar.new/*Table "$keys/"
-  rmdir "$keys/.quazzar.new"
-  sync "$keys"
-fi
+case " $* " in
+  *" dkim "*)
+    mkdir -p $dkim/keys $dkim/domains "$work"/new/dkim/{keys,domains}
+    # Maybe another volume: copy the files into it first, because a rename is atomic only within one volume.
+    copy=$(mktemp -d $dkim/.quazzar.XXXXXX)
+    cp -R "$work/new/dkim/." "$copy"
+    find "$copy" -type f -exec chmod 0640 {} + -exec sync {} +
+    chown -hR root:$rspamd "$copy" $dkim
+    chmod 0750 $dkim $dkim/keys $dkim/domains
+    # Keys before the files that name them. Rspamd reads them anew for each mail.
+    for directory in keys domains; do
+      find "$copy/$directory" -type f -exec mv -f -t "$dkim/$directory" {} +
+      sync $dkim/$directory
+    done
+    rm -rf "$copy"
+    ;;
+esac
 if [ -d "$work/new/rspamd" ]; then
   # Rspamd compares times by the second, so two writes within one second must get different ones.
   printf -v now '%(%s)T' -1
@@ -73,28 +80,16 @@ for action in "$@"; do
       postconf -e "relayhost=$(cat $config/postfix/relayhost)" \
         "smtp_tls_wrappermode=$(cat $config/postfix/relay_wrappermode)"
       ;;
-    dkim)
-      # The image may lack pkill. The oldest process is the one that supervises the other.
-      for process in $(ls /proc | grep '^[0-9]*$' | sort -n); do
-        [ "$(cat "/proc/$process/comm" 2>/dev/null)" = opendkim ] || continue
-        if ! grep -q second.conf "/proc/$process/cmdline"; then
-          kill -USR1 "$process" || true
-          break
-        fi
-      done
-      # Missing in a stack that an older release created. What it starts must not inherit the lock.
-      [ ! -e $config/postfix/second_signer ] || bash $config/postfix/second_signer 9>&- || true
-      ;;
     reload)
       # Fails if the master is dead; the sweep then restarts the container.
       postfix reload >/dev/null 2>&1 || true
       ;;
   esac
 done
-# Remove keys that no row names any more.
+# Remove keys that no file names any more, and domains that are gone.
 if [ -d "$work/new/dkim" ]; then
-  for file in "$keys"/*.private; do
-    [ ! -e "$file" ] || [ -e "$work/new/dkim/${file##*/}" ] || rm -f "$file"
+  for file in $dkim/domains/* $dkim/keys/*; do
+    [ ! -e "$file" ] || [ -e "$work/new/dkim/${file#"$dkim/"}" ] || rm -f "$file"
   done
 fi
 echo "$new" >"$work/generation"

@@ -17,10 +17,8 @@ if TYPE_CHECKING:
 #: Path in the volume → the service that reads it.
 _FILES = {
     "50-quazzar.sh": "postfix",
-    "opendkim.conf": "postfix",
     "postfix/lmtp_status": "postfix",
     "postfix/port25_commands": "postfix",
-    "postfix/second_signer": "postfix",
     "dovecot.conf": "dovecot",
     "sieve/global.sieve": "dovecot",
     "rspamd/rspamd.local.lua": "rspamd",

@@ -95,7 +95,7 @@ def _postfix(options: Options) -> ServiceSpec:
             Mount(config, "/docker-init.d", read_only=True),
             Mount(config, "/docker-init.db", read_only=True),
             Mount(f"{options.project}-mail-data", "/mail-data"),
-            Mount(f"{options.project}-mail-dkim", "/etc/opendkim/keys"),
+            Mount(f"{options.project}-mail-dkim", "/mail-dkim"),
         ),
         ports=_ports(options, "postfix"),
         healthcheck=Healthcheck(("CMD", "/scripts/healthcheck.sh"), 10, 5, 60, 3),
@@ -121,7 +121,10 @@ def _rspamd(options: Options) -> ServiceSpec:
     return _service(
         options,
         "rspamd",
-        mounts=(Mount(f"{options.project}-mail-config", "/mail-config", read_only=True),),
+        mounts=(
+            Mount(f"{options.project}-mail-config", "/mail-config", read_only=True),
+            Mount(f"{options.project}-mail-dkim", "/mail-dkim", read_only=True),
+        ),
         ports=_ports(options, "rspamd", bind=_LOOPBACK),
         command=("/usr/bin/rspamd", "-f", "--var", "LOCAL_CONFDIR=/mail-config/rspamd"),
         healthcheck=_speaks(11334, r"GET /ping HTTP/1.0\r\n\r\n", "'HTTP/'*' 200 '*", interval=10),

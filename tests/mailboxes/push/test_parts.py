@@ -7,7 +7,7 @@ import tarfile
 from dataclasses import replace
 
 from mailboxes.push import parts, render
-from mailboxes.push.entries import AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
+from mailboxes.push.entries import LOST, AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
 from mailboxes.push.parts import PartFile
 from tests.mailboxes import factories
 
@@ -35,11 +35,9 @@ def changed(snapshot: Snapshot, pair: tuple[str, str] = PAIR) -> set[str]:
 def test_the_parts_come_in_their_order_each_with_its_files() -> None:
     assert tuple(parts.bundle(SNAPSHOT, PAIR)) == parts.BUNDLE
     assert set(files()) == {
-        "dkim/example.com.quazzar.private",
-        "dkim/KeyTable",
-        "dkim/SigningTable",
-        "dkim/Ed25519KeyTable",
-        "dkim/Ed25519SigningTable",
+        "dkim/keys/example.com.quazzar",
+        "dkim/domains/example.com",
+        "dkim/domains/unsigned.example",
         "tls/tls.key",
         "tls/tls.crt",
         "postfix/domains",
@@ -57,16 +55,24 @@ def test_the_parts_come_in_their_order_each_with_its_files() -> None:
 
 def test_what_is_secret_is_readable_by_root_alone() -> None:
     secret = {path for path, file in files(replace(SNAPSHOT, smarthost=RELAY)).items() if file.mode == 0o600}
-    assert secret == {"dkim/example.com.quazzar.private", "tls/tls.key", "postfix/sasl_passwd"}
+    assert secret == {"dkim/keys/example.com.quazzar", "tls/tls.key", "postfix/sasl_passwd"}
+
+
+def test_a_domain_without_a_key_says_so_and_one_whose_key_is_lost_does_not() -> None:
+    """Rspamd lets the mail of the first out unsigned, and none of the second."""
+    lost = DomainEntry("lost.example", private_key=LOST)
+    found = files(replace(SNAPSHOT, domains=(*SNAPSHOT.domains, lost)))
+    assert found["dkim/domains/unsigned.example"].data == b""
+    assert found["dkim/domains/lost.example"].data == b"quazzar\n"
+    assert found["dkim/keys/lost.example.quazzar"].data == b"lost"
 
 
 def test_an_ed25519_key_is_a_file_of_its_own_and_changes_its_part_alone() -> None:
     both = replace(SNAPSHOT.domains[0], ed25519_selector="ed", ed25519_private_key="second\n")
     later = replace(SNAPSHOT, domains=(both, *SNAPSHOT.domains[1:]))
-    assert files(later)["dkim/example.com.ed.private"] == PartFile(
-        "dkim/example.com.ed.private", b"second\n", 0o600
-    )
-    assert files(later)["dkim/KeyTable"] == files()["dkim/KeyTable"]
+    assert files(later)["dkim/keys/example.com.ed"].data == b"second"
+    assert files(later)["dkim/keys/example.com.quazzar"] == files()["dkim/keys/example.com.quazzar"]
+    assert files(later)["dkim/domains/example.com"].data == b"quazzar\ned\n"
     assert changed(later) == {"dkim"}
 
 
@@ -134,6 +140,6 @@ def test_the_archive_holds_every_byte_and_mode_and_says_nothing_of_us() -> None:
 
 def test_the_longest_names_fit() -> None:
     name = ".".join(["a" * 63] * 3 + ["b" * 61])
-    file = PartFile(f"dkim/{name}.quazzar.private", b"key")
+    file = PartFile(f"dkim/keys/{name}.quazzar", b"key")
     with tarfile.open(fileobj=io.BytesIO(parts.tar([file]))) as archive:
         assert archive.getnames() == [file.path]

@@ -49,8 +49,8 @@ def bundle(generation: int, count: int = 20) -> dict[str, list[PartFile]]:
     mark = f"{generation}\n".encode()
     return {
         "dkim": [
-            PartFile(f"dkim/example.com.s{generation % 2}.private", mark, 0o600),
-            *(PartFile(f"dkim/{name}", mark) for name in ("KeyTable", "SigningTable")),
+            PartFile(f"dkim/keys/example.com.s{generation % 2}", mark, 0o600),
+            PartFile("dkim/domains/example.com", mark),
         ],
         "tls": [PartFile("tls/tls.key", mark, 0o600), PartFile("tls/tls.crt", mark, 0o644)],
         "tables": [
@@ -86,7 +86,7 @@ class Pair:
 
     def left(self) -> set[str]:
         """Temporary files of ours, in both volumes."""
-        places = ("/mail-config", "/etc/opendkim/keys")
+        places = ("/mail-config", "/mail-dkim")
         names = (name for place in places for name in said(self.postfix, "ls", "-A", place)[1].split())
         return {name for name in names if name.startswith(".quazzar")} - LOCKS
 
@@ -212,11 +212,10 @@ def test_two_users_files_of_one_size_differ_in_their_second(pair: Pair) -> None:
 
 def test_every_part_of_a_bundle_arrives_with_its_mode(pair: Pair) -> None:
     pair.write("bundle", 30, recipe.ANY)
-    assert fetch(pair.postfix, "/etc/opendkim/keys").keys() == {
-        "example.com.s0.private",
-        "KeyTable",
-        "SigningTable",
-    }
+    assert keys(pair).keys() == {"dkim/keys/example.com.s0", "dkim/domains/example.com"}
+    where = "/mail-dkim/keys", "/mail-dkim/keys/example.com.s0", "/mail-dkim/domains/example.com"
+    modes = said(pair.postfix, "stat", "-c", "%a %u:%g", *where)[1]
+    assert modes.splitlines() == ["750 0:11333", "640 0:11333", "640 0:11333"]
     assert all(pair.rows(table).count("\t30\n") == 20 for table in (*TABLES, "sasl_passwd", "tls_policy"))
     assert said(pair.postfix, "postconf", "-h", "relayhost")[1] == "[relay.test]:30\n"
     secret = ("tls/tls.key", "postfix/sasl_passwd", "postfix/sasl_passwd.lmdb")
@@ -227,11 +226,7 @@ def test_every_part_of_a_bundle_arrives_with_its_mode(pair: Pair) -> None:
 def test_a_key_that_no_row_names_any_more_goes_with_the_bundle(pair: Pair) -> None:
     for generation in (30, 31):
         pair.write("bundle", generation, recipe.ANY)
-    assert fetch(pair.postfix, "/etc/opendkim/keys").keys() == {
-        "example.com.s1.private",
-        "KeyTable",
-        "SigningTable",
-    }
+    assert keys(pair).keys() == {"dkim/keys/example.com.s1", "dkim/domains/example.com"}
 
 
 # --- connections and containers that end in the middle ---------------------------------------------------------
@@ -282,16 +277,20 @@ def contents(pair: Pair) -> dict[str, bytes]:
 
 
 def keys(pair: Pair) -> dict[str, bytes]:
-    return {f"dkim/{name}": data for name, data in fetch(pair.postfix, "/etc/opendkim/keys").items()}
+    return {
+        f"dkim/{directory}/{name}": data
+        for directory in ("keys", "domains")
+        for name, data in fetch(pair.postfix, f"/mail-dkim/{directory}").items()
+    }
 
 
 def assert_whole(pair: Pair, generations: Sequence[int]) -> None:
     """Each file is of one of these generations, from its first byte to its last; so is each table."""
     wanted = [file for generation in generations for files in bundle(generation).values() for file in files]
     present = keys(pair) | files_of(pair, "postfix") | files_of(pair, "tls") | files_of(pair, "rspamd")
-    for path in {file.path for file in wanted if not file.path.endswith(".private")}:
+    for path in {file.path for file in wanted if "/keys/" not in file.path}:
         assert present[path] in [file.data for file in wanted if file.path == path], path
-    assert {path for path in present if path.endswith(".private")} <= {file.path for file in wanted}
+    assert {path for path in present if "/keys/" in path} <= {file.path for file in wanted}
     for table in TABLES:
         assert pair.rows(table) in [looked_up(generation) for generation in generations], table
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 from collections.abc import Callable
 from operator import attrgetter
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_der_private_key
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailboxes.dkim import keys
 from mailboxes.push import render
 from mailboxes.push.entries import AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
 from mailboxes.stack.blueprint.configuration import ConfigFile
@@ -204,25 +208,32 @@ def test_an_alias_that_occurs_twice_is_refused() -> None:
 
 def test_a_selector_is_one_label() -> None:
     for selector in ("", "a.b", "a b", "a\nb", "a:b", "../x", "A", "-a", "x" * 64):
-        rsa = snapshot_of(domains=(DomainEntry("example.com", selector=selector, private_key="k"),))
-        both = snapshot_of(
-            domains=(DomainEntry("example.com", ed25519_selector=selector, ed25519_private_key="k"),)
-        )
-        for renderer, snapshot in (
-            (render.key_table, rsa),
-            (render.signing_table, rsa),
-            (render.ed25519_key_table, both),
-            (render.ed25519_signing_table, both),
+        for domain in (
+            DomainEntry("example.com", selector=selector, private_key="k"),
+            DomainEntry("example.com", ed25519_selector=selector, ed25519_private_key="k"),
         ):
-            assert _file(renderer, snapshot) is None, (renderer, selector)
+            for renderer in (render.selectors, render.key_files):
+                with pytest.raises(ValueError, match="selector"):
+                    renderer(domain)
 
 
-def test_each_algorithm_has_tables_of_its_own() -> None:
-    snapshot = goldencases.CASES["two-keys"]
-    assert b"quazzar-ed-1" not in render.key_table(snapshot) + render.signing_table(snapshot)
-    keys, signing = render.ed25519_key_table(snapshot), render.ed25519_signing_table(snapshot)
-    assert b"b.example" not in keys + signing and b":quazzar:" not in keys
-    assert signing == b"*@example.com quazzar-ed-1._domainkey.example.com\n"
+def test_a_key_is_one_line_in_the_form_that_rspamd_reads() -> None:
+    """rspamd_dkim_sign_key_load in src/libserver/dkim.c: base64 of PKCS#8, or of the 32 bytes of an Ed25519 seed."""
+    rsa, ed25519 = keys.generate(), keys.generate_ed25519()
+    domain = DomainEntry("a.test", "", "s", rsa.private_pem, "ed", ed25519.private_pem)
+    found = {name: base64.b64decode(key, validate=True) for name, key in render.key_files(domain).items()}
+    assert load_der_private_key(found["a.test.s"], None)
+    seed = Ed25519PrivateKey.from_private_bytes(found["a.test.ed"])
+    assert base64.b64encode(seed.public_key().public_bytes_raw()).decode() == ed25519.public_base64
+    copied = DomainEntry("a.test", "", "s", *(render.key_files(domain)["a.test.s"].decode(),))
+    assert render.key_files(copied)["a.test.s"] == render.key_files(domain)["a.test.s"]
+
+
+def test_a_key_that_is_none_is_refused_without_showing_it() -> None:
+    for text in ("s3cret key", "s3cret:", "s3cr\xe9t"):
+        with pytest.raises(ValueError, match="expected form") as caught:
+            render.key_files(DomainEntry("example.com", private_key=text))
+        assert text not in str(caught.value)
 
 
 # --- values that try to become lines -----------------------------------------------------------------------

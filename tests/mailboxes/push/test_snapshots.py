@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from mailboxes.models import DkimKey, Mailbox, Stack
 from mailboxes.push import snapshots
-from mailboxes.push.entries import AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
+from mailboxes.push.entries import LOST, AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
 from mailrelay.models import RelaySettings
 from tests.mailboxes import factories
 
@@ -84,16 +84,16 @@ def test_cut_off_are_those_that_were_disabled_since(columns: dict[str, Any], cut
 
 
 # --- secrets -----------------------------------------------------------------------------------------------
-def test_unreadable_secrets_are_named_and_empty() -> None:
+def test_unreadable_secrets_are_named_and_left_out() -> None:
     row = factories.mailbox(password_hash="hash")
     factories.spoil(row, "password_hash")
     domain = factories.domain("b.example")
     factories.spoil(factories.dkim_key(domain, selector="quazzar"), "private_key")
     desired = snapshots.take()
-    assert desired.unreadable == {"ada@example.com"} and desired.unreadable_keys == {
-        "b.example.quazzar.private"
-    }
-    assert desired.snapshot.mailboxes[0].password_hash == "" and desired.snapshot.domains[0].private_key == ""
+    assert desired.unreadable == {"ada@example.com"}
+    assert desired.unreadable_keys == {("b.example", "quazzar")}
+    assert desired.snapshot.mailboxes[0].password_hash == ""
+    assert desired.snapshot.domains[0].private_key == LOST
 
 
 def test_what_the_stack_still_has_takes_their_place() -> None:
@@ -103,7 +103,7 @@ def test_what_the_stack_still_has_takes_their_place() -> None:
     factories.spoil(factories.dkim_key(factories.domain("c.example"), selector="quazzar"), "private_key")
     desired = snapshots.take().with_hashes({"ada@example.com": "kept", "bob@example.com": "old"})
     assert [mailbox.password_hash for mailbox in desired.snapshot.mailboxes] == ["kept", "bobs"]
-    desired = desired.with_keys({f"{name}.example.quazzar.private": "kept" for name in "bc"})
+    desired = desired.with_keys({("c.example", "quazzar"): "kept"})
     assert {domain.name: domain.private_key for domain in desired.snapshot.domains} == {
         "example.com": "",
         "b.example": "bs",
@@ -117,8 +117,8 @@ def test_so_does_an_ed25519_key_that_signs(signs: bool, kept: str) -> None:
     key = factories.dkim_key(factories.domain("b.example"), "ed25519", selector="ed", state=state)
     factories.spoil(key, "private_key")
     desired = snapshots.take()
-    assert desired.unreadable_keys == ({"b.example.ed.private"} if signs else set())
-    (domain,) = desired.with_keys({"b.example.ed.private": "kept"}).snapshot.domains
+    assert desired.unreadable_keys == ({("b.example", "ed")} if signs else set())
+    (domain,) = desired.with_keys({("b.example", "ed"): "kept"} if signs else {}).snapshot.domains
     assert (domain.ed25519_private_key, domain.private_key) == (kept, "")
 
 

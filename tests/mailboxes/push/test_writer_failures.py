@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mailboxes.engine.values import Result
+from mailboxes.engine.values import PutFile, Result
 from mailboxes.models import DkimKey, Domain, Mailbox, Stack
 from mailboxes.push import snapshots, writer
 from mailboxes.push.entries import Snapshot
@@ -124,24 +124,35 @@ def test_an_unreadable_hash_keeps_its_line(spoiled: StackEngine) -> None:
     assert spoiled.users() == {"ada@example.com": HASH, "bob@example.com": OTHER_HASH}
 
 
-def test_an_unreadable_dkim_key_keeps_its_file_and_row(spoiled: StackEngine) -> None:
+def test_an_unreadable_dkim_key_keeps_its_file_and_selector(spoiled: StackEngine) -> None:
     changed(factories.domain("second.example", dkim_private_key="second\n"))
     push(spoiled)
-    assert spoiled.keys["example.com.quazzar.private"].data == b"dkim key\n"
-    assert b"example.com:quazzar:" in spoiled.keys["KeyTable"].data and "second.example" in str(spoiled.keys)
+    assert spoiled.keys["keys/example.com.quazzar"].data == b"dkimkey"
+    assert spoiled.keys["domains/example.com"].data == b"quazzar\n"
+    assert "keys/second.example.quazzar" in spoiled.keys
 
 
-def test_an_unreadable_ed25519_key_keeps_its_file_and_row(up: StackEngine) -> None:
+def test_an_unreadable_ed25519_key_keeps_its_file_and_selector(up: StackEngine) -> None:
     row = Domain.objects.get()
     key = factories.dkim_key(row, "ed25519", selector="ed", private_key="second\n")
     changed(row)
     push(up)
-    assert up.keys["example.com.ed.private"].data == b"second\n"
+    assert up.keys["keys/example.com.ed"].data == b"second"
     factories.spoil(key, "private_key")
     changed(factories.domain("second.example", dkim_private_key="other\n"))
     push(up)
-    assert up.keys["example.com.ed.private"].data == b"second\n"
-    assert b"example.com:ed:" in up.keys["Ed25519KeyTable"].data
+    assert up.keys["keys/example.com.ed"].data == b"second"
+    assert up.keys["domains/example.com"].data == b"quazzar\ned\n"
+
+
+def test_the_copy_that_release_0_3_0_left_is_taken(spoiled: StackEngine) -> None:
+    """OpenDKIM had the keys as PEM, in files of their own."""
+    legacy = b"-----BEGIN PRIVATE KEY-----\nQUJD\nREVG\n-----END PRIVATE KEY-----\n"
+    spoiled.keys.clear()
+    spoiled.config["/etc/opendkim/keys/example.com.quazzar.private"] = PutFile("", legacy)
+    writer.forget()
+    reconcile.converge(fast=False)
+    assert spoiled.keys["keys/example.com.quazzar"].data == b"QUJDREVG"
 
 
 def test_a_new_password_replaces_it(spoiled: StackEngine) -> None:
@@ -170,6 +181,9 @@ def test_without_any_copy_the_others_come_in_all_the_same(spoiled: StackEngine) 
     add("bob", password_hash=OTHER_HASH)
     push(spoiled)
     assert spoiled.users() == {"ada@example.com": "{CRYPT}*", "bob@example.com": OTHER_HASH}
+    # Not without a selector: the domain's mail must not leave unsigned.
+    assert spoiled.keys["domains/example.com"].data == b"quazzar\n"
+    assert spoiled.keys["keys/example.com.quazzar"].data == b"lost"
 
 
 def test_a_line_that_was_written_by_hand_is_no_hash(spoiled: StackEngine) -> None:

@@ -98,15 +98,15 @@ def test_what_the_daemons_need_is_there_before_the_first_start(enabled: StackEng
         "users",
         "tls/tls.key",
         "postfix/mailboxes",
-        "dkim/KeyTable",
-        "dkim/example.com.quazzar.private",
+        "dkim/domains/example.com",
+        "dkim/keys/example.com.quazzar",
     }
 
 
 def test_secrets_are_readable_by_root_alone_from_the_first_moment(enabled: StackEngine) -> None:
     reconcile.converge()
     put = [file for method, arguments in enabled.calls if method == "put" for file in arguments[1]]
-    secret = ("users", "tls.key", "sasl_passwd", ".private")
+    secret = ("users", "tls.key", "sasl_passwd", ".quazzar")
     modes = {file.path: file.mode for file in put if file.path.endswith(secret)}
     assert len(modes) == 4 and set(modes.values()) == {0o600}
 
@@ -302,4 +302,4 @@ def test_an_unreadable_hash_in_an_old_volume_is_kept(
     factories.stack(phase=Stack.Phase.STARTING)
     reconcile.converge()
     assert up.users() == {"ada@example.com": factories.HASH}
-    assert up.keys["example.com.quazzar.private"].data == b"dkim key\n"
+    assert up.keys["keys/example.com.quazzar"].data == b"dkimkey"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.utils import timezone
 
 from mailboxes.certificates import pem
 from mailboxes.engine.client import Engine
@@ -67,7 +68,7 @@ def dovecot(
 
 def test_usage_is_known_with_and_without_quota(dovecot: Dovecot) -> None:
     for address in ("ada@example.com", "bob@example.com"):
-        factories.mailbox(address)
+        factories.mailbox(address, live_at=timezone.now())
         dovecot.deliver(address, 300)
     assert usage.refresh(dovecot.engine, dovecot.name) == 2
     for used in Mailbox.objects.values_list("usage_bytes", flat=True):
@@ -75,14 +76,15 @@ def test_usage_is_known_with_and_without_quota(dovecot: Dovecot) -> None:
 
 
 def test_usage_of_an_empty_mailbox_is_nothing(dovecot: Dovecot) -> None:
-    factories.mailbox("ada@example.com", usage_bytes=5)
+    factories.mailbox("ada@example.com", usage_bytes=5, live_at=timezone.now())
     said(dovecot.container, "doveadm", "expunge", "-u", "ada@example.com", "mailbox", "INBOX", "all")
     usage.refresh(dovecot.engine, dovecot.name)
     assert Mailbox.objects.get().usage_bytes == 0
 
 
 def test_a_broken_mailbox_does_not_hide_the_others(dovecot: Dovecot) -> None:
-    factories.mailbox("bob@example.com")
+    for address in ("ada@example.com", "bob@example.com"):
+        factories.mailbox(address, live_at=timezone.now())
     dovecot.deliver("bob@example.com", 10)
     said(
         dovecot.container,

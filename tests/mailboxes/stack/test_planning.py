@@ -87,7 +87,7 @@ def test_without_their_network_all_containers_are_made_anew() -> None:
 
 def test_without_a_volume_the_containers_that_mount_it_are_recreated() -> None:
     for volume, services in (
-        ("mail-dkim", ["postfix"]),
+        ("mail-dkim", ["rspamd", "postfix"]),
         ("mail-data", ["dovecot", "postfix"]),
         ("mail-config", ["dovecot", "rspamd", "postfix"]),
     ):

@@ -104,8 +104,11 @@ def test_without_its_network_every_container_is_made_anew(up: StackEngine) -> No
 def test_without_its_volume_the_containers_that_mount_it_are_made_anew(up: StackEngine) -> None:
     del up.disks["qz-mail-dkim"]
     reconcile.converge(quiet=True)
-    assert [arguments[0].service for method, arguments in up.calls if method == "create"] == ["postfix"]
-    assert up.keys["example.com.quazzar.private"].data == b"dkim key\n" and reconcile.differences() == []
+    assert [arguments[0].service for method, arguments in up.calls if method == "create"] == [
+        "rspamd",
+        "postfix",
+    ]
+    assert up.keys["keys/example.com.quazzar"].data == b"dkimkey" and reconcile.differences() == []
 
 
 def test_without_the_config_volume_everything_is_written_again(up: StackEngine) -> None:

@@ -7,7 +7,6 @@ set -e
 start=$(cut -d' ' -f22 /proc/1/stat)
 [ "$(cat /run/quazzar-init 2>/dev/null)" != "$start" ] || exit 0
 tables=/mail-config/postfix
-keys=/etc/opendkim/keys
 queue=$(postconf -h queue_directory)
 
 # --- the queue, in the volume of the mail
@@ -55,15 +54,13 @@ if [ -s $tables/relay_wrappermode ]; then
   postconf -e "smtp_tls_wrappermode=$(cat $tables/relay_wrappermode)"
 fi
 
-# --- 587 and 465: only here is there AUTH, and only what is sent here is signed (after Rspamd has seen it)
+# --- 587 and 465: only here is there AUTH, and Rspamd signs what comes from a login
 postconf -MX submissions/inet smtps/inet 465/inet
 # A process of its own for each session: one that lived on would hold a dead connection to a Dovecot that was restarted,
 # and refuse the next login. The rest is in main.cf, because -P takes no value with a space in it.
 postconf -e "quazzar_submission_recipients = reject_non_fqdn_recipient, reject_unlisted_recipient,\
  check_policy_service inet:dovecot:12340, permit_sasl_authenticated, reject"
 postconf -M '465/inet=465 inet n - n - 200 smtpd' 'submission/inet=submission inet n - n - 200 smtpd'
-# Another one may join them, see second_signer.
-postconf -e "quazzar_submission_milters = inet:rspamd:11332, inet:localhost:8891"
 settings=()
 for service in submission 465; do
   [ $service = 465 ] && log=submissions || log=submission
@@ -79,25 +76,22 @@ for service in submission 465; do
     $service/inet/smtpd_sender_restrictions=reject_non_fqdn_sender,reject_sender_login_mismatch
     $service/inet/smtpd_relay_restrictions=permit_sasl_authenticated,reject
     "$service/inet/smtpd_recipient_restrictions=\$quazzar_submission_recipients"
-    "$service/inet/smtpd_milters=\$quazzar_submission_milters"
   )
 done
 postconf -P "${settings[@]}" 465/inet/smtpd_tls_wrappermode=yes
 
-# --- OpenDKIM: see opendkim.conf
-# It reads its keys and tables. The directory is root's, so that its user can put nothing else under their names.
-chown root:opendkim $keys
-chmod 0750 $keys
-find $keys -maxdepth 1 \( -type l -o -type f -links +1 \) -exec rm -f {} +
-for table in KeyTable SigningTable; do
-  [ -e $keys/$table ] || install -m 0640 /dev/null $keys/$table
-done
-chown -h opendkim:opendkim $keys/*
-printf '127.0.0.1\n::1\n' >/etc/opendkim/TrustedHosts
-mkdir -p /var/run/opendkim
-chown opendkim:opendkim /var/run/opendkim
-install -m 0644 /mail-config/opendkim.conf /etc/opendkim/opendkim.conf
-# A second signature that is missing harms no mail; a Postfix that does not start does.
-bash $tables/second_signer || true
+# --- DKIM keys, for Rspamd: see write_bundle.sh
+if [ -d /mail-dkim ]; then
+  mkdir -p /mail-dkim/keys /mail-dkim/domains
+  # What 0.3.0 left: OpenDKIM's files; and what was pushed before this volume was mounted here.
+  find /mail-dkim -maxdepth 1 -type f -delete
+  if [ -d /mail-config/dkim ]; then
+    cp -R /mail-config/dkim/{keys,domains} /mail-dkim/ || true
+    rm -rf /mail-config/dkim
+  fi
+  chown -hR root:11333 /mail-dkim
+  find /mail-dkim -type d -exec chmod 0750 {} +
+  find /mail-dkim -type f -exec chmod 0640 {} +
+fi
 echo "$start" >/run/quazzar-init
 )

@@ -66,8 +66,9 @@ def test_ports_are_published_where_the_operator_said(bind: str, port: str) -> No
     assert parsed(built(bind))["services"]["postfix"]["ports"][0] == port
 
 
-def test_rspamd_gets_the_configuration_read_only() -> None:
-    assert parsed(built())["services"]["rspamd"]["volumes"] == ["mail-config:/mail-config:ro"]
+def test_rspamd_gets_its_volumes_read_only() -> None:
+    volumes = ["mail-config:/mail-config:ro", "mail-dkim:/mail-dkim:ro"]
+    assert parsed(built())["services"]["rspamd"]["volumes"] == volumes
 
 
 @pytest.mark.django_db

@@ -84,8 +84,11 @@ def test_what_asks_for_no_login_is_never_published() -> None:
     assert not ports & {24, 12345, 12340, 11332, 11333, 8891}
 
 
-def test_rspamd_may_read_the_configuration_and_nothing_else() -> None:
-    assert built().service("rspamd").mounts == (Mount("qz-mail-config", "/mail-config", read_only=True),)
+def test_rspamd_may_read_the_configuration_and_the_keys_and_change_neither() -> None:
+    assert built().service("rspamd").mounts == (
+        Mount("qz-mail-config", "/mail-config", read_only=True),
+        Mount("qz-mail-dkim", "/mail-dkim", read_only=True),
+    )
 
 
 def test_init_scripts_are_served_where_either_image_looks() -> None:

@@ -9,15 +9,73 @@ local function envelope_sender(task)
   return plain(from and from[1] and from[1].addr)
 end
 
-local function refuse(task, why)
-  task:set_pre_result('reject', why, 'quazzar')
-  return true
+-- Every address in a header's text. Programs differ in what they take for the address in "a@x.test b@x.test", and show
+-- a name that is an address. The local part may have what RFC 5322 (atext) and RFC 6532 allow, and dots.
+local function addresses_in(text)
+  return text:lower():gmatch("[%w!#$%%&'*+/=?^_`{|}~.\128-\255-]+@[%w.\128-\255-]+")
 end
 
--- Programs differ in what they take for the address in "a@x.test b@x.test", and show a name that is an address.
-local function names_another(from, sender)
-  for found in from:lower():gmatch("[%w%.%+_&~'-]+@[%w%.-]+") do
-    if plain(found) ~= sender and plain((found:gsub("^'+", ''))) ~= sender then return true end
+-- An address as an SMTP answer can show it (RFC 5321 section 4.5.3.1.5: 512 bytes a line).
+local function shown(address)
+  address = address:gsub('[^\33-\126]', '?')
+  return #address <= 100 and address or address:sub(1, 100) .. '...'
+end
+
+-- Why the headers do not say that `sender` sent the mail; nil if they do. The fields that name a sender are those of
+-- RFC 5322 sections 3.6.2 and 3.6.6.
+local function wrong_header(task, sender)
+  local login = plain(task:get_user())
+  for _, name in ipairs({ 'From', 'Sender', 'Resent-From', 'Resent-Sender' }) do
+    local headers = task:get_header_full(name) or {}
+    if name == 'From' and #headers ~= 1 then
+      return string.format('The mail has %s From: header; it must have one', #headers == 0 and 'no' or 'more than one')
+    end
+    for _, header in ipairs(headers) do
+      local text, own = header.decoded or header.value or '', false
+      for found in addresses_in(text) do
+        local bare = plain((found:gsub("^'+", '')))
+        -- The author is the envelope sender, maybe an alias; the agent may also be the mailbox itself.
+        if plain(found) == sender or bare == sender or (name ~= 'From' and (plain(found) == login or bare == login)) then
+          own = true
+        else
+          return string.format('The %s: header names %s, but the mail is sent from %s', name, shown(found), shown(sender))
+        end
+      end
+      if not own then
+        return string.format('The %s: header does not name %s, from which the mail is sent', name, shown(sender))
+      end
+    end
+  end
+  local addresses = task:get_from('mime') or {}
+  if #addresses ~= 1 or plain(addresses[1].addr) ~= sender then
+    return string.format('The From: header must hold one address, %s', shown(sender))
+  end
+end
+
+-- --- DKIM: a file with the selectors of each domain, and one for each key; see parts.py. Containers that 0.3.0 created
+-- have them in the second place.
+local PLACES = { '/mail-dkim/', '/mail-config/dkim/' }
+-- (o): signed once more than they are there, so that none can be added later; (x): the same if there is one.
+local SIGNED = '(o)from:(x)sender:(x)reply-to:(o)to:(o)cc:(o)subject:(o)date:(o)message-id:(x)in-reply-to:' ..
+  '(x)references:(x)mime-version:(x)content-type'
+
+-- Signs with every key of the sender's domain. A domain without a file waits for it; an empty file says that the domain
+-- has no key. Returns whether the mail may leave.
+local function sign(task, domain)
+  if not domain:find('^%w[%w.-]*$') then return false end
+  for _, place in ipairs(PLACES) do
+    local file = io.open(place .. 'domains/' .. domain)
+    if file then
+      local selectors = file:read('*a')
+      file:close()
+      for selector in selectors:gmatch('[^\n]+') do
+        -- By path: a key that it cannot load would be written into its log.
+        local key = string.format('%skeys/%s.%s', place, domain, selector)
+        local parameters = { domain = domain, selector = selector, key = key, headers = SIGNED }
+        if not rspamd_plugins.dkim.sign(task, parameters) then return false end
+      end
+      return true
+    end
   end
   return false
 end
@@ -27,29 +85,41 @@ rspamd_config.QZ_AUTHED = {
   score = 0.0, group = 'quazzar', description = 'Sent with a login',
 }
 
--- Postfix guards the envelope only: without this rule a forged From: would leave signed. It runs before all other rules,
--- because each of them may end the scan, and settings that switch rules off do not switch it off.
-rspamd_config.QZ_AUTH_FROM_MISMATCH = {
-  type = 'prefilter', priority = 100, flags = 'explicit_disable',
-  callback = function(task)
-    local user = task:get_user()
-    if not user then return false end
-    local sender = envelope_sender(task)
-    if sender == '' then
-      -- Anybody with a login may use the empty sender: for receipts and notices, which are reports, and nothing else.
-      local content_type = (task:get_header('Content-Type') or ''):lower()
-      if not content_type:find('^%s*multipart/report') then
-        return refuse(task, 'The empty envelope sender is for delivery and disposition reports only')
-      end
-      sender = plain(user)
+-- Refuses what names another sender than the login's, and signs the rest: both in one function, so that nothing is signed
+-- that was not looked at. Returns action and sentence; nil for mail that may go on.
+local function judge(task)
+  local sender = envelope_sender(task)
+  if sender == '' then
+    -- Anybody with a login may use the empty sender: for receipts and notices, which are reports, and nothing else.
+    local content_type = (task:get_header('Content-Type') or ''):lower()
+    if not content_type:find('^%s*multipart/report') then
+      return 'reject', 'The empty envelope sender is for delivery and disposition reports only'
     end
-    local headers = task:get_header_full('From') or {}
-    local addresses = task:get_from('mime') or {}
-    local one = #headers == 1 and #addresses == 1 and plain(addresses[1].addr) == sender
-    if one and not names_another(task:get_header('From') or '', sender) then return false end
-    return refuse(task, 'The From: header must be the address that the mail is sent from')
+    sender = plain(task:get_user())
+  end
+  local wrong = wrong_header(task, sender)
+  if wrong then return 'reject', wrong end
+  if not sign(task, sender:match('@([^@]*)$') or '') then
+    return 'soft reject', 'The mail cannot be signed at the moment; try again later'
+  end
+end
+
+-- It runs before all other rules, because each of them may end the scan, and neither settings nor a verdict of others
+-- switch it off. What it cannot decide does not leave.
+rspamd_config.QZ_AUTH_FROM_MISMATCH = {
+  type = 'prefilter', priority = 100, flags = 'explicit_disable,ignore_passthrough',
+  callback = function(task)
+    if not task:get_user() then return false end
+    local ran, action, sentence = pcall(judge, task)
+    if not ran then
+      require('rspamd_logger').errx(task, 'quazzar: %s', action)
+      action, sentence = 'soft reject', 'The mail cannot be checked at the moment; try again later'
+    end
+    if not action then return false end
+    task:set_pre_result(action, sentence, 'quazzar')
+    return true
   end,
-  score = 0.0, group = 'quazzar', description = 'From: is not the envelope sender',
+  score = 0.0, group = 'quazzar', description = 'The mail names another sender, or cannot be signed',
 }
 
 -- A valid signature of the very domain in From:. (DMARC would say more, and is not there when SPF cannot be judged.)
