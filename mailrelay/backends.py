@@ -13,10 +13,12 @@ from email.message import Message as MimePart
 
 from django.core.mail import BadHeaderError, EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
+from django.core.mail.message import ADDRESS_HEADERS
 from django.db import Error as DatabaseFailure
 from django.db import transaction
 
-from mailrelay.mail import addresses, mime, rawmail
+from mailrelay.mail import addresses, encodedwords, headerfields, mime, rawmail
+from mailrelay.mail.rawmail import RawMail
 from mailrelay.queue import submission
 from mailrelay.queue.submission import Node
 from quazzar.errors import InvalidEmail, QuazzarError, RelayNotConfigured
@@ -74,7 +76,7 @@ def queue(message: EmailMessage, node: Node) -> None:
         InvalidEmail: the message cannot be sent as it is.
         BadHeaderError: a header field contains a line break.
     """
-    mail = rawmail.parse(as_bytes(_identified(message, node)))
+    mail = _with_addresses(rawmail.parse(as_bytes(_identified(message, node))), message)
     sender = node.sender(_address("from_address", message.from_email))
     asked = [_address("to", recipient) for recipient in message.recipients()]
     recipients = [receiver for address in asked for receiver in node.receivers(address)]
@@ -103,17 +105,44 @@ def as_bytes(message: EmailMessage) -> bytes:
 
 def _identified(message: EmailMessage, node: Node) -> EmailMessage:
     """The message with a Message-ID: its own, or one of ours. Django would look this host's name up in the DNS for its
-    own, which may take long just when the network is broken."""
-    if any(name.lower() == "message-id" for name in message.extra_headers):
-        return message
+    own, which may take long just when the network is broken.
+
+    Fields with a syntax of their own are in ASCII: Django would write encoded words where RFC 2047 §5 allows none."""
+    headers = {
+        name: value if str(value).isascii() or _INJECTION.search(str(value)) else _in_ascii(name, str(value))
+        for name, value in message.extra_headers.items()
+    }
+    if not any(name.lower() == "message-id" for name in headers):
+        headers["Message-ID"] = mime.new_message_id(node.from_address)
     identified = copy.copy(message)
-    identified.extra_headers = {**message.extra_headers, "Message-ID": mime.new_message_id(node.from_address)}
+    identified.extra_headers = headers
     return identified
 
 
+def _in_ascii(name: str, value: str) -> str:
+    structured = headerfields.is_structured(name) and name.lower() not in ADDRESS_HEADERS
+    return headerfields.in_ascii(name, value) if structured else value
+
+
+def _with_addresses(mail: RawMail, message: EmailMessage) -> RawMail:
+    """The mail with its addresses as they are: Django writes an encoded word before an @, where none may stand."""
+    lists = {"From": [message.from_email], "To": message.to, "Cc": message.cc, "Reply-To": message.reply_to}
+    own = {name.lower() for name in message.extra_headers}
+    for name, people in lists.items():
+        if name.lower() in own or all(str(person).rpartition("@")[0].isascii() for person in people):
+            continue
+        pairs = [_split(name, person) for person in people]
+        mail = mail.with_field(name, ", ".join(encodedwords.mailbox(*pair) for pair in pairs))
+    return mail
+
+
 def _address(field: str, text: object) -> str:
+    return _split(field, text)[1]
+
+
+def _split(field: str, text: object) -> tuple[str, str]:
     try:
-        return addresses.split(str(text))[1]
+        return addresses.split(str(text))
     except ValueError as exc:
         raise InvalidEmail(field, str(exc)) from exc
 

@@ -208,7 +208,7 @@ class AttachmentSerializer(StrictSerializer):
     """A file that goes with a mail."""
 
     filename = Line(max_length=255)
-    content_type = Line(required=False, default="application/octet-stream", max_length=255)
+    content_type = Line(required=False, default="application/octet-stream", max_length=500)
     content_base64 = Base64()
 
 

@@ -139,6 +139,7 @@ def written(entry: Mailbox | Group) -> str:
     if isinstance(entry, Mailbox):
         return members[0]
     name = encodedwords.phrase(entry.name or "undisclosed-recipients")
+    name += " " if name.endswith("?=") else ""  # RFC 2047 §5 wants space around an encoded word
     return f"{name}: {', '.join(members)};" if members else f"{name}:;"
 
 

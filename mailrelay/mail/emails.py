@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mailrelay.mail import addresses
+from mailrelay.mail import addresses, headerfields
 from quazzar import words
 from quazzar.errors import InvalidEmail
 
@@ -17,10 +17,13 @@ MAX_RECIPIENTS = 500
 _UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,76}")
-# RFC 6838 §4.2 (names of at most 127 characters); of the parameters only the one that texts need.
+# RFC 6838 §4.2: names of at most 127 characters. RFC 2045 §5.1: parameters, whose values are tokens or quoted.
 _NAME = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"
-_MIME_TYPE = re.compile(rf"{_NAME}/{_NAME}(?:; ?charset=[A-Za-z0-9._-]{{1,40}})?")
+_VALUE = r"[!#$%&'*+.0-9A-Z^_`a-z{|}~-]+"
+_PARAMETER = rf'[ \t]*;[ \t]*{_VALUE}[ \t]*=[ \t]*(?:{_VALUE}|"(?:[^"\\]|\\.)*")'
+_MIME_TYPE = re.compile(rf"{_NAME}/{_NAME}(?:{_PARAMETER})*")
 _FILENAME_LIMIT = 255
+_CONTENT_TYPE_LIMIT = 500
 # Written by us or by servers on the way; a caller's own value would contradict the message.
 _RESERVED = frozenset(
     {
@@ -47,7 +50,7 @@ class Attachment:
     """A file to send with a mail.
 
     Attributes:
-        content_type: a MIME type; a complete mail is ``message/rfc822``.
+        content_type: a MIME type, which may have parameters; a complete mail is ``message/rfc822``.
     """
 
     filename: str
@@ -152,6 +155,10 @@ def _header(name: str, value: str) -> None:
     if name.lower() in _RESERVED or name.lower().startswith("content-"):
         raise InvalidEmail("headers", f"{name} is written by the relay itself; use the field for it.")
     _plain("headers", value)
+    try:
+        headerfields.check(name, value)
+    except ValueError as exc:
+        raise InvalidEmail("headers", f"{name}: {exc}") from exc
 
 
 def _attachment(attachment: Attachment) -> None:
@@ -160,7 +167,11 @@ def _attachment(attachment: Attachment) -> None:
         raise InvalidEmail("attachments", "An attachment needs a filename.")
     if len(attachment.filename) > _FILENAME_LIMIT:
         raise InvalidEmail("attachments", f"A filename can have {_FILENAME_LIMIT} characters at most.")
-    if not _MIME_TYPE.fullmatch(attachment.content_type):
+    _plain("attachments", attachment.content_type)
+    if (
+        not _MIME_TYPE.fullmatch(attachment.content_type)
+        or len(attachment.content_type) > _CONTENT_TYPE_LIMIT
+    ):
         raise InvalidEmail("attachments", f"{attachment.content_type[:60]!r} is not a content type.")
     if attachment.content_type.lower().startswith("multipart/"):
         raise InvalidEmail("attachments", "A file cannot be multipart; a complete mail is message/rfc822.")

@@ -109,7 +109,8 @@ def folded(name: str, text: str) -> str:
     """
     first, *pieces = _BEFORE_SPACE.split(" " + _ENDLESS_SPACE.sub(" ", text.strip()))
     lines = [f"{name}:{first}".rstrip()]
-    if len(lines[0]) > LONGEST_LINE:
+    # RFC 2047 §2: a line with an encoded word has at most 76 characters.
+    if len(lines[0]) > (_FOLD_AT if "=?" in first and len(first) <= _FOLD_AT else LONGEST_LINE):
         lines = [f"{name}:", first]
     for piece in pieces:
         if len(lines[-1]) + len(piece) > _FOLD_AT:

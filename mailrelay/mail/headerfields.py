@@ -56,26 +56,51 @@ def is_structured(name: str) -> bool:
     return lower in _STRUCTURED or lower.startswith(_STRUCTURED_FAMILIES)
 
 
-def written(name: str, text: str) -> str:
-    """The field as lines that end in CRLF.
+def holds_addresses(name: str) -> bool:
+    """Whether the field is a list of mailboxes."""
+    return name.lower() in ADDRESS_FIELDS
 
-    All of it is ASCII, unless the part of an address before its @ is not: only SMTPUTF8 (RFC 6531) can carry that.
+
+def written(name: str, text: str) -> str:
+    """The field as lines that end in CRLF; see ``in_ascii``.
 
     Raises:
         ValueError: a word of it fits in no line.
+    """
+    return folded(name, in_ascii(name, text))
+
+
+def in_ascii(name: str, text: str) -> str:
+    """The text of the field, not folded yet.
+
+    All of it is ASCII, unless the part of an address before its @ is not: only SMTPUTF8 (RFC 6531) can carry that.
     """
     lower = name.lower()
     text = _CONTROL.sub(" ", text).strip()
     if lower in ADDRESS_FIELDS:
         try:
-            return folded(name, addresslists.rewritten(text))
+            return addresslists.rewritten(text)
         except ValueError:
             pass  # no list of addresses; then at least its characters are legal
     if lower in PARAMETER_FIELDS:
-        return folded(name, parameters.rewritten(text))
+        return parameters.rewritten(text)
     if is_structured(lower):
-        return folded(name, _structured(lower, text))
-    return folded(name, free_text(text, room(name)))
+        return _structured(lower, text)
+    return free_text(text, room(name))
+
+
+def check(name: str, text: str) -> None:
+    """Refuse a field that cannot be written.
+
+    Raises:
+        ValueError: a word of it fits in no line, or it should hold addresses and does not; the text is a sentence.
+    """
+    if name.lower() in ADDRESS_FIELDS:
+        addresslists.rewritten(text)
+    try:
+        written(name, text)
+    except ValueError as exc:
+        raise ValueError(f"The mail cannot be sent: {exc}.") from exc
 
 
 def room(name: str) -> int:
@@ -123,7 +148,8 @@ def _ascii(lower: str, piece: str) -> str:
 
 
 def _words(piece: str) -> str:
-    return ",".join(word if word.isascii() else phrase(word) for word in piece.split(","))
+    # RFC 2047 §5 wants space around an encoded word, also before a comma.
+    return " , ".join(word if word.isascii() else phrase(word) for word in piece.split(",")).strip()
 
 
 def _comment(part: str) -> str:
@@ -134,8 +160,9 @@ def _reference(text: str) -> str:
     """An address, an identifier or a URI in ASCII: its domain as A-labels, everything else percent-encoded UTF-8
     (RFC 3987 §3.1). The same text always gives the same, so that references still find their message."""
     before, at, domain = text.rpartition("@")
-    try:
-        domain = addresses.ascii_domain(domain)
-    except ValueError:
-        return quote(text, safe=_ASCII, errors="replace")
-    return quote(before, safe=_ASCII, errors="replace") + at + domain
+    if at or "." in domain:
+        try:
+            return quote(before, safe=_ASCII, errors="replace") + at + addresses.ascii_domain(domain)
+        except ValueError:
+            pass  # it is no domain
+    return quote(text, safe=_ASCII, errors="replace")

@@ -94,7 +94,8 @@ def render(
     headers.append(("Subject", email.subject.strip()))
     headers.append(("Date", format_datetime(date.astimezone(UTC))))
     headers.append(("Message-ID", message_id))
-    headers += [(label, value.strip()) for label, value in email.headers.items()]
+    own = [(label, value.strip()) for label, value in email.headers.items()]
+    headers += [(label, value) for label, value in own if value or not headerfields.is_structured(label)]
     utf8 = any(addresses.needs_utf8(addresses.split(person)[1]) for person in _everybody(email, sender))
     head = "".join([_header(label, value) for label, value in headers]).encode()
     return Rendered(data=head + _body(email, message_id), sender=sender, utf8=utf8)
@@ -114,12 +115,12 @@ def _people(people: Sequence[str] | str) -> str:
 
 def _header(name: str, value: str) -> str:
     line = f"{name}: {value}"
-    if len(line) <= _FOLD_AT and encodedwords.is_writable(line):
-        return line + "\r\n"
+    if name in _ADDRESS_FIELDS:
+        return encodedwords.folded(name, value) if len(line) > _FOLD_AT else line + "\r\n"
     if _CONTROL.search(line):
         raise ValueError(f"the header field {name[:40]!r} contains a line break or another control character")
-    if name in _ADDRESS_FIELDS:
-        return encodedwords.folded(name, value)
+    if len(line) <= _FOLD_AT and encodedwords.is_writable(line) and not headerfields.holds_addresses(name):
+        return line + "\r\n"
     if headerfields.is_structured(name):
         return headerfields.written(name, value)
     if _is_readable(value):
@@ -180,16 +181,18 @@ def _text(subtype: str, data: bytes, boundary: bytes) -> bytes:
 
 def _attached(attachment: Attachment, boundary: bytes) -> bytes:
     kind, content = attachment.content_type, attachment.content
-    if not encodedwords.is_writable(kind):
+    if not kind.isprintable():
         raise ValueError(f"{kind[:60]!r} is not a content type")
     disposition = _disposition(attachment.filename)
-    if kind.lower().startswith(("message/", "multipart/")):
+    name = kind.partition(";")[0].strip().lower()
+    if name.startswith(("message/", "multipart/")):
         # RFC 2046 §5.2.1 forbids base64 here; a mail that is not seven-bit is sent as a plain file.
         lines = crlf(content)
-        if kind.lower() == "message/rfc822" and _seven_bits(lines) and boundary not in lines:
-            return _part(kind, "7bit", lines, disposition)
+        if name == "message/rfc822" and _seven_bits(lines) and boundary not in lines:
+            return _part("message/rfc822", "7bit", lines, disposition)
         kind = "application/octet-stream"
-    return _part(kind, "base64", _base64(content), disposition)
+    written = headerfields.written("Content-Type", kind)
+    return _part(written.removeprefix("Content-Type:").strip(), "base64", _base64(content), disposition)
 
 
 def _part(kind: str, encoding: str, content: bytes, disposition: str = "") -> bytes:

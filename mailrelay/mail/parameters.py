@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import quote
+from urllib.parse import quote, unquote
+
+from mailrelay.mail import charsets
 
 # Name, then a quoted string or a token. What stands in neither form is read up to the next semicolon.
 _PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"?|[^;]*)', re.DOTALL)
@@ -55,7 +57,10 @@ def _unquoted(text: str) -> str:
 def _pieces(name: str, text: str) -> list[str]:
     if text.isascii() and text.isprintable() and len(text) <= _LONGEST:
         return [f"{name}={_quoted(text)}"]
-    if name.endswith("*") or name == "boundary":  # in pieces already; a boundary cannot be cut
+    if name.endswith("*") and text.count("'") >= 2:  # encoded already, and too long
+        charset, _, encoded = text.split("'", 2)
+        name, text = name[:-1], unquote(encoded, charset if charsets.is_known(charset) else "utf-8")
+    if "*" in name or name == "boundary":  # a numbered piece; a boundary cannot be cut
         return [f"{name}={_quoted(quote(text, safe=_ASCII, errors='replace'))}"]
     return extended(name, text)
 

@@ -28,6 +28,7 @@ FULL: dict[str, Any] = {
     "attachments": [
         {"filename": "dä f.txt", "content_type": "text/plain", "content_base64": "OTIg\r\nJQo="},
         {"filename": "empty.bin", "content_base64": ""},
+        {"filename": "a.ics", "content_type": "text/calendar; method=REQUEST", "content_base64": "QQ=="},
     ],
 }  # fmt: skip
 
@@ -57,6 +58,7 @@ def test_every_field_reaches_the_queue(api: APIClient, relay: RelaySettings) -> 
     assert [(one.filename, one.content_type, one.content) for one in email.attachments] == [
         ("dä f.txt", "text/plain", b"92 %\n"),
         ("empty.bin", "application/octet-stream", b""),
+        ("a.ics", "text/calendar; method=REQUEST", b"A"),
     ]
     row = Message.objects.get()
     assert row.envelope_sender == "nas@example.net"
@@ -81,6 +83,7 @@ def test_one_recipient_of_any_kind_is_enough(api: APIClient, relay: RelaySetting
         {"to": ["ops@example.com"] * 3}, {"to": ["jörg@müller.example"]},
         {"to": ['"Doe, J." <j@example.com>']},
         {"headers": {"X-Long": "word " * 300}}, {"headers": {"List-Unsubscribe": "<mailto:x@example.com>"}},
+        {"headers": {"List-Unsubscribe": "<https://example.com/u?t=" + "a" * 880 + ">"}},
     ],
     ids=lambda part: repr(part)[:50],
 )  # fmt: skip

@@ -36,6 +36,8 @@ HEADER = [
     {"X-A\r\nB": "c"},
     {"Ü": "b"}, {"X" * 100: "b"}, {"X-A": 5}, {"X-A": None}, {"X-A": ["b"]}, {"X-A": {"b": "c"}},
     {"X-A": True},
+    {"List-Unsubscribe": "<https://example.com/" + "x" * 1500 + ">"}, {"References": "<" + "x" * 1000 + ">"},
+    {"Errors-To": "a b@example.com"},
     [], "X-A: b", 5, None, [["X-A", "b"]], {f"X-{n}": "v" for n in range(101)},
 ]  # fmt: skip
 
@@ -121,6 +123,8 @@ def test_an_attachment_that_cannot_be_is_refused(
         {"content_type": None},
         {"content_type": 5},
         {"content_type": "multipart/mixed"},
+        {"content_type": "text/calendar; method"},
+        {"content_type": "text/calendar; method=a\rb"},
         {"content_base64": "???"},
         {"content_base64": "YQ"},
         {"content_base64": "é"},

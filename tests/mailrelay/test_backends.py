@@ -279,3 +279,32 @@ def test_a_long_message_id_fits_the_column(relay: RelaySettings) -> None:
     headers = {"Message-ID": f"<{'x' * 400}@example.org>"}
     EmailMessage("x", "y", to=["a@example.com"], headers=headers).send()
     assert len(only()[0].message_id) == 255
+
+
+def test_encoded_words_stand_only_where_they_may(relay: RelaySettings) -> None:
+    EmailMessage(
+        "Größe",
+        "x",
+        "Jörg <jörg@example.com>",
+        ["käthe@example.com"],
+        headers={
+            "List-Unsubscribe": "<https://example.com/ä?q=?x?=>",
+            "References": "<ä@example.com>",
+            "Errors-To": "Ö <o@example.com>",
+            "X-Note": "ü",
+        },
+    ).send()
+    (row,) = Message.objects.all()
+    head = written(row).partition(b"\r\n\r\n")[0].decode().split("\r\n")
+    assert "List-Unsubscribe: <https://example.com/%C3%A4?q=?x?=>" in head
+    assert "References: <%C3%A4@example.com>" in head
+    assert "Errors-To: =?utf-8?b?w5Y=?= <o@example.com>" in head
+    assert "X-Note: =?utf-8?b?w7w=?=" in head
+    assert "To: käthe@example.com" in head
+    assert "From: =?utf-8?b?SsO2cmc=?= <jörg@example.com>" in head
+
+
+def test_a_field_that_fits_in_no_line_is_refused(relay: RelaySettings) -> None:
+    with pytest.raises(InvalidEmail, match="List-Unsubscribe fits in no line") as caught:
+        EmailMessage("x", "x", to=["a@example.com"], headers={"List-Unsubscribe": f"<{'x' * 1500}>"}).send()
+    assert caught.value.field == "headers"

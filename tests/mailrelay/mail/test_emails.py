@@ -133,7 +133,16 @@ def test_a_text_takes_any_character_but_nul_and_half_ones(name: str) -> None:
 
 
 def test_a_content_type_is_accepted(subtests: pytest.Subtests) -> None:
-    for kind in ["application/pdf", "image/svg+xml", "text/csv", "text/csv; charset=utf-8", "message/rfc822"]:
+    for kind in [
+        "application/pdf",
+        "image/svg+xml",
+        "text/csv",
+        "text/csv; charset=utf-8",
+        "text/calendar; charset=utf-8; method=REQUEST",  # RFC 6047 §2.4
+        'application/x; a="b; \\"c\\" ö";d = e',
+        'a/b; name="x"',
+        "message/rfc822",
+    ]:
         with subtests.test(kind=kind):
             assert accepted(attachments=[Attachment(filename="a", content=b"x", content_type=kind)])
 
@@ -146,8 +155,13 @@ def test_what_is_no_content_type_is_refused(subtests: pytest.Subtests) -> None:
         "/b",
         "a/b/c",
         "a b/c",
-        'a/b; name="x"',
         "a/b;",
+        "a/b; c",
+        'a/b; c="d',
+        "a/b; c=d=e",
+        "a/b; c=d e=f",
+        'a/b; c="\u2028"',
+        "a/b; c=" + "d" * 500,
         "a/b; charset=a b",
         "multipart/mixed",
         "Multipart/X",

@@ -399,3 +399,27 @@ def test_the_reply_address_is_written() -> None:
     message = parse(render(reply_to='"Doe, John" <j@example.com>'))
     assert message["reply-to"].addresses[0].display_name == "Doe, John"
     assert "reply-to" not in parse(render())
+
+
+def test_the_parameters_of_a_content_type_are_kept() -> None:
+    kind = 'text/calendar; charset=utf-8; method=REQUEST; x-title="Größe; a \\"b\\""'
+    invitation = Attachment(filename="invite.ics", content=b"BEGIN:VCALENDAR\r\n", content_type=kind)
+    rendered = render(attachments=[invitation])
+    (part,) = parse(rendered).iter_attachments()
+    assert dict(part["Content-Type"].params) == {
+        "charset": "utf-8",
+        "method": "REQUEST",
+        "x-title": 'Größe; a "b"',
+    }
+    assert part.get_payload(decode=True) == b"BEGIN:VCALENDAR\r\n"
+    assert_sendable(rendered)
+
+
+def test_a_structured_field_of_the_caller_holds_no_encoded_words() -> None:
+    link = "<https://example.com/u?t=" + "a" * 880 + ">"
+    fields = {"List-Unsubscribe": link, "List-Help": "<https://example.com/?q=?utf8=1>", "References": ""}
+    rendered = render(headers=fields)
+    assert b"=?utf-8?b?" not in rendered.data
+    assert parse(rendered)["List-Unsubscribe"] == link
+    assert b"References" not in rendered.data
+    assert_sendable(rendered)

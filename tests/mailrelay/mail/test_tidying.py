@@ -47,7 +47,7 @@ LOOSE = {
     "A <a@EXAMPLE.com.>": "A <a@example.com>",
     "a@bücher.example": "a@xn--bcher-kva.example",
     "Jörg <j@example.com>": "=?utf-8?b?SsO2cmc=?= <j@example.com>",
-    "Jörg Team: a@example.com; b@example.com": "=?utf-8?b?SsO2cmcgVGVhbQ==?=: a@example.com;, b@example.com",
+    "Jörg Team: a@example.com; b@example.com": "=?utf-8?b?SsO2cmcgVGVhbQ==?= : a@example.com;, b@example.com",
     "Undisclosed recipients:": "Undisclosed recipients:;",
     "a@example.com b@example.com": None,
     "<a@example.com> <b@example.com>": None,
