@@ -76,12 +76,14 @@ HOSTED_DOMAINS_MODEL = "mailboxes.Domain"
 
 MIDDLEWARE = [
     "quazzar.api.methods.MethodMiddleware",
+    "quazzar.bodies.BodySizeMiddleware",
     "quazzar.access.addresses.ClientAddressMiddleware",
     # Before the others: mail servers and mail programs ask for its files by names that ALLOWED_HOSTS does not know.
     "dnsrecords.wellknown.WellKnownMiddleware",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "quazzar.access.caching.NoStoreMiddleware",
     "quazzar.monitoring.logs.RequestIdMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -138,6 +140,7 @@ AXES_LOCKOUT_TEMPLATE = "locked_out.html"
 AXES_ENABLE_ADMIN = False  # its pages would stand unstyled among ours
 
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"  # also where a foreign address was to follow
 SESSION_ENGINE = "quazzar.access.sessions"
 SESSION_COOKIE_NAME = "quazzar_session"
 SESSION_COOKIE_HTTPONLY = True

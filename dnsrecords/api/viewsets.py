@@ -53,6 +53,7 @@ class RecordsViewSet(_OfDomain):
         **dict.fromkeys(("check", "options_change", "publish"), CHANGE_DNS),
         **dict.fromkeys(("publisher_set", "publisher_remove"), CHANGE_DNS),
     }
+    tells_result = frozenset({"publish"})
     serializer_class = NoBody
     answer_class = DomainRecordsSerializer
 

@@ -93,6 +93,8 @@ class ImportViewSet(RetrieveModelMixin, ApiViewSet):
     """Mailboxes from a CSV file, and how far their import is."""
 
     rights: ClassVar = {"create": ADD_MAILBOXES, "retrieve": SEE_IMPORTS}
+    tells_result = takes_mail = frozenset({"create"})
+    query_names: ClassVar = {"create": ["dry_run"]}
     parser_classes = [CsvParser, FormParser]
     # The rows, which may be many and hold passwords, are the worker's.
     queryset = ImportJob.objects.defer("rows")

@@ -57,6 +57,8 @@ class StackViewSet(ApiViewSet):
         **dict.fromkeys(("partial_update", "certificate_replace", "controller_password"), CHANGE_SERVER),
         **dict.fromkeys(("preflight", "enable", "disable", "repair"), CHANGE_SERVER),
     }
+    tells_result = frozenset({"preflight", "controller_password"})
+    query_names: ClassVar = {"logs": ["service", "tail"]}
     serializer_class = StackChangeSerializer
     answer_class = StackSerializer
 

@@ -11,6 +11,7 @@ from mailboxes.console import access, pages, states
 from mailboxes.csvfiles import exporting, importing
 from mailboxes.csvfiles.rows import LARGEST_FILE
 from mailboxes.models import ImportJob
+from quazzar import bodies
 from quazzar.console import gate
 from quazzar.console.pages import CHANGED, part, sentence
 from quazzar.errors import InvalidFields, QuazzarError
@@ -25,6 +26,7 @@ def page(request: HttpRequest) -> HttpResponse:
     return pages.page(request, "import.html", _jobs())
 
 
+@bodies.takes_file
 @access.change(access.add_mailboxes)
 def check(request: HttpRequest) -> HttpResponse:
     """Check every line of the file, and write nothing."""
@@ -36,6 +38,7 @@ def check(request: HttpRequest) -> HttpResponse:
     return _answer(request, context)
 
 
+@bodies.takes_file
 @access.change(access.add_mailboxes)
 def start(request: HttpRequest) -> HttpResponse:
     """Check every line of the file; when all are right the worker imports them."""

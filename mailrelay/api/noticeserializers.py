@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from itertools import islice
 from typing import Any, cast
@@ -20,6 +21,7 @@ _STATES = ("firing", "resolved")
 _OUTCOMES = ("success", "failure")
 _LARGEST_SIZE = 2**63 - 1
 _MOST_WRONG_ALERTS = 10
+_MOST_ALERTS = 1000
 _REQUIRED = "This field is required."
 _NO_TEXT = "This must be a text."
 
@@ -258,6 +260,15 @@ class AlertGroupSerializer(serializers.Serializer[Any]):
     commonAnnotations = LenientLabels()
     externalURL = LenientText(allow_blank=True)
     alerts = AlertSerializer(many=True, allow_empty=False)
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the values of the fields. A mail shows a hundred alerts: of very many only the first are read."""
+        alerts = data.get("alerts") if isinstance(data, Mapping) else None
+        if not isinstance(alerts, list) or len(alerts) <= _MOST_ALERTS:
+            return super().to_internal_value(data)
+        left_out = len(alerts) - _MOST_ALERTS
+        values = super().to_internal_value({**data, "alerts": alerts[:_MOST_ALERTS]})
+        return {**values, "truncatedAlerts": (values.get("truncatedAlerts") or 0) + left_out}
 
     def validate(self, attrs: dict[str, Any]) -> Any:
         """Return the notice."""

@@ -64,6 +64,7 @@ class RelayViewSet(ApiViewSet):
         "presets": SEE_RELAY,
         "test": TEST_RELAY,
     }
+    tells_result = frozenset({"test"})
     serializer_class = RelaySerializer
 
     def get_object(self) -> RelaySettings:
@@ -114,6 +115,8 @@ class MessageViewSet(ListModelMixin, RetrieveModelMixin, ApiViewSet):
         "create": SEND,
         "retry": RETRY,
     }
+    tells_result = frozenset({"create", "retry"})
+    takes_mail = frozenset({"create"})
     queryset = Message.objects.defer("body")
     filterset_fields: ClassVar[list[str]] = ["status", "source"]
     search_fields: ClassVar[list[str]] = ["subject", "message_id", "to"]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
+from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -107,9 +108,9 @@ def group_notice(body: Mapping[str, Any]) -> AlertNotice:
 def _details(details: str | Mapping[str, Any]) -> dict[str, str]:
     if isinstance(details, str):
         return {"description": details} if details else {}
-    return _pairs(
-        {name: value if isinstance(value, str) else _json(value) for name, value in details.items()}
-    )
+    # Cut before the values are written out: an object can have a hundred thousand of them.
+    first = islice(details.items(), _MOST_PAIRS)
+    return _pairs({name: value if isinstance(value, str) else _json(value) for name, value in first})
 
 
 def _json(value: object) -> str:
@@ -150,7 +151,7 @@ def common(alerts: tuple[Alert, ...]) -> dict[str, str]:
 
 def _pairs(fields: Mapping[str, str]) -> dict[str, str]:
     """The first names and values, without what no mail can carry."""
-    shown = list(fields.items())[:_MOST_PAIRS]
+    shown = islice(fields.items(), _MOST_PAIRS)
     return {words.one_line(name, 100): words.lines(value, 2000) for name, value in shown}
 
 

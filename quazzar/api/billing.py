@@ -53,6 +53,7 @@ class BillingViewSet(ApiViewSet):
 
     feature = ANY_PLAN
     rights: ClassVar = {"retrieve": LOOK_AROUND, "create": INSTALL_LICENCE}
+    tells_result = frozenset({"create"})
     serializer_class = LicenseSerializer
     answer_class = BillingSerializer
     answer_status = 200

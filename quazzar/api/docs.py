@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from drf_spectacular.renderers import (
     OpenApiJsonRenderer,
@@ -14,9 +14,11 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
+from quazzar.api import queries
 from quazzar.api.browsable.endpoints import API, Endpoint, endpoints
-from quazzar.api.browsable.renderers import ConsolePages
+from quazzar.api.browsable.renderers import ConsolePages, answer_in_json
 from quazzar.api.gate.permissions import ANY_PLAN
 from quazzar.api.viewsets import ApiViewSet
 from quazzar.rights import LOOK_AROUND
@@ -24,7 +26,31 @@ from quazzar.rights import LOOK_AROUND
 MAIL_API = "/api/mail/"
 
 
-class SchemaView(SpectacularAPIView):
+class _ForAnybody(APIView):
+    """Open: a key that does not count, or none, makes no difference."""
+
+    authentication_classes = []
+    permission_classes = [AllowAny]
+    feature = ANY_PLAN
+    throttle_classes = []
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse parameters that are not known.
+
+        Raises:
+            ValidationError: there are some.
+        """
+        super().initial(request, *args, **kwargs)
+        if request.method in ("GET", "HEAD"):
+            queries.check(self, request)
+
+    def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
+        """Describe the endpoint, in JSON also where it answers with a page."""
+        answer_in_json(request)
+        return super().options(request, *args, **kwargs)
+
+
+class SchemaView(_ForAnybody, SpectacularAPIView):
     """The OpenAPI 3.1 description, as JSON or (``?format=yaml``, or by Accept) YAML."""
 
     renderer_classes = [
@@ -34,17 +60,11 @@ class SchemaView(SpectacularAPIView):
         OpenApiYamlRenderer,
         ConsolePages,
     ]
-    permission_classes = [AllowAny]
-    feature = ANY_PLAN
-    throttle_classes = []
 
 
-class DocsView(SpectacularSwaggerView):
+class DocsView(_ForAnybody, SpectacularSwaggerView):
     """The description as a page to read and try."""
 
-    permission_classes = [AllowAny]
-    feature = ANY_PLAN
-    throttle_classes = []
     url_name = "schema"
 
 

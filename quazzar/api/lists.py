@@ -77,6 +77,11 @@ class StrictFilterBackend(rest_framework.DjangoFilterBackend):  # type: ignore[m
     filterset_base = StrictFilterSet
     raise_exception = True
 
+    def query_names(self, view: Any) -> list[str]:
+        """Names of the filters."""
+        filterset = self.get_filterset_class(view, view.get_queryset())
+        return [*filterset.base_filters] if filterset else []
+
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: APIView) -> QuerySet[Any]:
         """The rows that are asked for.
 
@@ -91,6 +96,10 @@ class StrictFilterBackend(rest_framework.DjangoFilterBackend):  # type: ignore[m
 
 class BoundedSearchFilter(SearchFilter):
     """``?search=`` for a few words: SQLite refuses an expression that is a thousand deep."""
+
+    def query_names(self, view: Any) -> list[str]:
+        """``search``, where the list can be searched."""
+        return [self.search_param] if getattr(view, "search_fields", None) else []
 
     def get_search_terms(self, request: Request) -> list[str]:
         """The words.
@@ -109,6 +118,10 @@ class BoundedSearchFilter(SearchFilter):
 
 class StrictOrderingFilter(OrderingFilter):
     """``?ordering=`` by a view's ``ordering_fields`` only; equal rows always come in the same order."""
+
+    def query_names(self, view: Any) -> list[str]:
+        """``ordering``; a list that has no order to offer says so."""
+        return [self.ordering_param]
 
     def get_ordering(self, request: Request, queryset: QuerySet[Any], view: APIView) -> list[str] | None:
         """The columns to sort by.

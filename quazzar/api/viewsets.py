@@ -17,10 +17,14 @@ from rest_framework.response import Response
 from rest_framework.routers import DynamicRoute, Route, SimpleRouter
 from rest_framework.viewsets import GenericViewSet
 
+from quazzar import bodies
+from quazzar.api import queries
 from quazzar.api.browsable.renderers import ConsolePages, answer_in_json
 from quazzar.api.fields import LARGEST_ID
 from quazzar.api.gate.permissions import MAIL
 from quazzar.api.serializers import NoBody
+from quazzar.models import ApiKey
+from quazzar.rights import READ
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,6 +54,10 @@ _SINGLETON: list[Route | DynamicRoute] = [
 ]
 
 
+#: What the answer to a change shows to a caller who may not read.
+_OWN = ("id", "configured")
+
+
 def rights_of_rows(see: Right, add: Right, change: Right, delete: Right) -> dict[str, Right]:
     """Return the ``rights`` of a collection and its rows."""
     return {
@@ -67,6 +75,10 @@ class ApiViewSet(GenericViewSet[Any]):
 
     Attributes:
         rights: name of each action → the right that it needs; an action that is not here is refused.
+        tells_result: actions whose answer tells what this very call did, and so is for whoever may call them. The
+            answer to any other change shows what is stored: only ``id`` and ``configured`` to who may not read that.
+        takes_mail: actions whose body may be as large as a mail.
+        query_names: name of an action → parameters of its address, besides those of lists.
         serializer_class: what a body must look like, and the answer too, unless ``answer_class`` says otherwise.
         change_serializer_class: for PUT and PATCH, where they differ from POST.
         answer_class: the answer's serializer, where it is not ``serializer_class``.
@@ -81,6 +93,9 @@ class ApiViewSet(GenericViewSet[Any]):
     lookup_value_converter = "int"
     feature: str = MAIL
     rights: ClassVar[Mapping[str, Right]] = {}
+    tells_result: ClassVar[frozenset[str]] = frozenset()
+    takes_mail: ClassVar[frozenset[str]] = frozenset()
+    query_names: ClassVar[Mapping[str, Sequence[str]]] = {}
     change_serializer_class: type[BaseSerializer[Any]] | None = None
     answer_class: type[BaseSerializer[Any]] | None = None
     answer_status: int | None = None
@@ -89,6 +104,40 @@ class ApiViewSet(GenericViewSet[Any]):
     page_of_row = ""
     is_linked = True
     is_endpoint = True
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Let the gate decide; then, for a method that there is, look at the address and the size of the body.
+
+        Raises:
+            NotFound: the row that the path names does not exist, which is said first.
+            RequestDataTooBig: the body is too large.
+            ValidationError: a parameter of the address is not known.
+        """
+        super().initial(request, *args, **kwargs)
+        if not (self.action_map or {}).get((request.method or "").lower()):
+            return
+        with ExitStack() as if_refused:
+            if "pk" in kwargs:
+                if_refused.callback(self.get_object)
+            bodies.check(request._request, bodies.largest(is_mail=self.action in self.takes_mail))
+            queries.check(self, request)
+            if_refused.pop_all()
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return the answer, without what the caller may not read."""
+        is_change = request.method not in SAFE_METHODS and response.status_code < 400
+        shown = getattr(response, "data", None)
+        if is_change and isinstance(shown, dict) and not self._may_read(request):
+            response.data = {name: shown[name] for name in _OWN if name in shown}
+        return super().finalize_response(request, response, *args, **kwargs)
+
+    def _may_read(self, request: Request) -> bool:
+        """Whether the caller may read what the present action's answer shows of what is stored."""
+        reads = [right for right in self.rights.values() if right.scope == READ]
+        if self.action in self.tells_result or not reads:
+            return True
+        has_scope = not isinstance(request.auth, ApiKey) or READ in request.auth.scopes
+        return has_scope and any(right(request.user) for right in reads)
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
         """Return the serializer of the body that the present action takes."""

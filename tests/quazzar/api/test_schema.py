@@ -129,3 +129,16 @@ def test_the_page_and_all_it_loads_come_from_this_node(client: Client) -> None:
     assert not re.search(r"https?://", html)
     assert '"validatorUrl": null' in html
     assert "/api/schema" in html
+
+
+def test_it_is_open_whatever_key_is_sent(client: Client, db: None) -> None:
+    for token in ("qzr_nonsense", "qzr_" + "0" * 46, ""):
+        for address in ("/api/schema", "/api/docs"):
+            assert client.get(address, headers={"authorization": f"Bearer {token}"}).status_code == 200
+
+
+def test_options_describe_the_open_endpoints_as_well(client: Client, db: None) -> None:
+    for address in ("/api/schema", "/api/docs"):
+        answer = client.options(address)
+        assert (answer.status_code, answer["Content-Type"]) == (200, "application/json")
+        assert client.post(address).status_code == 405

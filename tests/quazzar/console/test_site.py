@@ -48,6 +48,20 @@ def test_signing_in_leads_to_mail_relay(client: Client, operator: User) -> None:
     assert answer.redirect_chain[-1][0] == "/admin/mail-relay/"
 
 
+def test_a_foreign_address_to_follow_leads_to_the_console(client: Client, operator: User) -> None:
+    typed = {"username": "operator", "password": "operator-pass"}
+    for foreign in (
+        "https://evil.example/",
+        "//evil.example",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "\t//evil",
+    ):
+        answer = Client().post(f"/admin/login/?next={foreign}", {**typed, "next": foreign}, follow=True)
+        assert answer.status_code == 200
+        assert answer.redirect_chain[-1][0] == "/admin/mail-relay/", foreign
+
+
 def test_a_wrong_password_is_said_and_the_name_kept(client: Client, operator: User) -> None:
     page = html(client.post("/admin/login/", {"username": "operator", "password": "wrong"}))
     assert "Please enter the correct username and password" in page
