@@ -16,9 +16,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from quazzar.api import queries
 from quazzar.api.browsable.endpoints import API, Endpoint, endpoints
 from quazzar.api.browsable.renderers import ConsolePages, answer_in_json
+from quazzar.api.gate import queries
 from quazzar.api.gate.permissions import ANY_PLAN
 from quazzar.api.viewsets import ApiViewSet
 from quazzar.rights import LOOK_AROUND

@@ -18,9 +18,9 @@ from rest_framework.routers import DynamicRoute, Route, SimpleRouter
 from rest_framework.viewsets import GenericViewSet
 
 from quazzar import bodies
-from quazzar.api import queries
 from quazzar.api.browsable.renderers import ConsolePages, answer_in_json
 from quazzar.api.fields import LARGEST_ID
+from quazzar.api.gate import queries
 from quazzar.api.gate.permissions import MAIL
 from quazzar.api.serializers import NoBody
 from quazzar.models import ApiKey
