@@ -24,12 +24,14 @@ class Verdict:
         message: what is wrong and what to change. With `Status.OK` it is a remark, or empty.
         found: the published values that the verdict is about.
         advice: what to paste instead of the record's value; empty: paste that.
+        left_out: what is published and the advice no longer has, each with the reason; the message names it too.
     """
 
     status: Status
     message: str = ""
     found: tuple[str, ...] = ()
     advice: str = ""
+    left_out: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:

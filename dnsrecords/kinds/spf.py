@@ -6,7 +6,7 @@ import ipaddress
 from typing import TYPE_CHECKING
 
 from dnsrecords.kinds.kind import Kind
-from dnsrecords.spf import advice
+from dnsrecords.spf import repair
 from dnsrecords.spf.judge import judge
 from dnsrecords.spf.providers import provider_of
 from dnsrecords.spf.terms import VERSION
@@ -67,7 +67,7 @@ class Spf(Kind):
 
     def rules_out(self, value: str) -> bool:
         """Any SPF record, also one that has a mistake at its start."""
-        return value.lstrip().lower().startswith(VERSION) or advice.meant(value)
+        return value.lstrip().lower().startswith(VERSION) or repair.meant(value)
 
 
 def _value(facts: Facts) -> str:

@@ -153,6 +153,9 @@ class _Planner:
             self._refuse(record, (outside,), message + "Add the record there.")
         elif blocking := self._blocking(record):
             self._conflict(record, blocking, "Delete that record, if nothing needs it.")
+        elif foreign and not self._replace and (left_out := self._verdicts[record.id].left_out):
+            remedy = f"Merging it would lose senders: {'; '.join(left_out)}. Correct that, or publish and replace it."
+            self._conflict(record, foreign, remedy)
         elif foreign and not self._replace and not merged:
             self._conflict(record, foreign, "Publish again and replace it, if nothing needs it.")
         else:

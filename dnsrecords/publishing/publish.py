@@ -315,7 +315,7 @@ def _verdict(record: Record, facts: Facts, lookup: Lookup) -> Verdict:
     if answer.wildcard is None or not verdict.ok:
         return verdict
     kept = verdict.advice or (verdict.found[0] if kind_of(record).merges else "")
-    return Verdict(Status.MISSING, advice=kept)
+    return Verdict(Status.MISSING, advice=kept, left_out=verdict.left_out)
 
 
 def _lookup(

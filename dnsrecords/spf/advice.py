@@ -2,82 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from dnsrecords.spf.evaluate import LOOKUP_LIMIT, VOID_LIMIT
-from dnsrecords.spf.terms import (
-    VERSION,
-    Malformed,
-    Mechanism,
-    Modifier,
-    SpfRecord,
-    address_of,
-    is_record,
-    parse_term,
-)
+from dnsrecords.spf.repair import misread
+from dnsrecords.spf.terms import VERSION, Mechanism, Modifier, SpfRecord
 from dnsrecords.text.mistakes import mistake
+from dnsrecords.text.taglists import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from dnsrecords.spf.evaluate import Cost
     from dnsrecords.spf.terms import Fault, Term
 
-#: The start of a text that was meant to be a record, with every mistake that people make there.
-_MEANT = re.compile(r"[\W_]*(?:v\s*=\s*)?spf\s*1?(?![0-9a-z])[\s;:,=\"']*", re.IGNORECASE)
-#: What people write instead of a mechanism.
-_WRONG_KINDS = {
-    "ipv4": "ip4",
-    "ipv6": "ip6",
-    "ip": "ip4",
-    "includes": "include",
-    "included": "include",
-    "host": "a",
-    "all.": "all",
-}
-_KINDS = frozenset({"all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists"})
 REPLACE = "Replace it with the record given here."
-
-
-# --- records that are nearly there -------------------------------------------------------------------------
-def meant(text: str) -> bool:
-    """Whether a text that is no SPF record was meant to be one."""
-    return not is_record(text) and (_MEANT.match(text) is not None or bool(mistake(text, VERSION)))
-
-
-def repaired(text: str) -> str:
-    """A text that was meant to be a record, with a start and an end that can be read."""
-    rest = _MEANT.sub("", re.sub(r"[^ -~]+", " ", text), count=1)
-    return f"{VERSION} {rest.strip(' ;,.')}".rstrip("\"'` ;,.")
-
-
-def corrected(fault: str) -> Term | None:
-    """The term that was probably meant by one that is wrong."""
-    text = fault.strip("\"'`,;")
-    qualifier = text[:1] if text[:1] in set("+-~?") else ""
-    kind, sign, value = re.fullmatch(r"([^:=/]*)([:=]?)(.*)", text[len(qualifier) :], re.DOTALL).groups()  # type: ignore[union-attr]
-    kind = _WRONG_KINDS.get(kind.lower(), kind.lower())
-    network = address_of(value)
-    if network is not None and kind in {"a", "mx", "ip4", "ip6", "include"}:
-        kind = f"ip{network.version}"
-    elif kind in {"ip4", "ip6"}:
-        kind = "a"
-    separator = "=" if kind in {"redirect", "exp"} else ":"
-    return _term(f"{qualifier}{kind}{separator if sign else ''}{value}")
-
-
-def _term(text: str) -> Term | None:
-    try:
-        return parse_term(text)
-    except Malformed:
-        return None
-
-
-def misread(term: Modifier) -> Mechanism | None:
-    """The mechanism that was meant by an unknown modifier, such as ``include=x``."""
-    meant_term = corrected(f"{term.name}:{term.value}") if term.name in _KINDS else None
-    return meant_term if isinstance(meant_term, Mechanism) else None
 
 
 # --- the merged record -------------------------------------------------------------------------------------
@@ -89,23 +28,45 @@ def merged(
     Ours stand before the first term that does not say pass, which is ``all`` as a rule: the first match decides.
 
     Args:
+        records: with no other terms than valid ones.
         dropped: terms, as text, that break the record and are left out.
     """
     ours = tuple(dict.fromkeys(ours))
     keys_of_ours = {_key(term) for term in ours}
-    terms = [term for record in records for term in _terms(record) if str(term) not in dropped]
-    redirects = list(dict.fromkeys(term.value for term in _modifiers(terms) if term.name == "redirect"))
+    terms = [term for record in records for term in record.terms if str(term) not in dropped]
     ends = [term.qualifier for term in _mechanisms(terms) if term.kind == "all"]
-    kept = {_key(term): term for term in reversed(_mechanisms(terms)) if term.kind != "all"}
-    others = [term for key, term in reversed(kept.items()) if key not in keys_of_ours]
+    others = [term for key, term in _kept(records, dropped).items() if key not in keys_of_ours]
     at = next((index for index, term in enumerate(others) if term.qualifier != "+"), len(others))
     body = [*others[:at], *ours, *others[at:]]
+    redirects = _redirects([record for record in records if not record.all], dropped)
+    # Beside an all, a redirect is void (§6.1); it stays so.
+    void = _redirects([record for record in records if record.all], dropped)[:1]
     if len(redirects) == 1 and not ends:
         return SpfRecord((*body, *_rest(terms), Modifier("redirect", redirects[0])))
     # One record can go on in one other only: the rest is included, where an end of its own does not count.
-    if not any(record.all for record in records):
-        body += [Mechanism("include", domain=domain) for domain in redirects]
-    return SpfRecord((*body, Mechanism("all", _end(ends)), *_rest(terms)))
+    body += [Mechanism("include", domain=domain) for domain in redirects]
+    kept_void = [Modifier("redirect", domain) for domain in void if not redirects]
+    return SpfRecord((*body, Mechanism("all", _end(ends)), *_rest(terms), *kept_void))
+
+
+def _kept(records: Sequence[SpfRecord], dropped: Collection[str]) -> dict[tuple[object, ...], Mechanism]:
+    """Each mechanism once: within a record the first, which decides; of several records the mildest."""
+    kept: dict[tuple[object, ...], Mechanism] = {}
+    for record in records:
+        seen: set[tuple[object, ...]] = set()
+        for term in record.mechanisms:
+            key = _key(term)
+            if term.kind == "all" or str(term) in dropped or key in seen:
+                continue
+            seen.add(key)
+            if key not in kept or (term.qualifier == "+" and kept[key].qualifier != "+"):
+                kept[key] = term
+    return kept
+
+
+def _redirects(records: Iterable[SpfRecord], dropped: Collection[str]) -> list[str]:
+    terms = [term for record in records for term in record.modifiers if term.name == "redirect"]
+    return list(dict.fromkeys(term.value for term in terms if str(term) not in dropped))
 
 
 def _end(qualifiers: list[str]) -> str:
@@ -113,16 +74,16 @@ def _end(qualifiers: list[str]) -> str:
     return "-" if qualifiers and set(qualifiers) == {"-"} else "~"
 
 
-def _terms(record: SpfRecord) -> Iterator[Term]:
-    for term in record.terms:
-        yield (misread(term) or term) if isinstance(term, Modifier) else term
-    # "include: example.net" falls apart into two terms, neither of which is one.
-    faults = " ".join(fault.text for fault in record.errors).replace("include: ", "include:")
-    yield from filter(None, map(corrected, faults.split()))
-
-
 def _mechanisms(terms: Iterable[Term]) -> list[Mechanism]:
     return [term for term in terms if isinstance(term, Mechanism)]
+
+
+def ignored(texts: Iterable[str]) -> str:
+    """About texts beside the record that were meant to be records as well."""
+    return (
+        f"Receivers do not recognise another text as an SPF record: {', '.join(map(shown, texts))}. If it is still "
+        "needed, replace both with the record given here; otherwise delete it."
+    )
 
 
 def _modifiers(terms: Iterable[Term]) -> list[Modifier]:
@@ -179,19 +140,29 @@ def several(count: int) -> str:
 
 def malformed(fault: Fault) -> str:
     """About a term that is wrong."""
-    right = corrected(fault.text)
-    hint = f'"{right}" was probably meant. ' if right else ""
-    return f"Receivers reject the whole SPF record, because {fault}. {hint}{REPLACE}"
+    return f"Receivers reject the whole SPF record, because {fault}. {REPLACE}"
 
 
-def broken(reason: str, dropped: Collection[str]) -> str:
+def broken(reason: str, *, mends: bool) -> str:
     """About a record that reads well and still ends in an error."""
-    what = (
-        f"{REPLACE[:-1]}, which leaves out {_quoted(dropped)}."
-        if dropped
-        else "Remove the term that causes it."
-    )
+    what = REPLACE if mends else "Remove the term that causes it."
     return f"Every check of the SPF record can end in an error. {reason} {what}"
+
+
+def changed(mended: Iterable[tuple[str, str]], left_out: Collection[str]) -> str:
+    """How the record to paste differs from the published one, beside what was added.
+
+    Args:
+        mended: (as written, as read).
+        left_out: terms and why, as clauses: `"x" names no domain`.
+    """
+    sentences = [f'"{right}" was probably meant by "{written}".' for written, right in mended]
+    if left_out:
+        what = "; ".join(left_out)
+        sentences.append(
+            f"The record given here leaves out what nobody can read or use: {what}. Correct that first."
+        )
+    return " ".join(sentences)
 
 
 def too_many(cost: Cost, which: str = "The SPF record") -> str:
@@ -214,12 +185,12 @@ def saved(cost: Cost, after: Cost) -> str:
     )
 
 
-def voids(cost: Cost, dropped: Collection[str]) -> str:
+def voids(cost: Cost, *, mends: bool) -> str:
     """About names that are not there."""
-    what = f" It leaves out {_quoted(dropped)}." if dropped else " Remove the terms that name them."
+    what = REPLACE if mends else "Remove the terms that name them."
     return (
         f"The SPF record asks for {cost.voids} names that DNS does not have ({', '.join(cost.empty[:3])}), and "
-        f"receivers stop with an error after {VOID_LIMIT} (RFC 7208 §4.6.4). {REPLACE}{what}"
+        f"receivers stop with an error after {VOID_LIMIT} (RFC 7208 §4.6.4). {what}"
     )
 
 
@@ -264,6 +235,8 @@ def remark(record: SpfRecord, cost: Cost) -> str:
     for term in record.modifiers:
         if right := misread(term):
             return f'"{term}" is ignored by receivers; "{right}" was probably meant.'
+        if term.name == "redirect" and record.all:
+            return f'"{term}" is ignored by receivers, because of "{record.all}".'
     kinds = [mechanism.kind for mechanism in record.mechanisms]
     if after := record.mechanisms[kinds.index("all") + 1 :] if "all" in kinds else ():
         return f"{_quoted(map(str, after))} comes after the all, where receivers no longer read."

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dnsrecords.answers import remembering
-from dnsrecords.spf import advice
+from dnsrecords.spf import advice, repair
 from dnsrecords.spf.evaluate import (
     LOOKUP_LIMIT,
     VOID_LIMIT,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dnsrecords.answers import Lookup
+    from dnsrecords.spf.repair import Reading
 
 #: Nobody's addresses (RFC 1112 §4, RFC 6666). If they pass, the record lets everybody in.
 _STRANGERS = ("240.0.0.1", "100::1")
@@ -52,30 +53,67 @@ def judge(
     Raises:
         ValueError: one of ``own_ips`` is not an IP address.
     """
-    published = tuple(text for text in texts if is_record(text))
-    nearly = () if published else tuple(text for text in texts if advice.meant(text))
-    records = tuple(parse(text if published else advice.repaired(text)) for text in published or nearly)
-    case = _Case(domain, parse(wanted), tuple(own_ips), relay_include, records, remembering(lookup))
-    if not records:
+    found = tuple(text for text in texts if is_record(text))
+    nearly = tuple(text for text in texts if repair.meant(text))
+    if not found and not nearly:
         return Verdict(Status.MISSING, advice.missing(domain))
-    if nearly:
-        return Verdict(Status.MISMATCH, advice.unreadable(nearly[0]), nearly, case.advice)
+    # Also what receivers do not recognise was meant to let somebody send.
+    readings = tuple(map(repair.read, (*found, *nearly)))
+    records = tuple(map(parse, found)) or tuple(reading.record for reading in readings)
+    case = _Case(domain, parse(wanted), tuple(own_ips), relay_include, records, readings, remembering(lookup))
+    if not found:
+        return case.mended(Status.MISMATCH, advice.unreadable(nearly[0]), nearly)
     status, message = case.finding
+    if status is not Status.OK:
+        return case.mended(status, message, found)
+    if nearly or case.has_ignored_terms:
+        return case.mended(status, advice.ignored(nearly) if nearly else message, found)
     # Somebody else's terms stay in what is offered to be pasted, also where nothing is wrong.
-    better = case.advice if status is not Status.OK else case.instead(records[0])
-    return Verdict(status, message, published, better)
+    return Verdict(status, message, found, case.instead(records[0]))
 
 
 @dataclass(frozen=True)
 class _Case:
-    """A domain, what is published there, and what is needed; each property is worked out once."""
+    """A domain, what is published there, and what is needed; each property is worked out once.
+
+    Attributes:
+        records: as receivers read them.
+        readings: what these, and texts that receivers do not recognise, were meant to say.
+    """
 
     domain: str
     wanted: SpfRecord
     own_ips: tuple[str, ...]
     relay_include: str
     records: tuple[SpfRecord, ...]
+    readings: tuple[Reading, ...]
     lookup: Lookup
+
+    @cached_property
+    def meant(self) -> tuple[SpfRecord, ...]:
+        """What the texts were meant to say, as records with valid terms only."""
+        return tuple(reading.record for reading in self.readings)
+
+    @property
+    def has_ignored_terms(self) -> bool:
+        """Whether the record is right, and has terms that receivers pass over: after an all, or with = for a colon."""
+        record = self.records[0]
+        kinds = [term.kind for term in record.mechanisms]
+        return self.meant[0] != record or ("all" in kinds and kinds.index("all") < len(kinds) - 1)
+
+    def mended(self, status: Status, message: str, found: tuple[str, ...]) -> Verdict:
+        """A verdict with the merged record as advice, and everything in which that one differs."""
+        changed = advice.changed(self._mended_words(), self.left_out)
+        return Verdict(status, f"{message} {changed}".strip(), found, self.advice, self.left_out)
+
+    def _mended_words(self) -> list[tuple[str, str]]:
+        return [pair for reading in self.readings for pair in reading.mended]
+
+    @cached_property
+    def left_out(self) -> tuple[str, ...]:
+        """What the merged record does not have: each term, and why."""
+        unread = [str(fault) for reading in self.readings for fault in reading.lost]
+        return tuple(dict.fromkeys([*unread, *(f'"{term}" {why}' for term, why in self.dropped.items())]))
 
     # --- what is wrong -------------------------------------------------------------------------------------
     @property
@@ -100,9 +138,10 @@ class _Case:
                 advice.too_many(self.cost) if after.lookups > LOOKUP_LIMIT else advice.saved(self.cost, after)
             )
         if self.cost.voids > VOID_LIMIT:
-            return self._with_limit(advice.voids(self.cost, self.dropped))
+            return self._with_limit(advice.voids(self.cost, mends=bool(self.dropped)))
         failure = self._first(Result.PERMERROR)
-        return self._with_limit(advice.broken(failure.reason, self.dropped)) if failure else ""
+        mends = bool(self.dropped) or self.meant != self.records
+        return self._with_limit(advice.broken(failure.reason, mends=mends)) if failure else ""
 
     def _not_authorised(self) -> str:
         refused = self.refused
@@ -147,7 +186,7 @@ class _Case:
     def current(self) -> Lookup:
         """Look-ups in which the domain has the record that is judged, whichever server that came from."""
         readable = len(self.records) == 1 and not self.records[0].errors
-        return self._with(self.records[0] if readable else advice.merged(self.records))
+        return self._with(self.records[0] if readable else advice.merged(self.meant))
 
     @cached_property
     def refused(self) -> tuple[str, ...]:
@@ -179,7 +218,7 @@ class _Case:
     @cached_property
     def basis(self) -> SpfRecord:
         """What is there, as one record that can be read and lets nobody in by accident."""
-        return advice.merged(self.records, (), self.dropped)
+        return advice.merged(self.meant, (), self.dropped)
 
     def _passes(self, ip: str) -> bool:
         return self._evaluated(ip, self._with(self.basis)).result is Result.PASS
@@ -214,11 +253,11 @@ class _Case:
     @cached_property
     def merged(self) -> SpfRecord:
         """One record that keeps what is there; short of look-ups, our hosts stand in it by address."""
-        loose = [record.redirect for record in self.records if record.redirect and self._toothless()]
+        loose = [record.redirect for record in self.meant if record.redirect and self._toothless()]
         # Included, a record lets the same senders pass, and the end is ours.
         included = [Mechanism("include", domain=domain) for domain in loose]
         dropped = {*self.dropped, *(f"redirect={domain}" for domain in loose)}
-        record = advice.merged(self.records, [*self._missing_terms(), *included], dropped)
+        record = advice.merged(self.meant, [*self._missing_terms(), *included], dropped)
         if self._cost_of(record).lookups <= LOOKUP_LIMIT or not self.own_ips:
             return record
         return self._by_address(record)
@@ -237,39 +276,44 @@ class _Case:
         return set(senders) <= set(self.own_ips) and (bool(senders) or term == Mechanism("mx"))
 
     @cached_property
-    def dropped(self) -> tuple[str, ...]:
-        """Terms that end every check in an error or let everybody in, and cannot be mended here."""
-        terms = dict.fromkeys(
-            term for record in self.records for term in record.mechanisms if term.kind != "all"
-        )
-        redirects = dict.fromkeys(record.redirect for record in self.records if record.redirect)
-        without = [str(term) for term in terms if self._is_broken(term) or str(term) in self.open_doors]
-        leading_nowhere = (f"redirect={domain}" for domain in redirects if self._leads_nowhere(domain))
-        return (*without, *leading_nowhere)
+    def dropped(self) -> dict[str, str]:
+        """Terms that end every check in an error or let everybody in, and cannot be mended here, each with why."""
+        reasons: dict[str, str] = {}
+        for record in self.meant:
+            for term in record.mechanisms:
+                if term.kind != "all" and (why := self._why_dropped(str(term), term)):
+                    reasons[str(term)] = why
+            if record.redirect:
+                text = f"redirect={record.redirect}"
+                if why := self._why_dropped(text, Mechanism("include", domain=record.redirect)):
+                    reasons[text] = why
+        return reasons
+
+    def _why_dropped(self, text: str, term: Mechanism) -> str:
+        if text in self.open_doors:
+            return "lets the whole world send"
+        return self._why_broken(term)
 
     @cached_property
     def open_doors(self) -> frozenset[str]:
         """Terms by which strangers pass."""
         return frozenset(result.matched for result in self._strangers() if result.result is Result.PASS)
 
-    def _leads_nowhere(self, redirect: str) -> bool:
-        if f"redirect={redirect}" in self.open_doors:
-            return True
-        return self._is_broken(Mechanism("include", domain=redirect))
-
-    def _is_broken(self, term: Mechanism) -> bool:
+    def _why_broken(self, term: Mechanism) -> str:
         if "%" in term.domain or not term.domain:
-            return False
+            return ""
         if term.kind == "include":
             result = evaluate(term.domain, _STRANGERS[0], "", term.domain, self.lookup).result
-            return result is Result.NONE or (result is Result.PERMERROR and self._stays_broken(term))
+            if result is Result.NONE:
+                return "names a domain without an SPF record"
+            return "names a record that ends in an error" if self._is_broken_itself(term, result) else ""
         if term.kind in {"a", "mx"} and self.cost.voids > VOID_LIMIT:
-            return not addresses_of(term, self.domain, self.lookup)
-        return False
+            return "" if addresses_of(term, self.domain, self.lookup) else "names what DNS does not have"
+        return ""
 
-    def _stays_broken(self, term: Mechanism) -> bool:
+    def _is_broken_itself(self, term: Mechanism, result: Result) -> bool:
         """Whether an included record is wrong in itself, and does not only ask for too much."""
-        return cost(term.domain, self.lookup).lookups <= LOOKUP_LIMIT
+        return result is Result.PERMERROR and cost(term.domain, self.lookup).lookups <= LOOKUP_LIMIT
 
     def instead(self, record: SpfRecord) -> str:
         """A record as advice: empty when it says what the wanted one says."""

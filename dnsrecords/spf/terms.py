@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 Interface: TypeAlias = IPv4Interface | IPv6Interface
 
+#: Of mechanisms (§5).
+KINDS = frozenset({"all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists"})
+
 VERSION = "v=spf1"
 #: Terms that each count towards the limit of ten (§4.6.4).
 LOOKUP_KINDS = frozenset({"include", "a", "mx", "ptr", "exists", "redirect"})
@@ -135,7 +138,7 @@ def is_record(text: str) -> bool:
 def parse(text: str) -> SpfRecord:
     """Parses any text: its terms without those that are wrong, and what is wrong."""
     if not is_record(text):
-        return SpfRecord((), (Fault(_short(text), f"does not begin with {VERSION}"),))
+        return SpfRecord((), (Fault(shortened(text), f"does not begin with {VERSION}"),))
     terms: list[Term] = []
     errors: list[Fault] = []
     for word in filter(None, text[len(VERSION) :].split(" ")):
@@ -143,7 +146,7 @@ def parse(text: str) -> SpfRecord:
             term = parse_term(word)
             _check_once(term, terms)
         except Malformed as exc:
-            errors.append(Fault(_short(word), str(exc)))
+            errors.append(Fault(shortened(word), str(exc)))
         else:
             terms.append(term)
     return SpfRecord(tuple(terms), tuple(errors))
@@ -273,7 +276,7 @@ def _network_text(network: Interface) -> str:
     return str(network.ip) if whole else f"{network.ip}/{network.network.prefixlen}"
 
 
-def _short(text: str) -> str:
+def shortened(text: str) -> str:
     """A piece of somebody's record as a sentence may show it: printable, and not too long."""
     shown = "".join(char if " " <= char <= "~" else "\N{REPLACEMENT CHARACTER}" for char in text)
     return shown if len(shown) <= 80 else f"{shown[:80]}…"

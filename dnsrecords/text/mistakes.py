@@ -15,7 +15,7 @@ def mistake(value: str, marker: str) -> str:
         value: as it is published, its bytes read as Latin-1.
         marker: what such a record starts with: ``v=spf1``.
     """
-    text = _typed(value)
+    text = typed(value)
     if not _bare(text).lower().startswith(marker.lower()):
         return ""
     if text[0] in _QUOTES:
@@ -31,7 +31,7 @@ def mistake(value: str, marker: str) -> str:
     return ""
 
 
-def _typed(value: str) -> str:
+def typed(value: str) -> str:
     """The characters that the operator entered, most likely in UTF-8."""
     return value.encode("latin-1", "replace").decode("utf-8", "replace")
 

@@ -32,6 +32,8 @@ ZONES = {
     "again.test": [],
     "kept.test": ['@ TXT "verification=abc"', "www A 192.0.2.80", '_other TXT "x"'],
     "spf.test": ['@ TXT "v=spf1 ip4:198.51.100.7 -all"', '@ TXT "keep me"'],
+    "lossy.test": ['@ TXT "v=spf1 ip4:198.51.100.7/33 mx:mail.fresh.test ~all"'],
+    "slip.test": ['@ TXT "v=spf1 ip4:198.51.100.7 ip4:198.51.100.9~all"'],
     "mx.test": ["@ MX 5 mx.elsewhere.example."],
     "strong.test": ['_dmarc TXT "v=DMARC1; p=reject"'],
     "weak.test": ['_dmarc TXT "v=DMARC1; p=none"'],
@@ -99,6 +101,22 @@ def test_what_is_not_ours_stays(bound: Bind) -> None:
     before = bound.records("kept.test")
     publishing.publish(published_at(bound, "kept.test"))
     assert before < bound.records("kept.test")
+
+
+def test_a_merge_that_would_lose_a_sender_is_a_conflict_that_names_it(bound: Bind) -> None:
+    domain = published_at(bound, "lossy.test")
+    plan = publishing.publish(domain)
+    (conflict,) = [conflict for conflict in plan.conflicts if "v=spf1" in "".join(conflict.found)]
+    assert 'would lose senders: "ip4:198.51.100.7/33" has a prefix length' in conflict.message
+    assert '@ TXT "v=spf1 ip4:198.51.100.7/33 mx:mail.fresh.test ~all"' in bound.records("lossy.test")
+    publishing.publish(domain, replace=True)
+    assert '@ TXT "v=spf1 mx:mail.fresh.test mx ~all"' in bound.records("lossy.test")
+
+
+def test_a_slip_with_one_reading_is_mended_in_the_merge(bound: Bind) -> None:
+    domain = published_at(bound, "slip.test")
+    assert not publishing.publish(domain).conflicts
+    assert '@ TXT "v=spf1 ip4:198.51.100.7 ip4:198.51.100.9 mx ~all"' in bound.records("slip.test")
 
 
 def test_an_spf_record_is_merged_and_is_the_only_one(bound: Bind) -> None:

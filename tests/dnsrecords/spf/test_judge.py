@@ -152,6 +152,99 @@ def test_a_wrong_record_has_a_sentence_and_a_better_one(text: str, part: str, ad
         assert judged_in(OTHERS, better, wanted=wanted).status is Status.OK
 
 
+# --- nothing gets lost -------------------------------------------------------------------------------------
+SPF_TEST: Zone = {f"{name}.spf.test TXT": "v=spf1 ip4:198.51.100.1 ~all" for name in "abc"}
+
+
+@pytest.mark.parametrize(
+    ("text", "part", "advice"),
+    [
+        (
+            "v=spf1 include:a.spf.test include:b.spf.test~all",
+            '"include:b.spf.test ~all" was probably meant by "include:b.spf.test~all"',
+            "v=spf1 include:a.spf.test include:b.spf.test mx ~all",
+        ),
+        (
+            "v=spf1 mx include:include:b.spf.test ~all",
+            '"include:b.spf.test"',
+            "v=spf1 mx include:b.spf.test ~all",
+        ),
+        ("v=spf1 mx a.spf.test redirect=b.spf.test", '"a.spf.test" is not', "v=spf1 mx redirect=b.spf.test"),
+        ("v=spf1 moo redirect=b.spf.test ~all", '"moo" is not', "v=spf1 mx ~all redirect=b.spf.test"),
+    ],
+)
+def test_a_slip_with_one_reading_is_mended_in_what_is_given(text: str, part: str, advice: str) -> None:
+    verdict = judged_in(SPF_TEST, text)
+    assert (verdict.status, verdict.advice) == (Status.MISMATCH, advice)
+    assert part in verdict.message
+
+
+@pytest.mark.parametrize(
+    ("texts", "left_out"),
+    [
+        (
+            ("v=spf1 ip4:198.51.100.7/33 include:a.spf.test ~all",),
+            '"ip4:198.51.100.7/33" has a prefix length',
+        ),
+        (
+            ("v=spf1 include:a.spf.test include:gone.spf.test ~all",),
+            '"include:gone.spf.test" names a domain without',
+        ),
+        (
+            ("v=spf1 include:a.spf.test include:open.example ~all",),
+            '"include:open.example" lets the whole world',
+        ),
+        (
+            ("v=spf1 include:a.spf.test include:broken.example ~all",),
+            '"include:broken.example" names a record',
+        ),
+        (
+            ("v=spf1 a:n1.example a:n2.example a:n3.example ~all",),
+            '"a:n2.example" names what DNS does not have',
+        ),
+        (("v=spf1 mx redirect=gone.spf.test",), '"redirect=gone.spf.test" names a domain without'),
+        (
+            ("v=spf1 a.spf.test ~all", "v=spf1 ip4:198.51.100.7/33 -all"),
+            '"ip4:198.51.100.7/33" has a prefix length',
+        ),
+        (("v=spf1; ip4:198.51.100.7/33 ~all",), '"ip4:198.51.100.7/33" has a prefix length'),
+        (
+            ("v=spf1 mx ~all b", "v=spf1; ip4:198.51.100.7/33 ~all"),
+            '"ip4:198.51.100.7/33" has a prefix length',
+        ),
+    ],
+)
+def test_what_is_left_out_is_named_with_the_reason(texts: tuple[str, ...], left_out: str) -> None:
+    verdict = judged_in({**OTHERS, **SPF_TEST}, *texts)
+    assert verdict.status is Status.MISMATCH
+    assert any(each.startswith(left_out) for each in verdict.left_out)
+    assert left_out in verdict.message
+
+
+def test_what_nothing_is_wrong_with_leaves_nothing_out() -> None:
+    for text in (WANTED, "v=spf1 include:a.spf.test -all", "v=spf1 ip4:198.51.100.7 ?all"):
+        assert judged_in(SPF_TEST, text).left_out == ()
+
+
+def test_several_records_keep_the_senders_behind_a_redirect() -> None:
+    verdict = judged_in(SPF_TEST, "v=spf1 redirect=b.spf.test", "v=spf1 include:a.spf.test -all")
+    assert verdict.advice == "v=spf1 include:a.spf.test mx include:b.spf.test -all"
+
+
+def test_beside_a_right_record_another_that_nobody_recognises_is_told_and_kept() -> None:
+    verdict = judged_in(SPF_TEST, WANTED, "spf1 include:b.spf.test ~all")
+    assert (verdict.status, verdict.found) == (Status.OK, (WANTED,))
+    assert "do not recognise another text" in verdict.message
+    assert verdict.advice == "v=spf1 mx include:b.spf.test ~all"
+    wrong = judged_in(SPF_TEST, "v=spf1 -all", "spf1 include:b.spf.test ~all")
+    assert wrong.advice == "v=spf1 include:b.spf.test mx ~all"
+
+
+def test_what_stands_after_the_all_is_given_before_it() -> None:
+    verdict = judged_in(SPF_TEST, "v=spf1 mx ~all include:b.spf.test")
+    assert (verdict.status, verdict.advice) == (Status.OK, "v=spf1 mx include:b.spf.test ~all")
+
+
 def test_several_records_become_one() -> None:
     verdict = judged("v=spf1 include:_spf.google.example ~all", "v=spf1 mx ~all")
     assert (verdict.status, len(verdict.found)) == (Status.MISMATCH, 2)
