@@ -54,7 +54,7 @@ def keep(sender: AppConfig, **options: Any) -> None:
     """
     # Without ``apps`` after a flush: then they are those that are installed.
     using, apps = options["using"], options.get("apps", installed)
-    for app in (*_MAIL_APPS, "quazzar"):
+    for app in filter(installed.is_installed, (*_MAIL_APPS, "quazzar")):
         create_permissions(installed.get_app_config(app), verbosity=0, using=using, apps=apps)
     groups = apps.get_model("auth", "Group").objects.using(using)
     rows = apps.get_model("auth", "Permission").objects.using(using)
