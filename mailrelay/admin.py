@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
 from mailrelay.console import states, urls
-from mailrelay.models import AlertState, Message, RelaySettings
+from mailrelay.models import AlertState, LicenceWatch, Message, RelaySettings
 from mailrelay.queue import outbox
 from quazzar.access import audit
 from quazzar.console import gate, shown, site
@@ -219,6 +219,20 @@ class AlertStateAdmin(GatedAdmin, ReadOnlyAdmin):
     def updated(self, row: AlertState) -> str:
         """When the group last changed."""
         return shown.moment(row.updated_at)
+
+
+@admin.register(LicenceWatch)
+class LicenceWatchAdmin(GatedAdmin, ReadOnlyAdmin):
+    """The licence as it was last seen, and what was mailed about it."""
+
+    see = SEE_RELAY
+    own_page, own_route = "Relay settings", "admin:mail_relay"
+    list_display = ("__str__", "is_entitled", "end", "warned_days")
+
+    @admin.display(description="Ends", ordering="ends_at")
+    def end(self, row: LicenceWatch) -> str:
+        """When Mail Relay is no longer included."""
+        return shown.moment(row.ends_at) if row.ends_at else shown.NOTHING
 
 
 def _cut(text: str) -> str:

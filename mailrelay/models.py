@@ -149,6 +149,22 @@ class AlertState(models.Model):
         return self.key
 
 
+class LicenceWatch(models.Model):
+    """The licence as it was last seen, and what was mailed about it: one row, so that each is mailed once."""
+
+    #: The plan included Mail Relay.
+    is_entitled = models.BooleanField()
+    ends_at = models.DateTimeField(null=True, default=None)
+    #: Of the days before the end on which a mail is due, the last for which it was sent.
+    warned_days = models.PositiveSmallIntegerField(null=True, default=None)
+
+    class Meta:
+        verbose_name_plural = "licence watch"
+
+    def __str__(self) -> str:
+        return "licence"
+
+
 def envelope(addresses: list[str]) -> list[dict[str, Any]]:
     """The value of ``recipients`` for a new message: each address once, pending."""
     return [{"address": address, "status": "pending"} for address in dict.fromkeys(addresses)]

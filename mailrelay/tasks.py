@@ -8,6 +8,7 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutting_down
 
+from mailrelay.notices import licence
 from mailrelay.queue import delivery, outbox
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,12 @@ def clean_up() -> None:
     bodies, rows = outbox.purge()
     if bodies or rows:
         logger.info("retention: %s bodies and %s messages removed", bodies, rows)
+
+
+@shared_task(ignore_result=True)
+def watch_licence() -> None:
+    """Mail the alert recipients when the licence is about to end, or has ended."""
+    licence.watch()
 
 
 # Celery imports this module in the worker (autodiscover_tasks), so only the worker has these receivers.

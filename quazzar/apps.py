@@ -14,5 +14,7 @@ class QuazzarConfig(AppConfig):
         """Register the system checks, make our Celery app the default one in every process, and keep the roles."""
         from quazzar import celery, checks  # noqa: F401
         from quazzar.access import roles
+        from quazzar.monitoring import licence, metrics
 
+        metrics.register_collector(licence.collect)
         post_migrate.connect(roles.keep, sender=self)

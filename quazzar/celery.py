@@ -63,6 +63,11 @@ app.conf.update(
     worker_send_task_events=False,
     beat_schedule={
         "sweep-outbox": {"task": "mailrelay.tasks.sweep_outbox", "schedule": 20, "options": {"expires": 20}},
+        "watch-licence": {
+            "task": "mailrelay.tasks.watch_licence",
+            "schedule": 60,
+            "options": {"expires": 60},
+        },
         "sweep-stack": {"task": "mailboxes.tasks.sweep_stack", "schedule": 20, "options": {"expires": 20}},
         "find-drift": {"task": "mailboxes.tasks.find_drift", "schedule": 120, "options": {"expires": 60}},
         "refresh-usage": {

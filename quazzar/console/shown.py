@@ -11,6 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from quazzar import words
+from quazzar.plans import lapse
 
 if TYPE_CHECKING:
     from quazzar.models import ApiKey
@@ -42,6 +43,12 @@ def badge(text: str, kind: str) -> SafeString:
 def key_badge(key: ApiKey) -> SafeString:
     """The state of an API key."""
     return badge(*_KEY_STATES[key.state])
+
+
+def licence_ends() -> str:
+    """How long the licence still includes Mail Relay, if that ends soon: ``6 days``; else empty."""
+    left = lapse.ending(timezone.now())
+    return "" if left is None else words.span(left)
 
 
 def problem(error: dict[str, Any] | None) -> str:

@@ -11,11 +11,12 @@ from django.contrib.auth.models import User
 from django.core import checks as system_checks
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
 
 from quazzar import words
 from quazzar.monitoring import health
 from quazzar.monitoring.doctor import Check, Finding, failed, ok, warning
-from quazzar.plans import licenses
+from quazzar.plans import lapse, licenses
 from quazzar.sealing import keyring
 from quazzar.sealing.columns import sealed_columns
 
@@ -107,6 +108,11 @@ def licence() -> Finding:
     current = licenses.read()
     if current.problem:
         return warning(current.problem)
+    if (left := lapse.ending(timezone.now())) is not None:
+        return warning(
+            f"{current.plan.title} ends in {words.span(left)}; alerts are refused with 402 from then on.",
+            "Install a licence: manage.py license install FILE, or in the upgrade dialog.",
+        )
     until = f" until {current.expires_at:%Y-%m-%d}" if current.expires_at else ""
     return ok(f"{current.plan.title}{until}.")
 
