@@ -10,12 +10,14 @@ class MailRelayConfig(AppConfig):
     verbose_name = "Mail Relay"
 
     def ready(self) -> None:
-        """Let the queue follow the relay settings; register the doctor's check and the metrics."""
+        """Let the queue follow the relay settings; register the doctor's checks and the metrics."""
         from mailrelay import monitoring
         from mailrelay.queue import outbox
         from mailrelay.relay.settings import relay_changed
+        from mailrelay.sendmail import installed
         from quazzar.monitoring import doctor, metrics
 
         relay_changed.connect(outbox.follow_relay, dispatch_uid="mailrelay.queue")
         doctor.register("relay", monitoring.examine)
+        doctor.register("sendmail", installed.examine)
         metrics.register_collector(monitoring.collect)
