@@ -106,10 +106,15 @@ def _hashed(job_id: int, rows: Sequence[Row]) -> list[str | None]:
     hashes: list[str | None] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(rows), _PORTION):
-            plain = (row.password for row in rows[start : start + _PORTION])
-            hashes += pool.map(lambda text: passwords.hash_password(text) if text else None, plain)
+            hashes += pool.map(_hash, rows[start : start + _PORTION])
             ImportJob.objects.filter(pk=job_id).update(done=len(hashes))
     return hashes
+
+
+def _hash(row: Row) -> str | None:
+    if row.password:
+        return passwords.hash_password(row.password)
+    return row.password_hash or None
 
 
 def _write(job_id: int, rows: Sequence[Row], hashes: Sequence[str | None]) -> None:

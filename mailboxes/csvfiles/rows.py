@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from operator import itemgetter
 
 from mailboxes.csvfiles import exporting
-from mailboxes.provisioning import addresses, rules
+from mailboxes.provisioning import addresses, foreignhashes, rules
 from quazzar import words
 from quazzar.errors import InvalidFields
 from quazzar.validation import Wrong
 
-COLUMNS = ("address", "password", "quota_mb", "display_name", "enabled")
+COLUMNS = ("address", "password", "quota_mb", "display_name", "enabled", "password_hash")
 MOST_ROWS = 100_000
 #: Bytes.
 LARGEST_FILE = 20 * 1024 * 1024
 #: Sentences to show; of the rest only the number is shown.
 MOST_SHOWN = 100
-#: Password hashes as other mail servers store them.
-_HASH = re.compile(r"\{[A-Z0-9.-]+\}.{8,}|\$(?:argon2|2[aby]|[156y])[a-z]*\$.+")
 _FLAGS = {"": True, "true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -36,6 +33,8 @@ class Row:
     quota_mb: int
     display_name: str
     enabled: bool
+    #: As the users file holds it; empty if the password came in plain, or not at all.
+    password_hash: str = field(default="", repr=False)
 
 
 class Errors:
@@ -149,10 +148,15 @@ def _row(line: int, cells: dict[str, str], errors: Errors) -> Row | None:
     enabled = wrong.checked("enabled", _enabled, cells.get("enabled", ""), default=True)
     password = cells.get("password", "")
     wrong.add("password", *_password(password, address))
+    password_hash = wrong.checked("password_hash", _password_hash, cells.get("password_hash", ""), default="")
+    if password and cells.get("password_hash", "").strip():
+        wrong.add("password_hash", "Give the password or its hash, not both.")
     for sentences in wrong.fields.values():
         for sentence in sentences:
             errors.add(line, sentence)
-    return None if wrong.fields else Row(line, address, password, quota_mb, display_name, enabled)
+    if wrong.fields:
+        return None
+    return Row(line, address, password, quota_mb, display_name, enabled, password_hash)
 
 
 def _address(cell: str) -> str:
@@ -172,8 +176,13 @@ def _enabled(cell: str) -> bool:
 
 
 def _password(cell: str, address: str) -> list[str]:
-    if _HASH.fullmatch(cell):
+    if foreignhashes.is_foreign(cell) or foreignhashes.is_bare_digest(cell):
         return [
-            "This is the hash of a password; write the password itself, or leave it empty and set one later."
+            "This is the hash of a password. Write the password itself, leave it empty and set one later, or put the "
+            "hash into the column password_hash."
         ]
     return rules.password(cell, address) if cell else []
+
+
+def _password_hash(cell: str) -> str:
+    return foreignhashes.stored(cell) if cell.strip() else ""

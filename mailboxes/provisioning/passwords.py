@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import unicodedata
 from functools import lru_cache
@@ -12,14 +11,12 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from django.contrib.auth.password_validation import CommonPasswordValidator
 from django.core.exceptions import ValidationError
 
+from mailboxes.provisioning import foreignhashes
+
 MIN_LENGTH, MAX_LENGTH = 8, 128
 _SCHEME = "{ARGON2ID}"
 # A login takes 45 ms. argon2-cffi's defaults take 230 ms, and 4 s for twenty at once in Dovecot's one process.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
-_HASH = re.compile(
-    r"\{ARGON2ID\}\$argon2id\$v=19\$m=[0-9]{1,8},t=[0-9]{1,3},p=[0-9]{1,3}"
-    r"\$[A-Za-z0-9+/]{11,128}\$[A-Za-z0-9+/]{16,128}"
-)
 # Lower case only, because passwords are typed on phones too, and without letters that look alike (0 o, 1 l i).
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 _GROUPS, _GROUP = 4, 5
@@ -38,7 +35,7 @@ def hash_password(plain: str) -> str:
 
 def verify(hashed: str, plain: str) -> bool:
     """Whether the password belongs to the hash; False if it is not a hash that `hash_password` makes."""
-    if not is_hash(hashed) or not _encodable(plain):
+    if not hashed.startswith(_SCHEME) or not is_hash(hashed) or not _encodable(plain):
         return False
     try:
         return _HASHER.verify(hashed.removeprefix(_SCHEME), plain)
@@ -47,12 +44,17 @@ def verify(hashed: str, plain: str) -> bool:
 
 
 def is_hash(text: str) -> bool:
-    """Whether the text is a hash in the one form that the users file may hold."""
-    return _HASH.fullmatch(text) is not None
+    """Whether the text is a hash in one of the forms that the users file may hold."""
+    return foreignhashes.is_stored(text)
 
 
 def problems(plain: str, address: str = "") -> list[str]:
     """Sentences about what is wrong with a new password; none if it will do."""
+    if foreignhashes.is_foreign(plain):
+        return [
+            "This is the hash of a password; type the password itself. An import takes some hashes, in the column "
+            "password_hash."
+        ]
     sentences = []
     if len(plain) < MIN_LENGTH:
         sentences.append(f"The password is too short: use at least {MIN_LENGTH} characters.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,10 +12,13 @@ from django.utils import timezone
 from mailboxes.certificates import pem
 from mailboxes.engine.client import Engine
 from mailboxes.models import Mailbox
+from mailboxes.provisioning import foreignhashes
+from mailboxes.push import render
 from mailboxes.quota import usage
 from mailboxes.stack import logs
 from mailboxes.stack.blueprint import configuration, services
 from tests.mailboxes import factories
+from tests.mailboxes.goldencases import box, snapshot_of
 from tests.rig import wait_until
 from tests.rig.standins import put, running, said
 
@@ -93,6 +96,28 @@ def test_a_broken_mailbox_does_not_hide_the_others(dovecot: Dovecot) -> None:
         "rm -rf /srv/vmail/example.com/ada && touch /srv/vmail/example.com/ada",
     )
     assert usage.refresh(dovecot.engine, dovecot.name) == 1
+
+
+def test_every_hash_that_an_import_takes_lets_its_owner_in(dovecot: Dovecot) -> None:
+    # Dovecot makes them itself; ARGON2I and the others are what it was built with.
+    written = {}
+    for scheme in foreignhashes.TAKEN.split(", "):
+        code, made = said(dovecot.container, "doveadm", "pw", "-s", scheme, "-p", "old secret")
+        assert code == 0, made
+        written[f"{scheme.lower()}@example.com"] = foreignhashes.stored(made.strip().partition("}")[2])
+    snapshot = snapshot_of(*(box(address, password_hash=hashed) for address, hashed in written.items()))
+    put(dovecot.container, "/etc/dovecot", {"users": render.users(replace(snapshot, generation=4))})
+
+    def accepted(address: str, password: str) -> bool:
+        return said(dovecot.container, "doveadm", "auth", "test", address, password)[0] == 0
+
+    try:
+        wait_until(lambda: accepted("argon2id@example.com", "old secret"), 10, "Dovecot to read the file")
+        assert [address for address in written if not accepted(address, "old secret")] == []
+        # Each failure costs a delay, so one of them stands for all.
+        assert not accepted("blf-crypt@example.com", written["blf-crypt@example.com"])
+    finally:
+        put(dovecot.container, "/etc/dovecot", {"users": USERS})
 
 
 def test_what_the_health_check_leaves_is_noise(
