@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.db.models.signals import post_save
 
 
 class DnsRecordsConfig(AppConfig):
@@ -12,9 +13,13 @@ class DnsRecordsConfig(AppConfig):
     verbose_name = "DNS records"
 
     def ready(self) -> None:
-        """Registers what the node reports about DNS records."""
+        """Registers what the node reports about DNS records, and follows the audit log."""
         from dnsrecords import monitoring
+        from dnsrecords.checking import schedule
+        from quazzar.models import AuditEntry
         from quazzar.monitoring import doctor, metrics
 
+        # Everything that changes what DNS records depend on is in the audit log.
+        post_save.connect(schedule.on_audit, sender=AuditEntry, dispatch_uid="dnsrecords.schedule")
         doctor.register("dns", monitoring.examine)
         metrics.register_collector(monitoring.collect)

@@ -20,6 +20,11 @@ class DomainCheck(models.Model):
     checked_at = models.DateTimeField(null=True, default=None)
     #: When the next scheduled check is due. The worker that takes it moves this on before it begins.
     due_at = models.DateTimeField(default=timezone.now, db_index=True)
+    #: When the look began whose results are stored, and when one began that is under way; null: none.
+    began_at = models.DateTimeField(null=True, default=None)
+    looking_since = models.DateTimeField(null=True, default=None)
+    #: Digest of the records that the last look was for. If others are wanted, the domain is due.
+    looked_for = models.CharField(max_length=64, blank=True, default="")
     #: Whether the zone of the stack's hostname was signed with DNSSEC at the last check.
     signed = models.BooleanField(default=False)
 

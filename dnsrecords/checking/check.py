@@ -6,14 +6,13 @@ import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.utils import timezone
 
 from dnsrecords.answers import Answer, Outcome, remembering
-from dnsrecords.checking import alerts, dnssec, results
+from dnsrecords.checking import alerts, dnssec, results, schedule
 from dnsrecords.checking.results import News, Result
 from dnsrecords.dkim import progress
 from dnsrecords.judging import detours, propagation
@@ -28,7 +27,8 @@ from dnsrecords.verdicts import Status
 from mailboxes.models import Domain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from dnsrecords.answers import Lookup, Question, ServerAnswer
     from dnsrecords.mtasts.policy import Fetch
@@ -44,8 +44,8 @@ _OWN, _CACHES, _FURTHER, _JUDGING = 0.55, 0.65, 0.8, 0.93
 FETCH = policyfetch.fetch
 #: Where the name servers of zones listen.
 PORT = 53
-#: A domain is looked up once an hour; while something is wrong, more often, so that the page soon turns green.
-_USUAL, _SOON = timedelta(hours=1), timedelta(minutes=10)
+#: Seconds that a second look needs at least.
+_AGAIN = 4.0
 #: Domains under way at once; nearly all of the time is waiting.
 _SIDE_BY_SIDE = 16
 
@@ -53,13 +53,18 @@ _SIDE_BY_SIDE = 16
 def check(domain: Domain) -> None:
     """Looks one domain up now, and tells the operator what broke or recovered."""
     facts = Facts.for_domain(domain)
+    began = schedule.begin(domain, facts)
     with ThreadPoolExecutor(1) as pool:
         signed = pool.submit(_is_signed, facts)
         outcome = look(facts)
-    news = _keep(domain, outcome)
+    news = _keep(domain, outcome, began)
     _note_signed(signed.result())
     if progress.advance(domain, results.published_keys(outcome)):
-        news += _keep(domain, look(Facts.for_domain(domain)))
+        # Another key signs. If there is no time left to look again, the worker does.
+        left = DEADLINE - (timezone.now() - began).total_seconds()
+        if left > _AGAIN:
+            facts = Facts.for_domain(domain)
+            news += _keep(domain, look(facts, left), schedule.begin(domain, facts))
     alerts.tell(news)
 
 
@@ -69,53 +74,22 @@ def check_due(most: int = 1000) -> int:
     Returns:
         How many domains were looked up.
     """
-    _enroll()
-    due = [pk for pk in _due(most) if _claim(pk)]
-    domains = list(Domain.objects.filter(pk__in=due))
+    claimed = schedule.claim_due(most)
     news: list[News] = []
-    facts = list(Facts.for_domains(domains))
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
         # All have the same hostname.
-        signed = [pool.submit(_is_signed, first) for first in facts[:1]]
-        looks = {
-            pool.submit(look, its_facts): domain for domain, its_facts in zip(domains, facts, strict=True)
-        }
+        signed = [pool.submit(_is_signed, facts) for _, facts, _ in claimed[:1]]
+        looks = {pool.submit(look, facts): (domain, began) for domain, facts, began in claimed}
         # Kept as they are done, so that dead name servers delay nobody else; database work stays in this thread.
         for done in as_completed(looks):
-            domain, outcome = looks[done], done.result()
-            news += _keep(domain, outcome)
-            if progress.advance(domain, results.published_keys(outcome)):
-                DomainCheck.objects.filter(pk=domain.pk).update(due_at=timezone.now())
+            (domain, began), outcome = looks[done], done.result()
+            news += _keep(domain, outcome, began)
+            progress.advance(domain, results.published_keys(outcome))
     for future in signed:
         _note_signed(future.result())
     alerts.tell(news)
     alerts.tell_retired(progress.remove_retired())
-    return len(domains)
-
-
-# --- when --------------------------------------------------------------------------------------------------
-def _enroll() -> None:
-    """Gives domains that are new a time within the hour."""
-    new = Domain.objects.filter(dns=None).values_list("pk", flat=True)
-    now = timezone.now()
-    rows = [DomainCheck(domain_id=pk, due_at=now + _USUAL * _spread(pk)) for pk in new]
-    DomainCheck.objects.bulk_create(rows, ignore_conflicts=True)
-
-
-def _spread(pk: int) -> float:
-    """From 0 to 1, the same for a domain at all times, and far apart for neighbours (Knuth's multiplier)."""
-    return (pk * 2654435761 % 2**32) / 2**32
-
-
-def _due(most: int) -> list[int]:
-    rows = DomainCheck.objects.filter(due_at__lte=timezone.now()).order_by("due_at")
-    return list(rows.values_list("pk", flat=True)[:most])
-
-
-def _claim(pk: int) -> bool:
-    """Whether this worker is the one to look it up; if it is killed, the next turn comes soon."""
-    now = timezone.now()
-    return bool(DomainCheck.objects.filter(pk=pk, due_at__lte=now).update(due_at=now + _SOON))
+    return len(claimed)
 
 
 # --- DNSSEC ------------------------------------------------------------------------------------------------
@@ -129,16 +103,20 @@ def _is_signed(facts: Facts) -> bool | None:
 
 
 def _note_signed(signed: bool | None) -> None:
-    if signed is not None:
-        DomainCheck.objects.exclude(signed=signed).update(signed=signed)
+    if signed is not None and DomainCheck.objects.exclude(signed=signed).update(signed=signed):
+        schedule.ring(schedule.CHECK_DUE)  # a TLSA record is wanted now, or no longer
 
 
 # --- one domain --------------------------------------------------------------------------------------------
-def look(facts: Facts) -> list[Result]:
-    """Asks the zone's name servers for every record, and judges the answers. Reads and writes no rows."""
+def look(facts: Facts, seconds: float | None = None) -> list[Result]:
+    """Asks the zone's name servers for every record, and judges the answers. Reads and writes no rows.
+
+    Args:
+        seconds: for all that is asked; None: `DEADLINE`.
+    """
     records = wanted(facts)
-    ends = time.monotonic() + DEADLINE
-    with _resolver() as resolver, ThreadPoolExecutor(1) as pool:
+    ends = time.monotonic() + (seconds or DEADLINE)
+    with _resolver(seconds) as resolver, ThreadPoolExecutor(1) as pool:
         resolver.allow(_OWN)
         answers = resolver.authoritative_all(record.question for record in records)
         resolver.allow(_CACHES)
@@ -200,8 +178,8 @@ def _anything(answer: Answer) -> bool:
     return answer.exists or bool(answer.cname)
 
 
-def _resolver() -> Resolver:
-    return Resolver(servers=tuple(settings.QUAZZAR_DNS_RESOLVERS), deadline=DEADLINE, port=PORT)
+def _resolver(seconds: float | None = None) -> Resolver:
+    return Resolver(servers=tuple(settings.QUAZZAR_DNS_RESOLVERS), deadline=seconds or DEADLINE, port=PORT)
 
 
 def _with_addresses(facts: Facts, lookup: Lookup) -> Facts:
@@ -238,11 +216,8 @@ def _result(
 
 
 # --- what comes of it --------------------------------------------------------------------------------------
-def _keep(domain: Domain, outcome: Sequence[Result]) -> list[News]:
+def _keep(domain: Domain, outcome: Sequence[Result], began: datetime) -> list[News]:
     now = timezone.now()
-    due = now + (_USUAL if _settled(outcome) else _SOON)
-    return results.keep(domain, outcome, now, due)
-
-
-def _settled(outcome: Iterable[Result]) -> bool:
-    return all(result.verdict.ok for result in outcome if result.record.required)
+    settled = all(result.verdict.ok for result in outcome if result.record.required)
+    due = schedule.next_due(domain, now, settled=settled)
+    return results.keep(domain, outcome, now, due, began=began)

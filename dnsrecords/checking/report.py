@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.utils import timezone
@@ -15,7 +16,7 @@ from dnsrecords.models import DomainCheck, Publisher, RecordCheck
 from dnsrecords.names import relative_name, within, zone_of_apex
 from dnsrecords.records import zonefile
 from dnsrecords.records.facts import Facts
-from dnsrecords.records.record import to_publish
+from dnsrecords.records.record import digest, to_publish
 from dnsrecords.verdicts import Status
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from mailboxes.models import Domain
 
 
+#: A look that takes longer belongs to a worker that was killed.
+_LONGEST_LOOK = timedelta(seconds=30)
 #: Ids of records that stand at the domain's own name.
 _AT_THE_DOMAIN = ("mx", "spf")
 
@@ -67,12 +70,14 @@ class Report:
 
     Attributes:
         checked_at: when they were last looked up; None: never.
+        looking: whether they are being looked up now, or will be in seconds.
     """
 
     domain: Domain
     facts: Facts
     rows: tuple[Row, ...]
     checked_at: datetime | None
+    looking: bool = False
 
     @classmethod
     def for_domain(cls, domain: Domain) -> Report:
@@ -87,13 +92,15 @@ class Report:
         checks: dict[int, dict[str, RecordCheck]] = defaultdict(dict)
         for check in RecordCheck.objects.filter(domain__in=keys):
             checks[check.domain_id][check.record] = check
-        times = dict(DomainCheck.objects.filter(domain__in=keys).values_list("domain_id", "checked_at"))
+        looks = DomainCheck.objects.in_bulk(keys)
         zones = dict(Publisher.objects.filter(domain__in=keys).values_list("domain_id", "zone"))
         for domain, facts in zip(domains, Facts.for_domains(domains), strict=True):
             known = checks[domain.pk]
             own = _zone_of(domain.name, known.values(), zones.get(domain.pk, ""))
-            rows = tuple(_row(record, known.get(record.id), own) for record in wanted(facts))
-            yield cls(domain, facts, rows, times.get(domain.pk))
+            records, look = wanted(facts), looks.get(domain.pk)
+            rows = tuple(_row(record, known.get(record.id), own) for record in records)
+            checked_at = look.checked_at if look else None
+            yield cls(domain, facts, rows, checked_at, _is_looking(look, records))
 
     @property
     def required(self) -> tuple[Row, ...]:
@@ -124,6 +131,13 @@ class Report:
         right = row.status is Status.OK
         holds = policy.parse(row.record.value).policy if right else policy.POLICIES[0]
         return stages.path(_policy_of(row), reports_to(self.facts.domain), holds)
+
+
+def _is_looking(look: DomainCheck | None, records: Iterable[Record]) -> bool:
+    now = timezone.now()
+    if look is None or look.due_at <= now or look.looked_for != digest(records):
+        return True
+    return look.looking_since is not None and look.looking_since > now - _LONGEST_LOOK
 
 
 def _policy_of(row: Row) -> Policy | None:

@@ -112,15 +112,26 @@ class Memory:
 
 
 # --- rows --------------------------------------------------------------------------------------------------
-def keep(domain: Domain, results: Iterable[Result], now: datetime, due: datetime) -> list[News]:
+def keep(
+    domain: Domain,
+    results: Iterable[Result],
+    now: datetime,
+    due: datetime,
+    *,
+    began: datetime | None = None,
+) -> list[News]:
     """Stores the results of one check, and forgets records that are no longer wanted.
 
     Args:
-        due: when the domain is to be looked up next.
+        due: when the domain is to be looked up next, unless it became due while it was looked up.
+        began: when the look began; None: now. Results of a look that began later stay.
     """
+    began = began or now
     with transaction.atomic():
         # Two checks of one domain at once (somebody pressed the button) come one after the other here.
-        DomainCheck.objects.select_for_update().get_or_create(domain=domain)
+        check, _ = DomainCheck.objects.select_for_update().get_or_create(domain=domain)
+        if check.began_at and check.began_at > began:
+            return []
         rows = {row.record: row for row in RecordCheck.objects.filter(domain=domain)}
         steps = [_step(domain, rows.pop(result.record.id, None), result, now) for result in results]
         RecordCheck.objects.bulk_create([step.row for step in steps if step.row.pk is None])
@@ -129,7 +140,12 @@ def keep(domain: Domain, results: Iterable[Result], now: datetime, due: datetime
         _note([step.change for step in steps if step.change is not None])
         if rows:
             RecordCheck.objects.filter(pk__in=[row.pk for row in rows.values()]).delete()
-        DomainCheck.objects.filter(domain=domain).update(checked_at=now, due_at=due)
+        check.checked_at, check.began_at = now, began
+        if check.looking_since and check.looking_since <= began:
+            check.looking_since = None
+        if not began < check.due_at <= now:
+            check.due_at = due
+        check.save(update_fields=["checked_at", "began_at", "looking_since", "due_at"])
     return [step.news for step in steps if step.news is not None]
 
 

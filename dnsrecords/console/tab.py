@@ -71,9 +71,12 @@ def overview(request: HttpRequest) -> HttpResponse:
 def domain(request: HttpRequest, pk: int) -> HttpResponse:
     """One domain; HTMX gets the records alone."""
     row = get_object_or_404(Domain, pk=pk)
-    if gate.by_htmx(request):
-        return render(request, "dnsrecords/_records.html", _context(request, row))
-    return _page(request, "domain.html", _context(request, row))
+    context = _context(request, row)
+    if not gate.by_htmx(request):
+        return _page(request, "domain.html", context)
+    if context["looking"] and request.GET.get("seen") == context["seen"]:
+        return HttpResponse(status=204)  # nothing new yet: what somebody types on the page stays
+    return render(request, "dnsrecords/_records.html", context)
 
 
 @access.change
@@ -136,6 +139,8 @@ def _context(request: HttpRequest, row: Domain) -> dict[str, Any]:
     return {
         "report": report,
         "domain": row,
+        "looking": report.looking,
+        "seen": report.checked_at.isoformat() if report.checked_at else "",
         "required": [_entry(record) for record in report.required],
         "recommended": [_entry(record) for record in recommended],
         "keys": [_entry(record) for record in keys],

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -26,6 +24,7 @@ from dnsrecords.publishing.plan import Zone, addresses, plan, publishable, quest
 from dnsrecords.publishing.services import PublishFailed, ZoneChanged
 from dnsrecords.publishing.services.registry import service
 from dnsrecords.records.facts import Facts
+from dnsrecords.records.record import digest
 from dnsrecords.verdicts import Status, Verdict
 from mailboxes import changes
 from mailboxes.models import Domain
@@ -232,13 +231,12 @@ def _job(row: Publisher, domain: Domain, facts: Facts, *, replace: bool = False)
         raise SecretUnreadable
     secret, zone = row.secret.reveal(), row.zone or domain.name
     records = publishable(wanted(facts), zone)
-    content = json.dumps([[record.name, record.type, record.value, record.ttl] for record in records])
     return _Job(
         domain=domain,
         facts=facts,
         records=records,
         zone=zone,
-        digest=hashlib.sha256(content.encode()).hexdigest(),
+        digest=digest(records),
         ours=frozenset((name, type_, value) for name, type_, value in row.ours),
         connect=lambda: service(row, zone, secret),
         replace=replace,

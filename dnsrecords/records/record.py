@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dnsrecords.verdicts import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from dnsrecords.answers import Question
 
@@ -55,3 +57,9 @@ def to_publish(record: Record, status: Status, found: Sequence[str], advice: str
     """
     right = found[0] if status is Status.OK and record.type == "TXT" and len(found) == 1 else ""
     return replace(record, value=advice or right or record.value)
+
+
+def digest(records: Iterable[Record]) -> str:
+    """The same for the same records, to notice when others are wanted."""
+    content = json.dumps([[record.name, record.type, record.value, record.ttl] for record in records])
+    return hashlib.sha256(content.encode()).hexdigest()
