@@ -104,7 +104,7 @@ def _is_signed(facts: Facts) -> bool | None:
 
 def _note_signed(signed: bool | None) -> None:
     if signed is not None and DomainCheck.objects.exclude(signed=signed).update(signed=signed):
-        schedule.ring(schedule.CHECK_DUE)  # a TLSA record is wanted now, or no longer
+        schedule.wake()  # a TLSA record is wanted now, or no longer
 
 
 # --- one domain --------------------------------------------------------------------------------------------

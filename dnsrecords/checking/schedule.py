@@ -36,7 +36,12 @@ _SUBJECTS = {"domain", "stack", "relay"}
 def on_audit(instance: AuditEntry, **_: object) -> None:
     """Wakes the worker when something that DNS records depend on has changed; a receiver of ``post_save``."""
     if instance.action.partition(".")[0] in _SUBJECTS:
-        transaction.on_commit(lambda: ring(CHECK_DUE))
+        transaction.on_commit(wake)
+
+
+def wake() -> None:
+    """Wakes the worker for the domains that are due; never raises."""
+    ring(CHECK_DUE)
 
 
 def claim_due(most: int) -> list[tuple[Domain, Facts, datetime]]:
