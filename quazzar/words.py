@@ -5,12 +5,25 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
-# RFC 3339 §5.6; datetime.fromisoformat alone also takes dates, weeks and times without a zone.
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+# RFC 3339 §5.6, and the zones of ISO 8601 (+0000, +00), which date(1) and PHP write. datetime.fromisoformat alone also
+# takes dates, weeks and times without a zone.
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)? ?([Zz]|UTC|[+-]\d\d(:?\d\d)?)")
+_TIME_SPACE = re.compile(r" (?=[Z+-])")
+# The dates of mail: Sun, 22 Nov 2026 02:00:00 +0100.
+_MAIL_TIME = re.compile(r"([A-Za-z]{3},? )?\d{1,2} [A-Za-z]{3} \d{4} \d\d:\d\d(:\d\d)? ([+-]\d{4}|GMT|UTC)")
+# Seconds since 1970: a number as large as one of this century. Milliseconds are a thousand times as large.
+_FIRST_SECOND, _LAST_SECOND = 946_684_800, 4_102_444_800
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 # C0 and C1 controls, line and paragraph separators, bidirectional overrides, and half characters.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# ECMA-48 §5.4, §5.6 and §8.3: control sequences such as colours, control strings such as links, other escapes.
+_ESCAPES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
+    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)"
+    r"|\x1b[ -/]*[0-~]?"
+)
 _UNPRINTABLE_BUT_LINES = re.compile(r"(?![\n\t])" + _UNPRINTABLE.pattern)
 
 
@@ -20,13 +33,14 @@ def printable(text: str) -> bool:
 
 
 def one_line(text: str, most: int = 500) -> str:
-    """The text in one line without control characters, at most ``most`` characters long."""
-    return cut(" ".join(_UNPRINTABLE.sub(" ", text).split()), most)
+    """The text in one line without control characters and colour codes, at most ``most`` characters long."""
+    return cut(" ".join(_UNPRINTABLE.sub(" ", _ESCAPES.sub("", text)).split()), most)
 
 
 def lines(text: str, most: int = 10_000) -> str:
-    """The text with its line breaks and tabs, without other control characters, at most ``most`` characters long."""
-    unix = text.replace("\r\n", "\n").replace("\r", "\n")
+    """The text with its line breaks and tabs, without other control characters and colour codes, at most ``most``
+    characters long."""
+    unix = _ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
     return cut(_UNPRINTABLE_BUT_LINES.sub("", unix).strip(), most)
 
 
@@ -36,17 +50,33 @@ def cut(text: str, most: int) -> str:
 
 
 def parse_time(text: str) -> datetime:
-    """An RFC 3339 time (§5.6, with its zone) as a datetime in UTC.
+    """A time with its zone as a datetime in UTC: RFC 3339, ISO 8601 as date(1) writes it, or the date of a mail.
 
     Raises:
         ValueError: the text is no such time.
     """
-    if not _TIME.fullmatch(text):
-        raise ValueError(text)
     try:
-        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+        if _TIME.fullmatch(text):
+            return datetime.fromisoformat(_TIME_SPACE.sub("", text.upper().replace("UTC", "Z"))).astimezone(
+                UTC
+            )
+        if _MAIL_TIME.fullmatch(text):
+            return parsedate_to_datetime(text).astimezone(UTC)
     except OverflowError as exc:
         raise ValueError(text) from exc
+    raise ValueError(text)
+
+
+def read_time(value: object) -> datetime | None:
+    """A time as scripts write it, also as seconds since 1970; None where it cannot be read for certain, or is none that
+    a clock of today shows, such as the zero times of programming languages."""
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return datetime.fromtimestamp(value, UTC) if _FIRST_SECOND <= value < _LAST_SECOND else None
+        time = parse_time(value.strip()) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return time if time and _FIRST_SECOND <= time.timestamp() < _LAST_SECOND else None
 
 
 def moment(time: datetime) -> str:

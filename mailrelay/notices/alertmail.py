@@ -65,13 +65,19 @@ def render(notice: AlertNotice, recipients: Sequence[str]) -> Email:
 
 
 def subject(notice: AlertNotice) -> str:
-    """The subject, such as ``[FIRING:2] HighLoad on web1 (critical)``."""
+    """The subject, such as ``[FIRING:2] HighLoad on web1 (critical)``, or ``[FIRING:2 and 3 more] …`` where the sender
+    left alerts out, of which it does not say whether they fire."""
     state = "FIRING" if notice.firing else "RESOLVED"
     count = len(notice.firing or notice.resolved)
-    mark = f"[{state}:{count}]" if count > 1 else f"[{state}]"
+    more = _more(notice)
+    mark = f"[{state}:{count}{more}]" if count > 1 or more else f"[{state}]"
     severity = _severity(notice)
     tail = f" ({words.one_line(severity, 30)})" if severity else ""
     return words.one_line(f"{mark} {_which(notice)}{_summary(notice)}", _SUBJECT - len(tail)) + tail
+
+
+def _more(notice: AlertNotice) -> str:
+    return f" and {notice.truncated} more" if notice.truncated else ""
 
 
 def _which(notice: AlertNotice) -> str:
@@ -118,10 +124,10 @@ def _rank(severity: str) -> int:
 
 def _headline(notice: AlertNotice) -> str:
     firing, resolved = len(notice.firing), len(notice.resolved)
-    if firing + resolved == 1:
+    if firing + resolved == 1 and not notice.truncated:
         return f"{'Firing' if firing else 'Resolved'}: {_which(notice)}"
     counts = [f"{count} {word}" for count, word in ((firing, "firing"), (resolved, "resolved")) if count]
-    return f"{', '.join(counts)}: {_which(notice)}"
+    return f"{', '.join(counts)}{_more(notice)}: {_which(notice)}"
 
 
 def _common(notice: AlertNotice) -> dict[str, str]:

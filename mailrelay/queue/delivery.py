@@ -16,7 +16,7 @@ from django.db import transaction
 
 from mailrelay.mail import mime, payload
 from mailrelay.models import Message
-from mailrelay.queue import outbox
+from mailrelay.queue import nullsender, outbox
 from mailrelay.relay import target
 from mailrelay.relay.target import Relay
 from mailrelay.smtp.connection import Connection
@@ -216,14 +216,24 @@ class Drain:
         if not events:
             return
         results = [event for event in events if isinstance(event, Result)]
-        if results:
-            self._record(results)
+        if final := [result for result in results if not self._once_more(pipeline, result)]:
+            self._record(final)
         pipeline.settle(sum(result.in_doubt for result in results))
         for event in events:
             if isinstance(event, Opened):
                 self._opened()
             elif isinstance(event, Down):
                 self._lost_connection(pipeline, event)
+
+    def _once_more(self, pipeline: Pipeline, result: Result) -> bool:
+        """Whether the mail goes out again at once: a relay did not take it without a sender."""
+        if result.job.envelope.sender:
+            return False
+        sender = target.default_from(self._relay.from_address, self._relay.target.username)
+        envelope = nullsender.once_more(result.job.envelope, result.outcome, sender)
+        if envelope is not None:
+            pipeline.submit(Job(result.job.key, envelope))
+        return envelope is not None
 
     def _opened(self) -> None:
         if not self._answered:

@@ -154,7 +154,7 @@ def test_every_field_of_the_relay_is_described(schema: dict[str, Any]) -> None:
         (RELAY, "put", [SETTINGS, {}, {"password": None}]), (RELAY, "patch", [SETTINGS, {"password": ""}]),
         (TEST, "post", [{"to": "ops@example.com"}]), (MESSAGES, "post", [MAIL, {"to": ["ops@example.com"]}]),
         (ALERTS, "post", [ALERTMANAGER, GRAFANA, SIMPLE, {"rule": "x", "details": "y"}]),
-        (BACKUPS, "post", [BACKUP]),
+        (BACKUPS, "post", [BACKUP, BACKUP | {"started_at": "2026-11-22T02:00:00+0000", "finished_at": 5}]),
     ],
 )  # fmt: skip
 def test_bodies_that_are_taken_fit_the_description(

@@ -13,18 +13,21 @@ def test_a_time_is_read_into_utc(subtests: pytest.Subtests) -> None:
         ("2026-11-03t12:04:30z", "2026-11-03T12:04:30+00:00"),
         ("2026-11-03 14:04:30+02:00", "2026-11-03T12:04:30+00:00"),
         ("2026-11-03T12:04:30.123456789Z", "2026-11-03T12:04:30.123456+00:00"),
+        ("2026-11-03T12:04:30+0000", "2026-11-03T12:04:30+00:00"),
+        ("2026-11-03T12:04Z", "2026-11-03T12:04:00+00:00"),
+        ("2026-11-03 14:04:30 +02", "2026-11-03T12:04:30+00:00"),
+        ("Tue, 03 Nov 2026 14:04:30 +0200", "2026-11-03T12:04:30+00:00"),
     ]:
         with subtests.test(text=text, time=time):
             assert words.parse_time(text).isoformat() == time
 
 
-def test_what_is_no_rfc_3339_time_is_refused(subtests: pytest.Subtests) -> None:
+def test_what_is_no_time_with_its_zone_is_refused(subtests: pytest.Subtests) -> None:
     for text in [
         "",
         "now",
         "2026-11-03",
         "2026-11-03T12:04:30",
-        "2026-11-03T12:04Z",
         "20261103T120430Z",
         "2026-13-03T12:04:30Z",
         "2026-11-03T25:04:30Z",
@@ -111,9 +114,35 @@ def test_one_line_has_no_breaks_controls_overrides_or_half_characters() -> None:
 
 
 def test_lines_keep_breaks_and_tabs_only() -> None:
-    assert words.lines("a\r\nb\rc\n\td\x1b[31me\x00\ud800") == "a\nb\nc\n\td[31me"
+    assert words.lines("a\r\nb\rc\n\td\x1b[31me\x00\ud800") == "a\nb\nc\n\tde"
 
 
 def test_what_is_cut_shows_it() -> None:
     assert words.one_line("x" * 20, 10) == "xxxxxxxxx…"
     assert words.lines("x" * 20, 20) == "x" * 20
+
+
+# ECMA-48 §5.4 (control sequences), §5.6 (control strings), and what terminals make of them.
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[1;31mNo space\x1b[0m left", "No space left"),
+        ("\x1b[38;5;196ma\x1b[38:2::1:2:3mb\x1b[m", "ab"),
+        ("\x1b[2Ka\x1b[1;1Hb\x1b[?25l\x1b[0 q", "ab"),
+        ("\x9b1ma\x9b0m", "a"),
+        ("\x1b]8;;https://example.com\x1b\\link\x1b]8;;\x07", "link"),
+        ("\x1b]0;title\x07a", "a"),
+        ("\x1b(Ba\x1b)0b\x1b=c\x1bMd", "abcd"),
+        ("\x1b]0;never ended\nnext", "0;never ended next"),
+        ("a\x1b[1;31", "a"),
+        ("a\x1b", "a"),
+        ("[1m stays", "[1m stays"),
+    ],
+)
+def test_colour_codes_go_as_a_whole(text: str, shown: str) -> None:
+    assert words.one_line(text) == shown
+    assert words.lines(text).replace("\n", " ") == shown
+
+
+def test_half_a_character_is_no_time() -> None:
+    assert words.read_time("\ud800") is None

@@ -201,3 +201,29 @@ def test_whatever_is_not_refused_becomes_a_mail_that_can_be_sent(body: object) -
     email = alertmail.render(notice, ["ops@example.com"])
     emails.check(email)
     assert email.text and email.html and len(email.subject) <= 150
+
+
+@pytest.mark.parametrize(
+    ("alerts", "subject", "headline"),
+    [
+        (3, "[FIRING:3 and 2 more] ", "3 firing and 2 more: "),
+        (1, "[FIRING:1 and 2 more] ", "1 firing and 2 more: "),
+    ],
+)
+def test_alerts_that_the_sender_left_out_count_in_subject_and_headline(
+    alerts: int, subject: str, headline: str
+) -> None:
+    body = group(*[alert(labels={"alertname": f"A{number}"}) for number in range(alerts)], truncatedAlerts=2)
+    notice = parse(body)
+    email = alertmail.render(notice, ["ops@example.com"])
+    assert email.subject.startswith(subject)
+    assert email.text.startswith(headline)
+    assert headline in email.html
+
+
+def test_colour_codes_in_alerts_go_as_a_whole() -> None:
+    red = "\x1b[1;31mNo space\x1b[0m left"
+    notice = parse(group(alert(labels={"alertname": red}, annotations={"summary": red, "description": red})))
+    email = alertmail.render(notice, ["ops@example.com"])
+    assert "No space left" in email.subject
+    assert "[1;31m" not in email.subject + email.text + email.html

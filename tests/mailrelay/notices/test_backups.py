@@ -57,10 +57,6 @@ def test_a_report_that_is_wrong_is_refused_by_field(subtests: pytest.Subtests) -
         ({"status": None}, "status"),
         ({"status": "ok"}, "status"),
         ({"status": True}, "status"),
-        ({"started_at": "2026-11-03"}, "started_at"),
-        ({"started_at": 1}, "started_at"),
-        ({"finished_at": "2026-11-03T03:00:00"}, "finished_at"),
-        ({"finished_at": "2026-11-03T01:59:59Z"}, "finished_at"),
         ({"size_bytes": -1}, "size_bytes"),
         ({"size_bytes": "12"}, "size_bytes"),
         ({"size_bytes": 1.5}, "size_bytes"),
@@ -118,7 +114,7 @@ def test_the_mail_shows_everything_about_the_run(part: str) -> None:
 
 def test_a_jobs_output_keeps_its_lines_and_loses_its_colours_and_markup() -> None:
     email = mail(status="failure", message="rsync:\r\n\x1b[31m <b>No space\x00</b>")
-    assert "rsync:\n[31m <b>No space</b>" in email.text
+    assert "rsync:\n <b>No space</b>" in email.text
     assert "&lt;b&gt;No space" in email.html and "<b>" not in email.html
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -271,3 +272,71 @@ def test_a_change_of_the_relay_during_a_drain_is_followed(
         assert delivery.drain() == 6
         assert len(other.accepted) >= 2
         assert len(server.accepted) + len(other.accepted) == 6
+
+
+# --- the null sender ---------------------------------------------------------------------------------------
+@pytest.fixture
+def bounce(relay: RelaySettings) -> Message:
+    """A mail as cronie hands it over: nobody gets its bounces."""
+    return outbox.enqueue_raw(
+        b"Subject: cron\n\nnews\n",
+        sender="",
+        recipients=["a@example.com", "b@example.com"],
+        to=[],
+        subject="cron",
+        message_id="<1@example.org>",
+        source="sendmail",
+    )
+
+
+def test_the_null_sender_goes_out_as_asked(bounce: Message, server: FaultServer) -> None:
+    assert delivery.drain() == 1
+    assert [mail.sender for mail in server.accepted] == [""]
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        {"senders": {"": "501 5.1.7 Invalid MAIL FROM address provided"}},  # Amazon SES
+        {"senders": {"": "553 5.1.8 Domain of sender address does not exist"}},
+        {
+            "recipients": {  # Postfix, which judges the sender at RCPT
+                "a@example.com": ["554 5.7.1 <>: Sender address rejected: Access denied"],
+                "b@example.com": ["554 5.7.1 <>: Sender address rejected: Access denied"],
+            }
+        },
+        {"commands": {".": ["550 5.7.1 Empty return-path not allowed"]}},
+    ],
+)
+@pytest.mark.parametrize("extensions", [("PIPELINING",), ()])
+def test_a_relay_that_wants_a_sender_gets_the_from_address(
+    bounce: Message, server: FaultServer, refusal: dict[str, Any], extensions: tuple[str, ...]
+) -> None:
+    server.script = Script(extensions=extensions, **copy.deepcopy(refusal))
+    assert delivery.drain() == 1
+    assert [mail.sender for mail in server.accepted] == ["node@example.org"]
+    assert (only().status, only().attempts) == ("sent", 1)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        {"senders": {"": "501 5.1.7 No", "node@example.org": "501 5.1.7 No"}},
+        {"recipients": {name: "550 5.1.1 User unknown" for name in ("a@example.com", "b@example.com")}},
+        {"commands": {".": "554 5.7.1 Spam"}},
+    ],
+)
+def test_what_the_sender_does_not_change_is_final(
+    bounce: Message, server: FaultServer, refusal: dict[str, Any]
+) -> None:
+    server.script = Script(**refusal)
+    assert delivery.drain() == 0
+    assert (only().status, only().attempts) == ("failed", 1)
+
+
+def test_a_null_sender_that_is_put_off_is_tried_again_as_it_is(bounce: Message, server: FaultServer) -> None:
+    server.script.senders[""] = ["451 4.3.0 Try later"]
+    assert delivery.drain() == 0
+    Message.objects.update(next_attempt_at=timezone.now())
+    assert delivery.drain() == 1
+    assert [mail.sender for mail in server.accepted] == [""]
