@@ -1,9 +1,9 @@
-"""The mail server's own host: A and AAAA lead to its addresses, PTR leads back. Pure."""
+"""The mail server's own host: A leads to its addresses, PTR leads back. Pure."""
 
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from dnsrecords import faults
 from dnsrecords.kinds.kind import Kind
@@ -18,23 +18,19 @@ if TYPE_CHECKING:
 
 
 class HostAddress(Kind):
-    """The addresses of the hostname: A for version 4, AAAA for version 6."""
+    """The IPv4 addresses of the hostname."""
 
     minds_alias = True
-
-    def __init__(self, version: Literal[4, 6]) -> None:
-        self._version = version
-        self.type = self.label = "A" if version == 4 else "AAAA"
-        self.key = f"host_{self.type.lower()}"
+    key = "host_a"
+    type = "A"
+    label = "A"
 
     def wanted(self, facts: Facts) -> Iterator[Record]:
         """One record for each of the node's public addresses."""
         if not facts.hostname:
             return
-        addresses = (ipaddress.ip_address(text) for text in facts.addresses)
-        values = (str(address) for address in addresses if address.version == self._version)
         purpose = f"The address of {facts.hostname}, where other mail servers and mail programs connect."
-        for record_id, value in self.numbered(values):
+        for record_id, value in self.numbered(facts.addresses):
             yield self.record(facts.hostname, value, purpose, record_id=record_id)
 
     def judge(self, record: Record, facts: Facts, answer: Answer, lookup: Lookup) -> Verdict:
@@ -80,11 +76,10 @@ class Pointer(Kind):
     label = "PTR"
 
     def wanted(self, facts: Facts) -> Iterator[Record]:
-        """One record for each address, of IPv4 or IPv6."""
+        """One record for each address."""
         if not facts.hostname:
             return
-        addresses = (str(ipaddress.ip_address(text)) for text in facts.addresses)
-        for record_id, address in self.numbered(addresses):
+        for record_id, address in self.numbered(facts.addresses):
             purpose = (
                 f"The name of {address}, without which large providers refuse its mail; the provider of the address "
                 "sets it, not the registrar."
@@ -93,7 +88,7 @@ class Pointer(Kind):
 
     def questions(self, record: Record, facts: Facts, answer: Answer) -> Iterator[Question]:
         """The way back from the name to the address."""
-        yield (facts.hostname, "AAAA" if record.name.endswith("ip6.arpa") else "A")
+        yield (facts.hostname, "A")
 
     def judge(self, record: Record, facts: Facts, answer: Answer, lookup: Lookup) -> Verdict:
         """Whether the address has the hostname as its name, and the hostname leads back to it (RFC 8601 §3)."""
@@ -109,13 +104,12 @@ class Pointer(Kind):
         if hostname not in names:
             message = f"The name (PTR) of {address} is {' and '.join(names)} instead of {hostname}. {ask}"
             return Verdict(Status.MISMATCH, message, answer.values)
-        type_ = "AAAA" if ":" in address else "A"
-        back = lookup(hostname, type_)
+        back = lookup(hostname, "A")
         if faults.failed(back.outcome) or address in map(normal_address, back.values):
             return Verdict(Status.OK, found=answer.values)
         message = (
             f"The name (PTR) of {address} is right, but {hostname} does not lead back to that address, so receivers "
-            f"do not trust it. Add the {type_} record {address} to {hostname}."
+            f"do not trust it. Add the A record {address} to {hostname}."
         )
         return Verdict(Status.MISMATCH, message, answer.values)
 

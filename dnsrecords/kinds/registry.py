@@ -26,8 +26,7 @@ KINDS: tuple[Kind, ...] = (
     SigningKey(),
     Dmarc(),
     # Recommended.
-    HostAddress(4),
-    HostAddress(6),
+    HostAddress(),
     Pointer(),
     FurtherKey(),
     PolicyHost(),

@@ -46,7 +46,7 @@ class Facts:
         dkim_public_key: of the key that signs, as in ``p=``; empty: there is none yet.
         relay_include: what authorises the provider that outgoing mail leaves through, in SPF; empty: not known.
         relay_hosts: the relay's host, if no include is known for it.
-        addresses: the public addresses of the hostname, if known.
+        addresses: the public IPv4 addresses of the hostname, if known. The stack is neither reached nor sends by IPv6.
         autoconfig: whether the files that mail programs ask for are served under the hostname.
         mta_sts: id of the MTA-STS policy that is served; empty: none is.
         signed: whether the hostname's zone is signed with DNSSEC.
@@ -100,7 +100,7 @@ class Facts:
                 dkim_public_key=signing.public_key if signing else "",
                 relay_include=include,
                 relay_hosts=hosts,
-                addresses=tuple(settings.QUAZZAR_PUBLIC_ADDRESSES),
+                addresses=tuple(text for text in settings.QUAZZAR_PUBLIC_ADDRESSES if ":" not in text),
                 autoconfig=bool(stack.hostname),
                 mta_sts=policy_id(policy) if policy else "",
                 signed=signed,

@@ -90,7 +90,7 @@ class Life:
             self.stack.manage("reconcile", "--dry-run")
         # The provider knows its password from its environment: that is not our doing.
         self.processes = {name: data for name, data in watch.seen.items() if b"SINK_LOGIN" not in data}
-        self.secrets["DKIM key"] = inner(self.inside("postfix", "cat", *HOMES["DKIM key"]))
+        self.secrets["DKIM key"] = self.inside("postfix", "cat", *HOMES["DKIM key"])
         self.look_around()
 
     # --- what people do ------------------------------------------------------------------------------------

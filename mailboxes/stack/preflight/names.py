@@ -38,7 +38,7 @@ def check_hostname(machine: Machine) -> Check:
         return warning(
             "hostname",
             f"{name} points at {', '.join(foreign)}, which is no address of this machine.",
-            "This is right behind a router that forwards the ports; otherwise correct its A and AAAA records.",
+            "This is right behind a router that forwards the ports; otherwise correct its A record.",
         )
     return passed("hostname", f"{name} points at {where}.")
 

@@ -19,7 +19,7 @@ PIN = "3 1 1 " + "ab" * 32
 #: Of a node that serves everything, in a signed zone.
 FACTS = replace(
     facts_of(),
-    addresses=("192.0.2.1", "2001:db8::1"),
+    addresses=("192.0.2.1",),
     autoconfig=True,
     mta_sts="20260101",
     signed=True,

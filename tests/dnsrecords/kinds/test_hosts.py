@@ -1,10 +1,8 @@
-"""A, AAAA and PTR of the mail server's own host."""
+"""A and PTR of the mail server's own host."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-
-import pytest
 
 from dnsrecords.answers import Answer, Outcome
 from dnsrecords.verdicts import Status, Verdict
@@ -14,10 +12,9 @@ from tests.dnsrecords.zonelookups import lookup_in
 LOOKUP = lookup_in(["mail.example.com. A 192.0.2.1", "mail.example.com. AAAA 2001:db8::1"], "example.com")
 
 
-# --- A and AAAA --------------------------------------------------------------------------------------------
-def test_the_address_of_this_node_is_right_in_any_spelling() -> None:
+# --- A -----------------------------------------------------------------------------------------------------
+def test_the_address_of_this_node_is_right() -> None:
     assert verdict("host_a", "192.0.2.1") == Verdict(Status.OK, found=("192.0.2.1",))
-    assert verdict("host_aaaa", "2001:DB8:0::1").ok
 
 
 def test_no_address_is_missing_and_another_is_wrong() -> None:
@@ -40,9 +37,8 @@ def test_a_strangers_address_beside_is_right_with_a_remark() -> None:
 
 
 # --- PTR ---------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("record_id", ["ptr", "ptr_2"])
-def test_a_name_that_leads_back_is_right(record_id: str) -> None:
-    right = verdict(record_id, "mail.example.com", lookup=LOOKUP)
+def test_a_name_that_leads_back_is_right() -> None:
+    right = verdict("ptr", "mail.example.com", lookup=LOOKUP)
     assert right == Verdict(Status.OK, found=("mail.example.com",))
 
 
@@ -56,7 +52,7 @@ def test_a_name_has_to_lead_back_to_the_address() -> None:
     wrong = verdict("ptr", "mail.example.com")
     assert wrong.status is Status.MISMATCH
     assert "does not lead back" in wrong.message
-    assert "AAAA record 2001:db8::1" in verdict("ptr_2", "mail.example.com").message
+    assert "A record 192.0.2.1" in wrong.message
 
 
 def test_a_way_back_that_cannot_be_looked_up_is_not_held_against_the_name() -> None:

@@ -106,11 +106,11 @@ def test_what_the_name_had_by_a_wildcard_it_keeps(node: Bind | Primary) -> None:
 
 def test_a_host_keeps_the_addresses_that_a_wildcard_gives_it(node: Bind | Primary, settings: Any) -> None:
     factories.stack(hostname="mx.host.test")
-    settings.QUAZZAR_PUBLIC_ADDRESSES = ["2001:db8::25"]
+    settings.QUAZZAR_PUBLIC_ADDRESSES = ["192.0.2.25", "2001:db8::25"]
     published(node, "host.test")
     assert {line for line in node.records("host.test") if line.startswith("mx ")} == {
-        "mx AAAA 2001:db8::25",
-        "mx A 192.0.2.80",
+        "mx A 192.0.2.25",
+        "mx AAAA 2001:db8::80",
     }
 
 

@@ -52,6 +52,13 @@ def test_files_are_served_once_there_is_a_hostname(domain: Domain) -> None:
 
 
 # --- TLSA --------------------------------------------------------------------------------------------------
+def test_of_this_nodes_addresses_those_count_by_which_the_stack_is_reached(
+    domain: Domain, settings: Any
+) -> None:
+    settings.QUAZZAR_PUBLIC_ADDRESSES = ["203.0.113.5", "2001:db8::5"]
+    assert Facts.for_domain(domain).addresses == ("203.0.113.5",)
+
+
 def test_the_certificate_in_use_is_pinned_where_the_zone_is_signed(domain: Domain) -> None:
     assert "tlsa_25" not in names(Facts.for_domain(domain))
     DomainCheck.objects.create(domain=domain, signed=True)
