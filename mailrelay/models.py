@@ -33,6 +33,12 @@ class RelaySettings(models.Model):
     backup_recipients = models.JSONField(default=list, blank=True)
     notify_backup_success = models.BooleanField(default=False)
     updated_at = models.DateTimeField(auto_now=True)
+    #: How often in a row the server has refused to let these settings sign in (``relay/logins.py``).
+    login_refusals = models.PositiveIntegerField(default=0, editable=False)
+    #: When the queue may try to sign in again; null: at any time.
+    login_not_before = models.DateTimeField(null=True, default=None, editable=False)
+    #: ``{"kind", "code", "message"}`` of the latest refusal.
+    login_error = models.JSONField(null=True, default=None, editable=False)
 
     class Meta:
         verbose_name = "relay settings"

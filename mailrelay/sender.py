@@ -9,7 +9,7 @@ from mailrelay.mail import emails, mime
 from mailrelay.mail.emails import Attachment, Email
 from mailrelay.models import Message
 from mailrelay.queue import outbox
-from mailrelay.relay import target
+from mailrelay.relay import logins, target
 from mailrelay.smtp.connection import Connection
 from mailrelay.smtp.dialogue import Envelope, Outcome
 from quazzar.errors import DeliveryError, InvalidEmail, RelayNotConfigured
@@ -26,8 +26,8 @@ class Sender:
         Raises:
             RelayNotConfigured: no relay is set; the caller can fall back to logging.
             InvalidEmail: the mail cannot be sent as it is.
-            DeliveryError: not everybody got it. If ``refused`` is not empty and ``stage`` is recipient, those
-                recipients were refused and all others have the mail.
+            DeliveryError: not everybody got it, or the server refused the login a short time ago. If ``refused`` is
+                not empty and ``stage`` is recipient, those recipients were refused and all others have the mail.
             Unreadable: the relay password was sealed with a key that is gone.
         """
         relay = target.load()
@@ -39,7 +39,15 @@ class Sender:
             email, message_id=message_id, date=mime.now(), default_from=sender, default_name=relay.from_name
         )
         envelope = Envelope(rendered.sender, tuple(recipients), rendered.data, rendered.utf8)
-        connection = Connection(relay.target, deadline=time.monotonic() + timeout).open()
+        hold = logins.hold(relay)
+        if hold:
+            raise hold.error
+        signing_in = logins.remembered(relay)
+        connection = Connection(
+            relay.target, deadline=time.monotonic() + timeout, signing_in=signing_in
+        ).open()
+        if relay.refusals:
+            outbox.follow_relay()
         try:
             _raise_failure(connection.send(envelope), len(recipients))
         finally:

@@ -2,11 +2,12 @@
 
 Kinds: dns_not_found, dns_failed, refused, unreachable, timeout_connect, timeout_greeting, timeout, closed,
 bad_greeting, tls_not_offered, tls_wrong_version, tls_failed, cert_self_signed, cert_unknown_ca, cert_expired,
-cert_hostname, auth_not_offered, auth_rejected, password_unreadable, smtputf8_not_offered, rejected.
+cert_hostname, auth_not_offered, auth_mechanism, auth_rejected, password_unreadable, smtputf8_not_offered, rejected.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,8 +47,12 @@ class Diagnosis:
     hint: str
 
 
-def explain(failure: DeliveryError, relay: RelayLike) -> Diagnosis:
-    """What this failure at this relay means."""
+def explain(failure: DeliveryError, relay: RelayLike, oddities: Sequence[str] = ()) -> Diagnosis:
+    """What this failure at this relay means.
+
+    Args:
+        oddities: sentences about the saved username and password; they come first if the server refused those.
+    """
     facts = Facts(
         stage=failure.stage,
         kind=failure.kind,
@@ -59,13 +64,16 @@ def explain(failure: DeliveryError, relay: RelayLike) -> Diagnosis:
         security=relay.security,
         username=relay.username,
     )
-    return Diagnosis(_sentence(facts), hint_of(RULES, facts))
+    hint = hint_of(RULES, facts)
+    if facts.kind == "auth_rejected" and facts.permanent:
+        hint = " ".join([*oddities, hint])
+    return Diagnosis(_sentence(facts), hint)
 
 
 def _sentence(facts: Facts) -> str:
     """The sentence of the SMTP edge. A bare answer of the server gets the step in front that it answered to."""
     text = facts.text
     if text.startswith(_ANSWERED) and facts.stage in _REFUSED:
-        temporary = facts.code is not None and 400 <= facts.code < 500
-        text = f"{_REFUSED[facts.stage]}{' for now' if temporary else ''}: {text.removeprefix(_ANSWERED)}"
+        for_now = "" if facts.permanent else " for now"
+        text = f"{_REFUSED[facts.stage]}{for_now}: {text.removeprefix(_ANSWERED)}"
     return text if len(text) <= _MOST else f"{text[: _MOST - 1]}…"

@@ -148,6 +148,18 @@ _LOGIN: tuple[Rule, ...] = (
         kinds=("auth_not_offered",),
     ),
     Rule(
+        "The server keeps these ways to sign in for encrypted connections: choose STARTTLS (587) or Implicit "
+        "TLS (465).",
+        kinds=("auth_mechanism",),
+        when=lambda facts: facts.security == "none",
+    ),
+    Rule(
+        "The server refuses the way to sign in, so nobody has looked at the password. If the server is your "
+        "own, turn on PLAIN or LOGIN for this account; if not, see whether the provider allows SMTP with a "
+        "password.",
+        kinds=("auth_mechanism",),
+    ),
+    Rule(
         "Choose STARTTLS as security: the server wants TLS first.",
         words="must issue a? ?starttls|starttls (is )?required",
     ),

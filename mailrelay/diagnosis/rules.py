@@ -54,6 +54,11 @@ class Facts:
         """Whose server it is according to its host name alone, or ""."""
         return next((name for suffix, name in _HOSTS.items() if f".{self.host}".endswith(f".{suffix}")), "")
 
+    @property
+    def permanent(self) -> bool:
+        """Whether the server refused for good; not if it never answered."""
+        return self.code is not None and not 400 <= self.code < 500
+
     def words(self) -> dict[str, str]:
         """The words that hints can name in braces."""
         preset = by_id(self.vendor) or by_id("custom")

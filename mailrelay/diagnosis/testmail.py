@@ -13,7 +13,9 @@ from mailrelay.mail import mime
 from mailrelay.mail.addresses import split
 from mailrelay.mail.emails import Email
 from mailrelay.models import Message, RelaySettings
-from mailrelay.relay.target import Relay, default_from, target_of
+from mailrelay.queue import outbox
+from mailrelay.relay import logins, rules
+from mailrelay.relay.target import Relay, default_from, relay_of
 from mailrelay.smtp import sasl
 from mailrelay.smtp.connection import Connection
 from mailrelay.smtp.dialogue import STAGES, Envelope, Reply, Target, Trace
@@ -130,13 +132,18 @@ def _attempt(
 ) -> tuple[DeliveryError | None, Reply | None]:
     """Send the mail; returns what went wrong, and the server's last answer."""
     try:
-        relay = Relay(target_of(row), row.from_address, row.from_name, row.provider, row.updated_at)
-        connection = Connection(relay.target, deadline=time.monotonic() + TIMEOUT, trace=trace).open()
+        relay = relay_of(row)
+        # Tried even while the queue waits after a refused login.
+        signing_in = logins.remembered(relay)
+        deadline = time.monotonic() + TIMEOUT
+        connection = Connection(relay.target, deadline=deadline, trace=trace, signing_in=signing_in).open()
     except Unreadable as exc:
         trace.on_stage("auth")
         return DeliveryError(exc.message, stage="auth", kind="password_unreadable", permanent=True), None
     except DeliveryError as exc:
         return exc, None
+    if relay.refusals:
+        outbox.follow_relay()
     try:
         outcome = connection.send(_test_mail(relay, recipient, message_id))
     except DeliveryError as exc:
@@ -182,12 +189,21 @@ def _result(
         sentence = words.one_line(f"The relay took the mail: {reply.text if reply else ''}")
         code = reply.code if reply else None
         return TestResult(True, "done", code, sentence, "", transcript, 0, walk.steps)
-    diagnosis = explain(failure, row)
+    diagnosis = explain(failure, row, _oddities(row))
     # A server may answer anything; PostgreSQL takes no NUL, a page no control character.
     sentence = words.one_line(diagnosis.message)
     return TestResult(
         False, failure.stage, failure.smtp_code, sentence, diagnosis.hint, transcript, 0, walk.steps
     )
+
+
+def _oddities(row: RelaySettings) -> list[str]:
+    password = row.password.reveal() if row.password is not None and row.password.readable else ""
+    oddities = [
+        rules.oddity("The saved username", row.username),
+        rules.oddity("The saved password", str(password)),
+    ]
+    return [sentence for sentence in oddities if sentence]
 
 
 def _keep(result: TestResult, recipient: str, message_id: str) -> None:

@@ -17,11 +17,12 @@ from django.db import transaction
 from mailrelay.mail import mime, payload
 from mailrelay.models import Message
 from mailrelay.queue import nullsender, outbox
-from mailrelay.relay import target
+from mailrelay.relay import logins, target
+from mailrelay.relay.logins import Hold
 from mailrelay.relay.target import Relay
 from mailrelay.smtp.connection import Connection
 from mailrelay.smtp.dialogue import Envelope, Outcome
-from mailrelay.smtp.pipeline import Down, Event, Job, Opened, Pipeline, Pool, Result
+from mailrelay.smtp.pipeline import Down, Event, Job, LoginGate, Opened, Pipeline, Pool, Result
 from quazzar.errors import DeliveryError, QuazzarError, Unreadable
 from quazzar.sealing import keyring
 
@@ -140,6 +141,7 @@ class Drain:
     _renewed: float = field(default_factory=time.monotonic)
     _answered: bool = False
     _down: DeliveryError | None = None
+    _hold: Hold | None = None
 
     def run(self) -> int:
         """Send until nothing is due or the relay stops answering; return how many messages left."""
@@ -149,7 +151,10 @@ class Drain:
             self._nowhere_to_go(exc)
             return 0
         self._relay = relay
-        pipeline = Pipeline(relay.target, _pool, settings.QUAZZAR_RELAY_CONNECTIONS)
+        if relay.refusals and outbox.anything_due():
+            self._hold = logins.hold(relay)
+        self._gate = LoginGate(self._hold.error if self._hold else None)
+        pipeline = Pipeline(relay.target, _pool, settings.QUAZZAR_RELAY_CONNECTIONS, self._gate)
         try:
             self._loop(pipeline)
         finally:
@@ -221,7 +226,7 @@ class Drain:
         pipeline.settle(sum(result.in_doubt for result in results))
         for event in events:
             if isinstance(event, Opened):
-                self._opened()
+                self._opened(event)
             elif isinstance(event, Down):
                 self._lost_connection(pipeline, event)
 
@@ -235,7 +240,9 @@ class Drain:
             pipeline.submit(Job(result.job.key, envelope))
         return envelope is not None
 
-    def _opened(self) -> None:
+    def _opened(self, event: Opened) -> None:
+        if event.new:
+            logins.accepted(self._relay)
         if not self._answered:
             self._answered = True
             if outbox.bring_forward():
@@ -245,6 +252,13 @@ class Drain:
         if event.job is not None:
             pipeline.outstanding -= 1
             pipeline.submit(event.job)
+        refusal = self._gate.refusal
+        if (
+            refusal is not None
+            and event.error is refusal
+            and not (self._hold and self._hold.error is refusal)
+        ):
+            self._hold = Hold(refusal, logins.refused(self._relay, refusal))
         if pipeline.alive == 0:
             self._down = event.error
             logger.warning(
@@ -344,7 +358,9 @@ class Drain:
         detail = {"stage": error.stage, "code": error.smtp_code, "message": error.message}
         if error.kind in _UNREADABLE:
             detail["keys"] = _keys_at_hand()
-        outbox.record_failure(self.owner, message, detail, permanent=permanent)
+        # All mail waits for one common login.
+        not_before = self._hold.until if self._hold and self._hold.error is error else None
+        outbox.record_failure(self.owner, message, detail, permanent=permanent, not_before=not_before)
         log = logger.error if permanent else logger.info
         details = (message.pk, error.stage, error.smtp_code, permanent, error.message)
         log("message %s not delivered stage=%s code=%s permanent=%s: %s", *details)

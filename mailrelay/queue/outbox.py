@@ -246,10 +246,20 @@ def record_sent(owner: str, ids: Sequence[int]) -> None:
     statements.mark_sent(owner, ids, timezone.now(), drop_body=settings.QUAZZAR_BODY_RETENTION_DAYS == 0)
 
 
-def record_failure(owner: str, message: Message, error: dict[str, Any], *, permanent: bool) -> None:
+def record_failure(
+    owner: str,
+    message: Message,
+    error: dict[str, Any],
+    *,
+    permanent: bool,
+    not_before: datetime | None = None,
+) -> None:
     """Keep the message for another attempt, or make it a dead letter when ``permanent`` or given up.
 
-    ``message.recipients`` is saved with it; ``error`` is ``{"stage", "code", "message"}``.
+    Args:
+        message: its ``recipients`` are saved, too.
+        error: ``{"stage", "code", "message"}``.
+        not_before: when to try again, in place of the message's own time.
     """
     now = timezone.now()
     give_up = timedelta(hours=settings.QUAZZAR_GIVE_UP_HOURS)
@@ -257,7 +267,7 @@ def record_failure(owner: str, message: Message, error: dict[str, Any], *, perma
     later = None if permanent else next_attempt(message.attempts, message.created_at, now, chance, give_up)
     held(owner).filter(pk=message.pk).update(
         status=Status.RETRYING if later else Status.FAILED,
-        next_attempt_at=later,
+        next_attempt_at=(not_before or later) if later else None,
         lease_owner="",
         lease_until=None,
         last_error=error,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,9 @@ PLACE_CHANGED = (
     "remove it."
 )
 _LENGTHS = {"host": 253, "username": 320, "from_address": 254, "from_name": 200}
+#: Categories of characters that look like a space, or like nothing.
+_UNSEEN = ("Cc", "Cf", "Zs", "Zl", "Zp")
+_PASTED = ", which often comes along when text is pasted. If it does not belong there, type it again by hand."
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
@@ -62,6 +66,33 @@ def problems(values: Mapping[str, Any]) -> dict[str, list[str]]:
         **{name: _recipients(values[name]) for name in RECIPIENT_LISTS},
     }
     return {name: sentences for name, sentences in sentences_by_field.items() if sentences}
+
+
+def pasted(text: str) -> str:
+    """The text without the line break at its end that copying a whole line adds."""
+    return text.rstrip("\r\n")
+
+
+def password_problem(password: str) -> str:
+    """What is wrong with a password, in a sentence; empty when it can be saved."""
+    if re.search(r"[\x00\r\n]", password):
+        return "The password contains a line break or NUL: paste it again, without what stands above or below it."
+    return ""
+
+
+def oddity(what: str, text: str) -> str:
+    """A sentence about a character that nobody sees in a saved username or password; empty if there is none.
+
+    Such a character may belong there, so it is kept.
+    """
+    hidden = next((char for char in text if char != " " and unicodedata.category(char) in _UNSEEN), "")
+    if hidden:
+        name = unicodedata.name(hidden, "invisible character").lower()
+        return f"{what} contains an invisible character ({name}, U+{ord(hidden):04X}){_PASTED}"
+    if text != text.strip():
+        place = "begins" if text != text.lstrip() else "ends"
+        return f"{what} {place} with a space{_PASTED}"
+    return ""
 
 
 # --- normal forms ------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.dispatch import Signal
 
 from mailrelay.models import RelaySettings
-from mailrelay.relay import rules
+from mailrelay.relay import logins, rules
 from quazzar.access import audit
 from quazzar.errors import InvalidFields
 from quazzar.sealing.binding import has_moved
@@ -41,13 +41,16 @@ def update(changes: dict[str, Any], *, partial: bool) -> RelaySettings:
 
     A ``password`` that is absent or "" keeps the saved one, as long as host, port, username and security stay the same
     (see `quazzar.sealing.binding`); None removes it, and so does an empty host. The change is audited, and
-    ``relay_changed`` is sent after the commit.
+    ``relay_changed`` is sent after the commit. A line break at the end of username or password is dropped.
 
     Raises:
         InvalidFields: a value is wrong; nothing is saved.
     """
     changes = dict(changes)
     password = changes.pop("password", "")
+    password = password and rules.pasted(password)
+    if isinstance(changes.get("username"), str):
+        changes["username"] = rules.pasted(changes["username"])
     with transaction.atomic():
         # Created first and locked then: of two first saves at once, the second waits instead of failing.
         row, _ = RelaySettings.objects.select_for_update().get_or_create(pk=1)
@@ -59,6 +62,8 @@ def update(changes: dict[str, Any], *, partial: bool) -> RelaySettings:
                 password = None  # it goes with the place that it was sent to
             elif has_moved(before, values, rules.PASSWORD_PLACE):
                 wrong = {"password": [rules.PLACE_CHANGED]}
+        if password and (sentence := rules.password_problem(password)):
+            wrong = {**wrong, "password": [sentence]}
         if wrong:
             raise InvalidFields(wrong)
         for name in PLAIN_FIELDS:
@@ -67,6 +72,8 @@ def update(changes: dict[str, Any], *, partial: bool) -> RelaySettings:
         if password is None or password:
             row.password = password
             changed.append("password")
+        for name, value in logins.CLEAR.items():
+            setattr(row, name, value)
         row.save()
         audit.record("relay.changed", "relay settings", changed)
     transaction.on_commit(_announce)

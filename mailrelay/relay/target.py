@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from mailrelay.mail import addresses
 from mailrelay.models import RelaySettings
@@ -19,6 +20,7 @@ class Relay:
     Attributes:
         target: where to connect, with the opened password.
         updated_at: when they were saved; another time means that they have changed.
+        refusals: how often in a row the server has refused the login (see ``logins``).
     """
 
     target: Target
@@ -26,6 +28,9 @@ class Relay:
     from_name: str
     provider: str
     updated_at: datetime
+    refusals: int = 0
+    login_not_before: datetime | None = None
+    login_error: dict[str, Any] | None = None
 
 
 def load() -> Relay:
@@ -38,7 +43,25 @@ def load() -> Relay:
     row = RelaySettings.load()
     if not row.configured:
         raise RelayNotConfigured
-    return Relay(target_of(row), row.from_address, row.from_name, row.provider, row.updated_at)
+    return relay_of(row)
+
+
+def relay_of(row: RelaySettings) -> Relay:
+    """The relay of this row.
+
+    Raises:
+        Unreadable: the password was sealed with a key that is gone.
+    """
+    return Relay(
+        target_of(row),
+        row.from_address,
+        row.from_name,
+        row.provider,
+        row.updated_at,
+        row.login_refusals,
+        row.login_not_before,
+        row.login_error,
+    )
 
 
 def target_of(row: RelaySettings) -> Target:

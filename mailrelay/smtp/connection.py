@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 
 from mailrelay.legal.conversion import Legal, Offer, Unsendable, legalise
 from mailrelay.smtp import wire
@@ -27,8 +27,15 @@ class Connection(Opening):
         DeliveryError: from every method, naming the stage that failed.
     """
 
-    def __init__(self, target: Target, *, deadline: float | None = None, trace: Trace | None = None) -> None:
-        super().__init__(target, deadline=deadline, trace=trace)
+    def __init__(
+        self,
+        target: Target,
+        *,
+        deadline: float | None = None,
+        trace: Trace | None = None,
+        signing_in: AbstractContextManager[None] | None = None,
+    ) -> None:
+        super().__init__(target, deadline=deadline, trace=trace, signing_in=signing_in)
         self.idle_since = time.monotonic()
         # An announcement was refused half-way: the next one must begin with RSET.
         self._dirty = False

@@ -6,7 +6,7 @@ import socket
 import ssl
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import lru_cache
 from typing import Any, Self
 
@@ -33,6 +33,9 @@ def _tls_context(minute: int) -> ssl.SSLContext:
 class Opening(Channel):
     """The first part of a connection, stage by stage.
 
+    Args:
+        signing_in: entered while username and password are tried.
+
     Attributes:
         round_trip: seconds that the TCP handshake or EHLO took, whichever was longer.
 
@@ -40,8 +43,16 @@ class Opening(Channel):
         DeliveryError: from every method, naming the stage that failed.
     """
 
-    def __init__(self, target: Target, *, deadline: float | None = None, trace: Trace | None = None) -> None:
+    def __init__(
+        self,
+        target: Target,
+        *,
+        deadline: float | None = None,
+        trace: Trace | None = None,
+        signing_in: AbstractContextManager[None] | None = None,
+    ) -> None:
         super().__init__(target, deadline=deadline, trace=trace)
+        self._signing_in = signing_in or nullcontext()
         self.round_trip = 0.0
         self._features: dict[str, str] = {}
 
@@ -192,10 +203,28 @@ class Opening(Channel):
             return
         self._enter("auth")
         offered = self._features.get("auth", "")
-        mechanism = sasl.choose(offered)
-        if mechanism is None:
+        mechanisms = sasl.common(offered)
+        if not mechanisms:
             sentence = f"The server does not offer a way to sign in here (it offers {offered or 'nothing'})."
             raise self._failure(sentence, "auth_not_offered", permanent=True)
+        with self._signing_in:
+            self._sign_in(mechanisms)
+
+    def _sign_in(self, mechanisms: Sequence[str]) -> None:
+        for mechanism in mechanisms:
+            reply = self._try(mechanism)
+            if reply.code == 235:
+                return
+            if not sasl.judges_mechanism(reply.code, reply.text):
+                raise self._rejected(reply, kind="auth_rejected")
+        sentence = (
+            f"The server refused every way to sign in that both sides know ({', '.join(mechanisms)}), "
+            f"with {reply.code} {self._one_line(reply)}"
+        )
+        raise self._failure(sentence, "auth_mechanism", permanent=reply.code >= 500, code=reply.code)
+
+    def _try(self, mechanism: str) -> Reply:
+        """The server's last answer to AUTH with this mechanism."""
         self._note(f"C: AUTH {mechanism} ********")
         reply = Reply(0, "")
         latest = [reply]
@@ -206,5 +235,4 @@ class Opening(Channel):
             latest.append(reply)
             if reply.code != 334:
                 break
-        if reply.code != 235:
-            raise self._rejected(reply, kind="auth_rejected")
+        return reply

@@ -60,7 +60,9 @@ class Result:
 
 @dataclass(slots=True)
 class Opened:
-    """A connection was opened: the relay answers."""
+    """A connection is there: the relay answers. ``new``: it was opened for this, and signed in where that is wanted."""
+
+    new: bool = True
 
 
 @dataclass(slots=True)
@@ -72,6 +74,31 @@ class Down:
 
 
 Event = Result | Opened | Down
+
+
+class LoginGate:
+    """Lets the connections of one pipeline sign in one after the other.
+
+    Once the server has refused a login, no other is tried: it would be one more failed login, and servers lock out
+    after a few.
+
+    Attributes:
+        refusal: why nobody is let in; None while everybody is.
+    """
+
+    def __init__(self, refusal: DeliveryError | None = None) -> None:
+        self.refusal = refusal
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        if self.refusal is not None:
+            self._lock.release()
+            raise self.refusal
+
+    def __exit__(self, _kind: object, exc: BaseException | None, _traceback: object) -> None:
+        self.refusal = exc if isinstance(exc, DeliveryError) else None
+        self._lock.release()
 
 
 class Pool:
@@ -119,8 +146,9 @@ class Pipeline:
         alive: connections that are open or being opened.
     """
 
-    def __init__(self, target: Target, pool: Pool, most: int) -> None:
+    def __init__(self, target: Target, pool: Pool, most: int, gate: LoginGate | None = None) -> None:
         self.target = target
+        self._gate = gate or LoginGate()
         self.outstanding = 0
         self.alive = 0
         self._pool = pool
@@ -207,8 +235,9 @@ class Pipeline:
         hand = _Hand()
         down: Down | None = Down(_BROKEN, None)
         try:
-            connection = self._pool.take(self.target) or self._open()
-            self._events.put(Opened())
+            pooled = self._pool.take(self.target)
+            connection = pooled or self._open()
+            self._events.put(Opened(new=pooled is None))
             hand.job = self._jobs.get()
             while hand.job is not None:
                 connection = self._send(connection, hand)
@@ -225,7 +254,9 @@ class Pipeline:
                 self._events.put(down)
 
     def _open(self) -> Connection:
-        connection = Connection(self.target).open()
+        if self._gate.refusal is not None:
+            raise self._gate.refusal
+        connection = Connection(self.target, signing_in=self._gate).open()
         self._answer_seconds = max(self._answer_seconds, connection.round_trip)
         return connection
 

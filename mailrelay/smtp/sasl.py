@@ -7,17 +7,46 @@ from __future__ import annotations
 
 import base64
 import hmac
+import re
 from collections.abc import Callable, Iterator
 
 # A shorter password would mask every other word of a dialogue.
 _SHORTEST_TRACE = 4
 _PREFERRED = ("PLAIN", "LOGIN", "CRAM-MD5")
+#: What is not known, not understood, unknown, too weak, or for encrypted connections only (RFC 4954 §4, §6).
+_MECHANISM_CODES = (500, 501, 502, 504, 534, 538)
+_MECHANISM = r"(?:mechanisms?|auth\w* (?:type|method|scheme)s?)"
+_NO = r"(?:no|invalid|unknown|un\w*(?:supported|recogni[sz]ed|available)|disabled)"
+_MECHANISM_REFUSED = re.compile(
+    rf"{_NO} (?:sasl )?(?:auth\w* )?{_MECHANISM}|"
+    rf"{_MECHANISM}\b.*(?:\bnot\b|too weak|un(?:known|supported|available|implemented|recogni[sz]ed)|disabled)",
+    re.IGNORECASE,
+)
+_LOGIN_REFUSED = re.compile(
+    r"passwor[dt]|credential|user ?name|log-?\s?in\b|sign-?\s?in|account|invalid user|denied|"
+    r"auth\w* (?:failed|failure|unsuccessful|rejected|error)|(?:failed|bad|unsuccessful) auth",
+    re.IGNORECASE,
+)
 
 
-def choose(offered: str) -> str | None:
-    """The best mechanism that we know and the server ``offered`` (the parameters of AUTH); None if there is none."""
+def common(offered: str) -> list[str]:
+    """The mechanisms that we know and the server ``offered`` (the parameters of AUTH), in the order to try them."""
     names = offered.upper().split()
-    return next((name for name in _PREFERRED if name in names), None)
+    return [name for name in _PREFERRED if name in names]
+
+
+def judges_mechanism(code: int, text: str) -> bool:
+    """Whether a refusal of AUTH is about the mechanism, so that nobody has looked at the password.
+
+    Then another mechanism may do (RFC 4954 §4, §6); after any other refusal, a second try is a second failed login. The
+    words count before the code: Google answers 534 when it wants an app password, and Postfix 535 to "Invalid
+    authentication mechanism".
+    """
+    if code >= 500 and _MECHANISM_REFUSED.search(text):
+        return True
+    if code == 432:
+        return "transition" in text.lower()  # RFC 4954 §6: to PLAIN, once
+    return code in _MECHANISM_CODES and not _LOGIN_REFUSED.search(text)
 
 
 def lines(mechanism: str, username: str, password: str, challenge: Callable[[], str]) -> Iterator[bytes]:

@@ -28,6 +28,7 @@ KINDS = [
     "cert_hostname",
     "tls_failed",
     "auth_not_offered",
+    "auth_mechanism",
     "auth_rejected",
     "password_unreadable",
     "closed",

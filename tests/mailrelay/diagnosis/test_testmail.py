@@ -10,6 +10,7 @@ import pytest
 from mailrelay.diagnosis import testmail
 from mailrelay.diagnosis.testmail import Step
 from mailrelay.models import Message, RelaySettings
+from mailrelay.relay import settings
 from quazzar.errors import InvalidEmail, RelayNotConfigured
 from tests.rig.ca import CertificateAuthority
 from tests.rig.faults import FaultServer, Script
@@ -110,3 +111,24 @@ def test_a_long_answer_is_cut(server: FaultServer) -> None:
     result = testmail.run("ops@example.com")
     assert result.ok and len(result.message) <= 500
     assert max(map(len, result.transcript)) <= 2000
+
+
+@pytest.mark.parametrize(
+    ("username", "password", "answer", "hint"),
+    [
+        ("op", "s3\u00a0cret", "535 5.7.8 Error: authentication failed", "no-break space"),
+        ("op", "s3cret ", "535 5.7.8 Error: authentication failed", "ends with a space"),
+        ("o\u00a0p", "s3cret", "535 5.7.8 Error: authentication failed", "The saved username contains"),
+        ("op", "s3cret", "535 5.7.8 Error: authentication failed", ""),
+        ("op", "s3cret ", "454 4.7.0 Temporary authentication failure", ""),
+    ],
+)
+def test_the_hint_names_what_nobody_sees_in_a_refused_login(
+    server: FaultServer, username: str, password: str, answer: str, hint: str
+) -> None:
+    settings.update({"username": username, "password": password}, partial=True)
+    server.script.users = {"op": "another"}
+    server.script.commands["AUTH"] = answer
+    result = testmail.run("ops@example.com")
+    assert hint in result.hint
+    assert ("The saved" in result.hint) == bool(hint)

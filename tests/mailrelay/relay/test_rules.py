@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mailrelay.relay.presets import PRESETS
-from mailrelay.relay.rules import complete, problems
+from mailrelay.relay.rules import complete, oddity, problems
 
 DEFAULTS: dict[str, Any] = {
     "provider": "custom",
@@ -263,3 +263,24 @@ def test_recipients_that_are_no_list_are_refused(listed: object) -> None:
 
 def test_several_fields_are_refused_at_once() -> None:
     assert set(wrong(host="a b", port=0, from_address="x")) == {"host", "port", "from_address"}
+
+
+# --- what nobody sees --------------------------------------------------------------------------------------
+def test_characters_that_nobody_sees_are_named(subtests: pytest.Subtests) -> None:
+    for password, words in [
+        ("s3cret", ""),
+        ("s3 cret", ""),
+        ("pässwörd €", ""),
+        (" s3cret", "begins with a space"),
+        ("s3cret ", "ends with a space"),
+        ("s3cret\t", "U+0009"),
+        ("s3\u00a0cret", "no-break space, U+00A0"),
+        ("s3cret\u200b", "zero width space, U+200B"),
+        ("\ufeffs3cret", "U+FEFF"),
+        ("s3\u202fcret", "U+202F"),
+        ("", ""),
+    ]:
+        with subtests.test(password=password):
+            sentence = oddity("The saved password", password)
+            assert words in sentence and bool(words) == bool(sentence)
+            assert "s3" not in sentence

@@ -175,3 +175,31 @@ def test_the_first_two_saves_at_the_same_moment_are_no_error(rings: list[str]) -
         thread.join(timeout=60)
     assert failed == []
     assert RelaySettings.objects.count() == 1
+
+
+# --- pasted ------------------------------------------------------------------------------------------------
+def test_a_line_break_at_the_end_of_username_or_password_is_dropped_and_all_else_is_kept(
+    rings: list[str], subtests: pytest.Subtests
+) -> None:
+    for typed, kept in [
+        ("s3cret-pass\n", "s3cret-pass"),
+        ("s3cret-pass\r\n", "s3cret-pass"),
+        ("s3cret-pass\n\n", "s3cret-pass"),
+        (" s3cret pass ", " s3cret pass "),
+        ("s3\u00a0cret\u00a0", "s3\u00a0cret\u00a0"),
+        ("\ts3cret", "\ts3cret"),
+    ]:
+        with subtests.test(typed=typed):
+            row = patch(host="a.example.com", password=typed)
+            assert row.password is not None and row.password.reveal() == kept
+    assert patch(username="op@example.com\r\n", password="x").username == "op@example.com"
+
+
+@pytest.mark.parametrize("password", ["s3cret\npass", "\ns3cret", "s3\rcret", "s3\x00cret"])
+def test_a_line_break_inside_a_password_is_refused_and_nothing_is_saved(
+    rings: list[str], password: str
+) -> None:
+    with pytest.raises(InvalidFields) as caught:
+        patch(host="a.example.com", password=password)
+    assert "line break" in caught.value.fields["password"][0]
+    assert not RelaySettings.objects.exists()

@@ -21,18 +21,64 @@ def words(line: bytes) -> bytes:
     return base64.b64decode(line[:-2], validate=True)
 
 
-def test_the_first_mechanism_of_ours_is_chosen(subtests: pytest.Subtests) -> None:
-    for offered, chosen in [
-        ("PLAIN LOGIN", "PLAIN"),
-        ("login CRAM-MD5", "LOGIN"),
-        ("cram-md5", "CRAM-MD5"),
-        ("XOAUTH2 SCRAM-SHA-256 plain", "PLAIN"),
-        ("XOAUTH2 NTLM", None),
-        ("PLAINTEXT", None),
-        ("", None),
+def test_the_mechanisms_of_ours_are_tried_in_our_order(subtests: pytest.Subtests) -> None:
+    for offered, tried in [
+        ("LOGIN PLAIN", ["PLAIN", "LOGIN"]),
+        ("login CRAM-MD5", ["LOGIN", "CRAM-MD5"]),
+        ("cram-md5", ["CRAM-MD5"]),
+        ("XOAUTH2 SCRAM-SHA-256 plain", ["PLAIN"]),
+        ("XOAUTH2 NTLM", []),
+        ("PLAINTEXT", []),
+        ("", []),
     ]:
-        with subtests.test(offered=offered, chosen=chosen):
-            assert sasl.choose(offered) == chosen
+        with subtests.test(offered=offered):
+            assert sasl.common(offered) == tried
+
+
+MECHANISM = """\
+504 5.7.4 Unrecognized authentication type
+504 5.5.4 Unrecognized authentication type
+504 Unknown mechanism <PLAIN>
+504 5.3.3 AUTH mechanism PLAIN not available
+504 auth type unimplemented (#5.5.1)
+534 5.7.9 Authentication mechanism is too weak
+538 5.7.11 Encryption required for requested authentication mechanism
+432 4.7.12 A password transition is needed
+501 5.5.2 Cannot Base64-decode Base64-string
+501 5.7.0 Authentication cancelled
+500 5.5.6 Authentication Exchange line is too long
+502 5.5.1 Command not implemented
+535 5.7.8 Error: authentication failed: Invalid authentication mechanism
+535 5.7.8 Error: authentication failed: no mechanism available
+535 5.7.3 Authentication type not supported
+"""
+LOGIN = """\
+535 5.7.8 Error: authentication failed: UGFzc3dvcmQ6
+535 5.7.8 Username and Password not accepted. For more information, go to 5.7.8 https://support.google.com/mail/
+534 5.7.9 Application-specific password required. For more information, go to 5.7.9 https://support.google.com/mail/
+534 5.7.14 <https://accounts.google.com/signin/continue?sarp=1> Please log in via your web browser and then try again.
+535 5.7.3 Authentication unsuccessful
+535 5.7.139 Authentication unsuccessful, basic authentication is disabled.
+535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.
+535 Authentication Credentials Invalid
+535 5.0.0 Authentication Failed
+501 5.7.1 Login denied
+501 Invalid username or password
+500 Authentication failed
+550 5.7.1 Authentication failed
+530 5.7.0 Must issue a STARTTLS command first
+432 4.3.2 STOREDRV.ClientSubmit; sender thread limit exceeded
+454 4.7.0 Temporary authentication failure: Connection lost to authentication server
+454 4.7.0 Too many login attempts
+421 4.7.0 Too many errors
+"""
+
+
+def test_a_reply_judges_the_mechanism_or_the_login(subtests: pytest.Subtests) -> None:
+    for replies, mechanism in [(MECHANISM, True), (LOGIN, False)]:
+        for reply in replies.splitlines():
+            with subtests.test(reply):
+                assert sasl.judges_mechanism(int(reply[:3]), reply[4:]) is mechanism
 
 
 def test_plain_is_one_line_of_utf8(subtests: pytest.Subtests) -> None:
