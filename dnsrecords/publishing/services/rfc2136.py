@@ -204,15 +204,8 @@ class Rfc2136:
                 "{server} signs with another key than {key}.",
                 "Compare key name, algorithm and secret with the server's.",
             ) from exc
-        except (dns.exception.Timeout, TimeoutError) as exc:
-            raise self._silent() from exc
         except (dns.exception.DNSException, EOFError, OSError) as exc:
-            raise self._failed(
-                "update_broken_off",
-                "{server} closed the connection, or its answer is not DNS.",
-                "See whether it is the zone's primary name server, and compare the key: some hang up on one "
-                "that they do not accept. Its log says more.",
-            ) from exc
+            raise self._unheard() from exc
 
     @contextmanager
     def _connected(self) -> Iterator[socket.socket]:
@@ -224,14 +217,8 @@ class Rfc2136:
                 "The name {server} does not resolve.",
                 "Enter the address of the zone's primary name server.",
             ) from exc
-        except TimeoutError as exc:
-            raise self._silent() from exc
         except OSError as exc:
-            raise self._failed(
-                "update_unreachable",
-                "{server} does not accept connections over TCP.",
-                "See whether it runs, listens there over TCP, and lets this node in.",
-            ) from exc
+            raise self._unheard() from exc
         with sock:
             sock.setblocking(False)  # dnspython waits by itself
             yield sock
@@ -253,11 +240,13 @@ class Rfc2136:
             "Compare key name, algorithm, secret and clock with the server's.",
         )
 
-    def _silent(self) -> PublishFailed:
+    def _unheard(self) -> PublishFailed:
+        """The same for a closed port, a silent one and one of another service: it is nobody's means to probe ports."""
         return self._failed(
-            "update_timeout",
-            "{server} did not answer within 5 seconds.",
-            "See whether it runs and is reachable by TCP from this node.",
+            "update_unreachable",
+            "{server} does not accept connections over TCP, or gives no DNS answer there.",
+            "See whether the zone's primary name server runs, listens there over TCP and lets this node in. If it "
+            "does, compare the key: some hang up on one that they do not accept. Its log says more.",
         )
 
     def _failed(self, code: str, message: str, hint: str) -> PublishFailed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -24,6 +25,7 @@ from quazzar.errors import InvalidFields
 from tests.mailboxes import factories
 from tests.rig import free_port, or_skip
 from tests.rig.bind import Bind
+from tests.rig.lameserver import LameServer
 
 pytestmark = [pytest.mark.real, pytest.mark.django_db]
 #: Lines of zones that are there before; each test has a zone of its own.
@@ -234,6 +236,27 @@ def test_a_failure_has_a_sentence_and_changes_nothing(
     assert row.last_error == {"code": code, "message": error.message, "hint": error.hint}
     assert bound.records("wrong.test") == before
     assert bound.secret not in f"{error!r}{row.last_error}{error.__cause__!r}"
+
+
+def test_ports_without_a_name_server_are_not_told_apart(bound: Bind) -> None:
+    def hangs_up(question: object, by_tcp: bool) -> bytes | None:
+        return None
+
+    def other_service(question: object, by_tcp: bool) -> bytes | None:
+        return b"220 mail.example.com ESMTP"
+
+    told = set()
+    domain = published_at(bound, "wrong.test")
+    with LameServer(hangs_up) as first, LameServer(other_service) as second, socket.socket() as silent:
+        silent.bind((bound.host, 0))
+        silent.listen(0)
+        silent_port = silent.getsockname()[1]
+        for port in (free_port(), first.port, second.port, silent_port):
+            publishing.set_up(domain.pk, {**fields_for(bound), "port": port})
+            with pytest.raises(PublishFailed) as failed:
+                publishing.publish(domain)
+            told.add((failed.value.code, failed.value.message.replace(str(port), ""), failed.value.hint))
+    assert len(told) == 1 and {code for code, _, _ in told} == {"update_unreachable"}
 
 
 def test_without_a_server_or_a_readable_secret_it_says_what_to_enter(bound: Bind) -> None:
