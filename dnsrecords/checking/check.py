@@ -186,8 +186,7 @@ def _with_addresses(facts: Facts, lookup: Lookup) -> Facts:
     """Where the operator has not set the node's public addresses, those of its hostname: SPF has to let them send."""
     if facts.addresses or not facts.hostname:
         return facts
-    addresses = [value for type_ in ("A", "AAAA") for value in lookup(facts.hostname, type_).values]
-    return replace(facts, addresses=tuple(addresses))
+    return facts.at(value for type_ in ("A", "AAAA") for value in lookup(facts.hostname, type_).values)
 
 
 def _fetching(pool: ThreadPoolExecutor, facts: Facts, lookup: Lookup, ends: float) -> Fetch:

@@ -59,6 +59,7 @@ class Spf(Kind):
             wanted=record.value,
             own_ips=facts.addresses,
             relay_include=facts.relay_include,
+            hidden=bool(facts.hidden_addresses),
         )
 
     def recognises(self, record: Record, facts: Facts, value: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -12,6 +12,7 @@ from dnsrecords.models import DomainOptions
 from dnsrecords.mtasts.policy import policy_id, served_policy
 from dnsrecords.records import tlsa
 from dnsrecords.spf.providers import relay_include
+from dnsrecords.visibility import is_visible
 from mailboxes.models import DkimKey, Domain, Stack
 from mailrelay.models import RelaySettings
 
@@ -47,6 +48,7 @@ class Facts:
         relay_include: what authorises the provider that outgoing mail leaves through, in SPF; empty: not known.
         relay_hosts: the relay's host, if no include is known for it.
         addresses: the public IPv4 addresses of the hostname, if known. The stack is neither reached nor sends by IPv6.
+        hidden_addresses: those that the hostname has here, and others cannot see.
         autoconfig: whether the files that mail programs ask for are served under the hostname.
         mta_sts: id of the MTA-STS policy that is served; empty: none is.
         signed: whether the hostname's zone is signed with DNSSEC.
@@ -62,6 +64,7 @@ class Facts:
     relay_include: str = ""
     relay_hosts: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
+    hidden_addresses: tuple[str, ...] = ()
     autoconfig: bool = False
     mta_sts: str = ""
     signed: bool = False
@@ -69,6 +72,14 @@ class Facts:
     certificate: str = field(default="", repr=False)
     ports: Ports = Ports()
     extra_keys: tuple[tuple[str, str], ...] = ()
+
+    def at(self, addresses: Iterable[str]) -> Facts:
+        """The same with addresses of the hostname, told apart by whether others can see them."""
+        found = tuple(addresses)
+        seen = tuple(address for address in found if is_visible(address))
+        return replace(
+            self, addresses=seen, hidden_addresses=tuple(each for each in found if each not in seen)
+        )
 
     @classmethod
     def for_domain(cls, domain: Domain) -> Facts:
@@ -100,7 +111,6 @@ class Facts:
                 dkim_public_key=signing.public_key if signing else "",
                 relay_include=include,
                 relay_hosts=hosts,
-                addresses=tuple(text for text in settings.QUAZZAR_PUBLIC_ADDRESSES if ":" not in text),
                 autoconfig=bool(stack.hostname),
                 mta_sts=policy_id(policy) if policy else "",
                 signed=signed,
@@ -110,7 +120,7 @@ class Facts:
                     (key.selector, key.public_key) for key in keys[domain.pk] if key is not signing
                 ),
                 ports=Ports.shifted(int(settings.QUAZZAR_STACK_PORT_OFFSET)),
-            )
+            ).at(text for text in settings.QUAZZAR_PUBLIC_ADDRESSES if ":" not in text)
 
 
 def _choices(domains: Iterable[Domain]) -> dict[int, tuple[bool, str]]:

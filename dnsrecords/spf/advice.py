@@ -214,6 +214,14 @@ def not_ours(ip: str, matched: str) -> str:
     return f"The SPF record does not authorise {ip}, an address of this node: {why}. {REPLACE}"
 
 
+def address_not_known() -> str:
+    """About a node behind another address."""
+    return (
+        "Whether it lets this node send is not known, because the hostname has only addresses here that others cannot "
+        "see. Set QUAZZAR_PUBLIC_ADDRESSES to the addresses by which other servers see this node."
+    )
+
+
 def no_mail_host_yet(domain: str, ip: str) -> str:
     """About a record that is right as soon as the MX record is published."""
     return (

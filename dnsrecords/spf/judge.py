@@ -41,6 +41,7 @@ def judge(
     wanted: str,
     own_ips: Sequence[str],
     relay_include: str = "",
+    hidden: bool = False,
 ) -> Verdict:
     """Whether the SPF record of a domain authorises all hosts that its mail leaves through.
 
@@ -49,6 +50,7 @@ def judge(
         wanted: the record for a domain that nobody else sends for.
         own_ips: this node's public addresses; empty: not known.
         relay_include: what authorises the relay, if it is not in ``wanted`` already.
+        hidden: this node has addresses that others cannot see, so that it sends by another one.
 
     Raises:
         ValueError: one of ``own_ips`` is not an IP address.
@@ -60,7 +62,17 @@ def judge(
     # Also what receivers do not recognise was meant to let somebody send.
     readings = tuple(map(repair.read, (*found, *nearly)))
     records = tuple(map(parse, found)) or tuple(reading.record for reading in readings)
-    case = _Case(domain, parse(wanted), tuple(own_ips), relay_include, records, readings, remembering(lookup))
+    by_another = hidden and not own_ips
+    case = _Case(
+        domain,
+        parse(wanted),
+        tuple(own_ips),
+        relay_include,
+        by_another,
+        records,
+        readings,
+        remembering(lookup),
+    )
     if not found:
         return case.mended(Status.MISMATCH, advice.unreadable(nearly[0]), nearly)
     status, message = case.finding
@@ -77,6 +89,7 @@ class _Case:
     """A domain, what is published there, and what is needed; each property is worked out once.
 
     Attributes:
+        by_another: this node sends by an address that is not known.
         records: as receivers read them.
         readings: what these, and texts that receivers do not recognise, were meant to say.
     """
@@ -85,6 +98,7 @@ class _Case:
     wanted: SpfRecord
     own_ips: tuple[str, ...]
     relay_include: str
+    by_another: bool
     records: tuple[SpfRecord, ...]
     readings: tuple[Reading, ...]
     lookup: Lookup
@@ -129,7 +143,8 @@ class _Case:
         wrong = self._errors() or self._everybody() or self._not_authorised() or self._toothless()
         if wrong:
             return Status.MISMATCH, wrong
-        return Status.OK, advice.remark(record, self.cost)
+        unknown = advice.address_not_known() if self.by_another and not self._covered(Mechanism("mx")) else ""
+        return Status.OK, f"{advice.remark(record, self.cost)} {unknown}".strip()
 
     def _errors(self) -> str:
         if self.cost.lookups > LOOKUP_LIMIT:
@@ -151,7 +166,14 @@ class _Case:
             matched = self.results[refused[0]].matched
             return self._with_limit(advice.not_ours(refused[0], matched))
         absent = [term for term in self._needed() if not self._covered(term)]
+        if self.by_another and self._lets_somebody_send():
+            absent = [term for term in absent if term.kind != "mx"]
         return self._with_limit(advice.not_the_relay(absent)) if absent else ""
+
+    def _lets_somebody_send(self) -> bool:
+        """Whether the record says pass for others than the relay, of which this node may be one."""
+        passing = [term for term in self.basis.mechanisms if term.qualifier == "+" and term.kind != "all"]
+        return bool(self.basis.redirect or {*map(str, passing)} - {*map(str, self._needed())})
 
     def _everybody(self) -> str:
         let_in = (result.matched for result in self._strangers() if result.result is Result.PASS)

@@ -158,6 +158,23 @@ def test_an_existing_spf_record_is_merged(api: APIClient, domain: Domain, server
 
 
 @pytest.mark.real
+def test_an_address_of_this_network_alone_is_neither_given_nor_held_against_a_record(
+    api: APIClient, domain: Domain, server: Nameserver, settings: Any
+) -> None:
+    text = "v=spf1 ip4:203.0.113.9 -all"
+    server.publish("example.com", [f'@ TXT "{text}"', "@ MX 10 mail.example.com.", "mail A 10.0.0.5"])
+    for addresses in ([], ["10.0.0.5"]):
+        settings.QUAZZAR_PUBLIC_ADDRESSES = addresses
+        answer = ok(api.post(path(domain, "/check")))
+        spf = required(answer)["spf"]
+        assert (spf["status"], spf["advice"]) == ("ok", text)
+        assert "QUAZZAR_PUBLIC_ADDRESSES" in spf["message"]
+        assert not [
+            row for row in answer["records"] if "10.0.0.5" in row["value"] + row["advice"] + row["name"]
+        ]
+
+
+@pytest.mark.real
 def test_names_are_relative_to_the_zone_that_a_domain_is_part_of(
     api: APIClient, domain: Domain, server: Nameserver
 ) -> None:

@@ -285,6 +285,29 @@ def test_an_address_that_the_mail_host_lacks_is_added() -> None:
     assert verdict.advice == "v=spf1 mx ip6:2001:db8::25 ~all"
 
 
+# --- behind another address --------------------------------------------------------------------------------
+def behind_another(text: str, wanted: str = WANTED) -> Verdict:
+    lookup = lookup_in(NODE, {"example.com TXT": text, "mail.example.com A": "10.0.0.5"})
+    include = "mailgun.org" if "mailgun" in wanted else ""
+    return judge(
+        "example.com", (text,), lookup, wanted=wanted, own_ips=(), relay_include=include, hidden=True
+    )
+
+
+def test_an_address_that_nobody_sees_is_not_held_against_a_record() -> None:
+    verdict = behind_another("v=spf1 ip4:203.0.113.9 -all")
+    assert verdict.ok
+    assert "is not known" in verdict.message and "QUAZZAR_PUBLIC_ADDRESSES" in verdict.message
+    assert "10.0.0.5" not in verdict.message + verdict.advice
+    assert behind_another(WANTED) == Verdict(Status.OK, "", (WANTED,), "")
+
+
+def test_whoever_the_address_is_of_a_record_that_lets_nobody_send_is_wrong() -> None:
+    for text in ("v=spf1 -all", "v=spf1 include:mailgun.org -all"):
+        assert behind_another(text, RELAYED).status is Status.MISMATCH
+    assert "include:mailgun.org" in behind_another("v=spf1 ip4:203.0.113.9 -all", RELAYED).message
+
+
 # --- limits ------------------------------------------------------------------------------------------------
 def including(count: int) -> tuple[str, Zone]:
     names = [f"s{number}.example" for number in range(count)]
