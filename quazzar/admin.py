@@ -11,7 +11,13 @@ from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.html import format_html_join
 
-from quazzar.console import apikeys, operators, shown, site  # noqa: F401  (they register themselves)
+from quazzar.console import (  # noqa: F401  (some register themselves)
+    apikeys,
+    firstsignin,
+    operators,
+    shown,
+    site,
+)
 from quazzar.console.rows import ReadOnlyAdmin
 from quazzar.models import AuditEntry, Heartbeat, IdempotentRequest, Operator
 from quazzar.rights import MANAGE_OPERATORS, SEE_AUDIT_LOG, SEE_MAILBOXES, SEE_QUEUE, SEE_RELAY, SEE_SERVER

@@ -11,10 +11,18 @@ class QuazzarConfig(AppConfig):
     verbose_name = "Quazzar"
 
     def ready(self) -> None:
-        """Register the system checks, make our Celery app the default one in every process, and keep the roles."""
+        """Register checks and metrics, make our Celery app the default one, keep the roles, and note sign-ins."""
+        from axes.signals import user_locked_out
+        from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+
         from quazzar import celery, checks  # noqa: F401
-        from quazzar.access import roles
+        from quazzar.access import firstpassword, roles, signins
         from quazzar.monitoring import licence, metrics
 
         metrics.register_collector(licence.collect)
+        user_logged_in.connect(firstpassword.note, dispatch_uid="quazzar.firstpassword")
+        user_logged_in.connect(signins.signed_in, dispatch_uid="quazzar.signins")
+        user_logged_out.connect(signins.signed_out, dispatch_uid="quazzar.signins")
+        user_login_failed.connect(signins.failed, dispatch_uid="quazzar.signins")
+        user_locked_out.connect(signins.locked, dispatch_uid="quazzar.signins")
         post_migrate.connect(roles.keep, sender=self)

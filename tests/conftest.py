@@ -135,7 +135,7 @@ def with_key(text: str) -> APIClient:
     return client
 
 
-def signed(plan: str, *, seconds: int = 86_400, **claims: Any) -> str:
+def signed(plan: str, *, seconds: int = 30 * 86_400, **claims: Any) -> str:
     """A licence signed with the evaluation key of this run."""
     payload = {"plan": plan, "exp": int(time.time()) + seconds, "sub": "tests", **claims}
     return jwt.encode(payload, licensekeys.evaluation_key(), algorithm="EdDSA")

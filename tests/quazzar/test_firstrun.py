@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from django.contrib.auth import authenticate, get_user_model
 from django.core.management import CommandError, call_command
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 
 from quazzar.management.commands import firstrun
 from quazzar.models import AuditEntry
@@ -55,6 +55,13 @@ def test_the_operator_can_sign_in_with_what_is_printed() -> None:
     user = authenticate(RequestFactory().post("/"), **credentials)
     assert user is not None
     assert (user.get_username(), user.is_superuser, user.is_staff) == ("operator", True, True)
+
+
+def test_the_printed_password_is_for_one_sign_in(fresh_node: Path, client: Client) -> None:
+    (fresh_node / "static").mkdir()
+    typed = {"username": "operator", "password": printed("Password", run())}
+    client.post("/admin/login/", typed)
+    assert client.get("/admin/")["Location"] == "/admin/first-sign-in/"
 
 
 def test_the_password_is_printed_once_and_a_second_run_changes_nothing(fresh_node: Path) -> None:

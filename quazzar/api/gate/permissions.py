@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rest_framework.exceptions import APIException, NotAuthenticated, PermissionDenied
 from rest_framework.permissions import BasePermission
 
+from quazzar.access import firstpassword
 from quazzar.models import ApiKey
 from quazzar.plans import entitlements
 from quazzar.rights import READ, Right
@@ -61,6 +62,8 @@ class Entitlement(BasePermission):
         require_plan(view)
         if not request.user.is_staff:
             raise PermissionDenied("Only staff users may use this API.")
+        if not isinstance(request.auth, ApiKey) and firstpassword.is_due(request._request):
+            raise PermissionDenied("First choose a password of your own: open the console in this browser.")
         scope, needed = requirement(view, request.method or "")
         if not needed:
             raise PermissionDenied("This endpoint does not say who may use it, so nobody may.")

@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from quazzar import paths
-from quazzar.access import audit
+from quazzar.access import audit, firstpassword
 from quazzar.errors import QuazzarError
 from quazzar.plans import keys, licenses
 from quazzar.sealing import keyring
@@ -60,8 +60,12 @@ def operator_rows() -> list[Row]:
     password = new_password()
     with transaction.atomic():
         user = users.create_superuser(OPERATOR, password=password)
+        firstpassword.require(user)
         audit.record("operator.created", user)
-    return [("Name", OPERATOR), ("Password", f"{password}   (shown this once; change it in the console)")]
+    return [
+        ("Name", OPERATOR),
+        ("Password", f"{password}   (shown this once; you choose another when you sign in)"),
+    ]
 
 
 def new_password() -> str:

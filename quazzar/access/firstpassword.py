@@ -1,0 +1,66 @@
+"""The password that the product made and printed: whoever signs in with it chooses another before anything else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import ValidationError
+
+from quazzar.models import Operator
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+    from django.http import HttpRequest
+
+#: In the session of somebody who has to choose a password. Nothing is asked of the database with each request.
+_FLAG = "must_change_password"
+
+
+def require(user: User) -> None:
+    """Let the user choose another password at the next sign-in."""
+    Operator.objects.update_or_create(user=user, defaults={"must_change_password": True})
+
+
+def note(request: HttpRequest, user: User, **_: Any) -> None:
+    """Receive ``user_logged_in``: the session knows what is to be done first."""
+    if Operator.objects.filter(user=user, must_change_password=True).exists():
+        request.session[_FLAG] = True
+
+
+def is_due(request: HttpRequest) -> bool:
+    """Whether the request's session has to choose a password first."""
+    session = getattr(request, "session", None)
+    # The user is asked last, for the cost; a session whose password was changed elsewhere belongs to nobody any more.
+    return session is not None and _FLAG in session and request.user.is_authenticated
+
+
+def done(request: HttpRequest) -> None:
+    """Let the session go on."""
+    request.session.pop(_FLAG, None)
+
+
+class OwnPassword:
+    """A password validator of Django, which hears of every new password, whoever sets it and where."""
+
+    def validate(self, password: str, user: User | None = None) -> None:
+        """Refuse to keep the printed password.
+
+        Raises:
+            ValidationError: it is the one that was printed.
+        """
+        pk = getattr(user, "pk", None)
+        if pk is None or user is None:
+            return
+        if Operator.objects.filter(pk=pk, must_change_password=True).exists() and user.check_password(
+            password
+        ):
+            raise ValidationError("This is the password that was printed. Choose another one.")
+
+    def password_changed(self, password: str, user: User | None = None) -> None:
+        """The printed password is gone."""
+        if user is not None:
+            Operator.objects.filter(user=user, must_change_password=True).update(must_change_password=False)
+
+    def get_help_text(self) -> str:
+        """Nothing to say beforehand."""
+        return ""

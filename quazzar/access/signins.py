@@ -1,0 +1,75 @@
+"""Sign-ins and sign-outs in the audit log.
+
+Passwords are never in it, nor names that do not exist: those can be passwords that were typed into the wrong field.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from quazzar.access import audit
+from quazzar.models import AuditEntry
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+logger = logging.getLogger(__name__)
+
+IN, OUT, FAILED, LOCKED = (
+    f"operator.{what}" for what in ("signed_in", "signed_out", "sign_in_failed", "locked_out")
+)
+#: The same failure from the same address is recorded once in this time.
+_AGAIN_AFTER = timedelta(minutes=1)
+#: Failures recorded in an hour. The log is never shortened, and anybody may fail.
+_MOST_FAILURES = 200
+
+
+def signed_in(request: HttpRequest, user: User, **_: Any) -> None:
+    """Receive ``user_logged_in``."""
+    if address := _address(request):
+        with audit.acting_as(audit.name_of(user)):
+            audit.record(IN, f"{user.get_username()} from {address}")
+
+
+def signed_out(request: HttpRequest, user: User | None, **_: Any) -> None:
+    """Receive ``user_logged_out``."""
+    address = _address(request)
+    if user is not None and address:
+        with audit.acting_as(audit.name_of(user)):
+            audit.record(OUT, f"{user.get_username()} from {address}")
+
+
+def failed(credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
+    """Receive ``user_login_failed``."""
+    _note(FAILED, credentials.get("username"), request)
+
+
+def locked(request: HttpRequest, username: str | None = None, **_: Any) -> None:
+    """Receive django-axes' ``user_locked_out``."""
+    _note(LOCKED, username, request)
+
+
+def _note(action: str, name: str | None, request: HttpRequest | None) -> None:
+    address = _address(request)
+    if not address:
+        return
+    known = isinstance(name, str) and User.objects.filter(username=name).exists()
+    target = f"{name if known else 'an unknown name'} from {address}"
+    now = timezone.now()
+    if AuditEntry.objects.filter(action=action, target=target, at__gt=now - _AGAIN_AFTER).exists():
+        return
+    lately = AuditEntry.objects.filter(action=action, at__gt=now - timedelta(hours=1)).count()
+    if lately >= _MOST_FAILURES:
+        logger.warning("%s %s: not in the audit log, which has %s of the last hour", action, target, lately)
+        return
+    audit.record(action, target)
+
+
+def _address(request: HttpRequest | None) -> str:
+    """Where the request comes from; empty when it came over no network: scripts and tests sign in like that."""
+    return str(request.META.get("REMOTE_ADDR", "")) if request is not None else ""
