@@ -84,8 +84,8 @@ class RecordChangeAdmin(RowsOfDomains):
 
     @admin.display(description="Before", ordering="before")
     def was(self, row: RecordChange) -> str:
-        """The status before the change."""
-        return tab.badge(row.before)
+        """The status before the change, if that has changed."""
+        return tab.badge(row.before) if row.before != row.status else "Value changed, still"
 
     @admin.display(description="After", ordering="status")
     def badge(self, row: RecordChange) -> str:

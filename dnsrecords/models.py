@@ -75,7 +75,9 @@ class RecordChange(models.Model):
     before = models.CharField(max_length=10, choices=_STATUSES)
     status = models.CharField(max_length=10, choices=_STATUSES)
     message = models.TextField(blank=True, default="")
+    #: The values that are published since, and those that were before.
     found = models.JSONField(default=list)
+    found_before = models.JSONField(default=list)
     at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -83,6 +85,8 @@ class RecordChange(models.Model):
         indexes = [models.Index(fields=["domain", "record", "-id"], name="record_change")]
 
     def __str__(self) -> str:
+        if self.before == self.status:
+            return f"{self.record}: value changed, still {self.status}"
         return f"{self.record}: {self.before} → {self.status}"
 
 

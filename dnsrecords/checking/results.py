@@ -182,7 +182,8 @@ def _step(domain: Domain, row: RecordCheck | None, result: Result, now: datetime
 
 def _change(row: RecordCheck, before: dict[str, Any], now: datetime) -> RecordChange | None:
     """What belongs into the history. That somebody looked for the first time, or did not look, does not."""
-    other_value = before["found"] != row.found and row.status != Status.ERROR
+    # In which order a name server gives them means nothing.
+    other_value = sorted(before["found"]) != sorted(row.found) and row.status != Status.ERROR
     if Status.UNCHECKED in (before["status"], row.status):
         return None
     if before["status"] == row.status and not other_value:
@@ -194,6 +195,7 @@ def _change(row: RecordCheck, before: dict[str, Any], now: datetime) -> RecordCh
         status=row.status,
         message=row.message,
         found=row.found,
+        found_before=before["found"],
         at=now,
     )
 

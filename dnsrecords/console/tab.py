@@ -189,8 +189,10 @@ def _history(report: Report) -> list[dict[str, Any]]:
             "message": change.message,
             "label": kind_of(row.record).label if row else change.record,
             "name": _short(row) or row.record.name if row else "",
-            "before": MARKS[Status(change.before)][2],
+            "before": MARKS[Status(change.before)][2] if change.before != change.status else "",
             "badge": badge(change.status),
+            "was": change.found_before,
+            "now": change.found,
         }
 
     return [entry(change) for change in RecordChange.objects.filter(domain=report.domain)[:_HISTORY]]

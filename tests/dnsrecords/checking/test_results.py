@@ -70,6 +70,21 @@ def test_another_wrong_value_is_history_too(domain: Domain) -> None:
     ]
 
 
+def test_a_value_that_changes_and_stays_right_is_told_with_before_and_after(domain: Domain) -> None:
+    first, second = "v=spf1 mx ~all", "v=spf1 mx -all"
+    kept(domain, SPF, Status.OK, first)
+    kept(domain, SPF, Status.OK, second)
+    (change,) = RecordChange.objects.all()
+    assert (change.found_before, change.found) == ([first], [second])
+    assert str(change) == "spf: value changed, still ok"
+
+
+def test_another_order_of_the_same_values_is_no_change(domain: Domain) -> None:
+    kept(domain, MX, Status.OK, "10 a.example", "20 b.example")
+    kept(domain, MX, Status.OK, "20 b.example", "10 a.example")
+    assert not RecordChange.objects.exists()
+
+
 def test_the_history_does_not_grow_for_ever(domain: Domain) -> None:
     for minutes in range(120):
         kept(domain, MX, Status.OK if minutes % 2 else Status.MISSING, minutes=minutes)

@@ -73,6 +73,22 @@ def test_the_history_names_records_as_the_tab_does(admin_client: Client, domain:
     assert "gone OK → Different Changed." in texts
 
 
+def test_the_history_says_what_changed_where_the_status_stayed(admin_client: Client, domain: Domain) -> None:
+    RecordChange.objects.create(
+        domain=domain,
+        record="spf",
+        before="ok",
+        status="ok",
+        found_before=["v=spf1 mx ~all"],
+        found=["v=spf1 mx -all"],
+    )
+    page = admin_client.get(f"{TAB}{domain.pk}/").content.decode()
+    history = " ".join(re.sub(r"<[^>]+>|\s+", " ", page[page.index('aria-label="History"') :]).split())
+    assert "Value changed, still OK" in history
+    assert "Before: v=spf1 mx ~all Now: v=spf1 mx -all" in history
+    assert "OK → OK" not in history
+
+
 def test_no_domain_is_404(admin_client: Client) -> None:
     for end in ("", "zone/"):
         assert admin_client.get(f"{TAB}999/{end}").status_code == 404
