@@ -19,10 +19,11 @@ RULES = (*connectionhints.RULES, *replyhints.RULES)
 
 _ANSWERED = "The server answered "
 _MOST = 500
+_NOT_ACCEPTED = "The server did not accept the username and password"
 _REFUSED = {
     "connect": "The server turned the connection away",
     "tls": "The server refused STARTTLS",
-    "auth": "The server did not accept the username and password",
+    "auth": "The server refused the login",
     "sender": "The server refused the sender",
     "recipient": "The server refused the recipient",
     "data": "The server refused the mail",
@@ -65,7 +66,7 @@ def explain(failure: DeliveryError, relay: RelayLike, oddities: Sequence[str] = 
         username=relay.username,
     )
     hint = hint_of(RULES, facts)
-    if facts.kind == "auth_rejected" and facts.permanent:
+    if facts.kind == "auth_rejected" and facts.password_refused:
         hint = " ".join([*oddities, hint])
     return Diagnosis(_sentence(facts), hint)
 
@@ -74,6 +75,7 @@ def _sentence(facts: Facts) -> str:
     """The sentence of the SMTP edge. A bare answer of the server gets the step in front that it answered to."""
     text = facts.text
     if text.startswith(_ANSWERED) and facts.stage in _REFUSED:
+        refused = _NOT_ACCEPTED if facts.password_refused and facts.stage == "auth" else _REFUSED[facts.stage]
         for_now = "" if facts.permanent else " for now"
-        text = f"{_REFUSED[facts.stage]}{for_now}: {text.removeprefix(_ANSWERED)}"
+        text = f"{refused}{for_now}: {text.removeprefix(_ANSWERED)}"
     return text if len(text) <= _MOST else f"{text[: _MOST - 1]}…"

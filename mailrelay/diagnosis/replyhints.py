@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from mailrelay.diagnosis import loginhints
 from mailrelay.diagnosis.rules import Rule
 
-_AUTH = ("auth_rejected",)
 _RETRIED = "Queued mail is tried again by itself. "
 
 
@@ -30,33 +30,7 @@ _PROVIDERS: tuple[Rule, ...] = (
         words="not authorized to perform",
         vendors=("ses",),
     ),
-    Rule(
-        "SES wants SMTP credentials of its own (SES → SMTP settings → Create SMTP credentials), not an AWS "
-        "access key or console login, and they hold in one region only: the host's is {region}.",
-        kinds=_AUTH,
-        codes=(530, 535),
-        vendors=("ses",),
-    ),
     # --- SendGrid
-    Rule(
-        "SendGrid's username is always the word apikey; what you typed is not it. The API key goes into "
-        "password.",
-        kinds=_AUTH,
-        vendors=("sendgrid",),
-        codes=(501, 534, 535, 550),
-        when=lambda facts: facts.username != "apikey",
-    ),
-    Rule(
-        "The SendGrid account has used up its credits or is not active: see Billing there.",
-        words="maximum credits exceeded",
-    ),
-    Rule(
-        "Type the API key again (it begins with SG. and is shown only once), and check that it has the Mail "
-        "Send permission and was not deleted.",
-        kinds=_AUTH,
-        codes=(535, 550),
-        vendors=("sendgrid",),
-    ),
     Rule(
         "Verify the from address in SendGrid (Settings → Sender Authentication), or set a from address that "
         "is verified there.",
@@ -78,13 +52,6 @@ _PROVIDERS: tuple[Rule, ...] = (
         "reactivate it under Suppressions there.",
         words="marked as inactive|inactive recipient|inactive address",
     ),
-    Rule(
-        "Postmark's username and password are the same: the Server API token (not the account's). Type it "
-        "into both.",
-        kinds=_AUTH,
-        codes=(535, 550),
-        vendors=("postmark",),
-    ),
     # --- Mailgun
     Rule(
         "A Mailgun sandbox domain or free account sends only to authorized recipients: add the address "
@@ -101,23 +68,34 @@ _PROVIDERS: tuple[Rule, ...] = (
         words="is not allowed to send",
     ),
     Rule(
-        "Use the SMTP user of the sending domain (postmaster@…) and its password, not an API key. Domains "
-        "in the other region have another host: {other_mailgun}.",
-        kinds=_AUTH,
-        codes=(535,),
-        vendors=("mailgun",),
+        "SES has paused this account's sending: see the account dashboard there.",
+        words="sending (paused|is paused|suspended)|sending has been paused",
     ),
-    # --- Gmail, Microsoft 365
+    # --- Google, Microsoft 365
     Rule(
-        "Google wants an app password here: turn on 2-step verification, make one at "
-        "myaccount.google.com/apppasswords, and type it in place of the account's password.",
-        words=_status("5.7.9") + "|application-specific password|p=badcredentials|p=invalidsecondfactor",
-        vendors=("gmail",),
+        "Google hangs up on the name that this node gives itself, or on its address: give the node a full host name "
+        "(such as node.example.com) that its address resolves to, then wait some minutes.",
+        words=r"\(ehlo\)",
     ),
     Rule(
-        "SMTP AUTH is off for this Microsoft 365 tenant or mailbox: an administrator can turn on "
-        "Authenticated SMTP for the mailbox, where the tenant still allows it. If not, use another relay.",
-        words="smtpclientauthentication is disabled|basic authentication is disabled|" + _status("5.7.139"),
+        "Add this node's public address to the SMTP relay service in Google's admin console, or sign in with a user of "
+        "that domain.",
+        words="invalid credentials for relay",
+    ),
+    Rule(
+        "Microsoft 365 has stopped this mailbox or tenant from sending, because it sent spam or looked like it: an "
+        "administrator can see why, and lift that, under Restricted entities in the Defender portal.",
+        words="bad outbound sender|" + _status("5.7.501", "5.7.502", "5.7.503", "5.7.705", "5.7.750"),
+    ),
+    Rule(
+        "Microsoft 365 takes no mail from this node's address: send through another relay, or see why the address is "
+        "blocked.",
+        words="traffic not accepted from this ip|" + _status("5.7.708"),
+    ),
+    Rule(
+        "Microsoft 365 wants a login: type username and password.",
+        words="client was not authenticated|" + _status("5.7.57"),
+        when=lambda facts: not facts.username,
     ),
     Rule(
         "This mailbox may not send as that from address: use the mailbox's own address, or grant it Send As.",
@@ -126,61 +104,6 @@ _PROVIDERS: tuple[Rule, ...] = (
 )
 
 _LOGIN: tuple[Rule, ...] = (
-    Rule(
-        "The server wants OAuth, which a relay password cannot give: make an app password, or use another "
-        "relay.",
-        kinds=("auth_not_offered",),
-        words="xoauth2|oauthbearer",
-    ),
-    Rule(
-        "Most servers offer the login only inside TLS: choose STARTTLS (587) or Implicit TLS (465).",
-        kinds=("auth_not_offered",),
-        when=lambda facts: facts.security == "none",
-    ),
-    Rule(
-        "Port 25 is for mail between servers and often has no login: use 587 with STARTTLS.",
-        kinds=("auth_not_offered",),
-        when=lambda facts: facts.port == 25,
-    ),
-    Rule(
-        "If the server takes mail without a login, leave the username empty; otherwise use its submission "
-        "port (587 or 465).",
-        kinds=("auth_not_offered",),
-    ),
-    Rule(
-        "The server keeps these ways to sign in for encrypted connections: choose STARTTLS (587) or Implicit "
-        "TLS (465).",
-        kinds=("auth_mechanism",),
-        when=lambda facts: facts.security == "none",
-    ),
-    Rule(
-        "The server refuses the way to sign in, so nobody has looked at the password. If the server is your "
-        "own, turn on PLAIN or LOGIN for this account; if not, see whether the provider allows SMTP with a "
-        "password.",
-        kinds=("auth_mechanism",),
-    ),
-    Rule(
-        "Choose STARTTLS as security: the server wants TLS first.",
-        words="must issue a? ?starttls|starttls (is )?required",
-    ),
-    Rule("The server lets passwords through TLS only: choose STARTTLS or Implicit TLS.", codes=(538,)),
-    Rule(
-        "Too many logins: wait some minutes. If it goes on, something else uses the same account.",
-        kinds=_AUTH,
-        words="too many (login|auth|failed)|authenticates? too many",
-    ),
-    Rule(
-        "The server could not check the password just now. "
-        + _RETRIED
-        + "If it goes on, see the server's status.",
-        kinds=_AUTH,
-        when=lambda facts: facts.code is not None and 400 <= facts.code < 500,
-    ),
-    Rule(
-        "Type username and password again. Many servers want the whole mail address as the username, or a "
-        "password made for applications.",
-        kinds=_AUTH,
-    ),
     Rule(
         "The server wants a login: type username and password.",
         words=(
@@ -207,10 +130,14 @@ _LIMITS: tuple[Rule, ...] = (
         words=_status("4.2.2", "5.2.2") + "|over ?quota|mailbox (is )?full|exceeded .*storage",
     ),
     Rule(
+        "The server takes fewer recipients at once, and fewer than the queue can split the mail into.",
+        words=_status("4.5.3", "5.5.3") + "|too many recipients|recipients? (count|limit)|recipients exceed",
+    ),
+    Rule(
         "The server allows this node fewer connections at once. " + _RETRIED,
         words=(
             "too many (concurrent |simultaneous )?(smtp )?(connections|sessions)|connection rate|"
-            "frequent connects"
+            "frequent connects|thread limit exceeded|concurrent connections? limit"
         ),
     ),
     Rule(
@@ -235,6 +162,29 @@ _LIMITS: tuple[Rule, ...] = (
 )
 
 _POLICY: tuple[Rule, ...] = (
+    Rule(
+        "Set a from address that this login may use: the server does not let it send as this one. Many "
+        "providers want the login's own address, or one that is verified there.",
+        words=(
+            "not owned by user|relaying disallowed as|sender address (is )?not allowed|"
+            "not (allowed|permitted|authori[sz]ed) to send (as|from|on behalf)|"
+            "from address.{0,40}not (verified|allowed|authori[sz]ed)|unconfigured sending domain|"
+            "sender.{0,30}not (verified|validated|confirmed|authori[sz]ed)|invalid mail from address|"
+            "domain.{0,40}(unverified|not verified)|sender address rejected: (not|access)"
+        ),
+    ),
+    Rule(
+        "The provider has stopped this account from sending: sign in there and see what it asks for.",
+        words=(
+            r"(account|user)\b.{0,40}\b(suspended|disabled|blocked|deactivated|inactive|not (yet )?(active|activated))|"
+            "unusual sending activity|activate your (smtp )?account"
+        ),
+    ),
+    Rule(
+        "The server wants this node's address to have a name in reverse DNS that leads back to it: set one at whoever "
+        "gave you the address, or send through a provider.",
+        words=r"cannot find your (reverse )?host ?name|reverse dns|\bptr\b|reverse (dns )?lookup",
+    ),
     Rule(
         "This node's address, or the relay's, is on a blocklist. Home and cloud addresses often are: send "
         "through a provider, or ask the list named above for removal.",
@@ -288,6 +238,23 @@ _POLICY: tuple[Rule, ...] = (
 
 _BY_STAGE: tuple[Rule, ...] = (
     Rule(
+        "The server does not let this node in: it refuses the node's address, or the name that the node gives "
+        "itself. If the server is your own, allow this node there; if not, use the submission port, 587 or 465, "
+        "of your relay.",
+        stages=("connect",),
+        words=(
+            "access denied|client host rejected|not allowed to connect|"
+            "(your|client).{0,20}(ip|address).{0,30}(denied|rejected)"
+        ),
+        when=lambda facts: facts.permanent,
+    ),
+    Rule(
+        "The server offers STARTTLS and then cannot begin it; often its certificate is missing or has expired. "
+        "Test again in some minutes; if the server is your own, see its log.",
+        stages=("tls",),
+        kinds=("rejected",),
+    ),
+    Rule(
         "The server is busy or closing. " + _RETRIED + "If it goes on, see the server's status page or log.",
         codes=(421,),
     ),
@@ -302,7 +269,8 @@ _BY_STAGE: tuple[Rule, ...] = (
         kinds=("rejected",),
     ),
     Rule(
-        "Set a from address that this login may use; many relays want it verified, or to be the login's own.",
+        "The server's words above say why. If they are about the from address: set a from address that this login may "
+        "use; many relays want it verified, or to be the login's own.",
         stages=("sender",),
     ),
     Rule(
@@ -319,4 +287,4 @@ _BY_STAGE: tuple[Rule, ...] = (
     ),
 )
 
-RULES: tuple[Rule, ...] = (*_PROVIDERS, *_LOGIN, *_LIMITS, *_POLICY, *_BY_STAGE)
+RULES: tuple[Rule, ...] = (*_PROVIDERS, *loginhints.RULES, *_LOGIN, *_LIMITS, *_POLICY, *_BY_STAGE)

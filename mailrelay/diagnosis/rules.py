@@ -19,7 +19,46 @@ _HOSTS = {
     "googlemail.com": "gmail",
     "office365.com": "microsoft",
     "outlook.com": "microsoft",
+    "yahoo.com": "yahoo",
+    "aol.com": "yahoo",
+    "me.com": "icloud",
+    "icloud.com": "icloud",
+    "fastmail.com": "fastmail",
+    "gmx.net": "gmx",
+    "gmx.com": "gmx",
+    "web.de": "gmx",
+    "zoho.com": "zoho",
+    "zoho.eu": "zoho",
+    "zoho.in": "zoho",
+    "yandex.com": "yandex",
+    "yandex.ru": "yandex",
+    "ovh.net": "ovh",
+    "ionos.com": "ionos",
+    "ionos.de": "ionos",
+    "1und1.de": "ionos",
+    "strato.de": "strato",
 }
+#: Vendor → its name in a sentence, where it is not the preset's.
+_NAMES = {
+    "gmail": "Google",
+    "microsoft": "Microsoft",
+    "yahoo": "Yahoo",
+    "icloud": "iCloud",
+    "fastmail": "Fastmail",
+    "gmx": "GMX or WEB.DE",
+    "zoho": "Zoho",
+    "yandex": "Yandex",
+    "ovh": "OVHcloud",
+    "ionos": "IONOS",
+    "strato": "Strato",
+}
+#: Words of a 535 that speak of something else than username and password.
+_NOT_THE_PASSWORD = re.compile(
+    r"disabled|locked|blocked|suspend|inactive|not (?:yet )?(?:active|enabled|allowed|available|permitted)|"
+    r"too many|5\.7\.139(?!.*credentials were incorrect)|criteria|policy|expired|access rights|mechanism|"
+    r"authentication type|temporar|limit|credits|ip address|denied",
+    re.IGNORECASE,
+)
 _SES_HOST = re.compile(r"email-smtp\.([a-z0-9-]+)\.amazonaws\.com")
 _MAILGUN_HOSTS = {"smtp.mailgun.org": "smtp.eu.mailgun.org", "smtp.eu.mailgun.org": "smtp.mailgun.org"}
 
@@ -59,6 +98,11 @@ class Facts:
         """Whether the server refused for good; not if it never answered."""
         return self.code is not None and not 400 <= self.code < 500
 
+    @property
+    def password_refused(self) -> bool:
+        """Whether the server has looked at username and password, as far as its words show."""
+        return self.code == 535 and _NOT_THE_PASSWORD.search(self.text) is None
+
     def words(self) -> dict[str, str]:
         """The words that hints can name in braces."""
         preset = by_id(self.vendor) or by_id("custom")
@@ -69,6 +113,7 @@ class Facts:
             "port": str(self.port),
             "username": self.username,
             "relay": preset.name if preset.host else self.host,
+            "vendor": _NAMES.get(self.vendor, "The provider"),
             "preset_host": preset.host,
             "other_ports": preset.other_ports or "587 or 2525 with STARTTLS, or 465 with Implicit TLS",
             "region": region[1] if region else "the one that the host names",

@@ -86,6 +86,16 @@ RELAYS = {
     "ses": SES,
     "gmail": relay(host="smtp.gmail.com"),
     "microsoft": relay(host="smtp.office365.com"),
+    "yahoo": relay(host="smtp.mail.yahoo.com"),
+    "icloud": relay(host="smtp.mail.me.com"),
+    "fastmail": relay(host="smtp.fastmail.com"),
+    "gmx": relay(host="mail.gmx.net"),
+    "zoho": relay(host="smtp.zoho.eu"),
+    "yandex": relay(host="smtp.yandex.com"),
+    "ovh": relay(host="ssl0.ovh.net"),
+    "ionos": relay(host="smtp.ionos.de"),
+    "strato": relay(host="smtp.strato.de"),
+    "plain": relay(security="none"),
     "custom": relay(),
 }
 
@@ -181,6 +191,21 @@ def test_a_reply_is_shown_with_what_it_answers(subtests: pytest.Subtests) -> Non
     ]:
         with subtests.test(stage=stage, kind=kind, reply=reply, message=message):
             assert explain(stage, kind, reply).message == message
+
+
+def test_a_login_that_nobody_looked_at_is_not_called_a_wrong_password(subtests: pytest.Subtests) -> None:
+    for reply in [
+        "454 4.7.0 Temporary authentication failure",
+        "421 4.7.0 Too many errors",
+        "530 5.7.0 Must issue a STARTTLS command first",
+        "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.",
+        "535 5.7.8 Account locked",
+        "550 No",
+    ]:
+        with subtests.test(reply):
+            diagnosis = explain("auth", "auth_rejected", reply)
+            assert diagnosis.message.startswith("The server refused the login")
+            assert "Type username" not in diagnosis.hint
 
 
 def test_the_edges_own_sentence_stays() -> None:
