@@ -50,7 +50,7 @@ _REFUSALS = {
     ),
     dns.rcode.SERVFAIL: (
         "update_servfail",
-        "{server} failed to change {zone} (SERVFAIL).",
+        "{server} failed to read or change {zone} (SERVFAIL).",
         "Look at its log: often the zone's file or journal cannot be written.",
     ),
 }
@@ -125,6 +125,8 @@ class Rfc2136:
         wanted, owner = dns.rdatatype.from_text(type_), dns.name.from_text(name)
         if outside := self._outside(answer, owner):
             return (outside,) if type_ == "CNAME" else ()
+        if any(rrset.name.is_wild() for rrset in answer.authority):
+            return ()  # a wildcard delegates, which ends at the name like any other wildcard (RFC 4592 §4.2)
         if not answer.flags & dns.flags.AA:
             raise self._refused(dns.rcode.NOTAUTH)
         return tuple(
@@ -142,10 +144,10 @@ class Rfc2136:
             dns.rdatatype.SOA: "{} is a zone of its own",
         }
         for rrset in (*answer.answer, *answer.authority):
-            # A DNAME record takes the names below it only, a zone its own name as well.
-            taken = name != rrset.name or rrset.rdtype != dns.rdatatype.DNAME
-            below = rrset.name != self._zone and rrset.name.is_subdomain(self._zone)
-            if rrset.rdtype in clauses and taken and below and name.is_subdomain(rrset.name):
+            # A DNAME record takes the names below it, perhaps below the zone's own; a zone takes its own name as well.
+            free = name if rrset.rdtype == dns.rdatatype.DNAME else self._zone
+            taken = rrset.name != free and rrset.name.is_subdomain(self._zone)
+            if rrset.rdtype in clauses and taken and name.is_subdomain(rrset.name):
                 where = rrset.name.to_text(omit_final_dot=True)
                 target = wire.text(rrset[0])
                 return Published(target, rrset[0].to_text(), rrset.ttl, clauses[rrset.rdtype].format(where))
