@@ -21,3 +21,4 @@ class MailRelayConfig(AppConfig):
         doctor.register("relay", monitoring.examine)
         doctor.register("sendmail", installed.examine)
         metrics.register_collector(monitoring.collect)
+        metrics.register_collector(monitoring.collect_findings)

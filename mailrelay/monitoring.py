@@ -9,7 +9,7 @@ from django.db.models import Count, Min
 from django.utils import timezone
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from mailrelay.models import Message, RelaySettings
+from mailrelay.models import Message, NodeFinding, RelaySettings
 from quazzar import words
 from quazzar.monitoring import doctor
 
@@ -33,6 +33,17 @@ def collect() -> Iterator[Metric]:
     oldest = oldest_waiting()
     age.add_metric([], oldest.total_seconds() if oldest else 0)
     yield age
+
+
+def collect_findings() -> Iterator[Metric]:
+    """What each check of the doctor found when the worker last ran it."""
+    findings = GaugeMetricFamily(
+        "quazzar_doctor", "What each check of the doctor found: 0 ok, 1 warning, 2 failed.", labels=["check"]
+    )
+    levels = list(doctor.Level)
+    for name, level in NodeFinding.objects.values_list("check_name", "level"):
+        findings.add_metric([name], levels.index(doctor.Level(level)))
+    yield findings
 
 
 def oldest_waiting() -> timedelta | None:

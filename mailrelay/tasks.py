@@ -8,7 +8,7 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutting_down
 
-from mailrelay.notices import licence
+from mailrelay.notices import licence, nodewatch
 from mailrelay.queue import delivery, outbox
 
 logger = logging.getLogger(__name__)
@@ -45,6 +45,12 @@ def clean_up() -> None:
 def watch_licence() -> None:
     """Mail the alert recipients when the licence is about to end, or has ended."""
     licence.watch()
+
+
+@shared_task(ignore_result=True)
+def watch_node() -> None:
+    """Run the doctor's checks, and mail the alert recipients when one goes wrong or is well again."""
+    nodewatch.watch()
 
 
 # Celery imports this module in the worker (autodiscover_tasks), so only the worker has these receivers.

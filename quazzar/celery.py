@@ -68,6 +68,7 @@ app.conf.update(
             "schedule": 60,
             "options": {"expires": 60},
         },
+        "watch-node": {"task": "mailrelay.tasks.watch_node", "schedule": 300, "options": {"expires": 60}},
         "sweep-stack": {"task": "mailboxes.tasks.sweep_stack", "schedule": 20, "options": {"expires": 20}},
         "find-drift": {"task": "mailboxes.tasks.find_drift", "schedule": 120, "options": {"expires": 60}},
         "refresh-usage": {
