@@ -3,21 +3,29 @@
 import hashlib
 import os
 import secrets
+import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
 SYSTEM_KEY_FILE = Path("/etc/quazzar/secrets.key")
+#: Files by which a folder is known as a data dir.
+_MARKS = frozenset({"django-secret.key", "evaluation.key", "license.jwt", "quazzar.sqlite3", "secrets.key"})
 # sockaddr_un.sun_path holds 108 bytes with its closing NUL (unix(7)).
 _SOCKET_PATH_LIMIT = 107
 
 
 def private_dir(path: Path) -> Path:
-    """The folder; made with mode 0700 if it does not exist.
+    """The folder, in which nothing is open to other users; it is made if it does not exist.
+
+    A folder of ours that is open (made by hand, restored from a backup) is closed, with the files in it. SQLite gives
+    its -wal and -shm files the mode of the database (https://sqlite.org/wal.html). A folder that holds other things as
+    well might be open on purpose.
 
     Raises:
-        ImproperlyConfigured: it cannot be made, or a file is in its place.
+        ImproperlyConfigured: it cannot be made, a file is in its place, or it is open and not this product's alone.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -25,7 +33,28 @@ def private_dir(path: Path) -> Path:
         raise ImproperlyConfigured(
             f"QUAZZAR_DATA_DIR must be a folder that this user can make or has: {path}: {exc.strerror}."
         ) from exc
+    status = path.stat()
+    if status.st_uid != os.geteuid():
+        return path  # root must not follow what its owner might put there
+    if status.st_mode & 0o077:
+        if not _is_ours(path):
+            raise ImproperlyConfigured(
+                f"The data dir {path} is open to other users (mode {stat.S_IMODE(status.st_mode):04o}) and holds other "
+                f"files too. Set QUAZZAR_DATA_DIR to a folder of its own, or: chmod 700 {path}"
+            )
+        path.chmod(0o700)
+    for entry in os.scandir(path):
+        with suppress(OSError):  # gone since
+            mode = entry.stat(follow_symlinks=False).st_mode
+            if stat.S_ISREG(mode) and mode & 0o077:
+                Path(entry.path).chmod(stat.S_IMODE(mode) & 0o700)
     return path
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether the folder holds nothing, or the product's data; and is none that programs share, such as /tmp."""
+    names = {entry.name for entry in folder.iterdir()}
+    return not folder.stat().st_mode & stat.S_ISVTX and (not names or not names.isdisjoint(_MARKS))
 
 
 def key_file(configured: Path | None, data_dir: Path) -> Path:

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 COLUMNS = ("address", "quota_mb", "display_name", "enabled")
-#: What begins a formula in a spreadsheet; the full-width forms count in some languages.
-_FORMULA = re.compile(r"'*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+#: Where a formula may begin in a spreadsheet: with a cell, or after what separates cells there, because some countries'
+#: spreadsheets split at a semicolon instead of a comma, whatever the quotes say
+#: (https://owasp.org/www-community/attacks/CSV_Injection). The full-width forms count in some languages.
+_FORMULA = re.compile(r"""((?:\A|[;\t\r\n])["\s]*)('*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])""")
 
 
 def export() -> Iterator[str]:
@@ -22,23 +24,23 @@ def export() -> Iterator[str]:
     yield _line(COLUMNS)
     rows = Mailbox.objects.live().order_by("address").values_list(*COLUMNS)
     for address, quota_mb, display_name, enabled in rows.iterator(chunk_size=2000):
-        yield _line([address, str(quota_mb), guarded(display_name), "true" if enabled else "false"])
+        yield _line([address, str(quota_mb), display_name, "true" if enabled else "false"])
 
 
 def guarded(text: str) -> str:
-    """The text with an apostrophe in front if a spreadsheet would take it for a formula.
+    """The text with an apostrophe in front of all that a spreadsheet would take for a formula.
 
-    A text that already looks guarded gets one more apostrophe, so that ``unguarded`` always gives back the original.
+    What already looks guarded gets one more apostrophe, so that ``unguarded`` always gives back the original.
     """
-    return f"'{text}" if _FORMULA.match(text) else text
+    return _FORMULA.sub(r"\1'\2", text)
 
 
 def unguarded(text: str) -> str:
     """The original of a text that ``guarded`` returned."""
-    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+    return _FORMULA.sub(lambda found: found[1] + found[2][1:], text)
 
 
 def _line(values: Iterable[str]) -> str:
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\r\n").writerow(values)
+    csv.writer(buffer, lineterminator="\r\n", quoting=csv.QUOTE_ALL).writerow(map(guarded, values))
     return buffer.getvalue()

@@ -141,7 +141,7 @@ def _header(lines: Iterator[tuple[int, list[str]]]) -> list[str]:
 
 def _row(line: int, cells: dict[str, str], errors: Errors) -> Row | None:
     wrong = Wrong()
-    address = wrong.checked("address", _address, cells["address"], default="")
+    address = wrong.checked("address", _address, exporting.unguarded(cells["address"]), default="")
     quota_mb = wrong.checked("quota_mb", _quota, cells.get("quota_mb", ""), default=0)
     name = exporting.unguarded(cells.get("display_name", "").strip())
     display_name = wrong.checked("display_name", rules.display_name, name, default="")

@@ -159,6 +159,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     form = os.environ.setdefault("QUAZZAR_LOG_FORMAT", logs.log_format(sys.stdout))
     os.environ.setdefault("MALLOC_ARENA_MAX", "2")
+    os.umask(0o077)  # the children inherit it
     try:
         with exclusive(options.data_dir / "up.lock"):
             listener = ports.listen(options.host, options.port)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
 import pytest
 from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailboxes.csvfiles import exporting, importing
 from mailboxes.models import Mailbox
@@ -15,7 +18,27 @@ from tests.mailboxes import factories
 pytestmark = pytest.mark.django_db
 
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "'=1", "''@x", "＝1"]
-HARMLESS = ["", "Ada", "'quoted'", "a=b", 'say "hi", twice', "O'Hara", "Zoë ☕"]
+#: Spreadsheets that split at a semicolon or a tab begin a cell within these.
+HIDDEN = {
+    "x;=1+1": "x;'=1+1",
+    "x; =1+1": "x; '=1+1",
+    "x\t@SUM(A1)": "x\t'@SUM(A1)",
+    "x\r-1": "x\r'-1",
+    "x\n+1": "x\n'+1",
+    'x";=1+1;"': 'x";\'=1+1;"',
+    'x;"=1+1': "x;\"'=1+1",
+    "x;'=1;=2": "x;''=1;'=2",
+    "\t=1": "\t'=1",
+    " =1": " '=1",
+    '"=1': "\"'=1",
+    ";;=1": ";;'=1",
+    "\r\n=1": "\r\n'=1",
+}
+HARMLESS = ["", "Ada", "'quoted'", "a=b", 'say "hi", twice', "O'Hara", "Zoë ☕", "a;b", "x;'y", "1;2"]
+
+
+#: A display name has no tab, no line break, and no space around it.
+HIDDEN_ON_ONE_LINE = [name for name in HIDDEN if name.isprintable() and name == name.strip()]
 
 
 def exported() -> list[list[str]]:
@@ -36,14 +59,34 @@ def test_it_has_the_mailboxes_that_are_there_by_address() -> None:
 def test_it_comes_line_by_line() -> None:
     lines = exporting.export()
     factories.mailbox()
-    assert next(lines) == "address,quota_mb,display_name,enabled\r\n"
-    assert next(lines) == "ada@example.com,0,,true\r\n"
+    assert next(lines) == '"address","quota_mb","display_name","enabled"\r\n'
+    assert next(lines) == '"ada@example.com","0","","true"\r\n'
 
 
 def test_what_would_be_a_formula_gets_an_apostrophe_and_loses_it_again() -> None:
     for name in FORMULAS:
         assert exporting.guarded(name) == f"'{name}"
         assert exporting.unguarded(exporting.guarded(name)) == name
+    for name, guarded in HIDDEN.items():
+        assert exporting.guarded(name) == guarded
+        assert exporting.unguarded(guarded) == name
+
+
+@given(st.text("=+-@;\t\r\n'\" x,", max_size=12))
+def test_guarding_can_be_undone_and_leaves_no_formula(text: str) -> None:
+    guarded = exporting.guarded(text)
+    assert exporting.unguarded(guarded) == text
+    assert not [
+        cell for cell in re.split(r"[;\t\r\n]", guarded) if cell.strip('" ').startswith(tuple("=+-@"))
+    ]
+
+
+def test_an_address_comes_back_as_it_was() -> None:
+    factories.mailbox("'-x@example.com")
+    assert exported()[1][0] == "''-x@example.com"
+    data = "".join(exporting.export()).encode()
+    Mailbox.objects.all().delete()
+    assert [row.address for row in importing.check(data).rows] == ["'-x@example.com"]
 
 
 def test_what_is_no_formula_stays() -> None:
@@ -52,7 +95,7 @@ def test_what_is_no_formula_stays() -> None:
 
 
 def test_the_import_takes_it_as_it_is() -> None:
-    for number, name in enumerate([*FORMULAS, *HARMLESS]):
+    for number, name in enumerate([*FORMULAS, *HARMLESS, *HIDDEN_ON_ONE_LINE]):
         factories.mailbox(
             f"box{number}@example.com", display_name=name, quota_mb=number, enabled=number % 2 == 0
         )
