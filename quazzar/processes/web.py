@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
 from quazzar.monitoring.logs import LOGGING
+from quazzar.processes import refusals
 from quazzar.processes.kernel import die_with
 
 if TYPE_CHECKING:
@@ -77,4 +78,5 @@ class Web(BaseApplication):  # type: ignore[misc]  # untyped
 
 
 if __name__ == "__main__":
+    refusals.install()
     Web().run()

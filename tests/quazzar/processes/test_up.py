@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,6 +80,59 @@ def test_every_part_is_up(node: RunningNode) -> None:
     assert node.status("/healthz") == 200
     node.answers("/readyz")  # database, broker, key file, and a task that came through beat and worker
     assert all(node.pids(name) for name in ("broker", "web", "worker", "beat"))
+
+
+def told(node: RunningNode, request: bytes) -> tuple[int, dict[str, str]]:
+    """Status and body of the answer to a request that no HTTP library would send."""
+    with (
+        closing(socket.create_connection(("127.0.0.1", node.port), timeout=30)) as sock,
+        suppress(BrokenPipeError),
+    ):
+        sock.sendall(request)
+        sock.shutdown(socket.SHUT_WR)
+        with sock.makefile("rb") as answer:
+            head, _, body = answer.read().partition(b"\r\n\r\n")
+    assert b"application/json" in head, head
+    return int(head.split()[1]), json.loads(body)
+
+
+@pytest.mark.real
+def test_what_the_web_server_refuses_is_in_the_shape_of_the_api(node: RunningNode) -> None:
+    for request, status, code in [
+        (
+            b"GET /api/mail/messages?search=" + b"x" * 9000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            414,
+            "uri_too_long",
+        ),
+        (b"GET /api/ HTTP/1.1\r\nX-Long: " + b"x" * 70_000 + b"\r\n\r\n", 431, "headers_too_large"),
+        (b"GET /api/ HTTP/1.1\r\nno header\r\n\r\n", 400, "bad_request"),
+        (b"POST /api/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n", 400, "bad_request"),
+        (b"\x16\x03\x01 TLS here\r\n\r\n", 400, "bad_request"),
+    ]:
+        answer = told(node, request)
+        assert (answer[0], answer[1]["error"], *answer[1]) == (status, code, "error", "message"), request[:50]
+
+
+@pytest.mark.real
+def test_a_body_in_chunks_is_read_and_bounded_by_the_real_server(node: RunningNode) -> None:
+    make = (
+        "from django.contrib.auth.models import User; from quazzar.access import apikeys; "
+        "print(apikeys.mint(User.objects.create_superuser('chunks', password='x'), 'chunks')[1]); "
+        "from quazzar.plans import licenses; licenses.trial('pro', 30)"
+    )
+    argv = [sys.executable, "manage.py", "shell", "--no-imports", "-c", make]
+    env = {**os.environ, **environment(node.data_dir)}
+    key = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, check=True).stdout.split()[-1]
+    head = (
+        b"POST /api/mail/alerts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + key + b"\r\n"
+        b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    )
+    parts = [b'{"rule": ', b'"Disk"', b"}"]
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts)
+    assert told(node, head + chunks + b"0\r\n\r\n") == (202, {"delivery": "logged"})
+    large = b"%x\r\n%s\r\n" % (2**18, b"x" * 2**18)
+    status, body = told(node, head + large * 5 + b"0\r\n\r\n")
+    assert (status, body["error"]) == (413, "too_large")
 
 
 @pytest.mark.real
