@@ -23,9 +23,6 @@ SCHEMES = ("mailto",)
 _IS_POLICY = re.compile(r"[vV][ \t]*=[ \t]*DMARC1[ \t]*(;|$)")
 #: Tags of which one value in a fixed list is right, with the value that counts for any other.
 _CHOICES = {"adkim": ("r", "s"), "aspf": ("r", "s"), "t": ("n", "y"), "psd": ("u", "y", "n")}
-_FAILURE_OPTIONS = re.compile(
-    r"(?:[01](?::[ds]){0,2}|[ds](?::[ds])?(?::[01])?|[ds]:[01]:[ds])", re.IGNORECASE
-)
 #: In RFC 7489 alone. Newer receivers ignore them, so they are never written (RFC 9989 appendix A.6).
 _OBSOLETE = ("pct", "rf", "ri")
 #: Where two values differ, nobody knows which policy is meant.
@@ -153,14 +150,26 @@ def _flaws(text: str, tags: TagList) -> Iterator[str]:
     for name, choices in _CHOICES.items():
         if name in tags and tags.get(name).lower() not in choices:
             yield f"{name}={tags.get(name)} counts as {name}={choices[0]}, because it is none of {', '.join(choices)}."
-    if "ruf" in tags and "fo" in tags and not _FAILURE_OPTIONS.fullmatch(tags.get("fo")):
-        yield f"fo={tags.get('fo')} counts as fo=0, because it is no list of 0, 1, d and s with colons between them."
+    if "ruf" in tags and "fo" in tags and not _are_failure_options(tags.get("fo")):
+        yield (
+            f"fo={tags.get('fo')} counts as fo=0: it has to be 0 or 1, d and s, each once at most, with colons between."
+        )
+    if "pct" in tags and not re.fullmatch(r"100|[0-9]{1,2}", tags.get("pct"), re.ASCII):
+        yield f"pct={tags.get('pct')} is ignored, because it is no number from 0 to 100."
+    if [name for name, _ in tags.tags][:2] != ["v", "p"] and _valid(tags, "p"):
+        yield "p= does not stand right after v=, where receivers that still follow RFC 7489 look for it."
     unknown = [name for name, _ in tags.tags if name not in _KNOWN]
     if unknown:
         yield f"Receivers do not know {_listed(unknown)} and ignore it."
     capitals = re.findall(r"(?:\A|;)[ \t]*([A-Za-z]*[A-Z][A-Za-z]*)[ \t]*=", text)
     if known := [name for name in capitals if name.lower() in _KNOWN]:
         yield f"{_listed(known)} is written in capitals, which some receivers do not understand."
+
+
+def _are_failure_options(value: str) -> bool:
+    options = value.lower().split(":")
+    once = len(set(options)) == len(options)
+    return once and set(options) <= {"0", "1", "d", "s"} and not {"0", "1"} <= set(options)
 
 
 def _listed(names: list[str]) -> str:
@@ -192,7 +201,7 @@ def _others(record: Policy) -> Iterator[tuple[str, str]]:
             continue
         if name in _CHOICES and value.lower() not in _CHOICES[name]:
             continue
-        if name == "fo" and not _FAILURE_OPTIONS.fullmatch(value):
+        if name == "fo" and not _are_failure_options(value):
             continue
         addresses = {"rua": record.reports, "ruf": record.failure_reports}.get(name)
         kept = value if addresses is None else _rendered(addresses)

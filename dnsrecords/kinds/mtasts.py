@@ -167,8 +167,8 @@ class TlsReports(_Versioned):
 
     def _judged(self, record: Record, text: str) -> Verdict:
         """A report needs an address that it can be sent to; what else is wrong is a remark."""
-        fields, found = versioned.parse(text, "rua"), (text,)
-        addresses = reportaddresses.read(",".join(fields.all("rua")))
+        fields, found = versioned.parse(text, "rua", several=True), (text,)
+        addresses = reportaddresses.read(",".join(filter(None, fields.all("rua"))))
         useful = [address for address in addresses if address.reaches(_SCHEMES)]
         kept = [
             address.mended or address.text for address in addresses if address.mended or address in useful

@@ -12,9 +12,8 @@ MODES = ("enforce", "testing", "none")
 _LONGEST = 31_557_600
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 _AGE = re.compile(r"[0-9]{1,10}")
-_HOST = re.compile(
-    r"(?=.{1,253}\Z)(?:\*\.)?(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*", re.IGNORECASE | re.ASCII
-)
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST = re.compile(rf"(?=.{{1,253}}\Z)(?:\*\.)?{_LABEL}(?:\.{_LABEL})*", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +45,8 @@ def parse(text: str) -> Body:
         name, colon, value = line.partition(":")
         if not colon or not _NAME.fullmatch(name):
             return Body(fault=f"the line {shown(line)} is not a name, a colon and a value")
+        if not value.strip(" \t"):
+            return Body(fault=f"{name}: has no value")
         fields.setdefault(name, []).append(value.strip(" \t"))
     single = {name: values[0] for name, values in fields.items()}
     hosts = tuple(host.lower().removesuffix(".") for host in fields.get("mx", ()))

@@ -13,15 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 # Characters of a URI (RFC 3986 §2). "!" and "," have to be encoded in both kinds of record; "," separates already.
-_URI = re.compile(
-    r"(?P<scheme>[a-z][a-z0-9+.-]*):(?:[a-z0-9._~:/?#\[\]@$&'()*+;=-]|%[0-9a-f]{2})*", re.I | re.A
-)
+_PART = r"(?:[a-z0-9._~:/?\[\]@$&'()*+;=-]|%[0-9a-f]{2})*"
+_URI = re.compile(rf"(?P<scheme>[a-z][a-z0-9+.-]*):{_PART}(?:#{_PART})?", re.IGNORECASE | re.ASCII)
 #: How large a report may be, in RFC 7489; obsolete, and to be ignored (RFC 9989 §4.8).
 _SIZE = re.compile(r"![0-9]+[kmgt]?\Z", re.IGNORECASE | re.ASCII)
 _ATOM = r"[^\s@()<>\[\]:;,\\\".]+"
+# A comma, which has to be encoded in a list, is let through.
+_LOCAL = r"[^\s@()<>\[\]:;\\\".]+"
 # addr-spec (RFC 6068 §2): a dot-atom or a quoted string, then a name or an address in brackets.
 _MAILBOX = re.compile(
-    rf'(?:{_ATOM}(?:\.{_ATOM})*|"(?:[^"\\]|\\.)+")@(?P<host>{_ATOM}(?:\.{_ATOM})*|\[[0-9a-f.:]+\])',
+    rf'(?:{_LOCAL}(?:\.{_LOCAL})*|"(?:[^"\\]|\\.)+")@(?P<host>{_ATOM}(?:\.{_ATOM})*|\[[0-9a-f.:]+\])',
     re.IGNORECASE,
 )
 _NEARLY = re.compile(r"[<\"']*(?:mailto:)?[/ \t]*[<\"']*(?P<mailbox>[^\s<>\"']+)[>\"']*", re.IGNORECASE)

@@ -29,11 +29,12 @@ class Fields:
         return [value for field, value in self.fields if field == name]
 
 
-def parse(text: str, own: str) -> Fields:
+def parse(text: str, own: str, *, several: bool = False) -> Fields:
     """Parses a record that starts with its version.
 
     Args:
         own: the field of which the record's kind has its own grammar.
+        several: whether there may be more than one of it.
     """
     _, *pieces = text.split(";")
     if pieces and not pieces[-1].strip(_BLANKS):  # a semicolon at the end is allowed
@@ -44,7 +45,7 @@ def parse(text: str, own: str) -> Fields:
         name, equals, value = piece.partition("=")
         if error := _error(piece, name, equals, value, own):
             errors.append(error)
-        elif name == own and any(field == own for field, _ in fields):
+        elif name == own and not several and any(field == own for field, _ in fields):
             errors.append(f"{own}= appears twice, which some senders refuse")
         else:
             fields.append((name, value))

@@ -96,6 +96,10 @@ def test_without_a_valid_policy_only_reports_are_sent_if_anything(
         ("t=1", "t=1 counts as t=n"),
         ("psd=x", "psd=x counts as psd=u"),
         ("ruf=mailto:a@example.com; fo=2", "fo=2 counts as fo=0"),
+        ("ruf=mailto:a@example.com; fo=0:1:d:s", "fo=0:1:d:s counts as fo=0"),
+        ("ruf=mailto:a@example.com; fo=d:d", "fo=d:d counts as fo=0"),
+        ("pct=", "pct= is ignored"),
+        ("pct=150", "pct=150 is ignored"),
         ("x=y", "do not know x="),
         ("p=reject", "p= appears twice"),
         ("ADKIM=s", "ADKIM= is written in capitals"),
@@ -114,6 +118,13 @@ def test_other_mistakes_cost_the_piece_alone(piece: str, words: str) -> None:
 )
 def test_order_case_and_obsolete_tags_are_no_mistake(tags: str) -> None:
     assert (parse(f"v=DMARC1; {tags}").fatal, parse(f"v=DMARC1; {tags}").policy) == ("", "none")
+
+
+def test_right_are_every_list_of_options_for_failure_reports_and_any_order() -> None:
+    for options in ("0", "1", "d", "s", "1:d:s", "d:s", "s:0:d", "D:1"):
+        assert not parse(f"v=DMARC1; p=none; ruf=mailto:a@example.com; fo={options}").flaws, options
+    flaws = parse("v=DMARC1; sp=reject; p=reject").flaws
+    assert len(flaws) == 1 and "p= does not stand right after v=" in flaws[0]
 
 
 def test_a_policy_starts_with_its_version() -> None:

@@ -64,6 +64,7 @@ def test_one_record_counts_beside_other_text_and_two_do_not() -> None:
         "v=TLSRPTv1;rua=mailto:tls@example.com;",
         "v=TLSRPTv1; rua=https://reports.example/x?y=1",
         "v=TLSRPTv1; rua=mailto:a@example.com , https://reports.example/x; ext=1",
+        "v=TLSRPTv1 ; rua=mailto:a@example.com; rua=mailto:b@example.com",
     ],
 )
 def test_reports_on_tls_may_go_to_a_mailbox_or_a_url(value: str) -> None:
@@ -82,6 +83,9 @@ def test_reports_on_tls_may_go_to_a_mailbox_or_a_url(value: str) -> None:
             "comma",
             "mailto:a@b.example,mailto:c@d.example",
         ),
+        ("v=TLSRPTv1; rua=,, ,", "is no address", ""),
+        ("v=TLSRPTv1; rua=mailto:a@example.com other", "has a space", ""),
+        ("v=TLSRPTv1; rua=http://bad/%", "character", ""),
         ("v=TLSRPTv1; rua=mailto:nobody", "is not a mail address", ""),
         ("v=TLSRPTv1; rua=mailto:a@example.com!10m", "exclamation mark", ""),
         ("v=TLSRPTv1; rua=http://reports.example/", "neither mailto: nor https:", ""),
