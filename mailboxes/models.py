@@ -283,6 +283,8 @@ class Mailbox(Synced):
     display_name = models.CharField(max_length=200, blank=True, default="")
     #: ``{ARGON2ID}$argon2id$…``, see ``provisioning/passwords.py``; null: nobody can log in.
     password_hash = SealedTextField(context="mailboxes.mailbox.password_hash", null=True)
+    #: When the password last changed, until the running stack has it and has ended the sessions of before; else null.
+    password_changed_at = models.DateTimeField(null=True, default=None, editable=False)
     #: In MiB; 0 means no limit.
     quota_mb = models.PositiveIntegerField(default=0)
     #: Switches: the API, the console and the rules take those there are from here, in this order.

@@ -93,6 +93,8 @@ def change_mailbox(mailbox_id: int, fields: Mapping[str, Any]) -> Mailbox:
     fixed = {"domain": row.domain_id, "local_part": row.local_part}
     rules.unchanged(wrong, fixed, fields, _ADDRESS_IS_FIXED)
     values = _values(wrong, fields, row.address)
+    if "password_hash" in values:
+        values["password_changed_at"] = timezone.now()
     with changes.writing():
         row, changed = changes.store(Mailbox.objects.live(), row, values)
         if changed:
@@ -207,4 +209,5 @@ def _update_many(
 
 def _as_fields(columns: Iterable[str]) -> list[str]:
     """The names of the columns as the operator knows them."""
-    return ["password" if name == "password_hash" else name for name in columns]
+    names = ("password" if name == "password_hash" else name for name in columns)
+    return [name for name in names if name != "password_changed_at"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from django.db.models import Q
+
 from mailboxes.models import Alias, DkimKey, Domain, Mailbox, Stack
 from mailboxes.provisioning import operators
 from mailboxes.push.entries import LOST, AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
@@ -24,7 +26,7 @@ class Desired:
     Attributes:
         new: addresses of mailboxes that the running stack has never had.
         removed: addresses of deleted mailboxes that the running stack may still have.
-        cut_off: addresses that were disabled since the last push, so their sessions must end.
+        cut_off: addresses that were disabled or got another password since the last push, so their sessions must end.
         unreadable: addresses whose password hash cannot be unsealed; they keep their line in the users file.
         unreadable_keys: (domain, selector) of signing keys that cannot be unsealed; the stack signs with its copies.
         certificate: certificate and private key, both PEM; None if the key cannot be unsealed, so the old pair stays.
@@ -115,7 +117,9 @@ def take() -> Desired:
         new=frozenset(live.unsynced().filter(live_at=None).values_list("address", flat=True)),
         removed=tuple(Mailbox.objects.leaving().values_list("address", flat=True)),
         cut_off=tuple(
-            live.unsynced().filter(enabled=False, live_at__isnull=False).values_list("address", flat=True)
+            live.unsynced()
+            .filter(Q(enabled=False) | Q(password_changed_at__isnull=False), live_at__isnull=False)
+            .values_list("address", flat=True)
         ),
         unreadable=frozenset(entry.address for _, entry, readable in entries.values() if not readable),
         unreadable_keys=unreadable_keys,

@@ -293,7 +293,7 @@ def _kick(engine: Engine, spec: StackSpec, addresses: Sequence[str]) -> None:
         result = engine.run(spec.service("dovecot").name, argv)
         if result.exit_code:
             raise CommandFailed(
-                "The open sessions of removed or disabled mailboxes could not be ended.",
+                "Open sessions of mailboxes that were removed, disabled or got another password could not be ended.",
                 exit_code=result.exit_code,
                 code="kick_failed",
                 hint="Quazzar tries again by itself.",
@@ -309,7 +309,9 @@ def _confirm(desired: Desired) -> None:
         changes.lock()  # first, like every writer of these rows
         for model in (Domain, Alias):
             model.objects.filter(arrived).update(applied_at=now, live_at=Coalesce("live_at", Value(now)))
-        Mailbox.objects.live().filter(arrived).update(applied_at=now, live_at=Coalesce("live_at", Value(now)))
+        Mailbox.objects.live().filter(arrived).update(
+            applied_at=now, live_at=Coalesce("live_at", Value(now)), password_changed_at=None
+        )
         Mailbox.objects.leaving().filter(address__in=desired.removed, generation__lte=generation).update(
             removed_at=now
         )

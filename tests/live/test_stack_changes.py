@@ -107,6 +107,27 @@ def test_without_a_password_nobody_logs_in_any_more(world: World) -> None:
 
 
 # --- 8: a mailbox's life -----------------------------------------------------------------------------------
+def test_another_password_ends_the_open_sessions_of_that_mailbox_alone(world: World) -> None:
+    box, other = (
+        world.stack.add_mailbox(world.domain, "changing"),
+        world.stack.add_mailbox(world.domain, "same"),
+    )
+    world.stack.wait_synced()
+    other.wait_login()
+    with (
+        imap_session(world.server, box.login) as first,
+        imap_session(world.server, box.login) as second,
+        imap_session(world.server, other.login) as others,
+    ):
+        box.change(quota_mb=7)
+        world.stack.wait_synced()
+        assert first.noop()[0] == second.noop()[0] == "OK"
+        box.change(password="another-long-password")
+        wait_until(lambda: ended(first) and ended(second), "its sessions are over", 10)
+        assert others.noop()[0] == "OK"
+    assert imap_login(world.server, box.login)
+
+
 def test_disabling_ends_open_sessions_for_good(world: World) -> None:
     box = new(world, "suspended")
     with imap_session(world.server, box.login) as session:

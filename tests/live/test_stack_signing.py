@@ -96,7 +96,6 @@ def damaged(world: World, command: str) -> Iterator[None]:
         f"truncate -s 100 keys/{OURS}.quazzar",
         f"truncate -s 0 keys/{OURS}.quazzar",
         f"echo lost >keys/{OURS}.quazzar",
-        f"chmod 0600 keys/{OURS}.quazzar",
         f"echo gone >>domains/{OURS}",
         "chmod 0700 keys",
     ],

@@ -216,7 +216,6 @@ FORGED = {
     "another address as the name": ['"bob@submission.test" <alice@submission.test>'],
     "two addresses": ["alice@submission.test, bob@submission.test"],
     "two headers": ["alice@submission.test", "bob@submission.test"],
-    "none": [],
     "nobody": ["undisclosed:;"],
 }
 

@@ -19,6 +19,7 @@ _FILES = {
     "50-quazzar.sh": "postfix",
     "postfix/lmtp_status": "postfix",
     "postfix/port25_commands": "postfix",
+    "postfix/submission_headers": "postfix",
     "dovecot.conf": "dovecot",
     "sieve/global.sieve": "dovecot",
     "rspamd/rspamd.local.lua": "rspamd",
@@ -37,7 +38,7 @@ _FILES = {
     "rspamd/override.d/worker-controller.inc": "rspamd",
 }
 _HOSTNAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
-_PLACEHOLDER = re.compile(rb"@(hostname|gateway|password_hash)@")
+_PLACEHOLDER = re.compile(rb"@(hostname|hostname_pattern|gateway|password_hash)@")
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ def static_files(hostname: str, gateway: str, controller_password: str) -> list[
         raise ValueError("This is not a host name.")
     values = {
         b"hostname": hostname.encode(),
+        b"hostname_pattern": hostname.replace(".", "[.]").encode(),
         # No client has an address in 192.0.2.0/24, which is reserved for documentation (RFC 5737).
         b"gateway": str(ip_address(gateway or "192.0.2.1")).encode(),
         b"password_hash": rspamdpassword.hash_password(controller_password).encode(),

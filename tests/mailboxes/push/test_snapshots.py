@@ -72,13 +72,18 @@ def test_removed_are_those_that_it_may_still_have() -> None:
     ("columns", "cut_off"),
     [
         ({"enabled": False, "live_at": NOW}, True),
+        ({"password_changed_at": NOW, "live_at": NOW}, True),
+        ({"password_changed_at": NOW}, False),
+        ({"password_changed_at": NOW, "live_at": NOW, "applied_at": NOW}, False),
         ({"live_at": NOW}, False),
         ({"enabled": False}, False),
         ({"enabled": False, "live_at": NOW, "applied_at": NOW}, False),
         ({"enabled": False, "live_at": NOW, "deleted_at": NOW}, False),
     ],
 )
-def test_cut_off_are_those_that_were_disabled_since(columns: dict[str, Any], cut_off: bool) -> None:
+def test_cut_off_are_those_that_were_disabled_or_got_another_password_since(
+    columns: dict[str, Any], cut_off: bool
+) -> None:
     factories.mailbox(**columns)
     assert snapshots.take().cut_off == (("ada@example.com",) if cut_off else ())
 

@@ -10,6 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from mailboxes.models import Domain, Mailbox, Stack
+from mailboxes.provisioning.mailboxes import change_mailbox
 from mailboxes.push import snapshots, writer
 from mailboxes.stack import control, reconcile
 from tests.mailboxes import factories
@@ -124,6 +125,18 @@ def test_who_is_disabled_is_out_at_once_and_still_gets_mail(up: StackEngine, ada
     change(ada, enabled=False)
     assert push(up) == ["users", "kick"]
     assert up.users() == {"ada@example.com": "{CRYPT}*"} and up.accepted() == {"ada@example.com"}
+
+
+def test_another_password_ends_the_sessions_of_before_once(up: StackEngine, ada: Mailbox) -> None:
+    add("bob")
+    push(up)
+    for columns in ({"password": "correct horse"}, {"password": None}):
+        up.forget()
+        change_mailbox(ada.pk, columns)
+        assert push(up) == ["users", "kick"] and up.kicked == ["ada@example.com"]
+    up.forget()
+    change_mailbox(ada.pk, {"quota_mb": 9, "password": ""})
+    assert push(up) == ["users"]
 
 
 def test_nobody_else_is_disturbed(up: StackEngine, ada: Mailbox) -> None:

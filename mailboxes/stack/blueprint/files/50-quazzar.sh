@@ -61,12 +61,18 @@ postconf -MX submissions/inet smtps/inet 465/inet
 postconf -e "quazzar_submission_recipients = reject_non_fqdn_recipient, reject_unlisted_recipient,\
  check_policy_service inet:dovecot:12340, permit_sasl_authenticated, reject"
 postconf -M '465/inet=465 inet n - n - 200 smtpd' 'submission/inet=submission inet n - n - 200 smtpd'
+# What is submitted leaves complete (RFC 6409 section 8), and does not say where its sender is. What a stranger's mail lacks
+# tells spam, so it gets nothing.
+postconf -M 'submission-cleanup/unix=submission-cleanup unix n - n - 0 cleanup'
+postconf -P submission-cleanup/unix/always_add_missing_headers=yes \
+  submission-cleanup/unix/header_checks=regexp:/mail-config/postfix/submission_headers
 settings=()
 for service in submission 465; do
   [ $service = 465 ] && log=submissions || log=submission
   settings+=(
     $service/inet/syslog_name=postfix/$log
     $service/inet/max_use=1
+    $service/inet/cleanup_service_name=submission-cleanup
     $service/inet/smtpd_sasl_auth_enable=yes
     $service/inet/smtpd_tls_auth_only=yes
     $service/inet/smtpd_tls_security_level=encrypt
