@@ -34,6 +34,7 @@ class ServerAnswer:
     Attributes:
         server: its name.
         ttl: seconds for which caches may keep it; None: not known.
+        cname: where CNAMEs lead from the name by this server; empty: nowhere.
     """
 
     server: str
@@ -41,6 +42,7 @@ class ServerAnswer:
     outcome: Outcome
     values: tuple[str, ...] = ()
     ttl: int | None = None
+    cname: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dnsrecords.answers import Outcome
 from dnsrecords.verdicts import Status, Verdict
 
 if TYPE_CHECKING:
-    from dnsrecords.answers import Answer
+    from dnsrecords.answers import Answer, ServerAnswer
 
 _SENTENCES = {
     Outcome.SERVFAIL: (
@@ -55,3 +55,8 @@ def fault(answer: Answer) -> Verdict | None:
 def failed(outcome: Outcome) -> bool:
     """Whether an outcome is a failure, and not an answer."""
     return outcome in _SENTENCES
+
+
+def is_unheard(server: ServerAnswer) -> bool:
+    """Whether a name server gave no answer. One that leads on by a CNAME did, whatever is found there."""
+    return failed(server.outcome) and not server.cname

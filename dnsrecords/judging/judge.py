@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from dnsrecords.records.facts import Facts
     from dnsrecords.records.record import Record
 
-    #: What a server answered. In which order it gives the values of a name means nothing, so they are sorted.
-    Content = tuple[Outcome, tuple[str, ...]]
+    #: What a server answered: values, and where CNAMEs lead. The order of the values means nothing; they are sorted.
+    Content = tuple[Outcome, tuple[str, ...], str]
 
 
 #: What a name server did that gave no answer; the words follow its name.
@@ -83,14 +83,15 @@ class Judgement:
 
     def is_right(self, values: tuple[str, ...]) -> bool:
         """Whether values are right for the record, wherever they stand."""
-        return self._verdict_on((Outcome.FOUND if values else Outcome.NO_DATA, tuple(sorted(values)))).ok
+        outcome = Outcome.FOUND if values else Outcome.NO_DATA
+        return self._verdict_on((outcome, tuple(sorted(values)), self._answer.cname)).ok
 
     # --- several name servers ------------------------------------------------------------------------------
     def _over_all_servers(self) -> Verdict:
-        answered = [server for server in self._answer.servers if not faults.failed(server.outcome)]
-        # Behind a CNAME each server says no more than where it points.
-        if not answered or self._answer.cname:
-            return self._fault() or self._verdict_on((self._answer.outcome, self._answer.values))
+        answered = [server for server in self._answer.servers if not faults.is_unheard(server)]
+        if not answered:
+            main = self._answer
+            return self._verdict_on((main.outcome, main.values, main.cname))
         counted = Counter(map(_content, answered)).most_common()
         wrong = next((content for content, _ in counted if not self._verdict_on(content).ok), None)
         if wrong is None:
@@ -99,8 +100,7 @@ class Judgement:
             return replace(self._verdict_on(wrong), message=self._under_way(wrong, answered))
         return self._disagreeing(wrong, [content for content, _ in counted])
 
-    def _fault(self) -> Verdict | None:
-        answer = self._answer
+    def _fault(self, answer: Answer) -> Verdict | None:
         if not answer.cname or self._kind.minds_alias:
             return faults.fault(answer)
         verdict = faults.fault(replace(answer, name=answer.cname))
@@ -124,7 +124,8 @@ class Judgement:
         )
 
     def _silent(self) -> str:
-        did = [(deed, server) for server in self._answer.servers if (deed := _DEEDS.get(server.outcome))]
+        unheard = filter(faults.is_unheard, self._answer.servers)
+        did = [(deed, server) for server in unheard if (deed := _DEEDS.get(server.outcome))]
         if not did:
             return ""
         groups = dict.fromkeys(deed for deed, _ in did)
@@ -134,12 +135,14 @@ class Judgement:
     # --- one set of values ---------------------------------------------------------------------------------
     def _verdict_on(self, content: Content) -> Verdict:
         if content not in self._by_content:
-            outcome, values = content
-            answer = replace(self._answer, outcome=outcome, values=values, servers=())
+            outcome, values, cname = content
+            answer = replace(self._answer, outcome=outcome, values=values, cname=cname, servers=())
             self._by_content[content] = self._judged(answer)
         return self._by_content[content]
 
     def _judged(self, answer: Answer) -> Verdict:
+        if fault := self._fault(answer):
+            return fault
         verdict = self._at_the_name(answer, self._lookup)
         if verdict.ok:
             return verdict
@@ -182,7 +185,7 @@ def _zone(facts: Facts, answer: Answer) -> str:
 
 
 def _content(server: ServerAnswer) -> Content:
-    return server.outcome, tuple(sorted(server.values))
+    return server.outcome, tuple(sorted(server.values)), server.cname
 
 
 def _names(servers: Iterable[ServerAnswer]) -> str:

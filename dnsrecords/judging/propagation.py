@@ -65,7 +65,7 @@ class Propagation:
 
 def seen(servers: Sequence[ServerAnswer], is_right: Callable[[tuple[str, ...]], bool]) -> Propagation:
     """How many of some servers, or resolvers, have values that are right."""
-    unheard = [server for server in servers if faults.failed(server.outcome)]
+    unheard = [server for server in servers if faults.is_unheard(server)]
     late = [server for server in servers if server not in unheard and not is_right(server.values)]
     unasked = sum(server.outcome is Outcome.UNASKED for server in unheard)
     return Propagation(

@@ -210,7 +210,11 @@ class Resolver:
             *(self._from_server(address, name, type_, bound) for _, address in servers)
         )
         from_servers = [(host, at, answer) for (host, (at, _)), answer in zip(servers, answers, strict=True)]
-        agreed = majority.agreed(from_servers, from_resolvers)
+        behind = {
+            target: await self._recursively(target, type_, bound)
+            for target in majority.targets(answers, from_resolvers)
+        }
+        agreed = majority.agreed(from_servers, from_resolvers, behind)
         if from_resolvers.outcome is Outcome.SERVFAIL and not failed(agreed.outcome):
             unchecked = await self._ask_resolvers(name, type_, dns.flags.RD | dns.flags.CD)
             if not failed(unchecked.outcome):

@@ -80,6 +80,26 @@ def test_a_resolver_that_is_down_is_counted_and_hides_nothing(
     assert results["spf"].propagation.endswith("seen on 1 of 2 resolvers, 1 did not answer")
 
 
+@pytest.mark.parametrize("stale", ["CNAME there", "CNAME gone.elsewhere.test.", 'TXT "v=DKIM1; p="'])
+def test_a_name_server_with_an_old_zone_is_told_from_those_that_have_the_record(
+    pair: tuple[Nameserver, Nameserver], stale: str
+) -> None:
+    facts = facts_of("stale.test")
+    lines = [*TWO_SERVERS, *zone_lines(facts, None)]
+    pair[0].publish("stale.test", lines)
+    old = [line for line in lines if "_domainkey" not in line]
+    there = ['there TXT "v=DKIM1; k=rsa; p=QUJD"', f"quazzar._domainkey {stale}"]
+    pair[1].publish("stale.test", [*old, *there])
+    result = {result.record.id: result for result in check.look(replace(facts, addresses=()))}["dkim"]
+    assert (result.verdict.ok, result.everywhere) == (False, False)
+    assert result.propagation.startswith("seen on 1 of 2 name servers")
+    assert "If ns2.stale.test does not follow" in result.verdict.message
+    target = stale.removeprefix("CNAME ").rstrip(".") if stale.startswith("CNAME") else ""
+    assert ("is a CNAME to" in result.verdict.message) is bool(target)
+    if target:
+        assert f"is a CNAME to {target.replace('there', 'there.stale.test')}" in result.verdict.message
+
+
 @pytest.mark.django_db
 def test_a_domain_whose_name_servers_are_dead_delays_no_other(
     nameserver: Nameserver, monkeypatch: pytest.MonkeyPatch
