@@ -52,7 +52,7 @@ def judge(domain: str, answer: Answer, lookup: Lookup, *, wanted: str) -> Verdic
     texts = tuple(value for value in answer.values if is_policy(value))
     case = _Case(domain, wanted, walk.walk(domain, lookup, answer.values), lookup)
     if len(texts) > 1:
-        return Verdict(Status.MISMATCH, _several(len(texts)), texts)
+        return case.several(texts)
     return case.own(parse(texts[0]), texts) if texts else case.without(answer)
 
 
@@ -72,8 +72,9 @@ class _Case:
             message = f"{_unheeded(policy)}, because {policy.fatal}. Replace it with the record given here."
             return Verdict(Status.MISMATCH, message, texts, strong)
         if weak := [*self._weaknesses(policy)]:
-            return Verdict(Status.MISMATCH, " ".join([*weak, *policy.flaws, *reports]), texts, strong)
-        remarks = [*self._about_strength(policy), *policy.flaws]
+            told = [*weak, *self._without_effect(policy), *policy.flaws, *reports]
+            return Verdict(Status.MISMATCH, " ".join(told), texts, strong)
+        remarks = [*self._about_strength(policy), *self._without_effect(policy), *policy.flaws]
         invalid = any(address.error for address in (*policy.reports, *policy.failure_reports))
         if policy.tags.errors:
             reports.append(
@@ -81,6 +82,12 @@ class _Case:
             )
         advice = self._reporting(policy, cleaned(policy)) if remarks or invalid else ""
         return Verdict(Status.OK, " ".join([*remarks, *reports]), texts, advice)
+
+    def several(self, texts: tuple[str, ...]) -> Verdict:
+        """The verdict on several policies; the strongest is given to be kept."""
+        strongest = max(map(parse, texts), key=lambda policy: POLICIES.index(policy.holds))
+        advice = self._reporting(strongest, with_policy(strongest, self._at_least(strongest)))
+        return Verdict(Status.MISMATCH, _several(len(texts)), texts, advice)
 
     def _at_least(self, policy: Policy) -> str:
         """The stronger one of the wanted policy and the published one."""
@@ -162,6 +169,9 @@ class _Case:
                 f"Receivers that still follow RFC 7489 apply {lowered(policy.policy)} to part of the forged mail, "
                 f"because of pct={policy.percent}; newer ones ignore that tag. Delete the tag pct=."
             )
+
+    def _without_effect(self, policy: Policy) -> Iterator[str]:
+        """Tags that do not do what their writer wanted."""
         if policy.psd == "y":
             yield (
                 f"The tag psd=y says that {self.domain} is a public suffix such as com, so that its subdomains count "
@@ -271,7 +281,7 @@ def _before(above: str, found: Walk) -> str:
 def _several(count: int) -> str:
     return (
         f"There are {count} DMARC policies, so receivers follow none of them (RFC 9989 §4.10). "
-        "Keep one, and delete the others."
+        "Keep one, such as the one given here, and delete the others."
     )
 
 

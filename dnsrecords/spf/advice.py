@@ -154,13 +154,12 @@ def changed(mended: Iterable[tuple[str, str]], left_out: Collection[str]) -> str
 
     Args:
         mended: (as written, as read).
-        left_out: terms and why, as clauses: `"x" names no domain`.
+        left_out: terms, each with why where that was not said before: `"x" names no domain`.
     """
     sentences = [f'"{right}" was probably meant by "{written}".' for written, right in mended]
     if left_out:
-        what = "; ".join(left_out)
         sentences.append(
-            f"The record given here leaves out what nobody can read or use: {what}. Correct that first."
+            f"The record given here leaves out {'; '.join(left_out)}. Correct and add what still sends mail."
         )
     return " ".join(sentences)
 

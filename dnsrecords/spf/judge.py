@@ -117,7 +117,9 @@ class _Case:
 
     def mended(self, status: Status, message: str, found: tuple[str, ...]) -> Verdict:
         """A verdict with the merged record as advice, and everything in which that one differs."""
-        changed = advice.changed(self._mended_words(), self.left_out)
+        # A reason is told once.
+        left_out = [each if each not in message else each[: each.index('" ') + 1] for each in self.left_out]
+        changed = advice.changed(self._mended_words(), left_out)
         return Verdict(status, f"{message} {changed}".strip(), found, self.advice, self.left_out)
 
     def _mended_words(self) -> list[tuple[str, str]]:

@@ -97,5 +97,7 @@ def test_whose_policy_applies(domain: str, records: Records, applying: str | Non
 
 
 def test_what_could_not_be_looked_up_is_told() -> None:
-    found = walked("a.example.com", {"a.example.com": HERE, "example.com": Outcome.TIMEOUT})
+    found = walked(
+        "a.example.com", {"a.example.com": HERE, "example.com": Outcome.TIMEOUT, "com": Outcome.REFUSED}
+    )
     assert (found.silent, found.organisation) == (("example.com",), "a.example.com")

@@ -71,7 +71,8 @@ def test_a_weaker_policy_is_wrong_and_what_else_it_says_is_kept(value: str, advi
 
 def test_one_policy_counts_beside_other_text_and_two_do_not() -> None:
     assert verdict("hello", f"v=DMARC1; p=quarantine; {RUA}").ok
-    assert verdict("v=DMARC1; p=reject", f"v=DMARC1; p=quarantine; {RUA}").status is Status.MISMATCH
+    two = verdict(f"v=DMARC1; p=quarantine; {RUA}", f"v=DMARC1; p=reject; t=n; {RUA}")
+    assert (two.status, two.advice) == (Status.MISMATCH, f"v=DMARC1; p=reject; {RUA}")
 
 
 def test_nothing_published_is_missing_also_behind_a_cname() -> None:
@@ -102,6 +103,7 @@ def test_what_lowers_a_strong_policy_is_told_and_taken_out(tags: str, words: tup
         ("p=quarantine; t=y; pct=5", ("t=y", "pct=5")),
         ("p=reject; sp=quarantine; t=y", ("sp=quarantine", "t=y turns into none")),
         ("p=reject; sp=none; np=none", ("sp=none", "np=none")),
+        ("p=reject; np=none; psd=y", ("np=none", "psd=y")),
         ("p=quarantine; pct=0", ("Receivers that still follow RFC 7489", "pct=0")),
     ],
 )
