@@ -10,8 +10,10 @@ from mailrelay.mail.emails import Attachment, Email
 from mailrelay.models import Message
 from mailrelay.queue import outbox
 from mailrelay.relay import logins, target
+from mailrelay.smtp import parts
 from mailrelay.smtp.connection import Connection
 from mailrelay.smtp.dialogue import Envelope, Outcome
+from mailrelay.smtp.pipeline import Job
 from quazzar.errors import DeliveryError, InvalidEmail, RelayNotConfigured
 
 __all__ = ["Attachment", "DeliveryError", "Email", "InvalidEmail", "RelayNotConfigured", "Sender"]
@@ -49,7 +51,7 @@ class Sender:
         if relay.refusals:
             outbox.follow_relay()
         try:
-            _raise_failure(connection.send(envelope), len(recipients))
+            _raise_failure(_send(connection, envelope), len(recipients))
         finally:
             connection.close()
         return message_id
@@ -74,6 +76,23 @@ class Sender:
             InvalidEmail: a mail cannot be sent as it is; none is stored.
         """
         return outbox.enqueue_many(batch, source=source)
+
+
+def _send(connection: Connection, envelope: Envelope) -> Outcome:
+    """Send one mail, in parts if its recipients are too many at once."""
+    settled: dict[str, DeliveryError | None] = {}
+    job: Job | None = parts.job(0, envelope, 0)
+    while job is not None:
+        try:
+            outcome = connection.send(job.envelope)
+        except DeliveryError as exc:
+            outcome = Outcome(error=exc)
+        newly, job = parts.after(job, outcome)
+        settled |= newly
+    refused = {recipient: error for recipient, error in settled.items() if error is not None}
+    if outcome.error is not None and len(refused) == len(settled):
+        return outcome
+    return Outcome(refused=refused)
 
 
 def _raise_failure(outcome: Outcome, recipients: int) -> None:

@@ -130,7 +130,8 @@ _LIMITS: tuple[Rule, ...] = (
         words=_status("4.2.2", "5.2.2") + "|over ?quota|mailbox (is )?full|exceeded .*storage",
     ),
     Rule(
-        "The server takes fewer recipients at once, and fewer than the queue can split the mail into.",
+        "The server takes fewer recipients, even one by one: it probably limits how many this account may write to "
+        "in an hour or a day. " + _RETRIED,
         words=_status("4.5.3", "5.5.3") + "|too many recipients|recipients? (count|limit)|recipients exceed",
     ),
     Rule(
@@ -283,7 +284,8 @@ _BY_STAGE: tuple[Rule, ...] = (
         stages=("data",),
     ),
     Rule(
-        "The server's words above say why; its documentation or log says more.", kinds=("rejected", "closed")
+        "The server's words above say why; its documentation or log says more.",
+        kinds=("rejected", "closed", "too_many_recipients"),
     ),
 )
 

@@ -16,15 +16,16 @@ from django.db import transaction
 
 from mailrelay.mail import mime, payload
 from mailrelay.models import Message
-from mailrelay.queue import nullsender, outbox
+from mailrelay.queue import nullsender, outbox, recording
+from mailrelay.queue.recording import Recorder
 from mailrelay.relay import logins, target
 from mailrelay.relay.logins import Hold
 from mailrelay.relay.target import Relay
+from mailrelay.smtp import parts
 from mailrelay.smtp.connection import Connection
-from mailrelay.smtp.dialogue import Envelope, Outcome
+from mailrelay.smtp.dialogue import Envelope
 from mailrelay.smtp.pipeline import Down, Event, Job, LoginGate, Opened, Pipeline, Pool, Result
 from quazzar.errors import DeliveryError, QuazzarError, Unreadable
-from quazzar.sealing import keyring
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +37,6 @@ _RENEW_SECONDS = 15.0
 #: Stages at which nobody answered, and how many seconds to try whether somebody does now.
 _UNREACHABLE = ("resolve", "connect", "tls")
 _PROBE_SECONDS = 8.0
-#: Kinds of failure that end when the key is put back into the key file.
-_UNREADABLE = ("unreadable", "body_unreadable")
 
 _pool = Pool()
 _draining = threading.Lock()
@@ -104,16 +103,7 @@ def retry_if_relay_is_back() -> bool:
 
 def retry_if_keys_changed() -> bool:
     """Make mail due that waits because no key opens it, or the relay password, if the key file has other keys now."""
-    return bool(outbox.bring_forward_unreadable(_keys_at_hand()))
-
-
-def _keys_at_hand() -> str:
-    """The headers of the keys in the key file, in hex; empty when the file cannot be used."""
-    try:
-        ring = keyring.existing()
-    except QuazzarError:
-        return ""
-    return " ".join(header.hex() for header in ring.headers) if ring else ""
+    return bool(outbox.bring_forward_unreadable(recording.keys_at_hand()))
 
 
 def free_dead_owners() -> int:
@@ -132,16 +122,15 @@ class Drain:
 
     Attributes:
         owner: the name under which it claims messages.
-        sent: how many messages left.
     """
 
     owner: str = field(default_factory=owner_name)
-    sent: int = 0
-    _rows: dict[int, Message] = field(default_factory=dict)
     _renewed: float = field(default_factory=time.monotonic)
     _answered: bool = False
     _down: DeliveryError | None = None
-    _hold: Hold | None = None
+
+    def __post_init__(self) -> None:
+        self._recorder = Recorder(self.owner)
 
     def run(self) -> int:
         """Send until nothing is due or the relay stops answering; return how many messages left."""
@@ -152,16 +141,16 @@ class Drain:
             return 0
         self._relay = relay
         if relay.refusals and outbox.anything_due():
-            self._hold = logins.hold(relay)
-        self._gate = LoginGate(self._hold.error if self._hold else None)
+            self._recorder.hold = logins.hold(relay)
+        self._gate = LoginGate(self._recorder.hold.error if self._recorder.hold else None)
         pipeline = Pipeline(relay.target, _pool, settings.QUAZZAR_RELAY_CONNECTIONS, self._gate)
         try:
             self._loop(pipeline)
         finally:
             pipeline.close()
-            if self._rows:
-                outbox.release(self.owner, list(self._rows))
-        return self.sent
+            if self._recorder.rows:
+                outbox.release(self.owner, list(self._recorder.rows))
+        return self._recorder.sent
 
     def _loop(self, pipeline: Pipeline) -> None:
         more = True
@@ -187,7 +176,7 @@ class Drain:
             return False
         claimed = outbox.claim(self.owner, _CLAIM)
         for message in claimed:
-            self._rows[message.pk] = message
+            self._recorder.rows[message.pk] = message
             job = self._job(message)
             if job is not None:
                 pipeline.submit(job)
@@ -197,13 +186,13 @@ class Drain:
         try:
             envelope = _envelope(message, self._relay)
         except Unreadable as exc:
-            self._fail(message, DeliveryError(exc.message, stage="data", kind="body_unreadable"))
+            self._recorder.fail(message, DeliveryError(exc.message, stage="data", kind="body_unreadable"))
         except ValueError as exc:
-            self._fail(
+            self._recorder.fail(
                 message, DeliveryError(f"The mail cannot be written: {exc}.", stage="data", permanent=True)
             )
         else:
-            return Job(message.pk, envelope)
+            return parts.job(message.pk, envelope, _pool.most(self._relay.target))
         return None
 
     def _nowhere_to_go(self, exc: QuazzarError) -> None:
@@ -212,8 +201,8 @@ class Drain:
             exc.message, stage="auth" if isinstance(exc, Unreadable) else "resolve", kind=exc.code
         )
         for message in outbox.claim(self.owner, _CLAIM):
-            self._rows[message.pk] = message
-            self._fail(message, error)
+            self._recorder.rows[message.pk] = message
+            self._recorder.fail(message, error)
 
     # --- out -----------------------------------------------------------------------------------------------
     def _settle(self, pipeline: Pipeline, events: list[Event]) -> None:
@@ -221,8 +210,8 @@ class Drain:
         if not events:
             return
         results = [event for event in events if isinstance(event, Result)]
-        if final := [result for result in results if not self._once_more(pipeline, result)]:
-            self._record(final)
+        if final := [result for result in results if not self._goes_on(pipeline, result)]:
+            self._recorder.record(final)
         pipeline.settle(sum(result.in_doubt for result in results))
         for event in events:
             if isinstance(event, Opened):
@@ -230,15 +219,23 @@ class Drain:
             elif isinstance(event, Down):
                 self._lost_connection(pipeline, event)
 
-    def _once_more(self, pipeline: Pipeline, result: Result) -> bool:
-        """Whether the mail goes out again at once: a relay did not take it without a sender."""
-        if result.job.envelope.sender:
+    def _goes_on(self, pipeline: Pipeline, result: Result) -> bool:
+        """Whether there is more to send of this mail, now: without its null sender, or to further recipients."""
+        job, outcome = result.job, result.outcome
+        if not job.envelope.sender:
+            sender = target.default_from(self._relay.from_address, self._relay.target.username)
+            envelope = nullsender.once_more(job.envelope, outcome, sender)
+            if envelope is not None:
+                pipeline.submit(replace(job, envelope=envelope, reopened=False))
+                return True
+        if not (job.part or outcome.most):
             return False
-        sender = target.default_from(self._relay.from_address, self._relay.target.username)
-        envelope = nullsender.once_more(result.job.envelope, result.outcome, sender)
-        if envelope is not None:
-            pipeline.submit(Job(result.job.key, envelope))
-        return envelope is not None
+        if outcome.most:
+            _pool.remember_most(self._relay.target, outcome.most)
+        following = self._recorder.record_part(job, outcome)
+        if following is not None:
+            pipeline.submit(following)
+        return True
 
     def _opened(self, event: Opened) -> None:
         if event.new:
@@ -256,9 +253,9 @@ class Drain:
         if (
             refusal is not None
             and event.error is refusal
-            and not (self._hold and self._hold.error is refusal)
+            and not (self._recorder.hold and self._recorder.hold.error is refusal)
         ):
-            self._hold = Hold(refusal, logins.refused(self._relay, refusal))
+            self._recorder.hold = Hold(refusal, logins.refused(self._relay, refusal))
         if pipeline.alive == 0:
             self._down = event.error
             logger.warning(
@@ -272,99 +269,7 @@ class Drain:
         if self._down is not None and jobs:
             with transaction.atomic():
                 for job in jobs:
-                    self._fail(self._rows[job.key], self._down)
-
-    def _record(self, results: list[Result]) -> None:
-        """Record results: in one statement if everybody got every message, else in one transaction."""
-        clean = [result for result in results if self._clean(result)]
-        if len(clean) == len(results):
-            self._record_clean(clean)
-            return
-        with transaction.atomic():
-            self._record_clean(clean)
-            for result in results:
-                if result.job.key in self._rows:
-                    self._record_rest(self._rows[result.job.key], result.outcome)
-
-    def _clean(self, result: Result) -> bool:
-        """Whether every recipient got the message in this very attempt."""
-        recipients = self._rows[result.job.key].recipients
-        fresh = all(recipient["status"] == "pending" for recipient in recipients)
-        return fresh and result.outcome.error is None and not result.outcome.refused
-
-    def _record_clean(self, results: list[Result]) -> None:
-        if results:
-            keys = [result.job.key for result in results]
-            outbox.record_sent(self.owner, keys)
-            self.sent += len(keys)
-            for key in keys:
-                del self._rows[key]
-
-    def _record_rest(self, message: Message, outcome: Outcome) -> None:
-        if outcome.error is not None:
-            self._fail(message, outcome.error)
-        else:
-            self._partly(message, outcome.refused)
-
-    def _partly(self, message: Message, refused: dict[str, DeliveryError]) -> None:
-        """Some recipients were refused: each keeps its own state, and those refused for now are tried again."""
-        for recipient in message.recipients:
-            if recipient["status"] == "pending":
-                error = refused.get(recipient["address"])
-                recipient["status"] = (
-                    "sent" if error is None else ("failed" if error.permanent else "pending")
-                )
-                recipient.update({} if error is None else {"code": error.smtp_code, "message": error.message})
-        temporary = [error for error in refused.values() if not error.permanent]
-        failed = [recipient for recipient in message.recipients if recipient["status"] == "failed"]
-        if temporary:
-            self._write_failure(message, temporary[0], permanent=False)
-        elif failed:
-            self._write_dead_letter(message, failed)
-        else:
-            outbox.held(self.owner).filter(pk=message.pk).update(recipients=message.recipients)
-            outbox.record_sent(self.owner, [message.pk])
-            self.sent += 1
-            del self._rows[message.pk]
-
-    def _write_dead_letter(self, message: Message, failed: list[dict[str, object]]) -> None:
-        first = failed[0]
-        rest = (
-            f" ({len(failed)} of {len(message.recipients)} recipients were refused)"
-            if len(failed) > 1
-            else ""
-        )
-        sentence = f"{first['address']}: {first.get('message', '')}{rest}"
-        code = first.get("code")
-        error = DeliveryError(
-            sentence, stage="recipient", smtp_code=code if isinstance(code, int) else None, permanent=True
-        )
-        self._write_failure(message, error, permanent=True)
-
-    def _fail(self, message: Message, error: DeliveryError) -> None:
-        """The whole message failed.
-
-        A failure of the relay itself (its name, its port, our password) says nothing about the mail: it waits for the
-        operator to repair that, until it is given up.
-        """
-        permanent = error.permanent and error.stage in ("sender", "recipient", "data")
-        if permanent:
-            for recipient in message.recipients:
-                if recipient["status"] == "pending":
-                    recipient.update(status="failed", code=error.smtp_code, message=error.message)
-        self._write_failure(message, error, permanent=permanent)
-
-    def _write_failure(self, message: Message, error: DeliveryError, *, permanent: bool) -> None:
-        detail = {"stage": error.stage, "code": error.smtp_code, "message": error.message}
-        if error.kind in _UNREADABLE:
-            detail["keys"] = _keys_at_hand()
-        # All mail waits for one common login.
-        not_before = self._hold.until if self._hold and self._hold.error is error else None
-        outbox.record_failure(self.owner, message, detail, permanent=permanent, not_before=not_before)
-        log = logger.error if permanent else logger.info
-        details = (message.pk, error.stage, error.smtp_code, permanent, error.message)
-        log("message %s not delivered stage=%s code=%s permanent=%s: %s", *details)
-        self._rows.pop(message.pk, None)
+                    self._recorder.fail(self._recorder.rows[job.key], self._down)
 
     def _renew(self) -> None:
         if time.monotonic() - self._renewed > _RENEW_SECONDS:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, suppress
 
 from mailrelay.legal.conversion import Legal, Offer, Unsendable, legalise
 from mailrelay.smtp import wire
-from mailrelay.smtp.dialogue import Envelope, Outcome, Reply, Target, Trace
+from mailrelay.smtp.dialogue import TOO_MANY, Envelope, Outcome, Reply, Target, Trace
 from mailrelay.smtp.opening import Opening
 from quazzar import words
 from quazzar.errors import DeliveryError
@@ -40,6 +40,7 @@ class Connection(Opening):
         # An announcement was refused half-way: the next one must begin with RSET.
         self._dirty = False
         self._refused: dict[str, DeliveryError] = {}
+        self._most = 0
         # What became of the latest two: the one that is sent, and the one announced behind it.
         self._fitted: list[tuple[Envelope, Legal | DeliveryError]] = []
 
@@ -70,7 +71,7 @@ class Connection(Opening):
         self._said = None
         fitted = self._fit(envelope)
         if isinstance(fitted, DeliveryError):
-            return Outcome(error=fitted)
+            return Outcome(error=fitted, most=self._limit if fitted.kind == TOO_MANY else 0)
         commands = self._commands(envelope)
         self._enter("sender")
         if self.pipelining:
@@ -103,8 +104,10 @@ class Connection(Opening):
             raise self._lost(self._broken)
         if reply.code == 421:
             self.usable = False
-        error = None if reply.good else self._rejected(reply)
-        return Outcome(error=error, refused={} if error else refused, reply=reply), pipelined
+        if reply.good:
+            return Outcome(refused=refused, reply=reply, most=self._most), pipelined
+        taken = len(envelope.recipients) - len(refused)
+        return Outcome(error=self._rejected(reply), reply=reply, most=self._fewer(reply, taken)), pipelined
 
     def announced(self, envelope: Envelope) -> Outcome | None:
         """Read the answers to an announcement that went out with the message before it; returns as ``begin``."""
@@ -134,7 +137,14 @@ class Connection(Opening):
         self._fitted = [*self._fitted[-1:], (envelope, fitted)]
         return fitted
 
+    @property
+    def _limit(self) -> int:
+        return wire.recipient_limit(self._features.get("limits", ""))
+
     def _made_legal(self, envelope: Envelope) -> Legal | DeliveryError:
+        if 0 < self._limit < len(envelope.recipients):
+            sentence = f"The server takes {self._limit} recipients at once."
+            return self._failure(sentence, TOO_MANY, stage="recipient", code=452)
         offer = Offer(eight_bit="8bitmime" in self._features, utf8="smtputf8" in self._features)
         try:
             mail = legalise(envelope.data, offer, utf8=envelope.utf8)
@@ -231,15 +241,29 @@ class Connection(Opening):
 
     def _judge(self, answers: dict[str, Reply], data: Reply) -> Outcome | None:
         self._refused = self._refusals(answers)
+        taken = len(answers) - len(self._refused)
+        late = any(error.kind == TOO_MANY for error in self._refused.values())
+        self._most = taken if late else 0
         if data.code == 354:
             return None
         self._dirty = True
-        return Outcome(error=self._rejected(data, stage="data"), reply=data)
+        return Outcome(
+            error=self._rejected(data, stage="data"), reply=data, most=self._most or self._fewer(data, taken)
+        )
+
+    def _fewer(self, reply: Reply, taken: int) -> int:
+        """How many recipients to send to at once, if the server refused a mail because it had too many; else 0."""
+        if taken < 2 or not wire.too_many(reply.code, reply.text):
+            return 0
+        return wire.most_recipients(reply.text, taken)
 
     def _refusals(self, answers: dict[str, Reply]) -> dict[str, DeliveryError]:
         """Recipient → failure, for those that the server did not accept."""
-        return {
-            recipient: self._rejected(reply, stage="recipient")
-            for recipient, reply in answers.items()
-            if not reply.good
-        }
+        return {recipient: self._refusal(reply) for recipient, reply in answers.items() if not reply.good}
+
+    def _refusal(self, reply: Reply) -> DeliveryError:
+        if not wire.too_many(reply.code, reply.text, rcpt=True):
+            return self._rejected(reply, stage="recipient")
+        error = self._rejected(reply, stage="recipient", kind=TOO_MANY)
+        error.permanent = False  # RFC 5321 §4.5.3.1.10: also when an old server says 552
+        return error

@@ -11,6 +11,9 @@ from quazzar.errors import DeliveryError
 #: The stages of sending one mail, in order; failures and the relay test name them.
 STAGES = ("resolve", "connect", "tls", "auth", "sender", "recipient", "data", "done")
 
+#: Kind of failure: more recipients than the server takes in one mail.
+TOO_MANY = "too_many_recipients"
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -77,11 +80,13 @@ class Outcome:
         error: why nobody got it.
         refused: recipient → failure, for those that were refused when the others were accepted.
         reply: the server's last answer.
+        most: how many recipients the server takes at once, if these were too many; else 0.
     """
 
     error: DeliveryError | None = None
     refused: dict[str, DeliveryError] = field(default_factory=dict)
     reply: Reply | None = None
+    most: int = 0
 
 
 @dataclass(slots=True)

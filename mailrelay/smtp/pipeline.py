@@ -21,6 +21,8 @@ from quazzar.errors import DeliveryError
 IN_DOUBT = 10
 #: A connection that was not used for this long is closed, in seconds; providers hang up after 30 to 300.
 IDLE_SECONDS = 20.0
+#: How long the limit that a server named is believed, in seconds.
+_REMEMBERED_SECONDS = 3600.0
 #: How many seconds of waiting for an answer justify one more connection.
 _WAIT_PER_CONNECTION = 0.005
 #: Where answers come at once, the owner waits this long for more results, in seconds, up to ``_GATHER`` of them: one
@@ -42,11 +44,14 @@ class Job:
     Attributes:
         key: the id of its row.
         reopened: it was already moved once to a new connection because the old one had died.
+        part: the mail goes out in parts, and this is one; ``rest``: recipients of the parts after it.
     """
 
     key: int
     envelope: Envelope
     reopened: bool = False
+    part: bool = False
+    rest: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -107,6 +112,16 @@ class Pool:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: list[Connection] = []
+        self._most: dict[Target, tuple[int, float]] = {}
+
+    def most(self, target: Target) -> int:
+        """How many recipients this target takes at once, as far as it said so a short time ago; else 0."""
+        most, until = self._most.get(target, (0, 0.0))
+        return most if time.monotonic() < until else 0
+
+    def remember_most(self, target: Target, most: int) -> None:
+        """Remember how many recipients it takes, so that the next mail is not refused first."""
+        self._most = {target: (most, time.monotonic() + _REMEMBERED_SECONDS)}
 
     def take(self, target: Target) -> Connection | None:
         """A connection to exactly this target, or None; connections to other targets are closed."""

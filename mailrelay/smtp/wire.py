@@ -12,6 +12,22 @@ _CONTROL_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LEADING_DOT = re.compile(rb"(?m)^\.")
 _PATH = re.compile(rf'(?:{QUOTED_LOCAL}(?=@))?[^\x00-\x20\x7f-\xa0<>"\u2028\u2029\ud800-\udfff]*')
 _ANSWER = re.compile(rb"([2-5][0-9][0-9])(?:[ -](.*))?", re.DOTALL)
+_RCPTMAX = re.compile(r"(?:^|\s)RCPTMAX=([0-9]{1,6})(?=\s|$)", re.IGNORECASE)
+_STATUS = re.compile(r"^\s*[245]\.[0-9]{1,3}\.[0-9]{1,3}\b")
+_TOO_MANY = re.compile(
+    r"^\s*[45]\.5\.3\b|too many (?:\w+ )?(?:recipients?|rcpts?|addressees|destinations|rcpt to)|"
+    r"recipients? (?:count|limit)|(?:recipients?|rcpt)\b.{0,40}\bexceed|"
+    r"(?:exceed|limit|max(?:imum)?|more than|at most)\b.{0,40}\b(?:recipients?|rcpt)",
+    re.IGNORECASE,
+)
+_RATE = re.compile(
+    r"\bper[ -](?:\w+[ -])?(?:second|minute|hour|day|month)|\brate\b|daily|hourly|quota|^\s*[45]\.7\.|"
+    r"in (?:the last|a) |this (?:hour|day)|too fast|today",
+    re.IGNORECASE,
+)
+_SPACE = re.compile(r"storage|space|mailbox|quota|size|large|big|resources|memory|disk", re.IGNORECASE)
+# Not part of a status, an address or a longer word.
+_NUMBER = re.compile(r"(?<![\w.\[@-])([0-9]{1,3})(?![\w.@\]-]*[\w@])")
 # A longer number is not a size (and int() refuses thousands of digits).
 _SIZE = re.compile(r"[0-9]{1,18}")
 
@@ -95,6 +111,30 @@ def rcpt_command(recipient: str) -> bytes:
     if not recipient:
         raise ValueError("a recipient is empty")
     return f"RCPT TO:<{_path(recipient)}>\r\n".encode()
+
+
+def too_many(code: int, text: str, *, rcpt: bool = False) -> bool:
+    """Whether a refusal means that the mail has too many recipients, so that a part of them would do.
+
+    Servers say so with x.5.3 (RFC 3463 §3.6), in words under any code, or, in answer to RCPT (``rcpt``), with a bare
+    452 or 552 (RFC 5321 §4.5.3.1.10). A limit for an hour or a day is another thing.
+    """
+    if code < 400 or _RATE.search(text):
+        return False
+    bare = rcpt and code in (452, 552) and not _STATUS.search(text) and not _SPACE.search(text)
+    return bare or bool(_TOO_MANY.search(text))
+
+
+def most_recipients(text: str, count: int) -> int:
+    """How many of ``count`` recipients to send to at once after such a refusal: what it names, else half of them."""
+    named = [int(number) for number in _NUMBER.findall(text)]
+    return max((number for number in named if 0 < number < count), default=max(1, count // 2))
+
+
+def recipient_limit(parameters: str) -> int:
+    """RCPTMAX among the parameters of LIMITS (RFC 9422 §4.2), or 0."""
+    found = _RCPTMAX.search(parameters)
+    return int(found[1]) if found else 0
 
 
 def _path(address: str) -> str:

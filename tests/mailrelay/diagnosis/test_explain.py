@@ -35,6 +35,7 @@ KINDS = [
     "rejected",
     "bad_greeting",
     "smtputf8_not_offered",
+    "too_many_recipients",
 ]
 STAGES = ["resolve", "connect", "tls", "auth", "sender", "recipient", "data"]
 SES_EU = "email-smtp.eu-west-1.amazonaws.com"

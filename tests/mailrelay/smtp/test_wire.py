@@ -173,3 +173,52 @@ def test_a_broken_connection_has_a_kind_and_a_sentence(subtests: pytest.Subtests
 
 def test_control_characters_in_an_answer_are_made_harmless() -> None:
     assert wire.printable(b"550 no\x00\x1b[2J\xff\nnext") == "550 no\ufffd\ufffd[2J\ufffd\nnext"
+
+
+def test_too_many_recipients_are_told_from_other_refusals(subtests: pytest.Subtests) -> None:
+    for reply, expected in [
+        ("452 4.5.3 Too many recipients", True),
+        ("452 Too many recipients received this hour", False),
+        ("452 Requested action not taken", True),
+        ("552 Requested action aborted", True),
+        ("554 Transaction failed: Recipient count exceeds 50.", True),
+        ("550 5.5.3 nothing more", True),
+        ("550 maximum of 25 recipients", True),
+        ("452 4.3.1 Insufficient system storage", False),
+        ("452 Insufficient system storage", False),
+        ("452 4.2.2 Over quota", False),
+        ("552 Requested mail action aborted: exceeded storage allocation", False),
+        ("552 5.2.2 Mailbox full", False),
+        ("552 5.3.4 Message size exceeds fixed limit", False),
+        ("450 4.7.1 Error: too many recipients from 203.0.113.9", False),
+        ("452 4.5.3 Too many recipients per hour", False),
+        ("550 5.4.5 Daily recipient limit exceeded", False),
+        ("550 5.1.1 Invalid recipient", False),
+        ("554 5.7.1 Recipient address rejected", False),
+        ("250 too many recipients", False),
+    ]:
+        with subtests.test(reply):
+            assert wire.too_many(int(reply[:3]), reply[4:], rcpt=True) is expected
+    for reply in ["452 Requested action not taken", "552 Requested action aborted"]:
+        assert not wire.too_many(int(reply[:3]), reply[4:])  # to the mail itself it means its size
+
+
+def test_how_many_to_send_to_is_what_the_server_names_or_half(subtests: pytest.Subtests) -> None:
+    for text, count, most in [
+        ("Recipient count exceeds 50.", 60, 50),
+        ("Recipient count exceeds 50.", 50, 25),
+        ("5.5.3 too many recipients", 60, 30),
+        ("too many recipients (60 > 25)", 60, 25),
+        ("[192.0.2.1] mail7.example.com: too many recipients", 9, 4),
+        ("too many recipients", 1, 1),
+    ]:
+        with subtests.test(text):
+            assert wire.most_recipients(text, count) == most
+
+
+def test_the_limit_that_a_server_announces() -> None:
+    features = wire.features("mx.example\nLIMITS MAILMAX=5 rcptmax=100 RCPTDOMAINMAX=1")
+    assert wire.recipient_limit(features["limits"]) == 100
+    assert [wire.recipient_limit(text) for text in ("", "RCPTDOMAINMAX=3", "RCPTMAX=", "XRCPTMAX=3")] == [
+        0
+    ] * 4

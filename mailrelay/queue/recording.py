@@ -1,0 +1,177 @@
+"""What became of each message, into its row."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import transaction
+
+from mailrelay.models import Message
+from mailrelay.queue import outbox
+from mailrelay.relay.logins import Hold
+from mailrelay.smtp import parts
+from mailrelay.smtp.dialogue import Outcome
+from mailrelay.smtp.pipeline import Job, Result
+from quazzar.errors import DeliveryError, QuazzarError
+from quazzar.sealing import keyring
+
+logger = logging.getLogger("mailrelay.queue.delivery")
+
+#: Kinds of failure that end when the key is put back into the key file.
+_UNREADABLE = ("unreadable", "body_unreadable")
+
+
+def keys_at_hand() -> str:
+    """The headers of the keys in the key file, in hex; empty when the file cannot be used."""
+    try:
+        ring = keyring.existing()
+    except QuazzarError:
+        return ""
+    return " ".join(header.hex() for header in ring.headers) if ring else ""
+
+
+def _pending(message: Message) -> list[str]:
+    return [recipient["address"] for recipient in message.recipients if recipient["status"] == "pending"]
+
+
+def _latest_refusal(message: Message) -> DeliveryError:
+    """Why somebody still waits, as an earlier part of the mail has stored it."""
+    waiting = [recipient for recipient in message.recipients if recipient["status"] == "pending"]
+    last: dict[str, Any] = next(
+        (recipient for recipient in reversed(waiting) if recipient.get("message")), {}
+    )
+    return DeliveryError(str(last.get("message", "")), stage="recipient", smtp_code=last.get("code"))
+
+
+@dataclass
+class Recorder:
+    """Records results for the messages that one drain has claimed.
+
+    Attributes:
+        rows: the claimed messages, by id, until their result is recorded.
+        sent: how many messages left.
+        hold: the refused login that all mail waits after.
+    """
+
+    owner: str
+    rows: dict[int, Message] = field(default_factory=dict)
+    sent: int = 0
+    hold: Hold | None = None
+
+    def record(self, results: list[Result]) -> None:
+        """Record results: in one statement if everybody got every message, else in one transaction."""
+        clean = [result for result in results if self._clean(result)]
+        if len(clean) == len(results):
+            self._record_clean(clean)
+            return
+        with transaction.atomic():
+            self._record_clean(clean)
+            for result in results:
+                if result.job.key in self.rows:
+                    self._record_rest(self.rows[result.job.key], result.outcome)
+
+    def _clean(self, result: Result) -> bool:
+        """Whether every recipient got the message in this very attempt."""
+        recipients = self.rows[result.job.key].recipients
+        fresh = all(recipient["status"] == "pending" for recipient in recipients)
+        return fresh and result.outcome.error is None and not result.outcome.refused
+
+    def _record_clean(self, results: list[Result]) -> None:
+        if results:
+            keys = [result.job.key for result in results]
+            outbox.record_sent(self.owner, keys)
+            self.sent += len(keys)
+            for key in keys:
+                del self.rows[key]
+
+    def _record_rest(self, message: Message, outcome: Outcome) -> None:
+        if outcome.error is not None:
+            self.fail(message, outcome.error)
+        else:
+            self._partly(message, outcome.refused)
+
+    def record_part(self, job: Job, outcome: Outcome) -> Job | None:
+        """Record what became of one part of a mail; returns the next part.
+
+        Those who have the mail are stored at once, so that nobody gets it twice whatever happens to the rest.
+        """
+        message = self.rows[job.key]
+        settled, following = parts.after(job, outcome)
+        self._apply(message, settled)
+        if following is None:
+            later = [error for error in settled.values() if error is not None and not error.permanent]
+            self._conclude(message, later[-1] if later else None)
+        else:
+            outbox.held(self.owner).filter(pk=message.pk).update(recipients=message.recipients)
+        return following
+
+    def _partly(self, message: Message, refused: dict[str, DeliveryError]) -> None:
+        """Some recipients were refused: each keeps its own state, and those refused for now are tried again."""
+        self._apply(message, {address: refused.get(address) for address in _pending(message)})
+        later = [error for error in refused.values() if not error.permanent]
+        self._conclude(message, later[0] if later else None)
+
+    def _apply(self, message: Message, settled: Mapping[str, DeliveryError | None]) -> None:
+        for recipient in message.recipients:
+            if recipient["status"] == "pending" and recipient["address"] in settled:
+                error = settled[recipient["address"]]
+                if error is None:
+                    recipient["status"] = "sent"
+                else:
+                    status = "failed" if error.permanent else "pending"
+                    recipient.update(status=status, code=error.smtp_code, message=error.message)
+
+    def _conclude(self, message: Message, later: DeliveryError | None) -> None:
+        """Nothing more can be sent of this mail now: it waits for those who are still pending, or it is over."""
+        failed = [recipient for recipient in message.recipients if recipient["status"] == "failed"]
+        if _pending(message):
+            self._write_failure(message, later or _latest_refusal(message), permanent=False)
+        elif failed:
+            self._write_dead_letter(message, failed)
+        else:
+            outbox.held(self.owner).filter(pk=message.pk).update(recipients=message.recipients)
+            outbox.record_sent(self.owner, [message.pk])
+            self.sent += 1
+            del self.rows[message.pk]
+
+    def _write_dead_letter(self, message: Message, failed: list[dict[str, object]]) -> None:
+        first = failed[0]
+        rest = (
+            f" ({len(failed)} of {len(message.recipients)} recipients were refused)"
+            if len(failed) > 1
+            else ""
+        )
+        sentence = f"{first['address']}: {first.get('message', '')}{rest}"
+        code = first.get("code")
+        error = DeliveryError(
+            sentence, stage="recipient", smtp_code=code if isinstance(code, int) else None, permanent=True
+        )
+        self._write_failure(message, error, permanent=True)
+
+    def fail(self, message: Message, error: DeliveryError) -> None:
+        """The whole message failed.
+
+        A failure of the relay itself (its name, its port, our password) says nothing about the mail: it waits for the
+        operator to repair that, until it is given up.
+        """
+        permanent = error.permanent and error.stage in ("sender", "recipient", "data")
+        if permanent:
+            for recipient in message.recipients:
+                if recipient["status"] == "pending":
+                    recipient.update(status="failed", code=error.smtp_code, message=error.message)
+        self._write_failure(message, error, permanent=permanent)
+
+    def _write_failure(self, message: Message, error: DeliveryError, *, permanent: bool) -> None:
+        detail = {"stage": error.stage, "code": error.smtp_code, "message": error.message}
+        if error.kind in _UNREADABLE:
+            detail["keys"] = keys_at_hand()
+        # All mail waits for one common login.
+        not_before = self.hold.until if self.hold and self.hold.error is error else None
+        outbox.record_failure(self.owner, message, detail, permanent=permanent, not_before=not_before)
+        log = logger.error if permanent else logger.info
+        details = (message.pk, error.stage, error.smtp_code, permanent, error.message)
+        log("message %s not delivered stage=%s code=%s permanent=%s: %s", *details)
+        self.rows.pop(message.pk, None)
