@@ -13,7 +13,7 @@ class MailboxesConfig(AppConfig):
 
     def ready(self) -> None:
         """Registers metrics and the check of ``doctor``, and follows the relay settings."""
-        from mailboxes.monitoring import addresses, metrics, stack
+        from mailboxes.monitoring import addresses, mailflow, metrics, stack
         from mailrelay.relay.settings import relay_changed
         from quazzar.monitoring import doctor
         from quazzar.monitoring.metrics import register_collector
@@ -21,6 +21,8 @@ class MailboxesConfig(AppConfig):
         relay_changed.connect(_follow_the_relay, dispatch_uid="mailboxes.relay")
         doctor.register("stack", stack.examine)
         doctor.register("addresses", addresses.examine)
+        doctor.register("mail queue", mailflow.queue)
+        doctor.register("mail clients", mailflow.clients)
         register_collector(metrics.collect)
 
 

@@ -80,8 +80,13 @@ class Stack(models.Model):
     usage_at = models.DateTimeField(null=True, default=None)
     #: Room on the disk of the mail, see ``quota/room.py``; empty: not looked at yet.
     mail_disk = models.JSONField(default=dict)
-    #: True if only the bridge's gateway was ever seen as a client, because a proxy hides who connects; null: unknown.
-    gateway_only = models.BooleanField(null=True, default=None)
+    #: What waits in Postfix, see ``mailqueue/watch.py``; null: not looked at yet.
+    mail_queue = models.JSONField(null=True, default=None)
+    #: Trouble with that queue (late, ours) → when the operator was last told.
+    mail_queue_told = models.JSONField(default=dict)
+    #: ``{"seen", "hidden"}``: recent connections to Postfix, and those that came as the network's gateway, because a
+    #: proxy hides who connects; empty: too few to tell.
+    clients = models.JSONField(default=dict)
 
     class Meta:
         verbose_name = "mailbox stack"

@@ -61,6 +61,16 @@ def refresh_usage() -> None:
 
 
 @shared_task(ignore_result=True)
+def watch_mail_queue() -> None:
+    """Stores what waits in Postfix, and tells the operator of mail that waits for too long."""
+    if Stack.load().phase not in (Stack.Phase.HEALTHY, Stack.Phase.DEGRADED):
+        return
+    from mailboxes import upkeep
+
+    upkeep.watch_queue()
+
+
+@shared_task(ignore_result=True)
 def purge_mailboxes() -> None:
     """Removes deleted mailboxes whose restore period is over, with their mail."""
     from mailboxes import upkeep

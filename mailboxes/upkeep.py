@@ -1,4 +1,4 @@
-"""The worker's periodic jobs for mailboxes: certificate renewal, quota usage, and purging deleted mailboxes."""
+"""The worker's periodic jobs for mailboxes: certificate, quota usage, Postfix's queue, purging deleted mailboxes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from mailboxes.certificates.settings import refresh_certificate
 from mailboxes.engine import connect
+from mailboxes.mailqueue import watch
 from mailboxes.models import Mailbox, Stack
 from mailboxes.provisioning import retention
 from mailboxes.push import render
@@ -46,13 +47,21 @@ def refresh_usage() -> None:
 
 
 def _store_clients(engine: Engine) -> None:
-    """Stores whether Postfix sees its clients' own addresses."""
+    """Stores which share of its clients Postfix sees under their own addresses."""
     network = engine.network(settings.QUAZZAR_STACK_PROJECT)
     if network is None:
         return
-    gateway_only = clients.gateway_only(engine.logs(container("postfix"), _LOG_LINES), network.gateway)
-    if gateway_only is not None:
-        Stack.objects.filter(pk=1).update(gateway_only=gateway_only)
+    if counted := clients.hidden(engine.logs(container("postfix"), _LOG_LINES), network.gateway):
+        Stack.objects.filter(pk=1).update(clients=dict(zip(("seen", "hidden"), counted, strict=True)))
+
+
+def watch_queue() -> None:
+    """Stores what waits in Postfix, and tells the operator of mail that waits for too long."""
+    try:
+        with connect.to_docker() as engine:
+            watch.refresh(engine)
+    except StackError as exc:
+        logger.warning("mail queue: not looked at: %s", exc.message)
 
 
 def purge() -> None:

@@ -76,6 +76,11 @@ app.conf.update(
             "schedule": 300,
             "options": {"expires": 60},
         },
+        "watch-mail-queue": {
+            "task": "mailboxes.tasks.watch_mail_queue",
+            "schedule": 20,
+            "options": {"expires": 20},
+        },
         "purge-mailboxes": {"task": "mailboxes.tasks.purge_mailboxes", "schedule": crontab(minute="37")},
         "check-dns": {"task": "dnsrecords.tasks.check_due", "schedule": 60, "options": {"expires": 60}},
         "publish-dns": {"task": "dnsrecords.tasks.publish_due", "schedule": 60, "options": {"expires": 60}},

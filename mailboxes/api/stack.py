@@ -21,10 +21,12 @@ from mailboxes.api.stackserializers import (
     ReportSerializer,
     StackChangeSerializer,
     StackSerializer,
+    WaitingMailsSerializer,
 )
 from mailboxes.certificates import state as certificatestate
 from mailboxes.certificates.settings import upload_certificate, use_certificate_files, use_self_signed
 from mailboxes.engine import connect
+from mailboxes.mailqueue import watch
 from mailboxes.models import Stack
 from mailboxes.stack import control, logs
 from mailboxes.stack.blueprint import compose
@@ -33,7 +35,7 @@ from quazzar.access import audit
 from quazzar.api.browsable.renderers import ConsolePages, PlainText, Yaml
 from quazzar.api.serializers import NoBody
 from quazzar.api.viewsets import ApiViewSet
-from quazzar.errors import NotThere, QuazzarError
+from quazzar.errors import NotRunning, NotThere, QuazzarError
 from quazzar.rights import CHANGE_SERVER, SEE_SERVER
 
 _TAIL = 200
@@ -53,7 +55,7 @@ class StackViewSet(ApiViewSet):
     """The mailbox stack."""
 
     rights: ClassVar = {
-        **dict.fromkeys(("retrieve", "certificate_read", "logs", "compose"), SEE_SERVER),
+        **dict.fromkeys(("retrieve", "certificate_read", "logs", "queue", "compose"), SEE_SERVER),
         **dict.fromkeys(("partial_update", "certificate_replace", "controller_password"), CHANGE_SERVER),
         **dict.fromkeys(("preflight", "enable", "disable", "repair"), CHANGE_SERVER),
     }
@@ -159,6 +161,15 @@ class StackViewSet(ApiViewSet):
                 return Response(logs.read(service, tail, engine))
         except NotThere:
             return Response("")
+
+    @action(detail=False, answer_class=WaitingMailsSerializer)
+    def queue(self, request: Request) -> Response:
+        """What waits in Postfix now, and why; empty while there are no containers."""
+        try:
+            with connect.to_docker() as engine:
+                return self.answer(watch.listing_of(engine))
+        except (NotThere, NotRunning):
+            return self.answer({"count": 0, "messages": []})
 
     @extend_schema(responses={(200, Yaml.media_type): OpenApiTypes.ANY})
     @action(detail=False, renderer_classes=[Yaml, ConsolePages])

@@ -10,6 +10,7 @@ from rest_framework import serializers
 
 from mailboxes.api.serializers import ProblemSerializer
 from mailboxes.certificates import state as certificatestate
+from mailboxes.mailqueue import watch
 from mailboxes.models import Stack
 from quazzar.api.fields import Text, YesNo
 from quazzar.api.serializers import StrictSerializer
@@ -63,6 +64,47 @@ class CertificateSerializer(CertificateSummarySerializer):
     key_path = serializers.CharField(allow_blank=True)
 
 
+class ReasonSerializer(serializers.Serializer[Any]):
+    """Why mail waits."""
+
+    text = serializers.CharField(help_text="The other server's words, or Postfix's.")
+    host = serializers.CharField(allow_blank=True, help_text="The server that said so, or one of several.")
+    count = serializers.IntegerField(help_text="Mails.")
+
+
+class MailQueueSerializer(serializers.Serializer[Any]):
+    """What waits in Postfix, as of the last look."""
+
+    count = serializers.IntegerField()
+    oldest_at = serializers.DateTimeField(allow_null=True)
+    reasons = ReasonSerializer(many=True, help_text="The most frequent first; five at most.")
+
+
+class WaitingRecipientSerializer(serializers.Serializer[Any]):
+    """Somebody who has not got the mail yet."""
+
+    address = serializers.CharField()
+    reason = serializers.CharField(allow_blank=True, help_text="Empty: it was not tried yet.")
+
+
+class WaitingMailSerializer(serializers.Serializer[Any]):
+    """A mail in Postfix's queue."""
+
+    id = serializers.CharField(help_text="Postfix's queue id, as in its log.")
+    queue = serializers.CharField(help_text="incoming, active, deferred, hold or corrupt.")
+    arrived_at = serializers.DateTimeField()
+    size_bytes = serializers.IntegerField(source="size")
+    sender = serializers.CharField(allow_blank=True, help_text="Of the envelope; empty for a bounce.")
+    recipients = WaitingRecipientSerializer(many=True)
+
+
+class WaitingMailsSerializer(serializers.Serializer[Any]):
+    """Postfix's queue, as it is now."""
+
+    count = serializers.IntegerField()
+    messages = WaitingMailSerializer(many=True, help_text="The oldest first; 500 at most.")
+
+
 class StackSerializer(serializers.Serializer[Any]):
     """The stack: what should be, and what was last seen."""
 
@@ -79,7 +121,14 @@ class StackSerializer(serializers.Serializer[Any]):
     pending = serializers.ListField(
         child=serializers.CharField(), help_text="What differs, and would interrupt mail if it were repaired."
     )
+    mail_queue = serializers.SerializerMethodField()
     observed_at = serializers.DateTimeField(allow_null=True, help_text="Null while nothing was seen.")
+
+    @extend_schema_field(MailQueueSerializer(allow_null=True))
+    def get_mail_queue(self, row: Stack) -> Any:
+        """Return what waits in Postfix; null while nobody has looked."""
+        summary = watch.read(row)
+        return None if summary is None else MailQueueSerializer(summary).data
 
     @extend_schema_field(CertificateSummarySerializer)
     def get_certificate(self, row: Stack) -> Any:

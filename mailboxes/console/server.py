@@ -22,6 +22,7 @@ from mailboxes.certificates.settings import (
 from mailboxes.certificates.state import read as read_certificate
 from mailboxes.console import access, pages, states, wizard
 from mailboxes.engine import connect
+from mailboxes.mailqueue import watch
 from mailboxes.models import Stack
 from mailboxes.stack import control, logs
 from mailboxes.stack.blueprint.compose import export as export_compose
@@ -64,7 +65,13 @@ def server(request: HttpRequest) -> HttpResponse:
         case "off":
             return pages.page(request, "wizard.html", {"form": wizard.form_for(stack)})
         case "on":
-            return pages.page(request, "server.html", {"certificate": read_certificate(stack)})
+            summary = watch.read(stack)
+            context = {
+                "certificate": read_certificate(stack),
+                "queue": summary,
+                "queue_lines": [watch.line(reason) for reason in summary.reasons] if summary else [],
+            }
+            return pages.page(request, "server.html", context)
     return pages.page(request, "progress.html", wizard.progress_of(stack))
 
 
@@ -242,6 +249,19 @@ def container_logs(request: HttpRequest) -> HttpResponse:
     except QuazzarError as exc:
         context["error"] = exc
     return render(request, "mailboxes/_logs.html", context)
+
+
+@access.page(access.see_server)
+@require_safe
+def mail_queue(request: HttpRequest) -> HttpResponse:
+    """The mail that waits in Postfix now, and why."""
+    context: dict[str, object] = {}
+    try:
+        with connect.to_docker() as engine:
+            context |= watch.listing_of(engine)
+    except QuazzarError as exc:
+        context["error"] = exc
+    return render(request, "mailboxes/_queue.html", context)
 
 
 @access.page(access.see_server)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from django.db.models import Count, Q, Sum
+from django.utils import timezone
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from mailboxes.certificates import pem
+from mailboxes.mailqueue import watch
 from mailboxes.models import Alias, Domain, Mailbox, Stack
 from mailboxes.quota import room
 
@@ -42,6 +44,18 @@ def collect() -> Iterator[Metric]:
             "quazzar_stack_certificate_expiry_timestamp_seconds",
             "When the stack's certificate ends, in Unix time.",
             stack.tls_expires_at.timestamp(),
+        )
+    if waiting := watch.read(stack):
+        yield _gauge("quazzar_stack_queue_messages", "Mails that wait in Postfix.", waiting.count)
+        age = (timezone.now() - waiting.oldest_at).total_seconds() if waiting.oldest_at else 0
+        yield _gauge(
+            "quazzar_stack_queue_oldest_seconds", "How long the oldest of them has waited.", max(age, 0)
+        )
+    if stack.clients:
+        yield _gauge(
+            "quazzar_stack_hidden_clients_ratio",
+            "Share of recent connections to Postfix whose address Docker hides.",
+            stack.clients["hidden"] / stack.clients["seen"],
         )
     if left := room.read(stack):
         disk = GaugeMetricFamily(

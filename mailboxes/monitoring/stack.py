@@ -33,7 +33,6 @@ def examine() -> doctor.Finding:
         _disk(stack),
         _secrets(stack),
         _pending(stack),
-        _client_addresses(stack),
     )
     problems = [finding for finding in findings if finding is not None]
     failures = [finding for finding in problems if finding.level == doctor.Level.FAILED]
@@ -127,14 +126,4 @@ def _pending(stack: Stack) -> doctor.Finding | None:
     return doctor.warning(
         f"A repair waits because it would interrupt mail: {' '.join(map(str, stack.pending))}",
         "Allow it in the Mailboxes tab when it suits.",
-    )
-
-
-def _client_addresses(stack: Stack) -> doctor.Finding | None:
-    if not stack.gateway_only:
-        return None
-    return doctor.warning(
-        "The mailbox stack sees every client under one address, the Docker network's gateway: Docker's userland proxy "
-        "hides who connects, so mail is not judged by its sender's address, and logs do not name it.",
-        "Let Docker forward by iptables, and publish on IPv4 addresses; mail is delivered meanwhile.",
     )

@@ -181,6 +181,9 @@ class Writer:
         if "tls" in changed:
             # Dovecot reads certificate and key only at a reload, and by now both files are in place.
             self._engine.check(self._dovecot, ["doveadm", "reload"], what="doveadm reload")
+        if "relay" in changed and "relay" in self._parts:
+            # What waited for the old settings is tried at once, as in the product's own queue.
+            self._engine.run(self._postfix, ["postqueue", "-f"])
         self._end({BUNDLE: {"generation": new}, **{name: {"digest": digests[name]} for name in changed}})
 
     def _confirmed_generation(self, name: str) -> int | str:

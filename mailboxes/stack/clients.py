@@ -1,4 +1,4 @@
-"""Tells from Postfix's log whether it sees its clients' own addresses, or only the bridge's gateway. Pure."""
+"""Tells from Postfix's log which share of its clients it sees as the bridge network's gateway. Pure."""
 
 from __future__ import annotations
 
@@ -16,16 +16,14 @@ def connections(log: str) -> list[str]:
     return list(filter(None, map(_address, _CONNECT.findall(log))))
 
 
-def gateway_only(log: str, gateway: str) -> bool | None:
-    """Whether every client appeared as the bridge network's gateway, because a proxy hides real addresses.
+def hidden(log: str, gateway: str) -> tuple[int, int] | None:
+    """How many connections the log has, and how many of them came as the bridge network's gateway.
 
     Returns:
-        None while there are too few connections to tell; False as soon as one client had another address.
+        None while there are too few connections to tell.
     """
     addresses = connections(log)
-    if any(address != gateway for address in addresses):
-        return False
-    return True if len(addresses) >= ENOUGH else None
+    return (len(addresses), addresses.count(gateway)) if len(addresses) >= ENOUGH else None
 
 
 def _address(text: str) -> str:

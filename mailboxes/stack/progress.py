@@ -125,7 +125,9 @@ def disabled(*, purge: bool) -> bool:
         pending=[],
         purge=False,
         applied_generation=0,
-        gateway_only=None,
+        clients={},
+        mail_queue=None,
+        mail_queue_told={},
         observed_at=timezone.now(),
     )
     return bool(changed)

@@ -42,7 +42,7 @@ OPERATIONS = {
     (f"{STACK}/enable", "post"): "202", (f"{STACK}/disable", "post"): "202", (f"{STACK}/repair", "post"): "202",
     (f"{STACK}/certificate", "get"): "200", (f"{STACK}/certificate", "put"): "200",
     (f"{STACK}/controller-password", "post"): "200", (f"{STACK}/logs", "get"): "200",
-    (f"{STACK}/compose", "get"): "200",
+    (f"{STACK}/compose", "get"): "200", (f"{STACK}/queue", "get"): "200",
     **{
         (path + part, method): status
         for path in (DOMAINS, MAILBOXES, ALIASES)

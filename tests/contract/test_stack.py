@@ -27,7 +27,7 @@ LOGS, COMPOSE, REPAIR = f"{STACK}/logs", f"{STACK}/compose", f"{STACK}/repair"
 NOTHING: dict[str, Any] = {
     "enabled": False, "phase": "disabled", "progress": {"step": 0, "of": 0, "percent": 0, "message": ""},
     "hostname": "", "services": [], "generation": {"desired": 0, "applied": 0}, "last_error": None,
-    "send_through_relay": False, "warn_mailbox_owners": False, "pending": [], "observed_at": None,
+    "send_through_relay": False, "warn_mailbox_owners": False, "pending": [], "mail_queue": None, "observed_at": None,
     "certificate": {"source": "self_signed", "names": [], "expires_at": None, "warnings": []},
 }  # fmt: skip
 NOT_HOSTNAMES: list[Any] = [

@@ -220,7 +220,7 @@ def test_a_replaced_key_stops_the_mail_with_a_sentence_and_the_old_one_lets_it_g
 
 
 #: What only a Docker Engine can answer; here there may be none.
-OF_DOCKER = {"/api/mail/stack/logs"}
+OF_DOCKER = {"/api/mail/stack/logs", "/api/mail/stack/queue"}
 
 
 def sentence(console: Console, number: int) -> str:

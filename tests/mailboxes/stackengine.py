@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mailboxes.engine.values import PutFile, Result
+from mailboxes.mailqueue import watch
 from mailboxes.models import Stack
 from mailboxes.push import recipe, render, writer
 from mailboxes.stack import drift
@@ -68,6 +69,8 @@ class StackEngine(FakeEngine):
             (*bash, "kill -HUP 1"): self._reload_rspamd,
             (*bash, writer._SHOW): self._show,
             ("doveadm", "reload"): self._reload,
+            ("postqueue", "-f"): lambda ran: Result(0),
+            ("bash", "-o", "pipefail", "-c", watch._COMMAND[-1]): lambda ran: Result(0),
             ("head", "-n", "1"): self._first_line,
             ("rm", "-rf", "--"): lambda ran: Result(0),
         }

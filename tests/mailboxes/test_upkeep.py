@@ -172,20 +172,20 @@ def log(*addresses: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("addresses", "gateway_only"),
+    ("addresses", "counted"),
     [
-        (("172.30.1.1",) * 25, True),
-        (("172.30.1.1",) * 25 + ("192.0.2.7",), False),
-        (("172.30.1.1",) * 3, None),
+        (("172.30.1.1",) * 25, {"seen": 25, "hidden": 25}),
+        (("172.30.1.1",) * 25 + ("192.0.2.7",), {"seen": 26, "hidden": 25}),
+        (("172.30.1.1",) * 3, {}),
     ],
 )
 def test_whether_clients_own_addresses_arrive_is_noted(
-    up: StackEngine, warned: list[str], addresses: tuple[str, ...], gateway_only: bool | None
+    up: StackEngine, warned: list[str], addresses: tuple[str, ...], counted: dict[str, int]
 ) -> None:
     up.reply("bash", "-c", usage._READ_THEM, with_=Result(0, USAGE))
     up.boxes["qz-postfix"].log = log(*addresses)
     upkeep.refresh_usage()
-    assert Stack.load().gateway_only is gateway_only
+    assert Stack.load().clients == counted
 
 
 # --- certificate -------------------------------------------------------------------------------------------

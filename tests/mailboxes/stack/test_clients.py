@@ -38,15 +38,13 @@ def test_an_ipv4_address_within_ipv6_is_that_address() -> None:
     assert clients.connections(connect(f"::ffff:{GATEWAY}")) == [GATEWAY]
 
 
-def test_enough_connections_from_the_gateway_alone_tell_that_addresses_are_hidden() -> None:
-    assert clients.gateway_only(connect(GATEWAY) * 20, GATEWAY) is True
+def test_the_share_of_the_gateway_is_counted() -> None:
+    assert clients.hidden(connect(GATEWAY) * 20, GATEWAY) == (20, 20)
+    assert clients.hidden(connect(GATEWAY) * 30 + connect("192.0.2.7"), GATEWAY) == (31, 30)
+    assert clients.hidden(connect("192.0.2.7") * 20, GATEWAY) == (20, 0)
 
 
-def test_a_few_connections_from_the_gateway_tell_nothing() -> None:
+def test_a_few_connections_tell_nothing() -> None:
     log = connect(GATEWAY) * 19 + connect("127.0.0.1") * 50
-    assert clients.gateway_only(log, GATEWAY) is None
-    assert clients.gateway_only("", GATEWAY) is None
-
-
-def test_one_real_address_tells_that_they_arrive() -> None:
-    assert clients.gateway_only(connect(GATEWAY) * 30 + connect("192.0.2.7"), GATEWAY) is False
+    assert clients.hidden(log, GATEWAY) is None
+    assert clients.hidden("", GATEWAY) is None

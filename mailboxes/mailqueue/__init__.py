@@ -1,0 +1,1 @@
+"""What waits in Postfix's queue, why, and telling the operator."""

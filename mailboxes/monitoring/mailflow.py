@@ -1,0 +1,55 @@
+"""The checks of mail on its way: what waits in Postfix, and whether it sees who connects."""
+
+from __future__ import annotations
+
+from django.utils import timezone
+
+from mailboxes.mailqueue import watch
+from mailboxes.models import Stack
+from quazzar.monitoring import doctor
+
+_OFF = "The mailbox stack is not enabled."
+
+
+def queue() -> doctor.Finding:
+    """Whether mail waits in Postfix, and for what."""
+    stack = Stack.load()
+    if not stack.enabled:
+        return doctor.ok(_OFF)
+    summary = watch.read(stack)
+    if summary is None:
+        return doctor.warning(
+            "Nobody has looked at Postfix's queue yet.",
+            "See that the worker and beat run, and look again in a minute.",
+        )
+    now = timezone.now()
+    sentence = watch.sentence(summary, now)
+    if not summary.count:
+        return doctor.ok(sentence)
+    trouble = watch.troubles(summary, now)
+    if "ours" in trouble:
+        return doctor.failed(sentence, "Send a test mail in the Relay settings, and correct what it finds.")
+    advice = "The Mailboxes tab, Server, lists the mail that waits. Postfix goes on trying for five days."
+    return doctor.failed(sentence, advice) if "late" in trouble else doctor.warning(sentence, advice)
+
+
+def clients() -> doctor.Finding:
+    """Which share of the clients Postfix sees under an address that is not theirs."""
+    stack = Stack.load()
+    if not stack.enabled:
+        return doctor.ok(_OFF)
+    seen, hidden = stack.clients.get("seen", 0), stack.clients.get("hidden", 0)
+    if not hidden:
+        return doctor.ok(
+            f"The last {seen} connections came under addresses of their own."
+            if seen
+            else "Too few connections to tell."
+        )
+    share = 100 * hidden // seen or 1
+    return doctor.warning(
+        f"Of the last {seen} connections to Postfix, {hidden} ({share} %) came under the address of Docker's gateway: "
+        "programs on this machine itself, and clients that Docker's userland proxy hides. Their mail is not "
+        "judged by its sender's address, and logs do not name them.",
+        'If they are not this machine\'s own, let Docker forward by iptables: "iptables": true and "userland-proxy": '
+        "false in /etc/docker/daemon.json. Mail is delivered meanwhile.",
+    )
