@@ -14,6 +14,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from quazzar import words
+from quazzar.access import roles
 from quazzar.monitoring import health
 from quazzar.monitoring.doctor import Check, Finding, failed, ok, warning
 from quazzar.plans import lapse, licenses
@@ -120,8 +121,7 @@ def licence() -> Finding:
 def operators() -> Finding:
     """Whether every operator has a role, or some permission."""
     staff = User.objects.filter(is_active=True, is_staff=True)
-    idle = staff.filter(is_superuser=False, groups__permissions=None, user_permissions=None).distinct()
-    names = sorted(user.get_username() for user in idle)
+    names = sorted(user.get_username() for user in staff if not roles.grantable(user))
     if names:
         return warning(
             f"No role, so neither console nor API does anything for them: {', '.join(names)}.",

@@ -185,3 +185,20 @@ def test_what_is_taken_from_an_operator_is_taken_from_the_keys_at_once(
     User.objects.filter(pk=user.pk).update(is_staff=True, is_active=False)
     assert client.get("/api/mail/messages").status_code == 401
     assert ApiKey.objects.get().state == "active"
+
+
+def test_no_header_or_parameter_makes_one_method_of_another(api: APIClient) -> None:
+    for name in ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"):
+        assert api.post("/api/mail/relay", {}, headers={name: "DELETE"}).status_code == 405
+        assert api.get("/api/mail/relay", headers={name: "DELETE"}).status_code == 200
+    assert api.post("/api/mail/relay?_method=DELETE", {"_method": "DELETE"}).status_code == 405
+
+
+def test_no_format_shows_a_key_the_forms_of_a_page(
+    client_with: Callable[..., APIClient], operator: User
+) -> None:
+    for query in ("?format=api", "?format=json", ""):
+        told = client_with(operator, "mail:read").get(
+            f"/api/mail/relay{query}", headers={"accept": "text/html"}
+        )
+        assert (told.status_code, told["Content-Type"]) == (200, "application/json")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from django.contrib.auth.models import Group, User
 from django.core import checks as system_checks
 from django.core.management import call_command
 from django.db import DatabaseError
@@ -145,6 +146,17 @@ def test_the_worker_that_never_ran_or_stopped_is_failed() -> None:
     row.at -= timedelta(minutes=5)
     row.save()
     assert nodechecks.worker().level is Level.FAILED
+
+
+def test_operators_without_a_role_are_named() -> None:
+    assert nodechecks.operators().level is Level.OK
+    for name in ("anna", "ben", "eve"):
+        User.objects.create_user(name, is_staff=name != "eve")
+    User.objects.get(username="ben").groups.set(
+        [Group.objects.get(name="Viewer"), Group.objects.create(name="x")]
+    )
+    finding = nodechecks.operators()
+    assert finding.level is Level.WARNING and "for them: anna." in finding.sentence
 
 
 def test_the_licence() -> None:
