@@ -135,8 +135,9 @@ class OperatorAdmin(UserAdmin):
         ("Dates", {"fields": ("last_seen", "joined")}),
     )
     add_fieldsets = (
-        (None, {"fields": ("username", "email", "usable_password", "password1", "password2")}),
-        ("Access", {"fields": ("is_staff", "groups")}),
+        (None, {"fields": ("username", "email")}),
+        ("Access", {"fields": ("groups", "is_staff")}),
+        ("Password", {"fields": ("usable_password", "password1", "password2")}),
     )
 
     # --- who may
