@@ -95,7 +95,7 @@ class _Case:
 
     def _reporting(self, policy: Policy, text: str) -> str:
         """A record to paste; where the published one names no address that can be mended, with the wanted one."""
-        if "rua" not in policy.tags or "rua" in parse(text).tags:
+        if not (policy.reports or "rua" in policy.tags) or "rua" in parse(text).tags:
             return text
         return f"{text}; rua={self._wanted.tags.get('rua')}"
 
@@ -194,10 +194,10 @@ class _Case:
                         f"Receivers need not send reports to {taglists.shown(address.text)} in {tag}=; mailto: is all "
                         "that they have to support."
                     )
-        if "rua" not in policy.tags:
+        if not policy.reports and "rua" not in policy.tags:
             yield "No address for reports (rua=) is named, so you will not hear when others forge or refuse your mail."
         for refused in consent.refused(policy, self.walk, self.lookup):
-            yield _refused(refused)
+            yield _refused(refused, self.domain)
 
     # --- without one -----------------------------------------------------------------------------------------
     def without(self, answer: Answer) -> Verdict:
@@ -243,7 +243,8 @@ class _Case:
             return Verdict(Status.MISSING, message)
         message = (
             f"{self.domain} has no DMARC policy of its own, so that of {above} applies: {effect}. "
-            f"{_before(above, self.walk)}Publish the record given here if you want the reports yourself."
+            f"{_before(above, self.walk)}{_without_np(policy, absent=absent)}"
+            "Publish the record given here if you want the reports yourself."
         )
         return Verdict(Status.OK, message, advice=with_policy(self._wanted, effect))
 
@@ -278,6 +279,12 @@ def _before(above: str, found: Walk) -> str:
     return f"Receivers that still follow RFC 7489 see it only if {above} is the registered domain. "
 
 
+def _without_np(policy: Policy, *, absent: bool) -> str:
+    if not absent or policy.absent == policy.subdomains:
+        return ""
+    return f"Receivers that still follow RFC 7489 do not know np= and apply {policy.subdomains}. "
+
+
 def _several(count: int) -> str:
     return (
         f"There are {count} DMARC policies, so receivers follow none of them (RFC 9989 §4.10). "
@@ -291,13 +298,18 @@ def _why(text: str) -> str:
     return parse(text).fatal or "v=DMARC1 has to come first"
 
 
-def _refused(refused: consent.Refused) -> str:
+def _refused(refused: consent.Refused, domain: str) -> str:
     if refused.elsewhere:
         return (
             f"No reports are sent to {refused.host}: it agrees to receive them, but its record at {refused.name} names "
             f"{refused.elsewhere} in their place, which has to be the same host (RFC 9990 §4)."
         )
+    before = ""
+    if refused.host.split(".")[-2:] == domain.split(".")[-2:]:
+        before = (
+            " Receivers that still follow RFC 7489 send them all the same if both have one registered domain."
+        )
     return (
         f"The reports do not reach {refused.host}, because it has not agreed to receive them: its owner has to add "
-        f'the TXT record "v=DMARC1" at {refused.name}.'
+        f'the TXT record "v=DMARC1" at {refused.name}.{before}'
     )

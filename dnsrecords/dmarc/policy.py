@@ -115,7 +115,7 @@ def parse(text: str) -> Policy:
 
 
 def _addresses(tags: TagList, name: str) -> tuple[ReportAddress, ...]:
-    values = (value for tag, value in (*tags.tags, *tags.repeated) if tag == name)
+    values = (value for tag, value in (*tags.tags, *tags.repeated, *tags.damaged) if tag == name)
     return reportaddresses.read(",".join(filter(None, values)), sizes=True)
 
 
@@ -137,11 +137,13 @@ def _fatal(tags: TagList) -> Iterator[str]:
                 f"the tag {name}= appears twice, which makes the record invalid (RFC 6376 §3.2): some receivers follow "
                 "one of the two, others neither"
             )
-    if "p" not in tags:
+    written = dict((*tags.damaged, *tags.tags))
+    if "p" not in written:
         yield "p= with the policy is missing"
     for name in ("p", "sp", "np"):
-        if name in tags and not _valid(tags, name):
-            yield f"{name}={tags.get(name)} is not a policy; there are only none, quarantine and reject"
+        if name in written and not _valid(tags, name):
+            value = taglists.printable(written[name])
+            yield f"{name}={value} is not a policy; there are only none, quarantine and reject"
 
 
 def _flaws(text: str, tags: TagList) -> Iterator[str]:
@@ -196,6 +198,7 @@ def cleaned(record: Policy) -> str:
 
 def _others(record: Policy) -> Iterator[tuple[str, str]]:
     """The valid tags that are not about the policy."""
+    lists = {"rua": record.reports, "ruf": record.failure_reports}
     for name, value in record.tags.tags:
         if name in ("v", "p", "sp", "np", "t", *_OBSOLETE) or (name, value.lower()) == ("psd", "y"):
             continue
@@ -203,10 +206,11 @@ def _others(record: Policy) -> Iterator[tuple[str, str]]:
             continue
         if name == "fo" and not _are_failure_options(value):
             continue
-        addresses = {"rua": record.reports, "ruf": record.failure_reports}.get(name)
+        addresses = lists.pop(name, None)
         kept = value if addresses is None else _rendered(addresses)
         if kept:
             yield name, kept
+    yield from ((name, kept) for name, addresses in lists.items() if (kept := _rendered(addresses)))
 
 
 def _rendered(addresses: tuple[ReportAddress, ...]) -> str:

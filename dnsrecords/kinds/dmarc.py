@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dnsrecords.dmarc import judge, walk
-from dnsrecords.dmarc.policy import is_policy
+from dnsrecords.dmarc.policy import is_policy, parse
 from dnsrecords.kinds.kind import TextKind
 
 if TYPE_CHECKING:
@@ -39,6 +39,12 @@ class Dmarc(TextKind):
     def questions(self, record: Record, facts: Facts, answer: Answer) -> Iterator[Question]:
         """The policies of the domains above, and whether other domains agree to get the reports."""
         yield from judge.questions(facts.domain, answer.values)
+
+    def judge(self, record: Record, facts: Facts, answer: Answer, lookup: Lookup) -> Verdict:
+        """What copying did to a text counts only where receivers cannot follow the policy for it."""
+        if any(is_policy(value) and not parse(value).fatal for value in answer.values):
+            return self.compare(record, facts, answer, lookup)
+        return super().judge(record, facts, answer, lookup)
 
     def compare(self, record: Record, facts: Facts, answer: Answer, lookup: Lookup) -> Verdict:
         """Whether a policy applies that is at least as strong as the wanted one."""

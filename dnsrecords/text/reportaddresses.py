@@ -98,6 +98,7 @@ def _no_uri(text: str) -> str:
 
 def _meant(text: str) -> str:
     """What a text that is no URI can only have meant: a bare address, one with a blank or quotes, two with no comma."""
+    text = "".join(character for character in text if character.isascii())
     parts = text.split()
     if len(parts) > 1 and all(
         part.lower().startswith("mailto:") and not _address(part).error for part in parts

@@ -25,11 +25,13 @@ class TagList:
         tags: (name, value); of a name that is there twice, the first.
         errors: each a clause that can follow "The record is invalid: ".
         repeated: (name, value) of each further tag with a name that was there before; also among the errors.
+        damaged: (name, value) of each tag whose value has a character that is not allowed; also among the errors.
     """
 
     tags: tuple[tuple[str, str], ...] = ()
     errors: tuple[str, ...] = ()
     repeated: tuple[tuple[str, str], ...] = ()
+    damaged: tuple[tuple[str, str], ...] = ()
 
     def __contains__(self, name: str) -> bool:
         return any(tag == name for tag, _ in self.tags)
@@ -57,6 +59,7 @@ def parse(text: str, *, any_case: bool = False) -> TagList:
     tags: dict[str, str] = {}
     errors: list[str] = []
     repeated: list[tuple[str, str]] = []
+    damaged: list[tuple[str, str]] = []
     for spec in specs:
         name, equals, value = (part.strip(BLANKS) for part in spec.partition("="))
         name = name.lower() if any_case else name
@@ -64,11 +67,13 @@ def parse(text: str, *, any_case: bool = False) -> TagList:
         if not error and name in tags:
             error = f"the tag {name}= appears twice"
             repeated.append((name, value))
+        elif error and _NAME.fullmatch(name) and equals:
+            damaged.append((name, value))
         if error:
             errors.append(error)
         else:
             tags[name] = value
-    return TagList(tuple(tags.items()), tuple(dict.fromkeys(errors)), tuple(repeated))
+    return TagList(tuple(tags.items()), tuple(dict.fromkeys(errors)), tuple(repeated), tuple(damaged))
 
 
 def rendered(tags: Iterable[tuple[str, str]]) -> str:
@@ -86,6 +91,13 @@ def _error(name: str, equals: str, value: str) -> str:
     if not _VALUE.fullmatch(value):
         return f"the value of {name}= contains a character that is not allowed there"
     return ""
+
+
+def printable(text: str) -> str:
+    """A piece of a record as it is, with a mark for each character that a sentence cannot show."""
+    return "".join(
+        character if " " <= character <= "~" else "\N{REPLACEMENT CHARACTER}" for character in text
+    )
 
 
 def shown(text: str) -> str:

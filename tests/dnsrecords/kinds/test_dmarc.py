@@ -129,6 +129,15 @@ def test_a_small_flaw_is_a_remark_with_a_clean_record(record: str, words: str) -
     assert words in right.message
 
 
+def test_what_copying_left_in_another_tag_does_not_break_the_policy() -> None:
+    unseen = "\u00a0".encode().decode("latin-1")
+    right = verdict(f"v=DMARC1; p=quarantine; {RUA}{unseen}")
+    assert (right.status, right.advice) == (Status.OK, f"v=DMARC1; p=quarantine; {RUA}")
+    assert "a character that is not allowed there" in right.message
+    assert verdict(f"v=DMARC1; p=quarantine{unseen}; {RUA}").status is Status.MISMATCH
+    assert verdict(f'"v=DMARC1; p=none; {RUA}"', f"v=DMARC1; p=quarantine; {RUA}").ok
+
+
 # --- addresses for reports ---------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("value", "words", "address"),
@@ -252,6 +261,12 @@ def test_what_older_receivers_do_not_see_is_told() -> None:
     assert found.ok
     assert "RFC 7489 see it only if dept.o1.test is the registered domain" in found.message
     assert "RFC 7489" not in below("v=DMARC1; p=reject").message
+
+
+def test_a_policy_for_domains_that_do_not_exist_is_not_known_to_older_receivers() -> None:
+    found = below("v=DMARC1; p=reject; sp=none; np=reject", exists=False)
+    assert found.ok
+    assert "do not know np= and apply none" in found.message
 
 
 def test_a_tag_for_subdomains_counts_in_the_record_of_the_organisation_alone() -> None:
