@@ -89,8 +89,9 @@ class Judgement:
     # --- several name servers ------------------------------------------------------------------------------
     def _over_all_servers(self) -> Verdict:
         answered = [server for server in self._answer.servers if not faults.is_unheard(server)]
-        if not answered:
-            main = self._answer
+        main = self._answer
+        # Whoever checks signatures gets nothing where these are broken, whatever the name servers say.
+        if not answered or faults.failed(main.outcome):
             return self._verdict_on((main.outcome, main.values, main.cname))
         counted = Counter(map(_content, answered)).most_common()
         wrong = next((content for content, _ in counted if not self._verdict_on(content).ok), None)

@@ -144,6 +144,12 @@ def test_a_server_that_fails_does_not_spoil_what_the_others_say() -> None:
     assert verdict(says(1, ()), silent(2)).status is Status.MISSING
 
 
+def test_a_record_whose_signature_is_broken_is_an_error_though_every_server_has_it() -> None:
+    answer = replace(answer_of(says(1), says(2)), outcome=Outcome.SERVFAIL, values=())
+    broken = judge(DMARC, FACTS, answer, LOOKUP)
+    assert broken.status is Status.ERROR and "DNSSEC" in broken.message
+
+
 def test_servers_that_all_fail_are_an_error() -> None:
     assert verdict(silent(1), silent(2)).status is Status.ERROR
 
