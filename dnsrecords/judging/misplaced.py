@@ -8,12 +8,16 @@ from dnsrecords.kinds.registry import kind_of
 from dnsrecords.names import relative_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dnsrecords.answers import Lookup
     from dnsrecords.records.facts import Facts
     from dnsrecords.records.record import Record
 
 #: Of a name in DNS, in characters.
 _NAME_LIMIT = 253
+#: A label that nobody uses.
+_UNUSED = "quazzar-unused"
 
 
 def names(record: Record, facts: Facts, zone: str) -> tuple[str, ...]:
@@ -48,10 +52,21 @@ def hint(record: Record, facts: Facts, zone: str, lookup: Lookup) -> str:
     for name in names(record, facts, zone):
         values = lookup(name, record.type).values
         # What stands there may be that of the whole organisation, unless it is this domain's to the letter.
-        meant = record.value in values if name in others else None
-        if meant or (meant is None and any(kind.recognises(record, facts, value) for value in values)):
+        only_to_the_letter = name in others
+        meant = (
+            record.value in values
+            if only_to_the_letter
+            else any(kind.recognises(record, facts, value) for value in values)
+        )
+        if meant and (name == zone or not _by_wildcard(name, record.type, values, lookup)):
             return _sentence(record, facts, zone, name)
     return ""
+
+
+def _by_wildcard(name: str, type_: str, values: Sequence[str], lookup: Lookup) -> bool:
+    """Whether a name beside has the same, which nobody entered there (RFC 4592 §3.3.1)."""
+    parent = name.partition(".")[2]
+    return "." in parent and {*lookup(f"{_UNUSED}.{parent}", type_).values} == {*values}
 
 
 def _sentence(record: Record, facts: Facts, zone: str, name: str) -> str:

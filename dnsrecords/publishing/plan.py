@@ -137,23 +137,28 @@ class _Planner:
 
     def add(self, record: Record) -> None:
         """Plans for one of the wanted records."""
-        question, rivals = record.question, self._rivals(record)
+        question, rivals, verdict = record.question, self._rivals(record), self._verdicts[record.id]
         foreign = tuple(rival for rival in rivals if (*question, rival.value) not in self._ours)
         # Right as it is, unless by something that we once put there for another reason.
-        if self._verdicts[record.id].ok and len(foreign) == len(rivals):
+        if verdict.ok and len(foreign) == len(rivals):
             self._unchanged += 1
             if plain(record) in self._values(question):
                 # No matter who put it there: it is what we would have put.
                 self._kept.add((*question, plain(record)))
             return
-        verdict = self._verdicts[record.id]
         merged = verdict.advice if kind_of(record).merges else ""
         if outside := self._outside(record):
             message = f"{record.name} cannot be published in this zone: {outside.above}, to {outside.value}. "
             self._refuse(record, (outside,), message + "Add the record there.")
         elif blocking := self._blocking(record):
-            self._conflict(record, blocking, "Delete that record, if nothing needs it.")
-        elif foreign and not self._replace and (left_out := self._verdicts[record.id].left_out):
+            remedy = "Delete that record, if nothing needs it."
+            if record.type != "CNAME":
+                remedy = (
+                    f"It is a CNAME, and nothing can stand beside one: have the {record.type} record published where it "
+                    "leads, or delete the CNAME, if nothing needs it."
+                )
+            self._conflict(record, blocking, remedy)
+        elif foreign and not self._replace and (left_out := verdict.left_out):
             remedy = f"Merging it would lose senders: {'; '.join(left_out)}. Correct that, or publish and replace it."
             self._conflict(record, foreign, remedy)
         elif foreign and not self._replace and not merged:

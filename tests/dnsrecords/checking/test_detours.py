@@ -60,6 +60,14 @@ def test_what_hides_a_wildcard_leaves_nothing_to_say_about_it(nameserver: Namese
     assert verdict.status is Status.MISSING and "wildcard" not in verdict.message
 
 
+def test_a_wildcard_is_no_record_that_was_entered_under_another_name(nameserver: Nameserver) -> None:
+    lines = ["* MX 10 mail.entered.test.", '* TXT "v=spf1 mx ~all"']
+    verdicts = look(nameserver, "entered.test", *lines, without=(" MX ", "v=spf1"))
+    for record_id in ("mx", "spf"):
+        assert verdicts[record_id].status is Status.MISSING
+        assert "instead of" not in verdicts[record_id].message
+
+
 def test_every_kind_of_record_is_told_from_a_wildcard(nameserver: Nameserver) -> None:
     verdicts = look(
         nameserver,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dnsrecords.answers import Answer, Outcome
 from dnsrecords.judging import misplaced
 from tests.dnsrecords.mistakes import facts_of, key_pair, record_of, text
 from tests.dnsrecords.zonelookups import lookup_in, nothing
@@ -33,6 +34,19 @@ def right(record_id: str, name: str) -> str:
 )
 def test_the_sentence_names_the_place_where_the_record_is(record_id: str, name: str) -> None:
     assert f"is at {name} instead of" in hint(record_id, right(record_id, name))
+
+
+@pytest.mark.parametrize("record_id", ["mx", "spf", "dmarc"])
+def test_what_a_wildcard_answers_next_to_the_name_was_not_entered_there(record_id: str) -> None:
+    record = record_of(FACTS, record_id)
+
+    def lookup(name: str, type_: str) -> Answer:
+        below = type_ == record.type and name.endswith(".example.com")
+        return (
+            Answer(name, type_, Outcome.FOUND, (record.value.rstrip("."),)) if below else nothing(name, type_)
+        )
+
+    assert misplaced.hint(record, FACTS, "example.com", lookup) == ""
 
 
 @pytest.mark.parametrize(
