@@ -154,8 +154,8 @@ class _Planner:
             remedy = "Delete that record, if nothing needs it."
             if record.type != "CNAME":
                 remedy = (
-                    f"It is a CNAME, and nothing can stand beside one: have the {record.type} record published where it "
-                    "leads, or delete the CNAME, if nothing needs it."
+                    f"It is a CNAME, and nothing can stand beside one: have the {record.type} record published where "
+                    "it leads, or delete the CNAME, if nothing needs it."
                 )
             self._conflict(record, blocking, remedy)
         elif foreign and not self._replace and (left_out := verdict.left_out):
