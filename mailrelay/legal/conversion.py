@@ -19,8 +19,9 @@ from mailrelay.mail.mime import crlf
 _DEEPEST = 30
 _FILE = "application/octet-stream"
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")
+_PRINTABLE = bytes((*b"\t\r\n", *range(0x20, 0x7F)))
 _BLANK_LINE_IN_FIELD = re.compile(rb"\r\n[ \t]+(?:\r\n|\Z)")
-_SPACE_BEFORE_COLON = re.compile(rb"(?m)^[!-9;-~]+[ \t]+:")
+_SPACE_BEFORE_COLON = re.compile(rb"[!-9;-~]+[ \t]+:")
 _NO_UTF8 = "An address has letters beyond ASCII before the @, and the server does not take such addresses."
 _SIGNED = (
     "The mail is signed, and the server cannot take it as it is. Converting it would break the signature: "
@@ -85,8 +86,9 @@ def _is_plain(data: bytes) -> bool:
     if not transfer.fits(data, eight_bit=False) or b"binary" in data.lower():
         return False
     head, blank, _ = data.partition(b"\r\n\r\n")
-    illegal = (_CONTROL, _BLANK_LINE_IN_FIELD, _SPACE_BEFORE_COLON)
-    return bool(blank) and not any(pattern.search(head) for pattern in illegal)
+    if not blank or head.translate(None, _PRINTABLE) or b" :" in head or b"\t:" in head:
+        return False
+    return _BLANK_LINE_IN_FIELD.search(head) is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,14 @@ def fits(data: bytes, *, eight_bit: bool) -> bool:
 
 
 def _has_lines(data: bytes) -> bool:
+    """Whether the data is lines of at most 998 octets, each ended by CRLF; without splitting it, which would copy many
+    MiB."""
     if not data.count(b"\n") == data.count(b"\r\n") == data.count(b"\r"):
         return False
-    return len(data) <= LONGEST_LINE or max(map(len, data.split(b"\r\n"))) <= LONGEST_LINE
+    start = 0
+    while len(data) - start > LONGEST_LINE:
+        start = data.rfind(b"\n", start, start + LONGEST_LINE + 2) + 1 or len(data) + 1
+    return start <= len(data)
 
 
 def has_stray_ends(data: bytes) -> bool:
