@@ -75,6 +75,7 @@ INSTALLED_APPS = [
 HOSTED_DOMAINS_MODEL = "mailboxes.Domain"
 
 MIDDLEWARE = [
+    "quazzar.console.headers.HeadersMiddleware",
     "quazzar.api.methods.MethodMiddleware",
     "quazzar.bodies.BodySizeMiddleware",
     "quazzar.access.addresses.ClientAddressMiddleware",

@@ -10,7 +10,7 @@ from drf_spectacular.renderers import (
     OpenApiYamlRenderer,
     OpenApiYamlRenderer2,
 )
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -62,10 +62,11 @@ class SchemaView(_ForAnybody, SpectacularAPIView):
     ]
 
 
-class DocsView(_ForAnybody, SpectacularSwaggerView):
-    """The description as a page to read and try."""
+class DocsView(_ForAnybody, SpectacularSwaggerSplitView):
+    """The description as a page to read and try, and with ``?script=`` its script, which may not stand in the page."""
 
     url_name = "schema"
+    query_names: ClassVar = {"": ("script",)}
 
 
 class IndexViewSet(ApiViewSet):

@@ -70,7 +70,12 @@ class Chromium:
         context.set_default_timeout(20_000)
         context.on("request", lambda request: self._note(request.url))
         context.on("weberror", lambda error: self.problems.append(str(error.error)))
+        context.on("console", lambda message: self._hear(message.text))
         return context
+
+    def _hear(self, text: str) -> None:
+        if "Content Security Policy" in text or "Permissions-Policy" in text:
+            self.problems.append(text)
 
     def _note(self, url: str) -> None:
         if urlsplit(url).scheme in ("http", "https", "ws", "wss") and not url.startswith(self.url):

@@ -1,0 +1,57 @@
+"""What a browser may do with our answers: Content-Security-Policy and Permissions-Policy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.http import HttpRequest, HttpResponse
+
+#: For pages. Nothing comes from elsewhere, no script stands in a page, and nothing else may frame it or be its base.
+#:
+#: - ``unsafe-eval``: unfold's templates hold Alpine expressions, which Alpine makes functions of. Its build without
+#:   that reads no such expressions (https://alpinejs.dev/advanced/csp).
+#: - ``unsafe-inline`` for styles: unfold writes its colours into the page, and Alpine, htmx and Swagger UI set styles.
+PAGES = (
+    "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
+    "object-src 'none'"
+)
+#: For everything else, such as JSON, CSV and pictures: opened by itself it can load and run nothing.
+OTHERS = "default-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'; sandbox"
+#: Features that no page uses. Copying to the clipboard is not among them.
+PERMISSIONS = ", ".join(
+    f"{feature}=()"
+    for feature in (
+        "accelerometer",
+        "camera",
+        "display-capture",
+        "encrypted-media",
+        "fullscreen",
+        "geolocation",
+        "gyroscope",
+        "magnetometer",
+        "microphone",
+        "midi",
+        "payment",
+        "screen-wake-lock",
+        "usb",
+        "xr-spatial-tracking",
+    )
+)
+
+
+class HeadersMiddleware:
+    """Sets both headers on every answer."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        is_page = response.get("Content-Type", "").startswith("text/html")
+        response["Content-Security-Policy"] = PAGES if is_page else OTHERS
+        response["Permissions-Policy"] = PERMISSIONS
+        return response
