@@ -108,7 +108,8 @@ class Message(models.Model):
     subject = models.TextField(blank=True, default="")
     #: The mail itself (see ``mail/payload.py``); null once its retention is over.
     body = SealedBinaryField(context="mailrelay.message.body", null=True)
-    #: ``{"stage", "code", "message"}`` of the latest failure, or null. ``"keys"``: the keys that could not open it.
+    #: ``{"stage", "code", "message", "at"}`` of the latest failure, or null; ``at`` is its time (ISO 8601), which rows
+    #: of 0.3.0 lack. ``"keys"``: the keys that could not open it.
     last_error = models.JSONField(null=True, default=None)
     #: The same key within 24 hours means the same row; null once that time is over.
     idempotency_key = models.CharField(max_length=255, null=True, default=None)  # noqa: DJ001
@@ -138,6 +139,23 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return self.subject or self.message_id
+
+    def outcomes(self) -> list[dict[str, Any]]:
+        """Who has it: ``[{"address", "status", "code", "message"}]``, as API and console show it.
+
+        What is still pending when the message is over (the queue saves itself a write for each recipient) has ended as
+        the message did.
+        """
+        over = self.status if self.status in (self.Status.SENT, self.Status.FAILED) else "pending"
+        return [
+            {
+                "address": recipient["address"],
+                "status": over if recipient["status"] == "pending" else recipient["status"],
+                "code": recipient.get("code"),
+                "message": recipient.get("message", ""),
+            }
+            for recipient in self.recipients
+        ]
 
 
 class AlertState(models.Model):

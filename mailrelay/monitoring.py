@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db.models import Count, Min
 from django.utils import timezone
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from mailrelay.models import Message, NodeFinding, RelaySettings
+from mailrelay.queue import standing
+from mailrelay.queue.standing import Standing, State
 from quazzar import words
 from quazzar.monitoring import doctor
 
@@ -33,6 +35,13 @@ def collect() -> Iterator[Metric]:
     oldest = oldest_waiting()
     age.add_metric([], oldest.total_seconds() if oldest else 0)
     yield age
+    found = standing.read()
+    failing = found.at if found.state is State.FAILING else None
+    yield GaugeMetricFamily(
+        "quazzar_relay_failing_seconds",
+        "For how long tests and deliveries have failed because of the relay; 0 while it works or was not tried.",
+        value=(timezone.now() - failing).total_seconds() if failing else 0,
+    )
 
 
 def collect_findings() -> Iterator[Metric]:
@@ -72,4 +81,14 @@ def examine() -> doctor.Finding:
             f"Mail has been waiting for {words.span(waited)} to leave through {row}.",
             "Look at its last error in the queue.",
         )
-    return doctor.ok(f"Mail leaves through {row}.")
+    match standing.read():
+        case Standing(State.FAILING, datetime() as at) as found:
+            return doctor.failed(
+                f"Mail has not left through {row} since {at:%Y-%m-%d %H:%M} UTC: {found.place} fails. {found.error}",
+                "Send a test mail on the Relay settings tab; it says what to do.",
+            )
+        case Standing(State.WORKS, datetime() as at):
+            return doctor.ok(
+                f"Mail leaves through {row}; the last one {words.span(timezone.now() - at)} ago."
+            )
+    return doctor.ok(f"{row} is set, and was not tested yet.")

@@ -175,17 +175,8 @@ class MessageDetailSerializer(MessageSerializer):
 
     @extend_schema_field(RecipientSerializer(many=True))
     def get_recipients(self, row: Message) -> list[dict[str, Any]]:
-        """Who has it: what was still pending when the message was sent has arrived."""
-        sent = row.status == Message.Status.SENT
-        return [
-            {
-                "address": recipient["address"],
-                "status": "sent" if sent and recipient["status"] == "pending" else recipient["status"],
-                "code": recipient.get("code"),
-                "message": recipient.get("message", ""),
-            }
-            for recipient in row.recipients
-        ]
+        """Who has it."""
+        return row.outcomes()
 
 
 @extend_schema_field({"type": "string", "format": "byte", "contentEncoding": "base64"})

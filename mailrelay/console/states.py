@@ -28,4 +28,6 @@ def message_badge(message: Message) -> SafeString:
 
 def recipient_badge(recipient: dict[str, Any]) -> SafeString:
     """The state of one of a message's ``recipients`` as a badge."""
+    if recipient.get("status") == "failed" and not recipient.get("code"):
+        return shown.badge("Failed", "bad")  # given up, without a word from the server about this recipient
     return shown.badge(*_RECIPIENTS.get(recipient.get("status", ""), ("Unknown", "off")))

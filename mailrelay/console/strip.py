@@ -52,11 +52,9 @@ def read() -> Figures:
     # What is sent today was queued at most the give-up time ago: that bound has an index, sent_at has none.
     earliest = today - timedelta(hours=settings.QUAZZAR_GIVE_UP_HOURS)
     sent = Message.objects.filter(status=Status.SENT, created_at__gte=earliest, sent_at__gte=today).count()
-    # The operator saw at once that a test mail failed: it needs no attention any more.
-    failed = (
-        Message.objects.filter(status=Status.FAILED)
-        .exclude(source=Message.Source.TEST)
-        .aggregate(n=Count("id"), today=Count("id", filter=Q(created_at__gte=today)))
+    # All of them, as on the queue page, to which the figure leads.
+    failed = Message.objects.filter(status=Status.FAILED).aggregate(
+        n=Count("id"), today=Count("id", filter=Q(created_at__gte=today))
     )
     return Figures(
         waiting=waiting["n"],

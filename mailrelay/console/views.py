@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from mailrelay.console import livetest, strip
 from mailrelay.console.forms import RelayForm, hints
 from mailrelay.models import RelaySettings
+from mailrelay.queue import standing
 from mailrelay.relay import presets, settings
 from mailrelay.relay.target import default_from
 from quazzar.console import gate, upgrade
@@ -68,7 +69,7 @@ def test(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
 @require_safe
 def figures(request: HttpRequest) -> HttpResponse:
     """The figures, fetched again every few seconds."""
-    return render(request, "mailrelay/_figures.html", {"figures": strip.read()})
+    return render(request, "mailrelay/_figures.html", _state(RelaySettings.load()))
 
 
 @gate.change(INSTALL_LICENCE, PAGE, any_plan=True)
@@ -96,7 +97,7 @@ def where_mail_goes(row: RelaySettings) -> str:
     if not row.configured:
         return "No relay is configured: alerts are only logged."
     sender = default_from(row.from_address, row.username)
-    return f"Mail leaves through {row.host}:{row.port} as {sender}."
+    return f"Mail goes through {row.host}:{row.port} as {sender}."
 
 
 def _page(
@@ -111,16 +112,25 @@ def _page(
     context = {
         **frame(request, refusal),
         "relay": row,
-        "summary": where_mail_goes(row),
         "form": form,
         "presets": presets_for_browser(),
-        "figures": strip.read(),
+        **_state(row),
         "test_to": _default_recipient(row, request),
         "stages": livetest.lines([]),
         "may_change": CHANGE_RELAY(request.user),
         **extra,
     }
     return render(request, "mailrelay/relay.html", context, status=status)
+
+
+def _state(row: RelaySettings) -> dict[str, Any]:
+    """What is fetched again every few seconds."""
+    return {
+        "relay": row,
+        "standing": standing.read(),
+        "route": where_mail_goes(row),
+        "figures": strip.read(),
+    }
 
 
 def _default_recipient(row: RelaySettings, request: HttpRequest) -> str:

@@ -209,6 +209,8 @@ def _oddities(row: RelaySettings) -> list[str]:
 def _keep(result: TestResult, recipient: str, message_id: str) -> None:
     """Store the test as a message, so that the queue page shows it like every mail that this node sent."""
     error = None if result.ok else {"stage": result.stage, "code": result.code, "message": result.message}
+    if error:
+        error["at"] = mime.now().isoformat()
     row = Message(
         source=Message.Source.TEST,
         status=Message.Status.SENT if result.ok else Message.Status.FAILED,

@@ -270,7 +270,7 @@ def record_failure(
         next_attempt_at=(not_before or later) if later else None,
         lease_owner="",
         lease_until=None,
-        last_error=error,
+        last_error={**error, "at": now.isoformat()},
         recipients=message.recipients,
     )
 

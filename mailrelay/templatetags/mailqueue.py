@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 
 from mailrelay.console import states
 from mailrelay.models import Message
+from mailrelay.queue import standing
 
 register = template.Library()
 
@@ -17,6 +18,12 @@ register = template.Library()
 def status_badge(message: Message) -> SafeString:
     """The status of a message as a badge."""
     return states.message_badge(message)
+
+
+@register.filter
+def stage_words(stage: str) -> str:
+    """Where a delivery failed, as words."""
+    return standing.STAGES.get(stage, stage)
 
 
 @register.simple_tag

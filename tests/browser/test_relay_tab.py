@@ -91,7 +91,7 @@ def test_the_keyboard_alone_chooses_fills_and_saves(tab: Page) -> None:
     tab.get_by_label("Password", exact=True).focus()
     tab.keyboard.type("SG.key")
     tab.keyboard.press("Enter")
-    expect(tab.get_by_text("Mail leaves through smtp.sendgrid.net:587").first).to_be_visible()
+    expect(tab.get_by_text("Mail goes through smtp.sendgrid.net:587").first).to_be_visible()
 
 
 def test_port_and_security_follow_each_other(tab: Page) -> None:
@@ -149,7 +149,7 @@ def test_the_relay_is_removed_after_a_question(tab: Page, provider: RealPostfix)
     save(tab)
     tab.get_by_role("button", name="Remove relay…").click()
     tab.get_by_role("dialog").get_by_role("button", name="Cancel").click()
-    expect(tab.get_by_text("Mail leaves through").first).to_be_visible()
+    expect(tab.get_by_text("Mail goes through").first).to_be_visible()
     tab.get_by_role("button", name="Remove relay…").click()
     tab.get_by_role("dialog").get_by_role("button", name="Remove relay").click()
     expect(tab.get_by_text("Not configured: alerts are only logged.")).to_be_visible()

@@ -183,7 +183,7 @@ class Day:
                 from_address="node@provider.test", alert_recipients="ops@inbox.test", filled="1",
             )  # fmt: skip
             assert status == 200
-            assert b"Saved. Mail leaves through" in page, page
+            assert b"Saved. Mail goes through" in page, page
             self.places["page after saving"] = page
             self.places["page after testing"] = self.browser.post(
                 "/admin/mail-relay/test/", to="ops@inbox.test"

@@ -65,7 +65,7 @@ def test_the_detail_shows_each_recipient_and_the_last_error(console: Client, fai
         "Refused",
         "5.1.1 &lt;unknown&gt;",
         "queued as 9A",
-        "failed at the stage recipient",
+        "failed at the recipient",
         "(code 550)",
     ):
         assert words in page

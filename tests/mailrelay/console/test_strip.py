@@ -61,11 +61,6 @@ def test_failed_today_is_told_apart_from_all_that_failed(now: datetime) -> None:
     assert (read.failed_today, read.failed) == (1, 2)
 
 
-def test_a_failed_test_is_nothing_to_look_at(now: datetime) -> None:
-    add("failed", now, source="test")
-    assert figures.read().failed == 0
-
-
 @pytest.mark.parametrize("stage", ["resolve", "connect", "tls", "auth"])
 def test_messages_held_up_by_the_relay_are_an_outage(now: datetime, stage: str) -> None:
     stuck(now - timedelta(minutes=9), stage)

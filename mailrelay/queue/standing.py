@@ -1,0 +1,119 @@
+"""Whether mail leaves, as seen at the last test or delivery with the settings that are in force."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from mailrelay.models import Message, RelaySettings
+from mailrelay.queue.outbox import RELAY_STAGES
+from quazzar.models import AuditEntry
+
+Status = Message.Status
+#: Stage → where the relay fails, as words.
+STAGES = {
+    "resolve": "finding its host name",
+    "connect": "connecting",
+    "tls": "TLS",
+    "auth": "sign-in",
+    "sender": "the sender",
+    "recipient": "the recipient",
+    "data": "the message itself",
+}
+#: Settings with which an earlier delivery proves nothing once they are changed.
+_DECISIVE = frozenset({"host", "port", "security", "username", "password", "from_address"})
+#: How many of the latest messages of each status are looked at: the state must cost the same in a queue of millions.
+_LATEST = 50
+
+
+class State(StrEnum):
+    """What is known."""
+
+    UNTESTED = "untested"
+    WORKS = "works"
+    FAILING = "failing"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known of the relay.
+
+    Attributes:
+        at: when mail last left, or since when it fails; None if nothing was tried.
+        stage: where it fails (see ``STAGES``); empty otherwise.
+        error: the server's words.
+    """
+
+    state: State
+    at: datetime | None = None
+    stage: str = ""
+    error: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where it fails, as words."""
+        return STAGES.get(self.stage, self.stage)
+
+
+class Failure(NamedTuple):
+    """A message that the relay did not take."""
+
+    created_at: datetime
+    at: datetime
+    stage: str
+    error: str
+
+
+def judge(delivered: Iterable[datetime], failures: Iterable[Failure], since: datetime | None) -> Standing:
+    """The newest evidence counts. Pure.
+
+    Args:
+        delivered: when messages left.
+        failures: failed tests, and messages that failed because of the relay itself.
+        since: what is older says nothing about the present settings; None: everything counts.
+    """
+    arrivals = [at for at in delivered if since is None or at >= since]
+    failed = [failure for failure in failures if since is None or failure.at >= since]
+    arrived = max(arrivals, default=None)
+    unanswered = [failure for failure in failed if arrived is None or failure.at > arrived]
+    if unanswered:
+        latest = max(unanswered, key=lambda failure: failure.at)
+        floor = max(filter(None, (arrived, since)), default=None)
+        begun = [failure.created_at for failure in unanswered if floor is None or failure.created_at >= floor]
+        first = min(begun, default=min(failure.at for failure in unanswered))
+        return Standing(State.FAILING, first, latest.stage, latest.error)
+    return Standing(State.UNTESTED) if arrived is None else Standing(State.WORKS, arrived)
+
+
+def read() -> Standing:
+    """The state now, with few queries on indexes."""
+    sent = Message.objects.filter(status=Status.SENT).order_by("-id").values_list("sent_at", flat=True)
+    delivered, failures = [at for at in sent[:_LATEST] if at], [*_failures()]
+    saved = RelaySettings.objects.filter(pk=1).values_list("updated_at", flat=True).first()
+    standing = judge(delivered, failures, saved)
+    # Nothing since they were saved: perhaps only recipients changed then.
+    return (
+        standing if standing.state is not State.UNTESTED else judge(delivered, failures, _changed_at(saved))
+    )
+
+
+def _failures() -> Iterable[Failure]:
+    for status in (Status.RETRYING, Status.FAILED):
+        rows = Message.objects.filter(status=status, last_error__isnull=False).order_by("-id")
+        for source, created_at, stored in rows.values_list("source", "created_at", "last_error")[:_LATEST]:
+            error = stored or {}
+            if error.get("stage") in RELAY_STAGES or source == Message.Source.TEST:
+                at = datetime.fromisoformat(error["at"]) if "at" in error else created_at
+                yield Failure(created_at, at, str(error.get("stage", "")), str(error.get("message", "")))
+
+
+def _changed_at(saved: datetime | None) -> datetime | None:
+    """When a setting was last changed on which delivery depends, as far as the latest entries of the audit log say."""
+    entries = AuditEntry.objects.order_by("-id").values_list("action", "at", "fields")[: 10 * _LATEST]
+    changes = (
+        at for action, at, fields in entries if action == "relay.changed" and not _DECISIVE.isdisjoint(fields)
+    )
+    return next(changes, saved)
