@@ -91,9 +91,22 @@ _WORDS: tuple[Rule, ...] = (
         words="must issue a? ?starttls|starttls (is )?required|starttls first",
     ),
     Rule(
+        "Choose STARTTLS as security: the server wants TLS first.",
+        words="(encryption|tls|ssl) (is )?required|requires? (tls|ssl|encryption)",
+        when=lambda facts: facts.security == "none" and facts.kind != "auth_mechanism",
+    ),
+    Rule(
         "The server takes no login on this port, or only inside TLS: use 587 with STARTTLS, or 465 with Implicit TLS.",
         words="authentication not enabled|auth(entication)? (command )?(used when )?not (advertised|available|allowed)",
         stages=("auth",),
+    ),
+    Rule(
+        "The server could not check the password just now. "
+        + _RETRIED
+        + "If it goes on, see the server's status.",
+        words="connection lost|internal (server )?error|temporar|try again later|backend",
+        stages=("auth",),
+        kinds=_AUTH,
     ),
 )  # fmt: skip
 

@@ -7,6 +7,7 @@ import re
 from mailrelay.diagnosis import loginhints
 from mailrelay.diagnosis.rules import Rule
 
+SUBMISSION_PORTS = (465, 587, 2465, 2525, 2587)
 _RETRIED = "Queued mail is tried again by itself. "
 
 
@@ -21,8 +22,8 @@ _PROVIDERS: tuple[Rule, ...] = (
         "Verify the addresses or domains named above in SES, in the region of the host ({region}): an "
         "identity holds in one region only. While the account is in the sandbox, recipients must be "
         "verified too; ask for production access to leave it.",
-        words="not verified.*identit|address is not verified|identities failed the check",
-        vendors=("ses",),
+        words="address is not verified|identities failed the check",
+        when=lambda facts: facts.vendor == "ses" or "failed the check in region" in facts.text,
     ),
     Rule(
         "The AWS user behind these SMTP credentials lacks the permission ses:SendRawEmail; add it in IAM, "
@@ -107,7 +108,7 @@ _LOGIN: tuple[Rule, ...] = (
     Rule(
         "The server wants a login: type username and password.",
         words=(
-            "authentication (is )?required|auth(entication)? (needed|first)|"
+            "authentication (is )?required|auth(entication)? (needed|first)|must authenticate|log ?in first|"
             "unauthenticated senders not allowed"
         ),
     ),
@@ -146,7 +147,8 @@ _LIMITS: tuple[Rule, ...] = (
         + _RETRIED
         + "Ask for a higher limit if that happens often.",
         words=(
-            "throttl|rate.?limit|sending (rate|limit)|too many (messages|e?mails)|message quota|"
+            "throttl|rate.?limit|messaging limits?|exceeded your|sending (rate|limit)|"
+            "too many (messages|e?mails)|message quota|"
             "limit exceeded|daily (user )?(sending|message)|submissionquota|" + _status("5.4.5")
         ),
     ),
@@ -177,7 +179,8 @@ _POLICY: tuple[Rule, ...] = (
     Rule(
         "The provider has stopped this account from sending: sign in there and see what it asks for.",
         words=(
-            r"(account|user)\b.{0,40}\b(suspended|disabled|blocked|deactivated|inactive|not (yet )?(active|activated))|"
+            r"(account|user)\b.{0,40}\b(suspended|disabled|blocked|deactivated|inactive|"
+            "not (yet )?(active|activated|enabled))|"
             "unusual sending activity|activate your (smtp )?account"
         ),
     ),
@@ -213,7 +216,10 @@ _POLICY: tuple[Rule, ...] = (
     Rule(
         "The server does not accept the name that this node gives itself: give the node a full host name "
         "(such as node.example.com).",
-        words="hel?o command rejected|invalid helo|need fully-qualified hostname|ehlo.*(invalid|argument)",
+        words=(
+            "hel?o command rejected|invalid (helo|domain name)|need fully-qualified hostname|"
+            "ehlo.*(invalid|argument)"
+        ),
     ),
     Rule(
         "The content looked like spam to the server. Send plain text from an address of a domain with SPF "
@@ -238,6 +244,16 @@ _POLICY: tuple[Rule, ...] = (
 )
 
 _BY_STAGE: tuple[Rule, ...] = (
+    Rule(
+        "The server does not take this kind of file or content: put the file elsewhere and send a link.",
+        words="content presents a potential security|attachment (type )?.{0,20}(not allowed|blocked|rejected)",
+    ),
+    Rule(
+        "The server has blocked this node's address, perhaps after failed logins (fail2ban). If the server is "
+        "your own, lift that there; if not, wait, or ask its operator.",
+        words=r"\b(ip|address|host|client)\b.{0,30}\b(is |was |been )?(blocked|banned|locked out)",
+        stages=("connect",),
+    ),
     Rule(
         "The server does not let this node in: it refuses the node's address, or the name that the node gives "
         "itself. If the server is your own, allow this node there; if not, use the submission port, 587 or 465, "
@@ -268,6 +284,13 @@ _BY_STAGE: tuple[Rule, ...] = (
         "your relay.",
         stages=("connect",),
         kinds=("rejected",),
+        when=lambda facts: facts.port not in SUBMISSION_PORTS,
+    ),
+    Rule(
+        "The server turns this node away before any login; its words above say why. If the server is your own, see its "
+        "log; if not, ask its operator or the provider.",
+        stages=("connect",),
+        kinds=("rejected", "closed"),
     ),
     Rule(
         "The server's words above say why. If they are about the from address: set a from address that this login may "

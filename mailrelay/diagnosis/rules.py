@@ -56,7 +56,8 @@ _NAMES = {
 _NOT_THE_PASSWORD = re.compile(
     r"disabled|locked|blocked|suspend|inactive|not (?:yet )?(?:active|enabled|allowed|available|permitted)|"
     r"too many|5\.7\.139(?!.*credentials were incorrect)|criteria|policy|expired|access rights|mechanism|"
-    r"authentication type|temporar|limit|credits|ip address|denied",
+    r"authentication type|temporar|limit|credits|ip address|denied|verify|"
+    r"confirm|connection lost|internal (?:server )?error|try again later|backend",
     re.IGNORECASE,
 )
 _SES_HOST = re.compile(r"email-smtp\.([a-z0-9-]+)\.amazonaws\.com")

@@ -221,9 +221,12 @@ class Connection(Opening):
         """
         if not mail.good:
             return Outcome(error=self._rejected(mail, stage="sender"), reply=mail)
+        refused = self._refusals(answers)
+        taken = len(answers) - len(refused)
+        if taken and any(error.kind == TOO_MANY for error in refused.values()):
+            return Outcome(error=exc, most=taken)
         if not exc.permanent or exc.kind != "closed":
             raise exc
-        refused = self._refusals(answers)
         later = DeliveryError(exc.message, stage="recipient", kind="closed", smtp_code=exc.smtp_code)
         rest = {recipient: later for recipient in envelope.recipients if recipient not in refused}
         return Outcome(refused={**refused, **rest}, reply=self._said)

@@ -96,6 +96,7 @@ RELAYS = {
     "ovh": relay(host="ssl0.ovh.net"),
     "ionos": relay(host="smtp.ionos.de"),
     "strato": relay(host="smtp.strato.de"),
+    "port-25": relay(port=25),
     "plain": relay(security="none"),
     "custom": relay(),
 }

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 class Narrow(Script):
     """Takes ``most`` recipients at once, and says so at one step."""
 
-    def __init__(self, most: int, step: str, answer: str, **fields: object) -> None:
+    def __init__(self, most: int, step: str, answer: Answer, **fields: object) -> None:
         super().__init__(**fields)  # type: ignore[arg-type]
         self.most, self.step, self.answer = most, step, answer
 
@@ -178,6 +178,18 @@ def test_a_server_that_hangs_up_after_its_limit_gets_the_rest_over_a_new_connect
     script.commands["."] = [Reply("250 2.0.0 Ok", close=True), Reply("250 2.0.0 Ok", close=True)]
     server = serve(script)
     assert send(25).status == "sent"
+    assert reached(server) == Counter(people(25))
+
+
+@pytest.mark.parametrize("extensions", [("PIPELINING",), ()])
+def test_a_server_that_hangs_up_at_its_limit_gets_smaller_mails(
+    serve: Callable[[Script], FaultServer], extensions: tuple[str, ...]
+) -> None:
+    full = Reply("421 4.5.3 Too many recipients", close=True)
+    script = Narrow(10, "RCPT", full, extensions=extensions)
+    server = serve(script)
+    row = send(25)
+    assert (row.status, row.attempts) == ("sent", 1)
     assert reached(server) == Counter(people(25))
 
 
