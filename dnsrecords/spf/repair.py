@@ -70,17 +70,32 @@ class Reading:
 
 def meant(text: str) -> bool:
     """Whether a text that is no SPF record was meant to be one."""
-    return not is_record(text) and (_MEANT.match(typed(text)) is not None or bool(mistake(text, VERSION)))
+    if is_record(text):
+        return False
+    return _MEANT.match(typed(text)) is not None or bool(mistake(text, VERSION)) or _is_remainder(text)
+
+
+def _is_remainder(text: str) -> bool:
+    """Whether a text is the other half of a record: terms alone, senders among them."""
+    try:
+        terms = [parse_term(word) for word in text.split()]
+    except Malformed:
+        return False
+    mechanisms = [term for term in terms if isinstance(term, Mechanism)]
+    return len(mechanisms) == len(terms) and any(
+        term.kind in ("include", "ip4", "ip6") for term in mechanisms
+    )
 
 
 def read(text: str) -> Reading:
     """Reads the text of a record, or one that was meant to be a record."""
     plain = re.sub(r'"\s*"', "", typed(text).translate(_LOOKALIKES)).replace('"', " ")
     plain = re.sub(r"\s*/\s*(?=[0-9])", "/", plain)
+    start = _MEANT.match(plain)
     terms: list[Term] = []
     mended: list[tuple[str, str]] = []
     lost: list[Fault] = []
-    for written, parts in _joined(_words(_MEANT.sub(f"{VERSION} ", plain, count=1))):
+    for written, parts in _joined(_words(plain[start.end() if start else 0 :])):
         read_as: list[Term] = []
         for part in parts:
             found = words.read(part)

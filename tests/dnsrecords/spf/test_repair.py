@@ -168,6 +168,13 @@ def test_a_record_with_a_wrong_start_is_one_all_the_same() -> None:
         assert str(read(text).record) == "v=spf1 a -all", text
 
 
+def test_the_other_half_of_a_record_is_one_as_well() -> None:
+    assert meant("include:b.spf.test ip4:198.51.100.7 ~all")
+    assert str(read("include:b.spf.test ~all").record) == "v=spf1 include:b.spf.test ~all"
+    for text in ("a", "all", "mx a", "include:b.spf.test is what we use", "ip4=198.51.100.7"):
+        assert not meant(text), text
+
+
 def test_what_was_not_meant_to_be_a_record_is_none() -> None:
     for text in (
         "",
