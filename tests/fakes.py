@@ -289,6 +289,7 @@ class FakeEngine(Engine):
     def _box(self, name: str) -> FakeContainer:
         if name not in self.boxes:
             raise NotThere(f"There is no container {name}.")
+        check_ours("container", name, dict(self.boxes[name].spec.labels))
         return self.boxes[name]
 
     # --- inside a container --------------------------------------------------------------------------------

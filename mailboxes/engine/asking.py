@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Asking(ABC):
-    """Base of the parts that ``Engine`` is made of; ``Engine`` implements both methods.
+    """Base of the parts that ``Engine`` is made of; ``Engine`` implements the methods.
 
     Attributes:
         _where: the Engine's URL without credentials, for sentences.
@@ -21,6 +21,10 @@ class Asking(ABC):
     @abstractmethod
     def _client(self, timeout: float = 0) -> Any:
         """The connected client whose requests may take this many seconds; 0 means the Engine's own limit."""
+
+    @abstractmethod
+    def _check_container(self, name: str) -> None:
+        """Raises NameTaken if the container exists and is not ours."""
 
     @abstractmethod
     def _asking(self, act: str) -> AbstractContextManager[None]:

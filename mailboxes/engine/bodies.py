@@ -6,7 +6,14 @@ import io
 import tarfile
 from typing import TYPE_CHECKING, Any
 
-from mailboxes.engine.spec import LOG_DRIVER, LOG_OPTIONS, PROJECT_LABEL, RESTART_POLICY, SPEC_LABEL
+from mailboxes.engine.spec import (
+    LOG_DRIVER,
+    LOG_OPTIONS,
+    PROJECT_LABEL,
+    RESTART_POLICY,
+    SECURITY_OPTIONS,
+    SPEC_LABEL,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,6 +41,11 @@ def container(spec: ServiceSpec) -> dict[str, Any]:
             "RestartPolicy": {"Name": RESTART_POLICY},
             "LogConfig": {"Type": LOG_DRIVER, "Config": dict(LOG_OPTIONS)},
             "Init": False,
+            "Memory": spec.limits.memory_mib * 1024**2,
+            "PidsLimit": spec.limits.processes,
+            "CapDrop": ["ALL"],
+            "CapAdd": list(spec.limits.capabilities),
+            "SecurityOpt": list(SECURITY_OPTIONS),
         },
         "NetworkingConfig": {"EndpointsConfig": {spec.network: {"Aliases": list(spec.aliases)}}},
     }

@@ -63,6 +63,8 @@ class Engine(Images, Commands):
         self._timeout = timeout
         self._clients: dict[float, _Client] = {}
         self._where = ""
+        #: Names of containers that were found to be ours.
+        self._checked: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -237,6 +239,7 @@ class Engine(Images, Commands):
             NotThere: there is no such container.
         """
         client = self._client()
+        self._check_container(name)
         with absent_is_an_error(name), self._asking(f"write files into {name}"):
             client.put_archive(name, "/", bodies.archive(files, int(time.time())))
 
@@ -250,6 +253,7 @@ class Engine(Images, Commands):
             PortTaken: one of its ports is in use.
         """
         client = self._client()
+        self._check_container(name)
         try:
             with absent_is_an_error(name), self._asking(f"start {name}"):
                 client.start(name)
@@ -266,6 +270,7 @@ class Engine(Images, Commands):
             NotThere: there is no such container.
         """
         client = self._client()
+        self._check_container(name)
         with absent_is_an_error(name), self._asking(f"stop {name}"):
             client.stop(name, timeout=timeout)  # docker-py adds it to its own time limit
 
@@ -276,8 +281,22 @@ class Engine(Images, Commands):
             NotThere: there is no such container.
         """
         client = self._client()
+        self._check_container(name)
         with absent_is_an_error(name), self._asking(f"restart {name}"):
             client.restart(name, timeout=timeout)
+
+    def _check_container(self, name: str) -> None:
+        """Checks, once in the life of this object, that the container is ours; leaves it to the call that one is gone.
+
+        Raises:
+            NameTaken: it does not belong to us.
+        """
+        if name in self._checked:
+            return
+        client = self._client()
+        with absent_is_fine(), self._asking(f"show the container {name}"):
+            check_ours("container", name, client.inspect_container(name)["Config"]["Labels"])
+            self._checked.add(name)
 
     def remove(self, name: str) -> None:
         """Removes the container, running or not, with its anonymous volumes, and waits until it is gone.
@@ -286,6 +305,7 @@ class Engine(Images, Commands):
             NameTaken: it does not belong to us.
         """
         client, deadline = self._client(), time.monotonic() + _REMOVAL
+        self._checked.discard(name)
         with absent_is_fine():
             with self._asking(f"remove {name}"):
                 check_ours("container", name, client.inspect_container(name)["Config"]["Labels"])

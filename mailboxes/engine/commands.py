@@ -57,6 +57,7 @@ class Commands(Asking):
         deadline = time.monotonic() + timeout
         client = self._client()
         act = f"run {argv[0]} in {name}"
+        self._check_container(name)
         with absent_is_an_error(name), must_run(name):
             with self._asking(act):
                 command = client.exec_create(name, list(argv), stdin=stdin is not None, user=user)["Id"]

@@ -171,13 +171,20 @@ def must_run(name: str) -> Iterator[None]:
 def check_ours(
     kind: str, name: str, labels: Mapping[str, str] | None, wanted: Mapping[str, str] | None = None
 ) -> None:
-    """Checks the project label of something that exists; without ``wanted``, any project of Quazzar will do.
+    """Checks the project label of something that exists.
+
+    Args:
+        wanted: the labels that it should have. Without them its name decides, which begins with its project.
 
     Raises:
         NameTaken: it does not belong to us.
     """
     project = (labels or {}).get(PROJECT_LABEL)
-    if project is None or (wanted is not None and project != wanted.get(PROJECT_LABEL)):
+    if wanted is not None:
+        is_ours = project == wanted.get(PROJECT_LABEL)
+    else:
+        is_ours = bool(project) and (name == project or name.startswith(f"{project}-"))
+    if project is None or not is_ours:
         raise name_taken(kind, name)
 
 

@@ -13,6 +13,8 @@ SERVICE_LABEL = "quazzar.service"
 SPEC_LABEL = "quazzar.spec"
 #: Every container gets this restart policy and this log driver.
 RESTART_POLICY = "unless-stopped"
+#: For programs with the setuid bit: they start with the caller's rights.
+SECURITY_OPTIONS = ("no-new-privileges:true",)
 LOG_DRIVER = "json-file"
 LOG_OPTIONS: Mapping[str, str] = {"max-size": "10m", "max-file": "3"}
 
@@ -53,6 +55,20 @@ class Healthcheck:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What a container may use of the machine.
+
+    Attributes:
+        processes: threads count, too.
+        capabilities: of Linux, see capabilities(7); all others are dropped, and no program can gain any.
+    """
+
+    memory_mib: int
+    processes: int
+    capabilities: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ServiceSpec:
     """The specification of one container.
 
@@ -75,6 +91,7 @@ class ServiceSpec:
     ports: tuple[Port, ...]
     command: tuple[str, ...] | None
     healthcheck: Healthcheck | None
+    limits: Limits
     labels: tuple[tuple[str, str], ...]
     stop_grace: int
 

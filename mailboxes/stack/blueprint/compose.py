@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from mailboxes.engine.spec import LOG_DRIVER, LOG_OPTIONS, RESTART_POLICY, SPEC_LABEL
+from mailboxes.engine.spec import (
+    LOG_DRIVER,
+    LOG_OPTIONS,
+    RESTART_POLICY,
+    SECURITY_OPTIONS,
+    SPEC_LABEL,
+)
 from mailboxes.models import Stack
 from mailboxes.stack.blueprint import services
 
@@ -60,6 +66,12 @@ def _service(service: ServiceSpec) -> dict[str, Any]:
     entry["volumes"] = [_mount(project, mount) for mount in service.mounts]
     if service.healthcheck is not None:
         entry["healthcheck"] = _healthcheck(service.healthcheck)
+    entry["mem_limit"] = f"{service.limits.memory_mib}m"
+    entry["pids_limit"] = service.limits.processes
+    entry["cap_drop"] = ["ALL"]
+    if service.limits.capabilities:
+        entry["cap_add"] = list(service.limits.capabilities)
+    entry["security_opt"] = list(SECURITY_OPTIONS)
     entry["labels"] = dict(service.labels) | {SPEC_LABEL: service.digest}
     entry["logging"] = {"driver": LOG_DRIVER, "options": dict(LOG_OPTIONS)}
     return entry

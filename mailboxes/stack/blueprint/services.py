@@ -11,6 +11,7 @@ from mailboxes.engine.spec import (
     PROJECT_LABEL,
     SERVICE_LABEL,
     Healthcheck,
+    Limits,
     Mount,
     Port,
     ServiceSpec,
@@ -30,6 +31,17 @@ _NO_HOSTNAME = "stack.invalid"
 #: The longest host name that Linux gives a container.
 _LONGEST_HOSTNAME = 63
 _LOOPBACK = "127.0.0.1"
+#: What a server needs that starts as root, hands its files to its own users, and becomes them.
+_SERVER = (
+    "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID", "SYS_CHROOT",
+)  # fmt: skip
+#: 600 SMTP sessions at once take 1.4 GiB, and as many processes; each open mailbox takes a process of Dovecot.
+LIMITS: Mapping[str, Limits] = {
+    "postfix": Limits(2048, 2048, _SERVER),
+    "dovecot": Limits(4096, 4096, _SERVER),
+    # It runs as a user of its own from the start.
+    "rspamd": Limits(2048, 512, ()),
+}
 
 
 @dataclass(frozen=True)
@@ -159,6 +171,7 @@ def _service(
         ports=ports,
         command=command,
         healthcheck=healthcheck,
+        limits=LIMITS[service],
         labels=((PROJECT_LABEL, options.project), (SERVICE_LABEL, service)),
         stop_grace=stop_grace,
     )

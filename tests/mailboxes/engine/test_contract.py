@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
 
+from mailboxes.engine.failures import check_ours
 from mailboxes.engine.values import PutFile
 from quazzar.errors import (
     CommandFailed,
@@ -201,10 +203,41 @@ def test_a_running_container_can_be_removed(world: World) -> None:
     assert world.engine.containers(world.project) == {}
 
 
-def test_a_container_of_somebody_else_is_not_removed(world: World) -> None:
-    world.strange("container", f"{world.project}-strange")
-    with pytest.raises(NameTaken):
-        world.engine.remove(f"{world.project}-strange")
+def test_nothing_is_done_to_a_container_of_somebody_else(world: World) -> None:
+    name = f"{world.project}-strange"
+    world.strange("container", name)
+    acts: list[Callable[[Engine], object]] = [
+        lambda engine: engine.start(name),
+        lambda engine: engine.stop(name),
+        lambda engine: engine.restart(name),
+        lambda engine: engine.put(name, [PutFile("/etc/x", b"")]),
+        lambda engine: engine.run(name, ["true"]),
+        lambda engine: engine.remove(name),
+    ]
+    for act in acts:
+        with pytest.raises(NameTaken):
+            act(world.engine)
+
+
+@pytest.mark.parametrize(
+    ("name", "project", "is_ours"),
+    [
+        ("qz", "qz", True),
+        ("qz-mail-data", "qz", True),
+        ("qz-mail-data", "qz-mail", True),
+        ("qz-mail-data", "q", False),
+        ("qz-mail-data", "other", False),
+        ("qzmail-data", "qz", False),
+        ("qz-mail-data", "", False),
+        ("qz-mail-data", None, False),
+    ],
+)
+def test_what_has_the_label_of_another_project_is_somebody_elses(
+    name: str, project: str | None, is_ours: bool
+) -> None:
+    labels = {} if project is None else {"quazzar.project": project}
+    with contextlib.nullcontext() if is_ours else pytest.raises(NameTaken):
+        check_ours("volume", name, labels)
 
 
 def test_a_container_that_is_not_there_is_an_error(world: World) -> None:

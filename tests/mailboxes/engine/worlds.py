@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mailboxes.engine.spec import Mount, Port, ServiceSpec
+from mailboxes.engine.spec import Limits, Mount, Port, ServiceSpec
 from tests.fakeparts import FakeContainer, FakeNetwork, FakeVolume
 from tests.fakes import FakeEngine
 from tests.rig import LOOPBACK, free_port
@@ -40,6 +40,7 @@ class World(ABC):
             mounts=(Mount(self.volume, "/data"), Mount(self.volume, "/shown", read_only=True)),
             ports=(Port(25, free_port(), LOOPBACK),),
             command=("sleep", "infinity"),
+            limits=Limits(256, 128, ("CHOWN", "DAC_OVERRIDE", "KILL")),
             healthcheck=None,
             labels=(("quazzar.project", project), ("quazzar.service", "postfix")),
             stop_grace=3,

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from mailboxes.engine.spec import Mount, Port, ServiceSpec, StackSpec
+from mailboxes.engine import bodies
+from mailboxes.engine.spec import Limits, Mount, Port, ServiceSpec, StackSpec
 from mailboxes.stack.blueprint.services import Options, build
 from tests.mailboxes.trials import case
 
@@ -24,6 +25,7 @@ CHANGES: dict[str, Any] = {
     "ports": (),
     "command": ("true",),
     "healthcheck": None,
+    "limits": Limits(1, 1, ()),
     "labels": (),
     "stop_grace": 99,
 }
@@ -135,3 +137,15 @@ def test_the_options_come_from_the_settings(settings: Any) -> None:
     chosen = Options.from_settings("mail.example.com")
     assert (chosen.project, chosen.hostname, chosen.bind) == ("other", "mail.example.com", "192.0.2.9")
     assert (chosen.port_offset, chosen.images["rspamd"]) == (7, "rspamd:x")
+
+
+def test_a_container_gets_no_more_than_a_server_needs() -> None:
+    # Docker's default set (moby, oci/caps/defaults.go) without what none of the three uses.
+    needed = {"CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL"}
+    needed |= {"NET_BIND_SERVICE", "SETGID", "SETUID", "SYS_CHROOT"}
+    for service in built().services:
+        with case(service.service):
+            host = bodies.container(service)["HostConfig"]
+            assert (host["CapDrop"], host["SecurityOpt"]) == (["ALL"], ["no-new-privileges:true"])
+            assert set(host["CapAdd"]) == (set() if service.service == "rspamd" else needed)
+            assert 0 < host["Memory"] <= 4 << 30 and 0 < host["PidsLimit"] <= 4096
