@@ -21,6 +21,10 @@ _FILE = "application/octet-stream"
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")
 _PRINTABLE = bytes((*b"\t\r\n", *range(0x20, 0x7F)))
 _BLANK_LINE_IN_FIELD = re.compile(rb"\r\n[ \t]+(?:\r\n|\Z)")
+# Not allowed (RFC 2045 §6.4), but seen.
+_ENCODED_MULTIPART = re.compile(
+    rb"multipart/[^\0]*transfer-encoding[^\n]*(?:base64|quoted)|transfer-encoding[^\n]*(?:base64|quoted)[^\0]*multipart/"
+)
 _SPACE_BEFORE_COLON = re.compile(rb"[!-9;-~]+[ \t]+:")
 _NO_UTF8 = "An address has letters beyond ASCII before the @, and the server does not take such addresses."
 _SIGNED = (
@@ -83,10 +87,13 @@ def legalise(data: bytes, offer: Offer, *, utf8: bool = False) -> Legal:
 
 def _is_plain(data: bytes) -> bool:
     """Whether the mail is legal at every server: the fast way for nearly all of them."""
-    if not transfer.fits(data, eight_bit=False) or b"binary" in data.lower():
+    if not transfer.fits(data, eight_bit=False):
         return False
     head, blank, _ = data.partition(b"\r\n\r\n")
     if not blank or head.translate(None, _PRINTABLE) or b" :" in head or b"\t:" in head:
+        return False
+    lower = data.lower()
+    if b"binary" in lower or b"message/rfc822" in lower or _ENCODED_MULTIPART.search(lower, 0, len(head)):
         return False
     return _BLANK_LINE_IN_FIELD.search(head) is None
 
@@ -160,7 +167,7 @@ def _entity(entity: Entity, server: _Server) -> Entity:
     """A mail or a part, with all the parts of it."""
     charset = entity.charset
     entity = replace(entity, fields=tuple(_field(field, charset, server) for field in entity.fields))
-    if entity.encoding in transfer.ENCODINGS or server.depth >= _DEEPEST:
+    if server.depth >= _DEEPEST:
         return _leaf(entity, server)
     if entity.kind == "multipart/signed":
         return _signed(entity, server)
@@ -208,12 +215,14 @@ def _aside(text: bytes, server: _Server) -> bytes:
 
 def _enclosed(entity: Entity, server: _Server) -> Entity:
     """A mail inside a mail. One that cannot be converted becomes a file."""
-    mail = entities.parse(entity.body)
+    # RFC 2046 §5.2.1: it may not be encoded as a whole.
+    content = transfer.decoded(entity.body, entity.encoding)
+    mail = entities.parse(content)
     try:
         converted = _message(mail, replace(server.inside(), utf8=False, utf8_asked=False))
     except Unsendable:
         named = entity.with_field("Content-Type", f'{_FILE}; name="mail.eml"')
-        return _encoded(named, "base64", transfer.as_base64(entity.body))
+        return _encoded(named, "base64", transfer.as_base64(content))
     return _labelled(replace(entity, body=converted.as_bytes()))
 
 
@@ -233,7 +242,7 @@ def _encoded(entity: Entity, encoding: str, body: bytes) -> Entity:
 # --- a part without parts ----------------------------------------------------------------------------------
 def _leaf(entity: Entity, server: _Server) -> Entity:
     lines = crlf(entity.body)
-    if entity.encoding in transfer.ENCODINGS:
+    if entity.encoding in transfer.ENCODINGS and transfer.is_encoded(lines, entity.encoding):
         if transfer.fits(lines, eight_bit=False):
             return replace(entity, body=lines)
         content = transfer.decoded(entity.body, entity.encoding)

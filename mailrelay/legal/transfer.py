@@ -37,10 +37,17 @@ def has_stray_ends(data: bytes) -> bool:
     return data.count(b"\r\n") not in (0, data.count(b"\n")) or _STRAY.search(data) is not None
 
 
+def is_encoded(data: bytes, encoding: str) -> bool:
+    """Whether the data can be in this encoding; text with umlauts in it is not base64, whatever the header says."""
+    return encoding != "base64" or data.isascii()
+
+
 def decoded(data: bytes, encoding: str) -> bytes:
-    """The bytes that encoded ones stand for, read as loosely as mail programs do."""
+    """The bytes that encoded ones stand for, read as loosely as mail programs do; themselves, in another encoding."""
     if encoding == "quoted-printable":
         return binascii.a2b_qp(crlf(data))
+    if encoding != "base64":
+        return data
     pure = _NOT_BASE64.sub(b"", data.partition(b"=")[0])
     pure = pure[: len(pure) - (len(pure) % 4 == 1)]
     return base64.b64decode(pure + b"=" * (-len(pure) % 4))

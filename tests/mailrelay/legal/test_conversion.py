@@ -122,6 +122,7 @@ def test_a_mail_says_truly_what_it_holds(subtests: pytest.Subtests) -> None:
         ),
         "an encoding nobody knows": (b"Content-Transfer-Encoding: 8-bit\n\nGr\xc3\xbc\xc3\x9fe\n", "utf-8"),
         "a type without subtype": (b"Content-Type: text\n\nGr\xc3\xbc\xc3\x9fe\n", "utf-8"),
+        "base64": (b"Content-Transfer-Encoding: base64\n\nGr\xc3\xbc\xc3\x9fe\n", "utf-8"),
         "binary": (b"Content-Transfer-Encoding: binary\n\nGr\xc3\xbc\xc3\x9fe\n", "utf-8"),
     }
     for name, (rest, charset) in cases.items():
@@ -226,6 +227,26 @@ def test_an_enclosed_mail_that_cannot_be_converted_becomes_a_file() -> None:
     for offer in OFFERS:
         message = read(converted(b"Content-Type: message/rfc822\n\n" + mail, offer))
         assert (message.get_content_type(), message.get_content()) == ("application/octet-stream", mail)
+
+
+def test_what_holds_parts_is_not_encoded_as_a_whole() -> None:
+    # RFC 2045 §6.4, RFC 2046 §5.2.1.
+    inner = "Subject: Größe\n\nStraße\n".encode()
+    data = (
+        b"Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n"
+        + base64.b64encode(inner)
+        + b"\n"
+    )
+    for offer in OFFERS:
+        mail = converted(data, offer)
+        (enclosed,) = read(mail).iter_parts()
+        assert (enclosed["Subject"], lines(enclosed.get_content())) == ("Größe", ["Straße"])
+    data = (
+        b'Content-Type: multipart/mixed; boundary="B"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
+    )
+    mail = converted(data + b"--B\r\n\r\na=3Db\r\n--B--\r\n")
+    (part,) = read(mail).iter_parts()
+    assert (read(mail)["Content-Transfer-Encoding"], part.get_content()) == ("7bit", "a=3Db")
 
 
 def test_a_multipart_without_its_boundary_is_text() -> None:
