@@ -20,6 +20,9 @@ import pytest
 
 from quazzar.sealing import keyring
 from quazzar.sealing.cipher import unseal
+from tests.rig import Missing, or_skip
+from tests.rig.faults import FaultServer, Script, Session
+from tests.rig.script import Answer
 
 ROOT = Path(__file__).resolve().parents[3]
 CRON = b"From: root (Cron Daemon)\nTo: root\nSubject: Cron\n\nall good\n"
@@ -134,6 +137,79 @@ def test_the_full_host_name_is_this_node_as_fail2ban_writes_it(node: Installatio
         "root@node8.lan.example.net",
     ]
     assert b"From: Fail2Ban <node@example.org>\nTo: root <ops@example.com>\n" in node.written(row)
+
+
+_FAIL2BAN = """
+set -e
+hostname node7.lan.example.net
+mount --bind "$1/hosts" /etc/hosts
+mount --bind "$1/sendmail" /usr/sbin/sendmail
+ban() { fail2ban-client -c "$1/fail2ban" -s "$1/socket" -p "$1/pid" "${@:2}"; }
+ban "$1" start
+ban "$1" set probe banip 192.0.2.1
+ban "$1" stop
+while [ -e "$1/socket" ]; do sleep 0.1; done
+"""
+_JAIL = """
+[probe]
+enabled = true
+backend = polling
+filter =
+failregex = ^bad <HOST>$
+logpath = {0}/watched
+action = sendmail[name=probe, sender="%(sender)s", dest="%(destemail)s"]
+"""
+_DRAIN = "import django; django.setup(); from mailrelay.queue import delivery; delivery.drain()"
+
+
+class OwnDomainOnly(Script):
+    """Takes senders of example.org only, as providers do."""
+
+    def on_mail(self, session: Session, address: str, parameters: str) -> Answer:
+        if not address.endswith("@example.org"):
+            return f"553 5.7.1 <{address}>: Sender address rejected"
+        return super().on_mail(session, address, parameters)
+
+
+def find_fail2ban() -> None:
+    if shutil.which("fail2ban-server") is None:
+        raise Missing("fail2ban", "fail2ban")
+
+
+@pytest.mark.real
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a process another host name")
+def test_fail2ban_as_debian_ships_it_is_heard_at_a_provider(node: Installation, tmp_path: Path) -> None:
+    or_skip(find_fail2ban)
+    shutil.copytree("/etc/fail2ban", tmp_path / "fail2ban")
+    shutil.rmtree(tmp_path / "fail2ban" / "jail.d")
+    (tmp_path / "fail2ban" / "jail.local").write_text(_JAIL.format(tmp_path))
+    ours = f"[Definition]\nlogtarget = {tmp_path}/log\ndbfile = None\n"
+    (tmp_path / "fail2ban" / "fail2ban.local").write_text(ours)
+    (tmp_path / "watched").write_text("")
+    (tmp_path / "hosts").write_text("127.0.0.1 localhost\n127.0.1.1 node7.lan.example.net node7\n")
+    settings = "".join(f"export {name}='{value}'\n" for name, value in node.env.items() if name != "PATH")
+    (tmp_path / "sendmail").write_text(f'#!/bin/sh\n{settings}exec "{node.link}" "$@"\n')
+    (tmp_path / "sendmail").chmod(0o755)
+    command = ["unshare", "-m", "-u", "bash", "-c", _FAIL2BAN, "bash", str(tmp_path)]
+    path = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    subprocess.run(command, env=path, check=True, capture_output=True, timeout=120)
+    with FaultServer(OwnDomainOnly()) as provider:
+        with closing(sqlite3.connect(node.data / "quazzar.sqlite3")) as database, database:
+            database.execute(
+                "UPDATE mailrelay_relaysettings SET port = ?, security = 'none'", (provider.port,)
+            )
+        django = {"DJANGO_SETTINGS_MODULE": "quazzar.settings", "PYTHONPATH": str(ROOT)}
+        subprocess.run([sys.executable, "-c", _DRAIN], env={**node.env, **django}, check=True, timeout=120)
+        heard = [mail.message["Subject"] for mail in provider.accepted]
+        assert {recipient for mail in provider.accepted for recipient in mail.recipients} == {
+            "ops@example.com"
+        }
+    assert [subject.split(" on ")[0].split(" from ")[0] for subject in sorted(heard)] == [
+        "[Fail2Ban] probe: banned 192.0.2.1",
+        "[Fail2Ban] probe: started",
+        "[Fail2Ban] probe: stopped",
+    ]
+    assert {row["status"] for row in node.rows()} == {"sent"}
 
 
 def test_a_broker_that_cannot_be_reached_changes_nothing(node: Installation) -> None:
