@@ -11,6 +11,7 @@ from dnsrecords.names import within
 from dnsrecords.publishing.services import Change, Published
 from dnsrecords.records.record import TTL, to_publish
 from dnsrecords.text.strings import quoted
+from dnsrecords.verdicts import Status
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -161,6 +162,8 @@ class _Planner:
         elif foreign and not self._replace and (left_out := verdict.left_out):
             remedy = f"Merging it would lose senders: {'; '.join(left_out)}. Correct that, or publish and replace it."
             self._conflict(record, foreign, remedy)
+        elif foreign and not self._replace and verdict.status in (Status.ERROR, Status.UNCHECKED):
+            self._conflict(record, foreign, f"Whether that is right is not known: {verdict.message}")
         elif foreign and not self._replace and not merged:
             self._conflict(record, foreign, "Publish again and replace it, if nothing needs it.")
         else:

@@ -259,27 +259,14 @@ def _carry_out(job: _Job) -> Plan:
             answered, lent = _read(job, name_service)
             lookup = _lookup(job.zone, name_service, resolver, answered, lent)
             verdicts = {record.id: _verdict(record, job.facts, lookup) for record in job.records}
-            zone = Zone(
-                {question: () if question in lent else values for question, values in answered.items()},
-                {
-                    question: lookup(*question).values
-                    for question in addresses((job.domain.name, job.facts.hostname), job.zone)
-                    if question in lent or (question[0], "CNAME") in lent
-                },
-            )
+            zone = _zone(job, answered, lent, lookup)
             outcome = plan(job.records, verdicts, zone, job.ours, replace=job.replace)
             try:
                 if outcome.changes:
                     name_service.apply(outcome.changes)
             except ZoneChanged:
                 if zone == earlier:
-                    raise PublishFailed(
-                        f"The name server does not have {job.zone} as it answers: twice it refused a change that "
-                        "depends on what it answers, and it answers the same as before.",
-                        code="update_not_as_answered",
-                        hint="See whether several servers share its address, or whether it makes up records such as "
-                        "ALIAS or LUA. Publish to the primary that stores the zone.",
-                    ) from None
+                    raise _not_as_answered(job.zone) from None
                 earlier = zone
                 continue
             return outcome
@@ -287,6 +274,16 @@ def _carry_out(job: _Job) -> Plan:
         f"The zone {job.zone} was changed by somebody else each time.",
         code="update_overtaken",
         hint="Try again when nobody else changes it.",
+    )
+
+
+def _not_as_answered(zone: str) -> PublishFailed:
+    return PublishFailed(
+        f"The name server does not have {zone} as it answers: twice it refused a change that depends on what it "
+        "answers, and it answers the same as before.",
+        code="update_not_as_answered",
+        hint="See whether several servers share its address, or whether it makes up records such as ALIAS or LUA. "
+        "Publish to the primary that stores the zone.",
     )
 
 
@@ -304,6 +301,24 @@ def _read(
         if name != job.zone and any(not value.above for value in values)
     ]
     return answered, frozenset(found) - name_service.stored(found)
+
+
+def _zone(
+    job: _Job,
+    answered: Mapping[Question, tuple[Published, ...]],
+    lent: Collection[Question],
+    lookup: Lookup,
+) -> Zone:
+    """What the zone has, and the addresses that its hosts have by a wildcard, perhaps through a CNAME."""
+    hosts = addresses((job.domain.name, job.facts.hostname), job.zone)
+    return Zone(
+        {question: () if question in lent else values for question, values in answered.items()},
+        {
+            (host, type_): lookup(host, type_).values
+            for host, type_ in hosts
+            if not {(host, type_), (host, "CNAME")}.isdisjoint(lent)
+        },
+    )
 
 
 def _verdict(record: Record, facts: Facts, lookup: Lookup) -> Verdict:

@@ -81,6 +81,14 @@ def test_others_are_in_the_way_until_they_are_to_be_replaced() -> None:
     assert change.remove == ("raw 5 mx.example.net",)
 
 
+def test_what_could_not_be_judged_is_not_called_wrong() -> None:
+    other = Zone(zone(("example.com", "TXT", "v=spf1 include:a.example -all")))
+    for status in (Status.ERROR, Status.UNCHECKED):
+        verdict = Verdict(status, "No name server answered for a.example in time.")
+        (conflict,) = plan([SPF], {"spf": verdict}, other, ()).conflicts
+        assert conflict.message.endswith("is not known: No name server answered for a.example in time.")
+
+
 def test_texts_of_another_kind_are_in_nobodys_way() -> None:
     texts = zone(("example.com", "TXT", "verification=x"), ("_dmarc.example.com", "TXT", "hello"))
     outcome = planned(texts, SPF, DMARC)
