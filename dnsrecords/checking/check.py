@@ -186,7 +186,8 @@ def _with_addresses(facts: Facts, lookup: Lookup) -> Facts:
     """Where the operator has not set the node's public addresses, those of its hostname: SPF has to let them send."""
     if facts.addresses or not facts.hostname:
         return facts
-    return facts.at(value for type_ in ("A", "AAAA") for value in lookup(facts.hostname, type_).values)
+    # The stack neither listens nor sends by IPv6.
+    return facts.at([*facts.hidden_addresses, *lookup(facts.hostname, "A").values])
 
 
 def _fetching(pool: ThreadPoolExecutor, facts: Facts, lookup: Lookup, ends: float) -> Fetch:
