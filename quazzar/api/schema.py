@@ -102,10 +102,13 @@ class ApiSchema(AutoSchema):
         return f"{self.view.basename}_{_WORDS.get(self.view.action, self.view.action.rstrip('_'))}"
 
     def get_description(self) -> str:  # type: ignore[override]  # as drf-spectacular has it
-        """What the viewset says of the action."""
+        """What the viewset says of the action, and what it needs."""
         if not isinstance(self.view, ApiViewSet):
             return super().get_description()
-        return self.view.describe(self.view.action)
+        right = self.view.rights[self.view.action]
+        names = " or ".join(f"`{name}`" for name in right.permissions)
+        needs = f"Needs the scope `{right.scope}`" + (f" and the permission {names}." if names else ".")
+        return f"{self.view.describe(self.view.action)}\n\n{needs}"
 
     def get_request_serializer(self) -> Any:
         """What the action takes; nothing where it is declared to need no body."""
@@ -182,7 +185,7 @@ _RESPONSES = {
     ),
     "NotAuthenticated": _response("No API key, a key that does not count, or no session."),
     "UpgradeRequired": _response("The plan of this node lacks Mail Relay.", "UpgradeRequired"),
-    "Forbidden": _response("Not a staff user, or the key lacks the scope."),
+    "Forbidden": _response("The user lacks the permission or the key the scope; the message says which."),
     "NotFound": _response("There is no such thing."),
     "Conflict": _response("It cannot be done in the present state; `error` says why."),
     "UnsupportedMediaType": _response("The body's Content-Type is not taken here."),

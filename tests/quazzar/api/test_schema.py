@@ -143,3 +143,14 @@ def test_options_describe_the_open_endpoints_as_well(client: Client, db: None) -
         answer = client.options(address)
         assert (answer.status_code, answer["Content-Type"]) == (200, "application/json")
         assert client.post(address).status_code == 405
+
+
+def test_every_operation_says_what_it_needs(schema: dict[str, Any]) -> None:
+    for path, method, operation in operations(schema):
+        if path.startswith("/api/mail/"):
+            assert re.search(
+                r"Needs the scope `mail:\w+` and the permission `\w+\.\w+`", operation["description"]
+            ), (
+                method,
+                path,
+            )
