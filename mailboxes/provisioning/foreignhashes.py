@@ -56,8 +56,10 @@ _STORED = {
     "SHA256-CRYPT": re.compile(rf"\$5\$(?:rounds=(?P<rounds>[0-9]{{4,9}})\$)?{_B64}{{1,16}}\${_B64}{{43}}"),
 }
 TAKEN = ", ".join(_STORED)
+#: The most memory that a hash may take to check, in KiB.
+MOST_MEMORY_KIB = 262_144
 #: The most that a login may cost, so that a few cannot keep Dovecot busy: a second or so on a small machine.
-_MOST = {"memory": 262_144, "lanes": 16, "cost": 14}
+_MOST = {"memory": MOST_MEMORY_KIB, "lanes": 16, "cost": 14}
 _MOST_ROUNDS = {"ARGON2ID": 10, "ARGON2I": 10, "SHA512-CRYPT": 1_000_000, "SHA256-CRYPT": 1_000_000}
 
 

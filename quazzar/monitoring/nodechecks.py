@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
@@ -11,12 +13,15 @@ from django.contrib.auth.models import User
 from django.core import checks as system_checks
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Max
 from django.utils import timezone
 
 from quazzar import words
 from quazzar.access import roles
+from quazzar.models import Heartbeat
+from quazzar.monitoring import clock as clocks
 from quazzar.monitoring import health
-from quazzar.monitoring.doctor import Check, Finding, failed, ok, warning
+from quazzar.monitoring.doctor import Check, Finding, Level, failed, ok, warning
 from quazzar.plans import lapse, licenses
 from quazzar.sealing import keyring
 from quazzar.sealing.columns import sealed_columns
@@ -24,6 +29,8 @@ from quazzar.sealing.columns import sealed_columns
 _MIB = 1024 * 1024
 _DISK_LOW = 1024 * _MIB
 _DISK_FULL = 100 * _MIB
+_INODES_FULL = 1000
+_CLOCK_SLACK = timedelta(minutes=2)
 _START = "Start the product: make run, or manage.py up."
 
 
@@ -131,12 +138,57 @@ def operators() -> Finding:
 
 
 def disk() -> Finding:
-    """Whether the disk of the data dir has room."""
-    free = shutil.disk_usage(settings.QUAZZAR_DATA_DIR).free
-    sentence = f"{words.size(free)} free for {settings.QUAZZAR_DATA_DIR}."
+    """Whether the disks of the data dir and of the SQLite database have room, and can be written to."""
+    places = {Path(settings.QUAZZAR_DATA_DIR), *_database_folder()}
+    findings = [_disk(place) for place in sorted(places)]
+    return max(findings, key=lambda finding: list(Level).index(finding.level))
+
+
+def _database_folder() -> list[Path]:
+    database = connections[DEFAULT_DB_ALIAS].settings_dict
+    file = Path(str(database["NAME"]))
+    return [file.parent] if database["ENGINE"].endswith("sqlite3") and file.is_absolute() else []
+
+
+def _disk(place: Path) -> Finding:
+    status = os.statvfs(place)
+    free = shutil.disk_usage(place).free
+    sentence = f"{words.size(free)} free for {place}."
+    if status.f_flag & os.ST_RDONLY:
+        return failed(
+            f"The disk of {place} is mounted read-only.",
+            "Look at dmesg: file systems become read-only after errors.",
+        )
+    if status.f_files and status.f_favail < _INODES_FULL:
+        return failed(
+            f"The disk of {place} can hold only {status.f_favail} more files.",
+            "Delete files that nobody needs (df -i).",
+        )
     if free < _DISK_FULL:
         return failed(sentence, "Free some space now: mail can no longer be queued when it is full.")
     return warning(sentence, "Free some space soon.") if free < _DISK_LOW else ok(sentence)
+
+
+def clock() -> Finding:
+    """Whether the clock is right, as far as the kernel and our own rows know.
+
+    A wrong clock makes certificates, licences and sign-ins fail, and mail is judged by its date.
+    """
+    latest = Heartbeat.objects.aggregate(latest=Max("at"))["latest"]
+    ahead = latest - timezone.now() if latest else timedelta()
+    if ahead > _CLOCK_SLACK:
+        return failed(
+            f"The clock was set back: the worker's last sign of life is {words.span(ahead)} in the future.",
+            "Check the time: timedatectl.",
+        )
+    match clocks.is_synchronised():
+        case False:
+            return warning(
+                "Nothing keeps the clock right.", "Run timedatectl set-ntp true, or install chrony."
+            )
+        case True:
+            return ok("Synchronised.")
+    return ok("The kernel does not say whether it is synchronised; it is not behind our own records.")
 
 
 def static_files() -> Finding:
@@ -171,6 +223,7 @@ CHECKS: dict[str, Check] = {
     "licence": licence,
     "operators": operators,
     "disk": disk,
+    "clock": clock,
     "static files": static_files,
     "hosts": hosts,
 }

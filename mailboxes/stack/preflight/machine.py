@@ -12,6 +12,8 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Literal
 
+from mailboxes.provisioning.foreignhashes import MOST_MEMORY_KIB
+from mailboxes.provisioning.passwords import MEMORY_KIB
 from mailboxes.stack.preflight import ports
 from quazzar import words
 from quazzar.errors import EngineTimeout, EngineUnreachable, StackError
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 Severity = Literal["error", "warning"]
 _GIB = 1024**3
 _RSPAMD_WEB = 11334
+#: As many passwords as Dovecot checks side by side: auth-worker's process_limit in its configuration.
+LOGINS_AT_ONCE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +219,11 @@ def check_memory(machine: Machine) -> Check:
         available, where = _available_memory(), "available"
     else:
         available, where = machine.info().memory_bytes, "built into the Docker host"
-    message = f"{words.size(available)} of memory are {where}."
+    usual, most = (words.size(LOGINS_AT_ONCE * kib * 1024) for kib in (MEMORY_KIB, MOST_MEMORY_KIB))
+    message = (
+        f"{words.size(available)} of memory are {where}. {LOGINS_AT_ONCE} logins at once take {usual} for their "
+        f"passwords, and up to {most} if you import hashes of other systems."
+    )
     if available >= _GIB:
         return passed("memory", message)
     hint = "Rspamd alone takes about 300 MiB; stop something, or add memory."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
@@ -12,13 +13,13 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.core import checks as system_checks
 from django.core.management import call_command
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from quazzar.errors import KeyFileError
 from quazzar.models import Heartbeat
-from quazzar.monitoring import doctor, nodechecks
+from quazzar.monitoring import clock, doctor, nodechecks
 from quazzar.monitoring.doctor import Finding, Level, examine, failed, ok, warning
 from quazzar.plans import licenses
 from quazzar.sealing import keyring
@@ -171,6 +172,53 @@ def test_the_licence() -> None:
 def test_the_disk(monkeypatch: pytest.MonkeyPatch, free: int, level: Level) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": free}))
     assert nodechecks.disk().level is level
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"f_flag": os.ST_RDONLY}, "read-only"),
+        ({"f_favail": 999}, "only 999 more files"),
+    ],
+)
+def test_a_disk_that_takes_no_more_files(
+    monkeypatch: pytest.MonkeyPatch, change: dict[str, int], words: str
+) -> None:
+    real = os.statvfs("/")
+    names = ("f_bavail", "f_blocks", "f_bfree", "f_frsize", "f_flag", "f_favail")
+    values = {name: getattr(real, name) for name in names} | {"f_files": 10**6} | change
+    monkeypatch.setattr("os.statvfs", lambda _: type("Status", (), values))
+    finding = nodechecks.disk()
+    assert finding.level is Level.FAILED
+    assert words in finding.sentence
+
+
+def test_the_disk_of_a_database_elsewhere_counts_too(node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Path(str(connection.settings_dict["NAME"])).parent
+    if connection.vendor != "sqlite":
+        return
+    free = {node: 10**12, place: 10**6}
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": free[path]}))
+    assert nodechecks.disk().level is Level.FAILED
+    assert str(place) in nodechecks.disk().sentence
+
+
+@pytest.mark.parametrize(
+    ("synchronised", "level"), [(True, Level.OK), (None, Level.OK), (False, Level.WARNING)]
+)
+def test_the_clock(monkeypatch: pytest.MonkeyPatch, synchronised: bool | None, level: Level) -> None:
+    monkeypatch.setattr("quazzar.monitoring.clock.is_synchronised", lambda: synchronised)
+    assert nodechecks.clock().level is level
+    Heartbeat.objects.update_or_create(name="worker", defaults={"at": timezone.now() + timedelta(minutes=1)})
+    assert nodechecks.clock().level is level
+    Heartbeat.objects.update(at=timezone.now() + timedelta(hours=1))
+    finding = nodechecks.clock()
+    assert finding.level is Level.FAILED
+    assert "set back" in finding.sentence
+
+
+def test_the_kernel_can_be_asked_about_the_clock() -> None:
+    assert clock.is_synchronised() in (True, False, None)
 
 
 def test_static_files(node: Path) -> None:

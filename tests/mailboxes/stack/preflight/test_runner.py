@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from mailboxes.engine.values import EngineInfo
+from mailboxes.stack import blueprint
 from mailboxes.stack.blueprint.services import PORTS, Options
 from mailboxes.stack.preflight import machine, names, runner
 from mailboxes.stack.preflight.runner import Check, Report
@@ -307,8 +308,15 @@ def test_little_memory_is_a_warning_and_none_an_error(
 def test_of_another_machine_only_the_memory_is_known(options: Options, roomy: SimpleNamespace) -> None:
     roomy.memory = roomy.disk = 0
     report = look(FakeEngine(list(IMAGES.values())), options)
-    assert check_of(report, "memory").message == "4 GiB of memory are built into the Docker host."
+    assert check_of(report, "memory").message.startswith("4 GiB of memory are built into the Docker host. ")
     assert check_of(report, "disk").ok and "cannot be seen" in check_of(report, "disk").message
+
+
+def test_the_memory_of_logins_is_what_dovecot_may_use(engine: LocalEngine, options: Options) -> None:
+    dovecot = (Path(blueprint.__file__).parent / "files" / "dovecot.conf").read_text()
+    assert f"service auth-worker {{\n  process_limit = {machine.LOGINS_AT_ONCE}\n" in dovecot
+    message = check_of(look(engine, options), "memory").message
+    assert "10 logins at once take 190 MiB for their passwords, and up to 2.5 GiB if" in message
 
 
 def test_this_machines_memory_can_be_read() -> None:
