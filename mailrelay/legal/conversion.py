@@ -126,7 +126,7 @@ def _message(mail: Entity, server: _Server) -> Entity:
     converted = _entity(mail, server)
     is_mime = any(field.name.lower().startswith("content-") for field in converted.fields)
     changed = not converted.body.isascii() or converted.body != crlf(mail.body)
-    if changed and is_mime and not mail.text("mime-version"):
+    if changed and is_mime and not converted.text("mime-version"):
         return converted.with_field("MIME-Version", "1.0")
     return converted
 

@@ -11,6 +11,8 @@ from mailrelay.mail import rawmail, tidying
 from mailrelay.smtp.connection import Connection
 from mailrelay.smtp.dialogue import Envelope, Target
 from tests.mailrelay.legal.mails import MAILS
+from tests.mailrelay.mail.test_tidying import LOOSE as LOOSE_LISTS
+from tests.mailrelay.mail.test_tidying import STRICT as STRICT_LISTS
 from tests.rig import Running, or_skip
 from tests.rig.exim import StrictExim
 from tests.rig.postfix import RealPostfix
@@ -50,6 +52,19 @@ def test_every_careless_mail_is_taken(connection: Connection, subtests: pytest.S
             assert outcome.error is None, outcome.error
             assert outcome.reply is not None
             assert outcome.reply.code == 250
+
+
+def test_every_list_of_addresses_is_taken_as_it_was_understood(
+    connection: Connection, subtests: pytest.Subtests
+) -> None:
+    for name in ("To", "Reply-To", "From"):
+        for text in (*STRICT_LISTS, *(loose for loose, wanted in LOOSE_LISTS.items() if wanted)):
+            if name == "From" and ":" in text:  # RFC 5322 §3.6.2: no groups
+                continue
+            with subtests.test(text):
+                mail = tidying.with_understood_addresses(rawmail.read(f"{name}: {text}\n\nx\n".encode()))
+                outcome = connection.send(Envelope("node@example.com", ("a@inbox.test",), mail.as_bytes()))
+                assert outcome.error is None, outcome.error
 
 
 def test_an_address_that_needs_smtputf8_is_taken_or_refused_in_our_own_words(connection: Connection) -> None:
