@@ -87,6 +87,8 @@ class Stack(models.Model):
     #: ``{"seen", "hidden"}``: recent connections to Postfix, and those that came as the network's gateway, because a
     #: proxy hides who connects; empty: too few to tell.
     clients = models.JSONField(default=dict)
+    #: Address of a mailbox at which somebody guesses → since when, and how many passwords. See stack/guessing.py.
+    guessed = models.JSONField(default=dict, editable=False)
 
     class Meta:
         verbose_name = "mailbox stack"

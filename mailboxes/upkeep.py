@@ -15,7 +15,7 @@ from mailboxes.models import Mailbox, Stack
 from mailboxes.provisioning import retention
 from mailboxes.push import render
 from mailboxes.quota import room, usage, warnings
-from mailboxes.stack import clients, lock
+from mailboxes.stack import clients, guessing, lock
 from quazzar.errors import StackError
 
 if TYPE_CHECKING:
@@ -34,12 +34,13 @@ def watch_certificate() -> None:
 
 
 def refresh_usage() -> None:
-    """Stores how full the mailboxes and their disk are, and how clients appear, and warns of mailboxes that fill up."""
+    """Stores how full the mailboxes and their disk are, how clients appear, and who guesses; warns of what fills up."""
     try:
         with connect.to_docker() as engine:
             room.refresh(engine, container("dovecot"))
             usage.refresh(engine, container("dovecot"))
             _store_clients(engine)
+            guessing.refresh(engine, container("rspamd"))
     except StackError as exc:
         logger.warning("usage: not refreshed: %s", exc.message)
         return

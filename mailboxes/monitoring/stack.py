@@ -33,6 +33,7 @@ def examine() -> doctor.Finding:
         _disk(stack),
         _secrets(stack),
         _pending(stack),
+        _guessed(stack),
     )
     problems = [finding for finding in findings if finding is not None]
     failures = [finding for finding in problems if finding.level == doctor.Level.FAILED]
@@ -126,4 +127,13 @@ def _pending(stack: Stack) -> doctor.Finding | None:
     return doctor.warning(
         f"A repair waits because it would interrupt mail: {' '.join(map(str, stack.pending))}",
         "Allow it in the Mailboxes tab when it suits.",
+    )
+
+
+def _guessed(stack: Stack) -> doctor.Finding | None:
+    if not stack.guessed:
+        return None
+    return doctor.warning(
+        f"Somebody guesses the password of {', '.join(sorted(stack.guessed))}.",
+        "Guesses have to wait; see that these mailboxes have long passwords.",
     )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import logging
 import time
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from django.conf import settings
 from django.utils import timezone
 
 from mailboxes.engine.values import PutFile
@@ -83,7 +86,9 @@ def target(engine: Engine, stack: Stack) -> Target:
     spec = services.for_hostname(stack.hostname)
     network = engine.network(spec.network)
     gateway = network.gateway if network else ""
-    files = tuple(configuration.static_files(stack.hostname, gateway, _controller_password(stack)))
+    files = tuple(
+        configuration.static_files(stack.hostname, gateway, _controller_password(stack), _policy_password())
+    )
     labelled = tuple(
         replace(
             service, labels=(*service.labels, (CONFIG_LABEL, configuration.digest(files, service.service)))
@@ -96,6 +101,11 @@ def target(engine: Engine, stack: Stack) -> Target:
 def _controller_password(stack: Stack) -> str:
     password = stack.controller_password
     return password.reveal() if password is not None and password.readable else ""
+
+
+def _policy_password() -> str:
+    """What Dovecot asks Rspamd with; nobody types it, so it need not be stored."""
+    return hmac.new(settings.SECRET_KEY.encode(), b"quazzar auth policy", hashlib.sha256).hexdigest()[:32]
 
 
 def bring_up(engine: Engine, stack: Stack, *, allowed: bool = True) -> Target:

@@ -128,6 +128,7 @@ def disabled(*, purge: bool) -> bool:
         clients={},
         mail_queue=None,
         mail_queue_told={},
+        guessed={},
         observed_at=timezone.now(),
     )
     return bool(changed)

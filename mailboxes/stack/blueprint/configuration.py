@@ -21,7 +21,9 @@ _FILES = {
     "postfix/port25_commands": "postfix",
     "postfix/submission_headers": "postfix",
     "dovecot.conf": "dovecot",
+    "policy.conf": "dovecot",
     "sieve/global.sieve": "dovecot",
+    "rspamd/controller.lua": "rspamd",
     "rspamd/rspamd.local.lua": "rspamd",
     "rspamd/local.d/actions.conf": "rspamd",
     "rspamd/local.d/arc.conf": "rspamd",
@@ -37,8 +39,12 @@ _FILES = {
     "rspamd/override.d/settings.conf": "rspamd",
     "rspamd/override.d/worker-controller.inc": "rspamd",
 }
+#: Files that hold a secret.
+_ROOTS_ALONE = frozenset({"policy.conf"})
 _HOSTNAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
-_PLACEHOLDER = re.compile(rb"@(hostname|hostname_pattern|gateway|password_hash)@")
+_PLACEHOLDER = re.compile(
+    rb"@(hostname|hostname_pattern|gateway|password_hash|policy_hash|policy_password|policy_url)@"
+)
 
 
 @dataclass(frozen=True)
@@ -57,26 +63,39 @@ class ConfigFile:
     group: str = "root"
 
 
-def static_files(hostname: str, gateway: str, controller_password: str) -> list[ConfigFile]:
+def static_files(
+    hostname: str, gateway: str, controller_password: str, policy_password: str = ""
+) -> list[ConfigFile]:
     """The files, with everything that differs between stacks filled in.
 
     Args:
         gateway: address of the host on the stack's network; empty if the network does not exist yet.
         controller_password: for Rspamd's web interface. Only its hash is written; with an empty one nobody can log in.
 
+        policy_password: with which Dovecot asks Rspamd about logins; with an empty one it does not ask.
+
     Raises:
         ValueError: a value could add a line to a file.
     """
     if not _HOSTNAME.fullmatch(hostname):
         raise ValueError("This is not a host name.")
+    if policy_password and not policy_password.isalnum():
+        raise ValueError("The password for Dovecot's questions is not made of letters and digits.")
     values = {
         b"hostname": hostname.encode(),
         b"hostname_pattern": hostname.replace(".", "[.]").encode(),
         # No client has an address in 192.0.2.0/24, which is reserved for documentation (RFC 5737).
         b"gateway": str(ip_address(gateway or "192.0.2.1")).encode(),
         b"password_hash": rspamdpassword.hash_password(controller_password).encode(),
+        b"policy_hash": rspamdpassword.hash_password(policy_password).encode(),
+        # Dovecot wants a nonce as soon as there is a server.
+        b"policy_password": (policy_password or "none").encode(),
+        b"policy_url": b"http://rspamd:11334/plugins/quazzar/auth" if policy_password else b"",
     }
-    return [ConfigFile("config", path, _filled(_read(path), values)) for path in _FILES]
+    return [
+        ConfigFile("config", path, _filled(_read(path), values), 0o600 if path in _ROOTS_ALONE else 0o644)
+        for path in _FILES
+    ]
 
 
 def digest(rendered: Iterable[ConfigFile], service: str = "") -> str:

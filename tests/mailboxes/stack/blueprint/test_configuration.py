@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,11 +77,29 @@ def test_a_gateway_that_is_no_address_is_refused() -> None:
 
 def test_nobody_but_root_writes_and_nothing_is_executable() -> None:
     # The image sources an executable init script, and runs another one in a bash of its own.
-    assert {file.mode for file in configuration.static_files("mail.example.com", "", "")} == {0o644}
+    modes = {file.path: file.mode for file in configuration.static_files("mail.example.com", "", "")}
+    assert modes.pop("policy.conf") == 0o600
+    assert set(modes.values()) == {0o644}
 
 
 def test_the_stock_configuration_with_its_fixed_password_is_not_included() -> None:
-    assert b"!include" not in rendered()["dovecot.conf"]
+    included = [line for line in rendered()["dovecot.conf"].splitlines() if b"!include" in line]
+    assert included == [b"!include_try /etc/dovecot/policy.conf"]
+
+
+def test_dovecot_asks_rspamd_with_a_password_that_is_not_the_operators() -> None:
+    static = configuration.static_files("mail.example.com", "", PASSWORD, "policypassword")
+    files = {file.path: file for file in static}
+    asked = b"policypassword"
+    assert [path for path, file in files.items() if asked in file.data] == ["policy.conf"]
+    assert b"Password: " + asked in files["policy.conf"].data
+    assert not [path for path, file in files.items() if PASSWORD.encode() in file.data]
+    hashes = re.findall(rb"\$1\$\w+\$\w+", files["rspamd/override.d/worker-controller.inc"].data)
+    assert len(set(hashes)) == 2
+
+
+def test_without_a_password_of_its_own_dovecot_asks_nobody() -> None:
+    assert b"auth_policy_server_url = \n" in rendered()["policy.conf"]
 
 
 def test_the_digest_is_the_same_for_the_same() -> None:

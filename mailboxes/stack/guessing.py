@@ -1,0 +1,86 @@
+"""Mailboxes whose password somebody guesses, as Rspamd's log tells: stored, and told to the operator once a day."""
+
+from __future__ import annotations
+
+import logging
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.utils import timezone
+
+from mailboxes.models import Mailbox, Stack
+from mailrelay.notices.notify import notify_operator
+
+if TYPE_CHECKING:
+    from mailboxes.engine.client import Engine
+
+logger = logging.getLogger(__name__)
+
+#: A mailbox stays on the page, and causes no second mail, for this long.
+KEPT = timedelta(days=1)
+#: Lines of Rspamd's log to read; a line about a mailbox comes every five minutes.
+_LOG_LINES = 5000
+# As rspamd/controller.lua writes it; the container's clock is in UTC.
+_LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) .*quazzar-guessing (\S{3,320}) (\d{1,9})")
+
+
+def refresh(engine: Engine, container: str) -> None:
+    """Stores the mailboxes at which somebody guesses, and tells the operator of those that are new.
+
+    Args:
+        container: Rspamd's.
+
+    Raises:
+        StackError: the Docker Engine does not answer.
+    """
+    now = timezone.now()
+    found = {
+        name: (at, count)
+        for name, (at, count) in parse(engine.logs(container, _LOG_LINES)).items()
+        if now - at < KEPT
+    }
+    # Whoever guesses can invent names; they are of no interest.
+    real = set(Mailbox.objects.live().filter(address__in=found).values_list("address", flat=True))
+    with transaction.atomic():
+        stack = Stack.objects.select_for_update().get_or_create(pk=1)[0]
+        kept = {
+            name: entry
+            for name, entry in stack.guessed.items()
+            if now - datetime.fromisoformat(entry["since"]) < KEPT
+        }
+        new = sorted(real - kept.keys())
+        for name in real:
+            at, count = found[name]
+            since = kept.get(name, {}).get("since", at.isoformat())
+            kept[name] = {"since": since, "count": count}
+        if kept != stack.guessed:
+            Stack.objects.filter(pk=1).update(guessed=kept)
+        if new:
+            logger.warning("stack: somebody guesses the password of %s", ", ".join(new))
+            notify_operator(*operator_mail(new))
+
+
+def parse(log: str) -> dict[str, tuple[datetime, int]]:
+    """Name → when its last line was written, and how many different passwords had been tried. Pure."""
+    return {
+        match[2]: (datetime.fromisoformat(match[1]).replace(tzinfo=UTC), int(match[3]))
+        for match in _LINE.finditer(log)
+    }
+
+
+def operator_mail(addresses: list[str]) -> tuple[str, str]:
+    """Subject and text of the mail about these mailboxes. Pure."""
+    first, others = addresses[0], len(addresses) - 1
+    subject = f"Somebody guesses the password of {first}" + (f" and {others} more" if others else "")
+    lines = [
+        "Ten different wrong passwords, or more, were tried at:",
+        "",
+        *addresses,
+        "",
+        "Further guesses have to wait, up to ten minutes each. The owner's own password is still taken at once.",
+        "If the owner has a new device or a new password, nothing is wrong. Else give the mailbox a long password,",
+        "and see the log of Dovecot in the Mailboxes tab for where the guesses come from.",
+    ]
+    return f"[Logins] {subject}", "\n".join(lines) + "\n"

@@ -1,0 +1,64 @@
+"""Somebody guesses at a mailbox: soon the guesses have to wait, and its owner and all others do not."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.live.mailworld import World
+from tests.rig.mailclients import Login, imap_login, smtp_login
+
+if TYPE_CHECKING:
+    from tests.live.mailstack import MailStack
+    from tests.rig.mailclients import Answer
+
+pytestmark = pytest.mark.real
+
+LIMITED = "Too many wrong passwords"
+
+
+@pytest.fixture(scope="module")
+def world(mailstack: MailStack) -> World:
+    found = World(mailstack, "guessing.test")
+    found.alice.wait_login()
+    return found
+
+
+def guess(world: World, address: str, *passwords: str) -> list[Answer]:
+    """All at once, half of them by each submission port."""
+    with ThreadPoolExecutor(16) as pool:
+        tries = [
+            (Login(address, password), (587, 465)[index % 2]) for index, password in enumerate(passwords)
+        ]
+        return list(pool.map(lambda each: smtp_login(world.server, *each), tries))
+
+
+def test_after_ten_wrong_passwords_guesses_wait_and_the_owner_does_not(world: World) -> None:
+    answers = guess(world, world.alice.address, *(f"wrong-{number}" for number in range(24)))
+    assert {answer.code for answer in answers} == {535}
+    limited = [answer for answer in answers if LIMITED in answer.text]
+    # The pauses after the tenth are 1, 2, 4, … seconds: within the few that this takes, most are refused unlooked at.
+    assert len(limited) >= 10, [answer.text for answer in answers]
+    # By IMAP it is the same count, also for the name in capitals.
+    assert not imap_login(world.server, Login(world.alice.address.upper(), "wrong-by-imap"))
+    for login in (world.alice.login, world.bob.login):
+        assert imap_login(world.server, login)
+        assert smtp_login(world.server, login).code == 235
+
+
+def test_one_wrong_password_again_and_again_is_no_guessing(world: World) -> None:
+    """As a program does whose owner has changed the password."""
+    answers = guess(world, world.bob.address, *["the one of before"] * 14)
+    assert not [answer for answer in answers if LIMITED in answer.text]
+    assert imap_login(world.server, world.bob.login)
+
+
+def test_the_page_and_doctor_name_the_mailbox(world: World) -> None:
+    world.stack.manage("shell", "-c", "from mailboxes.upkeep import refresh_usage; refresh_usage()")
+    script = "import json; from mailboxes.models import Stack; print(json.dumps(Stack.load().guessed))"
+    guessed = json.loads(world.stack.manage("shell", "-v", "0", "-c", script))
+    assert set(guessed) == {world.alice.address}
+    assert guessed[world.alice.address]["count"] >= 10
