@@ -9,7 +9,7 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from mailboxes.engine import failures, values
 from mailboxes.engine.client import Engine
-from mailboxes.engine.failures import Refused, check_ours
+from mailboxes.engine.failures import Refused, check_our_volume, check_ours
 from mailboxes.engine.pull import PullProgress
 from mailboxes.engine.spec import PROJECT_LABEL, Mount, ServiceSpec
 from mailboxes.engine.values import ContainerState, EngineInfo, NetworkState, PutFile, Result
@@ -188,18 +188,18 @@ class FakeEngine(Engine):
 
     @_asked
     def volumes(self, project: str) -> set[str]:
-        return {name for name, disk in self.disks.items() if disk.labels.get(PROJECT_LABEL) == project}
+        return {name for name, disk in self.disks.items() if values.is_volume_of(project, name, disk.labels)}
 
     @_asked
     def ensure_volume(self, name: str, labels: Mapping[str, str]) -> None:
         disk = self.disks.setdefault(name, FakeVolume(dict(labels)))
-        check_ours("volume", name, disk.labels, labels)
+        check_our_volume(name, disk.labels, labels)
 
     @_asked
     def remove_volume(self, name: str) -> None:
         if name not in self.disks:
             return
-        check_ours("volume", name, self.disks[name].labels)
+        check_our_volume(name, self.disks[name].labels)
         users = [box.id for box in self.boxes.values() for mount in box.spec.mounts if mount.volume == name]
         if users:
             raise Refused(f"remove the volume {name}", 409, f"volume is in use - {users}")

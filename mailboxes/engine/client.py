@@ -18,7 +18,13 @@ from urllib3.exceptions import HTTPError
 
 from mailboxes.engine import bodies, failures, values
 from mailboxes.engine.commands import Commands
-from mailboxes.engine.failures import Refused, absent_is_an_error, absent_is_fine, check_ours
+from mailboxes.engine.failures import (
+    Refused,
+    absent_is_an_error,
+    absent_is_fine,
+    check_our_volume,
+    check_ours,
+)
 from mailboxes.engine.images import Images
 from mailboxes.engine.spec import PROJECT_LABEL
 from quazzar.errors import EngineTimeout, ImageUnavailable, NotThere
@@ -168,33 +174,37 @@ class Engine(Images, Commands):
             client.remove_network(answer["Id"])
 
     def volumes(self, project: str) -> set[str]:
-        """Names of the project's volumes."""
+        """Names of the project's volumes, and of volumes without any label whose names begin as its do."""
         client = self._client()
         with self._asking("list volumes"):
-            answer = client.volumes(filters=_labelled(project))
-        return {volume["Name"] for volume in answer["Volumes"] or []}
+            answer = client.volumes()
+        return {
+            volume["Name"]
+            for volume in answer["Volumes"] or []
+            if values.is_volume_of(project, volume["Name"], volume["Labels"])
+        }
 
     def ensure_volume(self, name: str, labels: Mapping[str, str]) -> None:
-        """Creates the volume if there is none of that name.
+        """Creates the volume if there is none of that name; one without labels was restored, and is ours.
 
         Raises:
-            NameTaken: it exists and does not belong to this project.
+            NameTaken: it exists and has the labels of somebody else.
         """
         client = self._client()
         with self._asking(f"create the volume {name}"):
             # For a volume that exists the Engine answers with that one, unchanged.
             answer = client.create_volume(name, labels=dict(labels))
-        check_ours("volume", name, answer["Labels"], labels)
+        check_our_volume(name, answer["Labels"], labels)
 
     def remove_volume(self, name: str) -> None:
         """Removes the volume with everything in it.
 
         Raises:
-            NameTaken: it does not belong to us.
+            NameTaken: it has the labels of somebody else.
         """
         client = self._client()
         with absent_is_fine(), self._asking(f"remove the volume {name}"):
-            check_ours("volume", name, client.inspect_volume(name)["Labels"])
+            check_our_volume(name, client.inspect_volume(name)["Labels"])
             client.remove_volume(name)
 
     # --- containers ----------------------------------------------------------------------------------------

@@ -188,11 +188,32 @@ def check_ours(
         raise name_taken(kind, name)
 
 
+def check_our_volume(
+    name: str, labels: Mapping[str, str] | None, wanted: Mapping[str, str] | None = None
+) -> None:
+    """As ``check_ours``, but a volume of our name without any label is ours, too.
+
+    That is one that somebody has restored from a backup: labels cannot be added to a volume.
+
+    Raises:
+        NameTaken: it has labels, and they are somebody else's.
+    """
+    if labels:
+        check_ours("volume", name, labels, wanted)
+
+
 def name_taken(kind: str, name: str) -> NameTaken:
     """The error for a container, network or volume whose name is in use by something else."""
+    advice = "rename it if you need it, remove it otherwise."
+    if kind == "volume":
+        advice = (
+            "if it holds mail that the stack should have, copy that into a volume without labels (docs/mailboxes.md, "
+            "Back up and restore)."
+        )
     return NameTaken(
         f"A {kind} named {name} exists already and does not belong to this stack.",
-        hint=f"Look at it with docker {kind} inspect {name}; remove it, or set QUAZZAR_STACK_PROJECT.",
+        hint=f"Look at it with docker {kind} inspect {name}; {advice} With another QUAZZAR_STACK_PROJECT, the stack "
+        "starts without the mail that is stored under this one.",
     )
 
 

@@ -58,6 +58,13 @@ class ContainerState:
     address: str
 
 
+def is_volume_of(project: str, name: str, labels: Mapping[str, str] | None) -> bool:
+    """Whether a volume belongs to the project: by its label, or by its name if it was restored and has no label."""
+    if labels:
+        return labels.get(PROJECT_LABEL) == project
+    return name.startswith(f"{project}-")
+
+
 @dataclass(frozen=True)
 class NetworkState:
     """A network.

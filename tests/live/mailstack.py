@@ -143,7 +143,9 @@ class MailStack(Console):
         assert containers == (services if is_there else set())
         networks = [network.name for network in self.client.networks.list(filters=only)]
         assert networks == [self.project] * is_there
-        volumes = {volume.name for volume in self.client.volumes.list(filters=only)}
+        # By name: one that was restored has no label.
+        every = {volume.name for volume in self.client.volumes.list()}
+        volumes = {name for name in every if name.startswith(f"{self.project}-")}
         assert volumes == {f"{self.project}-mail-{kind}" for kind in ("config", "data", "dkim")}
 
     # --- what lives in it ----------------------------------------------------------------------------------

@@ -5,9 +5,12 @@ The product is started, and the stack enabled, once for all of it: by the first 
 
 from __future__ import annotations
 
+import contextlib
 import imaplib
 import io
+import os
 import random
+import signal
 import smtplib
 import subprocess
 from collections import Counter
@@ -25,10 +28,13 @@ from tests.live.watching import ProgressWatch, TableWatch, UsersWatch
 from tests.quazzar.nodes import wait_until
 from tests.rig.daemon import project
 from tests.rig.mailclients import Answer, Login, deliver, imap_login, mail, messages, wait_for_message
+from tests.rig.standins import said
 from tests.tiers import fewer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from docker.models.containers import Container
 
     from tests.rig.daemon import Daemon
     from tests.rig.images import Images
@@ -259,16 +265,30 @@ def nothing_differs(world: World) -> None:
     assert world.stack.manage("reconcile", "--dry-run") == "Nothing differs.\n"
 
 
-def test_containers_and_configuration_that_are_gone_are_made_anew_with_all_mail(
-    world: World, far: Sink
+def test_on_an_empty_machine_the_stack_is_made_anew_with_the_mail_and_the_queue_of_a_backup(
+    world: World, far: Sink, stack_images: Images
 ) -> None:
     far.answer("RCPT", "451 4.3.0 later")
     assert world.submit("from before", TO).accepted
+    assert send(world, "before the backup").accepted
+    got(world, "before the backup")
     kept = [each["Subject"] for each in messages(world.server, world.bob.login)]
-    assert kept
-    for service in ("postfix", "dovecot", "rspamd"):
-        world.stack.container(service).remove(force=True, v=True)
-    world.stack.client.volumes.get(f"{world.stack.project}-mail-config").remove()
+    # As docs/mailboxes.md says, but that nothing is lost by stopping the product: its worker stands still meanwhile.
+    with standing_still(world.stack.worker()), as_documented(world.stack, stack_images) as debian:
+        code, output = said(debian, "tar", "czf", "/to/mail.tgz", "--numeric-owner", "/mail")
+        assert code == 0, output
+        archive, _ = debian.get_archive("/to/mail.tgz")
+        saved = b"".join(archive)
+        for service in ("postfix", "dovecot", "rspamd"):
+            world.stack.container(service).remove(force=True, v=True)
+        debian.remove(force=True)
+        for kind in ("config", "data", "dkim"):
+            world.stack.client.volumes.get(f"{world.stack.project}-mail-{kind}").remove()
+        with as_documented(world.stack, stack_images) as other:
+            other.put_archive("/to", saved)
+            # It says that deferred mail has its time in the future: Postfix notes there when to try again.
+            code, output = said(other, "tar", "xzf", "/to/mail.tgz", "--numeric-owner", "-C", "/")
+            assert code == 0, output
     far.answer("RCPT", None)
     wait_until(lambda: lets_in(world, world.bob.login), "everything is back", REPAIRED)
     world.stack.wait_phase("healthy")
@@ -278,6 +298,32 @@ def test_containers_and_configuration_that_are_gone_are_made_anew_with_all_mail(
     content = next(each.content for each in far.wait_for(2) if each.message["Subject"] == "signed as ever")
     assert [each.valid for each in world.signatures(content)] == [True]
     nothing_differs(world)
+    assert world.stack.state()["last_error"] is None
+
+
+@contextlib.contextmanager
+def standing_still(pid: int) -> Iterator[None]:
+    """A process that does nothing meanwhile."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def as_documented(stack: MailStack, images: Images) -> Iterator[Container]:
+    """``docker run -v …-mail-data:/mail -v "$PWD":/to``: a volume that is not there is made, without a label."""
+    volumes = {f"{stack.project}-mail-data": {"bind": "/mail", "mode": "rw"}}
+    container = stack.client.containers.run(
+        images.dovecot, ["sleep", "infinity"], entrypoint="", volumes=volumes, detach=True
+    )
+    try:
+        assert said(container, "mkdir", "/to") == (0, "")
+        yield container
+    finally:
+        with contextlib.suppress(docker.errors.NotFound):
+            container.remove(force=True, v=True)
 
 
 # --- its worker is killed: changing, disabling -------------------------------------------------------------

@@ -101,19 +101,30 @@ def test_a_network_is_not_removed_under_a_running_container(world: World) -> Non
 
 # --- volumes -----------------------------------------------------------------------------------------------
 def test_volumes_are_listed_by_project(world: World) -> None:
-    world.strange("volume", f"{world.project}-strange")
+    world.strange("volume", f"{world.project}-strange", {"com.docker.compose.project": "other"})
     assert world.engine.volumes(world.project) == set()
     for _ in range(2):
         world.engine.ensure_volume(world.volume, world.labels)
     assert world.engine.volumes(world.project) == {world.volume}
 
 
-def test_a_volume_of_somebody_else_is_left_alone(world: World) -> None:
+def test_a_restored_volume_which_has_no_label_is_ours(world: World) -> None:
     world.strange("volume", world.volume)
+    assert world.engine.volumes(world.project) == {world.volume}
+    world.engine.ensure_volume(world.volume, world.labels)
+    assert world.engine.volumes(f"{world.project}x") == set()
+    world.engine.remove_volume(world.volume)
+    assert world.engine.volumes(world.project) == set()
+
+
+@pytest.mark.parametrize("labels", [{"com.docker.compose.project": "other"}, {"quazzar.project": "other"}])
+def test_a_volume_of_somebody_else_is_left_alone(world: World, labels: dict[str, str]) -> None:
+    world.strange("volume", world.volume, labels)
     with pytest.raises(NameTaken, match=f"volume named {world.volume}"):
         world.engine.ensure_volume(world.volume, world.labels)
-    with pytest.raises(NameTaken):
-        world.engine.remove_volume(world.volume)
+    if "quazzar.project" not in labels:
+        with pytest.raises(NameTaken):
+            world.engine.remove_volume(world.volume)
 
 
 def test_a_volume_is_not_removed_under_a_container(world: World) -> None:

@@ -72,8 +72,8 @@ class World(ABC):
         return name
 
     @abstractmethod
-    def strange(self, kind: str, name: str) -> None:
-        """Creates a network, volume or container without the labels of this product."""
+    def strange(self, kind: str, name: str, labels: dict[str, str] | None = None) -> None:
+        """Creates a network, volume or container without the labels of this product; a volume with these."""
 
     @abstractmethod
     def occupied(self, port: int) -> Any:
@@ -89,12 +89,12 @@ class FakeWorld(World):
         super().__init__("qz-fake", "example/image:1")
         self.engine = FakeEngine([self.base.image])
 
-    def strange(self, kind: str, name: str) -> None:
+    def strange(self, kind: str, name: str, labels: dict[str, str] | None = None) -> None:
         match kind:
             case "network":
                 self.engine.networks[name] = FakeNetwork({}, 250)
             case "volume":
-                self.engine.disks[name] = FakeVolume({})
+                self.engine.disks[name] = FakeVolume(labels or {})
             case "container":
                 self.engine.boxes[name] = FakeContainer(self.spec(name=name, labels=()), "1", "2")
 
@@ -113,12 +113,12 @@ class RealWorld(World):
         self.engine = engine
         self._client = client
 
-    def strange(self, kind: str, name: str) -> None:
+    def strange(self, kind: str, name: str, labels: dict[str, str] | None = None) -> None:
         match kind:
             case "network":
                 self._client.networks.create(name)
             case "volume":
-                self._client.volumes.create(name)
+                self._client.volumes.create(name, labels=labels)
             case "container":
                 self._client.containers.create(self.base.image, "true", name=name)
 
