@@ -17,7 +17,7 @@ from dnsrecords.checking.results import News, Result
 from dnsrecords.dkim import progress
 from dnsrecords.judging import detours, propagation
 from dnsrecords.judging.judge import Judgement, questions
-from dnsrecords.kinds.registry import wanted
+from dnsrecords.kinds.registry import kind_of, wanted
 from dnsrecords.lookup.resolver import Resolver
 from dnsrecords.models import DomainCheck
 from dnsrecords.mtasts import fetch as policyfetch
@@ -157,7 +157,8 @@ def _by_wildcards(
     label = f"quazzar-{secrets.token_hex(6)}"
     doubted = {}
     for record, judgement in judged.items():
-        if judgement.verdict.status in (Status.MISSING, Status.MISMATCH):
+        wrong = judgement.verdict.status in (Status.MISSING, Status.MISMATCH)
+        if wrong and not kind_of(record).zone_of_others:
             names = detours.unused_names(record.name, answers[record.question].zone, label)
             # In the place of a CNAME record there may be addresses.
             types = (record.type, "A", "AAAA") if record.type == "CNAME" else (record.type,)

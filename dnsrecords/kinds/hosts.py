@@ -70,7 +70,7 @@ class Pointer(Kind):
     A CNAME record there is how the provider of the address delegates its name (RFC 2317), and has to stay.
     """
 
-    minds_alias = True
+    minds_alias = zone_of_others = True
     key = "ptr"
     type = "PTR"
     label = "PTR"

@@ -29,6 +29,7 @@ class Kind(ABC):
         strays: whether operators tend to publish it under a neighbouring name, where it is then looked for.
         merges: whether the advice in a verdict keeps what others published, so that publishing it harms nobody.
         minds_alias: whether `judge` itself says what to do about a CNAME record in the record's place.
+        zone_of_others: whether somebody else edits the zone, so that it does not matter how the values got there.
     """
 
     key: str
@@ -39,6 +40,7 @@ class Kind(ABC):
     strays: ClassVar[bool] = False
     merges: ClassVar[bool] = False
     minds_alias: ClassVar[bool] = False
+    zone_of_others: ClassVar[bool] = False
 
     # --- what to publish -----------------------------------------------------------------------------------
     @abstractmethod

@@ -85,6 +85,15 @@ def test_every_kind_of_record_is_told_from_a_wildcard(nameserver: Nameserver) ->
     assert verdicts["spf"].advice.startswith("v=spf1 ip4:198.51.100.7 ")
 
 
+def test_the_name_that_a_provider_gives_every_address_is_the_address_own(nameserver: Nameserver) -> None:
+    nameserver.publish("2.0.192.in-addr.arpa", ["* PTR dynamic.provider.test."])
+    results = check.look(facts_of("pointer.test"))
+    verdict = next(result.verdict for result in results if result.record.id == "ptr")
+    assert verdict.status is Status.MISMATCH
+    assert "is dynamic.provider.test instead of mail.pointer.test" in verdict.message
+    assert "wildcard" not in verdict.message
+
+
 def test_at_the_domain_itself_there_is_no_wildcard(nameserver: Nameserver) -> None:
     lines = ['@ TXT "v=spf1 -all"', '* TXT "v=spf1 -all"']
     verdict = look(nameserver, "apex.test", *lines, without=("v=spf1",))["spf"]

@@ -10,8 +10,8 @@ import pytest
 from dnsrecords.models import Publisher
 from dnsrecords.publishing import publish as publishing
 from dnsrecords.publishing.plan import Plan
-from dnsrecords.publishing.services import PublishFailed, ZoneChanged
-from dnsrecords.publishing.services.rfc2136 import Rfc2136
+from dnsrecords.publishing.services import Change, PublishFailed, ZoneChanged
+from dnsrecords.publishing.services.rfc2136 import Rfc2136, Tsig
 from mailboxes.provisioning import domains
 from tests.mailboxes import factories
 from tests.rig import or_skip
@@ -38,6 +38,7 @@ WILDCARDS = {
     "stuck.test": [],
     "cut.test": ["_domainkey NS ns.vendor.example."],
     "dname.test": ["_tcp DNAME services.vendor.example."],
+    "spelt.test": [],
     "nullmx.test": ["@ MX 0 ."],
     "ttl.test": ['@ 86400 TXT "verification=abc"'],
 }
@@ -144,6 +145,30 @@ def test_names_below_a_dname_record_are_conflicts_of_their_own(node: Bind | Prim
     assert len(plan.conflicts) == 5 and all("._tcp." in conflict.name for conflict in plan.conflicts)
     assert "the DNAME record at _tcp.dname.test leads elsewhere" in plan.conflicts[0].message
     assert not any("._tcp TXT" in line or "._tcp SRV" in line for line in node.records("dname.test"))
+
+
+def test_the_same_in_another_spelling_is_the_same(node: Bind | Primary) -> None:
+    added = {(name, type_): value for name, type_, value in published(node, "spelt.test").added}
+    key = added["quazzar._domainkey.spelt.test", "TXT"]
+    service = Rfc2136(node.host, node.port, "Spelt.Test.", Tsig(node.key_name, node.algorithm, node.secret))
+    old = {
+        question: tuple(entry.raw for entry in entries) for question, entries in service.read(added).items()
+    }
+    # Names in capital letters, and the text cut elsewhere, in three strings.
+    spelt = {
+        ("SPELT.test", "MX"): "10 MAIL.Node.Test.",
+        ("Quazzar._DOMAINKEY.Spelt.Test", "TXT"): f'"{key[:30]}" "{key[30:200]}" "{key[200:]}"',
+        ("_IMAPS._tcp.spelt.test", "SRV"): "0 1 993 Mail.NODE.test.",
+    }
+    service.apply(
+        [
+            Change(name, type_, 300, old[name.lower(), type_], old[name.lower(), type_], (value,))
+            for (name, type_), value in spelt.items()
+        ]
+    )
+    (publisher,) = Publisher.objects.select_related("domain")
+    again = publishing.publish(publisher.domain)
+    assert (again.changes, again.conflicts) == ((), ())
 
 
 def test_a_null_mx_is_shown_as_a_zone_file_has_it(node: Bind | Primary) -> None:
