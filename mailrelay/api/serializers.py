@@ -209,6 +209,13 @@ class _Addresses(serializers.ListField):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(required=False, default=list, max_length=emails.MAX_RECIPIENTS, **kwargs)
 
+    def run_child_validation(self, data: list[Any]) -> list[Any]:
+        """Look at the addresses, unless there are too many: each that is wrong would have its own sentence."""
+        if len(data) > emails.MAX_RECIPIENTS:
+            self.fail("max_length", max_length=emails.MAX_RECIPIENTS)
+        result: list[Any] = super().run_child_validation(data)
+        return result
+
 
 class _Headers(serializers.DictField):
     child = Line(allow_blank=True)

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from typing import Any
 
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import JSONParser
+
+#: Strings and commas outside them that a body may have. A mail has few, however large; each costs memory.
+_MOST_PARTS = 200_000
+#: A string, or what begins as one and does not end. Possessive, so that nothing is tried twice.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+
+
+class TooManyParts(APIException):
+    """The body is small enough, but what is in it would not be."""
+
+    status_code = 413
+    default_code = "too_large"
+    default_detail = f"The body has more than {_MOST_PARTS:,} strings and commas."
 
 
 class StrictJSONParser(JSONParser):
@@ -18,8 +32,11 @@ class StrictJSONParser(JSONParser):
 
         Raises:
             ParseError: it is not JSON, too deep, or holds a lone surrogate.
+            TooManyParts: it has too many keys and values.
         """
         raw: bytes = stream.read()
+        if _has_too_many_parts(raw):
+            raise TooManyParts
         try:
             parsed = super().parse(io.BytesIO(raw), media_type, {"encoding": "utf-8"})
             if b"\\u" in raw:  # the one way in which half a character gets past UTF-8
@@ -31,6 +48,18 @@ class StrictJSONParser(JSONParser):
         except UnicodeEncodeError as exc:
             raise ParseError("The body holds half of a character (a lone surrogate).") from exc
         return parsed
+
+
+def _has_too_many_parts(raw: bytes) -> bool:
+    if raw.count(b'"') + raw.count(b",") <= _MOST_PARTS:
+        return False
+    parts = end = 0
+    for string in _STRING.finditer(raw):
+        parts += 1 + raw.count(b",", end, string.start())
+        end = string.end()
+        if parts > _MOST_PARTS:
+            return True
+    return parts + raw.count(b",", end) > _MOST_PARTS
 
 
 def _reason(exc: ParseError) -> str:

@@ -192,3 +192,9 @@ def test_without_a_relay_it_is_409_but_a_wrong_mail_is_told_first(api: APIClient
     error(api.post(MESSAGES, MAIL), 409, "relay_not_configured")
     assert not Message.objects.exists()
     assert not rings
+
+
+def test_very_many_wrong_addresses_are_one_sentence(api: APIClient) -> None:
+    told = api.post("/api/mail/messages", {"to": ["x"] * 20_000, "subject": "Hello", "text": "x"})
+    assert told.status_code == 400
+    assert told.json()["fields"] == {"to": ["Ensure this field has no more than 500 elements."]}
