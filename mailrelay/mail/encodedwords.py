@@ -21,6 +21,8 @@ _BEFORE_SPACE = re.compile(r"(?<=[^ \t])(?=[ \t])")
 _ENDLESS_SPACE = re.compile(r"[ \t]{500,}")
 # Of a display name that is not encoded; quoting can double its length.
 _LONGEST_NAME = 200
+# So that "Reply-To: " fits on its line (RFC 2047 §2: 76 characters).
+_FIRST_OF_PHRASE = 39
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 
 
@@ -53,7 +55,7 @@ def mailbox(name: str, address: str) -> str:
 def phrase(text: str) -> str:
     """The text as a phrase (RFC 5322 §3.2.5): atoms, a quoted string, or encoded words."""
     if not is_writable(text) or len(text) > _LONGEST_NAME:
-        return encoded(text)
+        return encoded(text, _FIRST_OF_PHRASE)
     if _ATOMS.fullmatch(text):
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')

@@ -32,7 +32,7 @@ def from_email(email: Email) -> bytes:
 
 
 def from_raw(data: bytes) -> bytes:
-    """The bytes for a complete MIME message, which is sent as it is."""
+    """The bytes for a complete message, which is kept as it is."""
     return _RAW + data
 
 
