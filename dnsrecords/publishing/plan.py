@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 #: Name, type and value of something in the zone.
 Entry: TypeAlias = tuple[str, str, str]
-#: Types that may not stand beside a CNAME, as far as it matters here.
-_BESIDE = ("A", "AAAA", "TXT", "MX")
+#: Types beside which a server drops a CNAME record without a word (RFC 2136 §3.4.2.2), as far as anybody uses them.
+_BESIDE = ("A", "AAAA", "TXT", "MX", "SRV", "CAA", "HTTPS", "PTR")
 _ADDRESSES = ("A", "AAAA")
 
 

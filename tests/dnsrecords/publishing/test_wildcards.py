@@ -39,6 +39,11 @@ WILDCARDS = {
     "cut.test": ["_domainkey NS ns.vendor.example."],
     "dname.test": ["_tcp DNAME services.vendor.example."],
     "spelt.test": [],
+    "beside.test": [
+        'autoconfig CAA 0 issue "ca.example"',
+        "autodiscover HTTPS 1 . alpn=h2",
+        "mta-sts SRV 0 0 1 x",
+    ],
     "nullmx.test": ["@ MX 0 ."],
     "ttl.test": ['@ 86400 TXT "verification=abc"'],
 }
@@ -145,6 +150,14 @@ def test_names_below_a_dname_record_are_conflicts_of_their_own(node: Bind | Prim
     assert len(plan.conflicts) == 5 and all("._tcp." in conflict.name for conflict in plan.conflicts)
     assert "the DNAME record at _tcp.dname.test leads elsewhere" in plan.conflicts[0].message
     assert not any("._tcp TXT" in line or "._tcp SRV" in line for line in node.records("dname.test"))
+
+
+def test_what_a_server_drops_without_a_word_is_a_conflict(node: Bind | Primary) -> None:
+    plan = published(node, "beside.test", replace=True)
+    names = {"autoconfig.beside.test", "autodiscover.beside.test", "mta-sts.beside.test"}
+    assert {conflict.name for conflict in plan.conflicts} == names
+    assert not any(" CNAME " in line for line in node.records("beside.test"))
+    assert not any(type_ == "CNAME" for _, type_, _ in plan.added)
 
 
 def test_the_same_in_another_spelling_is_the_same(node: Bind | Primary) -> None:
