@@ -140,8 +140,8 @@ class Drain:
             self._nowhere_to_go(exc)
             return 0
         self._relay = relay
-        if relay.refusals and outbox.anything_due():
-            self._recorder.hold = logins.hold(relay)
+        if relay.refusals:
+            self._recorder.hold = logins.hold(relay, needed=outbox.anything_due())
         self._gate = LoginGate(self._recorder.hold.error if self._recorder.hold else None)
         pipeline = Pipeline(relay.target, _pool, settings.QUAZZAR_RELAY_CONNECTIONS, self._gate)
         try:
@@ -249,17 +249,16 @@ class Drain:
         if event.job is not None:
             pipeline.outstanding -= 1
             pipeline.submit(event.job)
-        refusal = self._gate.refusal
-        if (
-            refusal is not None
-            and event.error is refusal
-            and not (self._recorder.hold and self._recorder.hold.error is refusal)
-        ):
-            self._recorder.hold = Hold(refusal, logins.refused(self._relay, refusal))
+        hold = self._recorder.hold
+        if self._gate.refusal is event.error and not (hold and hold.error is event.error):
+            hold = self._recorder.hold = Hold(event.error, logins.refused(self._relay, event.error))
+            logger.warning("login refused, next attempt at %s: %s", hold.until.isoformat(), event.error)
         if pipeline.alive == 0:
             self._down = event.error
-            logger.warning(
-                "relay unreachable stage=%s kind=%s: %s", event.error.stage, event.error.kind, event.error
+            logger.log(
+                logging.INFO if hold and hold.error is event.error else logging.WARNING,
+                "relay unreachable stage=%s kind=%s: %s",
+                *(event.error.stage, event.error.kind, event.error),
             )
 
     def _take_back(self, pipeline: Pipeline) -> None:

@@ -38,10 +38,10 @@ class Hold:
     until: datetime
 
 
-def hold(relay: Relay) -> Hold | None:
+def hold(relay: Relay, *, needed: bool = True) -> Hold | None:
     """What to wait for, or None if the caller may sign in.
 
-    When a wait is over, one caller may; for the others the next one begins.
+    When a wait is over, one caller that ``needed`` to sign in may; for the others the next wait begins.
     """
     if not relay.refusals:
         return None
@@ -49,6 +49,8 @@ def hold(relay: Relay) -> Hold | None:
     following = now + wait(relay.refusals + 1)
     if until is not None and now < until <= now + WAITS[-1]:  # further away: a wrong clock wrote it
         return Hold(_latest(relay), until)
+    if not needed:
+        return None
     if _row(relay).filter(login_not_before=until).update(login_not_before=following):
         return None
     return Hold(_latest(relay), following)

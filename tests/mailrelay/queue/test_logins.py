@@ -74,6 +74,17 @@ def test_each_further_mail_waits_for_the_same_login(queued: Queue, server: Fault
     assert {(row.last_error or {})["stage"] for row in Message.objects.all()} == {"auth"}
 
 
+def test_a_mail_that_comes_while_a_drain_begins_waits_as_well(
+    queued: Queue, server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queued()
+    delivery.drain()
+    monkeypatch.setattr(outbox, "anything_due", lambda: False)  # not yet
+    queued()
+    delivery.drain()
+    assert count(server) == 1
+
+
 def test_the_distance_grows_and_stays_below_what_locks_out(queued: Queue, server: FaultServer) -> None:
     times = []
     for minute in range(0, 600, 1):

@@ -158,7 +158,9 @@ def test_when_the_relay_answers_again_only_its_own_failures_are_brought_forward(
     for row, stage in zip(outbox.claim("me", 10), ("connect", "data"), strict=True):
         outbox.record_failure("me", row, {"stage": stage, "code": None, "message": "no"}, permanent=False)
     assert outbox.bring_forward() == 1
-    assert outbox.claim("me", 10)[0].last_error == {"stage": "connect", "code": None, "message": "no"}
+    error = outbox.claim("me", 10)[0].last_error
+    assert error is not None
+    assert (error["stage"], error["code"], error["message"]) == ("connect", None, "no")
 
 
 def test_old_messages_go_and_waiting_ones_stay(queued: Queue) -> None:
