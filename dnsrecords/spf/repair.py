@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 #: The start of a text that was meant to be a record, with every mistake that people make there.
 _MEANT = re.compile(
-    r"[\W_]*(?:v\s*[=:-]?\s*(?:spf\s*(?:1|l(?![a-z0-9]))|sfp1|sp1)(?!\.?[0-9])|(?:v\s*=\s*)?spf\s*1?(?![0-9a-z]))[\s;:,.=\"']*",
+    r"[\W_]*(?:v\s*[=:-]?\s*(?:spf\s*(?:1|l(?![a-z0-9]))|sfp1|sp1)(?!\.?[0-9])|(?:v\s*=\s*)?spf\s*1?(?=[\s;,:.\"]|\Z))[\s;:,.=\"']*",
     re.IGNORECASE,
 )
 #: Characters that look like those of ASCII, from word processors and keyboards; invisible ones go.
@@ -72,7 +72,12 @@ def meant(text: str) -> bool:
     """Whether a text that is no SPF record was meant to be one."""
     if is_record(text):
         return False
-    return _MEANT.match(typed(text)) is not None or bool(mistake(text, VERSION)) or _is_remainder(text)
+    if mistake(text, VERSION) or _is_remainder(text):
+        return True
+    start = _MEANT.match(typed(text))
+    # Without the version it takes a mechanism: "SPF is set up elsewhere" is no record.
+    versioned = start and "=" in start[0]
+    return bool(start) and (bool(versioned) or any(isinstance(term, Mechanism) for term in read(text).terms))
 
 
 def _is_remainder(text: str) -> bool:

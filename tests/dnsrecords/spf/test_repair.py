@@ -179,6 +179,10 @@ def test_what_was_not_meant_to_be_a_record_is_none() -> None:
     for text in (
         "",
         "google-site-verification=v=spf1",
+        "spf-verification=abc",
+        "spf_token: x",
+        "SPF is set up elsewhere",
+        "spf",
         "v=DMARC1",
         "v=spf10 a",
         "v=spf2.0",
