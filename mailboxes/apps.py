@@ -23,6 +23,7 @@ class MailboxesConfig(AppConfig):
         doctor.register("addresses", addresses.examine)
         doctor.register("mail queue", mailflow.queue)
         doctor.register("mail clients", mailflow.clients)
+        doctor.register("mail images", mailflow.images)
         register_collector(metrics.collect)
 
 

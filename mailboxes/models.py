@@ -80,6 +80,8 @@ class Stack(models.Model):
     usage_at = models.DateTimeField(null=True, default=None)
     #: Room on the disk of the mail, see ``quota/room.py``; empty: not looked at yet.
     mail_disk = models.JSONField(default=dict)
+    #: Service → the version that runs, see ``stack/versions.py``; empty: not looked at yet.
+    versions = models.JSONField(default=dict)
     #: What waits in Postfix, see ``mailqueue/watch.py``; null: not looked at yet.
     mail_queue = models.JSONField(null=True, default=None)
     #: Trouble with that queue (late, ours) → when the operator was last told.

@@ -15,7 +15,7 @@ from mailboxes.models import Mailbox, Stack
 from mailboxes.provisioning import retention
 from mailboxes.push import render
 from mailboxes.quota import room, usage, warnings
-from mailboxes.stack import clients, guessing, lock
+from mailboxes.stack import clients, guessing, lock, versions
 from quazzar.errors import StackError
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def refresh_usage() -> None:
         with connect.to_docker() as engine:
             room.refresh(engine, container("dovecot"))
             usage.refresh(engine, container("dovecot"))
+            versions.refresh(engine)
             _store_clients(engine)
             guessing.refresh(engine, container("rspamd"))
     except StackError as exc:
@@ -61,6 +62,8 @@ def watch_queue() -> None:
     try:
         with connect.to_docker() as engine:
             watch.refresh(engine)
+            if not Stack.load().versions:
+                versions.refresh(engine)
     except StackError as exc:
         logger.warning("mail queue: not looked at: %s", exc.message)
 

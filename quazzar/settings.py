@@ -230,9 +230,10 @@ QUAZZAR_STACK_BIND = env_bind("QUAZZAR_STACK_BIND")
 QUAZZAR_STACK_PORT_OFFSET = env_int("QUAZZAR_STACK_PORT_OFFSET", 0, maximum=65_535 - 11_334)
 #: Prefix of container, network and volume names.
 QUAZZAR_STACK_PROJECT = env_docker_name("QUAZZAR_STACK_PROJECT", "quazzar-mail")
+#: Named by exact versions, so that two nodes run the same; see also mailboxes/stack/versions.py.
 QUAZZAR_IMAGE_POSTFIX = env_image("QUAZZAR_IMAGE_POSTFIX", "boky/postfix:v5.1.0")
-QUAZZAR_IMAGE_DOVECOT = env_image("QUAZZAR_IMAGE_DOVECOT", "dovecot/dovecot:2.4.4-root")
-QUAZZAR_IMAGE_RSPAMD = env_image("QUAZZAR_IMAGE_RSPAMD", "rspamd/rspamd:4.1")
+QUAZZAR_IMAGE_DOVECOT = env_image("QUAZZAR_IMAGE_DOVECOT", "dovecot/dovecot:2.4.5-root")
+QUAZZAR_IMAGE_RSPAMD = env_image("QUAZZAR_IMAGE_RSPAMD", "rspamd/rspamd:4.1.5")
 #: Directories below which the stack's certificate and key may be read by path.
 QUAZZAR_CERTIFICATE_DIRS = env_paths(
     "QUAZZAR_CERTIFICATE_DIRS",

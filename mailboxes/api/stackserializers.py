@@ -12,6 +12,7 @@ from mailboxes.api.serializers import ProblemSerializer
 from mailboxes.certificates import state as certificatestate
 from mailboxes.mailqueue import watch
 from mailboxes.models import Stack
+from mailboxes.stack import versions
 from quazzar.api.fields import Text, YesNo
 from quazzar.api.serializers import StrictSerializer
 
@@ -62,6 +63,15 @@ class CertificateSerializer(CertificateSummarySerializer):
     certificate = serializers.CharField(allow_blank=True, help_text="PEM, the leaf first.")
     certificate_path = serializers.CharField(allow_blank=True)
     key_path = serializers.CharField(allow_blank=True)
+
+
+class VersionSerializer(serializers.Serializer[Any]):
+    """Which version of a service runs."""
+
+    service = serializers.CharField()
+    running = serializers.CharField(allow_blank=True, help_text="Empty: not known yet.")
+    tested = serializers.CharField(help_text="What this release was tested with.")
+    compared = serializers.ChoiceField(choices=["tested", "newer", "older", "unknown"])
 
 
 class ReasonSerializer(serializers.Serializer[Any]):
@@ -121,8 +131,14 @@ class StackSerializer(serializers.Serializer[Any]):
     pending = serializers.ListField(
         child=serializers.CharField(), help_text="What differs, and would interrupt mail if it were repaired."
     )
+    versions = serializers.SerializerMethodField()
     mail_queue = serializers.SerializerMethodField()
     observed_at = serializers.DateTimeField(allow_null=True, help_text="Null while nothing was seen.")
+
+    @extend_schema_field(VersionSerializer(many=True))
+    def get_versions(self, row: Stack) -> Any:
+        """Return which versions run, beside those that were tested."""
+        return VersionSerializer(versions.read(row), many=True).data
 
     @extend_schema_field(MailQueueSerializer(allow_null=True))
     def get_mail_queue(self, row: Stack) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 from django.utils.safestring import SafeString
 
 from mailboxes.models import Alias, Domain, ImportJob, Mailbox, Stack
+from mailboxes.stack import versions
 from quazzar import words
 from quazzar.console import shown
 
@@ -75,19 +76,21 @@ class Service:
     tone: str
     image: str
     ports: str
+    version: str
 
 
 def services(stack: Stack) -> list[Service]:
     """All three containers, also while the worker has seen none."""
     seen = {service.get("name", ""): service for service in stack.services}
-    return [_service(id_, seen.get(id_, {})) for id_ in SERVICES]
+    running = {version.service: version.sentence for version in versions.read(stack)}
+    return [_service(id_, seen.get(id_, {}), running[id_]) for id_ in SERVICES]
 
 
-def _service(id_: str, seen: dict[str, Any]) -> Service:
+def _service(id_: str, seen: dict[str, Any], version: str) -> Service:
     status, health = seen.get("status", "absent"), seen.get("health", "none")
     word, tone = _STATUS.get(status) or _HEALTH.get(health, ("Unknown", "off"))
     ports = ", ".join(str(port) for port in seen.get("ports", []))
-    return Service(id_, *SERVICES[id_], word, tone, str(seen.get("image", "")), ports)
+    return Service(id_, *SERVICES[id_], word, tone, str(seen.get("image", "")), ports, version)
 
 
 def row_badge(row: Mailbox | Alias | Domain, *, enabled: bool) -> SafeString:

@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from mailboxes.mailqueue import watch
 from mailboxes.models import Stack
+from mailboxes.stack import versions
 from quazzar.monitoring import doctor
 
 _OFF = "The mailbox stack is not enabled."
@@ -31,6 +32,22 @@ def queue() -> doctor.Finding:
         return doctor.failed(sentence, "Send a test mail in the Relay settings, and correct what it finds.")
     advice = "The Mailboxes tab, Server, lists the mail that waits. Postfix goes on trying for five days."
     return doctor.failed(sentence, advice) if "late" in trouble else doctor.warning(sentence, advice)
+
+
+def images() -> doctor.Finding:
+    """Which versions run, and whether one of them must not stay."""
+    stack = Stack.load()
+    if not stack.enabled:
+        return doctor.ok(_OFF)
+    found = versions.read(stack)
+    for version in found:
+        if version.danger:
+            return doctor.failed(
+                f"{version.service.title()} {version.running} runs. {version.danger}",
+                f"Unset QUAZZAR_IMAGE_{version.service.upper()} or name a newer one, and allow the interruption.",
+            )
+    known = [f"{version.service.title()} {version.sentence}" for version in found]
+    return doctor.ok(f"{'; '.join(known)}.")
 
 
 def clients() -> doctor.Finding:

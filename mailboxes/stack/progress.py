@@ -126,6 +126,7 @@ def disabled(*, purge: bool) -> bool:
         purge=False,
         applied_generation=0,
         clients={},
+        versions={},
         mail_queue=None,
         mail_queue_told={},
         guessed={},

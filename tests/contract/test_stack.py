@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from mailboxes.engine import connect
 from mailboxes.models import Domain, Stack
-from mailboxes.stack import logs
+from mailboxes.stack import logs, versions
 from mailboxes.stack.preflight import names as namechecks
 from mailboxes.stack.preflight import runner
 from mailrelay.models import RelaySettings
@@ -28,6 +28,10 @@ NOTHING: dict[str, Any] = {
     "enabled": False, "phase": "disabled", "progress": {"step": 0, "of": 0, "percent": 0, "message": ""},
     "hostname": "", "services": [], "generation": {"desired": 0, "applied": 0}, "last_error": None,
     "send_through_relay": False, "warn_mailbox_owners": False, "pending": [], "mail_queue": None, "observed_at": None,
+    "versions": [
+        {"service": service, "running": "", "tested": tested, "compared": "unknown"}
+        for service, tested in versions.TESTED.items()
+    ],
     "certificate": {"source": "self_signed", "names": [], "expires_at": None, "warnings": []},
 }  # fmt: skip
 NOT_HOSTNAMES: list[Any] = [

@@ -13,7 +13,7 @@ from mailboxes.engine.values import PutFile, Result
 from mailboxes.mailqueue import watch
 from mailboxes.models import Stack
 from mailboxes.push import recipe, render, writer
-from mailboxes.stack import drift
+from mailboxes.stack import drift, versions
 from tests.fakeparts import Ran
 from tests.fakes import FakeEngine
 
@@ -70,6 +70,9 @@ class StackEngine(FakeEngine):
             (*bash, writer._SHOW): self._show,
             ("doveadm", "reload"): self._reload,
             ("postqueue", "-f"): lambda ran: Result(0),
+            ("postconf", "-h"): lambda ran: Result(0, b"3.10.4\n"),
+            ("sh", "-c", versions._COMMANDS["dovecot"][-1]): lambda ran: Result(0, b"2.4.5-1 (7d8c0e5759)\n"),
+            ("rspamd", "--version"): lambda ran: Result(0, b"Rspamd daemon version 4.1.5\n"),
             ("bash", "-o", "pipefail", "-c", watch._COMMAND[-1]): lambda ran: Result(0),
             ("head", "-n", "1"): self._first_line,
             ("rm", "-rf", "--"): lambda ran: Result(0),

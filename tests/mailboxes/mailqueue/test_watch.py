@@ -110,7 +110,7 @@ def test_a_stack_that_does_not_run_is_not_asked(up: StackEngine) -> None:
     assert len(up.commands) == before
     Stack.objects.update(phase=Stack.Phase.DEGRADED)
     tasks.watch_mail_queue()
-    assert len(up.commands) == before + 1
+    assert len(up.commands) > before
 
 
 def test_metrics_tell_of_it(up: StackEngine, client: Client) -> None:
