@@ -70,7 +70,10 @@ def thunderbird_for_all(domain: str, hostname: str, port_offset: int = 0) -> byt
     Raises:
         ValueError: ``domain`` or ``hostname`` is not valid.
     """
-    return _client_config(addresses.domain(domain), _servers(_ANY_ADDRESS, hostname, port_offset))
+    name = addresses.domain(domain)
+    # What the user typed may have the domain in its own script, which not every mail program sends as UTF-8.
+    username = _ANY_ADDRESS if addresses.shown(name) == name else f"%EMAILLOCALPART%@{name}"
+    return _client_config(name, _servers(username, hostname, port_offset))
 
 
 def _client_config(name: str, choices: list[Server]) -> bytes:

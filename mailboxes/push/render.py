@@ -43,7 +43,7 @@ def users(snapshot: Snapshot) -> bytes:
     """
     _refuse_duplicates([mailbox.address for mailbox in snapshot.mailboxes])
     lines = map(_user, sorted(snapshot.mailboxes, key=attrgetter("address")))
-    return f"# quazzar generation {_natural(snapshot.generation)}\n{''.join(lines)}".encode("ascii")
+    return f"# quazzar generation {_natural(snapshot.generation)}\n{''.join(lines)}".encode()
 
 
 def generation_of(first_line: bytes) -> int | None:
@@ -65,7 +65,14 @@ def _user(entry: MailboxEntry) -> str:
     # name:password:uid:gid:gecos:home:shell:extra (Dovecot's passwd-file); all mailboxes share one uid and gid.
     name = address.replace("'", r"\'")
     quota = f"userdb_quota_storage_size={_natural(entry.quota_mb)}M" if entry.quota_mb else ""
-    return f"{name}:{hashed}::::{MAIL_ROOT}/{entry.home}::{quota}\n"
+    line = f"{name}:{hashed}::::{MAIL_ROOT}/{entry.home}::{quota}"
+    typed = addresses.shown(address)
+    if typed == address:
+        return f"{line}\n"
+    # People type the domain in its own script; then Dovecot goes on with the address.
+    extra = " ".join(filter(None, [quota, f"user={address}"]))
+    name = typed.replace("'", r"\'")
+    return f"{line}\n{name}:{hashed}::::{MAIL_ROOT}/{entry.home}::{extra}\n"
 
 
 def address_of(name: str) -> str:

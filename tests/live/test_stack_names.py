@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import imaplib
 import re
 import string
 from typing import TYPE_CHECKING
@@ -10,7 +12,15 @@ import pytest
 
 from mailboxes.provisioning import addresses
 from tests.live.mailworld import World
-from tests.rig.mailclients import deliver, imap_login, mail, smtp_login, wait_for_message
+from tests.rig.mailclients import (
+    Login,
+    deliver,
+    imap_login,
+    mail,
+    smtp_login,
+    trusting,
+    wait_for_message,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,3 +110,37 @@ def test_their_usage_is_known_and_a_disabled_one_is_out(world: World, boxes: lis
 
 def used(box: Box) -> int:
     return int(box.stack.expect(200, "GET", box.path)["usage_bytes"])
+
+
+def test_a_domain_in_another_script_logs_in_as_it_is_typed_and_as_it_is_stored(world: World) -> None:
+    ida = world.stack.add_mailbox(world.stack.add_domain("bücher-names.test"), "ida'")
+    world.stack.wait_synced()
+    ida.wait_login()
+    assert ida.address == "ida'@xn--bcher-names-thb.test"
+    for address in (ida.address, "ida'@bücher-names.test", "Ida'@bücher-names.test"):
+        login = Login(address, ida.password)
+        assert [smtp_login(world.server, login, port).code for port in (587, 465)] == [235, 235], address
+        with imap(world, login) as client:
+            assert client.status("INBOX", "(MESSAGES)")[0] == "OK"
+        assert smtp_login(world.server, Login(address, "wrong")).code == 535
+    answer = deliver(
+        world.server,
+        mail("as typed", sender=ida.address, to=world.bob.address),
+        world.bob.address,
+        sender=ida.address,
+        port=587,
+        login=Login("ida'@bücher-names.test", ida.password),
+    )
+    assert answer.accepted, answer
+
+
+@contextlib.contextmanager
+def imap(world: World, login: Login) -> Iterator[imaplib.IMAP4_SSL]:
+    """A session of somebody whose name is not ASCII."""
+    server = world.server
+    client = imaplib.IMAP4_SSL(server.host, server.port(993), ssl_context=trusting(), timeout=20)
+    try:
+        client.authenticate("PLAIN", lambda _: f"\0{login.address}\0{login.password}".encode())
+        yield client
+    finally:
+        client.shutdown()

@@ -77,6 +77,11 @@ def test_one_file_serves_every_mailbox_of_a_domain() -> None:
     assert personal.replace(ADA.encode(), b"%EMAILADDRESS%") == general
 
 
+def test_for_a_domain_in_another_script_the_file_names_the_form_that_every_program_can_send() -> None:
+    usernames = ET.fromstring(autoconfig.thunderbird_for_all("bücher.test", HOST)).iter("username")
+    assert {username.text for username in usernames} == {"%EMAILLOCALPART%@xn--bcher-kva.test"}
+
+
 def test_outlook_reads_the_best_server_of_each_kind() -> None:
     root = ET.fromstring(autoconfig.outlook("Ada@Example.com", HOST, 20_000))
     protocols = [

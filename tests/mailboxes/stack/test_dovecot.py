@@ -60,7 +60,8 @@ def dovecot(
     files = {file.path: file.data for file in rendered if not file.path.startswith("rspamd")}
     files |= {"users": USERS, "tls/tls.crt": certificate.encode(), "tls/tls.key": key.encode()}
     name = f"{shared_stack_project}-dovecot"
-    with running(docker_client, stack_images.dovecot, name=name, command=["sleep", "infinity"]) as container:
+    ours = {"name": name, "labels": {"quazzar.project": shared_stack_project}}
+    with running(docker_client, stack_images.dovecot, command=["sleep", "infinity"], **ours) as container:
         put(container, "/etc/dovecot", files)
         assert said(container, "chown", "vmail", "/srv/vmail") == (0, "")
         assert said(container, "/dovecot/sbin/dovecot")[0] == 0
