@@ -76,7 +76,7 @@ _PROVIDERS: tuple[Rule, ...] = (
     Rule(
         "Google hangs up on the name that this node gives itself, or on its address: give the node a full host name "
         "(such as node.example.com) that its address resolves to, then wait some minutes.",
-        words=r"\(ehlo\)",
+        words=r"\(ehlo\).*gsmtp",
     ),
     Rule(
         "Add this node's public address to the SMTP relay service in Google's admin console, or sign in with a user of "
