@@ -16,6 +16,7 @@ from quazzar.console import (  # noqa: F401  (some register themselves)
     firstsignin,
     operators,
     shown,
+    signin,
     site,
 )
 from quazzar.console.rows import ReadOnlyAdmin

@@ -48,7 +48,20 @@ def test_a_failure_is_recorded_with_a_known_name_alone(operator: User) -> None:
 
 def test_who_may_not_open_the_console_is_a_failure_too(outsider: User) -> None:
     sign_in("outsider", "outsider-pass")
-    assert "operator.signed_in" not in {action for _, action, _ in entries()}
+    assert entries() == [("anonymous", "operator.sign_in_failed", "outsider from 203.0.113.5")]
+
+
+def test_changing_ones_own_password_is_recorded(operator: User) -> None:
+    client = sign_in()
+    typed = {"old_password": "operator-pass", "new_password1": "short", "new_password2": "short"}
+    client.post("/admin/password_change/", typed)
+    assert "operator.changed" not in {action for _, action, _ in entries()}
+    client.post(
+        "/admin/password_change/",
+        {**typed, "new_password1": "a-long-one-42", "new_password2": "a-long-one-42"},
+    )
+    entry = AuditEntry.objects.get(action="operator.changed")
+    assert (entry.actor, entry.target, entry.fields) == ("user:operator", "operator", ["password"])
 
 
 def test_a_lockout_is_recorded_and_repeated_failures_are_not(

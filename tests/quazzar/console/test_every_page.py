@@ -22,7 +22,7 @@ from tests.mailboxes.consolepages import running
 WALL = "Mail Relay requires Orbit Pro."
 HTMX = {"HX-Request": "true"}
 #: For everybody who may sign in, or with a ticket; and redirects.
-OPEN = {"index", "tables", "first_sign_in", "mail_boxes_scanned", None, ""}
+OPEN = {"index", "tables", "first_sign_in", "password_change", "mail_boxes_scanned", None, ""}
 ROUTES = [route for route in site.PAGES if route.name not in OPEN]
 #: Installing a licence must be possible on a plan that does not include Mail Relay.
 ON_ANY_PLAN = {"mail_relay_license"}
