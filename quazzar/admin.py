@@ -13,7 +13,6 @@ from django.utils.html import format_html_join
 
 from quazzar.console import (  # noqa: F401  (some register themselves)
     apikeys,
-    firstsignin,
     operators,
     shown,
     signin,
