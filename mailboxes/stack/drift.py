@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING
 
 from mailboxes.engine.values import PutFile
 from mailboxes.models import Stack
+from mailboxes.provisioning.addresses import DOMAIN_PATTERN
 from mailboxes.push import parts, render, snapshots, writer
 
 if TYPE_CHECKING:
@@ -18,6 +20,17 @@ _CONFIG = """
 cd /etc/dovecot
 for file in "$@"; do [ ! -f "$file" ] || sha256sum "$file"; done
 [ ! -f users ] || printf '%s  users\\n' "$(tail -n +2 users | sha256sum | cut -d' ' -f1)"
+# Directories that Dovecot cannot write in, as after a restore by root. Looking at each mail would take too long.
+cd /srv/vmail
+find . -mindepth 1 -maxdepth 5 -path ./.postfix-queue -prune -o -type d ! -user vmail -printf '%P\\n' |
+  cut -d/ -f1,2 | sort -u | head -n 1000 | sed 's,^,owner  mail/,'
+"""
+#: Gives the mail in these directories, which are below /srv/vmail, back to Dovecot. It follows no link that lies there.
+_OWN = """
+cd /srv/vmail
+for directory in "$@"; do
+  find "./$directory" \\( -type d -o -type f -links 1 \\) ! -user vmail -exec chown -h vmail:vmail {} +
+done
 """
 _POSTFIX = """
 for table in domains mailboxes aliases senders; do
@@ -35,9 +48,14 @@ for file in keys/* domains/*; do
 done
 """
 
+#: A mailbox's mail, or a domain's, with the wrong owner.
+_HOME = re.compile(rf"mail/(?:{render.HOME.pattern}|{DOMAIN_PATTERN})")
+
 
 def find(target: Target) -> set[str]:
-    """Names of the files that differ from what they should be; empty while a change is being pushed.
+    """Names of the files that differ from what they should be, and ``mail/…`` for mail with the wrong owner.
+
+    It is empty while a change is being pushed.
 
     Raises:
         StackError: a container does not answer.
@@ -50,7 +68,9 @@ def find(target: Target) -> set[str]:
     paths = sorted(name for name in wanted if not name.startswith("dkim/") and not _has_own_script(name))
     present = _digests(target, "dovecot", _CONFIG, paths) | _digests(target, "postfix", _POSTFIX, [])
     present |= _digests(target, "rspamd", _RSPAMD, [])
-    return {name for name, digest in wanted.items() if present.get(name) != digest}
+    return {name for name, digest in wanted.items() if present.get(name) != digest} | set(
+        filter(_HOME.fullmatch, present)
+    )
 
 
 def _has_own_script(name: str) -> bool:
@@ -108,7 +128,10 @@ def repair(target: Target, names: set[str]) -> None:
     if static:
         files = [PutFile(f"/etc/dovecot/{file.path}", file.data, file.mode) for file in static]
         target.engine.put(target.spec.service("dovecot").name, files)
-    rendered = names - {file.path for file in static}
+    if homes := sorted(name.removeprefix("mail/") for name in names if _HOME.fullmatch(name)):
+        dovecot = target.spec.service("dovecot").name
+        target.engine.check(dovecot, ["bash", "-c", _OWN, "own", *homes], what="giving mail its owner back")
+    rendered = {name for name in names if not _HOME.fullmatch(name)} - {file.path for file in static}
     if rendered:
         writer.forget({_part_of(name) for name in rendered})
 

@@ -245,6 +245,20 @@ def test_what_was_changed_by_hand_is_shown_and_put_right(world: World) -> None:
     nothing_differs(world)
 
 
+def test_mail_that_was_restored_as_root_is_given_back(world: World) -> None:
+    home = f"/srv/vmail/{world.alice.address.partition('@')[2]}/alice"
+    assert deliver(world.server, mail("before the restore"), world.alice.address).accepted
+    wait_for_message(world.server, world.alice.login, "before the restore")
+    world.stack.inside("dovecot", "bash", "-c", f"chown -R 0:0 {home}; ln -s /etc/dovecot/users {home}/link")
+    world.stack.manage("reconcile")
+    owners = world.stack.inside("dovecot", "bash", "-c", f"find {home} ! -type l -printf '%u\\n' | sort -u")
+    assert owners.split() == ["vmail"]
+    assert world.stack.inside("dovecot", "stat", "-c", "%U", "/etc/dovecot/users").strip() == "root"
+    assert deliver(world.server, mail("after the restore"), world.alice.address).accepted
+    wait_for_message(world.server, world.alice.login, "after the restore", within=60)
+    world.stack.inside("dovecot", "rm", f"{home}/link")
+
+
 def intruder(world: World) -> Login:
     return Login(world.at("intruder"), "let-me-in-please")
 

@@ -52,6 +52,7 @@ class StackEngine(FakeEngine):
         self.done: list[str] = []
         self.kicked: list[str] = []
         self.in_force: dict[str, bytes] = {}
+        self.wrong_owners: set[str] = set()
         self.before: Callable[[str], None] = lambda method: None
         self.exits: dict[str, list[int]] = {}
         for argv, answer in self._scripts().items():
@@ -64,6 +65,7 @@ class StackEngine(FakeEngine):
             (*bash, recipe._script("write_bundle.sh")): self._write_bundle,
             (*bash, writer._KICK): self._kick,
             (*bash, drift._CONFIG): self._config_digests,
+            (*bash, drift._OWN): self._own,
             (*bash, drift._POSTFIX): self._postfix_digests,
             (*bash, drift._RSPAMD): self._rspamd_digests,
             (*bash, "kill -HUP 1"): self._reload_rspamd,
@@ -218,7 +220,13 @@ class StackEngine(FakeEngine):
         digests = [(sha(self._data(path)), path) for path in ran.argv[4:] if path in self.config]
         if "users" in self.config:
             digests.append((sha(self._data("users").partition(b"\n")[2]), "users"))
+        digests += [("owner", f"mail/{name}") for name in sorted(self.wrong_owners)]
         return Result(0, "".join(f"{digest}  {name}\n" for digest, name in digests).encode())
+
+    def _own(self, ran: Ran) -> Result:
+        self.wrong_owners -= {*ran.argv[4:]}
+        self.done.append("own")
+        return Result(0)
 
     def _rspamd_digests(self, ran: Ran) -> Result:
         digests = [(sha(file.data), f"dkim/{name}") for name, file in self.keys.items()]

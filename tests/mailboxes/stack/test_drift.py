@@ -73,6 +73,17 @@ def test_what_postfix_uses_in_place_of_the_file_is_repaired_too(up: StackEngine,
     assert up.in_force["mailboxes"] == b"ada@example.com ok\n" and up.in_force["relayhost"] == b""
 
 
+def test_mail_with_the_wrong_owner_is_given_back_and_nothing_else_is_written(
+    up: StackEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    up.wrong_owners = {"example.com/ada", "example.com", "strange\tname", "../etc"}
+    assert differing(up) == {"mail/example.com", "mail/example.com/ada"}
+    with caplog.at_level(logging.WARNING):
+        reconcile.converge(quiet=True, deep=True)
+    assert up.done == ["own"] and up.wrong_owners == {"strange\tname", "../etc"}
+    assert "mail/example.com/ada" in caplog.text
+
+
 def test_only_the_part_that_differs_is_written_again(up: StackEngine) -> None:
     up.put_by_hand("postfix/aliases", b"")
     reconcile.converge(quiet=True, deep=True)
