@@ -21,10 +21,7 @@ _FILE = "application/octet-stream"
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")
 _PRINTABLE = bytes((*b"\t\r\n", *range(0x20, 0x7F)))
 _BLANK_LINE_IN_FIELD = re.compile(rb"\r\n[ \t]+(?:\r\n|\Z)")
-# Not allowed (RFC 2045 §6.4), but seen.
-_ENCODED_MULTIPART = re.compile(
-    rb"multipart/[^\0]*transfer-encoding[^\n]*(?:base64|quoted)|transfer-encoding[^\n]*(?:base64|quoted)[^\0]*multipart/"
-)
+_ENCODINGS = tuple(name.encode() for name in transfer.ENCODINGS)
 _SPACE_BEFORE_COLON = re.compile(rb"[!-9;-~]+[ \t]+:")
 _NO_UTF8 = "An address has letters beyond ASCII before the @, and the server does not take such addresses."
 _SIGNED = (
@@ -93,8 +90,10 @@ def _is_plain(data: bytes) -> bool:
     if not blank or head.translate(None, _PRINTABLE) or b" :" in head or b"\t:" in head:
         return False
     lower = data.lower()
-    if b"binary" in lower or b"message/rfc822" in lower or _ENCODED_MULTIPART.search(lower, 0, len(head)):
+    if b"binary" in lower or b"message/rfc822" in lower:
         return False
+    if b"multipart/" in lower[: len(head)] and any(name in lower[: len(head)] for name in _ENCODINGS):
+        return False  # not allowed (RFC 2045 §6.4), but seen
     return _BLANK_LINE_IN_FIELD.search(head) is None
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mailrelay.mail import addresses, encodedwords
 
-_PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|<[^<>]*>|\[[^\]]*\]|\\.|[^"<\[\\,;:(]+|.', re.DOTALL)
+_PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|<[^<>]*>|\[[^\[\]]*\]|\\.|[^"<\[\\,;:(]+|.', re.DOTALL)
 _COMMENT_STEP = re.compile(r"\\.|[()]|[^\\()]+|\\", re.DOTALL)
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 # The syntax of RFC 5322 §3.4 without its obsolete forms, comments left out. Nothing in it can be read in two ways.
@@ -172,8 +172,8 @@ def comment_end(text: str, at: int) -> int:
 
 def _mailbox(words: list[str]) -> list[Mailbox]:
     comments = [word[1:].removesuffix(")") for word in words if word.startswith("(")]
-    angles = [word for word in words if word.startswith("<") and word.endswith(">")]
-    phrase = "".join(word for word in words if not word.startswith("(") and word not in angles).strip()
+    angles = [word for word in words if _is_angled(word)]
+    phrase = "".join(word for word in words if not (word.startswith("(") or _is_angled(word))).strip()
     if angles:
         # Two addresses in one place are joined, so that the check refuses them.
         address = _bare("".join(angles)[1:-1])
@@ -181,6 +181,10 @@ def _mailbox(words: list[str]) -> list[Mailbox]:
             address = address.rpartition(":")[2]
         return [Mailbox(_plain(phrase) or decoded("".join(comments)), address)]
     return [Mailbox(decoded("".join(comments)), _bare(phrase))] if phrase else []
+
+
+def _is_angled(word: str) -> bool:
+    return word.startswith("<") and word.endswith(">")
 
 
 def _bare(address: str) -> str:

@@ -146,3 +146,8 @@ def test_colour_codes_go_as_a_whole(text: str, shown: str) -> None:
 
 def test_half_a_character_is_no_time() -> None:
     assert words.read_time("\ud800") is None
+
+
+@pytest.mark.parametrize("piece", ["\x9d", "\x1b]", "\x1b[", "\x1b", "\x9b0", "\x90a"])
+def test_endless_escapes_are_read_once(piece: str) -> None:
+    assert len(words.lines(piece * 200_000)) <= 10_000
