@@ -28,6 +28,7 @@ from dnsrecords.text import strings
 from dnsrecords.verdicts import Status
 from mailboxes.dkim import lifecycle
 from mailboxes.models import Domain, Stack
+from mailboxes.provisioning import deadends
 from quazzar import words
 from quazzar.console import gate, shown
 from quazzar.console.pages import frame, sentence
@@ -140,6 +141,7 @@ def _context(request: HttpRequest, row: Domain) -> dict[str, Any]:
         "report": report,
         "domain": row,
         "looking": report.looking,
+        "warnings": deadends.of_domains([row])[row.pk],
         "seen": report.checked_at.isoformat() if report.checked_at else "",
         "required": [_entry(record) for record in report.required],
         "recommended": [_entry(record) for record in recommended],

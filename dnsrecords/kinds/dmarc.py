@@ -31,7 +31,7 @@ class Dmarc(TextKind):
         reports = reports_to(facts.domain)
         purpose = (
             f"Asks others to put mail that falsely claims to be from {facts.domain} into spam, and to report to "
-            f"{reports}, which should be a mailbox or an alias."
+            f"{reports}. The mail server takes that address by itself."
         )
         value = f"{self.marker}; p=quarantine; rua=mailto:{reports}"
         yield self.record(walk.record_name(facts.domain), value, purpose)

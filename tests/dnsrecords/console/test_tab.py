@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.test import Client
 from django.urls import reverse
 
@@ -58,6 +59,16 @@ def test_a_domain_shows_its_records(admin_client: Client, domain: Domain) -> Non
     page = admin_client.get(f"{TAB}{domain.pk}/").content.decode()
     for words in ("record-mx", "record-spf", "record-dkim", "record-dmarc", "24 hours", "Check now"):
         assert words in page
+
+
+def test_a_domain_whose_reports_nobody_would_read_says_so(admin_client: Client, domain: Domain) -> None:
+    # A superuser is one of the operators, if he can be reached.
+    get_user_model().objects.update(email="ops@far.example")
+    page = admin_client.get(f"/admin/mail-relay/dns/{domain.pk}/").content.decode()
+    assert "Nobody reads mail for" not in page
+    get_user_model().objects.update(email=f"nobody@{domain.name}")
+    page = admin_client.get(f"/admin/mail-relay/dns/{domain.pk}/").content.decode()
+    assert f"Nobody reads mail for postmaster@{domain.name}" in page
 
 
 def test_the_history_names_records_as_the_tab_does(admin_client: Client, domain: Domain) -> None:

@@ -45,7 +45,7 @@ $TTL 3600
 quazzar._domainkey 3600 IN TXT "v=DKIM1; k=rsa; p=TUlJQg=="
 
 ; Asks others to put mail that falsely claims to be from example.org into spam, and to report to \
-postmaster@example.org, which should be a mailbox or an alias.
+postmaster@example.org. The mail server takes that address by itself.
 _dmarc 3600 IN TXT "v=DMARC1; p=quarantine; rua=mailto:postmaster@example.org"
 
 ns 3600 IN A 192.0.2.53
