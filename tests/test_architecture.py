@@ -51,7 +51,6 @@ LATE = {
     # A model field knows its form field; forms cost a worker memory.
     ("quazzar.sealing.fields", "quazzar.sealing.widgets"),
     ("quazzar.tasks", "quazzar.api.idempotency"),  # the API's code costs a worker 20 MB
-    ("quazzar.processes.web", "quazzar.wsgi"),  # gunicorn's worker imports it, not its master
     # Models: not before a wrong option has been refused.
     ("mailrelay.sendmail.program", "mailrelay.queue.submission"),
 }
@@ -271,7 +270,7 @@ def test_late_imports_are_known() -> None:
 @pytest.mark.parametrize("name", PLAIN)
 def test_the_supervisor_needs_nothing_that_is_installed(name: str) -> None:
     foreign = {top(other) for other in loaded_with(name)} - {"quazzar", "__future__"}
-    assert not foreign & {"django", "celery", "redis", "cryptography", "gunicorn", "kombu", "rest_framework"}
+    assert not foreign & {"django", "celery", "redis", "cryptography", "waitress", "kombu", "rest_framework"}
 
 
 def test_sealing_knows_neither_django_nor_files() -> None:

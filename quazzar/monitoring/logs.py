@@ -125,7 +125,7 @@ LOGGING: dict[str, Any] = {
         "django": {"handlers": ["mail_admins"], "level": "INFO"},
         # Its warnings repeat, without an id, what quazzar.access logs about the same request.
         "django.request": {"level": "ERROR"},
-        "gunicorn.error": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+        "waitress.queue": {"level": "ERROR"},  # warns of each request that waits for a thread
         "celery": {"level": "WARNING"},
     },
 }

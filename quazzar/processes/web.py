@@ -1,82 +1,98 @@
-"""The web process: gunicorn without its command line. The socket comes open from the supervisor.
-
-gunicorn's command line puts the directory in which it was started first on the path, where a stranger's module could
-lie (CWE-427).
-"""
+"""The web process: waitress with our limits. The socket comes open from the supervisor."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
+import resource
+import signal
+import socket
+import time
 from typing import TYPE_CHECKING, Any
 
-from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+from django.conf import settings
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
 
-from quazzar.monitoring.logs import LOGGING
-from quazzar.processes import refusals
-from quazzar.processes.kernel import die_with
+from quazzar.processes.connections import CONNECTIONS, Server
+from quazzar.wsgi import application
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+#: Seconds that requests may take to end once the process is asked to stop. The supervisor waits two more.
+GRACE = 8.0
+#: A connection holds its socket and may hold two temporary files.
+_DESCRIPTORS = CONNECTIONS * 3 + 500
 
-def _after_fork(_server: Any, worker: Any) -> None:
-    """gunicorn's workers notice a dead master too late, or, when busy, not at all."""
-    die_with(worker.ppid)
-
-
-def _after_loading(worker: Any) -> None:
-    """Print the address once the application is loaded."""
-    url = str(worker.sockets[0]).replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
-    print(f"console on {url}", flush=True)  # noqa: T201
-
-
-#: gunicorn's settings by name: https://gunicorn.org/reference/settings/
+#: https://docs.pylonsproject.org/projects/waitress/en/stable/arguments.html
 SETTINGS: dict[str, Any] = {
-    "bind": f"fd://{os.environ.get('QUAZZAR_LISTEN_FD', '')}",
-    "worker_class": "gthread",
     # One process: SQLite has one writer anyway, and /metrics counts in one place.
-    "workers": 1,
     "threads": 8,
-    "keepalive": 5,
-    "timeout": 120,
-    "graceful_timeout": 8,
-    "control_socket_disable": True,
-    # The heartbeat file; on a slow disk a stalled write would look like a dead worker.
-    "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108
-    # The middleware logs requests, with their ids.
-    "accesslog": None,
-    "logconfig_dict": {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": LOGGING["formatters"],
-        "handlers": {"stderr": LOGGING["handlers"]["stderr"]},
-        "root": LOGGING["root"],
-        "loggers": {
-            "gunicorn.error": {"level": "WARNING", "handlers": ["stderr"], "propagate": False},
-            "gunicorn.access": {"level": "CRITICAL", "handlers": [], "propagate": False},
-        },
-    },
-    "post_fork": _after_fork,
-    "post_worker_init": _after_loading,
+    "backlog": 2048,
+    "connection_limit": CONNECTIONS
+    * 2,  # reached only if so many requests wait for a thread: see Server.tend
+    "asyncore_use_poll": True,  # select() knows no descriptor above 1023
+    "max_request_header_size": 32 * 1024,
+    "ident": None,
+    # X-Forwarded-For and -Proto are judged by quazzar.access.addresses and Django.
+    "clear_untrusted_proxy_headers": False,
 }
 
 
-class Web(BaseApplication):  # type: ignore[misc]  # untyped
-    """gunicorn with these settings and the product's WSGI application."""
+def build(listener: socket.socket, app: Callable[..., Any], largest_body: int) -> Server:
+    """A server on a listening socket.
 
-    def load_config(self) -> None:
-        """Take SETTINGS, and nothing from a command line, a file or the environment."""
-        for name, value in SETTINGS.items():
-            self.cfg.set(name, value)
+    Args:
+        largest_body: bytes.
+    """
+    host, port = listener.getsockname()[:2]
+    adjustments = Adjustments(
+        sockets=[listener], server_name=host, max_request_body_size=largest_body, **SETTINGS
+    )
+    where = (listener.family, listener.type, listener.proto, (host, port))
+    return Server(app, {}, _sock=listener, adj=adjustments, sockinfo=where, bind_socket=False)
 
-    def load(self) -> Callable[..., Any]:
-        """The WSGI application; imported in the worker."""
-        from quazzar.wsgi import application
 
-        return application
+def run(server: Server) -> None:
+    """Serve until SIGTERM, then until the requests that are being answered have ended."""
+    stops: list[int] = []
+
+    def ask_to_stop(number: int, _frame: object) -> None:
+        stops.append(number)
+        server.pull_trigger()
+
+    signal.signal(signal.SIGTERM, ask_to_stop)
+    while not stops:
+        _turn(server)
+    server.accepting = False
+    deadline = time.monotonic() + GRACE
+    while server.is_busy() and time.monotonic() < deadline:
+        _turn(server)
+
+
+def _turn(server: Server) -> None:
+    server.tend(time.monotonic())
+    wasyncore.loop(timeout=1, use_poll=True, map=server._map, count=1)
+
+
+def _allow_descriptors() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def main() -> None:
+    """Say where the console is, and serve it."""
+    _allow_descriptors()
+    listener = socket.socket(fileno=int(os.environ["QUAZZAR_LISTEN_FD"]))
+    # A megabyte more, so that what is just too large is read, and answered like any other request.
+    server = build(listener, application, settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1024 * 1024)
+    host, port = listener.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    print(f"console on http://{shown}:{port}", flush=True)  # noqa: T201
+    run(server)
 
 
 if __name__ == "__main__":
-    refusals.install()
-    Web().run()
+    main()

@@ -23,7 +23,7 @@ sys.meta_path.insert(0, Absent())
 EVERYTHING = """
 import django
 django.setup()
-import kombu.transport.redis, gunicorn.app.wsgiapp, gunicorn.workers.gthread
+import kombu.transport.redis, waitress
 import quazzar.urls, quazzar.wsgi, quazzar.processes.worker, quazzar.processes.beat, quazzar.processes.web
 from quazzar.celery import app
 from django.core.management import get_commands, load_command_class

@@ -11,7 +11,8 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from contextlib import closing, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,9 +52,11 @@ class RunningNode(Node):
         argv = [sys.executable, "manage.py", "up", "--port", str(self.port)]
         super().__init__(argv, environment(data_dir))
 
-    def status(self, path: str) -> int:
+    def status(self, path: str, form: bytes | None = None, **headers: str) -> int:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", form, sent)
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as response:
+            with urllib.request.urlopen(request, timeout=30) as response:
                 return int(response.status)
         except urllib.error.HTTPError as exc:
             return exc.code
@@ -159,6 +162,42 @@ def test_work_goes_on_after_the_broker_was_killed(node: RunningNode) -> None:
     wait_until(lambda: node.heartbeat() > seen, f"the worker beats again\n{node.text}")
 
 
+def _forms(node: RunningNode) -> list[socket.socket]:
+    """Connections that each hold what strangers hold to keep others out: see test_connections.py."""
+    opened = []
+    for sent in (
+        b"G",
+        b"GET / HTTP/1.1\r\nX-",
+        b"POST /admin/login/ HTTP/1.1\r\nContent-Length: 9\r\n\r\nx",
+    ) * 200:
+        opened.append(socket.create_connection(("127.0.0.1", node.port), timeout=30))
+        opened[-1].sendall(sent)
+    return opened
+
+
+@pytest.mark.real
+def test_six_hundred_connections_of_a_stranger_keep_nobody_out(node: RunningNode) -> None:
+    with ExitStack() as held:
+        for connection in _forms(node):
+            held.enter_context(connection)
+        assert node.status("/healthz") == node.status("/admin/login/") == 200
+
+
+@pytest.mark.real
+def test_guessing_in_many_threads_takes_little_memory_and_keeps_nobody_out(node: RunningNode) -> None:
+    def guess(number: int) -> int:
+        form = f"username=name{number}&password=wrong".encode()
+        return node.status("/admin/login/", form, Cookie="csrftoken=" + "a" * 32, X_CSRFToken="a" * 32)
+
+    web = Path(f"/proc/{node.pids('web')[-1]}")
+    with ThreadPoolExecutor(16) as pool:
+        guesses = [pool.submit(guess, number) for number in range(48)]
+        assert node.status("/healthz") == 200
+        assert {future.result() for future in guesses} <= {200, 503}
+    peak = next(line for line in (web / "status").read_text().splitlines() if line.startswith("VmHWM"))
+    assert int(peak.split()[1]) < 500 * 1024  # KiB
+
+
 @pytest.mark.real
 def test_all_of_it_is_small(node: RunningNode) -> None:
     node.answers("/readyz")
@@ -184,7 +223,7 @@ def test_nothing_of_it_outlives_a_killed_supervisor(tmp_path: Path) -> None:
     with RunningNode(tmp_path) as node:
         node.says("console on http://127.0.0.1:")
         family = descendants(node.process.pid)
-        assert len(family) >= 5  # broker, gunicorn and its worker, worker, beat
+        assert len(family) >= 4  # broker, web, worker, beat
         node.process.kill()
         wait_until(lambda: not any(map(alive, family)), "no orphan", 20)
 
