@@ -4,7 +4,13 @@ import pytest
 
 from tests import covered
 
-pytest_plugins = ["tests.nothing_skipped", "tests.sharing", "tests.slowest", "tests.stackfixtures"]
+pytest_plugins = [
+    "tests.nothing_skipped",
+    "tests.sharing",
+    "tests.tiers",
+    "tests.slowest",
+    "tests.stackfixtures",
+]
 
 
 def pytest_configure(config: pytest.Config) -> None:

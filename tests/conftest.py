@@ -18,6 +18,7 @@ from quazzar import doorbell
 from quazzar.access import apikeys
 from quazzar.models import ApiKey
 from quazzar.plans import keys as licensekeys
+from tests.tiers import fewer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,11 @@ if TYPE_CHECKING:
 
 # No assertion on durations: several processes share the machine's cores.
 hypothesis.settings.register_profile(
-    "patient", hypothesis.settings(), deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "patient",
+    hypothesis.settings(),
+    deadline=None,
+    max_examples=fewer(30, 200),
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("patient")
 
