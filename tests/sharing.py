@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 #: and its console, the directory and network of the Engine that is stopped.
 TOGETHER = {
     "mailstack": {
-        "test_stack_certificate.py", "test_stack_changes.py", "test_stack_dns.py",
-        "test_stack_ed25519.py", "test_stack_ingress.py",
-        "test_stack_life.py", "test_stack_secrets.py", "test_stack_smarthost.py", "test_stack_submission.py",
+        "test_stack_addresses.py", "test_stack_certificate.py", "test_stack_changes.py", "test_stack_complete.py",
+        "test_stack_dns.py", "test_stack_ed25519.py", "test_stack_guessing.py", "test_stack_ingress.py",
+        "test_stack_life.py", "test_stack_names.py", "test_stack_secrets.py", "test_stack_signing.py",
+        "test_stack_smarthost.py", "test_stack_submission.py",
     },
     "browser": {
-        "test_api_pages.py", "test_dns_tab.py", "test_mailboxes_tab.py", "test_relay_tab.py", "test_upgrade.py",
+        "test_api_pages.py", "test_dns_tab.py", "test_keyboard.py", "test_mailboxes_tab.py", "test_relay_tab.py",
+        "test_upgrade.py",
     },
     "private engine": {"test_images.py", "test_stack_engine_stop.py"},
 }  # fmt: skip

@@ -115,7 +115,13 @@ def _structured(lower: str, text: str) -> str:
     text = _BETWEEN_REFERENCES.sub("> ", text)
     if max(map(len, text.split()), default=0) > LONGEST_WORD and "," in text:
         text = text.replace(",", ", ")
-    return text if text.isascii() else "".join(_ascii(lower, piece) for piece in _pieces(text))
+    if text.isascii():
+        return text
+    ascii_text = ""
+    for piece in _pieces(text):
+        ascii_piece = _ascii(lower, piece)
+        ascii_text += ascii_piece.removeprefix(" ") if ascii_text.endswith((" ", "\t")) else ascii_piece
+    return ascii_text.strip()
 
 
 def _in_pieces(text: str) -> str:
@@ -139,7 +145,8 @@ def _ascii(lower: str, piece: str) -> str:
     if piece.isascii():
         return piece
     if piece.startswith("("):
-        return "".join(_comment(part) for part in _COMMENT_TEXT.findall(piece))
+        # Spaces, so that the line can be folded: one with an encoded word has 76 characters at most (RFC 2047 §2).
+        return f" {''.join(_comment(part) for part in _COMMENT_TEXT.findall(piece))} "
     if piece.startswith("<"):
         return f"<{_reference(piece[1:].removesuffix('>'))}>"
     if lower in _PHRASES:

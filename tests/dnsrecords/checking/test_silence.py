@@ -89,7 +89,7 @@ def test_who_is_silent_costs_no_other_record_its_verdict(
 ) -> None:
     publish(server, range(len(ALL) + 1))
     names = {name.format(n=number): number for number, name in enumerate(ALL, 1)}
-    with silent_for(server, set(names)) as everybody, ThreadPoolExecutor(len(ALL) + 1) as pool:
+    with silent_for(server, set(names)) as everybody, ThreadPoolExecutor(3) as pool:
         settings.QUAZZAR_DNS_RESOLVERS = [everybody.address]
         monkeypatch.setattr(check, "PORT", everybody.port)
         right, *others = pool.map(statuses, range(len(ALL) + 1))
