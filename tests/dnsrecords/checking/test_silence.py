@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import dns.message
@@ -16,6 +15,7 @@ from dnsrecords.verdicts import Status
 from tests.dnsrecords.mistakes import key_pair, record_line
 from tests.rig.lameserver import LameServer
 from tests.rig.nameserver import Nameserver
+from tests.tiers import fewer
 
 #: Silent for everything below → the records that may not get their verdict. Each case has a domain, a host's zone,
 #: addresses, an included record and a receiver of reports of its own.
@@ -36,6 +36,7 @@ SHARED = {
     "node{n}.test": {"mx", "spf", "host_a", "tlsa_25"},
 }
 ALL = CASES | SHARED
+FEW = {"{n}.51.198.in-addr.arpa", "_dmarc.case{n}.test", "a{n}.spf.test"}
 
 
 def silent_for(knot: Nameserver, names: set[str]) -> LameServer:
@@ -84,19 +85,28 @@ def statuses(number: int) -> dict[str, Status]:
 
 
 @pytest.mark.real
+@pytest.mark.long
 def test_who_is_silent_costs_no_other_record_its_verdict(
     server: Nameserver, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(server, range(len(ALL) + 1))
     names = {name.format(n=number): number for number, name in enumerate(ALL, 1)}
-    with silent_for(server, set(names)) as everybody, ThreadPoolExecutor(3) as pool:
+    with silent_for(server, set(names)) as everybody:
         settings.QUAZZAR_DNS_RESOLVERS = [everybody.address]
         monkeypatch.setattr(check, "PORT", everybody.port)
-        right, *others = pool.map(statuses, range(len(ALL) + 1))
-    assert {*right.values()} == {Status.OK}
-    for (name, may_be), found in zip(ALL.items(), others, strict=True):
-        affected = {record_id for record_id, status in found.items() if status != right[record_id]}
-        assert affected <= may_be and affected >= CASES.get(name, set()), name
+        right = statuses(0)
+        assert {*right.values()} == {Status.OK}
+        for number, (name, may_be) in enumerate(ALL.items(), 1):
+            if name in fewer(FEW, ALL):
+                tries = [affected(number, right)]
+                # Silence is a matter of time, and a busy machine uses that up: then it is looked at again.
+                while len(tries) < 3 and not CASES.get(name, set()) <= tries[-1] <= may_be:
+                    tries.append(affected(number, right))
+                assert CASES.get(name, set()) <= tries[-1] <= may_be, (name, tries)
+
+
+def affected(number: int, right: dict[str, Status]) -> set[str]:
+    return {record_id for record_id, status in statuses(number).items() if status != right[record_id]}
 
 
 @pytest.mark.real
