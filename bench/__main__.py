@@ -105,9 +105,14 @@ def main() -> None:
     # What a table started is stopped then, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     tables: dict[str, Callable[[Path], None]] = {
-        "sending": sending, "distance": distance, "queue": queue, "sealing": sealing, "memory": memory,
-        "mailboxes": mailboxes, "dns": dns,
-    }  # fmt: skip
+        "sending": sending,
+        "distance": distance,
+        "queue": queue,
+        "sealing": sealing,
+        "memory": memory,
+        "mailboxes": mailboxes,
+        "dns": dns,
+    }
     for name in sys.argv[1:] or tables:
         with tempfile.TemporaryDirectory(prefix="quazzar-bench-") as directory:
             tables[name](Path(directory))

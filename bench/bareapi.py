@@ -30,9 +30,19 @@ class BareSerializer(serializers.ModelSerializer[Mailbox]):
     class Meta:
         model = Mailbox
         fields = (
-            "id", "domain", "local_part", "address", "display_name", "quota_mb", "usage_bytes",
-            "enabled", "can_send", "can_receive", "applied_at", "created_at",
-        )  # fmt: skip
+            "id",
+            "domain",
+            "local_part",
+            "address",
+            "display_name",
+            "quota_mb",
+            "usage_bytes",
+            "enabled",
+            "can_send",
+            "can_receive",
+            "applied_at",
+            "created_at",
+        )
 
 
 class BarePages(PageNumberPagination):

@@ -24,8 +24,10 @@ def memory(directory: Path) -> None:
     for pid, name, rss, pss in rows:
         print(f"  {name:28} {pid:7} {rss:8.1f} RSS {pss:8.1f} PSS")
     total = sum(row[2] for row in rows)
-    print(f"  → all: {total:.0f} MiB RSS (goal ≤ 300) {'met' if total <= 300 else 'NOT MET'}; "
-          f"{sum(row[3] for row in rows):.0f} MiB PSS")  # fmt: skip
+    print(
+        f"  → all: {total:.0f} MiB RSS (goal ≤ 300) {'met' if total <= 300 else 'NOT MET'}; "
+        f"{sum(row[3] for row in rows):.0f} MiB PSS"
+    )
 
 
 def _sizes(pid: int) -> tuple[str, float, float]:

@@ -75,7 +75,7 @@ class Answer:
 
     @property
     def exists(self) -> bool:
-        """Whether there are values."""
+        """Whether the name has a record of this type."""
         return bool(self.values)
 
 

@@ -110,7 +110,7 @@ class StackAdmin(GatedAdmin, ReadOnlyAdmin):
 
 @admin.register(Domain)
 class DomainAdmin(StackRows):
-    """Mail domains."""
+    """The mail domains, as they are stored."""
 
     see = SEE_DOMAINS
     own_page, own_route = "Mailboxes → Domains", "admin:mail_boxes_domains"
@@ -164,7 +164,7 @@ class DkimKeyAdmin(GatedAdmin, ReadOnlyAdmin):
 
 @admin.register(Mailbox)
 class MailboxAdmin(StackRows):
-    """Mailboxes, deleted ones included."""
+    """The mailboxes as they are stored, deleted ones included."""
 
     see = SEE_MAILBOXES
     own_page, own_route = "Mailboxes", "admin:mail_boxes_list"
@@ -202,7 +202,7 @@ class MailboxAdmin(StackRows):
 
 @admin.register(Alias)
 class AliasAdmin(StackRows):
-    """Addresses that forward."""
+    """The aliases, as they are stored."""
 
     see = SEE_ALIASES
     own_page, own_route = "Mailboxes → Aliases", "admin:mail_boxes_aliases"

@@ -146,7 +146,7 @@ class MessageAdmin(GatedAdmin):
     # --- what can be done
 
     def retry_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Retry one message."""
+        """Retry the message of this page, and show it again."""
         gate.require(RETRY, request)
         if wall := gate.locked(request):
             return wall
@@ -155,7 +155,7 @@ class MessageAdmin(GatedAdmin):
 
     @admin.action(description="Retry now", permissions=["retry"])
     def retry_selected(self, request: HttpRequest, queryset: QuerySet[Message]) -> None:
-        """Retry the selected messages."""
+        """Retry each selected message that can be retried, and say how many were."""
         self._retry(request, queryset)
 
     def _retry(self, request: HttpRequest, selected: QuerySet[Message] | list[Message]) -> None:
@@ -212,7 +212,7 @@ class AlertStateAdmin(GatedAdmin, ReadOnlyAdmin):
     ordering = ("-updated_at",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AlertState]:
-        """Without the message's body."""
+        """The rows, without the body of each message."""
         return cast("QuerySet[AlertState]", super().get_queryset(request)).defer("message__body")
 
     @admin.display(description="Last news", ordering="updated_at")

@@ -45,7 +45,7 @@ def pages() -> Iterator[tuple[URLPattern, Right | None]]:
 
 
 def models() -> Iterator[tuple[Any, RightfulAdmin]]:
-    """(model, its pages) of every model in the console but users."""
+    """(model, its pages) of every model in the console."""
     for model, each in admin.site._registry.items():
         if isinstance(each, RightfulAdmin):
             yield model, each
@@ -66,7 +66,6 @@ def tables() -> str:
         for verb in ("add", "delete"):
             if right := getattr(each, verb):
                 grouped[right][1].append(f"`/admin/{base}{verb}/`")
-    grouped[rights.MANAGE_OPERATORS][1].append("`/admin/auth/user/`")
     names = [role.name for role in ROLES]
     lines = [
         f"| may | {' | '.join(names)} | API key needs | permission |",

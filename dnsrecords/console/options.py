@@ -38,7 +38,7 @@ _MODES = (
 
 
 def context(row: Domain) -> dict[str, Any]:
-    """What ``dnsrecords/_options.html`` shows."""
+    """The domain's MTA-STS mode, the choices, and the public names, for ``dnsrecords/_options.html``."""
     chosen = options.for_domain(row).mta_sts
     return {
         "modes": [

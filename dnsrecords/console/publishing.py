@@ -32,7 +32,7 @@ _LABELS = {
 
 
 def context(row: Domain) -> dict[str, Any]:
-    """What ``dnsrecords/_publishing.html`` shows."""
+    """The domain's name server key, and the algorithms to choose from, for ``dnsrecords/_publishing.html``."""
     return {"publisher": for_domain(row), "algorithms": ALGORITHMS}
 
 

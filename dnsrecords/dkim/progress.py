@@ -68,7 +68,7 @@ class Ed25519Key:
 
     @property
     def record(self) -> str:
-        """Id of its record."""
+        """The id of the DNS record that publishes this key."""
         return f"{FURTHER_KEY}{self.selector}"
 
 

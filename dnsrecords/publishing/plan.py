@@ -221,7 +221,7 @@ class _Planner:
         return {entry.value for entry in self._present.get(question, ())}
 
     def plan(self) -> Plan:
-        """Everything that was planned."""
+        """All additions and removals planned so far, one change for each name and type."""
         places = dict.fromkeys([*self._add, *self._remove])
         changes = tuple(filter(None, map(self._change, places)))
         removed = {(*question, entry.value) for question, some in self._remove.items() for entry in some}

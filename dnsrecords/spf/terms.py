@@ -153,7 +153,7 @@ def parse(text: str) -> SpfRecord:
 
 
 def render(record: SpfRecord) -> str:
-    """The record as text."""
+    """The record's text as it is published (RFC 7208 §4.6)."""
     return str(record)
 
 

@@ -87,7 +87,7 @@ class Warnings(serializers.ListField):
         )
 
     def get_attribute(self, instance: Any) -> list[str]:
-        """Return the sentences."""
+        """Return the warnings about the row, one sentence each."""
         return self.of(instance, self.find)
 
     @classmethod
@@ -149,11 +149,11 @@ class DomainSerializer(StrictSerializer):
     created_at = serializers.DateTimeField(read_only=True)
 
     def validate_catch_all(self, value: str | None) -> str:
-        """Return "" for null."""
+        """Return "" for null: the rows have no null there."""
         return value or ""
 
     def validate_contact(self, value: str | None) -> str:
-        """Return "" for null."""
+        """Return "" for null: the rows have no null there."""
         return value or ""
 
 

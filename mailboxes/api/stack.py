@@ -65,7 +65,7 @@ class StackViewSet(ApiViewSet):
     answer_class = StackSerializer
 
     def get_object(self) -> Stack:
-        """Return the one row."""
+        """Return the one row of the stack, whether it is enabled or not."""
         return Stack.load()
 
     def retrieve(self, request: Request) -> Response:

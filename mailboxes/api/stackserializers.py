@@ -49,7 +49,7 @@ class GenerationSerializer(serializers.Serializer[Stack]):
 
 
 class CertificateSummarySerializer(serializers.Serializer[Any]):
-    """The certificate in short."""
+    """Whose certificate is served, until when, and what is wrong with it."""
 
     source = serializers.ChoiceField(choices=Stack.TlsSource.choices)  # type: ignore[assignment]  # a name of DRF too
     names = serializers.ListField(child=serializers.CharField())
@@ -75,7 +75,7 @@ class VersionSerializer(serializers.Serializer[Any]):
 
 
 class ReasonSerializer(serializers.Serializer[Any]):
-    """Why mail waits."""
+    """A reason for which mail waits in Postfix, and for how many."""
 
     text = serializers.CharField(help_text="The other server's words, or Postfix's.")
     host = serializers.CharField(allow_blank=True, help_text="The server that said so, or one of several.")
@@ -172,7 +172,7 @@ class ReportSerializer(serializers.Serializer[Any]):
 
 
 class ControllerPasswordSerializer(serializers.Serializer[Any]):
-    """Rspamd's password."""
+    """The password of Rspamd's web interface."""
 
     password = serializers.CharField()
 

@@ -93,7 +93,7 @@ class DomainViewSet(_Collection):
         return super().create(request)
 
     def perform_create(self, serializer: BaseSerializer[Any]) -> None:
-        """Add the domain."""
+        """Add the domain, and read it again with the counts that the answer shows."""
         serializer.instance = self.get_queryset().get(pk=add_domain(**serializer.validated_data).pk)
 
     def perform_update(self, serializer: BaseSerializer[Any]) -> None:
@@ -210,7 +210,7 @@ class AliasFilters(StrictFilterSet):
 
 
 class AliasViewSet(_Collection):
-    """The addresses that forward."""
+    """The aliases: addresses that forward to others."""
 
     rights = rights_of_rows(SEE_ALIASES, ADD_ALIASES, CHANGE_ALIASES, DELETE_ALIASES)
     queryset = Alias.objects.all()
@@ -222,11 +222,11 @@ class AliasViewSet(_Collection):
 
     @idempotent(atomic=True)
     def create(self, request: Request) -> Response:
-        """Adds an alias."""
+        """Adds an alias, unless it would send mail round in a circle."""
         return super().create(request)
 
     def perform_create(self, serializer: BaseSerializer[Any]) -> None:
-        """Add the alias."""
+        """Add the alias by the rules of the domain code."""
         fields = dict(serializer.validated_data)
         serializer.instance = add_alias(fields.pop("domain"), **fields)
 
@@ -235,5 +235,5 @@ class AliasViewSet(_Collection):
         serializer.instance = change_alias(self.row_id, serializer.validated_data)
 
     def perform_destroy(self, instance: Alias) -> None:
-        """Removes an alias."""
+        """Remove the alias; mail for its address is refused, or goes to the catch-all."""
         remove_alias(instance.pk)

@@ -69,7 +69,7 @@ class Bulk:
     actions: Sequence[Action]
 
     def counted(self, number: int) -> str:
-        """``3 mailboxes``."""
+        """The number with its noun, such as ``3 mailboxes``."""
         return words.count(number, *self.nouns.split(","))
 
     def buttons(self, user: Any) -> list[dict[str, Any]]:

@@ -54,7 +54,7 @@ class Listing:
 
 
 def mailboxes(asked: Mapping[str, str]) -> Listing:
-    """Live mailboxes by address."""
+    """Mailboxes that are not deleted, sorted by address."""
     state = _state(asked, MAILBOX_STATES)
     rows = _in_state(Mailbox.objects.live(), state)
     return _listing(rows, asked, ("address", "display_name"), "address", state=state)

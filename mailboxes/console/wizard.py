@@ -170,7 +170,7 @@ class DisableForm(SavingForm):
     confirm = forms.CharField(required=False, widget=text_input())
 
     def save(self) -> Stack | None:
-        """Disable the stack."""
+        """Ask for the stack to be taken down; None if the hostname was not repeated."""
         return self.attempt(lambda values: control.disable(purge=values["purge"], confirm=values["confirm"]))
 
 

@@ -25,7 +25,7 @@ _FLAGS = {"": True, "true": True, "yes": True, "1": True, "false": False, "no": 
 
 @dataclass(frozen=True)
 class Row:
-    """A mailbox to add."""
+    """One line of the file: a mailbox to add."""
 
     line: int
     address: str

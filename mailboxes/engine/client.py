@@ -79,7 +79,7 @@ class Engine(Images, Commands):
         self.close()
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Closes the connections to the Docker Engine; the next request opens new ones."""
         for client in self._clients.values():
             client.close()
         self._clients.clear()

@@ -98,7 +98,7 @@ class Count(serializers.IntegerField):
         super().__init__(min_value=0, **kwargs)
 
     def to_internal_value(self, data: Any) -> int:
-        """Return the number."""
+        """Return the number; a boolean, a fraction or text is refused."""
         if isinstance(data, bool) or not isinstance(data, int) or not 0 <= data <= _LARGEST_SIZE:
             self.fail("invalid")
         return data
@@ -275,7 +275,7 @@ class AlertGroupSerializer(serializers.Serializer[Any]):
         return {**values, "truncatedAlerts": (values.get("truncatedAlerts") or 0) + left_out}
 
     def validate(self, attrs: dict[str, Any]) -> Any:
-        """Return the notice."""
+        """Return the alert group as a notice of the domain code."""
         return {"notice": group_notice(attrs)}
 
 

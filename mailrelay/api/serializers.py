@@ -175,7 +175,7 @@ class MessageDetailSerializer(MessageSerializer):
 
     @extend_schema_field(RecipientSerializer(many=True))
     def get_recipients(self, row: Message) -> list[dict[str, Any]]:
-        """Who has it."""
+        """Return each recipient with its state, as `Message.outcomes` decides it."""
         return row.outcomes()
 
 

@@ -84,7 +84,7 @@ class RelayViewSet(ApiViewSet):
         return self.answer(relaysettings.update(self.body(), partial=True))
 
     def destroy(self, request: Request) -> Response:
-        """Back to not configured."""
+        """Removes the relay settings, so that no relay is configured."""
         relaysettings.clear()
         return Response(status=204)
 

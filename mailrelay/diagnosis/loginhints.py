@@ -108,7 +108,7 @@ _WORDS: tuple[Rule, ...] = (
         stages=("auth",),
         kinds=_AUTH,
     ),
-)  # fmt: skip
+)
 
 #: What a login needs at one provider.
 _PROVIDERS: tuple[Rule, ...] = (
@@ -184,7 +184,7 @@ _PROVIDERS: tuple[Rule, ...] = (
         codes=(535,),
         vendors=("ovh", "ionos", "strato"),
     ),
-)  # fmt: skip
+)
 
 _ANY: tuple[Rule, ...] = (
     Rule(
@@ -249,6 +249,6 @@ _ANY: tuple[Rule, ...] = (
         stages=("auth",),
         when=lambda facts: facts.permanent,
     ),
-)  # fmt: skip
+)
 
 RULES: tuple[Rule, ...] = (*_WORDS, *_PROVIDERS, *_ANY)

@@ -80,7 +80,7 @@ class Entity:
 
     @property
     def head(self) -> bytes:
-        """Its header as bytes."""
+        """The header fields as they stand in the mail, without the blank line."""
         return b"".join(field.raw for field in self.fields)
 
     def as_bytes(self) -> bytes:

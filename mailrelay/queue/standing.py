@@ -30,7 +30,7 @@ _LATEST = 50
 
 
 class State(StrEnum):
-    """What is known."""
+    """Whether mail is known to leave: never tried, the last try worked, or it failed."""
 
     UNTESTED = "untested"
     WORKS = "works"

@@ -6,7 +6,7 @@ import socket
 import ssl
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from functools import lru_cache
 from typing import Any, Self
 
@@ -62,16 +62,15 @@ class Opening(Channel):
         Raises:
             DeliveryError: one of these failed; the connection is closed.
         """
-        try:
+        with ExitStack() as on_failure:
+            on_failure.callback(self.close)
             self._enter("resolve")
             addresses = resolve(self.target.host, self.target.port, self._seconds(_CONNECT_SECONDS))
             self._enter("connect")
             self._connect(addresses)
             self._protect()
             self._authenticate()
-        except BaseException:
-            self.close()
-            raise
+            on_failure.pop_all()
         self.usable = True
         return self
 
@@ -97,17 +96,15 @@ class Opening(Channel):
 
     def _dial(self, family: int, sockaddr: Any) -> socket.socket:
         sock = socket.socket(family, socket.SOCK_STREAM)  # raises too, where the kernel has no IPv6
-        try:
+        with ExitStack() as on_failure:
+            on_failure.callback(sock.close)
             sock.settimeout(self._seconds(_CONNECT_SECONDS))
             started = time.monotonic()
-            with suppress(
-                ConnectionResetError
-            ):  # it took the connection, spoke and hung up: its words can be read
+            # It took the connection, spoke and hung up: its words can be read.
+            with suppress(ConnectionResetError):
                 sock.connect(sockaddr)
             self.round_trip = time.monotonic() - started
-        except BaseException:
-            sock.close()
-            raise
+            on_failure.pop_all()
         return sock
 
     def _greet(self) -> None:
@@ -168,7 +165,8 @@ class Opening(Channel):
             self._refuse(self._read_ahead())
         with self._smtp.sock.dup() as plain:
             sock = context.wrap_socket(self._smtp.sock, server_hostname=name, do_handshake_on_connect=False)
-            try:
+            with ExitStack() as on_failure:
+                on_failure.callback(sock.close)
                 with suppress(TimeoutError):
                     self._refuse_plain_words(plain, _PLAIN_SECONDS)
                 sock.settimeout(0)
@@ -177,9 +175,7 @@ class Opening(Channel):
                 self._refuse_plain_words(plain, seconds)
                 sock.settimeout(seconds)
                 sock.do_handshake()
-            except BaseException:
-                sock.close()
-                raise
+                on_failure.pop_all()
         return sock
 
     def _refuse_plain_words(self, plain: socket.socket, seconds: float) -> None:

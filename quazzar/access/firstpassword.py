@@ -62,5 +62,5 @@ class OwnPassword:
             Operator.objects.filter(user=user, must_change_password=True).update(must_change_password=False)
 
     def get_help_text(self) -> str:
-        """Nothing to say beforehand."""
+        """Return no hint: only the printed password is refused."""
         return ""

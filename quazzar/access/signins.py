@@ -30,14 +30,14 @@ _MOST_FAILURES = 200
 
 
 def signed_in(request: HttpRequest, user: User, **_: Any) -> None:
-    """Receive ``user_logged_in``."""
+    """Record a sign-in of the console (signal ``user_logged_in``)."""
     if address := _address(request):
         with audit.acting_as(audit.name_of(user)):
             audit.record(IN, f"{user.get_username()} from {address}")
 
 
 def signed_out(request: HttpRequest, user: User | None, **_: Any) -> None:
-    """Receive ``user_logged_out``."""
+    """Record a sign-out (signal ``user_logged_out``)."""
     address = _address(request)
     if user is not None and address:
         with audit.acting_as(audit.name_of(user)):
@@ -45,12 +45,12 @@ def signed_out(request: HttpRequest, user: User | None, **_: Any) -> None:
 
 
 def failed(credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
-    """Receive ``user_login_failed``."""
+    """Record a sign-in that failed, within the hourly limit (signal ``user_login_failed``)."""
     _note(FAILED, credentials.get("username"), request)
 
 
 def locked(request: HttpRequest, username: str | None = None, **_: Any) -> None:
-    """Receive django-axes' ``user_locked_out``."""
+    """Record that django-axes locked a name or address (signal ``user_locked_out``)."""
     _note(LOCKED, username, request)
 
 

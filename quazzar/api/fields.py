@@ -27,7 +27,7 @@ class Text(serializers.CharField):
     """A JSON string; a number is not taken for one."""
 
     def to_internal_value(self, data: Any) -> str:
-        """Return the string."""
+        """Return the string; any other JSON type is refused."""
         if not isinstance(data, str):
             self.fail("invalid")
         return str(super().to_internal_value(data))
@@ -59,7 +59,7 @@ class Whole(serializers.IntegerField):
     """A JSON number without a fraction; neither a string of digits nor a boolean is taken for one."""
 
     def to_internal_value(self, data: Any) -> int:
-        """Return the number."""
+        """Return the number; a boolean, a fraction or text is refused."""
         if isinstance(data, bool) or not isinstance(data, int | float):
             self.fail("invalid")
         return int(super().to_internal_value(data))
@@ -76,7 +76,7 @@ class YesNo(serializers.BooleanField):
     """``true`` or ``false``; no other word or number is taken for one."""
 
     def to_internal_value(self, data: Any) -> bool:
-        """Return the truth value."""
+        """Return the boolean; any other JSON type is refused."""
         if not isinstance(data, bool):
             self.fail("invalid", input=data)
         return data

@@ -78,7 +78,7 @@ class StrictFilterBackend(rest_framework.DjangoFilterBackend):  # type: ignore[m
     raise_exception = True
 
     def query_names(self, view: Any) -> list[str]:
-        """Names of the filters."""
+        """Names of the query parameters that the view's filters read."""
         filterset = self.get_filterset_class(view, view.get_queryset())
         return [*filterset.base_filters] if filterset else []
 

@@ -27,7 +27,7 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
     name = "apiKey"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
-        """The scheme's description."""
+        """Return the security scheme object of OpenAPI."""
         return {
             "type": "http",
             "scheme": "bearer",
@@ -43,7 +43,7 @@ class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-
     name = "session"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
-        """The scheme's description."""
+        """Return the security scheme object of OpenAPI."""
         return {
             "type": "apiKey",
             "in": "cookie",

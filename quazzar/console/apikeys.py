@@ -178,14 +178,14 @@ class ApiKeyAdmin(RightfulAdmin):
         return [path("<int:pk>/revoke/", view, name="quazzar_apikey_revoke"), *super().get_urls()]
 
     def revoke_view(self, request: HttpRequest, pk: int) -> HttpResponseRedirectBase:
-        """Revoke one key."""
+        """Revoke the key of this page, and show it again."""
         row = get_object_or_404(self.get_queryset(request), pk=pk)
         self._revoke(request, [row])
         return redirect("admin:quazzar_apikey_change", pk)
 
     @admin.action(description="Revoke selected keys", permissions=["revoke"])
     def revoke_selected(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        """Revoke the selected keys."""
+        """Revoke each selected key, and say how many were."""
         self._revoke(request, queryset)
 
     def _revoke(self, request: HttpRequest, keys: Any) -> None:

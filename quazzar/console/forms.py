@@ -57,7 +57,7 @@ class AddressesField(forms.CharField):
         return "\n".join(value) if isinstance(value, list) else value
 
     def to_python(self, value: Any) -> Any:
-        """The addresses, in order."""
+        """Return the addresses in the order in which they were typed."""
         return [address for address in _SEPARATORS.split(value or "") if address]
 
 

@@ -16,7 +16,8 @@ from unfold.forms import AdminPasswordChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from quazzar.access import audit, roles
-from quazzar.console import gate, shown
+from quazzar.console import shown
+from quazzar.console.rows import RightfulAdmin
 from quazzar.console.unfolded import ModelMultipleChoiceField, UserAdmin, UserChangeForm
 from quazzar.rights import MANAGE_OPERATORS, PERMISSIONS
 
@@ -52,7 +53,7 @@ class PermissionsField(ModelMultipleChoiceField):
     widget = UnfoldAdminCheckboxSelectMultipleWidget
 
     def label_from_instance(self, obj: Any) -> str:
-        """What the permission allows."""
+        """Return what the permission allows, as a sentence begins."""
         words = PERMISSIONS[f"{obj.content_type.app_label}.{obj.codename}"]
         return words[:1].upper() + words[1:]
 
@@ -100,7 +101,7 @@ class _AccessFields(ModelForm):  # type: ignore[type-arg]  # not generic at run 
 
 
 class OperatorForm(_AccessFields, UserChangeForm):
-    """An operator."""
+    """The form of an operator who exists already."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -117,9 +118,10 @@ class NewOperatorForm(_AccessFields, UserCreationForm):  # type: ignore[misc]  #
 
 
 @admin.register(User)
-class OperatorAdmin(UserAdmin):
-    """Who may sign in."""
+class OperatorAdmin(UserAdmin, RightfulAdmin):
+    """The people who may sign in, and what each may do."""
 
+    see = add = MANAGE_OPERATORS
     form = OperatorForm
     add_form = NewOperatorForm
     change_password_form = AdminPasswordChangeForm
@@ -142,16 +144,8 @@ class OperatorAdmin(UserAdmin):
 
     # --- who may
 
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        """Who manages operators."""
-        return MANAGE_OPERATORS(request.user)
-
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who manages operators."""
-        return MANAGE_OPERATORS(request.user)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Who manages operators."""
+        """Who manages operators; Django's own permission to view users is not enough."""
         return MANAGE_OPERATORS(request.user)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -176,20 +170,10 @@ class OperatorAdmin(UserAdmin):
         form = super().get_form(request, obj, change=change, **kwargs)
         return type(form.__name__, (form,), {"actor": request.user})
 
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """The list."""
-        with gate.naming(MANAGE_OPERATORS):
-            return super().changelist_view(request, extra_context)
-
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """One operator, or the form for a new one."""
-        with gate.naming(MANAGE_OPERATORS):
-            return super().changeform_view(request, *args, **kwargs)
-
     # --- columns
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        """With their roles."""
+        """Return the operators, with their roles read in one query."""
         return super().get_queryset(request).prefetch_related("groups")
 
     @admin.display(description="Role", ordering="is_superuser")

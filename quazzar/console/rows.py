@@ -61,7 +61,7 @@ class RightfulAdmin(ModelAdmin):
         return self.has_view_permission(request)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """The list."""
+        """Return the list, for those with the right to see it."""
         with gate.naming(self.see):
             return super().changelist_view(request, extra_context)
 
@@ -77,7 +77,7 @@ class RightfulAdmin(ModelAdmin):
             return super().changeform_view(request, object_id, form_url, extra_context)
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
-        """Ask, then delete."""
+        """Ask before deleting a row, and then delete it."""
         with gate.naming(self.delete):
             return super().delete_view(request, object_id, extra_context)
 

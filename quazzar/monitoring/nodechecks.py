@@ -97,7 +97,7 @@ def seals() -> Finding:
 
 
 def broker() -> Finding:
-    """Whether the broker answers."""
+    """Whether the broker of the task queue answers."""
     advice = "Check REDIS_URL, and that server." if settings.REDIS_URL else _START
     return _probed(health.broker(), advice)
 

@@ -81,17 +81,17 @@ class _Nowhere:
     """A buffer that keeps nothing."""
 
     def append(self, data: bytes) -> None:
-        """Forget the data."""
+        """Drop the data; the sender is only waited for."""
 
     def __len__(self) -> int:
         return 0
 
     def getfile(self) -> BytesIO:
-        """What was kept."""
+        """Return an empty file, since nothing is kept."""
         return BytesIO()
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing, since no file is open."""
 
 
 class Request(HTTPRequestParser):  # type: ignore[misc]  # untyped
@@ -134,7 +134,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # untyped
         super().__init__(*args, **kwargs)
 
     def recv(self, size: int) -> bytes:
-        """Bytes from the client."""
+        """Read from the client, and count the bytes towards the pace that it has to keep."""
         data: bytes = super().recv(size)
         self.moved += len(data)
         return data
@@ -187,7 +187,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # untyped
         return int(self.total_outbufs_len) + (0 if body is None else len(body))
 
     def now_waits_for(self) -> Phase:
-        """What for."""
+        """What the connection waits for now."""
         if self.lingers:
             return Phase.GOODBYE
         if self.total_outbufs_len or self.close_when_flushed:
@@ -249,7 +249,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # untyped
         return bool(waiting)
 
     def connections(self) -> Iterable[Connection]:
-        """All that are open."""
+        """All connections that are open now."""
         return list(self.active_channels.values())
 
     def is_busy(self) -> bool:

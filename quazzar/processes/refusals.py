@@ -33,7 +33,7 @@ class Refusal(ErrorTask):  # type: ignore[misc]  # untyped
     """Writes the answer, in waitress's place; the connection ends with it."""
 
     def execute(self) -> None:
-        """Answer."""
+        """Write the refusal as JSON in the API's shape, and close."""
         error = self.request.error
         code, sentence = _REFUSALS.get(error.code, _FAILED)
         body = json.dumps({"error": code, "message": sentence}).encode()

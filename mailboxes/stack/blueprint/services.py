@@ -33,8 +33,16 @@ _LONGEST_HOSTNAME = 63
 _LOOPBACK = "127.0.0.1"
 #: What a server needs that starts as root, hands its files to its own users, and becomes them.
 _SERVER = (
-    "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID", "SYS_CHROOT",
-)  # fmt: skip
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "NET_BIND_SERVICE",
+    "SETGID",
+    "SETUID",
+    "SYS_CHROOT",
+)
 #: 600 SMTP sessions at once take 1.4 GiB, and as many processes; each open mailbox takes a process of Dovecot.
 LIMITS: Mapping[str, Limits] = {
     "postfix": Limits(2048, 2048, _SERVER),

@@ -60,7 +60,7 @@ class PlainText(BaseRenderer):
     charset = "utf-8"
 
     def render(self, data: Any, *_: Any, **__: Any) -> Any:
-        """Return the text."""
+        """Return the text without any change, whatever format was asked for."""
         return data
 
 
