@@ -18,7 +18,7 @@ _NAME_LIMIT, _LABEL_LIMIT = 253, 63
 def behind_alias(record: Record, verdict: Verdict, answer: Answer) -> Verdict:
     """The verdict on what CNAME records lead to, with the two ways to put it right.
 
-    Nothing can be added beside a CNAME record (RFC 1034 §3.6.2), and whoever runs its target may have put the record
+    Nothing can be added beside a CNAME record (RFC 1034 §3.6.2), and the operator of its target may have put the record
     there.
     """
     target = answer.cname or answer.values[0]

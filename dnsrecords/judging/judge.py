@@ -90,7 +90,7 @@ class Judgement:
     def _over_all_servers(self) -> Verdict:
         answered = [server for server in self._answer.servers if not faults.is_unheard(server)]
         main = self._answer
-        # Whoever checks signatures gets nothing where these are broken, whatever the name servers say.
+        # Where signatures are broken, resolvers that check them answer nothing, whatever the name servers say.
         if not answered or faults.failed(main.outcome):
             return self._verdict_on((main.outcome, main.values, main.cname))
         counted = Counter(map(_content, answered)).most_common()

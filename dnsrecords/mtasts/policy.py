@@ -35,7 +35,7 @@ class Fetched:
     """The outcome of fetching a policy.
 
     Attributes:
-        detail: what is wrong with TLS, in the words of whoever verified it.
+        detail: what is wrong with TLS, in the words of the TLS library.
         status: of the HTTP answer.
         kind: the media type, in lower case and without parameters.
         text: the body.

@@ -70,7 +70,7 @@ def _redirects(records: Iterable[SpfRecord], dropped: Collection[str]) -> list[s
 
 
 def _end(qualifiers: list[str]) -> str:
-    """The mildest safe qualifier: whoever wrote two records meant to lose no mail; ``+`` and ``?`` do not protect."""
+    """The mildest safe qualifier: the author of two records meant to lose no mail; ``+`` and ``?`` do not protect."""
     return "-" if qualifiers and set(qualifiers) == {"-"} else "~"
 
 

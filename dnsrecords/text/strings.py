@@ -9,7 +9,7 @@ STRING_LIMIT = 255
 def split(value: str) -> tuple[str, ...]:
     """The strings that carry a value, each of at most 255 bytes; one empty string for an empty value.
 
-    Whoever reads them joins them without a space (RFC 7208 §3.3, RFC 6376 §3.6.2.2).
+    Readers join them without a space (RFC 7208 §3.3, RFC 6376 §3.6.2.2).
 
     Raises:
         ValueError: a character is not a byte. Text from DNS is read as Latin-1.

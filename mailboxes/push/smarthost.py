@@ -62,7 +62,7 @@ def why_unusable(smarthost: Smarthost) -> str:
     if smarthost.security not in _SECURITIES:
         return "The relay's security is none of starttls, tls, none."
     if smarthost.security != "none" and _is_address(smarthost.host):
-        # Postfix compares names only. Anything less than "secure" would give the password to whoever answers.
+        # Postfix compares names only. Anything less than "secure" would give the password to any server that answers.
         return "Postfix cannot check the certificate of an IP address: give the relay's host name."
     return _credentials_problem(smarthost.username, smarthost.password)
 

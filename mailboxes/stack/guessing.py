@@ -41,7 +41,7 @@ def refresh(engine: Engine, container: str) -> None:
         for name, (at, count) in parse(engine.logs(container, _LOG_LINES)).items()
         if now - at < KEPT
     }
-    # Whoever guesses can invent names; they are of no interest.
+    # Names that do not exist are invented by the guesser, and of no interest.
     real = set(Mailbox.objects.live().filter(address__in=found).values_list("address", flat=True))
     with transaction.atomic():
         stack = Stack.objects.select_for_update().get_or_create(pk=1)[0]

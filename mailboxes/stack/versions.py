@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mailboxes.engine.client import Engine
 
 #: Service → the version that the tests ran with. The images of the settings are named by exact versions; no registry
-#: could be asked for their digests where this was made. Whoever can look one up may set QUAZZAR_IMAGE_… to
+#: could be asked for their digests where this was made. To pin one, set QUAZZAR_IMAGE_… to
 #: "name:tag@sha256:…", which the Engine checks.
 TESTED: Mapping[str, str] = {"postfix": "3.10", "dovecot": "2.4.1", "rspamd": "3.12"}
 #: Service → the oldest version that is safe, and why. Rspamd 4.1.5 is the first with allow_file_and_shm_inputs.

@@ -28,7 +28,7 @@ class Address(Line):
     """``name@example.com`` or ``Name <name@example.com>``."""
 
     def to_internal_value(self, data: Any) -> str:
-        """The address as it came."""
+        """Return the address as it was sent."""
         text = super().to_internal_value(data)
         try:
             addresses.split(text)

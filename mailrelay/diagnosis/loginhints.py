@@ -10,7 +10,7 @@ from mailrelay.diagnosis.rules import Rule
 _AUTH = ("auth_rejected",)
 _RETRIED = "Queued mail is tried again by itself. "
 
-#: What the words say, whatever the code and whoever says them.
+#: What the words say, whatever the code and the server.
 _WORDS: tuple[Rule, ...] = (
     Rule(
         "SMTP AUTH is off for this Microsoft 365 tenant or mailbox: an administrator can turn on "

@@ -185,8 +185,8 @@ _POLICY: tuple[Rule, ...] = (
         ),
     ),
     Rule(
-        "The server wants this node's address to have a name in reverse DNS that leads back to it: set one at whoever "
-        "gave you the address, or send through a provider.",
+        "The server wants this node's address to have a name in reverse DNS that leads back to it: ask the provider "
+        "of the address to set one, or send through a mail provider.",
         words=r"cannot find your (reverse )?host ?name|reverse dns|\bptr\b|reverse (dns )?lookup",
     ),
     Rule(

@@ -1,6 +1,6 @@
 """A complete mail → the bytes that the server at hand may be sent, and what to ask of it. Pure.
 
-A mail that is legal as it came stays byte for byte. Otherwise it changes how things are written, not what they say:
+A mail that is legal already stays byte for byte. Otherwise it changes how things are written, not what they say:
 free text in the header becomes encoded words (RFC 2047), a part that the server cannot take is encoded (RFC 2045 §6),
 and the mail says truly what it holds.
 """

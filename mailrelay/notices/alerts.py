@@ -1,4 +1,4 @@
-"""Alerts, whoever sent them: Alertmanager, Grafana, or a script with a rule of its own. Pure."""
+"""Alerts from any sender: Alertmanager, Grafana, or a script with a rule of its own. Pure."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def remembered(relay: Relay) -> Iterator[None]:
     """Sign in within this: what becomes of it is remembered.
 
     Raises:
-        DeliveryError: as it came.
+        DeliveryError: the failure of the login, unchanged.
     """
     try:
         yield

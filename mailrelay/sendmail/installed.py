@@ -14,8 +14,8 @@ _OURS = "quazzar-sendmail"
 def who_can_change(file: Path) -> str | None:
     """Who, other than root, can change what root runs there, as words; None if nobody can.
 
-    A file is changed by its owner, by whoever may write to it, and by those who can do either with a directory above
-    it, because they can put another file into its place. Links are followed, and where they lie counts too.
+    A file can be changed by its owner, by all who may write to it, and by those who can do either with a directory
+    above it, because they can put another file into its place. Links are followed, and where they lie counts too.
 
     Raises:
         OSError: the file is not there.

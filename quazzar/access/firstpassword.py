@@ -1,4 +1,4 @@
-"""The password that the product made and printed: whoever signs in with it chooses another before anything else."""
+"""The password that the product made and printed: who signs in with it must choose another first."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def done(request: HttpRequest) -> None:
 
 
 class OwnPassword:
-    """A password validator of Django, which hears of every new password, whoever sets it and where."""
+    """A password validator of Django, which hears of every new password, wherever it is set."""
 
     def validate(self, password: str, user: User | None = None) -> None:
         """Refuse to keep the printed password.

@@ -51,7 +51,7 @@ class Lockout(AxesDatabaseHandler):  # type: ignore[misc]  # untyped
         return max(by_name, *(n * settings.AXES_FAILURE_LIMIT // ADDRESS_LIMIT for n in by_address), 0)
 
     def reset_user_attempts(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
-        """Forget the failures of this name: whoever has one account must not guess at others without end."""
+        """Forget the failures of this name: an owner of one account must not guess at others without end."""
         by_name, *_ = self.filter_user_attempts(request, credentials)
         deleted: int = by_name.delete()[0]
         return deleted

@@ -75,7 +75,7 @@ class ApiViewSet(GenericViewSet[Any]):
 
     Attributes:
         rights: name of each action → the right that it needs; an action that is not here is refused.
-        tells_result: actions whose answer tells what this very call did, and so is for whoever may call them. The
+        tells_result: actions whose answer tells what this very call did, and so is for everybody who may call them. The
             answer to any other change shows what is stored: only ``id`` and ``configured`` to who may not read that.
         takes_mail: actions whose body may be as large as a mail.
         query_names: name of an action → parameters of its address, besides those of lists.

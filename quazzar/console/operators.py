@@ -1,6 +1,6 @@
 """Operators, who may open the console, and what they may do: by roles, or by single permissions.
 
-Whoever manages operators gives nothing that they do not have, and changes nobody who may do more.
+Managers of operators give nothing that they do not have, and change nobody who may do more.
 """
 
 from __future__ import annotations

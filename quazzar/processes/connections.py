@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 #: Bytes of a request's first line: method, address and version.
 LONGEST_LINE = 4094
-#: Connections held at once. One more closes that which has waited longest for its client.
+#: Connections held at once. One more closes the one that has waited longest for its client.
 CONNECTIONS = 500
 #: Bytes of bodies that are not here yet and of answers that are not read yet, of all connections together.
 HELD = 128 * 1024 * 1024
@@ -226,7 +226,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # untyped
 
     def maintenance(self, now: float) -> None:
         """Nothing: waitress calls it while it collects what to wait for. A descriptor that is closed meanwhile counts
-        as broken, and whoever is accepted under its number next would be closed too."""
+        as broken, and the next connection with its number would be closed too."""
 
     def tend(self, now: float) -> None:
         """Make room for one more client, and every second close connections that take too long or hold too much.

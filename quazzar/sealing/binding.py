@@ -1,7 +1,7 @@
 """A stored secret is bound to the place it is sent to. Pure.
 
-Whoever may change the place but not read the secret could otherwise have it sent to a server of their own. So a change
-of the place needs the secret again, and "leave it empty to keep it" holds only while the place stays the same.
+Otherwise, somebody who may change the place but not read the secret could have it sent to a server of their own. So a
+change of the place needs the secret again, and "leave it empty to keep it" holds only while the place stays the same.
 """
 
 from __future__ import annotations

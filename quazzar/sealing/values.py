@@ -99,7 +99,7 @@ class Unsealable(Sealed[T]):
         raise Unreadable(self.reason.message, hint=self.reason.hint) from self.reason
 
     def reusable_blob(self, context: str) -> bytes:
-        """The bytes that it was read from: whoever has the key again can open them.
+        """The bytes that it was read from: once the key is back, they can be opened.
 
         Raises:
             Unreadable: they belong to another context, where they would never open.

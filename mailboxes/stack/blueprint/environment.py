@@ -6,7 +6,7 @@ _TABLES = "lmdb:/mail-config/postfix"
 
 
 def postfix(hostname: str) -> tuple[tuple[str, str], ...]:
-    """The environment, sorted. It must not hold secrets: whoever may inspect the container can read it."""
+    """The environment, sorted. It must not hold secrets: everybody who may inspect the container can read it."""
     settings = {f"POSTFIX_{name}": value for name, value in _settings(hostname).items()}
     return tuple(sorted({"ALLOW_EMPTY_SENDER_DOMAINS": "true", **settings}.items()))
 
