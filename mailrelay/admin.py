@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path
@@ -14,8 +14,8 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
 from mailrelay.console import states, urls
-from mailrelay.models import AlertState, LicenceWatch, Message, NodeFinding, RelaySettings
-from mailrelay.queue import outbox
+from mailrelay.models import AlertState, HourlyCount, LicenceWatch, Message, NodeFinding, RelaySettings
+from mailrelay.queue import counts, outbox
 from quazzar.access import audit
 from quazzar.console import gate, shown, site
 from quazzar.console.rows import GatedAdmin, ReadOnlyAdmin
@@ -120,13 +120,13 @@ class MessageAdmin(GatedAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """The list, with the number of messages in each status above it."""
-        counts = dict(Message.objects.order_by().values_list("status").annotate(Count("id")))
-        pills = [(status.value, status.label, counts.get(status.value, 0)) for status in Status]
+        numbers = counts.by_status()
+        pills = [(status.value, status.label, numbers[status]) for status in Status]
         context = {
             "title": "Queue",
             "pills": pills,
             "pill": request.GET.get("status__exact", ""),
-            "pills_total": sum(counts.values()),
+            "pills_total": sum(numbers.values()),
             **(extra_context or {}),
         }
         return super().changelist_view(request, context)
@@ -176,12 +176,12 @@ class MessageAdmin(GatedAdmin):
     def delete_model(self, request: HttpRequest, obj: Message) -> None:
         """Delete it, and record that in the audit log."""
         audit.record("message.deleted", _named([obj]))
-        super().delete_model(request, obj)
+        outbox.remove(Message.objects.filter(pk=obj.pk))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Message]) -> None:
         """Delete them, and record that in the audit log."""
         audit.record("message.deleted", _named(list(queryset)))
-        super().delete_queryset(request, queryset)
+        outbox.remove(queryset)
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> list[Any]:
         """Nothing: Django's own log would keep the subjects, and the audit log has the entry."""
@@ -199,6 +199,15 @@ class RelaySettingsAdmin(GatedAdmin, ReadOnlyAdmin):
     @admin.display(description="Changed", ordering="updated_at")
     def updated(self, row: RelaySettings) -> str:
         return shown.moment(row.updated_at)
+
+
+@admin.register(HourlyCount)
+class HourlyCountAdmin(GatedAdmin, ReadOnlyAdmin):
+    """How many messages were sent, failed, were deferred or waited, by the hour."""
+
+    see = SEE_QUEUE
+    list_display = ("__str__", "outcome", "number")
+    list_filter = ("outcome",)
 
 
 @admin.register(AlertState)

@@ -1,7 +1,8 @@
-"""RelaySettings (a single row), Message (the durable queue) and AlertState (what was mailed about an alert)."""
+"""The relay settings, the durable queue with its counts, and what was mailed about alerts, licence and node."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from django.db import models
@@ -156,6 +157,39 @@ class Message(models.Model):
             }
             for recipient in self.recipients
         ]
+
+
+class HourlyCount(models.Model):
+    """How many messages met with what in one hour, so that no page counts its way through the history."""
+
+    class Outcome(models.TextChoices):
+        """What is counted."""
+
+        SENT = "sent", "Sent"
+        #: Given up, or refused for good.
+        FAILED = "failed", "Failed"
+        #: Attempts that failed for now.
+        DEFERRED = "deferred", "Deferred"
+        #: The most messages that waited at one time.
+        WAITING = "waiting", "Waiting"
+
+    #: In place of an hour: how many messages of the final statuses ``sent`` and ``failed`` the table holds now.
+    STOCK: ClassVar[datetime] = datetime(1970, 1, 1, tzinfo=UTC)
+
+    #: When the hour began (UTC).
+    hour = models.DateTimeField()
+    outcome = models.CharField(max_length=8, choices=Outcome)
+    number = models.BigIntegerField(default=0)
+
+    class Meta:
+        verbose_name = "count of an hour"
+        verbose_name_plural = "counts per hour"
+        ordering = ["-hour", "outcome"]
+        constraints = [models.UniqueConstraint(fields=["hour", "outcome"], name="hourly_count_once")]
+
+    def __str__(self) -> str:
+        when = "now" if self.hour == self.STOCK else f"{self.hour:%Y-%m-%d %H:00}"
+        return f"{self.outcome} {when}: {self.number}"
 
 
 class AlertState(models.Model):

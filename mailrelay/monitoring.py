@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Min
 from django.utils import timezone
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from mailrelay.models import Message, NodeFinding, RelaySettings
-from mailrelay.queue import standing
+from mailrelay.models import NodeFinding, RelaySettings
+from mailrelay.queue import counts, standing
 from mailrelay.queue.standing import Standing, State
 from quazzar import words
 from quazzar.monitoring import doctor
@@ -21,12 +20,12 @@ _LONG = timedelta(minutes=15)
 
 def collect() -> Iterator[Metric]:
     """The metrics: messages by status, and the age of the oldest one that waits."""
-    counts = dict(Message.objects.order_by().values_list("status").annotate(Count("id")))
+    numbers = counts.by_status()
     messages = GaugeMetricFamily(
         "quazzar_messages", "Messages in the queue table by status.", labels=["status"]
     )
-    for status in Message.Status.values:
-        messages.add_metric([status], counts.get(status, 0))
+    for status, number in numbers.items():
+        messages.add_metric([status], number)
     yield messages
     age = GaugeMetricFamily(
         "quazzar_oldest_waiting_seconds",
@@ -57,9 +56,7 @@ def collect_findings() -> Iterator[Metric]:
 
 def oldest_waiting() -> timedelta | None:
     """How long the oldest undelivered message has waited; None if none waits."""
-    first = Message.objects.filter(status__in=[*Message.PENDING, Message.Status.SENDING]).aggregate(
-        first=Min("created_at")
-    )["first"]
+    first = counts.oldest_waiting()
     return None if first is None else timezone.now() - first
 
 

@@ -9,7 +9,7 @@ from celery import shared_task
 from celery.signals import worker_ready, worker_shutting_down
 
 from mailrelay.notices import licence, nodewatch
-from mailrelay.queue import delivery, outbox
+from mailrelay.queue import counts, delivery, outbox
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +26,7 @@ def sweep_outbox() -> None:
     freed = delivery.free_dead_owners() + outbox.expire_leases()
     if freed:
         logger.warning("%s messages freed that a dead worker had claimed", freed)
+    counts.note_waiting()
     delivery.close_idle_connections()
     delivery.retry_if_keys_changed()
     delivery.retry_if_relay_is_back()

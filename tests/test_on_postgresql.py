@@ -26,7 +26,7 @@ AGAIN = {
     "mailboxes/stack": ("control",),
     "mailboxes/csvfiles": ("importing", "exporting"),
     "mailrelay": ("backends", "notifiers"),
-    "mailrelay/queue": ("delivery", "outbox", "submission"),
+    "mailrelay/queue": ("counts", "delivery", "outbox", "submission"),
     "mailrelay/relay": ("settings",),
     "quazzar/sealing": ("check_seals", "fields", "fields_dumps", "fields_queries", "fields_unreadable"),
     "quazzar/monitoring": ("health",),

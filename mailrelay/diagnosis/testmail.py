@@ -8,12 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db import transaction
+
 from mailrelay.diagnosis.explain import explain
 from mailrelay.mail import mime
 from mailrelay.mail.addresses import split
 from mailrelay.mail.emails import Email
 from mailrelay.models import Message, RelaySettings
-from mailrelay.queue import outbox
+from mailrelay.queue import counts, outbox
 from mailrelay.relay import logins, rules
 from mailrelay.relay.target import Relay, default_from, relay_of
 from mailrelay.smtp import sasl
@@ -223,7 +225,9 @@ def _keep(result: TestResult, recipient: str, message_id: str) -> None:
         sent_at=mime.now() if result.ok else None,
         last_error=error,
     )
-    row.save(force_insert=True)
+    with transaction.atomic():
+        row.save(force_insert=True)
+        counts.add({row.status: 1})
 
 
 def _recipient_state(recipient: str, result: TestResult) -> dict[str, Any]:

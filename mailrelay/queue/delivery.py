@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from django.conf import settings
-from django.db import transaction
 
 from mailrelay.mail import mime, payload
 from mailrelay.models import Message
@@ -186,10 +185,11 @@ class Drain:
         try:
             envelope = _envelope(message, self._relay)
         except Unreadable as exc:
-            self._recorder.fail(message, DeliveryError(exc.message, stage="data", kind="body_unreadable"))
+            self._recorder.fail([message], DeliveryError(exc.message, stage="data", kind="body_unreadable"))
         except ValueError as exc:
             self._recorder.fail(
-                message, DeliveryError(f"The mail cannot be written: {exc}.", stage="data", permanent=True)
+                [message],
+                DeliveryError(f"The mail cannot be written: {exc}.", stage="data", permanent=True),
             )
         else:
             return parts.job(message.pk, envelope, _pool.most(self._relay.target))
@@ -200,9 +200,8 @@ class Drain:
         error = DeliveryError(
             exc.message, stage="auth" if isinstance(exc, Unreadable) else "resolve", kind=exc.code
         )
-        for message in outbox.claim(self.owner, _CLAIM):
-            self._recorder.rows[message.pk] = message
-            self._recorder.fail(message, error)
+        self._recorder.rows = {message.pk: message for message in outbox.claim(self.owner, _CLAIM)}
+        self._recorder.fail([*self._recorder.rows.values()], error)
 
     # --- out -----------------------------------------------------------------------------------------------
     def _settle(self, pipeline: Pipeline, events: list[Event]) -> None:
@@ -266,9 +265,7 @@ class Drain:
         ``run``, which releases them."""
         jobs = list(pipeline.abandon())
         if self._down is not None and jobs:
-            with transaction.atomic():
-                for job in jobs:
-                    self._recorder.fail(self._recorder.rows[job.key], self._down)
+            self._recorder.fail([self._recorder.rows[job.key] for job in jobs], self._down)
 
     def _renew(self) -> None:
         if time.monotonic() - self._renewed > _RENEW_SECONDS:

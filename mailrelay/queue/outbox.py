@@ -9,13 +9,13 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F, QuerySet
+from django.db.models import Count, F, QuerySet
 from django.utils import timezone
 
 from mailrelay.mail import addresses, emails, mime, payload
 from mailrelay.mail.emails import Email
 from mailrelay.models import Message, envelope
-from mailrelay.queue import statements
+from mailrelay.queue import counts, statements
 from mailrelay.relay.target import default_from
 from quazzar import doorbell, words
 from quazzar.errors import IdempotencyConflict, InvalidEmail, RelayNotConfigured
@@ -241,9 +241,11 @@ def free_owner(owner: str) -> int:
 
 
 # --- results -----------------------------------------------------------------------------------------------
-def record_sent(owner: str, ids: Sequence[int]) -> None:
-    """Mark messages as sent to all their recipients, if ``owner`` still holds them."""
-    statements.mark_sent(owner, ids, timezone.now(), drop_body=settings.QUAZZAR_BODY_RETENTION_DAYS == 0)
+def record_sent(owner: str, ids: Sequence[int]) -> int:
+    """Mark messages as sent to all their recipients, if ``owner`` still holds them; returns how many."""
+    return statements.mark_sent(
+        owner, ids, timezone.now(), drop_body=settings.QUAZZAR_BODY_RETENTION_DAYS == 0
+    )
 
 
 def record_failure(
@@ -253,8 +255,10 @@ def record_failure(
     *,
     permanent: bool,
     not_before: datetime | None = None,
-) -> None:
+) -> Status | None:
     """Keep the message for another attempt, or make it a dead letter when ``permanent`` or given up.
+
+    Returns its new status; None if ``owner`` no longer holds it.
 
     Args:
         message: its ``recipients`` are saved, too.
@@ -265,14 +269,20 @@ def record_failure(
     give_up = timedelta(hours=settings.QUAZZAR_GIVE_UP_HOURS)
     chance = random.random()  # noqa: S311  (jitter, not a secret)
     later = None if permanent else next_attempt(message.attempts, message.created_at, now, chance, give_up)
-    held(owner).filter(pk=message.pk).update(
-        status=Status.RETRYING if later else Status.FAILED,
-        next_attempt_at=(not_before or later) if later else None,
-        lease_owner="",
-        lease_until=None,
-        last_error={**error, "at": now.isoformat()},
-        recipients=message.recipients,
+    status = Status.RETRYING if later else Status.FAILED
+    changed = (
+        held(owner)
+        .filter(pk=message.pk)
+        .update(
+            status=status,
+            next_attempt_at=(not_before or later) if later else None,
+            lease_owner="",
+            lease_until=None,
+            last_error={**error, "at": now.isoformat()},
+            recipients=message.recipients,
+        )
     )
+    return status if changed else None
 
 
 def next_attempt(
@@ -302,11 +312,15 @@ def retry(message: Message) -> bool:
         else recipient
         for recipient in message.recipients
     ]
-    changed = Message.objects.filter(
-        pk=message.pk, status__in=[*Message.PENDING, Status.FAILED], body__isnull=False
-    ).update(status=Status.QUEUED, next_attempt_at=timezone.now(), recipients=recipients)
-    if changed:
-        transaction.on_commit(ring)
+    row = Message.objects.filter(pk=message.pk, body__isnull=False)
+    due = {"status": Status.QUEUED, "next_attempt_at": timezone.now(), "recipients": recipients}
+    with transaction.atomic():
+        revived = row.filter(status=Status.FAILED).update(**due)
+        if revived:
+            counts.take_away({Status.FAILED: revived})
+        changed = revived or row.filter(status__in=Message.PENDING).update(**due)
+        if changed:
+            transaction.on_commit(ring)
     return bool(changed)
 
 
@@ -362,5 +376,15 @@ def purge() -> tuple[int, int]:
         body=None
     )
     old = now - timedelta(days=settings.QUAZZAR_MESSAGE_RETENTION_DAYS)
-    rows, _ = Message.objects.filter(status__in=[Status.SENT, Status.FAILED], created_at__lt=old).delete()
+    rows = remove(Message.objects.filter(status__in=[Status.SENT, Status.FAILED], created_at__lt=old))
+    counts.prune(now)
     return bodies, rows
+
+
+def remove(messages: QuerySet[Message]) -> int:
+    """Delete these messages, whatever their status; returns how many."""
+    with transaction.atomic():
+        by_status = dict(messages.order_by().values_list("status").annotate(Count("id")))
+        messages.delete()
+        counts.take_away(by_status)
+    return sum(by_status.values())

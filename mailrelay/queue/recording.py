@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import transaction
 
 from mailrelay.models import Message
-from mailrelay.queue import outbox
+from mailrelay.queue import counts, outbox
 from mailrelay.relay.logins import Hold
 from mailrelay.smtp import parts
 from mailrelay.smtp.dialogue import Outcome
@@ -60,14 +62,20 @@ class Recorder:
     rows: dict[int, Message] = field(default_factory=dict)
     sent: int = 0
     hold: Hold | None = None
+    _tally: Counter[str] = field(default_factory=Counter)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Write results, and how many of each there were, in one transaction."""
+        self._tally = Counter()
+        with transaction.atomic():
+            yield
+            counts.add(self._tally)
 
     def record(self, results: list[Result]) -> None:
-        """Record results: in one statement if everybody got every message, else in one transaction."""
+        """Record results in one transaction; those that everybody got in one statement."""
         clean = [result for result in results if self._clean(result)]
-        if len(clean) == len(results):
-            self._record_clean(clean)
-            return
-        with transaction.atomic():
+        with self._counted():
             self._record_clean(clean)
             for result in results:
                 if result.job.key in self.rows:
@@ -82,14 +90,14 @@ class Recorder:
     def _record_clean(self, results: list[Result]) -> None:
         if results:
             keys = [result.job.key for result in results]
-            outbox.record_sent(self.owner, keys)
+            self._tally[counts.Outcome.SENT] += outbox.record_sent(self.owner, keys)
             self.sent += len(keys)
             for key in keys:
                 del self.rows[key]
 
     def _record_rest(self, message: Message, outcome: Outcome) -> None:
         if outcome.error is not None:
-            self.fail(message, outcome.error)
+            self._fail(message, outcome.error)
         else:
             self._partly(message, outcome.refused)
 
@@ -101,11 +109,12 @@ class Recorder:
         message = self.rows[job.key]
         settled, following = parts.after(job, outcome)
         self._apply(message, settled)
-        if following is None:
-            later = [error for error in settled.values() if error is not None and not error.permanent]
-            self._conclude(message, later[-1] if later else None)
-        else:
-            outbox.held(self.owner).filter(pk=message.pk).update(recipients=message.recipients)
+        with self._counted():
+            if following is None:
+                later = [error for error in settled.values() if error is not None and not error.permanent]
+                self._conclude(message, later[-1] if later else None)
+            else:
+                outbox.held(self.owner).filter(pk=message.pk).update(recipients=message.recipients)
         return following
 
     def _partly(self, message: Message, refused: dict[str, DeliveryError]) -> None:
@@ -133,7 +142,7 @@ class Recorder:
             self._write_dead_letter(message, failed)
         else:
             outbox.held(self.owner).filter(pk=message.pk).update(recipients=message.recipients)
-            outbox.record_sent(self.owner, [message.pk])
+            self._tally[counts.Outcome.SENT] += outbox.record_sent(self.owner, [message.pk])
             self.sent += 1
             del self.rows[message.pk]
 
@@ -151,12 +160,17 @@ class Recorder:
         )
         self._write_failure(message, error, permanent=True)
 
-    def fail(self, message: Message, error: DeliveryError) -> None:
-        """The whole message failed.
+    def fail(self, messages: Iterable[Message], error: DeliveryError) -> None:
+        """These messages failed as a whole, all for this reason.
 
         A failure of the relay itself (its name, its port, our password) says nothing about the mail: it waits for the
         operator to repair that, until it is given up.
         """
+        with self._counted():
+            for message in messages:
+                self._fail(message, error)
+
+    def _fail(self, message: Message, error: DeliveryError) -> None:
         permanent = error.permanent and error.stage in ("sender", "recipient", "data")
         if permanent:
             for recipient in message.recipients:
@@ -170,7 +184,12 @@ class Recorder:
             detail["keys"] = keys_at_hand()
         # All mail waits for one common login.
         not_before = self.hold.until if self.hold and self.hold.error is error else None
-        outbox.record_failure(self.owner, message, detail, permanent=permanent, not_before=not_before)
+        status = outbox.record_failure(
+            self.owner, message, detail, permanent=permanent, not_before=not_before
+        )
+        if status is not None:
+            is_over = status == Message.Status.FAILED
+            self._tally[counts.Outcome.FAILED if is_over else counts.Outcome.DEFERRED] += 1
         log = logger.error if permanent else logger.info
         details = (message.pk, error.stage, error.smtp_code, permanent, error.message)
         log("message %s not delivered stage=%s code=%s permanent=%s: %s", *details)

@@ -1,4 +1,4 @@
-"""The two SQL statements that every mail needs. The ORM would take longer to build them each time than the database
+"""The SQL statements that every mail needs. The ORM would take longer to build them each time than the database
 takes to run them."""
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 from django.db import connections, router
 from django.db.models import Field
 
-from mailrelay.models import Message
+from mailrelay.models import HourlyCount, Message
 
 
 def insert(row: Message) -> None:
@@ -41,8 +41,11 @@ def _statement(alias: str) -> tuple[list[Field[Any, Any]], str]:
     return fields, f"INSERT INTO {table} ({columns}) VALUES ({places}) RETURNING {key}"  # noqa: S608
 
 
-def mark_sent(owner: str, ids: Sequence[int], at: datetime, *, drop_body: bool) -> None:
-    """Mark messages as sent, if ``owner`` still holds them; ``drop_body`` removes their bodies as well."""
+def mark_sent(owner: str, ids: Sequence[int], at: datetime, *, drop_body: bool) -> int:
+    """Mark messages as sent, if ``owner`` still holds them; ``drop_body`` removes their bodies as well.
+
+    Returns how many were marked.
+    """
     alias = router.db_for_write(Message)
     connection = connections[alias]
     body = ", body = NULL" if drop_body else ""
@@ -56,4 +59,24 @@ def mark_sent(owner: str, ids: Sequence[int], at: datetime, *, drop_body: bool) 
     with connection.cursor() as cursor:
         cursor.execute(
             statement, [Message.Status.SENT.value, moment, Message.Status.SENDING.value, owner, *ids]
+        )
+        return int(cursor.rowcount)
+
+
+def count(rows: Sequence[tuple[datetime, str, int]]) -> None:
+    """Add each number to the count of that hour and outcome."""
+    connection = connections[router.db_for_write(HourlyCount)]
+    table = connection.ops.quote_name(HourlyCount._meta.db_table)
+    places = ", ".join(["(%s, %s, %s)"] * len(rows))
+    # Sorted, so that two workers lock the rows in the same order.
+    values = [
+        value
+        for hour, outcome, number in sorted(rows)
+        for value in (connection.ops.adapt_datetimefield_value(hour), outcome, number)
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} (hour, outcome, number) VALUES {places} "  # noqa: S608
+            f"ON CONFLICT (hour, outcome) DO UPDATE SET number = {table}.number + excluded.number",
+            values,
         )

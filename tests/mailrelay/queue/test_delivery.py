@@ -264,10 +264,10 @@ def test_a_change_of_the_relay_during_a_drain_is_followed(
         point_at(relay, server)
         real = outbox.record_sent
 
-        def record(owner: str, ids: list[int]) -> None:
-            real(owner, ids)
+        def record(owner: str, ids: list[int]) -> int:
             relay.updated_at = timezone.now() + timedelta(seconds=1)
             point_at(relay, other)
+            return real(owner, ids)
 
         monkeypatch.setattr(outbox, "record_sent", record)
         assert delivery.drain() == 6

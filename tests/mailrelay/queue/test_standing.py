@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from mailrelay import monitoring
 from mailrelay.models import Message, RelaySettings, envelope
-from mailrelay.queue import outbox, standing
+from mailrelay.queue import counts, outbox, standing
 from mailrelay.queue.standing import Failure, Standing, State, judge
 from mailrelay.relay import settings
 
@@ -153,6 +153,7 @@ def test_failed_today_and_the_queues_failed_agree_on_tests(
     saved: RelaySettings, operator: User, client: Client
 ) -> None:
     add("failed", "auth", "test")
+    counts.add({"failed": 1})
     client.force_login(operator)
     figures = client.get("/admin/mail-relay/figures/").content.decode()
     assert '<span class="q-figure-number">1</span>\n        <span class="q-muted">1 in all</span>' in figures

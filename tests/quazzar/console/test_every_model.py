@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from dnsrecords.models import DomainCheck, DomainOptions, Publisher, RecordChange, RecordCheck
 from mailboxes.models import Alias, DkimKey, Domain, ImportJob, Mailbox, Stack, error_value
-from mailrelay.models import AlertState, LicenceWatch, Message, NodeFinding, RelaySettings
+from mailrelay.models import AlertState, HourlyCount, LicenceWatch, Message, NodeFinding, RelaySettings
 from quazzar.access import apikeys
 from quazzar.models import ApiKey, AuditEntry, Heartbeat, IdempotentRequest, Operator
 from tests.mailboxes import factories
@@ -76,6 +76,7 @@ def rows(operator: User, db: None) -> Rows:
         message := Message.objects.create(subject="Disk", message_id="<m@x>", body=SECRET.encode()),
         AlertState.objects.create(key="disk", digest="d", message=message),
         LicenceWatch.objects.create(is_entitled=True),
+        HourlyCount.objects.create(hour=timezone.now(), outcome="sent", number=3),
         NodeFinding.objects.create(
             check_name="disk", level="failed", sentence="Full.", since=timezone.now(), told_at=timezone.now()
         ),

@@ -1,0 +1,98 @@
+"""How many messages were sent, failed, deferred or waited, by the hour; and how many the table holds by status.
+
+Written in the same transaction as the results, so that a page or a scrape reads a few rows, however long the history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from django.db.models import Count, Min, Sum
+from django.utils import timezone
+
+from mailrelay.models import HourlyCount, Message
+from mailrelay.queue import statements
+
+Outcome = HourlyCount.Outcome
+Status = Message.Status
+#: How long hours are kept.
+KEPT = timedelta(days=31)
+#: Statuses of messages that wait: they are counted where they are.
+WAITING = (Status.QUEUED, Status.SENDING, Status.RETRYING)
+#: Statuses whose messages pile up over the years.
+_FINAL = (Status.SENT, Status.FAILED)
+
+
+def hour_of(at: datetime) -> datetime:
+    """When the hour began that this time is in."""
+    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def add(numbers: Mapping[str, int]) -> None:
+    """Count what has become of messages just now, by outcome. Call it last in the transaction that records it."""
+    hour = hour_of(timezone.now())
+    happened = [(hour, str(outcome), number) for outcome, number in numbers.items() if number]
+    stock = [(HourlyCount.STOCK, outcome, number) for _, outcome, number in happened if outcome in _FINAL]
+    if happened:
+        statements.count([*happened, *stock])
+
+
+def take_away(by_status: Mapping[str, int]) -> None:
+    """Messages have left the table, or their final status."""
+    gone = [
+        (HourlyCount.STOCK, str(status), -number)
+        for status, number in by_status.items()
+        if status in _FINAL and number
+    ]
+    if gone:
+        statements.count(gone)
+
+
+def note_waiting() -> None:
+    """Remember how many messages wait now, if more than were seen before in this hour."""
+    number = Message.objects.filter(status__in=WAITING).count()
+    hour = hour_of(timezone.now())
+    row, _ = HourlyCount.objects.get_or_create(
+        hour=hour, outcome=Outcome.WAITING, defaults={"number": number}
+    )
+    if row.number < number:
+        HourlyCount.objects.filter(pk=row.pk, number__lt=number).update(number=number)
+
+
+def by_status() -> dict[str, int]:
+    """How many messages the table holds in each status."""
+    waiting = (
+        Message.objects.filter(status__in=WAITING).order_by().values_list("status").annotate(Count("id"))
+    )
+    stock = HourlyCount.objects.filter(hour=HourlyCount.STOCK).values_list("outcome", "number")
+    found = {**dict(waiting), **{outcome: max(number, 0) for outcome, number in stock}}
+    return {status: found.get(status, 0) for status in Status.values}
+
+
+def oldest_waiting() -> datetime | None:
+    """When the oldest message that waits was queued; None if none waits."""
+    waiting = Message.objects.filter(status__in=WAITING).order_by()
+    first = [pk for _, pk in waiting.values_list("status").annotate(Min("id"))]
+    return Message.objects.filter(pk__in=first).aggregate(at=Min("created_at"))["at"] if first else None
+
+
+def since(at: datetime) -> dict[str, int]:
+    """How often each outcome but ``waiting`` was counted from the hour of this time on."""
+    rows = HourlyCount.objects.filter(hour__gte=hour_of(at)).exclude(outcome=Outcome.WAITING)
+    sums = dict(rows.order_by().values_list("outcome").annotate(Sum("number")))
+    return {outcome: sums.get(outcome, 0) for outcome in (Outcome.SENT, Outcome.FAILED, Outcome.DEFERRED)}
+
+
+def hours(at: datetime) -> dict[tuple[datetime, str], int]:
+    """(hour, outcome) → number, from the hour of this time on. An hour in which nobody looked has no ``waiting``."""
+    rows = HourlyCount.objects.filter(hour__gte=hour_of(at)).order_by()
+    return {
+        (hour, outcome): number for hour, outcome, number in rows.values_list("hour", "outcome", "number")
+    }
+
+
+def prune(now: datetime) -> int:
+    """Delete the hours that are no longer shown; returns how many rows."""
+    old = HourlyCount.objects.filter(hour__gt=HourlyCount.STOCK, hour__lt=now - KEPT)
+    return old.delete()[0]
