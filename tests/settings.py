@@ -37,10 +37,11 @@ from tests import covered  # noqa: E402
 
 covered.start()
 from quazzar.settings import *  # noqa: E402, F403
-from quazzar.settings import DATABASES  # noqa: E402
+from quazzar.settings import DATABASES, MIDDLEWARE  # noqa: E402
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+MIDDLEWARE = [*MIDDLEWARE, "tests.markup.Markup"]
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.urls import reverse
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from django.http import HttpRequest, HttpResponse
 
-#: For pages. Nothing comes from elsewhere, no script stands in a page, and nothing else may frame it or be its base.
-#:
-#: - ``unsafe-eval``: unfold's templates hold Alpine expressions, which Alpine makes functions of. Its build without
-#:   that reads no such expressions (https://alpinejs.dev/advanced/csp).
-#: - ``unsafe-inline`` for styles: unfold writes its colours into the page, and Alpine, htmx and Swagger UI set styles.
+#: For pages. Nothing comes from elsewhere, neither script nor style stands in a page, no text becomes a script, and
+#: nothing else may frame it or be its base.
 PAGES = (
-    "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
-    "object-src 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; object-src 'none'"
 )
+#: For the API's description: Swagger UI writes styles into its page.
+DOCS = PAGES.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
 #: For everything else, such as JSON, CSV and pictures: opened by itself it can load and run nothing.
 OTHERS = "default-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'; sandbox"
 #: Features that no page uses. Copying to the clipboard is not among them.
@@ -52,6 +52,11 @@ class HeadersMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         is_page = response.get("Content-Type", "").startswith("text/html")
-        response["Content-Security-Policy"] = PAGES if is_page else OTHERS
+        response["Content-Security-Policy"] = policy(request) if is_page else OTHERS
         response["Permissions-Policy"] = PERMISSIONS
         return response
+
+
+def policy(request: HttpRequest) -> str:
+    """What this page may load and run."""
+    return DOCS if request.path == reverse("docs") else PAGES

@@ -37,7 +37,7 @@ def part(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpRe
     digest = hashlib.sha256(html.encode()).hexdigest()[:16]
     if request.GET.get("seen") == digest:
         return HttpResponse(status=204)
-    return HttpResponse(f'<input type="hidden" name="seen" value="{digest}">{html}')
+    return HttpResponse(f'<input type="hidden" name="seen" value="{digest}" data-kept>{html}')
 
 
 def reload() -> HttpResponse:

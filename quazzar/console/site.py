@@ -56,21 +56,6 @@ def _only_mailboxes(request: HttpRequest) -> bool:
     return _MAILBOXES(request.user) and not rights.SEE_RELAY(request.user)
 
 
-# Indigo, in the steps of unfold's own palettes.
-_PRIMARY = {
-    "50": "oklch(96.2% .018 272.314)",
-    "100": "oklch(93% .034 272.788)",
-    "200": "oklch(87% .065 274.039)",
-    "300": "oklch(78.5% .115 274.713)",
-    "400": "oklch(67.3% .182 276.935)",
-    "500": "oklch(62% .21 277.117)",
-    "600": "oklch(51.1% .23 276.966)",
-    "700": "oklch(45.7% .22 277.023)",
-    "800": "oklch(39.8% .195 277.366)",
-    "900": "oklch(35.9% .144 278.697)",
-    "950": "oklch(25.7% .09 281.288)",
-}
-
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Quazzar",
     "SITE_HEADER": "Quazzar",
@@ -80,8 +65,6 @@ UNFOLD: dict[str, Any] = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _file("icon.svg")}],
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
-    "BORDER_RADIUS": "8px",
-    "COLORS": {"primary": _PRIMARY},
     "LOGIN": {"form": "quazzar.console.signin.SignInForm"},
     "ACCOUNT": {
         "navigation": [

@@ -1,25 +1,28 @@
-// Dialogs: [data-opens="id"] opens one, [data-closes] closes it, one that is open from the start becomes modal.
+// Dialogs: [data-opens="id"] opens one, [data-closes] or a click beside it closes it, one that is open from the start
+// becomes modal.
 "use strict";
 
-for (const opener of document.querySelectorAll("[data-opens]")) {
-    opener.addEventListener("click", (event) => {
+document.addEventListener("click", (event) => {
+    const opener = event.target.closest("[data-opens]");
+    if (opener) {
         event.preventDefault();
         document.getElementById(opener.dataset.opens).showModal();
-    });
-}
-
-for (const dialog of document.querySelectorAll("dialog")) {
-    dialog.addEventListener("click", (event) => {
-        // The dialog fills itself with its padding: a click on the element itself, outside its box, is the backdrop.
-        const box = dialog.getBoundingClientRect();
-        const outside =
-            event.clientX < box.left || event.clientX > box.right || event.clientY < box.top || event.clientY > box.bottom;
-        if ((event.target === dialog && outside) || event.target.closest("[data-closes]")) {
-            dialog.close();
-        }
-    });
-    if (dialog.open) {
-        dialog.close();
-        dialog.showModal();
+        return;
     }
+    const dialog = event.target.closest("dialog");
+    if (!dialog) {
+        return;
+    }
+    // The dialog fills itself with its padding: a click on the element itself, outside its box, is the backdrop.
+    const box = dialog.getBoundingClientRect();
+    const outside =
+        event.clientX < box.left || event.clientX > box.right || event.clientY < box.top || event.clientY > box.bottom;
+    if ((event.target === dialog && outside) || event.target.closest("[data-closes]")) {
+        dialog.close();
+    }
+});
+
+for (const dialog of document.querySelectorAll("dialog[open]")) {
+    dialog.close();
+    dialog.showModal();
 }

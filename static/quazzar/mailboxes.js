@@ -1,11 +1,6 @@
 // The Mailboxes tab: its dialog, toasts, what happens when the console does not answer, bulk actions, passwords.
 "use strict";
 
-// Asked by the lists before they fetch themselves again.
-function waiting() {
-    return !document.hidden && document.querySelector("#mailboxes [data-waiting]") !== null;
-}
-
 (() => {
     const modal = document.getElementById("modal");
     const body = document.getElementById("modal-body");

@@ -91,7 +91,7 @@ def test_an_import_that_failed_says_why(console: Client) -> None:
     )
     page = html(console.get(f"{TAB}import/"))
     assert "ada@x is taken. Hm." in page
-    assert "data-waiting" not in page
+    assert '<li class="m-job" data-waiting' not in page
 
 
 def test_the_export_has_every_mailbox_and_no_secret(console: Client) -> None:

@@ -1,0 +1,122 @@
+// The frame: themes, navigation, menus, parts that fetch themselves, "/" for the search.
+"use strict";
+
+(() => {
+    const root = document.documentElement;
+    const byId = (id) => document.getElementById(id);
+    const shown = (button, open) => button?.setAttribute("aria-expanded", String(open));
+
+    // --- light and dark
+
+    theme.show();
+    theme.system.addEventListener("change", () => theme.show());
+
+    // --- navigation: folded away on wide windows, a drawer on narrow ones
+
+    function drawer(open) {
+        root.classList.toggle("q-drawer", open);
+        shown(byId("drawer-button"), open);
+        for (const part of document.querySelectorAll("#main, .q-skip")) {
+            part.inert = open;
+        }
+        byId(open ? "drawer-close" : "drawer-button")?.focus();
+    }
+
+    function fold() {
+        const folded = root.classList.toggle("q-folded");
+        shown(byId("fold-button"), !folded);
+        try {
+            localStorage.setItem("sidebarFolded", folded ? "1" : "0");
+        } catch {
+            // Until the next page, then.
+        }
+    }
+    shown(byId("fold-button"), !root.classList.contains("q-folded"));
+    // A window that grows needs no drawer.
+    window.matchMedia("(width >= 80rem)").addEventListener("change", () => root.classList.contains("q-drawer") && drawer(false));
+
+    // --- menus and rows that open: [data-toggles="id"], with aria-expanded
+
+    function toggle(button, open) {
+        shown(button, open);
+        byId(button.dataset.toggles).hidden = !open;
+    }
+
+    function close(but = null, focus = false) {
+        for (const button of document.querySelectorAll("[data-menu][aria-expanded=true]")) {
+            if (!but || !(button.contains(but) || byId(button.dataset.toggles).contains(but))) {
+                toggle(button, false);
+                if (focus) {
+                    button.focus();
+                }
+            }
+        }
+    }
+
+    document.addEventListener("click", (event) => {
+        const at = (selector) => event.target.closest(selector);
+        close(event.target);
+        if (at("[data-toggles]")) {
+            toggle(at("[data-toggles]"), at("[data-toggles]").getAttribute("aria-expanded") !== "true");
+        } else if (at("[data-theme-choice]")) {
+            theme.choose(at("[data-theme-choice]").dataset.themeChoice);
+        } else if (at("#drawer-button")) {
+            drawer(true);
+        } else if (at("#drawer-close") || (root.classList.contains("q-drawer") && !at(".q-sidebar-inner"))) {
+            drawer(false);
+        } else if (at("#fold-button")) {
+            fold();
+        } else if (at("[data-reveals]")) {
+            reveal(at("[data-reveals]"));
+        }
+    });
+    document.addEventListener("focusin", (event) => close(event.target));
+    document.addEventListener("keydown", (event) => {
+        if (event.key === "Escape" && document.querySelector("[data-menu][aria-expanded=true]")) {
+            close(null, true);
+        } else if (event.key === "Escape" && root.classList.contains("q-drawer")) {
+            drawer(false);
+        } else if (event.key === "/" && !event.target.closest("input, textarea, select, [contenteditable]")) {
+            const search = document.querySelector("#main input[type=search]");
+            if (search) {
+                event.preventDefault();
+                search.focus();
+            }
+        }
+    });
+
+    function reveal(button) {
+        const input = byId(button.dataset.reveals);
+        const visible = input.type === "password";
+        input.type = visible ? "text" : "password";
+        button.setAttribute("aria-pressed", String(visible));
+        button.firstElementChild.textContent = visible ? "visibility_off" : "visibility";
+    }
+
+    // --- parts that fetch themselves: [data-every="3"] fires "poll" each 3 s while the page can be seen, and, with
+    // [data-while="selector"], while there is such an element; values of input[data-kept] in them go along
+
+    const seconds = new WeakMap();
+
+    setInterval(() => {
+        if (document.hidden) {
+            return;
+        }
+        for (const part of document.querySelectorAll("[data-every]")) {
+            const passed = (seconds.get(part) ?? 0) + 1;
+            const due = passed >= Number(part.dataset.every);
+            seconds.set(part, due ? 0 : passed);
+            if (due && (!part.dataset.while || document.querySelector(part.dataset.while))) {
+                htmx.trigger(part, "poll");
+            }
+        }
+    }, 1000);
+
+    document.addEventListener("htmx:configRequest", ({ detail }) => {
+        if (detail.elt.matches("[hx-get][hx-trigger]:not(form)")) {
+            for (const kept of detail.elt.querySelectorAll("input[data-kept]")) {
+                detail.parameters[kept.name] = kept.value;
+            }
+        }
+    });
+})();
