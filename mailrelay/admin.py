@@ -14,12 +14,21 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
 from mailrelay.console import states, urls
-from mailrelay.models import AlertState, HourlyCount, LicenceWatch, Message, NodeFinding, RelaySettings
+from mailrelay.models import (
+    AlertState,
+    ExpectedReport,
+    ExpectedSweep,
+    HourlyCount,
+    LicenceWatch,
+    Message,
+    NodeFinding,
+    RelaySettings,
+)
 from mailrelay.queue import counts, outbox
 from quazzar.access import audit
 from quazzar.console import gate, shown, site
 from quazzar.console.rows import GatedAdmin, ReadOnlyAdmin
-from quazzar.rights import DELETE_MESSAGES, RETRY, SEE_QUEUE, SEE_RELAY
+from quazzar.rights import DELETE_MESSAGES, RETRY, SEE_EXPECTED, SEE_QUEUE, SEE_RELAY
 
 Status = Message.Status
 
@@ -261,6 +270,28 @@ class NodeFindingAdmin(GatedAdmin, ReadOnlyAdmin):
     def mailed(self, row: NodeFinding) -> str:
         """When the alert recipients were told."""
         return shown.moment(row.told_at) if row.told_at else shown.NOTHING
+
+
+@admin.register(ExpectedReport)
+class ExpectedReportAdmin(GatedAdmin, ReadOnlyAdmin):
+    """What is known of reports that come again and again."""
+
+    see = SEE_EXPECTED
+    list_display = ("name", "kind", "source", "state", "last")
+    list_filter = ("state", "kind")
+    search_fields = ("name", "title", "source")
+
+    @admin.display(description="Last one", ordering="last_at")
+    def last(self, row: ExpectedReport) -> str:
+        return shown.moment(row.last_at)
+
+
+@admin.register(ExpectedSweep)
+class ExpectedSweepAdmin(GatedAdmin, ReadOnlyAdmin):
+    """When expected reports were last looked at."""
+
+    see = SEE_EXPECTED
+    list_display = ("__str__", "at")
 
 
 def _cut(text: str) -> str:

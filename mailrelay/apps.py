@@ -12,6 +12,7 @@ class MailRelayConfig(AppConfig):
     def ready(self) -> None:
         """Let the queue follow the relay settings; register the doctor's checks and the metrics."""
         from mailrelay import monitoring
+        from mailrelay.expected import monitoring as expected
         from mailrelay.queue import outbox
         from mailrelay.relay.settings import relay_changed
         from mailrelay.sendmail import installed
@@ -20,5 +21,7 @@ class MailRelayConfig(AppConfig):
         relay_changed.connect(outbox.follow_relay, dispatch_uid="mailrelay.queue")
         doctor.register("relay", monitoring.examine)
         doctor.register("sendmail", installed.examine)
+        doctor.register("expected reports", expected.examine)
         metrics.register_collector(monitoring.collect)
+        metrics.register_collector(expected.collect)
         metrics.register_collector(monitoring.collect_findings)

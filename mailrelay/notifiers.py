@@ -10,6 +10,7 @@ from functools import partial
 from django.db import transaction
 from django.utils import timezone
 
+from mailrelay.expected import arrivals, signatures
 from mailrelay.models import AlertState, Message, RelaySettings
 from mailrelay.notices import alertmail, backups
 from mailrelay.notices.alerts import AlertNotice, group_notice, rule_notice
@@ -40,7 +41,12 @@ def notify_alert(notice: AlertNotice) -> Notification:
     Args:
         notice: made by ``rule_notice`` or ``group_notice``.
     """
-    return mail_or_log("alert", alertmail.subject(notice), partial(_queue_once, notice))
+    names = {alert.name for alert in notice.firing}
+    # Together: a heartbeat counts as come if it was taken.
+    with transaction.atomic():
+        for signature in filter(None, map(signatures.of_heartbeat, sorted(names))):
+            arrivals.record(signature)
+        return mail_or_log("alert", alertmail.subject(notice), partial(_queue_once, notice))
 
 
 def notify_backup(report: BackupReport) -> Notification:
@@ -48,6 +54,12 @@ def notify_backup(report: BackupReport) -> Notification:
 
     A successful backup is mailed only if the relay settings ask for it.
     """
+    with transaction.atomic():
+        arrivals.record(signatures.of_backup(report.job), succeeded=report.succeeded)
+        return _notify_backup(report)
+
+
+def _notify_backup(report: BackupReport) -> Notification:
     subject = backups.subject(report)
     if report.succeeded and not RelaySettings.load().notify_backup_success:
         logger.info("backup logged, not mailed: %s (mail about successful backups is off)", subject)

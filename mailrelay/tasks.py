@@ -8,6 +8,7 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutting_down
 
+from mailrelay.expected import watching
 from mailrelay.notices import licence, nodewatch
 from mailrelay.queue import counts, delivery, outbox
 
@@ -38,8 +39,15 @@ def sweep_outbox() -> None:
 def clean_up() -> None:
     """Remove the bodies and messages whose retention is over."""
     bodies, rows = outbox.purge()
+    watching.purge()
     if bodies or rows:
         logger.info("retention: %s bodies and %s messages removed", bodies, rows)
+
+
+@shared_task(ignore_result=True)
+def sweep_expected() -> None:
+    """Learn from reports that came, and mail the alert recipients when a watched one is late, failed or back."""
+    watching.sweep()
 
 
 @shared_task(ignore_result=True)

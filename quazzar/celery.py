@@ -63,6 +63,11 @@ app.conf.update(
     worker_send_task_events=False,
     beat_schedule={
         "sweep-outbox": {"task": "mailrelay.tasks.sweep_outbox", "schedule": 20, "options": {"expires": 20}},
+        "sweep-expected": {
+            "task": "mailrelay.tasks.sweep_expected",
+            "schedule": 20,
+            "options": {"expires": 20},
+        },
         "watch-licence": {
             "task": "mailrelay.tasks.watch_licence",
             "schedule": 60,

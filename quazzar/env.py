@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -82,6 +83,21 @@ def env_choice(name: str, choices: Sequence[str]) -> str:
     if value and value not in choices:
         raise ImproperlyConfigured(f"{name} must be {' or '.join(choices)}; it is {value!r}.")
     return value
+
+
+def env_zone(name: str) -> str:
+    """The name of a time zone, such as Europe/Berlin; "" if the variable is unset or empty.
+
+    Raises:
+        ImproperlyConfigured: this machine knows no such zone.
+    """
+    value = env_str(name)
+    try:
+        return ZoneInfo(value).key if value else ""
+    except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
+        raise ImproperlyConfigured(
+            f"{name} must be the name of a time zone, such as Europe/Berlin; it is {value!r}."
+        ) from exc
 
 
 def env_rate(name: str, default: str) -> str:

@@ -23,6 +23,8 @@ PERMISSIONS = {
     "mailrelay.add_message": "send mail, alerts and backup reports",
     "mailrelay.change_message": "retry messages",
     "mailrelay.delete_message": "delete messages",
+    "mailrelay.view_expectedreport": "see expected reports",
+    "mailrelay.change_expectedreport": "watch, change and delete expected reports",
     "mailboxes.view_stack": "see the mail server and its logs",
     "mailboxes.change_stack": "change the mail server",
     "mailboxes.view_domain": "see domains and their DNS records",
@@ -99,6 +101,8 @@ SEE_QUEUE = _see("mailrelay.view_message", "mailrelay.change_message")
 SEND = _send("mailrelay.add_message")
 RETRY = _send("mailrelay.change_message")
 DELETE_MESSAGES = Right(("mailrelay.delete_message",))
+SEE_EXPECTED = _see("mailrelay.view_expectedreport", "mailrelay.change_expectedreport")
+CHANGE_EXPECTED = _change("mailrelay.change_expectedreport")
 
 # --- the mail server
 SEE_SERVER = _see("mailboxes.view_stack", "mailboxes.change_stack")

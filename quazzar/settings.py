@@ -25,6 +25,7 @@ from quazzar.env import (
     env_secret,
     env_str,
     env_url,
+    env_zone,
 )
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -220,6 +221,8 @@ QUAZZAR_BODY_RETENTION_DAYS = env_int("QUAZZAR_BODY_RETENTION_DAYS", 0, maximum=
 QUAZZAR_MESSAGE_RETENTION_DAYS = env_int("QUAZZAR_MESSAGE_RETENTION_DAYS", 90, minimum=1, maximum=_MOST_DAYS)
 #: Hours of temporary failure after which a message becomes a dead letter.
 QUAZZAR_GIVE_UP_HOURS = env_int("QUAZZAR_GIVE_UP_HOURS", 30, minimum=1, maximum=_MOST_DAYS * 24)
+#: Zone of the clock that the node's jobs live by, such as Europe/Berlin; empty: that of this machine.
+QUAZZAR_TIME_ZONE = env_zone("QUAZZAR_TIME_ZONE")
 #: Most connections held open to the relay at once.
 QUAZZAR_RELAY_CONNECTIONS = env_int("QUAZZAR_RELAY_CONNECTIONS", 10, minimum=1, maximum=1000)
 

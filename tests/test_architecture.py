@@ -53,6 +53,7 @@ LATE = {
     ("quazzar.tasks", "quazzar.api.idempotency"),  # the API's code costs a worker 20 MB
     # Models: not before a wrong option has been refused.
     ("mailrelay.sendmail.program", "mailrelay.queue.submission"),
+    ("mailrelay.sendmail.program", "mailrelay.expected.arrivals"),
 }
 #: Modules that import late throughout: ready() is there for it, and a worker that has no stack and no domains does
 #: not pay for their code.

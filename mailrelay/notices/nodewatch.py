@@ -20,9 +20,9 @@ from quazzar.monitoring.doctor import Finding, Level
 
 logger = logging.getLogger(__name__)
 
-#: Checks that are not mailed. Licence and DNS records have mails of their own; mail cannot tell that no mail leaves;
-#: and the look itself needs worker and broker.
-NOT_MAILED = frozenset({"licence", "dns", "relay", "worker", "broker"})
+#: Checks that are not mailed. Licence, DNS records and expected reports have mails of their own; mail cannot tell that
+#: no mail leaves; and the look itself needs worker and broker.
+NOT_MAILED = frozenset({"licence", "dns", "relay", "worker", "broker", "expected reports"})
 #: What is wrong for less than this may be over at the next look.
 HOLD = timedelta(minutes=4)
 #: Another problem of the same check is mailed no sooner than this after the first.
