@@ -18,8 +18,19 @@ from quazzar.console import (  # noqa: F401  (some register themselves)
     signin,
     site,
 )
+from quazzar.console.account import app, codes, fresh, profile, secondstep  # noqa: F401  (they add their pages)
 from quazzar.console.rows import ReadOnlyAdmin
-from quazzar.models import AuditEntry, Heartbeat, IdempotentRequest, Operator
+from quazzar.models import (
+    AuditEntry,
+    Heartbeat,
+    IdempotentRequest,
+    OneTimeLink,
+    Operator,
+    Passkey,
+    RecoveryCode,
+    Session,
+    SignInPolicy,
+)
 from quazzar.rights import MANAGE_OPERATORS, SEE_AUDIT_LOG, SEE_MAILBOXES, SEE_QUEUE, SEE_RELAY, SEE_SERVER
 
 #: Where the console begins: with the first of these pages that the operator may see.
@@ -77,12 +88,65 @@ class AuditAdmin(ReadOnlyAdmin):
 
 @admin.register(Operator)
 class OperatorStateAdmin(ReadOnlyAdmin):
-    """Operators who must choose a password of their own before anything else."""
+    """What is known of operators besides Django's own: passwords to be chosen, authenticator apps, failed codes."""
 
     see = MANAGE_OPERATORS
     own_page, own_route = "Operators", "admin:auth_user_changelist"
-    list_display = ("user", "must_change_password")
+    list_display = ("user", "must_change_password", "totp_since")
     list_select_related = ("user",)
+
+
+@admin.register(RecoveryCode)
+class RecoveryCodeAdmin(ReadOnlyAdmin):
+    """When recovery codes were made and used. The codes are not stored."""
+
+    see = MANAGE_OPERATORS
+    hidden = ("digest",)
+    own_page, own_route = "Operators", "admin:auth_user_changelist"
+    list_display = ("user", "created_at", "used_at")
+    list_select_related = ("user",)
+
+
+@admin.register(Passkey)
+class PasskeyAdmin(ReadOnlyAdmin):
+    """Operators' passkeys, without their public keys."""
+
+    see = MANAGE_OPERATORS
+    hidden = ("credential", "credential_id")
+    own_page, own_route = "Operators", "admin:auth_user_changelist"
+    list_display = ("user", "name", "host", "created_at", "last_used_at")
+    list_select_related = ("user",)
+
+
+@admin.register(OneTimeLink)
+class OneTimeLinkAdmin(ReadOnlyAdmin):
+    """Invitations, and links that a reset on the node made; without the links themselves."""
+
+    see = MANAGE_OPERATORS
+    hidden = ("digest",)
+    own_page, own_route = "Operators", "admin:auth_user_changelist"
+    list_display = ("user", "purpose", "state", "made_by", "expires_at")
+    list_select_related = ("user",)
+
+
+@admin.register(Session)
+class SessionAdmin(ReadOnlyAdmin):
+    """Who is signed in, from where. What is in a session is not shown."""
+
+    see = MANAGE_OPERATORS
+    hidden = ("session_key", "session_data")
+    own_page, own_route = "Operators", "admin:auth_user_changelist"
+    list_display = ("user", "address", "created_at", "last_seen_at")
+    list_select_related = ("user",)
+
+
+@admin.register(SignInPolicy)
+class SignInPolicyAdmin(ReadOnlyAdmin):
+    """Whether everybody needs a second factor."""
+
+    see = MANAGE_OPERATORS
+    own_page, own_route = "Operators", "admin:auth_user_changelist"
+    list_display = ("second_factor_required",)
 
 
 @admin.register(IdempotentRequest)

@@ -16,11 +16,14 @@ class QuazzarConfig(AppConfig):
         from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 
         from quazzar import celery, checks  # noqa: F401
-        from quazzar.access import firstpassword, roles, signins
+        from quazzar.access import firstpassword, reproof, roles, signins
+        from quazzar.access.secondfactor import policy
         from quazzar.monitoring import licence, metrics
 
         metrics.register_collector(licence.collect)
         user_logged_in.connect(firstpassword.note, dispatch_uid="quazzar.firstpassword")
+        user_logged_in.connect(policy.note, dispatch_uid="quazzar.secondfactor")
+        user_logged_in.connect(reproof.note, dispatch_uid="quazzar.reproof")
         user_logged_in.connect(signins.signed_in, dispatch_uid="quazzar.signins")
         user_logged_out.connect(signins.signed_out, dispatch_uid="quazzar.signins")
         user_login_failed.connect(signins.failed, dispatch_uid="quazzar.signins")

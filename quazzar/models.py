@@ -1,14 +1,16 @@
-"""The models of the project package: Operator, ApiKey, IdempotentRequest, AuditEntry and Heartbeat."""
+"""The models of the project package: operators and how they sign in, API keys, the audit log, and signs of life."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar, NoReturn
 
 from django.conf import settings
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.utils import timezone
 
 from quazzar import rights
+from quazzar.sealing.fields import SealedTextField
 
 
 class Operator(models.Model):
@@ -19,12 +21,136 @@ class Operator(models.Model):
     )
     #: The password was made by the product and printed: the operator must choose another before anything else.
     must_change_password = models.BooleanField(default=False)
+    #: Secret of the authenticator app, in base 32 (RFC 6238), and since when there is one.
+    totp_secret = SealedTextField(context="quazzar.operator.totp_secret", null=True)
+    totp_since = models.DateTimeField(null=True, default=None, verbose_name="authenticator app since")
+    #: Number of the 30 seconds whose code was used last: no code counts twice.
+    totp_step = models.BigIntegerField(default=0)
+    #: Wrong codes in a row, from any address, and when the last one was tried.
+    code_failures = models.PositiveIntegerField(default=0)
+    code_tried_at = models.DateTimeField(null=True, default=None)
 
     class Meta:
         default_permissions = ("manage",)
 
     def __str__(self) -> str:
         return self.user.get_username()
+
+
+class RecoveryCode(models.Model):
+    """A code that takes the place of a lost second factor, once. Only a digest of it is stored."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="recovery_codes"
+    )
+    #: SHA-256 of user and code, in hex.
+    digest = models.CharField(max_length=64)
+    created_at = models.DateTimeField(default=timezone.now)
+    used_at = models.DateTimeField(null=True, default=None)
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["user", "digest"], name="recovery_code_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"recovery code of {self.user.get_username()}"
+
+
+class Passkey(models.Model):
+    """A passkey (WebAuthn credential) of an operator. Its private key never leaves the operator's device."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="passkeys")
+    name = models.CharField(max_length=60)
+    #: The host that the browser ties it to: it opens the console under this name only.
+    host = models.CharField(max_length=255)
+    #: The credential's id, as base64url.
+    credential_id = models.CharField(max_length=1400, unique=True)
+    #: Attested credential data (WebAuthn 6.5.2): the id and the public key.
+    credential = models.BinaryField()
+    #: The authenticator's signature counter; it stays 0 with passkeys that several devices share.
+    counter = models.BigIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+    last_used_at = models.DateTimeField(null=True, default=None)
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.user.get_username()}"
+
+
+class OneTimeLink(models.Model):
+    """A link by which an operator chooses a password, once: an invitation, or after a reset on the node.
+
+    Only a digest of its token is stored.
+    """
+
+    class Purpose(models.TextChoices):
+        """Why it was made."""
+
+        INVITATION = "invitation", "Invitation"
+        RESET = "reset", "Reset"
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="links")
+    purpose = models.CharField(max_length=12, choices=Purpose.choices)
+    #: SHA-256 of the token, in hex.
+    digest = models.CharField(max_length=64, unique=True)
+    #: Who made it, in the words of the audit log.
+    made_by = models.CharField(max_length=300)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, default=None)
+    revoked_at = models.DateTimeField(null=True, default=None)
+
+    class Meta:
+        verbose_name = "one-time link"
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.get_purpose_display()} of {self.user.get_username()}"
+
+    @property
+    def state(self) -> str:
+        """The link's state in one word: open, used, revoked or expired."""
+        if self.used_at is not None:
+            return "used"
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at <= timezone.now() else "open"
+
+
+class Session(AbstractBaseSession):
+    """A session of the console, under a digest of its cookie: whose it is, from where, and when it was last used."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, related_name="sessions"
+    )
+    address = models.CharField(max_length=45, blank=True, default="")
+    #: The browser's own words, shortened.
+    agent = models.CharField(max_length=300, blank=True, default="")
+    created_at = models.DateTimeField(default=timezone.now)
+    #: Precise to the minute.
+    last_seen_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"session of {self.user.get_username() if self.user else 'nobody'}"
+
+
+class SignInPolicy(models.Model):
+    """What the node asks of everybody who signs in: one row, or none as long as nothing was changed."""
+
+    second_factor_required = models.BooleanField(default=False)
+
+    class Meta:
+        verbose_name = "sign-in policy"
+        verbose_name_plural = "sign-in policy"
+
+    def __str__(self) -> str:
+        return "Second factor required" if self.second_factor_required else "Second factor optional"
 
 
 class ApiKey(models.Model):

@@ -92,6 +92,9 @@ def _send(*permissions: str) -> Right:
 #: What every operator may read: which endpoints there are, and the plan of this node.
 LOOK_AROUND = _see()
 
+#: Every operator's own: their profile, password, second factor and sessions.
+OWN_ACCOUNT = Right(())
+
 # --- outgoing mail. Who may change or delete something may see it.
 SEE_RELAY = _see("mailrelay.view_relaysettings", "mailrelay.change_relaysettings")
 CHANGE_RELAY = _change("mailrelay.change_relaysettings")

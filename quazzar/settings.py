@@ -88,6 +88,7 @@ MIDDLEWARE = [
     "quazzar.access.caching.NoStoreMiddleware",
     "quazzar.monitoring.logs.RequestIdMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "quazzar.access.sessions.SessionNotesMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -140,6 +141,8 @@ AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
+# Not kept with a failure. The password is not either, by itself.
+AXES_SENSITIVE_PARAMETERS = ["code", "token", "response", "csrfmiddlewaretoken"]
 AXES_LOCKOUT_TEMPLATE = "locked_out.html"
 AXES_ENABLE_ADMIN = False  # its pages would stand unstyled among ours
 

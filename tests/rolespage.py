@@ -91,6 +91,8 @@ def _row(right: Right) -> str:
 
 
 def _words(right: Right) -> str:
+    if not right.permissions and not right.scope:
+        return "change their own account"
     if not right.permissions:
         return "see which endpoints there are, and the plan"
     return " or ".join(dict.fromkeys(PERMISSIONS[name] for name in right.permissions[:1]))

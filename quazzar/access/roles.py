@@ -77,6 +77,12 @@ def _named(names: Iterable[str]) -> Q:
     return wanted
 
 
+def of(user: User) -> list[Role]:
+    """The operator's roles, the most powerful one first."""
+    names = set(user.groups.values_list("name", flat=True))
+    return [role for role in ROLES if role.name in names]
+
+
 # --- who may give what
 
 

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-IN, OUT, FAILED, LOCKED = (
-    f"operator.{what}" for what in ("signed_in", "signed_out", "sign_in_failed", "locked_out")
+IN, OUT, FAILED, WRONG_CODE, LOCKED = (
+    f"operator.{what}"
+    for what in ("signed_in", "signed_out", "sign_in_failed", "second_factor_failed", "locked_out")
 )
 #: The same failure from the same address is recorded once in this time.
 _AGAIN_AFTER = timedelta(minutes=1)
@@ -46,7 +47,7 @@ def signed_out(request: HttpRequest, user: User | None, **_: Any) -> None:
 
 def failed(credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
     """Record a sign-in that failed, within the hourly limit (signal ``user_login_failed``)."""
-    _note(FAILED, credentials.get("username"), request)
+    _note(WRONG_CODE if "second_factor" in credentials else FAILED, credentials.get("username"), request)
 
 
 def locked(request: HttpRequest, username: str | None = None, **_: Any) -> None:

@@ -1,17 +1,19 @@
-"""Signing in: the form, one's own password, and the page on which a new operator chooses one before anything else.
+"""Signing in: the form, one's own password, and what has to be done before anything else: a password, a second factor.
 
 What Django's own pages do not put into the audit log is recorded here.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin
-from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth import REDIRECT_FIELD_NAME, update_session_auth_hash
 from django.contrib.auth.forms import SetPasswordForm
 from django.contrib.auth.models import User
+from django.contrib.auth.views import LoginView
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -22,14 +24,18 @@ from django.views.decorators.debug import sensitive_post_parameters
 from unfold.forms import AuthenticationForm
 
 from quazzar.access import audit, firstpassword, signins
+from quazzar.access.secondfactor import factors, pending, policy
 from quazzar.console import gate, site
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 PAGE = "admin:first_sign_in"
-#: The console's pages that are open before.
-_OPEN = (PAGE, "admin:login", "admin:logout")
+#: The console's pages that are always open.
+_OPEN = ["admin:login", "admin:logout"]
+#: What has to be done before anything else, in this order: whether it is due, the page that does it, and further pages
+#: that are open until it is done.
+DUTIES: list[tuple[Callable[[HttpRequest], bool], str, list[str]]] = [
+    (firstpassword.is_due, PAGE, []),
+    (policy.is_due, "admin:second_factor_needed", []),
+]
 
 
 class SignInForm(AuthenticationForm):  # type: ignore[misc]  # untyped
@@ -46,6 +52,37 @@ class SignInForm(AuthenticationForm):  # type: ignore[misc]  # untyped
         except ValidationError:
             signins.failed({"username": user.get_username()}, self.request)
             raise
+
+
+class SignIn(LoginView):
+    """The page with the form. Who has a second factor is signed in once that was shown as well."""
+
+    authentication_form = SignInForm
+    template_name = "admin/login.html"
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Sign in, or ask for the second factor."""
+        user = form.get_user()
+        if not factors.has_any(user):
+            return super().form_valid(form)
+        pending.begin(self.request, user, self.get_success_url())
+        return redirect("admin:second_step")
+
+
+def sign_in(request: HttpRequest) -> HttpResponseBase:
+    """The page, or the console for somebody who is signed in."""
+    if request.method == "GET" and admin.site.has_permission(request):
+        return redirect("admin:index")
+    context = {
+        **admin.site.each_context(request),
+        "title": "Sign in",
+        "subtitle": None,
+        "app_path": request.get_full_path(),
+        "username": request.user.get_username(),
+    }
+    if REDIRECT_FIELD_NAME not in request.GET and REDIRECT_FIELD_NAME not in request.POST:
+        context[REDIRECT_FIELD_NAME] = reverse("admin:index")
+    return SignIn.as_view(extra_context=context)(request)
 
 
 def password_change(request: HttpRequest) -> HttpResponseBase:
@@ -93,27 +130,32 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 class FirstSignInMiddleware:
-    """Leads every page of the console to that page, as long as it is due. The API refuses by itself."""
+    """Leads every page of the console to what is due first, as long as it is. The API refuses by itself."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        in_console = request.path.startswith("/admin/") and request.path not in map(reverse, _OPEN)
-        return (
-            _lead_there(request)
-            if in_console and firstpassword.is_due(request)
-            else self.get_response(request)
-        )
+        to = _due(request) if request.path.startswith("/admin/") else ""
+        return _lead(request, to) if to else self.get_response(request)
 
 
-def _lead_there(request: HttpRequest) -> HttpResponse:
+def _due(request: HttpRequest) -> str:
+    """The page that has to come before this one; empty if there is none."""
+    for is_due, page_of_it, others in DUTIES:
+        if is_due(request):
+            return "" if request.path in map(reverse, (page_of_it, *_OPEN, *others)) else page_of_it
+    return ""
+
+
+def _lead(request: HttpRequest, to: str) -> HttpResponse:
     if gate.by_htmx(request):
-        return HttpResponse(status=403, headers={"HX-Redirect": reverse(PAGE)})
-    return redirect(PAGE)
+        return HttpResponse(status=403, headers={"HX-Redirect": reverse(to)})
+    return redirect(to)
 
 
 site.PAGES += [
+    path("login/", sign_in, name="login"),
     path("password_change/", admin.site.admin_view(password_change), name="password_change"),
     path("first-sign-in/", admin.site.admin_view(page), name="first_sign_in"),
 ]

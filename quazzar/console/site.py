@@ -68,12 +68,19 @@ UNFOLD: dict[str, Any] = {
     "LOGIN": {"form": "quazzar.console.signin.SignInForm"},
     "ACCOUNT": {
         "navigation": [
+            {"title": "Your account", "link": reverse_lazy("admin:account")},
             {"title": "Change password", "link": reverse_lazy("admin:password_change")},
             {"title": "API", "link": reverse_lazy("api")},
             {"title": "API documentation", "link": reverse_lazy("docs")},
         ],
     },
-    "STYLES": [_file("console.css"), _file("relay.css"), _file("mailboxes.css"), _file("dns.css")],
+    "STYLES": [
+        _file("console.css"),
+        _file("account.css"),
+        _file("relay.css"),
+        _file("mailboxes.css"),
+        _file("dns.css"),
+    ],
     "SIDEBAR": {
         "show_search": False,
         "show_all_applications": False,

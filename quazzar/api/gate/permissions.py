@@ -8,6 +8,7 @@ from rest_framework.exceptions import APIException, NotAuthenticated, Permission
 from rest_framework.permissions import BasePermission
 
 from quazzar.access import firstpassword
+from quazzar.access.secondfactor import policy
 from quazzar.models import ApiKey
 from quazzar.plans import entitlements
 from quazzar.rights import READ, Right
@@ -62,8 +63,8 @@ class Entitlement(BasePermission):
         require_plan(view)
         if not request.user.is_staff:
             raise PermissionDenied("Only staff users may use this API.")
-        if not isinstance(request.auth, ApiKey) and firstpassword.is_due(request._request):
-            raise PermissionDenied("First choose a password of your own: open the console in this browser.")
+        if not isinstance(request.auth, ApiKey):
+            _require_duties(request)
         scope, needed = requirement(view, request.method or "")
         if not needed:
             raise PermissionDenied("This endpoint does not say who may use it, so nobody may.")
@@ -72,6 +73,18 @@ class Entitlement(BasePermission):
         if not any(right(request.user) for right in needed):
             raise PermissionDenied(needed[0].missing)
         return True
+
+
+def _require_duties(request: Request) -> None:
+    """Check that the session has nothing to do before anything else.
+
+    Raises:
+        PermissionDenied: it has.
+    """
+    if firstpassword.is_due(request._request):
+        raise PermissionDenied("First choose a password of your own: open the console in this browser.")
+    if policy.is_due(request._request):
+        raise PermissionDenied("First set up a second factor: open the console in this browser.")
 
 
 def require_plan(view: APIView) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from axes.models import AccessAttempt, AccessLog
 from django.contrib.auth.models import User
-from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
 
 from quazzar import tasks
 from quazzar.access import lockout
+from quazzar.models import Session
 
 pytestmark = pytest.mark.django_db
 HOME = "198.51.100.7"

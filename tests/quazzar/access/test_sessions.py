@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
-from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
 
 from quazzar.access.sessions import SessionStore
+from quazzar.models import Session
 
 pytestmark = pytest.mark.django_db
 COOKIE = "quazzar_session"

@@ -19,7 +19,18 @@ from dnsrecords.models import DomainCheck, DomainOptions, Publisher, RecordChang
 from mailboxes.models import Alias, DkimKey, Domain, ImportJob, Mailbox, Stack, error_value
 from mailrelay.models import AlertState, HourlyCount, LicenceWatch, Message, NodeFinding, RelaySettings
 from quazzar.access import apikeys
-from quazzar.models import ApiKey, AuditEntry, Heartbeat, IdempotentRequest, Operator
+from quazzar.models import (
+    ApiKey,
+    AuditEntry,
+    Heartbeat,
+    IdempotentRequest,
+    OneTimeLink,
+    Operator,
+    Passkey,
+    RecoveryCode,
+    Session,
+    SignInPolicy,
+)
 from tests.mailboxes import factories
 from tests.mailboxes.consolepages import grant
 
@@ -58,7 +69,22 @@ def rows(operator: User, db: None) -> Rows:
     assert domain
     made: list[models.Model] = [
         apikeys.mint(operator, "Grafana", ["mail:send"])[0],
-        Operator.objects.create(user=operator),
+        Operator.objects.create(user=operator, totp_secret=SECRET, totp_since=timezone.now()),
+        RecoveryCode.objects.create(user=operator, digest=SECRET),
+        Passkey.objects.create(
+            user=operator, name="Phone", host="localhost", credential_id=SECRET, credential=SECRET.encode()
+        ),
+        OneTimeLink.objects.create(
+            user=operator,
+            purpose="invitation",
+            digest=SECRET,
+            made_by="user:operator",
+            expires_at=timezone.now(),
+        ),
+        Session.objects.create(
+            session_key="k", session_data=SECRET, expire_date=timezone.now(), user=operator
+        ),
+        SignInPolicy.objects.create(),
         AuditEntry.objects.create(actor="user:operator", action="relay.update", fields=["host"]),
         Heartbeat.objects.create(name="worker"),
         IdempotentRequest.objects.create(
