@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from typing import TYPE_CHECKING, Any
@@ -9,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from django.core.cache import cache
 from rest_framework.test import APIClient
 
+from mailboxes.dkim import keys as dkimkeys
 from mailrelay.mail.emails import Email
 from mailrelay.models import Message, RelaySettings
 from mailrelay.queue import outbox
@@ -22,8 +25,10 @@ from quazzar.plans import keys as licensekeys
 from tests.tiers import fewer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
     from django.contrib.auth.models import User
 
@@ -45,6 +50,23 @@ hypothesis.settings.load_profile("patient")
 def _fresh_cache() -> None:
     """Throttle counters of one test are no business of the next."""
     cache.clear()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _eight_rsa_keys() -> Iterator[None]:
+    """To make an RSA key takes a while: the DKIM keys of a run are eight, again and again."""
+    made: list[RSAPrivateKey] = []
+    turn = itertools.cycle(range(8))
+
+    def take(**size: int) -> RSAPrivateKey:
+        number = next(turn)
+        if number == len(made):
+            made.append(generate_private_key(**size))
+        return made[number]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dkimkeys, "generate_private_key", take)
+        yield
 
 
 @pytest.fixture(autouse=True)

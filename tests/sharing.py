@@ -35,14 +35,16 @@ TOGETHER = {
 #: Files that take longest, with their seconds: they are begun first, so that none is left for the end.
 SECONDS = {
     "test_stack_changes.py": 450,  # and all the others of the shared stack
-    "test_stack_faults.py": 370,
+    "test_stack_faults.py": 180,
     "test_stack_kills.py": 90,
-    "test_survival.py": 180,
+    "test_survival.py": 120,
+    "test_stack_secrets.py": 80,
     "test_stack_engine_stop.py": 130,
     "test_stack_walk.py": 165,
-    "test_images.py": 150,
+    "test_images.py": 40,
     "test_postgresql.py": 60,
-    "test_on_postgresql.py": 300,
+    "test_on_postgresql.py": 60,
+    "test_recipe.py": 60,
     "test_mailboxes_tab.py": 100,
     "test_relay_tab.py": 70,
     "test_secrets.py": 60,

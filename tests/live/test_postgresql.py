@@ -133,6 +133,7 @@ def test_two_workers_deliver_each_of_300_messages_once(
     assert "Error" not in second_worker.text, second_worker.text
 
 
+@pytest.mark.thorough
 def test_what_a_killed_worker_of_another_host_held_is_taken_up_when_its_leases_run_out(
     console: Console, provider: RealPostfix, second_worker: Node
 ) -> None:
@@ -156,6 +157,7 @@ def kill_when_busy(worker: Node, provider: RealPostfix) -> None:
     worker.process.kill()
 
 
+@pytest.mark.thorough
 def test_a_database_that_stops_for_a_while_costs_no_message(
     console: Console, provider: RealPostfix, postgres: Postgres
 ) -> None:

@@ -15,7 +15,6 @@ from tests.live.mailstack import Box, MailStack
 from tests.quazzar.nodes import wait_until
 from tests.rig.daemon import remove_project
 from tests.rig.mailclients import Server, deliver, imap_login, mail, wait_for_message
-from tests.tiers import fewer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,10 +25,10 @@ if TYPE_CHECKING:
     from tests.rig.daemon import PrivateEngine
     from tests.rig.images import Images
 
-pytestmark = [pytest.mark.real, pytest.mark.long]
+pytestmark = [pytest.mark.real, pytest.mark.thorough]
 
 PROJECT = "qz-stopping"
-STOPPED = fewer(20.0, 60.0)
+STOPPED = 60.0
 
 
 class FarStack(MailStack):

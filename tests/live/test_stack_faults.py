@@ -135,7 +135,7 @@ def reported(world: World) -> str:
 
 
 # --- its worker is killed: enabling ------------------------------------------------------------------------
-@pytest.mark.long
+@pytest.mark.thorough
 def test_a_stack_whose_worker_is_killed_is_enabled_all_the_same(
     stack: MailStack, chance: random.Random
 ) -> None:
@@ -177,6 +177,7 @@ def test_without_dovecot_mail_waits_and_it_is_started_again(world: World) -> Non
     assert messages(world.server, world.alice.login) == [], "a bounce"
 
 
+@pytest.mark.thorough
 def test_a_postfix_whose_master_died_is_started_again(world: World) -> None:
     before = world.stack.started()
     world.stack.inside(
@@ -192,6 +193,7 @@ def test_a_postfix_whose_master_died_is_started_again(world: World) -> None:
 
 
 # --- what would interrupt mail is shown first --------------------------------------------------------------
+@pytest.mark.thorough
 def test_another_image_waits_for_the_operator_and_takes_the_queue_along(
     world: World, far: Sink, docker_client: docker.DockerClient, stack_images: Images
 ) -> None:
@@ -245,6 +247,7 @@ def test_what_was_changed_by_hand_is_shown_and_put_right(world: World) -> None:
     nothing_differs(world)
 
 
+@pytest.mark.thorough
 def test_mail_that_was_restored_as_root_is_given_back(world: World) -> None:
     home = f"/srv/vmail/{world.alice.address.partition('@')[2]}/alice"
     assert deliver(world.server, mail("before the restore"), world.alice.address).accepted
@@ -279,6 +282,7 @@ def nothing_differs(world: World) -> None:
     assert world.stack.manage("reconcile", "--dry-run") == "Nothing differs.\n"
 
 
+@pytest.mark.thorough
 def test_on_an_empty_machine_the_stack_is_made_anew_with_the_mail_and_the_queue_of_a_backup(
     world: World, far: Sink, stack_images: Images
 ) -> None:

@@ -16,7 +16,6 @@ from tests.live.watching import LoginWatch, ProgressWatch, TableWatch, UsersWatc
 from tests.quazzar.nodes import wait_until
 from tests.rig.daemon import project
 from tests.rig.mailclients import Login, imap_login
-from tests.tiers import fewer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,12 +25,12 @@ if TYPE_CHECKING:
     from tests.rig.daemon import Daemon
     from tests.rig.images import Images
 
-pytestmark = [pytest.mark.real, pytest.mark.long]
+pytestmark = [pytest.mark.real, pytest.mark.thorough]
 
 BASE = [f"base{number}@kills.test" for number in range(8)]
 PASSWORD = "calm-Otter-12-lantern"
 #: How many are killed. Disabling takes a second only: not always are there that many.
-ENABLE, CHANGE, DISABLE = fewer((2, 10, 2), (6, 43, 4))
+ENABLE, CHANGE, DISABLE = 6, 43, 4
 
 
 class Killing:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.live.mailstack import Box, MailStack
     from tests.rig.images import Images
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.thorough]
 
 OURS, RELAY, USER = "secrets.test", "smtp.secrets.test", "node"
 SERVICES = ("postfix", "dovecot", "rspamd")

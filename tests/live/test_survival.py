@@ -18,14 +18,13 @@ from tests.rig import or_skip
 from tests.rig.faults import FaultServer
 from tests.rig.postfix import RealPostfix
 from tests.rig.script import Script
-from tests.tiers import fewer
 
 pytestmark = pytest.mark.real
 
 #: The first wait after a temporary failure, its jitter, and a sweep: 72 + 20 s; the rest is for a busy machine.
 RETRIED = 240.0
 #: Mails that are queued while the provider is down.
-MANY = fewer(150, 500)
+MANY = 500
 LOCK = """
 import sqlite3, sys, time
 database = sqlite3.connect(sys.argv[1], isolation_level=None)
@@ -90,7 +89,7 @@ def test_cron_mail_reaches_the_mailbox(console: Console, provider: RealPostfix) 
     assert "still here" in mail.get_content()
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_nothing_is_lost_when_the_provider_stops_and_the_worker_is_killed_twice(
     console: Console, provider: RealPostfix
 ) -> None:
@@ -164,6 +163,7 @@ def test_three_clients_lose_nothing_while_the_worker_is_killed(
 
 
 # --- a provider that is not well ---------------------------------------------------------------------------
+@pytest.mark.thorough
 def test_a_provider_that_says_later_gets_the_mail_later(console: Console) -> None:
     busy, closing = "451 4.3.0 Try again later", "421 4.3.2 Service shutting down"
     script = Script(recipients={"one@inbox.test": busy, "two@inbox.test": closing}, commands={".": [busy]})
@@ -246,6 +246,7 @@ PAGES = (
 )  # fmt: skip
 
 
+@pytest.mark.thorough
 def test_a_licence_that_ends_closes_the_surface_and_not_the_queue(
     console: Console, provider: RealPostfix
 ) -> None:
@@ -267,6 +268,7 @@ def test_a_licence_that_ends_closes_the_surface_and_not_the_queue(
 
 
 # --- a busy database, a large mail -------------------------------------------------------------------------
+@pytest.mark.thorough
 def test_a_locked_database_delays_and_loses_nothing(console: Console, provider: RealPostfix) -> None:
     argv = [sys.executable, "-c", LOCK, str(console.data / "quazzar.sqlite3"), "3"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as locker:
@@ -282,6 +284,7 @@ def test_a_locked_database_delays_and_loses_nothing(console: Console, provider: 
     assert len(provider.message_ids()) == len(set(provider.message_ids())) == taken
 
 
+@pytest.mark.thorough
 def test_a_mail_of_20_mib_arrives_as_it_was(console: Console, provider: RealPostfix) -> None:
     content = secrets.token_bytes(20 << 20)
     attachment = {"filename": "large.bin", "content_base64": base64.b64encode(content).decode()}

@@ -131,6 +131,7 @@ def test_every_key_becomes_a_row_and_opens(old_domains: Any) -> None:
     assert list(Domain.objects.unsigned().values_list("name", flat=True)) == ["none.example"]
 
 
+@pytest.mark.thorough
 def test_sealed_keys_are_copied_byte_for_byte(old_domains: Any) -> None:
     groups = ("dkim_private_key", "dkim_next_private_key", "dkim_old_private_key", "dkim_ed25519_private_key")
     before = set().union(*(stored_blobs("mailboxes_domain", column) for column in groups))
@@ -138,6 +139,7 @@ def test_sealed_keys_are_copied_byte_for_byte(old_domains: Any) -> None:
     assert stored_blobs("mailboxes_dkimkey", "private_key") == before
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("lose", ["another key file", "no key file"])
 def test_a_key_file_that_is_away_during_the_upgrade_loses_nothing(
     lose: str, old_domains: Any, key_file: Path
@@ -156,6 +158,7 @@ def test_a_key_file_that_is_away_during_the_upgrade_loses_nothing(
     assert {name: keys_of(name) for name in KEYS} == KEYS
 
 
+@pytest.mark.thorough
 def test_check_seals_and_two_rotations_of_the_key_file_find_all_of_them(old_domains: Any) -> None:
     migrate_to_now()
     for _ in range(2):
@@ -169,6 +172,7 @@ def test_check_seals_and_two_rotations_of_the_key_file_find_all_of_them(old_doma
 
 
 # --- the way back ------------------------------------------------------------------------------------------
+@pytest.mark.thorough
 def test_the_way_back_gives_0_3_0_its_columns(old_domains: Any) -> None:
     migrate_to_now()
     back = migrate(V0_3_0).get_model("mailboxes", "Domain")
@@ -178,6 +182,7 @@ def test_the_way_back_gives_0_3_0_its_columns(old_domains: Any) -> None:
     }
 
 
+@pytest.mark.thorough
 def test_a_key_that_took_over_after_the_upgrade_opens_in_0_3_0(old_domains: Any) -> None:
     migrate_to_now()
     assert lifecycle.start_signing(Domain.objects.get(name="rotating.example").pk, "qz20261121")

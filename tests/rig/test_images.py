@@ -92,6 +92,7 @@ def setting(container: Container, name: str) -> str:
 # Postfix
 
 
+@pytest.mark.thorough
 def test_postfix_refuses_to_start_unless_it_is_told_whose_mail_to_send(
     docker_client: docker.DockerClient, stack_images: Images
 ) -> None:
@@ -100,6 +101,7 @@ def test_postfix_refuses_to_start_unless_it_is_told_whose_mail_to_send(
         assert "ALLOW_EMPTY_SENDER_DOMAINS" in logs(container)
 
 
+@pytest.mark.thorough
 def test_stock_postfix_relays_for_every_private_address(postfix: Container, outside: Sink) -> None:
     outside.clear()
     with smtplib.SMTP(address(postfix), 25, "client.test", timeout=20) as client:
@@ -109,6 +111,7 @@ def test_stock_postfix_relays_for_every_private_address(postfix: Container, outs
     assert received.helo == "stock.test"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "stock"),
     [
@@ -127,17 +130,20 @@ def test_stock_postfix_has_the_defaults_of_a_private_relay(postfix: Container, n
 
 # The start takes the comment off every line that begins with "submission": also Debian's for 465, but
 # not off those below it that would make it TLS.
+@pytest.mark.thorough
 @pytest.mark.parametrize("port", [25, 587, 465])
 def test_stock_postfix_speaks_plain_smtp(postfix: Container, port: int) -> None:
     with smtplib.SMTP(address(postfix), port, "client.test", timeout=20) as client:
         assert client.noop()[0] == 250
 
 
+@pytest.mark.thorough
 def test_without_a_key_opendkim_does_not_run(postfix: Container) -> None:
     assert said(postfix, "nc", "-z", "127.0.0.1", "8891")[0] != 0
 
 
 # The last to use this container: it is broken afterwards.
+@pytest.mark.thorough
 def test_a_dead_postfix_leaves_the_container_running_and_unhealthy(postfix: Container) -> None:
     assert said(postfix, "sh", "-c", "kill -9 $(cat /var/spool/postfix/pid/master.pid)")[0] == 0
     wait_until(lambda: health(postfix) == "unhealthy", 60, "the end of its health")
@@ -145,6 +151,7 @@ def test_a_dead_postfix_leaves_the_container_running_and_unhealthy(postfix: Cont
     assert said(postfix, "nc", "-z", "127.0.0.1", "587")[0] != 0
 
 
+@pytest.mark.thorough
 def test_settings_come_from_the_environment_and_the_relay_host_is_forgotten_at_each_start(
     docker_client: docker.DockerClient, stack_images: Images
 ) -> None:
@@ -159,6 +166,7 @@ def test_settings_come_from_the_environment_and_the_relay_host_is_forgotten_at_e
         assert setting(container, "relayhost") == ""
 
 
+@pytest.mark.thorough
 def test_with_a_key_at_the_start_opendkim_signs_for_everybody(
     docker_client: docker.DockerClient, stack_images: Images
 ) -> None:
@@ -174,6 +182,7 @@ def test_with_a_key_at_the_start_opendkim_signs_for_everybody(
         container.remove(v=True, force=True)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("variant", "ran"),
     [
@@ -207,6 +216,7 @@ def _note(directory: str) -> bytes:
 # Dovecot
 
 
+@pytest.mark.thorough
 def test_the_stock_password_opens_every_account_and_another_does_not(dovecot: Container) -> None:
     with imaplib.IMAP4(address(dovecot), timeout=20) as client:
         client.starttls()
@@ -215,6 +225,7 @@ def test_the_stock_password_opens_every_account_and_another_does_not(dovecot: Co
         assert client.login("whoever@anywhere.test", "supersecret")[0] == "OK"
 
 
+@pytest.mark.thorough
 def test_a_new_volume_inherits_the_stock_password(
     docker_client: docker.DockerClient, stack_images: Images, stack_project: str
 ) -> None:
@@ -224,6 +235,7 @@ def test_a_new_volume_inherits_the_stock_password(
         assert b"USER_PASSWORD" in fetch(container, "/etc/dovecot/conf.d/auth.conf")["auth.conf"]
 
 
+@pytest.mark.thorough
 def test_dovecot_has_the_users_of_the_image_and_not_those_of_postfix(
     dovecot: Container, docker_client: docker.DockerClient, stack_images: Images
 ) -> None:
@@ -236,6 +248,7 @@ def test_dovecot_has_the_users_of_the_image_and_not_those_of_postfix(
 # Rspamd
 
 
+@pytest.mark.thorough
 def test_rspamd_binds_to_every_address_and_wants_a_password_from_all_but_its_own_container(
     rspamd: Container,
 ) -> None:
@@ -245,6 +258,7 @@ def test_rspamd_binds_to_every_address_and_wants_a_password_from_all_but_its_own
     assert controller(rspamd, "/stat", "q1") == 401  # the stock password counts for nothing from outside
 
 
+@pytest.mark.thorough
 def test_rspamd_takes_its_local_files_from_elsewhere(
     docker_client: docker.DockerClient, stack_images: Images
 ) -> None:
@@ -290,6 +304,7 @@ def test_an_image_declares_what_the_real_one_does(
     assert command in config["Cmd"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["postfix", "dovecot", "rspamd"])
 def test_an_image_has_a_shell_and_coreutils_and_no_process_tools(
     docker_client: docker.DockerClient, stack_images: Images, name: str
@@ -305,6 +320,7 @@ def test_an_image_has_a_shell_and_coreutils_and_no_process_tools(
 # The world outside
 
 
+@pytest.mark.thorough
 def test_the_outside_answers_as_it_is_told_and_then_as_ever(outside: Sink) -> None:
     outside.clear()
     outside.answer("RCPT nobody@outside.test", "550 5.1.1 no such user")
@@ -316,6 +332,7 @@ def test_the_outside_answers_as_it_is_told_and_then_as_ever(outside: Sink) -> No
     assert [received.message["Message-ID"] for received in outside.mails()] == ["<taken@ours.test>"]
 
 
+@pytest.mark.thorough
 def test_the_outside_wants_a_login_over_tls_on_587(outside: Sink) -> None:
     outside.clear()
     with smtplib.SMTP(address(outside.container), 587, "client.test", timeout=20) as client:
@@ -355,6 +372,7 @@ def test_a_project_leaves_nothing_behind_even_when_its_test_fails(
     assert not any(each.startswith(name) or each == "qz-test-labelled-only" for each in names())
 
 
+@pytest.mark.thorough
 def test_a_private_engine_stops_and_starts_and_keeps_what_it_held(
     private_engine: PrivateEngine, docker_client: docker.DockerClient, stack_images: Images
 ) -> None:

@@ -21,6 +21,7 @@ from tests.cutting import CuttingEngine
 from tests.mailboxes.trials import case
 from tests.rig import wait_until
 from tests.rig.standins import fetch, said
+from tests.tiers import some
 
 if TYPE_CHECKING:
     import docker
@@ -230,8 +231,9 @@ def test_a_key_that_no_row_names_any_more_goes_with_the_bundle(pair: Pair) -> No
 
 
 # --- connections and containers that end in the middle ---------------------------------------------------------
+@pytest.mark.long
 def test_a_cut_connection_leaves_the_old_one_in_force(pair: Pair, what: str) -> None:
-    for after in (0, 3, 71, 72, 500, -1):
+    for after in some((0, 3, 71, 72, 500, -1), 4):
         before = contents(pair)
         new, old = after + 1000, pair.generation(what)
         with case(after), CuttingEngine(after) as engine:
@@ -248,10 +250,11 @@ def wait_until_contents_are(pair: Pair, expected: object) -> None:
     wait_until(lambda: contents(pair) == expected, 10, "the old files")
 
 
+@pytest.mark.long
 def test_a_container_killed_in_the_middle_of_a_write_has_each_file_whole(pair: Pair) -> None:
     chance = random.Random(7)
     pair.write("bundle", 10, recipe.ANY)
-    for generation in range(11, 19):
+    for generation in some(range(11, 19), 4):
         writing = threading.Thread(target=interrupted, args=(pair, generation))
         writing.start()
         writing.join(chance.uniform(0.05, 0.4))

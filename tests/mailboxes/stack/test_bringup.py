@@ -18,6 +18,7 @@ from tests.fakes import Killed
 from tests.mailboxes import factories
 from tests.mailboxes.stackengine import IMAGES, StackEngine, percents
 from tests.mailboxes.trials import trial
+from tests.tiers import some
 
 #: What bringing up asks the Engine.
 METHODS = [
@@ -125,9 +126,10 @@ def calls(engine: StackEngine) -> list[str]:
         return [method for method, _ in engine.calls]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("first", [1, 2], ids=["odd calls", "even calls"])  # for two workers of pytest
 def test_killed_before_any_call_the_next_worker_finishes(enabled: StackEngine, first: int) -> None:
-    for call in range(first, len(calls(enabled)) + 1, 2):
+    for call in some(range(first, len(calls(enabled)) + 1, 2), 4):
         enabled.renew()
         with trial("call", call):
             shown = percents(enabled)
@@ -140,9 +142,10 @@ def test_killed_before_any_call_the_next_worker_finishes(enabled: StackEngine, f
             assert sorted(percent for _, percent in shown) == [percent for _, percent in shown]
 
 
+@pytest.mark.long
 def test_killed_after_any_effect_the_next_worker_finishes(enabled: StackEngine) -> None:
     effects = {"create", "start", "run", "put", "ensure_network", "ensure_volume"}
-    for call, method in enumerate(calls(enabled), 1):
+    for call, method in some(enumerate(calls(enabled), 1), 3):
         if method in effects:
             enabled.renew()
             with trial(method, "call", call):

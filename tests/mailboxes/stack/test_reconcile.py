@@ -16,6 +16,7 @@ from tests.fakes import Killed
 from tests.mailboxes import factories
 from tests.mailboxes.stackengine import IMAGES, StackEngine
 from tests.mailboxes.trials import case, healthy_stack
+from tests.tiers import some
 
 OLD = "2026-01-01T00:00:00.123456789Z"
 
@@ -117,8 +118,9 @@ def test_without_the_config_volume_everything_is_written_again(up: StackEngine) 
     assert up.users() and up.accepted() and reconcile.differences() == []
 
 
+@pytest.mark.long
 def test_killed_while_a_volume_is_replaced_the_next_worker_finishes(enabled: StackEngine) -> None:
-    for call in range(1, 60, 3):
+    for call in some(range(1, 60, 3), 4):
         with healthy_stack(enabled, "call", call):
             del enabled.disks["qz-mail-config"]
             enabled.die_at = call
@@ -177,8 +179,9 @@ def test_other_repairs_do_not_wait_with_it(outdated: StackEngine) -> None:
     assert len(Stack.load().pending) == 1 and state() == ("healthy", "")
 
 
+@pytest.mark.long
 def test_a_repair_that_was_killed_does_not_let_it_through(enabled: StackEngine) -> None:
-    for call in (9, 14, 20, 30, 40, 50):
+    for call in some((9, 14, 20, 30, 40, 50), 3):
         with healthy_stack(enabled, "call", call):
             enabled.images[IMAGES[1]] = "sha256:new"
             reconcile.converge(quiet=True)
@@ -222,8 +225,9 @@ def test_another_controller_password_waits_for_rspamd_alone(up: StackEngine) -> 
     assert up.called("create") == 1 and reconcile.differences() == []
 
 
+@pytest.mark.long
 def test_killed_at_an_interruption_the_next_worker_finishes_it(enabled: StackEngine) -> None:
-    for call in range(2, 62, 4):
+    for call in some(range(2, 62, 4), 4):
         with healthy_stack(enabled, "call", call):
             enabled.images[IMAGES[1]] = "sha256:new"
             reconcile.converge(quiet=True)

@@ -150,6 +150,7 @@ def test_a_hundred_alerts_are_shown_and_the_rest_counted() -> None:
     assert "… and 25 more alerts of this group." in email.html
 
 
+@pytest.mark.thorough
 def test_a_group_of_huge_texts_still_fits_into_a_mail() -> None:
     huge = {f"label{n}": "x" * 100_000 for n in range(12)}
     email = mail(group(*[alert(labels=huge | {"n": str(n)}, annotations=huge) for n in range(30)]))

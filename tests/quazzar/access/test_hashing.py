@@ -44,6 +44,7 @@ def test_no_more_than_two_at_once_and_a_short_line() -> None:
         pass
 
 
+@pytest.mark.thorough
 def test_the_hashes_are_djangos(settings: object) -> None:
     settings.PASSWORD_HASHERS = SETTINGS  # type: ignore[attr-defined]
     assert hashers.make_password("x" * 12).startswith("argon2$argon2id$")

@@ -19,6 +19,7 @@ from quazzar.api.gate.permissions import Entitlement
 from quazzar.models import ApiKey
 from quazzar.rights import SCOPES, Right
 from tests import rolespage
+from tests.tiers import some
 
 CALLS = list(rolespage.calls())
 #: The console's first page and its list of tables, for whoever may sign in; redirects; and a page with a ticket.
@@ -71,6 +72,7 @@ def test_strangers_get_nowhere(db: None) -> None:
         assert ask(APIClient(), method, path).status_code == 401, (method, path)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scopes", [SCOPES, *((scope,) for scope in SCOPES)], ids=", ".join)
 def test_a_key_may_what_its_scopes_and_its_operator_allow(
     gate: None,
@@ -81,7 +83,7 @@ def test_a_key_may_what_its_scopes_and_its_operator_allow(
 ) -> None:
     for name, user in people.items():
         client = client_with(user, *scopes)
-        for path, method, right in CALLS:
+        for path, method, right in some(CALLS, 3):
             assert right
             allowed = right.scope in scopes and right(user)
             told = ask(client, method, path)
@@ -93,16 +95,18 @@ def test_a_key_may_what_its_scopes_and_its_operator_allow(
                 assert missing in told.json()["message"]
 
 
+@pytest.mark.long
 def test_a_session_may_what_its_operator_may(gate: None, people: dict[str, User]) -> None:
     for name, user in people.items():
         client = APIClient()
         client.force_login(user)
-        for path, method, right in CALLS:
+        for path, method, right in some(CALLS, 2):
             assert right
             told = ask(client, method, path)
             assert told.status_code == (404 if right(user) else 403), (name, method, path, told.content)
 
 
+@pytest.mark.long
 def test_head_and_options_tell_no_more_than_get(gate: None, people: dict[str, User]) -> None:
     """And where there is no GET, OPTIONS and a 405 are for those who may do something there."""
     by_path: dict[str, dict[str, Right]] = {}
@@ -112,7 +116,7 @@ def test_head_and_options_tell_no_more_than_get(gate: None, people: dict[str, Us
     for name, user in people.items():
         client = APIClient()
         client.force_login(user)
-        for path, methods in by_path.items():
+        for path, methods in some(by_path.items(), 5):
             anything = any(right(user) for right in methods.values())
             allowed = methods["GET"](user) if "GET" in methods else anything
             assert ask(client, "OPTIONS", path).status_code == (404 if allowed else 403), (name, path)
@@ -132,10 +136,11 @@ def test_options_describes_what_one_may_send(people: dict[str, User]) -> None:
         assert set(described) == sendable
 
 
+@pytest.mark.long
 def test_the_console_lets_in_whom_the_api_lets_in(people: dict[str, User], client: Client) -> None:
     for name, user in people.items():
         client.force_login(user)
-        for route, right in rolespage.pages():
+        for route, right in some(rolespage.pages(), 4):
             if right is None:
                 continue
             address = reverse(f"admin:{route.name}", kwargs=dict.fromkeys(route.pattern.converters, 1))
@@ -148,10 +153,11 @@ def test_the_console_lets_in_whom_the_api_lets_in(people: dict[str, User], clien
                 assert right.permissions[0] in answer.content.decode()
 
 
+@pytest.mark.long
 def test_the_pages_of_a_model_are_for_those_who_may(people: dict[str, User], client: Client) -> None:
     for name, user in people.items():
         client.force_login(user)
-        for model, each in rolespage.models():
+        for model, each in some(rolespage.models(), 3):
             route = f"admin:{model._meta.app_label}_{model._meta.model_name}"
             if each.see(user) and name in ("Mail admin", "superuser"):
                 continue  # they see what the others see

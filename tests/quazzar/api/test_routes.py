@@ -17,6 +17,7 @@ from quazzar.api.parsers import StrictJSONParser
 from quazzar.models import ApiKey, AuditEntry
 from quazzar.plans.entitlements import upgrade_required_body
 from tests.quazzar.api.rows import with_rows
+from tests.tiers import some
 
 METHODS = ("get", "post", "put", "patch", "delete")
 #: Anybody may read these; everything else under /api/ asks who it is.
@@ -89,12 +90,13 @@ def send(client: Any, method: str, address: str, body: bytes = b"", kind: str = 
     return client.generic(method.upper(), address, body, content_type=kind)
 
 
+@pytest.mark.long
 def test_strangers_are_401_on_any_plan(
     client: Client, plan: Any, db: None, subtests: pytest.Subtests
 ) -> None:
     for name in ("community", "pro"):
         plan(name)
-        for address, method, _ in ASKING:
+        for address, method, _ in some(ASKING, 2):
             with subtests.test(f"{name} {method} {address}"):
                 for body, kind in BODIES:
                     response = send(client, method, address, body, kind)
@@ -102,12 +104,13 @@ def test_strangers_are_401_on_any_plan(
                     assert response["WWW-Authenticate"].startswith("Bearer")
 
 
+@pytest.mark.long
 def test_the_plan_is_402_before_all_else_behind_the_gate(
     outsider: Any, client_with: Any, plan: Any, subtests: pytest.Subtests
 ) -> None:
     client = client_with(outsider, "mail:send")
     plan("community")
-    for address, method, _ in CALLS:
+    for address, method, _ in some(CALLS, 2):
         if address.startswith("/api/mail/"):
             with subtests.test(f"{method} {address}"):
                 for body, kind in BODIES:
@@ -116,6 +119,7 @@ def test_the_plan_is_402_before_all_else_behind_the_gate(
                     assert told == (402, upgrade_required_body("orbit_mail"))
 
 
+@pytest.mark.long
 def test_who_is_no_staff_and_what_lacks_the_scope_is_403_before_the_body_is_looked_at(
     outsider: Any, other_staff: Any, client_with: Any, subtests: pytest.Subtests
 ) -> None:
@@ -124,7 +128,7 @@ def test_who_is_no_staff_and_what_lacks_the_scope_is_403_before_the_body_is_look
         for scope in ApiKey.Scope.values
     }
     stranger = client_with(outsider)
-    for address, method, view in ASKING:
+    for address, method, view in some(ASKING, 3):
         scope, _ = requirement(view, method.upper())
         with subtests.test(f"{method} {address}"):
             for body, kind in BODIES:

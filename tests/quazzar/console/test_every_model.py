@@ -33,6 +33,7 @@ from quazzar.models import (
 )
 from tests.mailboxes import factories
 from tests.mailboxes.consolepages import grant
+from tests.tiers import some
 
 MODELS = [
     model
@@ -160,8 +161,9 @@ def written(queries: CaptureQueriesContext) -> list[str]:
     return [sql for sql in statements if sql.split()[0] in ("INSERT", "UPDATE", "DELETE")]
 
 
+@pytest.mark.long
 def test_what_is_shown_as_it_is_stored_is_not_changed_there(console: Client, rows: Rows) -> None:
-    for model in READ_ONLY:
+    for model in some(READ_ONLY, 2):
         row = rows[model]
         assert console.post(address(row, "change"), {"name": "x"}).status_code == 403, model
         assert console.post(address(row, "add"), {"name": "x"}).status_code == 403, model
@@ -171,23 +173,25 @@ def test_what_is_shown_as_it_is_stored_is_not_changed_there(console: Client, row
         assert model._base_manager.filter(pk=row.pk).exists(), model
 
 
+@pytest.mark.long
 def test_a_model_of_mail_relay_is_behind_the_gate(
     console: Client, rows: Rows, plan: Callable[[str], None]
 ) -> None:
     for model in GATED:
         assert WALL not in html(console.get(address(rows[model], "changelist"))), model
     plan("community")
-    for model in GATED:
+    for model in some(GATED, 3):
         for page in ("changelist", "add", "change", "delete", "history"):
             assert WALL in html(console.get(address(rows[model], page))), (model, page)
         assert console.post(address(rows[model], "delete"), {"post": "yes"}).status_code == 402, model
 
 
+@pytest.mark.long
 def test_staff_without_the_permission_see_neither_list_nor_row(
     client: Client, other_staff: User, rows: Rows
 ) -> None:
     client.force_login(other_staff)
-    for model in MODELS:
+    for model in some(MODELS, 2):
         for page in ("changelist", "change"):
             assert client.get(address(rows[model], page)).status_code == 403, (model, page)
         # Led away: to the page of their own, which is as closed, or from a row that is not theirs to the beginning.

@@ -19,6 +19,7 @@ from quazzar.console import site
 from quazzar.rights import OWN_ACCOUNT
 from tests.mailboxes import factories
 from tests.mailboxes.consolepages import running
+from tests.tiers import some
 
 WALL = "Mail Relay requires Orbit Pro."
 HTMX = {"HX-Request": "true"}
@@ -68,11 +69,12 @@ def test_staff_without_a_permission_are_refused(client: Client, other_staff: Use
             assert is_refused != (route.name in OF_ONES_OWN), route.name
 
 
+@pytest.mark.long
 def test_a_plan_without_mail_relay_gets_the_lock_card_and_changes_nothing(
     console: Client, plan: Callable[[str], None]
 ) -> None:
     plan("community")
-    for route in ROUTES:
+    for route in some(ROUTES, 3):
         if route.name in ON_ANY_PLAN:
             continue
         read = console.get(address(route))
@@ -82,12 +84,13 @@ def test_a_plan_without_mail_relay_gets_the_lock_card_and_changes_nothing(
         assert (answer.status_code, answer["HX-Refresh"]) == (402, "true"), route.name
 
 
+@pytest.mark.long
 def test_reading_changes_nothing(console: Client, relay: RelaySettings) -> None:
     running()
     factories.domain(pk=1)
     factories.mailbox(pk=1)
     factories.alias(pk=1)
-    for route in ROUTES:
+    for route in some(ROUTES, 2):
         with CaptureQueriesContext(connection) as queries:
             answer: Any = console.get(address(route))
         assert answer.status_code in (200, 302, 404), route.name
@@ -99,10 +102,11 @@ def _statement(query: dict[str, str]) -> str:
     return query["sql"].lstrip()
 
 
+@pytest.mark.long
 def test_no_page_is_kept_by_a_cache(console: Client, relay: RelaySettings) -> None:
     running()
     factories.domain(pk=1)
     factories.mailbox(pk=1)
     factories.alias(pk=1)
-    for route in ROUTES:
+    for route in some(ROUTES, 4):
         assert "no-store" in console.get(address(route)).headers.get("Cache-Control", ""), route.name

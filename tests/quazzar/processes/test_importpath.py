@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.tiers import some
+
 ROOT = Path(__file__).resolve().parents[3]
 LOADED = 99
 #: Every way in which the product is started, as arguments of Python.
@@ -45,7 +47,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.long
+@pytest.mark.parametrize("start", some(STARTS, 3))
 def test_nothing_is_loaded_from_where_it_was_started(start: str, hostile: Path, tmp_path: Path) -> None:
     env = {
         **os.environ,

@@ -28,6 +28,7 @@ from tests.quazzar.sealedrows import (
 from tests.quazzar.sealingnode import ROWS, Node
 from tests.rig import or_skip
 from tests.rig.services import Postgres
+from tests.tiers import some
 
 
 @pytest.fixture(autouse=True)
@@ -342,7 +343,8 @@ RESUMED = {1: "resumed=False resealed=61", 2: "resumed=True resealed=61", 5: "re
 RESUMED |= {7: "resumed=True resealed=0", 8: "resumed=True resealed=0", 9: "resumed=False resealed=61"}
 
 
-@pytest.mark.parametrize("survived", RESUMED)
+@pytest.mark.long
+@pytest.mark.parametrize("survived", some(RESUMED, 3))
 def test_a_kill_at_any_step_loses_nothing_and_the_next_run_goes_on(survived: int, node: Node) -> None:
     with node.start("rotate", "stepwise") as process:
         for step in STEPS[:survived]:
@@ -371,6 +373,7 @@ def rotate_beside_writers(node: Node) -> None:
     assert node.run("check").split()[0] == str(ROWS + sum(written))
 
 
+@pytest.mark.thorough
 def test_writers_in_other_processes_lose_nothing(node: Node) -> None:
     rotate_beside_writers(node)
 
@@ -389,6 +392,7 @@ def rotate_beside_a_transaction(node: Node) -> None:
     assert node.run("check") == f"{ROWS + 1} 0\n"
 
 
+@pytest.mark.thorough
 @pytest.mark.real
 def test_neither_they_nor_long_transactions_lose_anything_on_postgresql(tmp_path: Path) -> None:
     with or_skip(Postgres) as server:
