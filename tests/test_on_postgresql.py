@@ -49,7 +49,9 @@ USUAL = {
 
 
 def run_tests(database_url: str) -> tuple[int, str]:
-    files = [HERE / folder / f"test_{name}.py" for folder, names in fewer(USUAL, AGAIN).items() for name in names]
+    files = [
+        HERE / folder / f"test_{name}.py" for folder, names in fewer(USUAL, AGAIN).items() for name in names
+    ]
     chosen = f"not contract or not ({' or '.join(NO_WRITES)})"
     argv: list[str | Path] = [
         sys.executable,
