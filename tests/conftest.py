@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-
     from django.contrib.auth.models import User
 
 
