@@ -16,10 +16,19 @@ class DnsRecordsConfig(AppConfig):
         """Registers what the node reports about DNS records, and follows the audit log."""
         from dnsrecords import monitoring
         from dnsrecords.checking import schedule
+        from quazzar import rights
         from quazzar.models import AuditEntry
         from quazzar.monitoring import doctor, metrics
 
         # Everything that changes what DNS records depend on is in the audit log.
         post_save.connect(schedule.on_audit, sender=AuditEntry, dispatch_uid="dnsrecords.schedule")
-        doctor.register("dns", monitoring.examine)
+        doctor.register(
+            "dns",
+            monitoring.examine,
+            area=doctor.Area.DNS,
+            page="admin:dns_overview",
+            right=rights.SEE_DNS,
+            title="DNS records",
+            again=schedule.make_due,
+        )
         metrics.register_collector(monitoring.collect)

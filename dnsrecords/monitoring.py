@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING
 from django.db.models import Count
 from prometheus_client.core import GaugeMetricFamily
 
-from dnsrecords.models import RecordCheck
+from dnsrecords.models import DomainCheck, RecordCheck
 from dnsrecords.verdicts import Status
+from quazzar import words
 from quazzar.monitoring import doctor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from prometheus_client.core import Metric
+
+#: Ids of the records that mail depends on. The kinds know them too, but their code would cost each process memory.
+REQUIRED = ("mx", "spf", "dkim", "dmarc")
+_WRONG = (Status.MISSING, Status.MISMATCH)
+_MOST_NAMED = 3
+_ADVICE = "The DNS records page shows what to publish. Other mail servers refuse mail without it, or mark it as spam."
 
 
 def collect() -> Iterator[Metric]:
@@ -29,16 +36,41 @@ def collect() -> Iterator[Metric]:
 
 
 def examine() -> doctor.Finding:
-    """A warning if a record that was right is broken now."""
-    broken = RecordCheck.objects.filter(told=True).select_related("domain").order_by("domain__name")
-    if rows := list(broken[:3]):
-        names = ", ".join(f"{row.record} of {row.domain.name}" for row in rows)
-        more = broken.count() - len(rows)
-        also = f" and {more} more" if more else ""
+    """Whether the records that mail depends on are published; the others make a warning when they break."""
+    wrong = RecordCheck.objects.exclude(status__in=[Status.OK, Status.UNCHECKED]).select_related("domain")
+    needed = wrong.filter(record__in=REQUIRED)
+    # Of what was never right nothing broke: there is work to be done.
+    if broken := list(needed.filter(was_ok=True, status__in=_WRONG).order_by("since")):
+        return doctor.failed(_sentence(broken), _ADVICE, since=broken[0].since)
+    if silent := list(needed.filter(status=Status.ERROR).order_by("since")):
         return doctor.warning(
-            f"DNS records that were right are broken: {names}{also}.", "Look at the DNS tab."
+            _sentence(silent), "Look at the name servers of the domain.", since=silent[0].since
         )
-    wrong = RecordCheck.objects.filter(status__in=[Status.MISSING, Status.MISMATCH]).count()
-    return doctor.ok(
-        f"No DNS record broke; {wrong} still to be published." if wrong else "No DNS record broke."
-    )
+    if others := list(wrong.filter(told=True).order_by("since")):
+        return doctor.warning(_sentence(others), _ADVICE, since=others[0].since)
+    if missing := list(needed.order_by("since")):
+        return doctor.warning(
+            f"Not published yet: {_names(missing)}.",
+            "Publish these records: the DNS records page shows what to enter.",
+            since=missing[0].since,
+        )
+    checked = DomainCheck.objects.exclude(checked_at=None).count()
+    if not checked:
+        return doctor.ok("No domain has been checked yet.")
+    return doctor.ok(f"Mail's DNS records are right for {words.count(checked, 'domain')}.")
+
+
+def _sentence(rows: Sequence[RecordCheck]) -> str:
+    """What is wrong with the first of them, in the words of its verdict; the others by name."""
+    first, *more = rows
+    also = f" Also: {_names(more)}." if more else ""
+    return f"{_name(first)}: {first.message or first.status}{also}"
+
+
+def _names(rows: Sequence[RecordCheck]) -> str:
+    named = ", ".join(map(_name, rows[:_MOST_NAMED]))
+    return f"{named} and {len(rows) - _MOST_NAMED} more" if len(rows) > _MOST_NAMED else named
+
+
+def _name(row: RecordCheck) -> str:
+    return f"{row.record.replace('_', ' ').upper()} of {row.domain.name}"

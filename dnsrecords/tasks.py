@@ -19,3 +19,11 @@ def publish_due() -> None:
     from dnsrecords.publishing import publish
 
     publish.publish_due()
+
+
+@shared_task(ignore_result=True)
+def watch() -> None:
+    """Notices that a record on which mail depends has changed, so that it is looked up now."""
+    from dnsrecords.checking import tripwire
+
+    tripwire.watch()

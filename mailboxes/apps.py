@@ -1,5 +1,6 @@
 """The app's entry in INSTALLED_APPS."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.apps import AppConfig
@@ -15,16 +16,32 @@ class MailboxesConfig(AppConfig):
         """Registers metrics and the check of ``doctor``, and follows the relay settings."""
         from mailboxes.monitoring import addresses, mailflow, metrics, stack
         from mailrelay.relay.settings import relay_changed
+        from quazzar import rights
         from quazzar.monitoring import doctor
         from quazzar.monitoring.metrics import register_collector
 
         relay_changed.connect(_follow_the_relay, dispatch_uid="mailboxes.relay")
-        doctor.register("stack", stack.examine)
-        doctor.register("addresses", addresses.examine)
-        doctor.register("mail queue", mailflow.queue)
-        doctor.register("mail clients", mailflow.clients)
-        doctor.register("mail images", mailflow.images)
+        server: Any = {"area": doctor.Area.SERVER, "page": "admin:mail_boxes", "right": rights.SEE_SERVER}
+        page: Any = {**server, "page": "admin:mail_boxes_server"}
+        seldom: Any = {"every": timedelta(minutes=5)}
+        doctor.register("stack", stack.examine, **page, title="Mail server", again=_look_at_the_stack)
+        doctor.register("certificate", stack.certificate, **{**page, "area": doctor.Area.CERTIFICATE})
+        doctor.register(
+            "mail queue", mailflow.queue, **{**page, "area": doctor.Area.QUEUE}, title="Postfix's queue"
+        )
+        doctor.register("mail disk", stack.disk, **page)
+        doctor.register("mail secrets", stack.secrets, **server, **seldom)
+        doctor.register("password guesses", stack.guesses, **page)
+        doctor.register("addresses", addresses.examine, **server, **seldom)
+        doctor.register("mail clients", mailflow.clients, **page)
+        doctor.register("mail images", mailflow.images, **page)
         register_collector(metrics.collect)
+
+
+def _look_at_the_stack() -> None:
+    from quazzar.doorbell import ring
+
+    ring("mailboxes.tasks.sweep_stack")
 
 
 def _follow_the_relay(**_: Any) -> None:

@@ -21,7 +21,6 @@ from mailrelay.models import (
     HourlyCount,
     LicenceWatch,
     Message,
-    NodeFinding,
     RelaySettings,
 )
 from mailrelay.queue import counts, outbox
@@ -251,25 +250,6 @@ class LicenceWatchAdmin(GatedAdmin, ReadOnlyAdmin):
     def end(self, row: LicenceWatch) -> str:
         """When Mail Relay is no longer included."""
         return shown.moment(row.ends_at) if row.ends_at else shown.NOTHING
-
-
-@admin.register(NodeFinding)
-class NodeFindingAdmin(GatedAdmin, ReadOnlyAdmin):
-    """What the doctor's checks found last, since when, and which of it was mailed."""
-
-    see = SEE_RELAY
-    list_display = ("check_name", "level", "sentence", "from_when", "mailed")
-    list_filter = ("level",)
-
-    @admin.display(description="Since", ordering="since")
-    def from_when(self, row: NodeFinding) -> str:
-        """When it became as well, or as ill, as it is."""
-        return shown.moment(row.since)
-
-    @admin.display(description="Mailed", ordering="told_at")
-    def mailed(self, row: NodeFinding) -> str:
-        """When the alert recipients were told."""
-        return shown.moment(row.told_at) if row.told_at else shown.NOTHING
 
 
 @admin.register(ExpectedReport)

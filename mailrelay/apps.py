@@ -13,15 +13,32 @@ class MailRelayConfig(AppConfig):
         """Let the queue follow the relay settings; register the doctor's checks and the metrics."""
         from mailrelay import monitoring
         from mailrelay.expected import monitoring as expected
+        from mailrelay.notices import nodewatch
         from mailrelay.queue import outbox
         from mailrelay.relay.settings import relay_changed
         from mailrelay.sendmail import installed
+        from quazzar import rights
         from quazzar.monitoring import doctor, metrics
 
         relay_changed.connect(outbox.follow_relay, dispatch_uid="mailrelay.queue")
-        doctor.register("relay", monitoring.examine)
+        relay_changed.connect(monitoring.look_again, dispatch_uid="mailrelay.monitoring")
+        doctor.register(
+            monitoring.CHECK,
+            monitoring.examine,
+            area=doctor.Area.RELAY,
+            page="admin:mail_relay",
+            right=rights.SEE_RELAY | rights.SEE_QUEUE,
+        )
+        doctor.register(
+            "node mail",
+            nodewatch.examine,
+            page="admin:mail_relay",
+            right=rights.SEE_RELAY,
+            title="Mails about this server",
+        )
         doctor.register("sendmail", installed.examine)
-        doctor.register("expected reports", expected.examine)
+        doctor.register(
+            "expected reports", expected.examine, area=doctor.Area.REPORTS, right=rights.SEE_EXPECTED
+        )
         metrics.register_collector(monitoring.collect)
         metrics.register_collector(expected.collect)
-        metrics.register_collector(monitoring.collect_findings)

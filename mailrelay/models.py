@@ -223,30 +223,6 @@ class LicenceWatch(models.Model):
         return "licence"
 
 
-class NodeFinding(models.Model):
-    """What a check of the doctor found when it last ran in the worker, since when, and what was mailed about it."""
-
-    check_name = models.CharField("check", max_length=40, unique=True)
-    #: ok, warning or failed.
-    level = models.CharField(max_length=10)
-    sentence = models.TextField()
-    advice = models.TextField(blank=True, default="")
-    #: When it became as well, or as ill, as it is.
-    since = models.DateTimeField()
-    #: When the alert recipients were mailed of it; null: not since it was well.
-    told_at = models.DateTimeField(null=True, default=None)
-    #: The problem of that mail, without its numbers.
-    told_of = models.TextField(blank=True, default="")
-
-    class Meta:
-        verbose_name = "check of the node"
-        verbose_name_plural = "checks of the node"
-        ordering = ["id"]
-
-    def __str__(self) -> str:
-        return self.check_name
-
-
 class ExpectedReport(models.Model):
     """A report that comes again and again, or should: what is known of it, and whether it is watched."""
 

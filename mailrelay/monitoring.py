@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import Any
 
 from django.utils import timezone
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from mailrelay.models import NodeFinding, RelaySettings
+from mailrelay.models import RelaySettings
 from mailrelay.queue import counts, standing
-from mailrelay.queue.standing import Standing, State
+from mailrelay.queue.standing import State
 from quazzar import words
-from quazzar.monitoring import doctor
+from quazzar.models import Finding
+from quazzar.monitoring import doctor, findings
 
+#: The name of the check.
+CHECK = "relay"
 #: Mail that has waited longer than this deserves a look.
 _LONG = timedelta(minutes=15)
 
@@ -43,17 +47,6 @@ def collect() -> Iterator[Metric]:
     )
 
 
-def collect_findings() -> Iterator[Metric]:
-    """What each check of the doctor found when the worker last ran it."""
-    findings = GaugeMetricFamily(
-        "quazzar_doctor", "What each check of the doctor found: 0 ok, 1 warning, 2 failed.", labels=["check"]
-    )
-    levels = list(doctor.Level)
-    for name, level in NodeFinding.objects.values_list("check_name", "level"):
-        findings.add_metric([name], levels.index(doctor.Level(level)))
-    yield findings
-
-
 def oldest_waiting() -> timedelta | None:
     """How long the oldest undelivered message has waited; None if none waits."""
     first = counts.oldest_waiting()
@@ -61,16 +54,24 @@ def oldest_waiting() -> timedelta | None:
 
 
 def examine() -> doctor.Finding:
-    """The doctor's check: whether mail can leave, and does."""
+    """The doctor's check: whether mail can leave, and does, as the latest delivery or test showed."""
     row = RelaySettings.load()
     if not row.configured:
         return doctor.warning(
-            "No relay is configured, so alerts and reports are only logged.",
-            "Open Mail Relay and pick a provider.",
+            "No relay is set up. Alerts and reports are written to the log, not mailed.",
+            "Choose a provider on the Relay settings page.",
         )
     if row.password is not None and not row.password.readable:
         return doctor.failed(
-            "The relay password cannot be read with this key file.", "Enter the password again."
+            "The relay password cannot be read with this key file.",
+            "Enter the password again, or put the old key file back.",
+        )
+    found = standing.read()
+    if found.state is State.FAILING:
+        return doctor.failed(
+            f"Mail does not leave through {row}: {found.place} fails. {found.error}",
+            "Send a test mail on the Relay settings page: it says what to do.",
+            since=found.at,
         )
     waited = oldest_waiting()
     if waited is not None and waited > _LONG:
@@ -78,14 +79,21 @@ def examine() -> doctor.Finding:
             f"Mail has been waiting for {words.span(waited)} to leave through {row}.",
             "Look at its last error in the queue.",
         )
-    match standing.read():
-        case Standing(State.FAILING, datetime() as at) as found:
-            return doctor.failed(
-                f"Mail has not left through {row} since {at:%Y-%m-%d %H:%M} UTC: {found.place} fails. {found.error}",
-                "Send a test mail on the Relay settings tab; it says what to do.",
-            )
-        case Standing(State.WORKS, datetime() as at):
-            return doctor.ok(
-                f"Mail leaves through {row}; the last one {words.span(timezone.now() - at)} ago."
-            )
-    return doctor.ok(f"{row} is set, and was not tested yet.")
+    if found.state is State.WORKS and found.at:
+        return doctor.ok(
+            f"Mail leaves through {row}. Last delivery {words.span(timezone.now() - found.at)} ago."
+        )
+    return doctor.warning(
+        f"No mail has left through {row} yet.", "Send a test mail on the Relay settings page."
+    )
+
+
+def look_again(**_: Any) -> None:
+    """Store what is known of the relay now: something was delivered, tested or changed."""
+    findings.look({CHECK})
+
+
+def follow(sent: int) -> None:
+    """Look again after a drain that sent so many messages, if that may have changed what is known of the relay."""
+    if not sent or not Finding.objects.filter(check_name=CHECK, level=doctor.Level.OK).exists():
+        look_again()

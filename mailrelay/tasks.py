@@ -8,6 +8,7 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutting_down
 
+from mailrelay import monitoring
 from mailrelay.expected import watching
 from mailrelay.notices import licence, nodewatch
 from mailrelay.queue import counts, delivery, outbox
@@ -18,7 +19,7 @@ logger = logging.getLogger(__name__)
 @shared_task(ignore_result=True)
 def deliver_outbox() -> None:
     """Send the mail that is due."""
-    delivery.drain()
+    monitoring.follow(delivery.drain())
 
 
 @shared_task(ignore_result=True)
@@ -32,7 +33,7 @@ def sweep_outbox() -> None:
     delivery.retry_if_keys_changed()
     delivery.retry_if_relay_is_back()
     if outbox.anything_due():
-        delivery.drain()
+        monitoring.follow(delivery.drain())
 
 
 @shared_task(ignore_result=True)
@@ -58,7 +59,7 @@ def watch_licence() -> None:
 
 @shared_task(ignore_result=True)
 def watch_node() -> None:
-    """Run the doctor's checks, and mail the alert recipients when one goes wrong or is well again."""
+    """Mail the alert recipients when a check of the doctor goes wrong or is well again."""
     nodewatch.watch()
 
 

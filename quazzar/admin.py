@@ -19,9 +19,12 @@ from quazzar.console import (  # noqa: F401  (some register themselves)
     site,
 )
 from quazzar.console.account import app, codes, fresh, profile, secondstep  # noqa: F401  (they add their pages)
+from quazzar.console.doctor import views as doctor
 from quazzar.console.rows import ReadOnlyAdmin
 from quazzar.models import (
     AuditEntry,
+    Finding,
+    FindingChange,
     Heartbeat,
     IdempotentRequest,
     OneTimeLink,
@@ -59,6 +62,10 @@ def tables(request: HttpRequest) -> HttpResponse:
 
 site.PAGES += [
     path("", admin.site.admin_view(landing), name="index"),
+    path("doctor/", doctor.page, name="doctor"),
+    path("doctor/checks/", doctor.checks, name="doctor_checks"),
+    path("doctor/check/", doctor.check, name="doctor_check"),
+    path("doctor/history/", doctor.history, name="doctor_history"),
     path("tables/", admin.site.admin_view(tables), name="tables"),
 ]
 cast("Any", admin.site).extra_urls = lambda: site.PAGES
@@ -175,3 +182,38 @@ class HeartbeatAdmin(ReadOnlyAdmin):
     @admin.display(description="Seen", ordering="at")
     def seen(self, row: Heartbeat) -> str:
         return shown.distance(row.at)
+
+
+@admin.register(Finding)
+class FindingAdmin(ReadOnlyAdmin):
+    """What the doctor's checks found last, since when, and which of it was mailed."""
+
+    see = SEE_AUDIT_LOG
+    own_page, own_route = "Doctor", "admin:doctor"
+    list_display = ("check_name", "level", "sentence", "from_when", "mailed")
+    list_filter = ("level", "area")
+
+    @admin.display(description="Since", ordering="since")
+    def from_when(self, row: Finding) -> str:
+        """When it became as well, or as ill, as it is."""
+        return shown.moment(row.since)
+
+    @admin.display(description="Mailed", ordering="told_at")
+    def mailed(self, row: Finding) -> str:
+        """When the alert recipients were told."""
+        return shown.moment(row.told_at)
+
+
+@admin.register(FindingChange)
+class FindingChangeAdmin(ReadOnlyAdmin):
+    """When the doctor's checks found something new."""
+
+    see = SEE_AUDIT_LOG
+    own_page, own_route = "Doctor", "admin:doctor"
+    list_display = ("check_name", "level", "sentence", "when")
+    list_filter = ("level", "check_name")
+
+    @admin.display(description="Time", ordering="at")
+    def when(self, row: FindingChange) -> str:
+        """When it was found."""
+        return shown.moment(row.at)

@@ -73,7 +73,8 @@ app.conf.update(
             "schedule": 60,
             "options": {"expires": 60},
         },
-        "watch-node": {"task": "mailrelay.tasks.watch_node", "schedule": 300, "options": {"expires": 60}},
+        "look": {"task": "quazzar.tasks.look", "schedule": 20, "options": {"expires": 20}},
+        "watch-node": {"task": "mailrelay.tasks.watch_node", "schedule": 60, "options": {"expires": 60}},
         "sweep-stack": {"task": "mailboxes.tasks.sweep_stack", "schedule": 20, "options": {"expires": 20}},
         "find-drift": {"task": "mailboxes.tasks.find_drift", "schedule": 120, "options": {"expires": 60}},
         "refresh-usage": {
@@ -88,6 +89,7 @@ app.conf.update(
         },
         "purge-mailboxes": {"task": "mailboxes.tasks.purge_mailboxes", "schedule": crontab(minute="37")},
         "check-dns": {"task": "dnsrecords.tasks.check_due", "schedule": 60, "options": {"expires": 60}},
+        "watch-dns": {"task": "dnsrecords.tasks.watch", "schedule": 20, "options": {"expires": 20}},
         "publish-dns": {"task": "dnsrecords.tasks.publish_due", "schedule": 60, "options": {"expires": 60}},
         "heartbeat": {"task": "quazzar.tasks.heartbeat", "schedule": 15, "options": {"expires": 15}},
         "clean-up-mail": {"task": "mailrelay.tasks.clean_up", "schedule": crontab(minute="17")},
@@ -116,3 +118,4 @@ def _leave_task(**_: Any) -> None:
 def _begin(**_: Any) -> None:
     """Say that the worker is up, rather than wait for the clock."""
     app.send_task("quazzar.tasks.heartbeat")
+    app.send_task("quazzar.tasks.look")

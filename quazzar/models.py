@@ -1,4 +1,5 @@
-"""The models of the project package: operators and how they sign in, API keys, the audit log, and signs of life."""
+"""The models of the project package: operators and how they sign in, API keys, the audit log, what the node finds about
+itself, and signs of life."""
 
 from __future__ import annotations
 
@@ -281,3 +282,52 @@ class Heartbeat(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} at {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class Finding(models.Model):
+    """What a check of the doctor found when it last ran, since when, and what was mailed about it.
+
+    Written by ``monitoring/findings.py``. Show it through ``monitoring/readings.py``: a row alone does not tell whether
+    anything still runs that would change it.
+    """
+
+    check_name = models.CharField("check", max_length=40, unique=True)
+    #: See ``doctor.Area``.
+    area = models.CharField(max_length=20, default="node")
+    #: ok, warning or failed.
+    level = models.CharField(max_length=10)
+    sentence = models.TextField()
+    advice = models.TextField(blank=True, default="")
+    #: URL name of the page where it can be mended; empty: there is none.
+    page = models.CharField(max_length=100, blank=True, default="")
+    #: When it became as well, or as ill, as it is.
+    since = models.DateTimeField()
+    checked_at = models.DateTimeField()
+    #: When the alert recipients were mailed of it; null: not since it was well.
+    told_at = models.DateTimeField(null=True, default=None)
+    #: The problem of that mail, without its numbers.
+    told_of = models.TextField(blank=True, default="")
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.check_name
+
+
+class FindingChange(models.Model):
+    """One line of a check's history: what it found that was new. Old ones are deleted (``findings.purge``)."""
+
+    check_name = models.CharField("check", max_length=40)
+    level = models.CharField(max_length=10)
+    sentence = models.TextField()
+    at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "change of a finding"
+        verbose_name_plural = "changes of findings"
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["check_name", "-id"], name="finding_change_of_check")]
+
+    def __str__(self) -> str:
+        return f"{self.check_name}: {self.level}"

@@ -224,6 +224,8 @@ QUAZZAR_BODY_RETENTION_DAYS = env_int("QUAZZAR_BODY_RETENTION_DAYS", 0, maximum=
 QUAZZAR_MESSAGE_RETENTION_DAYS = env_int("QUAZZAR_MESSAGE_RETENTION_DAYS", 90, minimum=1, maximum=_MOST_DAYS)
 #: Hours of temporary failure after which a message becomes a dead letter.
 QUAZZAR_GIVE_UP_HOURS = env_int("QUAZZAR_GIVE_UP_HOURS", 30, minimum=1, maximum=_MOST_DAYS * 24)
+#: How often the node mails what is still wrong with it, in hours; 0: never.
+QUAZZAR_NODE_DIGEST_HOURS = env_int("QUAZZAR_NODE_DIGEST_HOURS", 24, maximum=_MOST_DAYS * 24)
 #: Zone of the clock that the node's jobs live by, such as Europe/Berlin; empty: that of this machine.
 QUAZZAR_TIME_ZONE = env_zone("QUAZZAR_TIME_ZONE")
 #: Most connections held open to the relay at once.

@@ -10,6 +10,7 @@ from django.utils import timezone
 from quazzar.access import lockout
 from quazzar.access.sessions import SessionStore
 from quazzar.models import Heartbeat
+from quazzar.monitoring import findings
 from quazzar.sealing import rotation
 
 logger = logging.getLogger(__name__)
@@ -22,13 +23,20 @@ def heartbeat() -> None:
 
 
 @shared_task
+def look() -> None:
+    """Run the doctor's checks that are due, and store what they found."""
+    findings.look()
+
+
+@shared_task
 def purge() -> None:
-    """Delete what has had its time (answers to idempotent requests, sessions, failed sign-ins), and re-seal secrets
-    that are still under an old key."""
+    """Delete what has had its time (answers to idempotent requests, sessions, failed sign-ins, old findings), and
+    re-seal secrets that are still under an old key."""
     from quazzar.api import idempotency  # not above: the API's code takes 20 MB
 
     idempotency.purge()
     lockout.purge()
+    findings.purge()
     SessionStore.clear_expired()
     if resealed := rotation.reseal_stragglers():
         logger.info("%s secrets re-sealed that were stored under an old key", resealed)

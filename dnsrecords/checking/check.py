@@ -25,6 +25,7 @@ from dnsrecords.mtasts import policy
 from dnsrecords.records.facts import Facts
 from dnsrecords.verdicts import Status
 from mailboxes.models import Domain
+from quazzar.monitoring import findings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,6 +67,7 @@ def check(domain: Domain) -> None:
             facts = Facts.for_domain(domain)
             news += _keep(domain, look(facts, left), schedule.begin(domain, facts))
     alerts.tell(news)
+    findings.look({"dns"})
 
 
 def check_due(most: int = 1000) -> int:
@@ -89,6 +91,8 @@ def check_due(most: int = 1000) -> int:
         _note_signed(future.result())
     alerts.tell(news)
     alerts.tell_retired(progress.remove_retired())
+    if claimed:
+        findings.look({"dns"})
     return len(claimed)
 
 

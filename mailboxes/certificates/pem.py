@@ -120,6 +120,11 @@ def self_signed(hostname: str, now: datetime | None = None, key_pem: str = "") -
     return signed.public_bytes(serialization.Encoding.PEM).decode(), private.decode()
 
 
+def are_for(names: tuple[str, ...], hostname: str) -> bool:
+    """Whether a certificate with these names is valid for the host."""
+    return any(_matches(name, hostname) for name in names)
+
+
 def examine(certificate_pem: str, key_pem: str, hostname: str, now: datetime) -> Facts:
     """Examines a pair before the stack serves it.
 
@@ -235,7 +240,7 @@ def _signature_hash(certificate: x509.Certificate) -> hashes.HashAlgorithm | Non
 def _warnings(chain: list[x509.Certificate], hostname: str, now: datetime) -> list[str]:
     leaf, names = chain[0], _names(chain[0])
     warnings = []
-    if hostname and not any(_matches(name, hostname) for name in names):
+    if hostname and not are_for(names, hostname):
         shown = ", ".join(names[:5]) or "no host name at all"
         warnings.append(f"The certificate is not valid for {hostname}, but for {shown}: clients will warn.")
     if leaf.not_valid_before_utc > now:

@@ -9,7 +9,7 @@ from mailboxes.models import Stack
 from mailboxes.stack import versions
 from quazzar.monitoring import doctor
 
-_OFF = "The mailbox stack is not enabled."
+_OFF = "The mail server is not enabled."
 
 
 def queue() -> doctor.Finding:

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import transaction
 
+from mailrelay import monitoring
 from mailrelay.diagnosis.explain import explain
 from mailrelay.mail import mime
 from mailrelay.mail.addresses import split
@@ -126,6 +127,7 @@ def run(to: str, *, on_steps: Callable[[list[Step]], None] = lambda steps: None)
     result = _result(row, failure, reply, trace, walk)
     result.duration_ms = round((time.monotonic() - started) * 1000)
     _keep(result, recipient, message_id)
+    monitoring.look_again()
     return result
 
 

@@ -1,135 +1,138 @@
-"""Mails about the node itself: one when a check of the doctor goes wrong, one when it is well again."""
+"""Mails about the node itself: when a check goes wrong, when it is well again, and daily what is still wrong."""
 
 from __future__ import annotations
 
 import logging
-import re
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from mailrelay.models import NodeFinding, RelaySettings
+from mailrelay.models import RelaySettings
 from mailrelay.notices.notify import notify_operator
-from quazzar.monitoring import doctor, nodechecks
-from quazzar.monitoring.doctor import Finding, Level
+from mailrelay.queue import standing
+from mailrelay.queue.standing import State
+from quazzar import words
+from quazzar.models import Finding as Row
+from quazzar.monitoring.doctor import Finding, Level, failed, ok, warning
+from quazzar.monitoring.findings import as_finding
 
 logger = logging.getLogger(__name__)
 
-#: Checks that are not mailed. Licence, DNS records and expected reports have mails of their own; mail cannot tell that
-#: no mail leaves; and the look itself needs worker and broker.
-NOT_MAILED = frozenset({"licence", "dns", "relay", "worker", "broker", "expected reports"})
-#: What is wrong for less than this may be over at the next look.
-HOLD = timedelta(minutes=4)
+#: Checks that are not mailed when they go wrong. Licence, DNS records and expected reports have mails of their own;
+#: mail cannot tell that no mail leaves; and the look itself needs worker and broker.
+NOT_MAILED = frozenset({"licence", "dns", "relay", "worker", "broker", "node mail", "expected reports"})
+#: What is wrong, or well again, for less than this may be over at the next look.
+HOLD = timedelta(minutes=2)
 #: Another problem of the same check is mailed no sooner than this after the first.
 AGAIN = timedelta(days=1)
-News = Literal["", "broke", "mended"]
-# Numbers change at each look without being news.
-_NUMBERS = re.compile(r"\d[\d.,:-]*(?: ?[A-Za-z]{1,4}\b)?")
+#: These are in no digest either: it could not be sent.
+_NEVER_LISTED = NOT_MAILED - {"licence", "dns", "expected reports"}
+#: Warnings alone are listed that many times less often.
+_WEEK = 7
+News = Literal["", "broke", "mended", "still"]
 
 
-@dataclass(frozen=True)
-class Known:
-    """What is remembered of a check.
+def news(row: Row, now: datetime) -> News:
+    """What to mail of a finding that changed. Pure."""
+    if row.check_name in NOT_MAILED or now - row.since < HOLD:
+        return ""
+    if row.level == Level.OK:
+        return "mended" if row.told_at else ""
+    if row.told_at is None:
+        return "broke"
+    problem = as_finding(row).problem
+    got_worse = row.level == Level.FAILED and not row.told_of.startswith(Level.FAILED)
+    is_due = problem != row.told_of and (got_worse or now - row.told_at >= AGAIN)
+    return "broke" if is_due else ""
 
-    Attributes:
-        since: when it became as well, or as ill, as it is.
-        told_at: when the operator was mailed of it; None: not since it was well.
-        told_of: the problem of that mail, without its numbers.
+
+def still_wrong(rows: Sequence[Row], now: datetime, every: timedelta) -> list[Row]:
+    """What a digest has to tell now: all that is wrong, if something was last mailed so long ago; else nothing. Pure.
+
+    Warnings alone are worth a mail each week. A mail that lists something counts as told for all of it, so there is one
+    at most in this time.
     """
-
-    finding: Finding
-    since: datetime
-    told_at: datetime | None = None
-    told_of: str = ""
-
-
-def step(
-    known: Known | None, finding: Finding, now: datetime, *, can_mail: bool = True
-) -> tuple[Known, News]:
-    """What to remember after this look, and what to mail. Pure."""
-    is_well = finding.level == Level.OK
-    was_well = known is None or known.finding.level == Level.OK
-    since = known.since if known is not None and is_well == was_well else now
-    seen = Known(finding, since)
-    if known is None or (is_well and known.told_at is None):
-        return seen, ""
-    if is_well:
-        return seen, "mended" if can_mail else ""
-    seen = replace(seen, told_at=known.told_at, told_of=known.told_of)
-    problem = f"{finding.level}: {_NUMBERS.sub('#', finding.sentence)}"
-    if known.told_at is None:
-        is_due = now - since >= HOLD
-    else:
-        got_worse = finding.level == Level.FAILED and not known.told_of.startswith(Level.FAILED)
-        is_due = problem != known.told_of and (got_worse or now - known.told_at >= AGAIN)
-    if is_due and can_mail:
-        return replace(seen, told_at=now, told_of=problem), "broke"
-    return seen, ""
+    wrong = [row for row in rows if row.level != Level.OK and row.check_name not in _NEVER_LISTED]
+    patience = every if any(row.level == Level.FAILED for row in wrong) else _WEEK * every
+    is_due = every and any(now - (row.told_at or row.since) >= patience for row in wrong)
+    return wrong if is_due else []
 
 
 def watch(now: datetime | None = None) -> list[tuple[str, News]]:
-    """Runs the doctor's checks, remembers what they found, and mails the alert recipients what is news."""
+    """Mails the alert recipients what is news in the stored findings, and what is still wrong, and remembers it."""
     now = now or timezone.now()
-    findings = dict(doctor.examine({**nodechecks.CHECKS, **doctor.registered()}))
-    relay = RelaySettings.load()
-    can_mail = relay.configured and bool(relay.alert_recipients)
+    if cannot_mail():
+        return []
     with transaction.atomic():
+        # What has mails of its own is only listed: that it is well again is told elsewhere.
+        Row.objects.filter(check_name__in=NOT_MAILED, level=Level.OK, told_at__isnull=False).update(
+            told_at=None
+        )
         # Locked, so that of two workers the second sees what the first has said.
-        rows = {row.check_name: row for row in NodeFinding.objects.select_for_update()}
-        news: list[tuple[str, News]] = []
-        for name, finding in findings.items():
-            row = rows.pop(name, None)
-            known, event = step(_known(row), finding, now, can_mail=can_mail and name not in NOT_MAILED)
-            _store(name, known)
-            if event:
-                news.append((name, event))
-        NodeFinding.objects.filter(check_name__in=rows).delete()
-        if news:
-            subject, text = mail(news, findings)
+        rows = {row.check_name: row for row in Row.objects.select_for_update()}
+        told: dict[str, News] = {name: event for name, row in rows.items() if (event := news(row, now))}
+        every = timedelta(hours=settings.QUAZZAR_NODE_DIGEST_HOURS)
+        for row in still_wrong([*rows.values()], now, every):
+            told.setdefault(row.check_name, "still")
+        if told:
+            for row in (rows[name] for name in told):
+                row.told_at = now if row.level != Level.OK else None
+                row.told_of = as_finding(row).problem
+                row.save(update_fields=["told_at", "told_of"])
+            subject, text = mail([*told.items()], {name: as_finding(row) for name, row in rows.items()})
             logger.warning("node: %s", subject)
             notify_operator(subject, text)
-    return news
+    return [*told.items()]
 
 
-def mail(news: Sequence[tuple[str, News]], findings: Mapping[str, Finding]) -> tuple[str, str]:
-    """Subject and text of one mail about all of it; what broke comes first."""
-    ordered = sorted(news, key=lambda item: (item[1] != "broke", findings[item[0]].level != Level.FAILED))
+def cannot_mail() -> str:
+    """Why the node cannot mail its operator about itself, as a sentence; empty if it can."""
+    relay = RelaySettings.load()
+    if not relay.configured:
+        return "no relay is set up"
+    return "" if relay.alert_recipients else "nobody is set to receive alerts"
+
+
+def examine() -> Finding:
+    """The doctor's check: whether the node can mail its operator about itself."""
+    if why := cannot_mail():
+        return warning(
+            f"This server cannot mail you when something breaks: {why}.",
+            "Set a relay and alert recipients on the Relay settings page. Until then, look at this page.",
+        )
+    if standing.read().state is State.FAILING:
+        return failed(
+            "This server cannot mail you when something breaks: the relay does not work.",
+            "Mend the relay. Until then, look at this page.",
+        )
+    return ok(f"What breaks is mailed to {', '.join(RelaySettings.load().alert_recipients)}.")
+
+
+def mail(news: Sequence[tuple[str, News]], found: Mapping[str, Finding]) -> tuple[str, str]:
+    """Subject and text of one mail about all of it; what broke comes first, what is still wrong last."""
+    order = ("broke", "mended", "still")
+    ordered = sorted(news, key=lambda item: (order.index(item[1]), found[item[0]].level != Level.FAILED))
     first, event = ordered[0]
-    what = findings[first].sentence if event == "broke" else "all is well again."
+    sentence = found[first].sentence.rstrip(".")
+    what = {"broke": sentence, "mended": "all is well again", "still": f"still wrong: {sentence}"}[event]
     more = f" (and {len(news) - 1} more)" if len(news) > 1 else ""
-    subject = f"[Node] {socket.gethostname()}: {first}: {what.rstrip('.')}{more}"
-    blocks = [
-        f"{name}: {findings[name].sentence}\n{findings[name].advice}".rstrip()
-        if event == "broke"
-        else f"{name} is well again: {findings[name].sentence}"
-        for name, event in ordered
-    ]
-    end = "manage.py doctor shows all checks. You get one mail when something breaks, and one when it is well again."
-    return subject[:200], "\n\n".join([*blocks, end]) + "\n"
-
-
-def _known(row: NodeFinding | None) -> Known | None:
-    if row is None:
-        return None
-    finding = Finding(Level(row.level), row.sentence, row.advice)
-    return Known(finding, row.since, row.told_at, row.told_of)
-
-
-def _store(name: str, known: Known) -> None:
-    finding = known.finding
-    NodeFinding.objects.update_or_create(
-        check_name=name,
-        defaults={
-            "level": finding.level,
-            "sentence": finding.sentence,
-            "advice": finding.advice,
-            "since": known.since,
-            "told_at": known.told_at,
-            "told_of": known.told_of,
-        },
+    subject = f"[Node] {socket.gethostname()}: {first}: {what}{more}"
+    end = (
+        "The page Doctor of the console shows all checks. You get one mail when something breaks, one when it is well\n"
+        "again, and one a day at most about what is still wrong."
     )
+    return subject[:200], "\n\n".join([*(_block(*item, found[item[0]]) for item in ordered), end]) + "\n"
+
+
+def _block(name: str, event: News, finding: Finding) -> str:
+    if event == "mended":
+        return f"{name} is well again: {finding.sentence}"
+    head = f"{name}: {finding.sentence}"
+    if event == "still" and finding.since:
+        head = f"{name} is still wrong: {finding.sentence} (since {words.moment(finding.since)})"
+    return f"{head}\n{finding.advice}".rstrip()

@@ -40,7 +40,7 @@ def page(right: Right, *, any_plan: bool = False) -> Callable[[View], View]:
 
         @wraps(view)
         def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            if by_htmx(request) and (status := _refusal(request, right)):
+            if by_htmx(request) and (status := _refusal(request, right, any_plan=any_plan)):
                 return HttpResponse(status=status, headers={"HX-Refresh": "true"})
             return guarded(request, *args, **kwargs)
 
@@ -111,10 +111,10 @@ def lock_card(request: HttpRequest, refusal: upgrade.Refusal | None = None) -> H
     return render(request, "quazzar/locked.html", context, status=status)
 
 
-def _refusal(request: HttpRequest, right: Right) -> int:
+def _refusal(request: HttpRequest, right: Right, *, any_plan: bool) -> int:
     """The HTTP status with which the request is refused; 0 when it is not."""
     if not admin.site.has_permission(request):
         return 401
     if not right(request.user):
         return 403
-    return 0 if entitlements.has(FEATURE) else 402
+    return 0 if any_plan or entitlements.has(FEATURE) else 402

@@ -77,6 +77,7 @@ UNFOLD: dict[str, Any] = {
     "STYLES": [
         _file("console.css"),
         _file("account.css"),
+        _file("doctor.css"),
         _file("relay.css"),
         _file("mailboxes.css"),
         _file("dns.css"),
@@ -85,6 +86,9 @@ UNFOLD: dict[str, Any] = {
         "show_search": False,
         "show_all_applications": False,
         "navigation": [
+            {
+                "items": [_link("Doctor", "health_and_safety", "admin:doctor", rights.LOOK_AROUND)],
+            },
             {
                 "title": "Infra",
                 "items": [

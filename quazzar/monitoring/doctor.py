@@ -1,9 +1,15 @@
-"""The checks of `manage.py doctor`: what a finding is, and the checks that apps register in AppConfig.ready()."""
+"""The doctor's checks: what a check and its finding are, and the list of all checks.
+
+Each app registers its checks in AppConfig.ready(). ``findings.py`` runs them on time and stores what they found;
+``readings.py`` is what pages, API and metrics show of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from django.core.exceptions import ImproperlyConfigured
@@ -11,14 +17,35 @@ from django.db import Error as DatabaseError
 
 from quazzar.errors import QuazzarError
 from quazzar.monitoring.logs import redact
+from quazzar.rights import LOOK_AROUND, Right
+
+#: How often a cheap check runs.
+OFTEN = timedelta(seconds=20)
+# Numbers change at each look without being news.
+_NUMBERS = re.compile(r"\d[\d.,:-]*(?: ?[A-Za-z]{1,4}\b)?")
 
 
 class Level(StrEnum):
-    """How serious a finding is."""
+    """How serious a finding is. A check finds one of the first three; the numbers of /metrics are in this order."""
 
     OK = "ok"
     WARNING = "warning"
     FAILED = "failed"
+    #: Nothing is known now: the check has not run lately. Only a reading has this level (``readings.py``).
+    UNKNOWN = "unknown"
+
+
+class Area(StrEnum):
+    """What a check is about."""
+
+    RELAY = "relay"
+    SERVER = "server"
+    DNS = "dns"
+    QUEUE = "queue"
+    CERTIFICATE = "certificate"
+    LICENCE = "licence"
+    REPORTS = "reports"
+    NODE = "node"
 
 
 @dataclass(frozen=True)
@@ -28,50 +55,97 @@ class Finding:
     Attributes:
         sentence: what the check saw.
         advice: what to do about it; empty if nothing is needed.
+        since: since when, if the check knows; otherwise it counts from when it was first seen.
     """
 
     level: Level
     sentence: str
     advice: str = ""
+    since: datetime | None = None
+
+    @property
+    def problem(self) -> str:
+        """What is wrong, without the numbers that change at each look; empty if nothing is."""
+        return "" if self.level is Level.OK else f"{self.level}: {_NUMBERS.sub('#', self.sentence)}"
 
 
-Check = Callable[[], Finding]
+@dataclass(frozen=True)
+class Check:
+    """A check, and what belongs to it wherever its finding is shown.
+
+    Attributes:
+        name: as people read it; the finding is stored under it.
+        run: makes the check. May raise QuazzarError, a database error or OSError, which count as failed.
+        page: URL name of the console's page where the operator can mend it; empty: there is none.
+        title: as a heading; empty: the name with a capital.
+        right: what an operator needs to see the finding.
+        every: how often the worker runs it while all is well. What is not well is checked every minute at least.
+        is_live: also run whenever the finding is read, because a dead worker cannot find it.
+        again: called first when an operator asks for another check: has what the check reads looked at anew.
+    """
+
+    name: str
+    run: Callable[[], Finding]
+    area: Area = Area.NODE
+    page: str = ""
+    right: Right = LOOK_AROUND
+    every: timedelta = OFTEN
+    is_live: bool = False
+    title: str = ""
+    again: Callable[[], object] | None = None
+
+    @property
+    def heading(self) -> str:
+        """The check's name as a heading."""
+        return self.title or self.name[:1].upper() + self.name[1:]
+
 
 _registered: dict[str, Check] = {}
 
 
-def register(name: str, check: Check) -> None:
-    """Add a check of an app; a second one of the same name replaces the first."""
-    _registered[name] = check
+def register(
+    name: str,
+    check: Callable[[], Finding],
+    *,
+    area: Area = Area.NODE,
+    page: str = "",
+    right: Right = LOOK_AROUND,
+    every: timedelta = OFTEN,
+    is_live: bool = False,
+    title: str = "",
+    again: Callable[[], object] | None = None,
+) -> None:
+    """Add a check (see ``Check``); a second one of the same name replaces the first."""
+    _registered[name] = Check(name, check, Area(area), page, right, every, is_live, title, again)
 
 
-def registered() -> Mapping[str, Check]:
-    """The checks of the apps, in the order in which they were registered."""
-    return _registered
+def registered() -> list[Check]:
+    """All checks, in the order in which they were registered: those of the node first."""
+    return list(_registered.values())
 
 
-def ok(sentence: str) -> Finding:
+def ok(sentence: str, *, since: datetime | None = None) -> Finding:
     """A finding that needs nothing."""
-    return Finding(Level.OK, sentence)
+    return Finding(Level.OK, sentence, since=since)
 
 
-def warning(sentence: str, advice: str = "") -> Finding:
+def warning(sentence: str, advice: str = "", *, since: datetime | None = None) -> Finding:
     """A finding that the operator should look at."""
-    return Finding(Level.WARNING, sentence, advice)
+    return Finding(Level.WARNING, sentence, advice, since)
 
 
-def failed(sentence: str, advice: str = "") -> Finding:
+def failed(sentence: str, advice: str = "", *, since: datetime | None = None) -> Finding:
     """A finding that something does not work."""
-    return Finding(Level.FAILED, sentence, advice)
+    return Finding(Level.FAILED, sentence, advice, since)
 
 
-def examine(checks: Mapping[str, Check]) -> Iterator[tuple[str, Finding]]:
+def examine(checks: Iterable[Check]) -> Iterator[tuple[Check, Finding]]:
     """Run the checks one by one; a check that cannot finish counts as failed."""
-    for name, check in checks.items():
+    for check in checks:
         try:
-            yield name, check()
+            yield check, check.run()
         except QuazzarError as exc:
-            yield name, failed(exc.message, exc.hint)
+            yield check, failed(exc.message, exc.hint)
         except (DatabaseError, ImproperlyConfigured, OSError) as exc:
             # The message of a database driver may quote the URL with its password.
-            yield name, failed(f"The check could not finish: {redact(str(exc)).strip()}.")
+            yield check, failed(f"The check could not finish: {redact(str(exc)).strip()}.")

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 #: Name of the worker's row in Heartbeat.
 WORKER = "worker"
-#: The worker says that it is alive four times as often.
-WORKER_SILENT_AFTER = timedelta(seconds=60)
+#: The worker says that it is alive three times as often.
+WORKER_SILENT_AFTER = timedelta(seconds=45)
 _BROKER_SECONDS = 1.0
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import time
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,9 +22,10 @@ from quazzar import words
 from quazzar.access import roles
 from quazzar.models import Heartbeat
 from quazzar.monitoring import clock as clocks
-from quazzar.monitoring import health
-from quazzar.monitoring.doctor import Check, Finding, Level, failed, ok, warning
+from quazzar.monitoring import doctor, health
+from quazzar.monitoring.doctor import Area, Finding, Level, failed, ok, warning
 from quazzar.plans import lapse, licenses
+from quazzar.rights import MANAGE_OPERATORS
 from quazzar.sealing import keyring
 from quazzar.sealing.columns import sealed_columns
 
@@ -31,6 +34,10 @@ _DISK_LOW = 1024 * _MIB
 _DISK_FULL = 100 * _MIB
 _INODES_FULL = 1000
 _CLOCK_SLACK = timedelta(minutes=2)
+#: Secrets of each kind that are looked at every time, and for how long a count of all of them holds.
+_NEWEST, _COUNT_SECONDS = 200, 3600.0
+#: For what is dear to find out, or changes only when the product is started anew.
+_SELDOM = timedelta(minutes=5)
 _START = "Start the product: make run, or manage.py up."
 
 
@@ -78,22 +85,49 @@ def key_file() -> Finding:
 
 
 def seals() -> Finding:
-    """Whether the key file has the key of every stored secret. Counts their headers; nothing is opened.
+    """Whether the key file has the key of every stored secret. Reads their headers; nothing is opened.
+
+    All of them are counted when the keys have changed, or some secret is lost, and otherwise once an hour: there may be
+    millions.
 
     Raises:
         KeyFileError: the key file cannot be used.
     """
+    global _counted
     ring = keyring.existing()
-    headers = set(ring.headers) if ring else set()
+    headers = frozenset(ring.headers) if ring else frozenset()
     columns = sealed_columns()
+    is_lost = any(not column.newest_headers(_NEWEST) <= headers for column in columns)
+    if _counted and not is_lost and _counted.holds(headers):
+        return _counted.finding
     total = sum(column.count() for column in columns)
     lost = total - sum(column.count(headers) for column in columns)
+    finding = ok(f"{words.count(total, 'stored secret')}, each under a key of the key file.")
     if lost:
-        return failed(
-            f"{lost} of {total} stored secrets were sealed with a key that is not in the key file.",
-            "Put the old key back, or enter them again; manage.py check_seals says which.",
+        finding = failed(
+            f"The key file does not open {lost:,} of {words.count(total, 'stored secret')}: "
+            f"{'they were' if lost > 1 else 'it was'} sealed with another key.",
+            "Put the old key file back, or enter the secrets again; manage.py check_seals says which.",
         )
-    return ok(f"{words.count(total, 'stored secret')}, each under a key of the key file.")
+    _counted = _Count(headers, finding, time.monotonic())
+    return finding
+
+
+@dataclass(frozen=True)
+class _Count:
+    """What a count of all secrets found, with these keys."""
+
+    headers: frozenset[bytes]
+    finding: Finding
+    at: float
+
+    def holds(self, headers: frozenset[bytes]) -> bool:
+        """Whether another count would most likely find the same."""
+        seconds = _COUNT_SECONDS if self.finding.level is Level.OK else 0
+        return self.headers == headers and time.monotonic() - self.at < seconds
+
+
+_counted: _Count | None = None
 
 
 def broker() -> Finding:
@@ -104,7 +138,12 @@ def broker() -> Finding:
 
 def worker() -> Finding:
     """Whether the worker is alive."""
-    return _probed(health.worker(), _START)
+    finding = _probed(health.worker(), _START)
+    if finding.level is Level.OK:
+        return finding
+    return replace(
+        finding, since=Heartbeat.objects.filter(name=health.WORKER).values_list("at", flat=True).first()
+    )
 
 
 def _probed(probe: health.Probe, advice: str) -> Finding:
@@ -211,19 +250,18 @@ def hosts() -> Finding:
     return ok(f"The console answers to {', '.join(settings.ALLOWED_HOSTS)}.")
 
 
-#: In the order in which they are shown.
-CHECKS: dict[str, Check] = {
-    "python": python,
-    "system checks": system,
-    "database": database,
-    "key file": key_file,
-    "sealed secrets": seals,
-    "broker": broker,
-    "worker": worker,
-    "licence": licence,
-    "operators": operators,
-    "disk": disk,
-    "clock": clock,
-    "static files": static_files,
-    "hosts": hosts,
-}
+def register() -> None:
+    """Add them to the doctor's, in the order in which they are shown."""
+    doctor.register("python", python, every=_SELDOM)
+    doctor.register("system checks", system, every=_SELDOM)
+    doctor.register("database", database, every=_SELDOM)
+    doctor.register("key file", key_file)
+    doctor.register("sealed secrets", seals)
+    doctor.register("broker", broker, is_live=True)
+    doctor.register("worker", worker, is_live=True)
+    doctor.register("licence", licence, area=Area.LICENCE, page="admin:mail_relay")
+    doctor.register("operators", operators, page="admin:auth_user_changelist", right=MANAGE_OPERATORS)
+    doctor.register("disk", disk)
+    doctor.register("clock", clock)
+    doctor.register("static files", static_files, every=_SELDOM)
+    doctor.register("hosts", hosts, every=_SELDOM)

@@ -72,6 +72,12 @@ class SealedColumn:
         condition, params = self._with_header(headers)
         return int(self._fetch(f"SELECT COUNT(*) FROM {self.table} WHERE {condition}", params)[0][0])
 
+    def newest_headers(self, rows: int) -> set[bytes]:
+        """The headers of the blobs in the newest rows, whose number bounds what this costs."""
+        newest = f"SELECT {self.column} AS blob FROM {self.table} ORDER BY {self.pk} DESC LIMIT {rows}"
+        sql = f"SELECT DISTINCT SUBSTR(blob, 1, {HEADER_BYTES}) FROM ({newest}) AS newest WHERE blob IS NOT NULL"
+        return {_as_blob(header) for (header,) in self._fetch(sql, [])}
+
     def wait_for_writers(self) -> bool:
         """Waits until each transaction that is writing now has ended; False if one takes longer than a second."""
         connection = connections[self.using]

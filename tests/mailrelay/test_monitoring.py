@@ -31,10 +31,14 @@ def test_metrics_take_few_queries(queued: Callable[..., Message], django_assert_
         list(monitoring.collect())
 
 
-def test_the_doctor_warns_without_a_relay_and_is_content_with_one(rings: list[str]) -> None:
-    assert monitoring.examine().level == "warning"
-    RelaySettings(pk=1, host="smtp.example.com").save()
+def test_the_doctor_warns_without_a_relay_and_until_mail_has_left(queued: Callable[..., Message]) -> None:
+    assert "No mail has left" in monitoring.examine().sentence
+    Message.objects.filter(pk=queued().pk).update(status="sent", sent_at=timezone.now())
     assert monitoring.examine().level == "ok"
+    RelaySettings.objects.all().delete()
+    finding = monitoring.examine()
+    assert finding.level == "warning"
+    assert "No relay is set up" in finding.sentence
 
 
 def test_the_doctor_sees_an_unreadable_password(relay: RelaySettings, settings: Any, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from mailboxes.models import Mailbox, Stack, error_value
 from mailboxes.monitoring import metrics
 from mailboxes.monitoring import stack as stack_check
 from mailboxes.quota.room import Room
+from quazzar.monitoring import doctor
 from tests.mailboxes import factories
 from tests.mailboxes.certificates.pairs import pair
 
@@ -146,23 +147,23 @@ def test_a_worker_that_does_not_look_is_told(ago: timedelta | None, level: str) 
 def test_the_end_of_the_certificate_is_told_in_time(lifetime: timedelta, left: timedelta, level: str) -> None:
     end = timezone.now() + left
     serve("mail.example.com", end - lifetime, end)
-    finding = stack_check.examine()
-    assert finding.level == level and ("certificate" in finding.sentence) == (level != "ok")
+    finding = stack_check.certificate()
+    assert finding.level == level and "certificate" in finding.sentence
 
 
 def test_a_certificate_that_clients_do_not_accept_is_told() -> None:
     now, day = timezone.now(), timedelta(days=1)
     serve("other.example.com", now - 10 * day, now + 80 * day)
-    finding = stack_check.examine()
-    assert finding.level == "warning" and "not valid for mail.example.com" in finding.sentence
+    finding = stack_check.certificate()
+    assert finding.level == "failed" and "not valid for mail.example.com" in finding.sentence
     serve("mail.example.com", now + day, now + 80 * day)
-    assert "not valid before" in stack_check.examine().sentence
+    assert "not valid before" in stack_check.certificate().sentence
 
 
 def test_a_self_signed_certificate_is_the_operators_choice() -> None:
     certificate, key = pem.self_signed("mail.example.com")
     healthy(tls_certificate=certificate, tls_key=key)
-    assert stack_check.examine().level == "ok"
+    assert stack_check.certificate().level == "ok"
 
 
 def serve(name: str, start: datetime, end: datetime) -> None:
@@ -179,8 +180,8 @@ def test_a_disk_of_mail_that_fills_is_told_with_its_size(client: Client) -> None
         (50, 40, "warning"),
     ):
         healthy(mail_disk=asdict(Room(100 * gib, free * gib, 1000, free_files)))
-        finding = stack_check.examine()
-        assert finding.level == level and ("100 GiB" in finding.sentence) == (level != "ok"), finding
+        finding = stack_check.disk()
+        assert finding.level == level and "100 GiB" in finding.sentence, finding
     (line,) = [
         line
         for line in scrape(client).splitlines()
@@ -194,9 +195,9 @@ def test_secrets_that_cannot_be_read_are_counted(settings: Any, tmp_path: Path) 
     factories.domain(dkim_private_key="dkim-secret")
     for name in ("ada", "bob"):
         factories.mailbox(f"{name}@example.com", password_hash="{ARGON2ID}hash")
-    assert stack_check.examine().level == "ok"
+    assert stack_check.secrets().level == "ok"
     settings.QUAZZAR_SECRETS_KEY_FILE = tmp_path / "other.key"
-    finding = stack_check.examine()
+    finding = stack_check.secrets()
     assert finding.level == "failed" and "2 mailbox passwords, 1 DKIM keys, 1 keys of" in finding.sentence
 
 
@@ -204,7 +205,7 @@ def test_a_mailbox_without_a_password_has_no_secret_to_lose(settings: Any, tmp_p
     healthy()
     factories.mailbox()
     settings.QUAZZAR_SECRETS_KEY_FILE = tmp_path / "other.key"
-    assert stack_check.examine().level == "ok" and Mailbox.objects.get().password_hash is None
+    assert stack_check.secrets().level == "ok" and Mailbox.objects.get().password_hash is None
 
 
 def test_a_repair_that_waits_for_leave_is_told() -> None:
@@ -214,7 +215,14 @@ def test_a_repair_that_waits_for_leave_is_told() -> None:
 
 
 def test_a_failure_goes_before_a_warning() -> None:
+    error = error_value("container_dead", "Dovecot has stopped.", "Look at its log.")
+    healthy(phase=Phase.DEGRADED, last_error=error, pending=["Postfix has another image."])
+    assert "Dovecot has stopped." in stack_check.examine().sentence
+
+
+def test_while_the_mail_server_is_off_nothing_is_wrong_with_its_parts() -> None:
     end = timezone.now() - timedelta(days=1)
     serve("mail.example.com", end - timedelta(days=90), end)
-    Stack.objects.update(pending=["Postfix has another image."])
-    assert "certificate" in stack_check.examine().sentence
+    Stack.objects.update(enabled=False, guessed={"ada@example.com": {}})
+    checks = (stack_check.certificate, stack_check.disk, stack_check.secrets, stack_check.guesses)
+    assert {check() for check in checks} == {doctor.ok(stack_check.OFF)}

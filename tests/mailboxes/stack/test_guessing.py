@@ -97,5 +97,5 @@ def test_doctor_names_them() -> None:
     now = timezone.now()
     guessed = {"ada@example.com": {"since": now.isoformat(), "count": 11}}
     factories.stack(enabled=True, phase=Stack.Phase.HEALTHY, observed_at=now, guessed=guessed)
-    finding = monitoring.examine()
+    finding = monitoring.guesses()
     assert finding.level.name == "WARNING" and "ada@example.com" in finding.sentence

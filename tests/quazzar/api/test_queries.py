@@ -39,6 +39,7 @@ def test_who_may_not_is_told_that_first_and_so_is_who_asks_for_what_is_not_there
 
 def test_what_is_documented_is_taken(api: APIClient, rows: dict[str, int], subtests: pytest.Subtests) -> None:
     values = {"page": "1", "page_size": "5", "search": "a", "ordering": "id", "dry_run": "true", "tail": "5"}
+    values |= {"name": "relay", "level": "failed"}
     values |= {"service": "postfix", "enabled": "true", "domain": "1", "status": "sent", "source": "api"}
     schema = api.get("/api/schema").json()
     seen: set[str] = set()

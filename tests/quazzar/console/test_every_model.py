@@ -17,11 +17,13 @@ from django.utils import timezone
 
 from dnsrecords.models import DomainCheck, DomainOptions, Publisher, RecordChange, RecordCheck
 from mailboxes.models import Alias, DkimKey, Domain, ImportJob, Mailbox, Stack, error_value
-from mailrelay.models import AlertState, HourlyCount, LicenceWatch, Message, NodeFinding, RelaySettings
+from mailrelay.models import AlertState, HourlyCount, LicenceWatch, Message, RelaySettings
 from quazzar.access import apikeys
 from quazzar.models import (
     ApiKey,
     AuditEntry,
+    Finding,
+    FindingChange,
     Heartbeat,
     IdempotentRequest,
     OneTimeLink,
@@ -68,6 +70,7 @@ def rows(operator: User, db: None) -> Rows:
     mailbox = factories.mailbox(password_hash=SECRET, usage_bytes=5 << 20)
     domain = mailbox.domain
     assert domain
+    now = timezone.now()
     made: list[models.Model] = [
         apikeys.mint(operator, "Grafana", ["mail:send"])[0],
         Operator.objects.create(user=operator, totp_secret=SECRET, totp_since=timezone.now()),
@@ -104,9 +107,10 @@ def rows(operator: User, db: None) -> Rows:
         AlertState.objects.create(key="disk", digest="d", message=message),
         LicenceWatch.objects.create(is_entitled=True),
         HourlyCount.objects.create(hour=timezone.now(), outcome="sent", number=3),
-        NodeFinding.objects.create(
-            check_name="disk", level="failed", sentence="Full.", since=timezone.now(), told_at=timezone.now()
+        Finding.objects.create(
+            check_name="disk", level="failed", sentence="Full.", since=now, checked_at=now, told_at=now
         ),
+        FindingChange.objects.create(check_name="disk", level="failed", sentence="Full.", at=now),
         stack,
         mailbox,
         domain,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -20,9 +20,10 @@ from django.utils import timezone
 from quazzar.errors import KeyFileError
 from quazzar.models import Heartbeat
 from quazzar.monitoring import clock, doctor, nodechecks
-from quazzar.monitoring.doctor import Finding, Level, examine, failed, ok, warning
+from quazzar.monitoring.doctor import Check, Finding, Level, examine, failed, ok, warning
 from quazzar.plans import licenses
-from quazzar.sealing import keyring
+from quazzar.sealing import keyring, rotation
+from quazzar.sealing.columns import SealedColumn
 
 if TYPE_CHECKING:
     from pytest_django import Settings
@@ -41,8 +42,9 @@ def node(tmp_path: Path, settings: Settings) -> Path:
 
 
 def run(monkeypatch: pytest.MonkeyPatch, **checks: Callable[[], Finding]) -> tuple[int, list[str]]:
-    monkeypatch.setattr(nodechecks, "CHECKS", checks)
     monkeypatch.setattr(doctor, "_registered", {})
+    for name, check in checks.items():
+        doctor.register(name, check)
     out = StringIO()
     try:
         call_command("doctor", stdout=out, no_color=True)
@@ -78,7 +80,7 @@ def test_a_check_that_breaks_is_a_failed_one(error: Exception, sentence: str) ->
     def broken() -> Finding:
         raise error
 
-    [(_, finding)] = examine({"broken": broken})
+    [(_, finding)] = examine([Check("broken", broken)])
     assert finding.level is Level.FAILED
     assert finding.sentence.startswith(sentence)
 
@@ -86,7 +88,7 @@ def test_a_check_that_breaks_is_a_failed_one(error: Exception, sentence: str) ->
 def test_apps_add_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_registered", {})
     doctor.register("relay", lambda: warning("No relay is configured."))
-    assert [name for name, _ in examine(doctor.registered())] == ["relay"]
+    assert [check.name for check, _ in examine(doctor.registered())] == ["relay"]
 
 
 def test_the_key_file(node: Path) -> None:
@@ -94,7 +96,7 @@ def test_the_key_file(node: Path) -> None:
     keyring.current()
     assert nodechecks.key_file() == ok(f"{node}/secrets.key holds 1 key, and only its owner can read it.")
     keyring.path().chmod(0o644)
-    [(_, finding)] = examine({"key file": nodechecks.key_file})
+    [(_, finding)] = examine([Check("key file", nodechecks.key_file)])
     assert finding.level is Level.FAILED
     assert finding.advice.startswith("chmod 600")
 
@@ -104,9 +106,45 @@ def test_secrets_whose_key_is_gone_are_counted(node: Path) -> None:
 
     RelaySettings.objects.create(pk=1, host="smtp.example.com", password="hunter2")
     assert nodechecks.seals().level is Level.OK
-    (node / "secrets.key").unlink()
+    old = (node / "secrets.key").rename(node / "old.key")
     keyring.current()
-    assert nodechecks.seals().sentence.startswith("1 of 1 stored secrets")
+    assert nodechecks.seals() == failed(
+        "The key file does not open 1 of 1 stored secret: it was sealed with another key.",
+        "Put the old key file back, or enter the secrets again; manage.py check_seals says which.",
+    )
+    (node / "secrets.key").unlink()
+    assert nodechecks.seals().level is Level.FAILED
+    old.rename(node / "secrets.key")
+    assert nodechecks.seals().level is Level.OK
+
+
+def test_all_secrets_are_counted_once_an_hour_but_at_once_when_keys_change_or_a_secret_is_lost(
+    node: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mailrelay.models import RelaySettings
+
+    counts: list[str] = []
+    real = SealedColumn.count
+
+    def count(column: SealedColumn, *args: Any) -> int:
+        counts.append(column.label)
+        return real(column, *args)
+
+    monkeypatch.setattr(SealedColumn, "count", count)
+    keyring.current()
+    changes: list[tuple[bool, Callable[[], Any]]] = [
+        (True, lambda: None),
+        (False, lambda: None),
+        (True, rotation.rotate),
+        (False, lambda: RelaySettings.objects.create(pk=1, host="smtp.example.com", password="hunter2")),
+        (True, (node / "secrets.key").unlink),
+        (True, lambda: None),
+    ]
+    for expected, change in changes:
+        change()
+        counts.clear()
+        nodechecks.seals()
+        assert bool(counts) is expected
 
 
 def test_the_database() -> None:
@@ -237,5 +275,5 @@ def test_hosts(settings: Settings, debug: bool, allowed: list[str], level: Level
 
 
 def test_every_check_has_a_name_that_a_person_reads() -> None:
-    assert list(nodechecks.CHECKS)[:2] == ["python", "system checks"]
+    assert [check.name for check in doctor.registered()][:2] == ["python", "system checks"]
     assert nodechecks.python().level is Level.OK

@@ -1,0 +1,164 @@
+"""The Doctor page: what every check found, since when, what to do, what was found before; and checking again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import admin
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import resolve, reverse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from quazzar import words
+from quazzar.console import gate, pages
+from quazzar.models import FindingChange
+from quazzar.monitoring import doctor, findings, readings
+from quazzar.monitoring.doctor import Check, Level
+from quazzar.monitoring.readings import Reading
+from quazzar.rights import LOOK_AROUND
+
+PAGE = "admin:doctor"
+#: Level → word, tone and icon.
+LOOKS = {
+    Level.FAILED: ("Failed", "bad", "error"),
+    Level.WARNING: ("Warning", "wait", "warning"),
+    Level.UNKNOWN: ("Unknown", "off", "help"),
+    Level.OK: ("OK", "ok", "check_circle"),
+}
+#: Pages that findings lead to, by their URL names.
+_PAGES = {
+    "admin:mail_relay": "Relay settings",
+    "admin:mail_boxes": "Mailboxes",
+    "admin:mail_boxes_server": "Mail server",
+    "admin:dns_overview": "DNS records",
+    "admin:auth_user_changelist": "Operators",
+    "admin:mailrelay_message_changelist": "Messages",
+}
+_MOST_CHANGES = 20
+#: Below this the page says "just now", so that it does not change each time it is fetched.
+_JUST_NOW = timedelta(seconds=90)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A reading as the page shows it."""
+
+    reading: Reading
+    word: str
+    tone: str
+    icon: str
+    checked: str
+    link: str
+    link_text: str
+
+    @property
+    def slug(self) -> str:
+        """The check's name in an id of the page."""
+        return self.reading.name.replace(" ", "-")
+
+
+@gate.page(LOOK_AROUND, any_plan=True)
+@require_safe
+def page(request: HttpRequest) -> HttpResponse:
+    """Every check that the operator may see, the worst first."""
+    context = {**admin.site.each_context(request), **_context(request), "title": "Doctor"}
+    return render(request, "quazzar/doctor.html", context)
+
+
+@gate.page(LOOK_AROUND, any_plan=True)
+@require_safe
+def checks(request: HttpRequest) -> HttpResponse:
+    """The checks, fetched again every few seconds; 204 when nothing has changed."""
+    return pages.part(request, "quazzar/_checks.html", _context(request))
+
+
+@gate.change(LOOK_AROUND, PAGE, any_plan=True)
+def check(request: HttpRequest) -> HttpResponse:
+    """Check again: the one that is named, or all."""
+    name = request.POST.get("name", "")
+    chosen = [each for each in _visible(request) if name in ("", each.name)]
+    findings.look_again([each.name for each in chosen])
+    if not gate.by_htmx(request):
+        return redirect(PAGE)
+    said = _said([each for each in readings.read(request.user) if name in ("", each.name)], name)
+    return render(request, "quazzar/_checks.html", {**_context(request), "said": said})
+
+
+@gate.page(LOOK_AROUND, any_plan=True)
+@require_safe
+def history(request: HttpRequest) -> HttpResponse:
+    """The latest changes of one check.
+
+    Raises:
+        Http404: there is no such check, or the operator may not see it.
+    """
+    name = request.GET.get("name", "")
+    if name not in [each.name for each in _visible(request)]:
+        raise Http404
+    changes = FindingChange.objects.filter(check_name=name)[:_MOST_CHANGES]
+    lines = [(change, *LOOKS[Level(change.level)]) for change in changes]
+    return render(request, "quazzar/_check_history.html", {"changes": lines})
+
+
+def _visible(request: HttpRequest) -> list[Check]:
+    return [each for each in doctor.registered() if each.right(request.user)]
+
+
+def _context(request: HttpRequest) -> dict[str, Any]:
+    lines = [_line(reading, request) for reading in readings.read(request.user)]
+    wrong = [line for line in lines if line.reading.level is not Level.OK]
+    return {
+        "wrong": wrong,
+        "well": [line for line in lines if line.reading.level is Level.OK],
+        "headline": headline([line.reading.level for line in wrong]),
+        "look": LOOKS[wrong[0].reading.level if wrong else Level.OK],
+    }
+
+
+def headline(wrong: list[Level]) -> str:
+    """How the node is, in one sentence. Pure."""
+    if not wrong:
+        return "All checks pass."
+    counts = [
+        words.count(wrong.count(level), noun, nouns)
+        for level, noun, nouns in (
+            (Level.FAILED, "problem", "problems"),
+            (Level.WARNING, "warning", "warnings"),
+            (Level.UNKNOWN, "check without a result", "checks without a result"),
+        )
+        if level in wrong
+    ]
+    return f"{', '.join(counts)}."
+
+
+def _line(reading: Reading, request: HttpRequest) -> Line:
+    word, tone, icon = LOOKS[reading.level]
+    link = _link(reading.check, request)
+    return Line(reading, word, tone, icon, _checked(reading), link, _PAGES.get(reading.check.page, "Open"))
+
+
+def _checked(reading: Reading) -> str:
+    if reading.checked_at is None:
+        return "not checked yet"
+    age = timezone.now() - reading.checked_at
+    return "checked just now" if age < _JUST_NOW else f"checked {words.span(age)} ago"
+
+
+def _link(check: Check, request: HttpRequest) -> str:
+    """Where the operator can mend it; empty if there is no such page, or not for this operator."""
+    if not check.page:
+        return ""
+    url = reverse(check.page)
+    right = getattr(resolve(url).func, "right", None)
+    return url if right is None or right(request.user) else ""
+
+
+def _said(found: list[Reading], name: str) -> str:
+    """What checking again found, for those who cannot see it."""
+    if name and found:
+        return f"{found[0].check.heading}: {LOOKS[found[0].level][0]}. {found[0].finding.sentence}"
+    return f"Checked again. {headline([each.level for each in found if each.level is not Level.OK])}"

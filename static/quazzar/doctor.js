@@ -1,0 +1,36 @@
+// The Doctor page: what is open stays open when the list is replaced, and a button shows that its check runs.
+"use strict";
+
+(() => {
+    const list = document.getElementById("checks");
+    const offline = document.getElementById("doctor-offline");
+    let kept = new Map(); // id of an open history → what it shows
+
+    document.getElementById("doctor-form").addEventListener("htmx:beforeRequest", (event) => {
+        // It is replaced with the list that the answer brings.
+        event.detail.requestConfig.triggeringEvent?.submitter?.setAttribute("aria-busy", "true");
+    });
+    document.body.addEventListener("htmx:beforeSwap", ({ detail }) => {
+        if (detail.target === list) {
+            const open = [...list.querySelectorAll("details[open]")];
+            kept = new Map(open.map((details) => [details.id, [...details.querySelector(".d-history").childNodes]]));
+        }
+    });
+    document.body.addEventListener("htmx:afterSwap", ({ detail }) => {
+        if (detail.target === list) {
+            for (const [id, nodes] of kept) {
+                const details = document.getElementById(id);
+                if (details) {
+                    details.querySelector(".d-history").replaceChildren(...nodes);
+                    details.open = true;
+                }
+            }
+        }
+    });
+    document.body.addEventListener("htmx:sendError", () => offline.removeAttribute("hidden"));
+    document.body.addEventListener("htmx:afterRequest", ({ detail }) => {
+        if (detail.successful) {
+            offline.hidden = true;
+        }
+    });
+})();
