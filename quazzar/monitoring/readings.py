@@ -84,8 +84,9 @@ def judge(check: Check, row: Row | None, now: datetime, live: Finding | None = N
 
 
 def worst_first(readings: Iterable[Reading]) -> list[Reading]:
-    """The readings in the order of their severity; those of one severity stay as they are."""
-    return sorted(readings, key=lambda reading: SEVERITY.index(reading.level))
+    """The readings in the order of their severity, and then of their areas."""
+    areas = list(Area)
+    return sorted(readings, key=lambda each: (SEVERITY.index(each.level), areas.index(each.check.area)))
 
 
 def worst(readings: Sequence[Reading], *areas: Area) -> Reading | None:

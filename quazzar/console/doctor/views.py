@@ -39,6 +39,8 @@ _PAGES = {
     "admin:mailrelay_message_changelist": "Messages",
 }
 _MOST_CHANGES = 20
+#: So many checks do not find the same by chance.
+_ALIKE = 4
 #: Below this the page says "just now", so that it does not change each time it is fetched.
 _JUST_NOW = timedelta(seconds=90)
 
@@ -111,12 +113,23 @@ def _visible(request: HttpRequest) -> list[Check]:
 def _context(request: HttpRequest) -> dict[str, Any]:
     lines = [_line(reading, request) for reading in readings.read(request.user)]
     wrong = [line for line in lines if line.reading.level is not Level.OK]
+    well = [line for line in lines if line.reading.level is Level.OK]
+    idle = alike([line.reading for line in well])
     return {
         "wrong": wrong,
-        "well": [line for line in lines if line.reading.level is Level.OK],
+        "well": [line for line in well if line.reading.finding.sentence not in dict(idle)],
+        "idle": idle,
         "headline": headline([line.reading.level for line in wrong]),
         "look": LOOKS[wrong[0].reading.level if wrong else Level.OK],
     }
+
+
+def alike(well: list[Reading]) -> list[tuple[str, list[str]]]:
+    """Sentences that many checks have found, and the names of these: they say that something is not in use. Pure."""
+    names: dict[str, list[str]] = {}
+    for reading in well:
+        names.setdefault(reading.finding.sentence, []).append(reading.check.heading)
+    return [(sentence, named) for sentence, named in names.items() if len(named) >= _ALIKE]
 
 
 def headline(wrong: list[Level]) -> str:

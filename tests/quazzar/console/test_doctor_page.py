@@ -139,6 +139,15 @@ def test_the_headline_counts(wrong: list[str], sentence: str) -> None:
     assert headline([Level(level) for level in wrong]) == sentence
 
 
+def test_what_many_checks_find_alike_is_said_once(console: Client, node: dict[str, Finding]) -> None:
+    for name in ("certificate", "mail disk", "addresses", "mail images"):
+        doctor.register(name, lambda: ok("The mail server is not enabled."))
+    findings.look()
+    page = shown(console)
+    assert page.count("The mail server is not enabled.") == 1
+    assert "Not checked: Certificate, Mail disk, Addresses, Mail images." in page
+
+
 def test_nothing_grows_with_the_history(
     console: Client, node: dict[str, Finding], django_assert_max_num_queries: Callable[[int], object]
 ) -> None:
