@@ -27,8 +27,8 @@ TOGETHER = {
         "test_stack_smarthost.py", "test_stack_submission.py",
     },
     "browser": {
-        "test_api_pages.py", "test_dns_tab.py", "test_keyboard.py", "test_mailboxes_tab.py", "test_relay_tab.py",
-        "test_upgrade.py",
+        "test_api_pages.py", "test_dns_tab.py", "test_doctor_tab.py", "test_keyboard.py", "test_mailboxes_tab.py",
+        "test_relay_tab.py", "test_upgrade.py",
     },
     "private engine": {"test_images.py", "test_stack_engine_stop.py"},
 }  # fmt: skip

@@ -153,12 +153,18 @@ def _probed(probe: health.Probe, advice: str) -> Finding:
 def licence() -> Finding:
     """Which plan the licence grants, or why it does not count."""
     current = licenses.read()
-    if current.problem:
-        return warning(current.problem)
+    advice = "Install a licence: manage.py license install FILE, or in the upgrade dialog."
+    if not lapse.current().is_entitled:
+        why = current.problem or f"{current.plan.title} does not include Mail Relay."
+        return failed(
+            f"{why} Alerts, reports and messages are refused with 402, and the console is closed.",
+            advice,
+            since=current.expires_at if current.code == "license_expired" else None,
+        )
     if (left := lapse.ending(timezone.now())) is not None:
         return warning(
             f"{current.plan.title} ends in {words.span(left)}; alerts are refused with 402 from then on.",
-            "Install a licence: manage.py license install FILE, or in the upgrade dialog.",
+            advice,
         )
     until = f" until {current.expires_at:%Y-%m-%d}" if current.expires_at else ""
     return ok(f"{current.plan.title}{until}.")

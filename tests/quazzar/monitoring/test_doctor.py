@@ -24,6 +24,7 @@ from quazzar.monitoring.doctor import Check, Finding, Level, examine, failed, ok
 from quazzar.plans import licenses
 from quazzar.sealing import keyring, rotation
 from quazzar.sealing.columns import SealedColumn
+from tests.conftest import signed
 
 if TYPE_CHECKING:
     from pytest_django import Settings
@@ -198,10 +199,18 @@ def test_operators_without_a_role_are_named() -> None:
     assert finding.level is Level.WARNING and "for them: anna." in finding.sentence
 
 
-def test_the_licence() -> None:
-    assert nodechecks.licence().level is Level.WARNING
+def test_the_licence(settings: Settings) -> None:
+    finding = nodechecks.licence()
+    assert finding.level is Level.FAILED
+    assert "refused with 402" in finding.sentence
     licenses.trial("pro", 30)
     assert nodechecks.licence().level is Level.OK
+    ended = timezone.now() - timedelta(hours=2)
+    settings.QUAZZAR_LICENSE_FILE.write_text(signed("pro", exp=int(ended.timestamp())))
+    finding = nodechecks.licence()
+    assert (finding.level, finding.since) == (Level.FAILED, ended.replace(microsecond=0))
+    licenses.trial("community", 30)
+    assert "does not include Mail Relay" in nodechecks.licence().sentence
 
 
 @pytest.mark.parametrize(
