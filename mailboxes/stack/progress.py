@@ -8,6 +8,7 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from mailboxes.models import Stack, error_value
+from quazzar.monitoring import findings
 
 if TYPE_CHECKING:
     from mailboxes.engine.spec import ServiceSpec, StackSpec
@@ -81,10 +82,13 @@ def failed(error: QuazzarError) -> None:
     Stack.objects.filter(pk=1, enabled=True).update(
         phase=Phase.FAILED, progress_message=error.message[:300], last_error=_value(error)
     )
+    findings.look({"stack"})
 
 
 def _settle(phase: Phase, message: str, error: QuazzarError | None) -> None:
-    Stack.objects.filter(pk=1, enabled=True).update(
+    row = Stack.objects.filter(pk=1, enabled=True)
+    is_news = row.exclude(phase=phase).exists()
+    row.update(
         phase=phase,
         step=len(STEPS),
         steps=len(STEPS),
@@ -92,6 +96,8 @@ def _settle(phase: Phase, message: str, error: QuazzarError | None) -> None:
         progress_message=message[:300],
         last_error=_value(error) if error else None,
     )
+    if is_news:
+        findings.look({"stack"})
 
 
 def stopping(message: str, error: QuazzarError | None = None) -> None:

@@ -114,7 +114,10 @@ def _maintain(engine: Engine, stack: Stack, *, deep: bool) -> None:
         progress.restart()
         bringup.bring_up(engine, stack, allowed=allowed)
     elif doable:
-        logger.warning("stack: drift repaired: %s", " ".join(action.sentence for action in doable))
+        sentence = " ".join(action.sentence for action in doable)
+        logger.warning("stack: drift repaired: %s", sentence)
+        # Shown while it lasts, and in the history of the doctor's check.
+        progress.degraded(bringup.NotHealthy(sentence, hint="Quazzar is starting it again."))
         bringup.repair(target, doable)
     if allowed:
         # The permission holds once: what differs later is shown again first.

@@ -12,6 +12,7 @@ from mailboxes.provisioning.mailboxes import add_mailbox
 from mailboxes.stack import control, reconcile
 from mailboxes.stack.preflight import runner
 from quazzar.errors import EngineTimeout, ImageUnavailable
+from quazzar.models import FindingChange
 from tests.fakes import Killed
 from tests.mailboxes import factories
 from tests.mailboxes.stackengine import IMAGES, StackEngine
@@ -55,6 +56,11 @@ def test_a_container_that_stopped_is_started(up: StackEngine, caplog: pytest.Log
         reconcile.converge(quiet=True)
     assert up.boxes["qz-dovecot"].status == "running" and state() == ("healthy", "")
     assert "drift repaired: The container qz-dovecot is not running (exited)." in caplog.text
+    changes = FindingChange.objects.filter(check_name="stack").order_by("id")
+    assert [(change.level, change.sentence.split(": ")[-1]) for change in changes][-2:] == [
+        ("failed", "The container qz-dovecot is not running (exited)."),
+        ("ok", changes[len(changes) - 1].sentence),
+    ]
 
 
 def test_a_paused_container_is_restarted(up: StackEngine) -> None:
