@@ -55,8 +55,7 @@ def test_mail_that_cannot_leave_is_seen_with_the_reason_until_it_has_left(
         world.submit("stuck", "somebody@doctor-far.test")
         wait_for(world, "mail queue", "warning", "says the doctor")
         sink.answer("RCPT", None)
-        postfix = world.stack.client.containers.get(f"{world.stack.project}-postfix")
-        assert postfix.exec_run(["postqueue", "-f"]).exit_code == 0
+        world.stack.inside("postfix", "postqueue", "-f")
         wait_for(world, "mail queue", "ok")
 
 
