@@ -38,7 +38,11 @@ class MailRelayConfig(AppConfig):
         )
         doctor.register("sendmail", installed.examine)
         doctor.register(
-            "expected reports", expected.examine, area=doctor.Area.REPORTS, right=rights.SEE_EXPECTED
+            "expected reports",
+            expected.examine,
+            area=doctor.Area.REPORTS,
+            page="admin:expected_reports",
+            right=rights.SEE_EXPECTED,
         )
         metrics.register_collector(monitoring.collect)
         metrics.register_collector(expected.collect)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mailrelay.api.expected import ExpectedReportViewSet
 from mailrelay.api.viewsets import AlertViewSet, BackupViewSet, MessageViewSet, RelayViewSet
 from quazzar.api.viewsets import ApiRouter, SingletonRouter
 
@@ -11,6 +12,7 @@ collections = ApiRouter()
 collections.register("messages", MessageViewSet, "message")
 collections.register("alerts", AlertViewSet, "alert")
 collections.register("backups", BackupViewSet, "backup")
+collections.register("expected", ExpectedReportViewSet, "expected")
 
 singletons = SingletonRouter()
 singletons.register("relay", RelayViewSet, "relay")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 from django.views.generic import RedirectView
 
-from mailrelay.console import views
+from mailrelay.console import expected, views
 
 urlpatterns = [
     # The breadcrumb of the app's models leads here: Django's own list of them would say less.
@@ -15,4 +15,11 @@ urlpatterns = [
     path("mail-relay/test/", views.test, name="mail_relay_test"),
     path("mail-relay/figures/", views.figures, name="mail_relay_figures"),
     path("mail-relay/license/", views.install_license, name="mail_relay_license"),
+    path("expected/", expected.reports, name="expected_reports"),
+    path("expected/add/", expected.add, name="expected_report_add"),
+    path("expected/<int:pk>/", expected.edit, name="expected_report"),
+    path("expected/<int:pk>/watch/", expected.act, {"verb": "watch"}, name="expected_report_watch"),
+    path("expected/<int:pk>/ignore/", expected.act, {"verb": "ignore"}, name="expected_report_ignore"),
+    path("expected/<int:pk>/pause/", expected.act, {"verb": "pause"}, name="expected_report_pause"),
+    path("expected/<int:pk>/delete/", expected.delete, name="expected_report_delete"),
 ]

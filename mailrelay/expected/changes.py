@@ -164,7 +164,7 @@ def default_tolerance(schedule: Schedule) -> int:
 def _locked(pk: int) -> ExpectedReport:
     row = ExpectedReport.objects.select_for_update().filter(pk=pk).first()
     if row is None:
-        raise NotFound
+        raise NotFound("There is no such expected report.")
     return row
 
 

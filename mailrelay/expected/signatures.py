@@ -65,7 +65,7 @@ def of_mail(sender: str, subject: str) -> Signature:
         command = cron[2]
         first, _, rest = command.partition(" ")
         return _signature("sendmail", cron[1], command, f"{first.rpartition('/')[2] or first} {rest}".strip())
-    return _signature("sendmail", sender, constant(subject), constant(subject))
+    return _by_subject("sendmail", sender, subject)
 
 
 def of_message(key: str, subject: str) -> Signature:
@@ -74,7 +74,7 @@ def of_message(key: str, subject: str) -> Signature:
     Args:
         key: the name of the API key, which a new key under the same name takes over.
     """
-    return _signature("message", key, constant(subject), constant(subject))
+    return _by_subject("message", key, subject)
 
 
 def of_heartbeat(alert: str) -> Signature | None:
@@ -87,6 +87,11 @@ def constant(subject: str) -> str:
     """The subject with ``#`` in place of numbers, dates, times, sizes and ids."""
     marked = _CHANGING.sub("#", words.one_line(subject))
     return " ".join(_AROUND.sub("#", marked).split()) or "(no subject)"
+
+
+def _by_subject(kind: str, source: str, subject: str) -> Signature:
+    title = constant(subject)
+    return _signature(kind, source, title, title.strip(" #") or title)
 
 
 def _signature(kind: str, source: str, title: str, name: str) -> Signature:

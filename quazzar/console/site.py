@@ -81,6 +81,7 @@ UNFOLD: dict[str, Any] = {
         _file("relay.css"),
         _file("mailboxes.css"),
         _file("dns.css"),
+        _file("expected.css"),
     ],
     "SIDEBAR": {
         "show_search": False,
@@ -103,6 +104,9 @@ UNFOLD: dict[str, Any] = {
                         "stacked_email",
                         "admin:mailrelay_message_changelist",
                         rights.SEE_QUEUE,
+                    ),
+                    _link(
+                        "Expected reports", "event_available", "admin:expected_reports", rights.SEE_EXPECTED
                     ),
                 ],
             },

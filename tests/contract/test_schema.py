@@ -32,12 +32,14 @@ from tests.contract.test_relay import FULL as SETTINGS
 from tests.contract.test_relay import NOTHING
 from tests.contract.test_stack import NOTHING as STACK_KEYS
 
+EXPECTED = "/api/mail/expected"
 OPERATIONS = {
     (RELAY, "get"): "200", (RELAY, "put"): "200", (RELAY, "patch"): "200", (RELAY, "delete"): "204",
     (PRESETS, "get"): "200", (TEST, "post"): "200", (MESSAGES, "get"): "200", (MESSAGES, "post"): "202",
     (f"{MESSAGES}/{{id}}", "get"): "200", (f"{MESSAGES}/{{id}}/retry", "post"): "202",
     (ALERTS, "post"): "202",
     (BACKUPS, "post"): "202",
+    **{(f"{EXPECTED}/{{id}}/{verb}", "post"): "200" for verb in ("watch", "ignore", "pause")},
     (STACK, "get"): "200", (STACK, "patch"): "200", (f"{STACK}/preflight", "post"): "200",
     (f"{STACK}/enable", "post"): "202", (f"{STACK}/disable", "post"): "202", (f"{STACK}/repair", "post"): "202",
     (f"{STACK}/certificate", "get"): "200", (f"{STACK}/certificate", "put"): "200",
@@ -45,7 +47,7 @@ OPERATIONS = {
     (f"{STACK}/compose", "get"): "200", (f"{STACK}/queue", "get"): "200",
     **{
         (path + part, method): status
-        for path in (DOMAINS, MAILBOXES, ALIASES)
+        for path in (DOMAINS, MAILBOXES, ALIASES, EXPECTED)
         for part, method, status in [
             ("", "get", "200"), ("", "post", "201"), ("/{id}", "get", "200"), ("/{id}", "put", "200"),
             ("/{id}", "patch", "200"), ("/{id}", "delete", "204"),
@@ -65,6 +67,7 @@ OPERATIONS = {
     (f"{DOMAINS}/{{id}}/dns/rotation", "post"): "201", (f"{DOMAINS}/{{id}}/dns/rotation", "delete"): "204",
 }  # fmt: skip
 TAKES_KEY = {
+    (EXPECTED, "post"),
     (TEST, "post"),
     (MESSAGES, "post"),
     (f"{MESSAGES}/{{id}}/retry", "post"),

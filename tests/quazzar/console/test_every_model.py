@@ -17,7 +17,15 @@ from django.utils import timezone
 
 from dnsrecords.models import DomainCheck, DomainOptions, Publisher, RecordChange, RecordCheck
 from mailboxes.models import Alias, DkimKey, Domain, ImportJob, Mailbox, Stack, error_value
-from mailrelay.models import AlertState, HourlyCount, LicenceWatch, Message, RelaySettings
+from mailrelay.models import (
+    AlertState,
+    ExpectedReport,
+    ExpectedSweep,
+    HourlyCount,
+    LicenceWatch,
+    Message,
+    RelaySettings,
+)
 from quazzar.access import apikeys
 from quazzar.models import (
     ApiKey,
@@ -106,6 +114,10 @@ def rows(operator: User, db: None) -> Rows:
         message := Message.objects.create(subject="Disk", message_id="<m@x>", body=SECRET.encode()),
         AlertState.objects.create(key="disk", digest="d", message=message),
         LicenceWatch.objects.create(is_entitled=True),
+        ExpectedReport.objects.create(
+            name="nightly", title="nightly", schedule={"kind": "daily", "at": "02:04"}
+        ),
+        ExpectedSweep.objects.create(at=timezone.now()),
         HourlyCount.objects.create(hour=timezone.now(), outcome="sent", number=3),
         Finding.objects.create(
             check_name="disk", level="failed", sentence="Full.", since=now, checked_at=now, told_at=now

@@ -1,0 +1,217 @@
+"""/api/mail/expected: reports that come again and again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_field, extend_schema_serializer
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.mixins import CreateModelMixin, DestroyModelMixin, ListModelMixin, RetrieveModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+
+from mailrelay.expected import changes, schedules
+from mailrelay.models import ExpectedReport
+from quazzar.api.fields import Line, Whole
+from quazzar.api.idempotency import idempotent
+from quazzar.api.serializers import NoBody, StrictSerializer
+from quazzar.api.viewsets import ApiViewSet, UpdateRowMixin, rights_of_rows
+from quazzar.rights import CHANGE_EXPECTED, SEE_EXPECTED
+
+_LONGEST = 200
+_DAY_NAMES = [day.lower() for day in schedules.DAYS]
+_SCHEDULE = {
+    "type": ["object", "null"],
+    "properties": {
+        "kind": {"type": "string", "enum": [*schedules.KINDS]},
+        "minutes": {"type": "integer", "minimum": 1, "maximum": schedules.MOST_MINUTES},
+        "at": {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"},
+        "days": {"type": "array", "items": {"type": "string", "enum": _DAY_NAMES}},
+        "day": {"type": "integer", "minimum": 1, "maximum": 31},
+        "week": {"type": "string", "enum": [*schedules.WEEKS]},
+        "weekday": {"type": "string", "enum": _DAY_NAMES},
+    },
+    "required": ["kind"],
+    "description": (
+        "every: minutes since the last one. daily, weekdays: at. weekly: days, at. monthly: day (31 is the last), or "
+        "week and weekday; at. Times are those of the node's clock."
+    ),
+}
+
+
+@extend_schema_field(_SCHEDULE)
+class ScheduleField(serializers.Field[Any, Any, Any, Any]):
+    """A schedule as it is stored."""
+
+    default_error_messages = {
+        "invalid": "This must be an object with a kind.",
+        "unknown": "Unknown: {names}.",
+    }
+
+    def to_internal_value(self, data: Any) -> dict[str, object]:
+        """Return the schedule in its own form; anything else is refused with a sentence."""
+        if not isinstance(data, dict):
+            self.fail("invalid")
+        unknown = [str(name) for name in data if name not in _SCHEDULE["properties"]]
+        if unknown:
+            self.fail("unknown", names=", ".join(unknown[:5]))
+        try:
+            return schedules.as_json(schedules.from_json(data))
+        except ValueError as exc:
+            raise serializers.ValidationError(str(exc)) from exc
+
+    def to_representation(self, value: Any) -> Any:
+        """Return it as it is stored."""
+        return value
+
+
+class ArrivalSerializer(serializers.Serializer[Any]):
+    """One report that came."""
+
+    at = serializers.SerializerMethodField()
+    ok = serializers.SerializerMethodField(help_text="False: it said that it failed.")
+
+    @extend_schema_field({"type": "string", "format": "date-time"})
+    def get_at(self, arrival: list[Any]) -> str:
+        """When it came."""
+        return datetime.fromtimestamp(arrival[0], UTC).isoformat().replace("+00:00", "Z")
+
+    @extend_schema_field({"type": "boolean"})
+    def get_ok(self, arrival: list[Any]) -> bool:
+        """Whether it went well."""
+        return bool(arrival[1])
+
+
+class _ReportSerializer(StrictSerializer):
+    """A report, and how it stands."""
+
+    id = serializers.IntegerField(read_only=True)
+    # An address, or the name of an API key.
+    source = serializers.CharField(read_only=True)  # type: ignore[assignment]  # DRF's own attribute is another thing
+    state = serializers.ChoiceField(
+        choices=ExpectedReport.State.values,
+        read_only=True,
+        help_text="learning, proposed, ignored and paused are not watched.",
+    )
+    since = serializers.DateTimeField(read_only=True)
+    schedule = ScheduleField()
+    schedule_text = serializers.SerializerMethodField()
+    confidence = serializers.FloatField(
+        read_only=True, allow_null=True, help_text="0 to 1, of a learned schedule; null for one that was set."
+    )
+    last_at = serializers.DateTimeField(read_only=True, allow_null=True)
+    due_at = serializers.DateTimeField(read_only=True, allow_null=True)
+    late_at = serializers.DateTimeField(read_only=True, allow_null=True, help_text="From then on it is late.")
+    arrivals = ArrivalSerializer(many=True, read_only=True, help_text="The latest, at most 60, oldest first.")
+    created_at = serializers.DateTimeField(read_only=True)
+
+    @extend_schema_field({"type": "string"})
+    def get_schedule_text(self, row: ExpectedReport) -> str:
+        """In words, such as: daily about 02:04."""
+        return schedules.describe(schedules.from_json(row.schedule)) if row.schedule else ""
+
+
+class _Tolerance(Whole):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(source="tolerance", min_value=1, max_value=changes.MOST_TOLERANCE, **kwargs)
+
+
+_DECLARED = {
+    "name": "photos",
+    "schedule": {"kind": "daily", "at": "02:00"},
+    "tolerance_minutes": 60,
+    "kind": "backup",
+    "match": "photos",
+}
+
+
+@extend_schema_serializer(examples=[OpenApiExample("Before it first comes", _DECLARED, request_only=True)])
+class ExpectedReportSerializer(_ReportSerializer):
+    """A report to watch before it first comes."""
+
+    name = Line(max_length=_LONGEST)
+    kind = serializers.ChoiceField(choices=ExpectedReport.Kind.values, default=ExpectedReport.Kind.ANY)
+    match = Line(
+        max_length=_LONGEST,
+        source="title",
+        required=False,
+        allow_blank=True,
+        help_text="What the job, alert or subject contains, in any case; the name, if absent. Cannot be changed later.",
+    )
+    tolerance_minutes = _Tolerance(
+        required=False, help_text="How late it may be. Absent: what suits the schedule."
+    )
+    muted_until = serializers.DateTimeField(read_only=True, allow_null=True)
+
+
+class ExpectedReportChangeSerializer(_ReportSerializer):
+    """What can be changed of a report."""
+
+    name = Line(max_length=_LONGEST)
+    kind = serializers.CharField(read_only=True)
+    match = serializers.CharField(source="title", read_only=True)
+    tolerance_minutes = _Tolerance(default=20)
+    muted_until = serializers.DateTimeField(
+        allow_null=True,
+        default=None,
+        help_text="Until then nothing is mailed about it; null: it is not muted.",
+    )
+
+
+class ExpectedReportViewSet(
+    ListModelMixin, CreateModelMixin, RetrieveModelMixin, UpdateRowMixin, DestroyModelMixin, ApiViewSet
+):
+    """Reports that come again and again: those that were noticed, and those that are watched."""
+
+    rights: ClassVar = {
+        **rights_of_rows(SEE_EXPECTED, CHANGE_EXPECTED, CHANGE_EXPECTED, CHANGE_EXPECTED),
+        "watch": CHANGE_EXPECTED,
+        "ignore": CHANGE_EXPECTED,
+        "pause": CHANGE_EXPECTED,
+    }
+    queryset = ExpectedReport.objects.all()
+    serializer_class = ExpectedReportSerializer
+    change_serializer_class = ExpectedReportChangeSerializer
+    filterset_fields: ClassVar[list[str]] = ["state", "kind"]
+    search_fields: ClassVar[list[str]] = ["name", "title", "source"]
+    ordering_fields: ClassVar[list[str]] = ["id", "name", "state", "last_at", "due_at"]
+
+    @idempotent(atomic=True)
+    def create(self, request: Request) -> Response:
+        """Watches a report before it first comes. One that came already, and is not watched, is watched as it is."""
+        return super().create(request)
+
+    def perform_create(self, serializer: BaseSerializer[Any]) -> None:
+        """Declare the report."""
+        values = dict(serializer.validated_data)
+        values["match"] = values.pop("title", "")
+        serializer.instance = changes.declare(values)
+
+    def perform_update(self, serializer: BaseSerializer[Any]) -> None:
+        """Name, schedule, tolerance, and until when it is muted."""
+        serializer.instance = changes.change(self.row_id, dict(serializer.validated_data))
+
+    def perform_destroy(self, instance: ExpectedReport) -> None:
+        """Deletes it. If it comes again, it is learned from the beginning."""
+        changes.remove(instance.pk)
+
+    @extend_schema(responses=ExpectedReportSerializer)
+    @action(detail=True, methods=["post"], serializer_class=NoBody, answer_class=ExpectedReportSerializer)
+    def watch(self, request: Request, pk: int) -> Response:
+        """Watches it: what was proposed, ignored or paused."""
+        return self.answer(changes.watch(self.row_id))
+
+    @extend_schema(responses=ExpectedReportSerializer)
+    @action(detail=True, methods=["post"], serializer_class=NoBody, answer_class=ExpectedReportSerializer)
+    def ignore(self, request: Request, pk: int) -> Response:
+        """Ignores it: it is not proposed again."""
+        return self.answer(changes.ignore(self.row_id))
+
+    @extend_schema(responses=ExpectedReportSerializer)
+    @action(detail=True, methods=["post"], serializer_class=NoBody, answer_class=ExpectedReportSerializer)
+    def pause(self, request: Request, pk: int) -> Response:
+        """Pauses the watch, until it is watched again."""
+        return self.answer(changes.pause(self.row_id))
