@@ -44,5 +44,13 @@ class MailRelayConfig(AppConfig):
             page="admin:expected_reports",
             right=rights.SEE_EXPECTED,
         )
+        doctor.register(
+            "authorities",
+            monitoring.examine_authorities,
+            area=doctor.Area.CERTIFICATE,
+            page="admin:mail_relay",
+            right=rights.SEE_RELAY,
+            title="Certificate authorities",
+        )
         metrics.register_collector(monitoring.collect)
         metrics.register_collector(expected.collect)

@@ -12,6 +12,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from mailrelay.models import RelaySettings
 from mailrelay.queue import counts, standing
 from mailrelay.queue.standing import State
+from mailrelay.relay import authorities
 from quazzar import words
 from quazzar.models import Finding
 from quazzar.monitoring import doctor, findings
@@ -51,6 +52,23 @@ def oldest_waiting() -> timedelta | None:
     """How long the oldest undelivered message has waited; None if none waits."""
     first = counts.oldest_waiting()
     return None if first is None else timezone.now() - first
+
+
+def examine_authorities() -> doctor.Finding:
+    """The doctor's check of the certificate authorities that may vouch for the relay."""
+    found = authorities.read()
+    if found.problem:
+        judge = doctor.failed if found.lost else doctor.warning
+        trusted = f" Trusted are {words.count(found.count, 'authority', 'authorities')}."
+        return judge(found.problem + trusted, found.advice)
+    if not found.count:
+        return doctor.warning(
+            "This node trusts no certificate authority, so that no relay can be reached by TLS.",
+            "Install the package ca-certificates.",
+        )
+    return doctor.ok(
+        f"{words.count(found.count, 'certificate authority', 'certificate authorities')} can vouch for the relay."
+    )
 
 
 def examine() -> doctor.Finding:

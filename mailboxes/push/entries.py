@@ -71,6 +71,7 @@ class Smarthost:
     Attributes:
         security: starttls, tls or none.
         username: empty means that the relay asks for no login.
+        authorities: certificates (PEM) of those who may vouch for the relay; empty leaves that to Postfix's image.
     """
 
     host: str
@@ -78,6 +79,7 @@ class Smarthost:
     security: str
     username: str = ""
     password: str = field(default="", repr=False)
+    authorities: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,7 @@ def bundle(snapshot: Snapshot, certificate: tuple[str, str]) -> dict[str, list[P
             PartFile("postfix/tls_policy", smarthost.tls_policy(snapshot)),
             PartFile("postfix/relayhost", smarthost.relayhost(snapshot)),
             PartFile("postfix/relay_wrappermode", smarthost.relay_wrappermode(snapshot)),
+            PartFile("postfix/authorities.pem", smarthost.authorities(snapshot)),
         ],
     }
 

@@ -53,6 +53,11 @@ def tls_policy(snapshot: Snapshot) -> bytes:
     return f"{_next_hop(snapshot.smarthost)} {level}\n".encode()
 
 
+def authorities(snapshot: Snapshot) -> bytes:
+    """The file for ``smtp_tls_CAfile``; empty where the image's own list is to count."""
+    return snapshot.smarthost.authorities.encode() if snapshot.smarthost else b""
+
+
 def why_unusable(smarthost: Smarthost) -> str:
     """Why Postfix cannot use this relay, in a sentence without the password; empty if it can."""
     if not _is_address(smarthost.host) and not _HOST.fullmatch(smarthost.host):

@@ -12,6 +12,7 @@ from mailboxes.provisioning import operators
 from mailboxes.push.entries import LOST, AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
 from mailboxes.push.smarthost import why_unusable
 from mailrelay.models import RelaySettings
+from mailrelay.relay import authorities
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -206,4 +207,6 @@ def _smarthost(stack: Stack) -> tuple[Smarthost | None, bool]:
     if relay.password is not None and not relay.password.readable:
         return None, False
     password = relay.password.reveal() if relay.password is not None else ""
-    return Smarthost(relay.host, relay.port, relay.security, relay.username, password), True
+    # What the product itself trusts; read at each look, so that a changed file is a changed part.
+    trusted = "" if relay.security == "none" else authorities.read().pem
+    return Smarthost(relay.host, relay.port, relay.security, relay.username, password, trusted), True

@@ -141,6 +141,6 @@ def _part_of(name: str) -> str:
         return parts.USERS
     if name.startswith(("dkim/", "tls/")):
         return name.partition("/")[0]
-    if "relay" in name or name.endswith(("sasl_passwd", "tls_policy")):
+    if "relay" in name or name.endswith(("sasl_passwd", "tls_policy", "authorities.pem")):
         return "relay"
     return "tables"

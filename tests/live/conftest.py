@@ -8,6 +8,7 @@ import pytest
 
 from tests.live.mailstack import MailStack, enabled
 from tests.rig import or_skip
+from tests.rig.ca import CertificateAuthority
 from tests.rig.daemon import project
 from tests.rig.nameserver import Nameserver
 
@@ -27,10 +28,12 @@ def mailstack(
     stack_images: Images,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[MailStack]:
-    """Enabled once for all; no test may stop its containers or disable it. It asks a name server of our own."""
+    """Enabled once for all; no test may stop its containers or disable it. It asks a name server of our own, and
+    trusts an authority of our own."""
     with project(docker_daemon) as name, or_skip(Nameserver) as nameserver:
         directory = tmp_path_factory.mktemp("mailstack")
-        asked = {"QUAZZAR_DNS_RESOLVERS": nameserver.address}
-        with enabled(directory, docker_client, stack_images, name, **asked) as stack:
-            stack.nameserver = nameserver
+        authority = CertificateAuthority(directory / "authority")
+        env = {"QUAZZAR_DNS_RESOLVERS": nameserver.address, "SSL_CERT_FILE": str(authority.ca_file)}
+        with enabled(directory, docker_client, stack_images, name, **env) as stack:
+            stack.nameserver, stack.authority = nameserver, authority
             yield stack

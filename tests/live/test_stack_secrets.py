@@ -18,9 +18,7 @@ from mailboxes.provisioning import passwords
 from tests.live.mailworld import World, outside, undisturbed
 from tests.live.searching import ProcessWatch, Search, files
 from tests.quazzar.nodes import wait_until
-from tests.rig.ca import CertificateAuthority
 from tests.rig.mailclients import Login, imap_login, smtp_login
-from tests.rig.standins import trust
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,9 +51,9 @@ class EveryProcess(ProcessWatch):
 class Life:
     """What an operator and his people do with their secrets, and every place where one could show."""
 
-    def __init__(self, world: World, images: Images, authority: CertificateAuthority) -> None:
+    def __init__(self, world: World, images: Images) -> None:
         self.world, self.stack = world, world.stack
-        self.images, self.authority = images, authority
+        self.images = images
         names = (
             "first password",
             "second password",
@@ -135,9 +133,8 @@ class Life:
 
     def use_relay(self) -> None:
         password = self.text("relay password")
-        trust(self.stack.container("postfix"), self.authority)
         with outside(self.stack, self.images, [RELAY], login=f"{USER}:{password}",
-                     certificate=self.authority.issue([RELAY])) as provider:  # fmt: skip
+                     certificate=self.stack.authority.issue([RELAY])) as provider:  # fmt: skip
             self.stack.expect(200, "PUT", "/api/mail/relay", {
                 "provider": "custom", "host": RELAY, "port": 587, "security": "starttls", "username": USER,
                 "password": password, "from_address": "node@secrets.test"})  # fmt: skip
@@ -197,11 +194,8 @@ def inner(pem: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def life(
-    mailstack: MailStack, stack_images: Images, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Life]:
-    authority = CertificateAuthority(tmp_path_factory.mktemp("authority"))
-    found = Life(World(mailstack, OURS), stack_images, authority)
+def life(mailstack: MailStack, stack_images: Images) -> Iterator[Life]:
+    found = Life(World(mailstack, OURS), stack_images)
     with undisturbed(mailstack, found.world.bob):
         found.live()
         yield found

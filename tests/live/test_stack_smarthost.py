@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import ssl
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,10 +12,10 @@ from tests.live.mailworld import World, outside, undisturbed
 from tests.quazzar.nodes import wait_until
 from tests.rig.ca import CertificateAuthority
 from tests.rig.mailclients import wait_for_message
-from tests.rig.standins import trust
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.live.mailstack import MailStack
     from tests.rig.images import Images
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.real
 
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n")
 RELAY, USER, PASSWORD = "smtp.provider.test", "node", "relay-secret-81d2"
 
 
@@ -32,11 +35,9 @@ def world(mailstack: MailStack) -> Iterator[World]:
 
 
 @pytest.fixture(scope="module")
-def provider(world: World, stack_images: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sink]:
+def provider(world: World, stack_images: Images) -> Iterator[Sink]:
     """A relay with a certificate that Postfix believes, and a login; it also is the rest of the world."""
-    authority = CertificateAuthority(tmp_path_factory.mktemp("provider"))
-    certificate = authority.issue([RELAY])
-    trust(world.stack.container("postfix"), authority)
+    certificate = world.stack.authority.issue([RELAY])
     with outside(world.stack, stack_images, [RELAY, "other.provider.test", "far.test"],
                  login=f"{USER}:{PASSWORD}", certificate=certificate) as sink:  # fmt: skip
         yield sink
@@ -101,6 +102,40 @@ def test_the_password_is_not_given_to_a_relay_with_another_name(world: World, pr
     use_relay(world, port=587, security="starttls", username=USER, password=PASSWORD)
     (received,) = provider.wait_for(1)
     assert received.message["Subject"] == "not to be sent"
+
+
+def test_another_authority_in_the_nodes_file_reaches_postfix_by_itself(
+    world: World, provider: Sink, tmp_path: Path
+) -> None:
+    """Nothing is started again, and mail that waits for it leaves."""
+    provider.clear()
+    use_relay(world, port=587, security="starttls", username=USER, password=PASSWORD)
+    file = world.stack.authority.ca_file
+    trusted, other = file.read_bytes(), CertificateAuthority(tmp_path).ca_file.read_bytes()
+    try:
+        file.write_bytes(other)
+        wait_until(lambda: in_force(world) == other, "Postfix trusts another authority", 60)
+        assert world.submit("from nobody known", "friend@far.test").accepted
+        wait_until(lambda: "certificate" in queue(world), "it waits in the queue, and the reason is said", 30)
+        assert provider.mails() == []
+        # A key is for nobody else to see, and what is no certificate must not switch TLS off.
+        file.write_bytes(world.stack.authority.issue([RELAY]).key_file.read_bytes() + b"rubbish\n" + trusted)
+        (received,) = provider.wait_for(1, timeout=60)
+        assert received.encrypted and in_force(world) == trusted
+        file.unlink()
+        wait_until(lambda: in_force(world) != trusted, "an authority that is gone is no longer trusted", 60)
+        said = world.stack.run("manage.py", "doctor").stdout.decode()
+        assert f"SSL_CERT_FILE names {file}, and there is no such file." in said
+    finally:
+        file.write_bytes(trusted)
+
+
+def in_force(world: World) -> bytes:
+    """Of the authorities that Postfix trusts, those of tests, as PEM."""
+    path = world.stack.inside("postfix", "postconf", "-h", "smtp_tls_CAfile").strip()
+    every = _PEM.findall(world.stack.inside("postfix", "cat", path))
+    name = CertificateAuthority.NAME.encode()
+    return "".join(pem for pem in every if name in ssl.PEM_cert_to_DER_cert(pem)).encode()
 
 
 def test_switched_off_mail_leaves_straight_to_its_destination(world: World, provider: Sink) -> None:

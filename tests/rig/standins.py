@@ -18,9 +18,7 @@ import docker.errors
 from docker.models.containers import Container
 
 from tests.rig import Running, wait_until
-from tests.rig.ca import Certificate, CertificateAuthority
-
-BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+from tests.rig.ca import Certificate
 
 
 @contextlib.contextmanager
@@ -78,12 +76,6 @@ def fetch(container: Container, path: str) -> dict[str, bytes]:
     with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
         files = [member for member in tar.getmembers() if member.isfile()]
         return {PurePosixPath(each.name).name: tar.extractfile(each).read() for each in files}  # type: ignore[union-attr]
-
-
-def trust(container: Container, authority: CertificateAuthority) -> None:
-    """Make the programs of this container trust this authority, beside the ones they do already."""
-    bundle = next(iter(fetch(container, BUNDLE).values()))
-    put(container, "/etc/ssl/certs", {PurePosixPath(BUNDLE).name: bundle + authority.ca_file.read_bytes()})
 
 
 @dataclass(frozen=True)

@@ -77,8 +77,11 @@ for action in "$@"; do
     relay)
       (cd $config/postfix && postmap lmdb:sasl_passwd lmdb:tls_policy)
       chmod 0600 $config/postfix/sasl_passwd $config/postfix/sasl_passwd.lmdb
+      # A file without a certificate would switch TLS off, for all mail.
+      authorities=$config/postfix/authorities.pem
+      [ -s $authorities ] || authorities=/etc/ssl/certs/ca-certificates.crt
       postconf -e "relayhost=$(cat $config/postfix/relayhost)" \
-        "smtp_tls_wrappermode=$(cat $config/postfix/relay_wrappermode)"
+        "smtp_tls_wrappermode=$(cat $config/postfix/relay_wrappermode)" "smtp_tls_CAfile=$authorities"
       ;;
     reload)
       # Fails if the master is dead; the sweep then restarts the container.

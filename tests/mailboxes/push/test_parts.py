@@ -48,6 +48,7 @@ def test_the_parts_come_in_their_order_each_with_its_files() -> None:
         "postfix/tls_policy",
         "postfix/relayhost",
         "postfix/relay_wrappermode",
+        "postfix/authorities.pem",
         "rspamd/domains.map",
         "rspamd/mailboxes.map",
     }

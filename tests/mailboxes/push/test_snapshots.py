@@ -13,6 +13,7 @@ from mailboxes.models import DkimKey, Mailbox, Stack
 from mailboxes.push import snapshots
 from mailboxes.push.entries import LOST, AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
 from mailrelay.models import RelaySettings
+from mailrelay.relay import authorities
 from tests.mailboxes import factories
 
 pytestmark = pytest.mark.django_db
@@ -156,7 +157,10 @@ def test_the_relay_is_the_smarthost_when_it_is_wanted() -> None:
     relay(username="user", password="word")
     assert snapshots.take().snapshot.smarthost is None
     factories.stack(send_through_relay=True)
-    assert snapshots.take().snapshot.smarthost == Smarthost("relay.example", 587, "starttls", "user", "word")
+    trusted = authorities.read().pem
+    assert "BEGIN CERTIFICATE" in trusted
+    wanted = Smarthost("relay.example", 587, "starttls", "user", "word", trusted)
+    assert snapshots.take().snapshot.smarthost == wanted
 
 
 def test_without_a_relay_mail_goes_straight_out() -> None:
