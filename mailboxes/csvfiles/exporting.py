@@ -12,7 +12,7 @@ from mailboxes.models import Mailbox
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-COLUMNS = ("address", "quota_mb", "display_name", "enabled")
+COLUMNS = ("address", "quota_mb", "display_name", *Mailbox.switches(), "forward_to")
 #: Where a formula may begin in a spreadsheet: with a cell, or after what separates cells there, because some countries'
 #: spreadsheets split at a semicolon instead of a comma, whatever the quotes say
 #: (https://owasp.org/www-community/attacks/CSV_Injection). The full-width forms count in some languages.
@@ -23,8 +23,8 @@ def export() -> Iterator[str]:
     """The lines of the file, each with its line break."""
     yield _line(COLUMNS)
     rows = Mailbox.objects.live().order_by("address").values_list(*COLUMNS)
-    for address, quota_mb, display_name, enabled in rows.iterator(chunk_size=2000):
-        yield _line([address, str(quota_mb), display_name, "true" if enabled else "false"])
+    for values in rows.iterator(chunk_size=2000):
+        yield _line(map(_cell, values))
 
 
 def guarded(text: str) -> str:
@@ -38,6 +38,13 @@ def guarded(text: str) -> str:
 def unguarded(text: str) -> str:
     """The original of a text that ``guarded`` returned."""
     return _FORMULA.sub(lambda found: found[1] + found[2][1:], text)
+
+
+def _cell(value: str | int | list[str]) -> str:
+    """A column's value; several addresses have spaces between them, which no address contains."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return " ".join(value) if isinstance(value, list) else str(value)
 
 
 def _line(values: Iterable[str]) -> str:

@@ -16,7 +16,8 @@ from django.utils import timezone
 from mailboxes import changes
 from mailboxes.csvfiles.rows import Errors, Row, read
 from mailboxes.models import Domain, ImportJob, Mailbox, error_value
-from mailboxes.provisioning import namespace, passwords
+from mailboxes.provisioning import namespace, passwords, routes
+from mailboxes.provisioning.routing import Box
 from quazzar import doorbell
 from quazzar.access import audit
 from quazzar.errors import AlreadyExists, InvalidFields, QuazzarError
@@ -64,6 +65,12 @@ def check(data: bytes) -> Plan:
             errors.add(row.line, f"There is {_with_article(in_use[row.address])} {row.address} already.")
         if first.setdefault(row.address, row.line) != row.line:
             errors.add(row.line, f"{row.address} is in line {first[row.address]} too.")
+    errors.raise_if_any()
+    forwarding = {row.address: row for row in rows if row.forward_to}
+    for address, sentence in routes.circles_with(
+        {row.address: _box(row) for row in rows}, forwarding
+    ).items():
+        errors.add(forwarding[address].line, sentence)
     errors.raise_if_any()
     if not rows:
         raise InvalidFields({"rows": ["The file has no mailboxes."]})
@@ -139,6 +146,7 @@ def _write(job_id: int, rows: Sequence[Row], hashes: Sequence[str | None]) -> No
             ),
             batch_size=_INSERTED_AT_ONCE,
         )
+        routes.refuse_circles(row.address for row in rows if row.forward_to)
         audit.record("import.done", f"import of {len(rows)} mailboxes")
         changes.announce()
     logger.info("import %d done: %d mailboxes", job_id, len(rows))
@@ -153,10 +161,16 @@ def _mailbox(row: Row, hashed: str | None, domains: dict[str, int], home: str, g
         display_name=row.display_name,
         password_hash=hashed,
         quota_mb=row.quota_mb,
-        enabled=row.enabled,
+        forward_to=list(row.forward_to),
+        **{name: getattr(row, name) for name in Mailbox.switches()},
         home=home,
         generation=generation,
     )
+
+
+def _box(row: Row) -> Box | None:
+    """The mailbox as mail sees it; None if it takes none."""
+    return Box(row.forward_to, row.keep_copy) if row.can_receive else None
 
 
 def _refuse_clash(rows: Sequence[Row], domains: dict[str, int]) -> None:

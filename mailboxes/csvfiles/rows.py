@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from operator import itemgetter
 
 from mailboxes.csvfiles import exporting
+from mailboxes.models import Mailbox
 from mailboxes.provisioning import addresses, foreignhashes, rules
 from quazzar import words
 from quazzar.errors import InvalidFields
 from quazzar.validation import Wrong
 
-COLUMNS = ("address", "password", "quota_mb", "display_name", "enabled", "password_hash")
+COLUMNS = (
+    *("address", "password", "quota_mb", "display_name", "enabled", "password_hash"),
+    *("can_send", "can_receive", "keep_copy", "forward_to"),
+)
 MOST_ROWS = 100_000
 #: Bytes.
 LARGEST_FILE = 20 * 1024 * 1024
 #: Sentences to show; of the rest only the number is shown.
 MOST_SHOWN = 100
+_BETWEEN = re.compile(r"[\s,;]+")
 _FLAGS = {"": True, "true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -35,6 +42,10 @@ class Row:
     enabled: bool
     #: As the users file holds it; empty if the password came in plain, or not at all.
     password_hash: str = field(default="", repr=False)
+    can_send: bool = True
+    can_receive: bool = True
+    keep_copy: bool = True
+    forward_to: tuple[str, ...] = ()
 
 
 class Errors:
@@ -145,7 +156,11 @@ def _row(line: int, cells: dict[str, str], errors: Errors) -> Row | None:
     quota_mb = wrong.checked("quota_mb", _quota, cells.get("quota_mb", ""), default=0)
     name = exporting.unguarded(cells.get("display_name", "").strip())
     display_name = wrong.checked("display_name", rules.display_name, name, default="")
-    enabled = wrong.checked("enabled", _enabled, cells.get("enabled", ""), default=True)
+    switches = {
+        name: wrong.checked(name, partial(_flag, name), cells.get(name, ""), default=True)
+        for name in Mailbox.switches()
+    }
+    forward_to = _forward_to(wrong, cells.get("forward_to", ""), address)
     password = cells.get("password", "")
     wrong.add("password", *_password(password, address))
     password_hash = wrong.checked("password_hash", _password_hash, cells.get("password_hash", ""), default="")
@@ -156,7 +171,10 @@ def _row(line: int, cells: dict[str, str], errors: Errors) -> Row | None:
             errors.add(line, sentence)
     if wrong.fields:
         return None
-    return Row(line, address, password, quota_mb, display_name, enabled, password_hash)
+    return Row(
+        line, address, password, quota_mb, display_name,
+        password_hash=password_hash, forward_to=forward_to, **switches,
+    )  # fmt: skip
 
 
 def _address(cell: str) -> str:
@@ -168,11 +186,21 @@ def _quota(cell: str) -> int:
     return rules.quota(int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 12 else None)
 
 
-def _enabled(cell: str) -> bool:
+def _flag(column: str, cell: str) -> bool:
     word = cell.strip().lower()
     if word not in _FLAGS:
-        raise ValueError("Enabled is true or false.")
+        raise ValueError(f"{column.capitalize()} is true or false.")
     return _FLAGS[word]
+
+
+def _forward_to(wrong: Wrong, cell: str, address: str) -> tuple[str, ...]:
+    """The addresses in a cell, with spaces, commas or semicolons between them."""
+    written = [text for text in _BETWEEN.split(exporting.unguarded(cell.strip())) if text]
+    try:
+        return tuple(rules.forward_to(written, address))
+    except InvalidFields as exc:
+        wrong.add("forward_to", *exc.fields["destinations"])
+        return ()
 
 
 def _password(cell: str, address: str) -> list[str]:

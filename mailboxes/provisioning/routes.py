@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mailboxes.changes import batches
@@ -86,10 +87,33 @@ def refuse_circles(addresses: Iterable[str]) -> None:
         raise MailCircle(sentence)
 
 
+def circles_with(added: Mapping[str, Box | None], starts: Collection[str]) -> dict[str, str]:
+    """Start → a sentence about the circle through it, if these mailboxes were there too.
+
+    Args:
+        added: address → mailbox; None for one that takes no mail.
+    """
+    if not starts:
+        return {}
+
+    def look_beside(addresses: Collection[str]) -> Mapping[str, Hop]:
+        directory = _directory(addresses)
+        keys = {routing.untagged(address) for address in addresses}
+        boxes = {key: box for key in keys if (box := added.get(key))}
+        directory = replace(directory, mailboxes={**directory.mailboxes, **boxes})
+        return {address: routing.hop(address, directory) for address in addresses}
+
+    return _sentences(Map(starts, look_beside), starts)
+
+
 def _circle(starts: Collection[str]) -> str:
-    routes = Map(starts, look)
+    return next(iter(_sentences(Map(starts, look), starts).values()), "")
+
+
+def _sentences(routes: Map, starts: Iterable[str]) -> dict[str, str]:
     circling = routes.circling()
-    for start in starts:
-        if routes.hop(start).key in circling and (path := routes.circle(start)):
-            return f"Mail would go round in a circle: {' → '.join(path)}."
-    return ""
+    return {
+        start: f"Mail would go round in a circle: {' → '.join(path)}."
+        for start in starts
+        if routes.hop(start).key in circling and (path := routes.circle(start))
+    }

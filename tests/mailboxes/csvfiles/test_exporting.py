@@ -17,6 +17,10 @@ from tests.mailboxes import factories
 
 pytestmark = pytest.mark.django_db
 
+HEADER = (
+    *("address", "quota_mb", "display_name", "enabled"),
+    *("can_send", "can_receive", "keep_copy", "forward_to"),
+)
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "'=1", "''@x", "＝1"]
 #: Spreadsheets that split at a semicolon or a tab begin a cell within these.
 HIDDEN = {
@@ -50,17 +54,17 @@ def test_it_has_the_mailboxes_that_are_there_by_address() -> None:
     factories.mailbox("ada@example.com", quota_mb=5, display_name="Ada", password_hash="{ARGON2ID}$secret")
     factories.mailbox("gone@example.com", deleted_at=timezone.now())
     assert exported() == [
-        ["address", "quota_mb", "display_name", "enabled"],
-        ["ada@example.com", "5", "Ada", "true"],
-        ["bob@example.com", "0", "", "false"],
+        [*HEADER],
+        ["ada@example.com", "5", "Ada", "true", "true", "true", "true", ""],
+        ["bob@example.com", "0", "", "false", "true", "true", "true", ""],
     ]
 
 
 def test_it_comes_line_by_line() -> None:
     lines = exporting.export()
     factories.mailbox()
-    assert next(lines) == '"address","quota_mb","display_name","enabled"\r\n'
-    assert next(lines) == '"ada@example.com","0","","true"\r\n'
+    assert next(lines) == ",".join(f'"{name}"' for name in HEADER) + "\r\n"
+    assert next(lines) == '"ada@example.com","0","","true","true","true","true",""\r\n'
 
 
 def test_what_would_be_a_formula_gets_an_apostrophe_and_loses_it_again() -> None:
@@ -104,3 +108,18 @@ def test_the_import_takes_it_as_it_is() -> None:
     Mailbox.objects.all().delete()
     plan = importing.check(data)
     assert {row.address: (row.display_name, row.quota_mb, row.enabled) for row in plan.rows} == before
+
+
+def test_forwarding_and_switches_come_back_as_they_were() -> None:
+    factories.mailbox(
+        "ada@example.com", forward_to=["bob@example.com", "=x@far.test", "o'neil@far.test"], keep_copy=False
+    )
+    factories.mailbox("bob@example.com", can_send=False)
+    factories.mailbox("cleo@example.com", can_receive=False)
+    assert exported()[1][-2:] == ["false", "bob@example.com =x@far.test o'neil@far.test"]
+    columns = ("address", *Mailbox.switches(), "forward_to")
+    before = {row[0]: row for row in Mailbox.objects.values_list(*columns)}
+    data = "".join(exporting.export()).encode()
+    Mailbox.objects.all().delete()
+    importing.run(importing.start(data).pk)
+    assert {row[0]: row for row in Mailbox.objects.values_list(*columns)} == before

@@ -336,3 +336,43 @@ def test_no_file_of_the_database_holds_a_password_while_the_job_waits(rung: list
     files = Path(connection.settings_dict["NAME"]).parent.glob("test.sqlite3*")
     stored = b"".join(file.read_bytes() for file in files)
     assert b"mailboxes_importjob" in stored and PASSWORD.encode() not in stored
+
+
+# --- forwarding ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "cell", ["x@far.test y@far.test", "x@far.test,y@far.test", " x@FAR.test;\ny@far.test; "]
+)
+def test_several_addresses_may_be_apart_by_space_comma_or_semicolon(cell: str) -> None:
+    (row,) = importing.check(f'address,forward_to\nada@example.com,"{cell}"\n'.encode()).rows
+    assert row.forward_to == ("x@far.test", "y@far.test") and row.keep_copy
+
+
+def test_what_cannot_be_forwarded_to_is_refused_with_its_line() -> None:
+    head = "address,forward_to,keep_copy\n"
+    for cell, said in (("nobody", "nobody"), ("ada@example.com", "lead to itself")):
+        (sentence,) = refused(f"{head}ada@example.com,{cell},\n")
+        assert sentence.startswith("line 2: ") and said in sentence
+    assert refused(f"{head}ada@example.com,x@far.test,perhaps\n") == ["line 2: Keep_copy is true or false."]
+
+
+def test_a_circle_among_the_rows_is_refused_before_anything_is_stored() -> None:
+    rows = "ada@example.com,bob@example.com,false\nbob@example.com,ada@example.com,false\n"
+    sentences = refused(f"address,forward_to,keep_copy\n{rows}cleo@example.com,,\n")
+    assert [sentence[:7] for sentence in sentences] == ["line 2:", "line 3:"]
+    assert "round in a circle: ada@example.com → bob@example.com → ada@example.com" in sentences[0]
+
+
+def test_a_circle_that_closes_meanwhile_ends_the_import(quick: None) -> None:
+    job = started("address,forward_to,keep_copy\nada@example.com,bob@example.com,false\n")
+    factories.mailbox("bob@example.com", forward_to=["ada@example.com"], keep_copy=False)
+    importing.run(job.pk)
+    job.refresh_from_db()
+    assert error_of(job)["code"] == "mail_circle" and not Mailbox.objects.filter(address="ada@example.com")
+
+
+def test_a_job_that_an_older_release_stored_is_finished(quick: None) -> None:
+    job = started(TWO)
+    job.rows = json.dumps([row[:7] for row in json.loads(job.rows.reveal())])
+    job.save()
+    importing.run(job.pk)
+    assert {row.forward_to == [] and row.keep_copy for row in Mailbox.objects.all()} == {True}
