@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -39,6 +39,10 @@ from quazzar.errors import NotRunning, NotThere, QuazzarError
 from quazzar.rights import CHANGE_SERVER, SEE_SERVER
 
 _TAIL = 200
+_READ_TOO = (
+    "To show the password that is set, the API key needs the scope mail:read as well. "
+    '{"new": true} makes another one.'
+)
 _POST: dict[str, Any] = {"detail": False, "methods": ["post"]}
 
 
@@ -128,7 +132,10 @@ class StackViewSet(ApiViewSet):
     )
     def controller_password(self, request: Request) -> Response:
         """The password of Rspamd's web interface, or with ``new`` another one. Who asked is in the audit log."""
-        stack = control.new_controller_password() if self.body()["new"] else self.get_object()
+        another = self.body()["new"]
+        if not another and not self.may_read(request):
+            raise PermissionDenied(_READ_TOO)
+        stack = control.new_controller_password() if another else self.get_object()
         password = stack.controller_password
         if password is None or not password.readable:
             raise NoControllerPassword

@@ -127,12 +127,12 @@ class ApiViewSet(GenericViewSet[Any]):
         """Return the answer, without what the caller may not read."""
         is_change = request.method not in SAFE_METHODS and response.status_code < 400
         shown = getattr(response, "data", None)
-        hides = is_change and self.action not in self.tells_result and not self._may_read(request)
+        hides = is_change and self.action not in self.tells_result and not self.may_read(request)
         if hides and isinstance(shown, dict):
             response.data = {name: shown[name] for name in _OWN if name in shown}
         return super().finalize_response(request, response, *args, **kwargs)
 
-    def _may_read(self, request: Request) -> bool:
+    def may_read(self, request: Request) -> bool:
         """Whether the caller may read what is stored here; so may all where nothing can be read."""
         reads = [right for right in self.rights.values() if right.scope == READ]
         if not reads:

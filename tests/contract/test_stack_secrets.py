@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -199,6 +200,17 @@ def test_another_one_takes_its_place(api: APIClient) -> None:
     after = ok(api.post(PASSWORD, {"new": True}))
     assert after != before and after == ok(api.post(PASSWORD))
     assert Stack.load().desired_generation > generation
+
+
+def test_a_key_that_may_not_read_sees_only_the_one_that_it_makes(
+    api: APIClient, operator: User, client_with: Callable[..., APIClient]
+) -> None:
+    writer = client_with(operator, "mail:write")
+    before = ok(api.post(PASSWORD))["password"]
+    assert "mail:read" in error(writer.post(PASSWORD, {}), 403, "permission_denied")["message"]
+    assert (
+        ok(writer.post(PASSWORD, {"new": True}))["password"] == ok(api.post(PASSWORD))["password"] != before
+    )
 
 
 def test_no_other_answer_holds_it(api: APIClient) -> None:
