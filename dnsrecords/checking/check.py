@@ -43,6 +43,8 @@ DEADLINE = 9.0
 _OWN, _CACHES, _FURTHER, _JUDGING = 0.55, 0.65, 0.8, 0.93
 #: Fetches the MTA-STS policy of a domain as others do.
 FETCH = policyfetch.fetch
+#: Seconds for a policy that no record leads to any more.
+_LEFT_OVER = 2.0
 #: Where the name servers of zones listen.
 PORT = 53
 #: Seconds that a second look needs at least.
@@ -196,15 +198,21 @@ def _with_addresses(facts: Facts, lookup: Lookup) -> Facts:
 
 
 def _fetching(pool: ThreadPoolExecutor, facts: Facts, lookup: Lookup, ends: float) -> Fetch:
-    """Begins to fetch the MTA-STS policy as others get it, if there is a record for it, and waits when it is needed."""
-    if not facts.mta_sts or not lookup(policy.record_name(facts.domain), "TXT").exists:
+    """Fetches the MTA-STS policy as others get it: if there is a record for it, or, where this node serves none, if
+    somebody else may still serve one."""
+    record = lookup(policy.record_name(facts.domain), "TXT") if facts.hostname else None
+    if record is None or (facts.mta_sts and not record.exists):
         return lambda: None
     answers = [lookup(policy.host(facts.domain), type_) for type_ in ("A", "AAAA")]
-    seconds = min(ends - time.monotonic(), policyfetch.SECONDS)
+    announced = any(value.startswith("v=STSv1") for value in record.values)
+    seconds = min(ends - time.monotonic(), policyfetch.SECONDS if announced or facts.mta_sts else _LEFT_OVER)
     if seconds <= 0 or any(answer.outcome is Outcome.UNASKED for answer in answers):
         return lambda: None
     addresses = [value for answer in answers for value in answer.values]
-    return pool.submit(FETCH, facts.domain, addresses, seconds=seconds).result
+    if not addresses and not facts.mta_sts:
+        return lambda: None
+    fetched = pool.submit(FETCH, facts.domain, addresses, seconds=seconds).result
+    return lambda: replace(fetched(), announced=announced)
 
 
 def _result(

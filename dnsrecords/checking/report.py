@@ -177,4 +177,7 @@ def zone(domain: Domain) -> str:
     """The zone file of a domain, with what is to be published."""
     serial = int(timezone.now().timestamp())
     rows = Report.for_domain(domain).rows
-    return zonefile.render(domain.name, [row.to_publish for row in rows], serial=serial)
+    known = next((row.zone for row in rows if row.record.name == domain.name), "")
+    # A zone without a dot is a registry's: the domain has none of its own yet.
+    own = known if "." in known else ""
+    return zonefile.render(domain.name, [row.to_publish for row in rows], serial=serial, zone=own)

@@ -122,7 +122,8 @@ class _Case:
                 "delete the tag t=."
             )
         yield from self._open_subdomains(policy)
-        counted = (policy.policy, policy.subdomains) if self._counts_below else (policy.policy,)
+        below = self._counts_below and not self.walk.silent
+        counted = (policy.policy, policy.subdomains) if below else (policy.policy,)
         if any(self._is_weak(policy.in_effect_before(each)) and not self._is_weak(each) for each in counted):
             yield (
                 "Receivers that still follow RFC 7489 exempt part of the forged mail, because of "
@@ -135,7 +136,7 @@ class _Case:
             ("np", policy.absent, "subdomains that do not exist"),
         )
         for tag, value, which in tags:
-            if tag not in policy.tags or not self._counts_below:
+            if tag not in policy.tags or not self._counts_below or self.walk.silent:
                 continue
             effect = policy.in_effect(value)
             by_test = self._is_weak(effect) and not self._is_weak(policy.in_effect(policy.policy))
@@ -150,6 +151,11 @@ class _Case:
     def _counts_below(self) -> bool:
         """Whether the record speaks for subdomains: only an organisation's does, or a public suffix's (§4.7)."""
         return self.walk.organisation == self.domain
+
+    @property
+    def _silent(self) -> str:
+        """The first record above that could not be looked up."""
+        return walk.record_name(self.walk.silent[0])
 
     def _about_strength(self, policy: Policy) -> Iterator[str]:
         effect = policy.in_effect(policy.policy)
@@ -176,6 +182,20 @@ class _Case:
             yield (
                 f"The tag psd=y says that {self.domain} is a public suffix such as com, so that its subdomains count "
                 "as organisations of others. Delete the tag psd=."
+            )
+        weak = [
+            tag
+            for tag, value in (("sp", policy.subdomains), ("np", policy.absent))
+            if self._is_weak(policy.in_effect(value))
+        ]
+        if (
+            self._counts_below
+            and self.walk.silent
+            and (unknown := [tag for tag in weak if tag in policy.tags])
+        ):
+            yield (
+                f"Whether {' and '.join(f'{tag}=' for tag in unknown)} leaves subdomains to forgers is not known: it "
+                f"counts only if no domain above has a policy, and {self._silent} could not be looked up."
             )
         if not self._counts_below and (ignored := [tag for tag in ("sp", "np") if tag in policy.tags]):
             yield (
@@ -209,6 +229,12 @@ class _Case:
                 "Replace it with the record given here."
             )
             return Verdict(Status.MISMATCH, message, tries, self._restored(tries[0]))
+        if applying and self.walk.silent:
+            message = (
+                f"{self.domain} has no DMARC policy of its own. Which one applies is not known: {applying[0]} has one, "
+                f"but {self._silent} could not be looked up. Add the TXT record to be sure."
+            )
+            return Verdict(Status.ERROR, message)
         if applying:
             return self._inherited(*applying)
         if answer.values:
@@ -220,7 +246,7 @@ class _Case:
         if self.walk.silent:
             message = (
                 f"No DMARC policy is published at {answer.name}. Whether one of a domain above applies is not "
-                f"known, because {walk.record_name(self.walk.silent[0])} could not be looked up. Add the TXT record."
+                f"known, because {self._silent} could not be looked up. Add the TXT record."
             )
             return Verdict(Status.MISSING, message)
         message = (

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dnsrecords import faults
 from dnsrecords.kinds.kind import Kind
+from dnsrecords.mtasts import policy
 from dnsrecords.verdicts import Status, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from dnsrecords.answers import Answer, Lookup, Question
+    from dnsrecords.mtasts.policy import Fetch
     from dnsrecords.records.facts import Facts
     from dnsrecords.records.record import Record
 
@@ -60,6 +62,9 @@ class Mx(Kind):
         """The addresses of all hosts, and of the one that is wanted."""
         hosts = [exchange.host for exchange in exchanges(answer.values)]
         yield from ((host, type_) for host in (facts.hostname, *hosts) if host for type_ in ("A", "AAAA"))
+        if facts.hostname and not facts.mta_sts:
+            yield (policy.record_name(facts.domain), "TXT")
+            yield from ((policy.host(facts.domain), type_) for type_ in ("A", "AAAA"))
 
     def judge(self, record: Record, facts: Facts, answer: Answer, lookup: Lookup) -> Verdict:
         """Whether mail comes to this node, and to no other first."""
@@ -74,6 +79,15 @@ class Mx(Kind):
         if problem:
             return Verdict(Status.MISMATCH, problem, answer.values)
         return Verdict(Status.OK, _remark(published, facts, lookup), answer.values)
+
+    def confirm(self, record: Record, facts: Facts, verdict: Verdict, fetch: Fetch) -> Verdict:
+        """A policy of somebody else can keep mail away from the host that a right record names."""
+        if not verdict.ok or facts.mta_sts or (fetched := fetch()) is None:
+            return verdict
+        status, sentence = policy.judge_left_over(facts.domain, facts.hostname, fetched)
+        if not sentence:
+            return verdict
+        return replace(verdict, status=status, message=f"{verdict.message} {sentence}".lstrip())
 
     def recognises(self, record: Record, facts: Facts, value: str) -> bool:
         """Any record that names this node."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import TypeAlias
 
 from dnsrecords.mtasts import body
 from dnsrecords.mtasts.body import Body
 from dnsrecords.verdicts import Status
+from quazzar import words
 
 PATH = "/.well-known/mta-sts.txt"
 #: Seconds for which senders may keep a policy: a week.
@@ -39,6 +41,7 @@ class Fetched:
         status: of the HTTP answer.
         kind: the media type, in lower case and without parameters.
         text: the body.
+        announced: whether there is a record that leads senders to it.
     """
 
     trouble: Trouble = Trouble.NONE
@@ -46,6 +49,7 @@ class Fetched:
     status: int = 0
     kind: str = ""
     text: str = ""
+    announced: bool = True
 
 
 #: Fetches the policy of the domain under judgement; None: nothing leads there, or there is no time left.
@@ -144,6 +148,36 @@ def _meaning(domain: str, hostname: str, mode: str, found: Body) -> tuple[Status
             "so it protects little."
         )
     return Status.OK, ""
+
+
+def judge_left_over(domain: str, hostname: str, fetched: Fetched) -> tuple[Status, str]:
+    """What a policy of somebody else means for mail to this host, where this node serves none; empty: nothing."""
+    found = body.parse(fetched.text) if _is_policy(fetched) else Body(fault="nothing usable")
+    if found.fault or found.mode != "enforce":
+        return Status.OK, ""
+    kept = words.span(timedelta(seconds=found.max_age))
+    if found.covers(hostname):
+        return Status.OK, (
+            f"Senders insist on TLS, by a policy that this node does not serve: {url(domain)} has the mode enforce. "
+            "They deliver here only while this node has a certificate for that name that others trust."
+        )
+    named = f"which has the mode enforce and names {' and '.join(found.hosts[:3])}, and not {hostname}"
+    if fetched.announced:
+        return Status.MISMATCH, (
+            f"Senders that use MTA-STS refuse to deliver mail here: {url(domain)} still serves a policy of another "
+            f"provider, {named}. They keep it for {kept} (max_age), whatever is deleted (RFC 8461 §3.3). So switch "
+            f"MTA-STS on for this domain at once, and lead {host(domain)} to this node; or have the mode none served "
+            f"there under a new id, wait for {kept}, and delete the records after that (§8.3)."
+        )
+    return Status.OK, (
+        f"The record {record_name(domain)} is gone, but {url(domain)} still serves a policy, {named}. Senders that "
+        f"have fetched it refuse to deliver here for up to {kept} after that (max_age, RFC 8461 §3.3). Switch MTA-STS "
+        f"on for this domain and lead {host(domain)} to this node to end it."
+    )
+
+
+def _is_policy(fetched: Fetched) -> bool:
+    return fetched.trouble is Trouble.NONE and not _mistake(fetched)
 
 
 _TROUBLES = {

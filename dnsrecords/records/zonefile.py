@@ -31,6 +31,7 @@ def render(
     records: Iterable[Record],
     *,
     serial: int,
+    zone: str = "",
     nameservers: Mapping[str, Sequence[str]] | None = None,
     contact: str = "",
 ) -> str:
@@ -40,26 +41,33 @@ def render(
 
     Args:
         serial: of the SOA record; it has to grow with each change.
+        zone: that the domain's records are in; empty: the domain is a zone of its own.
         nameservers: name → its addresses. A name within the zone needs them, and is left out without any.
         contact: mail address of the person who runs the zone; empty: the domain's postmaster.
 
     Raises:
         ValueError: something that cannot stand in a zone file.
     """
-    records = tuple(records)
-    servers, glue = _servers(domain, records, nameservers or {})
+    records, zone = tuple(records), zone or domain
+    servers, glue = _servers(zone, records, nameservers or {})
     lines = [
-        f"$ORIGIN {_absolute(domain)}",
+        f"$ORIGIN {_absolute(zone)}",
         f"$TTL {TTL}",
         f"@ {TTL} IN SOA {_absolute(servers[0])} {_mailbox(contact or f'postmaster@{domain}')} "
         f"( {_serial(serial)} {_SOA_TIMES} )",
         *(["; Put the names of your name servers here."] if servers == [NO_NAMESERVER] else []),
         *(f"@ {TTL} IN NS {_absolute(server)}" for server in servers),
-        *(line for record in records for line in ("", *_entry(record, domain))),
+        *(_of_larger_zone(domain, zone) if zone != domain else ()),
+        *(line for record in records for line in ("", *_entry(record, zone))),
         *(["", *glue] if glue else []),
-        *_missing_addresses(domain, records),
+        *_missing_addresses(zone, records),
     ]
     return "\n".join([*lines, ""])
+
+
+def _of_larger_zone(domain: str, zone: str) -> Iterator[str]:
+    yield f"; {domain} is in the zone {zone}, which has more records than these: add these to it, and leave its own"
+    yield "; SOA and NS records as they are. Loaded alone, this file would take the place of the whole zone."
 
 
 # --- name servers ------------------------------------------------------------------------------------------

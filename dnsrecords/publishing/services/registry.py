@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dnsrecords.publishing.reach import Reach
 from dnsrecords.publishing.services.rfc2136 import Rfc2136, Tsig
 
 if TYPE_CHECKING:
@@ -19,5 +20,7 @@ def service(row: Publisher, zone: str, secret: str) -> NameService:
     """
     match row.kind:
         case row.Kind.RFC2136:
-            return Rfc2136(row.server, row.port, zone, Tsig(row.key_name, row.algorithm, secret))
+            return Rfc2136(
+                row.server, row.port, zone, Tsig(row.key_name, row.algorithm, secret), Reach.from_settings()
+            )
     raise ValueError(f"There is no name service {row.kind!r}.")

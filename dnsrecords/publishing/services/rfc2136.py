@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from dnsrecords.answers import Question
+    from dnsrecords.publishing.reach import Reach
 
 #: Seconds for one connection, and for one answer.
 _TIMEOUT = 5.0
@@ -80,13 +81,14 @@ class Rfc2136:
 
     Args:
         server: address or name.
+        reach: which addresses and ports may be connected to.
 
     Raises:
         PublishFailed: the key cannot be used.
     """
 
-    def __init__(self, server: str, port: int, zone: str, tsig: Tsig) -> None:
-        self._server, self._port = server, port
+    def __init__(self, server: str, port: int, zone: str, tsig: Tsig, reach: Reach) -> None:
+        self._server, self._port, self._reach = server, port, reach
         self._zone, self._is_primary = dns.name.from_text(zone), False
         self._words = {"server": f"{server}:{port}", "zone": zone, "key": tsig.name}
         try:
@@ -211,19 +213,32 @@ class Rfc2136:
 
     @contextmanager
     def _connected(self) -> Iterator[socket.socket]:
+        with self._dialled() as sock:
+            sock.setblocking(False)  # dnspython waits by itself
+            yield sock
+
+    def _dialled(self) -> socket.socket:
+        """A connection to the first address of the server that answers, of those that may be asked."""
         try:
-            sock = socket.create_connection((self._server, self._port), timeout=_TIMEOUT)
-        except socket.gaierror as exc:
+            rows = socket.getaddrinfo(self._server, self._port, type=socket.SOCK_STREAM)
+        except (socket.gaierror, UnicodeError) as exc:
             raise self._failed(
                 "update_no_server",
                 "The name {server} does not resolve.",
                 "Enter the address of the zone's primary name server.",
             ) from exc
-        except OSError as exc:
-            raise self._unheard() from exc
-        with sock:
-            sock.setblocking(False)  # dnspython waits by itself
-            yield sock
+        # What was looked at is what is connected to: the name may lead elsewhere a moment later.
+        addresses, objection = self._reach.allowed(dict.fromkeys(str(row[4][0]) for row in rows), self._port)
+        if not addresses:
+            hint = "Set the variable to the name server's address or network, and restart Quazzar."
+            raise PublishFailed(objection, code="update_not_allowed", hint=hint)
+        failure: OSError | None = None
+        for address in addresses:
+            try:
+                return socket.create_connection((address, self._port), timeout=_TIMEOUT)
+            except OSError as exc:
+                failure = exc
+        raise self._unheard() from failure
 
     # --- failures --------------------------------------------------------------------------------------------
     def _refused(self, rcode: dns.rcode.Rcode) -> PublishFailed:

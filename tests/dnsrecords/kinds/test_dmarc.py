@@ -288,6 +288,40 @@ def test_where_a_parent_does_not_answer_nothing_is_said_of_forgers() -> None:
     assert "_dmarc.o1.test could not be looked up" in found.message
 
 
+def half_silent(policy: str, *own: str, outcome: Outcome = Outcome.SERVFAIL) -> Verdict:
+    """As `below`, for a domain two levels down, whose parent's record cannot be looked up."""
+    lines = [text("_dmarc.o1.test", policy), line("a.dept.o1.test", "MX", "10 mail.o1.test.")]
+    there = lookup_in(lines, "test")
+
+    def lookup(name: str, type_: str) -> Answer:
+        return Answer(name, type_, outcome) if name == "_dmarc.dept.o1.test" else there(name, type_)
+
+    return cases.verdict("dmarc", *own, lookup=lookup, facts=facts_of("a.dept.o1.test"))
+
+
+@pytest.mark.parametrize("outcome", [Outcome.SERVFAIL, Outcome.TIMEOUT, Outcome.REFUSED])
+@pytest.mark.parametrize("policy", ["p=reject; sp=none", "p=none", "p=reject", "p=reject; np=none; t=y"])
+def test_where_a_name_between_does_not_answer_the_policy_that_applies_is_not_known(
+    policy: str, outcome: Outcome
+) -> None:
+    found = half_silent(f"v=DMARC1; {policy}", outcome=outcome)
+    assert found.status is Status.ERROR
+    assert "Which one applies is not known" in found.message
+    assert "_dmarc.dept.o1.test could not be looked up" in found.message and "arrives" not in found.message
+
+
+def test_a_weak_sp_counts_only_where_the_names_above_are_known() -> None:
+    own = "v=DMARC1; p=quarantine; sp=none; rua=mailto:a@a.dept.o1.test"
+
+    def silent(name: str, type_: str) -> Answer:
+        return Answer(name, type_, Outcome.TIMEOUT)
+
+    found = cases.verdict("dmarc", own, lookup=silent, facts=facts_of("a.dept.o1.test"))
+    assert found.ok
+    assert "Whether sp= leaves subdomains to forgers is not known" in found.message
+    assert "_dmarc.dept.o1.test could not be looked up" in found.message
+
+
 @given(
     st.text(max_size=60),
     st.sampled_from(["", "v=DMARC1; ", "v=DMARC1; p=quarantine; ", "v=DMARC1; p=none; rua="]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -181,3 +182,68 @@ def test_its_host_is_looked_up_only_where_the_record_leads_others_to_it() -> Non
     hosts = [("mta-sts.example.com", "A"), ("mta-sts.example.com", "AAAA")]
     assert [*kind_of(record).questions(record, FACTS, published)] == hosts
     assert not [*kind_of(record).questions(record, FACTS, missing)]
+
+
+# --- where this node serves none -----------------------------------------------------------------------------
+OLD = "version: STSv1\nmode: enforce\nmx: mx.old.test\nmx: *.old.test\nmax_age: 2592000\n"
+RIGHT_MX = Verdict(Status.OK, "A remark.", ("10 mail.example.com",))
+
+
+def beside(text: str, *, announced: bool = True, verdict: Verdict = RIGHT_MX, **fetched: Any) -> Verdict:
+    """The verdict on the MX record while MTA-STS is off here and this policy is found."""
+    facts = facts_of()
+    record = record_of(facts, "mx")
+    answer = replace(RIGHT, text=text, announced=announced, **fetched)
+    return kind_of(record).confirm(record, facts, verdict, lambda: answer)
+
+
+def test_a_policy_of_another_provider_that_is_in_force_is_told_at_the_mx_record() -> None:
+    found = beside(OLD)
+    assert (found.status, found.found) == (Status.MISMATCH, RIGHT_MX.found)
+    for words in (
+        "A remark. Senders that use MTA-STS refuse to deliver mail here",
+        "names mx.old.test and *.old.test, and not mail.example.com",
+        "keep it for 30 days (max_age), whatever is deleted (RFC 8461 §3.3)",
+        "switch MTA-STS on for this domain at once",
+        "mode none",
+    ):
+        assert words in found.message
+
+
+def test_without_its_record_only_those_who_fetched_it_before_refuse() -> None:
+    found = beside(OLD, announced=False)
+    assert found.status is Status.OK
+    assert "_mta-sts.example.com is gone" in found.message and "up to 30 days" in found.message
+
+
+def test_a_policy_that_names_this_host_asks_for_a_certificate() -> None:
+    found = beside(OLD.replace("*.old.test", "*.example.com"))
+    assert found.status is Status.OK and "certificate for that name" in found.message
+
+
+@pytest.mark.parametrize(
+    "fetched",
+    [
+        {"text": OLD.replace("enforce", "testing")},
+        {"text": OLD.replace("enforce", "none")},
+        {"text": OLD, "status": 404},
+        {"text": OLD, "kind": "text/html"},
+        {"text": "<html>"},
+        {"text": OLD, "trouble": Trouble.TIMEOUT},
+        {"text": OLD, "status": 301},
+    ],
+)
+def test_what_keeps_no_mail_away_is_not_mentioned(fetched: dict[str, Any]) -> None:
+    for announced in (True, False):
+        assert beside(**fetched, announced=announced) == RIGHT_MX
+
+
+def test_what_is_wrong_with_the_mx_record_itself_is_told_first_and_alone() -> None:
+    wrong = Verdict(Status.MISSING, "There is none.")
+    assert beside(OLD, verdict=wrong) == wrong
+
+
+def test_where_this_node_serves_a_policy_the_mx_record_says_nothing_of_it() -> None:
+    record = record_of(FACTS, "mx")
+    fetched = replace(RIGHT, text=OLD)
+    assert kind_of(record).confirm(record, FACTS, RIGHT_MX, lambda: fetched) == RIGHT_MX

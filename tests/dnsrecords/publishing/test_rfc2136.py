@@ -6,6 +6,7 @@ import dns.message
 import dns.name
 import pytest
 
+from dnsrecords.publishing.reach import Reach
 from dnsrecords.publishing.services.rfc2136 import Rfc2136, Tsig
 from tests.rig.lameserver import message
 
@@ -13,7 +14,7 @@ ZONE = "example.com"
 
 
 def outside(name: str, *lines: str, authority: tuple[str, ...] = ()) -> str:
-    service = Rfc2136("192.0.2.1", 53, ZONE, Tsig("key", "hmac-sha256", "QUJDREVGR0hJSktMTU5PUA=="))
+    service = Rfc2136("192.0.2.1", 53, ZONE, Tsig("key", "hmac-sha256", "QUJDREVGR0hJSktMTU5PUA=="), Reach())
     answer = message(dns.message.make_query(name, "CNAME"), *lines, authority=authority)
     taken = service._outside(answer, dns.name.from_text(name))
     return taken.above if taken else ""

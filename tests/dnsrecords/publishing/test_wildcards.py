@@ -10,6 +10,7 @@ import pytest
 from dnsrecords.models import Publisher
 from dnsrecords.publishing import publish as publishing
 from dnsrecords.publishing.plan import Plan
+from dnsrecords.publishing.reach import Reach
 from dnsrecords.publishing.services import Change, PublishFailed, ZoneChanged
 from dnsrecords.publishing.services.rfc2136 import Rfc2136, Tsig
 from mailboxes.provisioning import domains
@@ -163,7 +164,13 @@ def test_what_a_server_drops_without_a_word_is_a_conflict(node: Bind | Primary) 
 def test_the_same_in_another_spelling_is_the_same(node: Bind | Primary) -> None:
     added = {(name, type_): value for name, type_, value in published(node, "spelt.test").added}
     key = added["quazzar._domainkey.spelt.test", "TXT"]
-    service = Rfc2136(node.host, node.port, "Spelt.Test.", Tsig(node.key_name, node.algorithm, node.secret))
+    service = Rfc2136(
+        node.host,
+        node.port,
+        "Spelt.Test.",
+        Tsig(node.key_name, node.algorithm, node.secret),
+        Reach.from_settings(),
+    )
     old = {
         question: tuple(entry.raw for entry in entries) for question, entries in service.read(added).items()
     }

@@ -81,6 +81,22 @@ def test_the_zone_of_the_required_four() -> None:
     assert text == GOLDEN
 
 
+def test_in_a_larger_zone_names_are_relative_to_that() -> None:
+    text = render(
+        replace(EVERYTHING, domain="mail1.example.org"),
+        zone="example.org",
+        nameservers={"ns.example.net": []},
+    )
+    lines = text.splitlines()
+    assert lines[0] == "$ORIGIN example.org." and "@ 3600 IN NS ns.example.net." in lines
+    assert "mail1 3600 IN MX 10 mail.example.org." in lines and not any(
+        line.startswith("@") and " MX " in line for line in lines
+    )
+    assert "; mail1.example.org is in the zone example.org, which has more records than these" in text
+    zone = dns.zone.from_text(text, relativize=False)
+    assert zone.get_rdataset("_dmarc.mail1.example.org.", "TXT") and zone.origin.to_text() == "example.org."
+
+
 def test_a_name_server_without_an_address_in_the_zone_is_left_out() -> None:
     assert "NS ns2.example.org." not in GOLDEN
     text = render(EVERYTHING, nameservers={"mail.example.org": []})  # its address is one of the records
