@@ -1,4 +1,5 @@
-"""Mailboxes whose password somebody guesses, as Rspamd's log tells: stored, and told to the operator once a day."""
+"""Mailboxes whose password somebody guesses, and clients that guess at many, as Rspamd's log tells: stored, and told to
+the operator once a day."""
 
 from __future__ import annotations
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: How one client that guesses at many mailboxes is named: this, and its address.
+MANY = "many mailboxes, from "
 #: A mailbox stays on the page, and causes no second mail, for this long.
 KEPT = timedelta(days=1)
 #: Lines of Rspamd's log to read; a line about a mailbox comes every five minutes.
@@ -43,6 +46,7 @@ def refresh(engine: Engine, container: str) -> None:
     }
     # Names that do not exist are invented by the guesser, and of no interest.
     real = set(Mailbox.objects.live().filter(address__in=found).values_list("address", flat=True))
+    real |= {name for name in found if name.startswith(MANY)}
     with transaction.atomic():
         stack = Stack.objects.select_for_update().get_or_create(pk=1)[0]
         kept = {
@@ -63,11 +67,16 @@ def refresh(engine: Engine, container: str) -> None:
 
 
 def parse(log: str) -> dict[str, tuple[datetime, int]]:
-    """Name → when its last line was written, and how many different passwords had been tried. Pure."""
+    """Mailbox or client → when its last line was written, and how many different passwords had been tried. Pure."""
     return {
-        match[2]: (datetime.fromisoformat(match[1]).replace(tzinfo=UTC), int(match[3]))
+        _named(match[2]): (datetime.fromisoformat(match[1]).replace(tzinfo=UTC), int(match[3]))
         for match in _LINE.finditer(log)
     }
+
+
+def _named(who: str) -> str:
+    """A mailbox by its address, and a client by a description: it has tried many of them."""
+    return who if "@" in who else f"{MANY}{who}"
 
 
 def operator_mail(addresses: list[str]) -> tuple[str, str]:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.live.mailworld import World
+from tests.live.mailworld import World, outside
 from tests.rig.mailclients import Login, imap_login, smtp_login
+from tests.rig.standins import said
 
 if TYPE_CHECKING:
     from tests.live.mailstack import MailStack
+    from tests.rig.images import Images
     from tests.rig.mailclients import Answer
 
 pytestmark = pytest.mark.real
@@ -56,9 +58,45 @@ def test_one_wrong_password_again_and_again_is_no_guessing(world: World) -> None
     assert imap_login(world.server, world.bob.login)
 
 
+#: Signs in at the submission port with one password, as each of the names; prints each answer.
+_SPRAY = """
+import smtplib, ssl, sys
+password, names = sys.argv[1], sys.argv[2:]
+trusting = ssl._create_unverified_context()
+for name in names:
+    with smtplib.SMTP("postfix", 587, timeout=60) as client:
+        client.starttls(context=trusting)
+        try:
+            print(*client.login(name, password))
+        except smtplib.SMTPAuthenticationError as exc:
+            print(exc.smtp_code, exc.smtp_error.decode())
+"""
+
+
+def test_one_password_at_many_names_is_limited_by_address_and_those_who_are_known_are_not(
+    world: World, stack_images: Images
+) -> None:
+    with outside(world.stack, stack_images, ["spray.test"]) as client:
+
+        def spray(password: str, *names: str) -> list[str]:
+            code, text = said(client.container, "python3", "-c", _SPRAY, password, *names)
+            assert code == 0, text
+            return text.splitlines()
+
+        names = [f"person{number}@{world.name}" for number in range(42)]
+        limited = [LIMITED in answer for answer in spray("Summer-2026!", *names)]
+        assert not any(limited[:30])
+        # From then on each has to wait, and these come quicker than that.
+        assert sum(limited[30:]) >= 6, limited
+        assert spray(world.bob.password, world.bob.address)[0].startswith("235")
+        # Behind the gateway there may be everybody.
+        assert smtp_login(world.server, world.alice.login).code == 235
+
+
 def test_the_page_and_doctor_name_the_mailbox(world: World) -> None:
     world.stack.manage("shell", "-c", "from mailboxes.upkeep import refresh_usage; refresh_usage()")
     script = "import json; from mailboxes.models import Stack; print(json.dumps(Stack.load().guessed))"
     guessed = json.loads(world.stack.manage("shell", "-v", "0", "-c", script))
-    assert set(guessed) == {world.alice.address}
+    assert {name for name in guessed if not name.startswith("many mailboxes, from ")} == {world.alice.address}
+    assert len(guessed) == 2
     assert guessed[world.alice.address]["count"] >= 10

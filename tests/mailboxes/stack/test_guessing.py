@@ -86,6 +86,19 @@ def test_the_operator_is_told_once_a_day(relay: Any) -> None:
 
 
 @pytest.mark.django_db
+def test_a_client_that_tries_many_mailboxes_is_named_by_its_address(relay: Any) -> None:
+    type(relay).objects.update(alert_recipients=["ops@example.com"])
+    refresh(line("192.0.2.7", 31))
+    refresh(line("192.0.2.7", 33))
+    assert {name: entry["count"] for name, entry in Stack.load().guessed.items()} == {
+        "many mailboxes, from 192.0.2.7": 33
+    }
+    assert [subject.partition("] ")[2] for subject in told()] == [
+        "Somebody guesses the password of many mailboxes, from 192.0.2.7"
+    ]
+
+
+@pytest.mark.django_db
 def test_an_old_line_says_nothing(relay: Any) -> None:
     factories.mailbox("ada@example.com")
     refresh(line("ada@example.com", 11, timezone.now() - timedelta(hours=25)))

@@ -1,10 +1,15 @@
 -- Dovecot asks here before it looks at a password, and says afterwards whether it was right (its "auth policy"). Guessing
--- is limited by name, because behind Docker's NAT everybody has one address. Written by Quazzar.
+-- is limited by name, and by address, where that is the client's own: behind Docker's NAT everybody has the gateway's.
+-- It cannot be limited by password: the hash that comes here is over name and password together. Written by Quazzar.
 local rspamd_logger = require 'rspamd_logger'
 local ucl = require 'ucl'
 
 -- So many different passwords may be tried at once; then there is a pause before each, twice as long each time.
 local FREE, LONGEST_PAUSE = 10, 600
+-- The same for one address at whatever names, as one common password is tried; one is forgotten in so many seconds, so
+-- that an office or a webmail with many people may mistype now and then.
+local ADDRESS_FREE, LEAK = 30, 120
+local GATEWAY = '@gateway@'
 -- Seconds until an attempt is forgotten; and how many names are remembered (a guesser can invent names).
 local FORGET, NAMES = 6 * 3600, 20000
 
@@ -24,33 +29,64 @@ local function attempts_of(name, now)
   return found
 end
 
+-- Address → how many wrong passwords it has left, and when the last was tried.
+local clients, client_number = {}, 0
+
+local function client_of(address, now)
+  if address == '' or address == GATEWAY or address == '::1' or address:find('^127%.') then return nil end
+  local found = clients[address]
+  if not found then
+    if client_number >= NAMES then
+      clients, client_number = {}, 0
+    end
+    client_number = client_number + 1
+    found = { count = 0, seen = now, last = 0 }
+    clients[address] = found
+  end
+  found.count = math.max(0, found.count - (now - found.seen) / LEAK)
+  found.seen = now
+  return found
+end
+
+local function pause_of(over)
+  return over < 0 and 0 or math.min(2 ^ over, LONGEST_PAUSE)
+end
+
+-- Whether one that guesses has to wait; Quazzar reads the line that this writes now and then, see stack/guessing.py.
+local function must_wait(who, entry, free, now)
+  if now - entry.last >= pause_of(math.floor(entry.count) - free) then return false end
+  if now - (entry.told or 0) > 300 and who:find("^[%w.:@_~&'-]+$") then
+    entry.told = now
+    rspamd_logger.warnx(rspamd_config, 'quazzar-guessing %s %s', who, math.floor(entry.count))
+  end
+  return true
+end
+
 -- Whether the password may be tried now. The owner's own password, once it was right, always may: whoever guesses at
 -- a mailbox does not lock its owner out.
-local function may_try(name, hash, now)
-  local attempts = attempts_of(name, now)
+local function may_try(name, hash, address, now)
+  local attempts, client = attempts_of(name, now), client_of(address, now)
   if now - attempts.last > FORGET then
     attempts.tried, attempts.count = {}, 0
   end
   if attempts.right[hash] or attempts.tried[hash] then return true end
-  local over = attempts.count - FREE
-  local pause = over < 0 and 0 or math.min(2 ^ over, LONGEST_PAUSE)
-  if now - attempts.last < pause then
-    if now - (attempts.told or 0) > 300 and name:find("^[%w.@_~&'-]+$") then
-      attempts.told = now
-      -- Quazzar reads this line, see stack/guessing.py.
-      rspamd_logger.warnx(rspamd_config, 'quazzar-guessing %s %s', name, attempts.count)
-    end
-    return false
-  end
+  if must_wait(name, attempts, FREE, now) then return false end
+  if client and must_wait(address, client, ADDRESS_FREE, now) then return false end
   attempts.tried[hash], attempts.last = true, now
   attempts.count = attempts.count + 1
+  if client then
+    client.count, client.last = client.count + 1, now
+  end
   return true
 end
 
-local function was_right(name, hash, now)
-  local attempts = attempts_of(name, now)
+local function was_right(name, hash, address, now)
+  local attempts, client = attempts_of(name, now), client_of(address, now)
   if attempts.tried[hash] then
     attempts.tried[hash], attempts.count = nil, attempts.count - 1
+    if client then
+      client.count = math.max(0, client.count - 1)
+    end
   end
   attempts.right[hash] = true
 end
@@ -60,11 +96,12 @@ local function handle(task, connection, arguments)
   local read = parser:parse_string(tostring(task:get_content()))
   local asked = read and parser:get_object() or {}
   local name, hash = tostring(asked.login or ''):lower():sub(1, 320), tostring(asked.pwhash or '')
+  local address = tostring(asked.remote or ''):sub(1, 45)
   local allowed = true
   if arguments.command == 'allow' then
-    allowed = may_try(name, hash, os.time())
+    allowed = may_try(name, hash, address, os.time())
   elseif asked.success and not asked.policy_reject then
-    was_right(name, hash, os.time())
+    was_right(name, hash, address, os.time())
   end
   connection:send_ucl({ status = allowed and 0 or -1, msg = allowed and '' or 'Too many wrong passwords' })
 end
