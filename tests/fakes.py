@@ -355,6 +355,7 @@ def _state(box: FakeContainer) -> ContainerState:
         spec=box.spec.digest,
         exit_code=box.exit_code,
         address=box.address,
+        volumes=frozenset(mount.volume for mount in box.spec.mounts),
     )
 
 

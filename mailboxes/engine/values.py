@@ -43,6 +43,7 @@ class ContainerState:
         spec: digest of the specification that it was created from.
         exit_code: None unless it has exited.
         address: its IP address on the network; empty unless it runs.
+        volumes: names of the volumes that are mounted in it.
     """
 
     id: str
@@ -56,6 +57,7 @@ class ContainerState:
     spec: str
     exit_code: int | None
     address: str
+    volumes: frozenset[str] = frozenset()
 
 
 def is_volume_of(project: str, name: str, labels: Mapping[str, str] | None) -> bool:
@@ -136,6 +138,7 @@ def container(answer: Mapping[str, Any]) -> ContainerState:
         spec=labels.get(SPEC_LABEL, ""),
         exit_code=state["ExitCode"] if state["Status"] in {"exited", "dead"} else None,
         address=next(filter(None, addresses), ""),
+        volumes=frozenset(mount["Name"] for mount in answer.get("Mounts") or () if mount.get("Name")),
     )
 
 

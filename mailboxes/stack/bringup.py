@@ -34,6 +34,11 @@ logger = logging.getLogger(__name__)
 Phase = Stack.Phase
 #: On a container: the digest of the static configuration that it reads when it starts.
 CONFIG_LABEL = "quazzar.config"
+#: Where Dovecot and Rspamd listen for Postfix, whose start lets it in (files/50-quazzar.sh). 11333 is Rspamd's user.
+_SOCKETS = (
+    PutFile("/mail-sockets/dovecot/", b"", 0o700),
+    PutFile("/mail-sockets/rspamd/", b"", 0o700, 11333, 11333),
+)
 #: Seconds until all containers must be healthy; 20 are usual.
 HEALTHY_WITHIN = 180.0
 #: A container that is not running this many seconds after the start will not come up by waiting.
@@ -241,6 +246,7 @@ def _put_files(wanted: Target) -> None:
     config = [PutFile(f"/etc/dovecot/{file.path}", file.data, file.mode) for file in wanted.files]
     if not any(observation.running(service.service) for service in wanted.spec.services):
         config += _put_rendered_files(wanted)
+        config += _SOCKETS
     wanted.engine.put(wanted.spec.service("dovecot").name, [*_directories(config), *config])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -84,7 +84,25 @@ def plan(spec: StackSpec, observation: Observation, now: datetime) -> list[Actio
         if observation.images.get(service.service) is None and service.service not in observation.containers:
             actions.append(Action("pull", service.service, f"The image {service.image} is missing."))
         actions += _service_actions(service, observation, now, detached=service in lost)
-    return actions
+    return _with_partners(spec, observation, actions)
+
+
+def _with_partners(spec: StackSpec, observation: Observation, actions: list[Action]) -> list[Action]:
+    """The same, where a container that is created anew would not find the others by the volume that they share.
+
+    A container of an older release lacks that volume. As long as all three do, they go on as they are.
+    """
+    if not any(action.kind in {"create", "recreate"} and not action.interrupts for action in actions):
+        return actions
+    lacking = {
+        service.service
+        for service in spec.services
+        if (state := observation.containers.get(service.service))
+        and not {mount.volume for mount in service.mounts} <= state.volumes
+    }
+    return [
+        replace(action, interrupts=action.interrupts and action.target not in lacking) for action in actions
+    ]
 
 
 def detached(spec: StackSpec, observation: Observation) -> list[ServiceSpec]:
@@ -93,11 +111,14 @@ def detached(spec: StackSpec, observation: Observation) -> list[ServiceSpec]:
         service
         for service in spec.services
         if service.service in observation.containers
-        and (
-            observation.network is None
-            or any(mount.volume not in observation.volumes for mount in service.mounts)
-        )
+        and (observation.network is None or _own(service, observation) - observation.volumes)
     ]
+
+
+def _own(service: ServiceSpec, observation: Observation) -> frozenset[str]:
+    """The volumes of the stack that the service's container has; one of an older release may lack some."""
+    wanted = frozenset(mount.volume for mount in service.mounts)
+    return wanted & observation.containers[service.service].volumes
 
 
 def _service_actions(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import docker
     from docker.models.containers import Container
 
+    from tests.rig.ca import CertificateAuthority
     from tests.rig.images import Images
     from tests.rig.nameserver import Nameserver
 
@@ -52,9 +53,11 @@ class MailStack(Console):
 
     Attributes:
         nameserver: the one that it asks about DNS, where a test has given it one.
+        authority: the one that SSL_CERT_FILE names, where a test has given it one.
     """
 
     nameserver: Nameserver
+    authority: CertificateAuthority
 
     def __init__(
         self,
@@ -146,7 +149,7 @@ class MailStack(Console):
         # By name: one that was restored has no label.
         every = {volume.name for volume in self.client.volumes.list()}
         volumes = {name for name in every if name.startswith(f"{self.project}-")}
-        assert volumes == {f"{self.project}-mail-{kind}" for kind in ("config", "data", "dkim")}
+        assert volumes == {f"{self.project}-mail-{kind}" for kind in ("config", "data", "dkim", "sockets")}
 
     # --- what lives in it ----------------------------------------------------------------------------------
     def expect(self, status: int, method: str, path: str, body: object = None) -> Any:

@@ -22,6 +22,7 @@ _FILES = {
     "postfix/submission_headers": "postfix",
     "dovecot.conf": "dovecot",
     "policy.conf": "dovecot",
+    "sockets.conf": "dovecot",
     "sieve/global.sieve": "dovecot",
     "rspamd/controller.lua": "rspamd",
     "rspamd/rspamd.local.lua": "rspamd",
@@ -38,6 +39,8 @@ _FILES = {
     "rspamd/override.d/options.inc": "rspamd",
     "rspamd/override.d/settings.conf": "rspamd",
     "rspamd/override.d/worker-controller.inc": "rspamd",
+    "rspamd/override.d/worker-proxy.inc": "rspamd",
+    "rspamd/sockets/worker-proxy.inc": "rspamd",
 }
 #: Files that hold a secret.
 _ROOTS_ALONE = frozenset({"policy.conf"})

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 _TABLES = "lmdb:/mail-config/postfix"
+#: None of what the three say to one another has a login. On a TCP port every local user of Docker's machine could speak
+#: it, by the container's address; a socket asks for the right to enter its directory (files/50-quazzar.sh).
+_SOCKETS = "/mail-sockets"
 
 
 def postfix(hostname: str) -> tuple[tuple[str, str], ...]:
@@ -30,9 +33,9 @@ _RELAYING = {
     "smtpd_sender_restrictions": "reject_non_fqdn_sender",
     "smtpd_relay_restrictions": "permit_mynetworks,reject_unauth_destination",
     "smtpd_recipient_restrictions": "reject_non_fqdn_recipient,reject_unlisted_recipient,"
-    "check_policy_service inet:dovecot:12340",
+    f"check_policy_service unix:{_SOCKETS}/dovecot/quota",
     "smtpd_sasl_type": "dovecot",
-    "smtpd_sasl_path": "inet:dovecot:12345",
+    "smtpd_sasl_path": f"{_SOCKETS}/dovecot/sasl",
     # On for ports 587 and 465 only: see files/50-quazzar.sh.
     "smtpd_sasl_auth_enable": "no",
 }
@@ -44,7 +47,7 @@ _LOOKUPS = {
     "virtual_mailbox_maps": f"{_TABLES}/mailboxes",
     "virtual_alias_maps": f"{_TABLES}/aliases",
     "smtpd_sender_login_maps": f"{_TABLES}/senders",
-    "virtual_transport": "lmtp:inet:dovecot:24",
+    "virtual_transport": f"lmtp:unix:{_SOCKETS}/dovecot/lmtp",
     "lmtp_delivery_status_filter": "regexp:/mail-config/postfix/lmtp_status",
     "recipient_delimiter": "+",
     # The queue is in a volume, so it survives when the container is recreated.
@@ -67,7 +70,7 @@ _TLS = {
     "DES,3DES,MD5,RC4,LOW,SEED,IDEA,AESCCM8",
 }
 _FILTERS = {
-    "smtpd_milters": "inet:rspamd:11332",
+    "smtpd_milters": f"unix:{_SOCKETS}/rspamd/milter",
     "non_smtpd_milters": "",
     # While Rspamd is down, senders are asked to try again: no mail comes in unchecked.
     "milter_default_action": "tempfail",
@@ -104,5 +107,6 @@ _SMARTHOST = {
     "smtp_sasl_security_options": "noanonymous",
     "smtp_tls_policy_maps": f"{_TABLES}/tls_policy",
     "smtp_tls_security_level": "may",
+    # The image's list; with a smarthost the node's own authorities take its place, see push/scripts/write_bundle.sh.
     "smtp_tls_CAfile": "/etc/ssl/certs/ca-certificates.crt",
 }

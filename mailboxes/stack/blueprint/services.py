@@ -96,7 +96,7 @@ def build(options: Options) -> StackSpec:
         project=project,
         hostname=options.hostname,
         network=project,
-        volumes=(f"{project}-mail-config", f"{project}-mail-data", f"{project}-mail-dkim"),
+        volumes=tuple(f"{project}-mail-{kind}" for kind in ("config", "data", "dkim", "sockets")),
         labels=((PROJECT_LABEL, project),),
         # In the order of starting: Postfix last, because it asks the other two.
         services=(_dovecot(options), _rspamd(options), _postfix(options)),
@@ -116,6 +116,7 @@ def _postfix(options: Options) -> ServiceSpec:
             Mount(config, "/docker-init.db", read_only=True),
             Mount(f"{options.project}-mail-data", "/mail-data"),
             Mount(f"{options.project}-mail-dkim", "/mail-dkim"),
+            _sockets(options),
         ),
         ports=_ports(options, "postfix"),
         healthcheck=Healthcheck(("CMD", "/scripts/healthcheck.sh"), 10, 5, 60, 3),
@@ -124,12 +125,16 @@ def _postfix(options: Options) -> ServiceSpec:
 
 
 def _dovecot(options: Options) -> ServiceSpec:
+    config = f"{options.project}-mail-config"
     return _service(
         options,
         "dovecot",
         mounts=(
-            Mount(f"{options.project}-mail-config", "/etc/dovecot"),
+            Mount(config, "/etc/dovecot"),
             Mount(f"{options.project}-mail-data", "/srv/vmail"),
+            # dovecot.conf includes a file by this path only where there is a volume for its sockets.
+            Mount(config, "/mail-config", read_only=True),
+            _sockets(options),
         ),
         ports=_ports(options, "dovecot"),
         healthcheck=_speaks(143, "", "'* OK'*", interval=15),
@@ -144,11 +149,20 @@ def _rspamd(options: Options) -> ServiceSpec:
         mounts=(
             Mount(f"{options.project}-mail-config", "/mail-config", read_only=True),
             Mount(f"{options.project}-mail-dkim", "/mail-dkim", read_only=True),
+            _sockets(options),
         ),
         ports=_ports(options, "rspamd", bind=_LOOPBACK),
-        command=("/usr/bin/rspamd", "-f", "--var", "LOCAL_CONFDIR=/mail-config/rspamd"),
+        command=(
+            *("/usr/bin/rspamd", "-f", "--var", "LOCAL_CONFDIR=/mail-config/rspamd"),
+            *("--var", "QUAZZAR_SOCKETS=/mail-config/rspamd/sockets"),
+        ),
         healthcheck=_speaks(11334, r"GET /ping HTTP/1.0\r\n\r\n", "'HTTP/'*' 200 '*", interval=10),
     )
+
+
+def _sockets(options: Options) -> Mount:
+    """Where Dovecot and Rspamd listen for Postfix."""
+    return Mount(f"{options.project}-mail-sockets", "/mail-sockets")
 
 
 def _ports(options: Options, service: str, bind: str | None = None) -> tuple[Port, ...]:

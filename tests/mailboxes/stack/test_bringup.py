@@ -35,7 +35,7 @@ def assert_up(engine: StackEngine) -> None:
     assert stack.applied_generation == stack.desired_generation
     assert reconcile.differences() == []
     assert set(engine.boxes) == {"qz-postfix", "qz-dovecot", "qz-rspamd"}
-    assert set(engine.disks) == {"qz-mail-config", "qz-mail-data", "qz-mail-dkim"}
+    assert set(engine.disks) == {"qz-mail-config", "qz-mail-data", "qz-mail-dkim", "qz-mail-sockets"}
     assert engine.users() == {"ada@example.com": factories.HASH} and engine.accepted() == {"ada@example.com"}
 
 

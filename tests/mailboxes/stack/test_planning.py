@@ -34,6 +34,7 @@ def container(service: str, **changes: Any) -> ContainerState:
         spec=wanted.digest,
         exit_code=None,
         address="172.30.1.2",
+        volumes=frozenset(mount.volume for mount in wanted.mounts),
     )
     return replace(well, **changes)
 
@@ -68,6 +69,7 @@ def test_from_nothing_everything_is_made_ground_first() -> None:
         ("volume", "qz-mail-config"),
         ("volume", "qz-mail-data"),
         ("volume", "qz-mail-dkim"),
+        ("volume", "qz-mail-sockets"),
         ("pull", "dovecot"),
         ("create", "dovecot"),
         ("pull", "rspamd"),
@@ -90,11 +92,51 @@ def test_without_a_volume_the_containers_that_mount_it_are_recreated() -> None:
         ("mail-dkim", ["rspamd", "postfix"]),
         ("mail-data", ["dovecot", "postfix"]),
         ("mail-config", ["dovecot", "rspamd", "postfix"]),
+        ("mail-sockets", ["dovecot", "rspamd", "postfix"]),
     ):
         left = observed(volumes=frozenset(SPEC.volumes) - {f"qz-{volume}"})
         actions = [("volume", f"qz-{volume}"), *(("recreate", service) for service in services)]
         assert planned(left) == actions
         assert [service.service for service in planning.detached(SPEC, left)] == services
+
+
+def of_older_release(**others: ContainerState) -> Observation:
+    """All containers without the volume of the sockets, which is not there yet."""
+    older = {
+        service: container(service, spec="older", volumes=container(service).volumes - {"qz-mail-sockets"})
+        for service in IMAGES
+    }
+    return observed(volumes=frozenset(SPEC.volumes) - {"qz-mail-sockets"}, containers={**older, **others})
+
+
+def test_containers_of_an_older_release_wait_for_the_operator() -> None:
+    actions = planning.plan(SPEC, of_older_release(), NOW)
+    assert [(action.kind, action.target, action.interrupts) for action in actions] == [
+        ("volume", "qz-mail-sockets", False),
+        *(("recreate", service.service, True) for service in SPEC.services),
+    ]
+    assert planning.detached(SPEC, of_older_release()) == []
+
+
+def test_when_one_of_them_is_lost_the_others_follow_it_to_their_sockets() -> None:
+    older = of_older_release()
+    left = {name: state for name, state in older.containers.items() if name != "dovecot"}
+    actions = planning.plan(SPEC, replace(older, containers=left), NOW)
+    assert [(action.kind, action.target, action.interrupts) for action in actions[1:]] == [
+        ("create", "dovecot", False),
+        ("recreate", "rspamd", False),
+        ("recreate", "postfix", False),
+    ]
+
+
+def test_one_of_them_that_only_stopped_is_as_outdated_as_before() -> None:
+    stopped = container("dovecot", spec="older", status="exited", volumes=frozenset({"qz-mail-config"}))
+    actions = planning.plan(SPEC, of_older_release(dovecot=stopped), NOW)
+    assert [(action.target, action.interrupts) for action in actions[1:]] == [
+        ("dovecot", False),
+        ("rspamd", False),
+        ("postfix", False),
+    ]
 
 
 def test_a_container_that_is_not_there_has_lost_nothing() -> None:

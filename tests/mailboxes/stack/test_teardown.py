@@ -18,7 +18,7 @@ from tests.mailboxes import factories
 from tests.mailboxes.stackengine import HOSTNAME, StackEngine
 from tests.mailboxes.trials import trial
 
-VOLUMES = {"qz-mail-config", "qz-mail-data", "qz-mail-dkim"}
+VOLUMES = {"qz-mail-config", "qz-mail-data", "qz-mail-dkim", "qz-mail-sockets"}
 
 
 def assert_down(engine: StackEngine, *, volumes: set[str]) -> None:

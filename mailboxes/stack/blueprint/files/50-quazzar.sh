@@ -53,13 +53,28 @@ fi
 if [ -s $tables/relay_wrappermode ]; then
   postconf -e "smtp_tls_wrappermode=$(cat $tables/relay_wrappermode)"
 fi
+if [ -s $tables/authorities.pem ]; then
+  postconf -e "smtp_tls_CAfile=$tables/authorities.pem"
+fi
+
+# --- the sockets of Dovecot and Rspamd: only Postfix may come in. An older container has ports in place of them.
+sockets=/mail-sockets
+quota=inet:dovecot:12340
+if [ -d $sockets ]; then
+  quota=unix:$sockets/dovecot/quota
+  # The directories lie in one of root's, so that no name here can be a link that a service's user has made.
+  mkdir -p $sockets/dovecot $sockets/rspamd
+  chown root:postfix $sockets/dovecot
+  chown 11333:postfix $sockets/rspamd
+  chmod 0710 $sockets/dovecot $sockets/rspamd
+fi
 
 # --- 587 and 465: only here is there AUTH, and Rspamd signs what comes from a login
 postconf -MX submissions/inet smtps/inet 465/inet
 # A process of its own for each session: one that lived on would hold a dead connection to a Dovecot that was restarted,
 # and refuse the next login. The rest is in main.cf, because -P takes no value with a space in it.
 postconf -e "quazzar_submission_recipients = reject_non_fqdn_recipient, reject_unlisted_recipient,\
- check_policy_service inet:dovecot:12340, permit_sasl_authenticated, reject"
+ check_policy_service $quota, permit_sasl_authenticated, reject"
 postconf -M '465/inet=465 inet n - n - 200 smtpd' 'submission/inet=submission inet n - n - 200 smtpd'
 # What is submitted leaves complete (RFC 6409 section 8), and does not say where its sender is. What a stranger's mail lacks
 # tells spam, so it gets nothing.

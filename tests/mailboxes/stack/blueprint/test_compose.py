@@ -49,6 +49,7 @@ def test_names_are_the_products_whatever_compose_calls_its_project() -> None:
         "qz-mail-config",
         "qz-mail-data",
         "qz-mail-dkim",
+        "qz-mail-sockets",
     }
     assert document["services"]["postfix"]["container_name"] == "qz-postfix"
 
@@ -66,8 +67,8 @@ def test_ports_are_published_where_the_operator_said(bind: str, port: str) -> No
     assert parsed(built(bind))["services"]["postfix"]["ports"][0] == port
 
 
-def test_rspamd_gets_its_volumes_read_only() -> None:
-    volumes = ["mail-config:/mail-config:ro", "mail-dkim:/mail-dkim:ro"]
+def test_rspamd_gets_the_volumes_that_it_reads_read_only() -> None:
+    volumes = ["mail-config:/mail-config:ro", "mail-dkim:/mail-dkim:ro", "mail-sockets:/mail-sockets:rw"]
     assert parsed(built())["services"]["rspamd"]["volumes"] == volumes
 
 

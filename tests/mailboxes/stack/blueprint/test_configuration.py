@@ -84,7 +84,7 @@ def test_nobody_but_root_writes_and_nothing_is_executable() -> None:
 
 def test_the_stock_configuration_with_its_fixed_password_is_not_included() -> None:
     included = [line for line in rendered()["dovecot.conf"].splitlines() if b"!include" in line]
-    assert included == [b"!include_try /etc/dovecot/policy.conf"]
+    assert included == [b"!include_try /etc/dovecot/policy.conf", b"!include_try /mail-config/sockets.conf"]
 
 
 def test_dovecot_asks_rspamd_with_a_password_that_is_not_the_operators() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,6 +29,11 @@ def test_postfix_calls_itself_by_the_host_name() -> None:
 def test_nobody_is_trusted_for_an_address() -> None:
     assert ENVIRONMENT["POSTFIX_mynetworks"] == "127.0.0.0/8 [::1]/128"
     assert ENVIRONMENT["POSTFIX_smtpd_relay_restrictions"].endswith("reject_unauth_destination")
+
+
+def test_what_asks_for_no_login_is_not_spoken_over_the_network() -> None:
+    for name, value in ENVIRONMENT.items():
+        assert not re.search(r"\binet:|\b(dovecot|rspamd):\d", value), name
 
 
 def test_there_is_no_local_delivery() -> None:

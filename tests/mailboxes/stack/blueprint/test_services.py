@@ -42,7 +42,7 @@ def published(service: ServiceSpec) -> list[tuple[int, int, str]]:
 def test_everything_bears_the_projects_name() -> None:
     stack = built()
     assert stack.network == "qz"
-    assert stack.volumes == ("qz-mail-config", "qz-mail-data", "qz-mail-dkim")
+    assert stack.volumes == ("qz-mail-config", "qz-mail-data", "qz-mail-dkim", "qz-mail-sockets")
     assert {service.name for service in stack.services} == {"qz-postfix", "qz-dovecot", "qz-rspamd"}
 
 
@@ -90,6 +90,7 @@ def test_rspamd_may_read_the_configuration_and_the_keys_and_change_neither() -> 
     assert built().service("rspamd").mounts == (
         Mount("qz-mail-config", "/mail-config", read_only=True),
         Mount("qz-mail-dkim", "/mail-dkim", read_only=True),
+        Mount("qz-mail-sockets", "/mail-sockets"),
     )
 
 
