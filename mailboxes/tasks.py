@@ -72,10 +72,11 @@ def watch_mail_queue() -> None:
 
 @shared_task(ignore_result=True)
 def purge_mailboxes() -> None:
-    """Removes deleted mailboxes whose restore period is over, with their mail."""
+    """Removes deleted mailboxes whose restore period is over, with their mail; looks at the owner of the rest."""
     from mailboxes import upkeep
 
     upkeep.purge()
+    upkeep.own_mail()
 
 
 def _idle() -> bool:

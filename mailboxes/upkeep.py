@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -15,7 +17,7 @@ from mailboxes.models import Mailbox, Stack
 from mailboxes.provisioning import retention
 from mailboxes.push import render
 from mailboxes.quota import room, usage, warnings
-from mailboxes.stack import clients, guessing, lock, versions
+from mailboxes.stack import clients, drift, guessing, lock, versions
 from quazzar.errors import StackError
 
 if TYPE_CHECKING:
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: The program by which Docker forwards connections that no rule of the kernel does.
+_PROXY = "docker-proxy"
+#: Seconds for a look at all mail.
+_LONG = 900.0
 #: Lines of Postfix's log to read; they hold some hundred connections.
 _LOG_LINES = 2000
 
@@ -49,12 +55,30 @@ def refresh_usage() -> None:
 
 
 def _store_clients(engine: Engine) -> None:
-    """Stores which share of its clients Postfix sees under their own addresses."""
+    """Stores which share of its clients Postfix sees under their own addresses, and how the others came."""
     network = engine.network(settings.QUAZZAR_STACK_PROJECT)
     if network is None:
         return
-    if counted := clients.hidden(engine.logs(container("postfix"), _LOG_LINES), network.gateway):
-        Stack.objects.filter(pk=1).update(clients=dict(zip(("seen", "hidden"), counted, strict=True)))
+    if not (counted := clients.hidden(engine.logs(container("postfix"), _LOG_LINES), network.gateway)):
+        return
+    seen, hidden = counted
+    values: dict[str, object] = {"seen": seen, "hidden": hidden}
+    if hidden:
+        state, info = engine.containers(settings.QUAZZAR_STACK_PROJECT).get("postfix"), engine.info()
+        proxied = info.is_local and _runs(_PROXY)
+        values["ways"] = clients.ways(
+            state.published if state else (), rootless=info.rootless, proxied=proxied, every=hidden == seen
+        )
+    Stack.objects.filter(pk=1).update(clients=values)
+
+
+def _runs(program: str) -> bool:
+    """Whether a process of this name runs on this machine, whoever's it is: proc_pid_comm(5)."""
+    for process in Path("/proc").glob("[0-9]*/comm"):
+        with suppress(OSError):  # it has ended
+            if process.read_text().strip() == program:
+                return True
+    return False
 
 
 def watch_queue() -> None:
@@ -104,3 +128,20 @@ def _remove_mail(engine: Engine, mailbox: Mailbox) -> None:
 def container(service: str) -> str:
     """The name of the container that runs this service."""
     return f"{settings.QUAZZAR_STACK_PROJECT}-{service}"
+
+
+def own_mail() -> None:
+    """Gives mail that Dovecot may not read back to it, wherever it lies: `drift` looks at what changed lately only."""
+    if Stack.load().phase != Stack.Phase.HEALTHY:
+        return
+    try:
+        with connect.to_docker() as engine:
+            argv = ["bash", "-c", drift.OWN_ALL]
+            result = engine.check(
+                container("dovecot"), argv, what="giving mail its owner back", timeout=_LONG
+            )
+    except StackError as exc:
+        logger.warning("mail with another owner: not looked for: %s", exc.message)
+        return
+    if found := int(result.stdout.decode(errors="replace").strip() or 0):
+        logger.warning("stack: %d files of mail had another owner, and were given back to Dovecot", found)

@@ -21,7 +21,6 @@ from dnsrecords.models import DomainCheck, Publisher, RecordCheck
 from dnsrecords.names import within
 from dnsrecords.publishing import rules
 from dnsrecords.publishing.plan import Zone, addresses, plan, publishable, questions
-from dnsrecords.publishing.reach import Reach
 from dnsrecords.publishing.services import PublishFailed, ZoneChanged
 from dnsrecords.publishing.services.registry import service
 from dnsrecords.records.facts import Facts
@@ -106,9 +105,6 @@ def set_up(domain_id: int, fields: Mapping[str, Any]) -> Publisher:
             name: wrong.checked(name, rule, fields.get(name, getattr(row, name)), default=getattr(row, name))
             for name, rule in rules_of.items()
         }
-        if not {"server", "port"} & wrong.fields.keys():
-            reachable = Reach.from_settings().objection_to(values["server"], values["port"])
-            wrong.add("port" if reachable.startswith("Port") else "server", *filter(None, [reachable]))
         if fields.get("secret"):
             values["secret"] = wrong.checked("secret", rules.secret, fields["secret"], default="")
         elif row.secret is None:

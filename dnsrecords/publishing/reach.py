@@ -61,23 +61,6 @@ class Reach:
             )
         return ""
 
-    def objection_to(self, server: str, port: int) -> str:
-        """As `objection`, before anything is stored.
-
-        What a name leads to is looked at when the node connects; so is this node itself, whose name server may be
-        set up before the variable is.
-        """
-        try:
-            address = ip_address(server)
-        except ValueError:
-            named = port in PORTS or self.named
-            return (
-                ""
-                if named
-                else self.objection("192.0.2.1", port).replace("names 192.0.2.1", "names its address")
-            )
-        return "" if _is_loopback(address) else self.objection(server, port)
-
     def allowed(self, addresses: Iterable[str], port: int) -> tuple[list[str], str]:
         """Those of a name's addresses that may be connected to, and the first objection to another."""
         objections = {address: self.objection(address, port) for address in addresses}

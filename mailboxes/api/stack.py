@@ -85,7 +85,7 @@ class StackViewSet(ApiViewSet):
         """Looks at Docker, ports, disk, memory, the hostname, the way out and the images, for 10 seconds at most."""
         hostname = self.body()["hostname"]
         with connect.to_docker() as engine:
-            return self.answer(runner.run(hostname, engine))
+            return self.answer(runner.run(hostname, engine, inside=True))
 
     @action(**_POST, serializer_class=HostnameSerializer, answer_status=202)
     def enable(self, request: Request) -> Response:

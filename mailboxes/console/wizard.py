@@ -80,7 +80,7 @@ def preflight(request: HttpRequest) -> HttpResponse:
     context: dict[str, object] = {"form": form, "hostname": request.POST.get("hostname", "").strip()}
     if form.is_valid():
         with connect.to_docker() as engine:
-            report = runner.run(form.cleaned_data["hostname"].strip(), engine)
+            report = runner.run(form.cleaned_data["hostname"].strip(), engine, inside=True)
         context |= {"report": report, "rows": rows(report)}
     if gate.by_htmx(request):
         return render(request, "mailboxes/_preflight.html", {**pages.head(request), **context})

@@ -78,6 +78,7 @@ class ServiceSpec:
         aliases: names under which the other containers reach it on the network.
         command: arguments to run; None means the image's own command.
         stop_grace: seconds between SIGTERM and SIGKILL.
+        temporary: it is not started again when it ends, but removed.
     """
 
     service: str
@@ -94,6 +95,7 @@ class ServiceSpec:
     limits: Limits
     labels: tuple[tuple[str, str], ...]
     stop_grace: int
+    temporary: bool = False
 
     @property
     def digest(self) -> str:

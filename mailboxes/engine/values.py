@@ -44,6 +44,7 @@ class ContainerState:
         exit_code: None unless it has exited.
         address: its IP address on the network; empty unless it runs.
         volumes: names of the volumes that are mounted in it.
+        published: addresses of the host on which it is published; empty unless it runs.
     """
 
     id: str
@@ -58,6 +59,7 @@ class ContainerState:
     exit_code: int | None
     address: str
     volumes: frozenset[str] = frozenset()
+    published: frozenset[str] = frozenset()
 
 
 def is_volume_of(project: str, name: str, labels: Mapping[str, str] | None) -> bool:
@@ -139,6 +141,11 @@ def container(answer: Mapping[str, Any]) -> ContainerState:
         exit_code=state["ExitCode"] if state["Status"] in {"exited", "dead"} else None,
         address=next(filter(None, addresses), ""),
         volumes=frozenset(mount["Name"] for mount in answer.get("Mounts") or () if mount.get("Name")),
+        published=frozenset(
+            binding["HostIp"]
+            for bindings in (answer["NetworkSettings"].get("Ports") or {}).values()
+            for binding in bindings or ()
+        ),
     )
 
 

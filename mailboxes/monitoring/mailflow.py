@@ -10,6 +10,8 @@ from mailboxes.stack import versions
 from quazzar.monitoring import doctor
 
 _OFF = "The mail server is not enabled."
+_UNKNOWN_WAY = "from programs on this machine, or through Docker's userland proxy"
+_OFF = "The mailbox stack is not enabled."
 
 
 def queue() -> doctor.Finding:
@@ -64,9 +66,9 @@ def clients() -> doctor.Finding:
         )
     share = 100 * hidden // seen or 1
     return doctor.warning(
-        f"Of the last {seen} connections to Postfix, {hidden} ({share} %) came under the address of Docker's gateway: "
-        "programs on this machine itself, and clients that Docker's userland proxy hides. Their mail is not "
-        "judged by its sender's address, and logs do not name them.",
+        f"Of the last {seen} connections to Postfix, {hidden} ({share} %) came under the address of Docker's gateway, "
+        f"{'; or '.join(stack.clients.get('ways') or [_UNKNOWN_WAY])}. Their mail is not judged by its sender's "
+        "address, and logs do not name them.",
         'If they are not this machine\'s own, let Docker forward by iptables: "iptables": true and "userland-proxy": '
         "false in /etc/docker/daemon.json. Mail is delivered meanwhile.",
     )

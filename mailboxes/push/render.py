@@ -6,6 +6,7 @@ A value that could add a line or a column is refused.
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -93,6 +94,30 @@ def domains_table(snapshot: Snapshot) -> bytes:
         ValueError: as ``users``; so do all other renderers.
     """
     return _table((_domain(domain.name), "ok") for domain in snapshot.domains)
+
+
+def unicode_domains(snapshot: Snapshot) -> bytes:
+    """An access table (regexp_table(5)) of addresses whose domain is written in another script than DNS has it.
+
+    Postfix takes a mail without SMTPUTF8 with such an envelope, and finds no row for it; this says which form has one.
+    """
+    lines = []
+    for domain in snapshot.domains:
+        name = _domain(domain.name)
+        typed = addresses.shown(f"x@{name}").removeprefix("x@")
+        if typed != name:
+            lines.append(f"/@{_any_spelling(typed)}$/ 553 5.6.7 Write the domain as {name}\n")
+    return "".join(sorted(lines)).encode()
+
+
+def _any_spelling(text: str) -> str:
+    """A pattern for the text in upper and lower case, composed or not. Of single bytes, Postfix only knows ASCII."""
+    spelt = []
+    for char in unicodedata.normalize("NFC", text):
+        cases = dict.fromkeys((char, char.lower(), char.upper()))
+        forms = dict.fromkeys(unicodedata.normalize(form, case) for case in cases for form in ("NFC", "NFD"))
+        spelt.append(char.replace(".", "[.]") if char.isascii() else f"({'|'.join(forms)})")
+    return "".join(spelt)
 
 
 def mailboxes_table(snapshot: Snapshot) -> bytes:

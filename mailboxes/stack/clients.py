@@ -1,9 +1,13 @@
-"""Tells from Postfix's log which share of its clients it sees as the bridge network's gateway. Pure."""
+"""Tells which share of its clients Postfix sees as the bridge network's gateway, and how they can have come. Pure."""
 
 from __future__ import annotations
 
 import re
 from ipaddress import IPv6Address, ip_address
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 # "connect from name[192.0.2.7]", but not "disconnect from", which names the same client again.
 _CONNECT = re.compile(r"(?<!dis)\bconnect from [^\s\[\]]{1,255}\[([0-9A-Fa-f:.]{2,45})\]")
@@ -24,6 +28,31 @@ def hidden(log: str, gateway: str) -> tuple[int, int] | None:
     """
     addresses = connections(log)
     return (len(addresses), addresses.count(gateway)) if len(addresses) >= ENOUGH else None
+
+
+def ways(published: Collection[str], *, rootless: bool, proxied: bool, every: bool) -> list[str]:
+    """By which ways clients can have come under the gateway's address, as clauses; what is certain comes first.
+
+    Args:
+        published: addresses of the host on which Postfix is published.
+        rootless: Docker runs without root.
+        proxied: Docker's userland proxy runs on this machine.
+        every: no client came under an address of its own.
+    """
+    if rootless:
+        return ["over IPv4, through rootless Docker, which forwards every connection by itself"]
+    found = []
+    if any(":" in address for address in published):
+        found.append("over IPv6, which Docker's proxy turns into IPv4")
+    if every and proxied:
+        found.append("over IPv4, through Docker's userland proxy, which hides everybody")
+    elif proxied:
+        found.append("over IPv4, from programs on this machine, through Docker's userland proxy")
+    else:
+        found.append(
+            "over IPv4, from programs on this machine, or through a proxy or a rule that hides the sender"
+        )
+    return found
 
 
 def _address(text: str) -> str:

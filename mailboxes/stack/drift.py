@@ -20,10 +20,14 @@ _CONFIG = """
 cd /etc/dovecot
 for file in "$@"; do [ ! -f "$file" ] || sha256sum "$file"; done
 [ ! -f users ] || printf '%s  users\\n' "$(tail -n +2 users | sha256sum | cut -d' ' -f1)"
-# Directories that Dovecot cannot write in, as after a restore by root. Looking at each mail would take too long.
+# Directories that Dovecot cannot write in, as after a restore by root, and mail that it cannot read, as after a copy by
+# root. Looking at every mail would take too long here: only where something was put lately.
 cd /srv/vmail
-find . -mindepth 1 -maxdepth 5 -path ./.postfix-queue -prune -o -type d ! -user vmail -printf '%P\\n' |
-  cut -d/ -f1,2 | sort -u | head -n 1000 | sed 's,^,owner  mail/,'
+{
+  find . -mindepth 1 -maxdepth 5 -path ./.postfix-queue -prune -o -type d ! -user vmail -print
+  find . -mindepth 2 -path ./.postfix-queue -prune -o -type d -mmin -10 \\
+    -exec bash -c 'for d; do find "$d" -maxdepth 1 -type f ! -user vmail -print -quit; done' look {} +
+} | cut -d/ -f2,3 | sort -u | head -n 1000 | sed 's,^,owner  mail/,'
 """
 #: Gives the mail in these directories, which are below /srv/vmail, back to Dovecot. It follows no link that lies there.
 _OWN = """
@@ -31,6 +35,12 @@ cd /srv/vmail
 for directory in "$@"; do
   find "./$directory" \\( -type d -o -type f -links 1 \\) ! -user vmail -exec chown -h vmail:vmail {} +
 done
+"""
+#: The same for all mail; prints how many directories and files there were.
+OWN_ALL = """
+cd /srv/vmail
+nice -n 19 find . -xdev -mindepth 2 -path ./.postfix-queue -prune -o \\
+  \\( -type d -o -type f -links 1 \\) ! -user vmail -exec chown -h vmail:vmail {} + -printf . | wc -c
 """
 _POSTFIX = """
 for table in domains mailboxes aliases senders; do
@@ -89,7 +99,7 @@ def _rendered_digests(desired: Desired) -> dict[str, str]:
             continue
         wanted |= {file.path: _sha256(file.data) for file in files}
     for file in rendered["tables"]:
-        if file.path.startswith("postfix/"):
+        if file.path.startswith("postfix/") and file.path != "postfix/unicode_domains":
             wanted[f"{file.path}.lmdb"] = _sha256(_as_postmap_prints(file.data))
     if "relay" not in desired.frozen:
         relayhost = next(file.data for file in rendered["relay"] if file.path.endswith("relayhost"))

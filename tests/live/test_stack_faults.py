@@ -262,6 +262,25 @@ def test_mail_that_was_restored_as_root_is_given_back(world: World) -> None:
     world.stack.inside("dovecot", "rm", f"{home}/link")
 
 
+def test_single_mails_that_root_put_there_are_given_back(world: World) -> None:
+    folder = f"/srv/vmail/{world.alice.address.partition('@')[2]}/alice/Maildir/cur"
+
+    def owner() -> str:
+        return world.stack.inside("dovecot", "stat", "-c", "%U", f"{folder}/1.copied").strip()
+
+    world.stack.inside("dovecot", "bash", "-c", f"echo x >{folder}/1.copied")
+    assert owner() == "root"
+    world.stack.manage("reconcile")
+    assert owner() == "vmail"
+    # What was changed where nothing is new is found by the hourly look at all mail.
+    world.stack.inside(
+        "dovecot", "bash", "-c", f"chown 0:0 {folder}/1.copied; touch -d '1 hour ago' {folder}"
+    )
+    world.stack.manage("shell", "-c", "from mailboxes.upkeep import own_mail; own_mail()")
+    assert owner() == "vmail"
+    world.stack.inside("dovecot", "rm", f"{folder}/1.copied")
+
+
 def intruder(world: World) -> Login:
     return Login(world.at("intruder"), "let-me-in-please")
 

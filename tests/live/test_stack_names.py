@@ -14,10 +14,12 @@ from mailboxes.provisioning import addresses
 from tests.live.mailworld import World
 from tests.rig.mailclients import (
     Login,
+    authenticate,
     deliver,
     imap_login,
     mail,
     smtp_login,
+    smtp_session,
     trusting,
     wait_for_message,
 )
@@ -132,6 +134,36 @@ def test_a_domain_in_another_script_logs_in_as_it_is_typed_and_as_it_is_stored(w
         login=Login("ida'@bücher-names.test", ida.password),
     )
     assert answer.accepted, answer
+
+
+def envelope(world: World, port: int, sender: str, recipient: str, login: Login | None = None) -> str:
+    """What the server says at last to an envelope of raw UTF-8, which no client may send without SMTPUTF8."""
+    with smtp_session(world.server, port) as client:
+        if login:
+            assert authenticate(client, login).code == 235
+        client.command_encoding = "utf-8"
+        code, text = client.docmd(f"MAIL FROM:<{sender}>")
+        if code == 250:
+            code, text = client.docmd(f"RCPT TO:<{recipient}>")
+        return f"{code} {text.decode()}"
+
+
+def test_an_envelope_in_another_script_is_refused_with_the_form_to_write(world: World) -> None:
+    ida = world.stack.add_mailbox(world.stack.add_domain("größe-names.test"), "ida")
+    world.stack.wait_synced()
+    ida.wait_login()
+    name = ida.address.partition("@")[2]
+    for spelt in ("größe-names.test", "GRÖSSE-NAMES.test", "Gro\u0308ße-names.TEST"):
+        refused = f"553 5.6.7 <ida@{spelt}>: {{}} address rejected: Write the domain as {name}"
+        for port in (587, 465):
+            said = envelope(world, port, f"ida@{spelt}", world.bob.address, ida.login)
+            assert said == refused.format("Sender"), said
+            said = envelope(world, port, ida.address, f"ida@{spelt}", ida.login)
+            assert said == refused.format("Recipient"), said
+        said = envelope(world, 25, "someone@outside.test", f"ida@{spelt}")
+        assert said == refused.format("Recipient"), said
+    assert envelope(world, 25, "someone@outside.test", ida.address).startswith("250")
+    assert envelope(world, 587, ida.address, world.bob.address, ida.login).startswith("250")
 
 
 @contextlib.contextmanager

@@ -111,22 +111,27 @@ def check_outbound_25(machine: Machine) -> Check:
         )
     host, number = target
     try:
-        greeting = _greeting(host, number, machine.left / 2)
+        line = greeting(host, number, machine.left / 2)
     except socket.gaierror:
         return _blocked(f"{host} is not found in DNS, so outgoing port 25 could not be tried.")
     except OSError as exc:
         return _blocked(
             f"Outgoing port 25 is blocked: {host} cannot be reached ({exc.strerror or 'no answer in time'})."
         )
-    if not greeting.startswith("2"):
-        answer = f"answered “{words.one_line(greeting, 120)}”" if greeting else "sent no greeting"
+    if not line.startswith("2"):
+        answer = f"answered “{words.one_line(line, 120)}”" if line else "sent no greeting"
         return _blocked(
             f"Outgoing port 25 does not lead to a mail server that accepts mail from here: {host} {answer}."
         )
     return passed("outbound_25", f"Outgoing port 25 is open: {host} answers.", "warning")
 
 
-def _greeting(host: str, number: int, seconds: float) -> str:
+def greeting(host: str, number: int, seconds: float) -> str:
+    """The first line of a mail server, as this machine sees it; empty if it says nothing.
+
+    Raises:
+        OSError: it cannot be reached.
+    """
     with socket.create_connection((host, number), timeout=min(5.0, seconds)) as connection:
         line = connection.recv(512).partition(b"\n")[0]
         if line:

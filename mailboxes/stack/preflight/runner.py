@@ -10,6 +10,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from mailboxes.stack.blueprint.services import PORTS, SERVICES, Options
+from mailboxes.stack.preflight.inside import ID, check_inside
 from mailboxes.stack.preflight.machine import (
     Check,
     Machine,
@@ -50,17 +51,26 @@ class _PlannedCheck:
     look: Callable[[Machine], Check]
 
 
-def run(hostname: str, engine: Engine, *, options: Options | None = None, deadline: float = 10.0) -> Report:
+def run(
+    hostname: str,
+    engine: Engine,
+    *,
+    options: Options | None = None,
+    deadline: float = 10.0,
+    inside: bool = False,
+) -> Report:
     """Runs all checks. It never raises for what a check finds, and a check that does not finish in time has failed.
 
     Args:
         hostname: the name that the stack is to have.
         options: defaults to those of the settings.
         deadline: seconds for everything.
+        inside: also look from inside a container, which may be made for it.
     """
     # The checks get a little less time, so that each can still say what it waited for.
     machine = Machine(hostname, engine, options or Options.from_settings(hostname), deadline * 0.9)
-    checks = _side_by_side(machine, _planned(), deadline)
+    planned = [*_planned(), *([_PlannedCheck(ID, "warning", check_inside)] if inside else ())]
+    checks = _side_by_side(machine, planned, deadline)
     return Report(all(check.ok or check.severity == "warning" for check in checks), checks)
 
 

@@ -64,10 +64,3 @@ def test_a_name_is_judged_by_where_it_leads_and_asked_only_there(monkeypatch: py
     with pytest.raises(PublishFailed) as caught:
         Rfc2136("ns.attacker.test", 53, "a.test", TSIG, ANYWHERE).read([("a.test", "MX")])
     assert caught.value.code == "update_not_allowed" and "metadata" in caught.value.message
-
-
-def test_a_strange_port_is_told_when_it_is_entered() -> None:
-    assert "Port 22 is none that name servers use" in ANYWHERE.objection_to("192.0.2.1", 22)
-    assert "Port 22 is none that name servers use" in ANYWHERE.objection_to("ns.example.org", 22)
-    assert ANYWHERE.objection_to("169.254.169.254", 53)
-    assert not ANYWHERE.objection_to("ns.example.org", 53) and not ANYWHERE.objection_to("127.0.0.1", 5353)

@@ -155,6 +155,11 @@ def test_what_is_listed_is_the_oldest_first(up: StackEngine) -> None:
         ({"seen": 40, "hidden": 40}, Level.WARNING, "40 (100 %)"),
         ({"seen": 40, "hidden": 10}, Level.WARNING, "10 (25 %)"),
         ({"seen": 400, "hidden": 1}, Level.WARNING, "1 (1 %)"),
+        (
+            {"seen": 40, "hidden": 9, "ways": ["over IPv6", "over IPv4"]},
+            Level.WARNING,
+            "over IPv6; or over IPv4",
+        ),
     ],
 )
 def test_the_share_of_hidden_clients_is_told(

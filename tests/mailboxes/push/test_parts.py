@@ -44,6 +44,7 @@ def test_the_parts_come_in_their_order_each_with_its_files() -> None:
         "postfix/mailboxes",
         "postfix/aliases",
         "postfix/senders",
+        "postfix/unicode_domains",
         "postfix/sasl_passwd",
         "postfix/tls_policy",
         "postfix/relayhost",

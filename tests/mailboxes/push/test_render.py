@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import re
 from collections.abc import Callable
 from operator import attrgetter
 
@@ -305,3 +306,22 @@ def test_no_repr_shows_a_secret() -> None:
         snapshot_of(box(password_hash="s3cret"), smarthost=Smarthost("h", 1, "none", "u", "s3cret")),
     ):
         assert "s3cret" not in repr(value)
+
+
+def test_a_domain_in_another_script_is_recognised_however_it_is_spelt() -> None:
+    domains = (
+        DomainEntry("xn--gre-names-h1a6w.test"),
+        DomainEntry("example.com"),
+        DomainEntry("xn--strae-oqa.test"),
+    )
+    table = render.unicode_domains(Snapshot(domains=domains)).decode()
+    rows = [
+        re.fullmatch(r"/(.*)/ 553 5[.]6[.]7 Write the domain as (.*)", line) for line in table.splitlines()
+    ]
+    patterns = {row[2]: re.compile(row[1], re.IGNORECASE | re.ASCII) for row in rows if row}
+    assert set(patterns) == {domains[0].name, domains[2].name}
+    street = patterns["xn--strae-oqa.test"]
+    for spelt in ("straße.test", "STRASSE.test", "Straße.TEST"):
+        assert street.search(f"ida@{spelt}"), spelt
+    for other in ("strase.test", "x.straße.test", "straße.test.example", "straßextest"):
+        assert not street.search(f"ida@{other}"), other
