@@ -92,6 +92,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "quazzar.access.strangers.StrangersMiddleware",
     "quazzar.access.audit.ActorMiddleware",
     "quazzar.console.signin.FirstSignInMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

@@ -246,6 +246,8 @@ class FakeEngine(Engine):
     def _start(self, name: str) -> None:
         if (box := self._box(name)).status == "running":
             return
+        if box.spec.network == "bridge":  # every Engine has it
+            self.networks.setdefault("bridge", FakeNetwork({}, 250))
         if box.spec.network not in self.networks:
             raise NotThere(
                 f"The container {name} lacks something it needs: network {box.spec.network} not found."

@@ -12,6 +12,7 @@ from dnsrecords.dmarc.policy import (
     POLICIES,
     SCHEMES,
     VERSION,
+    as_meant,
     cleaned,
     is_policy,
     lowered,
@@ -70,6 +71,9 @@ class _Case:
         reports = [*self._about_reports(policy)]
         if policy.fatal:
             message = f"{_unheeded(policy)}, because {policy.fatal}. Replace it with the record given here."
+            if not (meant := parse(as_meant(texts[0]))).fatal:
+                message += " It has what was probably meant, with a semicolon between the tags."
+                strong = self._reporting(meant, with_policy(meant, self._at_least(meant)))
             return Verdict(Status.MISMATCH, message, texts, strong)
         if weak := [*self._weaknesses(policy)]:
             told = [*weak, *self._without_effect(policy), *policy.flaws, *reports]

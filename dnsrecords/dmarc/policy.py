@@ -28,6 +28,9 @@ _OBSOLETE = ("pct", "rf", "ri")
 #: Where two values differ, nobody knows which policy is meant.
 _DECISIVE = ("p", "sp", "np", "t", "psd")
 _KNOWN = ("v", "p", "sp", "np", "t", "psd", "adkim", "aspf", "fo", "rua", "ruf", *_OBSOLETE)
+_BETWEEN_TAGS = re.compile(
+    r"[\s,;]+(?=(?:p|sp|np|rua|ruf|adkim|aspf|fo|t|psd|pct|rf|ri)[ \t]*=)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,11 @@ def parse(text: str) -> Policy:
         fatal=next(_fatal(tags), ""),
         flaws=tuple(_flaws(text, tags)),
     )
+
+
+def as_meant(text: str) -> str:
+    """The text with a semicolon before each tag, where people put a comma, a blank or a line break; without quotes."""
+    return _BETWEEN_TAGS.sub("; ", text.replace('"', ""))
 
 
 def _addresses(tags: TagList, name: str) -> tuple[ReportAddress, ...]:

@@ -60,7 +60,7 @@ def _nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("mailrelay.smtp.opening.resolve", resolve)
     monkeypatch.setattr(connect, "to_docker", lambda *_: FakeEngine())
-    for name in ("resolve", "name_of", "_greeting"):
+    for name in ("resolve", "name_of", "greeting"):
         monkeypatch.setattr(namechecks, name, refuse)
 
 

@@ -96,7 +96,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> Any:
         raise OSError("offline")
 
-    for name in ("resolve", "name_of", "_greeting"):
+    for name in ("resolve", "name_of", "greeting"):
         monkeypatch.setattr(namechecks, name, refuse)
 
 
@@ -130,7 +130,7 @@ def test_the_report_is_passed_on_as_it_is(
     api: APIClient, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check = runner.Check("port_25", False, "error", "exim has it.", "Stop exim.")
-    monkeypatch.setattr(runner, "run", lambda *_: runner.Report(False, (check,)))
+    monkeypatch.setattr(runner, "run", lambda *_, **__: runner.Report(False, (check,)))
     row = {"id": "port_25", "ok": False, "severity": "error", "message": "exim has it.", "hint": "Stop exim."}
     assert ok(api.post(PREFLIGHT, {"hostname": HOST})) == {"ok": False, "checks": [row]}
     assert Stack.load().enabled is False

@@ -9,7 +9,7 @@ from django.http import HttpResponse, QueryDict
 from rest_framework.authentication import BaseAuthentication, CSRFCheck, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 
-from quazzar.access import apikeys, audit
+from quazzar.access import apikeys, audit, strangers
 from quazzar.api.gate.permissions import require_plan
 from quazzar.models import ApiKey
 
@@ -43,6 +43,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         except apikeys.KeyRefused as exc:
             raise AuthenticationFailed(exc.message) from exc
         audit.actor.set(f"key:{key.name} ({key.user.get_username()})")
+        setattr(request._request, strangers.KEY, key)
         return key.user, key
 
     def authenticate_header(self, request: Request) -> str:

@@ -129,6 +129,24 @@ def test_a_small_flaw_is_a_remark_with_a_clean_record(record: str, words: str) -
     assert words in right.message
 
 
+TWO = "mailto:a@example.com,mailto:b@example.com"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        f"p=reject, rua={TWO}",
+        f"p=reject rua={TWO}",
+        f'p="reject"; rua="{TWO}"',
+        f"p=reject\trua={TWO.replace(',', ', ')}",
+    ],
+)
+def test_a_semicolon_that_is_missing_costs_neither_policy_nor_reports(written: str) -> None:
+    found = verdict(f"v=DMARC1; {written}")
+    assert found.status is Status.MISMATCH and "with a semicolon between the tags" in found.message
+    assert found.advice == f"v=DMARC1; p=reject; rua={TWO}"
+
+
 def test_what_copying_left_in_another_tag_does_not_break_the_policy() -> None:
     unseen = "\u00a0".encode().decode("latin-1")
     right = verdict(f"v=DMARC1; p=quarantine; {RUA}{unseen}")

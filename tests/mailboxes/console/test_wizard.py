@@ -47,7 +47,7 @@ def finds(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     def put(*checks: Check) -> list[str]:
         asked: list[str] = []
 
-        def run(hostname: str, engine: object) -> Report:
+        def run(hostname: str, engine: object, *, inside: bool) -> Report:
             asked.append(hostname)
             return Report(all(each.ok or each.severity == "warning" for each in checks), checks)
 
