@@ -6,6 +6,7 @@ import re
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -177,3 +178,13 @@ def test_rspamds_controller_lets_our_password_in_and_no_other(controller: str) -
 @pytest.mark.real
 def test_a_claim_to_come_from_the_machine_itself_opens_nothing(controller: str) -> None:
     assert asked(controller, **{"X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1"}) == 401
+
+
+@pytest.mark.real
+def test_a_container_of_an_older_release_goes_on_with_its_milter_port(
+    controller: str, docker_client: docker.DockerClient
+) -> None:
+    """It does not have the volume of the sockets, and its Postfix asks the port, until it is created anew."""
+    (container,) = docker_client.containers.list(filters={"publish": f"{urlsplit(controller).port}"})
+    reaches = ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/11332"]
+    wait_until(lambda: said(container, *reaches)[0] == 0, 20, "the milter's port")
