@@ -11,7 +11,6 @@ from quazzar.monitoring import doctor
 
 _OFF = "The mail server is not enabled."
 _UNKNOWN_WAY = "from programs on this machine, or through Docker's userland proxy"
-_OFF = "The mailbox stack is not enabled."
 
 
 def queue() -> doctor.Finding:
