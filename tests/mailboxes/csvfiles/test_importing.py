@@ -372,6 +372,7 @@ def test_a_circle_that_closes_meanwhile_ends_the_import(quick: None) -> None:
 
 def test_a_job_that_an_older_release_stored_is_finished(quick: None) -> None:
     job = started(TWO)
+    assert job.rows is not None
     job.rows = json.dumps([row[:7] for row in json.loads(job.rows.reveal())])
     job.save()
     importing.run(job.pk)
