@@ -6,7 +6,6 @@ are signed in or have a valid key are let through, which costs a look at one row
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -90,14 +89,10 @@ class StrangersMiddleware:
 
 def _counted(request: HttpRequest) -> str | None:
     """The address to count by; None for this machine itself, and for a proxy that stands for all its clients."""
-    address = lockout.address(request)
-    if (
-        address is None
-        or ipaddress.ip_address(address).is_loopback
-        or addresses.behind_unknown_proxy(request)
-    ):
+    client = addresses.parsed(request.META.get("REMOTE_ADDR", ""))
+    if client is None or client.is_loopback or addresses.behind_unknown_proxy(request):
         return None
-    return address
+    return lockout.address(request)
 
 
 def _is_known(request: HttpRequest) -> bool:
