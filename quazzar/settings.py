@@ -257,7 +257,7 @@ QUAZZAR_OUTBOUND_PROBE = env_host_port("QUAZZAR_OUTBOUND_PROBE", "gmail-smtp-in.
 # --- DNS ---------------------------------------------------------------------------------------------------
 #: Recursive name servers, as address or address:port; empty: those of this machine.
 QUAZZAR_DNS_RESOLVERS = env_addresses("QUAZZAR_DNS_RESOLVERS", ports=True)
-#: Networks in which publishing may reach name servers on every port; see dnsrecords/publishing/reach.py.
+#: Networks in which publishing may reach name servers on every port; see dnsrecords/publishing/services/reach.py.
 QUAZZAR_DNS_PRIMARIES = env_networks("QUAZZAR_DNS_PRIMARIES")
 #: Addresses of this node as the world sees them; empty: records that need them are not offered.
 QUAZZAR_PUBLIC_ADDRESSES = env_public_addresses("QUAZZAR_PUBLIC_ADDRESSES")

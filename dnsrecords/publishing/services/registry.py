@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dnsrecords.publishing.reach import Reach
+from dnsrecords.publishing.services.reach import Reach
 from dnsrecords.publishing.services.rfc2136 import Rfc2136, Tsig
 
 if TYPE_CHECKING:

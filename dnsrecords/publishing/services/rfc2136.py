@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from dnsrecords.answers import Question
-    from dnsrecords.publishing.reach import Reach
+    from dnsrecords.publishing.services.reach import Reach
 
 #: Seconds for one connection, and for one answer.
 _TIMEOUT = 5.0

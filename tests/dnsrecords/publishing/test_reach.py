@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from dnsrecords.publishing.reach import Reach
 from dnsrecords.publishing.services import PublishFailed
+from dnsrecords.publishing.services.reach import Reach
 from dnsrecords.publishing.services.rfc2136 import Rfc2136, Tsig
 
 ANYWHERE = Reach()

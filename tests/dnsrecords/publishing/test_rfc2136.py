@@ -6,7 +6,7 @@ import dns.message
 import dns.name
 import pytest
 
-from dnsrecords.publishing.reach import Reach
+from dnsrecords.publishing.services.reach import Reach
 from dnsrecords.publishing.services.rfc2136 import Rfc2136, Tsig
 from tests.rig.lameserver import message
 

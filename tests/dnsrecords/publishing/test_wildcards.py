@@ -10,8 +10,8 @@ import pytest
 from dnsrecords.models import Publisher
 from dnsrecords.publishing import publish as publishing
 from dnsrecords.publishing.plan import Plan
-from dnsrecords.publishing.reach import Reach
 from dnsrecords.publishing.services import Change, PublishFailed, ZoneChanged
+from dnsrecords.publishing.services.reach import Reach
 from dnsrecords.publishing.services.rfc2136 import Rfc2136, Tsig
 from mailboxes.provisioning import domains
 from tests.mailboxes import factories
