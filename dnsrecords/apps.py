@@ -14,7 +14,7 @@ class DnsRecordsConfig(AppConfig):
 
     def ready(self) -> None:
         """Registers what the node reports about DNS records, and follows the audit log."""
-        from dnsrecords import monitoring
+        from dnsrecords import home, monitoring
         from dnsrecords.checking import schedule
         from quazzar import rights
         from quazzar.models import AuditEntry
@@ -32,3 +32,4 @@ class DnsRecordsConfig(AppConfig):
             again=schedule.make_due,
         )
         metrics.register_collector(monitoring.collect)
+        home.register()

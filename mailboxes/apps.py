@@ -14,6 +14,7 @@ class MailboxesConfig(AppConfig):
 
     def ready(self) -> None:
         """Registers metrics and the check of ``doctor``, and follows the relay settings."""
+        from mailboxes import home
         from mailboxes.monitoring import addresses, mailflow, metrics, stack
         from mailrelay.relay.settings import relay_changed
         from quazzar import rights
@@ -36,6 +37,7 @@ class MailboxesConfig(AppConfig):
         doctor.register("mail clients", mailflow.clients, **page)
         doctor.register("mail images", mailflow.images, **page)
         register_collector(metrics.collect)
+        home.register()
 
 
 def _look_at_the_stack() -> None:

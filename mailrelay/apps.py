@@ -11,7 +11,7 @@ class MailRelayConfig(AppConfig):
 
     def ready(self) -> None:
         """Let the queue follow the relay settings; register the doctor's checks and the metrics."""
-        from mailrelay import monitoring
+        from mailrelay import home, monitoring
         from mailrelay.expected import monitoring as expected
         from mailrelay.notices import nodewatch
         from mailrelay.queue import outbox
@@ -54,3 +54,4 @@ class MailRelayConfig(AppConfig):
         )
         metrics.register_collector(monitoring.collect)
         metrics.register_collector(expected.collect)
+        home.register()

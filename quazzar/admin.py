@@ -1,4 +1,4 @@
-"""The console's first page, the list of all tables, the audit log, idempotent requests and heartbeats."""
+"""The console's pages, the list of all tables, the audit log, idempotent requests and heartbeats."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Any, ClassVar, cast
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.html import format_html_join
 
 from quazzar.console import (  # noqa: F401  (some register themselves)
     apikeys,
+    home,
     operators,
     shown,
     signin,
@@ -25,6 +25,7 @@ from quazzar.models import (
     AuditEntry,
     Finding,
     FindingChange,
+    FirstStep,
     Heartbeat,
     IdempotentRequest,
     OneTimeLink,
@@ -34,20 +35,7 @@ from quazzar.models import (
     Session,
     SignInPolicy,
 )
-from quazzar.rights import MANAGE_OPERATORS, SEE_AUDIT_LOG, SEE_MAILBOXES, SEE_QUEUE, SEE_RELAY, SEE_SERVER
-
-#: Where the console begins: with the first of these pages that the operator may see.
-_BEGINNINGS = (
-    (SEE_RELAY, "admin:mail_relay"),
-    (SEE_SERVER | SEE_MAILBOXES, "admin:mail_boxes"),
-    (SEE_QUEUE, "admin:mailrelay_message_changelist"),
-)
-
-
-def landing(request: HttpRequest) -> HttpResponse:
-    """The console begins with Mail Relay; for those who may not see it, with the tables that they may see."""
-    page = next((page for right, page in _BEGINNINGS if right(request.user)), None)
-    return redirect(page) if page else tables(request)
+from quazzar.rights import MANAGE_OPERATORS, SEE_AUDIT_LOG
 
 
 def tables(request: HttpRequest) -> HttpResponse:
@@ -61,7 +49,6 @@ def tables(request: HttpRequest) -> HttpResponse:
 
 
 site.PAGES += [
-    path("", admin.site.admin_view(landing), name="index"),
     path("doctor/", doctor.page, name="doctor"),
     path("doctor/checks/", doctor.checks, name="doctor_checks"),
     path("doctor/check/", doctor.check, name="doctor_check"),
@@ -154,6 +141,20 @@ class SignInPolicyAdmin(ReadOnlyAdmin):
     see = MANAGE_OPERATORS
     own_page, own_route = "Operators", "admin:auth_user_changelist"
     list_display = ("second_factor_required",)
+
+
+@admin.register(FirstStep)
+class FirstStepAdmin(ReadOnlyAdmin):
+    """Steps of the first run that were done once."""
+
+    see = SEE_AUDIT_LOG
+    own_page, own_route = "Home", "admin:index"
+    list_display = ("key", "done")
+
+    @admin.display(description="Done", ordering="done_at")
+    def done(self, row: FirstStep) -> str:
+        """When it was first seen to be done."""
+        return shown.moment(row.done_at)
 
 
 @admin.register(IdempotentRequest)

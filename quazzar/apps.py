@@ -18,10 +18,12 @@ class QuazzarConfig(AppConfig):
         from quazzar import celery, checks  # noqa: F401
         from quazzar.access import firstpassword, reproof, roles, signins
         from quazzar.access.secondfactor import policy
+        from quazzar.home import own
         from quazzar.monitoring import licence, metrics, nodechecks, readings
 
         nodechecks.register()
         metrics.register_collector(licence.collect)
+        own.register()
         metrics.register_collector(readings.collect)
         user_logged_in.connect(firstpassword.note, dispatch_uid="quazzar.firstpassword")
         user_logged_in.connect(policy.note, dispatch_uid="quazzar.secondfactor")

@@ -17,6 +17,13 @@ from quazzar.sealing.fields import SealedTextField
 class Operator(models.Model):
     """What Django's user does not say about an operator. Most operators have no row."""
 
+    class Checklist(models.TextChoices):
+        """When Home shows the first steps: until they are done, never, or always."""
+
+        AUTO = "auto", "until they are done"
+        HIDDEN = "hidden", "never"
+        SHOWN = "shown", "always"
+
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="operator"
     )
@@ -30,6 +37,8 @@ class Operator(models.Model):
     #: Wrong codes in a row, from any address, and when the last one was tried.
     code_failures = models.PositiveIntegerField(default=0)
     code_tried_at = models.DateTimeField(null=True, default=None)
+    #: What the operator has chosen on Home.
+    checklist = models.CharField("first steps", max_length=8, choices=Checklist, default=Checklist.AUTO)
 
     class Meta:
         default_permissions = ("manage",)
@@ -152,6 +161,20 @@ class SignInPolicy(models.Model):
 
     def __str__(self) -> str:
         return "Second factor required" if self.second_factor_required else "Second factor optional"
+
+
+class FirstStep(models.Model):
+    """A step of the first run that was done once (``home/steps.py``)."""
+
+    key = models.CharField("step", max_length=40, unique=True)
+    done_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name = "first step"
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.key
 
 
 class ApiKey(models.Model):

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from quazzar.access import lockout
 from quazzar.access.sessions import SessionStore
+from quazzar.home import steps
 from quazzar.models import Heartbeat
 from quazzar.monitoring import findings
 from quazzar.sealing import rotation
@@ -38,5 +39,6 @@ def purge() -> None:
     lockout.purge()
     findings.purge()
     SessionStore.clear_expired()
+    steps.remember()
     if resealed := rotation.reseal_stragglers():
         logger.info("%s secrets re-sealed that were stored under an old key", resealed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -129,3 +130,8 @@ def size(number: int) -> str:
 def count(number: int, noun: str, plural: str = "") -> str:
     """1 key, 3,412 keys, 2 mailboxes; ``plural`` where it is not the noun with an s."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them: DNS, DNS and queue, or DNS, queue and licence."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 from django.views.generic import RedirectView
 
-from mailrelay.console import expected, views
+from mailrelay.console import expected, firstalert, views
 
 urlpatterns = [
     # The breadcrumb of the app's models leads here: Django's own list of them would say less.
@@ -14,6 +14,8 @@ urlpatterns = [
     path("mail-relay/remove/", views.remove, name="mail_relay_remove"),
     path("mail-relay/test/", views.test, name="mail_relay_test"),
     path("mail-relay/figures/", views.figures, name="mail_relay_figures"),
+    path("first-alert/", firstalert.first_alert, name="first_alert"),
+    path("first-alert/received/", firstalert.received, name="first_alert_received"),
     path("mail-relay/license/", views.install_license, name="mail_relay_license"),
     path("expected/", expected.reports, name="expected_reports"),
     path("expected/add/", expected.add, name="expected_report_add"),

@@ -44,13 +44,14 @@ class Standing:
     Attributes:
         at: when mail last left, or since when it fails; None if nothing was tried.
         stage: where it fails (see ``STAGES``); empty otherwise.
-        error: the server's words.
+        error: the server's words, and ``code`` its SMTP code.
     """
 
     state: State
     at: datetime | None = None
     stage: str = ""
     error: str = ""
+    code: int | None = None
 
     @property
     def place(self) -> str:
@@ -65,6 +66,7 @@ class Failure(NamedTuple):
     at: datetime
     stage: str
     error: str
+    code: int | None = None
 
 
 def judge(delivered: Iterable[datetime], failures: Iterable[Failure], since: datetime | None) -> Standing:
@@ -84,7 +86,7 @@ def judge(delivered: Iterable[datetime], failures: Iterable[Failure], since: dat
         floor = max(filter(None, (arrived, since)), default=None)
         begun = [failure.created_at for failure in unanswered if floor is None or failure.created_at >= floor]
         first = min(begun, default=min(failure.at for failure in unanswered))
-        return Standing(State.FAILING, first, latest.stage, latest.error)
+        return Standing(State.FAILING, first, latest.stage, latest.error, latest.code)
     return Standing(State.UNTESTED) if arrived is None else Standing(State.WORKS, arrived)
 
 
@@ -107,7 +109,8 @@ def _failures() -> Iterable[Failure]:
             error = stored or {}
             if error.get("stage") in RELAY_STAGES or source == Message.Source.TEST:
                 at = datetime.fromisoformat(error["at"]) if "at" in error else created_at
-                yield Failure(created_at, at, str(error.get("stage", "")), str(error.get("message", "")))
+                stage, words = str(error.get("stage", "")), str(error.get("message", ""))
+                yield Failure(created_at, at, stage, words, error.get("code"))
 
 
 def _changed_at(saved: datetime | None) -> datetime | None:

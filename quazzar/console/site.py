@@ -77,6 +77,7 @@ UNFOLD: dict[str, Any] = {
     "STYLES": [
         _file("console.css"),
         _file("account.css"),
+        _file("home.css"),
         _file("doctor.css"),
         _file("relay.css"),
         _file("mailboxes.css"),
@@ -88,7 +89,10 @@ UNFOLD: dict[str, Any] = {
         "show_all_applications": False,
         "navigation": [
             {
-                "items": [_link("Doctor", "health_and_safety", "admin:doctor", rights.LOOK_AROUND)],
+                "items": [
+                    {**_link("Home", "home", "admin:index", rights.LOOK_AROUND), "active": _on("index")},
+                    _link("Doctor", "health_and_safety", "admin:doctor", rights.LOOK_AROUND),
+                ],
             },
             {
                 "title": "Infra",

@@ -32,6 +32,7 @@ from quazzar.models import (
     AuditEntry,
     Finding,
     FindingChange,
+    FirstStep,
     Heartbeat,
     IdempotentRequest,
     OneTimeLink,
@@ -99,6 +100,7 @@ def rows(operator: User, db: None) -> Rows:
         SignInPolicy.objects.create(),
         AuditEntry.objects.create(actor="user:operator", action="relay.update", fields=["host"]),
         Heartbeat.objects.create(name="worker"),
+        FirstStep.objects.create(key="alert"),
         IdempotentRequest.objects.create(
             principal="key:1",
             method="POST",

@@ -42,10 +42,10 @@ def test_the_sign_in_page_says_what_this_is(client: Client, db: None) -> None:
     assert "The console of this node" in page
 
 
-def test_signing_in_leads_to_mail_relay(client: Client, operator: User) -> None:
+def test_signing_in_leads_to_home(client: Client, operator: User) -> None:
     typed = {"username": "operator", "password": "operator-pass", "next": "/admin/"}
     answer = client.post("/admin/login/", typed, follow=True)
-    assert answer.redirect_chain[-1][0] == "/admin/mail-relay/"
+    assert answer.redirect_chain[-1][0] == "/admin/"
 
 
 def test_a_foreign_address_to_follow_leads_to_the_console(client: Client, operator: User) -> None:
@@ -59,7 +59,7 @@ def test_a_foreign_address_to_follow_leads_to_the_console(client: Client, operat
     ):
         answer = Client().post(f"/admin/login/?next={foreign}", {**typed, "next": foreign}, follow=True)
         assert answer.status_code == 200
-        assert answer.redirect_chain[-1][0] == "/admin/mail-relay/", foreign
+        assert answer.redirect_chain[-1][0] == "/admin/", foreign
 
 
 def test_a_wrong_password_is_said_and_the_name_kept(client: Client, operator: User) -> None:

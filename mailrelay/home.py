@@ -1,0 +1,165 @@
+"""What Home says about outgoing mail: its state, the tiles of relay and queue, events, first steps, and the charts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from mailrelay.models import AlertState, HourlyCount, Message, RelaySettings
+from mailrelay.queue import counts, standing
+from mailrelay.queue.standing import Standing, State
+from mailrelay.relay import presets
+from quazzar import rights, words
+from quazzar.home import registry
+from quazzar.home.registry import Event, Fact, Hours, Link, Mail, MailState, Part, Step, Tile, Traffic
+from quazzar.monitoring.doctor import Area
+
+Status = Message.Status
+_LIST = "admin:mailrelay_message_changelist"
+_RELAY = Link("Open the relay settings", "admin:mail_relay")
+#: How many events of each kind, and how many of the latest messages are looked at for them.
+_EVENTS, _LATEST = 4, 12
+#: The server's code at sign-in → why, in words (RFC 4954 §4.7 and §6).
+_REFUSALS = {
+    534: "the server wants another way to sign in",
+    535: "the password was refused",
+    538: "the server wants an encrypted connection",
+    454: "the server cannot check the password now",
+}
+
+
+def register() -> None:
+    """Register all of it; called by the app's ready()."""
+    registry.register("mailrelay", look)
+    registry.register_events("mailrelay", events)
+    registry.register_traffic(Traffic(hours, rights.SEE_QUEUE, Link("Open Messages", _LIST)))
+    registry.register_step(
+        Step(
+            key="test mail",
+            title="Deliver a test mail",
+            text="Each stage turns green, or says what is wrong and what to do.",
+            link=Link("Send a test mail", "admin:mail_relay", "#test-form"),
+            right=rights.TEST_RELAY,
+            is_done=lambda user: _has_delivered(),
+        )
+    )
+    registry.register_step(
+        Step(
+            key="alert",
+            title="Receive the first alert",
+            text="Paste one line into a terminal, and see it arrive.",
+            link=Link("Get the line", "admin:first_alert"),
+            right=rights.SEND,
+            is_done=lambda user: AlertState.objects.exists(),
+        )
+    )
+
+
+def look(user: Any) -> Part:
+    """The relay and the queue, as far as the operator may see them."""
+    sees_relay, sees_queue = rights.SEE_RELAY(user), rights.SEE_QUEUE(user)
+    if not (sees_relay or sees_queue):
+        return Part()
+    row = RelaySettings.load()
+    found = standing.read() if row.configured else Standing(State.UNTESTED)
+    numbers = counts.by_status()
+    waiting = sum(numbers[status] for status in counts.WAITING)
+    oldest = counts.oldest_waiting() if waiting else None
+    mail = Mail(
+        state_of(row, found),
+        found.at,
+        found.place,
+        reason_of(found),
+        waiting,
+        oldest,
+        ever=bool(numbers[Status.SENT]),
+    )
+    tiles = [_relay(row, found)] if sees_relay else []
+    if sees_queue:
+        tiles.append(_queue(numbers, waiting, oldest))
+    return Part(tuple(tiles), mail)
+
+
+def state_of(row: RelaySettings, found: Standing) -> MailState:
+    """What was seen of mail that leaves."""
+    if not row.configured:
+        return MailState.OFF
+    is_lost = row.password is not None and not row.password.readable
+    return MailState.UNREADABLE if is_lost else MailState(found.state)
+
+
+def reason_of(found: Standing) -> str:
+    """Why mail fails, in words where the server's code says it, else in the server's own."""
+    return (_REFUSALS.get(found.code or 0, "") if found.stage == "auth" else "") or words.one_line(
+        found.error, 200
+    )
+
+
+def _relay(row: RelaySettings, found: Standing) -> Tile:
+    if not row.configured:
+        setup = Link("Set up a relay", "admin:mail_relay")
+        return Tile(
+            Area.RELAY, "Relay", "forward_to_inbox", setup, off="Alerts are written to the log, not mailed."
+        )
+    preset = presets.by_id(row.provider)
+    name = preset.name if preset is not None and preset.host else row.host
+    facts = [Fact("Through", name)]
+    if found.state == State.WORKS:
+        facts.append(Fact("Last delivery", at=found.at))
+    facts.append(Fact("Alerts go to", words.count(len(row.alert_recipients), "address", "addresses")))
+    return Tile(Area.RELAY, "Relay", "forward_to_inbox", _RELAY, tuple(facts))
+
+
+def _queue(numbers: dict[str, int], waiting: int, oldest: datetime | None) -> Tile:
+    facts = (
+        Fact("Waiting", f"{waiting:,}{', oldest' if oldest else ''}", oldest),
+        Fact("Failed", f"{numbers[Status.FAILED]:,}"),
+    )
+    return Tile(Area.QUEUE, "Queue", "stacked_email", Link("Open Messages", _LIST), facts)
+
+
+def events(user: Any) -> Iterator[Event]:
+    """The latest deliveries and failures, if the operator may see them; few queries, each on an index."""
+    if not rights.SEE_QUEUE(user):
+        return
+    for status, kind, verb in (
+        (Status.SENT, "sent", "was delivered"),
+        (Status.FAILED, "failed", "failed"),
+        (Status.RETRYING, "deferred", "was put off"),
+    ):
+        latest = Message.objects.filter(status=status).order_by("-id")
+        rows = latest.only("subject", "to", "message_id", "sent_at", "created_at", "last_error")[:_LATEST]
+        for row in sorted(rows, key=_happened, reverse=True)[:_EVENTS]:
+            link = Link("Open the message", "admin:mailrelay_message_change", of=row.pk)
+            yield Event(
+                f"mail-{row.pk}", kind, _happened(row), row.subject or "(no subject)", _told(row, verb), link
+            )
+
+
+def _happened(row: Message) -> datetime:
+    error = row.last_error or {}
+    at = datetime.fromisoformat(error["at"]) if "at" in error else row.created_at
+    return row.sent_at or at
+
+
+def _told(row: Message, verb: str) -> str:
+    to = f" to {row.to[0]}" if row.to else ""
+    error = row.last_error or {}
+    why = f": {words.one_line(str(error.get('message', '')), 120)}" if error.get("message") else ""
+    return f"{verb}{to}{why}"
+
+
+def hours(since: datetime) -> Hours:
+    """The numbers of the charts; for this hour also those that wait now."""
+    found = counts.hours(since)
+    numbers = counts.by_status()
+    this = counts.hour_of(timezone.now()), str(HourlyCount.Outcome.WAITING)
+    waiting = sum(numbers[status] for status in counts.WAITING)
+    return {**found, this: max(found.get(this, 0), waiting)}
+
+
+def _has_delivered() -> bool:
+    return counts.by_status()[Status.SENT] > 0

@@ -1,0 +1,137 @@
+"""Home: whether mail is all right, each area of the node, first steps, charts, and what happened last."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import path, resolve, reverse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from quazzar import rights
+from quazzar.console import gate, site
+from quazzar.console.pages import frame, part
+from quazzar.home import chart, registry, statusline, steps, tiles
+from quazzar.home.registry import Event, Link, Mail
+from quazzar.monitoring import readings
+from quazzar.monitoring.doctor import Level
+from quazzar.plans import entitlements
+from quazzar.rights import LOOK_AROUND
+
+PAGE = "admin:index"
+#: How many events are shown.
+_EVENTS = 12
+#: The check that a dead worker fails.
+_WORKER = "worker"
+Linked = TypeVar("Linked", statusline.Line, tiles.Status, Event)
+
+
+@gate.page(LOOK_AROUND, any_plan=True)
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """The page."""
+    context = {**frame(request), "title": "Home", **_now(request), **_charts(request), **_latest(request)}
+    return render(request, "quazzar/home/home.html", context)
+
+
+@gate.page(LOOK_AROUND, any_plan=True)
+@require_safe
+def now(request: HttpRequest) -> HttpResponse:
+    """The status line, first steps and tiles, fetched again every few seconds."""
+    return part(request, "quazzar/home/_now.html", _now(request))
+
+
+@gate.page(LOOK_AROUND, any_plan=True)
+@require_safe
+def charts(request: HttpRequest) -> HttpResponse:
+    """The charts, fetched again every minute."""
+    return part(request, "quazzar/home/_charts.html", _charts(request))
+
+
+@gate.page(LOOK_AROUND, any_plan=True)
+@require_safe
+def latest(request: HttpRequest) -> HttpResponse:
+    """What happened last, fetched again every few seconds."""
+    return part(request, "quazzar/home/_latest.html", _latest(request))
+
+
+@gate.change(LOOK_AROUND, PAGE, any_plan=True)
+def first_steps(request: HttpRequest) -> HttpResponse:
+    """Hide the checklist, or call it back."""
+    steps.choose(request.user, steps.SHOWN if "show" in request.POST else steps.HIDDEN)
+    return redirect(PAGE)
+
+
+def _now(request: HttpRequest) -> dict[str, Any]:
+    user, at = request.user, timezone.now()
+    if not any(right(user) for right in rights.every().values() if right.permissions):
+        return {"has_no_role": True}
+    parts, found = registry.parts(user), readings.read(user, at)
+    statuses = tiles.every((tile for each in parts for tile in each.tiles), found)
+    mail = next((each.mail for each in parts if each.mail is not None), None)
+    checklist = steps.read(user)
+    return {
+        "line": _line(user, mail, statuses, found),
+        "tiles": [_usable(status, user) for status in statuses],
+        "checklist": checklist,
+        "shows_checklist": steps.is_shown(checklist, steps.choice_of(user)),
+        "is_locked": not entitlements.has(gate.FEATURE),
+        "plan": entitlements.current(),
+    }
+
+
+def _line(
+    user: Any, mail: Mail | None, statuses: list[tiles.Status], found: list[readings.Reading]
+) -> statusline.Line | None:
+    worker = next((each for each in found if each.name == _WORKER and each.level is Level.FAILED), None)
+    line = statusline.say(mail, statuses, worker.finding.sentence if worker else "", timezone.now())
+    return _usable(line, user) if line else None
+
+
+def _latest(request: HttpRequest) -> dict[str, Any]:
+    newest = sorted(registry.events(request.user), key=lambda event: event.at, reverse=True)[:_EVENTS]
+    return {
+        "events": [
+            {"event": _usable(event, request.user), "icon": icon, "tone": tone, "word": word}
+            for event in newest
+            for icon, tone, word in [registry.KINDS[event.kind]]
+        ]
+    }
+
+
+def _charts(request: HttpRequest) -> dict[str, Any]:
+    source = registry.traffic()
+    if source is None or not source.right(request.user):
+        return {}
+    at = timezone.localtime()
+    hours = source.hours(at - timedelta(days=7))
+    return {"charts": [chart.of_hours(hours, at), chart.of_days(hours, at)], "charts_link": source.link}
+
+
+def _usable(linked: Linked, user: Any) -> Linked:
+    """Without its link if the operator may not open that page."""
+    link = linked.link
+    return replace(linked, link=None) if link is not None and not _may_open(user, link) else linked
+
+
+def _may_open(user: Any, link: Link) -> bool:
+    right = getattr(resolve(href(link).partition("?")[0].partition("#")[0]).func, "right", None)
+    return right is None or bool(right(user))
+
+
+def href(link: Link) -> str:
+    """The address that a link leads to."""
+    return reverse(link.page, args=[] if link.of is None else [link.of]) + link.tail
+
+
+site.PAGES += [
+    path("", home, name="index"),
+    path("home/now/", now, name="home_now"),
+    path("home/charts/", charts, name="home_charts"),
+    path("home/latest/", latest, name="home_latest"),
+    path("home/first-steps/", first_steps, name="home_first_steps"),
+]

@@ -1,0 +1,100 @@
+"""What Home says about the node itself: plan, machine, changes and sign-ins, and the operator's own first steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from quazzar import rights
+from quazzar.access.secondfactor import factors
+from quazzar.home import registry
+from quazzar.home.registry import Event, Fact, Link, Part, Step, Tile
+from quazzar.models import AuditEntry, Operator
+from quazzar.monitoring.doctor import Area
+from quazzar.plans import licenses
+
+_SIGNED_IN, _SIGNED_OUT = "operator.signed_in", "operator.signed_out"
+_REFUSED = ("operator.sign_in_failed", "operator.locked_out", "operator.second_factor_failed")
+_CHANGES, _SIGN_INS = 5, 3
+#: How many of the latest entries are looked at.
+_LATEST = 40
+
+
+def register() -> None:
+    """Register all of it; called by the app's ready()."""
+    registry.register("quazzar", look)
+    registry.register_events("quazzar", events)
+    registry.register_step(
+        Step(
+            key="password",
+            title="Choose a password of your own",
+            text="The printed one-time password no longer works.",
+            link=Link("Change password", "admin:password_change"),
+            is_done=_has_own_password,
+            is_personal=True,
+        )
+    )
+    registry.register_step(
+        Step(
+            key="second factor",
+            title="Add a second factor",
+            text="An authenticator app, so that a stolen password is not enough.",
+            link=Link("Set it up", "admin:account"),
+            is_done=factors.has_any,
+            is_personal=True,
+        )
+    )
+
+
+def look(user: Any) -> Part:
+    """The plan and the machine."""
+    return Part((_licence(), _node()))
+
+
+def _licence() -> Tile:
+    licence = licenses.read()
+    facts = [Fact("Plan", licence.plan.title)]
+    if licence.expires_at is not None:
+        facts.append(Fact("Until", at=licence.expires_at))
+    return Tile(
+        Area.LICENCE,
+        "Licence",
+        "workspace_premium",
+        Link("Plans", "admin:mail_relay", "?upgrade=1"),
+        tuple(facts),
+    )
+
+
+def _node() -> Tile:
+    return Tile(Area.NODE, "This server", "dns", Link("Open Doctor", "admin:doctor"))
+
+
+def _has_own_password(user: Any) -> bool:
+    return not Operator.objects.filter(user=user, must_change_password=True).exists()
+
+
+def events(user: Any) -> Iterator[Event]:
+    """The latest changes and sign-ins, if the operator may see them; sign-outs are no news."""
+    if not rights.SEE_AUDIT_LOG(user):
+        return
+    left = {"change": _CHANGES, "sign-in": _SIGN_INS, "refused": _SIGN_INS}
+    log = Link("Audit log", "admin:quazzar_auditentry_changelist")
+    for entry in AuditEntry.objects.order_by("-id")[:_LATEST]:
+        kind = kind_of(entry.action)
+        if left.get(kind):
+            left[kind] -= 1
+            who, text = _said(entry)
+            yield Event(f"log-{entry.pk}", kind, entry.at, who, text, log)
+
+
+def kind_of(action: str) -> str:
+    """The kind of event that an entry of the audit log is; empty for one that is no news. Pure."""
+    if action == _SIGNED_OUT:
+        return ""
+    if action == _SIGNED_IN:
+        return "sign-in"
+    return "refused" if action in _REFUSED else "change"
+
+
+def _said(entry: AuditEntry) -> tuple[str, str]:
+    return entry.actor.partition(":")[2] or entry.actor, f"{entry.action} {entry.target}".strip()

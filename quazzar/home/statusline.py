@@ -1,0 +1,166 @@
+"""The one line that says whether mail is all right. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from quazzar import words
+from quazzar.home.registry import Link, Mail, MailState
+from quazzar.home.tiles import State, Status
+
+#: Mail that has waited longer than this is late.
+LATE = timedelta(minutes=15)
+_LOOK = Link("Open Doctor", "admin:doctor")
+_RELAY = Link("Open the relay settings", "admin:mail_relay")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The line: ``text``, then a time if there is one, then ``end``.
+
+    Attributes:
+        tone: ok, wait, bad or off.
+        form: how the time is written: as a moment (14:05) or a distance (2 min ago).
+        more: a second sentence; may be empty.
+    """
+
+    tone: str
+    text: str
+    at: datetime | None = None
+    form: Literal["moment", "distance"] = "distance"
+    end: str = ""
+    more: str = ""
+    link: Link | None = None
+
+    def plain(self, now: datetime) -> str:
+        """Return the line as text."""
+        at = ""
+        if self.at is not None:
+            at = f"{self.at:%H:%M}" if self.form == "moment" else words.distance(self.at - now)
+        return f"{self.text}{at}{self.end} {self.more}".strip()
+
+
+def say(mail: Mail | None, tiles: Sequence[Status], worker: str, now: datetime) -> Line | None:
+    """The line for an operator; None if they may see nothing of what it could say.
+
+    Args:
+        mail: what was seen of mail that leaves; None if the operator may not see it.
+        tiles: the tiles that the operator sees.
+        worker: what is wrong with the worker, as a sentence; empty if nothing is.
+    """
+    if mail is None and not tiles:
+        return None
+    if worker:
+        return Line(
+            "bad",
+            "No mail leaves: the worker does not run.",
+            more=f"{worker} What you see below may be old.",
+            link=_LOOK,
+        )
+    if mail is not None and (line := _trouble(mail, now)) is not None:
+        return line
+    server = next((tile for tile in tiles if tile.tile.area == "server"), None)
+    if server is not None and server.state is State.FAILING:
+        return Line(
+            "bad",
+            "The mail server is failing since " if server.since else "The mail server is failing.",
+            server.since,
+            "moment",
+            f": {_clause(server.sentence)}." if server.since else "",
+            link=server.link,
+        )
+    return _well(mail, server, tiles)
+
+
+def _trouble(mail: Mail, now: datetime) -> Line | None:
+    if mail.state is MailState.UNREADABLE:
+        return Line(
+            "bad",
+            "No mail leaves: the relay password can’t be read with this key file.",
+            more="Enter the password again, or put the old key file back.",
+            link=_RELAY,
+        )
+    if mail.state is MailState.FAILING:
+        return Line(
+            "bad",
+            f"Mail is failing at {mail.place} since ",
+            mail.at,
+            "moment",
+            f": {_clause(mail.reason)}.",
+            more=_waiting(mail),
+            link=Link("Send a test mail", "admin:mail_relay", "#test-form"),
+        )
+    if mail.oldest is not None and now - mail.oldest > LATE:
+        return Line(
+            "wait",
+            f"Mail is late: {words.count(mail.waiting, 'message waits', 'messages wait')}, the oldest since ",
+            mail.oldest,
+            "moment",
+            ".",
+            link=Link("See what waits", "admin:mailrelay_message_changelist", "?waiting=yes"),
+        )
+    return None
+
+
+def _well(mail: Mail | None, server: Status | None, tiles: Sequence[Status]) -> Line:
+    """Mail is not known to fail."""
+    attention = [tile for tile in tiles if tile.state in (State.FAILING, State.ATTENTION)]
+    unknown = [tile for tile in tiles if tile.state is State.UNKNOWN]
+    tone = "wait" if any(tile.state is State.FAILING for tile in attention) else "ok"
+    more = _needs(attention)
+    link = attention[0].link if attention else None
+    if unknown and not attention:
+        tone, more, link = "wait", _not_checked(unknown), _LOOK
+    if mail is not None and mail.state is MailState.WORKS:
+        return Line(tone, "Mail works. Last delivery ", mail.at, "distance", ".", more, link)
+    if server is not None and server.state is not State.OFF:
+        serves = "The mail server works." if server.state is State.WORKS else "The mail server runs."
+        return Line(tone, serves, more=more, link=link)
+    if mail is None:
+        return Line(
+            tone,
+            "Nothing is known to be wrong." if not attention else "Something needs you.",
+            more=more,
+            link=link,
+        )
+    return _untried(mail, more if tone == "wait" else "")
+
+
+def _untried(mail: Mail, more: str) -> Line:
+    """No mail has left, or none since the relay was changed."""
+    tone = "wait" if mail.ever or more else "off"
+    if mail.state is MailState.OFF:
+        text = "No relay is set up, so no mail leaves." if mail.ever else "No mail has been sent yet."
+        hint, link = (
+            "Set up a relay, and alerts reach you by mail.",
+            Link("Set up a relay", "admin:mail_relay"),
+        )
+    else:
+        text = "No mail has left since the relay was changed." if mail.ever else "No mail has been sent yet."
+        hint, link = "Send a test mail.", Link("Send a test mail", "admin:mail_relay", "#test-form")
+    return Line(tone, text, more=f"{hint} {more}".strip(), link=link)
+
+
+def _waiting(mail: Mail) -> str:
+    return words.count(mail.waiting, "message waits", "messages wait") + "." if mail.waiting else ""
+
+
+def _needs(tiles: Sequence[Status]) -> str:
+    """``DNS and the certificate need attention.``"""
+    if not tiles:
+        return ""
+    names = [tile.tile.title for tile in tiles]
+    return f"{words.listed(names)} {'needs' if len(names) == 1 else 'need'} attention."
+
+
+def _not_checked(tiles: Sequence[Status]) -> str:
+    names = [tile.tile.title for tile in tiles]
+    return f"{words.listed(names)}: not checked lately."
+
+
+def _clause(sentence: str) -> str:
+    """The sentence as the end of another one: without its full stop."""
+    return sentence.strip().rstrip(".")

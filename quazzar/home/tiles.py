@@ -1,0 +1,108 @@
+"""The state of each area of the node, from what the doctor's checks found. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from quazzar.home.registry import Link, Tile
+from quazzar.monitoring.doctor import Area, Level
+from quazzar.monitoring.readings import Reading, worst
+
+
+class State(StrEnum):
+    """How an area is."""
+
+    WORKS = "works"
+    ATTENTION = "attention"
+    FAILING = "failing"
+    UNKNOWN = "unknown"
+    OFF = "off"
+
+
+#: State → word, icon and tone.
+SHOWN = {
+    State.WORKS: ("Works", "check_circle", "ok"),
+    State.ATTENTION: ("Needs attention", "warning", "wait"),
+    State.FAILING: ("Failing", "error", "bad"),
+    State.UNKNOWN: ("Not checked", "help", "off"),
+    State.OFF: ("Not set up", "radio_button_unchecked", "off"),
+}
+_STATES = {
+    Level.OK: State.WORKS,
+    Level.WARNING: State.ATTENTION,
+    Level.FAILED: State.FAILING,
+    Level.UNKNOWN: State.UNKNOWN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A tile with its state.
+
+    Attributes:
+        sentence: what the worst check found; empty while all is well and the facts say it.
+        advice: what to do about it.
+        since: since when it is like that.
+        link: the next step.
+        others: how many further checks of the area are not well.
+    """
+
+    tile: Tile
+    state: State
+    sentence: str = ""
+    advice: str = ""
+    since: datetime | None = None
+    link: Link | None = None
+    others: int = 0
+
+    @property
+    def word(self) -> str:
+        """The state in a word."""
+        return SHOWN[self.state][0]
+
+    @property
+    def icon(self) -> str:
+        """The state's icon."""
+        return SHOWN[self.state][1]
+
+    @property
+    def tone(self) -> str:
+        """The state's tone."""
+        return SHOWN[self.state][2]
+
+
+def judge(tile: Tile, readings: Sequence[Reading]) -> Status:
+    """The tile with the state of its area: that of the worst of its checks."""
+    found = worst(readings, tile.area)
+    is_wrong = found is not None and found.level in (Level.FAILED, Level.WARNING)
+    if tile.off and not (is_wrong and found is not None and found.level is Level.FAILED):
+        return Status(tile, State.OFF, tile.off, link=tile.link)
+    if found is None:
+        return Status(tile, State.UNKNOWN, "Not checked yet.", link=tile.link)
+    same = [each for each in readings if each.check.area == tile.area]
+    others = sum(each.level in (Level.FAILED, Level.WARNING) for each in same) - 1
+    link = tile.link
+    if is_wrong:
+        link = (
+            Link(f"Go to {found.check.heading}", found.check.page)
+            if found.check.page
+            else Link("Open Doctor", "admin:doctor")
+        )
+    return Status(
+        tile,
+        _STATES[found.level],
+        found.finding.sentence,
+        found.finding.advice,
+        found.since,
+        link,
+        max(others, 0),
+    )
+
+
+def every(tiles: Iterable[Tile], readings: Sequence[Reading]) -> list[Status]:
+    """All tiles, in the order of the areas."""
+    order = list(Area)
+    return [judge(tile, readings) for tile in sorted(tiles, key=lambda tile: order.index(tile.area))]
