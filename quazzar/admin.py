@@ -12,7 +12,6 @@ from django.utils.html import format_html_join
 
 from quazzar.console import (  # noqa: F401  (some register themselves)
     apikeys,
-    home,
     operators,
     shown,
     signin,
@@ -20,6 +19,7 @@ from quazzar.console import (  # noqa: F401  (some register themselves)
 )
 from quazzar.console.account import app, codes, fresh, profile, secondstep  # noqa: F401  (they add their pages)
 from quazzar.console.doctor import views as doctor
+from quazzar.console.home import views as home  # noqa: F401  (it adds its pages)
 from quazzar.console.rows import ReadOnlyAdmin
 from quazzar.models import (
     AuditEntry,

@@ -2,7 +2,7 @@
 
 from django import template
 
-from quazzar.console import home
+from quazzar.console.home import views
 
 register = template.Library()
-register.filter(home.href)
+register.filter(views.href)

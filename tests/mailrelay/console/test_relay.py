@@ -53,11 +53,6 @@ def test_a_fresh_node_says_that_alerts_are_only_logged(console: Client) -> None:
     assert "Save a relay first." in page
 
 
-def test_the_console_begins_with_the_page(console: Client) -> None:
-    answer = console.get("/", follow=True)
-    assert answer.redirect_chain[-1][0] == PAGE
-
-
 def test_every_provider_can_be_chosen(console: Client) -> None:
     page = html(console.get(PAGE))
     for preset in PRESETS:

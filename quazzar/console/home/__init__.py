@@ -1,0 +1,1 @@
+"""Home, the page that the console opens with."""
