@@ -12,12 +12,11 @@ from django.utils.html import format_html_join
 
 from quazzar.console import (  # noqa: F401  (some register themselves)
     apikeys,
-    operators,
     shown,
     signin,
     site,
 )
-from quazzar.console.account import app, codes, fresh, profile, secondstep  # noqa: F401  (they add their pages)
+from quazzar.console.account import operators, profile  # noqa: F401  (they and those that they import add pages)
 from quazzar.console.doctor import views as doctor
 from quazzar.console.home import views as home  # noqa: F401  (it adds its pages)
 from quazzar.console.rows import ReadOnlyAdmin

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 
-from quazzar.models import Operator
+from quazzar.models import OneTimeLink, Operator
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -57,9 +58,11 @@ class OwnPassword:
             raise ValidationError("This is the password that was printed. Choose another one.")
 
     def password_changed(self, password: str, user: User | None = None) -> None:
-        """The printed password is gone."""
-        if user is not None:
+        """The printed password is gone, and links that would set another one no longer work."""
+        if user is not None and user.pk is not None:
             Operator.objects.filter(user=user, must_change_password=True).update(must_change_password=False)
+            still_open = OneTimeLink.objects.filter(user=user, used_at=None, revoked_at=None)
+            still_open.update(revoked_at=timezone.now())
 
     def get_help_text(self) -> str:
         """Return no hint: only the printed password is refused."""

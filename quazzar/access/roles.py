@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps as installed
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.contrib.auth.management import create_permissions
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Permission, User
 from django.db.models import Q
 
 from quazzar.rights import MANAGE_OPERATORS, PERMISSIONS
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from django.apps import AppConfig
-    from django.contrib.auth.models import User
     from django.db.models import QuerySet
 
 
@@ -38,9 +38,10 @@ _SEE = {
 _MAIL = {name for name in PERMISSIONS if name.startswith(_MAIL_APPS)}
 _SEND = {"mailrelay.view_message", "mailrelay.add_message", "mailrelay.change_message"}
 
+OWNER = "Owner"
 #: The most powerful one first.
 ROLES = (
-    Role("Owner", "may do everything, and manages operators", frozenset(PERMISSIONS)),
+    Role(OWNER, "may do everything, and manages operators", frozenset(PERMISSIONS)),
     Role("Mail admin", "runs relay, mail server, mailboxes and DNS", frozenset(_MAIL | _KEYS)),
     Role("Sender", "sends mail and alerts, and retries messages", frozenset(_SEND | _KEYS)),
     Role("Viewer", "sees everything about mail, and changes nothing", frozenset(_SEE)),
@@ -105,6 +106,23 @@ def may_manage(actor: User, operator: User) -> bool:
     # An operator who may not sign in at present has no permissions in Django's eyes: the stored ones count.
     theirs = _stored(operator)
     return all(map(actor.has_perm, theirs))
+
+
+def owners() -> QuerySet[User]:
+    """Those who can manage operators now: owners and superusers who can sign in."""
+    found = User.objects.filter(Q(is_superuser=True) | Q(groups__name=OWNER), is_active=True, is_staff=True)
+    return found.exclude(password__startswith=UNUSABLE_PASSWORD_PREFIX).distinct()
+
+
+def is_last_owner(operator: User) -> bool:
+    """Whether nobody else could manage operators without this one."""
+    found = list(owners()[:2])
+    return found == [operator]
+
+
+def are_all_owners(operators: QuerySet[User]) -> bool:
+    """Whether nobody could manage operators without these."""
+    return not owners().exclude(pk__in=operators.values("pk")).exists()
 
 
 def _stored(operator: User) -> set[str]:

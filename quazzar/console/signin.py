@@ -29,12 +29,12 @@ from quazzar.console import gate, site
 
 PAGE = "admin:first_sign_in"
 #: The console's pages that are always open.
-_OPEN = ["admin:login", "admin:logout"]
+_OPEN = ["admin:login", "admin:logout", "admin:second_step", "admin:passkey_options", "admin:passkey_sign_in"]
 #: What has to be done before anything else, in this order: whether it is due, the page that does it, and further pages
 #: that are open until it is done.
 DUTIES: list[tuple[Callable[[HttpRequest], bool], str, list[str]]] = [
     (firstpassword.is_due, PAGE, []),
-    (policy.is_due, "admin:second_factor_needed", []),
+    (policy.is_due, "admin:second_factor_needed", ["admin:passkey_needed"]),
 ]
 
 

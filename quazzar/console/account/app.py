@@ -16,7 +16,8 @@ from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from qrcode.image.svg import SvgPathImage
 
-from quazzar.access import audit
+from quazzar import words
+from quazzar.access import audit, sessions
 from quazzar.access.secondfactor import factors, policy, totp
 from quazzar.console import pages, site
 from quazzar.console.account import codes, fresh
@@ -105,6 +106,9 @@ def added(request: HttpRequest, user: User, *, had: bool) -> HttpResponse:
     if had:
         messages.success(request, "Second factor added.")
         return redirect("admin:account")
+    # They were begun with the password alone, perhaps by somebody else.
+    if ended := sessions.end_all(user, but=request):
+        messages.success(request, f"{words.count(ended, 'other session')} signed out.")
     return codes.show_new(request, user)
 
 

@@ -13,8 +13,10 @@ from django.urls import path
 
 from quazzar.access import audit, roles
 from quazzar.access.secondfactor import factors, policy, recovery
+from quazzar.access.secondfactor import passkeys as keys
 from quazzar.console import forms as shared
 from quazzar.console import gate, site
+from quazzar.console.account import app, codes, invitations, passkeys, sessions, welcome  # noqa: F401  (they add pages)
 from quazzar.rights import OWN_ACCOUNT
 
 
@@ -67,8 +69,9 @@ def account(request: HttpRequest) -> HttpResponse:
         "roles": roles.of(user),
         "held": factors.of(user),
         "codes_of": recovery.COUNT,
-        "host": request.get_host().rpartition(":")[0] or request.get_host(),
+        "host": keys.host_of(request),
         "required": policy.required(),
+        "sessions": sessions.of(user, request),
     }
     return render(request, "account/account.html", context)
 

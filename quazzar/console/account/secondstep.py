@@ -17,11 +17,11 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from quazzar import words
 from quazzar.access import audit
-from quazzar.access.secondfactor import attempts, factors, pending, recovery
+from quazzar.access.secondfactor import attempts, factors, passkeys, pending, recovery
 from quazzar.console import forms as shared
 from quazzar.console import site
 
-_BACKEND = "django.contrib.auth.backends.ModelBackend"
+BACKEND = "django.contrib.auth.backends.ModelBackend"
 _WRONG = "This code is wrong, or it was used before. Wait for the next one and try again."
 _RESTING = (
     f"Too many wrong codes for this name. Wait {words.span(attempts.REST)} and try again, or use a passkey."
@@ -66,7 +66,8 @@ def page(request: HttpRequest) -> HttpResponse:
         **admin.site.each_context(request),
         "title": "Second step",
         "form": form,
-        "held": factors.of(user),
+        "held": (held := factors.of(user)),
+        "here": held.passkeys_for(passkeys.host_of(request)),
         "name": user.get_username(),
     }
     return render(request, "account/second_step.html", context)
@@ -89,7 +90,7 @@ def failed(request: HttpRequest, user: User) -> None:
 def enter(request: HttpRequest, user: User, *, by_recovery: bool = False) -> HttpResponseRedirectBase:
     """Sign in, and go to the page that was wanted at first."""
     to = pending.end(request)
-    login(request, user, _BACKEND)
+    login(request, user, BACKEND)
     if by_recovery:
         audit.record("operator.recovery_code_used", user)
         left = words.count(recovery.left(user), "recovery code")

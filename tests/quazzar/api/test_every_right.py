@@ -25,7 +25,7 @@ CALLS = list(rolespage.calls())
 #: The console's first page and its list of tables, for whoever may sign in; redirects; and a page with a ticket.
 FOR_ALL = {
     *("index", "tables", "first_sign_in", "second_factor_needed", "password_change", "mail_boxes_scanned"),
-    *("login", "second_step", None, ""),
+    *("login", "second_step", "passkey_needed", "passkey_options", "passkey_sign_in", "welcome", None, ""),
 }
 
 

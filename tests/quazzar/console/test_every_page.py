@@ -16,7 +16,7 @@ from django.urls import URLPattern, reverse
 import quazzar.urls  # noqa: F401  (apps add their pages to the console's)
 from mailrelay.models import RelaySettings
 from quazzar.console import site
-from quazzar.rights import LOOK_AROUND, OWN_ACCOUNT
+from quazzar.rights import LOOK_AROUND, MANAGE_OPERATORS, OWN_ACCOUNT
 from tests.mailboxes import factories
 from tests.mailboxes.consolepages import running
 from tests.tiers import some
@@ -26,15 +26,20 @@ HTMX = {"HX-Request": "true"}
 #: For everybody who may sign in, or with a ticket; and redirects.
 OPEN = {
     *("index", "tables", "first_sign_in", "second_factor_needed", "password_change", "mail_boxes_scanned"),
-    *("login", "second_step", None, ""),
+    *("login", "second_step", "passkey_needed", "passkey_options", "passkey_sign_in", "welcome", None, ""),
 }
 ROUTES = [route for route in site.PAGES if route.name not in OPEN]
 #: What every operator may do with their own account, and how the node is.
 FOR_ALL_STAFF = {
     route.name for route in ROUTES if getattr(route.callback, "right", None) in (OWN_ACCOUNT, LOOK_AROUND)
 }
-#: Installing a licence must be possible on a plan that does not include Mail Relay, and seeing that it has ended.
-ON_ANY_PLAN = {"mail_relay_license", *FOR_ALL_STAFF}
+#: Installing a licence must be possible on a plan that does not include Mail Relay, and seeing that it has ended; who
+#: operates the node is no part of any plan.
+ON_ANY_PLAN = {
+    "mail_relay_license",
+    *FOR_ALL_STAFF,
+    *(route.name for route in ROUTES if getattr(route.callback, "right", None) == MANAGE_OPERATORS),
+}
 
 
 def address(route: URLPattern) -> str:

@@ -9,16 +9,21 @@ from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
-from django.db.models import QuerySet
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Exists, OuterRef, QuerySet
 from django.forms import Form, ModelForm
 from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
 from unfold.forms import AdminPasswordChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from quazzar.access import audit, roles
+from quazzar.access.secondfactor import factors
 from quazzar.console import shown
+from quazzar.console.account import invitations, sessions
 from quazzar.console.rows import RightfulAdmin
 from quazzar.console.unfolded import ModelMultipleChoiceField, UserAdmin, UserChangeForm
+from quazzar.models import Passkey
 from quazzar.rights import MANAGE_OPERATORS, PERMISSIONS
 
 #: What decides about an operator's power.
@@ -26,10 +31,16 @@ _ACCESS = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions"
 
 #: Field of Django's user → label and help in the console's words.
 _WORDS = {
+    "username": ("Name to sign in", ""),
+    "first_name": ("Full name", ""),
+    "email": ("Email address", ""),
     "is_active": ("May sign in", "Turn this off to lock an operator out without deleting them."),
     "is_staff": ("May open the console", "Without it a user can use neither the console nor the API."),
     "is_superuser": ("Superuser", "May do everything, and manages operators."),
+    "password1": ("Password", "At least 10 characters."),
+    "password2": ("The same again", ""),
 }
+_LAST_OWNER = "Nobody else could manage operators then. Make somebody else an owner first."
 
 # Groups are the roles, whose permissions are not edited; users have the page below.
 admin.site.unregister(Group)
@@ -66,6 +77,8 @@ class _AccessFields(ModelForm):  # type: ignore[type-arg]  # not generic at run 
     def offer(self) -> None:
         for name in _WORDS.keys() & self.fields.keys():
             self.fields[name].label, self.fields[name].help_text = _WORDS[name]
+        if "first_name" in self.fields:
+            self.initial["first_name"] = self.instance.get_full_name()
         if "groups" in self.fields:
             names = [role.name for role in roles.grantable_roles(self.actor)]
             self.fields["groups"] = RolesField(
@@ -79,7 +92,7 @@ class _AccessFields(ModelForm):  # type: ignore[type-arg]  # not generic at run 
                 queryset=roles.permissions(roles.grantable(self.actor)),
                 required=False,
                 label="Besides, may",
-                help_text="Single permissions, where no role fits. A superuser may do all of this.",
+                help_text="Only where no role fits. A superuser may do all of this.",
                 initial=self.initial.get("user_permissions"),
             )
 
@@ -105,7 +118,23 @@ class OperatorForm(_AccessFields, UserChangeForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # Django's explanation of how passwords are stored: they are changed by a button of the page.
+        self.fields.pop("password", None)
         self.offer()
+
+    def clean(self) -> Any:
+        """Refuse to lock the last owner out.
+
+        Raises:
+            ValidationError: nobody could manage operators any more.
+        """
+        cleaned = super().clean()
+        given = {**{name: getattr(self.instance, name) for name in _ACCESS[:3]}, **self.cleaned_data}
+        names = [group.name for group in given.get("groups", self.instance.groups.all())]
+        stays = given["is_active"] and given["is_staff"] and (given["is_superuser"] or roles.OWNER in names)
+        if not stays and roles.is_last_owner(self.instance):
+            raise ValidationError(_LAST_OWNER)
+        return cleaned
 
 
 class NewOperatorForm(_AccessFields, UserCreationForm):  # type: ignore[misc]  # unfold has no hints
@@ -113,7 +142,8 @@ class NewOperatorForm(_AccessFields, UserCreationForm):  # type: ignore[misc]  #
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["is_staff"].initial = True
+        self.fields.pop("usable_password", None)
+        self.instance.is_staff = True
         self.offer()
 
 
@@ -125,21 +155,21 @@ class OperatorAdmin(UserAdmin, RightfulAdmin):
     form = OperatorForm
     add_form = NewOperatorForm
     change_password_form = AdminPasswordChangeForm
-    list_display = ("username", "email", "role", "last_seen", "active")
+    list_display = ("name", "email", "role", "second_factor", "last_seen", "active")
+    list_before_template = "account/_operators_head.html"
+    change_form_template = "account/operator.html"
+    add_label = "Add with a password"
     list_filter = ()
     filter_horizontal = ()
     search_help_text = "Search name or address"
-    readonly_fields = ("last_seen", "joined")
     fieldsets = (
-        (None, {"fields": ("username", "password")}),
-        ("Person", {"fields": ("first_name", "last_name", "email")}),
-        ("Access", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
-        ("Dates", {"fields": ("last_seen", "joined")}),
+        (None, {"fields": ("username", "first_name", "email")}),
+        ("Access", {"fields": ("is_active", "is_staff", "groups", "is_superuser", "user_permissions")}),
     )
     add_fieldsets = (
         (None, {"fields": ("username", "email")}),
-        ("Access", {"fields": ("groups", "is_staff")}),
-        ("Password", {"fields": ("usable_password", "password1", "password2")}),
+        ("Access", {"fields": ("groups",)}),
+        ("Password", {"fields": ("password1", "password2")}),
     )
 
     # --- who may
@@ -155,8 +185,9 @@ class OperatorAdmin(UserAdmin, RightfulAdmin):
         return roles.may_manage(cast("User", request.user), obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """The same, but nobody deletes themselves."""
-        return self.has_change_permission(request, obj) and obj != request.user
+        """The same, but nobody deletes themselves, or the last owner."""
+        is_allowed = self.has_change_permission(request, obj) and obj != request.user
+        return is_allowed and (obj is None or not roles.is_last_owner(obj))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Only superusers make superusers, and nobody else gives or takes anything from themselves."""
@@ -164,6 +195,16 @@ class OperatorAdmin(UserAdmin, RightfulAdmin):
         if cast("User", request.user).is_superuser:
             return fixed
         return (*fixed, *(_ACCESS if obj == request.user else ("is_superuser",)))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Staff is what every operator is: the field is for a user of Django's who is not."""
+        found = super().get_fieldsets(request, obj)
+        if obj is None or not obj.is_staff:
+            return found
+        return [
+            (title, {**options, "fields": [name for name in options["fields"] if name != "is_staff"]})
+            for title, options in found
+        ]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: Any = False, **kwargs: Any) -> Any:
         """The form, which knows who fills it in."""
@@ -174,7 +215,23 @@ class OperatorAdmin(UserAdmin, RightfulAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """Return the operators, with their roles read in one query."""
-        return super().get_queryset(request).prefetch_related("groups")
+        has_passkey = Exists(Passkey.objects.filter(user=OuterRef("pk")))
+        found = super().get_queryset(request).prefetch_related("groups").select_related("operator")
+        return found.annotate(has_passkey=has_passkey)
+
+    @admin.display(description="Name", ordering="username")
+    def name(self, user: User) -> str:
+        """The name to sign in with, and the full one."""
+        full = user.get_full_name()
+        return (
+            format_html('{} <span class="q-muted">{}</span>', user.username, full) if full else user.username
+        )
+
+    @admin.display(description="Second factor")
+    def second_factor(self, user: Any) -> str:
+        by_app = hasattr(user, "operator") and user.operator.totp_since is not None
+        kinds = [kind for kind, held in (("App", by_app), ("Passkey", user.has_passkey)) if held]
+        return shown.badge(", ".join(kinds), "ok") if kinds else shown.badge("None", "off")
 
     @admin.display(description="Role", ordering="is_superuser")
     def role(self, user: User) -> str:
@@ -188,20 +245,39 @@ class OperatorAdmin(UserAdmin, RightfulAdmin):
 
     @admin.display(description="May sign in", ordering="is_active")
     def active(self, user: User) -> str:
+        if not user.has_usable_password():
+            return shown.badge("Invited" if user.last_login is None else "Reset", "wait")
         return shown.badge("Yes", "ok") if user.is_active else shown.badge("No", "bad")
 
     @admin.display(description="Last signed in", ordering="last_login")
     def last_seen(self, user: User) -> str:
         return shown.distance(user.last_login) if user.last_login else "never"
 
-    @admin.display(description="Added", ordering="date_joined")
-    def joined(self, user: User) -> str:
-        return shown.moment(user.date_joined)
+    # --- pages
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Return the list; above it invitations, and whether all need a second factor."""
+        return super().changelist_view(request, {**invitations.head(request), **(extra_context or {})})
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
+        """The form, and below it how the operator signs in, and where."""
+        user = kwargs.get("obj")
+        if user is not None:
+            context |= {
+                "person": user,
+                "held": factors.of(user),
+                "sessions": sessions.of(user, request),
+                "is_self": user == request.user,
+                "may_manage": self.has_change_permission(request, user),
+            }
+        return super().render_change_form(request, context, *args, **kwargs)
 
     # --- changes
 
     def save_model(self, request: HttpRequest, obj: Any, form: Form, change: Any) -> None:
         """Save, and record the changed fields in the audit log."""
+        if "first_name" in form.changed_data:
+            obj.last_name = ""
         super().save_model(request, obj, form, change)
         fields = {"password" if "password" in name else name for name in form.changed_data}
         audit.record("operator.changed" if change else "operator.created", obj, fields)
@@ -214,6 +290,8 @@ class OperatorAdmin(UserAdmin, RightfulAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Delete all but the one who is signed in, and record each in the audit log."""
         others = queryset.exclude(pk=request.user.pk)
+        if roles.are_all_owners(others):
+            raise PermissionDenied(_LAST_OWNER)
         for user in others:
             audit.record("operator.deleted", user)
         super().delete_queryset(request, others)

@@ -1,0 +1,109 @@
+"""Where an operator is signed in, and signing out there: one's own, and for managers of operators those of others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import path, reverse
+
+from quazzar import words
+from quazzar.access import agents, audit, roles, sessions
+from quazzar.console import gate, site
+from quazzar.models import Session
+from quazzar.rights import MANAGE_OPERATORS, OWN_ACCOUNT
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.http import HttpRequest, HttpResponse
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A session as the page shows it."""
+
+    key: str
+    device: str
+    is_handheld: bool
+    address: str
+    began_at: datetime
+    seen_at: datetime
+    is_this: bool
+
+
+def of(user: User, request: HttpRequest) -> list[Shown]:
+    """The user's sessions; that of the request first."""
+    rows = [_shown(row, request) for row in sessions.of(user)]
+    return sorted(rows, key=lambda row: not row.is_this)
+
+
+def _shown(row: Session, request: HttpRequest) -> Shown:
+    return Shown(
+        row.session_key,
+        agents.in_words(row.agent),
+        agents.is_handheld(row.agent),
+        row.address,
+        row.created_at,
+        row.last_seen_at,
+        sessions.is_current(row, request),
+    )
+
+
+@gate.change(OWN_ACCOUNT, "admin:account", any_plan=True)
+def end_others(request: HttpRequest) -> HttpResponse:
+    """Sign out everywhere else."""
+    _end(request, cast("User", request.user), but=request)
+    return redirect("admin:account")
+
+
+@gate.change(OWN_ACCOUNT, "admin:account", any_plan=True)
+def end(request: HttpRequest, key: str) -> HttpResponse:
+    """Sign out in one place: one's own, or an operator's whom one may manage."""
+    row = get_object_or_404(Session, session_key=key)
+    user = row.user
+    if user is None or (user != request.user and not _may(request, user)):
+        raise PermissionDenied(MANAGE_OPERATORS.missing)
+    where = agents.in_words(row.agent)
+    row.delete()
+    audit.record("operator.session_ended", user)
+    messages.success(request, f"Signed out: {where}.")
+    return redirect("admin:account") if user == request.user else redirect(_page_of(user))
+
+
+@gate.change(MANAGE_OPERATORS, "admin:auth_user_changelist", any_plan=True)
+def end_all(request: HttpRequest, pk: int) -> HttpResponse:
+    """Sign an operator out everywhere."""
+    user = get_object_or_404(User, pk=pk)
+    if not _may(request, user):
+        raise PermissionDenied("You may not sign out somebody who may do more than you.")
+    _end(request, user, but=request if user == request.user else None)
+    return redirect(_page_of(user))
+
+
+def _end(request: HttpRequest, user: User, *, but: HttpRequest | None) -> None:
+    ended = sessions.end_all(user, but=but)
+    if not ended:
+        messages.info(request, "There was no other session.")
+        return
+    audit.record("operator.signed_out_elsewhere", user)
+    messages.success(request, f"{words.count(ended, 'session')} ended.")
+
+
+def _may(request: HttpRequest, user: User) -> bool:
+    return roles.may_manage(cast("User", request.user), user)
+
+
+def _page_of(user: User) -> str:
+    return reverse("admin:auth_user_change", args=[user.pk])
+
+
+site.PAGES += [
+    path("account/sessions/end-others/", end_others, name="account_sessions_end_others"),
+    path("account/sessions/<str:key>/end/", end, name="account_session_end"),
+    path("auth/user/<int:pk>/sign-out/", end_all, name="operator_sign_out"),
+]
