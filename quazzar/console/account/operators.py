@@ -157,14 +157,16 @@ class OperatorAdmin(UserAdmin, RightfulAdmin):
     change_password_form = AdminPasswordChangeForm
     list_display = ("name", "email", "role", "second_factor", "last_seen", "active")
     list_before_template = "account/_operators_head.html"
-    change_form_template = "account/operator.html"
-    add_label = "Add with a password"
+    change_list_template = "account/operators.html"
+    delete_confirmation_template = "account/operator_delete.html"
+    change_form_template = add_form_template = "account/operator.html"
     list_filter = ()
     filter_horizontal = ()
     search_help_text = "Search name or address"
     fieldsets = (
         (None, {"fields": ("username", "first_name", "email")}),
-        ("Access", {"fields": ("is_active", "is_staff", "groups", "is_superuser", "user_permissions")}),
+        ("Access", {"fields": ("is_active", "is_staff", "groups", "is_superuser")}),
+        (None, {"fields": ("user_permissions",), "classes": ("q-folded",)}),
     )
     add_fieldsets = (
         (None, {"fields": ("username", "email")}),

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from quazzar.access import roles
 from quazzar.models import AuditEntry
@@ -95,7 +97,7 @@ def owner(client: Client, other_staff: User) -> Client:
 
 def test_an_owner_makes_an_operator_with_a_role_who_can_sign_in_and_work(owner: Client) -> None:
     page = owner.get(f"{LIST}add/").content.decode()
-    assert re.search(r'name="is_staff"[^>]*checked', page) and 'name="is_superuser"' not in page
+    assert not re.search(r'name="(is_staff|is_superuser|usable_password)"', page)
     typed = {
         "username": "night",
         "usable_password": "true",
@@ -175,3 +177,88 @@ def test_the_list_names_roles(console: Client, other_staff: User) -> None:
     other_staff.groups.add(Group.objects.get(name="Sender"))
     page = console.get(LIST).content.decode()
     assert "Sender" in page and "No role" not in page
+
+
+# --- the last owner, and the form
+
+
+def test_the_last_owner_is_neither_demoted_nor_locked_out_nor_deleted(
+    console: Client, operator: User, other_staff: User
+) -> None:
+    change = f"{LIST}{operator.pk}/change/"
+    for changes in ({"is_active": ""}, {"is_superuser": ""}):
+        page = console.post(change, details(operator, **{"is_superuser": "on", **changes})).content.decode()
+        assert "Nobody else could manage operators then" in page
+    operator.refresh_from_db()
+    assert operator.is_active and operator.is_superuser
+    other_staff.groups.add(Group.objects.get(name="Owner"))
+    console.post(change, details(operator, is_superuser=""))
+    operator.refresh_from_db()
+    assert not operator.is_superuser
+
+
+@pytest.mark.parametrize("why", ["locked out", "invited", "not staff", "a viewer"])
+def test_somebody_who_cannot_manage_operators_now_is_no_other_owner(
+    console: Client, operator: User, other_staff: User, why: str
+) -> None:
+    other_staff.groups.add(Group.objects.get(name="Viewer" if why == "a viewer" else "Owner"))
+    other_staff.is_active = why != "locked out"
+    other_staff.is_staff = why != "not staff"
+    if why == "invited":
+        other_staff.set_unusable_password()
+    other_staff.save()
+    console.post(f"{LIST}{operator.pk}/change/", details(operator, is_superuser=""))
+    operator.refresh_from_db()
+    assert operator.is_superuser
+
+
+def test_who_only_manages_does_not_delete_the_last_owner(
+    client: Client, operator: User, other_staff: User, outsider: User
+) -> None:
+    User.objects.filter(pk=operator.pk).delete()
+    other_staff.groups.add(Group.objects.get(name="Owner"))
+    User.objects.filter(pk=outsider.pk).update(is_staff=True)
+    outsider.user_permissions.set(roles.permissions())
+    client.force_login(User.objects.get(pk=outsider.pk))
+    assert client.post(f"{LIST}{other_staff.pk}/delete/", {"post": "yes"}).status_code == 403
+    chosen = {"action": "delete_selected", "_selected_action": [other_staff.pk], "post": "yes"}
+    client.post(LIST, chosen)
+    assert User.objects.filter(pk=other_staff.pk).exists()
+
+
+def test_the_form_has_no_field_of_djangos_jungle(console: Client, other_staff: User, outsider: User) -> None:
+    for path in (f"{other_staff.pk}/change/", "add/", f"{other_staff.pk}/password/"):
+        page = console.get(LIST + path).content.decode()
+        for words in ("Password-based", "Raw passwords", "Staff status", "Superuser status", "Last name"):
+            assert words not in page, (path, words)
+    assert 'name="is_staff"' not in console.get(f"{LIST}{other_staff.pk}/change/").content.decode()
+    assert 'name="is_staff"' in console.get(f"{LIST}{outsider.pk}/change/").content.decode()
+
+
+def test_names_are_shown_as_they_are_written_and_pages_say_operators(
+    console: Client, other_staff: User
+) -> None:
+    User.objects.filter(pk=other_staff.pk).update(username="anna@lab.test")
+    page = console.get(f"{LIST}{other_staff.pk}/change/").content.decode()
+    assert "anna@lab.test" in page and "Anna@lab.test" not in page
+    for path in (LIST, f"{LIST}{other_staff.pk}/change/", f"{LIST}{other_staff.pk}/delete/"):
+        page = console.get(path).content.decode()
+        assert "Operators" in page and "Users" not in page and "Authentication and Authorization" not in page
+
+
+def test_the_page_of_an_operator_shows_factor_and_sessions(console: Client, other_staff: User) -> None:
+    Client().force_login(other_staff)
+    page = console.get(f"{LIST}{other_staff.pk}/change/").content.decode()
+    assert "Where other is signed in" in page and "Sign out everywhere" in page and "Second factor" in page
+
+
+def test_the_list_asks_for_nothing_per_operator(console: Client, operator: User) -> None:
+    def look() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            console.get(LIST)
+        return len(queries)
+
+    few = look()
+    for number in range(9):
+        User.objects.create_user(f"o{number}", is_staff=True).groups.add(Group.objects.get(name="Viewer"))
+    assert look() == few
