@@ -53,7 +53,8 @@ def bundle(snapshot: Snapshot, certificate: tuple[str, str]) -> dict[str, list[P
         ],
         "tables": [
             PartFile("postfix/domains", render.domains_table(snapshot)),
-            PartFile("postfix/unicode_domains", render.unicode_domains(snapshot)),
+            PartFile("postfix/port25_commands", render.port25_commands(snapshot)),
+            PartFile("postfix/submission_commands", render.submission_commands(snapshot)),
             PartFile("postfix/mailboxes", render.mailboxes_table(snapshot)),
             PartFile("postfix/aliases", render.aliases_table(snapshot)),
             PartFile("postfix/senders", render.senders_table(snapshot)),

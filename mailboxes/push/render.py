@@ -96,17 +96,39 @@ def domains_table(snapshot: Snapshot) -> bytes:
     return _table((_domain(domain.name), "ok") for domain in snapshot.domains)
 
 
-def unicode_domains(snapshot: Snapshot) -> bytes:
-    """An access table (regexp_table(5)) of addresses whose domain is written in another script than DNS has it.
+def submission_commands(snapshot: Snapshot) -> bytes:
+    """``smtpd_command_filter`` of the submission ports (regexp_table(5)): a domain in another script, as DNS has it.
 
-    Postfix takes a mail without SMTPUTF8 with such an envelope, and finds no row for it; this says which form has one.
+    Postfix refuses such an envelope as bad syntax, because it takes no SMTPUTF8, and names no form that it would take.
     """
+    return _commands(snapshot, "{command}{address}${{{rest}}}")
+
+
+def port25_commands(snapshot: Snapshot) -> bytes:
+    """The same for port 25, where a stranger orders no report (RFC 3461, NOTIFY=NEVER), neither of success nor bounces.
+
+    Without this, forged senders would be written to. Logged-in users may order reports.
+    """
+    never = (
+        "/^([[:space:]]*RCPT[[:space:]].*[^[:space:]])[[:space:]]+NOTIFY=[^[:space:]]*(.*)$/ $1$2 NOTIFY=NEVER\n"
+        "/^([[:space:]]*RCPT[[:space:]].*[^[:space:]])[[:space:]]*$/ $1 NOTIFY=NEVER\n"
+    )
+    return _commands(snapshot, "{command}{address}> NOTIFY=NEVER", "RCPT") + never.encode()
+
+
+def _commands(snapshot: Snapshot, result: str, *only: str) -> bytes:
     lines = []
     for domain in snapshot.domains:
         name = _domain(domain.name)
         typed = addresses.shown(f"x@{name}").removeprefix("x@")
-        if typed != name:
-            lines.append(f"/@{_any_spelling(typed)}$/ 553 5.6.7 Write the domain as {name}\n")
+        if typed == name:
+            continue
+        spelling = _any_spelling(typed)
+        # $1 is the command up to the @; the groups of the spelling come before the one of the rest.
+        rest = 2 + spelling.count("(")
+        for command in only or ("MAIL", "RCPT"):
+            written = result.format(command="${1}", address=name, rest=rest)
+            lines.append(f"/^([[:space:]]*{command}[[:space:]][^@]*@){spelling}(>.*)$/ {written}\n")
     return "".join(sorted(lines)).encode()
 
 

@@ -99,7 +99,7 @@ def _rendered_digests(desired: Desired) -> dict[str, str]:
             continue
         wanted |= {file.path: _sha256(file.data) for file in files}
     for file in rendered["tables"]:
-        if file.path.startswith("postfix/") and file.path != "postfix/unicode_domains":
+        if file.path.startswith("postfix/") and not file.path.endswith("_commands"):
             wanted[f"{file.path}.lmdb"] = _sha256(_as_postmap_prints(file.data))
     if "relay" not in desired.frozen:
         relayhost = next(file.data for file in rendered["relay"] if file.path.endswith("relayhost"))

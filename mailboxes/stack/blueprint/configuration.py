@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 _FILES = {
     "50-quazzar.sh": "postfix",
     "postfix/lmtp_status": "postfix",
-    "postfix/port25_commands": "postfix",
     "postfix/submission_headers": "postfix",
     "dovecot.conf": "dovecot",
     "policy.conf": "dovecot",

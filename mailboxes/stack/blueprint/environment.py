@@ -30,9 +30,7 @@ def _settings(hostname: str) -> dict[str, str]:
 _RELAYING = {
     "mynetworks": "127.0.0.0/8 [::1]/128",
     "smtpd_client_restrictions": "",
-    # Among the sender's, because those are looked at before "Relay access denied".
-    "smtpd_sender_restrictions": "check_sender_access regexp:/mail-config/postfix/unicode_domains,"
-    "check_recipient_access regexp:/mail-config/postfix/unicode_domains,reject_non_fqdn_sender",
+    "smtpd_sender_restrictions": "reject_non_fqdn_sender",
     "smtpd_relay_restrictions": "permit_mynetworks,reject_unauth_destination",
     "smtpd_recipient_restrictions": "reject_non_fqdn_recipient,reject_unlisted_recipient,"
     f"check_policy_service unix:{_SOCKETS}/dovecot/quota",

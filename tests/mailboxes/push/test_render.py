@@ -308,20 +308,26 @@ def test_no_repr_shows_a_secret() -> None:
         assert "s3cret" not in repr(value)
 
 
-def test_a_domain_in_another_script_is_recognised_however_it_is_spelt() -> None:
+def test_a_domain_in_another_script_becomes_what_dns_has_however_it_is_spelt() -> None:
     domains = (
         DomainEntry("xn--gre-names-h1a6w.test"),
         DomainEntry("example.com"),
         DomainEntry("xn--strae-oqa.test"),
     )
-    table = render.unicode_domains(Snapshot(domains=domains)).decode()
-    rows = [
-        re.fullmatch(r"/(.*)/ 553 5[.]6[.]7 Write the domain as (.*)", line) for line in table.splitlines()
-    ]
-    patterns = {row[2]: re.compile(row[1], re.IGNORECASE | re.ASCII) for row in rows if row}
-    assert set(patterns) == {domains[0].name, domains[2].name}
-    street = patterns["xn--strae-oqa.test"]
-    for spelt in ("straße.test", "STRASSE.test", "Straße.TEST"):
-        assert street.search(f"ida@{spelt}"), spelt
-    for other in ("strase.test", "x.straße.test", "straße.test.example", "straßextest"):
-        assert not street.search(f"ida@{other}"), other
+    for render_, rest in ((render.submission_commands, " SIZE=9"), (render.port25_commands, " NOTIFY=NEVER")):
+        table = [line.rpartition("/ ") for line in render_(Snapshot(domains=domains)).decode().splitlines()]
+        rows = [
+            (re.compile(pattern[1:].replace("[[:space:]]", r"\s"), re.IGNORECASE | re.ASCII), result)
+            for pattern, _, result in table
+        ]
+
+        def filtered(command: str, rows: list[tuple[re.Pattern[str], str]] = rows) -> str:
+            for pattern, result in rows:
+                if match := pattern.search(command):
+                    return re.sub(r"\$\{?([0-9]+)\}?", lambda number: match[int(number[1])] or "", result)
+            return command
+
+        for spelt in ("straße.test", "STRASSE.test", "Straße.TEST"):
+            assert filtered(f"RCPT TO:<ida@{spelt}> SIZE=9") == f"RCPT TO:<ida@xn--strae-oqa.test>{rest}"
+        for other in ("strase.test", "x.straße.test", "straße.test.example"):
+            assert filtered(f"MAIL FROM:<ida@{other}> SIZE=9") == f"MAIL FROM:<ida@{other}> SIZE=9"

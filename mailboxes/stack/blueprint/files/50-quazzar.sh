@@ -40,7 +40,7 @@ postconf -F smtp/inet/process_limit=200
 # --- tables
 mkdir -p $tables
 chmod 0750 $tables
-for table in domains mailboxes aliases senders tls_policy sasl_passwd unicode_domains; do
+for table in domains mailboxes aliases senders tls_policy sasl_passwd port25_commands submission_commands; do
   [ -e $tables/$table ] || install -m 0640 /dev/null $tables/$table
 done
 postmap lmdb:$tables/{domains,mailboxes,aliases,senders,tls_policy,sasl_passwd}
@@ -81,8 +81,6 @@ postconf -M '465/inet=465 inet n - n - 200 smtpd' 'submission/inet=submission in
 postconf -M 'submission-cleanup/unix=submission-cleanup unix n - n - 0 cleanup'
 postconf -P submission-cleanup/unix/always_add_missing_headers=yes \
   submission-cleanup/unix/header_checks=regexp:/mail-config/postfix/submission_headers
-postconf -e "quazzar_submission_senders = check_sender_access regexp:$tables/unicode_domains,\
- check_recipient_access regexp:$tables/unicode_domains, reject_non_fqdn_sender, reject_sender_login_mismatch"
 settings=()
 for service in submission 465; do
   [ $service = 465 ] && log=submissions || log=submission
@@ -93,10 +91,10 @@ for service in submission 465; do
     $service/inet/smtpd_sasl_auth_enable=yes
     $service/inet/smtpd_tls_auth_only=yes
     $service/inet/smtpd_tls_security_level=encrypt
-    $service/inet/smtpd_command_filter=
+    $service/inet/smtpd_command_filter=regexp:$tables/submission_commands
     $service/inet/smtpd_client_restrictions=
     $service/inet/smtpd_helo_restrictions=
-    "$service/inet/smtpd_sender_restrictions=\$quazzar_submission_senders"
+    $service/inet/smtpd_sender_restrictions=reject_non_fqdn_sender,reject_sender_login_mismatch
     $service/inet/smtpd_relay_restrictions=permit_sasl_authenticated,reject
     "$service/inet/smtpd_recipient_restrictions=\$quazzar_submission_recipients"
   )
