@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from django.db import models
 from django.utils import timezone
 
+from mailrelay.history import final_words
 from quazzar.sealing.fields import SealedBinaryField, SealedTextField
 
 
@@ -112,6 +113,10 @@ class Message(models.Model):
     #: ``{"stage", "code", "message", "at"}`` of the latest failure, or null; ``at`` is its time (ISO 8601), which rows
     #: of 0.3.0 lack. ``"keys"``: the keys that could not open it.
     last_error = models.JSONField(null=True, default=None)
+    #: What each attempt came to, and who retried or cancelled it, oldest first (see ``mailrelay/history.py``).
+    history = models.JSONField(default=list)
+    #: Who handed it in: an actor of the audit log, or ``sendmail:NAME`` for a local user. Empty in rows of before 0.4.
+    submitted_by = models.CharField(max_length=300, blank=True, default="")
     #: The same key within 24 hours means the same row; null once that time is over.
     idempotency_key = models.CharField(max_length=255, null=True, default=None)  # noqa: DJ001
     created_at = models.DateTimeField(default=timezone.now)
@@ -119,6 +124,7 @@ class Message(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        permissions = [("read_message", "Can read the content of messages")]
         constraints = [
             # Partial, because most mail has no key and should not pay for an index entry.
             models.UniqueConstraint(
@@ -136,6 +142,12 @@ class Message(models.Model):
             models.Index(fields=["lease_until"], name="message_lease", condition=models.Q(status="sending")),
             models.Index(fields=["status", "-id"], name="message_status"),
             models.Index(fields=["created_at"], name="message_created"),
+            models.Index(fields=["message_id"], name="message_message_id"),
+            # Partial, because mail of these sources is rare, and all other mail should not pay for it.
+            *(
+                models.Index(fields=["-id"], name=f"message_{source}", condition=models.Q(source=source))
+                for source in ("alert", "backup", "test")
+            ),
         ]
 
     def __str__(self) -> str:
@@ -145,18 +157,33 @@ class Message(models.Model):
         """Who has it: ``[{"address", "status", "code", "message"}]``, as API and console show it.
 
         What is still pending when the message is over (the queue saves itself a write for each recipient) has ended as
-        the message did.
+        the message did, with the server's last words.
         """
         over = self.status if self.status in (self.Status.SENT, self.Status.FAILED) else "pending"
-        return [
-            {
-                "address": recipient["address"],
-                "status": over if recipient["status"] == "pending" else recipient["status"],
-                "code": recipient.get("code"),
-                "message": recipient.get("message", ""),
-            }
-            for recipient in self.recipients
-        ]
+        code, said = final_words(self.history)
+        outcomes = []
+        for recipient in self.recipients:
+            ending = {"code": None, "message": "", **recipient}
+            if ending["status"] == "pending":
+                ending["status"] = over
+                if over == self.Status.SENT:
+                    ending.update(code=code, message=said)
+            outcomes.append({name: ending[name] for name in ("address", "status", "code", "message")})
+        return outcomes
+
+
+class MessageAddress(models.Model):
+    """An envelope recipient of a message, in lower case: the index by which messages to an address are found."""
+
+    address = models.CharField(max_length=320)
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        verbose_name_plural = "message addresses"
+        indexes = [models.Index(fields=["address", "message"], name="message_address")]
+
+    def __str__(self) -> str:
+        return self.address
 
 
 class HourlyCount(models.Model):
@@ -304,6 +331,11 @@ class ExpectedSweep(models.Model):
 
     def __str__(self) -> str:
         return "sweep"
+
+
+def searched(recipients: list[dict[str, Any]]) -> list[str]:
+    """The addresses under which a message is found by its ``recipients``."""
+    return [*dict.fromkeys(str(recipient["address"]).lower() for recipient in recipients)]
 
 
 def envelope(addresses: list[str]) -> list[dict[str, Any]]:

@@ -19,9 +19,10 @@ READ, WRITE, SEND_MAIL = SCOPES = ("mail:read", "mail:write", "mail:send")
 PERMISSIONS = {
     "mailrelay.view_relaysettings": "see the relay settings",
     "mailrelay.change_relaysettings": "change and test the relay settings, and install a licence",
-    "mailrelay.view_message": "see the queue",
+    "mailrelay.view_message": "see messages, without their content",
+    "mailrelay.read_message": "read the content of messages",
     "mailrelay.add_message": "send mail, alerts and backup reports",
-    "mailrelay.change_message": "retry messages",
+    "mailrelay.change_message": "retry and cancel messages",
     "mailrelay.delete_message": "delete messages",
     "mailrelay.view_expectedreport": "see expected reports",
     "mailrelay.change_expectedreport": "watch, change and delete expected reports",
@@ -104,6 +105,8 @@ SEE_QUEUE = _see("mailrelay.view_message", "mailrelay.change_message")
 SEND = _send("mailrelay.add_message")
 RETRY = _send("mailrelay.change_message")
 DELETE_MESSAGES = Right(("mailrelay.delete_message",))
+#: The console's alone, like deleting: the API never shows a body.
+READ_MESSAGES = Right(("mailrelay.read_message",))
 SEE_EXPECTED = _see("mailrelay.view_expectedreport", "mailrelay.change_expectedreport")
 CHANGE_EXPECTED = _change("mailrelay.change_expectedreport")
 

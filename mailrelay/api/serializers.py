@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
+from datetime import datetime
 from typing import Any
 
 from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
+from mailrelay.history import attempts
 from mailrelay.mail import addresses, emails
 from mailrelay.mail.emails import Attachment, Email
 from mailrelay.models import Message, RelaySettings
+from mailrelay.queue.byhand import CANCELLED
 from mailrelay.relay import presets
 from mailrelay.smtp.dialogue import STAGES
 from quazzar.api.fields import Line, Secret, Text
@@ -126,7 +129,7 @@ class RelayTestResultSerializer(serializers.Serializer[Any]):
 class LastErrorSerializer(serializers.Serializer[Any]):
     """The latest failure of a message."""
 
-    stage = serializers.ChoiceField(choices=STAGES)
+    stage = serializers.ChoiceField(choices=[*STAGES, CANCELLED])
     code = serializers.IntegerField(allow_null=True)
     message = serializers.CharField()
 
@@ -164,19 +167,43 @@ class MessageSerializer(serializers.ModelSerializer[Message]):
         read_only_fields = fields
 
 
+class AttemptSerializer(serializers.Serializer[Any]):
+    """One delivery attempt."""
+
+    number = serializers.IntegerField(help_text="1 for the first attempt.")
+    at = serializers.DateTimeField(help_text="When it ended.")
+    stage = serializers.ChoiceField(choices=STAGES, help_text="Where it failed; done for a delivery.")
+    kind = serializers.CharField(allow_blank=True, help_text="The failure in one word; empty for a delivery.")
+    code = serializers.IntegerField(
+        allow_null=True, help_text="The server's reply; null where there was none."
+    )
+    message = serializers.CharField(allow_blank=True, help_text="The server's words, or why it failed.")
+    host = serializers.CharField(
+        allow_blank=True, help_text="host:port of the server; empty if none was asked."
+    )
+    duration_ms = serializers.IntegerField(allow_null=True)
+
+
 class MessageDetailSerializer(MessageSerializer):
-    """The same, with the state of each recipient."""
+    """The same, with the state of each recipient and the attempts to deliver it."""
 
     recipients = serializers.SerializerMethodField()
+    attempt_history = serializers.SerializerMethodField()
 
     class Meta(MessageSerializer.Meta):
-        fields = (*MessageSerializer.Meta.fields, "recipients")
+        fields = (*MessageSerializer.Meta.fields, "recipients", "attempt_history")
         read_only_fields = fields
 
     @extend_schema_field(RecipientSerializer(many=True))
     def get_recipients(self, row: Message) -> list[dict[str, Any]]:
         """Return each recipient with its state, as `Message.outcomes` decides it."""
         return row.outcomes()
+
+    @extend_schema_field(AttemptSerializer(many=True))
+    def get_attempt_history(self, row: Message) -> list[dict[str, Any]]:
+        """Return the first and the latest attempts, oldest first."""
+        tried = [{**entry, "at": datetime.fromisoformat(entry["at"])} for entry in attempts(row.history)]
+        return list(AttemptSerializer(tried, many=True).data)
 
 
 @extend_schema_field({"type": "string", "format": "byte", "contentEncoding": "base64"})

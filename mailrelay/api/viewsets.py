@@ -35,7 +35,7 @@ from mailrelay.api.serializers import (
 from mailrelay.diagnosis import testmail
 from mailrelay.expected import arrivals, signatures
 from mailrelay.models import Message, RelaySettings
-from mailrelay.queue import outbox
+from mailrelay.queue import byhand
 from mailrelay.relay import presets
 from mailrelay.relay import settings as relaysettings
 from mailrelay.sender import Sender
@@ -52,6 +52,14 @@ class NotRetryable(QuazzarError):
 
     code = "not_retryable"
     message = "Only a message that waits or failed, and still has its body, can be tried again."
+    status = 409
+
+
+class NotCancellable(QuazzarError):
+    """The message is on its way, or is over."""
+
+    code = "not_cancellable"
+    message = "Only a message that waits can be cancelled."
     status = 409
 
 
@@ -116,8 +124,9 @@ class MessageViewSet(ListModelMixin, RetrieveModelMixin, ApiViewSet):
         "retrieve": SEE_QUEUE,
         "create": SEND,
         "retry": RETRY,
+        "cancel": RETRY,
     }
-    tells_result = frozenset({"create", "retry"})
+    tells_result = frozenset({"create", "retry", "cancel"})
     takes_mail = frozenset({"create"})
     queryset = Message.objects.defer("body")
     filterset_fields: ClassVar[list[str]] = ["status", "source"]
@@ -134,7 +143,7 @@ class MessageViewSet(ListModelMixin, RetrieveModelMixin, ApiViewSet):
     def get_queryset(self) -> QuerySet[Message]:
         """Return the messages; a page of them needs no recipients."""
         rows = super().get_queryset()
-        return rows.defer("body", "recipients") if self.action == "list" else rows
+        return rows.defer("body", "recipients", "history") if self.action == "list" else rows
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
         """Return what is taken or shown: a new mail, a row of the list, or a message with its recipients."""
@@ -163,9 +172,25 @@ class MessageViewSet(ListModelMixin, RetrieveModelMixin, ApiViewSet):
     def retry(self, request: Request, pk: int) -> Response:
         """Puts a message that waits or failed at the head of the queue."""
         message = self.get_object()
-        if not outbox.retry(message):
+        if not byhand.retry(message):
             raise NotRetryable
         message.status = Message.Status.QUEUED
+        return self.answer(message)
+
+    @action(
+        detail=True,
+        methods=["post"],
+        serializer_class=NoBody,
+        answer_class=QueuedSerializer,
+        answer_status=202,
+    )
+    @idempotent(atomic=True)
+    def cancel(self, request: Request, pk: int) -> Response:
+        """Gives up a message that waits: it is failed from then on, and can be retried."""
+        message = self.get_object()
+        if not byhand.cancel(message):
+            raise NotCancellable
+        message.status = Message.Status.FAILED
         return self.answer(message)
 
 

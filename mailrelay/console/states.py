@@ -1,12 +1,16 @@
-"""The states of messages and recipients as badges."""
+"""Messages and recipients in words: badges, who gets a mail, why it is not delivered yet."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
+from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from mailrelay.models import Message
+from mailrelay.queue.byhand import CANCELLED
+from quazzar import words
 from quazzar.console import shown
 
 Status = Message.Status
@@ -23,6 +27,8 @@ _RECIPIENTS = {"pending": ("Waiting", "wait"), "sent": ("Sent", "ok"), "failed":
 def message_badge(message: Message) -> SafeString:
     """A message's status as a badge."""
     status = Status(message.status)
+    if status == Status.FAILED and (message.last_error or {}).get("stage") == CANCELLED:
+        return shown.badge("Cancelled", "off")
     return shown.badge(status.label, _TONES[status])
 
 
@@ -31,3 +37,28 @@ def recipient_badge(recipient: dict[str, Any]) -> SafeString:
     if recipient.get("status") == "failed" and not recipient.get("code"):
         return shown.badge("Failed", "bad")  # given up, without a word from the server about this recipient
     return shown.badge(*_RECIPIENTS.get(recipient.get("status", ""), ("Unknown", "off")))
+
+
+def receivers(message: Message) -> str:
+    """Who gets it: the first recipient, and the number of the others."""
+    first, *more = message.to or [recipient["address"] for recipient in message.recipients] or ["nobody"]
+    return f"to {first} and {words.count(len(more), 'other')}" if more else f"to {first}"
+
+
+def reason(message: Message) -> str:
+    """Why a message is not delivered, and when it is tried again; empty if all is well."""
+    if message.status not in (*Message.PENDING, Status.FAILED) or not message.last_error:
+        return ""
+    sentence = f"{message.last_error.get('message', '')}".strip()
+    at = message.next_attempt_at
+    if message.status == Status.FAILED or at is None:
+        return sentence
+    away = at - timezone.now()
+    return f"Next attempt {words.distance(away) if away > timedelta() else 'now'}. {sentence}"
+
+
+def answer(recipient: dict[str, Any]) -> str:
+    """The server's words about a recipient, with its code once."""
+    said, code = str(recipient.get("message") or ""), recipient.get("code")
+    said = said.removeprefix("The server answered ")
+    return said if code is None or str(code) in said else f"{code} {said}".strip()

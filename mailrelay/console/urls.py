@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 from django.views.generic import RedirectView
 
-from mailrelay.console import expected, firstalert, views
+from mailrelay.console import expected, firstalert, message, messages, preview, views
 
 urlpatterns = [
     # The breadcrumb of the app's models leads here: Django's own list of them would say less.
@@ -24,4 +24,7 @@ urlpatterns = [
     path("expected/<int:pk>/ignore/", expected.act, {"verb": "ignore"}, name="expected_report_ignore"),
     path("expected/<int:pk>/pause/", expected.act, {"verb": "pause"}, name="expected_report_pause"),
     path("expected/<int:pk>/delete/", expected.delete, name="expected_report_delete"),
+    *messages.ROUTES,
+    *message.ROUTES,
+    *preview.ROUTES,
 ]

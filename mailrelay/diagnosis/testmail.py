@@ -6,23 +6,25 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
 
-from mailrelay import monitoring
+from mailrelay import history, monitoring
 from mailrelay.diagnosis.explain import explain
 from mailrelay.mail import mime
 from mailrelay.mail.addresses import split
 from mailrelay.mail.emails import Email
 from mailrelay.models import Message, RelaySettings
-from mailrelay.queue import counts, outbox
+from mailrelay.queue import counts, outbox, statements
 from mailrelay.relay import logins, rules
 from mailrelay.relay.target import Relay, default_from, relay_of
 from mailrelay.smtp import sasl
 from mailrelay.smtp.connection import Connection
 from mailrelay.smtp.dialogue import STAGES, Envelope, Reply, Target, Trace
 from quazzar import words
+from quazzar.access import audit
 from quazzar.errors import DeliveryError, InvalidEmail, RelayNotConfigured, Unreadable
 
 logger = logging.getLogger(__name__)
@@ -126,7 +128,8 @@ def run(to: str, *, on_steps: Callable[[list[Step]], None] = lambda steps: None)
         logger.warning("relay test failed stage=%s code=%s: %s", failure.stage, failure.smtp_code, failure)
     result = _result(row, failure, reply, trace, walk)
     result.duration_ms = round((time.monotonic() - started) * 1000)
-    _keep(result, recipient, message_id)
+    said = (failure.kind, failure.message) if failure else ("", reply.text if reply else "")
+    _keep(row, result, recipient, message_id, said)
     monitoring.look_again()
     return result
 
@@ -210,11 +213,28 @@ def _oddities(row: RelaySettings) -> list[str]:
     return [sentence for sentence in oddities if sentence]
 
 
-def _keep(result: TestResult, recipient: str, message_id: str) -> None:
-    """Store the test as a message, so that the queue page shows it like every mail that this node sent."""
+def _keep(
+    relay: RelaySettings, result: TestResult, recipient: str, message_id: str, said: tuple[str, str]
+) -> None:
+    """Store the test as a message, so that it is listed like every mail that this node sent.
+
+    Args:
+        said: the kind of failure, empty for a delivery, and the server's words.
+    """
     error = None if result.ok else {"stage": result.stage, "code": result.code, "message": result.message}
+    now = mime.now()
     if error:
-        error["at"] = mime.now().isoformat()
+        error["at"] = now.isoformat()
+    attempt = history.attempt(
+        1,
+        now,
+        stage=result.stage,
+        code=result.code,
+        message=said[1],
+        kind=said[0],
+        host=f"{relay.host}:{relay.port}",
+        seconds=result.duration_ms / 1000,
+    )
     row = Message(
         source=Message.Source.TEST,
         status=Message.Status.SENT if result.ok else Message.Status.FAILED,
@@ -224,11 +244,15 @@ def _keep(result: TestResult, recipient: str, message_id: str) -> None:
         to=[recipient],
         recipients=[_recipient_state(recipient, result)],
         subject="Test mail from Quazzar Mail Relay",
-        sent_at=mime.now() if result.ok else None,
+        created_at=now - timedelta(milliseconds=result.duration_ms),
+        sent_at=now if result.ok else None,
         last_error=error,
+        history=[attempt],
+        submitted_by=audit.current_actor(),
     )
     with transaction.atomic():
         row.save(force_insert=True)
+        statements.index(row)
         counts.add({row.status: 1})
 
 

@@ -13,9 +13,8 @@ from pathlib import Path
 
 from django.conf import settings
 
-from mailrelay.mail import mime, payload
 from mailrelay.models import Message
-from mailrelay.queue import nullsender, outbox, recording
+from mailrelay.queue import nullsender, outbox, recording, rendering
 from mailrelay.queue.recording import Recorder
 from mailrelay.relay import logins, target
 from mailrelay.relay.logins import Hold
@@ -127,6 +126,7 @@ class Drain:
     _renewed: float = field(default_factory=time.monotonic)
     _answered: bool = False
     _down: DeliveryError | None = None
+    _down_seconds: float | None = None
 
     def __post_init__(self) -> None:
         self._recorder = Recorder(self.owner)
@@ -139,6 +139,7 @@ class Drain:
             self._nowhere_to_go(exc)
             return 0
         self._relay = relay
+        self._recorder.host = f"{relay.target.host}:{relay.target.port}"
         if relay.refusals:
             self._recorder.hold = logins.hold(relay, needed=outbox.anything_due())
         self._gate = LoginGate(self._recorder.hold.error if self._recorder.hold else None)
@@ -231,7 +232,7 @@ class Drain:
             return False
         if outcome.most:
             _pool.remember_most(self._relay.target, outcome.most)
-        following = self._recorder.record_part(job, outcome)
+        following = self._recorder.record_part(result)
         if following is not None:
             pipeline.submit(following)
         return True
@@ -253,7 +254,7 @@ class Drain:
             hold = self._recorder.hold = Hold(event.error, logins.refused(self._relay, event.error))
             logger.warning("login refused, next attempt at %s: %s", hold.until.isoformat(), event.error)
         if pipeline.alive == 0:
-            self._down = event.error
+            self._down, self._down_seconds = event.error, event.seconds
             logger.log(
                 logging.INFO if hold and hold.error is event.error else logging.WARNING,
                 "relay unreachable stage=%s kind=%s: %s",
@@ -265,7 +266,8 @@ class Drain:
         ``run``, which releases them."""
         jobs = list(pipeline.abandon())
         if self._down is not None and jobs:
-            self._recorder.fail([self._recorder.rows[job.key] for job in jobs], self._down)
+            rows = [self._recorder.rows[job.key] for job in jobs]
+            self._recorder.fail(rows, self._down, self._down_seconds)
 
     def _renew(self) -> None:
         if time.monotonic() - self._renewed > _RENEW_SECONDS:
@@ -283,17 +285,6 @@ def _envelope(message: Message, relay: Relay) -> Envelope:
     pending = tuple(
         recipient["address"] for recipient in message.recipients if recipient["status"] == "pending"
     )
-    if message.body is None:
-        raise ValueError("its body was removed")
-    content = payload.load(bytes(message.body.reveal()))
-    if isinstance(content, bytes):
-        utf8 = any(not address.isascii() for address in (message.envelope_sender, *pending))
-        return Envelope(message.envelope_sender, pending, content, utf8)
-    rendered = mime.render(
-        content,
-        message_id=message.message_id,
-        date=message.created_at,
-        default_from=message.envelope_sender,
-        default_name=relay.from_name,
-    )
-    return Envelope(message.envelope_sender, pending, rendered.data, rendered.utf8)
+    data, utf8 = rendering.rendered(message, relay.from_name)
+    utf8 = utf8 or any(not address.isascii() for address in (message.envelope_sender, *pending))
+    return Envelope(message.envelope_sender, pending, data, utf8)

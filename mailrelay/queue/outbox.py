@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,12 +12,14 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Count, F, QuerySet
 from django.utils import timezone
 
+from mailrelay.history import Entry
 from mailrelay.mail import addresses, emails, mime, payload
 from mailrelay.mail.emails import Email
-from mailrelay.models import Message, envelope
+from mailrelay.models import Message, MessageAddress, envelope, searched
 from mailrelay.queue import counts, statements
 from mailrelay.relay.target import default_from
 from quazzar import doorbell, words
+from quazzar.access import audit
 from quazzar.errors import IdempotencyConflict, InvalidEmail, RelayNotConfigured
 
 #: How long a claim holds without being renewed: what a killed worker had claimed is free after that.
@@ -34,7 +36,15 @@ MIN_ATTEMPTS = 8
 #: How far a wait may differ from its nominal length, up and down.
 JITTER = 0.2
 #: The columns that a delivery reads; the others are for people.
-_NEEDED_TO_SEND = ("body", "recipients", "envelope_sender", "message_id", "created_at", "attempts")
+_NEEDED_TO_SEND = (
+    "body",
+    "recipients",
+    "envelope_sender",
+    "message_id",
+    "created_at",
+    "attempts",
+    "history",
+)
 #: The task that the worker runs for new mail.
 DELIVER_OUTBOX = "mailrelay.tasks.deliver_outbox"
 Status = Message.Status
@@ -66,8 +76,15 @@ def enqueue_many(batch: Iterable[Email], *, source: str) -> list[Message]:
         InvalidEmail: a mail cannot be sent as it is; none is stored.
     """
     sender = _sender()
-    rows = Message.objects.bulk_create([_row(email, source, sender) for email in batch], batch_size=500)
-    transaction.on_commit(ring)
+    with transaction.atomic():
+        rows = Message.objects.bulk_create([_row(email, source, sender) for email in batch], batch_size=500)
+        found_by = [
+            MessageAddress(address=address, message=row)
+            for row in rows
+            for address in searched(row.recipients)
+        ]
+        MessageAddress.objects.bulk_create(found_by, batch_size=500)
+        transaction.on_commit(ring)
     return rows
 
 
@@ -102,6 +119,7 @@ def enqueue_raw(
     row = Message(
         source=source,
         message_id=message_id,
+        submitted_by=audit.current_actor(),
         envelope_sender=sender,
         to=[*to],
         recipients=envelope([*recipients]),
@@ -134,6 +152,7 @@ def _row(email: Email, source: str, fallback: str) -> Message:
     return Message(
         source=source,
         message_id=mime.new_message_id(sender),
+        submitted_by=audit.current_actor(),
         envelope_sender=sender,
         to=[*emails.listed(email.to)],
         recipients=envelope(recipients),
@@ -143,14 +162,16 @@ def _row(email: Email, source: str, fallback: str) -> Message:
 
 
 def _store(row: Message, key: str | None) -> Message:
-    if key is None:
-        statements.insert(row)
-    else:
-        row.idempotency_key = key
-        earlier = _insert_or_find(row, key)
-        if earlier is not None:
-            return earlier
-    transaction.on_commit(ring)
+    with transaction.atomic():
+        if key is None:
+            statements.insert(row)
+        else:
+            row.idempotency_key = key
+            earlier = _insert_or_find(row, key)
+            if earlier is not None:
+                return earlier
+        statements.index(row)
+        transaction.on_commit(ring)
     return row
 
 
@@ -241,11 +262,16 @@ def free_owner(owner: str) -> int:
 
 
 # --- results -----------------------------------------------------------------------------------------------
-def record_sent(owner: str, ids: Sequence[int]) -> int:
-    """Mark messages as sent to all their recipients, if ``owner`` still holds them; returns how many."""
-    return statements.mark_sent(
-        owner, ids, timezone.now(), drop_body=settings.QUAZZAR_BODY_RETENTION_DAYS == 0
-    )
+def record_sent(
+    owner: str, ids: Sequence[int], histories: Mapping[int, Sequence[Entry]] | None = None
+) -> int:
+    """Mark messages as sent to all their recipients, if ``owner`` still holds them; returns how many.
+
+    Args:
+        histories: the new history of each message.
+    """
+    drop_body = settings.QUAZZAR_BODY_RETENTION_DAYS == 0
+    return statements.mark_sent(owner, ids, timezone.now(), histories or {}, drop_body=drop_body)
 
 
 def record_failure(
@@ -261,7 +287,7 @@ def record_failure(
     Returns its new status; None if ``owner`` no longer holds it.
 
     Args:
-        message: its ``recipients`` are saved, too.
+        message: its ``recipients`` and its ``history`` are saved, too.
         error: ``{"stage", "code", "message"}``.
         not_before: when to try again, in place of the message's own time.
     """
@@ -280,6 +306,7 @@ def record_failure(
             lease_until=None,
             last_error={**error, "at": now.isoformat()},
             recipients=message.recipients,
+            history=message.history,
         )
     )
     return status if changed else None
@@ -299,29 +326,6 @@ def next_attempt(
     doublings = min(max(attempts - 1, 0), 20)
     wait = min(FIRST_WAIT * (1 << doublings), LONGEST_WAIT)
     return now + wait * (1 - JITTER + 2 * JITTER * chance)
-
-
-def retry(message: Message) -> bool:
-    """Make a message that waits or failed due now, and try its refused recipients again.
-
-    Returns False when it is being sent, was sent, or has no body any more.
-    """
-    recipients = [
-        {"address": recipient["address"], "status": "pending"}
-        if recipient["status"] == "failed"
-        else recipient
-        for recipient in message.recipients
-    ]
-    row = Message.objects.filter(pk=message.pk, body__isnull=False)
-    due = {"status": Status.QUEUED, "next_attempt_at": timezone.now(), "recipients": recipients}
-    with transaction.atomic():
-        revived = row.filter(status=Status.FAILED).update(**due)
-        if revived:
-            counts.take_away({Status.FAILED: revived})
-        changed = revived or row.filter(status__in=Message.PENDING).update(**due)
-        if changed:
-            transaction.on_commit(ring)
-    return bool(changed)
 
 
 def bring_forward(stages: Sequence[str] = RELAY_STAGES) -> int:

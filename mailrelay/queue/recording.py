@@ -10,13 +10,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
+from mailrelay import history
+from mailrelay.history import Entry
 from mailrelay.models import Message
 from mailrelay.queue import counts, outbox
 from mailrelay.relay.logins import Hold
 from mailrelay.smtp import parts
-from mailrelay.smtp.dialogue import Outcome
+from mailrelay.smtp.dialogue import Outcome, Reply
 from mailrelay.smtp.pipeline import Job, Result
+from quazzar import words
 from quazzar.errors import DeliveryError, QuazzarError
 from quazzar.sealing import keyring
 
@@ -48,6 +52,13 @@ def _latest_refusal(message: Message) -> DeliveryError:
     return DeliveryError(str(last.get("message", "")), stage="recipient", smtp_code=last.get("code"))
 
 
+def _answer(reply: Reply | None) -> dict[str, Any]:
+    """Code and words with which the server took a mail, as recipients keep them."""
+    if reply is None:
+        return {"code": None, "message": ""}
+    return {"code": reply.code, "message": words.one_line(reply.text, history.LONGEST)}
+
+
 @dataclass
 class Recorder:
     """Records results for the messages that one drain has claimed.
@@ -56,12 +67,14 @@ class Recorder:
         rows: the claimed messages, by id, until their result is recorded.
         sent: how many messages left.
         hold: the refused login that all mail waits after.
+        host: ``host:port`` of the relay.
     """
 
     owner: str
     rows: dict[int, Message] = field(default_factory=dict)
     sent: int = 0
     hold: Hold | None = None
+    host: str = ""
     _tally: Counter[str] = field(default_factory=Counter)
 
     @contextmanager
@@ -79,7 +92,7 @@ class Recorder:
             self._record_clean(clean)
             for result in results:
                 if result.job.key in self.rows:
-                    self._record_rest(self.rows[result.job.key], result.outcome)
+                    self._record_rest(self.rows[result.job.key], result.outcome, result.seconds)
 
     def _clean(self, result: Result) -> bool:
         """Whether every recipient got the message in this very attempt."""
@@ -90,63 +103,73 @@ class Recorder:
     def _record_clean(self, results: list[Result]) -> None:
         if results:
             keys = [result.job.key for result in results]
-            self._tally[counts.Outcome.SENT] += outbox.record_sent(self.owner, keys)
+            histories = {result.job.key: self._delivered(result.job.key, result) for result in results}
+            self._tally[counts.Outcome.SENT] += outbox.record_sent(self.owner, keys, histories)
             self.sent += len(keys)
             for key in keys:
                 del self.rows[key]
 
-    def _record_rest(self, message: Message, outcome: Outcome) -> None:
+    def _record_rest(self, message: Message, outcome: Outcome, seconds: float | None) -> None:
         if outcome.error is not None:
-            self._fail(message, outcome.error)
+            self._fail(message, outcome.error, seconds)
         else:
-            self._partly(message, outcome.refused)
+            self._partly(message, outcome, seconds)
 
-    def record_part(self, job: Job, outcome: Outcome) -> Job | None:
+    def record_part(self, result: Result) -> Job | None:
         """Record what became of one part of a mail; returns the next part.
 
         Those who have the mail are stored at once, so that nobody gets it twice whatever happens to the rest.
         """
-        message = self.rows[job.key]
-        settled, following = parts.after(job, outcome)
-        self._apply(message, settled)
+        message, outcome = self.rows[result.job.key], result.outcome
+        settled, following = parts.after(result.job, outcome)
+        self._apply(message, settled, outcome.reply)
         with self._counted():
             if following is None:
                 later = [error for error in settled.values() if error is not None and not error.permanent]
-                self._conclude(message, later[-1] if later else None)
+                self._conclude(message, later[-1] if later else None, outcome.reply, result.seconds)
             else:
                 outbox.held(self.owner).filter(pk=message.pk).update(recipients=message.recipients)
         return following
 
-    def _partly(self, message: Message, refused: dict[str, DeliveryError]) -> None:
+    def _partly(self, message: Message, outcome: Outcome, seconds: float | None) -> None:
         """Some recipients were refused: each keeps its own state, and those refused for now are tried again."""
-        self._apply(message, {address: refused.get(address) for address in _pending(message)})
-        later = [error for error in refused.values() if not error.permanent]
-        self._conclude(message, later[0] if later else None)
+        settled = {address: outcome.refused.get(address) for address in _pending(message)}
+        self._apply(message, settled, outcome.reply)
+        later = [error for error in outcome.refused.values() if not error.permanent]
+        self._conclude(message, later[0] if later else None, outcome.reply, seconds)
 
-    def _apply(self, message: Message, settled: Mapping[str, DeliveryError | None]) -> None:
+    def _apply(
+        self, message: Message, settled: Mapping[str, DeliveryError | None], reply: Reply | None
+    ) -> None:
         for recipient in message.recipients:
             if recipient["status"] == "pending" and recipient["address"] in settled:
                 error = settled[recipient["address"]]
                 if error is None:
-                    recipient["status"] = "sent"
+                    recipient.update(status="sent", **_answer(reply))
                 else:
                     status = "failed" if error.permanent else "pending"
                     recipient.update(status=status, code=error.smtp_code, message=error.message)
 
-    def _conclude(self, message: Message, later: DeliveryError | None) -> None:
+    def _conclude(
+        self, message: Message, later: DeliveryError | None, reply: Reply | None, seconds: float | None
+    ) -> None:
         """Nothing more can be sent of this mail now: it waits for those who are still pending, or it is over."""
         failed = [recipient for recipient in message.recipients if recipient["status"] == "failed"]
         if _pending(message):
-            self._write_failure(message, later or _latest_refusal(message), permanent=False)
+            self._write_failure(message, later or _latest_refusal(message), seconds, permanent=False)
         elif failed:
-            self._write_dead_letter(message, failed)
+            self._write_dead_letter(message, failed, seconds)
         else:
             outbox.held(self.owner).filter(pk=message.pk).update(recipients=message.recipients)
-            self._tally[counts.Outcome.SENT] += outbox.record_sent(self.owner, [message.pk])
+            told = history.added(message.history, self._attempt(message, "done", seconds, **_answer(reply)))
+            sent = outbox.record_sent(self.owner, [message.pk], {message.pk: told})
+            self._tally[counts.Outcome.SENT] += sent
             self.sent += 1
             del self.rows[message.pk]
 
-    def _write_dead_letter(self, message: Message, failed: list[dict[str, object]]) -> None:
+    def _write_dead_letter(
+        self, message: Message, failed: list[dict[str, object]], seconds: float | None
+    ) -> None:
         first = failed[0]
         rest = (
             f" ({len(failed)} of {len(message.recipients)} recipients were refused)"
@@ -158,9 +181,9 @@ class Recorder:
         error = DeliveryError(
             sentence, stage="recipient", smtp_code=code if isinstance(code, int) else None, permanent=True
         )
-        self._write_failure(message, error, permanent=True)
+        self._write_failure(message, error, seconds, permanent=True)
 
-    def fail(self, messages: Iterable[Message], error: DeliveryError) -> None:
+    def fail(self, messages: Iterable[Message], error: DeliveryError, seconds: float | None = None) -> None:
         """These messages failed as a whole, all for this reason.
 
         A failure of the relay itself (its name, its port, our password) says nothing about the mail: it waits for the
@@ -168,18 +191,24 @@ class Recorder:
         """
         with self._counted():
             for message in messages:
-                self._fail(message, error)
+                self._fail(message, error, seconds)
 
-    def _fail(self, message: Message, error: DeliveryError) -> None:
+    def _fail(self, message: Message, error: DeliveryError, seconds: float | None) -> None:
         permanent = error.permanent and error.stage in ("sender", "recipient", "data")
         if permanent:
             for recipient in message.recipients:
                 if recipient["status"] == "pending":
                     recipient.update(status="failed", code=error.smtp_code, message=error.message)
-        self._write_failure(message, error, permanent=permanent)
+        self._write_failure(message, error, seconds, permanent=permanent)
 
-    def _write_failure(self, message: Message, error: DeliveryError, *, permanent: bool) -> None:
+    def _write_failure(
+        self, message: Message, error: DeliveryError, seconds: float | None, *, permanent: bool
+    ) -> None:
         detail = {"stage": error.stage, "code": error.smtp_code, "message": error.message}
+        entry = self._attempt(
+            message, error.stage, seconds, code=error.smtp_code, message=error.message, kind=error.kind
+        )
+        message.history = history.added(message.history, entry)
         if error.kind in _UNREADABLE:
             detail["keys"] = keys_at_hand()
         # All mail waits for one common login.
@@ -194,3 +223,33 @@ class Recorder:
         details = (message.pk, error.stage, error.smtp_code, permanent, error.message)
         log("message %s not delivered stage=%s code=%s permanent=%s: %s", *details)
         self.rows.pop(message.pk, None)
+
+    # --- the history
+    def _delivered(self, key: int, result: Result) -> list[Entry]:
+        """The history of a message that everybody got in this attempt."""
+        message = self.rows[key]
+        entry = self._attempt(message, "done", result.seconds, **_answer(result.outcome.reply))
+        return history.added(message.history, entry)
+
+    def _attempt(
+        self,
+        row: Message,
+        stage: str,
+        seconds: float | None,
+        *,
+        code: int | None,
+        message: str,
+        kind: str = "",
+    ) -> Entry:
+        # What failed before the relay was asked has no duration.
+        host = self.host if stage == "done" or seconds is not None else ""
+        return history.attempt(
+            row.attempts,
+            timezone.now(),
+            stage=stage,
+            kind=kind,
+            code=code,
+            message=message,
+            host=host,
+            seconds=seconds,
+        )

@@ -3,7 +3,8 @@ takes to run them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from django.db import connections, router
 from django.db.models import Field
 
-from mailrelay.models import HourlyCount, Message
+from mailrelay.models import HourlyCount, Message, MessageAddress, searched
 
 
 def insert(row: Message) -> None:
@@ -41,8 +42,23 @@ def _statement(alias: str) -> tuple[list[Field[Any, Any]], str]:
     return fields, f"INSERT INTO {table} ({columns}) VALUES ({places}) RETURNING {key}"  # noqa: S608
 
 
-def mark_sent(owner: str, ids: Sequence[int], at: datetime, *, drop_body: bool) -> int:
-    """Mark messages as sent, if ``owner`` still holds them; ``drop_body`` removes their bodies as well.
+def index(row: Message) -> None:
+    """Make a stored row findable by its recipients."""
+    addresses = searched(row.recipients)
+    alias = router.db_for_write(MessageAddress)
+    quote = connections[alias].ops.quote_name
+    places = ", ".join(["(%s, %s)"] * len(addresses))
+    table = quote(MessageAddress._meta.db_table)
+    statement = f"INSERT INTO {table} (address, message_id) VALUES {places}"  # noqa: S608
+    with connections[alias].cursor() as cursor:
+        cursor.execute(statement, [value for address in addresses for value in (address, row.pk)])
+
+
+def mark_sent(
+    owner: str, ids: Sequence[int], at: datetime, histories: Mapping[int, Sequence[Any]], *, drop_body: bool
+) -> int:
+    """Mark messages as sent, if ``owner`` still holds them, each with its history if there is a new one;
+    ``drop_body`` removes their bodies as well.
 
     Returns how many were marked.
     """
@@ -50,15 +66,17 @@ def mark_sent(owner: str, ids: Sequence[int], at: datetime, *, drop_body: bool) 
     connection = connections[alias]
     body = ", body = NULL" if drop_body else ""
     places = ", ".join(["%s"] * len(ids))
+    history, entries = _histories(connection, histories)
     statement = (
         f"UPDATE {connection.ops.quote_name(Message._meta.db_table)} SET status = %s, sent_at = %s, "  # noqa: S608
-        f"next_attempt_at = NULL, lease_owner = '', lease_until = NULL, last_error = NULL{body} "
+        f"next_attempt_at = NULL, lease_owner = '', lease_until = NULL, last_error = NULL{body}{history} "
         f"WHERE status = %s AND lease_owner = %s AND id IN ({places})"
     )
     moment = connection.ops.adapt_datetimefield_value(at)
     with connection.cursor() as cursor:
         cursor.execute(
-            statement, [Message.Status.SENT.value, moment, Message.Status.SENDING.value, owner, *ids]
+            statement,
+            [Message.Status.SENT.value, moment, *entries, Message.Status.SENDING.value, owner, *ids],
         )
         return int(cursor.rowcount)
 
@@ -80,3 +98,17 @@ def count(rows: Sequence[tuple[datetime, str, int]]) -> None:
             f"ON CONFLICT (hour, outcome) DO UPDATE SET number = {table}.number + excluded.number",
             values,
         )
+
+
+def _histories(connection: Any, histories: Mapping[int, Sequence[Any]]) -> tuple[str, list[Any]]:
+    """The part of an UPDATE that gives each message its history, and its values."""
+    if not histories:
+        return "", []
+    kind = Message._meta.get_field("history").db_type(connection)
+    cases = f" WHEN %s THEN CAST(%s AS {kind})" * len(histories)
+    encoded = [
+        value
+        for key, entries in histories.items()
+        for value in (key, json.dumps(entries, ensure_ascii=False, separators=(",", ":")))
+    ]
+    return f", history = CASE id{cases} ELSE history END", encoded

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import pwd
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -164,11 +165,12 @@ def _queue(mail: RawMail, options: Options) -> Message:
 
     from mailrelay.expected import arrivals
     from mailrelay.queue import submission
+    from quazzar.access import audit
 
     node = submission.node()
     sender, recipients = _sender(options, node), envelope(mail, options, node)
     # Together: a report counts as come if its mail was taken.
-    with transaction.atomic():
+    with audit.acting_as(f"sendmail:{_user()}"), transaction.atomic():
         row = submission.submit(
             submission.with_deliverable_people(mail, node),
             node=node,
@@ -185,6 +187,14 @@ def _author(mail: RawMail, options: Options) -> str:
     """Who wrote it, as the sender itself says: ``root``, ``root@nas``."""
     authors = mail.mailboxes("from")
     return authors[0].address if authors else (options.sender or "")
+
+
+def _user() -> str:
+    """The name of the user who calls, or its number."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 def _sender(options: Options, node: Node) -> str:

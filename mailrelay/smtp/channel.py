@@ -34,6 +34,7 @@ class Channel:
         self.trace = trace or Trace()
         self.stage = "resolve"
         self.usable = False
+        self._secrets = sasl.traces(target.username, target.password)
         #: The server's latest answer to the opening, or to the message under way.
         self._said: Reply | None = None
         #: Why nothing more can be written.
@@ -158,7 +159,7 @@ class Channel:
 
     def _masked(self, text: str) -> str:
         """A server that repeats our credentials does not get them into a transcript, an error or a row."""
-        for secret in sasl.traces(self.target.username, self.target.password):
+        for secret in self._secrets:
             text = text.replace(secret, _MASK)
         return text
 

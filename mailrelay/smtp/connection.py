@@ -105,7 +105,8 @@ class Connection(Opening):
         if reply.code == 421:
             self.usable = False
         if reply.good:
-            return Outcome(refused=refused, reply=reply, most=self._most), pipelined
+            said = Reply(reply.code, self._masked(reply.text))
+            return Outcome(refused=refused, reply=said, most=self._most), pipelined
         taken = len(envelope.recipients) - len(refused)
         return Outcome(error=self._rejected(reply), reply=reply, most=self._fewer(reply, taken)), pipelined
 

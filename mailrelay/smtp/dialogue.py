@@ -79,7 +79,7 @@ class Outcome:
     Attributes:
         error: why nobody got it.
         refused: recipient → failure, for those that were refused when the others were accepted.
-        reply: the server's last answer.
+        reply: the server's last answer; to a mail that it took, without our credentials.
         most: how many recipients the server takes at once, if these were too many; else 0.
     """
 

@@ -56,11 +56,13 @@ class Job:
 
 @dataclass(slots=True)
 class Result:
-    """What became of a job. One that is ``in_doubt`` holds a permit until ``Pipeline.settle``."""
+    """What became of a job, and how many seconds that took. One that is ``in_doubt`` holds a permit until
+    ``Pipeline.settle``."""
 
     job: Job
     outcome: Outcome
     in_doubt: bool = False
+    seconds: float | None = None
 
 
 @dataclass(slots=True)
@@ -72,10 +74,12 @@ class Opened:
 
 @dataclass(slots=True)
 class Down:
-    """A connection could not be opened, and its thread has ended. ``job`` was in its hands and was not tried."""
+    """A connection could not be opened in so many seconds, and its thread has ended. ``job`` was in its hands and was
+    not tried."""
 
     error: DeliveryError
     job: Job | None
+    seconds: float | None = None
 
 
 Event = Result | Opened | Down
@@ -249,6 +253,7 @@ class Pipeline:
         ever for the result of a job that was lost here."""
         hand = _Hand()
         down: Down | None = Down(_BROKEN, None)
+        begun = time.monotonic()
         try:
             pooled = self._pool.take(self.target)
             connection = pooled or self._open()
@@ -259,9 +264,9 @@ class Pipeline:
             self._pool.give(connection)
             down = None
         except DeliveryError as exc:
-            down = Down(exc, None)
+            down = Down(exc, None, time.monotonic() - begun)
         except _Reopen as exc:
-            hand.job, down = None, Down(exc.error, exc.job)
+            hand.job, down = None, Down(exc.error, exc.job, exc.seconds)
         finally:
             if down is not None:
                 if hand.job is not None:  # only after a fault of ours, which the log has
@@ -279,21 +284,23 @@ class Pipeline:
         """Send the job in hand and all that follow it without a pause, then wait for the next."""
         job = hand.job
         assert job is not None
+        begun = time.monotonic()
         connection, refusal = self._begin(connection, job)
         while refusal is None:
             self._permits.acquire()
             hand.permit = True
             following = self._next_now()
             outcome, announced = self._finish(connection, job, following)
-            self._events.put(Result(job, outcome, in_doubt=True))
-            hand.job, hand.permit = following, False
+            ended = time.monotonic()
+            self._events.put(Result(job, outcome, in_doubt=True, seconds=ended - begun))
+            hand.job, hand.permit, begun = following, False, ended
             if following is None:
                 hand.job = self._jobs.get()
                 return connection
             job = following
             go_on = self._announced if announced and connection.usable else self._begin
             connection, refusal = go_on(connection, job)
-        self._events.put(Result(job, refusal))
+        self._events.put(Result(job, refusal, seconds=time.monotonic() - begun))
         hand.job = None
         hand.job = self._jobs.get()
         return connection
@@ -326,10 +333,11 @@ class Pipeline:
 
     def _replace(self, connection: Connection, job: Job) -> Connection:
         connection.close()
+        begun = time.monotonic()
         try:
             return self._open()
         except DeliveryError as exc:
-            raise _Reopen(exc, job) from exc
+            raise _Reopen(exc, job, time.monotonic() - begun) from exc
 
     def _finish(self, connection: Connection, job: Job, following: Job | None) -> tuple[Outcome, bool]:
         started = time.monotonic()
@@ -368,7 +376,8 @@ _BROKEN = DeliveryError(
 class _Reopen(Exception):
     """The relay could not be reached again; the job was not started."""
 
-    def __init__(self, error: DeliveryError, job: Job) -> None:
+    def __init__(self, error: DeliveryError, job: Job, seconds: float) -> None:
         super().__init__(error.message)
         self.error = error
         self.job = job
+        self.seconds = seconds

@@ -1,4 +1,4 @@
-"""Template tags for the states of messages and recipients."""
+"""Template tags for messages and recipients: states, who gets a mail, why it is not delivered yet."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from django.utils.safestring import SafeString
 
 from mailrelay.console import states
 from mailrelay.models import Message
-from mailrelay.queue import standing
 
 register = template.Library()
 
@@ -20,13 +19,25 @@ def status_badge(message: Message) -> SafeString:
     return states.message_badge(message)
 
 
-@register.filter
-def stage_words(stage: str) -> str:
-    """Where a delivery failed, as words."""
-    return standing.STAGES.get(stage, stage)
-
-
 @register.simple_tag
 def recipient_badge(recipient: dict[str, Any]) -> SafeString:
     """The state of one of a message's ``recipients`` as a badge."""
     return states.recipient_badge(recipient)
+
+
+@register.simple_tag
+def receivers(message: Message) -> str:
+    """Who gets it: the first recipient, and the number of the others."""
+    return states.receivers(message)
+
+
+@register.filter
+def reason(message: Message) -> str:
+    """Why a message is not delivered, and when it is tried again; empty if all is well."""
+    return states.reason(message)
+
+
+@register.simple_tag
+def answer(recipient: dict[str, Any]) -> str:
+    """The server's words about a recipient, with its code once."""
+    return states.answer(recipient)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 #: nothing else may frame it or be its base.
 PAGES = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; object-src 'none'"
+    "connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
+    "object-src 'none'"
 )
 #: For the API's description: Swagger UI writes styles into its page.
 DOCS = PAGES.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
@@ -44,7 +45,7 @@ PERMISSIONS = ", ".join(
 
 
 class HeadersMiddleware:
-    """Sets both headers on every answer."""
+    """Sets both headers on every answer; a view may set a policy of its own."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -52,7 +53,7 @@ class HeadersMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         is_page = response.get("Content-Type", "").startswith("text/html")
-        response["Content-Security-Policy"] = policy(request) if is_page else OTHERS
+        response.headers.setdefault("Content-Security-Policy", policy(request) if is_page else OTHERS)
         response["Permissions-Policy"] = PERMISSIONS
         return response
 

@@ -21,7 +21,6 @@ NOTHING = mark_safe('<span class="q-none">–</span>')
 _HEADINGS = {
     "authentication and authorization": "Access",
     "users": "Operators",
-    "messages": "Queue",
     "mailbox stack": "Mail server",
 }
 _KEY_STATES = {"active": ("Active", "ok"), "expired": ("Expired", "off"), "revoked": ("Revoked", "bad")}

@@ -104,7 +104,7 @@ UNFOLD: dict[str, Any] = {
                         "permission": _only_mailboxes,
                     },
                     _link(
-                        "Queue",
+                        "Messages",
                         "stacked_email",
                         "admin:mailrelay_message_changelist",
                         rights.SEE_QUEUE,

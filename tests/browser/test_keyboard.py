@@ -25,7 +25,7 @@ def test_tab_reaches_the_skip_link_first_the_navigation_and_the_account(chromium
     page = chromium.page("/admin/mail-relay/")
     reached = walk(page)
     assert reached[0] == "Skip to the content"
-    for end in ("Mail Relay", "Queue", "API keys", "Account of operator"):
+    for end in ("Mail Relay", "Messages", "API keys", "Account of operator"):
         assert any(end in name for name in reached), (end, reached)
 
 
@@ -60,7 +60,7 @@ def test_the_account_menu_opens_and_closes_by_keyboard_and_signs_out(chromium: C
 
 def test_on_a_phone_the_drawer_opens_by_keyboard_and_leads_on(chromium: Chromium) -> None:
     page = chromium.page("/admin/mail-relay/", PHONE)
-    queue = page.get_by_role("link", name="Queue", exact=False).first
+    queue = page.get_by_role("link", name="Messages", exact=False).first
     drawer = page.locator("#drawer-button")
     expect(drawer).to_have_attribute("aria-expanded", "false")
     drawer.focus()

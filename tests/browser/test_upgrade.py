@@ -48,8 +48,8 @@ def test_escape_and_the_cross_close_the_dialog(licence: str, tab: Page) -> None:
     expect(tab.get_by_role("dialog")).to_be_hidden()
 
 
-def test_the_queue_is_behind_the_same_card(licence: str, tab: Page) -> None:
-    tab.get_by_role("link", name="Queue").click()
+def test_messages_are_behind_the_same_card(licence: str, tab: Page) -> None:
+    tab.get_by_role("link", name="Messages").click()
     expect(tab.get_by_role("heading", name=WALL)).to_be_visible()
 
 

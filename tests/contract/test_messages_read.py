@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from rest_framework.test import APIClient
 
+from mailrelay import history
 from mailrelay.models import Message, RelaySettings
 from mailrelay.queue import outbox
 from tests.contract.answers import MESSAGES, error, is_time, ok
@@ -34,7 +36,7 @@ def failed() -> Message:
 def test_a_queued_message_is_shown_with_these_keys(api: APIClient, relay: RelaySettings) -> None:
     queued = ok(api.post(MESSAGES, FULL), 202)
     shown = ok(api.get(f"{MESSAGES}/{queued['id']}"))
-    assert shown.keys() == KEYS | {"recipients"}
+    assert shown.keys() == KEYS | {"recipients", "attempt_history"}
     assert {name: shown[name] for name in queued} == queued
     assert (shown["attempts"], shown["source"], shown["last_error"], shown["sent_at"]) == (
         0,
@@ -72,6 +74,28 @@ def test_a_sent_message_has_reached_everybody(api: APIClient, queued: Any) -> No
     assert shown["status"] == "sent"
     assert is_time(shown["sent_at"])
     assert [one["status"] for one in shown["recipients"]] == ["sent"]
+
+
+def test_each_attempt_is_shown_and_nothing_else_of_the_history(api: APIClient) -> None:
+    row = failed()
+    at = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
+    first = history.attempt(
+        1, at, stage="data", code=451, message="Later", kind="rejected", host="smtp.test:587", seconds=1.25
+    )
+    row.history = [first, history.event("retried", at, "user:ada")]
+    row.save()
+    assert ok(api.get(f"{MESSAGES}/{row.pk}"))["attempt_history"] == [
+        {
+            "number": 1,
+            "at": "2026-11-29T12:00:00Z",
+            "stage": "data",
+            "kind": "rejected",
+            "code": 451,
+            "message": "Later",
+            "host": "smtp.test:587",
+            "duration_ms": 1250,
+        }
+    ]
 
 
 @pytest.mark.parametrize("path", [MESSAGES, f"{MESSAGES}/{{}}"])

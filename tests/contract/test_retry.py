@@ -107,5 +107,5 @@ def test_a_message_that_is_removed_meanwhile_is_no_500(
         Message.objects.all().delete()
         return True
 
-    monkeypatch.setattr("mailrelay.api.viewsets.outbox.retry", vanish)
+    monkeypatch.setattr("mailrelay.api.viewsets.byhand.retry", vanish)
     assert api.post(path(row)).status_code in {202, 404}

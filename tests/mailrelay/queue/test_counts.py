@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from mailrelay.models import HourlyCount, Message
-from mailrelay.queue import counts, outbox
+from mailrelay.queue import byhand, counts, outbox
 from mailrelay.queue.recording import Recorder
 from mailrelay.smtp.dialogue import Envelope, Outcome
 from mailrelay.smtp.pipeline import Job, Result
@@ -90,11 +90,11 @@ def test_what_is_retried_or_deleted_leaves_the_stock_but_has_happened(
     recorder = claimed(3)
     again, gone, _ = recorder.rows.values()
     recorder.record(results(recorder, REFUSED, REFUSED, None))
-    assert outbox.retry(again)
+    assert byhand.retry(again)
     assert outbox.remove(Message.objects.filter(pk=gone.pk)) == 1
     assert counts.by_status() == {"queued": 1, "sending": 0, "sent": 1, "retrying": 0, "failed": 0}
     assert lately() == {"sent": 1, "failed": 2, "deferred": 0}
-    assert not outbox.retry(Message.objects.get(status="sent"))
+    assert not byhand.retry(Message.objects.get(status="sent"))
     assert counts.by_status()["sent"] == 1
 
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from mailrelay.mail.emails import Email
 from mailrelay.models import Message, RelaySettings
-from mailrelay.queue import delivery, outbox
+from mailrelay.queue import byhand, delivery, outbox
 from mailrelay.relay import settings
 from mailrelay.tasks import sweep_outbox
 from tests.rig.faults import HANG_UP, FaultServer, Script
@@ -90,7 +90,7 @@ def test_a_permanent_refusal_is_a_dead_letter_with_its_body(queued: Queue, serve
     row = queued()
     delivery.drain()
     assert (only().status, last_error()["code"]) == ("failed", 554)
-    assert outbox.retry(row)
+    assert byhand.retry(row)
     assert delivery.drain() == 1
 
 
@@ -120,7 +120,7 @@ def test_a_retry_by_hand_goes_only_to_who_was_refused(queued: Queue, server: Fau
     row = queued("bad@example.com", "ops@example.com")
     delivery.drain()
     row.refresh_from_db()
-    outbox.retry(row)
+    byhand.retry(row)
     delivery.drain()
     assert [mail.recipients for mail in server.accepted] == [["ops@example.com"], ["bad@example.com"]]
     assert only().status == "sent"
@@ -264,10 +264,10 @@ def test_a_change_of_the_relay_during_a_drain_is_followed(
         point_at(relay, server)
         real = outbox.record_sent
 
-        def record(owner: str, ids: list[int]) -> int:
+        def record(owner: str, ids: list[int], histories: Any) -> int:
             relay.updated_at = timezone.now() + timedelta(seconds=1)
             point_at(relay, other)
-            return real(owner, ids)
+            return real(owner, ids, histories)
 
         monkeypatch.setattr(outbox, "record_sent", record)
         assert delivery.drain() == 6

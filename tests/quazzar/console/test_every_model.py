@@ -24,6 +24,7 @@ from mailrelay.models import (
     HourlyCount,
     LicenceWatch,
     Message,
+    MessageAddress,
     RelaySettings,
 )
 from quazzar.access import apikeys
@@ -114,6 +115,7 @@ def rows(operator: User, db: None) -> Rows:
             pk=1, host="smtp.example.com", username="u", password=SECRET, alert_recipients=["ops@example.com"]
         ),
         message := Message.objects.create(subject="Disk", message_id="<m@x>", body=SECRET.encode()),
+        MessageAddress.objects.create(address="ops@example.com", message=message),
         AlertState.objects.create(key="disk", digest="d", message=message),
         LicenceWatch.objects.create(is_entitled=True),
         ExpectedReport.objects.create(

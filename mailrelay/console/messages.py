@@ -1,0 +1,294 @@
+"""The list of messages: tabs, search, pages by id, and what can be done to many of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_http_methods, require_safe
+
+from mailrelay.models import Message
+from mailrelay.queue import byhand, finding, outbox
+from mailrelay.queue.finding import Page, Query
+from quazzar import words
+from quazzar.access import audit
+from quazzar.console import gate
+from quazzar.console.pages import done, frame, part
+from quazzar.rights import DELETE_MESSAGES, READ_MESSAGES, RETRY, SEE_QUEUE, SEND, Right
+
+LIST = "admin:mailrelay_message_changelist"
+TITLE = "Messages"
+Status, Source = Message.Status, Message.Source
+#: Rows of a whole tab that one action changes at most, and how many a confirmation names.
+MOST, MOST_NAMED = 1_000, 50
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """A saved filter; ``counted``: its number is shown, because it calls for attention."""
+
+    label: str
+    query: Query
+    counted: bool = False
+    empty: str = ""
+
+
+TABS = {
+    "all": Tab("All", Query(), empty="Nothing was sent yet."),
+    "waiting": Tab("Waiting", Query(finding.WAITING), counted=True, empty="The queue is empty."),
+    "failed": Tab("Failed", Query((Status.FAILED,)), counted=True, empty="Nothing has failed."),
+    "sent": Tab("Sent", Query((Status.SENT,)), empty="Nothing was delivered yet."),
+    "alerts": Tab("Alerts", Query(source=Source.ALERT), empty="No alert was mailed yet."),
+    "backups": Tab("Backup reports", Query(source=Source.BACKUP), empty="No backup report was mailed yet."),
+    "tests": Tab("Test mails", Query(source=Source.TEST), empty="No test mail was sent yet."),
+}
+#: Parameters of links to the list of before → its tabs.
+_FORMER = {
+    ("waiting", "yes"): "waiting",
+    ("status__exact", "queued"): "waiting",
+    ("status__exact", "sending"): "waiting",
+    ("status__exact", "retrying"): "waiting",
+    ("status__exact", "failed"): "failed",
+    ("status__exact", "sent"): "sent",
+    ("source__exact", "alert"): "alerts",
+    ("source__exact", "backup"): "backups",
+    ("source__exact", "test"): "tests",
+}
+
+
+def permissions(user: Any) -> dict[str, bool]:
+    """What templates read as ``may.…``."""
+    return {
+        "retry": RETRY(user),
+        "delete": DELETE_MESSAGES(user),
+        "send_again": SEND(user) and READ_MESSAGES(user),
+        "read": READ_MESSAGES(user),
+    }
+
+
+# --- the list
+
+
+@gate.page(SEE_QUEUE)
+@require_safe
+def messages(request: HttpRequest) -> HttpResponse:
+    """The list; HTMX gets its rows alone, or 204 when they have not changed."""
+    tab, text = _tab(request), request.GET.get("q", "").strip()[: finding.LONGEST]
+    query = Query(TABS[tab].query.statuses, TABS[tab].query.source, text)
+    before, after = _id(request, "before"), _id(request, "after")
+    page = finding.find(query, before=before, after=after)
+    earlier = _id(request, "found") or 0
+    context = {
+        "page": page,
+        "links": {**_links(tab, text, page, earlier), "here": f"?{request.GET.urlencode()}"},
+        "tab": tab,
+        "q": text,
+        "empty": TABS[tab].empty,
+        "begins": before is None and after is None,
+        "bulk": [action for action in ACTIONS if action.right(request.user)],
+        "may": permissions(request.user),
+        "found": earlier + len(page.rows),
+        "most": MOST,
+    }
+    target = request.headers.get("HX-Target", "")
+    if target == "older":
+        return render(request, "mailrelay/_message_rows.html", context)
+    context |= {"tabs": _tabs(tab)}
+    if target == "list":
+        return part(request, "mailrelay/_messages.html", context)
+    return render(request, "mailrelay/messages.html", {**frame(request), "title": TITLE, **context})
+
+
+def _tab(request: HttpRequest) -> str:
+    asked = request.GET.get("tab", "")
+    if asked in TABS:
+        return asked
+    return next((_FORMER[item] for item in request.GET.items() if item in _FORMER), "all")
+
+
+def _tabs(current: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "key": key,
+            "label": tab.label,
+            "url": f"?tab={key}",
+            "current": key == current,
+            "count": _count(tab.query) if tab.counted else "",
+        }
+        for key, tab in TABS.items()
+    ]
+
+
+def _count(query: Query) -> str:
+    number = finding.count(query)
+    return f"{number:,}" if number < finding.MOST_COUNTED else f"{finding.MOST_COUNTED:,}+"
+
+
+def _links(tab: str, text: str, page: Page, earlier: int) -> dict[str, str]:
+    """Addresses of the pages beside this one, and of where a search goes on."""
+
+    def link(**more: int) -> str:
+        return "?" + urlencode({"tab": tab, **({"q": text} if text else {}), **more})
+
+    return {
+        "first": link(),
+        "older": link(before=page.older) if page.older else "",
+        "newer": link(after=page.newer) if page.newer else "",
+        "go_on": link(before=page.older, found=earlier + len(page.rows)) if page.older else "",
+    }
+
+
+def _id(request: HttpRequest, name: str) -> int | None:
+    text = request.GET.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+# --- many at once
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something that can be done to many messages.
+
+    Attributes:
+        name: its part of the address.
+        consequence: what the confirmation says will happen.
+        run: does it to these messages, and says what came of it.
+    """
+
+    name: str
+    label: str
+    icon: str
+    right: Right
+    consequence: str
+    run: Callable[[list[Message]], str]
+    dangerous: bool = False
+
+    @property
+    def url(self) -> str:
+        """Where it is confirmed and done."""
+        return reverse(f"admin:messages_{self.name}")
+
+
+def _each(action: str, does: Callable[[Message], bool], done_to: str, left: str) -> Callable[..., str]:
+    """Do something to each message, record it, and say to how many, and why not to the others."""
+
+    def run(selected: list[Message]) -> str:
+        changed = [message for message in selected if does(message)]
+        if changed:
+            audit.record(action, named(changed))
+        sentences = [f"{words.count(len(changed), 'message')} {done_to}."] if changed else []
+        if skipped := len(selected) - len(changed):
+            sentences.append(f"{words.count(skipped, 'message')} skipped: {left}.")
+        return " ".join(sentences)
+
+    return run
+
+
+def named(selected: list[Message]) -> str:
+    """What the audit log calls these messages."""
+    return selected[0].message_id if len(selected) == 1 else f"{len(selected)} messages"
+
+
+def remove(selected: list[Message]) -> str:
+    """Delete messages."""
+    audit.record("message.deleted", named(selected))
+    outbox.remove(Message.objects.filter(pk__in=[message.pk for message in selected]))
+    return f"{words.count(len(selected), 'message')} deleted."
+
+
+retry = _each(
+    "message.retried", byhand.retry, "retried now", "being sent, already sent, or without its content"
+)
+cancel = _each("message.cancelled", byhand.cancel, "cancelled", "being sent, or over already")
+ACTIONS = (
+    Action(
+        "retry",
+        "Retry now",
+        "refresh",
+        RETRY,
+        "They go to the head of the queue. Recipients who already have the mail don't get it twice.",
+        retry,
+    ),
+    Action(
+        "cancel",
+        "Cancel",
+        "block",
+        RETRY,
+        "They won't be sent. You can still retry them later.",
+        cancel,
+    ),
+    Action(
+        "delete",
+        "Delete",
+        "delete",
+        DELETE_MESSAGES,
+        "They are removed for good, and those that still wait won't be sent.",
+        remove,
+        dangerous=True,
+    ),
+)
+
+
+def _bulk_view(action: Action) -> gate.View:
+    @gate.page(action.right)
+    @require_http_methods(["GET", "HEAD", "POST"])
+    def view(request: HttpRequest) -> HttpResponse:
+        """Ask on a GET, act on a POST."""
+        if request.method == "POST":
+            selected = list(Message.objects.defer("body").filter(pk__in=_ids(request.POST.get("ids", ""))))
+            sentence = action.run(selected) if selected else "Nothing is selected."
+            return done(request, sentence, reverse(LIST))
+        chosen = _chosen(request)
+        context = {
+            "action": action,
+            "what": words.count(len(chosen), "message"),
+            "names": [message.subject or "(no subject)" for message in chosen[:MOST_NAMED]],
+            "more": len(chosen) - MOST_NAMED,
+            "ids": ",".join(str(message.pk) for message in chosen),
+            "back": reverse(LIST),
+        }
+        return dialog(request, "_messages_confirm.html", context)
+
+    return view
+
+
+def _chosen(request: HttpRequest) -> list[Message]:
+    """The ticked messages, or with ``all`` the newest of the tab."""
+    if "all" in request.GET:
+        chosen = finding.ids(TABS[_tab(request)].query, MOST)
+    else:
+        chosen = _ids(",".join(request.GET.getlist("pk")))
+    return list(Message.objects.filter(pk__in=chosen).only("subject").order_by("-pk"))
+
+
+def _ids(text: str) -> list[int]:
+    found = [one for one in text.split(",") if one.isascii() and one.isdigit() and len(one) < 19]
+    return [int(one) for one in found[:MOST]]
+
+
+def dialog(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+    """The content of a dialog; without HTMX a page with the same content."""
+    if gate.by_htmx(request):
+        return render(request, f"mailrelay/{template}", context)
+    whole = {
+        **frame(request),
+        "title": TITLE,
+        "dialog_template": f"mailrelay/{template}",
+        **context,
+    }
+    return render(request, "mailrelay/message_dialog.html", whole)
+
+
+ROUTES: list[URLPattern] = [
+    path("mailrelay/message/", messages, name="mailrelay_message_changelist"),
+    *(
+        path(f"mailrelay/message/selected/{action.name}/", _bulk_view(action), name=f"messages_{action.name}")
+        for action in ACTIONS
+    ),
+]

@@ -1,0 +1,206 @@
+"""Finds messages for a list, the newest first, as fast among a million as among ten.
+
+A page is cut by id (keyset), never by OFFSET, and nothing is counted to the end. An index knows addresses and
+Message-IDs. Words are looked for row by row from the newest message on, for a fraction of a second: the page then says
+how far the search got, and where to go on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import reduce
+from operator import and_
+
+from django.db.models import Q, QuerySet
+
+from mailrelay.models import Message, MessageAddress
+
+Status = Message.Status
+#: Statuses of what has not left yet.
+WAITING = (Status.QUEUED, Status.SENDING, Status.RETRYING)
+#: How many messages a page has.
+PAGE = 50
+#: How many ids one query of a search by words covers, and for how many seconds further queries follow.
+WINDOW = 10_000
+SECONDS = 0.2
+#: How many messages to an address are looked through for those with the wanted status.
+CANDIDATES = 5_000
+#: The most messages that are counted: beyond it a number tells nobody more.
+MOST_COUNTED = 1_000
+LONGEST = 200
+#: The fewest letters that are looked for inside Message-IDs.
+_PART_OF_AN_ID = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is looked for.
+
+    Attributes:
+        statuses: none: any.
+        source: empty: any.
+        text: an address, a Message-ID, or words that the message must all have.
+    """
+
+    statuses: tuple[str, ...] = ()
+    source: str = ""
+    text: str = ""
+
+
+@dataclass(slots=True)
+class Page:
+    """Messages, the newest first, without bodies and histories.
+
+    Attributes:
+        older: below which id to go on; None: these are the oldest.
+        newer: above which id the page before begins; None: these are the newest.
+        searched_to: how far back the search got, if it did not get to the oldest message.
+    """
+
+    rows: list[Message] = field(default_factory=list)
+    older: int | None = None
+    newer: int | None = None
+    searched_to: datetime | None = None
+
+
+def find(query: Query, *, before: int | None = None, after: int | None = None) -> Page:
+    """The page of the newest messages; of those with a smaller id than ``before``, or with a larger one than ``after``.
+
+    A search by words ignores ``after``.
+    """
+    text = query.text.strip()[:LONGEST]
+    if not text:
+        return _listed(query, before, after)
+    lookup = _lookup(text)
+    if lookup is not None:
+        return _looked_up(query, lookup, before)
+    return _searched(query, text.split(), before)
+
+
+def count(query: Query) -> int:
+    """How many there are, as far as ``MOST_COUNTED``; words are not looked for."""
+    return len(_ids(query, None, None, MOST_COUNTED))
+
+
+def ids(query: Query, most: int) -> list[int]:
+    """The ids of the newest messages, at most so many; words are not looked for."""
+    return _ids(query, None, None, most)
+
+
+def _rows(found: Sequence[int]) -> list[Message]:
+    rows = Message.objects.defer("body", "history").in_bulk(found)
+    return [rows[pk] for pk in found if pk in rows]
+
+
+# --- without a text
+
+
+def _listed(query: Query, before: int | None, after: int | None) -> Page:
+    found = _ids(query, before, after, PAGE + 1)
+    more = len(found) > PAGE
+    if after is not None:
+        found = found[-PAGE:]
+        if not more:  # fewer than a page are newer: show the newest page whole
+            return _listed(query, None, None)
+        return Page(_rows(found), older=found[-1], newer=found[0])
+    found = found[:PAGE]
+    newer = found[0] if before is not None and found else None
+    return Page(_rows(found), older=found[-1] if more else None, newer=newer)
+
+
+def _ids(query: Query, before: int | None, after: int | None, most: int) -> list[int]:
+    """Ids, the largest first; with ``after`` those next to it."""
+    found: list[int] = []
+    # One query for each status: with all in one, a database reads its way through the messages of other statuses.
+    for status in query.statuses or ("",):
+        rows = _filtered(query, (status,) if status else ())
+        if after is not None:
+            found += rows.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[:most]
+        else:
+            rows = rows if before is None else rows.filter(pk__lt=before)
+            found += rows.order_by("-pk").values_list("pk", flat=True)[:most]
+    if after is not None:
+        return sorted(sorted(found)[:most], reverse=True)
+    return sorted(found, reverse=True)[:most]
+
+
+def _filtered(query: Query, statuses: Iterable[str]) -> QuerySet[Message]:
+    rows = Message.objects.all()
+    wanted = list(statuses)
+    if len(wanted) == 1:
+        rows = rows.filter(status=wanted[0])
+    elif wanted:
+        rows = rows.filter(status__in=wanted)
+    return rows.filter(source=query.source) if query.source else rows
+
+
+# --- by address or Message-ID
+
+
+def _lookup(text: str) -> QuerySet[MessageAddress] | list[int] | None:
+    """What an index knows of the text: messages to this address, or with this Message-ID; None if it knows nothing."""
+    if "@" not in text or " " in text:
+        return None
+    core = text.removeprefix("<").removesuffix(">")
+    to = MessageAddress.objects.filter(address=core.lower())
+    if to.exists():
+        return to
+    same = Message.objects.filter(message_id__in=(text, f"<{core}>")).order_by("-pk")
+    return list(same.values_list("pk", flat=True)[:PAGE]) or None
+
+
+def _looked_up(query: Query, lookup: QuerySet[MessageAddress] | list[int], before: int | None) -> Page:
+    if isinstance(lookup, list):
+        candidates, limit = lookup, PAGE
+    else:
+        limit = CANDIDATES if query.statuses or query.source else PAGE + 1
+        rows = lookup if before is None else lookup.filter(message_id__lt=before)
+        candidates = list(rows.order_by("-message_id").values_list("message_id", flat=True)[:limit])
+    matching = _filtered(query, query.statuses).filter(pk__in=candidates)
+    found = list(matching.order_by("-pk").values_list("pk", flat=True)[: PAGE + 1])
+    if len(found) > PAGE:
+        return Page(_rows(found[:PAGE]), older=found[PAGE - 1])
+    older = candidates[-1] if isinstance(lookup, QuerySet) and len(candidates) == limit else None
+    return Page(_rows(found), older=older)
+
+
+# --- by words
+
+
+def _searched(query: Query, words: list[str], before: int | None) -> Page:
+    newest = Message.objects.order_by("-pk").values_list("pk", flat=True).first()
+    oldest = Message.objects.order_by("pk").values_list("pk", flat=True).first()
+    if newest is None or oldest is None:
+        return Page()
+    top = newest + 1 if before is None else before
+    found: list[int] = []
+    until = time.monotonic() + SECONDS
+    while top > oldest and len(found) <= PAGE:
+        floor = max(top - WINDOW, oldest)
+        rows = _filtered(query, query.statuses).filter(pk__lt=top, pk__gte=floor)
+        matching = rows.filter(reduce(and_, (_has(word, floor, top) for word in words)))
+        found += matching.order_by("-pk").values_list("pk", flat=True)[: PAGE + 1 - len(found)]
+        top = floor
+        if time.monotonic() > until:
+            break
+    if len(found) > PAGE:
+        return Page(_rows(found[:PAGE]), older=found[PAGE - 1])
+    if top <= oldest:
+        return Page(_rows(found))
+    return Page(_rows(found), older=top, searched_to=_age(top))
+
+
+def _has(word: str, floor: int, top: int) -> Q:
+    to = MessageAddress.objects.filter(
+        message_id__gte=floor, message_id__lt=top, address__contains=word.lower()
+    )
+    found = Q(subject__icontains=word) | Q(to__icontains=word) | Q(pk__in=to.values("message_id"))
+    # A short word is in many an id by chance: there is a 42 in most UUIDs.
+    return found | Q(message_id__icontains=word) if len(word) >= _PART_OF_AN_ID else found
+
+
+def _age(pk: int) -> datetime | None:
+    return Message.objects.filter(pk__gte=pk).order_by("pk").values_list("created_at", flat=True).first()

@@ -1,0 +1,230 @@
+"""Lists and searches of messages: what they find, page by page, and that an index leads there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from mailrelay.mail.emails import Email
+from mailrelay.models import Message, MessageAddress
+from mailrelay.queue import byhand, finding, outbox
+from mailrelay.queue.finding import Page, Query
+from tests.tiers import fewer
+
+pytestmark = pytest.mark.django_db
+Queue = Callable[..., Message]
+
+
+def subjects(page: Page) -> list[str]:
+    return [message.subject for message in page.rows]
+
+
+@pytest.fixture
+def ten(queued: Queue, monkeypatch: pytest.MonkeyPatch) -> list[Message]:
+    """Ten messages, three of them failed, one an alert; three make a page."""
+    monkeypatch.setattr(finding, "PAGE", 3)
+    rows = [
+        queued(f"box{number}@example.com", "ops@example.com", subject=f"No {number}") for number in range(10)
+    ]
+    Message.objects.filter(pk__in=[rows[n].pk for n in (1, 4, 8)]).update(status="failed")
+    Message.objects.filter(pk=rows[5].pk).update(source="alert")
+    return rows
+
+
+# --- pages
+
+
+def test_pages_lead_to_the_oldest_and_back_without_a_gap(ten: list[Message]) -> None:
+    page, seen, pages = finding.find(Query()), [], []
+    while True:
+        seen += subjects(page)
+        pages.append(subjects(page))
+        if page.older is None:
+            break
+        page = finding.find(Query(), before=page.older)
+    assert seen == [f"No {number}" for number in range(9, -1, -1)]
+    assert page.newer is not None
+    back = finding.find(Query(), after=page.newer)
+    assert subjects(back) == pages[-2]
+
+
+def test_the_newest_page_is_whole_when_one_pages_back_to_it(ten: list[Message]) -> None:
+    page = finding.find(Query(), after=ten[7].pk)
+    assert subjects(page) == ["No 9", "No 8", "No 7"]
+    assert page.newer is None
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        (Query(("failed",)), [8, 4, 1]),
+        (Query(finding.WAITING), [9, 7, 6]),
+        (Query(source="alert"), [5]),
+        (Query(("sent",)), []),
+        (Query(("failed",), text="ops@example.com"), [8, 4, 1]),
+        (Query(source="alert", text="no"), [5]),
+    ],
+)
+def test_a_filter_shows_its_messages_only(ten: list[Message], query: Query, found: list[int]) -> None:
+    assert subjects(finding.find(query)) == [f"No {number}" for number in found]
+
+
+def test_counting_stops_where_a_number_tells_nobody_more(
+    ten: list[Message], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert finding.count(Query(("failed",))) == 3
+    monkeypatch.setattr(finding, "MOST_COUNTED", 2)
+    assert finding.count(Query(("failed",))) == 2
+
+
+# --- search
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("box4@example.com", [4]),
+        ("BOX4@Example.COM", [4]),
+        ("<box4@example.com>", [4]),
+        ("  box4@example.com ", [4]),
+        ("box4@example", [4]),
+        ("ops@example.com", [9, 8, 7]),
+        ("@example.com", [9, 8, 7]),
+        ("no 4", [4]),
+        ("4 NO", [4]),
+        ("box4", [4]),
+        ("nobody@example.com", []),
+        ("%", []),
+        ("_", []),
+        ("x" * 5000, []),
+        ("'; drop table", []),
+    ],
+)
+def test_search_finds_by_address_and_by_words(ten: list[Message], text: str, found: list[int]) -> None:
+    assert subjects(finding.find(Query(text=text))) == [f"No {number}" for number in found]
+
+
+def test_search_finds_a_message_id_with_and_without_brackets(ten: list[Message]) -> None:
+    for text in (ten[3].message_id, ten[3].message_id.strip("<>"), ten[3].message_id[1:20]):
+        assert subjects(finding.find(Query(text=text))) == ["No 3"]
+
+
+def test_pages_of_an_address_lead_to_the_oldest(ten: list[Message]) -> None:
+    query = Query(text="ops@example.com")
+    page = finding.find(query)
+    seen = subjects(page)
+    while page.older is not None:
+        page = finding.find(query, before=page.older)
+        seen += subjects(page)
+    assert seen == [f"No {number}" for number in range(9, -1, -1)]
+
+
+def test_an_address_with_a_status_is_looked_through_in_portions(
+    ten: list[Message], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "CANDIDATES", 4)
+    query = Query(("failed",), text="ops@example.com")
+    page = finding.find(query)
+    assert subjects(page) == ["No 8"]
+    assert subjects(finding.find(query, before=page.older)) == ["No 4"]
+
+
+def test_a_search_by_words_says_how_far_it_got_and_goes_on(
+    ten: list[Message], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "WINDOW", 4)
+    monkeypatch.setattr(finding, "SECONDS", -1)
+    page = finding.find(Query(text="box1"))
+    assert (subjects(page), page.older) == ([], ten[6].pk)
+    assert page.searched_to == ten[6].created_at
+    page = finding.find(Query(text="box1"), before=page.older)
+    assert (subjects(page), page.older) == ([], ten[2].pk)
+    page = finding.find(Query(text="box1"), before=page.older)
+    assert (subjects(page), page.older, page.searched_to) == (["No 1"], None, None)
+
+
+def test_whatever_queues_a_mail_makes_it_findable(queued: Queue, relay: Any) -> None:
+    raw = outbox.enqueue_raw(
+        b"Subject: x\n\ny\n", sender="", recipients=["Raw@example.com"], to=[], subject="x", message_id="<1@x>",
+        source="sendmail",
+    )  # fmt: skip
+    many = outbox.enqueue_many([mail_to("many@example.com")], source="api")
+    copy = byhand.send_again(queued(), ["copy@example.com"])
+    again = queued("key@example.com", key="k")
+    assert queued("key@example.com", key="k").pk == again.pk
+    for address, row in (("raw", raw), ("many", many[0]), ("copy", copy), ("key", again)):
+        assert [one.pk for one in finding.find(Query(text=f"{address}@example.com")).rows] == [row.pk]
+    assert MessageAddress.objects.filter(address="key@example.com").count() == 1
+
+
+def mail_to(to: str) -> Any:
+    return Email(to=[to], subject="x", text="x")
+
+
+def test_a_deleted_message_is_found_no_more(ten: list[Message]) -> None:
+    outbox.remove(Message.objects.filter(pk=ten[4].pk))
+    assert not finding.find(Query(text="box4@example.com")).rows
+    assert MessageAddress.objects.count() == 18
+
+
+# --- the indexes
+
+
+def plan(sql: str) -> str:
+    """How the database would run the statement, with its planner's statistics of a large table."""
+    explain = "EXPLAIN QUERY PLAN " if connection.vendor == "sqlite" else "EXPLAIN "
+    with connection.cursor() as cursor:
+        cursor.execute(explain + sql.replace("%", "%%") if connection.vendor == "sqlite" else explain + sql)
+        return "\n".join(str(row[-1]) for row in cursor.fetchall())
+
+
+@pytest.fixture
+def many(relay: Any) -> None:
+    """Enough rows that reading all of them costs more than an index; nearly all are sent, and none failed."""
+    number = fewer(5_000, 20_000)
+    Message.objects.bulk_create(
+        [
+            Message(
+                status="sent", message_id=f"<{n}@x>", subject=f"No {n}", recipients=[], next_attempt_at=None
+            )
+            for n in range(number)
+        ]
+    )
+    first = Message.objects.order_by("pk").values_list("pk", flat=True)[0]
+    MessageAddress.objects.bulk_create(
+        [MessageAddress(address=f"box{n % 500}@example.com", message_id=first + n) for n in range(number)]
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        Query(),
+        Query(("failed",)),
+        Query(finding.WAITING),
+        Query(source="alert"),
+        Query(text="box7@example.com"),
+        Query(("sent",), text="box7@example.com"),
+        Query(text="<77@x>"),
+        Query(text="no 77"),
+    ],
+    ids=str,
+)
+def test_no_query_reads_its_way_through_the_table(many: None, query: Query) -> None:
+    with CaptureQueriesContext(connection) as taken:
+        finding.find(query, before=Message.objects.order_by("-pk").values_list("pk", flat=True)[10])
+        finding.find(query)
+        finding.count(Query(query.statuses, query.source))
+    for statement in (one["sql"] for one in taken.captured_queries):
+        shown = plan(statement)
+        assert "Seq Scan" not in shown, (statement, shown)
+        scans = [line for line in shown.splitlines() if line.startswith("SCAN ")]
+        # Reading in the order of an index is fine where a LIMIT ends it.
+        assert all("LIMIT" in statement for _ in scans), (statement, shown)
+        assert "OFFSET" not in statement or "LIMIT 1 OFFSET 10" in statement
