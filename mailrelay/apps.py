@@ -13,6 +13,7 @@ class MailRelayConfig(AppConfig):
         """Let the queue follow the relay settings; register the doctor's checks and the metrics."""
         from mailrelay import home, monitoring
         from mailrelay.expected import monitoring as expected
+        from mailrelay.expected import watching
         from mailrelay.notices import nodewatch
         from mailrelay.queue import outbox
         from mailrelay.relay.settings import relay_changed
@@ -38,7 +39,7 @@ class MailRelayConfig(AppConfig):
         )
         doctor.register("sendmail", installed.examine)
         doctor.register(
-            "expected reports",
+            watching.CHECK,
             expected.examine,
             area=doctor.Area.REPORTS,
             page="admin:expected_reports",

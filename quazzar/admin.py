@@ -18,6 +18,7 @@ from quazzar.console import (  # noqa: F401  (some register themselves)
 )
 from quazzar.console.account import operators, profile  # noqa: F401  (they and those that they import add pages)
 from quazzar.console.doctor import views as doctor
+from quazzar.console.help import page as helppage
 from quazzar.console.home import views as home  # noqa: F401  (it adds its pages)
 from quazzar.console.rows import ReadOnlyAdmin
 from quazzar.models import (
@@ -48,6 +49,7 @@ def tables(request: HttpRequest) -> HttpResponse:
 
 
 site.PAGES += [
+    path("help/", helppage.page, name="help"),
     path("doctor/", doctor.page, name="doctor"),
     path("doctor/checks/", doctor.checks, name="doctor_checks"),
     path("doctor/check/", doctor.check, name="doctor_check"),

@@ -16,11 +16,14 @@ from mailrelay.expected.standing import Known, News, step
 from mailrelay.models import ExpectedReport, ExpectedSweep, RelaySettings
 from mailrelay.notices.notify import notify_operator
 from quazzar import words
+from quazzar.monitoring import findings
 
 logger = logging.getLogger(__name__)
 
 #: Sweeps that are further apart than this show that the node was off, or that its clock was set.
 GAP = timedelta(minutes=5)
+#: The doctor's check (``monitoring.py``).
+CHECK = "expected reports"
 #: Rows that one sweep looks at; the next one goes on.
 _AT_ONCE = 500
 #: What is not watched is forgotten when it did not come for so long; what came once, sooner.
@@ -44,12 +47,21 @@ def sweep(now: datetime | None = None) -> list[tuple[str, News]]:
     relay, zone = RelaySettings.load(), nodezone.zone()
     can_mail = relay.configured and bool(relay.alert_recipients)
     news: list[tuple[str, News]] = []
+    before = _states()
     for row in ExpectedReport.objects.filter(look_at__lte=now).order_by("look_at")[:_AT_ONCE]:
         if row.state not in ExpectedReport.WATCHED:
             _learn(row, zone)
         elif event := _look(row, now, zone, off_since=off_since, can_mail=can_mail):
             news.append((row.name, event))
+    if _states() != before:
+        findings.look({CHECK})
     return news
+
+
+def _states() -> list[tuple[int, str]]:
+    """Which reports are late or failed: when that changes, so does what the doctor says."""
+    wrong = ExpectedReport.objects.filter(state__in=[State.LATE, State.FAILED])
+    return list(wrong.order_by("pk").values_list("pk", "state"))
 
 
 def _off_since(now: datetime) -> datetime | None:

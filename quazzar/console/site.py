@@ -83,6 +83,7 @@ UNFOLD: dict[str, Any] = {
         _file("mailboxes.css"),
         _file("dns.css"),
         _file("expected.css"),
+        _file("help.css"),
     ],
     "SIDEBAR": {
         "show_search": False,
@@ -131,6 +132,10 @@ UNFOLD: dict[str, Any] = {
                         "permission": _is_superuser,
                     },
                 ],
+            },
+            {
+                "separator": True,
+                "items": [_link("Help", "help", "admin:help", rights.LOOK_AROUND)],
             },
         ],
     },

@@ -12,6 +12,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from quazzar.console import shown
+from quazzar.console.help import entries, page
 
 register = template.Library()
 register.filter(shown.moment)
@@ -19,6 +20,14 @@ register.filter(shown.distance)
 register.filter(shown.heading)
 register.simple_tag(shown.key_badge)
 register.simple_tag(shown.licence_ends)
+register.filter(entries.inline)
+
+
+@register.simple_tag(takes_context=True)
+def help_link(context: template.Context) -> str:
+    """The address of this page's chapter of the help; empty where there is none."""
+    request = context.get("request")
+    return page.link(request) if request is not None else ""
 
 
 @register.filter
