@@ -93,7 +93,9 @@ def existing(rows: models.QuerySet[M], row_id: int) -> M:
     return row
 
 
-def store(rows: models.QuerySet[S], row: S, values: Mapping[str, Any]) -> tuple[S, list[str]]:
+def store(
+    rows: models.QuerySet[S], row: S, values: Mapping[str, Any]
+) -> tuple[S, dict[str, tuple[Any, Any]]]:
     """Write the values that differ from the row's, inside ``writing``, as the next generation.
 
     The row may have been read before that. Its generation says whether it is still as it was; it is read again only
@@ -103,12 +105,15 @@ def store(rows: models.QuerySet[S], row: S, values: Mapping[str, Any]) -> tuple[
         rows: where the row must still be found.
 
     Returns:
-        The row as it is stored, and the names of the columns that were written: none when nothing differs.
+        The row as it is stored, and for each column that was written its value before and after: none when nothing
+        differs.
 
     Raises:
         NotFound: it is gone.
     """
-    while changed := [name for name, value in values.items() if getattr(row, name) != value]:
+    while changed := {
+        name: (getattr(row, name), value) for name, value in values.items() if getattr(row, name) != value
+    }:
         columns = {name: values[name] for name in changed} | {"generation": bump(), "applied_at": None}
         if rows.filter(pk=row.pk, generation=row.generation).update(**columns):
             for name, value in columns.items():

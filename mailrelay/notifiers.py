@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from mailrelay.expected import arrivals, signatures
 from mailrelay.models import AlertState, Message, RelaySettings
-from mailrelay.notices import alertmail, backups
+from mailrelay.notices import alertmail, backups, origin
 from mailrelay.notices.alerts import AlertNotice, group_notice, rule_notice
 from mailrelay.notices.backups import BackupReport
 from mailrelay.notices.notify import Notification, mail_or_log, notify_operator
@@ -66,7 +66,7 @@ def _notify_backup(report: BackupReport) -> Notification:
         return Notification("logged")
 
     def queue(recipients: Sequence[str]) -> Message:
-        return Sender().queue(backups.render(report, recipients), source="backup")
+        return Sender().queue(backups.render(report, recipients, origin.here()), source="backup")
 
     return mail_or_log("backup", subject, queue)
 
@@ -81,7 +81,7 @@ def _queue_once(notice: AlertNotice, recipients: Sequence[str]) -> Message:
         state, created = AlertState.objects.select_for_update().get_or_create(key=notice.key)
         if not created and (earlier := _same_news(state, notice)):
             return earlier
-        message = Sender().queue(alertmail.render(notice, recipients), source="alert")
+        message = Sender().queue(alertmail.render(notice, recipients, origin.here()), source="alert")
         state.digest, state.message, state.updated_at = notice.digest, message, timezone.now()
         state.save(update_fields=["digest", "message", "updated_at"])
     return message

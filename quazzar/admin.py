@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path
-from django.utils.html import format_html_join
 
+from quazzar.auditlog.console import views as auditlog
 from quazzar.console import (  # noqa: F401  (some register themselves)
     apikeys,
     shown,
@@ -61,24 +61,13 @@ cast("Any", admin.site).extra_urls = lambda: site.PAGES
 
 @admin.register(AuditEntry)
 class AuditAdmin(ReadOnlyAdmin):
-    """Who changed what: names of fields, never values."""
+    """The list is a page of its own; an entry is shown as it is stored."""
 
     see = SEE_AUDIT_LOG
-    list_display = ("when", "actor", "action", "target", "changed")
-    list_display_links = None
-    list_filter: ClassVar[list[Any]] = ["action"]
-    search_fields = ("actor", "action", "target")
-    search_help_text = "Search who, what or which"
-    ordering = ("-id",)
 
-    @admin.display(description="Time (UTC)", ordering="at")
-    def when(self, entry: AuditEntry) -> str:
-        return shown.moment(entry.at)
-
-    @admin.display(description="Changed fields")
-    def changed(self, entry: AuditEntry) -> str:
-        names = format_html_join(" ", '<code class="q-code">{}</code>', ((name,) for name in entry.fields))
-        return names or shown.NOTHING
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """The entries as sentences."""
+        return auditlog.listing(request)
 
 
 @admin.register(Operator)

@@ -326,6 +326,33 @@ def env_url(name: str, schemes: Sequence[str]) -> str:
     return raw
 
 
+def env_origin(name: str) -> str:
+    """The address of a web site without a path, such as https://mail.example.com; "" if the variable is not set.
+
+    Raises:
+        ImproperlyConfigured: it is something else.
+    """
+    raw = env_str(name).rstrip("/")
+    try:
+        parts = urlsplit(raw)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port, parts = "", None, urlsplit("")
+    plain = f"{parts.scheme}://{parts.netloc}" == raw and "@" not in parts.netloc
+    if raw and not (parts.scheme in ("http", "https") and plain and port != 0 and _is_host(host)):
+        raise ImproperlyConfigured(
+            f"{name} must be an address such as https://mail.example.com, without a path; it is {raw!r}."
+        )
+    return raw
+
+
+def _is_host(text: str) -> bool:
+    try:
+        return bool(_HOST.fullmatch(text)) or bool(ipaddress.ip_address(text))
+    except ValueError:
+        return False
+
+
 def env_secret(name: str) -> str:
     """A secret from the variable NAME, or from the file whose path is in NAME_FILE.
 

@@ -256,17 +256,24 @@ class AppendOnly(models.QuerySet["AuditEntry"]):
 
 
 class AuditEntry(models.Model):
-    """Who changed what, and when: names of fields, never values. Written by ``audit.record`` only."""
+    """Who changed what, when and from where. Written by ``audit.record`` only."""
 
-    at = models.DateTimeField(default=timezone.now, db_index=True)
-    #: ``user:NAME``, ``key:NAME (user)``, ``command:NAME`` or ``system``.
+    at = models.DateTimeField(default=timezone.now)
+    #: ``user:NAME``, ``key:NAME (user)``, ``command:NAME``, ``anonymous`` or ``system``.
     actor = models.CharField(max_length=300)
-    #: What was done, such as ``relay.update``.
+    #: Ids of the operator and of the API key, as they were: rows that may be gone by now.
+    user_id = models.BigIntegerField(null=True, blank=True, default=None)
+    key_id = models.BigIntegerField(null=True, blank=True, default=None)
+    #: The client's address; empty where there is none, such as for a command.
+    address = models.CharField(max_length=45, blank=True, default="")
+    #: What was done, such as ``relay.changed``.
     action = models.CharField(max_length=100)
     #: What it was done to.
     target = models.CharField(max_length=500, blank=True, default="")
     #: Names of the changed fields.
     fields = models.JSONField(default=list, blank=True)
+    #: Field → [before, after], for the fields that ``auditlog/harmless.py`` names.
+    changes = models.JSONField(default=dict, blank=True)
 
     objects: ClassVar[models.Manager[AuditEntry]] = AppendOnly.as_manager()
 
@@ -274,6 +281,13 @@ class AuditEntry(models.Model):
         verbose_name_plural = "audit log"
         ordering = ["-id"]
         base_manager_name = "objects"
+        # A page reads the newest of those that a filter lets through, however many there are.
+        indexes = [
+            models.Index(fields=["at", "id"], name="audit_at"),
+            models.Index(fields=["actor", "at", "id"], name="audit_actor"),
+            models.Index(fields=["action", "at", "id"], name="audit_action"),
+            models.Index(fields=["address", "at", "id"], name="audit_address"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.actor} {self.action} {self.target}".rstrip()

@@ -132,11 +132,12 @@ ADD_ALIASES = _change("mailboxes.add_alias")
 CHANGE_ALIASES = _change("mailboxes.change_alias")
 DELETE_ALIASES = _change("mailboxes.delete_alias")
 
-# --- the console alone: no API key can make keys or operators, or read what was recorded about them.
+SEE_AUDIT_LOG = _see("quazzar.view_auditentry")
+
+# --- the console alone: no API key can make keys or operators.
 SEE_KEYS = Right(("quazzar.view_apikey", "quazzar.change_apikey"))
 ADD_KEYS = Right(("quazzar.add_apikey",))
 REVOKE_KEYS = Right(("quazzar.change_apikey",))
-SEE_AUDIT_LOG = Right(("quazzar.view_auditentry",))
 MANAGE_OPERATORS = Right(("quazzar.manage_operator",))
 
 

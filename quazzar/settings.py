@@ -18,6 +18,7 @@ from quazzar.env import (
     env_list,
     env_networks,
     env_optional_path,
+    env_origin,
     env_path,
     env_paths,
     env_public_addresses,
@@ -43,6 +44,8 @@ DEBUG = env_bool("DEBUG")
 SECRET_KEY = env_secret("SECRET_KEY") or paths.stored_secret(QUAZZAR_DATA_DIR / "django-secret.key")
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", f"localhost,127.0.0.1,[::1],{socket.gethostname()}")
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
+#: Where operators open the console, for links in mails; empty: mails have none.
+QUAZZAR_URL = env_origin("QUAZZAR_URL")
 ROOT_URLCONF = "quazzar.urls"
 WSGI_APPLICATION = "quazzar.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -112,12 +112,18 @@ def set_up(domain_id: int, fields: Mapping[str, Any]) -> Publisher:
         elif has_moved({name: getattr(row, name) for name in rules.SECRET_PLACE}, values, rules.SECRET_PLACE):
             wrong.add("secret", rules.PLACE_CHANGED)
         wrong.raise_if_any()
+        changed = {
+            name: (getattr(row, name), value)
+            for name, value in values.items()
+            if row._state.adding or name == "secret" or getattr(row, name) != value
+        }
         for name, value in values.items():
             setattr(row, name, value)
         # Of another server nothing is known yet.
         row.published_for, row.tried_at, row.last_error = "", None, None
         row.save()
-        audit.record("domain.publisher_set", domain.name, sorted(values))
+        if changed:
+            audit.record("domain.publisher_set", domain.name, changes=changed)
     return Publisher.objects.get(pk=domain_id)
 
 

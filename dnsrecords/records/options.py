@@ -51,11 +51,13 @@ def change(domain_id: int, *, mta_sts: str | None = None) -> DomainOptions:
         row = for_domain(domain)
         if mta_sts is None or mta_sts == row.mta_sts:
             return row
-        row.mta_sts = _mode(mta_sts)
+        before, row.mta_sts = row.mta_sts, _mode(mta_sts)
         row.save()
         # Other records are wanted now: look them up soon.
         DomainCheck.objects.filter(pk=domain_id).update(due_at=timezone.now())
-        audit.record("domain.dns_options_changed", domain.name, ["mta_sts"])
+        audit.record(
+            "domain.dns_options_changed", domain.name, changes={"mta_sts": (str(before), str(row.mta_sts))}
+        )
     return row
 
 

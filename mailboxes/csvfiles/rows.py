@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
 
-from mailboxes.csvfiles import exporting
 from mailboxes.models import Mailbox
 from mailboxes.provisioning import addresses, foreignhashes, rules
-from quazzar import words
+from quazzar import spreadsheets, words
 from quazzar.errors import InvalidFields
 from quazzar.validation import Wrong
 
@@ -152,9 +151,9 @@ def _header(lines: Iterator[tuple[int, list[str]]]) -> list[str]:
 
 def _row(line: int, cells: dict[str, str], errors: Errors) -> Row | None:
     wrong = Wrong()
-    address = wrong.checked("address", _address, exporting.unguarded(cells["address"]), default="")
+    address = wrong.checked("address", _address, spreadsheets.unguarded(cells["address"]), default="")
     quota_mb = wrong.checked("quota_mb", _quota, cells.get("quota_mb", ""), default=0)
-    name = exporting.unguarded(cells.get("display_name", "").strip())
+    name = spreadsheets.unguarded(cells.get("display_name", "").strip())
     display_name = wrong.checked("display_name", rules.display_name, name, default="")
     switches = {
         name: wrong.checked(name, partial(_flag, name), cells.get(name, ""), default=True)
@@ -195,7 +194,7 @@ def _flag(column: str, cell: str) -> bool:
 
 def _forward_to(wrong: Wrong, cell: str, address: str) -> tuple[str, ...]:
     """The addresses in a cell, with spaces, commas or semicolons between them."""
-    written = [text for text in _BETWEEN.split(exporting.unguarded(cell.strip())) if text]
+    written = [text for text in _BETWEEN.split(spreadsheets.unguarded(cell.strip())) if text]
     try:
         return tuple(rules.forward_to(written, address))
     except InvalidFields as exc:

@@ -35,7 +35,7 @@ def add_alias(domain_id: int, local_part: str, destinations: Sequence[str], *, e
         changes.stamp(row)
         row.save(force_insert=True)
         routes.refuse_circle("destinations", address)
-        audit.record("alias.added", address, ["destinations", "enabled"])
+        audit.record("alias.added", address, ["enabled"], {"destinations": (None, row.destinations)})
         changes.announce()
     return row
 
@@ -59,7 +59,7 @@ def change_alias(alias_id: int, fields: Mapping[str, Any]) -> Alias:
         row, changed = changes.store(Alias.objects.all(), row, values)
         if changed:
             routes.refuse_circle("destinations" if "destinations" in changed else "enabled", row.address)
-            audit.record("alias.changed", row.address, changed)
+            audit.record("alias.changed", row.address, changes=changed)
             changes.announce()
     return row
 
@@ -78,7 +78,7 @@ def set_aliases_enabled(alias_ids: Iterable[int], on: bool) -> int:
                 stamp = {"generation": changes.bump(), "applied_at": None}
                 Alias.objects.filter(pk__in=addresses).update(enabled=on, **stamp)
                 routes.refuse_circles(addresses.values())
-                _record("alias.changed", addresses.values(), ["enabled"])
+                _record("alias.changed", addresses.values(), {"enabled": (not on, on)})
                 changed += len(addresses)
         if changed:
             changes.announce()
@@ -135,6 +135,8 @@ def _values(wrong: Wrong, fields: Mapping[str, Any], address: str) -> dict[str, 
     return values
 
 
-def _record(action: str, addresses: Iterable[str], fields: Sequence[str] = ()) -> None:
+def _record(
+    action: str, addresses: Iterable[str], changed: Mapping[str, tuple[Any, Any]] | None = None
+) -> None:
     for address in addresses:
-        audit.record(action, address, fields)
+        audit.record(action, address, changes=changed)

@@ -72,7 +72,7 @@ def change_domain(domain_id: int, fields: Mapping[str, Any]) -> Domain:
         row, changed = changes.store(Domain.objects.all(), row, values)
         if changed:
             _refuse_circles(row.name, changed)
-            audit.record("domain.changed", row.name, changed)
+            audit.record("domain.changed", row.name, changes=changed)
             changes.announce()
     return row
 

@@ -100,7 +100,7 @@ def change_mailbox(mailbox_id: int, fields: Mapping[str, Any]) -> Mailbox:
         if changed:
             if field := next((name for name in _ROUTING if name in changed), ""):
                 routes.refuse_circle(field, row.address)
-            audit.record("mailbox.changed", row.address, _as_fields(changed))
+            audit.record("mailbox.changed", row.address, changes=_as_fields(changed))
             changes.announce()
     return row
 
@@ -108,7 +108,7 @@ def change_mailbox(mailbox_id: int, fields: Mapping[str, Any]) -> Mailbox:
 def set_mailboxes_enabled(mailbox_ids: Iterable[int], on: bool) -> int:
     """Enables or disables many mailboxes in one change, and returns how many that changed."""
     rows = Mailbox.objects.live().filter(enabled=not on)
-    return _update_many(mailbox_ids, rows, "mailbox.changed", ["enabled"], enabled=on)
+    return _update_many(mailbox_ids, rows, "mailbox.changed", {"enabled": (not on, on)}, enabled=on)
 
 
 def remove_mailbox(mailbox_id: int) -> None:
@@ -129,7 +129,7 @@ def remove_mailboxes(mailbox_ids: Iterable[int]) -> int:
         MailCircle: as ``remove_mailbox``; nothing was deleted.
     """
     deleted = {"deleted_at": timezone.now(), "removed_at": None}
-    return _update_many(mailbox_ids, Mailbox.objects.live(), "mailbox.removed", [], **deleted)
+    return _update_many(mailbox_ids, Mailbox.objects.live(), "mailbox.removed", {}, **deleted)
 
 
 def restore_mailbox(mailbox_id: int) -> Mailbox:
@@ -187,7 +187,11 @@ def _values(wrong: Wrong, fields: Mapping[str, Any], address: str) -> dict[str, 
 
 
 def _update_many(
-    mailbox_ids: Iterable[int], rows: QuerySet[Mailbox], action: str, fields: list[str], **values: Any
+    mailbox_ids: Iterable[int],
+    rows: QuerySet[Mailbox],
+    action: str,
+    fields: Mapping[str, tuple[Any, Any]],
+    **values: Any,
 ) -> int:
     """Sets ``values`` in those of ``rows`` that have one of the ids, and returns their number."""
     changed = 0
@@ -203,11 +207,14 @@ def _update_many(
             if "deleted_at" in values:
                 routes.refuse_circles(addresses.values())
             for address in addresses.values():
-                audit.record(action, address, fields)
+                audit.record(action, address, changes=fields)
     return changed
 
 
-def _as_fields(columns: Iterable[str]) -> list[str]:
-    """The names of the columns as the operator knows them."""
-    names = ("password" if name == "password_hash" else name for name in columns)
-    return [name for name in names if name != "password_changed_at"]
+def _as_fields(columns: Mapping[str, tuple[Any, Any]]) -> dict[str, tuple[Any, Any]]:
+    """The columns under the names that the operator knows."""
+    return {
+        "password" if name == "password_hash" else name: values
+        for name, values in columns.items()
+        if name != "password_changed_at"
+    }

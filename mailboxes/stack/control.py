@@ -53,7 +53,8 @@ def enable(hostname: str) -> Stack:
         phase = Stack.Phase.PREFLIGHT
         _save({"enabled": True, "purge": False, "hostname": name, "phase": phase, **_NO_PROGRESS, **secrets})
         _add_keys(pairs, changes.bump())
-        audit.record("stack.enabled", name, ["enabled", "hostname", *_visible(secrets)])
+        changed = {"enabled": (stack.enabled, True), "hostname": (stack.hostname, name)}
+        audit.record("stack.enabled", name, _visible(secrets), changed)
         changes.announce()
     return Stack.load()
 
@@ -120,7 +121,8 @@ def change(*, send_through_relay: bool | None = None, warn_mailbox_owners: bool 
         if changed.get("send_through_relay"):
             _check_relay(RelaySettings.load())
         _save(changed)
-        audit.record("stack.changed", TARGET, changed)
+        before = {name: getattr(stack, name) for name in changed}
+        audit.record("stack.changed", TARGET, changes=audit.differences(before, changed, changed))
         if "send_through_relay" in changed:  # the other setting does not concern the containers
             changes.bump()
             changes.announce()

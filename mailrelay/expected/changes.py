@@ -127,7 +127,11 @@ def change(pk: int, values: dict[str, Any], now: datetime | None = None) -> Expe
     checked = _checked(values, partial=True)
     with transaction.atomic():
         row = _locked(pk)
-        changed = [name for name, value in checked.items() if getattr(row, name) != value]
+        changed = {
+            name: (getattr(row, name), value)
+            for name, value in checked.items()
+            if getattr(row, name) != value
+        }
         if not changed:
             return row
         for name in changed:
@@ -137,7 +141,7 @@ def change(pk: int, values: dict[str, Any], now: datetime | None = None) -> Expe
             if row.state in _NEW and "schedule" in changed:
                 row.state = State.PROPOSED if row.state != State.IGNORED else State.IGNORED
                 row.look_at = None
-        audit.record("expected_report.changed", row, changed)
+        audit.record("expected_report.changed", row, changes=changed)
         if row.state in ExpectedReport.WATCHED:
             return _begin(row, now or timezone.now(), again=True, keeps_count="schedule" not in changed)
         row.save()

@@ -9,6 +9,7 @@ from django.template.loader import render_to_string
 
 from mailrelay.mail.emails import Email
 from mailrelay.notices.alerts import Alert, AlertNotice, Link, common
+from mailrelay.notices.origin import NOWHERE, Origin
 from quazzar import words
 
 MAX_SHOWN = 100
@@ -40,7 +41,7 @@ class Section:
     cards: list[Card]
 
 
-def render(notice: AlertNotice, recipients: Sequence[str]) -> Email:
+def render(notice: AlertNotice, recipients: Sequence[str], origin: Origin = NOWHERE) -> Email:
     """The mail about a group of alerts."""
     severity = _severity(notice)
     urgent = bool(notice.firing) and severity.lower() in _URGENT
@@ -51,6 +52,7 @@ def render(notice: AlertNotice, recipients: Sequence[str]) -> Email:
         "sections": _sections(notice),
         "left_out": max(0, len(notice.alerts) - MAX_SHOWN) + notice.truncated,
         "links": notice.links,
+        "origin": origin,
     }
     headers = {"Auto-Submitted": "auto-generated"}
     if urgent:

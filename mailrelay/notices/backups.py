@@ -9,6 +9,7 @@ from datetime import datetime
 from django.template.loader import render_to_string
 
 from mailrelay.mail.emails import Email
+from mailrelay.notices.origin import NOWHERE, Origin
 from quazzar import words
 
 _SUBJECT = 150
@@ -30,13 +31,14 @@ class BackupReport:
     message: str = ""
 
 
-def render(report: BackupReport, recipients: Sequence[str]) -> Email:
+def render(report: BackupReport, recipients: Sequence[str], origin: Origin = NOWHERE) -> Email:
     """The mail about one run."""
     context = {
         "headline": f"Backup {report.job} {'succeeded' if report.succeeded else 'failed'}",
         "color": "#1a7f37" if report.succeeded else "#b3261e",
         "rows": _rows(report),
         "message": report.message,
+        "origin": origin,
     }
     headers = {"Auto-Submitted": "auto-generated"}
     if not report.succeeded:

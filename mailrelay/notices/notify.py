@@ -9,6 +9,7 @@ from typing import Literal
 
 from mailrelay.mail.emails import Email
 from mailrelay.models import Message, RelaySettings
+from mailrelay.notices import origin
 from mailrelay.sender import Sender
 from quazzar.errors import InvalidEmail, RelayNotConfigured
 
@@ -40,7 +41,9 @@ def notify(subject: str, text: str, recipients: Sequence[str] | None = None) -> 
 
     def queue(to: Sequence[str]) -> Message:
         headers = {"Auto-Submitted": "auto-generated"}
-        return Sender().queue(Email(to=[*to], subject=subject, text=text, headers=headers), source="alert")
+        # The console's address is no business of other people.
+        body = origin.signed(text, origin.here(), with_url=recipients is None)
+        return Sender().queue(Email(to=[*to], subject=subject, text=body, headers=headers), source="alert")
 
     return mail_or_log("alert", subject, queue, recipients)
 

@@ -68,14 +68,18 @@ def update(changes: dict[str, Any], *, partial: bool) -> RelaySettings:
             raise InvalidFields(wrong)
         for name in PLAIN_FIELDS:
             setattr(row, name, values[name])
-        changed = [name for name in PLAIN_FIELDS if values[name] != before[name]]
+        changed = {
+            name: (before[name], values[name]) for name in PLAIN_FIELDS if values[name] != before[name]
+        }
+        if password or (password is None and row.password is not None):
+            changed["password"] = (None, None)
         if password is None or password:
             row.password = password
-            changed.append("password")
         for name, value in logins.CLEAR.items():
             setattr(row, name, value)
         row.save()
-        audit.record("relay.changed", "relay settings", changed)
+        if changed:
+            audit.record("relay.changed", "relay settings", changes=changed)
     transaction.on_commit(_announce)
     return RelaySettings.load()
 
@@ -83,8 +87,8 @@ def update(changes: dict[str, Any], *, partial: bool) -> RelaySettings:
 def clear() -> None:
     """Delete all settings, including recipients and password. Queued mail waits until a relay is set again."""
     with transaction.atomic():
-        RelaySettings.objects.all().delete()
-        audit.record("relay.removed", "relay settings")
+        if RelaySettings.objects.all().delete()[0]:
+            audit.record("relay.removed", "relay settings")
     transaction.on_commit(_announce)
 
 

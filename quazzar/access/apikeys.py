@@ -17,7 +17,7 @@ from django.utils import timezone
 from quazzar import rights
 from quazzar.access import audit
 from quazzar.errors import InvalidFields, QuazzarError
-from quazzar.models import ApiKey
+from quazzar.models import ApiKey, AuditEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,6 +33,8 @@ _ALPHABET = string.digits + string.ascii_letters
 _SHAPE = re.compile(rf"{MARK}[0-9A-Za-z]{{{_BODY_LENGTH + _CHECK_LENGTH}}}", re.ASCII)
 #: ``last_used_at`` is written at most this often, so that a key in steady use does not cost a write per request.
 USE_NOTED_EVERY = timedelta(minutes=1)
+REFUSED = "apikey.refused"
+REFUSAL_NOTED_EVERY = timedelta(days=1)
 
 
 class KeyRefused(QuazzarError):
@@ -66,7 +68,7 @@ def mint(
         scopes=[scope for scope in ApiKey.Scope.values if scope in wanted],
         expires_at=expires_at,
     )
-    audit.record("apikey.created", row)
+    audit.record("apikey.created", row, changes={"scopes": (None, row.scopes)})
     return row, text
 
 
@@ -100,12 +102,18 @@ def verify(text: str) -> ApiKey:
     row = ApiKey.objects.select_related("user").filter(prefix=prefix).first()
     if row is None or not secrets.compare_digest(row.digest, _digest(text)):
         raise KeyRefused
-    if row.revoked_at is not None:
-        raise KeyRefused("This API key was revoked; make a new one.")
-    if row.expired:
-        raise KeyRefused("This API key has expired; make a new one.")
-    if not row.user.is_active:
-        raise KeyRefused("The user of this API key may not sign in any more.")
+    for refused, why, sentence in (
+        (row.revoked_at is not None, "revoked", "This API key was revoked; make a new one."),
+        (row.expired, "expired", "This API key has expired; make a new one."),
+        (
+            not row.user.is_active,
+            "its operator may not sign in",
+            "The user of this API key may not sign in any more.",
+        ),
+    ):
+        if refused:
+            _note_refusal(row, why)
+            raise KeyRefused(sentence)
     _note_use(row)
     return row
 
@@ -138,6 +146,23 @@ def check_digits(body: str) -> str:
 def _digest(text: str) -> str:
     # A fast hash is enough: the secret has 190 random bits, there is nothing to guess.
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _note_refusal(row: ApiKey, why: str) -> None:
+    """Record, once a day for each address, that a key is still in use that does not count any more.
+
+    Only who has the whole key gets here, so that strangers cannot fill the log.
+    """
+    address = audit.address.get()
+    same = AuditEntry.objects.filter(
+        action=REFUSED, address=address, at__gt=timezone.now() - REFUSAL_NOTED_EVERY
+    )
+    try:
+        if not same.filter(target=str(row)).exists():
+            with audit.acting_as(audit.Actor("anonymous")):
+                audit.record(REFUSED, row, [why])
+    except OperationalError:  # a locked database: the answer matters more than the note
+        pass
 
 
 def _note_use(row: ApiKey) -> None:

@@ -1,54 +1,94 @@
-"""The append-only log of who changed what: names of fields, never their values."""
+"""The append-only log of who changed what, and from where."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from quazzar.auditlog import harmless
 from quazzar.models import AuditEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
     from django.http import HttpRequest, HttpResponse
 
+    from quazzar.models import ApiKey
+
+
+class Actor(NamedTuple):
+    """Who acts: ``user:NAME``, ``key:NAME (user)``, ``command:NAME``, ``anonymous`` or ``system``, with the ids of the
+    operator and the key."""
+
+    name: str
+    user_id: int | None = None
+    key_id: int | None = None
+
+
 #: Who acts now. A function if finding out costs a query, which most requests do not need.
-actor: ContextVar[str | Callable[[], str]] = ContextVar("actor", default="system")
+actor: ContextVar[str | Actor | Callable[[], Actor]] = ContextVar("actor", default="system")
+#: Where the request that is answered now comes from; empty outside of one.
+address: ContextVar[str] = ContextVar("address", default="")
 
 
 def current_actor() -> str:
-    """Who acts now: ``user:NAME``, ``key:NAME (user)``, ``command:NAME`` or ``system``."""
-    name = actor.get()
-    return name if isinstance(name, str) else name()
+    """The name of who acts now."""
+    return _current().name
+
+
+def _current() -> Actor:
+    found = actor.get()
+    if isinstance(found, str):
+        return Actor(found)
+    return found if isinstance(found, Actor) else found()
 
 
 @contextmanager
-def acting_as(name: str) -> Iterator[None]:
+def acting_as(who: str | Actor) -> Iterator[None]:
     """Record what happens inside as done by this actor, such as ``command:rotate_key``."""
-    token = actor.set(name)
+    token = actor.set(who)
     try:
         yield
     finally:
         actor.reset(token)
 
 
-def record(action: str, target: object = "", fields: Iterable[str] = ()) -> AuditEntry:
+def record(
+    action: str,
+    target: object = "",
+    fields: Iterable[str] = (),
+    changes: Mapping[str, tuple[Any, Any]] | None = None,
+) -> AuditEntry:
     """Add an entry in the current transaction.
 
     Args:
-        action: what was done, such as ``relay.changed``.
+        action: what was done, such as ``relay.changed``. `auditlog.sentences` has a sentence for each.
         target: what it was done to; its ``str()`` is stored.
-        fields: the names of the changed fields, never their values.
+        fields: the names of the changed fields.
+        changes: changed field → before and after; their names need not be among ``fields``. Of those that
+            `auditlog.harmless` does not name, only the name is stored.
     """
+    who, changes = _current(), changes or {}
     return AuditEntry.objects.create(
-        actor=_clipped("actor", current_actor()),
+        actor=_clipped("actor", who.name),
+        user_id=who.user_id,
+        key_id=who.key_id,
+        address=_clipped("address", address.get()),
         action=_clipped("action", action),
         target=_clipped("target", str(target)),
-        fields=sorted(set(fields)),
+        fields=sorted({*fields, *changes}),
+        changes=harmless.kept(action, changes),
     )
+
+
+def differences(
+    before: Mapping[str, Any], after: Mapping[str, Any], names: Iterable[str]
+) -> dict[str, tuple[Any, Any]]:
+    """Before and after of these fields, for `record`."""
+    return {name: (before.get(name), after.get(name)) for name in names}
 
 
 def _clipped(column: str, text: str) -> str:
@@ -57,21 +97,39 @@ def _clipped(column: str, text: str) -> str:
 
 
 class ActorMiddleware:
-    """Makes the session's user the actor; API authentication replaces it with the key."""
+    """Makes the session's user the actor, and notes the client's address; API authentication names the key instead."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        token = actor.set(partial(_session_actor, request))
+        who = actor.set(partial(_session_actor, request))
+        # That of a trusted proxy has been replaced by its client's before (addresses.ClientAddressMiddleware).
+        where = address.set(address_of(request))
         try:
             return self.get_response(request)
         finally:
-            actor.reset(token)
+            actor.reset(who)
+            address.reset(where)
 
 
-def _session_actor(request: HttpRequest) -> str:
-    return name_of(request.user)
+def address_of(request: HttpRequest | None) -> str:
+    """Where a request comes from; empty when it came over no network: scripts and tests sign in like that."""
+    return str(getattr(request, "META", {}).get("REMOTE_ADDR", ""))
+
+
+def _session_actor(request: HttpRequest) -> Actor:
+    return of_user(request.user)
+
+
+def of_user(user: AbstractBaseUser | AnonymousUser) -> Actor:
+    """The actor that a user is; ``anonymous`` for nobody."""
+    return Actor(name_of(user), user.pk) if user.is_authenticated else Actor("anonymous")
+
+
+def of_key(key: ApiKey) -> Actor:
+    """The actor that an API key is."""
+    return Actor(f"key:{key.name} ({key.user.get_username()})", key.user_id, key.pk)
 
 
 def name_of(user: AbstractBaseUser | AnonymousUser) -> str:

@@ -24,6 +24,8 @@ IN, OUT, FAILED, WRONG_CODE, LOCKED = (
     f"operator.{what}"
     for what in ("signed_in", "signed_out", "sign_in_failed", "second_factor_failed", "locked_out")
 )
+#: In the place of a name that does not exist.
+UNKNOWN = "an unknown name"
 #: The same failure from the same address is recorded once in this time.
 _AGAIN_AFTER = timedelta(minutes=1)
 #: Failures recorded in an hour. The log is never shortened, and anybody may fail.
@@ -32,17 +34,16 @@ _MOST_FAILURES = 200
 
 def signed_in(request: HttpRequest, user: User, **_: Any) -> None:
     """Record a sign-in of the console (signal ``user_logged_in``)."""
-    if address := _address(request):
-        with audit.acting_as(audit.name_of(user)):
-            audit.record(IN, f"{user.get_username()} from {address}")
+    if audit.address_of(request):
+        with audit.acting_as(audit.of_user(user)):
+            audit.record(IN, user.get_username())
 
 
 def signed_out(request: HttpRequest, user: User | None, **_: Any) -> None:
     """Record a sign-out (signal ``user_logged_out``)."""
-    address = _address(request)
-    if user is not None and address:
-        with audit.acting_as(audit.name_of(user)):
-            audit.record(OUT, f"{user.get_username()} from {address}")
+    if user is not None and audit.address_of(request):
+        with audit.acting_as(audit.of_user(user)):
+            audit.record(OUT, user.get_username())
 
 
 def failed(credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
@@ -56,21 +57,23 @@ def locked(request: HttpRequest, username: str | None = None, **_: Any) -> None:
 
 
 def _note(action: str, name: str | None, request: HttpRequest | None) -> None:
-    address = _address(request)
+    address = audit.address_of(request)
     if not address:
         return
     known = isinstance(name, str) and User.objects.filter(username=name).exists()
-    target = f"{name if known else 'an unknown name'} from {address}"
+    target = name if known and name else UNKNOWN
     now = timezone.now()
-    if AuditEntry.objects.filter(action=action, target=target, at__gt=now - _AGAIN_AFTER).exists():
+    same = AuditEntry.objects.filter(action=action, address=address, at__gt=now - _AGAIN_AFTER)
+    if same.filter(target=target).exists():
         return
     lately = AuditEntry.objects.filter(action=action, at__gt=now - timedelta(hours=1)).count()
     if lately >= _MOST_FAILURES:
-        logger.warning("%s %s: not in the audit log, which has %s of the last hour", action, target, lately)
+        logger.warning(
+            "%s %s from %s: not in the audit log, which has %s of the last hour",
+            action,
+            target,
+            address,
+            lately,
+        )
         return
     audit.record(action, target)
-
-
-def _address(request: HttpRequest | None) -> str:
-    """Where the request comes from; empty when it came over no network: scripts and tests sign in like that."""
-    return str(request.META.get("REMOTE_ADDR", "")) if request is not None else ""

@@ -54,6 +54,7 @@ urlpatterns = [
     path("mail/", IndexViewSet.as_view({"get": "list"}, within=MAIL_API), name="mail-api"),
     path("mail", IndexViewSet.as_view({"get": "list"}, within=MAIL_API, is_endpoint=False)),
     path("mail/", include("quazzar.api.health.urls")),
+    path("mail/", include("quazzar.auditlog.api.urls")),
     path("mail/", include("mailrelay.api.urls")),
     path("mail/", include("mailboxes.api.urls")),
     path("mail/", include("dnsrecords.api.urls")),

@@ -8,7 +8,8 @@ from typing import Any, cast
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
-from django.db.models import Q, QuerySet
+from django.core.paginator import Paginator
+from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseRedirectBase
 from django.shortcuts import get_object_or_404, redirect
@@ -16,23 +17,26 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.decorators import method_decorator
-from django.utils.html import format_html_join
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST
-from unfold.widgets import (
-    UnfoldAdminCheckboxSelectMultipleWidget,
-    UnfoldAdminSelectWidget,
-    UnfoldAdminTextInputWidget,
-)
 
 from quazzar import rights, words
 from quazzar.access import apikeys
-from quazzar.console import gate, shown
+from quazzar.console import forms as consoleforms
+from quazzar.console import gate
 from quazzar.console.rows import RightfulAdmin
 from quazzar.models import ApiKey
-from quazzar.rights import ADD_KEYS, MANAGE_OPERATORS, REVOKE_KEYS, SEE_KEYS
+from quazzar.rights import ADD_KEYS, MANAGE_OPERATORS, READ, REVOKE_KEYS, SEE_KEYS, SEND_MAIL, WRITE
+from quazzar.snippets import snippets
 
+#: What each scope is good for, after its label.
+_SCOPES = {
+    READ: "See messages, settings, domains and mailboxes, as far as you may. Never a password.",
+    WRITE: "Change settings, domains, mailboxes, aliases and the mail server, as far as you may.",
+    SEND_MAIL: "Send mail, alerts and backup reports. Enough for Alertmanager, Grafana and backup jobs.",
+}
+_PAGE_SIZE = 50
 _PERIODS = (("30", "In 30 days"), ("90", "In 90 days"), ("365", "In a year"), ("", "Never"))
 
 
@@ -41,17 +45,21 @@ class KeyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
 
     name = forms.CharField(
         max_length=100,
-        widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True}),
-        help_text="What will use it, such as “Grafana on node 2”.",
+        widget=consoleforms.text_input(autofocus=True),
+        help_text="The program that will use it, such as “Grafana on node 2”.",
     )
     scopes = forms.MultipleChoiceField(
         choices=ApiKey.Scope.choices,
         initial=[ApiKey.Scope.SEND],
-        widget=UnfoldAdminCheckboxSelectMultipleWidget,
-        help_text="Give no more than it needs: sending alerts and reports needs “Send mail” only.",
+        help_text="Give it no more than it needs.",
+        error_messages={"required": "Choose at least one."},
     )
     expires = forms.ChoiceField(
-        label="Expires", choices=_PERIODS, required=False, initial="365", widget=UnfoldAdminSelectWidget
+        label="Expires",
+        choices=_PERIODS,
+        required=False,
+        initial="365",
+        widget=forms.Select(attrs=consoleforms.INPUT),
     )
 
     class Meta:
@@ -71,6 +79,14 @@ class KeyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
             if ApiKey.Scope.SEND not in offered:
                 field.initial, field.help_text = offered[:1], "The key can do what you may do, and no more."
 
+    def scope_choices(self) -> list[tuple[str, str, str, bool]]:
+        """Each offered scope: value, label, a sentence, and whether it is chosen."""
+        chosen = self["scopes"].value() or []
+        field = cast("forms.MultipleChoiceField", self.fields["scopes"])
+        return [
+            (value, label, _SCOPES[value], value in chosen) for value, label in cast("Any", field.choices)
+        ]
+
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(RightfulAdmin):
@@ -78,11 +94,9 @@ class ApiKeyAdmin(RightfulAdmin):
 
     form = KeyForm
     fieldsets = ((None, {"fields": ("name", "scopes", "expires")}),)
+    add_form_template = "quazzar/key_form.html"
     change_form_template = "quazzar/key.html"
-    list_display = ("name", "key", "owner", "can", "state", "used", "expires")
-    list_select_related = ("user",)
     search_fields = ("name", "prefix", "user__username")
-    search_help_text = "Search name, prefix or operator"
     actions = ("revoke_selected",)
 
     see, add = SEE_KEYS, ADD_KEYS
@@ -109,31 +123,32 @@ class ApiKeyAdmin(RightfulAdmin):
         form = super().get_form(request, obj, change, **kwargs)
         return type(form.__name__, (form,), {"user": request.user})
 
-    # --- columns
+    # --- list
 
-    @admin.display(description="Key", ordering="prefix")
-    def key(self, row: ApiKey) -> str:
-        return format_html_join("", '<code class="q-code">qzr_{}…</code>', [(row.prefix,)])
-
-    @admin.display(description="Acts for", ordering="user__username")
-    def owner(self, row: ApiKey) -> str:
-        return row.user.get_username()
-
-    @admin.display(description="May")
-    def can(self, row: ApiKey) -> str:
-        return format_html_join(" ", '<code class="q-code">{}</code>', ((scope,) for scope in row.scopes))
-
-    @admin.display(description="State")
-    def state(self, row: ApiKey) -> str:
-        return shown.key_badge(row)
-
-    @admin.display(description="Last used", ordering="last_used_at")
-    def used(self, row: ApiKey) -> str:
-        return shown.distance(row.last_used_at) if row.last_used_at else "never"
-
-    @admin.display(description="Expires", ordering="expires_at")
-    def expires(self, row: ApiKey) -> str:
-        return shown.moment(row.expires_at) if row.expires_at else "never"
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """The keys that may still be used first; a POST revokes the selected ones."""
+        if request.method == "POST":
+            return super().changelist_view(request, extra_context)
+        gate.require(SEE_KEYS, request)
+        query = request.GET.get("q", "").strip()[:100]
+        keys = self.get_queryset(request).select_related("user")
+        found, _ = self.get_search_results(request, keys, query)
+        ordered = found.order_by(F("revoked_at").desc(nulls_first=True), "-id")
+        page = Paginator(ordered, _PAGE_SIZE).get_page(request.GET.get("p"))
+        rows = list(page)
+        for row in rows:
+            cast("Any", row).words = ", ".join(label for label, _ in _may(row))
+        page.object_list = rows
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "API keys",
+            "page": page,
+            "query": query,
+            "several": sum(row.state == "active" for row in rows) > 1,
+            "can_revoke": self.has_revoke_permission(request),
+            "has_add_permission": self.has_add_permission(request),
+        }
+        return TemplateResponse(request, "quazzar/keys.html", context)
 
     # --- make
 
@@ -157,6 +172,7 @@ class ApiKeyAdmin(RightfulAdmin):
             "opts": self.opts,
             "original": obj,
             "key": cast("Any", request).minted,
+            "tools": _tools(request, obj, cast("Any", request).minted),
         }
         return TemplateResponse(request, "quazzar/key_created.html", context)
 
@@ -164,11 +180,18 @@ class ApiKeyAdmin(RightfulAdmin):
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         """The form, then the key; no cache keeps either."""
         context = {
-            "show_save_and_continue": False,
-            "show_save_and_add_another": False,
+            "title": "New API key",
             **(extra_context or {}),
         }
         return super().add_view(request, form_url, context)
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """The form with its scopes, or the page of a key."""
+        if kwargs.get("add"):
+            context["scope_choices"] = context["adminform"].form.scope_choices()
+        return super().render_change_form(request, context, *args, **kwargs)
 
     # --- revoke
 
@@ -205,5 +228,25 @@ class ApiKeyAdmin(RightfulAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         """What there is to know about a key, and the button that revokes it."""
-        context = {"can_revoke": self.has_revoke_permission(request), **(extra_context or {})}
+        row = self.get_object(request, object_id)
+        context = {
+            "can_revoke": self.has_revoke_permission(request),
+            "revoking": "revoke" in request.GET,
+            "may": _may(row) if row else [],
+            "tools": _tools(request, row, snippets.PLACEHOLDER) if row else {},
+            "placeholder": snippets.PLACEHOLDER,
+            **(extra_context or {}),
+        }
         return super().change_view(request, object_id, form_url, context)
+
+
+def _may(row: ApiKey) -> list[tuple[str, str]]:
+    """Label and sentence of each scope of the key."""
+    return [(label, _SCOPES[value]) for value, label in ApiKey.Scope.choices if value in row.scopes]
+
+
+def _tools(request: HttpRequest, row: ApiKey, key: str) -> dict[str, list[snippets.Snippet]]:
+    """What to paste for a key, by the program that takes it."""
+    url = request.build_absolute_uri("/")
+    to = cast("User", request.user).email
+    return snippets.by_tool(snippets.snippets(url, key, row.scopes, to=to, may=lambda right: right(row.user)))

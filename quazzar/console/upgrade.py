@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils import timezone
 
-from quazzar.plans import licenses
-from quazzar.plans.plans import FEATURE_NAMES, FEATURES, Plan
+from quazzar import words
+from quazzar.plans import keys, licenses
+from quazzar.plans.plans import EVALUATION_DAYS, FEATURE_ADDS, FEATURE_NAMES, FEATURES, Plan
 
 #: Query parameter that shows the dialog open, for browsers without JavaScript.
 OPEN = "upgrade"
@@ -42,6 +44,12 @@ def dialog(request: HttpRequest, feature: str, refusal: Refusal | None) -> dict[
             Row(plan.title, [plan >= lowest for lowest in FEATURES.values()], plan == licence.plan)
             for plan in Plan
         ],
+        "needed": FEATURES[feature],
+        "adds": FEATURE_ADDS[feature],
+        "same": " and ".join(plan.title for plan in Plan if plan > FEATURES[feature]),
+        "evaluation_days": None if keys.configured() else EVALUATION_DAYS,
+        "is_evaluation": licence.is_evaluation,
+        "left": words.span(licence.expires_at - timezone.now()) if licence.expires_at else "",
         "licence_problem": licence.problem,
         "licence_missing": licence.code == "license_missing",
         "refusal": refusal,

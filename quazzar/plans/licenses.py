@@ -37,6 +37,8 @@ _LARGEST = 64 * 1024
 # Two changes within one tick of the file system's clock leave the same stamp, so a younger file is read again.
 _TICK_NS = 50_000_000
 
+#: What an evaluation licence is issued to, before the name of the node.
+_EVALUATION = "evaluation of "
 _REMEDY = "Paste a licence in the upgrade dialog, or run: manage.py license install FILE"
 
 
@@ -58,6 +60,11 @@ class Licence(NamedTuple):
     problem: str = ""
     code: str = ""
     starts_at: datetime | None = None
+
+    @property
+    def is_evaluation(self) -> bool:
+        """Whether this node made it for itself, and its vendor did not."""
+        return self.subject.startswith(_EVALUATION) and not keys.configured()
 
 
 class _Checked(NamedTuple):
@@ -142,7 +149,7 @@ def trial(plan: str, days: int) -> Licence:
             hint="Install a licence from your vendor, or unset QUAZZAR_LICENSE_PUBLIC_KEY.",
         )
     expires = int(time.time()) + int(timedelta(days=days).total_seconds())
-    claims = {"plan": plan, "exp": expires, "sub": f"evaluation of {socket.gethostname()}"}
+    claims = {"plan": plan, "exp": expires, "sub": f"{_EVALUATION}{socket.gethostname()}"}
     return install(jwt.encode(claims, keys.evaluation_key(), algorithm=_ALGORITHM))
 
 

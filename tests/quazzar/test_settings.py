@@ -37,6 +37,14 @@ TAKEN: dict[str, list[tuple[str, Any]]] = {
         (" 192.0.2.7 ", "192.0.2.7"),
         ("10.0.0.255", "10.0.0.255"),
     ],
+    "QUAZZAR_URL": [
+        ("", ""),
+        ("https://mail.example.com", "https://mail.example.com"),
+        ("https://mail.example.com/", "https://mail.example.com"),
+        ("http://nas:8000", "http://nas:8000"),
+        ("http://192.0.2.7:8000", "http://192.0.2.7:8000"),
+        ("http://[2001:db8::1]:8000", "http://[2001:db8::1]:8000"),
+    ],
     "QUAZZAR_STACK_PORT_OFFSET": [("", 0), ("0", 0), ("20000", 20_000), ("54201", 54_201)],
     "QUAZZAR_STACK_PROJECT": [("", "quazzar-mail"), ("m", "m"), ("My_mail.2-x", "My_mail.2-x")],
     "QUAZZAR_OUTBOUND_PROBE": [
@@ -78,6 +86,9 @@ TAKEN: dict[str, list[tuple[str, Any]]] = {
 
 #: Variable → values that are refused, separated by " | ".
 REFUSED: dict[str, str] = {
+    "QUAZZAR_URL": "mail.example.com | ftp://mail.example.com | https:// | https://mail.example.com/admin/"
+    " | https://a b | https://u:p@mail.example.com | https://mail.example.com?x=1 | https://mail.example.com:0 | https://x:port"
+    " | https://[2001:db8::1 | javascript:alert(1) | https://mail.example.com#x",
     "QUAZZAR_STACK_BIND": "localhost | 127.1 | 127.0.0.1/8 | lo | 0 | 2130706433 | 0x7f000001 | 127.0.0.01 | ٠.٠.٠.٠"
     " | 127.0.0.1:25 | 127.0.0.1,192.0.2.1 | 127.0.0.1 x | :: | ::1 | [::1] | ::ffff:127.0.0.1 | fe80::1%eth0 | *"
     " | none | 224.0.0.1 | 255.255.255.255",

@@ -25,7 +25,7 @@ def require(wanted: bool) -> None:
     """Change that, and record it in the audit log."""
     if wanted != required():
         SignInPolicy.objects.update_or_create(pk=1, defaults={"second_factor_required": wanted})
-        audit.record("sign_in_policy.changed", "", ["second_factor_required"])
+        audit.record("sign_in_policy.changed", changes={"second_factor_required": (not wanted, wanted)})
 
 
 def note(request: HttpRequest, user: User, **_: Any) -> None:

@@ -42,7 +42,7 @@ class ApiKeyAuthentication(BaseAuthentication):
             key = apikeys.verify(token)
         except apikeys.KeyRefused as exc:
             raise AuthenticationFailed(exc.message) from exc
-        audit.actor.set(f"key:{key.name} ({key.user.get_username()})")
+        audit.actor.set(audit.of_key(key))
         setattr(request._request, strangers.KEY, key)
         return key.user, key
 

@@ -281,8 +281,15 @@ class OperatorAdmin(UserAdmin, RightfulAdmin):
         if "first_name" in form.changed_data:
             obj.last_name = ""
         super().save_model(request, obj, form, change)
-        fields = {"password" if "password" in name else name for name in form.changed_data}
-        audit.record("operator.changed" if change else "operator.created", obj, fields)
+        changed = {
+            "password" if "password" in name else name: (
+                _plain(form.initial.get(name)),
+                _plain(form.cleaned_data.get(name)),
+            )
+            for name in form.changed_data
+        }
+        if changed or not change:
+            audit.record("operator.changed" if change else "operator.created", obj, changes=changed)
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
         """Delete, and record it in the audit log."""
@@ -304,3 +311,8 @@ class OperatorAdmin(UserAdmin, RightfulAdmin):
         if request.method == "POST" and answer.status_code == 302:
             audit.record("operator.changed", User.objects.get(pk=id), ["password"])
         return answer
+
+
+def _plain(value: Any) -> Any:
+    """A form's value as the audit log shows it: rows by their names."""
+    return sorted(map(str, value)) if isinstance(value, list | QuerySet) else value

@@ -16,11 +16,11 @@ from quazzar import paths
 from quazzar.access import audit, firstpassword
 from quazzar.errors import QuazzarError
 from quazzar.plans import keys, licenses
+from quazzar.plans.plans import EVALUATION_DAYS
 from quazzar.sealing import keyring
 
 OPERATOR = "operator"
 EVALUATION_PLAN = "pro"
-EVALUATION_DAYS = 30
 # Without characters that look alike on a screen.
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 

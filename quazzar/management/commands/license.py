@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from quazzar.access import audit
 from quazzar.errors import LicenseError
 from quazzar.plans import licenses
-from quazzar.plans.plans import Plan
+from quazzar.plans.plans import EVALUATION_DAYS, Plan
 
 _LARGEST = 64 * 1024
 
@@ -26,7 +26,7 @@ class Command(BaseCommand):
         install.add_argument("file", help="the file with the licence; - reads it from stdin")
         trial = verbs.add_parser("trial", help="sign and install an evaluation licence")
         trial.add_argument("--plan", default=Plan.PRO.id, choices=[plan.id for plan in Plan])
-        trial.add_argument("--days", type=int, default=30)
+        trial.add_argument("--days", type=int, default=EVALUATION_DAYS)
         verbs.add_parser("remove", help="remove the licence: back to community")
 
     def handle(self, *args: Any, verb: str, **options: Any) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from mailboxes.csvfiles import exporting, importing
 from mailboxes.models import Mailbox
+from quazzar import spreadsheets
 from tests.mailboxes import factories
 
 pytestmark = pytest.mark.django_db
@@ -69,17 +70,17 @@ def test_it_comes_line_by_line() -> None:
 
 def test_what_would_be_a_formula_gets_an_apostrophe_and_loses_it_again() -> None:
     for name in FORMULAS:
-        assert exporting.guarded(name) == f"'{name}"
-        assert exporting.unguarded(exporting.guarded(name)) == name
+        assert spreadsheets.guarded(name) == f"'{name}"
+        assert spreadsheets.unguarded(spreadsheets.guarded(name)) == name
     for name, guarded in HIDDEN.items():
-        assert exporting.guarded(name) == guarded
-        assert exporting.unguarded(guarded) == name
+        assert spreadsheets.guarded(name) == guarded
+        assert spreadsheets.unguarded(guarded) == name
 
 
 @given(st.text("=+-@;\t\r\n'\" x,", max_size=12))
 def test_guarding_can_be_undone_and_leaves_no_formula(text: str) -> None:
-    guarded = exporting.guarded(text)
-    assert exporting.unguarded(guarded) == text
+    guarded = spreadsheets.guarded(text)
+    assert spreadsheets.unguarded(guarded) == text
     assert not [
         cell for cell in re.split(r"[;\t\r\n]", guarded) if cell.strip('" ').startswith(tuple("=+-@"))
     ]
@@ -95,7 +96,7 @@ def test_an_address_comes_back_as_it_was() -> None:
 
 def test_what_is_no_formula_stays() -> None:
     for name in HARMLESS:
-        assert exporting.guarded(name) == exporting.unguarded(name) == name
+        assert spreadsheets.guarded(name) == spreadsheets.unguarded(name) == name
 
 
 def test_the_import_takes_it_as_it_is() -> None:

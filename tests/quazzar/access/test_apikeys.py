@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
+from django.test import Client
 from django.utils import timezone
 
 from quazzar.access import apikeys
+from quazzar.auditlog import sentences
 from quazzar.models import ApiKey, AuditEntry
 from tests.conftest import with_key
 
@@ -206,3 +208,20 @@ def test_the_command_refuses_what_cannot_be(subtests: pytest.Subtests, operator:
 def test_without_a_superuser_the_command_says_what_to_do(other_staff: Any) -> None:
     with pytest.raises(CommandError, match="createsuperuser"):
         createapikey("ci")
+
+
+def test_who_still_uses_a_key_that_does_not_count_is_in_the_audit_log_once_a_day(
+    operator: Any, client: Client
+) -> None:
+    row, text = apikeys.mint(operator, "old NAS")
+    apikeys.revoke(row)
+    for address in ("203.0.113.7", "203.0.113.7", "203.0.113.8"):
+        headers = {"Authorization": f"Bearer {text}"}
+        assert client.get("/api/mail/relay", headers=headers, REMOTE_ADDR=address).status_code == 401
+    client.get("/api/mail/relay", headers={"Authorization": f"Bearer qzr_{'a' * 46}"})
+    entries = AuditEntry.objects.filter(action="apikey.refused").order_by("id")
+    assert [entry.address for entry in entries] == ["203.0.113.7", "203.0.113.8"]
+    assert str(sentences.sentence(entries[0])) == (
+        f"Somebody at 203.0.113.7 used API key {row} and was refused: revoked"
+    )
+    assert text not in str([vars(entry) for entry in entries])

@@ -34,9 +34,9 @@ FOR_ALL_STAFF = {
     route.name for route in ROUTES if getattr(route.callback, "right", None) in (OWN_ACCOUNT, LOOK_AROUND)
 }
 #: Installing a licence must be possible on a plan that does not include Mail Relay, and seeing that it has ended; who
-#: operates the node is no part of any plan.
+#: operates the node, and what was recorded, is no part of any plan.
 ON_ANY_PLAN = {
-    "mail_relay_license",
+    *("mail_relay_license", "audit_csv", "audit_jsonl"),
     *FOR_ALL_STAFF,
     *(route.name for route in ROUTES if getattr(route.callback, "right", None) == MANAGE_OPERATORS),
 }

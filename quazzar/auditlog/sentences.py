@@ -1,0 +1,219 @@
+"""Each entry of the audit log as a sentence: one renderer for each action. Pure.
+
+``tests/quazzar/auditlog/test_sentences.py`` finds every action that the code records, and its renderer here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from quazzar.models import AuditEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """What an entry says.
+
+    Attributes:
+        who: the subject, such as ``anna``, ``API key backup-nas`` or ``Somebody``.
+        did: the rest, without a full stop: ``changed the relay settings: host, port``.
+        kind: what ``who`` is: user, key, command, system or anonymous.
+    """
+
+    who: str
+    did: str
+    kind: str
+
+    def __str__(self) -> str:
+        return f"{self.who} {self.did}"
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One field before and after, in words."""
+
+    field: str
+    before: str
+    after: str
+
+
+def sentence(entry: AuditEntry) -> Sentence:
+    """The entry as a sentence; an action of a former version is named as it was recorded."""
+    kind, who = _subject(entry.actor)
+    if kind == "anonymous" and entry.address:
+        who = f"{who} at {entry.address}"
+    return Sentence(who, RENDERERS.get(entry.action, _unknown)(entry), kind)
+
+
+def values(entry: AuditEntry) -> list[Value]:
+    """Before and after of the harmless fields that changed."""
+    return [
+        Value(field(name), _shown(before), _shown(after)) for name, (before, after) in entry.changes.items()
+    ]
+
+
+def field(name: str) -> str:
+    """A field's name in words."""
+    return _FIELDS.get(name) or name.replace("_", " ")
+
+
+def _subject(actor: str) -> tuple[str, str]:
+    kind, _, name = actor.partition(":")
+    if kind == "user":
+        return kind, name
+    if kind == "key":
+        return kind, f"API key {name.rpartition(' (')[0] or name}"
+    if kind == "command":
+        return kind, f"manage.py {name}"
+    return ("anonymous", "Somebody") if kind == "anonymous" else ("system", "Quazzar")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value)) or "none"
+    return "none" if value in (None, "") else str(value)
+
+
+_FIELDS = {
+    "tls_source": "certificate",
+    "tls_certificate": "certificate",
+    "tls_key": "private key",
+    "tls_expires_at": "certificate's expiry",
+    "quota_mb": "quota (MiB)",
+    "mta_sts": "MTA-STS",
+    "dkim_keys": "DKIM keys",
+    "groups": "roles",
+    "user_permissions": "single permissions",
+    "is_active": "may sign in",
+    "is_staff": "may open the console",
+    "is_superuser": "superuser",
+    "controller_password": "Rspamd password",
+    "catch_all": "catch-all",
+    "second_factor_required": "second factor needed",
+}
+
+
+# --- renderers ---------------------------------------------------------------------------------------------
+def _fields(entry: AuditEntry) -> str:
+    names = list(dict.fromkeys(field(name) for name in entry.fields))
+    return f": {', '.join(names)}" if names else ""
+
+
+def _does(text: str) -> Callable[[AuditEntry], str]:
+    """Fill in the target."""
+    return lambda entry: text.format(entry.target)
+
+
+def _changes(text: str) -> Callable[[AuditEntry], str]:
+    """Fill in the target, and name the fields."""
+    return lambda entry: text.format(entry.target) + _fields(entry)
+
+
+def _messages(verb: str) -> Callable[[AuditEntry], str]:
+    """One message by its Message-ID, or their number."""
+    return lambda entry: (
+        f"{verb} {entry.target}" if entry.target.endswith(" messages") else f"{verb} message {entry.target}"
+    )
+
+
+def _operator_changed(entry: AuditEntry) -> str:
+    own = entry.actor == f"user:{entry.target}"
+    if entry.fields == ["password"]:
+        return "changed their own password" if own else f"set a new password for operator {entry.target}"
+    return f"changed {'their own account' if own else f'operator {entry.target}'}{_fields(entry)}"
+
+
+def _second_factor(verb: str, where: str) -> Callable[[AuditEntry], str]:
+    def words(entry: AuditEntry) -> str:
+        name, _, kind = entry.target.rpartition(": ")
+        return (
+            f"{verb} a second factor ({kind}) {where} {name}" if name else f"{verb} a second factor: {kind}"
+        )
+
+    return words
+
+
+def _sign_in_failed(entry: AuditEntry) -> str:
+    return f"failed to sign in as {entry.target}"
+
+
+def _key_refused(entry: AuditEntry) -> str:
+    why = " and ".join(entry.fields)
+    return f"used API key {entry.target} and was refused" + (f": {why}" if why else "")
+
+
+def _published(entry: AuditEntry) -> str:
+    return f"published DNS records of {entry.target}: {', '.join(entry.fields)}"
+
+
+def _unknown(entry: AuditEntry) -> str:
+    what = entry.action.replace(".", " ").replace("_", " ")
+    return f"recorded “{what}”{f' for {entry.target}' if entry.target else ''}{_fields(entry)}"
+
+
+RENDERERS: dict[str, Callable[[AuditEntry], str]] = {
+    "relay.changed": _changes("changed the relay settings"),
+    "relay.removed": _does("removed the relay settings"),
+    "message.retried": _messages("retried"),
+    "message.deleted": _messages("deleted"),
+    "stack.enabled": _does("enabled the mail server as {}"),
+    "stack.disabled": _does("disabled the mail server {}"),
+    "stack.purged": _does("removed the mail server {} with all its mail"),
+    "stack.changed": _changes("changed the mail server"),
+    "stack.certificate_changed": _does("changed the mail server's certificate"),
+    "stack.controller_password_shown": _does("looked at the password of Rspamd's web interface"),
+    "stack.interruption_allowed": _does("allowed the mail server's repairs to interrupt mail"),
+    "domain.added": _does("added domain {}"),
+    "domain.changed": _changes("changed domain {}"),
+    "domain.removed": _does("removed domain {}"),
+    "domain.dkim_rotation_begun": _does("started to rotate the DKIM key of {}"),
+    "domain.dkim_rotation_cancelled": _does("cancelled the rotation of {}'s DKIM key"),
+    "domain.dkim_rotated": _does("switched {} to its new DKIM key"),
+    "domain.dkim_key_retired": _does("removed a retired DKIM key of {}"),
+    "domain.dkim_ed25519_begun": _does("added an Ed25519 DKIM key to {}"),
+    "domain.dkim_ed25519_removed": _does("removed the Ed25519 DKIM key of {}"),
+    "domain.dkim_ed25519_signs": _does("started to sign {}'s mail with its Ed25519 key too"),
+    "domain.dns_options_changed": _changes("changed the DNS options of {}"),
+    "domain.publisher_set": _changes("changed the name server of {}"),
+    "domain.publisher_removed": _does("stopped publishing {}'s DNS records automatically"),
+    "domain.published": _published,
+    "mailbox.added": _does("added mailbox {}"),
+    "mailbox.changed": _changes("changed mailbox {}"),
+    "mailbox.removed": _does("deleted mailbox {}"),
+    "mailbox.restored": _does("restored mailbox {}"),
+    "alias.added": _does("added alias {}"),
+    "alias.changed": _changes("changed alias {}"),
+    "alias.removed": _does("removed alias {}"),
+    "expected_report.watched": _does("started to watch report {}"),
+    "expected_report.declared": _does("declared report {}"),
+    "expected_report.changed": _changes("changed report {}"),
+    "expected_report.paused": _does("paused report {}"),
+    "expected_report.ignored": _does("dismissed report {}"),
+    "expected_report.deleted": _does("deleted report {}"),
+    "import.started": _does("started an {}"),
+    "import.done": _does("finished an {}"),
+    "apikey.created": _does("made API key {}"),
+    "apikey.revoked": _does("revoked API key {}"),
+    "apikey.refused": _key_refused,
+    "operator.created": _does("added operator {}"),
+    "operator.changed": _operator_changed,
+    "operator.deleted": _does("deleted operator {}"),
+    "operator.signed_in": lambda entry: "signed in",
+    "operator.signed_out": lambda entry: "signed out",
+    "operator.sign_in_failed": _sign_in_failed,
+    "operator.second_factor_failed": _does("typed a wrong second factor to sign in as {}"),
+    "operator.second_factor_added": _second_factor("added", "to"),
+    "operator.second_factor_removed": _second_factor("removed", "from"),
+    "operator.recovery_codes_made": _does("made new recovery codes for {}"),
+    "operator.recovery_code_used": _does("signed in as {} with a recovery code"),
+    "sign_in_policy.changed": _changes("changed the rules for signing in"),
+    "operator.locked_out": _does("was locked out after too many failures to sign in as {}"),
+    "license.installed": _does("installed a licence for the plan {}"),
+    "license.removed": _does("removed the licence"),
+}
