@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from quazzar.errors import KeyFileError
+from quazzar.models import Finding as Row
 from quazzar.models import Heartbeat
 from quazzar.monitoring import clock, doctor, nodechecks
 from quazzar.monitoring.doctor import Check, Finding, Level, examine, failed, ok, warning
@@ -42,13 +44,15 @@ def node(tmp_path: Path, settings: Settings) -> Path:
     return tmp_path
 
 
-def run(monkeypatch: pytest.MonkeyPatch, **checks: Callable[[], Finding]) -> tuple[int, list[str]]:
+def run(
+    monkeypatch: pytest.MonkeyPatch, *options: str, **checks: Callable[[], Finding]
+) -> tuple[int, list[str]]:
     monkeypatch.setattr(doctor, "_registered", {})
     for name, check in checks.items():
         doctor.register(name, check)
     out = StringIO()
     try:
-        call_command("doctor", stdout=out, no_color=True)
+        call_command("doctor", *options, stdout=out, no_color=True)
     except SystemExit as exc:
         return int(str(exc.code)), out.getvalue().splitlines()
     return 0, out.getvalue().splitlines()
@@ -58,6 +62,22 @@ def test_a_line_a_check_and_success_when_nothing_failed(monkeypatch: pytest.Monk
     code, lines = run(monkeypatch, disk=lambda: ok("9 free."), licence=lambda: warning("None.", "Get one."))
     assert code == 0
     assert lines == ["ok      disk: 9 free.", "warning licence: None. Get one."]
+
+
+def test_as_json_it_tells_what_the_api_tells_the_worst_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    since = timezone.now() - timedelta(hours=1)
+    Row.objects.create(
+        check_name="broker", level="failed", sentence="Down.", since=since, checked_at=timezone.now()
+    )
+    code, lines = run(
+        monkeypatch, "--json", disk=lambda: ok("9 free."), broker=lambda: failed("Down.", "Start it.")
+    )
+    assert code == 1
+    told = json.loads("".join(lines))
+    broker, disk = told["checks"]
+    assert (told["level"], broker["level"], disk["level"]) == ("failed", "failed", "ok")
+    assert (broker["name"], broker["sentence"], broker["advice"]) == ("broker", "Down.", "Start it.")
+    assert datetime.fromisoformat(broker["since"]) == since  # as long as the worker has seen it
 
 
 def test_a_failed_check_is_exit_1_and_the_others_still_run(monkeypatch: pytest.MonkeyPatch) -> None:
