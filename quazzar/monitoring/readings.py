@@ -17,8 +17,8 @@ from quazzar.monitoring.doctor import Area, Check, Finding, Level
 
 #: The worst first.
 SEVERITY = (Level.FAILED, Level.WARNING, Level.UNKNOWN, Level.OK)
-#: A finding of a cheap check is old after this: the worker has then missed it three times.
-_OLD = timedelta(seconds=60)
+#: A finding of a cheap check is old after this; without a worker, every finding after a shorter time.
+_OLD, _OLD_WITHOUT_WORKER = timedelta(minutes=2), timedelta(seconds=45)
 _NEVER = "Not checked yet."
 
 
@@ -59,15 +59,22 @@ def read(user: Any = None, now: datetime | None = None) -> list[Reading]:
     checks = [check for check in doctor.registered() if user is None or check.right(user)]
     now = now or timezone.now()
     live = {check.name: finding for check, finding in doctor.examine(c for c in checks if c.is_live)}
-    return worst_first(judge(check, rows.get(check.name), now, live.get(check.name)) for check in checks)
+    is_watched = all(finding.level is Level.OK for finding in live.values())
+    return worst_first(
+        judge(check, rows.get(check.name), now, live.get(check.name), is_watched=is_watched)
+        for check in checks
+    )
 
 
-def judge(check: Check, row: Row | None, now: datetime, live: Finding | None = None) -> Reading:
+def judge(
+    check: Check, row: Row | None, now: datetime, live: Finding | None = None, *, is_watched: bool = True
+) -> Reading:
     """What may be said of a check. Pure.
 
     Args:
         row: what is stored of it.
         live: what it found just now, if it was made.
+        is_watched: the worker and what it needs are alive, so that old findings are on their way to be made anew.
     """
     if live is not None:
         return Reading(check, live, findings.since(row, live, now), now)
@@ -75,7 +82,8 @@ def judge(check: Check, row: Row | None, now: datetime, live: Finding | None = N
         return Reading(check, Finding(Level.UNKNOWN, _NEVER))
     found = findings.as_finding(row)
     age = now - row.checked_at
-    if age <= max(_OLD, 3 * check.every if found.level is Level.OK else _OLD):
+    patience = max(_OLD, 3 * check.every if found.level is Level.OK else _OLD)
+    if age <= (patience if is_watched else _OLD_WITHOUT_WORKER):
         return Reading(check, found, row.since, row.checked_at)
     if found.level is Level.OK:
         sentence = f"Not checked for {words.span(age)}. Until then: {found.sentence}"

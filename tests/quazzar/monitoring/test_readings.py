@@ -38,11 +38,11 @@ def row(level: str, age: timedelta) -> Row:
 @pytest.mark.parametrize(
     ("level", "every", "age", "shown", "is_old"),
     [
-        ("ok", 20, 59, "ok", False),
-        ("ok", 20, 61, "unknown", True),
+        ("ok", 20, 119, "ok", False),
+        ("ok", 20, 121, "unknown", True),
         ("ok", 300, 800, "ok", False),
         ("ok", 300, 1000, "unknown", True),
-        ("failed", 20, 61, "failed", True),
+        ("failed", 20, 121, "failed", True),
         ("failed", 300, 800, "failed", True),  # wrong findings are checked each minute
         ("warning", 20, 40, "warning", False),
     ],
@@ -62,18 +62,30 @@ def test_what_is_not_known_says_since_when_and_what_it_was() -> None:
     assert readings.judge(check, None, NOW).finding.sentence == "Not checked yet."
 
 
-def test_a_dead_worker_is_seen_although_only_it_stores_findings() -> None:
+def test_a_dead_worker_is_seen_and_leaves_nothing_green_although_only_it_stores_findings() -> None:
     doctor.register("worker", nodechecks.worker, is_live=True)
+    doctor.register("system checks", lambda: ok("x"), every=60 * MINUTE)
+    Row.objects.create(
+        check_name="system checks",
+        level="ok",
+        sentence="Fine.",
+        since=NOW,
+        checked_at=datetime.now(UTC) - MINUTE,
+    )
     Row.objects.create(
         check_name="worker", level="ok", sentence="Alive.", since=NOW, checked_at=datetime.now(UTC)
     )
     silent = datetime.now(UTC) - 3 * MINUTE
     beat = Heartbeat.objects.create(name="worker", at=silent)
-    [reading] = readings.read()
-    assert (reading.level, reading.since) == (Level.FAILED, silent)
+    worker, other = readings.read()
+    assert (worker.level, worker.since) == (Level.FAILED, silent)
+    assert (other.level, other.finding.sentence) == (
+        Level.UNKNOWN,
+        "Not checked for 1 min. Until then: Fine.",
+    )
     beat.at = datetime.now(UTC)
     beat.save()
-    assert readings.read()[0].level is Level.OK
+    assert {reading.level for reading in readings.read()} == {Level.OK}
 
 
 def test_the_worst_comes_first_and_rows_without_a_check_are_not_shown() -> None:
