@@ -155,10 +155,9 @@ def licence() -> Finding:
     current = licenses.read()
     advice = "Install a licence: manage.py license install FILE, or in the upgrade dialog."
     if not lapse.current().is_entitled:
-        why = current.problem or f"{current.plan.title} does not include Mail Relay."
+        why = current.problem or f"{current.plan.title} does not include Mail Relay. {advice}"
         return failed(
-            f"{why} Alerts, reports and messages are refused with 402, and the console is closed.",
-            advice,
+            f"{why} Until then alerts, reports and messages are refused with 402.",
             since=current.expires_at if current.code == "license_expired" else None,
         )
     if (left := lapse.ending(timezone.now())) is not None:

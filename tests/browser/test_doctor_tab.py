@@ -27,7 +27,7 @@ def doctor(chromium: Chromium) -> Page:
 
 def line(page: Page, name: str) -> Locator:
     """The part of the page about one check."""
-    return page.get_by_role("listitem").filter(has=page.get_by_role("heading", name=name))
+    return page.locator(".d-check", has=page.locator(f"#history-{name.lower().replace(' ', '-')}"))
 
 
 def use(node: Console, provider: RealPostfix, **changes: object) -> None:
@@ -119,6 +119,6 @@ def test_a_key_file_that_was_replaced_is_seen_until_the_old_one_is_back(
 def test_a_licence_that_lapsed_is_seen_on_a_page_that_stays_open(
     licence: str, doctor: Page, node: Console
 ) -> None:
-    expect(line(doctor, "Licence")).to_contain_text("Warning", timeout=SOON)
+    expect(line(doctor, "Licence")).to_contain_text("refused with 402", timeout=SOON)
     Path(node.data, "license.jwt").write_text(licence)
     expect(line(doctor, "Licence")).to_contain_text("until", timeout=SOON)
