@@ -49,7 +49,8 @@ class HealthHistoryViewSet(ListModelMixin, ApiViewSet):
     queryset = FindingChange.objects.all()
     serializer_class = ChangeSerializer
     filterset_class = ChangeFilters
-    ordering_fields: ClassVar[list[str]] = ["at"]
+    search_fields: ClassVar[list[str]] = ["check_name", "sentence"]
+    ordering_fields: ClassVar[list[str]] = ["id", "at"]
 
     def get_queryset(self) -> QuerySet[FindingChange]:
         """Return the changes of the checks that the caller's user may see."""
