@@ -7,6 +7,7 @@ from typing import Any
 
 from quazzar import rights
 from quazzar.access.secondfactor import factors
+from quazzar.auditlog.sentences import sentence
 from quazzar.home import registry
 from quazzar.home.registry import Event, Fact, Link, Part, Step, Tile
 from quazzar.models import AuditEntry, Operator
@@ -83,8 +84,8 @@ def events(user: Any) -> Iterator[Event]:
         kind = kind_of(entry.action)
         if left.get(kind):
             left[kind] -= 1
-            who, text = _said(entry)
-            yield Event(f"log-{entry.pk}", kind, entry.at, who, text, log)
+            said = sentence(entry)
+            yield Event(f"log-{entry.pk}", kind, entry.at, said.who, said.did, log)
 
 
 def kind_of(action: str) -> str:
@@ -94,7 +95,3 @@ def kind_of(action: str) -> str:
     if action == _SIGNED_IN:
         return "sign-in"
     return "refused" if action in _REFUSED else "change"
-
-
-def _said(entry: AuditEntry) -> tuple[str, str]:
-    return entry.actor.partition(":")[2] or entry.actor, f"{entry.action} {entry.target}".strip()
