@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from quazzar.auditlog import harmless, sentences
-from quazzar.models import AuditEntry
+from quazzar.models import AuditEntry, OneTimeLink
 
 ROOT = Path(__file__).resolve().parents[3]
 APPS = ("quazzar", "mailrelay", "mailboxes", "dnsrecords")
 _ACTION = re.compile(r"[a-z_]+\.[a-z0-9_]+")
-#: Written with an f-string; see signins.py.
-SIGN_INS = {
+#: Written with f-strings: see signins.py, and joining/links.py.
+WITH_F = {f"operator.{purpose}_used" for purpose in OneTimeLink.Purpose.values} | {
     f"operator.{what}"
     for what in ("signed_in", "signed_out", "sign_in_failed", "second_factor_failed", "locked_out")
 }
@@ -50,7 +50,7 @@ def recorded_actions() -> set[str]:
         and call.args
         and isinstance(call.args[0], ast.Constant)
     }
-    return {action for action in found if action.partition(".")[0] in subjects} | first | SIGN_INS
+    return {action for action in found if action.partition(".")[0] in subjects} | first | WITH_F
 
 
 def entry(action: str, target: str = "x", actor: str = "user:anna", **more: object) -> AuditEntry:
