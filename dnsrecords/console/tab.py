@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import path
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
@@ -96,11 +96,13 @@ def rotate(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         if "cancel" in request.POST:
             lifecycle.cancel_rotation(pk)
+            messages.success(request, "Rotation cancelled. The present key goes on signing.")
         else:
-            lifecycle.begin_rotation(pk)
+            key = lifecycle.begin_rotation(pk)
+            messages.success(request, f"New key {key.selector} created. Publish its record, shown below.")
     except QuazzarError as exc:
         messages.error(request, sentence(exc))
-    return redirect("admin:dns_domain", pk)
+    return _at(pk, "rotation")
 
 
 @access.change
@@ -111,10 +113,16 @@ def ed25519(request: HttpRequest, pk: int) -> HttpResponse:
         if "off" in request.POST:
             messages.success(request, progress.remove_ed25519(row).message)
         else:
-            lifecycle.add_ed25519(pk)
+            key = lifecycle.add_ed25519(pk)
+            messages.success(request, f"Key {key.selector} created. Publish its record, shown below.")
     except QuazzarError as exc:
         messages.error(request, sentence(exc))
-    return redirect("admin:dns_domain", pk)
+    return _at(pk, "ed25519")
+
+
+def _at(pk: int, part: str) -> HttpResponse:
+    """The domain's page again, at the part where the button was."""
+    return redirect(f"{reverse('admin:dns_domain', args=[pk])}#{part}")
 
 
 @gate.page(access.see)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -88,19 +89,24 @@ def preflight(request: HttpRequest) -> HttpResponse:
 
 
 def rows(report: runner.Report) -> list[Row]:
-    """The checks: errors first, then warnings, then what is fine."""
-    order = {"error": 0, "warning": 1, "ok": 2}
+    """The checks: errors first, then warnings, then what nobody looked at, then what is fine."""
+    order = {"error": 0, "warning": 1, "not tried": 2, "ok": 3}
     checks = [
-        Row(
-            check.id,
-            _TITLES.get(check.id) or check.id.replace("_", " ").capitalize(),
-            "ok" if check.ok else check.severity,
-            check.message,
-            check.hint,
-        )
+        Row(check.id, _TITLES.get(check.id) or _port(check.id), _state(check), check.message, check.hint)
         for check in report.checks
     ]
     return sorted(_with_free_ports_as_one(checks), key=lambda row: order[row.state])
+
+
+def _state(check: runner.Check) -> str:
+    if not check.tried:
+        return "not tried"
+    return "ok" if check.ok else check.severity
+
+
+def _port(name: str) -> str:
+    """``port_25`` → ``Port 24025``, as it is published."""
+    return f"Port {int(name.removeprefix('port_')) + settings.QUAZZAR_STACK_PORT_OFFSET}"
 
 
 def _with_free_ports_as_one(checks: list[Row]) -> list[Row]:

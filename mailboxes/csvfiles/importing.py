@@ -54,13 +54,10 @@ def check(data: bytes) -> Plan:
     """
     errors = Errors()
     rows = read(data, errors)
-    domains = _domains(row.address for row in rows)
     in_use = namespace.in_use([row.address for row in rows])
+    _refuse_unknown_domains({row.line: row.address for row in rows} | errors.addresses, errors)
     first: dict[str, int] = {}
     for row in rows:
-        domain = row.address.rpartition("@")[2]
-        if domain not in domains:
-            errors.add(row.line, f"There is no domain {domain} here; add it first.")
         if row.address in in_use:
             errors.add(row.line, f"There is {_with_article(in_use[row.address])} {row.address} already.")
         if first.setdefault(row.address, row.line) != row.line:
@@ -75,6 +72,14 @@ def check(data: bytes) -> Plan:
     if not rows:
         raise InvalidFields({"rows": ["The file has no mailboxes."]})
     return Plan(tuple(rows))
+
+
+def _refuse_unknown_domains(lines: dict[int, str], errors: Errors) -> None:
+    domains = _domains(lines.values())
+    for line, address in lines.items():
+        domain = address.rpartition("@")[2]
+        if domain not in domains:
+            errors.add(line, f"There is no domain {domain} here; add it first.")
 
 
 def start(data: bytes) -> ImportJob:

@@ -52,6 +52,8 @@ class Errors:
 
     def __init__(self) -> None:
         self._sentences: list[tuple[int, str]] = []
+        #: Line → address that could be read there, of lines that are wrong in something else.
+        self.addresses: dict[int, str] = {}
 
     def add(self, line: int, sentence: str) -> None:
         """Adds a sentence about a line."""
@@ -169,6 +171,8 @@ def _row(line: int, cells: dict[str, str], errors: Errors) -> Row | None:
         for sentence in sentences:
             errors.add(line, sentence)
     if wrong.fields:
+        if address:
+            errors.addresses[line] = address
         return None
     return Row(
         line, address, password, quota_mb, display_name,

@@ -329,7 +329,7 @@ def test_a_file_is_checked_and_stays_chosen_for_the_import(chromium: Chromium, u
     page.get_by_role("button", name="Only check").click()
     expect(page.get_by_text("1 mailbox would be added")).to_be_visible()
     page.get_by_role("button", name="Import", exact=True).click()
-    expect(page.get_by_text("1 mailbox is being imported.")).to_be_visible()
+    expect(page.get_by_text("Import of 1 mailbox started.")).to_be_visible()
 
 
 def test_rspamds_password_is_shown_in_a_dialog(chromium: Chromium, up: None, rows: Rows) -> None:

@@ -201,7 +201,7 @@ def import_mailbox(walk: Walk) -> Login:
     file = {"name": "mailboxes.csv", "mimeType": "text/csv", "buffer": lines.encode()}
     page.get_by_label("CSV file").set_input_files(file)  # type: ignore[arg-type]
     page.get_by_role("button", name="Import", exact=True).click()
-    expect(page.get_by_text("1 mailbox is being imported.")).to_be_visible()
+    expect(page.get_by_text("Import of 1 mailbox started.")).to_be_visible()
     expect(page.locator(".m-job .q-badge")).to_have_text("Done")
     walk.shoot("imported")
     return Login(BEN, BENS_PASSWORD)

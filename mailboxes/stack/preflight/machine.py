@@ -36,6 +36,7 @@ class Check:
 
     Attributes:
         severity: what it means if the check is not ok: an error keeps the stack from starting, a warning does not.
+        tried: False if the operator told us not to look; then ``ok`` says nothing.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Check:
     severity: Severity
     message: str
     hint: str = ""
+    tried: bool = True
 
 
 def passed(name: str, message: str, severity: Severity = "error") -> Check:

@@ -42,7 +42,7 @@ def test_only_checking_counts_and_writes_nothing(console: Client) -> None:
 
 def test_importing_starts_a_job(console: Client) -> None:
     answer = send(console, "start", headers=HTMX)
-    assert "2 mailboxes are being imported." in html(answer)
+    assert "Import of 2 mailboxes started." in html(answer)
     assert answer["HX-Trigger"] == "console-changed"
     assert ImportJob.objects.get().total == 2
 

@@ -10,6 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from mailboxes.console import wizard
 from mailboxes.engine import connect
 from mailboxes.models import Mailbox, Stack, error_value
 from mailboxes.stack.preflight import runner
@@ -242,3 +243,18 @@ def test_asking_whether_to_disable_changes_nothing(console: Client) -> None:
     running()
     assert "Remove everything" in html(console.get(f"{TAB}disable/", headers=HTMX))
     assert Stack.load().enabled
+
+
+def test_what_nobody_looked_at_is_not_ticked() -> None:
+    untried = Check("outbound_25", True, "warning", "Outgoing port 25 was not tried.", tried=False)
+    (row,) = wizard.rows(Report(True, (untried,)))
+    assert row.state == "not tried"
+
+
+def test_ports_are_named_as_they_are_published(settings: Any) -> None:
+    settings.QUAZZAR_STACK_PORT_OFFSET = 24_000
+    free = [
+        Check(f"port_{number}", True, "error", f"Port {number + 24_000} is free.") for number in (25, 587)
+    ]
+    (row,) = wizard.rows(Report(True, tuple(free)))
+    assert row.message == "24025 and 24587 are free."

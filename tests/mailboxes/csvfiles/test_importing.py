@@ -139,6 +139,11 @@ def test_a_row_that_is_not_right_is_refused() -> None:
         assert sentence.startswith("line 2: ") and words in sentence, row
 
 
+def test_an_unknown_domain_is_told_together_with_what_else_is_wrong_in_its_line() -> None:
+    found = refused(f"{HEADER}ada@example.org,,-1,\n")
+    assert len(found) == 2 and "There is no domain example.org here" in " ".join(found)
+
+
 def test_enabled_is_a_word() -> None:
     assert not importing.check(b"address,enabled\nada@example.com,FALSE\n").rows[0].enabled
     assert "true or false" in refused("address,enabled\nada@example.com,perhaps\n")[0]
