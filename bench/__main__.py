@@ -1,4 +1,4 @@
-"""python -m bench [sending] [distance] [queue] [memory] [sealing] [mailboxes] [dns]: each table with its peers."""
+"""python -m bench [sending] [distance] [queue] [memory] [sealing] [mailboxes] [dns] [pages]: tables with peers."""
 
 import json
 import os
@@ -12,6 +12,7 @@ from pathlib import Path
 from bench.dnschecks import dns
 from bench.mailboxes import mailboxes
 from bench.memory import memory
+from bench.pages import pages
 from bench.ratios import ratio
 from bench.sealing import sealing
 from tests.rig.latency import LatencyProxy
@@ -112,6 +113,7 @@ def main() -> None:
         "memory": memory,
         "mailboxes": mailboxes,
         "dns": dns,
+        "pages": pages,
     }
     for name in sys.argv[1:] or tables:
         with tempfile.TemporaryDirectory(prefix="quazzar-bench-") as directory:

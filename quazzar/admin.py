@@ -158,7 +158,7 @@ class IdempotentRequestAdmin(ReadOnlyAdmin):
     search_help_text = "Search path, principal or key"
     ordering = ("-id",)
 
-    @admin.display(description="Time (UTC)", ordering="claimed_at")
+    @admin.display(description="Time", ordering="claimed_at")
     def claimed(self, row: IdempotentRequest) -> str:
         return shown.moment(row.claimed_at)
 

@@ -65,7 +65,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
-    "django.contrib.staticfiles",
+    "quazzar.console.statics.StaticFiles",
     "rest_framework",
     "django_filters",
     "drf_spectacular",
@@ -80,6 +80,7 @@ HOSTED_DOMAINS_MODEL = "mailboxes.Domain"
 
 MIDDLEWARE = [
     "quazzar.console.headers.HeadersMiddleware",
+    "quazzar.console.headers.GzipPages",
     "quazzar.api.methods.MethodMiddleware",
     "quazzar.bodies.BodySizeMiddleware",
     "quazzar.access.addresses.ClientAddressMiddleware",
@@ -179,7 +180,7 @@ STATIC_ROOT = QUAZZAR_DATA_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "quazzar.console.statics.Hashed"},
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 40 * 1024 * 1024
 

@@ -1,15 +1,17 @@
-"""What a browser may do with our answers: Content-Security-Policy and Permissions-Policy."""
+"""What a browser may do with our answers (Content-Security-Policy and Permissions-Policy), and pages compressed."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.middleware.gzip import GZipMiddleware
 from django.urls import reverse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from django.http import HttpRequest, HttpResponse
+    from django.http.response import HttpResponseBase
 
 #: For pages. Nothing comes from elsewhere, neither script nor style stands in a page, no text becomes a script, and
 #: nothing else may frame it or be its base.
@@ -42,6 +44,15 @@ PERMISSIONS = ", ".join(
         "xr-spatial-tracking",
     )
 )
+
+
+class GzipPages(GZipMiddleware):
+    """Compresses pages. Answers of the API are short, and its callers many."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """The page, compressed if the browser takes that; anything else as it is."""
+        is_page = response.get("Content-Type", "").startswith("text/html")
+        return super().process_response(request, response) if is_page else response
 
 
 class HeadersMiddleware:

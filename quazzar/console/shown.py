@@ -1,8 +1,11 @@
-"""Times, states and headings as the console shows them; a time's tooltip has the date, seconds and zone."""
+"""Times, states and headings as the console shows them.
+
+Times are written in UTC; ``static/quazzar/times.js`` shows them in the browser's zone. The tooltip has them in UTC,
+with date and seconds."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Model
@@ -56,14 +59,19 @@ def problem(error: dict[str, Any] | None) -> str:
 
 
 def moment(at: datetime | None, *, now: datetime | None = None) -> str | SafeString:
-    """A time: ``14:05`` today, ``03 Nov 14:05`` this year, else ``03 Nov 2025``."""
+    """A time: ``14:05 UTC`` today, ``03 Nov 14:05 UTC`` this year, else ``03 Nov 2025``."""
     if at is None:
         return NOTHING
-    local, today = timezone.localtime(at), timezone.localtime(now)
-    pattern = "%H:%M" if local.date() == today.date() else "%d %b %H:%M"
+    local, today = at.astimezone(UTC), (now or timezone.now()).astimezone(UTC)
+    pattern = "%H:%M UTC" if local.date() == today.date() else "%d %b %H:%M UTC"
     if local.year != today.year:
         pattern = "%d %b %Y"
-    return _time(at, f"{local:{pattern}}")
+    return _time(at, f"{local:{pattern}}", "moment")
+
+
+def day(at: datetime | None) -> str | SafeString:
+    """The day of a time: ``03 Nov 2025``."""
+    return NOTHING if at is None else _time(at, f"{at.astimezone(UTC):%d %b %Y}", "day")
 
 
 def distance(at: datetime | None, *, now: datetime | None = None) -> str | SafeString:
@@ -73,8 +81,11 @@ def distance(at: datetime | None, *, now: datetime | None = None) -> str | SafeS
     return _time(at, words.distance(at - (now or timezone.now())))
 
 
-def _time(at: datetime, text: str) -> SafeString:
-    local = timezone.localtime(at)
+def _time(at: datetime, text: str, form: str = "") -> SafeString:
     return format_html(
-        '<time datetime="{}" title="{}">{}</time>', at.isoformat(), f"{local:%Y-%m-%d %H:%M:%S %Z}", text
+        '<time datetime="{}" title="{}"{}>{}</time>',
+        at.isoformat(),
+        f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        format_html(' data-form="{}"', form) if form else "",
+        text,
     )

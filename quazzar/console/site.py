@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
-from quazzar import rights
+from quazzar import __version__, rights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +59,7 @@ def _only_mailboxes(request: HttpRequest) -> bool:
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Quazzar",
     "SITE_HEADER": "Quazzar",
-    "SITE_SUBHEADER": "Node console",
+    "SITE_SUBHEADER": f"Node console {__version__}",
     "SITE_URL": None,
     "SITE_ICON": _file("icon.svg"),
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _file("icon.svg")}],

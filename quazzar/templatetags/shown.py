@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from django import template
+from django.contrib.admin.views.main import PAGE_VAR, ChangeList
 from django.db.models.options import Options
 from django.forms import Media
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.text import capfirst
 
 from quazzar.console import shown
 from quazzar.console.help import entries, page
 
 register = template.Library()
+_LABEL = re.compile(r'data-label="[^"]*"')
 register.filter(shown.moment)
+register.filter(shown.day)
 register.filter(shown.distance)
 register.filter(shown.heading)
 register.simple_tag(shown.key_badge)
@@ -44,9 +49,21 @@ def own_scripts(media: Media) -> SafeString:
 
 @register.simple_tag
 def cells(headers: Sequence[dict[str, Any]], row: Sequence[SafeString]) -> list[SafeString]:
-    """The cells of a row of a list. Unfold labels the first one as if every list had boxes to tick."""
-    first, *others = row
-    if "action-select" not in first:
-        label = f'data-label="{headers[0]["text"]}"'
-        first = mark_safe(first.replace('data-label="Select record"', label))  # noqa: S308  # both are escaped
-    return [first, *others]
+    """The cells of a row of a list, which on narrow windows have their column's heading beside them.
+
+    Unfold takes a first cell for a box to tick, and headings as they are in the code.
+    """
+    return [_labelled(cell, headers[position]["text"]) for position, cell in enumerate(row)]
+
+
+def _labelled(cell: SafeString, column: str) -> SafeString:
+    if "action-select" in cell:
+        return cell
+    label = format_html('data-label="{}"', capfirst(column))
+    return mark_safe(_LABEL.sub(lambda match: label, cell, count=1))  # noqa: S308  # both are escaped
+
+
+@register.filter
+def page_address(listed: ChangeList, number: int) -> str:
+    """The address of another page of a list, with its search and filters."""
+    return listed.get_query_string({PAGE_VAR: number})

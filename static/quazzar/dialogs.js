@@ -18,6 +18,7 @@ document.addEventListener("click", (event) => {
     const outside =
         event.clientX < box.left || event.clientX > box.right || event.clientY < box.top || event.clientY > box.bottom;
     if ((event.target === dialog && outside) || event.target.closest("[data-closes]")) {
+        event.preventDefault(); // without scripts it is a link
         dialog.close();
     }
 });

@@ -14,8 +14,7 @@
             }
             return at.getFullYear() === now.getFullYear() ? `${day(at)} ${clock(at)}` : `${day(at)} ${at.getFullYear()}`;
         },
-        date: (at) => `${day(at)} ${at.getFullYear()}`,
-        full: (at) => `${day(at)} ${at.getFullYear()} ${clock(at)}`,
+        day: (at) => `${day(at)} ${at.getFullYear()}`,
     };
 
     function localise(root) {

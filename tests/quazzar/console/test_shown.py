@@ -14,8 +14,8 @@ NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("ago", "text"),
     [
-        (timedelta(minutes=5), ">11:55<"),
-        (timedelta(days=1), ">21 Nov 12:00<"),
+        (timedelta(minutes=5), ">11:55 UTC<"),
+        (timedelta(days=1), ">21 Nov 12:00 UTC<"),
         (timedelta(days=400), ">18 Oct 2025<"),
     ],
 )
