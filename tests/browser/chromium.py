@@ -93,7 +93,7 @@ class Chromium:
         page = self.page("/")
         page.get_by_label("Name").fill(name)
         page.get_by_label("Password").fill(password)
-        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="Sign in", exact=True).click()
         page.wait_for_url(lambda url: "/admin/" in url and "/login/" not in url)
         return page
 
