@@ -18,7 +18,7 @@ from mailrelay.models import Message, RelaySettings
 from mailrelay.queue import rendering
 from mailrelay.queue.byhand import ContentGone
 from quazzar import words
-from quazzar.access import audit
+from quazzar.access import actors, audit
 from quazzar.console import gate
 from quazzar.errors import QuazzarError
 from quazzar.models import AuditEntry
@@ -55,7 +55,7 @@ def _source(pk: int) -> tuple[Message, bytes]:
         data, _ = rendering.rendered(row, name or "")
     except ValueError as exc:
         raise ContentGone from exc
-    reader, since = audit.current_actor(), timezone.now() - _SAME_READING
+    reader, since = actors.current_actor(), timezone.now() - _SAME_READING
     read = AuditEntry.objects.filter(
         at__gte=since, action="message.read", target=row.message_id, actor=reader
     )

@@ -24,7 +24,7 @@ from mailrelay.smtp import sasl
 from mailrelay.smtp.connection import Connection
 from mailrelay.smtp.dialogue import STAGES, Envelope, Reply, Target, Trace
 from quazzar import words
-from quazzar.access import audit
+from quazzar.access import actors
 from quazzar.errors import DeliveryError, InvalidEmail, RelayNotConfigured, Unreadable
 
 logger = logging.getLogger(__name__)
@@ -248,7 +248,7 @@ def _keep(
         sent_at=now if result.ok else None,
         last_error=error,
         history=[attempt],
-        submitted_by=audit.current_actor(),
+        submitted_by=actors.current_actor(),
     )
     with transaction.atomic():
         row.save(force_insert=True)

@@ -15,7 +15,7 @@ from mailrelay.mail.emails import Email
 from mailrelay.mail.rawmail import RawMail
 from mailrelay.models import Message
 from mailrelay.queue import counts, outbox, submission
-from quazzar.access import audit
+from quazzar.access import actors, audit
 from quazzar.errors import QuazzarError
 
 Status = Message.Status
@@ -80,7 +80,7 @@ def cancel(message: Message) -> bool:
 
 def _change(message: Message, what: str, values: dict[str, Any], **condition: Any) -> bool:
     """Change the row if nothing else has changed it, and note in its history what was done."""
-    entry = history.event(what, timezone.now(), audit.current_actor())
+    entry = history.event(what, timezone.now(), actors.current_actor())
     unchanged = Message.objects.filter(pk=message.pk, attempts=message.attempts, **condition)
     return bool(unchanged.update(history=history.added(message.history, entry), **values))
 
@@ -113,7 +113,7 @@ def send_again(message: Message, to: Sequence[str]) -> Message:
 
 def _link(message: Message, what: str, other: Message) -> None:
     """Note in a message's history what it has to do with the other one."""
-    entry = {**history.event(what, timezone.now(), audit.current_actor()), "message": other.pk}
+    entry = {**history.event(what, timezone.now(), actors.current_actor()), "message": other.pk}
     message.refresh_from_db(fields=["history"])
     Message.objects.filter(pk=message.pk).update(history=history.added(message.history, entry))
 

@@ -19,7 +19,7 @@ from mailrelay.models import Message, MessageAddress, envelope, searched
 from mailrelay.queue import counts, statements
 from mailrelay.relay.target import default_from
 from quazzar import doorbell, words
-from quazzar.access import audit
+from quazzar.access.actors import current_actor
 from quazzar.errors import IdempotencyConflict, InvalidEmail, RelayNotConfigured
 
 #: How long a claim holds without being renewed: what a killed worker had claimed is free after that.
@@ -119,7 +119,7 @@ def enqueue_raw(
     row = Message(
         source=source,
         message_id=message_id,
-        submitted_by=audit.current_actor(),
+        submitted_by=current_actor(),
         envelope_sender=sender,
         to=[*to],
         recipients=envelope([*recipients]),
@@ -152,7 +152,7 @@ def _row(email: Email, source: str, fallback: str) -> Message:
     return Message(
         source=source,
         message_id=mime.new_message_id(sender),
-        submitted_by=audit.current_actor(),
+        submitted_by=current_actor(),
         envelope_sender=sender,
         to=[*emails.listed(email.to)],
         recipients=envelope(recipients),

@@ -165,12 +165,12 @@ def _queue(mail: RawMail, options: Options) -> Message:
 
     from mailrelay.expected import arrivals
     from mailrelay.queue import submission
-    from quazzar.access import audit
+    from quazzar.access.actors import acting_as
 
     node = submission.node()
     sender, recipients = _sender(options, node), envelope(mail, options, node)
     # Together: a report counts as come if its mail was taken.
-    with audit.acting_as(f"sendmail:{_user()}"), transaction.atomic():
+    with acting_as(f"sendmail:{_user()}"), transaction.atomic():
         row = submission.submit(
             submission.with_deliverable_people(mail, node),
             node=node,

@@ -15,7 +15,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from quazzar import rights
-from quazzar.access import audit
+from quazzar.access import actors, audit
 from quazzar.errors import InvalidFields, QuazzarError
 from quazzar.models import ApiKey, AuditEntry
 
@@ -153,13 +153,13 @@ def _note_refusal(row: ApiKey, why: str) -> None:
 
     Only who has the whole key gets here, so that strangers cannot fill the log.
     """
-    address = audit.address.get()
+    address = actors.address.get()
     same = AuditEntry.objects.filter(
         action=REFUSED, address=address, at__gt=timezone.now() - REFUSAL_NOTED_EVERY
     )
     try:
         if not same.filter(target=str(row)).exists():
-            with audit.acting_as(audit.Actor("anonymous")):
+            with actors.acting_as(actors.Actor("anonymous")):
                 audit.record(REFUSED, row, [why])
     except OperationalError:  # a locked database: the answer matters more than the note
         pass

@@ -2,58 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from quazzar.access import actors
+from quazzar.access.actors import Actor
 from quazzar.auditlog import harmless
 from quazzar.models import AuditEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
     from django.http import HttpRequest, HttpResponse
 
     from quazzar.models import ApiKey
-
-
-class Actor(NamedTuple):
-    """Who acts: ``user:NAME``, ``key:NAME (user)``, ``command:NAME``, ``anonymous`` or ``system``, with the ids of the
-    operator and the key."""
-
-    name: str
-    user_id: int | None = None
-    key_id: int | None = None
-
-
-#: Who acts now. A function if finding out costs a query, which most requests do not need.
-actor: ContextVar[str | Actor | Callable[[], Actor]] = ContextVar("actor", default="system")
-#: Where the request that is answered now comes from; empty outside of one.
-address: ContextVar[str] = ContextVar("address", default="")
-
-
-def current_actor() -> str:
-    """The name of who acts now."""
-    return _current().name
-
-
-def _current() -> Actor:
-    found = actor.get()
-    if isinstance(found, str):
-        return Actor(found)
-    return found if isinstance(found, Actor) else found()
-
-
-@contextmanager
-def acting_as(who: str | Actor) -> Iterator[None]:
-    """Record what happens inside as done by this actor, such as ``command:rotate_key``."""
-    token = actor.set(who)
-    try:
-        yield
-    finally:
-        actor.reset(token)
 
 
 def record(
@@ -71,12 +34,12 @@ def record(
         changes: changed field → before and after; their names need not be among ``fields``. Of those that
             `auditlog.harmless` does not name, only the name is stored.
     """
-    who, changes = _current(), changes or {}
+    who, changes = actors.current(), changes or {}
     return AuditEntry.objects.create(
         actor=_clipped("actor", who.name),
         user_id=who.user_id,
         key_id=who.key_id,
-        address=_clipped("address", address.get()),
+        address=_clipped("address", actors.address.get()),
         action=_clipped("action", action),
         target=_clipped("target", str(target)),
         fields=sorted({*fields, *changes}),
@@ -103,14 +66,14 @@ class ActorMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        who = actor.set(partial(_session_actor, request))
+        who = actors.actor.set(partial(_session_actor, request))
         # That of a trusted proxy has been replaced by its client's before (addresses.ClientAddressMiddleware).
-        where = address.set(address_of(request))
+        where = actors.address.set(address_of(request))
         try:
             return self.get_response(request)
         finally:
-            actor.reset(who)
-            address.reset(where)
+            actors.actor.reset(who)
+            actors.address.reset(where)
 
 
 def address_of(request: HttpRequest | None) -> str:

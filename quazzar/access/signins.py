@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from quazzar.access import audit
+from quazzar.access import actors, audit
 from quazzar.models import AuditEntry
 
 if TYPE_CHECKING:
@@ -35,14 +35,14 @@ _MOST_FAILURES = 200
 def signed_in(request: HttpRequest, user: User, **_: Any) -> None:
     """Record a sign-in of the console (signal ``user_logged_in``)."""
     if audit.address_of(request):
-        with audit.acting_as(audit.of_user(user)):
+        with actors.acting_as(audit.of_user(user)):
             audit.record(IN, user.get_username())
 
 
 def signed_out(request: HttpRequest, user: User | None, **_: Any) -> None:
     """Record a sign-out (signal ``user_logged_out``)."""
     if user is not None and audit.address_of(request):
-        with audit.acting_as(audit.of_user(user)):
+        with actors.acting_as(audit.of_user(user)):
             audit.record(OUT, user.get_username())
 
 

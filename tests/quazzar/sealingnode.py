@@ -89,7 +89,14 @@ def configure() -> None:
     settings.configure(
         DATABASES=product.DATABASES,
         DEFAULT_AUTO_FIELD=product.DEFAULT_AUTO_FIELD,
-        INSTALLED_APPS=["quazzar", "mailrelay", "django.contrib.auth", "django.contrib.contenttypes", "axes"],
+        INSTALLED_APPS=[
+            "quazzar",
+            "mailrelay",
+            "django.contrib.auth",
+            "django.contrib.contenttypes",
+            "django.contrib.sessions",
+            "axes",
+        ],
         QUAZZAR_DATA_DIR=product.QUAZZAR_DATA_DIR,
         QUAZZAR_SECRETS_KEY_FILE=product.QUAZZAR_SECRETS_KEY_FILE,
         USE_TZ=True,

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from mailboxes.models import Stack
 from mailboxes.stack import reconcile
 from quazzar import words
-from quazzar.access import audit
+from quazzar.access import actors
 from quazzar.errors import StackError
 
 
@@ -45,7 +45,7 @@ class Command(BaseCommand):
             raise CommandError(f"{exc.message} {exc.hint}".strip()) from exc
 
     def _repair(self) -> None:
-        with audit.acting_as("command:reconcile"):
+        with actors.acting_as("command:reconcile"):
             reconcile.converge(deep=True)
         stack = Stack.load()
         for sentence in stack.pending:

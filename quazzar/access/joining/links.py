@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 from django.utils import timezone
 
-from quazzar.access import audit, sessions
+from quazzar.access import actors, audit, sessions
 from quazzar.access.secondfactor import factors
 from quazzar.models import OneTimeLink
 
@@ -37,7 +37,7 @@ def make(user: User, purpose: OneTimeLink.Purpose) -> tuple[OneTimeLink, str]:
             user=user,
             purpose=purpose,
             digest=_digest(token),
-            made_by=audit.current_actor(),
+            made_by=actors.current_actor(),
             expires_at=timezone.now() + LIFE,
         )
     return row, token
@@ -60,7 +60,7 @@ def use(row: OneTimeLink, password: str) -> bool:
         row.user.set_password(password)
         row.user.save(update_fields=["password"])
         sessions.end_all(row.user)
-        with audit.acting_as(audit.name_of(row.user)):
+        with actors.acting_as(audit.name_of(row.user)):
             audit.record(f"operator.{row.purpose}_used", row.user)
     return True
 

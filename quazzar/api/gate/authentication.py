@@ -9,7 +9,7 @@ from django.http import HttpResponse, QueryDict
 from rest_framework.authentication import BaseAuthentication, CSRFCheck, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 
-from quazzar.access import apikeys, audit, strangers
+from quazzar.access import actors, apikeys, audit, strangers
 from quazzar.api.gate.permissions import require_plan
 from quazzar.models import ApiKey
 
@@ -42,7 +42,7 @@ class ApiKeyAuthentication(BaseAuthentication):
             key = apikeys.verify(token)
         except apikeys.KeyRefused as exc:
             raise AuthenticationFailed(exc.message) from exc
-        audit.actor.set(audit.of_key(key))
+        actors.actor.set(audit.of_key(key))
         setattr(request._request, strangers.KEY, key)
         return key.user, key
 

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from quazzar import rights
-from quazzar.access import apikeys, audit
+from quazzar.access import actors, apikeys
 from quazzar.models import ApiKey
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Command(BaseCommand):
         name = _name(options["name"])
         scopes = _scopes(options["scope"], user)
         expires_at = _expiry(options["expires_days"])
-        with audit.acting_as("command:createapikey"):
+        with actors.acting_as("command:createapikey"):
             _, text = apikeys.issue(user, name, scopes, expires_at)
         self.stderr.write(
             f"Key {name!r} for {user.get_username()}: {', '.join(scopes)}. It is shown this once."

@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from quazzar import paths
-from quazzar.access import audit, firstpassword
+from quazzar.access import actors, audit, firstpassword
 from quazzar.errors import QuazzarError
 from quazzar.plans import keys, licenses
 from quazzar.plans.plans import EVALUATION_DAYS
@@ -40,7 +40,7 @@ class Command(BaseCommand):
         call_command("collectstatic", interactive=False, verbosity=0)
         rows = [("Console", f"http://127.0.0.1:{options['port']}/")]
         try:
-            with audit.acting_as("command:firstrun"):
+            with actors.acting_as("command:firstrun"):
                 rows += [*key_rows(), *licence_rows(), *operator_rows()]
         except QuazzarError as exc:
             raise CommandError(f"{exc.message} {exc.hint}".rstrip()) from exc

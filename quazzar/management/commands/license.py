@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from quazzar.access import audit
+from quazzar.access import actors
 from quazzar.errors import LicenseError
 from quazzar.plans import licenses
 from quazzar.plans.plans import EVALUATION_DAYS, Plan
@@ -31,7 +31,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, verb: str, **options: Any) -> None:
         try:
-            with audit.acting_as("command:license"):
+            with actors.acting_as("command:license"):
                 self._run(verb, options)
         except LicenseError as exc:
             raise CommandError(f"{exc.message} {exc.hint}".rstrip()) from exc

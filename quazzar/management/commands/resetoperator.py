@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from quazzar import words
-from quazzar.access import audit
+from quazzar.access import actors
 from quazzar.access.joining import links
 
 
@@ -27,7 +27,7 @@ class Command(BaseCommand):
             raise CommandError(f"There is no operator {options['name']!r}.")
         if not (user.is_active and user.is_staff):
             raise CommandError(f"{user.get_username()} may not sign in. Allow it under Operators first.")
-        with audit.acting_as("command:resetoperator"):
+        with actors.acting_as("command:resetoperator"):
             token = links.reset(user)
         self.stderr.write(
             f"{user.get_username()} is signed out and has neither password nor second factor. "

@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from django.test import Client
 from rest_framework.test import APIClient
 
-from quazzar.access import audit
+from quazzar.access import actors, audit
 from quazzar.models import AuditEntry
 from tests.conftest import signed
 
@@ -59,14 +59,14 @@ def test_an_entry_cannot_be_put_in_place_of_another(entry: AuditEntry, transacti
 
 
 def test_long_names_are_cut_rather_than_lost(db: None) -> None:
-    with audit.acting_as("a" * 999):
+    with actors.acting_as("a" * 999):
         audit.record("b" * 999, "c" * 999)
     stored = AuditEntry.objects.get()
     assert [len(stored.actor), len(stored.action), len(stored.target)] == [300, 100, 500]
 
 
 def test_a_command_is_the_actor_while_it_runs(db: None) -> None:
-    with audit.acting_as("command:rotate_key"):
+    with actors.acting_as("command:rotate_key"):
         assert audit.record("x").actor == "command:rotate_key"
     assert audit.record("x").actor == "system"
 
@@ -82,7 +82,7 @@ def test_a_key_is_named_with_its_user(api: APIClient, settings: Any, tmp_path: A
     settings.QUAZZAR_LICENSE_FILE = tmp_path / "license.jwt"
     api.post(UPGRADE, {"license": signed("business")})
     assert AuditEntry.objects.get(action="license.installed").actor == "key:test (operator)"
-    assert audit.current_actor() == "system"
+    assert actors.current_actor() == "system"
 
 
 def test_finding_out_who_acts_costs_nothing_unless_it_is_asked(
@@ -99,12 +99,12 @@ def test_finding_out_who_acts_costs_nothing_unless_it_is_asked(
 
 def test_the_actor_is_forgotten_after_a_request_that_failed(rf: Any) -> None:
     def fail(_: Any) -> HttpResponse:
-        audit.actor.set("key:ci (operator)")
+        actors.actor.set("key:ci (operator)")
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
         audit.ActorMiddleware(fail)(rf.get("/"))
-    assert audit.current_actor() == "system"
+    assert actors.current_actor() == "system"
 
 
 def test_who_is_not_signed_in_is_anonymous(rf: Any) -> None:

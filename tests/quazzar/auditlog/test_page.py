@@ -11,7 +11,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
-from quazzar.access import apikeys, audit
+from quazzar.access import actors, apikeys, audit
 from quazzar.models import AuditEntry
 
 LOG = "/admin/quazzar/auditentry/"
@@ -34,12 +34,12 @@ def text(answer: Any) -> str:
 
 def test_an_entry_is_a_sentence_with_links_values_and_address(console: Client, operator: User) -> None:
     key, _ = apikeys.mint(operator, "backup-nas")
-    audit.address.set("203.0.113.7")
-    with audit.acting_as(audit.of_key(key)):
+    actors.address.set("203.0.113.7")
+    with actors.acting_as(audit.of_key(key)):
         audit.record(
             "relay.changed", "relay settings", changes={"host": ("a.test", "b.test"), "password": ("x", "y")}
         )
-    audit.address.set("")
+    actors.address.set("")
     page = html(console.get(LOG))
     link = f'<a href="/admin/quazzar/apikey/{key.pk}/change/">API key backup-nas</a>'
     assert f"{link} changed the relay settings: host, password." in page
@@ -48,7 +48,7 @@ def test_an_entry_is_a_sentence_with_links_values_and_address(console: Client, o
 
 
 def test_who_is_gone_is_named_without_a_link(console: Client, other_staff: User) -> None:
-    with audit.acting_as(audit.of_user(other_staff)):
+    with actors.acting_as(audit.of_user(other_staff)):
         audit.record("relay.removed")
     assert f'href="/admin/auth/user/{other_staff.pk}/change/">other</a>' in html(console.get(LOG))
     pk = other_staff.pk
@@ -126,7 +126,7 @@ def test_only_who_may_see_the_audit_log_reads_and_exports_it(client: Client, oth
 def test_who_may_not_open_operators_and_keys_gets_no_links_to_them(
     client: Client, other_staff: User, operator: User
 ) -> None:
-    with audit.acting_as(audit.of_user(operator)):
+    with actors.acting_as(audit.of_user(operator)):
         audit.record("relay.removed", "relay settings")
     other_staff.user_permissions.add(Permission.objects.get(codename="view_auditentry"))
     client.force_login(other_staff)
@@ -137,7 +137,7 @@ def test_the_number_of_queries_does_not_grow(
     console: Client, operator: User, django_assert_max_num_queries: Any
 ) -> None:
     for number in range(40):
-        with audit.acting_as(audit.of_key(apikeys.mint(operator, f"key {number}")[0])):
+        with actors.acting_as(audit.of_key(apikeys.mint(operator, f"key {number}")[0])):
             audit.record("relay.removed", "relay settings")
     with django_assert_max_num_queries(9):
         console.get(LOG)

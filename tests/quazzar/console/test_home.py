@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from mailrelay.models import HourlyCount, Message, RelaySettings, envelope
-from quazzar.access import audit
+from quazzar.access import actors, audit
 from quazzar.models import Finding, Heartbeat, Operator
 from quazzar.monitoring import findings
 from tests.mailboxes import factories
@@ -148,7 +148,7 @@ def test_deliveries_failures_changes_and_sign_ins_stand_by_their_time(console: C
     failed = Message.objects.create(
         status="failed", subject="Cron", to=["x@y.org"], message_id="<2@x>", last_error=error
     )
-    with audit.acting_as("user:anna"):
+    with actors.acting_as("user:anna"):
         audit.record("operator.signed_in", "anna")
         audit.record("operator.signed_out", "anna")
         audit.record("relay.changed", "", ["host"])

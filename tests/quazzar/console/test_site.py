@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
-from quazzar.access import audit
+from quazzar.access import actors, audit
 from quazzar.models import AuditEntry
 
 AUDIT = "/admin/quazzar/auditentry/"
@@ -118,7 +118,7 @@ def test_no_page_loads_anything_from_elsewhere(console: Client, path: str) -> No
 
 
 def test_the_audit_log_shows_who_did_what(console: Client) -> None:
-    with audit.acting_as("user:<night>"):
+    with actors.acting_as("user:<night>"):
         audit.record("relay.changed", "relay settings", ["host", "port"])
     page = html(console.get(AUDIT))
     for words in ("user:&lt;night&gt;", "relay.changed", "host", "port"):
