@@ -54,7 +54,7 @@ LATE = {
     # Models: not before a wrong option has been refused.
     ("mailrelay.sendmail.program", "mailrelay.queue.submission"),
     ("mailrelay.sendmail.program", "mailrelay.expected.arrivals"),
-    ("mailrelay.sendmail.program", "quazzar.access.actors"),
+    ("mailrelay.sendmail.program", "quazzar.actors"),
 }
 #: Modules that import late throughout: ready() is there for it, and a worker that has no stack and no domains does
 #: not pay for their code.

@@ -17,8 +17,8 @@ from mailrelay.mail import content
 from mailrelay.models import Message, RelaySettings
 from mailrelay.queue import rendering
 from mailrelay.queue.byhand import ContentGone
-from quazzar import words
-from quazzar.access import actors, audit
+from quazzar import actors, words
+from quazzar.access import audit
 from quazzar.console import gate
 from quazzar.errors import QuazzarError
 from quazzar.models import AuditEntry

@@ -23,8 +23,7 @@ from mailrelay.relay.target import Relay, default_from, relay_of
 from mailrelay.smtp import sasl
 from mailrelay.smtp.connection import Connection
 from mailrelay.smtp.dialogue import STAGES, Envelope, Reply, Target, Trace
-from quazzar import words
-from quazzar.access import actors
+from quazzar import actors, words
 from quazzar.errors import DeliveryError, InvalidEmail, RelayNotConfigured, Unreadable
 
 logger = logging.getLogger(__name__)

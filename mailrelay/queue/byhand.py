@@ -15,7 +15,8 @@ from mailrelay.mail.emails import Email
 from mailrelay.mail.rawmail import RawMail
 from mailrelay.models import Message
 from mailrelay.queue import counts, outbox, submission
-from quazzar.access import actors, audit
+from quazzar import actors
+from quazzar.access import audit
 from quazzar.errors import QuazzarError
 
 Status = Message.Status

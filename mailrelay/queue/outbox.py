@@ -19,7 +19,7 @@ from mailrelay.models import Message, MessageAddress, envelope, searched
 from mailrelay.queue import counts, statements
 from mailrelay.relay.target import default_from
 from quazzar import doorbell, words
-from quazzar.access.actors import current_actor
+from quazzar.actors import current_actor
 from quazzar.errors import IdempotencyConflict, InvalidEmail, RelayNotConfigured
 
 #: How long a claim holds without being renewed: what a killed worker had claimed is free after that.

@@ -165,7 +165,7 @@ def _queue(mail: RawMail, options: Options) -> Message:
 
     from mailrelay.expected import arrivals
     from mailrelay.queue import submission
-    from quazzar.access.actors import acting_as
+    from quazzar.actors import acting_as
 
     node = submission.node()
     sender, recipients = _sender(options, node), envelope(mail, options, node)

@@ -14,8 +14,8 @@ from django.db import OperationalError
 from django.db.models import Q
 from django.utils import timezone
 
-from quazzar import rights
-from quazzar.access import actors, audit
+from quazzar import actors, rights
+from quazzar.access import audit
 from quazzar.errors import InvalidFields, QuazzarError
 from quazzar.models import ApiKey, AuditEntry
 

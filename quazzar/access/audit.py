@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from quazzar.access import actors
-from quazzar.access.actors import Actor
+from quazzar import actors
+from quazzar.actors import Actor
 from quazzar.auditlog import harmless
 from quazzar.models import AuditEntry
 

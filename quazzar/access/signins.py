@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from quazzar.access import actors, audit
+from quazzar import actors
+from quazzar.access import audit
 from quazzar.models import AuditEntry
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from mailboxes.models import Stack
 from mailboxes.stack import reconcile
-from quazzar import words
-from quazzar.access import actors
+from quazzar import actors, words
 from quazzar.errors import StackError
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 from django.utils import timezone
 
-from quazzar.access import actors, audit, sessions
+from quazzar import actors
+from quazzar.access import audit, sessions
 from quazzar.access.secondfactor import factors
 from quazzar.models import OneTimeLink
 

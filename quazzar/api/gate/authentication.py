@@ -9,7 +9,8 @@ from django.http import HttpResponse, QueryDict
 from rest_framework.authentication import BaseAuthentication, CSRFCheck, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 
-from quazzar.access import actors, apikeys, audit, strangers
+from quazzar import actors
+from quazzar.access import apikeys, audit, strangers
 from quazzar.api.gate.permissions import require_plan
 from quazzar.models import ApiKey
 

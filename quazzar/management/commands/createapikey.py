@@ -9,8 +9,8 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from quazzar import rights
-from quazzar.access import actors, apikeys
+from quazzar import actors, rights
+from quazzar.access import apikeys
 from quazzar.models import ApiKey
 
 if TYPE_CHECKING:

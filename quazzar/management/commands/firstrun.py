@@ -12,8 +12,8 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from quazzar import paths
-from quazzar.access import actors, audit, firstpassword
+from quazzar import actors, paths
+from quazzar.access import audit, firstpassword
 from quazzar.errors import QuazzarError
 from quazzar.plans import keys, licenses
 from quazzar.plans.plans import EVALUATION_DAYS

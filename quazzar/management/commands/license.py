@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from quazzar.access import actors
+from quazzar import actors
 from quazzar.errors import LicenseError
 from quazzar.plans import licenses
 from quazzar.plans.plans import EVALUATION_DAYS, Plan

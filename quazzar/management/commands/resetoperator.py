@@ -7,8 +7,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from quazzar import words
-from quazzar.access import actors
+from quazzar import actors, words
 from quazzar.access.joining import links
 
 

@@ -10,7 +10,8 @@ from django.http import HttpResponse
 from django.test import Client
 from rest_framework.test import APIClient
 
-from quazzar.access import actors, audit
+from quazzar import actors
+from quazzar.access import audit
 from quazzar.models import AuditEntry
 from tests.conftest import signed
 

@@ -11,7 +11,8 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
-from quazzar.access import actors, apikeys, audit
+from quazzar import actors
+from quazzar.access import apikeys, audit
 from quazzar.models import AuditEntry
 
 LOG = "/admin/quazzar/auditentry/"

@@ -16,7 +16,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from mailrelay.models import HourlyCount, Message, RelaySettings, envelope
-from quazzar.access import actors, audit
+from quazzar import actors
+from quazzar.access import audit
 from quazzar.models import Finding, Heartbeat, Operator
 from quazzar.monitoring import findings
 from tests.mailboxes import factories

@@ -9,7 +9,8 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
-from quazzar.access import actors, audit
+from quazzar import actors
+from quazzar.access import audit
 from quazzar.models import AuditEntry
 
 AUDIT = "/admin/quazzar/auditentry/"
