@@ -76,7 +76,7 @@ def test_a_passkey_is_the_second_step(client: Client, operator: User, key: SoftK
 
 
 def test_a_passkey_signs_in_without_a_password(client: Client, operator: User, key: SoftKey) -> None:
-    assert "Sign in with a passkey" in client.get("/admin/login/").content.decode()
+    assert "Use a passkey" in client.get("/admin/login/").content.decode()
     assert show(client, key)["Location"] == "/admin/"
     assert is_in(client)
 
