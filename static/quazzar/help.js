@@ -24,7 +24,7 @@
 
     // A link to one entry opens it.
     function open() {
-        const target = location.hash && document.getElementById(location.hash.slice(1));
+        const target = document.getElementById(location.hash.slice(1));
         if (target?.matches(".h-entry")) {
             target.open = true;
             target.scrollIntoView();
