@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from mailrelay.models import AlertState, HourlyCount, Message, RelaySettings
+from mailrelay.models import AlertState, ExpectedReport, HourlyCount, Message, RelaySettings
 from mailrelay.queue import counts, standing
 from mailrelay.queue.standing import Standing, State
 from mailrelay.relay import presets
@@ -62,7 +62,7 @@ def look(user: Any) -> Part:
     """The relay and the queue, as far as the operator may see them."""
     sees_relay, sees_queue = rights.SEE_RELAY(user), rights.SEE_QUEUE(user)
     if not (sees_relay or sees_queue):
-        return Part()
+        return Part(_reports(user))
     row = RelaySettings.load()
     found = standing.read() if row.configured else Standing(State.UNTESTED)
     numbers = counts.by_status()
@@ -80,7 +80,7 @@ def look(user: Any) -> Part:
     tiles = [_relay(row, found)] if sees_relay else []
     if sees_queue:
         tiles.append(_queue(numbers, waiting, oldest))
-    return Part(tuple(tiles), mail)
+    return Part((*tiles, *_reports(user)), mail)
 
 
 def state_of(row: RelaySettings, found: Standing) -> MailState:
@@ -119,6 +119,17 @@ def _queue(numbers: dict[str, int], waiting: int, oldest: datetime | None) -> Ti
         Fact("Failed", f"{numbers[Status.FAILED]:,}"),
     )
     return Tile(Area.QUEUE, "Queue", "stacked_email", Link("Open Messages", _LIST), facts)
+
+
+def _reports(user: Any) -> tuple[Tile, ...]:
+    if not rights.SEE_EXPECTED(user):
+        return ()
+    watched = ExpectedReport.objects.filter(state__in=ExpectedReport.WATCHED).count()
+    proposed = ExpectedReport.objects.count() - watched
+    link = Link("Open expected reports", "admin:expected_reports")
+    facts = (Fact("Watched", f"{watched:,}"), Fact("Not watched", f"{proposed:,}"))
+    off = "" if watched else "No backup job, cron mail or heartbeat is watched yet."
+    return (Tile(Area.REPORTS, "Expected reports", "event_available", link, facts, off),)
 
 
 def events(user: Any) -> Iterator[Event]:

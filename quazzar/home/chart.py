@@ -124,7 +124,7 @@ def of_hours(hours: Hours, now: datetime) -> Chart:
     """The last 24 hours."""
     this = now.replace(minute=0, second=0, microsecond=0)
     begins = [this - timedelta(hours=ago) for ago in range(23, -1, -1)]
-    return _chart("Last 24 hours", _bars(hours, begins, timedelta(hours=1), "%H:%M"), ticks_every=6)
+    return _chart("Last 24 hours", _bars(hours, begins, timedelta(hours=1), "%H:%M UTC"), ticks_every=6)
 
 
 def of_days(hours: Hours, now: datetime) -> Chart:

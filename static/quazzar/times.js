@@ -14,6 +14,7 @@
             }
             return at.getFullYear() === now.getFullYear() ? `${day(at)} ${clock(at)}` : `${day(at)} ${at.getFullYear()}`;
         },
+        clock,
         day: (at) => `${day(at)} ${at.getFullYear()}`,
     };
 
