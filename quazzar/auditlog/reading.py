@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PAGE_SIZE = 50
 #: Entries in which one page searches at most; then it says how far back it came.
-SEARCHED = 50_000
+SEARCHED = 20_000
 _CHUNK = 1000
 
 
@@ -78,7 +78,7 @@ def page(
         edge = list(rows.values_list("at", "id")[SEARCHED - 1 : SEARCHED + 1])
         if len(edge) == 2:
             bound = edge[0]
-            rows = rows.exclude(_before(bound))
+            rows = rows.filter(_from(bound))
     found = list(_narrowed(rows, wanted)[: size + 1])
     entries = found[:size]
     newer = entries[0].pk if mark and entries else None
@@ -151,3 +151,8 @@ def _before(mark: tuple[datetime, int]) -> Q:
 def _after(mark: tuple[datetime, int]) -> Q:
     at, pk = mark
     return Q(at__gte=at) & (Q(at__gt=at) | Q(id__gt=pk))
+
+
+def _from(mark: tuple[datetime, int]) -> Q:
+    at, pk = mark
+    return Q(at__gte=at) & (Q(at__gt=at) | Q(id__gte=pk))

@@ -85,7 +85,7 @@ class AuditViewSet(ApiViewSet):
     def list(self, request: Request) -> Response:
         """Who changed what, when and from where, the newest first. Follow ``next`` for older entries.
 
-        A page without results may have a ``next``: a search looks at 50,000 entries at most.
+        A page without results may have a ``next``: a search looks at 20,000 entries at most.
         """
         query = QuerySerializer(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
