@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, Page, Playwright, ViewportSize
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Playwright, ViewportSize
 
 from tests.rig import Missing
 
@@ -23,6 +23,8 @@ ARGUMENTS = (
     "--disable-sync",
 )
 WIDE: ViewportSize = {"width": 1280, "height": 900}
+#: How the browser and htmx report an answer that refuses something, which is for the test to judge.
+_REFUSED = ("Failed to load resource", "Response Status Error Code")
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
@@ -42,9 +44,11 @@ class Chromium:
         found = light or shutil.which("chromium")
         if found is None:
             raise Missing("Chromium", "chromium")
-        self.url, self._program, self._driver = url, found, driver
+        self.url, self.program, self._driver = url, found, driver
         self.outside: list[str] = []
         self.problems: list[str] = []
+        #: What pages, htmx and the browser wrote as errors, but for answers that refuse something.
+        self.errors: list[str] = []
 
     def __enter__(self) -> Self:
         self._profile = tempfile.mkdtemp(prefix="quazzar-chromium-")
@@ -59,7 +63,7 @@ class Chromium:
         """The browser with its one profile."""
         context = self._driver.chromium.launch_persistent_context(
             self._profile,
-            executable_path=self._program,
+            executable_path=self.program,
             args=list(ARGUMENTS),
             headless=True,
             viewport=size,
@@ -70,12 +74,14 @@ class Chromium:
         context.set_default_timeout(20_000)
         context.on("request", lambda request: self._note(request.url))
         context.on("weberror", lambda error: self.problems.append(str(error.error)))
-        context.on("console", lambda message: self._hear(message.text))
+        context.on("console", self._hear)
         return context
 
-    def _hear(self, text: str) -> None:
-        if "Content Security Policy" in text or "Permissions-Policy" in text:
-            self.problems.append(text)
+    def _hear(self, message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text or "Permissions-Policy" in message.text:
+            self.problems.append(message.text)
+        if message.type == "error" and not message.text.startswith(_REFUSED):
+            self.errors.append(message.text)
 
     def _note(self, url: str) -> None:
         if urlsplit(url).scheme in ("http", "https", "ws", "wss") and not url.startswith(self.url):
