@@ -30,6 +30,7 @@ def settings_with(**environment: str) -> dict[str, Any]:
 
 #: Variable → values that are taken, with what they mean.
 TAKEN: dict[str, list[tuple[str, Any]]] = {
+    "QUAZZAR_TIME_ZONE": [("", ""), (" Europe/Berlin ", "Europe/Berlin"), ("UTC", "UTC")],
     "QUAZZAR_STACK_BIND": [
         ("", "0.0.0.0"),
         ("0.0.0.0", "0.0.0.0"),
@@ -86,6 +87,7 @@ TAKEN: dict[str, list[tuple[str, Any]]] = {
 
 #: Variable → values that are refused, separated by " | ".
 REFUSED: dict[str, str] = {
+    "QUAZZAR_TIME_ZONE": f"Berlin | Europe/ | ../etc/passwd | /etc/localtime | +01:00 | Europe/Nowhere | {'x' * 300}",
     "QUAZZAR_URL": "mail.example.com | ftp://mail.example.com | https:// | https://mail.example.com/admin/"
     " | https://a b | https://u:p@mail.example.com | https://mail.example.com?x=1 | https://mail.example.com:0 | https://x:port"
     " | https://[2001:db8::1 | javascript:alert(1) | https://mail.example.com#x",
