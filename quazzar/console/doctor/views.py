@@ -35,6 +35,7 @@ _PAGES = {
     "admin:mail_boxes": "Mailboxes",
     "admin:mail_boxes_server": "Mail server",
     "admin:dns_overview": "DNS records",
+    "admin:expected_reports": "Expected reports",
     "admin:auth_user_changelist": "Operators",
     "admin:mailrelay_message_changelist": "Messages",
 }
