@@ -32,13 +32,14 @@ from tests.contract.test_relay import FULL as SETTINGS
 from tests.contract.test_relay import NOTHING
 from tests.contract.test_stack import NOTHING as STACK_KEYS
 
-EXPECTED = "/api/mail/expected"
+EXPECTED, HEALTH = "/api/mail/expected", "/api/mail/health"
 OPERATIONS = {
     (RELAY, "get"): "200", (RELAY, "put"): "200", (RELAY, "patch"): "200", (RELAY, "delete"): "204",
     (PRESETS, "get"): "200", (TEST, "post"): "200", (MESSAGES, "get"): "200", (MESSAGES, "post"): "202",
     (f"{MESSAGES}/{{id}}", "get"): "200", (f"{MESSAGES}/{{id}}/retry", "post"): "202",
     (ALERTS, "post"): "202",
     (BACKUPS, "post"): "202",
+    (HEALTH, "get"): "200", (f"{HEALTH}/history", "get"): "200",
     **{(f"{EXPECTED}/{{id}}/{verb}", "post"): "200" for verb in ("watch", "ignore", "pause")},
     (STACK, "get"): "200", (STACK, "patch"): "200", (f"{STACK}/preflight", "post"): "200",
     (f"{STACK}/enable", "post"): "202", (f"{STACK}/disable", "post"): "202", (f"{STACK}/repair", "post"): "202",
