@@ -28,6 +28,7 @@ _TITLES = {
     "hostname": "Hostname",
     "reverse_dns": "Reverse DNS",
     "outbound_25": "Outgoing mail",
+    "container_network": "Network of containers",
     "image_postfix": "Postfix image",
     "image_dovecot": "Dovecot image",
     "image_rspamd": "Rspamd image",
@@ -92,8 +93,7 @@ def rows(report: runner.Report) -> list[Row]:
     """The checks: errors first, then warnings, then what nobody looked at, then what is fine."""
     order = {"error": 0, "warning": 1, "not tried": 2, "ok": 3}
     checks = [
-        Row(check.id, _TITLES.get(check.id) or _port(check.id), _state(check), check.message, check.hint)
-        for check in report.checks
+        Row(check.id, _title(check.id), _state(check), check.message, check.hint) for check in report.checks
     ]
     return sorted(_with_free_ports_as_one(checks), key=lambda row: order[row.state])
 
@@ -104,9 +104,12 @@ def _state(check: runner.Check) -> str:
     return "ok" if check.ok else check.severity
 
 
-def _port(name: str) -> str:
-    """``port_25`` → ``Port 24025``, as it is published."""
-    return f"Port {int(name.removeprefix('port_')) + settings.QUAZZAR_STACK_PORT_OFFSET}"
+def _title(name: str) -> str:
+    """What the page calls a check. A port has the number under which it is published: ``Port 24025``."""
+    standard = name.removeprefix("port_")
+    if standard.isdecimal():
+        return f"Port {int(standard) + settings.QUAZZAR_STACK_PORT_OFFSET}"
+    return _TITLES.get(name) or name.replace("_", " ").capitalize()
 
 
 def _with_free_ports_as_one(checks: list[Row]) -> list[Row]:

@@ -258,3 +258,8 @@ def test_ports_are_named_as_they_are_published(settings: Any) -> None:
     ]
     (row,) = wizard.rows(Report(True, tuple(free)))
     assert row.message == "24025 and 24587 are free."
+
+
+def test_a_check_without_a_title_of_its_own_is_shown_too() -> None:
+    (row,) = wizard.rows(Report(True, (Check("another_check", True, "warning", "Fine."),)))
+    assert row.title == "Another check"
