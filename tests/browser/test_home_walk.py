@@ -1,0 +1,42 @@
+"""From a node without a relay to a delivered alert, by Home alone, with a real Postfix as the provider."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.chromium import Chromium
+from tests.browser.test_relay_tab import fill_in, run_test, save
+from tests.rig import wait_until
+from tests.rig.postfix import RealPostfix
+
+pytestmark = pytest.mark.real
+
+
+def test_home_leads_from_no_relay_to_a_delivered_alert(chromium: Chromium, provider: RealPostfix) -> None:
+    provider.clear()
+    home = chromium.page("/admin/")
+    relay = home.locator("[data-area=relay]")
+    expect(relay).to_have_attribute("data-state", "off")
+    relay.get_by_role("link", name="Set up a relay").click()
+    fill_in(home, provider, provider.password)
+    save(home)
+    home.goto(home.url.partition("/admin/")[0] + "/admin/")
+    expect(home.locator("#line")).not_to_contain_text("Mail works")
+    home.locator("#line-link").click()
+    assert run_test(home) == "ok ok ok ok ok ok ok ok"
+    home.goto(home.url.partition("/admin/")[0] + "/admin/")
+    expect(home.locator("#line")).to_contain_text("Mail works. Last delivery")
+    expect(home.locator("[data-area=relay]")).to_have_attribute("data-state", "works", timeout=60_000)
+
+    home.goto(home.url.partition("/admin/")[0] + "/admin/first-alert/")
+    home.get_by_role("button", name="Make a key and fill it in").click()
+    expect(home.locator("#received")).to_contain_text("Waiting for the alert")
+    pasted = subprocess.run(
+        ["/bin/sh", "-c", home.locator("#command").inner_text()], capture_output=True, check=True
+    )
+    assert b'"queued"' in pasted.stdout
+    expect(home.locator("#received")).to_contain_text("was delivered", timeout=60_000)
+    wait_until(lambda: any("First alert" in mail["Subject"] for mail in provider.messages()), 60, "the alert")
