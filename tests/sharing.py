@@ -29,6 +29,7 @@ TOGETHER = {
     "browser": {
         "test_api_pages.py", "test_dns_tab.py", "test_doctor_tab.py", "test_keyboard.py", "test_mailboxes_tab.py",
         "test_home_walk.py", "test_page_walk.py", "test_relay_tab.py", "test_upgrade.py", "test_api_keys.py",
+        "test_account.py",
     },
     "private engine": {"test_images.py", "test_stack_engine_stop.py"},
 }  # fmt: skip
