@@ -115,7 +115,7 @@ def test_a_refused_password_is_said_with_its_time(console: Client, relay: RelayS
     Message.objects.create(status="retrying", message_id="<1@x>", last_error=error, created_at=at)
     findings.look(names=["relay"])
     page = text(console.get(HOME))
-    assert line(page) == f"Mail is failing at sign-in since {at:%H:%M}: the password was refused."
+    assert line(page) == f"Mail is failing at sign-in since {at:%H:%M} UTC: the password was refused."
     assert states(page)["relay"] == "failing"
 
 
