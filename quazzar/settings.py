@@ -309,6 +309,7 @@ SPECTACULAR_SETTINGS = {
         "MessageStatusEnum": "mailrelay.models.Message.Status",
         "MessageSourceEnum": "mailrelay.models.Message.Source",
         "CertificateSourceEnum": "mailboxes.models.Stack.TlsSource",
+        "StageEnum": "mailrelay.smtp.dialogue.STAGES",
     },
     "SCHEMA_PATH_PREFIX": r"/api(/mail)?",
     "POSTPROCESSING_HOOKS": [

@@ -39,6 +39,7 @@ OPERATIONS = {
     (f"{MESSAGES}/{{id}}", "get"): "200", (f"{MESSAGES}/{{id}}/retry", "post"): "202",
     (ALERTS, "post"): "202",
     (BACKUPS, "post"): "202",
+    ("/api/mail/audit", "get"): "200",
     (HEALTH, "get"): "200", (f"{HEALTH}/history", "get"): "200",
     **{(f"{EXPECTED}/{{id}}/{verb}", "post"): "200" for verb in ("watch", "ignore", "pause")},
     (STACK, "get"): "200", (STACK, "patch"): "200", (f"{STACK}/preflight", "post"): "200",
