@@ -27,7 +27,7 @@ def page(client: Client, domain: Domain) -> str:
 def turn(client: Client, domain: Domain, **body: str) -> str:
     """The page that follows."""
     answer = client.post(f"{TAB}{domain.pk}/ed25519/", body, follow=True)
-    assert answer.redirect_chain == [(f"{TAB}{domain.pk}/", 302)]
+    assert answer.redirect_chain == [(f"{TAB}{domain.pk}/#ed25519", 302)]
     return answer.content.decode()
 
 
