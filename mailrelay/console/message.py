@@ -8,7 +8,7 @@ from django.contrib import messages as toasts
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path, reverse
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from mailrelay.console import timeline
 from mailrelay.console.messages import LIST, cancel, dialog, permissions, remove, retry
@@ -69,15 +69,13 @@ def _state(request: HttpRequest, row: Message) -> dict[str, Any]:
 # --- what can be done
 
 
-@gate.page(RETRY)
-@require_POST
+@gate.change(RETRY, LIST)
 def retry_it(request: HttpRequest, pk: int) -> HttpResponse:
     """Make it due now."""
     return done(request, retry([found(pk)]), reverse(PAGE, args=[pk]))
 
 
-@gate.page(RETRY)
-@require_POST
+@gate.change(RETRY, LIST)
 def cancel_it(request: HttpRequest, pk: int) -> HttpResponse:
     """Give it up."""
     return done(request, cancel([found(pk)]), reverse(PAGE, args=[pk]))

@@ -37,6 +37,7 @@ OPERATIONS = {
     (RELAY, "get"): "200", (RELAY, "put"): "200", (RELAY, "patch"): "200", (RELAY, "delete"): "204",
     (PRESETS, "get"): "200", (TEST, "post"): "200", (MESSAGES, "get"): "200", (MESSAGES, "post"): "202",
     (f"{MESSAGES}/{{id}}", "get"): "200", (f"{MESSAGES}/{{id}}/retry", "post"): "202",
+    (f"{MESSAGES}/{{id}}/cancel", "post"): "202",
     (ALERTS, "post"): "202",
     (BACKUPS, "post"): "202",
     ("/api/mail/audit", "get"): "200",
@@ -73,6 +74,7 @@ TAKES_KEY = {
     (TEST, "post"),
     (MESSAGES, "post"),
     (f"{MESSAGES}/{{id}}/retry", "post"),
+    (f"{MESSAGES}/{{id}}/cancel", "post"),
     (ALERTS, "post"),
     (BACKUPS, "post"),
     (DOMAINS, "post"),
@@ -195,6 +197,7 @@ def test_answers_fit_the_description(api: APIClient, relay: RelaySettings, schem
         (RELAY, "get", None), (PRESETS, "get", None), (MESSAGES, "post", MAIL),
         (f"{MESSAGES}/{{id}}", "get", None),
         (ALERTS, "post", SIMPLE), (BACKUPS, "post", BACKUP), (f"{MESSAGES}/{{id}}/retry", "post", None),
+        (f"{MESSAGES}/{{id}}/cancel", "post", None), (f"{MESSAGES}/{{id}}/cancel", "post", None),
         (MESSAGES, "post", {"nope": 1}), (RELAY, "put", {"port": 0}), (TEST, "post", {}),
         (RELAY, "put", SETTINGS),
     ]:  # fmt: skip

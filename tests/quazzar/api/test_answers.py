@@ -21,6 +21,7 @@ RESULTS = {
     "/api/mail/relay/test",
     "/api/mail/messages",
     "/api/mail/messages/{id}/retry",
+    "/api/mail/messages/{id}/cancel",
     "/api/mail/alerts",
     "/api/mail/backups",
     "/api/mail/mailboxes/import",
