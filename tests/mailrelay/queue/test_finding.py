@@ -216,7 +216,11 @@ def many(relay: Any) -> None:
     ],
     ids=str,
 )
-def test_no_query_reads_its_way_through_the_table(many: None, query: Query) -> None:
+def test_no_query_reads_its_way_through_the_table(
+    many: None, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "WINDOW", 100)  # a small part of the table, as it is of a large one
+    monkeypatch.setattr(finding, "SECONDS", -1)
     with CaptureQueriesContext(connection) as taken:
         finding.find(query, before=Message.objects.order_by("-pk").values_list("pk", flat=True)[10])
         finding.find(query)
