@@ -47,9 +47,9 @@ def domain(node: Console) -> Iterator[int]:
     """A domain with a mailbox and an alias."""
     status, made = node.call("POST", "/api/mail/domains", {"name": "walked.test"})
     assert status == 201, made
-    person = {"address": "ada@walked.test", "password": "fern-Otter-31-gravel"}
+    person = {"domain": made["id"], "local_part": "ada", "password": "fern-Otter-31-gravel"}
     assert node.call("POST", "/api/mail/mailboxes", person)[0] == 201
-    alias = {"address": "info@walked.test", "destinations": ["ada@walked.test"]}
+    alias = {"domain": made["id"], "local_part": "info", "destinations": ["ada@walked.test"]}
     assert node.call("POST", "/api/mail/aliases", alias)[0] == 201
     yield int(made["id"])
     for kind in ("aliases", "mailboxes", "domains"):
