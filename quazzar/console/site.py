@@ -96,7 +96,7 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
-                "title": "Infra",
+                "title": "Mail",
                 "items": [
                     _link("Mail Relay", "forward_to_inbox", "admin:mail_relay", rights.SEE_RELAY),
                     # Who may not see the relay settings gets to the page's other tab here.
