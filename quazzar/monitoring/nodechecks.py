@@ -237,7 +237,7 @@ def clock() -> Finding:
 
 def static_files() -> Finding:
     """Whether the console's static files are collected."""
-    if (Path(settings.STATIC_ROOT) / "admin").is_dir():
+    if (Path(settings.STATIC_ROOT) / "staticfiles.json").is_file():
         return ok(f"Collected in {settings.STATIC_ROOT}.")
     return failed(
         "They are not collected, so the console has no styles.", "Run manage.py collectstatic --noinput."

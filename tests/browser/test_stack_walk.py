@@ -302,7 +302,7 @@ def disable_and_keep(walk: Walk) -> None:
     expect(walk.page.get_by_role("heading", name=f"Stopping {HOSTNAME}")).to_be_visible()
     walk.shoot("stopping")
     gone(walk)
-    assert len(volumes(walk)) == 3
+    assert len(volumes(walk)) == 4
     walk.shoot("off")
 
 
@@ -316,7 +316,7 @@ def disable_and_purge(walk: Walk) -> None:
     walk.press("Remove the server and all mail", within=walk.dialog)
     expect(walk.dialog).to_contain_text("repeat its hostname")
     walk.shoot("purge-refused")
-    assert walk.stack.state()["phase"] == "healthy" and len(volumes(walk)) == 3
+    assert walk.stack.state()["phase"] == "healthy" and len(volumes(walk)) == 4
     confirm.fill(HOSTNAME)
     walk.press("Remove the server and all mail", within=walk.dialog)
     gone(walk)

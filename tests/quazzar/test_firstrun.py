@@ -130,7 +130,7 @@ def test_tables_and_static_files_are_there_afterwards(
 ) -> None:
     monkeypatch.setattr(firstrun, "call_command", call_command)
     run()
-    assert (fresh_node / "static" / "admin").is_dir()
+    assert (fresh_node / "static" / "staticfiles.json").is_file()
 
 
 def test_it_is_in_the_audit_log_without_the_password() -> None:

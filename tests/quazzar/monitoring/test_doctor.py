@@ -290,7 +290,8 @@ def test_the_kernel_can_be_asked_about_the_clock() -> None:
 
 def test_static_files(node: Path) -> None:
     assert nodechecks.static_files().level is Level.FAILED
-    (node / "static" / "admin").mkdir(parents=True)
+    (node / "static").mkdir()
+    (node / "static" / "staticfiles.json").write_text("{}")
     assert nodechecks.static_files().level is Level.OK
 
 
