@@ -19,6 +19,7 @@ FIRST_VISIT = 300_000
 _ROOT = Path(settings.BASE_DIR)
 _ICON = re.compile(r"material-symbols-outlined[^>]*>(.*?)</span>", re.DOTALL)
 _TAG = re.compile(r"{%.*?%}|{{.*?}}")
+_STATIC = re.compile(r"""{% static ["']([^"']+)["']""")
 _NAME = re.compile(r"[a-z][a-z0-9_]+")
 
 
@@ -61,9 +62,23 @@ def test_the_font_has_every_icon_of_the_sidebar() -> None:
     assert {item["icon"] for group in groups for item in group["items"]} <= names, "run scripts/icons"
 
 
+def collected() -> set[str]:
+    """The static files that a release has."""
+    return {path for finder in finders.get_finders() for path, _ in finder.list(StaticFiles.ignore_patterns)}
+
+
 def test_files_of_templates_that_ours_replace_are_not_collected() -> None:
-    collected = {
-        path for finder in finders.get_finders() for path, _ in finder.list(StaticFiles.ignore_patterns)
+    files = collected()
+    assert "quazzar/frame.css" in files and "unfold/css/styles.css" in files
+    assert not [path for path in files if "jquery" in path or "alpine" in path or "chart" in path]
+
+
+def test_every_file_that_a_template_names_is_collected() -> None:
+    named = {
+        (file.name, path)
+        for file in (_ROOT / "templates").rglob("*.html")
+        for path in _STATIC.findall(file.read_text())
     }
-    assert "quazzar/frame.css" in collected and "unfold/css/styles.css" in collected
-    assert not [path for path in collected if "jquery" in path or "alpine" in path or "chart" in path]
+    assert ("api.html", "quazzar/api.css") in named
+    files = collected()
+    assert not {(name, path) for name, path in named if path not in files}
