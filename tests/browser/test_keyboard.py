@@ -81,7 +81,7 @@ def test_on_a_phone_the_drawer_opens_by_keyboard_and_leads_on(chromium: Chromium
 
 
 def test_filters_open_by_keyboard(chromium: Chromium) -> None:
-    page = chromium.page("/admin/mailrelay/message/")
+    page = chromium.page("/admin/quazzar/finding/")
     button = page.get_by_role("button", name="Filters")
     button.focus()
     page.keyboard.press("Enter")
