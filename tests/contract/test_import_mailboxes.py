@@ -246,9 +246,11 @@ def test_the_export_has_no_secret_and_no_deleted_one(
 ) -> None:
     box("bob", display_name='a, "b"', quota_mb=5, password_hash="{ARGON2ID}x"), box("ada", enabled=False)
     box("gone", deleted_at=timezone.now())
-    ada, bob = exported()
-    assert ada == {"address": "ada@example.com", "quota_mb": "0", "display_name": "", "enabled": "false"}
-    assert bob == {"address": "bob@example.com", "quota_mb": "5", "display_name": 'a, "b"', "enabled": "true"}
+    rest = {"can_send": "true", "can_receive": "true", "forward_to": "", "keep_copy": "true"}
+    assert exported() == [
+        {"address": "ada@example.com", "quota_mb": "0", "display_name": "", "enabled": "false", **rest},
+        {"address": "bob@example.com", "quota_mb": "5", "display_name": 'a, "b"', "enabled": "true", **rest},
+    ]
 
 
 def test_an_empty_export_is_its_header(exported: Callable[[], list[dict[str, str]]], db: None) -> None:

@@ -106,6 +106,7 @@ REFUSED: dict[str, str] = {
     "QUAZZAR_IMAGE_RSPAMD": "rspamd/Rspamd",
     "QUAZZAR_DNS_RESOLVERS": "dns.example.org | 192.0.2.53: | 192.0.2.53:0 | 192.0.2.53:dns | [2001:db8::1]53 | 192.0.2"
     " | [192.0.2.1]:53 | 2001:db8::1]:53 | [2001:db8::1]: | 192.0.2.53;192.0.2.54 | 192.0.2.53:٥٣",
+    "QUAZZAR_DNS_PRIMARIES": "ns.example.org | 192.0.2.53:53 | 192.0.2.0/33 | [2001:db8::1] | *",
     "QUAZZAR_PUBLIC_ADDRESSES": "mail.example.org | 203.0.113.5:25 | 203.0.113.0/24 | 0.0.0.0 | 127.0.0.1 | ::1 | ::"
     " | 224.0.0.1 | fe80::1 | 169.254.1.1",
     "QUAZZAR_CERTIFICATE_DIRS": "etc/ssl | /etc/ssl,~/certs",

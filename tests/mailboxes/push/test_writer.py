@@ -74,6 +74,8 @@ def test_an_alias_is_written_to_the_tables_alone(up: StackEngine, ada: Mailbox) 
         "postfix/mailboxes",
         "postfix/aliases",
         "postfix/senders",
+        "postfix/port25_commands",
+        "postfix/submission_commands",
         "rspamd/domains.map",
         "rspamd/mailboxes.map",
     }

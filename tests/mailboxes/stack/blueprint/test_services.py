@@ -28,6 +28,7 @@ CHANGES: dict[str, Any] = {
     "limits": Limits(1, 1, ()),
     "labels": (),
     "stop_grace": 99,
+    "temporary": True,
 }
 
 
