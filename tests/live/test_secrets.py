@@ -251,8 +251,7 @@ class Day:
         return status, json.loads(answer)
 
     def delete_what_failed(self) -> None:
-        _, page = self.browser.post("/admin/mailrelay/message/", action="delete_selected", post="yes",
-                                    _selected_action=str(self.failed))  # fmt: skip
+        _, page = self.browser.post(f"/admin/mailrelay/message/{self.failed}/delete/", post="yes")
         assert self.console.get(f"/api/mail/messages/{self.failed}")[0] == 404, page
 
     # --- where to look -------------------------------------------------------------------------------------

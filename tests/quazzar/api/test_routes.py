@@ -24,6 +24,8 @@ METHODS = ("get", "post", "put", "patch", "delete")
 OPEN = {"/api/schema", "/api/docs"}
 #: Behind a sign-in, on any plan.
 ON_ANY_PLAN = {"/api/", "/api/billing/upgrade"}
+#: Its answer is a stored secret, so a key must be allowed to read as well.
+READS_TOO = "/api/mail/stack/controller-password"
 
 
 def routes(patterns: Any = None, prefix: str = "/") -> Iterator[tuple[str, Any]]:
@@ -142,11 +144,14 @@ def test_a_key_with_the_scope_may(
     operator: Any, client_with: Any, rows: dict[str, int], subtests: pytest.Subtests
 ) -> None:
     clients = {scope: client_with(operator, scope) for scope in ApiKey.Scope.values}
+    both = client_with(operator, ApiKey.Scope.READ, ApiKey.Scope.WRITE)
     for address, method, view in sorted(ASKING, key=lambda call: call[1] == "delete"):
         with subtests.test(f"{method} {address}"):
-            client = clients[requirement(view, method.upper())[0]]
+            client = both if address == READS_TOO else clients[requirement(view, method.upper())[0]]
             response = send(client, method, with_rows(address, rows))
             assert response.status_code not in {401, 402, 403, 405}
+    refused = send(clients[ApiKey.Scope.WRITE.value], "post", READS_TOO, b"{}")
+    assert refused.status_code == 403 and "mail:read" in refused.json()["message"]
 
 
 def test_a_session_writes_with_a_csrf_token_only(operator: Any, subtests: pytest.Subtests) -> None:
