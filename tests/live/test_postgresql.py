@@ -13,7 +13,7 @@ from contextlib import closing
 
 import pytest
 
-from tests.live.console import Console
+from tests.live.console import Console, own
 from tests.quazzar.nodes import ROOT, Node, wait_until
 from tests.rig import free_port, or_skip
 from tests.rig.postfix import RealPostfix
@@ -104,7 +104,7 @@ def post(console: Console, number: int) -> list[str]:
 def arrived(provider: RealPostfix) -> Counter[str]:
     """How often each subject arrived."""
     provider.wait_quiet()
-    return Counter(str(mail["Subject"]) for mail in provider.messages())
+    return Counter(own(mail["Subject"] for mail in provider.messages()))
 
 
 def by_second_host(provider: RealPostfix) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.live.console import OPERATOR, OPERATOR_PASSWORD, Browser, Console
+from tests.live.console import OPERATOR, OPERATOR_PASSWORD, Browser, Console, own
 from tests.quazzar.nodes import wait_until
 from tests.rig import or_skip
 from tests.rig.faults import FaultServer
@@ -65,7 +65,7 @@ def use_provider(console: Console, provider: RealPostfix) -> None:
 
 def subjects(provider: RealPostfix) -> list[str]:
     provider.wait_quiet()  # what it accepted may still be on its way to the mailbox
-    return sorted(str(mail["Subject"]) for mail in provider.messages())
+    return sorted(own(mail["Subject"] for mail in provider.messages()))
 
 
 # --- what is accepted arrives ------------------------------------------------------------------------------
@@ -179,7 +179,7 @@ def test_a_provider_that_says_later_gets_the_mail_later(console: Console) -> Non
         assert sorted(error["code"] for error in errors) == [421, 451, 451]
         script.recipients.clear()
         console.wait_empty(RETRIED)
-        assert sorted(str(one.message["Subject"]) for one in server.accepted) == ["one", "three", "two"]
+        assert sorted(own(one.message["Subject"] for one in server.accepted)) == ["one", "three", "two"]
 
 
 def test_a_provider_that_greets_with_421_gets_the_mail_soon_after_it_recovers(console: Console) -> None:
@@ -191,7 +191,7 @@ def test_a_provider_that_greets_with_421_gets_the_mail_soon_after_it_recovers(co
         assert console.message(number)["last_error"]["code"] == 421
         script.greeting = "220 fault.test ESMTP"
         console.wait_empty(RETRIED)
-        assert len(server.accepted) == 1
+        assert own(one.message["Subject"] for one in server.accepted) == ["greeting"]
 
 
 # --- keys and plans ----------------------------------------------------------------------------------------
