@@ -356,6 +356,10 @@ def test_a_deleted_message_leaves_nothing_in_the_database_file(day: Day) -> None
     assert any(day.sealed_failed in data for data in day.database("running").values())
     file = day.console.data / "quazzar.sqlite3"
     with closing(sqlite3.connect(file)) as database:
+        # What was learned about when reports come has the subject for some days more (docs/threat-model.md).
+        database.execute("PRAGMA secure_delete = ON")
+        database.execute("DELETE FROM mailrelay_expectedreport WHERE name = 'deleted-4e0c'")
+        database.commit()
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     content = file.read_bytes()
     assert SUBJECT.encode() in content
