@@ -26,9 +26,13 @@ def pages(directory: Path) -> None:
         "QUAZZAR_DATA_DIR": str(directory),
         "QUAZZAR_SECRETS_KEY_FILE": str(directory / "secrets.key"),
     }
-    for argv in (["manage.py", "migrate", "-v0"], ["manage.py", "collectstatic", "--noinput", "-v0"],
-                 ["manage.py", "license", "trial"], ["-m", "bench.pages"]):  # fmt: skip
-        subprocess.run([sys.executable, *argv], env=env, check=True)
+    for command in (
+        "manage.py migrate -v0",
+        "manage.py collectstatic --noinput -v0",
+        "manage.py license trial",
+    ):
+        subprocess.run([sys.executable, *command.split()], env=env, check=True)
+    subprocess.run([sys.executable, "-m", "bench.pages"], env=env, check=True)
 
 
 def main() -> None:

@@ -34,7 +34,7 @@ def current_actor() -> str:
 
 
 def current() -> Actor:
-    """Who acts now."""
+    """The actor with the ids of operator and key; finding them out may cost a query."""
     found = actor.get()
     if isinstance(found, str):
         return Actor(found)

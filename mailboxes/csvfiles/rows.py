@@ -175,9 +175,15 @@ def _row(line: int, cells: dict[str, str], errors: Errors) -> Row | None:
             errors.addresses[line] = address
         return None
     return Row(
-        line, address, password, quota_mb, display_name,
-        password_hash=password_hash, forward_to=forward_to, **switches,
-    )  # fmt: skip
+        line,
+        address,
+        password,
+        quota_mb,
+        display_name,
+        password_hash=password_hash,
+        forward_to=forward_to,
+        **switches,
+    )
 
 
 def _address(cell: str) -> str:

@@ -76,7 +76,7 @@ class ArrivalSerializer(serializers.Serializer[Any]):
 
     @extend_schema_field({"type": "string", "format": "date-time"})
     def get_at(self, arrival: list[Any]) -> str:
-        """When it came."""
+        """The time of arrival as ISO 8601 in UTC, to the second."""
         return datetime.fromtimestamp(arrival[0], UTC).isoformat().replace("+00:00", "Z")
 
     @extend_schema_field({"type": "boolean"})
@@ -185,7 +185,7 @@ class ExpectedReportViewSet(
         return super().create(request)
 
     def perform_create(self, serializer: BaseSerializer[Any]) -> None:
-        """Declare the report."""
+        """Declare the report: it is matched by ``title``, or by its name where that is missing."""
         values = dict(serializer.validated_data)
         values["match"] = values.pop("title", "")
         serializer.instance = changes.declare(values)

@@ -18,11 +18,11 @@ from quazzar import rights
 from quazzar.access import apikeys
 from quazzar.console import gate
 from quazzar.console.pages import frame, part
+from quazzar.snippets.snippets import PLACEHOLDER
 from quazzar.words import read_time
 
 _KEY_NAME = "First alert"
 _KEY_LASTS = timedelta(days=365)
-_PLACEHOLDER = "YOUR_API_KEY"
 
 
 @gate.page(rights.SEND)
@@ -40,7 +40,7 @@ def first_alert(request: HttpRequest) -> HttpResponse:
         **frame(request),
         "title": "First alert",
         "key": key,
-        "command": command(request.build_absolute_uri(reverse("mailrelay:alert-list")), key or _PLACEHOLDER),
+        "command": command(request.build_absolute_uri(reverse("mailrelay:alert-list")), key or PLACEHOLDER),
         "may_make_a_key": rights.ADD_KEYS(request.user),
         "is_mailed": relay.configured and bool(relay.alert_recipients),
         **_received(timezone.now().isoformat()),

@@ -36,7 +36,7 @@ def found(pk: int) -> Message:
 @gate.page(SEE_QUEUE)
 @require_safe
 def message(request: HttpRequest, pk: int) -> HttpResponse:
-    """The whole page."""
+    """Show the message's timeline, recipients and what can be done; the content is opened on request."""
     row = found(pk)
     context = {**frame(request), **_state(request, row), "title": "Message"}
     return render(request, "mailrelay/message.html", context)
@@ -77,7 +77,7 @@ def retry_it(request: HttpRequest, pk: int) -> HttpResponse:
 
 @gate.change(RETRY, LIST)
 def cancel_it(request: HttpRequest, pk: int) -> HttpResponse:
-    """Give it up."""
+    """Cancel a message that waits: it is never sent, and stays in the list as cancelled."""
     return done(request, cancel([found(pk)]), reverse(PAGE, args=[pk]))
 
 

@@ -196,7 +196,7 @@ def named(selected: list[Message]) -> str:
 
 
 def remove(selected: list[Message]) -> str:
-    """Delete messages."""
+    """Delete the messages with their content, record that in the audit log, and say how many they were."""
     audit.record("message.deleted", named(selected))
     outbox.remove(Message.objects.filter(pk__in=[message.pk for message in selected]))
     return f"{words.count(len(selected), 'message')} deleted."

@@ -37,7 +37,7 @@ NOWHERE = Origin()
 
 
 def here(now: datetime | None = None) -> Origin:
-    """This node, now."""
+    """The name of this node, the time (now by default), and the console's address if `QUAZZAR_URL` is set."""
     url = f"{settings.QUAZZAR_URL}/admin/" if settings.QUAZZAR_URL else ""
     return Origin(socket.gethostname(), now or timezone.now(), url)
 

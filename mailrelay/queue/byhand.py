@@ -24,9 +24,17 @@ Status = Message.Status
 CANCELLED = "cancelled"
 #: Fields of a mail that say who gets it, or that hold for its first sending only.
 _OF_THE_FIRST = (
-    "to", "cc", "bcc", "date", "message-id", "dkim-signature",
-    "resent-from", "resent-sender", "resent-to", "resent-cc", "resent-bcc", "resent-date", "resent-message-id",
-)  # fmt: skip
+    *("to", "cc", "bcc", "date", "message-id", "dkim-signature"),
+    *(
+        "resent-from",
+        "resent-sender",
+        "resent-to",
+        "resent-cc",
+        "resent-bcc",
+        "resent-date",
+        "resent-message-id",
+    ),
+)
 
 
 class ContentGone(QuazzarError):

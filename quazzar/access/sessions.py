@@ -46,7 +46,7 @@ class SessionStore(db.SessionStore):
 
     @classmethod
     def get_model_class(cls) -> type[Session]:
-        """Our own table."""
+        """Django asks here for the table: ours also says whose a session is, and from where."""
         return Session
 
     def exists(self, session_key: str) -> bool:

@@ -51,7 +51,7 @@ class Allowances:
             return self._of(address).left < 1
 
     def take(self, address: str) -> None:
-        """Counts a request."""
+        """Use up one request of what the address may ask without signing in."""
         with self._lock:
             allowance = self._of(address)
             allowance.left = max(0.0, allowance.left - 1)

@@ -65,12 +65,12 @@ class Status:
 
     @property
     def icon(self) -> str:
-        """The state's icon."""
+        """The name of a Material symbol for the state."""
         return SHOWN[self.state][1]
 
     @property
     def tone(self) -> str:
-        """The state's tone."""
+        """The state as a suffix of CSS classes: how the tile is coloured."""
         return SHOWN[self.state][2]
 
 

@@ -18,7 +18,7 @@ class Command(BaseCommand):
     help = "Shows (--dry-run) or repairs what differs between the rows and the running stack."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Adds ``--dry-run``."""
+        """With ``--dry-run`` the command prints the differences and changes nothing."""
         parser.add_argument("--dry-run", action="store_true", help="print the differences, change nothing")
 
     def handle(self, *args: Any, dry_run: bool, **options: Any) -> None:
