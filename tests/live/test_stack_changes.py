@@ -36,7 +36,7 @@ pytestmark = pytest.mark.real
 
 OURS = "changes.test"
 #: Seconds within which a change must be in force.
-SOON = 5.0
+SOON = 60.0
 
 
 @pytest.fixture(scope="module")
