@@ -112,7 +112,7 @@ def test_an_answer_to_another_question_is_passed_over() -> None:
         other.id = (question.id + 1) % 65536
         return other.to_wire()
 
-    assert asked(spoofed, seconds=0.6).outcome is Outcome.TIMEOUT
+    assert asked(spoofed, seconds=1.5).outcome is Outcome.TIMEOUT
 
 
 def test_a_truncated_answer_is_asked_for_by_tcp() -> None:
@@ -125,7 +125,7 @@ def test_a_truncated_answer_is_asked_for_by_tcp() -> None:
 
 
 def test_rubbish_is_no_answer() -> None:
-    assert asked(lambda *_: b"no message", seconds=0.6).outcome in {Outcome.BAD, Outcome.TIMEOUT}
+    assert asked(lambda *_: b"no message", seconds=1.5).outcome in {Outcome.BAD, Outcome.TIMEOUT}
 
 
 def test_a_lost_question_is_asked_again() -> None:
@@ -259,7 +259,7 @@ def test_many_dead_name_servers_are_given_up_together() -> None:
 
 def test_the_deadline_holds_whatever_they_do() -> None:
     with LameServer(silent) as server:
-        resolver = Resolver([server.address], deadline=1.0)
+        resolver = Resolver([server.address], deadline=2.5)
         answers = resolver.authoritative_all([(f"host{number}.example.com", "TXT") for number in range(200)])
         # Only those under way at once were sent, each with its SOA question: then the time was up.
         assert server.asked.total() < 200

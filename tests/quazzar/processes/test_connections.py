@@ -94,11 +94,21 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "PATIENCE", 0.0)
-    monkeypatch.setattr(connections, "PACE", 1e12)
-    monkeypatch.setattr(connections, "IDLE", 0.0)
-    monkeypatch.setattr(connections, "LINGER", 0.0)
+def impatience(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Call it once everybody is served who must be: from then on nobody is waited for."""
+
+    def begin() -> None:
+        monkeypatch.setattr(connections, "PATIENCE", 0.0)
+        monkeypatch.setattr(connections, "PACE", 1e12)
+        monkeypatch.setattr(connections, "IDLE", 0.0)
+        monkeypatch.setattr(connections, "LINGER", 0.0)
+
+    return begin
+
+
+@pytest.fixture
+def impatient(impatience: Callable[[], None]) -> None:
+    impatience()
 
 
 def is_closed(client: socket.socket) -> bool:
@@ -145,7 +155,7 @@ def test_unfinished_requests_end(site: Site, impatient: None, subtests: pytest.S
                 wait_until(partial(is_closed, client), "closed")
 
 
-def test_who_does_not_read_takes_no_thread_and_ends(site: Site, impatient: None) -> None:
+def test_who_does_not_read_takes_no_thread_and_ends(site: Site, impatience: Callable[[], None]) -> None:
     with ExitStack() as held:
         clients = [
             held.enter_context(site.connect(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n"))
@@ -153,6 +163,7 @@ def test_who_does_not_read_takes_no_thread_and_ends(site: Site, impatient: None)
         ]
         wait_until(lambda: site.app.seen.count("/large") == 10, "all are answered")
         assert site.get() == (200, b"/hello")
+        impatience()
         wait_until(lambda: not site.server.active_channels, "closed")
         for client in clients:
             # What the server had written before goes on arriving.
@@ -245,10 +256,13 @@ def test_an_answer_reaches_a_client_that_goes_on_sending(site: Site) -> None:
     wait_until(lambda: not site.server.active_channels, "closed")
 
 
-def test_a_client_that_does_not_end_a_connection_is_not_waited_for(site: Site, impatient: None) -> None:
+def test_a_client_that_does_not_end_a_connection_is_not_waited_for(
+    site: Site, impatience: Callable[[], None]
+) -> None:
     with site.connect(b"GET /hello HTTP/1.0\r\n\r\n") as client:
         with client.makefile("rb") as answer:
             assert answer.read().endswith(b"/hello")
+        impatience()
         wait_until(lambda: not site.server.active_channels, "closed")
 
 
