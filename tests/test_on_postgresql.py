@@ -84,4 +84,4 @@ def test_what_is_stored_is_the_same_on_postgresql() -> None:
 
 
 #: How many of them say that they are SQLite's alone.
-ONLY_ON_SQLITE = fewer(2, 4)
+ONLY_ON_SQLITE = fewer(2, 8)

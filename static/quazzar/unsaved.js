@@ -2,8 +2,11 @@
 "use strict";
 
 (() => {
+    // Hidden fields are filled in by scripts, not by a person.
+    const isHidden = (form, name) => form.elements.namedItem(name)?.type === "hidden";
     const shape = (form) => new URLSearchParams(
-        [...new FormData(form)].map(([name, value]) => [name, value instanceof File ? value.name : value]),
+        [...new FormData(form)].filter(([name]) => !isHidden(form, name))
+            .map(([name, value]) => [name, value instanceof File ? value.name : value]),
     ).toString();
     const saved = new WeakMap();
 
