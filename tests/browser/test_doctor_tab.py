@@ -95,6 +95,7 @@ def halted_worker(node: Console) -> Iterator[None]:
     os.kill(worker, signal.SIGCONT)
 
 
+@pytest.mark.thorough
 @pytest.mark.long
 def test_a_worker_that_stands_still_leaves_nothing_green(
     halted_worker: None, doctor: Page, node: Console
@@ -106,6 +107,7 @@ def test_a_worker_that_stands_still_leaves_nothing_green(
     expect(line(doctor, "Disk")).to_contain_text("OK", timeout=SOON)
 
 
+@pytest.mark.thorough
 @pytest.mark.long
 def test_a_key_file_that_was_replaced_is_seen_until_the_old_one_is_back(
     doctor: Page, node: Console, provider: RealPostfix
@@ -119,6 +121,7 @@ def test_a_key_file_that_was_replaced_is_seen_until_the_old_one_is_back(
     use(node, provider)
 
 
+@pytest.mark.thorough
 @pytest.mark.long
 def test_a_licence_that_lapsed_is_seen_on_a_page_that_stays_open(
     licence: str, doctor: Page, node: Console

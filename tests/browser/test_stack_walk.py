@@ -116,6 +116,7 @@ def walk(
         assert not chromium.problems
 
 
+@pytest.mark.thorough
 def test_from_nothing_to_a_mail_server_and_back(walk: Walk) -> None:
     enable(walk)
     add_domain(walk)

@@ -39,6 +39,7 @@ def wait_for(world: World, name: str, level: str, words: str = "") -> None:
     wait_until(is_seen, f"{name} is {level}: {words} {reading(world, name)}", 90)
 
 
+@pytest.mark.thorough
 def test_a_certificate_for_another_name_is_a_failure_until_it_is_replaced(world: World) -> None:
     certificate, key = pem.self_signed("mail.another.test")
     world.stack.expect(200, "PUT", CERTIFICATE, {"certificate": certificate, "key": key})
@@ -47,6 +48,7 @@ def test_a_certificate_for_another_name_is_a_failure_until_it_is_replaced(world:
     wait_for(world, "certificate", "ok")
 
 
+@pytest.mark.thorough
 def test_mail_that_cannot_leave_is_seen_with_the_reason_until_it_has_left(
     world: World, stack_images: Images
 ) -> None:

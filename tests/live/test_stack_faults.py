@@ -148,6 +148,7 @@ def test_a_stack_whose_worker_is_killed_is_enabled_all_the_same(
 
 
 # --- 10: one of the three is down --------------------------------------------------------------------------
+@pytest.mark.thorough
 def test_without_rspamd_mail_comes_later_and_it_is_started_again(world: World) -> None:
     world.stack.container("rspamd").stop(timeout=1)
     assert send(world, "without rspamd").code == 451

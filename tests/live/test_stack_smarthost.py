@@ -104,6 +104,7 @@ def test_the_password_is_not_given_to_a_relay_with_another_name(world: World, pr
     assert received.message["Subject"] == "not to be sent"
 
 
+@pytest.mark.thorough
 def test_another_authority_in_the_nodes_file_reaches_postfix_by_itself(
     world: World, provider: Sink, tmp_path: Path
 ) -> None:
