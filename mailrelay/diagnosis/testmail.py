@@ -251,7 +251,7 @@ def _keep(
     )
     with transaction.atomic():
         row.save(force_insert=True)
-        statements.index(row)
+        statements.index([row])
         counts.add({row.status: 1})
 
 

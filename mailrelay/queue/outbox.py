@@ -15,7 +15,7 @@ from django.utils import timezone
 from mailrelay.history import Entry
 from mailrelay.mail import addresses, emails, mime, payload
 from mailrelay.mail.emails import Email
-from mailrelay.models import Message, MessageAddress, envelope, searched
+from mailrelay.models import Message, envelope
 from mailrelay.queue import counts, statements
 from mailrelay.relay.target import default_from
 from quazzar import doorbell, words
@@ -35,16 +35,6 @@ LONGEST_WAIT = timedelta(hours=2)
 MIN_ATTEMPTS = 8
 #: How far a wait may differ from its nominal length, up and down.
 JITTER = 0.2
-#: The columns that a delivery reads; the others are for people.
-_NEEDED_TO_SEND = (
-    "body",
-    "recipients",
-    "envelope_sender",
-    "message_id",
-    "created_at",
-    "attempts",
-    "history",
-)
 #: The task that the worker runs for new mail.
 DELIVER_OUTBOX = "mailrelay.tasks.deliver_outbox"
 Status = Message.Status
@@ -78,12 +68,7 @@ def enqueue_many(batch: Iterable[Email], *, source: str) -> list[Message]:
     sender = _sender()
     with transaction.atomic():
         rows = Message.objects.bulk_create([_row(email, source, sender) for email in batch], batch_size=500)
-        found_by = [
-            MessageAddress(address=address, message=row)
-            for row in rows
-            for address in searched(row.recipients)
-        ]
-        MessageAddress.objects.bulk_create(found_by, batch_size=500)
+        statements.index(rows)
         transaction.on_commit(ring)
     return rows
 
@@ -170,7 +155,6 @@ def _store(row: Message, key: str | None) -> Message:
             earlier = _insert_or_find(row, key)
             if earlier is not None:
                 return earlier
-        statements.index(row)
         transaction.on_commit(ring)
     return row
 
@@ -204,22 +188,9 @@ def _differs(earlier: Message, row: Message) -> bool:
 
 # --- claims ------------------------------------------------------------------------------------------------
 def claim(owner: str, limit: int) -> list[Message]:
-    """Claim up to ``limit`` due messages for ``owner``, oldest first.
-
-    Another worker may claim some of them at the same time; the condition of the UPDATE decides who gets them.
-    """
+    """Claim up to ``limit`` due messages for ``owner``, oldest first."""
     now = timezone.now()
-    due = Message.objects.filter(status__in=Message.PENDING, next_attempt_at__lte=now)
-    ids = list(due.order_by("next_attempt_at", "id").values_list("id", flat=True)[:limit])
-    if not ids:
-        return []
-    claimed = Message.objects.filter(id__in=ids, status__in=Message.PENDING).update(
-        status=Status.SENDING, lease_owner=owner, lease_until=now + LEASE, attempts=F("attempts") + 1
-    )
-    if not claimed:
-        return []
-    needed = held(owner).filter(id__in=ids).only(*_NEEDED_TO_SEND)
-    return list(needed.order_by("next_attempt_at", "id"))
+    return statements.claim(owner, now, now + LEASE, limit)
 
 
 def held(owner: str) -> QuerySet[Message]:

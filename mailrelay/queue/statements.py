@@ -4,54 +4,111 @@ takes to run them."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from django.db import connections, router
-from django.db.models import Field
+from django.db import connections, models, router
 
 from mailrelay.models import HourlyCount, Message, MessageAddress, searched
 
+if TYPE_CHECKING:
+    from django.db.backends.utils import CursorWrapper
+    from django.db.models import Field
+
+#: The columns that a delivery reads; the others are for people.
+NEEDED_TO_SEND = (
+    *("id", "next_attempt_at", "body", "recipients", "envelope_sender"),
+    *("message_id", "created_at", "attempts", "history"),
+)
+#: Rows of one INSERT: SQLite takes 999 values in older builds.
+_AT_ONCE = 400
+#: Fields whose values the database takes as they are.
+_PLAIN = (models.CharField, models.TextField, models.PositiveIntegerField)
+
 
 def insert(row: Message) -> None:
-    """Store a new row, as ``row.save(force_insert=True)`` would (Message has no signals and no parent models).
+    """Store a new row, as ``row.save(force_insert=True)`` would (Message has no signals and no parent models), and make
+    it findable by its recipients.
 
     Raises:
         IntegrityError: the idempotency key is taken.
     """
     alias = router.db_for_write(Message)
     connection = connections[alias]
-    fields, statement = _statement(alias)
-    values = [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields]
+    columns, statement = _statement(alias)
+    values = [
+        value if is_plain or value is None else field.get_db_prep_save(value, connection)
+        for field, is_plain in columns
+        for value in (getattr(row, field.attname),)
+    ]
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         row.pk = cursor.fetchone()[0]
+        _index(cursor, alias, [row])
     row._state.adding, row._state.db = False, alias
 
 
+def index(rows: Sequence[Message]) -> None:
+    """Make stored rows findable by their recipients."""
+    alias = router.db_for_write(MessageAddress)
+    with connections[alias].cursor() as cursor:
+        _index(cursor, alias, rows)
+
+
+def _index(cursor: CursorWrapper, alias: str, rows: Iterable[Message]) -> None:
+    values = [value for row in rows for address in searched(row.recipients) for value in (address, row.pk)]
+    for first in range(0, len(values), 2 * _AT_ONCE):
+        batch = values[first : first + 2 * _AT_ONCE]
+        cursor.execute(_index_statement(alias, len(batch) // 2), batch)
+
+
 @lru_cache
-def _statement(alias: str) -> tuple[list[Field[Any, Any]], str]:
-    """The INSERT and the fields in its order. Both PostgreSQL and SQLite (from 3.35) know RETURNING."""
+def _statement(alias: str) -> tuple[list[tuple[Field[Any, Any], bool]], str]:
+    """The INSERT, and in its order the fields and whether the database takes their values as they are. Both PostgreSQL
+    and SQLite (from 3.35) know RETURNING."""
     quote = connections[alias].ops.quote_name
     fields = [field for field in Message._meta.concrete_fields if not field.primary_key]
     columns = ", ".join(quote(field.column) for field in fields)
     places = ", ".join(["%s"] * len(fields))
     table, key = quote(Message._meta.db_table), quote("id")
-    return fields, f"INSERT INTO {table} ({columns}) VALUES ({places}) RETURNING {key}"  # noqa: S608
+    statement = f"INSERT INTO {table} ({columns}) VALUES ({places}) RETURNING {key}"  # noqa: S608
+    return [(field, type(field) in _PLAIN) for field in fields], statement
 
 
-def index(row: Message) -> None:
-    """Make a stored row findable by its recipients."""
-    addresses = searched(row.recipients)
-    alias = router.db_for_write(MessageAddress)
-    quote = connections[alias].ops.quote_name
-    places = ", ".join(["(%s, %s)"] * len(addresses))
-    table = quote(MessageAddress._meta.db_table)
-    statement = f"INSERT INTO {table} (address, message_id) VALUES {places}"  # noqa: S608
-    with connections[alias].cursor() as cursor:
-        cursor.execute(statement, [value for address in addresses for value in (address, row.pk)])
+@lru_cache
+def _index_statement(alias: str, number: int) -> str:
+    table = connections[alias].ops.quote_name(MessageAddress._meta.db_table)
+    places = ", ".join(["(%s, %s)"] * number)
+    return f"INSERT INTO {table} (address, message_id) VALUES {places}"  # noqa: S608
+
+
+def claim(owner: str, now: datetime, until: datetime, limit: int) -> list[Message]:
+    """Claim up to ``limit`` messages that are due, oldest first, and read what a delivery needs of them.
+
+    Another worker may claim some of them at the same time: the condition of the UPDATE, which the database checks again
+    on a row that it had to wait for, decides who gets them.
+    """
+    alias = router.db_for_write(Message)
+    ops = connections[alias].ops
+    pending = [str(status) for status in Message.PENDING]
+    values = [
+        *(Message.Status.SENDING.value, owner, ops.adapt_datetimefield_value(until)),
+        *(*pending, ops.adapt_datetimefield_value(now), limit, *pending),
+    ]
+    rows = Message.objects.using(alias).raw(_claim_statement(alias), values)
+    return sorted(rows, key=lambda row: (row.next_attempt_at, row.pk))
+
+
+@lru_cache
+def _claim_statement(alias: str) -> str:
+    table = connections[alias].ops.quote_name(Message._meta.db_table)
+    return (
+        f"UPDATE {table} SET status = %s, lease_owner = %s, lease_until = %s, attempts = attempts + 1 "  # noqa: S608
+        f"WHERE id IN (SELECT id FROM {table} WHERE status IN (%s, %s) AND next_attempt_at <= %s "
+        f"ORDER BY next_attempt_at, id LIMIT %s) AND status IN (%s, %s) RETURNING {', '.join(NEEDED_TO_SEND)}"
+    )
 
 
 def mark_sent(
