@@ -18,6 +18,11 @@ from mailrelay.mail.mime import crlf
 
 _DEEPEST = 30
 _FILE = "application/octet-stream"
+# The names under which reports may be in UTF-8, and encoded (RFC 6533 §3, §4, §5).
+_GLOBAL = {
+    "message/delivery-status": "message/global-delivery-status",
+    "message/disposition-notification": "message/global-disposition-notification",
+}
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")
 _PRINTABLE = bytes((*b"\t\r\n", *range(0x20, 0x7F)))
 _BLANK_LINE_IN_FIELD = re.compile(rb"\r\n[ \t]+(?:\r\n|\Z)")
@@ -245,10 +250,12 @@ def _leaf(entity: Entity, server: _Server) -> Entity:
         if transfer.fits(lines, eight_bit=False):
             return replace(entity, body=lines)
         content = transfer.decoded(entity.body, entity.encoding)
-        return replace(entity, body=transfer.encoded(content, entity.encoding))
+        return _encoded(entity, entity.encoding, transfer.encoded(content, entity.encoding))
     if entity.kind.startswith("multipart/") and not server.fits(lines):
         # No boundary line is in it, so readers show all of it as text.
         entity = entity.with_field("Content-Type", "text/plain")
+    if entity.kind.startswith("message/") and not server.fits(lines):
+        entity = _encodable(entity)
     entity = _with_charset(entity)
     if entity.is_file or charsets.is_wide(entity.parameter("charset")):
         keeps = server.fits(lines) and not transfer.has_stray_ends(entity.body)
@@ -261,6 +268,16 @@ def _leaf(entity: Entity, server: _Server) -> Entity:
     if not entity.text("content-type"):
         entity = entity.with_field("Content-Type", f"text/plain; charset={charsets.ASCII}")
     return _encoded(entity, *transfer.encoded_text(lines))
+
+
+def _encodable(entity: Entity) -> Entity:
+    """A part of a type ``message/…``, which may not be encoded (RFC 2045 §6.4), as one that may be: a report under its
+    international name, anything else as a file."""
+    if entity.kind.startswith("message/global"):  # RFC 6532 §3.7 lets these be encoded
+        return entity
+    if entity.kind in _GLOBAL and _is_utf8(entity.body):
+        return entity.with_field("Content-Type", _GLOBAL[entity.kind])
+    return entity.with_field("Content-Type", f'{_FILE}; name="message.txt"')
 
 
 def _said(entity: Entity) -> Entity:
@@ -278,5 +295,5 @@ def _with_charset(entity: Entity) -> Entity:
     if charset == declared:
         return entity
     said = entity.text("content-type")
-    known = said if parameters.parse(said)[0].lower() == entity.kind else entity.kind
+    known = said if parameters.bare(said).partition(";")[0].strip().lower() == entity.kind else entity.kind
     return entity.with_field("Content-Type", parameters.with_parameter(known, "charset", charset))

@@ -54,7 +54,7 @@ class Entity:
     @cached_property
     def kind(self) -> str:
         """Its content type in lower case, without parameters; one that cannot be read is text (RFC 2045 §5.2)."""
-        said = parameters.parse(self.text("content-type"))[0].lower()
+        said = parameters.bare(self.text("content-type")).partition(";")[0].strip().lower()
         if not said:
             return self.default
         return said if _TYPE.fullmatch(said) else "text/plain"
@@ -75,7 +75,7 @@ class Entity:
     @cached_property
     def encoding(self) -> str:
         """Its Content-Transfer-Encoding in lower case; empty where there is none."""
-        words = self.text("content-transfer-encoding").lower().strip('"').split()
+        words = parameters.bare(self.text("content-transfer-encoding")).lower().strip('"').split()
         return words[0].strip(';"') if words else ""
 
     @property
@@ -99,7 +99,7 @@ class Entity:
     def is_file(self) -> bool:
         """Whether it is to be saved, not to be read: then its bytes count, not its lines."""
         disposition = self.text("content-disposition").lower()
-        named = self.parameter("name") or self.parameter("name*") or "filename" in disposition
+        named = self.parameter("name") or "filename" in disposition
         readable = self.kind.startswith(("text/", "message/"))
         return bool(named) or disposition.startswith("attachment") or not readable
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from email.utils import collapse_rfc2231_value, decode_params
+from email.utils import unquote as without_quotes
 from urllib.parse import quote, unquote
 
 from mailrelay.mail import charsets
+from mailrelay.mail.addresslists import comment_end
 
 # Name, then a quoted string or a token. What stands in neither form is read up to the next semicolon.
 _PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"?|[^;]*)', re.DOTALL)
 _TOKEN = re.compile(r"[!#$%&'*+.0-9A-Z^_`a-z{|}~-]+")
+_NO_COMMENT = re.compile(r'"(?:[^"\\]|\\.)*"?|[^"(]+', re.DOTALL)
 #: The longest value that is written in one piece.
 _LONGEST = 200
 #: Of a percent-encoded value, so that its line stays within 76.
@@ -23,9 +27,28 @@ def parse(text: str) -> tuple[str, list[tuple[str, str]]]:
     return value.strip(), [(match[1].lower(), _unquoted(match[2].strip())) for match in found]
 
 
+def bare(text: str) -> str:
+    """The field without its comments, which may stand anywhere in it (RFC 2045 §5.1)."""
+    kept, at = "", 0
+    while at < len(text):
+        piece = _NO_COMMENT.match(text, at)
+        kept, at = (kept + piece[0], piece.end()) if piece else (kept + " ", comment_end(text, at))
+    return kept.strip()
+
+
 def get(text: str, name: str) -> str:
-    """The value of a parameter; empty where it is missing."""
-    return next((value for found, value in parse(text)[1] if found == name), "")
+    """The value of a parameter, also of one that is percent-encoded or in numbered pieces (RFC 2231); empty where it is
+    missing."""
+    found = parse(bare(text))[1]
+    plain = next((value for other, value in found if other == name), "")
+    pieces = [pair for pair in found if pair[0].startswith(f"{name}*")]
+    if plain or not pieces:
+        return plain
+    try:
+        whole = dict(decode_params([("", ""), *pieces])).get(name, "")
+    except ValueError:
+        return ""
+    return without_quotes(collapse_rfc2231_value(whole))
 
 
 def with_parameter(text: str, name: str, value: str) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailrelay.legal import entities, transfer
 from mailrelay.legal.conversion import Offer, Unsendable
 from mailrelay.mail.mime import crlf
 from tests.mailrelay.legal.judge import EIGHT, EVERYTHING, SEVEN, converted, lines, read
@@ -247,6 +249,60 @@ def test_what_holds_parts_is_not_encoded_as_a_whole() -> None:
     mail = converted(data + b"--B\r\n\r\na=3Db\r\n--B--\r\n")
     (part,) = read(mail).iter_parts()
     assert (read(mail)["Content-Transfer-Encoding"], part.get_content()) == ("7bit", "a=3Db")
+
+
+def test_a_multipart_keeps_its_parts_however_its_header_is_written(subtests: pytest.Subtests) -> None:
+    heads = [
+        'multipart/mixed; boundary*0="a"; boundary*1="b"',  # RFC 2231 §3
+        "multipart/mixed; boundary*=us-ascii'en'a%62",  # §4
+        "multipart/mixed; boundary*0*=utf-8''a; boundary*1=b",  # §4.1
+        "multipart/mixed (parts) ; (here) boundary=ab (end)",  # RFC 2045 §5.1 lets comments stand there
+        'multipart/mixed; charset="x(y"; boundary="ab"',
+        "MULTIPART/Mixed;\n\tBoundary=ab",
+    ]
+    parts = "--ab\n\nGrüße\n--ab\nContent-Type: text/html\n\n<p>größer\n--ab--\n"
+    for head in heads:
+        for offer in OFFERS:
+            with subtests.test(head, offer=offer):
+                message = read(converted(f"Subject: x\nContent-Type: {head}\n\n{parts}".encode(), offer))
+                kinds = re.findall(r"(?m)^Content-Type: ([a-z/]+)", message.as_string().split("--ab", 1)[1])
+                assert kinds == ["text/plain", "text/html"]
+
+
+def test_comments_in_the_header_of_a_text_are_no_part_of_what_it_says() -> None:
+    data = "Content-Type: text/plain; charset=iso-8859-1 (Plain text)\n\nGrüße\n".encode("latin-1")
+    assert b"\r\n\r\nGr=FC=DFe" in converted(data).data  # RFC 2045 §5.1 has this very example
+    data = (
+        b"Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: (was 8bit) quoted-printable\n\n"
+    )
+    assert lines(read(converted(data + b"Gr=C3=BC " + b"x" * 999 + b"\n")).get_content()) == [
+        "Gr\xfc " + "x" * 999
+    ]
+
+
+def test_messages_that_may_not_be_encoded_change_their_type(subtests: pytest.Subtests) -> None:
+    # RFC 2045 §6.4 forbids to encode message/…; RFC 6533 has types for reports in UTF-8, which may be.
+    text = "Final-Recipient: rfc822; a@example.com\n\nDiagnostic-Code: smtp; Postfach größer\n"
+    cases = {
+        "delivery-status": ("message/global-delivery-status", text),
+        "disposition-notification": ("message/global-disposition-notification", text),
+        "global": ("message/global", text),
+        "partial; id=x; number=1": ("application/octet-stream", text),
+        "external-body; access-type=URL": ("application/octet-stream", text),
+        "feedback-report": ("application/octet-stream", text),
+    }
+    for name, (kind, written) in cases.items():
+        with subtests.test(name):
+            data = f"Content-Type: multipart/report; boundary=B\n\n--B\nContent-Type: message/{name}\n\n{written}"
+            sent = entities.parse(converted(f"Subject: x\n{data}--B--\n".encode()).data)
+            pieces = entities.split(sent.body, b"B")
+            assert pieces is not None
+            part = entities.parse(pieces.parts[0][1])
+            assert part.kind == kind
+            assert lines(transfer.decoded(part.body, part.encoding).decode()) == lines(written)
+            # Where the server takes it, it stays.
+            kept = converted(f"Subject: x\n{data}--B--\n".encode(), EIGHT).data
+            assert f"message/{name}\r\n".encode() in kept
 
 
 def test_a_multipart_without_its_boundary_is_text() -> None:
