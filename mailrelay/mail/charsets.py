@@ -9,6 +9,8 @@ ASCII = "us-ascii"
 #: What programs write that know nothing of UTF-8. It has a letter for nearly every byte.
 _OLD = "windows-1252"
 _ISO_2022 = (b"\x1b$", b"\x1b(")
+#: Codecs of Python's from text to text that are no charsets; some of them fail at any text but their own.
+_NO_CHARSETS = frozenset({"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"})
 
 
 def decode(data: bytes, declared: str = "") -> str:
@@ -54,7 +56,8 @@ def is_wide(charset: str) -> bool:
 
 def _newline(charset: str) -> bytes | None:
     try:
-        codecs.lookup(charset)
+        if codecs.lookup(charset).name.replace("_", "-") in _NO_CHARSETS:
+            return None
         return "\n".encode(charset)
     except (LookupError, ValueError):
         return None

@@ -87,16 +87,23 @@ def read(data: bytes, *, remote: bool = False) -> Content:
     Args:
         remote: leave the addresses of pictures elsewhere in the HTML.
     """
+    try:
+        return _read(data, remote=remote)
+    except RecursionError:  # parts inside parts, hundreds deep: nobody's mail program shows those
+        text = data.decode("utf-8", "replace")
+        return Content(tuple(_headers(data)), text[:LONGEST], "", (), shortened=len(text) > LONGEST)
+
+
+def _read(data: bytes, *, remote: bool) -> Content:
     texts: dict[str, list[str]] = {"plain": [], "html": []}
     pictures: dict[str, str] = {}
     files: list[File] = []
     for part in _leaves(email.message_from_bytes(data)):
-        kind = part.get_content_type()
+        kind, charset, name = part.get_content_type(), _charset(part), _filename(part)
         body = _bytes(part)
-        name = addresslists.decoded(str(part.get_filename("")))
         attached = part.get_content_disposition() == "attachment" or name
         if kind in ("text/plain", "text/html") and not attached:
-            texts[kind.removeprefix("text/")].append(_decoded(part, body))
+            texts[kind.removeprefix("text/")].append(_decoded(body, charset))
             continue
         cid = str(part.get("Content-ID", "")).strip().strip("<>")
         if cid and kind in _PICTURES and len(body) <= _LARGEST_PICTURE:
@@ -146,27 +153,40 @@ def cleaned(html: str, pictures: Mapping[str, str], *, remote: bool = False) -> 
 
 def _leaves(mail: Part) -> Iterator[Part]:
     """The parts that hold something. An attached mail is one of them, not looked into."""
-    parts = mail.get_payload()
-    if mail.get_content_maintype() == "multipart" and isinstance(parts, list):
-        for part in parts:
+    # Without decode, get_payload() takes the charset's name for a codec of Python's, and some of those fail.
+    if mail.get_content_maintype() == "multipart" and mail.is_multipart():
+        for part in mail.get_payload():
             if isinstance(part, Part):
                 yield from _leaves(part)
     else:
         yield mail
 
 
+def _charset(part: Part) -> str:
+    try:
+        return str(part.get_content_charset(charsets.ASCII))
+    except ValueError:  # NUL in the name
+        return charsets.ASCII
+
+
+def _filename(part: Part) -> str:
+    try:
+        return addresslists.decoded(str(part.get_filename("")))
+    except ValueError:
+        return ""
+
+
 def _bytes(part: Part) -> bytes:
     body = part.get_payload(decode=True)
     if isinstance(body, bytes):
         return body
-    inner = part.get_payload()  # message/rfc822: a list with the mail in it
+    inner = part.get_payload() if part.is_multipart() else []  # message/rfc822: a list with the mail in it
     mail = inner[0] if isinstance(inner, list) and inner else None
     return mail.as_bytes() if isinstance(mail, Part) else b""
 
 
-def _decoded(part: Part, body: bytes) -> str:
-    charset = charsets.guess(body, str(part.get_content_charset(charsets.ASCII)))
-    return body.decode(charset, "replace").replace("\r\n", "\n")
+def _decoded(body: bytes, declared: str) -> str:
+    return body.decode(charsets.guess(body, declared), "replace").replace("\r\n", "\n")
 
 
 def _headers(data: bytes) -> Iterator[tuple[str, str]]:

@@ -19,6 +19,13 @@ def clean(html: str, *, remote: bool = False) -> str:
     return content.cleaned(html, {"logo": "data:image/png;base64,AAAA"}, remote=remote)[0]
 
 
+#: Codecs of Python's that are no charsets.
+CODECS = ("idna", "punycode", "undefined", "unicode_escape", "hex", "rot13", '"x\x00y"', "")
+NESTED = b"".join(
+    b"Content-Type: multipart/mixed; boundary=B%d\n\n--B%d\n" % (depth, depth) for depth in range(3000)
+)
+
+
 @pytest.mark.parametrize(
     ("html", "gone"),
     [
@@ -116,10 +123,21 @@ def test_an_attached_mail_is_a_file_and_not_looked_into() -> None:
         (b"Content-Type: multipart/mixed\n\nno boundary", ""),
         (b"", ""),
         (b"\x00\xff", ""),
+        *(
+            (f"Content-Type: text/plain; charset={name}\n\nGr\xfc\xdfe".encode("latin-1"), "Grüße")
+            for name in CODECS
+        ),
+        (b"Content-Disposition: inline; filename*=a\x00''x\n\ntext", ""),
     ],
 )
 def test_a_careless_mail_is_shown_as_far_as_it_can_be(data: bytes, text: str) -> None:
     assert text in content.read(data).text
+
+
+def test_parts_inside_parts_without_end_are_shown_as_text() -> None:
+    assert "deep down" in content.read(NESTED + b"\ndeep down").text
+    mails = b"Content-Type: message/rfc822\n\n" * 400
+    assert "the innermost" in content.read(mails + b"Subject: x\n\nthe innermost").text
 
 
 def test_a_very_long_text_is_cut() -> None:
