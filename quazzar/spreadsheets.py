@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 #: Where a formula may begin in a spreadsheet: with a cell, or after what separates cells there, because some countries'
 #: spreadsheets split at a semicolon instead of a comma, whatever the quotes say
 #: (https://owasp.org/www-community/attacks/CSV_Injection). The full-width forms count in some languages.
-_FORMULA = re.compile(r"""((?:\A|[;\t\r\n])["\s]*)('*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])""")
+#: Each run of separators, spaces and quotes is looked at once, however long it is.
+_FORMULA = re.compile(r"""(\A[;"\s]*+|(?<![;"\s])[;"\s]++)('*+)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])""")
+_SEPARATOR = re.compile(r"[;\t\r\n]")
 
 
 def guarded(text: str) -> str:
@@ -21,12 +23,16 @@ def guarded(text: str) -> str:
 
     What already looks guarded gets one more apostrophe, so that ``unguarded`` always gives back the original.
     """
-    return _FORMULA.sub(r"\1'\2", text)
+    return _FORMULA.sub(lambda found: f"{found[1]}'{found[2]}" if _begins_a_cell(found) else found[0], text)
 
 
 def unguarded(text: str) -> str:
     """The original of a text that ``guarded`` returned."""
-    return _FORMULA.sub(lambda found: found[1] + found[2][1:], text)
+    return _FORMULA.sub(lambda found: found[1] + found[2][1:] if _begins_a_cell(found) else found[0], text)
+
+
+def _begins_a_cell(found: re.Match[str]) -> bool:
+    return not found.start() or _SEPARATOR.search(found[1]) is not None
 
 
 def line(values: Iterable[str]) -> str:

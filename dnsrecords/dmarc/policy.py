@@ -29,7 +29,7 @@ _OBSOLETE = ("pct", "rf", "ri")
 _DECISIVE = ("p", "sp", "np", "t", "psd")
 _KNOWN = ("v", "p", "sp", "np", "t", "psd", "adkim", "aspf", "fo", "rua", "ruf", *_OBSOLETE)
 _BETWEEN_TAGS = re.compile(
-    r"[\s,;]+(?=(?:p|sp|np|rua|ruf|adkim|aspf|fo|t|psd|pct|rf|ri)[ \t]*=)", re.IGNORECASE
+    r"(?<![\s,;])[\s,;]++(?=(?:p|sp|np|rua|ruf|adkim|aspf|fo|t|psd|pct|rf|ri)[ \t]*=)", re.IGNORECASE
 )
 
 

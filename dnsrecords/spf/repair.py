@@ -95,7 +95,7 @@ def _is_remainder(text: str) -> bool:
 def read(text: str) -> Reading:
     """Reads the text of a record, or one that was meant to be a record."""
     plain = re.sub(r'"\s*"', "", typed(text).translate(_LOOKALIKES)).replace('"', " ")
-    plain = re.sub(r"\s*/\s*(?=[0-9])", "/", plain)
+    plain = re.sub(r"(?<!\s)\s*+/\s*+(?=[0-9])", "/", plain)
     start = _MEANT.match(plain)
     terms: list[Term] = []
     mended: list[tuple[str, str]] = []

@@ -25,7 +25,7 @@ _MAILBOX = re.compile(
     rf'(?:{_LOCAL}(?:\.{_LOCAL})*|"(?:[^"\\]|\\.)+")@(?P<host>{_ATOM}(?:\.{_ATOM})*|\[[0-9a-f.:]+\])',
     re.IGNORECASE,
 )
-_NEARLY = re.compile(r"[<\"']*(?:mailto:)?[/ \t]*[<\"']*(?P<mailbox>[^\s<>\"']+)[>\"']*", re.IGNORECASE)
+_NEARLY = re.compile(r"[<\"']*+(?:mailto:)?[/ \t]*+[<\"']*+(?P<mailbox>[^\s<>\"']+)[>\"']*", re.IGNORECASE)
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.IGNORECASE | re.ASCII)
 
 

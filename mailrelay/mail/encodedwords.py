@@ -68,7 +68,7 @@ def free_text(text: str, first: int = WORD_BYTES) -> str:
 
     Readers drop the space between two encoded words (RFC 2047 §6.2), so a space there goes into one of them.
     """
-    words = [(space, *_sorted_out(word)) for space, word in _WORD.findall(text)]
+    words = [(space, *_sorted_out(word)) for space, word in _WORD.findall(text.rstrip(" \t"))]
     runs: list[tuple[str, str, str]] = []
     for kind, group in groupby(words, key=lambda word: word[1]):
         (space, _, head), *tail = group
