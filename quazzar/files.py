@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 #: File systems that are windows onto the kernel, whatever a setting allows.
@@ -21,7 +22,7 @@ class Refused(ValueError):
     """The file was not read; the text is a sentence for the person who named it."""
 
 
-def read_named_file(name: str, *, allowed: Iterable[Path], private: Path, limit: int) -> bytes:
+def read_named_file(name: str, *, allowed: Iterable[Path], private: Iterable[Path], limit: int) -> bytes:
     """Read a regular file that lies in an allowed directory.
 
     The path is resolved first, and the file is looked at through a descriptor that cannot read (``O_PATH``): only once
@@ -30,7 +31,8 @@ def read_named_file(name: str, *, allowed: Iterable[Path], private: Path, limit:
     Args:
         name: absolute path, as somebody gave it.
         allowed: directories below which files may be read; a link must not lead out of them.
-        private: the product's data directory. Nothing in it is read, under whatever name (hard links included).
+        private: the product's own directories and files. They are not read, and nothing in them is, under whatever name
+            (hard links included).
         limit: most bytes that the file may have.
 
     Raises:
@@ -39,8 +41,8 @@ def read_named_file(name: str, *, allowed: Iterable[Path], private: Path, limit:
     """
     path = _resolved(name)
     allowed = [Path(os.path.realpath(folder)) for folder in allowed]
-    private = Path(os.path.realpath(private))
-    if not _is_below(path, allowed) or path.is_relative_to(private):
+    private = [Path(os.path.realpath(own)) for own in private]
+    if not _is_below(path, allowed) or any(map(path.is_relative_to, private)):
         raise Refused(_outside(allowed))
     handle = _handle(path, name)
     try:
@@ -88,18 +90,23 @@ def _handle(path: Path, name: str) -> int:
         raise Refused(f"{name} cannot be read: {exc.strerror}.") from exc
 
 
-def _is_private(status: os.stat_result, private: Path) -> bool:
-    """Whether the file is one of the data directory's, by its inode: it may have other names elsewhere."""
+def _is_private(status: os.stat_result, private: Iterable[Path]) -> bool:
+    """Whether the file is one of ours, by its inode: it may have other names elsewhere."""
     inode = (status.st_dev, status.st_ino)
-    for folder, _, names in os.walk(private):
-        for entry in names:
-            try:
-                own = os.lstat(os.path.join(folder, entry))  # noqa: PTH118  (a Path for each would be slow)
-            except OSError:
-                continue  # gone since it was listed
-            if (own.st_dev, own.st_ino) == inode:
-                return True
+    for own in chain.from_iterable(map(_files, private)):
+        try:
+            found = os.lstat(own)
+        except OSError:
+            continue  # gone since it was listed
+        if (found.st_dev, found.st_ino) == inode:
+            return True
     return False
+
+
+def _files(own: Path) -> Iterator[str]:
+    yield str(own)
+    for folder, _, names in os.walk(own):
+        yield from (os.path.join(folder, name) for name in names)  # noqa: PTH118  (a Path for each would be slow)
 
 
 def _content(handle: int, name: str, limit: int) -> bytes:

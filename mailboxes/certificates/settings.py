@@ -6,9 +6,11 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 
 from mailboxes import changes
@@ -209,7 +211,13 @@ def _read(certificate_path: str, key_path: str) -> tuple[str, str]:
 
 
 def _content(name: str) -> str:
-    data = read_named_file(
-        name, allowed=settings.QUAZZAR_CERTIFICATE_DIRS, private=settings.QUAZZAR_DATA_DIR, limit=LARGEST_FILE
-    )
-    return pem.text(data)
+    allowed = settings.QUAZZAR_CERTIFICATE_DIRS
+    return pem.text(read_named_file(name, allowed=allowed, private=own_paths(), limit=LARGEST_FILE))
+
+
+def own_paths() -> list[Path]:
+    """Where the product keeps its data: nothing there is read as a certificate, and a SQLite database, which may lie
+    outside the data directory, is not even opened."""
+    database = connection.settings_dict["NAME"] if connection.vendor == "sqlite" else ""
+    files = [f"{database}{suffix}" for suffix in ("", "-wal", "-shm", "-journal")] if database else []
+    return [settings.QUAZZAR_DATA_DIR, settings.QUAZZAR_SECRETS_KEY_FILE, *map(Path, files)]

@@ -33,7 +33,7 @@ def places(tmp_path: Path) -> Places:
 
 
 def read(places: Places, path: object, *, limit: int = 1024) -> bytes:
-    return read_named_file(str(path), allowed=[places.certificates], private=places.data, limit=limit)
+    return read_named_file(str(path), allowed=[places.certificates], private=[places.data], limit=limit)
 
 
 def refusal(places: Places, path: object, *, limit: int = 1024) -> str:
@@ -59,7 +59,7 @@ def test_an_allowed_directory_may_itself_be_a_link(places: Places, tmp_path: Pat
     (tmp_path / "link").symlink_to(places.certificates)
     allowed = [tmp_path / "link"]
     name = str(tmp_path / "link/live/fullchain.pem")
-    assert read_named_file(name, allowed=allowed, private=places.data, limit=9) == b"PEM"
+    assert read_named_file(name, allowed=allowed, private=[places.data], limit=9) == b"PEM"
 
 
 # --- what is not ---------------------------------------------------------------------------------------------
@@ -100,13 +100,31 @@ def test_our_data_is_refused_even_where_a_setting_allows_its_directory(
 ) -> None:
     for name in ("quazzar.sqlite3", "../data/quazzar.sqlite3"):
         with pytest.raises(Refused):
-            read_named_file(f"{places.data}/{name}", allowed=[tmp_path], private=places.data, limit=9)
+            read_named_file(f"{places.data}/{name}", allowed=[tmp_path], private=[places.data], limit=9)
+
+
+def test_a_database_outside_the_data_directory_is_refused_by_its_name_and_by_any_other(
+    places: Places,
+) -> None:
+    database = places.certificates / "live" / "db.sqlite3"
+    database.write_bytes(b"SQLite")
+    (places.certificates / "hard.pem").hardlink_to(database)
+    (places.certificates / "soft.pem").symlink_to(database)
+    for name in ("live/db.sqlite3", "live/../live/db.sqlite3", "hard.pem", "soft.pem"):
+        with pytest.raises(Refused, match="only"):
+            read_named_file(
+                f"{places.certificates}/{name}",
+                allowed=[places.certificates],
+                private=[places.data, database, Path(f"{database}-wal")],
+                limit=9,
+            )
+    assert read(places, places.certificates / "live" / "fullchain.pem") == b"PEM"
 
 
 def test_devices_are_refused_even_where_a_setting_allows_everything(places: Places) -> None:
     for name in ("/dev/zero", "/proc/version", "/sys/kernel/uevent_seqnum"):
         with pytest.raises(Refused):
-            read_named_file(name, allowed=[Path("/")], private=places.data, limit=9)
+            read_named_file(name, allowed=[Path("/")], private=[places.data], limit=9)
 
 
 def test_a_fifo_a_socket_and_a_directory_are_refused_without_waiting(places: Places) -> None:
