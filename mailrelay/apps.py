@@ -12,16 +12,17 @@ class MailRelayConfig(AppConfig):
     def ready(self) -> None:
         """Let the queue follow the relay settings; register the doctor's checks and the metrics."""
         from mailrelay import home, monitoring
+        from mailrelay.expected import arrivals, watching
         from mailrelay.expected import monitoring as expected
-        from mailrelay.expected import watching
         from mailrelay.notices import nodewatch
-        from mailrelay.queue import outbox
+        from mailrelay.queue import byhand, outbox
         from mailrelay.relay.settings import relay_changed
         from mailrelay.sendmail import installed
         from quazzar import rights
         from quazzar.monitoring import doctor, metrics
 
         relay_changed.connect(outbox.follow_relay, dispatch_uid="mailrelay.queue")
+        byhand.deleting.connect(arrivals.forget, dispatch_uid="mailrelay.expected")
         relay_changed.connect(monitoring.look_again, dispatch_uid="mailrelay.monitoring")
         doctor.register(
             monitoring.CHECK,

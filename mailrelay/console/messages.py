@@ -13,7 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from mailrelay.models import Message
-from mailrelay.queue import byhand, finding, outbox
+from mailrelay.queue import byhand, finding
 from mailrelay.queue.finding import Page, Query
 from quazzar import words
 from quazzar.access import audit
@@ -198,8 +198,7 @@ def named(selected: list[Message]) -> str:
 def remove(selected: list[Message]) -> str:
     """Delete the messages with their content, record that in the audit log, and say how many they were."""
     audit.record("message.deleted", named(selected))
-    outbox.remove(Message.objects.filter(pk__in=[message.pk for message in selected]))
-    return f"{words.count(len(selected), 'message')} deleted."
+    return f"{words.count(byhand.delete(selected), 'message')} deleted."
 
 
 retry = _each(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, OrderedDict
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -15,8 +16,9 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from mailrelay.expected import signatures
 from mailrelay.expected.signatures import Signature
-from mailrelay.models import ExpectedReport
+from mailrelay.models import ExpectedReport, Message
 from quazzar import doorbell
 
 SWEEP = "mailrelay.tasks.sweep_expected"
@@ -29,6 +31,8 @@ _TOGETHER = 60.0
 #: Most new subjects that one sender may bring in an hour: newsletters are not reports.
 _NEWCOMERS = 30
 State, Kind = ExpectedReport.State, ExpectedReport.Kind
+#: Kinds whose title is made of a message's subject, and the source of that message.
+_KINDS = {Kind.SENDMAIL.value: Message.Source.SENDMAIL.value, Kind.MESSAGE.value: Message.Source.API.value}
 
 
 class _Recent:
@@ -105,6 +109,27 @@ def _after(known: dict[str, Any], now: datetime, *, succeeded: bool) -> dict[str
         wait = (arrivals[-1][0] - arrivals[0][0]) / 20
         look_at = look_at or now + timedelta(seconds=min(max(wait, 60), 3600))
     return {"arrivals": arrivals, "last_at": now, "look_at": look_at}
+
+
+def forget(*, messages: Sequence[Message], **_: Any) -> None:
+    """Take back what was learned from messages that somebody deletes, subject and all.
+
+    What is proposed or watched stays: an operator has seen that and can delete it, too. Connected to
+    ``byhand.deleting`` by the app's ready().
+    """
+    came: dict[tuple[str, str], list[float]] = {}
+    for message in messages:
+        if title := signatures.title_of(message.source, message.subject):
+            came.setdefault((message.source, title), []).append(message.created_at.timestamp())
+    learning = ExpectedReport.objects.filter(state=State.LEARNING, kind__in=_KINDS) if came else ()
+    for row in learning:
+        gone = came.get((_KINDS[row.kind], row.title), [])
+        # One arrival stands for all that came within a minute, and is recorded a moment after its message.
+        kept = [each for each in row.arrivals if not any(abs(each[0] - at) <= _TOGETHER + 1 for at in gone)]
+        if not kept:
+            row.delete()
+        elif len(kept) < len(row.arrivals):
+            ExpectedReport.objects.filter(pk=row.pk, last_at=row.last_at).update(arrivals=kept)
 
 
 def _declared(signature: Signature) -> dict[str, Any] | None:

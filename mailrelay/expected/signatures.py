@@ -77,6 +77,16 @@ def of_message(key: str, subject: str) -> Signature:
     return _by_subject("message", key, subject)
 
 
+def title_of(source: str, subject: str) -> str:
+    """The title of the report that a message with this ``Message.source`` was; empty if its subject is none."""
+    match source:
+        case "sendmail":
+            return of_mail("", subject).title
+        case "api":
+            return of_message("", subject).title
+    return ""
+
+
 def of_heartbeat(alert: str) -> Signature | None:
     """An alert that is a heartbeat; None for any other."""
     plain = "".join(filter(str.isalnum, alert)).casefold()

@@ -1,4 +1,4 @@
-"""What a person does to a message: retry it, cancel it, send it again to others. Who did it is in its history."""
+"""What a person does to a message: retry it, cancel it, send it again to others, delete it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from django.db import transaction
+from django.dispatch import Signal
 from django.utils import timezone
 
 from mailrelay import history
@@ -22,6 +23,8 @@ from quazzar.errors import QuazzarError
 Status = Message.Status
 #: The stage of the ``last_error`` of a message that was cancelled.
 CANCELLED = "cancelled"
+#: Sent before a person's deletion of ``messages``, in its transaction: what was made of them goes, too.
+deleting = Signal()
 #: Fields of a mail that say who gets it, or that hold for its first sending only.
 _OF_THE_FIRST = (
     *("to", "cc", "bcc", "date", "message-id", "dkim-signature"),
@@ -85,6 +88,13 @@ def cancel(message: Message) -> bool:
             # One more in the table, and not one more that failed in this hour.
             counts.take_away({Status.FAILED: -1})
     return changed
+
+
+def delete(messages: Sequence[Message]) -> int:
+    """Delete messages with their content, and what was learned from them; returns how many they were."""
+    with transaction.atomic():
+        deleting.send(sender=Message, messages=messages)
+        return outbox.remove(Message.objects.filter(pk__in=[message.pk for message in messages]))
 
 
 def _change(message: Message, what: str, values: dict[str, Any], **condition: Any) -> bool:

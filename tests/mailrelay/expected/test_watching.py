@@ -12,9 +12,10 @@ from django.db import transaction
 
 from mailrelay import notifiers
 from mailrelay.expected import arrivals, changes, watching
-from mailrelay.expected.signatures import of_backup, of_heartbeat, of_mail
+from mailrelay.expected.signatures import of_backup, of_heartbeat, of_mail, of_message
 from mailrelay.models import ExpectedReport, ExpectedSweep, Message
 from mailrelay.notices.backups import BackupReport
+from mailrelay.queue import byhand, outbox
 from quazzar.errors import InvalidFields
 from quazzar.models import AuditEntry
 from tests.mailrelay.expected.histories import BERLIN, at, noise, on_days
@@ -23,6 +24,9 @@ pytestmark = pytest.mark.django_db
 NIGHTS = on_days(14, 2, 4, start=date(2026, 11, 1))
 NEXT = at(date(2026, 11, 15), 2, 4)
 MINUTE = timedelta(minutes=1)
+SUBJECT = "The password of the vault is 4711"
+CRON = "Cron <root@nas> /usr/local/bin/backup --keep 7"
+Source = Message.Source
 
 
 def come(times: Iterable[datetime], job: str = "nightly", *, succeeded: bool = True) -> ExpectedReport:
@@ -212,6 +216,43 @@ def test_a_newsletter_does_not_fill_the_table() -> None:
     assert heartbeat is not None
     arrivals.record(heartbeat)
     assert ExpectedReport.objects.count() == 31
+
+
+def test_what_was_learned_from_a_message_goes_with_it(subtests: pytest.Subtests) -> None:
+    cases = {
+        "by sendmail": (Source.SENDMAIL, of_mail("root", SUBJECT), SUBJECT),
+        "by cron": (Source.SENDMAIL, of_mail("root", CRON), CRON),
+        "by API": (Source.API, of_message("shop", SUBJECT), SUBJECT),
+    }
+    for case, (source, signature, subject) in cases.items():
+        with subtests.test(case):
+            mails = [
+                Message.objects.create(source=source, subject=subject, created_at=time) for time in NIGHTS[:3]
+            ]
+            other = Message.objects.create(source=source, subject="Another", created_at=NIGHTS[0])
+            for mail in mails:
+                arrivals.record(signature, now=mail.created_at + timedelta(seconds=1))
+            byhand.delete([other])
+            assert len(ExpectedReport.objects.get(key=signature.key).arrivals) == 3
+            byhand.delete(mails[:1])
+            assert len(ExpectedReport.objects.get(key=signature.key).arrivals) == 2
+            byhand.delete(mails[1:])
+            assert not ExpectedReport.objects.filter(key=signature.key).exists()
+
+
+def test_what_an_operator_has_seen_of_reports_stays_when_messages_go_or_are_purged() -> None:
+    mails = [Message.objects.create(source=Source.SENDMAIL, subject=CRON, created_at=time) for time in NIGHTS]
+    for mail in mails:
+        arrivals.record(of_mail("root", CRON), now=mail.created_at)
+    watching.sweep(NIGHTS[-1] + timedelta(hours=2))
+    proposed = ExpectedReport.objects.get()
+    assert proposed.state == "proposed"
+    byhand.delete(mails)
+    assert ExpectedReport.objects.get().arrivals == proposed.arrivals
+    Message.objects.create(source=Source.SENDMAIL, subject=SUBJECT, status="sent", created_at=NIGHTS[0])
+    arrivals.record(of_mail("root", SUBJECT), now=NIGHTS[0])
+    outbox.remove(Message.objects.all())
+    assert ExpectedReport.objects.count() == 2
 
 
 def test_arrivals_are_bounded_and_what_stopped_is_forgotten_unless_it_is_watched() -> None:
