@@ -29,7 +29,6 @@ from tests.quazzar.nodes import wait_until
 from tests.rig.daemon import project
 from tests.rig.mailclients import Answer, Login, deliver, imap_login, mail, messages, wait_for_message
 from tests.rig.standins import said
-from tests.tiers import fewer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,11 +39,11 @@ if TYPE_CHECKING:
     from tests.rig.images import Images
     from tests.rig.standins import Sink
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.thorough]
 
 OURS, TO = "faults.test", "friend@far.test"
 #: How often the worker is killed, meanwhile; its supervisor waits longer after each.
-ENABLING, CHANGING, DISABLING = fewer((1, 1, 1), (2, 2, 1))
+ENABLING, CHANGING, DISABLING = 2, 2, 1
 #: The sweep looks every 20 seconds, and Rspamd takes up to 18 to get healthy; more, because the machine is shared.
 REPAIRED = 150.0
 
@@ -135,7 +134,6 @@ def reported(world: World) -> str:
 
 
 # --- its worker is killed: enabling ------------------------------------------------------------------------
-@pytest.mark.thorough
 def test_a_stack_whose_worker_is_killed_is_enabled_all_the_same(
     stack: MailStack, chance: random.Random
 ) -> None:
@@ -148,7 +146,6 @@ def test_a_stack_whose_worker_is_killed_is_enabled_all_the_same(
 
 
 # --- 10: one of the three is down --------------------------------------------------------------------------
-@pytest.mark.thorough
 def test_without_rspamd_mail_comes_later_and_it_is_started_again(world: World) -> None:
     world.stack.container("rspamd").stop(timeout=1)
     assert send(world, "without rspamd").code == 451
@@ -178,7 +175,6 @@ def test_without_dovecot_mail_waits_and_it_is_started_again(world: World) -> Non
     assert messages(world.server, world.alice.login) == [], "a bounce"
 
 
-@pytest.mark.thorough
 def test_a_postfix_whose_master_died_is_started_again(world: World) -> None:
     before = world.stack.started()
     world.stack.inside(
@@ -194,7 +190,6 @@ def test_a_postfix_whose_master_died_is_started_again(world: World) -> None:
 
 
 # --- what would interrupt mail is shown first --------------------------------------------------------------
-@pytest.mark.thorough
 def test_another_image_waits_for_the_operator_and_takes_the_queue_along(
     world: World, far: Sink, docker_client: docker.DockerClient, stack_images: Images
 ) -> None:
@@ -248,7 +243,6 @@ def test_what_was_changed_by_hand_is_shown_and_put_right(world: World) -> None:
     nothing_differs(world)
 
 
-@pytest.mark.thorough
 def test_mail_that_was_restored_as_root_is_given_back(world: World) -> None:
     home = f"/srv/vmail/{world.alice.address.partition('@')[2]}/alice"
     assert deliver(world.server, mail("before the restore"), world.alice.address).accepted
@@ -302,7 +296,6 @@ def nothing_differs(world: World) -> None:
     assert world.stack.manage("reconcile", "--dry-run") == "Nothing differs.\n"
 
 
-@pytest.mark.thorough
 def test_on_an_empty_machine_the_stack_is_made_anew_with_the_mail_and_the_queue_of_a_backup(
     world: World, far: Sink, stack_images: Images
 ) -> None:
@@ -365,7 +358,6 @@ def as_documented(stack: MailStack, images: Images) -> Iterator[Container]:
 
 
 # --- its worker is killed: changing, disabling -------------------------------------------------------------
-@pytest.mark.long
 def test_a_stack_whose_worker_is_killed_is_changed_and_disabled_all_the_same(
     world: World, chance: random.Random
 ) -> None:

@@ -175,6 +175,7 @@ def _forms(node: RunningNode) -> list[socket.socket]:
     return opened
 
 
+@pytest.mark.thorough
 @pytest.mark.real
 def test_six_hundred_connections_of_a_stranger_keep_nobody_out(node: RunningNode) -> None:
     with ExitStack() as held:
@@ -183,6 +184,7 @@ def test_six_hundred_connections_of_a_stranger_keep_nobody_out(node: RunningNode
         assert node.status("/healthz") == node.status("/admin/login/") == 200
 
 
+@pytest.mark.thorough
 @pytest.mark.real
 def test_guessing_in_many_threads_takes_little_memory_and_keeps_nobody_out(node: RunningNode) -> None:
     def guess(number: int) -> int:
