@@ -25,13 +25,14 @@ class MailboxesConfig(AppConfig):
         server: Any = {"area": doctor.Area.SERVER, "page": "admin:mail_boxes", "right": rights.SEE_SERVER}
         page: Any = {**server, "page": "admin:mail_boxes_server"}
         seldom: Any = {"every": timedelta(minutes=5)}
-        doctor.register("stack", stack.examine, **page, title="Mail server", again=_look_at_the_stack)
-        doctor.register("certificate", stack.certificate, **{**page, "area": doctor.Area.CERTIFICATE})
+        doctor.register(stack.CHECK, stack.examine, **page, title="Mail server", again=_look_at_the_stack)
+        certificate: Any = {**page, "area": doctor.Area.CERTIFICATE, "help": "Certificates"}
+        doctor.register("certificate", stack.certificate, **certificate)
         doctor.register(
             "mail queue", mailflow.queue, **{**page, "area": doctor.Area.QUEUE}, title="Postfix's queue"
         )
-        doctor.register("mail disk", stack.disk, **page)
-        doctor.register("mail secrets", stack.secrets, **server, **seldom)
+        doctor.register("mail disk", stack.disk, **page, help="The disk is nearly full")
+        doctor.register("mail secrets", stack.secrets, **server, **seldom, help="Stored secrets do not open")
         doctor.register("password guesses", stack.guesses, **page)
         doctor.register("addresses", addresses.examine, **server, **seldom)
         doctor.register("mail clients", mailflow.clients, **page)

@@ -17,11 +17,13 @@ def push_changes() -> None:
 
 @shared_task(ignore_result=True)
 def sweep_stack() -> None:
-    """Does what a lost ring, a dead worker, a stopped container or a full disk left undone."""
+    """Does what a lost ring, a dead worker, a stopped container or a full disk left undone; renews the certificate."""
     if _idle():
         return
+    from mailboxes import upkeep
     from mailboxes.stack import reconcile
 
+    upkeep.watch_certificate()
     reconcile.converge(quiet=True)
     for job in ImportJob.objects.filter(state=ImportJob.State.RUNNING).values_list("id", flat=True):
         import_mailboxes(job)
@@ -29,13 +31,11 @@ def sweep_stack() -> None:
 
 @shared_task(ignore_result=True)
 def find_drift() -> None:
-    """Compares the files in the containers with the rows, and renews the certificate."""
+    """Compares the files in the containers with the rows."""
     if _idle():
         return
-    from mailboxes import upkeep
     from mailboxes.stack import reconcile
 
-    upkeep.watch_certificate()
     reconcile.converge(quiet=True, deep=True)
 
 
@@ -58,6 +58,16 @@ def refresh_usage() -> None:
     from mailboxes import upkeep
 
     upkeep.refresh_usage()
+
+
+@shared_task(ignore_result=True)
+def watch_mail_disk() -> None:
+    """Stores how much room is left for mail."""
+    if Stack.load().phase not in (Stack.Phase.HEALTHY, Stack.Phase.DEGRADED):
+        return
+    from mailboxes import upkeep
+
+    upkeep.watch_disk()
 
 
 @shared_task(ignore_result=True)

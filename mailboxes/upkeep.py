@@ -19,6 +19,7 @@ from mailboxes.push import render
 from mailboxes.quota import room, usage, warnings
 from mailboxes.stack import clients, drift, guessing, lock, versions
 from quazzar.errors import StackError
+from quazzar.monitoring import findings
 
 if TYPE_CHECKING:
     from mailboxes.engine.client import Engine
@@ -36,7 +37,20 @@ _LOG_LINES = 2000
 def watch_certificate() -> None:
     """Renews a self-signed certificate, or reads files again that an ACME client renewed, and stores problems."""
     problem = refresh_certificate().problem[:300]
-    Stack.objects.filter(pk=1).exclude(tls_problem=problem).update(tls_problem=problem)
+    is_news = Stack.objects.filter(pk=1).exclude(tls_problem=problem).update(tls_problem=problem)
+    if problem and is_news:
+        logger.warning("certificate not renewed: %s", problem)
+
+
+def watch_disk() -> None:
+    """Stores how much room is left for mail; a disk can fill within a minute."""
+    try:
+        with connect.to_docker() as engine:
+            room.refresh(engine, container("dovecot"))
+    except StackError as exc:
+        logger.warning("disk of the mail: not looked at: %s", exc.message)
+        return
+    findings.look({"mail disk"})
 
 
 def refresh_usage() -> None:

@@ -82,6 +82,11 @@ app.conf.update(
             "schedule": 300,
             "options": {"expires": 60},
         },
+        "watch-mail-disk": {
+            "task": "mailboxes.tasks.watch_mail_disk",
+            "schedule": 40,
+            "options": {"expires": 40},
+        },
         "watch-mail-queue": {
             "task": "mailboxes.tasks.watch_mail_queue",
             "schedule": 20,

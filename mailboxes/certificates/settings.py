@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
@@ -22,8 +21,6 @@ from quazzar.files import read_named_file
 
 if TYPE_CHECKING:
     from mailboxes.certificates.pem import Facts
-
-logger = logging.getLogger(__name__)
 
 #: A self-signed certificate is replaced this long before its end is warned about.
 RENEWED_EARLIER = timedelta(days=2)
@@ -106,10 +103,7 @@ def self_signed_for(stack: Stack, hostname: str) -> dict[str, Any]:
 
 def refresh_certificate(now: datetime | None = None) -> Renewal:
     """Renews a self-signed certificate, or reads its files again. Never raises for what is wrong with them."""
-    renewal = _renewal(now or timezone.now())
-    if renewal.problem:
-        logger.warning("certificate not renewed: %s", renewal.problem)
-    return renewal
+    return _renewal(now or timezone.now())
 
 
 def _renewal(now: datetime) -> Renewal:

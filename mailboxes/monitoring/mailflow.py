@@ -28,11 +28,12 @@ def queue() -> doctor.Finding:
     sentence = watch.sentence(summary, now)
     if not summary.count:
         return doctor.ok(sentence)
-    trouble = watch.troubles(summary, now)
+    trouble, since = watch.troubles(summary, now), summary.oldest_at
     if "ours" in trouble:
-        return doctor.failed(sentence, "Send a test mail in the Relay settings, and correct what it finds.")
+        advice = "Send a test mail in the Relay settings, and correct what it finds."
+        return doctor.failed(sentence, advice, since=since)
     advice = "The Mailboxes tab, Server, lists the mail that waits. Postfix goes on trying for five days."
-    return doctor.failed(sentence, advice) if "late" in trouble else doctor.warning(sentence, advice)
+    return (doctor.failed if "late" in trouble else doctor.warning)(sentence, advice, since=since)
 
 
 def images() -> doctor.Finding:

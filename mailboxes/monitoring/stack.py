@@ -11,9 +11,14 @@ from mailboxes.certificates import state as certificatestate
 from mailboxes.models import DkimKey, Mailbox, Stack
 from mailboxes.quota import room
 from quazzar import words
+from quazzar.models import FindingChange
 from quazzar.monitoring import doctor
 from quazzar.sealing.values import Sealed
 
+#: The name of the check whether the containers run.
+CHECK = "stack"
+#: What was mended at once, such as a container that died, is told for so long: nobody would see it otherwise.
+TOLD_FOR = timedelta(seconds=40)
 #: Warn if the worker has not looked at the stack for this long; normally it does three times a minute.
 UNOBSERVED = timedelta(minutes=10)
 OFF = "The mail server is not enabled."
@@ -24,14 +29,12 @@ _ADVICE_KEY = (
 
 def examine() -> doctor.Finding:
     """Whether the containers run as they should, failures before warnings."""
-    stack = Stack.load()
+    stack, now = Stack.load(), timezone.now()
     if not stack.enabled:
         return _disabled(stack)
-    problems = [
-        each for each in (_phase(stack), _observation(stack, timezone.now()), _pending(stack)) if each
-    ]
+    problems = [each for each in (_phase(stack), _observation(stack, now), _pending(stack)) if each]
     failures = [finding for finding in problems if finding.level == doctor.Level.FAILED]
-    return next(iter(failures or problems), None) or doctor.ok(f"{stack} is healthy.")
+    return next(iter(failures or problems), None) or _mended(now) or doctor.ok(f"{stack} is healthy.")
 
 
 def certificate() -> doctor.Finding:
@@ -111,12 +114,27 @@ def _phase(stack: Stack) -> doctor.Finding | None:
         return None
     if stack.phase == Stack.Phase.FAILED:
         return doctor.failed(f"The mail server could not be started: {_sentence(stack)}", _hint(stack))
+    if stack.phase == Stack.Phase.DEGRADED and stack.last_error:
+        return doctor.failed(_sentence(stack), _hint(stack))
     if stack.last_error:
         word = Stack.Phase(stack.phase).label.lower()
         return doctor.failed(f"The mail server is {word}: {_sentence(stack)}", _hint(stack))
     return doctor.warning(
         f"The mail server is on its way: {stack.progress_message or Stack.Phase(stack.phase).label}.",
         "Look again in a minute.",
+    )
+
+
+def _mended(now: datetime) -> doctor.Finding | None:
+    """What was wrong a moment ago and is not any more."""
+    failures = FindingChange.objects.filter(check_name=CHECK, level=doctor.Level.FAILED)
+    change = failures.filter(at__gt=now - TOLD_FOR).first()
+    if change is None:
+        return None
+    return doctor.warning(
+        f"The mail server works again. What was wrong: {change.sentence}",
+        "There is nothing to do. If it happens again, read its log on the Mail server page.",
+        since=change.at,
     )
 
 

@@ -33,6 +33,7 @@ def examine() -> doctor.Finding:
     return doctor.failed(
         f"{'; '.join(told)}{more}.",
         "Check on the sender's host whether the job ran, and whether its report left.",
+        since=wrong[0].since,
     )
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from mailrelay import history
 from mailrelay.models import Message, RelaySettings
 from mailrelay.queue.outbox import RELAY_STAGES
 from quazzar.models import AuditEntry
@@ -60,13 +61,18 @@ class Standing:
 
 
 class Failure(NamedTuple):
-    """A message that the relay did not take."""
+    """A message that the relay did not take.
+
+    Attributes:
+        at: when it was last tried; ``tried`` has the earlier times.
+    """
 
     created_at: datetime
     at: datetime
     stage: str
     error: str
     code: int | None = None
+    tried: tuple[datetime, ...] = ()
 
 
 def judge(delivered: Iterable[datetime], failures: Iterable[Failure], since: datetime | None) -> Standing:
@@ -85,7 +91,9 @@ def judge(delivered: Iterable[datetime], failures: Iterable[Failure], since: dat
         latest = max(unanswered, key=lambda failure: failure.at)
         floor = max(filter(None, (arrived, since)), default=None)
         begun = [failure.created_at for failure in unanswered if floor is None or failure.created_at >= floor]
-        first = min(begun, default=min(failure.at for failure in unanswered))
+        # What was queued while mail still left fails from its first attempt after that, not from its latest.
+        tried = [at for each in unanswered for at in (*each.tried, each.at) if floor is None or at >= floor]
+        first = min(begun or tried)
         return Standing(State.FAILING, first, latest.stage, latest.error, latest.code)
     return Standing(State.UNTESTED) if arrived is None else Standing(State.WORKS, arrived)
 
@@ -105,12 +113,14 @@ def read() -> Standing:
 def _failures() -> Iterable[Failure]:
     for status in (Status.RETRYING, Status.FAILED):
         rows = Message.objects.filter(status=status, last_error__isnull=False).order_by("-id")
-        for source, created_at, stored in rows.values_list("source", "created_at", "last_error")[:_LATEST]:
+        columns = ("source", "created_at", "last_error", "history")
+        for source, created_at, stored, entries in rows.values_list(*columns)[:_LATEST]:
             error = stored or {}
             if error.get("stage") in RELAY_STAGES or source == Message.Source.TEST:
                 at = datetime.fromisoformat(error["at"]) if "at" in error else created_at
                 stage, words = str(error.get("stage", "")), str(error.get("message", ""))
-                yield Failure(created_at, at, stage, words, error.get("code"))
+                tried = tuple(datetime.fromisoformat(each["at"]) for each in history.attempts(entries or []))
+                yield Failure(created_at, at, stage, words, error.get("code"), tried)
 
 
 def _changed_at(saved: datetime | None) -> datetime | None:

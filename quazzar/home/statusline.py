@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
 from quazzar import words
 from quazzar.home.registry import Link, Mail, MailState
 from quazzar.home.tiles import State, Status
+from quazzar.monitoring.doctor import Area, Finding
 
 #: Mail that has waited longer than this is late.
 LATE = timedelta(minutes=15)
@@ -43,36 +44,48 @@ class Line:
         return f"{self.text}{at}{self.end} {self.more}".strip()
 
 
-def say(mail: Mail | None, tiles: Sequence[Status], worker: str, now: datetime) -> Line | None:
+def say(mail: Mail | None, tiles: Sequence[Status], worker: Finding | None, now: datetime) -> Line | None:
     """The line for an operator; None if they may see nothing of what it could say.
 
     Args:
         mail: what was seen of mail that leaves; None if the operator may not see it.
         tiles: the tiles that the operator sees.
-        worker: what is wrong with the worker, as a sentence; empty if nothing is.
+        worker: what is wrong with the worker; None if nothing is.
     """
     if mail is None and not tiles:
         return None
-    if worker:
-        return Line(
-            "bad",
-            "No mail leaves: the worker does not run.",
-            more=f"{worker} What you see below may be old.",
-            link=_LOOK,
-        )
+    if worker is not None:
+        return _silent(worker)
     if mail is not None and (line := _trouble(mail, now)) is not None:
         return line
-    server = next((tile for tile in tiles if tile.tile.area == "server"), None)
+    server = _of(Area.SERVER, tiles)
     if server is not None and server.state is State.FAILING:
-        return Line(
-            "bad",
-            "The mail server is failing since " if server.since else "The mail server is failing.",
-            server.since,
-            "moment",
-            f": {_clause(server.sentence)}." if server.since else "",
-            link=server.link,
-        )
+        return _since("Something is wrong with the mail server", server, f": {_clause(server.sentence)}.")
+    licence = _of(Area.LICENCE, tiles)
+    if licence is not None and licence.state is State.FAILING:
+        line = _since("Alerts are refused", licence, ": the licence does not include Mail Relay.")
+        return replace(line, more="Mail that is queued still leaves.")
     return _well(mail, server, tiles)
+
+
+def _of(area: Area, tiles: Sequence[Status]) -> Status | None:
+    return next((tile for tile in tiles if tile.tile.area == area), None)
+
+
+def _silent(worker: Finding) -> Line:
+    """Nobody sends what is queued, as far as can be told without the worker: the rest of the page may be old."""
+    old = "What you see below may be old."
+    if worker.since is None:
+        return Line("bad", f"No mail leaves: {_lower(worker.sentence)}", more=old, link=_LOOK)
+    text = "Mail may not be leaving: the worker has not been heard of since "
+    return Line("bad", text, worker.since, "moment", ".", old, _LOOK)
+
+
+def _since(what: str, tile: Status, end: str) -> Line:
+    """That an area fails, with the time where it is known."""
+    if tile.since is None:
+        return Line("bad", f"{what}{end}", link=tile.link)
+    return Line("bad", f"{what} since ", tile.since, "moment", end, link=tile.link)
 
 
 def _trouble(mail: Mail, now: datetime) -> Line | None:
@@ -159,6 +172,10 @@ def _needs(tiles: Sequence[Status]) -> str:
 def _not_checked(tiles: Sequence[Status]) -> str:
     names = [tile.tile.title for tile in tiles]
     return f"{words.listed(names)}: not checked lately."
+
+
+def _lower(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
 
 
 def _clause(sentence: str) -> str:

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from quazzar.home.registry import Link, Tile
 from quazzar.monitoring.doctor import Area, Level
-from quazzar.monitoring.readings import Reading, worst
+from quazzar.monitoring.readings import Reading, worst, worst_first
 
 
 class State(StrEnum):
@@ -47,7 +47,7 @@ class Status:
         advice: what to do about it.
         since: since when it is like that.
         link: the next step.
-        others: how many further checks of the area are not well.
+        others: further checks of the area that are not well, by name.
     """
 
     tile: Tile
@@ -56,7 +56,7 @@ class Status:
     advice: str = ""
     since: datetime | None = None
     link: Link | None = None
-    others: int = 0
+    others: tuple[str, ...] = ()
 
     @property
     def word(self) -> str:
@@ -82,8 +82,11 @@ def judge(tile: Tile, readings: Sequence[Reading]) -> Status:
         return Status(tile, State.OFF, tile.off, link=tile.link)
     if found is None:
         return Status(tile, State.UNKNOWN, "Not checked yet.", link=tile.link)
-    same = [each for each in readings if each.check.area == tile.area]
-    others = sum(each.level in (Level.FAILED, Level.WARNING) for each in same) - 1
+    others = tuple(
+        each.check.heading
+        for each in worst_first(readings)
+        if each.check.area == tile.area and each is not found and each.level in (Level.FAILED, Level.WARNING)
+    )
     link = tile.link
     if is_wrong:
         link = (
@@ -98,7 +101,7 @@ def judge(tile: Tile, readings: Sequence[Reading]) -> Status:
         found.finding.advice,
         found.since,
         link,
-        max(others, 0),
+        others,
     )
 
 

@@ -82,6 +82,7 @@ class Check:
         every: how often the worker runs it while all is well. What is not well is checked every minute at least.
         is_live: also run whenever the finding is read, because a dead worker cannot find it.
         again: called first when an operator asks for another check: has what the check reads looked at anew.
+        help: the symptom or chapter in docs/help.md that explains what it finds; empty: the chapter of ``page``.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Check:
     is_live: bool = False
     title: str = ""
     again: Callable[[], object] | None = None
+    help: str = ""
 
     @property
     def heading(self) -> str:
@@ -114,9 +116,10 @@ def register(
     is_live: bool = False,
     title: str = "",
     again: Callable[[], object] | None = None,
+    help: str = "",
 ) -> None:
     """Add a check (see ``Check``); a second one of the same name replaces the first."""
-    _registered[name] = Check(name, check, Area(area), page, right, every, is_live, title, again)
+    _registered[name] = Check(name, check, Area(area), page, right, every, is_live, title, again, help)
 
 
 def registered() -> list[Check]:

@@ -39,6 +39,8 @@ _NEWEST, _COUNT_SECONDS = 200, 3600.0
 #: For what is dear to find out, or changes only when the product is started anew.
 _SELDOM = timedelta(minutes=5)
 _START = "Start the product: make run, or manage.py up."
+_HELP_SECRETS = "Stored secrets do not open"
+_HELP_WORKER = '"The worker was last heard of … ago"'
 
 
 def python() -> Finding:
@@ -260,13 +262,13 @@ def register() -> None:
     doctor.register("python", python, every=_SELDOM)
     doctor.register("system checks", system, every=_SELDOM)
     doctor.register("database", database, every=_SELDOM)
-    doctor.register("key file", key_file)
-    doctor.register("sealed secrets", seals)
-    doctor.register("broker", broker, is_live=True)
-    doctor.register("worker", worker, is_live=True)
-    doctor.register("licence", licence, area=Area.LICENCE, page="admin:mail_relay")
+    doctor.register("key file", key_file, help=_HELP_SECRETS)
+    doctor.register("sealed secrets", seals, help=_HELP_SECRETS)
+    doctor.register("broker", broker, is_live=True, help=_HELP_WORKER)
+    doctor.register("worker", worker, is_live=True, help=_HELP_WORKER)
+    doctor.register("licence", licence, area=Area.LICENCE, page="admin:mail_relay", help="Licence")
     doctor.register("operators", operators, page="admin:auth_user_changelist", right=MANAGE_OPERATORS)
-    doctor.register("disk", disk)
-    doctor.register("clock", clock)
+    doctor.register("disk", disk, help="The disk is nearly full")
+    doctor.register("clock", clock, help="The clock is wrong")
     doctor.register("static files", static_files, every=_SELDOM)
     doctor.register("hosts", hosts, every=_SELDOM)

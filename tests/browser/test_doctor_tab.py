@@ -37,20 +37,22 @@ def use(node: Console, provider: RealPostfix, **changes: object) -> None:
 
 
 def test_a_refused_password_and_its_mending_appear_by_themselves(
-    doctor: Page, node: Console, provider: RealPostfix
+    chromium: Chromium, doctor: Page, node: Console, provider: RealPostfix
 ) -> None:
-    relay = line(doctor, "Relay")
+    relay, home = line(doctor, "Relay"), chromium.page("/admin/").locator("#line")
     expect(relay).to_contain_text("No relay is set up", timeout=SOON)
     use(node, provider, password="not-the-password")
     assert node.call("POST", "/api/mail/relay/test", {"to": "ops@inbox.test"})[1]["ok"] is False
     expect(relay).to_contain_text("sign-in fails", timeout=SOON)
     expect(relay).to_contain_text("Failed")
     expect(doctor.get_by_role("region", name="Needs attention")).to_contain_text("sign-in fails")
+    expect(home).to_contain_text("Mail is failing at sign-in since", timeout=SOON)
     use(node, provider)
     # Mail that other tests of this console left in the queue may have left at once.
     expect(relay).to_contain_text(re.compile("No mail has left|Mail leaves"), timeout=SOON)
     assert node.call("POST", "/api/mail/relay/test", {"to": "ops@inbox.test"})[1]["ok"] is True
     expect(relay).to_contain_text("Mail leaves through localhost", timeout=SOON)
+    expect(home).to_contain_text("Mail works. Last delivery", timeout=SOON)
     relay.get_by_text("History").click()
     expect(relay.get_by_role("list")).to_contain_text("sign-in fails")
 

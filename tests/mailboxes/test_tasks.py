@@ -100,14 +100,12 @@ def test_the_search_for_drift_looks_into_the_files(up: StackEngine) -> None:
     assert b"dovecot_config_version" in up.config["dovecot.conf"].data
 
 
-def test_the_search_for_drift_looks_at_the_certificate_first(
-    up: StackEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_sweep_looks_at_the_certificate_first(up: StackEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     def renewed() -> None:
         factories.stack(tls_certificate="renewed\n", desired_generation=2)
 
     monkeypatch.setattr(upkeep, "watch_certificate", renewed)
-    tasks.find_drift()
+    tasks.sweep_stack()
     assert up.config["tls/tls.crt"].data == b"renewed\n"
 
 

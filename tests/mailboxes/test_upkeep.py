@@ -199,7 +199,9 @@ def test_what_is_wrong_with_the_certificate_is_shown_until_it_is_mended(
         renewal = Renewal(problem=problem)
         monkeypatch.setattr(upkeep, "refresh_certificate", lambda renewal=renewal: renewal)
         upkeep.watch_certificate()
+        upkeep.watch_certificate()
         assert Stack.load().tls_problem == problem[:300]
+    assert caplog.text.count("certificate not renewed") == 1
 
 
 def test_containers_are_called_after_the_project(settings: Any) -> None:

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 
 from quazzar import words
 from quazzar.console import gate, pages
+from quazzar.console.help.entries import chapter_of, slug
 from quazzar.models import FindingChange
 from quazzar.monitoring import doctor, findings, readings
 from quazzar.monitoring.doctor import Check, Level
@@ -57,6 +58,7 @@ class Line:
     checked: str
     link: str
     link_text: str
+    help: str
 
     @property
     def slug(self) -> str:
@@ -152,7 +154,17 @@ def headline(wrong: list[Level]) -> str:
 def _line(reading: Reading, request: HttpRequest) -> Line:
     word, tone, icon = LOOKS[reading.level]
     link = _link(reading.check, request)
-    return Line(reading, word, tone, icon, _checked(reading), link, _PAGES.get(reading.check.page, "Open"))
+    text = _PAGES.get(reading.check.page, "Open")
+    return Line(reading, word, tone, icon, _checked(reading), link, text, _help(reading))
+
+
+def _help(reading: Reading) -> str:
+    """Where the help page explains what is wrong; empty while nothing is."""
+    if reading.level is Level.OK:
+        return ""
+    check = reading.check
+    where = slug(check.help) if check.help else chapter_of(check.page.partition(":")[2] or "doctor")
+    return f"{reverse('admin:help')}#{where}"
 
 
 def _checked(reading: Reading) -> str:

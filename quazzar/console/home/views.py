@@ -88,7 +88,7 @@ def _line(
     user: Any, mail: Mail | None, statuses: list[tiles.Status], found: list[readings.Reading]
 ) -> statusline.Line | None:
     worker = next((each for each in found if each.name == _WORKER and each.level is Level.FAILED), None)
-    line = statusline.say(mail, statuses, worker.finding.sentence if worker else "", timezone.now())
+    line = statusline.say(mail, statuses, worker.finding if worker else None, timezone.now())
     return _usable(line, user) if line else None
 
 

@@ -16,6 +16,7 @@ from mailboxes.models import Mailbox, Stack, error_value
 from mailboxes.monitoring import metrics
 from mailboxes.monitoring import stack as stack_check
 from mailboxes.quota.room import Room
+from quazzar.models import FindingChange
 from quazzar.monitoring import doctor
 from tests.mailboxes import factories
 from tests.mailboxes.certificates.pairs import pair
@@ -218,6 +219,22 @@ def test_a_failure_goes_before_a_warning() -> None:
     error = error_value("container_dead", "Dovecot has stopped.", "Look at its log.")
     healthy(phase=Phase.DEGRADED, last_error=error, pending=["Postfix has another image."])
     assert "Dovecot has stopped." in stack_check.examine().sentence
+
+
+def test_what_was_mended_at_once_is_told_for_a_while() -> None:
+    """A container that dies is started again within seconds: nobody would see it."""
+    healthy()
+    now = timezone.now()
+    for ago, level in ((timedelta(seconds=5), "warning"), (timedelta(seconds=60), "ok")):
+        FindingChange.objects.all().delete()
+        FindingChange.objects.create(
+            check_name="stack", level="failed", sentence="The container qz-rspamd has stopped.", at=now - ago
+        )
+        FindingChange.objects.create(check_name="stack", level="warning", sentence="Again.", at=now)
+        finding = stack_check.examine()
+        assert finding.level == level
+        if level == "warning":
+            assert finding.since == now - ago and "The container qz-rspamd has stopped." in finding.sentence
 
 
 def test_while_the_mail_server_is_off_nothing_is_wrong_with_its_parts() -> None:

@@ -24,8 +24,8 @@ def ago(minutes: int) -> datetime:
     return NOON - timedelta(minutes=minutes)
 
 
-def failure(created: int, at: int, stage: str = "auth") -> Failure:
-    return Failure(ago(created), ago(at), stage, "no")
+def failure(created: int, at: int, stage: str = "auth", *tried: int) -> Failure:
+    return Failure(ago(created), ago(at), stage, "no", tried=tuple(map(ago, tried)))
 
 
 #: Delivered, failures, settings changed (minutes ago) → state, its time.
@@ -42,6 +42,8 @@ CASES: list[tuple[list[int], list[Failure], int | None, tuple[str, int | None]]]
     ([5], [failure(3, 1), failure(4, 2, "connect")], None, ("failing", 4)),
     # Queued before the last delivery, and failed since.
     ([5], [failure(9, 1)], None, ("failing", 1)),
+    # Tried again and again, it fails since its first attempt after that delivery.
+    ([5], [failure(9, 1, "auth", 8, 4, 1)], None, ("failing", 4)),
     ([], [failure(90, 1), failure(4, 4)], None, ("failing", 90)),
 ]
 

@@ -54,6 +54,16 @@ def test_each_check_has_its_word_sentence_advice_and_a_link(
     assert page.index("Working") < page.index("1 operator.")
 
 
+def test_what_is_wrong_leads_to_its_entry_of_the_help_page(console: Client, node: dict[str, Finding]) -> None:
+    doctor.register("disk", lambda: node["disk"], help="The disk is nearly full")
+    assert 'href="/admin/help/#the-disk-is-nearly-full"' in shown(console)
+    doctor.register("disk", lambda: node["disk"], page="admin:mail_relay")
+    assert 'href="/admin/help/#relay"' in shown(console)
+    node["disk"] = ok("Much is free.")
+    findings.look(["disk"])
+    assert 'id="help-disk"' not in shown(console)
+
+
 def test_what_the_operator_may_not_see_is_left_out(
     client: Client, other_staff: User, node: dict[str, Finding]
 ) -> None:

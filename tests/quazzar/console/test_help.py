@@ -13,6 +13,7 @@ from django.urls import reverse
 import quazzar.urls  # noqa: F401  (apps add their pages to the console's)
 from quazzar.console import site
 from quazzar.console.help import entries as helppage
+from quazzar.monitoring import doctor
 
 
 @pytest.fixture
@@ -54,6 +55,15 @@ def test_every_page_links_to_a_chapter_that_exists() -> None:
         "mailrelay_message_changelist": "messages",
     }
     assert {route: helppage.chapter_of(route) for route in shown} == shown
+
+
+def test_what_a_check_finds_is_explained_by_an_entry_or_a_chapter_that_exists() -> None:
+    chapters = helppage.chapters()
+    there = {chapter.title for chapter in chapters} | {
+        entry.symptom for chapter in chapters for entry in chapter.entries
+    }
+    named = {check.help for check in doctor.registered() if check.help}
+    assert len(named) >= 5 and named <= there, named - there
 
 
 @pytest.mark.django_db

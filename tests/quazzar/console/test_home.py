@@ -127,7 +127,9 @@ def test_a_dead_worker_is_said_and_nothing_is_shown_as_well(
     Finding.objects.update(checked_at=an_hour_ago)
     Heartbeat.objects.update(at=an_hour_ago)
     page = text(console.get(HOME))
-    assert line(page) == "No mail leaves: the worker does not run."
+    assert line(page) == (
+        f"Mail may not be leaving: the worker has not been heard of since {an_hour_ago:%H:%M} UTC."
+    )
     assert states(page)["relay"] == "unknown"
     assert states(page)["node"] == "failing"
 

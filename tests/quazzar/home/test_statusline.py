@@ -9,7 +9,7 @@ import pytest
 from quazzar.home.registry import Link, Mail, MailState, Tile
 from quazzar.home.statusline import say
 from quazzar.home.tiles import State, Status
-from quazzar.monitoring.doctor import Area
+from quazzar.monitoring.doctor import Area, Finding, failed
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 AT_219 = datetime(2026, 11, 29, 2, 19, tzinfo=UTC)
@@ -33,27 +33,29 @@ SERVER = tile(Area.SERVER, "Mail server", State.WORKS)
 SERVER_DOWN = tile(Area.SERVER, "Mail server", State.FAILING, "Postfix has stopped.")
 SERVER_OFF = tile(Area.SERVER, "Mail server", State.OFF)
 OLD = tile(Area.QUEUE, "Queue", State.UNKNOWN)
-DEAD = "The worker was last heard of 5 min ago."
+DEAD = failed("The worker was last heard of 5 min ago.", since=AT_219)
+NEVER = failed("The worker has not run yet.")
+LAPSED = tile(Area.LICENCE, "Licence", State.FAILING, "The licence for Pro expired on 2026-11-29.")
 
 #: Mail, tiles, what is wrong with the worker → tone, line.
-CASES: list[tuple[Mail | None, list[Status], str, tuple[str, str]]] = [
-    (WORKS, [], "", ("ok", "Mail works. Last delivery 2 min ago.")),
+CASES: list[tuple[Mail | None, list[Status], Finding | None, tuple[str, str]]] = [
+    (WORKS, [], None, ("ok", "Mail works. Last delivery 2 min ago.")),
     (
         REFUSED,
         [DNS_BROKEN],
-        "",
+        None,
         ("bad", "Mail is failing at sign-in since 02:19: the password was refused. 3 messages wait."),
     ),
     (
         Mail(MailState.FAILING, AT_219, "connecting", "smtp.example.com does not answer"),
         [],
-        "",
+        None,
         ("bad", "Mail is failing at connecting since 02:19: smtp.example.com does not answer."),
     ),
     (
         Mail(MailState.UNREADABLE),
         [],
-        "",
+        None,
         (
             "bad",
             "No mail leaves: the relay password can’t be read with this key file. Enter the password again, or put "
@@ -65,67 +67,99 @@ CASES: list[tuple[Mail | None, list[Status], str, tuple[str, str]]] = [
         WORKS,
         [SERVER],
         DEAD,
-        ("bad", f"No mail leaves: the worker does not run. {DEAD} What you see below may be old."),
+        (
+            "bad",
+            "Mail may not be leaving: the worker has not been heard of since 02:19. What you see below may be old.",
+        ),
     ),
     (
         REFUSED,
         [],
         DEAD,
-        ("bad", f"No mail leaves: the worker does not run. {DEAD} What you see below may be old."),
+        (
+            "bad",
+            "Mail may not be leaving: the worker has not been heard of since 02:19. What you see below may be old.",
+        ),
     ),
-    (None, [SERVER_DOWN], "", ("bad", "The mail server is failing since 02:19: Postfix has stopped.")),
-    (WORKS, [SERVER_DOWN], "", ("bad", "The mail server is failing since 02:19: Postfix has stopped.")),
+    (
+        Mail(MailState.OFF),
+        [],
+        NEVER,
+        ("bad", "No mail leaves: the worker has not run yet. What you see below may be old."),
+    ),
+    (
+        WORKS,
+        [DNS_BROKEN, LAPSED],
+        None,
+        (
+            "bad",
+            "Alerts are refused since 02:19: the licence does not include Mail Relay. "
+            "Mail that is queued still leaves.",
+        ),
+    ),
+    (
+        None,
+        [SERVER_DOWN],
+        None,
+        ("bad", "Something is wrong with the mail server since 02:19: Postfix has stopped."),
+    ),
+    (
+        WORKS,
+        [SERVER_DOWN],
+        None,
+        ("bad", "Something is wrong with the mail server since 02:19: Postfix has stopped."),
+    ),
     (
         Mail(MailState.WORKS, NOON, waiting=1, oldest=AT_219),
         [],
-        "",
+        None,
         ("wait", "Mail is late: 1 message waits, the oldest since 02:19."),
     ),
     (
         Mail(MailState.WORKS, NOON - timedelta(hours=3), waiting=1, oldest=NOON - timedelta(minutes=1)),
         [],
-        "",
+        None,
         ("ok", "Mail works. Last delivery 3 h ago."),
     ),
-    (WORKS, [EXPIRED], "", ("ok", "Mail works. Last delivery 2 min ago. Certificate needs attention.")),
+    (WORKS, [EXPIRED], None, ("ok", "Mail works. Last delivery 2 min ago. Certificate needs attention.")),
     (
         WORKS,
         [DNS_BROKEN, EXPIRED],
-        "",
+        None,
         ("wait", "Mail works. Last delivery 2 min ago. DNS and Certificate need attention."),
     ),
-    (WORKS, [OLD], "", ("wait", "Mail works. Last delivery 2 min ago. Queue: not checked lately.")),
+    (WORKS, [OLD], None, ("wait", "Mail works. Last delivery 2 min ago. Queue: not checked lately.")),
     (
         Mail(MailState.OFF),
         [SERVER_OFF],
-        "",
+        None,
         ("off", "No mail has been sent yet. Set up a relay, and alerts reach you by mail."),
     ),
     (
         Mail(MailState.OFF, ever=True),
         [],
-        "",
+        None,
         ("wait", "No relay is set up, so no mail leaves. Set up a relay, and alerts reach you by mail."),
     ),
     (
         Mail(MailState.OFF),
         [DNS_BROKEN],
-        "",
+        None,
         (
             "wait",
             "No mail has been sent yet. Set up a relay, and alerts reach you by mail. DNS needs attention.",
         ),
     ),
-    (Mail(MailState.OFF), [SERVER], "", ("ok", "The mail server works.")),
-    (Mail(MailState.UNTESTED), [], "", ("off", "No mail has been sent yet. Send a test mail.")),
+    (Mail(MailState.OFF), [SERVER], None, ("ok", "The mail server works.")),
+    (Mail(MailState.UNTESTED), [], None, ("off", "No mail has been sent yet. Send a test mail.")),
     (
         Mail(MailState.UNTESTED, ever=True),
         [],
-        "",
+        None,
         ("wait", "No mail has left since the relay was changed. Send a test mail."),
     ),
-    (None, [SERVER], "", ("ok", "The mail server works.")),
-    (None, [tile(Area.LICENCE, "Licence", State.WORKS)], "", ("ok", "Nothing is known to be wrong.")),
+    (None, [SERVER], None, ("ok", "The mail server works.")),
+    (None, [tile(Area.LICENCE, "Licence", State.WORKS)], None, ("ok", "Nothing is known to be wrong.")),
 ]
 
 
@@ -143,11 +177,11 @@ def test_an_operator_who_may_see_nothing_gets_no_line() -> None:
 
 def test_what_is_wrong_leads_to_where_it_is_mended(subtests: pytest.Subtests) -> None:
     for mail, tiles, worker, page in (
-        (REFUSED, [], "", "admin:mail_relay"),
-        (WORKS, [DNS_BROKEN], "", "a"),
+        (REFUSED, [], None, "admin:mail_relay"),
+        (WORKS, [DNS_BROKEN], None, "a"),
         (WORKS, [], DEAD, "admin:doctor"),
-        (Mail(MailState.OFF), [], "", "admin:mail_relay"),
-        (WORKS, [], "", None),
+        (Mail(MailState.OFF), [], None, "admin:mail_relay"),
+        (WORKS, [], None, None),
     ):
         with subtests.test(page=page):
             line = say(mail, tiles, worker, NOON)

@@ -61,10 +61,16 @@ def test_an_area_is_as_the_worst_of_its_checks(subtests: pytest.Subtests) -> Non
             assert status.link.page == page
 
 
-def test_further_checks_that_are_not_well_are_counted() -> None:
-    found = [reading(Level.FAILED, "a"), reading(Level.WARNING, "b"), reading(Level.OK, "c")]
-    assert tiles.judge(DNS, found).others == 1
-    assert tiles.judge(DNS, [reading(Level.OK)]).others == 0
+def test_further_checks_that_are_not_well_are_named_the_worst_first() -> None:
+    found = [
+        reading(Level.WARNING, "b"),
+        reading(Level.FAILED, "a"),
+        reading(Level.OK, "c"),
+        reading(Level.FAILED, "d"),
+        reading(Level.FAILED, "e", area=Area.RELAY),
+    ]
+    assert tiles.judge(DNS, found).others == ("D", "B")
+    assert tiles.judge(DNS, [reading(Level.OK)]).others == ()
 
 
 def test_what_was_well_when_somebody_last_looked_is_not_shown_as_well() -> None:
