@@ -15,7 +15,7 @@ help:
 	@echo "make bench   speed and memory, beside the peers"
 	@echo "make roles   the tables of docs/roles.md"
 	@echo "make shots   screenshots for the documentation"
-	@echo "make lock    pin requirements*.txt anew from requirements*.in"
+	@echo "make lock    pin requirements*.txt again from requirements*.in"
 
 run:
 	@scripts/bootstrap requirements.txt

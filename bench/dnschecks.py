@@ -1,4 +1,4 @@
-"""A thousand domains looked up anew on a real Knot, beside dnspython asking the same questions and nothing else."""
+"""A thousand domains looked up again on a real Knot, beside dnspython asking the same questions and nothing else."""
 
 import asyncio
 import os

@@ -39,6 +39,8 @@ class Operator(models.Model):
     code_tried_at = models.DateTimeField(null=True, default=None)
     #: What the operator has chosen on Home.
     checklist = models.CharField("first steps", max_length=8, choices=Checklist, default=Checklist.AUTO)
+    #: Page → the filters that the operator saved for it (``mailrelay/queue/savedfilters.py``).
+    saved_filters = models.JSONField(default=dict)
 
     class Meta:
         default_permissions = ("manage",)

@@ -73,7 +73,7 @@ def _enable(ids: list[int]) -> bulk.Result:
     return bulk.Result(
         f"{words.count(changed, 'alias forwards', 'aliases forward')} mail again."
         if changed
-        else "They forwarded mail already."
+        else "They already forward mail."
     )
 
 
@@ -82,7 +82,7 @@ def _disable(ids: list[int]) -> bulk.Result:
     return bulk.Result(
         f"{words.count(changed, 'alias no longer forwards', 'aliases no longer forward')} mail."
         if changed
-        else "They were disabled already."
+        else "They were already disabled."
     )
 
 
@@ -90,7 +90,7 @@ def _remove(ids: list[int]) -> bulk.Result:
     return bulk.Result(f"{words.count(remove_aliases(ids), 'alias is', 'aliases are')} deleted.")
 
 
-_REFUSED = "Mail to these addresses is refused from then on, or goes to the catch-all of their domain."
+_REFUSED = "After that, mail to these addresses is refused, or goes to the catch-all of their domain."
 BULK = bulk.Bulk(
     "alias,aliases",
     pages.ALIASES,

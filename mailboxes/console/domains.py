@@ -68,8 +68,8 @@ BULK = bulk.Bulk(
             "Delete",
             "delete",
             access.delete_domains,
-            "Mail to them is refused from then on. Their DKIM keys and their aliases are deleted too. If one of "
-            "them still has mailboxes, none is deleted.",
+            "After that, mail to them is refused. Their DKIM keys and aliases are deleted too. If one of them still "
+            "has mailboxes, none is deleted.",
             _remove,
             dangerous=True,
         ),

@@ -94,7 +94,7 @@ class MailboxForm(AddressForm):
     forward_to = AddressesField(
         label="Forward to",
         required=False,
-        help_text="Optional; other addresses that get its mail too.",
+        help_text="Optional; other addresses that also get its mail.",
         widget=address_lines("anna@elsewhere.net"),
     )
     quota_unit = forms.ChoiceField(
@@ -177,9 +177,9 @@ def _quota_mb(values: dict[str, Any]) -> Any:
 def _enable(ids: list[int]) -> bulk.Result:
     changed = set_mailboxes_enabled(ids, True)
     return bulk.Result(
-        f"{words.count(changed, 'mailbox', 'mailboxes')} may sign in again."
+        f"{words.count(changed, 'mailbox', 'mailboxes')} can sign in again."
         if changed
-        else "They could sign in already."
+        else "They can already sign in."
     )
 
 
@@ -188,7 +188,7 @@ def _disable(ids: list[int]) -> bulk.Result:
     return bulk.Result(
         f"{words.count(changed, 'mailbox', 'mailboxes')} can no longer sign in; mail to them is still received."
         if changed
-        else "They were disabled already."
+        else "They were already disabled."
     )
 
 
@@ -213,7 +213,7 @@ BULK = bulk.Bulk(
             "Enable",
             "check_circle",
             access.change_mailboxes,
-            "Their owners may sign in again, with the passwords they had.",
+            "Their owners can sign in again, with their old passwords.",
             _enable,
         ),
         bulk.Action(
@@ -229,8 +229,8 @@ BULK = bulk.Bulk(
             "Delete",
             "delete",
             access.delete_mailboxes,
-            "Their owners can no longer sign in, open sessions end, and mail to them is refused. Their mail is "
-            "set aside: until their time is over you can restore them under Deleted.",
+            "Their owners can no longer sign in, open sessions end, and mail to them is refused. You can "
+            "restore them with their mail under Deleted, until they are removed for good.",
             _remove,
             dangerous=True,
         ),
@@ -316,7 +316,7 @@ def enabled(request: HttpRequest, pk: int) -> HttpResponse:
     """The switch in the list."""
     row, on = _live(pk), request.POST.get("on") == "on"
     change_mailbox(row.pk, {"enabled": on})
-    state = "may sign in again" if on else "can no longer sign in; mail to it is still received"
+    state = "can sign in again" if on else "can no longer sign in; mail to it is still received"
     return done(request, f"{row.address} {state}.", pages.LIST)
 
 
@@ -366,7 +366,7 @@ DELETED_BULK = bulk.Bulk(
             "Restore",
             "restore_from_trash",
             access.add_mailboxes,
-            "They come back as they were, with their mail and their passwords.",
+            "They come back with their mail and passwords.",
             _restore,
         ),
     ],

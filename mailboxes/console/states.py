@@ -41,8 +41,8 @@ _JOBS: dict[str, str] = {
     ImportJob.State.FAILED: "bad",
 }
 SERVICES = {
-    "postfix": ("Postfix", "Takes and delivers mail", "SMTP"),
-    "dovecot": ("Dovecot", "Keeps and serves mail", "IMAP"),
+    "postfix": ("Postfix", "Accepts and delivers mail", "SMTP"),
+    "dovecot": ("Dovecot", "Stores and serves mail", "IMAP"),
     "rspamd": ("Rspamd", "Scans for spam", "Web interface"),
 }
 _MIB = 1024 * 1024

@@ -191,7 +191,7 @@ def disable(request: HttpRequest) -> HttpResponseBase:
     if request.method != "POST" or form.save() is None:
         return pages.dialog(request, "_disable.html", {"form": form, "stack": stack})
     kept = (
-        "All mail in its volumes is deleted."
+        "All mail in its volumes will be deleted."
         if form.cleaned_data["purge"]
         else "Mail and mailboxes are kept."
     )

@@ -168,7 +168,7 @@ def _form(request: HttpRequest, form: ReportForm, context: dict[str, Any]) -> Ht
 _VERBS = {
     "watch": (changes.watch, "{} is watched."),
     "ignore": (changes.ignore, "{} is ignored."),
-    "pause": (changes.pause, "{} is paused: nothing is mailed about it."),
+    "pause": (changes.pause, "{} is paused: no mails about it."),
 }
 
 
@@ -190,5 +190,5 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Delete one; its page has asked for confirmation."""
     row = get_object_or_404(ExpectedReport, pk=pk)
     changes.remove(pk)
-    messages.success(request, f"{row.name} is deleted. If it comes again, it is learned from the beginning.")
+    messages.success(request, f"{row.name} is deleted. If it arrives again, Quazzar learns it from scratch.")
     return redirect(PAGE)

@@ -14,7 +14,7 @@ from quazzar.console.forms import INPUT, SavingForm, text_input
 
 _UNITS = (("1", "minutes"), ("60", "hours"), ("1440", "days"))
 _KINDS = (
-    ("every", "So long after the last one"),
+    ("every", "After an interval"),
     ("daily", "Daily"),
     ("weekdays", "On weekdays, Monday to Friday"),
     ("weekly", "On some days of the week"),

@@ -1,4 +1,4 @@
-"""The first alert: a line to paste with a key made for it, and whether the alert came."""
+"""The first alert: lines to paste with a key made for them, and whether the alert came."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any, cast
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
@@ -18,9 +17,11 @@ from quazzar import rights
 from quazzar.access import apikeys
 from quazzar.console import gate
 from quazzar.console.pages import frame, part
-from quazzar.snippets.snippets import PLACEHOLDER
+from quazzar.snippets import snippets
 from quazzar.words import read_time
 
+#: Snippets of API keys that raise an alert.
+_ALERTS = ("curl-alert", "python-alert", "alertmanager", "grafana", "kuma-url", "kuma-body", "kuma-headers")
 _KEY_NAME = "First alert"
 _KEY_LASTS = timedelta(days=365)
 
@@ -29,7 +30,7 @@ _KEY_LASTS = timedelta(days=365)
 @require_http_methods(["GET", "HEAD", "POST"])
 @sensitive_variables("key", "context")
 def first_alert(request: HttpRequest) -> HttpResponse:
-    """The line to paste; a POST makes the key in it, which is shown in this answer and stored nowhere."""
+    """The lines to paste; a POST makes the key in them, which is shown in this answer and stored nowhere."""
     key = ""
     if request.method == "POST":
         gate.require(rights.ADD_KEYS, request)
@@ -40,7 +41,8 @@ def first_alert(request: HttpRequest) -> HttpResponse:
         **frame(request),
         "title": "First alert",
         "key": key,
-        "command": command(request.build_absolute_uri(reverse("mailrelay:alert-list")), key or PLACEHOLDER),
+        "tools": _tools(request.build_absolute_uri("/"), key or snippets.PLACEHOLDER),
+        "placeholder": snippets.PLACEHOLDER,
         "may_make_a_key": rights.ADD_KEYS(request.user),
         "is_mailed": relay.configured and bool(relay.alert_recipients),
         **_received(timezone.now().isoformat()),
@@ -55,13 +57,11 @@ def received(request: HttpRequest) -> HttpResponse:
     return part(request, "mailrelay/_first_alert.html", _received(request.GET.get("since", "")))
 
 
-def command(url: str, key: str) -> str:
-    """The line for a terminal."""
-    return (
-        f"curl {url} \\\n"
-        f'  -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\\n'
-        """  -d '{"rule": "First alert", "severity": "info", "state": "firing", "summary": "Hello from Quazzar"}'"""
-    )
+@sensitive_variables("key")
+def _tools(url: str, key: str) -> dict[str, list[snippets.Snippet]]:
+    """What raises an alert, under the program that takes it."""
+    found = snippets.snippets(url, key, [rights.SEND_MAIL])
+    return snippets.by_tool(each for each in found if each.id in _ALERTS)
 
 
 def _received(since: str) -> dict[str, Any]:

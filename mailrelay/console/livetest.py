@@ -31,7 +31,7 @@ LABELS = {
     "data": "Data",
     "done": "Done",
 }
-_BROKEN_OFF = "The test stopped because of an error in Quazzar itself; see its log."
+_BROKEN_OFF = "The test stopped because of an error in Quazzar. Its log says why."
 
 
 @dataclass(frozen=True, slots=True)

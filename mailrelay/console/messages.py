@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
+from django import forms
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from mailrelay.models import Message
-from mailrelay.queue import byhand, finding
+from mailrelay.queue import byhand, finding, savedfilters
 from mailrelay.queue.finding import Page, Query
+from mailrelay.queue.savedfilters import SavedFilter
 from quazzar import words
 from quazzar.access import audit
 from quazzar.console import gate
+from quazzar.console.forms import VERBATIM, SavingForm
 from quazzar.console.pages import done, frame, part
 from quazzar.rights import DELETE_MESSAGES, READ_MESSAGES, RETRY, SEE_QUEUE, SEND, Right
 
-LIST = "admin:mailrelay_message_changelist"
+LIST, SAVE = "admin:mailrelay_message_changelist", "admin:messages_filter"
 TITLE = "Messages"
 Status, Source = Message.Status, Message.Source
 #: Rows of a whole tab that one action changes at most, and how many a confirmation names.
@@ -78,7 +82,7 @@ def permissions(user: Any) -> dict[str, bool]:
 @require_safe
 def messages(request: HttpRequest) -> HttpResponse:
     """The list; HTMX gets its rows alone, or 204 when they have not changed."""
-    tab, text = _tab(request), request.GET.get("q", "").strip()[: finding.LONGEST]
+    tab, text = _tab(request), _text(request)
     query = Query(TABS[tab].query.statuses, TABS[tab].query.source, text)
     before, after = _id(request, "before"), _id(request, "after")
     page = finding.find(query, before=before, after=after)
@@ -98,10 +102,14 @@ def messages(request: HttpRequest) -> HttpResponse:
     target = request.headers.get("HX-Target", "")
     if target == "older":
         return render(request, "mailrelay/_message_rows.html", context)
-    context |= {"tabs": _tabs(tab)}
+    context |= {"tabs": _tabs(tab), **_saved(request, tab, text)}
     if target == "list":
         return part(request, "mailrelay/_messages.html", context)
     return render(request, "mailrelay/messages.html", {**frame(request), "title": TITLE, **context})
+
+
+def _text(request: HttpRequest) -> str:
+    return request.GET.get("q", "").strip()[: finding.LONGEST]
 
 
 def _tab(request: HttpRequest) -> str:
@@ -122,6 +130,24 @@ def _tabs(current: str) -> list[dict[str, Any]]:
         }
         for key, tab in TABS.items()
     ]
+
+
+def _saved(request: HttpRequest, tab: str, text: str) -> dict[str, Any]:
+    """The operator's own filters as links, and where the present one can be saved if it is not yet among them."""
+    here = SavedFilter("", tab, text)
+    found = [(one, one.finds_the_same(here)) for one in savedfilters.of(request.user)]
+    can_save = bool(text) and not any(is_here for _, is_here in found)
+    return {
+        "saved": [
+            {"name": one.name, "url": f"?{_as_query(one)}", "current": is_here} for one, is_here in found
+        ],
+        "save_url": f"{reverse(SAVE)}?{_as_query(here)}" if can_save else "",
+        "edit_url": f"{reverse(SAVE)}?{_as_query(here)}" if not can_save else "",
+    }
+
+
+def _as_query(one: SavedFilter) -> str:
+    return urlencode({"tab": one.tab, "q": one.search})
 
 
 def _count(query: Query) -> str:
@@ -146,6 +172,47 @@ def _links(tab: str, text: str, page: Page, earlier: int) -> dict[str, str]:
 def _id(request: HttpRequest, name: str) -> int | None:
     text = request.GET.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+# --- filters of one's own
+
+
+class FilterForm(SavingForm):
+    """The name of a filter."""
+
+    name = forms.CharField(
+        required=False, widget=forms.TextInput(attrs={**VERBATIM, "maxlength": savedfilters.LONGEST})
+    )
+
+
+@gate.page(SEE_QUEUE)
+@require_http_methods(["GET", "HEAD", "POST"])
+def save_filter(request: HttpRequest) -> HttpResponse:
+    """Ask for the name of the filter in the address on a GET, save it on a POST; the same way it gets a new name."""
+    user = cast("User", request.user)
+    here = SavedFilter("", _tab(request), _text(request))
+    back = f"{reverse(LIST)}?{_as_query(here)}"
+    before = next((one.name for one in savedfilters.of(user) if one.finds_the_same(here)), "")
+    if request.method == "POST" and "delete" in request.POST:
+        gone = savedfilters.remove(user, before)
+        return done(
+            request, f"Filter “{before}” deleted." if gone else "This filter was already deleted.", back
+        )
+    form = FilterForm(request.POST if request.method == "POST" else None, initial={"name": before})
+    if request.method == "POST":
+        saved = form.attempt(
+            lambda given: savedfilters.save(user, SavedFilter(given["name"], here.tab, here.search))
+        )
+        if saved:
+            return done(request, f"Filter “{saved.name}” saved.", back)
+    context = {
+        "form": form,
+        "before": before,
+        "tab_label": TABS[here.tab].label,
+        "q": here.search,
+        "back": back,
+    }
+    return dialog(request, "_messages_filter.html", context)
 
 
 # --- many at once
@@ -204,14 +271,14 @@ def remove(selected: list[Message]) -> str:
 retry = _each(
     "message.retried", byhand.retry, "retried now", "being sent, already sent, or without its content"
 )
-cancel = _each("message.cancelled", byhand.cancel, "cancelled", "being sent, or over already")
+cancel = _each("message.cancelled", byhand.cancel, "cancelled", "being sent, or already finished")
 ACTIONS = (
     Action(
         "retry",
         "Retry now",
         "refresh",
         RETRY,
-        "They go to the head of the queue. Recipients who already have the mail don't get it twice.",
+        "They are sent next. Recipients who already have the mail don't get it twice.",
         retry,
     ),
     Action(
@@ -227,7 +294,7 @@ ACTIONS = (
         "Delete",
         "delete",
         DELETE_MESSAGES,
-        "They are removed for good, and those that still wait won't be sent.",
+        "They are removed for good, and those still waiting won't be sent.",
         remove,
         dangerous=True,
     ),
@@ -286,6 +353,7 @@ def dialog(request: HttpRequest, template: str, context: dict[str, Any]) -> Http
 
 ROUTES: list[URLPattern] = [
     path("mailrelay/message/", messages, name="mailrelay_message_changelist"),
+    path("mailrelay/message/filter/", save_filter, name="messages_filter"),
     *(
         path(f"mailrelay/message/selected/{action.name}/", _bulk_view(action), name=f"messages_{action.name}")
         for action in ACTIONS

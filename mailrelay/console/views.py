@@ -14,8 +14,9 @@ from mailrelay.console import livetest, strip
 from mailrelay.console.forms import RelayForm, hints
 from mailrelay.models import RelaySettings
 from mailrelay.queue import standing
-from mailrelay.relay import presets, settings
+from mailrelay.relay import presets, rules, settings
 from mailrelay.relay.target import default_from
+from quazzar.access import signins
 from quazzar.console import gate, upgrade
 from quazzar.console.pages import frame
 from quazzar.errors import LicenseError
@@ -35,6 +36,7 @@ def relay(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return _page(request, row, RelayForm(row=row))
     if not CHANGE_RELAY(request.user):
+        signins.refused(request)
         return _page(request, row, RelayForm(row=row), status=403)
     form = RelayForm(request.POST, row=row)
     saved = form.save()
@@ -48,7 +50,7 @@ def relay(request: HttpRequest) -> HttpResponse:
 def remove(request: HttpRequest) -> HttpResponse:
     """Remove the relay, so that none is configured."""
     settings.clear()
-    messages.success(request, "The relay was removed. Queued mail waits until there is one again.")
+    messages.success(request, "Relay removed. Queued mail waits until you set one up again.")
     return redirect(PAGE)
 
 
@@ -95,7 +97,7 @@ def _refused(request: HttpRequest, refusal: upgrade.Refusal) -> HttpResponse:
 def where_mail_goes(row: RelaySettings) -> str:
     """One sentence: how mail leaves this node."""
     if not row.configured:
-        return "No relay is configured: alerts are only logged."
+        return "No relay yet. Alerts are written to the log, not mailed."
     sender = default_from(row.from_address, row.username)
     return f"Mail goes through {row.host}:{row.port} as {sender}."
 
@@ -114,6 +116,7 @@ def _page(
         "relay": row,
         "form": form,
         "presets": presets_for_browser(),
+        "password_place": {name: getattr(row, name) for name in rules.PASSWORD_PLACE},
         **_state(row),
         "test_to": _default_recipient(row, request),
         "stages": livetest.lines([]),

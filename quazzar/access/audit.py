@@ -36,12 +36,12 @@ def record(
     """
     who, changes = actors.current(), changes or {}
     return AuditEntry.objects.create(
-        actor=_clipped("actor", who.name),
+        actor=clipped("actor", who.name),
         user_id=who.user_id,
         key_id=who.key_id,
-        address=_clipped("address", actors.address.get()),
-        action=_clipped("action", action),
-        target=_clipped("target", str(target)),
+        address=clipped("address", actors.address.get()),
+        action=clipped("action", action),
+        target=clipped("target", str(target)),
         fields=sorted({*fields, *changes}),
         changes=harmless.kept(action, changes),
     )
@@ -54,7 +54,8 @@ def differences(
     return {name: (before.get(name), after.get(name)) for name in names}
 
 
-def _clipped(column: str, text: str) -> str:
+def clipped(column: str, text: str) -> str:
+    """The text as an entry's column can hold it."""
     longest = getattr(AuditEntry._meta.get_field(column), "max_length", None)
     return text[:longest]
 

@@ -1,6 +1,7 @@
-"""Sign-ins and sign-outs in the audit log.
+"""Sign-ins, sign-outs, and what operators were refused, in the audit log.
 
-Passwords are never in it, nor names that do not exist: those can be passwords that were typed into the wrong field.
+Passwords are never in it, nor names that do not exist: those can be passwords that were typed into the wrong field. The
+log is never shortened, so failures and refusals, of which anybody can cause many, are recorded up to a limit.
 """
 
 from __future__ import annotations
@@ -29,8 +30,14 @@ IN, OUT, FAILED, WRONG_CODE, LOCKED = (
 UNKNOWN = "an unknown name"
 #: The same failure from the same address is recorded once in this time.
 _AGAIN_AFTER = timedelta(minutes=1)
-#: Failures recorded in an hour. The log is never shortened, and anybody may fail.
+#: Failures recorded in an hour.
 _MOST_FAILURES = 200
+
+#: An operator or API key had no right to something (403). The same is recorded once in an hour, and for each of them so
+#: many different refusals.
+REFUSED = "operator.refused"
+_REFUSED_AGAIN_AFTER = timedelta(hours=1)
+MOST_REFUSALS = 20
 
 
 def signed_in(request: HttpRequest, user: User, **_: Any) -> None:
@@ -78,3 +85,23 @@ def _note(action: str, name: str | None, request: HttpRequest | None) -> None:
         )
         return
     audit.record(action, target)
+
+
+def refused(request: HttpRequest) -> None:
+    """Record that the operator or API key behind the request had no right to it."""
+    who = actors.current()
+    if who.user_id is None:
+        return
+    target = audit.clipped("target", f"{request.method} {request.path}")
+    lately = AuditEntry.objects.filter(
+        actor=audit.clipped("actor", who.name), action=REFUSED, at__gt=timezone.now() - _REFUSED_AGAIN_AFTER
+    )
+    recorded = list(lately.values_list("target", flat=True)[:MOST_REFUSALS])
+    if target in recorded:
+        return
+    if len(recorded) == MOST_REFUSALS:
+        logger.warning(
+            "%s was refused %s: not in the audit log, which has enough of this hour", who.name, target
+        )
+        return
+    audit.record(REFUSED, target)

@@ -26,6 +26,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import as_serializer_error
 from rest_framework.views import set_rollback
 
+from quazzar.access import signins
 from quazzar.api.browsable.renderers import ConsolePages, answer_in_json
 from quazzar.api.gate.permissions import UpgradeRequired
 from quazzar.errors import InvalidEmail, InvalidFields, QuazzarError
@@ -57,6 +58,8 @@ def handle(exc: Exception, context: dict[str, Any]) -> Response:
     response = _answer(exc)
     if response.status_code >= 500:
         _report(exc, response, request)
+    elif response.status_code == 403 and request.user.is_authenticated:  # not so where a CSRF token was wrong
+        signins.refused(request._request)
     set_rollback()
     if not _keeps_its_page(exc, response, request):
         answer_in_json(request)  # also where the view answers with text

@@ -32,8 +32,8 @@ from quazzar.snippets import snippets
 
 #: What each scope is good for, after its label.
 _SCOPES = {
-    READ: "See messages, settings, domains and mailboxes, as far as you may. Never a password.",
-    WRITE: "Change settings, domains, mailboxes, aliases and the mail server, as far as you may.",
+    READ: "See whatever you can see: messages, settings, domains, mailboxes. Never a password.",
+    WRITE: "Change whatever you can change: settings, domains, mailboxes, aliases, the mail server.",
     SEND_MAIL: "Send mail, alerts and backup reports. Enough for Alertmanager, Grafana and backup jobs.",
 }
 _PAGE_SIZE = 50
@@ -75,9 +75,9 @@ class KeyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
             offered = rights.scopes_of(self.user)
             field = cast("forms.MultipleChoiceField", self.fields["scopes"])
             field.choices = [choice for choice in ApiKey.Scope.choices if choice[0] in offered]
-            field.error_messages["invalid_choice"] = "You cannot give a key more than you may do yourself."
+            field.error_messages["invalid_choice"] = "You can't give a key more than you can do yourself."
             if ApiKey.Scope.SEND not in offered:
-                field.initial, field.help_text = offered[:1], "The key can do what you may do, and no more."
+                field.initial, field.help_text = offered[:1], "The key can do at most what you can do."
 
     def scope_choices(self) -> list[tuple[str, str, str, bool]]:
         """Each offered scope: value, label, a sentence, and whether it is chosen."""

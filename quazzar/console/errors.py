@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.core.exceptions import PermissionDenied
 from django.http import Http404
 from django.shortcuts import render
 
+from quazzar.access import signins
 from quazzar.errors import NotFound, TooBusy
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ class ErrorPagesMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """A page that says when to try again; or the error as the one that Django knows.
+        """A page that says when to try again; or the error as the one that Django knows. Refusals are recorded.
 
         Raises:
             Http404: in place of NotFound.
@@ -36,6 +38,8 @@ class ErrorPagesMiddleware:
             # As for /readyz: what strangers cause is no error of ours to be mailed to anybody.
             response._has_been_logged = True  # type: ignore[attr-defined]
             return response
+        if isinstance(exception, PermissionDenied):
+            signins.refused(request)
         if isinstance(exception, NotFound):
             raise Http404(exception.message) from exception
         return None

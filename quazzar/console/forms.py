@@ -47,6 +47,13 @@ class SavingForm(forms.Form):
         return None
 
 
+def wear(form: forms.BaseForm) -> None:
+    """Give the inputs of one of Django's or Unfold's forms the console's look."""
+    for field in form.fields.values():
+        if isinstance(field.widget, forms.TextInput | forms.PasswordInput | forms.EmailInput):
+            field.widget.attrs["class"] = INPUT["class"]
+
+
 class AddressesField(forms.CharField):
     """Mail addresses, one a line or separated by commas; cleans to a list."""
 

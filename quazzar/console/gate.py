@@ -14,6 +14,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 
+from quazzar.access import signins
 from quazzar.console import upgrade
 from quazzar.plans import entitlements
 from quazzar.rights import INSTALL_LICENCE, Right
@@ -41,6 +42,8 @@ def page(right: Right, *, any_plan: bool = False) -> Callable[[View], View]:
         @wraps(view)
         def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if by_htmx(request) and (status := _refusal(request, right, any_plan=any_plan)):
+                if status == 403:
+                    signins.refused(request)
                 return HttpResponse(status=status, headers={"HX-Refresh": "true"})
             return guarded(request, *args, **kwargs)
 

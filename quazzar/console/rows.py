@@ -163,6 +163,12 @@ class ReadOnlyAdmin(RightfulAdmin):
         sealed = [field.name for field in self.opts.fields if isinstance(field, SealedField)]
         return super().get_queryset(request).defer(*sealed, *self.hidden)
 
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """The columns of the list; times as everywhere in the console."""
+        times = {field.name: field for field in self.opts.fields if isinstance(field, models.DateTimeField)}
+        shown_in_list = super().get_list_display(request)
+        return [column(times[str(name)]) if name in times else name for name in shown_in_list]
+
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Every column but the hidden ones, each as text; those of abstract models last, for they tell least."""
         abstract = [base for base in self.model.__mro__[1:] if issubclass(base, models.Model)]
@@ -183,6 +189,7 @@ def column(field: models.Field[Any, Any]) -> Callable[[models.Model], Any]:
         return as_text(field, row)
 
     value.__name__ = field.name
+    value.admin_order_field = field.name  # type: ignore[attr-defined]
     return value
 
 

@@ -9,16 +9,16 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth import REDIRECT_FIELD_NAME, update_session_auth_hash
-from django.contrib.auth.forms import SetPasswordForm
+from django.contrib.auth.forms import PasswordChangeForm, SetPasswordForm
 from django.contrib.auth.models import User
-from django.contrib.auth.views import LoginView
+from django.contrib.auth.views import LoginView, PasswordChangeView
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.urls import path, reverse
+from django.urls import path, reverse, reverse_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from unfold.forms import AuthenticationForm
@@ -26,6 +26,7 @@ from unfold.forms import AuthenticationForm
 from quazzar.access import audit, firstpassword, signins
 from quazzar.access.secondfactor import factors, pending, policy
 from quazzar.console import gate, site
+from quazzar.console.forms import wear
 
 PAGE = "admin:first_sign_in"
 #: The console's pages that are always open.
@@ -85,12 +86,32 @@ def sign_in(request: HttpRequest) -> HttpResponseBase:
     return SignIn.as_view(extra_context=context)(request)
 
 
-def password_change(request: HttpRequest) -> HttpResponseBase:
+class OwnPasswordForm(PasswordChangeForm):
+    """The present password, and a new one."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        wear(self)
+
+
+class PasswordChange(PasswordChangeView):
     """Django's own page; the change is recorded in the audit log."""
-    answer: HttpResponseBase = admin.site.password_change(request)
-    if request.method == "POST" and answer.status_code == 302:
-        audit.record("operator.changed", request.user, ["password"])
-    return answer
+
+    form_class = OwnPasswordForm
+    success_url = reverse_lazy("admin:account")
+    title = "Change password"
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Save, and go back to the account."""
+        answer = super().form_valid(form)
+        audit.record("operator.changed", self.request.user, ["password"])
+        messages.success(self.request, "Password changed. You are signed out everywhere else.")
+        return answer
+
+
+def password_change(request: HttpRequest) -> HttpResponseBase:
+    """The page, in the console's frame."""
+    return PasswordChange.as_view(extra_context=admin.site.each_context(request))(request)
 
 
 class FirstSignInForm(SetPasswordForm):  # type: ignore[type-arg]  # not generic at run time
@@ -98,7 +119,7 @@ class FirstSignInForm(SetPasswordForm):  # type: ignore[type-arg]  # not generic
 
     email = forms.EmailField(
         widget=forms.EmailInput(attrs={"class": "q-input", "autocomplete": "email"}),
-        help_text="Other operators see it; test mails are offered it.",
+        help_text="Other operators see it, and test mails are sent to it by default.",
     )
 
     def __init__(self, user: User, data: Any = None) -> None:

@@ -96,6 +96,17 @@
     // --- parts that fetch themselves: [data-every="3"] fires "poll" each 3 s while the page can be seen, and, with
     // [data-while="selector"], while there is such an element; values of input[data-kept] in them go along
 
+    // details[data-stays] in a part stay open or closed when the part is replaced.
+    let opened = new Map();
+    document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+        opened = new Map([...detail.target.querySelectorAll("details[data-stays]")].map((one) => [one.id, one.open]));
+    });
+    document.addEventListener("htmx:afterSwap", () => {
+        for (const [id, open] of opened) {
+            byId(id)?.toggleAttribute("open", open);
+        }
+    });
+
     const seconds = new WeakMap();
 
     setInterval(() => {

@@ -47,7 +47,7 @@
         note.append(icon, words);
         // In a modal dialog only what is inside it can be seen.
         (modal.open ? modalToasts() : document.querySelector(".q-toasts")).append(note);
-        setTimeout(() => note.remove(), 10_000);
+        setTimeout(() => note.remove(), 7_000);
     }
 
     function modalToasts() {

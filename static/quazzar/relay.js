@@ -75,6 +75,39 @@
         for (const id of ["unsaved", "test-unsaved"]) {
             document.getElementById(id)?.toggleAttribute("hidden", !changed);
         }
+        placed();
+    }
+
+    // --- the saved password stays with the connection that it was entered for
+
+    const place = document.getElementById("password-place");
+    const savedPlace = JSON.parse(document.getElementById("password-place-saved").textContent);
+
+    // As the server stores it: lower case, and other scripts than Latin as an A-label.
+    function normal(name, value) {
+        const text = String(value).trim();
+        if (name !== "host" || !text) {
+            return text;
+        }
+        try {
+            return new URL(`http://${text}`).hostname;
+        } catch {
+            return text.toLowerCase();
+        }
+    }
+
+    function placed() {
+        if (!place) {
+            return;
+        }
+        // The provider fills in what is left empty.
+        const given = (name) => normal(name, field(name).value || (chosen()?.[name] ?? ""));
+        const replaced = field("password").value || field("password-remove")?.checked;
+        const moved = Object.entries(savedPlace).some(([name, value]) => given(name) !== normal(name, value));
+        const words = replaced || !moved ? "" : given("host") ? place.dataset.moved : place.dataset.gone;
+        if (place.textContent !== words) {
+            place.textContent = words;
+        }
     }
 
     form.addEventListener("input", told);

@@ -55,7 +55,7 @@ def test_a_passkey_is_added_signs_in_both_ways_and_is_removed(page: Page, node: 
     sign_in(page, root)
     page.wait_for_url(lambda url: "/login/" not in url)
     go(page, f"{root}/admin/account/passkeys/add/")
-    page.get_by_label("What to call it").fill("Laptop")
+    page.get_by_label("Name", exact=True).fill("Laptop")
     page.get_by_role("button", name="Add the passkey").click()
     expect(page.locator("#codes")).to_be_visible()
 

@@ -33,7 +33,7 @@ def make_key(chromium: Chromium, name: str, *scopes: str) -> Page:
     page.get_by_label("Name").fill(name)
     for scope in ("Send mail", "Read everything", "Change settings"):
         page.get_by_role("checkbox", name=scope).set_checked(scope in scopes)
-    page.get_by_role("button", name="Make key").click()
+    page.get_by_role("button", name="Create key").click()
     expect(page.locator("#key")).to_be_visible()
     return page
 

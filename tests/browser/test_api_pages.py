@@ -112,7 +112,7 @@ def test_a_csv_file_is_imported(chromium: Chromium, rows: dict[str, int]) -> Non
 
 def test_another_example_can_be_chosen(chromium: Chromium) -> None:
     page = chromium.page("/api/mail/alerts")
-    page.get_by_label("Begin with").select_option("Alertmanager")
+    page.get_by_label("Start with").select_option("Alertmanager")
     expect(page.get_by_role("textbox")).to_have_value(re.compile("groupKey"))
 
 

@@ -124,6 +124,33 @@ def test_a_saved_password_reads_saved_and_can_be_kept(tab: Page, provider: RealP
     assert "failed" not in run_test(tab)
 
 
+def test_another_host_tells_at_once_that_the_saved_password_is_not_for_it(
+    tab: Page, provider: RealPostfix
+) -> None:
+    fill_in(tab, provider, provider.password)
+    save(tab)
+    told = tab.locator("#password-place")
+    expect(told).to_be_empty()
+    tab.get_by_label("Host").fill("LocalHost ")
+    expect(told).to_be_empty()
+    tab.get_by_label("Host").fill("smtp.example.com")
+    expect(told).to_contain_text("The saved password is for localhost")
+    tab.get_by_label("Password", exact=True).fill("another")
+    expect(told).to_be_empty()
+    tab.get_by_label("Password", exact=True).fill("")
+    tab.get_by_label("Host").fill("")
+    expect(told).to_contain_text("saving deletes the saved password")
+    tab.get_by_label("Remove what is saved").check()
+    expect(told).to_be_empty()
+
+
+def test_every_field_is_there_on_a_phone(chromium: Chromium) -> None:
+    page = chromium.page("/admin/mail-relay/", PHONE)
+    page.get_by_text("Mailgun", exact=True).click()
+    expect(page.get_by_label("Mailgun region")).to_be_visible()
+    expect(page.get_by_role("switch", name="Mail about successful backups too")).to_be_visible()
+
+
 def test_changes_that_are_not_saved_are_told_beside_the_test(tab: Page, provider: RealPostfix) -> None:
     fill_in(tab, provider, provider.password)
     save(tab)
@@ -153,7 +180,7 @@ def test_the_relay_is_removed_after_a_question(tab: Page, provider: RealPostfix)
     expect(tab.get_by_label("Host")).to_have_value("localhost")
     tab.get_by_role("button", name="Remove relay…").click()
     tab.get_by_role("dialog").get_by_role("button", name="Remove relay").click()
-    expect(tab.get_by_text("Not configured: alerts are only logged.")).to_be_visible()
+    expect(tab.get_by_text("No relay yet. Alerts are written to the log, not mailed.")).to_be_visible()
 
 
 @pytest.mark.parametrize(
@@ -173,7 +200,7 @@ def test_a_phone_shows_every_page_without_scrolling_sideways(chromium: Chromium,
 def test_a_key_is_made_shown_once_and_copied(chromium: Chromium) -> None:
     page = chromium.page("/admin/quazzar/apikey/add/")
     page.get_by_label(re.compile("^Name")).fill("Grafana")
-    page.get_by_role("button", name="Make key").click()
+    page.get_by_role("button", name="Create key").click()
     expect(page.locator("#key")).to_have_text(re.compile(r"^qzr_[0-9A-Za-z]{46}$"))
     page.get_by_role("button", name="Copy", exact=True).click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()

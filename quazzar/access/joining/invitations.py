@@ -29,11 +29,11 @@ def invite(actor: User, name: str, email: str, role: str) -> tuple[OneTimeLink, 
     """
     given = next((each for each in roles.grantable_roles(actor) if each.name == role), None)
     if given is None:
-        raise InvalidFields({"role": ["You can only give a role that holds nothing you lack."]})
+        raise InvalidFields({"role": ["You can't give a role that can do more than you."]})
     user = User(username=User.normalize_username(name), email=email, is_staff=True)
     user.set_unusable_password()
     if User.objects.filter(username__iexact=user.username).exists():
-        raise InvalidFields({"name": ["There is an operator of this name already."]})
+        raise InvalidFields({"name": ["There is already an operator with this name."]})
     try:
         user.full_clean(exclude=["password"])
     except ValidationError as exc:

@@ -107,7 +107,7 @@ def register(user: User, host: str, name: str, response: str, state: str) -> Pas
                 counter=made.counter,
             )
     except IntegrityError as exc:
-        raise PasskeyRefused("This passkey is registered already.") from exc
+        raise PasskeyRefused("This passkey is already registered.") from exc
 
 
 # --- signing in

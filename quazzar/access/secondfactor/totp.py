@@ -46,7 +46,7 @@ def confirm(user: User, secret: str, code: str, *, now: datetime | None = None) 
     Operator.objects.get_or_create(user=user)
     without = Operator.objects.filter(user=user, totp_since=None)
     if not without.update(totp_secret=secret, totp_since=now, totp_step=step):
-        raise AlreadyExists("You have an authenticator app already. Remove it to set up another.")
+        raise AlreadyExists("You already have an authenticator app. Remove it to set up another.")
     return True
 
 

@@ -43,6 +43,7 @@ _SINGLE = {
     "operator.sign_in_failed": "Failed sign-ins",
     "operator.second_factor_failed": "Failed second factors",
     "operator.locked_out": "Lockouts",
+    "operator.refused": "Actions refused",
     "apikey.refused": "Refused API keys",
 }
 _PERIODS = (

@@ -26,7 +26,7 @@ from quazzar.errors import QuazzarError
 
 #: Seconds in which the first code has to follow.
 _PATIENCE = 3600
-_WRONG = "This code is not right. Check the clock of your device and type the code that the app shows now."
+_WRONG = "Wrong code. Check your device's clock, and type the code that the app shows now."
 
 
 @fresh.page
@@ -124,7 +124,7 @@ def remove(request: HttpRequest) -> HttpResponse:
     context = {
         **admin.site.each_context(request),
         "title": "Remove the authenticator app?",
-        "text": "Its codes stop working here at once. Then delete the entry in the app as well.",
+        "text": "Its codes stop working here immediately. Delete the entry in the app as well.",
         "button": "Remove the app",
     }
     return render(request, "account/confirm.html", context)

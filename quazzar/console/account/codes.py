@@ -1,4 +1,4 @@
-"""Recovery codes: made anew, and shown once."""
+"""Recovery codes: made again, and shown once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def renew(request: HttpRequest) -> HttpResponse:
     context = {
         **admin.site.each_context(request),
         "title": "Make new recovery codes?",
-        "text": "The old ones stop working. The new ones are shown once: have a place ready to keep them.",
+        "text": "The old ones stop working. The new ones are shown only once, so have a safe place ready for them.",
         "button": "Make new codes",
     }
     return render(request, "account/confirm.html", context)

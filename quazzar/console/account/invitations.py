@@ -34,7 +34,7 @@ class InviteForm(shared.SavingForm):
     """Who is invited, and as what."""
 
     name = forms.CharField(
-        label="Name to sign in",
+        label="Sign-in name",
         max_length=150,
         widget=forms.TextInput(attrs={**shared.VERBATIM, "autofocus": True}),
     )
@@ -86,10 +86,10 @@ def require_factor(request: HttpRequest) -> HttpResponse:
     """Let everybody need a second factor, or nobody; who asks for it has one."""
     wanted = "required" in request.POST
     if wanted and not factors.has_any(cast("User", request.user)):
-        messages.error(request, "Set up your own second factor first, so that you know how it works here.")
+        messages.error(request, "Set up your own second factor first.")
         return redirect("admin:account")
     policy.require(wanted)
-    said = "Everybody needs a second factor now" if wanted else "A second factor is optional now"
+    said = "Everyone needs a second factor now" if wanted else "A second factor is optional now"
     messages.success(request, f"{said}.")
     return redirect(LIST)
 
@@ -113,10 +113,10 @@ def _mailed(request: HttpRequest, row: OneTimeLink, url: str) -> str:
     """Queue the link as a mail; returns what to say about that."""
     user = row.user
     if not user.email:
-        return "No email address was given: hand the link over yourself."
+        return "You gave no email address, so hand the link over yourself."
     if any(MANAGE_OPERATORS.permissions[0] in role.permissions for role in roles.of(user)):
         # Who runs the relay can read what leaves, and would become an owner by it.
-        return "The link of an owner is not mailed, because mail admins could read it: hand it over yourself."
+        return "An owner's link isn't mailed, because mail admins could read it. Hand it over yourself."
     said = {
         "user": user,
         "by": cast("User", request.user),

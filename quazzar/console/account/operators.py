@@ -11,16 +11,16 @@ from django.contrib import admin
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Exists, OuterRef, QuerySet
-from django.forms import Form, ModelForm
+from django.forms import BooleanField, CheckboxInput, CheckboxSelectMultiple, Form, ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from unfold.forms import AdminPasswordChangeForm, UserCreationForm
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from quazzar.access import audit, roles
 from quazzar.access.secondfactor import factors
 from quazzar.console import shown
 from quazzar.console.account import invitations, sessions
+from quazzar.console.forms import wear
 from quazzar.console.rows import RightfulAdmin
 from quazzar.console.unfolded import ModelMultipleChoiceField, UserAdmin, UserChangeForm
 from quazzar.models import Passkey
@@ -31,16 +31,16 @@ _ACCESS = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions"
 
 #: Field of Django's user → label and help in the console's words.
 _WORDS = {
-    "username": ("Name to sign in", ""),
+    "username": ("Sign-in name", ""),
     "first_name": ("Full name", ""),
     "email": ("Email address", ""),
-    "is_active": ("May sign in", "Turn this off to lock an operator out without deleting them."),
-    "is_staff": ("May open the console", "Without it a user can use neither the console nor the API."),
-    "is_superuser": ("Superuser", "May do everything, and manages operators."),
+    "is_active": ("Can sign in", "Turn this off to lock an operator out without deleting them."),
+    "is_staff": ("Can open the console", "Without it a user can use neither the console nor the API."),
+    "is_superuser": ("Superuser", "Can do everything, and manages operators."),
     "password1": ("Password", "At least 10 characters."),
-    "password2": ("The same again", ""),
+    "password2": ("Repeat it", ""),
 }
-_LAST_OWNER = "Nobody else could manage operators then. Make somebody else an owner first."
+_LAST_OWNER = "No one would be left to manage operators. Make someone else an owner first."
 
 # Groups are the roles, whose permissions are not edited; users have the page below.
 admin.site.unregister(Group)
@@ -50,18 +50,18 @@ admin.site.unregister(User)
 class RolesField(ModelMultipleChoiceField):
     """The roles that the actor may give, with what each is for."""
 
-    widget = UnfoldAdminCheckboxSelectMultipleWidget
+    widget = CheckboxSelectMultiple
 
     def label_from_instance(self, obj: Any) -> str:
         """The role's name, and what it may do."""
         role = next(role for role in roles.ROLES if role.name == obj.name)
-        return f"{role.name}: {role.words}"
+        return format_html('<strong>{}</strong> <span class="q-muted">{}</span>', role.name, role.words)
 
 
 class PermissionsField(ModelMultipleChoiceField):
     """The permissions that the actor may give, in the console's words."""
 
-    widget = UnfoldAdminCheckboxSelectMultipleWidget
+    widget = CheckboxSelectMultiple
 
     def label_from_instance(self, obj: Any) -> str:
         """Return what the permission allows, as a sentence begins."""
@@ -76,7 +76,11 @@ class _AccessFields(ModelForm):  # type: ignore[type-arg]  # not generic at run 
 
     def offer(self) -> None:
         for name in _WORDS.keys() & self.fields.keys():
-            self.fields[name].label, self.fields[name].help_text = _WORDS[name]
+            field = self.fields[name]
+            field.label, field.help_text = _WORDS[name]
+            if isinstance(field, BooleanField):
+                field.widget = CheckboxInput({"class": "q-switch", "role": "switch"})
+        wear(self)
         if "first_name" in self.fields:
             self.initial["first_name"] = self.instance.get_full_name()
         if "groups" in self.fields:
@@ -91,8 +95,8 @@ class _AccessFields(ModelForm):  # type: ignore[type-arg]  # not generic at run 
             self.fields["user_permissions"] = PermissionsField(
                 queryset=roles.permissions(roles.grantable(self.actor)),
                 required=False,
-                label="Besides, may",
-                help_text="Only where no role fits. A superuser may do all of this.",
+                label="Additional permissions",
+                help_text="Use these only if no role fits. A superuser can do all of this.",
                 initial=self.initial.get("user_permissions"),
             )
 
@@ -147,6 +151,15 @@ class NewOperatorForm(_AccessFields, UserCreationForm):  # type: ignore[misc]  #
         self.offer()
 
 
+class SetPasswordForm(AdminPasswordChangeForm):  # type: ignore[misc]  # unfold has no hints
+    """A new password for another operator."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields.pop("usable_password", None)
+        wear(self)
+
+
 @admin.register(User)
 class OperatorAdmin(UserAdmin, RightfulAdmin):
     """The people who may sign in, and what each may do."""
@@ -154,7 +167,7 @@ class OperatorAdmin(UserAdmin, RightfulAdmin):
     see = add = MANAGE_OPERATORS
     form = OperatorForm
     add_form = NewOperatorForm
-    change_password_form = AdminPasswordChangeForm
+    change_password_form = SetPasswordForm
     list_display = ("name", "email", "role", "second_factor", "last_seen", "active")
     list_before_template = "account/_operators_head.html"
     change_list_template = "account/operators.html"
@@ -245,7 +258,7 @@ class OperatorAdmin(UserAdmin, RightfulAdmin):
         names = ", ".join(group.name for group in user.groups.all())
         return shown.badge(names, "ok") if names else shown.badge("No role", "off")
 
-    @admin.display(description="May sign in", ordering="is_active")
+    @admin.display(description="Can sign in", ordering="is_active")
     def active(self, user: User) -> str:
         if not user.has_usable_password():
             return shown.badge("Invited" if user.last_login is None else "Reset", "wait")
@@ -260,6 +273,10 @@ class OperatorAdmin(UserAdmin, RightfulAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Return the list; above it invitations, and whether all need a second factor."""
         return super().changelist_view(request, {**invitations.head(request), **(extra_context or {})})
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """The form for a new operator."""
+        return super().add_view(request, form_url, {"title": "Add an operator", **(extra_context or {})})
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
         """The form, and below it how the operator signs in, and where."""

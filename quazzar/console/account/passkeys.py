@@ -85,7 +85,7 @@ def remove(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         **admin.site.each_context(request),
         "title": f"Remove the passkey “{row.name}”?",
-        "text": "It stops working here at once. Then delete it on the device or in the password manager as well.",
+        "text": "It stops working here immediately. Delete it on the device or in the password manager as well.",
         "button": "Remove the passkey",
     }
     return render(request, "account/confirm.html", context)
@@ -120,7 +120,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         messages.error(request, pages.sentence(exc))
         return redirect("admin:second_step" if user else "admin:login")
     if not row.user.is_staff:
-        messages.error(request, f"{row.user.get_username()} may not open the console.")
+        messages.error(request, f"{row.user.get_username()} can't open the console.")
         return redirect("admin:login")
     return secondstep.enter(request, row.user)
 

@@ -80,7 +80,7 @@ def end_all(request: HttpRequest, pk: int) -> HttpResponse:
     """Sign an operator out everywhere."""
     user = get_object_or_404(User, pk=pk)
     if not _may(request, user):
-        raise PermissionDenied("You may not sign out somebody who may do more than you.")
+        raise PermissionDenied("You can't sign out someone who can do more than you.")
     _end(request, user, but=request if user == request.user else None)
     return redirect(_page_of(user))
 
@@ -88,7 +88,7 @@ def end_all(request: HttpRequest, pk: int) -> HttpResponse:
 def _end(request: HttpRequest, user: User, *, but: HttpRequest | None) -> None:
     ended = sessions.end_all(user, but=but)
     if not ended:
-        messages.info(request, "There was no other session.")
+        messages.info(request, "There were no other sessions.")
         return
     audit.record("operator.signed_out_elsewhere", user)
     messages.success(request, f"{words.count(ended, 'session')} ended.")

@@ -107,7 +107,7 @@ def test_without_scripts_the_confirmation_is_a_page_and_the_answer_leads_back(co
     ("action", "before", "text"),
     [
         ("disable", True, "3 mailboxes can no longer sign in; mail to them is still received."),
-        ("enable", False, "3 mailboxes may sign in again."),
+        ("enable", False, "3 mailboxes can sign in again."),
     ],
 )
 def test_many_mailboxes_are_switched_in_one_change(
@@ -124,7 +124,7 @@ def test_many_mailboxes_are_switched_in_one_change(
 
 def test_what_was_so_already_is_said(console: Client) -> None:
     row = factories.mailbox(enabled=False)
-    assert told(act(console, "list/selected/disable/", row)) == "They were disabled already."
+    assert told(act(console, "list/selected/disable/", row)) == "They were already disabled."
 
 
 def test_many_mailboxes_are_deleted_in_one_change(

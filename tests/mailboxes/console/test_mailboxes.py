@@ -50,7 +50,7 @@ def add(console: Client, **changes: str) -> Any:
 
 
 def test_without_a_domain_the_list_begins_with_one(console: Client) -> None:
-    assert "Begin with a domain" in shown(console)
+    assert "Start with a domain" in shown(console)
 
 
 def test_with_a_domain_it_begins_with_a_mailbox(console: Client) -> None:

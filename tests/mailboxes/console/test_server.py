@@ -46,7 +46,7 @@ def test_a_healthy_server_says_so_with_all_three_containers(console: Client) -> 
 
 @pytest.mark.parametrize(
     ("applied", "words"),
-    [(7, "All changes are live"), (6, "1 change on its way"), (3, "4 changes on their way")],
+    [(7, "All changes are live"), (6, "Applying 1 change"), (3, "Applying 4 changes")],
 )
 def test_changes_on_their_way_are_counted(console: Client, applied: int, words: str) -> None:
     running(applied_generation=applied)
@@ -80,7 +80,7 @@ def test_what_interrupts_mail_waits_for_one_press(console: Client) -> None:
     page = head(console)
     assert "The image of dovecot is another one." in page
     assert "Apply now" in page
-    assert "are being made" in told(console.post(f"{TAB}interruption/", headers=HTMX))
+    assert "are being applied" in told(console.post(f"{TAB}interruption/", headers=HTMX))
     assert Stack.load().interruption_allowed
     assert "Apply now" not in head(console)
 

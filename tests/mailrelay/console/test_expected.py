@@ -75,7 +75,7 @@ def test_each_state_is_said_in_words(console: Client) -> None:
     ):
         assert words in shown
     assert "Daily about 02:04 ± 20 min" in shown.replace("daily", "Daily")
-    assert "Nobody is mailed when a report is late" in shown
+    assert "No one is told when a report is late" in shown
     order = [shown.index(f'aria-label="Edit {name}"') for name in "abfcd"]
     assert order == sorted(order)
 
@@ -88,7 +88,7 @@ def test_one_press_watches_and_others_ignore_pause_and_delete(console: Client) -
         assert row.state == state and "nightly is" in text(answer)
     console.post(reverse("admin:expected_report_delete", args=[row.pk]))
     assert not ExpectedReport.objects.exists()
-    assert "Nothing came yet" in text(console.get(PAGE))
+    assert "No reports yet" in text(console.get(PAGE))
 
 
 def test_what_has_no_schedule_is_not_watched_but_asked_for_one(console: Client) -> None:

@@ -97,7 +97,7 @@ def test_an_error_of_our_own_ends_the_stream_and_is_logged(
     console: Client, walk: Callable[..., None], caplog: pytest.LogCaptureFixture
 ) -> None:
     walk(ZeroDivisionError())
-    assert "error in Quazzar itself" in live(console)[-1]["result"]
+    assert "error in Quazzar" in live(console)[-1]["result"]
     assert "ZeroDivisionError" in caplog.text
 
 

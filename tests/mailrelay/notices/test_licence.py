@@ -103,7 +103,7 @@ def test_the_lock_card_says_what_is_refused(client: Client, operator: User, plan
     plan("community")
     client.force_login(operator)
     page = client.get("/admin/mail-relay/").content.decode()
-    assert "refused with 402, and not kept" in page and "Nothing is lost" not in page
+    assert "refused with 402 and not kept" in page and "Nothing is lost" not in page
 
 
 def test_doctor_and_metrics_know(client: Client, told: Callable[..., list[str]]) -> None:

@@ -82,7 +82,7 @@ def test_every_sentence_can_be_said() -> None:
         (entry("message.retried", "3 messages"), "anna retried 3 messages"),
         (entry("operator.changed", "anna", fields=["password"]), "anna changed their own password"),
         (entry("operator.changed", "bob", fields=["password"]), "anna set a new password for operator bob"),
-        (entry("operator.changed", "bob", fields=["is_active"]), "anna changed operator bob: may sign in"),
+        (entry("operator.changed", "bob", fields=["is_active"]), "anna changed operator bob: can sign in"),
         (
             entry("operator.sign_in_failed", "anna", "anonymous", address="203.0.113.7"),
             "Somebody at 203.0.113.7 failed to sign in as anna",

@@ -123,7 +123,7 @@ def test_the_history_has_the_latest_changes(console: Client, node: dict[str, Fin
     history = shown(console, HISTORY, name="disk")
     assert history.index("9 GiB free.") < history.index("1 MiB free.")
     FindingChange.objects.all().delete()
-    assert "Nothing has changed" in shown(console, HISTORY, name="disk")
+    assert "No changes since" in shown(console, HISTORY, name="disk")
 
 
 def test_what_a_dead_worker_left_behind_is_not_shown_as_well(

@@ -66,7 +66,7 @@ def test_an_app_is_set_up_with_a_first_code_and_recovery_codes_are_shown_once(
     console: Client, operator: User
 ) -> None:
     token, app = setup_of(shown(console, APP))
-    assert "This code is not right" in html_of.unescape(
+    assert "Wrong code." in html_of.unescape(
         console.post(APP, {"setup": token, "code": "123456x"}).content.decode()
     )
     assert not factors.has_any(operator)
