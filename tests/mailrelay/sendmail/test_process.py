@@ -5,99 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 import sysconfig
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from quazzar.sealing import keyring
-from quazzar.sealing.cipher import unseal
-from tests.rig import Missing, or_skip
-from tests.rig.faults import FaultServer, Script, Session
-from tests.rig.script import Answer
-
-ROOT = Path(__file__).resolve().parents[3]
-CRON = b"From: root (Cron Daemon)\nTo: root\nSubject: Cron\n\nall good\n"
-_SET_UP = """
-import django
-django.setup()
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
-from mailrelay.models import RelaySettings
-RelaySettings(pk=1, host="127.0.0.1", port=9, from_address="node@example.org",
-              alert_recipients=["ops@example.com"]).save()
-"""
-
-
-Done = subprocess.CompletedProcess[bytes]
-
-
-@dataclass
-class Installation:
-    """A data dir, and the script linked as a system has it."""
-
-    data: Path
-    link: Path
-    env: dict[str, str] = field(default_factory=dict)
-
-    def send(
-        self, *arguments: str, user: int | None = None, **env: str
-    ) -> subprocess.CompletedProcess[bytes]:
-        """One cron mail, sent from a folder that is not ours."""
-        return subprocess.run(
-            [str(self.link), *arguments],
-            input=CRON,
-            capture_output=True,
-            env={**self.env, **env},
-            cwd=self.link.parent,
-            user=user,
-            timeout=120,
-            check=False,
-        )
-
-    def rows(self) -> list[dict[str, Any]]:
-        """What is in the queue."""
-        with closing(sqlite3.connect(self.data / "quazzar.sqlite3")) as database:
-            database.row_factory = sqlite3.Row
-            return [dict(row) for row in database.execute("SELECT * FROM mailrelay_message ORDER BY id")]
-
-    def written(self, row: dict[str, Any]) -> bytes:
-        """The message of a row."""
-        ring = keyring.read(self.data / "secrets.key")
-        return unseal(row["body"], "mailrelay.message.body", ring)[1:]
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Installation:
-    """Migrated and configured once; nothing else runs: no broker, no worker, no provider."""
-    place = tmp_path_factory.mktemp("sendmail")
-    data, link = place / "data", place / "sendmail"
-    data.mkdir(mode=0o700)
-    link.symlink_to(ROOT / "bin" / "quazzar-sendmail")
-    env = {
-        "PATH": "/usr/bin:/bin",
-        "QUAZZAR_DATA_DIR": str(data),
-        "QUAZZAR_SECRETS_KEY_FILE": str(data / "secrets.key"),
-    }
-    settings = {"DJANGO_SETTINGS_MODULE": "quazzar.settings", "PYTHONPATH": str(ROOT)}
-    subprocess.run([sys.executable, "-c", _SET_UP], env={**env, **settings}, check=True, timeout=120)
-    return Installation(data, link, env)
-
-
-@pytest.fixture
-def node(prepared: Installation) -> Iterator[Installation]:
-    """An empty queue."""
-    with closing(sqlite3.connect(prepared.data / "quazzar.sqlite3")) as database, database:
-        database.execute("DELETE FROM mailrelay_message")
-    yield prepared
+from tests.mailrelay.sendmail.installation import CRON, ROOT, Installation
 
 
 def test_a_cron_mail_is_in_the_queue_sealed(node: Installation) -> None:
@@ -137,79 +54,6 @@ def test_the_full_host_name_is_this_node_as_fail2ban_writes_it(node: Installatio
         "root@node8.lan.example.net",
     ]
     assert b"From: Fail2Ban <node@example.org>\nTo: root <ops@example.com>\n" in node.written(row)
-
-
-_FAIL2BAN = """
-set -e
-hostname node7.lan.example.net
-mount --bind "$1/hosts" /etc/hosts
-mount --bind "$1/sendmail" /usr/sbin/sendmail
-ban() { fail2ban-client -c "$1/fail2ban" -s "$1/socket" -p "$1/pid" "${@:2}"; }
-ban "$1" start
-ban "$1" set probe banip 192.0.2.1
-ban "$1" stop
-while [ -e "$1/socket" ]; do sleep 0.1; done
-"""
-_JAIL = """
-[probe]
-enabled = true
-backend = polling
-filter =
-failregex = ^bad <HOST>$
-logpath = {0}/watched
-action = sendmail[name=probe, sender="%(sender)s", dest="%(destemail)s"]
-"""
-_DRAIN = "import django; django.setup(); from mailrelay.queue import delivery; delivery.drain()"
-
-
-class OwnDomainOnly(Script):
-    """Takes senders of example.org only, as providers do."""
-
-    def on_mail(self, session: Session, address: str, parameters: str) -> Answer:
-        if not address.endswith("@example.org"):
-            return f"553 5.7.1 <{address}>: Sender address rejected"
-        return super().on_mail(session, address, parameters)
-
-
-def find_fail2ban() -> None:
-    if shutil.which("fail2ban-server") is None:
-        raise Missing("fail2ban", "fail2ban")
-
-
-@pytest.mark.real
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a process another host name")
-def test_fail2ban_as_debian_ships_it_is_heard_at_a_provider(node: Installation, tmp_path: Path) -> None:
-    or_skip(find_fail2ban)
-    shutil.copytree("/etc/fail2ban", tmp_path / "fail2ban")
-    shutil.rmtree(tmp_path / "fail2ban" / "jail.d")
-    (tmp_path / "fail2ban" / "jail.local").write_text(_JAIL.format(tmp_path))
-    ours = f"[Definition]\nlogtarget = {tmp_path}/log\ndbfile = None\n"
-    (tmp_path / "fail2ban" / "fail2ban.local").write_text(ours)
-    (tmp_path / "watched").write_text("")
-    (tmp_path / "hosts").write_text("127.0.0.1 localhost\n127.0.1.1 node7.lan.example.net node7\n")
-    settings = "".join(f"export {name}='{value}'\n" for name, value in node.env.items() if name != "PATH")
-    (tmp_path / "sendmail").write_text(f'#!/bin/sh\n{settings}exec "{node.link}" "$@"\n')
-    (tmp_path / "sendmail").chmod(0o755)
-    command = ["unshare", "-m", "-u", "bash", "-c", _FAIL2BAN, "bash", str(tmp_path)]
-    path = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
-    subprocess.run(command, env=path, check=True, capture_output=True, timeout=120)
-    with FaultServer(OwnDomainOnly()) as provider:
-        with closing(sqlite3.connect(node.data / "quazzar.sqlite3")) as database, database:
-            database.execute(
-                "UPDATE mailrelay_relaysettings SET port = ?, security = 'none'", (provider.port,)
-            )
-        django = {"DJANGO_SETTINGS_MODULE": "quazzar.settings", "PYTHONPATH": str(ROOT)}
-        subprocess.run([sys.executable, "-c", _DRAIN], env={**node.env, **django}, check=True, timeout=120)
-        heard = [mail.message["Subject"] for mail in provider.accepted]
-        assert {recipient for mail in provider.accepted for recipient in mail.recipients} == {
-            "ops@example.com"
-        }
-    assert [subject.split(" on ")[0].split(" from ")[0] for subject in sorted(heard)] == [
-        "[Fail2Ban] probe: banned 192.0.2.1",
-        "[Fail2Ban] probe: started",
-        "[Fail2Ban] probe: stopped",
-    ]
-    assert {row["status"] for row in node.rows()} == {"sent"}
 
 
 def test_a_broker_that_cannot_be_reached_changes_nothing(node: Installation) -> None:
