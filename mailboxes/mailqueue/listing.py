@@ -28,7 +28,8 @@ _COMMAND = re.compile(r" \(in reply to [^)]*\)$")
 _SUSPENDED = "delivery temporarily suspended: "
 #: Reasons that are this server's own, and hold up every mail that leaves: a wrong relay password or certificate.
 _OURS = re.compile(
-    r"SASL authentication|\b53[045][ -]|certificate (?:not verified|not trusted|verification)|Cannot start TLS",
+    r"SASL (?:\[CACHED\] )?authentication|\b53[045][ -]|"
+    r"certificate (?:not verified|not trusted|verification)|Cannot start TLS",
     re.I,
 )
 

@@ -29,18 +29,20 @@ cd /srv/vmail
     -exec bash -c 'for d; do find "$d" -maxdepth 1 -type f ! -user vmail -print -quit; done' look {} +
 } | cut -d/ -f2,3 | sort -u | head -n 1000 | sed 's,^,owner  mail/,'
 """
-#: Gives the mail in these directories, which are below /srv/vmail, back to Dovecot. It follows no link that lies there.
+#: Gives the mail in these directories, which are below /srv/vmail, back to Dovecot. Dovecot's user owns all of them and
+#: may put a link in the place of each at any moment, so find goes down from here by itself, and acts where it stands.
 _OWN = """
 cd /srv/vmail
 for directory in "$@"; do
-  find "./$directory" \\( -type d -o -type f -links 1 \\) ! -user vmail -exec chown -h vmail:vmail {} +
+  find . -xdev -mindepth 1 ! -path "./${directory%%/*}" ! -path "./$directory" ! -path "./$directory/*" -prune -o \\
+    \\( -type d -o -type f -links 1 \\) ! -user vmail -execdir chown -h vmail:vmail {} +
 done
 """
 #: The same for all mail; prints how many directories and files there were.
 OWN_ALL = """
 cd /srv/vmail
 nice -n 19 find . -xdev -mindepth 2 -path ./.postfix-queue -prune -o \\
-  \\( -type d -o -type f -links 1 \\) ! -user vmail -exec chown -h vmail:vmail {} + -printf . | wc -c
+  \\( -type d -o -type f -links 1 \\) ! -user vmail -execdir chown -h vmail:vmail {} + -printf . | wc -c
 """
 _POSTFIX = """
 for table in domains mailboxes aliases senders; do

@@ -44,6 +44,11 @@ def test_a_header_that_names_another_sender_is_refused_and_named(world: World, n
         "=?utf-8?q?boss=40bank=2Eexample?= <alice@signing.test>": "boss@bank.example",
         "o'boss/x=1@bank.example": "o'boss/x=1@bank.example",
         "nobody": world.alice.address,
+        # Local parts in quotes (RFC 5322 §3.4.1), alone and beside the sender's own address; an address literal.
+        '"boss"@bank.example': 'boss"@bank.example',
+        f'"boss"@bank.example, {world.alice.address}': 'boss"@bank.example',
+        f'"a boss"@bank.example <{world.alice.address}>': 'boss"@bank.example',
+        f"boss@[192.0.2.1] {world.alice.address}": "boss@[192.0.2.1",
     }.items():
         answer = submit(world, "forged", (name, value))
         assert (answer.code, f"The {name}: header" in answer.text) == (554, True), (value, answer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -102,6 +103,26 @@ def test_the_password_is_not_given_to_a_relay_with_another_name(world: World, pr
     use_relay(world, port=587, security="starttls", username=USER, password=PASSWORD)
     (received,) = provider.wait_for(1)
     assert received.message["Subject"] == "not to be sent"
+
+
+def test_a_wrong_password_is_tried_once_or_twice_and_the_right_one_at_once(
+    world: World, provider: Sink
+) -> None:
+    """As the product's own queue does: fail2ban bans at five failed logins in ten minutes."""
+    provider.clear()
+    began = int(time.time())
+    use_relay(world, port=587, security="starttls", username=USER, password="wrong")
+    names = [f"waits {number}" for number in range(6)]
+    for name in names:
+        assert world.submit(name, "friend@far.test").accepted
+    wait_until(lambda: queue(world).count("535 5.7.8") == len(names), "all wait", 60)
+    for _ in range(3):
+        world.stack.inside("postfix", "postqueue", "-f")
+        wait_until(lambda: queue(world).count("[CACHED]") == len(names), "nobody tries it again", 60)
+    said = world.stack.container("postfix").logs(since=began).decode("utf-8", "replace")
+    assert 1 <= said.count("status=deferred (SASL authentication failed") <= 2
+    use_relay(world, port=587, security="starttls", username=USER, password=PASSWORD)
+    assert {mail.message["Subject"] for mail in provider.wait_for(len(names))} == {*names}
 
 
 @pytest.mark.thorough

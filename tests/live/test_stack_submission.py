@@ -217,6 +217,8 @@ FORGED = {
     "two addresses": ["alice@submission.test, bob@submission.test"],
     "two headers": ["alice@submission.test", "bob@submission.test"],
     "nobody": ["undisclosed:;"],
+    "an address in quotes as the name": [r'"\"bob\"@submission.test" <alice@submission.test>'],
+    "an address in quotes in a comment": ['alice@submission.test ("bob"@submission.test)'],
 }
 
 
@@ -243,7 +245,15 @@ def test_a_test_string_in_the_body_does_not_let_a_forged_from_out(
     assert (answer.stage, answer.code) == ("data", 554), answer
 
 
-@pytest.mark.parametrize("header", ["Alice <Alice@SUBMISSION.test>", "alice+shop@submission.test"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Alice <Alice@SUBMISSION.test>",
+        "alice+shop@submission.test",
+        '"alice@submission.test" <alice@submission.test>',
+        '"@alice" <alice@submission.test>',
+    ],
+)
 def test_a_from_header_with_a_name_capitals_or_a_tag_is_the_senders(world: World, header: str) -> None:
     answer = deliver(
         world.server,

@@ -105,8 +105,17 @@ _SMARTHOST = {
     "smtp_sasl_auth_enable": "yes",
     "smtp_sasl_password_maps": f"{_TABLES}/sasl_passwd",
     "smtp_sasl_security_options": "noanonymous",
+    # After a refused login the same one is not tried again for a while, whatever comes in: each mail that tried for
+    # itself would be one more failed login, and servers lock out after a few. Another password is tried at once
+    # (postconf(5), smtp_sasl_auth_cache_name). Only two connections at first, which both may try a wrong one.
+    "smtp_sasl_auth_cache_name": "proxy:lmdb:/var/lib/postfix/sasl_auth_cache",
+    "smtp_sasl_auth_cache_time": "15m",
+    "smtp_initial_destination_concurrency": "2",
     "smtp_tls_policy_maps": f"{_TABLES}/tls_policy",
     "smtp_tls_security_level": "may",
+    # For the smarthost, where TLS is mandatory (RFC 8997).
+    "smtp_tls_mandatory_protocols": ">=TLSv1.2",
+    "smtp_tls_mandatory_ciphers": "high",
     # The image's list; with a smarthost the node's own authorities take its place, see push/scripts/write_bundle.sh.
     "smtp_tls_CAfile": "/etc/ssl/certs/ca-certificates.crt",
 }

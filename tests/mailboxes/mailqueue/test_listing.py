@@ -86,6 +86,12 @@ def test_each_way_in_which_postfix_says_why() -> None:
             True,
         ),
         (
+            "SASL [CACHED] authentication failed; server smtp.relay.example[192.0.2.1] said: 550 5.7.8 Wrong password",
+            "550 5.7.8 Wrong password",
+            "smtp.relay.example",
+            True,
+        ),
+        (
             "SASL authentication failed: server smtp.relay.example offered no compatible authentication mechanisms for "
             "this type of connection security",
             None,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -156,3 +159,35 @@ def test_what_cannot_be_known_is_not_compared(
     if path == "dkim":
         up.keys["keys/example.com.quazzar"] = PutFile("keys/example.com.quazzar", b"another")
     assert differing(up) == set()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("script", [drift._OWN, drift.OWN_ALL])
+def test_root_gives_mail_back_and_nothing_behind_a_link_that_dovecots_user_made(
+    tmp_path: Path, script: str
+) -> None:
+    mail, elsewhere = tmp_path / "mail", tmp_path / "elsewhere"
+    for folder in (mail / "b.test/bob/Maildir/cur", mail / "c.test/carol", elsewhere / "bob/cur"):
+        folder.mkdir(parents=True)
+    theirs = [mail / "b.test/bob", mail / "b.test/bob/Maildir/cur/1"]
+    theirs[1].write_text("mail")
+    ours = [
+        elsewhere,
+        elsewhere / "bob",
+        elsewhere / "bob/cur",
+        elsewhere / "bob/shadow",
+        elsewhere / "linked",
+    ]
+    for file in ours[3:]:
+        file.write_text("secret")
+    (mail / "a.test").symlink_to(elsewhere)
+    (mail / "b.test/bob/link").symlink_to(ours[3])
+    (mail / "b.test/bob/hard").hardlink_to(ours[4])
+    (mail / "c.test/carol/bob").symlink_to(elsewhere / "bob")
+    here = (
+        script.replace("/srv/vmail", str(mail)).replace("vmail", "nobody").replace("nobody:nobody", "nobody:")
+    )
+    names = ["a.test/bob", "b.test/bob", "c.test/carol", "c.test/carol/bob"]
+    subprocess.run(["bash", "-c", here, "own", *names], check=True, capture_output=True, timeout=60)
+    assert [path.lstat().st_uid for path in ours] == [0] * len(ours)
+    assert 0 not in [path.lstat().st_uid for path in theirs]

@@ -10,9 +10,10 @@ local function envelope_sender(task)
 end
 
 -- Every address in a header's text. Programs differ in what they take for the address in "a@x.test b@x.test", and show
--- a name that is an address. The local part may have what RFC 5322 (atext) and RFC 6532 allow, and dots.
+-- a name that is an address. The local part may have what RFC 5322 (atext) and RFC 6532 allow, and dots, or be in quotes.
+local ATOM = "%w!#$%%&'*+/=?^_`{|}~.%-\128-\255"
 local function addresses_in(text)
-  return text:lower():gmatch("[%w!#$%%&'*+/=?^_`{|}~.\128-\255-]+@[%w.\128-\255-]+")
+  return text:lower():gmatch('[' .. ATOM .. '][' .. ATOM .. '\\"]*@%[?[%w.\128-\255-]+')
 end
 
 -- An address as an SMTP answer can show it (RFC 5321 section 4.5.3.1.5: 512 bytes a line).
