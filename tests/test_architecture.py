@@ -64,7 +64,7 @@ MOST_LINES_OF_A_FUNCTION = 60
 MOST_MODULES = 13
 #: Print where there is no command's stdout and no logging yet.
 PRINTERS = {"quazzar.processes.output", "quazzar.processes.supervisor", "quazzar.processes.web"}
-SKIPPED = {".git", ".venv", "var", "node_modules", "__pycache__"}
+SKIPPED = {".demo", ".git", ".venv", "var", "node_modules", "__pycache__"}
 TEXT = {
     "", ".py", ".md", ".txt", ".in", ".toml", ".html", ".css", ".js", ".svg", ".sh", ".yml", ".yaml", ".service"
 }  # fmt: skip

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_safe
@@ -68,22 +68,33 @@ def _source(pk: int) -> tuple[Message, bytes]:
 @require_safe
 def shown(request: HttpRequest, pk: int) -> HttpResponse:
     """The content, put into the message's page when it is asked for."""
-    context: dict[str, Any] = {"pk": pk}
     try:
-        row, data = _source(pk)
+        _, data = _source(pk)
     except QuazzarError as exc:
-        context["error"] = exc
-    else:
-        mail = content.read(data)
-        context |= {
-            "row": row,
-            "mail": mail,
-            "size": words.size(len(data)),
-            "source": data[:_SHOWN_SOURCE].decode("utf-8", "replace"),
-            "source_cut": len(data) > _SHOWN_SOURCE,
-            "files": [(index, file, words.size(len(file.data))) for index, file in enumerate(mail.files)],
-        }
-    return render(request, "mailrelay/_content.html", context)
+        return render(request, "mailrelay/_content.html", {"error": exc})
+    return render(request, "mailrelay/_content.html", opened(data, "message", pk))
+
+
+def opened(data: bytes, routes: str, pk: int) -> dict[str, Any]:
+    """The context of ``_content.html`` for a complete mail.
+
+    Args:
+        routes: beginning of the names of the routes that show its parts, such as ``message`` for ``message_html``.
+        pk: what they take.
+    """
+    mail = content.read(data)
+    return {
+        "mail": mail,
+        "size": words.size(len(data)),
+        "source": data[:_SHOWN_SOURCE].decode("utf-8", "replace"),
+        "source_cut": len(data) > _SHOWN_SOURCE,
+        "html_url": reverse(f"admin:{routes}_html", args=[pk]),
+        "source_url": reverse(f"admin:{routes}_source", args=[pk]),
+        "files": [
+            (reverse(f"admin:{routes}_file", args=[pk, index]), file, words.size(len(file.data)))
+            for index, file in enumerate(mail.files)
+        ],
+    }
 
 
 @gate.page(READ_MESSAGES)
@@ -95,7 +106,11 @@ def html(request: HttpRequest, pk: int) -> HttpResponse:
         _, data = _source(pk)
     except QuazzarError as exc:
         raise Http404(exc.message) from exc
-    remote = request.GET.get("remote") == "1"
+    return framed(data, remote=request.GET.get("remote") == "1")
+
+
+def framed(data: bytes, *, remote: bool) -> HttpResponse:
+    """The cleaned HTML of a complete mail as a page that can do nothing; with ``remote``, but load pictures."""
     headers = {
         "Content-Security-Policy": _SANDBOX.format(remote=" https: http:" if remote else ""),
         "Referrer-Policy": "no-referrer",
@@ -113,7 +128,7 @@ def source(request: HttpRequest, pk: int) -> HttpResponse:
         _, data = _source(pk)
     except QuazzarError as exc:
         raise Http404(exc.message) from exc
-    return _file(data, "message/rfc822", f"message-{pk}.eml")
+    return download(data, "message/rfc822", f"message-{pk}.eml")
 
 
 @gate.page(READ_MESSAGES)
@@ -122,13 +137,26 @@ def attachment(request: HttpRequest, pk: int, index: int) -> HttpResponse:
     """One attached file, always as a download."""
     try:
         _, data = _source(pk)
-        file = content.read(data).files[index]
-    except (QuazzarError, IndexError) as exc:
+    except QuazzarError as exc:
         raise Http404("There is no such file.") from exc
-    return _file(file.data, "application/octet-stream", file.name)
+    return attached(data, index)
 
 
-def _file(data: bytes, kind: str, name: str) -> HttpResponse:
+def attached(data: bytes, index: int) -> HttpResponse:
+    """A file that a complete mail brings, as a download.
+
+    Raises:
+        Http404: it has no such file.
+    """
+    try:
+        file = content.read(data).files[index]
+    except IndexError as exc:
+        raise Http404("There is no such file.") from exc
+    return download(file.data, "application/octet-stream", file.name)
+
+
+def download(data: bytes, kind: str, name: str) -> HttpResponse:
+    """A file that the browser saves and never shows."""
     plain = "".join(letter if letter.isascii() and letter.isprintable() else "_" for letter in name)
     plain = plain.replace('"', "_").replace("\\", "_").replace("/", "_")
     disposition = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

@@ -1,121 +1,86 @@
-"""Screenshots for the documentation: the product on a data dir of its own, with a real provider. `make shots`."""
+"""Pictures for the documentation: pages of the demo, which this starts in a folder of its own. `make shots`."""
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
 
+from demo import environment
+from demo.environment import OPERATOR
 from tests.browser.chromium import PHONE, WIDE, Chromium, picture
-from tests.live.console import OPERATOR, OPERATOR_PASSWORD, Console
-from tests.quazzar.nodes import ROOT, wait_until
+from tests.demo.running import Demo
+from tests.quazzar.nodes import ROOT
 from tests.rig import Missing
-from tests.rig.nameserver import Nameserver
-from tests.rig.postfix import RealPostfix
 
 FOLDER = ROOT / "docs/img"
+#: Bytes; what a page of documentation loads without making anybody wait.
 LIMIT = 200_000
-PAGE = "/admin/mail-relay/"
-DNS_PAGE = f"{PAGE}dns/"
-ALERTS = (
-    ("DiskFull", "critical", "firing", "/var on node-2 is 92 % full"),
-    ("HighLoad", "warning", "firing", "Load on node-1 is above 8"),
-    ("HighLoad", "warning", "resolved", "Load on node-1 is back to 1.2"),
-)
-JOBS = (("photos", "success", "4 min, 18 GiB"), ("mail", "failure", "No space left on device"))
-MAILS = (
-    ("accounts@inbox.test", "Invoice 2041"),
-    ("nobody@refused.test", "Invoice 2042"),
-    ("team@inbox.test", "Weekly report"),
-    ("slow@greylisted.test", "Password reset"),
-)
-MAILGUN = {
-    "provider": "mailgun",
-    "username": "postmaster@mg.example.com",
-    "password": "not-a-real-one",
-    "from_address": "alerts@example.com",
-    "from_name": "Node alerts",
-    "alert_recipients": ["ops@example.com"],
-    "backup_recipients": ["ops@example.com"],
+#: Name of the picture → how much of the page it shows: Home down to its charts, short lists without what is empty.
+SIZES: dict[str, ViewportSize] = {
+    "home": {"width": 1280, "height": 1200},
+    "expected": {"width": 1280, "height": 790},
+    "domains": {"width": 1280, "height": 550},
+}
+_RELAY = "/admin/mail-relay/"
+#: Name of the picture → page.
+PAGES = {
+    "home": "/admin/",
+    "doctor": "/admin/doctor/",
+    "messages": "/admin/mailrelay/message/",
+    "expected": "/admin/expected/",
+    "audit": "/admin/quazzar/auditentry/",
+    "captured": "/admin/captured/",
+    "relay": _RELAY,
+    "domains": f"{_RELAY}dns/",
 }
 
 
 def main() -> int:
-    """Take them all; 1 when one is too large for a README."""
+    """Take them all; 1 when one is too large."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(prefix="quazzar-shots-") as directory,
-        RealPostfix() as provider,
-        Nameserver() as nameserver,
-    ):
-        settings = {"SSL_CERT_FILE": str(provider.ca_file), "QUAZZAR_DNS_RESOLVERS": nameserver.address}
-        console = Console(Path(directory), static=True, **settings)
-        with sync_playwright() as driver, console, Chromium(console.url(""), driver) as chromium:
-            take(console, provider, nameserver, chromium)
+    for old in FOLDER.glob("*.png"):
+        old.unlink()
+    with tempfile.TemporaryDirectory(prefix="quazzar-shots-") as directory:
+        demo = Demo(Path(directory) / "demo")
+        with demo, sync_playwright() as driver, Chromium(demo.url(), driver) as chromium:
+            chromium.sign_in(OPERATOR, demo.password).close()
+            take(chromium, demo)
     return 1 if too_large() else 0
 
 
-def take(console: Console, provider: RealPostfix, nameserver: Nameserver, chromium: Chromium) -> None:
-    """Fill the node with mail and domains, and take each picture."""
-    console.use_relay(
-        provider.submission_port, security="starttls", username=provider.username, password=provider.password
+def take(chromium: Chromium, demo: Demo) -> None:
+    """Take each picture."""
+    home = chromium.page(PAGES["home"])
+    # Until the worker has looked at everything once.
+    expect(home.locator("#line")).to_contain_text("Mail works", timeout=120_000)
+    expect(home.locator("[data-state=unknown]")).to_have_count(0, timeout=120_000)
+    home.close()
+    shoot(tested(chromium.page(_RELAY)), "test")
+    for name, path in PAGES.items():
+        shoot(chromium.page(path, SIZES.get(name, WIDE)), name)
+    shoot(chromium.page("/admin/", PHONE), "phone")
+    shoot(
+        opened(chromium, f"{PAGES['messages']}?q=ines@slow.example", "is on its way", "Timeline"), "message"
     )
-    fill(console)
-    chromium.sign_in(OPERATOR, OPERATOR_PASSWORD).close()
-    shoot(walked(chromium.page(PAGE)), "test")
-    shoot(chromium.page("/admin/mailrelay/message/"), "queue")
-    console.call("PUT", "/api/mail/relay", MAILGUN)
-    shoot(chromium.page(PAGE), "relay")
-    shoot(chromium.page(PAGE, PHONE), "phone")
-    fill_zones(console, nameserver)
-    shoot(chromium.page(DNS_PAGE), "dns")
-    console.manage("license", "remove")
-    shoot(chromium.page(PAGE), "locked")
+    shoot(opened(chromium, PAGES["domains"], "orchard.example", "Required"), "dns")
+    demo_manage(demo, "license", "remove")
+    shoot(chromium.page(_RELAY), "locked")
 
 
-def fill_zones(console: Console, nameserver: Nameserver) -> None:
-    """Domains in three states: records right, wrong, and not checked yet."""
-    domains = {name: add_domain(console, name) for name in ("example.org", "example.com", "example.net")}
-    _, zone = console.exchange("GET", f"/api/mail/domains/{domains['example.org']}/dns/zone")
-    nameserver.publish("example.org", [*zone.decode().splitlines(), "mail.example.org. A 127.0.0.1"])
-    nameserver.publish("example.com", ["@ MX 10 mx.example.net.", '_dmarc TXT "v=DMARC1; p=none"'])
-    for name in ("example.org", "example.com"):
-        status, answer = console.call("POST", f"/api/mail/domains/{domains[name]}/dns/check")
-        assert status == 200, answer
+def opened(chromium: Chromium, path: str, link: str, awaited: str) -> Page:
+    """The page behind a link, once it shows what is awaited."""
+    page = chromium.page(path)
+    page.locator("#main").get_by_role("link", name=link).first.click()
+    expect(page.get_by_text(awaited, exact=True).first).to_be_visible(timeout=60_000)
+    page.mouse.move(0, 0)
+    return page
 
 
-def add_domain(console: Console, name: str) -> int:
-    """Return the new domain's id."""
-    status, answer = console.call("POST", "/api/mail/domains", {"name": name})
-    assert status == 201, answer
-    return int(answer["id"])
-
-
-def fill(console: Console) -> None:
-    """Mail from every kind of source: sent, refused, and still on its way."""
-    for rule, severity, state, summary in ALERTS:
-        send(console, "alerts", {"rule": rule, "severity": severity, "state": state, "summary": summary})
-    for job, status, message in JOBS:
-        send(console, "backups", {"job": job, "status": status, "message": message})
-    for to, subject in MAILS:
-        console.send(to, subject=subject)
-    cron = b"From: root\nTo: ops@inbox.test\nSubject: Cron <root@node-2> /etc/cron.daily\n\n4 packages upgraded\n"
-    console.manage("sendmail", "-t", "-i", stdin=cron)
-    wait_until(
-        lambda: not {"queued", "sending"} & {name for name, n in console.statuses().items() if n}, "delivery"
-    )
-
-
-def send(console: Console, kind: str, body: dict[str, Any]) -> None:
-    """One notification."""
-    status, answer = console.call("POST", f"/api/mail/{kind}", body)
-    assert status == 202, answer
-
-
-def walked(page: Page) -> Page:
+def tested(page: Page) -> Page:
     """The page after a test mail."""
     page.get_by_role("button", name="Send test mail").click()
     expect(page.locator("#test-result [data-ok=true]")).to_be_visible(timeout=60_000)
@@ -124,8 +89,16 @@ def walked(page: Page) -> Page:
     return page
 
 
+def demo_manage(demo: Demo, *arguments: str) -> None:
+    """A command of the product, on the demo's node."""
+    env = environment.of(demo.folder, {}, port=demo.port, nameserver="127.0.0.1:9", relay_port=9)
+    argv = [sys.executable, "manage.py", *arguments]
+    subprocess.run(argv, cwd=ROOT, env=env, check=True, stdout=subprocess.DEVNULL)
+
+
 def shoot(page: Page, name: str) -> None:
     """One picture, in the folder of the documentation."""
+    page.wait_for_load_state("load")
     picture(page, FOLDER / f"{name}.png")
     page.set_viewport_size(WIDE)
     page.close()

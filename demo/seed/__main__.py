@@ -1,0 +1,55 @@
+"""Makes the demo's node: database, key, licence, operators, and a week that the product itself lived through.
+
+`python -m demo.seed PORT`, in the environment that `demo.environment` makes.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from datetime import timedelta
+
+import django
+from django.core.management import call_command
+from django.db import connection
+
+
+def main() -> None:
+    """Make all of it, and print where the console is and how to sign in."""
+    django.setup()
+    from django.utils import timezone
+
+    from demo import environment
+    from demo.seed import clock, domains, people, week
+    from quazzar import actors
+    from quazzar.celery import app
+    from quazzar.management.commands import firstrun
+
+    # The worker is not there yet: nobody hears the rings of the week's mail.
+    app.conf.update(broker_url="memory://")
+    call_command("migrate", interactive=False, verbosity=0)
+    call_command("collectstatic", interactive=False, verbosity=0)
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA synchronous=OFF")  # nothing here is lost that cannot be made again
+    # What the week brings is no news to the person who starts the demo.
+    logging.disable(logging.CRITICAL)
+    print("Living through a week of mail …", flush=True)
+    password = firstrun.new_password()
+    with actors.acting_as("command:firstrun"), clock.at(timezone.now() - timedelta(days=23)):
+        firstrun.key_rows()
+        firstrun.licence_rows()
+    with actors.acting_as("command:firstrun"):
+        crew = people.hire(password)
+    week.live(crew, domains.Zones())
+    rows = (
+        ("Console", f"http://127.0.0.1:{sys.argv[1]}/"),
+        ("Name", environment.OPERATOR),
+        ("Password", password),
+    )
+    print("\nQuazzar Mail Relay, demo: nothing leaves this machine")
+    for name, text in rows:
+        print(f"  {name:<9} {text}")
+    print(flush=True)
+
+
+main()
