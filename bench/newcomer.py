@@ -139,7 +139,7 @@ def first_sign_in(person: Person, password: str, url: str) -> None:
     person.press("Sign in")
     person.read(page.locator(".q-login"))
     person.fill("New password", "walnut-Harbour-52-kite")
-    person.fill("The same again", "walnut-Harbour-52-kite")
+    person.fill("Repeat it", "walnut-Harbour-52-kite")
     person.fill("Your email address", "ada@inbox.test")
     person.press("Save and continue")
     page.wait_for_url("**/admin/")
