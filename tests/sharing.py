@@ -24,7 +24,8 @@ TOGETHER = {
         "test_stack_addresses.py", "test_stack_certificate.py", "test_stack_changes.py", "test_stack_complete.py",
         "test_stack_dns.py", "test_stack_doctor.py", "test_stack_ed25519.py", "test_stack_guessing.py",
         "test_stack_ingress.py", "test_stack_life.py", "test_stack_localusers.py", "test_stack_names.py",
-        "test_stack_secrets.py", "test_stack_signing.py", "test_stack_smarthost.py", "test_stack_submission.py",
+        "test_stack_programs.py", "test_stack_secrets.py", "test_stack_signing.py", "test_stack_smarthost.py",
+        "test_stack_submission.py",
     },
     "browser": {
         "test_api_pages.py", "test_dns_tab.py", "test_doctor_tab.py", "test_keyboard.py", "test_mailboxes_tab.py",
@@ -42,6 +43,8 @@ SECONDS = {
     "test_stack_walk.py": 165,
     "test_survival.py": 120,
     "test_stack_faults.py": 400,
+    "test_failures.py": 300,
+    "test_failures_mailserver.py": 300,
     "test_rotation.py": 60,
     "test_up.py": 55,
     "test_recipe.py": 50,
