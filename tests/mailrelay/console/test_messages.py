@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
+from django.utils import timezone
 
 from mailrelay.models import Message
 from mailrelay.queue import finding
@@ -122,6 +124,8 @@ def test_the_list_fetches_itself_and_gets_nothing_while_nothing_changes(
     console: Client, queued: Callable[..., Message]
 ) -> None:
     queued()
+    # An age in seconds would be another one by the second request.
+    Message.objects.update(created_at=timezone.now() - timedelta(hours=2))
     part = shown(console, **{"HX-Request": "true", "HX-Target": "list"})
     assert "<html" not in part
     seen = part.partition('name="seen" value="')[2].partition('"')[0]
