@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Playwright, ViewportSize
+from playwright.sync_api import BrowserContext, ConsoleMessage, Error, Page, Playwright, ViewportSize
 
 from tests.rig import Missing
 
@@ -91,7 +91,12 @@ class Chromium:
         """A new page of the console."""
         page = self.context.new_page()
         page.set_viewport_size(size)
-        page.goto(f"{self.url}{path}")
+        try:
+            page.goto(f"{self.url}{path}")
+        except Error as exc:
+            if "ERR_NETWORK_CHANGED" not in exc.message:
+                raise
+            page.goto(f"{self.url}{path}")  # a container's network came or went
         return page
 
     def sign_in(self, name: str, password: str) -> Page:

@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Playwright, sync_playwright
+from playwright.sync_api import Page, Playwright, expect, sync_playwright
 
 from tests.browser.chromium import Chromium
 from tests.live.console import OPERATOR, OPERATOR_PASSWORD, Console
 from tests.rig import or_skip
 from tests.rig.nameserver import Nameserver
 from tests.rig.postfix import RealPostfix
+
+#: Milliseconds until what a test waits for must be on the page: several processes share the machine's cores.
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="package")

@@ -65,7 +65,7 @@ def test_from_red_to_green_while_the_zone_is_filled(world: World) -> None:
     required = [row for row in world.records(domain) if row["required"]]
     for row in required:
         expect(page.locator(f"#record-{row['id']}")).to_have_attribute("data-status", "missing")
-    expect(page.get_by_role("img", name="0 of 4 required records are right")).to_be_visible()
+    expect(page.get_by_role("img", name="0 of 4 required records are correct")).to_be_visible()
     pasted = ["mail.walk.test. A 127.0.0.1"]
     for number, row in enumerate(required, 1):
         pasted += lines([row])
