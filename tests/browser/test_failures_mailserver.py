@@ -145,10 +145,10 @@ def test_home_leads_from_nothing_to_a_mail_server_and_a_green_domain(server: Ser
     page.locator("[data-step=dns]").get_by_role("link", name="See the records").click()
     page.get_by_role("link", name=DOMAIN).first.click()
     page.get_by_role("button", name="Check now").click()
-    expect(page.get_by_role("img", name="0 of 4 required records are right")).to_be_visible(timeout=SOON)
+    expect(page.get_by_role("img", name="0 of 4 required records are correct")).to_be_visible(timeout=SOON)
     server.publish(server.lines())
     page.get_by_role("button", name="Check now").click()
-    expect(page.get_by_role("img", name="4 of 4 required records are right")).to_be_visible(timeout=SOON)
+    expect(page.get_by_role("img", name="4 of 4 required records are correct")).to_be_visible(timeout=SOON)
 
     home(page)
     dns = page.locator("[data-area=dns]")
