@@ -61,7 +61,7 @@ class Watch:
         self._since, self._person = now, 0.0
 
     def print(self, title: str, goal: float) -> None:
-        """The table."""
+        """Print seconds per step, and whether the total meets the goal in seconds."""
         print(f"{title}\n  {'step':34}{'person':>8}{'machine':>9}")
         for name, person, machine in self.steps:
             print(f"  {name:34}{person:7.1f}s{machine:8.1f}s")
@@ -82,7 +82,7 @@ class Person:
         self.watch.pause(len(text.split()) / WORDS_A_MINUTE * 60)
 
     def fill(self, label: str, value: str, within: Locator | None = None) -> None:
-        """Fill a field."""
+        """Type into the field with this label; takes the seconds of one field."""
         self.watch.pause(SECONDS_A_FIELD)
         (within or self.page).get_by_label(label, exact=True).fill(value)
 
@@ -122,7 +122,7 @@ def cloned(watch: Watch, **env: str) -> Iterator[tuple[str, str]]:
             assert found, shown
             watch.step("read what it printed")
             yield f"http://127.0.0.1:{port}", found[1]
-        except BaseException:
+        except Exception:
             print(log.read_text()[-3000:], file=sys.stderr)
             raise
         finally:

@@ -53,7 +53,7 @@ def _run(folder: Path, port: int, *, fresh: bool) -> int:
 
 
 def _follow(argv: list[str], env: dict[str, str]) -> int:
-    """Run a program in the demo's environment, and pass on to it what asks us to stop."""
+    """Run a program in the demo's environment, and forward to it the signals that ask us to stop."""
     # Tied to us by a program in between: code between fork and exec may hang where there are threads.
     tied = [sys.executable, "-m", "demo.tied", str(os.getpid()), *argv]
     process = subprocess.Popen(

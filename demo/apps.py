@@ -10,7 +10,7 @@ class DemoConfig(AppConfig):
     verbose_name = "Demo"
 
     def ready(self) -> None:
-        """Whether something keeps the machine's clock right is no matter of a demo's."""
+        """Skip the clock check: a demo needs no synchronised clock."""
         from quazzar.monitoring import doctor
 
         doctor.register("clock", lambda: doctor.ok("A demo leaves the clock to you."))

@@ -13,7 +13,7 @@ MARK = "this-is-a-demo"
 OPERATOR = "operator"
 CAPTURED, ZONES, CERTIFICATE, KEY = "captured", "zones", "relay.pem", "relay.key"
 _LOCK = "demo.lock"
-#: What the operator has set for a node of their own counts for nothing here.
+#: Variables of the operator's own node, which the demo ignores.
 _OTHERS = frozenset(
     {"ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "DATABASE_URL", "DEBUG", "REDIS_URL", "SECRET_KEY"}
     | {

@@ -1,4 +1,5 @@
-"""The DNS of the demo: answers for the zones in its folder, on this machine. It knows no other name, and asks nobody.
+"""The DNS of the demo: answers for the zones in its folder, on this machine. It knows no other name, and asks nobody:
+the edge that asks, in ``dnsrecords/lookup``, has nothing for a server.
 
 Zone files are read again when they change, so that you can mend a record in an editor and press "Check now".
 """

@@ -48,7 +48,7 @@ class Capturing:
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        """Accept everybody but those at the domains of MOODS."""
+        """Accept every recipient, except at the domains in MOODS, which answer as it says."""
         answer, times = MOODS.get(address.rpartition("@")[2].lower(), ("", 0))
         if answer and (times is None or self._refused.get(address, 0) < times):
             self._refused[address] = self._refused.get(address, 0) + 1
@@ -59,7 +59,7 @@ class Capturing:
         return "250 2.1.5 Ok"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        """Keep the mail."""
+        """Store the mail with its envelope, and say in the answer that it goes no further."""
         data = envelope.original_content or b""
         store.keep(self.folder, envelope.mail_from or "", envelope.rcpt_tos, data)
         return "250 2.0.0 Ok: captured by the demo, not delivered"
@@ -94,7 +94,7 @@ def serve(folder: Path, certificate: Path, key: Path) -> int:
         loop.run_until_complete(loop.create_server(session, sock=listener))
         loop.run_forever()
 
-    # It says each command, and that it will change its own interface.
+    # aiosmtpd logs each command, and a warning about a change of its own interface.
     logging.getLogger("mail.log").setLevel(logging.ERROR)
     threading.Thread(target=run, name="relay", daemon=True).start()
     return int(listener.getsockname()[1])

@@ -5,7 +5,7 @@ these settings, which refuse to start on any data dir that `make demo` has not m
 
 The licence: `python -m demo` gives the new node what `make run` gives any new node, an evaluation signed with the key
 in its own data dir. It counts nowhere else (another node has another key, and one whose QUAZZAR_LICENSE_PUBLIC_KEY is
-set trusts no evaluation at all), and it opens nothing here that is of use: no mail leaves this machine.
+set trusts no evaluation at all), and it unlocks nothing of value here: no mail leaves this machine.
 """
 
 import copy

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-#: Older ones are deleted, so that a demo that is forgotten does not fill the disk.
+#: Older ones are deleted, so that a forgotten demo does not fill the disk.
 KEPT = 2_000
 _SUFFIX = ".mail"
 
@@ -34,7 +34,7 @@ class Captured:
 
     @property
     def at(self) -> datetime:
-        """When it came."""
+        """When the relay accepted it, in UTC: the number is that time in nanoseconds."""
         return datetime.fromtimestamp(self.number / 1e9, UTC)
 
 
@@ -51,7 +51,7 @@ def keep(folder: Path, sender: str, recipients: Sequence[str], data: bytes) -> i
 
 
 def move(folder: Path, number: int, at: datetime) -> None:
-    """Let a mail look as if it had come then: the demo's story is of last week."""
+    """Backdate a mail: the demo tells the story of last week."""
     _put(folder, _file(folder, number), int(at.timestamp() * 1e9))
 
 
@@ -74,7 +74,7 @@ def listed(folder: Path, most: int, before: int | None = None) -> list[Captured]
 
 
 def find(folder: Path, number: int) -> Captured | None:
-    """One mail, whole; None if there is none."""
+    """One complete mail; None if there is none."""
     return _read(folder, number)
 
 

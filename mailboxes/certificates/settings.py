@@ -206,10 +206,10 @@ def _read(certificate_path: str, key_path: str) -> tuple[str, str]:
 
 def _content(name: str) -> str:
     allowed = settings.QUAZZAR_CERTIFICATE_DIRS
-    return pem.text(read_named_file(name, allowed=allowed, private=own_paths(), limit=LARGEST_FILE))
+    return pem.text(read_named_file(name, allowed=allowed, private=_own_paths(), limit=LARGEST_FILE))
 
 
-def own_paths() -> list[Path]:
+def _own_paths() -> list[Path]:
     """Where the product keeps its data: nothing there is read as a certificate, and a SQLite database, which may lie
     outside the data directory, is not even opened."""
     database = connection.settings_dict["NAME"] if connection.vendor == "sqlite" else ""

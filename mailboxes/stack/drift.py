@@ -29,8 +29,8 @@ cd /srv/vmail
     -exec bash -c 'for d; do find "$d" -maxdepth 1 -type f ! -user vmail -print -quit; done' look {} +
 } | cut -d/ -f2,3 | sort -u | head -n 1000 | sed 's,^,owner  mail/,'
 """
-#: Gives the mail in these directories, which are below /srv/vmail, back to Dovecot. Dovecot's user owns all of them and
-#: may put a link in the place of each at any moment, so find goes down from here by itself, and acts where it stands.
+#: Gives the mail in these directories, which are below /srv/vmail, back to Dovecot. Dovecot's user owns them and could
+#: replace any of them with a link at any moment, so find descends from here by itself and acts with -execdir.
 _OWN = """
 cd /srv/vmail
 for directory in "$@"; do

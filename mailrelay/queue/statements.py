@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from django.db.models import Field
 
 #: The columns that a delivery reads; the others are for people.
-NEEDED_TO_SEND = (
+_NEEDED_TO_SEND = (
     *("id", "next_attempt_at", "body", "recipients", "envelope_sender"),
     *("message_id", "created_at", "attempts", "history"),
 )
@@ -87,8 +87,8 @@ def _index_statement(alias: str, number: int) -> str:
 def claim(owner: str, now: datetime, until: datetime, limit: int) -> list[Message]:
     """Claim up to ``limit`` messages that are due, oldest first, and read what a delivery needs of them.
 
-    Another worker may claim some of them at the same time: the condition of the UPDATE, which the database checks again
-    on a row that it had to wait for, decides who gets them.
+    Two workers may want the same rows. The condition of the UPDATE decides who gets them: the database checks it again
+    on a row that it had to wait for.
     """
     alias = router.db_for_write(Message)
     ops = connections[alias].ops
@@ -107,7 +107,7 @@ def _claim_statement(alias: str) -> str:
     return (
         f"UPDATE {table} SET status = %s, lease_owner = %s, lease_until = %s, attempts = attempts + 1 "  # noqa: S608
         f"WHERE id IN (SELECT id FROM {table} WHERE status IN (%s, %s) AND next_attempt_at <= %s "
-        f"ORDER BY next_attempt_at, id LIMIT %s) AND status IN (%s, %s) RETURNING {', '.join(NEEDED_TO_SEND)}"
+        f"ORDER BY next_attempt_at, id LIMIT %s) AND status IN (%s, %s) RETURNING {', '.join(_NEEDED_TO_SEND)}"
     )
 
 

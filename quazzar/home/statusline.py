@@ -73,7 +73,7 @@ def _of(area: Area, tiles: Sequence[Status]) -> Status | None:
 
 
 def _silent(worker: Finding) -> Line:
-    """Nobody sends what is queued, as far as can be told without the worker: the rest of the page may be old."""
+    """The worker is silent, so queued mail may not be leaving and the rest of the page may be out of date."""
     old = "What you see below may be old."
     if worker.since is None:
         return Line("bad", f"No mail leaves: {_lower(worker.sentence)}", more=old, link=_LOOK)

@@ -107,7 +107,7 @@ _SMARTHOST = {
     "smtp_sasl_security_options": "noanonymous",
     # After a refused login the same one is not tried again for a while, whatever comes in: each mail that tried for
     # itself would be one more failed login, and servers lock out after a few. Another password is tried at once
-    # (postconf(5), smtp_sasl_auth_cache_name). Only two connections at first, which both may try a wrong one.
+    # (postconf(5), smtp_sasl_auth_cache_name). Start with two connections: each may try a wrong password once.
     "smtp_sasl_auth_cache_name": "proxy:lmdb:/var/lib/postfix/sasl_auth_cache",
     "smtp_sasl_auth_cache_time": "15m",
     "smtp_initial_destination_concurrency": "2",

@@ -33,7 +33,7 @@ Linked = TypeVar("Linked", statusline.Line, tiles.Status, Event)
 @gate.page(LOOK_AROUND, any_plan=True)
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """Show Home whole; its three parts fetch themselves again from the views below."""
+    """Show the complete page; its three parts fetch themselves again from the views below."""
     context = {**frame(request), "title": "Home", **_now(request), **_charts(request), **_latest(request)}
     return render(request, "quazzar/home/home.html", context)
 
