@@ -1,9 +1,10 @@
-"""Every page that a test gets must do without what our Content-Security-Policy forbids in it."""
+"""The markup of pages: how tests read it, and that it does without what our Content-Security-Policy forbids."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
@@ -14,6 +15,11 @@ _FORBIDDEN = re.compile(
     r"""|hx-trigger="[^"]*\[[^"]*|hx-(?:vals|headers)=["']js:[^"']*"""
 )
 _TEXT = re.compile(r"<(pre|textarea|code)\b.*?</\1>|<!--.*?-->", re.DOTALL)
+
+
+def html(answer: Any) -> str:
+    """The page of an answer of Django's test client."""
+    return str(answer.content.decode())
 
 
 class Markup:

@@ -16,7 +16,8 @@ from mailrelay.mail.emails import Attachment, Email
 from mailrelay.models import Message, RelaySettings
 from mailrelay.queue import outbox
 from quazzar.models import AuditEntry
-from tests.mailrelay.console.test_messages import LIST, console, failed, html, sees
+from tests.mailrelay.console.test_messages import LIST, console, failed, sees
+from tests.markup import html
 
 __all__ = ["console", "failed"]
 AT = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)

@@ -14,6 +14,7 @@ from django.utils import timezone
 from mailrelay.models import Message
 from mailrelay.queue import finding
 from quazzar.models import AuditEntry
+from tests.markup import html
 
 LIST = "/admin/mailrelay/message/"
 REFUSAL = {"stage": "recipient", "code": 550, "message": "nobody@example.net: 550 5.1.1 <unknown>"}
@@ -36,10 +37,6 @@ def failed(queued: Callable[..., Message]) -> Message:
     message.status, message.last_error, message.next_attempt_at = Message.Status.FAILED, REFUSAL, None
     message.save()
     return message
-
-
-def html(answer: Any) -> str:
-    return str(answer.content.decode())
 
 
 def shown(console: Client, query: str = "", **headers: str) -> str:

@@ -12,6 +12,7 @@ from django.urls import reverse
 from mailrelay.models import RelaySettings
 from mailrelay.relay.presets import PRESETS
 from quazzar.models import AuditEntry
+from tests.markup import html
 
 PAGE = "/admin/mail-relay/"
 MAILGUN = {
@@ -33,10 +34,6 @@ MAILGUN = {
 def console(client: Client, operator: User, rings: list[str]) -> Client:
     client.force_login(operator)
     return client
-
-
-def html(answer: Any) -> str:
-    return str(answer.content.decode())
 
 
 def save(console: Client, **changes: str) -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
@@ -11,6 +9,7 @@ from django.test import Client
 from mailrelay.queue import savedfilters
 from mailrelay.queue.savedfilters import SavedFilter
 from quazzar.errors import InvalidFields
+from tests.markup import html
 
 LIST = "/admin/mailrelay/message/"
 NAS = f"{LIST}filter/?tab=failed&q=nas"
@@ -20,10 +19,6 @@ NAS = f"{LIST}filter/?tab=failed&q=nas"
 def console(client: Client, operator: User) -> Client:
     client.force_login(operator)
     return client
-
-
-def html(answer: Any) -> str:
-    return str(answer.content.decode())
 
 
 def test_a_filter_is_saved_found_renamed_and_deleted(console: Client, operator: User) -> None:

@@ -12,6 +12,7 @@ from django.test import Client
 from quazzar.access import apikeys
 from quazzar.access.sessions import SessionStore
 from quazzar.models import ApiKey, AuditEntry, Session
+from tests.markup import html
 
 LIST = "/admin/quazzar/apikey/"
 KEY = re.compile(r"qzr_[0-9A-Za-z]{46}")
@@ -21,10 +22,6 @@ KEY = re.compile(r"qzr_[0-9A-Za-z]{46}")
 def console(client: Client, operator: User) -> Client:
     client.force_login(operator)
     return client
-
-
-def html(answer: Any) -> str:
-    return str(answer.content.decode())
 
 
 def make(

@@ -11,6 +11,7 @@ from django.test import Client
 
 from mailrelay.models import Message, RelaySettings
 from tests.conftest import signed
+from tests.markup import html
 
 PAGE = "/admin/mail-relay/"
 LICENSE = "/admin/mail-relay/license/"
@@ -30,10 +31,6 @@ def pages(queued: Callable[..., Message]) -> list[str]:
     message = f"/admin/mailrelay/message/{queued().pk}"
     paths = ("/change/", "/delete/", "/history/")
     return [PAGE, "/admin/mailrelay/message/", *(f"{message}{path}" for path in paths)]
-
-
-def html(answer: Any) -> str:
-    return str(answer.content.decode())
 
 
 def test_pro_opens_every_page(console: Client, pages: list[str]) -> None:

@@ -12,6 +12,7 @@ from django.test import Client
 from quazzar import actors
 from quazzar.access import audit
 from quazzar.models import AuditEntry
+from tests.markup import html
 
 AUDIT = "/admin/quazzar/auditentry/"
 PAGES = (
@@ -31,10 +32,6 @@ PAGES = (
 def console(client: Client, operator: User) -> Client:
     client.force_login(operator)
     return client
-
-
-def html(answer: Any) -> str:
-    return str(answer.content.decode())
 
 
 def test_the_sign_in_page_says_what_this_is(client: Client, db: None) -> None:
