@@ -274,6 +274,9 @@ def test_single_mails_that_root_put_there_are_given_back(world: World) -> None:
     world.stack.manage("shell", "-c", "from mailboxes.upkeep import own_mail; own_mail()")
     assert owner() == "vmail"
     world.stack.inside("dovecot", "rm", f"{folder}/1.copied")
+    # Postfix's queue lies beside the mail, and is still Postfix's.
+    assert deliver(world.server, mail("as before"), world.alice.address).accepted
+    assert wait_for_message(world.server, world.alice.login, "as before", within=60)
 
 
 def intruder(world: World) -> Login:

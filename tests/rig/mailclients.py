@@ -27,7 +27,7 @@ GTUBES = tuple(
 TLS = Literal["none", "starttls", "implicit"]
 #: How each standard port is spoken to.
 _USUAL: dict[int, TLS] = {25: "none", 587: "starttls", 465: "implicit"}
-_TIMEOUT = 60.0
+_TIMEOUT = 20.0
 
 
 @dataclass(frozen=True)

@@ -180,6 +180,11 @@ def test_root_gives_mail_back_and_nothing_behind_a_link_that_dovecots_user_made(
     ]
     for file in ours[3:]:
         file.write_text("secret")
+    # What is Postfix's stays Postfix's.
+    queue = mail / ".postfix-queue"
+    (queue / "active").mkdir(parents=True)
+    (queue / "active/1").write_text("mail")
+    ours += [queue, queue / "active", queue / "active/1"]
     (mail / "a.test").symlink_to(elsewhere)
     (mail / "b.test/bob/link").symlink_to(ours[3])
     (mail / "b.test/bob/hard").hardlink_to(ours[4])
