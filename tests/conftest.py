@@ -45,6 +45,13 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("patient")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """The files that a test makes have the rights that it expects, whatever the machine's umask is, and whatever a
+    command set that ran in this process before."""
+    os.umask(0o022)
+
+
 @pytest.fixture(autouse=True)
 def _fresh_cache() -> None:
     """Throttle counters of one test are no business of the next."""
