@@ -30,31 +30,34 @@ TOGETHER = {
     "browser": {
         "test_api_pages.py", "test_dns_tab.py", "test_doctor_tab.py", "test_keyboard.py", "test_mailboxes_tab.py",
         "test_home_walk.py", "test_page_walk.py", "test_relay_tab.py", "test_upgrade.py", "test_api_keys.py",
-        "test_account.py", "test_help_page.py", "test_messages.py",
+        "test_account.py", "test_deaf.py", "test_help_page.py", "test_messages.py",
     },
     "private engine": {"test_images.py", "test_stack_engine_stop.py"},
 }  # fmt: skip
 #: Files that take longest, with their seconds: they are begun first, so that none is left for the end.
 SECONDS = {
-    "test_stack_changes.py": 420,  # and all the others of the shared stack
-    "test_mailboxes_tab.py": 250,  # and all the others of the browser
+    "test_stack_changes.py": 580,  # and all the others of the shared stack
+    "test_mailboxes_tab.py": 320,  # and all the others of the browser
+    "test_stack_faults.py": 400,
+    "test_failures.py": 300,
+    "test_failures_mailserver.py": 300,
     "test_stack_kills.py": 200,
     "test_stack_engine_stop.py": 190,
     "test_stack_walk.py": 165,
     "test_survival.py": 120,
-    "test_stack_faults.py": 400,
-    "test_failures.py": 300,
-    "test_failures_mailserver.py": 300,
-    "test_rotation.py": 60,
-    "test_up.py": 55,
+    "test_up.py": 65,
+    "test_commands.py": 60,
+    "test_secrets.py": 55,
     "test_recipe.py": 50,
-    "test_resolver.py": 50,
-    "test_commands.py": 45,
+    "test_contract.py": 50,
     "test_images.py": 40,
     "test_postgresql.py": 40,
     "test_on_postgresql.py": 40,
-    "test_contract.py": 35,
-    "test_process.py": 30,
+    "test_fuzzing.py": 30,
+    "test_routes.py": 25,
+    "test_dovecot.py": 25,
+    "test_every_right.py": 25,
+    "test_making.py": 25,
 }
 _daemon: Daemon | None = None
 

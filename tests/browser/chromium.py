@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -9,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Error, Page, Playwright, ViewportSize
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Playwright, ViewportSize
 
 from tests.rig import Missing
 
@@ -22,6 +23,8 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+#: What runs the browser.
+DEAF = Path(__file__).with_name("deaf.py")
 WIDE: ViewportSize = {"width": 1280, "height": 900}
 #: How the browser and htmx report an answer that refuses something, which is for the test to judge.
 _REFUSED = ("Failed to load resource", "Response Status Error Code")
@@ -63,7 +66,8 @@ class Chromium:
         """The browser with its one profile."""
         context = self._driver.chromium.launch_persistent_context(
             self._profile,
-            executable_path=self.program,
+            executable_path=DEAF,
+            env={**os.environ, "QUAZZAR_TEST_BROWSER": self.program},
             args=list(ARGUMENTS),
             headless=True,
             viewport=size,
@@ -91,12 +95,7 @@ class Chromium:
         """A new page of the console."""
         page = self.context.new_page()
         page.set_viewport_size(size)
-        try:
-            page.goto(f"{self.url}{path}")
-        except Error as exc:
-            if "ERR_NETWORK_CHANGED" not in exc.message:
-                raise
-            page.goto(f"{self.url}{path}")  # a container's network came or went
+        page.goto(f"{self.url}{path}")
         return page
 
     def sign_in(self, name: str, password: str) -> Page:

@@ -61,6 +61,7 @@ def test_mail_that_cannot_leave_is_seen_with_the_reason_until_it_has_left(
         wait_for(world, "mail queue", "ok")
 
 
+@pytest.mark.thorough
 def test_a_container_that_dies_is_in_the_history_and_the_stack_is_well_again(world: World) -> None:
     world.stack.client.containers.get(f"{world.stack.project}-rspamd").kill()
     history = "/api/mail/health/history?name=stack"
