@@ -30,7 +30,7 @@ _KEPT_SECONDS = 86_400
 
 
 def watch() -> list[str]:
-    """Ask for the required records of some domains, and make those due whose answers are not those of last time.
+    """Ask for the required records of some domains, and make those due whose answers differ from last time.
 
     Only the scheduled look says what is right; this only says that it would see something new.
 
@@ -49,7 +49,9 @@ def watch() -> list[str]:
     now = {_key(name): digest(answers[each] for each in asked) for name, asked in questions.items()}
     before = cache.get_many(now)
     cache.set_many(now, _KEPT_SECONDS)
-    changed = [domain for domain in domains if before.get(key := _key(domain.name), now[key]) != now[key]]
+    # Without answers to compare with – the first turn, or the cache was lost – something may have changed since the
+    # last look: one more look, and what changes after it differs from these answers.
+    changed = [domain for domain in domains if before.get(key := _key(domain.name)) != now[key]]
     if changed:
         DomainCheck.objects.filter(domain__in=changed).update(due_at=timezone.now())
         schedule.wake()

@@ -3,7 +3,6 @@
 
 (() => {
     const list = document.getElementById("checks");
-    const offline = document.getElementById("doctor-offline");
     let kept = new Map(); // id of an open history → what it shows
 
     document.getElementById("doctor-form").addEventListener("htmx:beforeRequest", (event) => {
@@ -25,12 +24,6 @@
                     details.open = true;
                 }
             }
-        }
-    });
-    document.body.addEventListener("htmx:sendError", () => offline.removeAttribute("hidden"));
-    document.body.addEventListener("htmx:afterRequest", ({ detail }) => {
-        if (detail.successful) {
-            offline.hidden = true;
         }
     });
 })();

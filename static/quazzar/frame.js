@@ -123,7 +123,39 @@
         }
     }, 1000);
 
+    // --- a console that does not answer: said until it does, or, of a change, until the next one got through
+
+    const offline = byId("offline");
+    const unsent = byId("unsent");
+
+    function silent({ detail }) {
+        // A dialog that is open hides everything outside.
+        const dialog = document.querySelector("dialog[open]");
+        (dialog ?? byId("content"))?.prepend(byId("silence"));
+        (detail.requestConfig.verb === "get" ? offline : unsent)?.removeAttribute("hidden");
+    }
+
+    document.addEventListener("close", () => byId("content")?.prepend(byId("silence")), true);
+    document.addEventListener("htmx:sendError", silent);
+    document.addEventListener("htmx:timeout", silent);
+    document.addEventListener("htmx:responseError", (event) => {
+        // A proxy answers for it.
+        if ([502, 503, 504].includes(event.detail.xhr.status) && event.detail.requestConfig.verb === "get") {
+            silent(event);
+        }
+    });
+    document.addEventListener("htmx:afterRequest", ({ detail }) => {
+        if (detail.successful && offline) {
+            offline.hidden = true;
+            unsent.hidden ||= detail.requestConfig.verb !== "get";
+        }
+    });
+
     document.addEventListener("htmx:configRequest", ({ detail }) => {
+        if (detail.triggeringEvent?.type === "poll") {
+            // A connection that broke without a word would keep the page as it is for ever.
+            detail.timeout = 20_000;
+        }
         if (detail.elt.matches("[hx-get][hx-trigger]:not(form)")) {
             for (const kept of detail.elt.querySelectorAll("input[data-kept]")) {
                 detail.parameters[kept.name] = kept.value;

@@ -4,7 +4,6 @@
 (() => {
     const modal = document.getElementById("modal");
     const body = document.getElementById("modal-body");
-    const offline = document.getElementById("offline");
     const wizard = document.getElementById("wizard");
     const report = () => document.querySelector("#preflight [data-ok]");
 
@@ -62,7 +61,6 @@
     }
 
     document.body.addEventListener("console-toast", (event) => toast(event.detail.text, event.detail.level));
-    document.body.addEventListener("htmx:sendError", () => offline.removeAttribute("hidden"));
     document.body.addEventListener("htmx:responseError", (event) => {
         const { status } = event.detail.xhr;
         if (status === 404) {
@@ -74,9 +72,6 @@
         }
     });
     document.body.addEventListener("htmx:afterRequest", (event) => {
-        if (event.detail.successful) {
-            offline.hidden = true;
-        }
         if (wizard && report()) {
             document.getElementById("check").textContent = "Check again";
         }

@@ -40,3 +40,17 @@ def test_home_leads_from_no_relay_to_a_delivered_alert(chromium: Chromium, provi
     assert b'"queued"' in pasted.stdout
     expect(home.locator("#received")).to_contain_text("was delivered", timeout=60_000)
     wait_until(lambda: any("First alert" in mail["Subject"] for mail in provider.messages()), 60, "the alert")
+
+
+@pytest.mark.thorough
+def test_home_says_that_the_console_does_not_answer_even_when_a_connection_hangs(chromium: Chromium) -> None:
+    page = chromium.page("/admin/")
+    warning = page.get_by_text("The console isn’t answering.")
+    page.route("**/home/now/", lambda route: None)
+    expect(warning).to_be_visible(timeout=90_000)
+    page.unroute("**/home/now/")
+    expect(warning).to_be_hidden(timeout=90_000)
+    page.context.set_offline(True)
+    expect(warning).to_be_visible(timeout=60_000)
+    page.context.set_offline(False)
+    expect(warning).to_be_hidden(timeout=60_000)

@@ -102,6 +102,27 @@ def test_a_message_is_followed_cancelled_and_retried_without_a_reload(
     assert page.evaluate("window.stays")
 
 
+def test_a_change_that_the_console_did_not_answer_is_not_passed_over(
+    chromium: Chromium, node: Console
+) -> None:
+    pk = queue(node, subject="Unanswered")
+    page = chromium.page(f"/admin/mailrelay/message/{pk}/change/")
+    unsent = page.get_by_text("The console didn’t answer your last change.")
+    page.get_by_role("button", name="Send again to…").click()
+    page.get_by_label("Send it to").fill("eve@example.com")
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Send copy").click()
+    expect(page.get_by_role("dialog")).to_contain_text("The console didn’t answer your last change.")
+    page.context.set_offline(False)
+    expect(page.get_by_text("The console isn’t answering.")).to_be_hidden()
+    expect(unsent).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("main").get_by_text("The console didn’t answer")).to_be_visible()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("Cancelled by operator")).to_be_visible()
+    expect(unsent).to_be_hidden()
+
+
 def test_a_copy_is_sent_to_others_from_a_dialog(chromium: Chromium, node: Console) -> None:
     pk = queue(node, subject="Copied")
     page = chromium.page(f"/admin/mailrelay/message/{pk}/change/")

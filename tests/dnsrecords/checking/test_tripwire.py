@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.core.cache import cache
 
 from dnsrecords.checking import check, schedule, tripwire
 from dnsrecords.models import DomainCheck
@@ -32,6 +33,8 @@ def test_a_record_that_is_taken_away_is_noticed_and_so_is_its_return(
     domain: Domain, nameserver: Nameserver
 ) -> None:
     whole = zone_lines(Facts.for_domain(domain), None)
+    assert tripwire.watch() == ["wire.test"]
+    assert check.check_due() == 1
     for lines, level in (
         (whole, None),
         ([line for line in whole if " MX " not in line], "failed"),
@@ -42,6 +45,19 @@ def test_a_record_that_is_taken_away_is_noticed_and_so_is_its_return(
         assert check.check_due() == (1 if level else 0)
         assert level is None or Finding.objects.get(check_name="dns").level == level
     assert tripwire.watch() == []
+
+
+def test_a_record_that_went_before_the_first_turn_or_while_the_cache_was_lost_is_noticed(
+    domain: Domain, nameserver: Nameserver
+) -> None:
+    whole = zone_lines(Facts.for_domain(domain), None)
+    for lines, level in (([line for line in whole if " MX " not in line], "failed"), (whole, "ok")):
+        cache.clear()
+        nameserver.publish("wire.test", lines)
+        assert tripwire.watch() == ["wire.test"]
+        assert check.check_due() == 1
+        assert Finding.objects.get(check_name="dns").level == level
+        assert tripwire.watch() == []
 
 
 def test_nobody_is_asked_for_a_domain_that_was_never_looked_up(domain: Domain) -> None:
