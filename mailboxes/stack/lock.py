@@ -1,27 +1,43 @@
-"""One writer at a time on this node: an operating system lock, which dies with the process that holds it."""
+"""One writer at a time, here and on all machines that share a PostgreSQL; a lock ends with its holder."""
 
 from __future__ import annotations
 
 import fcntl
+import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.db import connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+#: The first half of the keys of our advisory locks, so that they differ from those of other programs: "QZR".
+_OURS = 0x515A52
 
 
 @contextmanager
 def single_writer(name: str = "stack") -> Iterator[bool]:
     """Tries to take the lock, and yields whether it did; never waits.
 
-    A process that does not get it leaves its work to the holder, who looks again after letting go. Writers on other
-    machines are kept out by the generation in the files themselves (``mailboxes/push/recipe.py``).
+    A process that does not get it leaves its work to the holder, who looks again after letting go. Should a holder lose
+    its connection to PostgreSQL, and with it the lock, the generation in the stack's files still keeps older writers
+    out (``mailboxes/push/recipe.py``).
 
     Args:
         name: one lock for each kind of work.
     """
+    with _on_this_node(name) as mine:
+        if not mine:
+            yield False
+            return
+        with _in_postgresql(name) as ours:
+            yield ours
+
+
+@contextmanager
+def _on_this_node(name: str) -> Iterator[bool]:
     with (settings.QUAZZAR_DATA_DIR / f"{name}.lock").open("w") as file:
         try:
             # Each open() has a lock of its own, so threads of one worker exclude each other, too.
@@ -30,3 +46,21 @@ def single_writer(name: str = "stack") -> Iterator[bool]:
             yield False
             return
         yield True
+
+
+@contextmanager
+def _in_postgresql(name: str) -> Iterator[bool]:
+    """An advisory lock of the session (PostgreSQL's manual, 13.3.5); True where there is no PostgreSQL."""
+    if connection.vendor != "postgresql":
+        yield True
+        return
+    key = [_OURS, zlib.crc32(name.encode()) - 2**31]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", key)
+        (acquired,) = cursor.fetchone()
+    try:
+        yield acquired
+    finally:
+        if acquired:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", key)

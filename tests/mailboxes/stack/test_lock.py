@@ -5,16 +5,22 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import dj_database_url
 import pytest
 from django.db import connection
+from django.db.utils import ConnectionHandler
 
 from mailboxes.models import Domain, Stack
 from mailboxes.provisioning.mailboxes import add_mailbox
 from mailboxes.stack import lock, reconcile
+from tests.rig import or_skip
+from tests.rig.services import Postgres
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.mailboxes.stackengine import StackEngine
@@ -35,6 +41,40 @@ def test_the_second_is_refused_until_the_first_is_done() -> None:
         assert (first, second) == (True, False)
     with lock.single_writer() as third:
         assert third
+
+
+@pytest.mark.real
+@pytest.mark.django_db
+def test_machines_that_share_a_postgresql_exclude_each_other(
+    monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path
+) -> None:
+    with or_skip(Postgres) as server:
+        machines = [
+            ConnectionHandler({"default": dj_database_url.parse(server.url)})["default"] for _ in range(2)
+        ]
+
+        @contextmanager
+        def at(machine: int, name: str = "stack") -> Iterator[bool]:
+            monkeypatch.setattr(lock, "connection", machines[machine])
+            settings.QUAZZAR_DATA_DIR = tmp_path / str(machine)
+            settings.QUAZZAR_DATA_DIR.mkdir(exist_ok=True)
+            with lock.single_writer(name) as mine:
+                yield mine
+
+        with at(0) as first, at(1) as second, at(1, "import") as other:
+            assert (first, second, other) == (True, False, True)
+            monkeypatch.setattr(lock, "connection", machines[0])
+        with pytest.raises(RuntimeError), at(0):
+            raise RuntimeError
+        with at(1) as second:
+            assert second
+            # A machine that is gone, and its session with it, holds nothing.
+            machines[1].close()
+            with at(0) as first:
+                assert first
+            monkeypatch.setattr(lock, "connection", machines[1])
+        for machine in machines:
+            machine.close()
 
 
 def test_different_work_has_different_locks() -> None:
