@@ -34,7 +34,7 @@ from mailrelay.models import Message, RelaySettings
 from quazzar.access import apikeys
 from quazzar.models import ApiKey
 from tests.fakes import FakeEngine
-from tests.tiers import LONG
+from tests.tiers import LONG, fewer
 
 pytestmark = pytest.mark.long
 
@@ -43,9 +43,13 @@ CHECKS = [
     response_schema_conformance,
 ]  # fmt: skip
 BOUNDED = settings(
-    max_examples=20, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=fewer(10, 20),
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
 )
-BRIEF = settings(BOUNDED, max_examples=10)
+BRIEF = settings(BOUNDED, max_examples=fewer(6, 10))
 
 
 @pytest.fixture(autouse=True)
@@ -91,8 +95,11 @@ def key(operator: Any) -> dict[str, str]:
     return {"Authorization": f"Bearer {text}"}
 
 
-#: The long run also tries the edge of each field's description; to work those out takes every process seconds.
-CONFIG = SchemathesisConfig.from_dict({"phases": {"coverage": {"enabled": LONG}}})
+#: The long run also tries the edge of each field's description, and the constants of the code; to work those out takes
+#: every process seconds.
+CONFIG = SchemathesisConfig.from_dict(
+    {"phases": {"coverage": {"enabled": LONG}}, "analysis": {"constants": {"enabled": LONG}}}
+)
 described = schemathesis.openapi.from_dict(
     cast("Any", SchemaGenerator)().get_schema(request=None, public=True), config=CONFIG
 )

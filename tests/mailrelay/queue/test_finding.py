@@ -202,29 +202,27 @@ def many(relay: Any) -> None:
         cursor.execute("ANALYZE")
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        Query(),
-        Query(("failed",)),
-        Query(finding.WAITING),
-        Query(source="alert"),
-        Query(text="box7@example.com"),
-        Query(("sent",), text="box7@example.com"),
-        Query(text="<77@x>"),
-        Query(text="no 77"),
-    ],
-    ids=str,
+QUERIES = (
+    Query(),
+    Query(("failed",)),
+    Query(finding.WAITING),
+    Query(source="alert"),
+    Query(text="box7@example.com"),
+    Query(("sent",), text="box7@example.com"),
+    Query(text="<77@x>"),
+    Query(text="no 77"),
 )
-def test_no_query_reads_its_way_through_the_table(
-    many: None, query: Query, monkeypatch: pytest.MonkeyPatch
-) -> None:
+
+
+@pytest.mark.long
+def test_no_query_reads_its_way_through_the_table(many: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finding, "WINDOW", 100)  # a small part of the table, as it is of a large one
     monkeypatch.setattr(finding, "SECONDS", -1)
     with CaptureQueriesContext(connection) as taken:
-        finding.find(query, before=Message.objects.order_by("-pk").values_list("pk", flat=True)[10])
-        finding.find(query)
-        finding.count(Query(query.statuses, query.source))
+        for query in QUERIES:
+            finding.find(query, before=Message.objects.order_by("-pk").values_list("pk", flat=True)[10])
+            finding.find(query)
+            finding.count(Query(query.statuses, query.source))
     for statement in (one["sql"] for one in taken.captured_queries):
         shown = plan(statement)
         assert "Seq Scan" not in shown, (statement, shown)
