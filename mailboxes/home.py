@@ -20,8 +20,8 @@ def register() -> None:
     registry.register_step(
         Step(
             key="way out",
-            title="Set up a way out",
-            text="A relay at your provider, or a mail server of your own. Both work side by side.",
+            title="Choose how mail is sent",
+            text="Through a relay at your provider, or from a mail server of your own. You can use both.",
             link=Link("Set up a relay", "admin:mail_relay"),
             right=rights.CHANGE_RELAY,
             is_done=lambda user: RelaySettings.load().configured or Stack.load().enabled,

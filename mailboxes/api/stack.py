@@ -19,6 +19,8 @@ from mailboxes.api.stackserializers import (
     DisableSerializer,
     HostnameSerializer,
     ReportSerializer,
+    RetriedMailsSerializer,
+    RetryMailsSerializer,
     StackChangeSerializer,
     StackSerializer,
     WaitingMailsSerializer,
@@ -26,7 +28,7 @@ from mailboxes.api.stackserializers import (
 from mailboxes.certificates import state as certificatestate
 from mailboxes.certificates.settings import upload_certificate, use_certificate_files, use_self_signed
 from mailboxes.engine import connect
-from mailboxes.mailqueue import watch
+from mailboxes.mailqueue import retrying, watch
 from mailboxes.models import Stack
 from mailboxes.stack import control, logs
 from mailboxes.stack.blueprint import compose
@@ -61,9 +63,9 @@ class StackViewSet(ApiViewSet):
     rights: ClassVar = {
         **dict.fromkeys(("retrieve", "certificate_read", "logs", "queue", "compose"), SEE_SERVER),
         **dict.fromkeys(("partial_update", "certificate_replace", "controller_password"), CHANGE_SERVER),
-        **dict.fromkeys(("preflight", "enable", "disable", "repair"), CHANGE_SERVER),
+        **dict.fromkeys(("preflight", "enable", "disable", "repair", "queue_retry"), CHANGE_SERVER),
     }
-    tells_result = frozenset({"preflight", "controller_password"})
+    tells_result = frozenset({"preflight", "controller_password", "queue_retry"})
     query_names: ClassVar = {"logs": ["service", "tail"]}
     serializer_class = StackChangeSerializer
     answer_class = StackSerializer
@@ -177,6 +179,18 @@ class StackViewSet(ApiViewSet):
                 return self.answer(watch.listing_of(engine))
         except (NotThere, NotRunning):
             return self.answer({"count": 0, "messages": []})
+
+    @action(
+        **_POST,
+        url_path="queue/retry",
+        serializer_class=RetryMailsSerializer,
+        answer_class=RetriedMailsSerializer,
+        answer_status=202,
+    )
+    def queue_retry(self, request: Request) -> Response:
+        """Has Postfix try what waits now: the mail with this id, or without one all of it."""
+        with connect.to_docker() as engine:
+            return self.answer({"count": retrying.retry(engine, self.body()["id"])})
 
     @extend_schema(responses={(200, Yaml.media_type): OpenApiTypes.ANY})
     @action(detail=False, renderer_classes=[Yaml, ConsolePages])

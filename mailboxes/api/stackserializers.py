@@ -115,6 +115,20 @@ class WaitingMailsSerializer(serializers.Serializer[Any]):
     messages = WaitingMailSerializer(many=True, help_text="The oldest first; 500 at most.")
 
 
+class RetryMailsSerializer(serializers.Serializer[Any]):
+    """Which mail in Postfix's queue to try now."""
+
+    id = serializers.CharField(
+        required=False, default="", allow_blank=True, max_length=32, help_text="A queue id; empty: all mail."
+    )
+
+
+class RetriedMailsSerializer(serializers.Serializer[Any]):
+    """What Postfix was told to try."""
+
+    count = serializers.IntegerField(help_text="Mails that are tried now.")
+
+
 class StackSerializer(serializers.Serializer[Any]):
     """The stack: what should be, and what was last seen."""
 

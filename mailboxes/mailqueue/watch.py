@@ -40,9 +40,13 @@ def ask(engine: Engine) -> tuple[list[Waiting], int]:
     Raises:
         StackError: Postfix did not answer.
     """
-    container = f"{settings.QUAZZAR_STACK_PROJECT}-postfix"
-    result = engine.check(container, _COMMAND, timeout=TIMEOUT, what="reading the mail queue")
+    result = engine.check(container(), _COMMAND, timeout=TIMEOUT, what="reading the mail queue")
     return listing.read(result.stdout.decode(errors="replace"))
+
+
+def container() -> str:
+    """The name of Postfix's container."""
+    return f"{settings.QUAZZAR_STACK_PROJECT}-postfix"
 
 
 def refresh(engine: Engine) -> None:

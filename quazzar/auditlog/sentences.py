@@ -171,6 +171,7 @@ RENDERERS: dict[str, Callable[[AuditEntry], str]] = {
     "stack.changed": _changes("changed the mail server"),
     "stack.certificate_changed": _does("changed the mail server's certificate"),
     "stack.controller_password_shown": _does("viewed the password of Rspamd's web interface"),
+    "stack.queue_retried": _does("retried {} that waited in Postfix"),
     "stack.interruption_allowed": _does("allowed the mail server's repairs to interrupt mail"),
     "domain.added": _does("added domain {}"),
     "domain.changed": _changes("changed domain {}"),

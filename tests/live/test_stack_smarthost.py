@@ -99,6 +99,13 @@ def test_the_password_is_not_given_to_a_relay_with_another_name(world: World, pr
     wait_until(lambda: "certificate" in waiting(world), "the API says what waits, and why", 45)
     (listed,) = world.stack.expect(200, "GET", "/api/mail/stack/queue")["messages"]
     assert (listed["sender"], listed["recipients"][0]["address"]) == (world.alice.address, "friend@far.test")
+    # Trying it again changes nothing while the certificate is wrong; a mail that is not there is said to be gone.
+    assert world.stack.expect(202, "POST", "/api/mail/stack/queue/retry", {"id": listed["id"]}) == {
+        "count": 1
+    }
+    assert world.stack.expect(202, "POST", "/api/mail/stack/queue/retry", {}) == {"count": 1}
+    world.stack.expect(404, "POST", "/api/mail/stack/queue/retry", {"id": "4bXk2Q1y8Lz3d"})
+    assert provider.mails() == []
     # With the right name it leaves at once.
     use_relay(world, port=587, security="starttls", username=USER, password=PASSWORD)
     (received,) = provider.wait_for(1)
