@@ -91,7 +91,12 @@ def _paths() -> list[str]:
         f"/admin/mail-relay/mailboxes/{person}/",
         "/admin/mail-relay/dns/",
         f"/admin/mail-relay/dns/{domain}/",
+        "/admin/doctor/",
+        "/admin/expected/",
+        "/admin/help/",
+        "/admin/mail-relay/mailboxes/server/",
         "/admin/mailrelay/message/",
+        "/admin/mailrelay/message/?q=Report 999999",
         f"/admin/mailrelay/message/{message}/change/",
         "/admin/quazzar/apikey/",
         "/admin/quazzar/auditentry/",
@@ -147,7 +152,7 @@ def _message(now: datetime) -> Any:
         subject="Report",
         message_id="<0@bench.test>",
         to=["ops@example.test"],
-        recipients=[{"address": "ops@example.test", "state": "sent"}],
+        recipients=[{"address": "ops@example.test", "status": "sent"}],
         status="sent",
         attempts=1,
         created_at=now,
@@ -161,14 +166,15 @@ def _multiply(message: Any) -> None:
 
     earlier = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', {}, '-' || (i * 30) || ' seconds')"
     values = {
-        name: earlier.format(name) if name in ("created_at", "sent_at") else name
+        name: earlier.format(name) if name in ("created_at", "sent_at") else connection.ops.quote_name(name)
         for field in message._meta.concrete_fields
         if (name := field.column) != "id"
     } | {"message_id": "'<' || i || '@bench.test>'", "subject": "'Report ' || i"}
+    columns = ", ".join(map(connection.ops.quote_name, values))
     with connection.cursor() as cursor:
         cursor.execute(
             f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %s) "
-            f"INSERT INTO {message._meta.db_table} ({', '.join(values)}) "
+            f"INSERT INTO {message._meta.db_table} ({columns}) "
             f"SELECT {', '.join(values.values())} FROM n, {message._meta.db_table} WHERE id = %s",
             [MESSAGES - 1, message.pk],
         )

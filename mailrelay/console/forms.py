@@ -33,7 +33,7 @@ class RelayPassword(SealedInput):
     unreadable_text = (
         "Unreadable: the key that sealed it is no longer in the key file. Enter the password again."
     )
-    remove_text = "Remove what is saved"
+    remove_text = "Remove the saved password"
 
 
 class RelayForm(SavingForm):

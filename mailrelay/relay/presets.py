@@ -128,9 +128,9 @@ PRESETS: tuple[Preset, ...] = (
         "custom",
         "Custom SMTP",
         "",
-        "often the whole mail address; empty for a server that wants no login",
-        "often a password made for applications",
-        "Any SMTP server: 587 with STARTTLS, or 465 with Implicit TLS. Its help page names them.",
+        "often your whole email address; leave it empty if the server needs no sign-in",
+        "often an app password",
+        "Any SMTP server. Use port 587 with STARTTLS, or 465 with implicit TLS; your provider's help page says which.",
     ),
 )
 

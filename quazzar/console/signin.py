@@ -6,7 +6,7 @@ What Django's own pages do not put into the audit log is recorded here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin, messages
@@ -41,6 +41,11 @@ DUTIES: list[tuple[Callable[[HttpRequest], bool], str, list[str]]] = [
 
 class SignInForm(AuthenticationForm):  # type: ignore[misc]  # untyped
     """Name and password. The right password of somebody who may not open the console is a failure as well."""
+
+    error_messages: ClassVar = {
+        **AuthenticationForm.error_messages,
+        "invalid_login": "Wrong name or password.",
+    }
 
     def confirm_login_allowed(self, user: Any) -> None:
         """Let operators in.

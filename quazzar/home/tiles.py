@@ -94,10 +94,12 @@ def judge(tile: Tile, readings: Sequence[Reading]) -> Status:
             if found.check.page
             else Link("Open Doctor", "admin:doctor")
         )
+    checked = sum(each.check.area == tile.area for each in readings)
+    is_fine = found.level is Level.OK and checked > 1
     return Status(
         tile,
         _STATES[found.level],
-        found.finding.sentence,
+        f"All {checked} checks pass." if is_fine else found.finding.sentence,
         found.finding.advice,
         found.since,
         link,

@@ -140,7 +140,7 @@ def test_another_host_tells_at_once_that_the_saved_password_is_not_for_it(
     tab.get_by_label("Password", exact=True).fill("")
     tab.get_by_label("Host").fill("")
     expect(told).to_contain_text("saving deletes the saved password")
-    tab.get_by_label("Remove what is saved").check()
+    tab.get_by_label("Remove the saved password").check()
     expect(told).to_be_empty()
 
 
