@@ -321,12 +321,12 @@ def test_a_file_is_checked_and_stays_chosen_for_the_import(chromium: Chromium, u
     page = chromium.page(f"{TAB}import/")
     bad = b"address,password\nm01@example.com,plum-Tundra-77-kettle\nnew@example.com,short\n"
     page.get_by_label("CSV file").set_input_files({"name": "m.csv", "mimeType": "text/csv", "buffer": bad})
-    page.get_by_role("button", name="Only check").click()
+    page.get_by_role("button", name="Check only").click()
     expect(page.get_by_role("alert")).to_contain_text("line 2")
     expect(page.get_by_role("alert")).to_contain_text("line 3")
     good = b"address,password\nnew@example.com,plum-Tundra-77-kettle\n"
     page.get_by_label("CSV file").set_input_files({"name": "m.csv", "mimeType": "text/csv", "buffer": good})
-    page.get_by_role("button", name="Only check").click()
+    page.get_by_role("button", name="Check only").click()
     expect(page.get_by_text("1 mailbox would be added")).to_be_visible()
     page.get_by_role("button", name="Import", exact=True).click()
     expect(page.get_by_text("Import of 1 mailbox started.")).to_be_visible()
