@@ -96,7 +96,7 @@ def _paths() -> list[str]:
         "/admin/help/",
         "/admin/mail-relay/mailboxes/server/",
         "/admin/mailrelay/message/",
-        "/admin/mailrelay/message/?q=Report 999999",
+        "/admin/mailrelay/message/?q=ops@example.test",
         f"/admin/mailrelay/message/{message}/change/",
         "/admin/quazzar/apikey/",
         "/admin/quazzar/auditentry/",
@@ -164,6 +164,8 @@ def _multiply(message: Any) -> None:
     """Copies of one message, half a minute apart, written by SQLite itself: the ORM would take minutes."""
     from django.db import connection
 
+    from mailrelay.models import MessageAddress
+
     earlier = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', {}, '-' || (i * 30) || ' seconds')"
     values = {
         name: earlier.format(name) if name in ("created_at", "sent_at") else connection.ops.quote_name(name)
@@ -177,6 +179,12 @@ def _multiply(message: Any) -> None:
             f"INSERT INTO {message._meta.db_table} ({columns}) "
             f"SELECT {', '.join(values.values())} FROM n, {message._meta.db_table} WHERE id = %s",
             [MESSAGES - 1, message.pk],
+        )
+        # Their index by address.
+        cursor.execute(
+            f"INSERT INTO {MessageAddress._meta.db_table} (address, message_id) "
+            f"SELECT %s, id FROM {message._meta.db_table}",
+            message.to,
         )
 
 
