@@ -1,6 +1,6 @@
-# Every command works from a bare checkout: it makes .venv first.
+# Every command works from a bare checkout: it creates .venv first.
 PORT ?= 8000
-# Of the demo, unless PORT= names another.
+# The port of the demo, unless PORT= sets another.
 DEMO_PORT := $(if $(filter file,$(origin PORT)),8010,$(PORT))
 PY := .venv/bin/python
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(PY) -m uv pip compile --quiet --generate-hashes \
@@ -9,16 +9,16 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(PY) -m uv pip compile --quiet
 .PHONY: help run demo quick test test-long check bench roles shots lock
 
 help:
-	@echo "make run     the console on http://127.0.0.1:$(PORT) (PORT=8001 for another port)"
-	@echo "make demo    a demo on http://127.0.0.1:$(DEMO_PORT): a week of mail, and nothing leaves this machine (KEEP=1: as you left it)"
-	@echo "make quick   the tests that need no real service: 90 seconds, and installs nothing but .venv"
-	@echo "make test    all tests (scripts/test -k queue for some)"
-	@echo "make test-long  the tests of kills and faults once more, with all of them"
-	@echo "make check   linters, types, migrations, deployment settings, API schema"
-	@echo "make bench   speed and memory, beside the peers"
-	@echo "make roles   the tables of docs/roles.md"
-	@echo "make shots   the pictures of the documentation, from the demo"
-	@echo "make lock    pin requirements*.txt again from requirements*.in"
+	@echo "make run     run the console on http://127.0.0.1:$(PORT) (PORT=8001 for another port)"
+	@echo "make demo    run a demo on http://127.0.0.1:$(DEMO_PORT) with a week of mail; nothing leaves this machine (KEEP=1 keeps your changes)"
+	@echo "make quick   run the tests that need no real service; takes 90 seconds and installs nothing but .venv"
+	@echo "make test    run all tests (scripts/test -k queue runs some)"
+	@echo "make test-long  run the tests of kills and faults again, with every kill and fault"
+	@echo "make check   check linters, types, migrations, deployment settings and the API schema"
+	@echo "make bench   measure speed and memory, compared with similar products"
+	@echo "make roles   write the tables of docs/roles.md"
+	@echo "make shots   take the screenshots for the documentation from the demo"
+	@echo "make lock    pin requirements*.txt from requirements*.in"
 
 run:
 	@scripts/bootstrap requirements.txt

@@ -13,4 +13,4 @@ class DemoConfig(AppConfig):
         """Skip the clock check: a demo needs no synchronised clock."""
         from quazzar.monitoring import doctor
 
-        doctor.register("clock", lambda: doctor.ok("A demo leaves the clock to you."))
+        doctor.register("clock", lambda: doctor.ok("The demo does not check the clock."))

@@ -66,7 +66,7 @@ def _found(number: int) -> Captured:
     """
     mail = store.find(_folder(), number)
     if mail is None:
-        raise Http404("There is no such captured mail.")
+        raise Http404("This captured mail does not exist.")
     return mail
 
 

@@ -40,7 +40,7 @@ def prepare(folder: Path, *, keep: bool) -> bool:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     mark = folder / MARK
     if not mark.is_file() and any(entry.name != _LOCK for entry in folder.iterdir()):
-        raise NotADemo(f"{folder} is not a demo's folder, so it is left alone. Name an empty one.")
+        raise NotADemo(f"{folder} was not created by the demo, so it is left alone. Choose an empty folder.")
     if not keep or not mark.is_file():
         for entry in folder.iterdir():
             if entry.is_dir() and not entry.is_symlink():

@@ -18,7 +18,7 @@ from django.urls import reverse_lazy
 from demo import environment, loopback
 
 if not (Path(os.environ.get("QUAZZAR_DATA_DIR", "/")) / environment.MARK).is_file():
-    raise ImproperlyConfigured("demo.settings is for make demo alone. For a node of your own: make run.")
+    raise ImproperlyConfigured("demo.settings is only for make demo. For your own node, use make run.")
 loopback.stay(int(os.environ["DEMO_RELAY_PORT"]))
 
 from quazzar.console import site  # noqa: E402

@@ -12,33 +12,33 @@ if TYPE_CHECKING:
 
 _SENTENCES = {
     Outcome.SERVFAIL: (
-        "The name servers of {name} fail (SERVFAIL): often the DNSSEC signature is broken or has expired, or the zone "
-        "has an error and was not loaded. Look at the zone at your DNS provider; if the domain has changed providers, "
-        "delete the old DS record at the registrar."
+        "The name servers of {name} fail (SERVFAIL). Often the DNSSEC signature is broken or has expired, "
+        "or the zone has an error and was not loaded. Check the zone at your DNS provider. If the domain "
+        "has changed providers, delete the old DS record at the registrar."
     ),
     Outcome.TIMEOUT: (
-        "No name server answered for {name} in time. Check again in a few minutes; if this persists, see whether the "
-        "domain's name servers are running and can be reached on port 53 over UDP and TCP."
+        "No name server answered for {name} in time. Check again in a few minutes. If this persists, find "
+        "out whether the domain's name servers are running and reachable on port 53 over UDP and TCP."
     ),
     Outcome.REFUSED: (
-        "The name servers refuse to answer for {name}: they do not have its zone. Create the zone there, or enter the "
-        "right name servers at the registrar."
+        "The name servers refuse to answer for {name}: they do not have its zone. Create the zone there, "
+        "or enter the correct name servers at the registrar."
     ),
     Outcome.LAME: (
-        "The name servers that the registrar has for {name} do not have its zone. Enter the name servers of "
-        "your DNS provider at the registrar, or create the zone on those."
+        "The name servers entered at the registrar for {name} do not have its zone. Enter the name "
+        "servers of your DNS provider at the registrar, or create the zone on the current ones."
     ),
     Outcome.NO_SERVER: (
-        "The resolver of this node cannot be reached, so nothing is known about {name}. Set QUAZZAR_DNS_RESOLVERS to "
-        "resolvers that answer here, or fix /etc/resolv.conf, and check again."
+        "This node's resolver cannot be reached, so nothing is known about {name}. Set "
+        "QUAZZAR_DNS_RESOLVERS to resolvers that answer here, or fix /etc/resolv.conf, and check again."
     ),
     Outcome.BAD: (
-        "The answer for {name} cannot be used: it is garbled, or CNAMEs form a loop. Look at the CNAME "
+        "The answer for {name} cannot be used: it is garbled, or CNAMEs form a loop. Check the CNAME "
         "records of this name, or ask your DNS provider."
     ),
     Outcome.UNASKED: (
-        "There was no time left in this check to look up {name}, because other name servers did not answer. Check "
-        "again in a few minutes."
+        "This check ran out of time before it could look up {name}, because other name servers did not "
+        "answer. Check again in a few minutes."
     ),
 }
 

@@ -25,8 +25,8 @@ def register() -> None:
         Step(
             key="dns",
             title="Publish its DNS records",
-            text="Done when a domain’s four required records are seen to be right.",
-            link=Link("See the records", "admin:dns_overview"),
+            text="Done when the check finds a domain’s four required records correct.",
+            link=Link("Show the records", "admin:dns_overview"),
             right=rights.CHANGE_DNS,
             is_done=lambda user: bool(_right()),
             is_needed=lambda: Stack.load().enabled,
@@ -41,9 +41,9 @@ def look(user: Any) -> Part:
     domains = Domain.objects.count()
     if not domains:
         link = Link("Add a domain", "admin:mail_boxes_domains")
-        return Part((Tile(Area.DNS, "DNS", "language", link, off="No domain is added yet."),))
+        return Part((Tile(Area.DNS, "DNS", "language", link, off="No domains added yet."),))
     checked = DomainCheck.objects.aggregate(at=Max("checked_at"))["at"]
-    facts = [Fact("Domains", f"{_right():,} of {domains:,} right")]
+    facts = [Fact("Domains", f"{_right():,} of {domains:,} correct")]
     if checked is not None:
         facts.append(Fact("Checked", at=checked))
     return Part(

@@ -21,13 +21,16 @@ if TYPE_CHECKING:
 REQUIRED = ("mx", "spf", "dkim", "dmarc")
 _WRONG = (Status.MISSING, Status.MISMATCH)
 _MOST_NAMED = 3
-_ADVICE = "The DNS records page shows what to publish. Other mail servers refuse mail without it, or mark it as spam."
+_ADVICE = (
+    "The DNS records page shows what to publish. Without them, other mail servers refuse your mail or "
+    "mark it as spam."
+)
 
 
 def collect() -> Iterator[Metric]:
     """The number of records of each status."""
     family = GaugeMetricFamily(
-        "quazzar_dns_records", "DNS records by how they were last found.", labels=["status"]
+        "quazzar_dns_records", "DNS records by the result of their last check.", labels=["status"]
     )
     counts = dict(RecordCheck.objects.values_list("status").annotate(count=Count("id")))
     for status in Status:
@@ -43,21 +46,19 @@ def examine() -> doctor.Finding:
     if broken := list(needed.filter(was_ok=True, status__in=_WRONG).order_by("since")):
         return doctor.failed(_sentence(broken), _ADVICE, since=broken[0].since)
     if silent := list(needed.filter(status=Status.ERROR).order_by("since")):
-        return doctor.warning(
-            _sentence(silent), "Look at the name servers of the domain.", since=silent[0].since
-        )
+        return doctor.warning(_sentence(silent), "Check the domain's name servers.", since=silent[0].since)
     if others := list(wrong.filter(told=True).order_by("since")):
         return doctor.warning(_sentence(others), _ADVICE, since=others[0].since)
     if missing := list(needed.order_by("since")):
         return doctor.warning(
             f"Not published yet: {_names(missing)}.",
-            "Publish these records: the DNS records page shows what to enter.",
+            "Publish these records. The DNS records page shows what to enter.",
             since=missing[0].since,
         )
     checked = DomainCheck.objects.exclude(checked_at=None).count()
     if not checked:
-        return doctor.ok("No domain has been checked yet.")
-    return doctor.ok(f"Mail's DNS records are right for {words.count(checked, 'domain')}.")
+        return doctor.ok("No domains have been checked yet.")
+    return doctor.ok(f"The DNS records for mail are correct for {words.count(checked, 'domain')}.")
 
 
 def _sentence(rows: Sequence[RecordCheck]) -> str:

@@ -104,12 +104,12 @@ def _address_in(request: HttpRequest) -> str:
     try:
         data = request.read(_LARGEST + 1)
     except UnreadablePostError as exc:
-        raise ValueError("The request did not arrive.") from exc
+        raise ValueError("The request body could not be read.") from exc
     text = data.decode("utf-8", "replace")
     match = _ADDRESS.search(text)
     # Declarations of entities or of a document type have no place in it.
     if len(data) > _LARGEST or "<!" in text or not match:
-        raise ValueError("There is no address in it.")
+        raise ValueError("The request contains no address.")
     return unescape(match[1], _ENTITIES).strip()
 
 

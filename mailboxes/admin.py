@@ -30,7 +30,7 @@ class StackRows(GatedAdmin, ReadOnlyAdmin):
 
     @admin.display(description="State")
     def state(self, row: Any) -> str:
-        """Whether the running stack has it."""
+        """Whether the running stack has applied the latest change."""
         return states.row_badge(row, enabled=row.server_is_on)
 
     @admin.display(description="Created", ordering="created_at")

@@ -41,7 +41,7 @@ def writing() -> Iterator[None]:
             lock()
             yield
     except IntegrityError as exc:
-        raise AlreadyExists("This name or address was added a moment ago.") from exc
+        raise AlreadyExists("Someone else just added this name or address.") from exc
 
 
 def lock() -> None:
@@ -89,7 +89,7 @@ def existing(rows: models.QuerySet[M], row_id: int) -> M:
     """
     row = rows.filter(pk=row_id).first()
     if row is None:
-        raise NotFound(f"There is no such {rows.model._meta.verbose_name}.")
+        raise NotFound(f"This {rows.model._meta.verbose_name} does not exist.")
     return row
 
 

@@ -31,7 +31,7 @@ def register() -> None:
         Step(
             key="domain",
             title="Add a domain",
-            text="For mailboxes on a mail server of your own.",
+            text="For mailboxes on your own mail server.",
             link=Link("Add a domain", "admin:mail_boxes_domains"),
             right=rights.ADD_DOMAINS,
             is_done=lambda user: Domain.objects.exists(),
@@ -55,7 +55,7 @@ def _server(stack: Stack) -> Tile:
             "Mail server",
             "inbox",
             Link("Set up a mail server", "admin:mail_boxes"),
-            off="Optional: mailboxes of your own, on Docker.",
+            off="Optional: host your own mailboxes on Docker.",
         )
     facts = [Fact("Host", stack.hostname)]
     if stack.observed_at is not None:

@@ -99,7 +99,7 @@ def as_bytes(message: EmailMessage) -> bytes:
     except BadHeaderError:
         raise
     except (MessageError, ValueError, LookupError) as exc:
-        raise InvalidEmail("headers", f"The mail cannot be written: {exc}.") from exc
+        raise InvalidEmail("headers", f"The mail cannot be generated: {exc}.") from exc
     return out.getvalue()
 
 

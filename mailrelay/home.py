@@ -40,7 +40,7 @@ def register() -> None:
         Step(
             key="test mail",
             title="Deliver a test mail",
-            text="Each stage turns green, or says what is wrong and what to do.",
+            text="Each stage turns green, or tells you what is wrong and how to fix it.",
             link=Link("Send a test mail", "admin:mail_relay", "#test-form"),
             right=rights.TEST_RELAY,
             is_done=lambda user: _has_delivered(),
@@ -50,7 +50,7 @@ def register() -> None:
         Step(
             key="alert",
             title="Receive the first alert",
-            text="Paste one line into a terminal, and see it arrive.",
+            text="Paste one line into a terminal and watch the alert arrive.",
             link=Link("Get the line", "admin:first_alert"),
             right=rights.SEND,
             is_done=lambda user: AlertState.objects.exists(),
@@ -128,7 +128,7 @@ def _reports(user: Any) -> tuple[Tile, ...]:
     proposed = ExpectedReport.objects.count() - watched
     link = Link("Open expected reports", "admin:expected_reports")
     facts = (Fact("Watched", f"{watched:,}"), Fact("Not watched", f"{proposed:,}"))
-    off = "" if watched else "No backup job, cron mail or heartbeat is watched yet."
+    off = "" if watched else "No backup job, cron mail or heartbeat is being watched yet."
     return (Tile(Area.REPORTS, "Expected reports", "event_available", link, facts, off),)
 
 

@@ -34,7 +34,7 @@ def collect() -> Iterator[Metric]:
     yield messages
     age = GaugeMetricFamily(
         "quazzar_oldest_waiting_seconds",
-        "Age of the oldest message that is not delivered yet; 0 when none waits.",
+        "Age of the oldest message not delivered yet; 0 if none is waiting.",
     )
     oldest = oldest_waiting()
     age.add_metric([], oldest.total_seconds() if oldest else 0)
@@ -43,7 +43,8 @@ def collect() -> Iterator[Metric]:
     failing = found.at if found.state is State.FAILING else None
     yield GaugeMetricFamily(
         "quazzar_relay_failing_seconds",
-        "For how long tests and deliveries have failed because of the relay; 0 while it works or was not tried.",
+        "How long tests and deliveries have been failing because of the relay; 0 while it works or was "
+        "never tried.",
         value=(timezone.now() - failing).total_seconds() if failing else 0,
     )
 
@@ -59,15 +60,16 @@ def examine_authorities() -> doctor.Finding:
     found = authorities.read()
     if found.problem:
         judge = doctor.failed if found.lost else doctor.warning
-        trusted = f" Trusted are {words.count(found.count, 'authority', 'authorities')}."
+        trusted = f" This node trusts {words.count(found.count, 'authority', 'authorities')}."
         return judge(found.problem + trusted, found.advice)
     if not found.count:
         return doctor.warning(
-            "This node trusts no certificate authority, so that no relay can be reached by TLS.",
+            "This node trusts no certificate authority, so it cannot reach any relay over TLS.",
             "Install the package ca-certificates.",
         )
     return doctor.ok(
-        f"{words.count(found.count, 'certificate authority', 'certificate authorities')} can vouch for the relay."
+        f"{words.count(found.count, 'certificate authority', 'certificate authorities')} trusted for the "
+        "relay's certificate."
     )
 
 
@@ -77,32 +79,32 @@ def examine() -> doctor.Finding:
     if not row.configured:
         return doctor.warning(
             "No relay is set up. Alerts and reports are written to the log, not mailed.",
-            "Choose a provider on the Relay settings page.",
+            "Choose a provider in the Relay settings.",
         )
     if row.password is not None and not row.password.readable:
         return doctor.failed(
-            "The relay password cannot be read with this key file.",
+            "This key file cannot decrypt the relay password.",
             "Enter the password again, or put the old key file back.",
         )
     found = standing.read()
     if found.state is State.FAILING:
         return doctor.failed(
-            f"Mail does not leave through {row}: {found.place} fails. {found.error}",
-            "Send a test mail on the Relay settings page: it says what to do.",
+            f"Mail cannot be sent through {row}: {found.place} fails. {found.error}",
+            "Send a test mail in the Relay settings: the result tells you what to do.",
             since=found.at,
         )
     waited = oldest_waiting()
     if waited is not None and waited > _LONG:
         return doctor.warning(
-            f"Mail has been waiting for {words.span(waited)} to leave through {row}.",
-            "Look at its last error in the queue.",
+            f"Mail has been waiting {words.span(waited)} to be sent through {row}.",
+            "Open the oldest waiting message and read its last error.",
         )
     if found.state is State.WORKS and found.at:
         return doctor.ok(
-            f"Mail leaves through {row}. Last delivery {words.span(timezone.now() - found.at)} ago."
+            f"Mail is sent through {row}. Last delivery {words.span(timezone.now() - found.at)} ago."
         )
     return doctor.warning(
-        f"No mail has left through {row} yet.", "Send a test mail on the Relay settings page."
+        f"No mail has been sent through {row} yet.", "Send a test mail in the Relay settings."
     )
 
 

@@ -186,7 +186,7 @@ class FindingAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Since", ordering="since")
     def from_when(self, row: Finding) -> str:
-        """When it became as well, or as ill, as it is."""
+        """Since when the check has had this level."""
         return shown.moment(row.since)
 
     @admin.display(description="Mailed", ordering="told_at")

@@ -23,8 +23,8 @@ def check_key_file(**_: Any) -> list[CheckMessage]:
     except FileNotFoundError:
         return []
     except OSError as exc:
-        message = f"The key file {file} cannot be reached: {exc.strerror or type(exc).__name__}."
-        return [Error(message, hint="Run this as the owner of the file.", id="quazzar.E001")]
+        message = f"The key file {file} is not accessible: {exc.strerror or type(exc).__name__}."
+        return [Error(message, hint="Run this as the user who owns the file.", id="quazzar.E001")]
     try:
         keyring.check_access(file, status)
     except KeyFileError as exc:
@@ -47,7 +47,7 @@ def check_key_folder(**_: Any) -> list[CheckMessage]:
     # In a sticky folder such as /tmp others cannot rename our file.
     if not mode & 0o022 or mode & stat.S_ISVTX:
         return []
-    message = f"Others can replace the key file: its folder {folder} has mode {stat.S_IMODE(mode):04o}."
+    message = f"Other users can replace the key file: its folder {folder} has mode {stat.S_IMODE(mode):04o}."
     return [Warning(message, hint=f"chmod go-w {folder}", id="quazzar.W001")]
 
 
@@ -61,7 +61,7 @@ def check_seal_contexts(**_: Any) -> list[CheckMessage]:
     return [
         Error(
             f'The seal context "{context}" is used by {" and ".join(names)}.',
-            hint="Give each sealed field a context of its own.",
+            hint="Give each sealed field its own context.",
             id="quazzar.E003",
         )
         for context, names in users.items()

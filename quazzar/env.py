@@ -107,7 +107,7 @@ def env_rate(name: str, default: str) -> str:
         ImproperlyConfigured: it is something else.
     """
     return _matching(
-        name, default, _RATE, "a number from 1 on, a slash, and sec, min, hour or day, such as 6000/min"
+        name, default, _RATE, "a number of at least 1, a slash, and sec, min, hour or day, such as 6000/min"
     )
 
 
@@ -121,7 +121,7 @@ def env_docker_name(name: str, default: str) -> str:
         name,
         default,
         _DOCKER_NAME,
-        "at most 100 letters, digits, dots, hyphens and underscores, and begin with a letter or a digit",
+        "at most 100 letters, digits, dots, hyphens and underscores, starting with a letter or a digit",
     )
 
 
@@ -161,7 +161,9 @@ def env_optional_path(name: str) -> Path | None:
     try:
         return Path(raw).expanduser().absolute() if raw else None
     except RuntimeError as exc:
-        raise ImproperlyConfigured(f"{name} must be a path; the home of {raw!r} is not known.") from exc
+        raise ImproperlyConfigured(
+            f"{name} must be a path; the home directory of {raw!r} is unknown."
+        ) from exc
 
 
 def env_list(name: str, default: str = "") -> list[str]:
@@ -275,7 +277,7 @@ def env_public_addresses(name: str) -> list[str]:
         address = ipaddress.ip_address(text)
         if address.is_unspecified or address.is_loopback or address.is_link_local or address.is_multicast:
             raise ImproperlyConfigured(
-                f"{name} must be addresses by which other machines reach this one; {text!r} is not."
+                f"{name} must be addresses at which other machines reach this one; {text!r} is not."
             )
     return addresses
 

@@ -29,8 +29,8 @@ class RelayNotConfigured(QuazzarError):
     """No relay is set (its host is empty), so mail cannot be sent or queued."""
 
     code = "relay_not_configured"
-    message = "No relay is configured, so mail cannot leave this node."
-    hint = "Open Mail Relay, pick a provider, and save host, username and password."
+    message = "No relay is configured, so this node cannot send mail."
+    hint = "Open Mail Relay, choose a provider, and save host, username and password."
     status = 409
 
 
@@ -42,7 +42,7 @@ class InvalidFields(QuazzarError, ValueError):
     """
 
     code = "validation_error"
-    message = "Some fields are not right."
+    message = "Some fields are not valid."
     status = 400
 
     def __init__(self, fields: dict[str, list[str]]) -> None:
@@ -69,7 +69,7 @@ class NotFound(QuazzarError):
     """A row that was asked for by its id does not exist, or no longer. The console answers with its 404 page."""
 
     code = "not_found"
-    message = "There is nothing at this address."
+    message = "This address does not exist."
     status = 404
 
 
@@ -121,7 +121,7 @@ class IdempotencyConflict(QuazzarError):
     """An idempotency key was used again, with another body."""
 
     code = "idempotency_conflict"
-    message = "This Idempotency-Key was already used with another body."
+    message = "This Idempotency-Key was already used with a different body."
     hint = "Send the same body again, or use a new key."
     status = 409
 
@@ -144,7 +144,7 @@ class Unreadable(SealError):
     """A stored secret does not open: its key is gone, or the stored bytes were changed."""
 
     code = "unreadable"
-    message = "This secret was sealed with a key that is no longer in the key file; enter it again."
+    message = "This secret was sealed with a key that is no longer in the key file. Enter it again."
 
 
 class LicenseError(QuazzarError):

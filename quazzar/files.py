@@ -54,7 +54,7 @@ def read_named_file(name: str, *, allowed: Iterable[Path], private: Iterable[Pat
         if not stat.S_ISREG(status.st_mode):
             raise Refused(f"{name} is not a regular file.")
         if status.st_size > limit:
-            raise Refused(f"{name} is too large: at most {limit // 1024} KiB are read.")
+            raise Refused(f"{name} is too large: it can have at most {limit // 1024} KiB.")
         return _content(handle, name, limit)
     finally:
         os.close(handle)
@@ -66,7 +66,7 @@ def _resolved(name: str) -> Path:
     try:
         return Path(os.path.realpath(name))
     except OSError as exc:  # a name that is too long
-        raise Refused("This path cannot be a file's.") from exc
+        raise Refused("This is not a valid file path.") from exc
 
 
 def _is_below(path: Path, folders: Iterable[Path]) -> bool:
@@ -77,7 +77,8 @@ def _is_below(path: Path, folders: Iterable[Path]) -> bool:
 def _outside(allowed: Iterable[Path]) -> str:
     places = ", ".join(map(str, allowed))
     return (
-        f"Files are read from these directories only: {places}. Set QUAZZAR_CERTIFICATE_DIRS to allow others."
+        f"Files are only read from these directories: {places}. To allow others, set "
+        "QUAZZAR_CERTIFICATE_DIRS."
     )
 
 
@@ -85,7 +86,7 @@ def _handle(path: Path, name: str) -> int:
     try:
         return os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError as exc:
-        raise Refused(f"There is no file {name}.") from exc
+        raise Refused(f"The file {name} does not exist.") from exc
     except OSError as exc:
         raise Refused(f"{name} cannot be read: {exc.strerror}.") from exc
 
@@ -118,5 +119,5 @@ def _content(handle: int, name: str, limit: int) -> bytes:
     with os.fdopen(reader, "rb") as file:
         data = file.read(limit + 1)
     if len(data) > limit:
-        raise Refused(f"{name} is too large: at most {limit // 1024} KiB are read.")
+        raise Refused(f"{name} is too large: it can have at most {limit // 1024} KiB.")
     return data

@@ -339,7 +339,7 @@ class Finding(models.Model):
     advice = models.TextField(blank=True, default="")
     #: URL name of the page where it can be mended; empty: there is none.
     page = models.CharField(max_length=100, blank=True, default="")
-    #: When it became as well, or as ill, as it is.
+    #: Since when the check has had this level.
     since = models.DateTimeField()
     checked_at = models.DateTimeField()
     #: When the alert recipients were mailed of it; null: not since it was well.

@@ -31,7 +31,7 @@ def private_dir(path: Path) -> Path:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as exc:
         raise ImproperlyConfigured(
-            f"QUAZZAR_DATA_DIR must be a folder that this user can make or has: {path}: {exc.strerror}."
+            f"QUAZZAR_DATA_DIR must be a folder that this user owns or can create: {path}: {exc.strerror}."
         ) from exc
     status = path.stat()
     if status.st_uid != os.geteuid():
@@ -39,8 +39,9 @@ def private_dir(path: Path) -> Path:
     if status.st_mode & 0o077:
         if not _is_ours(path):
             raise ImproperlyConfigured(
-                f"The data dir {path} is open to other users (mode {stat.S_IMODE(status.st_mode):04o}) and holds other "
-                f"files too. Set QUAZZAR_DATA_DIR to a folder of its own, or: chmod 700 {path}"
+                f"The data dir {path} is open to other users (mode {stat.S_IMODE(status.st_mode):04o}) and "
+                "holds other files too. Set QUAZZAR_DATA_DIR to a separate folder, or run: chmod 700 "
+                f"{path}"
             )
         path.chmod(0o700)
     for entry in os.scandir(path):

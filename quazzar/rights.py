@@ -19,7 +19,7 @@ READ, WRITE, SEND_MAIL = SCOPES = ("mail:read", "mail:write", "mail:send")
 PERMISSIONS = {
     "mailrelay.view_relaysettings": "see the relay settings",
     "mailrelay.change_relaysettings": "change and test the relay settings, and install a licence",
-    "mailrelay.view_message": "see messages, without their content",
+    "mailrelay.view_message": "see messages (without their content)",
     "mailrelay.read_message": "read the content of messages",
     "mailrelay.add_message": "send mail, alerts and backup reports",
     "mailrelay.change_message": "retry and cancel messages",
@@ -73,9 +73,11 @@ class Right:
     def missing(self) -> str:
         """Say to somebody who lacks it what they lack."""
         if not self.permissions:
-            return "Only operators with access to the console may do this."
+            return "Only operators who can open the console may do this."
         name = self.permissions[0]
-        return f"You may not {PERMISSIONS.get(name, 'do this')}. Ask an owner for a role with {name}."
+        return (
+            f"You are not allowed to {PERMISSIONS.get(name, 'do this')}. Ask an owner for a role with {name}."
+        )
 
 
 def _see(*permissions: str) -> Right:

@@ -16,7 +16,7 @@ _CERTIFICATE = {
     2: _UNTRUSTED,
     9: ("cert_expired", "is not valid yet; check the clocks"),
     10: ("cert_expired", "has expired"),
-    18: ("cert_self_signed", "is self-signed, so nobody vouches for it"),
+    18: ("cert_self_signed", "is self-signed, so it cannot be verified"),
     19: _UNTRUSTED,
     20: _UNTRUSTED,
     21: _UNTRUSTED,

@@ -52,7 +52,7 @@ def text(value: object) -> str:
         ValueError: if it is not.
     """
     if not isinstance(value, str):
-        raise ValueError("This is a text.")
+        raise ValueError("This must be text.")
     return value
 
 
@@ -63,5 +63,5 @@ def flag(value: object) -> bool:
         ValueError: if it is not.
     """
     if not isinstance(value, bool):
-        raise ValueError("This is true or false.")
+        raise ValueError("This must be true or false.")
     return value

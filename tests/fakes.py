@@ -216,7 +216,7 @@ class FakeEngine(Engine):
     @_asked
     def create(self, spec: ServiceSpec) -> str:
         if spec.image not in self.images:
-            raise ImageUnavailable(f"The Docker Engine does not have the image {spec.image}.")
+            raise ImageUnavailable(f"The image {spec.image} is not on the Docker host.")
         if spec.name in self.boxes:
             raise failures.name_taken("container", spec.name)
         for mount in spec.mounts:

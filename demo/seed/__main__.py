@@ -33,7 +33,7 @@ def main() -> None:
         cursor.execute("PRAGMA synchronous=OFF")  # nothing here is lost that cannot be made again
     # What the week brings is no news to the person who starts the demo.
     logging.disable(logging.CRITICAL)
-    print("Living through a week of mail …", flush=True)
+    print("Creating a week of mail …", flush=True)
     password = firstrun.new_password()
     with actors.acting_as("command:firstrun"), clock.at(timezone.now() - timedelta(days=23)):
         firstrun.key_rows()

@@ -47,20 +47,30 @@ class DnsRecordSerializer(serializers.Serializer[Row]):
 
     id = serializers.CharField(source="record.id")
     type = serializers.CharField(source="record.type")
-    name = serializers.CharField(source="record.name", help_text="Absolute, without a final dot.")
+    name = serializers.CharField(
+        source="record.name", help_text="The fully qualified name, without the final dot."
+    )
     relative_name = serializers.CharField(
-        help_text="As registrars want it that add the zone; absolute, with a final dot, if the zone is not known."
+        help_text=(
+            "The name to enter at a registrar that appends the zone. If the zone is unknown: the fully "
+            "qualified name, with the final dot."
+        )
     )
     value = serializers.CharField(source="to_publish.value")
-    strings = serializers.SerializerMethodField(help_text="A TXT value in pieces of at most 255 bytes.")
+    strings = serializers.SerializerMethodField(
+        help_text="The TXT value, split into strings of at most 255 bytes."
+    )
     ttl = serializers.IntegerField(source="record.ttl")
     purpose = serializers.CharField(source="record.purpose")
     required = serializers.BooleanField(source="record.required")  # type: ignore[assignment]
     status = serializers.ChoiceField(choices=[status.value for status in Status])
-    found = serializers.ListField(child=serializers.CharField(), help_text="What is published there.")
+    found = serializers.ListField(
+        child=serializers.CharField(), help_text="The values that are published now."
+    )
     message = serializers.CharField(allow_blank=True, help_text="What is wrong, and what to change.")
     advice = serializers.CharField(
-        allow_blank=True, help_text="The value as the last check has adapted it, or empty."
+        allow_blank=True,
+        help_text="The value that the last check suggests instead; empty if it suggests none.",
     )
     propagation = serializers.CharField(allow_blank=True)
 
@@ -73,14 +83,13 @@ class RotationSerializer(serializers.Serializer[Rotation]):
     """Where a domain's DKIM key is on its way."""
 
     state = serializers.ChoiceField(choices=["none", "pending", "retiring"])
-    selector = serializers.CharField(help_text="Of the key that signs.")
+    selector = serializers.CharField(help_text="Selector of the key that signs.")
     other = serializers.CharField(
-        allow_blank=True, help_text="Of the key that waits to be published, or that signed before."
+        allow_blank=True,
+        help_text="Selector of the key that is waiting to be published, or that signed before.",
     )
-    since = serializers.DateTimeField(allow_null=True, help_text="When the present key took over.")
-    keep_until = serializers.DateTimeField(
-        allow_null=True, help_text="Until then the old record has to stay."
-    )
+    since = serializers.DateTimeField(allow_null=True, help_text="When the current key started to sign.")
+    keep_until = serializers.DateTimeField(allow_null=True, help_text="Keep the old record until this time.")
     message = serializers.CharField(allow_blank=True, help_text="What to do next.")
 
 
@@ -88,9 +97,9 @@ class DmarcStageSerializer(serializers.Serializer[Step]):
     """A stage of the path to a strong DMARC policy."""
 
     policy = serializers.ChoiceField(choices=POLICIES)
-    value = serializers.CharField(help_text="The record to publish for it.")
-    needs = serializers.CharField(help_text="What has to be so first, and what it does.")
-    reached = serializers.BooleanField(help_text="It, or a stronger one, is published.")
+    value = serializers.CharField(help_text="The record to publish for this stage.")
+    needs = serializers.CharField(help_text="What to have in place first, and what the stage does.")
+    reached = serializers.BooleanField(help_text="Whether this policy, or a stronger one, is published.")
 
 
 class DmarcPathSerializer(serializers.Serializer[Any]):
@@ -112,7 +121,9 @@ class Ed25519Serializer(serializers.Serializer[Ed25519Key]):
     """Where a domain's Ed25519 key is on its way."""
 
     state = serializers.ChoiceField(choices=["off", "pending", "signing"])
-    selector = serializers.CharField(allow_blank=True, help_text="Of the Ed25519 key; empty: there is none.")
+    selector = serializers.CharField(
+        allow_blank=True, help_text="Selector of the Ed25519 key; empty if there is none."
+    )
     message = serializers.CharField(help_text="What to do next.")
 
 
@@ -123,14 +134,14 @@ class OptionsSerializer(StrictSerializer):
     mta_sts = serializers.ChoiceField(
         choices=DomainOptions.MtaSts.values,
         required=False,
-        help_text="The mode of the MTA-STS policy; off: neither policy nor records.",
+        help_text="Mode of the MTA-STS policy. off: no policy and no records.",
     )
 
 
 @extend_schema_serializer(
     examples=[
         OpenApiExample(
-            "A name server of your own",
+            "Your own name server",
             {
                 "server": "ns1.example.com",
                 "key_name": "quazzar.",
@@ -144,19 +155,25 @@ class PublisherSerializer(StrictSerializer):
     """A primary name server and its TSIG key; what is left out has its default."""
 
     kind = serializers.ChoiceField(choices=Publisher.Kind.values, required=False)
-    server = serializers.CharField(max_length=253, help_text="Address or name of the zone's primary.")
+    server = serializers.CharField(
+        max_length=253, help_text="Address or name of the zone's primary name server."
+    )
     port = serializers.IntegerField(required=False, default=53)
     zone = serializers.CharField(
-        max_length=253, required=False, allow_blank=True, default="", help_text="Empty: the domain's own."
+        max_length=253,
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text="Empty: a zone with the domain's name.",
     )
-    key_name = serializers.CharField(max_length=253, help_text="Of the TSIG key.")
+    key_name = serializers.CharField(max_length=253, help_text="Name of the TSIG key.")
     algorithm = serializers.ChoiceField(choices=ALGORITHMS, required=False, default="hmac-sha256")
     secret = serializers.CharField(
         max_length=1024,
         required=False,
         allow_blank=True,
         trim_whitespace=False,
-        help_text="Base64. Always read as the empty text; absent or empty keeps it.",
+        help_text="Base64. Always reads as an empty string. Leave it out or empty to keep the saved one.",
     )
     has_secret = serializers.BooleanField(read_only=True)
     configured = serializers.BooleanField(read_only=True)
@@ -185,7 +202,12 @@ class PublishSerializer(StrictSerializer):
     """How to publish."""
 
     replace = serializers.BooleanField(
-        required=False, default=False, help_text="What is not ours gives way, where a record needs its place."
+        required=False,
+        default=False,
+        help_text=(
+            "Whether to replace records that Quazzar did not publish, where a record cannot be published "
+            "beside them."
+        ),
     )
 
 
@@ -211,5 +233,5 @@ class PublishedSerializer(serializers.Serializer[Any]):
 
     published = PublishedValueSerializer(many=True)
     removed = PublishedValueSerializer(many=True)
-    unchanged = serializers.IntegerField(help_text="Records that were right as they were.")
+    unchanged = serializers.IntegerField(help_text="Number of records that needed no change.")
     conflicts = PublishConflictSerializer(many=True)

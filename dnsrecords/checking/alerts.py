@@ -40,7 +40,11 @@ def tell_retired(keys: Sequence[tuple[str, str]]) -> None:
     lines = [f"The TXT record {dkim_name(selector, name)}" for name, selector in keys]
     for line in lines:
         logger.info("dns: %s may be deleted", line)
-    body = ["No mail that an old DKIM key signed is on its way any more. You may delete:", "", *lines]
+    body = [
+        "All mail signed with these old DKIM keys has been delivered or given up. You may delete:",
+        "",
+        *lines,
+    ]
     subject = f"[DNS] Old DKIM keys: {words.count(len(keys), 'record')} may be deleted"
     notify_operator(subject, "\n".join(body) + "\n")
 
@@ -59,7 +63,7 @@ def compose(news: Sequence[News]) -> tuple[str, list[str]]:
     blocks = [line for item in ordered[:_MOST_SHOWN] for line in (*_block(item), "")]
     left_out = len(ordered) - _MOST_SHOWN
     end = [f"… and {left_out} more", ""] if left_out > 0 else []
-    lines = [*blocks, *end, "The DNS tab shows all records, and looks them up again."]
+    lines = [*blocks, *end, "The DNS records tab shows all records and checks them again."]
     return f"[DNS] {subject}", lines
 
 

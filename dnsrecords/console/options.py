@@ -20,19 +20,19 @@ _MODES = (
     (
         options.Mode.TESTING,
         "Testing",
-        "Other servers deliver as before, and report what they could not have delivered safely.",
+        "Other servers deliver as before, and report mail that they could not have delivered securely.",
     ),
     (
         options.Mode.ENFORCE,
         "Enforce",
-        "Servers that support MTA-STS deliver over verified TLS or not at all. The mail server needs a certificate "
-        "that they trust, and must keep one: they remember the policy for a week.",
+        "Servers that support MTA-STS deliver over verified TLS or not at all. The mail server must "
+        "always have a certificate that they trust, because they remember the policy for a week.",
     ),
     (
         options.Mode.OFF,
         "Off",
-        "No policy and no records. Servers that fetched an enforced policy follow it for a week: choose Testing for "
-        "a week first.",
+        "No policy and no records. Servers that fetched an enforced policy follow it for a week, so "
+        "choose Testing for a week first.",
     ),
 )
 

@@ -77,7 +77,7 @@ def remove_publisher(request: HttpRequest, pk: int) -> HttpResponse:
     except QuazzarError as exc:
         messages.error(request, sentence(exc))
     else:
-        messages.success(request, "The name server is removed. Published records stay published.")
+        messages.success(request, "Name server removed. Published records stay published.")
     return redirect("admin:dns_domain", pk)
 
 

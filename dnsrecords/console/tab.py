@@ -96,7 +96,7 @@ def rotate(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         if "cancel" in request.POST:
             lifecycle.cancel_rotation(pk)
-            messages.success(request, "Rotation cancelled. The present key goes on signing.")
+            messages.success(request, "Rotation cancelled. The current key keeps signing.")
         else:
             key = lifecycle.begin_rotation(pk)
             messages.success(request, f"New key {key.selector} created. Publish its record, shown below.")

@@ -84,14 +84,14 @@ def _version_errors(tags: TagList) -> Iterator[str]:
     if "v" not in tags:
         return  # it is only recommended
     if tags.first() != "v":
-        yield "v=DKIM1 has to come first"
+        yield "v=DKIM1 must come first"
     if tags.get("v") != "DKIM1":
-        yield f"its version is {taglists.shown(tags.get('v'))} instead of DKIM1"
+        yield f"its version is {taglists.shown(tags.get('v'))}, not DKIM1"
 
 
 def _key_errors(tags: TagList, key: str) -> Iterator[str]:
     if "p" not in tags:
-        yield "p= with the key is missing"
+        yield "the tag p=, which holds the key, is missing"
     try:
         base64.b64decode(key, validate=True)
     except (binascii.Error, ValueError):
@@ -125,7 +125,7 @@ def _several(answer: Answer) -> str:
 def _difference(record: Record, published: str) -> str:
     """A sentence saying what is wrong with the published record; empty if nothing is."""
     if not _LOOKS_LIKE_A_KEY.search(published):
-        return f"What is published there is not a DKIM key: {taglists.shown(published)}. {PASTE}"
+        return f"The record published there is not a DKIM key: {taglists.shown(published)}. {PASTE}"
     wanted, parsed = parse(record.value), parse(published)
     return (
         _private(published)
@@ -140,8 +140,8 @@ def _private(published: str) -> str:
     if not keys.is_private(parse(published).key) and "PRIVATE KEY" not in published:
         return ""
     return (
-        "The PRIVATE key is published there, so anybody can sign in the name of this domain. "
-        "Replace it with the value given here, and rotate the key at once."
+        "The PRIVATE key is published there, so anyone can sign mail as this domain. Replace it with the "
+        "value given here, and rotate the key at once."
     )
 
 
@@ -149,8 +149,8 @@ def _revoked(parsed: KeyRecord) -> str:
     if not parsed.revoked:
         return ""
     return (
-        "The key is revoked: p= is empty, so every signature fails. "
-        "Put the value given here there, or rotate to a new selector."
+        "The key is revoked: p= is empty, so every signature fails. Publish the value given here, or "
+        "rotate to a new selector."
     )
 
 
@@ -164,7 +164,7 @@ def _unlike(wanted: KeyRecord, parsed: KeyRecord, published: str) -> str:
         return ""
     how = keys.difference(wanted.key, parsed.key)
     if "-----BEGIN" in published:
-        how = "holds the lines BEGIN and END of a key file as well"
+        how = "includes the BEGIN and END lines of a key file"
     return f"The key that is published {how}, so every signature fails. {PASTE}"
 
 
@@ -177,10 +177,10 @@ def _restricted(wanted: KeyRecord, parsed: KeyRecord) -> str:
         allowed = ":".join(parsed.hashes)
         return f"The tag h={allowed} does not allow sha256, which this node signs with. Delete the tag h=."
     if not {"*", "email"} & set(parsed.services):
-        return f"The tag s={':'.join(parsed.services)} says that the key is not for mail. Delete the tag s=."
+        return f"The tag s={':'.join(parsed.services)} says the key is not for mail. Delete the tag s=."
     if parsed.testing:
         return (
-            "The tag t=y says that you are only testing, so signed mail is treated like unsigned mail. "
+            "The tag t=y says you are only testing, so receivers treat signed mail like unsigned mail. "
             "Delete the tag t=y."
         )
     return ""

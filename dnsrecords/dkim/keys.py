@@ -37,14 +37,14 @@ def difference(wanted: str, published: str) -> str:
         at, of = len(published), len(wanted)
         return f"is cut off after {at} of {of} characters (often at 255, where it has to be split)"
     if published.startswith(wanted):
-        return f"goes on after its end with {published[len(wanted) :][:20]!a}"
+        return f"has extra text after its end: {published[len(wanted) :][:20]!a}"
     same = _equal_at_start(wanted, published)
     if same >= _SAME_START:
-        return f"starts like this node's, but is damaged from character {same + 1} of p= on"
+        return f"starts like this node's key, but is damaged from character {same + 1} of p= onwards"
     der = _decoded(published)
     if len(der) > _SAME_START and _decoded(wanted).endswith(der):
-        return "lacks its first bytes, which say what kind of key it is"
-    return f"is not the one that this node signs with{_kind(der)}"
+        return "lacks its first bytes, which tell the type of the key"
+    return f"is not the key this node signs with{_kind(der)}"
 
 
 def _equal_at_start(first: str, second: str) -> int:

@@ -80,15 +80,15 @@ def rotation(domain: Domain) -> Rotation:
     selector, since = (signing.selector, signing.since) if signing else (DkimKey.FIRST_SELECTOR, None)
     if waiting := keys.get(WAITING):
         message = (
-            f"Publish the TXT record {dkim_name(waiting.selector, name)}. As soon as every name server of {name} has "
-            f"it, the new key signs; until then {selector} does."
+            f"Publish the TXT record {dkim_name(waiting.selector, name)}. As soon as every name server of "
+            f"{name} has it, the new key starts to sign. Until then, {selector} signs."
         )
         return Rotation("pending", selector, waiting.selector, since, None, message)
     if retired := keys.get(RETIRED):
         until = (retired.since or timezone.now()) + KEEP_RETIRED
         message = (
-            f"{selector} signs. Leave the record {dkim_name(retired.selector, name)} where it is until "
-            f"{until:%Y-%m-%d %H:%M} UTC: mail that the old key signed may still be on its way."
+            f"{selector} signs. Keep the record {dkim_name(retired.selector, name)} until "
+            f"{until:%Y-%m-%d %H:%M} UTC: mail signed with the old key may still be in transit."
         )
         return Rotation("retiring", selector, retired.selector, since, until, message)
     return Rotation("none", selector, since=since)
@@ -100,17 +100,17 @@ def ed25519_key(domain: Domain) -> Ed25519Key:
     key = domain.dkim_keys.without_secrets().filter(algorithm=ED25519).first()
     if key is None:
         return Ed25519Key(
-            "off", message=f"Mail from {name} is signed with RSA alone, which every server can verify."
+            "off", message=f"Mail from {name} is signed with RSA only, which every server can verify."
         )
     record = dkim_name(key.selector, name)
     if key.state == WAITING:
         message = (
-            f"Publish the TXT record {record}. As soon as every name server of {name} has it, mail leaves with the "
-            "Ed25519 signature too; until then with the RSA one alone."
+            f"Publish the TXT record {record}. As soon as every name server of {name} has it, mail is "
+            "signed with Ed25519 as well. Until then, it is signed with RSA only."
         )
         return Ed25519Key("pending", key.selector, message)
-    leave = f"Leave the record {record} where it is while this is on."
-    return Ed25519Key("signing", key.selector, f"Mail from {name} leaves with two signatures. {leave}")
+    leave = f"Keep the record {record} while this is on."
+    return Ed25519Key("signing", key.selector, f"Mail from {name} is signed with both keys. {leave}")
 
 
 def remove_ed25519(domain: Domain) -> Ed25519Key:

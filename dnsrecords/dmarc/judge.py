@@ -72,7 +72,7 @@ class _Case:
         if policy.fatal:
             message = f"{_unheeded(policy)}, because {policy.fatal}. Replace it with the record given here."
             if not (meant := parse(as_meant(texts[0]))).fatal:
-                message += " It has what was probably meant, with a semicolon between the tags."
+                message += " It contains what was probably meant, with a semicolon between the tags."
                 strong = self._reporting(meant, with_policy(meant, self._at_least(meant)))
             return Verdict(Status.MISMATCH, message, texts, strong)
         if weak := [*self._weaknesses(policy)]:
@@ -82,7 +82,7 @@ class _Case:
         invalid = any(address.error for address in (*policy.reports, *policy.failure_reports))
         if policy.tags.errors:
             reports.append(
-                "Some strict receivers drop a record for such a flaw; the one given here has none."
+                "Some strict receivers ignore a record with such an error. The one given here has none."
             )
         advice = self._reporting(policy, cleaned(policy)) if remarks or invalid else ""
         return Verdict(Status.OK, " ".join([*remarks, *reports]), texts, advice)
@@ -114,24 +114,24 @@ class _Case:
         """In what the policy is weaker than the wanted one, the gravest first."""
         if self._is_weak(policy.policy):
             yield (
-                f"The policy p={policy.policy} only watches: forged mail still arrives. That is the first stage of "
-                "none → quarantine → reject; when the reports show that your own mail passes, go on to "
-                f"p={self._wanted.policy}."
+                f"The policy p={policy.policy} only monitors: forged mail still arrives. This is the first "
+                "stage of none → quarantine → reject. When the reports show that your own mail passes, "
+                f"change it to p={self._wanted.policy}."
             )
             return
         if self._is_weak(policy.in_effect(policy.policy)):
             yield (
-                f"The tag t=y makes the policy a test: p={policy.policy} works as {policy.in_effect(policy.policy)} "
-                "(RFC 9989 §4.7), so forged mail still arrives. When the reports show that your own mail passes, "
-                "delete the tag t=."
+                f"The tag t=y makes the policy a test: p={policy.policy} works like "
+                f"{policy.in_effect(policy.policy)} (RFC 9989 §4.7), so forged mail still arrives. When "
+                "the reports show that your own mail passes, delete the tag t=."
             )
         yield from self._open_subdomains(policy)
         below = self._counts_below and not self.walk.silent
         counted = (policy.policy, policy.subdomains) if below else (policy.policy,)
         if any(self._is_weak(policy.in_effect_before(each)) and not self._is_weak(each) for each in counted):
             yield (
-                "Receivers that still follow RFC 7489 exempt part of the forged mail, because of "
-                f"pct={policy.percent}; newer ones ignore that tag. Delete the tag pct=."
+                f"Because of pct={policy.percent}, receivers that still follow RFC 7489 exempt part of the "
+                "forged mail. Newer ones ignore the tag. Delete the tag pct=."
             )
 
     def _open_subdomains(self, policy: Policy) -> Iterator[str]:
@@ -147,8 +147,8 @@ class _Case:
             if self._is_weak(value) or by_test:
                 test = "" if effect == value else f", which t=y turns into {effect},"
                 yield (
-                    f"The tag {tag}={value}{test} leaves {which} to forgers, while the domain itself is protected. "
-                    f"Delete the tag {tag}=."
+                    f"The tag {tag}={value}{test} leaves {which} open to forgery, while the domain itself "
+                    f"is protected. Delete the tag {tag}=."
                 )
 
     @property
@@ -171,8 +171,9 @@ class _Case:
             )
         elif POLICIES.index(effect) > POLICIES.index(self._wanted.policy):
             yield (
-                f"The policy p={policy.policy} is stronger than the one given here, and may stay: mail that was "
-                "changed on its way, for example by a mailing list, is then refused rather than put into spam."
+                f"The policy p={policy.policy} is stronger than the one given here, and you can keep it. "
+                "Mail that was changed in transit, for example by a mailing list, is then refused rather "
+                "than put into spam."
             )
         if policy.percent < 100:
             yield (
@@ -198,13 +199,15 @@ class _Case:
             and (unknown := [tag for tag in weak if tag in policy.tags])
         ):
             yield (
-                f"Whether {' and '.join(f'{tag}=' for tag in unknown)} leaves subdomains to forgers is not known: it "
-                f"counts only if no domain above has a policy, and {self._silent} could not be looked up."
+                f"Whether {' and '.join(f'{tag}=' for tag in unknown)} leaves subdomains open to forgery "
+                f"is unknown: it only counts if no parent domain has a policy, and {self._silent} could "
+                "not be looked up."
             )
         if not self._counts_below and (ignored := [tag for tag in ("sp", "np") if tag in policy.tags]):
             yield (
-                f"{' and '.join(f'{tag}=' for tag in ignored)} has no effect here, because {self.domain} belongs to "
-                f"the organisation {self.walk.organisation}, whose policy counts for subdomains."
+                f"{' and '.join(f'{tag}=' for tag in ignored)} has no effect here, because {self.domain} "
+                f"belongs to the organisational domain {self.walk.organisation}, whose policy applies to "
+                "subdomains."
             )
 
     # --- reports -------------------------------------------------------------------------------------------------
@@ -215,11 +218,14 @@ class _Case:
                     yield f"No report goes to an address in {tag}=: {address}."
                 elif not address.reaches(SCHEMES):
                     yield (
-                        f"Receivers need not send reports to {taglists.shown(address.text)} in {tag}=; mailto: is all "
-                        "that they have to support."
+                        f"Receivers may ignore {taglists.shown(address.text)} in {tag}=: they only have to "
+                        "support mailto:."
                     )
         if not policy.reports and "rua" not in policy.tags:
-            yield "No address for reports (rua=) is named, so you will not hear when others forge or refuse your mail."
+            yield (
+                "There is no address for reports (rua=), so nobody tells you when others forge or refuse "
+                "your mail."
+            )
         for refused in consent.refused(policy, self.walk, self.lookup):
             yield _refused(refused, self.domain)
 
@@ -235,27 +241,28 @@ class _Case:
             return Verdict(Status.MISMATCH, message, tries, self._restored(tries[0]))
         if applying and self.walk.silent:
             message = (
-                f"{self.domain} has no DMARC policy of its own. Which one applies is not known: {applying[0]} has one, "
-                f"but {self._silent} could not be looked up. Add the TXT record to be sure."
+                f"{self.domain} has no DMARC policy. Which parent domain's policy applies is unknown: "
+                f"{applying[0]} has one, but {self._silent} could not be looked up. Add the TXT record to "
+                "be sure."
             )
             return Verdict(Status.ERROR, message)
         if applying:
             return self._inherited(*applying)
         if answer.values:
             message = (
-                f"What is published there is not a DMARC policy: {taglists.shown(answer.values[0])}. Add the TXT "
-                "record given here; text from a wildcard record (*) then no longer appears under this name."
+                f"The text published there is not a DMARC policy: {taglists.shown(answer.values[0])}. Add "
+                "the TXT record given here. It also hides text that comes from a wildcard record (*)."
             )
             return Verdict(Status.MISMATCH, message, answer.values)
         if self.walk.silent:
             message = (
-                f"No DMARC policy is published at {answer.name}. Whether one of a domain above applies is not "
-                f"known, because {self._silent} could not be looked up. Add the TXT record."
+                f"No DMARC policy is published at {answer.name}. Whether a parent domain's policy applies "
+                f"is unknown, because {self._silent} could not be looked up. Add the TXT record."
             )
             return Verdict(Status.MISSING, message)
         message = (
-            f"No DMARC policy is published at {answer.name}, so anybody can send mail in the name of this "
-            "domain, and large providers may refuse its mail. Add the TXT record."
+            f"No DMARC policy is published at {answer.name}, so anyone can send mail as this domain, and "
+            "large providers may refuse its mail. Add the TXT record."
         )
         return Verdict(Status.MISSING, message)
 
@@ -266,15 +273,15 @@ class _Case:
         effect = policy.in_effect(value)
         if policy.fatal or self._is_weak(effect) or self._is_weak(policy.in_effect_before(value)):
             message = (
-                f"{self.domain} has no DMARC policy of its own, and that of {above} ({walk.record_name(above)}) does "
-                f"not protect it: {self._why_not(policy, value, absent=absent)}. Forged mail still arrives. "
-                "Add the TXT record."
+                f"{self.domain} has no DMARC policy, and the policy of {above} ({walk.record_name(above)}) "
+                f"does not protect it: {self._why_not(policy, value, absent=absent)}. Forged mail still "
+                "arrives. Add the TXT record."
             )
             return Verdict(Status.MISSING, message)
         message = (
-            f"{self.domain} has no DMARC policy of its own, so that of {above} applies: {effect}. "
-            f"{_before(above, self.walk)}{_without_np(policy, absent=absent)}"
-            "Publish the record given here if you want the reports yourself."
+            f"{self.domain} has no DMARC policy, so the policy of {above} applies: {effect}. "
+            f"{_before(above, self.walk)}{_without_np(policy, absent=absent)}Publish the record given here "
+            "if you want the reports yourself."
         )
         return Verdict(Status.OK, message, advice=with_policy(self._wanted, effect))
 
@@ -285,7 +292,7 @@ class _Case:
         if self._is_weak(value):
             return f"it has {tag}={value}"
         if self._is_weak(policy.in_effect(value)):
-            return f"{tag}={value} works as {policy.in_effect(value)}, because of t=y"
+            return f"{tag}={value} works like {policy.in_effect(value)}, because of t=y"
         return (
             f"receivers that still follow RFC 7489 exempt part of the mail, because of pct={policy.percent}"
         )
@@ -324,22 +331,22 @@ def _several(count: int) -> str:
 
 def _why(text: str) -> str:
     if re.match(r"[vV][ \t]*=[ \t]*DMARC1[ \t]", text):
-        return "a semicolon has to follow v=DMARC1"
+        return "a semicolon must follow v=DMARC1"
     return parse(text).fatal or "v=DMARC1 has to come first"
 
 
 def _refused(refused: consent.Refused, domain: str) -> str:
     if refused.elsewhere:
         return (
-            f"No reports are sent to {refused.host}: it agrees to receive them, but its record at {refused.name} names "
-            f"{refused.elsewhere} in their place, which has to be the same host (RFC 9990 §4)."
+            f"No reports are sent to {refused.host}: it agrees to receive them, but its record at "
+            f"{refused.name} names {refused.elsewhere} instead, which must be the same host (RFC 9990 §4)."
         )
     before = ""
     if refused.host.split(".")[-2:] == domain.split(".")[-2:]:
         before = (
-            " Receivers that still follow RFC 7489 send them all the same if both have one registered domain."
+            " Receivers that still follow RFC 7489 send them anyway if both have the same registered domain."
         )
     return (
-        f"The reports do not reach {refused.host}, because it has not agreed to receive them: its owner has to add "
+        f"The reports do not reach {refused.host}, because it has not agreed to receive them: its owner must add "
         f'the TXT record "v=DMARC1" at {refused.name}.{before}'
     )

@@ -147,7 +147,7 @@ def _fatal(tags: TagList) -> Iterator[str]:
             )
     written = dict((*tags.damaged, *tags.tags))
     if "p" not in written:
-        yield "p= with the policy is missing"
+        yield "the tag p=, which holds the policy, is missing"
     for name in ("p", "sp", "np"):
         if name in written and not _valid(tags, name):
             value = taglists.printable(written[name])
@@ -156,18 +156,19 @@ def _fatal(tags: TagList) -> Iterator[str]:
 
 def _flaws(text: str, tags: TagList) -> Iterator[str]:
     for error in tags.errors:
-        yield f"Receivers pass over a piece of the record: {error}."
+        yield f"Receivers ignore part of the record: {error}."
     for name, choices in _CHOICES.items():
         if name in tags and tags.get(name).lower() not in choices:
             yield f"{name}={tags.get(name)} counts as {name}={choices[0]}, because it is none of {', '.join(choices)}."
     if "ruf" in tags and "fo" in tags and not _are_failure_options(tags.get("fo")):
         yield (
-            f"fo={tags.get('fo')} counts as fo=0: it has to be 0 or 1, d and s, each once at most, with colons between."
+            f"fo={tags.get('fo')} counts as fo=0: it must be 0 or 1, d and s, each at most once, separated "
+            "by colons."
         )
     if "pct" in tags and not re.fullmatch(r"100|[0-9]{1,2}", tags.get("pct"), re.ASCII):
-        yield f"pct={tags.get('pct')} is ignored, because it is no number from 0 to 100."
+        yield f"pct={tags.get('pct')} is ignored, because it is not a number from 0 to 100."
     if [name for name, _ in tags.tags][:2] != ["v", "p"] and _valid(tags, "p"):
-        yield "p= does not stand right after v=, where receivers that still follow RFC 7489 look for it."
+        yield "p= does not come right after v=, where receivers that still follow RFC 7489 expect it."
     unknown = [name for name, _ in tags.tags if name not in _KNOWN]
     if unknown:
         yield f"Receivers do not know {_listed(unknown)} and ignore it."

@@ -12,17 +12,18 @@ if TYPE_CHECKING:
 
 _NEEDS = {
     "none": (
-        "An address for the reports that somebody reads. Nothing happens to any mail yet: receivers only report once "
-        "a day who sends in the name of this domain."
+        "Have an address for reports that someone reads. No mail is affected yet: receivers only report "
+        "once a day who sends mail as this domain."
     ),
     "quarantine": (
-        "About two weeks of reports in which all of your own mail, including that of newsletters, shops and printers, "
-        "passes SPF or DKIM in the name of this domain. Forged mail then goes into spam."
+        "Wait for about two weeks of reports in which all your own mail, including newsletters, shops and "
+        "printers, passes SPF or DKIM for this domain. Forged mail then goes into spam."
     ),
     "reject": (
-        "About four more weeks in which nothing of your own was put into spam, and DKIM passes for all of it, because "
-        "SPF fails wherever mail is forwarded. Forged mail is then refused. To try it first, add t=y: receivers that "
-        "follow RFC 9989 then still put forged mail into spam, while older ones refuse it."
+        "Wait about four more weeks in which none of your own mail was put into spam and all of it passes "
+        "DKIM (SPF fails wherever mail is forwarded). Forged mail is then refused. To try it first, add "
+        "t=y: receivers that follow RFC 9989 then still put forged mail into spam, while older ones "
+        "refuse it."
     ),
 }
 

@@ -34,7 +34,7 @@ def behind_alias(record: Record, verdict: Verdict, answer: Answer) -> Verdict:
         )
     elif verdict.status is Status.ERROR:
         message = (
-            f"{verdict.message} {there}: have that repaired, or {delete} and then add the record given here."
+            f"{verdict.message} {there}: have it fixed there, or {delete} and then add the record given here."
         )
     else:
         message = (
@@ -84,7 +84,7 @@ def by_wildcard(missing: Verdict, verdict: Verdict, *, merges: bool) -> Verdict:
         verdict: on what the wildcard answers.
         merges: whether advice keeps what is published, which holds for senders that a wildcard authorises, too.
     """
-    remark = "What is found there comes from a wildcard record (*), which may stay."
+    remark = "The text found there comes from a wildcard record (*), which you can keep."
     return replace(
         missing, message=f"{missing.message} {remark}", advice=verdict.advice if merges else missing.advice
     )

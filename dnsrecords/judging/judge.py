@@ -120,8 +120,9 @@ class Judgement:
         late = _names(server for server in answered if not self._verdict_on(_content(server)).ok)
         by_when = "by then" if progress.worst_ttl is not None else "within a day"
         return (
-            f"The right record is {progress.sentence()}. If {late} does not follow {by_when}, the zone is not passed "
-            f"on to it: ask your DNS provider. At present it says: {self._verdict_on(wrong).message}"
+            f"The correct record is {progress.sentence()}. If {late} does not follow {by_when}, the zone "
+            "does not reach it: ask your DNS provider. Its current answer: "
+            f"{self._verdict_on(wrong).message}"
         )
 
     def _silent(self) -> str:
@@ -131,7 +132,7 @@ class Judgement:
             return ""
         groups = dict.fromkeys(deed for deed, _ in did)
         clauses = (f"{_names(server for deed, server in did if deed == each)} {each}" for each in groups)
-        return f"The record is right, but {', and '.join(clauses)}. Ask your DNS provider."
+        return f"The record is correct, but {', and '.join(clauses)}. Ask your DNS provider."
 
     # --- one set of values ---------------------------------------------------------------------------------
     def _verdict_on(self, content: Content) -> Verdict:
@@ -202,10 +203,10 @@ def _no_domain(facts: Facts, answer: Answer) -> str:
         return ""
     if answer.zone and answer.zone != facts.domain:
         return (
-            f"{facts.domain} does not exist in DNS: its zone, {answer.zone}, has nothing at that name or below it. "
-            "Add the record to that zone."
+            f"{facts.domain} does not exist in DNS: its zone, {answer.zone}, has nothing at or below that "
+            "name. Add the record to that zone."
         )
     return (
-        f"{facts.domain} does not exist in DNS. See at the registrar whether it is registered and has not expired, "
-        "and add the record to its zone."
+        f"{facts.domain} does not exist in DNS. Check at the registrar that it is registered and has not "
+        "expired, and add the record to its zone."
     )

@@ -75,7 +75,7 @@ def _sentence(record: Record, facts: Facts, zone: str, name: str) -> str:
         return f"{where}. Enter {record.name} as its name, or the part of it that your DNS provider does not append."
     relative = relative_name(record.name, zone)
     if name in _doubled(record, facts, zone):
-        return f"{where}, because your DNS provider appends the domain by itself. Enter only {relative} as its name."
+        return f"{where}, because your DNS provider appends the domain. Enter only {relative} as its name."
     return (
         f"{where}. Enter {relative} as its name (or {record.name}, if your DNS provider wants the full name)."
     )

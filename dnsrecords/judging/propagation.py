@@ -42,7 +42,7 @@ class Propagation:
     def sentence(self, what: str = "name servers") -> str:
         """As it follows the name of a record: "seen on 2 of 4 name servers, the rest within 47 min by their TTL"."""
         if not self.asked:
-            return f"seen nowhere: there are no {what} to ask"
+            return f"not checked anywhere: there are no {what} to ask"
         if not self.complete:
             return f"seen on {self.seen} of {self.asked} {what}{self._rest()}"
         return (

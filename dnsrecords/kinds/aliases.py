@@ -55,11 +55,14 @@ class Alias(Kind):
         if not {*map(normal_address, addresses)}.isdisjoint(map(normal_address, facts.addresses)):
             return Verdict(Status.OK, found=targets or addresses)
         if targets:
-            message = f"{record.name} leads to {' and '.join(targets)} instead of {hostname}. Change the CNAME record."
+            message = (
+                f"{record.name} leads to {' and '.join(targets)} instead of {hostname}. Correct the CNAME "
+                "record."
+            )
             return Verdict(Status.MISMATCH, message, targets)
         if addresses:
             message = (
-                f"{record.name} leads to {' and '.join(addresses)}, which is not known to be this node's. "
+                f"{record.name} leads to {' and '.join(addresses)}, which does not seem to be this node. "
                 "Delete that record, and add the CNAME record."
             )
             return Verdict(Status.MISMATCH, message, addresses)
@@ -71,7 +74,7 @@ class Autoconfig(Alias):
 
     key = "autoconfig"
     name = "autoconfig"
-    purpose = "Lets Thunderbird and its relatives find the servers from the address alone."
+    purpose = "Lets Thunderbird and related programs find the servers from the email address."
 
 
 class Autodiscover(Alias):
@@ -79,4 +82,4 @@ class Autodiscover(Alias):
 
     key = "autodiscover"
     name = "autodiscover"
-    purpose = "Lets Outlook find the servers from the address alone."
+    purpose = "Lets Outlook find the servers from the email address."

@@ -29,13 +29,16 @@ class SigningKey(TextKind):
     key = "dkim"
     label = "DKIM"
     required = True
-    not_yet = "There is no key yet: it is made when the stack is enabled."
+    not_yet = "There is no key yet. It is created when you enable the mail server."
     strays = True
     marker = "v=DKIM1"
 
     def wanted(self, facts: Facts) -> Iterator[Record]:
         """One record; without a value until there is a key."""
-        purpose = f"Holds the public key by which other mail servers verify the signature on mail from {facts.domain}."
+        purpose = (
+            "Holds the public key that other mail servers use to verify the signature on mail from "
+            f"{facts.domain}."
+        )
         yield self.record(dkim_name(facts.selector, facts.domain), key_record(facts.dkim_public_key), purpose)
 
     def compare(self, record: Record, facts: Facts, answer: Answer, lookup: Lookup) -> Verdict:
@@ -61,9 +64,12 @@ class FurtherKey(SigningKey):
     def wanted(self, facts: Facts) -> Iterator[Record]:
         """One record for each such key; its id is ``dkim_`` and the selector."""
         for selector, public_key in facts.extra_keys:
-            purpose = "Another DKIM key of this domain: one that is to sign, or one that signed mail still on its way."
+            purpose = (
+                "Another DKIM key of this domain: one that will sign, or one that signed mail still in "
+                "transit."
+            )
             if _bare_ed25519(public_key):
-                purpose = "Holds the Ed25519 key of the second signature, for servers that know it."
+                purpose = "Holds the Ed25519 key of the second signature, for servers that support it."
             yield self.record(
                 dkim_name(selector, facts.domain),
                 key_record(public_key),

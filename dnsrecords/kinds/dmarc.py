@@ -30,8 +30,9 @@ class Dmarc(TextKind):
         """One record: quarantine, with reports to the domain's postmaster."""
         reports = reports_to(facts.domain)
         purpose = (
-            f"Asks others to put mail that falsely claims to be from {facts.domain} into spam, and to report to "
-            f"{reports}. The mail server takes that address by itself."
+            f"Asks other servers to put mail that falsely claims to be from {facts.domain} into spam, and "
+            f"to send reports to {reports}. The mail server accepts mail for that address; you don't have "
+            "to set it up."
         )
         value = f"{self.marker}; p=quarantine; rua=mailto:{reports}"
         yield self.record(walk.record_name(facts.domain), value, purpose)

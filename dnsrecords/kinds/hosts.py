@@ -44,7 +44,7 @@ class HostAddress(Kind):
             return Verdict(Status.MISMATCH, message, answer.values or (answer.cname,))
         if not addresses:
             message = (
-                f"{record.name} has no {record.type} record, so this node cannot be found there. Add it."
+                f"{record.name} has no {record.type} record, so other servers cannot find this node. Add it."
             )
             return Verdict(Status.MISSING, message)
         if record.value not in addresses:
@@ -59,8 +59,8 @@ def _strangers(record: Record, facts: Facts, addresses: tuple[str, ...]) -> str:
     if not others:
         return ""
     return (
-        f"{record.name} leads to {' and '.join(others)} as well: if that is not this node, part of the mail is lost. "
-        "Delete the addresses that are not this node's."
+        f"{record.name} leads to {' and '.join(others)} as well. If that is not this node, part of the "
+        "mail is lost. Delete the addresses that are not this node's."
     )
 
 
@@ -81,8 +81,8 @@ class Pointer(Kind):
             return
         for record_id, address in self.numbered(facts.addresses):
             purpose = (
-                f"The name of {address}, without which large providers refuse its mail; the provider of the address "
-                "sets it, not the registrar."
+                f"The reverse name (PTR) of {address}. Large providers refuse mail from an address without "
+                "one. The provider of the address sets it, not the registrar."
             )
             yield self.record(_pointer_name(address), f"{facts.hostname}.", purpose, record_id=record_id)
 
@@ -95,11 +95,12 @@ class Pointer(Kind):
         names, hostname = tuple(map(normal_name, answer.values)), normal_name(record.value)
         addresses = map(normal_address, facts.addresses)
         address = next((text for text in addresses if _pointer_name(text) == record.name), record.name)
-        ask = "Set it with the provider of the address, in its console or by a request; the registrar cannot."
+        ask = (
+            "Set it at the provider of the address, in its console or by a support request. The registrar "
+            "cannot set it."
+        )
         if not names:
-            message = (
-                f"The address {address} has no name (PTR), for which large providers refuse its mail. {ask}"
-            )
+            message = f"The address {address} has no name (PTR), so large providers refuse its mail. {ask}"
             return Verdict(Status.MISSING, message)
         if hostname not in names:
             message = f"The name (PTR) of {address} is {' and '.join(names)} instead of {hostname}. {ask}"
@@ -108,8 +109,8 @@ class Pointer(Kind):
         if faults.failed(back.outcome) or address in map(normal_address, back.values):
             return Verdict(Status.OK, found=answer.values)
         message = (
-            f"The name (PTR) of {address} is right, but {hostname} does not lead back to that address, so receivers "
-            f"do not trust it. Add the A record {address} to {hostname}."
+            f"The name (PTR) of {address} is correct, but {hostname} does not lead back to that address, "
+            f"so receivers do not trust it. Add the A record {address} to {hostname}."
         )
         return Verdict(Status.MISMATCH, message, answer.values)
 

@@ -35,7 +35,7 @@ class PolicyHost(Alias):
 
     key = "mta_sts_host"
     name = "mta-sts"
-    purpose = "Where other mail servers fetch the MTA-STS policy, which this node serves over HTTPS."
+    purpose = "Other mail servers fetch the MTA-STS policy here. This node serves it over HTTPS."
 
     def applies(self, facts: Facts) -> bool:
         """Where a policy is served."""
@@ -48,7 +48,7 @@ class PolicyHost(Alias):
         fetched = fetch()
         if fetched is None or _served(facts, fetched)[0] is not Status.OK:
             return verdict
-        remark = f"{record.name} leads elsewhere, but the policy that is served there is right."
+        remark = f"{record.name} leads elsewhere, but the policy served there is correct."
         return Verdict(Status.OK, remark, verdict.found)
 
 
@@ -65,8 +65,8 @@ class _Versioned(TextKind):
             return self._judged(record, texts[0])
         if answer.values:
             message = (
-                f"What is published there does not start with {self.marker}: {taglists.shown(answer.values[0])}. "
-                "Add the TXT record given here."
+                f"The record published there does not start with {self.marker}: "
+                f"{taglists.shown(answer.values[0])}. Add the TXT record given here."
             )
             return Verdict(Status.MISMATCH, message, answer.values)
         return Verdict(Status.MISSING, f"Nothing is published at {record.name}. Add the TXT record.")
@@ -90,7 +90,9 @@ class PolicyId(_Versioned):
     def wanted(self, facts: Facts) -> Iterator[Record]:
         """One record, where a policy is served."""
         if facts.hostname and facts.mta_sts:
-            purpose = f"Tells other mail servers that {facts.domain} has an MTA-STS policy, and when it has changed."
+            purpose = (
+                f"Tells other mail servers that {facts.domain} has an MTA-STS policy, and when it changes."
+            )
             value = f"{self.marker}; id={facts.mta_sts}"
             yield self.record(policy.record_name(facts.domain), value, purpose)
 
@@ -104,8 +106,8 @@ class PolicyId(_Versioned):
             fault = "id= is missing"
         elif not fault and not _ID.fullmatch(ids[0]):
             fault = (
-                f"the id {taglists.shown(ids[0])} is none: it consists of letters and digits only, 32 at most, "
-                "and at least one"
+                f"the id {taglists.shown(ids[0])} is not valid: it must have 1 to 32 letters and digits, "
+                "and nothing else"
             )
         if fault:
             message = (
@@ -115,8 +117,8 @@ class PolicyId(_Versioned):
             return Verdict(Status.MISMATCH, message, found)
         if ids[0] != wanted:
             message = (
-                f"The id is {ids[0]}, but the policy that this node serves has changed since. "
-                f"Enter {wanted}, so that others fetch it again."
+                f"The id is still {ids[0]}, but this node's policy has changed since. Enter {wanted} so "
+                "that other servers fetch the policy again."
             )
             return Verdict(Status.MISMATCH, message, found)
         return Verdict(Status.OK, found=found)
@@ -138,7 +140,7 @@ class PolicyId(_Versioned):
             return verdict
         if not verdict.ok:
             return replace(verdict, message=f"{sentence.removeprefix('But ')} {verdict.message}")
-        return replace(verdict, status=status, message=f"The record is right. {sentence}")
+        return replace(verdict, status=status, message=f"The record is correct. {sentence}")
 
 
 def _served(facts: Facts, fetched: Fetched) -> tuple[Status, str]:
@@ -181,15 +183,15 @@ class TlsReports(_Versioned):
         ]
         if not addresses:
             fault = next(
-                (error for error in fields.errors if "rua" in error), "no address for them (rua=) is named"
+                (error for error in fields.errors if "rua" in error), "it has no address for them (rua=)"
             )
             message = f"No reports are sent, because {fault}. Replace the record with the value given here."
             return Verdict(Status.MISMATCH, message, found)
         if not useful:
             message = f"No reports can be sent: {' '.join(wrong)} Replace the record with the one given here."
             return Verdict(Status.MISMATCH, message, found, advice)
-        remarks = [f"No report goes to one of the addresses: {each}" for each in wrong]
-        remarks += [f"Strict senders may drop the record, because {error}." for error in fields.errors]
+        remarks = [f"One of the addresses gets no reports: {each}" for each in wrong]
+        remarks += [f"Strict senders may ignore the record, because {error}." for error in fields.errors]
         return Verdict(Status.OK, " ".join(remarks), found, advice if remarks else "")
 
 

@@ -50,7 +50,7 @@ class Mx(Kind):
     type = "MX"
     label = "MX"
     required = True
-    not_yet = "The stack has no hostname yet: set it up first."
+    not_yet = "The mail server has no hostname yet. Set it up first."
     strays = True
 
     def wanted(self, facts: Facts) -> Iterator[Record]:
@@ -71,8 +71,8 @@ class Mx(Kind):
         published = exchanges(answer.values)
         if not published:
             message = (
-                f"{record.name} has no MX record, so other mail servers do not know that its mail belongs here. "
-                "Add the MX record."
+                f"{record.name} has no MX record, so other mail servers do not know where to deliver its "
+                "mail. Add the MX record."
             )
             return Verdict(Status.MISSING, message)
         problem = _problem(published, facts, lookup, answer.zone or facts.domain)
@@ -109,7 +109,7 @@ def _null(published: tuple[Exchange, ...]) -> str:
     if all(exchange.host for exchange in published):
         return ""
     return (
-        'The record "0 ." says that the domain takes no mail at all (null MX), so other servers refuse to send. '
+        'The record "0 ." says that the domain accepts no mail at all (null MX), so other servers refuse to send. '
         "Replace it with the MX record given here."
     )
 
@@ -119,7 +119,10 @@ def _addresses(published: tuple[Exchange, ...], facts: Facts, zone: str) -> str:
     for exchange in published:
         bare = exchange.host.removesuffix(f".{zone}")
         if _is_address(bare):
-            return f"The MX record points to the address {bare}; it has to be a name. Replace it with {facts.hostname}."
+            return (
+                f"The MX record points to the address {bare}, but must point to a name. Replace it with "
+                f"{facts.hostname}."
+            )
     return ""
 
 
@@ -136,8 +139,8 @@ def _doubled(published: tuple[Exchange, ...], facts: Facts, zone: str) -> str:
     if all(exchange.host != wrong for exchange in published):
         return ""
     return (
-        f"The MX record points to {wrong}: your DNS provider has appended the domain to the name. "
-        f"Write {facts.hostname}. with a dot at the end, which prevents this."
+        f"The MX record points to {wrong}: your DNS provider has appended the domain to the name. Write "
+        f"{facts.hostname}. with a dot at the end to prevent this."
     )
 
 
@@ -145,8 +148,8 @@ def _elsewhere(published: tuple[Exchange, ...], facts: Facts, lookup: Lookup) ->
     if _ours(published, facts, lookup):
         return ""
     return (
-        f"The mail of {facts.domain} goes to {_hosts(published)} instead of this node. Replace this with the MX "
-        "record given here if this node is to receive the mail."
+        f"The mail of {facts.domain} goes to {_hosts(published)} instead of this node. If this node should "
+        "receive the mail, replace it with the MX record given here."
     )
 
 
@@ -172,8 +175,8 @@ def _alias(published: tuple[Exchange, ...], facts: Facts, lookup: Lookup) -> str
         target = lookup(exchange.host, "A").cname
         if target:
             return (
-                f"The MX record points to {exchange.host}, which is a CNAME to {target}; some servers refuse that "
-                f"(RFC 2181 §10.3). Give {exchange.host} A and AAAA records of its own instead."
+                f"The MX record points to {exchange.host}, which is a CNAME to {target}. Some servers "
+                f"refuse that (RFC 2181 §10.3). Give {exchange.host} its own A and AAAA records instead."
             )
     return ""
 
@@ -185,7 +188,7 @@ def _order(published: tuple[Exchange, ...], facts: Facts, lookup: Lookup) -> str
     first = [exchange for exchange in others if exchange.priority < best]
     if first:
         return (
-            f"Mail goes to {_hosts(first)} first: its number is lower than this node's {best}. "
+            f"Mail goes to {_hosts(first)} first, because its number is lower than this node's {best}. "
             "Delete that record, or give this node the lowest number."
         )
     beside = [exchange for exchange in others if exchange.priority == best]
@@ -202,12 +205,15 @@ def _remark(published: tuple[Exchange, ...], facts: Facts, lookup: Lookup) -> st
     others = [exchange for exchange in published if exchange not in ours]
     if others:
         return (
-            f"When this node cannot be reached, mail goes to {_hosts(others)}; keep this only if that server "
-            "passes it on to this node later, or mail may be left there."
+            f"When this node cannot be reached, mail goes to {_hosts(others)}. Keep this record only if "
+            "that server forwards the mail to this node later; otherwise mail may stay there."
         )
     host = ours[0].host
     if host != facts.hostname:
-        return f"{host} leads to this node, whose certificate names {facts.hostname}: let the MX record name that."
+        return (
+            f"{host} leads to this node, but the certificate is for {facts.hostname}. Enter that name in "
+            "the MX record."
+        )
     return _without_address(host, lookup)
 
 
@@ -215,7 +221,7 @@ def _without_address(host: str, lookup: Lookup) -> str:
     answers = [lookup(host, type_) for type_ in ("A", "AAAA")]
     if any(answer.values or faults.failed(answer.outcome) for answer in answers):
         return ""
-    return f"The record is right, but {host} has no address yet, so no mail can arrive. Add its A record."
+    return f"The record is correct, but {host} has no address yet, so no mail can arrive. Add its A record."
 
 
 def _hosts(some: Iterable[Exchange]) -> str:

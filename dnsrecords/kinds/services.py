@@ -28,7 +28,7 @@ class MailServices(Kind):
         if not facts.hostname:
             return
         if facts.autoconfig:
-            purpose = "Lets Outlook find the servers where the autodiscover name does not exist."
+            purpose = "Lets Outlook find the servers when the autodiscover name does not exist."
             yield self._service(facts, "autodiscover", 0, 443, purpose)
         # Priorities count across services of a kind (RFC 6186 §3.4), and TLS from the first byte is to be preferred
         # (RFC 8314 §3).
@@ -50,16 +50,22 @@ class MailServices(Kind):
         port, hostname = _port_and_host(record.value)
         services = tuple(map(_port_and_host, answer.values))
         if not services:
-            message = f"{record.name} does not exist, so mail programs have to be set up by hand. Add the SRV record."
+            message = (
+                f"{record.name} does not exist, so people have to set up their mail programs by hand. Add "
+                "the SRV record."
+            )
             return Verdict(Status.MISSING, message)
         if (port, hostname) in services:
             return Verdict(Status.OK, found=answer.values)
         if not all(host for _, host in services):
-            message = f"{record.name} says that there is no such service (its target is a dot). Replace the SRV record."
+            message = (
+                f"{record.name} says that this service does not exist (its target is a dot). Replace the "
+                "SRV record."
+            )
         else:
             where = " and ".join(f"{host} port {number}" for number, host in services)
             message = (
-                f"{record.name} sends mail programs to {where} instead of {hostname} port {port}. Change it."
+                f"{record.name} sends mail programs to {where} instead of {hostname} port {port}. Correct it."
             )
         return Verdict(Status.MISMATCH, message, answer.values)
 

@@ -39,7 +39,8 @@ class Spf(Kind):
         elif facts.relay_hosts:
             senders += " and the relay"
         purpose = (
-            f"Says that {senders} may send mail for {facts.domain}, and that mail from elsewhere is suspect."
+            f"Says that {senders} may send mail for {facts.domain}, and that mail from anywhere else is "
+            "suspicious."
         )
         yield self.record(facts.domain, _value(facts), purpose)
 

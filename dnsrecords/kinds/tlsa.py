@@ -31,8 +31,8 @@ class CertificatePin(Kind):
         if not facts.hostname or not facts.signed:
             return
         purpose = (
-            "Pins the key of the certificate on port 25, so that nobody can pose as this node (DANE). A new key needs "
-            "its own record first, so let renewed certificates keep their key."
+            "Pins the key of the certificate on port 25, so that nobody can impersonate this node (DANE). "
+            "A new key needs its own record first, so keep the same key when you renew certificates."
         )
         for record_id, value in self.numbered(facts.tlsa):
             yield self.record(f"_25._tcp.{facts.hostname}", value, purpose, record_id=record_id)
@@ -65,8 +65,9 @@ def _refused(record: Record, pins: Sequence[Pin]) -> str:
     if len(unusable) == len(pins):
         # RFC 7672 §2.2: they insist on TLS then, but not on any certificate.
         return (
-            f"No TLSA record at {record.name} pins anything: {shown(unusable[0].text)} is passed over, because "
-            f"{unusable[0].unusable}. Mail still arrives, but anybody can pose as this node. Replace the record."
+            f"No TLSA record at {record.name} can be used: senders ignore {shown(unusable[0].text)}, "
+            f"because {unusable[0].unusable}. Mail still arrives, but anyone can impersonate this node. "
+            "Replace the record."
         )
     anchor = any(pin.usage == dane.TRUST_ANCHOR and not pin.unusable for pin in pins)
     usage = (
@@ -82,9 +83,9 @@ def _refused(record: Record, pins: Sequence[Pin]) -> str:
 
 def _outweighed(record: Record, pin: Pin) -> str:
     return (
-        f"{shown(pin.text)} at {record.name} matches, but beside it is a stronger digest of another key, and some "
-        "servers with DANE look at the strongest one only and refuse to send mail here (RFC 7671 §9). Delete the "
-        "record with the other key."
+        f"{shown(pin.text)} at {record.name} matches, but beside it is a stronger digest of another key, "
+        "and some servers with DANE only look at the strongest one and refuse to send mail here (RFC 7671 "
+        "§9). Delete the record with the other key."
     )
 
 
@@ -102,10 +103,10 @@ def _advised(pin: Pin) -> str:
 def _others(record: Record, others: Sequence[Pin]) -> str:
     unusable = next((pin for pin in others if pin.unusable), None)
     if unusable:
-        return f"{shown(unusable.text)} is passed over, because {unusable.unusable}: delete it."
+        return f"Senders ignore {shown(unusable.text)}, because {unusable.unusable}. Delete it."
     if not others:
         return ""
     return (
-        f"There are other TLSA records at {record.name} as well. That is right while one certificate replaces another; "
-        "delete them an hour after the old one is out of use."
+        f"There are other TLSA records at {record.name} as well. You need them while one certificate "
+        "replaces another. Delete them an hour after you stop using the old one."
     )

@@ -44,7 +44,7 @@ def parse(text: str) -> Body:
     for line in re.split(r"\r?\n", text.rstrip("\r\n")):
         name, colon, value = line.partition(":")
         if not colon or not _NAME.fullmatch(name):
-            return Body(fault=f"the line {shown(line)} is not a name, a colon and a value")
+            return Body(fault=f'the line {shown(line)} is not in the form "name: value"')
         if not value.strip(" \t"):
             return Body(fault=f"{name}: has no value")
         fields.setdefault(name, []).append(value.strip(" \t"))
@@ -68,4 +68,4 @@ def _fault(fields: dict[str, str], hosts: tuple[str, ...]) -> str:
     if not hosts and fields["mode"] != "none":
         return "mx: is missing"
     wrong = next((host for host in hosts if not _HOST.fullmatch(host)), None)
-    return f"its mx {shown(wrong)} is no host name" if wrong is not None else ""
+    return f"its mx {shown(wrong)} is not a host name" if wrong is not None else ""

@@ -108,7 +108,9 @@ def judge(domain: str, hostname: str, served_id: str, fetched: Fetched) -> tuple
     if fetched.status >= 500:
         return Status.ERROR, _unused(domain, f"with the error {fetched.status}")
     found = body.parse(fetched.text)
-    if mistake := _mistake(fetched) or (found.fault and f"with what is no valid policy: {found.fault}"):
+    if mistake := _mistake(fetched) or (
+        found.fault and (f"with something that is not a valid policy: {found.fault}")
+    ):
         return Status.MISMATCH, _unused(domain, mistake)
     return _meaning(domain, hostname, _mode(hostname, served_id), found)
 
@@ -128,19 +130,22 @@ def _meaning(domain: str, hostname: str, mode: str, found: Body) -> tuple[Status
         other = f"it names {named} and not {hostname}, so senders " + (
             "that use it refuse to deliver mail here"
             if found.mode == "enforce"
-            else "deliver here, but report each delivery as a failure, and would refuse to with mode enforce"
+            else (
+                "deliver here, but report each delivery as a failure, and would refuse to deliver in mode "
+                "enforce"
+            )
         )
     elif mode and found.mode != mode:
         other = f"its mode is {found.mode} instead of {mode}, so senders " + (
             "refuse to deliver here without a valid certificate"
             if found.mode == "enforce"
-            else "deliver here without TLS or a valid certificate, too"
+            else "deliver here even without TLS or a valid certificate"
         )
     if other:
         urgent = " at once" if found.mode == "enforce" else ""
         return Status.MISMATCH, (
-            f"But {url(domain)} answers with a policy other than this node's: {other}. Let the HTTPS proxy pass "
-            f"{host(domain)} on to the console{urgent}, with the Host header as it is."
+            f"But {url(domain)} answers with a policy other than this node's: {other}. Make the HTTPS "
+            f"proxy pass {host(domain)} on to the console{urgent}, with the Host header unchanged."
         )
     if found.max_age < _A_DAY:
         return Status.OK, (
@@ -158,21 +163,24 @@ def judge_left_over(domain: str, hostname: str, fetched: Fetched) -> tuple[Statu
     kept = words.span(timedelta(seconds=found.max_age))
     if found.covers(hostname):
         return Status.OK, (
-            f"Senders insist on TLS, by a policy that this node does not serve: {url(domain)} has the mode enforce. "
-            "They deliver here only while this node has a certificate for that name that others trust."
+            f"Senders insist on TLS because of a policy that this node does not serve: {url(domain)} has "
+            "the mode enforce. They deliver here only while this node has a trusted certificate for that "
+            "name."
         )
     named = f"which has the mode enforce and names {' and '.join(found.hosts[:3])}, and not {hostname}"
     if fetched.announced:
         return Status.MISMATCH, (
-            f"Senders that use MTA-STS refuse to deliver mail here: {url(domain)} still serves a policy of another "
-            f"provider, {named}. They keep it for {kept} (max_age), whatever is deleted (RFC 8461 §3.3). So switch "
-            f"MTA-STS on for this domain at once, and lead {host(domain)} to this node; or have the mode none served "
-            f"there under a new id, wait for {kept}, and delete the records after that (§8.3)."
+            f"Senders that use MTA-STS refuse to deliver mail here: {url(domain)} still serves a policy of "
+            f"another provider, {named}. They keep it for {kept} (max_age), even if you delete records "
+            f"(RFC 8461 §3.3). Switch MTA-STS on for this domain now, and point {host(domain)} to this "
+            f"node. Or have the mode none served there under a new id, wait {kept}, and then delete the "
+            "records (§8.3)."
         )
     return Status.OK, (
-        f"The record {record_name(domain)} is gone, but {url(domain)} still serves a policy, {named}. Senders that "
-        f"have fetched it refuse to deliver here for up to {kept} after that (max_age, RFC 8461 §3.3). Switch MTA-STS "
-        f"on for this domain and lead {host(domain)} to this node to end it."
+        f"The record {record_name(domain)} is gone, but {url(domain)} still serves a policy, {named}. "
+        f"Senders that have fetched it refuse to deliver here for up to {kept} after that (max_age, RFC "
+        f"8461 §3.3). To end this, switch MTA-STS on for this domain and point {host(domain)} to this "
+        "node."
     )
 
 
@@ -181,23 +189,29 @@ def _is_policy(fetched: Fetched) -> bool:
 
 
 _TROUBLES = {
-    Trouble.NO_ADDRESS: "But {host} has no address, so nobody can fetch the policy: add the record for that name.",
+    Trouble.NO_ADDRESS: (
+        "But {host} has no address, so nobody can fetch the policy. Add the record for that name."
+    ),
     Trouble.REFUSED: (
-        "But nothing listens at {host}, port 443, so nobody can fetch the policy: let the HTTPS proxy of the console "
-        "serve {host} as well."
+        "But nothing listens at {host}, port 443, so nobody can fetch the policy. Make the console's "
+        "HTTPS proxy serve {host} as well."
     ),
     Trouble.TIMEOUT: (
-        "But {url} did not answer in time from here: open port 443, or, if the router does not lead this node's own "
-        "address back to it, check from another network."
+        "But {url} did not answer in time from here. Open port 443. If the router does not route this "
+        "node's own address back to it, check from another network."
     ),
     Trouble.UNREACHABLE: (
-        "But {host} cannot be reached from here, so the policy was not seen: check where its records lead."
+        "But {host} cannot be reached from here, so the policy could not be checked. Check where its "
+        "records lead."
     ),
     Trouble.TLS: (
-        "But TLS with {host} fails ({detail}), so senders do not use the policy: give the HTTPS proxy of the console "
-        "a certificate for {host}."
+        "But TLS with {host} fails ({detail}), so senders do not use the policy. Give the console's HTTPS "
+        "proxy a certificate for {host}."
     ),
-    Trouble.GARBLED: "But what answers at {host}, port 443, is not a web server: let the console's HTTPS proxy answer.",
+    Trouble.GARBLED: (
+        "But the program that answers at {host}, port 443, is not a web server. Make the console's HTTPS "
+        "proxy answer there."
+    ),
 }
 
 
@@ -213,6 +227,6 @@ def _mistake(fetched: Fetched) -> str:
 
 def _unused(domain: str, how: str) -> str:
     return (
-        f"But {url(domain)} answers {how}, so senders do not use the policy: let the HTTPS proxy pass "
-        f"{host(domain)} on to the console, with the Host header as it is."
+        f"But {url(domain)} answers {how}, so senders do not use the policy. Make the HTTPS proxy pass "
+        f"{host(domain)} on to the console, with the Host header unchanged."
     )

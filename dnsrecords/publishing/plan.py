@@ -152,20 +152,23 @@ class _Planner:
             message = f"{record.name} cannot be published in this zone: {outside.above}, to {outside.value}. "
             self._refuse(record, (outside,), message + "Add the record there.")
         elif blocking := self._blocking(record):
-            remedy = "Delete that record, if nothing needs it."
+            remedy = "Delete that record if nothing needs it."
             if record.type != "CNAME":
                 remedy = (
-                    f"It is a CNAME, and nothing can stand beside one: have the {record.type} record published where "
-                    "it leads, or delete the CNAME, if nothing needs it."
+                    "It is a CNAME, and a CNAME allows no other record at its name. Publish the "
+                    f"{record.type} record where it leads, or delete the CNAME if nothing needs it."
                 )
             self._conflict(record, blocking, remedy)
         elif foreign and not self._replace and (left_out := verdict.left_out):
-            remedy = f"Merging it would lose senders: {'; '.join(left_out)}. Correct that, or publish and replace it."
+            remedy = (
+                f"Merging it would lose senders: {'; '.join(left_out)}. Correct the record, or publish "
+                "again and replace it."
+            )
             self._conflict(record, foreign, remedy)
         elif foreign and not self._replace and verdict.status in (Status.ERROR, Status.UNCHECKED):
-            self._conflict(record, foreign, f"Whether that is right is not known: {verdict.message}")
+            self._conflict(record, foreign, f"Whether it is correct is unknown: {verdict.message}")
         elif foreign and not self._replace and not merged:
-            self._conflict(record, foreign, "Publish again and replace it, if nothing needs it.")
+            self._conflict(record, foreign, "If nothing needs it, publish again and replace it.")
         else:
             self._put(record, to_publish(record, verdict.status, verdict.found, verdict.advice), rivals)
 
@@ -196,7 +199,7 @@ class _Planner:
     def _conflict(self, record: Record, rivals: tuple[Published, ...], remedy: str) -> None:
         # As a zone file has it: of a null MX the host is a dot (RFC 7505 §3).
         values = (f"{rival.value}." if rival.value.endswith(" ") else rival.value for rival in rivals)
-        message = f"{record.name} has {' and '.join(values)}, which was not put there by Quazzar. {remedy}"
+        message = f"{record.name} has {' and '.join(values)}, which Quazzar did not publish. {remedy}"
         self._refuse(record, rivals, message)
 
     def _refuse(self, record: Record, rivals: tuple[Published, ...], message: str) -> None:

@@ -277,19 +277,21 @@ def _carry_out(job: _Job) -> Plan:
                 continue
             return outcome
     raise PublishFailed(
-        f"The zone {job.zone} was changed by somebody else each time.",
+        f"Someone else changed the zone {job.zone} during each attempt.",
         code="update_overtaken",
-        hint="Try again when nobody else changes it.",
+        hint="Try again when nobody else is changing it.",
     )
 
 
 def _not_as_answered(zone: str) -> PublishFailed:
     return PublishFailed(
-        f"The name server does not have {zone} as it answers: twice it refused a change that depends on what it "
-        "answers, and it answers the same as before.",
+        f"The name server's answers for {zone} do not match what it stores: it twice refused a change that "
+        "depends on its own answers.",
         code="update_not_as_answered",
-        hint="See whether several servers share its address, or whether it makes up records such as ALIAS or LUA. "
-        "Publish to the primary that stores the zone.",
+        hint=(
+            "Find out whether several servers share its address, or whether it generates records such as "
+            "ALIAS or LUA. Publish to the primary that stores the zone."
+        ),
     )
 
 

@@ -41,7 +41,7 @@ def port(number: object) -> int:
         ValueError: it is not a whole number in that range.
     """
     if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= 65535:
-        raise ValueError("A port is a number from 1 to 65535.")
+        raise ValueError("The port must be a number from 1 to 65535.")
     return number
 
 
@@ -55,7 +55,7 @@ def zone(text: str, domain: str) -> str:
     if name in ("", domain):
         return ""
     if not within(domain, name):
-        raise ValueError(f"The zone has to be {domain}, or one that contains it.")
+        raise ValueError(f"The zone must be {domain} or a zone that contains it.")
     return name
 
 

@@ -56,13 +56,13 @@ def read(value: str) -> Pin:
 
 def _unusable(usage: int, selector: int, matching: int, data: bytes) -> str:
     if usage in _PKIX:
-        return f"usage {usage} does not count for mail (RFC 7672 §3.1.3)"
+        return f"usage {usage} is not valid for mail (RFC 7672 §3.1.3)"
     if usage not in (TRUST_ANCHOR, END_ENTITY):
-        return f"nobody knows the usage {usage}"
+        return f"the usage {usage} is not defined"
     if selector not in (0, 1):
-        return f"nobody knows the selector {selector}"
+        return f"the selector {selector} is not defined"
     if matching not in (0, *_DIGESTS):
-        return f"nobody knows the matching type {matching}"
+        return f"the matching type {matching} is not defined"
     if matching and len(data) != _DIGESTS[matching]().digest_size:
         return f"its digest has {len(data)} bytes instead of {_DIGESTS[matching]().digest_size}"
     return ""

@@ -27,8 +27,8 @@ class MtaStsNotReady(QuazzarError):
 
     code = "mta_sts_not_ready"
     hint = (
-        "Give the mail server a certificate for its hostname that others trust, such as one of Let's Encrypt "
-        "(Mail Relay, Mail server, Certificate), and leave MTA-STS in testing until then."
+        "Give the mail server a trusted certificate for its hostname, for example from Let's Encrypt "
+        "(Mailboxes → Server → Certificate). Leave MTA-STS in testing until then."
     )
     status = 409
 
@@ -79,8 +79,8 @@ def warning(domain: Domain) -> str:
     if not objection:
         return ""
     return (
-        f"MTA-STS is enforced, but {objection}: servers that know the policy refuse to deliver mail for {domain.name}. "
-        "Fix the certificate at once, or put MTA-STS back to testing."
+        f"MTA-STS is enforced, but {objection}: servers that know the policy refuse to deliver mail for "
+        f"{domain.name}. Fix the certificate at once, or set MTA-STS back to testing."
     )
 
 

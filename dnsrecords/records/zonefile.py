@@ -66,8 +66,8 @@ def render(
 
 
 def _of_larger_zone(domain: str, zone: str) -> Iterator[str]:
-    yield f"; {domain} is in the zone {zone}, which has more records than these: add these to it, and leave its own"
-    yield "; SOA and NS records as they are. Loaded alone, this file would take the place of the whole zone."
+    yield f"; {domain} is in the zone {zone}, which has other records too: add these to it, and keep its own"
+    yield "; SOA and NS records. Loaded on its own, this file would replace the whole zone."
 
 
 # --- name servers ------------------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ def _missing_addresses(domain: str, records: Sequence[Record]) -> Iterator[str]:
 def _entry(record: Record, domain: str) -> Iterator[str]:
     yield f"; {_comment(record.purpose)}"
     if not record.value:
-        yield f"; Left out, because its value is not known yet: {record.type} {_owner(record.name, domain)}"
+        yield f"; Left out because its value is not known yet: {record.type} {_owner(record.name, domain)}"
     elif within(record.name, domain):
         yield _line(record, domain)
     else:
@@ -122,7 +122,7 @@ def _line(record: Record, domain: str) -> str:
     if not _TYPE.fullmatch(record.type):
         raise ValueError(f"{record.type!a} is not a type of record.")
     if not 0 <= record.ttl < 2**31:
-        raise ValueError(f"{record.ttl} is not a TTL.")
+        raise ValueError(f"{record.ttl} is not a valid TTL.")
     return f"{_owner(record.name, domain)} {record.ttl} IN {record.type} {_data(record)}"
 
 
@@ -131,7 +131,7 @@ def _data(record: Record) -> str:
         return txt.quoted(record.value)
     if not _FIELDS.fullmatch(record.value):
         raise ValueError(
-            f"{record.value!a} cannot stand in a zone file as the value of a {record.type} record."
+            f"{record.value!a} cannot be written to a zone file as the value of a {record.type} record."
         )
     return record.value
 
@@ -144,7 +144,7 @@ def _comment(text: str) -> str:
 # --- fields ------------------------------------------------------------------------------------------------
 def _name(name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise ValueError(f"{name!a} is not a name that can stand in a zone file.")
+        raise ValueError(f"{name!a} is not a name that can be written to a zone file.")
     return name
 
 
@@ -160,14 +160,14 @@ def _mailbox(contact: str) -> str:
     """A mail address as the SOA record has it: a dot for the @, and the local part as one label."""
     match = _CONTACT.fullmatch(contact)
     if match is None:
-        raise ValueError(f"{contact!a} is not a mail address that can stand in a zone file.")
+        raise ValueError(f"{contact!a} is not a mail address that can be written to a zone file.")
     local = re.sub(r"[^A-Za-z0-9_-]", r"\\\g<0>", match[1])
     return f"{local}.{_absolute(match[2].lower())}"
 
 
 def _fields(text: str) -> str:
     if not _FIELDS.fullmatch(text):
-        raise ValueError(f"{text!a} cannot stand in a zone file as the value of a record.")
+        raise ValueError(f"{text!a} cannot be written to a zone file as the value of a record.")
     return text
 
 

@@ -81,8 +81,8 @@ def _mechanisms(terms: Iterable[Term]) -> list[Mechanism]:
 def ignored(texts: Iterable[str]) -> str:
     """About texts beside the record that were meant to be records as well."""
     return (
-        f"Receivers do not recognise another text as an SPF record: {', '.join(map(shown, texts))}. If it is still "
-        "needed, replace both with the record given here; otherwise delete it."
+        f"Receivers do not recognise another text there as an SPF record: {', '.join(map(shown, texts))}. "
+        "If you still need it, replace both with the record given here; otherwise delete it."
     )
 
 
@@ -125,7 +125,7 @@ def unreadable(text: str) -> str:
     """About a text that was meant to be a record."""
     why = mistake(text, VERSION)
     return (
-        f"No SPF record is recognised, because what is there does not begin with {VERSION} and a space. "
+        f"Receivers find no SPF record, because the text there does not begin with {VERSION} and a space. "
         + (why or REPLACE)
     )
 
@@ -133,8 +133,8 @@ def unreadable(text: str) -> str:
 def several(count: int) -> str:
     """About a domain with more than one record."""
     return (
-        f"There are {count} SPF records, so every check of them ends in an error (RFC 7208 §4.5). "
-        "Delete all of them, and publish the one given here, which combines them."
+        f"There are {count} SPF records, so every check of them ends in an error (RFC 7208 §4.5). Delete "
+        "them all, and publish the one given here, which combines them."
     )
 
 
@@ -156,10 +156,11 @@ def changed(mended: Iterable[tuple[str, str]], left_out: Collection[str]) -> str
         mended: (as written, as read).
         left_out: terms, each with why where that was not said before: `"x" names no domain`.
     """
-    sentences = [f'"{right}" was probably meant by "{written}".' for written, right in mended]
+    sentences = [f'"{right}" was probably meant instead of "{written}".' for written, right in mended]
     if left_out:
         sentences.append(
-            f"The record given here leaves out {'; '.join(left_out)}. Correct and add what still sends mail."
+            f"The record given here leaves out {'; '.join(left_out)}. Correct and add the ones that still "
+            "send mail."
         )
     return " ".join(sentences)
 
@@ -170,9 +171,9 @@ def too_many(cost: Cost, which: str = "The SPF record") -> str:
     dearest = sorted(costs, key=lambda cost_and_term: -cost_and_term[0])[:3]
     listed = ", ".join(f'"{term}" ({count})' for count, term in dearest)
     return (
-        f"{which} needs {cost.lookups} look-ups in DNS, and receivers stop with an error after {LOOKUP_LIMIT} "
-        f"(RFC 7208 §4.6.4). Remove what no longer sends mail for this domain"
-        f"{f'; most are needed by {listed}' if listed else ''}."
+        f"{which} needs {cost.lookups} look-ups in DNS, and receivers stop with an error after "
+        f"{LOOKUP_LIMIT} (RFC 7208 §4.6.4). Remove the services that no longer send mail for this "
+        f"domain{f'; most are needed by {listed}' if listed else ''}."
     )
 
 
@@ -196,7 +197,7 @@ def voids(cost: Cost, *, mends: bool) -> str:
 def everybody(matched: str) -> str:
     """About a record with a term that every sender matches."""
     term = "+all" if matched == "all" else matched
-    return f'"{term}" lets the whole world send as this domain: the SPF record protects against nothing. {REPLACE}'
+    return f'"{term}" lets anyone send as this domain, so the SPF record gives no protection. {REPLACE}'
 
 
 def toothless(record: SpfRecord) -> str:
@@ -204,7 +205,7 @@ def toothless(record: SpfRecord) -> str:
     what = f'The SPF record ends in "{record.all}"' if record.all else "The SPF record does not end in an all"
     if record.redirect:
         what = f'"redirect={record.redirect}" leads to a record that does not end in -all or ~all'
-    return f"{what}, so mail from strangers does not count as suspect. {REPLACE}"
+    return f"{what}, so receivers do not treat mail from strangers as suspicious. {REPLACE}"
 
 
 def not_ours(ip: str, matched: str) -> str:
@@ -216,15 +217,16 @@ def not_ours(ip: str, matched: str) -> str:
 def address_not_known() -> str:
     """About a node behind another address."""
     return (
-        "Whether it lets this node send is not known, because the hostname has only addresses here that others cannot "
-        "see. Set QUAZZAR_PUBLIC_ADDRESSES to the addresses by which other servers see this node."
+        "Whether it lets this node send is unknown, because from here the hostname only has addresses "
+        "that others cannot reach. Set QUAZZAR_PUBLIC_ADDRESSES to the addresses by which other servers "
+        "see this node."
     )
 
 
 def no_mail_host_yet(domain: str, ip: str) -> str:
     """About a record that is right as soon as the MX record is published."""
     return (
-        f'The "mx" of the SPF record authorises the mail hosts of {domain}, which has none yet that leads to {ip}. '
+        f'The "mx" of the SPF record authorises the mail hosts of {domain}, but none of them leads to {ip} yet. '
         "Publish the MX record, and the address of its host."
     )
 
@@ -232,8 +234,8 @@ def no_mail_host_yet(domain: str, ip: str) -> str:
 def not_the_relay(terms: Iterable[Mechanism]) -> str:
     """About a record that leaves out what the relay needs."""
     return (
-        f"The SPF record does not authorise all that this domain's mail leaves through: {_quoted(map(str, terms))} is "
-        f"missing. {REPLACE}"
+        "The SPF record does not authorise every server that sends this domain's mail: "
+        f"{_quoted(map(str, terms))} is missing. {REPLACE}"
     )
 
 
@@ -241,12 +243,12 @@ def remark(record: SpfRecord, cost: Cost) -> str:
     """What is worth knowing about a record that is right."""
     for term in record.modifiers:
         if right := misread(term):
-            return f'"{term}" is ignored by receivers; "{right}" was probably meant.'
+            return f'Receivers ignore "{term}". "{right}" was probably meant.'
         if term.name == "redirect" and record.all:
-            return f'"{term}" is ignored by receivers, because of "{record.all}".'
+            return f'Receivers ignore "{term}" because of "{record.all}".'
     kinds = [mechanism.kind for mechanism in record.mechanisms]
     if after := record.mechanisms[kinds.index("all") + 1 :] if "all" in kinds else ():
-        return f"{_quoted(map(str, after))} comes after the all, where receivers no longer read."
+        return f"{_quoted(map(str, after))} comes after the all, where receivers stop reading."
     if cost.lookups >= LOOKUP_LIMIT - 1:
         return f"The record needs {cost.lookups} of the {LOOKUP_LIMIT} look-ups that receivers allow."
     return ""

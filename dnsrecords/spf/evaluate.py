@@ -93,7 +93,7 @@ def evaluate(domain: str, ip: str, sender: str, helo: str, lookup: Lookup) -> Sp
     """
     check = _Check(_address(ip), _sender(sender, helo), helo, lookup)
     if not _is_domain(domain):
-        return SpfResult(Result.NONE, f"{domain!r} is not a domain name that could have a record.")
+        return SpfResult(Result.NONE, f"{domain!r} is not a valid domain name.")
     try:
         result, matched = check.host(plain(domain))
     except _Stop as stop:
@@ -128,7 +128,7 @@ def _why(domain: str, ip: str, result: Result, matched: str) -> str:
     if result is Result.NONE:
         return f"{domain} has no SPF record."
     if not matched:
-        return f"No term of the SPF record of {domain} is about {ip}."
+        return f"No term in the SPF record of {domain} matches {ip}."
     return f'"{matched}" in the SPF record of {domain} says {result} for {ip}.'
 
 

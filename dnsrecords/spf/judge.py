@@ -141,7 +141,9 @@ class _Case:
         if record.errors:
             return Status.MISMATCH, self._with_limit(advice.malformed(record.errors[0]))
         if failure := self._first(Result.TEMPERROR):
-            return Status.ERROR, f"The SPF record cannot be judged now. {failure.reason} Check again later."
+            return Status.ERROR, (
+                f"The SPF record cannot be checked right now. {failure.reason} Check again later."
+            )
         wrong = self._errors() or self._everybody() or self._not_authorised() or self._toothless()
         if wrong:
             return Status.MISMATCH, wrong
@@ -315,7 +317,7 @@ class _Case:
 
     def _why_dropped(self, text: str, term: Mechanism) -> str:
         if text in self.open_doors:
-            return "lets the whole world send"
+            return "lets anyone send"
         return self._why_broken(term)
 
     @cached_property
@@ -332,7 +334,11 @@ class _Case:
                 return "names a domain without an SPF record"
             return "names a record that ends in an error" if self._is_broken_itself(term, result) else ""
         if term.kind in {"a", "mx"} and self.cost.voids > VOID_LIMIT:
-            return "" if addresses_of(term, self.domain, self.lookup) else "names what DNS does not have"
+            return (
+                ""
+                if addresses_of(term, self.domain, self.lookup)
+                else "names something that does not exist in DNS"
+            )
         return ""
 
     def _is_broken_itself(self, term: Mechanism, result: Result) -> bool:

@@ -30,8 +30,8 @@ PROVIDERS = {
         include="mailgun.org",  # names the hosts of both regions
         hosts=("mailgun.org",),
         note=(
-            "Mailgun returns bounces to its sending domain, so the include counts where that is this domain; "
-            "verify the domain at Mailgun as well."
+            "Mailgun sends bounces to its sending domain, so the include only counts if that is this "
+            "domain. Verify the domain at Mailgun as well."
         ),
     ),
     "sendgrid": Provider(
@@ -39,8 +39,8 @@ PROVIDERS = {
         include="sendgrid.net",
         hosts=("sendgrid.net",),
         note=(
-            "SendGrid replaces the envelope sender by its own until the domain is authenticated there; SPF then "
-            "aligns through the CNAME records that SendGrid lists, and this include alone does not do it."
+            "SendGrid uses its own envelope sender until you authenticate the domain there. SPF then "
+            "aligns through the CNAME records that SendGrid lists; this include alone is not enough."
         ),
     ),
     "postmark": Provider(
@@ -48,8 +48,9 @@ PROVIDERS = {
         include="spf.mtasv.net",
         hosts=("postmarkapp.com", "mtasv.net"),
         note=(
-            "Postmark sends with pm.mtasv.net as envelope sender, so DMARC rests on DKIM until a custom Return-Path "
-            "(a CNAME to pm.mtasv.net) is set up there; this include alone does not align SPF."
+            "Postmark sends with pm.mtasv.net as envelope sender, so DMARC depends on DKIM until you set "
+            "up a custom Return-Path there (a CNAME to pm.mtasv.net). This include alone does not align "
+            "SPF."
         ),
     ),
     "ses": Provider(
@@ -57,9 +58,9 @@ PROVIDERS = {
         include="amazonses.com",
         hosts=("amazonaws.com",),
         note=(
-            "Amazon SES sends with amazonses.com as envelope sender until a custom MAIL FROM domain is set up there, "
-            "and it rewrites Date and Message-ID, which breaks a signature over them: turn on Easy DKIM for the "
-            "domain too."
+            "Amazon SES sends with amazonses.com as envelope sender until you set up a custom MAIL FROM "
+            "domain there. It also rewrites Date and Message-ID, which breaks a signature over them, so "
+            "turn on Easy DKIM for the domain too."
         ),
     ),
 }

@@ -175,14 +175,14 @@ def _check_once(term: Term, before: list[Term]) -> None:
     if not isinstance(term, Modifier) or term.name not in {"redirect", "exp"}:
         return
     if any(isinstance(earlier, Modifier) and earlier.name == term.name for earlier in before):
-        raise Malformed(f"is a second {term.name}, and only one is allowed")
+        raise Malformed(f"is a second {term.name}, but only one is allowed")
 
 
 def _modifier(name: str, value: str) -> Modifier:
     if name.lower() in {"redirect", "exp"}:
         return Modifier(name.lower(), _domain_spec(value))
     if not macros.is_macro_string(value):
-        raise Malformed("has a % that does not begin a macro")
+        raise Malformed("has a % that does not start a macro")
     return Modifier(name.lower(), value)
 
 
@@ -196,7 +196,7 @@ def _mechanism(text: str) -> Mechanism:
 
 def _bare(kind: str, qualifier: str, rest: str) -> Mechanism:
     if rest:
-        raise Malformed("has something after it, where nothing is allowed")
+        raise Malformed("has text after it, where nothing is allowed")
     return Mechanism(kind, qualifier)
 
 
@@ -257,7 +257,7 @@ def _domain_spec(text: str) -> str:
     if not text:
         raise Malformed("names no domain")
     if not macros.is_macro_string(text):
-        raise Malformed("has a % that does not begin a macro")
+        raise Malformed("has a % that does not start a macro")
     if macros.letters(text) & set(macros.EXP_LETTERS):
         raise Malformed("has a macro that is for explanations only")
     if not _DOMAIN_END.search(text) or not _queryable(text):

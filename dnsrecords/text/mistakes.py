@@ -21,9 +21,13 @@ def mistake(value: str, marker: str) -> str:
     if text[0] in _QUOTES:
         return "The quotes were published as part of the record. Enter the value without quotes."
     if text[0] in _UNSEEN or text.lstrip(_BLANKS)[0] in _UNSEEN:
-        return "There is an invisible character before the record, left over from copying. Retype its start."
+        return (
+            "There is an invisible character before the record, left over from copying. Retype the beginning."
+        )
     if text[0] in _BLANKS:
-        return f"There is a space before {marker}, so nobody recognises the record. Delete the space."
+        return (
+            f"There is a space before {marker}, so receivers do not recognise the record. Delete the space."
+        )
     if "\\;" in text:
         return "Backslashes were published as part of the record. Write ; instead of \\;."
     if any(char in text for char in _UNSEEN):

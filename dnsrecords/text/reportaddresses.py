@@ -70,7 +70,7 @@ def read(text: str, *, sizes: bool = False) -> tuple[ReportAddress, ...]:
 
 def _address(text: str) -> ReportAddress:
     if not text:
-        return ReportAddress(text, error="is no address: there is a comma too many")
+        return ReportAddress(text, error="is not an address: there is one comma too many")
     match = _URI.fullmatch(text)
     if match is None:
         return ReportAddress(text, error=_no_uri(text), mended=_meant(text))
@@ -86,14 +86,14 @@ def _no_uri(text: str) -> str:
     if len(re.findall(r"(?:mailto|https):", text, re.IGNORECASE)) > 1:
         return "is not one address: put a comma between two of them"
     if _MAILBOX.fullmatch(text):
-        return "lacks mailto: in front of it"
+        return "needs mailto: in front of it"
     if any(blank in text for blank in BLANKS):
         return "has a space in it"
     if "!" in text:
-        return "has an exclamation mark in it, which has to be written %21"
+        return "contains an exclamation mark, which must be written as %21"
     if ":" not in text:
-        return "is not a URI, which would begin with mailto: or https:"
-    return "has a character in it that a URI cannot have"
+        return "is not a URI: it must begin with mailto: or https:"
+    return "contains a character that is not allowed in a URI"
 
 
 def _meant(text: str) -> str:

@@ -38,4 +38,4 @@ def _bytes(value: str) -> bytes:
     try:
         return value.encode("latin-1")
     except UnicodeEncodeError as exc:
-        raise ValueError(f"{value[exc.start]!a} cannot stand in a TXT record.") from exc
+        raise ValueError(f"{value[exc.start]!a} cannot be written to a TXT record.") from exc

@@ -85,9 +85,9 @@ def _error(name: str, equals: str, value: str) -> str:
     if not name and not equals:
         return "there is nothing between two semicolons"
     if not equals:
-        return f"{shown(name)} is not a tag, which would be name=value"
+        return f"{shown(name)} is not a tag of the form name=value"
     if not _NAME.fullmatch(name):
-        return f"{shown(name)} is not a valid name of a tag"
+        return f"{shown(name)} is not a valid tag name"
     if not _VALUE.fullmatch(value):
         return f"the value of {name}= contains a character that is not allowed there"
     return ""

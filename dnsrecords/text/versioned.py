@@ -56,11 +56,11 @@ def _error(piece: str, name: str, equals: str, value: str, own: str) -> str:
     if not piece:
         return "there is nothing between two semicolons"
     if not equals:
-        return f"{shown(piece)} is not a field, which would be name=value"
+        return f"{shown(piece)} is not a field of the form name=value"
     if name.strip(_BLANKS).lower() == own and name != own:
-        return f"{own}= has to be written in small letters, without a space before the equals sign"
+        return f"{own}= must be in lower case, without a space before the equals sign"
     if not _NAME.fullmatch(name):
-        return f"{shown(name)} is not a valid name of a field"
+        return f"{shown(name)} is not a valid field name"
     if name == own and value.strip(_BLANKS) != value:
         return f"there is a space after {own}="
     if name != own and not _VALUE.fullmatch(value):

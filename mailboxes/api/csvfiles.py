@@ -106,7 +106,7 @@ class ImportViewSet(RetrieveModelMixin, ApiViewSet):
         operation_id="mailbox_import",
         parameters=[
             OpenApiParameter(
-                "dry_run", OpenApiTypes.BOOL, description="Only checks the rows, and writes none."
+                "dry_run", OpenApiTypes.BOOL, description="Only checks the rows and writes nothing."
             )
         ],
         request={
@@ -134,7 +134,7 @@ class ImportViewSet(RetrieveModelMixin, ApiViewSet):
 def _is_dry(request: Request) -> bool:
     asked = request.query_params.get("dry_run", "false").lower()
     if asked not in _YES_NO:
-        raise ValidationError({"dry_run": ["This is true or false."]})
+        raise ValidationError({"dry_run": ["This must be true or false."]})
     return _YES_NO[asked]
 
 

@@ -83,7 +83,10 @@ class Warnings(serializers.ListField):
         super().__init__(
             child=serializers.CharField(),
             read_only=True,
-            help_text="Sentences about mail of this row that reaches nobody; empty if all is well.",
+            help_text=(
+                "Sentences about mail to this address that nobody receives; empty if there is nothing to "
+                "report."
+            ),
         )
 
     def get_attribute(self, instance: Any) -> list[str]:
@@ -102,7 +105,9 @@ class Quota(Whole):
     """The quota of a mailbox."""
 
     def __init__(self) -> None:
-        super().__init__(default=0, help_text="MiB; 0 is no limit.", validators=[judged_by(rules.quota)])
+        super().__init__(
+            default=0, help_text="Limit in MiB; 0 means no limit.", validators=[judged_by(rules.quota)]
+        )
 
 
 @extend_schema_field({"type": "string", "maxLength": rules.LONGEST_DISPLAY_NAME})
@@ -121,7 +126,7 @@ class DkimSerializer(serializers.Serializer[Any]):
     state = serializers.ChoiceField(
         choices=DKIM_STATES,
         source="dkim_state",
-        help_text="Unreadable: sealed under a key that is no longer in the key file.",
+        help_text="unreadable: sealed with a key that is no longer in the key file.",
     )
 
 
@@ -135,17 +140,22 @@ class DomainSerializer(StrictSerializer):
         list_serializer_class = WarnedList
 
     id = serializers.IntegerField(read_only=True)
-    name = Line(max_length=_LONGEST_NAME, help_text=f"Unicode is taken, and kept as A-labels. {_FIXED}")
-    catch_all = OneAddress("Gets what no mailbox and no alias takes; null refuses such mail.")
+    name = Line(
+        max_length=_LONGEST_NAME,
+        help_text=f"The domain name. Unicode is accepted and stored as A-labels. {_FIXED}",
+    )
+    catch_all = OneAddress("The address that receives mail for unknown addresses; null refuses such mail.")
     contact = OneAddress(
-        "Gets mail for postmaster and abuse, unless a mailbox or an alias has that address; null: the catch-all, or "
-        "else those who run this server."
+        "The address that receives mail for postmaster and abuse, unless a mailbox or alias has that "
+        "address. null: the catch-all receives it, or else the operators of this server."
     )
     mailbox_count = serializers.IntegerField(read_only=True)
     alias_count = serializers.IntegerField(read_only=True)
     dkim = DkimSerializer(source="*", read_only=True)
     warnings = Warnings(deadends.of_domains)
-    synced = serializers.BooleanField(read_only=True, help_text="Whether the running stack has it.")
+    synced = serializers.BooleanField(
+        read_only=True, help_text="Whether the running stack has applied the latest change."
+    )
     created_at = serializers.DateTimeField(read_only=True)
 
     def validate_catch_all(self, value: str | None) -> str:
@@ -192,17 +202,22 @@ class MailboxSerializer(StrictSerializer):
         child=Line(max_length=_LONGEST_ADDRESS),
         default=list,
         max_length=rules.MOST_DESTINATIONS,
-        help_text="Addresses that get its mail too, or with `keep_copy: false` instead.",
+        help_text="Addresses that also receive its mail, or with `keep_copy: false` receive it instead.",
     )
     usage_bytes = serializers.IntegerField(read_only=True)
     password = Secret(
         max_length=1024,
-        help_text="Reads as the empty text. Absent or empty keeps the saved one, null removes it.",
+        help_text=(
+            "Always reads as an empty string. Leave it out or empty to keep the saved password; null "
+            "removes it."
+        ),
     )
     has_password = serializers.BooleanField(read_only=True)
     password_state = serializers.ChoiceField(choices=PASSWORD_STATES, read_only=True)
     warnings = Warnings(deadends.of_mailboxes)
-    synced = serializers.BooleanField(read_only=True, help_text="Whether the running stack has it.")
+    synced = serializers.BooleanField(
+        read_only=True, help_text="Whether the running stack has applied the latest change."
+    )
     created_at = serializers.DateTimeField(read_only=True)
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
@@ -268,7 +283,7 @@ class DeletedMailboxSerializer(serializers.Serializer[Mailbox]):
 @extend_schema_serializer(
     examples=[
         OpenApiExample(
-            "Two people, one of them elsewhere",
+            "Two recipients, one of them at another provider",
             {"domain": 1, "local_part": "info", "destinations": ["ada@example.com", "bob@example.net"]},
             request_only=True,
         )
@@ -289,7 +304,9 @@ class AliasSerializer(StrictSerializer):
     )
     enabled = YesNo(default=True)
     warnings = Warnings(deadends.of_aliases)
-    synced = serializers.BooleanField(read_only=True, help_text="Whether the running stack has it.")
+    synced = serializers.BooleanField(
+        read_only=True, help_text="Whether the running stack has applied the latest change."
+    )
 
 
 @extend_schema_serializer(

@@ -42,8 +42,8 @@ from quazzar.rights import CHANGE_SERVER, SEE_SERVER
 
 _TAIL = 200
 _READ_TOO = (
-    "To show the password that is set, the API key needs the scope mail:read as well. "
-    '{"new": true} makes another one.'
+    "To show the current password, the API key also needs the scope mail:read. "
+    'Send {"new": true} to create a new password.'
 )
 _POST: dict[str, Any] = {"detail": False, "methods": ["post"]}
 
@@ -52,8 +52,8 @@ class NoControllerPassword(QuazzarError):
     """There is no password to show, or it does not open."""
 
     code = "no_controller_password"
-    message = "There is no password for Rspamd's web interface yet, or its key is gone from the key file."
-    hint = 'Ask with {"new": true} for another one.'
+    message = "There is no password for Rspamd's web interface yet, or its key is no longer in the key file."
+    hint = 'Send {"new": true} to create a new one.'
     status = 409
 
 
@@ -147,12 +147,15 @@ class StackViewSet(ApiViewSet):
     @extend_schema(
         parameters=[
             OpenApiParameter(
-                "service", OpenApiTypes.STR, enum=logs.SERVICES, description="Absent: all three, by time."
+                "service",
+                OpenApiTypes.STR,
+                enum=logs.SERVICES,
+                description="Name of one service. Leave it out to get the lines of all three, sorted by time.",
             ),
             OpenApiParameter(
                 "tail",
                 {"type": "integer", "minimum": 1, "maximum": logs.MOST, "default": _TAIL},
-                description="The last lines, so many.",
+                description="Number of lines, counted from the end.",
             ),
         ],
         responses={(200, PlainText.media_type): OpenApiTypes.STR},
@@ -202,5 +205,5 @@ class StackViewSet(ApiViewSet):
 def _tail(request: Request) -> int:
     text = request.query_params.get("tail", str(_TAIL))
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        raise ValidationError({"tail": [f"This is a whole number from 1 to {logs.MOST}."]})
+        raise ValidationError({"tail": [f"This must be a whole number from 1 to {logs.MOST}."]})
     return int(text)

@@ -18,7 +18,7 @@ from quazzar.api.serializers import StrictSerializer
 
 #: More than any certificate chain has.
 _LONGEST_PEM = 256 * 1024
-_HOSTNAME = OpenApiExample("A name of this node", {"hostname": "mail.example.com"}, request_only=True)
+_HOSTNAME = OpenApiExample("A hostname of this node", {"hostname": "mail.example.com"}, request_only=True)
 
 
 # --- what is shown -----------------------------------------------------------------------------------------
@@ -36,9 +36,9 @@ class ServiceSerializer(serializers.Serializer[Any]):
 
     name = serializers.CharField()
     image = serializers.CharField()
-    status = serializers.CharField(help_text="Docker's word, or absent.")
+    status = serializers.CharField(help_text="Docker's state of the container, or `absent`.")
     health = serializers.CharField(help_text="healthy, unhealthy, starting or none.")
-    ports = serializers.ListField(child=serializers.IntegerField(), help_text="Published on the host.")
+    ports = serializers.ListField(child=serializers.IntegerField(), help_text="Ports published on the host.")
 
 
 class GenerationSerializer(serializers.Serializer[Stack]):
@@ -53,14 +53,16 @@ class CertificateSummarySerializer(serializers.Serializer[Any]):
 
     source = serializers.ChoiceField(choices=Stack.TlsSource.choices)  # type: ignore[assignment]  # a name of DRF too
     names = serializers.ListField(child=serializers.CharField())
-    expires_at = serializers.DateTimeField(allow_null=True, help_text="Null while there is none.")
+    expires_at = serializers.DateTimeField(allow_null=True, help_text="Null if there is no certificate.")
     warnings = serializers.ListField(child=serializers.CharField())
 
 
 class CertificateSerializer(CertificateSummarySerializer):
     """The certificate; its key goes in and never comes out."""
 
-    certificate = serializers.CharField(allow_blank=True, help_text="PEM, the leaf first.")
+    certificate = serializers.CharField(
+        allow_blank=True, help_text="The chain in PEM, starting with the server's own certificate."
+    )
     certificate_path = serializers.CharField(allow_blank=True)
     key_path = serializers.CharField(allow_blank=True)
 
@@ -69,16 +71,20 @@ class VersionSerializer(serializers.Serializer[Any]):
     """Which version of a service runs."""
 
     service = serializers.CharField()
-    running = serializers.CharField(allow_blank=True, help_text="Empty: not known yet.")
-    tested = serializers.CharField(help_text="What this release was tested with.")
+    running = serializers.CharField(
+        allow_blank=True, help_text="The version that runs; empty while it is unknown."
+    )
+    tested = serializers.CharField(help_text="The version that this release was tested with.")
     compared = serializers.ChoiceField(choices=["tested", "newer", "older", "unknown"])
 
 
 class ReasonSerializer(serializers.Serializer[Any]):
     """A reason for which mail waits in Postfix, and for how many."""
 
-    text = serializers.CharField(help_text="The other server's words, or Postfix's.")
-    host = serializers.CharField(allow_blank=True, help_text="The server that said so, or one of several.")
+    text = serializers.CharField(help_text="What the other server answered, or Postfix's own reason.")
+    host = serializers.CharField(
+        allow_blank=True, help_text="The server that gave this answer, or one of several."
+    )
     count = serializers.IntegerField(help_text="Mails.")
 
 
@@ -87,14 +93,14 @@ class MailQueueSerializer(serializers.Serializer[Any]):
 
     count = serializers.IntegerField()
     oldest_at = serializers.DateTimeField(allow_null=True)
-    reasons = ReasonSerializer(many=True, help_text="The most frequent first; five at most.")
+    reasons = ReasonSerializer(many=True, help_text="At most five reasons, most frequent first.")
 
 
 class WaitingRecipientSerializer(serializers.Serializer[Any]):
     """Somebody who has not got the mail yet."""
 
     address = serializers.CharField()
-    reason = serializers.CharField(allow_blank=True, help_text="Empty: it was not tried yet.")
+    reason = serializers.CharField(allow_blank=True, help_text="Why it waits; empty if it was not tried yet.")
 
 
 class WaitingMailSerializer(serializers.Serializer[Any]):
@@ -104,7 +110,7 @@ class WaitingMailSerializer(serializers.Serializer[Any]):
     queue = serializers.CharField(help_text="incoming, active, deferred, hold or corrupt.")
     arrived_at = serializers.DateTimeField()
     size_bytes = serializers.IntegerField(source="size")
-    sender = serializers.CharField(allow_blank=True, help_text="Of the envelope; empty for a bounce.")
+    sender = serializers.CharField(allow_blank=True, help_text="The envelope sender; empty for a bounce.")
     recipients = WaitingRecipientSerializer(many=True)
 
 
@@ -112,7 +118,7 @@ class WaitingMailsSerializer(serializers.Serializer[Any]):
     """Postfix's queue, as it is now."""
 
     count = serializers.IntegerField()
-    messages = WaitingMailSerializer(many=True, help_text="The oldest first; 500 at most.")
+    messages = WaitingMailSerializer(many=True, help_text="At most 500 mails, oldest first.")
 
 
 class RetryMailsSerializer(serializers.Serializer[Any]):
@@ -143,11 +149,14 @@ class StackSerializer(serializers.Serializer[Any]):
     warn_mailbox_owners = serializers.BooleanField()
     certificate = serializers.SerializerMethodField()
     pending = serializers.ListField(
-        child=serializers.CharField(), help_text="What differs, and would interrupt mail if it were repaired."
+        child=serializers.CharField(),
+        help_text="Repairs that wait for approval, because they would interrupt mail.",
     )
     versions = serializers.SerializerMethodField()
     mail_queue = serializers.SerializerMethodField()
-    observed_at = serializers.DateTimeField(allow_null=True, help_text="Null while nothing was seen.")
+    observed_at = serializers.DateTimeField(
+        allow_null=True, help_text="When the stack was last checked; null if never."
+    )
 
     @extend_schema_field(VersionSerializer(many=True))
     def get_versions(self, row: Stack) -> Any:
@@ -172,7 +181,7 @@ class CheckSerializer(serializers.Serializer[Any]):
     id = serializers.CharField()
     ok = serializers.BooleanField()
     severity = serializers.ChoiceField(
-        choices=["error", "warning"], help_text="An error keeps the stack from starting, a warning does not."
+        choices=["error", "warning"], help_text="An error prevents the start; a warning does not."
     )
     message = serializers.CharField()
     hint = serializers.CharField(allow_blank=True)
@@ -202,9 +211,12 @@ class HostnameSerializer(StrictSerializer):
 class DisableSerializer(StrictSerializer):
     """How to take the stack down."""
 
-    purge = YesNo(default=False, help_text="Delete the volumes too, with all mail.")
+    purge = YesNo(default=False, help_text="Also delete the volumes, with all mail.")
     confirm = Text(
-        default="", allow_blank=True, max_length=255, help_text="With purge: the hostname once more."
+        default="",
+        allow_blank=True,
+        max_length=255,
+        help_text="To confirm a purge, repeat the hostname here.",
     )
 
 
@@ -212,9 +224,11 @@ class StackChangeSerializer(StrictSerializer):
     """What can be switched while the stack runs."""
 
     send_through_relay = YesNo(
-        required=False, help_text="Mail to other servers leaves by the relay settings."
+        required=False, help_text="Whether mail to other servers is sent through the relay."
     )
-    warn_mailbox_owners = YesNo(required=False, help_text="Nearly full: mail the mailbox too.")
+    warn_mailbox_owners = YesNo(
+        required=False, help_text="Whether owners of nearly full mailboxes get a warning as well."
+    )
 
 
 class PemText(Text):
@@ -257,14 +271,16 @@ class CertificateWriteSerializer(StrictSerializer):
         begun = [way for way in ways if way & attrs.keys()]
         if len(begun) != 1 or attrs.get("self_signed") is False:
             raise serializers.ValidationError(
-                "Send certificate and key, or certificate_path and key_path, or self_signed as true."
+                "Send certificate and key, or certificate_path and key_path, or self_signed: true."
             )
         if missing := begun[0] - attrs.keys():
-            raise serializers.ValidationError({name: ["This belongs to the other one."] for name in missing})
+            raise serializers.ValidationError(
+                {name: ["This field is required together with the other one."] for name in missing}
+            )
         return attrs
 
 
 class ControllerPasswordAskSerializer(StrictSerializer):
     """The password that is, or another."""
 
-    new = YesNo(default=False, help_text="Make another one; the old one stops working.")
+    new = YesNo(default=False, help_text="Create a new password. The old one stops working.")

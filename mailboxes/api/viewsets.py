@@ -222,7 +222,7 @@ class AliasViewSet(_Collection):
 
     @idempotent(atomic=True)
     def create(self, request: Request) -> Response:
-        """Adds an alias, unless it would send mail round in a circle."""
+        """Adds an alias, unless it would forward mail in a circle."""
         return super().create(request)
 
     def perform_create(self, serializer: BaseSerializer[Any]) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: Phones do not accept a certificate for 398 days or more, even if they are told to trust it.
 VALID_FOR = timedelta(days=397)
 #: What only a self-signed certificate is warned about.
-SELF_SIGNED = "The certificate is self-signed: clients will warn until they are told to trust it."
+SELF_SIGNED = "The certificate is self-signed: mail programs show a warning until people choose to trust it."
 _SERVER_KEYS = (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey)
 _BROKEN_HASHES = (hashes.MD5, hashes.SHA1)
 
@@ -144,7 +144,9 @@ def examine(certificate_pem: str, key_pem: str, hostname: str, now: datetime) ->
         raise _wrong("certificate", f"The certificate expired on {leaf.not_valid_after_utc:%Y-%m-%d}.")
     self_signed = _signed_by(leaf, leaf)
     if not self_signed and isinstance(_signature_hash(leaf), _BROKEN_HASHES):
-        raise _wrong("certificate", "The certificate is signed with SHA-1 or MD5, which TLS no longer takes.")
+        raise _wrong(
+            "certificate", "The certificate is signed with SHA-1 or MD5, which TLS no longer accepts."
+        )
     return Facts(
         not_before=leaf.not_valid_before_utc,
         not_after=leaf.not_valid_after_utc,
@@ -161,7 +163,7 @@ def _chain(text: str) -> list[x509.Certificate]:
     if "PRIVATE KEY-----" in text:
         # It would be stored, shown and served in public.
         raise _wrong(
-            "certificate", "The certificate's text contains a private key: only certificates belong here."
+            "certificate", "The certificate field contains a private key. Put only certificates here."
         )
     try:
         chain = x509.load_pem_x509_certificates(text.encode("utf-8", "replace"))
@@ -173,7 +175,7 @@ def _chain(text: str) -> list[x509.Certificate]:
         raise _wrong(
             "certificate",
             formats.instead_of_a_certificate(text)
-            or "This is not a certificate in PEM form (it begins with -----BEGIN CERTIFICATE-----).",
+            or "This is not a certificate in PEM format, which starts with -----BEGIN CERTIFICATE-----.",
         ) from exc
     return chain
 
@@ -181,29 +183,29 @@ def _chain(text: str) -> list[x509.Certificate]:
 def _key(text: str) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey:
     if "CERTIFICATE-----" in text:
         # Postfix reads key and chain as one list, so a certificate in here would occur twice.
-        raise _wrong("key", "The key's text contains a certificate: only the key belongs here.")
+        raise _wrong("key", "The key field contains a certificate. Put only the key here.")
     try:
         key: PrivateKeyTypes = serialization.load_pem_private_key(
             text.encode("utf-8", "replace"), password=None
         )
     except TypeError as exc:
-        raise _wrong("key", "The key is encrypted: remove its passphrase first (openssl pkey).") from exc
+        raise _wrong("key", "The key is encrypted. Remove its passphrase first (openssl pkey).") from exc
     except (ValueError, UnsupportedAlgorithm) as exc:
         raise _wrong(
             "key",
             formats.instead_of_a_key(text)
-            or "This is not a private key in PEM form (-----BEGIN PRIVATE KEY-----).",
+            or "This is not a private key in PEM format, which starts with -----BEGIN PRIVATE KEY-----.",
         ) from exc
     if not isinstance(key, _SERVER_KEYS):
-        raise _wrong("key", "Only RSA, ECDSA and Ed25519 keys can serve TLS.")
+        raise _wrong("key", "TLS needs an RSA, ECDSA or Ed25519 key.")
     if isinstance(key, rsa.RSAPrivateKey) and key.key_size < 2048:
-        raise _wrong("key", f"The RSA key has {key.key_size} bits; mail servers take 2048 or more.")
+        raise _wrong("key", f"The RSA key has {key.key_size} bits; mail servers accept 2048 or more.")
     return key
 
 
 def _not_its_key(chain: list[x509.Certificate], key: PrivateKeyTypes) -> str:
     if any(certificate.public_key() == key.public_key() for certificate in chain[1:]):
-        return "The key belongs to a later certificate: put the server's own certificate first."
+        return "The key belongs to a later certificate in the text. Put the server's own certificate first."
     return "The key does not belong to the certificate."
 
 
@@ -242,7 +244,9 @@ def _warnings(chain: list[x509.Certificate], hostname: str, now: datetime) -> li
     warnings = []
     if hostname and not are_for(names, hostname):
         shown = ", ".join(names[:5]) or "no host name at all"
-        warnings.append(f"The certificate is not valid for {hostname}, but for {shown}: clients will warn.")
+        warnings.append(
+            f"The certificate is not valid for {hostname}, but for {shown}: mail programs show a warning."
+        )
     if leaf.not_valid_before_utc > now:
         warnings.append(
             f"The certificate is not valid before {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC."
@@ -254,11 +258,12 @@ def _warnings(chain: list[x509.Certificate], hostname: str, now: datetime) -> li
         warnings.append(SELF_SIGNED)
     elif len(chain) == 1:
         warnings.append(
-            "The intermediate certificates are missing: append them, or some clients cannot verify it."
+            "The intermediate certificates are missing. Append them, or some clients cannot verify the "
+            "certificate."
         )
     elif not all(_signed_by(first, second) for first, second in pairwise(chain)):
         warnings.append(
-            "The certificates do not form a chain: each must be followed by the one that signed it."
+            "The certificates do not form a chain. Put after each certificate the one that signed it."
         )
     if not _for_servers(leaf):
         warnings.append("The certificate is not meant for servers: its extended key usage lacks serverAuth.")

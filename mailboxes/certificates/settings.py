@@ -47,7 +47,7 @@ def upload_certificate(certificate: str, key: str) -> Facts:
     """Stores a pair for the stack, and returns what is in it.
 
     Args:
-        certificate: PEM, the leaf first.
+        certificate: The chain in PEM, starting with the server's own certificate.
         key: PEM.
 
     Raises:
@@ -116,7 +116,10 @@ def _renewal(now: datetime) -> Renewal:
     if _key(stack) is not None:
         return Renewal()
     return Renewal(
-        problem="The certificate's key was sealed with a key that is missing now: upload the pair again."
+        problem=(
+            "The certificate's private key was sealed with a key that is no longer in the key file. "
+            "Upload the certificate and key again."
+        )
     )
 
 

@@ -13,7 +13,8 @@ from mailboxes.models import Stack
 from quazzar.errors import InvalidFields
 
 _UNREADABLE = (
-    "The certificate's key was sealed with a key missing from the key file: set the certificate again."
+    "The certificate's private key was sealed with a key that is no longer in the key file. Set the "
+    "certificate again."
 )
 
 
@@ -70,5 +71,5 @@ def _names_and_warnings(stack: Stack) -> tuple[tuple[str, ...], tuple[str, ...]]
     except InvalidFields as exc:
         return (), tuple(chain.from_iterable(exc.fields.values()))
     if ends is not None and expired:
-        return facts.names, (f"The certificate expired on {ends:%Y-%m-%d}: mail programs refuse it.",)
+        return facts.names, (f"The certificate expired on {ends:%Y-%m-%d}, so mail programs refuse it.",)
     return facts.names, facts.warnings

@@ -90,7 +90,7 @@ def _remove(ids: list[int]) -> bulk.Result:
     return bulk.Result(f"{words.count(remove_aliases(ids), 'alias is', 'aliases are')} deleted.")
 
 
-_REFUSED = "After that, mail to these addresses is refused, or goes to the catch-all of their domain."
+_REFUSED = "After that, mail to these addresses is refused or goes to their domain's catch-all."
 BULK = bulk.Bulk(
     "alias,aliases",
     pages.ALIASES,

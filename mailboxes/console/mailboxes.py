@@ -48,7 +48,7 @@ class AddressForm(SavingForm):
     domain = forms.ChoiceField(
         label="Domain",
         widget=forms.Select(attrs=INPUT),
-        error_messages={"invalid_choice": "This domain no longer exists; choose another one."},
+        error_messages={"invalid_choice": "This domain no longer exists. Choose another one."},
     )
     local_part = forms.CharField(
         label="Address",
@@ -75,7 +75,7 @@ class MailboxForm(AddressForm):
     display_name = forms.CharField(
         label="Display name",
         required=False,
-        help_text="Optional; shown here and filled into mail programs.",
+        help_text="Optional. Shown here, and used by mail programs during setup.",
         widget=forms.TextInput(attrs={**INPUT, "placeholder": "Anna Example", "autocomplete": "off"}),
     )
     password = forms.CharField(
@@ -94,7 +94,7 @@ class MailboxForm(AddressForm):
     forward_to = AddressesField(
         label="Forward to",
         required=False,
-        help_text="Optional; other addresses that also get its mail.",
+        help_text="Optional. Other addresses that also receive its mail.",
         widget=address_lines("anna@elsewhere.net"),
     )
     quota_unit = forms.ChoiceField(

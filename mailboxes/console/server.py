@@ -107,7 +107,7 @@ def warn_owners(request: HttpRequest) -> HttpResponse:
 def interruption(request: HttpRequest) -> HttpResponse:
     """Make the pending changes now, although they interrupt mail."""
     control.allow_interruption()
-    return done(request, "The changes are being applied; mail waits for a few seconds.", pages.SERVER)
+    return done(request, "The changes are being applied. Mail waits for a few seconds.", pages.SERVER)
 
 
 # --- certificate
@@ -177,7 +177,7 @@ class CertificateForm(SavingForm):
 _NOW_USED = {
     Stack.TlsSource.SELF_SIGNED: "The mail server uses a self-signed certificate.",
     Stack.TlsSource.UPLOADED: "The mail server uses the uploaded certificate.",
-    Stack.TlsSource.FILES: "The mail server reads the certificate from its files, again when they change.",
+    Stack.TlsSource.FILES: "The mail server reads the certificate from these files, and again whenever they change.",
 }
 
 

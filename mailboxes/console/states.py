@@ -28,7 +28,7 @@ _HEALTH = {
     "none": ("Running", "ok"),
 }
 _STATUS = {
-    "absent": ("Not there", "off"),
+    "absent": ("Missing", "off"),
     "created": ("Not started", "wait"),
     "restarting": ("Restarting", "wait"),
     "exited": ("Stopped", "bad"),

@@ -166,7 +166,7 @@ def progress_of(stack: Stack, shown: int = 0) -> dict[str, object]:
 def retry(request: HttpRequest) -> HttpResponse:
     """Try again now what failed; the sweep would, a little later."""
     control.try_again()
-    return done(request, "The worker tries again.", pages.SERVER)
+    return done(request, "The worker will try again.", pages.SERVER)
 
 
 # --- disable

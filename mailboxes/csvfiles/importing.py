@@ -59,9 +59,9 @@ def check(data: bytes) -> Plan:
     first: dict[str, int] = {}
     for row in rows:
         if row.address in in_use:
-            errors.add(row.line, f"There is {_with_article(in_use[row.address])} {row.address} already.")
+            errors.add(row.line, f"{row.address} already exists as {_with_article(in_use[row.address])}.")
         if first.setdefault(row.address, row.line) != row.line:
-            errors.add(row.line, f"{row.address} is in line {first[row.address]} too.")
+            errors.add(row.line, f"{row.address} is also in line {first[row.address]}.")
     errors.raise_if_any()
     forwarding = {row.address: row for row in rows if row.forward_to}
     for address, sentence in routes.circles_with(
@@ -70,7 +70,7 @@ def check(data: bytes) -> Plan:
         errors.add(forwarding[address].line, sentence)
     errors.raise_if_any()
     if not rows:
-        raise InvalidFields({"rows": ["The file has no mailboxes."]})
+        raise InvalidFields({"rows": ["The file contains no mailboxes."]})
     return Plan(tuple(rows))
 
 
@@ -79,7 +79,7 @@ def _refuse_unknown_domains(lines: dict[int, str], errors: Errors) -> None:
     for line, address in lines.items():
         domain = address.rpartition("@")[2]
         if domain not in domains:
-            errors.add(line, f"There is no domain {domain} here; add it first.")
+            errors.add(line, f"The domain {domain} does not exist here. Add it first.")
 
 
 def start(data: bytes) -> ImportJob:
@@ -181,14 +181,16 @@ def _box(row: Row) -> Box | None:
 def _refuse_clash(rows: Sequence[Row], domains: dict[str, int]) -> None:
     gone = sorted({row.address.rpartition("@")[2] for row in rows} - domains.keys())
     if gone:
-        raise AlreadyExists(f"Deleted meanwhile: the domain {_listed(gone)}.", code="domain_gone")
+        raise AlreadyExists(
+            f"Someone deleted the domain {_listed(gone)} in the meantime.", code="domain_gone"
+        )
     if clashes := sorted(namespace.in_use([row.address for row in rows])):
-        raise AlreadyExists(f"Added meanwhile by somebody else: {_listed(clashes)}.")
+        raise AlreadyExists(f"Someone else added these in the meantime: {_listed(clashes)}.")
 
 
 def _fail(job_id: int, exc: QuazzarError) -> None:
     logger.warning("import %d failed: %s", job_id, exc.message)
-    hint = exc.hint or "Nothing was imported. Correct the file, and import it again."
+    hint = exc.hint or "Nothing was imported. Correct the file and import it again."
     ended = {
         "rows": None,
         "last_error": error_value(exc.code, exc.message, hint),

@@ -86,11 +86,9 @@ def read(data: bytes, errors: Errors) -> list[Row]:
     try:
         for number, (line, cells) in enumerate(lines):
             if number >= MOST_ROWS:
-                raise _unusable(f"line {line}: one file can have {MOST_ROWS} mailboxes at most.")
+                raise _unusable(f"line {line}: one file can contain at most {MOST_ROWS} mailboxes.")
             if len(cells) != len(columns):
-                errors.add(
-                    line, f"{len(columns)} values are expected, as in line 1, and {len(cells)} are here."
-                )
+                errors.add(line, f"expected {len(columns)} values, as in line 1, but found {len(cells)}.")
             elif row := _row(line, dict(zip(columns, cells, strict=True)), errors):
                 rows.append(row)
     except _BrokenLine as exc:
@@ -101,7 +99,7 @@ def read(data: bytes, errors: Errors) -> list[Row]:
 class _BrokenLine(ValueError):
     def __init__(self, line: int) -> None:
         self.line = line
-        super().__init__("the quotation marks do not match; what follows was not read.")
+        super().__init__("the quotation marks do not match, so the lines after it were not read.")
 
 
 def _unusable(sentence: str) -> InvalidFields:
@@ -110,13 +108,13 @@ def _unusable(sentence: str) -> InvalidFields:
 
 def _text(data: bytes) -> str:
     if len(data) > LARGEST_FILE:
-        raise _unusable(f"The file is too large; {words.size(LARGEST_FILE)} is the most.")
+        raise _unusable(f"The file is too large. The limit is {words.size(LARGEST_FILE)}.")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         line = data.count(b"\n", 0, exc.start) + 1
         # Raised below, because chained to this exception it would carry the whole file with all passwords.
-        sentence = f"line {line}: this is not UTF-8; save the file as CSV with the encoding UTF-8."
+        sentence = f"line {line}: this is not UTF-8. Save the file as CSV with UTF-8 encoding."
     raise _unusable(sentence)
 
 
@@ -147,7 +145,7 @@ def _header(lines: Iterator[tuple[int, list[str]]]) -> list[str]:
     if unknown := [name for name in columns if name not in COLUMNS]:
         raise _unusable(f"line {line}: there is no column {unknown[0][:40]!r}. {expected}.")
     if len(set(columns)) < len(columns):
-        raise _unusable(f"line {line}: a column occurs twice. {expected}.")
+        raise _unusable(f"line {line}: a column appears twice. {expected}.")
     return columns
 
 
@@ -166,7 +164,7 @@ def _row(line: int, cells: dict[str, str], errors: Errors) -> Row | None:
     wrong.add("password", *_password(password, address))
     password_hash = wrong.checked("password_hash", _password_hash, cells.get("password_hash", ""), default="")
     if password and cells.get("password_hash", "").strip():
-        wrong.add("password_hash", "Give the password or its hash, not both.")
+        wrong.add("password_hash", "Enter the password or its hash, not both.")
     for sentences in wrong.fields.values():
         for sentence in sentences:
             errors.add(line, sentence)
@@ -198,7 +196,7 @@ def _quota(cell: str) -> int:
 def _flag(column: str, cell: str) -> bool:
     word = cell.strip().lower()
     if word not in _FLAGS:
-        raise ValueError(f"{column.capitalize()} is true or false.")
+        raise ValueError(f"{column.capitalize()} must be true or false.")
     return _FLAGS[word]
 
 
@@ -215,8 +213,8 @@ def _forward_to(wrong: Wrong, cell: str, address: str) -> tuple[str, ...]:
 def _password(cell: str, address: str) -> list[str]:
     if foreignhashes.is_foreign(cell) or foreignhashes.is_bare_digest(cell):
         return [
-            "This is the hash of a password. Write the password itself, leave it empty and set one later, or put the "
-            "hash into the column password_hash."
+            "This is a password hash. Enter the password itself, leave it empty and set one later, or put "
+            "the hash into the column password_hash."
         ]
     return rules.password(cell, address) if cell else []
 

@@ -34,8 +34,8 @@ class NoRotation(QuazzarError):
     """There is no RSA key that waits to be published."""
 
     code = "no_rotation"
-    message = "No DKIM key of this domain waits to be published."
-    hint = "Begin a rotation first."
+    message = "This domain has no new DKIM key to publish."
+    hint = "Start a rotation first."
     status = 409
 
 
@@ -44,7 +44,7 @@ class NoEd25519Key(QuazzarError):
 
     code = "no_ed25519_key"
     message = "This domain has no Ed25519 key."
-    hint = "Its mail is signed with RSA alone."
+    hint = "Its mail is signed with RSA only."
     status = 409
 
 
@@ -67,12 +67,12 @@ def begin_rotation(domain_id: int) -> DkimKey:
         rsa = {key.state: key for key in present if key.algorithm == RSA}
         if waiting := rsa.get(WAITING):
             raise AlreadyExists(
-                f"The key {waiting.selector} of {domain.name} waits to be published already.",
+                f"The key {waiting.selector} of {domain.name} is already waiting to be published.",
                 code="rotation_under_way",
             )
         if retired := rsa.get(RETIRED):
             raise AlreadyExists(
-                f"Mail that the key {retired.selector} of {domain.name} signed may still be on its way.",
+                f"Mail signed with the key {retired.selector} of {domain.name} may still be in transit.",
                 code="rotation_under_way",
             )
         used = {key.selector for key in present}
@@ -110,7 +110,7 @@ def add_ed25519(domain_id: int) -> DkimKey:
         domain = changes.existing(Domain.objects.all(), domain_id)
         if key := domain.dkim_keys.without_secrets().filter(algorithm=ED25519).first():
             raise AlreadyExists(
-                f"{domain.name} has the Ed25519 key {key.selector} already.", code="ed25519_key_exists"
+                f"{domain.name} already has the Ed25519 key {key.selector}.", code="ed25519_key_exists"
             )
         # Each key gets a new selector: under a used one, caches would still answer with the key from before.
         digest = hashlib.sha256(pair.public_base64.encode()).hexdigest()

@@ -237,7 +237,7 @@ class Engine(Images, Commands):
             if "no such image" not in exc.text.lower():
                 raise NotThere(f"{spec.name} cannot be created: {failures.brief(exc.text)}.") from exc
             raise ImageUnavailable(
-                f"The Docker Engine does not have the image {spec.image}.",
+                f"The image {spec.image} is not on the Docker host.",
                 hint=f"Fetch it: docker pull {spec.image}",
             ) from exc
         return str(answer["Id"])

@@ -37,8 +37,8 @@ _LONGEST = 300
 #: A user name and password before the @ of a URL.
 _CREDENTIALS = re.compile(r"://[^/@\s]+@")
 _INSTALL = "Install and start Docker, or set DOCKER_HOST."
-_BUSY = "The machine may be busy. Quazzar tries again by itself."
-_NEXT_CHECK = "The next check of the stack creates it again."
+_BUSY = "The machine may be busy. Quazzar will try again."
+_NEXT_CHECK = "The next check of the mail server creates it again."
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
@@ -73,7 +73,7 @@ def no_answer(error: BaseException, where: str, *, connecting: bool = False) -> 
         )
     if has(PermissionError):
         return EngineUnreachable(
-            f"Quazzar's user may not open the Docker Engine's socket ({where}).",
+            f"The user that runs Quazzar may not open the Docker Engine's socket ({where}).",
             hint="Add the user that runs Quazzar to the group docker (usermod -aG docker USER), then restart Quazzar.",
         )
     if has(FileNotFoundError):
@@ -83,7 +83,7 @@ def no_answer(error: BaseException, where: str, *, connecting: bool = False) -> 
         return tls_failed(where, tlsfailures.explain(failure).reason)
     if has(socket.gaierror):
         return EngineUnreachable(
-            f"The host name of the Docker Engine ({where}) does not resolve.", hint="Check DOCKER_HOST."
+            f"The hostname of the Docker Engine ({where}) does not resolve.", hint="Check DOCKER_HOST."
         )
     if has(TimeoutError) and not connecting:
         return EngineTimeout(f"The Docker Engine at {where} took too long to answer.", hint=_BUSY)
@@ -96,7 +96,7 @@ def no_answer(error: BaseException, where: str, *, connecting: bool = False) -> 
         return EngineUnreachable(f"The Docker Engine at {where} cannot be used: {reason}.")
     if has(http.client.HTTPException, json.JSONDecodeError, LookupError, TypeError):
         return EngineUnreachable(
-            f"What answers at {where} is not a Docker Engine.", hint="Check DOCKER_HOST."
+            f"The program that answers at {where} is not a Docker Engine.", hint="Check DOCKER_HOST."
         )
     # docker-py's own sentence, such as that it lacks a package for this kind of address.
     return EngineUnreachable(f"The Docker Engine at {where} cannot be used: {brief(below[0])}.")
@@ -165,7 +165,7 @@ def must_run(name: str) -> Iterator[None]:
     except Refused as exc:
         if exc.status != 409:
             raise
-        raise NotRunning(f"The container {name} is not running.", hint=f"See docker logs {name}.") from exc
+        raise NotRunning(f"The container {name} is not running.", hint=f"Run docker logs {name}.") from exc
 
 
 def check_ours(
@@ -204,16 +204,18 @@ def check_our_volume(
 
 def name_taken(kind: str, name: str) -> NameTaken:
     """The error for a container, network or volume whose name is in use by something else."""
-    advice = "rename it if you need it, remove it otherwise."
+    advice = "rename it if you need it, otherwise remove it."
     if kind == "volume":
         advice = (
-            "if it holds mail that the stack should have, copy that into a volume without labels (docs/mailboxes.md, "
-            "Back up and restore)."
+            "if it holds mail that belongs to the stack, copy the mail into a volume without labels "
+            "(docs/mailboxes.md, Back up and restore)."
         )
     return NameTaken(
-        f"A {kind} named {name} exists already and does not belong to this stack.",
-        hint=f"Look at it with docker {kind} inspect {name}; {advice} With another QUAZZAR_STACK_PROJECT, the stack "
-        "starts without the mail that is stored under this one.",
+        f"A {kind} named {name} already exists and does not belong to this stack.",
+        hint=(
+            f"Inspect it with docker {kind} inspect {name}; {advice} If you set another "
+            "QUAZZAR_STACK_PROJECT instead, the stack starts without the mail stored under this one."
+        ),
     )
 
 
@@ -225,8 +227,11 @@ def command_timeout(program: str, name: str, seconds: float) -> EngineTimeout:
 def network_in_use(name: str, containers: Sequence[str]) -> NetworkInUse:
     """The error for a network that cannot be removed because containers are connected to it."""
     return NetworkInUse(
-        f"The network {name} is still used by {', '.join(containers)}.",
-        hint=f"Disconnect what is not part of the stack (docker network disconnect {name} CONTAINER).",
+        f"The network {name} is still in use by {', '.join(containers)}.",
+        hint=(
+            f"Disconnect every container that is not part of the stack (docker network disconnect {name} "
+            "CONTAINER)."
+        ),
     )
 
 
@@ -243,7 +248,7 @@ def command_failed(what: str, name: str, result: Result) -> CommandFailed:
     return CommandFailed(
         f"{what} in {name} failed (exit {result.exit_code}): {brief(lines[-1]) if lines else 'no message'}.",
         exit_code=result.exit_code,
-        hint=f"See docker logs {name}.",
+        hint=f"Run docker logs {name}.",
     )
 
 
@@ -272,8 +277,8 @@ def port_taken(number: int, name: str, holder: str) -> PortTaken:
     elif number:
         way = f" (ss -ltnp 'sport = :{number}' shows it)"
     return PortTaken(
-        f"{port} is in use already{by}, so {name} cannot start.",
-        hint=f"Stop what uses it{way}, or set QUAZZAR_STACK_PORT_OFFSET.",
+        f"{port} is already in use{by}, so {name} cannot start.",
+        hint=f"Stop that program{way}, or set QUAZZAR_STACK_PORT_OFFSET.",
     )
 
 
@@ -287,13 +292,15 @@ def _image_hint(reason: str) -> str:
     if "no space left" in reason:
         return "Free some disk space where Docker keeps its data, and try again."
     if "toomanyrequests" in reason or "rate limit" in reason:
-        return "The registry's limit is reached: wait, or sign in with docker login."
+        return "You have reached the registry's limit. Wait, or sign in with docker login."
     if any(
         word in reason
         for word in ("not found", "denied", "unauthorized", "manifest unknown", "invalid reference")
     ):
-        return "Check the name in the QUAZZAR_IMAGE_ settings; a private image needs docker login."
-    return "Check that Docker reaches the registry, or bring the image with docker save and docker load."
+        return "Check the name in the QUAZZAR_IMAGE_ settings. A private image needs docker login."
+    return (
+        "Check that Docker can reach the registry, or copy the image here with docker save and docker load."
+    )
 
 
 def brief(text: object) -> str:

@@ -59,7 +59,7 @@ class Images(Asking):
                     raise image_unavailable(ref, event["error"])
                 pull.update(event)
         if self.image_id(ref) is None:
-            raise image_unavailable(ref, "the Engine does not have it after the pull")
+            raise image_unavailable(ref, "it is not on the Docker host after the pull")
         pull.done()
 
     @contextmanager

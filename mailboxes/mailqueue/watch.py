@@ -95,7 +95,7 @@ def troubles(summary: Summary, now: datetime) -> set[str]:
 def sentence(summary: Summary, now: datetime) -> str:
     """How much waits, for how long, and for what."""
     if not summary.count or summary.oldest_at is None:
-        return "No mail waits in Postfix."
+        return "No mail is waiting in Postfix."
     waits = "mail waits" if summary.count == 1 else "mails wait"
     age = words.span(max(now - summary.oldest_at, timedelta()))
     return " ".join(
@@ -142,10 +142,10 @@ def operator_mail(summary: Summary, now: datetime) -> tuple[str, str]:
     lines = [
         sentence(Summary(summary.count, summary.oldest_at, ()), now),
         "",
-        "The servers' words:",
+        "What the servers answered:",
         *(f"  {line(reason)}" for reason in summary.reasons[:_MOST_REASONS]),
         "",
-        "Postfix goes on trying for five days, and then returns the mail to its sender. If mail leaves through the",
-        "relay, send a test mail in the Relay settings. The Mailboxes tab, Server, lists the mail that waits.",
+        "Postfix keeps trying for five days, and then returns the mail to its sender. If mail is sent through the",
+        "relay, send a test mail in the Relay settings. The Mailboxes tab lists the waiting mail under Server.",
     ]
     return f"[Mail queue] {how_many} in Postfix", "\n".join(lines) + "\n"

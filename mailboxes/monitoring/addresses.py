@@ -28,7 +28,7 @@ def examine() -> doctor.Finding:
     ):
         problems += [f"{row}: {sentence}" for sentence in sentences]
     if not problems:
-        return doctor.ok("Mail to every address reaches somebody.")
+        return doctor.ok("Mail to every address is delivered to someone.")
     more = len(problems) - _MOST_NAMED
     named = " ".join(problems[:_MOST_NAMED]) + (
         f" And {words.count(more, 'more problem')}." if more > 0 else ""
@@ -49,6 +49,7 @@ def _circles(domains: list[Domain], aliases: list[Alias], forwarding: list[Mailb
         if key in circling and key not in seen and (path := routes_.circle(start)):
             seen |= {routes_.hop(address).key for address in path}
             sentences.append(
-                f"Mail goes round in a circle: {' → '.join(path)}. It is delivered to where the circle leads out."
+                f"Mail is forwarded in a circle: {' → '.join(path)}. It is only delivered to the addresses "
+                "outside the circle."
             )
     return sentences

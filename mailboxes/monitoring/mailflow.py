@@ -21,8 +21,8 @@ def queue() -> doctor.Finding:
     summary = watch.read(stack)
     if summary is None:
         return doctor.warning(
-            "Nobody has looked at Postfix's queue yet.",
-            "See that the worker and beat run, and look again in a minute.",
+            "Postfix's queue has not been checked yet.",
+            "Make sure that the worker and beat are running, and check again in a minute.",
         )
     now = timezone.now()
     sentence = watch.sentence(summary, now)
@@ -30,9 +30,9 @@ def queue() -> doctor.Finding:
         return doctor.ok(sentence)
     trouble, since = watch.troubles(summary, now), summary.oldest_at
     if "ours" in trouble:
-        advice = "Send a test mail in the Relay settings, and correct what it finds."
+        advice = "Send a test mail in the Relay settings, and fix what it finds."
         return doctor.failed(sentence, advice, since=since)
-    advice = "The Mailboxes tab, Server, lists the mail that waits. Postfix goes on trying for five days."
+    advice = "The Mailboxes tab lists the waiting mail under Server. Postfix keeps trying for five days."
     return (doctor.failed if "late" in trouble else doctor.warning)(sentence, advice, since=since)
 
 
@@ -46,7 +46,8 @@ def images() -> doctor.Finding:
         if version.danger:
             return doctor.failed(
                 f"{version.service.title()} {version.running} runs. {version.danger}",
-                f"Unset QUAZZAR_IMAGE_{version.service.upper()} or name a newer one, and allow the interruption.",
+                f"Unset QUAZZAR_IMAGE_{version.service.upper()} or set it to a newer image, and approve "
+                "the interruption.",
             )
     known = [f"{version.service.title()} {version.sentence}" for version in found]
     return doctor.ok(f"{'; '.join(known)}.")
@@ -60,15 +61,15 @@ def clients() -> doctor.Finding:
     seen, hidden = stack.clients.get("seen", 0), stack.clients.get("hidden", 0)
     if not hidden:
         return doctor.ok(
-            f"The last {seen} connections came under addresses of their own."
+            f"Postfix saw the real client address of each of the last {seen} connections."
             if seen
-            else "Too few connections to tell."
+            else "Too few connections so far to tell."
         )
     share = 100 * hidden // seen or 1
     return doctor.warning(
-        f"Of the last {seen} connections to Postfix, {hidden} ({share} %) came under the address of Docker's gateway, "
-        f"{'; or '.join(stack.clients.get('ways') or [_UNKNOWN_WAY])}. Their mail is not judged by its sender's "
-        "address, and logs do not name them.",
-        'If they are not this machine\'s own, let Docker forward by iptables: "iptables": true and "userland-proxy": '
-        "false in /etc/docker/daemon.json. Mail is delivered meanwhile.",
+        f"Of the last {seen} connections to Postfix, {hidden} ({share} %) came from the address of "
+        f"Docker's gateway, {'; or '.join(stack.clients.get('ways') or [_UNKNOWN_WAY])}. Spam checks and "
+        "logs cannot use the sender's real address.",
+        "If they do not come from this machine, let Docker forward with iptables: set "
+        '"iptables": true and "userland-proxy": false in /etc/docker/daemon.json. Mail is delivered all the same.',
     )

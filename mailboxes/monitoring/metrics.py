@@ -18,7 +18,9 @@ def collect() -> Iterator[Metric]:
     """State of the stack, its generations, and numbers of mailboxes and of changes on their way."""
     stack = Stack.load()
     healthy = stack.enabled and stack.phase == Stack.Phase.HEALTHY
-    yield _gauge("quazzar_stack_healthy", "1 when the mailbox stack is enabled and healthy, else 0.", healthy)
+    yield _gauge(
+        "quazzar_stack_healthy", "1 if the mailbox stack is enabled and healthy, otherwise 0.", healthy
+    )
     generation = GaugeMetricFamily(
         "quazzar_stack_generation", "Generation of the stack: desired and applied.", labels=["kind"]
     )
@@ -32,7 +34,7 @@ def collect() -> Iterator[Metric]:
     yield _gauge("quazzar_mailbox_usage_bytes", "Bytes of mail in all mailboxes.", live["used"] or 0)
     unsynced = GaugeMetricFamily(
         "quazzar_stack_unsynced",
-        "Rows whose latest change the running stack does not have yet.",
+        "Rows whose latest change is not in the running stack yet.",
         labels=["kind"],
     )
     unsynced.add_metric(["domain"], Domain.objects.unsynced().count())
@@ -42,11 +44,11 @@ def collect() -> Iterator[Metric]:
     if stack.tls_expires_at is not None:
         yield _gauge(
             "quazzar_stack_certificate_expiry_timestamp_seconds",
-            "When the stack's certificate ends, in Unix time.",
+            "When the stack's certificate expires, in Unix time.",
             stack.tls_expires_at.timestamp(),
         )
     if waiting := watch.read(stack):
-        yield _gauge("quazzar_stack_queue_messages", "Mails that wait in Postfix.", waiting.count)
+        yield _gauge("quazzar_stack_queue_messages", "Mails waiting in Postfix.", waiting.count)
         age = (timezone.now() - waiting.oldest_at).total_seconds() if waiting.oldest_at else 0
         yield _gauge(
             "quazzar_stack_queue_oldest_seconds", "How long the oldest of them has waited.", max(age, 0)
@@ -54,12 +56,14 @@ def collect() -> Iterator[Metric]:
     if stack.clients:
         yield _gauge(
             "quazzar_stack_hidden_clients_ratio",
-            "Share of recent connections to Postfix whose address Docker hides.",
+            "Share of recent connections to Postfix whose client address Docker hides.",
             stack.clients["hidden"] / stack.clients["seen"],
         )
     if left := room.read(stack):
         disk = GaugeMetricFamily(
-            "quazzar_stack_disk_bytes", "The disk of the mail: its size, and what is free.", labels=["kind"]
+            "quazzar_stack_disk_bytes",
+            "Size of the disk that holds the mail, and its free space.",
+            labels=["kind"],
         )
         disk.add_metric(["total"], left.total_bytes)
         disk.add_metric(["free"], left.free_bytes)
@@ -67,7 +71,7 @@ def collect() -> Iterator[Metric]:
     if validity := pem.validity(stack.tls_certificate):
         yield _gauge(
             "quazzar_stack_certificate_lifetime_seconds",
-            "How long the stack's certificate is valid in all.",
+            "The whole validity period of the stack's certificate.",
             validity.lifetime.total_seconds(),
         )
 

@@ -23,7 +23,8 @@ TOLD_FOR = timedelta(seconds=40)
 UNOBSERVED = timedelta(minutes=10)
 OFF = "The mail server is not enabled."
 _ADVICE_KEY = (
-    "Put back the key file that sealed them, or set them again; until then the stack goes on with its copies."
+    "Put back the key file that sealed them, or set them again. Until then, the mail server keeps using "
+    "its own copies."
 )
 
 
@@ -47,7 +48,7 @@ def certificate() -> doctor.Finding:
     if not problems:
         until = f" It is valid until {state.expires_at:%Y-%m-%d}." if state.expires_at else ""
         return doctor.ok(f"The certificate is for {stack.hostname}.{until}")
-    advice = "Upload another one on the Mail server page, or see why its files are not renewed."
+    advice = "Upload another certificate on the Mail server page, or find out why its files are not renewed."
     if state.expires_at is not None and state.expires_at <= timezone.now():
         return doctor.failed(" ".join(problems), advice, since=state.expires_at)
     is_for_another = state.names and not pem.are_for(state.names, stack.hostname)
@@ -59,15 +60,18 @@ def disk() -> doctor.Finding:
     stack = Stack.load()
     left = room.read(stack) if stack.enabled else None
     if left is None:
-        return doctor.ok(OFF if not stack.enabled else "Nobody has measured the disk of the mail yet.")
+        return doctor.ok(
+            OFF if not stack.enabled else "The disk that holds the mail has not been measured yet."
+        )
     if left.state == "ok":
         return doctor.ok(left.sentence)
     if left.state == "full":
         return doctor.failed(
-            left.sentence, "Make room where Docker keeps its volumes: mail is put off while there is none."
+            left.sentence,
+            "Free space now where Docker keeps its volumes: until you do, incoming mail is deferred.",
         )
     return doctor.warning(
-        left.sentence, "Make room soon where Docker keeps its volumes, or enlarge the disk."
+        left.sentence, "Free space soon where Docker keeps its volumes, or enlarge the disk."
     )
 
 
@@ -86,8 +90,8 @@ def secrets() -> doctor.Finding:
     }
     lost = [f"{count:d} {what}" for what, count in counts.items() if count]
     if not lost:
-        return doctor.ok("Every password and key of the mail server can be read.")
-    return doctor.failed(f"These secrets cannot be read with this key file: {', '.join(lost)}.", _ADVICE_KEY)
+        return doctor.ok("This key file decrypts every password and key of the mail server.")
+    return doctor.failed(f"This key file cannot decrypt {', '.join(lost)}.", _ADVICE_KEY)
 
 
 def guesses() -> doctor.Finding:
@@ -96,16 +100,16 @@ def guesses() -> doctor.Finding:
     if not stack.enabled:
         return doctor.ok(OFF)
     if not stack.guessed:
-        return doctor.ok("Nobody guesses mailbox passwords.")
+        return doctor.ok("Nobody is guessing mailbox passwords.")
     return doctor.warning(
-        f"Somebody is guessing the password of {', '.join(sorted(stack.guessed))}.",
-        "Guesses have to wait; make sure that these mailboxes have long passwords.",
+        f"Someone is guessing the password of {', '.join(sorted(stack.guessed))}.",
+        "Further guesses are slowed down. Make sure these mailboxes have long passwords.",
     )
 
 
 def _disabled(stack: Stack) -> doctor.Finding:
     if stack.last_error and stack.phase == Stack.Phase.STOPPING:
-        return doctor.warning(f"The mail server does not stop: {_sentence(stack)}", _hint(stack))
+        return doctor.warning(f"The mail server cannot be stopped: {_sentence(stack)}", _hint(stack))
     return doctor.ok(OFF)
 
 
@@ -120,7 +124,7 @@ def _phase(stack: Stack) -> doctor.Finding | None:
         word = Stack.Phase(stack.phase).label.lower()
         return doctor.failed(f"The mail server is {word}: {_sentence(stack)}", _hint(stack))
     return doctor.warning(
-        f"The mail server is on its way: {stack.progress_message or Stack.Phase(stack.phase).label}.",
+        f"The mail server is starting: {stack.progress_message or Stack.Phase(stack.phase).label}.",
         "Look again in a minute.",
     )
 
@@ -132,8 +136,8 @@ def _mended(now: datetime) -> doctor.Finding | None:
     if change is None:
         return None
     return doctor.warning(
-        f"The mail server works again. What was wrong: {change.sentence}",
-        "There is nothing to do. If it happens again, read its log on the Mail server page.",
+        f"The mail server works again. The problem was: {change.sentence}",
+        "You don't have to do anything. If it happens again, read its log on the Mail server page.",
         since=change.at,
     )
 
@@ -143,7 +147,7 @@ def _sentence(stack: Stack) -> str:
 
 
 def _hint(stack: Stack) -> str:
-    return str((stack.last_error or {}).get("hint") or "Look at the logs in the Mailboxes tab.")
+    return str((stack.last_error or {}).get("hint") or "Read the logs in the Mailboxes tab.")
 
 
 def _observation(stack: Stack, now: datetime) -> doctor.Finding | None:
@@ -152,8 +156,8 @@ def _observation(stack: Stack, now: datetime) -> doctor.Finding | None:
         return None
     since = "yet" if seen is None else f"for {words.span(now - seen)}"
     return doctor.warning(
-        f"Nobody has looked at the mail server {since}, so what is known of it may be old.",
-        "See that the worker and beat run (manage.py up starts both).",
+        f"The mail server has not been checked {since}, so its state here may be out of date.",
+        "Make sure that the worker and beat are running (manage.py up starts both).",
     )
 
 
@@ -165,6 +169,6 @@ def _pending(stack: Stack) -> doctor.Finding | None:
     if not stack.pending:
         return None
     return doctor.warning(
-        f"A repair waits because it would interrupt mail: {' '.join(map(str, stack.pending))}",
-        "Allow it in the Mailboxes tab when it suits.",
+        f"A repair is waiting because it would interrupt mail: {' '.join(map(str, stack.pending))}",
+        "Approve it in the Mailboxes tab when an interruption suits you.",
     )

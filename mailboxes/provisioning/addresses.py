@@ -41,13 +41,15 @@ def local_part(text: str) -> str:
     if not local:
         raise ValueError("The part before the @ is missing.")
     if len(local) > LOCAL_LIMIT:
-        raise ValueError(f"The part before the @ has more than {LOCAL_LIMIT} characters.")
+        raise ValueError(f"The part before the @ can have at most {LOCAL_LIMIT} characters.")
     if "+" in local:
-        raise ValueError("A + cannot be part of it: mail to name+anything arrives at name by itself.")
+        raise ValueError(
+            "The part before the @ cannot contain a +: mail to name+anything already arrives at name."
+        )
     if not text.isascii() or not _LOCAL.fullmatch(local):
         raise ValueError(
-            f"{_shown(text)} cannot stand before the @: use a-z, 0-9, dots, and _ - ' & ~; "
-            "no dot at either end, no two dots together, no hyphen at the start."
+            f"{_shown(text)} cannot be used before the @. Use a-z, 0-9, dots, and _ - ' & ~, with no dot "
+            "at either end, no two dots in a row and no hyphen at the start."
         )
     return local
 
@@ -75,8 +77,8 @@ def own_domain(text: str) -> str:
     name = domain(text)
     if len(name) > OWN_DOMAIN_LIMIT:
         raise ValueError(
-            f"{_shown(name)} has more than {OWN_DOMAIN_LIMIT} characters: "
-            "the name of its DKIM record would not fit into DNS."
+            f"{_shown(name)} has more than {OWN_DOMAIN_LIMIT} characters, so the name of its DKIM record "
+            "would be too long for DNS."
         )
     return name
 
@@ -126,9 +128,9 @@ def _domain(name: str) -> str:
         raise ValueError(f"{_shown(name)} is not a domain name: {exc}.") from exc
     ascii_name = ascii_name.lower().removesuffix(".")
     if "." not in ascii_name:
-        raise ValueError(f"{_shown(name)} is not a full domain name: write it like example.com.")
+        raise ValueError(f"{_shown(name)} is not a full domain name. Enter one like example.com.")
     if len(ascii_name) > DOMAIN_LIMIT or not _DOMAIN.fullmatch(ascii_name):
-        raise ValueError(f"{_shown(name)} is not a domain name: write it like example.com.")
+        raise ValueError(f"{_shown(name)} is not a domain name. Enter one like example.com.")
     return ascii_name
 
 
@@ -153,7 +155,7 @@ def _parts(text: str) -> tuple[str, str]:
         raise ValueError("An address cannot contain line breaks or control characters.")
     before, at, after = bare.rpartition("@")
     if not at or not before or not after:
-        raise ValueError(f"{_shown(bare)} is not a mail address: write it as name@example.com.")
+        raise ValueError(f"{_shown(bare)} is not a mail address. Enter one like name@example.com.")
     return before, after
 
 

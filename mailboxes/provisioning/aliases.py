@@ -14,7 +14,7 @@ from quazzar.validation import Wrong, flag
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-_ADDRESS_IS_FIXED = "An alias's address cannot change: add a new alias, and delete this one."
+_ADDRESS_IS_FIXED = "You cannot change the address of an alias. Add a new alias and delete this one."
 
 
 def add_alias(domain_id: int, local_part: str, destinations: Sequence[str], *, enabled: bool = True) -> Alias:
@@ -93,7 +93,7 @@ def remove_alias(alias_id: int) -> None:
         MailCircle: its mail would go to the catch-all of its domain, and from there round in a circle.
     """
     if not remove_aliases([alias_id]):
-        raise NotFound("There is no such alias.")
+        raise NotFound("This alias does not exist.")
 
 
 def remove_aliases(alias_ids: Iterable[int]) -> int:

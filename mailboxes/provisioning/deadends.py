@@ -24,7 +24,7 @@ def of_mailboxes(rows: Collection[Mailbox]) -> dict[int, list[str]]:
     """Id → what is wrong with the addresses that the mailboxes forward to."""
     dead = _dead({target for row in rows for target in row.forward_to})
     return {
-        row.pk: [f"{why} It gets nothing." for target in row.forward_to if (why := dead.get(target))]
+        row.pk: [f"{why} Mail for it is lost." for target in row.forward_to if (why := dead.get(target))]
         for row in rows
     }
 
@@ -48,8 +48,9 @@ def of_domains(rows: Collection[Domain]) -> dict[int, list[str]]:
         unread = [f"{role}@{row.name}" for role in routing.ROLES if f"{role}@{row.name}" not in taken]
         if unread and not somebody:
             warnings[row.pk].append(
-                f"Nobody reads mail for {' and '.join(unread)}, which every mail domain must take (RFC 5321 section "
-                "4.5.1). Set a contact for the domain, or an alert recipient in the Relay settings."
+                f"Nobody reads mail for {' and '.join(unread)}, which every mail domain must accept (RFC "
+                "5321 section 4.5.1). Set a contact for the domain, or an alert recipient in the Relay "
+                "settings."
             )
     return warnings
 
@@ -58,7 +59,7 @@ def _sentences(targets: Sequence[str], dead: dict[str, str]) -> list[str]:
     reasons = [dead[target] for target in targets if target in dead]
     if len(reasons) == len(targets):
         return [f"Refused: {why}" for why in reasons]
-    return [f"{why} It gets nothing." for why in reasons]
+    return [f"{why} Mail for it is lost." for why in reasons]
 
 
 def _dead(targets: Collection[str]) -> dict[str, str]:
@@ -74,6 +75,8 @@ def _dead(targets: Collection[str]) -> dict[str, str]:
         # A catch-all whose target nobody has falls back to itself.
         missing = hop.kind is Kind.NOBODY or hop.kind is Kind.CATCH_ALL
         dead[target] = (
-            f"{shown(target)} is no mailbox here." if missing else f"{shown(target)} leads to nobody."
+            f"{shown(target)} is no mailbox here."
+            if missing
+            else f"{shown(target)} does not lead to any mailbox."
         )
     return dead

@@ -18,7 +18,9 @@ from quazzar.validation import Wrong, text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_NAME_IS_FIXED = "A domain's name cannot change: add the new domain, move its mailboxes, and delete this one."
+_NAME_IS_FIXED = (
+    "You cannot change the name of a domain. Add the new domain, move the mailboxes, and delete this one."
+)
 
 
 def add_domain(name: str, *, catch_all: str | None = "", contact: str | None = "") -> Domain:
@@ -87,7 +89,7 @@ def remove_domain(domain_id: int) -> None:
         DomainNotEmpty: it still has mailboxes.
     """
     if not remove_domains([domain_id]):
-        raise NotFound("There is no such domain.")
+        raise NotFound("This domain does not exist.")
 
 
 def remove_domains(domain_ids: Iterable[int]) -> int:
@@ -133,7 +135,7 @@ def _refuse_circles(name: str, changed: Iterable[str]) -> None:
 
 def _refuse_duplicate(name: str) -> None:
     if Domain.objects.filter(name=name).exists():
-        raise AlreadyExists(f"There is a domain {name} already.")
+        raise AlreadyExists(f"The domain {name} already exists.")
 
 
 def _check_name(wrong: Wrong, fields: Mapping[str, Any], name: str) -> None:

@@ -96,8 +96,8 @@ def stored(text: str) -> str:
             _refuse_costly(scheme, match)
             return f"{{{scheme}}}{hashed}"
     raise ValueError(
-        f"This is no password hash that is taken. Dovecot's {TAKEN} are, with or without the name in braces; "
-        "everybody else has to get a new password."
+        f"This kind of password hash is not supported. Use Dovecot's {TAKEN}, with or without the name in "
+        "braces, or set a new password."
     )
 
 
@@ -106,5 +106,6 @@ def _refuse_costly(scheme: str, match: re.Match[str]) -> None:
     for name, value in match.groupdict().items():
         if value is not None and int(value) > most[name]:
             raise ValueError(
-                f"This password hash takes too long to check: {name} {value}, where {most[name]} is the most."
+                f"This password hash takes too long to check: {name} is {value}, but can be at most "
+                f"{most[name]}."
             )

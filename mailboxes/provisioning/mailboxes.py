@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet
 
-_ADDRESS_IS_FIXED = "A mailbox's address cannot change: add an alias for the other address, or a new mailbox."
+_ADDRESS_IS_FIXED = (
+    "You cannot change the address of a mailbox. Add an alias for the other address, or a new mailbox."
+)
 _RULES: dict[str, Callable[[object], Any]] = {
     "quota_mb": rules.quota,
     "display_name": rules.display_name,
@@ -119,7 +121,7 @@ def remove_mailbox(mailbox_id: int) -> None:
         MailCircle: its mail would go to the catch-all of its domain, and from there round in a circle.
     """
     if not remove_mailboxes([mailbox_id]):
-        raise NotFound("There is no such mailbox.")
+        raise NotFound("This mailbox does not exist.")
 
 
 def remove_mailboxes(mailbox_ids: Iterable[int]) -> int:
@@ -147,7 +149,7 @@ def restore_mailbox(mailbox_id: int) -> Mailbox:
         domain_id = Domain.objects.filter(name=name).values_list("pk", flat=True).first()
         if domain_id is None:
             raise InvalidFields(
-                {"domain": [f"The domain {name} was deleted too: add it again, then restore {row.address}."]}
+                {"domain": [f"The domain {name} was deleted too. Add it again, then restore {row.address}."]}
             )
         namespace.require_free(domain_id, row.address)
         row.domain_id = domain_id

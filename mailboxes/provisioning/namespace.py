@@ -25,7 +25,7 @@ def domain_name(domain_id: int) -> str:
     """
     name = Domain.objects.filter(pk=domain_id).values_list("name", flat=True).first()
     if name is None:
-        raise InvalidFields({"domain": ["There is no such domain."]})
+        raise InvalidFields({"domain": ["This domain does not exist."]})
     return name
 
 
@@ -49,11 +49,11 @@ def require_free(domain_id: int, address: str) -> None:
     )
     match uses:
         case None:
-            raise InvalidFields({"domain": ["There is no such domain."]})
+            raise InvalidFields({"domain": ["This domain does not exist."]})
         case (True, _):
-            raise AlreadyExists(f"There is a mailbox {address} already.")
+            raise AlreadyExists(f"The mailbox {address} already exists.")
         case (_, True):
-            raise AlreadyExists(f"There is an alias {address} already.")
+            raise AlreadyExists(f"The alias {address} already exists.")
 
 
 def in_use(addresses: Iterable[str]) -> dict[str, str]:

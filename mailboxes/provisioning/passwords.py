@@ -54,7 +54,7 @@ def problems(plain: str, address: str = "") -> list[str]:
     """Sentences about what is wrong with a new password; none if it will do."""
     if foreignhashes.is_foreign(plain):
         return [
-            "This is the hash of a password; type the password itself. An import takes some hashes, in the column "
+            "This is a password hash. Type the password itself. Imports accept some hashes, in the column "
             "password_hash."
         ]
     sentences = []
@@ -67,9 +67,9 @@ def problems(plain: str, address: str = "") -> list[str]:
     if plain != plain.strip():
         sentences.append("The password begins or ends with a space, which mail programs may cut off.")
     if _is_easy_to_guess(plain):
-        sentences.append("The password is too easy to guess: it is among the first that are tried.")
+        sentences.append("The password is too easy to guess: it is one of the first that attackers try.")
     if _is_the_address(plain, address):
-        sentences.append("The password must not be the address, or a part of it.")
+        sentences.append("The password must not be the address or a part of it.")
     return sentences
 
 

@@ -113,7 +113,7 @@ def _circle(starts: Collection[str]) -> str:
 def _sentences(routes: Map, starts: Iterable[str]) -> dict[str, str]:
     circling = routes.circling()
     return {
-        start: f"Mail would go round in a circle: {' → '.join(path)}."
+        start: f"Mail would be forwarded in a circle: {' → '.join(path)}."
         for start in starts
         if routes.hop(start).key in circling and (path := routes.circle(start))
     }

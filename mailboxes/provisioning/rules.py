@@ -29,7 +29,7 @@ def quota(value: object) -> int:
         ValueError: it is not a whole number, or out of range.
     """
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_QUOTA_MB:
-        raise ValueError(f"The quota is a whole number of MiB from 0 (no limit) to {LARGEST_QUOTA_MB}.")
+        raise ValueError(f"The quota must be a whole number of MiB from 0 (no limit) to {LARGEST_QUOTA_MB}.")
     return value
 
 
@@ -41,7 +41,7 @@ def display_name(value: object) -> str:
     """
     name = text(value).strip(" ")
     if len(name) > LONGEST_DISPLAY_NAME:
-        raise ValueError(f"The display name can have {LONGEST_DISPLAY_NAME} characters at most.")
+        raise ValueError(f"The display name can have at most {LONGEST_DISPLAY_NAME} characters.")
     if any(unicodedata.category(char) in _UNPRINTABLE for char in name):
         raise ValueError("The display name cannot contain line breaks or control characters.")
     return name
@@ -78,12 +78,12 @@ def destinations(value: object, address: str) -> list[str]:
             "destinations", lambda item: addresses.destination(text(item)), item, default=""
         )
         if target.lower() == address:
-            wrong.add("destinations", f"{address} cannot lead to itself.")
+            wrong.add("destinations", f"{address} cannot forward to itself.")
         unique[target] = None
     if not isinstance(value, list | tuple) or not unique:
-        wrong.add("destinations", "Give a list with at least one address.")
+        wrong.add("destinations", "Enter at least one address.")
     if len(unique) > MOST_DESTINATIONS:
-        wrong.add("destinations", f"Mail can go to {MOST_DESTINATIONS} addresses at most, not {len(unique)}.")
+        wrong.add("destinations", f"Mail can go to at most {MOST_DESTINATIONS} addresses, not {len(unique)}.")
     wrong.raise_if_any()
     return list(unique)
 
@@ -99,7 +99,7 @@ def forward_to(value: object, address: str) -> list[str]:
 
 def password(value: object, address: str) -> list[str]:
     """Sentences about what is wrong with a new password for this address; none if it will do."""
-    return passwords.problems(value, address) if isinstance(value, str) else ["The password is a text."]
+    return passwords.problems(value, address) if isinstance(value, str) else ["The password must be text."]
 
 
 def unchanged(wrong: Wrong, fixed: Mapping[str, object], fields: Mapping[str, Any], sentence: str) -> None:

@@ -26,10 +26,10 @@ _FAILURES = {
     75: ("push_locked", "Another process is writing the stack's files and holds their lock."),
     77: (
         "push_cut",
-        "The connection to the container was lost while a file was sent. The old file stays in force.",
+        "The connection to the container was lost while sending a file. The old file stays in use.",
     ),
 }
-_AGAIN = "Quazzar tries again by itself."
+_AGAIN = "Quazzar will try again."
 
 
 def write_users(
@@ -83,7 +83,7 @@ def _write(
     stdin = (lambda: _announced(data())) if callable(data) else _announced(data)
     result = engine.run(container, argv, stdin=stdin, timeout=TIMEOUT)
     if result.exit_code == _STALE:
-        raise StaleGeneration("The stack's files were changed by another writer.", exit_code=_STALE)
+        raise StaleGeneration("Another process changed the stack's files.", exit_code=_STALE)
     if result.exit_code in _FAILURES:
         code, message = _FAILURES[result.exit_code]
         raise CommandFailed(message, exit_code=result.exit_code, code=code, hint=_AGAIN)
@@ -92,7 +92,7 @@ def _write(
             f"Writing the stack's files in {container} failed: {_last_line(result.stderr)}",
             exit_code=result.exit_code,
             code="push_failed",
-            hint="Look at the container's log.",
+            hint="Read the container's log.",
         )
 
 

@@ -62,7 +62,7 @@ def _user(entry: MailboxEntry) -> str:
         raise ValueError(f"{entry.home!r} is not the home of a mailbox.")
     hashed = entry.password_hash if entry.enabled and entry.password_hash else LOCKED
     if hashed != LOCKED and not passwords.is_hash(hashed):
-        raise ValueError(f"The password hash of {address} does not have the expected form.")
+        raise ValueError(f"The password hash of {address} is not in the expected format.")
     # name:password:uid:gid:gecos:home:shell:extra (Dovecot's passwd-file); all mailboxes share one uid and gid.
     name = address.replace("'", r"\'")
     quota = f"userdb_quota_storage_size={_natural(entry.quota_mb)}M" if entry.quota_mb else ""
@@ -238,7 +238,7 @@ def _selector(value: str) -> str:
 def _key(private_key: str) -> bytes:
     key = for_rspamd(private_key)
     if not _BASE64.fullmatch(key):
-        raise ValueError("A DKIM key does not have the expected form.")
+        raise ValueError("A DKIM key is not in the expected format.")
     return key.encode("ascii")
 
 
@@ -257,7 +257,7 @@ def _domain(value: str) -> str:
 
 def _natural(value: int) -> int:
     if type(value) is not int or value < 0:
-        raise ValueError(f"{value!r} is not a whole number from 0 on.")
+        raise ValueError(f"{value!r} is not a whole number of at least 0.")
     return value
 
 
@@ -265,7 +265,7 @@ def _refuse_duplicates(keys: list[str]) -> None:
     """Of two lines with the same key the daemons would silently take the first."""
     if len(set(keys)) != len(keys):
         duplicate = next(key for index, key in enumerate(keys) if key in keys[:index])
-        raise ValueError(f"{duplicate!r} occurs twice.")
+        raise ValueError(f"{duplicate!r} appears twice.")
 
 
 def _table(rows: Iterable[tuple[str, str]]) -> bytes:

@@ -61,14 +61,14 @@ def authorities(snapshot: Snapshot) -> bytes:
 def why_unusable(smarthost: Smarthost) -> str:
     """Why Postfix cannot use this relay, in a sentence without the password; empty if it can."""
     if not _is_address(smarthost.host) and not _HOST.fullmatch(smarthost.host):
-        return "The relay's host is not a name that Postfix can use."
+        return "Postfix cannot use the relay's hostname."
     if type(smarthost.port) is not int or not 1 <= smarthost.port <= 65535:
         return "The relay's port is not a number from 1 to 65535."
     if smarthost.security not in _SECURITIES:
-        return "The relay's security is none of starttls, tls, none."
+        return "The relay's security must be starttls, tls or none."
     if smarthost.security != "none" and _is_address(smarthost.host):
         # Postfix compares names only. Anything less than "secure" would give the password to any server that answers.
-        return "Postfix cannot check the certificate of an IP address: give the relay's host name."
+        return "Postfix cannot verify the certificate of an IP address. Enter the relay's hostname."
     return _credentials_problem(smarthost.username, smarthost.password)
 
 
@@ -81,7 +81,7 @@ def _credentials_problem(username: str, password: str) -> str:
     if not _is_utf8(username + password):
         return "The relay's username or password contains half a character."
     if ":" in username or username.startswith(" "):
-        return "Postfix cannot use a relay username that contains a colon, or begins with a space."
+        return "Postfix cannot use a relay username that contains a colon or begins with a space."
     if password.endswith(" "):
         return "Postfix cannot use a relay password that ends with a space."
     return ""

@@ -66,7 +66,9 @@ def sync(engine: Engine, spec: StackSpec) -> bool:
     _kick(engine, spec, [*desired.removed, *desired.cut_off])
     _confirm(desired)
     if desired.relay_problem:
-        raise RelayUnusable(f"The stack's mail does not follow the relay settings. {desired.relay_problem}")
+        raise RelayUnusable(
+            f"The mail server's outgoing mail does not use the relay settings. {desired.relay_problem}"
+        )
     return writer.wrote
 
 
@@ -74,7 +76,7 @@ class RelayUnusable(StackError):
     """Postfix cannot use the relay settings; the previous ones stay in force, and everything else was pushed."""
 
     code = "relay_unusable"
-    hint = "Change the relay settings, or let the stack deliver its mail itself."
+    hint = "Change the relay settings, or turn off “Send through the relay”."
 
 
 class _NotNowError(Exception):
@@ -201,7 +203,7 @@ class Writer:
         line = result.stdout if what == "users" else b"# quazzar generation " + result.stdout
         generation = render.generation_of(line) if result.exit_code == 0 else None
         if generation is not None and ours < generation <= Stack.load().desired_generation:
-            raise StaleGeneration("The stack has newer rows than these.", exit_code=76)
+            raise StaleGeneration("The stack already has newer data.", exit_code=76)
         logger.warning(
             "stack: %s have generation %s, which was not confirmed; writing them again", what, generation
         )
@@ -296,10 +298,11 @@ def _kick(engine: Engine, spec: StackSpec, addresses: Sequence[str]) -> None:
         result = engine.run(spec.service("dovecot").name, argv)
         if result.exit_code:
             raise CommandFailed(
-                "Open sessions of mailboxes that were removed, disabled or got another password could not be ended.",
+                "Could not end the open sessions of mailboxes that were removed, disabled or given a new "
+                "password.",
                 exit_code=result.exit_code,
                 code="kick_failed",
-                hint="Quazzar tries again by itself.",
+                hint="Quazzar will try again.",
             )
 
 

@@ -47,7 +47,10 @@ class Room:
     @property
     def sentence(self) -> str:
         """How much is free, and how many files can be added where these are fewer."""
-        text = f"{words.size(self.free_bytes)} of {words.size(self.total_bytes)} are free on the disk of the mail"
+        text = (
+            f"{words.size(self.free_bytes)} of {words.size(self.total_bytes)} free on the disk that holds "
+            "the mail"
+        )
         if self.files and self.free_files < self.files // 20:
             text += f", and only {self.free_files:,} of {self.files:,} files (inodes)"
         return f"{text}."

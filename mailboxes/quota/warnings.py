@@ -122,7 +122,7 @@ def operator_mail(crossed: Sequence[Warned]) -> tuple[str, str]:
     first = ordered[0]
     subject = f"{first.address} is {first.percent} % full"
     if len(ordered) > 1:
-        subject = f"{len(ordered)} mailboxes get full; {subject}"
+        subject = f"{len(ordered)} mailboxes are filling up; {subject}"
     left_out = len(ordered) - _MOST_SHOWN
     lines = [
         "These mailboxes have reached 80, 95 or 100 % of their quota:",
@@ -130,7 +130,8 @@ def operator_mail(crossed: Sequence[Warned]) -> tuple[str, str]:
         *(warned.line for warned in ordered[:_MOST_SHOWN]),
         *([f"… and {left_out} more"] if left_out > 0 else []),
         "",
-        "At 100 % mail to a mailbox is refused (552 5.2.2). Raise its quota in the Mailboxes tab, or ask its owner",
+        "At 100 %, mail to a mailbox is refused (552 5.2.2). Raise its quota in the Mailboxes tab, or ask "
+        "its owner",
         "to delete mail.",
     ]
     return f"[Quota] {subject}", "\n".join(lines) + "\n"
@@ -142,6 +143,7 @@ def owner_mail(warned: Warned) -> tuple[str, str]:
         f"Your mailbox {warned.address} holds {words.size(warned.used)} of {words.size(warned.limit)}"
         f" ({warned.percent} %).",
         "",
-        "When it is full, mail to you is refused. Delete what you no longer need, and empty the Trash folder.",
+        "When it is full, mail to you is refused. Delete mail you no longer need, and empty the Trash "
+        "folder.",
     ]
     return f"Your mailbox is {warned.percent} % full", "\n".join(lines) + "\n"

@@ -56,7 +56,7 @@ class NotHealthy(StackError):
     """A container does not get healthy."""
 
     code = "not_healthy"
-    hint = "Look at its log in the Mailboxes tab."
+    hint = "Read its log in the Mailboxes tab."
 
 
 @dataclass(frozen=True)

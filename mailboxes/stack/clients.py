@@ -40,12 +40,12 @@ def ways(published: Collection[str], *, rootless: bool, proxied: bool, every: bo
         every: no client came under an address of its own.
     """
     if rootless:
-        return ["over IPv4, through rootless Docker, which forwards every connection by itself"]
+        return ["over IPv4, through rootless Docker, which forwards every connection itself"]
     found = []
     if any(":" in address for address in published):
         found.append("over IPv6, which Docker's proxy turns into IPv4")
     if every and proxied:
-        found.append("over IPv4, through Docker's userland proxy, which hides everybody")
+        found.append("over IPv4, through Docker's userland proxy, which hides every client")
     elif proxied:
         found.append("over IPv4, from programs on this machine, through Docker's userland proxy")
     else:

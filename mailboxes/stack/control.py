@@ -84,7 +84,8 @@ def disable(*, purge: bool = False, confirm: str = "") -> Stack:
         stack = Stack.load()
         if purge and stack.hostname and confirm.strip().lower() != stack.hostname:
             sentence = (
-                f"This deletes all mail of the stack. To confirm, repeat its hostname, {stack.hostname}."
+                "This deletes all mail on the mail server. To confirm, repeat its hostname, "
+                f"{stack.hostname}."
             )
             raise InvalidFields({"confirm": [sentence]})
         purge = purge and bool(stack.hostname)

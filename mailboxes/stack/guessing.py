@@ -82,14 +82,16 @@ def _named(who: str) -> str:
 def operator_mail(addresses: list[str]) -> tuple[str, str]:
     """Subject and text of the mail about these mailboxes. Pure."""
     first, others = addresses[0], len(addresses) - 1
-    subject = f"Somebody guesses the password of {first}" + (f" and {others} more" if others else "")
+    subject = f"Someone is guessing the password of {first}" + (f" and {others} more" if others else "")
     lines = [
-        "Ten different wrong passwords, or more, were tried at:",
+        "Someone tried ten or more different wrong passwords at:",
         "",
         *addresses,
         "",
-        "Further guesses have to wait, up to ten minutes each. The owner's own password is still taken at once.",
-        "If the owner has a new device or a new password, nothing is wrong. Else give the mailbox a long password,",
-        "and see the log of Dovecot in the Mailboxes tab for where the guesses come from.",
+        "Further guesses are delayed by up to ten minutes each. The owner's correct password is still "
+        "accepted at once.",
+        "If the owner has a new device or a new password, ignore this mail. Otherwise, give the mailbox a "
+        "long password",
+        "and check Dovecot's log in the Mailboxes tab to see where the guesses come from.",
     ]
     return f"[Logins] {subject}", "\n".join(lines) + "\n"

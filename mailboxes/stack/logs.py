@@ -66,7 +66,9 @@ def read(service: str, tail: int, engine: Engine) -> str:
     answers = {name: _lines(engine, name, tail) for name in services}
     logs = {name: lines for name, lines in answers.items() if lines is not None}
     if not logs:
-        raise NotThere("There are no containers, so there is no log.", hint="Enable the mailbox stack.")
+        raise NotThere(
+            "There is no log, because there are no containers.", hint="Enable the mail server first."
+        )
     if service:
         return _text(logs[service][-tail:])
     return _text(merge(logs, datetime.now(UTC))[-tail:])

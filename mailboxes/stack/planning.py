@@ -144,12 +144,12 @@ def _outdated(service: ServiceSpec, state: ContainerState, observation: Observat
     """Why the container must be recreated, in a sentence; empty if it need not be."""
     if state.spec != service.digest:
         return (
-            f"The container {service.name} was created with another image, environment or configuration"
-            " than is set now."
+            f"The container {service.name} was created with an image, environment or configuration that "
+            "differs from the current settings."
         )
     wanted = observation.images.get(service.service)
     if wanted is not None and wanted != state.image_id:
-        return f"The container {service.name} runs an older {service.image} than the one that Docker has now."
+        return f"The container {service.name} runs an older {service.image} than the one on the Docker host."
     return ""
 
 

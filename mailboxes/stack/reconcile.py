@@ -80,7 +80,9 @@ def _round(*, fast: bool, quiet: bool, deep: bool) -> bool:
     except ValueError as exc:
         # A renderer refused a row that no surface should have let in. The files in force stay as they are.
         logger.error("stack: a row cannot be pushed: %s", exc)
-        _store_error(StackError(f"A row cannot be pushed into the stack: {exc}", code="bad_row"))
+        _store_error(
+            StackError(f"A database row cannot be applied to the mail server: {exc}", code="bad_row")
+        )
         return False
     return True
 
@@ -157,7 +159,7 @@ def _store_health(target: bringup.Target) -> None:
     progress.degraded(
         bringup.NotHealthy(
             f"The container {unhealthy[0].name} is {condition}.",
-            hint="Quazzar restarts it by itself if it stays so.",
+            hint="Quazzar restarts it if it stays that way.",
         )
     )
 
@@ -183,15 +185,17 @@ def differences() -> list[str]:
         if not stack.enabled:
             left = engine.containers(services.for_hostname(stack.hostname).project)
             return [
-                f"The container {state.name} exists, though the stack is disabled." for state in left.values()
+                f"The container {state.name} exists although the stack is disabled."
+                for state in left.values()
             ]
         target = bringup.target(engine, stack)
         observation = target.observe()
         sentences = [action.sentence for action in planning.plan(target.spec, observation, timezone.now())]
         if all(observation.running(service.service) for service in target.spec.services):
-            sentences += [f"{name} differs from the rows." for name in sorted(drift.find(target))]
+            sentences += [f"{name} differs from the database." for name in sorted(drift.find(target))]
     if stack.desired_generation > stack.applied_generation:
         sentences.append(
-            f"The stack has generation {stack.applied_generation}; the rows have {stack.desired_generation}."
+            f"The stack has generation {stack.applied_generation}, but the database has "
+            f"{stack.desired_generation}."
         )
     return sentences

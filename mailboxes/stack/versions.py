@@ -23,8 +23,8 @@ TESTED: Mapping[str, str] = {"postfix": "3.10", "dovecot": "2.4.1", "rspamd": "3
 SAFE: Mapping[str, tuple[str, str]] = {
     "rspamd": (
         "4.1.5",
-        "An older Rspamd reads files of its own for anybody on the stack's network who asks by a header, and up to "
-        "4.1.3 its web interface takes any password if the stored hash is damaged",
+        "An older Rspamd lets anyone on the stack's network read its files by sending a header, and up to "
+        "4.1.3 its web interface accepts any password if the stored hash is damaged",
     ),
 }
 _COMMANDS = {
@@ -61,7 +61,7 @@ class Version:
         return (
             f"{self.running}, tested"
             if self.compared == "tested"
-            else (f"{self.running}, {self.compared} than the tested {self.tested}")
+            else f"{self.running}, {self.compared} than the tested {self.tested}"
         )
 
 

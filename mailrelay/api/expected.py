@@ -36,8 +36,9 @@ _SCHEDULE = {
     },
     "required": ["kind"],
     "description": (
-        "every: minutes since the last one. daily, weekdays: at. weekly: days, at. monthly: day (31 is the last), or "
-        "week and weekday; at. Times are those of the node's clock."
+        "A schedule. every: minutes since the last report. daily and weekdays: at. weekly: days and at. "
+        "monthly: at, with day (31 means the last day) or with week and weekday. Times are in the node's "
+        "time zone."
     ),
 }
 
@@ -47,8 +48,8 @@ class ScheduleField(serializers.Field[Any, Any, Any, Any]):
     """A schedule as it is stored."""
 
     default_error_messages = {
-        "invalid": "This must be an object with a kind.",
-        "unknown": "Unknown: {names}.",
+        "invalid": "This must be an object with the key kind.",
+        "unknown": "Unknown keys: {names}.",
     }
 
     def to_internal_value(self, data: Any) -> dict[str, object]:
@@ -72,7 +73,7 @@ class ArrivalSerializer(serializers.Serializer[Any]):
     """One report that came."""
 
     at = serializers.SerializerMethodField()
-    ok = serializers.SerializerMethodField(help_text="False: it said that it failed.")
+    ok = serializers.SerializerMethodField(help_text="false if the report said that the job failed.")
 
     @extend_schema_field({"type": "string", "format": "date-time"})
     def get_at(self, arrival: list[Any]) -> str:
@@ -94,18 +95,24 @@ class _ReportSerializer(StrictSerializer):
     state = serializers.ChoiceField(
         choices=ExpectedReport.State.values,
         read_only=True,
-        help_text="learning, proposed, ignored and paused are not watched.",
+        help_text="Reports that are learning, proposed, ignored or paused are not watched.",
     )
     since = serializers.DateTimeField(read_only=True)
     schedule = ScheduleField()
     schedule_text = serializers.SerializerMethodField()
     confidence = serializers.FloatField(
-        read_only=True, allow_null=True, help_text="0 to 1, of a learned schedule; null for one that was set."
+        read_only=True,
+        allow_null=True,
+        help_text="How well the reports fit a learned schedule, from 0 to 1; null if you set the schedule.",
     )
     last_at = serializers.DateTimeField(read_only=True, allow_null=True)
     due_at = serializers.DateTimeField(read_only=True, allow_null=True)
-    late_at = serializers.DateTimeField(read_only=True, allow_null=True, help_text="From then on it is late.")
-    arrivals = ArrivalSerializer(many=True, read_only=True, help_text="The latest, at most 60, oldest first.")
+    late_at = serializers.DateTimeField(
+        read_only=True, allow_null=True, help_text="The time after which the report is late."
+    )
+    arrivals = ArrivalSerializer(
+        many=True, read_only=True, help_text="The latest reports, at most 60, oldest first."
+    )
     created_at = serializers.DateTimeField(read_only=True)
 
     @extend_schema_field({"type": "string"})
@@ -139,10 +146,14 @@ class ExpectedReportSerializer(_ReportSerializer):
         source="title",
         required=False,
         allow_blank=True,
-        help_text="What the job, alert or subject contains, in any case; the name, if absent. Cannot be changed later.",
+        help_text=(
+            "Text that the job, alert or subject contains, in upper or lower case. The name, if you leave "
+            "it out. You cannot change it later."
+        ),
     )
     tolerance_minutes = _Tolerance(
-        required=False, help_text="How late it may be. Absent: what suits the schedule."
+        required=False,
+        help_text="How late the report may be, in minutes. Leave it out to use a value that suits the schedule.",
     )
     muted_until = serializers.DateTimeField(read_only=True, allow_null=True)
 
@@ -157,7 +168,7 @@ class ExpectedReportChangeSerializer(_ReportSerializer):
     muted_until = serializers.DateTimeField(
         allow_null=True,
         default=None,
-        help_text="Until then nothing is mailed about it; null: it is not muted.",
+        help_text="Until this time, no mail is sent about the report. null: not muted.",
     )
 
 

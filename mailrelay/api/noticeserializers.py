@@ -23,7 +23,7 @@ _LARGEST_SIZE = 2**63 - 1
 _MOST_WRONG_ALERTS = 10
 _MOST_ALERTS = 1000
 _REQUIRED = "This field is required."
-_NO_TEXT = "This must be a text."
+_NO_TEXT = "This must be text."
 
 
 # --- fields ------------------------------------------------------------------------------------------------
@@ -34,8 +34,8 @@ class OneLine(Text):
         "invalid": _NO_TEXT,
         "null": _REQUIRED,
         "blank": "This must not be empty.",
-        "max_length": "This can have {max_length} characters at most.",
-        "lines": "This must be one line, without line breaks or control characters.",
+        "max_length": "This can have at most {max_length} characters.",
+        "lines": "This must be a single line without control characters.",
     }
 
     def to_internal_value(self, data: Any) -> str:
@@ -92,7 +92,7 @@ class Outcome(_Choice):
 class Count(serializers.IntegerField):
     """A whole number, not negative, that fits into 64 bits."""
 
-    default_error_messages = {"invalid": "This must be a whole number, not negative."}
+    default_error_messages = {"invalid": "This must be a whole number of at least 0."}
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(min_value=0, **kwargs)
@@ -108,7 +108,7 @@ class Count(serializers.IntegerField):
 class Details(serializers.Field[Any, Any, Any, Any]):
     """A text, or an object of anything."""
 
-    default_error_messages = {"invalid": "This must be a text or an object."}
+    default_error_messages = {"invalid": "This must be text or an object."}
 
     def to_internal_value(self, data: Any) -> str | dict[str, Any]:
         """Return the text, or the object as it is."""
@@ -166,8 +166,8 @@ class LenientState(Lenient, State):
     {
         "type": ["string", "number", "boolean", "object", "array"],
         "description": (
-            "A time with its zone (RFC 3339), such as 2026-11-03T04:00:00Z. "
-            "One that cannot be read, or makes no sense, is left out."
+            "A time with its zone (RFC 3339), such as 2026-11-03T04:00:00Z. A time that cannot be read or "
+            "makes no sense is ignored."
         ),
         "items": {},
     }
@@ -288,7 +288,7 @@ _SIMPLE = {
 }
 
 
-RULE_EXAMPLE = OpenApiExample("A rule of one's own", _SIMPLE, request_only=True)
+RULE_EXAMPLE = OpenApiExample("Your own rule", _SIMPLE, request_only=True)
 GROUP_EXAMPLE = OpenApiExample("Alertmanager", _GROUP, request_only=True)
 
 

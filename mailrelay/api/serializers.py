@@ -43,7 +43,7 @@ class Address(Line):
 @extend_schema_serializer(
     examples=[
         OpenApiExample(
-            "A preset: host and port fill themselves",
+            "A preset, which fills in host and port",
             {
                 "provider": "mailgun",
                 "username": "postmaster@mg.example.com",
@@ -65,7 +65,10 @@ class RelaySerializer(StrictSerializer):
     username = Text(required=False, allow_blank=True)
     password = Secret(
         max_length=4096,
-        help_text="Reads as the empty text. Absent or empty keeps the saved one, null removes it.",
+        help_text=(
+            "Always reads as an empty string. Leave it out or empty to keep the saved password; null "
+            "removes it."
+        ),
     )
     has_password = serializers.SerializerMethodField()
     password_state = serializers.ChoiceField(choices=PASSWORD_STATES, read_only=True)
@@ -76,7 +79,7 @@ class RelaySerializer(StrictSerializer):
     notify_backup_success = serializers.BooleanField(required=False)
     configured = serializers.BooleanField(read_only=True)
     updated_at = serializers.DateTimeField(
-        read_only=True, allow_null=True, help_text="Null while nothing is saved."
+        read_only=True, allow_null=True, help_text="null if nothing is saved."
     )
 
     def get_has_password(self, row: RelaySettings) -> bool:
@@ -95,7 +98,7 @@ class RegionSerializer(serializers.Serializer[Any]):
 class PresetSerializer(serializers.Serializer[Any]):
     """A provider whose host and port are known."""
 
-    id = serializers.CharField(help_text="What goes into provider.")
+    id = serializers.CharField(help_text="The value for the field provider.")
     name = serializers.CharField()
     host = serializers.CharField(allow_blank=True)
     port = serializers.IntegerField()
@@ -104,7 +107,7 @@ class PresetSerializer(serializers.Serializer[Any]):
 
 
 @extend_schema_serializer(
-    examples=[OpenApiExample("To the operator", {"to": "ops@example.com"}, request_only=True)]
+    examples=[OpenApiExample("To yourself", {"to": "ops@example.com"}, request_only=True)]
 )
 class RelayTestSerializer(StrictSerializer):
     """Where the test mail goes."""
@@ -118,10 +121,10 @@ class RelayTestResultSerializer(serializers.Serializer[Any]):
     ok = serializers.BooleanField()
     stage = serializers.ChoiceField(choices=STAGES)
     code = serializers.IntegerField(
-        allow_null=True, help_text="The server's reply; null where there was none."
+        allow_null=True, help_text="The server's reply code; null if there was none."
     )
     message = serializers.CharField()
-    hint = serializers.CharField(allow_blank=True, help_text="What to do; empty when all went well.")
+    hint = serializers.CharField(allow_blank=True, help_text="What to do; empty if the mail was accepted.")
     transcript = serializers.ListField(child=serializers.CharField())
     duration_ms = serializers.IntegerField()
 
@@ -171,15 +174,21 @@ class AttemptSerializer(serializers.Serializer[Any]):
     """One delivery attempt."""
 
     number = serializers.IntegerField(help_text="1 for the first attempt.")
-    at = serializers.DateTimeField(help_text="When it ended.")
-    stage = serializers.ChoiceField(choices=STAGES, help_text="Where it failed; done for a delivery.")
-    kind = serializers.CharField(allow_blank=True, help_text="The failure in one word; empty for a delivery.")
-    code = serializers.IntegerField(
-        allow_null=True, help_text="The server's reply; null where there was none."
+    at = serializers.DateTimeField(help_text="When the attempt ended.")
+    stage = serializers.ChoiceField(
+        choices=STAGES, help_text="The stage at which it failed; done if it was delivered."
     )
-    message = serializers.CharField(allow_blank=True, help_text="The server's words, or why it failed.")
+    kind = serializers.CharField(
+        allow_blank=True, help_text="The kind of failure, in one word; empty if it was delivered."
+    )
+    code = serializers.IntegerField(
+        allow_null=True, help_text="The server's reply code; null if there was none."
+    )
+    message = serializers.CharField(
+        allow_blank=True, help_text="What the server answered, or why the attempt failed."
+    )
     host = serializers.CharField(
-        allow_blank=True, help_text="host:port of the server; empty if none was asked."
+        allow_blank=True, help_text="host:port of the server; empty if no server was contacted."
     )
     duration_ms = serializers.IntegerField(allow_null=True)
 
@@ -210,7 +219,7 @@ class MessageDetailSerializer(MessageSerializer):
 class Base64(serializers.Field[bytes, Any, str, Any]):
     """Bytes as base64, with or without line breaks; empty for an empty file."""
 
-    default_error_messages = {"invalid": "This is not base64."}
+    default_error_messages = {"invalid": "This is not valid base64."}
 
     def to_internal_value(self, data: Any) -> bytes:
         """Return the decoded bytes of the attachment."""
@@ -252,9 +261,7 @@ class _Headers(serializers.DictField):
         if "" in data:
             raise serializers.ValidationError("A header field needs a name.")
         if len(data) > _MOST_HEADERS:
-            raise serializers.ValidationError(
-                f"A mail can have {_MOST_HEADERS} header fields of its own at most."
-            )
+            raise serializers.ValidationError(f"A mail can have at most {_MOST_HEADERS} extra header fields.")
         return super().run_child_validation(data)
 
 

@@ -51,7 +51,7 @@ class NotRetryable(QuazzarError):
     """The message is on its way, was sent, or has no body any more."""
 
     code = "not_retryable"
-    message = "Only a message that waits or failed, and still has its body, can be tried again."
+    message = "You can only retry a message that is waiting or failed and whose content is still stored."
     status = 409
 
 
@@ -59,7 +59,7 @@ class NotCancellable(QuazzarError):
     """The message is on its way, or is over."""
 
     code = "not_cancellable"
-    message = "Only a message that waits can be cancelled."
+    message = "You can only cancel a message that is still waiting."
     status = 409
 
 

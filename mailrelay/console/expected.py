@@ -190,5 +190,5 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Delete one; its page has asked for confirmation."""
     row = get_object_or_404(ExpectedReport, pk=pk)
     changes.remove(pk)
-    messages.success(request, f"{row.name} is deleted. If it arrives again, Quazzar learns it from scratch.")
+    messages.success(request, f"{row.name} deleted. If it arrives again, Quazzar learns it from scratch.")
     return redirect(PAGE)

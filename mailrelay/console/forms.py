@@ -134,7 +134,7 @@ def _region_field(preset: Preset, row: RelaySettings) -> forms.ChoiceField:
     elsewhere = row.provider == preset.id and row.host and not preset.region_of(row.host)
     return forms.ChoiceField(
         label=f"{preset.name} region",
-        choices=[*hosts, ("", "Another host, as entered below")] if elsewhere else hosts,
+        choices=[*hosts, ("", "Another host, entered below")] if elsewhere else hosts,
         required=False,
         initial="" if elsewhere else (row.host if preset.region_of(row.host) else preset.host),
         widget=forms.Select(attrs={**INPUT, "data-region-of": preset.id}),

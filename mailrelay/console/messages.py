@@ -43,13 +43,15 @@ class Tab:
 
 
 TABS = {
-    "all": Tab("All", Query(), empty="Nothing was sent yet."),
+    "all": Tab("All", Query(), empty="Nothing has been sent yet."),
     "waiting": Tab("Waiting", Query(finding.WAITING), counted=True, empty="The queue is empty."),
     "failed": Tab("Failed", Query((Status.FAILED,)), counted=True, empty="Nothing has failed."),
-    "sent": Tab("Sent", Query((Status.SENT,)), empty="Nothing was delivered yet."),
-    "alerts": Tab("Alerts", Query(source=Source.ALERT), empty="No alert was mailed yet."),
-    "backups": Tab("Backup reports", Query(source=Source.BACKUP), empty="No backup report was mailed yet."),
-    "tests": Tab("Test mails", Query(source=Source.TEST), empty="No test mail was sent yet."),
+    "sent": Tab("Sent", Query((Status.SENT,)), empty="Nothing has been delivered yet."),
+    "alerts": Tab("Alerts", Query(source=Source.ALERT), empty="No alerts have been mailed yet."),
+    "backups": Tab(
+        "Backup reports", Query(source=Source.BACKUP), empty="No backup reports have been mailed yet."
+    ),
+    "tests": Tab("Test mails", Query(source=Source.TEST), empty="No test mails have been sent yet."),
 }
 #: Parameters of links to the list of before → its tabs.
 _FORMER = {

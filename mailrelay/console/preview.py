@@ -138,7 +138,7 @@ def attachment(request: HttpRequest, pk: int, index: int) -> HttpResponse:
     try:
         _, data = _source(pk)
     except QuazzarError as exc:
-        raise Http404("There is no such file.") from exc
+        raise Http404("This file does not exist.") from exc
     return attached(data, index)
 
 
@@ -151,7 +151,7 @@ def attached(data: bytes, index: int) -> HttpResponse:
     try:
         file = content.read(data).files[index]
     except IndexError as exc:
-        raise Http404("There is no such file.") from exc
+        raise Http404("This file does not exist.") from exc
     return download(file.data, "application/octet-stream", file.name)
 
 

@@ -22,9 +22,9 @@ _ANSWERED = "The server answered "
 _MOST = 500
 _NOT_ACCEPTED = "The server did not accept the username and password"
 _REFUSED = {
-    "connect": "The server turned the connection away",
+    "connect": "The server rejected the connection",
     "tls": "The server refused STARTTLS",
-    "auth": "The server refused the login",
+    "auth": "The server refused the sign-in",
     "sender": "The server refused the sender",
     "recipient": "The server refused the recipient",
     "data": "The server refused the mail",

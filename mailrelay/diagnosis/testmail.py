@@ -176,8 +176,8 @@ def _test_mail(relay: Relay, recipient: str, message_id: str) -> Envelope:
         subject="Test mail from Quazzar Mail Relay",
         text=(
             "This is a test mail from Quazzar Mail Relay.\n\n"
-            f"It left through {relay.target.host} port {relay.target.port}. "
-            "Alerts and backup reports will take the same way.\n"
+            f"It was sent through {relay.target.host} port {relay.target.port}. "
+            "Alerts and backup reports are sent the same way.\n"
         ),
         headers={"Auto-Submitted": "auto-generated"},
     )
@@ -192,7 +192,7 @@ def _result(
 ) -> TestResult:
     transcript = [words.lines(line, _LONGEST_LINE) for line in trace.lines or []]
     if failure is None:
-        sentence = words.one_line(f"The relay took the mail: {reply.text if reply else ''}")
+        sentence = words.one_line(f"The relay accepted the mail: {reply.text if reply else ''}")
         code = reply.code if reply else None
         return TestResult(True, "done", code, sentence, "", transcript, 0, walk.steps)
     diagnosis = explain(failure, row, _oddities(row))

@@ -30,8 +30,8 @@ class NoSchedule(QuazzarError):
     """A report cannot be watched before it has a schedule."""
 
     code = "no_schedule"
-    message = "No schedule is known for this report yet."
-    hint = "Set one, and it can be watched."
+    message = "This report has no schedule yet."
+    hint = "Set a schedule to watch it."
     status = 409
 
 
@@ -168,7 +168,7 @@ def default_tolerance(schedule: Schedule) -> int:
 def _locked(pk: int) -> ExpectedReport:
     row = ExpectedReport.objects.select_for_update().filter(pk=pk).first()
     if row is None:
-        raise NotFound("There is no such expected report.")
+        raise NotFound("This expected report does not exist.")
     return row
 
 
@@ -208,7 +208,7 @@ def _checked(values: dict[str, Any], *, partial: bool = False) -> dict[str, Any]
         if name in checked or (name == "name" and not partial):
             text = str(checked.get(name) or "").strip()
             if (not text and name == "name") or not words.printable(text) or len(text) > _LONGEST:
-                wrong[name] = [f"Type one line of 1 to {_LONGEST} characters."]
+                wrong[name] = [f"Enter one line of 1 to {_LONGEST} characters."]
             checked[name] = text
     if "schedule" in checked or not partial:
         try:
@@ -221,7 +221,7 @@ def _checked(values: dict[str, Any], *, partial: bool = False) -> dict[str, Any]
     elif (
         isinstance(tolerance, bool) or not isinstance(tolerance, int) or not 1 <= tolerance <= MOST_TOLERANCE
     ):
-        wrong["tolerance"] = [f"The tolerance is 1 to {MOST_TOLERANCE:,} minutes."]
+        wrong["tolerance"] = [f"The tolerance must be 1 to {MOST_TOLERANCE:,} minutes."]
     if wrong:
         raise InvalidFields(wrong)
     return checked

@@ -25,14 +25,14 @@ def examine() -> doctor.Finding:
     if not wrong:
         number = watched.count()
         if not number:
-            return doctor.ok("No report is watched.")
-        return doctor.ok(f"{words.count(number, 'report is', 'reports are')} watched, and none is late.")
+            return doctor.ok("No reports are being watched.")
+        return doctor.ok(f"{words.count(number, 'report is', 'reports are')} watched; none is late.")
     zone = nodezone.zone()
     told = [f"{row.name} {_what(row)} {moment(row.since, zone)}" for row in wrong[:_NAMED]]
     more = f"; and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
     return doctor.failed(
         f"{'; '.join(told)}{more}.",
-        "Check on the sender's host whether the job ran, and whether its report left.",
+        "On the sender's host, check whether the job ran and whether it sent its report.",
         since=wrong[0].since,
     )
 

@@ -205,7 +205,7 @@ def from_json(stored: dict[str, Any]) -> Schedule:
         minutes = _whole(stored.get("minutes"), 1, MOST_MINUTES, "minutes")
         return Every(minutes)
     if kind not in KINDS:
-        raise ValueError(f"The kind of a schedule is one of {', '.join(KINDS)}.")
+        raise ValueError(f"The kind of a schedule must be one of {', '.join(KINDS)}.")
     at = minute_of_day(stored.get("at"))
     if kind == "monthly":
         return _read_monthly(stored, at)
@@ -221,7 +221,7 @@ def _read_monthly(stored: dict[str, Any], at: int) -> Monthly:
     if stored.get("week") is None:
         return Monthly(at, day=_whole(stored.get("day"), 1, 31, "day"))
     if stored["week"] not in WEEKS:
-        raise ValueError(f"The week is one of {', '.join(WEEKS)}.")
+        raise ValueError(f"The week must be one of {', '.join(WEEKS)}.")
     return Monthly(at, week=WEEKS.index(stored["week"]) + 1, weekday=_weekday(stored.get("weekday")))
 
 
@@ -233,14 +233,14 @@ def minute_of_day(text: object) -> int:
     """
     match = _CLOCK.fullmatch(text) if isinstance(text, str) else None
     if match is None:
-        raise ValueError("The time is written as 02:04, from 00:00 to 23:59.")
+        raise ValueError("Enter the time as 02:04, from 00:00 to 23:59.")
     return int(match[1]) * 60 + int(match[2])
 
 
 def _weekday(name: object) -> int:
     names = [day.lower() for day in DAYS]
     if not isinstance(name, str) or name.lower() not in names:
-        raise ValueError(f"A day is one of {', '.join(names)}.")
+        raise ValueError(f"A day must be one of {', '.join(names)}.")
     return names.index(name.lower())
 
 

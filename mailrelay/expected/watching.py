@@ -153,19 +153,19 @@ def mail(row: ExpectedReport, known: Known, news: News, zone: tzinfo) -> tuple[s
             assert known.due_at is not None
             what = "is late"
             advice = (
-                f"It was due at {moment(known.due_at, zone)} and has not come.\n"
-                "Check on the sender's host whether the job ran, and whether its mail or request left."
+                f"It was due at {moment(known.due_at, zone)} and has not arrived.\n"
+                "On the sender's host, check whether the job ran and whether it sent its mail or request."
             )
         case "failed":
             what = "failed"
-            advice = "The sender reported a failure. Its own report says why."
+            advice = "The sender reported a failure. Its report says why."
         case _:
             what = "is back"
-            advice = "It came again, and all is well."
+            advice = "It has arrived again and reports no failure."
     text = (
         f"{advice}\n\nReport:    {row.name}\nExpected:  {expected}\nLast one:  {last}\nNode:      {node}\n\n"
-        "You get one mail when it is late or failed, and one when it is back. Change or mute this in the console,\n"
-        "under Expected reports.\n"
+        "You get one mail when it is late or failed, and one when it is back. You can change or mute this in the\n"
+        "console, under Expected reports.\n"
     )
     return f"[Report] {words.one_line(row.name, 120)} {what}", text
 

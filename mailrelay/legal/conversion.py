@@ -28,10 +28,11 @@ _PRINTABLE = bytes((*b"\t\r\n", *range(0x20, 0x7F)))
 _BLANK_LINE_IN_FIELD = re.compile(rb"\r\n[ \t]+(?:\r\n|\Z)")
 _ENCODINGS = tuple(name.encode() for name in transfer.ENCODINGS)
 _SPACE_BEFORE_COLON = re.compile(rb"[!-9;-~]+[ \t]+:")
-_NO_UTF8 = "An address has letters beyond ASCII before the @, and the server does not take such addresses."
+_NO_UTF8 = "An address has non-ASCII letters before the @, and the server does not accept such addresses."
 _SIGNED = (
-    "The mail is signed, and the server cannot take it as it is. Converting it would break the signature: "
-    "let the program that signs it write seven-bit text in lines of at most 998 octets."
+    "The mail is signed, and the server cannot accept it in this form. Converting it would break the "
+    "signature. Configure the program that signs it to write seven-bit text in lines of at most 998 "
+    "octets."
 )
 
 

@@ -44,7 +44,7 @@ def normalise(address: str) -> str:
     bare = address.strip()
     local, at, domain = bare.rpartition("@")
     if not at or not local:
-        raise ValueError(f"{_shown(bare)} is not a mail address: write it as name@example.com.")
+        raise ValueError(f"{_shown(bare)} is not a mail address. Enter one like name@example.com.")
     if len(local) > _LOCAL_LIMIT or len(local.encode()) > _LOCAL_LIMIT or not _LOCAL.fullmatch(local):
         raise ValueError(f"{_shown(bare)} is not a mail address: the part before the @ is not valid.")
     if not local.isascii() and any(map(_invisible, local)):
@@ -97,7 +97,8 @@ def split(text: str) -> tuple[str, str]:
         name = re.sub(r"\\(.)", r"\1", quoted[1])
     elif _IN_A_LIST.search(before):
         raise ValueError(
-            f'{_shown(bare)} is not one mail address: give each on its own, and write "Doe, John" in quotes.'
+            f"{_shown(bare)} is not a single mail address. Enter each address separately, and put names "
+            'such as "Doe, John" in quotes.'
         )
     else:
         name = before

@@ -90,9 +90,11 @@ def recipients(email: Email) -> list[str]:
     groups = [(name, listed(getattr(email, name))) for name in ("to", "cc", "bcc")]
     total = sum(len(group) for _, group in groups)
     if not total:
-        raise InvalidEmail("to", "Give at least one recipient.")
+        raise InvalidEmail("to", "Enter at least one recipient.")
     if total > MAX_RECIPIENTS:
-        raise InvalidEmail("to", f"A mail can go to {MAX_RECIPIENTS} recipients at most; this has {total}.")
+        raise InvalidEmail(
+            "to", f"A mail can have at most {MAX_RECIPIENTS} recipients; this one has {total}."
+        )
     return list(dict.fromkeys(_address(name, text) for name, group in groups for text in group))
 
 
@@ -119,11 +121,13 @@ def check(email: Email) -> None:
     for name in ("text", "html"):
         value = getattr(email, name)
         if "\x00" in value or (not value.isascii() and _SURROGATE.search(value)):
-            raise InvalidEmail(name, "The text contains NUL or half a character, which no mail can carry.")
+            raise InvalidEmail(
+                name, "The text contains NUL or half a character, which a mail cannot contain."
+            )
     size = _size(email)
     if size > MAX_BYTES:
         raise InvalidEmail(
-            "attachments", f"The mail has {words.size(size)}; {words.size(MAX_BYTES)} is the most."
+            "attachments", f"The mail has {words.size(size)}; the limit is {words.size(MAX_BYTES)}."
         )
 
 
@@ -146,14 +150,16 @@ def _plain(name: str, value: str) -> None:
     if _UNSAFE.search(value):
         raise InvalidEmail(name, "A header field cannot contain line breaks or control characters.")
     if _SURROGATE.search(value):
-        raise InvalidEmail(name, "The text contains half a character, which no mail can carry.")
+        raise InvalidEmail(name, "The text contains half a character, which a mail cannot contain.")
 
 
 def _header(name: str, value: str) -> None:
     if not _HEADER_NAME.fullmatch(name):
         raise InvalidEmail("headers", f"{name[:40]!r} is not a header name.")
     if name.lower() in _RESERVED or name.lower().startswith("content-"):
-        raise InvalidEmail("headers", f"{name} is written by the relay itself; use the field for it.")
+        raise InvalidEmail(
+            "headers", f"The relay writes the header {name} itself. Use the field for it instead."
+        )
     _plain("headers", value)
     try:
         headerfields.check(name, value)
@@ -166,7 +172,7 @@ def _attachment(attachment: Attachment) -> None:
     if not attachment.filename.strip():
         raise InvalidEmail("attachments", "An attachment needs a filename.")
     if len(attachment.filename) > _FILENAME_LIMIT:
-        raise InvalidEmail("attachments", f"A filename can have {_FILENAME_LIMIT} characters at most.")
+        raise InvalidEmail("attachments", f"A filename can have at most {_FILENAME_LIMIT} characters.")
     _plain("attachments", attachment.content_type)
     if (
         not _MIME_TYPE.fullmatch(attachment.content_type)
@@ -174,4 +180,6 @@ def _attachment(attachment: Attachment) -> None:
     ):
         raise InvalidEmail("attachments", f"{attachment.content_type[:60]!r} is not a content type.")
     if attachment.content_type.lower().startswith("multipart/"):
-        raise InvalidEmail("attachments", "A file cannot be multipart; a complete mail is message/rfc822.")
+        raise InvalidEmail(
+            "attachments", "An attachment cannot be multipart. Send a complete mail as message/rfc822."
+        )

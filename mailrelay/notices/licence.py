@@ -58,23 +58,24 @@ def mail(news: lapse.News, state: lapse.State, now: datetime) -> tuple[str, str]
         case "ends" if state.ends_at:
             return (
                 f"[Licence] {node}: Mail Relay ends in {words.span(state.ends_at - now, up=True)}",
-                f"The licence of this node includes Mail Relay until {end}.\n\n"
-                "From then on the API refuses alerts, backup reports and messages with 402, and does not keep them.\n"
-                "The console is closed. Mail that is queued still leaves, and the mail server goes on.\n\n"
+                f"This node's licence includes Mail Relay until {end}.\n\n"
+                "After that, the API refuses alerts, backup reports and messages with 402 and does not keep them.\n"
+                "The console is locked. Queued mail is still sent, and the mail server keeps running.\n\n"
                 f"{_REMEDY}\n",
             )
         case "lapsed":
             ended = f" It was valid until {end}." if end else ""
             return (
                 f"[Licence] {node}: alerts are refused from now on",
-                f"The licence of this node no longer includes Mail Relay.{ended}\n\n"
-                "The API refuses alerts, backup reports and messages with 402, and does not keep them: whatever sends\n"
-                "them must send them again later. The console is closed. Mail that is queued still leaves, and the\n"
-                "mail server goes on.\n\n"
+                f"This node's licence no longer includes Mail Relay.{ended}\n\n"
+                "The API refuses alerts, backup reports and messages with 402 and does not keep them: their senders\n"
+                "must send them again later. The console is locked. Queued mail is still sent, and the mail server\n"
+                "keeps running.\n\n"
                 f"{_REMEDY}\n",
             )
     until = f" until {end}" if end else ""
     return (
         f"[Licence] {node}: alerts are accepted again",
-        f"The licence of this node includes Mail Relay{until}.\n\nSend again what was refused meanwhile.\n",
+        f"This node's licence includes Mail Relay again{until}.\n\n"
+        "Send everything again that was refused in the meantime.\n",
     )

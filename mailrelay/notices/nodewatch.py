@@ -95,7 +95,7 @@ def cannot_mail() -> str:
     relay = RelaySettings.load()
     if not relay.configured:
         return "no relay is set up"
-    return "" if relay.alert_recipients else "nobody is set to receive alerts"
+    return "" if relay.alert_recipients else "no alert recipient is set"
 
 
 def examine() -> Finding:
@@ -103,15 +103,15 @@ def examine() -> Finding:
     if why := cannot_mail():
         return warning(
             f"This server cannot mail you when something breaks: {why}.",
-            "Set a relay and alert recipients on the Relay settings page. Until then, look at this page.",
+            "Set up a relay and alert recipients in the Relay settings. Until then, check this page.",
         )
     if standing.read().state is State.FAILING:
         # What fails is the relay, which has a check of its own.
         return warning(
             "This server cannot mail you when something breaks: the relay does not work.",
-            "Mend the relay. Until then, look at this page.",
+            "Fix the relay. Until then, check this page.",
         )
-    return ok(f"What breaks is mailed to {', '.join(RelaySettings.load().alert_recipients)}.")
+    return ok(f"When something breaks, a mail goes to {', '.join(RelaySettings.load().alert_recipients)}.")
 
 
 def mail(news: Sequence[tuple[str, News]], found: Mapping[str, Finding]) -> tuple[str, str]:
@@ -120,19 +120,19 @@ def mail(news: Sequence[tuple[str, News]], found: Mapping[str, Finding]) -> tupl
     ordered = sorted(news, key=lambda item: (order.index(item[1]), found[item[0]].level != Level.FAILED))
     first, event = ordered[0]
     sentence = found[first].sentence.rstrip(".")
-    what = {"broke": sentence, "mended": "all is well again", "still": f"still wrong: {sentence}"}[event]
+    what = {"broke": sentence, "mended": "everything works again", "still": f"still wrong: {sentence}"}[event]
     more = f" (and {len(news) - 1} more)" if len(news) > 1 else ""
     subject = f"[Node] {socket.gethostname()}: {first}: {what}{more}"
     end = (
-        "The page Doctor of the console shows all checks. You get one mail when something breaks, one when it is well\n"
-        "again, and one a day at most about what is still wrong."
+        "The console's Doctor page shows all checks. You get one mail when something breaks, one when it is fixed,\n"
+        "and at most one a day about what is still wrong."
     )
     return subject[:200], "\n\n".join([*(_block(*item, found[item[0]]) for item in ordered), end]) + "\n"
 
 
 def _block(name: str, event: News, finding: Finding) -> str:
     if event == "mended":
-        return f"{name} is well again: {finding.sentence}"
+        return f"{name} is fixed: {finding.sentence}"
     head = f"{name}: {finding.sentence}"
     if event == "still" and finding.since:
         head = f"{name} is still wrong: {finding.sentence} (since {words.moment(finding.since)})"

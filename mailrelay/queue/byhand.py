@@ -45,7 +45,7 @@ class ContentGone(QuazzarError):
 
     code = "content_gone"
     message = "The content of this message is no longer stored."
-    hint = "Set QUAZZAR_BODY_RETENTION_DAYS to keep the content of delivered messages."
+    hint = "To keep the content of delivered messages, set QUAZZAR_BODY_RETENTION_DAYS."
     status = 409
 
 
@@ -79,7 +79,7 @@ def cancel(message: Message) -> bool:
     """
     message.refresh_from_db(fields=["attempts", "history"])
     now = timezone.now()
-    sentence = "Cancelled before everybody had it."
+    sentence = "Cancelled before it reached all recipients."
     error = {"stage": CANCELLED, "code": None, "message": sentence, "at": now.isoformat()}
     given_up = {"status": Status.FAILED, "next_attempt_at": None, "last_error": error}
     with transaction.atomic():

@@ -190,7 +190,7 @@ class Drain:
         except ValueError as exc:
             self._recorder.fail(
                 [message],
-                DeliveryError(f"The mail cannot be written: {exc}.", stage="data", permanent=True),
+                DeliveryError(f"The mail cannot be generated: {exc}.", stage="data", permanent=True),
             )
         else:
             return parts.job(message.pk, envelope, _pool.most(self._relay.target))

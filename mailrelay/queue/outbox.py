@@ -95,11 +95,11 @@ def enqueue_raw(
     """
     _sender()
     if not recipients:
-        raise InvalidEmail("to", "Give at least one recipient.")
+        raise InvalidEmail("to", "Enter at least one recipient.")
     most = emails.MAX_BYTES * 2  # what is attached is encoded already
     if len(data) > most:
         raise InvalidEmail(
-            "attachments", f"The mail has {words.size(len(data))}; {words.size(most)} is the most."
+            "attachments", f"The mail has {words.size(len(data))}; the limit is {words.size(most)}."
         )
     row = Message(
         source=source,

@@ -141,7 +141,7 @@ def submit(
         InvalidEmail: the message cannot be sent as it is.
     """
     if len(set(recipients)) > emails.MAX_RECIPIENTS:
-        raise InvalidEmail("to", f"A mail can go to {emails.MAX_RECIPIENTS} recipients at most.")
+        raise InvalidEmail("to", f"A mail can have at most {emails.MAX_RECIPIENTS} recipients.")
     mail = with_author(tidying.without_surplus(mail), node, name)
     mail = rawmail.completed(
         mail, date=format_datetime(mime.now()), message_id=mime.new_message_id(node.from_address)

@@ -148,15 +148,16 @@ def _take(source: _Source, found: dict[bytes, None]) -> tuple[str, str]:
                 raise _no_certificate(name, data)
             if broken:
                 remark = (
-                    f"{name}, and {words.count(broken, 'certificate')} in it cannot be read and "
+                    f"{name}. {words.count(broken, 'certificate')} in it cannot be read and "
                     f"{'is' if broken == 1 else 'are'} left out.",
-                    "Write the file anew from the authorities' own files.",
+                    "Create the file again from the authorities' own files.",
                 )
             if _PRIVATE_KEY.search(data):
                 remark = (
-                    f"{name}, in which there is a private key. It is passed on to nobody, but does not belong there.",
-                    "Take it out: only the certificates of authorities belong in this file. "
-                    "If others could read the file, make a new key.",
+                    f"{name}, which contains a private key. The key is not passed on to anyone, but it "
+                    "does not belong there.",
+                    "Remove it: this file should only contain certificates of authorities. If others "
+                    "could read the file, create a new key.",
                 )
     return remark
 
@@ -174,7 +175,7 @@ def _content(path: str, name: str) -> bytes:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             data = file.read(LIMIT + 1)
     except FileNotFoundError as exc:
-        raise _UnusableError(f"{name}, and there is no such file.", advice) from exc
+        raise _UnusableError(f"{name}, which does not exist.", advice) from exc
     except (OSError, ValueError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else "not a path"
         raise _UnusableError(f"{name}, which cannot be read: {reason}.", advice) from exc
@@ -216,10 +217,10 @@ def _first_value(der: bytes) -> bytes:
 def _no_directory(name: str, path: str) -> _UnusableError:
     if not Path(path).is_dir():
         return _UnusableError(
-            f"{name}, and there is no such directory.", "Correct the variable, or unset it, and restart."
+            f"{name}, a directory that does not exist.", "Correct the variable, or unset it, and restart."
         )
     return _UnusableError(
-        f"{name}, in which OpenSSL finds nothing: its files are not named by their hashes.",
+        f"{name}, where OpenSSL finds nothing: the files are not named after their hashes.",
         f"Run: openssl rehash {path}",
     )
 
@@ -227,26 +228,27 @@ def _no_directory(name: str, path: str) -> _UnusableError:
 def _no_certificate(name: str, data: bytes) -> _UnusableError:
     if not data.strip():
         return _UnusableError(
-            f"{name}, which is empty.", "Put the authority's certificate in it, or unset the variable."
+            f"{name}, which is empty.", "Put the authority's certificate into it, or unset the variable."
         )
     if _PRIVATE_KEY.search(data):
         return _UnusableError(
-            f"{name}, in which there is a private key and no certificate that can be read.",
-            "Name the file of the authority's certificate, which begins with -----BEGIN CERTIFICATE-----.",
+            f"{name}, which contains a private key but no readable certificate.",
+            "Set it to the file with the authority's certificate, which starts with -----BEGIN "
+            "CERTIFICATE-----.",
         )
     if data[:1] == b"\x30":
         return _UnusableError(
-            f"{name}, which is no PEM; it looks like DER.",
+            f"{name}, which is not PEM. It looks like DER.",
             "Convert it: openssl x509 -inform der -in FILE -out FILE.pem",
         )
     return _UnusableError(
-        f"{name}, in which there is no certificate in PEM that can be read.",
-        "Name a file in which each certificate begins with -----BEGIN CERTIFICATE-----.",
+        f"{name}, which contains no readable PEM certificate.",
+        "Set it to a file in which each certificate starts with -----BEGIN CERTIFICATE-----.",
     )
 
 
 def _too_large(name: str) -> _UnusableError:
     return _UnusableError(
         f"{name}, which is larger than {words.size(LIMIT)}.",
-        "Name a file that holds the certificates of authorities and nothing else.",
+        "Set it to a file that contains only certificates of authorities.",
     )

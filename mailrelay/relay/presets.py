@@ -90,7 +90,7 @@ PRESETS: tuple[Preset, ...] = (
         "smtp.mailgun.org",
         "the SMTP user of your sending domain, such as postmaster@mg.example.com",
         "the password of that SMTP user, not an API key",
-        "Mailgun: Sending → Domain settings → SMTP credentials. Choose the region of your domain.",
+        "Mailgun: Sending → Domain settings → SMTP credentials. Choose your domain's region.",
         regions=(Region("us", "US", "smtp.mailgun.org"), Region("eu", "EU", "smtp.eu.mailgun.org")),
         other_ports="2525 with STARTTLS, or 465 with Implicit TLS",
     ),
@@ -109,7 +109,7 @@ PRESETS: tuple[Preset, ...] = (
         "smtp.postmarkapp.com",
         "the Server API token",
         "the same Server API token again",
-        "Postmark: Servers → your server → API Tokens. The server token is username and password alike.",
+        "Postmark: Servers → your server → API Tokens. The server token is both username and password.",
         other_ports="2525 with STARTTLS",
     ),
     Preset(

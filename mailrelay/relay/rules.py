@@ -26,7 +26,7 @@ PLACE_CHANGED = (
 _LENGTHS = {"host": 253, "username": 320, "from_address": 254, "from_name": 200}
 #: Categories of characters that look like a space, or like nothing.
 _UNSEEN = ("Cc", "Cf", "Zs", "Zl", "Zp")
-_PASTED = ", which often comes along when text is pasted. If it does not belong there, type it again by hand."
+_PASTED = ", which often comes from pasted text. If it does not belong there, type the value by hand."
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
@@ -76,7 +76,9 @@ def pasted(text: str) -> str:
 def password_problem(password: str) -> str:
     """What is wrong with a password, in a sentence; empty when it can be saved."""
     if re.search(r"[\x00\r\n]", password):
-        return "The password contains a line break or NUL: paste it again, without what stands above or below it."
+        return (
+            "The password contains a line break or NUL. Paste it again, without the text above or below it."
+        )
     return ""
 
 
@@ -138,7 +140,7 @@ def _ip(text: str) -> bool:
 # --- problems ----------------------------------------------------------------------------------------------
 def _provider(provider: Any) -> list[str]:
     ids = ", ".join(preset.id for preset in PRESETS)
-    return [] if by_id(str(provider)) else [f"The provider is one of {ids}."]
+    return [] if by_id(str(provider)) else [f"The provider must be one of {ids}."]
 
 
 def _host(host: Any) -> list[str]:
@@ -154,24 +156,26 @@ def _not_only_a_name(host: str) -> str:
     if _SCHEME.match(host):
         name = re.split(r"[/?#]", host.split("://", 1)[1])[0].rpartition("@")[2]
         bare = name.split(":")[0]
-        return "The host is a name, not a URL: leave out what is around it" + (
-            f" and write {bare}." if bare else "."
+        return "The host must be a name, not a URL: leave out the rest" + (
+            f" and enter {bare}." if bare else "."
         )
     if any(char.isspace() for char in host):
-        return "The host contains a space: write one name, such as smtp.example.com."
+        return "The host contains a space. Enter one name, such as smtp.example.com."
     if "/" in host or "\\" in host:
-        return "The host contains a slash: write the name alone, such as smtp.example.com."
+        return "The host contains a slash. Enter only the name, such as smtp.example.com."
     if "@" in host:
         name = host.rpartition("@")[2] or "the name alone"
-        return f"The host contains an @: write {name}, and put the rest into username."
+        return f"The host contains an @. Enter {name} here, and the rest as the username."
     name, colon, port = host.rpartition(":")
     if colon and port.isdigit():
-        return f"The host contains a port: write {name.strip('[]') or 'the name'} here, and {port} into port."
+        return (
+            f"The host contains a port. Enter {name.strip('[]') or 'the name'} here, and {port} as the port."
+        )
     return ""
 
 
 def _not_a_name(host: str) -> str:
-    advice = "write a name such as smtp.example.com, or an IP address."
+    advice = "enter a name such as smtp.example.com, or an IP address."
     try:
         name = addresses.ascii_domain(host)
     except ValueError:
@@ -185,28 +189,28 @@ def _not_a_name(host: str) -> str:
 def _port(port: Any) -> list[str]:
     if isinstance(port, int) and not isinstance(port, bool) and 1 <= port <= 65535:
         return []
-    return ["The port is a whole number from 1 to 65535; most relays listen on 587."]
+    return ["The port must be a whole number from 1 to 65535. Most relays listen on 587."]
 
 
 def _security(port: Any, security: Any) -> list[str]:
     if security not in SECURITIES:
-        return ["The security is one of starttls, tls, none."]
+        return ["The security must be starttls, tls or none."]
     if port == IMPLICIT_TLS_PORT and security != "tls":
-        return ["Port 465 speaks TLS from the first byte: choose Implicit TLS, or port 587 for STARTTLS."]
+        return ["Port 465 uses TLS from the first byte. Choose Implicit TLS, or port 587 for STARTTLS."]
     if port in PLAIN_FIRST_PORTS and security == "tls":
-        return [f"Port {port} begins in plain text: choose STARTTLS, or port 465 for Implicit TLS."]
+        return [f"Port {port} starts in plain text. Choose STARTTLS, or port 465 for Implicit TLS."]
     return []
 
 
 def _from_address(address: Any) -> list[str]:
     if isinstance(address, str) and "<" in address:
-        return ["Write the address alone, such as node@example.com; the name goes into the from name."]
+        return ["Enter only the address, such as node@example.com. The name goes into the from name."]
     return _address(address) if address else []
 
 
 def _address(address: Any) -> list[str]:
     if not isinstance(address, str):
-        return ["A mail address is a text such as name@example.com."]
+        return ["A mail address must be text such as name@example.com."]
     if re.search(r"[\ud800-\udfff]", address):
         return ["An address cannot contain half a character."]
     try:
@@ -218,10 +222,10 @@ def _address(address: Any) -> list[str]:
 
 def _recipients(listed: Any) -> list[str]:
     if not isinstance(listed, list):
-        return ["Give a list of mail addresses."]
+        return ["Enter a list of mail addresses."]
     sentences = [sentence for address in listed for sentence in _address(address)]
     if len(listed) > MAX_RECIPIENTS:
-        sentences.append(f"At most {MAX_RECIPIENTS} recipients can be set; these are {len(listed)}.")
+        sentences.append(f"You can set at most {MAX_RECIPIENTS} recipients; these are {len(listed)}.")
     return sentences or [f"{address} is listed more than once." for address in _repeated(listed)]
 
 
@@ -232,7 +236,7 @@ def _repeated(listed: Sequence[str]) -> list[str]:
 
 def _text(what: str, text: Any, most: int) -> list[str]:
     if not isinstance(text, str):
-        return [f"{what} is a text."]
+        return [f"{what} must be text."]
     if _CONTROL.search(text):
         return [f"{what} cannot contain line breaks or control characters."]
-    return [f"{what} can have {most} characters at most."] if len(text) > most else []
+    return [f"{what} can have at most {most} characters."] if len(text) > most else []

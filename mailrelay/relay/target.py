@@ -74,7 +74,8 @@ def target_of(row: RelaySettings) -> Target:
         password = str(row.password.reveal()) if row.password is not None else ""
     except Unreadable as exc:
         raise Unreadable(
-            "The relay password was sealed with a key that is no longer in the key file; enter the password again."
+            "The relay password was sealed with a key that is no longer in the key file. Enter the "
+            "password again."
         ) from exc
     return Target(row.host, row.port, row.security, row.username, password)
 

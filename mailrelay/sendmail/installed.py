@@ -46,8 +46,9 @@ def examine(file: Path = SENDMAIL) -> doctor.Finding:
     if not ours:
         return doctor.ok(f"{file} belongs to another program, so cron's mail does not reach Mail Relay.")
     if other is None:
-        return doctor.ok(f"{file} leads to Mail Relay.")
+        return doctor.ok(f"{file} runs Mail Relay.")
     return doctor.warning(
-        f"{file} runs {target} as root, and {other} can change that file.",
-        "As root: install -m 755 docs/sendmail /usr/sbin/sendmail, and chown -R root: the checkout except var.",
+        f"{file} runs {target} as root, but {other} can change that file.",
+        "Run as root: install -m 755 docs/sendmail /usr/sbin/sendmail, and chown -R root: on the checkout "
+        "except var.",
     )

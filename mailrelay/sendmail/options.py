@@ -12,9 +12,9 @@ _ATTACHED = frozenset("dq")
 _FLAGS = frozenset("GUcimntv")
 _MODES = {
     "d": "it runs no server",
-    "s": "it speaks no SMTP on standard input",
-    "p": "the queue is in the console, under Mail Relay",
-    "i": "mail for local users goes to the alert recipients in Mail Relay's settings",
+    "s": "it does not speak SMTP on standard input",
+    "p": "the console shows the queue under Mail Relay",
+    "i": "mail for local users goes to the alert recipients in the Relay settings",
 }
 
 
@@ -70,7 +70,7 @@ def parse(arguments: Sequence[str]) -> Options:
         else:
             _cluster(word[1:], rest, options)
     if not (options.recipients or options.from_header or options.queue_run):
-        raise UsageError("Name the recipients, or use -t to take them from the message.")
+        raise UsageError("List the recipients, or use -t to take them from the message.")
     return options
 
 

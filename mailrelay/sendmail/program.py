@@ -77,7 +77,7 @@ def prepare() -> None:
     folder = env_path("QUAZZAR_DATA_DIR", ROOT / "var")
     if not folder.exists():
         raise Refused(
-            os.EX_CONFIG, f"Mail Relay was not set up yet ({folder} is missing): run make run in {ROOT}."
+            os.EX_CONFIG, f"Mail Relay is not set up yet ({folder} is missing). Run make run in {ROOT}."
         )
     become_owner(folder)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "quazzar.settings")
@@ -100,7 +100,7 @@ def become_owner(folder: Path) -> None:
 
 
 def _unexpected(kind: type[BaseException], _value: object, _traceback: object) -> NoReturn:
-    _say(sys.stderr, f"The mail was not taken, because of an error in Mail Relay itself ({kind.__name__}).")
+    _say(sys.stderr, f"The mail was not accepted because of an error in Mail Relay itself ({kind.__name__}).")
     raise SystemExit(os.EX_SOFTWARE)
 
 
@@ -220,7 +220,7 @@ def envelope(mail: RawMail, options: Options, node: Node) -> list[str]:
     asked = [mailbox for text in options.recipients for mailbox in addresslists.parse(text)]
     asked += rawmail.recipients(mail) if options.from_header else []
     if not asked:
-        raise Refused(os.EX_DATAERR, "The message names no recipient.")
+        raise Refused(os.EX_DATAERR, "The message has no recipient.")
     recipients: dict[str, None] = {}
     for address in [checked("to", mailbox.address) for mailbox in asked]:
         if node.is_local(address) and not node.alert_recipients:
@@ -231,8 +231,8 @@ def envelope(mail: RawMail, options: Options, node: Node) -> list[str]:
 
 def _nobody(address: str) -> str:
     return (
-        f"Mail for the local user {address} goes to the alert recipients, and none are set: "
-        "set them in the console under Mail Relay, Relay settings."
+        f"Mail for the local user {address} goes to the alert recipients, but none are set. Set them in "
+        "the console under Mail Relay, Relay settings."
     )
 
 
@@ -267,16 +267,16 @@ def verdict(exc: Exception) -> tuple[int, str]:
 def _database_verdict(exc: DatabaseFailure) -> tuple[int, str]:
     first = (str(exc).splitlines() or [type(exc).__name__])[0].rstrip(".")
     if any(part in first.lower() for part in _UNPREPARED):
-        return os.EX_CONFIG, f"The database was not prepared ({first}): run make run in {ROOT}."
+        return os.EX_CONFIG, f"The database is not set up ({first}). Run make run in {ROOT}."
     if any(part in first.lower() for part in _FORBIDDEN):
         return os.EX_NOPERM, _may_not(f"the database ({first})")
     if isinstance(exc, OperationalError | InterfaceError):
-        return os.EX_TEMPFAIL, f"The database cannot be used at the moment ({first}): try again later."
+        return os.EX_TEMPFAIL, f"The database is not available right now ({first}). Try again later."
     return os.EX_SOFTWARE, f"The database refused the mail ({first})."
 
 
 def _may_not(what: str) -> str:
-    return f"User {os.geteuid()} may not use {what}: run this as root, or as the user that runs Mail Relay."
+    return f"User {os.geteuid()} may not use {what}. Run this as root, or as the user that runs Mail Relay."
 
 
 def _say(stderr: TextIO, sentence: str) -> None:

@@ -74,7 +74,7 @@ class Channel:
             return most
         left = self.deadline - time.monotonic()
         if left <= 0:
-            raise self._failure(f"Time ran out at stage {self.stage}.", "timeout")
+            raise self._failure(f"Timed out at stage {self.stage}.", "timeout")
         return min(most, left)
 
     def _command(self, line: str) -> Reply:

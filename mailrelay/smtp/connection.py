@@ -144,7 +144,7 @@ class Connection(Opening):
 
     def _made_legal(self, envelope: Envelope) -> Legal | DeliveryError:
         if 0 < self._limit < len(envelope.recipients):
-            sentence = f"The server takes {self._limit} recipients at once."
+            sentence = f"The server accepts {self._limit} recipients at once."
             return self._failure(sentence, TOO_MANY, stage="recipient", code=452)
         offer = Offer(eight_bit="8bitmime" in self._features, utf8="smtputf8" in self._features)
         try:
@@ -158,7 +158,7 @@ class Connection(Opening):
         limit = int(self._features.get("size") or 0)
         if limit and len(mail.data) > limit:
             size = words.size(len(mail.data))
-            sentence = f"The mail has {size}; the server takes {words.size(limit)} at most."
+            sentence = f"The mail has {size}; the server accepts at most {words.size(limit)}."
             return self._failure(sentence, "rejected", permanent=True, stage="sender", code=552)
         return mail
 

@@ -214,7 +214,7 @@ class Opening(Channel):
             if not sasl.judges_mechanism(reply.code, reply.text):
                 raise self._rejected(reply, kind="auth_rejected")
         sentence = (
-            f"The server refused every way to sign in that both sides know ({', '.join(mechanisms)}), "
+            f"The server refused every sign-in method that both sides support ({', '.join(mechanisms)}), "
             f"with {reply.code} {self._one_line(reply)}"
         )
         raise self._failure(sentence, "auth_mechanism", permanent=reply.code >= 500, code=reply.code)

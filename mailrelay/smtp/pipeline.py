@@ -369,7 +369,7 @@ class _Hand:
 
 #: For a job that was in hand when our own code failed; whether the mail left is not known.
 _BROKEN = DeliveryError(
-    "Something went wrong on this node while it sent the mail.", stage="data", kind="closed"
+    "Something went wrong on this node while sending the mail.", stage="data", kind="closed"
 )
 
 

@@ -38,9 +38,9 @@ def resolve(host: str, port: int, seconds: float) -> list[Address]:
     if isinstance(answer, socket.gaierror) and answer.errno in _NOT_FOUND:
         raise _failure(f"The name {host} does not exist, or has no address.", "dns_not_found") from answer
     if isinstance(answer, ValueError):
-        raise _failure(f"{host!r} cannot be a host name.", "dns_not_found") from answer
+        raise _failure(f"{host!r} is not a valid hostname.", "dns_not_found") from answer
     if isinstance(answer, Exception):
-        raise _failure(f"The name {host} could not be looked up.", "dns_failed") from answer
+        raise _failure(f"The name {host} could not be resolved.", "dns_failed") from answer
     return [(family, sockaddr) for family, _type, _proto, _name, sockaddr in answer]
 
 

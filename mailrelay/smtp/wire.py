@@ -139,7 +139,7 @@ def recipient_limit(parameters: str) -> int:
 
 def _path(address: str) -> str:
     if not safe_path(address):
-        raise ValueError(f"{address[:60]!r} cannot stand in an SMTP command")
+        raise ValueError(f"{address[:60]!r} cannot be used in an SMTP command")
     return address
 
 
@@ -151,7 +151,7 @@ def lost(exc: Exception, host: str, port: int, *, connecting: bool, greeting: bo
         if connecting:
             return "timeout_connect", f"{where} did not answer in time."
         if greeting:
-            return "timeout_greeting", f"{where} took the connection, but its greeting never came."
+            return "timeout_greeting", f"{where} accepted the connection but never sent its greeting."
         return "timeout", f"{where} stopped answering."
     if number == errno.ECONNREFUSED:
         return "refused", f"Nothing listens at {where}: the connection was refused."

@@ -41,7 +41,7 @@ class KeyRefused(QuazzarError):
     """The API key does not give access."""
 
     code = "authentication_failed"
-    message = "This API key is not known."
+    message = "This API key is not valid here. Check that you copied it completely, or create a new one."
     status = 401
 
 
@@ -85,7 +85,7 @@ def issue(
     excess = sorted(wanted.intersection(ApiKey.Scope.values).difference(rights.scopes_of(user)))
     if excess:
         raise InvalidFields(
-            {"scopes": [f"{user.get_username()} may do nothing that needs {', '.join(excess)}."]}
+            {"scopes": [f"{user.get_username()} does not have the permissions for {', '.join(excess)}."]}
         )
     return mint(user, name, wanted, expires_at)
 
@@ -97,18 +97,18 @@ def verify(text: str) -> ApiKey:
         KeyRefused: the key is unknown, revoked or expired, or its user may not sign in.
     """
     if not well_formed(text):
-        raise KeyRefused("This is not an API key, or it was cut off when it was copied.")
+        raise KeyRefused("This is not an API key. Was it cut off when you copied it?")
     prefix = text[len(MARK) : len(MARK) + PREFIX_LENGTH]
     row = ApiKey.objects.select_related("user").filter(prefix=prefix).first()
     if row is None or not secrets.compare_digest(row.digest, _digest(text)):
         raise KeyRefused
     for refused, why, sentence in (
-        (row.revoked_at is not None, "revoked", "This API key was revoked; make a new one."),
-        (row.expired, "expired", "This API key has expired; make a new one."),
+        (row.revoked_at is not None, "revoked", "This API key was revoked. Create a new one."),
+        (row.expired, "expired", "This API key has expired. Create a new one."),
         (
             not row.user.is_active,
             "its operator may not sign in",
-            "The user of this API key may not sign in any more.",
+            "The user of this API key can no longer sign in.",
         ),
     ):
         if refused:

@@ -55,7 +55,7 @@ class OwnPassword:
         if Operator.objects.filter(pk=pk, must_change_password=True).exists() and user.check_password(
             password
         ):
-            raise ValidationError("This is the password that was printed. Choose another one.")
+            raise ValidationError("This is the printed one-time password. Choose a different one.")
 
     def password_changed(self, password: str, user: User | None = None) -> None:
         """The printed password is gone, and links that would set another one no longer work."""

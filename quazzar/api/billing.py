@@ -34,7 +34,9 @@ class BillingSerializer(serializers.Serializer[Any]):
     current_plan = serializers.CharField(source="plan.id")
     plans = serializers.SerializerMethodField()
     expires_at = serializers.DateTimeField(allow_null=True)
-    problem = serializers.CharField(help_text="Why no licence counts; empty when one does.", allow_blank=True)
+    problem = serializers.CharField(
+        help_text="Why no licence is in force; empty if one is.", allow_blank=True
+    )
 
     @extend_schema_field(PlanSerializer(many=True))
     def get_plans(self, _: licenses.Licence) -> Any:
@@ -45,7 +47,7 @@ class BillingSerializer(serializers.Serializer[Any]):
 class LicenseSerializer(StrictSerializer):
     """A signed licence."""
 
-    license = serializers.CharField(max_length=64 * 1024, help_text="A JWT that is signed with Ed25519.")
+    license = serializers.CharField(max_length=64 * 1024, help_text="A JWT signed with Ed25519.")
 
 
 class BillingViewSet(ApiViewSet):

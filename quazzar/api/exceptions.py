@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 INVALID = "validation_error"
-_INVALID = "Some fields are not right."
-_NOT_FOUND = "There is nothing at this address."
-_FAILED = "Something went wrong on this node; its log says what."
-_BUSY = "The database did not answer in time; try again in a moment."
-_FORBIDDEN = "This is not allowed."
+_INVALID = "Some fields are not valid."
+_NOT_FOUND = "This address does not exist."
+_FAILED = "Something went wrong on this node. Its log has the details."
+_BUSY = "The database did not answer in time. Try again in a moment."
+_FORBIDDEN = "You are not allowed to do this."
 _TOO_LARGE = "The request body is too large."
-_BAD = "The request cannot be understood."
+_BAD = "The request is malformed."
 
 
 def body(code: str, message: str, fields: Mapping[str, list[str]] | None = None) -> dict[str, Any]:

@@ -36,8 +36,8 @@ REMEMBERED = timedelta(hours=24)
 #: A claim without an answer counts as left behind after this; no work that is claimed first may take longer.
 STALE = timedelta(seconds=60)
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
-_BUSY = "The first request with this Idempotency-Key is still being worked on."
-_BUSY_HINT = "Send it again in a moment: you get its answer then."
+_BUSY = "The first request with this Idempotency-Key is still being processed."
+_BUSY_HINT = "Send it again in a moment to get its answer."
 
 P = ParamSpec("P")
 V = TypeVar("V")
@@ -102,7 +102,7 @@ def _claimed_first(request: Request, work: Callable[[], Response]) -> Response:
 def _wanted(request: Request) -> dict[str, Any]:
     key = request.headers[HEADER]
     if not _KEY.fullmatch(key):
-        raise ValidationError({HEADER: ["An Idempotency-Key has 1 to 255 printable ASCII characters."]})
+        raise ValidationError({HEADER: ["An Idempotency-Key must have 1 to 255 printable ASCII characters."]})
     # The parsed body: other spacing or order of names is the same request.
     canonical = json.dumps(request.data, sort_keys=True, separators=(",", ":"))
     return {

@@ -29,7 +29,7 @@ class PageNumbers(PageNumberPagination):
     page_size = 50
     page_size_query_param = "page_size"
     max_page_size = 500
-    invalid_page_message = "There is no such page."
+    invalid_page_message = "This page does not exist."
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         """As OpenAPI 3.1 says "or null"; DRF's ``nullable`` is 3.0's word, and means nothing there."""
@@ -91,7 +91,7 @@ class StrictFilterBackend(rest_framework.DjangoFilterBackend):  # type: ignore[m
         try:
             return super().filter_queryset(request, queryset, view)  # type: ignore[no-any-return]
         except OverflowError as exc:  # SQLite's integers end at 64 bits
-            raise ValidationError({"non_field_errors": ["A number in the filters is too large."]}) from exc
+            raise ValidationError({"non_field_errors": ["A number in a filter is too large."]}) from exc
 
 
 class BoundedSearchFilter(SearchFilter):
@@ -112,7 +112,7 @@ class BoundedSearchFilter(SearchFilter):
         except ValidationError as exc:
             raise ValidationError({self.search_param: exc.detail}) from exc
         if len(terms) > _MOST_WORDS:
-            raise ValidationError({self.search_param: [f"Search for {_MOST_WORDS} words at most."]})
+            raise ValidationError({self.search_param: [f"Search for at most {_MOST_WORDS} words."]})
         return terms
 
 
@@ -136,7 +136,7 @@ class StrictOrderingFilter(OrderingFilter):
         columns = [name for name, _ in self.get_valid_fields(queryset, view, {"request": request})]
         if any(term.removeprefix("-") not in columns for term in asked):
             choices = ", ".join(columns) or "nothing"
-            raise ValidationError({self.ordering_param: [f"This list can be ordered by {choices}."]})
+            raise ValidationError({self.ordering_param: [f"You can order this list by {choices}."]})
         return _settled(asked)
 
     def get_valid_fields(self, queryset: Any, view: Any, context: Any = None) -> list[tuple[str, str]]:

@@ -28,6 +28,6 @@ class MethodMiddleware:
         if request.method in METHODS:
             return self.get_response(request)
         if request.path == "/api" or request.path.startswith("/api/"):
-            answer = body("method_not_allowed", "This method is not known here.")
+            answer = body("method_not_allowed", "This HTTP method is not supported.")
             return JsonResponse(answer, status=405, headers={"Allow": ", ".join(METHODS)})
         return HttpResponseNotAllowed(METHODS)

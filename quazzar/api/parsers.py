@@ -46,7 +46,7 @@ class StrictJSONParser(JSONParser):
         except RecursionError as exc:
             raise ParseError("The body is nested too deeply.") from exc
         except UnicodeEncodeError as exc:
-            raise ParseError("The body holds half of a character (a lone surrogate).") from exc
+            raise ParseError("The body contains half a character (a lone surrogate).") from exc
         return parsed
 
 
@@ -69,4 +69,4 @@ def _reason(exc: ParseError) -> str:
         return f"see line {cause.lineno}, column {cause.colno}"
     if isinstance(cause, UnicodeDecodeError):
         return f"byte {cause.start + 1} is not UTF-8"
-    return "it has a number that is too long, or a constant that JSON does not have"
+    return "it contains a number that is too long, or a constant that JSON does not allow"

@@ -128,7 +128,10 @@ class ApiSchema(AutoSchema):
         handler = getattr(self.view, getattr(self.view, "action", None) or self.method.lower(), None)
         if not getattr(handler, "takes_idempotency_key", False):
             return []
-        description = "The same key and body within 24 h gives the first answer and no second mail."
+        description = (
+            "Sending the same key and body again within 24 hours returns the first answer and sends no "
+            "second mail."
+        )
         schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[\x20-\x7e]+$"}
         return [OpenApiParameter(idempotency.HEADER, schema, "header", description=description)]
 
@@ -181,14 +184,16 @@ _SCHEMAS = {
 }
 _RESPONSES = {
     "Invalid": _response(
-        "A field is wrong or unknown (`validation_error`, with `fields`), or this is no JSON."
+        "A field is not valid or not known (`validation_error`, with `fields`), or the body is not JSON."
     ),
-    "NotAuthenticated": _response("No API key, a key that does not count, or no session."),
-    "UpgradeRequired": _response("The plan of this node lacks Mail Relay.", "UpgradeRequired"),
-    "Forbidden": _response("The user lacks the permission or the key the scope; the message says which."),
-    "NotFound": _response("There is no such thing."),
-    "Conflict": _response("It cannot be done in the present state; `error` says why."),
-    "UnsupportedMediaType": _response("The body's Content-Type is not taken here."),
-    "Throttled": _response("Too many requests; Retry-After says when to go on."),
+    "NotAuthenticated": _response("No API key, a key that is not valid, or no session."),
+    "UpgradeRequired": _response("This node's plan does not include Mail Relay.", "UpgradeRequired"),
+    "Forbidden": _response(
+        "The user lacks the permission, or the key lacks the scope. The message says which."
+    ),
+    "NotFound": _response("Not found."),
+    "Conflict": _response("Not possible in the current state; `error` says why."),
+    "UnsupportedMediaType": _response("This endpoint does not accept the body's Content-Type."),
+    "Throttled": _response("Too many requests. Retry-After says when to try again."),
     "Error": _response("Any other error."),
 }

@@ -33,7 +33,7 @@ class UnknownPath(APIView):
             NotFound: always.
         """
         super().initial(request, *args, **kwargs)
-        raise NotFound("There is nothing at this address.")
+        raise NotFound("This address does not exist.")
 
 
 class UnknownMailPath(UnknownPath):

@@ -37,8 +37,11 @@ if TYPE_CHECKING:
 #: Action → the method whose docstring describes it when it has none of its own, and how the description begins.
 _SEAMS = {
     "create": ("perform_create", ""),
-    "update": ("perform_update", "Replaces it: what is absent goes back to its default. "),
-    "partial_update": ("perform_update", "Changes what is given. "),
+    "update": (
+        "perform_update",
+        "Replaces the settings. Fields that you leave out go back to their defaults. ",
+    ),
+    "partial_update": ("perform_update", "Changes only the fields that you send. "),
     "destroy": ("perform_destroy", ""),
 }
 _ROW = {"get": "retrieve", "put": "update", "patch": "partial_update", "delete": "destroy"}
@@ -176,7 +179,7 @@ class ApiViewSet(GenericViewSet[Any]):
         return str(self.queryset.model._meta.verbose_name)
 
     def _not_found(self) -> NotFound:
-        return NotFound(f"There is no such {self.noun}.")
+        return NotFound(f"This {self.noun} does not exist.")
 
     def body(self) -> dict[str, Any]:
         """Return the request's body, checked by the action's serializer.

@@ -32,8 +32,8 @@ from quazzar.snippets import snippets
 
 #: What each scope is good for, after its label.
 _SCOPES = {
-    READ: "See whatever you can see: messages, settings, domains, mailboxes. Never a password.",
-    WRITE: "Change whatever you can change: settings, domains, mailboxes, aliases, the mail server.",
+    READ: "See what you can see: messages, settings, domains, mailboxes. Never passwords.",
+    WRITE: "Change what you can change: settings, domains, mailboxes, aliases, the mail server.",
     SEND_MAIL: "Send mail, alerts and backup reports. Enough for Alertmanager, Grafana and backup jobs.",
 }
 _PAGE_SIZE = 50
@@ -51,7 +51,7 @@ class KeyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
     scopes = forms.MultipleChoiceField(
         choices=ApiKey.Scope.choices,
         initial=[ApiKey.Scope.SEND],
-        help_text="Give it no more than it needs.",
+        help_text="Give it only what it needs.",
         error_messages={"required": "Choose at least one."},
     )
     expires = forms.ChoiceField(

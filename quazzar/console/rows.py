@@ -25,7 +25,7 @@ from quazzar.sealing.fields import SealedField
 _SEALED = {
     "none": "none",
     "saved": "saved, sealed",
-    "unreadable": "unreadable: its key is gone from the key file",
+    "unreadable": "unreadable: its key is no longer in the key file",
 }
 _ABBREVIATIONS = re.compile(r"\b(id|dns|dkim|mta|sts|tls|http|url)\b", re.IGNORECASE)
 

@@ -29,7 +29,7 @@ def register() -> None:
         Step(
             key="password",
             title="Choose a password of your own",
-            text="The printed one-time password no longer works.",
+            text="After that, the printed one-time password stops working.",
             link=Link("Change password", "admin:password_change"),
             is_done=_has_own_password,
             is_personal=True,
@@ -39,8 +39,8 @@ def register() -> None:
         Step(
             key="second factor",
             title="Add a second factor",
-            text="An authenticator app, so that a stolen password is not enough.",
-            link=Link("Set it up", "admin:account"),
+            text="With an authenticator app, a stolen password is not enough to sign in.",
+            link=Link("Set up a second factor", "admin:account"),
             is_done=factors.has_any,
             is_personal=True,
         )

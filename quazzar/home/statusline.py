@@ -64,7 +64,7 @@ def say(mail: Mail | None, tiles: Sequence[Status], worker: Finding | None, now:
     licence = _of(Area.LICENCE, tiles)
     if licence is not None and licence.state is State.FAILING:
         line = _since("Alerts are refused", licence, ": the licence does not include Mail Relay.")
-        return replace(line, more="Mail that is queued still leaves.")
+        return replace(line, more="Queued mail is still sent.")
     return _well(mail, server, tiles)
 
 
@@ -74,10 +74,10 @@ def _of(area: Area, tiles: Sequence[Status]) -> Status | None:
 
 def _silent(worker: Finding) -> Line:
     """The worker is silent, so queued mail may not be leaving and the rest of the page may be out of date."""
-    old = "What you see below may be old."
+    old = "The details below may be out of date."
     if worker.since is None:
-        return Line("bad", f"No mail leaves: {_lower(worker.sentence)}", more=old, link=_LOOK)
-    text = "Mail may not be leaving: the worker has not been heard of since "
+        return Line("bad", f"No mail is being sent: {_lower(worker.sentence)}", more=old, link=_LOOK)
+    text = "Mail may not be going out: the worker has not reported since "
     return Line("bad", text, worker.since, "moment", ".", old, _LOOK)
 
 
@@ -92,7 +92,7 @@ def _trouble(mail: Mail, now: datetime) -> Line | None:
     if mail.state is MailState.UNREADABLE:
         return Line(
             "bad",
-            "No mail leaves: the relay password can’t be read with this key file.",
+            "No mail is sent: this key file can’t decrypt the relay password.",
             more="Enter the password again, or put the old key file back.",
             link=_RELAY,
         )
@@ -113,7 +113,7 @@ def _trouble(mail: Mail, now: datetime) -> Line | None:
             mail.oldest,
             "moment",
             ".",
-            link=Link("See what waits", "admin:mailrelay_message_changelist", "?waiting=yes"),
+            link=Link("Show waiting mail", "admin:mailrelay_message_changelist", "?waiting=yes"),
         )
     return None
 
@@ -135,7 +135,7 @@ def _well(mail: Mail | None, server: Status | None, tiles: Sequence[Status]) -> 
     if mail is None:
         return Line(
             tone,
-            "Nothing is known to be wrong." if not attention else "Something needs you.",
+            "No problems found." if not attention else "Something needs your attention.",
             more=more,
             link=link,
         )
@@ -146,13 +146,17 @@ def _untried(mail: Mail, more: str) -> Line:
     """No mail has left, or none since the relay was changed."""
     tone = "wait" if mail.ever or more else "off"
     if mail.state is MailState.OFF:
-        text = "No relay is set up, so no mail leaves." if mail.ever else "No mail has been sent yet."
+        text = "No relay is set up, so no mail is sent." if mail.ever else "No mail has been sent yet."
         hint, link = (
-            "Set up a relay, and alerts reach you by mail.",
+            "Set up a relay to get alerts by mail.",
             Link("Set up a relay", "admin:mail_relay"),
         )
     else:
-        text = "No mail has left since the relay was changed." if mail.ever else "No mail has been sent yet."
+        text = (
+            "No mail has been sent since you changed the relay."
+            if mail.ever
+            else "No mail has been sent yet."
+        )
         hint, link = "Send a test mail.", Link("Send a test mail", "admin:mail_relay", "#test-form")
     return Line(tone, text, more=f"{hint} {more}".strip(), link=link)
 
@@ -171,7 +175,7 @@ def _needs(tiles: Sequence[Status]) -> str:
 
 def _not_checked(tiles: Sequence[Status]) -> str:
     names = [tile.tile.title for tile in tiles]
-    return f"{words.listed(names)}: not checked lately."
+    return f"{words.listed(names)}: not checked recently."
 
 
 def _lower(sentence: str) -> str:

@@ -151,4 +151,4 @@ def examine(checks: Iterable[Check]) -> Iterator[tuple[Check, Finding]]:
             yield check, failed(exc.message, exc.hint)
         except (DatabaseError, ImproperlyConfigured, OSError) as exc:
             # The message of a database driver may quote the URL with its password.
-            yield check, failed(f"The check could not finish: {redact(str(exc)).strip()}.")
+            yield check, failed(f"The check stopped with an error: {redact(str(exc)).strip()}.")

@@ -112,7 +112,7 @@ def worker() -> Probe:
         return Probe(False, "The worker has not run yet.")
     silent = timezone.now() - heartbeat.at
     if silent > WORKER_SILENT_AFTER:
-        return Probe(False, f"The worker was last heard of {words.span(silent)} ago.")
+        return Probe(False, f"The worker last reported {words.span(silent)} ago.")
     return Probe(True, "The worker is alive.")
 
 

@@ -20,6 +20,6 @@ def collect() -> Iterator[Metric]:
     if state.ends_at is not None:
         yield GaugeMetricFamily(
             "quazzar_licence_expiry_timestamp_seconds",
-            "When the licence no longer includes Mail Relay.",
+            "Unix time when the licence stops including Mail Relay.",
             value=state.ends_at.timestamp(),
         )

@@ -40,7 +40,7 @@ _NEWEST, _COUNT_SECONDS = 200, 3600.0
 _SELDOM = timedelta(minutes=5)
 _START = "Start the product: make run, or manage.py up."
 _HELP_SECRETS = "Stored secrets do not open"
-_HELP_WORKER = '"The worker was last heard of … ago"'
+_HELP_WORKER = '"The worker last reported … ago"'
 
 
 def python() -> Finding:
@@ -67,9 +67,9 @@ def database() -> Finding:
     waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
     if waiting:
         return failed(
-            f"The database is behind by {words.count(len(waiting), 'migration')}.", "Run manage.py migrate."
+            f"The database still needs {words.count(len(waiting), 'migration')}.", "Run manage.py migrate."
         )
-    return ok(f"Reachable ({connection.display_name}), every migration applied.")
+    return ok(f"Reachable ({connection.display_name}), with all migrations applied.")
 
 
 def key_file() -> Finding:
@@ -81,7 +81,8 @@ def key_file() -> Finding:
     ring = keyring.existing()
     if ring is None:
         return warning(
-            f"There is no key file at {keyring.path()} yet.", "It is made on first use; make run makes it."
+            f"There is no key file at {keyring.path()} yet.",
+            "Quazzar creates it on first use; make run creates it now.",
         )
     return ok(f"{keyring.path()} holds {words.count(len(ring), 'key')}, and only its owner can read it.")
 
@@ -104,12 +105,12 @@ def seals() -> Finding:
         return _counted.finding
     total = sum(column.count() for column in columns)
     lost = total - sum(column.count(headers) for column in columns)
-    finding = ok(f"{words.count(total, 'stored secret')}, each under a key of the key file.")
+    finding = ok(f"{words.count(total, 'stored secret')}: the key file opens all of them.")
     if lost:
         finding = failed(
             f"The key file does not open {lost:,} of {words.count(total, 'stored secret')}: "
             f"{'they were' if lost > 1 else 'it was'} sealed with another key.",
-            "Put the old key file back, or enter the secrets again; manage.py check_seals says which.",
+            "Put the old key file back, or enter the secrets again. manage.py check_seals lists them.",
         )
     _counted = _Count(headers, finding, time.monotonic())
     return finding
@@ -134,7 +135,7 @@ _counted: _Count | None = None
 
 def broker() -> Finding:
     """Whether the broker of the task queue answers."""
-    advice = "Check REDIS_URL, and that server." if settings.REDIS_URL else _START
+    advice = "Check REDIS_URL and the server it points to." if settings.REDIS_URL else _START
     return _probed(health.broker(), advice)
 
 
@@ -155,16 +156,16 @@ def _probed(probe: health.Probe, advice: str) -> Finding:
 def licence() -> Finding:
     """Which plan the licence grants, or why it does not count."""
     current = licenses.read()
-    advice = "Install a licence: manage.py license install FILE, or in the upgrade dialog."
+    advice = "Install a licence with manage.py license install FILE, or in the upgrade dialog."
     if not lapse.current().is_entitled:
         why = current.problem or f"{current.plan.title} does not include Mail Relay. {advice}"
         return failed(
-            f"{why} Until then alerts, reports and messages are refused with 402.",
+            f"{why} Until you install one, the API refuses alerts, reports and messages with 402.",
             since=current.expires_at if current.code == "license_expired" else None,
         )
     if (left := lapse.ending(timezone.now())) is not None:
         return warning(
-            f"{current.plan.title} ends in {words.span(left)}; alerts are refused with 402 from then on.",
+            f"{current.plan.title} ends in {words.span(left)}. After that, the API refuses alerts with 402.",
             advice,
         )
     until = f" until {current.expires_at:%Y-%m-%d}" if current.expires_at else ""
@@ -177,8 +178,9 @@ def operators() -> Finding:
     names = sorted(user.get_username() for user in staff if not roles.grantable(user))
     if names:
         return warning(
-            f"No role, so neither console nor API does anything for them: {', '.join(names)}.",
-            "Give each a role under Access → Operators, or take away “May open the console”.",
+            "These operators have no role, so they can use neither the console nor the API: "
+            f"{', '.join(names)}.",
+            "Give each of them a role under Access → Operators, or turn off “Can open the console”.",
         )
     return ok(f"{words.count(staff.count(), 'operator')}, each with a role or permissions.")
 
@@ -203,15 +205,15 @@ def _disk(place: Path) -> Finding:
     if status.f_flag & os.ST_RDONLY:
         return failed(
             f"The disk of {place} is mounted read-only.",
-            "Look at dmesg: file systems become read-only after errors.",
+            "Run dmesg: file systems become read-only after errors.",
         )
     if status.f_files and status.f_favail < _INODES_FULL:
         return failed(
-            f"The disk of {place} can hold only {status.f_favail} more files.",
-            "Delete files that nobody needs (df -i).",
+            f"The disk of {place} has room for only {status.f_favail} more files (inodes).",
+            "Delete files you don't need. df -i shows how many are left.",
         )
     if free < _DISK_FULL:
-        return failed(sentence, "Free some space now: mail can no longer be queued when it is full.")
+        return failed(sentence, "Free some space now: when the disk is full, no mail can be queued.")
     return warning(sentence, "Free some space soon.") if free < _DISK_LOW else ok(sentence)
 
 
@@ -224,17 +226,20 @@ def clock() -> Finding:
     ahead = latest - timezone.now() if latest else timedelta()
     if ahead > _CLOCK_SLACK:
         return failed(
-            f"The clock was set back: the worker's last sign of life is {words.span(ahead)} in the future.",
-            "Check the time: timedatectl.",
+            f"The clock was set back: the worker last reported {words.span(ahead)} in the future.",
+            "Check the time with timedatectl.",
         )
     match clocks.is_synchronised():
         case False:
             return warning(
-                "Nothing keeps the clock right.", "Run timedatectl set-ntp true, or install chrony."
+                "The clock is not synchronised.", "Run timedatectl set-ntp true, or install chrony."
             )
         case True:
             return ok("Synchronised.")
-    return ok("The kernel does not say whether it is synchronised; it is not behind our own records.")
+    return ok(
+        "The kernel does not report whether the clock is synchronised. It is not behind the times in the "
+        "database."
+    )
 
 
 def static_files() -> Finding:
@@ -242,17 +247,20 @@ def static_files() -> Finding:
     if (Path(settings.STATIC_ROOT) / "staticfiles.json").is_file():
         return ok(f"Collected in {settings.STATIC_ROOT}.")
     return failed(
-        "They are not collected, so the console has no styles.", "Run manage.py collectstatic --noinput."
+        "The static files are not collected, so the console has no styles.",
+        "Run manage.py collectstatic --noinput.",
     )
 
 
 def hosts() -> Finding:
     """Whether DEBUG and ALLOWED_HOSTS are safe."""
     if settings.DEBUG:
-        return warning("DEBUG is on, so error pages show internals to everybody.", "Unset DEBUG.")
+        return warning(
+            "DEBUG is on, so error pages show everyone how this node works inside.", "Unset DEBUG."
+        )
     if "*" in settings.ALLOWED_HOSTS:
         return warning(
-            "ALLOWED_HOSTS accepts every name.", "List the names under which the console is reached."
+            "ALLOWED_HOSTS accepts every host name.", "List only the names you use to open the console."
         )
     return ok(f"The console answers to {', '.join(settings.ALLOWED_HOSTS)}.")
 

@@ -86,7 +86,7 @@ def judge(
     if age <= (patience if is_watched else _OLD_WITHOUT_WORKER):
         return Reading(check, found, row.since, row.checked_at)
     if found.level is Level.OK:
-        sentence = f"Not checked for {words.span(age)}. Until then: {found.sentence}"
+        sentence = f"Not checked for {words.span(age)}. Last result: {found.sentence}"
         found = replace(found, level=Level.UNKNOWN, sentence=sentence)
     return Reading(check, found, row.since, row.checked_at, is_old=True)
 
@@ -106,7 +106,7 @@ def collect() -> Iterator[Metric]:
     """What each check found, for /metrics."""
     family = GaugeMetricFamily(
         "quazzar_doctor",
-        "What each check of the doctor found: 0 ok, 1 warning, 2 failed, 3 not known.",
+        "What each of doctor's checks found: 0 ok, 1 warning, 2 failed, 3 unknown.",
         labels=["check"],
     )
     levels = list(Level)

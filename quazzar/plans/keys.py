@@ -19,7 +19,9 @@ from quazzar.errors import LicenseError
 
 _RAW_BYTES = 32
 _LARGEST = 64 * 1024
-_UNUSABLE = "QUAZZAR_LICENSE_PUBLIC_KEY holds no Ed25519 public key, so no licence can be checked."
+_UNUSABLE = (
+    "QUAZZAR_LICENSE_PUBLIC_KEY does not contain an Ed25519 public key, so no licence can be verified."
+)
 _HINT = "Set it to the PEM text, to the 32 bytes in base64 or hex, or to the path of a file with one."
 
 
@@ -58,14 +60,14 @@ def evaluation_key() -> Ed25519PrivateKey:
         LicenseError: it cannot be read or made.
     """
     file = evaluation_key_file()
-    hint = f"Let the user that runs Quazzar read and write {file.parent}."
+    hint = f"Let the user who runs Quazzar read and enter {file.parent}."
     try:
         secret = paths.stored_secret(file)
     except (OSError, ValueError) as exc:
-        raise LicenseError(f"The evaluation key {file} cannot be read or made.", hint=hint) from exc
+        raise LicenseError(f"The evaluation key {file} cannot be read or created.", hint=hint) from exc
     if len(secret) < _RAW_BYTES:  # say, emptied by a full disk: then anybody could make the same key
         raise LicenseError(
-            f"The evaluation key {file} is cut short.", hint=f"Remove {file}: a new one is made."
+            f"The evaluation key {file} is cut short.", hint=f"Remove {file}. Quazzar then creates a new one."
         )
     return Ed25519PrivateKey.from_private_bytes(hashlib.sha256(secret.encode()).digest())
 

@@ -139,12 +139,14 @@ def trial(plan: str, days: int) -> Licence:
         LicenseError: there is no such plan, ``days`` is not in 1 to 3650, or evaluation licences do not count here.
     """
     if Plan.by_id(plan) is None:
-        raise LicenseError(f"There is no plan {plan!r}; there are {', '.join(p.id for p in Plan)}.")
+        raise LicenseError(
+            f"The plan {plan!r} does not exist. Choose one of {', '.join(p.id for p in Plan)}."
+        )
     if not 1 <= days <= 3650:
-        raise LicenseError("An evaluation runs for 1 to 3650 days.")
+        raise LicenseError("An evaluation can run for 1 to 3650 days.")
     if keys.configured():
         raise LicenseError(
-            "Evaluation licences do not count here, because QUAZZAR_LICENSE_PUBLIC_KEY is set.",
+            "Evaluation licences are not accepted, because QUAZZAR_LICENSE_PUBLIC_KEY is set.",
             code="license_other_key",
             hint="Install a licence from your vendor, or unset QUAZZAR_LICENSE_PUBLIC_KEY.",
         )
@@ -197,7 +199,9 @@ def _signed(token: str) -> Licence:
     except jwt.InvalidSignatureError:
         return _wrong_signature(token)
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
-        return _refused("license_tampered", "This is not a licence, or it was cut off when it was copied.")
+        return _refused(
+            "license_tampered", "That isn't a valid licence, or it was cut off when you copied it."
+        )
 
 
 def _claims(token: str, key: Ed25519PublicKey) -> dict[str, Any]:
@@ -214,7 +218,7 @@ def _from_claims(claims: dict[str, Any]) -> Licence:
     plan = Plan.by_id(claims["plan"])
     if plan is None:
         sentence = (
-            "The licence is for a plan that this version does not know. Update Quazzar, or ask for another."
+            "This version does not know the licence's plan. Update Quazzar, or ask for another licence."
         )
         return Licence(Plan.COMMUNITY, expires_at, subject, sentence, "license_unknown_plan")
     return Licence(plan, expires_at, subject, starts_at=starts_at)
@@ -230,12 +234,12 @@ def _wrong_signature(token: str) -> Licence:
     if keys.configured() and _is_evaluation(token):
         return _refused(
             "license_other_key",
-            "An evaluation licence does not count, because QUAZZAR_LICENSE_PUBLIC_KEY is set. "
-            "Install the licence from your vendor.",
+            "Evaluation licences are not accepted, because QUAZZAR_LICENSE_PUBLIC_KEY is set. Install the "
+            "licence from your vendor.",
         )
     return _refused(
         "license_tampered",
-        "The licence's signature does not match: it was changed, or signed with another key.",
+        "The licence's signature is not valid: the licence was changed, or signed with another key.",
     )
 
 

@@ -41,9 +41,9 @@ FEATURE_NAMES: dict[str, str] = {"orbit_mail": "Mail Relay"}
 #: Feature → what it adds to a node, in a few words each.
 FEATURE_ADDS: dict[str, tuple[str, ...]] = {
     "orbit_mail": (
-        "Alerts of Alertmanager, Grafana and Uptime Kuma, backup reports and cron mail, sent through your provider "
-        "from a queue that survives crashes",
-        "A relay test that names the stage at which mail fails, and what to do",
+        "Alerts from Alertmanager, Grafana and Uptime Kuma, backup reports and cron mail, sent through "
+        "your provider from a queue that survives crashes",
+        "A relay test that names the stage at which mail fails and tells you what to do",
         "Your own mail server: domains, mailboxes and aliases on Docker",
         "DNS records to publish, checked every hour",
         "The API for all of it",

@@ -36,8 +36,8 @@ def executable() -> str:
     if path := _bundled():
         return path
     raise BrokerUnavailable(
-        f"There is no Valkey or Redis server for {platform.machine()} here.",
-        hint="Install one (apt-get install redis-server), or set REDIS_URL to a server elsewhere.",
+        f"No Valkey or Redis server for {platform.machine()} is installed.",
+        hint="Install one (apt-get install redis-server), or set REDIS_URL to another server.",
     )
 
 
@@ -70,7 +70,7 @@ def _require_private(folder: Path) -> None:
     info = folder.lstat()
     if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid():
         raise BrokerUnavailable(
-            f"{folder} belongs to another user, so the broker does not run in it.",
+            f"{folder} belongs to another user, so the broker cannot run there.",
             hint="Remove it, or point QUAZZAR_DATA_DIR at a folder with a shorter path.",
         )
     if info.st_mode & 0o077:

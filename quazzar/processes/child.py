@@ -149,7 +149,7 @@ class Child:
         self._unanswered = 0 if self.ready else self._unanswered + 1
         self.ready = self.spec.answers is None
         self._output.lines(self.name, self._tail)
-        self._wait(now, f"ended by itself ({_reason(code)})")
+        self._wait(now, f"ended unexpectedly ({_reason(code)})")
         if self.spec.drop_data and self._unanswered == _DATA_SUSPECT:
             self.say(self.spec.drop_data(), "warning")
 
@@ -167,7 +167,7 @@ class Child:
             self.say("answers")
         elif now - self._started_at > SLOW and not self._reported_slow:
             self._reported_slow = True
-            self.say(f"has not answered for {SLOW:.0f} s; the others wait for it", "warning")
+            self.say(f"has not answered for {SLOW:.0f} s; the other processes wait for it", "warning")
 
 
 def _reason(code: int) -> str:

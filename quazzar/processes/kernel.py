@@ -56,8 +56,8 @@ def exclusive(path: Path) -> Iterator[None]:
         except BlockingIOError as exc:
             file.seek(0)
             raise AlreadyRunning(
-                f"Quazzar already runs on {path.parent} (process {file.read().strip() or 'unknown'}).",
-                hint="Stop that one first, or point QUAZZAR_DATA_DIR at another folder.",
+                f"Quazzar is already running on {path.parent} (process {file.read().strip() or 'unknown'}).",
+                hint="Stop that process first, or point QUAZZAR_DATA_DIR at another folder.",
             ) from exc
         file.truncate(0)
         file.write(f"{os.getpid()}\n")

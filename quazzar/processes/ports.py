@@ -28,7 +28,7 @@ def listen(host: str, port: int) -> socket.socket:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except socket.gaierror as exc:
         raise PortUnavailable(
-            f"{host} is not an address: {exc.strerror}.", hint="Pass --host an IP."
+            f"{host} is not an address: {exc.strerror}.", hint="Pass an IP address to --host."
         ) from exc
     listener = socket.socket(family, kind)
     try:
@@ -46,12 +46,14 @@ def _explained(exc: OSError, host: str, port: int) -> PortUnavailable:
         who = holder(port)
         return PortUnavailable(
             f"Port {port} on {host} is already taken{f' by {who}' if who else ''}.",
-            hint="Stop that, or choose another port: make run PORT=8001, or manage.py up --port 8001.",
+            hint=(
+                "Stop that program, or choose another port: make run PORT=8001, or manage.py up --port 8001."
+            ),
         )
     if exc.errno == errno.EACCES:
         return PortUnavailable(
-            f"Port {port} needs more rights than this user has: ports below 1024 are root's.",
-            hint="Choose a port from 1024 on.",
+            f"This user may not listen on port {port}: ports below 1024 are reserved for root.",
+            hint="Choose port 1024 or higher.",
         )
     return PortUnavailable(f"Cannot listen on {host} port {port}: {exc.strerror}.", hint="Check --host.")
 

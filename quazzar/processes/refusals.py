@@ -13,13 +13,13 @@ from waitress.utilities import Error
 
 #: HTTP status → code and sentence.
 _REFUSALS = {
-    400: ("bad_request", "The request cannot be understood."),
+    400: ("bad_request", "The request is malformed."),
     413: ("too_large", "The request body is too large."),
-    414: ("uri_too_long", "The address is too long. Send what is long in the body."),
+    414: ("uri_too_long", "The URL is too long. Send long values in the body."),
     431: ("headers_too_large", "The headers are too large."),
-    501: ("bad_request", "The server does not do what the header Transfer-Encoding asks for."),
+    501: ("bad_request", "The server does not support what the Transfer-Encoding header asks for."),
 }
-_FAILED = ("internal_error", "Something went wrong on this node; its log says what.")
+_FAILED = ("internal_error", "Something went wrong on this node. Its log has the details.")
 
 
 class UriTooLong(Error):  # type: ignore[misc]  # untyped

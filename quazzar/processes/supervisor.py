@@ -55,7 +55,7 @@ class Supervisor:
             self._reap(now)
             self._start_due(now)
             self._turn(self._patience(now))
-        self._output.state("quazzar", "stopping; once more to kill")
+        self._output.state("quazzar", "stopping; press Ctrl-C again to kill")
         for child in sorted(self.children, key=lambda child: STOP_ORDER.index(child.name)):
             self._stop(child)
         self._output.state("quazzar", "stopped")
@@ -118,7 +118,10 @@ def broker_spec(sock: Path) -> Spec:
 
     def drop_data() -> str:
         moved = ", ".join(str(path) for path in broker.set_aside(sock))
-        return f"cannot load its old data; moved aside: {moved or 'nothing'}. The queue is in the database."
+        return (
+            f"cannot load its old data, so it was moved aside: {moved or 'nothing'}. Nothing is lost: the "
+            "queue is in the database."
+        )
 
     return Spec(
         "broker",

@@ -25,7 +25,7 @@ NONCE_BYTES = 12
 PREFIX_BYTES = HEADER_BYTES + NONCE_BYTES
 _SHORTEST = PREFIX_BYTES + 16
 
-_ALTERED = "The stored bytes of this secret were changed, or were sealed for another place; enter it again."
+_ALTERED = "The stored bytes of this secret were changed, or were sealed for another field. Enter it again."
 
 
 class KeyRing:

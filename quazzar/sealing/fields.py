@@ -68,7 +68,7 @@ class Cipher:
         """
         ring = keyring.existing()
         if ring is None:
-            raise Unreadable(f"The key file {keyring.path()} is gone, and with it the key of this secret.")
+            raise Unreadable(f"The key file {keyring.path()} is missing, so this secret cannot be decrypted.")
         return unseal(blob, self._context, ring, self._former_contexts)
 
 
@@ -150,7 +150,7 @@ class SealedField(_Base[_Set_contra, _Get_co]):
         except SealError as exc:
             return Unsealable(blob, context=self.context, reason=exc)
         except ValueError:
-            return Unsealable(blob, context=self.context, reason=Unreadable("This secret is not a text."))
+            return Unsealable(blob, context=self.context, reason=Unreadable("This secret is not text."))
 
     def _sealed(self, secret: str | bytes, blob: bytes | None = None) -> Sealed[str] | Sealed[bytes]:
         if self.kind is bytes:

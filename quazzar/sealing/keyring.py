@@ -53,7 +53,7 @@ def current() -> KeyRing:
         create(path())
         ring = existing()
     if ring is None:
-        raise KeyFileError(f"The key file {path()} vanished right after it was made.")
+        raise KeyFileError(f"The key file {path()} disappeared right after it was created.")
     return ring
 
 
@@ -88,17 +88,17 @@ def check_access(file: Path, status: os.stat_result) -> None:
         KeyFileError: its hint is the command that repairs this.
     """
     if not stat.S_ISREG(status.st_mode):
-        raise KeyFileError(f"The key file {file} is not a file.", hint="Remove it, or name another path.")
+        raise KeyFileError(f"The key file {file} is not a file.", hint="Remove it, or set another path.")
     if status.st_mode & 0o077:
         mode = stat.S_IMODE(status.st_mode)
         raise KeyFileError(
-            f"The key file {file} can be read or written by others (mode {mode:04o}), so it is refused.",
+            f"Other users can read or write the key file {file} (mode {mode:04o}), so it is not used.",
             hint=f"chmod 600 {file}",
         )
     if status.st_uid not in (0, os.geteuid()):
         raise KeyFileError(
             f"The key file {file} belongs to user {status.st_uid}, but this process runs as {os.geteuid()}.",
-            hint=f"Run this as user {status.st_uid}, or: chown {os.geteuid()} {file}",
+            hint=f"Run this as user {status.st_uid}, or run: chown {os.geteuid()} {file}",
         )
 
 
@@ -118,8 +118,10 @@ def read(file: Path) -> KeyRing:
     except ValueError as exc:
         raise KeyFileError(
             f"The key file {file} is not a key ring: {exc}.",
-            hint="Put the right key file back from a backup. To start anew, move this one away: "
-            "a new key is made, and stored secrets must be entered again.",
+            hint=(
+                "Restore the correct key file from a backup. To start over, move this one away: Quazzar "
+                "creates a new key, and you enter the stored secrets again."
+            ),
         ) from exc
 
 
@@ -222,6 +224,8 @@ def _sync_folder(folder: Path) -> None:
 def _unusable(file: Path, exc: OSError, doing: str = "read") -> KeyFileError:
     return KeyFileError(
         f"The key file {file} cannot be {doing}: {exc.strerror or type(exc).__name__}.",
-        hint=f"Let user {os.geteuid()} read and write the folder {file.parent}, or name another file in "
-        "QUAZZAR_SECRETS_KEY_FILE.",
+        hint=(
+            f"Let user {os.geteuid()} read and write the folder {file.parent}, or set "
+            "QUAZZAR_SECRETS_KEY_FILE to another file."
+        ),
     )

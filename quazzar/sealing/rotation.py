@@ -83,7 +83,7 @@ def _resume(progress: Progress) -> Rotation | None:
     ring = keyring.current()
     if len(ring) == 1:
         return None
-    progress("Looking for what an earlier rotation left to do.")
+    progress("Checking for an earlier, unfinished rotation.")
     result = _Resealing(ring, progress).finish()
     result.resumed = bool(result.resealed or result.dropped or result.held)
     # Old keys alone do not mean that a rotation is unfinished: some are kept on purpose.
@@ -93,7 +93,7 @@ def _resume(progress: Progress) -> Rotation | None:
 def _start(progress: Progress) -> Rotation:
     ring = keyring.current().with_new_key()
     keyring.replace(keyring.path(), ring)
-    progress("A new key seals from now on; the old one still opens.")
+    progress("The new key encrypts from now on. The old one still decrypts.")
     return _Resealing(ring, progress).finish()
 
 
@@ -179,8 +179,8 @@ def _alone() -> Iterator[None]:
         handle = os.open(file.with_name(f".{file.name}.rotation"), os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as exc:
         raise SealError(
-            f"The rotation lock beside {file} cannot be made: {exc.strerror}.",
-            hint=f"Run this as the owner of {file.parent}.",
+            f"The rotation lock next to {file} cannot be created: {exc.strerror}.",
+            hint=f"Run this as the user who owns {file.parent}.",
         ) from exc
     try:
         _lock(handle)
@@ -194,4 +194,4 @@ def _lock(handle: int) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as exc:
         message = "Another rotation is running."
-        raise SealError(message, hint="Wait until it has finished.", code="rotation_running") from exc
+        raise SealError(message, hint="Wait until it finishes.", code="rotation_running") from exc

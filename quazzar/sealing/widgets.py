@@ -22,7 +22,9 @@ class SealedInput(forms.PasswordInput):
     """A password input that shows whether a password is saved, with a box to remove it."""
 
     saved_text = "A password is saved. Leave this blank to keep it."
-    unreadable_text = "The saved password is unreadable: its key is gone from the key file. Enter it again."
+    unreadable_text = (
+        "The saved password is unreadable: its key is no longer in the key file. Enter it again."
+    )
     remove_text = "Remove the saved password"
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:

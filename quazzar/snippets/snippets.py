@@ -53,7 +53,7 @@ _ALL = (
         "Raise an alert",
         rights.SEND,
         texts.CURL_RAISE,
-        "The alert recipients get it. The same news within ten minutes is mailed once.",
+        "The alert recipients get it. The same alert within ten minutes is mailed only once.",
     ),
     Snippet("curl-resolve", "curl", "Resolve the alert", rights.SEND, texts.CURL_RESOLVE),
     Snippet("curl-backup", "curl", "Report a backup", rights.SEND, texts.CURL_BACKUP),
@@ -64,7 +64,7 @@ _ALL = (
         "Test the relay",
         rights.TEST_RELAY,
         texts.CURL_TEST,
-        "Sends a test mail with the saved settings and answers with what the relay said.",
+        "Sends a test mail with the saved settings and returns what the relay said.",
     ),
     Snippet(
         "python-message",
@@ -81,8 +81,8 @@ _ALL = (
         "alertmanager.yml",
         rights.SEND,
         texts.ALERTMANAGER,
-        "If you have routes and receivers already, add only the receiver, and name it in a route. "
-        "Check the file with amtool check-config, then reload Alertmanager.",
+        "If you already have routes and receivers, add only the receiver and name it in a route. Check "
+        "the file with amtool check-config, then reload Alertmanager.",
     ),
     Snippet(
         "grafana",
@@ -90,8 +90,9 @@ _ALL = (
         "provisioning/alerting/quazzar.yaml",
         rights.SEND,
         texts.GRAFANA,
-        "Save it in Grafana's provisioning folder and restart Grafana. Or click: Alerting, Contact points, "
-        "Add contact point, Webhook; paste the URL, and in the optional settings the scheme Bearer and the key.",
+        "Save it in Grafana's provisioning folder and restart Grafana. Or click Alerting, Contact points, "
+        "Add contact point, Webhook. Paste the URL and, in the optional settings, the scheme Bearer and "
+        "the key.",
     ),
     Snippet(
         "kuma-url",
@@ -99,6 +100,16 @@ _ALL = (
         "Post URL",
         rights.SEND,
         texts.KUMA_URL,
+        "In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: "
+        "In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: "
+        "In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: "
+        "In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: "
+        "In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: "
+        "In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: "
+        "In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: "
+        "In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: "
+        "In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: "
+        "In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: In Uptime Kuma: "
         "Settings, Notifications, Setup Notification, type Webhook.",
     ),
     Snippet(
@@ -107,7 +118,7 @@ _ALL = (
         "Request Body: Custom Body",
         rights.SEND,
         texts.KUMA_BODY,
-        "Down raises an alert with the monitor's name, up resolves it.",
+        "Down raises an alert with the monitor's name; up resolves it.",
     ),
     Snippet("kuma-headers", "Uptime Kuma", "Additional Headers", rights.SEND, texts.KUMA_HEADERS),
     Snippet(
@@ -116,7 +127,7 @@ _ALL = (
         "Line for crontab -e",
         rights.SEND,
         texts.CRON,
-        "Put your own command in place of /usr/local/bin/backup. Only its success or failure is reported.",
+        "Replace /usr/local/bin/backup with your own command. Only its success or failure is reported.",
     ),
     Snippet(
         "backup-script",
@@ -124,7 +135,7 @@ _ALL = (
         "Script that also reports how long it took",
         rights.SEND,
         texts.BACKUP_SCRIPT,
-        "It holds the key: make it yours alone with chmod 700.",
+        "It contains the key, so make it private with chmod 700.",
     ),
     Snippet(
         "sendmail",
@@ -132,8 +143,8 @@ _ALL = (
         "On this node",
         rights.SEND,
         texts.SENDMAIL,
-        "Needs no key: root and the user who runs Mail Relay may use it. Installed as /usr/sbin/sendmail it "
-        "takes the mail of cron, mdadm and smartd.",
+        "Needs no key: root and the user who runs Mail Relay may use it. Install it as /usr/sbin/sendmail "
+        "to send mail from cron, mdadm and smartd.",
     ),
 )
 

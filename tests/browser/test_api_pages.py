@@ -86,7 +86,7 @@ def test_what_is_wrong_is_said_in_the_frame_and_what_was_typed_is_kept(mailboxes
     typed = '{"domain": 1, "local_part": "a b"}'
     send(mailboxes, "POST", typed)
     expect(mailboxes.get_by_text("400 Bad Request")).to_be_visible()
-    expect(mailboxes.get_by_text("cannot stand before the @")).to_be_visible()
+    expect(mailboxes.get_by_text("cannot be used before the @")).to_be_visible()
     expect(mailboxes.get_by_role("form", name="POST").get_by_role("textbox")).to_have_value(typed)
 
 

@@ -49,9 +49,9 @@ def test_a_refused_password_and_its_mending_appear_by_themselves(
     expect(home).to_contain_text("Mail is failing at sign-in since", timeout=SOON)
     use(node, provider)
     # Mail that other tests of this console left in the queue may have left at once.
-    expect(relay).to_contain_text(re.compile("No mail has left|Mail leaves"), timeout=SOON)
+    expect(relay).to_contain_text(re.compile("No mail has been sent|Mail is sent"), timeout=SOON)
     assert node.call("POST", "/api/mail/relay/test", {"to": "ops@inbox.test"})[1]["ok"] is True
-    expect(relay).to_contain_text("Mail leaves through localhost", timeout=SOON)
+    expect(relay).to_contain_text("Mail is sent through localhost", timeout=SOON)
     expect(home).to_contain_text("Mail works. Last delivery", timeout=SOON)
     relay.get_by_text("History").click()
     expect(relay.get_by_role("list")).to_contain_text("sign-in fails")
@@ -104,7 +104,7 @@ def halted_worker(node: Console) -> Iterator[None]:
 def test_a_worker_that_stands_still_leaves_nothing_green(
     halted_worker: None, doctor: Page, node: Console
 ) -> None:
-    expect(line(doctor, "Worker")).to_contain_text("was last heard of", timeout=SOON)
+    expect(line(doctor, "Worker")).to_contain_text("last reported", timeout=SOON)
     expect(line(doctor, "Disk")).to_contain_text("Unknown", timeout=2 * SOON)
     os.kill(node.worker(), signal.SIGCONT)
     expect(line(doctor, "Worker")).to_contain_text("The worker is alive", timeout=SOON)
@@ -121,7 +121,7 @@ def test_a_key_file_that_was_replaced_is_seen_until_the_old_one_is_back(
     away = node.key_file.rename(node.key_file.with_name("away.key"))
     expect(line(doctor, "Sealed secrets")).to_contain_text("sealed with another key", timeout=SOON)
     away.rename(node.key_file)
-    expect(line(doctor, "Sealed secrets")).to_contain_text("each under a key", timeout=SOON)
+    expect(line(doctor, "Sealed secrets")).to_contain_text("the key file opens all of them", timeout=SOON)
     use(node, provider)
 
 

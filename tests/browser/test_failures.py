@@ -170,13 +170,13 @@ def test_a_password_that_the_provider_refuses(node: Node, subtests: pytest.Subte
         check="Relay",
         area="relay",
         level="failed",
-        says=r"Mail does not leave through .*sign-in fails.*535",
+        says=r"Mail cannot be sent through .*sign-in fails.*535",
         advice="Send a test mail",
         step="Relay",
         line=r"Mail is failing at sign-in since .*\d\d:\d\d.*: the password was refused\.",
         cause=give_another_password,
         mend=node.use_relay,
-        well="Mail leaves through",
+        well="Mail is sent through",
     )
     node.screens.break_and_mend(subtests, password)
 
@@ -191,13 +191,13 @@ def test_a_provider_that_is_away_and_a_licence_that_lapses(node: Node, subtests:
         check="Relay",
         area="relay",
         level="failed",
-        says=r"Mail does not leave through .*connecting fails",
+        says=r"Mail cannot be sent through .*connecting fails",
         advice="Send a test mail",
         step="Relay",
         line=r"Mail is failing at connecting since .*\d\d:\d\d.*: ",
         cause=stop_the_provider,
         mend=node.provider.start,
-        well="Mail leaves through",
+        well="Mail is sent through",
     )
     lapsed = Failure(
         "licence lapsed",
@@ -233,13 +233,13 @@ def test_a_certificate_of_the_provider_that_is_for_another_name_or_expired(
             check="Relay",
             area="relay",
             level="failed",
-            says=rf"Mail does not leave through .*TLS fails.*({words})",
+            says=rf"Mail cannot be sent through .*TLS fails.*({words})",
             advice="Send a test mail",
             step="Relay",
             line=rf"Mail is failing at TLS since .*({words})",
             cause=serve,
             mend=lambda: node.provider.use_certificate(node.provider.ca.issue()),
-            well="Mail leaves through",
+            well="Mail is sent through",
         )
 
     # One after the other, without a good one between them.
@@ -267,7 +267,7 @@ def test_a_key_file_that_was_replaced(node: Node, subtests: pytest.Subtests) -> 
         says=r"The key file does not open \d+ of \d+ stored secrets?: ",
         advice="Put the old key file back",
         step="Open Doctor",
-        line=r"No mail leaves: the relay password can.t be read with this key file\.",
+        line=r"No mail is sent: this key file can.t decrypt the relay password\.",
         cause=put_another,
         mend=lambda: away.replace(key),
     )
@@ -281,10 +281,10 @@ def test_a_worker_that_is_dead(node: Node, subtests: pytest.Subtests) -> None:
         check="Worker",
         area="node",
         level="failed",
-        says=r"The worker was last heard of \d+ \w+ ago",
+        says=r"The worker last reported \d+ \w+ ago",
         advice="manage.py up",
         step="Open Doctor",
-        line=r"worker has not been heard of since .*\d\d:\d\d",
+        line=r"worker has not reported since .*\d\d:\d\d",
         cause=lambda: os.kill(node.console.worker(), signal.SIGSTOP),
         mend=lambda: os.kill(node.console.worker(), signal.SIGCONT),
         well="The worker is alive",
@@ -329,4 +329,4 @@ def test_a_disk_that_is_nearly_full_is_mailed_once_and_once_when_there_is_room_a
     disk.mend()
     with subtests.test("gone"):
         node.screens.show_gone(disk)
-    assert node.mails_about_itself(r"^disk is well again: ") == 1
+    assert node.mails_about_itself(r"^disk is fixed: ") == 1

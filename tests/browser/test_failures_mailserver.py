@@ -142,7 +142,7 @@ def test_home_leads_from_nothing_to_a_mail_server_and_a_green_domain(server: Ser
     expect(page.get_by_text(f"{DOMAIN} is added.")).to_be_visible()
 
     home(page)
-    page.locator("[data-step=dns]").get_by_role("link", name="See the records").click()
+    page.locator("[data-step=dns]").get_by_role("link", name="Show the records").click()
     page.get_by_role("link", name=DOMAIN).first.click()
     page.get_by_role("button", name="Check now").click()
     expect(page.get_by_role("img", name="0 of 4 required records are correct")).to_be_visible(timeout=SOON)
@@ -189,7 +189,7 @@ def test_a_certificate_for_another_name_a_missing_record_and_mail_that_is_stuck(
         area="certificate",
         level="failed",
         says=rf"not valid for {HOSTNAME}, but for mail\.another\.test",
-        advice="Upload another one",
+        advice="Upload another certificate",
         step="Certificate",
         cause=lambda: server.serve(*pem.self_signed("mail.another.test")),
         mend=server.serve_our_own,
@@ -252,7 +252,7 @@ def test_a_container_that_is_dead_and_a_certificate_that_expires(
             area="certificate",
             level="failed",
             says=r"The certificate expired on \d{4}-\d\d-\d\d: mail programs refuse it",
-            advice="Upload another one",
+            advice="Upload another certificate",
             step="Certificate",
             cause=lambda: server.serve_for(10),
             mend=server.serve_our_own,

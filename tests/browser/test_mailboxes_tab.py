@@ -167,7 +167,7 @@ def test_what_was_typed_stays_when_something_is_wrong(chromium: Chromium, up: No
     dialog.get_by_label("Display name").fill("Another")
     dialog.get_by_label("Password", exact=True).fill("plum-Tundra-77-kettle")
     dialog.get_by_role("button", name="Add mailbox").click()
-    expect(dialog.get_by_text("There is a mailbox m01@example.com already.")).to_be_visible()
+    expect(dialog.get_by_text("The mailbox m01@example.com already exists.")).to_be_visible()
     expect(dialog.get_by_label("Address")).to_be_focused()
     expect(dialog.get_by_label("Display name")).to_have_value("Another")
     # The server does not send it back; the browser kept its field.

@@ -49,7 +49,7 @@ def test_right_credentials_turn_every_stage_green_and_the_mail_arrives(
     fill_in(tab, provider, provider.password)
     save(tab)
     assert run_test(tab) == "ok ok ok ok ok ok ok ok"
-    expect(tab.locator("#test-result")).to_contain_text("The relay took the mail")
+    expect(tab.locator("#test-result")).to_contain_text("The relay accepted the mail")
     # Mail that other tests of this console left in the queue leaves now, too.
     wait_until(lambda: "ops@inbox.test" in [mail["To"] for mail in provider.messages()], 60, "the test mail")
 
@@ -108,7 +108,7 @@ def test_the_first_error_has_the_focus_and_what_was_typed_is_there(tab: Page) ->
     tab.get_by_label("Username").fill("me")
     tab.get_by_role("button", name="Save settings").click()
     expect(tab.get_by_label("Host")).to_be_focused()
-    expect(tab.get_by_text("The host is a name, not a URL")).to_be_visible()
+    expect(tab.get_by_text("The host must be a name, not a URL")).to_be_visible()
     expect(tab.get_by_label("From address")).to_have_value("nobody")
     expect(tab.get_by_label("Username")).to_have_value("me")
     expect(tab.get_by_text("Unsaved changes", exact=True)).to_be_visible()

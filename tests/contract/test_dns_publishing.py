@@ -136,7 +136,7 @@ def test_the_card_sets_it_up_tells_what_failed_and_forgets_it(admin_client: Clie
     page = f"/admin/mail-relay/dns/{domain.pk}/"
     assert "Set it up" in admin_client.get(page).content.decode()
     told = admin_client.post(f"{page}publisher/", {**GOOD, "port": "x"}, follow=True).content.decode()
-    assert "Port: A port is a number" in told
+    assert "Port: The port must be a number" in told
     form = {**GOOD, "server": "127.0.0.3", "port": "9", "algorithm": "hmac-sha256"}
     told = admin_client.post(f"{page}publisher/", form, follow=True).content.decode()
     assert "does not accept connections" in told and "Publish now" in told and SECRET not in told

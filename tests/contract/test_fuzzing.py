@@ -144,7 +144,7 @@ def rows() -> dict[str, int]:
     )
     info = {"domain": domain, "local_part": "info", "destinations": ["ada@example.com"]}
     alias, _ = Alias.objects.get_or_create(address="info@example.com", defaults=info)
-    failure = {"code": "already_exists", "message": "Added meanwhile.", "hint": "Import it again."}
+    failure = {"code": "already_exists", "message": "Someone else added.", "hint": "Import it again."}
     job = ImportJob.objects.create(state="failed", total=1, last_error=failure)
     return {
         "/api/mail/domains": domain.pk, "/api/mail/mailboxes/import": job.pk, "/api/mail/aliases": alias.pk,

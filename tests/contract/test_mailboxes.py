@@ -319,8 +319,8 @@ def test_a_change_waits_for_the_running_stack_and_no_change_does_not(api: APICli
 
 def test_quota_and_display_name_are_judged_as_in_the_console_and_the_import(api: APIClient, box: Box) -> None:
     told = wrong(api.patch(at(box("ada")), {"quota_mb": -1, "display_name": "x" * 201}))
-    assert told["quota_mb"] == ["The quota is a whole number of MiB from 0 (no limit) to 2147483647."]
-    assert told["display_name"] == ["The display name can have 200 characters at most."]
+    assert told["quota_mb"] == ["The quota must be a whole number of MiB from 0 (no limit) to 2147483647."]
+    assert told["display_name"] == ["The display name can have at most 200 characters."]
 
 
 def test_a_quota_with_nothing_behind_the_point_is_whole(api: APIClient, box: Box) -> None:

@@ -182,7 +182,7 @@ def test_a_password_whose_key_is_gone_is_the_auth_stage(
 ) -> None:
     point(api, port=server.port, username="op", password=SECRET)
     settings.QUAZZAR_SECRETS_KEY_FILE = tmp_path / "other.key"
-    assert "enter the password again" in failure(api, "auth")["message"]
+    assert "Enter the password again" in failure(api, "auth")["message"]
 
 
 def test_an_answer_of_any_bytes_is_told_as_text(api: APIClient, server: FaultServer, keyed: Keyed) -> None:

@@ -112,7 +112,7 @@ def test_no_path_leads_to_our_own_data_or_outside_the_directories_of_certificate
         database=settings.DATABASES["default"]["TEST"].get("NAME", data), data=data, name=data.name
     )
     fields = wrong(api.put(CERTIFICATE, files | {"certificate_path": path}))
-    assert "Files are read from these directories only" in fields["certificate_path"][0]
+    assert "Files are only read from these directories" in fields["certificate_path"][0]
 
 
 def test_files_that_are_not_right_are_refused(api: APIClient, files: dict[str, str], tmp_path: Path) -> None:

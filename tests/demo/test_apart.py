@@ -49,7 +49,7 @@ def test_its_settings_refuse_a_data_dir_that_no_demo_made(tmp_path: Path) -> Non
 
     refused = check()
     assert refused.returncode == 1
-    assert "demo.settings is for make demo alone" in refused.stderr
+    assert "demo.settings is only for make demo" in refused.stderr
     environment.prepare(tmp_path, keep=False)
     assert check().returncode == 0
 

@@ -82,4 +82,4 @@ def test_mail_for_a_circle_of_before_gets_in_and_arrives_where_it_leads_out(
     refused = mailstack.expect(
         400, "PATCH", f"/api/mail/domains/{other['id']}", {"catch_all": f"ring@{OURS}"}
     )
-    assert "round in a circle" in refused["fields"]["catch_all"][0]
+    assert "forwarded in a circle" in refused["fields"]["catch_all"][0]

@@ -136,7 +136,7 @@ def test_changes_survive_an_engine_that_is_stopped(stack: FarStack, private_engi
         list(pool.map(Box.wait_login, [early, *operators.boxes]))
     assert not imap_login(stack.server, leaving.login)
     assert wait_for_message(stack.server, early.login, "Before")
-    assert stack.manage("reconcile", "--dry-run") == "Nothing differs.\n"
+    assert stack.manage("reconcile", "--dry-run") == "No differences.\n"
 
 
 def told(stack: MailStack) -> tuple[str, str | None]:

@@ -203,7 +203,7 @@ def test_another_image_waits_for_the_operator_and_takes_the_queue_along(
     assert told.returncode == 1
     (sentence,) = world.stack.state()["pending"]
     assert "postfix" in sentence
-    assert f"Waits for your approval because it interrupts mail: {sentence}".encode() in told.stdout
+    assert f"Waiting for your approval because it interrupts mail: {sentence}".encode() in told.stdout
     assert world.stack.started() == before
     far.answer("RCPT", None)
     world.stack.expect(202, "POST", "/api/mail/stack/repair")
@@ -234,7 +234,7 @@ def test_what_was_changed_by_hand_is_shown_and_put_right(world: World) -> None:
         tries.append(changed_by_hand(world))
     assert tries[-1].returncode == 1
     assert all(name in tries[-1].stdout for name in names), [each.stdout for each in tries]
-    assert world.stack.manage("reconcile").endswith(("Repaired.\n", "Nothing differs.\n"))
+    assert world.stack.manage("reconcile").endswith(("Repaired.\n", "No differences.\n"))
     wait_until(lambda: not lets_in(world, intruder(world)), "the intruder is out", 10)
     assert lets_in(world, world.alice.login)
     assert world.stack.inside("postfix", "postconf", "-h", "relayhost").strip() == ""
@@ -296,7 +296,7 @@ def changed_by_hand(world: World) -> subprocess.CompletedProcess[bytes]:
 
 
 def nothing_differs(world: World) -> None:
-    assert world.stack.manage("reconcile", "--dry-run") == "Nothing differs.\n"
+    assert world.stack.manage("reconcile", "--dry-run") == "No differences.\n"
 
 
 def test_on_an_empty_machine_the_stack_is_made_anew_with_the_mail_and_the_queue_of_a_backup(

@@ -154,7 +154,7 @@ def test_another_authority_in_the_nodes_file_reaches_postfix_by_itself(
         file.unlink()
         wait_until(lambda: in_force(world) != trusted, "an authority that is gone is no longer trusted", 60)
         said = world.stack.run("manage.py", "doctor").stdout.decode()
-        assert f"SSL_CERT_FILE names {file}, and there is no such file." in said
+        assert f"SSL_CERT_FILE names {file}, which does not exist." in said
     finally:
         file.write_bytes(trusted)
 

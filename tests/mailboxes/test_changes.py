@@ -76,7 +76,7 @@ def test_a_duplicate_that_only_the_database_saw_is_a_conflict() -> None:
 def test_a_row_is_found_or_it_is_a_404() -> None:
     row = factories.domain()
     assert changes.existing(Domain.objects.all(), row.pk) == row
-    with pytest.raises(NotFound, match="no such domain"):
+    with pytest.raises(NotFound, match="domain does not exist"):
         changes.existing(Domain.objects.all(), row.pk + 1)
 
 

@@ -30,12 +30,12 @@ def run(*arguments: str) -> tuple[str, str]:
 @pytest.mark.parametrize("arguments", [(), ("--dry-run",)])
 def test_where_all_is_well_it_says_so(up: StackEngine, arguments: tuple[str, ...]) -> None:
     before = up.everything()
-    assert run(*arguments) == ("Nothing differs.\n", "")
+    assert run(*arguments) == ("No differences.\n", "")
     assert up.everything() == before
 
 
 def test_a_stack_that_is_off_differs_in_nothing(db: None, engine: StackEngine) -> None:
-    assert run() == ("Nothing differs.\n", "")
+    assert run() == ("No differences.\n", "")
 
 
 def test_a_dry_run_shows_and_changes_nothing(up: StackEngine) -> None:
@@ -49,7 +49,7 @@ def test_a_dry_run_shows_and_changes_nothing(up: StackEngine) -> None:
 def test_a_dry_run_counts(up: StackEngine) -> None:
     up.put_by_hand("users", b"")
     up.put_by_hand("dovecot.conf", b"")
-    shown = "dovecot.conf differs from the rows.\nusers differs from the rows.\n"
+    shown = "dovecot.conf differs from the database.\nusers differs from the database.\n"
     assert run("--dry-run") == (shown, "2 differences.")
 
 
@@ -57,7 +57,9 @@ def test_without_it_everything_is_repaired(up: StackEngine) -> None:
     up.put_by_hand("users", b"")
     add("bob")
     printed, wrong = run()
-    assert wrong == "" and printed.endswith("The stack has generation 1; the rows have 2.\nRepaired.\n")
+    assert wrong == "" and printed.endswith(
+        "The stack has generation 1, but the database has 2.\nRepaired.\n"
+    )
     assert set(up.users()) == {"ada@example.com", "bob@example.com"}
 
 
@@ -65,10 +67,10 @@ def test_what_interrupts_mail_waits_for_a_word(up: StackEngine) -> None:
     up.images[IMAGES[0]] = "sha256:new"
     printed, wrong = run()
     assert (
-        "Waits for your approval because it interrupts mail: The container qz-postfix runs an older"
+        "Waiting for your approval because it interrupts mail: The container qz-postfix runs an older"
         in printed
     )
-    assert "Allow the interruption" in wrong and up.called("create") == 0
+    assert "Approve the interruption" in wrong and up.called("create") == 0
 
 
 def test_an_engine_that_does_not_answer_is_told(up: StackEngine) -> None:
@@ -86,7 +88,7 @@ def test_a_repair_that_fails_is_told(up: StackEngine) -> None:
 def test_while_a_worker_is_at_it_nothing_is_claimed(up: StackEngine) -> None:
     up.boxes["qz-rspamd"].status = "exited"
     with lock.single_writer():
-        assert "another process is repairing it" in run()[1]
+        assert "another process is repairing them" in run()[1]
 
 
 def test_what_is_left_of_a_disabled_stack_is_removed(up: StackEngine) -> None:

@@ -32,7 +32,7 @@ def test_metrics_take_few_queries(queued: Callable[..., Message], django_assert_
 
 
 def test_the_doctor_warns_without_a_relay_and_until_mail_has_left(queued: Callable[..., Message]) -> None:
-    assert "No mail has left" in monitoring.examine().sentence
+    assert "No mail has been sent" in monitoring.examine().sentence
     Message.objects.filter(pk=queued().pk).update(status="sent", sent_at=timezone.now())
     assert monitoring.examine().level == "ok"
     RelaySettings.objects.all().delete()

@@ -158,7 +158,10 @@ def test_a_word_to_somebody_else_goes_to_them_alone(relay: RelaySettings) -> Non
     [
         ({"host": ""}, "no relay is configured"),
         ({"alert_recipients": []}, "no recipient is set for alerts"),
-        ({"alert_recipients": ["nobody"]}, "'nobody' is not a mail address: write it as name@example.com."),
+        (
+            {"alert_recipients": ["nobody"]},
+            "'nobody' is not a mail address. Enter one like name@example.com.",
+        ),
     ],
 )
 def test_a_word_to_the_operator_that_cannot_be_mailed_is_one_warning(

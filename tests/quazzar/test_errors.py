@@ -106,10 +106,10 @@ CASES = [
     (Busy(), 409, "busy", "It is busy."),
     (RelayNotConfigured(), 409, "relay_not_configured", RelayNotConfigured.message),
     (DeliveryError("No.", stage="auth", code="auth_failed"), 502, "auth_failed", "No."),
-    (Http404(SECRET), 404, "not_found", "There is nothing at this address."),
-    (NotFound("There is no such thing."), 404, "not_found", "There is no such thing."),
+    (Http404(SECRET), 404, "not_found", "This address does not exist."),
+    (NotFound("Not found."), 404, "not_found", "Not found."),
     (drf.NotFound(), 404, "not_found", "Not found."),
-    (django.PermissionDenied(SECRET), 403, "permission_denied", "This is not allowed."),
+    (django.PermissionDenied(SECRET), 403, "permission_denied", "You are not allowed to do this."),
     (drf.MethodNotAllowed("GET"), 405, "method_not_allowed", 'Method "GET" not allowed.'),
     (drf.ParseError(), 400, "parse_error", "Malformed request."),
     (drf.APIException(SECRET), 500, "error", None),
@@ -147,7 +147,7 @@ def test_a_validation_error_names_its_fields(subtests: pytest.Subtests, api: API
             body = response.json()
             assert body == {
                 "error": "validation_error",
-                "message": "Some fields are not right.",
+                "message": "Some fields are not valid.",
                 "fields": {"to": ["No."]},
             }
 

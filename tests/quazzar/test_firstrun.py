@@ -107,7 +107,7 @@ def test_where_only_a_vendors_licence_counts_none_is_made(settings: Settings) ->
 def test_it_says_so_when_the_key_file_had_to_go_into_the_data_dir(fresh_node: Path) -> None:
     text = run()
     assert printed("Key file", text) == str(fresh_node / "secrets.key")
-    assert "It is in the data dir, because this user cannot write /etc/quazzar/secrets.key." in text
+    assert "It is in the data dir because this user cannot write /etc/quazzar/secrets.key." in text
 
 
 def test_a_key_file_where_the_operator_wants_it_needs_no_explanation(

@@ -148,8 +148,8 @@ def named(name: str | None, text: str) -> ssl.SSLError:
     [
         (9, "certificate is not yet valid", "cert_expired", "is not valid yet; check the clocks"),
         (10, "certificate has expired", "cert_expired", "has expired"),
-        (18, "self signed certificate", "cert_self_signed", "is self-signed, so nobody vouches for it"),
-        (18, "self-signed certificate", "cert_self_signed", "is self-signed, so nobody vouches for it"),
+        (18, "self signed certificate", "cert_self_signed", "is self-signed, so it cannot be verified"),
+        (18, "self-signed certificate", "cert_self_signed", "is self-signed, so it cannot be verified"),
         (20, "unable to get issuer", "cert_unknown_ca", "is from an authority that this node does not trust"),
         (62, "Hostname mismatch", "cert_hostname", "belongs to another name"),
         (23, "certificate revoked", "tls_failed", "was revoked"),

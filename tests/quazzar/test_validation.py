@@ -15,7 +15,7 @@ def test_all_that_is_wrong_is_raised_at_once() -> None:
     wrong.add("name", "It is too long.")
     with pytest.raises(InvalidFields) as caught:
         wrong.raise_if_any()
-    assert caught.value.fields == {"name": ["This is a text.", "It is too long."]}
+    assert caught.value.fields == {"name": ["This must be text.", "It is too long."]}
 
 
 def test_nothing_wrong_raises_nothing() -> None:

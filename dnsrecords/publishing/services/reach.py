@@ -53,11 +53,11 @@ class Reach:
         if any(found in network for network in self.named):
             return ""
         if kind := _special(found):
-            return f"{address} is {kind}, where this node does not publish unless {_VARIABLE} names it."
+            return f"{address} is {kind}. This node only publishes there if {_VARIABLE} names it."
         if port not in PORTS:
             return (
-                f"Port {port} is none that name servers use (53, 853 or 443), so this node does not connect there "
-                f"unless {_VARIABLE} names {address}."
+                f"Port {port} is not one that name servers use (53, 853 or 443). This node only connects "
+                f"there if {_VARIABLE} names {address}."
             )
         return ""
 

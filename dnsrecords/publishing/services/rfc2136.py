@@ -35,30 +35,32 @@ _CHANGED = {dns.rcode.YXDOMAIN, dns.rcode.YXRRSET, dns.rcode.NXRRSET, dns.rcode.
 _REFUSALS = {
     dns.rcode.REFUSED: (
         "update_refused",
-        "{server} refuses to let the key {key} change or read {zone}.",
-        "Allow the key in the zone's update policy (BIND: update-policy; Knot: acl with action: update). BIND also "
-        "refuses an MX record whose host has no address in the zone yet: its log says which of both it is.",
+        "{server} does not let the key {key} change or read {zone}.",
+        "Allow the key in the zone's update policy (BIND: update-policy; Knot: acl with action: update). "
+        "BIND also refuses an MX record whose host has no address in the zone yet. Its log tells you "
+        "which it is.",
     ),
     dns.rcode.NOTAUTH: (
         "update_not_authorised",
         "{server} does not accept the key {key}, or is not the primary of {zone}.",
-        "Compare key name, algorithm and secret with the server's, and see that it is the zone's primary.",
+        "Compare key name, algorithm and secret with the server's, and make sure that it is the zone's "
+        "primary.",
     ),
     dns.rcode.NOTZONE: (
         "update_not_zone",
         "{server} says that a name is not inside {zone}.",
-        "Set the zone to the one that the server has.",
+        "Set the zone to one that the server has.",
     ),
     dns.rcode.SERVFAIL: (
         "update_servfail",
         "{server} failed to read or change {zone} (SERVFAIL).",
-        "Look at its log: often the zone's file or journal cannot be written.",
+        "Read its log. Often it cannot write the zone's file or journal.",
     ),
 }
 _KEYS = {
     dns.tsig.PeerBadKey: "does not know the key {key}",
-    dns.tsig.PeerBadSignature: "has another secret for the key {key}, or another algorithm",
-    dns.tsig.PeerBadTime: "has another time than this node, by more than five minutes",
+    dns.tsig.PeerBadSignature: "has a different secret or algorithm for the key {key}",
+    dns.tsig.PeerBadTime: "has a clock that differs from this node's by more than five minutes",
     dns.tsig.PeerBadTruncation: "wants longer signatures",
 }
 
@@ -143,7 +145,7 @@ class Rfc2136:
         clauses = {
             dns.rdatatype.DNAME: "the DNAME record at {} leads elsewhere",
             dns.rdatatype.NS: "{} is delegated to other name servers",
-            dns.rdatatype.SOA: "{} is a zone of its own",
+            dns.rdatatype.SOA: "{} is a separate zone",
         }
         for rrset in (*answer.answer, *answer.authority):
             # A DNAME record takes the names below it, perhaps below the zone's own; a zone takes its own name as well.
@@ -205,7 +207,7 @@ class Rfc2136:
         except (dns.tsig.BadSignature, dns.tsig.BadTime, dns.tsig.BadKey, dns.message.UnknownTSIGKey) as exc:
             raise self._failed(
                 "update_bad_key",
-                "{server} signs with another key than {key}.",
+                "{server} signs with a key other than {key}.",
                 "Compare key name, algorithm and secret with the server's.",
             ) from exc
         except (dns.exception.DNSException, EOFError, OSError) as exc:
@@ -245,7 +247,7 @@ class Rfc2136:
         any_other = (
             "update_failed",
             f"{{server}} answers {dns.rcode.to_text(rcode)} for {{zone}}.",
-            "Look at its log.",
+            "Read its log.",
         )
         return self._failed(*_REFUSALS.get(rcode, any_other))
 
@@ -262,8 +264,9 @@ class Rfc2136:
         return self._failed(
             "update_unreachable",
             "{server} does not accept connections over TCP, or gives no DNS answer there.",
-            "See whether the zone's primary name server runs, listens there over TCP and lets this node in. If it "
-            "does, compare the key: some hang up on one that they do not accept. Its log says more.",
+            "Check that the zone's primary name server runs, listens there over TCP and lets this node "
+            "in. If it does, compare the key: some servers hang up on a key they do not accept. The "
+            "server's log says more.",
         )
 
     def _failed(self, code: str, message: str, hint: str) -> PublishFailed:

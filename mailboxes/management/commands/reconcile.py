@@ -15,11 +15,13 @@ from quazzar.errors import StackError
 class Command(BaseCommand):
     """Exits with 0 if nothing differs (any more), with 1 if something does or the Docker Engine does not answer."""
 
-    help = "Shows (--dry-run) or repairs what differs between the rows and the running stack."
+    help = "Show (--dry-run) or repair the differences between the database and the running stack."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """With ``--dry-run`` the command prints the differences and changes nothing."""
-        parser.add_argument("--dry-run", action="store_true", help="print the differences, change nothing")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="print the differences without changing anything"
+        )
 
     def handle(self, *args: Any, dry_run: bool, **options: Any) -> None:
         """Prints one line for each difference, and repairs them unless this is a dry run.
@@ -31,7 +33,7 @@ class Command(BaseCommand):
         for sentence in sentences:
             self.stdout.write(sentence)
         if not sentences:
-            self.stdout.write("Nothing differs.")
+            self.stdout.write("No differences.")
         elif dry_run:
             raise CommandError(f"{words.count(len(sentences), 'difference')}.")
         else:
@@ -48,13 +50,13 @@ class Command(BaseCommand):
             reconcile.converge(deep=True)
         stack = Stack.load()
         for sentence in stack.pending:
-            self.stdout.write(f"Waits for your approval because it interrupts mail: {sentence}")
+            self.stdout.write(f"Waiting for your approval because it interrupts mail: {sentence}")
         if stack.last_error:
             raise CommandError(f"{stack.last_error['message']} {stack.last_error['hint']}".strip())
         if stack.pending:
-            raise CommandError("Everything else is repaired. Allow the interruption in the Mailboxes tab.")
+            raise CommandError("Everything else is repaired. Approve the interruption in the Mailboxes tab.")
         if self._differences():
             raise CommandError(
-                "Something still differs: another process is repairing it. Look again in a minute."
+                "There are still differences, and another process is repairing them. Check again in a minute."
             )
         self.stdout.write("Repaired.")

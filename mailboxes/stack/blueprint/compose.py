@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from mailboxes.engine.spec import Healthcheck, Mount, Port, ServiceSpec, StackSpec
 
 _HEAD = """\
-# The mailbox stack {project} on {hostname}, written by Quazzar. Nothing secret is in here: configuration, certificates
-# and mail lie in the named volumes. Run one or the other: "docker-compose up -d" only after the stack was disabled.
+# The mailbox stack {project} on {hostname}, written by Quazzar. It contains no secrets: configuration, certificates
+# and mail are in the named volumes. Run "docker-compose up -d" only after you have disabled the stack in Quazzar.
 """
 
 

@@ -50,12 +50,12 @@ def check_inside(machine: Machine) -> Check:
     greeting = next((line.removeprefix("smtp ") for line in said if line.startswith("smtp ")), "")
     if probe is None or greeting.startswith("2"):
         way = " and reach other mail servers" if probe else ""
-        return passed(ID, f"Containers find names{way}.", "warning")
+        return passed(ID, f"Containers can resolve names{way}.", "warning")
     return _without_way_out(machine, host, port, greeting)
 
 
 def _untried(why: str) -> Check:
-    text = f"The network was not tried from inside a container: {why}"
+    text = f"The network could not be tested from inside a container: {why}"
     return Check(ID, True, "warning", text, tried=False)
 
 
@@ -63,12 +63,12 @@ def _without_dns(host: str) -> Check:
     try:
         names.resolve(host)
     except OSError:
-        return passed(ID, f"Neither this machine nor a container finds {host}.", "warning")
+        return passed(ID, f"Neither this machine nor a container can resolve {host}.", "warning")
     return warning(
         ID,
-        f"Containers do not find names: {host} resolves on this machine, but not inside a container.",
-        "Docker does not pass on name servers at 127.0.0.1 or ::1. Name others in /etc/docker/daemon.json, such as "
-        '"dns": ["9.9.9.9"], and see that no firewall rule keeps containers from them.',
+        f"Containers cannot resolve names: {host} resolves on this machine, but not inside a container.",
+        "Docker does not pass on name servers at 127.0.0.1 or ::1. Set others in /etc/docker/daemon.json, such as "
+        '"dns": ["9.9.9.9"], and make sure that no firewall rule blocks containers from reaching them.',
     )
 
 
@@ -78,14 +78,14 @@ def _without_way_out(machine: Machine, host: str, port: int, greeting: str) -> C
     except OSError:
         own = ""
     if not own.startswith("2"):
-        return passed(ID, "Outgoing port 25 is as closed to containers as to this machine.", "warning")
+        return passed(ID, "Outgoing port 25 is blocked for containers, as it is for this machine.", "warning")
     answer = f"it answers “{words.one_line(greeting, 120)}”" if greeting else "it does not answer there"
     return warning(
         ID,
-        f"Outgoing port 25 is open to this machine, but not to containers: {host} greets this machine, and from inside "
-        f"a container {answer}.",
-        "Look at the firewall's rules for forwarded connections (chains FORWARD and DOCKER-USER), or send the stack's "
-        "mail through the relay.",
+        f"Outgoing port 25 is open for this machine, but not for containers: {host} greets this machine, "
+        f"but from inside a container {answer}.",
+        "Check the firewall's rules for forwarded connections (chains FORWARD and DOCKER-USER), or send "
+        "the mail server's mail through the relay.",
     )
 
 

@@ -135,7 +135,7 @@ def check_docker(machine: Machine) -> Check:
     if info.rootless and machine.options.port_offset + 25 < 1024:
         return warning(
             "docker",
-            f"{engine} runs rootless and normally may not publish ports below 1024.",
+            f"{engine} runs rootless, which normally cannot publish ports below 1024.",
             "Set net.ipv4.ip_unprivileged_port_start=25 with sysctl, or use QUAZZAR_STACK_PORT_OFFSET.",
         )
     return passed("docker", f"{engine} answers.")
@@ -147,17 +147,16 @@ def check_image(machine: Machine, service: str) -> Check:
     try:
         machine.info()
         if machine.engine.image_id(ref) is not None:
-            return passed(name, f"The image {ref} is here.")
+            return passed(name, f"The image {ref} is already on the Docker host.")
         if machine.engine.pullable(ref):
             return passed(name, f"The image {ref} will be fetched.")
     except StackError as exc:
-        return error(
-            name, f"Could not find out whether the image {ref} is available: {exc.message}", exc.hint
-        )
+        return error(name, f"Could not check whether the image {ref} is available: {exc.message}", exc.hint)
     return error(
         name,
-        f"The image {ref} is not here and cannot be fetched.",
-        f"Check that this machine reaches the registry, and that QUAZZAR_IMAGE_{service.upper()} is right.",
+        f"The image {ref} is not on the Docker host and cannot be fetched.",
+        f"Check that this machine can reach the registry, and that QUAZZAR_IMAGE_{service.upper()} is "
+        "correct.",
     )
 
 
@@ -170,10 +169,12 @@ def check_port(machine: Machine, standard: int) -> Check:
     """
     name, number = f"port_{standard}", standard + machine.options.port_offset
     if number > 65535:
-        return error(name, f"There is no port {number}.", "Choose a smaller QUAZZAR_STACK_PORT_OFFSET.")
+        return error(
+            name, f"The port {number} does not exist.", "Choose a smaller QUAZZAR_STACK_PORT_OFFSET."
+        )
     container = machine.publisher(number)
     if container.removeprefix(f"{machine.options.project}-") in machine.options.images:
-        return passed(name, f"Port {number} is held by this stack itself ({container}).")
+        return passed(name, f"Port {number} is already published by this mail server ({container}).")
     if container:
         return error(
             name,
@@ -183,8 +184,8 @@ def check_port(machine: Machine, standard: int) -> Check:
     if not machine.is_local:
         return passed(
             name,
-            f"No container on the Docker host publishes port {number}; "
-            "whether a program there holds it cannot be seen from here.",
+            f"No container on the Docker host publishes port {number}. Whether another program there uses "
+            "it cannot be checked from here.",
             "warning",
         )
     bind = "127.0.0.1" if standard == _RSPAMD_WEB else machine.options.bind
@@ -197,13 +198,13 @@ def check_port(machine: Machine, standard: int) -> Check:
 def check_disk(machine: Machine) -> Check:
     """Whether there is room for images and mail."""
     if not machine.is_local:
-        return passed("disk", "The disk of the Docker host cannot be seen from here.", "warning")
+        return passed("disk", "The Docker host's disk cannot be checked from here.", "warning")
     root = _docker_root(machine)
     free = shutil.disk_usage(root).free
-    message = f"{words.size(free)} are free on the disk of {root}."
+    message = f"{words.size(free)} free on the disk of {root}."
     if free >= 5 * _GIB:
         return passed("disk", message)
-    hint = "Make room: images take about 1 GiB, and mail comes on top."
+    hint = "Free some space: images take about 1 GiB, plus the space for your mail."
     return error("disk", message, hint) if free < _GIB else warning("disk", message, hint)
 
 
@@ -223,12 +224,12 @@ def check_memory(machine: Machine) -> Check:
         available, where = machine.info().memory_bytes, "built into the Docker host"
     usual, most = (words.size(LOGINS_AT_ONCE * kib * 1024) for kib in (MEMORY_KIB, MOST_MEMORY_KIB))
     message = (
-        f"{words.size(available)} of memory are {where}. {LOGINS_AT_ONCE} logins at once take {usual} for their "
-        f"passwords, and up to {most} if you import hashes of other systems."
+        f"{words.size(available)} of memory {where}. {LOGINS_AT_ONCE} simultaneous sign-ins need {usual} "
+        f"to check their passwords, and up to {most} if you import hashes from other systems."
     )
     if available >= _GIB:
         return passed("memory", message)
-    hint = "Rspamd alone takes about 300 MiB; stop something, or add memory."
+    hint = "Rspamd alone needs about 300 MiB. Stop other programs, or add memory."
     return error("memory", message, hint) if available < _GIB // 4 else warning("memory", message, hint)
 
 

@@ -17,30 +17,30 @@ def check_hostname(machine: Machine) -> Check:
     try:
         name = addresses.domain(machine.hostname)
     except ValueError as exc:
-        return error("hostname", str(exc), "Give a full host name, such as mail.example.org.")
+        return error("hostname", str(exc), "Enter a full hostname, such as mail.example.org.")
     try:
         addresses_found = resolve(name)
     except socket.gaierror as exc:
         if exc.errno == socket.EAI_AGAIN:
             return warning(
-                "hostname", f"No name server answered for {name}.", "Look at this machine's name servers."
+                "hostname", f"No name server answered for {name}.", "Check this machine's name servers."
             )
         return warning("hostname", f"{name} has no address in DNS.", "Publish an A record for it.")
     where = ", ".join(addresses_found)
     if not any(map(is_public, addresses_found)):
         return warning(
             "hostname",
-            f"{name} points at {where}, which other mail servers cannot reach.",
-            "Publish the public address. /etc/hosts on this machine may hide what DNS says.",
+            f"{name} points to {where}, which other mail servers cannot reach.",
+            "Publish the public address. /etc/hosts on this machine may override DNS.",
         )
     foreign = [address for address in addresses_found if not is_ours(address)] if machine.is_local else []
     if foreign:
         return warning(
             "hostname",
-            f"{name} points at {', '.join(foreign)}, which is no address of this machine.",
-            "This is right behind a router that forwards the ports; otherwise correct its A record.",
+            f"{name} points to {', '.join(foreign)}, which is not an address of this machine.",
+            "Behind a router that forwards the ports, this is fine. Otherwise, correct its A record.",
         )
-    return passed("hostname", f"{name} points at {where}.")
+    return passed("hostname", f"{name} points to {where}.")
 
 
 def check_reverse_dns(machine: Machine) -> Check:
@@ -53,8 +53,8 @@ def check_reverse_dns(machine: Machine) -> Check:
     if not public:
         return warning(
             "reverse_dns",
-            f"{name} has no public address whose reverse DNS could be looked up.",
-            "Publish its address first; then set the reverse DNS at your provider to the same name.",
+            f"{name} has no public address, so its reverse DNS cannot be checked.",
+            "Publish its address first. Then set the reverse DNS at your provider to the same name.",
         )
     wrong = [address for address in public if name_of(address) != name]
     if wrong:
@@ -63,7 +63,7 @@ def check_reverse_dns(machine: Machine) -> Check:
         return warning(
             "reverse_dns",
             f"The address {wrong[0]} {state}, so large receivers may refuse mail.",
-            f"At the provider of the address set its reverse DNS (PTR) to {name}, or send through the relay.",
+            f"Set the address's reverse DNS (PTR) to {name} at its provider, or send through the relay.",
         )
     return passed("reverse_dns", f"{', '.join(public)} leads back to {name}.", "warning")
 
@@ -106,13 +106,13 @@ def check_outbound_25(machine: Machine) -> Check:
     """Whether this machine may connect to other mail servers, which many providers block."""
     target: tuple[str, int] | None = settings.QUAZZAR_OUTBOUND_PROBE
     if target is None:
-        text = "Outgoing port 25 was not tried (QUAZZAR_OUTBOUND_PROBE is off)."
+        text = "Outgoing port 25 was not tested (QUAZZAR_OUTBOUND_PROBE is off)."
         return Check("outbound_25", True, "warning", text, tried=False)
     host, number = target
     try:
         line = greeting(host, number, machine.left / 2)
     except socket.gaierror:
-        return _blocked(f"{host} is not found in DNS, so outgoing port 25 could not be tried.")
+        return _blocked(f"{host} was not found in DNS, so outgoing port 25 could not be tested.")
     except OSError as exc:
         return _blocked(
             f"Outgoing port 25 is blocked: {host} cannot be reached ({exc.strerror or 'no answer in time'})."
@@ -120,7 +120,8 @@ def check_outbound_25(machine: Machine) -> Check:
     if not line.startswith("2"):
         answer = f"answered “{words.one_line(line, 120)}”" if line else "sent no greeting"
         return _blocked(
-            f"Outgoing port 25 does not lead to a mail server that accepts mail from here: {host} {answer}."
+            f"Outgoing port 25 does not reach a mail server that accepts mail from this node: {host} "
+            f"{answer}."
         )
     return passed("outbound_25", f"Outgoing port 25 is open: {host} answers.", "warning")
 
@@ -139,5 +140,5 @@ def greeting(host: str, number: int, seconds: float) -> str:
 
 
 def _blocked(message: str) -> Check:
-    hint = "Use the Relay settings as smarthost: send the stack's mail through the relay."
+    hint = "Send the mail server's mail through the relay in the Relay settings."
     return warning("outbound_25", message, hint)

@@ -29,7 +29,8 @@ _UNITS = {
     "rspamd": "rspamd",
 }
 _FREE_THE_PORT = (
-    "Stop it, or give the stack other ports (QUAZZAR_STACK_PORT_OFFSET) or an address (QUAZZAR_STACK_BIND)."
+    "Stop it, or give the mail server other ports (QUAZZAR_STACK_PORT_OFFSET) or its own address "
+    "(QUAZZAR_STACK_BIND)."
 )
 
 
@@ -108,10 +109,14 @@ def _greeting(address: str, port: int) -> str:
 def _hint(program: str, port: int, standard: int) -> str:
     unit = unit_of(program, standard)
     if unit:
-        instead = " bin/quazzar-sendmail takes over mail from cron and the like." if standard == 25 else ""
+        instead = (
+            " bin/quazzar-sendmail then handles mail from cron and similar programs."
+            if standard == 25
+            else ""
+        )
         return f"If nothing else needs it: systemctl disable --now {unit}.{instead}"
     if not program:
-        return f"As root, find out what it is: ss -ltnp 'sport = :{port}'. {_FREE_THE_PORT}"
+        return f"Find out as root which program it is: ss -ltnp 'sport = :{port}'. {_FREE_THE_PORT}"
     return _FREE_THE_PORT
 
 

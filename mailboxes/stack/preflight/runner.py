@@ -124,5 +124,5 @@ def _unfinished(planned: _PlannedCheck, deadline: float) -> Check:
         False,
         planned.severity,
         f"The check of {about} did not finish within {deadline:g} s.",
-        "Run the preflight again. If the check fails again, look at Docker and at this machine's name servers.",
+        "Run the check again. If it still fails, check Docker and this machine's name servers.",
     )

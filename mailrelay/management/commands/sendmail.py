@@ -14,7 +14,8 @@ class Command(BaseCommand):
     """The same as bin/quazzar-sendmail, which starts faster because it loads less."""
 
     help = (
-        "Put the message on standard input into the queue; options as sendmail(8): -t -i -f ADDRESS -F NAME …"
+        "Put the message from standard input into the queue. Options as in sendmail(8): -t -i -f ADDRESS "
+        "-F NAME …"
     )
 
     def run_from_argv(self, argv: list[str]) -> NoReturn:

@@ -33,7 +33,7 @@ def invite(actor: User, name: str, email: str, role: str) -> tuple[OneTimeLink, 
     user = User(username=User.normalize_username(name), email=email, is_staff=True)
     user.set_unusable_password()
     if User.objects.filter(username__iexact=user.username).exists():
-        raise InvalidFields({"name": ["There is already an operator with this name."]})
+        raise InvalidFields({"name": ["An operator with this name already exists."]})
     try:
         user.full_clean(exclude=["password"])
     except ValidationError as exc:

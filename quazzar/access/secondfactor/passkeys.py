@@ -137,7 +137,7 @@ def check(host: str, response: str, state: str, user: User | None = None) -> Pas
         )
         row = rows.filter(user=user).first() if user else rows.select_related("user").first()
         if row is None:
-            raise PasskeyRefused("This passkey is not known here.")
+            raise PasskeyRefused("This passkey is not registered here.")
         _server(host).authenticate_complete(begun, [AttestedCredentialData(bytes(row.credential))], given)
     except (ValueError, KeyError, TypeError) as exc:
         raise PasskeyRefused from exc

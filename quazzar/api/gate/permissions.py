@@ -67,7 +67,7 @@ class Entitlement(BasePermission):
             _require_duties(request)
         scope, needed = requirement(view, request.method or "")
         if not needed:
-            raise PermissionDenied("This endpoint does not say who may use it, so nobody may.")
+            raise PermissionDenied("This endpoint does not declare who may use it, so it refuses everyone.")
         if scope and isinstance(request.auth, ApiKey) and scope not in request.auth.scopes:
             raise PermissionDenied(f"This API key lacks the scope {scope}.")
         if not any(right(request.user) for right in needed):
@@ -82,7 +82,7 @@ def _require_duties(request: Request) -> None:
         PermissionDenied: it has.
     """
     if firstpassword.is_due(request._request):
-        raise PermissionDenied("First choose a password of your own: open the console in this browser.")
+        raise PermissionDenied("First choose your own password: open the console in this browser.")
     if policy.is_due(request._request):
         raise PermissionDenied("First set up a second factor: open the console in this browser.")
 

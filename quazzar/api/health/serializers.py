@@ -20,16 +20,16 @@ class ReadingSerializer(serializers.Serializer[Any]):
     area = serializers.ChoiceField(source="check.area", choices=[area.value for area in Area])
     level = serializers.ChoiceField(
         choices=[level.value for level in Level],
-        help_text="`unknown`: it was ok, and has not been checked since it should have been.",
+        help_text="`unknown`: it was ok, but its next check is overdue.",
     )
     sentence = serializers.CharField(source="finding.sentence")
-    advice = serializers.CharField(source="finding.advice", help_text="What to do; empty if nothing.")
-    since = serializers.DateTimeField(
-        allow_null=True, help_text="When it became as well, or as ill, as it is."
+    advice = serializers.CharField(
+        source="finding.advice", help_text="What to do; empty if there is nothing to do."
     )
+    since = serializers.DateTimeField(allow_null=True, help_text="Since when the check has had this level.")
     checked_at = serializers.DateTimeField(allow_null=True)
-    is_old = serializers.BooleanField(help_text="It should have been checked again since then.")
-    page = serializers.SerializerMethodField(help_text="Where it can be mended in the console, or null.")
+    is_old = serializers.BooleanField(help_text="Whether the next check is overdue.")
+    page = serializers.SerializerMethodField(help_text="The console page where you can fix it, or null.")
 
     @extend_schema_field({"type": ["string", "null"]})
     def get_page(self, reading: Reading) -> str | None:

@@ -26,19 +26,21 @@ class QuerySerializer(serializers.Serializer[Any]):
     )
     action = serializers.CharField(
         required=False,
-        help_text="Such as relay.changed; a first word alone, such as relay, takes all of its actions.",
+        help_text=(
+            "An action such as relay.changed. The first word alone, such as relay, matches all its actions."
+        ),
     )
     address = serializers.IPAddressField(required=False, help_text="The client's address.")
-    since = serializers.DateTimeField(required=False, help_text="The first moment that counts.")
-    until = serializers.DateTimeField(required=False, help_text="The first moment that does not count.")
+    since = serializers.DateTimeField(required=False, help_text="Start of the period, included.")
+    until = serializers.DateTimeField(required=False, help_text="End of the period, not included.")
     search = serializers.CharField(
-        required=False, max_length=100, help_text="Words in actor, action, target or address."
+        required=False, max_length=100, help_text="Words to find in actor, action, target or address."
     )
     before = serializers.IntegerField(
         required=False,
         min_value=1,
         max_value=LARGEST_ID,
-        help_text="Entries older than the one with this id.",
+        help_text="Only entries older than the one with this id.",
     )
     page_size = serializers.IntegerField(required=False, default=50, min_value=1, max_value=MOST)
 
@@ -48,15 +50,15 @@ class EntrySerializer(serializers.Serializer[Any]):
 
     id = serializers.IntegerField()
     at = serializers.DateTimeField()
-    who = serializers.CharField(help_text="The subject of the sentence.")
+    who = serializers.CharField(help_text="Who did it: the subject of the sentence.")
     sentence = serializers.CharField()
-    address = serializers.CharField(help_text="The client's address; empty where there was none.")
+    address = serializers.CharField(help_text="The client's address; empty if there was none.")
     actor = serializers.CharField()
     action = serializers.CharField()
     target = serializers.CharField()
     fields_ = serializers.ListField(child=serializers.CharField(), help_text="Names of the changed fields.")
     changes = serializers.DictField(
-        child=serializers.ListField(), help_text="Field: [before, after], of fields that tell no secret."
+        child=serializers.ListField(), help_text="Field: [before, after], for fields that hold no secret."
     )
 
     def get_fields(self) -> dict[str, Any]:
@@ -67,7 +69,7 @@ class EntrySerializer(serializers.Serializer[Any]):
 class PageSerializer(serializers.Serializer[Any]):
     """Some entries, the newest first."""
 
-    next = serializers.URLField(allow_null=True, help_text="Older entries; null at the end.")
+    next = serializers.URLField(allow_null=True, help_text="URL of the older entries; null at the end.")
     results = EntrySerializer(many=True)
 
 

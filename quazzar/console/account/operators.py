@@ -35,7 +35,7 @@ _WORDS = {
     "first_name": ("Full name", ""),
     "email": ("Email address", ""),
     "is_active": ("Can sign in", "Turn this off to lock an operator out without deleting them."),
-    "is_staff": ("Can open the console", "Without it a user can use neither the console nor the API."),
+    "is_staff": ("Can open the console", "Without this, the user can use neither the console nor the API."),
     "is_superuser": ("Superuser", "Can do everything, and manages operators."),
     "password1": ("Password", "At least 10 characters."),
     "password2": ("Repeat it", ""),

@@ -14,7 +14,10 @@ from quazzar.sealing.columns import SealedColumn, sealed_columns
 class Command(BaseCommand):
     """Open every stored secret, show none, and fail if one does not open."""
 
-    help = "Count, per column, the stored secrets that open and those that do not; exit 1 if any does not."
+    help = (
+        "Count the stored secrets of each column that can be decrypted and those that cannot. Exit with 1 "
+        "if any cannot."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print one line per column.
@@ -29,8 +32,8 @@ class Command(BaseCommand):
         unreadable = sum(self._line(column, ring) for column in sealed_columns())
         if unreadable:
             raise CommandError(
-                f"{words.count(unreadable, 'stored secret')} cannot be opened. "
-                "Put back the key file that sealed them, or enter them again."
+                f"{words.count(unreadable, 'stored secret')} cannot be decrypted. Put back the key file "
+                "that sealed them, or enter them again."
             )
 
     def _line(self, column: SealedColumn, ring: KeyRing) -> int:

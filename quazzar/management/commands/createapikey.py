@@ -22,17 +22,20 @@ _LONGEST_DAYS = 36_500
 
 
 class Command(BaseCommand):
-    help = "Make an API key and print it, once, on stdout; its hash is all that is kept."
+    help = "Create an API key and print it once on stdout. Only its hash is stored."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="what the key is for")
-        parser.add_argument("--user", help="whose key it is (default: the first superuser)")
+        parser.add_argument("--user", help="the user the key belongs to (default: the first superuser)")
         parser.add_argument(
             "--scope",
             nargs="+",
             action="extend",
             metavar="SCOPE",
-            help=f"one or more of {', '.join(ApiKey.Scope.values)} (default: all that the user's permissions need)",
+            help=(
+                f"one or more of {', '.join(ApiKey.Scope.values)} (default: all scopes that the user's "
+                "permissions cover)"
+            ),
         )
         parser.add_argument(
             "--expires-days", type=int, metavar="N", help="days until it expires (default: never)"
@@ -46,7 +49,7 @@ class Command(BaseCommand):
         with actors.acting_as("command:createapikey"):
             _, text = apikeys.issue(user, name, scopes, expires_at)
         self.stderr.write(
-            f"Key {name!r} for {user.get_username()}: {', '.join(scopes)}. It is shown this once."
+            f"Key {name!r} for {user.get_username()}: {', '.join(scopes)}. It is shown only once."
         )
         self.stdout.write(text)
 
@@ -56,11 +59,11 @@ def _user(name: str | None) -> User:
     if name is not None:
         user = users.filter(username=name).first()
         if user is None:
-            raise CommandError(f"There is no user {name!r}.")
+            raise CommandError(f"The user {name!r} does not exist.")
         return user
     superuser = users.filter(is_superuser=True, is_active=True).order_by("pk").first()
     if superuser is None:
-        raise CommandError("There is no superuser yet: run manage.py createsuperuser, or name a --user.")
+        raise CommandError("There is no superuser yet. Run manage.py createsuperuser, or pass --user.")
     return superuser
 
 
@@ -68,7 +71,7 @@ def _name(argument: str) -> str:
     name = argument.strip()
     longest = ApiKey._meta.get_field("name").max_length or 0
     if not name or len(name) > longest or not name.isprintable():
-        raise CommandError(f"A key's name has 1 to {longest} printable characters.")
+        raise CommandError(f"A key's name must have 1 to {longest} printable characters.")
     return name
 
 
@@ -76,15 +79,19 @@ def _scopes(arguments: list[str] | None, user: User) -> list[str]:
     useful = rights.scopes_of(user) if user.is_active else []
     if not useful:
         reason = "has no role" if user.is_staff and user.is_active else "is not active staff"
-        raise CommandError(f"{user.get_username()} {reason}, so no key would do anything: see Operators.")
+        raise CommandError(
+            f"{user.get_username()} {reason}, so a key could not do anything. Change that under Operators."
+        )
     words = [word for item in arguments or [] for word in item.split(",") if word]
     wanted = words if arguments else useful
     unknown = sorted(set(wanted) - set(ApiKey.Scope.values))
     if unknown or not wanted:
         names = ", ".join(ApiKey.Scope.values)
-        raise CommandError(f"There is no scope {', '.join(unknown) or 'without a name'}; there are {names}.")
+        raise CommandError(
+            f"The scope {', '.join(unknown) or 'without a name'} does not exist. Choose from {names}."
+        )
     if excess := sorted(set(wanted) - set(useful)):
-        raise CommandError(f"{user.get_username()} may do nothing that needs {', '.join(excess)}.")
+        raise CommandError(f"{user.get_username()} does not have the permissions for {', '.join(excess)}.")
     return [scope for scope in ApiKey.Scope.values if scope in wanted]
 
 
@@ -92,5 +99,5 @@ def _expiry(days: int | None) -> datetime | None:
     if days is None:
         return None
     if not 1 <= days <= _LONGEST_DAYS:
-        raise CommandError(f"--expires-days is a number from 1 to {_LONGEST_DAYS}.")
+        raise CommandError(f"--expires-days must be a number from 1 to {_LONGEST_DAYS}.")
     return timezone.now() + timedelta(days=days)

@@ -19,13 +19,15 @@ from quazzar.monitoring.readings import Reading, worst_first
 
 
 class Command(BaseCommand):
-    help = "Check this node now and print one line per check; exit 1 if something is wrong."
+    help = "Check this node now and print one line per check. Exit with 1 if something is wrong."
     # The system checks are one of the lines.
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--json", action="store_true", help="print JSON, as GET /api/mail/health answers, the worst first"
+            "--json",
+            action="store_true",
+            help="print the same JSON as GET /api/mail/health, worst results first",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

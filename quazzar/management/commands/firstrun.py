@@ -28,12 +28,12 @@ Row = tuple[str, str]
 
 
 class Command(BaseCommand):
-    help = "Prepare a fresh node: database, static files, key file, a first operator, an evaluation licence."
+    help = "Set up a fresh node: database, static files, key file, a first operator, an evaluation licence."
     # The system checks need the key file and the tables that this command makes.
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--port", type=int, default=8000, help="only for the URL that is printed")
+        parser.add_argument("--port", type=int, default=8000, help="only used in the printed URL")
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", interactive=False, verbosity=0)
@@ -55,7 +55,7 @@ def operator_rows() -> list[Row]:
         return []
     if users.filter(username=OPERATOR).exists():
         return [
-            ("Note", f"{OPERATOR} exists, but is not a superuser. To make one: manage.py createsuperuser")
+            ("Note", f"{OPERATOR} exists, but is not a superuser. Create one with manage.py createsuperuser")
         ]
     password = new_password()
     with transaction.atomic():
@@ -98,5 +98,5 @@ def key_rows() -> list[Row]:
         return []
     rows = [("Key file", f"{file}   (back it up: without it stored secrets are unreadable)")]
     if file == settings.QUAZZAR_DATA_DIR / "secrets.key" and not os.environ.get("QUAZZAR_SECRETS_KEY_FILE"):
-        rows.append(("", f"It is in the data dir, because this user cannot write {paths.SYSTEM_KEY_FILE}."))
+        rows.append(("", f"It is in the data dir because this user cannot write {paths.SYSTEM_KEY_FILE}."))
     return rows

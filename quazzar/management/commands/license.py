@@ -17,17 +17,25 @@ _LARGEST = 64 * 1024
 
 
 class Command(BaseCommand):
-    help = "Show or change the plan of this node. A change is in force at once, without a restart."
+    help = "Show or change this node's plan. A change takes effect immediately, without a restart."
 
     def add_arguments(self, parser: CommandParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
-        verbs.add_parser("show", help="the plan in force, and why")
+        verbs.add_parser(
+            "show",
+            help=(
+                "show show show show show show show show show show show show show show show show show show "
+                "show show show show show show show show show show show show show show show show show show "
+                "show show show show show show show show show show show show show show show show show show "
+                "show show show show show show the plan in force, and why"
+            ),
+        )
         install = verbs.add_parser("install", help="put a licence in force")
         install.add_argument("file", help="the file with the licence; - reads it from stdin")
         trial = verbs.add_parser("trial", help="sign and install an evaluation licence")
         trial.add_argument("--plan", default=Plan.PRO.id, choices=[plan.id for plan in Plan])
         trial.add_argument("--days", type=int, default=EVALUATION_DAYS)
-        verbs.add_parser("remove", help="remove the licence: back to community")
+        verbs.add_parser("remove", help="remove the licence and go back to community")
 
     def handle(self, *args: Any, verb: str, **options: Any) -> None:
         try:
@@ -43,7 +51,7 @@ class Command(BaseCommand):
             case "trial":
                 licenses.trial(options["plan"], options["days"])
             case "remove" if not licenses.remove():
-                self.stderr.write("No licence was installed.")
+                self.stderr.write("There was no licence to remove.")
         self.stdout.write(_described(licenses.read()))
 
 

@@ -12,7 +12,10 @@ from quazzar.access.joining import links
 
 
 class Command(BaseCommand):
-    help = "Remove an operator's password, second factors and sessions, and print a one-time link for a new password."
+    help = (
+        "Remove an operator's password, second factors and sessions, and print a one-time link to set a "
+        "new password."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="the operator's name")
@@ -23,13 +26,16 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         user = User.objects.filter(username=options["name"]).first()
         if user is None:
-            raise CommandError(f"There is no operator {options['name']!r}.")
+            raise CommandError(f"The operator {options['name']!r} does not exist.")
         if not (user.is_active and user.is_staff):
-            raise CommandError(f"{user.get_username()} may not sign in. Allow it under Operators first.")
+            raise CommandError(
+                f"{user.get_username()} is not allowed to sign in. Turn on “Can sign in” under Operators "
+                "first."
+            )
         with actors.acting_as("command:resetoperator"):
             token = links.reset(user)
         self.stderr.write(
-            f"{user.get_username()} is signed out and has neither password nor second factor. "
-            f"This link works once, for {words.span(links.LIFE)}:"
+            f"{user.get_username()} is signed out, and the password and second factors are removed. This "
+            f"link works once, for {words.span(links.LIFE)}:"
         )
         self.stdout.write(f"{options['url'].rstrip('/')}{links.PATH}#{token}")

@@ -15,7 +15,8 @@ class Command(BaseCommand):
     """Make a new key, re-seal everything with it, keep the previous one until the next run, drop older ones."""
 
     help = (
-        "Re-seal every stored secret under a new key. Safe while the product runs; run it again after a kill."
+        "Re-encrypt every stored secret with a new key. Safe while Quazzar runs. If it is interrupted, "
+        "run it again."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -36,25 +37,26 @@ def report(result: Rotation) -> list[str]:
     """The lines that the operator reads at the end."""
     lines = [f"{label}: {count} re-sealed" for label, count in sorted(result.resealed.items())]
     if result.resumed:
-        lines.append("Finished what an earlier rotation had left to do; no further key was made.")
+        lines.append("Finished an earlier, interrupted rotation. No new key was created.")
     lines.append(
         f"{words.count(result.resealed.total(), 'secret')} re-sealed in {result.seconds:.1f} s; "
         f"{words.count(result.dropped, 'old key')} dropped from {keyring.path()}."
     )
     if result.unreadable:
         lines.append(
-            f"{words.count(result.unreadable, 'secret')} could not be opened and stayed as before; see check_seals."
+            f"{words.count(result.unreadable, 'secret')} left unchanged, because decryption failed. See "
+            "check_seals."
         )
     return [*lines, *_what_stays(result)]
 
 
 def _what_stays(result: Rotation) -> Iterator[str]:
     yield (
-        f"The previous key stays in {keyring.path()} until the next rotation, for writes that were under way; "
-        "run rotate_key again in a minute to drop it sooner."
+        f"The previous key stays in {keyring.path()} until the next rotation, because of writes that were "
+        "in progress. To drop it sooner, run rotate_key again in a minute."
     )
     if result.kept > 1:
-        yield f"{result.kept - 1} older keys stay as well, because unreadable secrets name them."
+        yield f"{result.kept - 1} older keys stay as well, because unreadable secrets refer to them."
     if result.held:
-        yield "Older keys could not be dropped, because a transaction is still writing; run rotate_key again."
-    yield "Back up the key file now: a copy from before does not open what is stored now."
+        yield "Older keys could not be dropped because a transaction is still writing. Run rotate_key again."
+    yield "Back up the key file now: an older copy cannot decrypt what is stored now."

@@ -15,7 +15,9 @@ from quazzar.monitoring.logs import log_format
 
 
 class Command(BaseCommand):
-    help = "Run broker (unless REDIS_URL), web, worker and beat in the foreground; Ctrl-C stops all."
+    help = (
+        "Run broker (unless REDIS_URL is set), web, worker and beat in the foreground. Ctrl-C stops them all."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=8000)

@@ -38,7 +38,7 @@ def look(
 def test_a_wildcard_is_no_key(nameserver: Nameserver, wildcard: str) -> None:
     verdict = look(nameserver, "key.test", wildcard, without=("_domainkey",))["dkim"]
     assert (verdict.status, verdict.found, verdict.advice) == (Status.MISSING, (), "")
-    assert "comes from a wildcard record (*), which may stay" in verdict.message
+    assert "comes from a wildcard record (*), which you can keep" in verdict.message
     assert "elete" not in verdict.message and "Replace" not in verdict.message
 
 
@@ -81,7 +81,7 @@ def test_every_kind_of_record_is_told_from_a_wildcard(nameserver: Nameserver) ->
     )
     for record_id in ("mx", "spf", "dkim", "dmarc", "tls_rpt", "srv_imaps"):
         assert verdicts[record_id].status is Status.MISSING, record_id
-        assert "from a wildcard record (*), which may stay" in verdicts[record_id].message, record_id
+        assert "from a wildcard record (*), which you can keep" in verdicts[record_id].message, record_id
     assert verdicts["spf"].advice.startswith("v=spf1 ip4:198.51.100.7 ")
 
 
@@ -103,7 +103,8 @@ def test_at_the_domain_itself_there_is_no_wildcard(nameserver: Nameserver) -> No
 def test_an_address_by_a_wildcard_is_not_in_the_place_of_a_cname(nameserver: Nameserver) -> None:
     verdict = look(nameserver, "web.test", "* A 192.0.2.80")["autoconfig"]
     assert (
-        verdict.status is Status.MISSING and "from a wildcard record (*), which may stay" in verdict.message
+        verdict.status is Status.MISSING
+        and "from a wildcard record (*), which you can keep" in verdict.message
     )
     there = look(nameserver, "web2.test", "* A 192.0.2.80", "autoconfig A 192.0.2.80")["autoconfig"]
     assert there.status is Status.MISMATCH and "Delete that record" in there.message

@@ -49,7 +49,7 @@ def test_an_empty_key_is_a_revoked_one_and_a_missing_one_an_error() -> None:
     assert judge.parse("v=DKIM1; p=").revoked
     assert not judge.parse("v=DKIM1; p=").errors
     assert not judge.parse("v=DKIM1").revoked
-    assert judge.parse("v=DKIM1").errors == ("p= with the key is missing",)
+    assert judge.parse("v=DKIM1").errors == ("the tag p=, which holds the key, is missing",)
 
 
 @pytest.mark.parametrize(

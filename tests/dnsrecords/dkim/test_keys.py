@@ -21,14 +21,14 @@ PKCS1 = base64.b64encode(base64.b64decode(KEY)[24:]).decode()
     ("published", "words"),
     [
         (KEY[:200], "cut off after 200 of 392"),
-        (KEY + "AB", "goes on after its end with 'AB'"),
+        (KEY + "AB", "has extra text after its end: 'AB'"),
         (KEY.upper(), "upper and lower case"),
         (KEY[:150] + KEY[151:], "damaged from character"),
         (f'{KEY[:200]}" "{KEY[200:]}', "quotes or backslashes"),
         (PKCS1, "lacks its first bytes"),
-        (OTHER, "not the one that this node signs with (it is another RSA key, of 2048 bits)"),
-        ("AAAA", "not the one that this node signs with"),
-        ("not base64!", "not the one that this node signs with"),
+        (OTHER, "not the key this node signs with (it is another RSA key, of 2048 bits)"),
+        ("AAAA", "not the key this node signs with"),
+        ("not base64!", "not the key this node signs with"),
     ],
 )
 def test_the_difference_is_named(published: str, words: str) -> None:

@@ -155,7 +155,7 @@ def test_each_state_of_a_rotation_says_what_to_do(domain: Domain) -> None:
     retiring = progress.rotation(domain)
     assert (retiring.state, retiring.selector, retiring.other) == ("retiring", key.selector, "quazzar")
     assert retiring.since and retiring.keep_until == retiring.since + progress.KEEP_RETIRED
-    assert "Leave the record quazzar._domainkey.example.com" in retiring.message
+    assert "Keep the record quazzar._domainkey.example.com" in retiring.message
 
 
 def test_each_state_of_the_ed25519_key_says_what_to_do(domain: Domain) -> None:
@@ -171,7 +171,7 @@ def test_each_state_of_the_ed25519_key_says_what_to_do(domain: Domain) -> None:
     assert pending.message.startswith(f"Publish the TXT record {record}.")
     progress.advance(domain, published(key))
     signing = progress.ed25519_key(domain)
-    assert signing.state == "signing" and f"Leave the record {record}" in signing.message
+    assert signing.state == "signing" and f"Keep the record {record}" in signing.message
     removed = progress.remove_ed25519(domain)
     assert (removed.state, removed.selector) == ("off", "")
     assert removed.message.endswith(f"You may delete the TXT record {record}.")

@@ -67,9 +67,9 @@ def test_a_percentage_that_is_none_counts_as_all() -> None:
 @pytest.mark.parametrize(
     ("text", "fatal", "heeded"),
     [
-        ("v=DMARC1", "p= with the policy is missing", False),
-        (f"v=DMARC1; {RUA}", "p= with the policy is missing", True),
-        ("v=DMARC1; rua=nobody", "p= with the policy is missing", False),
+        ("v=DMARC1", "the tag p=, which holds the policy, is missing", False),
+        (f"v=DMARC1; {RUA}", "the tag p=, which holds the policy, is missing", True),
+        ("v=DMARC1; rua=nobody", "the tag p=, which holds the policy, is missing", False),
         ("v=DMARC1; p=all", "p=all is not a policy", False),
         (f"v=DMARC1; p=; {RUA}", "p= is not a policy", True),
         ("v=DMARC1; p=none; sp=all", "sp=all is not a policy", False),
@@ -103,7 +103,7 @@ def test_without_a_valid_policy_only_reports_are_sent_if_anything(
         ("x=y", "do not know x="),
         ("p=reject", "p= appears twice"),
         ("ADKIM=s", "ADKIM= is written in capitals"),
-        ("é=1", "not a valid name of a tag"),
+        ("é=1", "not a valid tag name"),
     ],
 )
 def test_other_mistakes_cost_the_piece_alone(piece: str, words: str) -> None:
@@ -124,7 +124,7 @@ def test_right_are_every_list_of_options_for_failure_reports_and_any_order() -> 
     for options in ("0", "1", "d", "s", "1:d:s", "d:s", "s:0:d", "D:1"):
         assert not parse(f"v=DMARC1; p=none; ruf=mailto:a@example.com; fo={options}").flaws, options
     flaws = parse("v=DMARC1; sp=reject; p=reject").flaws
-    assert len(flaws) == 1 and "p= does not stand right after v=" in flaws[0]
+    assert len(flaws) == 1 and "p= does not come right after v=" in flaws[0]
 
 
 def test_a_policy_starts_with_its_version() -> None:

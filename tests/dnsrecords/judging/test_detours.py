@@ -131,7 +131,7 @@ def test_what_a_wildcard_answers_is_not_at_the_name_whatever_it_is() -> None:
             if verdict.ok:  # an SPF record may authorise us from wherever it comes
                 continue
             assert verdict.status is Status.MISSING and verdict.found == (), record.id
-            assert "from a wildcard record (*), which may stay" in verdict.message, record.id
+            assert "from a wildcard record (*), which you can keep" in verdict.message, record.id
             assert re.search("Add |Publish ", verdict.message) and "elete" not in verdict.message, record.id
             assert "CNAME to" not in verdict.message and "Replace" not in verdict.message, record.id
 

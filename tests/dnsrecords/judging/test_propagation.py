@@ -39,7 +39,7 @@ SILENT = server("", None, Outcome.TIMEOUT)
             "seen on 1 of 3 name servers, the rest within 47 min by their TTL, 1 did not answer",
         ),
         ([NEW, server("old", None)], "seen on 1 of 2 name servers"),
-        ([], "seen nowhere: there are no name servers to ask"),
+        ([], "not checked anywhere: there are no name servers to ask"),
     ],
 )
 def test_how_far_it_has_got_is_said_in_a_sentence(servers: list[ServerAnswer], sentence: str) -> None:

@@ -98,13 +98,13 @@ def test_what_lowers_a_strong_policy_is_told_and_taken_out(tags: str, words: tup
 @pytest.mark.parametrize(
     ("tags", "words"),
     [
-        ("p=quarantine; t=y", ("p=quarantine works as none",)),
-        ("p=quarantine; t=y; sp=none", ("p=quarantine works as none", "sp=none leaves subdomains")),
+        ("p=quarantine; t=y", ("p=quarantine works like none",)),
+        ("p=quarantine; t=y; sp=none", ("p=quarantine works like none", "sp=none leaves subdomains")),
         ("p=quarantine; t=y; pct=5", ("t=y", "pct=5")),
         ("p=reject; sp=quarantine; t=y", ("sp=quarantine", "t=y turns into none")),
         ("p=reject; sp=none; np=none", ("sp=none", "np=none")),
         ("p=reject; np=none; psd=y", ("np=none", "psd=y")),
-        ("p=quarantine; pct=0", ("Receivers that still follow RFC 7489", "pct=0")),
+        ("p=quarantine; pct=0", ("receivers that still follow RFC 7489", "pct=0")),
     ],
 )
 def test_each_tag_that_weakens_a_policy_is_named(tags: str, words: tuple[str, ...]) -> None:
@@ -160,7 +160,7 @@ def test_what_copying_left_in_another_tag_does_not_break_the_policy() -> None:
 @pytest.mark.parametrize(
     ("value", "words", "address"),
     [
-        ("dmarc@example.com", "'dmarc@example.com' lacks mailto:", "mailto:dmarc@example.com"),
+        ("dmarc@example.com", "'dmarc@example.com' needs mailto:", "mailto:dmarc@example.com"),
         ("mailto: dmarc@example.com", "'mailto: dmarc@example.com' has a space", "mailto:dmarc@example.com"),
         (
             "mailto:a@example.com mailto:b@example.com",
@@ -177,11 +177,11 @@ def test_an_address_that_gets_no_report_is_told_whatever_the_policy(
     right = verdict(f"v=DMARC1; p={policy}; rua={value}")
     assert (right.status, right.advice) == (Status.OK, f"v=DMARC1; p={policy}; rua={address}")
     assert words in right.message
-    assert "No address for reports" not in right.message
+    assert "There is no address for reports" not in right.message
 
 
 def test_without_an_address_this_is_told_of_a_strong_policy_too() -> None:
-    assert "No address for reports (rua=)" in verdict("v=DMARC1; p=reject").message
+    assert "There is no address for reports (rua=)" in verdict("v=DMARC1; p=reject").message
 
 
 def test_reports_to_an_organisation_that_has_not_agreed_are_remarked_on() -> None:
@@ -252,7 +252,7 @@ def test_without_a_record_the_policy_of_the_organisation_applies(
 ) -> None:
     found = below(f"v=DMARC1; {policy}; rua=mailto:dmarc@o1.test", exists=exists)
     assert (found.status, found.found) == (Status.OK, ())
-    assert f"that of o1.test applies: {effect}" in found.message
+    assert f"the policy of o1.test applies: {effect}" in found.message
     assert found.advice == f"v=DMARC1; p={effect}; rua=mailto:postmaster@mail1.o1.test"
 
 
@@ -262,7 +262,7 @@ def test_without_a_record_the_policy_of_the_organisation_applies(
         ("p=reject; sp=none", True, "it has sp=none"),
         ("p=none", True, "it has p=none"),
         ("p=reject; sp=reject; np=none", False, "it has np=none"),
-        ("p=reject; sp=quarantine; t=y", True, "sp=quarantine works as none, because of t=y"),
+        ("p=reject; sp=quarantine; t=y", True, "sp=quarantine works like none, because of t=y"),
         ("p=quarantine; pct=10", True, "pct=10"),
         ("p=reject; sp=all", True, "sp=all is not a policy"),
     ],
@@ -324,7 +324,7 @@ def test_where_a_name_between_does_not_answer_the_policy_that_applies_is_not_kno
 ) -> None:
     found = half_silent(f"v=DMARC1; {policy}", outcome=outcome)
     assert found.status is Status.ERROR
-    assert "Which one applies is not known" in found.message
+    assert "policy applies is unknown" in found.message
     assert "_dmarc.dept.o1.test could not be looked up" in found.message and "arrives" not in found.message
 
 
@@ -336,7 +336,7 @@ def test_a_weak_sp_counts_only_where_the_names_above_are_known() -> None:
 
     found = cases.verdict("dmarc", own, lookup=silent, facts=facts_of("a.dept.o1.test"))
     assert found.ok
-    assert "Whether sp= leaves subdomains to forgers is not known" in found.message
+    assert "Whether sp= leaves subdomains open to forgery is unknown" in found.message
     assert "_dmarc.dept.o1.test could not be looked up" in found.message
 
 

@@ -23,22 +23,22 @@ def test_the_id_of_the_policy_is_right(value: str) -> None:
         ("v=STSv1;", "id= is missing"),
         ("v=STSv1; a=b", "id= is missing"),
         ("v=STSv1; id", "'id' is not a field"),
-        ("v=STSv1; id=", "the id '' is none"),
-        ("v=STSv1; id=2026-11-29", "letters and digits only"),
-        ("v=STSv1; id=2026.1", "letters and digits only"),
-        (f"v=STSv1; id={'1' * 33}", "32 at most"),
-        ("v=STSv1; id=2026 0101", "letters and digits only"),
-        ("v=STSv1; id=\u00fc1", "letters and digits only"),
-        ("v=STSv1; id=20260101, x=y", "letters and digits only"),
-        ("v=STSv1; ID=20260101", "small letters"),
+        ("v=STSv1; id=", "the id '' is not valid"),
+        ("v=STSv1; id=2026-11-29", "1 to 32 letters and digits"),
+        ("v=STSv1; id=2026.1", "1 to 32 letters and digits"),
+        (f"v=STSv1; id={'1' * 33}", "1 to 32 letters and digits"),
+        ("v=STSv1; id=2026 0101", "1 to 32 letters and digits"),
+        ("v=STSv1; id=\u00fc1", "1 to 32 letters and digits"),
+        ("v=STSv1; id=20260101, x=y", "1 to 32 letters and digits"),
+        ("v=STSv1; ID=20260101", "lower case"),
         ("v=STSv1; id =20260101", "without a space before the equals sign"),
         ("v=STSv1; id= 20260101", "a space after id="),
         ("v=STSv1; id=20260101; id=1", "appears twice"),
         ("v=STSv1;; id=20260101", "nothing between two semicolons"),
         ("v=STSv1; id=20260101; x=", "the value of x= is empty"),
         ("v=STSv1; id=20260101; x=a=b", "not allowed there"),
-        ("v=STSv1; id=20260101; _x=1", "'_x' is not a valid name"),
-        (f"v=STSv1; id=20260101; {'x' * 33}=1", "is not a valid name"),
+        ("v=STSv1; id=20260101; _x=1", "'_x' is not a valid field name"),
+        (f"v=STSv1; id=20260101; {'x' * 33}=1", "is not a valid field name"),
         ("v=STSv10; id=20260101", "does not start with v=STSv1"),
         ("v=STSV1; id=20260101", "does not start with v=STSv1"),
         ("v = STSv1; id=20260101", "does not start with v=STSv1"),
@@ -74,16 +74,16 @@ def test_reports_on_tls_may_go_to_a_mailbox_or_a_url(value: str) -> None:
 @pytest.mark.parametrize(
     ("value", "words", "advice"),
     [
-        ("v=TLSRPTv1", "no address for them (rua=) is named", ""),
-        ("v=TLSRPTv1; rua=", "no address for them (rua=) is named", ""),
-        ("v=TLSRPTv1; RUA=mailto:a@example.com", "small letters", ""),
-        ("v=TLSRPTv1; rua=tls@example.com", "'tls@example.com' lacks mailto:", "mailto:tls@example.com"),
+        ("v=TLSRPTv1", "it has no address for them (rua=)", ""),
+        ("v=TLSRPTv1; rua=", "it has no address for them (rua=)", ""),
+        ("v=TLSRPTv1; RUA=mailto:a@example.com", "lower case", ""),
+        ("v=TLSRPTv1; rua=tls@example.com", "'tls@example.com' needs mailto:", "mailto:tls@example.com"),
         (
             "v=TLSRPTv1; rua=mailto:a@b.example mailto:c@d.example",
             "comma",
             "mailto:a@b.example,mailto:c@d.example",
         ),
-        ("v=TLSRPTv1; rua=,, ,", "is no address", ""),
+        ("v=TLSRPTv1; rua=,, ,", "is not an address", ""),
         ("v=TLSRPTv1; rua=mailto:a@example.com other", "has a space", ""),
         ("v=TLSRPTv1; rua=http://bad/%", "character", ""),
         ("v=TLSRPTv1; rua=mailto:nobody", "is not a mail address", ""),
@@ -104,7 +104,7 @@ def test_one_address_that_works_is_enough_and_the_others_are_named() -> None:
         Status.OK,
         "v=TLSRPTv1; rua=mailto:a@b.example,mailto:c@d.example",
     )
-    for words in ("'c@d.example' lacks mailto:", "'ftp://x.example' begins with neither", "two semicolons"):
+    for words in ("'c@d.example' needs mailto:", "'ftp://x.example' begins with neither", "two semicolons"):
         assert words in found.message
 
 

@@ -52,14 +52,14 @@ def test_nothing_published_is_missing() -> None:
 def test_an_address_is_no_host(host: str) -> None:
     wrong = verdict(f"10 {host}")
     assert wrong.status is Status.MISMATCH
-    assert "it has to be a name" in wrong.message
+    assert "but must point to a name" in wrong.message
 
 
 def test_another_name_of_this_node_is_right_with_a_remark() -> None:
     for facts in (cases.FACTS, UNKNOWN):  # its addresses are set, or looked up
         right = cases.verdict("mx", "10 same.example.com", lookup=LOOKUP, facts=facts)
         assert right.ok
-        assert "certificate names mail.example.com" in right.message
+        assert "certificate is for mail.example.com" in right.message
 
 
 def test_another_node_is_wrong() -> None:
@@ -92,7 +92,7 @@ def test_two_names_of_this_node_are_no_others() -> None:
 
 
 def test_a_null_mx_is_wrong_also_beside_this_node() -> None:
-    assert "takes no mail" in verdict("0 ").message
+    assert "accepts no mail" in verdict("0 ").message
     assert verdict("10 mail.example.com", "0 .").status is Status.MISMATCH
 
 

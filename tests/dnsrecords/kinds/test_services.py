@@ -17,8 +17,8 @@ def test_a_service_is_right_by_host_and_port_alone() -> None:
     [
         ("0 1 143 mail.example.com", "port 143 instead of mail.example.com port 993"),
         ("0 1 993 imap.example.net", "imap.example.net port 993"),
-        ("0 0 0 .", "no such service"),
-        ("0 0 0 ", "no such service"),  # as the resolver reads the root
+        ("0 0 0 .", "this service does not exist"),
+        ("0 0 0 ", "this service does not exist"),  # as the resolver reads the root
     ],
 )
 def test_a_service_elsewhere_is_wrong(value: str, words: str) -> None:

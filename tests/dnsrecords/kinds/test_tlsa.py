@@ -108,8 +108,8 @@ def test_a_whole_authority_need_not_be_served() -> None:
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (pin(0, 1, 1, 1, CHAIN), "usage 0 does not count for mail"),
-        (pin(1, 1, 1, 0, CHAIN), "usage 1 does not count for mail"),
+        (pin(0, 1, 1, 1, CHAIN), "usage 0 is not valid for mail"),
+        (pin(1, 1, 1, 0, CHAIN), "usage 1 is not valid for mail"),
         ("4 1 1 " + "ab" * 32, "the usage 4"),
         ("3 2 1 " + "ab" * 32, "the selector 2"),
         ("3 1 3 " + "ab" * 32, "the matching type 3"),

@@ -39,13 +39,13 @@ def test_the_policy_of_this_node_is_right_whatever_ends_its_lines() -> None:
         (replace(RIGHT, status=404), "with 404 instead of the policy"),
         (replace(RIGHT, kind="text/html"), "something other than plain text"),
         (replace(RIGHT, text=POLICY.replace("testing", "enforce")), "a policy other than this node's"),
-        (replace(RIGHT, text=""), "no valid policy"),
+        (replace(RIGHT, text=""), "not a valid policy"),
     ],
 )
 def test_a_policy_that_senders_do_not_use_is_a_mismatch(fetched: Fetched, words: str) -> None:
     wrong = judged(fetched)
     assert (wrong.status, wrong.found) == (Status.MISMATCH, OK.found)
-    assert wrong.message.startswith("The record is right. But ")
+    assert wrong.message.startswith("The record is correct. But ")
     assert words in wrong.message and wrong.message.endswith(".")
 
 
@@ -101,17 +101,17 @@ def test_a_valid_policy_with_another_meaning_says_what_senders_do(text: str, wor
         (POLICY.replace("604800", "12345678901"), "its max_age"),
         (POLICY.replace("max_age: 604800\n", ""), "max_age: is missing"),
         (POLICY.replace("mx: mail.example.com\n", ""), "mx: is missing"),
-        (POLICY.replace("mail.example.com", "10 mail.example.com"), "is no host name"),
-        (POLICY.replace("mail.example.com", "mail.*.com"), "is no host name"),
-        (POLICY.replace("mail.example.com", "*.*.example.com"), "is no host name"),
-        (POLICY.replace("mail.example.com", "mail.example-"), "is no host name"),
+        (POLICY.replace("mail.example.com", "10 mail.example.com"), "is not a host name"),
+        (POLICY.replace("mail.example.com", "mail.*.com"), "is not a host name"),
+        (POLICY.replace("mail.example.com", "*.*.example.com"), "is not a host name"),
+        (POLICY.replace("mail.example.com", "mail.example-"), "is not a host name"),
         (POLICY.replace("mail.example.com", ""), "mx: has no value"),
         (f"{POLICY}more:", "more: has no value"),
-        (f"{POLICY}_more: x", "is not a name, a colon"),
-        ("", "is not a name, a colon"),
+        (f"{POLICY}_more: x", "is not in the form"),
+        ("", "is not in the form"),
         (POLICY.replace("mode: testing", "mode testing"), "the line 'mode testing'"),
         (f"<html>{POLICY}", "the line '<html>version: STSv1'"),
-        (f"\ufeff{POLICY}", "is not a name, a colon"),
+        (f"\ufeff{POLICY}", "is not in the form"),
         (POLICY.replace("\n", "\n\n"), "the line ''"),
     ],
 )
@@ -203,8 +203,8 @@ def test_a_policy_of_another_provider_that_is_in_force_is_told_at_the_mx_record(
     for words in (
         "A remark. Senders that use MTA-STS refuse to deliver mail here",
         "names mx.old.test and *.old.test, and not mail.example.com",
-        "keep it for 30 days (max_age), whatever is deleted (RFC 8461 §3.3)",
-        "switch MTA-STS on for this domain at once",
+        "keep it for 30 days (max_age), even if you delete records (RFC 8461 §3.3)",
+        "Switch MTA-STS on for this domain now",
         "mode none",
     ):
         assert words in found.message

@@ -113,7 +113,7 @@ def test_a_policy_that_has_changed_wants_another_id(domain: Domain, console: Cal
 def test_a_certificate_for_another_name_is_found(domain: Domain, console: Callable[[str], None]) -> None:
     console(f"mail.{DOMAIN}")
     status, message = looked_up(domain)
-    assert status == "mismatch" and f"give the HTTPS proxy of the console a certificate for {HOST}" in message
+    assert status == "mismatch" and f"Give the console's HTTPS proxy a certificate for {HOST}" in message
 
 
 def test_the_key_on_port_25_is_pinned_in_a_signed_zone(nameserver: Nameserver) -> None:

@@ -86,7 +86,7 @@ def test_what_could_not_be_judged_is_not_called_wrong() -> None:
     for status in (Status.ERROR, Status.UNCHECKED):
         verdict = Verdict(status, "No name server answered for a.example in time.")
         (conflict,) = plan([SPF], {"spf": verdict}, other, ()).conflicts
-        assert conflict.message.endswith("is not known: No name server answered for a.example in time.")
+        assert conflict.message.endswith("is unknown: No name server answered for a.example in time.")
 
 
 def test_texts_of_another_kind_are_in_nobodys_way() -> None:

@@ -162,9 +162,7 @@ def test_a_cname_and_what_stands_beside_none_are_conflicts(bound: Bind) -> None:
     plan = publishing.publish(published_at(bound, "alias.test"), replace=True)
     messages = {conflict.name: conflict.message for conflict in plan.conflicts}
     assert messages.keys() == {"_dmarc.alias.test", "autoconfig.alias.test"}
-    assert (
-        "have the TXT record published where it leads, or delete the CNAME" in messages["_dmarc.alias.test"]
-    )
+    assert "Publish the TXT record where it leads, or delete the CNAME" in messages["_dmarc.alias.test"]
     assert "_dmarc CNAME dmarc.elsewhere.example." in bound.records("alias.test")
 
 

@@ -37,5 +37,5 @@ def test_a_delegation_takes_the_name_and_all_below_and_the_zones_own_servers_tak
 def test_a_zone_on_the_same_server_takes_its_names() -> None:
     soa = "{}. 60 IN SOA ns.example.net. hostmaster.example.net. 1 1 1 1 1"
     below = (soa.format("sub.example.com"),)
-    assert outside("_dmarc.sub.example.com", authority=below) == "sub.example.com is a zone of its own"
+    assert outside("_dmarc.sub.example.com", authority=below) == "sub.example.com is a separate zone"
     assert not outside("_dmarc.example.com", authority=(soa.format("example.com"),))

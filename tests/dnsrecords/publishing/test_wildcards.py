@@ -193,7 +193,7 @@ def test_the_same_in_another_spelling_is_the_same(node: Bind | Primary) -> None:
 
 def test_a_null_mx_is_shown_as_a_zone_file_has_it(node: Bind | Primary) -> None:
     (conflict,) = published(node, "nullmx.test").conflicts
-    assert "nullmx.test has 0 ., which was not put there by Quazzar" in conflict.message
+    assert "nullmx.test has 0 ., which Quazzar did not publish" in conflict.message
 
 
 def test_texts_beside_ours_keep_their_ttl(node: Bind | Primary) -> None:

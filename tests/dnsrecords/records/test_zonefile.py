@@ -38,14 +38,14 @@ $TTL 3600
 ; Tells other mail servers to deliver the mail for example.org to this node.
 @ 3600 IN MX 10 mail.example.org.
 
-; Says that this node may send mail for example.org, and that mail from elsewhere is suspect.
+; Says that this node may send mail for example.org, and that mail from anywhere else is suspicious.
 @ 3600 IN TXT "v=spf1 mx ~all"
 
-; Holds the public key by which other mail servers verify the signature on mail from example.org.
+; Holds the public key that other mail servers use to verify the signature on mail from example.org.
 quazzar._domainkey 3600 IN TXT "v=DKIM1; k=rsa; p=TUlJQg=="
 
-; Asks others to put mail that falsely claims to be from example.org into spam, and to report to \
-postmaster@example.org. The mail server takes that address by itself.
+; Asks other servers to put mail that falsely claims to be from example.org into spam, and to send reports to \
+postmaster@example.org. The mail server accepts mail for that address; you don't have to set it up.
 _dmarc 3600 IN TXT "v=DMARC1; p=quarantine; rua=mailto:postmaster@example.org"
 
 ns 3600 IN A 192.0.2.53
@@ -92,7 +92,7 @@ def test_in_a_larger_zone_names_are_relative_to_that() -> None:
     assert "mail1 3600 IN MX 10 mail.example.org." in lines and not any(
         line.startswith("@") and " MX " in line for line in lines
     )
-    assert "; mail1.example.org is in the zone example.org, which has more records than these" in text
+    assert "; mail1.example.org is in the zone example.org, which has other records too" in text
     zone = dns.zone.from_text(text, relativize=False)
     assert zone.get_rdataset("_dmarc.mail1.example.org.", "TXT") and str(zone.origin) == "example.org."
 
@@ -120,8 +120,8 @@ def test_records_of_other_zones_are_comments() -> None:
 
 def test_records_without_a_value_are_comments() -> None:
     text = render(Facts("example.org", ""))
-    assert "; Left out, because its value is not known yet: MX @" in text.splitlines()
-    assert "; Left out, because its value is not known yet: TXT quazzar._domainkey" in text.splitlines()
+    assert "; Left out because its value is not known yet: MX @" in text.splitlines()
+    assert "; Left out because its value is not known yet: TXT quazzar._domainkey" in text.splitlines()
 
 
 def test_a_parser_finds_every_record_of_the_zone() -> None:
@@ -160,7 +160,7 @@ def test_what_could_add_a_line_or_a_field_is_refused(field: str, values: tuple[o
 
 
 def test_text_that_is_no_bytes_is_refused() -> None:
-    with pytest.raises(ValueError, match="cannot stand in a TXT record"):
+    with pytest.raises(ValueError, match="cannot be written to a TXT record"):
         zone_with(type="TXT", value="\u2028")
 
 

@@ -98,9 +98,9 @@ LOST = {
     "host.test": "is not an SPF mechanism",
     "includes.example.test": "is not an SPF mechanism",
     "mx:10": "names no full domain",
-    "exists:%{x}.spf.test": "does not begin a macro",
+    "exists:%{x}.spf.test": "does not start a macro",
     "moo": "is not an SPF mechanism",
-    "all:x": "has something after it",
+    "all:x": "has text after it",
 }
 
 

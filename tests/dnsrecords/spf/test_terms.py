@@ -97,7 +97,7 @@ def test_a_term_is_read(text: str, expected: Term) -> None:
         ("needs an IPv6", ("ip6:fe80::1%eth0",)),
         ("prefix length", ("ip4:192.0.2.1/33", "ip4:192.0.2.1/08", "ip6:::1/129")),
         ("explanations", ("exp=%{c}.example.com",)),
-        ("does not begin a macro", ("exists:%(ir).example", "a:%{d0}", "x=%")),
+        ("does not start a macro", ("exists:%(ir).example", "a:%{d0}", "x=%")),
     ],
 )
 def test_what_is_no_term_is_refused_with_a_reason(reason: str, texts: tuple[str, ...]) -> None:
@@ -126,7 +126,7 @@ def test_every_error_is_named_and_the_rest_kept() -> None:
 @pytest.mark.parametrize("name", ["redirect", "exp"])
 def test_a_modifier_can_be_there_once(name: str) -> None:
     twice = parse(f"v=spf1 {name}=a.example {name.upper()}=b.example")
-    assert [fault.reason for fault in twice.errors] == [f"is a second {name}, and only one is allowed"]
+    assert [fault.reason for fault in twice.errors] == [f"is a second {name}, but only one is allowed"]
     assert not parse("v=spf1 x=1 x=2").errors
 
 

@@ -37,7 +37,7 @@ def test_a_valid_uri_is_understood(text: str, scheme: str, host: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words", "mended"),
     [
-        ("a@example.com", "lacks mailto:", "mailto:a@example.com"),
+        ("a@example.com", "needs mailto:", "mailto:a@example.com"),
         ("mailto: a@example.com", "has a space", "mailto:a@example.com"),
         ("mailto:<a@example.com>", "character", "mailto:a@example.com"),
         ('"mailto:a@example.com"', "character", "mailto:a@example.com"),

@@ -69,5 +69,5 @@ def test_a_long_value_is_several_quoted_strings() -> None:
 @pytest.mark.parametrize("work", [split, quoted])
 def test_what_is_no_byte_is_refused(work: object) -> None:
     assert callable(work)
-    with pytest.raises(ValueError, match="cannot stand in a TXT record"):
+    with pytest.raises(ValueError, match="cannot be written to a TXT record"):
         work("a \u2019 that came along")

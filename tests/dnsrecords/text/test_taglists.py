@@ -65,7 +65,7 @@ def test_a_tag_that_appears_twice_is_an_error(tags: list[tuple[str, str]], numbe
         ("it is empty", ("", " ")),
         ("nothing between two semicolons", (";", "v=DKIM1;; p=x")),
         ("'v' is not a tag", ("v",)),
-        ("is not a valid name of a tag", ("=x", "1v=x", "a-b=x")),
+        ("is not a valid tag name", ("=x", "1v=x", "a-b=x")),
         ("a character that is not allowed", ("v=\xe4", "v=a\x00b")),
     ],
 )

@@ -182,8 +182,8 @@ def test_what_somebody_will_complain_about_is_a_warning() -> None:
         (leaf() + signed("X", ROOT_KEY, "Y", ROOT_KEY), HOST, "chain"),
         (leaf(names=("www.example.com",)) + CA, HOST, "www.example.com"),
         (leaf(names=()) + CA, HOST, "no host name"),
-        (leaf(names=("*.example.com",)) + CA, "a.b.example.com", "clients will warn"),
-        (leaf(names=("*.example.com",)) + CA, "example.com", "clients will warn"),
+        (leaf(names=("*.example.com",)) + CA, "a.b.example.com", "mail programs show a warning"),
+        (leaf(names=("*.example.com",)) + CA, "example.com", "mail programs show a warning"),
         (leaf(start=NOW + DAY) + CA, HOST, "not valid before 2027-01-16"),
         (leaf(start=NOW - 85 * DAY, end=NOW + 5 * DAY) + CA, HOST, "expires on 2027-01-20, in 5 days"),
         (leaf(usage=ExtendedKeyUsageOID.CLIENT_AUTH) + CA, HOST, "serverAuth"),
@@ -253,7 +253,7 @@ def test_a_key_that_cannot_serve_is_refused() -> None:
         (pem.text(DER_KEY), "openssl pkey -inform der"),
         (base64.b64encode(DER_KEY).decode(), "-----BEGIN PRIVATE KEY----- and"),
         (as_pem(LEAF_KEY, PrivateFormat.OpenSSH), "ssh-keygen"),
-        (armoured("PUBLIC KEY"), "choose the private one"),
+        (armoured("PUBLIC KEY"), "Choose the private key"),
         (armoured("CERTIFICATE REQUEST"), "signing request"),
         (armoured("EC PARAMETERS"), "curve"),
         (as_pem(CA_KEY), "server's own certificate first"),
@@ -265,7 +265,7 @@ def test_a_key_that_cannot_serve_is_refused() -> None:
             "passphrase",
         ),
         (as_pem(rsa.generate_private_key(public_exponent=65537, key_size=1024)), "1024 bits"),
-        (as_pem(dsa.generate_private_key(2048)), "Only RSA"),
+        (as_pem(dsa.generate_private_key(2048)), "TLS needs an RSA"),
     ):
         with case(words):
             name, sentence = refused(leaf() + CA, key)

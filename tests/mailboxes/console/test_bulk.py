@@ -145,7 +145,7 @@ def test_one_that_cannot_be_restored_does_not_hold_up_the_others(console: Client
     free = factories.mailbox("ben@example.com", deleted_at=NOW)
     page = html(act(console, "deleted/selected/restore/", taken, free))
     assert "1 mailbox is back" in page
-    assert "There is a mailbox ada@example.com already." in page
+    assert "The mailbox ada@example.com already exists." in page
     free.refresh_from_db()
     assert free.deleted_at is None
 

@@ -43,7 +43,7 @@ def add_alias(console: Client, **values: str) -> Any:
 
 
 def test_a_domain_is_added_with_its_key(console: Client) -> None:
-    assert "example.org is added" in told(add_domain(console, name="Example.ORG"))
+    assert "example.org added" in told(add_domain(console, name="Example.ORG"))
     assert revealed(DkimKey.objects.get().private_key)
 
 
@@ -61,7 +61,7 @@ def test_a_domain_that_does_not_fit_is_refused_and_stays_typed(
 
 def test_a_domain_that_is_there_already_is_said_beside_the_field(console: Client) -> None:
     factories.domain("example.org")
-    assert "There is a domain example.org already." in html(add_domain(console))
+    assert "The domain example.org already exists." in html(add_domain(console))
 
 
 def test_the_list_counts_mailboxes_and_aliases(console: Client) -> None:
@@ -110,7 +110,7 @@ def test_an_alias_is_added_with_all_its_destinations(console: Client) -> None:
 def test_an_alias_to_a_mailbox_that_does_not_exist_says_so_when_it_is_added_listed_and_opened(
     console: Client,
 ) -> None:
-    sentence = "a@example.com is no mailbox here. It gets nothing."
+    sentence = "a@example.com is no mailbox here. Mail for it is lost."
     assert told(add_alias(console)) == f"sales@example.com is added. {sentence}"
     row = Alias.objects.get()
     for path in ("aliases/", f"aliases/{row.pk}/"):
@@ -147,7 +147,7 @@ def test_an_alias_that_does_not_fit_is_refused(console: Client, field: str, valu
 
 def test_an_alias_that_closes_a_circle_is_refused(console: Client) -> None:
     factories.alias("a@example.com", "sales@example.com")
-    assert "round in a circle" in html(add_alias(console, destinations="a@example.com"))
+    assert "forwarded in a circle" in html(add_alias(console, destinations="a@example.com"))
 
 
 def test_an_alias_is_found_by_its_destination(console: Client) -> None:

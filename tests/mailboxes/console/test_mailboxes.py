@@ -314,7 +314,7 @@ def test_a_deleted_mailbox_is_listed_and_restored(console: Client) -> None:
 def test_a_mailbox_whose_address_is_taken_stays_deleted_and_says_why(console: Client) -> None:
     row = factories.mailbox(deleted_at=NOW, home="example.com/ada..1")
     factories.mailbox()
-    assert "There is a mailbox ada@example.com already." in told(
+    assert "The mailbox ada@example.com already exists." in told(
         console.post(f"{TAB}{row.pk}/restore/", headers=HTMX)
     )
     row.refresh_from_db()
@@ -325,7 +325,7 @@ def test_a_mailbox_whose_domain_is_gone_says_what_to_do(console: Client) -> None
     row = factories.mailbox(deleted_at=NOW)
     assert row.domain
     row.domain.delete()
-    assert "add it again" in told(console.post(f"{TAB}{row.pk}/restore/", headers=HTMX))
+    assert "Add it again" in told(console.post(f"{TAB}{row.pk}/restore/", headers=HTMX))
 
 
 def test_what_is_past_its_time_is_not_listed(console: Client) -> None:

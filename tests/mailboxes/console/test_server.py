@@ -59,7 +59,7 @@ def test_changes_on_their_way_are_counted(console: Client, applied: int, words: 
         ({"health": "unhealthy"}, "Unhealthy"),
         ({"health": "starting"}, "Starting"),
         ({"status": "exited"}, "Stopped"),
-        ({"status": "absent"}, "Not there"),
+        ({"status": "absent"}, "Missing"),
         ({"health": "new word"}, "Unknown"),
     ],
 )
@@ -69,9 +69,9 @@ def test_what_a_container_does_is_said_in_words(console: Client, seen: dict[str,
 
 
 def test_the_last_error_stands_there_with_its_hint(console: Client) -> None:
-    running(phase="degraded", last_error=error_value("not_healthy", "Rspamd is <ill>.", "Look at its log."))
+    running(phase="degraded", last_error=error_value("not_healthy", "Rspamd is <ill>.", "Read its log."))
     page = console.get(f"{TAB}list/").content.decode()
-    for words in ("Needs attention", "Rspamd is &lt;ill&gt;.", "not_healthy", "Look at its log."):
+    for words in ("Needs attention", "Rspamd is &lt;ill&gt;.", "not_healthy", "Read its log."):
         assert words in page
 
 
@@ -106,8 +106,8 @@ def test_a_certificate_for_another_name_is_told_on_every_page(console: Client) -
 
 
 def test_files_that_cannot_be_read_any_more_are_told(console: Client) -> None:
-    running(tls_source="files", tls_problem="There is no file /etc/x.pem.")
-    assert "There is no file /etc/x.pem." in head(console)
+    running(tls_source="files", tls_problem="The file /etc/x.pem does not exist.")
+    assert "The file /etc/x.pem does not exist." in head(console)
 
 
 # --- switches
@@ -200,7 +200,7 @@ def test_the_key_of_another_certificate_is_refused_beside_it(console: Client) ->
         ({"source": "files"}, "Type its absolute path."),
         (
             {"source": "files", "certificate_path": "/no/such", "key_path": "/no/such"},
-            "Files are read from these directories only",
+            "Files are only read from these directories",
         ),
         ({"source": "x"}, "Select a valid choice"),
     ],

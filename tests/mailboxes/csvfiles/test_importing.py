@@ -101,8 +101,8 @@ def test_a_file_that_cannot_be_read_is_refused() -> None:
         ("ada@example.com\n", "line 1: The first line names the columns"),
         ("address;password\nada@example.com;x\n", "separated by commas"),
         ("address,colour\n", "there is no column 'colour'"),
-        ("address,address\n", "a column occurs twice"),
-        (HEADER, "The file has no mailboxes."),
+        ("address,address\n", "a column appears twice"),
+        (HEADER, "The file contains no mailboxes."),
         ('address\n"ada@example.com\nbob@example.com\n', "line 2: the quotation marks do not match"),
         ('"address\n', "line 1: the quotation marks do not match"),
     ):
@@ -126,14 +126,14 @@ def test_a_row_that_is_not_right_is_refused() -> None:
     for row, words in (
         ("nobody,,,", "line 2: "),
         ("a+b@example.com,,,", "line 2: "),
-        ("ada@example.org,,,", "There is no domain example.org here"),
+        ("ada@example.org,,,", "The domain example.org does not exist here"),
         ("ada@example.com,short,,", "line 2: "),
-        ("ada@example.com,{SHA512-CRYPT}$6$abcdefgh,,", "hash of a password"),
-        ("ada@example.com,$2y$10$abcdefghijkl,,", "hash of a password"),
+        ("ada@example.com,{SHA512-CRYPT}$6$abcdefgh,,", "password hash"),
+        ("ada@example.com,$2y$10$abcdefghijkl,,", "password hash"),
         *((f"ada@example.com,,{quota},", "quota") for quota in ("-1", "1.5", "²", "99999999999999999999")),
         ('ada@example.com,,,"two\nlines"', "display name"),
-        ("ada@example.com,,", "4 values are expected, as in line 1, and 3 are here"),
-        ("ada@example.com,,,,", "and 5 are here"),
+        ("ada@example.com,,", "expected 4 values, as in line 1, but found 3"),
+        ("ada@example.com,,,,", "but found 5"),
     ):
         (sentence,) = refused(f"{HEADER}{row}\n")
         assert sentence.startswith("line 2: ") and words in sentence, row
@@ -141,7 +141,7 @@ def test_a_row_that_is_not_right_is_refused() -> None:
 
 def test_an_unknown_domain_is_told_together_with_what_else_is_wrong_in_its_line() -> None:
     found = refused(f"{HEADER}ada@example.org,,-1,\n")
-    assert len(found) == 2 and "There is no domain example.org here" in " ".join(found)
+    assert len(found) == 2 and "The domain example.org does not exist here" in " ".join(found)
 
 
 def test_enabled_is_a_word() -> None:
@@ -165,8 +165,11 @@ def test_every_error_comes_with_the_line_where_its_row_begins() -> None:
         "line 6",
         "line 7",
     ]
-    assert "a mailbox there@example.com" in sentences[4] and "an alias info@example.com" in sentences[5]
-    assert "in line 2 too" in sentences[6]
+    assert (
+        "there@example.com already exists as a mailbox" in sentences[4]
+        and "exists as an alias" in sentences[5]
+    )
+    assert "is also in line 2" in sentences[6]
 
 
 def test_a_hundred_errors_are_shown_and_the_rest_counted() -> None:
@@ -354,17 +357,19 @@ def test_several_addresses_may_be_apart_by_space_comma_or_semicolon(cell: str) -
 
 def test_what_cannot_be_forwarded_to_is_refused_with_its_line() -> None:
     head = "address,forward_to,keep_copy\n"
-    for cell, said in (("nobody", "nobody"), ("ada@example.com", "lead to itself")):
+    for cell, said in (("nobody", "nobody"), ("ada@example.com", "forward to itself")):
         (sentence,) = refused(f"{head}ada@example.com,{cell},\n")
         assert sentence.startswith("line 2: ") and said in sentence
-    assert refused(f"{head}ada@example.com,x@far.test,perhaps\n") == ["line 2: Keep_copy is true or false."]
+    assert refused(f"{head}ada@example.com,x@far.test,perhaps\n") == [
+        "line 2: Keep_copy must be true or false."
+    ]
 
 
 def test_a_circle_among_the_rows_is_refused_before_anything_is_stored() -> None:
     rows = "ada@example.com,bob@example.com,false\nbob@example.com,ada@example.com,false\n"
     sentences = refused(f"address,forward_to,keep_copy\n{rows}cleo@example.com,,\n")
     assert [sentence[:7] for sentence in sentences] == ["line 2:", "line 3:"]
-    assert "round in a circle: ada@example.com → bob@example.com → ada@example.com" in sentences[0]
+    assert "forwarded in a circle: ada@example.com → bob@example.com → ada@example.com" in sentences[0]
 
 
 def test_a_circle_that_closes_meanwhile_ends_the_import(quick: None) -> None:

@@ -94,10 +94,10 @@ def test_the_next_key_waits_while_the_present_one_signs(domain: Domain) -> None:
 
 def test_there_is_one_rotation_at_a_time(domain: Domain) -> None:
     key = lifecycle.begin_rotation(domain.pk)
-    with pytest.raises(AlreadyExists, match="waits to be published"):
+    with pytest.raises(AlreadyExists, match="waiting to be published"):
         lifecycle.begin_rotation(domain.pk)
     lifecycle.start_signing(domain.pk, key.selector)
-    with pytest.raises(AlreadyExists, match="on its way"):
+    with pytest.raises(AlreadyExists, match="in transit"):
         lifecycle.begin_rotation(domain.pk)
 
 

@@ -92,7 +92,7 @@ def test_only_the_network_of_exactly_that_name_counts(world: World) -> None:
 
 def test_a_network_is_not_removed_under_a_running_container(world: World) -> None:
     name = world.running()
-    with pytest.raises(NetworkInUse, match=f"still used by {name}"):
+    with pytest.raises(NetworkInUse, match=f"still in use by {name}"):
         world.engine.remove_network(world.project)
     world.engine.remove(name)
     world.engine.remove_network(world.project)
@@ -270,7 +270,7 @@ def test_a_port_that_a_process_holds_is_named(world: World) -> None:
     port = world.base.ports[0].host
     with world.occupied(port):
         name = world.created()
-        with pytest.raises(PortTaken, match=rf"Port {port} is in use") as caught:
+        with pytest.raises(PortTaken, match=rf"Port {port} is already in use") as caught:
             world.engine.start(name)
         assert caught.value.hint
         # It stays: what becomes of it is the caller's decision.

@@ -48,7 +48,7 @@ def test_the_port_that_is_taken() -> None:
 def test_what_to_do_about_a_port_depends_on_who_has_it() -> None:
     assert "ss -ltnp 'sport = :25'" in failures.port_taken(25, "qz-postfix", "").hint
     assert "docker stop other" in failures.port_taken(25, "qz-postfix", "other").hint
-    assert failures.port_taken(0, "qz-postfix", "").message.startswith("A port is in use")
+    assert failures.port_taken(0, "qz-postfix", "").message.startswith("A port is already in use")
 
 
 def test_why_an_image_cannot_be_fetched() -> None:

@@ -45,7 +45,7 @@ def told() -> int:
 
 
 def test_an_empty_queue_is_stored_as_one(up: StackEngine) -> None:
-    assert mailflow.queue().level == Level.WARNING and "Nobody has looked" in mailflow.queue().sentence
+    assert mailflow.queue().level == Level.WARNING and "has not been checked" in mailflow.queue().sentence
     up.reply("bash", "-o", "pipefail", with_=Result(0, b""))
     upkeep.watch_queue()
     assert mailflow.queue().level == Level.OK and told() == 0
@@ -151,7 +151,7 @@ def test_what_is_listed_is_the_oldest_first(up: StackEngine) -> None:
     ("clients", "level", "words"),
     [
         ({}, Level.OK, "Too few"),
-        ({"seen": 40, "hidden": 0}, Level.OK, "addresses of their own"),
+        ({"seen": 40, "hidden": 0}, Level.OK, "the real client address"),
         ({"seen": 40, "hidden": 40}, Level.WARNING, "40 (100 %)"),
         ({"seen": 40, "hidden": 10}, Level.WARNING, "10 (25 %)"),
         ({"seen": 400, "hidden": 1}, Level.WARNING, "1 (1 %)"),

@@ -30,7 +30,7 @@ def test_circles_of_before_are_named_once_each() -> None:
     factories.domain("b.example", catch_all="ring@a.example")
     factories.alias("ring@a.example", "anything@b.example", "out@far.example")
     found = addresses.examine()
-    assert found.level == Level.WARNING and found.sentence.count("goes round in a circle") == 2
+    assert found.level == Level.WARNING and found.sentence.count("is forwarded in a circle") == 2
     assert "one@a.example → two@a.example → one@a.example" in found.sentence
 
 

@@ -216,7 +216,7 @@ def test_a_repair_that_waits_for_leave_is_told() -> None:
 
 
 def test_a_failure_goes_before_a_warning() -> None:
-    error = error_value("container_dead", "Dovecot has stopped.", "Look at its log.")
+    error = error_value("container_dead", "Dovecot has stopped.", "Read its log.")
     healthy(phase=Phase.DEGRADED, last_error=error, pending=["Postfix has another image."])
     assert "Dovecot has stopped." in stack_check.examine().sentence
 

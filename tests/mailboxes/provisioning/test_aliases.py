@@ -118,7 +118,7 @@ def test_a_disabled_alias_is_part_of_no_circle_until_it_is_enabled() -> None:
     add("b", "a@example.com")
     with pytest.raises(InvalidFields) as caught:
         change_alias(row.pk, {"enabled": True})
-    assert "round in a circle" in caught.value.fields["enabled"][0]
+    assert "forwarded in a circle" in caught.value.fields["enabled"][0]
     with pytest.raises(MailCircle):
         set_aliases_enabled([row.pk], True)
 

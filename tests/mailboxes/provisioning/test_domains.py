@@ -78,7 +78,7 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 
 def test_the_same_domain_again_is_a_conflict_in_whichever_spelling() -> None:
     add_domain("example.com")
-    with pytest.raises(AlreadyExists, match=r"a domain example\.com already"):
+    with pytest.raises(AlreadyExists, match=r"The domain example\.com already exists"):
         add_domain("EXAMPLE.com.")
     assert generation() == 1
 

@@ -135,9 +135,9 @@ def test_an_address_too_long_for_mail_is_refused() -> None:
 def test_an_address_is_a_mailbox_or_an_alias_and_once(domain: Domain) -> None:
     add_mailbox(domain.pk, "ada")
     factories.alias("info@example.com")
-    with pytest.raises(AlreadyExists, match="a mailbox ada@"):
+    with pytest.raises(AlreadyExists, match="The mailbox ada@"):
         add_mailbox(domain.pk, "ADA")
-    with pytest.raises(AlreadyExists, match="an alias info@"):
+    with pytest.raises(AlreadyExists, match="The alias info@"):
         add_mailbox(domain.pk, "info")
     assert add_mailbox(factories.domain("example.org").pk, "ada").pk
 
@@ -379,11 +379,11 @@ def test_a_restored_mailbox_is_as_it_was_and_new_to_the_stack(box: Mailbox) -> N
 def test_a_mailbox_whose_address_is_taken_is_not_restored(box: Mailbox) -> None:
     remove_mailbox(box.pk)
     alias = add_alias(box.domain_id, "ada", ["bob@example.com"])  # type: ignore[arg-type]
-    with pytest.raises(AlreadyExists, match="an alias"):
+    with pytest.raises(AlreadyExists, match="The alias"):
         restore_mailbox(box.pk)
     remove_alias(alias.pk)
     add_mailbox(box.domain_id, "ada")  # type: ignore[arg-type]
-    with pytest.raises(AlreadyExists, match="a mailbox"):
+    with pytest.raises(AlreadyExists, match="The mailbox"):
         restore_mailbox(box.pk)
 
 

@@ -90,7 +90,7 @@ def test_a_circle_is_refused_whichever_part_comes_last() -> None:
                 with pytest.raises(InvalidFields) as caught:
                     order[-1]()
                 (sentence,) = next(iter(caught.value.fields.values()))
-                path = sentence.removeprefix("Mail would go round in a circle: ").rstrip(".").split(" → ")
+                path = sentence.removeprefix("Mail would be forwarded in a circle: ").rstrip(".").split(" → ")
                 assert path[0] == path[-1] and len(path) > 2
                 assert before == (
                     list(Alias.objects.values()),
@@ -204,8 +204,8 @@ def test_an_alias_to_a_mailbox_that_does_not_exist_says_so() -> None:
         (["ghost@a.example"], ["Refused: ghost@a.example is no mailbox here."]),
         (["ghost+tag@a.example"], ["Refused: ghost+tag@a.example is no mailbox here."]),
         (["mute@a.example"], ["Refused: mute@a.example is no mailbox here."]),
-        (["chain@a.example"], ["Refused: chain@a.example leads to nobody."]),
-        (["ada@a.example", "ghost@a.example"], ["ghost@a.example is no mailbox here. It gets nothing."]),
+        (["chain@a.example"], ["Refused: chain@a.example does not lead to any mailbox."]),
+        (["ada@a.example", "ghost@a.example"], ["ghost@a.example is no mailbox here. Mail for it is lost."]),
         *([[to], []] for to in ("ada@a.example", "ADA+x@a.example", "x@far.example", "postmaster@a.example")),
     ]:
         with case(to):
@@ -216,7 +216,7 @@ def test_an_alias_to_a_mailbox_that_does_not_exist_says_so() -> None:
 
 def test_a_mailbox_that_forwards_to_nobody_says_so() -> None:
     row = factories.mailbox("ada@a.example", forward_to=["ghost@a.example", "x@far.example"])
-    assert warnings_of(row) == ["ghost@a.example is no mailbox here. It gets nothing."]
+    assert warnings_of(row) == ["ghost@a.example is no mailbox here. Mail for it is lost."]
     assert warnings_of(factories.mailbox("bob@a.example")) == []
 
 

@@ -83,7 +83,7 @@ def test_the_alert_recipients_get_one_mail_about_all(relay: RelaySettings, rings
     assert warnings.warn() == 2
     row = Message.objects.get()
     assert (row.source, row.to) == ("alert", ["ops@example.net"])
-    assert row.subject == "[Quota] 2 mailboxes get full; ada@example.com is 96 % full"
+    assert row.subject == "[Quota] 2 mailboxes are filling up; ada@example.com is 96 % full"
     assert warned() == {"ada@example.com": 95, "bob@example.com": 80, "cyn@example.com": 0}
 
 

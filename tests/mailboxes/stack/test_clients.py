@@ -55,7 +55,9 @@ def test_the_ways_by_which_they_came_are_told_as_far_as_they_are_known() -> None
         return " | ".join(clients.ways(published, rootless=rootless, proxied=proxied, every=every))
 
     assert "rootless" in told("0.0.0.0", rootless=True, every=True)
-    assert told("0.0.0.0", every=True) == "over IPv4, through Docker's userland proxy, which hides everybody"
+    assert told("0.0.0.0", every=True) == (
+        "over IPv4, through Docker's userland proxy, which hides every client"
+    )
     assert told("0.0.0.0") == "over IPv4, from programs on this machine, through Docker's userland proxy"
     assert "or through a proxy or a rule" in told("0.0.0.0", proxied=False)
     # A stack of an older release is published on IPv6 as well until it is created anew.

@@ -390,6 +390,6 @@ def test_a_key_that_cannot_be_opened_is_replaced_or_told(
     settings.QUAZZAR_SECRETS_KEY_FILE = tmp_path / "first.key"
     upload_certificate(*pair)
     settings.QUAZZAR_SECRETS_KEY_FILE = tmp_path / "second.key"
-    assert "upload the pair again" in refreshed(False)
+    assert "Upload the certificate and key again" in refreshed(False)
     factories.stack(tls_source="self_signed")
     assert not refreshed(True)

@@ -71,8 +71,8 @@ def test_the_operator_is_told_once_a_day(relay: Any) -> None:
         refresh(line("ada@example.com", count))
     refresh(line("ada@example.com", 15), line("bob@example.com", 11))
     assert [subject.partition("] ")[2] for subject in told()] == [
-        "Somebody guesses the password of ada@example.com",
-        "Somebody guesses the password of bob@example.com",
+        "Someone is guessing the password of ada@example.com",
+        "Someone is guessing the password of bob@example.com",
     ]
     Stack.objects.update(
         guessed={
@@ -94,7 +94,7 @@ def test_a_client_that_tries_many_mailboxes_is_named_by_its_address(relay: Any) 
         "many mailboxes, from 192.0.2.7": 33
     }
     assert [subject.partition("] ")[2] for subject in told()] == [
-        "Somebody guesses the password of many mailboxes, from 192.0.2.7"
+        "Someone is guessing the password of many mailboxes, from 192.0.2.7"
     ]
 
 

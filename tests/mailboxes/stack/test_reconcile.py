@@ -61,7 +61,7 @@ def test_a_container_that_stopped_is_started(up: StackEngine, caplog: pytest.Log
     # It is told for a while, though it runs again.
     assert [(change.level, change.sentence) for change in changes][-2:] == [
         ("failed", sentence),
-        ("warning", f"The mail server works again. What was wrong: {sentence}"),
+        ("warning", f"The mail server works again. The problem was: {sentence}"),
     ]
 
 
@@ -150,7 +150,7 @@ def outdated(up: StackEngine) -> StackEngine:
 def test_another_image_waits_and_is_shown(outdated: StackEngine) -> None:
     for _ in range(2):
         reconcile.converge(quiet=True, deep=True)
-    sentence = f"The container qz-dovecot runs an older {IMAGES[1]} than the one that Docker has now."
+    sentence = f"The container qz-dovecot runs an older {IMAGES[1]} than the one on the Docker host."
     assert Stack.load().pending == [sentence]
     assert state() == ("healthy", "") and outdated.called("create") == 0
 
@@ -226,7 +226,8 @@ def test_another_controller_password_waits_for_rspamd_alone(up: StackEngine) -> 
     control.new_controller_password()
     reconcile.converge(quiet=True)
     assert Stack.load().pending == [
-        "The container qz-rspamd was created with another image, environment or configuration than is set now."
+        "The container qz-rspamd was created with an image, environment or configuration that differs "
+        "from the current settings."
     ]
     control.allow_interruption()
     reconcile.converge(fast=True)
@@ -324,12 +325,12 @@ def test_differences_are_told_and_nothing_is_changed(up: StackEngine) -> None:
 
 def test_files_changed_by_hand_and_changes_under_way_are_told(up: StackEngine) -> None:
     up.put_by_hand("dovecot.conf", b"")
-    assert reconcile.differences() == ["dovecot.conf differs from the rows."]
+    assert reconcile.differences() == ["dovecot.conf differs from the database."]
     add_mailbox(Domain.objects.get().pk, "bob")
-    assert reconcile.differences() == ["The stack has generation 1; the rows have 2."]
+    assert reconcile.differences() == ["The stack has generation 1, but the database has 2."]
 
 
 def test_what_is_left_of_a_disabled_stack_is_told(up: StackEngine) -> None:
     factories.stack(enabled=False, phase=Stack.Phase.DISABLED)
-    assert "The container qz-postfix exists, though the stack is disabled." in reconcile.differences()
+    assert "The container qz-postfix exists although the stack is disabled." in reconcile.differences()
     assert len(reconcile.differences()) == 3

@@ -60,7 +60,7 @@ def test_a_container_of_somebody_else_on_the_network_does_not_keep_the_stack_up(
     control.disable(purge=True, confirm=HOSTNAME)
     reconcile.converge()
     assert Stack.load().phase == "disabled" and not up.boxes and not up.disks
-    assert "still used by webmail" in caplog.text and list(up.networks) == ["qz"]
+    assert "still in use by webmail" in caplog.text and list(up.networks) == ["qz"]
 
 
 def test_nothing_is_live_any_more(up: StackEngine) -> None:

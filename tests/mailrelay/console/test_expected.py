@@ -95,7 +95,7 @@ def test_what_has_no_schedule_is_not_watched_but_asked_for_one(console: Client) 
     row = report(state="learning", schedule=None)
     answer = console.post(reverse("admin:expected_report_watch", args=[row.pk]), follow=True)
     assert answer.redirect_chain[-1][0] == reverse("admin:expected_report", args=[row.pk])
-    assert "No schedule is known for this report yet" in text(answer)
+    assert "This report has no schedule yet" in text(answer)
 
 
 @pytest.mark.parametrize(
@@ -136,10 +136,10 @@ def test_a_report_is_added_by_hand_and_shown_as_it_was_typed(
     ("typed", "sentence"),
     [
         ({"name": ""}, "Type a name."),
-        ({"at": ""}, "The time is written as 02:04"),
+        ({"at": ""}, "Enter the time as 02:04"),
         ({"schedule": "weekly"}, "A weekly schedule needs days"),
         ({"schedule": "every", "every": "0"}, "Type 1 or more."),
-        ({"tolerance": "100000"}, "The tolerance is 1 to 44,640 minutes."),
+        ({"tolerance": "100000"}, "The tolerance must be 1 to 44,640 minutes."),
     ],
 )
 def test_what_is_typed_wrong_is_said_beside_it(console: Client, typed: dict[str, Any], sentence: str) -> None:

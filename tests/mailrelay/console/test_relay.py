@@ -125,8 +125,8 @@ def test_errors_stand_beside_their_fields_and_nothing_typed_is_lost(console: Cli
         console, host="https://mail.example.com/", port="465", alert_recipients="ops@example.com, foo"
     )
     page = html(answer)
-    assert "The host is a name, not a URL" in page
-    assert "Port 465 speaks TLS from the first byte" in page
+    assert "The host must be a name, not a URL" in page
+    assert "Port 465 uses TLS from the first byte" in page
     assert "https://mail.example.com/" in page
     assert "ops@example.com, foo" in page
     assert not RelaySettings.load().configured
@@ -139,7 +139,7 @@ def test_a_form_that_is_shown_again_does_not_hold_the_password(console: Client) 
 
 
 def test_a_port_that_is_no_number_is_said_in_a_sentence(console: Client) -> None:
-    assert "The port is a whole number from 1 to 65535" in html(save(console, port="mail"))
+    assert "The port must be a whole number from 1 to 65535" in html(save(console, port="mail"))
 
 
 def test_what_is_typed_is_escaped(console: Client) -> None:

@@ -119,46 +119,51 @@ def test_a_servers_words_lead_to_a_remedy(subtests: pytest.Subtests) -> None:
 def test_a_failure_without_a_reply_leads_to_a_remedy(subtests: pytest.Subtests) -> None:
     for kind, stage, where, hint in [
         ("dns_not_found", "resolve", relay(host="smtp.exmaple.com"), "Check the spelling of the host"),
-        ("dns_not_found", "resolve", relay("mailgun", "smtp.mailgum.org"), "Mailgun's is smtp.mailgun.org"),
-        ("dns_not_found", "resolve", relay("ses", "email-smtp.eu-west-9.amazonaws.com"), "pick the region"),
+        (
+            "dns_not_found",
+            "resolve",
+            relay("mailgun", "smtp.mailgum.org"),
+            "Mailgun's host is smtp.mailgun.org",
+        ),
+        ("dns_not_found", "resolve", relay("ses", "email-smtp.eu-west-9.amazonaws.com"), "Choose the region"),
         ("dns_failed", "resolve", relay(), "/etc/resolv.conf"),
         ("refused", "connect", relay(), "Nothing listens on port 587"),
-        ("refused", "connect", relay("postmark", "127.0.0.1"), "its own is smtp.postmarkapp.com"),
+        ("refused", "connect", relay("postmark", "127.0.0.1"), "Its host is smtp.postmarkapp.com"),
         ("unreachable", "connect", relay(), "route to smtp.example.com"),
-        ("timeout_connect", "connect", relay(port=25), "Port 25 is blocked by most ISPs"),
+        ("timeout_connect", "connect", relay(port=25), "Most ISPs and cloud providers block port 25"),
         ("timeout_connect", "connect", MAILGUN, "2525 with STARTTLS"),
         ("timeout_connect", "connect", SES, "2587 with STARTTLS"),
         ("timeout_connect", "connect", relay(), "blocks port 587"),
         ("timeout_greeting", "connect", relay(), "probably blocks port 587"),
-        ("timeout_greeting", "connect", relay(port=25), "Port 25 is blocked"),
-        ("timeout_greeting", "connect", relay(port=465), "choose Implicit TLS"),
-        ("closed", "connect", relay(port=465, security="none"), "choose Implicit TLS"),
-        ("bad_greeting", "connect", relay(port=465), "choose Implicit TLS"),
-        ("closed", "connect", relay(), "hung up at once"),
-        ("closed", "data", relay(), "broke half-way"),
-        ("timeout", "data", relay(), "slow or the network drops packets"),
+        ("timeout_greeting", "connect", relay(port=25), "block port 25"),
+        ("timeout_greeting", "connect", relay(port=465), "Choose Implicit TLS"),
+        ("closed", "connect", relay(port=465, security="none"), "Choose Implicit TLS"),
+        ("bad_greeting", "connect", relay(port=465), "Choose Implicit TLS"),
+        ("closed", "connect", relay(), "hung up immediately"),
+        ("closed", "data", relay(), "broke off"),
+        ("timeout", "data", relay(), "slow, or the network drops packets"),
         ("bad_greeting", "connect", relay(port=993), "not a mail server"),
         ("tls_not_offered", "tls", relay(), "Implicit TLS. Choose None only"),
-        ("tls_not_offered", "tls", MAILGUN, "Something on the way removes STARTTLS"),
-        ("tls_wrong_version", "tls", relay(security="tls"), "Port 587 begins in plain text: choose STARTTLS"),
-        ("timeout", "tls", relay(security="tls"), "Port 587 begins in plain text: choose STARTTLS"),
+        ("tls_not_offered", "tls", MAILGUN, "Something between this node and the relay removes STARTTLS"),
+        ("tls_wrong_version", "tls", relay(security="tls"), "Port 587 starts in plain text. Choose STARTTLS"),
+        ("timeout", "tls", relay(security="tls"), "Port 587 starts in plain text. Choose STARTTLS"),
         (
             "tls_wrong_version",
             "tls",
             relay(port=2500, security="tls"),
-            "speaks plain text first on port 2500",
+            "On port 2500 the server starts in plain text",
         ),
-        ("tls_wrong_version", "tls", relay(), "agreed to STARTTLS and then did not speak TLS"),
+        ("tls_wrong_version", "tls", relay(), "agreed to STARTTLS but then did not speak TLS"),
         ("tls_failed", "tls", relay(), "TLS older than 1.2"),
         ("cert_self_signed", "tls", relay(), "update-ca-certificates"),
         ("cert_self_signed", "tls", SENDGRID, "not SendGrid's own certificate"),
         ("cert_self_signed", "tls", relay("sendgrid", "192.0.2.1"), "update-ca-certificates"),
         ("cert_unknown_ca", "tls", relay(), "intermediate certificates"),
         ("cert_hostname", "tls", relay(), "openssl s_client -connect smtp.example.com:587"),
-        ("cert_hostname", "tls", relay(host="192.0.2.1"), "seldom names an IP address"),
-        ("cert_hostname", "tls", relay(host="2001:db8::1"), "seldom names an IP address"),
+        ("cert_hostname", "tls", relay(host="192.0.2.1"), "rarely contain IP addresses"),
+        ("cert_hostname", "tls", relay(host="2001:db8::1"), "rarely contain IP addresses"),
         ("cert_expired", "tls", relay(), "this node's clock"),
-        ("auth_not_offered", "auth", relay(security="none"), "login only inside TLS"),
+        ("auth_not_offered", "auth", relay(security="none"), "sign-in only over TLS"),
         ("auth_not_offered", "auth", relay(port=25), "Port 25 is for mail between servers"),
         ("auth_not_offered", "auth", relay(), "leave the username empty"),
         ("password_unreadable", "auth", relay(), "type the password again"),
@@ -189,7 +194,7 @@ def test_a_reply_is_shown_with_what_it_answers(subtests: pytest.Subtests) -> Non
             "The server refused the recipient for now: 450 4.2.0 wait",
         ),
         ("data", "rejected", "554 no", "The server refused the mail: 554 no"),
-        ("connect", "rejected", "554 no", "The server turned the connection away: 554 no"),
+        ("connect", "rejected", "554 no", "The server rejected the connection: 554 no"),
     ]:
         with subtests.test(stage=stage, kind=kind, reply=reply, message=message):
             assert explain(stage, kind, reply).message == message
@@ -206,7 +211,7 @@ def test_a_login_that_nobody_looked_at_is_not_called_a_wrong_password(subtests: 
     ]:
         with subtests.test(reply):
             diagnosis = explain("auth", "auth_rejected", reply)
-            assert diagnosis.message.startswith("The server refused the login")
+            assert diagnosis.message.startswith("The server refused the sign-in")
             assert "Type username" not in diagnosis.hint
 
 

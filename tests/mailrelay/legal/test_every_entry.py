@@ -157,7 +157,7 @@ def test_a_mail_that_grows_beyond_the_limit_is_not_sent(server: FaultServer) -> 
     assert delivery.drain() == 0
     row = Message.objects.get()
     assert row.last_error is not None
-    assert "the server takes 97.7 KiB at most" in row.last_error["message"]
+    assert "the server accepts at most 97.7 KiB" in row.last_error["message"]
     assert len(server.envelopes) == 1
 
 

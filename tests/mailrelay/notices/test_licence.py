@@ -110,7 +110,7 @@ def test_doctor_and_metrics_know(client: Client, told: Callable[..., list[str]])
     told("pro", 20 * DAY)
     assert nodechecks.licence().level == "ok"
     told("pro", 3 * DAY + 60)
-    assert "ends in 3 days; alerts are refused" in nodechecks.licence().sentence
+    assert "ends in 3 days. After that, the API refuses alerts" in nodechecks.licence().sentence
     shown = client.get("/metrics").content.decode()
     assert "quazzar_licence_valid 1.0" in shown
     stamp = float(shown.split("\nquazzar_licence_expiry_timestamp_seconds ")[1].split("\n")[0])

@@ -56,7 +56,7 @@ def look(relay: RelaySettings, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
             (LOOK, warning("1.5 GiB free."), ""),
             (AGAIN, warning("812 MiB free."), ""),
             (LOOK, ok("9 GiB free."), ""),
-            (LOOK, ok("9 GiB free."), "disk: all is well again"),
+            (LOOK, ok("9 GiB free."), "disk: everything works again"),
             (LOOK, ok("9 GiB free."), ""),
         ],
         # Over soon: nobody is told.
@@ -77,7 +77,7 @@ def look(relay: RelaySettings, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
             (LOOK, failed("Full."), ""),
             (LOOK, warning("Low."), ""),
             (LOOK, ok("x"), ""),
-            (LOOK, ok("x"), "disk: all is well again"),
+            (LOOK, ok("x"), "disk: everything works again"),
         ],
         # Another problem of the same check: a day later.
         [
@@ -152,7 +152,7 @@ def test_what_is_still_wrong_is_mailed_once_a_day_until_all_is_well(look: Callab
     ):
         assert words in str(digest.reveal())
     look(disk=ok("Fine."), images=ok("Fine."))
-    assert look(disk=ok("Fine."), images=ok("Fine."))[3:] == ["disk: all is well again (and 1 more)"]
+    assert look(disk=ok("Fine."), images=ok("Fine."))[3:] == ["disk: everything works again (and 1 more)"]
     assert len(look(10 * DAY, disk=ok("Fine."), images=ok("Fine."))) == 4
 
 
@@ -183,9 +183,9 @@ def test_the_digest_can_be_turned_off(look: Callable[..., list[str]], settings: 
 
 
 def test_the_doctor_says_when_it_cannot_mail(relay: RelaySettings, queued: Callable[..., Message]) -> None:
-    assert "nobody is set to receive alerts" in nodewatch.examine().sentence
+    assert "no alert recipient is set" in nodewatch.examine().sentence
     RelaySettings.objects.update(alert_recipients=["ops@example.com"])
-    assert nodewatch.examine() == ok("What breaks is mailed to ops@example.com.")
+    assert nodewatch.examine() == ok("When something breaks, a mail goes to ops@example.com.")
     error = {"stage": "auth", "code": 535, "message": "No.", "at": timezone.now().isoformat()}
     Message.objects.filter(pk=queued().pk).update(status="retrying", last_error=error)
     assert nodewatch.examine().level == "warning"  # what fails is the relay

@@ -87,20 +87,20 @@ def test_a_directory_counts_by_the_names_that_openssl_looks_for(
     monkeypatch.setenv("SSL_CERT_DIR", str(hashed))
     assert read_ders() == ders(root, other) and not authorities.read().problem
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "gone"))
-    assert "no such directory" in authorities.read().problem
+    assert "a directory that does not exist" in authorities.read().problem
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "there is no such file"),
+        (None, "which does not exist"),
         (b"", "is empty"),
         (b" \n", "is empty"),
-        (b"hello", "no certificate in PEM"),
+        (b"hello", "no readable PEM certificate"),
         (b"\x30\x82\x01\x01" + bytes(300), "looks like DER"),
-        (KEY, "a private key and no certificate"),
-        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "no certificate in PEM"),
-        (b"-----BEGIN CERTIFICATE-----\n" + b"A" * 200, "no certificate in PEM"),
+        (KEY, "a private key but no readable certificate"),
+        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "no readable PEM certificate"),
+        (b"-----BEGIN CERTIFICATE-----\n" + b"A" * 200, "no readable PEM certificate"),
         (b"x" * (authorities.LIMIT + 1), "larger than 4 MiB"),
     ],
 )  # fmt: skip

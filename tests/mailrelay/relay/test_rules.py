@@ -111,17 +111,17 @@ def test_completing_does_not_change_its_argument() -> None:
 # --- host --------------------------------------------------------------------------------------------------
 def test_a_host_that_is_none_is_refused_with_advice(subtests: pytest.Subtests) -> None:
     for host, says in [
-        ("https://smtp.example.com/", "not a URL: leave out what is around it and write smtp.example.com."),
+        ("https://smtp.example.com/", "not a URL: leave out the rest and enter smtp.example.com."),
         (
             "smtp://user:pw@smtp.example.com:587",
-            "not a URL: leave out what is around it and write smtp.example.com.",
+            "not a URL: leave out the rest and enter smtp.example.com.",
         ),
         ("smtps://", "not a URL"),
         ("smtp.example.com/relay", "contains a slash"),
         ("smtp example.com", "contains a space"),
-        ("me@smtp.example.com", "contains an @: write smtp.example.com"),
-        ("smtp.example.com:587", "contains a port: write smtp.example.com here, and 587 into port."),
-        ("[2001:db8::1]:25", "contains a port: write 2001:db8::1 here"),
+        ("me@smtp.example.com", "contains an @. Enter smtp.example.com"),
+        ("smtp.example.com:587", "contains a port. Enter smtp.example.com here, and 587 as the port."),
+        ("[2001:db8::1]:25", "contains a port. Enter 2001:db8::1 here"),
         ("smtp..example.com", "neither a host name nor an IP address"),
         ("-smtp.example.com", "neither a host name nor an IP address"),
         ("exam!ple.com", "neither a host name nor an IP address"),
@@ -132,7 +132,7 @@ def test_a_host_that_is_none_is_refused_with_advice(subtests: pytest.Subtests) -
         ("smtp.example.com\r\nX: y", "line breaks or control characters"),
         ("smtp\x00.example.com", "line breaks or control characters"),
         ("a." * 127 + "example", "253 characters"),
-        (7, "is a text"),
+        (7, "must be text"),
     ]:
         with subtests.test(host=host, says=says):
             assert list(wrong(host=host)) == ["host"]
@@ -157,17 +157,17 @@ def test_port_and_security_that_do_not_fit_are_refused(subtests: pytest.Subtests
         (
             465,
             "starttls",
-            "Port 465 speaks TLS from the first byte: choose Implicit TLS, or port 587 for STARTTLS.",
+            "Port 465 uses TLS from the first byte. Choose Implicit TLS, or port 587 for STARTTLS.",
         ),
         (
             465,
             "none",
-            "Port 465 speaks TLS from the first byte: choose Implicit TLS, or port 587 for STARTTLS.",
+            "Port 465 uses TLS from the first byte. Choose Implicit TLS, or port 587 for STARTTLS.",
         ),
-        (587, "tls", "Port 587 begins in plain text: choose STARTTLS, or port 465 for Implicit TLS."),
-        (25, "tls", "Port 25 begins in plain text"),
-        (2525, "tls", "Port 2525 begins in plain text"),
-        (587, "ssl", "one of starttls, tls, none"),
+        (587, "tls", "Port 587 starts in plain text. Choose STARTTLS, or port 465 for Implicit TLS."),
+        (25, "tls", "Port 25 starts in plain text"),
+        (2525, "tls", "Port 2525 starts in plain text"),
+        (587, "ssl", "must be starttls, tls or none"),
     ]:
         with subtests.test(port=port, security=security, says=says):
             assert list(wrong(port=port, security=security)) == ["security"]
@@ -219,7 +219,7 @@ def test_a_good_from_address_is_accepted(subtests: pytest.Subtests) -> None:
 
 def test_a_from_address_with_a_name_gets_advice_where_the_name_goes() -> None:
     assert (
-        "the name goes into the from name" in wrong(from_address="Node <node@example.com>")["from_address"][0]
+        "The name goes into the from name" in wrong(from_address="Node <node@example.com>")["from_address"][0]
     )
 
 
@@ -232,7 +232,7 @@ def test_texts_cannot_carry_lines_or_half_characters(field: str) -> None:
 
 def test_an_unknown_provider_is_refused() -> None:
     ids = ", ".join(preset.id for preset in PRESETS)
-    assert wrong(provider="hotmail") == {"provider": [f"The provider is one of {ids}."]}
+    assert wrong(provider="hotmail") == {"provider": [f"The provider must be one of {ids}."]}
 
 
 # --- recipients --------------------------------------------------------------------------------------------
@@ -252,13 +252,13 @@ def test_a_recipient_twice_is_refused_whatever_the_case_of_its_domain() -> None:
 
 def test_fifty_recipients_are_the_most() -> None:
     addresses = [f"ops{number}@example.com" for number in range(51)]
-    assert "At most 50" in wrong(alert_recipients=addresses)["alert_recipients"][0]
+    assert "at most 50" in wrong(alert_recipients=addresses)["alert_recipients"][0]
     assert wrong(alert_recipients=addresses[:50]) == {}
 
 
 @pytest.mark.parametrize("listed", ["ops@example.com", None, {"a": 1}])
 def test_recipients_that_are_no_list_are_refused(listed: object) -> None:
-    assert wrong(alert_recipients=listed) == {"alert_recipients": ["Give a list of mail addresses."]}
+    assert wrong(alert_recipients=listed) == {"alert_recipients": ["Enter a list of mail addresses."]}
 
 
 def test_several_fields_are_refused_at_once() -> None:

@@ -82,7 +82,7 @@ def test_a_closed_standard_input_is_a_sentence(node: Installation) -> None:
 def test_a_database_that_cannot_be_reached_is_temporary(node: Installation) -> None:
     done = node.send("root", DATABASE_URL="postgres://nobody:secret-word@127.0.0.1:1/none")
     assert (done.returncode, done.stderr.count(b"\n")) == (os.EX_TEMPFAIL, 1)
-    assert b"try again later" in done.stderr
+    assert b"Try again later" in done.stderr
     assert b"secret-word" not in done.stderr
 
 
@@ -179,4 +179,4 @@ def test_another_user_reads_that_it_is_not_allowed(shared: Installation) -> None
     done = shared.send("root", user=NOBODY)
     assert (done.returncode, done.stderr.count(b"\n")) == (os.EX_NOPERM, 1)
     assert str(shared.data).encode() in done.stderr
-    assert b"run this as root" in done.stderr
+    assert b"Run this as root" in done.stderr

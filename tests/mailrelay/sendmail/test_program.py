@@ -192,12 +192,12 @@ def test_what_cannot_be_queued_is_refused_in_one_line(
     subtests: pytest.Subtests, relay: RelaySettings
 ) -> None:
     for arguments, data, code, words in [
-        ("", CRON, os.EX_USAGE, "Name the recipients"),
+        ("", CRON, os.EX_USAGE, "List the recipients"),
         ("-bp", CRON, os.EX_USAGE, "-bp is not supported"),
         ("--fast root", CRON, os.EX_USAGE, "not an option"),
         ("-t", b"", os.EX_DATAERR, "empty"),
         ("-t", b" \n\n", os.EX_DATAERR, "empty"),
-        ("-t", b"Subject: x\n\ny\n", os.EX_DATAERR, "names no recipient"),
+        ("-t", b"Subject: x\n\ny\n", os.EX_DATAERR, "has no recipient"),
         ("-t", b"To: a@b@c\n\ny\n", os.EX_DATAERR, "'a@b@c' is not a mail address"),
         ("a@example.com -f a@@b", CRON, os.EX_DATAERR, "not a mail address"),
         ("-t", b"To: a@example.com b@example.com\n\nx\n", os.EX_DATAERR, "not a mail address"),

@@ -70,7 +70,7 @@ def test_when_no_mechanism_is_left_the_sentence_says_so() -> None:
     tried, error, _ = sign_in(Script(users=USERS, commands={"AUTH": refused}))
     assert error is not None
     assert (tried, error.stage, error.kind, error.smtp_code) == ("PLAIN LOGIN", "auth", "auth_mechanism", 504)
-    assert "every way to sign in" in error.message
+    assert "every sign-in method" in error.message
     assert "PLAIN, LOGIN" in error.message and "504 5.7.4 Unrecognized" in error.message
 
 

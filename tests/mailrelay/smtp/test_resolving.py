@@ -73,7 +73,7 @@ def test_any_other_failure_is_a_failed_look_up(
             monkeypatch.setattr(socket, "getaddrinfo", failing(exc))
             error = failure("mx.example")
             assert (error.kind, error.__cause__) == ("dns_failed", exc)
-            assert error.message == "The name mx.example could not be looked up."
+            assert error.message == "The name mx.example could not be resolved."
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_any_other_failure_is_a_failed_look_up(
 def test_what_cannot_be_a_name_is_not_found(monkeypatch: pytest.MonkeyPatch, exc: Exception) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", failing(exc))
     error = failure("mx.example")
-    assert (error.kind, error.message) == ("dns_not_found", "'mx.example' cannot be a host name.")
+    assert (error.kind, error.message) == ("dns_not_found", "'mx.example' is not a valid hostname.")
 
 
 @pytest.mark.parametrize("host", ["a" * 64 + ".example", "a..example", "a b"])

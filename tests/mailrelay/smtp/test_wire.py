@@ -126,9 +126,9 @@ def test_no_address_ends_a_command_early(subtests: pytest.Subtests) -> None:
         "a\u00a0@b.c",
     ]:
         with subtests.test(path=path):
-            with pytest.raises(ValueError, match="cannot stand in an SMTP command"):
+            with pytest.raises(ValueError, match="cannot be used in an SMTP command"):
                 wire.mail_command(path, 1, {}, utf8=True)
-            with pytest.raises(ValueError, match="cannot stand in an SMTP command"):
+            with pytest.raises(ValueError, match="cannot be used in an SMTP command"):
                 wire.rcpt_command(path)
             for sender, recipient in ((path, "a@b.c"), ("a@b.c", path)):
                 with pytest.raises(ValueError, match="is not a mail address"):

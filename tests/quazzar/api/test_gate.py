@@ -182,7 +182,7 @@ def test_what_a_view_does_not_declare_nobody_may(views: None, operator: Any, api
         for method in ("get", "head", "options", "post", "delete"):
             assert getattr(api, method)(address).status_code == 403, (address, method)
         assert outcome(client.post(address, headers={"x-csrftoken": "x" * 32})) == (403, "permission_denied")
-        assert "nobody may" in client.get(address).json()["message"]
+        assert "it refuses everyone" in client.get(address).json()["message"]
 
 
 def test_the_gate_is_what_a_view_has_when_it_says_nothing() -> None:

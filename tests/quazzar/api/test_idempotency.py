@@ -180,7 +180,7 @@ def test_work_under_way_is_a_conflict_until_it_is_left_behind(api: APIClient) ->
     IdempotentRequest.objects.update(status=None, answer=None)
     response = send(api, LONG)
     assert response.status_code == 409
-    assert "still being worked on" in response.json()["message"]
+    assert "still being processed" in response.json()["message"]
     IdempotentRequest.objects.update(claimed_at=timezone.now() - idempotency.STALE)
     assert send(api, LONG).status_code == 202
 

@@ -122,7 +122,7 @@ def test_a_list_leads_to_its_rows_and_to_its_next_page(browser: Client, rows: di
 def test_a_row_that_does_not_exist_has_no_page_of_things_to_send(browser: Client) -> None:
     response = browser.get("/api/mail/messages/99/retry")
     assert response.status_code == 404
-    assert "There is no such message." in Page(response).text
+    assert "This message does not exist." in Page(response).text
 
 
 def test_the_import_takes_a_file_or_text(browser: Client) -> None:

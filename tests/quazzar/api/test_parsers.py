@@ -28,14 +28,16 @@ def test_json_in_utf8_is_read() -> None:
         (b'{"a": "\xff"}', "The body is not valid JSON: byte 8 is not UTF-8."),
         (
             b"[NaN]",
-            "The body is not valid JSON: it has a number that is too long, or a constant that JSON does not have.",
+            "The body is not valid JSON: it contains a number that is too long, or a constant that JSON "
+            "does not allow.",
         ),
         (
             b"1" * 5000,
-            "The body is not valid JSON: it has a number that is too long, or a constant that JSON does not have.",
+            "The body is not valid JSON: it contains a number that is too long, or a constant that JSON "
+            "does not allow.",
         ),
         (b"[" * 100_000, "The body is nested too deeply."),
-        (b'"\\ud800"', "The body holds half of a character (a lone surrogate)."),
+        (b'"\\ud800"', "The body contains half a character (a lone surrogate)."),
     ],
 )
 def test_what_is_not_json_is_refused_in_words_of_our_own(body: bytes, sentence: str) -> None:

@@ -189,7 +189,7 @@ def test_a_row_that_is_not_there_is_404_before_the_body_is_looked_at(
             for body, kind in BODIES:
                 response = send(api, method, address.replace("/1", "/999"), body, kind)
                 assert response.status_code == 404 and is_error(response)
-                assert response.json()["message"].startswith("There is no such ")
+                assert response.json()["message"].endswith(" does not exist.")
 
 
 #: What is no JSON, and what is no object.

@@ -131,7 +131,7 @@ def test_what_a_dead_worker_left_behind_is_not_shown_as_well(
 ) -> None:
     Row.objects.update(checked_at=timezone.now() - timedelta(minutes=7))
     page = shown(console)
-    assert "Not checked for 7 min. Until then: 1 operator." in page
+    assert "Not checked for 7 min. Last result: 1 operator." in page
     assert "checked 7 min ago" in page
     assert "Working" not in page
 

@@ -16,7 +16,7 @@ assert handler404
 
 
 def gone(request: HttpRequest) -> HttpResponse:
-    raise NotFound("There is no such mailbox.")
+    raise NotFound("This mailbox does not exist.")
 
 
 def other(request: HttpRequest) -> HttpResponse:

@@ -61,7 +61,7 @@ def test_the_api_is_closed_to_the_session_and_open_to_keys(fresh: User, client_w
     client.cookies = sign_in().cookies
     told = client.get("/api/mail/relay")
     assert (told.status_code, told.json()["error"]) == (403, "permission_denied")
-    assert "choose a password of your own" in told.json()["message"]
+    assert "choose your own password" in told.json()["message"]
     assert client_with(fresh).get("/api/mail/relay").status_code == 200
 
 

@@ -128,7 +128,7 @@ def test_a_dead_worker_is_said_and_nothing_is_shown_as_well(
     Heartbeat.objects.update(at=an_hour_ago)
     page = text(console.get(HOME))
     assert line(page) == (
-        f"Mail may not be leaving: the worker has not been heard of since {an_hour_ago:%H:%M} UTC."
+        f"Mail may not be going out: the worker has not reported since {an_hour_ago:%H:%M} UTC."
     )
     assert states(page)["relay"] == "unknown"
     assert states(page)["node"] == "failing"

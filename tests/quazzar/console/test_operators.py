@@ -153,7 +153,7 @@ def test_who_manages_operators_gives_only_what_they_have(
     client.force_login(other_staff)
     page = client.get(f"{LIST}{outsider.pk}/change/").content.decode()
     assert (
-        "See messages, without their content" in page
+        "See messages (without their content)" in page
         and "Change the mail server" not in page
         and "Viewer:" not in page
     )

@@ -33,7 +33,7 @@ SERVER = tile(Area.SERVER, "Mail server", State.WORKS)
 SERVER_DOWN = tile(Area.SERVER, "Mail server", State.FAILING, "Postfix has stopped.")
 SERVER_OFF = tile(Area.SERVER, "Mail server", State.OFF)
 OLD = tile(Area.QUEUE, "Queue", State.UNKNOWN)
-DEAD = failed("The worker was last heard of 5 min ago.", since=AT_219)
+DEAD = failed("The worker last reported 5 min ago.", since=AT_219)
 NEVER = failed("The worker has not run yet.")
 LAPSED = tile(Area.LICENCE, "Licence", State.FAILING, "The licence for Pro expired on 2026-11-29.")
 
@@ -58,8 +58,8 @@ CASES: list[tuple[Mail | None, list[Status], Finding | None, tuple[str, str]]] =
         None,
         (
             "bad",
-            "No mail leaves: the relay password can’t be read with this key file. Enter the password again, or put "
-            "the old key file back.",
+            "No mail is sent: this key file can’t decrypt the relay password. Enter the password again, "
+            "or put the old key file back.",
         ),
     ),
     # What was seen before the worker died is not shown as the state of now.
@@ -69,7 +69,8 @@ CASES: list[tuple[Mail | None, list[Status], Finding | None, tuple[str, str]]] =
         DEAD,
         (
             "bad",
-            "Mail may not be leaving: the worker has not been heard of since 02:19. What you see below may be old.",
+            "Mail may not be going out: the worker has not reported since 02:19. The details below may be "
+            "out of date.",
         ),
     ),
     (
@@ -78,14 +79,15 @@ CASES: list[tuple[Mail | None, list[Status], Finding | None, tuple[str, str]]] =
         DEAD,
         (
             "bad",
-            "Mail may not be leaving: the worker has not been heard of since 02:19. What you see below may be old.",
+            "Mail may not be going out: the worker has not reported since 02:19. The details below may be "
+            "out of date.",
         ),
     ),
     (
         Mail(MailState.OFF),
         [],
         NEVER,
-        ("bad", "No mail leaves: the worker has not run yet. What you see below may be old."),
+        ("bad", "No mail is being sent: the worker has not run yet. The details below may be out of date."),
     ),
     (
         WORKS,
@@ -93,8 +95,8 @@ CASES: list[tuple[Mail | None, list[Status], Finding | None, tuple[str, str]]] =
         None,
         (
             "bad",
-            "Alerts are refused since 02:19: the licence does not include Mail Relay. "
-            "Mail that is queued still leaves.",
+            "Alerts are refused since 02:19: the licence does not include Mail Relay. Queued mail is "
+            "still sent.",
         ),
     ),
     (
@@ -128,18 +130,18 @@ CASES: list[tuple[Mail | None, list[Status], Finding | None, tuple[str, str]]] =
         None,
         ("wait", "Mail works. Last delivery 2 min ago. DNS and Certificate need attention."),
     ),
-    (WORKS, [OLD], None, ("wait", "Mail works. Last delivery 2 min ago. Queue: not checked lately.")),
+    (WORKS, [OLD], None, ("wait", "Mail works. Last delivery 2 min ago. Queue: not checked recently.")),
     (
         Mail(MailState.OFF),
         [SERVER_OFF],
         None,
-        ("off", "No mail has been sent yet. Set up a relay, and alerts reach you by mail."),
+        ("off", "No mail has been sent yet. Set up a relay to get alerts by mail."),
     ),
     (
         Mail(MailState.OFF, ever=True),
         [],
         None,
-        ("wait", "No relay is set up, so no mail leaves. Set up a relay, and alerts reach you by mail."),
+        ("wait", "No relay is set up, so no mail is sent. Set up a relay to get alerts by mail."),
     ),
     (
         Mail(MailState.OFF),
@@ -147,7 +149,7 @@ CASES: list[tuple[Mail | None, list[Status], Finding | None, tuple[str, str]]] =
         None,
         (
             "wait",
-            "No mail has been sent yet. Set up a relay, and alerts reach you by mail. DNS needs attention.",
+            "No mail has been sent yet. Set up a relay to get alerts by mail. DNS needs attention.",
         ),
     ),
     (Mail(MailState.OFF), [SERVER], None, ("ok", "The mail server works.")),
@@ -156,10 +158,10 @@ CASES: list[tuple[Mail | None, list[Status], Finding | None, tuple[str, str]]] =
         Mail(MailState.UNTESTED, ever=True),
         [],
         None,
-        ("wait", "No mail has left since the relay was changed. Send a test mail."),
+        ("wait", "No mail has been sent since you changed the relay. Send a test mail."),
     ),
     (None, [SERVER], None, ("ok", "The mail server works.")),
-    (None, [tile(Area.LICENCE, "Licence", State.WORKS)], None, ("ok", "Nothing is known to be wrong.")),
+    (None, [tile(Area.LICENCE, "Licence", State.WORKS)], None, ("ok", "No problems found.")),
 ]
 
 

@@ -92,9 +92,9 @@ def test_a_failed_check_is_exit_1_and_the_others_still_run(monkeypatch: pytest.M
         (KeyFileError("The key file is open.", hint="chmod 600 it"), "The key file is open."),
         (
             OSError("postgres://q:hunter2@db refused"),
-            "The check could not finish: postgres://q:[redacted]@db",
+            "The check stopped with an error: postgres://q:[redacted]@db",
         ),
-        (DatabaseError("locked"), "The check could not finish: locked."),
+        (DatabaseError("locked"), "The check stopped with an error: locked."),
     ],
 )
 def test_a_check_that_breaks_is_a_failed_one(error: Exception, sentence: str) -> None:
@@ -131,7 +131,7 @@ def test_secrets_whose_key_is_gone_are_counted(node: Path) -> None:
     keyring.current()
     assert nodechecks.seals() == failed(
         "The key file does not open 1 of 1 stored secret: it was sealed with another key.",
-        "Put the old key file back, or enter the secrets again; manage.py check_seals says which.",
+        "Put the old key file back, or enter the secrets again. manage.py check_seals lists them.",
     )
     (node / "secrets.key").unlink()
     assert nodechecks.seals().level is Level.FAILED
@@ -216,13 +216,13 @@ def test_operators_without_a_role_are_named() -> None:
         [Group.objects.get(name="Viewer"), Group.objects.create(name="x")]
     )
     finding = nodechecks.operators()
-    assert finding.level is Level.WARNING and "for them: anna." in finding.sentence
+    assert finding.level is Level.WARNING and "the API: anna." in finding.sentence
 
 
 def test_the_licence(settings: Settings) -> None:
     finding = nodechecks.licence()
     assert finding.level is Level.FAILED
-    assert "refused with 402" in finding.sentence
+    assert "the API refuses alerts" in finding.sentence
     licenses.trial("pro", 30)
     assert nodechecks.licence().level is Level.OK
     ended = timezone.now() - timedelta(hours=2)

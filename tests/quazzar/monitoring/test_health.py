@@ -119,7 +119,7 @@ def test_a_key_file_that_others_can_read_is_named(
     settings.QUAZZAR_SECRETS_KEY_FILE = tmp_path / "k"
     assert failing(client) == {}
     (tmp_path / "k").chmod(0o644)
-    assert "read or written by others" in failing(client)["key_file"]
+    assert "Other users can read or write" in failing(client)["key_file"]
 
 
 def test_a_database_that_does_not_answer_is_named(

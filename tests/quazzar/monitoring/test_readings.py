@@ -58,7 +58,7 @@ def test_nothing_is_shown_as_well_that_nobody_has_checked_lately(
 def test_what_is_not_known_says_since_when_and_what_it_was() -> None:
     check = Check("disk", lambda: ok("x"))
     reading = readings.judge(check, row("ok", 5 * MINUTE), NOW)
-    assert reading.finding.sentence == "Not checked for 5 min. Until then: 9 GiB free."
+    assert reading.finding.sentence == "Not checked for 5 min. Last result: 9 GiB free."
     assert readings.judge(check, None, NOW).finding.sentence == "Not checked yet."
 
 
@@ -81,7 +81,7 @@ def test_a_dead_worker_is_seen_and_leaves_nothing_green_although_only_it_stores_
     assert (worker.level, worker.since) == (Level.FAILED, silent)
     assert (other.level, other.finding.sentence) == (
         Level.UNKNOWN,
-        "Not checked for 1 min. Until then: Fine.",
+        "Not checked for 1 min. Last result: Fine.",
     )
     beat.at = datetime.now(UTC)
     beat.save()

@@ -129,7 +129,7 @@ def test_files_that_it_cannot_load_are_moved_aside_and_it_starts(tmp_path: Path)
     (sock.parent / "appendonlydir" / "appendonly.aof.manifest").write_text("nonsense\n")
     code = f"specs = [s.broker_spec(pathlib.Path({str(sock)!r}))]"
     with fake_node(tmp_path, code) as node:
-        node.says("cannot load its old data; moved aside: ")
+        node.says("cannot load its old data, so it was moved aside: ")
         node.says("broker  | » answers")
         assert node.stop() == 0
     assert list(sock.parent.glob("appendonlydir.unreadable-*"))

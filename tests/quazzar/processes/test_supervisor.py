@@ -65,7 +65,7 @@ def test_a_killed_program_is_started_again_and_the_others_stay(tmp_path: Path) -
     with fake_node(tmp_path, FOUR) as node:
         node.says("beat    | up")
         os.kill(node.pids("worker")[0], signal.SIGKILL)
-        node.says("worker  | » ended by itself (SIGKILL); next start in 1 s")
+        node.says("worker  | » ended unexpectedly (SIGKILL); next start in 1 s")
         wait_until(lambda: len(node.pids("worker")) == 2, "a second worker")
         assert alive(node.pids("worker")[1])
         assert len(node.pids("web")) == 1
@@ -156,7 +156,7 @@ def test_as_json_every_line_is_an_object() -> None:
     program.plan_restart(0, run_to_end(program))
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     messages = [line.get("message") for line in lines][1:]
-    assert messages == [None, "plain", "ended by itself (exit code 3); next start in 1 s"]
+    assert messages == [None, "plain", "ended unexpectedly (exit code 3); next start in 1 s"]
     assert lines[0]["process"] == "web"
 
 
@@ -190,7 +190,7 @@ def test_a_second_supervisor_on_the_same_data_dir_is_refused(
 ) -> None:
     with kernel.exclusive(tmp_path / "up.lock"):
         assert main(["--host", "127.0.0.1", "--port", "0", "--data-dir", str(tmp_path)]) == 1
-    assert f"Quazzar already runs on {tmp_path} (process {os.getpid()})." in capsys.readouterr().err
+    assert f"Quazzar is already running on {tmp_path} (process {os.getpid()})." in capsys.readouterr().err
     with kernel.exclusive(tmp_path / "up.lock"):
         pass
 

@@ -142,7 +142,7 @@ def test_a_body_in_chunks_is_read_and_bounded_by_the_real_server(node: RunningNo
 def test_a_second_one_on_the_same_data_dir_is_refused(node: RunningNode) -> None:
     with RunningNode(node.data_dir) as second:
         assert second.process.wait(60) == 1
-        second.says(f"Quazzar already runs on {node.data_dir} (process {node.process.pid}).")
+        second.says(f"Quazzar is already running on {node.data_dir} (process {node.process.pid}).")
     assert node.status("/healthz") == 200
 
 

@@ -49,7 +49,7 @@ def test_a_lost_key_fails_and_says_what_to_do() -> None:
     Message.objects.create(body=b"fresh")
     lines, failure = check()
     assert "mailrelay.Message.body: 3 stored, 1 opened, 2 unreadable" in lines
-    assert failure.startswith("3 stored secrets cannot be opened. Put back the key file")
+    assert failure.startswith("3 stored secrets cannot be decrypted. Put back the key file")
 
 
 def test_one_altered_byte_fails() -> None:
@@ -58,7 +58,7 @@ def test_one_altered_byte_fails() -> None:
     store(blob[:-1] + bytes([blob[-1] ^ 1]))
     lines, failure = check()
     assert "mailrelay.RelaySettings.password: 1 stored, 0 opened, 1 unreadable" in lines
-    assert failure.startswith("1 stored secret cannot be opened")
+    assert failure.startswith("1 stored secret cannot be decrypted")
 
 
 def test_it_passes_again_after_a_rotation_or_with_the_old_key_back() -> None:
@@ -76,7 +76,7 @@ def test_a_bad_key_file_fails_with_the_remedy(key_file: Path) -> None:
 
 
 def refusal(file: Path) -> str:
-    return f"The key file {file} can be read or written by others (mode 0604), so it is refused."
+    return f"Other users can read or write the key file {file} (mode 0604), so it is not used."
 
 
 def test_it_shows_no_secret() -> None:

@@ -34,7 +34,7 @@ def test_a_lost_key_shows_as_unreadable_and_the_list_still_loads(relay: RelaySet
     assert isinstance(row.password, Unsealable)
     assert (row.password_state, str(row.password)) == ("unreadable", "<unreadable>")
     assert not row.password.readable
-    with pytest.raises(Unreadable, match="enter it again"):
+    with pytest.raises(Unreadable, match="Enter it again"):
         row.password.reveal()
 
 
@@ -100,7 +100,7 @@ def test_a_blob_copied_to_another_column_does_not_open(relay: RelaySettings) -> 
     with connection.cursor() as cursor:
         cursor.execute("UPDATE mailrelay_message SET body = %s", stored())
     row.refresh_from_db()
-    with pytest.raises(Unreadable, match="another place"):
+    with pytest.raises(Unreadable, match="another field"):
         opened(row)
 
 

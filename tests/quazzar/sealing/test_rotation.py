@@ -98,7 +98,7 @@ def test_the_command_says_what_it_did_and_no_secret(relay: RelaySettings, key_fi
     assert "1 secret re-sealed in" in first
     assert f"0 old keys dropped from {key_file}." in first
     assert f"1 old key dropped from {key_file}." in second
-    assert f"The previous key stays in {key_file} until the next rotation, for writes" in first
+    assert f"The previous key stays in {key_file} until the next rotation, because of writes" in first
     assert "Finished" not in first + second
     assert SECRET not in first + second
 
@@ -134,7 +134,7 @@ def test_the_key_of_a_damaged_secret_stays_and_every_rotation_is_a_new_one(relay
         result = rotate()
         assert (result.kept, result.dropped) == (kept, dropped)
         assert (result.resumed, result.unreadable, result.resealed.total()) == (False, 1, 1)
-    assert "1 older keys stay as well, because unreadable secrets name them." in command()
+    assert "1 older keys stay as well, because unreadable secrets refer to them." in command()
     assert opened(Message.objects.get()) == b"fine"
     store(blob)  # as from a backup
     assert opened(RelaySettings.load()) == SECRET
@@ -142,7 +142,7 @@ def test_the_key_of_a_damaged_secret_stays_and_every_rotation_is_a_new_one(relay
 
 def test_the_command_points_at_what_does_not_open(relay: RelaySettings) -> None:
     lose_key()
-    assert "1 secret could not be opened and stayed as before; see check_seals." in command()
+    assert "1 secret left unchanged, because decryption failed. See check_seals." in command()
 
 
 # --- unfinished, and side by side
@@ -153,7 +153,7 @@ def test_an_unfinished_rotation_is_finished_without_another_key(relay: RelaySett
     keyring.replace(keyring.path(), ring)
     Message.objects.create(body=b"already new")
     output = command()
-    assert "Finished what an earlier rotation had left to do; no further key was made." in output
+    assert "Finished an earlier, interrupted rotation. No new key was created." in output
     assert keyring.current().keys == ring.keys
     assert under_the_first_key()
     assert opened(RelaySettings.load()) == SECRET
@@ -174,7 +174,7 @@ def test_two_rotations_do_not_run_together(relay: RelaySettings) -> None:
         rotate()
     assert caught.value.code == "rotation_running"
     assert keyring.current().keys == before
-    with rotation._alone(), pytest.raises(CommandError, match="Wait until it has finished"):
+    with rotation._alone(), pytest.raises(CommandError, match="Wait until it finishes"):
         command()
 
 
@@ -228,7 +228,7 @@ def test_no_key_is_dropped_while_a_transaction_goes_on_writing(
     rotate()
     with monkeypatch.context() as patch:
         patch.setattr(SealedColumn, "wait_for_writers", lambda _: False)
-        assert "because a transaction is still writing; run rotate_key again" in command()
+        assert "because a transaction is still writing. Run rotate_key again" in command()
         ring = keyring.current()
         again = rotate()
         assert (again.resumed, again.held, again.dropped, keyring.current().keys) == (
@@ -327,10 +327,10 @@ def node(prepared: Path, tmp_path: Path) -> Node:
 
 
 STEPS = [
-    "Looking for what an earlier rotation left to do.",
+    "Checking for an earlier, unfinished rotation.",
     "about to replace the key file",
     "replaced the key file",
-    "A new key seals from now on; the old one still opens.",
+    "The new key encrypts from now on. The old one still decrypts.",
     "mailrelay.Message.body: 20 re-sealed",
     "mailrelay.Message.body: 40 re-sealed",
     "mailrelay.Message.body: 60 re-sealed",

@@ -58,8 +58,8 @@ def test_where_containers_get_out_all_is_well_and_nothing_is_left() -> None:
 
 def test_what_only_containers_lack_is_told() -> None:
     for output, words in (
-        (b"", "do not find names"),
-        (SHUT, "but not to containers"),
+        (b"", "cannot resolve names"),
+        (SHUT, "but not for containers"),
         (b"dns\nsmtp 554 no\n", "“554 no”"),
     ):
         check = look(engine_that_says(output))
@@ -80,7 +80,7 @@ def test_what_this_machine_lacks_as_well_is_told_elsewhere(monkeypatch: pytest.M
 def test_without_a_server_to_try_only_names_are_looked_up(settings: Any) -> None:
     settings.QUAZZAR_OUTBOUND_PROBE = None
     engine = engine_that_says(SHUT)
-    assert look(engine).message == "Containers find names."
+    assert look(engine).message == "Containers can resolve names."
     assert engine.commands[0].argv[-2:] == ("mail.example.org", "")
 
 
@@ -100,7 +100,7 @@ def test_where_it_cannot_be_tried_that_is_all_that_is_said() -> None:
     engine = engine_that_says(OPEN)
     engine.errors["start"] = EngineTimeout("The Docker Engine does not answer in time.")
     check = look(engine)
-    assert check.ok and "was not tried" in check.message and engine.boxes == {}
+    assert check.ok and "could not be tested" in check.message and engine.boxes == {}
 
 
 @contextlib.contextmanager
@@ -132,7 +132,7 @@ def test_a_real_container_is_made_asked_and_gone(
             "rspamd": stack_images.rspamd,
         }
         check = look(engine, Options(name, "mail.example.org", "127.0.0.1", 30_000, images))
-        assert not check.ok and "open to this machine, but not to containers" in check.message
+        assert not check.ok and "open for this machine, but not for containers" in check.message
         settings.QUAZZAR_OUTBOUND_PROBE = ("no-such-host.invalid", 25)
         check = look(engine, Options(name, "mail.example.org", "127.0.0.1", 30_000, images))
         assert check.message == "Neither this machine nor a container finds no-such-host.invalid."

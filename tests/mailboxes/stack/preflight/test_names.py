@@ -47,7 +47,7 @@ def dns(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 # --- the host name -----------------------------------------------------------------------------------------
 def test_a_name_that_leads_here_is_right(dns: Callable[..., None]) -> None:
     dns(PUBLIC)
-    assert names.check_hostname(machine()) == Check("hostname", True, "error", f"{NAME} points at {PUBLIC}.")
+    assert names.check_hostname(machine()) == Check("hostname", True, "error", f"{NAME} points to {PUBLIC}.")
 
 
 def test_what_is_no_full_host_name_is_an_error(dns: Callable[..., None]) -> None:
@@ -98,7 +98,7 @@ def test_an_address_of_another_machine_is_a_warning_that_names_it(dns: Callable[
     assert (
         not check.ok
         and check.severity == "warning"
-        and "9.9.9.9, which is no address of this" in check.message
+        and "9.9.9.9, which is not an address of this" in check.message
     )
 
 
@@ -188,7 +188,7 @@ def test_who_does_not_greet_as_a_mail_server_is_a_warning(
 ) -> None:
     server(greeting)
     check = names.check_outbound_25(machine())
-    assert (check.ok, check.severity) == (False, "warning") and "smarthost" in check.hint
+    assert (check.ok, check.severity) == (False, "warning") and "through the relay" in check.hint
 
 
 def test_a_blocked_port_is_a_warning_that_leads_to_the_relay(settings: Any) -> None:
@@ -196,15 +196,15 @@ def test_a_blocked_port_is_a_warning_that_leads_to_the_relay(settings: Any) -> N
         settings.QUAZZAR_OUTBOUND_PROBE = ("127.0.0.1", listener.getsockname()[1])
     check = names.check_outbound_25(machine())
     assert (check.ok, check.severity) == (False, "warning")
-    assert "blocked" in check.message and "Use the Relay settings as smarthost" in check.hint
+    assert "blocked" in check.message and "Send the mail server's mail through the relay" in check.hint
 
 
 def test_a_target_that_is_not_found_is_a_warning(settings: Any) -> None:
     settings.QUAZZAR_OUTBOUND_PROBE = ("no-such-host.invalid", 25)
-    assert "could not be tried" in names.check_outbound_25(machine()).message
+    assert "could not be tested" in names.check_outbound_25(machine()).message
 
 
 def test_the_probe_can_be_switched_off(settings: Any) -> None:
     settings.QUAZZAR_OUTBOUND_PROBE = None
     check = names.check_outbound_25(machine())
-    assert check.ok and not check.tried and "not tried" in check.message
+    assert check.ok and not check.tried and "not tested" in check.message

@@ -262,7 +262,7 @@ def test_rspamds_port_is_looked_at_on_this_machine_alone(engine: LocalEngine, op
 
 def test_an_offset_beyond_all_ports_is_refused(engine: LocalEngine, options: Options) -> None:
     check = check_of(look(engine, replace(options, port_offset=60_000)), "port_11334")
-    assert not check.ok and "There is no port 71334" in check.message
+    assert not check.ok and "The port 71334 does not exist" in check.message
 
 
 def test_on_another_machine_a_bind_here_proves_nothing_and_it_says_so(options: Options) -> None:
@@ -270,7 +270,7 @@ def test_on_another_machine_a_bind_here_proves_nothing_and_it_says_so(options: O
     with socket.create_server(("127.0.0.1", 25 + options.port_offset)):
         report = look(engine, options)
     check = check_of(report, "port_25")
-    assert check.ok and "cannot be seen from here" in check.message
+    assert check.ok and "cannot be checked from here" in check.message
     assert not check_of(report, "port_465").ok
 
 
@@ -287,7 +287,7 @@ def test_a_small_disk_is_a_warning_and_a_full_one_an_error(
         with case(free, ok, severity):
             roomy.disk = free
             check = check_of(look(engine, options), "disk")
-            assert (check.ok, check.severity) == (ok, severity) and "iB are free" in check.message
+            assert (check.ok, check.severity) == (ok, severity) and " free on the disk of " in check.message
 
 
 def test_little_memory_is_a_warning_and_none_an_error(
@@ -308,15 +308,15 @@ def test_little_memory_is_a_warning_and_none_an_error(
 def test_of_another_machine_only_the_memory_is_known(options: Options, roomy: SimpleNamespace) -> None:
     roomy.memory = roomy.disk = 0
     report = look(FakeEngine(list(IMAGES.values())), options)
-    assert check_of(report, "memory").message.startswith("4 GiB of memory are built into the Docker host. ")
-    assert check_of(report, "disk").ok and "cannot be seen" in check_of(report, "disk").message
+    assert check_of(report, "memory").message.startswith("4 GiB of memory built into the Docker host. ")
+    assert check_of(report, "disk").ok and "cannot be checked" in check_of(report, "disk").message
 
 
 def test_the_memory_of_logins_is_what_dovecot_may_use(engine: LocalEngine, options: Options) -> None:
     dovecot = (Path(blueprint.__file__).parent / "files" / "dovecot.conf").read_text()
     assert f"service auth-worker {{\n  process_limit = {machine.LOGINS_AT_ONCE}\n" in dovecot
     message = check_of(look(engine, options), "memory").message
-    assert "10 logins at once take 190 MiB for their passwords, and up to 2.5 GiB if" in message
+    assert "10 simultaneous sign-ins need 190 MiB to check their passwords, and up to 2.5 GiB if" in message
 
 
 def test_this_machines_memory_can_be_read() -> None:
@@ -327,7 +327,7 @@ def test_this_machines_memory_can_be_read() -> None:
 def test_an_image_is_here_or_will_be_fetched_or_is_an_error(options: Options) -> None:
     engine = LocalEngine([IMAGES["postfix"]], registry={IMAGES["dovecot"]: 100})
     report = look(engine, options)
-    assert "is here" in check_of(report, "image_postfix").message
+    assert "is already on the Docker host" in check_of(report, "image_postfix").message
     assert (
         check_of(report, "image_dovecot").ok
         and "will be fetched" in check_of(report, "image_dovecot").message
