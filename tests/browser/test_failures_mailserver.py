@@ -211,7 +211,7 @@ def test_a_certificate_for_another_name_a_missing_record_and_mail_that_is_stuck(
         area="queue",
         level="warning",
         says=r"1 mail waits in Postfix, the oldest for .*Not now, says the other side",
-        advice="lists the mail that waits",
+        advice="lists the waiting mail",
         step="Postfix",
         cause=get_stuck,
         mend=leave,

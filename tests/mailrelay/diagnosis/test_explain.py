@@ -212,7 +212,7 @@ def test_a_login_that_nobody_looked_at_is_not_called_a_wrong_password(subtests: 
         with subtests.test(reply):
             diagnosis = explain("auth", "auth_rejected", reply)
             assert diagnosis.message.startswith("The server refused the sign-in")
-            assert "Type username" not in diagnosis.hint
+            assert "Enter username" not in diagnosis.hint
 
 
 def test_the_edges_own_sentence_stays() -> None:
