@@ -86,6 +86,7 @@ def pytest_collection_finish() -> None:
     """Thousands of tests stay in memory to the end: the garbage collector need not look at them each time."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -103,6 +104,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Starts the Docker Engine for all processes: one that a process had started would end with it."""
     global _daemon
     is_alone = hasattr(config, "workerinput") or not config.getoption("numprocesses", None)
+    if is_alone:
+        gc.disable()  # what the collection makes stays: looking for garbage in it takes a tenth of the time
     if is_alone or config.getoption("markexpr") == "not real":
         return
     from tests.rig import Missing

@@ -96,7 +96,7 @@ def test_commands_make_files_for_their_user_alone(tmp_path: Path) -> None:
         "QUAZZAR_LICENSE_FILE": "",
         "DJANGO_SETTINGS_MODULE": "quazzar.settings",
     }
-    argv = ["sh", "-c", 'umask 022; exec "$0" manage.py migrate -v 0', sys.executable]
+    argv = ["sh", "-c", 'umask 022; exec "$0" manage.py migrate auth -v 0', sys.executable]
     subprocess.run(argv, cwd=ROOT, env=env, check=True, timeout=120)
     database = tmp_path / "var" / "quazzar.sqlite3"
     with closing(sqlite3.connect(database)) as connection:
