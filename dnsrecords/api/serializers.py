@@ -43,7 +43,7 @@ _EXAMPLE = {
 
 
 class DnsRecordSerializer(serializers.Serializer[Row]):
-    """One record to publish, and how it stood when it was last looked up."""
+    """One record to publish, and the result of its last check."""
 
     id = serializers.CharField(source="record.id")
     type = serializers.CharField(source="record.type")
@@ -80,7 +80,7 @@ class DnsRecordSerializer(serializers.Serializer[Row]):
 
 
 class RotationSerializer(serializers.Serializer[Rotation]):
-    """Where a domain's DKIM key is on its way."""
+    """The state of a domain's DKIM key rotation."""
 
     state = serializers.ChoiceField(choices=["none", "pending", "retiring"])
     selector = serializers.CharField(help_text="Selector of the key that signs.")
@@ -103,7 +103,7 @@ class DmarcStageSerializer(serializers.Serializer[Step]):
 
 
 class DmarcPathSerializer(serializers.Serializer[Any]):
-    """All stages, the weakest first."""
+    """All stages, weakest first."""
 
     stages = DmarcStageSerializer(many=True)
 
@@ -118,7 +118,7 @@ class DomainRecordsSerializer(serializers.Serializer[Report]):
 
 
 class Ed25519Serializer(serializers.Serializer[Ed25519Key]):
-    """Where a domain's Ed25519 key is on its way."""
+    """The state of a domain's Ed25519 key."""
 
     state = serializers.ChoiceField(choices=["off", "pending", "signing"])
     selector = serializers.CharField(
@@ -129,7 +129,7 @@ class Ed25519Serializer(serializers.Serializer[Ed25519Key]):
 
 # --- what is chosen ----------------------------------------------------------------------------------------
 class OptionsSerializer(StrictSerializer):
-    """What was chosen for a domain's records."""
+    """The options of a domain's records."""
 
     mta_sts = serializers.ChoiceField(
         choices=DomainOptions.MtaSts.values,
@@ -152,7 +152,7 @@ class OptionsSerializer(StrictSerializer):
     ]
 )
 class PublisherSerializer(StrictSerializer):
-    """A primary name server and its TSIG key; what is left out has its default."""
+    """A primary name server and its TSIG key. Fields that you leave out get their defaults."""
 
     kind = serializers.ChoiceField(choices=Publisher.Kind.values, required=False)
     server = serializers.CharField(

@@ -59,38 +59,38 @@ class RecordsViewSet(_OfDomain):
 
     @extend_schema(operation_id="domain_dns")
     def retrieve(self, request: Request, pk: int) -> Response:
-        """What to publish, and how it stood when it was last looked up; nothing is asked now."""
+        """The records to publish, with the results of the last check. Does not query DNS."""
         return self.answer(Report.for_domain(self.get_object()))
 
     @action(detail=False, methods=["post"])
     def check(self, request: Request, pk: int) -> Response:
-        """Asks the domain's name servers now; ten seconds at most."""
+        """Checks the records at the domain's name servers now. Takes at most ten seconds."""
         domain = self.get_object()
         checking.check(domain)
         return self.answer(Report.for_domain(domain))
 
     @action(detail=False, answer_class=DmarcPathSerializer)
     def dmarc(self, request: Request, pk: int) -> Response:
-        """The way to a strong DMARC policy: what each stage needs, and what to publish for it."""
+        """The path to a strong DMARC policy: what each stage needs, and the record to publish for it."""
         return self.answer({"stages": Report.for_domain(self.get_object()).dmarc_path})
 
     @action(
         detail=False, url_path="options", serializer_class=OptionsSerializer, answer_class=OptionsSerializer
     )
     def options_(self, request: Request, pk: int) -> Response:
-        """What was chosen for the records, or the defaults."""  # `options` is the handler of OPTIONS
+        """The options of the domain's records, or the defaults."""  # `options` is the handler of OPTIONS
         return self.answer(options.for_domain(self.get_object()))
 
     @options_.mapping.patch
     def options_change(self, request: Request, pk: int) -> Response:
-        """Changes what is given; the records to publish follow."""
+        """Changes only the options that you send. The records to publish change accordingly."""
         domain = self.get_object()
         return self.answer(options.change(domain.pk, **self.body()))
 
     @extend_schema(responses={(200, ZoneFile.media_type): OpenApiTypes.STR})
     @action(detail=False, renderer_classes=[ZoneFile, ConsolePages])
     def zone(self, request: Request, pk: int) -> Response:
-        """The records as a zone file that BIND, NSD and Knot load as it is."""
+        """The records as a zone file that BIND, NSD and Knot can load unchanged."""
         domain = self.get_object()
         headers = {"Content-Disposition": f'attachment; filename="{domain.name}.zone"'}
         is_page = isinstance(request.accepted_renderer, ConsolePages)
@@ -98,19 +98,20 @@ class RecordsViewSet(_OfDomain):
 
     @action(detail=False, serializer_class=PublisherSerializer, answer_class=PublisherSerializer)
     def publisher(self, request: Request, pk: int) -> Response:
-        """The name server that takes the records, as it is set up, or not."""
+        """The name server for automatic publishing, and whether it is set up."""
         domain = self.get_object()
         return self.answer(publishing.for_domain(domain) or Publisher(domain=domain))
 
     @publisher.mapping.put
     def publisher_set(self, request: Request, pk: int) -> Response:
-        """Sets it up. Nothing is published before the next minute, or POST publish."""
+        """Sets up automatic publishing. The records are published within the next minute, or at once with POST
+        publish."""
         domain = self.get_object()
         return self.answer(publishing.set_up(domain.pk, self.body()))
 
     @publisher.mapping.delete
     def publisher_remove(self, request: Request, pk: int) -> Response:
-        """Forgets it; what is published stays."""
+        """Removes the name server. Published records stay."""
         publishing.remove(self.get_object().pk)
         return Response(status=204)
 
@@ -118,7 +119,7 @@ class RecordsViewSet(_OfDomain):
         detail=False, methods=["post"], serializer_class=PublishSerializer, answer_class=PublishedSerializer
     )
     def publish(self, request: Request, pk: int) -> Response:
-        """Brings the zone up to date now; records that are not ours stay, unless they are to be replaced."""
+        """Publishes the records now. Records that Quazzar did not publish stay, unless you send replace."""
         domain = self.get_object()
         return self.answer(_shown(publishing.publish(domain, replace=self.body()["replace"])))
 
@@ -135,30 +136,30 @@ class DkimViewSet(_OfDomain):
 
     @action(detail=False, answer_class=RotationSerializer, answer_status=201)
     def rotation(self, request: Request, pk: int) -> Response:
-        """How far the rotation of the domain's key is."""
+        """The state of the DKIM key rotation."""
         return self.answer(progress.rotation(self.get_object()))
 
     @rotation.mapping.post
     def rotation_begin(self, request: Request, pk: int) -> Response:
-        """Makes the next key; it signs as soon as its record is seen on every name server of the domain."""
+        """Creates the next key. It starts to sign when every name server of the domain has its record."""
         domain = self.get_object()
         lifecycle.begin_rotation(domain.pk)
         return self.answer(progress.rotation(domain))
 
     @rotation.mapping.delete
     def rotation_cancel(self, request: Request, pk: int) -> Response:
-        """Gives the next key up, before it signs."""
+        """Cancels the rotation before the new key signs."""
         lifecycle.cancel_rotation(self.get_object().pk)
         return Response(status=204)
 
     @action(detail=False, answer_class=Ed25519Serializer, answer_status=201)
     def ed25519(self, request: Request, pk: int) -> Response:
-        """How far the Ed25519 key is that signs beside the RSA key."""
+        """The state of the Ed25519 key, which signs in addition to the RSA key."""
         return self.answer(progress.ed25519_key(self.get_object()))
 
     @ed25519.mapping.post
     def ed25519_begin(self, request: Request, pk: int) -> Response:
-        """Makes the key; it signs as soon as its record is seen on every name server of the domain."""
+        """Creates the key. It starts to sign when every name server of the domain has its record."""
         domain = self.get_object()
         lifecycle.add_ed25519(domain.pk)
         return self.answer(progress.ed25519_key(domain))
@@ -166,7 +167,7 @@ class DkimViewSet(_OfDomain):
     @extend_schema(responses={200: Ed25519Serializer})
     @ed25519.mapping.delete
     def ed25519_remove(self, request: Request, pk: int) -> Response:
-        """Removes the key; mail is signed with RSA alone from now on, and the answer says what may be deleted."""
+        """Removes the key. Mail is then signed with RSA only, and the answer says which record you may delete."""
         return Response(Ed25519Serializer(progress.remove_ed25519(self.get_object())).data)
 
 

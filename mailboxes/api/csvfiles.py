@@ -90,7 +90,7 @@ class FormParser(MultiPartParser):
 
 
 class ImportViewSet(RetrieveModelMixin, ApiViewSet):
-    """Mailboxes from a CSV file, and how far their import is."""
+    """Mailboxes from a CSV file, and the progress of their import."""
 
     rights: ClassVar = {"create": ADD_MAILBOXES, "retrieve": SEE_IMPORTS}
     tells_result = takes_mail = frozenset({"create"})
@@ -122,7 +122,7 @@ class ImportViewSet(RetrieveModelMixin, ApiViewSet):
         responses={200: ImportCheckedSerializer, 202: ImportStartedSerializer},
     )
     def create(self, request: Request) -> Response:
-        """Checks all rows; when each is right, starts a job that makes the mailboxes, all or none."""
+        """Checks all rows. If all are valid, starts a job that creates all mailboxes or none."""
         dry = _is_dry(request)
         data = _csv_of(request)
         if dry:

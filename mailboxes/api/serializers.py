@@ -73,7 +73,7 @@ class WarnedList(serializers.ListSerializer[Any]):
 
 
 class Warnings(serializers.ListField):
-    """Sentences about what is wrong with where a row's mail goes. It does not keep the row from being saved."""
+    """Sentences about problems with a row's destinations. They do not prevent the row from being saved."""
 
     #: Where a list leaves the sentences of a row.
     KEPT = "found_warnings"
@@ -187,7 +187,7 @@ class DomainChangeSerializer(DomainSerializer):
     ]
 )
 class MailboxSerializer(StrictSerializer):
-    """A mailbox; its password goes in and never comes out."""
+    """A mailbox. You can set its password, but never read it."""
 
     class Meta:
         list_serializer_class = WarnedList
@@ -342,7 +342,7 @@ class ProblemSerializer(serializers.Serializer[Any]):
 
 
 class ImportJobSerializer(serializers.Serializer[ImportJob]):
-    """How far an import is."""
+    """The progress of an import."""
 
     id = serializers.IntegerField()
     state = serializers.ChoiceField(choices=ImportJob.State.choices)

@@ -75,33 +75,36 @@ class StackViewSet(ApiViewSet):
         return Stack.load()
 
     def retrieve(self, request: Request) -> Response:
-        """What should be, and what the worker last saw."""
+        """The desired state of the stack, and what the worker last observed."""
         return self.answer(self.get_object())
 
     def partial_update(self, request: Request) -> Response:
-        """Switches the smarthost, and who is warned of a nearly full mailbox; no container restarts for it."""
+        """Turns sending through the relay on or off, and sets who is warned about a nearly full mailbox. No container
+        restarts."""
         return self.answer(control.change(**self.body()))
 
     @action(**_POST, serializer_class=HostnameSerializer, answer_class=ReportSerializer)
     def preflight(self, request: Request) -> Response:
-        """Looks at Docker, ports, disk, memory, the hostname, the way out and the images, for 10 seconds at most."""
+        """Checks Docker, ports, disk, memory, the hostname, outgoing port 25 and the images. Takes at most 10
+        seconds."""
         hostname = self.body()["hostname"]
         with connect.to_docker() as engine:
             return self.answer(runner.run(hostname, engine, inside=True))
 
     @action(**_POST, serializer_class=HostnameSerializer, answer_status=202)
     def enable(self, request: Request) -> Response:
-        """Brings the stack up under this hostname; again while it is enabled changes nothing."""
+        """Starts the stack under this hostname. Calling it again while the stack is enabled changes nothing."""
         return self.answer(control.enable(self.body()["hostname"]))
 
     @action(**_POST, serializer_class=DisableSerializer, answer_status=202)
     def disable(self, request: Request) -> Response:
-        """Takes the stack down. Its volumes stay, unless purge is true and confirm repeats the hostname."""
+        """Stops and removes the containers. The volumes stay, unless purge is true and confirm repeats the
+        hostname."""
         return self.answer(control.disable(**self.body()))
 
     @action(**_POST, serializer_class=NoBody, answer_status=202)
     def repair(self, request: Request) -> Response:
-        """Does now what ``pending`` lists, although mail waits for a few seconds meanwhile."""
+        """Makes the repairs listed in ``pending`` now. Mail waits for a few seconds in the meantime."""
         return self.answer(control.allow_interruption())
 
     @action(
@@ -116,7 +119,8 @@ class StackViewSet(ApiViewSet):
 
     @certificate_read.mapping.put
     def certificate_replace(self, request: Request) -> Response:
-        """Takes a pair, files to read it from and to watch, or a self-signed one; no container restarts for it."""
+        """Sets a certificate and key, the paths of files to read and watch, or a self-signed certificate. No container
+        restarts."""
         match self.body():
             case {"certificate": certificate, "key": key}:
                 upload_certificate(certificate, key)
@@ -133,7 +137,8 @@ class StackViewSet(ApiViewSet):
         answer_class=ControllerPasswordSerializer,
     )
     def controller_password(self, request: Request) -> Response:
-        """The password of Rspamd's web interface, or with ``new`` another one. Who asked is in the audit log."""
+        """Returns the password of Rspamd's web interface, or with ``new`` a new one. The audit log records who
+        asked."""
         another = self.body()["new"]
         if not another and not self.may_read(request):
             raise PermissionDenied(_READ_TOO)
@@ -166,7 +171,7 @@ class StackViewSet(ApiViewSet):
         page_queries=[(name.capitalize(), f"service={name}") for name in logs.SERVICES],
     )
     def logs(self, request: Request) -> Response:
-        """What the containers wrote last, without secrets; empty while there are no containers."""
+        """The last log lines of the containers, without secrets. Empty while there are no containers."""
         service, tail = request.query_params.get("service", ""), _tail(request)
         try:
             with connect.to_docker() as engine:
@@ -176,7 +181,7 @@ class StackViewSet(ApiViewSet):
 
     @action(detail=False, answer_class=WaitingMailsSerializer)
     def queue(self, request: Request) -> Response:
-        """What waits in Postfix now, and why; empty while there are no containers."""
+        """The mail that waits in Postfix now, and why. Empty while there are no containers."""
         try:
             with connect.to_docker() as engine:
                 return self.answer(watch.listing_of(engine))
@@ -191,14 +196,14 @@ class StackViewSet(ApiViewSet):
         answer_status=202,
     )
     def queue_retry(self, request: Request) -> Response:
-        """Has Postfix try what waits now: the mail with this id, or without one all of it."""
+        """Makes Postfix retry waiting mail now: the mail with this id, or all mail if you send no id."""
         with connect.to_docker() as engine:
             return self.answer({"count": retrying.retry(engine, self.body()["id"])})
 
     @extend_schema(responses={(200, Yaml.media_type): OpenApiTypes.ANY})
     @action(detail=False, renderer_classes=[Yaml, ConsolePages])
     def compose(self, request: Request) -> Response:
-        """A docker-compose.yml of the same containers on the same volumes, without a secret in it."""
+        """A docker-compose.yml for the same containers and volumes. It contains no secrets."""
         return Response(compose.export())
 
 

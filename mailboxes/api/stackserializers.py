@@ -23,7 +23,7 @@ _HOSTNAME = OpenApiExample("A hostname of this node", {"hostname": "mail.example
 
 # --- what is shown -----------------------------------------------------------------------------------------
 class ProgressSerializer(serializers.Serializer[Stack]):
-    """How far the stack is on its way up or down."""
+    """Progress while the stack starts or stops."""
 
     step = serializers.IntegerField()
     of = serializers.IntegerField(source="steps")
@@ -32,7 +32,7 @@ class ProgressSerializer(serializers.Serializer[Stack]):
 
 
 class ServiceSerializer(serializers.Serializer[Any]):
-    """One container, as last seen."""
+    """One container, as last observed."""
 
     name = serializers.CharField()
     image = serializers.CharField()
@@ -42,7 +42,7 @@ class ServiceSerializer(serializers.Serializer[Any]):
 
 
 class GenerationSerializer(serializers.Serializer[Stack]):
-    """What should be, and what the running stack last confirmed."""
+    """The desired generation, and the one that the running stack last confirmed."""
 
     desired = serializers.IntegerField(source="desired_generation")
     applied = serializers.IntegerField(source="applied_generation")
@@ -58,7 +58,7 @@ class CertificateSummarySerializer(serializers.Serializer[Any]):
 
 
 class CertificateSerializer(CertificateSummarySerializer):
-    """The certificate; its key goes in and never comes out."""
+    """The certificate. You can set its key, but never read it."""
 
     certificate = serializers.CharField(
         allow_blank=True, help_text="The chain in PEM, starting with the server's own certificate."
@@ -79,7 +79,7 @@ class VersionSerializer(serializers.Serializer[Any]):
 
 
 class ReasonSerializer(serializers.Serializer[Any]):
-    """A reason for which mail waits in Postfix, and for how many."""
+    """A reason why mail waits in Postfix, and for how many mails."""
 
     text = serializers.CharField(help_text="What the other server answered, or Postfix's own reason.")
     host = serializers.CharField(
@@ -89,7 +89,7 @@ class ReasonSerializer(serializers.Serializer[Any]):
 
 
 class MailQueueSerializer(serializers.Serializer[Any]):
-    """What waits in Postfix, as of the last look."""
+    """The mail that waits in Postfix, as of the last check."""
 
     count = serializers.IntegerField()
     oldest_at = serializers.DateTimeField(allow_null=True)
@@ -97,7 +97,7 @@ class MailQueueSerializer(serializers.Serializer[Any]):
 
 
 class WaitingRecipientSerializer(serializers.Serializer[Any]):
-    """Somebody who has not got the mail yet."""
+    """A recipient who has not received the mail yet."""
 
     address = serializers.CharField()
     reason = serializers.CharField(allow_blank=True, help_text="Why it waits; empty if it was not tried yet.")
@@ -136,7 +136,7 @@ class RetriedMailsSerializer(serializers.Serializer[Any]):
 
 
 class StackSerializer(serializers.Serializer[Any]):
-    """The stack: what should be, and what was last seen."""
+    """The stack: its desired state, and what was last observed."""
 
     enabled = serializers.BooleanField()
     phase = serializers.ChoiceField(choices=Stack.Phase.choices)
@@ -203,13 +203,13 @@ class ControllerPasswordSerializer(serializers.Serializer[Any]):
 # --- what is taken -----------------------------------------------------------------------------------------
 @extend_schema_serializer(examples=[_HOSTNAME])
 class HostnameSerializer(StrictSerializer):
-    """The name that the stack has in the world."""
+    """The public hostname of the stack."""
 
     hostname = Text(max_length=255)
 
 
 class DisableSerializer(StrictSerializer):
-    """How to take the stack down."""
+    """How to stop the stack."""
 
     purge = YesNo(default=False, help_text="Also delete the volumes, with all mail.")
     confirm = Text(
@@ -221,7 +221,7 @@ class DisableSerializer(StrictSerializer):
 
 
 class StackChangeSerializer(StrictSerializer):
-    """What can be switched while the stack runs."""
+    """Settings that can be changed while the stack runs."""
 
     send_through_relay = YesNo(
         required=False, help_text="Whether mail to other servers is sent through the relay."
@@ -257,7 +257,7 @@ class PemText(Text):
     ]
 )
 class CertificateWriteSerializer(StrictSerializer):
-    """A pair in PEM, the paths of one, or ``self_signed``: one of the three."""
+    """A certificate and key in PEM, the paths of both, or ``self_signed``: one of the three."""
 
     certificate = PemText(required=False)
     key = PemText(required=False, write_only=True)
@@ -281,6 +281,6 @@ class CertificateWriteSerializer(StrictSerializer):
 
 
 class ControllerPasswordAskSerializer(StrictSerializer):
-    """The password that is, or another."""
+    """Whether to return the current password or create a new one."""
 
     new = YesNo(default=False, help_text="Create a new password. The old one stops working.")

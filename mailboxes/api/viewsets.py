@@ -89,7 +89,7 @@ class DomainViewSet(_Collection):
 
     @idempotent(atomic=True)
     def create(self, request: Request) -> Response:
-        """Adds a domain, with a DKIM key of its own."""
+        """Adds a domain and creates its DKIM key."""
         return super().create(request)
 
     def perform_create(self, serializer: BaseSerializer[Any]) -> None:
@@ -97,12 +97,12 @@ class DomainViewSet(_Collection):
         serializer.instance = self.get_queryset().get(pk=add_domain(**serializer.validated_data).pk)
 
     def perform_update(self, serializer: BaseSerializer[Any]) -> None:
-        """Only the catch-all can change."""
+        """Changes the catch-all and the contact. The name cannot change."""
         change_domain(self.row_id, serializer.validated_data)
         serializer.instance = self.get_object()  # for the numbers of its mailboxes and aliases
 
     def perform_destroy(self, instance: Domain) -> None:
-        """Removes a domain that has no mailboxes, and its aliases."""
+        """Removes a domain and its aliases. The domain must have no mailboxes."""
         remove_domain(instance.pk)
 
 
@@ -148,12 +148,12 @@ class MailboxViewSet(_Collection):
 
     # No Idempotency-Key: even a keyed digest of the body would be one of the password. The address is key enough.
     def perform_create(self, serializer: BaseSerializer[Any]) -> None:
-        """Adds a mailbox. Without a password nobody can log in until one is set."""
+        """Adds a mailbox. Without a password, nobody can sign in until one is set."""
         fields = dict(serializer.validated_data)
         serializer.instance = add_mailbox(fields.pop("domain"), **fields)
 
     def perform_update(self, serializer: BaseSerializer[Any]) -> None:
-        """The password stays when it is absent or empty; the address cannot change."""
+        """Changes a mailbox. An absent or empty password keeps the saved one. The address cannot change."""
         serializer.instance = change_mailbox(self.row_id, serializer.validated_data)
 
     def perform_destroy(self, instance: Mailbox) -> None:
@@ -174,7 +174,7 @@ class MailboxViewSet(_Collection):
     @extend_schema(responses={(200, Csv.media_type): OpenApiTypes.STR}, filters=False)
     @action(detail=False, renderer_classes=[Csv, ConsolePages], pagination_class=None, filter_backends=[])
     def export(self, request: Request) -> HttpResponseBase:
-        """All mailboxes as CSV, without passwords and without deleted ones; the import takes the file as it is."""
+        """All mailboxes as CSV, without passwords and deleted mailboxes. You can import the file unchanged."""
         lines = exporting.export()
         if isinstance(request.accepted_renderer, ConsolePages):
             return Response("".join(islice(lines, _LINES_ON_A_PAGE)))
@@ -183,7 +183,7 @@ class MailboxViewSet(_Collection):
 
 
 class DeletedMailboxViewSet(ListModelMixin, ApiViewSet):
-    """Deleted mailboxes that can still be restored, the latest first."""
+    """Deleted mailboxes that can still be restored, latest first."""
 
     rights: ClassVar = {"list": SEE_MAILBOXES}
     queryset = Mailbox.objects.all()
@@ -231,9 +231,9 @@ class AliasViewSet(_Collection):
         serializer.instance = add_alias(fields.pop("domain"), **fields)
 
     def perform_update(self, serializer: BaseSerializer[Any]) -> None:
-        """The address may be sent back as it is, and cannot change."""
+        """Changes an alias. You may send its address, but cannot change it."""
         serializer.instance = change_alias(self.row_id, serializer.validated_data)
 
     def perform_destroy(self, instance: Alias) -> None:
-        """Remove the alias; mail for its address is refused, or goes to the catch-all."""
+        """Remove the alias. Mail to its address is then refused, or goes to the catch-all."""
         remove_alias(instance.pk)

@@ -1,4 +1,4 @@
-"""/api/mail/expected: reports that come again and again."""
+"""/api/mail/expected: reports that arrive regularly."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class ScheduleField(serializers.Field[Any, Any, Any, Any]):
 
 
 class ArrivalSerializer(serializers.Serializer[Any]):
-    """One report that came."""
+    """One report that arrived."""
 
     at = serializers.SerializerMethodField()
     ok = serializers.SerializerMethodField(help_text="false if the report said that the job failed.")
@@ -87,7 +87,7 @@ class ArrivalSerializer(serializers.Serializer[Any]):
 
 
 class _ReportSerializer(StrictSerializer):
-    """A report, and how it stands."""
+    """A report and its state."""
 
     id = serializers.IntegerField(read_only=True)
     # An address, or the name of an API key.
@@ -137,7 +137,7 @@ _DECLARED = {
 
 @extend_schema_serializer(examples=[OpenApiExample("Before it first comes", _DECLARED, request_only=True)])
 class ExpectedReportSerializer(_ReportSerializer):
-    """A report to watch before it first comes."""
+    """A report to watch before it first arrives."""
 
     name = Line(max_length=_LONGEST)
     kind = serializers.ChoiceField(choices=ExpectedReport.Kind.values, default=ExpectedReport.Kind.ANY)
@@ -159,7 +159,7 @@ class ExpectedReportSerializer(_ReportSerializer):
 
 
 class ExpectedReportChangeSerializer(_ReportSerializer):
-    """What can be changed of a report."""
+    """The fields of a report that can be changed."""
 
     name = Line(max_length=_LONGEST)
     kind = serializers.CharField(read_only=True)
@@ -175,7 +175,7 @@ class ExpectedReportChangeSerializer(_ReportSerializer):
 class ExpectedReportViewSet(
     ListModelMixin, CreateModelMixin, RetrieveModelMixin, UpdateRowMixin, DestroyModelMixin, ApiViewSet
 ):
-    """Reports that come again and again: those that were noticed, and those that are watched."""
+    """Reports that arrive regularly: those that Quazzar noticed and those that it watches."""
 
     rights: ClassVar = {
         **rights_of_rows(SEE_EXPECTED, CHANGE_EXPECTED, CHANGE_EXPECTED, CHANGE_EXPECTED),
@@ -192,7 +192,7 @@ class ExpectedReportViewSet(
 
     @idempotent(atomic=True)
     def create(self, request: Request) -> Response:
-        """Watches a report before it first comes. One that came already, and is not watched, is watched as it is."""
+        """Starts to watch a report, before it first arrives or once Quazzar knows it."""
         return super().create(request)
 
     def perform_create(self, serializer: BaseSerializer[Any]) -> None:
@@ -202,27 +202,27 @@ class ExpectedReportViewSet(
         serializer.instance = changes.declare(values)
 
     def perform_update(self, serializer: BaseSerializer[Any]) -> None:
-        """Name, schedule, tolerance, and until when it is muted."""
+        """Changes name, schedule, tolerance, and until when the report is muted."""
         serializer.instance = changes.change(self.row_id, dict(serializer.validated_data))
 
     def perform_destroy(self, instance: ExpectedReport) -> None:
-        """Deletes it. If it comes again, it is learned from the beginning."""
+        """Deletes the report. If it arrives again, Quazzar learns it from the beginning."""
         changes.remove(instance.pk)
 
     @extend_schema(responses=ExpectedReportSerializer)
     @action(detail=True, methods=["post"], serializer_class=NoBody, answer_class=ExpectedReportSerializer)
     def watch(self, request: Request, pk: int) -> Response:
-        """Watches it: what was proposed, ignored or paused."""
+        """Starts to watch a report that was proposed, ignored or paused."""
         return self.answer(changes.watch(self.row_id))
 
     @extend_schema(responses=ExpectedReportSerializer)
     @action(detail=True, methods=["post"], serializer_class=NoBody, answer_class=ExpectedReportSerializer)
     def ignore(self, request: Request, pk: int) -> Response:
-        """Ignores it: it is not proposed again."""
+        """Ignores the report: it is not proposed again."""
         return self.answer(changes.ignore(self.row_id))
 
     @extend_schema(responses=ExpectedReportSerializer)
     @action(detail=True, methods=["post"], serializer_class=NoBody, answer_class=ExpectedReportSerializer)
     def pause(self, request: Request, pk: int) -> Response:
-        """Pauses the watch, until it is watched again."""
+        """Pauses the report until you watch it again."""
         return self.answer(changes.pause(self.row_id))

@@ -116,7 +116,7 @@ class RelayTestSerializer(StrictSerializer):
 
 
 class RelayTestResultSerializer(serializers.Serializer[Any]):
-    """How far the test mail came."""
+    """How far the test mail got."""
 
     ok = serializers.BooleanField()
     stage = serializers.ChoiceField(choices=STAGES)

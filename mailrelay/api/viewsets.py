@@ -48,7 +48,7 @@ from quazzar.rights import CHANGE_RELAY, RETRY, SEE_QUEUE, SEE_RELAY, SEND, TEST
 
 
 class NotRetryable(QuazzarError):
-    """The message is on its way, was sent, or has no body any more."""
+    """The message is being sent, was sent, or no longer has a body."""
 
     code = "not_retryable"
     message = "You can only retry a message that is waiting or failed and whose content is still stored."
@@ -56,7 +56,7 @@ class NotRetryable(QuazzarError):
 
 
 class NotCancellable(QuazzarError):
-    """The message is on its way, or is over."""
+    """The message is being sent, or is finished."""
 
     code = "not_cancellable"
     message = "You can only cancel a message that is still waiting."
@@ -86,15 +86,15 @@ class RelayViewSet(ApiViewSet):
         return self.answer(self.get_object())
 
     def update(self, request: Request) -> Response:
-        """Replaces the settings; a preset fills host and port when they are absent."""
+        """Replaces the settings. A preset fills in host and port if you leave them out."""
         return self.answer(relaysettings.update(self.body(), partial=False))
 
     def partial_update(self, request: Request) -> Response:
-        """Changes what is given; another preset fills host and port when they are absent."""
+        """Changes only the fields that you send. A new preset fills in host and port if you leave them out."""
         return self.answer(relaysettings.update(self.body(), partial=True))
 
     def destroy(self, request: Request) -> Response:
-        """Removes the relay settings, so that no relay is configured."""
+        """Removes the relay settings. After that, no relay is configured."""
         relaysettings.clear()
         return Response(status=204)
 
@@ -112,12 +112,12 @@ class RelayViewSet(ApiViewSet):
     )
     @idempotent(atomic=False)
     def test(self, request: Request) -> Response:
-        """Sends a test mail, stage by stage. A failed delivery is still 200: the test ran."""
+        """Sends a test mail, stage by stage. A failed delivery still returns 200, because the test ran."""
         return self.answer(testmail.run(self.body()["to"]))
 
 
 class MessageViewSet(ListModelMixin, RetrieveModelMixin, ApiViewSet):
-    """The queue, the newest message first; never a body."""
+    """The queue, newest message first, without message bodies."""
 
     rights: ClassVar = {
         "list": SEE_QUEUE,
@@ -156,7 +156,7 @@ class MessageViewSet(ListModelMixin, RetrieveModelMixin, ApiViewSet):
     @extend_schema(operation_id="message_queue", responses={202: QueuedSerializer})
     @idempotent(atomic=True)
     def create(self, request: Request) -> Response:
-        """Queues a mail. Once this is answered, the mail survives a crash."""
+        """Queues a mail. Once you get the answer, the mail survives a crash."""
         message = Sender().queue(self.body()["email"], source=Message.Source.API)
         arrivals.record(signatures.of_message(_caller(request), message.subject))
         return Response(QueuedSerializer(message).data, status=202)
@@ -170,7 +170,7 @@ class MessageViewSet(ListModelMixin, RetrieveModelMixin, ApiViewSet):
     )
     @idempotent(atomic=True)
     def retry(self, request: Request, pk: int) -> Response:
-        """Puts a message that waits or failed at the head of the queue."""
+        """Retries a waiting or failed message now."""
         message = self.get_object()
         if not byhand.retry(message):
             raise NotRetryable
@@ -186,7 +186,7 @@ class MessageViewSet(ListModelMixin, RetrieveModelMixin, ApiViewSet):
     )
     @idempotent(atomic=True)
     def cancel(self, request: Request, pk: int) -> Response:
-        """Gives up a message that waits: it is failed from then on, and can be retried."""
+        """Cancels a waiting message. It is then failed, and can be retried."""
         message = self.get_object()
         if not byhand.cancel(message):
             raise NotCancellable
@@ -213,7 +213,7 @@ class _NoticeViewSet(ApiViewSet):
 
 
 class AlertViewSet(_NoticeViewSet):
-    """Alerts of Alertmanager, of Grafana, or of a script."""
+    """Alerts from Alertmanager, Grafana or a script."""
 
     serializer_class = SimpleAlertSerializer
 
@@ -231,7 +231,8 @@ class AlertViewSet(_NoticeViewSet):
     )
     @idempotent(atomic=True)
     def create(self, request: Request) -> Response:
-        """Mails the alert to the alert recipients, or logs it. Takes Alertmanager's and Grafana's webhook, too."""
+        """Mails the alert to the alert recipients, or logs it. Also accepts the webhooks of Alertmanager and
+        Grafana."""
         return self.answer_to(notifiers.notify_alert(self.body()["notice"]))
 
 

@@ -1,4 +1,4 @@
-"""/api/billing/upgrade: the plan of this node, and a licence for another. Open on every plan."""
+"""/api/billing/upgrade: this node's plan, and installing a licence. Open on every plan."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class BillingSerializer(serializers.Serializer[Any]):
 
     @extend_schema_field(PlanSerializer(many=True))
     def get_plans(self, _: licenses.Licence) -> Any:
-        """List all plans, the lowest first."""
+        """List all plans, lowest first."""
         return PlanSerializer(list(Plan), many=True).data
 
 
@@ -61,12 +61,12 @@ class BillingViewSet(ApiViewSet):
     answer_status = 200
 
     def retrieve(self, request: Request) -> Response:
-        """The plan in force, and what the others hold."""
+        """The plan in force, and what each plan includes."""
         return self.answer(licenses.read())
 
     @extend_schema(operation_id="billing_upgrade")
     def create(self, request: Request) -> Response:
-        """Installs a signed licence, which is in force at once."""
+        """Installs a signed licence, which takes effect at once."""
         try:
             licenses.install(self.body()["license"])
         except LicenseError as exc:

@@ -14,7 +14,7 @@ from quazzar.monitoring.readings import Reading
 
 
 class ReadingSerializer(serializers.Serializer[Any]):
-    """What is known of a check."""
+    """The latest result of a check."""
 
     name = serializers.CharField()
     area = serializers.ChoiceField(source="check.area", choices=[area.value for area in Area])
@@ -38,7 +38,7 @@ class ReadingSerializer(serializers.Serializer[Any]):
 
 
 class HealthSerializer(serializers.Serializer[Any]):
-    """The level of the worst check, and every check, the worst first."""
+    """The level of the worst check, and all checks, worst first."""
 
     level = serializers.ChoiceField(choices=[level.value for level in Level])
     checks = ReadingSerializer(many=True)

@@ -26,7 +26,7 @@ class HealthViewSet(ApiViewSet):
     serializer_class = HealthSerializer
 
     def retrieve(self, request: Request) -> Response:
-        """What each check of the doctor found, the worst first; only what the caller's user may see."""
+        """The latest results of doctor's checks, worst first. Only those that the caller may see."""
         found = readings.read(request.user)
         worst = readings.worst(found)
         return self.answer({"level": worst.level if worst else Level.UNKNOWN, "checks": found})
@@ -43,7 +43,7 @@ class ChangeFilters(StrictFilterSet):
 
 
 class HealthHistoryViewSet(ListModelMixin, ApiViewSet):
-    """What the checks found before: each change of a check, the newest first."""
+    """The history of the checks: each change, newest first."""
 
     rights: ClassVar = {"list": LOOK_AROUND}
     queryset = FindingChange.objects.all()

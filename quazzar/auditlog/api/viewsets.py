@@ -19,7 +19,7 @@ MOST = 500
 
 
 class QuerySerializer(serializers.Serializer[Any]):
-    """What is asked for."""
+    """The filters."""
 
     actor = serializers.CharField(
         required=False, help_text="user:NAME, key:NAME (USER), command:NAME, system or anonymous."
@@ -67,7 +67,7 @@ class EntrySerializer(serializers.Serializer[Any]):
 
 
 class PageSerializer(serializers.Serializer[Any]):
-    """Some entries, the newest first."""
+    """Some entries, newest first."""
 
     next = serializers.URLField(allow_null=True, help_text="URL of the older entries; null at the end.")
     results = EntrySerializer(many=True)
@@ -85,7 +85,7 @@ class AuditViewSet(ApiViewSet):
 
     @extend_schema(parameters=[QuerySerializer], responses=PageSerializer, filters=False)
     def list(self, request: Request) -> Response:
-        """Who changed what, when and from where, the newest first. Follow ``next`` for older entries.
+        """Who changed what, when and from where, newest first. Follow ``next`` for older entries.
 
         A page without results may have a ``next``: a search looks at 20,000 entries at most.
         """
