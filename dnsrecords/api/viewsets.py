@@ -104,8 +104,7 @@ class RecordsViewSet(_OfDomain):
 
     @publisher.mapping.put
     def publisher_set(self, request: Request, pk: int) -> Response:
-        """Sets up automatic publishing. The records are published within the next minute, or at once with POST
-        publish."""
+        """Sets up automatic publishing: within the next minute, or at once with POST publish."""
         domain = self.get_object()
         return self.answer(publishing.set_up(domain.pk, self.body()))
 

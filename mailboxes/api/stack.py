@@ -79,14 +79,12 @@ class StackViewSet(ApiViewSet):
         return self.answer(self.get_object())
 
     def partial_update(self, request: Request) -> Response:
-        """Turns sending through the relay on or off, and sets who is warned about a nearly full mailbox. No container
-        restarts."""
+        """Sets whether mail is sent through the relay, and who is warned of full mailboxes. Nothing restarts."""
         return self.answer(control.change(**self.body()))
 
     @action(**_POST, serializer_class=HostnameSerializer, answer_class=ReportSerializer)
     def preflight(self, request: Request) -> Response:
-        """Checks Docker, ports, disk, memory, the hostname, outgoing port 25 and the images. Takes at most 10
-        seconds."""
+        """Checks Docker, ports, disk, memory, hostname, outgoing port 25 and images, for at most 10 seconds."""
         hostname = self.body()["hostname"]
         with connect.to_docker() as engine:
             return self.answer(runner.run(hostname, engine, inside=True))
@@ -98,8 +96,7 @@ class StackViewSet(ApiViewSet):
 
     @action(**_POST, serializer_class=DisableSerializer, answer_status=202)
     def disable(self, request: Request) -> Response:
-        """Stops and removes the containers. The volumes stay, unless purge is true and confirm repeats the
-        hostname."""
+        """Removes the containers. The volumes stay, unless purge is true and confirm repeats the hostname."""
         return self.answer(control.disable(**self.body()))
 
     @action(**_POST, serializer_class=NoBody, answer_status=202)
@@ -119,8 +116,7 @@ class StackViewSet(ApiViewSet):
 
     @certificate_read.mapping.put
     def certificate_replace(self, request: Request) -> Response:
-        """Sets a certificate and key, the paths of files to read and watch, or a self-signed certificate. No container
-        restarts."""
+        """Sets the certificate: a pair, the paths of files to watch, or a self-signed one. Nothing restarts."""
         match self.body():
             case {"certificate": certificate, "key": key}:
                 upload_certificate(certificate, key)
@@ -137,8 +133,7 @@ class StackViewSet(ApiViewSet):
         answer_class=ControllerPasswordSerializer,
     )
     def controller_password(self, request: Request) -> Response:
-        """Returns the password of Rspamd's web interface, or with ``new`` a new one. The audit log records who
-        asked."""
+        """Returns the password of Rspamd's web interface, or a new one. The audit log records who asked."""
         another = self.body()["new"]
         if not another and not self.may_read(request):
             raise PermissionDenied(_READ_TOO)

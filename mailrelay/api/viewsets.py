@@ -231,8 +231,7 @@ class AlertViewSet(_NoticeViewSet):
     )
     @idempotent(atomic=True)
     def create(self, request: Request) -> Response:
-        """Mails the alert to the alert recipients, or logs it. Also accepts the webhooks of Alertmanager and
-        Grafana."""
+        """Mails the alert, or logs it. Also accepts the webhooks of Alertmanager and Grafana."""
         return self.answer_to(notifiers.notify_alert(self.body()["notice"]))
 
 
