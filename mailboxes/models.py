@@ -119,7 +119,7 @@ class Synced(models.Model):
 
     #: The stack's generation of the row's latest change.
     generation = models.PositiveBigIntegerField(default=0)
-    #: When the running stack confirmed the latest change; null while it is on its way.
+    #: When the running stack confirmed the latest change; null until then.
     applied_at = models.DateTimeField(null=True, default=None)
     #: When the running stack first had the row; null if it never did.
     live_at = models.DateTimeField(null=True, default=None)
@@ -292,7 +292,7 @@ class Mailbox(Synced):
     display_name = models.CharField(max_length=200, blank=True, default="")
     #: ``{ARGON2ID}$argon2id$…``, see ``provisioning/passwords.py``; null: nobody can log in.
     password_hash = SealedTextField(context="mailboxes.mailbox.password_hash", null=True)
-    #: When the password last changed, until the running stack has it and has ended the sessions of before; else null.
+    #: When the password last changed, until the running stack has it and has ended older sessions; otherwise null.
     password_changed_at = models.DateTimeField(null=True, default=None, editable=False)
     #: In MiB; 0 means no limit.
     quota_mb = models.PositiveIntegerField(default=0)

@@ -87,7 +87,7 @@ def _store_clients(engine: Engine) -> None:
 
 
 def _runs(program: str) -> bool:
-    """Whether a process of this name runs on this machine, whoever's it is: proc_pid_comm(5)."""
+    """Whether a process of this name runs on this machine, under any user: proc_pid_comm(5)."""
     for process in Path("/proc").glob("[0-9]*/comm"):
         with suppress(OSError):  # it has ended
             if process.read_text().strip() == program:

@@ -115,7 +115,8 @@ class Message(models.Model):
     last_error = models.JSONField(null=True, default=None)
     #: What each attempt came to, and who retried or cancelled it, oldest first (see ``mailrelay/history.py``).
     history = models.JSONField(default=list)
-    #: Who handed it in: an actor of the audit log, or ``sendmail:NAME`` for a local user. Empty in rows of before 0.4.
+    #: Who handed it in: an actor of the audit log, or ``sendmail:NAME`` for a local user. Empty in rows from before
+    #: 0.4.
     submitted_by = models.CharField(max_length=300, blank=True, default="")
     #: The same key within 24 hours means the same row; null once that time is over.
     idempotency_key = models.CharField(max_length=255, null=True, default=None)  # noqa: DJ001

@@ -3,7 +3,7 @@
 The rule: such a path never makes this process open a file outside the directories that a setting names, nor one that
 the product itself keeps its data in. It matters even when nothing is read: a process that opens and closes its own
 SQLite file drops all of its locks on it (https://sqlite.org/howtocorrupt.html, 2.2), and opening a device or a FIFO can
-block for ever or act on the machine.
+block forever or act on the machine.
 """
 
 from __future__ import annotations

@@ -337,7 +337,7 @@ class Finding(models.Model):
     level = models.CharField(max_length=10)
     sentence = models.TextField()
     advice = models.TextField(blank=True, default="")
-    #: URL name of the page where it can be mended; empty: there is none.
+    #: URL name of the page where it can be fixed; empty if there is none.
     page = models.CharField(max_length=100, blank=True, default="")
     #: Since when the check has had this level.
     since = models.DateTimeField()

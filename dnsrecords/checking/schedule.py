@@ -97,7 +97,7 @@ def next_due(domain: Domain, now: datetime, *, settled: bool) -> datetime:
         settled: whether every required record is right.
     """
     if settled:
-        # Domains that were added, or looked up, together are not looked up together for ever.
+        # Spread out domains that were added or checked together.
         return now + _USUAL * (1 - _spread(domain.pk) / 4)
     published = Publisher.objects.filter(pk=domain.pk, published_at__gte=now - _AFTER_PUBLISHING)
     return now + (_EACH_MINUTE if published.exists() else _SOON)

@@ -1,4 +1,4 @@
-"""DMARC policies (RFC 9989 §4.7, §4.8): taken apart, and put together anew. Pure."""
+"""DMARC policies (RFC 9989 §4.7, §4.8): parsed and written. Pure."""
 
 from __future__ import annotations
 

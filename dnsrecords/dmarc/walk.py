@@ -20,7 +20,7 @@ _MOST_LABELS = 7
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """What a walk found on its way up from a domain.
+    """What a walk up from a domain found.
 
     Attributes:
         found: (domain, its policy), the longest name first; of a name with several records, none.

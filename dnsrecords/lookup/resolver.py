@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 #: Seconds that each try waits. UDP gets lost, so there are two; a resolver may have to ask many others first.
 _TRIES, _TRIES_OF_RESOLVERS = (1.5, 1.5), (1.5, 3.0)
-#: Seconds for one question to all resolvers together, lest silent ones use up the whole time.
+#: Seconds for one question to all resolvers together, so that silent ones do not use up the whole time.
 _QUESTION = 6.0
 #: Seconds that a server needs to have had a chance; with less left it is not asked, and not called silent.
 _CHANCE = 0.5

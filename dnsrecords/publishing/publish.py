@@ -45,7 +45,7 @@ logger = logging.getLogger(__name__)
 
 #: Seconds for what has to be looked up elsewhere to judge what is there.
 _DEADLINE = 9.0
-#: Somebody else may change the zone at the same time; so often it is looked at anew.
+#: How often to read the zone again if someone else changes it at the same time.
 _TRIES = 3
 #: After a failure, and while something is found wrong, it is tried again this often.
 _AGAIN_AFTER_FAILURE, _AGAIN_WHILE_WRONG = timedelta(minutes=10), timedelta(hours=1)

@@ -117,7 +117,7 @@ class _Case:
 
     def mended(self, status: Status, message: str, found: tuple[str, ...]) -> Verdict:
         """A verdict with the merged record as advice, and everything in which that one differs."""
-        # A reason is told once.
+        # Give each reason only once.
         left_out = [each if each not in message else each[: each.index('" ') + 1] for each in self.left_out]
         changed = advice.changed(self._mended_words(), left_out)
         return Verdict(status, f"{message} {changed}".strip(), found, self.advice, self.left_out)
@@ -134,7 +134,7 @@ class _Case:
     # --- what is wrong -------------------------------------------------------------------------------------
     @property
     def finding(self) -> tuple[Status, str]:
-        """The gravest mistake; the merged record mends all of them."""
+        """The most serious mistake; the merged record corrects all of them."""
         record = self.records[0]
         if len(self.records) > 1:
             return Status.MISMATCH, self._with_limit(advice.several(len(self.records)))
@@ -303,7 +303,8 @@ class _Case:
 
     @cached_property
     def dropped(self) -> dict[str, str]:
-        """Terms that end every check in an error or let everybody in, and cannot be mended here, each with why."""
+        """Terms that end every check in an error or let everyone in, and cannot be corrected here, each with the
+        reason."""
         reasons: dict[str, str] = {}
         for record in self.meant:
             for term in record.mechanisms:

@@ -1,4 +1,4 @@
-"""Reads an SPF record as its writer meant it: mistakes with one plain reading are mended, the rest is named. Pure.
+"""Reads an SPF record as its writer meant it: obvious mistakes are corrected, the others listed. Pure.
 
 No sender gets lost on the way: each word of the text becomes terms, or is among those that could not be read.
 """

@@ -31,7 +31,7 @@ EXAMPLE = "address,password,quota_mb,display_name\r\nada@example.com,correct hor
 
 
 class InMemory(FileUploadHandler):
-    """Keeps an upload in memory, whatever its size: passwords are in it, and no disk may see them."""
+    """Keeps an upload of any size in memory: it contains passwords, which must not be written to disk."""
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         """Begin to keep another file of the form."""

@@ -21,7 +21,7 @@ from quazzar.errors import InvalidFields
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-#: Phones do not accept a certificate for 398 days or more, even if they are told to trust it.
+#: Phones do not accept a certificate for 398 days or more, even if you trust it on the phone.
 VALID_FOR = timedelta(days=397)
 #: What only a self-signed certificate is warned about.
 SELF_SIGNED = "The certificate is self-signed: mail programs show a warning until people choose to trust it."

@@ -35,7 +35,7 @@ class Renewal:
     """The result of looking after the certificate.
 
     Attributes:
-        changed: a new certificate is on its way into the stack.
+        changed: a new certificate still has to be pushed into the stack.
         problem: why the certificate could not be renewed, so that the old one stays; empty if all is well.
     """
 

@@ -37,7 +37,7 @@ class Commands(Asking):
         timeout: float = 30.0,
         user: str = "",
     ) -> Result:
-        """Runs a command in a running container and returns its exit code, whatever it is, with its output.
+        """Runs a command in a running container and returns its exit code and output. Any exit code is a result.
 
         126 and 127 mean that there is no such program. The input is never closed, so the command must know how much
         to read.

@@ -26,7 +26,7 @@ MOST_READ = 5000
 _COMMAND = ["bash", "-o", "pipefail", "-c", f"postqueue -j | sed -n '1,{MOST_READ}p;$='"]
 #: From then on mail that waits is a problem. Greylisting takes 5 to 15 minutes.
 LATE = timedelta(minutes=20)
-#: How often the operator is told of the same trouble.
+#: How often the operator is notified of the same problem.
 _AGAIN = timedelta(days=1)
 #: A trouble that is not seen for this long is over.
 _FORGET = timedelta(hours=1)

@@ -1,4 +1,4 @@
-"""The check of addresses: circles of before, aliases and role addresses whose mail nobody reads."""
+"""The check of addresses: existing circles, and aliases and role addresses that nobody reads."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def examine() -> doctor.Finding:
 
 
 def _circles(domains: list[Domain], aliases: list[Alias], forwarding: list[Mailbox]) -> list[str]:
-    """Circles that were there before they were refused. The tables go round them, so that mail gets in."""
+    """Circles from before they were refused. The tables break them, so that mail still arrives."""
     starts = [row.address for row in aliases] + [row.address for row in forwarding]
     starts += [f"@{row.name}" for row in domains if row.catch_all]
     routes_ = Map(starts, routes.look)

@@ -1,4 +1,4 @@
-"""The checks of mail on its way: what waits in Postfix, and whether it sees who connects."""
+"""The checks of mail in transit: what waits in Postfix, and whether it sees the clients' addresses."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def queue() -> doctor.Finding:
 
 
 def images() -> doctor.Finding:
-    """Which versions run, and whether one of them must not stay."""
+    """Which versions run, and whether one of them must be replaced."""
     stack = Stack.load()
     if not stack.enabled:
         return doctor.ok(_OFF)

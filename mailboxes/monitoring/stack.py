@@ -17,7 +17,7 @@ from quazzar.sealing.values import Sealed
 
 #: The name of the check whether the containers run.
 CHECK = "stack"
-#: What was mended at once, such as a container that died, is told for so long: nobody would see it otherwise.
+#: How long to show a problem that was fixed at once, such as a container that died; otherwise nobody would see it.
 TOLD_FOR = timedelta(seconds=40)
 #: Warn if the worker has not looked at the stack for this long; normally it does three times a minute.
 UNOBSERVED = timedelta(minutes=10)

@@ -1,4 +1,4 @@
-"""Sentences about rows whose mail leads to nobody, for the API, the console and doctor."""
+"""Sentences about rows whose mail nobody receives, for the API, the console and doctor."""
 
 from __future__ import annotations
 

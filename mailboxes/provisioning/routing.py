@@ -148,7 +148,7 @@ class Map:
         return leading
 
     def circling(self) -> set[str]:
-        """The rows from which a circle can be reached: Postfix would refuse their mail for ever."""
+        """The rows from which a circle can be reached: Postfix would always refuse their mail."""
         left = set(self.hops)
         while ended := {key for key in left if not any(to in left for _, to in self.next(key))}:
             left -= ended

@@ -278,7 +278,7 @@ def hashes_in(users: bytes) -> dict[str, str]:
 def _with_leaving(desired: Desired) -> Snapshot:
     """The snapshot and the mailboxes that are about to be removed, without a password.
 
-    They stay until the tables no longer name them, so that mail on its way still arrives. A mailbox that looks new
+    They stay until the tables no longer name them, so that mail in transit still arrives. A mailbox that looks new
     may be in the stack already, pushed by a worker that was killed before it could confirm.
     """
     present = {mailbox.address for mailbox in desired.snapshot.mailboxes}

@@ -56,7 +56,7 @@ def decide(warned: int, percent: int) -> tuple[int, bool]:
     mail each time.
 
     Args:
-        warned: the level that was warned of before; 0 for none.
+        warned: the level of the last warning; 0 for none.
         percent: usage now.
 
     Returns:

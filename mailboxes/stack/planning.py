@@ -88,7 +88,7 @@ def plan(spec: StackSpec, observation: Observation, now: datetime) -> list[Actio
 
 
 def _with_partners(spec: StackSpec, observation: Observation, actions: list[Action]) -> list[Action]:
-    """The same, where a container that is created anew would not find the others by the volume that they share.
+    """The same, where a re-created container would not find the others through the shared volume.
 
     A container of an older release lacks that volume. As long as all three do, they go on as they are.
     """

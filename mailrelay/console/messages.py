@@ -53,7 +53,7 @@ TABS = {
     ),
     "tests": Tab("Test mails", Query(source=Source.TEST), empty="No test mails have been sent yet."),
 }
-#: Parameters of links to the list of before → its tabs.
+#: Parameters of links to the former list → its tabs.
 _FORMER = {
     ("waiting", "yes"): "waiting",
     ("status__exact", "queued"): "waiting",

@@ -1,4 +1,4 @@
-"""What a submission agent mends in the header of a complete mail (RFC 6409 §8). Pure."""
+"""What a submission agent corrects in the header of a complete mail (RFC 6409 §8). Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mails about the licence: that it ends soon, that it has ended, and that all is well again. Each is sent once."""
+"""Mails about the licence: before it ends, when it has ended, and when it is valid again. Each is sent once."""
 
 from __future__ import annotations
 

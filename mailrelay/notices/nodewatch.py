@@ -1,4 +1,4 @@
-"""Mails about the node itself: when a check goes wrong, when it is well again, and daily what is still wrong."""
+"""Mails about the node itself: when a check fails, when it passes again, and daily what is still wrong."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def watch(now: datetime | None = None) -> list[tuple[str, News]]:
     if cannot_mail():
         return []
     with transaction.atomic():
-        # What has mails of its own is only listed: that it is well again is told elsewhere.
+        # Checks that send their own mails are only listed here; their recovery is reported elsewhere.
         Row.objects.filter(check_name__in=NOT_MAILED, level=Level.OK, told_at__isnull=False).update(
             told_at=None
         )

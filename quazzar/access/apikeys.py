@@ -151,7 +151,7 @@ def _digest(text: str) -> str:
 def _note_refusal(row: ApiKey, why: str) -> None:
     """Record, once a day for each address, that a key is still in use that does not count any more.
 
-    Only who has the whole key gets here, so that strangers cannot fill the log.
+    Only callers with the whole key get here, so that strangers cannot fill the log.
     """
     address = actors.address.get()
     same = AuditEntry.objects.filter(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
     from django.http import HttpRequest
 
-#: In the session of somebody who has to choose a password. Nothing is asked of the database with each request.
+#: In the session of someone who must choose a password. Saves a database query per request.
 _FLAG = "must_change_password"
 
 

@@ -37,7 +37,7 @@ class UnknownPath(APIView):
 
 
 class UnknownMailPath(UnknownPath):
-    """The same behind the gate: those who may not use Mail Relay are told that first."""
+    """The same behind the gate: callers who may not use Mail Relay get that answer first."""
 
     permission_classes = [*APIView.permission_classes]
     rights: ClassVar = {"any": LOOK_AROUND}

@@ -1,4 +1,4 @@
-"""The one line that says whether mail is all right. Pure."""
+"""The one line that says whether mail works. Pure."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class Check:
         right: what an operator needs to see the finding.
         every: how often the worker runs it while all is well. What is not well is checked every minute at least.
         is_live: also run whenever the finding is read, because a dead worker cannot find it.
-        again: called first when an operator asks for another check: has what the check reads looked at anew.
+        again: called first when an operator asks for another check: refreshes what the check reads.
         help: the symptom or chapter in docs/help.md that explains what it finds; empty: the chapter of ``page``.
     """
 

@@ -17,7 +17,7 @@ from quazzar.monitoring.doctor import Check, Finding, Level
 
 logger = logging.getLogger(__name__)
 
-#: What is not well is checked at least this often, so that it is gone from the screen soon after it was mended.
+#: Failing checks run at least this often, so that they disappear from the screen soon after the problem is fixed.
 WHILE_WRONG = timedelta(minutes=1)
 #: The clock calls a little early or late; that must not cost a whole turn.
 _SLACK = timedelta(seconds=5)
@@ -61,7 +61,7 @@ def look(names: Collection[str] | None = None, now: datetime | None = None) -> l
 
 
 def look_again(names: Collection[str]) -> list[str]:
-    """As ``look``, for an operator who asks: what the checks read is looked at anew too, which may take a while."""
+    """Like ``look``, for an operator who asks: also refreshes what the checks read, which may take a while."""
     for check in doctor.registered():
         if check.name in names and check.again is not None:
             check.again()

@@ -36,7 +36,7 @@ _INODES_FULL = 1000
 _CLOCK_SLACK = timedelta(minutes=2)
 #: Secrets of each kind that are looked at every time, and for how long a count of all of them holds.
 _NEWEST, _COUNT_SECONDS = 200, 3600.0
-#: For what is dear to find out, or changes only when the product is started anew.
+#: For checks that are expensive, or whose result only changes when the product restarts.
 _SELDOM = timedelta(minutes=5)
 _START = "Start the product: make run, or manage.py up."
 _HELP_SECRETS = "Stored secrets do not open"

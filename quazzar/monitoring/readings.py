@@ -74,7 +74,7 @@ def judge(
     Args:
         row: what is stored of it.
         live: what it found just now, if it was made.
-        is_watched: the worker and what it needs are alive, so that old findings are on their way to be made anew.
+        is_watched: the worker and what it needs are alive, so that old findings will soon be refreshed.
     """
     if live is not None:
         return Reading(check, live, findings.since(row, live, now), now)

@@ -1,4 +1,5 @@
-"""The web server's connections: a thread begins only once a whole request is here, and nobody holds one for ever.
+"""The web server's connections: a thread starts only once the whole request has arrived, and no client can hold one
+forever.
 
 waitress reads requests and writes answers in one loop that no client can stop. What it lacks is added here: limits on
 how long a client may take, and room for new clients however many there are.

@@ -39,7 +39,7 @@ class Sealed(Generic[T]):
 
     def reusable_blob(self, context: str) -> bytes | None:
         """The bytes that the secret was read from, if they can be stored again as they are: sealed for this context
-        and under the key file's first key. None when it has to be sealed anew.
+        and under the key file's first key. None if it must be sealed again.
 
         Raises:
             Unreadable: it cannot be opened, and its bytes belong to another context.

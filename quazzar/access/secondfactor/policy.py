@@ -1,4 +1,4 @@
-"""Whether everybody needs a second factor; who has none is led to set one up at the next sign-in."""
+"""Whether everyone needs a second factor. People without one are asked to set it up at their next sign-in."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
     from django.http import HttpRequest
 
-#: In the session of somebody who has to set one up. Nothing is asked of the database with each request.
+#: In the session of someone who must set one up. Saves a database query per request.
 _FLAG = "must_add_second_factor"
 
 

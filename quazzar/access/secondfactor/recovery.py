@@ -1,4 +1,5 @@
-"""Recovery codes: ten of them, for who has lost every second factor. Each counts once; only digests are stored."""
+"""Recovery codes: ten of them, for people who have lost every second factor. Each works once; only digests are
+stored."""
 
 from __future__ import annotations
 
