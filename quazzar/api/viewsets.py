@@ -79,16 +79,18 @@ class ApiViewSet(GenericViewSet[Any]):
     Attributes:
         rights: name of each action → the right that it needs; an action that is not here is refused.
         tells_result: actions whose answer tells what this very call did, and so is for everybody who may call them. The
-            answer to any other change shows what is stored: only ``id`` and ``configured`` to callers who may not read
-            that. takes_mail: actions whose body may be as large as a mail. query_names: name of an action → parameters
-            of its address, besides those of lists. serializer_class: what a body must look like, and the answer too,
-            unless ``answer_class`` says otherwise. change_serializer_class: for PUT and PATCH, where they differ from
-            POST. answer_class: the answer's serializer, where it is not ``serializer_class``. answer_status: of an
-            action's answer; GET is always 200, and ``create`` 201 unless this says otherwise. page_examples: on the
-            endpoint's page, (name, body) to begin with, where the serializer has no examples. page_queries: on the
-            endpoint's page, (name, query string) to follow. page_of_row: where the ids of a list lead to, with
-            ``{id}``; empty: to the row's own path, if it has one. is_linked: the page one level above leads to this
-            one. is_endpoint: it is listed; False for another spelling of a path.
+            answer to any other change shows what is stored: only ``id`` and ``configured`` to callers who may not.
+        takes_mail: actions whose body may be as large as a mail.
+        query_names: name of an action → parameters of its address, besides those of lists.
+        serializer_class: what a body must look like, and the answer too, unless ``answer_class`` says otherwise.
+        change_serializer_class: for PUT and PATCH, where they differ from POST.
+        answer_class: the answer's serializer, where it is not ``serializer_class``.
+        answer_status: of an action's answer; GET is always 200, and ``create`` 201 unless this says otherwise.
+        page_examples: on the endpoint's page, (name, body) to begin with, where the serializer has no examples.
+        page_queries: on the endpoint's page, (name, query string) to follow.
+        page_of_row: where the ids of a list lead to, with ``{id}``; empty: to the row's own path, if it has one.
+        is_linked: the page one level above leads to this one.
+        is_endpoint: it is listed; False for another spelling of a path.
     """
 
     lookup_value_converter = "int"
