@@ -105,7 +105,7 @@ def add(request: HttpRequest) -> HttpResponse:
     row = form.save() if posted else None
     if row is None:
         return pages.dialog(request, "_domain.html", {"form": form})
-    return done(request, f"{row.name} added. Publish its DNS records next.", pages.DOMAINS)
+    return done(request, f"{row.name} is added. Publish its DNS records next.", pages.DOMAINS)
 
 
 @access.page(access.change_domains)

@@ -43,7 +43,7 @@ def add_alias(console: Client, **values: str) -> Any:
 
 
 def test_a_domain_is_added_with_its_key(console: Client) -> None:
-    assert "example.org added" in told(add_domain(console, name="Example.ORG"))
+    assert "example.org is added" in told(add_domain(console, name="Example.ORG"))
     assert revealed(DkimKey.objects.get().private_key)
 
 
