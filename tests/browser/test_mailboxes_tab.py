@@ -139,7 +139,7 @@ def test_a_first_domain_and_a_first_mailbox(chromium: Chromium, rows: Rows) -> N
     page.get_by_role("link", name="Add domain").click()
     page.get_by_role("dialog").get_by_label("Domain").fill("example.org")
     page.get_by_role("dialog").get_by_role("button", name="Add domain").click()
-    expect(page.get_by_role("status").get_by_text("example.org added.")).to_be_visible()
+    expect(page.get_by_role("status").get_by_text("example.org is added.")).to_be_visible()
     page.get_by_role("link", name="Add mailbox").last.click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Address").fill("anna")
