@@ -82,8 +82,10 @@ def send(page: Page, method: str, body: str | None = None) -> None:
     form.get_by_role("button", name=method).click()
 
 
-def test_what_is_wrong_is_said_in_the_frame_and_what_was_typed_is_kept(mailboxes: Page) -> None:
-    typed = '{"domain": 1, "local_part": "a b"}'
+def test_what_is_wrong_is_said_in_the_frame_and_what_was_typed_is_kept(
+    mailboxes: Page, rows: dict[str, int]
+) -> None:
+    typed = f'{{"domain": {rows["/api/mail/domains/"]}, "local_part": "a b"}}'
     send(mailboxes, "POST", typed)
     expect(mailboxes.get_by_text("400 Bad Request")).to_be_visible()
     expect(mailboxes.get_by_text("cannot be used before the @")).to_be_visible()
