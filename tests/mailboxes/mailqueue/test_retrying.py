@@ -52,6 +52,14 @@ def test_a_mail_that_does_not_wait_is_not_tried(up: StackEngine, api: APIClient)
     assert not tried(up) and not recorded()
 
 
+def test_without_a_mail_server_there_is_nothing_to_retry(up: StackEngine, api: APIClient) -> None:
+    up.boxes.clear()
+    for body in ({}, {"id": ONE}):
+        answer = api.post(RETRY, body)
+        assert (answer.status_code, answer.json()["error"]) == (409, "not_there")
+    assert recorded() == []
+
+
 def test_without_docker_nothing_is_tried_or_recorded(up: StackEngine, api: APIClient) -> None:
     up.unreachable = True
     assert api.post(RETRY, {}).status_code == 503
