@@ -188,7 +188,7 @@ def test_names_are_relative_to_the_zone_that_a_domain_is_part_of(
         "mail1", "mail1", "quazzar._domainkey.mail1", "_dmarc.mail1",
     ]  # fmt: skip
     assert (found["dmarc"]["status"], found["dmarc"]["found"]) == ("ok", [])
-    assert "that of o1.test applies" in found["dmarc"]["message"]
+    assert "the policy of o1.test applies" in found["dmarc"]["message"]
     assert required(ok(api.get(path(below)))) == found
     stages = ok(api.get(path(below, "/dmarc")))["stages"]
     assert all(stage["reached"] for stage in stages)

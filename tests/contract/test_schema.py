@@ -48,6 +48,7 @@ OPERATIONS = {
     (f"{STACK}/certificate", "get"): "200", (f"{STACK}/certificate", "put"): "200",
     (f"{STACK}/controller-password", "post"): "200", (f"{STACK}/logs", "get"): "200",
     (f"{STACK}/compose", "get"): "200", (f"{STACK}/queue", "get"): "200",
+    (f"{STACK}/queue/retry", "post"): "202",
     **{
         (path + part, method): status
         for path in (DOMAINS, MAILBOXES, ALIASES, EXPECTED)

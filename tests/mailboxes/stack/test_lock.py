@@ -16,7 +16,7 @@ from django.db.utils import ConnectionHandler
 from mailboxes.models import Domain, Stack
 from mailboxes.provisioning.mailboxes import add_mailbox
 from mailboxes.stack import lock, reconcile
-from tests.rig import or_skip
+from tests.rig import or_skip, wait_until
 from tests.rig.services import Postgres
 
 if TYPE_CHECKING:
@@ -61,6 +61,10 @@ def test_machines_that_share_a_postgresql_exclude_each_other(
             with lock.single_writer(name) as mine:
                 yield mine
 
+        def takes_it(machine: int) -> bool:
+            with at(machine) as mine:
+                return mine
+
         with at(0) as first, at(1) as second, at(1, "import") as other:
             assert (first, second, other) == (True, False, True)
             monkeypatch.setattr(lock, "connection", machines[0])
@@ -70,8 +74,7 @@ def test_machines_that_share_a_postgresql_exclude_each_other(
             assert second
             # A machine that is gone, and its session with it, holds nothing.
             machines[1].close()
-            with at(0) as first:
-                assert first
+            wait_until(lambda: takes_it(0), what="the lock that is free again")
             monkeypatch.setattr(lock, "connection", machines[1])
         for machine in machines:
             machine.close()

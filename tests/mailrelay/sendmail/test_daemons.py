@@ -73,7 +73,8 @@ def arrives(node: Installation, tmp_path: Path) -> Arrives:
             check=False,
         )
         calls = (tmp_path / "calls").read_text() if (tmp_path / "calls").exists() else "no call"
-        assert done.returncode == 0 and calls.startswith("0 "), (done, calls, (tmp_path / "said").read_text())
+        said = (tmp_path / "said").read_text() if (tmp_path / "said").exists() else ""
+        assert done.returncode == 0 and calls.startswith("0 "), (done.stdout, done.stderr, calls, said)
         return received(node)
 
     return lambda *words: or_skip(lambda: play(*words))

@@ -135,6 +135,6 @@ def test_a_real_container_is_made_asked_and_gone(
         assert not check.ok and "open for this machine, but not for containers" in check.message
         settings.QUAZZAR_OUTBOUND_PROBE = ("no-such-host.invalid", 25)
         check = look(engine, Options(name, "mail.example.org", "127.0.0.1", 30_000, images))
-        assert check.message == "Neither this machine nor a container finds no-such-host.invalid."
+        assert check.message == "Neither this machine nor a container can resolve no-such-host.invalid."
         left = docker_client.containers.list(all=True, filters={"name": f"{name}-preflight"})
         assert left == []
