@@ -130,6 +130,6 @@ def test_a_key_file_that_was_replaced_is_seen_until_the_old_one_is_back(
 def test_a_licence_that_lapsed_is_seen_on_a_page_that_stays_open(
     licence: str, doctor: Page, node: Console
 ) -> None:
-    expect(line(doctor, "Licence")).to_contain_text("refused with 402", timeout=SOON)
+    expect(line(doctor, "Licence")).to_contain_text("messages with 402", timeout=SOON)
     Path(node.data, "license.jwt").write_text(licence)
     expect(line(doctor, "Licence")).to_contain_text("until", timeout=SOON)

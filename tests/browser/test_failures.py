@@ -204,7 +204,7 @@ def test_a_provider_that_is_away_and_a_licence_that_lapses(node: Node, subtests:
         check="Licence",
         area="licence",
         level="failed",
-        says=r"The licence for Orbit Pro expired on .*refused with 402",
+        says=r"The licence for Orbit Pro expired on .*refuses .* with 402",
         advice="license install",
         step="Licence",
         cause=node.let_the_licence_lapse,

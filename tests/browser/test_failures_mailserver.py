@@ -153,7 +153,7 @@ def test_home_leads_from_nothing_to_a_mail_server_and_a_green_domain(server: Ser
     home(page)
     dns = page.locator("[data-area=dns]")
     expect(dns).to_have_attribute("data-state", "works", timeout=SOON)
-    expect(dns).to_contain_text("1 of 1 right")
+    expect(dns).to_contain_text("1 of 1 correct")
     expect(page.locator("#line")).to_contain_text("The mail server works.")
     page.close()
 
@@ -251,7 +251,7 @@ def test_a_container_that_is_dead_and_a_certificate_that_expires(
             check="Certificate",
             area="certificate",
             level="failed",
-            says=r"The certificate expired on \d{4}-\d\d-\d\d: mail programs refuse it",
+            says=r"The certificate expired on \d{4}-\d\d-\d\d, so mail programs refuse it",
             advice="Upload another certificate",
             step="Certificate",
             cause=lambda: server.serve_for(10),
