@@ -7,13 +7,22 @@ from typing import TYPE_CHECKING
 
 from mailboxes.mailqueue import watch
 from quazzar.access import audit
-from quazzar.errors import NotFound
+from quazzar.errors import NotFound, NotRunning, NotThere, QuazzarError
 
 if TYPE_CHECKING:
     from mailboxes.engine.client import Engine
 
 #: Postfix's queue ids, short and long: postconf(5), "enable_long_queue_ids".
 _ID = re.compile(r"[0-9A-Za-z]{6,32}")
+
+
+class NoPostfix(QuazzarError):
+    """There is no Postfix that could try anything."""
+
+    code = "not_running"
+    message = "The mail server is not running, so Postfix cannot retry mail."
+    hint = "Start the mail server in the Mailboxes tab under Server."
+    status = 409
 
 
 class NotWaiting(NotFound):
@@ -29,9 +38,13 @@ def retry(engine: Engine, queue_id: str = "") -> int:
 
     Raises:
         NotWaiting: no mail has this id.
+        NoPostfix: the mail server is not running.
         StackError: Postfix did not answer.
     """
-    mails, count = watch.ask(engine)
+    try:
+        mails, count = watch.ask(engine)
+    except (NotThere, NotRunning) as exc:
+        raise NoPostfix from exc
     if queue_id and not (_ID.fullmatch(queue_id) and any(mail.id == queue_id for mail in mails)):
         raise NotWaiting
     # postqueue(1): -i tries one deferred mail, -f all of them. Both forget that a destination did not answer.

@@ -123,37 +123,38 @@
         }
     }, 1000);
 
-    // --- a console that does not answer: said until it does, or, of a change, until the next one got through
+    // --- a console that does not answer: shown until it answers; a lost change, until the next one succeeds
 
-    const offline = byId("offline");
-    const unsent = byId("unsent");
+    const silence = byId("silence");
 
-    function silent({ detail }) {
-        // A dialog that is open hides everything outside.
-        const dialog = document.querySelector("dialog[open]");
-        (dialog ?? byId("content"))?.prepend(byId("silence"));
-        (detail.requestConfig.verb === "get" ? offline : unsent)?.removeAttribute("hidden");
+    if (silence) {
+        const isRead = (detail) => detail.requestConfig.verb === "get";
+        const onSilence = ({ detail }) => {
+            // A dialog that is open makes everything outside it inert.
+            (document.querySelector("dialog[open]") ?? byId("content")).prepend(silence);
+            byId(isRead(detail) ? "offline" : "unsent").hidden = false;
+        };
+
+        document.addEventListener("close", () => byId("content").prepend(silence), true);
+        document.addEventListener("htmx:sendError", onSilence);
+        document.addEventListener("htmx:timeout", onSilence);
+        document.addEventListener("htmx:responseError", (event) => {
+            // A proxy answers in the console's place.
+            if ([502, 503, 504].includes(event.detail.xhr.status) && isRead(event.detail)) {
+                onSilence(event);
+            }
+        });
+        document.addEventListener("htmx:afterRequest", ({ detail }) => {
+            if (detail.successful) {
+                byId("offline").hidden = true;
+                byId("unsent").hidden ||= !isRead(detail);
+            }
+        });
     }
-
-    document.addEventListener("close", () => byId("content")?.prepend(byId("silence")), true);
-    document.addEventListener("htmx:sendError", silent);
-    document.addEventListener("htmx:timeout", silent);
-    document.addEventListener("htmx:responseError", (event) => {
-        // A proxy answers for it.
-        if ([502, 503, 504].includes(event.detail.xhr.status) && event.detail.requestConfig.verb === "get") {
-            silent(event);
-        }
-    });
-    document.addEventListener("htmx:afterRequest", ({ detail }) => {
-        if (detail.successful && offline) {
-            offline.hidden = true;
-            unsent.hidden ||= detail.requestConfig.verb !== "get";
-        }
-    });
 
     document.addEventListener("htmx:configRequest", ({ detail }) => {
         if (detail.triggeringEvent?.type === "poll") {
-            // A connection that broke without a word would keep the page as it is for ever.
+            // Without a limit, a connection that hangs would freeze the page silently.
             detail.timeout = 20_000;
         }
         if (detail.elt.matches("[hx-get][hx-trigger]:not(form)")) {

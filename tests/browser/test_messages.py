@@ -56,6 +56,7 @@ def test_a_hostile_mail_runs_nothing_and_asks_nobody(chromium: Chromium, node: C
         page.get_by_role("link", name="Show content").click()
     frame = page.frame_locator("iframe[name=preview]")
     expect(frame.locator("#shown")).to_have_text("This is shown.")
+    expect(page.get_by_role("heading", name="Timeline")).to_be_visible()
     expect(frame.locator("#shown")).to_have_css("color", "rgb(0, 128, 0)")
     for element in ("script", "form", "iframe", "object", "video", "base", "link", "meta[http-equiv]"):
         expect(frame.locator(element)).to_have_count(0)

@@ -56,7 +56,7 @@ def test_without_a_mail_server_there_is_nothing_to_retry(up: StackEngine, api: A
     up.boxes.clear()
     for body in ({}, {"id": ONE}):
         answer = api.post(RETRY, body)
-        assert (answer.status_code, answer.json()["error"]) == (409, "not_there")
+        assert (answer.status_code, answer.json()["error"]) == (409, "not_running")
     assert recorded() == []
 
 
