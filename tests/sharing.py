@@ -25,7 +25,7 @@ TOGETHER = {
         "test_stack_dns.py", "test_stack_doctor.py", "test_stack_ed25519.py", "test_stack_guessing.py",
         "test_stack_ingress.py", "test_stack_life.py", "test_stack_localusers.py", "test_stack_names.py",
         "test_stack_programs.py", "test_stack_secrets.py", "test_stack_signing.py", "test_stack_smarthost.py",
-        "test_stack_submission.py",
+        "test_stack_submission.py", "test_stack_webmail.py",
     },
     "browser": {
         "test_api_pages.py", "test_dns_tab.py", "test_doctor_tab.py", "test_keyboard.py", "test_mailboxes_tab.py",
