@@ -76,7 +76,7 @@ class Webmail:
             "_task": "mail",
             "_action": "send",
             "_id": _first(r'name="_id" value="(\w+)"', page),
-            "_from": _first(r'<option value="(\d+)"', page),
+            "_from": _first(r'<select name="_from"[^>]*>\s*<option value="(\d+)"', page),
             "_to": to,
             "_subject": subject,
             "_message": text,
@@ -115,11 +115,16 @@ def roundcube(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     or_skip(_is_installed)
     server = world.server
     (folder / "server.pem").write_text(ssl.get_server_certificate((server.host, server.port(993))))
-    (folder / "config.inc.php").write_text(
+    settings = folder / "settings"
+    settings.mkdir()
+    for name in ("defaults.inc.php", "mimetypes.php"):
+        (settings / name).symlink_to(Path("/etc/roundcube", name))
+    (settings / "config.inc.php").write_text(
         SETTINGS.format(folder=folder, host=server.host, imap=server.port(993), smtp=server.port(465))
     )
     port = free_port()
-    argv = ["env", f"RCUBE_CONFIG_PATH={folder}", "php", "-S", f"127.0.0.1:{port}", "-t", str(PAGES)]
+    serve = ["php", "-S", f"127.0.0.1:{port}", "-t", str(PAGES)]
+    argv = ["env", f"ROUNDCUBE_CONFIG_DIR={settings}", *serve]
     running = ProcessGroup(argv, folder / "php.log")
     try:
         running.wait_ready(lambda: listening(port))
