@@ -128,11 +128,16 @@
     const silence = byId("silence");
 
     if (silence) {
+        // The parts whose last poll got no answer.
+        const silent = new Set();
         const isRead = (detail) => detail.requestConfig.verb === "get";
         const onSilence = ({ detail }) => {
             // A dialog that is open makes everything outside it inert.
             (document.querySelector("dialog[open]") ?? byId("content")).prepend(silence);
             byId(isRead(detail) ? "offline" : "unsent").hidden = false;
+            if (detail.elt.dataset.every) {
+                silent.add(detail.elt);
+            }
         };
 
         document.addEventListener("close", () => byId("content").prepend(silence), true);
@@ -145,10 +150,19 @@
             }
         });
         document.addEventListener("htmx:afterRequest", ({ detail }) => {
-            if (detail.successful) {
-                byId("offline").hidden = true;
-                byId("unsent").hidden ||= !isRead(detail);
+            if (!detail.successful) {
+                return;
             }
+            silent.delete(detail.elt);
+            for (const part of silent) {
+                if (part.isConnected) {
+                    htmx.trigger(part, "poll");
+                } else {
+                    silent.delete(part);
+                }
+            }
+            byId("offline").hidden = silent.size === 0;
+            byId("unsent").hidden ||= !isRead(detail);
         });
     }
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import threading
+from contextlib import ExitStack
 
 import pytest
 from django.core.management import CommandError, call_command
 
 from mailboxes import changes
+from mailboxes.management.commands import reconcile as command
 from mailboxes.models import Stack
 from mailboxes.stack import lock
 from quazzar.errors import EngineTimeout
@@ -85,10 +88,20 @@ def test_a_repair_that_fails_is_told(up: StackEngine) -> None:
     assert run()[1] == "Docker took too long. Wait."
 
 
-def test_while_a_worker_is_at_it_nothing_is_claimed(up: StackEngine) -> None:
+def test_while_a_worker_is_at_it_nothing_is_claimed(up: StackEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "PATIENCE", 0)
     up.boxes["qz-rspamd"].status = "exited"
     with lock.single_writer():
         assert "another process is repairing them" in run()[1]
+
+
+def test_it_waits_for_a_worker_and_repairs_what_the_worker_left(up: StackEngine) -> None:
+    up.put_by_hand("users", b"")
+    worker = ExitStack()
+    worker.enter_context(lock.single_writer())
+    threading.Timer(0.5, worker.close).start()
+    printed, wrong = run()
+    assert wrong == "" and printed.endswith("users differs from the database.\nRepaired.\n")
 
 
 def test_what_is_left_of_a_disabled_stack_is_removed(up: StackEngine) -> None:

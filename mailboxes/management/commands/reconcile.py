@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -10,6 +11,9 @@ from mailboxes.models import Stack
 from mailboxes.stack import reconcile
 from quazzar import actors, words
 from quazzar.errors import StackError
+
+#: Seconds to wait for another process that is repairing.
+PATIENCE = 60
 
 
 class Command(BaseCommand):
@@ -46,17 +50,25 @@ class Command(BaseCommand):
             raise CommandError(f"{exc.message} {exc.hint}".strip()) from exc
 
     def _repair(self) -> None:
+        deadline = time.monotonic() + PATIENCE
+        self._converge()
+        while self._differences():
+            if time.monotonic() > deadline:
+                raise CommandError(
+                    f"There are still differences after {PATIENCE} seconds, because another process is repairing them. "
+                    "Run the command again in a minute."
+                )
+            time.sleep(1)
+            self._converge()
+        self.stdout.write("Repaired.")
+
+    def _converge(self) -> None:
         with actors.acting_as("command:reconcile"):
             reconcile.converge(deep=True)
         stack = Stack.load()
-        for sentence in stack.pending:
-            self.stdout.write(f"Waiting for your approval because it interrupts mail: {sentence}")
         if stack.last_error:
             raise CommandError(f"{stack.last_error['message']} {stack.last_error['hint']}".strip())
         if stack.pending:
+            for sentence in stack.pending:
+                self.stdout.write(f"Waiting for your approval because it interrupts mail: {sentence}")
             raise CommandError("Everything else is repaired. Approve the interruption in the Mailboxes tab.")
-        if self._differences():
-            raise CommandError(
-                "There are still differences, and another process is repairing them. Check again in a minute."
-            )
-        self.stdout.write("Repaired.")

@@ -96,7 +96,7 @@ def test_a_list_is_filtered(api: APIClient, crowd: None, word: str, count: int) 
     assert api.get(USERS, {"is_active": word}).json()["count"] == count
 
 
-@pytest.mark.parametrize("query", ["is_active=maybe", "groups=x", "groups=99", "date_joined=x"])
+@pytest.mark.parametrize("query", ["is_active=maybe", "groups=x", "groups=999999999", "date_joined=x"])
 def test_a_value_that_cannot_be_is_refused_and_not_ignored(api: APIClient, query: str) -> None:
     response = api.get(f"{USERS}?{query}")
     assert response.status_code == 400
