@@ -164,6 +164,7 @@ def top(name: str) -> str:
 
 
 # --- who imports whom --------------------------------------------------------------------------------------
+@pytest.mark.slow
 @pytest.mark.parametrize(("library", "homes"), EDGES.items())
 def test_a_foreign_service_has_one_home(library: str, homes: set[str]) -> None:
     users = {name for name, module in modules().items() if library in map(top, imports(module))}
@@ -171,6 +172,7 @@ def test_a_foreign_service_has_one_home(library: str, homes: set[str]) -> None:
     assert all(users.intersection(inside(home)) for home in homes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ROWLESS)
 def test_an_edge_reaches_neither_models_nor_django(place: str) -> None:
     assert inside(place)
@@ -182,6 +184,7 @@ def test_an_edge_reaches_neither_models_nor_django(place: str) -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_project_package_imports_no_app() -> None:
     assert not {
         (name, each)
@@ -191,6 +194,7 @@ def test_the_project_package_imports_no_app() -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_apps_import_each_other_one_way() -> None:
     order = ["quazzar", "mailrelay", "mailboxes", "dnsrecords"]
     backwards = {
@@ -202,6 +206,7 @@ def test_the_apps_import_each_other_one_way() -> None:
     assert not backwards
 
 
+@pytest.mark.slow
 def test_nobody_below_imports_a_surface() -> None:
     backwards = {
         (name, other)
@@ -236,10 +241,12 @@ def _reach(arrows: dict[str, set[str]], start: str) -> set[str]:
     return seen
 
 
+@pytest.mark.slow
 def test_no_folders_import_each_other_in_a_circle() -> None:
     assert circles() == []
 
 
+@pytest.mark.slow
 def test_no_modules_import_each_other_in_a_circle() -> None:
     for name in modules():
         others = own_imports(modules()[name], typed=True) - {name}
@@ -296,6 +303,7 @@ def lines(module: Module) -> int:
     return text.count("\n")
 
 
+@pytest.mark.slow
 def test_no_function_is_longer_than_60_lines() -> None:
     assert not {
         f"{name}.{node.name}"
@@ -323,6 +331,7 @@ def test_every_module_says_what_lives_in_it() -> None:
     }
 
 
+@pytest.mark.slow
 def test_nothing_catches_everything() -> None:
     assert not {
         f"{name}:{node.lineno}"
@@ -339,6 +348,7 @@ def _catches_everything(handler: ast.ExceptHandler) -> bool:
     return caught in {"", "Exception"} or (caught == "BaseException" and not raised_on)
 
 
+@pytest.mark.slow
 def test_only_commands_print() -> None:
     printers = {
         name
@@ -349,6 +359,7 @@ def test_only_commands_print() -> None:
     assert {name for name in printers if ".management." not in name} <= PRINTERS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", ["TO" + "DO", "FIX" + "ME", "XX" + "X"])
 def test_nothing_is_left_for_later(word: str) -> None:
     assert not [path for path, text in texts() if re.search(rf"\b{word}\b", text)]

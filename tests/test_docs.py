@@ -83,16 +83,19 @@ def variables() -> set[str]:
     return {name for name in called | indexed if name.isupper()}
 
 
+@pytest.mark.slow
 def test_every_variable_is_in_configuration() -> None:
     assert len(variables()) > 15
     assert variables() <= in_code("docs/configuration.md")
 
 
+@pytest.mark.slow
 def test_the_file_form_of_every_secret_is_in_configuration() -> None:
     secrets = {text_of(node.args[0]) for node in nodes(ast.Call) if source_of(node.func) == "env_secret"}
     assert secrets and {f"{name}_FILE" for name in secrets} <= in_code("docs/configuration.md")
 
 
+@pytest.mark.slow
 def test_configuration_names_no_variable_that_nothing_reads() -> None:
     named = {word for word in in_code("docs/configuration.md", "README.md") if word.startswith("QUAZZAR_")}
     assert named - {"QUAZZAR_KEY"} <= variables() | FOR_TESTS
@@ -133,6 +136,7 @@ def framework_codes() -> set[str]:
     return defaults - UNUSED_CODES
 
 
+@pytest.mark.slow
 def test_every_error_code_is_explained() -> None:
     assert {"relay_not_configured", "throttled", "license_expired", "not_found"} <= codes()
     assert not codes() - in_code("docs/api.md", "docs/operating.md")
@@ -238,6 +242,7 @@ def test_every_quoted_sentence_is_one_that_the_product_shows() -> None:
     assert [quote for quote in quotes if not all(part in texts for part in _fixed_parts(quote))] == []
 
 
+@pytest.mark.slow
 def test_every_label_to_press_or_switch_is_in_the_console() -> None:
     pages = " ".join(
         page.read_text() for page in DOCS if page.parent.name == "docs" or page.name == "README.md"

@@ -72,6 +72,7 @@ def test_nothing_is_archaic() -> None:
     assert not _where(iter(texts), _pattern(ARCHAIC))
 
 
+@pytest.mark.slow
 def test_nothing_is_stiff() -> None:
     texts = [*_templates(), *_sentences(), *((path, path.read_text()) for path in _docs())]
     assert len(texts) > 700

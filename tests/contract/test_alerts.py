@@ -164,6 +164,7 @@ def test_the_same_news_twice_is_one_mail(api: APIClient, recipients: RelaySettin
     assert Message.objects.count() == 1
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_the_same_news_from_many_at_once_is_one_mail(
     api: APIClient, recipients: RelaySettings, at_once: Any
@@ -222,6 +223,7 @@ REFUSED: list[tuple[Any, str]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_what_is_no_alert_is_refused_by_its_field(
     api: APIClient, recipients: RelaySettings, subtests: pytest.Subtests
 ) -> None:
@@ -245,6 +247,7 @@ STRANGE: list[Any] = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_strange_but_readable_alerts_are_mailed(
     api: APIClient, recipients: RelaySettings, subtests: pytest.Subtests
 ) -> None:
@@ -293,6 +296,7 @@ def test_what_was_logged_stays_logged_under_its_key(api: APIClient, keyed: Keyed
     assert ok(keyed(ALERTS, SIMPLE, "k2"), 202)["delivery"] == "queued"
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_eight_at_once_with_one_key_are_one_mail(
     keyed: Keyed, recipients: RelaySettings, rings: list[str], at_once: Any

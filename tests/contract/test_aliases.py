@@ -67,6 +67,7 @@ def test_what_is_no_local_part_of_a_mailbox_is_none_of_an_alias(api: APIClient, 
         assert list(wrong(api.post(ALIASES, body))) == ["local_part"]
 
 
+@pytest.mark.slow
 def test_destinations_that_are_refused(
     api: APIClient, domain: Domain, forward: Forward, subtests: pytest.Subtests
 ) -> None:
@@ -90,6 +91,7 @@ REFUSED: list[tuple[str, Any]] = [
 ]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_is_refused_by_its_field(
     api: APIClient, domain: Domain, forward: Forward, subtests: pytest.Subtests
 ) -> None:
@@ -146,6 +148,7 @@ def test_mail_that_would_go_round_in_a_circle_is_refused(
     assert list(wrong(api.post(ALIASES, body))) == ["destinations"]
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_of_the_same_requests_at_once_one_adds_it(
     api: APIClient, domain: Domain, at_once: Callable[..., list[Any]], monkeypatch: pytest.MonkeyPatch

@@ -93,6 +93,7 @@ TIMES: list[tuple[Any, bool]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["started_at", "finished_at"])
 def test_a_report_is_mailed_whatever_its_times_look_like(
     api: APIClient, recipients: RelaySettings, name: str, subtests: pytest.Subtests
@@ -192,6 +193,7 @@ def test_the_same_key_and_body_is_one_mail(keyed: Keyed, recipients: RelaySettin
     assert Message.objects.count() == 1
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_eight_at_once_with_one_key_are_one_mail(
     keyed: Keyed, recipients: RelaySettings, rings: list[str], at_once: Any

@@ -260,6 +260,7 @@ def test_a_rotation_can_be_given_up(api: APIClient, domain: Domain) -> None:
 
 
 # --- the path to a strong policy ---------------------------------------------------------------------------
+@pytest.mark.slow
 def test_the_dmarc_path_says_what_each_stage_needs(
     api: APIClient, domain: Domain, server: Nameserver
 ) -> None:

@@ -132,6 +132,7 @@ def test_it_is_published_and_what_is_in_the_way_is_told(
     assert ok(api.get(path))["published_at"]
 
 
+@pytest.mark.slow
 def test_the_card_sets_it_up_tells_what_failed_and_forgets_it(admin_client: Client, domain: Domain) -> None:
     page = f"/admin/mail-relay/dns/{domain.pk}/"
     assert "Set it up" in admin_client.get(page).content.decode()

@@ -65,6 +65,7 @@ def test_a_new_domain_is_201_and_shown_as_it_will_be_read(api: APIClient) -> Non
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_no_answer_holds_the_key(api: APIClient) -> None:
     response = api.post(DOMAINS, {"name": "example.com"})
     signing = Domain.objects.get().signing_key
@@ -73,6 +74,7 @@ def test_no_answer_holds_the_key(api: APIClient) -> None:
     assert key and key.encode()[:40] not in response.content and b"PRIVATE" not in response.content
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "kept"),
     [
@@ -96,6 +98,7 @@ def test_another_spelling_of_a_name_is_the_same_name(api: APIClient) -> None:
     error(api.post(DOMAINS, {"name": "XN--MLLER-KVA.example"}), 409, "already_exists")
 
 
+@pytest.mark.slow
 def test_what_is_no_name_is_refused(api: APIClient, subtests: pytest.Subtests) -> None:
     for given in NOT_NAMES:
         with subtests.test(ascii(given)[:80]):
@@ -103,6 +106,7 @@ def test_what_is_no_name_is_refused(api: APIClient, subtests: pytest.Subtests) -
             assert not Domain.objects.exists()
 
 
+@pytest.mark.slow
 def test_what_is_no_address_is_no_catch_all(
     api: APIClient, domain: Domain, subtests: pytest.Subtests
 ) -> None:
@@ -168,6 +172,7 @@ def test_a_name_cannot_change_but_may_be_sent_as_it_is(api: APIClient, domain: D
     assert ok(getattr(api, method)(one(domain), {"name": "EXAMPLE.com"}))["name"] == "example.com"
 
 
+@pytest.mark.slow
 def test_what_is_only_shown_changes_nothing(
     api: APIClient, domain: Domain, subtests: pytest.Subtests
 ) -> None:
@@ -240,6 +245,7 @@ def test_search_and_order(api: APIClient) -> None:
     assert list(wrong(api.get(DOMAINS, {"ordering": "dkim_private_key"}))) == ["ordering"]
 
 
+@pytest.mark.slow
 def test_the_number_of_queries_does_not_grow_with_the_page(
     api: APIClient, domain: Domain, box: Callable[..., Mailbox], forward: Callable[..., Alias]
 ) -> None:
@@ -256,6 +262,7 @@ def test_the_number_of_queries_does_not_grow_with_the_page(
     assert len(many) == len(few)
 
 
+@pytest.mark.slow
 def test_an_id_that_is_not_there_is_404(api: APIClient, subtests: pytest.Subtests) -> None:
     for method in ["get", "put", "patch", "delete"]:
         for pk in ["0", "999", str(2**63 - 1), str(2**63), "9" * 40]:
@@ -279,6 +286,7 @@ def test_the_same_idempotency_key_gives_the_first_answer(keyed: Callable[..., An
     assert Domain.objects.count() == 1
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_of_the_same_requests_at_once_one_adds_it(
     api: APIClient, at_once: Callable[..., list[Any]], monkeypatch: pytest.MonkeyPatch

@@ -36,7 +36,7 @@ from quazzar.models import ApiKey
 from tests.fakes import FakeEngine
 from tests.tiers import LONG, fewer
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.slow]
 
 CHECKS = [
     not_a_server_error, status_code_conformance, content_type_conformance, response_headers_conformance,
@@ -152,6 +152,7 @@ def rows() -> dict[str, int]:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @inhabitants.parametrize()
 @BRIEF
 def test_of_domains_mailboxes_and_aliases(case: Any, key: dict[str, str]) -> None:
@@ -162,6 +163,7 @@ def test_of_domains_mailboxes_and_aliases(case: Any, key: dict[str, str]) -> Non
     answered(case, key)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("enabled", [False, True])
 @stack.parametrize()
 @BRIEF

@@ -63,6 +63,7 @@ def file(text: str) -> SimpleUploadedFile:
 
 
 # --- taking ------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_an_import_is_202_and_its_job_makes_the_mailboxes(
     api: APIClient, domain: Domain, rung: list[int], django_capture_on_commit_callbacks: Any
 ) -> None:
@@ -121,6 +122,7 @@ def test_a_dry_run_is_true_or_false(api: APIClient, domain: Domain, subtests: py
 
 
 # --- refusing ----------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_a_bad_row_is_400_with_its_line(
     api: APIClient, box: Callable[..., Mailbox], forward: Callable[..., Alias], subtests: pytest.Subtests
 ) -> None:

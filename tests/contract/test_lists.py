@@ -67,6 +67,7 @@ def test_following_next_shows_every_row_once(api: APIClient) -> None:
     assert sorted(seen) == sorted({f"Mail {number}" for number in range(23)})
 
 
+@pytest.mark.slow
 def test_a_page_has_at_most_five_hundred_rows(api: APIClient) -> None:
     make(510)
     for asked, rows in [("1", 1), ("500", 500), ("501", 500), ("9" * 30, 500)]:
@@ -125,6 +126,7 @@ SEARCHES = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_list_is_searched_by_subject_recipient_and_message_id(
     api: APIClient, subtests: pytest.Subtests
 ) -> None:

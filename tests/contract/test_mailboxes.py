@@ -120,6 +120,7 @@ def test_a_local_part_is_kept_in_lower_case(api: APIClient, domain: Domain) -> N
     assert ok(api.post(MAILBOXES, {"domain": domain.pk, "local_part": "Ada.B"}), 201)["local_part"] == "ada.b"
 
 
+@pytest.mark.slow
 def test_local_parts_that_are_refused(api: APIClient, domain: Domain, subtests: pytest.Subtests) -> None:
     for given in NOT_LOCAL_PARTS:
         with subtests.test(ascii(given)[:80]):
@@ -137,6 +138,7 @@ def test_a_domain_that_is_not_there_is_a_400_of_its_field(
             assert list(wrong(api.post(MAILBOXES, {"domain": given, "local_part": "ada"}))) == ["domain"]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_is_refused_by_its_field(
     api: APIClient, domain: Domain, box: Box, subtests: pytest.Subtests
 ) -> None:
@@ -175,6 +177,7 @@ def test_the_address_of_an_alias_is_taken_too(
     error(api.post(MAILBOXES, {"domain": domain.pk, "local_part": "info"}), 409, "already_exists")
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_of_the_same_requests_at_once_one_adds_it(
     api: APIClient, domain: Domain, at_once: Callable[..., list[Any]], monkeypatch: pytest.MonkeyPatch

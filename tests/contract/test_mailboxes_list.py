@@ -50,6 +50,7 @@ def test_following_next_shows_every_row_once(api: APIClient, domain: Domain) -> 
     error(api.get(MAILBOXES, {"page": 99}), 404, "not_found")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("asked", "rows"), [("", 50), ("2", 2), ("500", 500), ("501", 500)])
 def test_a_page_has_fifty_rows_and_at_most_five_hundred(
     api: APIClient, domain: Domain, asked: str, rows: int

@@ -175,6 +175,7 @@ def test_what_was_refused_may_be_mended_under_the_same_key(keyed: Keyed, relay: 
     ok(keyed(MESSAGES, MAIL), 202)
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_eight_at_once_with_one_key_are_one_mail(
     keyed: Keyed, relay: RelaySettings, rings: list[str], at_once: Any
@@ -184,6 +185,7 @@ def test_eight_at_once_with_one_key_are_one_mail(
     assert Message.objects.count() == len(rings) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_eight_at_once_without_a_key_are_eight(api: APIClient, relay: RelaySettings, at_once: Any) -> None:
     answers = at_once(8, lambda: api.post(MESSAGES, MAIL))

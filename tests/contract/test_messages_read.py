@@ -56,6 +56,7 @@ def test_the_list_shows_the_same_without_recipients(api: APIClient, relay: Relay
     assert row == {name: shown[name] for name in KEYS}
 
 
+@pytest.mark.slow
 def test_a_failed_message_says_why(api: APIClient) -> None:
     shown = ok(api.get(f"{MESSAGES}/{failed().pk}"))
     assert shown["last_error"] == {"stage": "recipient", "code": 550, "message": "No"}
@@ -109,6 +110,7 @@ def test_no_answer_shows_a_body(api: APIClient, relay: RelaySettings, path: str)
     assert "s3cret" not in shown and content not in shown
 
 
+@pytest.mark.slow
 def test_a_message_that_is_not_there_is_404_or_405(api: APIClient, subtests: pytest.Subtests) -> None:
     for method in ["get", "head", "patch", "delete", "post"]:
         for name in [

@@ -48,6 +48,7 @@ def refused(api: APIClient, part: dict[str, Any]) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_recipients_that_cannot_be_are_refused(
     api: APIClient, relay: RelaySettings, subtests: pytest.Subtests
 ) -> None:
@@ -66,6 +67,7 @@ def test_an_address_that_cannot_be_is_refused(
                 assert refused(api, {name: value}) == [name]
 
 
+@pytest.mark.slow
 def test_headers_that_cannot_be_are_refused(
     api: APIClient, relay: RelaySettings, subtests: pytest.Subtests
 ) -> None:
@@ -105,6 +107,7 @@ def test_a_text_that_cannot_be_is_refused(
                 assert refused(api, {name: value}) == [name]
 
 
+@pytest.mark.slow
 def test_an_attachment_that_cannot_be_is_refused(
     api: APIClient, relay: RelaySettings, subtests: pytest.Subtests
 ) -> None:
@@ -161,6 +164,7 @@ def test_five_hundred_recipients_are_taken_and_one_more_is_not(api: APIClient, r
     ok(api.post(MESSAGES, {"to": many[:250], "bcc": many[250:500]}), 202)
 
 
+@pytest.mark.slow
 def test_twenty_five_mib_are_taken_and_more_is_not(api: APIClient, relay: RelaySettings) -> None:
     def sized(size: int) -> Any:
         content = base64.b64encode(bytes(size)).decode()

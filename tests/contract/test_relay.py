@@ -268,6 +268,7 @@ RECIPIENTS: list[Any] = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_what_cannot_be_is_refused_by_its_field(api: APIClient, subtests: pytest.Subtests) -> None:
     before = ok(api.put(RELAY, FULL))
     for body, field in REFUSED:
@@ -278,6 +279,7 @@ def test_what_cannot_be_is_refused_by_its_field(api: APIClient, subtests: pytest
                 assert ok(api.get(RELAY)) == before
 
 
+@pytest.mark.slow
 def test_recipients_that_cannot_be_are_refused(api: APIClient, subtests: pytest.Subtests) -> None:
     for value in RECIPIENTS:
         for name in ["alert_recipients", "backup_recipients"]:

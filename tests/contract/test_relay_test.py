@@ -193,6 +193,7 @@ def test_an_answer_of_any_bytes_is_told_as_text(api: APIClient, server: FaultSer
     assert ok(api.get(MESSAGES))["results"][0]["last_error"]["message"] == told["message"]
 
 
+@pytest.mark.slow
 def test_a_test_takes_no_longer_than_its_limit(
     api: APIClient, server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -305,6 +306,7 @@ def test_a_failed_test_is_an_answer_too(keyed: Keyed, server: FaultServer) -> No
     assert result(keyed(TEST, TO, "k2"))["ok"]
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_many_at_once_with_one_key_send_one_mail(keyed: Keyed, server: FaultServer, at_once: Any) -> None:
     server.script.latency = 0.05

@@ -175,6 +175,7 @@ def test_bodies_that_are_taken_fit_the_description(
     assert errors(schema, content["application/json"]["schema"], {"surprise": 1})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [TEST, MESSAGES, ALERTS, BACKUPS])
 def test_examples_are_given_and_taken(
     api: APIClient, relay: RelaySettings, schema: dict[str, Any], path: str
@@ -186,6 +187,7 @@ def test_examples_are_given_and_taken(
         assert api.post(path, example["value"]).status_code in {200, 202}
 
 
+@pytest.mark.slow
 def test_answers_fit_the_description(api: APIClient, relay: RelaySettings, schema: dict[str, Any]) -> None:
     relay.alert_recipients = ["ops@example.com"]
     relay.save()

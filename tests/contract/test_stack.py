@@ -136,6 +136,7 @@ def test_the_report_is_passed_on_as_it_is(
     assert Stack.load().enabled is False
 
 
+@pytest.mark.slow
 def test_what_is_no_name_at_all_is_refused(
     api: APIClient, engine: FakeEngine, subtests: pytest.Subtests
 ) -> None:
@@ -176,6 +177,7 @@ def test_another_name_while_it_is_enabled_is_409(api: APIClient, enabled: dict[s
     assert ok(api.get(STACK)) == enabled
 
 
+@pytest.mark.slow
 def test_only_a_full_name_can_be_enabled(api: APIClient, subtests: pytest.Subtests) -> None:
     for given in NO_FQDN:
         with subtests.test(ascii(given)[:80]):
@@ -345,6 +347,7 @@ def test_there_is_a_compose_file_before_the_stack_has_a_name(api: APIClient) -> 
     assert "services" in yaml.safe_load(api.get(COMPOSE).content)
 
 
+@pytest.mark.slow
 def test_a_text_is_a_text_whatever_is_accepted(
     api: APIClient, engine: FakeEngine, subtests: pytest.Subtests
 ) -> None:

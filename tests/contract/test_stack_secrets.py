@@ -122,6 +122,7 @@ def test_files_that_are_not_right_are_refused(api: APIClient, files: dict[str, s
     assert list(wrong(api.put(CERTIFICATE, files))) == ["key_path"]
 
 
+@pytest.mark.slow
 def test_it_is_one_of_three_ways_and_whole(api: APIClient, subtests: pytest.Subtests) -> None:
     for body, field in [
         ({}, "non_field_errors"),

@@ -29,6 +29,7 @@ def test_outside_of_the_demo_there_is_no_page_of_captured_mail(client: Client, d
     assert render_to_string("quazzar/_banner.html").strip() == ""
 
 
+@pytest.mark.slow
 def test_the_product_knows_nothing_of_the_demo() -> None:
     named = [
         str(path)
@@ -41,6 +42,7 @@ def test_the_product_knows_nothing_of_the_demo() -> None:
     assert not named
 
 
+@pytest.mark.slow
 def test_its_settings_refuse_a_data_dir_that_no_demo_made(tmp_path: Path) -> None:
     def check() -> subprocess.CompletedProcess[str]:
         env = environment.of(tmp_path, os.environ, port=8010, nameserver="127.0.0.1:9", relay_port=9)

@@ -125,6 +125,7 @@ def lose_key() -> Callable[[], None]:
     return lambda: keyring.replace(keyring.path(), lost)
 
 
+@pytest.mark.slow
 def test_every_key_becomes_a_row_and_opens(old_domains: Any) -> None:
     migrate_to_now()
     assert {name: keys_of(name) for name in KEYS} == KEYS
@@ -192,6 +193,7 @@ def test_a_key_that_took_over_after_the_upgrade_opens_in_0_3_0(old_domains: Any)
     assert row.dkim_rotated_at is not None and row.dkim_next_selector == ""
 
 
+@pytest.mark.slow
 def test_there_and_back_without_the_key_file_loses_nothing(old_domains: Any) -> None:
     put_back = lose_key()
     migrate_to_now()

@@ -95,6 +95,7 @@ def test_while_a_worker_is_at_it_nothing_is_claimed(up: StackEngine, monkeypatch
         assert "another process is repairing them" in run()[1]
 
 
+@pytest.mark.slow
 def test_it_waits_for_a_worker_and_repairs_what_the_worker_left(up: StackEngine) -> None:
     up.put_by_hand("users", b"")
     worker = ExitStack()

@@ -28,6 +28,7 @@ def test_a_stack_that_was_never_enabled_is_no_reason_to_ask_docker(
     assert engine.calls == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", WRITERS)
 def test_a_change_that_waits_is_brought_in(up: StackEngine, task: Any) -> None:
     add("bob")

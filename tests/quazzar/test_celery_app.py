@@ -49,12 +49,14 @@ def publish(url: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 
+@pytest.mark.slow
 def test_ringing_without_a_broker_fails_with_the_error_that_callers_catch(tmp_path: Path) -> None:
     done = publish(f"redis+socket://{tmp_path}/none")
     assert done.returncode == 1
     assert f"{OperationalError.__module__}.OperationalError" in done.stderr
 
 
+@pytest.mark.slow
 def test_ringing_a_broker_that_hangs_ends(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(tmp_path / "s"))
@@ -94,6 +96,7 @@ def test_celery_leaves_logging_as_django_set_it(monkeypatch: pytest.MonkeyPatch)
     assert seen == [logs.LOGGING]
 
 
+@pytest.mark.slow
 def test_the_clock_loads_no_app() -> None:
     code = (
         "import sys, quazzar.processes.beat as b, celery.beat\n"
@@ -110,6 +113,7 @@ def test_the_modules_that_are_run_as_programs_import() -> None:
     assert logging.getLogger("celery").level == logging.WARNING
 
 
+@pytest.mark.slow
 def test_tasks_go_through_this_app_in_every_process_that_loads_django() -> None:
     code = "from mailrelay.tasks import deliver_outbox; print(deliver_outbox.app.main)"
     argv = [sys.executable, "manage.py", "shell", "--no-imports", "-c", code]
@@ -117,6 +121,7 @@ def test_tasks_go_through_this_app_in_every_process_that_loads_django() -> None:
     assert done.stdout.strip() == "quazzar"
 
 
+@pytest.mark.slow
 def test_a_worker_sweeps_when_it_is_up_and_stops_claiming_when_it_ends() -> None:
     code = (
         "from celery.signals import worker_ready, worker_shutting_down\n"

@@ -92,6 +92,7 @@ def test_a_broker_that_is_down_costs_a_warning_without_its_address(
     assert "the next sweep will find" in caplog.text and "secret" not in caplog.text
 
 
+@pytest.mark.slow
 def test_every_task_that_is_named_exists() -> None:
     app.loader.import_default_modules()
     named = {

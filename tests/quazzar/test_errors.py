@@ -122,6 +122,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 def test_every_error_has_the_one_shape(subtests: pytest.Subtests, api: APIClient) -> None:
     for exc, status, code, message in CASES:
         with subtests.test(exc=exc, status=status, code=code, message=message):

@@ -80,6 +80,7 @@ def test_a_link_out_of_the_allowed_directories_is_refused(places: Places) -> Non
     assert "only" in refusal(places, places.certificates / "cert.pem")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["", "cert.pem", "../x", "~/x", "\0", "/etc/ssl/\0x", " /etc/ssl/x"])
 def test_only_a_full_path_is_a_path(places: Places, name: str) -> None:
     assert "full path" in refusal(places, name)

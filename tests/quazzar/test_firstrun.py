@@ -48,6 +48,7 @@ def printed(name: str, text: str) -> str:
     return match[1]
 
 
+@pytest.mark.slow
 def test_the_operator_can_sign_in_with_what_is_printed() -> None:
     text = run()
     assert printed("Console", text) == "http://127.0.0.1:8123/"
@@ -125,6 +126,7 @@ def test_a_key_file_that_others_can_read_stops_it_with_a_sentence() -> None:
     assert not get_user_model().objects.exists()
 
 
+@pytest.mark.slow
 def test_tables_and_static_files_are_there_afterwards(
     fresh_node: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

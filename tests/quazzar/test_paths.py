@@ -89,6 +89,7 @@ def test_root_touches_nothing_of_another_user(tmp_path: Path) -> None:
     assert (mode(folder), mode(file)) == ("0755", "0644")
 
 
+@pytest.mark.slow
 def test_commands_make_files_for_their_user_alone(tmp_path: Path) -> None:
     env = {**os.environ, "QUAZZAR_DATA_DIR": str(tmp_path / "var"), "DATABASE_URL": "", "REDIS_URL": ""}
     env |= {

@@ -9,6 +9,8 @@ import sys
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import pytest
+
 from tests.quazzar.nodes import ROOT
 
 # Run before everything else: an import of anything that is not pinned fails, as it would on a node.
@@ -54,6 +56,7 @@ def run(code: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_the_product_runs_on_what_requirements_txt_pins(tmp_path: Path) -> None:
     needed = pinned()
     owners = packages_distributions().items()

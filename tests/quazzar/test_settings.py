@@ -141,6 +141,7 @@ def test_what_is_understood_is_taken() -> None:
     )
 
 
+@pytest.mark.slow
 def test_what_is_not_understood_is_refused_by_the_name_of_its_variable() -> None:
     for name, values in REFUSED.items():
         for text in values.split(" | "):
@@ -159,6 +160,7 @@ def test_the_highest_offset_leaves_every_port_in_being() -> None:
     assert max(port for ports in PORTS.values() for port in ports) + 54_201 == 65_535
 
 
+@pytest.mark.slow
 def test_manage_py_ends_with_the_sentence() -> None:
     environment = {**os.environ, "QUAZZAR_STACK_BIND": "localhost"}
     command = [sys.executable, str(ROOT / "manage.py"), "check"]

@@ -89,6 +89,7 @@ def test_with_users_mail_needs_auth_and_a_wrong_password_is_refused() -> None:
             client.login("operator", "wrong")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("greeting", [SILENCE, HANG_UP, RESET, "421 4.3.2 Too busy", Reply(b"\x00?\r\n")])
 def test_a_bad_greeting_ends_the_connection(greeting: str | Reply) -> None:
     with FaultServer(Script(greeting=greeting)) as server, pytest.raises((smtplib.SMTPException, OSError)):
@@ -200,6 +201,7 @@ def test_stopping_ends_every_session() -> None:
 # Distance
 
 
+@pytest.mark.slow
 def test_a_round_trip_through_the_proxy_is_never_shorter_than_asked() -> None:
     with (
         FaultServer() as server,
@@ -211,6 +213,7 @@ def test_a_round_trip_through_the_proxy_is_never_shorter_than_asked() -> None:
         assert time.monotonic() - begin >= 0.05
 
 
+@pytest.mark.slow
 def test_the_proxy_changes_no_byte_and_carries_fifty_at_once() -> None:
     body = "\r\n".join(str(number) * 10 for number in range(2000))
 
@@ -228,6 +231,7 @@ def test_the_proxy_changes_no_byte_and_carries_fifty_at_once() -> None:
     assert len(server.accepted) == 50
 
 
+@pytest.mark.slow
 def test_the_proxy_resets_a_client_whose_server_is_down() -> None:
     with LatencyProxy(free_port(), rtt=0) as proxy, pytest.raises((OSError, smtplib.SMTPException)):
         smtplib.SMTP(proxy.host, proxy.port, timeout=5)

@@ -41,6 +41,7 @@ def test_a_mistake_has_its_status_its_words_and_an_action(mistake: Mistake) -> N
     assert outcome.message.endswith(".")
 
 
+@pytest.mark.slow
 def test_the_other_records_stay_right() -> None:
     for mistake in MISTAKES:
         others = {"mx", "spf", "dkim", "dmarc"} - {mistake.record_id}
@@ -57,6 +58,7 @@ def test_published_as_they_are_given_all_four_are_right() -> None:
         assert (outcome.status, outcome.message) == (Status.OK, "")
 
 
+@pytest.mark.slow
 def test_no_two_mistakes_are_alike_and_hardly_two_sentences() -> None:
     assert len({mistake.name for mistake in MISTAKES}) == len(MISTAKES) > 20
     assert len({verdict(mistake.record_id, mistake).message for mistake in MISTAKES}) > len(MISTAKES) * 0.8

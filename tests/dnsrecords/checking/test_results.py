@@ -85,6 +85,7 @@ def test_another_order_of_the_same_values_is_no_change(domain: Domain) -> None:
     assert not RecordChange.objects.exists()
 
 
+@pytest.mark.slow
 def test_the_history_does_not_grow_for_ever(domain: Domain) -> None:
     for minutes in range(120):
         kept(domain, MX, Status.OK if minutes % 2 else Status.MISSING, minutes=minutes)

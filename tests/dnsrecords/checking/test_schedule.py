@@ -66,6 +66,7 @@ CHANGES: dict[str, Callable[[Domain], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", CHANGES)
 def test_what_changes_the_records_is_followed_by_a_look(
     what: str,
@@ -85,6 +86,7 @@ def test_what_changes_the_records_is_followed_by_a_look(
     assert check.check_due() == 0
 
 
+@pytest.mark.slow
 def test_a_key_that_begins_to_sign_is_followed_by_a_look(
     domain: Domain, rung: list[str], monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
 ) -> None:
@@ -156,6 +158,7 @@ def test_name_servers_that_lag_behind_are_asked_each_minute_after_publishing(dom
 
 
 # --- the page ----------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_the_page_says_that_it_looks_and_then_shows_the_result(
     domain: Domain, admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

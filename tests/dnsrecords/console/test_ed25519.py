@@ -31,6 +31,7 @@ def turn(client: Client, domain: Domain, **body: str) -> str:
     return answer.content.decode()
 
 
+@pytest.mark.slow
 def test_turned_on_its_record_is_there_to_copy_once(admin_client: Client, domain: Domain) -> None:
     assert 'data-state="off"' in page(admin_client, domain) and "Turn on" in page(admin_client, domain)
     shown = turn(admin_client, domain)
@@ -53,6 +54,7 @@ def test_turned_off_it_says_which_record_may_go(admin_client: Client, domain: Do
     assert not DkimKey.objects.filter(algorithm="ed25519").exists()
 
 
+@pytest.mark.slow
 def test_turned_twice_it_says_so(admin_client: Client, domain: Domain) -> None:
     assert "has no Ed25519 key" in turn(admin_client, domain, off="1")
     turn(admin_client, domain)

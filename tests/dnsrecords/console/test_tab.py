@@ -44,6 +44,7 @@ def test_the_overview_asks_no_more_for_more_domains(
         assert admin_client.get(TAB).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_server_that_is_off_is_told_beside_records_that_lead_to_it(
     admin_client: Client, domain: Domain
 ) -> None:

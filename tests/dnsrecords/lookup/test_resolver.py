@@ -35,6 +35,7 @@ def test_values_are_plain_and_in_lower_case() -> None:
     assert (answer.outcome, answer.values, answer.ttl) == (Outcome.FOUND, ("10 mail.example.com",), 300)
 
 
+@pytest.mark.slow
 def test_each_type_has_its_text() -> None:
     texts = {
         ("TXT", '"v=spf1 " "mx" " ~all"'): "v=spf1 mx ~all",
@@ -68,6 +69,7 @@ def test_a_circle_of_aliases_has_an_end() -> None:
     assert answer.outcome is Outcome.BAD and not answer.values
 
 
+@pytest.mark.slow
 def test_a_code_is_an_outcome() -> None:
     outcomes = {
         "NXDOMAIN": Outcome.NXDOMAIN,
@@ -106,6 +108,7 @@ def test_what_can_be_no_name_is_an_outcome() -> None:
 
 
 # --- servers that misbehave --------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_an_answer_to_another_question_is_passed_over() -> None:
     def spoofed(question: dns.message.Message, _: bool) -> bytes:
         other = message(question, MX)
@@ -124,10 +127,12 @@ def test_a_truncated_answer_is_asked_for_by_tcp() -> None:
         assert server.asked == {(ZONE, "MX", "udp"): 1, (ZONE, "MX", "tcp"): 1}
 
 
+@pytest.mark.slow
 def test_rubbish_is_no_answer() -> None:
     assert asked(lambda *_: b"no message", seconds=1.5).outcome in {Outcome.BAD, Outcome.TIMEOUT}
 
 
+@pytest.mark.slow
 def test_a_lost_question_is_asked_again() -> None:
     def second(question: dns.message.Message, _: bool) -> bytes | None:
         return message(question, MX).to_wire() if server.asked.total() > 1 else None
@@ -166,6 +171,7 @@ def test_an_answer_of_another_class_is_none(type_: str, data: str) -> None:
     assert asked(chaos, type_=type_).outcome is Outcome.NO_DATA
 
 
+@pytest.mark.slow
 def test_whatever_bytes_come_back_are_an_outcome() -> None:
     random = Random(7)
 
@@ -182,6 +188,7 @@ def test_whatever_bytes_come_back_are_an_outcome() -> None:
     assert {answer.outcome for answer in answers.values()} <= set(Outcome)
 
 
+@pytest.mark.slow
 def test_short_of_sockets_it_waits_and_blames_nobody() -> None:
     usual = resource.getrlimit(resource.RLIMIT_NOFILE)
     with LameServer(slow(saying(MX), 0.1)) as server:
@@ -203,6 +210,7 @@ def test_the_next_server_is_asked_when_one_fails() -> None:
         assert Resolver([ill.address, well.address]).lookup(ZONE, "MX").values
 
 
+@pytest.mark.slow
 def test_a_resolver_that_takes_its_time_is_waited_for() -> None:
     def second(question: dns.message.Message, _: bool) -> bytes | None:
         # As one does that has to ask many others: what came first is answered with what comes later.
@@ -212,6 +220,7 @@ def test_a_resolver_that_takes_its_time_is_waited_for() -> None:
     assert asked(second).values == ("10 mail.example.com",)
 
 
+@pytest.mark.slow
 def test_a_resolver_silent_about_one_name_is_asked_for_others() -> None:
     def mixed(question: dns.message.Message, _: bool) -> bytes | None:
         return None if "dead" in str(question.question[0].name) else message(question, MX).to_wire()
@@ -222,6 +231,7 @@ def test_a_resolver_silent_about_one_name_is_asked_for_others() -> None:
         assert resolver.lookup(ZONE, "MX").values
 
 
+@pytest.mark.slow
 def test_a_silent_resolver_is_asked_last_from_then_on() -> None:
     with LameServer(silent) as dead, LameServer(saying(MX)) as well:
         resolver = Resolver([dead.address, well.address])
@@ -230,12 +240,14 @@ def test_a_silent_resolver_is_asked_last_from_then_on() -> None:
         assert (dead.asked.total(), well.asked.total()) == (1, 20)
 
 
+@pytest.mark.slow
 def test_what_a_resolver_says_counts_more_than_silence() -> None:
     with LameServer(silent) as dead, LameServer(saying(rcode="SERVFAIL")) as ill:
         answer = Resolver([f"127.0.0.1:{free_port()}", dead.address, ill.address]).lookup(ZONE, "MX")
     assert answer.outcome is Outcome.SERVFAIL
 
 
+@pytest.mark.slow
 def test_a_name_server_that_was_silent_twice_is_not_waited_for_again() -> None:
     with LameServer(silent) as dead, LameServer(saying(MX)) as well:
         resolver = Resolver([well.address], zones={ZONE: (dead.address, well.address)})
@@ -246,6 +258,7 @@ def test_a_name_server_that_was_silent_twice_is_not_waited_for_again() -> None:
     assert [server.outcome for server in answer.servers] == [Outcome.TIMEOUT, Outcome.FOUND]
 
 
+@pytest.mark.slow
 def test_many_dead_name_servers_are_given_up_together() -> None:
     with ExitStack() as stack:
         well = stack.enter_context(LameServer(saying(MX)))
@@ -257,6 +270,7 @@ def test_many_dead_name_servers_are_given_up_together() -> None:
     assert {answer.outcome for answer in answers.values()} == {Outcome.NO_DATA}
 
 
+@pytest.mark.slow
 def test_the_deadline_holds_whatever_they_do() -> None:
     with LameServer(silent) as server:
         resolver = Resolver([server.address], deadline=2.5)
@@ -277,6 +291,7 @@ def test_what_there_was_no_time_for_is_asked_when_there_is() -> None:
         assert resolver.lookup(ZONE, "MX").values
 
 
+@pytest.mark.slow
 def test_a_server_that_had_no_chance_to_answer_is_not_called_silent() -> None:
     with LameServer(slow(saying(MX), 0.8)) as server:
         resolver = Resolver([server.address], zones={ZONE: (server.address,)})
@@ -287,6 +302,7 @@ def test_a_server_that_had_no_chance_to_answer_is_not_called_silent() -> None:
         assert resolver.authoritative(f"other.{ZONE}", "MX").servers[0].outcome is Outcome.NO_DATA
 
 
+@pytest.mark.slow
 def test_the_search_for_a_zone_ends_at_the_first_name_that_nobody_answers_for() -> None:
     with LameServer(silent) as server:
         Resolver([server.address], 4.0).authoritative("1.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa", "PTR")

@@ -153,6 +153,7 @@ def test_a_closed_port_is_refused(fetch: Callable[..., Fetched]) -> None:
     assert fetch(free_port()).trouble is Trouble.REFUSED
 
 
+@pytest.mark.slow
 def test_a_server_that_says_nothing_or_never_ends_is_given_up(
     serve: Serve, fetch: Callable[..., Fetched]
 ) -> None:

@@ -313,6 +313,7 @@ PIECES = st.lists(
 ).map(" ".join)  # fmt: skip
 
 
+@pytest.mark.slow
 @given(
     PIECES,
     PIECES,

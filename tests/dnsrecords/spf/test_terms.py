@@ -181,6 +181,7 @@ MECHANISMS = st.one_of(
 MODIFIERS = st.builds(Modifier, st.from_regex(r"x[a-z0-9_.-]{0,6}", fullmatch=True), st.just("") | SPECS)
 
 
+@pytest.mark.slow
 @given(st.lists(MECHANISMS | MODIFIERS, max_size=12))
 def test_reading_undoes_writing(terms: list[Term]) -> None:
     record = SpfRecord(tuple(terms))

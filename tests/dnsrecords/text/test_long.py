@@ -23,6 +23,7 @@ READERS: dict[str, Callable[[str], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reader", READERS)
 def test_a_record_of_64_kib_is_read(reader: str) -> None:
     """What tried each place anew took minutes here."""

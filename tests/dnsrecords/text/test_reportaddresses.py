@@ -91,6 +91,7 @@ def test_the_obsolete_size_limit_is_passed_over_where_it_may_stand() -> None:
     assert (address.text, address.error) == ("mailto:a@example.com", "")
 
 
+@pytest.mark.slow
 @given(st.text(max_size=40), st.sampled_from(["", "mailto:", "https://", "mailto:a@"]))
 def test_any_text_can_be_read(text: str, start: str) -> None:
     for address in read(start + text):

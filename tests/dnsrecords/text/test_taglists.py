@@ -17,12 +17,14 @@ TAGS = st.lists(st.tuples(NAMES, VALUES), min_size=1, max_size=8, unique_by=lamb
 BLANKS = st.text(" \t\r\n", max_size=3)
 
 
+@pytest.mark.slow
 @given(TAGS)
 def test_what_is_written_is_read_back(tags: list[tuple[str, str]]) -> None:
     parsed = taglists.parse(taglists.rendered(tags))
     assert (parsed.tags, parsed.errors) == (tuple(tags), ())
 
 
+@pytest.mark.slow
 @given(TAGS, st.data())
 def test_blanks_around_names_and_values_mean_nothing(
     tags: list[tuple[str, str]], data: st.DataObject
@@ -42,6 +44,7 @@ def test_any_text_can_be_parsed(text: str) -> None:
     assert len({name for name, _ in parsed.tags}) == len(parsed.tags)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.sampled_from(["v", "p", "=", ";", " ", "DKIM1", "\t", "\xff", '"', "\\", "0"]), max_size=12)
 )
@@ -51,6 +54,7 @@ def test_what_was_read_can_be_written_and_read_again(pieces: list[str]) -> None:
     assert again.tags == parsed.tags
 
 
+@pytest.mark.slow
 @given(TAGS, st.integers(0, 7))
 def test_a_tag_that_appears_twice_is_an_error(tags: list[tuple[str, str]], number: int) -> None:
     name = tags[number % len(tags)][0]

@@ -245,6 +245,7 @@ def test_a_signature_that_tls_no_longer_takes_is_refused(monkeypatch: pytest.Mon
     assert examine(*OURS).self_signed  # nobody checks the signature of a certificate by itself
 
 
+@pytest.mark.slow
 def test_a_key_that_cannot_serve_is_refused() -> None:
     for key, words in (
         ("", "PEM"),

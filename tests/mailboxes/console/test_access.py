@@ -61,11 +61,13 @@ def test_reading_an_address_that_changes_something_leads_to_the_tab(console: Cli
     assert not Stack.load().interruption_allowed
 
 
+@pytest.mark.slow
 def test_who_may_look_sees_the_pages(viewer: Client, row: Mailbox) -> None:
     for path in ("server/", "list/", "deleted/", "domains/", "aliases/", f"{row.pk}/connection/"):
         assert viewer.get(f"{TAB}{path}").status_code == 200
 
 
+@pytest.mark.slow
 def test_who_may_only_look_changes_nothing(viewer: Client, row: Mailbox, rung: list[str]) -> None:
     for path in (
         *CHANGES,

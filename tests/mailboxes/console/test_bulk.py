@@ -181,6 +181,7 @@ def test_ids_that_are_none_change_nothing(console: Client, sent: str) -> None:
 # --- who may
 
 
+@pytest.mark.slow
 def test_who_may_only_look_is_offered_nothing_and_refused(client: Client, other_staff: User) -> None:
     running()
     row = factories.mailbox()

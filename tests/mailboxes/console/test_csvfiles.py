@@ -56,6 +56,7 @@ def test_each_wrong_line_is_named(console: Client, verb: str) -> None:
     assert not ImportJob.objects.exists()
 
 
+@pytest.mark.slow
 def test_no_password_of_the_file_is_shown_back(console: Client) -> None:
     for verb in ("check", "start"):
         assert "plum-Tundra" not in html(send(console, verb))

@@ -107,6 +107,7 @@ def test_an_alias_is_added_with_all_its_destinations(console: Client) -> None:
     assert Alias.objects.get().destinations == ["a@example.com", "b@example.net"]
 
 
+@pytest.mark.slow
 def test_an_alias_to_a_mailbox_that_does_not_exist_says_so_when_it_is_added_listed_and_opened(
     console: Client,
 ) -> None:

@@ -185,6 +185,7 @@ def test_a_typed_password_is_never_shown_back(console: Client) -> None:
     assert factories.PASSWORD not in html(add(console, local_part="not an address"))
 
 
+@pytest.mark.slow
 def test_a_generated_password_is_shown_once(console: Client) -> None:
     field = html(console.post(f"{TAB}generate/", headers=HTMX))
     generated = field.split('value="')[1].split('"')[0]

@@ -148,6 +148,7 @@ def test_another_hostname_while_it_runs_is_refused(console: Client) -> None:
     assert Stack.load().hostname == "mail.example.com"
 
 
+@pytest.mark.slow
 def test_mailboxes_that_were_kept_are_counted(console: Client) -> None:
     factories.mailbox(usage_bytes=139 * 1024)
     factories.stack(hostname="mail.example.com")

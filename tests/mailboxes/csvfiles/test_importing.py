@@ -230,6 +230,7 @@ def test_an_address_that_was_there_before_gets_another_home() -> None:
     assert [*homes] == ["example.com/ada..2", "example.com/bob"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_many_are_written_with_few_queries() -> None:
     job = started(many(1000))

@@ -91,6 +91,7 @@ def test_a_port_that_nobody_listens_on(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.slow
 def test_somebody_who_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     with Forwarder("") as silent:
         error = failure(f"tcp://127.0.0.1:{silent.port}", monkeypatch, timeout=0.5)

@@ -113,6 +113,7 @@ def test_a_stack_that_does_not_run_is_not_asked(up: StackEngine) -> None:
     assert len(up.commands) > before
 
 
+@pytest.mark.slow
 def test_metrics_tell_of_it(up: StackEngine, client: Client) -> None:
     waiting(up, mail("A", GREY, at=ago(10)), mail("B", GREY, at=ago(5)))
     upkeep.watch_queue()

@@ -44,6 +44,7 @@ def scrape(client: Client) -> str:
     return client.get("/metrics").content.decode()
 
 
+@pytest.mark.slow
 def test_metrics_tell_of_a_healthy_stack(client: Client) -> None:
     healthy(desired_generation=9)
     text = scrape(client)

@@ -94,6 +94,7 @@ def test_braces_and_dollars_make_no_hash() -> None:
 
 
 # --- taken as hashes ---------------------------------------------------------------------------------------
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "scheme"),
     [

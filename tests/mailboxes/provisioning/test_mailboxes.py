@@ -142,6 +142,7 @@ def test_an_address_is_a_mailbox_or_an_alias_and_once(domain: Domain) -> None:
     assert add_mailbox(factories.domain("example.org").pk, "ada").pk
 
 
+@pytest.mark.slow
 def test_the_same_address_made_again_starts_in_an_empty_place(domain: Domain) -> None:
     homes = []
     for _ in range(12):
@@ -230,6 +231,7 @@ def test_changes_at_the_same_moment_each_get_a_generation(rung: list[str]) -> No
     assert sorted(Mailbox.objects.values_list("generation", flat=True)) == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_no_file_of_the_database_holds_the_password(rung: list[str]) -> None:
     row = add_mailbox(factories.domain().pk, "ada", password=PASSWORD)
@@ -342,6 +344,7 @@ def test_many_are_disabled_in_one_change(rung: list[str]) -> None:
     assert (generation(), rung) == (1, ["stack"])
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_many_are_deleted_in_one_change(rung: list[str]) -> None:
     factories.domain()

@@ -85,6 +85,7 @@ def test_a_bad_password_is_told_why(plain: str, words: str) -> None:
     assert len(plain) < 3 or not any(plain in sentence for sentence in sentences)
 
 
+@pytest.mark.slow
 @given(st.text(max_size=140))
 def test_whatever_is_taken_can_be_hashed(plain: str) -> None:
     if not passwords.problems(plain):

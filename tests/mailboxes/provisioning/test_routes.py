@@ -80,6 +80,7 @@ CIRCLES: list[list[Change]] = [
 ]
 
 
+@pytest.mark.slow
 def test_a_circle_is_refused_whichever_part_comes_last() -> None:
     for number, parts in enumerate(CIRCLES):
         for order in permutations(parts):
@@ -99,6 +100,7 @@ def test_a_circle_is_refused_whichever_part_comes_last() -> None:
                 )
 
 
+@pytest.mark.slow
 def test_a_domain_that_is_added_closes_no_circle() -> None:
     add_alias(id_of("a.example"), "ring", ["x@c.example"])
     with pytest.raises(InvalidFields):
@@ -119,6 +121,7 @@ def _fell_through() -> None:
     catch_all("b.example", "ring@a.example")()
 
 
+@pytest.mark.slow
 def test_what_goes_away_must_not_drop_its_mail_into_a_circle() -> None:
     with trial("mailbox"):
         box = add_mailbox(id_of("b.example"), "ada")

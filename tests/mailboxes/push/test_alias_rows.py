@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from mailboxes.provisioning.routing import Kind
 from mailboxes.push import aliasrows, render
 from mailboxes.push.entries import DomainEntry, MailboxEntry, Snapshot
@@ -148,6 +150,7 @@ def _any_rows(seed: int) -> Snapshot:
     )
 
 
+@pytest.mark.slow
 def test_whatever_the_rows_say_mail_that_is_taken_arrives_where_they_lead() -> None:
     for seed in range(600):
         snapshot = _any_rows(seed)

@@ -88,6 +88,7 @@ def expected(entry: MailboxEntry) -> User:
     return User(password, "", "", f"/srv/vmail/{entry.home}", extra)
 
 
+@pytest.mark.slow
 @given(st.lists(BOXES, max_size=12, unique_by=attrgetter("address")), st.integers(0, 2**63))
 def test_dovecot_reads_back_what_was_meant(boxes: list[MailboxEntry], generation: int) -> None:
     data = render.users(snapshot_of(*boxes, generation=generation))

@@ -33,6 +33,7 @@ def credentials(table: dict[str, str]) -> tuple[str, str]:
     return username, password
 
 
+@pytest.mark.slow
 @example("node", "a b  c:#d")
 @example("node", " leading")
 @example("node", '"quoted')

@@ -136,6 +136,7 @@ def test_the_certificate_is_there_as_long_as_its_key_can_be_opened() -> None:
     assert desired.certificate is None and desired.frozen == {"tls"}
 
 
+@pytest.mark.slow
 def test_nothing_secret_is_in_a_repr() -> None:
     factories.stack(tls_certificate="c", tls_key="tls-secret", send_through_relay=True)
     factories.domain(dkim_private_key="dkim-secret")
@@ -192,6 +193,7 @@ def boxes(count: int) -> None:
     )
 
 
+@pytest.mark.slow
 def test_only_what_changed_is_read_again() -> None:
     boxes(1200)
     Stack.load()

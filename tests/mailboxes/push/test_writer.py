@@ -108,6 +108,7 @@ def test_the_relay_comes_with_a_reload(up: StackEngine, relay: Any) -> None:
     )
 
 
+@pytest.mark.slow
 def test_many_changes_are_one_push(up: StackEngine) -> None:
     for number in range(30):
         add(f"user{number}")
@@ -129,6 +130,7 @@ def test_who_is_disabled_is_out_at_once_and_still_gets_mail(up: StackEngine, ada
     assert up.users() == {"ada@example.com": "{CRYPT}*"} and up.accepted() == {"ada@example.com"}
 
 
+@pytest.mark.slow
 def test_another_password_ends_the_sessions_of_before_once(up: StackEngine, ada: Mailbox) -> None:
     add("bob")
     push(up)
@@ -141,6 +143,7 @@ def test_another_password_ends_the_sessions_of_before_once(up: StackEngine, ada:
     assert push(up) == ["users"]
 
 
+@pytest.mark.slow
 def test_nobody_else_is_disturbed(up: StackEngine, ada: Mailbox) -> None:
     add("bob")
     for columns in ({"password_hash": None}, {"quota_mb": 5}, {"can_send": False}, {"display_name": "A"}):
@@ -156,6 +159,7 @@ def test_one_that_was_added_disabled_has_nothing_to_be_put_out_of(up: StackEngin
     assert "bob@example.com" not in up.kicked
 
 
+@pytest.mark.slow
 def test_many_are_put_out_in_few_commands(up: StackEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "_KICKS", 4)
     rows = [add(f"user{number}") for number in range(10)]
@@ -291,6 +295,7 @@ def cost(engine: StackEngine) -> tuple[int, int]:
     return len(engine.calls), len(queries)
 
 
+@pytest.mark.slow
 def test_a_push_costs_two_commands_and_no_more_queries_with_many_mailboxes(up: StackEngine) -> None:
     few = cost(up)
     rows = [

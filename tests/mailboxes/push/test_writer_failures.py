@@ -58,6 +58,7 @@ def test_newer_rows_that_another_node_brought_in_are_not_overwritten(up: StackEn
 
 
 # --- failures ----------------------------------------------------------------------------------------------
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["users", "bundle"])
 def test_a_script_that_fails_is_shown_and_tried_again(up: StackEngine, what: str) -> None:
     for exit_code, error in ((75, "push_locked"), (77, "push_cut"), (1, "push_failed")):
@@ -72,6 +73,7 @@ def test_a_script_that_fails_is_shown_and_tried_again(up: StackEngine, what: str
         assert row.synced and Stack.load().phase == "healthy" and row.address in up.accepted()
 
 
+@pytest.mark.slow
 def test_killed_at_any_call_the_next_worker_finishes(enabled: StackEngine) -> None:
     for call, after in product(range(1, 5), (False, True)):
         with healthy_stack(enabled, "call", call, "after" if after else "before"):

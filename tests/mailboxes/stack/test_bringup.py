@@ -62,6 +62,7 @@ def test_the_phases_come_in_order_and_the_percent_never_falls(enabled: StackEngi
     assert sorted(percent for _, percent in seen) == [percent for _, percent in seen]
 
 
+@pytest.mark.slow
 def test_images_that_are_not_here_are_fetched_with_progress(enabled: StackEngine) -> None:
     enabled.images.clear()
     enabled.registry = dict.fromkeys(IMAGES, 100_000_000)
@@ -84,6 +85,7 @@ def test_images_that_are_not_here_are_fetched_with_progress(enabled: StackEngine
     ).values()
 
 
+@pytest.mark.slow
 def test_what_the_daemons_need_is_there_before_the_first_start(enabled: StackEngine) -> None:
     there: set[str] = set()
 
@@ -126,6 +128,7 @@ def calls(engine: StackEngine) -> list[str]:
         return [method for method, _ in engine.calls]
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("first", [1, 2], ids=["odd calls", "even calls"])  # for two workers of pytest
 def test_killed_before_any_call_the_next_worker_finishes(enabled: StackEngine, first: int) -> None:
@@ -142,6 +145,7 @@ def test_killed_before_any_call_the_next_worker_finishes(enabled: StackEngine, f
             assert sorted(percent for _, percent in shown) == [percent for _, percent in shown]
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_killed_after_any_effect_the_next_worker_finishes(enabled: StackEngine) -> None:
     effects = {"create", "start", "run", "put", "ensure_network", "ensure_volume"}
@@ -156,6 +160,7 @@ def test_killed_after_any_effect_the_next_worker_finishes(enabled: StackEngine) 
                 assert_up(enabled)
 
 
+@pytest.mark.slow
 def test_a_call_that_fails_is_shown_and_the_sweep_recovers(enabled: StackEngine) -> None:
     for method in METHODS:
         enabled.renew()
@@ -263,6 +268,7 @@ def test_a_warning_of_the_preflight_stops_nothing(
     assert_up(enabled)
 
 
+@pytest.mark.slow
 def test_the_sweep_tries_quietly_until_the_preflight_passes(
     enabled: StackEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

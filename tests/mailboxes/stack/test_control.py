@@ -261,6 +261,7 @@ def test_a_new_controller_password_is_another_one(enabled: Stack) -> None:
     assert (entry.fields, row.desired_generation) == (["controller_password"], 1)
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_an_interruption_is_allowed_once(rung: list[str]) -> None:
     assert control.allow_interruption().interruption_allowed

@@ -43,6 +43,7 @@ FILES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["changed", "deleted"])
 def test_a_file_that_was_changed_or_deleted_by_hand_is_repaired(
     up: StackEngine, how: str, caplog: pytest.LogCaptureFixture
@@ -59,6 +60,7 @@ def test_a_file_that_was_changed_or_deleted_by_hand_is_repaired(
             assert up.everything() == before and f"not as they should be: {path}" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_dkim_file_that_was_changed_by_hand_is_repaired(up: StackEngine) -> None:
     before = up.everything()
     for path in ("domains/example.com", "keys/example.com.quazzar"):

@@ -106,6 +106,7 @@ def test_it_is_free_when_its_holder_is_killed(tmp_path: Path) -> None:
 
 
 # --- without the lock nothing is lost ------------------------------------------------------------------------
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_of_two_workers_the_second_leaves_and_the_first_does_its_work_too(up: StackEngine) -> None:
     entered, going_on = threading.Event(), threading.Event()
@@ -127,6 +128,7 @@ def test_of_two_workers_the_second_leaves_and_the_first_does_its_work_too(up: St
     assert up.accepted() >= {"bob@example.com", "cyn@example.com"}
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_many_workers_at_once_lose_nothing(up: StackEngine) -> None:
     domain = Domain.objects.get().pk

@@ -85,6 +85,7 @@ def test_after_that_it_is_restarted(up: StackEngine) -> None:
     assert up.called("restart") == 1 and state() == ("healthy", "")
 
 
+@pytest.mark.slow
 def test_a_container_that_is_missing_is_made_again(up: StackEngine) -> None:
     del up.boxes["qz-rspamd"]
     reconcile.converge(quiet=True)
@@ -126,6 +127,7 @@ def test_without_the_config_volume_everything_is_written_again(up: StackEngine) 
     assert up.users() and up.accepted() and reconcile.differences() == []
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_killed_while_a_volume_is_replaced_the_next_worker_finishes(enabled: StackEngine) -> None:
     for call in some(range(1, 60, 3), 4):
@@ -147,6 +149,7 @@ def outdated(up: StackEngine) -> StackEngine:
     return up
 
 
+@pytest.mark.slow
 def test_another_image_waits_and_is_shown(outdated: StackEngine) -> None:
     for _ in range(2):
         reconcile.converge(quiet=True, deep=True)
@@ -155,6 +158,7 @@ def test_another_image_waits_and_is_shown(outdated: StackEngine) -> None:
     assert state() == ("healthy", "") and outdated.called("create") == 0
 
 
+@pytest.mark.slow
 def test_it_is_recreated_once_that_is_allowed(outdated: StackEngine) -> None:
     reconcile.converge(quiet=True)
     control.allow_interruption()
@@ -187,6 +191,7 @@ def test_other_repairs_do_not_wait_with_it(outdated: StackEngine) -> None:
     assert len(Stack.load().pending) == 1 and state() == ("healthy", "")
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_a_repair_that_was_killed_does_not_let_it_through(enabled: StackEngine) -> None:
     for call in some((9, 14, 20, 30, 40, 50), 3):
@@ -222,6 +227,7 @@ def test_another_environment_waits_too(up: StackEngine, settings: Any) -> None:
     assert len(Stack.load().pending) == 3 and up.called("create") == 0
 
 
+@pytest.mark.slow
 def test_another_controller_password_waits_for_rspamd_alone(up: StackEngine) -> None:
     control.new_controller_password()
     reconcile.converge(quiet=True)
@@ -234,6 +240,7 @@ def test_another_controller_password_waits_for_rspamd_alone(up: StackEngine) -> 
     assert up.called("create") == 1 and reconcile.differences() == []
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_killed_at_an_interruption_the_next_worker_finishes_it(enabled: StackEngine) -> None:
     for call in some(range(2, 62, 4), 4):
@@ -251,6 +258,7 @@ def test_killed_at_an_interruption_the_next_worker_finishes_it(enabled: StackEng
 
 
 # --- errors --------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_a_call_that_fails_leaves_it_degraded_until_the_sweep(up: StackEngine) -> None:
     for method in ("network", "volumes", "containers", "image_id"):
         with case(method):
@@ -282,6 +290,7 @@ def test_a_row_that_no_surface_lets_in_is_told_and_nothing_is_written(up: StackE
     assert up.everything() == before
 
 
+@pytest.mark.slow
 def test_a_relay_that_postfix_cannot_use_holds_nothing_else_up(up: StackEngine, relay: Any) -> None:
     type(relay).objects.update(host="192.0.2.25", security="starttls")
     factories.stack(send_through_relay=True)

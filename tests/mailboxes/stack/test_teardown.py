@@ -99,6 +99,7 @@ def test_a_stack_that_is_off_is_not_looked_at(up: StackEngine) -> None:
     assert up.calls == []
 
 
+@pytest.mark.slow
 def test_enabled_again_everything_is_written_anew(up: StackEngine) -> None:
     control.disable()
     reconcile.converge()
@@ -108,6 +109,7 @@ def test_enabled_again_everything_is_written_anew(up: StackEngine) -> None:
     assert up.users() == {"ada@example.com": factories.HASH}
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_killed_at_any_call_the_next_worker_finishes(enabled: StackEngine) -> None:
     with up_and_to_be_purged(enabled):
@@ -134,6 +136,7 @@ def up_and_to_be_purged(engine: StackEngine, *label: object) -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 def test_a_call_that_fails_is_shown_and_the_sweep_recovers(enabled: StackEngine) -> None:
     for method in ("containers", "stop", "remove", "remove_network", "remove_volume"):
         with up_and_to_be_purged(enabled, method):
@@ -157,6 +160,7 @@ def once_at(engine: StackEngine, moment: str, act: Callable[[], object]) -> None
     engine.before = happen
 
 
+@pytest.mark.slow
 def test_disabled_while_it_is_brought_up(enabled: StackEngine) -> None:
     for moment in ("image_id", "ensure_volume", "create", "put", "start", "run"):
         enabled.renew()
@@ -166,6 +170,7 @@ def test_disabled_while_it_is_brought_up(enabled: StackEngine) -> None:
             assert_down(enabled, volumes=set(enabled.disks))
 
 
+@pytest.mark.slow
 def test_enabled_while_it_is_taken_down(enabled: StackEngine) -> None:
     for moment in ("containers", "stop", "remove", "remove_network"):
         with up_and_to_be_purged(enabled, moment):

@@ -80,6 +80,7 @@ def test_each_state_is_said_in_words(console: Client) -> None:
     assert order == sorted(order)
 
 
+@pytest.mark.slow
 def test_one_press_watches_and_others_ignore_pause_and_delete(console: Client) -> None:
     row = report()
     for verb, state in (("watch", "on_time"), ("pause", "paused"), ("ignore", "ignored")):
@@ -98,6 +99,7 @@ def test_what_has_no_schedule_is_not_watched_but_asked_for_one(console: Client) 
     assert "This report has no schedule yet" in text(answer)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed", "stored", "tolerance"),
     [

@@ -202,6 +202,7 @@ def test_a_mail_of_sendmail_is_shown_as_it_was_handed_in(console: Client, relay:
 # --- who may
 
 
+@pytest.mark.slow
 def test_reading_and_sending_again_need_rights_of_their_own(
     client: Client, other_staff: User, mail: Message
 ) -> None:

@@ -55,6 +55,7 @@ def sees(user: User, *permissions: str) -> None:
 # --- the list
 
 
+@pytest.mark.slow
 def test_the_list_says_status_error_and_recipient_in_words(console: Client, failed: Message) -> None:
     page = shown(console)
     for words in (

@@ -56,6 +56,7 @@ def test_every_provider_can_be_chosen(console: Client) -> None:
         assert f'type="radio" name="provider" value="{preset.id}"' in page
 
 
+@pytest.mark.slow
 def test_saving_stores_the_settings_and_says_where_mail_goes(console: Client) -> None:
     answer = save(console)
     assert (answer.status_code, answer["Location"]) == (302, PAGE)
@@ -96,6 +97,7 @@ def test_an_empty_password_keeps_the_saved_one(console: Client) -> None:
     assert (row.from_name, row.password.reveal()) == ("Another name", "hush-hush")
 
 
+@pytest.mark.slow
 def test_another_username_asks_for_the_password_again(console: Client) -> None:
     save(console)
     page = html(save(console, password="", username="another@mg.example.com"))

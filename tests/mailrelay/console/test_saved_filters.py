@@ -21,6 +21,7 @@ def console(client: Client, operator: User) -> Client:
     return client
 
 
+@pytest.mark.slow
 def test_a_filter_is_saved_found_renamed_and_deleted(console: Client, operator: User) -> None:
     assert "Save this filter…" in html(console.get(f"{LIST}?tab=failed&q=nas"))
     shown = html(console.post(NAS, {"name": " NAS  failures "}, follow=True))

@@ -153,6 +153,7 @@ def test_one_accident_changes_nothing(times: list[datetime], where: int, acciden
     assert describe(found.schedule) == describe(whole.schedule)
 
 
+@pytest.mark.slow
 @given(
     hour=st.integers(0, 23),
     minute=st.integers(0, 59),

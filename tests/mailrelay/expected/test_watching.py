@@ -71,12 +71,14 @@ def test_what_comes_each_night_is_proposed_with_its_time() -> None:
     assert len(found.arrivals) == 14 and found.confidence == 1
 
 
+@pytest.mark.slow
 def test_what_has_no_period_is_not_proposed() -> None:
     come(noise(40, 700), "fail2ban")
     keep_up(noise(40, 700)[-1] + timedelta(hours=2))
     assert row("fail2ban").state == "learning"
 
 
+@pytest.mark.slow
 def test_a_watched_report_that_does_not_come_is_mailed_once_and_once_when_it_is_back(people: object) -> None:
     assert watched().state == "on_time"
     assert keep_up(NEXT + 19 * MINUTE) == []
@@ -89,6 +91,7 @@ def test_a_watched_report_that_does_not_come_is_mailed_once_and_once_when_it_is_
     assert Message.objects.first().recipients[0]["address"] == "ops@example.com"  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_a_failed_backup_is_mailed_once_and_once_when_it_succeeds_again(people: object) -> None:
     watched()
     keep_up(NEXT)
@@ -208,6 +211,7 @@ def test_a_thousand_mails_of_a_kind_are_one_write(
         arrivals.record(of_backup("nightly"), succeeded=False)
 
 
+@pytest.mark.slow
 def test_a_newsletter_does_not_fill_the_table() -> None:
     for person in range(100):
         arrivals.record(of_mail("shop", f"Hello {chr(65 + person // 26)}{chr(65 + person % 26)}"))
@@ -255,6 +259,7 @@ def test_what_an_operator_has_seen_of_reports_stays_when_messages_go_or_are_purg
     assert ExpectedReport.objects.count() == 2
 
 
+@pytest.mark.slow
 def test_arrivals_are_bounded_and_what_stopped_is_forgotten_unless_it_is_watched() -> None:
     times = on_days(80, 2, 4, start=date(2026, 8, 1))
     assert len(come(times).arrivals) == 60

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import MIMEPart
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -153,6 +154,7 @@ def payload(message: MIMEPart) -> bytes:
     return data
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(STRUCTURES, st.sampled_from([SEVEN, EIGHT, EVERYTHING]), st.sampled_from([b"\n", b"\r\n"]), NAMES)
 def test_a_mail_of_any_structure_says_the_same_afterwards(

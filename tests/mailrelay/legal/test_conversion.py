@@ -173,6 +173,7 @@ FILES = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind", ["application/pdf", "image/png", "text/csv", "application/json; charset=utf-8"]
 )
@@ -472,6 +473,7 @@ def test_any_field_becomes_legal_or_is_refused(names: list[bytes], values: list[
         pass
 
 
+@pytest.mark.slow
 @given(WORDS, BODIES, st.sampled_from(OFFERS), st.sampled_from([b"\n", b"\r\n"]), st.integers(0, 3))
 def test_subject_and_text_are_read_as_they_were_written(
     words: list[str], text: str, offer: Offer, eol: bytes, depth: int

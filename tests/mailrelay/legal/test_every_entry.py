@@ -112,6 +112,7 @@ def test_a_mail_leaves_as_the_relay_takes_it(
     assert (file.get_payload(decode=True), file.get_filename()) == (FILE, "größe.bin")
 
 
+@pytest.mark.slow
 def test_every_careless_mail_of_sendmail_is_legal_at_a_relay_that_offers_nothing(
     server: FaultServer, subtests: pytest.Subtests
 ) -> None:

@@ -134,6 +134,7 @@ def test_a_careless_mail_is_shown_as_far_as_it_can_be(data: bytes, text: str) ->
     assert text in content.read(data).text
 
 
+@pytest.mark.slow
 def test_parts_inside_parts_without_end_are_shown_as_text() -> None:
     assert "deep down" in content.read(NESTED + b"\ndeep down").text
     mails = b"Content-Type: message/rfc822\n\n" * 400

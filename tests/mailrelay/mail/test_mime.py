@@ -96,6 +96,7 @@ def test_header_fields_are_read_as_they_were_written(subject: str, value: str) -
     assert same(message["x-job"], value)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(BODY, BODY)
 def test_texts_are_read_as_they_were_written(text: str, html: str) -> None:
@@ -127,6 +128,7 @@ def test_a_display_name_is_read_as_it_was_written(name: str) -> None:
         assert (actual, address) == (re.sub(" +", " ", name).strip(), "ops@example.com")
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.text(CHARACTERS, min_size=1, max_size=255).filter(str.strip), st.binary(max_size=200))
 def test_an_attachment_is_read_as_it_was_written(filename: str, content: bytes) -> None:
@@ -221,6 +223,7 @@ def test_every_mail_has_a_message_id_of_its_own_at_the_senders_domain() -> None:
     assert mime.new_message_id("a@" + ".".join(["d" * 60] * 4)).isascii()
 
 
+@pytest.mark.slow
 def test_an_endless_subject_is_folded_and_read_whole(subtests: pytest.Subtests) -> None:
     for subject in [
         "a: " * 900,
@@ -243,6 +246,7 @@ def test_what_looks_like_an_encoded_word_is_text() -> None:
     assert message["to"].addresses[0].display_name == trick
 
 
+@pytest.mark.slow
 def test_many_recipients_are_folded_and_all_there() -> None:
     people = [
         f'"Team {number}, night" <user{number}@department-{number}.example.com>' for number in range(499)

@@ -14,6 +14,7 @@ from mailrelay.mail.emails import Attachment, Email
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 
+@pytest.mark.slow
 @given(TEXT, TEXT, st.dictionaries(TEXT, TEXT), st.lists(st.tuples(TEXT, st.binary(), TEXT)))
 def test_an_email_comes_out_as_it_went_in(
     subject: str, text: str, headers: dict[str, str], files: list[tuple[str, bytes, str]]

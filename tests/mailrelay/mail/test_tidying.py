@@ -75,6 +75,7 @@ def test_a_list_of_addresses_leaves_as_rfc_5322_has_it(name: str, subtests: pyte
                 assert addresslists.is_strict(wanted)
 
 
+@pytest.mark.slow
 def test_an_endless_list_is_judged_at_once() -> None:
     for text in (
         "a " * 100_000,

@@ -192,6 +192,7 @@ ANY_BODY = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(ANY_BODY)
 def test_whatever_is_not_refused_becomes_a_mail_that_can_be_sent(body: object) -> None:

@@ -122,6 +122,7 @@ def test_a_group_that_is_wrong_is_refused(subtests: pytest.Subtests) -> None:
             assert says in fields(group(alerts=alerts))["alerts"][0]
 
 
+@pytest.mark.slow
 def test_of_a_long_list_of_wrong_alerts_the_first_ten_are_named() -> None:
     assert len(fields(group(alerts=[7] * 500))["alerts"]) == 10
 

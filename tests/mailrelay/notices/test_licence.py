@@ -81,6 +81,7 @@ def test_without_a_relay_it_is_logged_once(db: None, plan: Any, caplog: pytest.L
     assert caplog.text.count("alerts are refused from now on") == 2  # what it is, and why it was not mailed
 
 
+@pytest.mark.slow
 def test_a_banner_says_so_for_the_last_two_weeks(
     client: Client, operator: User, told: Callable[..., list[str]], other_staff: User
 ) -> None:
@@ -106,6 +107,7 @@ def test_the_lock_card_says_what_is_refused(client: Client, operator: User, plan
     assert "refused with 402 and not kept" in page and "Nothing is lost" not in page
 
 
+@pytest.mark.slow
 def test_doctor_and_metrics_know(client: Client, told: Callable[..., list[str]]) -> None:
     told("pro", 20 * DAY)
     assert nodechecks.licence().level == "ok"

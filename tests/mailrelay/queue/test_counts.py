@@ -169,6 +169,7 @@ def before(transactional_db: None) -> Iterator[Any]:
     call_command("migrate", verbosity=0)
 
 
+@pytest.mark.slow
 def test_an_upgrade_counts_the_messages_that_are_there(before: Any) -> None:
     old = before.get_model("mailrelay", "Message")
     now = timezone.now()

@@ -64,6 +64,7 @@ def test_a_queued_mail_is_sent(queued: Queue, server: FaultServer) -> None:
     assert server.accepted[0].message_id == row.message_id
 
 
+@pytest.mark.slow
 def test_fifty_mails_go_out_once(queued: Queue, server: FaultServer) -> None:
     for number in range(50):
         queued(f"box{number}@example.com")

@@ -214,6 +214,7 @@ QUERIES = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_no_query_reads_its_way_through_the_table(many: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finding, "WINDOW", 100)  # a small part of the table, as it is of a large one

@@ -53,6 +53,7 @@ def pass_time(minutes: float) -> None:
         Message.objects.filter(pk=message.pk).update(next_attempt_at=message.next_attempt_at - gone)
 
 
+@pytest.mark.slow
 def test_many_mails_at_once_are_one_login(queued: Queue, server: FaultServer) -> None:
     for _ in range(80):
         queued()
@@ -64,6 +65,7 @@ def test_many_mails_at_once_are_one_login(queued: Queue, server: FaultServer) ->
     assert {(row.last_error or {})["code"] for row in rows} == {535}
 
 
+@pytest.mark.slow
 def test_each_further_mail_waits_for_the_same_login(queued: Queue, server: FaultServer) -> None:
     for _ in range(10):
         queued()
@@ -85,6 +87,7 @@ def test_a_mail_that_comes_while_a_drain_begins_waits_as_well(
     assert count(server) == 1
 
 
+@pytest.mark.slow
 def test_the_distance_grows_and_stays_below_what_locks_out(queued: Queue, server: FaultServer) -> None:
     times = []
     for minute in range(0, 600, 1):
@@ -118,6 +121,7 @@ def test_a_wait_that_a_wrong_clock_wrote_does_not_count(queued: Queue, server: F
     assert logins.hold(target.load()) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{"password": "right-password"}, {"from_name": "Node"}])
 def test_a_change_of_the_settings_ends_the_wait(
     queued: Queue, server: FaultServer, changes: dict[str, str]
@@ -130,6 +134,7 @@ def test_a_change_of_the_settings_ends_the_wait(
     assert (sent, count(server) > 1) == (2 if "password" in changes else 0, True)
 
 
+@pytest.mark.slow
 def test_the_operators_test_is_always_tried_and_its_success_ends_the_wait(
     queued: Queue, server: FaultServer
 ) -> None:
@@ -143,6 +148,7 @@ def test_the_operators_test_is_always_tried_and_its_success_ends_the_wait(
     assert (RelaySettings.load().login_refusals, RelaySettings.load().login_error) == (0, None)
 
 
+@pytest.mark.slow
 def test_a_mail_that_is_sent_at_once_waits_as_well(server: FaultServer) -> None:
     for _ in range(5):
         with pytest.raises(DeliveryError) as caught:
@@ -172,6 +178,7 @@ def test_every_failed_login_counts(queued: Queue, server: FaultServer, answer: s
     assert sum(bool(session.commands) for session in server.sessions) == 1
 
 
+@pytest.mark.slow
 def test_a_server_that_lets_fewer_in_gets_the_mail_over_those(queued: Queue, server: FaultServer) -> None:
     server.script.users["op"] = "wrong-password"
     server.script.commands["AUTH"] = [None, "535 5.7.0 Too many sessions"]
@@ -184,6 +191,7 @@ def test_a_server_that_lets_fewer_in_gets_the_mail_over_those(queued: Queue, ser
     assert count(server) == 2
 
 
+@pytest.mark.slow
 def test_after_the_right_password_many_connections_open(queued: Queue, server: FaultServer) -> None:
     server.script.users["op"] = "wrong-password"
     for _ in range(40):

@@ -117,6 +117,7 @@ def test_a_delivery_that_fails_has_its_time(queued: Callable[..., Message]) -> N
     assert standing.read().state == "failing"
 
 
+@pytest.mark.slow
 def test_console_doctor_and_metrics_tell_the_same(
     saved: RelaySettings, operator: User, client: Client
 ) -> None:
@@ -187,6 +188,7 @@ RECIPIENTS = [
 ]
 
 
+@pytest.mark.slow
 def test_a_recipients_state_is_the_same_in_the_console_and_the_api(
     saved: RelaySettings, operator: User, api: Client, subtests: pytest.Subtests
 ) -> None:

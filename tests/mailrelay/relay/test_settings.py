@@ -154,6 +154,7 @@ def test_changes_at_the_same_moment_are_both_kept(rings: list[str]) -> None:
     assert row.password is not None
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_the_first_two_saves_at_the_same_moment_are_no_error(rings: list[str]) -> None:
     begin = threading.Barrier(4)

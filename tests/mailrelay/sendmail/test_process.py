@@ -16,6 +16,8 @@ import pytest
 
 from tests.mailrelay.sendmail.installation import CRON, ROOT, Installation
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_cron_mail_is_in_the_queue_sealed(node: Installation) -> None:
     done = node.send("-FCronDaemon", "-i", "-B8BITMIME", "-oem", "root")

@@ -78,6 +78,7 @@ def test_the_node_calls_itself_by_its_full_name(
     assert server.sessions[0].commands[:2] == [f"EHLO {said}", f"HELO {said}"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("extensions", "most"), [(("PIPELINING",), 3), ((), 1)])
 def test_commands_go_in_one_flight_only_where_the_server_offers_it(
     serve: Serve, extensions: tuple[str, ...], most: int
@@ -88,6 +89,7 @@ def test_commands_go_in_one_flight_only_where_the_server_offers_it(
     assert server.sessions[0].early == []
 
 
+@pytest.mark.slow
 def test_the_next_mail_is_announced_with_the_body_of_this_one(serve: Serve) -> None:
     server = serve(latency=0.05)
     connection = connect(server)
@@ -236,6 +238,7 @@ def test_an_old_server_without_ehlo(serve: Serve) -> None:
     assert connect(serve(helo_only=True)).send(MAIL).error is None
 
 
+@pytest.mark.slow
 def test_the_deadline_covers_every_step(serve: Serve) -> None:
     connection = Connection(target(serve(commands={"MAIL": SILENCE})), deadline=time.monotonic() + 0.3).open()
     with pytest.raises(DeliveryError) as caught:

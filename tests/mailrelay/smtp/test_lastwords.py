@@ -220,6 +220,7 @@ class Impatient:
             client.sendall(self._said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("said", ["552 5.3.4 Too big", "421 4.3.2 Out of time"])
 def test_an_answer_in_the_middle_of_the_body_is_heard(said: str) -> None:
     with Impatient(f"{said}\r\n".encode()) as server:

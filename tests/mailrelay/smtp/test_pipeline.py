@@ -66,6 +66,7 @@ def test_the_further_the_relay_the_more_connections(subtests: pytest.Subtests) -
             assert wanted(answer_seconds, outstanding, most=4) == connections
 
 
+@pytest.mark.slow
 def test_a_far_relay_gets_all_connections(pool: Pool) -> None:
     with FaultServer(Script(latency=0.03)) as far:
         run(far, pool, 40)
@@ -113,6 +114,7 @@ def test_a_relay_that_does_not_answer_is_reported_once_and_jobs_stay(pool: Pool)
     assert pipeline.alive == 0
 
 
+@pytest.mark.slow
 def test_no_more_mails_are_in_doubt_than_promised(pool: Pool) -> None:
     with FaultServer() as server:
         pipeline = Pipeline(Target("127.0.0.1", server.port, "none"), pool, 4)

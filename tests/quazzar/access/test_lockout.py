@@ -40,6 +40,7 @@ def limit(monkeypatch: pytest.MonkeyPatch) -> int:
     return lockout.ADDRESS_LIMIT
 
 
+@pytest.mark.slow
 def test_ten_guesses_at_a_name_lock_it_from_that_address_alone(operator: User) -> None:
     assert [sign_in("operator") for _ in range(10)] == [AGAIN] * 9 + [LOCKED]
     assert sign_in("operator", "operator-pass") == LOCKED
@@ -47,6 +48,7 @@ def test_ten_guesses_at_a_name_lock_it_from_that_address_alone(operator: User) -
     assert sign_in("other") == AGAIN
 
 
+@pytest.mark.slow
 def test_fifty_guesses_at_any_names_lock_the_address_alone(operator: User) -> None:
     assert guess(49) == AGAIN
     assert guess(1) == LOCKED
@@ -54,6 +56,7 @@ def test_fifty_guesses_at_any_names_lock_the_address_alone(operator: User) -> No
     assert sign_in("operator", "operator-pass", AWAY) == IN
 
 
+@pytest.mark.slow
 def test_a_locked_address_costs_no_password_hash(
     operator: User, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -64,6 +67,7 @@ def test_a_locked_address_costs_no_password_hash(
     assert sign_in("nobody") == LOCKED
 
 
+@pytest.mark.slow
 def test_a_host_on_ipv6_does_not_get_more_guesses_by_changing_its_address(operator: User, limit: int) -> None:
     for number in range(limit):
         sign_in(f"name{number}", address=f"2001:db8:0:1::{number:x}")
@@ -71,6 +75,7 @@ def test_a_host_on_ipv6_does_not_get_more_guesses_by_changing_its_address(operat
     assert sign_in("operator", "operator-pass", "2001:db8:0:2::1") == IN
 
 
+@pytest.mark.slow
 def test_an_account_of_ones_own_does_not_reset_guesses_at_others(
     operator: User, other_staff: User, limit: int
 ) -> None:
@@ -79,6 +84,7 @@ def test_an_account_of_ones_own_does_not_reset_guesses_at_others(
     assert guess(1) == LOCKED
 
 
+@pytest.mark.slow
 def test_a_success_forgets_typing_mistakes_in_that_name(operator: User) -> None:
     for _ in range(9):
         sign_in("operator")
@@ -86,6 +92,7 @@ def test_a_success_forgets_typing_mistakes_in_that_name(operator: User) -> None:
     assert sign_in("operator") == AGAIN
 
 
+@pytest.mark.slow
 def test_behind_a_trusted_proxy_the_client_is_locked_and_nobody_else(
     operator: User, limit: int, settings: Any
 ) -> None:
@@ -95,11 +102,13 @@ def test_behind_a_trusted_proxy_the_client_is_locked_and_nobody_else(
     assert sign_in("operator", "operator-pass", "127.0.0.1", HTTP_X_FORWARDED_FOR=AWAY) == IN
 
 
+@pytest.mark.slow
 def test_behind_an_unknown_proxy_strangers_lock_names_and_not_everybody(operator: User, limit: int) -> None:
     guess(limit, "127.0.0.1", HTTP_X_FORWARDED_FOR=HOME)
     assert sign_in("operator", "operator-pass", "127.0.0.1", HTTP_X_FORWARDED_FOR=AWAY) == IN
 
 
+@pytest.mark.slow
 def test_guessing_at_a_locked_name_neither_prolongs_the_lock_nor_grows_its_row(operator: User) -> None:
     for _ in range(10):
         sign_in("operator")

@@ -55,6 +55,7 @@ def test_a_key_without_the_scope_is_recorded_by_its_name(operator: User, client_
     assert recorded() == [("key:test (operator)", "DELETE /api/mail/relay")]
 
 
+@pytest.mark.slow
 def test_trying_every_address_does_not_fill_the_log(client: Client, other_staff: User) -> None:
     client.force_login(other_staff)
     for number in range(signins.MOST_REFUSALS + 5):

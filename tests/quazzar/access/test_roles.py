@@ -46,6 +46,7 @@ def test_each_role_is_a_group_with_its_permissions() -> None:
         assert names(Group.objects.get(name=role.name)) == role.permissions
 
 
+@pytest.mark.slow
 def test_migrate_gives_roles_back_what_they_lost_and_takes_what_they_should_not_have() -> None:
     viewer = Group.objects.get(name="Viewer")
     viewer.permissions.set(Permission.objects.filter(codename__in=["change_stack", "delete_session"]))
@@ -56,6 +57,7 @@ def test_migrate_gives_roles_back_what_they_lost_and_takes_what_they_should_not_
     assert [group.name for group in user.groups.all()] == ["Viewer"]
 
 
+@pytest.mark.slow
 def test_a_group_that_had_a_roles_name_before_roles_keeps_its_rights_and_gains_none() -> None:
     migration = importlib.import_module("quazzar.migrations.0002_operators")
     Group.objects.all().delete()

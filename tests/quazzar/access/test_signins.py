@@ -70,6 +70,7 @@ def test_changing_ones_own_password_is_recorded(operator: User) -> None:
     assert (entry.actor, entry.target, entry.fields) == ("user:operator", "operator", ["password"])
 
 
+@pytest.mark.slow
 def test_a_lockout_is_recorded_and_repeated_failures_are_not(
     operator: User, settings: pytest.FixtureRequest
 ) -> None:
@@ -78,6 +79,7 @@ def test_a_lockout_is_recorded_and_repeated_failures_are_not(
     assert [action for _, action, _ in entries()] == ["operator.sign_in_failed", "operator.locked_out"]
 
 
+@pytest.mark.slow
 def test_strangers_cannot_fill_the_log(
     operator: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -41,6 +41,7 @@ def test_a_key_that_may_not_read_is_shown_no_settings(
     assert both.patch("/api/mail/relay", {}).json()["host"] == "relay.example"
 
 
+@pytest.mark.slow
 def test_no_change_shows_more_than_an_id(
     operator: User, client_with: Any, rows: dict[str, int], subtests: pytest.Subtests
 ) -> None:
@@ -102,6 +103,7 @@ def domain_row(db: None) -> Domain:
     return Domain.objects.create(name="example.com")
 
 
+@pytest.mark.slow
 def test_no_answer_may_be_kept_by_a_cache(
     api: APIClient, client: Client, rows: dict[str, int], operator: User, subtests: pytest.Subtests
 ) -> None:

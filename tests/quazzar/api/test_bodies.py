@@ -41,6 +41,7 @@ def chunked(client: Any, address: str, body: bytes, kind: str = "application/jso
     return client.generic("POST", address, "", content_type=kind, HTTP_TRANSFER_ENCODING="chunked", **environ)
 
 
+@pytest.mark.slow
 def test_a_body_over_its_limit_is_413_and_not_read(
     api: APIClient, rows: dict[str, int], subtests: pytest.Subtests
 ) -> None:
@@ -68,6 +69,7 @@ def test_a_length_of_very_many_digits_is_only_large(api: APIClient) -> None:
     assert send(api, "POST", "/api/mail/alerts", 10**400).status_code == 413
 
 
+@pytest.mark.slow
 def test_a_body_in_chunks_counts_and_is_bounded(api: APIClient, relay: RelaySettings) -> None:
     mail = b'{"to": ["ops@example.com"], "subject": "Hello", "text": "%s"}'
     assert chunked(api, "/api/mail/messages", mail % (b"x" * 2 * MIB)).status_code == 202
@@ -93,6 +95,7 @@ def test_a_form_of_the_console_is_bounded_too_but_an_import_may_be_large(operato
     assert answer.status_code == 200
 
 
+@pytest.mark.slow
 def test_of_very_many_alerts_the_first_are_read_and_the_rest_counted(
     api: APIClient, relay: RelaySettings
 ) -> None:
@@ -104,6 +107,7 @@ def test_of_very_many_alerts_the_first_are_read_and_the_rest_counted(
     assert body is not None and "4907 more" in str(body.reveal())
 
 
+@pytest.mark.slow
 def test_of_very_many_details_the_first_are_written_out(api: APIClient, relay: RelaySettings) -> None:
     details = {f"key {number}": {"of": number} for number in range(20_000)}
     assert api.post("/api/mail/alerts", {"rule": "Disk", "details": details}).status_code == 202

@@ -67,11 +67,13 @@ def test_every_call_and_every_page_declares_its_right() -> None:
     assert "mail:read" not in set().union(*(found for method, found in scopes.items() if method != "GET"))
 
 
+@pytest.mark.slow
 def test_strangers_get_nowhere(db: None) -> None:
     for path, method, _ in CALLS:
         assert ask(APIClient(), method, path).status_code == 401, (method, path)
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("scopes", [SCOPES, *((scope,) for scope in SCOPES)], ids=", ".join)
 def test_a_key_may_what_its_scopes_and_its_operator_allow(
@@ -95,6 +97,7 @@ def test_a_key_may_what_its_scopes_and_its_operator_allow(
                 assert missing in told.json()["message"]
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_a_session_may_what_its_operator_may(gate: None, people: dict[str, User]) -> None:
     for name, user in people.items():
@@ -106,6 +109,7 @@ def test_a_session_may_what_its_operator_may(gate: None, people: dict[str, User]
             assert told.status_code == (404 if right(user) else 403), (name, method, path, told.content)
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_head_and_options_tell_no_more_than_get(gate: None, people: dict[str, User]) -> None:
     """And where there is no GET, OPTIONS and a 405 are for those who may do something there."""
@@ -128,6 +132,7 @@ def test_head_and_options_tell_no_more_than_get(gate: None, people: dict[str, Us
                 assert ask(client, other, path).status_code == (404 if anything else 403), (name, path)
 
 
+@pytest.mark.slow
 def test_options_describes_what_one_may_send(people: dict[str, User]) -> None:
     for name, sendable in {"Viewer": set(), "Mail admin": {"POST"}}.items():
         client = APIClient()
@@ -136,6 +141,7 @@ def test_options_describes_what_one_may_send(people: dict[str, User]) -> None:
         assert set(described) == sendable
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_the_console_lets_in_whom_the_api_lets_in(people: dict[str, User], client: Client) -> None:
     for name, user in people.items():
@@ -153,6 +159,7 @@ def test_the_console_lets_in_whom_the_api_lets_in(people: dict[str, User], clien
                 assert right.permissions[0] in answer.content.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_the_pages_of_a_model_are_for_those_who_may(people: dict[str, User], client: Client) -> None:
     for name, user in people.items():
@@ -169,6 +176,7 @@ def test_the_pages_of_a_model_are_for_those_who_may(people: dict[str, User], cli
             assert (client.post(reverse(f"{route}_add")).status_code != 403) == may_add, (name, model)
 
 
+@pytest.mark.slow
 def test_forms_of_an_endpoints_page_are_those_that_one_may_send(people: dict[str, User]) -> None:
     for name, user in people.items():
         client = Client()

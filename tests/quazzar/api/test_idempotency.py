@@ -125,6 +125,7 @@ def test_a_key_belongs_to_who_sent_it_and_where(
     assert Heartbeat.objects.count() == 3
 
 
+@pytest.mark.slow
 def test_a_session_has_keys_of_its_own(api: APIClient, operator: Any, address: str) -> None:
     session = APIClient()
     session.force_login(operator)
@@ -253,6 +254,7 @@ def at_once(count: int, call: Callable[[], Any]) -> list[Any]:
     return answers
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_eight_at_the_same_moment_are_one_mail_and_eight_answers(api: APIClient) -> None:
     answers = at_once(8, lambda: send(api, ATOMIC))
@@ -277,6 +279,7 @@ def test_long_work_is_done_by_one_while_the_others_are_refused(api: APIClient) -
     assert Heartbeat.objects.count() == 1
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("address", [ATOMIC, LONG])
 def test_a_key_that_ran_out_is_renewed_once(api: APIClient, address: str) -> None:

@@ -15,6 +15,7 @@ def series() -> int:
     return sum(len(metric.samples) for metric in REGISTRY.collect())
 
 
+@pytest.mark.slow
 def test_an_invented_method_is_a_405_and_leaves_no_trace_in_the_metrics(subtests: pytest.Subtests) -> None:
     Client().get("/healthz")
     before = series()

@@ -83,6 +83,7 @@ class Page(HTMLParser):
             self.bodies[self._form] = (self.bodies[self._form] or "") + data
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("address", "view"), [route for route in ROUTES if route[0] != DOCS])
 def test_every_route_is_a_page_with_what_can_be_done_there(
     browser: Client, rows: dict[str, int], address: str, view: Any
@@ -106,6 +107,7 @@ def test_the_page_is_the_consoles(browser: Client) -> None:
     assert not re.search(r"(?:src|href|action)=\"(?:https?:)?//(?!testserver)", page.text)
 
 
+@pytest.mark.slow
 def test_a_list_leads_to_its_rows_and_to_its_next_page(browser: Client, rows: dict[str, int]) -> None:
     page = Page(browser.get("/api/mail/domains?search=example"))
     number = rows["/api/mail/domains/"]
@@ -141,6 +143,7 @@ def test_a_change_begins_with_what_is_stored_and_never_with_a_password(
     assert "id" not in stored and "s3cret" not in page.text
 
 
+@pytest.mark.slow
 def test_what_an_answer_holds_is_text_and_no_markup(browser: Client, rows: dict[str, int]) -> None:
     evil = '"><script>alert(1)</script>'
     Mailbox.objects.update(display_name=evil)
@@ -152,6 +155,7 @@ def test_what_an_answer_holds_is_text_and_no_markup(browser: Client, rows: dict[
 
 
 # --- errors ------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_errors_keep_the_frame_and_say_what_json_says(
     browser: Client, api: APIClient, rows: dict[str, int]
 ) -> None:

@@ -64,6 +64,7 @@ def test_a_page_has_fifty_rows_and_four_keys(api: APIClient, crowd: None) -> Non
     assert page["next"].endswith("?page=2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("asked", "rows"), [("7", 7), ("500", 500), ("501", 500), ("0", 50), ("-1", 50), ("x", 50)]
 )
@@ -73,6 +74,7 @@ def test_a_page_size_is_kept_between_one_and_five_hundred(
     assert len(api.get(USERS, {"page_size": asked}).json()["results"]) == rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["13", "0", "-1", "x", "9" * 30])
 def test_a_page_that_is_not_there_is_404_in_shape(api: APIClient, crowd: None, page: str) -> None:
     assert api.get(USERS, {"page": "12"}).status_code == 200
@@ -89,6 +91,7 @@ def test_the_number_of_queries_does_not_grow(
             api.get(USERS, {"page_size": size})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("word", "count"), [("true", 300), ("1", 300), ("false", 300), ("0", 300), ("", 600)]
 )
@@ -127,6 +130,7 @@ def test_a_list_is_ordered_both_ways(api: APIClient, crowd: None) -> None:
     assert names(api.get(USERS, {"ordering": "last_name, -username"}))[0] == "u598"
 
 
+@pytest.mark.slow
 def test_equal_rows_do_not_wander_between_pages(api: APIClient, crowd: None) -> None:
     pages = [api.get(USERS, {"ordering": "last_name", "page": str(page)}) for page in range(1, 13)]
     assert len({name for page in pages for name in names(page)}) == 600

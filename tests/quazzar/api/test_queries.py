@@ -14,6 +14,7 @@ from tests.quazzar.api.rows import with_rows
 CALLS = list(rolespage.calls())
 
 
+@pytest.mark.slow
 def test_an_unknown_parameter_is_400_and_changes_nothing(
     api: APIClient, rows: dict[str, int], subtests: pytest.Subtests
 ) -> None:
@@ -37,6 +38,7 @@ def test_who_may_not_is_told_that_first_and_so_is_who_asks_for_what_is_not_there
     assert api.get(f"/api/mail/nothing{query}").status_code == 404
 
 
+@pytest.mark.slow
 def test_what_is_documented_is_taken(api: APIClient, rows: dict[str, int], subtests: pytest.Subtests) -> None:
     values = {"page": "1", "page_size": "5", "search": "a", "ordering": "id", "dry_run": "true", "tail": "5"}
     values |= {"name": "relay", "level": "failed"}

@@ -92,6 +92,7 @@ def send(client: Any, method: str, address: str, body: bytes = b"", kind: str = 
     return client.generic(method.upper(), address, body, content_type=kind)
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_strangers_are_401_on_any_plan(
     client: Client, plan: Any, db: None, subtests: pytest.Subtests
@@ -106,6 +107,7 @@ def test_strangers_are_401_on_any_plan(
                     assert response["WWW-Authenticate"].startswith("Bearer")
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_the_plan_is_402_before_all_else_behind_the_gate(
     outsider: Any, client_with: Any, plan: Any, subtests: pytest.Subtests
@@ -121,6 +123,7 @@ def test_the_plan_is_402_before_all_else_behind_the_gate(
                     assert told == (402, upgrade_required_body("orbit_mail"))
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_who_is_no_staff_and_what_lacks_the_scope_is_403_before_the_body_is_looked_at(
     outsider: Any, other_staff: Any, client_with: Any, subtests: pytest.Subtests
@@ -140,6 +143,7 @@ def test_who_is_no_staff_and_what_lacks_the_scope_is_403_before_the_body_is_look
                 assert send(stranger, method, address, body, kind).status_code == 403
 
 
+@pytest.mark.slow
 def test_a_key_with_the_scope_may(
     operator: Any, client_with: Any, rows: dict[str, int], subtests: pytest.Subtests
 ) -> None:
@@ -154,6 +158,7 @@ def test_a_key_with_the_scope_may(
     assert refused.status_code == 403 and "mail:read" in refused.json()["message"]
 
 
+@pytest.mark.slow
 def test_a_session_writes_with_a_csrf_token_only(operator: Any, subtests: pytest.Subtests) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(operator)
@@ -167,6 +172,7 @@ def test_a_session_writes_with_a_csrf_token_only(operator: Any, subtests: pytest
     assert response.status_code == 400
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_a_method_that_is_not_there_is_405_before_400(api: APIClient, subtests: pytest.Subtests) -> None:
     for address, view in some(ROUTES, 3):
@@ -180,6 +186,7 @@ def test_a_method_that_is_not_there_is_405_before_400(api: APIClient, subtests: 
                     assert allowed == there | {"options"} | ({"head"} if "get" in there else set())
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_a_row_that_is_not_there_is_404_before_the_body_is_looked_at(
     api: APIClient, subtests: pytest.Subtests
@@ -198,6 +205,7 @@ NO_OBJECT = [b"[]", b"[1]", b"[{}]", b'"x"', b"5", b"null", b"true"]
 NO_JSON_KINDS = ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", "a/b"]
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_what_is_no_json_object_is_refused_where_a_body_is_read_and_changes_nothing(
     api: APIClient, rows: dict[str, int], subtests: pytest.Subtests
@@ -226,6 +234,7 @@ def test_what_is_no_json_object_is_refused_where_a_body_is_read_and_changes_noth
 
 
 # --- pages, and paths that do not exist ----------------------------------------------------------------------
+@pytest.mark.slow
 def test_a_key_gets_json_even_if_it_asks_for_a_page(api: APIClient, client: Client, operator: Any) -> None:
     for accept in ("text/html", "text/html,application/xhtml+xml,*/*;q=0.8"):
         for address in ("/api/billing/upgrade", "/api/billing/upgrade?format=api", "/api/mail/nothing"):
@@ -246,6 +255,7 @@ def test_an_unknown_path_elsewhere_is_404_for_anybody(client: Client, db: None) 
             assert response.status_code == 404 and is_error(response)
 
 
+@pytest.mark.slow
 def test_an_unknown_path_of_mail_is_401_then_402_then_404_and_never_a_redirect(
     api: APIClient, client: Client, plan: Any, subtests: pytest.Subtests
 ) -> None:

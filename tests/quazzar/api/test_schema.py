@@ -37,12 +37,14 @@ def anew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Generator, "_made", {})
 
 
+@pytest.mark.slow
 def test_it_is_valid_and_made_without_a_warning(anew: None, tmp_path: Any, capsys: Any) -> None:
     call_command("spectacular", validate=True, fail_on_warn=True, file=str(tmp_path / "schema.yaml"))
     said = capsys.readouterr()
     assert "Warning" not in said.err + said.out
 
 
+@pytest.mark.slow
 def test_many_who_ask_at_once_get_it_and_it_is_made_once(anew: None, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
     make: Any = SchemaGenerator.get_schema
@@ -69,6 +71,7 @@ def test_it_is_openapi_3_1_and_open_to_read_on_any_plan(client: Client, plan: An
     assert response.json()["openapi"].startswith("3.1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", ["/api/schema?format=yaml", "/api/schema"])
 def test_it_comes_as_yaml_when_asked_for(client: Client, address: str, schema: Any) -> None:
     response = client.get(address, headers={"accept": "application/yaml"})
@@ -132,6 +135,7 @@ def test_the_page_and_all_it_loads_come_from_this_node(client: Client) -> None:
     assert "/api/schema" in script
 
 
+@pytest.mark.slow
 def test_it_is_open_whatever_key_is_sent(client: Client, db: None) -> None:
     for token in ("qzr_nonsense", "qzr_" + "0" * 46, ""):
         for address in ("/api/schema", "/api/docs"):

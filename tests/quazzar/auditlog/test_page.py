@@ -48,6 +48,7 @@ def test_an_entry_is_a_sentence_with_links_values_and_address(console: Client, o
     assert "a.test" in page and "b.test" in page
 
 
+@pytest.mark.slow
 def test_who_is_gone_is_named_without_a_link(console: Client, other_staff: User) -> None:
     with actors.acting_as(audit.of_user(other_staff)):
         audit.record("relay.removed")
@@ -134,6 +135,7 @@ def test_who_may_not_open_operators_and_keys_gets_no_links_to_them(
     assert "<strong>operator</strong> removed the relay settings." in html(client.get(LOG))
 
 
+@pytest.mark.slow
 def test_the_number_of_queries_does_not_grow(
     console: Client, operator: User, django_assert_max_num_queries: Any
 ) -> None:

@@ -57,6 +57,7 @@ def entry(action: str, target: str = "x", actor: str = "user:anna", **more: obje
     return AuditEntry(actor=actor, action=action, target=target, **more)
 
 
+@pytest.mark.slow
 def test_every_action_of_the_code_has_a_sentence_and_every_sentence_an_action() -> None:
     assert len(recorded_actions()) > 40
     assert recorded_actions() - sentences.RENDERERS.keys() == set()

@@ -52,6 +52,7 @@ def test_the_key_is_shown_once_and_kept_nowhere(console: Client) -> None:
     assert text not in str(console.cookies)
 
 
+@pytest.mark.slow
 def test_neither_list_nor_detail_shows_the_digest(console: Client) -> None:
     make(console)
     key = ApiKey.objects.get()
@@ -108,6 +109,7 @@ def test_staff_see_make_and_revoke_only_their_own(client: Client, operator: User
     assert client.post(f"{LIST}{theirs.pk}/revoke/").status_code == 404
 
 
+@pytest.mark.slow
 def test_the_form_offers_no_more_than_its_maker_has_and_takes_no_more(
     client: Client, other_staff: User
 ) -> None:

@@ -153,6 +153,7 @@ def test_there_is_a_row_of_every_model(rows: Rows) -> None:
     assert set(MODELS) == rows.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 def test_every_model_has_a_list_and_a_page_for_each_row(
     console: Client, rows: Rows, model: type[models.Model]
@@ -181,6 +182,7 @@ def written(queries: CaptureQueriesContext) -> list[str]:
     return [sql for sql in statements if sql.split()[0] in ("INSERT", "UPDATE", "DELETE")]
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_what_is_shown_as_it_is_stored_is_not_changed_there(console: Client, rows: Rows) -> None:
     for model in some(READ_ONLY, 2):
@@ -193,6 +195,7 @@ def test_what_is_shown_as_it_is_stored_is_not_changed_there(console: Client, row
         assert model._base_manager.filter(pk=row.pk).exists(), model
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_a_model_of_mail_relay_is_behind_the_gate(
     console: Client, rows: Rows, plan: Callable[[str], None]
@@ -206,6 +209,7 @@ def test_a_model_of_mail_relay_is_behind_the_gate(
         assert console.post(address(rows[model], "delete"), {"post": "yes"}).status_code == 402, model
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_staff_without_the_permission_see_neither_list_nor_row(
     client: Client, other_staff: User, rows: Rows
@@ -219,6 +223,7 @@ def test_staff_without_the_permission_see_neither_list_nor_row(
             assert client.get(address(rows[model], page)).status_code in (302, 403), (model, page)
 
 
+@pytest.mark.slow
 def test_the_permission_to_look_opens_list_and_row(client: Client, other_staff: User, rows: Rows) -> None:
     grant(other_staff, "view_publisher")
     client.force_login(other_staff)
@@ -247,6 +252,7 @@ def test_where_rows_were_once_added_and_deleted_leads_to_the_tab(
     assert console.get(address(row, page))["Location"] == to.format(pk=row.pk)
 
 
+@pytest.mark.slow
 def test_a_row_tells_what_it_holds_and_where_it_is_changed(console: Client, rows: Rows) -> None:
     page = html(console.get(address(rows[Stack], "change")))
     for words in ("mail.example.com", "Rspamd is ill.", "TLS key", "saved, sealed"):
@@ -261,6 +267,7 @@ def test_a_secret_that_cannot_be_opened_says_so(
     assert "unreadable" in html(console.get(address(rows[Publisher], "change")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model", [Mailbox, Alias, Domain, RecordCheck, AlertState], ids=lambda model: model.__name__
 )

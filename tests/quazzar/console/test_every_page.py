@@ -60,6 +60,7 @@ def test_all_apps_have_pages_here() -> None:
     assert len(ROUTES) > 60
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_nobody_gets_in_without_signing_in(client: Client, db: None) -> None:
     for route in ROUTES:
@@ -71,6 +72,7 @@ def test_nobody_gets_in_without_signing_in(client: Client, db: None) -> None:
             assert (answer.status_code, answer["HX-Refresh"]) == (401, "true"), route.name
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_staff_without_a_permission_are_refused(client: Client, other_staff: User) -> None:
     client.force_login(other_staff)
@@ -81,6 +83,7 @@ def test_staff_without_a_permission_are_refused(client: Client, other_staff: Use
             assert is_refused != (route.name in FOR_ALL_STAFF), route.name
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_a_plan_without_mail_relay_gets_the_lock_card_and_changes_nothing(
     console: Client, plan: Callable[[str], None]
@@ -96,6 +99,7 @@ def test_a_plan_without_mail_relay_gets_the_lock_card_and_changes_nothing(
         assert (answer.status_code, answer["HX-Refresh"]) == (402, "true"), route.name
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_reading_changes_nothing(console: Client, relay: RelaySettings) -> None:
     running()
@@ -114,6 +118,7 @@ def _statement(query: dict[str, str]) -> str:
     return query["sql"].lstrip()
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_no_page_is_kept_by_a_cache(console: Client, relay: RelaySettings) -> None:
     running()

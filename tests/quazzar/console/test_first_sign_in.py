@@ -65,6 +65,7 @@ def test_the_api_is_closed_to_the_session_and_open_to_keys(fresh: User, client_w
     assert client_with(fresh).get("/api/mail/relay").status_code == 200
 
 
+@pytest.mark.slow
 def test_the_choice_opens_the_console_and_stays(fresh: User) -> None:
     client = sign_in()
     assert choose(client)["Location"] == "/admin/"
@@ -109,6 +110,7 @@ def test_a_second_session_with_the_printed_password_ends_with_the_choice(fresh: 
     assert other.get("/admin/mail-relay/")["Location"].startswith("/admin/login/")
 
 
+@pytest.mark.slow
 def test_a_password_that_is_set_elsewhere_counts_as_chosen(
     fresh: User, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

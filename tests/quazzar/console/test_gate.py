@@ -33,6 +33,7 @@ def pages(queued: Callable[..., Message]) -> list[str]:
     return [PAGE, "/admin/mailrelay/message/", *(f"{message}{path}" for path in paths)]
 
 
+@pytest.mark.slow
 def test_pro_opens_every_page(console: Client, pages: list[str]) -> None:
     for page in pages:
         assert WALL not in html(console.get(page, follow=True))

@@ -20,6 +20,7 @@ def policy(path: str, client: Client) -> dict[str, str]:
     return {name: value for name, _, value in (directive.partition(" ") for directive in directives)}
 
 
+@pytest.mark.slow
 def test_pages_load_nothing_from_elsewhere_and_no_script_that_stands_in_them(
     operator: User, subtests: pytest.Subtests
 ) -> None:
@@ -36,6 +37,7 @@ def test_pages_load_nothing_from_elsewhere_and_no_script_that_stands_in_them(
                 assert not re.search(r"https?:|\*", " ".join(found.values()))
 
 
+@pytest.mark.slow
 def test_everything_else_can_neither_load_nor_run_anything(subtests: pytest.Subtests) -> None:
     for path in OTHERS:
         with subtests.test(path):

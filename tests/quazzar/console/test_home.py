@@ -89,6 +89,7 @@ def delivered() -> None:
 # --- the line and the tiles
 
 
+@pytest.mark.slow
 def test_the_console_opens_home(console: Client, alive: None) -> None:
     page = text(console.get(HOME))
     assert re.search(r"<title>\s*Home", page)
@@ -96,6 +97,7 @@ def test_the_console_opens_home(console: Client, alive: None) -> None:
     assert states(page)["relay"] == "off"
 
 
+@pytest.mark.slow
 def test_a_delivery_turns_home_green(console: Client, relay: RelaySettings, alive: None) -> None:
     delivered()
     page = text(console.get(HOME))
@@ -103,6 +105,7 @@ def test_a_delivery_turns_home_green(console: Client, relay: RelaySettings, aliv
     assert states(page)["relay"] == "works"
 
 
+@pytest.mark.slow
 def test_a_refused_password_is_said_with_its_time(console: Client, relay: RelaySettings, alive: None) -> None:
     at = timezone.now()
     RelaySettings.objects.update(updated_at=at - timedelta(days=1))
@@ -119,6 +122,7 @@ def test_a_refused_password_is_said_with_its_time(console: Client, relay: RelayS
     assert states(page)["relay"] == "failing"
 
 
+@pytest.mark.slow
 def test_a_dead_worker_is_said_and_nothing_is_shown_as_well(
     console: Client, relay: RelaySettings, alive: None
 ) -> None:
@@ -134,6 +138,7 @@ def test_a_dead_worker_is_said_and_nothing_is_shown_as_well(
     assert states(page)["node"] == "failing"
 
 
+@pytest.mark.slow
 def test_a_part_that_has_not_changed_is_not_sent_again(console: Client, alive: None) -> None:
     first = console.get(CHARTS)
     seen = re.search(r'name="seen" value="(\w+)"', text(first))
@@ -180,6 +185,7 @@ ROLES = {
 }
 
 
+@pytest.mark.slow
 def test_each_role_sees_what_it_may(
     seen_by: Callable[[str], str], relay: RelaySettings, alive: None, subtests: pytest.Subtests
 ) -> None:
@@ -193,6 +199,7 @@ def test_each_role_sees_what_it_may(
             assert ('data-kind="change"' in page) is log
 
 
+@pytest.mark.slow
 def test_no_link_leads_to_a_page_that_the_operator_may_not_open(
     client: Client, seen_by: Callable[[str], str], relay: RelaySettings, alive: None
 ) -> None:
@@ -215,6 +222,7 @@ def test_an_operator_without_a_role_gets_a_sentence(seen_by: Callable[[str], str
 # --- plans
 
 
+@pytest.mark.slow
 def test_on_the_free_plan_home_says_what_still_works(
     console: Client, plan: Callable[[str], None], relay: RelaySettings, alive: None
 ) -> None:
@@ -233,6 +241,7 @@ def test_on_the_free_plan_home_says_what_still_works(
 # --- first steps
 
 
+@pytest.mark.slow
 def test_the_steps_can_be_hidden_and_called_back(console: Client, operator: User, alive: None) -> None:
     page = text(console.get(HOME))
     assert "First steps" in page
@@ -245,6 +254,7 @@ def test_the_steps_can_be_hidden_and_called_back(console: Client, operator: User
     assert Operator.objects.get(user=operator).checklist == "shown"
 
 
+@pytest.mark.slow
 def test_reading_the_address_of_the_choice_changes_nothing(console: Client, alive: None) -> None:
     assert console.get("/admin/home/first-steps/", {"hide": "1"}).status_code == 302
     assert 'id="steps-title"' in text(console.get(HOME))
@@ -266,6 +276,7 @@ def filled(number: int) -> None:
         factories.domain(name=f"d{at}-{number}.example")
 
 
+@pytest.mark.slow
 def test_the_number_of_queries_does_not_grow(console: Client, relay: RelaySettings, alive: None) -> None:
     running()
     counted = []
@@ -279,6 +290,7 @@ def test_the_number_of_queries_does_not_grow(console: Client, relay: RelaySettin
     assert counted[0] <= 50
 
 
+@pytest.mark.slow
 def test_no_query_reads_its_way_through_the_history(
     console: Client, relay: RelaySettings, alive: None
 ) -> None:

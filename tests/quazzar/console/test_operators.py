@@ -39,6 +39,7 @@ def test_a_superuser_makes_an_operator(console: Client) -> None:
     assert "a-long-one-42" not in str(entry.fields)
 
 
+@pytest.mark.slow
 def test_permissions_are_offered_in_words(console: Client, other_staff: User) -> None:
     page = console.get(f"{LIST}{other_staff.pk}/change/").content.decode()
     for words in (*PERMISSIONS.values(), *(role.name for role in roles.ROLES)):
@@ -98,6 +99,7 @@ def owner(client: Client, other_staff: User) -> Client:
     return client
 
 
+@pytest.mark.slow
 def test_an_owner_makes_an_operator_with_a_role_who_can_sign_in_and_work(owner: Client) -> None:
     page = owner.get(f"{LIST}add/").content.decode()
     assert not re.search(r'name="(is_staff|is_superuser|usable_password)"', page)
@@ -147,6 +149,7 @@ def test_nobody_but_a_superuser_changes_their_own_access(owner: Client, other_st
     assert [group.name for group in other_staff.groups.all()] == ["Owner"]
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_who_manages_operators_gives_only_what_they_have(
     client: Client, other_staff: User, outsider: User
@@ -170,6 +173,7 @@ def test_who_manages_operators_gives_only_what_they_have(
     assert not outsider.groups.exists() and not other_staff.groups.exists()
 
 
+@pytest.mark.slow
 def test_what_cannot_be_given_here_stays(console: Client, other_staff: User) -> None:
     own = Group.objects.create(name="Of our own")
     other_staff.groups.add(own)
@@ -180,6 +184,7 @@ def test_what_cannot_be_given_here_stays(console: Client, other_staff: User) -> 
     assert other_staff.user_permissions.get().codename == "delete_session"
 
 
+@pytest.mark.slow
 def test_the_list_names_roles(console: Client, other_staff: User) -> None:
     assert "No role" in console.get(LIST).content.decode()
     other_staff.groups.add(Group.objects.get(name="Sender"))
@@ -190,6 +195,7 @@ def test_the_list_names_roles(console: Client, other_staff: User) -> None:
 # --- the last owner, and the form
 
 
+@pytest.mark.slow
 def test_the_last_owner_is_neither_demoted_nor_locked_out_nor_deleted(
     console: Client, operator: User, other_staff: User
 ) -> None:
@@ -234,6 +240,7 @@ def test_who_only_manages_does_not_delete_the_last_owner(
     assert User.objects.filter(pk=other_staff.pk).exists()
 
 
+@pytest.mark.slow
 def test_the_form_has_no_field_of_djangos_jungle(console: Client, other_staff: User, outsider: User) -> None:
     for path in (f"{other_staff.pk}/change/", "add/", f"{other_staff.pk}/password/"):
         page = console.get(LIST + path).content.decode()
@@ -243,6 +250,7 @@ def test_the_form_has_no_field_of_djangos_jungle(console: Client, other_staff: U
     assert 'name="is_staff"' in console.get(f"{LIST}{outsider.pk}/change/").content.decode()
 
 
+@pytest.mark.slow
 def test_names_are_shown_as_they_are_written_and_pages_say_operators(
     console: Client, other_staff: User
 ) -> None:

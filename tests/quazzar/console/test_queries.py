@@ -82,6 +82,7 @@ def asked(console: Client, path: str) -> int:
     return len(queries)
 
 
+@pytest.mark.slow
 def test_pages_ask_as_often_for_many_rows_as_for_few(
     console: Client, operator: User, rings: list[str], subtests: pytest.Subtests
 ) -> None:

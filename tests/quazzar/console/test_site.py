@@ -46,6 +46,7 @@ def test_signing_in_leads_to_home(client: Client, operator: User) -> None:
     assert answer.redirect_chain[-1][0] == "/admin/"
 
 
+@pytest.mark.slow
 def test_a_foreign_address_to_follow_leads_to_the_console(client: Client, operator: User) -> None:
     typed = {"username": "operator", "password": "operator-pass"}
     for foreign in (

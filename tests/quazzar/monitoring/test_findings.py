@@ -111,6 +111,7 @@ def test_only_checks_that_are_due_run_and_those_that_are_gone_are_forgotten(
     assert set(FindingChange.objects.values_list("check_name", flat=True)) == {"disk"}
 
 
+@pytest.mark.slow
 def test_a_look_at_many_checks_takes_few_queries(
     monkeypatch: pytest.MonkeyPatch, db: None, django_assert_max_num_queries: Callable[..., object]
 ) -> None:
@@ -136,6 +137,7 @@ def test_old_changes_are_deleted_but_the_latest(db: None, monkeypatch: pytest.Mo
     assert FindingChange.objects.filter(check_name="disk").count() == 1
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_an_upgrade_keeps_what_was_found_and_mailed() -> None:
     def migrate(*targets: tuple[str, str]) -> MigrationExecutor:

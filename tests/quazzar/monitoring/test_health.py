@@ -88,6 +88,7 @@ def silent_server() -> socket.socket:
     return server
 
 
+@pytest.mark.slow
 def test_a_broker_that_is_away_or_silent_is_named(client: Client, well: None, settings: Any) -> None:
     with silent_server() as server:
         port = server.getsockname()[1]
@@ -96,6 +97,7 @@ def test_a_broker_that_is_away_or_silent_is_named(client: Client, well: None, se
     assert "does not answer" in failing(client)["broker"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "url",
     [

@@ -84,6 +84,7 @@ def test_what_is_no_secret_stays(subtests: pytest.Subtests) -> None:
             assert redact(text) == text
 
 
+@pytest.mark.slow
 def test_a_long_line_comes_through(subtests: pytest.Subtests) -> None:
     for text in ["a" * 100_000, "eyJ-" * 25_000, "password" * 12_000, "a:" * 50_000]:
         with subtests.test(text=text):

@@ -117,6 +117,7 @@ def test_the_worst_of_an_area_or_of_all() -> None:
     ] == ["relay", "dns", None]
 
 
+@pytest.mark.slow
 def test_the_metrics_are_of_the_same_findings(client: Client) -> None:
     now = datetime.now(UTC)
     for name, level in {"a": "ok", "b": "warning", "c": "failed"}.items():

@@ -147,6 +147,7 @@ def test_unfinished_requests_take_no_thread(site: Site) -> None:
     assert site.app.seen == ["/hello", "/echo"]
 
 
+@pytest.mark.slow
 def test_unfinished_requests_end(site: Site, impatient: None, subtests: pytest.Subtests) -> None:
     with ExitStack() as held:
         clients = {name: held.enter_context(site.connect(sent)) for name, sent in UNFINISHED.items()}
@@ -155,6 +156,7 @@ def test_unfinished_requests_end(site: Site, impatient: None, subtests: pytest.S
                 wait_until(partial(is_closed, client), "closed")
 
 
+@pytest.mark.slow
 def test_who_does_not_read_takes_no_thread_and_ends(site: Site, impatience: Callable[[], None]) -> None:
     with ExitStack() as held:
         clients = [
@@ -212,6 +214,7 @@ def test_health_is_answered_while_every_thread_is_busy(site: Site) -> None:
         assert site.get("/readyz") == (200, b"/readyz")
 
 
+@pytest.mark.slow
 def test_bodies_that_are_on_their_way_are_bounded_together(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -256,6 +259,7 @@ def test_an_answer_reaches_a_client_that_goes_on_sending(site: Site) -> None:
     wait_until(lambda: not site.server.active_channels, "closed")
 
 
+@pytest.mark.slow
 def test_a_client_that_does_not_end_a_connection_is_not_waited_for(
     site: Site, impatience: Callable[[], None]
 ) -> None:

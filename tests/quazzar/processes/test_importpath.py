@@ -47,6 +47,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("start", some(STARTS, 3))
 def test_nothing_is_loaded_from_where_it_was_started(start: str, hostile: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from tests.quazzar.nodes import ROOT
 SHOW = "from quazzar import settings as s; print(s.CELERY_BROKER_URL, s.CACHES['default']['LOCATION'])"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("url", "celery", "cache"),
     [

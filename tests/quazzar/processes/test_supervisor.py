@@ -28,6 +28,7 @@ def test_the_wait_before_a_restart_doubles_up_to_half_a_minute() -> None:
     assert [backoff(failures) for failures in range(1, 8)] == [1, 2, 4, 8, 16, 30, 30]
 
 
+@pytest.mark.slow
 def test_it_stops_beat_first_and_the_broker_last_and_exits_cleanly(tmp_path: Path) -> None:
     with fake_node(tmp_path, FOUR) as node:
         node.says("beat    | up")
@@ -54,6 +55,7 @@ def test_a_program_that_does_not_stop_is_killed_at_the_second_request(tmp_path: 
         assert not alive(node.pids("web")[0])
 
 
+@pytest.mark.slow
 def test_a_program_that_does_not_stop_in_time_is_killed(tmp_path: Path) -> None:
     with fake_node(tmp_path, f"s.STOP_GRACE = 0.1\nspecs = [program('web', {STUBBORN!r})]") as node:
         node.says("web     | up")
@@ -61,6 +63,7 @@ def test_a_program_that_does_not_stop_in_time_is_killed(tmp_path: Path) -> None:
         assert "is killed" in node.text
 
 
+@pytest.mark.slow
 def test_a_killed_program_is_started_again_and_the_others_stay(tmp_path: Path) -> None:
     with fake_node(tmp_path, FOUR) as node:
         node.says("beat    | up")
@@ -81,6 +84,7 @@ def test_nothing_is_left_when_the_supervisor_is_killed(tmp_path: Path) -> None:
         wait_until(lambda: not any(map(alive, family)), "all children end")
 
 
+@pytest.mark.slow
 def test_what_a_dead_program_leaves_behind_is_ended_before_the_next_start(tmp_path: Path) -> None:
     parent = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {SLEEP!r}]); {SLEEP}"
     with fake_node(tmp_path, f"specs = [program('web', {parent!r})]") as node:
@@ -102,6 +106,7 @@ def test_the_others_wait_until_the_broker_answers(tmp_path: Path) -> None:
         assert node.text.index("broker  | » answers") < node.text.index("web     | » started")
 
 
+@pytest.mark.slow
 def test_a_broker_that_twice_ends_unanswered_drops_its_data_and_shows_its_words(tmp_path: Path) -> None:
     code = "print('Bad file format'); raise SystemExit(1)"
     more = "answers=lambda: False, drop_data=lambda: 'data dropped', quiet=True"
@@ -112,6 +117,7 @@ def test_a_broker_that_twice_ends_unanswered_drops_its_data_and_shows_its_words(
         assert node.stop() == 0
 
 
+@pytest.mark.slow
 def test_a_program_that_is_not_there_is_named_and_tried_again(tmp_path: Path) -> None:
     with fake_node(tmp_path, "specs = [Spec('web', ('/nonexistent/program',))]") as node:
         node.says("cannot be started (No such file or directory: /nonexistent/program); next start in 2 s")

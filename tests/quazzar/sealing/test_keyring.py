@@ -58,6 +58,7 @@ def test_what_was_made_reads_back_the_same() -> None:
     assert keyring.current().keys == keyring.read(keyring.path()).keys
 
 
+@pytest.mark.slow
 def test_processes_that_start_at_once_end_with_one_key(key_file: Path) -> None:
     script = (
         "import sys, pathlib; from django.conf import settings;"

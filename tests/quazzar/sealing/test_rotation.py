@@ -343,6 +343,7 @@ RESUMED = {1: "resumed=False resealed=61", 2: "resumed=True resealed=61", 5: "re
 RESUMED |= {7: "resumed=True resealed=0", 8: "resumed=True resealed=0", 9: "resumed=False resealed=61"}
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("survived", some(RESUMED, 3))
 def test_a_kill_at_any_step_loses_nothing_and_the_next_run_goes_on(survived: int, node: Node) -> None:

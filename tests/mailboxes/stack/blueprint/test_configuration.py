@@ -107,6 +107,7 @@ def test_the_digest_is_the_same_for_the_same() -> None:
     assert digest() == digest()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fact", "value", "readers"),
     [

@@ -152,6 +152,7 @@ def silence() -> Iterator[SimpleNamespace]:
     over.set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("silent", ["info", "publisher", "image_id"])
 def test_nobody_waits_for_a_docker_that_hangs(
     engine: LocalEngine, options: Options, roomy: SimpleNamespace, silence: SimpleNamespace, silent: str
@@ -162,6 +163,7 @@ def test_nobody_waits_for_a_docker_that_hangs(
     assert not report.ok and len(report.checks) == 15
 
 
+@pytest.mark.slow
 def test_a_check_that_does_not_finish_says_so(
     engine: LocalEngine,
     options: Options,

@@ -45,6 +45,7 @@ def test_recovery_codes_are_not_in_the_database(operator: User) -> None:
     assert not any(code in stored or code.replace("-", "") in stored for code in codes)
 
 
+@pytest.mark.slow
 def test_an_answer_is_a_code_of_the_app_or_a_recovery_code(operator: User, app: pyotp.TOTP) -> None:
     codes = recovery.make(operator)
     assert factors.answer(operator, app.now()) == factors.Answer(right=True)

@@ -157,6 +157,7 @@ def test_who_may_not_sign_in_has_no_passkey_either(operator: User) -> None:
         shown(key)
 
 
+@pytest.mark.slow
 def test_the_same_passkey_is_registered_once_and_there_is_an_end(operator: User, other_staff: User) -> None:
     key = SoftKey(HOST)
     registered(operator, key)

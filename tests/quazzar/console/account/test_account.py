@@ -62,6 +62,7 @@ def test_a_profile_changes_neither_name_nor_power(console: Client, operator: Use
     assert User.objects.get(pk=other_staff.pk).first_name == ""
 
 
+@pytest.mark.slow
 def test_an_app_is_set_up_with_a_first_code_and_recovery_codes_are_shown_once(
     console: Client, operator: User
 ) -> None:
@@ -87,6 +88,7 @@ def test_a_wrong_code_keeps_the_secret_that_was_scanned(console: Client) -> None
     assert same.secret == app.secret
 
 
+@pytest.mark.slow
 def test_a_secret_that_the_page_did_not_make_for_this_operator_is_refused(
     console: Client, operator: User, other_staff: User
 ) -> None:
@@ -137,6 +139,7 @@ def test_long_after_the_sign_in_the_password_is_asked_for_again(
     assert console.get(path).status_code == 200
 
 
+@pytest.mark.slow
 def test_the_password_again_leads_to_no_other_site_and_counts_failures(console: Client) -> None:
     right = {"password": "operator-pass"}
     assert console.post(f"{AGAIN}?next=https://elsewhere.example/", right)["Location"] == PAGE

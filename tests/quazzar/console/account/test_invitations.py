@@ -60,6 +60,7 @@ def accept(client: Client, token: str, password: str = OWN) -> Any:
     return client.post(WELCOME, {"token": token, "new_password1": password, "new_password2": password})
 
 
+@pytest.mark.slow
 def test_who_is_invited_chooses_a_password_and_is_in_with_the_role(owner: Client) -> None:
     token = invited(owner)
     client = Client()
@@ -91,6 +92,7 @@ def test_a_link_works_once(owner: Client) -> None:
     assert User.objects.get(username="night").check_password(OWN)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["expired", "revoked", "replaced", "locked out", "password set"])
 def test_a_link_ends(owner: Client, what: str) -> None:
     token = invited(owner)
@@ -146,6 +148,7 @@ def test_a_weak_password_keeps_the_link(owner: Client, password: str) -> None:
     assert is_in(client)
 
 
+@pytest.mark.slow
 def test_the_token_is_in_no_row_no_log_and_no_later_page(owner: Client, caplog: Any) -> None:
     caplog.set_level(logging.DEBUG)
     token = invited(owner)
@@ -197,6 +200,7 @@ def test_what_cannot_be_invited_is_refused(owner: Client, changes: dict[str, str
     assert User.objects.count() == before and not OneTimeLink.objects.exists()
 
 
+@pytest.mark.slow
 def test_nobody_gives_a_role_that_holds_more_than_they_have(
     client: Client, outsider: User, operator: User
 ) -> None:

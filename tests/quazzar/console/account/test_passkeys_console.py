@@ -67,6 +67,7 @@ def test_under_an_address_the_page_says_where_passkeys_work(client: Client, oper
     assert "localhost" in page and "data-ceremony" not in page
 
 
+@pytest.mark.slow
 def test_a_passkey_is_the_second_step(client: Client, operator: User, key: SoftKey) -> None:
     assert enter(client, to="/admin/tables/")["Location"] == STEP
     assert "Use your passkey" in client.get(STEP).content.decode()
@@ -98,6 +99,7 @@ def test_anothers_passkey_is_no_second_step(
     assert "operator.second_factor_failed" in AuditEntry.objects.values_list("action", flat=True)
 
 
+@pytest.mark.slow
 def test_too_many_wrong_codes_leave_the_passkey(client: Client, operator: User, key: SoftKey) -> None:
     with_app(operator)
     for number in range(11):
@@ -135,6 +137,7 @@ def test_only_ones_own_passkeys_are_removed(
     assert not Passkey.objects.exists()
 
 
+@pytest.mark.slow
 def test_where_everybody_needs_a_second_factor_a_passkey_is_one(client: Client, other_staff: User) -> None:
     policy.require(True)
     enter(client, "other", "other-pass")

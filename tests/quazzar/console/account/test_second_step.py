@@ -75,6 +75,7 @@ def test_a_wrong_code_counts_as_a_failed_sign_in_and_is_not_kept(client: Client,
     assert "quite-wrong-1" not in str(AccessAttempt.objects.values()) + str(AuditEntry.objects.values())
 
 
+@pytest.mark.slow
 def test_ten_wrong_codes_lock_the_address_as_wrong_passwords_do(operator: User) -> None:
     app = with_app(operator)
     client = Client(REMOTE_ADDR="203.0.113.5")
@@ -85,6 +86,7 @@ def test_ten_wrong_codes_lock_the_address_as_wrong_passwords_do(operator: User) 
     assert enter(Client(REMOTE_ADDR="203.0.113.5")).status_code == 429
 
 
+@pytest.mark.slow
 def test_ten_wrong_codes_from_anywhere_are_too_many(operator: User) -> None:
     app = with_app(operator)
     for number in range(attempts.MOST):
@@ -97,6 +99,7 @@ def test_ten_wrong_codes_from_anywhere_are_too_many(operator: User) -> None:
     assert not is_in(client)
 
 
+@pytest.mark.slow
 def test_the_right_password_again_does_not_forget_wrong_codes(operator: User) -> None:
     with_app(operator)
     client = Client(REMOTE_ADDR="203.0.113.5")

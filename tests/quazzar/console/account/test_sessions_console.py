@@ -64,6 +64,7 @@ def test_the_page_lists_sessions_with_device_and_address_and_marks_this_one(oper
     assert here.cookies["quazzar_session"].value not in page
 
 
+@pytest.mark.slow
 def test_sign_out_everywhere_else_leaves_this_one(operator: User, other_staff: User) -> None:
     here, there = browser(FIREFOX, "203.0.113.5"), browser(IPHONE, "198.51.100.7")
     somebody = browser(EDGE, "192.0.2.1", "other", "other-pass")
@@ -83,6 +84,7 @@ def test_one_session_is_ended_alone(operator: User) -> None:
     assert is_in(here) and not is_in(there) and is_in(third)
 
 
+@pytest.mark.slow
 def test_an_owner_ends_sessions_of_others_and_of_nobody_who_may_do_more(
     operator: User, other_staff: User, outsider: User
 ) -> None:
