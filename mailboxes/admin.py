@@ -23,7 +23,7 @@ class StackRows(GatedAdmin, ReadOnlyAdmin):
     """Rows that the running stack has, or will have in a moment."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """With what each row's state needs to know of the server."""
+        """The rows, with what their state depends on in the server."""
         on = Stack.objects.filter(pk=1, enabled=True)
         rows: QuerySet[Any] = super().get_queryset(request)
         return cast("QuerySet[Any]", rows.annotate(server_is_on=Exists(on)))
@@ -54,7 +54,7 @@ class Arrival(admin.SimpleListFilter):
 
 
 class Deletion(admin.SimpleListFilter):
-    """Deleted mailboxes are left out unless they are asked for."""
+    """Leaves out deleted mailboxes unless they are selected."""
 
     title = "deleted"
     parameter_name = "deleted"
@@ -76,7 +76,7 @@ class Deletion(admin.SimpleListFilter):
 
 @admin.register(Stack)
 class StackAdmin(GatedAdmin, ReadOnlyAdmin):
-    """The mail server: what should run, and what the worker last saw."""
+    """The mail server: what should run, and what the worker last observed."""
 
     see = SEE_SERVER
     own_page, own_route = "Mailboxes → Server", "admin:mail_boxes_server"
@@ -158,7 +158,7 @@ class DkimKeyAdmin(GatedAdmin, ReadOnlyAdmin):
 
     @admin.display(description="Since", ordering="since")
     def since_when(self, row: DkimKey) -> str:
-        """When the key came into its state."""
+        """When the key entered its state."""
         return shown.moment(row.since)
 
 
@@ -176,7 +176,7 @@ class MailboxAdmin(StackRows):
     ordering = ("address",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """With the sealed hash: the state tells whether it can be opened."""
+        """With the sealed hash: the state shows whether it can be opened."""
         return super().get_queryset(request).defer(None)
 
     def own_url(self, row: Mailbox | None = None) -> str:

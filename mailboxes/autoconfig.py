@@ -65,7 +65,7 @@ def thunderbird(address: str, hostname: str, port_offset: int = 0) -> bytes:
 
 
 def thunderbird_for_all(domain: str, hostname: str, port_offset: int = 0) -> bytes:
-    """Mozilla's autoconfig file for every mailbox of a domain; it does not tell which mailboxes exist.
+    """Mozilla's autoconfig file for every mailbox of a domain; it does not reveal which mailboxes exist.
 
     Raises:
         ValueError: ``domain`` or ``hostname`` is not valid.

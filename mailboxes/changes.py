@@ -30,11 +30,11 @@ S = TypeVar("S", bound=Synced)
 def writing() -> Iterator[None]:
     """One transaction in which nobody else changes domains, mailboxes, aliases or the stack's settings.
 
-    Writers of these rows queue up at the Stack row. So what is looked up inside (whether an address is free, which
-    home comes next, whether an alias closes a loop) still holds at the commit.
+    Writers of these rows queue up at the Stack row. So whatever is checked inside (whether an address is free, which
+    home is next, whether an alias closes a circle) is still true at the commit.
 
     Raises:
-        AlreadyExists: the database found a duplicate, written by somebody who did not queue up.
+        AlreadyExists: the database found a duplicate, written by a process that did not queue up.
     """
     try:
         with transaction.atomic():

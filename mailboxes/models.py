@@ -13,7 +13,7 @@ _Row = TypeVar("_Row", bound=models.Model)
 
 
 class Stack(models.Model):
-    """The mailbox stack: what should run, and what the worker last saw. A single row; read it with ``Stack.load()``."""
+    """The mailbox stack, as it should be and as the worker last saw it. One row; read it with ``Stack.load()``."""
 
     class Phase(models.TextChoices):
         """What the worker is doing with the stack, or has done."""
@@ -56,7 +56,7 @@ class Stack(models.Model):
     tls_certificate_path = models.CharField(max_length=1024, blank=True, default="")
     tls_key_path = models.CharField(max_length=1024, blank=True, default="")
     tls_expires_at = models.DateTimeField(null=True, default=None)
-    #: Why the certificate's files could not be used at the last look; empty if they could.
+    #: Why the certificate's files could not be used at the last check; empty if they could.
     tls_problem = models.CharField(max_length=300, blank=True, default="")
     #: Warn the owner of a nearly full mailbox by mail, not only the operator.
     warn_mailbox_owners = models.BooleanField(default=False)
@@ -78,18 +78,18 @@ class Stack(models.Model):
     pending = models.JSONField(default=list)
     observed_at = models.DateTimeField(null=True, default=None)
     usage_at = models.DateTimeField(null=True, default=None)
-    #: Room on the disk of the mail, see ``quota/room.py``; empty: not looked at yet.
+    #: Room on the disk of the mail, see ``quota/room.py``; empty: not checked yet.
     mail_disk = models.JSONField(default=dict)
-    #: Service → the version that runs, see ``stack/versions.py``; empty: not looked at yet.
+    #: Service → the version that runs, see ``stack/versions.py``; empty: not checked yet.
     versions = models.JSONField(default=dict)
-    #: What waits in Postfix, see ``mailqueue/watch.py``; null: not looked at yet.
+    #: What waits in Postfix, see ``mailqueue/watch.py``; null: not checked yet.
     mail_queue = models.JSONField(null=True, default=None)
-    #: Trouble with that queue (late, ours) → when the operator was last told.
+    #: Problem with that queue (late, ours) → when the operator was last notified.
     mail_queue_told = models.JSONField(default=dict)
     #: ``{"seen", "hidden"}``: recent connections to Postfix, and those that came as the network's gateway, because a
     #: proxy hides who connects; empty: too few to tell.
     clients = models.JSONField(default=dict)
-    #: Address of a mailbox at which somebody guesses → since when, and how many passwords. See stack/guessing.py.
+    #: Address of a mailbox whose password is being guessed → since when, and how many guesses. See stack/guessing.py.
     guessed = models.JSONField(default=dict, editable=False)
 
     class Meta:
@@ -115,7 +115,7 @@ class SyncedQuerySet(models.QuerySet[_Row]):
 
 
 class Synced(models.Model):
-    """A row that is pushed into the running stack, and how far its latest change has come."""
+    """A row that is pushed into the running stack, and how far its latest change has got."""
 
     #: The stack's generation of the row's latest change.
     generation = models.PositiveBigIntegerField(default=0)
@@ -138,7 +138,7 @@ class DomainQuerySet(SyncedQuerySet["Domain"]):
     """Queries for domains."""
 
     def unsigned(self) -> Self:
-        """Domains whose mail leaves unsigned, because they have no RSA key that signs."""
+        """Domains whose mail is sent unsigned, because they have no RSA key that signs."""
         signing = DkimKey.objects.filter(
             domain=models.OuterRef("pk"), algorithm=DkimKey.Algorithm.RSA, state=DkimKey.State.SIGNING
         )
@@ -210,7 +210,7 @@ class DkimKey(models.Model):
         ED25519 = "ed25519", "Ed25519"
 
     class State(models.TextChoices):
-        """What the key is there for at present."""
+        """What the key is used for now."""
 
         WAITING = "waiting", "Waiting to be published"
         SIGNING = "signing", "Signing"
@@ -296,7 +296,7 @@ class Mailbox(Synced):
     password_changed_at = models.DateTimeField(null=True, default=None, editable=False)
     #: In MiB; 0 means no limit.
     quota_mb = models.PositiveIntegerField(default=0)
-    #: Switches: the API, the console and the rules take those there are from here, in this order.
+    #: Switches: the API, the console and the rules take the list from here, in this order.
     enabled = models.BooleanField("May sign in", default=True)
     can_send = models.BooleanField("Sends mail", default=True, help_text="Off: it receives only.")
     can_receive = models.BooleanField("Receives mail", default=True, help_text="Off: it sends only.")
@@ -328,7 +328,7 @@ class Mailbox(Synced):
         ]
         indexes = [
             models.Index(fields=["deleted_at", "id"], name="mailbox_deleted"),
-            # The few rows that a push looks for: all others are in the stack as they are.
+            # The few rows that a push looks for: all others are already in the stack.
             models.Index(
                 fields=["deleted_at", "id"], condition=models.Q(applied_at=None), name="mailbox_waiting"
             ),
@@ -373,7 +373,7 @@ class ImportJob(models.Model):
     """An import of mailboxes from CSV. The request checks the whole file; the worker writes all rows, or none."""
 
     class State(models.TextChoices):
-        """What became of the job."""
+        """How the job ended."""
 
         RUNNING = "running", "Running"
         DONE = "done", "Done"

@@ -17,7 +17,7 @@ def push_changes() -> None:
 
 @shared_task(ignore_result=True)
 def sweep_stack() -> None:
-    """Does what a lost ring, a dead worker, a stopped container or a full disk left undone; renews the certificate."""
+    """Completes what a lost ring, a dead worker, a stopped container or a full disk prevented; renews the certificate."""
     if _idle():
         return
     from mailboxes import upkeep
@@ -72,7 +72,7 @@ def watch_mail_disk() -> None:
 
 @shared_task(ignore_result=True)
 def watch_mail_queue() -> None:
-    """Stores what waits in Postfix, and tells the operator of mail that waits for too long."""
+    """Stores what waits in Postfix, and mails the operator about mail that waits too long."""
     if Stack.load().phase not in (Stack.Phase.HEALTHY, Stack.Phase.DEGRADED):
         return
     from mailboxes import upkeep
@@ -82,7 +82,7 @@ def watch_mail_queue() -> None:
 
 @shared_task(ignore_result=True)
 def purge_mailboxes() -> None:
-    """Removes deleted mailboxes whose restore period is over, with their mail; looks at the owner of the rest."""
+    """Removes deleted mailboxes whose restore period is over, with their mail; checks the owner of all other mail."""
     from mailboxes import upkeep
 
     upkeep.purge()

@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: The program by which Docker forwards connections that no rule of the kernel does.
+#: The program with which Docker forwards connections that no kernel rule handles.
 _PROXY = "docker-proxy"
-#: Seconds for a look at all mail.
+#: Seconds to check all mail.
 _LONG = 900.0
 #: Lines of Postfix's log to read; they hold some hundred connections.
 _LOG_LINES = 2000
 
 
 def watch_certificate() -> None:
-    """Renews a self-signed certificate, or reads files again that an ACME client renewed, and stores problems."""
+    """Renews a self-signed certificate, or reads files that an ACME client renewed, and stores problems."""
     problem = refresh_certificate().problem[:300]
     is_news = Stack.objects.filter(pk=1).exclude(tls_problem=problem).update(tls_problem=problem)
     if problem and is_news:
@@ -54,7 +54,7 @@ def watch_disk() -> None:
 
 
 def refresh_usage() -> None:
-    """Stores how full the mailboxes and their disk are, how clients appear, and who guesses; warns of what fills up."""
+    """Stores and warns about the usage of mailboxes; stores disk usage, how clients appear, and password guessing."""
     try:
         with connect.to_docker() as engine:
             room.refresh(engine, container("dovecot"))
@@ -69,7 +69,7 @@ def refresh_usage() -> None:
 
 
 def _store_clients(engine: Engine) -> None:
-    """Stores which share of its clients Postfix sees under their own addresses, and how the others came."""
+    """Stores what share of its clients Postfix sees under their own addresses, and how the others connected."""
     network = engine.network(settings.QUAZZAR_STACK_PROJECT)
     if network is None:
         return
@@ -96,7 +96,7 @@ def _runs(program: str) -> bool:
 
 
 def watch_queue() -> None:
-    """Stores what waits in Postfix, and tells the operator of mail that waits for too long."""
+    """Stores what waits in Postfix, and mails the operator about mail that waits too long."""
     try:
         with connect.to_docker() as engine:
             watch.refresh(engine)
@@ -145,7 +145,7 @@ def container(service: str) -> str:
 
 
 def own_mail() -> None:
-    """Gives mail that Dovecot may not read back to it, wherever it lies: `drift` looks at what changed lately only."""
+    """Gives mail that Dovecot cannot read back to it, wherever it is: `drift` only checks what changed lately."""
     if Stack.load().phase != Stack.Phase.HEALTHY:
         return
     try:

@@ -50,7 +50,7 @@ class MessageAddressAdmin(GatedAdmin, ReadOnlyAdmin):
 
 @admin.register(RelaySettings)
 class RelaySettingsAdmin(GatedAdmin, ReadOnlyAdmin):
-    """How mail leaves this node: one row, none while no relay was ever set."""
+    """How mail leaves this node: a single row, which is missing until a relay is configured."""
 
     see = SEE_RELAY
     own_page, own_route = "Relay settings", "admin:mail_relay"
@@ -63,7 +63,7 @@ class RelaySettingsAdmin(GatedAdmin, ReadOnlyAdmin):
 
 @admin.register(HourlyCount)
 class HourlyCountAdmin(GatedAdmin, ReadOnlyAdmin):
-    """How many messages were sent, failed, were deferred or waited, by the hour."""
+    """How many messages were sent, failed, deferred or waiting, per hour."""
 
     see = SEE_QUEUE
     list_display = ("__str__", "outcome", "number")
@@ -72,7 +72,7 @@ class HourlyCountAdmin(GatedAdmin, ReadOnlyAdmin):
 
 @admin.register(AlertState)
 class AlertStateAdmin(GatedAdmin, ReadOnlyAdmin):
-    """The latest notification of each alert group, by which the same news is mailed only once."""
+    """The latest notification of each alert group, so that the same news is mailed only once."""
 
     see = SEE_QUEUE
     list_display = ("key", "message", "updated")
@@ -92,7 +92,7 @@ class AlertStateAdmin(GatedAdmin, ReadOnlyAdmin):
 
 @admin.register(LicenceWatch)
 class LicenceWatchAdmin(GatedAdmin, ReadOnlyAdmin):
-    """The licence as it was last seen, and what was mailed about it."""
+    """The licence as it was last checked, and what was mailed about it."""
 
     see = SEE_RELAY
     own_page, own_route = "Relay settings", "admin:mail_relay"
@@ -106,7 +106,7 @@ class LicenceWatchAdmin(GatedAdmin, ReadOnlyAdmin):
 
 @admin.register(ExpectedReport)
 class ExpectedReportAdmin(GatedAdmin, ReadOnlyAdmin):
-    """What is known of reports that come again and again."""
+    """Recurring reports, and what is known about them."""
 
     see = SEE_EXPECTED
     list_display = ("name", "kind", "source", "state", "last")
@@ -120,7 +120,7 @@ class ExpectedReportAdmin(GatedAdmin, ReadOnlyAdmin):
 
 @admin.register(ExpectedSweep)
 class ExpectedSweepAdmin(GatedAdmin, ReadOnlyAdmin):
-    """When expected reports were last looked at."""
+    """When expected reports were last checked."""
 
     see = SEE_EXPECTED
     list_display = ("__str__", "at")

@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class MailRelayConfig(AppConfig):
-    """Outbound mail: connects the queue to the relay settings, and registers what the node shows of it."""
+    """Outbound mail: connects the queue to the relay settings, and registers what the node reports about it."""
 
     name = "mailrelay"
     verbose_name = "Mail Relay"

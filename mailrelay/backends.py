@@ -104,10 +104,11 @@ def as_bytes(message: EmailMessage) -> bytes:
 
 
 def _identified(message: EmailMessage, node: Node) -> EmailMessage:
-    """The message with a Message-ID: its own, or one of ours. Django would look this host's name up in the DNS for its
-    own, which may take long just when the network is broken.
+    """The message with a Message-ID: its own, or one of ours.
 
-    Fields with a syntax of their own are in ASCII: Django would write encoded words where RFC 2047 §5 allows none."""
+    For its own, Django would look up this host's name in DNS, which can take long when the network is down. Fields
+    with their own syntax are written in ASCII: Django would write encoded words where RFC 2047 §5 allows none.
+    """
     headers = {
         name: value if str(value).isascii() or _INJECTION.search(str(value)) else _in_ascii(name, str(value))
         for name, value in message.extra_headers.items()
@@ -125,7 +126,7 @@ def _in_ascii(name: str, value: str) -> str:
 
 
 def _with_addresses(mail: RawMail, message: EmailMessage) -> RawMail:
-    """The mail with its addresses as they are: Django writes an encoded word before an @, where none may stand."""
+    """The mail with its addresses as they are: Django writes an encoded word before an @, where none is allowed."""
     lists = {"From": [message.from_email], "To": message.to, "Cc": message.cc, "Reply-To": message.reply_to}
     own = {name.lower() for name in message.extra_headers}
     for name, people in lists.items():

@@ -1,4 +1,4 @@
-"""What each delivery attempt of a message came to: the entries of ``Message.history``. Pure.
+"""The results of a message's delivery attempts: the entries of ``Message.history``. Pure.
 
 They are a bounded list in the message's own row, written by the UPDATE that records the result anyway. A table of
 attempts would cost each mail another INSERT and two index entries, and the purge another DELETE; nothing ever asks for
@@ -61,7 +61,7 @@ def event(what: str, at: datetime, by: str) -> Entry:
 
 
 def added(entries: Sequence[Entry], new: Entry) -> list[Entry]:
-    """The entries with a new one at the end; of too many, those in the middle go."""
+    """The entries with a new one at the end; if there are too many, the middle ones are dropped."""
     kept = [*entries, new]
     return kept if len(kept) <= FIRST + LAST else [*kept[:FIRST], *kept[-LAST:]]
 

@@ -84,7 +84,7 @@ def look(user: Any) -> Part:
 
 
 def state_of(row: RelaySettings, found: Standing) -> MailState:
-    """What was seen of mail that leaves."""
+    """The state of outgoing mail, from what was last seen."""
     if not row.configured:
         return MailState.OFF
     is_lost = row.password is not None and not row.password.readable

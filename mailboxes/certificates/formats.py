@@ -1,10 +1,10 @@
-"""Recognises what operators send in place of a certificate or key in PEM, and says how to convert it. Pure."""
+"""Recognises what operators provide instead of a certificate or key in PEM, and says how to convert it. Pure."""
 
 from __future__ import annotations
 
 import re
 
-#: Control characters other than white space, and what a decoder puts in place of bytes that are no text.
+#: Control characters other than white space, and what a decoder puts in place of bytes that are not text.
 _BINARY = re.compile("[\x00-\x08\x0e-\x1f\ufffd]")
 #: DER in base64, which begins with a SEQUENCE (0x30, X.690 §8.9), without its lines BEGIN and END.
 _BARE_BASE64 = re.compile(r"\s*M[A-Za-z0-9+/=\s]{50,}\Z")

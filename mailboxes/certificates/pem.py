@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: Phones do not accept a certificate for 398 days or more, even if you trust it on the phone.
 VALID_FOR = timedelta(days=397)
-#: What only a self-signed certificate is warned about.
+#: The warning that only a self-signed certificate gets.
 SELF_SIGNED = "The certificate is self-signed: mail programs show a warning until people choose to trust it."
 _SERVER_KEYS = (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey)
 _BROKEN_HASHES = (hashes.MD5, hashes.SHA1)
@@ -50,7 +50,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Validity:
-    """From when until when a certificate is valid."""
+    """The period in which a certificate is valid."""
 
     not_before: datetime
     not_after: datetime
@@ -79,7 +79,7 @@ def validity(certificate_pem: str) -> Validity | None:
 
 
 def text(data: bytes) -> str:
-    """The text of an uploaded file; bytes that are no text are kept visible, so that `examine` can name the format."""
+    """The text of an uploaded file; bytes that are not text are kept visible, so that `examine` can name the format."""
     encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     return data.decode(encoding, "replace")
 
@@ -133,7 +133,7 @@ def examine(certificate_pem: str, key_pem: str, hostname: str, now: datetime) ->
         hostname: the name that clients connect to; empty if it is not known yet.
 
     Raises:
-        InvalidFields: ``certificate`` or ``key`` cannot be used; no mail server or no client would accept it.
+        InvalidFields: ``certificate`` or ``key`` cannot be used, because no mail server or no client would accept it.
     """
     chain = _chain(certificate_pem)
     key = _key(key_pem)

@@ -22,7 +22,7 @@ from quazzar.files import read_named_file
 if TYPE_CHECKING:
     from mailboxes.certificates.pem import Facts
 
-#: A self-signed certificate is replaced this long before its end is warned about.
+#: A self-signed certificate is replaced this long before its expiry warning would appear.
 RENEWED_EARLIER = timedelta(days=2)
 #: Bytes. A key with the longest chain in use takes a tenth of it.
 LARGEST_FILE = 256 * 1024
@@ -102,7 +102,7 @@ def self_signed_for(stack: Stack, hostname: str) -> dict[str, Any]:
 
 
 def refresh_certificate(now: datetime | None = None) -> Renewal:
-    """Renews a self-signed certificate, or reads its files again. Never raises for what is wrong with them."""
+    """Renews a self-signed certificate, or reads its files again. Never raises for problems with the files."""
     return _renewal(now or timezone.now())
 
 
@@ -150,7 +150,7 @@ def _store(columns: dict[str, Any], **only_if: str) -> bool:
         only_if: values that the row must still have.
 
     Returns:
-        False if it has others, because the operator changed his mind while the pair was made or read.
+        False if it has others, because the operator changed the settings while the pair was created or read.
     """
     columns = {"tls_certificate_path": "", "tls_key_path": "", "tls_problem": "", **columns}
     with changes.writing():

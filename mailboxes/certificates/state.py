@@ -39,12 +39,12 @@ class CertificateState:
     key_path: str
 
     def problems(self) -> tuple[str, ...]:
-        """The warnings that ask for something to be done; that it is self-signed was the operator's choice."""
+        """The warnings that need action; that the certificate is self-signed was the operator's choice."""
         return tuple(warning for warning in self.warnings if warning != pem.SELF_SIGNED)
 
 
 def read(stack: Stack) -> CertificateState:
-    """The state of the pair in the row; never raises for what is wrong with it."""
+    """The state of the pair in the row; never raises for problems with it."""
     names, warnings = _names_and_warnings(stack) if stack.tls_certificate else ((), ())
     if stack.tls_problem and stack.tls_problem not in warnings:
         warnings = (*warnings, stack.tls_problem)

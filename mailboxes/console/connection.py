@@ -139,7 +139,7 @@ def panel(request: HttpRequest, pk: int) -> HttpResponse:
 @access.page(access.see_mailboxes)
 @require_safe
 def live(request: HttpRequest, pk: int) -> HttpResponse:
-    """Whether the running stack has the mailbox, asked again every second until it does."""
+    """Whether the running stack has the mailbox, fetched again every second until it does."""
     stack, row = Stack.load(), _live(pk)
     shown = {"row": row, "stack": stack, "mark": states.row_badge(row, enabled=stack.enabled)}
     return render(request, "mailboxes/_live.html", shown)

@@ -22,7 +22,7 @@ _JOBS_SHOWN = 10
 @access.page(access.add_mailboxes)
 @require_safe
 def page(request: HttpRequest) -> HttpResponse:
-    """Where a file is chosen, and how earlier imports went."""
+    """The page to choose a file on, with the results of earlier imports."""
     return pages.page(request, "import.html", _jobs())
 
 

@@ -20,7 +20,7 @@ from quazzar.errors import QuazzarError
 
 
 class DomainForm(SavingForm):
-    """A domain, and where mail goes that no address takes."""
+    """A domain, and where mail to unknown addresses goes."""
 
     refused_at = "name"
 
@@ -99,7 +99,7 @@ def domains(request: HttpRequest) -> HttpResponse:
 
 @access.page(access.add_domains)
 def add(request: HttpRequest) -> HttpResponse:
-    """A new domain; its DKIM key is made with it."""
+    """Add a domain, with its DKIM key."""
     posted = request.method == "POST"
     form = DomainForm(request.POST if posted else None)
     row = form.save() if posted else None
@@ -110,7 +110,7 @@ def add(request: HttpRequest) -> HttpResponse:
 
 @access.page(access.change_domains)
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
-    """Where mail goes that no address of the domain takes."""
+    """Where mail to unknown addresses of the domain goes."""
     row = get_object_or_404(Domain, pk=pk)
     posted = request.method == "POST"
     form = DomainForm(request.POST if posted else None, row=row)

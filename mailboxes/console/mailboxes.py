@@ -40,7 +40,7 @@ _MIB_PER_GIB = 1024
 
 
 class AddressForm(SavingForm):
-    """Something with an address on this node, which is typed once and stays."""
+    """The form of something with an address on this node, which cannot be changed later."""
 
     renamed: ClassVar[dict[str, str]] = {"quota_mb": "quota", "domain_id": "domain"}
     refused_at = "local_part"
@@ -57,7 +57,7 @@ class AddressForm(SavingForm):
     )
 
     def fix_address(self, row: object, domains: list[tuple[str, str]]) -> None:
-        """Offer these domains for a new row; leave the address out for one that is there."""
+        """Offer these domains for a new row; leave the address out for an existing one."""
         if row:
             del self.fields["domain"], self.fields["local_part"]
         else:
@@ -341,7 +341,7 @@ def _live(pk: int) -> Mailbox:
 
 
 def _restore(ids: list[int]) -> bulk.Result:
-    """Restore each by itself: one whose address is taken by now does not hold up the others."""
+    """Restore each one separately, so that one whose address has been taken does not block the others."""
     restored, problems = 0, []
     for row in retention.restorable(timezone.now()).filter(pk__in=ids).order_by("address"):
         try:

@@ -45,7 +45,7 @@ def head(request: HttpRequest) -> dict[str, Any]:
         "certificate_is_over": bool(certificate.expires_at and certificate.expires_at <= timezone.now()),
         "relay": RelaySettings.load(),
         "counts": counts(),
-        "usage": usage,  # not called unless the template asks for it
+        "usage": usage,  # not called unless the template uses it
         "may": access.permissions(request.user),
         "restore_days": settings.QUAZZAR_RESTORE_DAYS,
         "here": getattr(request.resolver_match, "url_name", ""),
@@ -56,7 +56,7 @@ def list_page(request: HttpRequest, name: str, context: dict[str, Any]) -> HttpR
     """The page of a list; HTMX gets its rows alone, or 204 when they have not changed."""
     if request.headers.get("HX-Target") != "list":
         return page(request, f"{name}.html", context)
-    # Not called unless the template asks for it: an empty list says what to begin with.
+    # Not called unless the template uses it: an empty list says how to begin.
     whole = {"may": access.permissions(request.user), "counts": counts, **context}
     return part(request, f"mailboxes/_{name}.html", whole)
 

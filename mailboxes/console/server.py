@@ -81,7 +81,7 @@ def server(request: HttpRequest) -> HttpResponse:
 
 @access.change(access.change_server)
 def through_relay(request: HttpRequest) -> HttpResponse:
-    """Whether mail to other servers leaves through the relay."""
+    """Switch whether mail to other servers is sent through the relay."""
     on = request.POST.get("on") == "on"
     try:
         control.change(send_through_relay=on)
@@ -93,7 +93,7 @@ def through_relay(request: HttpRequest) -> HttpResponse:
 
 @access.change(access.change_server)
 def warn_owners(request: HttpRequest) -> HttpResponse:
-    """Whether owners of nearly full mailboxes are mailed too."""
+    """Switch whether owners of nearly full mailboxes are mailed too."""
     on = request.POST.get("on") == "on"
     try:
         control.change(warn_mailbox_owners=on)
@@ -161,7 +161,7 @@ class CertificateForm(SavingForm):
         return pem.text(upload.read(LARGEST_FILE + 1))
 
     def save(self) -> tuple[str, ...] | None:
-        """Put the certificate in place; what the operator should know about it, in sentences."""
+        """Install the certificate; return what the operator should know about it, in sentences."""
         return self.attempt(self._save)
 
     def _save(self, values: dict[str, Any]) -> tuple[str, ...]:

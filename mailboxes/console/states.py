@@ -49,7 +49,7 @@ _MIB = 1024 * 1024
 
 
 def stage(stack: Stack) -> str:
-    """Which page is due: off, working, failed, stopping or on."""
+    """Which page to show: off, working, failed, stopping or on."""
     if not stack.enabled:
         return "stopping" if stack.phase == Phase.STOPPING else "off"
     if stack.phase == Phase.FAILED:
@@ -80,7 +80,7 @@ class Service:
 
 
 def services(stack: Stack) -> list[Service]:
-    """All three containers, also while the worker has seen none."""
+    """All three containers, even before the worker has seen any."""
     seen = {service.get("name", ""): service for service in stack.services}
     running = {version.service: version.sentence for version in versions.read(stack)}
     return [_service(id_, seen.get(id_, {}), running[id_]) for id_ in SERVICES]

@@ -90,7 +90,7 @@ def preflight(request: HttpRequest) -> HttpResponse:
 
 
 def rows(report: runner.Report) -> list[Row]:
-    """The checks: errors first, then warnings, then what nobody looked at, then what is fine."""
+    """The checks: errors first, then warnings, then checks that were not run, then those that passed."""
     order = {"error": 0, "warning": 1, "not tried": 2, "ok": 3}
     checks = [
         Row(check.id, _title(check.id), _state(check), check.message, check.hint) for check in report.checks
@@ -164,7 +164,7 @@ def progress_of(stack: Stack, shown: int = 0) -> dict[str, object]:
 
 @access.change(access.change_server)
 def retry(request: HttpRequest) -> HttpResponse:
-    """Try again now what failed; the sweep would, a little later."""
+    """Retry at once what failed; the sweep would do so a little later."""
     control.try_again()
     return done(request, "The worker will try again.", pages.SERVER)
 

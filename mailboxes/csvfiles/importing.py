@@ -174,7 +174,7 @@ def _mailbox(row: Row, hashed: str | None, domains: dict[str, int], home: str, g
 
 
 def _box(row: Row) -> Box | None:
-    """The mailbox as mail sees it; None if it takes none."""
+    """The mailbox as mail sees it; None if it receives none."""
     return Box(row.forward_to, row.keep_copy) if row.can_receive else None
 
 

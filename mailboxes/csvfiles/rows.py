@@ -23,7 +23,7 @@ COLUMNS = (
 MOST_ROWS = 100_000
 #: Bytes.
 LARGEST_FILE = 20 * 1024 * 1024
-#: Sentences to show; of the rest only the number is shown.
+#: The most sentences to show; the others are only counted.
 MOST_SHOWN = 100
 _BETWEEN = re.compile(r"[\s,;]+")
 _FLAGS = {"": True, "true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -52,7 +52,7 @@ class Errors:
 
     def __init__(self) -> None:
         self._sentences: list[tuple[int, str]] = []
-        #: Line → address that could be read there, of lines that are wrong in something else.
+        #: Line → address that could be read there, of lines that have another error.
         self.addresses: dict[int, str] = {}
 
     def add(self, line: int, sentence: str) -> None:

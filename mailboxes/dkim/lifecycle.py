@@ -1,10 +1,11 @@
-"""The life of a domain's DKIM keys: each waits to be published, then signs, and goes when nothing needs it any more.
+"""The life of a domain's DKIM keys: each waits to be published, signs, and is removed when it is no longer needed.
 
     RSA       begin_rotation → waiting → start_signing → signing → (the next one signs) → retired → remove_retired
     Ed25519   add_ed25519 → waiting → start_signing → signing → remove_ed25519
 
 A rotation replaces the RSA key that signs. The Ed25519 key (RFC 8463) is optional and signs beside it. The functions
-here change rows; ``dnsrecords.dkim.progress`` decides from DNS when a key may sign and when a retired one may go.
+here change rows; ``dnsrecords.dkim.progress`` decides from DNS when a key may sign and when a retired one may be
+removed.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def add_first_key(domain: Domain, pair: KeyPair) -> DkimKey:
 
 
 def begin_rotation(domain_id: int) -> DkimKey:
-    """Adds the next RSA key, which waits to be published while the present one goes on signing.
+    """Adds the next RSA key, which waits to be published while the current one still signs.
 
     Raises:
         NotFound: there is no such domain.

@@ -62,7 +62,7 @@ class Engine(Images, Commands):
     Raises:
         EngineUnreachable: from every method: no Engine answers, or it does not accept us.
         EngineTimeout: from every method: the answer took too long.
-        StackError: from every method: the Engine refused for a reason that has no class of its own.
+        StackError: from every method: the Engine refused for a reason without a class of its own.
     """
 
     def __init__(self, timeout: float = 30.0) -> None:
@@ -188,7 +188,7 @@ class Engine(Images, Commands):
         """Creates the volume if there is none of that name; one without labels was restored, and is ours.
 
         Raises:
-            NameTaken: it exists and has the labels of somebody else.
+            NameTaken: it exists and has someone else's labels.
         """
         client = self._client()
         with self._asking(f"create the volume {name}"):
@@ -200,7 +200,7 @@ class Engine(Images, Commands):
         """Removes the volume with everything in it.
 
         Raises:
-            NameTaken: it has the labels of somebody else.
+            NameTaken: it has someone else's labels.
         """
         client = self._client()
         with absent_is_fine(), self._asking(f"remove the volume {name}"):
@@ -296,7 +296,7 @@ class Engine(Images, Commands):
             client.restart(name, timeout=timeout)
 
     def _check_container(self, name: str) -> None:
-        """Checks, once in the life of this object, that the container is ours; leaves it to the call that one is gone.
+        """Checks once per object that the container is ours; a missing container is left to the caller.
 
         Raises:
             NameTaken: it does not belong to us.

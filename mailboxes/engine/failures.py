@@ -126,7 +126,7 @@ class Refused(StackError):
 
 @contextmanager
 def absent_is_fine() -> Iterator[None]:
-    """Swallows a 404: the thing may be gone already."""
+    """Ignores a 404: the object may be gone already."""
     try:
         yield
     except Refused as exc:
@@ -193,10 +193,10 @@ def check_our_volume(
 ) -> None:
     """As ``check_ours``, but a volume of our name without any label is ours, too.
 
-    That is one that somebody has restored from a backup: labels cannot be added to a volume.
+    Such a volume was restored from a backup: labels cannot be added to an existing volume.
 
     Raises:
-        NameTaken: it has labels, and they are somebody else's.
+        NameTaken: it has labels, and they are someone else's.
     """
     if labels:
         check_ours("volume", name, labels, wanted)

@@ -1,4 +1,4 @@
-"""Images on the Docker Engine: whether it has one, whether a registry has one, and fetching one."""
+"""Images on the Docker Engine: whether it has one, whether a registry has one, and pulling one."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _SAID = re.compile(
 _CONNECT = re.compile(r"connect to (?P<host>[^\s\[]{1,255})\[[^\]]*\](?::\d+)?: (?P<words>.*)")
 _WITH = re.compile(r"(?P<before>.*?) (?:with|from) (?P<host>[^\s\[]{1,255})\[[^\]]*\](?P<words>.*)")
 _LOOKUP = re.compile(r"(?P<before>Name service error for) name=(?P<host>\S{1,255})(?P<words>.*)")
-#: What differs from mail to mail in the same sentence: addresses and queue ids.
+#: The parts of a sentence that differ from mail to mail: addresses and queue ids.
 _PARTICULAR = re.compile(
     r"<[^<>\s]*@[^<>\s]*>|\b[^\s<>@]+@[^\s<>@]+\.\w+\b|\[[0-9a-fA-F:.]+\](?::\d+)?|\b[0-9A-Fa-f]{9,}\b"
 )
@@ -36,7 +36,7 @@ _OURS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Somebody who has not got the mail yet.
+    """A recipient who has not received the mail yet.
 
     Attributes:
         reason: why, in Postfix's words; empty if it was not tried yet.
@@ -69,10 +69,10 @@ class Reason:
     """Mail that waits for the same thing.
 
     Attributes:
-        text: the server's words, without what differs from mail to mail.
+        text: the server's words, without the parts that differ from mail to mail.
         host: which server says so, or one of several.
         count: mails.
-        ours: the fault is this server's, so that no mail leaves by this way.
+        ours: the fault is this server's, so no mail leaves this way.
     """
 
     text: str
@@ -157,7 +157,7 @@ def _reasons(mail: Waiting) -> Iterator[tuple[str, str, bool]]:
 
 
 def spoken(reason: str) -> tuple[str, str]:
-    """The words that make a group, and the server that spoke, from the reason that Postfix gives for a delay."""
+    """The words by which mail is grouped, and the server that said them, from Postfix's reason for a delay."""
     text = _COMMAND.sub("", reason.removeprefix(_SUSPENDED))
     host = ""
     for pattern in (_SAID, _CONNECT, _LOOKUP, _WITH):

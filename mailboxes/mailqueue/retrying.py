@@ -1,4 +1,4 @@
-"""Has Postfix try mail that waits at once, instead of when its turn comes."""
+"""Makes Postfix try waiting mail at once, instead of at its next attempt."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ID = re.compile(r"[0-9A-Za-z]{6,32}")
 
 
 class NoPostfix(QuazzarError):
-    """There is no Postfix that could try anything."""
+    """No Postfix is running that could try the mail."""
 
     code = "not_running"
     message = "The mail server is not running, so Postfix cannot retry mail."

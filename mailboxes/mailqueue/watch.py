@@ -1,4 +1,4 @@
-"""Looks at Postfix's queue, stores what waits in short, and mails the operator when it waits for too long."""
+"""Reads Postfix's queue, stores a summary, and mails the operator when mail waits too long."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ TIMEOUT = 20.0
 MOST_READ = 5000
 # The last line is the number of all lines.
 _COMMAND = ["bash", "-o", "pipefail", "-c", f"postqueue -j | sed -n '1,{MOST_READ}p;$='"]
-#: From then on mail that waits is a problem. Greylisting takes 5 to 15 minutes.
+#: Mail that has waited for longer is a problem. Greylisting takes 5 to 15 minutes.
 LATE = timedelta(minutes=20)
 #: How often the operator is notified of the same problem.
 _AGAIN = timedelta(days=1)
-#: A trouble that is not seen for this long is over.
+#: A problem that has not been seen for this long is over.
 _FORGET = timedelta(hours=1)
 _MOST_REASONS = 5
 MOST_LISTED = 500
@@ -73,7 +73,7 @@ def listing_of(engine: Engine) -> dict[str, Any]:
 
 
 def read(stack: Stack) -> Summary | None:
-    """What waited at the last look; None if nobody has looked yet."""
+    """What waited at the last check; None before the first check."""
     found = stack.mail_queue
     if found is None:
         return None
@@ -86,14 +86,14 @@ def read(stack: Stack) -> Summary | None:
 
 
 def troubles(summary: Summary, now: datetime) -> set[str]:
-    """What the operator has to act on: mail waits for long ("late"), or this server itself keeps it ("ours")."""
+    """Problems for the operator to solve: mail waits too long ("late"), or this server itself holds it ("ours")."""
     late = summary.oldest_at is not None and now - summary.oldest_at >= LATE
     ours = any(reason.ours for reason in summary.reasons)
     return {name for name, found in (("late", late), ("ours", ours)) if found}
 
 
 def sentence(summary: Summary, now: datetime) -> str:
-    """How much waits, for how long, and for what."""
+    """How much mail waits, for how long, and why."""
     if not summary.count or summary.oldest_at is None:
         return "No mail is waiting in Postfix."
     waits = "mail waits" if summary.count == 1 else "mails wait"
@@ -121,12 +121,12 @@ def _stored(summary: Summary, now: datetime) -> dict[str, Any]:
 
 
 def _tell(summary: Summary, now: datetime) -> None:
-    """Mails when a trouble begins, and once a day while it lasts."""
+    """Mails when a problem begins, and once a day while it lasts."""
     row = Stack.objects.select_for_update().only("mail_queue_told").get(pk=1)
     told = {name: datetime.fromisoformat(at) for name, at in row.mail_queue_told.items()}
     present = troubles(summary, now)
     due = {name for name in present if name not in told or now - told[name] >= _AGAIN}
-    # While mail is tried again, its reason is gone for a moment. That does not end a trouble.
+    # While mail is tried again, its reason is gone for a moment. That does not end a problem.
     kept = {name: at for name, at in told.items() if name in present or now - at < _FORGET}
     if after := {name: at.isoformat() for name, at in (kept | dict.fromkeys(due, now)).items()}:
         Stack.objects.filter(pk=1).update(mail_queue_told=after)

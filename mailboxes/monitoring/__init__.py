@@ -1,1 +1,1 @@
-"""What `manage.py doctor` and /metrics tell of the mailbox stack."""
+"""What `manage.py doctor` and /metrics report about the mailbox stack."""

@@ -10,12 +10,12 @@ from mailboxes.provisioning.routing import Map
 from quazzar import words
 from quazzar.monitoring import doctor
 
-#: Problems that the finding names; the rest it counts.
+#: The most problems that the finding names; the others are only counted.
 _MOST_NAMED = 3
 
 
 def examine() -> doctor.Finding:
-    """Whether mail to every address that we take reaches somebody."""
+    """Whether mail to every address that we accept reaches somebody."""
     if not Stack.load().enabled:
         return doctor.ok("The mail server is not enabled.")
     domains, aliases = list(Domain.objects.all()), list(Alias.objects.filter(enabled=True))

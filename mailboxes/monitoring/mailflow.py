@@ -14,7 +14,7 @@ _UNKNOWN_WAY = "from programs on this machine, or through Docker's userland prox
 
 
 def queue() -> doctor.Finding:
-    """Whether mail waits in Postfix, and for what."""
+    """Whether mail waits in Postfix, and why."""
     stack = Stack.load()
     if not stack.enabled:
         return doctor.ok(_OFF)
@@ -54,7 +54,7 @@ def images() -> doctor.Finding:
 
 
 def clients() -> doctor.Finding:
-    """Which share of the clients Postfix sees under an address that is not theirs."""
+    """What share of its clients Postfix sees under an address that is not theirs."""
     stack = Stack.load()
     if not stack.enabled:
         return doctor.ok(_OFF)

@@ -1,4 +1,4 @@
-"""The checks of the mail server: whether it runs, its certificate, its disk, its secrets, and who guesses passwords."""
+"""The checks of the mail server: whether it runs, its certificate, its disk, its secrets, and password guessing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from quazzar.sealing.values import Sealed
 CHECK = "stack"
 #: How long to show a problem that was fixed at once, such as a container that died; otherwise nobody would see it.
 TOLD_FOR = timedelta(seconds=40)
-#: Warn if the worker has not looked at the stack for this long; normally it does three times a minute.
+#: Warn if the worker has not checked the stack for this long; normally it does three times a minute.
 UNOBSERVED = timedelta(minutes=10)
 OFF = "The mail server is not enabled."
 _ADVICE_KEY = (
@@ -95,7 +95,7 @@ def secrets() -> doctor.Finding:
 
 
 def guesses() -> doctor.Finding:
-    """Whether somebody guesses at mailbox passwords."""
+    """Whether mailbox passwords are being guessed."""
     stack = Stack.load()
     if not stack.enabled:
         return doctor.ok(OFF)
@@ -130,7 +130,7 @@ def _phase(stack: Stack) -> doctor.Finding | None:
 
 
 def _mended(now: datetime) -> doctor.Finding | None:
-    """What was wrong a moment ago and is not any more."""
+    """A problem that was there a moment ago and is fixed now."""
     failures = FindingChange.objects.filter(check_name=CHECK, level=doctor.Level.FAILED)
     change = failures.filter(at__gt=now - TOLD_FOR).first()
     if change is None:

@@ -1,4 +1,4 @@
-"""Adds, changes and removes aliases, and refuses those that would send mail round in a circle."""
+"""Adds, changes and removes aliases, and refuses those that would forward mail in a circle."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _values(wrong: Wrong, fields: Mapping[str, Any], address: str) -> dict[str, 
     """The columns to write.
 
     Raises:
-        InvalidFields: a field breaks a rule, or `wrong` had a sentence before.
+        InvalidFields: a field breaks a rule, or `wrong` already had a sentence.
     """
     values: dict[str, Any] = {}
     if "enabled" in fields:

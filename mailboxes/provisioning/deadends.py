@@ -63,7 +63,7 @@ def _sentences(targets: Sequence[str], dead: dict[str, str]) -> list[str]:
 
 
 def _dead(targets: Collection[str]) -> dict[str, str]:
-    """Those of the addresses from which no mail arrives → why, in a sentence."""
+    """Those of the addresses that reach nobody → why, in a sentence."""
     routes_ = Map(targets, routes.look)
     arriving = routes_.arriving()
     dead: dict[str, str] = {}

@@ -56,7 +56,7 @@ def add_domain(name: str, *, catch_all: str | None = "", contact: str | None = "
 
 
 def change_domain(domain_id: int, fields: Mapping[str, Any]) -> Domain:
-    """Changes where mail goes that no mailbox and no alias of the domain takes.
+    """Changes where mail to unknown addresses of the domain goes.
 
     Args:
         fields: ``catch_all`` and ``contact`` (None or "" for none). ``name`` may be repeated, but not changed.
@@ -126,7 +126,7 @@ def _targets(wrong: Wrong, fields: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _refuse_circles(name: str, changed: Iterable[str]) -> None:
-    """Asks for each address whose way these columns change."""
+    """Checks each address whose route these columns change."""
     if "catch_all" in changed:
         routes.refuse_circle("catch_all", f"@{name}")
     if "contact" in changed:

@@ -1,4 +1,4 @@
-"""Password hashes of other systems: recognised wherever a password comes in, and some of them taken as hashes. Pure.
+"""Password hashes of other systems: recognised wherever a password is entered; some are accepted as hashes. Pure.
 
 Spellings: Dovecot's ``{SCHEME}`` (doc.dovecot.org, "Password Schemes") and LDAP's (RFC 2307), crypt(3)'s ``$id$``
 (crypt(5) of libxcrypt), and the identifiers of passlib, Django and Werkzeug. The 13 characters of the oldest crypt(3)
@@ -16,7 +16,7 @@ _SCHEMES = (
     r"|OTP|SKEY|RPA|GOST|PKCS5S2|FSHP[^}]*|X-NTHASH|TOTP1?|KERBEROS|SASL|AES"
 )
 _IN_BRACES = re.compile(rf"\{{(?:{_SCHEMES})(?:\.(?:B64|BASE64|HEX))?\}}\S{{8,}}", re.I)
-#: What stands behind these is no hash, but nobody has that prefix in a password.
+#: What follows these is not a hash, but nobody has that prefix in a password.
 _PLAIN_IN_BRACES = re.compile(
     r"\{(?:PLAIN|PLAIN-TRUNC|CLEAR|CLEARTEXT|NOOP)(?:\.(?:B64|BASE64|HEX))?\}.+", re.I | re.S
 )
@@ -64,12 +64,12 @@ _MOST_ROUNDS = {"ARGON2ID": 10, "ARGON2I": 10, "SHA512-CRYPT": 1_000_000, "SHA25
 
 
 def is_foreign(text: str) -> bool:
-    """Whether somebody who types this means the hash of a password, and not the password."""
+    """Whether the text is the hash of a password rather than the password itself."""
     return any(kind.fullmatch(text) for kind in _KINDS)
 
 
 def is_bare_digest(text: str) -> bool:
-    """Whether it may be a hash without a name, as they stand in files that other systems export."""
+    """Whether it may be a hash without a name, as files that other systems export contain them."""
     return _BARE_DIGEST.fullmatch(text) is not None
 
 

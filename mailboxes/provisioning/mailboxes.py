@@ -46,7 +46,7 @@ def add_mailbox(
         password: without one, nobody can log in until it is set.
         quota_mb: MiB; 0 means no limit.
         forward_to: addresses that get its mail too, or with ``keep_copy=False`` instead.
-        switches: those of `Mailbox.switches` that are not as they are by default.
+        switches: those of `Mailbox.switches` that differ from their defaults.
 
     Raises:
         InvalidFields: a field breaks a rule, there is no such domain, or mail would go round in a circle.
@@ -167,7 +167,7 @@ def _values(wrong: Wrong, fields: Mapping[str, Any], address: str) -> dict[str, 
     """The columns to write, with the password hashed.
 
     Raises:
-        InvalidFields: a field breaks a rule, or `wrong` had a sentence before.
+        InvalidFields: a field breaks a rule, or `wrong` already had a sentence.
     """
     values = {
         name: wrong.checked(name, rule, fields[name], default=None)

@@ -13,7 +13,7 @@ from quazzar.errors import AlreadyExists, InvalidFields
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-#: Homes looked up at once for an address that was made before.
+#: Homes looked up at once for an address that existed before.
 _TRIES = 8
 
 

@@ -1,4 +1,4 @@
-"""Who runs this server: they get the mail that every mail server must take, unless a domain names somebody else."""
+"""Who runs this server: they get the mail that every mail server must accept, unless a domain names somebody else."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from mailboxes.provisioning import foreignhashes
 MIN_LENGTH, MAX_LENGTH = 8, 128
 _SCHEME = "{ARGON2ID}"
 # A login takes 45 ms. argon2-cffi's defaults take 230 ms, and 4 s for twenty at once in Dovecot's one process.
-#: What a hash of ours takes to make and to check.
+#: The cost of creating and checking one of our hashes.
 MEMORY_KIB = 19456
 _HASHER = PasswordHasher(time_cost=2, memory_cost=MEMORY_KIB, parallelism=1)
 # Lower case only, because passwords are typed on phones too, and without letters that look alike (0 o, 1 l i).
@@ -51,7 +51,7 @@ def is_hash(text: str) -> bool:
 
 
 def problems(plain: str, address: str = "") -> list[str]:
-    """Sentences about what is wrong with a new password; none if it will do."""
+    """Sentences about what is wrong with a new password; empty if it is acceptable."""
     if foreignhashes.is_foreign(plain):
         return [
             "This is a password hash. Type the password itself. Imports accept some hashes, in the column "

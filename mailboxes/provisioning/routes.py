@@ -1,4 +1,4 @@
-"""Follows mail through the rows of the database: refuses circles, and names what leads to nobody."""
+"""Follows mail through the rows of the database: refuses circles, and finds addresses that reach nobody."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class MailCircle(QuazzarError):
-    """A change without a field to blame would send mail round in a circle."""
+    """A change would forward mail in a circle, and no field is to blame."""
 
     code = "mail_circle"
     hint = "Change one of the addresses in the circle first."
@@ -55,7 +55,7 @@ def _directory(wanted: Collection[str]) -> Directory:
 
 
 def reachable(addresses: Iterable[str]) -> set[str]:
-    """Those of the addresses from which mail arrives somewhere; ``@domain`` stands for its catch-all."""
+    """Those of the addresses whose mail arrives somewhere; ``@domain`` stands for its catch-all."""
     texts = set(addresses)
     routes = Map(texts, look)
     arriving = routes.arriving()
@@ -67,7 +67,7 @@ def refuse_circle(field: str, *starts: str) -> None:
     """Looks for a circle through the addresses that changed. Call it inside ``changes.writing``, after the change.
 
     Args:
-        field: what a circle is blamed on.
+        field: the field that the error names.
         starts: addresses, or ``@domain`` for its catch-all.
 
     Raises:
@@ -91,7 +91,7 @@ def circles_with(added: Mapping[str, Box | None], starts: Collection[str]) -> di
     """Start → a sentence about the circle through it, if these mailboxes were there too.
 
     Args:
-        added: address → mailbox; None for one that takes no mail.
+        added: address → mailbox; None for one that receives no mail.
     """
     if not starts:
         return {}

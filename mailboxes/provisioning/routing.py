@@ -135,7 +135,7 @@ class Map:
         }
 
     def arriving(self) -> set[str]:
-        """The rows from which mail arrives: in a mailbox or outside, directly or by other rows."""
+        """The rows whose mail arrives: in a mailbox or outside, directly or through other rows."""
         return self._leading_to(self.staying())
 
     def _leading_to(self, goals: set[str]) -> set[str]:

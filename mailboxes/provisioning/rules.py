@@ -98,7 +98,7 @@ def forward_to(value: object, address: str) -> list[str]:
 
 
 def password(value: object, address: str) -> list[str]:
-    """Sentences about what is wrong with a new password for this address; none if it will do."""
+    """Sentences about what is wrong with a new password for this address; empty if it is acceptable."""
     return passwords.problems(value, address) if isinstance(value, str) else ["The password must be text."]
 
 

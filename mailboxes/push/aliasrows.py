@@ -1,4 +1,4 @@
-"""The rows of Postfix's ``virtual_alias_maps``, such that mail always gets in. Pure.
+"""The rows of Postfix's ``virtual_alias_maps``, built so that mail is always accepted. Pure.
 
 Rows that lead only to addresses of ours that do not exist are left out, so that their mail is refused at once and not
 bounced later. Rows that form a circle, which older versions accepted, lead straight to where their mail arrives.
@@ -64,7 +64,7 @@ def directory_of(snapshot: Snapshot) -> Directory:
         aliases={alias.address: _all_checked(alias.destinations) for alias in snapshot.aliases},
     )
     roles = _roles(snapshot, bare)
-    # A role address whose alias leads to nobody is taken all the same.
+    # A role address whose alias reaches nobody is accepted anyway.
     taken = roles.keys() & bare.aliases.keys()
     dead = taken - set(reachable(taken, bare))
     aliases = {address: targets for address, targets in bare.aliases.items() if address not in dead}
@@ -72,7 +72,7 @@ def directory_of(snapshot: Snapshot) -> Directory:
 
 
 def routes_of(directory: Directory) -> Map:
-    """Every step of mail for the addresses in the directory, but for mailboxes that just keep theirs."""
+    """Every step of mail for the addresses in the directory, except for mailboxes that only keep theirs."""
     return Map(_sources(directory), looking_in(directory))
 
 
@@ -86,7 +86,7 @@ def looking_in(directory: Directory) -> Look:
 
 
 def reachable(candidates: Iterable[str], directory: Directory) -> list[str]:
-    """Those of the addresses from which mail arrives somewhere."""
+    """Those of the addresses whose mail arrives somewhere."""
     texts = list(candidates)
     routes = Map(texts, looking_in(directory))
     arriving = routes.arriving()

@@ -71,7 +71,8 @@ class Smarthost:
     Attributes:
         security: starttls, tls or none.
         username: empty means that the relay asks for no login.
-        authorities: certificates (PEM) of those who may vouch for the relay; empty leaves that to Postfix's image.
+        authorities: certificates (PEM) of the authorities that may vouch for the relay; empty means those of Postfix's
+            image.
     """
 
     host: str

@@ -72,7 +72,7 @@ def bundle(snapshot: Snapshot, certificate: tuple[str, str]) -> dict[str, list[P
 
 
 def _dkim(snapshot: Snapshot) -> list[PartFile]:
-    """Every domain has a file with its selectors, also one without a key: a domain without a file waits for it."""
+    """Every domain has a file with its selectors, even one without a key: without the file, its mail would wait."""
     domains = sorted(snapshot.domains, key=attrgetter("name"))
     keys = {name: key for domain in domains for name, key in render.key_files(domain).items()}
     return [

@@ -99,15 +99,16 @@ def domains_table(snapshot: Snapshot) -> bytes:
 def submission_commands(snapshot: Snapshot) -> bytes:
     """``smtpd_command_filter`` of the submission ports (regexp_table(5)): a domain in another script, as DNS has it.
 
-    Postfix refuses such an envelope as bad syntax, because it takes no SMTPUTF8, and names no form that it would take.
+    Postfix refuses such an envelope as bad syntax, because it takes no SMTPUTF8, and does not say which form it would
+    accept.
     """
     return _commands(snapshot, "{command}{address}${{{rest}}}")
 
 
 def port25_commands(snapshot: Snapshot) -> bytes:
-    """The same for port 25, where a stranger orders no report (RFC 3461, NOTIFY=NEVER), neither of success nor bounces.
+    """The same for port 25, where a stranger can request neither success reports nor bounces (RFC 3461, NOTIFY=NEVER).
 
-    Without this, forged senders would be written to. Logged-in users may order reports.
+    Without this, reports would go to forged senders. Users who have signed in may request reports.
     """
     never = (
         "/^([[:space:]]*RCPT[[:space:]].*[^[:space:]])[[:space:]]+NOTIFY=[^[:space:]]*(.*)$/ $1$2 NOTIFY=NEVER\n"

@@ -41,7 +41,7 @@ def sasl_passwd(snapshot: Snapshot) -> bytes:
 
 
 def tls_policy(snapshot: Snapshot) -> bytes:
-    """The table ``smtp_tls_policy_maps``: unless security is "none", the certificate must bear the relay's name.
+    """The table ``smtp_tls_policy_maps``: unless security is "none", the certificate must be for the relay's name.
 
     Raises:
         ValueError: as ``relayhost``.
@@ -54,7 +54,7 @@ def tls_policy(snapshot: Snapshot) -> bytes:
 
 
 def authorities(snapshot: Snapshot) -> bytes:
-    """The file for ``smtp_tls_CAfile``; empty where the image's own list is to count."""
+    """The file for ``smtp_tls_CAfile``; empty if the image's own list applies."""
     return snapshot.smarthost.authorities.encode() if snapshot.smarthost else b""
 
 

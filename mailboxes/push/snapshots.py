@@ -22,7 +22,7 @@ _RSA, _ED25519, _SIGNING = DkimKey.Algorithm.RSA, DkimKey.Algorithm.ED25519, Dki
 
 @dataclass(frozen=True)
 class Desired:
-    """A snapshot, and what must be known beside it to push it without losing mail or secrets.
+    """A snapshot, and what else a push needs to know so that it loses no mail and no secrets.
 
     Attributes:
         new: addresses of mailboxes that the running stack has never had.
@@ -207,6 +207,6 @@ def _smarthost(stack: Stack) -> tuple[Smarthost | None, bool]:
     if relay.password is not None and not relay.password.readable:
         return None, False
     password = relay.password.reveal() if relay.password is not None else ""
-    # What the product itself trusts; read at each look, so that a changed file is a changed part.
+    # What the product itself trusts; read every time, so that a changed file is a changed part.
     trusted = "" if relay.security == "none" else authorities.read().pem
     return Smarthost(relay.host, relay.port, relay.security, relay.username, password, trusted), True

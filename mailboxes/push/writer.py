@@ -47,8 +47,8 @@ def sync(engine: Engine, spec: StackSpec) -> bool:
     """Pushes every change since the last confirmed push, and returns whether it wrote anything.
 
     Raises:
-        RelayUnusable: everything was pushed but the relay settings.
-        StackError: a container did not take a file; the old files stay in force, and the next push goes on.
+        RelayUnusable: everything except the relay settings was pushed.
+        StackError: a container did not take a file; the old files stay in force, and the next push continues.
     """
     writer = Writer(engine, spec)
     desired = writer.write_users_at_once() if _nothing_removed() else None
@@ -103,8 +103,8 @@ class Writer:
     def write_users_at_once(self) -> Desired | None:
         """Writes the users file, and reads and renders the rows while the writer starts in the container.
 
-        A new mailbox waits for the longer of the two, not for both. If the rows turn out to need another order, or
-        no users file at all, nothing is written and ``write_users`` decides.
+        A new mailbox waits for the longer of the two, not for both. If the rows need another order, or no users file
+        at all, nothing is written and ``write_users`` decides.
 
         Returns:
             What was read, or None if nothing was.
@@ -184,7 +184,7 @@ class Writer:
             # Dovecot reads certificate and key only at a reload, and by now both files are in place.
             self._engine.check(self._dovecot, ["doveadm", "reload"], what="doveadm reload")
         if "relay" in changed and "relay" in self._parts:
-            # What waited for the old settings is tried at once, as in the product's own queue.
+            # Mail that failed with the old settings is tried again at once, as in the product's own queue.
             self._engine.run(self._postfix, ["postqueue", "-f"])
         self._end({BUNDLE: {"generation": new}, **{name: {"digest": digests[name]} for name in changed}})
 

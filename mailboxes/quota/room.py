@@ -17,7 +17,7 @@ TIMEOUT = 20.0
 # POSIX df: one line of headings, then one for the file system, in KiB or in files (inodes).
 _COMMAND = ["sh", "-c", f"df -Pk {MAIL_ROOT} && df -Pi {MAIL_ROOT}"]
 _KIB, _MIB, _GIB = 1024, 1024**2, 1024**3
-#: Below this Postfix and Dovecot begin to put mail off: Postfix wants one and a half times the largest mail free.
+#: Below this, Postfix and Dovecot begin to defer mail: Postfix wants 1.5 times the largest mail free.
 _FULL = 500 * _MIB
 
 
@@ -36,7 +36,7 @@ class Room:
 
     @property
     def state(self) -> Literal["ok", "low", "full"]:
-        """Low: less than a twentieth of the bytes (2 to 50 GiB), or of the files, is left. Full: mail is put off."""
+        """Low: less than a twentieth of the bytes (2 to 50 GiB), or of the files, is left. Full: mail is deferred."""
         low = min(max(self.total_bytes // 20, 2 * _GIB), 50 * _GIB)
         if self.free_bytes < _FULL or (self.files and self.free_files < self.files // 100):
             return "full"
@@ -46,7 +46,7 @@ class Room:
 
     @property
     def sentence(self) -> str:
-        """How much is free, and how many files can be added where these are fewer."""
+        """How much is free, and how many files can be added if these run out first."""
         text = (
             f"{words.size(self.free_bytes)} of {words.size(self.total_bytes)} free on the disk that holds "
             "the mail"
@@ -81,7 +81,7 @@ def refresh(engine: Engine, container: str) -> None:
 
 
 def read(stack: Stack) -> Room | None:
-    """The room when it was last looked at; None if it never was."""
+    """The room at the last check; None before the first check."""
     return Room(**stack.mail_disk) if stack.mail_disk else None
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Seconds. One command looks at all mailboxes; one that was never opened costs it a millisecond or two.
+#: Seconds. One command checks all mailboxes; each that was never opened takes it a millisecond or two.
 TIMEOUT = 300.0
 # With -A it would take the names in the users file for addresses, and there a name may be escaped. The addresses come
 # on standard input, after their length, because the Engine cannot close that.

@@ -110,7 +110,7 @@ def _warn_operator(crossed: list[Warned]) -> None:
 
 
 def _warn_owners(crossed: list[Warned]) -> None:
-    # A full mailbox would refuse the mail that says so.
+    # A full mailbox would refuse the mail about it.
     for warned in crossed:
         if warned.takes_mail:
             notify(*owner_mail(warned), [warned.address])

@@ -1,4 +1,4 @@
-"""Brings the three containers up, and takes them down. It may be killed at any line, and then starts again."""
+"""Brings the three containers up, and takes them down. It may be killed at any point, and then starts again."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _SOCKETS = (
 )
 #: Seconds until all containers must be healthy; 20 are usual.
 HEALTHY_WITHIN = 180.0
-#: A container that is not running this many seconds after the start will not come up by waiting.
+#: If a container is not running this many seconds after the start, waiting longer does not help.
 _STAYS_UP_WITHIN = 20.0
 _POLL = 0.5
 
@@ -117,11 +117,11 @@ def bring_up(engine: Engine, stack: Stack, *, allowed: bool = True) -> Target:
     """Goes from whatever exists to three healthy containers with all files in them, and shows each step.
 
     Args:
-        allowed: also do what interrupts mail that flows now.
+        allowed: also take steps that interrupt mail that is flowing now.
 
     Raises:
-        Superseded: the operator disabled the stack meanwhile.
-        StackError: a step failed; a later call goes on from there.
+        Superseded: the operator has disabled the stack since.
+        StackError: a step failed; a later call continues from there.
     """
     progress.begin(Phase.PREFLIGHT, "Checking this machine")
     check_machine(engine, stack)
@@ -160,7 +160,7 @@ def _plan(wanted: Target) -> list[Action]:
 
 
 def check_machine(engine: Engine, stack: Stack) -> None:
-    """Runs the preflight, unless all containers exist: then it is they who hold the ports.
+    """Runs the preflight, unless all containers exist: then the ports are in use by them.
 
     Raises:
         PreflightFailed: a check does not let the stack start.
@@ -265,7 +265,8 @@ def _put_rendered_files(wanted: Target) -> list[PutFile]:
             else:
                 config.append(PutFile(f"/etc/dovecot/{file.path}", file.data, file.mode))
     if not desired.unreadable:
-        # Readable by root alone until the write recipe sets its owner: so logins wait, and none meets an old file.
+        # Readable by root alone until the write recipe sets its owner: so logins wait, and none is checked against an
+        # old file.
         config.append(PutFile("/etc/dovecot/users", render.users(desired.snapshot), 0o600))
     wanted.engine.put(wanted.spec.service("postfix").name, keys)
     return config
@@ -302,8 +303,8 @@ def tear_down(engine: Engine, stack: Stack) -> None:
     """Removes containers and network; the volumes too if the operator asked to purge them.
 
     Raises:
-        Superseded: the operator enabled the stack meanwhile, or now wants it purged too.
-        StackError: the Engine does not answer; a later call goes on from there.
+        Superseded: the operator has enabled the stack since, or now wants it purged too.
+        StackError: the Engine does not answer; a later call continues from there.
     """
     spec = services.for_hostname(stack.hostname)
     progress.stopping("Stopping the containers")

@@ -1,4 +1,4 @@
-"""Tells which share of its clients Postfix sees as the bridge network's gateway, and how they can have come. Pure."""
+"""What share of its clients Postfix sees as the bridge network's gateway, and how they may have connected. Pure."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def hidden(log: str, gateway: str) -> tuple[int, int] | None:
 
 
 def ways(published: Collection[str], *, rootless: bool, proxied: bool, every: bool) -> list[str]:
-    """By which ways clients can have come under the gateway's address, as clauses; what is certain comes first.
+    """How clients may have connected so that they have the gateway's address, as clauses; certain ones come first.
 
     Args:
         published: addresses of the host on which Postfix is published.
         rootless: Docker runs without root.
         proxied: Docker's userland proxy runs on this machine.
-        every: no client came under an address of its own.
+        every: no client had its own address.
     """
     if rootless:
         return ["over IPv4, through rootless Docker, which forwards every connection itself"]

@@ -1,6 +1,6 @@
 """The only writers of what the stack should be: on or off, its hostname, its smarthost, Rspamd's password.
 
-The certificate has writers of its own, in ``mailboxes/certificates``.
+Only ``mailboxes/certificates`` writes the certificate.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def enable(hostname: str) -> Stack:
     """Asks the worker to bring up the stack, and makes the certificate, passwords and DKIM keys that it needs.
 
     If the stack is enabled under this name and healthy, nothing changes; if it failed, the worker tries again now. A
-    purge that was requested and not carried out yet is cancelled, because what is in the volumes may be wanted again.
+    requested purge that has not been carried out yet is cancelled, because the volumes may be needed again.
 
     Raises:
         InvalidFields: ``hostname`` is not a fully qualified domain name.
@@ -60,7 +60,7 @@ def enable(hostname: str) -> Stack:
 
 
 def try_again() -> Stack:
-    """Has the worker try now what failed, rather than at its next sweep, and forgets the old error."""
+    """Makes the worker retry at once, rather than at its next sweep, and clears the old error."""
     with transaction.atomic():
         failed = Stack.objects.filter(pk=1, enabled=True, phase=Stack.Phase.FAILED)
         failed.update(phase=Stack.Phase.PREFLIGHT, **_NO_PROGRESS)
@@ -191,7 +191,7 @@ def _controller_password(stack: Stack) -> dict[str, Any]:
 
 
 def _add_keys(pairs: dict[int, KeyPair], generation: int) -> None:
-    """Gives each domain its first key, unless it got one meanwhile."""
+    """Gives each domain its first key, unless it has got one in the meantime."""
     for domain in Domain.objects.unsigned().filter(pk__in=pairs):
         lifecycle.add_first_key(domain, pairs[domain.pk])
         Domain.objects.filter(pk=domain.pk).update(generation=generation, applied_at=None)

@@ -1,4 +1,4 @@
-"""Files in the containers that somebody changed by hand: found by digests, and repaired."""
+"""Files in the containers that were changed by hand: found by digests, and repaired."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Mailboxes whose password somebody guesses, and clients that guess at many, as Rspamd's log tells: stored, and told to
-the operator once a day."""
+"""Finds mailboxes whose password is being guessed, and clients that guess at many, in Rspamd's log."""
 
 from __future__ import annotations
 
@@ -19,9 +18,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: How one client that guesses at many mailboxes is named: this, and its address.
+#: A client that guesses at many mailboxes is named by this prefix and its address.
 MANY = "many mailboxes, from "
-#: A mailbox stays on the page, and causes no second mail, for this long.
+#: For this long, a mailbox stays on the page and causes no second mail.
 KEPT = timedelta(days=1)
 #: Lines of Rspamd's log to read; a line about a mailbox comes every five minutes.
 _LOG_LINES = 5000
@@ -30,7 +29,7 @@ _LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) .*quazzar-guessing (\S{3,3
 
 
 def refresh(engine: Engine, container: str) -> None:
-    """Stores the mailboxes at which somebody guesses, and tells the operator of those that are new.
+    """Stores the mailboxes whose password is being guessed, and mails the operator about new ones.
 
     Args:
         container: Rspamd's.
@@ -44,7 +43,7 @@ def refresh(engine: Engine, container: str) -> None:
         for name, (at, count) in parse(engine.logs(container, _LOG_LINES)).items()
         if now - at < KEPT
     }
-    # Names that do not exist are invented by the guesser, and of no interest.
+    # Names that do not exist were made up by the attacker, and do not matter.
     real = set(Mailbox.objects.live().filter(address__in=found).values_list("address", flat=True))
     real |= {name for name in found if name.startswith(MANY)}
     with transaction.atomic():

@@ -21,9 +21,9 @@ _OURS = 0x515A52
 def single_writer(name: str = "stack") -> Iterator[bool]:
     """Tries to take the lock, and yields whether it did; never waits.
 
-    A process that does not get it leaves its work to the holder, who looks again after letting go. Should a holder lose
-    its connection to PostgreSQL, and with it the lock, the generation in the stack's files still keeps older writers
-    out (``mailboxes/push/recipe.py``).
+    A process that does not get it leaves its work to the holder, which checks again after it has released the lock.
+    If a holder loses its connection to PostgreSQL, and with it the lock, the generation in the stack's files still
+    keeps older writers out (``mailboxes/push/recipe.py``).
 
     Args:
         name: one lock for each kind of work.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mailboxes.engine.spec import ServiceSpec, StackSpec
     from mailboxes.engine.values import ContainerState, NetworkState
 
-#: How long after its start an unhealthy container is left alone before it is restarted.
+#: How long an unhealthy container is left alone after its start before it is restarted.
 PATIENCE = timedelta(seconds=90)
 
 
@@ -57,7 +57,7 @@ def observe(engine: Engine, spec: StackSpec) -> Observation:
 
 @dataclass(frozen=True)
 class Action:
-    """One step towards what should be.
+    """One step towards the desired state.
 
     Attributes:
         kind: network, volume, pull, create, recreate, start or restart.

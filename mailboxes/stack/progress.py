@@ -29,17 +29,17 @@ WORKING = (Phase.PREFLIGHT, Phase.PULLING, Phase.CREATING, Phase.STARTING)
 
 
 class Superseded(Exception):
-    """The operator changed his mind: the work that is under way stops where it is."""
+    """The operator has decided otherwise: the work in progress stops where it is."""
 
 
 def begin(phase: Phase, message: str, percent: int | None = None) -> None:
-    """Stores that a phase of bringing up begins, or how far it is.
+    """Stores that a phase of bringing up begins, or how far it has got.
 
     Args:
         percent: of the whole; None means where the phase starts.
 
     Raises:
-        Superseded: the stack was disabled meanwhile.
+        Superseded: the stack has been disabled since.
     """
     step, start = STEPS[phase]
     changed = Stack.objects.filter(pk=1, enabled=True).update(
@@ -101,10 +101,10 @@ def _settle(phase: Phase, message: str, error: QuazzarError | None) -> None:
 
 
 def stopping(message: str, error: QuazzarError | None = None) -> None:
-    """Stores how far taking the stack down is.
+    """Stores how far taking the stack down has got.
 
     Raises:
-        Superseded: the stack was enabled meanwhile.
+        Superseded: the stack has been enabled since.
     """
     changed = Stack.objects.filter(pk=1, enabled=False).update(
         phase=Phase.STOPPING, progress_message=message[:300], last_error=_value(error) if error else None
@@ -114,7 +114,7 @@ def stopping(message: str, error: QuazzarError | None = None) -> None:
 
 
 def disabled(*, purge: bool) -> bool:
-    """Stores that nothing is left of the stack; False if the operator wants something else by now.
+    """Stores that nothing is left of the stack; False if the operator has decided otherwise since.
 
     Args:
         purge: whether the volumes were removed, too.

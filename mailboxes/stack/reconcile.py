@@ -22,18 +22,18 @@ logger = logging.getLogger(__name__)
 
 Phase = Stack.Phase
 SETTLED = (Phase.HEALTHY, Phase.DEGRADED)
-#: Rounds of one call: the rows may change, and the operator his mind, while a round is under way.
+#: Rounds of one call: the rows, or the operator's decision, may change during a round.
 _ROUNDS = 100
 
 
 def converge(*, fast: bool = False, quiet: bool = False, deep: bool = False) -> None:
-    """Does what there is to do, and looks again until there is nothing left.
+    """Does what has to be done, and checks again until nothing is left.
 
-    If another process holds the lock, it returns at once: the holder looks again after it lets go. It never raises
-    for what goes wrong in the stack, but stores it as ``Stack.last_error``.
+    If another process holds the lock, it returns at once: the holder checks again after it has released the lock. It
+    never raises because of problems in the stack, but stores them as ``Stack.last_error``.
 
     Args:
-        fast: only push changes to a healthy stack; the sweep looks after the containers.
+        fast: only push changes to a healthy stack; the sweep takes care of the containers.
         quiet: retry a failed stack without showing it, unless the retry gets further than the preflight.
         deep: also compare the files in the containers with what they should be.
     """
@@ -78,7 +78,7 @@ def _round(*, fast: bool, quiet: bool, deep: bool) -> bool:
         _store_error(exc)
         return False
     except ValueError as exc:
-        # A renderer refused a row that no surface should have let in. The files in force stay as they are.
+        # A renderer refused a row that no surface should have accepted. The files in force stay unchanged.
         logger.error("stack: a row cannot be pushed: %s", exc)
         _store_error(
             StackError(f"A database row cannot be applied to the mail server: {exc}", code="bad_row")
@@ -122,7 +122,7 @@ def _maintain(engine: Engine, stack: Stack, *, deep: bool) -> None:
         progress.degraded(bringup.NotHealthy(sentence, hint="Quazzar is starting it again."))
         bringup.repair(target, doable)
     if allowed:
-        # The permission holds once: what differs later is shown again first.
+        # The approval is valid once: later differences are shown again first.
         Stack.objects.filter(pk=1).update(interruption_allowed=False)
     repaired = _repair_files(target) if deep else set()
     writer.sync(engine, target.spec)
@@ -140,7 +140,7 @@ def _show_pending(stack: Stack, pending: list[Action]) -> None:
 
 
 def _repair_files(target: bringup.Target) -> set[str]:
-    """Repairs what was changed by hand, or what another release wrote, and returns the names of the files."""
+    """Repairs files that were changed by hand or written by another release, and returns their names."""
     names = drift.find(target)
     if names:
         logger.warning("stack: drift repaired: not as they should be: %s", ", ".join(sorted(names)))

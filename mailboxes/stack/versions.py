@@ -44,7 +44,7 @@ class Version:
     Attributes:
         running: empty if it is not known.
         compared: tested, newer, older, or unknown.
-        danger: why it must not stay; empty if it may.
+        danger: why it has to be replaced; empty if it does not.
     """
 
     service: str
@@ -80,7 +80,7 @@ def refresh(engine: Engine) -> None:
 
 
 def read(stack: Stack) -> list[Version]:
-    """The versions as they were last seen, of all three services."""
+    """The versions of all three services at the last check."""
     return [_judged(service, stack.versions.get(service, "")) for service in TESTED]
 
 

@@ -1,4 +1,4 @@
-"""Expected reports: what is watched and how it stands, what is proposed, and what is still learned about."""
+"""The Expected reports page: reports that are watched, proposed, or still being learned."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Mark:
 
     @property
     def title(self) -> str:
-        """What it says when it is pointed at."""
+        """The tooltip."""
         what = {"ok": "Came", "bad": "Failed", "missing": "Missing since"}[self.kind]
         return f"{what} {words.moment(self.at)}"
 
@@ -79,7 +79,7 @@ class Line:
 
     @property
     def says(self) -> str:
-        """Strip and numbers for those who do not see it."""
+        """The strip as text, for screen readers."""
         bad = sum(mark.kind != "ok" for mark in self.strip)
         came = words.count(self.came, "report")
         return f"{came} recorded; of the latest {len(self.strip)}, {bad} missing or failed"
@@ -137,7 +137,7 @@ def _lists() -> dict[str, Any]:
 @gate.page(CHANGE_EXPECTED)
 @require_http_methods(["GET", "HEAD", "POST"])
 def add(request: HttpRequest) -> HttpResponse:
-    """The form for a report that did not come yet."""
+    """The form for a report that has not arrived yet."""
     form = ReportForm(request.POST if request.method == "POST" else None)
     row = form.save() if request.method == "POST" else None
     if row is None:
@@ -174,7 +174,7 @@ _VERBS = {
 
 @gate.change(CHANGE_EXPECTED, PAGE)
 def act(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
-    """Watch, ignore or pause one."""
+    """Watch, ignore or pause a report."""
     do, said = _VERBS[verb]
     try:
         row = do(pk)
@@ -187,7 +187,7 @@ def act(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
 
 @gate.change(CHANGE_EXPECTED, PAGE)
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
-    """Delete one; its page has asked for confirmation."""
+    """Delete a report, after its page has asked for confirmation."""
     row = get_object_or_404(ExpectedReport, pk=pk)
     changes.remove(pk)
     messages.success(request, f"{row.name} deleted. If it arrives again, Quazzar learns it from scratch.")

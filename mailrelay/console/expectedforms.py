@@ -48,7 +48,7 @@ def _number(initial: int) -> forms.IntegerField:
 
 
 class ReportForm(SavingForm):
-    """Name, schedule, tolerance; for a new one what to look for, for a known one until when it is muted."""
+    """Name, schedule and tolerance; for a new report also what to match, for a known one until when it is muted."""
 
     name = forms.CharField(
         widget=text_input(placeholder="nightly-backup"), error_messages={"required": "Type a name."}
@@ -103,7 +103,7 @@ class ReportForm(SavingForm):
 
 
 def initial(row: ExpectedReport) -> dict[str, Any]:
-    """What the form shows of a row."""
+    """The form's initial values for a row."""
     stored = row.schedule or {}
     kind = "weekday" if "week" in stored else stored.get("kind", "daily")
     every, every_unit = _split(int(stored.get("minutes", 60)))
@@ -124,7 +124,7 @@ def initial(row: ExpectedReport) -> dict[str, Any]:
 
 
 def stored(values: dict[str, Any]) -> dict[str, Any]:
-    """The schedule that was chosen, as the domain takes it."""
+    """The chosen schedule in the form that the domain expects."""
     match values["schedule"]:
         case "every":
             return {"kind": "every", "minutes": _minutes(values["every"], values["every_unit"])}
@@ -144,6 +144,6 @@ def _minutes(number: int | None, unit: str) -> int | None:
 
 
 def _split(minutes: int) -> tuple[int, str]:
-    """A number and the largest unit that it is whole in."""
+    """A number of minutes as a whole number of the largest possible unit."""
     unit = next(unit for unit in (1440, 60, 1) if minutes % unit == 0)
     return minutes // unit, str(unit)

@@ -1,4 +1,4 @@
-"""The first alert: lines to paste with a key made for them, and whether the alert came."""
+"""The first alert: lines to paste with a key made for them, and whether the alert arrived."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def received(request: HttpRequest) -> HttpResponse:
 
 @sensitive_variables("key")
 def _tools(url: str, key: str) -> dict[str, list[snippets.Snippet]]:
-    """What raises an alert, under the program that takes it."""
+    """The snippets that raise an alert, grouped by program."""
     found = snippets.snippets(url, key, [rights.SEND_MAIL])
     return snippets.by_tool(each for each in found if each.id in _ALERTS)
 

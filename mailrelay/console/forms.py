@@ -89,7 +89,7 @@ class RelayForm(SavingForm):
 
     @property
     def password_was_typed(self) -> bool:
-        """Whether a form that is shown again has lost a password."""
+        """Whether a password was typed: a form that is shown again does not keep it."""
         return self.is_bound and bool(self.data.get("password"))
 
     # --- to the settings
@@ -111,14 +111,14 @@ class RelayForm(SavingForm):
         return values
 
     def _password(self) -> str | None:
-        """Typed, kept ("") or removed (None)."""
+        """The password as typed, "" to keep the saved one, or None to remove it."""
         password: str | Sealed | None = self.cleaned_data["password"]
         if isinstance(password, Sealed) or (password is None and self.row.password is None):
             return ""
         return password
 
     def _follow_the_provider(self, values: dict[str, Any]) -> None:
-        """What the script does in the browser: another provider means its host, another region its host."""
+        """Do what the script does in the browser: a new provider or region brings its own host."""
         preset = _preset(values["provider"])
         region = f"region_{preset.id}"
         if preset.host and preset.id != self.row.provider:
@@ -147,7 +147,7 @@ def hints(preset: Preset) -> dict[str, str]:
 
 
 def _sentence(hint: str) -> str:
-    # One word is what to type, letter for letter.
+    # A single word is what to type, verbatim.
     text = hint[:1].upper() + hint[1:] if " " in hint else f"Always the word {hint}" if hint else ""
     return f"{text.rstrip('.')}." if text else ""
 

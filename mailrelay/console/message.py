@@ -71,7 +71,7 @@ def _state(request: HttpRequest, row: Message) -> dict[str, Any]:
 
 @gate.change(RETRY, LIST)
 def retry_it(request: HttpRequest, pk: int) -> HttpResponse:
-    """Make it due now."""
+    """Make the message due now."""
     return done(request, retry([found(pk)]), reverse(PAGE, args=[pk]))
 
 

@@ -28,7 +28,7 @@ from quazzar.rights import DELETE_MESSAGES, READ_MESSAGES, RETRY, SEE_QUEUE, SEN
 LIST, SAVE = "admin:mailrelay_message_changelist", "admin:messages_filter"
 TITLE = "Messages"
 Status, Source = Message.Status, Message.Source
-#: Rows of a whole tab that one action changes at most, and how many a confirmation names.
+#: The most rows that one action changes, and the most that a confirmation lists.
 MOST, MOST_NAMED = 1_000, 50
 
 
@@ -53,7 +53,7 @@ TABS = {
     ),
     "tests": Tab("Test mails", Query(source=Source.TEST), empty="No test mails have been sent yet."),
 }
-#: Parameters of links to the former list → its tabs.
+#: Parameters of links to the former queue page, and the tabs that replace them.
 _FORMER = {
     ("waiting", "yes"): "waiting",
     ("status__exact", "queued"): "waiting",
@@ -158,7 +158,7 @@ def _count(query: Query) -> str:
 
 
 def _links(tab: str, text: str, page: Page, earlier: int) -> dict[str, str]:
-    """Addresses of the pages beside this one, and of where a search goes on."""
+    """URLs of the neighbouring pages, and of where a search continues."""
 
     def link(**more: int) -> str:
         return "?" + urlencode({"tab": tab, **({"q": text} if text else {}), **more})
@@ -176,7 +176,7 @@ def _id(request: HttpRequest, name: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
-# --- filters of one's own
+# --- saved filters
 
 
 class FilterForm(SavingForm):
@@ -190,7 +190,7 @@ class FilterForm(SavingForm):
 @gate.page(SEE_QUEUE)
 @require_http_methods(["GET", "HEAD", "POST"])
 def save_filter(request: HttpRequest) -> HttpResponse:
-    """Ask for the name of the filter in the address on a GET, save it on a POST; the same way it gets a new name."""
+    """On a GET, ask for a name for the filter in the URL; on a POST, save or rename it."""
     user = cast("User", request.user)
     here = SavedFilter("", _tab(request), _text(request))
     back = f"{reverse(LIST)}?{_as_query(here)}"
@@ -227,7 +227,7 @@ class Action:
     Attributes:
         name: its part of the address.
         consequence: what the confirmation says will happen.
-        run: does it to these messages, and says what came of it.
+        run: carries it out on these messages, and returns a sentence about the result.
     """
 
     name: str
@@ -245,7 +245,7 @@ class Action:
 
 
 def _each(action: str, does: Callable[[Message], bool], done_to: str, left: str) -> Callable[..., str]:
-    """Do something to each message, record it, and say to how many, and why not to the others."""
+    """Apply an action to each message, record it, and say how many it changed and why not the others."""
 
     def run(selected: list[Message]) -> str:
         changed = [message for message in selected if does(message)]

@@ -25,7 +25,7 @@ from quazzar.models import AuditEntry
 from quazzar.rights import READ_MESSAGES
 
 #: The HTML of a mail may use its own styles and the pictures inside the mail. A sandbox without ``allow-scripts`` runs
-#: nothing and follows no refresh; what it links to opens in a tab of its own, when it is clicked.
+#: nothing and follows no refresh; its links open in a new tab when they are clicked.
 _SANDBOX = (
     "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; "
     "img-src data:{remote}; form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
@@ -67,7 +67,7 @@ def _source(pk: int) -> tuple[Message, bytes]:
 @gate.page(READ_MESSAGES)
 @require_safe
 def shown(request: HttpRequest, pk: int) -> HttpResponse:
-    """The content, put into the message's page when it is asked for."""
+    """The content, put into the message's page on request."""
     try:
         _, data = _source(pk)
     except QuazzarError as exc:
@@ -110,7 +110,7 @@ def html(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def framed(data: bytes, *, remote: bool) -> HttpResponse:
-    """The cleaned HTML of a complete mail as a page that can do nothing; with ``remote``, but load pictures."""
+    """The cleaned HTML of a complete mail as a page that runs nothing and, without ``remote``, loads no pictures."""
     headers = {
         "Content-Security-Policy": _SANDBOX.format(remote=" https: http:" if remote else ""),
         "Referrer-Policy": "no-referrer",
@@ -143,7 +143,7 @@ def attachment(request: HttpRequest, pk: int, index: int) -> HttpResponse:
 
 
 def attached(data: bytes, index: int) -> HttpResponse:
-    """A file that a complete mail brings, as a download.
+    """A file attached to a complete mail, as a download.
 
     Raises:
         Http404: it has no such file.

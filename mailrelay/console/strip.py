@@ -12,7 +12,7 @@ from mailrelay.models import Message
 from mailrelay.queue import counts
 
 Status = Message.Status
-#: Stages at which every message fails alike → what that says about the relay.
+#: Stages at which every message fails in the same way, and what that says about the relay.
 _RELAY_STAGES = {
     "resolve": "The relay's host name is not found",
     "connect": "The relay is not answering",
@@ -33,7 +33,7 @@ class Outage:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Numbers of now, and of today in the node's time zone."""
+    """Figures of this moment, and of today in the node's time zone."""
 
     waiting: int
     oldest: datetime | None

@@ -42,7 +42,7 @@ class Event:
 
 
 def of(message: Message, relay: RelayLike) -> list[Event]:
-    """Everything that is known of the message, the latest first."""
+    """Everything that is known about the message, newest first."""
     events = [_accepted(message), *_happened(message, relay), *_ahead(message)]
     return events[::-1]
 

@@ -76,7 +76,7 @@ def figures(request: HttpRequest) -> HttpResponse:
 
 @gate.change(INSTALL_LICENCE, PAGE, any_plan=True)
 def install_license(request: HttpRequest) -> HttpResponse:
-    """Install a pasted licence, which is in force at once."""
+    """Install a pasted licence, which takes effect at once."""
     pasted = request.POST.get("license", "")
     try:
         licence = licenses.install(pasted)
@@ -127,7 +127,7 @@ def _page(
 
 
 def _state(row: RelaySettings) -> dict[str, Any]:
-    """What is fetched again every few seconds."""
+    """The parts of the page that are fetched again every few seconds."""
     return {
         "relay": row,
         "standing": standing.read(),

@@ -73,7 +73,7 @@ def explain(failure: DeliveryError, relay: RelayLike, oddities: Sequence[str] = 
 
 
 def _sentence(facts: Facts) -> str:
-    """The sentence of the SMTP edge. A bare answer of the server gets the step in front that it answered to."""
+    """The sentence of the SMTP edge. A bare reply of the server is prefixed with the step that it answers."""
     text = facts.text
     if text.startswith(_ANSWERED) and facts.stage in _REFUSED:
         refused = _NOT_ACCEPTED if facts.password_refused and facts.stage == "auth" else _REFUSED[facts.stage]

@@ -1,6 +1,7 @@
 """Hints for what a server answers to AUTH. The first rule that fits counts, so words come before codes.
 
-Only a refusal after which somebody has looked at the password may ask to type it again (``Facts.password_refused``).
+Only a refusal that shows that the password was checked may suggest entering it again
+(``Facts.password_refused``).
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ _NAMES = {
     "ionos": "IONOS",
     "strato": "Strato",
 }
-#: Words of a 535 that speak of something else than username and password.
+#: Words in a 535 that are about something other than username and password.
 _NOT_THE_PASSWORD = re.compile(
     r"disabled|locked|blocked|suspend|inactive|not (?:yet )?(?:active|enabled|allowed|available|permitted)|"
     r"too many|5\.7\.139(?!.*credentials were incorrect)|criteria|policy|expired|access rights|mechanism|"
@@ -101,7 +101,7 @@ class Facts:
 
     @property
     def password_refused(self) -> bool:
-        """Whether the server has looked at username and password, as far as its words show."""
+        """Whether the server checked username and password, as far as its words show."""
         return self.code == 535 and _NOT_THE_PASSWORD.search(self.text) is None
 
     def words(self) -> dict[str, str]:

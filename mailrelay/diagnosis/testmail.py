@@ -1,4 +1,4 @@
-"""The test mail: sent stage by stage by the code that sends real mail, with an explanation of how far it came."""
+"""The test mail: sent stage by stage by the code that sends real mail, with an explanation of how far it got."""
 
 from __future__ import annotations
 
@@ -81,8 +81,11 @@ class _Walk:
         self.report(self.steps)
 
     def fail(self, stage: str) -> None:
-        """Mark a stage as failed. It need not be the one entered last: with implicit TLS the greeting comes after TLS,
-        and the answer to DATA comes in one flight with those to RCPT."""
+        """Mark a stage as failed.
+
+        It need not be the last one entered: with implicit TLS the greeting comes after TLS, and the reply to
+        DATA arrives together with those to RCPT.
+        """
         self._end()
         failed = next((step for step in self.steps if step.stage == stage), None) or Step(stage)
         failed.state = "failed"
@@ -196,7 +199,7 @@ def _result(
         code = reply.code if reply else None
         return TestResult(True, "done", code, sentence, "", transcript, 0, walk.steps)
     diagnosis = explain(failure, row, _oddities(row))
-    # A server may answer anything; PostgreSQL takes no NUL, a page no control character.
+    # A server may reply with any bytes: PostgreSQL refuses NUL, and a page must not show control characters.
     sentence = words.one_line(diagnosis.message)
     return TestResult(
         False, failure.stage, failure.smtp_code, sentence, diagnosis.hint, transcript, 0, walk.steps

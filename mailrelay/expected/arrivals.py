@@ -24,7 +24,7 @@ from quazzar import doorbell
 SWEEP = "mailrelay.tasks.sweep_expected"
 #: How many arrivals of a report are kept.
 KEPT = 60
-#: So many senders are learned about at once; what is purged makes room (``watching.purge``).
+#: The most senders that are learned about at once; purging makes room (``watching.purge``).
 MOST_LEARNING = 1000
 #: Reports of the same kind that are closer than this are one.
 _TOGETHER = 60.0
@@ -36,7 +36,7 @@ _KINDS = {Kind.SENDMAIL.value: Message.Source.SENDMAIL.value, Kind.MESSAGE.value
 
 
 class _Recent:
-    """What this process has recorded a moment ago, so that a thousand mails of a kind cost no thousand writes."""
+    """What this process has recorded a moment ago, so that a thousand similar mails do not cost a thousand writes."""
 
     def __init__(self, size: int = 2000) -> None:
         self._size = size
@@ -112,7 +112,7 @@ def _after(known: dict[str, Any], now: datetime, *, succeeded: bool) -> dict[str
 
 
 def forget(*, messages: Sequence[Message], **_: Any) -> None:
-    """Take back what was learned from messages that somebody deletes, subject and all.
+    """Forget what was learned from deleted messages, including the subject.
 
     What is proposed or watched stays: an operator has seen that and can delete it, too. Connected to
     ``byhand.deleting`` by the app's ready().
@@ -133,7 +133,7 @@ def forget(*, messages: Sequence[Message], **_: Any) -> None:
 
 
 def _declared(signature: Signature) -> dict[str, Any] | None:
-    """The row that was declared by hand and waits for this report, which it is bound to from now on."""
+    """The row that an operator declared for this report; from now on it is bound to it."""
     for row in ExpectedReport.objects.filter(key=None, kind__in=[signature.kind, Kind.ANY]).order_by("pk"):
         if matches(row.title, signature.title, signature.name):
             bound = {name: getattr(signature, name) for name in ("kind", "source", "title", "key")}

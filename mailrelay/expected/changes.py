@@ -53,7 +53,7 @@ def watch(pk: int, now: datetime | None = None) -> ExpectedReport:
 
 
 def ignore(pk: int) -> ExpectedReport:
-    """Propose it no more, and no longer watch it.
+    """Stop proposing and watching it.
 
     Raises:
         NotFound: there is no such report.
@@ -62,7 +62,7 @@ def ignore(pk: int) -> ExpectedReport:
 
 
 def pause(pk: int) -> ExpectedReport:
-    """No longer watch it until it is resumed with ``watch``.
+    """Stop watching it until ``watch`` resumes it.
 
     Raises:
         NotFound: there is no such report.
@@ -87,7 +87,7 @@ def _rest(pk: int, state: str, action: str) -> ExpectedReport:
 
 
 def declare(values: dict[str, Any], now: datetime | None = None) -> ExpectedReport:
-    """Watch a report that did not come yet, by hand; one that is known already is watched as it is.
+    """Watch a report that has not arrived yet; a report that is already known is watched as it is.
 
     Args:
         values: ``name``, ``schedule`` (as ``schedules.as_json``), and perhaps ``tolerance`` in minutes, ``kind`` and
@@ -111,7 +111,7 @@ def declare(values: dict[str, Any], now: datetime | None = None) -> ExpectedRepo
 
 
 def _known(match: str, kind: str) -> ExpectedReport | None:
-    """A report that came already and is not watched, which is meant by these words."""
+    """A known report that is not watched and that these words describe."""
     rows = ExpectedReport.objects.filter(state__in=_NEW, key__isnull=False).order_by("-last_at")
     rows = rows if kind == Kind.ANY else rows.filter(kind=kind)
     return next((row for row in rows[:2000] if matches(match, row.title, row.name)), None)
@@ -175,7 +175,7 @@ def _locked(pk: int) -> ExpectedReport:
 def _begin(
     row: ExpectedReport, now: datetime, *, again: bool = False, keeps_count: bool = False
 ) -> ExpectedReport:
-    """Count from the last one, unless by that it would be late already: the watch begins now."""
+    """Count from the last arrival, or from now if the report would then be late already."""
     assert row.schedule is not None
     schedule, tolerance = schedules.from_json(row.schedule), timedelta(minutes=row.tolerance)
     row.counted_from = row.last_at or (row.counted_from if keeps_count else None) or now

@@ -1,7 +1,7 @@
 """Learns a schedule from the times at which reports came. Pure.
 
-A schedule that is wrong wakes somebody for nothing, so there is none where the times do not clearly show one: most of
-them must be explained by it, and most of its own times must have had a report.
+A wrong schedule wakes people for nothing, so none is proposed unless the times clearly show one: it must
+explain most of them, and most of its own times must have had a report.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ class Learned:
 
 
 def learn(times: Sequence[datetime], zone: tzinfo) -> Learned | None:
-    """The schedule that these times (in UTC, in any order) follow; None where there is none yet, or none at all.
+    """The schedule that these times (in UTC, in any order) follow; None if they show none (yet).
 
     Args:
-        zone: the zone of the clock that the senders live by.
+        zone: the time zone of the senders' clocks.
     """
     ordered = sorted(times)
     if len(ordered) < 3:
@@ -61,7 +61,7 @@ def learn(times: Sequence[datetime], zone: tzinfo) -> Learned | None:
     )
 
 
-# --- by the clock on the wall
+# --- by wall-clock time
 
 
 def _by_calendar(times: Sequence[datetime]) -> Learned | None:
@@ -123,7 +123,7 @@ def _weekly(days: Sequence[date], at: int) -> Weekly | None:
     elif usual == WORKDAYS:
         enough = len(days) >= 8 and span >= 10
     else:
-        # A single day a week could be a chance; four of them are not.
+        # A single day a week could be chance; four of them are not.
         enough = bool(usual) and span >= 22 and min(seen[weekday] for weekday in usual) >= 3
     return Weekly(usual, at) if enough and len(usual) in range(1, 8) else None
 

@@ -1,4 +1,4 @@
-"""What the doctor and the metrics tell of expected reports."""
+"""What the doctor and the metrics report about expected reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The zone of the clock that this node's jobs live by."""
+"""The time zone that this node's jobs run in."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 #: ``Monthly.week`` of the last one in the month.
 LAST = 5
 _DAY = timedelta(days=1)
-#: A report this early still counts for the time that is next: a sender that ignores daylight saving is an hour off.
+#: A report this early still counts for the next time: a sender that ignores daylight saving is an hour off.
 _EARLY = timedelta(minutes=65)
 #: How many days back the time before the next one is found.
 _WEEK, _FIVE_WEEKS = timedelta(days=8), timedelta(days=38)
@@ -28,7 +28,7 @@ _WEEK, _FIVE_WEEKS = timedelta(days=8), timedelta(days=38)
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """So many minutes after the last one."""
+    """A fixed number of minutes after the last one."""
 
     minutes: int
 
@@ -98,8 +98,11 @@ def _last_week(day: date) -> int:
 
 
 def _slots(schedule: Weekly | Monthly, start: date, zone: tzinfo) -> Iterator[datetime]:
-    """The times of a calendar schedule, in UTC. One that the clock skips in spring is an hour later; of one that comes
-    twice in autumn it is the first."""
+    """The times of a calendar schedule, in UTC.
+
+    A time that the clock skips in spring is an hour later; of a time that occurs twice in autumn, the first
+    counts.
+    """
     day = start
     while True:
         if fits(schedule, day):
@@ -115,7 +118,7 @@ def _second(slot: datetime, zone: tzinfo) -> datetime:
 
 
 def _longer_hour(schedule: Every, seen: datetime, at: datetime, zone: tzinfo) -> timedelta:
-    """The hour by which an interval kept by the clock on the wall is longer when that goes back."""
+    """The extra hour that an interval in wall-clock time gets when the clocks go back."""
     if schedule.minutes % 60 or schedule.minutes == 60:
         return timedelta()
     before, after = seen.astimezone(zone).utcoffset(), at.astimezone(zone).utcoffset()
@@ -198,7 +201,7 @@ def from_json(stored: dict[str, Any]) -> Schedule:
     """The schedule that ``as_json`` wrote, or that somebody typed.
 
     Raises:
-        ValueError: it is none; the text is a sentence that says why.
+        ValueError: it is not a schedule; the text is a sentence that says why.
     """
     kind = stored.get("kind")
     if kind == "every":
@@ -229,7 +232,7 @@ def minute_of_day(text: object) -> int:
     """02:04 as a minute of the day.
 
     Raises:
-        ValueError: it is no time of the day.
+        ValueError: it is not a time of day.
     """
     match = _CLOCK.fullmatch(text) if isinstance(text, str) else None
     if match is None:

@@ -1,4 +1,4 @@
-"""What identifies a report that comes again: its sender, and its subject without what differs each time. Pure."""
+"""What identifies a recurring report: its sender, and its subject without the parts that change. Pure."""
 
 from __future__ import annotations
 

@@ -51,8 +51,8 @@ def step(
     """How it stands now, and what to mail.
 
     Args:
-        off_since: when the node was last known to be up, if it was off until now: what was due meanwhile could not
-            come, and has the tolerance once more from now on.
+        off_since: when the node was last known to be up, if it was off until now: reports that were due in
+            the meantime could not arrive, and get the tolerance again from now on.
     """
     known = _counted(known, now, zone, off_since)
     assert known.late_at is not None

@@ -24,9 +24,9 @@ logger = logging.getLogger(__name__)
 GAP = timedelta(minutes=5)
 #: The doctor's check (``monitoring.py``).
 CHECK = "expected reports"
-#: Rows that one sweep looks at; the next one goes on.
+#: The most rows that one sweep checks; the next sweep continues.
 _AT_ONCE = 500
-#: What is not watched is forgotten when it did not come for so long; what came once, sooner.
+#: An unwatched report is forgotten if it has not arrived for this long; one that arrived only once, sooner.
 _FORGOTTEN, _ONCE = timedelta(days=100), timedelta(days=40)
 State = ExpectedReport.State
 
@@ -65,7 +65,7 @@ def _states() -> list[tuple[int, str]]:
 
 
 def _off_since(now: datetime) -> datetime | None:
-    """When the node was last known to be up, if it was off since, or its clock was set; and that it is up now."""
+    """When the node was last up, if it was off or its clock was set since then; also records that it is up now."""
     last = ExpectedSweep.objects.filter(pk=1).values_list("at", flat=True).first()
     ExpectedSweep.objects.update_or_create(pk=1, defaults={"at": now})
     if last is None or -GAP < now - last < GAP:
@@ -74,7 +74,7 @@ def _off_since(now: datetime) -> datetime | None:
 
 
 def _learn(row: ExpectedReport, zone: tzinfo) -> None:
-    """Propose the schedule that the arrivals show, or no longer."""
+    """Propose the schedule that the arrivals show, or withdraw the proposal."""
     found = learn([datetime.fromtimestamp(at, UTC) for at, _ in row.arrivals], zone)
     changes: dict[str, object] = {"look_at": None}
     if found is not None:
@@ -179,7 +179,7 @@ def moment(time: datetime, zone: tzinfo) -> str:
 
 
 def purge(now: datetime | None = None) -> int:
-    """Forget what is not watched and does not come any more; returns how many."""
+    """Forget unwatched reports that no longer arrive; returns how many."""
     now = now or timezone.now()
     unwatched = ExpectedReport.objects.filter(state__in=[State.LEARNING, State.PROPOSED, State.IGNORED])
     stale = Q(last_at__lt=now - _FORGOTTEN)

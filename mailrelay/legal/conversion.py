@@ -1,8 +1,8 @@
-"""A complete mail → the bytes that the server at hand may be sent, and what to ask of it. Pure.
+"""Converts a complete mail to bytes that the given server accepts, with the extensions to use. Pure.
 
-A mail that is legal already stays byte for byte. Otherwise it changes how things are written, not what they say:
-free text in the header becomes encoded words (RFC 2047), a part that the server cannot take is encoded (RFC 2045 §6),
-and the mail says truly what it holds.
+A mail that is already legal is kept byte for byte. Otherwise it changes how things are written, not what they
+say: free text in the header becomes encoded words (RFC 2047), a part that the server cannot take is encoded
+(RFC 2045 §6), and the mail says truly what it holds.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _SIGNED = (
 
 
 class Unsendable(ValueError):
-    """The mail has no form that this server may be sent; the text is a sentence for the operator.
+    """The mail cannot be converted to what this server accepts; the text is a sentence for the operator.
 
     Attributes:
-        needs_utf8: it has one for servers with SMTPUTF8.
+        needs_utf8: it can be sent to servers with SMTPUTF8.
     """
 
     def __init__(self, sentence: str, *, needs_utf8: bool = False) -> None:
@@ -50,7 +50,7 @@ class Unsendable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What the server says that it takes: 8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531)."""
+    """What the server offers: 8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531)."""
 
     eight_bit: bool = False
     utf8: bool = False
@@ -58,7 +58,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Legal:
-    """A mail as the server may be sent it.
+    """A mail in a form that the server accepts.
 
     Attributes:
         eight_bit: to be announced with BODY=8BITMIME.
@@ -71,7 +71,7 @@ class Legal:
 
 
 def legalise(data: bytes, offer: Offer, *, utf8: bool = False) -> Legal:
-    """The mail as the server may be sent it, with CRLF line ends.
+    """The mail in a form that the server accepts, with CRLF line ends.
 
     Args:
         utf8: an address of the envelope needs SMTPUTF8; then the header may be in UTF-8, too.
@@ -213,7 +213,7 @@ def _multipart(entity: Entity, pieces: Multipart, server: _Server) -> Entity:
 
 
 def _aside(text: bytes, server: _Server) -> bytes:
-    """What stands before or behind all parts and is shown to nobody: left out where it is not legal."""
+    """Text before or after all parts, which nobody sees: left out if it is not legal."""
     lines = crlf(text)
     return lines if server.fits(lines) else b""
 
@@ -263,7 +263,7 @@ def _leaf(entity: Entity, server: _Server) -> Entity:
         if entity.encoding != "binary" and keeps:
             return _said(replace(entity, body=lines))
         return _encoded(entity, "base64", transfer.as_base64(entity.body))
-    # A bare CR is a line end, and must not make a boundary line of what was none.
+    # A bare CR is a line end, and must not create a boundary line.
     if server.fits(lines) and not (b"\r--" in entity.body and transfer.has_stray_ends(entity.body)):
         return _said(replace(entity, body=lines))
     if not entity.text("content-type"):
@@ -282,7 +282,7 @@ def _encodable(entity: Entity) -> Entity:
 
 
 def _said(entity: Entity) -> Entity:
-    """The part with a true Content-Transfer-Encoding. One that is not known stays, as long as all is ASCII."""
+    """The part with a correct Content-Transfer-Encoding. An unknown one stays, as long as all is ASCII."""
     is_true = entity.body.isascii() and entity.encoding != "binary"
     return entity if is_true else _labelled(entity)
 

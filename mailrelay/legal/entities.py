@@ -27,7 +27,7 @@ class Field:
 
     @property
     def value(self) -> bytes:
-        """What stands behind the colon, in one line."""
+        """What follows the colon, in one line."""
         return _LINE_BREAK.sub(b"", self.raw.partition(b":")[2]).strip(b" \t\r")
 
 
@@ -38,7 +38,7 @@ class Entity:
     Attributes:
         fields: its header.
         body: everything after the blank line.
-        default: its type where it does not say one.
+        default: its type if it declares none.
     """
 
     fields: tuple[Field, ...]

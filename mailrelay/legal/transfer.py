@@ -33,12 +33,12 @@ def _has_lines(data: bytes) -> bool:
 
 
 def has_stray_ends(data: bytes) -> bool:
-    """Whether line ends of more than one kind are in the data, so that making them one would change it."""
+    """Whether the data mixes kinds of line ends, so that unifying them would change it."""
     return data.count(b"\r\n") not in (0, data.count(b"\n")) or _STRAY.search(data) is not None
 
 
 def is_encoded(data: bytes, encoding: str) -> bool:
-    """Whether the data can be in this encoding; text with umlauts in it is not base64, whatever the header says."""
+    """Whether the data can be in this encoding; text with non-ASCII letters is not base64, whatever the header says."""
     return encoding != "base64" or data.isascii()
 
 

@@ -31,7 +31,7 @@ class Mailbox:
 
     Attributes:
         name: the display name; may be empty.
-        address: what stands where the address belongs, not checked yet.
+        address: the text in the place of the address, not checked yet.
     """
 
     name: str
@@ -122,7 +122,7 @@ def rewritten(text: str) -> str:
     """The list in the syntax of RFC 5322 §3.4.
 
     Raises:
-        ValueError: it holds something that is not an address; the text is a sentence for the user.
+        ValueError: it contains something that is not an address; the text is a sentence for the user.
     """
     return ", ".join(written(entry) for entry in entries(text))
 
@@ -131,7 +131,7 @@ def written(entry: Mailbox | Group) -> str:
     """A mailbox or group in the syntax of RFC 5322 §3.4.
 
     Raises:
-        ValueError: an address in it is none; the text is a sentence for the user.
+        ValueError: an address in it is not valid; the text is a sentence for the user.
     """
     members = [
         encodedwords.mailbox(person.name, addresses.normalise(person.address)) for person in _members(entry)

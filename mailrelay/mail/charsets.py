@@ -6,10 +6,10 @@ import codecs
 
 #: What RFC 2045 §5.2 assumes where nothing is declared.
 ASCII = "us-ascii"
-#: What programs write that know nothing of UTF-8. It has a letter for nearly every byte.
+#: What programs write that do not know UTF-8. It has a letter for nearly every byte.
 _OLD = "windows-1252"
 _ISO_2022 = (b"\x1b$", b"\x1b(")
-#: Codecs of Python's from text to text that are no charsets; some of them fail at any text but their own.
+#: Python codecs that are not charsets but convert text to text; some of them fail for any other text.
 _NO_CHARSETS = frozenset({"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"})
 
 
@@ -45,7 +45,10 @@ def guess(data: bytes, declared: str = "") -> str:
 
 
 def is_known(charset: str) -> bool:
-    """Whether this is the name of a charset. Codecs of Python's that are none, such as ``hex``, do not count."""
+    """Whether this is the name of a charset.
+
+    Python codecs that are not charsets, such as ``hex``, do not count.
+    """
     return _newline(charset) is not None
 
 

@@ -89,7 +89,7 @@ def read(data: bytes, *, remote: bool = False) -> Content:
     """
     try:
         return _read(data, remote=remote)
-    except RecursionError:  # parts inside parts, hundreds deep: nobody's mail program shows those
+    except RecursionError:  # parts nested hundreds deep: no mail program shows those
         text = data.decode("utf-8", "replace")
         return Content(tuple(_headers(data)), text[:LONGEST], "", (), shortened=len(text) > LONGEST)
 

@@ -20,7 +20,8 @@ _ADDRESS_FIELDS = (
 ADDRESS_FIELDS = frozenset(_ADDRESS_FIELDS.split())
 #: Fields of MIME: a value, then parameters (RFC 2045 §5.1, RFC 2183).
 PARAMETER_FIELDS = frozenset({"content-type", "content-disposition"})
-#: Fields with words of their own, in which an encoded word would be garbage (IANA's register of message headers).
+#: Fields with their own vocabulary, in which an encoded word would be garbage (IANA's register of message
+#: headers).
 _STRUCTURED_FIELDS = (
     "accept-language alternate-recipient archived-at authentication-results auto-submitted autocrypt autoforwarded "
     "bimi-indicator bimi-location bimi-selector content-base content-duration content-features content-id "
@@ -51,7 +52,7 @@ _ASCII = "".join(map(chr, range(0x21, 0x7F)))
 
 
 def is_structured(name: str) -> bool:
-    """Whether the field has a syntax of its own; free text is what all others hold."""
+    """Whether the field has its own syntax; all others hold free text."""
     lower = name.lower()
     return lower in _STRUCTURED or lower.startswith(_STRUCTURED_FAMILIES)
 
@@ -81,7 +82,7 @@ def in_ascii(name: str, text: str) -> str:
         try:
             return addresslists.rewritten(text)
         except ValueError:
-            pass  # no list of addresses; then at least its characters are legal
+            pass  # not a list of addresses; then at least its characters are legal
     if lower in PARAMETER_FIELDS:
         return parameters.rewritten(text)
     if is_structured(lower):
@@ -171,5 +172,5 @@ def _reference(text: str) -> str:
         try:
             return quote(before, safe=_ASCII, errors="replace") + at + addresses.ascii_domain(domain)
         except ValueError:
-            pass  # it is no domain
+            pass  # it is not a domain
     return quote(text, safe=_ASCII, errors="replace")

@@ -125,7 +125,7 @@ def read(data: bytes) -> RawMail:
     """Header and body of a message that a program of the node wrote, which may have been careless.
 
     Before the header, blank lines and a byte order mark are dropped. In the header, NUL and a carriage return inside a
-    line are spaces, so that nothing becomes a field that was none; several carriage returns before a line feed are one
+    line are spaces, so that no new field appears; several carriage returns before a line feed are one
     line end, and if the header ends its lines that way, in the body as well.
     """
     data = data.removeprefix(_BYTE_ORDER_MARK)

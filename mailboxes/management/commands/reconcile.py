@@ -31,7 +31,7 @@ class Command(BaseCommand):
         """Prints one line for each difference, and repairs them unless this is a dry run.
 
         Raises:
-            CommandError: something differs still, or could not be found out.
+            CommandError: something still differs, or the differences could not be determined.
         """
         sentences = self._differences()
         for sentence in sentences:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _TABLES = "lmdb:/mail-config/postfix"
-#: None of what the three say to one another has a login. On a TCP port every local user of Docker's machine could speak
+#: The three talk to one another without a login. On a TCP port every local user of Docker's machine could speak
 #: it, by the container's address; a socket asks for the right to enter its directory (files/50-quazzar.sh).
 _SOCKETS = "/mail-sockets"
 
@@ -105,8 +105,8 @@ _SMARTHOST = {
     "smtp_sasl_auth_enable": "yes",
     "smtp_sasl_password_maps": f"{_TABLES}/sasl_passwd",
     "smtp_sasl_security_options": "noanonymous",
-    # After a refused login the same one is not tried again for a while, whatever comes in: each mail that tried for
-    # itself would be one more failed login, and servers lock out after a few. Another password is tried at once
+    # After a refused login the same one is not tried again for a while, whatever comes in: if each mail tried on its
+    # own, each would be one more failed login, and servers lock out after a few. Another password is tried at once
     # (postconf(5), smtp_sasl_auth_cache_name). Start with two connections: each may try a wrong password once.
     "smtp_sasl_auth_cache_name": "proxy:lmdb:/var/lib/postfix/sasl_auth_cache",
     "smtp_sasl_auth_cache_time": "15m",

@@ -12,7 +12,7 @@ _ROUNDS = 16_000
 _SALT_BYTES = 20
 _KEY_BYTES = 32
 _ALPHABET = "ybndrfg8ejkmcpqxot1uwisza345h769"
-#: A key that no password leads to.
+#: A key that no password produces.
 _NOBODY = bytes(_KEY_BYTES)
 _OUR_SALT = b"quazzar rspamd controller"
 
@@ -20,7 +20,7 @@ _OUR_SALT = b"quazzar rspamd controller"
 def hash_password(password: str) -> str:
     """The hash. Equal passwords give equal hashes, because the file that holds it is compared by its digest.
 
-    An empty password gives a hash that no password matches: without any hash, Rspamd would let everybody in.
+    An empty password gives a hash that no password matches: without any hash, Rspamd would let everyone in.
     """
     secret = password.encode()
     # Derived as slowly as the key, so that it does not help to guess the password.

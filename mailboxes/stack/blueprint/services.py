@@ -47,7 +47,7 @@ _SERVER = (
 LIMITS: Mapping[str, Limits] = {
     "postfix": Limits(2048, 2048, _SERVER),
     "dovecot": Limits(4096, 4096, _SERVER),
-    # It runs as a user of its own from the start.
+    # It runs as its own user from the start.
     "rspamd": Limits(2048, 512, ()),
 }
 

@@ -1,4 +1,4 @@
-"""The preflight check of the network as a container sees it: other name servers and other rules may count there."""
+"""The preflight check of the network as a container sees it: other name servers and other rules may apply there."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _without_way_out(machine: Machine, host: str, port: int, greeting: str) -> C
 
 
 def _said(machine: Machine, *arguments: str) -> list[str] | None:
-    """What the script prints in a container; None if there is none, and no image to make one from."""
+    """What the script prints in a container; None if there is none, and no image to create one from."""
     argv = ["bash", "-c", SCRIPT, "look", *arguments]
     with _container(machine) as name:
         if not name:
@@ -101,7 +101,7 @@ def _said(machine: Machine, *arguments: str) -> list[str] | None:
 
 @contextmanager
 def _container(machine: Machine) -> Iterator[str]:
-    """A running container: the stack's own, or one for this moment; empty if there is neither."""
+    """The name of a running container: the stack's own, or a temporary one; empty if there is neither."""
     engine, project = machine.engine, machine.options.project
     machine.info()  # at once a sentence, where no Engine answers
     running = [

@@ -36,7 +36,7 @@ class Check:
 
     Attributes:
         severity: what it means if the check is not ok: an error keeps the stack from starting, a warning does not.
-        tried: False if nobody looked, as where that is switched off; then ``ok`` says nothing.
+        tried: False if the check was not run, for example because it is switched off; then ``ok`` means nothing.
     """
 
     id: str

@@ -57,7 +57,7 @@ def obstacle(port: int, bind: str, standard: int) -> Obstacle | None:
 
 
 def _try(address: str, port: int) -> None:
-    """Binds to the port and lets it go. Nobody can connect in between, because nothing listens."""
+    """Binds to the port and releases it. Nobody can connect in between, because nothing listens."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as trial:
         # Like Docker's own proxy: connections that have ended must not block the port.
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

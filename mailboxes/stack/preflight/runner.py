@@ -59,7 +59,7 @@ def run(
     deadline: float = 10.0,
     inside: bool = False,
 ) -> Report:
-    """Runs all checks. It never raises for what a check finds, and a check that does not finish in time has failed.
+    """Runs all checks. It never raises because of a check's result; a check that does not finish in time has failed.
 
     Args:
         hostname: the name that the stack is to have.

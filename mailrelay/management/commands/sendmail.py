@@ -26,7 +26,7 @@ class Command(BaseCommand):
         sys.exit(program.run_alone(argv[2:]))
 
     def handle(self, *args: str, **options: object) -> None:
-        """Refuse ``call_command``: it has no standard input to read the message from.
+        """Refuse ``call_command``, which has no standard input to read the message from.
 
         Raises:
             CommandError: always.
