@@ -1,1 +1,1 @@
-"""What to paste at the registrar, and whether the world sees it."""
+"""The DNS records to publish, whether the world sees them, and publishing them automatically."""

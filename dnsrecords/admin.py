@@ -1,4 +1,4 @@
-"""The rows about DNS records as they are stored: what was chosen in the DNS tab, and what checks found."""
+"""The rows about DNS records as they are stored: the options set in the DNS tab, and the results of checks."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class RecordChangeAdmin(RowsOfDomains):
 
 @admin.register(DomainOptions)
 class DomainOptionsAdmin(RowsOfDomains):
-    """What was chosen for a domain's records; a domain without a row has the defaults."""
+    """The options of a domain's records; a domain without a row has the defaults."""
 
     list_display = ("domain", "mta_sts")
     list_filter: ClassVar[list[Any]] = ["mta_sts"]

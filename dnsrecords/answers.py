@@ -1,4 +1,4 @@
-"""Answers from DNS as plain values; whatever DNS can answer is a value, and not an exception."""
+"""Answers from DNS as plain values; every possible answer of DNS is a value, not an exception."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Outcome(StrEnum):
     LAME = "lame"
     NO_SERVER = "no_server"
     BAD = "bad"
-    #: There was no time left to ask, which says nothing about anybody's servers.
+    #: There was no time left to ask, which says nothing about any server.
     UNASKED = "unasked"
 
 
@@ -79,7 +79,7 @@ class Answer:
         return bool(self.values)
 
 
-#: Asks DNS for a name and a type; CNAMEs are followed already.
+#: Asks DNS for a name and a type, and follows CNAMEs.
 Lookup: TypeAlias = Callable[[str, str], Answer]
 
 
@@ -87,7 +87,7 @@ def remembering(lookup: Lookup, answers: Mapping[Question, Answer] | None = None
     """A look-up that asks each question once.
 
     Args:
-        answers: to questions that were asked already.
+        answers: the answers to questions that were asked before.
     """
     remembered = dict(answers or {})
 

@@ -7,7 +7,7 @@ from django.db.models.signals import post_save
 
 
 class DnsRecordsConfig(AppConfig):
-    """What to paste at the registrar, and whether it is there."""
+    """The DNS records to publish, and whether they are published."""
 
     name = "dnsrecords"
     verbose_name = "DNS records"

@@ -13,17 +13,17 @@ _STATUSES = [(status.value, status.value) for status in Status]
 
 
 class DomainCheck(models.Model):
-    """When a domain's records were last looked up, and when they are due again."""
+    """When a domain's records were last checked, and when they are due again."""
 
     domain = models.OneToOneField(Domain, on_delete=models.CASCADE, primary_key=True, related_name="dns")
-    #: Null if nobody has looked yet.
+    #: Null before the first check.
     checked_at = models.DateTimeField(null=True, default=None)
     #: When the next scheduled check is due. The worker that takes it moves this on before it begins.
     due_at = models.DateTimeField(default=timezone.now, db_index=True)
-    #: When the look began whose results are stored, and when one began that is under way; null: none.
+    #: When the check whose results are stored began, and when the one in progress began; null: none.
     began_at = models.DateTimeField(null=True, default=None)
     looking_since = models.DateTimeField(null=True, default=None)
-    #: Digest of the records that the last look was for. If others are wanted, the domain is due.
+    #: Digest of the records that the last check was for. If others are wanted, the domain is due.
     looked_for = models.CharField(max_length=64, blank=True, default="")
     #: Whether the zone of the stack's hostname was signed with DNSSEC at the last check.
     signed = models.BooleanField(default=False)
@@ -52,7 +52,7 @@ class RecordCheck(models.Model):
     propagation = models.TextField(blank=True, default="")
     #: Since when the record has this status.
     since = models.DateTimeField(default=timezone.now)
-    #: The record was right once. Only then does it make news when it breaks.
+    #: The record was right once. Only then is it news when it breaks.
     was_ok = models.BooleanField(default=False)
     #: Checks in a row that did not end in ok.
     failures = models.PositiveIntegerField(default=0)

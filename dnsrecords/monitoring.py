@@ -42,7 +42,7 @@ def examine() -> doctor.Finding:
     """Whether the records that mail depends on are published; the others make a warning when they break."""
     wrong = RecordCheck.objects.exclude(status__in=[Status.OK, Status.UNCHECKED]).select_related("domain")
     needed = wrong.filter(record__in=REQUIRED)
-    # Of what was never right nothing broke: there is work to be done.
+    # A record that was never right did not break: there is work to be done.
     if broken := list(needed.filter(was_ok=True, status__in=_WRONG).order_by("since")):
         return doctor.failed(_sentence(broken), _ADVICE, since=broken[0].since)
     if silent := list(needed.filter(status=Status.ERROR).order_by("since")):

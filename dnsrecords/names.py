@@ -12,7 +12,7 @@ def within(name: str, zone: str) -> bool:
 
 
 def relative_name(name: str, zone: str) -> str:
-    """A name as registrars that append the zone themselves want it: ``@`` for the zone's own.
+    """A name as it is entered at registrars that append the zone: ``@`` for the zone's own.
 
     A name outside the zone stays absolute, with a final dot; so does each one while the zone is not known (empty).
     """

@@ -7,7 +7,7 @@ from celery import shared_task
 
 @shared_task(ignore_result=True)
 def check_due() -> None:
-    """Looks up the domains that are due, and mails the operator what broke or recovered."""
+    """Checks the domains that are due, and mails the operator what broke or recovered."""
     from dnsrecords.checking import check
 
     check.check_due()
@@ -23,7 +23,7 @@ def publish_due() -> None:
 
 @shared_task(ignore_result=True)
 def watch() -> None:
-    """Notices that a record on which mail depends has changed, so that it is looked up now."""
+    """Notices that a record on which mail depends has changed, so that its domain is checked now."""
     from dnsrecords.checking import tripwire
 
     tripwire.watch()

@@ -1,6 +1,6 @@
 """Files that anybody may read without signing in: MTA-STS policies, and settings for mail programs.
 
-They hold names of servers and ports, and do not give away whether a mailbox exists.
+They hold names of servers and ports, and do not reveal whether a mailbox exists.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _ENTITIES = {"&apos;": "'", "&quot;": '"'}
 class WellKnownMiddleware:
     """Serves these files under the names that they have to be at, before anything checks the Host header.
 
-    Requests for other names and paths pass through. A lapsed licence changes nothing: mail goes on.
+    Requests for other names and paths pass through. A lapsed licence does not change this: mail keeps flowing.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

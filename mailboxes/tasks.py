@@ -17,7 +17,7 @@ def push_changes() -> None:
 
 @shared_task(ignore_result=True)
 def sweep_stack() -> None:
-    """Completes what a lost ring, a dead worker, a stopped container or a full disk prevented; renews the certificate."""
+    """Does what a lost ring, a dead worker, a stopped container or a full disk prevented; renews the certificate."""
     if _idle():
         return
     from mailboxes import upkeep

@@ -1,4 +1,4 @@
-"""Mail to the operator about records that broke, and about those that are right again."""
+"""Mails to the operator about records that broke and records that recovered."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST_SHOWN = 50
 
 
 def tell(news: Sequence[News]) -> None:
-    """Sends one mail about all of it; without a relay or recipients it is in the log only."""
+    """Sends one mail about all the news; without a relay or recipients, it is only logged."""
     for item in news:
         logger.warning("dns: %s", headline(item))
     if news:

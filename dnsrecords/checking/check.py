@@ -1,4 +1,4 @@
-"""Looks a domain's records up, judges them, and keeps the result. The one way in for API, console and schedule."""
+"""Looks up a domain's records, judges them, and stores the results. API, console and schedule all call this module."""
 
 from __future__ import annotations
 
@@ -35,26 +35,26 @@ if TYPE_CHECKING:
     from dnsrecords.mtasts.policy import Fetch
     from dnsrecords.records.record import Record
 
-#: Seconds for all that is asked about a domain, whatever its name servers do; judging it takes the rest of ten.
+#: Seconds for all queries about a domain, whatever its name servers do; judging takes the rest of ten seconds.
 DEADLINE = 9.0
-#: Shares of that, counted from the start: each step that asks has to end then, so that servers that are silent in one
-#: leave time for the next. The steps: the records, how far they have spread, what judging them needs, what stands in
-#: SPF records; the rest is for telling wildcards from records.
+#: Shares of that, counted from the start: each step that sends queries has to end by then, so that servers that do not
+#: answer in one leave time for the next. The steps: the records, how far they have spread, what judging them needs,
+#: what stands in SPF records; the rest is for telling wildcards from records.
 _OWN, _CACHES, _FURTHER, _JUDGING = 0.55, 0.65, 0.8, 0.93
 #: Fetches the MTA-STS policy of a domain as others do.
 FETCH = policyfetch.fetch
-#: Seconds for a policy that no record leads to any more.
+#: Seconds to fetch a policy that no record points to any more.
 _LEFT_OVER = 2.0
 #: Where the name servers of zones listen.
 PORT = 53
-#: Seconds that a second look needs at least.
+#: The least time in seconds that a second look-up needs.
 _AGAIN = 4.0
-#: Domains under way at once; nearly all of the time is waiting.
+#: Domains that are checked at the same time; nearly all of the time is spent waiting.
 _SIDE_BY_SIDE = 16
 
 
 def check(domain: Domain) -> None:
-    """Looks one domain up now, and tells the operator what broke or recovered."""
+    """Checks one domain now, and mails the operator what broke or recovered."""
     facts = Facts.for_domain(domain)
     began = schedule.begin(domain, facts)
     with ThreadPoolExecutor(1) as pool:
@@ -63,7 +63,7 @@ def check(domain: Domain) -> None:
     news = _keep(domain, outcome, began)
     _note_signed(signed.result())
     if progress.advance(domain, results.published_keys(outcome)):
-        # Another key signs. If there is no time left to look again, the worker does.
+        # Another key signs. If there is no time left to check again, the worker does.
         left = DEADLINE - (timezone.now() - began).total_seconds()
         if left > _AGAIN:
             facts = Facts.for_domain(domain)
@@ -73,10 +73,10 @@ def check(domain: Domain) -> None:
 
 
 def check_due(most: int = 1000) -> int:
-    """Looks up every domain whose time has come, side by side.
+    """Checks every domain that is due, in parallel.
 
     Returns:
-        How many domains were looked up.
+        How many domains were checked.
     """
     claimed = schedule.claim_due(most)
     news: list[News] = []
@@ -84,7 +84,8 @@ def check_due(most: int = 1000) -> int:
         # All have the same hostname.
         signed = [pool.submit(_is_signed, facts) for _, facts, _ in claimed[:1]]
         looks = {pool.submit(look, facts): (domain, began) for domain, facts, began in claimed}
-        # Kept as they are done, so that dead name servers delay nobody else; database work stays in this thread.
+        # Stored as they finish, so that dead name servers do not delay other domains; database work stays in this
+        # thread.
         for done in as_completed(looks):
             (domain, began), outcome = looks[done], done.result()
             news += _keep(domain, outcome, began)
@@ -158,8 +159,8 @@ def _by_wildcards(
     lookup: Lookup,
     resolver: Resolver,
 ) -> dict[Record, Answer]:
-    """Of the records that are wrong, those for which a wildcard answers, each with what it answers."""
-    # Nobody asked for this name before, so that no cache has it.
+    """Those of the wrong records for which a wildcard answers, each with the wildcard's answer."""
+    # This name was never queried before, so no cache has it.
     label = f"quazzar-{secrets.token_hex(6)}"
     doubted = {}
     for record, judgement in judged.items():
@@ -198,8 +199,10 @@ def _with_addresses(facts: Facts, lookup: Lookup) -> Facts:
 
 
 def _fetching(pool: ThreadPoolExecutor, facts: Facts, lookup: Lookup, ends: float) -> Fetch:
-    """Fetches the MTA-STS policy as others get it: if there is a record for it, or, where this node serves none, if
-    somebody else may still serve one."""
+    """Fetches the MTA-STS policy as others get it, if there may be one.
+
+    There may be if a record announces it or, where this node serves none, if a former provider may still serve one.
+    """
     record = lookup(policy.record_name(facts.domain), "TXT") if facts.hostname else None
     if record is None or (facts.mta_sts and not record.exists):
         return lambda: None
@@ -228,7 +231,7 @@ def _result(
     return Result(record, verdict, "; ".join(sentences), everywhere, judgement.zone)
 
 
-# --- what comes of it --------------------------------------------------------------------------------------
+# --- the result --------------------------------------------------------------------------------------
 def _keep(domain: Domain, outcome: Sequence[Result], began: datetime) -> list[News]:
     now = timezone.now()
     settled = all(result.verdict.ok for result in outcome if result.record.required)

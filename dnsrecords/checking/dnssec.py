@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def questions(hostname: str) -> tuple[Question, ...]:
-    """Everything that `is_signed` may look up, so that it can be asked side by side."""
+    """Everything that `is_signed` may look up, so that it can be queried in parallel."""
     return tuple((name, type_) for name in _upwards(hostname) for type_ in ("SOA", "DNSKEY"))
 
 

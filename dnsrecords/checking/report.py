@@ -1,4 +1,4 @@
-"""A domain's records, each with how it stood when it was last looked up: what API and console show."""
+"""A domain's records, each with the result of the last check, for API and console."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from mailboxes.models import Domain
 
 
-#: A look that takes longer belongs to a worker that was killed.
+#: A check that takes longer belongs to a worker that was killed.
 _LONGEST_LOOK = timedelta(seconds=30)
-#: Ids of records that stand at the domain's own name.
+#: Ids of records at the domain's own name.
 _AT_THE_DOMAIN = ("mx", "spf")
 
 
@@ -60,7 +60,7 @@ class Row:
 
     @property
     def relative_name(self) -> str:
-        """The name as registrars that append the zone want it; absolute, with a final dot, without a known zone."""
+        """The name to enter at registrars that append the zone; without a known zone the full name with a final dot."""
         return relative_name(self.record.name, self.zone)
 
 
@@ -69,8 +69,8 @@ class Report:
     """All records of a domain.
 
     Attributes:
-        checked_at: when they were last looked up; None: never.
-        looking: whether they are being looked up now, or will be in seconds.
+        checked_at: when they were last checked; None: never. looking: whether they are being checked now, or will be
+            in seconds.
     """
 
     domain: Domain
@@ -104,7 +104,7 @@ class Report:
 
     @property
     def required(self) -> tuple[Row, ...]:
-        """The four that mail depends on."""
+        """The four records that mail depends on."""
         return tuple(row for row in self.rows if row.record.required)
 
     @property
@@ -141,7 +141,7 @@ def _is_looking(look: DomainCheck | None, records: Iterable[Record]) -> bool:
 
 
 def _policy_of(row: Row) -> Policy | None:
-    """The policy that receivers heed: of several, none. Without a record, but right, one from above applies."""
+    """The policy that receivers follow: of several, none. Without a record, but right, one from above applies."""
     inherited = (row.advice,) if row.status is Status.OK and not row.found else ()
     policies = [policy.parse(value) for value in row.found or inherited if policy.is_policy(value)]
     return policies[0] if len(policies) == 1 and not policies[0].fatal else None
@@ -160,7 +160,7 @@ def _row(record: Record, check: RecordCheck | None, zone: str) -> Row:
     elif not within(record.name, zone):
         zone = ""
     if check is None or check.expected != record.value:
-        return Row(record, zone=zone)  # nobody has looked for this value yet
+        return Row(record, zone=zone)  # this value has not been checked yet
     return Row(
         record,
         Status(check.status),

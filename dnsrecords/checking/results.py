@@ -1,4 +1,4 @@
-"""Keeps what a check saw: each record's last state, its history, and what the operator has to be told."""
+"""Stores the results of a check: each record's last state, its history, and the news for the operator."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mailboxes.models import Domain
 
 Event = Literal["", "broken", "recovered"]
-#: Name servers that do not answer once are no news; that often in a row they are.
+#: Name servers that do not answer are news only after this many checks in a row.
 ERRORS_BEFORE_NEWS = 3
 #: Changes kept for each record.
 _HISTORY = 50
@@ -46,7 +46,7 @@ class Result:
     """One record, and how it stands.
 
     Attributes:
-        propagation: how far it has got, as a sentence without a full stop; empty: no server was asked.
+        propagation: how far it has spread, as a sentence without a full stop; empty: no server was asked.
         zone: the zone that the record's name is in; empty: not known.
         everywhere: whether every name server of the zone has it; where none could be asked, whether the resolvers do.
     """
@@ -59,7 +59,7 @@ class Result:
 
 
 def published_keys(results: Iterable[Result]) -> dict[str, str]:
-    """Selector → TXT record, of each further DKIM key that is published as it should be on every name server."""
+    """Selector → TXT record, of each further DKIM key that is published correctly on every name server."""
     return {
         result.record.id.removeprefix(FURTHER_KEY): result.verdict.found[0]
         for result in results
@@ -69,11 +69,11 @@ def published_keys(results: Iterable[Result]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """A record that broke, or is right again.
+    """A record that broke, or recovered.
 
     Attributes:
         domain: its name.
-        before: the values that were published when the check before looked.
+        before: the values that were published at the previous check.
     """
 
     domain: str
@@ -89,7 +89,7 @@ class Memory:
     """What earlier checks leave behind for a record.
 
     Attributes:
-        was_ok: it was right once. What never was is work to be done, and no news.
+        was_ok: it was right once. A record that never was is not news, but work to be done.
         failures: checks in a row that did not end in ok.
         told: the operator knows that it is broken.
     """
@@ -99,7 +99,7 @@ class Memory:
     told: bool = False
 
     def after(self, status: Status) -> tuple[Memory, Event]:
-        """What to remember after another check, and what the operator has to hear."""
+        """What to remember after another check, and what to report to the operator."""
         if status is Status.UNCHECKED:
             return self, ""
         if status is Status.OK:
@@ -123,19 +123,19 @@ def keep(
     """Stores the results of one check, and forgets records that are no longer wanted.
 
     Args:
-        due: when the domain is to be looked up next, unless it became due while it was looked up.
-        began: when the look began; None: now. Results of a look that began later stay.
+        due: when the domain is due next, unless it became due during the check. began: when the check began; None:
+            now. Results of a check that began later are kept.
     """
     began = began or now
     with transaction.atomic():
-        # Two checks of one domain at once (somebody pressed the button) come one after the other here.
+        # Two checks of one domain at the same time (somebody pressed the button) take turns here.
         check, _ = DomainCheck.objects.select_for_update().get_or_create(domain=domain)
         if check.began_at and check.began_at > began:
             return []
         rows = {row.record: row for row in RecordCheck.objects.filter(domain=domain)}
         steps = [_step(domain, rows.pop(result.record.id, None), result, now) for result in results]
         RecordCheck.objects.bulk_create([step.row for step in steps if step.row.pk is None])
-        # Most checks see what the one before saw.
+        # Most checks find the same as the previous one.
         RecordCheck.objects.bulk_update([step.row for step in steps if step.differs], _FIELDS)
         _note([step.change for step in steps if step.change is not None])
         if rows:
@@ -165,7 +165,7 @@ def _step(domain: Domain, row: RecordCheck | None, result: Result, now: datetime
     before = {name: getattr(row, name) for name in _FIELDS}
     memory = Memory(row.was_ok, row.failures, row.told)
     if row.expected and row.expected != result.record.value:
-        # Another value is wanted now: that it is not there yet is work to be done, and no breakage.
+        # Another value is wanted now: that it is not published yet is work to be done, not a breakage.
         memory = Memory(told=row.told)
     memory, event = memory.after(verdict.status)
     row.was_ok, row.failures, row.told = memory.was_ok, memory.failures, memory.told
@@ -181,8 +181,8 @@ def _step(domain: Domain, row: RecordCheck | None, result: Result, now: datetime
 
 
 def _change(row: RecordCheck, before: dict[str, Any], now: datetime) -> RecordChange | None:
-    """What belongs into the history. That somebody looked for the first time, or did not look, does not."""
-    # In which order a name server gives them means nothing.
+    """The change for the history, if there is one. A first check, or a check that was skipped, is not a change."""
+    # The order in which a name server returns them means nothing.
     other_value = sorted(before["found"]) != sorted(row.found) and row.status != Status.ERROR
     if Status.UNCHECKED in (before["status"], row.status):
         return None

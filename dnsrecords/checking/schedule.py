@@ -1,7 +1,7 @@
-"""When a domain is looked up: every hour, sooner while something is wrong, at once when its records have changed.
+"""When a domain is checked: every hour, sooner while something is wrong, at once when its records have changed.
 
-The rows are the truth: a domain is due when its time has come, or when the records that are wanted are not those that
-the last look was for. A ring only makes the worker see it at once.
+The rows are the truth: a domain is due when its time has come, or when the wanted records differ from those of the
+last check. A ring only makes the worker notice it at once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 CHECK_DUE = "dnsrecords.tasks.check_due"
 _USUAL, _SOON = timedelta(hours=1), timedelta(minutes=10)
-#: Name servers follow their primary within this time after publishing; meanwhile a domain is looked up each minute.
+#: Name servers follow their primary within this time after publishing; during that time, a domain is checked every
+#: minute.
 _AFTER_PUBLISHING, _EACH_MINUTE = timedelta(minutes=10), timedelta(minutes=1)
 #: What may change the records that are wanted, or published: the first word of the audit log's actions.
 _SUBJECTS = {"domain", "stack", "relay"}
@@ -45,13 +46,13 @@ def wake() -> None:
 
 
 def make_due() -> None:
-    """Has every domain looked up now."""
+    """Makes every domain due now."""
     DomainCheck.objects.filter(due_at__gt=timezone.now()).update(due_at=timezone.now())
     wake()
 
 
 def claim_due(most: int) -> list[tuple[Domain, Facts, datetime]]:
-    """The domains that this worker is to look up, each with what its records depend on, and when its look begins."""
+    """The domains that this worker has to check, each with what its records depend on, and when its check begins."""
     _notice_changes()
     due = DomainCheck.objects.filter(due_at__lte=timezone.now()).order_by("due_at")
     domains = list(Domain.objects.filter(pk__in=list(due.values_list("pk", flat=True)[:most])))
@@ -59,14 +60,14 @@ def claim_due(most: int) -> list[tuple[Domain, Facts, datetime]]:
     for domain, facts in zip(domains, Facts.for_domains(domains), strict=True):
         now = timezone.now()
         free = DomainCheck.objects.filter(pk=domain.pk, due_at__lte=now)
-        # If this worker is killed, the next turn comes soon.
+        # If this worker is killed, the next check is due soon.
         if free.update(due_at=now + _SOON, looking_since=now, looked_for=digest(wanted(facts))):
             claimed.append((domain, facts, now))
     return claimed
 
 
 def begin(domain: Domain, facts: Facts) -> datetime:
-    """Notes that somebody looks a domain up now."""
+    """Records that a domain is being checked now."""
     now = timezone.now()
     values = {"looking_since": now, "looked_for": digest(wanted(facts))}
     if not DomainCheck.objects.filter(pk=domain.pk).update(**values):
@@ -75,7 +76,7 @@ def begin(domain: Domain, facts: Facts) -> datetime:
 
 
 def _notice_changes() -> None:
-    """Makes domains due whose records are not those that the last look was for, among them new domains."""
+    """Makes domains due whose wanted records differ from those of the last check, including new domains."""
     now = timezone.now()
     domains = list(Domain.objects.all())
     looked_for = dict(DomainCheck.objects.values_list("pk", "looked_for"))
@@ -91,7 +92,7 @@ def _notice_changes() -> None:
 
 
 def next_due(domain: Domain, now: datetime, *, settled: bool) -> datetime:
-    """When a domain is to be looked up next.
+    """When a domain is due next.
 
     Args:
         settled: whether every required record is right.

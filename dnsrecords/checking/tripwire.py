@@ -1,4 +1,4 @@
-"""Notices within a minute that a record on which mail depends has changed, with a few questions; then a look is due."""
+"""Notices within a minute, with a few queries, that a record on which mail depends has changed; then a check is due."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _KEPT_SECONDS = 86_400
 def watch() -> list[str]:
     """Ask for the required records of some domains, and make those due whose answers differ from last time.
 
-    Only the scheduled look says what is right; this only says that it would see something new.
+    Only the scheduled check judges the records; this only says that it would find something new.
 
     Returns:
         The names of the domains that are due now.
@@ -50,7 +50,7 @@ def watch() -> list[str]:
     before = cache.get_many(now)
     cache.set_many(now, _KEPT_SECONDS)
     # Without answers to compare with – the first turn, or the cache was lost – something may have changed since the
-    # last look: one more look, and what changes after it differs from these answers.
+    # last check: so there is one more check, and later changes differ from these answers.
     changed = [domain for domain in domains if before.get(key := _key(domain.name)) != now[key]]
     if changed:
         DomainCheck.objects.filter(domain__in=changed).update(due_at=timezone.now())

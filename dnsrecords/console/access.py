@@ -7,5 +7,5 @@ from quazzar.console import gate
 
 see = rights.SEE_DNS
 may_change = rights.CHANGE_DNS
-#: Reading the address of a view that changes something leads to the tab.
+#: A GET for a view that changes something leads to the tab.
 change = gate.change(may_change, "admin:dns_overview")

@@ -44,7 +44,7 @@ MARKS = {
     Status.ERROR: ("cloud_off", "wait", "No answer"),
     Status.UNCHECKED: ("radio_button_unchecked", "off", "Not checked"),
 }
-#: A record that is only recommended is no alarm while it is missing.
+#: A recommended record does not raise an alarm while it is missing.
 _NOT_PUBLISHED = ("info", "off", "Not published")
 
 
@@ -76,7 +76,7 @@ def domain(request: HttpRequest, pk: int) -> HttpResponse:
     if not gate.by_htmx(request):
         return _page(request, "domain.html", context)
     if context["looking"] and request.GET.get("seen") == context["seen"]:
-        return HttpResponse(status=204)  # nothing new yet: what somebody types on the page stays
+        return HttpResponse(status=204)  # nothing new yet: keep what is being typed on the page
     return render(request, "dnsrecords/_records.html", context)
 
 

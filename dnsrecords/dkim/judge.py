@@ -59,7 +59,7 @@ class KeyRecord:
 
 
 def parse(text: str) -> KeyRecord:
-    """Parses any text as a key record; what is wrong with it is in ``errors``."""
+    """Parses any text as a key record; problems are in ``errors``."""
     tags = taglists.parse(text)
     key = re.sub(rf"[{taglists.BLANKS}]", "", tags.get("p"))
     errors = (*_version_errors(tags), *_key_errors(tags, key), *tags.errors)

@@ -1,4 +1,4 @@
-"""Where a domain's DKIM keys stand, and the steps that depend on DNS: no key signs before its record is published.
+"""The states of a domain's DKIM keys, and the steps that depend on DNS: no key signs before its record is published.
 
 Key made → its record seen on every name server of the zone, and a probe verifies by it → it signs → the record of the
 RSA key that signed before stays until the mail that it signed has arrived → that record may be deleted.
@@ -33,7 +33,7 @@ KEEP_RETIRED = timedelta(days=5, seconds=TTL)
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """Where the rotation of a domain's RSA key stands.
+    """The state of the rotation of a domain's RSA key.
 
     Attributes:
         state: none, pending (the next key waits to be published) or retiring (the last one's record has to stay).
@@ -54,7 +54,7 @@ class Rotation:
 
 @dataclass(frozen=True, slots=True)
 class Ed25519Key:
-    """Where a domain's Ed25519 key stands.
+    """The state of a domain's Ed25519 key.
 
     Attributes:
         state: off (there is none), pending (it waits to be published) or signing.
@@ -73,7 +73,7 @@ class Ed25519Key:
 
 
 def rotation(domain: Domain) -> Rotation:
-    """How far the rotation of the domain's RSA key is."""
+    """How far the rotation of the domain's RSA key has got."""
     name = domain.name
     keys = {key.state: key for key in domain.dkim_keys.without_secrets().filter(algorithm=RSA)}
     signing = keys.get(SIGNING)
@@ -95,7 +95,7 @@ def rotation(domain: Domain) -> Rotation:
 
 
 def ed25519_key(domain: Domain) -> Ed25519Key:
-    """How far the domain's Ed25519 key is."""
+    """The state of the domain's Ed25519 key."""
     name = domain.name
     key = domain.dkim_keys.without_secrets().filter(algorithm=ED25519).first()
     if key is None:
@@ -114,14 +114,14 @@ def ed25519_key(domain: Domain) -> Ed25519Key:
 
 
 def remove_ed25519(domain: Domain) -> Ed25519Key:
-    """Turns Ed25519 off; the message says what becomes of the key's record.
+    """Turns Ed25519 off; the message says what to do with the key's record.
 
     Raises:
         NotFound: there is no such domain.
         NoEd25519Key: it is off.
     """
     record = dkim_name(lifecycle.remove_ed25519(domain.pk), domain.name)
-    # Mail on its way fails by this signature then, and passes by the other.
+    # Mail in transit then fails with this signature, and passes with the other.
     return Ed25519Key(
         "off", message=f"Ed25519 is off for {domain.name}. You may delete the TXT record {record}."
     )
@@ -131,7 +131,7 @@ def advance(domain: Domain, published: Mapping[str, str]) -> bool:
     """Lets the domain's waiting keys sign if their records are published.
 
     Args:
-        published: selector → TXT record, for each key that every name server of the zone has as it should be.
+        published: selector → TXT record, for each key that is correct on every name server of the zone.
 
     Returns:
         True if another RSA key signs from now on, so that the domain's records have changed.

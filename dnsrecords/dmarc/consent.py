@@ -23,7 +23,7 @@ _NAME_LIMIT = 253
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A host that gets no reports.
+    """A host that may not get reports.
 
     Attributes:
         name: where its owner has to agree.
@@ -41,14 +41,14 @@ def name_of(domain: str, host: str) -> str:
 
 
 def questions(policy: Policy, domain: str) -> Iterator[Question]:
-    """Everything that `refused` may look up, so that it can be asked side by side."""
+    """Everything that `refused` may look up, so that it can be queried in parallel."""
     for host in _hosts(policy, domain):
         yield (name_of(domain, host), "TXT")
         yield from walk_questions(host)
 
 
 def refused(policy: Policy, own: Walk, lookup: Lookup) -> Iterator[Refused]:
-    """The hosts that have not agreed, as far as it was seen.
+    """The hosts that have not agreed, as far as is known.
 
     Args:
         own: the walk from the domain that has the policy.

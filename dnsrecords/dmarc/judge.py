@@ -37,7 +37,7 @@ _VERSION = re.compile(r"v[ \t]*=[ \t]*dmarc1?[ \t,.:]*", re.IGNORECASE)
 
 
 def questions(domain: str, texts: Sequence[str]) -> Iterator[Question]:
-    """Everything that `judge` may look up, so that it can be asked side by side."""
+    """Everything that `judge` may look up, so that it can be queried in parallel."""
     yield from walk.questions(domain)
     yield (domain, "MX")
     for text in filter(is_policy, texts):
@@ -88,7 +88,7 @@ class _Case:
         return Verdict(Status.OK, " ".join([*remarks, *reports]), texts, advice)
 
     def several(self, texts: tuple[str, ...]) -> Verdict:
-        """The verdict on several policies; the strongest is given to be kept."""
+        """The verdict on several policies; the advice is to keep the strongest."""
         strongest = max(map(parse, texts), key=lambda policy: POLICIES.index(policy.holds))
         advice = self._reporting(strongest, with_policy(strongest, self._at_least(strongest)))
         return Verdict(Status.MISMATCH, _several(len(texts)), texts, advice)
@@ -98,7 +98,7 @@ class _Case:
         return max(policy.policy or POLICIES[0], self._wanted.policy, key=POLICIES.index)
 
     def _reporting(self, policy: Policy, text: str) -> str:
-        """A record to paste; where the published one names no address that can be mended, with the wanted one."""
+        """A record to paste; with the wanted address if the published one cannot be corrected."""
         if not (policy.reports or "rua" in policy.tags) or "rua" in parse(text).tags:
             return text
         return f"{text}; rua={self._wanted.tags.get('rua')}"
@@ -182,7 +182,7 @@ class _Case:
             )
 
     def _without_effect(self, policy: Policy) -> Iterator[str]:
-        """Tags that do not do what their writer wanted."""
+        """Tags that do not have the intended effect."""
         if policy.psd == "y":
             yield (
                 f"The tag psd=y says that {self.domain} is a public suffix such as com, so that its subdomains count "
@@ -309,7 +309,7 @@ def _unheeded(policy: Policy) -> str:
 
 
 def _before(above: str, found: Walk) -> str:
-    """What receivers of RFC 7489 do otherwise, who only look at the registered domain."""
+    """What receivers that follow RFC 7489, who only check the registered domain, do differently."""
     policy = dict(found.found)[above]
     if policy.psd != "y" and above.count(".") == 1:
         return ""

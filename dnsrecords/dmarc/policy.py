@@ -25,7 +25,7 @@ _IS_POLICY = re.compile(r"[vV][ \t]*=[ \t]*DMARC1[ \t]*(;|$)")
 _CHOICES = {"adkim": ("r", "s"), "aspf": ("r", "s"), "t": ("n", "y"), "psd": ("u", "y", "n")}
 #: In RFC 7489 alone. Newer receivers ignore them, so they are never written (RFC 9989 appendix A.6).
 _OBSOLETE = ("pct", "rf", "ri")
-#: Where two values differ, nobody knows which policy is meant.
+#: If two values differ, the intended policy is unknown.
 _DECISIVE = ("p", "sp", "np", "t", "psd")
 _KNOWN = ("v", "p", "sp", "np", "t", "psd", "adkim", "aspf", "fo", "rua", "ruf", *_OBSOLETE)
 _BETWEEN_TAGS = re.compile(
@@ -65,7 +65,7 @@ class Policy:
 
     @property
     def heeded(self) -> bool:
-        """Whether receivers look at the record at all; without a valid policy, only for its reports (§4.10.1)."""
+        """Whether receivers use the record at all; without a valid policy, only for its reports (§4.10.1)."""
         return not self.fatal or any(not address.error for address in self.reports)
 
     def in_effect(self, policy: str) -> str:

@@ -63,7 +63,7 @@ def targets(domain: str) -> tuple[str, ...]:
 
 
 def questions(domain: str) -> tuple[Question, ...]:
-    """Everything that `walk` may look up, so that it can be asked side by side."""
+    """Everything that `walk` may look up, so that it can be queried in parallel."""
     return tuple((record_name(target), "TXT") for target in targets(domain))
 
 

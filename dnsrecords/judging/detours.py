@@ -1,4 +1,4 @@
-"""What answers for a name although the record is not at it: a CNAME record in its place, or a wildcard. Pure."""
+"""Answers for a name that does not have the record: a CNAME record in its place, or a wildcard. Pure."""
 
 from __future__ import annotations
 

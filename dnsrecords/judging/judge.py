@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Content = tuple[Outcome, tuple[str, ...], str]
 
 
-#: What a name server did that gave no answer; the words follow its name.
+#: What a name server did instead of answering; the words follow its name.
 _DEEDS = {
     Outcome.TIMEOUT: "did not answer",
     Outcome.NO_SERVER: "cannot be reached",
@@ -37,9 +37,9 @@ _DEEDS = {
 
 
 def questions(record: Record, facts: Facts, answer: Answer) -> tuple[Question, ...]:
-    """What judging a record may look up besides, once its own answer is there, so that it can be asked side by side.
+    """What judging a record may look up in addition to its own answer, so that it can be queried in parallel.
 
-    Not among them is what stands in SPF records.
+    This does not include the names in SPF records.
     """
     return tuple(dict.fromkeys(_questions(record, facts, answer)))
 
@@ -52,7 +52,7 @@ def _questions(record: Record, facts: Facts, answer: Answer) -> Iterator[Questio
 
 
 def judge(record: Record, facts: Facts, answer: Answer, lookup: Lookup) -> Verdict:
-    """How a record stands, by what is looked up alone. For the arguments see `Judgement`."""
+    """The verdict on a record, from look-ups alone. For the arguments see `Judgement`."""
     return Judgement(record, facts, answer, lookup).verdict
 
 
@@ -82,7 +82,7 @@ class Judgement:
         return self._answer.zone
 
     def is_right(self, values: tuple[str, ...]) -> bool:
-        """Whether values are right for the record, wherever they stand."""
+        """Whether values are right for the record, wherever they are published."""
         outcome = Outcome.FOUND if values else Outcome.NO_DATA
         return self._verdict_on((outcome, tuple(sorted(values)), self._answer.cname)).ok
 
@@ -90,7 +90,7 @@ class Judgement:
     def _over_all_servers(self) -> Verdict:
         answered = [server for server in self._answer.servers if not faults.is_unheard(server)]
         main = self._answer
-        # Where signatures are broken, resolvers that check them answer nothing, whatever the name servers say.
+        # If signatures are broken, resolvers that check them return no answer, whatever the name servers say.
         if not answered or faults.failed(main.outcome):
             return self._verdict_on((main.outcome, main.values, main.cname))
         counted = Counter(map(_content, answered)).most_common()

@@ -1,4 +1,4 @@
-"""A record that is missing where it belongs, but stands under a name next to it. Pure."""
+"""A record that is missing at its own name, but is published under a similar one. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 #: Of a name in DNS, in characters.
 _NAME_LIMIT = 253
-#: A label that nobody uses.
+#: A label that is not in use.
 _UNUSED = "quazzar-unused"
 
 
@@ -46,12 +46,12 @@ def _shortened(record: Record, facts: Facts, zone: str) -> list[str]:
 
 
 def hint(record: Record, facts: Facts, zone: str, lookup: Lookup) -> str:
-    """Where the record stands, and how to put it right; empty: it is nowhere near."""
+    """Where the record is published, and how to fix it; empty: not under any similar name."""
     kind = kind_of(record)
     others = _shortened(record, facts, zone)
     for name in names(record, facts, zone):
         values = lookup(name, record.type).values
-        # What stands there may be that of the whole organisation, unless it is this domain's to the letter.
+        # The record there may belong to the whole organisation, unless it is exactly this domain's.
         only_to_the_letter = name in others
         meant = (
             record.value in values

@@ -1,4 +1,4 @@
-"""How far a change has got: on which name servers or resolvers it is seen, and how long the others may take. Pure."""
+"""How far a change has spread: which name servers or resolvers have it, and how long the others may take. Pure."""
 
 from __future__ import annotations
 

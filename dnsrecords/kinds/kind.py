@@ -27,7 +27,7 @@ class Kind(ABC):
         required: whether mail depends on it; other kinds are recommended.
         not_yet: what to say while the value is not known.
         strays: whether operators tend to publish it under a neighbouring name, where it is then looked for.
-        merges: whether the advice in a verdict keeps what others published, so that publishing it harms nobody.
+        merges: whether the advice in a verdict keeps what others published, so that publishing it does no harm.
         minds_alias: whether `judge` itself says what to do about a CNAME record in the record's place.
         zone_of_others: whether somebody else edits the zone, so that it does not matter how the values got there.
     """

@@ -1,6 +1,6 @@
-"""The edge to DNS: asks name servers, many questions side by side, and never longer than agreed.
+"""The edge to DNS: sends many queries in parallel, within a fixed time.
 
-Whatever DNS can answer is a value, and not an exception.
+Every possible answer of DNS is a value, not an exception.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ T = TypeVar("T")
 _TRIES, _TRIES_OF_RESOLVERS = (1.5, 1.5), (1.5, 3.0)
 #: Seconds for one question to all resolvers together, so that silent ones do not use up the whole time.
 _QUESTION = 6.0
-#: Seconds that a server needs to have had a chance; with less left it is not asked, and not called silent.
+#: The least time in seconds that gives a server a fair chance; with less left, it is not asked, and not called silent.
 _CHANCE = 0.5
 #: Questions under way at once: each has a socket, and sixteen checks side by side must not reach 1,024.
 _AT_ONCE = 40
@@ -45,7 +45,7 @@ _AT_ONCE = 40
 _MOST_SERVERS = 8
 #: How a server answers that does not know EDNS (RFC 6891 §7).
 _WITHOUT_EDNS = (dns.rcode.FORMERR, dns.rcode.NOTIMP)
-#: Nobody answered, so that another question may end in the same way and take as long.
+#: Nobody answered, so another query may end in the same way and take as long.
 _UNHEARD = (Outcome.TIMEOUT, Outcome.UNASKED, Outcome.NO_SERVER)
 _BROKEN = (dns.exception.DNSException, EOFError)
 #: Not the server's fault: this node is short of sockets or memory for a moment.
@@ -155,7 +155,7 @@ class Resolver:
         return self._answers[name, type_]
 
     async def _ask_resolvers(self, name: str, type_: str, flags: int = dns.flags.RD | dns.flags.AD) -> Answer:
-        """The first answer that is none of a failure; else the first failure that says more than silence."""
+        """The first answer that is not a failure; else the first failure that says more than silence."""
         query = wire.query(name, type_, flags)
         if query is None:
             return Answer(name, type_, Outcome.BAD)
@@ -229,7 +229,7 @@ class Resolver:
             return Answer(name, type_, reply)
         answer = wire.answer(reply, name, type_)
         if not failed(answer.outcome) and not reply.flags & dns.flags.AA:
-            # It refers to others, or knows it by hearsay: not a server of this zone.
+            # It refers to other servers, or answers from its cache: it is not a server of this zone.
             return Answer(name, type_, Outcome.LAME)
         return answer
 

@@ -20,7 +20,7 @@ _RCODES = {
     dns.rcode.REFUSED: Outcome.REFUSED,
     dns.rcode.NOTAUTH: Outcome.REFUSED,
 }
-#: CNAMEs followed within a message; a longer chain is a circle, or might as well be one.
+#: CNAMEs followed within a message; a longer chain is a circle, or as useless as one.
 _MOST_ALIASES = 8
 
 

@@ -24,7 +24,7 @@ class Body:
         mode: enforce, testing or none.
         hosts: mail servers that mail may go to: names in lower case, or ``*.`` and a name.
         max_age: seconds for which senders keep the policy.
-        fault: why it is no valid policy, as a clause; empty: it is one.
+        fault: why the policy is not valid, as a clause; empty: it is.
     """
 
     mode: str = ""

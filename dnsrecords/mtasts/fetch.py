@@ -37,7 +37,7 @@ def fetch(
     port: int = 443,
     context: ssl.SSLContext | None = None,
 ) -> Fetched:
-    """What the policy's host answers. A failure there is a value, and not an exception.
+    """What the policy's host answers. A failure is a value, not an exception.
 
     Args:
         addresses: of the policy's host, as DNS has them.

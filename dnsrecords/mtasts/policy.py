@@ -156,7 +156,7 @@ def _meaning(domain: str, hostname: str, mode: str, found: Body) -> tuple[Status
 
 
 def judge_left_over(domain: str, hostname: str, fetched: Fetched) -> tuple[Status, str]:
-    """What a policy of somebody else means for mail to this host, where this node serves none; empty: nothing."""
+    """What another provider's policy means for mail to this host, if this node serves none; empty: nothing."""
     found = body.parse(fetched.text) if _is_policy(fetched) else Body(fault="nothing usable")
     if found.fault or found.mode != "enforce":
         return Status.OK, ""

@@ -1,4 +1,4 @@
-"""What to change in a zone so that a domain's records are right and what is not ours stays. Pure."""
+"""What to change in a zone so that a domain's records are right and other people's records stay. Pure."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _ADDRESSES = ("A", "AAAA")
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A record that was left alone, because something that is not ours stands in its place.
+    """A record that was not published, because one that is not ours is in its place.
 
     Attributes:
-        found: the values that stand there.
+        found: the values that are there.
     """
 
     name: str
@@ -108,7 +108,7 @@ def plan(
         verdicts: by the id of each record, on what is present; the advice in it is published instead of the value.
         zone: what it has now.
         ours: what was put there by us earlier.
-        replace: what is not ours gives way too.
+        replace: also replace records that are not ours.
     """
     planner = _Planner(records, verdicts, zone.present, frozenset(ours), replace)
     for record in records:
@@ -140,11 +140,11 @@ class _Planner:
         """Plans for one of the wanted records."""
         question, rivals, verdict = record.question, self._rivals(record), self._verdicts[record.id]
         foreign = tuple(rival for rival in rivals if (*question, rival.value) not in self._ours)
-        # Right as it is, unless by something that we once put there for another reason.
+        # Already right, unless because of something that we once added for another reason.
         if verdict.ok and len(foreign) == len(rivals):
             self._unchanged += 1
             if plain(record) in self._values(question):
-                # No matter who put it there: it is what we would have put.
+                # No matter who added it: it is what we would have added.
                 self._kept.add((*question, plain(record)))
             return
         merged = verdict.advice if kind_of(record).merges else ""

@@ -1,4 +1,4 @@
-"""Publishes a domain's records by machine, where the operator has set up a name service for it."""
+"""Publishes a domain's records automatically, if the operator has set up a name service for it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ logger = logging.getLogger(__name__)
 _DEADLINE = 9.0
 #: How often to read the zone again if someone else changes it at the same time.
 _TRIES = 3
-#: After a failure, and while something is found wrong, it is tried again this often.
+#: The interval between attempts after a failure, and while something is wrong.
 _AGAIN_AFTER_FAILURE, _AGAIN_WHILE_WRONG = timedelta(minutes=10), timedelta(hours=1)
 _SIDE_BY_SIDE = 8
 #: CNAMEs that are followed; a longer chain is a circle, or might as well be one.
@@ -55,7 +55,7 @@ _MOST_ALIASES = 8
 
 
 class NoPublisher(QuazzarError):
-    """Nothing is set up to publish this domain's records by machine."""
+    """Automatic publishing is not set up for this domain."""
 
     code = "no_publisher"
     message = "No name server is set up to publish this domain's records."

@@ -43,7 +43,7 @@ class Facts:
     """What the records of a domain depend on.
 
     Attributes:
-        hostname: of the stack, as the world is to call it; empty: not set up yet.
+        hostname: of the stack, its public name; empty: not set up yet.
         dkim_public_key: of the key that signs, as in ``p=``; empty: there is none yet.
         relay_include: what authorises the provider that outgoing mail leaves through, in SPF; empty: not known.
         relay_hosts: the relay's host, if no include is known for it.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from dnsrecords.answers import Question
 
-#: Seconds: an hour is short enough to mend a mistake soon, and long enough for caches to carry the mail's look-ups.
+#: Seconds: an hour is short enough to correct a mistake soon, and long enough for caches to carry the mail's look-ups.
 TTL = 3600
 #: What the id of a further DKIM key's record begins with; the key's selector follows.
 FURTHER_KEY = "dkim_"

@@ -78,7 +78,7 @@ class Cost:
 
 
 class _Stop(Exception):
-    """The check ends here, without a term that matches."""
+    """The check ends here without a matching term."""
 
     def __init__(self, result: Result, reason: str) -> None:
         super().__init__(reason)
@@ -308,7 +308,7 @@ class _Check:
 
 def _address(text: str) -> Address:
     address = ipaddress.ip_address(text)
-    # §5: an IPv4 address in IPv6 clothes is one of IPv4.
+    # §5: an IPv4-mapped IPv6 address is an IPv4 address.
     return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
 
 

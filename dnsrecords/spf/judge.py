@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dnsrecords.answers import Lookup
     from dnsrecords.spf.repair import Reading
 
-#: Nobody's addresses (RFC 1112 §4, RFC 6666). If they pass, the record lets everybody in.
+#: Nobody's addresses (RFC 1112 §4, RFC 6666). If they pass, the record lets everyone send.
 _STRANGERS = ("240.0.0.1", "100::1")
 
 
@@ -243,7 +243,7 @@ class _Case:
 
     @cached_property
     def basis(self) -> SpfRecord:
-        """What is there, as one record that can be read and lets nobody in by accident."""
+        """The published content as one record that is readable and authorises nobody by accident."""
         return advice.merged(self.meant, (), self.dropped)
 
     def _passes(self, ip: str) -> bool:
@@ -323,7 +323,7 @@ class _Case:
 
     @cached_property
     def open_doors(self) -> frozenset[str]:
-        """Terms by which strangers pass."""
+        """Terms that let strangers pass."""
         return frozenset(result.matched for result in self._strangers() if result.result is Result.PASS)
 
     def _why_broken(self, term: Mechanism) -> str:

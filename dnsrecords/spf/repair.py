@@ -1,6 +1,6 @@
 """Reads an SPF record as its writer meant it: obvious mistakes are corrected, the others listed. Pure.
 
-No sender gets lost on the way: each word of the text becomes terms, or is among those that could not be read.
+No sender gets lost: each word of the text becomes terms, or is listed as unreadable.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What forms and copying do to the text of a TXT record: quotes, backslashes, blanks that nobody sees. Pure."""
+"""What forms and copying do to the text of a TXT record: quotes, backslashes, invisible blanks. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Name services whose zones can be changed by machine. Another one is a module here, and a line in `registry`."""
+"""Name services whose zones can be changed automatically. Another one is a module here, and a line in `registry`."""
 
 from __future__ import annotations
 

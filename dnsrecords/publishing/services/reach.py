@@ -1,4 +1,4 @@
-"""Which name servers the node connects to for publishing: it must be no means to reach what only the node can reach.
+"""Which name servers publishing connects to: it must not give access to what only the node can reach.
 
 Pure, but for `from_settings`.
 """

@@ -108,7 +108,7 @@ class Rfc2136:
             return {question: self._ask(sock, *question) for question in questions}
 
     def _check_zone(self, sock: socket.socket) -> None:
-        """Sees that the server has the zone, and not only one above or below."""
+        """Checks that the server has the zone itself, and not only one above or below."""
         query = dns.message.make_query(self._zone, "SOA")
         query.flags &= ~dns.flags.RD
         answer = self._exchange(sock, query)
@@ -260,7 +260,7 @@ class Rfc2136:
         )
 
     def _unheard(self) -> PublishFailed:
-        """The same for a closed port, a silent one and one of another service: it is nobody's means to probe ports."""
+        """The same error for a closed port, a silent one and one of another service, so that nobody can probe ports."""
         return self._failed(
             "update_unreachable",
             "{server} does not accept connections over TCP, or gives no DNS answer there.",
