@@ -1,4 +1,4 @@
-"""Who acts now, and from where: for the audit log, and for the message that somebody submits.
+"""Who is acting now, and from where: for the audit log, and for submitted messages.
 
 Without models, so that the sendmail program need not load them.
 """
@@ -22,19 +22,19 @@ class Actor(NamedTuple):
     key_id: int | None = None
 
 
-#: Who acts now. A function if finding out costs a query, which most requests do not need.
+#: Who acts now. A function if it costs a query, which most requests do not need.
 actor: ContextVar[str | Actor | Callable[[], Actor]] = ContextVar("actor", default="system")
-#: Where the request that is answered now comes from; empty outside of one.
+#: Where the current request comes from; empty outside of a request.
 address: ContextVar[str] = ContextVar("address", default="")
 
 
 def current_actor() -> str:
-    """The name of who acts now."""
+    """The name of the current actor."""
     return current().name
 
 
 def current() -> Actor:
-    """The actor with the ids of operator and key; finding them out may cost a query."""
+    """The current actor with the ids of operator and key, which may cost a query."""
     found = actor.get()
     if isinstance(found, str):
         return Actor(found)

@@ -72,7 +72,7 @@ class AuditAdmin(ReadOnlyAdmin):
 
 @admin.register(Operator)
 class OperatorStateAdmin(ReadOnlyAdmin):
-    """What is known of operators besides Django's own: passwords to be chosen, authenticator apps, failed codes."""
+    """What Django's user does not store: passwords to be chosen, authenticator apps, failed codes."""
 
     see = MANAGE_OPERATORS
     own_page, own_route = "Operators", "admin:auth_user_changelist"
@@ -115,7 +115,7 @@ class OneTimeLinkAdmin(ReadOnlyAdmin):
 
 @admin.register(Session)
 class SessionAdmin(ReadOnlyAdmin):
-    """Who is signed in, from where. What is in a session is not shown."""
+    """Who is signed in, from where. The content of a session is not shown."""
 
     see = MANAGE_OPERATORS
     hidden = ("session_key", "session_data")
@@ -126,7 +126,7 @@ class SessionAdmin(ReadOnlyAdmin):
 
 @admin.register(SignInPolicy)
 class SignInPolicyAdmin(ReadOnlyAdmin):
-    """Whether everybody needs a second factor."""
+    """Whether everyone needs a second factor."""
 
     see = MANAGE_OPERATORS
     own_page, own_route = "Operators", "admin:auth_user_changelist"
@@ -177,7 +177,7 @@ class HeartbeatAdmin(ReadOnlyAdmin):
 
 @admin.register(Finding)
 class FindingAdmin(ReadOnlyAdmin):
-    """What the doctor's checks found last, since when, and which of it was mailed."""
+    """What the doctor's checks found last, since when, and what was mailed about it."""
 
     see = SEE_AUDIT_LOG
     own_page, own_route = "Doctor", "admin:doctor"
@@ -191,7 +191,7 @@ class FindingAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Mailed", ordering="told_at")
     def mailed(self, row: Finding) -> str:
-        """When the alert recipients were told."""
+        """When the alert recipients were mailed."""
         return shown.moment(row.told_at)
 
 

@@ -1,4 +1,4 @@
-"""How large the body of a request may be, decided before it is read."""
+"""The size limits of request bodies, enforced before they are read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _MOST_DIGITS = 15
 View = TypeVar("View", bound=Callable[..., Any])
 
-#: What any body may have, in bytes; messages and imports may have ``settings.DATA_UPLOAD_MAX_MEMORY_SIZE``.
+#: The limit for most bodies, in bytes; messages and imports have ``settings.DATA_UPLOAD_MAX_MEMORY_SIZE``.
 USUAL = 1024 * 1024
 
 
@@ -41,7 +41,7 @@ class BodySizeMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        # What follows counts with floats and fails at a number of 400 digits; the web server takes nothing but digits.
+        # The code below uses floats and fails for a number of 400 digits; the web server accepts only digits.
         if len(request.META.get("CONTENT_LENGTH") or "") > _MOST_DIGITS:
             request.META["CONTENT_LENGTH"] = "9" * _MOST_DIGITS
         return self.get_response(request)
@@ -71,7 +71,7 @@ def check(request: HttpRequest, limit: int) -> None:
 
 
 def _read_chunks(request: HttpRequest, limit: int) -> None:
-    """Read the body and give it the length that Django and DRF ask for; without one they take it for empty."""
+    """Read the body and give it the length that Django and DRF ask for; without one they treat the body as empty."""
     data = request.META["wsgi.input"].read(limit + 1)
     if len(data) > limit:
         raise RequestDataTooBig

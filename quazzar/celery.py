@@ -23,8 +23,8 @@ class Loader(AppLoader):
     """Imports as Python does.
 
     Celery's own loader puts the current directory first on the path while it imports, and its Django fixup leaves it
-    there (celery/loaders/base.py, celery/fixups/django.py). Anybody who may write to that directory could then have
-    us load a module of any name (CWE-427).
+    there (celery/loaders/base.py, celery/fixups/django.py). Anyone who can write to that directory could then make us
+    load a module of any name (CWE-427).
     """
 
     def import_from_cwd(self, module: str, imp: Any = None, package: str | None = None) -> ModuleType:
@@ -42,7 +42,7 @@ app.conf.update(
     task_ignore_result=True,
     task_store_errors_even_if_ignored=False,
     task_default_queue="quazzar",
-    # A doorbell that cannot ring now is worth no wait: the row is saved, and a sweep finds it.
+    # Do not wait for a doorbell that cannot ring now: the row is saved, and a sweep finds it.
     task_publish_retry=False,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
@@ -121,6 +121,6 @@ def _leave_task(**_: Any) -> None:
 
 @signals.worker_ready.connect(weak=False)
 def _begin(**_: Any) -> None:
-    """Say that the worker is up, rather than wait for the clock."""
+    """Report at once that the worker is up, rather than wait for the clock."""
     app.send_task("quazzar.tasks.heartbeat")
     app.send_task("quazzar.tasks.look")

@@ -15,7 +15,7 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 _HOST = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?", re.I
 )
-#: What the Engine takes as the name of a container, a network or a volume (moby, daemon/names/names.go). The suffix
+#: What the Engine accepts as the name of a container, a network or a volume (moby, daemon/names/names.go). The suffix
 #: that we add brings the second character that it asks for; the limit keeps volumes within the length of a file name.
 _DOCKER_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,99}")
 #: An image reference, as in github.com/distribution/reference, regexp.go: registry and port, path, tag, digest.
@@ -150,7 +150,7 @@ def env_path(name: str, default: Path) -> Path:
     """A path, with ~ expanded, made absolute.
 
     Raises:
-        ImproperlyConfigured: it begins with ~ and the name of nobody here.
+        ImproperlyConfigured: it begins with ~ and the name of a user who does not exist.
     """
     return env_optional_path(name) or default.absolute()
 

@@ -66,7 +66,7 @@ class InvalidEmail(QuazzarError, ValueError):
 
 
 class NotFound(QuazzarError):
-    """A row that was asked for by its id does not exist, or no longer. The console answers with its 404 page."""
+    """The requested row does not exist, or no longer exists. The console answers with its 404 page."""
 
     code = "not_found"
     message = "This address does not exist."
@@ -127,7 +127,7 @@ class IdempotencyConflict(QuazzarError):
 
 
 class SealError(QuazzarError):
-    """Base class of what can go wrong with sealed secrets."""
+    """Base class of all errors with sealed secrets."""
 
     code = "seal_error"
 

@@ -1,9 +1,9 @@
-"""The one safe way to read a file whose path somebody else chose.
+"""The one safe way to read a file whose path an operator chose.
 
-The rule: such a path never makes this process open a file outside the directories that a setting names, nor one that
-the product itself keeps its data in. It matters even when nothing is read: a process that opens and closes its own
-SQLite file drops all of its locks on it (https://sqlite.org/howtocorrupt.html, 2.2), and opening a device or a FIFO can
-block forever or act on the machine.
+The rule: such a path never makes this process open a file outside the directories that a setting names, nor one of the
+product's own data files. It matters even when nothing is read: a process that opens and closes its own SQLite file
+drops all of its locks on it (https://sqlite.org/howtocorrupt.html, 2.2), and opening a device or a FIFO can block
+forever or act on the machine.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ def read_named_file(name: str, *, allowed: Iterable[Path], private: Iterable[Pat
     """Read a regular file that lies in an allowed directory.
 
     The path is resolved first, and the file is looked at through a descriptor that cannot read (``O_PATH``): only once
-    it is known to be a regular file, in an allowed directory and none of ours, is that very file opened.
+    it is known to be a regular file, in an allowed directory and not ours, is that same file opened.
 
     Args:
-        name: absolute path, as somebody gave it.
+        name: absolute path, as the operator entered it.
         allowed: directories below which files may be read; a link must not lead out of them.
         private: the product's own directories and files. They are not read, and nothing in them is, under whatever name
             (hard links included).

@@ -1,5 +1,4 @@
-"""The models of the project package: operators and how they sign in, API keys, the audit log, what the node finds about
-itself, and signs of life."""
+"""The models of the project package: operators, sessions, API keys, the audit log, findings of checks, heartbeats."""
 
 from __future__ import annotations
 
@@ -32,7 +31,7 @@ class Operator(models.Model):
     #: Secret of the authenticator app, in base 32 (RFC 6238), and since when there is one.
     totp_secret = SealedTextField(context="quazzar.operator.totp_secret", null=True)
     totp_since = models.DateTimeField(null=True, default=None, verbose_name="authenticator app since")
-    #: Number of the 30 seconds whose code was used last: no code counts twice.
+    #: Number of the 30 seconds whose code was used last: no code works twice.
     totp_step = models.BigIntegerField(default=0)
     #: Wrong codes in a row, from any address, and when the last one was tried.
     code_failures = models.PositiveIntegerField(default=0)
@@ -153,7 +152,7 @@ class Session(AbstractBaseSession):
 
 
 class SignInPolicy(models.Model):
-    """What the node asks of everybody who signs in: one row, or none as long as nothing was changed."""
+    """What the node requires of everyone who signs in: one row, or none as long as nothing was changed."""
 
     second_factor_required = models.BooleanField(default=False)
 
@@ -283,7 +282,7 @@ class AuditEntry(models.Model):
         verbose_name_plural = "audit log"
         ordering = ["-id"]
         base_manager_name = "objects"
-        # A page reads the newest of those that a filter lets through, however many there are.
+        # A page reads the newest entries that match a filter, however many there are.
         indexes = [
             models.Index(fields=["at", "id"], name="audit_at"),
             models.Index(fields=["actor", "at", "id"], name="audit_actor"),
@@ -326,8 +325,8 @@ class Heartbeat(models.Model):
 class Finding(models.Model):
     """What a check of the doctor found when it last ran, since when, and what was mailed about it.
 
-    Written by ``monitoring/findings.py``. Show it through ``monitoring/readings.py``: a row alone does not tell whether
-    anything still runs that would change it.
+    Written by ``monitoring/findings.py``. Show it through ``monitoring/readings.py``: a row alone does not show
+    whether the checks are still running.
     """
 
     check_name = models.CharField("check", max_length=40, unique=True)
@@ -342,7 +341,7 @@ class Finding(models.Model):
     #: Since when the check has had this level.
     since = models.DateTimeField()
     checked_at = models.DateTimeField()
-    #: When the alert recipients were mailed of it; null: not since it was well.
+    #: When the alert recipients were mailed of it; null: not since the check last passed.
     told_at = models.DateTimeField(null=True, default=None)
     #: The problem of that mail, without its numbers.
     told_of = models.TextField(blank=True, default="")

@@ -18,11 +18,11 @@ _SOCKET_PATH_LIMIT = 107
 
 
 def private_dir(path: Path) -> Path:
-    """The folder, in which nothing is open to other users; it is made if it does not exist.
+    """The folder, created if it does not exist, with nothing in it open to other users.
 
     A folder of ours that is open (made by hand, restored from a backup) is closed, with the files in it. SQLite gives
-    its -wal and -shm files the mode of the database (https://sqlite.org/wal.html). A folder that holds other things as
-    well might be open on purpose.
+    its -wal and -shm files the mode of the database (https://sqlite.org/wal.html). A folder that also holds other
+    files might be open on purpose.
 
     Raises:
         ImproperlyConfigured: it cannot be made, a file is in its place, or it is open and not this product's alone.

@@ -1,4 +1,4 @@
-"""Who may do what: every right of the product, declared once. API and console ask the same declaration.
+"""Who may do what: every right of the product, declared once. API and console check the same declaration.
 
 A right names the permissions of Django that grant it and the scope that an API key needs. A caller has it if the user
 holds one of the permissions and, with a key, the key has the scope as well.
@@ -55,7 +55,7 @@ class Right:
 
     Attributes:
         permissions: holding one of them is enough; none: every operator has the right.
-        scope: what an API key needs besides; empty: no key has the right, it is the console's alone.
+        scope: what an API key needs in addition; empty: no key has the right, only the console.
     """
 
     permissions: tuple[str, ...]
@@ -71,7 +71,7 @@ class Right:
 
     @property
     def missing(self) -> str:
-        """Say to somebody who lacks it what they lack."""
+        """A sentence for a caller without the right: which permission is missing."""
         if not self.permissions:
             return "Only operators who can open the console may do this."
         name = self.permissions[0]
@@ -107,7 +107,7 @@ SEE_QUEUE = _see("mailrelay.view_message", "mailrelay.change_message")
 SEND = _send("mailrelay.add_message")
 RETRY = _send("mailrelay.change_message")
 DELETE_MESSAGES = Right(("mailrelay.delete_message",))
-#: The console's alone, like deleting: the API never shows a body.
+#: Only in the console, like deleting: the API never shows a body.
 READ_MESSAGES = Right(("mailrelay.read_message",))
 SEE_EXPECTED = _see("mailrelay.view_expectedreport", "mailrelay.change_expectedreport")
 CHANGE_EXPECTED = _change("mailrelay.change_expectedreport")
@@ -136,7 +136,7 @@ DELETE_ALIASES = _change("mailboxes.delete_alias")
 
 SEE_AUDIT_LOG = _see("quazzar.view_auditentry")
 
-# --- the console alone: no API key can make keys or operators.
+# --- only in the console: no API key can create keys or operators.
 SEE_KEYS = Right(("quazzar.view_apikey", "quazzar.change_apikey"))
 ADD_KEYS = Right(("quazzar.add_apikey",))
 REVOKE_KEYS = Right(("quazzar.change_apikey",))
@@ -149,7 +149,7 @@ def every() -> dict[str, Right]:
 
 
 def scopes_of(user: Any) -> list[str]:
-    """Scopes that are of use to an API key of this user: some right of the user needs them."""
+    """Scopes that an API key of this user can use: some right of the user needs them."""
     return [scope for scope in SCOPES if any(right(user) for right in _needing(scope))]
 
 

@@ -141,7 +141,7 @@ AXES_HANDLER = "quazzar.access.lockout.Lockout"
 AXES_LOCKOUT_PARAMETERS = "quazzar.access.lockout.parameters"
 AXES_CLIENT_IP_CALLABLE = "quazzar.access.lockout.address"
 AXES_FAILURE_LIMIT = 10
-# Else a stranger could keep a name locked, and its row would grow, with each further try.
+# Otherwise, a stranger could keep a name locked with every further try, and its row would grow.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_RESET_ON_SUCCESS = True
@@ -149,7 +149,7 @@ AXES_VERBOSE = False
 # Not kept with a failure. The password is not either, by itself.
 AXES_SENSITIVE_PARAMETERS = ["code", "token", "response", "csrfmiddlewaretoken"]
 AXES_LOCKOUT_TEMPLATE = "locked_out.html"
-AXES_ENABLE_ADMIN = False  # its pages would stand unstyled among ours
+AXES_ENABLE_ADMIN = False  # its pages would be unstyled
 
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"  # also where a foreign address was to follow
@@ -165,7 +165,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = QUAZZAR_HTTPS
 #: Networks of proxies whose X-Forwarded-For is believed.
 QUAZZAR_TRUSTED_PROXIES = env_networks("QUAZZAR_TRUSTED_PROXIES", "127.0.0.0/8,::1" if QUAZZAR_HTTPS else "")
 SECURE_HSTS_SECONDS = 31_536_000 if QUAZZAR_HTTPS else 0
-# Not for subdomains and not preloaded: the node's other names are not ours to decide about, for a year.
+# Not for subdomains and not preloaded: we must not decide about the node's other names for a year.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if QUAZZAR_HTTPS else None
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
@@ -187,7 +187,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 40 * 1024 * 1024
 # --- database ----------------------------------------------------------------------------------------------
 _sqlite = f"sqlite:///{QUAZZAR_DATA_DIR / 'quazzar.sqlite3'}"
 DATABASES = {
-    # Health checks: after a restart of PostgreSQL each thread would else fail once on its dead connection.
+    # Health checks: otherwise, after a restart of PostgreSQL, each thread would fail once on its dead connection.
     "default": dj_database_url.parse(
         env_url("DATABASE_URL", tuple(dj_database_url.ENGINE_SCHEMES)) or _sqlite,
         conn_max_age=60,
@@ -206,7 +206,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 # --- broker and cache --------------------------------------------------------------------------------------
 REDIS_URL = env_url("REDIS_URL", ("redis", "rediss", "unix", "redis+socket"))
 QUAZZAR_BROKER_SOCKET = paths.broker_socket(QUAZZAR_DATA_DIR)
-# A unix socket has a name of its own with Celery and another with the cache: either is taken.
+# Celery and the cache write Unix sockets in different ways: either is accepted.
 CELERY_BROKER_URL = (REDIS_URL or f"unix://{QUAZZAR_BROKER_SOCKET}").replace("unix://", "redis+socket://", 1)
 CACHES = {
     "default": {
@@ -221,7 +221,7 @@ CACHES = {
 EMAIL_BACKEND = "mailrelay.backends.RelayBackend"
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = "webmaster@localhost"  # replaced by the relay's from address
 ADMINS: list[tuple[str, str]] = []
-#: The most days that a setting takes, 100 years: dates that are much further away do not exist.
+#: The most days that a setting accepts, 100 years: dates much further away do not exist.
 _MOST_DAYS = 36_500
 #: Days a delivered message's sealed body is kept; 0 removes it on delivery.
 QUAZZAR_BODY_RETENTION_DAYS = env_int("QUAZZAR_BODY_RETENTION_DAYS", 0, maximum=_MOST_DAYS)
@@ -229,9 +229,9 @@ QUAZZAR_BODY_RETENTION_DAYS = env_int("QUAZZAR_BODY_RETENTION_DAYS", 0, maximum=
 QUAZZAR_MESSAGE_RETENTION_DAYS = env_int("QUAZZAR_MESSAGE_RETENTION_DAYS", 90, minimum=1, maximum=_MOST_DAYS)
 #: Hours of temporary failure after which a message becomes a dead letter.
 QUAZZAR_GIVE_UP_HOURS = env_int("QUAZZAR_GIVE_UP_HOURS", 30, minimum=1, maximum=_MOST_DAYS * 24)
-#: How often the node mails what is still wrong with it, in hours; 0: never.
+#: How often the node mails what is still wrong, in hours; 0: never.
 QUAZZAR_NODE_DIGEST_HOURS = env_int("QUAZZAR_NODE_DIGEST_HOURS", 24, maximum=_MOST_DAYS * 24)
-#: Zone of the clock that the node's jobs live by, such as Europe/Berlin; empty: that of this machine.
+#: The time zone of the node's jobs, such as Europe/Berlin; empty: that of this machine.
 QUAZZAR_TIME_ZONE = env_zone("QUAZZAR_TIME_ZONE")
 #: Most connections held open to the relay at once.
 QUAZZAR_RELAY_CONNECTIONS = env_int("QUAZZAR_RELAY_CONNECTIONS", 10, minimum=1, maximum=1000)
@@ -255,7 +255,7 @@ QUAZZAR_CERTIFICATE_DIRS = env_paths(
 )
 #: Days a deleted mailbox can be restored, with its mail.
 QUAZZAR_RESTORE_DAYS = env_int("QUAZZAR_RESTORE_DAYS", 30, maximum=_MOST_DAYS)
-#: Where the preflight connects to learn whether port 25 outward is open; None: it does not try.
+#: Where the preflight connects to find out whether outgoing port 25 is open; None: it does not try.
 QUAZZAR_OUTBOUND_PROBE = env_host_port("QUAZZAR_OUTBOUND_PROBE", "gmail-smtp-in.l.google.com:25", off="off")
 
 # --- DNS ---------------------------------------------------------------------------------------------------
@@ -302,7 +302,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": True,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    # validatorUrl: the page would else show the description to a validator on the Internet.
+    # validatorUrl: otherwise, the page would send the description to a validator on the Internet.
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {

@@ -31,8 +31,10 @@ def look() -> None:
 
 @shared_task
 def purge() -> None:
-    """Delete what has had its time (answers to idempotent requests, sessions, failed sign-ins, old findings), and
-    re-seal secrets that are still under an old key."""
+    """Delete expired rows, and re-seal secrets that are still under an old key.
+
+    The rows are answers to idempotent requests, sessions, failed sign-ins, and old findings.
+    """
     from quazzar.api import idempotency  # not above: the API's code takes 20 MB
 
     idempotency.purge()

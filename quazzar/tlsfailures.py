@@ -49,12 +49,12 @@ class TlsFailure(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """The reason as a sentence of its own."""
+        """The reason as a complete sentence."""
         return f"{'The ' if self.reason.startswith('the ') else ''}{self.reason.removeprefix('the ')}."
 
 
 def explain(exc: ssl.SSLError, peer: str = "the server") -> TlsFailure:
-    """What this failure means; ``peer`` is the other side, as the sentence shall call it."""
+    """What this failure means; ``peer`` is the name of the other side in the sentence."""
     if isinstance(exc, ssl.SSLCertVerificationError):
         number = getattr(exc, "verify_code", 0)
         other = ("tls_failed", f"was not accepted (OpenSSL's verify error {number})")

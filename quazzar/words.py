@@ -54,7 +54,7 @@ def parse_time(text: str) -> datetime:
     """A time with its zone as a datetime in UTC: RFC 3339, ISO 8601 as date(1) writes it, or the date of a mail.
 
     Raises:
-        ValueError: the text is no such time.
+        ValueError: the text is not such a time.
     """
     try:
         if _TIME.fullmatch(text):
@@ -69,8 +69,10 @@ def parse_time(text: str) -> datetime:
 
 
 def read_time(value: object) -> datetime | None:
-    """A time as scripts write it, also as seconds since 1970; None where it cannot be read for certain, or is none that
-    a clock of today shows, such as the zero times of programming languages."""
+    """A time as scripts write it, also as seconds since 1970; None if it is unclear or not plausible.
+
+    Not plausible are, for example, the zero times of programming languages.
+    """
     try:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return datetime.fromtimestamp(value, UTC) if _FIRST_SECOND <= value < _LAST_SECOND else None

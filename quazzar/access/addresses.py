@@ -35,7 +35,7 @@ def parsed(text: str) -> Address | None:
 def client(peer: str, forwarded: str, proxies: Sequence[Network]) -> Address | None:
     """Who sent a request: the last address of the chain that is not one of our proxies.
 
-    What stands to the left of it was written by the client, who may write anything
+    Everything to its left was written by the client, who may write anything
     (https://developer.mozilla.org/en-US/docs/Web/HTTP/Headers/X-Forwarded-For#selecting_an_ip_address).
 
     Args:
@@ -57,7 +57,7 @@ def client(peer: str, forwarded: str, proxies: Sequence[Network]) -> Address | N
 
 
 class ClientAddressMiddleware:
-    """Makes REMOTE_ADDR the client's address, and takes away an X-Forwarded-For that a trusted proxy sent."""
+    """Sets REMOTE_ADDR to the client's address, and removes an X-Forwarded-For that a trusted proxy sent."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

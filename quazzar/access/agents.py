@@ -1,8 +1,8 @@
-"""What a browser says of itself, in words that a person knows it by: Firefox on Linux."""
+"""What a browser says about itself, in words that people know: Firefox on Linux."""
 
 from __future__ import annotations
 
-#: A word in the header → what it says. The first one that is there counts: most name the others as well.
+#: A word in the header → what it means. The first one found counts: most browsers name the others as well.
 _PROGRAMS = (
     ("Edg/", "Edge"),
     ("EdgA/", "Edge"),
@@ -30,7 +30,7 @@ _SYSTEMS = (
 
 
 def in_words(agent: str) -> str:
-    """Program and system; ``a browser`` where neither is known."""
+    """Program and system; ``a browser`` if neither is known."""
     program = next((name for word, name in _PROGRAMS if word in agent), "a browser")
     system = next((name for word, name in _SYSTEMS if word in agent), "")
     return f"{program} on {system}" if system else program

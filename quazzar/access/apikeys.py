@@ -48,7 +48,7 @@ class KeyRefused(QuazzarError):
 def mint(
     user: User, name: str, scopes: Iterable[str] = ApiKey.Scope.values, expires_at: datetime | None = None
 ) -> tuple[ApiKey, str]:
-    """Make a key with these scopes, whatever its user may do: that counts when the key is used.
+    """Make a key with these scopes, whatever its user may do: that is checked when the key is used.
 
     Returns its row and its text; the text is not stored, so this is the only time to show it.
 
@@ -75,11 +75,10 @@ def mint(
 def issue(
     user: User, name: str, scopes: Iterable[str], expires_at: datetime | None = None
 ) -> tuple[ApiKey, str]:
-    """Make a key for an operator, like ``mint``, with no more scopes than are of use to the operator.
+    """Make a key for an operator, like ``mint``, with only scopes that the operator can use.
 
     Raises:
-        InvalidFields: one is not.
-        ValueError: there is no scope, or an unknown one.
+        InvalidFields: the operator cannot use one of them. ValueError: there is no scope, or an unknown one.
     """
     wanted = set(scopes)
     excess = sorted(wanted.intersection(ApiKey.Scope.values).difference(rights.scopes_of(user)))
@@ -149,9 +148,9 @@ def _digest(text: str) -> str:
 
 
 def _note_refusal(row: ApiKey, why: str) -> None:
-    """Record, once a day for each address, that a key is still in use that does not count any more.
+    """Record, once a day for each address, that a revoked or expired key is still in use.
 
-    Only callers with the whole key get here, so that strangers cannot fill the log.
+    Only callers with the whole key get here, so strangers cannot fill the log.
     """
     address = actors.address.get()
     same = AuditEntry.objects.filter(

@@ -78,7 +78,7 @@ class ActorMiddleware:
 
 
 def address_of(request: HttpRequest | None) -> str:
-    """Where a request comes from; empty when it came over no network: scripts and tests sign in like that."""
+    """Where a request comes from; empty when it did not come over a network, as when scripts and tests sign in."""
     return str(getattr(request, "META", {}).get("REMOTE_ADDR", ""))
 
 
@@ -87,12 +87,12 @@ def _session_actor(request: HttpRequest) -> Actor:
 
 
 def of_user(user: AbstractBaseUser | AnonymousUser) -> Actor:
-    """The actor that a user is; ``anonymous`` for nobody."""
+    """The actor of a user; ``anonymous`` for none."""
     return Actor(name_of(user), user.pk) if user.is_authenticated else Actor("anonymous")
 
 
 def of_key(key: ApiKey) -> Actor:
-    """The actor that an API key is."""
+    """The actor of an API key."""
     return Actor(f"key:{key.name} ({key.user.get_username()})", key.user_id, key.pk)
 
 

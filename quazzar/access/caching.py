@@ -1,4 +1,4 @@
-"""What the API and the console answer is nobody's to keep."""
+"""Keeps answers of the API and the console out of caches."""
 
 from __future__ import annotations
 

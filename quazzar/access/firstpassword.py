@@ -1,4 +1,4 @@
-"""The password that the product made and printed: who signs in with it must choose another first."""
+"""The password that the product made and printed: an operator who signs in with it must choose another first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FLAG = "must_change_password"
 
 
 def require(user: User) -> None:
-    """Let the user choose another password at the next sign-in."""
+    """Make the user choose another password at the next sign-in."""
     Operator.objects.update_or_create(user=user, defaults={"must_change_password": True})
 
 
@@ -31,17 +31,18 @@ def note(request: HttpRequest, user: User, **_: Any) -> None:
 def is_due(request: HttpRequest) -> bool:
     """Whether the request's session has to choose a password first."""
     session = getattr(request, "session", None)
-    # The user is asked last, for the cost; a session whose password was changed elsewhere belongs to nobody any more.
+    # The user is checked last, because that costs a query; a session whose password was changed elsewhere belongs to
+    # nobody.
     return session is not None and _FLAG in session and request.user.is_authenticated
 
 
 def done(request: HttpRequest) -> None:
-    """Let the session go on."""
+    """Let the session continue."""
     request.session.pop(_FLAG, None)
 
 
 class OwnPassword:
-    """A password validator of Django, which hears of every new password, wherever it is set."""
+    """A Django password validator, which is called for every new password, wherever it is set."""
 
     def validate(self, password: str, user: User | None = None) -> None:
         """Refuse to keep the printed password.
@@ -58,7 +59,7 @@ class OwnPassword:
             raise ValidationError("This is the printed one-time password. Choose a different one.")
 
     def password_changed(self, password: str, user: User | None = None) -> None:
-        """The printed password is gone, and links that would set another one no longer work."""
+        """Record that the printed password was replaced, and revoke links that would set another one."""
         if user is not None and user.pk is not None:
             Operator.objects.filter(user=user, must_change_password=True).update(must_change_password=False)
             still_open = OneTimeLink.objects.filter(user=user, used_at=None, revoked_at=None)

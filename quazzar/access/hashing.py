@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 #: Hashes computed at once in a process.
 AT_ONCE = 2
-#: Requests that may wait for their turn. More would keep every thread of the web process from other requests.
+#: Requests that may wait for their turn. More would block every thread of the web process.
 WAITING = 4
 
 _turns = BoundedSemaphore(AT_ONCE)

@@ -27,12 +27,12 @@ _BY_NAME = ["username", "ip_address"]
 
 
 def parameters(request: HttpRequest, _credentials: Any = None) -> list[str | list[str]]:
-    """What failures are counted by. An unknown proxy's address says nothing: all its clients would be locked."""
+    """What failures are counted by. Not by an unknown proxy's address: all its clients would be locked out."""
     return [_BY_NAME] if addresses.behind_unknown_proxy(request) else [_BY_NAME, "ip_address"]
 
 
 def address(request: HttpRequest) -> str | None:
-    """The address to count by. A host on IPv6 has 2^64 of them (RFC 4291, 2.5.1), so that its network counts."""
+    """The address to count by. An IPv6 host has 2^64 of them (RFC 4291, 2.5.1), so its network counts."""
     client = addresses.parsed(request.META.get("REMOTE_ADDR", ""))
     if isinstance(client, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((client, 64), strict=False).network_address)
@@ -40,10 +40,10 @@ def address(request: HttpRequest) -> str | None:
 
 
 class Lockout(AxesDatabaseHandler):  # type: ignore[misc]  # untyped
-    """axes knows one limit for all it counts by."""
+    """Gives names and addresses different limits: axes has one limit for everything that it counts by."""
 
     def get_failures(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
-        """Failures by name, or those by address on the scale of those by name, whatever is more."""
+        """Failures by name, or failures by address scaled to the limit for names, whichever is more."""
         by_name, *by_address = (
             attempts.aggregate(total=Sum("failures_since_start"))["total"] or 0
             for attempts in self.get_user_attempts(request, credentials)
@@ -51,14 +51,14 @@ class Lockout(AxesDatabaseHandler):  # type: ignore[misc]  # untyped
         return max(by_name, *(n * settings.AXES_FAILURE_LIMIT // ADDRESS_LIMIT for n in by_address), 0)
 
     def reset_user_attempts(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
-        """Forget the failures of this name: an owner of one account must not guess at others without end."""
+        """Forget only the failures of this name, or an operator could guess at other accounts without limit."""
         by_name, *_ = self.filter_user_attempts(request, credentials)
         deleted: int = by_name.delete()[0]
         return deleted
 
 
 def purge() -> None:
-    """Delete failures that count no longer, and old sign-ins."""
+    """Delete failures that no longer count, and old sign-ins."""
     now = timezone.now()
     AccessAttempt.objects.filter(attempt_time__lte=now - get_cool_off()).delete()
     for log in (AccessLog, AccessFailureLog):

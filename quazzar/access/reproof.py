@@ -1,6 +1,6 @@
-"""Signed in a moment ago, or long since? Who changes how they sign in types the password again, if it was long since.
+"""Asks for the password again before operators change how they sign in, unless they have just signed in.
 
-A browser that somebody left open must not be enough to take over an account for good.
+A browser that was left open must not be enough to take over an account permanently.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Roles that an operator is given by name. Each is a group of Django; its permissions are kept as they are here."""
+"""The roles of operators. Each is a Django group, whose permissions are kept as they are defined here."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def keep(sender: AppConfig, **options: Any) -> None:
 
     Connected for the app that is migrated first, so the permissions of the later ones are made here.
     """
-    # Without ``apps`` after a flush: then they are those that are installed.
+    # After a flush there is no ``apps``: then the installed ones are used.
     using, apps = options["using"], options.get("apps", installed)
     for app in filter(installed.is_installed, (*_MAIL_APPS, "quazzar")):
         create_permissions(installed.get_app_config(app), verbosity=0, using=using, apps=apps)
@@ -84,7 +84,7 @@ def of(user: User) -> list[Role]:
     return [role for role in ROLES if role.name in names]
 
 
-# --- who may give what
+# --- who may grant what
 
 
 def grantable(actor: User) -> set[str]:
@@ -103,7 +103,7 @@ def may_manage(actor: User, operator: User) -> bool:
         return True
     if operator.is_superuser or not MANAGE_OPERATORS(actor):
         return False
-    # An operator who may not sign in at present has no permissions in Django's eyes: the stored ones count.
+    # To Django, an operator who may not sign in has no permissions, so the stored ones are used.
     theirs = _stored(operator)
     return all(map(actor.has_perm, theirs))
 

@@ -1,7 +1,7 @@
 """Sessions: stored under a digest of the cookie's value, so that nobody can sign in with a copy of the database.
 
-A row says whose session it is, from where, and when it was last used, so that operators can look at their sessions and
-end them.
+A row says whose session it is, from where, and when it was last used, so that operators can see their sessions and end
+them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def digest(session_key: str) -> str:
 class SessionStore(db.SessionStore):
     """Django's session store with another key for the row. Only the methods that WSGI calls are overridden."""
 
-    #: Where the request comes from, which the middleware notes here.
+    #: Where the request comes from, as set by the middleware.
     address = agent = ""
     #: When this session began, and was last used; None for one that is not stored yet.
     began_at: datetime | None = None
@@ -46,7 +46,7 @@ class SessionStore(db.SessionStore):
 
     @classmethod
     def get_model_class(cls) -> type[Session]:
-        """Django asks here for the table: ours also says whose a session is, and from where."""
+        """Return the table for Django: ours also says whose session it is, and from where."""
         return Session
 
     def exists(self, session_key: str) -> bool:
@@ -63,7 +63,7 @@ class SessionStore(db.SessionStore):
         return row
 
     def create(self) -> None:
-        """Begin a session with a new key: signing in does."""
+        """Begin a session with a new key, as signing in does."""
         self.began_at = None
         super().create()
 
@@ -101,7 +101,7 @@ class SessionNotesMiddleware:
 
 def _note_use(session: Any) -> None:
     now = timezone.now()
-    # A session that nobody asked for was not loaded; one that was changed is saved as a whole.
+    # A session that was not used was not loaded; one that was changed is saved as a whole.
     if session.seen_at is None or session.modified or now - session.seen_at < SEEN_NOTED_EVERY:
         return
     stale = Session.objects.filter(
@@ -113,7 +113,7 @@ def _note_use(session: Any) -> None:
         pass
 
 
-# --- looking at sessions, and ending them
+# --- listing sessions, and ending them
 
 
 def of(user: User) -> QuerySet[Session]:

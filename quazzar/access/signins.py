@@ -26,15 +26,15 @@ IN, OUT, FAILED, WRONG_CODE, LOCKED = (
     f"operator.{what}"
     for what in ("signed_in", "signed_out", "sign_in_failed", "second_factor_failed", "locked_out")
 )
-#: In the place of a name that does not exist.
+#: Stands in for a name that does not exist.
 UNKNOWN = "an unknown name"
 #: The same failure from the same address is recorded once in this time.
 _AGAIN_AFTER = timedelta(minutes=1)
 #: Failures recorded in an hour.
 _MOST_FAILURES = 200
 
-#: An operator or API key had no right to something (403). The same is recorded once in an hour, and for each of them so
-#: many different refusals.
+#: An operator or API key had no right to something (403). The same refusal is recorded once an hour, and at most this
+#: many different ones for each of them.
 REFUSED = "operator.refused"
 _REFUSED_AGAIN_AFTER = timedelta(hours=1)
 MOST_REFUSALS = 20

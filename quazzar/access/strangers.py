@@ -1,7 +1,7 @@
-"""Bounds what one address may ask without signing in, so that a flood of whole requests does not keep the node busy.
+"""Limits the requests that one address may send without signing in, so that a flood does not keep the node busy.
 
 A request that is answered as a stranger's takes from its address's allowance. Once that is used up, only operators who
-are signed in or have a valid key are let through, which costs a look at one row.
+are signed in or have a valid key are let through, which costs one query.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 BURST, PER_SECOND = 600, 10.0
 #: Attribute of a request by which the API says that a valid key came with it.
 KEY = "quazzar_api_key"
-#: Addresses that are remembered; the one that was seen longest ago is forgotten first.
+#: The most addresses that are remembered; the one seen longest ago is forgotten first.
 _MOST = 10_000
 _RETRY_AFTER = 10
 _MESSAGE = "This address sends too many requests without signing in. Try again in ten seconds."
@@ -39,7 +39,7 @@ class _Allowance:
 
 
 class Allowances:
-    """What each address may still ask. In memory: there is one web process."""
+    """The remaining allowance of each address. In memory: there is one web process."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock, self._lock = clock, Lock()
@@ -51,7 +51,7 @@ class Allowances:
             return self._of(address).left < 1
 
     def take(self, address: str) -> None:
-        """Use up one request of what the address may ask without signing in."""
+        """Use up one request of the address's allowance."""
         with self._lock:
             allowance = self._of(address)
             allowance.left = max(0.0, allowance.left - 1)
@@ -107,5 +107,5 @@ def _is_known(request: HttpRequest) -> bool:
 
 
 def _is_signed_in(request: HttpRequest) -> bool:
-    # Without the cookie nobody is; to ask would make every answer depend on it.
+    # Without the cookie, nobody is signed in; reading the user would make every response depend on it.
     return settings.SESSION_COOKIE_NAME in request.COOKIES and request.user.is_authenticated

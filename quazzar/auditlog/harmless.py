@@ -9,7 +9,7 @@ from quazzar import words
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: First word of an action → fields whose values tell no secret. A relay's username is not among them: with some
+#: First word of an action → fields whose values hold no secret. A relay's username is not among them: with some
 #: providers it is the token.
 HARMLESS: dict[str, frozenset[str]] = {
     "relay": frozenset(

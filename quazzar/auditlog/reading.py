@@ -1,4 +1,4 @@
-"""Pages of the audit log: filtered, searched, the newest entries first. None reads more the longer the log is."""
+"""Pages of the audit log: filtered, searched, the newest entries first. None of this gets slower as the log grows."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
 PAGE_SIZE = 50
-#: Entries in which one page searches at most; then it says how far back it came.
+#: The most entries that one page searches; then it says how far back it got.
 SEARCHED = 20_000
 _CHUNK = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which entries are wanted; what is empty does not matter.
+    """Which entries are wanted; empty values do not filter.
 
     Attributes:
         who: an actor as it is stored, such as ``user:anna``.
@@ -63,7 +63,7 @@ def page(
 ) -> Page:
     """The newest entries before (older than) an entry, or the oldest ones after it, newest first.
 
-    An id that is none's counts as not given.
+    An unknown id counts as not given.
     """
     if after is not None and (mark := _mark(after)):
         following = _narrowed(_indexed(wanted), wanted).filter(_after(mark)).order_by("at", "id")
@@ -90,7 +90,7 @@ def page(
 
 
 def each(wanted: Filter) -> Iterator[AuditEntry]:
-    """All of them, the newest first, read in portions."""
+    """All matching entries, newest first, read in batches."""
     mark: tuple[datetime, int] | None = None
     while True:
         rows = _narrowed(_indexed(wanted), wanted)
@@ -102,7 +102,7 @@ def each(wanted: Filter) -> Iterator[AuditEntry]:
 
 
 def _indexed(wanted: Filter) -> QuerySet[AuditEntry]:
-    """What the indexes find."""
+    """The entries as far as indexes can filter them."""
     rows = AuditEntry.objects.order_by("-at", "-id")
     if wanted.who:
         rows = rows.filter(actor=wanted.who)
@@ -118,7 +118,7 @@ def _indexed(wanted: Filter) -> QuerySet[AuditEntry]:
 
 
 def _narrowed(rows: QuerySet[AuditEntry], wanted: Filter) -> QuerySet[AuditEntry]:
-    """What only reading each entry tells."""
+    """The entries filtered further by reading each one."""
     if wanted.what and "." not in wanted.what:
         rows = rows.filter(action__startswith=f"{wanted.what}.")
     for word in wanted.search.split():

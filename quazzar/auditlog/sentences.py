@@ -42,7 +42,7 @@ class Value:
 
 
 def sentence(entry: AuditEntry) -> Sentence:
-    """The entry as a sentence; an action of a former version is named as it was recorded."""
+    """The entry as a sentence; an action of an older version is shown as it was recorded."""
     kind, who = _subject(entry.actor)
     if kind == "anonymous" and entry.address:
         who = f"{who} at {entry.address}"

@@ -30,7 +30,7 @@ from quazzar.models import ApiKey
 from quazzar.rights import ADD_KEYS, MANAGE_OPERATORS, READ, REVOKE_KEYS, SEE_KEYS, SEND_MAIL, WRITE
 from quazzar.snippets import snippets
 
-#: What each scope is good for, after its label.
+#: What each scope allows, after its label.
 _SCOPES = {
     READ: "See what you can see: messages, settings, domains, mailboxes. Never passwords.",
     WRITE: "Change what you can change: settings, domains, mailboxes, aliases, the mail server.",
@@ -66,7 +66,7 @@ class KeyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
         model = ApiKey
         fields = ("name", "scopes")
 
-    #: Whose key it is: only scopes that are of use to this operator are offered.
+    #: Whose key it is: only scopes that this operator can use are offered.
     user: Any = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -102,7 +102,7 @@ class ApiKeyAdmin(RightfulAdmin):
     see, add = SEE_KEYS, ADD_KEYS
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
-        """The operator's own keys; who manages operators sees theirs too, and a superuser all."""
+        """The operator's own keys; managers of operators also see those operators' keys, and superusers see all."""
         keys = cast("QuerySet[ApiKey]", super().get_queryset(request)).defer("digest")
         user = cast("User", request.user)
         if user.is_superuser:
@@ -111,11 +111,11 @@ class ApiKeyAdmin(RightfulAdmin):
         return keys.filter(shown)
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
-        """Who has the right to revoke keys; they are never edited."""
+        """Whether the user may revoke keys; keys are never edited."""
         return REVOKE_KEYS(request.user)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Superusers: the list is part of the record of who had access."""
+        """Whether the user is a superuser: the list is part of the record of who had access."""
         return cast("User", request.user).is_superuser
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: Any = False, **kwargs: Any) -> Any:
@@ -165,7 +165,7 @@ class ApiKeyAdmin(RightfulAdmin):
     def response_add(
         self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None
     ) -> HttpResponse:
-        """Show the key in this very answer: a redirect would have to store it in between."""
+        """Show the key in this response: a redirect would have to store it."""
         context = {
             **self.admin_site.each_context(request),
             "title": "API key created",
@@ -227,7 +227,7 @@ class ApiKeyAdmin(RightfulAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """What there is to know about a key, and the button that revokes it."""
+        """The details of a key, and the button that revokes it."""
         row = self.get_object(request, object_id)
         context = {
             "can_revoke": self.has_revoke_permission(request),

@@ -35,7 +35,7 @@ class ErrorPagesMiddleware:
         if isinstance(exception, TooBusy):
             response = render(request, "busy.html", status=exception.status)
             response["Retry-After"] = "5"
-            # As for /readyz: what strangers cause is no error of ours to be mailed to anybody.
+            # As for /readyz: errors that strangers cause are not mailed to anyone.
             response._has_been_logged = True  # type: ignore[attr-defined]
             return response
         if isinstance(exception, PermissionDenied):

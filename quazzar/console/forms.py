@@ -48,7 +48,7 @@ class SavingForm(forms.Form):
 
 
 def wear(form: forms.BaseForm) -> None:
-    """Give the inputs of one of Django's or Unfold's forms the console's look."""
+    """Give the inputs of a form from Django or Unfold the console's look."""
     for field in form.fields.values():
         if isinstance(field.widget, forms.TextInput | forms.PasswordInput | forms.EmailInput):
             field.widget.attrs["class"] = INPUT["class"]
@@ -74,12 +74,12 @@ class NumberField(forms.Field):
     widget = forms.NumberInput
 
     def to_python(self, value: Any) -> int | str | None:
-        """The number; None for nothing; what was typed for what is no number."""
+        """The number; None for nothing; the text itself if it is not a number."""
         return number(value or "")
 
 
 def number(text: str) -> int | str | None:
-    """A whole number as it was typed; None for nothing, and the text itself where it is no number."""
+    """The typed text as a whole number; None if it is empty, and the text itself if it is not a number."""
     text = text.strip()
     try:
         return int(text) if text else None

@@ -27,8 +27,8 @@ View = Callable[..., HttpResponseBase]
 def page(right: Right, *, any_plan: bool = False) -> Callable[[View], View]:
     """Guard a page or a part of one: sign-in first, then the right, then the plan.
 
-    A refused HTMX request gets a status and ``HX-Refresh`` instead of a sign-in form or a lock card, which HTMX
-    would put into the corner of the page that asked.
+    A refused HTMX request gets a status and ``HX-Refresh`` instead of a sign-in form or a lock card, which HTMX would
+    insert into part of the page.
     """
 
     def decorate(view: View) -> View:
@@ -65,7 +65,7 @@ def require(right: Right, request: HttpRequest) -> None:
 
 @contextmanager
 def naming(right: Right | None) -> Iterator[None]:
-    """Let a refusal by Django's admin, which gives no reason, say which right is missing.
+    """Make a refusal by Django's admin, which gives no reason, say which right is missing.
 
     Raises:
         PermissionDenied: as inside, with a sentence.

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
     from django.http.response import HttpResponseBase
 
-#: For pages. Nothing comes from elsewhere, neither script nor style stands in a page, no text becomes a script, and
-#: nothing else may frame it or be its base.
+#: For pages. Nothing is loaded from elsewhere, no inline script or style, no text becomes a script, and no other page
+#: may frame it or be its base.
 PAGES = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "

@@ -32,7 +32,7 @@ def frame(request: HttpRequest, refusal: upgrade.Refusal | None = None) -> dict[
 
 
 def part(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-    """A part that is fetched again and again; 204 without content when it has not changed since (``?seen=``)."""
+    """A part that is fetched repeatedly; 204 without content if it has not changed since (``?seen=``)."""
     html = render_to_string(template, context, request)
     digest = hashlib.sha256(html.encode()).hexdigest()[:16]
     if request.GET.get("seen") == digest:
@@ -41,7 +41,7 @@ def part(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpRe
 
 
 def reload() -> HttpResponse:
-    """Make HTMX load the whole page again, because another one is due."""
+    """Make HTMX load the whole page again, because another page has to be shown."""
     return HttpResponse(headers={"HX-Refresh": "true"})
 
 

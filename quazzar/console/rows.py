@@ -1,4 +1,4 @@
-"""Models' pages in the console: behind the gate, or rows to look at that are changed on a page of their own."""
+"""Models' pages in the console: behind the gate, or read-only rows that are changed on another page."""
 
 from __future__ import annotations
 
@@ -41,23 +41,23 @@ class RightfulAdmin(ModelAdmin):
     delete: ClassVar[Right | None] = None
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who has the right to see."""
+        """Whether the user may see the rows."""
         return self.see(request.user) or super().has_view_permission(request, obj)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who has the right to add."""
+        """Whether the user may add rows."""
         return _has(self.add, request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who has the right to change."""
+        """Whether the user may change rows."""
         return _has(self.change, request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who has the right to delete."""
+        """Whether the user may delete rows."""
         return _has(self.delete, request)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """Who may see the model; Django would ask for a permission of the model's own app."""
+        """Whether the user may see the model; Django would require a permission of the model's own app."""
         return self.has_view_permission(request)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
@@ -87,7 +87,7 @@ def _has(right: Right | None, request: HttpRequest) -> bool:
 
 
 class GatedAdmin(RightfulAdmin):
-    """The pages of a model of Mail Relay: the lock card in their place where the plan is too low."""
+    """The pages of a model of Mail Relay, replaced by the lock card if the plan is too low."""
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Return the list, or the lock card."""
@@ -113,7 +113,7 @@ class GatedAdmin(RightfulAdmin):
 
 
 class ReadOnlyAdmin(RightfulAdmin):
-    """Rows to look at, every column but the secrets. Where they are changed elsewhere, a link leads there."""
+    """Read-only rows with every column except secrets. If they are changed elsewhere, a link leads there."""
 
     actions = None
     list_per_page = 50
@@ -124,7 +124,7 @@ class ReadOnlyAdmin(RightfulAdmin):
     #: Columns that are not shown. Sealed ones need not be named: of them only their state is shown.
     hidden: ClassVar[tuple[str, ...]] = ()
 
-    # --- the page of their own
+    # --- the page where they are changed
 
     def own_url(self, row: Any = None) -> str:
         """The address of the page where this row, or any, is changed; empty when there is none."""
@@ -159,7 +159,7 @@ class ReadOnlyAdmin(RightfulAdmin):
     # --- columns
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Without what is sealed: it is loaded only to tell its state."""
+        """The rows without sealed columns, which are loaded only to show their state."""
         sealed = [field.name for field in self.opts.fields if isinstance(field, SealedField)]
         return super().get_queryset(request).defer(*sealed, *self.hidden)
 
@@ -170,7 +170,7 @@ class ReadOnlyAdmin(RightfulAdmin):
         return [column(times[str(name)]) if name in times else name for name in shown_in_list]
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        """Every column but the hidden ones, each as text; those of abstract models last, for they tell least."""
+        """Every column but the hidden ones, each as text; those of abstract models last, because they say least."""
         abstract = [base for base in self.model.__mro__[1:] if issubclass(base, models.Model)]
         shared = {field.name for base in abstract if base is not models.Model for field in base._meta.fields}
         fields = sorted(self.opts.fields, key=lambda field: field.name in shared)

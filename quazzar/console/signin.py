@@ -1,6 +1,6 @@
-"""Signing in: the form, one's own password, and what has to be done before anything else: a password, a second factor.
+"""Signing in: the form, changing one's password, and the steps that come before anything else.
 
-What Django's own pages do not put into the audit log is recorded here.
+Records in the audit log what Django's own pages do not.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ DUTIES: list[tuple[Callable[[HttpRequest], bool], str, list[str]]] = [
 
 
 class SignInForm(AuthenticationForm):  # type: ignore[misc]  # untyped
-    """Name and password. The right password of somebody who may not open the console is a failure as well."""
+    """Name and password. The right password of a user who may not open the console is a failure as well."""
 
     error_messages: ClassVar = {
         **AuthenticationForm.error_messages,
@@ -61,7 +61,7 @@ class SignInForm(AuthenticationForm):  # type: ignore[misc]  # untyped
 
 
 class SignIn(LoginView):
-    """The page with the form. Who has a second factor is signed in once that was shown as well."""
+    """The page with the form. Operators with a second factor are signed in only after that step."""
 
     authentication_form = SignInForm
     template_name = "admin/login.html"
@@ -156,7 +156,7 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 class FirstSignInMiddleware:
-    """Leads every page of the console to what is due first, as long as it is. The API refuses by itself."""
+    """Redirects every page of the console to a step that has to be done first. The API refuses on its own."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

@@ -31,7 +31,7 @@ class StaticFiles(StaticFilesConfig):
 
 
 class Hashed(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # whitenoise has no types
-    """Browsers may keep each file indefinitely. One that is not collected keeps its name, and pages go on working."""
+    """Browsers may keep each file indefinitely. One that is not collected keeps its name, and pages still work."""
 
     def stored_name(self, name: str) -> str:
         """The name with the hash of the content."""

@@ -1,4 +1,4 @@
-"""Bars of sent, failed and waiting mail: numbers per hour to the measures of a drawing. Pure."""
+"""Bars of sent, failed and waiting mail: turns numbers per hour into the dimensions of a drawing. Pure."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from quazzar import words
 from quazzar.home.registry import Hours
 
-#: Measures of the drawing: a bar with its gap, the bars of sent and failed, and those of waiting below them.
+#: Dimensions of the drawing: a bar with its gap, the bars of sent and failed, and those of waiting below them.
 PITCH, GAP = 12, 3
 HEIGHT, BELOW = 80, 26
-#: What is not nothing can be seen.
+#: The least height of a bar that is not zero, so that it can be seen.
 _LEAST = 2.0
 
 

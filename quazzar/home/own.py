@@ -17,7 +17,7 @@ from quazzar.plans import licenses
 _SIGNED_IN, _SIGNED_OUT = "operator.signed_in", "operator.signed_out"
 _REFUSED = ("operator.sign_in_failed", "operator.locked_out", "operator.second_factor_failed")
 _CHANGES, _SIGN_INS = 5, 3
-#: How many of the latest entries are looked at.
+#: How many of the latest entries are read.
 _LATEST = 40
 
 
@@ -75,7 +75,7 @@ def _has_own_password(user: Any) -> bool:
 
 
 def events(user: Any) -> Iterator[Event]:
-    """The latest changes and sign-ins, if the operator may see them; sign-outs are no news."""
+    """The latest changes and sign-ins, if the operator may see them; sign-outs are not shown."""
     if not rights.SEE_AUDIT_LOG(user):
         return
     left = {"change": _CHANGES, "sign-in": _SIGN_INS, "refused": _SIGN_INS}
@@ -89,7 +89,7 @@ def events(user: Any) -> Iterator[Event]:
 
 
 def kind_of(action: str) -> str:
-    """The kind of event that an entry of the audit log is; empty for one that is no news. Pure."""
+    """The kind of event of an audit log entry; empty for one that is not shown. Pure."""
     if action == _SIGNED_OUT:
         return ""
     if action == _SIGNED_IN:

@@ -41,8 +41,8 @@ class Tile:
     """One area of the node. Its state comes from what the doctor's checks of the area found.
 
     Attributes:
-        link: where to look, and where to go on while nothing is set up.
-        off: while nothing is set up: a sentence that says so; else empty.
+        link: the page to open, also while nothing is set up. off: a sentence that says that nothing is set up yet;
+            else empty.
     """
 
     area: Area
@@ -54,7 +54,7 @@ class Tile:
 
 
 class MailState(StrEnum):
-    """What was seen of mail that leaves."""
+    """The state of outgoing mail, from what was seen."""
 
     OFF = "off"
     UNREADABLE = "unreadable"
@@ -65,10 +65,10 @@ class MailState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """What was seen of mail that leaves through the relay.
+    """The state of mail that is sent through the relay, from what was seen.
 
     Attributes:
-        at: when a mail last left, or since when none does.
+        at: when a mail was last sent, or since when sending fails.
         place: where it fails, as words (``sign-in``).
         reason: why, without a full stop.
         waiting: how many messages wait, and ``oldest`` since when.
@@ -91,7 +91,7 @@ class Event:
     Attributes:
         key: names it within the page.
         kind: one of ``KINDS``.
-        who: what or who stands at the beginning, in bold; ``text`` goes on.
+        who: the beginning of the sentence, in bold; ``text`` is the rest.
     """
 
     key: str
@@ -115,7 +115,7 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one app knows of the node, for an operator."""
+    """What one app knows about the node, for an operator."""
 
     tiles: tuple[Tile, ...] = ()
     mail: Mail | None = None
@@ -123,13 +123,13 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step of the first run. It is done when its fact is seen, not when somebody presses something.
+    """A step of the first run. It is done when its effect is seen, not when somebody presses a button.
 
     Attributes:
         key: under which it is remembered that it was done.
-        is_done: whether the fact can be seen now, for this operator.
+        is_done: whether the effect can be seen now, for this operator.
         right: what an operator needs to take it.
-        is_personal: each operator takes it; it is not remembered, for it can be undone.
+        is_personal: each operator takes it; it is not remembered, because it can be undone.
         is_needed: whether the first run ends only after it.
     """
 
@@ -183,7 +183,7 @@ def register_traffic(traffic: Traffic) -> None:
 
 
 def parts(user: Any) -> list[Part]:
-    """What each app knows of the node, for this operator."""
+    """What each app knows about the node, for this operator."""
     return [look(user) for look in _looks.values()]
 
 

@@ -45,10 +45,10 @@ class Line:
 
 
 def say(mail: Mail | None, tiles: Sequence[Status], worker: Finding | None, now: datetime) -> Line | None:
-    """The line for an operator; None if they may see nothing of what it could say.
+    """The line for an operator; None if they may see none of its parts.
 
     Args:
-        mail: what was seen of mail that leaves; None if the operator may not see it.
+        mail: the state of outgoing mail; None if the operator may not see it.
         tiles: the tiles that the operator sees.
         worker: what is wrong with the worker; None if nothing is.
     """

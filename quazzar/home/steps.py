@@ -12,7 +12,7 @@ from quazzar.home import registry
 from quazzar.home.registry import Step
 from quazzar.models import FirstStep, Operator
 
-#: In this order; what is not named comes last.
+#: The order of the steps; others come last.
 ORDER = ("password", "second factor", "way out", "test mail", "alert", "domain", "dns")
 #: What an operator has chosen to see: the checklist until it is done, never, or always.
 AUTO, HIDDEN, SHOWN = Operator.Checklist.values
@@ -90,7 +90,10 @@ def in_order(steps: Iterable[Step]) -> list[Step]:
 
 
 def remember() -> list[str]:
-    """Remember the steps of the node that are done now: what showed it may be deleted one day. Returns their keys."""
+    """Remember the steps of the node that are done now: the rows that show it may be deleted later.
+
+    Returns their keys.
+    """
     known = set(FirstStep.objects.values_list("key", flat=True))
     new = [
         step.key

@@ -13,7 +13,7 @@ from quazzar.monitoring.readings import Reading, worst, worst_first
 
 
 class State(StrEnum):
-    """How an area is."""
+    """The state of an area."""
 
     WORKS = "works"
     ATTENTION = "attention"
@@ -43,11 +43,11 @@ class Status:
     """A tile with its state.
 
     Attributes:
-        sentence: what the worst check found; empty while all is well and the facts say it.
+        sentence: what the worst check found; empty while all is well, because the facts show it.
         advice: what to do about it.
-        since: since when it is like that.
+        since: since when it has had this state.
         link: the next step.
-        others: further checks of the area that are not well, by name.
+        others: the names of the area's other checks that need attention.
     """
 
     tile: Tile

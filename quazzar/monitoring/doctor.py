@@ -1,7 +1,7 @@
 """The doctor's checks: what a check and its finding are, and the list of all checks.
 
 Each app registers its checks in AppConfig.ready(). ``findings.py`` runs them on time and stores what they found;
-``readings.py`` is what pages, API and metrics show of it.
+``readings.py`` decides what pages, API and metrics show of it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from quazzar.rights import LOOK_AROUND, Right
 
 #: How often a cheap check runs.
 OFTEN = timedelta(seconds=20)
-# Numbers change at each look without being news.
+# Numbers that change between checks are not news.
 _NUMBERS = re.compile(r"\d[\d.,:-]*(?: ?[A-Za-z]{1,4}\b)?")
 
 
@@ -31,7 +31,7 @@ class Level(StrEnum):
     OK = "ok"
     WARNING = "warning"
     FAILED = "failed"
-    #: Nothing is known now: the check has not run lately. Only a reading has this level (``readings.py``).
+    #: The current state is unknown: the check has not run lately. Only a reading has this level (``readings.py``).
     UNKNOWN = "unknown"
 
 
@@ -53,9 +53,9 @@ class Finding:
     """The result of a check.
 
     Attributes:
-        sentence: what the check saw.
+        sentence: what the check found.
         advice: what to do about it; empty if nothing is needed.
-        since: since when, if the check knows; otherwise it counts from when it was first seen.
+        since: since when, if the check knows; otherwise the time when it was first found is used.
     """
 
     level: Level
@@ -65,21 +65,21 @@ class Finding:
 
     @property
     def problem(self) -> str:
-        """What is wrong, without the numbers that change at each look; empty if nothing is."""
+        """What is wrong, without the numbers that change between checks; empty if nothing is."""
         return "" if self.level is Level.OK else f"{self.level}: {_NUMBERS.sub('#', self.sentence)}"
 
 
 @dataclass(frozen=True)
 class Check:
-    """A check, and what belongs to it wherever its finding is shown.
+    """A check, with everything needed to show its finding.
 
     Attributes:
         name: as people read it; the finding is stored under it.
         run: makes the check. May raise QuazzarError, a database error or OSError, which count as failed.
-        page: URL name of the console's page where the operator can mend it; empty: there is none.
+        page: URL name of the console's page where the operator can fix it; empty: there is none.
         title: as a heading; empty: the name with a capital.
         right: what an operator needs to see the finding.
-        every: how often the worker runs it while all is well. What is not well is checked every minute at least.
+        every: how often the worker runs it while all is well. A check that does not pass runs at least every minute.
         is_live: also run whenever the finding is read, because a dead worker cannot find it.
         again: called first when an operator asks for another check: refreshes what the check reads.
         help: the symptom or chapter in docs/help.md that explains what it finds; empty: the chapter of ``page``.

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 #: Failing checks run at least this often, so that they disappear from the screen soon after the problem is fixed.
 WHILE_WRONG = timedelta(minutes=1)
-#: The clock calls a little early or late; that must not cost a whole turn.
+#: The clock ticks a little early or late; that must not skip a whole turn.
 _SLACK = timedelta(seconds=5)
 #: How long changes are kept, and how many of each check.
 KEPT_FOR = timedelta(days=90)
@@ -29,7 +29,7 @@ KEPT_OF_EACH = 200
 def look(names: Collection[str] | None = None, now: datetime | None = None) -> list[str]:
     """Run the checks that are due, or those named whether they are due or not, and store what they found.
 
-    Safe to call from several processes at once: of two looks at the same check, the one that began later counts.
+    Safe to call from several processes at once: of two runs of the same check, the one that began later counts.
 
     Returns:
         The names of the checks that were run.
@@ -44,7 +44,7 @@ def look(names: Collection[str] | None = None, now: datetime | None = None) -> l
         chosen = [check for check in checks if check.name in names]
     found = list(doctor.examine(chosen))
     with transaction.atomic():
-        # Locked, so that two looks do not both write the same change.
+        # Locked, so that two runs do not both write the same change.
         locked = Row.objects.select_for_update().filter(check_name__in=[check.name for check in chosen])
         rows = {row.check_name: row for row in locked}
         same = []
@@ -77,7 +77,7 @@ def is_due(check: Check, row: Row | None, now: datetime) -> bool:
 
 
 def since(before: Row | None, finding: Finding, at: datetime) -> datetime:
-    """Since when it is as well, or as ill, as it was found now. Pure."""
+    """Since when the check has had this level. Pure."""
     if finding.since is not None:
         return min(finding.since, at)
     if before is None or (before.level == Level.OK) != (finding.level is Level.OK):
@@ -86,14 +86,14 @@ def since(before: Row | None, finding: Finding, at: datetime) -> datetime:
 
 
 def is_change(before: Row | None, finding: Finding) -> bool:
-    """Whether it belongs into the history: well or ill for the first time, or for another reason. Pure."""
+    """Whether it belongs in the history: another level, or the same level for another reason. Pure."""
     if before is None or before.level != finding.level:
         return True
     return as_finding(before).problem != finding.problem
 
 
 def as_finding(row: Row) -> Finding:
-    """What a row says that a check found."""
+    """The finding that a row stores."""
     return Finding(Level(row.level), row.sentence, row.advice, row.since)
 
 
@@ -119,7 +119,7 @@ def _store(check: Check, finding: Finding, before: Row | None, values: dict[str,
 
 
 def _forget(names: Collection[str]) -> None:
-    """Delete what checks found that there are no more."""
+    """Delete the findings of checks that no longer exist."""
     if names:
         Row.objects.filter(check_name__in=names).delete()
         FindingChange.objects.filter(check_name__in=names).delete()

@@ -1,4 +1,4 @@
-"""/healthz says that the process answers, /readyz that its parts do: database, broker, key file, worker."""
+"""/healthz says whether the process responds, /readyz whether its parts do: database, broker, key file, worker."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 #: Name of the worker's row in Heartbeat.
 WORKER = "worker"
-#: The worker says that it is alive three times as often.
+#: The worker sends heartbeats three times as often.
 WORKER_SILENT_AFTER = timedelta(seconds=45)
 _BROKER_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Probe:
-    """The state of one part. Anybody may read the message, so it names no address and no secret."""
+    """The state of one part. Anyone may read the message, so it contains no address and no secret."""
 
     ok: bool
     message: str
@@ -103,7 +103,7 @@ def key_file() -> Probe:
 
 
 def worker() -> Probe:
-    """Whether the worker has reported lately that it is alive."""
+    """Whether the worker has sent a heartbeat lately."""
     try:
         heartbeat = Heartbeat.objects.filter(name=WORKER).first()
     except DatabaseError:

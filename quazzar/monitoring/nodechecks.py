@@ -34,7 +34,7 @@ _DISK_LOW = 1024 * _MIB
 _DISK_FULL = 100 * _MIB
 _INODES_FULL = 1000
 _CLOCK_SLACK = timedelta(minutes=2)
-#: Secrets of each kind that are looked at every time, and for how long a count of all of them holds.
+#: How many secrets of each kind are checked every time, and how long a count of all of them is valid.
 _NEWEST, _COUNT_SECONDS = 200, 3600.0
 #: For checks that are expensive, or whose result only changes when the product restarts.
 _SELDOM = timedelta(minutes=5)
@@ -125,7 +125,7 @@ class _Count:
     at: float
 
     def holds(self, headers: frozenset[bytes]) -> bool:
-        """Whether another count would most likely find the same."""
+        """Whether another count would most likely give the same result."""
         seconds = _COUNT_SECONDS if self.finding.level is Level.OK else 0
         return self.headers == headers and time.monotonic() - self.at < seconds
 
@@ -154,7 +154,7 @@ def _probed(probe: health.Probe, advice: str) -> Finding:
 
 
 def licence() -> Finding:
-    """Which plan the licence grants, or why it does not count."""
+    """Which plan the licence grants, or why it is not valid."""
     current = licenses.read()
     advice = "Install a licence with manage.py license install FILE, or in the upgrade dialog."
     if not lapse.current().is_entitled:
@@ -266,7 +266,7 @@ def hosts() -> Finding:
 
 
 def register() -> None:
-    """Add them to the doctor's, in the order in which they are shown."""
+    """Register the checks in the order in which they are shown."""
     doctor.register("python", python, every=_SELDOM)
     doctor.register("system checks", system, every=_SELDOM)
     doctor.register("database", database, every=_SELDOM)

@@ -1,4 +1,4 @@
-"""What the doctor's checks found, as it may be shown now: to whom, and not as well when nobody has looked lately."""
+"""The doctor's findings as they may be shown now: to whom, and as unknown if they are out of date."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _NEVER = "Not checked yet."
 
 @dataclass(frozen=True)
 class Reading:
-    """A check, and what is known of it now.
+    """A check, and what is known about it now.
 
     Attributes:
-        finding: what it found; UNKNOWN if it was well when it last ran, and should have run again since.
-        since: when it became as well, or as ill, as it is; None: it has not run yet.
+        finding: what it found; UNKNOWN if it passed when it last ran, and should have run again since. since: when it
+            got its current level; None: it has not run yet.
         checked_at: when it last ran; None: not yet.
         is_old: it should have run again since then.
     """
@@ -51,7 +51,7 @@ class Reading:
 
 
 def read(user: Any = None, now: datetime | None = None) -> list[Reading]:
-    """What is known of every check that the user may see, the worst first; without a user, of every check.
+    """The readings of every check that the user may see, the worst first; without a user, of every check.
 
     Checks that a dead worker cannot make are made now, and not stored.
     """
@@ -69,7 +69,7 @@ def read(user: Any = None, now: datetime | None = None) -> list[Reading]:
 def judge(
     check: Check, row: Row | None, now: datetime, live: Finding | None = None, *, is_watched: bool = True
 ) -> Reading:
-    """What may be said of a check. Pure.
+    """The reading of a check. Pure.
 
     Args:
         row: what is stored of it.

@@ -19,7 +19,7 @@ def has(feature: str) -> bool:
 
 
 def upgrade_required_body(feature: str) -> dict[str, str]:
-    """The body of a 402 answer; every product of the ecosystem sends the same."""
+    """The body of a 402 answer; all products of the family send the same."""
     required = FEATURES[feature]
     return {
         "error": "upgrade_required",

@@ -65,7 +65,7 @@ def evaluation_key() -> Ed25519PrivateKey:
         secret = paths.stored_secret(file)
     except (OSError, ValueError) as exc:
         raise LicenseError(f"The evaluation key {file} cannot be read or created.", hint=hint) from exc
-    if len(secret) < _RAW_BYTES:  # say, emptied by a full disk: then anybody could make the same key
+    if len(secret) < _RAW_BYTES:  # for example truncated by a full disk: then anyone could make the same key
         raise LicenseError(
             f"The evaluation key {file} is cut short.", hint=f"Remove {file}. Quazzar then creates a new one."
         )

@@ -16,7 +16,7 @@ _FEATURE = "orbit_mail"
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What was last known of the licence, and said about it.
+    """What was last known about the licence, and mailed about it.
 
     Attributes:
         is_entitled: Mail Relay was included.
@@ -49,7 +49,7 @@ def current() -> State:
 
 
 def step(known: State, present: State, now: datetime) -> tuple[State, News]:
-    """Return what is known from now on, and what is news in it.
+    """Return what is known from now on, and the news in it.
 
     Args:
         known: what was known before.

@@ -37,7 +37,7 @@ _LARGEST = 64 * 1024
 # Two changes within one tick of the file system's clock leave the same stamp, so a younger file is read again.
 _TICK_NS = 50_000_000
 
-#: What an evaluation licence is issued to, before the name of the node.
+#: The beginning of an evaluation licence's subject; the name of the node follows.
 _EVALUATION = "evaluation of "
 _REMEDY = "Paste a licence in the upgrade dialog, or run: manage.py license install FILE"
 
@@ -63,7 +63,7 @@ class Licence(NamedTuple):
 
     @property
     def is_evaluation(self) -> bool:
-        """Whether this node made it for itself, and its vendor did not."""
+        """Whether this node made the licence itself, rather than the vendor."""
         return self.subject.startswith(_EVALUATION) and not keys.configured()
 
 

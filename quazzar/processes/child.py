@@ -143,7 +143,7 @@ class Child:
         return code
 
     def plan_restart(self, now: float, code: int) -> None:
-        """Handle that it ended by itself: say so, and plan its next start."""
+        """Report that it ended by itself, and plan its next start."""
         if now - self._started_at >= STEADY:
             self._failures = 0
         self._unanswered = 0 if self.ready else self._unanswered + 1

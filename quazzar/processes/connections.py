@@ -41,11 +41,11 @@ PATIENCE = 20.0
 PACE = 4096
 #: Seconds that a connection is kept for the next request.
 IDLE = 60.0
-#: Seconds that a client may take to end a connection that we have ended.
+#: Seconds that a client may take to close a connection that we have closed.
 LINGER = 5.0
 #: Requests that a client may have sent ahead. Their answers are held in memory while it does not read.
 AHEAD = 4
-#: What is answered even if every other thread is busy.
+#: The paths that are answered even if every other thread is busy.
 PROBES = frozenset({"/healthz", "/readyz"})
 
 
@@ -97,7 +97,8 @@ class _Nowhere:
 
 class Request(HTTPRequestParser):  # type: ignore[misc]  # untyped
     """A request whose body is too large is read, or the client would miss the answer, but goes to the application
-    without it. That answers by its Content-Length: in the right order (who, plan, right, size) and shape."""
+    without it. The application answers by its Content-Length, in the right order (who, plan, right, size) and
+    format."""
 
     body_rcv: Any
     error: Any
@@ -123,7 +124,7 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # untyped
 
 
 class Connection(HTTPChannel):  # type: ignore[misc]  # untyped
-    """A client's connection, which knows since when it waits for what."""
+    """A client's connection, which knows what it waits for and since when."""
 
     close_when_flushed: bool
     parser_class = Request
@@ -200,7 +201,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # untyped
         return Phase.BODY if self.request.headers_finished else Phase.HEADER
 
     def look(self, now: float) -> None:
-        """Close it if it has waited too long: now, for a client that does not read would put off waitress's way.
+        """Close it at once if it has waited too long: waitress's own way would wait for a client that does not read.
         Called every second."""
         phase = self.now_waits_for()
         if phase is not self.phase:

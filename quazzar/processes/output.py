@@ -18,7 +18,7 @@ _NAME_WIDTH = 7
 
 
 class Output:
-    """Prints lines to one stream, and goes on even if nobody reads it any more.
+    """Prints lines to one stream, and continues even if nothing reads it any more.
 
     Attributes:
         form: text or json.

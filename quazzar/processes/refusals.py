@@ -1,7 +1,7 @@
-"""What the web server refuses by itself, before the application sees it, in the shape of the API's errors.
+"""Answers, in the API's error format, requests that the web server refuses before the application sees them.
 
-Whether the request was for the API it often cannot tell, because it is the address that it could not read. So all of
-these answers are JSON.
+All of these answers are JSON, because the server often cannot tell whether a request was for the API: it may be the
+address that it could not read.
 """
 
 from __future__ import annotations

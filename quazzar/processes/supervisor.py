@@ -134,7 +134,7 @@ def broker_spec(sock: Path) -> Spec:
 
 def python_specs(listener_fd: int) -> list[Spec]:
     """The web server on this listening socket, the worker and beat."""
-    # -P: the folder that the operator happens to stand in is no place to import from.
+    # -P: do not import from the operator's current directory.
     python = (sys.executable, "-P", "-m")
     return [
         Spec(

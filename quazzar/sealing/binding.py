@@ -1,6 +1,6 @@
 """A stored secret is bound to the place it is sent to. Pure.
 
-Otherwise, somebody who may change the place but not read the secret could have it sent to a server of their own. So a
+Otherwise, someone who may change the place but not read the secret could have it sent to their own server. So a
 change of the place needs the secret again, and "leave it empty to keep it" holds only while the place stays the same.
 """
 

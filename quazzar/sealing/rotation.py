@@ -1,10 +1,10 @@
 """Rotates the key file: re-seals every stored secret under a new key, while the product runs.
 
 The new key becomes the first of the key file. From then on it seals everything, and the old keys still open what they
-sealed. Then each column is gone over, and what an old key sealed is re-sealed. The previous key stays in the file
-until the next rotation, because a writer may have sealed with it and not yet stored the result; an hourly task
-re-seals what such a writer stores. Older keys are dropped once no blob names them. How far a rotation is follows from
-the key file and the blobs alone, so after a kill the next run finishes what is left.
+sealed. Then each column is processed, and everything that an old key sealed is re-sealed. The previous key stays in
+the file until the next rotation, because a writer may have sealed with it and not yet stored the result; an hourly
+task re-seals what such a writer stores. Older keys are dropped once no blob names them. The progress of a rotation
+follows from the key file and the blobs alone, so after a kill the next run finishes what is left.
 """
 
 import fcntl
@@ -141,7 +141,7 @@ class _Resealing:
             pass
 
     def once(self) -> bool:
-        """Goes over all columns once, and returns whether there was anything to re-seal."""
+        """Processes all columns once, and returns whether there was anything to re-seal."""
         self.stuck.clear()
         return any([self._column(column) for column in self.columns])
 

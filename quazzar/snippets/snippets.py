@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from quazzar.rights import Right
 
-#: In the place of a key that is not known any more.
+#: Stands in for a key that is not known any more.
 PLACEHOLDER = "YOUR_API_KEY"
-#: In the place of a recipient.
+#: Stands in for a recipient.
 RECIPIENT = "ops@example.com"
 _CHECKOUT = Path(__file__).resolve().parents[2]
 #: Needs no quotes in a shell, in JSON or in YAML.
@@ -30,7 +30,7 @@ class Snippet:
 
     Attributes:
         id: names it for tests and pages, such as ``curl-alert``.
-        tool: the program that takes it; snippets of one program stand together.
+        tool: the program that takes it; snippets of one program are shown together.
         title: what it does, or the field that it goes into.
         right: what the key's user needs for it; its scope is what the key needs.
         text: what to paste; ends with a line break.

@@ -1,4 +1,4 @@
-"""One-time links, by which somebody chooses a password: invited operators, and those who were reset on the node.
+"""One-time links to choose a password: for invited operators, and for those who were reset on the node.
 
 The token is part of the link that browsers do not send (RFC 3986, 3.5), so that no log of a proxy has it.
 """
@@ -51,7 +51,7 @@ def find(token: str) -> OneTimeLink | None:
 
 
 def use(row: OneTimeLink, password: str) -> bool:
-    """Set the password, once; False if the link was used or revoked meanwhile."""
+    """Set the password, once; False if the link has been used or revoked since."""
     with transaction.atomic():
         still_open = OneTimeLink.objects.filter(
             pk=row.pk, used_at=None, revoked_at=None, expires_at__gt=timezone.now()

@@ -1,6 +1,7 @@
-"""How often an operator's codes may be guessed, from all addresses together: who guesses knows the password already.
+"""How often an operator's codes may be guessed, from all addresses together.
 
-django-axes counts these failures by address as well, as it counts wrong passwords.
+A person who guesses codes already knows the password. django-axes counts these failures by address as well, as it
+counts wrong passwords.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from quazzar.models import Operator
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-#: Wrong codes in a row, after which none counts for a while. Six digits with three valid codes at a time: one in ten
-#: thousand of those who know the password gets in by guessing for an hour.
+#: Wrong codes in a row, after which no code is accepted for a while. With six digits and three valid codes at a time,
+#: guessing for an hour succeeds once in ten thousand times.
 MOST = 10
 REST = timedelta(minutes=15)
 
 
 def take(user: User) -> bool:
-    """Count an attempt, before it is looked at; False if there were too many.
+    """Count an attempt before it is checked; False if there were too many.
 
     Parallel guesses cannot slip through: the database counts each one.
     """
@@ -36,5 +37,5 @@ def take(user: User) -> bool:
 
 
 def forget(user: User) -> None:
-    """The last attempt was right."""
+    """Reset the count after a correct code."""
     Operator.objects.filter(user=user).update(code_failures=0, code_tried_at=None)

@@ -1,4 +1,4 @@
-"""What proves who an operator is, besides the password: what they hold, checking it, and taking all of it away."""
+"""An operator's second factors: which ones there are, checking a code, and removing all of them."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Held:
         return self.app_since is not None or bool(self.passkeys)
 
     def passkeys_for(self, host: str) -> list[Passkey]:
-        """Those that work where the console is open under this name."""
+        """The passkeys that work when the console is opened under this name."""
         return [passkey for passkey in self.passkeys if passkey.host == host]
 
 
 def of(user: User) -> Held:
-    """What the operator holds."""
+    """The second factors that the operator has."""
     row = Operator.objects.filter(user=user).first()
     since = row.totp_since if row else None
     works = bool(row and since and row.totp_secret is not None and row.totp_secret.readable)
@@ -56,11 +56,10 @@ def has_any(user: User) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of a code.
+    """The result of checking a code.
 
     Attributes:
-        right: it counts.
-        resting: too many were wrong; none counts for some minutes.
+        right: it is accepted. resting: too many were wrong, so none is accepted for some minutes.
         by_recovery: it was a recovery code.
     """
 
@@ -70,7 +69,7 @@ class Answer:
 
 
 def answer(user: User, code: str) -> Answer:
-    """Check a code of the authenticator app, or a recovery code; either counts once."""
+    """Check a code of the authenticator app, or a recovery code; either works once."""
     if not attempts.take(user):
         return Answer(resting=True)
     by_recovery = recovery.looks_like(code)

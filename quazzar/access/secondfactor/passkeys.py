@@ -1,7 +1,7 @@
-"""Passkeys (WebAuthn): registered, shown at sign-in, removed. The library reads and verifies; here is what we ask for.
+"""Passkeys (WebAuthn, https://www.w3.org/TR/webauthn-3/): registering, signing in, removing.
 
-https://www.w3.org/TR/webauthn-3/. What a ceremony begins with travels in the page, signed: nothing is stored for
-strangers who only look at the sign-in page.
+The library reads and verifies responses; this module decides what to ask for. The state of a ceremony is kept in the
+page, signed: nothing is stored for strangers who only open the sign-in page.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _SALT = "quazzar.passkeys"
 
 
 class PasskeyRefused(QuazzarError):
-    """What the browser sent is no proof."""
+    """The browser's response does not prove anything."""
 
     code = "passkey_refused"
     message = "This passkey was not accepted."
@@ -52,7 +52,7 @@ class PasskeyRefused(QuazzarError):
 
 
 def host_of(request: HttpRequest) -> str:
-    """The name under which the console is open, without the port: what browsers tie a passkey to."""
+    """The name under which the console is open, without the port: which browsers tie a passkey to."""
     host, _, port = request.get_host().rpartition(":")
     return host if host and port.isdigit() else request.get_host()
 
@@ -67,7 +67,7 @@ def works_at(host: str) -> bool:
 
 def begin(user: User, host: str) -> dict[str, Any]:
     """What the browser needs to make a passkey for the console under this name, and the state to send back."""
-    # No name and no number of ours: the handle stays on the device, and says which account a passkey replaces.
+    # Neither a name nor an id of ours: the handle stays on the device, and tells which account a passkey replaces.
     handle = hashlib.sha256(f"quazzar:{user.pk}".encode()).digest()
     options, state = _server(host).register_begin(
         PublicKeyCredentialUserEntity(
@@ -121,12 +121,12 @@ def ask(host: str, user: User | None = None) -> dict[str, Any]:
 
 
 def check(host: str, response: str, state: str, user: User | None = None) -> Passkey:
-    """The passkey that this proves the possession of; with no user, its device has also verified its owner.
+    """The passkey that the response proves possession of; without a user, its device has also verified its owner.
 
-    A proof counts once: not for a passkey that was used after it was asked for.
+    A proof works once: it is refused if the passkey was used after the proof was requested.
 
     Raises:
-        PasskeyRefused: it proves nothing.
+        PasskeyRefused: the response proves nothing.
     """
     begun = _opened(state, host, _purpose(user))
     asked_at = datetime.fromtimestamp(begun["asked_at"], UTC)
@@ -157,7 +157,7 @@ def check(host: str, response: str, state: str, user: User | None = None) -> Pas
 
 def _server(host: str) -> Fido2Server:
     def is_ours(origin: str) -> bool:
-        # The library also takes subdomains; a page of another host is none of ours.
+        # The library also accepts subdomains; a page on another host is not ours.
         return origin in (f"https://{host}", f"http://{host}") or origin.startswith(
             (f"https://{host}:", f"http://{host}:")
         )

@@ -1,6 +1,6 @@
-"""Somebody whose password was right, and whose second factor is still to come.
+"""A sign-in whose password was right and whose second factor is still missing.
 
-They are not signed in: the session belongs to nobody, so that no page and no call can forget to ask.
+The session belongs to nobody until then, so no page and no call can forget to ask.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def begin(request: HttpRequest, user: User, to: str) -> None:
     request.session.flush()
     request.session[_KEY] = {
         "user": user.pk,
-        # So that a changed password, or one that was set for somebody, ends this as it ends sessions.
+        # So that changing or resetting the password ends this as it ends sessions.
         "hash": user.get_session_auth_hash(),
         "at": time.time(),
         "to": to,
@@ -33,7 +33,7 @@ def begin(request: HttpRequest, user: User, to: str) -> None:
 
 
 def user_of(request: HttpRequest) -> User | None:
-    """Who has to show a second factor; None: nobody, or that took too long."""
+    """Who has to present a second factor; None: nobody, or it took too long."""
     noted = request.session.get(_KEY)
     if noted is None or not 0 <= time.time() - noted["at"] < PATIENCE:
         return None

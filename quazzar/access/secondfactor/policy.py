@@ -22,7 +22,7 @@ def required() -> bool:
 
 
 def require(wanted: bool) -> None:
-    """Change that, and record it in the audit log."""
+    """Change whether everyone needs a second factor, and record it in the audit log."""
     if wanted != required():
         SignInPolicy.objects.update_or_create(pk=1, defaults={"second_factor_required": wanted})
         audit.record("sign_in_policy.changed", changes={"second_factor_required": (not wanted, wanted)})
@@ -41,5 +41,5 @@ def is_due(request: HttpRequest) -> bool:
 
 
 def done(request: HttpRequest) -> None:
-    """Let the session go on."""
+    """Let the session continue."""
     request.session.pop(_FLAG, None)

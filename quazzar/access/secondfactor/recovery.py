@@ -22,7 +22,7 @@ _GROUPS, _GROUP = 4, 4
 
 
 def make(user: User) -> list[str]:
-    """Replace the user's codes by new ones, and return them: they are not stored, so this is the time to show them."""
+    """Replace the user's codes with new ones, and return them: they are not stored, so show them now."""
     codes = [_random() for _ in range(COUNT)]
     with transaction.atomic():
         RecoveryCode.objects.filter(user=user).delete()
@@ -33,7 +33,7 @@ def make(user: User) -> list[str]:
 
 
 def use(user: User, text: str) -> bool:
-    """Whether this is one of the user's codes that was not used before. It counts no longer."""
+    """Whether this is one of the user's unused codes. It is then used up."""
     unused = RecoveryCode.objects.filter(user=user, digest=_digest(user, text), used_at=None)
     return unused.update(used_at=timezone.now()) == 1
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: What the app shows above the name of the account.
 ISSUER = "Quazzar"
-#: Codes of so many half minutes before and after this one count as well, because clocks differ (RFC 6238, 5.2).
+#: Codes of this many half minutes before and after this one are accepted too, because clocks differ (RFC 6238, 5.2).
 _WINDOW = 1
 
 
@@ -33,7 +33,7 @@ def uri(user: User, secret: str, host: str) -> str:
 
 
 def confirm(user: User, secret: str, code: str, *, now: datetime | None = None) -> bool:
-    """Let an app with this secret count from now on, if this is a code of it.
+    """Accept an app with this secret from now on, if this is one of its codes.
 
     Raises:
         AlreadyExists: the user has an app.
@@ -51,7 +51,7 @@ def confirm(user: User, secret: str, code: str, *, now: datetime | None = None) 
 
 
 def check(user: User, code: str, *, now: datetime | None = None) -> bool:
-    """Whether this is a code of the user's app that was not used before."""
+    """Whether this is an unused code of the user's app."""
     row = Operator.objects.filter(user=user, totp_since__isnull=False).first()
     if row is None or row.totp_secret is None or not row.totp_secret.readable:
         return False

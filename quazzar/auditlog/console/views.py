@@ -60,7 +60,7 @@ Lines = Callable[[Iterable[AuditEntry]], Iterator[str]]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An entry as the page shows it: ``url`` leads to who it was, as far as they are still there."""
+    """An entry as the page shows it: ``url`` leads to the operator or key, if it still exists."""
 
     entry: AuditEntry
     said: sentences.Sentence
@@ -69,7 +69,7 @@ class Row:
 
 
 class FilterForm(forms.Form):
-    """What the page's filters can be; what makes no sense counts as not given."""
+    """The page's filters; invalid values are ignored."""
 
     who = forms.ChoiceField(required=False, widget=forms.Select(attrs=INPUT))
     what = forms.ChoiceField(required=False, widget=forms.Select(attrs=INPUT))
@@ -134,13 +134,13 @@ def listing(request: HttpRequest) -> HttpResponse:
 
 @gate.page(SEE_AUDIT_LOG, any_plan=True)
 def csv_file(request: HttpRequest) -> StreamingHttpResponse:
-    """All entries that the filters let through, for a spreadsheet."""
+    """All entries that match the filters, for a spreadsheet."""
     return _file(request, export.csv_lines, "csv", "text/csv")
 
 
 @gate.page(SEE_AUDIT_LOG, any_plan=True)
 def json_file(request: HttpRequest) -> StreamingHttpResponse:
-    """All entries that the filters let through, for a program."""
+    """All entries that match the filters, for a program."""
     return _file(request, export.json_lines, "jsonl", "application/jsonl")
 
 

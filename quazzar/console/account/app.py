@@ -38,7 +38,7 @@ def set_up(request: HttpRequest) -> HttpResponse:
 
 @sensitive_post_parameters("code", "setup")
 def needed(request: HttpRequest) -> HttpResponse:
-    """The same before anything else, for those who need a second factor on this node and have none."""
+    """The same page for operators who have to set up a second factor before anything else."""
     if not policy.is_due(request):
         return redirect("admin:index")
     return _set_up(request, "account/factor_needed.html")
@@ -66,7 +66,7 @@ class SetUpForm(CodeForm):
         super().__init__(data)
 
     def secret(self) -> str:
-        """The secret of the form that was sent, or a new one, which the form then takes along."""
+        """The secret of the submitted form, or a new one, which the form then carries."""
         if self.is_bound and "setup" in getattr(self, "cleaned_data", {}):
             return str(self.cleaned_data["setup"])
         made = totp.new_secret()
@@ -106,7 +106,7 @@ def added(request: HttpRequest, user: User, *, had: bool) -> HttpResponse:
     if had:
         messages.success(request, "Second factor added.")
         return redirect("admin:account")
-    # They were begun with the password alone, perhaps by somebody else.
+    # They were begun with the password alone, perhaps by someone else.
     if ended := sessions.end_all(user, but=request):
         messages.success(request, f"{words.count(ended, 'other session')} signed out.")
     return codes.show_new(request, user)
@@ -114,7 +114,7 @@ def added(request: HttpRequest, user: User, *, had: bool) -> HttpResponse:
 
 @fresh.page
 def remove(request: HttpRequest) -> HttpResponse:
-    """Ask, and forget the app."""
+    """Ask for confirmation, then remove the app."""
     user = cast("User", request.user)
     if request.method == "POST":
         if totp.remove(user):

@@ -20,7 +20,7 @@ from quazzar.console.account import fresh
 
 @fresh.page
 def renew(request: HttpRequest) -> HttpResponse:
-    """Ask, and replace the codes."""
+    """Ask for confirmation, then replace the codes."""
     user = cast("User", request.user)
     if not factors.has_any(user):
         return redirect("admin:account")
@@ -37,7 +37,7 @@ def renew(request: HttpRequest) -> HttpResponse:
 
 @sensitive_variables()
 def show_new(request: HttpRequest, user: User) -> HttpResponse:
-    """Make codes and show them in this very answer: a redirect would have to store them in between."""
+    """Make codes and show them in this response: a redirect would have to store them."""
     made = recovery.make(user)
     audit.record("operator.recovery_codes_made", user)
     lines = [f"Quazzar recovery codes of {user.get_username()} at {request.get_host()}", *made]

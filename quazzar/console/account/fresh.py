@@ -1,4 +1,4 @@
-"""Pages that change how an operator signs in: the password again, where the sign-in was long ago."""
+"""Pages that change how an operator signs in ask for the password again, unless the sign-in was recent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ PAGE = "admin:account_password_again"
 
 
 def page(view: View) -> View:
-    """Guard a page of one's own account. A form that comes too late is asked for again, after the password."""
+    """Guard a page of the operator's own account.
+
+    A form that is sent too late has to be sent again, after the password.
+    """
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -52,7 +55,7 @@ class PasswordAgainForm(forms.Form):
 @gate.page(OWN_ACCOUNT, any_plan=True)
 @sensitive_post_parameters("password")
 def password_again(request: HttpRequest) -> HttpResponse:
-    """Ask for the password, and go on to the page that needs it."""
+    """Ask for the password, then continue to the page that needs it."""
     to = request.GET.get("next", "")
     if not url_has_allowed_host_and_scheme(to, None):
         to = reverse("admin:account")

@@ -83,7 +83,7 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
 
 @gate.change(MANAGE_OPERATORS, LIST, any_plan=True)
 def require_factor(request: HttpRequest) -> HttpResponse:
-    """Let everybody need a second factor, or nobody; who asks for it has one."""
+    """Switch whether everyone needs a second factor; operators who require it must have one themselves."""
     wanted = "required" in request.POST
     if wanted and not factors.has_any(cast("User", request.user)):
         messages.error(request, "Set up your own second factor first.")
@@ -115,7 +115,7 @@ def _mailed(request: HttpRequest, row: OneTimeLink, url: str) -> str:
     if not user.email:
         return "You gave no email address, so hand the link over yourself."
     if any(MANAGE_OPERATORS.permissions[0] in role.permissions for role in roles.of(user)):
-        # Who runs the relay can read what leaves, and would become an owner by it.
+        # People who run the relay can read outgoing mail, and could use the link to become an owner.
         return "An owner's link isn't mailed, because mail admins could read it. Hand it over yourself."
     said = {
         "user": user,
@@ -137,7 +137,7 @@ def _mailed(request: HttpRequest, row: OneTimeLink, url: str) -> str:
 
 
 def head(request: HttpRequest) -> dict[str, Any]:
-    """What the list of operators begins with."""
+    """The context for the head of the list of operators."""
     return {
         "waiting": [(row, roles.of(row.user)) for row in invitations.waiting()],
         "factor_required": policy.required(),

@@ -1,6 +1,6 @@
-"""Operators, who may open the console, and what they may do: by roles, or by single permissions.
+"""Operators in the console: who may sign in, and what they may do, by roles or single permissions.
 
-Managers of operators give nothing that they do not have, and change nobody who may do more.
+Managers of operators grant only what they have, and cannot change operators who may do more.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from quazzar.console.unfolded import ModelMultipleChoiceField, UserAdmin, UserCh
 from quazzar.models import Passkey
 from quazzar.rights import MANAGE_OPERATORS, PERMISSIONS
 
-#: What decides about an operator's power.
+#: The fields that decide what an operator may do.
 _ACCESS = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")
 
 #: Field of Django's user → label and help in the console's words.
@@ -48,7 +48,7 @@ admin.site.unregister(User)
 
 
 class RolesField(ModelMultipleChoiceField):
-    """The roles that the actor may give, with what each is for."""
+    """The roles that the actor may grant, with the purpose of each."""
 
     widget = CheckboxSelectMultiple
 
@@ -59,7 +59,7 @@ class RolesField(ModelMultipleChoiceField):
 
 
 class PermissionsField(ModelMultipleChoiceField):
-    """The permissions that the actor may give, in the console's words."""
+    """The permissions that the actor may grant, in the console's words."""
 
     widget = CheckboxSelectMultiple
 
@@ -190,11 +190,11 @@ class OperatorAdmin(UserAdmin, RightfulAdmin):
     # --- who may
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who manages operators; Django's own permission to view users is not enough."""
+        """Whether the user manages operators; Django's own permission to view users is not enough."""
         return MANAGE_OPERATORS(request.user)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who manages operators, but nobody changes an operator who may do more."""
+        """Whether the user manages operators, and this one may not do more than the user."""
         if obj is None:
             return MANAGE_OPERATORS(request.user)
         return roles.may_manage(cast("User", request.user), obj)
@@ -205,14 +205,14 @@ class OperatorAdmin(UserAdmin, RightfulAdmin):
         return is_allowed and (obj is None or not roles.is_last_owner(obj))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Only superusers make superusers, and nobody else gives or takes anything from themselves."""
+        """Only superusers can make superusers, and everyone else cannot change their own access."""
         fixed = tuple(super().get_readonly_fields(request, obj))
         if cast("User", request.user).is_superuser:
             return fixed
         return (*fixed, *(_ACCESS if obj == request.user else ("is_superuser",)))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Staff is what every operator is: the field is for a user of Django's who is not."""
+        """Every operator is staff: the field is only shown for a Django user who is not."""
         found = super().get_fieldsets(request, obj)
         if obj is None or not obj.is_staff:
             return found

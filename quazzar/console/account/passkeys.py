@@ -1,4 +1,4 @@
-"""Passkeys in the console: added and removed on one's account, shown after the password or in place of it."""
+"""Passkeys in the console: added and removed on the account page, used after or instead of the password."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from quazzar.console.account import app, fresh, secondstep
 from quazzar.errors import QuazzarError
 from quazzar.models import Passkey
 
-# --- one's own
+# --- the operator's own
 
 
 class PasskeyForm(forms.Form):
@@ -43,7 +43,7 @@ def add(request: HttpRequest) -> HttpResponse:
 
 
 def needed(request: HttpRequest) -> HttpResponse:
-    """The same before anything else, for those who need a second factor on this node and have none."""
+    """The same page for operators who have to set up a second factor before anything else."""
     if not policy.is_due(request):
         return redirect("admin:index")
     return _add(request, "account/passkey_needed.html")
@@ -75,7 +75,7 @@ def _add(request: HttpRequest, template: str) -> HttpResponse:
 
 @fresh.page
 def remove(request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask, and forget the passkey."""
+    """Ask for confirmation, then remove the passkey."""
     row = get_object_or_404(Passkey, pk=pk, user=cast("User", request.user))
     if request.method == "POST":
         audit.record("operator.second_factor_removed", f"{row.user.get_username()}: passkey {row.name}")

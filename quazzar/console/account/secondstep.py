@@ -49,7 +49,7 @@ class CodeForm(forms.Form):
 @sensitive_post_parameters("code")
 @never_cache
 def page(request: HttpRequest) -> HttpResponse:
-    """Ask for the code, and sign in with the right one. Without the right password before, back to the first step."""
+    """Ask for the code, and sign in if it is right. Without a correct password before, go back to the first step."""
     user = pending.user_of(request)
     if user is None:
         return redirect("admin:login")

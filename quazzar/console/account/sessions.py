@@ -1,4 +1,4 @@
-"""Where an operator is signed in, and signing out there: one's own, and for managers of operators those of others."""
+"""An operator's sessions, and ending them: the operator's own, and for managers of operators also others'."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def end_others(request: HttpRequest) -> HttpResponse:
 
 @gate.change(OWN_ACCOUNT, "admin:account", any_plan=True)
 def end(request: HttpRequest, key: str) -> HttpResponse:
-    """Sign out in one place: one's own, or an operator's whom one may manage."""
+    """End one session: the operator's own, or that of an operator they manage."""
     row = get_object_or_404(Session, session_key=key)
     user = row.user
     if user is None or (user != request.user and not _may(request, user)):

@@ -1,4 +1,4 @@
-"""Where a one-time link leads: somebody who was invited, or reset, chooses a password and is signed in."""
+"""The page of a one-time link: an invited or reset operator chooses a password and is signed in."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _GONE = "This link was used, revoked, or has expired. Ask the person who sent it
 
 
 class WelcomeForm(SetPasswordForm):  # type: ignore[type-arg]  # not generic at run time
-    """The first password of one's own; the token comes along."""
+    """The operator's first own password; the token comes along."""
 
     token = forms.CharField(widget=forms.HiddenInput)
 
@@ -40,7 +40,10 @@ class WelcomeForm(SetPasswordForm):  # type: ignore[type-arg]  # not generic at 
 @sensitive_variables("token")
 @never_cache
 def page(request: HttpRequest) -> HttpResponse:
-    """Take the token that the browser sends, then the password. A GET uses nothing up: mail scanners open links."""
+    """Take the token that the browser sends, then the password.
+
+    A GET does not use up the link: mail scanners open links.
+    """
     token = request.POST.get("token", "")
     link = links.find(token) if token else None
     error = _GONE if token and link is None else ""

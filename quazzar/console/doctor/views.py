@@ -1,4 +1,4 @@
-"""The Doctor page: what every check found, since when, what to do, what was found before; and checking again."""
+"""The Doctor page: what every check found, since when, what to do, its history; and checking again."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _PAGES = {
     "admin:mailrelay_message_changelist": "Messages",
 }
 _MOST_CHANGES = 20
-#: So many checks do not find the same by chance.
+#: If this many checks have the same finding, it is not by chance.
 _ALIKE = 4
 #: Below this the page says "just now", so that it does not change each time it is fetched.
 _JUST_NOW = timedelta(seconds=90)
@@ -136,7 +136,7 @@ def alike(well: list[Reading]) -> list[tuple[str, list[str]]]:
 
 
 def headline(wrong: list[Level]) -> str:
-    """How the node is, in one sentence. Pure."""
+    """The state of the node in one sentence. Pure."""
     if not wrong:
         return "All checks pass."
     counts = [
@@ -159,7 +159,7 @@ def _line(reading: Reading, request: HttpRequest) -> Line:
 
 
 def _help(reading: Reading) -> str:
-    """Where the help page explains what is wrong; empty while nothing is."""
+    """The URL of the help entry for the problem; empty while there is none."""
     if reading.level is Level.OK:
         return ""
     check = reading.check
@@ -175,7 +175,7 @@ def _checked(reading: Reading) -> str:
 
 
 def _link(check: Check, request: HttpRequest) -> str:
-    """Where the operator can mend it; empty if there is no such page, or not for this operator."""
+    """The URL of the page where the operator can fix it; empty if there is none, or not for this operator."""
     if not check.page:
         return ""
     url = reverse(check.page)

@@ -61,7 +61,7 @@ def latest(request: HttpRequest) -> HttpResponse:
 
 @gate.change(LOOK_AROUND, PAGE, any_plan=True)
 def first_steps(request: HttpRequest) -> HttpResponse:
-    """Hide the checklist, or call it back."""
+    """Hide the checklist, or show it again."""
     steps.choose(request.user, steps.SHOWN if "show" in request.POST else steps.HIDDEN)
     return redirect(PAGE)
 

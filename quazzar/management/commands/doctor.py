@@ -56,7 +56,7 @@ class Command(BaseCommand):
 
 
 def readings() -> Iterator[Reading]:
-    """Every check, made now one by one. Nothing is stored: this process may see another system than the worker does."""
+    """Every check, made now one by one. Nothing is stored: this process may not see the same system as the worker."""
     try:
         rows = {row.check_name: row for row in Row.objects.all()}
     except DatabaseError:

@@ -1,4 +1,4 @@
-"""manage.py firstrun: make everything that a fresh node lacks. Running it again changes nothing."""
+"""manage.py firstrun: create everything that a new node needs. Running it again changes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""manage.py resetoperator: let an operator in again who lost the password or the second factor."""
+"""manage.py resetoperator: let an operator who lost the password or the second factor sign in again."""
 
 from __future__ import annotations
 
