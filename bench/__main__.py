@@ -40,7 +40,7 @@ class Runner:
         ).stdout
 
     def measure(self, name: str, count: int, times: int = 3, **env: str) -> Numbers:
-        """The best of some runs: the machine's noise only ever slows down."""
+        """The best of several runs, because noise on the machine can only slow them down."""
         runs = [json.loads(self._run("-m", "bench.subjects", name, str(count), **env)) for _ in range(times)]
         best: dict[str, float] = max(runs, key=lambda numbers: numbers["rate"])
         print(
@@ -98,12 +98,12 @@ def queue(directory: Path) -> None:
 
 
 def both(first: Numbers, second: Numbers) -> float:
-    """The rate of doing one after the other."""
+    """The combined rate of doing one after the other."""
     return 1 / (1 / first["rate"] + 1 / second["rate"])
 
 
 def main() -> None:
-    # What a table started is stopped then, too.
+    # This also stops what a table started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     tables: dict[str, Callable[[Path], None]] = {
         "sending": sending,

@@ -1,4 +1,4 @@
-"""The list of mailboxes as Django REST framework has it in a new project: nobody is asked who they are."""
+"""The list of mailboxes in plain Django REST framework, as in a new project: without authentication."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MIDDLEWARE = [
 
 
 class BareSerializer(serializers.ModelSerializer[Mailbox]):
-    """The columns behind what the product shows."""
+    """The columns that the product's list reads."""
 
     class Meta:
         model = Mailbox

@@ -283,7 +283,7 @@ def _subject(console: Console, name: str, *arguments: str) -> Any:
 
 
 def _wait(true: Callable[[], bool], seconds: float = 240) -> None:
-    """Waits until it is true, and looks rarely, because what is measured needs the processors."""
+    """Waits until it is true, and polls rarely, because the measured code needs the processors."""
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it takes too long"

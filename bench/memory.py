@@ -1,4 +1,4 @@
-"""What `manage.py up` takes when it has just sent some mail."""
+"""The memory of `manage.py up` after it has sent some mail."""
 
 import time
 from pathlib import Path

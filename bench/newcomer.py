@@ -4,9 +4,9 @@
     python -m bench.newcomer mail        clone → a test mail that the provider delivered (Debian's Postfix)
     python -m bench.newcomer mailbox     clone → a mailbox that signs in by IMAP (a Docker Engine, stand-in images)
 
-The newcomer reads what has to be read (the printed sign-in, the status line, the step that comes next, the hints of the
-fields to fill, dialogs, the preflight) at 200 words a minute, takes 3 seconds for each field and one to find what to
-press, and follows nothing but what the screens say. Clone, commands and waits take what they take on this machine.
+The newcomer reads what has to be read (the printed sign-in, the status line, the next step, the hints of the fields to
+fill in, dialogs, the preflight) at 200 words a minute, takes 3 seconds for each field and one second to find what to
+press, and knows only what the screens say. Clone, commands and waits take as long as they take on this machine.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _LONG = 300_000
 
 @dataclass
 class Watch:
-    """Where the time goes: step → seconds of the person and of the machine."""
+    """How the time is spent: step → seconds of the person and of the machine."""
 
     began: float = field(default_factory=time.monotonic)
     steps: list[tuple[str, float, float]] = field(default_factory=list)
@@ -131,7 +131,7 @@ def cloned(watch: Watch, **env: str) -> Iterator[tuple[str, str]]:
 
 
 def first_sign_in(person: Person, password: str, url: str) -> None:
-    """The printed password, then one of their own."""
+    """Sign in with the printed password, then choose a new one."""
     page = person.page
     page.goto(url)
     person.fill("Name", "operator")
@@ -165,7 +165,7 @@ def mail() -> None:
 
 
 def relay_settings(person: Person, provider: RealPostfix) -> None:
-    """From Home to relay settings that are saved."""
+    """From Home to saved relay settings."""
     page, watch = person.page, person.watch
     person.read(page.locator("#line"))
     person.read(page.locator(".h-step.h-current"))
@@ -221,7 +221,7 @@ def mailbox() -> None:
 
 
 def set_up_server(person: Person) -> None:
-    """From Home to a mail server that runs."""
+    """From Home to a running mail server."""
     page, watch = person.page, person.watch
     person.read(page.locator("#line"))
     person.read(page.locator(".h-step.h-current"))
@@ -241,7 +241,7 @@ def set_up_server(person: Person) -> None:
 
 
 def add_mailbox(person: Person) -> Login:
-    """A domain and a mailbox, with the password that the page makes up."""
+    """Add a domain and a mailbox, with the password that the page generates."""
     page, watch = person.page, person.watch
     dialog = page.get_by_role("dialog")
     person.read(page.locator(".m-empty"))
@@ -263,7 +263,7 @@ def add_mailbox(person: Person) -> Login:
 
 
 def clear(client: docker.DockerClient, project: str) -> None:
-    """Remove what the stack has left on the Engine."""
+    """Remove what the stack left on the Docker Engine."""
     for container in client.containers.list(all=True, filters={"name": project}):
         container.remove(force=True, v=True)
     for network in client.networks.list(names=[project]):

@@ -1,4 +1,4 @@
-"""How long the console takes for each page, and how much a first visit fetches, on a node that was used for years."""
+"""How long the console takes for each page, and how much a first visit fetches, on a node after years of use."""
 
 import os
 import statistics
@@ -15,7 +15,7 @@ from bench.ratios import bound
 MAILBOXES, MESSAGES, DOMAINS = 10_000, 1_000_000, 100
 #: Milliseconds of server time, and KB of a first visit.
 SLOWEST, HEAVIEST = 60, 300
-#: The lowest median of three rounds counts: whatever else the machine does only ever slows a page down.
+#: The lowest median of three rounds counts, because other work on the machine can only slow a page down.
 ROUNDS, TIMES = 3, 9
 
 
@@ -37,7 +37,7 @@ def pages(directory: Path) -> None:
 
 
 def main() -> None:
-    """In a process of its own: fills the database, and asks for each page."""
+    """Fills the database and requests each page, in a separate process."""
     import django
 
     django.setup()
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def _measured(client: Any, path: str) -> tuple[float, float]:
-    """Milliseconds on the clock, and of the processor."""
+    """Milliseconds of elapsed time and of processor time."""
     rounds = [[_timed(client, path) for _ in range(TIMES)] for _ in range(ROUNDS)]
     clock, cpu = (
         min(statistics.median(each[which] for each in times) for times in rounds) for which in (0, 1)

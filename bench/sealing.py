@@ -1,4 +1,4 @@
-"""What the sealed field costs over bare AES-GCM, and how long re-sealing takes."""
+"""The cost of the sealed field compared with bare AES-GCM, and how long re-sealing takes."""
 
 import os
 import subprocess

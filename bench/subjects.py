@@ -1,4 +1,7 @@
-"""What is measured. Each runs in a process of its own: ``python -m bench.subjects NAME COUNT`` prints one JSON line."""
+"""The measured subjects.
+
+Each runs in a separate process: ``python -m bench.subjects NAME COUNT`` prints one JSON line.
+"""
 
 import json
 import logging
@@ -24,7 +27,7 @@ def timed(work: Callable[[], object], count: int) -> dict[str, float]:
 
 
 def raw_smtplib(count: int) -> dict[str, float]:
-    """The standard library on one connection, with nothing around it."""
+    """The standard library on one connection, and nothing else."""
     text = f"From: {FROM}\r\nTo: {TO}\r\nSubject: bench\r\n\r\n{BODY}"
     client = smtplib.SMTP("127.0.0.1", SMTP_PORT)
     return timed(lambda: [client.sendmail(FROM, [TO], text) for _ in range(count)], count)
@@ -53,7 +56,7 @@ def post_office_enqueue(count: int) -> dict[str, float]:
 
 
 def post_office_drain(count: int) -> dict[str, float]:
-    """django-post_office: what is queued, sent by its own loop."""
+    """django-post_office: queued mail, sent by its own loop."""
     from post_office import mail
     from post_office.models import Email, Log
 
@@ -129,7 +132,7 @@ def quazzar_enqueue_bulk(count: int) -> dict[str, float]:
 
 
 def quazzar_drain(count: int) -> dict[str, float]:
-    """What is queued, sent by a worker's drain."""
+    """Queued mail, sent by a worker's drain."""
     from mailrelay.models import Message
     from mailrelay.queue import delivery
     from mailrelay.sender import Email, Sender

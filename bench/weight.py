@@ -1,4 +1,4 @@
-"""What a browser that knows nothing yet fetches for a page, in bytes as they are sent."""
+"""The bytes that a browser with an empty cache fetches for a page, as sent."""
 
 import gzip
 import re

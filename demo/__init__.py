@@ -1,1 +1,1 @@
-"""`make demo`: a node with a week of mail behind it, whose relay keeps what is sent instead of delivering it."""
+"""`make demo`: a node with a week of mail behind it, whose relay captures mail instead of delivering it."""

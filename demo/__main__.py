@@ -2,7 +2,7 @@
 
     python -m demo [--port 8010] [--folder .demo] [--keep]
 
-It needs nothing of yours, and touches nothing of yours: folder, port, cookies and environment are the demo's own.
+It neither needs nor changes anything on your machine: folder, port, cookies and environment are the demo's own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     folder = options.folder.absolute()
     try:
-        # Before anything is emptied: a demo that runs keeps its folder.
+        # Before the folder is emptied, so that a running demo keeps its folder.
         with kernel.exclusive(environment.lock_file(folder)):
             ports.listen("127.0.0.1", options.port).close()
             return _run(folder, options.port, fresh=environment.prepare(folder, keep=options.keep))
@@ -54,7 +54,7 @@ def _run(folder: Path, port: int, *, fresh: bool) -> int:
 
 def _follow(argv: list[str], env: dict[str, str]) -> int:
     """Run a program in the demo's environment, and forward to it the signals that ask us to stop."""
-    # Tied to us by a program in between: code between fork and exec may hang where there are threads.
+    # Tied to us by an intermediate program: code between fork and exec may hang if there are threads.
     tied = [sys.executable, "-m", "demo.tied", str(os.getpid()), *argv]
     process = subprocess.Popen(
         tied, cwd=environment.ROOT, env=env, stdin=subprocess.DEVNULL, start_new_session=True

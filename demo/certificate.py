@@ -1,4 +1,4 @@
-"""A certificate for the demo's relay, which signs itself: SSL_CERT_FILE names it, so that the demo trusts no other."""
+"""A self-signed certificate for the demo's relay: SSL_CERT_FILE names it, so that the demo trusts no other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Captured mail: what the demo's relay took, as a list that refreshes itself, and each mail as the console shows it."""
+"""Captured mail: a list that refreshes itself, and a page for each mail that the demo's relay accepted."""
 
 from __future__ import annotations
 
@@ -73,10 +73,10 @@ def _found(number: int) -> Captured:
 @gate.page(READ_MESSAGES)
 @require_safe
 def one(request: HttpRequest, number: int) -> HttpResponse:
-    """A mail: what the relay was told, and its content."""
+    """A captured mail: its envelope and its content."""
     mail = _found(number)
     shown, content = _shown(mail), preview.opened(mail.data, "captured", number)
-    # Pictures from elsewhere stay there: nothing leaves the machine.
+    # Remote pictures are not loaded: no request leaves the machine.
     content["mail"] = replace(content["mail"], names_remote=False)
     message = Message.objects.filter(message_id=shown["message_id"]).only("pk").first()
     context = {**frame(request), "title": TITLE, "shown": shown, "message": message, **content}

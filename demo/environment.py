@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-#: The file by which a folder is known as a demo's. Settings refuse any other folder, and nothing else is emptied.
+#: The file that marks a folder as a demo's. Settings refuse any other folder, and nothing else is emptied.
 MARK = "this-is-a-demo"
 #: Who signs in.
 OPERATOR = "operator"
@@ -55,7 +55,7 @@ def prepare(folder: Path, *, keep: bool) -> bool:
 
 
 def lock_file(folder: Path) -> Path:
-    """Held for as long as the demo runs."""
+    """The lock file that is held while the demo runs."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder / _LOCK
 
@@ -89,7 +89,7 @@ def of(
         "QUAZZAR_DNS_RESOLVERS": nameserver,
         "QUAZZAR_PUBLIC_ADDRESSES": "192.0.2.25",
         "QUAZZAR_OUTBOUND_PROBE": "off",
-        # A container would send by itself, past everything that keeps mail here: the demo has no Docker.
+        # A container would send mail itself, past everything that keeps mail here, so the demo has no Docker.
         "DOCKER_HOST": f"unix://{folder / 'no-docker.sock'}",
         "SSL_CERT_FILE": str(folder / CERTIFICATE),
     }

@@ -16,9 +16,9 @@ RELAY, RELAY_PORT = "relay.example", 587
 
 
 def stay(relay_port: int) -> None:
-    """Refuse from now on, in this process, to connect to another machine or to look its name up.
+    """From now on, refuse to connect to another machine or to resolve its name in this process.
 
-    An audit hook (PEP 578) cannot be taken away again, and sees the calls of every library that is written in Python.
+    An audit hook (PEP 578) cannot be removed, and sees the calls of every library that is written in Python.
 
     Args:
         relay_port: where the demo's relay listens on this machine: RELAY leads there.
@@ -53,7 +53,7 @@ def is_here(host: str) -> bool:
 
 
 def is_known(host: str | bytes | None) -> bool:
-    """Whether finding the addresses of this host asks nobody: it is an address itself, or means this machine."""
+    """Whether this host can be resolved without a query: it is an address itself, or means this machine."""
     name = host.decode("ascii", "replace") if isinstance(host, bytes) else host or "localhost"
     try:
         ipaddress.ip_address(name)

@@ -1,7 +1,7 @@
-"""The DNS of the demo: answers for the zones in its folder, on this machine. It knows no other name, and asks nobody:
-the edge that asks, in ``dnsrecords/lookup``, has nothing for a server.
+"""The DNS of the demo: answers for the zones in its folder, on this machine.
 
-Zone files are read again when they change, so that you can mend a record in an editor and press "Check now".
+It knows no other names, and sends no queries. Zone files are read again when they change, so that you can correct a
+record in an editor and press "Check now".
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def answer(zones: Zones, query: dns.message.Message) -> dns.message.Message:
 
 
 def _reply(zones: Zones, wire: bytes) -> bytes:
-    """The reply on the wire; nothing for what is no query."""
+    """The reply on the wire; nothing if it is not a query."""
     try:
         query = dns.message.from_wire(wire)
         return answer(zones, query).to_wire(max_size=65_535) if query.question else b""
@@ -79,7 +79,7 @@ class _Udp(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         wire, socket = self.request
         reply = _reply(self.server.zones, wire)  # type: ignore[attr-defined]
-        if len(reply) > 1232:  # what clients of ours take; they ask again by TCP
+        if len(reply) > 1232:  # what our clients accept; they ask again by TCP
             short = dns.message.make_response(dns.message.from_wire(wire))
             short.flags |= dns.flags.TC
             reply = short.to_wire()

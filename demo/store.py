@@ -18,7 +18,7 @@ _SUFFIX = ".mail"
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """A mail that would have left.
+    """A mail that would have been sent.
 
     Attributes:
         number: identifies it; later ones have larger numbers.
@@ -66,7 +66,7 @@ def listed(folder: Path, most: int, before: int | None = None) -> list[Captured]
     """The newest ones, without the end of long ones.
 
     Args:
-        before: only what came before this one.
+        before: only mails captured before this one.
     """
     numbers = [number for number in _numbers(folder) if before is None or number < before]
     found = (_read(folder, number, 32 * 1024) for number in numbers[:most])

@@ -25,13 +25,13 @@ def main() -> None:
     from quazzar.celery import app
     from quazzar.management.commands import firstrun
 
-    # The worker is not there yet: nobody hears the rings of the week's mail.
+    # The worker is not running yet, so nobody hears the rings of the week's mail.
     app.conf.update(broker_url="memory://")
     call_command("migrate", interactive=False, verbosity=0)
     call_command("collectstatic", interactive=False, verbosity=0)
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA synchronous=OFF")  # nothing here is lost that cannot be made again
-    # What the week brings is no news to the person who starts the demo.
+    # The log of the week would not interest the person who starts the demo.
     logging.disable(logging.CRITICAL)
     print("Creating a week of mail …", flush=True)
     password = firstrun.new_password()

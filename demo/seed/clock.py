@@ -1,4 +1,4 @@
-"""A clock that tells another time to the product's own code, so that a week passes in seconds."""
+"""A clock that shows the product's own code another time, so that a week passes in seconds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 #: Something that happened: when, and what to call to let it happen.
 Event = tuple[datetime, Callable[[], None]]
-#: Where the product asks what time it is.
+#: The functions by which the product reads the time.
 _CLOCKS = ("django.utils.timezone.datetime", "mailrelay.mail.mime.datetime")
 
 

@@ -37,12 +37,12 @@ class Zones:
         self._folder = Path(settings.QUAZZAR_DATA_DIR) / environment.ZONES
 
     def publish(self, name: str, text: str) -> None:
-        """Put a zone in the place of what was there."""
+        """Replace a zone."""
         (self._folder / f"{name}.zone").write_text(text)
 
 
 def events(crew: Crew, zones: Zones, now: datetime) -> list[Event]:
-    """What happened to the domains, as things to do at that time."""
+    """What happened to the domains, as events with a time and a function to call."""
 
     def add() -> None:
         zones.publish(RELAY, _RELAY_ZONE)
@@ -62,7 +62,7 @@ def events(crew: Crew, zones: Zones, now: datetime) -> list[Event]:
         _look(NEW)
 
     def break_it() -> None:
-        # Somebody tidied up, and took the relay out of the SPF record.
+        # Somebody tidied up, and removed the relay from the SPF record.
         zones.publish(BROKEN, _published(BROKEN).replace(f"v=spf1 mx a:{RELAY}", "v=spf1 mx"))
         _look(BROKEN)
 

@@ -27,7 +27,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Crew:
-    """Who works on the node, and what sends mail through it."""
+    """The people who work on the node, and the programs that send mail through it."""
 
     owner: User
     maya: User
@@ -83,7 +83,7 @@ def _invite(crew: Crew, when: datetime, name: str, role: str) -> User:
 
 
 def sign_ins(crew: Crew, now: datetime) -> list[Event]:
-    """When somebody signed in last week, as things to do at that time."""
+    """Last week's sign-ins, as events with a time and a function to call."""
 
     def sign_in(user: User, when: datetime, address: str) -> Callable[[], None]:
         def happen() -> None:

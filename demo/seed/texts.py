@@ -1,4 +1,4 @@
-"""What the demo's mails say."""
+"""The texts of the demo's mails."""
 
 from __future__ import annotations
 

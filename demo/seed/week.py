@@ -42,7 +42,7 @@ _RHYTHM = (0, 0, 0, 0, 0, 0, 1, 2, 4, 5, 6, 5, 4, 5, 6, 5, 4, 3, 3, 4, 3, 2, 1, 
 
 
 def live(crew: Crew, zones: domains.Zones) -> None:
-    """Live through it, and bring what was captured into last week as well."""
+    """Live through the week, and backdate the captured mail to it."""
     now = timezone.now()
     dice = random.Random(4)  # noqa: S311  (the same week each time)
     with crew.by(crew.owner, now - 7 * _DAY - 2 * _HOUR):
@@ -99,7 +99,7 @@ def _story(crew: Crew, zones: domains.Zones, now: datetime, dice: random.Random)
     yield now - 40 * _HOUR, change_recipients
 
 
-# --- reports that come again and again
+# --- recurring reports
 def _backups(crew: Crew, now: datetime, dice: random.Random) -> Iterator[Event]:
     for job, (ago, size, words) in _JOBS.items():
         for day in range(7):
@@ -120,7 +120,7 @@ def _backups(crew: Crew, now: datetime, dice: random.Random) -> Iterator[Event]:
 
 
 def _learn(now: datetime, dice: random.Random) -> None:
-    """The same reports in the weeks before, of which no mail is left: what the node has learned from."""
+    """The same reports in the weeks before, from which the node has learned; their mail is gone."""
     for day in range(21, 6, -1):
         for job, (ago, _, _) in _JOBS.items():
             arrivals.recent.forget()
@@ -129,7 +129,7 @@ def _learn(now: datetime, dice: random.Random) -> None:
 
 
 def _watch(crew: Crew, now: datetime) -> Iterator[Event]:
-    """Each is watched since last week; a sweep each hour finds the one that is late."""
+    """Each has been watched since last week; hourly sweeps find the one that is late."""
 
     def watch() -> None:
         ExpectedReport.objects.update(look_at=timezone.now())
@@ -196,7 +196,7 @@ def _shop(crew: Crew, now: datetime, dice: random.Random) -> Iterator[Event]:
     yield now - 70 * _HOUR, _order(crew, "orders@closed.example", order - 90, invoice)
     yield now - 1.3 * _HOUR, _order(crew, closed, order + 1, invoice)
     yield now - 2.6 * _HOUR, _order(crew, slow, order + 2, parcel)
-    for minutes in (155, 153, 150):  # the worker looks again
+    for minutes in (155, 153, 150):  # the worker checks again
         yield now - timedelta(minutes=minutes), lambda: None
     yield now - timedelta(minutes=11), _order(crew, busy, order + 3, invoice)
     for minutes in (9, 6, 3):
@@ -223,7 +223,7 @@ def _by_key(key: ApiKey, does: Callable[[], object]) -> Callable[[], None]:
 
 
 def _backdate() -> None:
-    """Captured mail came when it was sent. What a captured mail says of that is its Date."""
+    """Set the capture time of each mail to its Date."""
     folder = Path(settings.QUAZZAR_DATA_DIR) / environment.CAPTURED
     for mail in store.listed(folder, store.KEPT):
         date = BytesHeaderParser().parsebytes(mail.data)["date"]
