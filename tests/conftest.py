@@ -38,7 +38,7 @@ hypothesis.settings.register_profile(
     hypothesis.settings(),
     deadline=None,
     max_examples=fewer(30, 200),
-    # A run of CI says something about the change, not about chance.
+    # A CI run should say something about the change, not about chance.
     derandomize="CI" in os.environ,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
@@ -54,13 +54,13 @@ def pytest_runtest_setup() -> None:
 
 @pytest.fixture(autouse=True)
 def _fresh_cache() -> None:
-    """Throttle counters of one test are no business of the next."""
+    """Throttle counters of one test must not affect the next."""
     cache.clear()
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _eight_rsa_keys() -> Iterator[None]:
-    """To make an RSA key takes a while: the DKIM keys of a run are eight, again and again."""
+    """Creating an RSA key takes a while, so a run reuses eight DKIM keys."""
     made: list[RSAPrivateKey] = []
     turn = itertools.cycle(range(8))
 
@@ -114,7 +114,7 @@ def other_staff(db: None, django_user_model: type[User]) -> User:
 
 @pytest.fixture
 def outsider(db: None, django_user_model: type[User]) -> User:
-    """Somebody who may sign in, and do nothing."""
+    """Somebody who may sign in, but do nothing."""
     return django_user_model.objects.create_user("outsider", password="outsider-pass")
 
 

@@ -1,8 +1,8 @@
 """Which lines of the product the tests reach, measured where QUAZZAR_TEST_COVERAGE is set and processes share them.
 
-slipcover takes the probe of a line away once it was reached, so that measuring costs each process some seconds at its
-start, and little after; coverage.py made the tests take half as long again on Python 3.11. What runs in a process that
-a test starts is not seen.
+slipcover removes the probe of a line once it was reached, so that measuring costs each process some seconds at its
+start, and little after that; coverage.py made the tests take half as long again on Python 3.11. Code that runs in a
+process that a test starts is not measured.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import slipcover
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = [str(ROOT / app) for app in ("quazzar", "mailrelay", "mailboxes", "dnsrecords")]
 OMITTED = ["*/migrations/*"]
-#: The lines that were not reached, for those who want to know.
+#: The file that lists the lines that were not reached.
 REPORT = ROOT / "coverage.txt"
 
 _measured: slipcover.Slipcover | None = None
@@ -40,7 +40,7 @@ def start() -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hands over what this process reached."""
+    """Hands over the lines that this process reached."""
     if _measured is not None:
         files = _measured.get_coverage()["files"]
         lines = {name: file["executed_lines"] for name, file in files.items()}
@@ -49,7 +49,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Takes what one of the processes reached."""
+    """Takes over the lines that one of the processes reached."""
     for name, lines in json.loads(getattr(node, "workeroutput", {}).get("reached", "{}")).items():
         _reached.setdefault(name, set()).update(lines)
 

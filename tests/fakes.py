@@ -1,4 +1,4 @@
-"""A Docker Engine in memory. The tests in tests/mailboxes/engine/test_contract.py hold it to the real one."""
+"""A Docker Engine in memory. The tests in tests/mailboxes/engine/test_contract.py compare it with the real one."""
 
 from __future__ import annotations
 

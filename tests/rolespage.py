@@ -1,4 +1,4 @@
-"""The tables of docs/roles.md, made from what views declare. Write them anew: ``make roles``."""
+"""The tables of docs/roles.md, made from what views declare. ``make roles`` writes them again."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _plain(route: URLPattern) -> str:
 
 
 def written(page: str) -> str:
-    """The page with its tables made anew."""
+    """The page with its tables written again."""
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n\n{tables()}\n\n{END}{after}"

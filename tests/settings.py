@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-# What this machine's operator has set counts for nothing here, but for the database.
+# The machine's own settings are ignored here, except for the database.
 _OTHERS = {
     "ALLOWED_HOSTS",
     "CSRF_TRUSTED_ORIGINS",
@@ -19,7 +19,7 @@ _OTHERS = {
 for _name in tuple(os.environ):
     if _name in _OTHERS or (_name.startswith("QUAZZAR_") and not _name.startswith("QUAZZAR_TEST_")):
         del os.environ[_name]
-# Nor does a proxy stand between a test and what it starts.
+# There must be no proxy between a test and what it starts.
 for _name in ("NO_PROXY", "no_proxy"):
     os.environ[_name] = ",".join(filter(None, (os.environ.get(_name), "localhost,127.0.0.1")))
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from tests.rig.daemon import Daemon
 
-#: Files that one process runs, because what they share is there once: the session's fixture `mailstack`, the browser
-#: and its console, the directory and network of the Engine that is stopped.
+#: Files that one process runs, because what they share exists only once: the session's fixture `mailstack`, the
+#: browser and its console, the directory and network of the Engine that is stopped.
 TOGETHER = {
     "mailstack": {
         "test_stack_addresses.py", "test_stack_certificate.py", "test_stack_changes.py", "test_stack_complete.py",

@@ -1,4 +1,4 @@
-"""The code keeps to docs/architecture.md: who may import whom, how long a file may be, what nobody writes."""
+"""The code keeps to docs/architecture.md: which imports are allowed, how long a file may be, what is never written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stores rows, once more on a real PostgreSQL: it refuses what SQLite takes, and writers meet at its row locks."""
+"""Code that stores rows, on a real PostgreSQL, which refuses some things that SQLite accepts, and has row locks."""
 
 from __future__ import annotations
 

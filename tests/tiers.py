@@ -1,4 +1,4 @@
-"""How much a run tries: `make test` some of each kind, `make test-long` all of them.
+"""How much a run tries: `make test` some cases of each kind, `make test-long` all of them.
 
 A test that is marked `long` tries fewer cases in the usual run; one marked `thorough` runs in the long one alone.
 """

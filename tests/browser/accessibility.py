@@ -1,7 +1,7 @@
-"""What is wrong with a page for those who use it by keyboard, with a screen reader, on a phone, or in the dark.
+"""Finds a page's problems for people who use it by keyboard, with a screen reader, on a phone, or in the dark.
 
-axe-core comes with the package ``axe-playwright-python``: pinned by the lock file like everything else, and no
-copy of it lies in this repository.
+axe-core comes with the package ``axe-playwright-python``: pinned by the lock file like everything else, and this
+repository has no copy of it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from playwright.sync_api import Page
 
 from tests.quazzar.nodes import ROOT
 
-#: Rules that axe calls moderate, and that we hold to all the same.
+#: Rules that axe calls moderate, and that we enforce anyway.
 _OURS = ("landmark-one-main", "landmark-unique", "page-has-heading-one", "heading-order", "region")
 _AXE = """ours => axe.run(document, {resultTypes: ["violations"]}).then(result => result.violations
     .filter(rule => ["serious", "critical"].includes(rule.impact) || ours.includes(rule.id))
@@ -40,7 +40,7 @@ def _axe() -> str:
 
 
 def faults(page: Page) -> list[str]:
-    """In words; empty if all is well."""
+    """The problems in words; empty if there are none."""
     if page.evaluate("typeof axe") == "undefined":
         page.evaluate(_axe())
     return [*page.evaluate(_FAULTS, icon_names()), *page.evaluate(_AXE, list(_OURS))]

@@ -26,7 +26,7 @@ ARGUMENTS = (
 #: What runs the browser.
 DEAF = Path(__file__).with_name("deaf.py")
 WIDE: ViewportSize = {"width": 1280, "height": 900}
-#: How the browser and htmx report an answer that refuses something, which is for the test to judge.
+#: How the browser and htmx report a response that refuses something; the test has to judge that.
 _REFUSED = ("Failed to load resource", "Response Status Error Code")
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
@@ -35,8 +35,8 @@ class Chromium:
     """Use as a context. ``outside`` lists every request that went elsewhere than to the console.
 
     Args:
-        whole: the browser that people have. Else the build without windows, where there is one: it shows the same in
-            two thirds of the processor's time.
+        whole: the browser that people have. Otherwise the headless build, if there is one: it shows the same and needs
+            a third less processor time.
 
     Raises:
         Missing: Chromium is not installed.

@@ -2,8 +2,8 @@
 """Runs the program that `QUAZZAR_TEST_BROWSER` names, deaf to the machine's networks coming and going.
 
 Chromium aborts every request in flight, with ERR_NETWORK_CHANGED, whenever an address of the machine changes, and each
-container that starts or stops changes one. It learns of that from a NETLINK socket, and takes itself to be online for
-good where it cannot open one (net/base/address_tracker_linux.cc, `AbortAndForceOnline`). So a seccomp filter refuses
+container that starts or stops changes one. It learns about that from a NETLINK socket, and assumes that it is always
+online if it cannot open one (net/base/address_tracker_linux.cc, `AbortAndForceOnline`). So a seccomp filter refuses
 that socket, as on a kernel without NETLINK. On other processors, and where filters are not allowed, the program runs
 as usual.
 """

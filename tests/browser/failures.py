@@ -29,7 +29,7 @@ LEVELS = {"warning": ("attention", "Warning", 1), "failed": ("failing", "Failed"
 
 @dataclass(frozen=True)
 class Failure:
-    """What breaks, and what must be said of it.
+    """What breaks, and what must be said about it.
 
     Attributes:
         check: Doctor's check that finds it, by its heading; ``area`` is its tile on Home.
@@ -37,7 +37,7 @@ class Failure:
         advice: the next step on both.
         step: the text of the link in the tile.
         line: what Home's status line says, as a pattern; empty where something else may be worse.
-        well: what Doctor says of the check once this is mended; empty: that it is OK.
+        well: what Doctor says about the check once this is fixed; empty: that it is OK.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Failure:
 
 
 class Screens:
-    """Home and Doctor, both open all the time and never loaded again."""
+    """Home and Doctor, both open all the time and never reloaded."""
 
     def __init__(self, node: Console, chromium: Chromium) -> None:
         self.node, self.home, self.doctor = node, chromium.page(HOME), chromium.page(DOCTOR)
@@ -69,7 +69,7 @@ class Screens:
         return self.doctor.locator(".d-check", has=name)
 
     def break_and_mend(self, subtests: pytest.Subtests, *failures: Failure) -> None:
-        """Causes all of them, sees each, mends all of them, and sees each gone."""
+        """Causes all failures, checks that each is shown, fixes all of them, and checks that each is gone."""
         for failure in failures:
             failure.cause()
         for failure in failures:
@@ -82,7 +82,7 @@ class Screens:
                 self.show_gone(failure)
 
     def show(self, failure: Failure) -> None:
-        """Both pages tell of it: what, since when, what to do. API and metrics agree."""
+        """Both pages show it: what, since when, what to do. API and metrics agree."""
         state, word, _ = LEVELS[failure.level]
         says = re.compile(failure.says)
         tile = self.tile(failure.area)
@@ -101,7 +101,7 @@ class Screens:
         wait_until(lambda: self._is_told(failure), f"API and metrics tell of {failure.name}", PATIENCE)
 
     def show_gone(self, failure: Failure) -> None:
-        """Neither page tells of it any more."""
+        """Neither page shows it any more."""
         says = re.compile(failure.says)
         expect(self.check(failure.check)).not_to_contain_text(says, timeout=SOON)
         expect(self.check(failure.check)).to_contain_text(

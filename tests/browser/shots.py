@@ -17,7 +17,7 @@ from tests.quazzar.nodes import ROOT
 from tests.rig import Missing
 
 FOLDER = ROOT / "docs/img"
-#: Bytes; what a page of documentation loads without making anybody wait.
+#: Bytes; what a documentation page can load quickly.
 LIMIT = 200_000
 #: Name of the picture → how much of the page it shows: Home down to its charts, short lists without what is empty.
 SIZES: dict[str, ViewportSize] = {
@@ -55,7 +55,7 @@ def main() -> int:
 def take(chromium: Chromium, demo: Demo) -> None:
     """Take each picture."""
     home = chromium.page(PAGES["home"])
-    # Until the worker has looked at everything once.
+    # Until the worker has checked everything once.
     expect(home.locator("#line")).to_contain_text("Mail works", timeout=120_000)
     expect(home.locator("[data-state=unknown]")).to_have_count(0, timeout=120_000)
     home.close()

@@ -1,4 +1,4 @@
-"""One's own account in Chromium, with its virtual authenticator: passkeys on localhost."""
+"""The account page in Chromium, with its virtual authenticator: passkeys on localhost."""
 
 from __future__ import annotations
 

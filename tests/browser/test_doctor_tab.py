@@ -1,4 +1,4 @@
-"""The Doctor page in a real browser: what breaks appears without a reload, with its sentence, and goes when mended."""
+"""The Doctor page in a real browser: problems appear and disappear without a reload."""
 
 from __future__ import annotations
 

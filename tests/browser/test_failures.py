@@ -1,4 +1,4 @@
-"""What breaks on a running node is on Home and on Doctor within a minute, in a true sentence, and gone when mended.
+"""A failure on a running node is on Home and Doctor within a minute, in a true sentence, and gone once it is fixed.
 
 The relay is a real Postfix, the disk a small one, the processes are stopped by signals. The mail server's failures are
 in test_failures_mailserver.py.

@@ -1,4 +1,4 @@
-"""The help page filters as one types, and other pages lead to their chapter, in Chromium."""
+"""The help page filters as you type, and other pages link to their chapter, in Chromium."""
 
 from __future__ import annotations
 

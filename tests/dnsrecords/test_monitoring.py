@@ -1,4 +1,4 @@
-"""What the node tells of DNS records."""
+"""What the node reports about DNS records."""
 
 from __future__ import annotations
 

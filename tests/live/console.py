@@ -130,7 +130,7 @@ class Console:
         return self.pid("worker")
 
     def kill(self, name: str) -> None:
-        """kill -9, as the kernel does when memory runs out; the supervisor starts another after a while."""
+        """kill -9, as the kernel does when memory runs out; the supervisor starts a new process after a while."""
         victim = self.pid(name)
         os.kill(victim, signal.SIGKILL)
         wait_until(lambda: not alive(victim), f"the end of {name}")

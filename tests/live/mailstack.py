@@ -138,7 +138,7 @@ class MailStack(Console):
         return result.output.decode(errors="replace")
 
     def check_parts(self, phase: str) -> None:
-        """What bears the project's label is what a stack in this phase has, and nothing is left over."""
+        """Exactly the objects of a stack in this phase have the project's label; nothing is left over."""
         only: dict[str, str | list[str] | bool] = {"label": f"{LABEL}={self.project}"}
         is_there = phase == "healthy"
         containers = {container.name for container in self.client.containers.list(all=True, filters=only)}

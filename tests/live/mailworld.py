@@ -1,4 +1,4 @@
-"""People with mailboxes in a running stack, the world outside of it, and the promise that nobody is disturbed."""
+"""People with mailboxes in a running stack, the world outside, and the check that nobody is disturbed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class World:
         return deliver(self.server, message, to, sender=sender, port=port, login=self.alice.login)
 
     def signatures(self, raw: bytes, domain: str = "") -> list[Signature]:
-        """Those of a message, judged by the public key that the product has for the domain."""
+        """The signatures of a message, verified with the product's public key for the domain."""
         return signatures(raw, public_key(self.stack, domain or self.name))
 
 
@@ -59,7 +59,7 @@ def public_key(stack: MailStack, domain: str) -> str:
 
 @contextlib.contextmanager
 def undisturbed(stack: MailStack, box: Box) -> Iterator[None]:
-    """Meanwhile no container is started again, and a session that was open before still answers at the end."""
+    """During this time no container is restarted, and a session that was open before still answers at the end."""
     before = stack.started()
     with imap_session(stack.server, box.login) as session:
         yield

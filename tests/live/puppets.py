@@ -1,4 +1,4 @@
-"""Processes of the product that do what a test says: one that lives long, and workers that may be killed."""
+"""Processes of the product that a test controls: a long-lived one, and workers that may be killed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.live.console import Console
 
-#: Which moments are taken for kills: KILL_SEED repeats those of another run.
+#: Chooses the moments for kills: KILL_SEED repeats those of another run.
 SEED = int(os.environ.get("KILL_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 #: A line is an expression; the answer is its value, or the process id of the child that works it out. With "exec" it
 #: is a program, and the answer null.
@@ -106,7 +106,7 @@ def kill_worker(console: Console, within: float, chance: random.Random) -> None:
 
 
 def kill_after(pid: int, seconds: float) -> bool:
-    """kill -9 after this time; whether it still ran."""
+    """kill -9 after this time; returns whether it was still running."""
     time.sleep(seconds)
     if not alive(pid):
         return False

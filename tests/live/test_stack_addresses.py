@@ -1,4 +1,4 @@
-"""Where mail goes in the running stack: role addresses, forwarding, and circles of before."""
+"""Where mail goes in the running stack: role addresses, forwarding, and circles from earlier versions."""
 
 from __future__ import annotations
 

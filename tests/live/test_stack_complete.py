@@ -1,4 +1,4 @@
-"""What is submitted leaves complete and says nothing of where its sender is; strangers' mail stays as it came."""
+"""Submitted mail is sent complete and does not reveal where its sender is; strangers' mail stays unchanged."""
 
 from __future__ import annotations
 

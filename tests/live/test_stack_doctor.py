@@ -1,4 +1,4 @@
-"""What the doctor tells of a running stack: what breaks is seen within a minute, and gone when it is mended."""
+"""What the doctor reports about a running stack: failures are shown within a minute, and gone once they are fixed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parts of the stack fail, are changed by hand, or its worker is killed: no mail is lost, all is put right again.
+"""Parts of the stack fail, are changed by hand, or its worker is killed: no mail is lost, and everything is repaired.
 
 The product is started, and the stack enabled, once for all of it: by the first test, and the last one disables it.
 """

@@ -1,4 +1,4 @@
-"""Somebody guesses at a mailbox: soon the guesses have to wait, and its owner and all others do not."""
+"""Guessing at a mailbox's password: soon the guesses have to wait, but its owner and all others do not."""
 
 from __future__ import annotations
 

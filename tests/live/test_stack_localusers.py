@@ -1,4 +1,4 @@
-"""Users of Docker's own machine: what the three containers say to one another is not for them."""
+"""Local users of Docker's machine cannot reach what the three containers use among themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing secret of a stack shows: not to who inspects containers, lists processes, or reads logs, rows and files."""
+"""No secret of a stack can be seen in containers, process lists, logs, rows and files."""
 
 from __future__ import annotations
 

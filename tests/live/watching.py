@@ -1,4 +1,4 @@
-"""Onlookers of a running stack, many times a second: what they see must be whole at every moment."""
+"""Watchers of a running stack, many times a second: what they see must be complete at every moment."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _GONE = (docker.errors.APIError, requests.exceptions.RequestException, OSError)
 
 
 class Onlooker(threading.Thread):
-    """Looks until it is left as a context; then it fails if it ever saw something wrong."""
+    """Watches until the context ends, and then fails if it saw anything wrong."""
 
     between = _BETWEEN
 
@@ -66,7 +66,7 @@ class Onlooker(threading.Thread):
 
 
 class FileWatch(Onlooker):
-    """Reads a file in a container over and over. Who was seen in it once stays, until he ``may_leave``."""
+    """Reads a file in a container over and over. An address that was seen once must stay, until it ``may_leave``."""
 
     def __init__(self, stack: MailStack, service: str, command: str) -> None:
         super().__init__(command)
@@ -74,7 +74,7 @@ class FileWatch(Onlooker):
         self._stack, self._service = stack, service
         self._seen: set[str] = set()
         self._enough = f"/tmp/enough-{id(self):x}"
-        # For a while only: whoever looks may not come to say that it is enough. Waits by `read`, from a pipe that stays
+        # For a limited time: the watching process may not get to end it. Waits by `read`, from a pipe that stays
         # empty: a process for each pause would cost more than the look.
         told = f"{command} && echo '@ end' || echo '@ missing'"
         self._script = (
@@ -154,7 +154,7 @@ class TableWatch(FileWatch):
 
 
 class LoginWatch(Onlooker):
-    """Somebody whom no change concerns logs in over and over."""
+    """A user whom no change concerns logs in again and again."""
 
     # Each login costs a tenth of a second of a processor: its hash, TLS, and processes of its own.
     between = 0.6

@@ -1,4 +1,4 @@
-"""The fake Engine with what our scripts do in the containers; it keeps the files, so that tests can look at them."""
+"""The fake Engine with the effects of our scripts in the containers; it keeps the files for tests to read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the worker does now and then: the certificate, quota usage, and the end of deleted mailboxes."""
+"""The worker's periodic jobs: the certificate, quota usage, and the purge of deleted mailboxes."""
 
 from __future__ import annotations
 

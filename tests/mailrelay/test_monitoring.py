@@ -1,4 +1,4 @@
-"""What the node tells of the queue."""
+"""What the node reports about the queue."""
 
 from __future__ import annotations
 

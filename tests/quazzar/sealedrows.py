@@ -21,7 +21,7 @@ def stored(table: str = "mailrelay_relaysettings", column: str = "password") -> 
 
 
 def store(content: bytes | str | int | None) -> None:
-    """Put this into the relay's password column, past the field."""
+    """Write this into the relay's password column, bypassing the field."""
     with connection.cursor() as cursor:
         cursor.execute("UPDATE mailrelay_relaysettings SET password = %s", [content])
 
@@ -47,7 +47,7 @@ def under_the_first_key() -> bool:
 
 
 def held_up_writer(password: str) -> Callable[[], None]:
-    """It has sealed the relay's password with the key of now; called, it stores it."""
+    """A writer that has sealed the relay's password with the current key; calling it stores the password."""
     blob = cipher.seal(password.encode(), "mailrelay.relay.password", keyring.current())
     return lambda: store(blob)
 

@@ -1,4 +1,4 @@
-"""The Celery app: what travels, what is due when, and what a dead broker costs."""
+"""The Celery app: what is sent, what is due when, and what a dead broker costs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The data dir and all in it is for one user alone."""
+"""Only one user can read the data dir and everything in it."""
 
 from __future__ import annotations
 

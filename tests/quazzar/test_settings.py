@@ -1,4 +1,4 @@
-"""What the environment may say: every setting refuses what it does not understand, by name, before anything starts."""
+"""Environment variables: every setting refuses an invalid value, by name, before anything starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real BIND: authoritative for zones that whoever has its TSIG key may change, on a loopback port."""
+"""A real BIND: authoritative for zones that the owner of its TSIG key may change, on a loopback port."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ ns A {host}
 
 
 class Bind(Part):
-    """Has the zones that it is made with; changes outlive `stop()`, `kill()` and `start()`.
+    """Has the zones that it is created with; changes outlive `stop()`, `kill()` and `start()`.
 
     Attributes:
         key_name, secret: of the TSIG key that may change every zone; hmac-sha256.

@@ -66,7 +66,7 @@ class Engine(Part):
         self._is_new = True
 
     def claim(self) -> bool:
-        """Whether no other process has this Engine; from now on none gets it, until `close()` or our end."""
+        """Whether no other process has this Engine; from now on none can get it, until `close()` or our end."""
         if self._lock is not None:
             return True
         STORE.mkdir(parents=True, exist_ok=True)
@@ -290,7 +290,7 @@ class Daemon:
 
 
 def remove_project(client: docker.DockerClient, project: str) -> None:
-    """Remove every container, network and volume that bears this project's label, or its name in front."""
+    """Remove every container, network and volume with this project's label, or its name as a prefix."""
     for container in client.containers.list(all=True, ignore_removed=True):
         if _belongs(container.name or "", container.labels, project):
             with contextlib.suppress(docker.errors.NotFound):

@@ -1,4 +1,4 @@
-"""A server that looks closely: Debian's Exim with the checks of Debian's own configuration."""
+"""A strict server: Debian's Exim with the checks of Debian's own configuration."""
 
 import os
 import shutil

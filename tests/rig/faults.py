@@ -338,7 +338,7 @@ class FaultServer(Running):
 
 
 class BlackHole(Running):
-    """A port on which a connection is neither accepted nor refused, as behind a firewall that drops."""
+    """A port on which a connection is neither accepted nor refused, as behind a firewall that drops packets."""
 
     host = LOOPBACK
 

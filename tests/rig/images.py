@@ -1,4 +1,4 @@
-"""Stand-ins for the three images of the stack, and the world outside: built once a machine, by hand or by need.
+"""Stand-ins for the three images of the stack, and the world outside: built once per machine, by hand or on demand.
 
 `python -m tests.rig.images` builds what is missing or out of date.
 """

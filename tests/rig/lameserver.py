@@ -1,4 +1,4 @@
-"""A name server that misbehaves as a test says: for what no real one can be made to do."""
+"""A name server that misbehaves as a test requires, in ways that no real one can be made to."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class LameServer:
 
         class Handler(socketserver.BaseRequestHandler):
             def handle(self) -> None:
-                # Who asked has gone, or the server is closed: whoever answers late answers nobody.
+                # The client has gone, or the server is closed: a late answer reaches nobody.
                 with contextlib.suppress(OSError):
                     self._handle()
 

@@ -64,7 +64,7 @@ class Answer:
 
     @property
     def accepted(self) -> bool:
-        """Whether it took the message."""
+        """Whether the server accepted the message."""
         return self.stage == "data" and self.code == 250
 
     def __str__(self) -> str:
@@ -185,7 +185,7 @@ def imap_session(server: Server, login: Login) -> Iterator[imaplib.IMAP4_SSL]:
 
 
 def imap_login(server: Server, login: Login) -> bool:
-    """Whether it is let in."""
+    """Whether the login succeeds."""
     try:
         with imap_session(server, login):
             return True

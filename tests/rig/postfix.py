@@ -266,7 +266,7 @@ class RealPostfix(Part):
         (self.dir / "main.cf").write_text(main)
         (self.dir / "master.cf").write_text(MASTER.format(dir=self.dir, listen=LOOPBACK, **ports))
         (self.dir / "recipients").write_text(RECIPIENTS)
-        # Postfix waits until what it reads is two seconds old, lest somebody still writes it.
+        # Postfix waits until the file is two seconds old, in case somebody is still writing it.
         for name in ("main.cf", "recipients"):
             os.utime(self.dir / name, (time.time() - 60,) * 2)
 

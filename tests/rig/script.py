@@ -10,7 +10,7 @@ from email.message import EmailMessage
 from tests.rig.ca import Certificate
 
 CRLF = b"\r\n"
-# The extension behind a parameter of MAIL that does not bear its name.
+# The extension of a MAIL parameter that has another name.
 PARAMETERS = {"BODY": "8BITMIME", "RET": "DSN", "ENVID": "DSN"}
 
 

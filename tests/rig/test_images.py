@@ -1,4 +1,4 @@
-"""The stand-ins prove themselves as unkind as the images they stand for, and the rig leaves nothing behind."""
+"""The stand-ins are as strict as the images that they replace, and the rig leaves nothing behind."""
 
 import contextlib
 import http.client

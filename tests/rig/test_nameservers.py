@@ -1,4 +1,4 @@
-"""The real name servers prove themselves: what they serve, sign, take and refuse."""
+"""The real name servers work: what they serve, sign, accept and refuse."""
 
 from __future__ import annotations
 

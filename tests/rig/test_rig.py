@@ -1,4 +1,4 @@
-"""The real parts prove themselves, with plain clients: what they take, refuse, keep and leave behind."""
+"""The real parts work, seen by plain clients: what they accept, refuse, keep and leave behind."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""A look at a domain whose name servers, or whose readers, do not have the same yet."""
+"""Checking a domain whose name servers, or whose resolvers, do not have the same records yet."""
 
 from __future__ import annotations
 

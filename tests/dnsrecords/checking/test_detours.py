@@ -1,4 +1,4 @@
-"""Wildcards and CNAME records in real zones: what a look at a domain says of records that are not at their name."""
+"""Wildcards and CNAME records in real zones: what a check says about records that are not at their name."""
 
 from __future__ import annotations
 

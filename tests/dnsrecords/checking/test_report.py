@@ -1,4 +1,4 @@
-"""What is to be published for a record is the same on the page, in the API, in the zone file, in alerts, published."""
+"""The value to publish for a record is the same on the page, in the API, the zone file, alerts, and publishing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When domains are looked up: by the hour, and at once after whatever changes what is wanted or published."""
+"""When domains are checked: every hour, and at once after any change to what is wanted or published."""
 
 from __future__ import annotations
 

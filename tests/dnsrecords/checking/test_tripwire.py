@@ -1,4 +1,4 @@
-"""A required record that changes in DNS is noticed at the next turn, and looked up then."""
+"""A required record that changes in DNS is noticed at the next turn, and checked then."""
 
 from __future__ import annotations
 

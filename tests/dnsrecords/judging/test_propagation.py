@@ -1,4 +1,4 @@
-"""How far a change has got."""
+"""How far a change has spread."""
 
 from __future__ import annotations
 

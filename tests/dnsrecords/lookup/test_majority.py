@@ -1,4 +1,4 @@
-"""What is made of several name servers' answers."""
+"""One answer out of those of several name servers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What name servers may do wrong, and what becomes of it: values, in time, and no exception."""
+"""Every fault of a name server becomes a value, in time, and never an exception."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of the MTA-STS policy that others get."""
+"""What is said about the MTA-STS policy that others get."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records that are published by machine, on a real BIND: what is put there, what stays, what is said on failure."""
+"""Records that are published automatically, on a real BIND: what is added, what stays, and what a failure says."""
 
 from __future__ import annotations
 

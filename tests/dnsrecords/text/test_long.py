@@ -1,4 +1,4 @@
-"""A TXT record has up to 64 KiB, and whoever owns a name writes what they like: each reader takes its time once."""
+"""A TXT record has up to 64 KiB, with any content: each parser needs only linear time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What waits in Postfix is stored, shown, and told to the operator once."""
+"""Mail that waits in Postfix is stored, shown, and mailed to the operator once."""
 
 from __future__ import annotations
 

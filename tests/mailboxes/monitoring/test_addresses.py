@@ -1,4 +1,4 @@
-"""What doctor tells of addresses whose mail reaches nobody."""
+"""What doctor reports about addresses whose mail reaches nobody."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the node tells of the mailbox stack."""
+"""What the node reports about the mailbox stack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Aliases: where they lead, where they may not, and what becomes of them."""
+"""Aliases: where they may and may not lead, and how they change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hashes of other systems never become passwords; ordinary passwords do; and some hashes are taken as what they are."""
+"""Hashes of other systems never become passwords; ordinary passwords do; and some hashes are accepted as hashes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How full the mailboxes are, as Dovecot tells."""
+"""How full the mailboxes are, according to Dovecot."""
 
 from __future__ import annotations
 

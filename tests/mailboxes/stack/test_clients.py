@@ -1,4 +1,4 @@
-"""Who connects to Postfix, as its log tells."""
+"""Who connects to Postfix, according to its log."""
 
 from __future__ import annotations
 

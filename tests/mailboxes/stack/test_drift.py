@@ -1,4 +1,4 @@
-"""Files that somebody changed in the containers are found and repaired."""
+"""Files that were changed in the containers are found and repaired."""
 
 from __future__ import annotations
 

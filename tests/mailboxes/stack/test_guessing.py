@@ -1,4 +1,4 @@
-"""Mailboxes whose password somebody guesses: read from Rspamd's log, stored, told once a day."""
+"""Mailboxes whose password is being guessed: read from Rspamd's log, stored, mailed once a day."""
 
 from __future__ import annotations
 

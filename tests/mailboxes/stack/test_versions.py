@@ -1,4 +1,4 @@
-"""Which versions run, beside those that were tested, and which must not stay."""
+"""Which versions run, compared with the tested ones, and which have to be replaced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The strip of figures, and the warning when the relay itself is the trouble."""
+"""The strip of figures, and the warning when the relay itself is the problem."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The test mail's walk: which stages went well, which failed, and which were not reached."""
+"""The test mail's walk: which stages succeeded, which failed, and which were not reached."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the learner makes of real habits, of accidents, and of noise."""
+"""What is learned from real schedules, from accidents, and from noise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a report that comes to the mail that says it did not."""
+"""From a report that arrives to the mail that says that one did not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a mail must keep to on the wire, and how a reader reads it."""
+"""The rules for a mail on the wire, and how a mail program reads it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ENCODED_WORD = re.compile(rb"=\?[^?\s]+\?[bBqQ]\?[^?\s]*\?=")
 
 
 def converted(data: bytes, offer: Offer = SEVEN, *, utf8: bool = False) -> Legal:
-    """The mail as it leaves; it is legal, and once more through the same changes nothing."""
+    """The mail as it is sent; it is legal, and converting it again changes nothing."""
     legal = legalise(data, offer, utf8=utf8)
     assert_legal(legal, offer)
     assert legalise(legal.data, offer, utf8=utf8) == legal

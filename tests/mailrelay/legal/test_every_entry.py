@@ -1,4 +1,4 @@
-"""Whoever writes a mail, what reaches the relay is legal there, and reads as it was written."""
+"""Mail from every sender reaches the relay in legal form, and reads as it was written."""
 
 from __future__ import annotations
 

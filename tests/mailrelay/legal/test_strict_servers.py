@@ -1,4 +1,4 @@
-"""Debian's Exim and Postfix, set to look closely, take what becomes of careless mails."""
+"""Debian's Exim and Postfix, configured strictly, accept careless mails once they are converted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The header of a complete mail, as a submission agent mends it (RFC 6409 §8)."""
+"""The header of a complete mail, as a submission agent corrects it (RFC 6409 §8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mails about the node itself: once when a check goes wrong, once when it is well again."""
+"""Mails about the node itself: once when a check fails, once when it passes again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the queue through a scripted server: what becomes of each row."""
+"""From the queue through a scripted server: the result in each row."""
 
 from __future__ import annotations
 

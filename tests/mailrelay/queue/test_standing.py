@@ -1,4 +1,4 @@
-"""Whether mail leaves: told from the last test or delivery, never from the settings alone."""
+"""Whether mail is sent: judged by the last test or delivery, never by the settings alone."""
 
 from __future__ import annotations
 

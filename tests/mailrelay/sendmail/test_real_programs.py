@@ -1,4 +1,4 @@
-"""Mail that Debian's programs hand to sendmail arrives at a server that looks closely, and reads as it was written."""
+"""Mail that Debian's programs hand to sendmail arrives at a strict server, and reads as it was written."""
 
 from __future__ import annotations
 

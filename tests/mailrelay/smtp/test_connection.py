@@ -1,4 +1,4 @@
-"""One connection to a scripted server: what is said, and how each failure is told."""
+"""One connection to a scripted server: what is said, and how each failure is reported."""
 
 from __future__ import annotations
 

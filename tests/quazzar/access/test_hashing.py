@@ -1,4 +1,4 @@
-"""Password hashes in turn: memory and threads for a few, whoever asks."""
+"""Password hashes in turn: memory and threads for a few at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A flood of whole requests: one address has an allowance, and who is signed in or has a key is let through."""
+"""A flood of requests: each address has an allowance, and callers who are signed in or have a key are let through."""
 
 from __future__ import annotations
 

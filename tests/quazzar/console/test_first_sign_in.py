@@ -1,4 +1,4 @@
-"""Whoever signs in with the printed password chooses another one before anything else."""
+"""Operators who sign in with the printed password choose another one before anything else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Home: what each operator sees of the node, what it costs, and that it does not show stored green of a dead worker."""
+"""Home: what each operator sees of the node, what it costs, and no outdated results after the worker died."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests' own look at every page finds."""
+"""What the tests' own check of every page finds."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Numbers per hour as bars: every hour has its place, and what is not nothing can be seen."""
+"""Numbers per hour as bars: every hour has its place, and every number above zero can be seen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state of an area: from what the doctor's checks found, and never green for what nobody has looked at."""
+"""The state of an area: from what the doctor's checks found, and never green for something that was not checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`manage.py doctor`: each check, well and ill, and the exit code."""
+"""`manage.py doctor`: each check, passing and failing, and the exit code."""
 
 from __future__ import annotations
 

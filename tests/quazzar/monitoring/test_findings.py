@@ -1,4 +1,4 @@
-"""Findings as they are stored: which checks run when, since when it is so, and the history."""
+"""Findings as they are stored: which checks run when, since when they have their level, and the history."""
 
 from __future__ import annotations
 

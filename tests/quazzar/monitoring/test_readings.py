@@ -1,4 +1,4 @@
-"""What is shown of the stored findings: to whom, in which order, and not as well when nobody looks any more."""
+"""What is shown of the stored findings: to whom, in which order, and as unknown once they are out of date."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The web server's limits, on real sockets, with little patience."""
+"""The web server's limits, on real sockets, with short time limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rotation: everything ends under one new key, whoever writes meanwhile and whenever it is killed."""
+"""Rotation: everything ends under one new key, even with other writers and kills in between."""
 
 import io
 import shutil

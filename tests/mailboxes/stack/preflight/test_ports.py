@@ -1,4 +1,4 @@
-"""Whether a port can be published, and who is in the way: real listeners on this machine."""
+"""Whether a port can be published, and which program holds it: real listeners on this machine."""
 
 from __future__ import annotations
 

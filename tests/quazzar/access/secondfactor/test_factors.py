@@ -1,4 +1,4 @@
-"""Recovery codes, how often codes may be guessed, and taking everything away."""
+"""Recovery codes, how often codes may be guessed, and removing all factors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One's own account: profile, authenticator app, recovery codes, and the password again where it is long ago."""
+"""The account page: profile, authenticator app, recovery codes, and the password again after a while."""
 
 from __future__ import annotations
 

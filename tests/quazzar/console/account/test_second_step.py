@@ -1,4 +1,4 @@
-"""Signing in takes the password and the second factor: no page, no call and no detour goes without."""
+"""Signing in takes the password and the second factor: no page, no call and no detour can bypass that."""
 
 from __future__ import annotations
 
