@@ -77,6 +77,12 @@ class Channel:
             raise self._failure(f"Timed out at stage {self.stage}.", "timeout")
         return min(most, left)
 
+    def _wait_at_most(self, seconds: float, sock: socket.socket) -> None:
+        """Limit the next step. Most steps have the limit of the step before; each change is a system call."""
+        seconds = self._seconds(seconds)
+        if sock.gettimeout() != seconds:
+            sock.settimeout(seconds)
+
     def _command(self, line: str) -> Reply:
         return self._exchange(line.encode() + b"\r\n")
 
@@ -95,7 +101,7 @@ class Channel:
         try:
             if self._smtp.sock is None:
                 raise ConnectionResetError
-            self._smtp.sock.settimeout(self._seconds(seconds))
+            self._wait_at_most(seconds, self._smtp.sock)
             self._smtp.sock.sendall(data)
         except OSError as exc:
             self._broken = exc
@@ -126,7 +132,7 @@ class Channel:
         """
         if self._smtp.sock is None:
             raise ConnectionResetError
-        self._smtp.sock.settimeout(self._seconds(seconds))
+        self._wait_at_most(seconds, self._smtp.sock)
         listener = self._smtp.file
         assert isinstance(listener, _Listener)
         listener.lines.clear()
