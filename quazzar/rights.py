@@ -71,13 +71,11 @@ class Right:
 
     @property
     def missing(self) -> str:
-        """A sentence for a caller without the right: which permission is missing."""
+        """A sentence for a caller without the right: what is not allowed. ``roles.refusal`` adds which role has it."""
         if not self.permissions:
             return "Only operators who can open the console may do this."
-        name = self.permissions[0]
-        return (
-            f"You are not allowed to {PERMISSIONS.get(name, 'do this')}. Ask an owner for a role with {name}."
-        )
+        words = PERMISSIONS.get(self.permissions[0], "do this").replace("their own", "your own")
+        return f"You are not allowed to {words}."
 
 
 def _see(*permissions: str) -> Right:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DEFAULT_TYPE, DEFAULT_SERVICE = "rsa", "*"
 KEY_TYPES = ("rsa", "ed25519")
 _LOOKS_LIKE_A_KEY = re.compile(r"\b[vkp]\s*=", re.IGNORECASE)
-PASTE = "Replace it with the value given here."
+PASTE = "Replace it with the suggested value."
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def _several(answer: Answer) -> str:
         return ""
     return (
         f"{len(answer.values)} TXT records are published under this selector, and verifiers may read the wrong one. "
-        "Keep only the one given here."
+        "Keep only the suggested one."
     )
 
 
@@ -141,7 +141,7 @@ def _private(published: str) -> str:
         return ""
     return (
         "The PRIVATE key is published there, so anyone can sign mail as this domain. Replace it with the "
-        "value given here, and rotate the key at once."
+        "suggested value, and rotate the key at once."
     )
 
 
@@ -149,7 +149,7 @@ def _revoked(parsed: KeyRecord) -> str:
     if not parsed.revoked:
         return ""
     return (
-        "The key is revoked: p= is empty, so every signature fails. Publish the value given here, or "
+        "The key is revoked: p= is empty, so every signature fails. Publish the suggested value, or "
         "rotate to a new selector."
     )
 

@@ -70,7 +70,7 @@ class _Case:
         strong = self._reporting(policy, with_policy(policy, self._at_least(policy)))
         reports = [*self._about_reports(policy)]
         if policy.fatal:
-            message = f"{_unheeded(policy)}, because {policy.fatal}. Replace it with the record given here."
+            message = f"{_unheeded(policy)}, because {policy.fatal}. Replace it with the suggested record."
             if not (meant := parse(as_meant(texts[0]))).fatal:
                 message += " It contains what was probably meant, with a semicolon between the tags."
                 strong = self._reporting(meant, with_policy(meant, self._at_least(meant)))
@@ -82,7 +82,7 @@ class _Case:
         invalid = any(address.error for address in (*policy.reports, *policy.failure_reports))
         if policy.tags.errors:
             reports.append(
-                "Some strict receivers ignore a record with such an error. The one given here has none."
+                "Some strict receivers ignore a record with such an error. The suggested one has none."
             )
         advice = self._reporting(policy, cleaned(policy)) if remarks or invalid else ""
         return Verdict(Status.OK, " ".join([*remarks, *reports]), texts, advice)
@@ -171,7 +171,7 @@ class _Case:
             )
         elif POLICIES.index(effect) > POLICIES.index(self._wanted.policy):
             yield (
-                f"The policy p={policy.policy} is stronger than the one given here, and you can keep it. "
+                f"The policy p={policy.policy} is stronger than the suggested one, and you can keep it. "
                 "Mail that was changed in transit, for example by a mailing list, is then refused rather "
                 "than put into spam."
             )
@@ -236,7 +236,7 @@ class _Case:
         if tries:
             message = (
                 f"Receivers do not recognise the record as a DMARC policy: {_why(tries[0])}. "
-                "Replace it with the record given here."
+                "Replace it with the suggested record."
             )
             return Verdict(Status.MISMATCH, message, tries, self._restored(tries[0]))
         if applying and self.walk.silent:
@@ -251,7 +251,7 @@ class _Case:
         if answer.values:
             message = (
                 f"The text published there is not a DMARC policy: {taglists.shown(answer.values[0])}. Add "
-                "the TXT record given here. It also hides text that comes from a wildcard record (*)."
+                "the suggested TXT record. It also hides text that comes from a wildcard record (*)."
             )
             return Verdict(Status.MISMATCH, message, answer.values)
         if self.walk.silent:
@@ -280,7 +280,7 @@ class _Case:
             return Verdict(Status.MISSING, message)
         message = (
             f"{self.domain} has no DMARC policy, so the policy of {above} applies: {effect}. "
-            f"{_before(above, self.walk)}{_without_np(policy, absent=absent)}Publish the record given here "
+            f"{_before(above, self.walk)}{_without_np(policy, absent=absent)}Publish the suggested record "
             "if you want the reports yourself."
         )
         return Verdict(Status.OK, message, advice=with_policy(self._wanted, effect))
@@ -325,7 +325,7 @@ def _without_np(policy: Policy, *, absent: bool) -> str:
 def _several(count: int) -> str:
     return (
         f"There are {count} DMARC policies, so receivers follow none of them (RFC 9989 §4.10). "
-        "Keep one, such as the one given here, and delete the others."
+        "Keep one, such as the suggested one, and delete the others."
     )
 
 

@@ -30,16 +30,16 @@ def behind_alias(record: Record, verdict: Verdict, answer: Answer) -> Verdict:
     if verdict.status is Status.MISSING:
         message = (
             f"{_without_remedy(verdict.message)} {there}, and nothing can be added beside it. Have the {record.type} "
-            f"record published at {target}, or {delete} and then add the record given here."
+            f"record published at {target}, or {delete} and then add the suggested record."
         )
     elif verdict.status is Status.ERROR:
         message = (
-            f"{verdict.message} {there}: have it fixed there, or {delete} and then add the record given here."
+            f"{verdict.message} {there}: have it fixed there, or {delete} and then add the suggested record."
         )
     else:
         message = (
-            f"{verdict.message} {there}: have the record changed there, or {delete} and then add the {record.type} "
-            f"record given here at {record.name}."
+            f"{verdict.message} {there}: have the record changed there, or {delete} and then add the suggested "
+            f"{record.type} record at {record.name}."
         )
     return replace(verdict, message=message.strip())
 

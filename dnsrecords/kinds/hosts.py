@@ -39,7 +39,7 @@ class HostAddress(Kind):
         if answer.cname:
             message = (
                 f"{record.name} is a CNAME to {answer.cname}, and MX records may not point to a CNAME "
-                f"(RFC 2181 §10.3). Delete the CNAME, then add the {record.type} record given here."
+                f"(RFC 2181 §10.3). Delete the CNAME, then add the suggested {record.type} record."
             )
             return Verdict(Status.MISMATCH, message, answer.values or (answer.cname,))
         if not addresses:

@@ -66,7 +66,7 @@ class _Versioned(TextKind):
         if answer.values:
             message = (
                 f"The record published there does not start with {self.marker}: "
-                f"{taglists.shown(answer.values[0])}. Add the TXT record given here."
+                f"{taglists.shown(answer.values[0])}. Add the suggested TXT record."
             )
             return Verdict(Status.MISMATCH, message, answer.values)
         return Verdict(Status.MISSING, f"Nothing is published at {record.name}. Add the TXT record.")
@@ -112,7 +112,7 @@ class PolicyId(_Versioned):
         if fault:
             message = (
                 f"Senders act as if there were no MTA-STS policy (RFC 8461 §3.1), because {fault}. "
-                "Replace the record with the value given here."
+                "Replace the record with the suggested value."
             )
             return Verdict(Status.MISMATCH, message, found)
         if ids[0] != wanted:
@@ -185,10 +185,10 @@ class TlsReports(_Versioned):
             fault = next(
                 (error for error in fields.errors if "rua" in error), "it has no address for them (rua=)"
             )
-            message = f"No reports are sent, because {fault}. Replace the record with the value given here."
+            message = f"No reports are sent, because {fault}. Replace the record with the suggested value."
             return Verdict(Status.MISMATCH, message, found)
         if not useful:
-            message = f"No reports can be sent: {' '.join(wrong)} Replace the record with the one given here."
+            message = f"No reports can be sent: {' '.join(wrong)} Replace the record with the suggested one."
             return Verdict(Status.MISMATCH, message, found, advice)
         remarks = [f"One of the addresses gets no reports: {each}" for each in wrong]
         remarks += [f"Strict senders may ignore the record, because {error}." for error in fields.errors]

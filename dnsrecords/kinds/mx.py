@@ -110,7 +110,7 @@ def _null(published: tuple[Exchange, ...]) -> str:
         return ""
     return (
         'The record "0 ." says that the domain accepts no mail at all (null MX), so other servers refuse to send. '
-        "Replace it with the MX record given here."
+        "Replace it with the suggested MX record."
     )
 
 
@@ -149,7 +149,7 @@ def _elsewhere(published: tuple[Exchange, ...], facts: Facts, lookup: Lookup) ->
         return ""
     return (
         f"The mail of {facts.domain} goes to {_hosts(published)} instead of this node. If this node should "
-        "receive the mail, replace it with the MX record given here."
+        "receive the mail, replace it with the suggested MX record."
     )
 
 

@@ -97,7 +97,7 @@ def _advised(pin: Pin) -> str:
         if pin.selector == 0
         else "is the same key in another form"
     )
-    return f"{shown(pin.text)} matches. It {why}; 3 1 1, as given here, is what RFC 7672 §3.1 advises."
+    return f"{shown(pin.text)} matches. It {why}; 3 1 1, as suggested, is what RFC 7672 §3.1 advises."
 
 
 def _others(record: Record, others: Sequence[Pin]) -> str:

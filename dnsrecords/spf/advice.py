@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dnsrecords.spf.evaluate import Cost
     from dnsrecords.spf.terms import Fault, Term
 
-REPLACE = "Replace it with the record given here."
+REPLACE = "Replace it with the suggested record."
 
 
 # --- the merged record -------------------------------------------------------------------------------------
@@ -82,7 +82,7 @@ def ignored(texts: Iterable[str]) -> str:
     """About texts beside the record that were meant to be records as well."""
     return (
         f"Receivers do not recognise another text there as an SPF record: {', '.join(map(shown, texts))}. "
-        "If you still need it, replace both with the record given here; otherwise delete it."
+        "If you still need it, replace both with the suggested record; otherwise delete it."
     )
 
 
@@ -117,7 +117,7 @@ def missing(domain: str) -> str:
     """About a domain without a record."""
     return (
         f"There is no SPF record at {domain}, so other servers cannot tell this node's mail from forged mail. "
-        "Publish the record given here."
+        "Publish the suggested record."
     )
 
 
@@ -134,7 +134,7 @@ def several(count: int) -> str:
     """About a domain with more than one record."""
     return (
         f"There are {count} SPF records, so every check of them ends in an error (RFC 7208 §4.5). Delete "
-        "them all, and publish the one given here, which combines them."
+        "them all, and publish the suggested one, which combines them."
     )
 
 
@@ -159,7 +159,7 @@ def changed(mended: Iterable[tuple[str, str]], left_out: Collection[str]) -> str
     sentences = [f'"{right}" was probably meant instead of "{written}".' for written, right in mended]
     if left_out:
         sentences.append(
-            f"The record given here leaves out {'; '.join(left_out)}. Correct and add the ones that still "
+            f"The suggested record leaves out {'; '.join(left_out)}. Correct and add the ones that still "
             "send mail."
         )
     return " ".join(sentences)

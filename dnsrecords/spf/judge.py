@@ -195,7 +195,7 @@ class _Case:
         after = self._cost_of(self.merged)
         if after.lookups <= LOOKUP_LIMIT:
             return message
-        return f"{message} {advice.too_many(after, 'The record given here')}"
+        return f"{message} {advice.too_many(after, 'The suggested record')}"
 
     # --- evaluation ----------------------------------------------------------------------------------------
     @cached_property

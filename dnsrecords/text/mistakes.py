@@ -31,7 +31,7 @@ def mistake(value: str, marker: str) -> str:
     if "\\;" in text:
         return "Backslashes were published as part of the record. Write ; instead of \\;."
     if any(char in text for char in _UNSEEN):
-        return "The record contains invisible characters, left over from copying. Paste the value given here again."
+        return "The record contains invisible characters, left over from copying. Paste the suggested value again."
     return ""
 
 

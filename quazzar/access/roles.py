@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from django.apps import AppConfig
     from django.db.models import QuerySet
 
+    from quazzar.rights import Right
+
 
 @dataclass(frozen=True, slots=True)
 class Role:
@@ -82,6 +84,14 @@ def of(user: User) -> list[Role]:
     """The operator's roles, the most powerful one first."""
     names = set(user.groups.values_list("name", flat=True))
     return [role for role in ROLES if role.name in names]
+
+
+def refusal(right: Right) -> str:
+    """A sentence for a caller without a right: what is not allowed, and the least powerful role to ask for."""
+    holding = [role.name for role in ROLES if role.permissions.intersection(right.permissions)]
+    if not holding:
+        return right.missing
+    return f"{right.missing} Ask an owner of this node for a role that includes this, such as {holding[-1]}."
 
 
 # --- who may grant what

@@ -14,7 +14,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 
-from quazzar.access import signins
+from quazzar.access import roles, signins
 from quazzar.console import upgrade
 from quazzar.plans import entitlements
 from quazzar.rights import INSTALL_LICENCE, Right
@@ -60,7 +60,7 @@ def require(right: Right, request: HttpRequest) -> None:
         PermissionDenied: with the sentence that the page shows.
     """
     if not right(request.user):
-        raise PermissionDenied(right.missing)
+        raise PermissionDenied(roles.refusal(right))
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def naming(right: Right | None) -> Iterator[None]:
     try:
         yield
     except PermissionDenied as exc:
-        raise PermissionDenied(str(exc) or (right.missing if right else "")) from exc
+        raise PermissionDenied(str(exc) or (roles.refusal(right) if right else "")) from exc
 
 
 def change(right: Right, back: str, *, any_plan: bool = False) -> Callable[[View], View]:

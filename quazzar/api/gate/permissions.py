@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rest_framework.exceptions import APIException, NotAuthenticated, PermissionDenied
 from rest_framework.permissions import BasePermission
 
-from quazzar.access import firstpassword
+from quazzar.access import firstpassword, roles
 from quazzar.access.secondfactor import policy
 from quazzar.models import ApiKey
 from quazzar.plans import entitlements
@@ -71,7 +71,7 @@ class Entitlement(BasePermission):
         if scope and isinstance(request.auth, ApiKey) and scope not in request.auth.scopes:
             raise PermissionDenied(f"This API key lacks the scope {scope}.")
         if not any(right(request.user) for right in needed):
-            raise PermissionDenied(needed[0].missing)
+            raise PermissionDenied(roles.refusal(needed[0]))
         return True
 
 

@@ -67,7 +67,7 @@ def end(request: HttpRequest, key: str) -> HttpResponse:
     row = get_object_or_404(Session, session_key=key)
     user = row.user
     if user is None or (user != request.user and not _may(request, user)):
-        raise PermissionDenied(MANAGE_OPERATORS.missing)
+        raise PermissionDenied(roles.refusal(MANAGE_OPERATORS))
     where = agents.in_words(row.agent)
     row.delete()
     audit.record("operator.session_ended", user)

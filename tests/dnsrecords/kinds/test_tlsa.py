@@ -73,7 +73,7 @@ def test_every_way_to_pin_the_certificate_or_its_authority_matches(
 ) -> None:
     right = served(pin(usage, selector, matching, place, CHAIN), certificate=CHAIN)
     assert right.ok
-    assert ("3 1 1, as given here" in right.message) is ((usage, selector, matching) != (3, 1, 1))
+    assert ("3 1 1, as suggested" in right.message) is ((usage, selector, matching) != (3, 1, 1))
 
 
 @pytest.mark.parametrize(

@@ -347,7 +347,7 @@ def test_a_relay_as_the_eleventh_look_up_says_what_to_give_up() -> None:
     assert judged_in(zone, verdict.advice, wanted=RELAYED).status is Status.OK
     terms, zone = including(10)
     verdict = judged_in(zone, f"v=spf1 ip4:203.0.113.25 {terms} ~all", wanted=RELAYED)
-    assert "The record given here needs 12 look-ups" in verdict.message
+    assert "The suggested record needs 12 look-ups" in verdict.message
     assert '"include:mailgun.org" (2)' in verdict.message
 
 

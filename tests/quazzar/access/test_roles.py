@@ -87,6 +87,19 @@ def test_scopes_are_those_that_are_of_use() -> None:
     assert rights.scopes_of(User.objects.create_user("nobody", is_staff=True)) == []
 
 
+def test_a_refusal_says_what_is_missing_and_whom_to_ask_for_which_role() -> None:
+    ask = "Ask an owner of this node for a role that includes this, such as"
+    for right, sentences in {
+        rights.SEE_DOMAINS: f"You are not allowed to see domains and their DNS records. {ask} Viewer.",
+        rights.SEND: f"You are not allowed to send mail, alerts and backup reports. {ask} Sender.",
+        rights.CHANGE_SERVER: f"You are not allowed to change the mail server. {ask} Mail admin.",
+        rights.SEE_KEYS: f"You are not allowed to see your own API keys. {ask} Sender.",
+        rights.SEE_AUDIT_LOG: f"You are not allowed to see the audit log. {ask} Owner.",
+        rights.OWN_ACCOUNT: "Only operators who can open the console may do this.",
+    }.items():
+        assert roles.refusal(right) == sentences
+
+
 def test_nobody_gives_what_they_do_not_have(operator: User) -> None:
     owner, admin = member("Owner"), member("Mail admin")
     assert [role.name for role in roles.grantable_roles(owner)] == [role.name for role in roles.ROLES]
