@@ -28,7 +28,7 @@ S = TypeVar("S", bound=Synced)
 
 @contextmanager
 def writing() -> Iterator[None]:
-    """One transaction in which nobody else changes domains, mailboxes, aliases or the stack's settings.
+    """One transaction during which no other process changes domains, mailboxes, aliases or the stack's settings.
 
     Writers of these rows queue up at the Stack row. So whatever is checked inside (whether an address is free, which
     home is next, whether an alias closes a circle) is still true at the commit.

@@ -48,7 +48,7 @@ def watch_disk() -> None:
         with connect.to_docker() as engine:
             room.refresh(engine, container("dovecot"))
     except StackError as exc:
-        logger.warning("disk of the mail: not looked at: %s", exc.message)
+        logger.warning("disk of the mail: not checked: %s", exc.message)
         return
     findings.look({"mail disk"})
 
@@ -103,7 +103,7 @@ def watch_queue() -> None:
             if not Stack.load().versions:
                 versions.refresh(engine)
     except StackError as exc:
-        logger.warning("mail queue: not looked at: %s", exc.message)
+        logger.warning("mail queue: not checked: %s", exc.message)
 
 
 def purge() -> None:

@@ -20,7 +20,7 @@ from quazzar.monitoring.doctor import Area
 Status = Message.Status
 _LIST = "admin:mailrelay_message_changelist"
 _RELAY = Link("Open the relay settings", "admin:mail_relay")
-#: How many events of each kind, and how many of the latest messages are looked at for them.
+#: How many events of each kind are shown, and how many of the latest messages are searched for them.
 _EVENTS, _LATEST = 4, 12
 #: The server's code at sign-in → why, in words (RFC 4954 §4.7 and §6).
 _REFUSALS = {

@@ -252,7 +252,7 @@ class LicenceWatch(models.Model):
 
 
 class ExpectedReport(models.Model):
-    """A report that comes again and again, or should: what is known of it, and whether it is watched."""
+    """A recurring report, or one that should be: what is known about it, and whether it is watched."""
 
     class Kind(models.TextChoices):
         """How the report comes."""
@@ -264,7 +264,7 @@ class ExpectedReport(models.Model):
         ANY = "any", "Any report"
 
     class State(models.TextChoices):
-        """What is known of it, or how it stands since it is watched."""
+        """Whether the report is being learned, proposed or watched, and the state of a watched one."""
 
         LEARNING = "learning", "Learning"
         PROPOSED = "proposed", "Proposed"
@@ -322,7 +322,7 @@ class ExpectedReport(models.Model):
 
 
 class ExpectedSweep(models.Model):
-    """When expected reports were last looked at, so that a node that was off is not taken for a report that is late."""
+    """When expected reports were last checked, so that reports are not called late because the node was off."""
 
     at = models.DateTimeField()
 

@@ -19,7 +19,7 @@ from quazzar.monitoring import doctor, findings
 
 #: The name of the check.
 CHECK = "relay"
-#: Mail that has waited longer than this deserves a look.
+#: Mail that has waited longer than this needs attention.
 _LONG = timedelta(minutes=15)
 
 
@@ -109,11 +109,11 @@ def examine() -> doctor.Finding:
 
 
 def look_again(**_: Any) -> None:
-    """Store what is known of the relay now: something was delivered, tested or changed."""
+    """Check the relay again, because something was delivered, tested or changed."""
     findings.look({CHECK})
 
 
 def follow(sent: int) -> None:
-    """Look again after a drain that sent so many messages, if that may have changed what is known of the relay."""
+    """Check the relay again after a drain that sent so many messages, if that may have changed its state."""
     if not sent or not Finding.objects.filter(check_name=CHECK, level=doctor.Level.OK).exists():
         look_again()

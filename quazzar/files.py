@@ -25,7 +25,7 @@ class Refused(ValueError):
 def read_named_file(name: str, *, allowed: Iterable[Path], private: Iterable[Path], limit: int) -> bytes:
     """Read a regular file that lies in an allowed directory.
 
-    The path is resolved first, and the file is looked at through a descriptor that cannot read (``O_PATH``): only once
+    The path is resolved first, and the file is inspected through a descriptor that cannot read (``O_PATH``): only once
     it is known to be a regular file, in an allowed directory and not ours, is that same file opened.
 
     Args:

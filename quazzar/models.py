@@ -49,7 +49,7 @@ class Operator(models.Model):
 
 
 class RecoveryCode(models.Model):
-    """A code that takes the place of a lost second factor, once. Only a digest of it is stored."""
+    """A code that replaces a lost second factor once. Only a digest of it is stored."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="recovery_codes"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 #: Where a formula may begin in a spreadsheet: with a cell, or after what separates cells there, because some countries'
 #: spreadsheets split at a semicolon instead of a comma, whatever the quotes say
 #: (https://owasp.org/www-community/attacks/CSV_Injection). The full-width forms count in some languages.
-#: Each run of separators, spaces and quotes is looked at once, however long it is.
+#: Each run of separators, spaces and quotes is read once, however long it is.
 _FORMULA = re.compile(r"""(\A[;"\s]*+|(?<![;"\s])[;"\s]++)('*+)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])""")
 _SEPARATOR = re.compile(r"[;\t\r\n]")
 

@@ -294,7 +294,7 @@ def test_no_module_is_longer_than_400_lines() -> None:
 
 
 def lines(module: Module) -> int:
-    """Its length, also where the formatter is told to leave lines alone: nothing is squeezed to be shorter."""
+    """Its length, including lines that the formatter leaves alone: nothing is squeezed to be shorter."""
     text = module.text
     if "# fmt: skip" in text and text.count("\n") > MOST_LINES // 2:
         argv = [sys.executable, "-m", "ruff", "format", "-q", "--stdin-filename", str(module.path), "-"]

@@ -167,7 +167,7 @@ def _by_wildcards(
         wrong = judgement.verdict.status in (Status.MISSING, Status.MISMATCH)
         if wrong and not kind_of(record).zone_of_others:
             names = detours.unused_names(record.name, answers[record.question].zone, label)
-            # In the place of a CNAME record there may be addresses.
+            # There may be addresses instead of a CNAME record.
             types = (record.type, "A", "AAAA") if record.type == "CNAME" else (record.type,)
             there = (type_ for type_ in types if _anything(lookup(record.name, type_)))
             if names and (type_ := next(there, None)):

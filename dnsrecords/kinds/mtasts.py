@@ -42,7 +42,7 @@ class PolicyHost(Alias):
         return bool(facts.mta_sts)
 
     def confirm(self, record: Record, facts: Facts, verdict: Verdict, fetch: Fetch) -> Verdict:
-        """A name that leads elsewhere is right all the same where the policy can be fetched there."""
+        """A name that leads elsewhere is still right if the policy can be fetched there."""
         if verdict.status is not Status.MISMATCH:
             return verdict
         fetched = fetch()
@@ -130,7 +130,7 @@ class PolicyId(_Versioned):
             yield (policy.host(facts.domain), "AAAA")
 
     def confirm(self, record: Record, facts: Facts, verdict: Verdict, fetch: Fetch) -> Verdict:
-        """A record that is right, and leads to a policy that is not, is not; with a wrong id, both are told."""
+        """A correct record that leads to a wrong policy is not right; with a wrong id, both problems are reported."""
         leads = verdict.ok or (len(verdict.found) == 1 and _is_valid(verdict.found[0]))
         fetched = fetch() if leads else None
         if fetched is None:

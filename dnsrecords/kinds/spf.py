@@ -75,7 +75,7 @@ class Spf(Kind):
 def _value(facts: Facts) -> str:
     # mx, because whatever host the domain's mail goes to is ours: one look-up, and a new hostname or address of the
     # node needs no change here. ~all, because with -all some servers refuse forwarded mail before they look at its
-    # DKIM signature (RFC 9989 §7.1); mail that fails is dealt with by the DMARC policy all the same.
+    # DKIM signature (RFC 9989 §7.1); the DMARC policy handles mail that fails anyway.
     relays = [f"include:{facts.relay_include}"] if facts.relay_include else _by_host(facts.relay_hosts)
     return " ".join([VERSION, "mx", *relays, "~all"])
 

@@ -97,7 +97,7 @@ async def _exchange(host: str, address: str, port: int, context: ssl.SSLContext)
 
 
 class _Received:
-    """Received bytes, in the place of the socket that `http.client` reads from."""
+    """Received bytes, instead of the socket that `http.client` reads from."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

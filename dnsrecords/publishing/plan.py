@@ -60,7 +60,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """What is known of a zone.
+    """What is known about a zone.
 
     Attributes:
         present: the answers to `questions`, without what a wildcard answers: that is not in the zone at the name, so
@@ -79,7 +79,7 @@ def publishable(records: Iterable[Record], zone: str) -> tuple[Record, ...]:
 
 
 def questions(records: Iterable[Record], ours: Iterable[Entry]) -> tuple[Question, ...]:
-    """What has to be known of the zone first."""
+    """What has to be known about the zone first."""
     asked: list[Question] = []
     for record in records:
         asked += [record.question, (record.name, "CNAME")]

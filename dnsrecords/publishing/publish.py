@@ -369,7 +369,7 @@ def _lookup(
     return lookup
 
 
-# --- what came of it ---------------------------------------------------------------------------------------
+# --- the result ---------------------------------------------------------------------------------------
 def _note_failure(row: Publisher, error: QuazzarError) -> None:
     shown = {"code": error.code, "message": error.message, "hint": error.hint}
     Publisher.objects.filter(pk=row.pk).update(last_error=shown, tried_at=timezone.now())

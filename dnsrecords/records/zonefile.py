@@ -16,7 +16,7 @@ from dnsrecords.text import strings as txt
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-#: In the place of name servers that are not known: every server accepts the name, and it never exists (RFC 6761).
+#: Stands in for unknown name servers: every server accepts the name, and it never exists (RFC 6761).
 NO_NAMESERVER = "ns.invalid"
 #: Refresh, retry, expire, and how long "there is no such record" is kept, so that a new record is soon seen.
 _SOA_TIMES = "7200 3600 1209600 600"

@@ -80,7 +80,7 @@ def judge(
         return case.mended(status, message, found)
     if nearly or case.has_ignored_terms:
         return case.mended(status, advice.ignored(nearly) if nearly else message, found)
-    # Somebody else's terms stay in what is offered to be pasted, also where nothing is wrong.
+    # Other people's terms stay in the record to paste, even if nothing is wrong.
     return Verdict(status, message, found, case.instead(records[0]))
 
 
@@ -223,7 +223,7 @@ class _Case:
         return evaluate(self.domain, ip, f"postmaster@{self.domain}", self.domain, lookup)
 
     def _first(self, result: Result) -> SpfResult | None:
-        # Where all hosts are of IPv4, each is a name in vain for a stranger of IPv6, and no harm is done.
+        # If all hosts have only IPv4, each is a void look-up for a stranger with IPv6, which does no harm.
         outcomes = (self.results[ip] for ip in (*self.own_ips, _STRANGERS[0]))
         return next((outcome for outcome in outcomes if outcome.result is result), None)
 

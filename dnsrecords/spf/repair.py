@@ -54,7 +54,7 @@ class Reading:
     """What a text was meant to say.
 
     Attributes:
-        mended: (as written, as read) of each word that was mended.
+        mended: (as written, as read) of each word that was corrected.
         lost: words that have no plain reading, each with why it is no term.
     """
 

@@ -39,7 +39,7 @@ class ReportAddress:
         host: where the report goes: the domain of the mailbox, or the host of the URL; in lower case. An address in
             brackets keeps them.
         error: why it is no valid URI, as a clause that follows the address; empty: it is one.
-        mended: the URI that was plainly meant by an invalid one; empty: none.
+        mended: the URI that an invalid one was clearly meant to be; empty: none.
     """
 
     text: str

@@ -80,7 +80,7 @@ def is_stored(text: str) -> bool:
 
 
 def stored(text: str) -> str:
-    """A hash of another system as it stands in the users file: ``{SCHEME}hash``.
+    """A hash of another system in the form of the users file: ``{SCHEME}hash``.
 
     Args:
         text: with Dovecot's ``{SCHEME}``, with ``{CRYPT}``, or without either.

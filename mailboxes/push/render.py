@@ -70,7 +70,7 @@ def _user(entry: MailboxEntry) -> str:
     typed = addresses.shown(address)
     if typed == address:
         return f"{line}\n"
-    # People type the domain in its own script; then Dovecot goes on with the address.
+    # People type the domain in its own script; Dovecot then continues with the address.
     extra = " ".join(filter(None, [quota, f"user={address}"]))
     name = typed.replace("'", r"\'")
     return f"{line}\n{name}:{hashed}::::{MAIL_ROOT}/{entry.home}::{extra}\n"

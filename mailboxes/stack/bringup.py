@@ -315,7 +315,7 @@ def tear_down(engine: Engine, stack: Stack) -> None:
     try:
         engine.remove_network(spec.network)
     except NetworkInUse as exc:
-        # Such as a webmail's container. The stack is gone all the same, and the next start uses the network again.
+        # Such as a webmail's container. The stack is gone anyway, and the next start uses the network again.
         logger.warning("stack: the network stays: %s %s", exc.message, exc.hint)
     if stack.purge:
         progress.stopping("Removing the volumes")

@@ -48,7 +48,7 @@ def converge(*, fast: bool = False, quiet: bool = False, deep: bool = False) -> 
         # Only after the lock is free: a process that did not get it has committed its change before.
         if not finished or not _anything_left():
             return
-        # What is left is a change of the rows; the containers were looked at a moment ago.
+        # What is left is a change of the rows; the containers were checked a moment ago.
         fast, deep = True, False
 
 

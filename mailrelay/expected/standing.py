@@ -17,7 +17,7 @@ _AGAIN = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a watched report; all times are in UTC.
+    """What is known about a watched report; all times are in UTC.
 
     Attributes:
         counted_from: the next one is due so long after this: after the last one, or after the watch began.

@@ -26,7 +26,7 @@ STAGES = {
 }
 #: Settings with which an earlier delivery proves nothing once they are changed.
 _DECISIVE = frozenset({"host", "port", "security", "username", "password", "from_address"})
-#: How many of the latest messages of each status are looked at: the state must cost the same in a queue of millions.
+#: How many of the latest messages of each status are read: the state must cost the same in a queue of millions.
 _LATEST = 50
 
 
@@ -40,7 +40,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is known of the relay.
+    """What is known about the relay.
 
     Attributes:
         at: when mail last left, or since when it fails; None if nothing was tried.

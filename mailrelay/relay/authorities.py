@@ -19,7 +19,7 @@ from quazzar import words
 
 #: Bytes that the authorities may take; Debian's have a twentieth of that.
 LIMIT = 4 * 1024 * 1024
-#: Files of a directory that are looked at.
+#: The most files of a directory that are read.
 _MOST_FILES = 5000
 #: The names under which OpenSSL looks for an authority in a directory: openssl-rehash(1).
 _HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]{1,3}")

@@ -69,7 +69,7 @@ def _latest(relay: Relay) -> DeliveryError:
 
 @contextmanager
 def remembered(relay: Relay) -> Iterator[None]:
-    """Sign in within this: what becomes of it is remembered.
+    """Sign in inside this context: the result is remembered.
 
     Raises:
         DeliveryError: the failure of the login, unchanged.

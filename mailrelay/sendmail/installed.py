@@ -1,4 +1,4 @@
-"""Whether root can be made to run somebody else's code by way of /usr/sbin/sendmail."""
+"""Whether root can be made to run someone else's code through /usr/sbin/sendmail."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class Channel:
     def _write(self, data: bytes, seconds: float = REPLY_SECONDS, *, secret: bool = False) -> None:
         """Send bytes; those that are not ``secret`` go into the transcript.
 
-        That it failed is told by the ``_read`` which follows: a server that hangs up may have said why.
+        The ``_read`` that follows reports a failure: a server that hangs up may have said why.
         """
         if self.trace.lines is not None and not secret:
             for line in data.decode("utf-8", "replace").splitlines():

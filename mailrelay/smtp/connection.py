@@ -233,7 +233,7 @@ class Connection(Opening):
         return Outcome(refused={**refused, **rest}, reply=self._said)
 
     def _nobody(self, mail: Reply, answers: dict[str, Reply], data: Reply | None) -> Outcome:
-        """No recipient was accepted. A server that answers DATA with 354 all the same gets an empty message, which it
+        """No recipient was accepted. A server that answers DATA with 354 anyway gets an empty message, which it
         must refuse (RFC 2920 §3.1)."""
         self._dirty = True
         if data is not None and data.code == 354:

@@ -179,7 +179,7 @@ class Opening(Channel):
         return sock
 
     def _refuse_plain_words(self, plain: socket.socket, seconds: float) -> None:
-        """Look whether a refusal in plain text comes where TLS belongs. What is looked at stays to be read.
+        """Check whether the server refuses in plain text instead of beginning TLS. The peeked bytes can still be read.
 
         Raises:
             TimeoutError: nothing came.

@@ -36,7 +36,7 @@ def common(offered: str) -> list[str]:
 
 
 def judges_mechanism(code: int, text: str) -> bool:
-    """Whether a refusal of AUTH is about the mechanism, so that nobody has looked at the password.
+    """Whether a refusal of AUTH is about the mechanism, so that the password was not checked.
 
     Then another mechanism may do (RFC 4954 §4, §6); after any other refusal, a second try is a second failed login. The
     words count before the code: Google answers 534 when it wants an app password, and Postfix 535 to "Invalid

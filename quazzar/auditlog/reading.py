@@ -49,7 +49,7 @@ class Page:
     Attributes:
         older: the id to ask for entries before it; None if there are none.
         newer: the id to ask for entries after it; None on the first page.
-        searched_to: how far back was searched, if older entries may match too and were not looked at.
+        searched_to: how far back was searched, if older entries may match too and were not searched.
     """
 
     entries: list[AuditEntry]

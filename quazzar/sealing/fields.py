@@ -46,7 +46,7 @@ class SealedAttribute(DeferredAttribute):
 
 
 class Cipher:
-    """Takes the place of the library's Fernet: AES-256-GCM under the key file's ring, for one column."""
+    """Replaces the library's Fernet: AES-256-GCM under the key file's ring, for one column."""
 
     def __init__(self, context: str, former_contexts: Sequence[str] = ()) -> None:
         self._context = context

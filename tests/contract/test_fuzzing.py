@@ -111,7 +111,10 @@ sending = described.include(path_regex="^/api/mail/(messages|alerts|backups|rela
 
 
 def answered(case: Any, key: dict[str, str]) -> Any:
-    """The answer, as described. A key for idempotency is made up anew, lest each body but the first is a conflict."""
+    """The answer, as described.
+
+    Each request gets a new idempotency key, or every body but the first would be a conflict.
+    """
     if "Idempotency-Key" in case.headers:
         case.headers["Idempotency-Key"] = str(uuid4())
     return case.call_and_validate(headers=key, checks=CHECKS)

@@ -32,7 +32,7 @@ class Zone:
         self.path = f"/api/mail/domains/{world.domain['id']}/dns"
 
     def publish(self, *, second: bool) -> None:
-        """The RSA key's record, and that of the Ed25519 key; then a look at it."""
+        """Publish the RSA key's record and that of the Ed25519 key, then check them."""
         rows = self.stack.expect(200, "GET", self.path)["records"]
         keys = [row for row in rows if row["id"] == "dkim" or (second and row["id"].startswith("dkim_"))]
         lines = [text(row["name"], row["value"]) for row in keys]

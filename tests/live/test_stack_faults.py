@@ -149,7 +149,7 @@ def test_a_stack_whose_worker_is_killed_is_enabled_all_the_same(
 def test_without_rspamd_mail_comes_later_and_it_is_started_again(world: World) -> None:
     world.stack.container("rspamd").stop(timeout=1)
     assert send(world, "without rspamd").code == 451
-    # Who sends is told so even before he logs in.
+    # Senders get this reply even before they log in.
     with pytest.raises(smtplib.SMTPResponseException, match="454"):
         world.submit("submitted without rspamd", world.bob.address)
     wait_until(lambda: delivered(world, "with rspamd"), "Rspamd is back", REPAIRED)
@@ -284,7 +284,7 @@ def intruder(world: World) -> Login:
 
 
 def changed_by_hand(world: World) -> subprocess.CompletedProcess[bytes]:
-    """What is told of a user, a domain, a smarthost and a key that somebody else has put there."""
+    """What is reported about a user, a domain, a smarthost and a key that somebody else added."""
     login = intruder(world)
     line = f"{login.address}:{passwords.hash_password(login.password)}::::/srv/vmail/{OURS}/bob::"
     add = 'echo "$1" >>/etc/dovecot/users; sed -i "s/^alice@/gone@/" /etc/dovecot/users'

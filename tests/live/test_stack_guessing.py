@@ -104,7 +104,7 @@ def test_the_page_and_doctor_name_the_mailbox(world: World) -> None:
 
 
 def guessed(world: World) -> dict[str, dict[str, Any]]:
-    """Where somebody guesses, as the database has it after a look."""
+    """The guessed mailboxes, as the database has them after a check."""
     script = (
         "import json; from mailboxes.models import Stack; from mailboxes.upkeep import refresh_usage; "
         "refresh_usage(); print(json.dumps(Stack.load().guessed))"

@@ -197,7 +197,7 @@ def test_several_workers_at_once_do_the_work_of_one(killing: Killing) -> None:
         killing.change()
         for pid in [killing.workers.start() for _ in range(4)]:
             wait_gone(pid)
-        # Whoever came second left it to the first, who looked again.
+        # The second worker left it to the first, which checked again.
         row = killing.row()
         assert row["applied_generation"] == row["desired_generation"], killing.workers.log.read_text()[-3000:]
     killing.converged("healthy")

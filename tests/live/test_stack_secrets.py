@@ -78,7 +78,7 @@ class Life:
         return str(self.secrets[name])
 
     def live(self) -> None:
-        """From the first password to the last look around."""
+        """From the first password to the final search."""
         with EveryProcess() as watch:
             self.use_passwords()
             self.import_one()
@@ -163,7 +163,7 @@ class Life:
         self.places["output of up"] = self.stack.node.text.encode()
 
     def inspect(self) -> None:
-        """What Docker tells of the stack."""
+        """What Docker reports about the stack."""
         api = self.stack.client.api
         for service in SERVICES:
             container = self.stack.container(service)

@@ -147,7 +147,7 @@ def test_another_authority_in_the_nodes_file_reaches_postfix_by_itself(
         assert world.submit("from nobody known", "friend@far.test").accepted
         wait_until(lambda: "certificate" in queue(world), "it waits in the queue, and the reason is said", 30)
         assert provider.mails() == []
-        # A key is for nobody else to see, and what is no certificate must not switch TLS off.
+        # Nobody else may see a key, and an invalid certificate must not switch TLS off.
         file.write_bytes(world.stack.authority.issue([RELAY]).key_file.read_bytes() + b"rubbish\n" + trusted)
         (received,) = provider.wait_for(1, timeout=60)
         assert received.encrypted and in_force(world) == trusted

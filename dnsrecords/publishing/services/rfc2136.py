@@ -229,7 +229,7 @@ class Rfc2136:
                 "The name {server} does not resolve.",
                 "Enter the address of the zone's primary name server.",
             ) from exc
-        # What was looked at is what is connected to: the name may lead elsewhere a moment later.
+        # Connect to the addresses that were checked: the name may lead elsewhere a moment later.
         addresses, objection = self._reach.allowed(dict.fromkeys(str(row[4][0]) for row in rows), self._port)
         if not addresses:
             hint = "Set the variable to the name server's address or network, and restart Quazzar."

@@ -26,7 +26,7 @@ def _settings(hostname: str) -> dict[str, str]:
     }
 
 
-#: Behind Docker's NAT strangers have a private address, and the image trusts those unless it is told otherwise.
+#: Behind Docker's NAT strangers have a private address, and the image trusts those by default.
 _RELAYING = {
     "mynetworks": "127.0.0.0/8 [::1]/128",
     "smtpd_client_restrictions": "",

@@ -99,7 +99,7 @@ def test_who_is_silent_costs_no_other_record_its_verdict(
         for number, (name, may_be) in enumerate(ALL.items(), 1):
             if name in fewer(FEW, ALL):
                 tries = [affected(number, right)]
-                # Silence is a matter of time, and a busy machine uses that up: then it is looked at again.
+                # Silence is detected by time, which a busy machine may use up: then the check is repeated.
                 while len(tries) < 3 and not CASES.get(name, set()) <= tries[-1] <= may_be:
                     tries.append(affected(number, right))
                 assert CASES.get(name, set()) <= tries[-1] <= may_be, (name, tries)

@@ -1,4 +1,4 @@
-"""MTA-STS from end to end: records in a real zone, the policy served over TLS by the console, both looked at."""
+"""MTA-STS from end to end: records in a real zone, the policy served over TLS by the console, both checked."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def test_resolvers_that_are_named_are_trusted_too(
 
 
 def test_a_name_is_judged_by_where_it_leads_and_asked_only_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs the name's zone could have it lead here."""
+    """The owner of the name's zone could point it here."""
     answers = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("169.254.169.254", 53))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answers)
     monkeypatch.setattr(socket, "create_connection", lambda *_, **__: pytest.fail("it connected"))

@@ -26,7 +26,7 @@ READERS: dict[str, Callable[[str], object]] = {
 @pytest.mark.slow
 @pytest.mark.parametrize("reader", READERS)
 def test_a_record_of_64_kib_is_read(reader: str) -> None:
-    """What tried each place anew took minutes here."""
+    """A parser that tried each position again took minutes here."""
     for piece in (
         " ",
         "\t",

@@ -31,7 +31,7 @@ def console(client: Client, operator: User, rung: list[str]) -> Client:
 
 
 class NoEngine:
-    """Stands where the Docker Engine would: what is looked at is replaced too."""
+    """Replaces the Docker Engine and what is checked on it."""
 
     def __enter__(self) -> Self:
         return self

@@ -273,7 +273,7 @@ def test_a_port_that_a_process_holds_is_named(world: World) -> None:
         with pytest.raises(PortTaken, match=rf"Port {port} is already in use") as caught:
             world.engine.start(name)
         assert caught.value.hint
-        # It stays: what becomes of it is the caller's decision.
+        # It stays: the caller decides what to do with it.
         assert world.engine.containers(world.project)["postfix"].status == "created"
     world.engine.start(name)
 

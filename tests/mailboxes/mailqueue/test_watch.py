@@ -100,7 +100,7 @@ def test_a_queue_that_cannot_be_read_stays_as_it_was(
         up.reply("bash", "-o", "pipefail", with_=failure)
         upkeep.watch_queue()
     summary = watch.read(Stack.load())
-    assert summary is not None and summary.count == 1 and "mail queue: not looked at" in caplog.text
+    assert summary is not None and summary.count == 1 and "mail queue: not checked" in caplog.text
 
 
 def test_a_stack_that_does_not_run_is_not_asked(up: StackEngine) -> None:

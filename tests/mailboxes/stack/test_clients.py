@@ -60,5 +60,5 @@ def test_the_ways_by_which_they_came_are_told_as_far_as_they_are_known() -> None
     )
     assert told("0.0.0.0") == "over IPv4, from programs on this machine, through Docker's userland proxy"
     assert "or through a proxy or a rule" in told("0.0.0.0", proxied=False)
-    # A stack of an older release is published on IPv6 as well until it is created anew.
+    # A stack of an older release is published on IPv6 as well until it is created again.
     assert told("0.0.0.0", "::").startswith("over IPv6, which Docker's proxy turns into IPv4 | over IPv4")

@@ -139,6 +139,6 @@ def test_what_the_health_check_leaves_is_noise(
 
 
 def test_a_container_of_an_older_release_goes_on_with_its_ports(dovecot: Dovecot) -> None:
-    """As here: without the volume of the sockets. Its Postfix asks the ports until both are created anew."""
+    """As here: without the volume of the sockets. Its Postfix asks the ports until both are created again."""
     for port in (24, 12345, 12340):
         assert said(dovecot.container, "bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{port}")[0] == 0, port

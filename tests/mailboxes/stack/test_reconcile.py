@@ -58,7 +58,7 @@ def test_a_container_that_stopped_is_started(up: StackEngine, caplog: pytest.Log
     assert "drift repaired: The container qz-dovecot is not running (exited)." in caplog.text
     changes = FindingChange.objects.filter(check_name="stack").order_by("id")
     sentence = "The container qz-dovecot is not running (exited)."
-    # It is told for a while, though it runs again.
+    # It is reported for a while, although it is running again.
     assert [(change.level, change.sentence) for change in changes][-2:] == [
         ("failed", sentence),
         ("warning", f"The mail server works again. The problem was: {sentence}"),

@@ -22,7 +22,7 @@ DAY = 86_400
 
 @pytest.fixture
 def told(relay: RelaySettings, settings: Any, tmp_path: Any) -> Callable[..., list[str]]:
-    """``told("pro", 3 * DAY)``: the subjects of all mails so far, once this licence is installed and looked at."""
+    """``told("pro", 3 * DAY)``: the subjects of all mails so far, once this licence is installed and checked."""
     settings.QUAZZAR_LICENSE_FILE = tmp_path / "license.jwt"
     relay.alert_recipients = ["ops@example.com"]
     relay.save()

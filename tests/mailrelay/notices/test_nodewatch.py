@@ -48,7 +48,7 @@ def look(relay: RelaySettings, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
 @pytest.mark.parametrize(
     "looks",
     [
-        # Broken and mended, each mailed once, whatever the numbers do meanwhile.
+        # Broken and fixed, each mailed once, however the numbers change in between.
         [
             (LOOK, ok("9 GiB free."), ""),
             (LOOK, warning("900 MiB free."), ""),
@@ -59,7 +59,7 @@ def look(relay: RelaySettings, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
             (LOOK, ok("9 GiB free."), "disk: everything works again"),
             (LOOK, ok("9 GiB free."), ""),
         ],
-        # Over soon: nobody is told.
+        # Over soon: no mail.
         [(LOOK, ok("x"), ""), (LOOK, failed("Gone."), ""), (LOOK, ok("x"), ""), (LOOK, failed("Gone."), "")],
         # Well for a moment: it is not over.
         [

@@ -23,7 +23,7 @@ from tests import rolespage
 from tests.tiers import some
 
 CALLS = list(rolespage.calls())
-#: The console's first page and its list of tables, for whoever may sign in; redirects; and a page with a ticket.
+#: The console's first page and its list of tables, for everyone who may sign in; redirects; and a page with a ticket.
 FOR_ALL = {
     *("index", "tables", "first_sign_in", "second_factor_needed", "password_change", "mail_boxes_scanned"),
     *("login", "second_step", "passkey_needed", "passkey_options", "passkey_sign_in", "welcome", None, ""),
@@ -42,7 +42,10 @@ def people(operator: User, other_staff: User) -> dict[str, User]:
 
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever gets past the gate is told 404. That the rest works is shown elsewhere, and would take a minute here."""
+    """Everyone who gets past the gate gets 404.
+
+    That the rest works is shown elsewhere, and would take a minute here.
+    """
     past = Entitlement.has_permission
 
     def has_permission(self: Entitlement, request: Request, view: APIView) -> bool:
@@ -151,7 +154,7 @@ def test_the_console_lets_in_whom_the_api_lets_in(people: dict[str, User], clien
                 continue
             address = reverse(f"admin:{route.name}", kwargs=dict.fromkeys(route.pattern.converters, 1))
             allowed = right(user)
-            # Most pages are for GET and POST only, so a 405 is told past the gate, and without rendering them.
+            # Most pages are for GET and POST only, so a 405 shows that the gate was passed, without rendering them.
             assert (client.options(address).status_code != 403) == allowed, (name, address)
             if not allowed:
                 answer = client.post(address)

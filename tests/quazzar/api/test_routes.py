@@ -84,7 +84,7 @@ def test_every_route_declares_what_it_needs(subtests: pytest.Subtests) -> None:
 
 
 # --- the order: 401, 402, 403, 405, 404, 415, 400 ------------------------------------------------------------
-#: Bodies of every kind, for what must be said before they are looked at.
+#: Bodies of every kind, for answers that must come before the body is read.
 BODIES = [(b"{", "application/json"), (b'{"nope": 1}', "application/json"), (b"x", "text/plain"), (b"", "")]
 
 

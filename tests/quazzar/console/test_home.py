@@ -31,7 +31,7 @@ HOME, NOW, CHARTS, LATEST = "/admin/", "/admin/home/now/", "/admin/home/charts/"
 
 @pytest.fixture
 def alive(db: None) -> None:
-    """A worker that has just looked at everything."""
+    """A worker that has just checked everything."""
     Heartbeat.objects.create(name="worker")
     findings.look()
 

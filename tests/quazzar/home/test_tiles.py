@@ -44,9 +44,9 @@ CASES: list[tuple[Tile, list[Reading], tuple[str, str, str]]] = [
         [reading(Level.OK), reading(Level.FAILED, area=Area.RELAY)],
         ("works", "dns is ok.", "admin:dns_overview"),
     ),
-    # A check without a page is looked at in Doctor.
+    # A check without a page leads to Doctor.
     (DNS, [reading(Level.FAILED, page="")], ("failing", "dns is failed.", "admin:doctor")),
-    # What is not set up is no failure; what fails all the same is shown.
+    # An area that is not set up is not a failure; a failing check is shown anyway.
     (OFF, [reading(Level.WARNING)], ("off", "No domain yet.", "admin:mail_boxes_domains")),
     (OFF, [reading(Level.FAILED)], ("failing", "dns is failed.", "admin:dns_overview")),
 ]

@@ -185,7 +185,7 @@ def test_a_claim_to_come_from_the_machine_itself_opens_nothing(controller: str) 
 def test_a_container_of_an_older_release_goes_on_with_its_milter_port(
     controller: str, docker_client: docker.DockerClient
 ) -> None:
-    """It does not have the volume of the sockets, and its Postfix asks the port, until it is created anew."""
+    """It does not have the volume of the sockets, and its Postfix asks the port, until it is created again."""
     (container,) = docker_client.containers.list(filters={"publish": f"{urlsplit(controller).port}"})
     reaches = ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/11332"]
     wait_until(lambda: said(container, *reaches)[0] == 0, 20, "the milter's port")
