@@ -29,7 +29,7 @@ class DomainCheck(models.Model):
     signed = models.BooleanField(default=False)
 
     def __str__(self) -> str:
-        return f"DNS of {self.domain_id}"
+        return f"DNS of {self.domain}"
 
 
 class RecordCheck(models.Model):
@@ -109,7 +109,7 @@ class DomainOptions(models.Model):
         verbose_name_plural = "domain options"
 
     def __str__(self) -> str:
-        return f"DNS options of {self.domain_id}"
+        return f"DNS options of {self.domain}"
 
 
 class Publisher(models.Model):
@@ -143,4 +143,4 @@ class Publisher(models.Model):
     last_error = models.JSONField(null=True, default=None)
 
     def __str__(self) -> str:
-        return f"{self.kind} at {self.server} for {self.domain_id}"
+        return f"{self.kind} at {self.server} for {self.domain}"

@@ -80,7 +80,7 @@ class StackAdmin(GatedAdmin, ReadOnlyAdmin):
 
     see = SEE_SERVER
     own_page, own_route = "Mailboxes → Server", "admin:mail_boxes_server"
-    list_display = ("hostname", "phase_in_words", "generations", "containers", "problem", "seen")
+    list_display = ("hostname", "phase_in_words", "generations", "containers", "problem", "checked")
 
     @admin.display(description="Phase", ordering="phase")
     def phase_in_words(self, row: Stack) -> str:
@@ -97,14 +97,15 @@ class StackAdmin(GatedAdmin, ReadOnlyAdmin):
         services = (
             (service.name, shown.badge(service.word, service.tone)) for service in states.services(row)
         )
-        return format_html_join(" ", "{} {}", services)
+        pairs = format_html_join(" ", '<span class="q-nowrap">{} {}</span>', services)
+        return format_html('<span class="q-pairs">{}</span>', pairs)
 
     @admin.display(description="Last error")
     def problem(self, row: Stack) -> str:
         return shown.problem(row.last_error)
 
-    @admin.display(description="Seen", ordering="observed_at")
-    def seen(self, row: Stack) -> str:
+    @admin.display(description="Checked", ordering="observed_at")
+    def checked(self, row: Stack) -> str:
         return shown.distance(row.observed_at)
 
 

@@ -66,8 +66,13 @@ class HourlyCountAdmin(GatedAdmin, ReadOnlyAdmin):
     """How many messages were sent, failed, deferred or waiting, per hour."""
 
     see = SEE_QUEUE
-    list_display = ("__str__", "outcome", "number")
+    list_display = ("began", "outcome", "number")
     list_filter = ("outcome",)
+
+    @admin.display(description="Hour", ordering="hour")
+    def began(self, row: HourlyCount) -> str:
+        """When the hour began; the row that counts what the table holds now has none."""
+        return "now" if row.hour == HourlyCount.STOCK else shown.moment(row.hour)
 
 
 @admin.register(AlertState)

@@ -27,7 +27,7 @@ _SEALED = {
     "saved": "saved, sealed",
     "unreadable": "unreadable: its key is no longer in the key file",
 }
-_ABBREVIATIONS = re.compile(r"\b(id|dns|dkim|mta|sts|tls|http|url)\b", re.IGNORECASE)
+_ABBREVIATIONS = re.compile(r"\b(id|dns|dkim|mta|sts|tls|http|totp|url)\b", re.IGNORECASE)
 
 
 class RightfulAdmin(ModelAdmin):
@@ -117,6 +117,7 @@ class ReadOnlyAdmin(RightfulAdmin):
 
     actions = None
     list_per_page = 50
+    empty_value_display = shown.NOTHING
     list_before_template = change_form_before_template = "quazzar/_own_page.html"
     #: What the page is called where these rows are changed, and its route; empty: there is none.
     own_page: ClassVar[str] = ""
@@ -195,7 +196,7 @@ def column(field: models.Field[Any, Any]) -> Callable[[models.Model], Any]:
 
 def label(field: models.Field[Any, Any]) -> str:
     """The field's name in words: ``DKIM selector``."""
-    words = str(field.verbose_name).replace(" mb", " (MiB)")
+    words = str(field.verbose_name).replace(" mb", " (MiB)").replace("login", "sign-in")
     return _ABBREVIATIONS.sub(lambda match: match[0].upper(), words[:1].upper() + words[1:])
 
 

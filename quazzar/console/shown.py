@@ -58,6 +58,12 @@ def problem(error: dict[str, Any] | None) -> str:
     return str((error or {}).get("message", "")) or NOTHING
 
 
+def address(text: str) -> SafeString:
+    """A mail address that is broken after its @ where the line is too short for it, and not within a word."""
+    local, at, domain = text.rpartition("@")
+    return format_html("{}{}<wbr>{}", local, at, domain) if at else format_html("{}", text)
+
+
 def moment(at: datetime | None, *, now: datetime | None = None) -> str | SafeString:
     """A time: ``14:05 UTC`` today, ``03 Nov 14:05 UTC`` this year, else ``03 Nov 2025``."""
     if at is None:

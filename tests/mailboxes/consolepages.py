@@ -62,4 +62,4 @@ def told(answer: Any) -> str:
 
 def addresses(page: str) -> list[str]:
     """The addresses in a list, in order."""
-    return re.findall(r'class="m-address">([^<]*)<', page)
+    return re.findall(r'class="m-address">([^<]*)<', page.replace("<wbr>", ""))
