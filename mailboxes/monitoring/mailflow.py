@@ -71,5 +71,5 @@ def clients() -> doctor.Finding:
         f"Docker's gateway, {'; or '.join(stack.clients.get('ways') or [_UNKNOWN_WAY])}. Spam checks and "
         "logs cannot use the sender's real address.",
         "If they do not come from this machine, let Docker forward with iptables: set "
-        '"iptables": true and "userland-proxy": false in /etc/docker/daemon.json. Mail is delivered all the same.',
+        '"iptables": true and "userland-proxy": false in /etc/docker/daemon.json. Mail is still delivered.',
     )

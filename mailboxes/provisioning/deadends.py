@@ -41,7 +41,7 @@ def of_domains(rows: Collection[Domain]) -> dict[int, list[str]]:
             f"{why} Mail that should go there {fate}."
             for target, fate in (
                 (row.catch_all, "is refused"),
-                (row.contact, "goes to those who run this server"),
+                (row.contact, "goes to the operators of this server"),
             )
             if (why := dead.get(target))
         ]
@@ -75,7 +75,7 @@ def _dead(targets: Collection[str]) -> dict[str, str]:
         # A catch-all whose target nobody has falls back to itself.
         missing = hop.kind is Kind.NOBODY or hop.kind is Kind.CATCH_ALL
         dead[target] = (
-            f"{shown(target)} is no mailbox here."
+            f"{shown(target)} is not a mailbox here."
             if missing
             else f"{shown(target)} does not lead to any mailbox."
         )

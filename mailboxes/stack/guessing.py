@@ -61,7 +61,7 @@ def refresh(engine: Engine, container: str) -> None:
         if kept != stack.guessed:
             Stack.objects.filter(pk=1).update(guessed=kept)
         if new:
-            logger.warning("stack: somebody guesses the password of %s", ", ".join(new))
+            logger.warning("stack: someone is guessing the password of %s", ", ".join(new))
             notify_operator(*operator_mail(new))
 
 

@@ -44,7 +44,7 @@ def check_inside(machine: Machine) -> Check:
     except StackError as exc:
         return _untried(exc.message)
     if said is None:
-        return _untried("no image is here yet.")
+        return _untried("no image has been fetched yet.")
     if "dns" not in said:
         return _without_dns(host)
     greeting = next((line.removeprefix("smtp ") for line in said if line.startswith("smtp ")), "")

@@ -111,7 +111,7 @@ def test_an_alias_is_added_with_all_its_destinations(console: Client) -> None:
 def test_an_alias_to_a_mailbox_that_does_not_exist_says_so_when_it_is_added_listed_and_opened(
     console: Client,
 ) -> None:
-    sentence = "a@example.com is no mailbox here. Mail for it is lost."
+    sentence = "a@example.com is not a mailbox here. Mail for it is lost."
     assert told(add_alias(console)) == f"sales@example.com is added. {sentence}"
     row = Alias.objects.get()
     for path in ("aliases/", f"aliases/{row.pk}/"):
@@ -119,7 +119,7 @@ def test_an_alias_to_a_mailbox_that_does_not_exist_says_so_when_it_is_added_list
     factories.stack(enabled=True, phase="healthy")
     Alias.objects.update(destinations=["ghost@example.com"], applied_at=timezone.now())
     page = html(console.get(f"{TAB}aliases/"))
-    assert "Refused: ghost@example.com is no mailbox here." in page and "Live" not in page
+    assert "Refused: ghost@example.com is not a mailbox here." in page and "Live" not in page
 
 
 def test_a_domain_whose_postmaster_nobody_reads_says_so(console: Client) -> None:

@@ -38,7 +38,7 @@ def test_dead_aliases_and_role_addresses_are_named_and_the_rest_counted() -> Non
     for number in range(5):
         factories.alias(f"x{number}@a.example", "ghost@a.example")
     found = addresses.examine()
-    assert "x0@a.example: Refused: ghost@a.example is no mailbox here." in found.sentence
+    assert "x0@a.example: Refused: ghost@a.example is not a mailbox here." in found.sentence
     assert "And 2 more problems." in found.sentence
 
 

@@ -204,11 +204,11 @@ def test_an_alias_to_a_mailbox_that_does_not_exist_says_so() -> None:
     factories.mailbox("mute@a.example", can_receive=False)
     factories.alias("chain@a.example", "ghost@a.example")
     for to, expected in [
-        (["ghost@a.example"], ["Refused: ghost@a.example is no mailbox here."]),
-        (["ghost+tag@a.example"], ["Refused: ghost+tag@a.example is no mailbox here."]),
-        (["mute@a.example"], ["Refused: mute@a.example is no mailbox here."]),
+        (["ghost@a.example"], ["Refused: ghost@a.example is not a mailbox here."]),
+        (["ghost+tag@a.example"], ["Refused: ghost+tag@a.example is not a mailbox here."]),
+        (["mute@a.example"], ["Refused: mute@a.example is not a mailbox here."]),
         (["chain@a.example"], ["Refused: chain@a.example does not lead to any mailbox."]),
-        (["ada@a.example", "ghost@a.example"], ["ghost@a.example is no mailbox here. Mail for it is lost."]),
+        (["ada@a.example", "ghost@a.example"], ["ghost@a.example is not a mailbox here. Mail for it is lost."]),
         *([[to], []] for to in ("ada@a.example", "ADA+x@a.example", "x@far.example", "postmaster@a.example")),
     ]:
         with case(to):
@@ -219,7 +219,7 @@ def test_an_alias_to_a_mailbox_that_does_not_exist_says_so() -> None:
 
 def test_a_mailbox_that_forwards_to_nobody_says_so() -> None:
     row = factories.mailbox("ada@a.example", forward_to=["ghost@a.example", "x@far.example"])
-    assert warnings_of(row) == ["ghost@a.example is no mailbox here. Mail for it is lost."]
+    assert warnings_of(row) == ["ghost@a.example is not a mailbox here. Mail for it is lost."]
     assert warnings_of(factories.mailbox("bob@a.example")) == []
 
 
@@ -234,6 +234,6 @@ def test_a_domain_says_where_nobody_reads(django_user_model: Any) -> None:
     assert warnings_of(row) == []
     row = change_domain(row.pk, {"catch_all": "ghost@a.example", "contact": "gone@a.example"})
     assert [sentence.partition(". ")[0] for sentence in warnings_of(row)] == [
-        "ghost@a.example is no mailbox here",
-        "gone@a.example is no mailbox here",
+        "ghost@a.example is not a mailbox here",
+        "gone@a.example is not a mailbox here",
     ]

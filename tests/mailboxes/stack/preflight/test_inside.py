@@ -96,7 +96,7 @@ def test_a_container_of_the_stack_that_runs_is_used() -> None:
 
 
 def test_where_it_cannot_be_tried_that_is_all_that_is_said() -> None:
-    assert "no image is here yet" in look(FakeEngine()).message
+    assert "no image has been fetched yet" in look(FakeEngine()).message
     engine = engine_that_says(OPEN)
     engine.errors["start"] = EngineTimeout("The Docker Engine does not answer in time.")
     check = look(engine)
