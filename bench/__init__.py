@@ -1,1 +1,1 @@
-"""Measurements side by side with peers, printed as ratios: ``make bench`` (or ``python -m bench [name …]``)."""
+"""Measurements compared with peers, printed as ratios: ``make bench`` (or ``python -m bench [name …]``)."""

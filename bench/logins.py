@@ -1,4 +1,4 @@
-"""IMAP logins at a running stack: a new mailbox's first successful login, and other users' logins meanwhile."""
+"""IMAP logins at a running stack: a new mailbox's first successful login, and other users' logins at the same time."""
 
 from __future__ import annotations
 

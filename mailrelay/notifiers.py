@@ -74,8 +74,8 @@ def _notify_backup(report: BackupReport) -> Notification:
 def _queue_once(notice: AlertNotice, recipients: Sequence[str]) -> Message:
     """Queue the mail, or return the one that brought the same news within ``REPEAT_WINDOW``.
 
-    The state's row stays locked meanwhile, so of two posts at once the second sees what the first did. When nothing
-    could be queued, no state stays.
+    The state's row stays locked until the end, so of two posts at once the second sees what the first did. If nothing
+    could be queued, no state is kept.
     """
     with transaction.atomic():
         state, created = AlertState.objects.select_for_update().get_or_create(key=notice.key)

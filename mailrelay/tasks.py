@@ -59,7 +59,7 @@ def watch_licence() -> None:
 
 @shared_task(ignore_result=True)
 def watch_node() -> None:
-    """Mail the alert recipients when a check of the doctor goes wrong or is well again."""
+    """Mail the alert recipients when a check of the doctor fails or passes again."""
     nodewatch.watch()
 
 

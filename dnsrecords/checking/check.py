@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 DEADLINE = 9.0
 #: Shares of that, counted from the start: each step that sends queries has to end by then, so that servers that do not
 #: answer in one leave time for the next. The steps: the records, how far they have spread, what judging them needs,
-#: what stands in SPF records; the rest is for telling wildcards from records.
+#: the names in SPF records; the rest is for telling wildcards from records.
 _OWN, _CACHES, _FURTHER, _JUDGING = 0.55, 0.65, 0.8, 0.93
 #: Fetches the MTA-STS policy of a domain as others do.
 FETCH = policyfetch.fetch

@@ -61,7 +61,7 @@ class Judgement:
 
     Args:
         answer: to the record's own question, with each of the zone's servers if they were asked.
-        lookup: for what else has to be known: `questions`, and what stands in SPF records.
+        lookup: for what else has to be known: `questions`, and the names in SPF records.
         fetch: fetches the domain's MTA-STS policy.
     """
 

@@ -58,7 +58,7 @@ class Kind(ABC):
 
     # --- how to judge it -----------------------------------------------------------------------------------
     def questions(self, record: Record, facts: Facts, answer: Answer) -> Iterator[Question]:
-        """What `judge` may look up once the record's own answer is there, so that it can be asked side by side."""
+        """What `judge` may look up once the record's own answer is known, so that it can be queried in parallel."""
         yield from ()
 
     @abstractmethod

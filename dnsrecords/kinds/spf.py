@@ -45,7 +45,7 @@ class Spf(Kind):
         yield self.record(facts.domain, _value(facts), purpose)
 
     def questions(self, record: Record, facts: Facts, answer: Answer) -> Iterator[Question]:
-        """The hosts that the wanted record names; what stands in the published one is known only while evaluating."""
+        """The hosts that the wanted record names; the names in the published one are known only during evaluation."""
         if facts.hostname:
             yield (facts.hostname, "A")
             yield (facts.hostname, "AAAA")

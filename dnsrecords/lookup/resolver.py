@@ -39,7 +39,7 @@ _TRIES, _TRIES_OF_RESOLVERS = (1.5, 1.5), (1.5, 3.0)
 _QUESTION = 6.0
 #: The least time in seconds that gives a server a fair chance; with less left, it is not asked, and not called silent.
 _CHANCE = 0.5
-#: Questions under way at once: each has a socket, and sixteen checks side by side must not reach 1,024.
+#: Queries in progress at once: each has a socket, and sixteen parallel checks must not reach 1,024.
 _AT_ONCE = 40
 #: Name servers of a zone that are asked; no zone needs more to be judged.
 _MOST_SERVERS = 8
@@ -102,7 +102,7 @@ class Resolver:
         return self.lookup_all([(name, type_)])[name, type_]
 
     def lookup_all(self, questions: Iterable[Question]) -> dict[Question, Answer]:
-        """The answers of the recursive servers to many questions, asked side by side."""
+        """The answers of the recursive servers to many questions, queried in parallel."""
         return self._all(questions, self._recursively)
 
     def authoritative(self, name: str, type_: str) -> Answer:
@@ -110,11 +110,11 @@ class Resolver:
         return self.authoritative_all([(name, type_)])[name, type_]
 
     def authoritative_all(self, questions: Iterable[Question]) -> dict[Question, Answer]:
-        """The answers of the zones' own name servers to many questions, asked side by side."""
+        """The answers of the zones' own name servers to many questions, queried in parallel."""
         return self._all(questions, self._authoritatively)
 
     def by_each(self, questions: Iterable[Question]) -> dict[Question, tuple[ServerAnswer, ...]]:
-        """The answers of each single recursive server, asked side by side: how far a change has spread."""
+        """The answers of each single recursive server, queried in parallel: how far a change has spread."""
         distinct = list(dict.fromkeys(questions))
 
         async def gathered() -> list[list[ServerAnswer]]:

@@ -23,7 +23,7 @@ SECONDS = 4.0
 _A_DAY = 86_400
 #: A policy has some hundred bytes; RFC 8461 §3.3 lets senders stop at 64 KiB.
 _LARGEST = 64 * 1024
-#: Addresses that are tried, side by side.
+#: The most addresses that are tried, in parallel.
 _MOST_ADDRESSES = 4
 #: Of several outcomes the one that says most counts: the first of these.
 _ORDER = (Trouble.NONE, Trouble.TLS, Trouble.GARBLED, Trouble.REFUSED, Trouble.UNREACHABLE, Trouble.TIMEOUT)

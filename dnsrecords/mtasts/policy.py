@@ -89,7 +89,7 @@ def url(domain: str) -> str:
 
 
 # --- the policy that others get ----------------------------------------------------------------------------
-#: A proxy that is down for a moment is no news, as a name server is not; what it answers wrongly is wrong.
+#: A proxy that is down for a moment is not news, just like a name server; a wrong answer is.
 _SILENT = {Trouble.REFUSED, Trouble.TIMEOUT, Trouble.UNREACHABLE}
 
 

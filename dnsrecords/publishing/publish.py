@@ -151,7 +151,7 @@ class _Job:
         digest: of the records, to notice when others are wanted.
         ours: what was put into the zone by us earlier.
         connect: reaches the name service.
-        replace: what is not ours gives way, where it stands in the place of a wanted record.
+        replace: replace records that are not ours where a wanted record belongs.
     """
 
     domain: Domain
@@ -168,7 +168,7 @@ def publish(domain: Domain, *, replace: bool = False) -> Plan:
     """Brings the zone up to date now.
 
     Args:
-        replace: what is not ours gives way, where it stands in the place of a wanted record.
+        replace: replace records that are not ours where a wanted record belongs.
 
     Returns:
         What was changed, and what is in the way.

@@ -103,7 +103,7 @@ def evaluate(domain: str, ip: str, sender: str, helo: str, lookup: Lookup) -> Sp
 
 def cost(domain: str, lookup: Lookup) -> Cost:
     """What the record of a domain costs in look-ups, past the limit too."""
-    # 240.0.0.0/4 is nobody's address (RFC 1112 §4): no term is about it, so the check reads all of them.
+    # Nobody uses 240.0.0.0/4 (RFC 1112 §4): no term matches it, so the check reads all of them.
     check = _Check(IPv4Address("240.0.0.1"), f"postmaster@{domain}", domain, lookup, counting=True)
     try:
         check.host(plain(domain))

@@ -120,7 +120,7 @@ class SpfRecord:
 
     @property
     def all(self) -> Mechanism | None:
-        """The first ``all``: what stands after it is never read."""
+        """The first ``all``: anything after it is never read."""
         return next((term for term in self.mechanisms if term.kind == "all"), None)
 
     @property

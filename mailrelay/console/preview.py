@@ -35,7 +35,7 @@ _PAGE = (
     "<style>body{{margin:16px;background:#fff;color:#111;color-scheme:light;overflow-wrap:anywhere;"
     "font:15px/1.5 system-ui,sans-serif}}img{{max-width:100%}}</style></head><body>{}</body></html>"
 )
-#: Within this time, opening it once more adds nothing to the audit log.
+#: Within this time, opening it again adds nothing to the audit log.
 _SAME_READING = timedelta(minutes=10)
 #: The most of the source that a page shows, in bytes; the download has all of it.
 _SHOWN_SOURCE = 64 * 1024

@@ -71,7 +71,7 @@ def _accepted(message: Message) -> Event:
 
 
 def person(actor: str) -> str:
-    """An actor of the audit log in words: ``the API key "prometheus" of ada``; empty for one that is none of these."""
+    """An actor of the audit log in words: ``the API key "prometheus" of ada``; empty for any other."""
     kind, _, name = actor.partition(":")
     match kind:
         case "key":

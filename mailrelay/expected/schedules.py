@@ -112,7 +112,7 @@ def _slots(schedule: Weekly | Monthly, start: date, zone: tzinfo) -> Iterator[da
 
 
 def _second(slot: datetime, zone: tzinfo) -> datetime:
-    """The same time once more, on the day on which clocks go back: cron may mean either."""
+    """The second occurrence of the same time on the day on which clocks go back: cron may mean either."""
     again = slot.astimezone(zone).replace(fold=1).astimezone(UTC)
     return max(slot, again)
 

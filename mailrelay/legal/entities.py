@@ -119,10 +119,10 @@ class Multipart:
     """The body of a multipart, in pieces.
 
     Attributes:
-        preamble: what stands before the first boundary line; empty or with its line end.
+        preamble: the text before the first boundary line; empty or with its line end.
         parts: each with the boundary line before it, both without the line end behind them.
         last_line: the boundary line that ends the multipart; None where that is missing.
-        epilogue: what stands behind it, from its line end on.
+        epilogue: the text after it, from its line end on.
     """
 
     preamble: bytes

@@ -31,7 +31,7 @@ class Mailbox:
 
     Attributes:
         name: the display name; may be empty.
-        address: the text in the place of the address, not checked yet.
+        address: the text where the address belongs, not checked yet.
     """
 
     name: str

@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 from mailrelay.mail import charsets
 from mailrelay.mail.addresslists import comment_end
 
-# Name, then a quoted string or a token. What stands in neither form is read up to the next semicolon.
+# Name, then a quoted string or a token. Anything else is read up to the next semicolon.
 _PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"?|[^;]*)', re.DOTALL)
 _TOKEN = re.compile(r"[!#$%&'*+.0-9A-Z^_`a-z{|}~-]+")
 _NO_COMMENT = re.compile(r'"(?:[^"\\]|\\.)*"?|[^"(]+', re.DOTALL)

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 NOT_MAILED = frozenset({"licence", "dns", "relay", "worker", "broker", "node mail", "expected reports"})
 #: What is wrong, or well again, for less than this may be over at the next look.
 HOLD = timedelta(minutes=2)
-#: Another problem of the same check is mailed no sooner than this after the first.
+#: Another problem of the same check is mailed at the earliest this long after the first.
 AGAIN = timedelta(days=1)
 #: These are in no digest either: it could not be sent.
 _NEVER_LISTED = NOT_MAILED - {"licence", "dns", "expected reports"}

@@ -41,7 +41,7 @@ def notify(subject: str, text: str, recipients: Sequence[str] | None = None) -> 
 
     def queue(to: Sequence[str]) -> Message:
         headers = {"Auto-Submitted": "auto-generated"}
-        # The console's address is no business of other people.
+        # Other people do not need the console's address.
         body = origin.signed(text, origin.here(), with_url=recipients is None)
         return Sender().queue(Email(to=[*to], subject=subject, text=body, headers=headers), source="alert")
 

@@ -14,7 +14,7 @@ from quazzar import words
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What stands at the end of each notice.
+    """The signature at the end of each notice.
 
     Attributes:
         node: the host name of this node.

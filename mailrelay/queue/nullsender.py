@@ -1,7 +1,7 @@
 """Mail with the null sender (``MAIL FROM:<>``, RFC 5321 §4.5.5) at a relay that does not take it. Pure.
 
-cronie asks for the null sender, so that nothing bounces; Amazon SES and others answer it with 501. The news is worth
-more than that, so it goes out once more, from the from address.
+cronie asks for the null sender, so that nothing bounces; Amazon SES and others answer it with 501. The content matters
+more than that, so the mail is sent again, from the from address.
 """
 
 from __future__ import annotations

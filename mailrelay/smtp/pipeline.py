@@ -74,8 +74,10 @@ class Opened:
 
 @dataclass(slots=True)
 class Down:
-    """A connection could not be opened in so many seconds, and its thread has ended. ``job`` was in its hands and was
-    not tried."""
+    """A connection could not be opened in so many seconds, and its thread has ended.
+
+    ``job`` was assigned to it and was not tried.
+    """
 
     error: DeliveryError
     job: Job | None
@@ -249,8 +251,11 @@ class Pipeline:
 
     # --- a connection's thread -----------------------------------------------------------------------------
     def _run(self) -> None:
-        """The whole life of a connection. However it ends, what it held is accounted for: the owner would wait for
-        ever for the result of a job that was lost here."""
+        """The whole life of a connection.
+
+        However it ends, the job that it held is accounted for: the owner would wait forever for the result of a lost
+        one.
+        """
         hand = _Hand()
         down: Down | None = Down(_BROKEN, None)
         begun = time.monotonic()

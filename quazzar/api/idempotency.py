@@ -2,7 +2,7 @@
 
 A row is claimed before the work. Where the work is rows only, claim, work and answer are one transaction: a
 second request waits for it, and a crash leaves nothing. Where the work is long and outside (a test mail), the
-claim is committed first: a second request is refused meanwhile, and a claim that a crash left behind is taken
+claim is committed first: a second request is refused during that time, and a claim that a crash left behind is taken
 over.
 """
 

@@ -27,7 +27,7 @@ class UnknownPath(APIView):
     is_endpoint = False
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """End the request after the permissions, and before the method is looked at.
+        """End the request after the permissions, and before the method is checked.
 
         Raises:
             NotFound: always.

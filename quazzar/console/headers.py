@@ -56,7 +56,7 @@ class GzipPages(GZipMiddleware):
 
 
 class HeadersMiddleware:
-    """Sets both headers on every answer; a view may set a policy of its own."""
+    """Sets both headers on every answer; a view may set its own policy."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

@@ -149,7 +149,7 @@ def accepted_id(sent: str) -> str:
 
 
 class RequestIdMiddleware:
-    """Gives each request an id, puts it on every line logged meanwhile, and returns it as X-Request-ID."""
+    """Gives each request an id, puts it on every line logged during the request, and returns it as X-Request-ID."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

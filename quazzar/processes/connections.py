@@ -227,7 +227,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # untyped
         (self.probes if probe else self.task_dispatcher).add_task(connection)
 
     def maintenance(self, now: float) -> None:
-        """Nothing: waitress calls it while it collects what to wait for. A descriptor that is closed meanwhile counts
+        """Nothing: waitress calls it while it collects what to wait for. A descriptor that is closed during that counts
         as broken, and the next connection with its number would be closed too."""
 
     def tend(self, now: float) -> None:

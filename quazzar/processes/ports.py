@@ -83,7 +83,7 @@ def _listening_inodes(port: int) -> set[str]:
 def _holds(process: Path, wanted: set[str]) -> bool:
     try:
         return any(str(entry.readlink()) in wanted for entry in (process / "fd").iterdir())
-    except OSError:  # ended meanwhile, or another user's
+    except OSError:  # it has ended, or belongs to another user
         return False
 
 

@@ -150,7 +150,7 @@ class _Resealing:
         for batch in column.batches(self.ring.headers[1:]):
             changes = list(self._resealed(batch, column))
             had_work = had_work or bool(changes)
-            # It may be fewer than len(changes): another writer may have replaced some blobs meanwhile.
+            # It may be fewer than len(changes): another writer may have replaced some blobs since.
             if moved := column.swap(changes):
                 self.result.resealed[column.label] += moved
             self.progress(f"{column.label}: {self.result.resealed[column.label]} re-sealed")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Severity = Literal["error", "warning"]
 _GIB = 1024**3
 _RSPAMD_WEB = 11334
-#: As many passwords as Dovecot checks side by side: auth-worker's process_limit in its configuration.
+#: How many passwords Dovecot checks in parallel: auth-worker's process_limit in its configuration.
 LOGINS_AT_ONCE = 10
 
 

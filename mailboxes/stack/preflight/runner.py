@@ -1,4 +1,4 @@
-"""Runs all checks before the stack is enabled, side by side and within a deadline."""
+"""Runs all checks before the stack is enabled, in parallel and within a deadline."""
 
 from __future__ import annotations
 

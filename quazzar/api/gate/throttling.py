@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Seconds without a look at a cache that failed: each look may cost a time-out.
+#: Seconds during which a failed cache is not used: each attempt may cost a time-out.
 _RESPITE = 10
 _COMPLAIN_EVERY = 60
 
@@ -34,7 +34,9 @@ class _Outage:
         self.until = now + _RESPITE
         if now - self.said_at >= _COMPLAIN_EVERY:
             self.said_at = now
-            logger.warning("the cache does not answer (%s): API requests are not counted meanwhile", reason)
+            logger.warning(
+                "the cache does not answer (%s): API requests are not counted until it does", reason
+            )
 
 
 outage = _Outage()

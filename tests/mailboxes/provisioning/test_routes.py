@@ -208,7 +208,10 @@ def test_an_alias_to_a_mailbox_that_does_not_exist_says_so() -> None:
         (["ghost+tag@a.example"], ["Refused: ghost+tag@a.example is not a mailbox here."]),
         (["mute@a.example"], ["Refused: mute@a.example is not a mailbox here."]),
         (["chain@a.example"], ["Refused: chain@a.example does not lead to any mailbox."]),
-        (["ada@a.example", "ghost@a.example"], ["ghost@a.example is not a mailbox here. Mail for it is lost."]),
+        (
+            ["ada@a.example", "ghost@a.example"],
+            ["ghost@a.example is not a mailbox here. Mail for it is lost."],
+        ),
         *([[to], []] for to in ("ada@a.example", "ADA+x@a.example", "x@far.example", "postmaster@a.example")),
     ]:
         with case(to):
