@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import signal
@@ -10,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.urls import get_resolver
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 
@@ -82,6 +84,14 @@ def _allow_descriptors() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def _settle() -> None:
+    """Load what the first request would load, and spare all of it the garbage collector, which would stop every request
+    for as long as it takes to look through the whole product."""
+    get_resolver().url_patterns  # noqa: B018  (a cached property)
+    gc.collect()
+    gc.freeze()
+
+
 def main() -> None:
     """Say where the console is, and serve it."""
     _allow_descriptors()
@@ -90,6 +100,7 @@ def main() -> None:
     server = build(listener, application, settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1024 * 1024)
     host, port = listener.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    _settle()
     print(f"console on http://{shown}:{port}", flush=True)  # noqa: T201
     run(server)
 
