@@ -1,4 +1,4 @@
-"""/api/mail/domains/{id}/dns: a domain's records, what was chosen for them, its keys, and publishing them."""
+"""/api/mail/domains/{id}/dns: a domain's records, their options, its keys, and publishing."""
 
 from __future__ import annotations
 

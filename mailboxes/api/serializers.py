@@ -1,4 +1,4 @@
-"""Domains, mailboxes and aliases as the API takes and shows them. Whether a value is allowed is for the domain to say.
+"""Domains, mailboxes and aliases as the API takes and shows them. The domain code decides which values are allowed.
 
 Each resource has a serializer, and a second one for PUT and PATCH: what identifies a row must be given to add it, and
 may only be sent back as it is later. Fields that can only be read may be sent back too, and change nothing.
@@ -231,7 +231,7 @@ class MailboxSerializer(StrictSerializer):
         return {**fields, **switches, **last}
 
     def to_representation(self, row: Mailbox) -> dict[str, Any]:
-        """Return the fields above, put together by hand: field by field, a page takes half as long again."""
+        """Return the fields above without DRF's generic code, with which a page takes 50 % longer."""
         return {
             "id": row.pk,
             "domain": row.domain_id,

@@ -165,7 +165,7 @@ class StackSerializer(serializers.Serializer[Any]):
 
     @extend_schema_field(MailQueueSerializer(allow_null=True))
     def get_mail_queue(self, row: Stack) -> Any:
-        """Return what waits in Postfix; null while nobody has looked."""
+        """Return what waits in Postfix; null before the first check."""
         summary = watch.read(row)
         return None if summary is None else MailQueueSerializer(summary).data
 
@@ -232,7 +232,7 @@ class StackChangeSerializer(StrictSerializer):
 
 
 class PemText(Text):
-    """A file's text; also one that is not PEM, so that the domain can say how to convert it."""
+    """A file's text, even if it is not PEM, so that the domain can say how to convert it."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=_LONGEST_PEM, trim_whitespace=False, **kwargs)

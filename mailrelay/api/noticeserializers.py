@@ -1,4 +1,4 @@
-"""Bodies that alert managers and backup jobs post: what is read of them, and their part of the OpenAPI schema."""
+"""Bodies that alert managers and backup jobs post: how they are parsed, and their part of the OpenAPI schema."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class _Choice(serializers.ChoiceField):
 
 
 def _in_place(*choices: str) -> Any:
-    """Described where it stands: an enumeration would become a component, and its name clash with others'."""
+    """Described inline: an enumeration would become a component, whose name would clash with others."""
     return extend_schema_field({"type": "string", "anyOf": [{"const": word} for word in choices]})
 
 
@@ -140,7 +140,7 @@ class Labels(serializers.DictField):
 
 
 class Lenient(serializers.Field[Any, Any, Any, Any]):
-    """Mixin: what cannot be read is None, because an alert is worth more than what comes with it."""
+    """Mixin: a value that cannot be read becomes None, because the alert matters more than its details."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(required=False, allow_null=True, **kwargs)
@@ -266,7 +266,7 @@ class AlertGroupSerializer(serializers.Serializer[Any]):
     alerts = AlertSerializer(many=True, allow_empty=False)
 
     def to_internal_value(self, data: Any) -> Any:
-        """Return the values of the fields. A mail shows a hundred alerts: of very many only the first are read."""
+        """Return the values of the fields. A mail shows a hundred alerts, so only the first of very many are read."""
         alerts = data.get("alerts") if isinstance(data, Mapping) else None
         if not isinstance(alerts, list) or len(alerts) <= _MOST_ALERTS:
             return super().to_internal_value(data)
@@ -330,7 +330,10 @@ class BackupReportSerializer(StrictSerializer):
     message = Lines()
 
     def validate(self, attrs: dict[str, Any]) -> Any:
-        """Return the report. An end before the start is left out: the news of a backup is worth more than its times."""
+        """Return the report.
+
+        An end before the start is left out: the result of a backup matters more than its times.
+        """
         start, end = attrs.get("started_at"), attrs.get("finished_at")
         if start and end and end < start:
             attrs["finished_at"] = None

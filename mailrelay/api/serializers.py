@@ -1,4 +1,4 @@
-"""The relay and its queue as the API takes and shows them. Whether a value is allowed is for the domain to say."""
+"""The relay and its queue as the API takes and shows them. The domain code decides which values are allowed."""
 
 from __future__ import annotations
 
@@ -246,7 +246,7 @@ class _Addresses(serializers.ListField):
         super().__init__(required=False, default=list, max_length=emails.MAX_RECIPIENTS, **kwargs)
 
     def run_child_validation(self, data: list[Any]) -> list[Any]:
-        """Look at the addresses, unless there are too many: each that is wrong would have its own sentence."""
+        """Check the addresses, unless there are too many: each wrong one would get its own sentence."""
         if len(data) > emails.MAX_RECIPIENTS:
             self.fail("max_length", max_length=emails.MAX_RECIPIENTS)
         result: list[Any] = super().run_child_validation(data)
@@ -299,7 +299,7 @@ class EmailSerializer(StrictSerializer):
     )
 
     def validate(self, attrs: dict[str, Any]) -> Any:
-        """The mail, so that what is wrong with it is said before whether there is a relay."""
+        """The mail, so that its errors are reported before a missing relay is."""
         files = [
             Attachment(
                 filename=file["filename"],

@@ -195,7 +195,7 @@ class MessageViewSet(ListModelMixin, RetrieveModelMixin, ApiViewSet):
 
 
 def _caller(request: Request) -> str:
-    """Whose report it is: the API key by its name, so that a new key of the same name goes on; or the operator."""
+    """Whose report it is: an API key by its name, so that a new key with that name continues it; or an operator."""
     return request.auth.name if isinstance(request.auth, ApiKey) else f"operator {request.user}"
 
 

@@ -1,4 +1,4 @@
-"""What there is: /api/ and /api/mail/, and /api/schema and /api/docs, which hold no secret and are for anybody."""
+"""The lists /api/ and /api/mail/, and /api/schema and /api/docs, which contain no secrets and are open to everyone."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAIL_API = "/api/mail/"
 
 
 class _ForAnybody(APIView):
-    """Open: a key that does not count, or none, makes no difference."""
+    """Open to everyone: an invalid key makes no difference."""
 
     authentication_classes = []
     permission_classes = [AllowAny]

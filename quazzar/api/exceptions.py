@@ -67,7 +67,7 @@ def handle(exc: Exception, context: dict[str, Any]) -> Response:
 
 
 def _keeps_its_page(exc: Exception, response: Response, request: Any) -> bool:
-    """Whether the error is shown in the frame of the browsable API; what is broken might break that as well."""
+    """Whether the error is shown as a page of the browsable API; a fault in the product might break that page too."""
     expected = response.status_code < 500 or isinstance(exc, QuazzarError)
     return expected and isinstance(getattr(request, "accepted_renderer", None), ConsolePages)
 

@@ -110,7 +110,7 @@ def _wanted(request: Request) -> dict[str, Any]:
         "method": request.method,
         "path": request.path[:255],
         "key": key,
-        # Keyed, because a plain digest of a body with few possible values tells the body.
+        # Keyed, because a plain digest of a body with few possible values reveals the body.
         "fingerprint": salted_hmac("quazzar.idempotency", canonical, algorithm="sha256").hexdigest(),
     }
 
@@ -165,9 +165,9 @@ def _give_up(claim: IdempotentRequest) -> None:
 
 def _finish(claim: IdempotentRequest, response: Response) -> None:
     if response.status_code >= 400:
-        _give_up(claim)  # an error is no answer to keep: the caller may mend and repeat
+        _give_up(claim)  # errors are not stored: the caller may correct and repeat
     else:
-        # As it goes over the wire: a time must not read differently when it is repeated.
+        # As sent over the wire: a time must not look different when it is repeated.
         answer = json.loads(JSONRenderer().render(response.data) or b"null")
         _mine(claim).update(status=response.status_code, answer=answer)
 

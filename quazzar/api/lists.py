@@ -117,10 +117,10 @@ class BoundedSearchFilter(SearchFilter):
 
 
 class StrictOrderingFilter(OrderingFilter):
-    """``?ordering=`` by a view's ``ordering_fields`` only; equal rows always come in the same order."""
+    """``?ordering=`` by a view's ``ordering_fields`` only; equal rows always have the same order."""
 
     def query_names(self, view: Any) -> list[str]:
-        """``ordering``; a list that has no order to offer says so."""
+        """``ordering``, always: ``get_ordering`` refuses it with a sentence if the list has no order to offer."""
         return [self.ordering_param]
 
     def get_ordering(self, request: Request, queryset: QuerySet[Any], view: APIView) -> list[str] | None:
@@ -151,5 +151,5 @@ class StrictOrderingFilter(OrderingFilter):
 
 
 def _settled(terms: list[str]) -> list[str]:
-    # Rows that are equal in these columns would else wander between pages.
+    # Otherwise, rows that are equal in these columns could move between pages.
     return [*terms, "-pk" if terms[-1].startswith("-") else "pk"]

@@ -43,6 +43,9 @@ class LenientNegotiation(DefaultContentNegotiation):
 
 
 def _is_browser(request: Request) -> bool:
-    """Whether a session of the console asks. It is Django's user, because DRF has not authenticated anybody yet."""
+    """Whether the caller has a session of the console.
+
+    It is Django's user, because DRF has not authenticated anybody yet.
+    """
     user = getattr(request._request, "user", None)
     return bearer_token(request) is None and user is not None and user.is_authenticated

@@ -17,7 +17,7 @@ _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 
 
 class TooManyParts(APIException):
-    """The body is small enough, but what is in it would not be."""
+    """The body is small enough, but its parsed form would not be."""
 
     status_code = 413
     default_code = "too_large"

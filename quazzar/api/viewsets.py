@@ -109,7 +109,7 @@ class ApiViewSet(GenericViewSet[Any]):
     is_endpoint = True
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Let the gate decide; then, for a method that there is, look at the address and the size of the body.
+        """Let the gate decide; then, for a method that exists, check the path and the size of the body.
 
         Raises:
             NotFound: the row that the path names does not exist, which is said first.
@@ -136,7 +136,7 @@ class ApiViewSet(GenericViewSet[Any]):
         return super().finalize_response(request, response, *args, **kwargs)
 
     def may_read(self, request: Request) -> bool:
-        """Whether the caller may read what is stored here; so may all where nothing can be read."""
+        """Whether the caller may read the stored values; true for everyone if nothing can be read."""
         reads = [right for right in self.rights.values() if right.scope == READ]
         if not reads:
             return True
@@ -245,7 +245,7 @@ class ApiViewSet(GenericViewSet[Any]):
 class UpdateRowMixin:
     """PUT and PATCH that leave it to the domain to look up the row, so that a change reads it once.
 
-    It takes the place of DRF's UpdateModelMixin, which looks it up first. ``perform_update`` finds the row by
+    It replaces DRF's UpdateModelMixin, which looks it up first. ``perform_update`` finds the row by
     ``row_id``, and sets ``serializer.instance`` to what is shown.
     """
 

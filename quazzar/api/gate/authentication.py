@@ -1,4 +1,4 @@
-"""Who asks: an API key in the Authorization header, else a session of the console."""
+"""Who the caller is: an API key in the Authorization header, else a session of the console."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         """The key's user and the key; None when no bearer token is sent.
 
         Raises:
-            AuthenticationFailed: one is sent, and does not count.
+            AuthenticationFailed: one is sent, and it is not valid.
         """
         token = bearer_token(request)
         if token is None:
@@ -56,7 +56,7 @@ class StaffSessionAuthentication(SessionAuthentication):
     """The console's session, with CSRF protection."""
 
     def enforce_csrf(self, request: Any) -> None:
-        """The token must come as a header; a plan that is too low is said before its absence, as everywhere.
+        """The token must be sent as a header; a plan that is too low is reported before a missing token, as everywhere.
 
         Raises:
             PermissionDenied: there is none, or a wrong one.
@@ -73,7 +73,7 @@ class StaffSessionAuthentication(SessionAuthentication):
 
 
 def principal(request: Request) -> str:
-    """Who asks, in a word: ``key:<id>`` or ``user:<id>``."""
+    """The caller in a word: ``key:<id>`` or ``user:<id>``."""
     if isinstance(request.auth, ApiKey):
         return f"key:{request.auth.pk}"
     return f"user:{request.user.pk}"

@@ -1,4 +1,7 @@
-"""The gate before every view: 401 not signed in, 402 plan, 403 not allowed. What a view does not declare is refused."""
+"""The gate before every view: 401 not signed in, 402 plan, 403 not allowed.
+
+A view that declares no right is refused.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +79,7 @@ class Entitlement(BasePermission):
 
 
 def _require_duties(request: Request) -> None:
-    """Check that the session has nothing to do before anything else.
+    """Check that the operator does not first have to choose a password or set up a second factor.
 
     Raises:
         PermissionDenied: it has.

@@ -24,7 +24,7 @@ _COMPLAIN_EVERY = 60
 
 
 class _Outage:
-    """Since when the cache is not asked, and when that was last said."""
+    """Since when the cache is not used, and when that was last logged."""
 
     def __init__(self) -> None:
         self.until = 0.0
