@@ -21,6 +21,7 @@ from quazzar.console.doctor import views as doctor
 from quazzar.console.help import page as helppage
 from quazzar.console.home import views as home  # noqa: F401  (it adds its pages)
 from quazzar.console.rows import ReadOnlyAdmin
+from quazzar.machinerows import Process, SealingKey
 from quazzar.models import (
     AuditEntry,
     Finding,
@@ -161,6 +162,35 @@ class IdempotentRequestAdmin(ReadOnlyAdmin):
     @admin.display(description="Time", ordering="claimed_at")
     def claimed(self, row: IdempotentRequest) -> str:
         return shown.moment(row.claimed_at)
+
+
+@admin.register(Process)
+class ProcessAdmin(ReadOnlyAdmin):
+    """The web and worker processes of all machines, and what each last reported."""
+
+    see = SEE_AUDIT_LOG
+    hidden = ("secret_key",)
+    own_page, own_route = "Doctor", "admin:doctor"
+    list_display = ("machine", "role", "version", "licence", "seen")
+
+    @admin.display(description="Reported", ordering="at")
+    def seen(self, row: Process) -> str:
+        """How long ago it last reported."""
+        return shown.distance(row.at)
+
+
+@admin.register(SealingKey)
+class SealingKeyAdmin(ReadOnlyAdmin):
+    """When which key came into force. The keys themselves are in the key file only."""
+
+    see = SEE_AUDIT_LOG
+    hidden = ("proof",)
+    list_display = ("number", "since")
+
+    @admin.display(description="In force since", ordering="at")
+    def since(self, row: SealingKey) -> str:
+        """When it came into force."""
+        return shown.moment(row.at)
 
 
 @admin.register(Heartbeat)

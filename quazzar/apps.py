@@ -19,9 +19,13 @@ class QuazzarConfig(AppConfig):
         from quazzar.access import firstpassword, reproof, roles, signins
         from quazzar.access.secondfactor import policy
         from quazzar.home import own
+        from quazzar.machines import comparing
         from quazzar.monitoring import licence, metrics, nodechecks, readings
+        from quazzar.sealing import agreement, keyring
 
+        keyring.guard = agreement.require
         nodechecks.register()
+        comparing.register()
         metrics.register_collector(licence.collect)
         own.register()
         metrics.register_collector(readings.collect)

@@ -18,6 +18,9 @@ from quazzar.monitoring import logs
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "quazzar.settings")
 
+#: The tasks of the mailbox stack wait here.
+STACK_QUEUE = "quazzar-stack"
+
 
 class Loader(AppLoader):
     """Imports as Python does.
@@ -42,6 +45,8 @@ app.conf.update(
     task_ignore_result=True,
     task_store_errors_even_if_ignored=False,
     task_default_queue="quazzar",
+    # A queue of its own, which only workers that reach the Docker Engine listen to.
+    task_routes={"mailboxes.tasks.*": {"queue": STACK_QUEUE}},
     # Do not wait for a doorbell that cannot ring now: the row is saved, and a sweep finds it.
     task_publish_retry=False,
     broker_connection_retry_on_startup=True,

@@ -140,6 +140,13 @@ class KeyFileError(SealError):
     status = 503
 
 
+class KeyDiffers(KeyFileError):
+    """The key file of this machine is not the one that the other machines use."""
+
+    code = "key_differs"
+    permanent = False
+
+
 class Unreadable(SealError):
     """A stored secret does not open: its key is gone, or the stored bytes were changed."""
 

@@ -10,6 +10,7 @@ from django.db import models
 from django.utils import timezone
 
 from quazzar import rights
+from quazzar.machinerows import Process, SealingKey  # noqa: F401  (Django looks for models here)
 from quazzar.sealing.fields import SealedTextField
 
 

@@ -241,6 +241,8 @@ QUAZZAR_RELAY_CONNECTIONS = env_int("QUAZZAR_RELAY_CONNECTIONS", 10, minimum=1, 
 QUAZZAR_STACK_BIND = env_bind("QUAZZAR_STACK_BIND")
 #: Added to every published port: 20000 puts SMTP on 20025. The highest of them is Rspamd's 11334.
 QUAZZAR_STACK_PORT_OFFSET = env_int("QUAZZAR_STACK_PORT_OFFSET", 0, maximum=65_535 - 11_334)
+#: Whether this machine's worker looks after the stack; of several machines, those that reach the Engine do.
+QUAZZAR_STACK_WORKER = env_bool("QUAZZAR_STACK_WORKER", default=True)
 #: Prefix of container, network and volume names.
 QUAZZAR_STACK_PROJECT = env_docker_name("QUAZZAR_STACK_PROJECT", "quazzar-mail")
 #: Named by exact versions, so that two nodes run the same; see also mailboxes/stack/versions.py.

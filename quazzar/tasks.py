@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from celery import shared_task
+from celery.signals import worker_ready, worker_shutdown
 from django.utils import timezone
 
 from quazzar.access import lockout
 from quazzar.access.sessions import SessionStore
 from quazzar.home import steps
+from quazzar.machines import comparing, reporting
 from quazzar.models import Heartbeat
 from quazzar.monitoring import findings
 from quazzar.sealing import rotation
@@ -40,7 +43,16 @@ def purge() -> None:
     idempotency.purge()
     lockout.purge()
     findings.purge()
+    comparing.purge()
     SessionStore.clear_expired()
     steps.remember()
     if resealed := rotation.reseal_stragglers():
         logger.info("%s secrets re-sealed that were stored under an old key", resealed)
+
+
+# Celery imports this module in the worker (autodiscover_tasks), so only the worker has this receiver.
+@worker_ready.connect
+def _report(**_: Any) -> None:
+    """Report what this worker's machine is like, as long as it runs."""
+    stop = reporting.start("worker")
+    worker_shutdown.connect(lambda **_: reporting.finish("worker", stop), weak=False)

@@ -51,6 +51,7 @@ LATE = {
     # A model field knows its form field; forms cost a worker memory.
     ("quazzar.sealing.fields", "quazzar.sealing.widgets"),
     ("quazzar.tasks", "quazzar.api.idempotency"),  # the API's code costs a worker 20 MB
+    ("quazzar.processes.web", "quazzar.machines.reporting"),  # models: not before Django is set up
     # Models: not before a wrong option has been refused.
     ("mailrelay.sendmail.program", "mailrelay.queue.submission"),
     ("mailrelay.sendmail.program", "mailrelay.expected.arrivals"),

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import fcntl
-import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.db import connection
+
+from quazzar.machines import locks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-#: The first half of the keys of our advisory locks, so that they differ from those of other programs: "QZR".
-_OURS = 0x515A52
 
 
 @contextmanager
@@ -32,7 +29,7 @@ def single_writer(name: str = "stack") -> Iterator[bool]:
         if not mine:
             yield False
             return
-        with _in_postgresql(name) as ours:
+        with locks.shared(name, wait=False) as ours:
             yield ours
 
 
@@ -46,21 +43,3 @@ def _on_this_node(name: str) -> Iterator[bool]:
             yield False
             return
         yield True
-
-
-@contextmanager
-def _in_postgresql(name: str) -> Iterator[bool]:
-    """An advisory lock of the session (PostgreSQL's manual, 13.3.5); True where there is no PostgreSQL."""
-    if connection.vendor != "postgresql":
-        yield True
-        return
-    key = [_OURS, zlib.crc32(name.encode()) - 2**31]
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", key)
-        (acquired,) = cursor.fetchone()
-    try:
-        yield acquired
-    finally:
-        if acquired:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", key)

@@ -13,6 +13,7 @@ from mailboxes.push import writer
 from mailboxes.stack import bringup, drift, lock, planning, progress
 from mailboxes.stack.blueprint import services
 from quazzar.errors import StackError, StaleGeneration
+from quazzar.sealing import agreement
 
 if TYPE_CHECKING:
     from mailboxes.engine.client import Engine
@@ -30,13 +31,16 @@ def converge(*, fast: bool = False, quiet: bool = False, deep: bool = False) -> 
     """Does what has to be done, and checks again until nothing is left.
 
     If another process holds the lock, it returns at once: the holder checks again after it has released the lock. It
-    never raises because of problems in the stack, but stores them as ``Stack.last_error``.
+    also returns on a machine with another key file than the others, which cannot open the DKIM keys. It never raises
+    because of problems in the stack, but stores them as ``Stack.last_error``.
 
     Args:
         fast: only push changes to a healthy stack; the sweep takes care of the containers.
         quiet: retry a failed stack without showing it, unless the retry gets further than the preflight.
         deep: also compare the files in the containers with what they should be.
     """
+    if not agreement.agrees():
+        return
     for _ in range(_ROUNDS):
         with lock.single_writer() as acquired:
             if not acquired:

@@ -24,6 +24,7 @@ from mailrelay.smtp.connection import Connection
 from mailrelay.smtp.dialogue import Envelope
 from mailrelay.smtp.pipeline import Down, Event, Job, LoginGate, Opened, Pipeline, Pool, Result
 from quazzar.errors import DeliveryError, QuazzarError, Unreadable
+from quazzar.sealing import agreement
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +46,11 @@ _stopping = threading.Event()
 def drain() -> int:
     """Send everything that is due, and return how many messages left.
 
-    Only one drain runs in a process: a call while another one runs makes that one look again.
+    Only one drain runs in a process: a call while another one runs makes that one look again. A machine with another
+    key file than the others sends nothing: it could not open what it claims.
     """
+    if not agreement.agrees():
+        return 0
     _rung.set()
     sent = 0
     while _rung.is_set() and not _stopping.is_set():
@@ -76,12 +80,14 @@ def owner_name() -> str:
 
 
 def _here() -> str:
-    """The host and its process-id namespace: containers may share a host name, but not their process ids."""
+    """The host, its boot and its process-id namespace: machines and containers may share a host name, but not their
+    process ids. The number of the namespace tells containers of one kernel apart, the boot's id kernels."""
     try:
         namespace = Path("/proc/self/ns/pid").stat().st_ino
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
     except OSError:
-        namespace = 0
-    return f"{socket.gethostname()[:60]}:{namespace}"
+        namespace, boot = 0, ""
+    return f"{socket.gethostname()[:60]}:{boot}:{namespace}"
 
 
 def retry_if_relay_is_back() -> bool:

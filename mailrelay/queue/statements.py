@@ -87,15 +87,14 @@ def _index_statement(alias: str, number: int) -> str:
 def claim(owner: str, now: datetime, until: datetime, limit: int) -> list[Message]:
     """Claim up to ``limit`` messages that are due, oldest first, and read what a delivery needs of them.
 
-    Two workers may want the same rows. The condition of the UPDATE decides who gets them: the database checks it again
-    on a row that it had to wait for.
+    Two workers may want the same rows: one of them gets each.
     """
     alias = router.db_for_write(Message)
     ops = connections[alias].ops
     pending = [str(status) for status in Message.PENDING]
     values = [
-        *(Message.Status.SENDING.value, owner, ops.adapt_datetimefield_value(until)),
-        *(*pending, ops.adapt_datetimefield_value(now), limit, *pending),
+        *(*pending, ops.adapt_datetimefield_value(now), limit),
+        *(Message.Status.SENDING.value, owner, ops.adapt_datetimefield_value(until), *pending),
     ]
     rows = Message.objects.using(alias).raw(_claim_statement(alias), values)
     return sorted(rows, key=lambda row: (row.next_attempt_at, row.pk))
@@ -103,11 +102,16 @@ def claim(owner: str, now: datetime, until: datetime, limit: int) -> list[Messag
 
 @lru_cache
 def _claim_statement(alias: str) -> str:
-    table = connections[alias].ops.quote_name(Message._meta.db_table)
+    connection = connections[alias]
+    table = connection.ops.quote_name(Message._meta.db_table)
+    # Workers on PostgreSQL that waited for each other's rows, each in an order of its own, would deadlock. WITH keeps
+    # the LIMIT, whatever the planner does.
+    skip = "FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
+    set_ = "SET status = %s, lease_owner = %s, lease_until = %s, attempts = attempts + 1"
     return (
-        f"UPDATE {table} SET status = %s, lease_owner = %s, lease_until = %s, attempts = attempts + 1 "  # noqa: S608
-        f"WHERE id IN (SELECT id FROM {table} WHERE status IN (%s, %s) AND next_attempt_at <= %s "
-        f"ORDER BY next_attempt_at, id LIMIT %s) AND status IN (%s, %s) RETURNING {', '.join(_NEEDED_TO_SEND)}"
+        f"WITH due AS MATERIALIZED (SELECT id FROM {table} WHERE status IN (%s, %s) AND next_attempt_at <= %s "  # noqa: S608
+        f"ORDER BY next_attempt_at, id LIMIT %s {skip}) UPDATE {table} {set_} "
+        f"WHERE id IN (SELECT id FROM due) AND status IN (%s, %s) RETURNING {', '.join(_NEEDED_TO_SEND)}"
     )
 
 

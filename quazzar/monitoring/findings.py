@@ -109,13 +109,14 @@ def _values(check: Check, finding: Finding, before: Row | None, at: datetime) ->
 
 
 def _store(check: Check, finding: Finding, before: Row | None, values: dict[str, Any], at: datetime) -> None:
-    if is_change(before, finding):
+    _, created = Row.objects.update_or_create(check_name=check.name, defaults={**values, "checked_at": at})
+    # Of two workers that find a check without a row, which nobody could lock, one made the row.
+    if is_change(before, finding) and (created or before is not None):
         FindingChange.objects.create(
             check_name=check.name, level=finding.level, sentence=finding.sentence, at=at
         )
         if before is not None:
             logger.info("doctor: %s: %s: %s", check.name, finding.level, finding.sentence)
-    Row.objects.update_or_create(check_name=check.name, defaults={**values, "checked_at": at})
 
 
 def _forget(names: Collection[str]) -> None:

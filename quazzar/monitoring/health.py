@@ -96,7 +96,7 @@ def broker() -> Probe:
 def key_file() -> Probe:
     """Whether secrets can be sealed and opened."""
     try:
-        keyring.current()
+        keyring.to_seal_with()
     except QuazzarError as exc:
         return Probe(False, exc.message)
     return Probe(True, "The key file can be used.")

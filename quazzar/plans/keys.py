@@ -31,8 +31,11 @@ def configured() -> str:
 
 
 def evaluation_key_file() -> Path:
-    """The path of the evaluation key, which is made on first use."""
-    return Path(settings.QUAZZAR_DATA_DIR) / "evaluation.key"
+    """The path of the evaluation key, which is made on first use: in the data dir, or beside the licence file if it is
+    there, so that machines that share the licence can share the key."""
+    beside = Path(settings.QUAZZAR_LICENSE_FILE).parent / "evaluation.key"
+    here = Path(settings.QUAZZAR_DATA_DIR) / "evaluation.key"
+    return beside if beside.exists() and not here.exists() else here
 
 
 def public_key() -> Ed25519PublicKey:

@@ -8,6 +8,8 @@ import selectors
 import signal
 import sys
 import time
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 STOP_GRACE = 10.0
 #: Beat first, so that no new tasks come; the broker last, so that the worker can return its tasks.
 STOP_ORDER = ("beat", "web", "worker", "broker")
+#: What a machine can run besides the broker, in the order in which they start.
+ROLES = ("web", "worker", "beat")
 _GATE_POLL = 0.05
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -132,19 +136,16 @@ def broker_spec(sock: Path) -> Spec:
     )
 
 
-def python_specs(listener_fd: int) -> list[Spec]:
-    """The web server on this listening socket, the worker and beat."""
+def python_specs(listener_fd: int, roles: Sequence[str] = ROLES) -> list[Spec]:
+    """Those of the web server (on this listening socket), the worker and beat that this machine runs."""
     # -P: do not import from the operator's current directory.
     python = (sys.executable, "-P", "-m")
+    specs = [Spec(role, (*python, f"quazzar.processes.{role}")) for role in ROLES if role in roles]
     return [
-        Spec(
-            "web",
-            (*python, "quazzar.processes.web"),
-            env={"QUAZZAR_LISTEN_FD": str(listener_fd)},
-            pass_fds=(listener_fd,),
-        ),
-        Spec("worker", (*python, "quazzar.processes.worker")),
-        Spec("beat", (*python, "quazzar.processes.beat")),
+        replace(spec, env={"QUAZZAR_LISTEN_FD": str(listener_fd)}, pass_fds=(listener_fd,))
+        if spec.name == "web"
+        else spec
+        for spec in specs
     ]
 
 
@@ -153,8 +154,14 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--only", nargs="+", choices=ROLES, default=ROLES)
     parser.add_argument("--broker-socket", type=Path, help="without it no broker is started")
     return parser.parse_args(argv)
+
+
+def _locks(roles: Sequence[str]) -> list[str]:
+    """The lock files: one for the whole, or one for each part, which may run side by side."""
+    return ["up.lock"] if set(roles) == set(ROLES) else [f"up-{role}.lock" for role in sorted(roles)]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -164,10 +171,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("MALLOC_ARENA_MAX", "2")
     os.umask(0o077)  # the children inherit it
     try:
-        with exclusive(options.data_dir / "up.lock"):
-            listener = ports.listen(options.host, options.port)
+        with ExitStack() as stack:
+            for name in _locks(options.only):
+                stack.enter_context(exclusive(options.data_dir / name))
+            listener_fd = -1
+            if "web" in options.only:
+                listener_fd = stack.enter_context(ports.listen(options.host, options.port)).fileno()
             specs = [broker_spec(options.broker_socket)] if options.broker_socket else []
-            specs += python_specs(listener.fileno())
+            specs += python_specs(listener_fd, options.only)
             return Supervisor(specs, Output(form)).run()
     except QuazzarError as exc:
         print(f"{exc.message} {exc.hint}", file=sys.stderr)  # noqa: T201

@@ -94,6 +94,8 @@ def _settle() -> None:
 
 def main() -> None:
     """Say where the console is, and serve it."""
+    from quazzar.machines import reporting  # not above: its models need Django to be set up
+
     _allow_descriptors()
     listener = socket.socket(fileno=int(os.environ["QUAZZAR_LISTEN_FD"]))
     # A megabyte more, so that what is just too large is read, and answered like any other request.
@@ -102,7 +104,9 @@ def main() -> None:
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     _settle()
     print(f"console on http://{shown}:{port}", flush=True)  # noqa: T201
+    reports = reporting.start("web")
     run(server)
+    reporting.finish("web", reports)
 
 
 if __name__ == "__main__":

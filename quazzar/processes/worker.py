@@ -7,11 +7,18 @@ import sys
 import warnings
 
 from celery.exceptions import SecurityWarning
+from django.conf import settings
 
-from quazzar.celery import app
+from quazzar.celery import STACK_QUEUE, app
 
 # Threads, because sending mail mostly waits for the network; four processes would cost 200 MB instead of 70.
 CONCURRENCY = 4
+
+
+def queues() -> list[str]:
+    """What this worker listens to: where there are several machines, not all of them need to reach the Engine."""
+    rest = [app.conf.task_default_queue]
+    return [*rest, STACK_QUEUE] if settings.QUAZZAR_STACK_WORKER else rest
 
 
 def main() -> int:
@@ -23,6 +30,7 @@ def main() -> int:
     worker = app.Worker(
         pool_cls="threads",
         concurrency=CONCURRENCY,
+        queues=queues(),
         loglevel="WARNING",
         without_gossip=True,
         without_mingle=True,

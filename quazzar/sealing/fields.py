@@ -56,9 +56,9 @@ class Cipher:
         """The plaintext, sealed under the first key.
 
         Raises:
-            KeyFileError: there is no usable key.
+            KeyFileError: there is no usable key, or other machines use another one.
         """
-        return seal(plaintext, self._context, keyring.current())
+        return seal(plaintext, self._context, keyring.to_seal_with())
 
     def decrypt(self, blob: bytes) -> bytes:
         """The plaintext of a stored blob.

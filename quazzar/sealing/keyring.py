@@ -12,6 +12,7 @@ import secrets
 import stat
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +37,14 @@ class _Loaded(NamedTuple):
 _loaded: _Loaded | None = None
 
 
+def _let_pass(_: KeyRing) -> None:
+    """Let every ring seal."""
+
+
+#: Asked before anything is sealed; may raise KeyFileError. The app sets it to ``agreement.require``.
+guard: Callable[[KeyRing], None] = _let_pass
+
+
 def path() -> Path:
     """The path of the key file."""
     file: Path = settings.QUAZZAR_SECRETS_KEY_FILE
@@ -54,6 +63,17 @@ def current() -> KeyRing:
         ring = existing()
     if ring is None:
         raise KeyFileError(f"The key file {path()} disappeared right after it was created.")
+    return ring
+
+
+def to_seal_with() -> KeyRing:
+    """The current ring, once ``guard`` has let it pass.
+
+    Raises:
+        KeyFileError: as ``current``; or ``guard`` refuses it.
+    """
+    ring = current()
+    guard(ring)
     return ring
 
 

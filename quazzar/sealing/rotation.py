@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from quazzar.errors import SealError, Unreadable
+from quazzar.errors import KeyFileError, SealError, Unreadable
 from quazzar.sealing import keyring
 from quazzar.sealing.cipher import HEADER_BYTES, KeyRing, reseal
 from quazzar.sealing.columns import Row, SealedColumn, sealed_columns
@@ -54,10 +54,12 @@ def rotate(progress: Progress = _silent) -> Rotation:
     """Re-seals everything under a new key, or finishes a rotation that was interrupted.
 
     Raises:
-        SealError: another rotation is running (code ``rotation_running``), or the key file cannot be used.
+        SealError: another rotation is running (code ``rotation_running``), the key file cannot be used, or another
+            machine has rotated.
     """
     started = time.monotonic()
     with _alone():
+        keyring.to_seal_with()
         result = _resume(progress) or _start(progress)
     result.seconds = time.monotonic() - started
     return result
@@ -91,8 +93,14 @@ def _resume(progress: Progress) -> Rotation | None:
 
 
 def _start(progress: Progress) -> Rotation:
-    ring = keyring.current().with_new_key()
+    before = keyring.current()
+    ring = before.with_new_key()
     keyring.replace(keyring.path(), ring)
+    try:
+        keyring.guard(ring)  # from here on the other machines know of it
+    except KeyFileError:
+        keyring.replace(keyring.path(), before)
+        raise
     progress("The new key encrypts from now on. The old one still decrypts.")
     return _Resealing(ring, progress).finish()
 

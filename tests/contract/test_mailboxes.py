@@ -17,6 +17,7 @@ from mailboxes import changes
 from mailboxes.models import Alias, Domain, Mailbox, Stack
 from mailboxes.provisioning import passwords
 from quazzar.models import AuditEntry, IdempotentRequest
+from quazzar.sealing import agreement
 from tests.contract.answers import DOMAINS, MAILBOXES, error, is_time, ok, reads, wrong
 
 Box = Callable[..., Mailbox]
@@ -255,6 +256,7 @@ def test_after_the_key_file_was_replaced_it_is_unreadable_and_a_new_one_recovers
 ) -> None:
     row = box("ada", password_hash="{ARGON2ID}old")
     settings.QUAZZAR_SECRETS_KEY_FILE = tmp_path / "other.key"
+    agreement.adopt()
     for shown in (
         ok(api.get(at(row))),
         ok(api.get(MAILBOXES))["results"][0],

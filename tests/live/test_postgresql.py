@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 
 import pytest
 
 from tests.live.console import Console, own
+from tests.live.machines import broker_over_tcp
 from tests.quazzar.nodes import ROOT, Node, wait_until
-from tests.rig import free_port, or_skip
+from tests.rig import or_skip
 from tests.rig.postfix import RealPostfix
-from tests.rig.services import Postgres, Valkey
+from tests.rig.services import Postgres
 
 pytestmark = pytest.mark.real
 
@@ -39,18 +38,8 @@ def provider() -> Iterator[RealPostfix]:
 @pytest.fixture(scope="module")
 def broker() -> Iterator[str]:
     """A Valkey that is reached over TCP, as one on another machine would be; its URL."""
-    with or_skip(Valkey) as server:
-        port = free_port()
-        with closing(socket.socket(socket.AF_UNIX)) as control:
-            control.connect(str(server.socket))
-            control.sendall(f"CONFIG SET bind 127.0.0.1\r\nCONFIG SET port {port}\r\n".encode())
-            wait_until(lambda: _accepts(port), "Valkey's port")
-        yield f"redis://127.0.0.1:{port}/0"
-
-
-def _accepts(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    with broker_over_tcp() as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

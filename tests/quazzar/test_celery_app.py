@@ -10,6 +10,7 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from celery import signals
@@ -19,7 +20,7 @@ from kombu.exceptions import OperationalError
 from quazzar import celery, tasks
 from quazzar.models import Heartbeat, IdempotentRequest
 from quazzar.monitoring import logs
-from quazzar.processes import broker
+from quazzar.processes import broker, worker
 from tests.quazzar.nodes import ROOT, wait_until
 
 
@@ -34,6 +35,17 @@ def test_every_task_of_the_schedule_exists() -> None:
     for entry in celery.app.conf.beat_schedule.values():
         importlib.import_module(entry["task"].rpartition(".")[0])
         assert entry["task"] in celery.app.tasks
+
+
+def test_the_mail_servers_tasks_wait_where_only_workers_that_reach_the_engine_listen(
+    settings: Any,
+) -> None:
+    router = celery.app.amqp.router
+    assert router.route({}, "mailboxes.tasks.push_changes")["queue"].name == "quazzar-stack"
+    assert router.route({}, "mailrelay.tasks.deliver_outbox")["queue"].name == "quazzar"
+    assert worker.queues() == ["quazzar", "quazzar-stack"]
+    settings.QUAZZAR_STACK_WORKER = False
+    assert worker.queues() == ["quazzar"]
 
 
 def test_the_outbox_is_swept_often_and_a_late_sweep_is_dropped() -> None:

@@ -117,6 +117,7 @@ REFUSED: dict[str, str] = {
     "QUAZZAR_NODE_DIGEST_HOURS": "-1 | 99999999999 | daily",
     "QUAZZAR_RELAY_CONNECTIONS": "0 | 1001",
     "QUAZZAR_HTTPS": "maybe | 2 | wahr",
+    "QUAZZAR_STACK_WORKER": "maybe",
     "QUAZZAR_TRUSTED_PROXIES": "proxy.example.org | 192.0.2.1:80 | 192.0.2.0/33 | *",
     "QUAZZAR_LOG_FORMAT": "xml",
     "QUAZZAR_API_RATE": "6000 | fast | 0/min | 6000/fortnight | -1/min | 6000/min/s | 1.5/s | 6000 per min",

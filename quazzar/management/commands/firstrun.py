@@ -15,6 +15,7 @@ from django.db import transaction
 from quazzar import actors, paths
 from quazzar.access import audit, firstpassword
 from quazzar.errors import QuazzarError
+from quazzar.machines import locks
 from quazzar.plans import keys, licenses
 from quazzar.plans.plans import EVALUATION_DAYS
 from quazzar.sealing import keyring
@@ -36,9 +37,19 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=8000, help="only used in the printed URL")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        call_command("migrate", interactive=False, verbosity=0)
         call_command("collectstatic", interactive=False, verbosity=0)
-        rows = [("Console", f"http://127.0.0.1:{options['port']}/")]
+        # In turn, because of several machines that start together one makes what they share.
+        with locks.shared("migrate", wait=True):
+            call_command("migrate", interactive=False, verbosity=0)
+            self.make(options["port"])
+
+    def make(self, port: int) -> None:
+        """Make key file, licence and operator, and print where everything is.
+
+        Raises:
+            CommandError: one of them cannot be made.
+        """
+        rows = [("Console", f"http://127.0.0.1:{port}/")]
         try:
             with actors.acting_as("command:firstrun"):
                 rows += [*key_rows(), *licence_rows(), *operator_rows()]
@@ -89,11 +100,11 @@ def key_rows() -> list[Row]:
     """Make the key file if there is none, and say where it is.
 
     Raises:
-        KeyFileError: it cannot be made or used.
+        KeyFileError: it cannot be made or used, or other machines use another one.
     """
     file = keyring.path()
     fresh = keyring.existing() is None
-    keyring.current()
+    keyring.to_seal_with()
     if not fresh:
         return []
     rows = [("Key file", f"{file}   (back it up: without it stored secrets are unreadable)")]

@@ -16,6 +16,7 @@ from django.db.utils import ConnectionHandler
 from mailboxes.models import Domain, Stack
 from mailboxes.provisioning.mailboxes import add_mailbox
 from mailboxes.stack import lock, reconcile
+from quazzar.machines import locks
 from tests.rig import or_skip, wait_until
 from tests.rig.services import Postgres
 
@@ -55,7 +56,7 @@ def test_machines_that_share_a_postgresql_exclude_each_other(
 
         @contextmanager
         def at(machine: int, name: str = "stack") -> Iterator[bool]:
-            monkeypatch.setattr(lock, "connection", machines[machine])
+            monkeypatch.setattr(locks, "connection", machines[machine])
             settings.QUAZZAR_DATA_DIR = tmp_path / str(machine)
             settings.QUAZZAR_DATA_DIR.mkdir(exist_ok=True)
             with lock.single_writer(name) as mine:
@@ -67,7 +68,7 @@ def test_machines_that_share_a_postgresql_exclude_each_other(
 
         with at(0) as first, at(1) as second, at(1, "import") as other:
             assert (first, second, other) == (True, False, True)
-            monkeypatch.setattr(lock, "connection", machines[0])
+            monkeypatch.setattr(locks, "connection", machines[0])
         with pytest.raises(RuntimeError), at(0):
             raise RuntimeError
         with at(1) as second:
@@ -75,7 +76,7 @@ def test_machines_that_share_a_postgresql_exclude_each_other(
             # A machine that is gone, and its session with it, holds nothing.
             machines[1].close()
             wait_until(lambda: takes_it(0), what="the lock that is free again")
-            monkeypatch.setattr(lock, "connection", machines[1])
+            monkeypatch.setattr(locks, "connection", machines[1])
         for machine in machines:
             machine.close()
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from mailrelay.mail.emails import Email
@@ -80,6 +82,29 @@ def test_a_message_is_claimed_once(queued: Queue) -> None:
     row = queued()
     assert [message.pk for message in outbox.claim("me", 10)] == [row.pk]
     assert outbox.claim("you", 10) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_workers_that_claim_at_once_share_the_messages_and_none_of_them_fails(relay: RelaySettings) -> None:
+    """On PostgreSQL, workers that waited for each other's rows ended in deadlocks."""
+    outbox.enqueue_many(
+        [Email(to=["ops@example.com"], subject=str(n), text="x") for n in range(400)], source="api"
+    )
+    start = threading.Barrier(4)
+
+    def claim(owner: str) -> list[int]:
+        start.wait(30)
+        try:
+            batches = iter(lambda: outbox.claim(owner, 20), [])
+            return [message.pk for batch in batches for message in batch]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        claimed = [pk for keys in pool.map(claim, "abcd") for pk in keys]
+    # A worker may leave what another one just looks at to the next sweep.
+    left = [message.pk for message in outbox.claim("late", 400)]
+    assert sorted(claimed + left) == sorted(Message.objects.values_list("pk", flat=True))
 
 
 def test_a_claim_counts_as_an_attempt_and_a_release_does_not(queued: Queue) -> None:

@@ -28,6 +28,7 @@ from mailrelay.models import (
     RelaySettings,
 )
 from quazzar.access import apikeys
+from quazzar.machinerows import Process, SealingKey
 from quazzar.models import (
     ApiKey,
     AuditEntry,
@@ -101,6 +102,10 @@ def rows(operator: User, db: None) -> Rows:
         SignInPolicy.objects.create(),
         AuditEntry.objects.create(actor="user:operator", action="relay.update", fields=["host"]),
         Heartbeat.objects.create(name="worker"),
+        Process.objects.create(
+            machine="web-1", role="web", version="0.4.0", secret_key=SECRET, licence="Orbit Pro"
+        ),
+        SealingKey.objects.create(number=1, proof=SECRET.encode()),
         FirstStep.objects.create(key="alert"),
         IdempotentRequest.objects.create(
             principal="key:1",

@@ -17,8 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
 
 from quazzar.management.commands import up
+from quazzar.processes import supervisor
 from tests.quazzar.nodes import ROOT, Node, alive, descendants, wait_until
 
 if TYPE_CHECKING:
@@ -253,6 +256,24 @@ def test_with_a_redis_url_no_broker_is_started_and_the_url_is_on_no_command_line
     assert not any("hunter2" in word for word in up.command("127.0.0.1", 8000))
     settings.REDIS_URL = ""
     assert up.command("127.0.0.1", 8000)[-2] == "--broker-socket"
+
+
+def test_a_part_alone_needs_servers_that_other_machines_reach(settings: Settings) -> None:
+    for url in ("", "redis://10.0.0.1/0"):  # the tests' database is SQLite
+        settings.REDIS_URL = url
+        with pytest.raises(
+            CommandError, match="--only is for several machines: set REDIS_URL and DATABASE_URL"
+        ):
+            call_command("up", "--only", "worker")
+    assert up.command("127.0.0.1", 8000, ["web", "beat"])[-3:] == ["--only", "web", "beat"]
+
+
+def test_parts_have_locks_of_their_own_and_the_whole_has_one() -> None:
+    assert supervisor._locks(supervisor.ROLES) == ["up.lock"]
+    assert supervisor._locks(["worker", "beat"]) == ["up-beat.lock", "up-worker.lock"]
+    assert [spec.name for spec in supervisor.python_specs(-1, ["beat", "worker"])] == ["worker", "beat"]
+    (web,) = supervisor.python_specs(7, ["web"])
+    assert (web.pass_fds, web.env) == ((7,), {"QUAZZAR_LISTEN_FD": "7"})
 
 
 def test_the_children_find_the_project_from_any_folder(monkeypatch: pytest.MonkeyPatch) -> None:
