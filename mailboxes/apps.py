@@ -16,8 +16,10 @@ class MailboxesConfig(AppConfig):
         """Registers metrics and the check of ``doctor``, and follows the relay settings."""
         from mailboxes import home
         from mailboxes.monitoring import addresses, mailflow, metrics, stack
+        from mailboxes.volumes import mail
         from mailrelay.relay.settings import relay_changed
         from quazzar import rights
+        from quazzar.backups import registry
         from quazzar.monitoring import doctor
         from quazzar.monitoring.metrics import register_collector
 
@@ -38,6 +40,8 @@ class MailboxesConfig(AppConfig):
         doctor.register("mail clients", mailflow.clients, **page)
         doctor.register("mail images", mailflow.images, **page)
         register_collector(metrics.collect)
+        registry.register(registry.Part(mail.NAME, mail.HELP, mail.size, mail.save, mail.check, mail.fill))
+        registry.after_restore(mail.settle)
         home.register()
 
 

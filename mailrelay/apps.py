@@ -11,7 +11,7 @@ class MailRelayConfig(AppConfig):
 
     def ready(self) -> None:
         """Let the queue follow the relay settings; register the doctor's checks and the metrics."""
-        from mailrelay import home, monitoring
+        from mailrelay import home, monitoring, notifiers
         from mailrelay.expected import arrivals, watching
         from mailrelay.expected import monitoring as expected
         from mailrelay.notices import nodewatch
@@ -19,6 +19,7 @@ class MailRelayConfig(AppConfig):
         from mailrelay.relay.settings import relay_changed
         from mailrelay.sendmail import installed
         from quazzar import rights
+        from quazzar.backups import registry
         from quazzar.monitoring import doctor, metrics
 
         relay_changed.connect(outbox.follow_relay, dispatch_uid="mailrelay.queue")
@@ -56,4 +57,5 @@ class MailRelayConfig(AppConfig):
         )
         metrics.register_collector(monitoring.collect)
         metrics.register_collector(expected.collect)
+        registry.on_report(notifiers.notify_own_backup)
         home.register()

@@ -17,6 +17,7 @@ from mailrelay.notices.alerts import AlertNotice, group_notice, rule_notice
 from mailrelay.notices.backups import BackupReport
 from mailrelay.notices.notify import Notification, mail_or_log, notify_operator
 from mailrelay.sender import Sender
+from quazzar.backups.registry import Report as OwnReport
 
 __all__ = [
     "AlertNotice",
@@ -26,11 +27,14 @@ __all__ = [
     "notify_alert",
     "notify_backup",
     "notify_operator",
+    "notify_own_backup",
     "rule_notice",
 ]
 
 #: The same news about the same group is mailed once in this time: two Alertmanagers post each notice twice.
 REPEAT_WINDOW = timedelta(minutes=10)
+#: The job of this node's own backups, in mails and among the expected reports.
+OWN_JOB = "quazzar"
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +61,15 @@ def notify_backup(report: BackupReport) -> Notification:
     with transaction.atomic():
         arrivals.record(signatures.of_backup(report.job), succeeded=report.succeeded)
         return _notify_backup(report)
+
+
+def notify_own_backup(result: OwnReport) -> Notification:
+    """Mail, or log, how a run of ``manage.py backup`` ended: as every other backup report."""
+    return notify_backup(
+        BackupReport(
+            OWN_JOB, result.succeeded, result.started_at, result.finished_at, result.size, result.message
+        )
+    )
 
 
 def _notify_backup(report: BackupReport) -> Notification:

@@ -1,5 +1,7 @@
 """The configuration of the app ``quazzar``."""
 
+from datetime import timedelta
+
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 
@@ -18,14 +20,16 @@ class QuazzarConfig(AppConfig):
         from quazzar import celery, checks  # noqa: F401
         from quazzar.access import firstpassword, reproof, roles, signins
         from quazzar.access.secondfactor import policy
+        from quazzar.backups import age
         from quazzar.home import own
         from quazzar.machines import comparing
-        from quazzar.monitoring import licence, metrics, nodechecks, readings
+        from quazzar.monitoring import doctor, licence, metrics, nodechecks, readings
         from quazzar.sealing import agreement, keyring
 
         keyring.guard = agreement.require
         nodechecks.register()
         comparing.register()
+        doctor.register("backups", age.examine, every=timedelta(minutes=5))
         metrics.register_collector(licence.collect)
         own.register()
         metrics.register_collector(readings.collect)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import io
+import tarfile
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from mailboxes.engine.spec import ServiceSpec
@@ -54,3 +56,29 @@ class FakeVolume:
 
     labels: Mapping[str, str]
     files: dict[str, PutFile] = field(default_factory=dict)
+
+
+def tar_of(files: dict[str, PutFile], root: str) -> Iterator[bytes]:
+    """A tar stream of a folder with these files, as the Engine sends it: in small portions, sorted by path."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        top = tarfile.TarInfo(root)
+        top.type = tarfile.DIRTYPE
+        tar.addfile(top)
+        for path, file in sorted(files.items()):
+            info = tarfile.TarInfo(f"{root}/{path}")
+            info.size, info.mode, info.uid, info.gid = len(file.data), file.mode, file.uid, file.gid
+            tar.addfile(info, io.BytesIO(file.data))
+    content = buffer.getvalue()
+    return (content[start : start + 777] for start in range(0, len(content), 777))
+
+
+def files_of(content: bytes) -> dict[str, PutFile]:
+    """The files in a tar stream by their paths."""
+    found = {}
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        for info in tar:
+            data = tar.extractfile(info) if info.isreg() else None
+            if data is not None:
+                found[info.name] = PutFile(info.name, data.read(), info.mode, info.uid, info.gid)
+    return found

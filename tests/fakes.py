@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, NoReturn, ParamSpec, TypeVar
@@ -14,7 +15,7 @@ from mailboxes.engine.pull import PullProgress
 from mailboxes.engine.spec import PROJECT_LABEL, Mount, ServiceSpec
 from mailboxes.engine.values import ContainerState, EngineInfo, NetworkState, PutFile, Result
 from quazzar.errors import EngineUnreachable, ImageUnavailable, NotRunning, NotThere, QuazzarError
-from tests.fakeparts import FakeContainer, FakeNetwork, FakeVolume, Ran, Reply
+from tests.fakeparts import FakeContainer, FakeNetwork, FakeVolume, Ran, Reply, files_of, tar_of
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -293,6 +294,35 @@ class FakeEngine(Engine):
             raise NotThere(f"There is no container {name}.")
         check_ours("container", name, dict(self.boxes[name].spec.labels))
         return self.boxes[name]
+
+    # --- folders of containers -----------------------------------------------------------------------------
+    @_asked
+    def read_folder(self, name: str, path: str) -> Iterator[bytes]:
+        box = self._box(name)
+        mount = _mount(box.spec, f"{path}/")
+        files = self.disks[mount.volume].files if mount else box.files
+        below = f"{_below(mount, path)}/".lstrip("/") if mount else path
+        chosen = {key.removeprefix(below): file for key, file in files.items() if key.startswith(below)}
+        if below and not chosen:
+            raise NotThere(f"The container {name} lacks something it needs: {path}.")
+        return tar_of(chosen, path.rpartition("/")[2])
+
+    @_asked
+    def write_folder(self, name: str, path: str, tar: Iterator[bytes]) -> None:
+        mount = _mount(self._box(name).spec, f"{path}/")
+        assert mount is not None
+        self.disks[mount.volume].files.update(files_of(b"".join(tar)))
+
+    @contextmanager
+    def paused(self, name: str) -> Iterator[None]:
+        self.begin("paused", (name,))
+        if name in self.boxes and self.boxes[name].status == "running":
+            self.boxes[name].status = "paused"
+            yield
+            self.boxes[name].status = "running"
+        else:
+            yield
+        self.end()
 
     # --- inside a container --------------------------------------------------------------------------------
     @_asked

@@ -50,6 +50,7 @@ LATE = {
     ("mailboxes.engine.connect", "mailboxes.engine.client"),  # Docker's library costs each process 15 MB
     # A model field knows its form field; forms cost a worker memory.
     ("quazzar.sealing.fields", "quazzar.sealing.widgets"),
+    ("quazzar.backups.trial", "quazzar.backups.restoring"),  # models: not before django.setup()
     ("quazzar.tasks", "quazzar.api.idempotency"),  # the API's code costs a worker 20 MB
     ("quazzar.processes.web", "quazzar.machines.reporting"),  # models: not before Django is set up
     # Models: not before a wrong option has been refused.

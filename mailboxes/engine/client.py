@@ -17,6 +17,7 @@ from docker.utils import kwargs_from_env
 from urllib3.exceptions import HTTPError
 
 from mailboxes.engine import bodies, failures, values
+from mailboxes.engine.archives import Archives
 from mailboxes.engine.commands import Commands
 from mailboxes.engine.failures import (
     Refused,
@@ -51,7 +52,7 @@ class _Client(docker.APIClient):
         return super().request(*args, **kwargs)
 
 
-class Engine(Images, Commands):
+class Engine(Images, Commands, Archives):
     """The Docker Engine that DOCKER_HOST (with DOCKER_TLS_VERIFY, DOCKER_CERT_PATH) or Docker's context names.
 
     It connects on its first request. Removing something that does not exist is no error.

@@ -226,6 +226,9 @@ RENDERERS: dict[str, Callable[[AuditEntry], str]] = {
     "operator.recovery_code_used": _does("signed in as {} with a recovery code"),
     "sign_in_policy.changed": _changes("changed the rules for signing in"),
     "operator.locked_out": _does("was locked out after too many failures to sign in as {}"),
+    "backup.made": _does("backed this node up to {}"),
+    "backup.failed": _does("failed to back this node up to {}"),
+    "node.restored": _does("restored this node from a {}"),
     "license.installed": _does("installed a licence for the plan {}"),
     "license.removed": _does("removed the licence"),
 }

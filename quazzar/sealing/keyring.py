@@ -165,6 +165,11 @@ def parse(content: bytes) -> KeyRing:
     return KeyRing(keys)
 
 
+def text(ring: KeyRing) -> str:
+    """The content of a key file with this ring."""
+    return _INTRO + "".join(base64.b64encode(key).decode() + "\n" for key in ring.keys)
+
+
 def create(file: Path) -> None:
     """Make the key file with one random key, unless another process has just made it.
 
@@ -225,8 +230,7 @@ def _key(line: str, number: int) -> bytes:
 def _write_beside(file: Path, ring: KeyRing) -> Path:
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")  # mkstemp makes it 0600
     with os.fdopen(handle, "w") as out:
-        out.write(_INTRO)
-        out.writelines(base64.b64encode(key).decode() + "\n" for key in ring.keys)
+        out.write(text(ring))
         out.flush()
         os.fsync(out.fileno())
     return Path(name)

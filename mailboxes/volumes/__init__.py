@@ -1,0 +1,1 @@
+"""The volume with all mail, in backups of the node."""
