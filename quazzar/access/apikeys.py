@@ -98,8 +98,11 @@ def verify(text: str) -> ApiKey:
     if not well_formed(text):
         raise KeyRefused("This is not an API key. Was it cut off when you copied it?")
     prefix = text[len(MARK) : len(MARK) + PREFIX_LENGTH]
-    row = ApiKey.objects.select_related("user").filter(prefix=prefix).first()
-    if row is None or not secrets.compare_digest(row.digest, _digest(text)):
+    try:
+        row = ApiKey.objects.select_related("user").get(prefix=prefix)  # first() would sort them
+    except ApiKey.DoesNotExist:
+        raise KeyRefused from None
+    if not secrets.compare_digest(row.digest, _digest(text)):
         raise KeyRefused
     for refused, why, sentence in (
         (row.revoked_at is not None, "revoked", "This API key was revoked. Create a new one."),
