@@ -1,4 +1,4 @@
-"""Roundcube, as Debian ships it, beside the running stack: people sign in, write and read (docs/webmail.md)."""
+"""Roundcube, as Debian ships it, beside the running stack and behind nginx, both as docs/webmail.md has them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.live.mailworld import World
+from tests.quazzar.nodes import ROOT
 from tests.rig import Missing, ProcessGroup, free_port, listening, or_skip
 from tests.rig.mailclients import raw_messages, wait_for_message
+from tests.rig.nginx import Nginx
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.real, pytest.mark.thorough]
 
 PAGES = Path("/var/lib/roundcube/public_html")
+PAGE = ROOT / "docs/webmail.md"
 #: As in docs/webmail.md; the certificate is checked for the server's name.
 SETTINGS = """\
 <?php
@@ -34,6 +37,7 @@ $config['des_key'] = 'only-for-this-test-24-by';
 $config['plugins'] = [];
 $config['imap_host'] = 'ssl://{host}:{imap}';
 $config['smtp_host'] = 'ssl://{host}:{smtp}';
+$config['use_https'] = true;
 $config['smtp_user'] = '%u';
 $config['smtp_pass'] = '%p';
 $config['sent_mbox'] = 'Sent';
@@ -46,9 +50,12 @@ _TOKEN = re.compile(r'"request_token":"(\w+)"')
 class Webmail:
     """Somebody's browser at a Roundcube."""
 
-    def __init__(self, url: str, box: Box) -> None:
-        self.url, self.box = url, box
-        self._browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+    def __init__(self, proxy: Nginx, box: Box) -> None:
+        self.url, self.box, self.cookies = proxy.url, box, CookieJar()
+        trusting = ssl.create_default_context(cafile=str(proxy.ca_file))
+        self._browser = urllib.request.build_opener(
+            urllib.request.HTTPSHandler(context=trusting), urllib.request.HTTPCookieProcessor(self.cookies)
+        )
 
     def get(self, **query: str) -> str:
         """A page."""
@@ -109,8 +116,8 @@ def world(mailstack: MailStack) -> Iterator[World]:
 
 
 @pytest.fixture(scope="module")
-def roundcube(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Its address."""
+def roundcube(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
+    """The proxy in front of it, which has another name, another port and a certificate of its own."""
     folder = tmp_path_factory.mktemp("roundcube")
     or_skip(_is_installed)
     server = world.server
@@ -128,7 +135,9 @@ def roundcube(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     running = ProcessGroup(argv, folder / "php.log")
     try:
         running.wait_ready(lambda: listening(port))
-        yield f"http://127.0.0.1:{port}/"
+        (documented,) = re.findall(r"```nginx\n(server .*?)```", PAGE.read_text(), re.DOTALL)
+        with or_skip(lambda: Nginx(folder / "nginx", documented, upstream=port)) as proxy:
+            yield proxy
     finally:
         running.stop()
 
@@ -138,10 +147,11 @@ def _is_installed() -> None:
         raise Missing("Roundcube", "roundcube-core", "roundcube-sqlite3", "php-cli")
 
 
-def test_people_write_and_read_in_a_webmail(roundcube: str, world: World) -> None:
+def test_people_write_and_read_in_a_webmail(roundcube: Nginx, world: World) -> None:
     alice, bob = Webmail(roundcube, world.alice), Webmail(roundcube, world.bob)
     assert "Login failed" in alice.sign_in("not-the-password-41")
     assert alice.box.address in alice.sign_in()
+    assert {cookie.secure for cookie in alice.cookies} == {True}
     sent = alice.send(bob.box.address, "Größe der Sendung", "Viele Grüße\n.\nAda")
     assert "successfully" in sent, sent[-2000:]
     assert wait_for_message(world.server, bob.box.login, "Größe der Sendung", within=60)
@@ -152,7 +162,7 @@ def test_people_write_and_read_in_a_webmail(roundcube: str, world: World) -> Non
     assert b"Subject:" in copy
 
 
-def test_another_senders_address_is_refused_in_the_servers_words(roundcube: str, world: World) -> None:
+def test_another_senders_address_is_refused_in_the_servers_words(roundcube: Nginx, world: World) -> None:
     alice = Webmail(roundcube, world.alice)
     alice.sign_in()
     identities = alice.get(_task="settings", _action="edit-identity", _iid="1", _framed="1")
