@@ -12,7 +12,7 @@ from tests.live.console import OPERATOR_PASSWORD, Console
 
 pytestmark = pytest.mark.real
 
-#: Somebody of their own: the first second factor ends the operator's other sessions, which other tests use.
+#: A separate operator: adding the first second factor ends an operator's other sessions, which other tests use.
 _NAME = "keyholder"
 _AUTHENTICATOR = {
     "protocol": "ctap2",

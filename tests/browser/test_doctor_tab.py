@@ -18,7 +18,7 @@ from tests.rig.postfix import RealPostfix
 
 pytestmark = pytest.mark.real
 DOCTOR = "/admin/doctor/"
-#: Milliseconds in which a failure is on the screen; other work may have the machine's cores.
+#: Milliseconds until a failure must be on the screen; other work may have the machine's cores.
 SOON = 90_000
 
 
@@ -49,7 +49,7 @@ def test_a_refused_password_and_its_mending_appear_by_themselves(
     expect(doctor.get_by_role("region", name="Needs attention")).to_contain_text("sign-in fails")
     expect(home).to_contain_text("Mail is failing at sign-in since", timeout=SOON)
     use(node, provider)
-    # Mail that other tests of this console left in the queue may have left at once.
+    # Mail that other tests of this console left in the queue may be sent at once.
     expect(relay).to_contain_text(re.compile("No mail has been sent|Mail is sent"), timeout=SOON)
     assert node.call("POST", "/api/mail/relay/test", {"to": "ops@inbox.test"})[1]["ok"] is True
     expect(relay).to_contain_text("Mail is sent through localhost", timeout=SOON)
@@ -64,7 +64,7 @@ def test_a_provider_that_is_away_is_seen_when_mail_is_to_leave(doctor: Page, nod
     relay = line(doctor, "Relay")
     expect(relay).to_contain_text("connecting fails", timeout=SOON)
     node.call("DELETE", "/api/mail/relay")
-    # It would leave with the relay of the next test. While an attempt is under way, it cannot be cancelled.
+    # It would be sent through the relay of the next test. During an attempt, it cannot be cancelled.
     cancel = f"/api/mail/messages/{number}/cancel"
     wait_until(lambda: node.call("POST", cancel)[0] == 202, 60, "the end of an attempt")
     expect(relay).to_contain_text("No relay is set up", timeout=SOON)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.real, pytest.mark.thorough]
 
-#: MiB. Below 1024 free ones Doctor warns.
+#: MiB. With less than 1024 free, Doctor warns.
 DISK, BALLAST = 1100, 110
 BACKUP = "nightly-dump"
 #: Prints a licence of this node that ends in three seconds.
@@ -42,7 +42,7 @@ from quazzar.plans import keys
 claims = {"plan": "pro", "exp": int(time.time()) + 3, "sub": "somebody"}
 print(jwt.encode(claims, keys.evaluation_key(), algorithm="EdDSA"))
 """
-#: Has the node mail what is news, as it would in three minutes: what is over sooner is not mailed.
+#: Makes the node mail its news now, as it would in three minutes: problems that end sooner are not mailed.
 IN_THREE_MINUTES = """
 from datetime import timedelta
 import django
@@ -54,7 +54,7 @@ nodewatch.watch(timezone.now() + timedelta(minutes=3))
 
 
 class SmallDisk:
-    """A file system of its own, in memory: what is not written takes no room.
+    """A separate file system in memory, which takes only the space that is written.
 
     Raises:
         Missing: this process may not mount one.
@@ -88,7 +88,7 @@ class Node:
         self.console, self.provider, self.disk, self.screens = console, provider, disk, screens
 
     def use_relay(self, **changes: object) -> None:
-        """The relay at the provider; without changes, as it is right."""
+        """Save the provider as the relay, correctly unless changed by arguments."""
         login = {"username": self.provider.username, "password": self.provider.password}
         self.console.use_relay(self.provider.submission_port, security="starttls", **{**login, **changes})
 
@@ -115,14 +115,14 @@ class Node:
         assert status == 202, answer
 
     def let_the_licence_lapse(self) -> None:
-        """The good one is put aside."""
+        """Replace the licence with one that is about to end, and put the good one aside."""
         done = self.console.run("-c", SHORT_LICENCE)
         assert done.returncode == 0, done.stderr.decode()
         self.licence.rename(self.good_licence)
         self.licence.write_bytes(done.stdout)
 
     def mails_about_itself(self, words: str) -> int:
-        """How many mails of the node about itself have a line with these words, though it looks twice."""
+        """How many of the node's mails about itself have a line with these words, after two checks."""
         for _ in range(2):
             done = self.console.run("-c", IN_THREE_MINUTES)
             assert done.returncode == 0, done.stderr.decode()
@@ -254,7 +254,7 @@ def test_a_key_file_that_was_replaced(node: Node, subtests: pytest.Subtests) -> 
     key, away = node.console.key_file, node.console.key_file.with_name("away.key")
 
     def put_another() -> None:
-        # Nothing is mailed meanwhile: it would be sealed with the key that is taken away again.
+        # Nothing is mailed during this: it would be sealed with the key that is taken away again.
         node.use_relay(alert_recipients=[])
         key.rename(away)
         keyring.create(key)

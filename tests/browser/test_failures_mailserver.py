@@ -46,7 +46,7 @@ CERTIFICATE = "/api/mail/stack/certificate"
 
 
 class Server:
-    """A node with a mail server, an operator who looks, and what can be broken."""
+    """A node with a mail server, an operator who watches, and ways to break it."""
 
     def __init__(self, stack: MailStack, chromium: Chromium, nameserver: Nameserver, directory: Path) -> None:
         self.stack, self.chromium, self.nameserver = stack, chromium, nameserver
@@ -68,7 +68,7 @@ class Server:
         self.stack.expect(200, "PUT", CERTIFICATE, {"certificate": certificate, "key": key})
 
     def serve_for(self, seconds: int) -> None:
-        """A certificate that is right for so long."""
+        """Serve a correct certificate that is valid for this long."""
         end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)
         pair = self.authority.issue([HOSTNAME], end)
         self.serve(pair.cert_file.read_text(), pair.key_file.read_text())
@@ -94,7 +94,7 @@ def server(
     driver: Playwright,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Server]:
-    """On a node where nothing was done yet."""
+    """A mail server on a new node."""
     directory = tmp_path_factory.mktemp("failures")
     stack = MailStack(
         directory,
@@ -226,7 +226,7 @@ def test_a_container_that_is_dead_and_a_certificate_that_expires(
     with contextlib.ExitStack() as held:
 
         def kill_for_good() -> None:
-            """Somebody else takes its port meanwhile, so that it cannot be started again."""
+            """Another program takes its port in between, so that it cannot be started again."""
             server.stack.container("rspamd").kill()
             squatter = held.enter_context(socket.socket())
             squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -34,7 +34,7 @@ def test_home_leads_from_no_relay_to_a_delivered_alert(chromium: Chromium, provi
     home.goto(home.url.partition("/admin/")[0] + "/admin/first-alert/")
     home.get_by_role("button", name="Make a key and fill it in").click()
     expect(home.locator("#received")).to_contain_text("Waiting for the alert")
-    # By a name that no other test's alert has: the same news twice is mailed once.
+    # A name that no other test's alert has, because the same news is only mailed once.
     line = home.locator("#snippet-curl-alert").inner_text().replace("Disk full", "First alert")
     pasted = subprocess.run(["/bin/sh", "-c", line], capture_output=True, check=True)
     assert b'"queued"' in pasted.stdout
@@ -48,7 +48,7 @@ def test_home_says_that_the_console_does_not_answer_even_when_a_connection_hangs
     warning = page.get_by_text("The console isn’t answering.")
     page.route("**/home/now/", lambda route: None)
     expect(warning).to_be_visible(timeout=90_000)
-    # Answers to the other parts of the page do not make this one answer.
+    # Responses for other parts of the page do not count for this one.
     with page.expect_response("**/home/latest/**", timeout=60_000):
         pass
     expect(warning).to_be_visible()

@@ -37,7 +37,10 @@ Rows = Callable[[str], None]
 
 @pytest.fixture(scope="module")
 def rows(node: Console, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rows]:
-    """``rows(code)`` runs it against the node's database. The worker keeps away meanwhile: we are the one writer."""
+    """``rows(code)`` runs it against the node's database.
+
+    The worker does nothing during that: we are the only writer.
+    """
     said = tmp_path_factory.mktemp("rows") / "said"
     with (node.data / "stack.lock").open("w") as lock, Puppet(node, said, "exec") as puppet:
         fcntl.flock(lock, fcntl.LOCK_EX)

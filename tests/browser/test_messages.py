@@ -32,7 +32,7 @@ HOSTILE = f"""
 
 
 def queue(node: Console, **mail: str) -> int:
-    """Queue a mail on a relay that nobody listens at; returns its id."""
+    """Queue a mail for a relay that does not listen; returns its id."""
     relay = {
         "provider": "custom",
         "host": "127.0.0.1",

@@ -186,7 +186,7 @@ def test_a_mailbox_is_added_by_keyboard_alone(chromium: Chromium, domain: int) -
 
 
 def tab_to(page: Page, wanted: Locator, most: int = 60) -> None:
-    """Press Tab until it has the focus, which must be seen."""
+    """Press Tab until the element has the focus, which must be visible."""
     for _ in range(most):
         if wanted.evaluate("element => element === document.activeElement"):
             outline = wanted.evaluate("element => getComputedStyle(element).outlineStyle")

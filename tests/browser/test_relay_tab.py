@@ -50,7 +50,7 @@ def test_right_credentials_turn_every_stage_green_and_the_mail_arrives(
     save(tab)
     assert run_test(tab) == "ok ok ok ok ok ok ok ok"
     expect(tab.locator("#test-result")).to_contain_text("The relay accepted the mail")
-    # Mail that other tests of this console left in the queue leaves now, too.
+    # Mail that other tests of this console left in the queue is sent now, too.
     wait_until(lambda: "ops@inbox.test" in [mail["To"] for mail in provider.messages()], 60, "the test mail")
 
 

@@ -37,7 +37,7 @@ HOSTNAME, DOMAIN = "mail.walk.test", "walk.test"
 ANNA, BEN = f"anna@{DOMAIN}", f"ben@{DOMAIN}"
 BENS_PASSWORD = "plum-Tundra-77-kettle"
 OUTSIDE, SMARTHOST = "someone@outside.test", "relay.outside.test"
-#: Containers and volumes come and go meanwhile, on a machine that may be busy.
+#: Containers and volumes come and go during the test, on a machine that may be busy.
 PATIENCE_MS = 120_000
 #: Notes what the progress page shows, ten times a second; it survives the page that follows.
 WATCH = """setInterval(() => {
@@ -108,7 +108,7 @@ def walk(
     driver: Playwright,
     tmp_path: Path,
 ) -> Iterator[Walk]:
-    """On a node where nothing was done yet. Afterwards: no script failed, and nothing came from elsewhere."""
+    """A walk on a new node. At the end: no script failed, and nothing was loaded from elsewhere."""
     stack = MailStack(tmp_path, docker_client, stack_images, stack_project, static=True)
     with stack, or_skip(lambda: Chromium(stack.url(""), driver, whole=True)) as chromium:
         yield Walk(stack, chromium, stack_images.sink, tmp_path / "pictures")
@@ -165,7 +165,7 @@ def add_domain(walk: Walk) -> None:
 
 
 def add_mailbox(walk: Walk) -> tuple[Settings, Login]:
-    """With the password that the page made up; it lives a moment later."""
+    """Add a mailbox with the password that the page generates; it works a moment later."""
     walk.press("Add mailbox")
     walk.dialog.get_by_label("Address").fill("anna")
     walk.dialog.get_by_label("Display name").fill("Anna Example")
@@ -308,7 +308,7 @@ def disable_and_keep(walk: Walk) -> None:
 
 
 def disable_and_purge(walk: Walk) -> None:
-    """Only for who types the hostname."""
+    """Disable and purge, which requires typing the hostname."""
     walk.go("server/")
     walk.press("Disable…")
     walk.dialog.get_by_text("Remove everything").click()

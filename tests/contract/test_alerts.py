@@ -98,7 +98,7 @@ SIMPLE: dict[str, Any] = {
 
 @pytest.fixture
 def recipients(relay: RelaySettings) -> RelaySettings:
-    """A relay that knows whom to alert."""
+    """A relay with alert recipients."""
     relay.alert_recipients = ["ops@example.com", "second@example.com"]
     relay.save()
     return relay

@@ -22,7 +22,7 @@ SUCCESS = FULL | {"status": "success"}
 
 @pytest.fixture
 def recipients(relay: RelaySettings) -> RelaySettings:
-    """A relay that knows whom to tell."""
+    """A relay with backup recipients."""
     relay.backup_recipients = ["archive@example.com"]
     relay.save()
     return relay
@@ -30,7 +30,7 @@ def recipients(relay: RelaySettings) -> RelaySettings:
 
 @pytest.fixture
 def wished(recipients: RelaySettings) -> RelaySettings:
-    """The operator wants to hear of successes too."""
+    """The operator wants mails about successes too."""
     recipients.notify_backup_success = True
     recipients.save()
     return recipients

@@ -54,7 +54,7 @@ BRIEF = settings(BOUNDED, max_examples=fewer(6, 10))
 
 @pytest.fixture(autouse=True)
 def _nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever host a made-up request saves, nothing leaves this machine."""
+    """Nothing leaves this machine, whichever host a generated request saves."""
 
     def resolve(host: str, port: int, seconds: float) -> list[tuple[int, Any]]:
         return [(socket.AF_INET, ("127.0.0.1", 9))]
@@ -134,7 +134,7 @@ def test_with_a_relay_that_does_not_answer(
 
 
 def rows() -> dict[str, int]:
-    """The beginning of a path → the id of a row that is there, whatever became of the last one."""
+    """The beginning of a path → the id of an existing row, even if the last one was deleted."""
     domain, _ = Domain.objects.get_or_create(name="example.com", defaults={"catch_all": "ops@example.com"})
     ada = {"domain": domain, "local_part": "ada", "address": "ada@example.com"}
     box = Mailbox.objects.filter(

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def _quiet(rings: list[str]) -> None:
-    """No broker listens to the doorbell."""
+    """No broker receives the rings."""
 
 
 def password() -> str | None:

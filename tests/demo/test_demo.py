@@ -30,7 +30,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 
 class Visitor(Browser):
-    """Cookies have names of the demo's own, so that they are no real console's."""
+    """The demo's cookies have their own names, so that they do not replace a real console's."""
 
     def cookie(self, name: str) -> str:
         return super().cookie(name.replace("csrftoken", "quazzar_csrf").replace("quazzar_", "quazzar_demo_"))

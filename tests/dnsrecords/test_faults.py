@@ -14,7 +14,7 @@ def test_each_failure_is_an_error_with_a_sentence_of_its_own_and_what_to_do() ->
     for outcome in set(Outcome) - ANSWERS:
         verdict = faults.fault(Answer("example.com", "MX", outcome))
         assert faults.failed(outcome)
-        # Of what nobody asked for, nothing is known.
+        # Nothing is known about a question that was not asked.
         unasked = outcome is Outcome.UNASKED
         assert verdict is not None and verdict.status is (Status.UNCHECKED if unasked else Status.ERROR)
         assert "example.com" in verdict.message

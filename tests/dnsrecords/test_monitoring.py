@@ -36,7 +36,7 @@ def test_the_required_records_are_those_that_the_kinds_require() -> None:
 
 def test_all_is_well(domain: Domain) -> None:
     assert monitoring.examine().sentence == "The DNS records for mail are correct for 1 domain."
-    becomes("missing", "tls_rpt")  # recommended, and nobody was told that it broke
+    becomes("missing", "tls_rpt")  # recommended, and the operator was not mailed that it broke
     assert monitoring.examine().level == "ok"
     domain.delete()
     assert monitoring.examine().sentence == "No domains have been checked yet."

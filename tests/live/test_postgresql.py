@@ -160,6 +160,6 @@ def test_a_database_that_stops_for_a_while_costs_no_message(
     print(f"{len(found)} of {len(first)} arrived, {found.total() - len(found)} twice; meanwhile {status}")
     assert (status, answer["error"]) == (503, "database_busy"), answer
     assert set(found) == set(first)
-    # Ten in doubt for each time the database was away: it may be once more while it recovers.
+    # Ten in doubt for each time the database was away: it may be away again while it recovers.
     assert found.total() - len(found) <= 20
     assert postgres.url.split(":")[2].partition("@")[0] not in console.node.text

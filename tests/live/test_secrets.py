@@ -26,7 +26,7 @@ pytestmark = pytest.mark.real
 
 #: Shown in clear by contract; finding it proves that the search reaches the database.
 SUBJECT = "subject-in-clear-7d1f"
-#: Their own files are where these two belong.
+#: These two belong in their own files.
 KEY_FILES = ("django-secret.key", "evaluation.key")
 BODIES = (
     "text",
@@ -205,7 +205,7 @@ class Day:
         assert len(set(self.keys.values())) == 2
 
     def blunder(self) -> None:
-        """What a hurried operator or a broken script sends; each is refused, and none may be kept."""
+        """Input that a hurried operator or a broken script sends; all of it is refused, and none of it may be kept."""
         password, call = self.passwords["form password"], self.console.call
         for wrong in ({"password": {"a": password}}, {"port": "x", "password": password}, {"passwort": password},
                       {"host": f"smtp://me:{password}@mail.example.test"}):  # fmt: skip
@@ -256,7 +256,7 @@ class Day:
 
     # --- where to look -------------------------------------------------------------------------------------
     def look_around(self) -> None:
-        """Every place while the product runs."""
+        """Search every place while the product runs."""
         console = self.console
         self.places |= {f"running: {name}": data for name, data in self.on_disk().items()}
         for args in (

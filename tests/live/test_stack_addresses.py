@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.real
 
 OURS, OTHER = "addresses.test", "ring.test"
-#: As an older version would have taken it: the ring leads out to Bob, and nothing of it got in.
+#: As an older version accepted it: the circle leads out to Bob, and its mail was never accepted.
 _CIRCLE = f"""
 from mailboxes import changes
 from mailboxes.models import Alias, Domain

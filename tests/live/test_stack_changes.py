@@ -55,7 +55,7 @@ def new(world: World, local_part: str, **fields: object) -> Box:
 
 
 def asked(world: World, recipient: str, size: int = 0) -> tuple[int, bytes]:
-    """What port 25 says to this recipient; nothing is sent."""
+    """The reply of port 25 to this recipient; nothing is sent."""
     with smtp_session(world.server) as client:
         client.mail(STRANGER, [f"SIZE={size}"] if size else [])
         return client.rcpt(recipient)

@@ -113,7 +113,7 @@ def test_mail_passes_dkim_spf_and_dmarc_by_the_same_zone(world: World, zone: Zon
 
 
 class Stream:
-    """Use as a context: until then mail is sent without a rest, and each is verified as it arrives."""
+    """Use as a context: inside, mail is sent without a pause, and each mail is verified as it arrives."""
 
     def __init__(self, world: World, zone: Zone) -> None:
         self.selectors: list[str] = []
@@ -163,7 +163,7 @@ def test_a_rotation_under_a_stream_of_mail(world: World, zone: Zone) -> None:
     print(f"{len(stream.selectors)} mails, the last by {stream.selectors[-1]}")
     assert stream.selectors[0] == "quazzar"
     assert stream.selectors[-1] == begun["other"]
-    # Once the new key signs, the old one does no more.
+    # Once the new key signs, the old one does not sign any more.
     assert stream.selectors == sorted(stream.selectors, key=lambda each: each != "quazzar")
     assert zone.check()["dkim"] == "ok"
 

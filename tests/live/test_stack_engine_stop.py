@@ -63,7 +63,7 @@ def stack(
 
 
 class Operators:
-    """Two of them; use as a context: until then mailboxes are added, and their passwords changed, without a rest.
+    """Two operators; use as a context: inside, they add mailboxes and change their passwords without a pause.
 
     Attributes:
         boxes: what was answered with 201.

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.real, pytest.mark.thorough]
 
 OURS, TO = "faults.test", "friend@far.test"
-#: How often the worker is killed, meanwhile; its supervisor waits longer after each.
+#: How often the worker is killed during that; its supervisor waits longer after each kill.
 ENABLING, CHANGING, DISABLING = 2, 2, 1
 #: The sweep looks every 20 seconds, and Rspamd takes up to 18 to get healthy; more, because the machine is shared.
 REPAIRED = 150.0
@@ -113,7 +113,7 @@ def got(world: World, *subjects: str) -> None:
 
 
 def leave_in_queue(world: World, subject: str) -> None:
-    """Mail for Bob that Postfix has already accepted, whatever becomes of the others."""
+    """Leave mail for Bob in Postfix's queue, accepted before anything breaks."""
     letter = f"Subject: {subject}\\n\\nwaiting"
     world.stack.inside(
         "postfix", "sh", "-c", f"printf '{letter}' | sendmail -f alice@{OURS} {world.bob.address}"
@@ -267,7 +267,7 @@ def test_single_mails_that_root_put_there_are_given_back(world: World) -> None:
     assert owner() == "root"
     world.stack.manage("reconcile")
     assert owner() == "vmail"
-    # What was changed where nothing is new is found by the hourly look at all mail.
+    # Changes in directories without new mail are found by the hourly check of all mail.
     world.stack.inside(
         "dovecot", "bash", "-c", f"chown 0:0 {folder}/1.copied; touch -d '1 hour ago' {folder}"
     )
@@ -307,7 +307,7 @@ def test_on_an_empty_machine_the_stack_is_made_anew_with_the_mail_and_the_queue_
     assert send(world, "before the backup").accepted
     got(world, "before the backup")
     kept = [each["Subject"] for each in messages(world.server, world.bob.login)]
-    # As docs/mailboxes.md says, but that nothing is lost by stopping the product: its worker stands still meanwhile.
+    # As docs/mailboxes.md says, but without stopping the product: its worker is halted during that.
     with standing_still(world.stack.worker()), as_documented(world.stack, stack_images) as debian:
         code, output = said(debian, "tar", "czf", "/to/mail.tgz", "--numeric-owner", "/mail")
         assert code == 0, output
@@ -337,7 +337,7 @@ def test_on_an_empty_machine_the_stack_is_made_anew_with_the_mail_and_the_queue_
 
 @contextlib.contextmanager
 def standing_still(pid: int) -> Iterator[None]:
-    """A process that does nothing meanwhile."""
+    """A process that is halted inside the context."""
     os.kill(pid, signal.SIGSTOP)
     try:
         yield

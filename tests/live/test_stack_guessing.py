@@ -43,7 +43,7 @@ def test_after_ten_wrong_passwords_guesses_wait_and_the_owner_does_not(world: Wo
     answers = guess(world, world.alice.address, *(f"wrong-{number}" for number in range(24)))
     assert {answer.code for answer in answers} == {535}
     limited = [answer for answer in answers if LIMITED in answer.text]
-    # The pauses after the tenth are 1, 2, 4, … seconds: within the few that this takes, most are refused unlooked at.
+    # The pauses after the tenth are 1, 2, 4, … seconds: within the few that this takes, most are refused unchecked.
     assert len(limited) >= 10, [answer.text for answer in answers]
     # By IMAP it is the same count, also for the name in capitals.
     assert not imap_login(world.server, Login(world.alice.address.upper(), "wrong-by-imap"))

@@ -55,14 +55,14 @@ SENDERS = (STRANGER, f"alice@{OURS}", f"nobody@{OURS}", "", "root@localhost", "p
 
 @pytest.fixture(scope="module")
 def elsewhere(mailstack: MailStack, stack_images: Images) -> Iterator[Sink]:
-    """Whose mail nobody may send through the stack; Postfix could reach it."""
+    """An address elsewhere, to which nobody may relay through the stack, although Postfix could reach it."""
     with outside(mailstack, stack_images, ["elsewhere.test"]) as sink:
         yield sink
 
 
 @pytest.fixture(scope="module")
 def world(mailstack: MailStack, elsewhere: Sink) -> Iterator[World]:
-    """With a second domain that takes mail for whatever name."""
+    """A world with a second domain, which accepts mail for every name."""
     found = World(mailstack, OURS)
     mailstack.add_domain(CATCHING, catch_all=found.bob.address)
     mailstack.wait_synced()

@@ -111,7 +111,7 @@ class Killing:
         self.passwords[address] = password
 
     def bulk(self) -> None:
-        """All those that come and go are disabled, and enabled again, with nothing between the two."""
+        """All mailboxes that come and go are disabled and enabled again, with nothing in between."""
         numbers = [self.number(address) for address in self.passwords if address not in BASE]
         for on in (False, True):
             self.operator.do(f"mailboxes.set_mailboxes_enabled({numbers}, {on})")
@@ -138,7 +138,7 @@ class Killing:
                 self.remove(passing.pop(self.chance.randrange(len(passing))))
 
     def all_log_in(self) -> None:
-        """Everybody with the password that he has now."""
+        """Everyone signs in with their current password."""
         for address, password in self.passwords.items():
             let_in = partial(imap_login, self.stack.server, Login(address, password))
             wait_until(let_in, f"{address} logs in", 10)
@@ -217,7 +217,7 @@ def test_killed_while_the_stack_is_disabled(killing: Killing) -> None:
 
 
 def nameless_volumes(stack: MailStack) -> set[str]:
-    """Those that the images brought about."""
+    """The unnamed volumes that the images created."""
     mounts = (
         mount
         for service in ("postfix", "dovecot", "rspamd")

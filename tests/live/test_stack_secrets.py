@@ -49,7 +49,7 @@ class EveryProcess(ProcessWatch):
 
 
 class Life:
-    """What an operator and his people do with their secrets, and every place where one could show."""
+    """What operators and mailbox owners do with their secrets, and every place where one could appear."""
 
     def __init__(self, world: World, images: Images) -> None:
         self.world, self.stack = world, world.stack
@@ -181,7 +181,7 @@ class Life:
         return self.stack.inside(service, *argv)
 
     def tidy(self) -> None:
-        """As it was before."""
+        """Put everything back."""
         self.stack.expect(200, "PATCH", "/api/mail/stack", {"send_through_relay": False})
         self.stack.expect(204, "DELETE", "/api/mail/relay")
         self.stack.expect(200, "PUT", "/api/mail/stack/certificate", {"self_signed": True})

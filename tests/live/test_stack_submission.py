@@ -42,7 +42,7 @@ TO = "friend@far.test"
 
 @pytest.fixture(scope="module")
 def far(mailstack: MailStack, stack_images: Images) -> Iterator[Sink]:
-    """The server of those that our people write to."""
+    """The server of the people that our users write to."""
     with outside(mailstack, stack_images, ["far.test"]) as sink:
         yield sink
 

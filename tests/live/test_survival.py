@@ -262,7 +262,7 @@ def test_a_licence_that_ends_closes_the_surface_and_not_the_queue(
     console.manage("license", "trial")
     assert console.get("/api/mail/messages")[0] == 200
     console.wait_empty()
-    # The node's own news of the licence may be among them.
+    # The node's own mail about the licence may be among them.
     others = [subject for subject in subjects(provider) if not subject.startswith("[Licence]")]
     assert others == [f"lapsed {number}" for number in range(5)]
 

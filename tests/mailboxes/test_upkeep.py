@@ -134,7 +134,7 @@ def test_two_do_not_purge_at_once(up: StackEngine) -> None:
 # --- usage -------------------------------------------------------------------------------------------------
 @pytest.fixture
 def warned(up: StackEngine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """One entry for each look at who gets full."""
+    """One entry for each check of full mailboxes."""
     heard: list[str] = []
     up.reply("sh", "-c", with_=Result(0, DF))
     monkeypatch.setattr(warnings, "warn", lambda: heard.append("warn"))

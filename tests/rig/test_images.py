@@ -255,7 +255,7 @@ def test_rspamd_binds_to_every_address_and_wants_a_password_from_all_but_its_own
     ask = "exec 3<>/dev/tcp/127.0.0.1/11334; printf 'GET /stat HTTP/1.0\\r\\n\\r\\n' >&3; head -1 <&3"
     assert "200 OK" in said(rspamd, "bash", "-c", ask)[1]
     assert controller(rspamd, "/stat") == 401
-    assert controller(rspamd, "/stat", "q1") == 401  # the stock password counts for nothing from outside
+    assert controller(rspamd, "/stat", "q1") == 401  # the default password does not work from outside
 
 
 @pytest.mark.thorough

@@ -209,7 +209,7 @@ def test_chromium_is_a_program() -> None:
     assert os.access(or_skip(chromium_path), os.X_OK)
 
 
-# What is missing, and what is left
+# What is missing, and what remains
 
 
 def test_a_missing_part_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

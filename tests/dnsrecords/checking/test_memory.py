@@ -11,7 +11,7 @@ OK, MISSING, MISMATCH, ERROR = Status.OK, Status.MISSING, Status.MISMATCH, Statu
 
 
 def heard(*statuses: Status) -> list[str]:
-    """What the operator hears of checks that end like this, one after the other."""
+    """What the operator is mailed after checks with these results, one after the other."""
     memory = Memory()
     events: list[str] = []
     for status in statuses:

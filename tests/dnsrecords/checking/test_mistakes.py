@@ -17,7 +17,7 @@ from tests.dnsrecords.zonelookups import lookup_in
 if TYPE_CHECKING:
     from tests.rig.nameserver import Nameserver
 
-#: What tells an operator to do something.
+#: Words that tell an operator to do something.
 ACTIONS = re.compile(
     r"\b(add|replace|delete|keep|enter|write|change|correct|paste|publish|remove|give|put|retype|rotate|go on|merge)\b",
     re.IGNORECASE,

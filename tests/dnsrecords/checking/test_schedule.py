@@ -45,7 +45,7 @@ def domain() -> Domain:
 
 
 def looked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The domains that are looked up; nobody asks anybody."""
+    """The domains that are checked, without any query."""
     seen: list[str] = []
 
     def look(facts: Facts, seconds: float | None = None) -> list[Result]:
@@ -164,7 +164,7 @@ def test_the_page_says_that_it_looks_and_then_shows_the_result(
 ) -> None:
     url, htmx = f"/admin/mail-relay/dns/{domain.pk}/", {"HX-Request": "true"}
     assert 'id="looking"' in admin_client.get(url).content.decode()
-    # What somebody types meanwhile stays.
+    # Text that is being typed stays.
     assert admin_client.get(url, {"seen": ""}, headers=htmx).status_code == 204
     looked(monkeypatch)
     check.check_due()

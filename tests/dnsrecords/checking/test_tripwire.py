@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.real, pytest.mark.django_db]
 
 @pytest.fixture
 def domain(nameserver: Nameserver, monkeypatch: pytest.MonkeyPatch) -> Domain:
-    """Published as it should be, and looked up."""
+    """A domain that is published correctly, and was checked."""
     monkeypatch.setattr(check, "PORT", nameserver.port)
     monkeypatch.setattr(schedule, "ring", lambda task: None)
     factories.stack(hostname="mail.wire.test")

@@ -43,7 +43,7 @@ def waiting(request: pytest.FixtureRequest, domain: Domain) -> DkimKey:
 
 
 def published(*waiting: DkimKey) -> dict[str, str]:
-    """All records of these keys are where they should be."""
+    """All records of these keys are published correctly."""
     return {key.selector: key_record(key.public_key) for key in waiting}
 
 

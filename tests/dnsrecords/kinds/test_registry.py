@@ -149,7 +149,7 @@ def test_shifted_ports_are_told() -> None:
 def test_the_provider_of_the_relay_may_send_too() -> None:
     facts = replace(FACTS, relay_include="mailgun.org", relay_hosts=("smtp.mailgun.org",))
     record = record_of(facts, "spf")
-    assert record.value == "v=spf1 mx include:mailgun.org ~all"  # the include makes the host needless
+    assert record.value == "v=spf1 mx include:mailgun.org ~all"  # with the include, the host is not needed
     assert "this node and Mailgun may send" in record.purpose
 
 

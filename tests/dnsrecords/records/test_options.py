@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 
 def certificate(**more: Any) -> str:
-    """One that an authority signed, good today."""
+    """A certificate that an authority signed and that is valid today."""
     now = datetime.now(UTC)
     dates = {"start": now - timedelta(days=1), "end": now + timedelta(days=60)}
     return signed(HOST, LEAF_KEY, "CA", CA_KEY, **(dates | more)) + CA
@@ -30,7 +30,7 @@ def certificate(**more: Any) -> str:
 
 @pytest.fixture
 def domain() -> Domain:
-    """Of a node with a certificate that others take."""
+    """A domain of a node with a certificate that others accept."""
     factories.stack(enabled=True, hostname=HOST, tls_certificate=certificate())
     return factories.domain("example.com")
 

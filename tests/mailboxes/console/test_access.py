@@ -37,7 +37,7 @@ def console(client: Client, operator: User, rung: list[str]) -> Client:
 
 @pytest.fixture
 def viewer(client: Client, other_staff: User) -> Client:
-    """May look at everything, and change nothing."""
+    """An operator who may see everything and change nothing."""
     grant(other_staff, "view_stack", "view_mailbox", "view_domain", "view_alias")
     client.force_login(other_staff)
     return client

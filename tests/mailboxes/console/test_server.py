@@ -234,7 +234,7 @@ def test_going_back_to_self_signed_makes_a_new_one(console: Client) -> None:
 
 
 class Engine:
-    """Stands where the Docker Engine would."""
+    """Stands in for the Docker Engine."""
 
     def __enter__(self) -> Self:
         return self

@@ -166,7 +166,7 @@ def test_a_cut_input_is_an_error_and_the_command_sees_its_end(box: str) -> None:
         with pytest.raises(EngineUnreachable, match=f"lost while a command ran in {box}"):
             engine.run(box, ["sh", "-c", "head -c 5000 >/tmp/cut; echo $? >/tmp/cut.done"], stdin=bytes(5000))
         wait_until(lambda: engine.run(box, ["test", "-s", "/tmp/cut.done"]).exit_code == 0)
-        # That is why length and digest go before the data: head took it for a success.
+        # That is why length and digest are sent before the data: head treated it as a success.
         assert engine.run(box, ["cat", "/tmp/cut.done"]).stdout == b"0\n"
         assert engine.run(box, ["wc", "-c", "/tmp/cut"]).stdout == b"1000 /tmp/cut\n"
 

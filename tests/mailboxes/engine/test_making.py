@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def inspected(real_world: RealWorld, docker_client: docker.DockerClient) -> dict[str, Any]:
-    """What Docker says of a container that runs."""
+    """What Docker says about a running container."""
     attributes: dict[str, Any] = docker_client.containers.get(real_world.running()).attrs
     return attributes
 
@@ -93,7 +93,7 @@ def test_files_have_the_owner_and_the_mode_that_was_asked_for(real_world: RealWo
 
 @pytest.mark.real
 def test_a_file_that_is_put_has_the_time_of_now(real_world: RealWorld) -> None:
-    """Dovecot and Rspamd look at it to see whether a file is another."""
+    """Dovecot and Rspamd use it to see whether a file has changed."""
     name = real_world.running()
     real_world.engine.put(name, [PutFile("/data/file", b"x")])
     recent = real_world.engine.run(name, ["find", "/data/file", "-mmin", "-2"])

@@ -24,7 +24,7 @@ MB = 1_000_000
 
 # --- percent and sentence ----------------------------------------------------------------------------------
 class Reports(list[tuple[int, str]]):
-    """What a progress callback was reports."""
+    """Records the calls of a progress callback."""
 
     def __call__(self, percent: int, sentence: str) -> None:
         self.append((percent, sentence))
@@ -45,7 +45,7 @@ def event(layer: str, status: str, current: int = 0, total: int = 0) -> dict[str
 
 
 def after(*events: dict[str, Any]) -> Reports:
-    """What was reports in all."""
+    """All calls that were recorded."""
     reports = Reports()
     progress = PullProgress("boky/postfix:v5.1.0", reports)
     for message in events:

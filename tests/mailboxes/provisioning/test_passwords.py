@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mailboxes.provisioning import passwords
 
-#: Of "plum-Tundra-77"; it must verify for ever.
+#: Of "plum-Tundra-77"; it must always verify.
 FROZEN = (
     "{ARGON2ID}$argon2id$v=19$m=19456,t=2,p=1$AAECAwQFBgcICQoLDA0ODw"
     "$oVy1AshsPHcAwIZY6uYzMM2zGUtlX+pHPg/fF8AxTEw"

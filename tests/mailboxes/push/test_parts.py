@@ -26,7 +26,7 @@ def files(snapshot: Snapshot = SNAPSHOT, pair: tuple[str, str] = PAIR) -> dict[s
 
 
 def changed(snapshot: Snapshot, pair: tuple[str, str] = PAIR) -> set[str]:
-    """The parts whose digest is another one than before."""
+    """The parts whose digest has changed."""
     before, after = parts.bundle(SNAPSHOT, PAIR), parts.bundle(snapshot, pair)
     return {name for name in before if parts.digest(before[name], "k") != parts.digest(after[name], "k")}
 

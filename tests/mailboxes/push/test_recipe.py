@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.real
 TABLES = ("domains", "mailboxes", "aliases", "senders")
 HASH = "{ARGON2ID}$argon2id$v=19$m=19456,t=2,p=1$" + "A" * 66
-#: What a file of ours may leave in a volume: the locks, which are there for ever.
+#: What a file of ours may leave in a volume: the locks, which stay.
 LOCKS = {".quazzar.lock.users", ".quazzar.lock.bundle"}
 
 
@@ -186,7 +186,7 @@ def test_a_writer_waits_for_the_lock_and_gives_up_after_a_while(
 
 
 def hold_the_lock(pair: Pair, what: str) -> None:
-    """Somebody else has it, for three seconds from now on."""
+    """Another process holds the lock for the next three seconds."""
     script = f"exec 9>/mail-config/.quazzar.lock.{what}; flock 9; touch /tmp/held; exec sleep 3"
     pair.postfix.exec_run(["bash", "-c", script], detach=True)
     wait_until(lambda: said(pair.postfix, "rm", "/tmp/held")[0] == 0, 10, "the lock")

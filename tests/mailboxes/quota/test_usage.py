@@ -26,7 +26,7 @@ OUTPUT = HEADER + (
 
 
 class Dovecot:
-    """A container in which doveadm says this."""
+    """A container in which doveadm prints this."""
 
     def __init__(self, stdout: str = "", exit_code: int = 0, stderr: str = "") -> None:
         self._result = Result(exit_code, stdout.encode(), stderr.encode())

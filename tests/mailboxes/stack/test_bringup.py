@@ -20,7 +20,7 @@ from tests.mailboxes.stackengine import IMAGES, StackEngine, percents
 from tests.mailboxes.trials import trial
 from tests.tiers import some
 
-#: What bringing up asks the Engine.
+#: The calls to the Engine when the stack is brought up.
 METHODS = [
     *("containers", "ensure_network", "ensure_volume", "image_id", "network", "volumes"),
     *("create", "put", "start", "run"),

@@ -73,7 +73,7 @@ def test_machines_that_share_a_postgresql_exclude_each_other(
             raise RuntimeError
         with at(1) as second:
             assert second
-            # A machine that is gone, and its session with it, holds nothing.
+            # A machine that is gone, and its session with it, holds no lock.
             machines[1].close()
             wait_until(lambda: takes_it(0), what="the lock that is free again")
             monkeypatch.setattr(locks, "connection", machines[1])

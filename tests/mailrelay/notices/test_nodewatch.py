@@ -61,7 +61,7 @@ def look(relay: RelaySettings, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
         ],
         # Over soon: no mail.
         [(LOOK, ok("x"), ""), (LOOK, failed("Gone."), ""), (LOOK, ok("x"), ""), (LOOK, failed("Gone."), "")],
-        # Well for a moment: it is not over.
+        # Passing for a moment: the problem is not over.
         [
             (LOOK, failed("Gone."), ""),
             (LOOK, failed("Gone."), "disk: Gone"),
@@ -69,7 +69,7 @@ def look(relay: RelaySettings, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
             (SOON, failed("Gone."), ""),
             (LOOK, failed("Gone."), ""),
         ],
-        # Graver: told at once, and only once.
+        # More serious: mailed at once, and only once.
         [
             (LOOK, warning("Low."), ""),
             (LOOK, warning("Low."), "disk: Low"),
@@ -86,7 +86,7 @@ def look(relay: RelaySettings, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
             (LOOK, warning("A repair waits."), ""),
             (AGAIN, warning("A repair waits."), "disk: A repair waits"),
         ],
-        # Wrong from the first look on: told once it lasts.
+        # Wrong from the first check on: mailed once it lasts.
         [(LOOK, failed("Gone."), ""), (SOON, failed("Gone."), ""), (LOOK, failed("Gone."), "disk: Gone")],
     ],
 )  # fmt: skip

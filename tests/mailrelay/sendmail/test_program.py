@@ -263,7 +263,7 @@ def test_input_that_cannot_be_read_is_no_traceback(relay: RelaySettings) -> None
 
 
 def failing(exc: Exception) -> tuple[int, str]:
-    """How it ends when the database, or what it needs, fails like this."""
+    """The result when the database, or something it needs, fails like this."""
 
     def prepare() -> None:
         raise exc

@@ -16,7 +16,7 @@ from mailrelay.sendmail import installed
 ROOT = Path(__file__).resolve().parents[3]
 QUAZZAR = 64123
 NOBODY = 65534
-#: What the hostile owner would like root to run; it tells what it may do.
+#: Code that the hostile owner wants root to run; it prints its rights.
 HOSTILE = """#!/bin/sh
 exec >>/mnt/trace/seen 2>&1
 echo "ran by $(/usr/bin/id -ru) $(/usr/bin/id -u) $(/usr/bin/id -G) $(/usr/bin/id -rg)"
@@ -91,7 +91,7 @@ class Scene:
 
     @property
     def seen(self) -> str:
-        """What the hostile code told."""
+        """What the hostile code printed."""
         file = self.trace / "seen"
         return file.read_text() if file.exists() else ""
 

@@ -48,7 +48,7 @@ def test_invented_addresses_take_no_memory_for_ever(monkeypatch: pytest.MonkeyPa
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three requests, and none comes back."""
+    """An allowance of three requests, which is never refilled."""
     monkeypatch.setattr(strangers, "BURST", 3.0)
     monkeypatch.setattr(strangers, "PER_SECOND", 0.0)
 

@@ -223,7 +223,7 @@ def test_staff_without_the_permission_see_neither_list_nor_row(
     for model in some(MODELS, 3):
         for page in ("changelist", "change"):
             assert client.get(address(rows[model], page)).status_code == 403, (model, page)
-        # Led away: to the page of their own, which is as closed, or from a row that is not theirs to the beginning.
+        # Redirected to the model's other page, which is just as closed, or from someone else's row to the start page.
         for page in ("add", "delete", "history"):
             assert client.get(address(rows[model], page)).status_code in (302, 403), (model, page)
 

@@ -29,12 +29,12 @@ OPEN = {
     *("login", "second_step", "passkey_needed", "passkey_options", "passkey_sign_in", "welcome", None, ""),
 }
 ROUTES = [route for route in site.PAGES if route.name not in OPEN]
-#: What every operator may do with their own account, and how the node is.
+#: Pages of an operator's own account, and of the node's state.
 FOR_ALL_STAFF = {
     route.name for route in ROUTES if getattr(route.callback, "right", None) in (OWN_ACCOUNT, LOOK_AROUND)
 }
-#: Installing a licence must be possible on a plan that does not include Mail Relay, and seeing that it has ended; who
-#: operates the node, and what was recorded, is no part of any plan.
+#: Installing a licence must be possible on a plan that does not include Mail Relay, and seeing that it has ended; the
+#: list of operators and the audit log are not part of any plan.
 ON_ANY_PLAN = {
     *("mail_relay_license", "audit_csv", "audit_jsonl"),
     *FOR_ALL_STAFF,

@@ -82,7 +82,7 @@ def sent(minutes: int, **fields: Any) -> Message:
 
 
 def delivered() -> None:
-    """A mail left two minutes ago, and a check has seen that."""
+    """A mail was sent two minutes ago, and a check has seen that."""
     RelaySettings.objects.update(updated_at=timezone.now() - timedelta(days=1))
     sent(2)
     findings.look(names=["relay"])

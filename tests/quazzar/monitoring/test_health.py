@@ -35,7 +35,7 @@ def well(valkey: Valkey, settings: Any, db: None) -> None:
 
 
 def failing(client: Client) -> dict[str, str]:
-    """What /readyz complains about."""
+    """The failing parts in /readyz."""
     response = client.get("/readyz")
     body = response.json()
     wrong = {name: check["message"] for name, check in body["checks"].items() if not check["ok"]}

@@ -95,7 +95,7 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture
 def impatience(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Call it once everybody is served who must be: from then on nobody is waited for."""
+    """Call it once everyone who must be served was served: after that, the server waits for nobody."""
 
     def begin() -> None:
         monkeypatch.setattr(connections, "PATIENCE", 0.0)

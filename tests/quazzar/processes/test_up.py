@@ -166,7 +166,7 @@ def test_work_goes_on_after_the_broker_was_killed(node: RunningNode) -> None:
 
 
 def _forms(node: RunningNode) -> list[socket.socket]:
-    """Connections that each hold what strangers hold to keep others out: see test_connections.py."""
+    """Connections like those with which strangers block a server: see test_connections.py."""
     opened = []
     for sent in (
         b"G",

@@ -161,7 +161,7 @@ def test_an_unchanged_secret_is_written_back_as_it_was(relay: RelaySettings) -> 
 def test_a_row_loaded_before_a_rotation_is_saved_under_the_new_key(relay: RelaySettings) -> None:
     row = RelaySettings.load()
     ring = keyring.current().with_new_key()
-    keyring.replace(keyring.path(), KeyRing(ring.keys[:1]))  # the old key has gone meanwhile
+    keyring.replace(keyring.path(), KeyRing(ring.keys[:1]))  # the old key has been removed since
     agreement.adopt()
     row.save()
     assert opened(RelaySettings.load()) == SECRET
