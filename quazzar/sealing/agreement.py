@@ -48,7 +48,7 @@ _said_at = float("-inf")
 def agrees() -> bool:
     """Whether this machine holds the key of the others; logs it once a minute if not.
 
-    A key file that cannot be used at all is not judged here: whoever needs a key says what is wrong with it.
+    A key file that cannot be used at all is not judged here: code that needs a key reports the problem.
     """
     global _said_at
     try:
