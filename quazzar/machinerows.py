@@ -1,4 +1,4 @@
-"""Rows by which the machines that share a PostgreSQL know each other: which key seals, and how each of them is."""
+"""Rows by which machines that share a PostgreSQL know each other: which key seals, and the state of each."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What ``manage.py backup --mail`` adds: the volume with all mail and Postfix's queue, while both are in use.
 
-The other volumes hold nothing that is not made of the rows.
+The content of the other volumes is generated from the rows.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _PATIENCE = 120.0
 
 
 def size() -> int:
-    """What the mailboxes hold, as last measured."""
+    """The size of the mail, as last measured."""
     return int(Mailbox.objects.aggregate(total=models.Sum("usage_bytes"))["total"] or 0)
 
 
@@ -76,7 +76,7 @@ def save(writer: Writer) -> None:
 
 
 def _copy(portions: Iterator[bytes], writer: Writer, within: str) -> None:
-    """Adds what matters of a stream; ``within`` names the folder that its paths begin with."""
+    """Adds the relevant members of a stream; ``within`` names the folder that its paths begin with."""
     try:
         for info, content in streams.unpacked(portions):
             path = PurePosixPath(info.name).relative_to(within)
@@ -92,7 +92,7 @@ def _copy(portions: Iterator[bytes], writer: Writer, within: str) -> None:
 
 
 def _is_kept(info: tarfile.TarInfo, path: PurePosixPath) -> bool:
-    """Whether it is mail or what belongs to it: no socket, no pipe, no link to elsewhere, nothing of a process."""
+    """Whether it is mail or belongs to it: no socket, no pipe, no link to elsewhere, no file of a process."""
     if path.parts[0] == _QUEUE and path.parts[1:2] == ("pid",):
         return info.isdir()
     return info.isreg() or info.isdir() or info.islnk() or (info.issym() and stays_inside(info))
@@ -149,7 +149,7 @@ def _stripped(member: Member) -> tuple[tarfile.TarInfo, Any]:
 
 
 def settle() -> None:
-    """Makes of the restored rows those of a stack that is about to be brought up.
+    """Turns the restored rows into those of a stack that is about to be brought up.
 
     Its generation becomes later than any that a volume can have seen: else old files would keep the restored rows out.
     """
@@ -209,7 +209,7 @@ def _carrier(engine: Engine) -> Iterator[str]:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """The worker leaves the stack alone meanwhile: it would start a paused container again.
+    """The worker leaves the stack alone during this, because it would restart a paused container.
 
     Raises:
         BackupError: it is busy for too long.

@@ -11,12 +11,12 @@ from quazzar.models import AuditEntry
 from quazzar.monitoring import doctor
 
 MADE, FAILED = "backup.made", "backup.failed"
-#: Who backs up once a week is late after eight days. Other schedules are watched under Expected reports.
+#: A weekly backup is late after eight days. Other schedules are watched under Expected reports.
 _OLD = timedelta(days=8)
 
 
 def examine() -> doctor.Finding:
-    """When the node was last backed up. One that never was may be backed up by other means."""
+    """When the node was last backed up. A node without any backup may be backed up by other means."""
     made = AuditEntry.objects.filter(action=MADE).order_by("-at", "-id").first()
     failed = AuditEntry.objects.filter(action=FAILED).order_by("-at", "-id").first()
     if failed is not None and (made is None or failed.at > made.at):

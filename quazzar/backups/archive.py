@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ABOUT, MANIFEST = "about.json", "manifest.json"
-#: A small member is read whole into memory; what is larger belongs to a part, which streams.
+#: A small member is read whole into memory; larger ones belong to a part, which streams.
 _LARGEST = 256 * 1024 * 1024
 _FAST = 1  # zlib's level: mail compresses little, and time counts
 _BLOCK = 1024 * 1024
@@ -74,7 +74,7 @@ class _Digest:
 
 
 class _Measured(io.RawIOBase):
-    """A file that is hashed while somebody reads it."""
+    """A file that is hashed while it is read."""
 
     def __init__(self, source: Any, digest: _Digest) -> None:
         self._source = source
@@ -128,7 +128,7 @@ def writing(target: BinaryIO, passphrase: bytes) -> Iterator[Writer]:
     """A writer whose archive is complete, manifest included, when the block ends without an exception."""
     sealing = SealingWriter(target, passphrase)
     packed = gzip.GzipFile(fileobj=sealing, mode="wb", compresslevel=_FAST, mtime=0)
-    # Closed only if all went well: what is not complete must not look complete.
+    # Closed only without an error: an incomplete archive must not look complete.
     tar = tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT, bufsize=_BLOCK)  # noqa: SIM115
     writer = Writer(tar)
     try:
@@ -146,7 +146,7 @@ def writing(target: BinaryIO, passphrase: bytes) -> Iterator[Writer]:
 def reading(source: BinaryIO, passphrase: bytes) -> Iterator[Iterator[Member]]:
     """The members of an archive, in order; each has to be read before the next one is asked for.
 
-    Names, types and links are checked; those who asked for every member know that the manifest holds.
+    Names, types and links are checked; after the last member, the manifest has been checked too.
 
     Raises:
         DamagedBackup: it is not an archive of ours, or it was changed; also while the members are read.

@@ -33,7 +33,7 @@ class DamagedBackup(BackupError):
 
 
 class UnknownBackup(BackupError):
-    """The backup comes from a release that this one does not understand."""
+    """The backup comes from a release that this one does not know."""
 
     code = "unknown_backup"
     hint = "Install the release of Quazzar that made the backup, or a newer one."

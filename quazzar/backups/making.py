@@ -55,7 +55,7 @@ def make(target: Path, passphrase: bytes, parts: Collection[str] = (), keep: int
 
     Args:
         target: a file; a folder, in which the file gets a name with host and time; or ``STDOUT``.
-        parts: names of what is to be in it beside the node itself, such as ``mail``.
+        parts: names of the parts to add to the node itself, such as ``mail``.
         keep: in a folder, how many backups of this host stay; 0 keeps all.
 
     Raises:
@@ -67,9 +67,7 @@ def make(target: Path, passphrase: bytes, parts: Collection[str] = (), keep: int
             made = _make(target, passphrase, parts, keep)
     except (QuazzarError, DatabaseError) as exc:
         error = exc if isinstance(exc, QuazzarError) else _database_error(exc)
-        with suppress(
-            DatabaseError, QuazzarError
-        ):  # what keeps it from being made may keep it from being told
+        with suppress(DatabaseError, QuazzarError):  # the cause of the failure may prevent the report, too
             audit.record("backup.failed", _named(target))
             registry.report(Report(False, started, timezone.now(), None, f"{error.message} {error.hint}"))
         if error is exc:
@@ -99,7 +97,7 @@ def _alone() -> Iterator[None]:
 
 
 def check_user() -> None:
-    """Refuse to work as another user than the one who runs the product: it could not use the files made.
+    """Refuse to work as another user than the one who runs the product: it could not use the created files.
 
     Raises:
         BackupError: the data dir belongs to somebody else.

@@ -60,7 +60,7 @@ def register(part: Part) -> None:
 
 
 def after_restore(settle: Callable[[], None]) -> None:
-    """Call this once the rows are restored, in their transaction's wake: before anything runs."""
+    """Call this after the transaction that restores the rows, before anything runs."""
     _settlers.append(settle)
 
 
@@ -75,12 +75,12 @@ def parts() -> dict[str, Part]:
 
 
 def settle() -> None:
-    """Makes of restored rows those of a node that starts."""
+    """Turns the restored rows into those of a node that is starting."""
     for each in _settlers:
         each()
 
 
 def report(result: Report) -> None:
-    """Tells how a backup ended."""
+    """Reports how a backup ended."""
     for each in _reporters:
         each(result)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class About:
-    """What a backup says of itself, and what is in it.
+    """What a backup says about itself, and what is in it.
 
     Attributes:
         migrations: those that its rows need.
@@ -94,7 +94,7 @@ def inspect(path: Path, passphrase: bytes) -> About:
 
 
 def about(path: Path, passphrase: bytes) -> About:
-    """What a backup says of itself; only its beginning is read.
+    """What a backup says about itself; only its beginning is read.
 
     Raises:
         BackupError: as ``inspect``.

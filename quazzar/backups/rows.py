@@ -1,4 +1,4 @@
-"""All rows as JSON that no database owns: dumped from one snapshot, loaded into an SQLite or PostgreSQL database.
+"""All rows as JSON for any database: dumped from one snapshot, loaded into an SQLite or PostgreSQL database.
 
 A member ``rows/TABLE/NUMBER.json`` holds the names of the columns in its first line, and a row in each other line.
 Bytes and sealed secrets are base64, and the secrets stay sealed; times are RFC 3339; JSON columns are JSON in a string.
@@ -65,7 +65,7 @@ def check_complete() -> None:
 
 
 def dump() -> Iterator[tuple[str, bytes]]:
-    """Names and contents of the members, all from one moment. Writers go on meanwhile."""
+    """Names and contents of the members, all from one moment. Writers continue."""
     with closing(_snapshot()) as source:
         for model in _models(current_apps):
             if model._meta.label_lower not in LEFT_OUT:
@@ -74,7 +74,7 @@ def dump() -> Iterator[tuple[str, bytes]]:
 
 
 def _snapshot() -> Any:
-    """A connection of its own, within a transaction that sees one moment and keeps nobody from writing."""
+    """A separate connection, in a transaction that sees one moment and does not block writers."""
     source: Any = connection.copy()
     if source.vendor == "sqlite":
         # In WAL mode (settings.py) a reader keeps its snapshot and no writer out.

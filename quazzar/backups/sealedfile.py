@@ -30,7 +30,7 @@ MAGIC = INTRO + b"1\n"
 CHUNK = 1024 * 1024
 _SALT = _PROOF = _TAG = 16
 _LOG_N, _R, _P = 17, 8, 1
-#: Shorter ones are guessed, however slow each guess is.
+#: Shorter ones can be guessed, however slow each guess is.
 SHORTEST = 12
 LONGEST = 1024
 
@@ -93,7 +93,7 @@ class SealingWriter(io.RawIOBase):
         self._waiting.clear()
 
     def abandon(self) -> None:
-        """Writes nothing more: what still holds this file flushes into it when it is collected."""
+        """Writes nothing more: objects that still hold this file flush into it when they are collected."""
         self._abandoned = True
         self._waiting.clear()
 

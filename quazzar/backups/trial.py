@@ -47,7 +47,7 @@ def run(path: Path, passphrase: bytes) -> str:
 
 
 def main() -> None:
-    """What the process of its own does."""
+    """Run in the separate process."""
     import django
 
     django.setup()
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def sentence(result: Restored) -> str:
-    """What a restore of rows brought. Pure."""
+    """The result of restoring the rows. Pure."""
     secrets = (
         "every stored secret opens"
         if not result.unreadable

@@ -1,4 +1,4 @@
-"""Where the machines that share a PostgreSQL differ, though they must not, and which of them have fallen silent."""
+"""Where the machines that share a PostgreSQL differ but must not, and which of them have stopped reporting."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: A process reports four times as often.
 SILENT_AFTER = timedelta(minutes=1)
-#: A process that has been silent for so long was taken away for good.
+#: A process that has been silent for this long was removed.
 FORGOTTEN_AFTER = timedelta(hours=1)
 
 

@@ -2,7 +2,7 @@
 
 For each key that seals, the database keeps a known text sealed under it: only a machine that holds the key can open it,
 and it tells nothing else about the key. The newest one is in force. A machine whose key file does not open it stores
-nothing sealed, because the others could not read that; it says so and goes on as soon as its file is right.
+nothing sealed, because the others could not read that; it says so, and continues as soon as its file is right.
 
 A key file that opens the proof in force and seals with a newer key was rotated here: its key is in force from then on.
 SQLite has a single machine, so nothing is compared there.
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _TEXT, _CONTEXT = b"This key seals.", "quazzar.sealingkey.proof"
-#: Seconds for which an agreement holds. Another machine may rotate meanwhile: it keeps the key before its new one.
+#: Seconds for which an agreement holds. Another machine may rotate during that time: it keeps the key before its new
+#: one.
 _HOLDS = 10.0
 #: Seconds between two lines in the log about a key file that differs.
 _SAID_EVERY = 60.0
