@@ -16,7 +16,6 @@ class MailboxesConfig(AppConfig):
         """Registers metrics and the check of ``doctor``, and follows the relay settings."""
         from mailboxes import home
         from mailboxes.monitoring import addresses, mailflow, metrics, stack
-        from mailboxes.volumes import mail
         from mailrelay.relay.settings import relay_changed
         from quazzar import rights
         from quazzar.backups import registry
@@ -40,8 +39,17 @@ class MailboxesConfig(AppConfig):
         doctor.register("mail clients", mailflow.clients, **page)
         doctor.register("mail images", mailflow.images, **page)
         register_collector(metrics.collect)
-        registry.register(registry.Part(mail.NAME, mail.HELP, mail.size, mail.save, mail.check, mail.fill))
-        registry.after_restore(mail.settle)
+        registry.register(
+            registry.Part(
+                "mail",
+                "with all mail, and the mail that waits in Postfix (needs Docker)",
+                size=lambda: _mail().size(),
+                save=lambda writer: _mail().save(writer),
+                check=lambda: _mail().check(),
+                fill=lambda members, replace: _mail().fill(members, replace),
+            )
+        )
+        registry.after_restore(lambda: _mail().settle())
         home.register()
 
 
@@ -49,6 +57,13 @@ def _look_at_the_stack() -> None:
     from quazzar.doorbell import ring
 
     ring("mailboxes.tasks.sweep_stack")
+
+
+def _mail() -> Any:
+    """Loaded by the commands that need it, not by every process."""
+    from mailboxes.volumes import mail
+
+    return mail
 
 
 def _follow_the_relay(**_: Any) -> None:

@@ -1,5 +1,7 @@
 """The configuration of the app ``mailrelay``."""
 
+from typing import Any
+
 from django.apps import AppConfig
 
 
@@ -11,7 +13,7 @@ class MailRelayConfig(AppConfig):
 
     def ready(self) -> None:
         """Let the queue follow the relay settings; register the doctor's checks and the metrics."""
-        from mailrelay import home, monitoring, notifiers
+        from mailrelay import home, monitoring
         from mailrelay.expected import arrivals, watching
         from mailrelay.expected import monitoring as expected
         from mailrelay.notices import nodewatch
@@ -57,5 +59,11 @@ class MailRelayConfig(AppConfig):
         )
         metrics.register_collector(monitoring.collect)
         metrics.register_collector(expected.collect)
-        registry.on_report(notifiers.notify_own_backup)
+        registry.on_report(_tell_of_backup)
         home.register()
+
+
+def _tell_of_backup(report: Any) -> None:
+    from mailrelay.notifiers import notify_own_backup
+
+    notify_own_backup(report)

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from quazzar.backups.archive import Member, Writer
 
 NAME = "mail"
-HELP = "with all mail, and the mail that waits in Postfix (needs Docker)"
 #: Where the volume is mounted in the container that is made for copying and never started.
 _MOUNT = "mail-data"
 _QUEUE = ".postfix-queue"

@@ -201,8 +201,8 @@ def _check_replaceable(path: Path) -> None:
 
 
 def _check_room(path: Path, more: int) -> None:
-    """Refuse what cannot fit; rows and mail shrink to a half at best, as a rule."""
-    needed = (_database_size() + more) // 2
+    """Refuse what cannot fit; rows and mail shrink to a quarter at best."""
+    needed = (_database_size() + more) // 4
     free = shutil.disk_usage(path.parent).free
     if free < needed:
         raise BackupError(
@@ -212,10 +212,15 @@ def _check_room(path: Path, more: int) -> None:
 
 
 def _database_size() -> int:
+    """Bytes that the database holds, without the pages that deleted rows have left behind in SQLite's file."""
+    question = "SELECT pg_database_size(current_database())"
     if connection.vendor == "sqlite":
-        return Path(connection.settings_dict["NAME"]).stat().st_size
+        pages = (
+            "(SELECT page_count FROM pragma_page_count) - (SELECT freelist_count FROM pragma_freelist_count)"
+        )
+        question = f"SELECT ({pages}) * page_size FROM pragma_page_size"  # noqa: S608
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_database_size(current_database())")
+        cursor.execute(question)
         return int(cursor.fetchone()[0])
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from django.conf import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,6 +70,11 @@ def after_restore(settle: Callable[[], None]) -> None:
 def on_report(reporter: Callable[[Report], object]) -> None:
     """Call this with how each backup ended."""
     _reporters.append(reporter)
+
+
+def unfinished() -> Path:
+    """The file that is there while a restore is under way, and after it was killed."""
+    return Path(settings.QUAZZAR_DATA_DIR) / "restore.unfinished"
 
 
 def parts() -> dict[str, Part]:

@@ -145,9 +145,8 @@ def restore(
         QuazzarError: it cannot be restored. What was begun is finished by another run.
     """
     check_user()
-    data = Path(settings.QUAZZAR_DATA_DIR)
-    marker = data / "restore.unfinished"
-    with exclusive(data / "up.lock"):
+    marker = registry.unfinished()
+    with exclusive(Path(settings.QUAZZAR_DATA_DIR) / "up.lock"):
         about = inspect(path, passphrase)
         chosen = [_part(name) for name in about.parts if name not in without]
         begun = marker.exists()

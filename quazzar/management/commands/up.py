@@ -11,6 +11,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection, connections
 
+from quazzar.backups import registry
 from quazzar.machines import locks
 from quazzar.monitoring.logs import log_format
 from quazzar.processes.supervisor import ROLES
@@ -42,6 +43,10 @@ class Command(BaseCommand):
             raise CommandError(
                 "--only is for several machines: set REDIS_URL and DATABASE_URL (PostgreSQL) to servers that all "
                 "of them reach. See docs/scaling.md."
+            )
+        if registry.unfinished().exists():
+            raise CommandError(
+                "A restore on this node is not complete. Run manage.py restore again with the same backup."
             )
         # In turn, because machines that start together would migrate together.
         with locks.shared("migrate", wait=True):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from mailrelay.expected import arrivals, signatures
 from mailrelay.mail.emails import Email
@@ -113,6 +114,19 @@ def email() -> Email:
     return Email(to=["b@far.test"], subject="Grüße", text="über alles")
 
 
+def test_a_message_that_was_being_sent_is_sent_once_its_lease_is_over(node: Path, target: Path) -> None:
+    message = outbox.enqueue(email(), source="api")
+    assert [each.pk for each in outbox.claim("a worker that is gone", 10)] == [message.pk]
+    making.make(target, SECRET)
+    empty(node)
+    restoring.restore(target, SECRET)
+    assert outbox.claim("another", 10) == []
+    Message.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert outbox.expire_leases() == 1
+    (again,) = outbox.claim("another", 10)
+    assert again.message_id == message.message_id
+
+
 def test_the_rows_are_those_of_one_moment_and_writers_go_on_meanwhile(target: Path) -> None:
     dump = rows.dump()
     first = next(dump)
@@ -178,6 +192,8 @@ def test_a_restore_that_is_killed_is_finished_by_the_next_one(
         patch.setattr(part, step, kill)
         restoring.restore(target, SECRET)
     assert (node / "restore.unfinished").exists()
+    with pytest.raises(CommandError, match="is not complete"):
+        call_command("up")
     assert restoring.restore(target, SECRET).unreadable == 0
     assert everything() == before
 
