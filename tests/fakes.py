@@ -316,12 +316,14 @@ class FakeEngine(Engine):
     @contextmanager
     def paused(self, name: str) -> Iterator[None]:
         self.begin("paused", (name,))
-        if name in self.boxes and self.boxes[name].status == "running":
+        runs = name in self.boxes and self.boxes[name].status == "running"
+        if runs:
             self.boxes[name].status = "paused"
+        try:
             yield
-            self.boxes[name].status = "running"
-        else:
-            yield
+        finally:
+            if runs:
+                self.boxes[name].status = "running"
         self.end()
 
     # --- inside a container --------------------------------------------------------------------------------
