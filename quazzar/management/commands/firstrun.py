@@ -49,7 +49,7 @@ class Command(BaseCommand):
         Raises:
             CommandError: one of them cannot be made.
         """
-        rows = [("Console", f"http://127.0.0.1:{port}/")]
+        rows = [("Console", settings.QUAZZAR_URL or f"http://127.0.0.1:{port}/")]
         try:
             with actors.acting_as("command:firstrun"):
                 rows += [*key_rows(), *licence_rows(), *operator_rows()]
