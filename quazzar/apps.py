@@ -22,13 +22,14 @@ class QuazzarConfig(AppConfig):
         from quazzar.access.secondfactor import policy
         from quazzar.backups import age
         from quazzar.home import own
-        from quazzar.machines import comparing
+        from quazzar.machines import comparing, reporting
         from quazzar.monitoring import doctor, licence, metrics, nodechecks, readings
         from quazzar.sealing import agreement, keyring
 
         keyring.guard = agreement.require
         nodechecks.register()
         comparing.register()
+        doctor.stores_local = reporting.is_first
         doctor.register("backups", age.examine, every=timedelta(minutes=5))
         metrics.register_collector(licence.collect)
         own.register()

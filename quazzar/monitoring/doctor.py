@@ -81,6 +81,7 @@ class Check:
         right: what an operator needs to see the finding.
         every: how often the worker runs it while all is well. A check that does not pass runs at least every minute.
         is_live: also run whenever the finding is read, because a dead worker cannot find it.
+        is_local: about the machine that runs it; of several machines, one stores its finding (see ``stores_local``).
         again: called first when an operator asks for another check: refreshes what the check reads.
         help: the symptom or chapter in docs/help.md that explains what it finds; empty: the chapter of ``page``.
     """
@@ -92,6 +93,7 @@ class Check:
     right: Right = LOOK_AROUND
     every: timedelta = OFTEN
     is_live: bool = False
+    is_local: bool = False
     title: str = ""
     again: Callable[[], object] | None = None
     help: str = ""
@@ -105,6 +107,16 @@ class Check:
 _registered: dict[str, Check] = {}
 
 
+def _always() -> bool:
+    """Store what local checks find."""
+    return True
+
+
+#: Whether this machine stores what its local checks find; otherwise machines would overwrite each other's findings. The
+#: app sets it to ``machines.reporting.is_first``.
+stores_local: Callable[[], bool] = _always
+
+
 def register(
     name: str,
     check: Callable[[], Finding],
@@ -114,12 +126,15 @@ def register(
     right: Right = LOOK_AROUND,
     every: timedelta = OFTEN,
     is_live: bool = False,
+    is_local: bool = False,
     title: str = "",
     again: Callable[[], object] | None = None,
     help: str = "",
 ) -> None:
     """Add a check (see ``Check``); a second one of the same name replaces the first."""
-    _registered[name] = Check(name, check, Area(area), page, right, every, is_live, title, again, help)
+    _registered[name] = Check(
+        name, check, Area(area), page, right, every, is_live, is_local, title, again, help
+    )
 
 
 def registered() -> list[Check]:

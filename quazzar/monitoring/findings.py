@@ -39,6 +39,8 @@ def look(names: Collection[str] | None = None, now: datetime | None = None) -> l
     now = now or timezone.now()
     if names is None:
         chosen = [check for check in checks if is_due(check, rows.get(check.name), now)]
+        if any(check.is_local for check in chosen) and not doctor.stores_local():
+            chosen = [check for check in chosen if not check.is_local]
         _forget(rows.keys() - {check.name for check in checks})
     else:
         chosen = [check for check in checks if check.name in names]

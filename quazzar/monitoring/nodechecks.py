@@ -243,7 +243,9 @@ def clock() -> Finding:
 
 
 def static_files() -> Finding:
-    """Whether the console's static files are collected."""
+    """Whether the console's static files are collected, where a web process runs."""
+    if "web" not in os.environ.get("QUAZZAR_ROLES", "web").split():
+        return ok("No web process runs on this machine.")
     if (Path(settings.STATIC_ROOT) / "staticfiles.json").is_file():
         return ok(f"Collected in {settings.STATIC_ROOT}.")
     return failed(
@@ -270,13 +272,13 @@ def register() -> None:
     doctor.register("python", python, every=_SELDOM)
     doctor.register("system checks", system, every=_SELDOM)
     doctor.register("database", database, every=_SELDOM)
-    doctor.register("key file", key_file, help=_HELP_SECRETS)
+    doctor.register("key file", key_file, is_local=True, help=_HELP_SECRETS)
     doctor.register("sealed secrets", seals, help=_HELP_SECRETS)
     doctor.register("broker", broker, is_live=True, help=_HELP_WORKER)
     doctor.register("worker", worker, is_live=True, help=_HELP_WORKER)
     doctor.register("licence", licence, area=Area.LICENCE, page="admin:mail_relay", help="Licence")
     doctor.register("operators", operators, page="admin:auth_user_changelist", right=MANAGE_OPERATORS)
-    doctor.register("disk", disk, help="The disk is nearly full")
-    doctor.register("clock", clock, help="The clock is wrong")
-    doctor.register("static files", static_files, every=_SELDOM)
+    doctor.register("disk", disk, is_local=True, help="The disk is nearly full")
+    doctor.register("clock", clock, is_local=True, help="The clock is wrong")
+    doctor.register("static files", static_files, is_local=True, every=_SELDOM)
     doctor.register("hosts", hosts, every=_SELDOM)

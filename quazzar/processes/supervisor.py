@@ -169,6 +169,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     form = os.environ.setdefault("QUAZZAR_LOG_FORMAT", logs.log_format(sys.stdout))
     os.environ.setdefault("MALLOC_ARENA_MAX", "2")
+    os.environ["QUAZZAR_ROLES"] = " ".join(options.only)
     os.umask(0o077)  # the children inherit it
     try:
         with ExitStack() as stack:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from django.utils import timezone
 
 from quazzar.machinerows import Process
 from quazzar.machines import comparing, reporting
+from quazzar.monitoring import doctor, findings, nodechecks
 from quazzar.monitoring.doctor import Level
 
 pytestmark = pytest.mark.django_db
@@ -107,6 +109,41 @@ def test_a_process_describes_its_machine_without_telling_a_secret(settings: Any)
     assert "nobody-may-read" not in f"{one.__dict__}"
     assert one.licence.startswith("Orbit Pro until 2")
     assert one.machine == reporting.machine()
+
+
+def test_of_several_machines_one_stores_what_its_own_checks_find(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = [check for check in doctor.registered() if check.name in ("disk", "machines")]
+    monkeypatch.setattr(doctor, "registered", lambda: both)
+    monkeypatch.setattr(doctor, "stores_local", lambda: False)
+    assert findings.look() == ["machines"]
+    monkeypatch.setattr(doctor, "stores_local", lambda: True)
+    assert findings.look() == ["disk"]
+
+
+def test_the_first_machine_with_a_worker_that_reports_is_the_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Shared:
+        vendor = "postgresql"
+
+    monkeypatch.setattr(reporting, "connection", Shared)
+    monkeypatch.setattr(reporting, "machine", lambda: "b")
+    assert reporting.is_first()
+    reported("a", "web")
+    reported("a", "worker", ago=300)
+    reported("b", "worker")
+    reported("c", "worker")
+    assert reporting.is_first()
+    Process.objects.filter(machine="a", role="worker").update(at=timezone.now())
+    assert not reporting.is_first()
+
+
+def test_a_machine_without_a_web_process_needs_no_static_files(
+    settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.STATIC_ROOT = tmp_path
+    monkeypatch.setenv("QUAZZAR_ROLES", "worker beat")
+    assert nodechecks.static_files().level is Level.OK
+    monkeypatch.setenv("QUAZZAR_ROLES", "web")
+    assert nodechecks.static_files().level is Level.FAILED
 
 
 def test_a_process_reports_and_takes_its_row_away(caplog: pytest.LogCaptureFixture) -> None:
