@@ -85,9 +85,24 @@ def _copy(portions: Iterator[bytes], writer: Writer, within: str) -> None:
             info.name = f"{NAME}/{path}"
             if info.islnk():
                 info.linkname = f"{NAME}/{PurePosixPath(info.linkname).relative_to(within)}"
-            writer.copy(info, content)
+            writer.copy(info, _Whole(content, info.size))
     except tarfile.TarError as exc:
         raise BackupError(f"The copy of the mail was cut off: {exc}.", hint="Run it again.") from exc
+
+
+class _Whole:
+    """The content of a member, which must be as long as the member says."""
+
+    def __init__(self, content: Any, size: int) -> None:
+        self._content = content
+        self._left = size
+
+    def read(self, size: int = -1) -> bytes:
+        block: bytes = self._content.read(size)
+        self._left -= len(block)
+        if not block and self._left:
+            raise tarfile.ReadError("a file ends too early")
+        return block
 
 
 def _is_kept(info: tarfile.TarInfo, path: PurePosixPath) -> bool:

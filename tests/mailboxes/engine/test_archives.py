@@ -10,6 +10,7 @@ import pytest
 from mailboxes.engine.values import PutFile
 from mailboxes.volumes.streams import packed, unpacked
 from quazzar.errors import NotThere
+from tests.quazzar.nodes import wait_until
 
 if TYPE_CHECKING:
     import tarfile
@@ -101,3 +102,34 @@ def test_hard_links_and_links_are_kept(real_world: RealWorld) -> None:
         "1 symbolic link",
         "5",
     ]
+
+
+#: Mail comes, moves and goes, as in a Maildir; indexes grow, and are replaced by shorter ones under their names.
+_LIVELY = """
+cd /data; mkdir -p new cur index
+for n in $(seq 200); do head -c 30000 /dev/zero >cur/kept.$n; done
+touch ready
+while :; do
+  for n in 1 2 3 4 5 6 7 8 9; do
+    head -c 200000 /dev/zero >new/$n; mv new/$n cur/$n; head -c 50000 /dev/zero >>index/log
+    rm cur/$n
+  done
+  head -c 10 /dev/zero >index/next; mv index/next index/log
+done
+"""
+
+
+@pytest.mark.real
+def test_a_folder_that_changes_all_the_time_is_read_whole(real_world: RealWorld) -> None:
+    name = real_world.running(real_world.spec(command=("bash", "-c", _LIVELY)))
+    engine = real_world.engine
+    wait_until(lambda: not engine.run(name, ["test", "-e", "/data/ready"]).exit_code, "the mail is there")
+    for _ in range(10):
+        sizes = {
+            info.name: len(content.read())
+            for info, content in unpacked(engine.read_folder(name, "/data"))
+            if info.isreg()
+        }
+        kept = [size for path, size in sizes.items() if "kept" in path]
+        assert (len(kept), set(kept)) == (200, {30000})
+    engine.stop(name, 0)

@@ -14,9 +14,9 @@ from mailboxes.engine.values import PutFile
 from mailboxes.models import Stack
 from mailboxes.volumes import mail
 from quazzar.backups import archive, sealedfile
-from quazzar.backups.failures import NodeNotEmpty
+from quazzar.backups.failures import BackupError, NodeNotEmpty
 from quazzar.errors import EngineUnreachable
-from tests.fakeparts import FakeVolume
+from tests.fakeparts import FakeVolume, tar_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,3 +137,16 @@ def test_a_restored_stack_is_brought_up_later_than_anything_a_volume_has_seen() 
     mail.settle()
     stack.refresh_from_db()
     assert stack.phase == "disabled"
+
+
+def test_a_copy_that_ends_anywhere_but_at_its_end_is_no_backup(full: StackEngine) -> None:
+    whole = b"".join(tar_of(dict(FILES), "mail-data"))
+    end = len(whole.rstrip(b"\0"))
+    # Within a header, within a file, between two members, and before the blocks that mark the end.
+    for length in (300, 1100, 512, 1024, 3_000_000, -(-end // 512) * 512, len(whole)):
+        full.read_folder = lambda name, path, n=length: iter([whole[:n]])  # type: ignore[method-assign, misc]
+        if length == len(whole):
+            saved()
+        else:
+            with pytest.raises(BackupError, match="cut off"):
+                saved()
