@@ -2,11 +2,12 @@
 
 import stat
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
-from quazzar.errors import KeyFileError
+from quazzar.errors import KeyDiffers, KeyFileError
 from quazzar.sealing import keyring
 from quazzar.sealing.fields import sealed_fields
 
@@ -49,6 +50,21 @@ def check_key_folder(**_: Any) -> list[CheckMessage]:
         return []
     message = f"Other users can replace the key file: its folder {folder} has mode {stat.S_IMODE(mode):04o}."
     return [Warning(message, hint=f"chmod go-w {folder}", id="quazzar.W001")]
+
+
+@register(Tags.database)
+def check_key_agreement(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """W002: other machines use another key file. Asked of the database, so only by ``check --database default``."""
+    if not databases:
+        return []
+    try:
+        if (ring := keyring.existing()) is not None:
+            keyring.guard(ring)
+    except KeyDiffers as exc:
+        return [Warning(exc.message, hint=exc.hint, id="quazzar.W002")]
+    except KeyFileError:
+        return []  # E001 or E002 reports it
+    return []
 
 
 @register(Tags.models)

@@ -73,10 +73,10 @@ def database() -> Finding:
 
 
 def key_file() -> Finding:
-    """Whether there is a key file that only its owner can read.
+    """Whether there is a key file that only its owner can read, and that is the one other machines use.
 
     Raises:
-        KeyFileError: it cannot be used.
+        KeyFileError: it cannot be used, or is another one.
     """
     ring = keyring.existing()
     if ring is None:
@@ -84,6 +84,7 @@ def key_file() -> Finding:
             f"There is no key file at {keyring.path()} yet.",
             "Quazzar creates it on first use; make run creates it now.",
         )
+    keyring.guard(ring)
     return ok(f"{keyring.path()} holds {words.count(len(ring), 'key')}, and only its owner can read it.")
 
 

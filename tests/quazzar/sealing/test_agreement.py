@@ -16,9 +16,11 @@ from django.test import Client
 
 from mailrelay.models import Message, RelaySettings
 from mailrelay.queue import delivery
+from quazzar import checks
 from quazzar.errors import KeyDiffers
 from quazzar.machinerows import SealingKey
-from quazzar.monitoring import health
+from quazzar.monitoring import doctor, health, nodechecks
+from quazzar.monitoring.doctor import Level
 from quazzar.sealing import agreement, keyring, rotation
 from quazzar.sealing.cipher import KeyRing
 
@@ -123,6 +125,20 @@ def test_its_readiness_probe_fails_and_that_of_the_others_does_not(
     assert not probe["ok"]
     assert "is not the one" in probe["message"]
     assert client.get("/healthz").status_code == 200
+
+
+def test_doctor_and_djangos_check_name_it_on_that_machine_only(machines: Machines) -> None:
+    machines.on("a")
+    store("secret")
+    assert nodechecks.key_file().level is Level.OK
+    assert checks.check_key_agreement(databases=["default"]) == []
+    machines.on("b")
+    keyring.current()
+    ((_, found),) = doctor.examine([check for check in doctor.registered() if check.name == "key file"])
+    assert (found.level, "is not the one" in found.sentence) == (Level.FAILED, True)
+    (told,) = checks.check_key_agreement(databases=["default"])
+    assert told.id == "quazzar.W002"
+    assert checks.check_key_agreement() == []  # without --database it asks none
 
 
 def test_a_rotation_is_in_force_for_the_machine_that_made_it_and_the_others_wait_for_its_file(
