@@ -11,6 +11,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import docker
 import pytest
 
 from tests.quazzar.nodes import ROOT, wait_until
-from tests.rig import Missing, free_port
+from tests.rig import free_port, or_skip
 from tests.rig.daemon import Daemon, program
 from tests.rig.images import BASE, Images
 
@@ -107,10 +108,7 @@ def composed(
     docker_client: docker.DockerClient,
     stack_images: Images,
 ) -> Iterator[Composed]:
-    try:
-        program("docker-compose", "docker-compose")
-    except Missing as exc:
-        pytest.skip(str(exc))
+    or_skip(partial(program, "docker-compose", "docker-compose"))
     context = tmp_path_factory.mktemp("compose")
     listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True,
                             check=True)  # fmt: skip
