@@ -12,6 +12,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from django.core.cache import cache
+from django.db import connection
 from rest_framework.test import APIClient
 
 from mailboxes.dkim import keys as dkimkeys
@@ -22,6 +23,7 @@ from quazzar import doorbell
 from quazzar.access import apikeys
 from quazzar.models import ApiKey
 from quazzar.plans import keys as licensekeys
+from quazzar.sealing import agreement
 from tests.tiers import fewer
 
 if TYPE_CHECKING:
@@ -56,6 +58,13 @@ def pytest_runtest_setup() -> None:
 def _fresh_cache() -> None:
     """Throttle counters of one test must not affect the next."""
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _one_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests that lose or replace the key file would be other machines to a PostgreSQL, which are refused."""
+    if connection.vendor == "postgresql":
+        monkeypatch.setattr(agreement, "_is_shared", lambda: False)
 
 
 @pytest.fixture(autouse=True, scope="session")
