@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -63,12 +64,17 @@ def test_mail_that_cannot_leave_is_seen_with_the_reason_until_it_has_left(
 
 @pytest.mark.thorough
 def test_a_container_that_dies_is_in_the_history_and_the_stack_is_well_again(world: World) -> None:
-    world.stack.client.containers.get(f"{world.stack.project}-rspamd").kill()
     history = "/api/mail/health/history?name=stack"
 
     def is_told() -> bool:
         rows = world.stack.expect(200, "GET", history)["results"]
         return any(row["level"] == "failed" and "rspamd is not running" in row["sentence"] for row in rows)
 
-    wait_until(is_told, "the death of Rspamd is in the history", 90)
+    # On a machine that is busy with other stacks it may run again before anybody has looked.
+    for seconds in (60, 120):
+        world.stack.client.containers.get(f"{world.stack.project}-rspamd").kill()
+        with suppress(AssertionError):
+            wait_until(is_told, "the death of Rspamd is in the history", seconds)
+            break
+    assert is_told()
     wait_for(world, "stack", "ok")
