@@ -120,7 +120,7 @@ def quazzar_enqueue(count: int) -> dict[str, float]:
 
 
 def quazzar_enqueue_bulk(count: int) -> dict[str, float]:
-    """Sender().queue_many."""
+    """Sender().queue_many, all mails in one statement."""
     from mailrelay.models import Message
     from mailrelay.sender import Email, Sender
 

@@ -78,16 +78,53 @@ def stored_secret(path: Path) -> str:
         return path.read_text().strip()
     except FileNotFoundError:
         pass
-    handle, name = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "w") as out:
-        out.write(secrets.token_urlsafe(48) + "\n")
+    written = written_beside(path, secrets.token_urlsafe(48).encode() + b"\n")
     try:
-        os.link(name, path)  # fails if another process was first: then its text counts
+        os.link(written, path)  # fails if another process was first: then its text counts
     except FileExistsError:
         pass
     finally:
-        Path(name).unlink()
+        written.unlink()
     return path.read_text().strip()
+
+
+def written_beside(path: Path, content: bytes) -> Path:
+    """A new file in the same folder, on the disk and with mode 0600, to be linked to the path or moved there."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    written = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+    except OSError:
+        written.unlink()
+        raise
+    return written
+
+
+def replace_private(path: Path, content: bytes) -> None:
+    """Write a file with mode 0600 atomically and durably: a reader sees either the old content or the new one.
+
+    Raises:
+        OSError: it cannot be written; the old content stays.
+    """
+    written = written_beside(path, content)
+    try:
+        written.replace(path)
+    except OSError:
+        written.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the names in a folder on the disk; otherwise a power cut may bring an old name back (fsync(2))."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def broker_socket(data_dir: Path) -> Path:

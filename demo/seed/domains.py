@@ -37,7 +37,7 @@ class Zones:
         self._folder = Path(settings.QUAZZAR_DATA_DIR) / environment.ZONES
 
     def publish(self, name: str, text: str) -> None:
-        """Replace a zone."""
+        """Write the file of this zone (RFC 1035 §5); the name server answers from it at the next question."""
         (self._folder / f"{name}.zone").write_text(text)
 
 

@@ -69,8 +69,8 @@ class Report:
     """All records of a domain.
 
     Attributes:
-        checked_at: when they were last checked; None: never. looking: whether they are being checked now, or will be
-            in seconds.
+        checked_at: when they were last checked; None: never.
+        looking: whether they are being checked now, or will be in seconds.
     """
 
     domain: Domain

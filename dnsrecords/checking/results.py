@@ -123,8 +123,8 @@ def keep(
     """Stores the results of one check, and forgets records that are no longer wanted.
 
     Args:
-        due: when the domain is due next, unless it became due during the check. began: when the check began; None:
-            now. Results of a check that began later are kept.
+        due: when the domain is due next, unless it became due during the check.
+        began: when the check began; None: now. Results of a check that began later are kept.
     """
     began = began or now
     with transaction.atomic():

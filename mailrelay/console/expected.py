@@ -51,7 +51,7 @@ class Mark:
 
     @property
     def title(self) -> str:
-        """The tooltip."""
+        """What happened, and when: shown while the pointer is over the mark."""
         what = {"ok": "Came", "bad": "Failed", "missing": "Missing since"}[self.kind]
         return f"{what} {words.moment(self.at)}"
 

@@ -136,7 +136,7 @@ def writing(target: BinaryIO, passphrase: bytes) -> Iterator[Writer]:
         writer.close()
         packed.close()
         sealing.finish()
-    except BaseException:
+    except BaseException:  # also Ctrl-C: nothing incomplete must look complete
         sealing.abandon()
         raise
     writer.length = sealing.length

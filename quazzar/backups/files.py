@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 from django.conf import settings
 
 from quazzar.backups.failures import BackupError, DamagedBackup
+from quazzar.paths import replace_private
 from quazzar.plans import keys
 from quazzar.sealing import keyring
 from quazzar.sealing.cipher import KeyRing
 
 FOLDER = "files"
 KEY_FILE = "secrets.key"
-#: Made by every start, so one on an empty machine is worth nothing.
-_UNTYPED = "django-secret.key"
+#: Every start makes one, so one that is already on an empty machine need not be kept.
+_MADE_AT_START = "django-secret.key"
 
 
 def places() -> dict[str, Path]:
@@ -24,7 +23,7 @@ def places() -> dict[str, Path]:
     data = Path(settings.QUAZZAR_DATA_DIR)
     return {
         KEY_FILE: keyring.path(),
-        "django-secret.key": data / "django-secret.key",
+        _MADE_AT_START: data / "django-secret.key",
         "license.jwt": Path(settings.QUAZZAR_LICENSE_FILE),
         "evaluation.key": keys.evaluation_key_file(),
     }
@@ -75,27 +74,14 @@ def put(contents: dict[str, bytes]) -> list[Path]:
         path = places()[name]
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if name != _UNTYPED and path.is_file() and path.read_bytes() != content:
+            if name != _MADE_AT_START and path.is_file() and path.read_bytes() != content:
                 aside = path.with_name(f"{path.name}.before-restore")
                 path.replace(aside)
                 kept.append(aside)
-            _write(path, content)
+            replace_private(path, content)
         except OSError as exc:
             raise BackupError(
                 f"{path} cannot be written: {exc.strerror}.",
                 hint="Let the user who runs Quazzar write to its folder.",
             ) from exc
     return kept
-
-
-def _write(path: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp makes it 0600
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        Path(name).replace(path)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -24,6 +24,7 @@ from quazzar.backups.registry import Report
 from quazzar.backups.sealedfile import INTRO
 from quazzar.errors import QuazzarError
 from quazzar.monitoring.logs import redact
+from quazzar.paths import sync_folder
 from quazzar.processes.kernel import AlreadyRunning, exclusive
 from quazzar.sealing import keyring
 
@@ -166,7 +167,8 @@ def describe(manifest: dict[str, Any]) -> str:
         if folder not in {"", rows.FOLDER, files.FOLDER}
     ]
     size = words.size(manifest[rows.FOLDER]["bytes"])
-    return f"It holds the rows ({size}), {words.listed(['the key file', 'the licence', *has])}."
+    keys = f"{words.count(manifest[files.FOLDER]['files'], 'file')} of keys and licence"
+    return f"It holds {words.listed([f'the rows ({size})', keys, *has])}."
 
 
 @contextmanager
@@ -181,12 +183,8 @@ def _whole(path: Path) -> Iterator[BinaryIO]:
             out.flush()
             os.fsync(out.fileno())
         partial.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except BaseException:
+        sync_folder(path.parent)
+    except BaseException:  # also Ctrl-C: nothing half-written stays
         partial.unlink(missing_ok=True)
         raise
 

@@ -41,8 +41,8 @@ class Tile:
     """One area of the node. Its state comes from what the doctor's checks of the area found.
 
     Attributes:
-        link: the page to open, also while nothing is set up. off: a sentence that says that nothing is set up yet;
-            else empty.
+        link: the page to open, also while nothing is set up.
+        off: a sentence that says that nothing is set up yet; else empty.
     """
 
     area: Area

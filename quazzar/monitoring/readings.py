@@ -27,8 +27,8 @@ class Reading:
     """A check, and what is known about it now.
 
     Attributes:
-        finding: what it found; UNKNOWN if it passed when it last ran, and should have run again since. since: when it
-            got its current level; None: it has not run yet.
+        finding: what it found; UNKNOWN if it passed when it last ran, and should have run again since.
+        since: when it got its current level; None: it has not run yet.
         checked_at: when it last ran; None: not yet.
         is_old: it should have run again since then.
     """

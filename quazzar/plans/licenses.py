@@ -8,9 +8,7 @@ Every reason to refuse a licence has a code: ``license_missing``, ``license_expi
 from __future__ import annotations
 
 import logging
-import os
 import socket
-import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +20,7 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import transaction
 
+from quazzar import paths
 from quazzar.access import audit
 from quazzar.errors import LicenseError
 from quazzar.plans import keys
@@ -276,16 +275,7 @@ def _write(token: str) -> None:
     target = path()
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # mkstemp makes it 0600
-        try:
-            with os.fdopen(handle, "w") as out:
-                out.write(token + "\n")
-                out.flush()
-                os.fsync(out.fileno())
-            Path(name).replace(target)
-        except OSError:
-            Path(name).unlink()
-            raise
+        paths.replace_private(target, f"{token}\n".encode())
     except OSError as exc:
         raise LicenseError(f"The licence cannot be written to {target}: {exc.strerror}.") from exc
 

@@ -10,7 +10,6 @@ import os
 import re
 import secrets
 import stat
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 
+from quazzar import paths
 from quazzar.errors import KeyFileError
 from quazzar.sealing.cipher import KEY_BYTES, KeyRing
 
@@ -179,14 +179,14 @@ def create(file: Path) -> None:
     ring = KeyRing([secrets.token_bytes(KEY_BYTES)])
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        written = _write_beside(file, ring)
+        written = paths.written_beside(file, text(ring).encode())
         try:
             os.link(written, file)
         except FileExistsError:
             pass
         finally:
             written.unlink()
-        _sync_folder(file.parent)
+        paths.sync_folder(file.parent)
     except OSError as exc:
         raise _unusable(file, exc, doing="made") from exc
 
@@ -199,13 +199,7 @@ def replace(file: Path, ring: KeyRing) -> None:
     """
     target = file.resolve()  # a link to the key file stays a link
     try:
-        written = _write_beside(target, ring)
-        try:
-            written.replace(target)
-        except OSError:
-            written.unlink()
-            raise
-        _sync_folder(target.parent)
+        paths.replace_private(target, text(ring).encode())
     except OSError as exc:
         raise _unusable(file, exc, doing="replaced") from exc
 
@@ -225,24 +219,6 @@ def _key(line: str, number: int) -> bytes:
     if len(key) != KEY_BYTES:
         raise ValueError(f"the key in line {number} has {len(key)} bytes, not {KEY_BYTES}")
     return key
-
-
-def _write_beside(file: Path, ring: KeyRing) -> Path:
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")  # mkstemp makes it 0600
-    with os.fdopen(handle, "w") as out:
-        out.write(text(ring))
-        out.flush()
-        os.fsync(out.fileno())
-    return Path(name)
-
-
-def _sync_folder(folder: Path) -> None:
-    # Otherwise a power cut may bring the old name back (fsync(2)).
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _unusable(file: Path, exc: OSError, doing: str = "read") -> KeyFileError:

@@ -59,7 +59,8 @@ class Answer:
     """The result of checking a code.
 
     Attributes:
-        right: it is accepted. resting: too many were wrong, so none is accepted for some minutes.
+        right: it is accepted.
+        resting: too many were wrong, so none is accepted for some minutes.
         by_recovery: it was a recovery code.
     """
 

@@ -171,7 +171,7 @@ def test_a_wrong_passphrase_or_a_damaged_file_changes_nothing(node: Path, target
     ("part", "step"),
     [
         (rows, "prepare"),
-        (files, "_write"),
+        (files, "replace_private"),
         (rows, "_insert"),
         (rows, "load"),
         (restoring, "unreadable"),
