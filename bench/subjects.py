@@ -100,7 +100,7 @@ def _row() -> dict[str, object]:
     return {
         "message_id": "<x@example.com>",
         "to": [TO],
-        "recipients": envelope([TO]),
+        **envelope([TO]),
         "subject": "bench",
         "envelope_sender": FROM,
         "body": BODY.encode(),

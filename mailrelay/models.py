@@ -107,6 +107,9 @@ class Message(models.Model):
     to = models.JSONField(default=list)
     #: Envelope recipients: ``[{"address", "status": pending|sent|failed, "code", "message"}]``.
     recipients = models.JSONField(default=list)
+    #: The envelope recipient in lower case, by which the message is found; null if there are several (those are in
+    #: MessageAddress). Most mail has one, and a column costs less than a row of another table.
+    only_recipient = models.CharField(max_length=320, null=True, default=None, editable=False)  # noqa: DJ001
     subject = models.TextField(blank=True, default="")
     #: The mail itself (see ``mail/payload.py``); null once its retention is over.
     body = SealedBinaryField(context="mailrelay.message.body", null=True)
@@ -144,6 +147,11 @@ class Message(models.Model):
             models.Index(fields=["status", "-id"], name="message_status"),
             models.Index(fields=["created_at"], name="message_created"),
             models.Index(fields=["message_id"], name="message_message_id"),
+            models.Index(
+                fields=["only_recipient", "id"],
+                name="message_only_recipient",
+                condition=models.Q(only_recipient__isnull=False),
+            ),
             # Partial, because mail of these sources is rare, and all other mail should not pay for it.
             *(
                 models.Index(fields=["-id"], name=f"message_{source}", condition=models.Q(source=source))
@@ -174,7 +182,8 @@ class Message(models.Model):
 
 
 class MessageAddress(models.Model):
-    """An envelope recipient of a message, in lower case: the index by which messages to an address are found."""
+    """One of several envelope recipients of a message, in lower case: the index by which messages to an address are
+    found, beside ``Message.only_recipient``."""
 
     address = models.CharField(max_length=320)
     message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="+")
@@ -339,6 +348,8 @@ def searched(recipients: list[dict[str, Any]]) -> list[str]:
     return [*dict.fromkeys(str(recipient["address"]).lower() for recipient in recipients)]
 
 
-def envelope(addresses: list[str]) -> list[dict[str, Any]]:
-    """The value of ``recipients`` for a new message: each address once, pending."""
-    return [{"address": address, "status": "pending"} for address in dict.fromkeys(addresses)]
+def envelope(addresses: list[str]) -> dict[str, Any]:
+    """The fields of a new message that say who gets it: each address once, pending."""
+    recipients = [{"address": address, "status": "pending"} for address in dict.fromkeys(addresses)]
+    only = addresses[0].lower() if len(recipients) == 1 else None
+    return {"recipients": recipients, "only_recipient": only}

@@ -17,7 +17,7 @@ from mailrelay.mail import mime
 from mailrelay.mail.addresses import split
 from mailrelay.mail.emails import Email
 from mailrelay.models import Message, RelaySettings
-from mailrelay.queue import counts, outbox, statements
+from mailrelay.queue import counts, outbox
 from mailrelay.relay import logins, rules
 from mailrelay.relay.target import Relay, default_from, relay_of
 from mailrelay.smtp import sasl
@@ -245,6 +245,7 @@ def _keep(
         message_id=message_id,
         to=[recipient],
         recipients=[_recipient_state(recipient, result)],
+        only_recipient=recipient.lower(),
         subject="Test mail from Quazzar Mail Relay",
         created_at=now - timedelta(milliseconds=result.duration_ms),
         sent_at=now if result.ok else None,
@@ -254,7 +255,6 @@ def _keep(
     )
     with transaction.atomic():
         row.save(force_insert=True)
-        statements.index([row])
         counts.add({row.status: 1})
 
 

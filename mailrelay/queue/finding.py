@@ -140,30 +140,43 @@ def _filtered(query: Query, statuses: Iterable[str]) -> QuerySet[Message]:
 # --- by address or Message-ID
 
 
-def _lookup(text: str) -> QuerySet[MessageAddress] | list[int] | None:
-    """What an index knows of the text: messages to this address, or with this Message-ID; None if it knows nothing."""
+def _lookup(text: str) -> str | list[int] | None:
+    """What an index knows of the text: the address that messages went to, or the messages with this Message-ID; None
+    if it knows nothing."""
     if "@" not in text or " " in text:
         return None
     core = text.removeprefix("<").removesuffix(">")
-    to = MessageAddress.objects.filter(address=core.lower())
-    if to.exists():
-        return to
+    address = core.lower()
+    if _to(address, None, 1):
+        return address
     same = Message.objects.filter(message_id__in=(text, f"<{core}>")).order_by("-pk")
     return list(same.values_list("pk", flat=True)[:PAGE]) or None
 
 
-def _looked_up(query: Query, lookup: QuerySet[MessageAddress] | list[int], before: int | None) -> Page:
+def _to(address: str, before: int | None, most: int) -> list[int]:
+    """The ids of messages to an address, the largest first."""
+    alone = Message.objects.filter(only_recipient=address).order_by("-pk")
+    among = MessageAddress.objects.filter(address=address).order_by("-message_id")
+    if before is not None:
+        alone, among = alone.filter(pk__lt=before), among.filter(message_id__lt=before)
+    found = [
+        *alone.values_list("pk", flat=True)[:most],
+        *among.values_list("message_id", flat=True)[:most],
+    ]
+    return sorted(found, reverse=True)[:most]
+
+
+def _looked_up(query: Query, lookup: str | list[int], before: int | None) -> Page:
     if isinstance(lookup, list):
         candidates, limit = lookup, PAGE
     else:
         limit = CANDIDATES if query.statuses or query.source else PAGE + 1
-        rows = lookup if before is None else lookup.filter(message_id__lt=before)
-        candidates = list(rows.order_by("-message_id").values_list("message_id", flat=True)[:limit])
+        candidates = _to(lookup, before, limit)
     matching = _filtered(query, query.statuses).filter(pk__in=candidates)
     found = list(matching.order_by("-pk").values_list("pk", flat=True)[: PAGE + 1])
     if len(found) > PAGE:
         return Page(_rows(found[:PAGE]), older=found[PAGE - 1])
-    older = candidates[-1] if isinstance(lookup, QuerySet) and len(candidates) == limit else None
+    older = candidates[-1] if isinstance(lookup, str) and len(candidates) == limit else None
     return Page(_rows(found), older=older)
 
 
@@ -197,7 +210,8 @@ def _has(word: str, floor: int, top: int) -> Q:
     to = MessageAddress.objects.filter(
         message_id__gte=floor, message_id__lt=top, address__contains=word.lower()
     )
-    found = Q(subject__icontains=word) | Q(to__icontains=word) | Q(pk__in=to.values("message_id"))
+    found = Q(subject__icontains=word) | Q(to__icontains=word)
+    found |= Q(only_recipient__contains=word.lower()) | Q(pk__in=to.values("message_id"))
     # A short word is in many an id by chance: there is a 42 in most UUIDs.
     return found | Q(message_id__icontains=word) if len(word) >= _PART_OF_AN_ID else found
 

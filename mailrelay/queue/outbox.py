@@ -107,7 +107,7 @@ def enqueue_raw(
         submitted_by=current_actor(),
         envelope_sender=sender,
         to=[*to],
-        recipients=envelope([*recipients]),
+        **envelope([*recipients]),
         subject=subject,
         body=payload.from_raw(data),
     )
@@ -140,7 +140,7 @@ def _row(email: Email, source: str, fallback: str) -> Message:
         submitted_by=current_actor(),
         envelope_sender=sender,
         to=[*emails.listed(email.to)],
-        recipients=envelope(recipients),
+        **envelope(recipients),
         subject=email.subject,
         body=payload.from_email(email),
     )

@@ -4,7 +4,7 @@ takes to run them."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -24,13 +24,15 @@ _NEEDED_TO_SEND = (
 )
 #: Rows of one INSERT: SQLite takes 999 values in older builds.
 _AT_ONCE = 400
+#: Turns a field's value into one that the database takes.
+_Adapt = Callable[[Any, Any], Any]
 #: Fields whose values the database takes as they are.
 _PLAIN = (models.CharField, models.TextField, models.PositiveIntegerField)
 
 
 def insert(row: Message) -> None:
     """Store a new row, as ``row.save(force_insert=True)`` would (Message has no signals and no parent models), and make
-    it findable by its recipients.
+    it findable by each of its recipients.
 
     Raises:
         IntegrityError: the idempotency key is taken.
@@ -39,9 +41,9 @@ def insert(row: Message) -> None:
     connection = connections[alias]
     columns, statement = _statement(alias)
     values = [
-        value if is_plain or value is None else field.get_db_prep_save(value, connection)
-        for field, is_plain in columns
-        for value in (getattr(row, field.attname),)
+        value if adapt is None or value is None else adapt(value, connection)
+        for name, adapt in columns
+        for value in (getattr(row, name),)
     ]
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
@@ -51,30 +53,47 @@ def insert(row: Message) -> None:
 
 
 def index(rows: Sequence[Message]) -> None:
-    """Make stored rows findable by their recipients."""
+    """Make stored rows findable by each of their recipients, where ``only_recipient`` does not do that."""
     alias = router.db_for_write(MessageAddress)
     with connections[alias].cursor() as cursor:
         _index(cursor, alias, rows)
 
 
 def _index(cursor: CursorWrapper, alias: str, rows: Iterable[Message]) -> None:
-    values = [value for row in rows for address in searched(row.recipients) for value in (address, row.pk)]
+    values = [
+        value
+        for row in rows
+        if row.only_recipient is None
+        for address in searched(row.recipients)
+        for value in (address, row.pk)
+    ]
     for first in range(0, len(values), 2 * _AT_ONCE):
         batch = values[first : first + 2 * _AT_ONCE]
         cursor.execute(_index_statement(alias, len(batch) // 2), batch)
 
 
 @lru_cache
-def _statement(alias: str) -> tuple[list[tuple[Field[Any, Any], bool]], str]:
-    """The INSERT, and in its order the fields and whether the database takes their values as they are. Both PostgreSQL
-    and SQLite (from 3.35) know RETURNING."""
+def _statement(alias: str) -> tuple[list[tuple[str, _Adapt | None]], str]:
+    """The INSERT, and in its order the fields' names and what adapts their values to the database, if anything has to.
+    Both PostgreSQL and SQLite (from 3.35) know RETURNING."""
     quote = connections[alias].ops.quote_name
     fields = [field for field in Message._meta.concrete_fields if not field.primary_key]
     columns = ", ".join(quote(field.column) for field in fields)
     places = ", ".join(["%s"] * len(fields))
     table, key = quote(Message._meta.db_table), quote("id")
     statement = f"INSERT INTO {table} ({columns}) VALUES ({places}) RETURNING {key}"  # noqa: S608
-    return [(field, type(field) in _PLAIN) for field in fields], statement
+    return [(field.attname, _adapt(field)) for field in fields], statement
+
+
+def _adapt(field: Field[Any, Any]) -> _Adapt | None:
+    """What ``field.get_db_prep_save()`` comes to for the values of a new message, in fewer steps."""
+    if type(field) in _PLAIN:
+        return None
+    if type(field) is models.DateTimeField:
+        return lambda value, connection: connection.ops.adapt_datetimefield_value(value)
+    if type(field) is models.JSONField:
+        return lambda value, connection: connection.ops.adapt_json_value(value, None)
+    return field.get_db_prep_save
 
 
 @lru_cache

@@ -23,9 +23,7 @@ def now(db: None, monkeypatch: pytest.MonkeyPatch) -> datetime:
 
 
 def add(status: str, created: datetime, **fields: Any) -> Message:
-    message = Message(
-        status=status, created_at=created, message_id="<1@x>", recipients=envelope(["a@example.com"])
-    )
+    message = Message(status=status, created_at=created, message_id="<1@x>", **envelope(["a@example.com"]))
     for name, value in fields.items():
         setattr(message, name, value)
     message.save()

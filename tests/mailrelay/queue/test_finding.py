@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 from django.test.utils import CaptureQueriesContext
 
 from mailrelay.mail.emails import Email
-from mailrelay.models import Message, MessageAddress
+from mailrelay.models import Message, MessageAddress, envelope
 from mailrelay.queue import byhand, finding, outbox
 from mailrelay.queue.finding import Page, Query
 from tests.tiers import fewer
@@ -158,7 +160,7 @@ def test_whatever_queues_a_mail_makes_it_findable(queued: Queue, relay: Any) -> 
     assert queued("key@example.com", key="k").pk == again.pk
     for address, row in (("raw", raw), ("many", many[0]), ("copy", copy), ("key", again)):
         assert [one.pk for one in finding.find(Query(text=f"{address}@example.com")).rows] == [row.pk]
-    assert MessageAddress.objects.filter(address="key@example.com").count() == 1
+    assert Message.objects.filter(only_recipient="key@example.com").count() == 1
 
 
 def mail_to(to: str) -> Any:
@@ -189,14 +191,21 @@ def many(relay: Any) -> None:
     Message.objects.bulk_create(
         [
             Message(
-                status="sent", message_id=f"<{n}@x>", subject=f"No {n}", recipients=[], next_attempt_at=None
+                status="sent",
+                message_id=f"<{n}@x>",
+                subject=f"No {n}",
+                next_attempt_at=None,
+                **envelope([f"box{n % 500}@example.com"] if n % 2 else []),
             )
             for n in range(number)
         ]
     )
     first = Message.objects.order_by("pk").values_list("pk", flat=True)[0]
     MessageAddress.objects.bulk_create(
-        [MessageAddress(address=f"box{n % 500}@example.com", message_id=first + n) for n in range(number)]
+        [
+            MessageAddress(address=f"box{n % 500}@example.com", message_id=first + n)
+            for n in range(0, number, 2)
+        ]
     )
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
@@ -208,6 +217,7 @@ QUERIES = (
     Query(finding.WAITING),
     Query(source="alert"),
     Query(text="box7@example.com"),
+    Query(text="box8@example.com"),
     Query(("sent",), text="box7@example.com"),
     Query(text="<77@x>"),
     Query(text="no 77"),
@@ -231,3 +241,36 @@ def test_no_query_reads_its_way_through_the_table(many: None, monkeypatch: pytes
         # Reading in the order of an index is fine where a LIMIT ends it.
         assert all("LIMIT" in statement for _ in scans), (statement, shown)
         assert "OFFSET" not in statement or "LIMIT 1 OFFSET 10" in statement
+
+
+# --- upgrades
+
+
+@pytest.fixture
+def before(transactional_db: None) -> Iterator[Any]:
+    """The models of 0.3.0, which had no index of recipients."""
+    executor = MigrationExecutor(connection)
+    executor.migrate([("mailrelay", "0004_refused_logins")])
+    yield executor.loader.project_state([("mailrelay", "0004_refused_logins")]).apps
+    call_command("migrate", verbosity=0)
+
+
+@pytest.mark.slow
+def test_messages_from_before_an_upgrade_are_found_by_each_recipient(before: Any) -> None:
+    old = before.get_model("mailrelay", "Message")
+    keys = {}
+    for name, people in (
+        ("one", ["Ops@example.com"]),
+        ("two", ["ops@example.com", "b@example.com"]),
+        ("no", []),
+    ):
+        recipients = [{"address": address, "status": "sent"} for address in people]
+        keys[name] = old.objects.create(status="sent", message_id=f"<{name}@x>", recipients=recipients).pk
+    call_command("migrate", verbosity=0)
+    found = {
+        text: [row.pk for row in finding.find(Query(text=text)).rows]
+        for text in ("ops@example.com", "b@example.com")
+    }
+    assert found == {"ops@example.com": [keys["two"], keys["one"]], "b@example.com": [keys["two"]]}
+    call_command("migrate", "mailrelay", "0012", verbosity=0)
+    assert MessageAddress.objects.filter(message_id=keys["one"]).count() == 1

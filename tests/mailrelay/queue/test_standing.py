@@ -68,7 +68,7 @@ def add(status: str, stage: str = "", source: str = "api", **fields: Any) -> Mes
         status=status,
         source=source,
         message_id="<1@x>",
-        recipients=envelope(["a@example.com"]),
+        **envelope(["a@example.com"]),
         last_error=error if stage else None,
         sent_at=timezone.now() if status == "sent" else None,
         **fields,

@@ -74,7 +74,7 @@ def sent(minutes: int, **fields: Any) -> Message:
         subject="Disk full",
         to=["ops@example.com"],
         message_id="<1@x>",
-        recipients=envelope(["ops@example.com"]),
+        **envelope(["ops@example.com"]),
         created_at=at,
         sent_at=at,
         **fields,
