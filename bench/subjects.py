@@ -140,6 +140,7 @@ def quazzar_drain(count: int) -> dict[str, float]:
     _relay()
     Sender().queue_many([Email(to=[TO], subject="bench", text=BODY) for _ in range(count)])
     result = timed(delivery.drain, count)
+    result["connections"] = len(delivery._pool._idle)  # those it had open
     if Message.objects.exclude(status="sent").exists():
         raise SystemExit("not everything was sent")
     Message.objects.all().delete()

@@ -233,8 +233,8 @@ QUAZZAR_GIVE_UP_HOURS = env_int("QUAZZAR_GIVE_UP_HOURS", 30, minimum=1, maximum=
 QUAZZAR_NODE_DIGEST_HOURS = env_int("QUAZZAR_NODE_DIGEST_HOURS", 24, maximum=_MOST_DAYS * 24)
 #: The time zone of the node's jobs, such as Europe/Berlin; empty: that of this machine.
 QUAZZAR_TIME_ZONE = env_zone("QUAZZAR_TIME_ZONE")
-#: Most connections held open to the relay at once.
-QUAZZAR_RELAY_CONNECTIONS = env_int("QUAZZAR_RELAY_CONNECTIONS", 10, minimum=1, maximum=1000)
+#: Most connections held open to the relay at once; 0, if unset: as many as its preset says.
+QUAZZAR_RELAY_CONNECTIONS = env_int("QUAZZAR_RELAY_CONNECTIONS", 0, minimum=1, maximum=1000)
 
 # --- mailbox stack -----------------------------------------------------------------------------------------
 #: IPv4 address of the host that the stack's ports are published on.

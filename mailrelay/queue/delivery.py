@@ -16,13 +16,14 @@ from django.conf import settings
 from mailrelay.models import Message
 from mailrelay.queue import nullsender, outbox, recording, rendering
 from mailrelay.queue.recording import Recorder
-from mailrelay.relay import logins, target
+from mailrelay.relay import logins, presets, target
 from mailrelay.relay.logins import Hold
 from mailrelay.relay.target import Relay
 from mailrelay.smtp import parts
 from mailrelay.smtp.connection import Connection
 from mailrelay.smtp.dialogue import Envelope
-from mailrelay.smtp.pipeline import Down, Event, Job, LoginGate, Opened, Pipeline, Pool, Result
+from mailrelay.smtp.pipeline import Down, Event, Job, Opened, Pipeline, Result
+from mailrelay.smtp.pool import LoginGate, Pool
 from quazzar.errors import DeliveryError, QuazzarError, Unreadable
 from quazzar.sealing import agreement
 
@@ -70,7 +71,7 @@ def stop() -> None:
 
 
 def close_idle_connections(seconds: float | None = None) -> None:
-    """Close connections that no drain has used for so many seconds (by default ``pipeline.IDLE_SECONDS``)."""
+    """Close connections that no drain has used for so many seconds (by default ``pool.IDLE_SECONDS``)."""
     _pool.close_idle() if seconds is None else _pool.close_idle(seconds)
 
 
@@ -149,7 +150,7 @@ class Drain:
         if relay.refusals:
             self._recorder.hold = logins.hold(relay, needed=outbox.anything_due())
         self._gate = LoginGate(self._recorder.hold.error if self._recorder.hold else None)
-        pipeline = Pipeline(relay.target, _pool, settings.QUAZZAR_RELAY_CONNECTIONS, self._gate)
+        pipeline = Pipeline(relay.target, _pool, _most_connections(relay), self._gate)
         try:
             self._loop(pipeline)
         finally:
@@ -217,7 +218,7 @@ class Drain:
             return
         results = [event for event in events if isinstance(event, Result)]
         if final := [result for result in results if not self._goes_on(pipeline, result)]:
-            self._recorder.record(final)
+            self._recorder.record(final, more=pipeline.outstanding > 0)
         pipeline.settle(sum(result.in_doubt for result in results))
         for event in events:
             if isinstance(event, Opened):
@@ -279,6 +280,11 @@ class Drain:
         if time.monotonic() - self._renewed > _RENEW_SECONDS:
             self._renewed = time.monotonic()
             outbox.renew(self.owner)
+
+
+def _most_connections(relay: Relay) -> int:
+    preset = presets.by_id(relay.provider) or presets.PRESETS[-1]
+    return settings.QUAZZAR_RELAY_CONNECTIONS or preset.connections
 
 
 def _envelope(message: Message, relay: Relay) -> Envelope:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from django.utils import timezone
 from mailrelay import history
 from mailrelay.history import Entry
 from mailrelay.models import Message
-from mailrelay.queue import counts, outbox
+from mailrelay.queue import counts, outbox, statements
 from mailrelay.relay.logins import Hold
 from mailrelay.smtp import parts
 from mailrelay.smtp.dialogue import Outcome, Reply
@@ -26,6 +27,8 @@ from quazzar.sealing import keyring
 
 logger = logging.getLogger("mailrelay.queue.delivery")
 
+#: How many results may wait for the disk, and for how many seconds (see ``statements.soon``).
+_UNSYNCED, _UNSYNCED_SECONDS = 40, 0.5
 #: Kinds of failure that end when the key is put back into the key file.
 _UNREADABLE = ("unreadable", "body_unreadable")
 
@@ -76,6 +79,8 @@ class Recorder:
     hold: Hold | None = None
     host: str = ""
     _tally: Counter[str] = field(default_factory=Counter)
+    _unsynced: int = 0
+    _synced_at: float = field(default_factory=time.monotonic)
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
@@ -85,14 +90,29 @@ class Recorder:
             yield
             counts.add(self._tally)
 
-    def record(self, results: list[Result]) -> None:
-        """Record results in one transaction; those that everybody got in one statement."""
+    def record(self, results: list[Result], *, more: bool = False) -> None:
+        """Record results in one transaction; those that everybody got in one statement.
+
+        Args:
+            more: further results are to come, so the disk need not have these at once.
+        """
         clean = [result for result in results if self._clean(result)]
-        with self._counted():
+        with self._soon(len(results), more), self._counted():
             self._record_clean(clean)
             for result in results:
                 if result.job.key in self.rows:
                     self._record_rest(self.rows[result.job.key], result.outcome, result.seconds)
+
+    @contextmanager
+    def _soon(self, results: int, more: bool) -> Iterator[None]:
+        self._unsynced += results
+        now = time.monotonic()
+        if more and self._unsynced <= _UNSYNCED and now - self._synced_at < _UNSYNCED_SECONDS:
+            with statements.soon():
+                yield
+            return
+        yield
+        self._unsynced, self._synced_at = 0, now
 
     def _clean(self, result: Result) -> bool:
         """Whether every recipient got the message in this very attempt."""

@@ -4,7 +4,8 @@ takes to run them."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -17,15 +18,18 @@ if TYPE_CHECKING:
     from django.db.backends.utils import CursorWrapper
     from django.db.models import Field
 
-#: The columns that a delivery reads; the others are for people.
+#: What a delivery reads of a message, in the order of the fields, as ``from_db()`` wants it; the rest is for people.
 _NEEDED_TO_SEND = (
-    *("id", "next_attempt_at", "body", "recipients", "envelope_sender"),
-    *("message_id", "created_at", "attempts", "history"),
+    *("id", "attempts", "message_id", "envelope_sender", "recipients"),
+    *("body", "history", "created_at"),
 )
+_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 #: Rows of one INSERT: SQLite takes 999 values in older builds.
 _AT_ONCE = 400
 #: Turns a field's value into one that the database takes.
 _Adapt = Callable[[Any, Any], Any]
+#: Turns what the database returns into a field's value.
+_Read = Callable[[Any, Any, Any], Any]
 #: Fields whose values the database takes as they are.
 _PLAIN = (models.CharField, models.TextField, models.PositiveIntegerField)
 
@@ -109,14 +113,27 @@ def claim(owner: str, now: datetime, until: datetime, limit: int) -> list[Messag
     Two workers may want the same rows: one of them gets each.
     """
     alias = router.db_for_write(Message)
-    ops = connections[alias].ops
-    pending = [str(status) for status in Message.PENDING]
+    connection = connections[alias]
+    ops = connection.ops
     values = [
-        *(*pending, ops.adapt_datetimefield_value(now), limit),
-        *(Message.Status.SENDING.value, owner, ops.adapt_datetimefield_value(until), *pending),
+        *(ops.adapt_datetimefield_value(now), limit),
+        *(Message.Status.SENDING.value, owner, ops.adapt_datetimefield_value(until)),
     ]
-    rows = Message.objects.using(alias).raw(_claim_statement(alias), values)
-    return sorted(rows, key=lambda row: (row.next_attempt_at, row.pk))
+    with connection.cursor() as cursor:
+        cursor.execute(_claim_statement(alias), values)
+        rows = sorted(cursor.fetchall())
+    readers = _readers(alias)
+    return [
+        Message.from_db(
+            alias,
+            _NEEDED_TO_SEND,
+            [
+                value if read is None or value is None else read(value, None, connection)
+                for value, read in zip(row[1:], readers, strict=True)
+            ],
+        )
+        for row in rows
+    ]
 
 
 @lru_cache
@@ -126,12 +143,60 @@ def _claim_statement(alias: str) -> str:
     # Workers on PostgreSQL that waited for each other's rows, each in an order of its own, would deadlock. WITH keeps
     # the LIMIT, whatever the planner does.
     skip = "FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
+    # SQLite, which has no statistics, would read and sort everything that waits.
+    by = "INDEXED BY message_due" if connection.vendor == "sqlite" else ""
     set_ = "SET status = %s, lease_owner = %s, lease_until = %s, attempts = attempts + 1"
+    # Literals, because SQLite uses a partial index only where it sees the index's condition in the statement itself.
+    pending = ", ".join(f"'{status.value}'" for status in (Message.Status.QUEUED, Message.Status.RETRYING))
     return (
-        f"WITH due AS MATERIALIZED (SELECT id FROM {table} WHERE status IN (%s, %s) AND next_attempt_at <= %s "  # noqa: S608
+        f"WITH due AS MATERIALIZED (SELECT id FROM {table} {by} WHERE status IN ({pending}) AND next_attempt_at <= %s "  # noqa: S608
         f"ORDER BY next_attempt_at, id LIMIT %s {skip}) UPDATE {table} {set_} "
-        f"WHERE id IN (SELECT id FROM due) AND status IN (%s, %s) RETURNING {', '.join(_NEEDED_TO_SEND)}"
+        f"WHERE id IN (SELECT id FROM due) AND status IN ({pending}) "
+        f"RETURNING {', '.join(('next_attempt_at', *_NEEDED_TO_SEND))}"
     )
+
+
+@lru_cache
+def _readers(alias: str) -> list[_Read | None]:
+    """What turns each column that a delivery reads into the attribute's value, as the ORM does."""
+    connection = connections[alias]
+    readers: list[_Read | None] = []
+    for name in _NEEDED_TO_SEND:
+        field: Any = Message._meta.get_field(name)
+        if isinstance(field, models.JSONField):
+            readers.append(_read_json)
+            continue
+        found = [
+            *connection.ops.get_db_converters(field.get_col(Message._meta.db_table)),
+            *field.get_db_converters(connection),
+        ]
+        assert len(found) <= 1
+        readers.append(found[0] if found else None)
+    return readers
+
+
+def _read_json(value: str, _expression: None, _connection: object) -> Any:
+    return [] if value == "[]" else json.loads(value)
+
+
+@contextmanager
+def soon() -> Iterator[None]:
+    """What is committed within survives a killed process at once, and a power cut from the next other commit on.
+
+    Only for SQLite, and outside a transaction. PostgreSQL has ``synchronous_commit``, but would lose such a commit when
+    its own processes are killed.
+    """
+    connection = connections[router.db_for_write(Message)]
+    if connection.vendor != "sqlite" or connection.in_atomic_block:
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA synchronous=NORMAL")
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA synchronous=FULL")
 
 
 def mark_sent(
@@ -186,9 +251,5 @@ def _histories(connection: Any, histories: Mapping[int, Sequence[Any]]) -> tuple
         return "", []
     kind = Message._meta.get_field("history").db_type(connection)
     cases = f" WHEN %s THEN CAST(%s AS {kind})" * len(histories)
-    encoded = [
-        value
-        for key, entries in histories.items()
-        for value in (key, json.dumps(entries, ensure_ascii=False, separators=(",", ":")))
-    ]
+    encoded = [value for key, entries in histories.items() for value in (key, _compact(entries))]
     return f", history = CASE id{cases} ELSE history END", encoded

@@ -24,6 +24,8 @@ class Preset:
         username_hint: what the user name is, shown beside its field; ``password_hint`` likewise.
         docs: where to find the credentials at the provider.
         other_ports: further open ports, for networks that block the usual one.
+        connections: how many to have open at most. The providers listed here publish no lower limit (SendGrid: 10,000),
+            and a server that allows fewer refuses the others with 421, after which no more are tried.
     """
 
     id: str
@@ -36,6 +38,7 @@ class Preset:
     security: str = "starttls"
     regions: tuple[Region, ...] = ()
     other_ports: str = ""
+    connections: int = 25
 
     def public(self) -> dict[str, Any]:
         """What the API lists: id, name, host, port, security, and regions where there is a choice."""

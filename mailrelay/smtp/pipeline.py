@@ -3,6 +3,9 @@
 Each connection has a thread that does nothing but SMTP. Jobs reach the threads through one queue, and results come back
 through another. A message whose body is on the wire but whose result is not recorded yet is *in doubt*: after a kill it
 is sent again. Permits limit how many messages can be in doubt.
+
+A far relay gets more connections, because each is idle for most of a round trip. How many there may be is up to the
+caller, and to the server, which refuses to open more than it allows.
 """
 
 from __future__ import annotations
@@ -15,14 +18,14 @@ from dataclasses import dataclass
 
 from mailrelay.smtp.connection import Connection
 from mailrelay.smtp.dialogue import Envelope, Outcome, Target
+from mailrelay.smtp.pool import LoginGate, Pool
 from quazzar.errors import DeliveryError
 
-#: The most messages in doubt at once, over all connections: two kills in a row send at most twenty again.
+#: The most messages in doubt at once on the first connection; each further connection adds one. Two kills in a row send
+#: at most twice as many again.
 IN_DOUBT = 10
-#: A connection that was not used for this long is closed, in seconds; providers hang up after 30 to 300.
-IDLE_SECONDS = 20.0
-#: How long the limit that a server named is believed, in seconds.
-_REMEMBERED_SECONDS = 3600.0
+#: Codes with which a server that has enough connections refuses another (RFC 5321 §3.8; Exchange: 432).
+_ENOUGH = (421, 432, 452)
 #: How many seconds of waiting for an answer justify one more connection.
 _WAIT_PER_CONNECTION = 0.005
 #: Where answers come at once, the owner waits this long for more results, in seconds, up to ``_GATHER`` of them: one
@@ -87,78 +90,6 @@ class Down:
 Event = Result | Opened | Down
 
 
-class LoginGate:
-    """Lets the connections of one pipeline sign in one after the other.
-
-    Once the server has refused a login, no other is tried: it would be one more failed login, and servers lock out
-    after a few.
-
-    Attributes:
-        refusal: why nobody is let in; None while everybody is.
-    """
-
-    def __init__(self, refusal: DeliveryError | None = None) -> None:
-        self.refusal = refusal
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-        if self.refusal is not None:
-            self._lock.release()
-            raise self.refusal
-
-    def __exit__(self, _kind: object, exc: BaseException | None, _traceback: object) -> None:
-        self.refusal = exc if isinstance(exc, DeliveryError) else None
-        self._lock.release()
-
-
-class Pool:
-    """Open connections that no pipeline uses at the moment."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._idle: list[Connection] = []
-        self._most: dict[Target, tuple[int, float]] = {}
-
-    def most(self, target: Target) -> int:
-        """How many recipients this target takes at once, as far as it said so a short time ago; else 0."""
-        most, until = self._most.get(target, (0, 0.0))
-        return most if time.monotonic() < until else 0
-
-    def remember_most(self, target: Target, most: int) -> None:
-        """Remember how many recipients it takes, so that the next mail is not refused first."""
-        self._most = {target: (most, time.monotonic() + _REMEMBERED_SECONDS)}
-
-    def take(self, target: Target) -> Connection | None:
-        """A connection to exactly this target, or None; connections to other targets are closed."""
-        with self._lock:
-            fitting = [connection for connection in self._idle if connection.target == target]
-            others = [connection for connection in self._idle if connection.target != target]
-            ready = fitting.pop() if fitting else None
-            self._idle = fitting
-        for connection in others:
-            connection.close()
-        return ready
-
-    def give(self, connection: Connection) -> None:
-        """Keep a connection for the next drain; one that is no longer usable is closed."""
-        if not connection.usable:
-            connection.close()
-            return
-        connection.idle_since = time.monotonic()
-        with self._lock:
-            self._idle.append(connection)
-
-    def close_idle(self, seconds: float = IDLE_SECONDS) -> None:
-        """Close the connections that nobody has used for that long."""
-        limit = time.monotonic() - seconds
-        with self._lock:
-            old = [connection for connection in self._idle if connection.idle_since <= limit]
-            self._idle = [connection for connection in self._idle if connection.idle_since > limit]
-        for connection in old:
-            connection.close()
-
-
 class Pipeline:
     """Sends jobs to one target over up to ``most`` connections.
 
@@ -173,7 +104,8 @@ class Pipeline:
         self.outstanding = 0
         self.alive = 0
         self._pool = pool
-        self._most = most
+        self._most = pool.connections(target, most)
+        self._widest = 1
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._permits = threading.Semaphore(IN_DOUBT)
@@ -192,9 +124,13 @@ class Pipeline:
         return self._jobs.qsize()
 
     def grow(self) -> None:
-        """Open as many connections as the relay's answer times and the work at hand justify."""
+        """Open as many connections as the relay's answer times and the work at hand justify; each but the first brings
+        a permit."""
         while self.alive < wanted(self._answer_seconds, self.outstanding, self._most):
             self.alive += 1
+            if self.alive > self._widest:
+                self._widest = self.alive
+                self._permits.release()
             thread = threading.Thread(target=self._run, name="relay", daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -220,6 +156,8 @@ class Pipeline:
             self.alive -= 1
             # The relay may allow fewer connections than we want: from now on ask for no more than are open.
             self._most = max(1, self.alive)
+            if self.alive and event.error.smtp_code in _ENOUGH:
+                self._pool.remember_connections(self.target, self.alive)
         elif isinstance(event, Result):
             self.outstanding -= 1
 

@@ -6,14 +6,19 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from mailrelay.mail.emails import Email
 from mailrelay.models import Message, RelaySettings
-from mailrelay.queue import byhand, outbox
+from mailrelay.queue import byhand, outbox, recording, statements
+from mailrelay.queue.recording import Recorder
+from mailrelay.smtp.dialogue import Envelope, Outcome
+from mailrelay.smtp.pipeline import Job, Result
 from quazzar.errors import IdempotencyConflict, InvalidEmail, RelayNotConfigured
 
 pytestmark = pytest.mark.django_db
@@ -195,3 +200,56 @@ def test_old_messages_go_and_waiting_ones_stay(queued: Queue) -> None:
     Message.objects.update(created_at=timezone.now() - timedelta(days=91))
     assert outbox.purge() == (0, 1)
     assert Message.objects.count() == 1
+
+
+# --- what a claim costs
+
+
+def test_a_claim_does_not_read_all_that_waits(relay: RelaySettings) -> None:
+    """Without statistics, SQLite would sort the whole queue for each hundred messages."""
+    with CaptureQueriesContext(connection) as taken:
+        outbox.claim("me", 100)
+    (claim,) = [one["sql"] for one in taken.captured_queries if "RETURNING" in one["sql"]]
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("EXPLAIN QUERY PLAN " + claim.replace("%", "%%"))
+            plan = [row[3] for row in cursor.fetchall()]
+        assert any("INDEX message_due (next_attempt_at<?)" in step for step in plan), plan
+        assert not any("TEMP B-TREE" in step for step in plan), plan
+    else:
+        assert "SKIP LOCKED" in claim
+
+
+@pytest.mark.django_db(transaction=True)
+def test_results_reach_the_disk_at_once_unless_more_are_to_come(
+    queued: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full, levels = 2, []
+
+    def synchronous() -> int:
+        if connection.vendor != "sqlite":
+            return full
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA synchronous")
+            return int(cursor.fetchone()[0])
+
+    monkeypatch.setattr(recording, "_UNSYNCED_SECONDS", 3600)
+    for _ in range(44):
+        queued()
+    rows = {row.pk: row for row in outbox.claim("me", 100)}
+    recorder = Recorder("me", dict(rows))
+    mark_sent = statements.mark_sent
+
+    def noted(*args: Any, **kwargs: Any) -> int:
+        levels.append(synchronous())
+        return mark_sent(*args, **kwargs)
+
+    monkeypatch.setattr(statements, "mark_sent", noted)
+    for n, pk in enumerate(rows):
+        job = Job(pk, Envelope("a@example.com", ("b@example.com",), b"x"))
+        recorder.record([Result(job, Outcome(), in_doubt=True, seconds=0.1)], more=n not in (1, 43))
+    # Each but the second (the last of its drain), the one after forty, and the last.
+    synced = [1, 42, 43] if connection.vendor == "sqlite" else list(range(44))
+    assert [n for n, level in enumerate(levels) if level == full] == synced
+    assert synchronous() == full
+    assert Message.objects.filter(status="sent").count() == 44

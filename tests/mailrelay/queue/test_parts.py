@@ -12,7 +12,7 @@ from mailrelay.mail.emails import Email
 from mailrelay.models import Message, RelaySettings
 from mailrelay.queue import delivery, outbox
 from mailrelay.sender import DeliveryError, Sender
-from mailrelay.smtp.pipeline import Pool
+from mailrelay.smtp.pool import Pool
 from tests.rig.faults import Envelope, FaultServer, Reply, Script, Session
 from tests.rig.script import Answer
 

@@ -8,8 +8,10 @@ import pytest
 
 from mailrelay.smtp.connection import Connection
 from mailrelay.smtp.dialogue import Envelope, Target
-from mailrelay.smtp.pipeline import IN_DOUBT, Down, Event, Job, Pipeline, Pool, Result, wanted
+from mailrelay.smtp.pipeline import IN_DOUBT, Down, Event, Job, Pipeline, Result, wanted
+from mailrelay.smtp.pool import Pool
 from tests.rig.faults import HANG_UP, FaultServer, Script
+from tests.rig.script import Answers
 
 Serve = Callable[..., FaultServer]
 
@@ -126,6 +128,38 @@ def test_no_more_mails_are_in_doubt_than_promised(pool: Pool) -> None:
             unsettled += len(results(batch))
         assert unsettled == IN_DOUBT == len(server.accepted)
         pipeline.close()
+
+
+@pytest.mark.slow
+def test_each_further_connection_to_a_far_relay_adds_one_mail_in_doubt(pool: Pool) -> None:
+    with FaultServer(Script(latency=0.1)) as far:
+        pipeline = Pipeline(Target("127.0.0.1", far.port, "none"), pool, 4)
+        for key in range(50):
+            pipeline.submit(Job(key, Envelope("a@example.org", ("b@example.com",), b"Subject: x\r\n\r\n")))
+        unsettled = 0
+        pipeline.grow()
+        while batch := pipeline.collect(3):
+            pipeline.grow()
+            unsettled += len(results(batch))
+        assert len(far.sessions) == 4
+        assert unsettled == IN_DOUBT + 3 == len(far.accepted)
+        pipeline.close()
+
+
+@pytest.mark.slow
+def test_how_many_connections_a_server_allows_is_remembered(pool: Pool) -> None:
+    answers: Answers = [None, None, "421 4.7.0 Too many connections", "421 4.7.0 Too many connections"]
+    with FaultServer(Script(latency=0.03, commands={"EHLO": answers})) as server:
+        target = Target("127.0.0.1", server.port, "none")
+        assert pool.connections(target, 25) == 25
+        _, events = run(server, pool, 40)
+        assert len(results(events)) == len(server.accepted) == 40
+        assert pool.connections(target, 25) == 2
+        assert pool.connections(target, 1) == 1
+        before = len(server.sessions)
+        run(server, pool, 40)
+        assert len(server.sessions) == before  # the two that are open, and no try at a third
+        assert pool.connections(Target("127.0.0.2", server.port, "none"), 25) == 25
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
