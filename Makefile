@@ -6,7 +6,7 @@ PY := .venv/bin/python
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(PY) -m uv pip compile --quiet --generate-hashes \
 	--no-emit-index-url --python-version 3.11
 
-.PHONY: help run demo quick test test-long check bench roles shots lock
+.PHONY: help run demo quick test test-long check bench torture roles shots lock
 
 help:
 	@echo "make run     run the console on http://127.0.0.1:$(PORT) (PORT=8001 for another port)"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-long  run the tests of kills and faults again, with every kill and fault"
 	@echo "make check   check linters, types, migrations, deployment settings and the API schema"
 	@echo "make bench   measure speed and memory, compared with similar products"
+	@echo "make torture  break real parts at random and check that nothing is lost (SEED=5 ROUNDS=100 FROM=1 MODES=relay-sqlite)"
 	@echo "make roles   write the tables of docs/roles.md"
 	@echo "make shots   take the screenshots for the documentation from the demo"
 	@echo "make lock    pin requirements*.txt from requirements*.in"
@@ -44,6 +45,11 @@ check:
 bench:
 	@scripts/bootstrap requirements-dev.txt
 	@$(PY) -m bench
+
+torture:
+	@scripts/bootstrap requirements-dev.txt
+	@scripts/services
+	@exec $(PY) -m tests.torture --rounds $(or $(ROUNDS),10) --from $(or $(FROM),1) $(if $(SEED),--seed $(SEED)) $(if $(MODES),--modes $(MODES)) $(if $(LOG),--log $(LOG))
 
 roles:
 	@scripts/bootstrap requirements-dev.txt

@@ -1,0 +1,12 @@
+"""The modes by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.torture.relay import OnSqlite
+from tests.torture.world import World
+
+MODES: dict[str, Callable[[], World]] = {OnSqlite.name: OnSqlite}
+#: Those of which a round takes seconds.
+LIGHT = (OnSqlite.name,)
