@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tests.torture.fleet import OnPostgres
 from tests.torture.relay import OnSqlite
 from tests.torture.world import World
 
-MODES: dict[str, Callable[[], World]] = {OnSqlite.name: OnSqlite}
+MODES: dict[str, Callable[[], World]] = {OnSqlite.name: OnSqlite, OnPostgres.name: OnPostgres}
 #: Those of which a round takes seconds.
-LIGHT = (OnSqlite.name,)
+LIGHT = (OnSqlite.name, OnPostgres.name)

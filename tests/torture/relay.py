@@ -36,7 +36,7 @@ JUMPS = {"an hour ahead": 3600, "a day ahead": 86_400, "an hour behind": -3600, 
 LASTING = 23.0
 #: The supervisor as it is, but for its memory of earlier failures: else a part that is killed every few seconds would
 #: be started twice a minute.
-_UP = """
+UP = """
 import os, sys, django
 django.setup()
 from quazzar.management.commands import up
@@ -56,7 +56,7 @@ class Forgetful(Console):
 
     def launch(self) -> None:
         """Start it, without waiting."""
-        self.node = Node([sys.executable, "-c", _UP, str(self.port)], {**self.env, "PYTHONPATH": str(ROOT)})
+        self.node = Node([sys.executable, "-c", UP, str(self.port)], {**self.env, "PYTHONPATH": str(ROOT)})
 
 
 class Relay(World):
@@ -65,6 +65,7 @@ class Relay(World):
     webs: Sequence[Console]
     rows: Rows
     provider: Provider
+    clock: Clock
 
     # --- parts ---------------------------------------------------------------------------------------------
     def build(self) -> None:
@@ -122,6 +123,21 @@ class Relay(World):
 
         moods = {f"the provider {mood}": feel(mood) for mood in MOODS}
         return {**moods, "the provider crashes": lambda _: self.provider.restart()}
+
+    def clocks(self) -> dict[str, Fault]:
+        """Jumps that are put right soon, and some that last for more than a period of the sweeps."""
+
+        def jump(seconds: int, lasts: float) -> Fault:
+            def fault(_: random.Random) -> None:
+                self.clock.set(seconds)
+                time.sleep(lasts)
+
+            return fault
+
+        short = {f"a clock {name}": jump(seconds, 0) for name, seconds in JUMPS.items()}
+        return short | {
+            f"a clock {name} for a while": jump(seconds, LASTING) for name, seconds in JUMPS.items()
+        }
 
     def heal(self, *, patient: bool) -> None:
         self.provider.calm_down()
@@ -307,21 +323,6 @@ class OnSqlite(Relay):
         if self._lock is not None:
             self._lock.close()
             self._lock = None
-
-    def clocks(self) -> dict[str, Fault]:
-        """Jumps that are put right soon, and some that last for more than a period of the sweeps."""
-
-        def jump(seconds: int, lasts: float) -> Fault:
-            def fault(_: random.Random) -> None:
-                self.clock.set(seconds)
-                time.sleep(lasts)
-
-            return fault
-
-        short = {f"a clock {name}": jump(seconds, 0) for name, seconds in JUMPS.items()}
-        return short | {
-            f"a clock {name} for a while": jump(seconds, LASTING) for name, seconds in JUMPS.items()
-        }
 
     def mend(self) -> None:
         self.unlock()

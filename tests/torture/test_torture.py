@@ -45,7 +45,7 @@ def test_a_double_needs_a_reason_that_came_between_and_each_reason_is_good_for_s
     allowed, wrong = ledger.doubles()
     assert allowed == {"a kill": 1}
     assert wrong == ["before arrived 2 times", "second arrived 2 times"]
-    ledger.close()
+    ledger = Ledger()
     ledger.arrive("only one")
     ledger.doubt("a cut", limit=1, token="other")
     ledger.arrive("only one")
