@@ -1,4 +1,4 @@
-"""python -m bench [sending] [distance] [queue] [memory] [sealing] [mailboxes] [dns] [pages]: tables with peers."""
+"""python -m bench [sending] [distance] [queue] [memory] [sealing] [mailboxes] [dns] [pages] [growth]: tables."""
 
 import json
 import os
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.dnschecks import dns
+from bench.growth import growth
 from bench.mailboxes import mailboxes
 from bench.memory import memory
 from bench.pages import pages
@@ -133,6 +134,7 @@ def main() -> None:
         "mailboxes": mailboxes,
         "dns": dns,
         "pages": pages,
+        "growth": growth,
     }
     for name in sys.argv[1:] or tables:
         with tempfile.TemporaryDirectory(prefix="quazzar-bench-") as directory:

@@ -118,6 +118,9 @@ class Message(models.Model):
     last_error = models.JSONField(null=True, default=None)
     #: What each attempt came to, and who retried or cancelled it, oldest first (see ``mailrelay/history.py``).
     history = models.JSONField(default=list)
+    #: What must be mended before it is tried again: ``resolve``, ``connect``, ``tls`` or ``auth`` (the stage at which
+    #: the relay failed), ``password`` or ``key`` (no key opens the relay password, or the mail). Null: nothing.
+    waits_for = models.CharField(max_length=8, null=True, default=None, editable=False)  # noqa: DJ001
     #: Who handed it in: an actor of the audit log, or ``sendmail:NAME`` for a local user. Empty in rows from before
     #: 0.4.
     submitted_by = models.CharField(max_length=300, blank=True, default="")
@@ -146,6 +149,17 @@ class Message(models.Model):
             models.Index(fields=["lease_until"], name="message_lease", condition=models.Q(status="sending")),
             models.Index(fields=["status", "-id"], name="message_status"),
             models.Index(fields=["created_at"], name="message_created"),
+            # For the retention of bodies; with none, no message has an entry.
+            models.Index(
+                fields=["sent_at"],
+                name="message_body",
+                condition=models.Q(sent_at__isnull=False, body__isnull=False),
+            ),
+            models.Index(
+                fields=["waits_for", "id"],
+                name="message_waits_for",
+                condition=models.Q(waits_for__isnull=False),
+            ),
             models.Index(fields=["message_id"], name="message_message_id"),
             models.Index(
                 fields=["only_recipient", "id"],
@@ -209,8 +223,12 @@ class HourlyCount(models.Model):
         DEFERRED = "deferred", "Deferred"
         #: The most messages that waited at one time.
         WAITING = "waiting", "Waiting"
+        #: Only in place of an hour.
+        QUEUED = "queued", "Queued"
+        RETRYING = "retrying", "Retrying"
 
-    #: In place of an hour: how many messages of the final statuses ``sent`` and ``failed`` the table holds now.
+    #: In place of an hour: how many messages of the final statuses ``sent`` and ``failed`` the table holds now, and how
+    #: many of a long queue were ``queued`` or ``retrying`` when they were last counted.
     STOCK: ClassVar[datetime] = datetime(1970, 1, 1, tzinfo=UTC)
 
     #: When the hour began (UTC).

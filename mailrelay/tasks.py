@@ -11,7 +11,7 @@ from celery.signals import worker_ready, worker_shutting_down
 from mailrelay import monitoring
 from mailrelay.expected import watching
 from mailrelay.notices import licence, nodewatch
-from mailrelay.queue import counts, delivery, outbox
+from mailrelay.queue import counts, delivery, outbox, retention
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def sweep_outbox() -> None:
 @shared_task(ignore_result=True)
 def clean_up() -> None:
     """Remove the bodies and messages whose retention is over."""
-    bodies, rows = outbox.purge()
+    bodies, rows = retention.purge()
     watching.purge()
     if bodies or rows:
         logger.info("retention: %s bodies and %s messages removed", bodies, rows)

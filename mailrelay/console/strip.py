@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, Min
 from django.utils import timezone
 
 from mailrelay.models import Message
 from mailrelay.queue import counts
 
 Status = Message.Status
-#: Stages at which every message fails in the same way, and what that says about the relay.
-_RELAY_STAGES = {
+#: What mail waits for because of the relay, and what that says about it.
+_HELD_UP = {
     "resolve": "The relay's host name is not found",
     "connect": "The relay is not answering",
     "tls": "The connection to the relay cannot be secured",
     "auth": "The relay does not accept the sign-in",
+    "password": "The relay does not accept the sign-in",
 }
 
 
@@ -45,7 +45,7 @@ class Figures:
 
 
 def read() -> Figures:
-    """The figures of this moment, with five queries at most; none grows with what was sent before."""
+    """The figures of this moment, with 16 queries at most; none grows with what was sent before."""
     today = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
     number = counts.by_status()
     waiting = sum(number[status] for status in counts.WAITING)
@@ -64,9 +64,17 @@ def read() -> Figures:
 
 def _outage() -> Outage | None:
     """Messages that are retried because the relay was not found, did not answer, or refused the sign-in."""
-    held_up = Message.objects.filter(status=Status.RETRYING, last_error__stage__in=list(_RELAY_STAGES))
-    total = held_up.aggregate(n=Count("id"), since=Min("created_at"))
-    latest = held_up.order_by("-id").values_list("last_error", flat=True).first() if total["n"] else None
-    if not latest:
+    latest, oldest, number = None, None, 0
+    for what in _HELD_UP:
+        rows = Message.objects.filter(waits_for=what).order_by("pk").defer("body")
+        if (first := rows.first()) is None:
+            continue
+        number += counts.at_most(rows)
+        last = rows.last()
+        latest = max(filter(None, (latest, last)), key=lambda row: row.pk)
+        oldest = min(filter(None, (oldest, first)), key=lambda row: row.pk)
+    if latest is None or oldest is None or not latest.last_error:
         return None
-    return Outage(_RELAY_STAGES[latest["stage"]], total["n"], total["since"], str(latest.get("message", "")))
+    return Outage(
+        _HELD_UP[str(latest.waits_for)], number, oldest.created_at, str(latest.last_error.get("message", ""))
+    )

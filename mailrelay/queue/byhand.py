@@ -15,7 +15,7 @@ from mailrelay.mail import addresses, emails, encodedwords, payload, rawmail
 from mailrelay.mail.emails import Email
 from mailrelay.mail.rawmail import RawMail
 from mailrelay.models import Message
-from mailrelay.queue import counts, outbox, submission
+from mailrelay.queue import counts, outbox, retention, submission
 from quazzar import actors
 from quazzar.access import audit
 from quazzar.errors import QuazzarError
@@ -61,7 +61,12 @@ def retry(message: Message) -> bool:
         else recipient
         for recipient in message.recipients
     ]
-    due = {"status": Status.QUEUED, "next_attempt_at": timezone.now(), "recipients": recipients}
+    due = {
+        "status": Status.QUEUED,
+        "next_attempt_at": timezone.now(),
+        "recipients": recipients,
+        "waits_for": None,
+    }
     with transaction.atomic():
         revived = _change(message, "retried", due, status=Status.FAILED, body__isnull=False)
         if revived:
@@ -81,7 +86,7 @@ def cancel(message: Message) -> bool:
     now = timezone.now()
     sentence = "Cancelled before it reached all recipients."
     error = {"stage": CANCELLED, "code": None, "message": sentence, "at": now.isoformat()}
-    given_up = {"status": Status.FAILED, "next_attempt_at": None, "last_error": error}
+    given_up = {"status": Status.FAILED, "next_attempt_at": None, "last_error": error, "waits_for": None}
     with transaction.atomic():
         changed = _change(message, "cancelled", given_up, status__in=Message.PENDING)
         if changed:
@@ -94,7 +99,7 @@ def delete(messages: Sequence[Message]) -> int:
     """Delete messages with their content, and what was learned from them; returns how many they were."""
     with transaction.atomic():
         deleting.send(sender=Message, messages=messages)
-        return outbox.remove(Message.objects.filter(pk__in=[message.pk for message in messages]))
+        return retention.remove(Message.objects.filter(pk__in=[message.pk for message in messages]))
 
 
 def _change(message: Message, what: str, values: dict[str, Any], **condition: Any) -> bool:

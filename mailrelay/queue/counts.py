@@ -5,10 +5,11 @@ Written in the same transaction as the results, so that a page or a scrape reads
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import Count, Min, Sum
+from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
 from mailrelay.models import HourlyCount, Message
@@ -20,8 +21,14 @@ Status = Message.Status
 KEPT = timedelta(days=31)
 #: Statuses of messages that wait: they are counted where they are.
 WAITING = (Status.QUEUED, Status.SENDING, Status.RETRYING)
+#: How many messages are counted each time somebody asks; of more, the number of the last sweep is told.
+COUNTED = 10_000
+#: How often a sweep counts a longer queue, in seconds: it takes 60 ms for a million messages.
+_EVERY = 60.0
 #: Statuses whose messages pile up over the years.
 _FINAL = (Status.SENT, Status.FAILED)
+#: When this process last counted a long queue.
+_counted_at = -_EVERY
 
 
 def hour_of(at: datetime) -> datetime:
@@ -50,8 +57,11 @@ def take_away(by_status: Mapping[str, int]) -> None:
 
 
 def note_waiting() -> None:
-    """Remember how many messages wait now, if more than were seen before in this hour."""
-    number = Message.objects.filter(status__in=WAITING).count()
+    """Remember how many messages wait now, if more than were seen before in this hour; and of a long queue, how many
+    have each status."""
+    _count_long_queue()
+    waiting = by_status()
+    number = sum(waiting[status] for status in WAITING)
     hour = hour_of(timezone.now())
     row, _ = HourlyCount.objects.get_or_create(
         hour=hour, outcome=Outcome.WAITING, defaults={"number": number}
@@ -62,19 +72,39 @@ def note_waiting() -> None:
 
 def by_status() -> dict[str, int]:
     """How many messages the table holds in each status."""
-    waiting = (
-        Message.objects.filter(status__in=WAITING).order_by().values_list("status").annotate(Count("id"))
-    )
-    stock = HourlyCount.objects.filter(hour=HourlyCount.STOCK).values_list("outcome", "number")
-    found = {**dict(waiting), **{outcome: max(number, 0) for outcome, number in stock}}
-    return {status: found.get(status, 0) for status in Status.values}
+    stock = dict(HourlyCount.objects.filter(hour=HourlyCount.STOCK).values_list("outcome", "number"))
+    found = {status: max(stock.get(status, 0), 0) for status in Status.values}
+    for status in WAITING:
+        number = at_most(Message.objects.filter(status=status))
+        found[status] = number if number <= COUNTED else max(number, found[status])
+    return found
+
+
+def at_most(rows: QuerySet[Message]) -> int:
+    """How many rows these are, if they are no more than ``COUNTED``; otherwise one more than that."""
+    return rows.order_by()[: COUNTED + 1].count()
+
+
+def _count_long_queue() -> None:
+    global _counted_at
+    if time.monotonic() - _counted_at < _EVERY:
+        return
+    for status in (Status.QUEUED, Status.RETRYING):
+        rows = Message.objects.filter(status=status)
+        if at_most(rows) > COUNTED:
+            HourlyCount.objects.update_or_create(
+                hour=HourlyCount.STOCK, outcome=str(status), defaults={"number": rows.count()}
+            )
+    _counted_at = time.monotonic()
 
 
 def oldest_waiting() -> datetime | None:
     """When the oldest message that waits was queued; None if none waits."""
-    waiting = Message.objects.filter(status__in=WAITING).order_by()
-    first = [pk for _, pk in waiting.values_list("status").annotate(Min("id"))]
-    return Message.objects.filter(pk__in=first).aggregate(at=Min("created_at"))["at"] if first else None
+    # One query for each status: with all in one, a database reads all that waits.
+    oldest = (
+        Message.objects.filter(status=status).order_by("pk").values_list("created_at") for status in WAITING
+    )
+    return min((row[0] for rows in oldest for row in rows[:1]), default=None)
 
 
 def since(at: datetime) -> dict[str, int]:

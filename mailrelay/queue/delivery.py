@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from django.conf import settings
+from django.utils import timezone
 
 from mailrelay.models import Message
 from mailrelay.queue import nullsender, outbox, recording, rendering
@@ -96,7 +97,7 @@ def retry_if_relay_is_back() -> bool:
 
     It does not sign in: a wrong password every few seconds would lock the account.
     """
-    if not outbox.waiting_for_the_relay(_UNREACHABLE).exists():
+    if not any(outbox.waiting_for(stage, timezone.now()).exists() for stage in _UNREACHABLE):
         return False
     try:
         address = replace(target.load().target, username="")

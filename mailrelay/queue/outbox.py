@@ -9,14 +9,14 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Count, F, QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from mailrelay.history import Entry
 from mailrelay.mail import addresses, emails, mime, payload
 from mailrelay.mail.emails import Email
 from mailrelay.models import Message, envelope
-from mailrelay.queue import counts, statements
+from mailrelay.queue import statements
 from mailrelay.relay.target import default_from
 from quazzar import doorbell, words
 from quazzar.actors import current_actor
@@ -26,6 +26,12 @@ from quazzar.errors import IdempotencyConflict, InvalidEmail, RelayNotConfigured
 LEASE = timedelta(seconds=60)
 #: Stages at which a failure is the relay's, whatever the mail.
 RELAY_STAGES = ("resolve", "connect", "tls", "auth")
+#: What messages wait for that ends when the relay lets us in.
+_THE_RELAY = (*RELAY_STAGES, "password")
+#: Rows of one transaction, so that nobody waits long for the database.
+_PORTION = 5_000
+#: How many messages find out whether changed settings work.
+_FIRST = 100
 #: How long an idempotency key stays taken.
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
 #: The wait after the first failure; it doubles with each further one, up to the longest.
@@ -278,9 +284,18 @@ def record_failure(
             last_error={**error, "at": now.isoformat()},
             recipients=message.recipients,
             history=message.history,
+            waits_for=waits_for(error) if later else None,
         )
     )
     return status if changed else None
+
+
+def waits_for(error: Mapping[str, Any]) -> str | None:
+    """What must be mended before a message with this ``last_error`` is tried again; None: nothing."""
+    stage = str(error["stage"])
+    if "keys" in error:
+        return "password" if stage == "auth" else "key"
+    return stage if stage in RELAY_STAGES else None
 
 
 def next_attempt(
@@ -299,67 +314,50 @@ def next_attempt(
     return now + wait * (1 - JITTER + 2 * JITTER * chance)
 
 
-def bring_forward(stages: Sequence[str] = RELAY_STAGES) -> int:
+def bring_forward(stages: Sequence[str] = _THE_RELAY) -> int:
     """Make mail due now that failed at one of these stages: the relay answers again. Returns how many."""
-    return waiting_for_the_relay(stages).update(next_attempt_at=timezone.now())
+    now = timezone.now()
+    return sum(_make_due(waiting_for(stage, now), now) for stage in stages)
 
 
 def bring_forward_unreadable(keys: str) -> int:
     """Make mail due now that no key opened when the key file had other ``keys`` than now. Returns how many."""
-    locked = _backing_off().filter(last_error__keys__isnull=False).exclude(last_error__keys=keys)
-    return locked.update(next_attempt_at=timezone.now())
+    now = timezone.now()
+    return sum(
+        _make_due(waiting_for(what, now).exclude(last_error__keys=keys), now) for what in ("password", "key")
+    )
 
 
-def waiting_for_the_relay(stages: Sequence[str] = RELAY_STAGES) -> QuerySet[Message]:
-    """Mail that is not due yet because it failed at one of these stages, which is the relay's fault."""
-    return _backing_off().filter(last_error__stage__in=list(stages))
+def waiting_for(what: str, now: datetime) -> QuerySet[Message]:
+    """Mail that is not due yet because of this (see ``Message.waits_for``)."""
+    return Message.objects.filter(waits_for=what, status=Status.RETRYING, next_attempt_at__gt=now)
 
 
-def _backing_off() -> QuerySet[Message]:
-    return Message.objects.filter(status=Status.RETRYING, next_attempt_at__gt=timezone.now())
+def _make_due(rows: QuerySet[Message], now: datetime) -> int:
+    """Make these rows due, the oldest first, in portions; returns how many."""
+    number = 0
+    while ids := list(rows.order_by("pk").values_list("pk", flat=True)[:_PORTION]):
+        changed = rows.filter(pk__range=(ids[0], ids[-1])).update(next_attempt_at=now)
+        if not changed:
+            break
+        number += changed
+    return number
 
 
 def follow_relay(**_: Any) -> None:
     """Make due at once what waited because the relay did not answer or refused the password, and wake the worker.
 
-    Connected to ``relay_changed`` by the app's ready().
+    Connected to ``relay_changed`` by the app's ready(). A few are enough: once the relay lets the worker in, the worker
+    does the same with the rest.
     """
-    bring_forward()
+    now = timezone.now()
+    for stage in _THE_RELAY:
+        first = list(waiting_for(stage, now).order_by("pk").values_list("pk", flat=True)[:_FIRST])
+        waiting_for(stage, now).filter(pk__in=first).update(next_attempt_at=now)
     ring()
 
 
 # --- upkeep ------------------------------------------------------------------------------------------------
 def anything_due() -> bool:
     """Whether a drain would find work."""
-    return Message.objects.filter(status__in=Message.PENDING, next_attempt_at__lte=timezone.now()).exists()
-
-
-def purge() -> tuple[int, int]:
-    """Remove the bodies and rows whose retention is over, and idempotency keys older than their window.
-
-    A message that waits keeps its row and its body, and one that failed keeps its body as long as its row.
-
-    Returns:
-        How many bodies and how many rows were removed.
-    """
-    now = timezone.now()
-    Message.objects.filter(idempotency_key__isnull=False, created_at__lt=now - IDEMPOTENCY_WINDOW).update(
-        idempotency_key=None
-    )
-    stale = now - timedelta(days=settings.QUAZZAR_BODY_RETENTION_DAYS)
-    bodies = Message.objects.filter(status=Status.SENT, body__isnull=False, sent_at__lte=stale).update(
-        body=None
-    )
-    old = now - timedelta(days=settings.QUAZZAR_MESSAGE_RETENTION_DAYS)
-    rows = remove(Message.objects.filter(status__in=[Status.SENT, Status.FAILED], created_at__lt=old))
-    counts.prune(now)
-    return bodies, rows
-
-
-def remove(messages: QuerySet[Message]) -> int:
-    """Delete these messages, whatever their status; returns how many."""
-    with transaction.atomic():
-        by_status = dict(messages.order_by().values_list("status").annotate(Count("id")))
-        messages.delete()
-        counts.take_away(by_status)
-    return sum(by_status.values())
+    return statements.anything_due(timezone.now())

@@ -15,6 +15,7 @@ from django.db import connections, models, router
 from mailrelay.models import HourlyCount, Message, MessageAddress, searched
 
 if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.backends.utils import CursorWrapper
     from django.db.models import Field
 
@@ -28,6 +29,9 @@ _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _AT_ONCE = 400
 #: Turns a field's value into one that the database takes.
 _Adapt = Callable[[Any, Any], Any]
+#: The condition of the index ``message_due``, in literals: SQLite uses a partial index only where it sees the index's
+#: condition in the statement itself.
+_PENDING = "status IN ('queued', 'retrying')"
 #: Turns what the database returns into a field's value.
 _Read = Callable[[Any, Any, Any], Any]
 #: Fields whose values the database takes as they are.
@@ -143,17 +147,32 @@ def _claim_statement(alias: str) -> str:
     # Workers on PostgreSQL that waited for each other's rows, each in an order of its own, would deadlock. WITH keeps
     # the LIMIT, whatever the planner does.
     skip = "FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
-    # SQLite, which has no statistics, would read and sort everything that waits.
-    by = "INDEXED BY message_due" if connection.vendor == "sqlite" else ""
-    set_ = "SET status = %s, lease_owner = %s, lease_until = %s, attempts = attempts + 1"
-    # Literals, because SQLite uses a partial index only where it sees the index's condition in the statement itself.
-    pending = ", ".join(f"'{status.value}'" for status in (Message.Status.QUEUED, Message.Status.RETRYING))
+    set_ = "SET status = %s, lease_owner = %s, lease_until = %s, attempts = attempts + 1, waits_for = NULL"
     return (
-        f"WITH due AS MATERIALIZED (SELECT id FROM {table} {by} WHERE status IN ({pending}) AND next_attempt_at <= %s "  # noqa: S608
+        f"WITH due AS MATERIALIZED (SELECT id FROM {_due_first(connection)} AND next_attempt_at <= %s "  # noqa: S608
         f"ORDER BY next_attempt_at, id LIMIT %s {skip}) UPDATE {table} {set_} "
-        f"WHERE id IN (SELECT id FROM due) AND status IN ({pending}) "
+        f"WHERE id IN (SELECT id FROM due) AND {_PENDING} "
         f"RETURNING {', '.join(('next_attempt_at', *_NEEDED_TO_SEND))}"
     )
+
+
+def anything_due(now: datetime) -> bool:
+    """Whether a message waits whose time has come."""
+    connection = connections[router.db_for_read(Message)]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT 1 FROM {_due_first(connection)} AND next_attempt_at <= %s LIMIT 1",  # noqa: S608
+            [connection.ops.adapt_datetimefield_value(now)],
+        )
+        return cursor.fetchone() is not None
+
+
+def _due_first(connection: BaseDatabaseWrapper) -> str:
+    """What waits, read in the order in which it is due. SQLite, which has no statistics, would read and sort all of
+    it."""
+    table = connection.ops.quote_name(Message._meta.db_table)
+    by = "INDEXED BY message_due " if connection.vendor == "sqlite" else ""
+    return f"{table} {by}WHERE {_PENDING}"
 
 
 @lru_cache

@@ -15,7 +15,7 @@ from mailrelay.expected import arrivals, changes, watching
 from mailrelay.expected.signatures import of_backup, of_heartbeat, of_mail, of_message
 from mailrelay.models import ExpectedReport, ExpectedSweep, Message
 from mailrelay.notices.backups import BackupReport
-from mailrelay.queue import byhand, outbox
+from mailrelay.queue import byhand, retention
 from quazzar.errors import InvalidFields
 from quazzar.models import AuditEntry
 from tests.mailrelay.expected.histories import BERLIN, at, noise, on_days
@@ -255,7 +255,7 @@ def test_what_an_operator_has_seen_of_reports_stays_when_messages_go_or_are_purg
     assert ExpectedReport.objects.get().arrivals == proposed.arrivals
     Message.objects.create(source=Source.SENDMAIL, subject=SUBJECT, status="sent", created_at=NIGHTS[0])
     arrivals.record(of_mail("root", SUBJECT), now=NIGHTS[0])
-    outbox.remove(Message.objects.all())
+    retention.remove(Message.objects.all())
     assert ExpectedReport.objects.count() == 2
 
 

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from mailrelay.models import HourlyCount, Message
-from mailrelay.queue import byhand, counts, outbox
+from mailrelay.queue import byhand, counts, outbox, retention
 from mailrelay.queue.recording import Recorder
 from mailrelay.smtp.dialogue import Envelope, Outcome
 from mailrelay.smtp.pipeline import Job, Result
@@ -91,7 +91,7 @@ def test_what_is_retried_or_deleted_leaves_the_stock_but_has_happened(
     again, gone, _ = recorder.rows.values()
     recorder.record(results(recorder, REFUSED, REFUSED, None))
     assert byhand.retry(again)
-    assert outbox.remove(Message.objects.filter(pk=gone.pk)) == 1
+    assert retention.remove(Message.objects.filter(pk=gone.pk)) == 1
     assert counts.by_status() == {"queued": 1, "sending": 0, "sent": 1, "retrying": 0, "failed": 0}
     assert lately() == {"sent": 1, "failed": 2, "deferred": 0}
     assert not byhand.retry(Message.objects.get(status="sent"))
@@ -106,7 +106,7 @@ def test_retention_takes_messages_from_the_stock_and_prunes_old_hours(
     Message.objects.update(created_at=timezone.now() - timedelta(days=400))
     old = counts.hour_of(timezone.now() - counts.KEPT - timedelta(hours=1))
     HourlyCount.objects.create(hour=old, outcome="sent", number=7)
-    outbox.purge()
+    retention.purge()
     assert counts.by_status()["sent"] == counts.by_status()["failed"] == 0
     assert not HourlyCount.objects.filter(hour=old).exists()
     assert lately()["sent"] == 1
@@ -160,6 +160,28 @@ def plan(sql: str) -> str:
 
 
 # --- the upgrade -------------------------------------------------------------------------------------------
+def test_of_a_long_queue_the_number_of_the_last_sweep_is_told(
+    queued: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counts, "COUNTED", 3)
+    monkeypatch.setattr(counts, "_counted_at", -counts._EVERY)
+    for _ in range(3):
+        queued()
+    assert counts.by_status()["queued"] == 3
+    counts.note_waiting()
+    for _ in range(3):
+        queued()
+    assert counts.by_status()["queued"] == 4  # at least: nobody has counted them all yet
+    counts.note_waiting()
+    assert counts.by_status()["queued"] == 4  # and not again within a minute
+    monkeypatch.setattr(counts, "_counted_at", -counts._EVERY)
+    counts.note_waiting()
+    assert counts.by_status()["queued"] == 6
+    assert counts.hours(timezone.now())[counts.hour_of(timezone.now()), "waiting"] == 6
+    outbox.claim("me", 4)
+    assert counts.by_status()["queued"] == 2  # short again: counted as it is
+
+
 @pytest.fixture
 def before(transactional_db: None) -> Iterator[Any]:
     """The models before there were counts."""

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from mailrelay.mail.emails import Email
 from mailrelay.models import Message, MessageAddress, envelope
-from mailrelay.queue import byhand, finding, outbox
+from mailrelay.queue import byhand, finding, outbox, retention
 from mailrelay.queue.finding import Page, Query
 from tests.tiers import fewer
 
@@ -168,7 +168,7 @@ def mail_to(to: str) -> Any:
 
 
 def test_a_deleted_message_is_found_no_more(ten: list[Message]) -> None:
-    outbox.remove(Message.objects.filter(pk=ten[4].pk))
+    retention.remove(Message.objects.filter(pk=ten[4].pk))
     assert not finding.find(Query(text="box4@example.com")).rows
     assert MessageAddress.objects.count() == 18
 

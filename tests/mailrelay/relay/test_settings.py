@@ -120,7 +120,8 @@ def test_a_change_that_is_rolled_back_or_refused_is_not_announced(
 def test_mail_that_waited_for_the_relay_is_due_at_once(rings: list[str]) -> None:
     later = timezone.now() + timedelta(hours=3)
     waiting = {"status": "retrying", "message_id": "<1@example.com>", "next_attempt_at": later}
-    relays = Message.objects.create(**waiting, last_error={"stage": "auth", "code": 535, "message": "No"})
+    refused = {"stage": "auth", "code": 535, "message": "No"}
+    relays = Message.objects.create(**waiting, last_error=refused, waits_for="auth")
     mails = Message.objects.create(**waiting, last_error={"stage": "data", "code": 451, "message": "Later"})
     patch(host="a.example.com", password="right")
     relays.refresh_from_db()

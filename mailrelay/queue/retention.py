@@ -1,0 +1,71 @@
+"""Removes what has been kept long enough, a few rows at a time, so that nobody waits long for the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Count, Q, QuerySet
+from django.utils import timezone
+
+from mailrelay.models import Message
+from mailrelay.queue import counts
+from mailrelay.queue.outbox import IDEMPOTENCY_WINDOW
+
+Status = Message.Status
+#: Rows of one transaction.
+_PORTION = 500
+
+
+def purge() -> tuple[int, int]:
+    """Remove the bodies and rows whose retention is over, and idempotency keys older than their window.
+
+    A message that waits keeps its row and its body, and one that failed keeps its body as long as its row.
+
+    Returns:
+        How many bodies and how many rows were removed.
+    """
+    now = timezone.now()
+    keyed = Message.objects.filter(idempotency_key__isnull=False, created_at__lt=now - IDEMPOTENCY_WINDOW)
+    _in_portions(keyed.order_by("idempotency_key"), lambda rows: rows.update(idempotency_key=None))
+    stale = now - timedelta(days=settings.QUAZZAR_BODY_RETENTION_DAYS)
+    kept = Message.objects.filter(body__isnull=False, sent_at__lte=stale).order_by("sent_at")
+    bodies = _in_portions(kept, lambda rows: rows.update(body=None))
+    rows = _remove_older_than(now - timedelta(days=settings.QUAZZAR_MESSAGE_RETENTION_DAYS))
+    counts.prune(now)
+    return bodies, rows
+
+
+def _in_portions(rows: QuerySet[Message], change: Callable[[QuerySet[Message]], int]) -> int:
+    """Change these rows, so that they are none of them any more; returns how many."""
+    number = 0
+    while ids := list(rows.values_list("pk", flat=True)[:_PORTION]):
+        number += change(Message.objects.filter(pk__in=ids))
+    return number
+
+
+def _remove_older_than(old: datetime) -> int:
+    """Remove the messages that are over and were created before; returns how many."""
+    number, after, last = 0, datetime.min.replace(tzinfo=UTC), 0
+    # Without a status in the query, which would lead SQLite to read all that was ever sent.
+    older = Message.objects.filter(created_at__lt=old).order_by("created_at", "pk")
+    while found := list(
+        older.filter(Q(created_at__gt=after) | Q(pk__gt=last), created_at__gte=after).values_list(
+            "pk", "status", "created_at"
+        )[:_PORTION]
+    ):
+        over = [pk for pk, status, _ in found if status in (Status.SENT, Status.FAILED)]
+        number += remove(Message.objects.filter(pk__in=over, status__in=[Status.SENT, Status.FAILED]))
+        last, _, after = found[-1]
+    return number
+
+
+def remove(messages: QuerySet[Message]) -> int:
+    """Delete these messages, whatever their status; returns how many."""
+    with transaction.atomic():
+        by_status = dict(messages.order_by().values_list("status").annotate(Count("id")))
+        messages.delete()
+        counts.take_away(by_status)
+    return sum(by_status.values())
