@@ -10,7 +10,7 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(PY) -m uv pip compile --quiet
 
 help:
 	@echo "make run     run the console on http://127.0.0.1:$(PORT) (PORT=8001 for another port)"
-	@echo "make demo    run a demo on http://127.0.0.1:$(DEMO_PORT) with a week of mail; nothing leaves this machine (KEEP=1 keeps your changes)"
+	@echo "make demo    run a demo on http://127.0.0.1:$(DEMO_PORT) with a week of mail; nothing leaves this machine (KEEP=1 keeps your changes, MAILSERVER=1 adds a mail server on Docker)"
 	@echo "make quick   run the tests that need neither a real service nor long; takes 90 seconds and installs nothing but .venv"
 	@echo "make test    run all tests (scripts/test -k queue runs some)"
 	@echo "make test-long  run the tests of kills and faults again, with every kill and fault"
@@ -28,7 +28,7 @@ run:
 
 demo:
 	@scripts/bootstrap requirements.txt
-	@exec $(PY) -m demo --port $(DEMO_PORT) $(if $(KEEP),--keep)
+	@exec $(PY) -m demo --port $(DEMO_PORT) $(if $(KEEP),--keep) $(if $(MAILSERVER),--mail-server)
 
 quick:
 	@scripts/test quick

@@ -1,6 +1,14 @@
 """The configuration of the app ``demo``, which only demo.settings installs."""
 
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
 from django.apps import AppConfig
+
+if TYPE_CHECKING:
+    from mailboxes.engine.client import Engine
 
 
 class DemoConfig(AppConfig):
@@ -10,7 +18,17 @@ class DemoConfig(AppConfig):
     verbose_name = "Demo"
 
     def ready(self) -> None:
-        """Skip the clock check: a demo needs no synchronised clock."""
+        """Skip the clock check, since a demo needs no synchronised clock; keep the mail server apart."""
         from quazzar.monitoring import doctor
 
         doctor.register("clock", lambda: doctor.ok("The demo does not check the clock."))
+        if os.environ.get("DEMO_MAIL_SERVER"):
+            from mailboxes.engine import connect
+
+            connect.to_docker = _to_docker
+
+
+def _to_docker(timeout: float = 30.0) -> Engine:
+    from demo.mailserver import Apart
+
+    return Apart(timeout)

@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+#: Where the demo lives unless it is told otherwise.
+FOLDER = ROOT / ".demo"
 #: The file that marks a folder as a demo's. Settings refuse any other folder, and nothing else is emptied.
 MARK = "this-is-a-demo"
 #: Who signs in.
 OPERATOR = "operator"
 CAPTURED, ZONES, CERTIFICATE, KEY = "captured", "zones", "relay.pem", "relay.key"
+#: The file with the password of one mailbox, so that a visitor can sign in to it.
+MAILBOX = "mailbox.txt"
 _LOCK = "demo.lock"
 #: Variables of the operator's own node, which the demo ignores.
 _OTHERS = frozenset(
@@ -89,7 +93,7 @@ def of(
         "QUAZZAR_DNS_RESOLVERS": nameserver,
         "QUAZZAR_PUBLIC_ADDRESSES": "192.0.2.25",
         "QUAZZAR_OUTBOUND_PROBE": "off",
-        # A container would send mail itself, past everything that keeps mail here, so the demo has no Docker.
+        # Containers do not run under these settings, so the demo has no Docker unless it is asked for a mail server.
         "DOCKER_HOST": f"unix://{folder / 'no-docker.sock'}",
         "SSL_CERT_FILE": str(folder / CERTIFICATE),
     }

@@ -27,7 +27,10 @@ from quazzar.settings import *  # noqa: E402, F403
 from quazzar.settings import BASE_DIR, INSTALLED_APPS, TEMPLATES  # noqa: E402
 
 INSTALLED_APPS = [*INSTALLED_APPS, "demo"]
-TEMPLATES = [{**TEMPLATES[0], "DIRS": [BASE_DIR / "demo" / "templates", BASE_DIR / "templates"]}]
+_FOLDERS = ["templates"] if os.environ.get("DEMO_MAIL_SERVER") else ["templates_without_docker", "templates"]
+TEMPLATES = [
+    {**TEMPLATES[0], "DIRS": [*(BASE_DIR / "demo" / name for name in _FOLDERS), BASE_DIR / "templates"]}
+]
 # Browsers send cookies to every port of a host: those of a real node on this machine stay as they are.
 SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "quazzar_demo_session", "quazzar_demo_csrf"
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from datetime import timedelta
 
@@ -33,6 +34,7 @@ def main() -> None:
         cursor.execute("PRAGMA synchronous=OFF")  # nothing here is lost that cannot be made again
     # The log of the week would not interest the person who starts the demo.
     logging.disable(logging.CRITICAL)
+    with_server = bool(os.environ.get("DEMO_MAIL_SERVER"))
     print("Creating a week of mail …", flush=True)
     password = firstrun.new_password()
     with actors.acting_as("command:firstrun"), clock.at(timezone.now() - timedelta(days=23)):
@@ -40,12 +42,14 @@ def main() -> None:
         firstrun.licence_rows()
     with actors.acting_as("command:firstrun"):
         crew = people.hire(password)
-    week.live(crew, domains.Zones())
-    rows = (
+    week.live(crew, domains.Zones(), with_server=with_server)
+    rows = [
         ("Console", f"http://127.0.0.1:{sys.argv[1]}/"),
         ("Name", environment.OPERATOR),
         ("Password", password),
-    )
+    ]
+    if with_server:
+        rows += [("Mailbox", domains.ADA), ("", f"with the password {domains.ada_password()}")]
     print("\nQuazzar Mail Relay, demo: nothing leaves this machine")
     for name, text in rows:
         print(f"  {name:<9} {text}")

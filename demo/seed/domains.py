@@ -16,6 +16,7 @@ from dnsrecords.checking import check
 from dnsrecords.checking.report import zone as zone_of
 from mailboxes.models import Domain
 from mailboxes.provisioning import aliases, domains, mailboxes
+from mailboxes.stack import control
 
 RIGHT, BROKEN, NEW = "harbour.example", "orchard.example", "lantern.example"
 _PEOPLE = {
@@ -28,6 +29,22 @@ _ALIASES = {
     BROKEN: (("returns", ["orders"]), ("newsletter", ["shop"])),
 }
 _HOUR = timedelta(hours=1)
+#: The mailbox whose password is printed.
+ADA = f"ada@{RIGHT}"
+
+
+def enable_server() -> None:
+    """Ask for the mail server, as an operator does."""
+    control.enable(f"mail.{RIGHT}")
+
+
+def ada_password() -> str:
+    """The password of ADA's mailbox, which is stored in the demo's folder."""
+    file = Path(settings.QUAZZAR_DATA_DIR) / environment.MAILBOX
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_urlsafe(15))
+    return file.read_text()
 
 
 class Zones:
@@ -88,9 +105,8 @@ $TTL 3600
 def _add(name: str) -> None:
     row = domains.add_domain(name)
     for local_part, shown, quota in _PEOPLE[name]:
-        mailboxes.add_mailbox(
-            row.pk, local_part, password=secrets.token_urlsafe(18), quota_mb=quota, display_name=shown
-        )
+        password = ada_password() if f"{local_part}@{name}" == ADA else secrets.token_urlsafe(18)
+        mailboxes.add_mailbox(row.pk, local_part, password=password, quota_mb=quota, display_name=shown)
     for local_part, people in _ALIASES.get(name, ()):
         aliases.add_alias(row.pk, local_part, [f"{person}@{name}" for person in people])
 

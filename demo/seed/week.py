@@ -41,13 +41,19 @@ _FAILED = ("postgres-dump", 2)
 _RHYTHM = (0, 0, 0, 0, 0, 0, 1, 2, 4, 5, 6, 5, 4, 5, 6, 5, 4, 3, 3, 4, 3, 2, 1, 1)
 
 
-def live(crew: Crew, zones: domains.Zones) -> None:
-    """Live through the week, and backdate the captured mail to it."""
+def live(crew: Crew, zones: domains.Zones, *, with_server: bool) -> None:
+    """Live through the week, and backdate the captured mail to it.
+
+    Args:
+        with_server: a mail server has been enabled; the worker starts it afterwards.
+    """
     now = timezone.now()
     dice = random.Random(4)  # noqa: S311  (the same week each time)
     with crew.by(crew.owner, now - 7 * _DAY - 2 * _HOUR):
         _set_relay()
         testmail.run("ada@harbour.example")
+        if with_server:
+            domains.enable_server()
     _learn(now, dice)
     told = [*_story(crew, zones, now, dice)]
     for when, happen in sorted(told, key=lambda event: event[0]):

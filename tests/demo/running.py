@@ -6,6 +6,7 @@ import re
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -13,20 +14,27 @@ from tests.quazzar.nodes import Node, wait_until
 from tests.rig import free_port
 
 _PASSWORD = re.compile(r"^ +Password +(\S+)$", re.MULTILINE)
+_MAILBOX = re.compile(r"^ +Mailbox +(\S+)\n +with the password (\S+)$", re.MULTILINE)
 #: Long, because other work may have the machine's cores.
 _PATIENCE = 600.0
 
 
 class Demo:
-    """Use as a context; leaving it stops everything that it started."""
+    """Use as a context; leaving it stops everything that it started.
 
-    def __init__(self, folder: Path, *, keep: bool = False) -> None:
-        self.folder, self.port = folder, free_port()
+    Args:
+        mail_server: run one too, with these variables of the environment.
+    """
+
+    def __init__(
+        self, folder: Path, *, keep: bool = False, mail_server: Mapping[str, str] | None = None
+    ) -> None:
+        self.folder, self.port, self._env = folder, free_port(), dict(mail_server or {})
         self._argv = [sys.executable, "-m", "demo", "--port", str(self.port), "--folder", str(folder)]
-        self._argv += ["--keep"] * keep
+        self._argv += ["--keep"] * keep + ["--mail-server"] * (mail_server is not None)
 
     def __enter__(self) -> Self:
-        self.node = Node(self._argv)
+        self.node = Node(self._argv, self._env)
         try:
             wait_until(self._answers, "the demo answers", _PATIENCE)
         except AssertionError as exc:
@@ -44,6 +52,13 @@ class Demo:
         found = _PASSWORD.search(self.node.text)
         assert found, self.node.text
         return found[1]
+
+    @property
+    def mailbox(self) -> tuple[str, str]:
+        """The address of the mailbox whose password was printed, and the password."""
+        found = _MAILBOX.search(self.node.text)
+        assert found, self.node.text
+        return found[1], found[2]
 
     def url(self, path: str = "") -> str:
         """Where the demo's console has the path."""
