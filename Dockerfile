@@ -1,6 +1,6 @@
 # Quazzar Mail Relay for several machines: docs/scaling.md. Built from Debian packages and wheels.
-# BASE: any Debian from 12 on. Wheels in deploy/wheels/ are used before those of the index; with
-# PIP_OPTIONS=--no-index they are all that is used.
+# BASE: any Debian from 12 on. Wheels in deploy/wheels/ are preferred to those of the index; with
+# PIP_OPTIONS=--no-index, only they are used.
 ARG BASE=debian:trixie-slim
 
 FROM ${BASE} AS build
@@ -32,12 +32,12 @@ COPY quazzar quazzar/
 COPY mailrelay mailrelay/
 COPY mailboxes mailboxes/
 COPY dnsrecords dnsrecords/
-# The root is read-only when it runs.
+# The root file system is read-only at run time.
 RUN python3 -m compileall -q /opt/quazzar
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/quazzar PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 QUAZZAR_DATA_DIR=/data
 USER 10001:10001
 EXPOSE 8000
-# The supervisor restarts its part; tini passes signals on and reaps what is left.
+# The supervisor restarts its part; tini forwards signals and reaps orphans.
 ENTRYPOINT ["/usr/bin/tini", "--", "python", "-P", "manage.py"]
 CMD ["up", "--host", "0.0.0.0"]
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \

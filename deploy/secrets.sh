@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes deploy/secrets/ for compose.yaml: passwords, Django's secret, and a self-signed certificate. What is there stays.
-# Usage: deploy/secrets.sh [NAME UNDER WHICH THE CONSOLE IS OPENED]
+# Creates deploy/secrets/ for compose.yaml: passwords, Django's secret, and a self-signed certificate. Keeps existing files.
+# Usage: deploy/secrets.sh [HOST NAME OF THE CONSOLE]
 set -eu
 host=${1:-localhost}
 umask 077
@@ -14,5 +14,5 @@ done
 [ -s broker_url ] || printf 'redis://:%s@broker:6379/0' "$(cat broker_password)" >broker_url
 [ -s tls.crt ] || openssl req -x509 -newkey rsa:2048 -nodes -days 825 -subj "/CN=$host" \
     -addext "subjectAltName=DNS:$host" -keyout tls.key -out tls.crt 2>/dev/null
-# The containers run as users of their own. The folder is closed (0700); the files in it are readable.
+# The containers run as different users, so the files are readable, but the folder is closed (0700).
 chmod 444 ./*

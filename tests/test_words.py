@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+_BINARY = (".whl", ".pyc", ".key", ".crt")
 APPS = ("quazzar", "mailrelay", "mailboxes", "dnsrecords")
 #: Archaic, or riddles: neither on pages nor in the documentation.
 ARCHAIC = """
@@ -24,6 +25,12 @@ of before, such a one, all else, nobody has looked, keeps the clock right, sign 
 leads to nobody, gets nothing, is well again, last heard of, wants a login, words above, takes no mail, cannot stand,
 in the name of this domain, lets the whole world, goes on trying, whatever sends, may do nothing,
 read with this key file, needs you, not known here, what breaks is mailed, mend the, by machine
+"""
+#: Also not in the comments of templates, scripts, style sheets and configuration files.
+COMMENTS = """
+fetches itself, fetch themselves, all the same, at whatever, for whom it, the very domain, nobody's business,
+is only looked at, stands after, stand alone, full is full, what is there stays, a hole, in place of unfold's,
+of something real, sends the form, knows no name, none of its business
 """
 #: Clumsy on a page.
 CLUMSY = """
@@ -68,6 +75,21 @@ def _sources() -> Iterator[tuple[Path, str]]:
             yield path, re.sub(r"\n\s*#:?", " ", path.read_text())
 
 
+def _commented() -> Iterator[tuple[Path, str]]:
+    """Each template, style sheet, script and configuration file of ours, with comments that run on joined."""
+    files = [path for each in ("templates", "demo/templates") for path in (ROOT / each).rglob("*.html")]
+    files += [path for each in ("*.css", "*.js") for path in (ROOT / "static/quazzar").glob(each)]
+    for each in ("bin", "deploy", "mailboxes/push/scripts", "mailboxes/stack/blueprint/files", "scripts"):
+        files += [
+            path
+            for path in (ROOT / each).rglob("*")
+            if path.is_file() and path.suffix not in _BINARY and "secrets" not in path.parts
+        ]
+    files += [ROOT / name for name in ("Dockerfile", "Makefile", "compose.yaml", ".ci/run")]
+    for path in files:
+        yield path, re.sub(r"\n\s*(?:#|--|//|;)", " ", path.read_text())
+
+
 def _found(text: str, pattern: re.Pattern[str]) -> list[str]:
     return [match[0] for match in pattern.finditer(" ".join(text.split()))]
 
@@ -88,6 +110,12 @@ def test_no_docstring_and_no_comment_is_archaic() -> None:
     assert not _where(iter(texts), _pattern(ARCHAIC))
 
 
+def test_no_comment_of_a_template_script_or_configuration_file_is_archaic_or_stiff() -> None:
+    texts = list(_commented())
+    assert len(texts) > 230
+    assert not _where(iter(texts), _pattern(ARCHAIC, STIFF, COMMENTS))
+
+
 @pytest.mark.slow
 def test_nothing_is_stiff() -> None:
     texts = [*_templates(), *_sentences(), *((path, path.read_text()) for path in _docs())]
@@ -99,6 +127,8 @@ def test_pages_are_not_clumsy() -> None:
     assert not _where(_templates(), _pattern(CLUMSY))
 
 
-@pytest.mark.parametrize("text", ["Made anew.", "a server of its\n own", "Nobody has looked."])
+@pytest.mark.parametrize(
+    "text", ["Made anew.", "a server of its\n own", "Nobody has looked.", "It fetches itself."]
+)
 def test_the_lists_find_what_they_name(text: str) -> None:
-    assert _found(text, _pattern(ARCHAIC, STIFF, CLUMSY))
+    assert _found(text, _pattern(ARCHAIC, STIFF, CLUMSY, COMMENTS))

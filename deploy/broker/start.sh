@@ -1,5 +1,5 @@
 #!/bin/sh
-# The password goes to the server on its standard input, because everybody may read a command line.
+# The server reads the password from its standard input, because everybody can read a command line.
 set -eu
 exec valkey-server - <<END
 requirepass $(cat /run/secrets/broker_password)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the cluster and the empty database at the first start, then becomes PostgreSQL.
+# Creates the cluster and the empty database at the first start, then runs PostgreSQL.
 set -eu
 data=/database/data
 if [ ! -s "$data/PG_VERSION" ]; then

@@ -1,4 +1,4 @@
-/* Pages of the browsable API: sends the forms, and shows the page that comes as the answer. */
+/* Pages of the browsable API: submits the forms, and shows the page that the answer contains. */
 
 (() => {
     "use strict";
@@ -39,7 +39,7 @@
         show(response, await response.text(), method, form.elements.body?.value);
     }
 
-    /** Puts the answer in the page's place. An answer without a page (a file, an error of the node) becomes its text. */
+    /** Replaces the page with the answer. An answer that is not a page (a file, an error of the node) is shown as text. */
     function show(response, text, method, typed) {
         if (!(response.headers.get("Content-Type") || "").startsWith("text/html")) {
             const pre = document.createElement("pre");

@@ -1,4 +1,4 @@
-// The audit log's filters: a choice takes effect at once, and the two days are shown when they count.
+// The audit log's filters: a choice takes effect at once, and the two date fields are shown when they apply.
 "use strict";
 
 for (const form of document.querySelectorAll("[data-filters]")) {

@@ -1,15 +1,15 @@
-// Copies: [data-copy="text"] that text, [data-copies="id"] the text of that element, or the value of that input.
+// Copy buttons: [data-copy="text"] copies that text, [data-copies="id"] the text of that element or the value of that input.
 "use strict";
 
 (() => {
     async function copy(text, button) {
         try {
-            // Browsers give a clipboard only to https and to this machine; elsewhere the old way still works.
+            // Browsers offer the clipboard over HTTPS and on localhost only; the old way still works elsewhere.
             await navigator.clipboard.writeText(text);
         } catch {
             const area = document.createElement("textarea");
             area.value = text;
-            // Beside an open dialog nothing can be selected.
+            // Nothing outside an open dialog can be selected.
             (button.closest("dialog") ?? document.body).append(area);
             area.select();
             document.execCommand("copy");
@@ -18,7 +18,7 @@
         tick(button);
     }
 
-    // An icon becomes a tick for a moment, a word "Copied".
+    // For a moment, an icon becomes a tick, and a word becomes "Copied".
     function tick(button) {
         const shown = button.querySelector(".material-symbols-outlined:only-child") ?? button.querySelector("[aria-live]") ?? button;
         const before = shown.textContent;

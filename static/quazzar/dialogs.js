@@ -1,5 +1,5 @@
-// Dialogs: [data-opens="id"] opens one, [data-closes] or a click beside it closes it, one that is open from the start
-// becomes modal.
+// Dialogs: [data-opens="id"] opens one; [data-closes], or a click beside it, closes it; one that is open at first becomes
+// modal.
 "use strict";
 
 document.addEventListener("click", (event) => {
@@ -13,7 +13,7 @@ document.addEventListener("click", (event) => {
     if (!dialog) {
         return;
     }
-    // The dialog fills itself with its padding: a click on the element itself, outside its box, is the backdrop.
+    // A click on the element itself, outside its box, is a click on the backdrop.
     const box = dialog.getBoundingClientRect();
     const outside =
         event.clientX < box.left || event.clientX > box.right || event.clientY < box.top || event.clientY > box.bottom;

@@ -1,12 +1,12 @@
-// The Doctor page: what is open stays open when the list is replaced, and a button shows that its check runs.
+// The Doctor page: open details stay open when the list is replaced, and a button shows that its check is running.
 "use strict";
 
 (() => {
     const list = document.getElementById("checks");
-    let kept = new Map(); // id of an open history → what it shows
+    let kept = new Map(); // id of an open history → its content
 
     document.getElementById("doctor-form").addEventListener("htmx:beforeRequest", (event) => {
-        // It is replaced with the list that the answer brings.
+        // The button disappears when the answer replaces the list.
         event.detail.requestConfig.triggeringEvent?.submitter?.setAttribute("aria-busy", "true");
     });
     document.body.addEventListener("htmx:beforeSwap", ({ detail }) => {

@@ -1,4 +1,4 @@
-// The frame: themes, navigation, menus, parts that fetch themselves, "/" for the search.
+// The frame: themes, navigation, menus, parts that refresh themselves, "/" for the search.
 "use strict";
 
 (() => {
@@ -11,7 +11,7 @@
     theme.show();
     theme.system.addEventListener("change", () => theme.show());
 
-    // --- navigation: folded away on wide windows, a drawer on narrow ones
+    // --- navigation: folds away in wide windows, is a drawer in narrow ones
 
     function drawer(open) {
         root.classList.toggle("q-drawer", open);
@@ -28,14 +28,14 @@
         try {
             localStorage.setItem("sidebarFolded", folded ? "1" : "0");
         } catch {
-            // Until the next page, then.
+            // Then it lasts until the next page.
         }
     }
     shown(byId("fold-button"), !root.classList.contains("q-folded"));
-    // A window that grows needs no drawer.
+    // A window that becomes wide needs no drawer.
     window.matchMedia("(width >= 80rem)").addEventListener("change", () => root.classList.contains("q-drawer") && drawer(false));
 
-    // --- menus and rows that open: [data-toggles="id"], with aria-expanded
+    // --- menus, and rows that expand: [data-toggles="id"], with aria-expanded
 
     function toggle(button, open) {
         shown(button, open);
@@ -93,10 +93,10 @@
         button.firstElementChild.textContent = visible ? "visibility_off" : "visibility";
     }
 
-    // --- parts that fetch themselves: [data-every="3"] fires "poll" each 3 s while the page can be seen, and, with
-    // [data-while="selector"], while there is such an element; values of input[data-kept] in them go along
+    // --- parts that refresh themselves: [data-every="3"] triggers "poll" every 3 s while the page is visible and, with
+    // [data-while="selector"], while such an element exists; the values of their input[data-kept] are sent too
 
-    // details[data-stays] in a part stay open or closed when the part is replaced.
+    // A details[data-stays] stays open or closed when its part is replaced.
     let opened = new Map();
     document.addEventListener("htmx:beforeSwap", ({ detail }) => {
         opened = new Map([...detail.target.querySelectorAll("details[data-stays]")].map((one) => [one.id, one.open]));
@@ -123,12 +123,12 @@
         }
     }, 1000);
 
-    // --- a console that does not answer: shown until it answers; a lost change, until the next one succeeds
+    // --- no answer from the console: shown until it answers again; a lost change, until another one succeeds
 
     const silence = byId("silence");
 
     if (silence) {
-        // The parts whose last poll got no answer.
+        // Parts whose last poll was not answered.
         const silent = new Set();
         const isRead = (detail) => detail.requestConfig.verb === "get";
         const onSilence = ({ detail }) => {
@@ -144,7 +144,7 @@
         document.addEventListener("htmx:sendError", onSilence);
         document.addEventListener("htmx:timeout", onSilence);
         document.addEventListener("htmx:responseError", (event) => {
-            // A proxy answers in the console's place.
+            // A proxy answered instead of the console.
             if ([502, 503, 504].includes(event.detail.xhr.status) && isRead(event.detail)) {
                 onSilence(event);
             }
@@ -168,7 +168,7 @@
 
     document.addEventListener("htmx:configRequest", ({ detail }) => {
         if (detail.triggeringEvent?.type === "poll") {
-            // Without a limit, a connection that hangs would freeze the page silently.
+            // Without a time limit, a connection that hangs would freeze the page, and nothing would show it.
             detail.timeout = 20_000;
         }
         if (detail.elt.matches("[hx-get][hx-trigger]:not(form)")) {

@@ -1,4 +1,4 @@
-// The help page filters as you type; without this script the form does it on the server.
+// The help page filters as you type; without this script, the server does it when the form is sent.
 "use strict";
 
 (() => {
@@ -31,7 +31,7 @@
         }
     }
 
-    // What the server has left out cannot be filtered here.
+    // Entries that the server left out cannot be filtered here.
     if (!new URLSearchParams(location.search).get("q")) {
         search.addEventListener("input", filter);
         search.form.addEventListener("submit", (event) => event.preventDefault());

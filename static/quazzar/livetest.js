@@ -1,4 +1,4 @@
-// The test mail: reads the server's lines while the test runs, and shows each stage as it is told.
+// The test mail: reads the server's lines while the test runs, and shows each stage as it is reported.
 "use strict";
 
 (() => {
@@ -37,7 +37,7 @@
             body: new FormData(form),
             headers: { Accept: "application/x-ndjson" },
         });
-        // Anything else than lines is another page: signed out meanwhile, or the plan has changed.
+        // Anything but lines is another page: the operator was signed out meanwhile, or the plan changed.
         if (!response.headers.get("Content-Type")?.startsWith("application/x-ndjson")) {
             window.location.reload();
             return;

@@ -1,4 +1,4 @@
-// The Mailboxes tab: its dialog, toasts, what happens when the console does not answer, bulk actions, passwords.
+// The Mailboxes tab: its dialog, toasts, bulk actions, passwords and the setup.
 "use strict";
 
 (() => {
@@ -19,7 +19,7 @@
         checkPassword();
     }
 
-    // Its content, perhaps with a password, goes when it closes.
+    // Its content, which may include a password, is removed when it closes.
     modal.addEventListener("close", () => body.replaceChildren());
     document.body.addEventListener("htmx:afterSwap", (event) => {
         if (event.detail.target === body) {
@@ -32,7 +32,7 @@
     });
     document.body.addEventListener("console-close", () => modal.close());
 
-    // --- toasts: what was done, and what could not be
+    // --- toasts: what was done, and what failed
 
     function toast(text, level) {
         const note = document.createElement("p");
@@ -44,7 +44,7 @@
         const words = document.createElement("span");
         words.textContent = text;
         note.append(icon, words);
-        // In a modal dialog only what is inside it can be seen.
+        // While a modal dialog is open, only its content is visible.
         (modal.open ? modalToasts() : document.querySelector(".q-toasts")).append(note);
         setTimeout(() => note.remove(), 7_000);
     }
@@ -79,7 +79,7 @@
             htmx.trigger("#wizard", "submit");
         }
     });
-    // A switch whose change was refused goes back.
+    // A switch whose change was refused returns to its former state.
     document.body.addEventListener("htmx:afterRequest", (event) => {
         const { elt, successful } = event.detail;
         if (!successful && elt.matches("input[role=switch]")) {
@@ -87,12 +87,12 @@
         }
     });
 
-    // --- bulk actions: what is selected stays selected while the list fetches itself again
+    // --- bulk actions: selected rows stay selected when the list is refreshed
 
     const list = document.getElementById("list");
     const boxes = () => [...document.querySelectorAll("#list [name=pk]")];
     const everything = () => document.getElementById("bulk-all");
-    let kept = null; // what was selected before the list was replaced
+    let kept = null; // the selection before the list was replaced
 
     function showSelection() {
         const page = document.getElementById("select-page");
@@ -124,7 +124,7 @@
     });
     document.body.addEventListener("htmx:beforeSwap", ({ detail }) => {
         if (detail.target === list) {
-            // Another page or another search shows other rows: there nothing is selected.
+            // Another page or search shows other rows, so nothing is selected.
             const again = detail.requestConfig.elt === list;
             const selected = boxes().filter((box) => again && box.checked).map((box) => box.value);
             kept = { selected: new Set(selected), all: again && Boolean(everything()?.checked) };
@@ -144,7 +144,7 @@
         }
     });
 
-    // unfold's script looks for its own text input beside every file input, and breaks where there is none.
+    // Unfold's script expects a text input of its own beside every file input, and fails without one.
     document.addEventListener(
         "change",
         (event) => {
@@ -201,7 +201,7 @@
     });
     document.body.addEventListener("htmx:afterSettle", checkPassword);
 
-    // --- the wizard: only the name that was checked can be enabled
+    // --- setup: only the hostname that was checked can be enabled
 
     wizard?.addEventListener("input", () => {
         const checked = report();
@@ -211,7 +211,7 @@
             checked.classList.toggle("m-stale", !same);
         }
     });
-    // After a visit to a terminal, show what changed there.
+    // When the operator returns from a terminal, show what changed there.
     window.addEventListener("focus", () => {
         if (wizard && report()?.dataset.ok === "false") {
             htmx.trigger(wizard, "submit");

@@ -1,6 +1,6 @@
-// Passkeys. form[data-passkey="create"]: its button makes one with the options in data-ceremony and sends the form.
-// form[data-passkey="get"]: its button asks for one, with options fetched from data-options, and sends the form.
-// [data-passkeys-only]: shown where the browser knows passkeys; [data-no-passkeys]: where it does not.
+// Passkeys. form[data-passkey="create"]: its button creates one with the options in data-ceremony, and submits the form.
+// form[data-passkey="get"]: its button asks for one, with options from the URL in data-options, and submits the form.
+// [data-passkeys-only] is shown if the browser supports passkeys, [data-no-passkeys] if it does not.
 "use strict";
 
 (() => {

@@ -1,4 +1,4 @@
-// The Relay settings form: a provider fills in host, port and security; changes that are not saved are said.
+// The Relay settings form: a provider fills in host, port and security; the page says when changes are not saved.
 "use strict";
 
 (() => {
@@ -7,7 +7,7 @@
     const field = (name) => form.elements.namedItem(name);
     const chosen = () => presets.get(form.querySelector("[name=provider]:checked")?.value);
     const connection = () => ({ host: field("host").value, port: field("port").value, security: field("security").value });
-    // What each provider's connection was when it was left, so that trying another one loses nothing.
+    // Each provider's connection as it was left, so that trying another provider loses nothing.
     const left = new Map();
     let current = chosen();
 
@@ -78,12 +78,12 @@
         placed();
     }
 
-    // --- the saved password stays with the connection that it was entered for
+    // --- the saved password belongs to the connection that it was entered for
 
     const place = document.getElementById("password-place");
     const savedPlace = JSON.parse(document.getElementById("password-place-saved").textContent);
 
-    // As the server stores it: lower case, and other scripts than Latin as an A-label.
+    // As the server stores it: in lower case, with non-Latin names as A-labels.
     function normal(name, value) {
         const text = String(value).trim();
         if (name !== "host" || !text) {
@@ -100,7 +100,7 @@
         if (!place) {
             return;
         }
-        // The provider fills in what is left empty.
+        // The provider fills in empty fields.
         const given = (name) => normal(name, field(name).value || (chosen()?.[name] ?? ""));
         const replaced = field("password").value || field("password-remove")?.checked;
         const moved = Object.entries(savedPlace).some(([name, value]) => given(name) !== normal(name, value));
@@ -111,7 +111,7 @@
     }
 
     form.addEventListener("input", told);
-    // A browser that restores what was typed does so before pageshow.
+    // Browsers restore typed values before pageshow.
     window.addEventListener("pageshow", told);
 
     form.querySelector(".q-invalid :is(input, select, textarea)")?.focus();

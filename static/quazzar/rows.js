@@ -1,4 +1,4 @@
-// Lists of rows: select one, a range with Shift, the page, or all; the bar says how many.
+// Lists of rows: select one, a range with Shift, the page, or all; the bar shows how many.
 "use strict";
 
 (() => {

@@ -1,4 +1,4 @@
-// Light or dark, before anything is painted: the operator's choice, else what the system says.
+// Light or dark, set before the first paint: the operator's choice, or the system's setting.
 "use strict";
 
 const theme = {
@@ -14,7 +14,7 @@ const theme = {
         try {
             localStorage.setItem("adminTheme", JSON.stringify(name));
         } catch {
-            // A browser that keeps nothing forgets the choice with the page.
+            // Without storage, the choice lasts until the next page.
         }
         theme.show(name);
     },

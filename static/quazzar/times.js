@@ -30,7 +30,7 @@
     }
 
     localise(document);
-    // Parts that are swapped in later, by whatever script.
+    // Parts that scripts add later.
     new MutationObserver((changes) => {
         if (changes.some((change) => change.addedNodes.length)) {
             localise(document);

@@ -1,4 +1,4 @@
-// Forms with [data-unsaved]: leaving the page asks first while something was typed that is not saved.
+// Forms with [data-unsaved]: the browser asks before you leave the page with unsaved changes.
 "use strict";
 
 (() => {
@@ -10,7 +10,7 @@
     ).toString();
     const saved = new WeakMap();
 
-    // A browser that restores what was typed does so before pageshow; the module runs before that.
+    // Browsers restore typed values before pageshow; this module runs earlier.
     for (const form of document.querySelectorAll("form[data-unsaved]")) {
         saved.set(form, form.dataset.unsaved === "already" ? "" : shape(form));
     }

@@ -1,4 +1,4 @@
-// A one-time link: its token stands after the #, where no log sees it. It is taken from the address and sent by POST.
+// A one-time link: its token comes after the #, so that no log contains it. It is removed from the address and sent by POST.
 "use strict";
 
 {

@@ -1,4 +1,4 @@
-# Runs in the postfix container: replaces tables, maps, DKIM keys, certificate and smarthost; each file whole.
+# Runs in the postfix container: replaces tables, maps, DKIM keys, certificate and smarthost, each file as a whole.
 # usage: write_bundle.sh EXPECTED NEW ACTIONS…; stdin: "LENGTH SHA256", a line break, then a tar of LENGTH bytes.
 # ACTIONS: tables dkim relay. exit: 75, 76, 77 as in write_users.sh.
 set -eu
@@ -7,15 +7,15 @@ expected=$1
 new=$2
 shift 2
 config=/mail-config
-# Rspamd signs, and reads the keys as its group; 11333 is its uid and gid in its image.
+# Rspamd signs, and reads the keys through its group. 11333 is its uid and gid in its image.
 rspamd=11333
 dkim=/mail-dkim
-# A container that 0.3.0 created has that volume elsewhere, and its Rspamd does not have it at all.
+# In a container that 0.3.0 created, that volume is elsewhere, and its Rspamd does not have it.
 [ -d $dkim ] || dkim=$config/dkim
 mkdir -p $config/postfix
 exec 9>$config/.quazzar.lock.bundle
 flock -w 10 9 || exit 75
-# We hold the lock, so these are leftovers of a killed writer.
+# We hold the lock, so these are left over from a killed writer.
 rm -rf $config/.quazzar.bundle.* $dkim/.quazzar.*
 read -r length sum || exit 77
 if [ "$expected" != any ]; then
@@ -30,18 +30,18 @@ timeout 120 head -c "$length" >"$work/bundle.tar" || exit 77
 mkdir "$work/new"
 tar -xmf "$work/bundle.tar" -C "$work/new" --no-same-owner -p
 
-# From here on each file is replaced by a rename. If this ends in between, the generation is still the old one, and
+# From here on, each file is replaced by a rename. If the script is killed in between, the generation is still the old one, and
 # the next writer writes everything again.
 case " $* " in
   *" dkim "*)
     mkdir -p $dkim/keys $dkim/domains "$work"/new/dkim/{keys,domains}
-    # Maybe another volume: copy the files into it first, because a rename is atomic only within one volume.
+    # This may be another volume: copy the files to it first, because a rename is atomic only within one volume.
     copy=$(mktemp -d $dkim/.quazzar.XXXXXX)
     cp -R "$work/new/dkim/." "$copy"
     find "$copy" -type f -exec chmod 0640 {} + -exec sync {} +
     chown -hR root:$rspamd "$copy" $dkim
     chmod 0750 $dkim $dkim/keys $dkim/domains
-    # Keys before the files that name them. Rspamd reads them anew for each mail.
+    # Keys before the files that name them. Rspamd reads both for each mail.
     for directory in keys domains; do
       find "$copy/$directory" -type f -exec mv -f -t "$dkim/$directory" {} +
       sync $dkim/$directory
@@ -57,7 +57,7 @@ if [ -d "$work/new/rspamd" ]; then
   done
   touch -d "@$now" "$work"/new/rspamd/*
 fi
-# smtpd remembers for some seconds whether the domain that it was last asked for is ours.
+# smtpd remembers for some seconds whether the last domain is ours.
 if [ -e "$work/new/postfix/domains" ]; then
   known=$(sha256sum <$config/postfix/domains || true)
   [ "$(sha256sum <"$work/new/postfix/domains")" = "$known" ] || set -- "$@" reload
@@ -89,7 +89,7 @@ for action in "$@"; do
       ;;
   esac
 done
-# Remove keys that no file names any more, and domains that are gone.
+# Remove keys that no file names any more, and files of removed domains.
 if [ -d "$work/new/dkim" ]; then
   for file in $dkim/domains/* $dkim/keys/*; do
     [ ! -e "$file" ] || [ -e "$work/new/dkim/${file#"$dkim/"}" ] || rm -f "$file"

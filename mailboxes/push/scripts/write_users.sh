@@ -8,7 +8,7 @@ expected=$1
 cd /etc/dovecot
 exec 9>.quazzar.lock.users
 flock -w 10 9 || exit 75
-# We hold the lock, so these are leftovers of a killed writer.
+# We hold the lock, so these are left over from a killed writer.
 for left in .quazzar.users.*; do
   [ ! -e "$left" ] || rm -f "$left"
 done
@@ -30,6 +30,6 @@ wait $!
 [ "$found" = "$sum  -" ] || exit 77
 # Dovecot compares times by the second, so two writes within one second must get different ones.
 [ users -ot "$new" ] || touch -d "@$(($(stat -c %Y users) + 1))" "$new"
-# The bytes are on disk, so after a crash either the old file or this one is there, whole. The sweep finds out which,
+# The bytes are on disk, so after a crash either the old or the new file is there, complete. The sweep finds out which,
 # so there is no need to wait for the directory to be synced.
 mv -f "$new" users

@@ -1,17 +1,17 @@
 #!/bin/bash
-# Runs before each start of Postfix: what the environment cannot say. Written by Quazzar.
-# In a subshell, because an executable one is sourced.
+# Runs before each start of Postfix, for what environment variables cannot configure. Written by Quazzar.
+# In a subshell, because the image sources executable scripts.
 (
 set -e
-# Some images look in two directories, and the volume is mounted at both: once for each start is enough.
+# Some images run scripts from two directories, and the volume is mounted at both. Once per start is enough.
 start=$(cut -d' ' -f22 /proc/1/stat)
 [ "$(cat /run/quazzar-init 2>/dev/null)" != "$start" ] || exit 0
 tables=/mail-config/postfix
 queue=$(postconf -h queue_directory)
 
-# --- the queue, in the volume of the mail
-# Dovecot's uid owns the mail, not the directory above it: it could rename the queue away (and must not delete it).
-# It is root who acts by name below, so no name may be a link that a service's user has made.
+# --- the queue, on the mail volume
+# Dovecot's uid owns the mail, but not the directory above it, where it could rename the queue.
+# The commands below run as root, so no name may be a link that a service's user created.
 [ ! -L "$queue" ] || rm -f "$queue"
 mkdir -p "$queue"
 chown -h root:root "$queue"
@@ -19,22 +19,22 @@ chmod 0755 "$queue"
 chown root /mail-data
 [ "$(stat -c %g /mail-data)" != 0 ] || chgrp 1000 /mail-data
 chmod 1775 /mail-data
-# Another image may number its users differently.
+# Another image may use other user ids.
 for directory in active bounce corrupt defer deferred flush hold incoming private saved trace maildrop public; do
   [ ! -d "$queue/$directory" ] || chown -hR postfix "$queue/$directory"
 done
 for directory in maildrop public; do
   [ ! -d "$queue/$directory" ] || chgrp -hR postdrop "$queue/$directory"
 done
-# A start tries at once what waited, for Dovecot maybe: the time of the next try is the file's.
+# After a start, retry waiting mail at once. The time of the next attempt is the file's modification time.
 [ ! -d "$queue/deferred" ] || find "$queue/deferred" -type f -exec touch -c -h {} +
-# In the environment an empty value means Postfix's default, and that is the host's own name: mail for root would be taken,
+# In the environment, an empty value means Postfix's default, which is the host's own name: mail for root would be accepted,
 # and a mail domain of that name would not work. Without a list of Unix accounts, all names at an address of the container
-# get the same answer, and nothing reads /etc/aliases.
+# get the same answer, and /etc/aliases is not read.
 postconf -e mydestination= local_recipient_maps= alias_maps= alias_database=
-# Services in a chroot look for resolv.conf in the queue directory, and would not find rspamd or dovecot.
+# Services in a chroot look for resolv.conf in the queue directory, and would otherwise not find rspamd or dovecot.
 postconf -F '*/*/chroot=n'
-# So many sessions at once; no limit counts by address (see environment.py).
+# The number of sessions at once. No limit counts by address (see environment.py).
 postconf -F smtp/inet/process_limit=200
 
 # --- tables
@@ -57,27 +57,27 @@ if [ -s $tables/authorities.pem ]; then
   postconf -e "smtp_tls_CAfile=$tables/authorities.pem"
 fi
 
-# --- the sockets of Dovecot and Rspamd: only Postfix may come in. An older container has ports in place of them.
+# --- the sockets of Dovecot and Rspamd: only Postfix may enter. Older containers use ports instead.
 sockets=/mail-sockets
 quota=inet:dovecot:12340
 if [ -d $sockets ]; then
   quota=unix:$sockets/dovecot/quota
-  # The directories lie in one of root's, so that no name here can be a link that a service's user has made.
+  # The directories are in one that root owns, so that no name here can be a link that a service's user created.
   mkdir -p $sockets/dovecot $sockets/rspamd
   chown root:postfix $sockets/dovecot
   chown 11333:postfix $sockets/rspamd
   chmod 0710 $sockets/dovecot $sockets/rspamd
 fi
 
-# --- 587 and 465: only here is there AUTH, and Rspamd signs what comes from a login
+# --- 587 and 465: AUTH is offered only here, and Rspamd signs what comes from a login
 postconf -MX submissions/inet smtps/inet 465/inet
-# A process of its own for each session: one that lived on would hold a dead connection to a Dovecot that was restarted,
-# and refuse the next login. The rest is in main.cf, because -P takes no value with a space in it.
+# A new process for each session: a process that lived on could hold a dead connection to a Dovecot that was restarted,
+# and refuse the next login. The rest is in main.cf, because -P accepts no value with a space.
 postconf -e "quazzar_submission_recipients = reject_non_fqdn_recipient, reject_unlisted_recipient,\
  check_policy_service $quota, permit_sasl_authenticated, reject"
 postconf -M '465/inet=465 inet n - n - 200 smtpd' 'submission/inet=submission inet n - n - 200 smtpd'
-# What is submitted leaves complete (RFC 6409 section 8), and does not say where its sender is. What a stranger's mail lacks
-# tells spam, so it gets nothing.
+# Submitted mail is completed (RFC 6409 section 8), and does not reveal where its sender is. Missing parts of a stranger's
+# mail are a sign of spam, so they are not added.
 postconf -M 'submission-cleanup/unix=submission-cleanup unix n - n - 0 cleanup'
 postconf -P submission-cleanup/unix/always_add_missing_headers=yes \
   submission-cleanup/unix/header_checks=regexp:/mail-config/postfix/submission_headers
@@ -104,7 +104,7 @@ postconf -P "${settings[@]}" 465/inet/smtpd_tls_wrappermode=yes
 # --- DKIM keys, for Rspamd: see write_bundle.sh
 if [ -d /mail-dkim ]; then
   mkdir -p /mail-dkim/keys /mail-dkim/domains
-  # What 0.3.0 left: OpenDKIM's files; and what was pushed before this volume was mounted here.
+  # Left over from 0.3.0: OpenDKIM's files, and files written before this volume was mounted here.
   find /mail-dkim -maxdepth 1 -type f -delete
   if [ -d /mail-config/dkim ]; then
     cp -R /mail-config/dkim/{keys,domains} /mail-dkim/ || true

@@ -1,19 +1,19 @@
--- Dovecot asks here before it looks at a password, and says afterwards whether it was right (its "auth policy"). Guessing
--- is limited by name, and by address, where that is the client's own: behind Docker's NAT everybody has the gateway's.
--- It cannot be limited by password: the hash that comes here is over name and password together. Written by Quazzar.
+-- Dovecot asks here before it checks a password, and reports afterwards whether it was right (its "auth policy"). Guessing
+-- is limited by name, and by address if it is the client's: behind Docker's NAT, everybody has the gateway's.
+-- It cannot be limited by password, because the hash that arrives here covers name and password together. Written by Quazzar.
 local rspamd_logger = require 'rspamd_logger'
 local ucl = require 'ucl'
 
--- So many different passwords may be tried at once; then there is a pause before each, twice as long each time.
+-- This many different passwords may be tried at once. Before each further one there is a pause, twice as long each time.
 local FREE, LONGEST_PAUSE = 10, 600
--- The same for one address at whatever names, as one common password is tried; one is forgotten in so many seconds, so
--- that an office or a webmail with many people may mistype now and then.
+-- The same for one address with any names, as when a common password is tried. One is forgotten after this many seconds, so
+-- that people in one office, or behind one webmail, can mistype now and then.
 local ADDRESS_FREE, LEAK = 30, 120
 local GATEWAY = '@gateway@'
--- Seconds until an attempt is forgotten; and how many names are remembered (a guesser can invent names).
+-- Seconds until an attempt is forgotten, and how many names are remembered (an attacker can invent names).
 local FORGET, NAMES = 6 * 3600, 20000
 
--- Name → attempts. Only Dovecot's short hash of a password is known here, 12 bits of it: enough to see that a program
+-- Name → attempts. Only Dovecot's short hash of a password is known here, 12 bits of it: enough to notice that a program
 -- tries the same wrong password again, or the right one.
 local known, number = {}, 0
 
@@ -29,7 +29,7 @@ local function attempts_of(name, now)
   return found
 end
 
--- Address → how many wrong passwords it has left, and when the last was tried.
+-- Address → how many more wrong passwords it may try, and when it tried the last one.
 local clients, client_number = {}, 0
 
 local function client_of(address, now)
@@ -52,7 +52,7 @@ local function pause_of(over)
   return over < 0 and 0 or math.min(2 ^ over, LONGEST_PAUSE)
 end
 
--- Whether one that guesses has to wait; Quazzar reads the line that this writes now and then, see stack/guessing.py.
+-- Whether a client that guesses has to wait. Quazzar reads the line that this logs now and then; see stack/guessing.py.
 local function must_wait(who, entry, free, now)
   if now - entry.last >= pause_of(math.floor(entry.count) - free) then return false end
   if now - (entry.told or 0) > 300 and who:find("^[%w.:@_~&'-]+$") then
@@ -62,8 +62,8 @@ local function must_wait(who, entry, free, now)
   return true
 end
 
--- Whether the password may be tried now. The owner's own password, once it was right, always may: whoever guesses at
--- a mailbox does not lock its owner out.
+-- Whether the password may be tried now. The owner's password, once it was right, always may: guessing at a mailbox
+-- does not lock its owner out.
 local function may_try(name, hash, address, now)
   local attempts, client = attempts_of(name, now), client_of(address, now)
   if now - attempts.last > FORGET then

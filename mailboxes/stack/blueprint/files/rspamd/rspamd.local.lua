@@ -1,5 +1,5 @@
--- Mail with a login comes from the submission ports only; Postfix has tied its envelope sender to that login.
--- Without its +tag, which Rspamd has taken away in some places: it is the same mailbox.
+-- Mail with a login comes from the submission ports only; Postfix has checked that its envelope sender fits the login.
+-- Without its +tag, which Rspamd removes in some places: it is the same mailbox.
 local function plain(address)
   return (((address or ''):lower():gsub('%+[^@]*', '')))
 end
@@ -9,8 +9,8 @@ local function envelope_sender(task)
   return plain(from and from[1] and from[1].addr)
 end
 
--- Every address in a header's text. Programs differ in what they take for the address in "a@x.test b@x.test", and show
--- a name that is an address. The local part may have what RFC 5322 (atext) and RFC 6532 allow, and dots, or be in quotes.
+-- Every address in a header's text. Programs differ in what they consider the address in "a@x.test b@x.test", and show
+-- a name that is an address. The local part may contain what RFC 5322 (atext) and RFC 6532 allow, and dots, or be quoted.
 local ATOM = "%w!#$%%&'*+/=?^_`{|}~.%-\128-\255"
 local function addresses_in(text)
   return text:lower():gmatch('[' .. ATOM .. '][' .. ATOM .. '\\"]*@%[?[%w.\128-\255-]+')
@@ -22,7 +22,7 @@ local function shown(address)
   return #address <= 100 and address or address:sub(1, 100) .. '...'
 end
 
--- Why the headers do not say that `sender` sent the mail; nil if they do. The fields that name a sender are those of
+-- Why the headers do not name `sender` as the sender; nil if they do. The fields that name a sender are those of
 -- RFC 5322 sections 3.6.2 and 3.6.6.
 local function wrong_header(task, sender)
   local login = plain(task:get_user())
@@ -56,11 +56,11 @@ end
 -- --- DKIM: a file with the selectors of each domain, and one for each key; see parts.py. Containers that 0.3.0 created
 -- have them in the second place.
 local PLACES = { '/mail-dkim/', '/mail-config/dkim/' }
--- (o): signed once more than they are there, so that none can be added later; (x): the same if there is one.
+-- (o): signed once more often than it occurs, so that none can be added later; (x): the same, if there is one.
 local SIGNED = '(o)from:(x)sender:(x)reply-to:(o)to:(o)cc:(o)subject:(o)date:(o)message-id:(x)in-reply-to:' ..
   '(x)references:(x)mime-version:(x)content-type'
 
--- Signs with every key of the sender's domain. A domain without a file waits for it; an empty file says that the domain
+-- Signs with every key of the sender's domain. Mail of a domain without a file waits for it; an empty file means that the domain
 -- has no key. Returns whether the mail may leave.
 local function sign(task, domain)
   if not domain:find('^%w[%w.-]*$') then return false end
@@ -70,7 +70,7 @@ local function sign(task, domain)
       local selectors = file:read('*a')
       file:close()
       for selector in selectors:gmatch('[^\n]+') do
-        -- By path: a key that it cannot load would be written into its log.
+        -- By path: Rspamd would log the content of a key that it cannot load.
         local key = string.format('%skeys/%s.%s', place, domain, selector)
         local parameters = { domain = domain, selector = selector, key = key, headers = SIGNED }
         if not rspamd_plugins.dkim.sign(task, parameters) then return false end
@@ -86,12 +86,12 @@ rspamd_config.QZ_AUTHED = {
   score = 0.0, group = 'quazzar', description = 'Sent with a login',
 }
 
--- Refuses what names another sender than the login's, and signs the rest: both in one function, so that nothing is signed
--- that was not looked at. Returns action and sentence; nil for mail that may go on.
+-- Refuses mail that names a sender other than the login's, and signs the rest. One function does both, so that nothing is signed
+-- without that check. Returns action and sentence; nil for mail that may go on.
 local function judge(task)
   local sender = envelope_sender(task)
   if sender == '' then
-    -- Anybody with a login may use the empty sender: for receipts and notices, which are reports, and nothing else.
+    -- Everybody with a login may use the empty sender, but only for reports: receipts and notices.
     local content_type = (task:get_header('Content-Type') or ''):lower()
     if not content_type:find('^%s*multipart/report') then
       return 'reject', 'The empty envelope sender is for delivery and disposition reports only'
@@ -106,7 +106,7 @@ local function judge(task)
 end
 
 -- It runs before all other rules, because each of them may end the scan, and neither settings nor a verdict of others
--- switch it off. What it cannot decide does not leave.
+-- switch it off. Mail that it cannot judge is not sent.
 rspamd_config.QZ_AUTH_FROM_MISMATCH = {
   type = 'prefilter', priority = 100, flags = 'explicit_disable,ignore_passthrough',
   callback = function(task)
@@ -123,7 +123,7 @@ rspamd_config.QZ_AUTH_FROM_MISMATCH = {
   score = 0.0, group = 'quazzar', description = 'The mail names another sender, or cannot be signed',
 }
 
--- A valid signature of the very domain in From:. (DMARC would say more, and is not there when SPF cannot be judged.)
+-- A valid signature of exactly the domain in From:. (DMARC would say more, but is missing if SPF cannot be judged.)
 rspamd_config.QZ_FROM_SIGNED = {
   callback = function(task)
     local from = task:get_from('mime') or {}

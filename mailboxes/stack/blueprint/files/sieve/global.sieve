@@ -1,4 +1,4 @@
-# What Rspamd marked goes to Junk.
+# Files mail that Rspamd marked as spam into Junk.
 require ["fileinto", "mailbox"];
 if header :is "X-Spam" "Yes" {
   fileinto :create "Junk";
