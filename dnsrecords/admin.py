@@ -35,6 +35,7 @@ class RowsOfDomains(GatedAdmin, ReadOnlyAdmin):
 class DomainCheckAdmin(RowsOfDomains):
     """When each domain was checked, and when the next check is due."""
 
+    about = "When each domain was checked, and when it is due again."
     list_display = ("domain", "checked", "due", "signed")
 
     @admin.display(description="Checked", ordering="checked_at")
@@ -51,6 +52,7 @@ class DomainCheckAdmin(RowsOfDomains):
 class RecordCheckAdmin(RowsOfDomains):
     """What the last check found about each record."""
 
+    about = "What the last check found for each record."
     list_display = ("record", "domain", "badge", "since_when", "message")
     list_filter: ClassVar[list[Any]] = ["status"]
     search_fields = ("domain__name", "record")
@@ -71,6 +73,7 @@ class RecordCheckAdmin(RowsOfDomains):
 class RecordChangeAdmin(RowsOfDomains):
     """The history: when a record changed its status, or what is published."""
 
+    about = "The history of each record."
     list_display = ("at_when", "record", "domain", "was", "badge", "message")
     list_display_links = ("record",)
     list_filter: ClassVar[list[Any]] = ["status"]
@@ -97,6 +100,7 @@ class RecordChangeAdmin(RowsOfDomains):
 class DomainOptionsAdmin(RowsOfDomains):
     """The options of a domain's records; a domain without a row has the defaults."""
 
+    about = "Choices for a domain's records."
     list_display = ("domain", "mta_sts")
     list_filter: ClassVar[list[Any]] = ["mta_sts"]
 
@@ -105,6 +109,7 @@ class DomainOptionsAdmin(RowsOfDomains):
 class PublisherAdmin(RowsOfDomains):
     """Name servers at which domains' records are published automatically. Secrets are never shown."""
 
+    about = "Name servers to which records are published automatically."
     list_display = ("domain", "server", "zone", "key_name", "published", "problem")
 
     @admin.display(description="Published", ordering="published_at")

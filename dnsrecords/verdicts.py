@@ -15,6 +15,20 @@ class Status(StrEnum):
     MISMATCH = "mismatch"
     ERROR = "error"
 
+    @property
+    def word(self) -> str:
+        """The status as the console shows it."""
+        return _WORDS[self]
+
+
+_WORDS = {
+    Status.UNCHECKED: "Not checked",
+    Status.OK: "OK",
+    Status.MISSING: "Missing",
+    Status.MISMATCH: "Different",
+    Status.ERROR: "No answer",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

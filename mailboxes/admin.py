@@ -78,6 +78,7 @@ class Deletion(admin.SimpleListFilter):
 class StackAdmin(GatedAdmin, ReadOnlyAdmin):
     """The mail server: what should run, and what the worker last observed."""
 
+    about = "What should run on Docker, and what runs."
     see = SEE_SERVER
     own_page, own_route = "Mailboxes → Server", "admin:mail_boxes_server"
     list_display = ("hostname", "phase_in_words", "generations", "containers", "problem", "checked")
@@ -113,6 +114,7 @@ class StackAdmin(GatedAdmin, ReadOnlyAdmin):
 class DomainAdmin(StackRows):
     """The mail domains, as they are stored."""
 
+    about = "Domains that this node receives mail for."
     see = SEE_DOMAINS
     own_page, own_route = "Mailboxes → Domains", "admin:mail_boxes_domains"
     list_display = ("name", "mailbox_count", "alias_count", "catch_all", "state", "created")
@@ -144,6 +146,7 @@ class DomainAdmin(StackRows):
 class DkimKeyAdmin(GatedAdmin, ReadOnlyAdmin):
     """DKIM keys of all domains. Of the private half only its state is shown."""
 
+    about = "The keys that sign each domain's mail."
     see = SEE_DNS
     own_page, own_route = "DNS records", "admin:dns_overview"
     list_display = ("selector", "domain", "algorithm", "state", "since_when")
@@ -167,6 +170,7 @@ class DkimKeyAdmin(GatedAdmin, ReadOnlyAdmin):
 class MailboxAdmin(StackRows):
     """The mailboxes as they are stored, deleted ones included."""
 
+    about = "Addresses with storage and a password."
     see = SEE_MAILBOXES
     own_page, own_route = "Mailboxes", "admin:mail_boxes_list"
     list_display = ("address", "display_name", "storage", "enabled", "state", "created")
@@ -205,6 +209,7 @@ class MailboxAdmin(StackRows):
 class AliasAdmin(StackRows):
     """The aliases, as they are stored."""
 
+    about = "Addresses that forward."
     see = SEE_ALIASES
     own_page, own_route = "Mailboxes → Aliases", "admin:mail_boxes_aliases"
     list_display = ("address", "goes_to", "enabled", "state", "created")
@@ -229,6 +234,7 @@ class AliasAdmin(StackRows):
 class ImportJobAdmin(GatedAdmin, ReadOnlyAdmin):
     """Imports of mailboxes; their rows, with the passwords in them, are never shown."""
 
+    about = "Mailboxes that were imported from CSV files."
     see = SEE_IMPORTS
     own_page, own_route = "Mailboxes → Import", "admin:mail_boxes_import"
     list_display = ("__str__", "badge", "done_of_total", "problem", "created", "finished")

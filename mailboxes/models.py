@@ -38,59 +38,59 @@ class Stack(models.Model):
     # --- what should be: written by domain modules
     enabled = models.BooleanField(default=False)
     #: Delete the volumes, mail included, when the stack is taken down; cleared when they are gone.
-    purge = models.BooleanField(default=False)
+    purge = models.BooleanField("delete the mail when disabled", default=False)
     hostname = models.CharField(max_length=253, blank=True, default="")
     #: Send mail to other servers through the relay of the relay settings.
-    send_through_relay = models.BooleanField(default=False)
+    send_through_relay = models.BooleanField("sends through the relay", default=False)
     #: The operator allowed repairs that interrupt mail (another image, another environment), once.
-    interruption_allowed = models.BooleanField(default=False)
+    interruption_allowed = models.BooleanField("may interrupt mail once", default=False)
     #: Raised by every change of what should be, in the same transaction.
-    desired_generation = models.PositiveBigIntegerField(default=0)
-    #: Of Rspamd's web interface.
-    controller_password = SealedTextField(context="mailboxes.stack.controller_password", null=True)
+    desired_generation = models.PositiveBigIntegerField("latest change", default=0)
+    controller_password = SealedTextField(
+        "Rspamd's password", context="mailboxes.stack.controller_password", null=True
+    )
     tls_source = models.CharField(max_length=12, choices=TlsSource, default=TlsSource.SELF_SIGNED)
     #: PEM, leaf first.
-    tls_certificate = models.TextField(blank=True, default="")
-    tls_key = SealedTextField(context="mailboxes.stack.tls_key", null=True)
+    tls_certificate = models.TextField("certificate", blank=True, default="")
+    tls_key = SealedTextField("certificate key", context="mailboxes.stack.tls_key", null=True)
     #: If the source is "files": absolute paths of the PEM files that an ACME client renews.
-    tls_certificate_path = models.CharField(max_length=1024, blank=True, default="")
-    tls_key_path = models.CharField(max_length=1024, blank=True, default="")
-    tls_expires_at = models.DateTimeField(null=True, default=None)
+    tls_certificate_path = models.CharField("certificate path", max_length=1024, blank=True, default="")
+    tls_key_path = models.CharField("certificate key path", max_length=1024, blank=True, default="")
+    tls_expires_at = models.DateTimeField("certificate expires", null=True, default=None)
     #: Why the certificate's files could not be used at the last check; empty if they could.
-    tls_problem = models.CharField(max_length=300, blank=True, default="")
-    #: Warn the owner of a nearly full mailbox by mail, not only the operator.
-    warn_mailbox_owners = models.BooleanField(default=False)
+    tls_problem = models.CharField("problem with the certificate", max_length=300, blank=True, default="")
+    warn_mailbox_owners = models.BooleanField("also warns owners of full mailboxes", default=False)
 
     # --- what is: written by the worker
-    applied_generation = models.PositiveBigIntegerField(default=0)
+    applied_generation = models.PositiveBigIntegerField("last applied change", default=0)
     phase = models.CharField(max_length=10, choices=Phase, default=Phase.DISABLED)
     step = models.PositiveIntegerField(default=0)
-    steps = models.PositiveIntegerField(default=0)
-    percent = models.PositiveIntegerField(default=0)
-    progress_message = models.CharField(max_length=300, blank=True, default="")
+    steps = models.PositiveIntegerField("steps in all", default=0)
+    percent = models.PositiveIntegerField("progress (percent)", default=0)
+    progress_message = models.CharField("progress", max_length=300, blank=True, default="")
     #: ``{"code", "message", "hint"}`` of what keeps the stack from being as it should be, or null.
     last_error = models.JSONField(null=True, default=None)
     #: ``[{"name", "image", "status", "health", "ports"}]`` of the containers, as last seen.
-    services = models.JSONField(default=list)
+    services = models.JSONField("containers", default=list)
     #: Part (see ``push/parts.py``) → ``{"generation", "digest"}`` of what was last confirmed in the volumes.
-    parts = models.JSONField(default=dict)
+    parts = models.JSONField("files in the volumes", default=dict)
     #: Sentences about differences whose repair would interrupt mail; the operator has to allow it.
-    pending = models.JSONField(default=list)
-    observed_at = models.DateTimeField(null=True, default=None)
-    usage_at = models.DateTimeField(null=True, default=None)
+    pending = models.JSONField("repairs that need permission", default=list)
+    observed_at = models.DateTimeField("checked", null=True, default=None)
+    usage_at = models.DateTimeField("storage measured", null=True, default=None)
     #: Room on the disk of the mail, see ``quota/room.py``; empty: not checked yet.
-    mail_disk = models.JSONField(default=dict)
+    mail_disk = models.JSONField("disk that holds the mail", default=dict)
     #: Service → the version that runs, see ``stack/versions.py``; empty: not checked yet.
     versions = models.JSONField(default=dict)
     #: What waits in Postfix, see ``mailqueue/watch.py``; null: not checked yet.
-    mail_queue = models.JSONField(null=True, default=None)
+    mail_queue = models.JSONField("waiting in Postfix", null=True, default=None)
     #: Problem with that queue (late, ours) → when the operator was last notified.
-    mail_queue_told = models.JSONField(default=dict)
+    mail_queue_told = models.JSONField("mailed about the queue", default=dict)
     #: ``{"seen", "hidden"}``: recent connections to Postfix, and those that came as the network's gateway, because a
     #: proxy hides who connects; empty: too few to tell.
-    clients = models.JSONField(default=dict)
+    clients = models.JSONField("connections to Postfix", default=dict)
     #: Address of a mailbox whose password is being guessed → since when, and how many guesses. See stack/guessing.py.
-    guessed = models.JSONField(default=dict, editable=False)
+    guessed = models.JSONField("passwords being guessed", default=dict, editable=False)
 
     class Meta:
         verbose_name = "mailbox stack"
@@ -118,12 +118,12 @@ class Synced(models.Model):
     """A row that is pushed into the running stack, and how far its latest change has got."""
 
     #: The stack's generation of the row's latest change.
-    generation = models.PositiveBigIntegerField(default=0)
+    generation = models.PositiveBigIntegerField("latest change", default=0)
     #: When the running stack confirmed the latest change; null until then.
-    applied_at = models.DateTimeField(null=True, default=None)
+    applied_at = models.DateTimeField("latest change applied", null=True, default=None)
     #: When the running stack first had the row; null if it never did.
-    live_at = models.DateTimeField(null=True, default=None)
-    created_at = models.DateTimeField(default=timezone.now)
+    live_at = models.DateTimeField("first live", null=True, default=None)
+    created_at = models.DateTimeField("created", default=timezone.now)
 
     class Meta:
         abstract = True
@@ -151,9 +151,9 @@ class Domain(Synced):
     #: Lower case, as A-labels.
     name = models.CharField(max_length=253, unique=True)
     #: Address that gets mail for local parts that no mailbox and no alias has; empty: such mail is refused.
-    catch_all = models.CharField(max_length=320, blank=True, default="")
+    catch_all = models.CharField("catch-all address", max_length=320, blank=True, default="")
     #: Address that gets mail for postmaster and abuse, unless a mailbox or an alias has those; empty: the operators.
-    contact = models.CharField(max_length=320, blank=True, default="")
+    contact = models.CharField("contact for postmaster and abuse", max_length=320, blank=True, default="")
 
     objects = DomainQuerySet.as_manager()
 
@@ -291,9 +291,9 @@ class Mailbox(Synced):
     address = models.CharField(max_length=320)
     display_name = models.CharField(max_length=200, blank=True, default="")
     #: ``{ARGON2ID}$argon2id$…``, see ``provisioning/passwords.py``; null: nobody can log in.
-    password_hash = SealedTextField(context="mailboxes.mailbox.password_hash", null=True)
+    password_hash = SealedTextField("password", context="mailboxes.mailbox.password_hash", null=True)
     #: When the password last changed, until the running stack has it and has ended older sessions; otherwise null.
-    password_changed_at = models.DateTimeField(null=True, default=None, editable=False)
+    password_changed_at = models.DateTimeField("new password since", null=True, default=None, editable=False)
     #: In MiB; 0 means no limit.
     quota_mb = models.PositiveIntegerField(default=0)
     #: Switches: the API, the console and the rules take the list from here, in this order.
@@ -306,15 +306,15 @@ class Mailbox(Synced):
         help_text="Off: mail goes to `forward_to` only. Without `forward_to`, the mailbox always keeps its mail.",
     )
     #: Addresses that get its mail too, or instead.
-    forward_to = models.JSONField(default=list)
+    forward_to = models.JSONField("forwards to", default=list)
     #: Where its mail is, relative to /srv/vmail. Never used twice, so an address that is added again starts empty.
-    home = models.CharField(max_length=400, unique=True)
-    usage_bytes = models.PositiveBigIntegerField(default=0)
+    home = models.CharField("folder of its mail", max_length=400, unique=True)
+    usage_bytes = models.PositiveBigIntegerField("used storage (bytes)", default=0)
     #: The highest percentage (80, 95, 100) that the operator was warned of; 0 means none.
-    warned_percent = models.PositiveSmallIntegerField(default=0)
-    deleted_at = models.DateTimeField(null=True, default=None)
+    warned_percent = models.PositiveSmallIntegerField("last warning (percent)", default=0)
+    deleted_at = models.DateTimeField("deleted", null=True, default=None)
     #: When the running stack no longer had the deleted mailbox, and its sessions were ended.
-    removed_at = models.DateTimeField(null=True, default=None)
+    removed_at = models.DateTimeField("removed from the server", null=True, default=None)
 
     objects = MailboxQuerySet.as_manager()
 
@@ -380,13 +380,13 @@ class ImportJob(models.Model):
         FAILED = "failed", "Failed"
 
     state = models.CharField(max_length=8, choices=State, default=State.RUNNING)
-    total = models.PositiveIntegerField(default=0)
-    done = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField("mailboxes in the file", default=0)
+    done = models.PositiveIntegerField("mailboxes added", default=0)
     #: The rows of the file, passwords included, as sealed JSON; null once the job has ended.
-    rows = SealedTextField(context="mailboxes.importjob.rows", null=True)
+    rows = SealedTextField("rows of the file", context="mailboxes.importjob.rows", null=True)
     last_error = models.JSONField(null=True, default=None)
-    created_at = models.DateTimeField(default=timezone.now)
-    finished_at = models.DateTimeField(null=True, default=None)
+    created_at = models.DateTimeField("created", default=timezone.now)
+    finished_at = models.DateTimeField("finished", null=True, default=None)
 
     class Meta:
         ordering = ["-id"]

@@ -30,6 +30,7 @@ site.PAGES += urls.urlpatterns
 class MessageAdmin(GatedAdmin):
     """Messages have pages of their own at the same addresses (``console/messages.py``)."""
 
+    about = "Mail that was sent, and mail that waits."
     see, delete = SEE_QUEUE, DELETE_MESSAGES
 
 
@@ -37,6 +38,7 @@ class MessageAdmin(GatedAdmin):
 class MessageAddressAdmin(GatedAdmin, ReadOnlyAdmin):
     """The index by which messages are found."""
 
+    about = "The recipients of each message, for the search."
     see = SEE_QUEUE
     own_page, own_route = "Messages", "admin:mailrelay_message_changelist"
     list_display = ("address", "message")
@@ -52,6 +54,7 @@ class MessageAddressAdmin(GatedAdmin, ReadOnlyAdmin):
 class RelaySettingsAdmin(GatedAdmin, ReadOnlyAdmin):
     """How mail leaves this node: a single row, which is missing until a relay is configured."""
 
+    about = "Where outgoing mail goes, and who gets alerts."
     see = SEE_RELAY
     own_page, own_route = "Relay settings", "admin:mail_relay"
     list_display = ("__str__", "provider", "security", "from_address", "updated")
@@ -65,6 +68,7 @@ class RelaySettingsAdmin(GatedAdmin, ReadOnlyAdmin):
 class HourlyCountAdmin(GatedAdmin, ReadOnlyAdmin):
     """How many messages were sent, failed, deferred or waiting, per hour."""
 
+    about = "Messages per hour and outcome, for the charts on Home."
     see = SEE_QUEUE
     list_display = ("began", "outcome", "number")
     list_filter = ("outcome",)
@@ -79,8 +83,10 @@ class HourlyCountAdmin(GatedAdmin, ReadOnlyAdmin):
 class AlertStateAdmin(GatedAdmin, ReadOnlyAdmin):
     """The latest notification of each alert group, so that the same news is mailed only once."""
 
+    about = "The latest mail about each alert, so that the same news is mailed once."
     see = SEE_QUEUE
-    list_display = ("key", "message", "updated")
+    hidden = ("digest",)
+    list_display = ("__str__", "message", "updated")
     list_select_related = ("message",)
     search_fields = ("key",)
     ordering = ("-updated_at",)
@@ -99,6 +105,7 @@ class AlertStateAdmin(GatedAdmin, ReadOnlyAdmin):
 class LicenceWatchAdmin(GatedAdmin, ReadOnlyAdmin):
     """The licence as it was last checked, and what was mailed about it."""
 
+    about = "When the licence ends, and which warnings were mailed."
     see = SEE_RELAY
     own_page, own_route = "Relay settings", "admin:mail_relay"
     list_display = ("__str__", "is_entitled", "end", "warned_days")
@@ -113,6 +120,7 @@ class LicenceWatchAdmin(GatedAdmin, ReadOnlyAdmin):
 class ExpectedReportAdmin(GatedAdmin, ReadOnlyAdmin):
     """Recurring reports, and what is known about them."""
 
+    about = "Backups, cron jobs and heartbeats that report regularly."
     see = SEE_EXPECTED
     list_display = ("name", "kind", "source", "state", "last")
     list_filter = ("state", "kind")
@@ -127,5 +135,6 @@ class ExpectedReportAdmin(GatedAdmin, ReadOnlyAdmin):
 class ExpectedSweepAdmin(GatedAdmin, ReadOnlyAdmin):
     """When expected reports were last checked."""
 
+    about = "When expected reports were last checked."
     see = SEE_EXPECTED
     list_display = ("__str__", "at")

@@ -33,14 +33,16 @@ class RelaySettings(models.Model):
     from_name = models.CharField(max_length=200, blank=True, default="")
     alert_recipients = models.JSONField(default=list, blank=True)
     backup_recipients = models.JSONField(default=list, blank=True)
-    notify_backup_success = models.BooleanField(default=False)
-    updated_at = models.DateTimeField(auto_now=True)
+    notify_backup_success = models.BooleanField("mail about successful backups", default=False)
+    updated_at = models.DateTimeField("changed", auto_now=True)
     #: How often in a row the server has refused to let these settings sign in (``relay/logins.py``).
-    login_refusals = models.PositiveIntegerField(default=0, editable=False)
+    login_refusals = models.PositiveIntegerField("refused sign-ins in a row", default=0, editable=False)
     #: When the queue may try to sign in again; null: at any time.
-    login_not_before = models.DateTimeField(null=True, default=None, editable=False)
+    login_not_before = models.DateTimeField(
+        "next sign-in not before", null=True, default=None, editable=False
+    )
     #: ``{"kind", "code", "message"}`` of the latest refusal.
-    login_error = models.JSONField(null=True, default=None, editable=False)
+    login_error = models.JSONField("last refused sign-in", null=True, default=None, editable=False)
 
     class Meta:
         verbose_name = "relay settings"
@@ -199,11 +201,11 @@ class MessageAddress(models.Model):
     """One of several envelope recipients of a message, in lower case: the index by which messages to an address are
     found, beside ``Message.only_recipient``."""
 
-    address = models.CharField(max_length=320)
+    address = models.CharField("recipient", max_length=320)
     message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="+")
 
     class Meta:
-        verbose_name_plural = "message addresses"
+        verbose_name_plural = "recipients of messages"
         indexes = [models.Index(fields=["address", "message"], name="message_address")]
 
     def __str__(self) -> str:
@@ -232,9 +234,9 @@ class HourlyCount(models.Model):
     STOCK: ClassVar[datetime] = datetime(1970, 1, 1, tzinfo=UTC)
 
     #: When the hour began (UTC).
-    hour = models.DateTimeField()
+    hour = models.DateTimeField("hour from")
     outcome = models.CharField(max_length=8, choices=Outcome)
-    number = models.BigIntegerField(default=0)
+    number = models.BigIntegerField("messages", default=0)
 
     class Meta:
         verbose_name = "count of an hour"
@@ -253,26 +255,33 @@ class AlertState(models.Model):
     ``key`` and ``digest`` are those of its AlertNotice (``notices/alerts.py``).
     """
 
-    key = models.CharField(max_length=64, unique=True)
-    digest = models.CharField(max_length=64)
-    message = models.ForeignKey(Message, null=True, on_delete=models.SET_NULL, related_name="+")
-    updated_at = models.DateTimeField(default=timezone.now)
+    key = models.CharField("alert group", max_length=64, unique=True)
+    digest = models.CharField("digest of the latest mail", max_length=64)
+    message = models.ForeignKey(
+        Message, null=True, on_delete=models.SET_NULL, related_name="+", verbose_name="latest mail"
+    )
+    updated_at = models.DateTimeField("mailed", default=timezone.now)
+
+    class Meta:
+        verbose_name_plural = "mailed alerts"
 
     def __str__(self) -> str:
-        return self.key
+        return f"alert group {self.key[:8]}"
 
 
 class LicenceWatch(models.Model):
     """The licence as it was last seen, and what was mailed about it: one row, so that each is mailed once."""
 
     #: The plan included Mail Relay.
-    is_entitled = models.BooleanField()
-    ends_at = models.DateTimeField(null=True, default=None)
+    is_entitled = models.BooleanField("plan includes Mail Relay")
+    ends_at = models.DateTimeField("licence ends", null=True, default=None)
     #: Of the days before the end on which a mail is due, the last for which it was sent.
-    warned_days = models.PositiveSmallIntegerField(null=True, default=None)
+    warned_days = models.PositiveSmallIntegerField(
+        "last warning, days before the end", null=True, default=None
+    )
 
     class Meta:
-        verbose_name_plural = "licence watch"
+        verbose_name_plural = "licence warnings"
 
     def __str__(self) -> str:
         return "licence"
@@ -308,33 +317,33 @@ class ExpectedReport(models.Model):
     name = models.CharField(max_length=200)
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.ANY)
     #: Identifies the sender (``expected/signatures.py``); null until the first report of one declared by hand came.
-    key = models.CharField(max_length=64, null=True, default=None, unique=True)  # noqa: DJ001
+    key = models.CharField("identified by", max_length=64, null=True, default=None, unique=True)  # noqa: DJ001
     #: The job, the alert, or the subject without dates and numbers; of one declared by hand, what these must contain.
-    title = models.CharField(max_length=200)
+    title = models.CharField("job, alert or subject", max_length=200)
     #: Who sends it: the sender's address, or the API key.
-    source = models.CharField(max_length=200, blank=True, default="")
+    source = models.CharField("sent by", max_length=200, blank=True, default="")
     #: The latest arrivals, oldest first: ``[seconds since 1970, succeeded]``.
-    arrivals = models.JSONField(default=list)
-    last_at = models.DateTimeField(null=True, default=None)
+    arrivals = models.JSONField("latest reports", default=list)
+    last_at = models.DateTimeField("last report", null=True, default=None)
     state = models.CharField(max_length=8, choices=State, default=State.LEARNING)
     #: Since when it is in this state; of a late one, when it should have come at the latest.
     since = models.DateTimeField(default=timezone.now)
     #: As ``expected/schedules.py`` stores it; null while none is known.
     schedule = models.JSONField(null=True, default=None)
     #: Minutes.
-    tolerance = models.PositiveIntegerField(default=20)
+    tolerance = models.PositiveIntegerField("tolerance (minutes)", default=20)
     #: 0 to 1, of a learned schedule.
     confidence = models.FloatField(null=True, default=None)
     #: From when on the next one is counted: the last one, or the start of the watch.
-    counted_from = models.DateTimeField(null=True, default=None)
-    due_at = models.DateTimeField(null=True, default=None)
-    late_at = models.DateTimeField(null=True, default=None)
+    counted_from = models.DateTimeField("counting from", null=True, default=None)
+    due_at = models.DateTimeField("due", null=True, default=None)
+    late_at = models.DateTimeField("late from", null=True, default=None)
     #: When the sweep must look at the row; null: not before something happens.
-    look_at = models.DateTimeField(null=True, default=None)
+    look_at = models.DateTimeField("next check", null=True, default=None)
     muted_until = models.DateTimeField(null=True, default=None)
     #: late or failed, if the operator was mailed that; empty otherwise.
-    told = models.CharField(max_length=8, blank=True, default="")
-    created_at = models.DateTimeField(default=timezone.now)
+    told = models.CharField("state that was mailed", max_length=8, blank=True, default="")
+    created_at = models.DateTimeField("created", default=timezone.now)
 
     class Meta:
         verbose_name = "expected report"
@@ -351,11 +360,11 @@ class ExpectedReport(models.Model):
 class ExpectedSweep(models.Model):
     """When expected reports were last checked, so that reports are not called late because the node was off."""
 
-    at = models.DateTimeField()
+    at = models.DateTimeField("time")
 
     class Meta:
         verbose_name = "sweep of expected reports"
-        verbose_name_plural = "sweeps of expected reports"
+        verbose_name_plural = "last check of expected reports"
 
     def __str__(self) -> str:
         return "sweep"

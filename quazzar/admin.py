@@ -20,7 +20,7 @@ from quazzar.console.account import operators, profile  # noqa: F401  (they and 
 from quazzar.console.doctor import views as doctor
 from quazzar.console.help import page as helppage
 from quazzar.console.home import views as home  # noqa: F401  (it adds its pages)
-from quazzar.console.rows import ReadOnlyAdmin
+from quazzar.console.rows import ReadOnlyAdmin, RightfulAdmin
 from quazzar.machinerows import Process, SealingKey
 from quazzar.models import (
     AuditEntry,
@@ -41,11 +41,11 @@ from quazzar.rights import MANAGE_OPERATORS, SEE_AUDIT_LOG
 
 def tables(request: HttpRequest) -> HttpResponse:
     """Every model that the user may see."""
-    context = {
-        **admin.site.each_context(request),
-        "title": "All tables",
-        "app_list": admin.site.get_app_list(request),
-    }
+    apps = admin.site.get_app_list(request)
+    for model in (model for app in apps for model in app["models"]):
+        page = admin.site.get_model_admin(model["model"])
+        model["about"] = page.about if isinstance(page, RightfulAdmin) else ""
+    context = {**admin.site.each_context(request), "title": "All tables", "app_list": apps}
     return TemplateResponse(request, "quazzar/tables.html", context)
 
 
@@ -64,6 +64,7 @@ cast("Any", admin.site).extra_urls = lambda: site.PAGES
 class AuditAdmin(ReadOnlyAdmin):
     """The list is a page of its own; an entry is shown as it is stored."""
 
+    about = "Who changed what, when and from where."
     see = SEE_AUDIT_LOG
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
@@ -75,6 +76,7 @@ class AuditAdmin(ReadOnlyAdmin):
 class OperatorStateAdmin(ReadOnlyAdmin):
     """What Django's user does not store: passwords to be chosen, authenticator apps, failed codes."""
 
+    about = "Authenticator apps, wrong codes, and who must choose a new password."
     see = MANAGE_OPERATORS
     own_page, own_route = "Operators", "admin:auth_user_changelist"
     list_display = ("user", "must_change_password", "totp_since")
@@ -85,6 +87,7 @@ class OperatorStateAdmin(ReadOnlyAdmin):
 class RecoveryCodeAdmin(ReadOnlyAdmin):
     """When recovery codes were made and used. The codes are not stored."""
 
+    about = "When each recovery code was created and used. The codes themselves are not stored."
     see = MANAGE_OPERATORS
     hidden = ("digest",)
     own_page, own_route = "Operators", "admin:auth_user_changelist"
@@ -96,6 +99,7 @@ class RecoveryCodeAdmin(ReadOnlyAdmin):
 class PasskeyAdmin(ReadOnlyAdmin):
     """Operators' passkeys, without their public keys."""
 
+    about = "Passkeys, and the host name that each works for."
     see = MANAGE_OPERATORS
     hidden = ("credential", "credential_id")
     own_page, own_route = "Operators", "admin:auth_user_changelist"
@@ -107,6 +111,7 @@ class PasskeyAdmin(ReadOnlyAdmin):
 class OneTimeLinkAdmin(ReadOnlyAdmin):
     """Invitations, and links that a reset on the node made; without the links themselves."""
 
+    about = "Invitations and password resets. The links themselves are not stored."
     see = MANAGE_OPERATORS
     hidden = ("digest",)
     own_page, own_route = "Operators", "admin:auth_user_changelist"
@@ -118,6 +123,7 @@ class OneTimeLinkAdmin(ReadOnlyAdmin):
 class SessionAdmin(ReadOnlyAdmin):
     """Who is signed in, from where. The content of a session is not shown."""
 
+    about = "Who is signed in, from where."
     see = MANAGE_OPERATORS
     hidden = ("session_key", "session_data")
     own_page, own_route = "Operators", "admin:auth_user_changelist"
@@ -129,6 +135,7 @@ class SessionAdmin(ReadOnlyAdmin):
 class SignInPolicyAdmin(ReadOnlyAdmin):
     """Whether everyone needs a second factor."""
 
+    about = "Whether everyone needs a second factor."
     see = MANAGE_OPERATORS
     own_page, own_route = "Operators", "admin:auth_user_changelist"
     list_display = ("second_factor_required",)
@@ -138,6 +145,7 @@ class SignInPolicyAdmin(ReadOnlyAdmin):
 class FirstStepAdmin(ReadOnlyAdmin):
     """Steps of the first run that were done once."""
 
+    about = "Steps on Home that were done."
     see = SEE_AUDIT_LOG
     own_page, own_route = "Home", "admin:index"
     list_display = ("key", "done")
@@ -152,6 +160,7 @@ class FirstStepAdmin(ReadOnlyAdmin):
 class IdempotentRequestAdmin(ReadOnlyAdmin):
     """Requests of the last day that came with an Idempotency-Key. Their answers are never shown."""
 
+    about = "API requests of the last day that must not be carried out twice."
     see = SEE_AUDIT_LOG
     hidden = ("fingerprint", "answer")
     list_display = ("path", "method", "principal", "key", "status", "claimed")
@@ -168,6 +177,7 @@ class IdempotentRequestAdmin(ReadOnlyAdmin):
 class ProcessAdmin(ReadOnlyAdmin):
     """The web and worker processes of all machines, and what each last reported."""
 
+    about = "Web and worker processes of all machines that share this database."
     see = SEE_AUDIT_LOG
     hidden = ("secret_key",)
     own_page, own_route = "Doctor", "admin:doctor"
@@ -183,6 +193,7 @@ class ProcessAdmin(ReadOnlyAdmin):
 class SealingKeyAdmin(ReadOnlyAdmin):
     """When which key came into force. The keys themselves are in the key file only."""
 
+    about = "When each key of the key file came into force."
     see = SEE_AUDIT_LOG
     hidden = ("proof",)
     list_display = ("number", "since")
@@ -197,6 +208,7 @@ class SealingKeyAdmin(ReadOnlyAdmin):
 class HeartbeatAdmin(ReadOnlyAdmin):
     """When each part of the product last reported that it is alive."""
 
+    about = "When the worker last reported that it is alive."
     see = SEE_AUDIT_LOG
     list_display = ("name", "seen")
 
@@ -209,8 +221,10 @@ class HeartbeatAdmin(ReadOnlyAdmin):
 class FindingAdmin(ReadOnlyAdmin):
     """What the doctor's checks found last, since when, and what was mailed about it."""
 
+    about = "What each check of Doctor found last."
     see = SEE_AUDIT_LOG
     own_page, own_route = "Doctor", "admin:doctor"
+    hidden = ("page",)
     list_display = ("check_name", "level", "sentence", "from_when", "mailed")
     list_filter = ("level", "area")
 
@@ -229,6 +243,7 @@ class FindingAdmin(ReadOnlyAdmin):
 class FindingChangeAdmin(ReadOnlyAdmin):
     """When the doctor's checks found something new."""
 
+    about = "What the checks of Doctor found before."
     see = SEE_AUDIT_LOG
     own_page, own_route = "Doctor", "admin:doctor"
     list_display = ("check_name", "level", "sentence", "when")

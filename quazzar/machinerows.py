@@ -14,7 +14,7 @@ class SealingKey(models.Model):
 
     number = models.PositiveIntegerField(unique=True)
     proof = models.BinaryField()
-    at = models.DateTimeField(default=timezone.now)
+    at = models.DateTimeField("in force since", default=timezone.now)
 
     class Meta:
         ordering = ["-number"]
@@ -32,16 +32,16 @@ class Process(models.Model):
     #: The machine's host name, and which data dir on it: two containers may have the same host name.
     machine = models.CharField(max_length=100)
     #: web or worker.
-    role = models.CharField(max_length=20)
+    role = models.CharField("process", max_length=20)
     version = models.CharField(max_length=40)
     #: A digest that tells whether two machines have the same SECRET_KEY, and not which.
     secret_key = models.CharField(max_length=64)
     #: What the licence file grants there, in words.
     licence = models.CharField(max_length=300)
     #: What is wrong with the machine's own parts, such as its disk: level, sentence and advice of each.
-    problems = models.JSONField(default=list)
-    started_at = models.DateTimeField(default=timezone.now)
-    at = models.DateTimeField(default=timezone.now)
+    problems = models.JSONField("problems of the machine", default=list)
+    started_at = models.DateTimeField("started", default=timezone.now)
+    at = models.DateTimeField("last reported", default=timezone.now)
 
     class Meta:
         verbose_name_plural = "processes"

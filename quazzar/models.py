@@ -25,24 +25,31 @@ class Operator(models.Model):
         SHOWN = "shown", "always"
 
     user = models.OneToOneField(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="operator"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        primary_key=True,
+        related_name="operator",
+        verbose_name="operator",
     )
     #: The password was made by the product and printed: the operator must choose another before anything else.
-    must_change_password = models.BooleanField(default=False)
+    must_change_password = models.BooleanField("must choose a new password", default=False)
     #: Secret of the authenticator app, in base 32 (RFC 6238), and since when there is one.
-    totp_secret = SealedTextField(context="quazzar.operator.totp_secret", null=True)
+    totp_secret = SealedTextField(
+        "secret of the authenticator app", context="quazzar.operator.totp_secret", null=True
+    )
     totp_since = models.DateTimeField(null=True, default=None, verbose_name="authenticator app since")
     #: Number of the 30 seconds whose code was used last: no code works twice.
-    totp_step = models.BigIntegerField(default=0)
+    totp_step = models.BigIntegerField("time step of the last code", default=0)
     #: Wrong codes in a row, from any address, and when the last one was tried.
-    code_failures = models.PositiveIntegerField(default=0)
-    code_tried_at = models.DateTimeField(null=True, default=None)
+    code_failures = models.PositiveIntegerField("wrong codes in a row", default=0)
+    code_tried_at = models.DateTimeField("last code entered", null=True, default=None)
     #: What the operator has chosen on Home.
     checklist = models.CharField("first steps", max_length=8, choices=Checklist, default=Checklist.AUTO)
     #: Page → the filters that the operator saved for it (``mailrelay/queue/savedfilters.py``).
     saved_filters = models.JSONField(default=dict)
 
     class Meta:
+        verbose_name_plural = "operators' sign-in data"
         default_permissions = ("manage",)
 
     def __str__(self) -> str:
@@ -53,12 +60,15 @@ class RecoveryCode(models.Model):
     """A code that replaces a lost second factor once. Only a digest of it is stored."""
 
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="recovery_codes"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="recovery_codes",
+        verbose_name="operator",
     )
     #: SHA-256 of user and code, in hex.
     digest = models.CharField(max_length=64)
-    created_at = models.DateTimeField(default=timezone.now)
-    used_at = models.DateTimeField(null=True, default=None)
+    created_at = models.DateTimeField("created", default=timezone.now)
+    used_at = models.DateTimeField("used", null=True, default=None)
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
@@ -72,18 +82,20 @@ class RecoveryCode(models.Model):
 class Passkey(models.Model):
     """A passkey (WebAuthn credential) of an operator. Its private key never leaves the operator's device."""
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="passkeys")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="passkeys", verbose_name="operator"
+    )
     name = models.CharField(max_length=60)
     #: The host that the browser ties it to: it opens the console under this name only.
-    host = models.CharField(max_length=255)
+    host = models.CharField("host name", max_length=255)
     #: The credential's id, as base64url.
     credential_id = models.CharField(max_length=1400, unique=True)
     #: Attested credential data (WebAuthn 6.5.2): the id and the public key.
     credential = models.BinaryField()
     #: The authenticator's signature counter; it stays 0 with passkeys that several devices share.
-    counter = models.BigIntegerField(default=0)
-    created_at = models.DateTimeField(default=timezone.now)
-    last_used_at = models.DateTimeField(null=True, default=None)
+    counter = models.BigIntegerField("signature counter", default=0)
+    created_at = models.DateTimeField("created", default=timezone.now)
+    last_used_at = models.DateTimeField("last used", null=True, default=None)
 
     class Meta:
         ordering = ["pk"]
@@ -104,16 +116,18 @@ class OneTimeLink(models.Model):
         INVITATION = "invitation", "Invitation"
         RESET = "reset", "Reset"
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="links")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="links", verbose_name="operator"
+    )
     purpose = models.CharField(max_length=12, choices=Purpose.choices)
     #: SHA-256 of the token, in hex.
     digest = models.CharField(max_length=64, unique=True)
     #: Who made it, in the words of the audit log.
-    made_by = models.CharField(max_length=300)
-    created_at = models.DateTimeField(default=timezone.now)
-    expires_at = models.DateTimeField()
-    used_at = models.DateTimeField(null=True, default=None)
-    revoked_at = models.DateTimeField(null=True, default=None)
+    made_by = models.CharField("created by", max_length=300)
+    created_at = models.DateTimeField("created", default=timezone.now)
+    expires_at = models.DateTimeField("expires")
+    used_at = models.DateTimeField("used", null=True, default=None)
+    revoked_at = models.DateTimeField("revoked", null=True, default=None)
 
     class Meta:
         verbose_name = "one-time link"
@@ -136,14 +150,18 @@ class Session(AbstractBaseSession):
     """A session of the console, under a digest of its cookie: whose it is, from where, and when it was last used."""
 
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, related_name="sessions"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        null=True,
+        related_name="sessions",
+        verbose_name="operator",
     )
     address = models.CharField(max_length=45, blank=True, default="")
     #: The browser's own words, shortened.
-    agent = models.CharField(max_length=300, blank=True, default="")
-    created_at = models.DateTimeField(default=timezone.now)
+    agent = models.CharField("browser", max_length=300, blank=True, default="")
+    created_at = models.DateTimeField("signed in", default=timezone.now)
     #: Precise to the minute.
-    last_seen_at = models.DateTimeField(default=timezone.now)
+    last_seen_at = models.DateTimeField("last used", default=timezone.now)
 
     class Meta:
         default_permissions = ()
@@ -169,7 +187,7 @@ class FirstStep(models.Model):
     """A step of the first run that was done once (``home/steps.py``)."""
 
     key = models.CharField("step", max_length=40, unique=True)
-    done_at = models.DateTimeField(default=timezone.now)
+    done_at = models.DateTimeField("done", default=timezone.now)
 
     class Meta:
         verbose_name = "first step"
@@ -226,18 +244,19 @@ class IdempotentRequest(models.Model):
     """The first answer to a request that came with an Idempotency-Key (see ``api/idempotency.py``)."""
 
     #: Who sent it: ``key:<id>`` or ``user:<id>``.
-    principal = models.CharField(max_length=40)
+    principal = models.CharField("sent by", max_length=40)
     method = models.CharField(max_length=8)
     path = models.CharField(max_length=255)
-    key = models.CharField(max_length=255)
+    key = models.CharField("Idempotency-Key", max_length=255)
     #: Keyed digest of the body: shows whether another body is the same, and nothing else about it.
     fingerprint = models.CharField(max_length=64)
-    claimed_at = models.DateTimeField(default=timezone.now, db_index=True)
+    claimed_at = models.DateTimeField("received", default=timezone.now, db_index=True)
     #: HTTP status of the answer; null while the first request is still running.
-    status = models.PositiveSmallIntegerField(null=True, default=None)
+    status = models.PositiveSmallIntegerField("HTTP status", null=True, default=None)
     answer = models.JSONField(null=True, default=None)
 
     class Meta:
+        verbose_name_plural = "requests with an Idempotency-Key"
         constraints = [
             models.UniqueConstraint(
                 fields=["principal", "method", "path", "key"], name="idempotent_request_once"
@@ -260,22 +279,22 @@ class AppendOnly(models.QuerySet["AuditEntry"]):
 class AuditEntry(models.Model):
     """Who changed what, when and from where. Written by ``audit.record`` only."""
 
-    at = models.DateTimeField(default=timezone.now)
+    at = models.DateTimeField("time", default=timezone.now)
     #: ``user:NAME``, ``key:NAME (user)``, ``command:NAME``, ``anonymous`` or ``system``.
-    actor = models.CharField(max_length=300)
+    actor = models.CharField("who", max_length=300)
     #: Ids of the operator and of the API key, as they were: rows that may be gone by now.
-    user_id = models.BigIntegerField(null=True, blank=True, default=None)
-    key_id = models.BigIntegerField(null=True, blank=True, default=None)
+    user_id = models.BigIntegerField("id of the operator", null=True, blank=True, default=None)
+    key_id = models.BigIntegerField("id of the API key", null=True, blank=True, default=None)
     #: The client's address; empty where there is none, such as for a command.
-    address = models.CharField(max_length=45, blank=True, default="")
+    address = models.CharField("from address", max_length=45, blank=True, default="")
     #: What was done, such as ``relay.changed``.
     action = models.CharField(max_length=100)
     #: What it was done to.
     target = models.CharField(max_length=500, blank=True, default="")
     #: Names of the changed fields.
-    fields = models.JSONField(default=list, blank=True)
+    fields = models.JSONField("changed fields", default=list, blank=True)
     #: Field → [before, after], for the fields that ``auditlog/harmless.py`` names.
-    changes = models.JSONField(default=dict, blank=True)
+    changes = models.JSONField("values before and after", default=dict, blank=True)
 
     objects: ClassVar[models.Manager[AuditEntry]] = AppendOnly.as_manager()
 
@@ -316,8 +335,11 @@ class AuditEntry(models.Model):
 class Heartbeat(models.Model):
     """When a process last reported that it is alive."""
 
-    name = models.CharField(max_length=40, unique=True)
-    at = models.DateTimeField(default=timezone.now)
+    name = models.CharField("part of Quazzar", max_length=40, unique=True)
+    at = models.DateTimeField("last reported", default=timezone.now)
+
+    class Meta:
+        verbose_name_plural = "heartbeats of processes"
 
     def __str__(self) -> str:
         return f"{self.name} at {self.at:%Y-%m-%d %H:%M:%S}"
@@ -334,20 +356,21 @@ class Finding(models.Model):
     #: See ``doctor.Area``.
     area = models.CharField(max_length=20, default="node")
     #: ok, warning or failed.
-    level = models.CharField(max_length=10)
-    sentence = models.TextField()
-    advice = models.TextField(blank=True, default="")
+    level = models.CharField("result", max_length=10)
+    sentence = models.TextField("what it found")
+    advice = models.TextField("what to do", blank=True, default="")
     #: URL name of the page where it can be fixed; empty if there is none.
     page = models.CharField(max_length=100, blank=True, default="")
     #: Since when the check has had this level.
     since = models.DateTimeField()
-    checked_at = models.DateTimeField()
+    checked_at = models.DateTimeField("checked")
     #: When the alert recipients were mailed of it; null: not since the check last passed.
-    told_at = models.DateTimeField(null=True, default=None)
+    told_at = models.DateTimeField("mailed", null=True, default=None)
     #: The problem of that mail, without its numbers.
-    told_of = models.TextField(blank=True, default="")
+    told_of = models.TextField("problem that was mailed", blank=True, default="")
 
     class Meta:
+        verbose_name_plural = "results of checks"
         ordering = ["id"]
 
     def __str__(self) -> str:
@@ -358,13 +381,13 @@ class FindingChange(models.Model):
     """One line of a check's history: what it found that was new. Old ones are deleted (``findings.purge``)."""
 
     check_name = models.CharField("check", max_length=40)
-    level = models.CharField(max_length=10)
-    sentence = models.TextField()
-    at = models.DateTimeField()
+    level = models.CharField("result", max_length=10)
+    sentence = models.TextField("what it found")
+    at = models.DateTimeField("time")
 
     class Meta:
         verbose_name = "change of a finding"
-        verbose_name_plural = "changes of findings"
+        verbose_name_plural = "history of checks"
         ordering = ["-id"]
         indexes = [models.Index(fields=["check_name", "-id"], name="finding_change_of_check")]
 

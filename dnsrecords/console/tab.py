@@ -38,11 +38,11 @@ _PAGE_SIZE = 50
 _HISTORY = 20
 #: Status → icon, the class of its colour, and the word.
 MARKS = {
-    Status.OK: ("check_circle", "ok", "OK"),
-    Status.MISSING: ("cancel", "bad", "Missing"),
-    Status.MISMATCH: ("error", "bad", "Different"),
-    Status.ERROR: ("cloud_off", "wait", "No answer"),
-    Status.UNCHECKED: ("radio_button_unchecked", "off", "Not checked"),
+    Status.OK: ("check_circle", "ok", Status.OK.word),
+    Status.MISSING: ("cancel", "bad", Status.MISSING.word),
+    Status.MISMATCH: ("error", "bad", Status.MISMATCH.word),
+    Status.ERROR: ("cloud_off", "wait", Status.ERROR.word),
+    Status.UNCHECKED: ("radio_button_unchecked", "off", Status.UNCHECKED.word),
 }
 #: A recommended record does not raise an alarm while it is missing.
 _NOT_PUBLISHED = ("info", "off", "Not published")

@@ -33,6 +33,8 @@ _ABBREVIATIONS = re.compile(r"\b(id|dns|dkim|mta|sts|tls|http|totp|url)\b", re.I
 class RightfulAdmin(ModelAdmin):
     """The pages of a model, for operators with the rights that it declares."""
 
+    #: What the rows are, in a sentence for the list of all tables.
+    about: ClassVar[str] = ""
     #: The right to see the rows. Django's own permission to view the model is enough as well.
     see: ClassVar[Right]
     #: The rights to add, change and delete rows; None: nobody does that here.
@@ -216,6 +218,8 @@ def as_text(field: models.Field[Any, Any], row: models.Model) -> str | SafeStrin
     if isinstance(value, dict | list):
         text = json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)
         return format_html('<pre class="q-json" tabindex="0">{}</pre>', text)
+    if isinstance(value, str) and "\n" in value:
+        return format_html('<pre class="q-json" tabindex="0">{}</pre>', value)
     if field.choices:
         return str(dict(field.flatchoices).get(value, value))
     return str(value)

@@ -260,7 +260,7 @@ def test_where_rows_were_once_added_and_deleted_leads_to_the_tab(
 @pytest.mark.slow
 def test_a_row_tells_what_it_holds_and_where_it_is_changed(console: Client, rows: Rows) -> None:
     page = html(console.get(address(rows[Stack], "change")))
-    for words in ("mail.example.com", "Rspamd is ill.", "TLS key", "saved, sealed"):
+    for words in ("mail.example.com", "Rspamd is ill.", "Certificate key", "saved, sealed"):
         assert words in page
     assert 'href="/admin/mail-relay/mailboxes/server/"' in page
 
