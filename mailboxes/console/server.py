@@ -24,7 +24,7 @@ from mailboxes.console import access, pages, states, wizard
 from mailboxes.engine import connect
 from mailboxes.mailqueue import retrying, watch
 from mailboxes.models import Stack
-from mailboxes.stack import control, logs
+from mailboxes.stack import control, logs, logsearch
 from mailboxes.stack.blueprint.compose import export as export_compose
 from quazzar import words
 from quazzar.access import audit
@@ -240,13 +240,16 @@ def _with_password(request: HttpRequest) -> HttpResponse:
 @access.page(access.see_server)
 @require_safe
 def container_logs(request: HttpRequest) -> HttpResponse:
-    """The last lines of one container, or of all."""
+    """The last lines of one container, or of all; with a search, the last ones that match."""
     service = request.GET.get("service", "")
     service = service if service in logs.SERVICES else ""
-    context: dict[str, object] = {"service": service}
+    text, problems = request.GET.get("q", "").strip(), "problems" in request.GET
+    searches = bool(text or problems)
+    context: dict[str, object] = {"service": service, "searches": searches}
     try:
         with connect.to_docker() as engine:
-            context["text"] = logs.read(service, _TAIL, engine)
+            lines = logs.read(service, logs.MOST if searches else _TAIL, engine).splitlines()
+        context["text"] = "\n".join(logsearch.matching(lines, text, problems=problems)[-_TAIL:])
     except QuazzarError as exc:
         context["error"] = exc
     return render(request, "mailboxes/_logs.html", context)

@@ -266,6 +266,15 @@ def test_the_log_of_one_container_or_of_all_is_shown_escaped(
     assert "&lt;said&gt;" in page
 
 
+def test_the_log_can_be_searched(console: Client, read: list[str]) -> None:
+    for query, shown in (
+        ("q=SAID", "&lt;said&gt;"),
+        ("q=else", "No line matches."),
+        ("problems=on", "No line matches."),
+    ):
+        assert shown in console.get(f"{TAB}logs/?{query}", headers=HTMX).content.decode()
+
+
 def test_docker_that_does_not_answer_is_said_in_place_of_the_log(
     console: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
