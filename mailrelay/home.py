@@ -137,9 +137,9 @@ def events(user: Any) -> Iterator[Event]:
     if not rights.SEE_QUEUE(user):
         return
     for status, kind, verb in (
-        (Status.SENT, "sent", "was delivered"),
-        (Status.FAILED, "failed", "failed"),
-        (Status.RETRYING, "deferred", "was put off"),
+        (Status.SENT, "sent", "was delivered to"),
+        (Status.FAILED, "failed", "was not delivered to"),
+        (Status.RETRYING, "deferred", "is being retried for"),
     ):
         latest = Message.objects.filter(status=status).order_by("-id")
         rows = latest.only("subject", "to", "message_id", "sent_at", "created_at", "last_error")[:_LATEST]
@@ -157,10 +157,11 @@ def _happened(row: Message) -> datetime:
 
 
 def _told(row: Message, verb: str) -> str:
-    to = f" to {row.to[0]}" if row.to else ""
-    error = row.last_error or {}
-    why = f": {words.one_line(str(error.get('message', '')), 120)}" if error.get("message") else ""
-    return f"{verb}{to}{why}"
+    to = row.to[0] if row.to else "nobody"
+    # The queue puts the address in front of the reply, which is said already.
+    error = str((row.last_error or {}).get("message", "")).removeprefix(f"{to}: ")
+    why = f": {words.one_line(error, 120)}" if error else ""
+    return f"{verb} {to}{why}"
 
 
 def hours(since: datetime) -> Hours:

@@ -14,13 +14,12 @@ from mailrelay.queue import counts, standing
 from mailrelay.queue.standing import State
 from mailrelay.relay import authorities
 from quazzar import words
+from quazzar.home import statusline
 from quazzar.models import Finding
 from quazzar.monitoring import doctor, findings
 
 #: The name of the check.
 CHECK = "relay"
-#: Mail that has waited longer than this needs attention.
-_LONG = timedelta(minutes=15)
 
 
 def collect() -> Iterator[Metric]:
@@ -89,17 +88,18 @@ def examine() -> doctor.Finding:
     found = standing.read()
     if found.state is State.FAILING:
         return doctor.failed(
-            f"Mail cannot be sent through {row}: {found.place} fails. {found.error}",
+            f"Mail cannot be sent through {row}: {found.trouble}. {found.error}",
             "Send a test mail in the Relay settings: the result tells you what to do.",
             since=found.at,
         )
-    waited = oldest_waiting()
-    if waited is not None and waited > _LONG:
+    works = found.state is State.WORKS
+    oldest, now = counts.oldest_waiting(), timezone.now()
+    if oldest is not None and statusline.is_late(oldest, found.at if works else None, now):
         return doctor.warning(
-            f"Mail has been waiting {words.span(waited)} to be sent through {row}.",
+            f"Mail has been waiting {words.span(now - oldest)} to be sent through {row}.",
             "Open the oldest waiting message and read its last error.",
         )
-    if found.state is State.WORKS and found.at:
+    if works and found.at:
         return doctor.ok(
             f"Mail is sent through {row}. Last delivery {words.span(timezone.now() - found.at)} ago."
         )

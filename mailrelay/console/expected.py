@@ -130,7 +130,7 @@ def _lists() -> dict[str, Any]:
         "learning": [line(row) for row in by_news.filter(state=State.LEARNING)[:50]],
         "ignored": [line(row) for row in by_news.filter(state=State.IGNORED)[:_MOST]],
         "can_mail": relay.configured and bool(relay.alert_recipients),
-        "zone": str(nodezone.zone()),
+        "zone": nodezone.name(),
     }
 
 
@@ -161,7 +161,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _form(request: HttpRequest, form: ReportForm, context: dict[str, Any]) -> HttpResponse:
-    whole = {**frame(request), "form": form, "zone": str(nodezone.zone()), **context}
+    whole = {**frame(request), "form": form, "zone": nodezone.name(), **context}
     return render(request, "mailrelay/expected_report.html", whole)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +23,8 @@ _TONES = {
     Status.FAILED: "bad",
 }
 _RECIPIENTS = {"pending": ("Waiting", "wait"), "sent": ("Sent", "ok"), "failed": ("Refused", "bad")}
+#: The queue puts the recipient in front of the server's words.
+_ADDRESS = re.compile(r"^\S+@\S+: ")
 
 
 def message_badge(message: Message) -> SafeString:
@@ -49,7 +52,9 @@ def reason(message: Message) -> str:
     """Why a message is not delivered, and when it is tried again; empty if all is well."""
     if message.status not in (*Message.PENDING, Status.FAILED) or not message.last_error:
         return ""
-    sentence = f"{message.last_error.get('message', '')}".strip()
+    sentence = str(message.last_error.get("message", "")).strip()
+    if len(message.to) == 1:  # the list shows the address beside it
+        sentence = _ADDRESS.sub("", sentence)
     at = message.next_attempt_at
     if message.status == Status.FAILED or at is None:
         return sentence

@@ -111,6 +111,9 @@ def _page(
     refusal: upgrade.Refusal | None = None,
     **extra: Any,
 ) -> HttpResponse:
+    may_change = CHANGE_RELAY(request.user)
+    if not may_change:
+        form.fields["password"].widget.saved_text = "Saved."
     context = {
         **frame(request, refusal),
         "relay": row,
@@ -120,7 +123,7 @@ def _page(
         **_state(row),
         "test_to": _default_recipient(row, request),
         "stages": livetest.lines([]),
-        "may_change": CHANGE_RELAY(request.user),
+        "may_change": may_change,
         **extra,
     }
     return render(request, "mailrelay/relay.html", context, status=status)

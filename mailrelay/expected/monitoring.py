@@ -38,7 +38,7 @@ def examine() -> doctor.Finding:
 
 
 def _what(row: ExpectedReport) -> str:
-    return "is late since" if row.state == State.LATE else "failed at"
+    return "has been late since" if row.state == State.LATE else "failed at"
 
 
 def collect() -> Iterator[Metric]:

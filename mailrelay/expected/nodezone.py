@@ -18,6 +18,16 @@ def zone() -> tzinfo:
     return ZoneInfo(name) if name else _machine()
 
 
+def name() -> str:
+    """The zone's name as people write it: UTC has several in the time zone database."""
+    found = str(zone())
+    return (
+        "UTC"
+        if found in ("Etc/UTC", "Etc/UCT", "Etc/Universal", "Etc/Zulu", "UCT", "Universal", "Zulu")
+        else found
+    )
+
+
 @lru_cache
 def _machine() -> tzinfo:
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +25,8 @@ STAGES = {
     "recipient": "the recipient",
     "data": "the message itself",
 }
+#: Status codes that say something about the recipient's address or mailbox, not about the relay (RFC 3463 §3.2, §3.3).
+_ADDRESS = re.compile(r"\b[45]\.(?:1\.(?:1|2|3|4|6|10)|2\.\d+)\b")
 #: Settings with which an earlier delivery proves nothing once they are changed.
 _DECISIVE = frozenset({"host", "port", "security", "username", "password", "from_address"})
 #: How many of the latest messages of each status are read: the state must cost the same in a queue of millions.
@@ -58,6 +61,11 @@ class Standing:
     def place(self) -> str:
         """Where it fails, as words."""
         return STAGES.get(self.stage, self.stage)
+
+    @property
+    def trouble(self) -> str:
+        """What fails there, as a clause."""
+        return f"it refuses {self.place}" if self.place.startswith("the ") else f"{self.place} fails"
 
 
 class Failure(NamedTuple):
@@ -116,9 +124,10 @@ def _failures() -> Iterable[Failure]:
         columns = ("source", "created_at", "last_error", "history")
         for source, created_at, stored, entries in rows.values_list(*columns)[:_LATEST]:
             error = stored or {}
-            if error.get("stage") in RELAY_STAGES or source == Message.Source.TEST:
+            stage, words = str(error.get("stage", "")), str(error.get("message", ""))
+            is_test = source == Message.Source.TEST and not (stage == "recipient" and _ADDRESS.search(words))
+            if stage in RELAY_STAGES or is_test:
                 at = datetime.fromisoformat(error["at"]) if "at" in error else created_at
-                stage, words = str(error.get("stage", "")), str(error.get("message", ""))
                 tried = tuple(datetime.fromisoformat(each["at"]) for each in history.attempts(entries or []))
                 yield Failure(created_at, at, stage, words, error.get("code"), tried)
 

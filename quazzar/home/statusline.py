@@ -12,8 +12,9 @@ from quazzar.home.registry import Link, Mail, MailState
 from quazzar.home.tiles import State, Status
 from quazzar.monitoring.doctor import Area, Finding
 
-#: Mail that has waited longer than this is late.
-LATE = timedelta(minutes=15)
+#: Mail that has waited longer than this is late. If other mail has left since then, the relay works and one recipient's
+#: server asks to try again, as greylisting does: such mail is late after some hours.
+_LATE, _LATE_AT_RECIPIENT = timedelta(minutes=15), timedelta(hours=4)
 _LOOK = Link("Open Doctor", "admin:doctor")
 _RELAY = Link("Open the relay settings", "admin:mail_relay")
 
@@ -88,6 +89,19 @@ def _since(what: str, tile: Status, end: str) -> Line:
     return Line("bad", f"{what} since ", tile.since, "moment", end, link=tile.link)
 
 
+def is_late(oldest: datetime | None, delivered: datetime | None, now: datetime) -> bool:
+    """Whether mail that waits needs attention.
+
+    Args:
+        oldest: when the oldest waiting message was queued; None if none waits.
+        delivered: when mail last left; None if it fails, or never did.
+    """
+    if oldest is None:
+        return False
+    flows = delivered is not None and delivered > oldest
+    return now - oldest > (_LATE_AT_RECIPIENT if flows else _LATE)
+
+
 def _trouble(mail: Mail, now: datetime) -> Line | None:
     if mail.state is MailState.UNREADABLE:
         return Line(
@@ -106,7 +120,7 @@ def _trouble(mail: Mail, now: datetime) -> Line | None:
             more=_waiting(mail),
             link=Link("Send a test mail", "admin:mail_relay", "#test-form"),
         )
-    if mail.oldest is not None and now - mail.oldest > LATE:
+    if is_late(mail.oldest, mail.at if mail.state is MailState.WORKS else None, now):
         return Line(
             "wait",
             f"Mail is late: {words.count(mail.waiting, 'message waits', 'messages wait')}, the oldest since ",

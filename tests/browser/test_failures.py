@@ -298,7 +298,7 @@ def test_a_backup_that_did_not_come(node: Node, subtests: pytest.Subtests) -> No
         check="Expected reports",
         area="reports",
         level="failed",
-        says=rf"{BACKUP} is late since",
+        says=rf"{BACKUP} has been late since",
         advice="whether the job ran",
         step="Expected reports",
         cause=lambda: None,  # nothing came since the node was started

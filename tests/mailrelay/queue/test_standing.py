@@ -96,6 +96,24 @@ def test_mail_that_fails_by_itself_says_nothing_about_the_relay(saved: RelaySett
     assert standing.read().state == "untested"
 
 
+def test_a_test_mail_to_an_address_that_does_not_exist_says_nothing_about_the_relay(
+    saved: RelaySettings, subtests: pytest.Subtests
+) -> None:
+    for reply, state in (
+        ("The server refused the recipient: 550 5.1.1 <x@y.org>: User unknown", "untested"),
+        ("The server refused the recipient for now: 452 4.2.2 Mailbox full", "untested"),
+        ("The server refused the recipient: 550 5.7.1 Relaying denied", "failing"),
+        ("The server refused the recipient: 554 Address is not verified", "failing"),
+    ):
+        with subtests.test(reply=reply):
+            message = add("failed", "recipient", "test")
+            Message.objects.filter(pk=message.pk).update(
+                last_error={"stage": "recipient", "code": 550, "message": reply}
+            )
+            assert standing.read().state == state
+            message.delete()
+
+
 def test_other_settings_must_be_tested_anew_and_other_recipients_need_not(saved: RelaySettings) -> None:
     add("sent")
     settings.update({"alert_recipients": ["ops@example.com"]}, partial=True)

@@ -169,7 +169,7 @@ def test_deliveries_failures_changes_and_sign_ins_stand_by_their_time(console: C
     kinds = re.findall(r'data-kind="([a-z-]+)"', page)
     assert sorted(kinds[:3]) == ["change", "failed", "sign-in"]
     assert kinds[3:] == ["sent"]
-    assert "failed to x@y.org: No &lt;such&gt; user" in page
+    assert "was not delivered to x@y.org: No &lt;such&gt; user" in page
     assert "</a> changed the relay settings: host" in " ".join(page.split())
     assert f'href="/admin/mailrelay/message/{failed.pk}/change/"' in page
 

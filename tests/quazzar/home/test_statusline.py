@@ -117,6 +117,19 @@ CASES: list[tuple[Mail | None, list[Status], Finding | None, tuple[str, str]]] =
         None,
         ("wait", "Mail is late: 1 message waits, the oldest since 02:19."),
     ),
+    # Other mail has left since, so this one's recipient asks to try again.
+    (
+        Mail(MailState.WORKS, NOON, waiting=1, oldest=NOON - timedelta(minutes=50)),
+        [],
+        None,
+        ("ok", "Mail works. Last delivery now."),
+    ),
+    (
+        Mail(MailState.WORKS, NOON - timedelta(hours=3), waiting=1, oldest=NOON - timedelta(minutes=50)),
+        [],
+        None,
+        ("wait", "Mail is late: 1 message waits, the oldest since 11:10."),
+    ),
     (
         Mail(MailState.WORKS, NOON - timedelta(hours=3), waiting=1, oldest=NOON - timedelta(minutes=1)),
         [],
