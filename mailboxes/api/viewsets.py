@@ -231,9 +231,9 @@ class AliasViewSet(_Collection):
         serializer.instance = add_alias(fields.pop("domain"), **fields)
 
     def perform_update(self, serializer: BaseSerializer[Any]) -> None:
-        """Changes an alias. You may send its address, but cannot change it."""
+        """You may send its address, but cannot change it."""
         serializer.instance = change_alias(self.row_id, serializer.validated_data)
 
     def perform_destroy(self, instance: Alias) -> None:
-        """Remove the alias. Mail to its address is then refused, or goes to the catch-all."""
+        """Removes the alias. Mail to its address is then refused, or goes to the catch-all."""
         remove_alias(instance.pk)

@@ -92,6 +92,7 @@ class KeyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
 class ApiKeyAdmin(RightfulAdmin):
     """API keys, without the key itself and its digest. They are created and revoked, never edited."""
 
+    about = "Keys for programs. Only a hash of each is stored."
     form = KeyForm
     fieldsets = ((None, {"fields": ("name", "scopes", "expires")}),)
     add_form_template = "quazzar/key_form.html"

@@ -47,6 +47,10 @@ class SavingForm(forms.Form):
         return None
 
 
+#: In place of Django's "The two password fields didn’t match."
+MISMATCH = {"password_mismatch": "The two passwords don't match."}
+
+
 def wear(form: forms.BaseForm) -> None:
     """Give the inputs of a form from Django or Unfold the console's look."""
     for field in form.fields.values():

@@ -26,7 +26,7 @@ from unfold.forms import AuthenticationForm
 from quazzar.access import audit, firstpassword, signins
 from quazzar.access.secondfactor import factors, pending, policy
 from quazzar.console import gate, site
-from quazzar.console.forms import wear
+from quazzar.console.forms import MISMATCH, wear
 
 PAGE = "admin:first_sign_in"
 #: The console's pages that are always open.
@@ -46,6 +46,12 @@ class SignInForm(AuthenticationForm):  # type: ignore[misc]  # untyped
         **AuthenticationForm.error_messages,
         "invalid_login": "Wrong name or password.",
     }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.is_bound:  # the name stays, and the password has to be typed again
+            self.fields["username"].widget.attrs.pop("autofocus", None)
+            self.fields["password"].widget.attrs["autofocus"] = True
 
     def confirm_login_allowed(self, user: Any) -> None:
         """Let operators in.
@@ -94,6 +100,8 @@ def sign_in(request: HttpRequest) -> HttpResponseBase:
 class OwnPasswordForm(PasswordChangeForm):
     """The present password, and a new one."""
 
+    error_messages = {**PasswordChangeForm.error_messages, **MISMATCH}
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         wear(self)
@@ -126,6 +134,8 @@ class FirstSignInForm(SetPasswordForm):  # type: ignore[type-arg]  # not generic
         widget=forms.EmailInput(attrs={"class": "q-input", "autocomplete": "email"}),
         help_text="Other operators see it, and test mails are sent to it by default.",
     )
+
+    error_messages = {**SetPasswordForm.error_messages, **MISMATCH}
 
     def __init__(self, user: User, data: Any = None) -> None:
         super().__init__(user, data, initial={"email": user.email})

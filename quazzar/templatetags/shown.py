@@ -43,6 +43,26 @@ def admin_list(opts: Options[Any]) -> str:
 
 
 @register.filter
+def permitted(groups: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The navigation's groups with the items that the operator may open; groups without any are left out."""
+    kept = (
+        {**group, "items": [item for item in group["items"] if item["has_permission"]]} for group in groups
+    )
+    return [group for group in kept if group["items"]]
+
+
+@register.filter
+def described(text: str) -> SafeString:
+    """A docstring of the API as HTML: what stands in double backquotes is code."""
+    parts = text.split("``")
+    return format_html_join(
+        "",
+        "{}",
+        ([format_html("<code>{}</code>", part) if number % 2 else part] for number, part in enumerate(parts)),
+    )
+
+
+@register.filter
 def own_scripts(media: Media) -> SafeString:
     """The scripts of a form that are ours. Django's own bring jQuery and widgets that no form of ours has."""
     return format_html_join("\n", "{}", ([tag] for tag in media.render_js() if "quazzar/" in tag))

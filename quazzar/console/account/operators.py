@@ -164,6 +164,7 @@ class SetPasswordForm(AdminPasswordChangeForm):  # type: ignore[misc]  # unfold 
 class OperatorAdmin(UserAdmin, RightfulAdmin):
     """The people who may sign in, and what each may do."""
 
+    about = "People who can sign in, and what each may do."
     see = add = MANAGE_OPERATORS
     form = OperatorForm
     add_form = NewOperatorForm

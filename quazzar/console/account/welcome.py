@@ -30,10 +30,13 @@ class WelcomeForm(SetPasswordForm):  # type: ignore[type-arg]  # not generic at 
 
     token = forms.CharField(widget=forms.HiddenInput)
 
+    error_messages = {**SetPasswordForm.error_messages, **shared.MISMATCH}
+
     def __init__(self, user: User, data: Any = None, *, token: str) -> None:
         super().__init__(user, data, initial={"token": token})
         for name in ("new_password1", "new_password2"):
             self.fields[name].widget.attrs.update(shared.INPUT)
+        self.fields["new_password1"].widget.attrs["autofocus"] = True
 
 
 @sensitive_post_parameters("token", "new_password1", "new_password2")
