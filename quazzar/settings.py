@@ -81,7 +81,6 @@ HOSTED_DOMAINS_MODEL = "mailboxes.Domain"
 MIDDLEWARE = [
     "quazzar.console.headers.HeadersMiddleware",
     "quazzar.console.headers.GzipPages",
-    "quazzar.api.methods.MethodMiddleware",
     "quazzar.bodies.BodySizeMiddleware",
     "quazzar.access.addresses.ClientAddressMiddleware",
     # Before the others: mail servers and mail programs ask for its files by names that ALLOWED_HOSTS does not know.
@@ -91,6 +90,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "quazzar.access.caching.NoStoreMiddleware",
     "quazzar.monitoring.logs.RequestIdMiddleware",
+    "quazzar.api.methods.MethodMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "quazzar.access.sessions.SessionNotesMiddleware",
     "django.middleware.common.CommonMiddleware",

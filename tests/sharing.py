@@ -55,7 +55,6 @@ SECONDS = {
     "test_images.py": 40,
     "test_postgresql.py": 40,
     "test_on_postgresql.py": 40,
-    "test_fuzzing.py": 30,
     "test_routes.py": 25,
     "test_dovecot.py": 25,
     "test_every_right.py": 25,

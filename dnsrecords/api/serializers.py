@@ -16,6 +16,7 @@ from dnsrecords.publishing.rules import ALGORITHMS
 from dnsrecords.text import strings as txt
 from dnsrecords.verdicts import Status
 from mailboxes.api.serializers import ProblemSerializer
+from quazzar.api.fields import Text, Whole, YesNo
 from quazzar.api.serializers import StrictSerializer
 
 _EXAMPLE = {
@@ -155,20 +156,18 @@ class PublisherSerializer(StrictSerializer):
     """A primary name server and its TSIG key. Fields that you leave out get their defaults."""
 
     kind = serializers.ChoiceField(choices=Publisher.Kind.values, required=False)
-    server = serializers.CharField(
-        max_length=253, help_text="Address or name of the zone's primary name server."
-    )
-    port = serializers.IntegerField(required=False, default=53)
-    zone = serializers.CharField(
+    server = Text(max_length=253, help_text="Address or name of the zone's primary name server.")
+    port = Whole(required=False, default=53)
+    zone = Text(
         max_length=253,
         required=False,
         allow_blank=True,
         default="",
         help_text="Empty: a zone with the domain's name.",
     )
-    key_name = serializers.CharField(max_length=253, help_text="Name of the TSIG key.")
+    key_name = Text(max_length=253, help_text="Name of the TSIG key.")
     algorithm = serializers.ChoiceField(choices=ALGORITHMS, required=False, default="hmac-sha256")
-    secret = serializers.CharField(
+    secret = Text(
         max_length=1024,
         required=False,
         allow_blank=True,
@@ -201,7 +200,7 @@ class PublisherSerializer(StrictSerializer):
 class PublishSerializer(StrictSerializer):
     """How to publish."""
 
-    replace = serializers.BooleanField(
+    replace = YesNo(
         required=False,
         default=False,
         help_text=(

@@ -171,13 +171,16 @@ def _unlike(wanted: KeyRecord, parsed: KeyRecord, published: str) -> str:
 def _restricted(wanted: KeyRecord, parsed: KeyRecord) -> str:
     """Why verifiers do not use the key for this domain's mail, although it is the right one."""
     if parsed.key_type != wanted.key_type:
-        type_tag = f"k={parsed.key_type}" if "k" in parsed.tags else "no k=, which means rsa"
+        type_tag = (
+            f"k={taglists.printable(parsed.key_type)}" if "k" in parsed.tags else "no k=, which means rsa"
+        )
         return f"The record says {type_tag}, but the key is of the type {wanted.key_type}. {PASTE}"
     if parsed.hashes and "sha256" not in parsed.hashes:
-        allowed = ":".join(parsed.hashes)
+        allowed = taglists.printable(":".join(parsed.hashes))
         return f"The tag h={allowed} does not allow sha256, which this node signs with. Delete the tag h=."
     if not {"*", "email"} & set(parsed.services):
-        return f"The tag s={':'.join(parsed.services)} says the key is not for mail. Delete the tag s=."
+        services = taglists.printable(":".join(parsed.services))
+        return f"The tag s={services} says the key is not for mail. Delete the tag s=."
     if parsed.testing:
         return (
             "The tag t=y says you are only testing, so receivers treat signed mail like unsigned mail. "

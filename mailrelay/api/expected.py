@@ -27,12 +27,12 @@ _SCHEDULE = {
     "type": ["object", "null"],
     "properties": {
         "kind": {"type": "string", "enum": [*schedules.KINDS]},
-        "minutes": {"type": "integer", "minimum": 1, "maximum": schedules.MOST_MINUTES},
-        "at": {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"},
-        "days": {"type": "array", "items": {"type": "string", "enum": _DAY_NAMES}},
-        "day": {"type": "integer", "minimum": 1, "maximum": 31},
-        "week": {"type": "string", "enum": [*schedules.WEEKS]},
-        "weekday": {"type": "string", "enum": _DAY_NAMES},
+        "minutes": {"type": ["integer", "null"], "minimum": 1, "maximum": schedules.MOST_MINUTES},
+        "at": {"type": ["string", "null"], "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"},
+        "days": {"type": ["array", "null"], "items": {"type": "string", "enum": _DAY_NAMES}},
+        "day": {"type": ["integer", "null"], "minimum": 1, "maximum": 31},
+        "week": {"type": ["string", "null"], "enum": [*schedules.WEEKS, None]},
+        "weekday": {"type": ["string", "null"], "enum": [*_DAY_NAMES, None]},
     },
     "required": ["kind"],
     "description": (

@@ -69,8 +69,11 @@ class _Choice(serializers.ChoiceField):
 
 
 def _in_place(*choices: str) -> Any:
-    """Described inline: an enumeration would become a component, whose name would clash with others."""
-    return extend_schema_field({"type": "string", "anyOf": [{"const": word} for word in choices]})
+    """Described inline: an enumeration would become a component, whose name would clash with others.
+
+    By a pattern, which leaves it to the type whether the field may be null.
+    """
+    return extend_schema_field({"type": "string", "pattern": f"^({'|'.join(choices)})$"})
 
 
 @_in_place(*_STATES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import pairwise
@@ -203,6 +203,7 @@ def from_json(stored: dict[str, Any]) -> Schedule:
     Raises:
         ValueError: it is not a schedule; the text is a sentence that says why.
     """
+    _check_unused(stored)
     kind = stored.get("kind")
     if kind == "every":
         minutes = _whole(stored.get("minutes"), 1, MOST_MINUTES, "minutes")
@@ -213,19 +214,33 @@ def from_json(stored: dict[str, Any]) -> Schedule:
     if kind == "monthly":
         return _read_monthly(stored, at)
     if kind == "weekly":
-        days = stored.get("days")
-        if not isinstance(days, list) or not days:
-            raise ValueError("A weekly schedule needs days, such as monday.")
-        return Weekly(frozenset(_weekday(day) for day in days), at)
+        return Weekly(_weekdays(stored.get("days")), at)
     return Weekly(EVERY_DAY if kind == "daily" else WORKDAYS, at)
+
+
+def _check_unused(stored: dict[str, Any]) -> None:
+    """Check the keys that this kind of schedule does not use: a wrong value there is a mistake, too.
+
+    Raises:
+        ValueError: a value is wrong.
+    """
+    checks: dict[str, Callable[[Any], object]] = {
+        "minutes": lambda value: _whole(value, 1, MOST_MINUTES, "minutes"),
+        "at": minute_of_day,
+        "days": _weekdays,
+        "day": lambda value: _whole(value, 1, 31, "day"),
+        "week": _week,
+        "weekday": _weekday,
+    }
+    for name, check in checks.items():
+        if stored.get(name) not in (None, []):
+            check(stored[name])
 
 
 def _read_monthly(stored: dict[str, Any], at: int) -> Monthly:
     if stored.get("week") is None:
         return Monthly(at, day=_whole(stored.get("day"), 1, 31, "day"))
-    if stored["week"] not in WEEKS:
-        raise ValueError(f"The week must be one of {', '.join(WEEKS)}.")
-    return Monthly(at, week=WEEKS.index(stored["week"]) + 1, weekday=_weekday(stored.get("weekday")))
+    return Monthly(at, week=_week(stored["week"]), weekday=_weekday(stored.get("weekday")))
 
 
 def minute_of_day(text: object) -> int:
@@ -238,6 +253,18 @@ def minute_of_day(text: object) -> int:
     if match is None:
         raise ValueError("Enter the time as 02:04, from 00:00 to 23:59.")
     return int(match[1]) * 60 + int(match[2])
+
+
+def _weekdays(names: object) -> frozenset[int]:
+    if not isinstance(names, list) or not names:
+        raise ValueError("A weekly schedule needs days, such as monday.")
+    return frozenset(map(_weekday, names))
+
+
+def _week(name: object) -> int:
+    if name not in WEEKS:
+        raise ValueError(f"The week must be one of {', '.join(WEEKS)}.")
+    return WEEKS.index(str(name)) + 1
 
 
 def _weekday(name: object) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from email.errors import HeaderParseError
+from email.errors import MessageError
 from email.header import decode_header, make_header
 from itertools import groupby
 
@@ -99,7 +99,7 @@ def decoded(text: str) -> str:
     """The text with its encoded words decoded. One that is broken stays."""
     try:
         return str(make_header(decode_header(text))) if "=?" in text else text
-    except (HeaderParseError, LookupError, ValueError):
+    except (MessageError, LookupError, ValueError):  # MessageError: also a charset whose name is not ASCII
         return text
 
 

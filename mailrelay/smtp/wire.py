@@ -48,7 +48,7 @@ def answer(lines: Sequence[bytes]) -> tuple[int, str]:
     first = matches[0] if matches else None
     if first is None:
         return 0, printable(b"".join(lines)).strip()
-    texts = [match[2] if match else b"" for match in matches]
+    texts = [(match and match[2]) or b"" for match in matches]
     return int(first[1]), printable(b"\n".join(text.strip() for text in texts))
 
 

@@ -41,6 +41,7 @@ NOT_SCHEDULES: list[Any] = [
     {"kind": "weekly", "days": [[]], "at": "02:04"}, {"kind": "monthly", "day": 0, "at": "02:04"},
     {"kind": "monthly", "week": "fifth", "weekday": "monday", "at": "02:04"}, {"kind": "monthly", "at": "02:04"},
     {"kind": "monthly", "week": [], "weekday": "monday", "at": "02:04"}, {**NIGHTLY, "colour": "red"},
+    {**NIGHTLY, "weekday": "someday"}, {**NIGHTLY, "minutes": 0}, {**NIGHTLY, "days": "monday"}, {**NIGHTLY, "week": 1},
 ]  # fmt: skip
 pytestmark = pytest.mark.django_db
 

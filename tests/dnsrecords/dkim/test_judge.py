@@ -91,6 +91,11 @@ def test_a_key_of_ed25519_has_to_say_so() -> None:
     assert "no k=, which means rsa" in judged.message
 
 
+def test_what_a_stranger_published_stays_in_its_line() -> None:
+    for tags in ("k=r\nsa", "h=sha\r\n9", "s=\x1b[2J"):
+        assert verdict(f"v=DKIM1; {tags}; p={KEY}").message.isprintable()
+
+
 def test_nothing_published_is_missing() -> None:
     judged = verdict()
     assert judged.status is Status.MISSING

@@ -76,6 +76,7 @@ def test_header_text_is_decoded_for_display(subtests: pytest.Subtests) -> None:
         ("=?utf-8?b?TcO8bGw=?= x", "Müll x"),
         ("=?nonsense?q?a?=", "=?nonsense?q?a?="),
         ("=?utf-8?b?///?=", "=?utf-8?b?///?="),
+        ("=?ütf-8?q?a?=", "=?ütf-8?q?a?="),
         ("=?utf-8?q?a=0AX-Evil:_1?=", "a X-Evil: 1"),
         ("plain", "plain"),
     ]:

@@ -171,6 +171,12 @@ def test_a_broken_connection_has_a_kind_and_a_sentence(subtests: pytest.Subtests
             assert "mx.example port 587" in sentence and sentence.endswith(".") and "Errno" not in sentence
 
 
+def test_an_answer_may_be_a_code_alone() -> None:
+    """Some servers hang up with nothing more."""
+    assert wire.answer([b"421\r\n"]) == (421, "")
+    assert wire.answer([b"550-no\r\n", b"550"]) == (550, "no\n")
+
+
 def test_control_characters_in_an_answer_are_made_harmless() -> None:
     assert wire.printable(b"550 no\x00\x1b[2J\xff\nnext") == "550 no\ufffd\ufffd[2J\ufffd\nnext"
 

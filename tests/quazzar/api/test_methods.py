@@ -25,6 +25,8 @@ def test_an_invented_method_is_a_405_and_leaves_no_trace_in_the_metrics(subtests
                 response = Client().generic(method, path)
                 assert response.status_code == 405
                 assert response["Allow"] == "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+                assert response["Cache-Control"] == "no-store"
+                assert response["X-Content-Type-Options"] == "nosniff"
                 if path.startswith("/api"):
                     assert response.json()["error"] == "method_not_allowed"
     assert series() == before

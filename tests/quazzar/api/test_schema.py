@@ -92,6 +92,11 @@ def test_every_operation_names_its_errors(schema: dict[str, Any]) -> None:
         assert wanted <= answers, path
 
 
+def test_the_audit_log_is_one_object(schema: dict[str, Any]) -> None:
+    answer = schema["paths"]["/api/mail/audit"]["get"]["responses"]["200"]
+    assert answer["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Page"}
+
+
 def test_the_error_has_three_keys_and_no_others(schema: dict[str, Any]) -> None:
     error = schema["components"]["schemas"]["Error"]
     assert error["properties"].keys() == {"error", "message", "fields"}

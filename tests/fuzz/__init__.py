@@ -1,0 +1,1 @@
+"""Attackers: requests made up from the API's description, and bytes made up for every parser (``make fuzz``)."""
