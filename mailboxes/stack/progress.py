@@ -87,14 +87,16 @@ def failed(error: QuazzarError) -> None:
 
 def _settle(phase: Phase, message: str, error: QuazzarError | None) -> None:
     row = Stack.objects.filter(pk=1, enabled=True)
-    is_news = row.exclude(phase=phase).exists()
+    value = _value(error) if error else None
+    # Another problem is news, too: it may be fixed before the next scheduled check, and nobody would learn of it.
+    is_news = row.values_list("phase", "last_error").first() not in (None, (phase, value))
     row.update(
         phase=phase,
         step=len(STEPS),
         steps=len(STEPS),
         percent=100,
         progress_message=message[:300],
-        last_error=_value(error) if error else None,
+        last_error=value,
     )
     if is_news:
         findings.look({"stack"})

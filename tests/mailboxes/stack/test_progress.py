@@ -11,6 +11,7 @@ from mailboxes.stack import progress
 from mailboxes.stack.blueprint import services
 from mailboxes.stack.planning import Observation, observe
 from quazzar.errors import PortTaken
+from quazzar.models import FindingChange
 from tests.mailboxes import factories
 from tests.mailboxes.stackengine import HOSTNAME, StackEngine
 
@@ -90,6 +91,16 @@ def test_healthy_and_degraded_are_the_end_of_the_way() -> None:
     assert bar() == ("degraded", 5, 5, 100) and Stack.load().last_error == SHOWN
     progress.healthy()
     assert bar() == ("healthy", 5, 5, 100) and Stack.load().last_error is None
+
+
+@pytest.mark.usefixtures("on")
+def test_a_second_problem_is_in_the_history_although_the_first_one_still_lasts() -> None:
+    second = PortTaken("The container qz-rspamd is not running.")
+    for error in (ERROR, ERROR, second):
+        progress.degraded(error)
+    progress.healthy()
+    told = FindingChange.objects.filter(check_name="stack").order_by("id")
+    assert [change.sentence for change in told][-3:-1] == [ERROR.message, second.message]
 
 
 @pytest.mark.usefixtures("on")
