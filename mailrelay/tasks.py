@@ -25,9 +25,11 @@ def deliver_outbox() -> None:
 @shared_task(ignore_result=True)
 def sweep_outbox() -> None:
     """Find the mail that a lost ring, a dead worker or a wait between attempts left behind."""
-    freed = delivery.free_dead_owners() + outbox.expire_leases()
+    freed = delivery.free_dead_owners() + outbox.expire_leases(delivery.owners_at_work())
     if freed:
         logger.warning("%s messages freed that a dead worker had claimed", freed)
+    if hurried := outbox.follow_clock():
+        logger.warning("%s messages waited for a time that only a wrong clock can have given them", hurried)
     counts.note_waiting()
     delivery.close_idle_connections()
     delivery.retry_if_keys_changed()

@@ -40,6 +40,7 @@ _UNREACHABLE = ("resolve", "connect", "tls")
 _PROBE_SECONDS = 8.0
 
 _pool = Pool()
+_at_work: set[str] = set()
 _draining = threading.Lock()
 _rung = threading.Event()
 _stopping = threading.Event()
@@ -74,6 +75,11 @@ def stop() -> None:
 def close_idle_connections(seconds: float | None = None) -> None:
     """Close connections that no drain has used for so many seconds (by default ``pool.IDLE_SECONDS``)."""
     _pool.close_idle() if seconds is None else _pool.close_idle(seconds)
+
+
+def owners_at_work() -> list[str]:
+    """The owners of the drains that run in this process."""
+    return [*_at_work]
 
 
 def owner_name() -> str:
@@ -152,9 +158,11 @@ class Drain:
             self._recorder.hold = logins.hold(relay, needed=outbox.anything_due())
         self._gate = LoginGate(self._recorder.hold.error if self._recorder.hold else None)
         pipeline = Pipeline(relay.target, _pool, _most_connections(relay), self._gate)
+        _at_work.add(self.owner)
         try:
             self._loop(pipeline)
         finally:
+            _at_work.discard(self.owner)
             pipeline.close()
             if self._recorder.rows:
                 outbox.release(self.owner, list(self._recorder.rows))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from mailrelay.history import Entry
@@ -41,6 +41,8 @@ LONGEST_WAIT = timedelta(hours=2)
 MIN_ATTEMPTS = 8
 #: How far a wait may differ from its nominal length, up and down.
 JITTER = 0.2
+#: How far the clocks of machines that share a database may differ before it counts as a clock that was set.
+CLOCK_SLACK = timedelta(minutes=2)
 #: The task that the worker runs for new mail.
 DELIVER_OUTBOX = "mailrelay.tasks.deliver_outbox"
 Status = Message.Status
@@ -218,11 +220,17 @@ def release(owner: str, ids: Iterable[int]) -> int:
     )
 
 
-def expire_leases() -> int:
-    """Free the messages whose lease ran out because their worker died; returns how many."""
-    return Message.objects.filter(status=Status.SENDING, lease_until__lt=timezone.now()).update(
-        status=Status.RETRYING, lease_owner="", lease_until=None, next_attempt_at=timezone.now()
-    )
+def expire_leases(alive: Collection[str] = ()) -> int:
+    """Free the messages whose lease ran out because their worker died, or was taken by a clock that has been set back
+    since; returns how many.
+
+    Args:
+        alive: owners that are known to be at work: when the clock is set forward, their leases only seem to run out.
+    """
+    now = timezone.now()
+    over = Q(lease_until__lt=now) | Q(lease_until__gt=now + LEASE + CLOCK_SLACK)
+    sending = Message.objects.filter(over, status=Status.SENDING).exclude(lease_owner__in=[*alive])
+    return sending.update(status=Status.RETRYING, lease_owner="", lease_until=None, next_attempt_at=now)
 
 
 def owners() -> list[str]:
@@ -312,6 +320,19 @@ def next_attempt(
     doublings = min(max(attempts - 1, 0), 20)
     wait = min(FIRST_WAIT * (1 << doublings), LONGEST_WAIT)
     return now + wait * (1 - JITTER + 2 * JITTER * chance)
+
+
+def follow_clock() -> int:
+    """Make mail due that waits for a time which only a wrong clock can have given it. Returns how many.
+
+    After a clock has been set back, what was queued before would otherwise wait until the old time comes again.
+    """
+    now = timezone.now()
+    longest = LONGEST_WAIT * (1 + JITTER) + CLOCK_SLACK
+    impossible = Q(status=Status.QUEUED, next_attempt_at__gt=now + CLOCK_SLACK) | Q(
+        status=Status.RETRYING, next_attempt_at__gt=now + longest
+    )
+    return _make_due(Message.objects.filter(impossible), now)
 
 
 def bring_forward(stages: Sequence[str] = _THE_RELAY) -> int:

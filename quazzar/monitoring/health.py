@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 WORKER = "worker"
 #: The worker sends heartbeats three times as often.
 WORKER_SILENT_AFTER = timedelta(seconds=45)
+#: How far the clocks of machines may differ before it counts as a clock that was set.
+CLOCK_SLACK = timedelta(minutes=2)
 _BROKER_SECONDS = 1.0
 
 
@@ -114,6 +116,8 @@ def worker() -> Probe:
     if heartbeat is None:
         return Probe(False, "The worker has not run yet.")
     silent = timezone.now() - heartbeat.at
+    if silent < -CLOCK_SLACK:
+        return Probe(False, "The worker has not reported since the clock was set back.")
     if silent > WORKER_SILENT_AFTER:
         return Probe(False, f"The worker last reported {words.span(silent)} ago.")
     return Probe(True, "The worker is alive.")

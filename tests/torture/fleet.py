@@ -57,6 +57,7 @@ class OnPostgres(Relay):
         url.write_text(self.postgres.url)
         shared = {"DATABASE_URL_FILE": str(url), "REDIS_URL": self.valkey.url}
         first = Console(self.disk.place, static=False, **self.environ, **self.clock.environ, **shared)
+        first.manage("firstrun")  # which makes the key file
         self.fleet = {name: ForgetfulMachine(first, name, name.partition("-")[0]) for name in _NAMES}
         for machine in self.fleet.values():
             self.stack.enter_context(machine)

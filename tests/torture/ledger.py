@@ -8,8 +8,9 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-#: Messages that one killed worker leaves in doubt: see docs/decisions/0003-pipelined-smtp.md.
-IN_DOUBT = 10
+#: Messages that one killed worker leaves in doubt, and those of one with a relay that answers slowly: see
+#: docs/decisions/0003-pipelined-smtp.md.
+IN_DOUBT, FAR = 10, 34
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Ledger:
         unknown: the same for those whose sender got no answer: they may be lost, but not doubled.
         refused: tokens → what the sender was told.
         arrivals: token → when the provider took it.
+        in_doubt: how many messages one killed worker may leave in doubt now.
     """
 
     accepted: dict[str, str] = field(default_factory=dict)
@@ -42,6 +44,7 @@ class Ledger:
     refused: dict[str, str] = field(default_factory=dict)
     arrivals: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     doubts: list[Doubt] = field(default_factory=list)
+    in_doubt: int = IN_DOUBT
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def accept(self, token: str, way: str) -> None:
@@ -66,10 +69,10 @@ class Ledger:
         with self._lock:
             self.arrivals[token].append(time.monotonic())
 
-    def doubt(self, what: str, *, limit: int = IN_DOUBT, token: str = "") -> None:
+    def doubt(self, what: str, *, limit: int = 0, token: str = "") -> None:
         """From now on somebody cannot know what has arrived."""
         with self._lock:
-            self.doubts.append(Doubt(time.monotonic(), what, limit, token))
+            self.doubts.append(Doubt(time.monotonic(), what, limit or self.in_doubt, token))
 
     def lost(self, buried: set[str]) -> list[str]:
         """What was accepted and neither arrived nor is ``buried``, that is, refused by the provider for good."""
@@ -104,3 +107,4 @@ class Ledger:
             self.arrivals.pop(token, None)
         for each in (self.accepted, self.unknown, self.refused, self.doubts):
             each.clear()
+        self.in_doubt = IN_DOUBT

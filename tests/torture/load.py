@@ -139,7 +139,8 @@ class Cron:
         sendmail = directory / "sendmail"
         sendmail.write_text(
             f"#!/bin/sh\n{settings}mail=$(mktemp {directory}/cron.XXXXXX); cat >$mail\n"
-            'token=$(grep -o "torture-cron-[0-9]*" $mail | head -1); sed -i "s/^Subject:.*/Subject: $token/" $mail\n'
+            'token=$(grep -o "torture-cron-[0-9][0-9]*" $mail | head -1)\n'
+            'sed -i "s/^Subject:.*/Subject: $token/" $mail\n'
             f'"{ROOT}/bin/quazzar-sendmail" "$@" <$mail; code=$?; rm $mail; echo "$code $token" >>{self.calls}\n'
         )
         sendmail.chmod(0o755)

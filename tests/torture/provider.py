@@ -7,13 +7,10 @@ import re
 import threading
 import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from tests.rig.faults import FaultServer
 from tests.rig.script import HANG_UP, RESET, SILENCE, Answer, Envelope, Reply, Script, Session
-
-if TYPE_CHECKING:
-    from tests.torture.ledger import Ledger
+from tests.torture.ledger import FAR, Ledger
 
 CALM = "calm"
 #: Mood → what it answers, now and then, in place of what it should.
@@ -38,6 +35,8 @@ MOODS: dict[str, list[Answer]] = {
 }  # fmt: skip
 GREETING = "220 torture.test ESMTP"
 _GREETINGS = {"greets with 421": "421 4.3.2 Too busy", "greets with nonsense": "lp0 on fire"}
+#: Moods in which it answers slowly, so that the worker opens more connections.
+_SLOW = ("stalls", "is slow", "drops connections", "half-closes")
 _SUBJECT = re.compile(rb"^Subject: (torture-\S+)\r?$", re.MULTILINE)
 
 
@@ -55,6 +54,8 @@ class Moody(Script):
     def feel(self, mood: str) -> None:
         """Be in this mood from now on."""
         self.mood = mood
+        if self.ledger is not None and mood in _SLOW:
+            self.ledger.in_doubt = FAR
         self.greeting = _GREETINGS.get(mood, GREETING)
 
     def _odd(self) -> Answer | None:

@@ -276,7 +276,7 @@ class OnSqlite(Relay):
                   "kill -9 of everything": lambda _: self.kill_all(), "stop and start": lambda _: self.restart(),
                   "kill -9 of sendmail": lambda _: self.load.kill_program(),
                   "a worker that stands still": lambda _: self.halt()}  # fmt: skip
-        data = {"a full disk": lambda _: self.disk.fill(), "a locked database": lambda _: self.lock(),
+        data = {"a full disk": lambda _: self.fill(), "a locked database": lambda _: self.lock(),
                 "a broker that forgets": lambda _: flush(self.machine.data)}  # fmt: skip
         return {"parts": parts, "more parts": parts, "data": data, "provider": self.provider_faults(),
                 "clock": self.clocks()}  # fmt: skip
@@ -296,6 +296,10 @@ class OnSqlite(Relay):
             with quietly():
                 os.kill(pid, signal.SIGKILL)
         self.ledger.doubt("kill -9 of everything")
+
+    def fill(self) -> None:
+        self.ledger.doubt("results could not be stored on a full disk")
+        self.disk.fill()
 
     def restart(self) -> None:
         with quietly():

@@ -17,6 +17,7 @@ from django.utils import timezone
 from mailrelay.mail.emails import Email
 from mailrelay.models import Message, RelaySettings
 from mailrelay.queue import byhand, delivery, outbox
+from mailrelay.queue.recording import Recorder
 from mailrelay.relay import settings
 from mailrelay.tasks import sweep_outbox
 from quazzar.sealing import agreement
@@ -245,6 +246,25 @@ def test_a_living_process_keeps_its_claims(queued: Queue) -> None:
     queued()
     outbox.claim(delivery.owner_name(), 10)
     assert delivery.free_dead_owners() == 0
+
+
+def test_a_sweep_after_the_clock_was_set_forward_does_not_have_messages_sent_twice(
+    queued: Queue, server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        queued()
+    record = Recorder.record
+
+    def jump(*arguments: Any, **options: Any) -> None:
+        Message.objects.filter(status="sending").update(lease_until=timezone.now() - timedelta(hours=1))
+        outbox.expire_leases(delivery.owners_at_work())
+        record(*arguments, **options)
+
+    monkeypatch.setattr(Recorder, "record", jump)
+    delivery.drain()
+    assert len(server.accepted) == 3
+    assert {row.status for row in Message.objects.all()} == {"sent"}
+    assert delivery.owners_at_work() == []
 
 
 def test_a_worker_that_must_stop_gives_back_what_it_did_not_begin(queued: Queue, server: FaultServer) -> None:

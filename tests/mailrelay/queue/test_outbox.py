@@ -137,6 +137,40 @@ def test_an_expired_lease_is_freed_and_a_renewed_one_is_not(queued: Queue) -> No
     assert row.status == "retrying"
 
 
+def test_a_clock_that_is_set_forward_takes_no_message_from_a_drain_that_is_at_work(queued: Queue) -> None:
+    row = queued()
+    outbox.claim("me", 10)
+    Message.objects.filter(pk=row.pk).update(lease_until=timezone.now() - timedelta(hours=1))
+    assert outbox.expire_leases(["me"]) == 0
+    assert outbox.expire_leases(["another"]) == 1
+
+
+def test_a_lease_from_before_the_clock_was_set_back_is_freed(queued: Queue) -> None:
+    row = queued()
+    outbox.claim("me", 10)
+    Message.objects.filter(pk=row.pk).update(lease_until=timezone.now() + timedelta(days=1))
+    assert outbox.expire_leases() == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "ahead", "hurried"),
+    [
+        ("queued", timedelta(minutes=1), 0),
+        ("queued", timedelta(hours=1), 1),
+        ("retrying", timedelta(hours=2), 0),
+        ("retrying", timedelta(days=1), 1),
+        ("failed", timedelta(days=1), 0),
+    ],
+)
+def test_after_the_clock_was_set_back_mail_does_not_wait_for_the_old_time(
+    queued: Queue, status: str, ahead: timedelta, hurried: int
+) -> None:
+    row = queued()
+    Message.objects.filter(pk=row.pk).update(status=status, next_attempt_at=timezone.now() + ahead)
+    assert outbox.follow_clock() == hurried
+    assert outbox.anything_due() == bool(hurried)
+
+
 def test_a_result_of_somebody_elses_claim_changes_nothing(queued: Queue) -> None:
     row = queued()
     outbox.claim("me", 10)

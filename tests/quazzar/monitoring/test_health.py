@@ -75,6 +75,14 @@ def test_a_worker_is_alive_for_45_seconds_after_its_last_word(
     assert ("worker" not in failing(client)) is alive
 
 
+@pytest.mark.parametrize(("ahead", "alive"), [(60, True), (3600, False)])
+def test_a_worker_that_reported_before_the_clock_was_set_back_is_not_believed_for_long(
+    client: Client, well: None, ahead: int, alive: bool
+) -> None:
+    Heartbeat.objects.update(at=timezone.now() + timedelta(seconds=ahead))
+    assert ("worker" not in failing(client)) is alive
+
+
 def test_a_worker_that_never_ran_is_named(client: Client, well: None) -> None:
     Heartbeat.objects.all().delete()
     assert failing(client) == {"worker": "The worker has not run yet."}
