@@ -21,6 +21,7 @@ from mailrelay.api.noticeserializers import (
     BackupReportSerializer,
     SimpleAlertSerializer,
 )
+from mailrelay.api.pages import MessagePages
 from mailrelay.api.serializers import (
     DeliverySerializer,
     EmailSerializer,
@@ -129,6 +130,7 @@ class MessageViewSet(ListModelMixin, RetrieveModelMixin, ApiViewSet):
     tells_result = frozenset({"create", "retry", "cancel"})
     takes_mail = frozenset({"create"})
     queryset = Message.objects.defer("body")
+    pagination_class = MessagePages
     filterset_fields: ClassVar[list[str]] = ["status", "source"]
     search_fields: ClassVar[list[str]] = ["subject", "message_id", "to"]
     ordering_fields: ClassVar[list[str]] = [

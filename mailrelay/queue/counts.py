@@ -80,6 +80,16 @@ def by_status() -> dict[str, int]:
     return found
 
 
+def exactly(status: str = "") -> int:
+    """How many messages have this status; without one, how many there are."""
+    stock = HourlyCount.objects.filter(hour=HourlyCount.STOCK).values_list("outcome", "number")
+    final = {outcome: max(number, 0) for outcome, number in stock if outcome in _FINAL}
+    if status in _FINAL:
+        return final.get(status, 0)
+    waiting = Message.objects.filter(status__in=[status] if status else WAITING).count()
+    return waiting if status else waiting + sum(final.values())
+
+
 def at_most(rows: QuerySet[Message]) -> int:
     """How many rows these are, if they are no more than ``COUNTED``; otherwise one more than that."""
     return rows.order_by()[: COUNTED + 1].count()
