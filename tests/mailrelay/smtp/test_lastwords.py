@@ -146,6 +146,13 @@ def test_an_answer_that_is_cut_off_or_no_answer(serve: Serve, said: Reply, kind:
     assert (error.stage, error.kind, words in error.message) == ("connect", kind, True)
 
 
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "."])
+@pytest.mark.parametrize("code", [600, 999])
+def test_a_number_that_is_no_code_of_smtp_refuses_nothing_for_good(serve: Serve, verb: str, code: int) -> None:
+    error = failure(attempt(serve(commands={verb: f"{code} what"})))
+    assert (error.permanent, error.smtp_code, "not SMTP" in error.message) == (False, None, True)
+
+
 @pytest.mark.parametrize(("code", "commands"), [(500, 2), (502, 2), (421, 1), (501, 1), (550, 1), (554, 1)])
 def test_helo_follows_only_where_ehlo_is_not_known(serve: Serve, code: int, commands: int) -> None:
     server = serve(commands={"EHLO": f"{code} no", "HELO": f"{code} no"})
