@@ -25,7 +25,7 @@ def deliver_outbox() -> None:
 @shared_task(ignore_result=True)
 def sweep_outbox() -> None:
     """Find the mail that a lost ring, a dead worker or a wait between attempts left behind."""
-    freed = delivery.free_dead_owners() + outbox.expire_leases(delivery.owners_at_work())
+    freed = delivery.free_dead_owners()
     if freed:
         logger.warning("%s messages freed that a dead worker had claimed", freed)
     if hurried := outbox.follow_clock():

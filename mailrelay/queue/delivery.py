@@ -40,6 +40,7 @@ _UNREACHABLE = ("resolve", "connect", "tls")
 _PROBE_SECONDS = 8.0
 
 _pool = Pool()
+#: The owners of the drains that run in this process.
 _at_work: set[str] = set()
 _draining = threading.Lock()
 _rung = threading.Event()
@@ -59,10 +60,13 @@ def drain() -> int:
     while _rung.is_set() and not _stopping.is_set():
         if not _draining.acquire(blocking=False):
             return sent
+        drain = Drain()
+        _at_work.add(drain.owner)
         try:
             _rung.clear()
-            sent += Drain().run()
+            sent += drain.run()
         finally:
+            _at_work.discard(drain.owner)
             _draining.release()
     return sent
 
@@ -77,14 +81,9 @@ def close_idle_connections(seconds: float | None = None) -> None:
     _pool.close_idle() if seconds is None else _pool.close_idle(seconds)
 
 
-def owners_at_work() -> list[str]:
-    """The owners of the drains that run in this process."""
-    return [*_at_work]
-
-
 def owner_name() -> str:
-    """A new name for one drain: host and process-id namespace, process id, and a nonce."""
-    return f"{_here()}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
+    """A new name for one drain: host and process-id namespace, process, and a nonce."""
+    return f"{_here()}:{os.getpid()}-{_began(os.getpid())}:{uuid.uuid4().hex[:12]}"
 
 
 def _here() -> str:
@@ -119,13 +118,32 @@ def retry_if_keys_changed() -> bool:
 
 
 def free_dead_owners() -> int:
-    """Free what killed processes of this host had claimed, without waiting for their leases to run out."""
-    freed = 0
-    for owner in outbox.owners():
-        place, pid, _nonce = owner.rsplit(":", 2)
-        if place == _here() and not Path(f"/proc/{pid}").exists():
-            freed += outbox.free_owner(owner)
-    return freed
+    """Free what drains of this host had claimed that were killed, or that ended without a database to give it back,
+    and what a lease has run out for elsewhere; returns how many.
+
+    Leases of this host's living drains do not count: when the clock is set forward, they only seem to run out.
+    """
+    here = [owner for owner in outbox.owners() if owner.rsplit(":", 2)[0] == _here()]
+    alive = [owner for owner in here if _is_alive(owner)]
+    return sum(outbox.free_owner(owner) for owner in here if owner not in alive) + outbox.expire_leases(alive)
+
+
+def _is_alive(owner: str) -> bool:
+    """Whether a drain of this host is at work; of another process, whether that lives."""
+    process = owner.rsplit(":", 2)[1]
+    pid, _, began = process.partition("-")
+    if pid == str(os.getpid()):
+        return owner in _at_work
+    return bool(began) and _began(int(pid)) == began
+
+
+def _began(pid: int) -> str:
+    """When a process began, in clock ticks since the boot (proc(5)); empty if there is none. Numbers of processes are
+    used again."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
 
 
 @dataclass
@@ -158,11 +176,9 @@ class Drain:
             self._recorder.hold = logins.hold(relay, needed=outbox.anything_due())
         self._gate = LoginGate(self._recorder.hold.error if self._recorder.hold else None)
         pipeline = Pipeline(relay.target, _pool, _most_connections(relay), self._gate)
-        _at_work.add(self.owner)
         try:
             self._loop(pipeline)
         finally:
-            _at_work.discard(self.owner)
             pipeline.close()
             if self._recorder.rows:
                 outbox.release(self.owner, list(self._recorder.rows))

@@ -144,8 +144,8 @@ class Channel:
                 raise
             self.usable = False
             return reply
-        is_answer = 200 <= code < 600  # RFC 5321 §4.2.1; anything else is refused neither for now nor for good
-        return Reply(code, wire.printable(text)) if is_answer else Reply(*wire.answer(listener.lines))
+        whole = code >= 200 and wire.is_answer(listener.lines[-1])
+        return Reply(code, wire.printable(text)) if whole else Reply(*wire.answer(listener.lines))
 
     def _read_ahead(self) -> bytes:
         """What the server said after its latest answer without being asked, as far as it is here."""

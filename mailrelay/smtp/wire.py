@@ -11,7 +11,7 @@ from mailrelay.mail.addresses import QUOTED_LOCAL
 _CONTROL_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LEADING_DOT = re.compile(rb"(?m)^\.")
 _PATH = re.compile(rf'(?:{QUOTED_LOCAL}(?=@))?[^\x00-\x20\x7f-\xa0<>"\u2028\u2029\ud800-\udfff]*')
-_ANSWER = re.compile(rb"([2-5][0-9][0-9])(?:[ -](.*))?", re.DOTALL)
+_ANSWER = re.compile(rb"([2-5][0-9][0-9])(?![0-9])(?:[ -](.*))?", re.DOTALL)
 _RCPTMAX = re.compile(r"(?:^|\s)RCPTMAX=([0-9]{1,6})(?=\s|$)", re.IGNORECASE)
 _STATUS = re.compile(r"^\s*[245]\.[0-9]{1,3}\.[0-9]{1,3}\b")
 _TOO_MANY = re.compile(
@@ -40,6 +40,12 @@ def dot_stuff(data: bytes) -> bytes:
 def printable(answer: bytes) -> str:
     """A server's answer as text. Control characters become U+FFFD: PostgreSQL takes no NUL, a page no escape code."""
     return _CONTROL_TEXT.sub("\ufffd", answer.decode("utf-8", "replace"))
+
+
+def is_answer(line: bytes) -> bool:
+    """Whether the line begins with a code of SMTP (RFC 5321 §4.2.1). Another number is neither a yes nor a no: it may
+    be half a code that was cut off, with the next answer behind it."""
+    return _ANSWER.match(line) is not None
 
 
 def answer(lines: Sequence[bytes]) -> tuple[int, str]:

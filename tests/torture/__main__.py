@@ -22,6 +22,9 @@ from tests.torture.rounds import Round
 def main() -> int:
     """Play the rounds; 1 if any broke an invariant."""
     options = _options()
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a shell lets what it puts into the background ignore it
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     seed = options.seed or random.SystemRandom().randrange(1, 10**6)
     played: list[Round] = []

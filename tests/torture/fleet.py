@@ -158,7 +158,7 @@ class OnPostgres(Relay):
     def _lose_database(self, how: str) -> None:
         """What was just sent cannot be recorded: like the kill of every worker."""
         for name in _WORKERS:
-            self.ledger.doubt(f"PostgreSQL was lost to {name}: {how}")
+            self.ledger.doubt(f"PostgreSQL was lost to {name}: {how}", lasts=True)
 
     # --- healing -------------------------------------------------------------------------------------------
     def mend(self) -> None:

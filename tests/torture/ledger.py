@@ -19,12 +19,14 @@ class Doubt:
 
     Attributes:
         token: the only message that it concerns; empty: any.
+        lasts: it goes on, until the round is over.
     """
 
     at: float
     what: str
     limit: int = IN_DOUBT
     token: str = ""
+    lasts: bool = False
 
 
 @dataclass
@@ -69,10 +71,10 @@ class Ledger:
         with self._lock:
             self.arrivals[token].append(time.monotonic())
 
-    def doubt(self, what: str, *, limit: int = 0, token: str = "") -> None:
+    def doubt(self, what: str, *, limit: int = 0, token: str = "", lasts: bool = False) -> None:
         """From now on somebody cannot know what has arrived."""
         with self._lock:
-            self.doubts.append(Doubt(time.monotonic(), what, limit or self.in_doubt, token))
+            self.doubts.append(Doubt(time.monotonic(), what, limit or self.in_doubt, token, lasts))
 
     def lost(self, buried: set[str]) -> list[str]:
         """What was accepted and neither arrived nor is ``buried``, that is, refused by the provider for good."""
@@ -97,9 +99,8 @@ class Ledger:
         # A message is recorded up to some seconds after its arrival, on a machine with other work.
         fitting = [doubt for doubt in self.doubts if doubt.at <= second and used[doubt] < doubt.limit]
         own = [doubt for doubt in fitting if doubt.token == token and doubt.at >= first - 1]
-        return next(
-            iter([*own, *(doubt for doubt in fitting if not doubt.token and doubt.at >= first)]), None
-        )
+        any_of = [doubt for doubt in fitting if not doubt.token and (doubt.lasts or doubt.at >= first)]
+        return next(iter([*own, *any_of]), None)
 
     def close(self) -> None:
         """Begin a new page: the round is over. What nobody has entered yet, as cron's latest mail, is carried over."""

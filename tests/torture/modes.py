@@ -6,13 +6,11 @@ from collections.abc import Callable
 
 from tests.torture.fleet import OnPostgres
 from tests.torture.mailserver import OnDocker
+from tests.torture.queues import QueueOnPostgres, QueueOnSqlite
 from tests.torture.relay import OnSqlite
 from tests.torture.world import World
 
-MODES: dict[str, Callable[[], World]] = {
-    OnSqlite.name: OnSqlite,
-    OnPostgres.name: OnPostgres,
-    OnDocker.name: OnDocker,
-}
-#: Those of which a round takes seconds.
-LIGHT = (OnSqlite.name, OnPostgres.name)
+_ALL: tuple[type[World], ...] = (QueueOnSqlite, QueueOnPostgres, OnSqlite, OnPostgres, OnDocker)
+MODES: dict[str, Callable[[], World]] = {mode.name: mode for mode in _ALL}
+#: Those of which a round takes a second.
+LIGHT = (QueueOnSqlite.name, QueueOnPostgres.name)

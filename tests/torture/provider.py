@@ -134,3 +134,11 @@ class Provider(FaultServer):
         self.script.ledger.doubt("the provider was restarted")
         self.sessions.clear()
         self.start()
+
+    def forget(self) -> None:
+        """Let go of what was said in this round."""
+        self.sessions[:] = [session for session in self.sessions if not session.ended]
+        for session in self.sessions:
+            session.envelopes.clear()
+            session.received.clear()
+            session.commands.clear()

@@ -186,11 +186,7 @@ class Relay(World):
         if thorough and not wrong:
             wrong += sorted(self.complaints() - self.was_well)
         script.buried.clear()
-        self.provider.sessions[:] = [session for session in self.provider.sessions if not session.ended]
-        for session in self.provider.sessions:
-            session.envelopes.clear()
-            session.received.clear()
-            session.commands.clear()
+        self.provider.forget()
         return wrong
 
     def alive(self) -> list[str]:
@@ -298,7 +294,7 @@ class OnSqlite(Relay):
         self.ledger.doubt("kill -9 of everything")
 
     def fill(self) -> None:
-        self.ledger.doubt("results could not be stored on a full disk")
+        self.ledger.doubt("results could not be stored on a full disk", lasts=True)
         self.disk.fill()
 
     def restart(self) -> None:

@@ -7,6 +7,7 @@ import copy
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -234,18 +235,43 @@ def test_the_sweep_notices_that_the_key_is_back(
 
 
 def test_a_dead_process_is_noticed_before_its_lease_runs_out(queued: Queue) -> None:
-    child = subprocess.Popen(["true"])
-    child.wait()
     queued()
-    outbox.claim(delivery.owner_name().replace(f":{os.getpid()}:", f":{child.pid}:"), 10)
+    with owner_elsewhere() as owner:
+        outbox.claim(owner, 10)
     assert delivery.free_dead_owners() == 1
     assert only().status == "retrying"
 
 
-def test_a_living_process_keeps_its_claims(queued: Queue) -> None:
+def test_a_living_process_keeps_its_claims_whatever_the_clock_says(queued: Queue) -> None:
+    queued()
+    with owner_elsewhere() as owner:
+        outbox.claim(owner, 10)
+        Message.objects.update(lease_until=timezone.now() - timedelta(hours=1))
+        assert delivery.free_dead_owners() == 0
+
+
+def test_another_process_with_the_number_of_a_dead_one_does_not_keep_its_claims(queued: Queue) -> None:
+    queued()
+    with owner_elsewhere() as owner:
+        outbox.claim(owner.replace("-", "-1"), 10)
+        assert delivery.free_dead_owners() == 1
+
+
+def test_a_drain_of_this_process_that_ended_without_a_word_keeps_nothing(queued: Queue) -> None:
     queued()
     outbox.claim(delivery.owner_name(), 10)
-    assert delivery.free_dead_owners() == 0
+    assert delivery.free_dead_owners() == 1
+
+
+@contextmanager
+def owner_elsewhere() -> Iterator[str]:
+    """The name of a drain in another process, which lives inside the context."""
+    with subprocess.Popen(["sleep", "60"]) as child:
+        try:
+            own = f":{os.getpid()}-{delivery._began(os.getpid())}:"
+            yield delivery.owner_name().replace(own, f":{child.pid}-{delivery._began(child.pid)}:")
+        finally:
+            child.kill()
 
 
 def test_a_sweep_after_the_clock_was_set_forward_does_not_have_messages_sent_twice(
@@ -257,14 +283,13 @@ def test_a_sweep_after_the_clock_was_set_forward_does_not_have_messages_sent_twi
 
     def jump(*arguments: Any, **options: Any) -> None:
         Message.objects.filter(status="sending").update(lease_until=timezone.now() - timedelta(hours=1))
-        outbox.expire_leases(delivery.owners_at_work())
+        delivery.free_dead_owners()
         record(*arguments, **options)
 
     monkeypatch.setattr(Recorder, "record", jump)
     delivery.drain()
     assert len(server.accepted) == 3
     assert {row.status for row in Message.objects.all()} == {"sent"}
-    assert delivery.owners_at_work() == []
 
 
 def test_a_worker_that_must_stop_gives_back_what_it_did_not_begin(queued: Queue, server: FaultServer) -> None:
