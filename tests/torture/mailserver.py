@@ -74,8 +74,6 @@ class OnDocker(World):
 
     # --- parts ---------------------------------------------------------------------------------------------
     def build(self) -> None:
-        self.temporary = self.directory / "tmp"
-        self.temporary.mkdir()
         self.disk = self.stack.enter_context(SmallDisk(self.directory / "disk", 160))
         self.docker_disk = self.stack.enter_context(SmallDisk(self.directory / "docker", 3500))
         self.engine = PrivateEngine(f"torture-{os.getpid()}")

@@ -43,8 +43,6 @@ class Queue(World):
         script = Moody(certificate=authority.issue(), users={"torture": self.password}, ledger=self.ledger)
         script.feel(CALM)
         self.provider = self.stack.enter_context(Provider(script))
-        self.temporary = self.directory / "tmp"
-        self.temporary.mkdir()
         self.told = self.directory / "told"
         self.disk = self.stack.enter_context(SmallDisk(self.directory / "disk", 160))
         self.clock = Clock(self.directory)

@@ -74,8 +74,6 @@ class Relay(World):
         script = Moody(certificate=authority.issue(), users={"torture": self.password}, ledger=self.ledger)
         script.feel(CALM)
         self.provider = self.stack.enter_context(Provider(script))
-        self.temporary = self.directory / "tmp"
-        self.temporary.mkdir()
         self.disk = self.stack.enter_context(SmallDisk(self.directory / "disk", 160))
         self.environ = {"SSL_CERT_FILE": str(authority.ca_file), "TMPDIR": str(self.temporary),
                         "QUAZZAR_API_RATE": "1000000/min", "PYTHONDONTWRITEBYTECODE": "1"}  # fmt: skip

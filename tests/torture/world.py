@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import shutil
+import signal
 import struct
 import subprocess
 import tempfile
@@ -25,6 +26,7 @@ class World:
     Attributes:
         name: the mode.
         directory: everything that it writes lies in here.
+        temporary: the TMPDIR of all its programs.
         ledger: what was accepted and what arrived in this round.
     """
 
@@ -36,6 +38,17 @@ class World:
         self.directory = Path(tempfile.mkdtemp(prefix="quazzar-torture-", dir="/tmp"))
         self.directory.chmod(0o755)
         self.stack.callback(shutil.rmtree, self.directory, ignore_errors=True)
+        self.temporary = self.directory / "tmp"
+        self.temporary.mkdir()
+        self.stack.callback(self._end_all)
+
+    def _end_all(self) -> None:
+        """End what is left of our programs, wherever the start of one was interrupted: all have our TMPDIR."""
+        needle = b"TMPDIR=" + os.fsencode(self.temporary) + b"\0"
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if needle in (entry / "environ").read_bytes():
+                    os.kill(int(entry.name), signal.SIGKILL)
 
     def build(self) -> None:
         """Start the parts."""
