@@ -168,11 +168,11 @@ class Engine(Images, Commands, Archives):
             return
         check_ours("network", name, answer["Labels"])
         with absent_is_fine(), self._asking(f"show the network {name}"):
-            connected = client.inspect_network(answer["Id"])["Containers"] or {}
+            connected = client.inspect_network(name)["Containers"] or {}
             if connected:
                 raise failures.network_in_use(name, sorted(row["Name"] for row in connected.values()))
         with absent_is_fine(), self._asking(f"remove the network {name}"):
-            client.remove_network(answer["Id"])
+            client.remove_network(name)
 
     def volumes(self, project: str) -> set[str]:
         """Names of the project's volumes, and of volumes without any label whose names begin as its do."""
@@ -216,7 +216,10 @@ class Engine(Images, Commands, Archives):
             rows = client.containers(all=True, filters=_labelled(project))
         for row in rows:
             with absent_is_fine(), self._asking("show a container"):  # it may have been removed since
-                states.append(values.container(client.inspect_container(row["Id"])))
+                # By name, so that a proxy before the socket can tell our containers from others.
+                states.append(
+                    values.container(client.inspect_container((row["Names"] or [row["Id"]])[0].lstrip("/")))
+                )
         return values.by_service(project, states)
 
     def create(self, spec: ServiceSpec) -> str:

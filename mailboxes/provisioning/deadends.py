@@ -34,7 +34,7 @@ def of_domains(rows: Collection[Domain]) -> dict[int, list[str]]:
     named = {target for row in rows for target in (row.catch_all, row.contact) if target}
     dead = _dead(named)
     roles = {row.pk: [f"{role}@{row.name}" for role in routing.ROLES] for row in rows}
-    # Whoever runs the server reads all of them that nobody else reads.
+    # The operators read all of them that have no other reader.
     unread = set[str]() if operators.current() else {name for names in roles.values() for name in names}
     unread -= routes.reachable(unread)
     warnings: dict[int, list[str]] = {}
