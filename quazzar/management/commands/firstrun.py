@@ -14,6 +14,7 @@ from django.db import transaction
 
 from quazzar import actors, paths
 from quazzar.access import audit, firstpassword
+from quazzar.backups import copying
 from quazzar.errors import QuazzarError
 from quazzar.machines import locks
 from quazzar.plans import keys, licenses
@@ -35,12 +36,13 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=8000, help="only used in the printed URL")
+        parser.add_argument("--without-copy", action="store_true", help=copying.HELP)
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("collectstatic", interactive=False, verbosity=0)
         # In turn, because of several machines that start together one makes what they share.
         with locks.shared("migrate", wait=True):
-            call_command("migrate", interactive=False, verbosity=0)
+            copying.migrate(self.stdout.write, copy=not options["without_copy"])
             self.make(options["port"])
 
     def make(self, port: int) -> None:

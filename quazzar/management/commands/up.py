@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection, connections
 
-from quazzar.backups import registry
+from quazzar.backups import copying, registry
 from quazzar.machines import locks
 from quazzar.monitoring.logs import log_format
 from quazzar.processes.supervisor import ROLES
@@ -36,6 +36,7 @@ class Command(BaseCommand):
             metavar="ROLE",
             help="only these on this machine: web, worker, beat (needs REDIS_URL and PostgreSQL)",
         )
+        parser.add_argument("--without-copy", action="store_true", help=copying.HELP)
 
     def handle(self, *args: Any, **options: Any) -> None:
         only: list[str] = options["only"]
@@ -50,7 +51,7 @@ class Command(BaseCommand):
             )
         # In turn, because machines that start together would migrate together.
         with locks.shared("migrate", wait=True):
-            call_command("migrate", interactive=False, verbosity=0)
+            copying.migrate(self.stdout.write, copy=not options["without_copy"])
         if "web" in only and not (settings.STATIC_ROOT / "staticfiles.json").exists():
             call_command("collectstatic", interactive=False, verbosity=0)
         connections.close_all()
