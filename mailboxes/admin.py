@@ -11,7 +11,9 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 
 from mailboxes.console import listing, states, urls
+from mailboxes.imagerows import ImageUpgrade, StackImage
 from mailboxes.models import Alias, DkimKey, Domain, ImportJob, Mailbox, Stack
+from mailboxes.upgrades import newer
 from quazzar.console import shown, site
 from quazzar.console.rows import GatedAdmin, ReadOnlyAdmin
 from quazzar.rights import SEE_ALIASES, SEE_DNS, SEE_DOMAINS, SEE_IMPORTS, SEE_MAILBOXES, SEE_SERVER
@@ -108,6 +110,51 @@ class StackAdmin(GatedAdmin, ReadOnlyAdmin):
     @admin.display(description="Checked", ordering="observed_at")
     def checked(self, row: Stack) -> str:
         return shown.distance(row.observed_at)
+
+
+@admin.register(StackImage)
+class StackImageAdmin(GatedAdmin, ReadOnlyAdmin):
+    """The images that run, and what was found when newer ones were last looked for."""
+
+    see = SEE_SERVER
+    own_page, own_route = "Mailboxes → Server", "admin:mail_boxes_server"
+    about = "The images that run, and whether there are newer ones."
+    list_display = ("service", "ref", "image_id", "found", "looked")
+
+    @admin.display(description="Newer")
+    def found(self, row: StackImage) -> str:
+        return newer.sentence(row)
+
+    @admin.display(description="Looked", ordering="looked_at")
+    def looked(self, row: StackImage) -> str:
+        return shown.distance(row.looked_at)
+
+
+@admin.register(ImageUpgrade)
+class ImageUpgradeAdmin(GatedAdmin, ReadOnlyAdmin):
+    """Upgrades of the images, and how each ended."""
+
+    see = SEE_SERVER
+    own_page, own_route = "Mailboxes → Server", "admin:mail_boxes_server"
+    about = "Upgrades of the images, and how each ended."
+    list_display = ("__str__", "badge", "problem", "started", "finished")
+    list_filter: ClassVar[list[Any]] = ["state"]
+
+    @admin.display(description="State", ordering="state")
+    def badge(self, row: ImageUpgrade) -> str:
+        return states.upgrade_badge(row)
+
+    @admin.display(description="Error")
+    def problem(self, row: ImageUpgrade) -> str:
+        return shown.problem(row.error)
+
+    @admin.display(description="Started", ordering="started_at")
+    def started(self, row: ImageUpgrade) -> str:
+        return shown.moment(row.started_at)
+
+    @admin.display(description="Finished", ordering="finished_at")
+    def finished(self, row: ImageUpgrade) -> str:
+        return shown.moment(row.finished_at)
 
 
 @admin.register(Domain)

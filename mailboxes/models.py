@@ -7,6 +7,7 @@ from typing import Any, Self, TypeVar
 from django.db import models
 from django.utils import timezone
 
+from mailboxes.imagerows import ImageUpgrade, StackImage  # noqa: F401  (Django looks for models here)
 from quazzar.sealing.fields import SealedTextField
 
 _Row = TypeVar("_Row", bound=models.Model)
@@ -86,8 +87,7 @@ class Stack(models.Model):
     mail_queue = models.JSONField("waiting in Postfix", null=True, default=None)
     #: Problem with that queue (late, ours) → when the operator was last notified.
     mail_queue_told = models.JSONField("mailed about the queue", default=dict)
-    #: ``{"seen", "hidden"}``: recent connections to Postfix, and those that came as the network's gateway, because a
-    #: proxy hides who connects; empty: too few to tell.
+    #: ``{"seen", "hidden"}``: recent connections to Postfix, and those that a proxy hides; empty: too few to tell.
     clients = models.JSONField("connections to Postfix", default=dict)
     #: Address of a mailbox whose password is being guessed → since when, and how many guesses. See stack/guessing.py.
     guessed = models.JSONField("passwords being guessed", default=dict, editable=False)

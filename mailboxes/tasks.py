@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from mailboxes.imagerows import ImageUpgrade
 from mailboxes.models import ImportJob, Stack
 
 
@@ -13,6 +14,7 @@ def push_changes() -> None:
     from mailboxes.stack import reconcile
 
     reconcile.converge(fast=True)
+    _carry_on_upgrade()
 
 
 @shared_task(ignore_result=True)
@@ -25,6 +27,7 @@ def sweep_stack() -> None:
 
     upkeep.watch_certificate()
     reconcile.converge(quiet=True)
+    _carry_on_upgrade()
     for job in ImportJob.objects.filter(state=ImportJob.State.RUNNING).values_list("id", flat=True):
         import_mailboxes(job)
 
@@ -37,6 +40,16 @@ def find_drift() -> None:
     from mailboxes.stack import reconcile
 
     reconcile.converge(quiet=True, deep=True)
+
+
+@shared_task(ignore_result=True)
+def look_for_images() -> None:
+    """Stores whether there are newer images than those that run."""
+    if Stack.load().phase not in (Stack.Phase.HEALTHY, Stack.Phase.DEGRADED):
+        return
+    from mailboxes import upkeep
+
+    upkeep.look_for_images()
 
 
 @shared_task(ignore_result=True)
@@ -91,7 +104,19 @@ def purge_mailboxes() -> None:
 
 def _idle() -> bool:
     stack = Stack.load()
-    return not stack.enabled and stack.phase == Stack.Phase.DISABLED and not _importing()
+    return not stack.enabled and stack.phase == Stack.Phase.DISABLED and not _importing() and not _upgrading()
+
+
+def _carry_on_upgrade() -> None:
+    """Takes up an upgrade of the images: one that was asked for, or whose worker has ended."""
+    if _upgrading():
+        from mailboxes.upgrades import steps
+
+        steps.carry_on()
+
+
+def _upgrading() -> bool:
+    return ImageUpgrade.objects.open().exists()
 
 
 def _importing() -> bool:

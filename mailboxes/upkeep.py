@@ -18,6 +18,7 @@ from mailboxes.provisioning import retention
 from mailboxes.push import render
 from mailboxes.quota import room, usage, warnings
 from mailboxes.stack import clients, drift, guessing, lock, versions
+from mailboxes.upgrades import newer
 from quazzar.errors import StackError
 from quazzar.monitoring import findings
 
@@ -93,6 +94,14 @@ def _runs(program: str) -> bool:
             if process.read_text().strip() == program:
                 return True
     return False
+
+
+def look_for_images() -> None:
+    """Stores whether there are newer images than those that run; asks their registries."""
+    try:
+        newer.look()
+    except StackError as exc:
+        logger.warning("newer images: not looked for: %s", exc.message)
 
 
 def watch_queue() -> None:

@@ -97,6 +97,10 @@ app.conf.update(
             "schedule": 20,
             "options": {"expires": 20},
         },
+        "look-for-images": {
+            "task": "mailboxes.tasks.look_for_images",
+            "schedule": crontab(minute="7", hour="4"),
+        },
         "purge-mailboxes": {"task": "mailboxes.tasks.purge_mailboxes", "schedule": crontab(minute="37")},
         "check-dns": {"task": "dnsrecords.tasks.check_due", "schedule": 60, "options": {"expires": 60}},
         "watch-dns": {"task": "dnsrecords.tasks.watch", "schedule": 20, "options": {"expires": 20}},

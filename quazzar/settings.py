@@ -311,6 +311,7 @@ SPECTACULAR_SETTINGS = {
         "MessageStatusEnum": "mailrelay.models.Message.Status",
         "MessageSourceEnum": "mailrelay.models.Message.Source",
         "CertificateSourceEnum": "mailboxes.models.Stack.TlsSource",
+        "UpgradeStateEnum": "mailboxes.imagerows.ImageUpgrade.State",
         "StageEnum": "mailrelay.smtp.dialogue.STAGES",
     },
     "SCHEMA_PATH_PREFIX": r"/api(/mail)?",

@@ -48,6 +48,9 @@ class FakeEngine(Engine):
     Attributes:
         images: reference → id of each image that the Engine has.
         registry: reference → size in bytes of each image that can be fetched.
+        pruned: ids of images that were removed.
+        known_digests: id of an image → the digests under which registries have it.
+        published: reference → digest that its registry has now.
         busy_ports: port → container that publishes it; an empty name means a process of the host listens there.
         unreachable: every call raises EngineUnreachable.
         errors: method → error that its next call raises.
@@ -68,6 +71,9 @@ class FakeEngine(Engine):
         super().__init__()
         self.images: dict[str, str] = {ref: _identity(ref) for ref in images}
         self.registry = dict(registry or {})
+        self.pruned: set[str] = set()
+        self.known_digests: dict[str, list[str]] = {}
+        self.published: dict[str, str] = {}
         self.busy_ports = dict(busy_ports or {})
         self.networks: dict[str, FakeNetwork] = {}
         self.disks: dict[str, FakeVolume] = {}
@@ -127,7 +133,23 @@ class FakeEngine(Engine):
 
     @_asked
     def image_id(self, ref: str) -> str | None:
+        return self._image(ref)
+
+    def _image(self, ref: str) -> str | None:
+        """By name, or by id: an image stays when its name moves to another."""
+        if ref.startswith("sha256:"):
+            return None if ref in self.pruned else ref
         return self.images.get(ref)
+
+    @_asked
+    def digests(self, ref: str) -> list[str]:
+        return list(self.known_digests.get(self._image(ref) or "", ()))
+
+    @_asked
+    def registry_digest(self, ref: str) -> str:
+        if ref not in self.published:
+            raise failures.image_unavailable(ref, "its registry does not answer")
+        return self.published[ref]
 
     @_asked
     def pullable(self, ref: str) -> bool:
@@ -145,7 +167,8 @@ class FakeEngine(Engine):
             detail = {"current": size * tenth // 10, "total": size}
             pull_progress.update({"id": "layer", "status": "Downloading", "progressDetail": detail})
         pull_progress.update({"id": "layer", "status": "Pull complete"})
-        self.images[ref] = _identity(ref)
+        self.images[ref.partition("@")[0]] = self.images[ref] = _identity(ref)
+        self.pruned.discard(self.images[ref])
         pull_progress.done()
 
     # --- networks and volumes ------------------------------------------------------------------------------
@@ -216,7 +239,8 @@ class FakeEngine(Engine):
 
     @_asked
     def create(self, spec: ServiceSpec) -> str:
-        if spec.image not in self.images:
+        image_id = self._image(spec.source)
+        if image_id is None:
             raise ImageUnavailable(f"The image {spec.image} is not on the Docker host.")
         if spec.name in self.boxes:
             raise failures.name_taken("container", spec.name)
@@ -224,7 +248,7 @@ class FakeEngine(Engine):
             labels = {PROJECT_LABEL: dict(spec.labels)[PROJECT_LABEL]}
             self.disks.setdefault(mount.volume, FakeVolume(labels))
         self._made += 1
-        box = FakeContainer(spec, _identity(f"{spec.name}{self._made}"), self.images[spec.image])
+        box = FakeContainer(spec, _identity(f"{spec.name}{self._made}"), image_id)
         self.boxes[spec.name] = box
         return box.id
 
@@ -249,7 +273,7 @@ class FakeEngine(Engine):
             return
         if box.spec.network == "bridge":  # every Engine has it
             self.networks.setdefault("bridge", FakeNetwork({}, 250))
-        if box.spec.network not in self.networks:
+        if box.spec.network not in (*self.networks, "none"):
             raise NotThere(
                 f"The container {name} lacks something it needs: network {box.spec.network} not found."
             )
@@ -261,7 +285,8 @@ class FakeEngine(Engine):
         box.status, box.exit_code = "running", None
         box.health = self.health.get(box.spec.service, "healthy") if box.spec.healthcheck else "none"
         box.started_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f000Z")
-        box.address = f"172.30.{self.networks[box.spec.network].number}.{self._made % 250 + 2}"
+        if box.spec.network != "none":
+            box.address = f"172.30.{self.networks[box.spec.network].number}.{self._made % 250 + 2}"
 
     def _holder(self, port: int) -> str | None:
         for box in self.boxes.values():
@@ -381,7 +406,7 @@ def _state(box: FakeContainer) -> ContainerState:
         id=box.id,
         name=box.spec.name,
         service=box.spec.service,
-        image=box.spec.image,
+        image=box.spec.source,
         image_id=box.image_id,
         status=box.status,
         health=box.health,

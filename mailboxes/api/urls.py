@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mailboxes.api.csvfiles import ImportViewSet
+from mailboxes.api.images import StackImagesViewSet
 from mailboxes.api.stack import StackViewSet
 from mailboxes.api.viewsets import AliasViewSet, DeletedMailboxViewSet, DomainViewSet, MailboxViewSet
 from quazzar.api.viewsets import ApiRouter, SingletonRouter
@@ -18,5 +19,6 @@ collections.register("aliases", AliasViewSet, "alias")
 
 singletons = SingletonRouter()
 singletons.register("stack", StackViewSet, "stack")
+singletons.register("stack/images", StackImagesViewSet, "stack_images")
 
 urlpatterns = [*singletons.urls, *collections.urls]

@@ -22,6 +22,7 @@ from mailboxes.certificates.settings import (
 from mailboxes.certificates.state import read as read_certificate
 from mailboxes.console import access, pages, states, wizard
 from mailboxes.engine import connect
+from mailboxes.imagerows import ImageUpgrade
 from mailboxes.mailqueue import retrying, watch
 from mailboxes.models import Stack
 from mailboxes.stack import control, logs, logsearch
@@ -60,8 +61,10 @@ def head(request: HttpRequest) -> HttpResponse:
 @access.page(access.see_server)
 @require_safe
 def server(request: HttpRequest) -> HttpResponse:
-    """The wizard, the progress or the server, by the stage that the stack is in."""
+    """The wizard, the progress of a start or an upgrade, or the server, by the stage that the stack is in."""
     stack = Stack.load()
+    if upgrade := ImageUpgrade.objects.open().first():
+        return pages.page(request, "upgrade.html", wizard.upgrade_of(upgrade))
     match states.stage(stack):
         case "off":
             return pages.page(request, "wizard.html", {"form": wizard.form_for(stack)})
@@ -71,6 +74,7 @@ def server(request: HttpRequest) -> HttpResponse:
                 "certificate": read_certificate(stack),
                 "queue": summary,
                 "queue_lines": [watch.line(reason) for reason in summary.reasons] if summary else [],
+                **wizard.images(),
             }
             return pages.page(request, "server.html", context)
     return pages.page(request, "progress.html", wizard.progress_of(stack))

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils.safestring import SafeString
 
+from mailboxes.imagerows import ImageUpgrade
 from mailboxes.models import Alias, Domain, ImportJob, Mailbox, Stack
 from mailboxes.stack import versions
 from quazzar import words
@@ -120,6 +121,18 @@ def alias_badge(alias: Alias, warnings: list[str], *, enabled: bool) -> SafeStri
 def job_badge(job: ImportJob) -> SafeString:
     """An import's state as a badge."""
     return shown.badge(ImportJob.State(job.state).label, _JOBS[job.state])
+
+
+_UPGRADES: dict[str, str] = {
+    ImageUpgrade.State.DONE: "ok",
+    ImageUpgrade.State.ROLLED_BACK: "bad",
+    ImageUpgrade.State.FAILED: "wait",
+}
+
+
+def upgrade_badge(upgrade: ImageUpgrade) -> SafeString:
+    """An upgrade's state as a badge."""
+    return shown.badge(ImageUpgrade.State(upgrade.state).label, _UPGRADES.get(upgrade.state, "busy"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Bringing the mail server up and taking it down: preflight, enable, progress, retry, disable."""
+"""Bringing the mail server up, upgrading its images and taking it down, with the progress of each."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from mailboxes.console import access, pages, states
 from mailboxes.engine import connect
+from mailboxes.imagerows import ImageUpgrade, StackImage
 from mailboxes.models import Stack
 from mailboxes.stack import control
 from mailboxes.stack.preflight import runner
+from mailboxes.upgrades import newer, notices, requests
+from quazzar import words
 from quazzar.console import gate
 from quazzar.console.forms import SavingForm, text_input
-from quazzar.console.pages import done, part, reload
+from quazzar.console.pages import done, part, refused, reload
+from quazzar.errors import QuazzarError
 
 _TITLES = {
     "docker": "Docker",
@@ -167,6 +172,84 @@ def retry(request: HttpRequest) -> HttpResponse:
     """Retry at once what failed; the sweep would do so a little later."""
     control.try_again()
     return done(request, "The worker will try again.", pages.SERVER)
+
+
+# --- upgrading the images
+
+_Upgrade = ImageUpgrade.State
+#: State of an upgrade → what its page calls the step.
+UPGRADE_STEPS = (
+    (_Upgrade.FETCHING, "Fetch the images"),
+    (_Upgrade.SAVING, "Copy the volumes"),
+    (_Upgrade.SWITCHING, "Start the new containers"),
+    (_Upgrade.PROVING, "Prove that mail works"),
+    (_Upgrade.OPENING, "Open the ports"),
+)
+
+
+def images() -> dict[str, object]:
+    """What the Server page shows of images: what runs, what is newer, and the last upgrade."""
+    rows = list(StackImage.objects.all())
+    last = requests.latest()
+    return {
+        "images": [(states.SERVICES[row.service][0], row, newer.sentence(row)) for row in rows],
+        "newer_images": any(row.newer for row in rows),
+        "looked_at": min((row.looked_at for row in rows if row.looked_at), default=None),
+        "upgrade": last,
+        "upgrade_badge": states.upgrade_badge(last) if last else "",
+        "upgrade_lines": notices.changed(last) if last else [],
+    }
+
+
+def upgrade_of(upgrade: ImageUpgrade) -> dict[str, object]:
+    """The steps of an upgrade under way with their states."""
+    order = [state for state, _ in UPGRADE_STEPS]
+    returning = upgrade.state not in order
+    reached = order.index(_Upgrade(upgrade.failed_at if returning else upgrade.state))
+    current = "failed" if returning else "running"
+    steps = [
+        {"label": label, "state": "ok" if index < reached else current if index == reached else "pending"}
+        for index, (_, label) in enumerate(UPGRADE_STEPS)
+    ]
+    if returning:
+        steps.append({"label": "Go back to what ran before", "state": "running"})
+    return {"upgrade": upgrade, "steps": steps, "returning": returning, "waits": reached > 0 or returning}
+
+
+@access.page(access.see_server)
+@require_safe
+def upgrade_progress(request: HttpRequest) -> HttpResponse:
+    """The steps of the upgrade under way, fetched again every second; the Server page once it has ended."""
+    upgrade = ImageUpgrade.objects.open().first()
+    if upgrade is None:
+        return HttpResponse(headers={"HX-Redirect": reverse(pages.SERVER)})
+    context = {"may": access.permissions(request.user), "stack": Stack.load(), **upgrade_of(upgrade)}
+    return part(request, "mailboxes/_upgrade_progress.html", context)
+
+
+@access.change(access.change_server)
+def look_for_images(request: HttpRequest) -> HttpResponse:
+    """Look for newer images in the settings, on the Docker host and in their registries."""
+    try:
+        rows = newer.look()
+    except QuazzarError as exc:
+        return refused(request, exc, pages.SERVER)
+    count = sum(bool(row.newer) for row in rows)
+    found = f"{words.count(count, 'newer image')} found." if count else "No newer image was found."
+    messages.success(request, found)
+    return reload() if gate.by_htmx(request) else redirect(pages.SERVER)
+
+
+@access.page(access.change_server)
+def upgrade_images(request: HttpRequest) -> HttpResponseBase:
+    """Say what an upgrade does, then ask the worker for it."""
+    if request.method != "POST":
+        return pages.dialog(request, "_upgrade_images.html", {**images(), "stack": Stack.load()})
+    try:
+        requests.start()
+    except QuazzarError as exc:
+        return refused(request, exc, pages.SERVER)
+    return reload() if gate.by_htmx(request) else redirect(pages.SERVER)
 
 
 # --- disable

@@ -28,7 +28,7 @@ def container(spec: ServiceSpec) -> dict[str, Any]:
     """The JSON body of ``POST /containers/create`` (Docker Engine API)."""
     labels = dict(spec.labels)
     body: dict[str, Any] = {
-        "Image": spec.image,
+        "Image": spec.source,
         "Hostname": spec.hostname,
         "Env": [f"{name}={value}" for name, value in spec.environment],
         "Labels": labels | {SPEC_LABEL: spec.digest},

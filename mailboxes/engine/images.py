@@ -29,6 +29,28 @@ class Images(Asking):
             return str(client.inspect_image(ref)["Id"])
         return None
 
+    def digests(self, ref: str) -> list[str]:
+        """``name@sha256:…`` for each name under which a registry has this very image; none if it was built here."""
+        client = self._client()
+        with absent_is_fine(), self._asking(f"show the image {ref}"):
+            return [str(digest) for digest in client.inspect_image(ref).get("RepoDigests") or ()]
+        return []
+
+    def registry_digest(self, ref: str) -> str:
+        """``sha256:…`` of what the registry has under this name now.
+
+        Raises:
+            ImageUnavailable: it has none, does not let us see it, or does not answer within 8 seconds.
+        """
+        client = self._client(_REGISTRY)
+        try:
+            with self._asking(f"look for the image {ref}"):
+                return str(client.inspect_distribution(ref)["Descriptor"]["digest"])
+        except Refused as exc:
+            raise image_unavailable(ref, exc.text) from exc
+        except EngineTimeout as exc:
+            raise image_unavailable(ref, "its registry does not answer") from exc
+
     def pullable(self, ref: str) -> bool:
         """Whether the image's registry answers within 8 seconds and lets us fetch the image."""
         client = self._client(_REGISTRY)

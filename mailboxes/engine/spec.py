@@ -79,6 +79,7 @@ class ServiceSpec:
         command: arguments to run; None means the image's own command.
         stop_grace: seconds between SIGTERM and SIGKILL.
         temporary: it is not started again when it ends, but removed.
+        pinned: id of the image to create it from, whatever ``image`` names now; empty means what it names.
     """
 
     service: str
@@ -96,11 +97,21 @@ class ServiceSpec:
     labels: tuple[tuple[str, str], ...]
     stop_grace: int
     temporary: bool = False
+    pinned: str = ""
+
+    @property
+    def source(self) -> str:
+        """What the Engine creates it from: the id of an image, or its name."""
+        return self.pinned or self.image
 
     @property
     def digest(self) -> str:
-        """SHA-256 over every field. Each container carries it as a label, so a changed specification is noticed."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        """SHA-256 over every field. Each container carries it as a label, so a changed specification is noticed.
+
+        The pinned id is left out: the Engine says which image a container runs.
+        """
+        fields = {name: value for name, value in asdict(self).items() if name != "pinned"}
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -46,8 +46,8 @@ def images() -> doctor.Finding:
         if version.danger:
             return doctor.failed(
                 f"{version.service.title()} {version.running} runs. {version.danger}",
-                f"Unset QUAZZAR_IMAGE_{version.service.upper()} or set it to a newer image, and approve "
-                "the interruption.",
+                f"Unset QUAZZAR_IMAGE_{version.service.upper()} or set it to a newer image, restart Quazzar, and press "
+                "Upgrade… on the Mail server page.",
             )
     known = [f"{version.service.title()} {version.sentence}" for version in found]
     return doctor.ok(f"{'; '.join(known)}.")

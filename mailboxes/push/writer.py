@@ -53,7 +53,7 @@ def sync(engine: Engine, spec: StackSpec) -> bool:
     writer = Writer(engine, spec)
     desired = writer.write_users_at_once() if _nothing_removed() else None
     if desired is None:
-        desired = _with_unreadable_secrets(engine, spec, snapshots.take())
+        desired = with_unreadable_secrets(engine, spec, snapshots.take())
     # Before a table accepts mail for an address, there must be somewhere to deliver it, and a key to sign with.
     if not desired.removed:
         writer.write_users(desired.snapshot)
@@ -114,7 +114,7 @@ class Writer:
 
         def data() -> bytes:
             nonlocal desired
-            desired = _with_unreadable_secrets(self._engine, self._spec, snapshots.take())
+            desired = with_unreadable_secrets(self._engine, self._spec, snapshots.take())
             users, digest = self._rendered(desired.snapshot)
             if desired.removed or self._confirmed(parts.USERS, digest):
                 raise _NotNowError
@@ -239,7 +239,7 @@ def forget(names: Iterable[str] | None = None) -> None:
     Stack.objects.filter(pk=1).update(parts=stack.parts)
 
 
-def _with_unreadable_secrets(engine: Engine, spec: StackSpec, desired: Desired) -> Desired:
+def with_unreadable_secrets(engine: Engine, spec: StackSpec, desired: Desired) -> Desired:
     """Takes secrets that cannot be unsealed any more from the running stack, so that they stay in force."""
     if desired.unreadable:
         users = _content(engine, spec.service("dovecot").name, "/etc/dovecot/users")

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -16,17 +17,18 @@ from django.utils import timezone
 from mailboxes.engine.values import PutFile
 from mailboxes.models import Alias, Domain, Mailbox, Stack
 from mailboxes.push import parts, render, snapshots, writer
-from mailboxes.stack import planning, progress
+from mailboxes.stack import pins, planning, progress
 from mailboxes.stack.blueprint import configuration, services
 from mailboxes.stack.planning import Observation, observe
 from mailboxes.stack.preflight import runner
-from quazzar.errors import NetworkInUse, PortTaken, StackError
+from quazzar.errors import ImageUnavailable, NetworkInUse, PortTaken, StackError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from mailboxes.engine.client import Engine
     from mailboxes.engine.spec import ServiceSpec, StackSpec
+    from mailboxes.push.snapshots import Desired
     from mailboxes.stack.planning import Action
 
 logger = logging.getLogger(__name__)
@@ -83,12 +85,14 @@ class Target:
 
 
 def target(engine: Engine, stack: Stack) -> Target:
-    """What should be there. The configuration names the gateway of the stack's network, if the network exists.
+    """What should be there, made from the pinned images.
+
+    The configuration names the gateway of the stack's network, if the network exists.
 
     Raises:
         StackError: the Engine does not answer.
     """
-    spec = services.for_hostname(stack.hostname)
+    spec = pins.applied(services.for_hostname(stack.hostname), pins.read())
     network = engine.network(spec.network)
     gateway = network.gateway if network else ""
     files = tuple(
@@ -113,29 +117,32 @@ def _policy_password() -> str:
     return hmac.new(settings.SECRET_KEY.encode(), b"quazzar auth policy", hashlib.sha256).hexdigest()[:32]
 
 
-def bring_up(engine: Engine, stack: Stack, *, allowed: bool = True) -> Target:
+def bring_up(engine: Engine, stack: Stack, *, allowed: bool = True, known: bool = False) -> Target:
     """Goes from whatever exists to three healthy containers with all files in them, and shows each step.
 
     Args:
         allowed: also take steps that interrupt mail that is flowing now.
+        known: the stack ran on this machine a moment ago, so the machine is not checked.
 
     Raises:
         Superseded: the operator has disabled the stack since.
         StackError: a step failed; a later call continues from there.
     """
     progress.begin(Phase.PREFLIGHT, "Checking this machine")
-    check_machine(engine, stack)
+    if not known:
+        check_machine(engine, stack)
     _ensure_network_and_volumes(engine, stack)
     wanted = target(engine, stack)
-    _pull(wanted)
+    if _pull(wanted):
+        wanted = target(engine, stack)
     progress.begin(Phase.CREATING, "Creating the containers")
     creations = [action for action in _plan(wanted) if action.kind in {"create", "recreate"}]
     repair(wanted, [action for action in creations if allowed or not action.interrupts])
-    _put_files(wanted)
+    put_files(wanted)
     progress.begin(Phase.STARTING, "Starting the containers")
     repair(wanted, [action for action in _plan(wanted) if action.kind in {"start", "restart"}])
     writer.forget()
-    _wait_until_healthy(wanted)
+    pins.remember(engine, wanted.spec, wait_until_healthy(wanted).containers)
     writer.sync(engine, wanted.spec)
     if not allowed:
         reload_rspamd(wanted)
@@ -186,8 +193,10 @@ def _ensure_network_and_volumes(engine: Engine, stack: Stack) -> None:
         engine.ensure_volume(volume, dict(spec.labels))
 
 
-def _pull(wanted: Target) -> None:
-    missing = [service for service in wanted.spec.services if wanted.engine.image_id(service.image) is None]
+def _pull(wanted: Target) -> bool:
+    """Fetches the images that the Engine lacks; whether it did."""
+    engine = wanted.engine
+    missing = [service for service in wanted.spec.services if engine.image_id(service.source) is None]
     for number, service in enumerate(missing):
 
         def show(percent: int, sentence: str, number: int = number) -> None:
@@ -195,7 +204,28 @@ def _pull(wanted: Target) -> None:
             progress.begin(Phase.PULLING, sentence, progress.part_of(Phase.PULLING, fraction))
 
         show(0, f"Fetching {service.image}")
-        wanted.engine.pull(service.image, show)
+        fetch(engine, service, show)
+    return bool(missing)
+
+
+def fetch(engine: Engine, service: ServiceSpec, show: Callable[[int, str], None]) -> None:
+    """Fetches the image of a service; a pinned one by its digest, or by its name if that is not known any more.
+
+    Raises:
+        ImageUnavailable: it cannot be fetched.
+    """
+    *exact, ref = pins.sources(service)
+    for source in exact:
+        with suppress(ImageUnavailable):
+            engine.pull(source, show)
+            ref = source
+            break
+    else:
+        engine.pull(ref, show)
+    if service.pinned:
+        pins.store(
+            {service.service: pins.described(engine, service.image, engine.image_id(ref) or service.pinned)}
+        )
 
 
 def repair(wanted: Target, actions: Iterable[Action]) -> None:
@@ -237,22 +267,27 @@ def _start(engine: Engine, service: ServiceSpec) -> None:
         raise
 
 
-def _put_files(wanted: Target) -> None:
+def put_files(wanted: Target, desired: Desired | None = None) -> None:
     """Writes the static files, and before the first start also those that are rendered from rows.
 
     Once a container runs, only the write recipe touches the latter.
+
+    Args:
+        desired: what to render in place of the rows.
+
+    Raises:
+        StackError: a container did not take the files.
     """
     observation = wanted.observe()
     config = [PutFile(f"/etc/dovecot/{file.path}", file.data, file.mode) for file in wanted.files]
     if not any(observation.running(service.service) for service in wanted.spec.services):
-        config += _put_rendered_files(wanted)
+        config += _put_rendered_files(wanted, desired or snapshots.take())
         config += _SOCKETS
     wanted.engine.put(wanted.spec.service("dovecot").name, [*_directories(config), *config])
 
 
-def _put_rendered_files(wanted: Target) -> list[PutFile]:
+def _put_rendered_files(wanted: Target, desired: Desired) -> list[PutFile]:
     """Writes the DKIM keys, and returns the files for the volume mail-config."""
-    desired = snapshots.take()
     rendered = parts.bundle(desired.snapshot, desired.certificate or ("", ""))
     config, keys = [], []
     for name, files in rendered.items():
@@ -279,13 +314,20 @@ def _directories(files: Iterable[PutFile]) -> list[PutFile]:
     return [PutFile(f"{path}/", b"", 0o750 if path.endswith("/postfix") else 0o755) for path in inside]
 
 
-def _wait_until_healthy(wanted: Target) -> None:
+def wait_until_healthy(wanted: Target) -> Observation:
+    """Waits until all three containers are, and returns what was observed last.
+
+    Raises:
+        NotHealthy: one of them is not in time, or has ended.
+        Superseded: the operator has disabled the stack since.
+        StackError: the Engine does not answer.
+    """
     began = time.monotonic()
     while True:
         observation = wanted.observe()
         waiting = [service for service in wanted.spec.services if not observation.healthy(service.service)]
         if not waiting:
-            return
+            return observation
         waited = time.monotonic() - began
         ready = len(wanted.spec.services) - len(waiting)
         # Three quarters of the progress by containers, the rest by the time that is usual.

@@ -24,8 +24,8 @@ for file in "$@"; do [ ! -f "$file" ] || sha256sum "$file"; done
 # root. Looking at every mail would take too long here: only where something was put lately.
 cd /srv/vmail
 {
-  find . -mindepth 1 -maxdepth 5 -path ./.postfix-queue -prune -o -type d ! -user vmail -print
-  find . -path ./.postfix-queue -prune -o -path './*/*' -type d -mmin -10 \\
+  find . -mindepth 1 -maxdepth 5 -path './.*' -prune -o -type d ! -user vmail -print
+  find . -mindepth 1 -path './.*' -prune -o -path './*/*' -type d -mmin -10 \\
     -exec bash -c 'for d; do find "$d" -maxdepth 1 -type f ! -user vmail -print -quit; done' look {} +
 } | cut -d/ -f2,3 | sort -u | head -n 1000 | sed 's,^,owner  mail/,'
 """
@@ -38,11 +38,11 @@ for directory in "$@"; do
     \\( -type d -o -type f -links 1 \\) ! -user vmail -execdir chown -h vmail:vmail {} +
 done
 """
-#: The same for all mail; prints how many directories and files there were. Postfix's queue lies there too and is not
-#: touched: -mindepth would not even look at its directory, and so not leave it out.
+#: The same for all mail; prints how many directories and files there were. Postfix's queue lies there too, and the
+#: copy for an upgrade's way back; neither is touched.
 OWN_ALL = """
 cd /srv/vmail
-nice -n 19 find . -xdev -path ./.postfix-queue -prune -o -path './*/*' \\
+nice -n 19 find . -xdev -path './.?*' -prune -o -path './*/*' \\
   \\( -type d -o -type f -links 1 \\) ! -user vmail -execdir chown -h vmail:vmail {} + -printf . | wc -c
 """
 _POSTFIX = """

@@ -23,7 +23,7 @@ class Observation:
 
     Attributes:
         containers: service → state.
-        images: service → id of the image that its reference names now; None if the Engine does not have it.
+        images: service → id of the image to create it from; None if the Engine does not have it.
     """
 
     network: NetworkState | None
@@ -51,7 +51,7 @@ def observe(engine: Engine, spec: StackSpec) -> Observation:
         network=engine.network(spec.network),
         volumes=frozenset(engine.volumes(spec.project)),
         containers=engine.containers(spec.project),
-        images={service.service: engine.image_id(service.image) for service in spec.services},
+        images={service.service: engine.image_id(service.source) for service in spec.services},
     )
 
 
@@ -149,6 +149,8 @@ def _outdated(service: ServiceSpec, state: ContainerState, observation: Observat
         )
     wanted = observation.images.get(service.service)
     if wanted is not None and wanted != state.image_id:
+        if service.pinned:
+            return f"The container {service.name} does not run the image that it was brought up with."
         return f"The container {service.name} runs an older {service.image} than the one on the Docker host."
     return ""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
+from mailboxes.imagerows import StackImage
 from mailboxes.models import Stack, error_value
 from quazzar.monitoring import findings
 
@@ -140,6 +141,8 @@ def disabled(*, purge: bool) -> bool:
         guessed={},
         observed_at=timezone.now(),
     )
+    if changed:
+        StackImage.objects.all().delete()  # the next containers are created from the configured images
     return bool(changed)
 
 

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from django.utils import timezone
 
 from mailboxes.engine import connect
+from mailboxes.imagerows import ImageUpgrade
 from mailboxes.models import Stack
 from mailboxes.push import writer
-from mailboxes.stack import bringup, drift, lock, planning, progress
+from mailboxes.stack import bringup, drift, lock, pins, planning, progress
 from mailboxes.stack.blueprint import services
 from quazzar.errors import StackError, StaleGeneration
 from quazzar.sealing import agreement
 
 if TYPE_CHECKING:
     from mailboxes.engine.client import Engine
-    from mailboxes.stack.planning import Action
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,8 @@ def converge(*, fast: bool = False, quiet: bool = False, deep: bool = False) -> 
     """Does what has to be done, and checks again until nothing is left.
 
     If another process holds the lock, it returns at once: the holder checks again after it has released the lock. It
-    also returns on a machine with another key file than the others, which cannot open the DKIM keys. It never raises
+    also returns on a machine with another key file than the others, which cannot open the DKIM keys, and while the
+    images are being upgraded: then the containers belong to ``mailboxes/upgrades``. It never raises
     because of problems in the stack, but stores them as ``Stack.last_error``.
 
     Args:
@@ -43,7 +44,7 @@ def converge(*, fast: bool = False, quiet: bool = False, deep: bool = False) -> 
         return
     for _ in range(_ROUNDS):
         with lock.single_writer() as acquired:
-            if not acquired:
+            if not acquired or ImageUpgrade.objects.open().exists():
                 return
             try:
                 finished = _round(fast=fast, quiet=quiet, deep=deep)
@@ -111,11 +112,19 @@ def _converge(engine: Engine, stack: Stack, *, quiet: bool, deep: bool) -> None:
 def _maintain(engine: Engine, stack: Stack, *, deep: bool) -> None:
     """Repairs a stack that is up, pushes changes, and stores how it is."""
     target = bringup.target(engine, stack)
-    actions = planning.plan(target.spec, target.observe(), timezone.now())
+    observation = target.observe()
+    pins.remember(engine, target.spec, observation.containers)
+    actions = planning.plan(target.spec, observation, timezone.now())
+    outdated = pins.outdated(engine, observation.containers)
     allowed = stack.interruption_allowed
+    if allowed and outdated:
+        Stack.objects.filter(pk=1).update(interruption_allowed=False)
+        ImageUpgrade.objects.create(message="Waiting for the worker")
+        return
     pending = [action for action in actions if action.interrupts and not allowed]
     doable = [action for action in actions if action not in pending]
-    _show_pending(stack, pending)
+    told = [action.sentence for action in pending if action.target not in outdated]
+    _show_pending(stack, [*told, *outdated.values()])
     if any(action.kind not in {"start", "restart"} for action in doable):
         progress.restart()
         bringup.bring_up(engine, stack, allowed=allowed)
@@ -135,8 +144,7 @@ def _maintain(engine: Engine, stack: Stack, *, deep: bool) -> None:
     _store_health(target)
 
 
-def _show_pending(stack: Stack, pending: list[Action]) -> None:
-    sentences = [action.sentence for action in pending]
+def _show_pending(stack: Stack, sentences: list[str]) -> None:
     if sentences != stack.pending:
         Stack.objects.filter(pk=1).update(pending=sentences)
         for sentence in sentences:
@@ -194,7 +202,10 @@ def differences() -> list[str]:
             ]
         target = bringup.target(engine, stack)
         observation = target.observe()
-        sentences = [action.sentence for action in planning.plan(target.spec, observation, timezone.now())]
+        actions = planning.plan(target.spec, observation, timezone.now())
+        outdated = pins.outdated(engine, observation.containers)
+        sentences = [action.sentence for action in actions if action.target not in outdated]
+        sentences += outdated.values()
         if all(observation.running(service.service) for service in target.spec.services):
             sentences += [f"{name} differs from the database." for name in sorted(drift.find(target))]
     if stack.desired_generation > stack.applied_generation:

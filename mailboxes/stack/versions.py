@@ -71,12 +71,19 @@ def refresh(engine: Engine) -> None:
     Raises:
         StackError: a container did not answer.
     """
-    found = {}
-    for service, command in _COMMANDS.items():
-        result = engine.run(f"{settings.QUAZZAR_STACK_PROJECT}-{service}", command, timeout=_TIMEOUT)
-        if number := _NUMBER.search(result.stdout.decode(errors="replace")):
-            found[service] = number[0]
-    Stack.objects.filter(pk=1).update(versions=found)
+    every = {name: ask(engine, f"{settings.QUAZZAR_STACK_PROJECT}-{name}", name) for name in _COMMANDS}
+    Stack.objects.filter(pk=1).update(versions={name: number for name, number in every.items() if number})
+
+
+def ask(engine: Engine, container: str, service: str) -> str:
+    """The version of the service's program in a running container; empty if it does not say.
+
+    Raises:
+        StackError: the container did not answer.
+    """
+    result = engine.run(container, _COMMANDS[service], timeout=_TIMEOUT)
+    number = _NUMBER.search(result.stdout.decode(errors="replace"))
+    return number[0] if number else ""
 
 
 def read(stack: Stack) -> list[Version]:

@@ -37,6 +37,8 @@ NAME = "mail"
 #: Where the volume is mounted in the container that is made for copying and never started.
 _MOUNT = "mail-data"
 _QUEUE = ".postfix-queue"
+#: The copy for the way back from an upgrade, see upgrades/scripts.
+_COPY = ".quazzar-upgrade"
 #: The directories of Postfix's queue that hold mail.
 _WAITING = frozenset({"active", "deferred", "hold", "incoming", "maildrop"})
 #: Seconds to wait until the worker leaves the stack alone.
@@ -107,6 +109,8 @@ class _Whole:
 
 def _is_kept(info: tarfile.TarInfo, path: PurePosixPath) -> bool:
     """Whether it is mail or belongs to it: no socket, no pipe, no link to elsewhere, no file of a process."""
+    if path.parts[0] == _COPY:
+        return False
     if path.parts[0] == _QUEUE and path.parts[1:2] == ("pid",):
         return info.isdir()
     return info.isreg() or info.isdir() or info.islnk() or (info.issym() and stays_inside(info))

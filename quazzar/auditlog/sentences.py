@@ -174,6 +174,12 @@ RENDERERS: dict[str, Callable[[AuditEntry], str]] = {
     "stack.controller_password_shown": _does("viewed the password of Rspamd's web interface"),
     "stack.queue_retried": _does("retried {} that waited in Postfix"),
     "stack.interruption_allowed": _does("allowed the mail server's repairs to interrupt mail"),
+    "stack.images_upgrade_started": _does("started to upgrade the images of the mail server {}"),
+    "stack.images_upgraded": _does("upgraded the images of the mail server {}"),
+    "stack.images_rolled_back": _does("rolled back the upgrade of the mail server {}"),
+    "stack.images_not_upgraded": _does(
+        "gave up upgrading the images of the mail server {}; nothing was changed"
+    ),
     "domain.added": _does("added domain {}"),
     "domain.changed": _changes("changed domain {}"),
     "domain.removed": _does("removed domain {}"),

@@ -49,6 +49,8 @@ OPERATIONS = {
     (f"{STACK}/controller-password", "post"): "200", (f"{STACK}/logs", "get"): "200",
     (f"{STACK}/compose", "get"): "200", (f"{STACK}/queue", "get"): "200",
     (f"{STACK}/queue/retry", "post"): "202",
+    (f"{STACK}/images", "get"): "200", (f"{STACK}/images/look", "post"): "200",
+    (f"{STACK}/images/upgrade", "post"): "202",
     **{
         (path + part, method): status
         for path in (DOMAINS, MAILBOXES, ALIASES, EXPECTED)

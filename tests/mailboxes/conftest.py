@@ -16,6 +16,7 @@ from mailboxes.push import snapshots
 from mailboxes.stack import bringup, reconcile
 from mailboxes.stack.blueprint import rspamdpassword
 from mailboxes.stack.preflight import runner
+from mailboxes.upgrades import proof
 from quazzar import doorbell
 from tests.mailboxes import factories
 from tests.mailboxes.stackengine import HOSTNAME, IMAGES, StackEngine
@@ -49,7 +50,8 @@ def engine(settings: Any, monkeypatch: pytest.MonkeyPatch, rung: list[str]) -> S
     # Every reading of the clock is ten seconds after the one before.
     moments = itertools.count(step=10)
     clock = SimpleNamespace(monotonic=lambda: next(moments), sleep=lambda seconds: None)
-    monkeypatch.setattr(bringup, "time", clock)
+    for module in (bringup, proof):
+        monkeypatch.setattr(module, "time", clock)
     return stack_engine
 
 

@@ -16,6 +16,7 @@ from mailboxes.push import recipe, render, writer
 from mailboxes.stack import drift, versions
 from tests.fakeparts import Ran
 from tests.fakes import FakeEngine
+from tests.mailboxes.mailworld import MailWorld
 
 IMAGES = ("boky/postfix:v5.1.0", "dovecot/dovecot:2.4.4-root", "rspamd/rspamd:4.1")
 HOSTNAME = "mail.example.com"
@@ -43,6 +44,7 @@ class StackEngine(FakeEngine):
         in_force: table → rows that Postfix sees since the last postmap; and ``relayhost``.
         before: called with the method's name before each call.
         exits: script → exit codes of its next runs, which then write nothing.
+        mail: what the containers do with mail.
     """
 
     def __init__(self, project: str, images: Sequence[str] = IMAGES) -> None:
@@ -55,7 +57,8 @@ class StackEngine(FakeEngine):
         self.wrong_owners: set[str] = set()
         self.before: Callable[[str], None] = lambda method: None
         self.exits: dict[str, list[int]] = {}
-        for argv, answer in self._scripts().items():
+        self.mail = MailWorld(self)
+        for argv, answer in (self._scripts() | self.mail.scripts()).items():
             self.reply(*argv, with_=answer)
 
     def _scripts(self) -> dict[tuple[str, ...], Callable[[Ran], Result]]:

@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dnsrecords.models import DomainCheck, DomainOptions, Publisher, RecordChange, RecordCheck
+from mailboxes.imagerows import ImageUpgrade, StackImage
 from mailboxes.models import Alias, DkimKey, Domain, ImportJob, Mailbox, Stack, error_value
 from mailrelay.models import (
     AlertState,
@@ -145,6 +146,8 @@ def rows(operator: User, db: None) -> Rows:
         ),
         factories.alias(),
         ImportJob.objects.create(total=5, done=2, rows=SECRET),
+        StackImage.objects.create(service="rspamd", ref="rspamd/rspamd:4.1.5", image_id="sha256:1"),
+        ImageUpgrade.objects.create(state="rolled_back", error=error_value("x", "It does not sign.")),
         DomainCheck.objects.create(domain=domain, checked_at=timezone.now()),
         RecordCheck.objects.create(domain=domain, record="spf", expected="v=spf1 mx -all", status="mismatch"),
         RecordChange.objects.create(domain=domain, record="spf", before="ok", status="missing"),

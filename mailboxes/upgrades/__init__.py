@@ -1,0 +1,1 @@
+"""Upgrades of the three images as one transaction: fetch, save, switch, prove, open; or back to what ran before."""
