@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import html as html_of
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.apps import apps
+from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db import connection, models
 from django.test import Client
@@ -29,6 +31,7 @@ from mailrelay.models import (
     RelaySettings,
 )
 from quazzar.access import apikeys
+from quazzar.console.rows import ReadOnlyAdmin, RightfulAdmin, label
 from quazzar.machinerows import Process, SealingKey
 from quazzar.models import (
     ApiKey,
@@ -295,3 +298,20 @@ def test_the_number_of_queries_does_not_grow(console: Client, rows: Rows, model:
         message = Message.objects.create(subject=f"m{number}", message_id=f"<{number}@x>", body=b"x")
         AlertState.objects.create(key=f"k{number}", digest="d", message=message)
     assert look() <= few + 1
+
+
+#: Names of columns as code has them: "told at", "looked for".
+_RAW = re.compile(r" (?:at|of|for|since when)$|\b(?:[Tt]old|mb)\b")
+
+
+def test_columns_have_names_in_plain_english_and_tables_a_sentence(subtests: pytest.Subtests) -> None:
+    assert reverse("admin:index")  # by then every page is registered
+    for model in MODELS:
+        page = admin.site.get_model_admin(model)
+        with subtests.test(model=model.__name__):
+            assert isinstance(page, RightfulAdmin)
+            assert page.about.endswith(".")
+            names = [
+                label(field) for field in model._meta.fields if field.name not in getattr(page, "hidden", ())
+            ]
+            assert not [name for name in names if _RAW.search(name)] or not isinstance(page, ReadOnlyAdmin)
