@@ -71,6 +71,7 @@ class OnDocker(World):
     """One node and its mail server."""
 
     name = "mail-server"
+    lasts = 6.0
 
     # --- parts ---------------------------------------------------------------------------------------------
     def build(self) -> None:

@@ -35,7 +35,7 @@ def work() -> None:
     while True:
         for task in (tasks.sweep_outbox, tasks.deliver_outbox):
             _attempt(task)
-        time.sleep(0.15)
+        time.sleep(0.05)
 
 
 def _attempt(task: Callable[[], object]) -> None:

@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tests.torture.world import Fault, World
 
-#: How long faults may last before the world is healed, in seconds.
-_LASTS = (0.3, 2.5)
-#: In one of so many rounds nobody helps, and in one of so many the doctor is asked.
-PATIENT, THOROUGH = 12, 6
+#: In one of so many rounds the doctor is asked.
+THOROUGH = 6
 
 
 @dataclass
@@ -60,15 +58,15 @@ def play(world: World, seed: int, number: int) -> Round:
     """One round. What goes wrong in it is told, not raised."""
     chance = random.Random(f"{seed}/{world.name}/{number}")
     chosen = list(_choose(world, chance))
-    patient, thorough = chance.randrange(PATIENT) == 0, chance.randrange(THOROUGH) == 0
+    patient, thorough = chance.random() < world.unaided, chance.randrange(THOROUGH) == 0
     this = Round(world.name, seed, number, [name for name, _, _ in chosen] + ["nobody helps"] * patient)
     began = time.monotonic()
     try:
         world.begin(f"{number}", chance)
         for _, fault, pause in chosen:
-            time.sleep(pause)
+            time.sleep(pause * world.lasts)
             fault(chance)
-        time.sleep(chance.uniform(*_LASTS))
+        time.sleep(chance.uniform(0.1, 1) * world.lasts)
         world.heal(patient=patient)
         this.broken = world.check(thorough=thorough)
     except Exception as exc:  # noqa: BLE001  (whatever it is, it is the round's result)
@@ -85,7 +83,7 @@ def _choose(world: World, chance: random.Random) -> Iterator[tuple[str, Fault, f
     kinds = world.faults()
     for kind in chance.sample(sorted(kinds), min(len(kinds), chance.choice([1, 1, 2, 2, 3]))):
         name = chance.choice(sorted(kinds[kind]))
-        yield name, kinds[kind][name], chance.uniform(0, 0.8)
+        yield name, kinds[kind][name], chance.uniform(0, 0.3)
 
 
 def _account(this: Round, world: World) -> None:

@@ -31,6 +31,10 @@ class World:
     """
 
     name = ""
+    #: How long faults may last before all is healed, in seconds.
+    lasts = 2.5
+    #: In how many of all rounds nobody helps.
+    unaided = 0.08
 
     def __init__(self) -> None:
         self.stack = contextlib.ExitStack()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -135,6 +136,33 @@ def test_an_expired_lease_is_freed_and_a_renewed_one_is_not(queued: Queue) -> No
     assert outbox.expire_leases() == 1
     row.refresh_from_db()
     assert row.status == "retrying"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_claim_waits_for_no_row_that_another_worker_has_locked(relay: RelaySettings, queued: Queue) -> None:
+    first, second, third = (queued().pk for _ in range(3))
+    with locked_elsewhere(second) as is_locked:
+        claimed = [row.pk for row in outbox.claim("me", 10)]
+    # Two workers that each waited for a row of the other would end in a deadlock.
+    assert claimed == [first, third] if is_locked else [first, second, third]
+
+
+@contextmanager
+def locked_elsewhere(number: int) -> Iterator[bool]:
+    """The row is locked in another transaction; False on SQLite, which has no locks on rows."""
+    if connection.vendor != "postgresql":
+        yield False
+        return
+    other = connection.copy()
+    try:
+        other.set_autocommit(False)
+        with other.cursor() as cursor, connection.cursor() as own:
+            cursor.execute("SELECT id FROM mailrelay_message WHERE id = %s FOR UPDATE", [number])
+            own.execute("SET lock_timeout = '20s'")
+            yield True
+            own.execute("RESET lock_timeout")
+    finally:
+        other.close()
 
 
 def test_a_clock_that_is_set_forward_takes_no_message_from_a_drain_that_is_at_work(queued: Queue) -> None:
