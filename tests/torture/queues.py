@@ -95,7 +95,7 @@ class Queue(World):
         self.told.unlink(missing_ok=True)
         self.senders = []
         for name, way in (("a", "api"), ("b", "api"), ("c", "sendmail")):
-            tokens = [f"torture-{label}-{name}{number}" for number in range(chance.randint(3, 25))]
+            tokens = [f"torture-{label}-{name}{number}" for number in range(chance.randint(3, 18))]
             for token in tokens:
                 self.ledger.lose_answer(token, way)
             self.senders.append(self._do("send", tokens=tokens, body=self.body, way=way, told=str(self.told)))
