@@ -10,7 +10,7 @@ from tests.torture.ledger import Ledger
 from tests.torture.modes import LIGHT, MODES
 
 #: Any other is as good: `make torture` takes one at random.
-SEED, ROUNDS = 20261130, 3
+SEED, ROUNDS = 20261130, 8
 
 
 @pytest.mark.real
