@@ -25,7 +25,7 @@ def memory(directory: Path) -> None:
         print(f"  {name:28} {pid:7} {rss:8.1f} RSS {pss:8.1f} PSS")
     total = sum(row[2] for row in rows)
     print(
-        f"  → all: {total:.0f} MiB RSS (goal ≤ 300) {'met' if total <= 300 else 'NOT MET'}; "
+        f"  → all: {total:.0f} MiB RSS (goal ≤ 250) {'met' if total <= 250 else 'NOT MET'}; "
         f"{sum(row[3] for row in rows):.0f} MiB PSS"
     )
 

@@ -6,21 +6,19 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
-import qrcode
 from django.conf import settings
 from django.core import signing
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from qrcode.image.svg import SvgPathImage
 
 from mailboxes.autoconfig import apple_profile, thunderbird
 from mailboxes.console import access, pages, states
 from mailboxes.models import Mailbox, Stack
 from quazzar.console import gate
+from quazzar.console.shown import qr_code
 from quazzar.plans import entitlements
 
 APPLE = "application/x-apple-aspen-config"
@@ -81,17 +79,10 @@ def context(request: HttpRequest, row: Mailbox) -> dict[str, Any]:
         "preferred": servers(stack.hostname)[:2],
         "others": servers(stack.hostname)[2:],
         "text": text(row.address, stack.hostname),
-        "qr": qr(scanned) if stack.hostname else "",
+        "qr": qr_code(scanned) if stack.hostname else "",
         "scans_profile": bool(url),
         "self_signed": stack.tls_source == Stack.TlsSource.SELF_SIGNED,
     }
-
-
-def qr(content: str) -> SafeString:
-    """A QR code as SVG."""
-    image = qrcode.make(content, image_factory=SvgPathImage, border=2, box_size=10)
-    svg: str = image.to_string(encoding="unicode")
-    return mark_safe(svg)  # noqa: S308  (drawn here, of numbers)
 
 
 # --- the profile that a phone scans

@@ -74,8 +74,7 @@ def by_status() -> dict[str, int]:
     """How many messages the table holds in each status."""
     stock = dict(HourlyCount.objects.filter(hour=HourlyCount.STOCK).values_list("outcome", "number"))
     found = {status: max(stock.get(status, 0), 0) for status in Status.values}
-    for status in WAITING:
-        number = at_most(Message.objects.filter(status=status))
+    for status, number in statements.counted(WAITING, COUNTED + 1).items():
         found[status] = number if number <= COUNTED else max(number, found[status])
     return found
 

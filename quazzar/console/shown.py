@@ -95,3 +95,13 @@ def _time(at: datetime, text: str, form: str = "") -> SafeString:
         format_html(' data-form="{}"', form) if form else "",
         text,
     )
+
+
+def qr_code(content: str) -> SafeString:
+    """A QR code of this text, as an SVG element."""
+    # Here, because it loads Pillow, which takes 4 MB.
+    import qrcode
+    from qrcode.image.svg import SvgPathImage
+
+    image = qrcode.make(content, image_factory=SvgPathImage, border=2, box_size=10)
+    return mark_safe(image.to_string(encoding="unicode"))  # noqa: S308  (drawn here, of numbers)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-import qrcode
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
@@ -12,9 +11,7 @@ from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path
-from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
-from qrcode.image.svg import SvgPathImage
 
 from quazzar import words
 from quazzar.access import audit, sessions
@@ -22,6 +19,7 @@ from quazzar.access.secondfactor import factors, policy, totp
 from quazzar.console import pages, site
 from quazzar.console.account import codes, fresh
 from quazzar.console.account.secondstep import CodeForm
+from quazzar.console.shown import qr_code
 from quazzar.errors import QuazzarError
 
 #: Seconds in which the first code has to follow.
@@ -94,7 +92,7 @@ def _set_up(request: HttpRequest, template: str) -> HttpResponse:
         **admin.site.each_context(request),
         "title": "Set up an authenticator app",
         "form": form,
-        "qr": _qr(totp.uri(user, secret, request.get_host())),
+        "qr": qr_code(totp.uri(user, secret, request.get_host())),
         "secret": " ".join(secret[i : i + 4] for i in range(0, len(secret), 4)),
     }
     return render(request, template, context)
@@ -128,11 +126,6 @@ def remove(request: HttpRequest) -> HttpResponse:
         "button": "Remove the app",
     }
     return render(request, "account/confirm.html", context)
-
-
-def _qr(content: str) -> SafeString:
-    image = qrcode.make(content, image_factory=SvgPathImage, border=2, box_size=10)
-    return mark_safe(image.to_string(encoding="unicode"))  # noqa: S308  (drawn here, of numbers)
 
 
 site.PAGES += [
