@@ -6,7 +6,7 @@ PY := .venv/bin/python
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(PY) -m uv pip compile --quiet --generate-hashes \
 	--no-emit-index-url --python-version 3.11
 
-.PHONY: help run demo quick test test-long check fuzz bench torture roles shots lock
+.PHONY: help run demo quick test test-long check audit sbom fuzz bench torture roles shots lock
 
 help:
 	@echo "make run     run the console on http://127.0.0.1:$(PORT) (PORT=8001 for another port)"
@@ -15,6 +15,8 @@ help:
 	@echo "make test    run all tests (scripts/test -k queue runs some)"
 	@echo "make test-long  run the tests of kills and faults again, with every kill and fault"
 	@echo "make check   check linters, types, migrations, deployment settings and the API schema"
+	@echo "make audit   ask PyPI for known vulnerabilities of the pinned packages"
+	@echo "make sbom    write the packages that Quazzar runs with to sbom.cdx.json (CycloneDX)"
 	@echo "make fuzz    try made-up requests and inputs for SECONDS=600 (SEED=1 tries the same again; WHAT='api spf' some of it)"
 	@echo "make bench   measure speed and memory, compared with similar products"
 	@echo "make torture  break real parts at random and check that nothing is lost (SEED=5 ROUNDS=100 FROM=1 MODES=relay-sqlite)"
@@ -43,6 +45,14 @@ test-long:
 check:
 	@scripts/check
 
+audit:
+	@scripts/bootstrap requirements-dev.txt
+	@$(PY) scripts/audit.py
+
+sbom:
+	@scripts/bootstrap requirements-dev.txt
+	@$(PY) scripts/audit.py sbom
+
 # atheris has no wheels for some machines, so it is not among the dependencies; without it that part is left out.
 fuzz:
 	@scripts/bootstrap requirements-dev.txt
@@ -70,3 +80,4 @@ lock:
 	@scripts/bootstrap requirements-dev.txt
 	@$(COMPILE) requirements.in -o requirements.txt
 	@$(COMPILE) requirements-dev.in -o requirements-dev.txt
+	@$(COMPILE) requirements-audit.in -o requirements-audit.txt

@@ -294,7 +294,7 @@ def test_no_page_names_a_path_that_is_gone(page: Path) -> None:
 
 # --- dependencies, version, links ---------------------------------------------------------------------------
 def required() -> set[str]:
-    lines = (doc("requirements.in") + doc("requirements-dev.in")).splitlines()
+    lines = (doc("requirements.in") + doc("requirements-dev.in") + doc("requirements-audit.in")).splitlines()
     return {re.split(r"[\[<>=~;!\s]", line)[0] for line in lines if line and line[0] not in "#-"}
 
 

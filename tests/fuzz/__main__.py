@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PARTS = ("parsers", "growth", "guided", "api")
+_FAILED = re.compile(r"^target: (\w+), input: ", re.MULTILINE)
 _DONE = re.compile(r"Done (\d+) runs|stat::number_of_executed_units:\s*(\d+)")
 
 
@@ -96,26 +97,41 @@ def _tried(part: str, targets: list, share: float, seed: int, tried) -> dict[str
 
 
 def _guided(names: list[str], share: float, seed: int, corpus: Path | None) -> dict[str, str]:
-    """A process for each target."""
+    """One process with all of them; after a failure one more, without the target that failed."""
     if importlib.util.find_spec("atheris") is None:
         print(
             "guided: left out, because atheris is not installed (.venv/bin/python -m uv pip install atheris)."
         )
         return {}
-    failures, runs, began = {}, 0, time.monotonic()
+    failures: dict[str, str] = {}
+    runs, began = 0, time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
-        for name in names:
-            folder = (corpus or Path(scratch)) / name
-            seconds = max(2, int(share / len(names)))
-            command = [sys.executable, "-m", "tests.fuzz.guided", name, str(folder), f"-seed={seed % 2**31}"]
-            limits = [f"-max_total_time={seconds}", f"-artifact_prefix={scratch}/", "-print_final_stats=1"]
+        while names and (left := share - (time.monotonic() - began)) > 1:
+            folder = corpus or Path(scratch)
+            command = [
+                sys.executable,
+                "-m",
+                "tests.fuzz.guided",
+                ",".join(names),
+                str(folder / str(len(names))),
+            ]
+            limits = [f"-max_total_time={int(left)}", f"-artifact_prefix={scratch}/", "-print_final_stats=1"]
             ran = subprocess.run(
-                [*command, *limits], capture_output=True, text=True, errors="replace", check=False
+                [*command, f"-seed={seed % 2**31}", *limits],
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
             )
             counts = [int(done or units) for done, units in _DONE.findall(ran.stderr)]
             runs += max(counts, default=0)
-            if ran.returncode:
-                failures[f"guided {name}"] = (ran.stdout + ran.stderr)[-3000:] + _artifacts(Path(scratch))
+            failed = _FAILED.search(ran.stdout)
+            if ran.returncode == 0 or failed is None:
+                if ran.returncode:
+                    failures["guided"] = (ran.stdout + ran.stderr)[-3000:] + _artifacts(Path(scratch))
+                break
+            failures[f"guided {failed[1]}"] = (ran.stdout + ran.stderr)[-3000:]
+            names = [name for name in names if name != failed[1]]
     print(f"guided: {runs} cases, {time.monotonic() - began:.0f} s", flush=True)
     return failures
 

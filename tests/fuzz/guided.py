@@ -1,7 +1,8 @@
-"""One target under atheris, which changes inputs towards code that no input has reached yet.
+"""Targets under atheris, which changes inputs towards code that no input has reached yet.
 
 Run by ``__main__`` as a process of its own, because atheris instruments the modules while they are imported, and ends
-its process: ``python -m tests.fuzz.guided TARGET CORPUS [option of libFuzzer …]``.
+its process: ``python -m tests.fuzz.guided TARGET,TARGET CORPUS [option of libFuzzer …]``. To instrument them takes
+seconds, so one process has many targets; the first byte of an input says which one it is for.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import sys
 from pathlib import Path
 
 
-def main(name: str, corpus: str, *options: str) -> None:
-    """Fuzz this target until the options say that it is enough, or a property does not hold."""
+def main(names: str, corpus: str, *options: str) -> None:
+    """Fuzz these targets until the options say that it is enough, or a property does not hold."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
     import atheris
 
@@ -23,11 +24,22 @@ def main(name: str, corpus: str, *options: str) -> None:
         django.setup()
         from tests.fuzz import parsers
     logging.disable(logging.CRITICAL)
-    (target,) = parsers.chosen([name])
+    targets = parsers.chosen(names.split(","))
     Path(corpus).mkdir(parents=True, exist_ok=True)
-    for number, seed in enumerate(target.seeds):
-        Path(corpus, f"seed-{number}").write_bytes(seed)
+    for number, target in enumerate(targets):
+        for seed in target.seeds:
+            Path(corpus, f"{target.name}-{len(seed)}").write_bytes(bytes([number]) + seed)
     Path(corpus).with_suffix(".dict").write_text("".join(map(_entry, dict.fromkeys(parsers.TOKENS))))
+
+    def one_of(data: bytes) -> None:
+        if data:
+            chosen = targets[data[0] % len(targets)]
+            try:
+                chosen(data[1:])
+            except BaseException:
+                print(f"target: {chosen.name}, input: {data[1:]!r}", flush=True)
+                raise
+
     atheris.Setup(
         [
             "guided",
@@ -37,7 +49,7 @@ def main(name: str, corpus: str, *options: str) -> None:
             "-timeout=30",
             corpus,
         ],
-        target,
+        one_of,
     )
     atheris.Fuzz()
 
