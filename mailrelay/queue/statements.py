@@ -177,6 +177,17 @@ def anything_due(now: datetime) -> bool:
         return cursor.fetchone() is not None
 
 
+def due_after(time: datetime) -> list[int]:
+    """The ids of what waits and is due after this time only."""
+    connection = connections[router.db_for_read(Message)]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id FROM {_due_first(connection)} AND next_attempt_at > %s",  # noqa: S608
+            [connection.ops.adapt_datetimefield_value(time)],
+        )
+        return [pk for (pk,) in cursor.fetchall()]
+
+
 def _due_first(connection: BaseDatabaseWrapper) -> str:
     """What waits, read in the order in which it is due. SQLite, which has no statistics, would read and sort all of
     it."""
