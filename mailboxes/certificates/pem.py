@@ -168,9 +168,11 @@ def _chain(text: str) -> list[x509.Certificate]:
     try:
         chain = x509.load_pem_x509_certificates(text.encode("utf-8", "replace"))
         for certificate in chain:
-            # Both are parsed only when they are read first.
+            # These are parsed only when they are read first.
             list(certificate.extensions)
             certificate.public_key()
+            certificate.issuer.rfc4514_string()
+            certificate.subject.rfc4514_string()
     except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as exc:
         raise _wrong(
             "certificate",

@@ -15,7 +15,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.receiver import FixedStreamReceiver
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
@@ -104,6 +104,17 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # untyped
     error: Any
     first_line = b""
     discards = False
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Read the header.
+
+        Raises:
+            ParsingError: it is malformed, or says in two ways where the body ends (RFC 9112 §6.3). A proxy might
+                believe the other one, and take the end of this request for another.
+        """
+        super().parse_header(header_plus)
+        if self.chunked and "CONTENT_LENGTH" in self.headers:
+            raise ParsingError("Content-Length and Transfer-Encoding exclude each other")
 
     def received(self, data: bytes) -> int:
         """Take some bytes; returns how many."""

@@ -23,7 +23,7 @@ from pathlib import Path
 
 PARTS = ("parsers", "growth", "guided", "api")
 _FAILED = re.compile(r"^target: (\w+), input: ", re.MULTILINE)
-_DONE = re.compile(r"Done (\d+) runs|stat::number_of_executed_units:\s*(\d+)")
+_COUNT = re.compile(r"^#(\d+)\s", re.MULTILINE)
 
 
 def main() -> int:
@@ -77,7 +77,7 @@ def _tried(part: str, targets: list, share: float, seed: int, tried) -> dict[str
     """Rounds over all targets until the time is over: the seed grows with each."""
     from tests.fuzz import parsers
 
-    began, examples = time.monotonic(), 200
+    began, examples = time.monotonic(), 30
     while True:
         for target in targets:
             if target.name not in tried.failures:
@@ -123,14 +123,14 @@ def _guided(names: list[str], share: float, seed: int, corpus: Path | None) -> d
                 errors="replace",
                 check=False,
             )
-            counts = [int(done or units) for done, units in _DONE.findall(ran.stderr)]
+            counts = [int(number) for number in _COUNT.findall(ran.stderr)]
             runs += max(counts, default=0)
             failed = _FAILED.search(ran.stdout)
             if ran.returncode == 0 or failed is None:
                 if ran.returncode:
                     failures["guided"] = (ran.stdout + ran.stderr)[-3000:] + _artifacts(Path(scratch))
                 break
-            failures[f"guided {failed[1]}"] = (ran.stdout + ran.stderr)[-3000:]
+            failures[f"guided {failed[1]}"] = ran.stdout[failed.start() :][:6000]
             names = [name for name in names if name != failed[1]]
     print(f"guided: {runs} cases, {time.monotonic() - began:.0f} s", flush=True)
     return failures

@@ -228,6 +228,13 @@ def test_a_certificate_that_cannot_be_served_is_refused() -> None:
             assert name == "certificate" and words in sentence
 
 
+def test_a_certificate_whose_issuer_cannot_be_read_is_refused() -> None:
+    der = x509.load_pem_x509_certificate(OURS[0].encode()).public_bytes(Encoding.DER)
+    broken = base64.encodebytes(der.replace(HOST.encode(), b"\xff" * len(HOST), 1)).decode()
+    with pytest.raises(InvalidFields):
+        examine(f"-----BEGIN CERTIFICATE-----\n{broken}-----END CERTIFICATE-----\n", OURS[1])
+
+
 def test_a_file_is_read_as_editors_save_it() -> None:
     for encoded in (
         leaf().encode("utf-16"),
