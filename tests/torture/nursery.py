@@ -36,7 +36,7 @@ def work() -> None:
     while True:
         for task in (tasks.sweep_outbox, tasks.deliver_outbox):
             _attempt(task)
-        time.sleep(0.05)
+        time.sleep(0.1)
 
 
 def _attempt(task: Callable[[], object]) -> None:

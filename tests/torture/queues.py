@@ -36,7 +36,7 @@ class Queue(World):
     """Two workers and some senders on one database, without web, broker and beat."""
 
     rows: Rows
-    lasts = 0.8
+    lasts = 0.5
     unaided = 0.0  # the first wait after a failure takes a minute
 
     def build(self) -> None:
@@ -95,7 +95,7 @@ class Queue(World):
         self.told.unlink(missing_ok=True)
         self.senders = []
         for name, way in (("a", "api"), ("b", "api"), ("c", "sendmail")):
-            tokens = [f"torture-{label}-{name}{number}" for number in range(chance.randint(3, 18))]
+            tokens = [f"torture-{label}-{name}{number}" for number in range(chance.randint(2, 10))]
             for token in tokens:
                 self.ledger.lose_answer(token, way)
             self.senders.append(self._do("send", tokens=tokens, body=self.body, way=way, told=str(self.told)))
