@@ -48,6 +48,7 @@ SECONDS = {
     "test_compose.py": 150,
     "test_survival.py": 120,
     "test_up.py": 65,
+    "test_torture.py": 60,
     "test_commands.py": 60,
     "test_secrets.py": 55,
     "test_recipe.py": 50,
