@@ -123,9 +123,13 @@ def free_dead_owners() -> int:
 
     Leases of this host's living drains do not count: when the clock is set forward, they only seem to run out.
     """
-    here = [owner for owner in outbox.owners() if owner.rsplit(":", 2)[0] == _here()]
-    alive = [owner for owner in here if _is_alive(owner)]
-    return sum(outbox.free_owner(owner) for owner in here if owner not in alive) + outbox.expire_leases(alive)
+    here: list[str] = []
+    elsewhere: list[str] = []
+    for owner in outbox.owners():
+        (here if owner.rsplit(":", 2)[0] == _here() else elsewhere).append(owner)
+    freed = sum(outbox.free_owner(owner) for owner in here if not _is_alive(owner))
+    # Of those that were there a moment ago: another may begin, and the clock be set, between one query and the next.
+    return freed + outbox.expire_leases(elsewhere)
 
 
 def _is_alive(owner: str) -> bool:
@@ -197,8 +201,11 @@ class Drain:
                 continue
             if not self._down:
                 pipeline.grow()
-            self._settle(pipeline, pipeline.collect(1.0))
-            self._renew()
+            events = pipeline.collect(1.0)
+            more = (
+                not self._renew(pipeline) or more
+            )  # before permits are given back, with which more would be sent
+            self._settle(pipeline, events)
 
     # --- in ------------------------------------------------------------------------------------------------
     def _refill(self, pipeline: Pipeline) -> bool:
@@ -301,10 +308,23 @@ class Drain:
             rows = [self._recorder.rows[job.key] for job in jobs]
             self._recorder.fail(rows, self._down, self._down_seconds)
 
-    def _renew(self) -> None:
-        if time.monotonic() - self._renewed > _RENEW_SECONDS:
-            self._renewed = time.monotonic()
-            outbox.renew(self.owner)
+    def _renew(self, pipeline: Pipeline) -> bool:
+        """Extend the leases; returns whether all were still ours.
+
+        When a machine was suspended for a while, others have taken its messages over: what no connection has started
+        must not be sent from here, too.
+        """
+        if time.monotonic() - self._renewed <= _RENEW_SECONDS:
+            return True
+        self._renewed = time.monotonic()
+        if outbox.renew(self.owner) >= len(self._recorder.rows):
+            return True
+        keys = [job.key for job in pipeline.abandon()]
+        logger.warning("%s messages given back whose lease has run out", len(keys))
+        outbox.release(self.owner, keys)
+        for key in keys:
+            self._recorder.rows.pop(key, None)
+        return False
 
 
 def _most_connections(relay: Relay) -> int:

@@ -220,16 +220,18 @@ def release(owner: str, ids: Iterable[int]) -> int:
     )
 
 
-def expire_leases(alive: Collection[str] = ()) -> int:
+def expire_leases(of: Collection[str] | None = None) -> int:
     """Free the messages whose lease ran out because their worker died, or was taken by a clock that has been set back
     since; returns how many.
 
     Args:
-        alive: owners that are known to be at work: when the clock is set forward, their leases only seem to run out.
+        of: these owners only; None: all.
     """
     now = timezone.now()
     over = Q(lease_until__lt=now) | Q(lease_until__gt=now + LEASE + CLOCK_SLACK)
-    sending = Message.objects.filter(over, status=Status.SENDING).exclude(lease_owner__in=[*alive])
+    sending = Message.objects.filter(over, status=Status.SENDING)
+    if of is not None:
+        sending = sending.filter(lease_owner__in=[*of])
     return sending.update(status=Status.RETRYING, lease_owner="", lease_until=None, next_attempt_at=now)
 
 

@@ -292,6 +292,22 @@ def test_a_sweep_after_the_clock_was_set_forward_does_not_have_messages_sent_twi
     assert {row.status for row in Message.objects.all()} == {"sent"}
 
 
+def test_a_machine_that_was_suspended_does_not_send_what_others_have_taken_over(
+    queued: Queue, server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(60):
+        queued()
+
+    def taken_over(owner: str) -> int:
+        return outbox.held(owner).update(lease_owner="another machine") * 0
+
+    monkeypatch.setattr(delivery, "_RENEW_SECONDS", 0.0)
+    monkeypatch.setattr(outbox, "renew", taken_over)
+    delivery.drain()
+    assert 0 < len(server.accepted) <= 20
+    assert {row.lease_owner for row in Message.objects.all()} == {"another machine"}
+
+
 def test_a_worker_that_must_stop_gives_back_what_it_did_not_begin(queued: Queue, server: FaultServer) -> None:
     queued()
     delivery.stop()
