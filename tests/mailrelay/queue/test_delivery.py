@@ -6,6 +6,7 @@ import base64
 import copy
 import os
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -290,6 +291,25 @@ def test_a_sweep_after_the_clock_was_set_forward_does_not_have_messages_sent_twi
     delivery.drain()
     assert len(server.accepted) == 3
     assert {row.status for row in Message.objects.all()} == {"sent"}
+
+
+def test_what_a_wrong_clock_elsewhere_has_freed_does_not_end_a_drain(
+    queued: Queue, server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(60):
+        queued()
+    record = Recorder.record
+    freed: list[int] = []
+
+    def free_first(*arguments: Any, **options: Any) -> None:
+        if not freed:
+            freed.append(outbox.free_owner(Message.objects.filter(status="sending")[0].lease_owner))
+        record(*arguments, **options)
+
+    monkeypatch.setattr(Recorder, "record", free_first)
+    delivery.drain()
+    assert {row.status for row in Message.objects.all()} == {"sent"}
+    assert max(Counter(envelope.message_id for envelope in server.accepted).values()) <= 2
 
 
 def test_a_machine_that_was_suspended_does_not_send_what_others_have_taken_over(
