@@ -160,7 +160,7 @@ def counted(statuses: Sequence[str], most: int) -> dict[str, int]:
     """How many messages have each status, at most so many of each; in one query."""
     alias = router.db_for_read(Message)
     table = connections[alias].ops.quote_name(Message._meta.db_table)
-    each = f"(SELECT COUNT(*) FROM (SELECT 1 FROM {table} WHERE status = %s LIMIT {most:d}) AS some)"  # noqa: S608
+    each = f"(SELECT COUNT(*) FROM (SELECT 1 FROM {table} WHERE status = %s LIMIT {most:d}) AS found)"  # noqa: S608
     with connections[alias].cursor() as cursor:
         cursor.execute(f"SELECT {', '.join([each] * len(statuses))}", [str(status) for status in statuses])
         return dict(zip(statuses, cursor.fetchone(), strict=True))
