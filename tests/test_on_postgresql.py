@@ -27,6 +27,7 @@ AGAIN = {
     "mailboxes/stack": ("control",),
     "mailboxes/csvfiles": ("importing", "exporting"),
     "mailrelay": ("backends", "notifiers"),
+    "mailrelay/api": ("pages",),
     "mailrelay/queue": ("counts", "delivery", "finding", "history", "outbox", "submission"),
     "mailrelay/relay": ("settings",),
     "quazzar/sealing": ("check_seals", "fields", "fields_dumps", "fields_queries", "fields_unreadable"),
