@@ -116,7 +116,7 @@ def leftovers(folder: Path, temporary: Path, known: set[str]) -> list[str]:
 
 def _free_soon(path: Path) -> bool:
     # The worker holds them for moments, again and again: to wait for one is to ask whether it is ever given back.
-    for _ in range(100):
+    for _ in range(900):
         with path.open("rb") as file, contextlib.suppress(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
