@@ -44,6 +44,7 @@ SECONDS = {
     "test_stack_kills.py": 200,
     "test_stack_engine_stop.py": 190,
     "test_stack_walk.py": 165,
+    "test_stack_upgrade.py": 300,
     "test_machines.py": 240,
     "test_compose.py": 150,
     "test_survival.py": 120,

@@ -49,10 +49,10 @@ class ProofFailed(StackError):
     code = "proof_failed"
 
     def __init__(self, message: str, service: str) -> None:
-        super().__init__(
-            message,
-            hint=f"Read what is new in {service.title()}'s image. The log above this step's time says more.",
+        hint = (
+            f"Read what is new in the image of {service.title()}, choose another version, or report it there."
         )
+        super().__init__(message, hint=hint)
         self.service = service
 
 

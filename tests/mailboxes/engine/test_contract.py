@@ -42,6 +42,24 @@ def test_an_image_that_is_here_has_an_id_and_another_has_none(world: World) -> N
     assert world.engine.image_id("quazzar.invalid/none:1") is None
 
 
+def test_an_image_is_known_by_its_id_and_one_that_was_built_here_by_no_digest(world: World) -> None:
+    image_id = world.engine.image_id(world.base.image)
+    assert image_id and world.engine.image_id(image_id) == image_id
+    assert world.engine.digests(image_id) == []
+    assert world.engine.digests("quazzar.invalid/none:1") == []
+
+
+def test_a_registry_that_cannot_be_asked_for_a_digest_is_told(world: World) -> None:
+    with pytest.raises(ImageUnavailable, match=r"quazzar.invalid/none:1 cannot be fetched: "):
+        world.engine.registry_digest("quazzar.invalid/none:1")
+
+
+def test_a_container_is_made_from_the_pinned_image_whatever_its_name_stands_for(world: World) -> None:
+    image_id = world.engine.image_id(world.base.image) or ""
+    world.created(world.spec(image="quazzar.invalid/none:1", pinned=image_id))
+    assert world.engine.containers(world.project)["postfix"].image_id == image_id
+
+
 def test_an_image_that_no_registry_has_is_not_pullable(world: World) -> None:
     assert not world.engine.pullable("quazzar.invalid/none:1")
 

@@ -155,6 +155,8 @@ def test_an_image_is_fetched_with_progress(published: str) -> None:
         assert engine.pullable(published)
         engine.pull(published, reports)
         assert engine.image_id(published)
+        # By this an upgrade knows whether the registry has another one.
+        assert engine.digests(published) == [f"{short_name(published)}@{engine.registry_digest(published)}"]
     name = short_name(published)
     assert reports[0] == (0, f"Fetching {name}")
     assert reports[-1] == (100, f"Fetched {name}")
