@@ -32,7 +32,8 @@ _PREFIXES = re.compile(rf"(?:/(?P<four>{_NUMBER}))?(?://(?P<six>{_NUMBER}))?\Z",
 _ADDRESS = re.compile(r"(?P<address>[0-9a-f.:]+)(?:/(?P<length>[0-9]{1,3}))?", re.IGNORECASE | re.ASCII)
 # The end of a domain-spec (§7.1): a macro, or a top-level domain, which is never a number.
 _DOMAIN_END = re.compile(
-    r"(?:%\{[^{}]*\}|%[%_-]|\.(?:[a-z0-9]*[a-z][a-z0-9]*|[a-z0-9]+-[a-z0-9-]*[a-z0-9])\.?)\Z",
+    # Possessive: a name of a stranger may have thousands of characters.
+    r"(?:%\{[^{}]*\}|%[%_-]|\.(?:(?=[0-9]*+[a-z])[a-z0-9]++|[a-z0-9]++-[a-z0-9-]*+(?<=[a-z0-9]))\.?)\Z",
     re.IGNORECASE | re.ASCII,
 )
 

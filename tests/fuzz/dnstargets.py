@@ -217,6 +217,7 @@ def txt_value(data: bytes) -> None:
 def zone_file(data: bytes) -> None:
     """A record of any texts adds itself to the zone file and nothing else, or is refused."""
     name, type_, value, purpose = parts(data, 4)
+    type_ = type_ if type_ in ("TXT", "MX", "A", "CNAME", "SRV", "TLSA", "PTR") else "TXT"
     record = Record("x", "x", type_, name, value, purpose)
     whole = zonefile.render("example.com", [record], serial=1)
     zone = dns.zone.from_text(whole, relativize=False)

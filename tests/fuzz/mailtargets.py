@@ -63,7 +63,13 @@ class _Dangers(HTMLParser):
         if tag in {"script", "iframe", "object", "embed", "form", "base", "meta", "link", "svg", "math"}:
             self.found.append(tag)
         for name, value in attrs:
-            scheme = "".join((value or "").split()).lower().partition(":")[0]
+            # Browsers ignore tabs and line ends anywhere, and blanks before it.
+            scheme = (
+                re.sub(r"[\t\r\n]", "", value or "")
+                .lstrip("".join(map(chr, range(33))))
+                .lower()
+                .partition(":")[0]
+            )
             if name.startswith("on") or name in ("srcdoc", "formaction"):
                 self.found.append(name)
             if name in ("href", "src", "action") and scheme in ("javascript", "vbscript"):

@@ -134,7 +134,7 @@ def attack(target: Target, *, examples: int, seed: int, tried: Tried) -> None:
 
 # --- growth ------------------------------------------------------------------------------------------------
 #: Bytes of the shorter of two inputs, and how many times longer the other is.
-LENGTH, TIMES = 20_000, 4
+LENGTH, TIMES = 2_000, 4
 #: A run as long as this, in seconds, says something about growth; linear growth is ``TIMES``, quadratic its square.
 MEASURABLE, MOST = 0.05, 9.0
 

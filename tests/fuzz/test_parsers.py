@@ -23,14 +23,6 @@ def test_whatever_comes_there_is_an_answer_or_the_error_for_it() -> None:
     assert 0.3 < tried.taken / tried.cases < 0.95
 
 
-@pytest.mark.thorough
-def test_the_time_grows_with_the_input() -> None:
-    tried = parsers.Tried()
-    for target in TARGETS.values():
-        parsers.growth(target, tried)
-    assert tried.failures == {}
-
-
 def test_a_fault_is_found_and_shown_with_what_causes_it() -> None:
     def breaks(data: bytes) -> None:
         assert b"\n" not in data

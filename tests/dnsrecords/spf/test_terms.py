@@ -135,6 +135,12 @@ def test_an_all_makes_a_redirect_void() -> None:
     assert parse("v=spf1 redirect=a.example ?all").redirect == ""
 
 
+def test_a_name_as_long_as_a_record_can_be_does_not_stop_the_check() -> None:
+    """It took minutes."""
+    for middle in ("a" * 60_000, "a-" * 30_000, "a." * 30_000, "1" * 60_000):
+        assert parse(f"v=spf1 include:_spf.{middle}le.com ~all").terms
+
+
 def test_a_fault_is_shown_without_what_could_hurt_a_page() -> None:
     fault = parse("v=spf1 \x1b[1m" + "x" * 500).errors[0]
     assert fault.text.startswith("\N{REPLACEMENT CHARACTER}[1mxx")
