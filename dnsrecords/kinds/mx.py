@@ -33,7 +33,7 @@ class Exchange:
 def parse(value: str) -> Exchange | None:
     """``10 mail.example.org``, with or without the final dot; None: not written so."""
     priority, _, host = value.strip().partition(" ")
-    if not priority.isascii() or not priority.isdigit():
+    if not priority.isascii() or not priority.isdigit() or len(priority) > 5:
         return None
     return Exchange(int(priority), host.strip().lower().rstrip("."))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import hypothesis
@@ -152,12 +153,23 @@ def growth(target: Target, tried: Tried) -> None:
     """Note an input for which the time grows faster than the input, by processor time of several runs."""
     if not target.grows:
         return
+    with suppress(_Broken):
+        _compare(target, tried)
+
+
+class _Broken(Exception):
+    """It failed otherwise, which is noted."""
+
+
+def _compare(target: Target, tried: Tried) -> None:
     pairs = zip(long_inputs(target.seeds, LENGTH), long_inputs(target.seeds, LENGTH * TIMES), strict=True)
     for short, long in pairs:
         tried.cases += 1
-        if (taken := _seconds(target, long)) < MEASURABLE:
+        if (taken := _seconds(target, long, tried)) < MEASURABLE:
             continue
-        ratio = min(_seconds(target, long) / max(_seconds(target, short), 1e-4) for _ in range(3))
+        ratio = min(
+            _seconds(target, long, tried) / max(_seconds(target, short, tried), 1e-4) for _ in range(3)
+        )
         if ratio > MOST:
             tried.failures[target.name] = (
                 f"{ratio:.0f} times as long ({taken:.2f} s) for {long[:60]!r}…{long[-20:]!r}"
@@ -165,12 +177,13 @@ def growth(target: Target, tried: Tried) -> None:
             return
 
 
-def _seconds(target: Target, data: bytes) -> float:
+def _seconds(target: Target, data: bytes, tried: Tried) -> float:
     began = time.thread_time()
     try:
         target(data)
-    except AssertionError:
-        pass  # reported by ``attack``; here the time counts
+    except Exception as exc:
+        tried.failures[target.name] = f"{data[:60]!r}…{data[-20:]!r}\n{traceback.format_exc()[-2000:]}"
+        raise _Broken from exc
     return time.thread_time() - began
 
 
