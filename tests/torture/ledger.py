@@ -11,6 +11,7 @@ from itertools import pairwise
 #: Messages that one killed worker leaves in doubt, and those of one with a relay that answers slowly: see
 #: docs/decisions/0003-pipelined-smtp.md.
 IN_DOUBT, FAR = 10, 34
+_DYING = 0.5
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,8 @@ class Ledger:
         # A message is recorded up to some seconds after its arrival, on a machine with other work.
         fitting = [doubt for doubt in self.doubts if doubt.at <= second and used[doubt] < doubt.limit]
         own = [doubt for doubt in fitting if doubt.token == token and doubt.at >= first - 1]
-        any_of = [doubt for doubt in fitting if not doubt.token and (doubt.lasts or doubt.at >= first)]
+        # What is noted as killed lives on for a moment, until the kernel has come to it.
+        any_of = [each for each in fitting if not each.token and (each.lasts or each.at >= first - _DYING)]
         return next(iter([*own, *any_of]), None)
 
     def close(self) -> None:
