@@ -47,7 +47,7 @@ def hold(relay: Relay, *, needed: bool = True) -> Hold | None:
         return None
     now, until = timezone.now(), relay.login_not_before
     following = now + wait(relay.refusals + 1)
-    if until is not None and now < until <= now + WAITS[-1]:  # further away: a wrong clock wrote it
+    if until is not None and now < until <= following:  # further away: a wrong clock wrote it
         return Hold(_latest(relay), until)
     if not needed:
         return None
