@@ -15,12 +15,12 @@ from django.conf import settings
 from django.utils import timezone
 
 from mailrelay.models import Message
-from mailrelay.queue import nullsender, outbox, recording, rendering
+from mailrelay.queue import outbox, recording, rendering
 from mailrelay.queue.recording import Recorder
 from mailrelay.relay import logins, presets, target
 from mailrelay.relay.logins import Hold
 from mailrelay.relay.target import Relay
-from mailrelay.smtp import parts
+from mailrelay.smtp import nullsender, parts
 from mailrelay.smtp.connection import Connection
 from mailrelay.smtp.dialogue import Envelope
 from mailrelay.smtp.pipeline import Down, Event, Job, Opened, Pipeline, Result

@@ -16,7 +16,7 @@ from mailrelay.history import Entry
 from mailrelay.mail import addresses, emails, mime, payload
 from mailrelay.mail.emails import Email
 from mailrelay.models import Message, envelope
-from mailrelay.queue import statements
+from mailrelay.queue import backoff, statements
 from mailrelay.relay.target import default_from
 from quazzar import doorbell, words
 from quazzar.actors import current_actor
@@ -34,13 +34,6 @@ _PORTION = 5_000
 _FIRST = 100
 #: How long an idempotency key stays taken.
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
-#: The wait after the first failure; it doubles with each further one, up to the longest.
-FIRST_WAIT = timedelta(minutes=1)
-LONGEST_WAIT = timedelta(hours=2)
-#: However old a message is, it is tried this often: a node that was off for days has not tried at all.
-MIN_ATTEMPTS = 8
-#: How far a wait may differ from its nominal length, up and down.
-JITTER = 0.2
 #: How far the clocks of machines that share a database may differ before it counts as a clock that was set.
 CLOCK_SLACK = timedelta(minutes=2)
 #: The task that the worker runs for new mail.
@@ -155,6 +148,10 @@ def _row(email: Email, source: str, fallback: str) -> Message:
 
 
 def _store(row: Message, key: str | None) -> Message:
+    if key is None and row.only_recipient is not None and not connection.in_atomic_block:
+        statements.insert(row)  # a single statement is a transaction of its own
+        ring()
+        return row
     with transaction.atomic():
         if key is None:
             statements.insert(row)
@@ -281,7 +278,11 @@ def record_failure(
     now = timezone.now()
     give_up = timedelta(hours=settings.QUAZZAR_GIVE_UP_HOURS)
     chance = random.random()  # noqa: S311  (jitter, not a secret)
-    later = None if permanent else next_attempt(message.attempts, message.created_at, now, chance, give_up)
+    later = (
+        None
+        if permanent
+        else backoff.next_attempt(message.attempts, message.created_at, now, chance, give_up)
+    )
     status = Status.RETRYING if later else Status.FAILED
     changed = (
         held(owner)
@@ -308,29 +309,13 @@ def waits_for(error: Mapping[str, Any]) -> str | None:
     return stage if stage in RELAY_STAGES else None
 
 
-def next_attempt(
-    attempts: int, created_at: datetime, now: datetime, chance: float, give_up: timedelta
-) -> datetime | None:
-    """When to try again after ``attempts`` failures; None once the message is older than ``give_up`` and was tried
-    ``MIN_ATTEMPTS`` times.
-
-    The waits are 1, 2, 4, 8 … minutes and at most two hours, each ±20 % (``chance``, 0 to 1, picks within that), so
-    that a thousand messages that failed together do not come back together.
-    """
-    if now - created_at >= give_up and attempts >= MIN_ATTEMPTS:
-        return None
-    doublings = min(max(attempts - 1, 0), 20)
-    wait = min(FIRST_WAIT * (1 << doublings), LONGEST_WAIT)
-    return now + wait * (1 - JITTER + 2 * JITTER * chance)
-
-
 def follow_clock() -> int:
     """Make mail due that waits for a time which only a wrong clock can have given it. Returns how many.
 
     After a clock has been set back, what was queued before would otherwise wait until the old time comes again.
     """
     now = timezone.now()
-    longest = now + LONGEST_WAIT * (1 + JITTER) + CLOCK_SLACK
+    longest = now + backoff.LONGEST + CLOCK_SLACK
     # While the clock is right, both find nothing on their indexes, however much waits.
     young = Message.objects.filter(created_at__gt=now + CLOCK_SLACK).order_by("created_at")
     waiting = Message.objects.filter(status__in=Message.PENDING)

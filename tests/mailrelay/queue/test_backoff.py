@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailrelay.queue import outbox
+from mailrelay.queue import backoff
 
 CREATED = datetime(2026, 1, 2, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -20,7 +20,7 @@ def wait(
 ) -> timedelta | None:
     """How long after this failure the next attempt is."""
     now = CREATED + age
-    later = outbox.next_attempt(attempts, CREATED, now, chance, give_up)
+    later = backoff.next_attempt(attempts, CREATED, now, chance, give_up)
     return later - now if later else None
 
 
@@ -33,8 +33,8 @@ def test_the_waits_double_up_to_two_hours() -> None:
 def test_every_wait_is_near_its_nominal_length_and_never_shrinks(attempts: int, chance: float) -> None:
     this, nominal, following = wait(attempts, chance), wait(attempts), wait(attempts + 1, chance)
     assert this is not None and nominal is not None and following is not None
-    assert nominal * (1 - outbox.JITTER) <= this + timedelta(microseconds=1)
-    assert this <= nominal * (1 + outbox.JITTER) + timedelta(microseconds=1)
+    assert nominal * (1 - backoff.JITTER) <= this + timedelta(microseconds=1)
+    assert this <= nominal * (1 + backoff.JITTER) + timedelta(microseconds=1)
     assert timedelta(0) < this <= following
 
 

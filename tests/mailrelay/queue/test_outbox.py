@@ -266,6 +266,36 @@ def test_old_messages_go_and_waiting_ones_stay(queued: Queue) -> None:
     assert Message.objects.count() == 1
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_mail_is_committed_before_its_caller_and_the_worker_know(
+    relay: RelaySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def count_elsewhere() -> None:
+        def look() -> None:
+            seen.append(Message.objects.count())
+            connection.close()
+
+        thread = threading.Thread(target=look)  # with a connection of its own
+        thread.start()
+        thread.join(30)
+
+    monkeypatch.setattr(outbox, "ring", count_elsewhere)
+    for number, to in enumerate(
+        (["a@example.com"], ["a@example.com", "b@example.com"], ["c@example.com"]), 1
+    ):
+        outbox.enqueue(Email(to=to, subject="x", text="x"), source="api")
+        count_elsewhere()
+        assert seen == [number, number]
+        seen.clear()
+        assert connection.get_autocommit()
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        outbox.enqueue(Email(to=["d@example.com"], subject="x", text="x"), source="api")
+        raise ZeroDivisionError
+    assert (seen, Message.objects.count()) == ([], 3)
+
+
 # --- what a claim costs
 
 
