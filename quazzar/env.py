@@ -94,7 +94,7 @@ def env_zone(name: str) -> str:
     value = env_str(name)
     try:
         return ZoneInfo(value).key if value else ""
-    except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
+    except (ZoneInfoNotFoundError, ValueError, OSError, RecursionError) as exc:
         raise ImproperlyConfigured(
             f"{name} must be the name of a time zone, such as Europe/Berlin; it is {value!r}."
         ) from exc
