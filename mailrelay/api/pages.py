@@ -45,7 +45,7 @@ class _History(Paginator):  # type: ignore[type-arg]  # Django's is not generic 
     def count(self) -> int:
         """How many messages the list has."""
         few = self._rows.order_by()[: _FEW + 1].count()
-        return few if few <= _FEW else counts.exactly(self._status)
+        return few if few <= _FEW else max(few, counts.exactly(self._status))
 
     def page(self, number: int | str) -> Page[Any]:
         """The page with this number.

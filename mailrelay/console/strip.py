@@ -66,11 +66,11 @@ def _outage() -> Outage | None:
     """Messages that are retried because the relay was not found, did not answer, or refused the sign-in."""
     latest, oldest, number = None, None, 0
     for what in _HELD_UP:
-        rows = Message.objects.filter(waits_for=what).order_by("pk").defer("body")
+        rows = Message.objects.filter(waits_for=what, status=Status.RETRYING).order_by("pk").defer("body")
         if (first := rows.first()) is None:
             continue
         number += counts.at_most(rows)
-        last = rows.last()
+        last = rows.last() or first  # all may leave between one query and the next
         latest = max(filter(None, (latest, last)), key=lambda row: row.pk)
         oldest = min(filter(None, (oldest, first)), key=lambda row: row.pk)
     if latest is None or oldest is None or not latest.last_error:

@@ -142,12 +142,13 @@ def _is_alive(owner: str) -> bool:
 
 
 def _began(pid: int) -> str:
-    """When a process began, in clock ticks since the boot (proc(5)); empty if there is none. Numbers of processes are
-    used again."""
+    """When a process began, in clock ticks since the boot (proc(5)); empty if there is none, or if it is over and only
+    its parent has not heard of it. Numbers of processes are used again."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return ""
+    return "" if state in ("Z", "X") else rest[18]
 
 
 @dataclass
@@ -159,7 +160,7 @@ class Drain:
     """
 
     owner: str = field(default_factory=owner_name)
-    _renewed: float = field(default_factory=time.monotonic)
+    _renewed: float = field(default_factory=lambda: time.clock_gettime(time.CLOCK_BOOTTIME))
     _answered: bool = False
     _down: DeliveryError | None = None
     _down_seconds: float | None = None
@@ -316,9 +317,10 @@ class Drain:
         When a machine was suspended for a while, others have taken its messages over: what no connection has started
         must not be sent from here, too.
         """
-        if time.monotonic() - self._renewed <= _RENEW_SECONDS:
+        now = time.clock_gettime(time.CLOCK_BOOTTIME)  # goes on while the machine is suspended
+        if now - self._renewed <= _RENEW_SECONDS:
             return True
-        self._renewed = time.monotonic()
+        self._renewed = now
         if outbox.renew(self.owner) >= len(self._recorder.rows):
             return True
         keys = [job.key for job in pipeline.abandon()]

@@ -225,7 +225,9 @@ def expire_leases(of: Collection[str] | None = None) -> int:
         of: these owners only; None: all.
     """
     now = timezone.now()
-    over = Q(lease_until__lt=now) | Q(lease_until__gt=now + LEASE + CLOCK_SLACK)
+    over = Q(lease_until__lt=now)
+    if statements.clock_agrees(now, CLOCK_SLACK):
+        over |= Q(lease_until__gt=now + LEASE + CLOCK_SLACK)
     sending = Message.objects.filter(over, status=Status.SENDING)
     if of is not None:
         sending = sending.filter(lease_owner__in=[*of])
@@ -315,6 +317,8 @@ def follow_clock() -> int:
     After a clock has been set back, what was queued before would otherwise wait until the old time comes again.
     """
     now = timezone.now()
+    if not statements.clock_agrees(now, CLOCK_SLACK):
+        return 0
     longest = now + backoff.LONGEST + CLOCK_SLACK
     # While the clock is right, both find nothing on their indexes, however much waits.
     young = Message.objects.filter(created_at__gt=now + CLOCK_SLACK).order_by("created_at")

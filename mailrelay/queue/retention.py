@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from mailrelay.models import Message
@@ -65,7 +66,8 @@ def _remove_older_than(old: datetime) -> int:
 def remove(messages: QuerySet[Message]) -> int:
     """Delete these messages, whatever their status; returns how many."""
     with transaction.atomic():
-        by_status = dict(messages.order_by().values_list("status").annotate(Count("id")))
-        messages.delete()
-        counts.take_away(by_status)
-    return sum(by_status.values())
+        # Locked, so that none gets another status before it is deleted.
+        found = dict(messages.order_by("pk").select_for_update().values_list("pk", "status"))
+        Message.objects.filter(pk__in=found).delete()
+        counts.take_away(Counter(found.values()))
+    return len(found)

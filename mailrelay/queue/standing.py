@@ -26,7 +26,7 @@ STAGES = {
     "data": "the message itself",
 }
 #: Status codes that say something about the recipient's address or mailbox, not about the relay (RFC 3463 §3.2, §3.3).
-_ADDRESS = re.compile(r"\b[45]\.(?:1\.(?:1|2|3|4|6|10)|2\.\d+)\b")
+_ADDRESS = re.compile(r"(?<![\d.])[45]\.(?:1\.(?:1|2|3|4|6|10)|2\.\d+)(?![\d.]*\d)")
 #: Settings with which an earlier delivery proves nothing once they are changed.
 _DECISIVE = frozenset({"host", "port", "security", "username", "password", "from_address"})
 #: How many of the latest messages of each status are read: the state must cost the same in a queue of millions.

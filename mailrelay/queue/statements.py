@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -177,6 +177,17 @@ def anything_due(now: datetime) -> bool:
         return cursor.fetchone() is not None
 
 
+def clock_agrees(now: datetime, slack: timedelta) -> bool:
+    """Whether this machine's clock is that of the database: of several machines, the one with the wrong clock must not
+    take the times of the others for wrong."""
+    connection = connections[router.db_for_read(Message)]
+    if connection.vendor != "postgresql":
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        return bool(abs(cursor.fetchone()[0] - now) <= slack)
+
+
 def due_after(time: datetime) -> list[int]:
     """The ids of what waits and is due after this time only."""
     connection = connections[router.db_for_read(Message)]
@@ -230,9 +241,9 @@ def soon() -> Iterator[None]:
     if connection.vendor != "sqlite" or connection.in_atomic_block:
         yield
         return
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA synchronous=NORMAL")
     try:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA synchronous=NORMAL")
         yield
     finally:
         with connection.cursor() as cursor:

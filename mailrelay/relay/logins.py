@@ -21,6 +21,8 @@ from quazzar.errors import DeliveryError
 #: The wait after each refusal in a row; the last one stays. That makes three logins in the first ten minutes, which
 #: leaves the operator a test or two.
 WAITS = tuple(timedelta(minutes=minutes) for minutes in (1, 4, 15, 60, 120))
+#: How far the clocks of machines that share a database may differ.
+_CLOCK_SLACK = timedelta(minutes=2)
 #: The columns as they are when nothing was refused.
 CLEAR = {"login_refusals": 0, "login_not_before": None, "login_error": None}
 
@@ -47,7 +49,7 @@ def hold(relay: Relay, *, needed: bool = True) -> Hold | None:
         return None
     now, until = timezone.now(), relay.login_not_before
     following = now + wait(relay.refusals + 1)
-    if until is not None and now < until <= following:  # further away: a wrong clock wrote it
+    if until is not None and now < until <= following + _CLOCK_SLACK:  # further away: a wrong clock wrote it
         return Hold(_latest(relay), until)
     if not needed:
         return None

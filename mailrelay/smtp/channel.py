@@ -144,8 +144,9 @@ class Channel:
                 raise
             self.usable = False
             return reply
-        whole = code >= 200 and wire.is_answer(listener.lines[-1])
-        return Reply(code, wire.printable(text)) if whole else Reply(*wire.answer(listener.lines))
+        if not wire.is_answer(listener.lines[-1]):
+            return Reply(0, wire.answer(listener.lines)[1])
+        return Reply(code, wire.printable(text)) if code >= 200 else Reply(*wire.answer(listener.lines))
 
     def _read_ahead(self) -> bytes:
         """What the server said after its latest answer without being asked, as far as it is here."""

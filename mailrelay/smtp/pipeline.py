@@ -156,7 +156,7 @@ class Pipeline:
             self.alive -= 1
             # The relay may allow fewer connections than we want: from now on ask for no more than are open.
             self._most = max(1, self.alive)
-            if self.alive and event.error.smtp_code in _ENOUGH:
+            if event.error.smtp_code in _ENOUGH:
                 self._pool.remember_connections(self.target, self.alive)
         elif isinstance(event, Result):
             self.outstanding -= 1

@@ -66,8 +66,9 @@ class Pool:
         return min(most, allowed) if time.monotonic() < until else most
 
     def remember_connections(self, target: Target, allowed: int) -> None:
-        """Remember how many connections it allows, so that the next drain is not refused first."""
-        self._connections = {target: (allowed, time.monotonic() + _CONNECTIONS_SECONDS)}
+        """Remember how many connections it allows, so that the next drain is not refused first. A server that allows
+        none has not told its limit."""
+        self._connections = {target: (allowed, time.monotonic() + _CONNECTIONS_SECONDS)} if allowed else {}
 
     def take(self, target: Target) -> Connection | None:
         """A connection to exactly this target, or None; connections to other targets are closed."""
