@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db.models import QuerySet
 from django.test import Client
 from django.utils import timezone
 
@@ -88,6 +89,16 @@ def test_the_strip_shows_them_escaped(client: Client, operator: User, now: datet
     assert "The relay is not answering. One message is waiting since" in html
     assert "&lt;b&gt;gone&lt;/b&gt;" in html
     assert "<html" not in html
+
+
+def test_mail_that_left_meanwhile_is_no_outage(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = stuck(now - timedelta(minutes=9), "connect")
+    Message.objects.filter(pk=row.pk).update(status="sent")  # by a worker of the former release
+    assert figures.read().outage is None
+    Message.objects.filter(pk=row.pk).update(status="retrying")
+    monkeypatch.setattr(QuerySet, "last", lambda rows: None)  # claimed between one query and the next
+    outage = figures.read().outage
+    assert outage is not None and outage.messages == 1
 
 
 def test_the_number_of_queries_does_not_grow(now: datetime, django_assert_max_num_queries: Any) -> None:

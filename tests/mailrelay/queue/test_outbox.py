@@ -181,6 +181,20 @@ def test_a_lease_from_before_the_clock_was_set_back_is_freed(queued: Queue) -> N
     assert outbox.expire_leases() == 1
 
 
+def test_a_machine_whose_clock_is_not_the_databases_takes_no_time_of_the_others_for_wrong(
+    queued: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert statements.clock_agrees(timezone.now(), timedelta(minutes=2))
+    agrees = connection.vendor == "sqlite"  # whose clock is this machine's
+    assert statements.clock_agrees(timezone.now() - timedelta(hours=1), timedelta(minutes=2)) is agrees
+    row = queued()
+    outbox.claim("me", 10)
+    ahead = timezone.now() + timedelta(days=1)
+    Message.objects.filter(pk=row.pk).update(lease_until=ahead, created_at=ahead)
+    monkeypatch.setattr(statements, "clock_agrees", lambda now, slack: False)
+    assert (outbox.expire_leases(), outbox.follow_clock()) == (0, 0)
+
+
 @pytest.mark.parametrize(
     ("status", "ahead", "hurried"),
     [

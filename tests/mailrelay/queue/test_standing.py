@@ -103,6 +103,7 @@ def test_a_test_mail_to_an_address_that_does_not_exist_says_nothing_about_the_re
         ("The server refused the recipient: 550 5.1.1 <x@y.org>: User unknown", "untested"),
         ("The server refused the recipient for now: 452 4.2.2 Mailbox full", "untested"),
         ("The server refused the recipient: 550 5.7.1 Relaying denied", "failing"),
+        ("The server refused the recipient: 554 5.7.1 Client host [203.5.2.10] blocked", "failing"),
         ("The server refused the recipient: 554 Address is not verified", "failing"),
     ):
         with subtests.test(reply=reply):

@@ -147,7 +147,7 @@ def test_an_answer_that_is_cut_off_or_no_answer(serve: Serve, said: Reply, kind:
 
 
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "."])
-@pytest.mark.parametrize("said", ["600 what", "999 9.9.9 what", "25503 half an answer and the next"])
+@pytest.mark.parametrize("said", ["600 what", "999 9.9.9 what", "25503 half", "250-well\n5500 then"])
 def test_a_number_that_is_no_code_of_smtp_is_neither_a_yes_nor_a_refusal_for_good(
     serve: Serve, verb: str, said: str
 ) -> None:

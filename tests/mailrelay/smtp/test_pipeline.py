@@ -160,6 +160,8 @@ def test_how_many_connections_a_server_allows_is_remembered(pool: Pool) -> None:
         run(server, pool, 40)
         assert len(server.sessions) == before  # the two that are open, and no try at a third
         assert pool.connections(Target("127.0.0.2", server.port, "none"), 25) == 25
+        pool.remember_connections(target, 0)  # it takes nobody now
+        assert pool.connections(target, 25) == 25
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
