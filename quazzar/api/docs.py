@@ -63,7 +63,7 @@ class SchemaView(_ForAnybody, SpectacularAPIView):
 
 
 class DocsView(_ForAnybody, SpectacularSwaggerSplitView):
-    """The description as a page to read and try, and with ``?script=`` its script, which may not stand in the page."""
+    """The description as a page to read and try; with ``?script=``, the script of that page."""
 
     url_name = "schema"
     query_names: ClassVar = {"": ("script",)}

@@ -77,7 +77,7 @@ def again(request: HttpRequest, pk: int) -> HttpResponse:
 def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     """Take an invitation back."""
     name = invitations.revoke(cast("User", request.user), pk)
-    messages.success(request, f"Invitation of {name} revoked. The link no longer works.")
+    messages.success(request, f"Invitation for {name} revoked. The link no longer works.")
     return redirect(LIST)
 
 
@@ -99,7 +99,7 @@ def _show(request: HttpRequest, row: OneTimeLink, token: str) -> HttpResponse:
     url = f"{request.build_absolute_uri(reverse('admin:welcome'))}#{token}"
     context = {
         **admin.site.each_context(request),
-        "title": f"Invitation of {row.user.get_username()}",
+        "title": f"Invitation for {row.user.get_username()}",
         "link": row,
         "url": url,
         "hours": words.span(links.LIFE),

@@ -76,7 +76,7 @@ def test_a_value_that_changes_and_stays_right_is_told_with_before_and_after(doma
     kept(domain, SPF, Status.OK, second)
     (change,) = RecordChange.objects.all()
     assert (change.found_before, change.found) == ([first], [second])
-    assert str(change) == "spf: value changed, still ok"
+    assert str(change) == "spf: value changed, still OK"
 
 
 def test_another_order_of_the_same_values_is_no_change(domain: Domain) -> None:
