@@ -150,7 +150,7 @@ def check_nothing_lost(world: World, stranger: Stranger) -> None:
     world.stack.wait_phase("healthy")
     wait_until(lambda: set(stranger.accepted) <= set(subjects(world)), "every accepted mail arrives", 120)
     found = subjects(world)
-    # Postfix delivers again what Dovecot had stored when it was stopped, but not acknowledged (RFC 5321 section 4.5.4.1):
+    # Postfix delivers again what Dovecot had stored, but not acknowledged, when it was stopped (RFC 5321 §4.5.4.1):
     # one mail of each connection, at most.
     doubled = {subject: found[subject] for subject in stranger.accepted if found[subject] > 1}
     assert sum(doubled.values()) <= 2 * 2, doubled
