@@ -168,6 +168,8 @@ def _store_health(target: bringup.Target) -> None:
         return
     state = observation.containers.get(unhealthy[0].service)
     condition = "missing" if state is None else state.health if state.status == "running" else state.status
+    if condition == "starting" and Stack.load().phase == Phase.DEGRADED:
+        return  # why it starts is told already, and stays on the pages until it runs
     progress.degraded(
         bringup.NotHealthy(
             f"The container {unhealthy[0].name} is {condition}.",

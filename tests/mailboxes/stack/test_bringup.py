@@ -13,6 +13,7 @@ from mailboxes.stack import reconcile
 from mailboxes.stack.preflight import runner
 from mailboxes.stack.preflight.runner import Check, Report
 from quazzar.errors import EngineTimeout
+from quazzar.models import Finding
 from tests.fakeparts import FakeNetwork
 from tests.fakes import Killed
 from tests.mailboxes import factories
@@ -236,6 +237,22 @@ def test_a_container_that_ends_at_once_is_named(enabled: StackEngine) -> None:
     enabled.before = end
     reconcile.converge()
     assert Stack.load().progress_message == "The container qz-dovecot does not stay up."
+
+
+def test_why_a_container_starts_again_is_told_until_it_runs(enabled: StackEngine) -> None:
+    reconcile.converge()
+    assert_up(enabled)
+    box = enabled.boxes["qz-dovecot"]
+    box.status, enabled.health["dovecot"] = "exited", "starting"
+    told = "The container qz-dovecot is not running (exited)."
+    for _ in range(2):
+        reconcile.converge(quiet=True)
+        error = Stack.load().last_error
+        assert (Stack.load().phase, error and error["message"]) == ("degraded", told)
+        assert Finding.objects.get(check_name="stack").sentence == told
+    box.health = "healthy"
+    reconcile.converge(quiet=True)
+    assert_up(enabled)
 
 
 # --- preflight ---------------------------------------------------------------------------------------------
