@@ -28,7 +28,9 @@ AGAIN = {
     "mailboxes/csvfiles": ("importing", "exporting"),
     "mailrelay": ("backends", "notifiers"),
     "mailrelay/api": ("pages",),
-    "mailrelay/queue": ("counts", "delivery", "finding", "history", "outbox", "submission"),
+    "mailrelay/queue": (
+        "counts", "delivery", "finding", "history", "outbox", "retention", "submission", "waiting",
+    ),
     "mailrelay/relay": ("settings",),
     "quazzar/sealing": ("check_seals", "fields", "fields_dumps", "fields_queries", "fields_unreadable"),
     "quazzar/monitoring": ("health",),

@@ -158,6 +158,7 @@ def test_removing_what_is_not_there_is_fine(world: World) -> None:
     world.engine.remove(NOWHERE)
     world.engine.remove_volume(NOWHERE)
     world.engine.remove_network(NOWHERE)
+    assert world.engine.network(NOWHERE) is None
 
 
 # --- a container's life ------------------------------------------------------------------------------------

@@ -15,8 +15,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from mailrelay.mail.emails import Email
-from mailrelay.models import Message, MessageAddress, RelaySettings
-from mailrelay.queue import byhand, outbox, recording, retention, statements
+from mailrelay.models import Message, RelaySettings
+from mailrelay.queue import byhand, outbox, recording, statements
 from mailrelay.queue.recording import Recorder
 from mailrelay.smtp.dialogue import Envelope, Outcome
 from mailrelay.smtp.pipeline import Job, Result
@@ -271,15 +271,6 @@ def test_when_the_relay_answers_again_only_its_own_failures_are_brought_forward(
     assert (error["stage"], error["code"], error["message"]) == ("connect", None, "no")
 
 
-def test_old_messages_go_and_waiting_ones_stay(queued: Queue) -> None:
-    queued(), queued()
-    (row, _) = outbox.claim("me", 10)
-    outbox.record_sent("me", [row.pk])
-    Message.objects.update(created_at=timezone.now() - timedelta(days=91))
-    assert retention.purge() == (0, 1)
-    assert Message.objects.count() == 1
-
-
 @pytest.mark.django_db(transaction=True)
 def test_a_mail_is_committed_before_its_caller_and_the_worker_know(
     relay: RelaySettings, monkeypatch: pytest.MonkeyPatch
@@ -361,81 +352,3 @@ def test_results_reach_the_disk_at_once_unless_more_are_to_come(
     assert [n for n, level in enumerate(levels) if level == full] == synced
     assert synchronous() == full
     assert Message.objects.filter(status="sent").count() == 44
-
-
-# --- what holds mail up
-
-
-HELD: list[tuple[dict[str, Any], str | None]] = [
-    ({"stage": "connect", "code": None, "message": "no answer"}, "connect"),
-    ({"stage": "auth", "code": 535, "message": "no"}, "auth"),
-    ({"stage": "auth", "code": None, "message": "no key", "keys": "aa"}, "password"),
-    ({"stage": "data", "code": None, "message": "no key", "keys": "aa"}, "key"),
-    ({"stage": "data", "code": 451, "message": "later"}, None),
-    ({"stage": "recipient", "code": 450, "message": "later"}, None),
-]
-
-
-def test_a_message_tells_what_must_be_mended_before_it_leaves(queued: Queue) -> None:
-    for error, waits_for in HELD:
-        row = queued()
-        (claimed,) = outbox.claim("me", 1)
-        assert outbox.record_failure("me", claimed, error, permanent=False) == "retrying"
-        row.refresh_from_db()
-        assert row.waits_for == waits_for, error
-    assert outbox.bring_forward() == 3  # not those that wait for a key, or for their own time
-    assert outbox.bring_forward_unreadable("aa") == 0
-    assert outbox.bring_forward_unreadable("bb") == 1
-    assert {row.waits_for for row in outbox.claim("me", 100)} == {None}
-
-
-def test_what_is_given_up_or_done_by_hand_waits_for_nothing(queued: Queue) -> None:
-    error = HELD[0][0]
-    rows = [queued() for _ in range(3)]
-    for claimed in outbox.claim("me", 3):
-        outbox.record_failure("me", claimed, error, permanent=claimed.pk == rows[0].pk)
-    byhand.retry(rows[1])
-    byhand.cancel(rows[2])
-    assert list(Message.objects.order_by("pk").values_list("status", "waits_for")) == [
-        ("failed", None),
-        ("queued", None),
-        ("failed", None),
-    ]
-
-
-def test_changed_settings_are_tried_with_some_of_the_mail_that_waits(
-    queued: Queue, rings: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(outbox, "_FIRST", 2)
-    for _ in range(5):
-        queued()
-    for claimed in outbox.claim("me", 5):
-        outbox.record_failure("me", claimed, HELD[1][0], permanent=False)
-    assert not outbox.anything_due()
-    outbox.follow_relay()
-    assert len(outbox.claim("me", 100)) == 2
-    monkeypatch.setattr(outbox, "_PORTION", 2)
-    assert outbox.bring_forward() == 3
-    assert len(outbox.claim("me", 100)) == 3
-
-
-# --- retention
-
-
-def test_retention_removes_in_portions_what_is_over_and_old(
-    queued: Queue, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(retention, "_PORTION", 2)
-    old = timezone.now() - timedelta(days=400)
-    rows = [queued("a@example.com", "b@example.com", key=str(number)) for number in range(9)]
-    for number, row in enumerate(rows):
-        status = ("sent", "queued", "failed")[number % 3]
-        Message.objects.filter(pk=row.pk).update(status=status, sent_at=old if status == "sent" else None)
-    Message.objects.filter(pk__in=[row.pk for row in rows[:7]]).update(created_at=old)
-    bodies, removed = retention.purge()
-    assert (bodies, removed) == (3, 5)
-    left = Message.objects.order_by("pk").values_list("pk", flat=True)
-    assert list(left) == [rows[n].pk for n in (1, 4, 7, 8)]  # those that wait, and the young
-    assert MessageAddress.objects.count() == 8
-    assert Message.objects.filter(idempotency_key__isnull=False).count() == 2
-    assert retention.purge() == (0, 0)
