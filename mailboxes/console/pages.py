@@ -23,6 +23,16 @@ LIST, DELETED, ALIASES, DOMAINS, SERVER, IMPORT = (
     f"admin:mail_boxes_{name}" for name in ("list", "deleted", "aliases", "domains", "server", "import")
 )
 
+#: How the names of routes begin, after ``mail_boxes_``: the part of the navigation. Any other belongs to the server.
+SECTIONS = {
+    "alias": "aliases",
+    "domain": "domains",
+    "deleted": "deleted",
+    "restore": "deleted",
+    "import": "import",
+    **dict.fromkeys(("list", "add", "edit", "delete", "connection", "autoconfig", "profile", "live"), "list"),
+}
+
 
 def page(request: HttpRequest, template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
     """A whole page with the tabs and the head."""
@@ -48,8 +58,14 @@ def head(request: HttpRequest) -> dict[str, Any]:
         "usage": usage,  # not called unless the template uses it
         "may": access.permissions(request.user),
         "restore_days": settings.QUAZZAR_RESTORE_DAYS,
-        "here": getattr(request.resolver_match, "url_name", ""),
+        "section": section(getattr(request.resolver_match, "url_name", "")),
     }
+
+
+def section(route: str) -> str:
+    """The part of the mail server, as the navigation lists them, that a route's page belongs to."""
+    name = route.removeprefix("mail_boxes_")
+    return next((part for prefix, part in SECTIONS.items() if name.startswith(prefix)), "server")
 
 
 def list_page(request: HttpRequest, name: str, context: dict[str, Any]) -> HttpResponse:

@@ -36,8 +36,6 @@ from quazzar.errors import QuazzarError
 
 _TAIL = 300
 _RSPAMD_WEB = 11334
-#: Pages whose navigation the head may mark.
-_LISTS = ("list", "aliases", "domains", "deleted", "import", "server")
 
 
 @access.page(access.see_tab)
@@ -53,9 +51,8 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_safe
 def head(request: HttpRequest) -> HttpResponse:
     """State and navigation, fetched again every few seconds."""
-    here = request.GET.get("here", "").removeprefix("mail_boxes_")
-    here = f"mail_boxes_{here}" if here in _LISTS else ""
-    return part(request, "mailboxes/_head.html", {**pages.head(request), "here": here})
+    shown = {**pages.head(request), "section": request.GET.get("section", "")}
+    return part(request, "mailboxes/_head.html", shown)
 
 
 @access.page(access.see_server)

@@ -13,7 +13,7 @@ from quazzar.errors import AlreadyExists, InvalidFields, QuazzarError
 
 T = TypeVar("T")
 
-_SEPARATORS = re.compile(r"[\s,;]+")
+_SEPARATORS = re.compile(r"[\r\n,;]+")
 INPUT = {"class": "q-input"}
 #: For addresses, names and the like: no spell check, no capital letter, no completion.
 VERBATIM = {**INPUT, "spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
@@ -59,7 +59,7 @@ def wear(form: forms.BaseForm) -> None:
 
 
 class AddressesField(forms.CharField):
-    """Mail addresses, one a line or separated by commas; cleans to a list."""
+    """Mail addresses, one a line, or separated by commas or spaces; cleans to a list."""
 
     widget = forms.Textarea
 
@@ -68,8 +68,16 @@ class AddressesField(forms.CharField):
         return "\n".join(value) if isinstance(value, list) else value
 
     def to_python(self, value: Any) -> Any:
-        """Return the addresses in the order in which they were typed."""
-        return [address for address in _SEPARATORS.split(value or "") if address]
+        """Return the addresses in the order in which they were typed.
+
+        Words that are not all addresses stay together, so that a line with a mistake is one mistake.
+        """
+        return [address for line in _SEPARATORS.split(value or "") for address in _addresses(line.strip())]
+
+
+def _addresses(line: str) -> list[str]:
+    words = line.split()
+    return words if all("@" in word for word in words) else [line]
 
 
 class NumberField(forms.Field):

@@ -31,7 +31,7 @@ def console(client: Client, operator: User, rung: list[str]) -> Client:
 
 
 def head(console: Client) -> str:
-    return html(console.get(f"{TAB}head/?here=mail_boxes_list", headers=HTMX))
+    return html(console.get(f"{TAB}head/?section=list", headers=HTMX))
 
 
 # --- the head
