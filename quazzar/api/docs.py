@@ -66,6 +66,7 @@ class DocsView(_ForAnybody, SpectacularSwaggerSplitView):
     """The description as a page to read and try; with ``?script=``, the script of that page."""
 
     url_name = "schema"
+    template_name = "rest_framework/docs.html"
     query_names: ClassVar = {"": ("script",)}
 
 

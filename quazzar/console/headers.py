@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.middleware.gzip import GZipMiddleware
-from django.urls import reverse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +19,6 @@ PAGES = (
     "connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
     "object-src 'none'"
 )
-#: For the API's description: Swagger UI writes styles into its page.
-DOCS = PAGES.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
 #: For everything else, such as JSON, CSV and pictures: opened by itself it can load and run nothing.
 OTHERS = "default-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'; sandbox"
 #: Features that no page uses. Copying to the clipboard is not among them.
@@ -64,11 +61,6 @@ class HeadersMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         is_page = response.get("Content-Type", "").startswith("text/html")
-        response.headers.setdefault("Content-Security-Policy", policy(request) if is_page else OTHERS)
+        response.headers.setdefault("Content-Security-Policy", PAGES if is_page else OTHERS)
         response["Permissions-Policy"] = PERMISSIONS
         return response
-
-
-def policy(request: HttpRequest) -> str:
-    """What this page may load and run."""
-    return DOCS if request.path == reverse("docs") else PAGES

@@ -3,16 +3,6 @@
 (() => {
     "use strict";
 
-    // The console's own switch between light and dark.
-    const theme = (() => {
-        try {
-            return JSON.parse(localStorage.getItem("adminTheme") || '"auto"');
-        } catch {
-            return "auto";
-        }
-    })();
-    if (theme === "dark" || theme === "light") document.documentElement.dataset.theme = theme;
-
     const token = () => document.querySelector("input[name=csrfmiddlewaretoken]").value;
 
     function bodyOf(form) {

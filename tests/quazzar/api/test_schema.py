@@ -130,8 +130,8 @@ def test_the_page_and_all_it_loads_come_from_this_node(client: Client) -> None:
     page = client.get("/api/docs")
     assert page.status_code == 200
     html = page.content.decode()
-    loaded = re.findall(r'(?:src|href)="([^"]+)"', html)
-    assert len(loaded) >= 3
+    loaded = re.findall(r'<(?:script|link|img) [^>]*(?:src|href)="([^"]+)"', html)
+    assert len(loaded) >= 6
     script = client.get(loaded.pop()).content.decode()  # the last one begins it all
     for address in loaded:
         assert finders.find(address.removeprefix("/static/")), address
