@@ -57,7 +57,7 @@ def examine() -> doctor.Finding:
         )
     checked = DomainCheck.objects.exclude(checked_at=None).count()
     if not checked:
-        return doctor.ok("No domains have been checked yet.")
+        return doctor.idle("No domains have been checked yet.")
     return doctor.ok(f"The DNS records for mail are correct for {words.count(checked, 'domain')}.")
 
 

@@ -24,10 +24,10 @@ _RELAY = Link("Open the relay settings", "admin:mail_relay")
 _EVENTS, _LATEST = 4, 12
 #: The server's code at sign-in → why, in words (RFC 4954 §4.7 and §6).
 _REFUSALS = {
-    534: "the server wants another way to sign in",
-    535: "the password was refused",
-    538: "the server wants an encrypted connection",
-    454: "the server cannot check the password now",
+    534: "The server wants another way to sign in",
+    535: "The password was refused",
+    538: "The server wants an encrypted connection",
+    454: "The server cannot check the password now",
 }
 
 

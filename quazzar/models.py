@@ -357,6 +357,8 @@ class Finding(models.Model):
     area = models.CharField(max_length=20, default="node")
     #: ok, warning or failed.
     level = models.CharField("result", max_length=10)
+    #: See ``doctor.Finding``.
+    is_idle = models.BooleanField("nothing to check", default=False)
     sentence = models.TextField("what it found")
     advice = models.TextField("what to do", blank=True, default="")
     #: URL name of the page where it can be fixed; empty if there is none.
@@ -382,6 +384,7 @@ class FindingChange(models.Model):
 
     check_name = models.CharField("check", max_length=40)
     level = models.CharField("result", max_length=10)
+    is_idle = models.BooleanField("nothing to check", default=False)
     sentence = models.TextField("what it found")
     at = models.DateTimeField("time")
 

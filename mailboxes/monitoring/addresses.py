@@ -17,7 +17,7 @@ _MOST_NAMED = 3
 def examine() -> doctor.Finding:
     """Whether mail to every address that we accept reaches somebody."""
     if not Stack.load().enabled:
-        return doctor.ok("The mail server is not enabled.")
+        return doctor.idle("The mail server is not enabled.")
     domains, aliases = list(Domain.objects.all()), list(Alias.objects.filter(enabled=True))
     forwarding = list(Mailbox.objects.live().exclude(forward_to=[]))
     problems = _circles(domains, aliases, forwarding)

@@ -17,7 +17,7 @@ def queue() -> doctor.Finding:
     """Whether mail waits in Postfix, and why."""
     stack = Stack.load()
     if not stack.enabled:
-        return doctor.ok(_OFF)
+        return doctor.idle(_OFF)
     summary = watch.read(stack)
     if summary is None:
         return doctor.warning(
@@ -40,7 +40,7 @@ def images() -> doctor.Finding:
     """Which versions run, and whether one of them must be replaced."""
     stack = Stack.load()
     if not stack.enabled:
-        return doctor.ok(_OFF)
+        return doctor.idle(_OFF)
     found = versions.read(stack)
     for version in found:
         if version.danger:
@@ -57,14 +57,12 @@ def clients() -> doctor.Finding:
     """What share of its clients Postfix sees under an address that is not theirs."""
     stack = Stack.load()
     if not stack.enabled:
-        return doctor.ok(_OFF)
+        return doctor.idle(_OFF)
     seen, hidden = stack.clients.get("seen", 0), stack.clients.get("hidden", 0)
+    if not seen:
+        return doctor.idle("Too few connections so far to tell.")
     if not hidden:
-        return doctor.ok(
-            f"Postfix saw the real client address of each of the last {seen} connections."
-            if seen
-            else "Too few connections so far to tell."
-        )
+        return doctor.ok(f"Postfix saw the real client address of each of the last {seen} connections.")
     share = 100 * hidden // seen or 1
     return doctor.warning(
         f"Of the last {seen} connections to Postfix, {hidden} ({share} %) came from the address of "

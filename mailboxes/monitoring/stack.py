@@ -42,7 +42,7 @@ def certificate() -> doctor.Finding:
     """Whether mail programs accept the certificate."""
     stack = Stack.load()
     if not stack.enabled:
-        return doctor.ok(OFF)
+        return doctor.idle(OFF)
     state = certificatestate.read(stack)
     problems = state.problems()
     if not problems:
@@ -60,7 +60,7 @@ def disk() -> doctor.Finding:
     stack = Stack.load()
     left = room.read(stack) if stack.enabled else None
     if left is None:
-        return doctor.ok(
+        return doctor.idle(
             OFF if not stack.enabled else "The disk that holds the mail has not been measured yet."
         )
     if left.state == "ok":
@@ -79,7 +79,7 @@ def secrets() -> doctor.Finding:
     """Whether this key file opens the passwords and keys of the mail server."""
     stack = Stack.load()
     if not stack.enabled:
-        return doctor.ok(OFF)
+        return doctor.idle(OFF)
     hashes = Mailbox.objects.live().only("password_hash").iterator()
     keys = DkimKey.objects.only("private_key").iterator()
     counts = {
@@ -98,7 +98,7 @@ def guesses() -> doctor.Finding:
     """Whether mailbox passwords are being guessed."""
     stack = Stack.load()
     if not stack.enabled:
-        return doctor.ok(OFF)
+        return doctor.idle(OFF)
     if not stack.guessed:
         return doctor.ok("Nobody is guessing mailbox passwords.")
     return doctor.warning(
@@ -110,7 +110,7 @@ def guesses() -> doctor.Finding:
 def _disabled(stack: Stack) -> doctor.Finding:
     if stack.last_error and stack.phase == Stack.Phase.STOPPING:
         return doctor.warning(f"The mail server cannot be stopped: {_sentence(stack)}", _hint(stack))
-    return doctor.ok(OFF)
+    return doctor.idle(OFF)
 
 
 def _phase(stack: Stack) -> doctor.Finding | None:

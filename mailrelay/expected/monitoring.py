@@ -25,7 +25,7 @@ def examine() -> doctor.Finding:
     if not wrong:
         number = watched.count()
         if not number:
-            return doctor.ok("No reports are being watched.")
+            return doctor.idle("No reports are being watched.")
         return doctor.ok(f"{words.count(number, 'report is', 'reports are')} watched; none is late.")
     zone = nodezone.zone()
     told = [f"{row.name} {_what(row)} {moment(row.since, zone)}" for row in wrong[:_NAMED]]

@@ -42,9 +42,9 @@ def examine(file: Path = SENDMAIL) -> doctor.Finding:
         ours = target.name == _OURS or _OURS in target.read_bytes()[:4096].decode(errors="replace")
         other = who_can_change(file) if ours else None
     except OSError:
-        return doctor.ok(f"{file} is not installed, so cron's mail does not reach Mail Relay.")
+        return doctor.idle(f"{file} is not installed, so cron's mail does not reach Mail Relay.")
     if not ours:
-        return doctor.ok(f"{file} belongs to another program, so cron's mail does not reach Mail Relay.")
+        return doctor.idle(f"{file} belongs to another program, so cron's mail does not reach Mail Relay.")
     if other is None:
         return doctor.ok(f"{file} runs Mail Relay.")
     return doctor.warning(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -21,12 +21,12 @@ _RELAY = Link("Open the relay settings", "admin:mail_relay")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The line: ``text``, then a time if there is one, then ``end``.
+    """A headline, short enough for two lines on a phone: ``text``, then a time if there is one, then ``end``.
 
     Attributes:
         tone: ok, wait, bad or off.
         form: how the time is written: as a moment (14:05) or a distance (2 min ago).
-        more: a second sentence; may be empty.
+        more: what stands below, such as the reason; may be empty.
     """
 
     tone: str
@@ -61,11 +61,13 @@ def say(mail: Mail | None, tiles: Sequence[Status], worker: Finding | None, now:
         return line
     server = _of(Area.SERVER, tiles)
     if server is not None and server.state is State.FAILING:
-        return _since("Something is wrong with the mail server", server, f": {_clause(server.sentence)}.")
+        return _since(
+            "The mail server has been failing", "The mail server is failing.", server, server.sentence
+        )
     licence = _of(Area.LICENCE, tiles)
     if licence is not None and licence.state is State.FAILING:
-        line = _since("Alerts are refused", licence, ": the licence does not include Mail Relay.")
-        return replace(line, more="Queued mail is still sent.")
+        why = "The licence does not include Mail Relay. Queued mail is still sent."
+        return _since("Alerts have been refused", "Alerts are refused.", licence, why)
     return _well(mail, server, tiles)
 
 
@@ -77,16 +79,16 @@ def _silent(worker: Finding) -> Line:
     """The worker is silent, so queued mail may not be leaving and the rest of the page may be out of date."""
     old = "The details below may be out of date."
     if worker.since is None:
-        return Line("bad", f"No mail is being sent: {_lower(worker.sentence)}", more=old, link=_LOOK)
-    text = "Mail may not be going out: the worker has not reported since "
-    return Line("bad", text, worker.since, "moment", ".", old, _LOOK)
+        return Line("bad", "No mail is being sent.", more=f"{worker.sentence} {old}", link=_LOOK)
+    more = f"Mail may not be going out. {old}"
+    return Line("bad", "The worker has not reported since ", worker.since, "moment", ".", more, _LOOK)
 
 
-def _since(what: str, tile: Status, end: str) -> Line:
-    """That an area fails, with the time where it is known."""
+def _since(what: str, without_time: str, tile: Status, why: str) -> Line:
+    """What fails, with the time where it is known."""
     if tile.since is None:
-        return Line("bad", f"{what}{end}", link=tile.link)
-    return Line("bad", f"{what} since ", tile.since, "moment", end, link=tile.link)
+        return Line("bad", without_time, more=why, link=tile.link)
+    return Line("bad", f"{what} since ", tile.since, "moment", ".", why, tile.link)
 
 
 def is_late(oldest: datetime | None, delivered: datetime | None, now: datetime) -> bool:
@@ -106,27 +108,29 @@ def _trouble(mail: Mail, now: datetime) -> Line | None:
     if mail.state is MailState.UNREADABLE:
         return Line(
             "bad",
-            "No mail is sent: this key file can’t decrypt the relay password.",
-            more="Enter the password again, or put the old key file back.",
+            "No mail is being sent.",
+            more="This key file cannot decrypt the relay password. Enter the password again, or put the old key file "
+            "back.",
             link=_RELAY,
         )
     if mail.state is MailState.FAILING:
         return Line(
             "bad",
-            f"Mail is failing at {mail.place} since ",
+            f"Mail has been failing at {mail.place} since ",
             mail.at,
             "moment",
-            f": {_clause(mail.reason)}.",
-            more=_waiting(mail),
+            ".",
+            more=f"{_sentence(mail.reason)} {_waiting(mail)}".strip(),
             link=Link("Send a test mail", "admin:mail_relay", "#test-form"),
         )
     if is_late(mail.oldest, mail.at if mail.state is MailState.WORKS else None, now):
         return Line(
             "wait",
-            f"Mail is late: {words.count(mail.waiting, 'message waits', 'messages wait')}, the oldest since ",
+            "Mail has been waiting since ",
             mail.oldest,
             "moment",
             ".",
+            more=_waiting(mail),
             link=Link("Show waiting mail", "admin:mailrelay_message_changelist", "?waiting=yes"),
         )
     return None
@@ -166,11 +170,7 @@ def _untried(mail: Mail, more: str) -> Line:
             Link("Set up a relay", "admin:mail_relay"),
         )
     else:
-        text = (
-            "No mail has been sent since you changed the relay."
-            if mail.ever
-            else "No mail has been sent yet."
-        )
+        text = "No mail since the relay was changed." if mail.ever else "No mail has been sent yet."
         hint, link = "Send a test mail.", Link("Send a test mail", "admin:mail_relay", "#test-form")
     return Line(tone, text, more=f"{hint} {more}".strip(), link=link)
 
@@ -192,10 +192,6 @@ def _not_checked(tiles: Sequence[Status]) -> str:
     return f"{words.listed(names)}: not checked recently."
 
 
-def _lower(sentence: str) -> str:
-    return sentence[:1].lower() + sentence[1:]
-
-
-def _clause(sentence: str) -> str:
-    """The sentence as the end of another one: without its full stop."""
-    return sentence.strip().rstrip(".")
+def _sentence(reason: str) -> str:
+    """The reason with a full stop."""
+    return f"{reason.strip().rstrip('.')}." if reason else ""

@@ -94,7 +94,9 @@ def judge(tile: Tile, readings: Sequence[Reading]) -> Status:
             if found.check.page
             else Link("Open Doctor", "admin:doctor")
         )
-    checked = sum(each.check.area == tile.area for each in readings)
+    if found.finding.is_idle:
+        return Status(tile, State.OFF, found.finding.sentence, link=link)
+    checked = sum(each.check.area == tile.area and not each.finding.is_idle for each in readings)
     is_fine = found.level is Level.OK and checked > 1
     return Status(
         tile,

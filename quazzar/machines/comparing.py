@@ -11,7 +11,7 @@ from django.utils import timezone
 from quazzar import words
 from quazzar.machinerows import Process
 from quazzar.monitoring import doctor
-from quazzar.monitoring.doctor import Finding, Level, failed, ok, warning
+from quazzar.monitoring.doctor import Finding, Level, failed, idle, ok, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ def check() -> Finding:
     now = timezone.now()
     rows = [row for row in Process.objects.all() if now - row.at < FORGOTTEN_AFTER]
     if not rows:
-        return ok("One machine.")
+        return idle("One machine.")
     different = (found for _, found in _different(rows, now))
     found = [*_silent(rows, now), *_own(rows, now), *different]
     if found:

@@ -117,7 +117,7 @@ def _problems() -> Iterator[Finding]:
 
 def _clock() -> Finding:
     if connection.vendor != "postgresql":
-        return doctor.ok("The database is on this machine.")
+        return doctor.idle("The database is on this machine.")
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         (there,) = cursor.fetchone()

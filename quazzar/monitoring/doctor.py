@@ -56,12 +56,14 @@ class Finding:
         sentence: what the check found.
         advice: what to do about it; empty if nothing is needed.
         since: since when, if the check knows; otherwise the time when it was first found is used.
+        is_idle: ok because there is nothing to check: what the check is about is not in use.
     """
 
     level: Level
     sentence: str
     advice: str = ""
     since: datetime | None = None
+    is_idle: bool = False
 
     @property
     def problem(self) -> str:
@@ -145,6 +147,11 @@ def registered() -> list[Check]:
 def ok(sentence: str, *, since: datetime | None = None) -> Finding:
     """A finding that needs nothing."""
     return Finding(Level.OK, sentence, since=since)
+
+
+def idle(sentence: str) -> Finding:
+    """A finding that there is nothing to check: neither right nor wrong."""
+    return Finding(Level.OK, sentence, is_idle=True)
 
 
 def warning(sentence: str, advice: str = "", *, since: datetime | None = None) -> Finding:

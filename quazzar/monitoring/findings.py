@@ -88,15 +88,15 @@ def since(before: Row | None, finding: Finding, at: datetime) -> datetime:
 
 
 def is_change(before: Row | None, finding: Finding) -> bool:
-    """Whether it belongs in the history: another level, or the same level for another reason. Pure."""
-    if before is None or before.level != finding.level:
+    """Whether it belongs in the history: another level, the same level for another reason, or now in use. Pure."""
+    if before is None or before.level != finding.level or before.is_idle != finding.is_idle:
         return True
     return as_finding(before).problem != finding.problem
 
 
 def as_finding(row: Row) -> Finding:
     """The finding that a row stores."""
-    return Finding(Level(row.level), row.sentence, row.advice, row.since)
+    return Finding(Level(row.level), row.sentence, row.advice, row.since, row.is_idle)
 
 
 def _values(check: Check, finding: Finding, before: Row | None, at: datetime) -> dict[str, Any]:
@@ -104,6 +104,7 @@ def _values(check: Check, finding: Finding, before: Row | None, at: datetime) ->
         "area": check.area,
         "page": check.page,
         "level": finding.level,
+        "is_idle": finding.is_idle,
         "sentence": finding.sentence,
         "advice": finding.advice,
         "since": since(before, finding, at),
@@ -115,7 +116,11 @@ def _store(check: Check, finding: Finding, before: Row | None, values: dict[str,
     # Of two workers that find a check without a row, which nobody could lock, one made the row.
     if is_change(before, finding) and (created or before is not None):
         FindingChange.objects.create(
-            check_name=check.name, level=finding.level, sentence=finding.sentence, at=at
+            check_name=check.name,
+            level=finding.level,
+            is_idle=finding.is_idle,
+            sentence=finding.sentence,
+            at=at,
         )
         if before is not None:
             logger.info("doctor: %s: %s: %s", check.name, finding.level, finding.sentence)

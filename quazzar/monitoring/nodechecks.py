@@ -26,7 +26,7 @@ from quazzar.access import roles
 from quazzar.models import Heartbeat
 from quazzar.monitoring import clock as clocks
 from quazzar.monitoring import doctor, health
-from quazzar.monitoring.doctor import Area, Finding, Level, failed, ok, warning
+from quazzar.monitoring.doctor import Area, Finding, Level, failed, idle, ok, warning
 from quazzar.plans import lapse, licenses
 from quazzar.rights import MANAGE_OPERATORS
 from quazzar.sealing import keyring
@@ -249,7 +249,7 @@ def clock() -> Finding:
             )
         case True:
             return ok("Synchronised.")
-    return ok(
+    return idle(
         "The kernel does not report whether the clock is synchronised. It is not behind the times in the "
         "database."
     )
@@ -258,7 +258,7 @@ def clock() -> Finding:
 def static_files() -> Finding:
     """Whether the console's static files are collected, where a web process runs."""
     if "web" not in os.environ.get("QUAZZAR_ROLES", "web").split():
-        return ok("No web process runs on this machine.")
+        return idle("No web process runs on this machine.")
     if (Path(settings.STATIC_ROOT) / "staticfiles.json").is_file():
         return ok(f"Collected in {settings.STATIC_ROOT}.")
     return failed(

@@ -87,14 +87,18 @@ def judge(
         return Reading(check, found, row.since, row.checked_at)
     if found.level is Level.OK:
         sentence = f"Not checked for {words.span(age)}. Last result: {found.sentence}"
-        found = replace(found, level=Level.UNKNOWN, sentence=sentence)
+        found = replace(found, level=Level.UNKNOWN, sentence=sentence, is_idle=False)
     return Reading(check, found, row.since, row.checked_at, is_old=True)
 
 
 def worst_first(readings: Iterable[Reading]) -> list[Reading]:
-    """The readings in the order of their severity, and then of their areas."""
+    """The readings in the order of their severity, with nothing to check last, and then of their areas."""
     areas = list(Area)
-    return sorted(readings, key=lambda each: (SEVERITY.index(each.level), areas.index(each.check.area)))
+
+    def rank(each: Reading) -> tuple[int, bool, int]:
+        return SEVERITY.index(each.level), each.finding.is_idle, areas.index(each.check.area)
+
+    return sorted(readings, key=rank)
 
 
 def worst(readings: Sequence[Reading], *areas: Area) -> Reading | None:

@@ -65,7 +65,9 @@ class Screens:
 
     def check(self, heading: str) -> Locator:
         """A check on Doctor."""
-        name = self.doctor.get_by_role("heading", name=re.compile(rf"^{heading} (OK|Warning|Failed|Unknown)"))
+        name = self.doctor.get_by_role(
+            "heading", name=re.compile(rf"^{heading} (OK|Warning|Failed|Unknown|Nothing to check)")
+        )
         return self.doctor.locator(".d-check", has=name)
 
     def break_and_mend(self, subtests: pytest.Subtests, *failures: Failure) -> None:
@@ -92,7 +94,7 @@ class Screens:
         expect(tile).to_contain_text(failure.advice)
         expect(tile.get_by_role("link").last).to_contain_text(failure.step)
         if failure.line:
-            expect(self.home.locator("#line")).to_have_text(re.compile(failure.line), timeout=SOON)
+            expect(self.home.locator(".h-line")).to_contain_text(re.compile(failure.line), timeout=SOON)
         found = self.check(failure.check)
         expect(found).to_contain_text(says, timeout=SOON)
         expect(found).to_contain_text(word)
@@ -109,7 +111,7 @@ class Screens:
         )
         expect(self.tile(failure.area)).not_to_contain_text(says, timeout=SOON)
         if failure.line:
-            expect(self.home.locator("#line")).not_to_have_text(re.compile(failure.line), timeout=SOON)
+            expect(self.home.locator(".h-line")).not_to_contain_text(re.compile(failure.line), timeout=SOON)
         wait_until(
             lambda: not self._is_told(failure), f"neither API nor metrics tell of {failure.name}", PATIENCE
         )

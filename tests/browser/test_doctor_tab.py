@@ -47,7 +47,7 @@ def test_a_refused_password_and_its_mending_appear_by_themselves(
     expect(relay).to_contain_text("sign-in fails", timeout=SOON)
     expect(relay).to_contain_text("Failed")
     expect(doctor.get_by_role("region", name="Needs attention")).to_contain_text("sign-in fails")
-    expect(home).to_contain_text("Mail is failing at sign-in since", timeout=SOON)
+    expect(home).to_contain_text("Mail has been failing at sign-in since", timeout=SOON)
     use(node, provider)
     # Mail that other tests of this console left in the queue may be sent at once.
     expect(relay).to_contain_text(re.compile("No mail has been sent|Mail is sent"), timeout=SOON)

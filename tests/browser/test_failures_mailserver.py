@@ -241,7 +241,7 @@ def test_a_container_that_is_dead_and_a_certificate_that_expires(
             says=rf"-rspamd is not running|{port}",
             advice="",
             step="Mail server",
-            line=rf"Something is wrong with the mail server since .*\d\d:\d\d.*(-rspamd is not running|{port})",
+            line=rf"The mail server has been failing since .*\d\d:\d\d\.\s+.*(-rspamd is not running|{port})",
             cause=kill_for_good,
             mend=held.close,
             well="works again|is healthy",

@@ -22,6 +22,10 @@ class ReadingSerializer(serializers.Serializer[Any]):
         choices=[level.value for level in Level],
         help_text="`unknown`: it was ok, but its next check is overdue.",
     )
+    is_idle = serializers.BooleanField(
+        source="finding.is_idle",
+        help_text="Whether it is `ok` because there is nothing to check: what it is about is not in use.",
+    )
     sentence = serializers.CharField(source="finding.sentence")
     advice = serializers.CharField(
         source="finding.advice", help_text="What to do; empty if there is nothing to do."

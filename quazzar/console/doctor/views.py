@@ -30,6 +30,8 @@ LOOKS = {
     Level.UNKNOWN: ("Unknown", "off", "help"),
     Level.OK: ("OK", "ok", "check_circle"),
 }
+#: Of a finding that there is nothing to check.
+IDLE = ("Nothing to check", "off", "radio_button_unchecked")
 #: Pages that findings lead to, by their URL names.
 _PAGES = {
     "admin:mail_relay": "Relay settings",
@@ -105,7 +107,7 @@ def history(request: HttpRequest) -> HttpResponse:
     if name not in [each.name for each in _visible(request)]:
         raise Http404
     changes = FindingChange.objects.filter(check_name=name)[:_MOST_CHANGES]
-    lines = [(change, *LOOKS[Level(change.level)]) for change in changes]
+    lines = [(change, *(IDLE if change.is_idle else LOOKS[Level(change.level)])) for change in changes]
     return render(request, "quazzar/_check_history.html", {"changes": lines})
 
 
@@ -116,23 +118,30 @@ def _visible(request: HttpRequest) -> list[Check]:
 def _context(request: HttpRequest) -> dict[str, Any]:
     lines = [_line(reading, request) for reading in readings.read(request.user)]
     wrong = [line for line in lines if line.reading.level is not Level.OK]
-    well = [line for line in lines if line.reading.level is Level.OK]
-    idle = alike([line.reading for line in well])
+    well = [line for line in lines if line.reading.level is Level.OK and not line.reading.finding.is_idle]
+    idle = [line for line in lines if line.reading.finding.is_idle]
+    same = alike([line.reading for line in idle])
     return {
         "wrong": wrong,
-        "well": [line for line in well if line.reading.finding.sentence not in dict(idle)],
-        "idle": idle,
+        "well": well,
+        "idle": [line for line in idle if line.reading.finding.sentence not in dict(same)],
+        "alike": same,
         "headline": headline([line.reading.level for line in wrong]),
         "look": LOOKS[wrong[0].reading.level if wrong else Level.OK],
     }
 
 
-def alike(well: list[Reading]) -> list[tuple[str, list[str]]]:
-    """Sentences that many checks have found, and the names of these: they say that something is not in use. Pure."""
+def alike(idle: list[Reading]) -> list[tuple[str, list[str]]]:
+    """Sentences that many checks have found, and the names of these. Pure."""
     names: dict[str, list[str]] = {}
-    for reading in well:
+    for reading in idle:
         names.setdefault(reading.finding.sentence, []).append(reading.check.heading)
     return [(sentence, named) for sentence, named in names.items() if len(named) >= _ALIKE]
+
+
+def look_of(reading: Reading) -> tuple[str, str, str]:
+    """The word, tone and icon of a reading. Pure."""
+    return IDLE if reading.finding.is_idle else LOOKS[reading.level]
 
 
 def headline(wrong: list[Level]) -> str:
@@ -152,7 +161,7 @@ def headline(wrong: list[Level]) -> str:
 
 
 def _line(reading: Reading, request: HttpRequest) -> Line:
-    word, tone, icon = LOOKS[reading.level]
+    word, tone, icon = look_of(reading)
     link = _link(reading.check, request)
     text = _PAGES.get(reading.check.page, "Open")
     return Line(reading, word, tone, icon, _checked(reading), link, text, _help(reading))
@@ -186,5 +195,5 @@ def _link(check: Check, request: HttpRequest) -> str:
 def _said(found: list[Reading], name: str) -> str:
     """What checking again found, for those who cannot see it."""
     if name and found:
-        return f"{found[0].check.heading}: {LOOKS[found[0].level][0]}. {found[0].finding.sentence}"
+        return f"{found[0].check.heading}: {look_of(found[0])[0]}. {found[0].finding.sentence}"
     return f"Checked again. {headline([each.level for each in found if each.level is not Level.OK])}"

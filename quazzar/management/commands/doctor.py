@@ -52,7 +52,8 @@ class Command(BaseCommand):
         }[reading.level]
         finding = reading.finding
         said = f"{reading.name}: {finding.sentence} {finding.advice}".rstrip()
-        return style(f"{reading.level:<8}") + said
+        level = f"{reading.level:<8}"
+        return (level if finding.is_idle else style(level)) + said
 
 
 def readings() -> Iterator[Reading]:

@@ -157,17 +157,19 @@ def test_console_doctor_and_metrics_tell_the_same(
     RelaySettings.objects.update(updated_at=timezone.now() - timedelta(minutes=6))
     add("failed", "auth", "test", created_at=timezone.now() - timedelta(minutes=5))
     for _ in range(2):  # a reload forgets nothing
-        assert "Failing at sign-in since" in page()
+        assert "Mail has been failing at sign-in since" in page()
         assert "Bad &lt;credentials&gt;" in page()
-    assert "Works" not in page()
-    assert "Failing at sign-in since" in client.get("/admin/mail-relay/figures/").content.decode()
+    assert "Mail works" not in page()
+    assert (
+        "Mail has been failing at sign-in since" in client.get("/admin/mail-relay/figures/").content.decode()
+    )
     finding = monitoring.examine()
     assert finding.level == "failed"
     assert "sign-in fails" in finding.sentence
     assert "Bad <credentials>" in finding.sentence
     assert metric() >= 300
     add("sent")
-    assert "Works. Last delivery" in page()
+    assert "Mail works. Last delivery" in page()
     assert (monitoring.examine().level, metric()) == ("ok", 0)
 
 

@@ -151,11 +151,22 @@ def test_the_headline_counts(wrong: list[str], sentence: str) -> None:
 
 def test_what_many_checks_find_alike_is_said_once(console: Client, node: dict[str, Finding]) -> None:
     for name in ("certificate", "mail disk", "addresses", "mail images"):
-        doctor.register(name, lambda: ok("The mail server is not enabled."))
+        doctor.register(name, lambda: doctor.idle("The mail server is not enabled."))
     findings.look()
     page = shown(console)
     assert page.count("The mail server is not enabled.") == 1
     assert "Not checked: Certificate, Mail disk, Addresses, Mail images." in page
+
+
+def test_what_has_nothing_to_check_is_not_shown_as_ok(console: Client, node: dict[str, Finding]) -> None:
+    doctor.register("backups", lambda: doctor.idle("No backup was made yet."))
+    findings.look()
+    page = shown(console)
+    check = page[page.index("No backup was made yet.") - 600 :]
+    assert 'd-check q-off"' in page
+    assert 'Backups <span class="d-word">Nothing to check</span>' in check
+    history = console.get("/admin/doctor/history/", {"name": "backups"}).content.decode()
+    assert "Nothing to check" in history
 
 
 def test_nothing_grows_with_the_history(

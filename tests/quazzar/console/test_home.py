@@ -120,9 +120,7 @@ def test_a_refused_password_is_said_with_its_time(console: Client, relay: RelayS
     Message.objects.create(status="retrying", message_id="<1@x>", last_error=error, created_at=at)
     findings.look(names=["relay"])
     page = text(console.get(HOME))
-    assert (
-        line(page) == f"Mail is failing at sign-in since {strip_tags(moment(at))}: the password was refused."
-    )
+    assert line(page) == f"Mail has been failing at sign-in since {strip_tags(moment(at))}."
     assert states(page)["relay"] == "failing"
 
 
@@ -135,10 +133,7 @@ def test_a_dead_worker_is_said_and_nothing_is_shown_as_well(
     Finding.objects.update(checked_at=an_hour_ago)
     Heartbeat.objects.update(at=an_hour_ago)
     page = text(console.get(HOME))
-    assert (
-        line(page)
-        == f"Mail may not be going out: the worker has not reported since {strip_tags(moment(an_hour_ago))}."
-    )
+    assert line(page) == f"The worker has not reported since {strip_tags(moment(an_hour_ago))}."
     assert states(page)["relay"] == "unknown"
     assert states(page)["node"] == "failing"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,7 +15,7 @@ from quazzar.monitoring.doctor import Area, Finding, failed
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 AT_219 = datetime(2026, 11, 29, 2, 19, tzinfo=UTC)
 WORKS = Mail(MailState.WORKS, NOON - timedelta(minutes=2), ever=True)
-REFUSED = Mail(MailState.FAILING, AT_219, "sign-in", "the password was refused.", waiting=3)
+REFUSED = Mail(MailState.FAILING, AT_219, "sign-in", "The password was refused.", waiting=3)
 
 
 def tile(area: Area, title: str, state: State, sentence: str = "") -> Status:
@@ -44,13 +45,13 @@ CASES: list[tuple[Mail | None, list[Status], Finding | None, tuple[str, str]]] =
         REFUSED,
         [DNS_BROKEN],
         None,
-        ("bad", "Mail is failing at sign-in since 02:19: the password was refused. 3 messages wait."),
+        ("bad", "Mail has been failing at sign-in since 02:19. The password was refused. 3 messages wait."),
     ),
     (
         Mail(MailState.FAILING, AT_219, "connecting", "smtp.example.com does not answer"),
         [],
         None,
-        ("bad", "Mail is failing at connecting since 02:19: smtp.example.com does not answer."),
+        ("bad", "Mail has been failing at connecting since 02:19. smtp.example.com does not answer."),
     ),
     (
         Mail(MailState.UNREADABLE),
@@ -58,7 +59,7 @@ CASES: list[tuple[Mail | None, list[Status], Finding | None, tuple[str, str]]] =
         None,
         (
             "bad",
-            "No mail is sent: this key file can’t decrypt the relay password. Enter the password again, "
+            "No mail is being sent. This key file cannot decrypt the relay password. Enter the password again, "
             "or put the old key file back.",
         ),
     ),
@@ -69,7 +70,7 @@ CASES: list[tuple[Mail | None, list[Status], Finding | None, tuple[str, str]]] =
         DEAD,
         (
             "bad",
-            "Mail may not be going out: the worker has not reported since 02:19. The details below may be "
+            "The worker has not reported since 02:19. Mail may not be going out. The details below may be "
             "out of date.",
         ),
     ),
@@ -79,7 +80,7 @@ CASES: list[tuple[Mail | None, list[Status], Finding | None, tuple[str, str]]] =
         DEAD,
         (
             "bad",
-            "Mail may not be going out: the worker has not reported since 02:19. The details below may be "
+            "The worker has not reported since 02:19. Mail may not be going out. The details below may be "
             "out of date.",
         ),
     ),
@@ -87,7 +88,7 @@ CASES: list[tuple[Mail | None, list[Status], Finding | None, tuple[str, str]]] =
         Mail(MailState.OFF),
         [],
         NEVER,
-        ("bad", "No mail is being sent: the worker has not run yet. The details below may be out of date."),
+        ("bad", "No mail is being sent. The worker has not run yet. The details below may be out of date."),
     ),
     (
         WORKS,
@@ -95,7 +96,7 @@ CASES: list[tuple[Mail | None, list[Status], Finding | None, tuple[str, str]]] =
         None,
         (
             "bad",
-            "Alerts are refused since 02:19: the licence does not include Mail Relay. Queued mail is "
+            "Alerts have been refused since 02:19. The licence does not include Mail Relay. Queued mail is "
             "still sent.",
         ),
     ),
@@ -103,19 +104,19 @@ CASES: list[tuple[Mail | None, list[Status], Finding | None, tuple[str, str]]] =
         None,
         [SERVER_DOWN],
         None,
-        ("bad", "Something is wrong with the mail server since 02:19: Postfix has stopped."),
+        ("bad", "The mail server has been failing since 02:19. Postfix has stopped."),
     ),
     (
         WORKS,
         [SERVER_DOWN],
         None,
-        ("bad", "Something is wrong with the mail server since 02:19: Postfix has stopped."),
+        ("bad", "The mail server has been failing since 02:19. Postfix has stopped."),
     ),
     (
         Mail(MailState.WORKS, NOON, waiting=1, oldest=AT_219),
         [],
         None,
-        ("wait", "Mail is late: 1 message waits, the oldest since 02:19."),
+        ("wait", "Mail has been waiting since 02:19. 1 message waits."),
     ),
     # Other mail has left since, so this one's recipient asks to try again.
     (
@@ -128,7 +129,7 @@ CASES: list[tuple[Mail | None, list[Status], Finding | None, tuple[str, str]]] =
         Mail(MailState.WORKS, NOON - timedelta(hours=3), waiting=1, oldest=NOON - timedelta(minutes=50)),
         [],
         None,
-        ("wait", "Mail is late: 1 message waits, the oldest since 11:10."),
+        ("wait", "Mail has been waiting since 11:10. 1 message waits."),
     ),
     (
         Mail(MailState.WORKS, NOON - timedelta(hours=3), waiting=1, oldest=NOON - timedelta(minutes=1)),
@@ -171,7 +172,7 @@ CASES: list[tuple[Mail | None, list[Status], Finding | None, tuple[str, str]]] =
         Mail(MailState.UNTESTED, ever=True),
         [],
         None,
-        ("wait", "No mail has been sent since you changed the relay. Send a test mail."),
+        ("wait", "No mail since the relay was changed. Send a test mail."),
     ),
     (None, [SERVER], None, ("ok", "The mail server works.")),
     (None, [tile(Area.LICENCE, "Licence", State.WORKS)], None, ("ok", "No problems found.")),
@@ -184,6 +185,7 @@ def test_the_line_says_what_was_seen(subtests: pytest.Subtests) -> None:
             line = say(mail, tiles, worker, NOON)
             assert line is not None
             assert (line.tone, line.plain(NOON)) == (tone, sentence)
+            assert len(replace(line, more="").plain(NOON)) < 50
 
 
 def test_an_operator_who_may_see_nothing_gets_no_line() -> None:

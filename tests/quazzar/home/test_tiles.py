@@ -21,10 +21,17 @@ OFF = Tile(
 
 
 def reading(
-    level: Level, name: str = "dns", page: str = "admin:dns_overview", area: Area = Area.DNS
+    level: Level,
+    name: str = "dns",
+    page: str = "admin:dns_overview",
+    area: Area = Area.DNS,
+    *,
+    is_idle: bool = False,
 ) -> Reading:
     check = Check(name, lambda: doctor.ok(""), area=area, page=page)
-    return Reading(check, doctor.Finding(level, f"{name} is {level}.", "Do this."), since=NOON)
+    return Reading(
+        check, doctor.Finding(level, f"{name} is {level}.", "Do this.", is_idle=is_idle), since=NOON
+    )
 
 
 #: Tile, readings → state, sentence, where to go on.
@@ -44,6 +51,18 @@ CASES: list[tuple[Tile, list[Reading], tuple[str, str, str]]] = [
         [reading(Level.OK), reading(Level.FAILED, area=Area.RELAY)],
         ("works", "dns is ok.", "admin:dns_overview"),
     ),
+    # A check that has nothing to check is neither counted nor shown as works.
+    (
+        DNS,
+        [reading(Level.OK, "a", is_idle=True), reading(Level.OK, "b"), reading(Level.OK, "c")],
+        ("works", "All 2 checks pass.", "admin:dns_overview"),
+    ),
+    (
+        DNS,
+        [reading(Level.OK, "a", is_idle=True), reading(Level.OK, "b")],
+        ("works", "b is ok.", "admin:dns_overview"),
+    ),
+    (DNS, [reading(Level.OK, is_idle=True)], ("off", "dns is ok.", "admin:dns_overview")),
     # A check without a page leads to Doctor.
     (DNS, [reading(Level.FAILED, page="")], ("failing", "dns is failed.", "admin:doctor")),
     # An area that is not set up is not a failure; a failing check is shown anyway.

@@ -57,6 +57,13 @@ def test_a_check_that_knows_since_when_is_believed_but_not_about_the_future(look
     assert row.since == row.checked_at
 
 
+def test_nothing_to_check_is_ok_and_a_change_once_there_is_something(look: Callable[..., Row]) -> None:
+    row = look(doctor.idle("No backup was made yet."))
+    assert (row.level, row.is_idle) == ("ok", True)
+    assert look(ok("The last backup was made today.")).is_idle is False
+    assert [change.is_idle for change in FindingChange.objects.order_by("id")] == [True, False]
+
+
 def test_the_history_has_what_was_new_and_not_each_look(look: Callable[..., Row]) -> None:
     for finding in (
         ok("9 GiB free."), ok("8 GiB free."), warning("900 MiB free."), warning("812 MiB free."),
