@@ -15,7 +15,7 @@ class MailboxesConfig(AppConfig):
     def ready(self) -> None:
         """Registers metrics and the check of ``doctor``, and follows the relay settings."""
         from mailboxes import home
-        from mailboxes.monitoring import addresses, mailflow, metrics, stack
+        from mailboxes.monitoring import addresses, mailflow, maillog, metrics, stack
         from mailrelay.relay.settings import relay_changed
         from quazzar import rights
         from quazzar.backups import registry
@@ -38,7 +38,9 @@ class MailboxesConfig(AppConfig):
         doctor.register("addresses", addresses.examine, **server, **seldom)
         doctor.register("mail clients", mailflow.clients, **page)
         doctor.register("mail images", mailflow.images, **page)
+        doctor.register("mail log", maillog.examine, **page, title="Following the mail server's logs")
         register_collector(metrics.collect)
+        register_collector(maillog.collect)
         registry.register(
             registry.Part(
                 "mail",

@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar
 from django.db import models
 from django.utils import timezone
 
-from mailboxes.imagerows import ImageUpgrade, StackImage  # noqa: F401  (Django looks for models here)
+from mailboxes import imagerows, maillogrows  # noqa: F401  (Django looks for models here)
 from quazzar.sealing.fields import SealedTextField
 
 _Row = TypeVar("_Row", bound=models.Model)

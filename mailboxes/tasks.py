@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from celery import shared_task
+from celery.signals import worker_shutting_down
 
 from mailboxes.imagerows import ImageUpgrade
 from mailboxes.models import ImportJob, Stack
@@ -94,6 +97,24 @@ def watch_mail_queue() -> None:
 
 
 @shared_task(ignore_result=True)
+def follow_mail_log() -> None:
+    """Starts the thread that follows the containers' logs, unless it runs here already."""
+    if not Stack.load().enabled:
+        return
+    from mailboxes.maillog import following
+
+    following.ensure()
+
+
+@shared_task(ignore_result=True)
+def clean_up_mail_log() -> None:
+    """Removes what the logs said longer ago than it is kept."""
+    from mailboxes.maillog import retention
+
+    retention.purge()
+
+
+@shared_task(ignore_result=True)
 def purge_mailboxes() -> None:
     """Removes deleted mailboxes whose restore period is over, with their mail; checks the owner of all other mail."""
     from mailboxes import upkeep
@@ -121,3 +142,12 @@ def _upgrading() -> bool:
 
 def _importing() -> bool:
     return ImportJob.objects.filter(state=ImportJob.State.RUNNING).exists()
+
+
+# Celery imports this module in the worker (autodiscover_tasks), so only the worker has this receiver.
+@worker_shutting_down.connect
+def _stop_following(**_: Any) -> None:
+    """The next worker goes on where this one stopped."""
+    from mailboxes.maillog import following
+
+    following.stop()

@@ -97,6 +97,12 @@ app.conf.update(
             "schedule": 20,
             "options": {"expires": 20},
         },
+        "follow-mail-log": {
+            "task": "mailboxes.tasks.follow_mail_log",
+            "schedule": 20,
+            "options": {"expires": 20},
+        },
+        "clean-up-mail-log": {"task": "mailboxes.tasks.clean_up_mail_log", "schedule": crontab(minute="27")},
         "look-for-images": {
             "task": "mailboxes.tasks.look_for_images",
             "schedule": crontab(minute="7", hour="4"),

@@ -257,6 +257,8 @@ QUAZZAR_CERTIFICATE_DIRS = env_paths(
 )
 #: Days a deleted mailbox can be restored, with its mail.
 QUAZZAR_RESTORE_DAYS = env_int("QUAZZAR_RESTORE_DAYS", 30, maximum=_MOST_DAYS)
+#: Days for which the stack's logs are kept as journeys of mails; 0: its logs are not followed.
+QUAZZAR_MAIL_LOG_DAYS = env_int("QUAZZAR_MAIL_LOG_DAYS", 14, maximum=_MOST_DAYS)
 #: Where the preflight connects to find out whether outgoing port 25 is open; None: it does not try.
 QUAZZAR_OUTBOUND_PROBE = env_host_port("QUAZZAR_OUTBOUND_PROBE", "gmail-smtp-in.l.google.com:25", off="off")
 

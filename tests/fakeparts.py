@@ -7,6 +7,7 @@ import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from mailboxes.engine.logstream import LogEnded, LogLine
 from mailboxes.engine.spec import ServiceSpec
 from mailboxes.engine.values import PutFile, Result
 from quazzar.errors import QuazzarError
@@ -40,6 +41,25 @@ class FakeContainer:
     address: str = ""
     files: dict[str, PutFile] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
+    lines: list[LogLine] = field(default_factory=list)
+
+
+class FakeLogStream:
+    """The log of a fake container as a stream: the lines that a test adds; it ends when the container stops."""
+
+    def __init__(self, box: FakeContainer, since_ns: int) -> None:
+        self._box, self._since, self._next = box, since_ns, 0
+        self.closed = False
+
+    def read(self, most: int = 0) -> list[LogLine]:
+        found = self._box.lines[self._next :]
+        self._next += len(found)
+        if not found and self._box.status != "running":
+            raise LogEnded
+        return [line for line in found if line.at_ns >= self._since]
+
+    def close(self) -> None:
+        self.closed = True
 
 
 @dataclass

@@ -11,11 +11,21 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 from mailboxes.engine import failures, values
 from mailboxes.engine.client import Engine
 from mailboxes.engine.failures import Refused, check_our_volume, check_ours
+from mailboxes.engine.logstream import LogStream
 from mailboxes.engine.pull import PullProgress
 from mailboxes.engine.spec import PROJECT_LABEL, Mount, ServiceSpec
 from mailboxes.engine.values import ContainerState, EngineInfo, NetworkState, PutFile, Result
 from quazzar.errors import EngineUnreachable, ImageUnavailable, NotRunning, NotThere, QuazzarError
-from tests.fakeparts import FakeContainer, FakeNetwork, FakeVolume, Ran, Reply, files_of, tar_of
+from tests.fakeparts import (
+    FakeContainer,
+    FakeLogStream,
+    FakeNetwork,
+    FakeVolume,
+    Ran,
+    Reply,
+    files_of,
+    tar_of,
+)
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -389,6 +399,10 @@ class FakeEngine(Engine):
     @_asked
     def logs(self, name: str, tail: int) -> str:
         return "".join(f"{line}\n" for line in self._box(name).log[-tail:])
+
+    @_asked
+    def follow(self, name: str, since_ns: int) -> LogStream:
+        return FakeLogStream(self._box(name), since_ns)  # type: ignore[return-value]
 
     @_asked
     def publisher(self, port: int) -> str:

@@ -27,6 +27,7 @@ from mailboxes.engine.failures import (
     check_ours,
 )
 from mailboxes.engine.images import Images
+from mailboxes.engine.logstream import Logs
 from mailboxes.engine.spec import PROJECT_LABEL
 from quazzar.errors import EngineTimeout, ImageUnavailable, NotThere
 
@@ -52,7 +53,7 @@ class _Client(docker.APIClient):
         return super().request(*args, **kwargs)
 
 
-class Engine(Images, Commands, Archives):
+class Engine(Images, Commands, Archives, Logs):
     """The Docker Engine that DOCKER_HOST (with DOCKER_TLS_VERIFY, DOCKER_CERT_PATH) or Docker's context names.
 
     It connects on its first request. Removing something that does not exist is no error.

@@ -278,6 +278,7 @@ def test_a_container_that_is_not_there_is_an_error(world: World) -> None:
         lambda engine: engine.put(NOWHERE, [PutFile("/etc/x", b"")]),
         lambda engine: engine.run(NOWHERE, ["true"]),
         lambda engine: engine.logs(NOWHERE, 10),
+        lambda engine: engine.follow(NOWHERE, 0),
     ]
     for act in acts:
         with pytest.raises(NotThere, match=NOWHERE):

@@ -71,6 +71,7 @@ def test_all_that_the_product_asks_passes_and_each_rule_is_for_something(
         tar = b"".join(engine.read_folder(name, "/data"))
     engine.write_folder(name, "/", iter([tar]))
     engine.logs(name, 5)
+    engine.follow(name, 0).close()
     assert engine.publisher(world.base.ports[0].host) == name
     engine.restart(name, 0)
     engine.stop(name, 0)

@@ -69,17 +69,25 @@ local function sign(task, domain)
     if file then
       local selectors = file:read('*a')
       file:close()
+      local done = {}
       for selector in selectors:gmatch('[^\n]+') do
         -- By path: Rspamd would log the content of a key that it cannot load.
         local key = string.format('%skeys/%s.%s', place, domain, selector)
         local parameters = { domain = domain, selector = selector, key = key, headers = SIGNED }
         if not rspamd_plugins.dkim.sign(task, parameters) then return false end
+        done[#done + 1] = domain .. ':' .. selector
       end
+      -- For the log, which says so to maillog/daemons/rspamd.py.
+      if #done > 0 then task:insert_result('QZ_SIGNED', 1.0, done) end
       return true
     end
   end
   return false
 end
+
+rspamd_config:set_metric_symbol({
+  name = 'QZ_SIGNED', score = 0.0, group = 'quazzar', description = 'Signed with a key of its domain',
+})
 
 rspamd_config.QZ_AUTHED = {
   callback = function(task) return task:get_user() ~= nil end,

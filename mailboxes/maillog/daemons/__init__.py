@@ -1,0 +1,1 @@
+"""One parser for each daemon's log lines. Pure."""
