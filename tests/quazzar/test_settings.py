@@ -77,6 +77,7 @@ TAKEN: dict[str, list[tuple[str, Any]]] = {
     ],
     "QUAZZAR_PUBLIC_ADDRESSES": [("203.0.113.5, 2001:db8::5", ["203.0.113.5", "2001:db8::5"])],
     "QUAZZAR_RESTORE_DAYS": [("0", 0), ("36500", 36_500)],
+    "QUAZZAR_MAIL_LOG_DAYS": [("0", 0), ("36500", 36_500)],
     "QUAZZAR_HTTPS": [("yes", True), ("0", False), ("", False), ("On", True)],
     "QUAZZAR_LOG_FORMAT": [("", ""), ("JSON", "json"), ("text", "text")],
     "REDIS_URL": [
@@ -111,6 +112,7 @@ REFUSED: dict[str, str] = {
     " | 224.0.0.1 | fe80::1 | 169.254.1.1",
     "QUAZZAR_CERTIFICATE_DIRS": "etc/ssl | /etc/ssl,~/certs",
     "QUAZZAR_RESTORE_DAYS": "-1 | 36501 | thirty | 1 day",
+    "QUAZZAR_MAIL_LOG_DAYS": "-1 | 36501 | thirty | 1 day",
     "QUAZZAR_BODY_RETENTION_DAYS": "-1 | 99999999999",
     "QUAZZAR_MESSAGE_RETENTION_DAYS": "0 | 99999999999",
     "QUAZZAR_GIVE_UP_HOURS": "0 | 99999999999",
