@@ -185,6 +185,7 @@ class Drain:
             self._loop(pipeline)
         finally:
             pipeline.close()
+            self._recorder.close()
             if self._recorder.rows:
                 outbox.release(self.owner, list(self._recorder.rows))
         return self._recorder.sent

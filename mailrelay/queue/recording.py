@@ -27,7 +27,7 @@ from quazzar.sealing import keyring
 
 logger = logging.getLogger("mailrelay.queue.delivery")
 
-#: How many results may wait for the disk, and for how many seconds (see ``statements.soon``).
+#: How many results may wait for the disk, and for how many seconds (see ``statements.wait_for_disk``).
 _UNSYNCED, _UNSYNCED_SECONDS = 40, 0.5
 #: Kinds of failure that end when the key is put back into the key file.
 _UNREADABLE = ("unreadable", "body_unreadable")
@@ -79,6 +79,7 @@ class Recorder:
     hold: Hold | None = None
     host: str = ""
     _tally: Counter[str] = field(default_factory=Counter)
+    _waits: bool = True
     _unsynced: int = 0
     _synced_at: float = field(default_factory=time.monotonic)
 
@@ -97,22 +98,29 @@ class Recorder:
             more: further results are to come, so the disk need not have these at once.
         """
         clean = [result for result in results if self._clean(result)]
-        with self._soon(len(results), more), self._counted():
+        self._wait_for_disk(len(results), more)
+        with self._counted():
             self._record_clean(clean)
             for result in results:
                 if result.job.key in self.rows:
                     self._record_rest(self.rows[result.job.key], result.outcome, result.seconds)
 
-    @contextmanager
-    def _soon(self, results: int, more: bool) -> Iterator[None]:
+    def _wait_for_disk(self, results: int, more: bool) -> None:
+        """Let the commit of so many results wait for the disk, unless ``more`` are to come and few have not."""
         self._unsynced += results
         now = time.monotonic()
-        if more and self._unsynced <= _UNSYNCED and now - self._synced_at < _UNSYNCED_SECONDS:
-            with statements.soon():
-                yield
-            return
-        yield
-        self._unsynced, self._synced_at = 0, now
+        wait = not more or self._unsynced > _UNSYNCED or now - self._synced_at >= _UNSYNCED_SECONDS
+        if wait != self._waits:
+            statements.wait_for_disk(wait)
+            self._waits = wait
+        if wait:
+            self._unsynced, self._synced_at = 0, now
+
+    def close(self) -> None:
+        """Let commits wait for the disk again."""
+        if not self._waits:
+            statements.wait_for_disk(True)
+            self._waits = True
 
     def _clean(self, result: Result) -> bool:
         """Whether every recipient got the message in this very attempt."""

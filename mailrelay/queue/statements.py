@@ -4,8 +4,7 @@ takes to run them."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -230,24 +229,17 @@ def _read_json(value: str, _expression: None, _connection: object) -> Any:
     return [] if value == "[]" else json.loads(value)
 
 
-@contextmanager
-def soon() -> Iterator[None]:
-    """What is committed within survives a killed process at once, and a power cut from the next other commit on.
+def wait_for_disk(wait: bool) -> None:
+    """Whether each commit from now on waits for the disk, which is the default. What a commit that did not wait has
+    written survives a killed process at once, and a power cut from the next one on that waits.
 
     Only for SQLite, and outside a transaction. PostgreSQL has ``synchronous_commit``, but would lose such a commit when
     its own processes are killed.
     """
     connection = connections[router.db_for_write(Message)]
-    if connection.vendor != "sqlite" or connection.in_atomic_block:
-        yield
-        return
-    try:
+    if connection.vendor == "sqlite" and not connection.in_atomic_block:
         with connection.cursor() as cursor:
-            cursor.execute("PRAGMA synchronous=NORMAL")
-        yield
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute("PRAGMA synchronous=FULL")
+            cursor.execute(f"PRAGMA synchronous={'FULL' if wait else 'NORMAL'}")
 
 
 def mark_sent(
@@ -260,21 +252,24 @@ def mark_sent(
     """
     alias = router.db_for_write(Message)
     connection = connections[alias]
-    body = ", body = NULL" if drop_body else ""
-    places = ", ".join(["%s"] * len(ids))
-    history, entries = _histories(connection, histories)
-    statement = (
-        f"UPDATE {connection.ops.quote_name(Message._meta.db_table)} SET status = %s, sent_at = %s, "  # noqa: S608
-        f"next_attempt_at = NULL, lease_owner = '', lease_until = NULL, last_error = NULL{body}{history} "
-        f"WHERE status = %s AND lease_owner = %s AND id IN ({places})"
-    )
     moment = connection.ops.adapt_datetimefield_value(at)
+    rows = [(moment, _compact(histories[key]) if key in histories else None, key, owner) for key in ids]
     with connection.cursor() as cursor:
-        cursor.execute(
-            statement,
-            [Message.Status.SENT.value, moment, *entries, Message.Status.SENDING.value, owner, *ids],
-        )
+        cursor.executemany(_mark_statement(alias, drop_body), rows)
         return int(cursor.rowcount)
+
+
+@lru_cache
+def _mark_statement(alias: str, drop_body: bool) -> str:
+    connection = connections[alias]
+    table = connection.ops.quote_name(Message._meta.db_table)
+    kind = Message._meta.get_field("history").db_type(connection)
+    body = ", body = NULL" if drop_body else ""
+    return (
+        f"UPDATE {table} SET status = 'sent', sent_at = %s, next_attempt_at = NULL, lease_owner = '', "  # noqa: S608
+        f"lease_until = NULL, last_error = NULL, history = COALESCE(CAST(%s AS {kind}), history){body} "
+        "WHERE id = %s AND status = 'sending' AND lease_owner = %s"
+    )
 
 
 def count(rows: Sequence[tuple[datetime, str, int]]) -> None:
@@ -294,13 +289,3 @@ def count(rows: Sequence[tuple[datetime, str, int]]) -> None:
             f"ON CONFLICT (hour, outcome) DO UPDATE SET number = {table}.number + excluded.number",
             values,
         )
-
-
-def _histories(connection: Any, histories: Mapping[int, Sequence[Any]]) -> tuple[str, list[Any]]:
-    """The part of an UPDATE that gives each message its history, and its values."""
-    if not histories:
-        return "", []
-    kind = Message._meta.get_field("history").db_type(connection)
-    cases = f" WHEN %s THEN CAST(%s AS {kind})" * len(histories)
-    encoded = [value for key, entries in histories.items() for value in (key, _compact(entries))]
-    return f", history = CASE id{cases} ELSE history END", encoded

@@ -13,6 +13,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -28,9 +29,9 @@ IN_DOUBT = 10
 _ENOUGH = (421, 432, 452)
 #: How many seconds of waiting for an answer justify one more connection.
 _WAIT_PER_CONNECTION = 0.005
-#: Where answers come at once, the owner waits this long for more results, in seconds, up to ``_GATHER`` of them: one
-#: commit for eight results costs little more than one for a single result.
-_GATHER_SECONDS = 0.004
+#: Where answers come at once, results are gathered for so many seconds, up to ``_GATHER`` of them: one commit for eight
+#: results costs little more than one for a single result, and waking the owner costs as much as sending a message.
+_GATHER_SECONDS = 0.01
 _GATHER = 8
 
 
@@ -107,8 +108,10 @@ class Pipeline:
         self._most = pool.connections(target, most)
         self._widest = 1
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._permits = threading.Semaphore(IN_DOUBT)
+        self._events: deque[Event] = deque()
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._permits: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self.settle(IN_DOUBT)
         self._threads: list[threading.Thread] = []
         self._answer_seconds = 0.0
 
@@ -130,26 +133,38 @@ class Pipeline:
             self.alive += 1
             if self.alive > self._widest:
                 self._widest = self.alive
-                self._permits.release()
+                self.settle(1)
             thread = threading.Thread(target=self._run, name="relay", daemon=True)
             self._threads.append(thread)
             thread.start()
 
     def collect(self, seconds: float) -> list[Event]:
-        """Up to eight events; waits up to ``seconds`` for the first. Empty when nothing happened in that time."""
-        try:
-            events = [self._events.get(timeout=seconds)]
-        except queue.Empty:
-            return []
-        until = time.monotonic() + (_GATHER_SECONDS if self.alive <= 1 else 0)
-        while len(events) < _GATHER:
+        """What has happened; waits up to ``seconds`` for it. Empty when nothing happened in that time."""
+        until = time.monotonic() + seconds
+        while True:
+            left = until - time.monotonic()
             try:
-                events.append(self._events.get(timeout=max(0.0, until - time.monotonic())))
+                self._bell.get(timeout=max(0.0, min(left, _GATHER_SECONDS) if self._is_near else left))
             except queue.Empty:
+                if left > 0 and not self._events:
+                    continue
+            events = [self._events.popleft() for _ in range(len(self._events))]
+            if events or left <= 0:
                 break
         for event in events:
             self._note(event)
         return events
+
+    @property
+    def _is_near(self) -> bool:
+        """Whether answers come so quickly that it pays to gather results."""
+        return self.alive <= 1 and self._answer_seconds < _GATHER_SECONDS
+
+    def _tell(self, event: Event, *, soon: bool = False) -> None:
+        """Hand an event to the owner, and wake it, unless that may wait until it looks by itself."""
+        self._events.append(event)
+        if not soon or not self._is_near or len(self._events) >= _GATHER:
+            self._bell.put(None)
 
     def _note(self, event: Event) -> None:
         if isinstance(event, Down):
@@ -164,7 +179,7 @@ class Pipeline:
     def settle(self, results: int) -> None:
         """Give back the permits of that many messages: their results are recorded."""
         for _ in range(results):
-            self._permits.release()
+            self._permits.put(None)
 
     def abandon(self) -> Iterator[Job]:
         """Take back every job that no connection has started."""
@@ -200,7 +215,7 @@ class Pipeline:
         try:
             pooled = self._pool.take(self.target)
             connection = pooled or self._open()
-            self._events.put(Opened(new=pooled is None))
+            self._tell(Opened(new=pooled is None))
             hand.job = self._jobs.get()
             while hand.job is not None:
                 connection = self._send(connection, hand)
@@ -213,8 +228,8 @@ class Pipeline:
         finally:
             if down is not None:
                 if hand.job is not None:  # only after a fault of ours, which the log has
-                    self._events.put(Result(hand.job, Outcome(error=_BROKEN), in_doubt=hand.permit))
-                self._events.put(down)
+                    self._tell(Result(hand.job, Outcome(error=_BROKEN), in_doubt=hand.permit))
+                self._tell(down)
 
     def _open(self) -> Connection:
         if self._gate.refusal is not None:
@@ -230,12 +245,14 @@ class Pipeline:
         begun = time.monotonic()
         connection, refusal = self._begin(connection, job)
         while refusal is None:
-            self._permits.acquire()
+            self._permits.get()
             hand.permit = True
             following = self._next_now()
             outcome, announced = self._finish(connection, job, following)
             ended = time.monotonic()
-            self._events.put(Result(job, outcome, in_doubt=True, seconds=ended - begun))
+            # The owner is woken at once if this thread is about to wait for it.
+            soon = following is not None and not self._permits.empty()
+            self._tell(Result(job, outcome, in_doubt=True, seconds=ended - begun), soon=soon)
             hand.job, hand.permit, begun = following, False, ended
             if following is None:
                 hand.job = self._jobs.get()
@@ -243,7 +260,7 @@ class Pipeline:
             job = following
             go_on = self._announced if announced and connection.usable else self._begin
             connection, refusal = go_on(connection, job)
-        self._events.put(Result(job, refusal, seconds=time.monotonic() - begun))
+        self._tell(Result(job, refusal, seconds=time.monotonic() - begun))
         hand.job = None
         hand.job = self._jobs.get()
         return connection

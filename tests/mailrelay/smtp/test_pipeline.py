@@ -11,7 +11,7 @@ from mailrelay.smtp.dialogue import Envelope, Target
 from mailrelay.smtp.pipeline import IN_DOUBT, Down, Event, Job, Pipeline, Result, wanted
 from mailrelay.smtp.pool import Pool
 from tests.rig.faults import HANG_UP, FaultServer, Script
-from tests.rig.script import Answers
+from tests.rig.script import Answers, Reply
 
 Serve = Callable[..., FaultServer]
 
@@ -114,6 +114,19 @@ def test_a_relay_that_does_not_answer_is_reported_once_and_jobs_stay(pool: Pool)
     pipeline, events = run(server, pool, 5)
     assert [type(event) for event in events] == [Down]
     assert pipeline.alive == 0
+
+
+def test_a_result_is_told_while_the_server_is_silent_about_the_next_mail(pool: Pool) -> None:
+    with FaultServer(Script(commands={".": [None, Reply("250 Ok", delay=1.0)]})) as server:
+        pipeline = Pipeline(Target("127.0.0.1", server.port, "none"), pool, 1)
+        for key in range(3):
+            pipeline.submit(Job(key, Envelope("a@example.org", ("b@example.com",), b"Subject: x\r\n\r\n")))
+        pipeline.grow()
+        told: list[Result] = []
+        while not told:
+            told += results(pipeline.collect(5))
+        assert [result.job.key for result in told] == [0]
+        pipeline.close()
 
 
 @pytest.mark.slow
