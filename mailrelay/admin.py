@@ -13,11 +13,14 @@ from mailrelay.models import (
     AlertState,
     ExpectedReport,
     ExpectedSweep,
+    Feedback,
     HourlyCount,
+    Inbox,
     LicenceWatch,
     Message,
     MessageAddress,
     RelaySettings,
+    Suppression,
 )
 from quazzar.console import shown, site
 from quazzar.console.rows import GatedAdmin, ReadOnlyAdmin
@@ -129,6 +132,44 @@ class ExpectedReportAdmin(GatedAdmin, ReadOnlyAdmin):
     @admin.display(description="Last one", ordering="last_at")
     def last(self, row: ExpectedReport) -> str:
         return shown.moment(row.last_at)
+
+
+@admin.register(Inbox)
+class InboxAdmin(GatedAdmin, ReadOnlyAdmin):
+    """Mailboxes to which bounces come."""
+
+    about = "IMAP mailboxes to which bounces and reports come."
+    see = SEE_RELAY
+    own_page, own_route = "Returned mail", "admin:returned_mail"
+    list_display = ("__str__", "folder", "enabled", "looked_at")
+
+
+@admin.register(Feedback)
+class FeedbackAdmin(GatedAdmin, ReadOnlyAdmin):
+    """What became of messages after the relay took them."""
+
+    about = "Bounces, delays, deliveries and complaints, by message and recipient."
+    see = SEE_QUEUE
+    hidden = ("report",)
+    list_display = ("recipient", "kind", "hard", "status", "source", "at")
+    list_filter = ("kind", "hard", "source")
+    show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Feedback]:
+        """The rows, without the reports."""
+        return cast("QuerySet[Feedback]", super().get_queryset(request)).defer("report")
+
+
+@admin.register(Suppression)
+class SuppressionAdmin(GatedAdmin, ReadOnlyAdmin):
+    """Addresses that get no more mail."""
+
+    about = "Addresses that get no more mail, and why."
+    see = SEE_QUEUE
+    own_page, own_route = "Suppression list", "admin:suppressions"
+    list_display = ("address", "reason", "skipped", "created_at")
+    list_filter = ("reason",)
+    search_fields = ("address",)
 
 
 @admin.register(ExpectedSweep)

@@ -42,6 +42,7 @@ class MailRelayConfig(AppConfig):
             title="Mails about this server",
         )
         doctor.register("sendmail", installed.examine)
+        _follow_what_comes_back()
         doctor.register(
             watching.CHECK,
             expected.examine,
@@ -61,6 +62,34 @@ class MailRelayConfig(AppConfig):
         metrics.register_collector(expected.collect)
         registry.on_report(_tell_of_backup)
         home.register()
+
+
+def _follow_what_comes_back() -> None:
+    """Read bounces in the inboxes; check that they can be read, and that nobody misses alerts because of one."""
+    from mailrelay.feedback import recording
+    from mailrelay.inbox import monitoring as inbox
+    from mailrelay.inbox import readers
+    from mailrelay.suppression import monitoring as suppression
+    from quazzar import rights
+    from quazzar.monitoring import doctor
+
+    readers.register("bounces", recording.read_mail)
+    doctor.register(
+        inbox.CHECK,
+        inbox.examine,
+        area=doctor.Area.RELAY,
+        page="admin:returned_mail",
+        right=rights.SEE_RELAY,
+        title="Inbox for bounces",
+    )
+    doctor.register(
+        suppression.CHECK,
+        suppression.examine,
+        area=doctor.Area.RELAY,
+        page="admin:suppressions",
+        right=rights.SEE_RELAY | rights.SEE_QUEUE,
+        title="Suppressed recipients",
+    )
 
 
 def _tell_of_backup(report: Any) -> None:

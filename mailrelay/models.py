@@ -8,8 +8,12 @@ from typing import Any, ClassVar
 from django.db import models
 from django.utils import timezone
 
+from mailrelay.feedbackrows import Feedback, Inbox, Suppression
 from mailrelay.history import final_words
 from quazzar.sealing.fields import SealedBinaryField, SealedTextField
+
+#: Kept beside this module, which would be too long with them.
+__all__ = ["Feedback", "Inbox", "Suppression"]
 
 
 class RelaySettings(models.Model):
@@ -34,6 +38,8 @@ class RelaySettings(models.Model):
     alert_recipients = models.JSONField(default=list, blank=True)
     backup_recipients = models.JSONField(default=list, blank=True)
     notify_backup_success = models.BooleanField("mail about successful backups", default=False)
+    #: Bounces of each mail go to an address made from this one (see ``bounces/returnpath.py``); empty: to its sender.
+    bounce_address = models.CharField(max_length=254, blank=True, default="")
     updated_at = models.DateTimeField("changed", auto_now=True)
     #: How often in a row the server has refused to let these settings sign in (``relay/logins.py``).
     login_refusals = models.PositiveIntegerField("refused sign-ins in a row", default=0, editable=False)
@@ -107,7 +113,7 @@ class Message(models.Model):
     envelope_sender = models.CharField(max_length=320, blank=True, default="")
     #: Header recipients as they are shown.
     to = models.JSONField(default=list)
-    #: Envelope recipients: ``[{"address", "status": pending|sent|failed, "code", "message"}]``.
+    #: Envelope recipients: ``[{"address", "status": pending|sent|failed|suppressed, "code", "message"}]``.
     recipients = models.JSONField(default=list)
     #: The envelope recipient in lower case, by which the message is found; null if there are several (those are in
     #: MessageAddress). Most mail has one, and a column costs less than a row of another table.
@@ -228,14 +234,18 @@ class HourlyCount(models.Model):
         #: Only in place of an hour.
         QUEUED = "queued", "Queued"
         RETRYING = "retrying", "Retrying"
+        #: Reported later, by recipient.
+        BOUNCED = "bounced", "Bounced"
+        COMPLAINED = "complained", "Complaint"
 
-    #: In place of an hour: how many messages of the final statuses ``sent`` and ``failed`` the table holds now, and how
-    #: many of a long queue were ``queued`` or ``retrying`` when they were last counted.
+    #: In place of an hour: how many messages of the final statuses ``sent`` and ``failed`` the table holds now, how
+    #: many of a long queue were ``queued`` or ``retrying`` when they were last counted, and how many bounces and
+    #: complaints there have ever been.
     STOCK: ClassVar[datetime] = datetime(1970, 1, 1, tzinfo=UTC)
 
     #: When the hour began (UTC).
     hour = models.DateTimeField("hour from")
-    outcome = models.CharField(max_length=8, choices=Outcome)
+    outcome = models.CharField(max_length=10, choices=Outcome)
     number = models.BigIntegerField("messages", default=0)
 
     class Meta:

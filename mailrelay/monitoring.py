@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from mailrelay.models import RelaySettings
 from mailrelay.queue import counts, standing
@@ -31,6 +31,12 @@ def collect() -> Iterator[Metric]:
     for status, number in numbers.items():
         messages.add_metric([status], number)
     yield messages
+    feedback = CounterMetricFamily(
+        "quazzar_feedback", "Bounces and complaints about sent messages, by recipient.", labels=["kind"]
+    )
+    for kind, number in counts.reported().items():
+        feedback.add_metric([kind], number)
+    yield feedback
     age = GaugeMetricFamily(
         "quazzar_oldest_waiting_seconds",
         "Age of the oldest message not delivered yet; 0 if none is waiting.",

@@ -10,6 +10,7 @@ from celery.signals import worker_ready, worker_shutting_down
 
 from mailrelay import monitoring
 from mailrelay.expected import watching
+from mailrelay.inbox import fetching
 from mailrelay.notices import licence, nodewatch
 from mailrelay.queue import counts, delivery, outbox, retention
 
@@ -45,6 +46,13 @@ def clean_up() -> None:
     watching.purge()
     if bodies or rows:
         logger.info("retention: %s bodies and %s messages removed", bodies, rows)
+
+
+@shared_task(ignore_result=True)
+def read_inboxes() -> None:
+    """Read the bounces and reports that came to the inboxes."""
+    if stored := fetching.look_at_all():
+        logger.info("%s mails read from the inboxes", stored)
 
 
 @shared_task(ignore_result=True)

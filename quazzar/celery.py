@@ -73,6 +73,7 @@ app.conf.update(
             "schedule": 20,
             "options": {"expires": 20},
         },
+        "read-inboxes": {"task": "mailrelay.tasks.read_inboxes", "schedule": 30, "options": {"expires": 30}},
         "watch-licence": {
             "task": "mailrelay.tasks.watch_licence",
             "schedule": 60,

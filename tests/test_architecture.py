@@ -19,12 +19,20 @@ APPS = [app for app in ("quazzar", "mailrelay", "mailboxes", "dnsrecords") if (R
 #: Foreign library → the folders or modules that may import it.
 EDGES = {
     "smtplib": {"mailrelay.smtp"},
+    "imaplib": {"mailrelay.inbox"},
     "docker": {"mailboxes.engine"},
     # Asking, reading answers, and changing a zone.
     "dns": {"dnsrecords.lookup", "dnsrecords.publishing.services"},
 }
 #: Folders and modules that know neither rows nor Django: what talks to other machines, and the threads around it.
-ROWLESS = ("mailrelay.smtp", "mailboxes.engine", "dnsrecords.lookup", "dnsrecords.mtasts.fetch")
+ROWLESS = (
+    "mailrelay.smtp",
+    "mailrelay.inbox.imap",
+    "mailrelay.bounces",
+    "mailboxes.engine",
+    "dnsrecords.lookup",
+    "dnsrecords.mtasts.fetch",
+)
 #: What `manage.py up` becomes: it must start whatever is wrong with the packages, and stay small.
 PLAIN = (
     "quazzar.processes.supervisor",

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import base64
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
+from mailrelay.feedback import standing
 from mailrelay.history import attempts
 from mailrelay.mail import addresses, emails
 from mailrelay.mail.emails import Attachment, Email
-from mailrelay.models import Message, RelaySettings
+from mailrelay.models import Feedback, Message, RelaySettings
 from mailrelay.queue.byhand import CANCELLED
 from mailrelay.relay import presets
 from mailrelay.smtp.dialogue import STAGES
@@ -77,6 +78,14 @@ class RelaySerializer(StrictSerializer):
     alert_recipients = serializers.ListField(child=Text(), required=False)
     backup_recipients = serializers.ListField(child=Text(), required=False)
     notify_backup_success = serializers.BooleanField(required=False)
+    bounce_address = Text(
+        required=False,
+        allow_blank=True,
+        help_text=(
+            "Where bounces go, such as bounces@example.com: each mail's envelope sender is then made from it. "
+            "Empty: bounces go to each mail's own sender."
+        ),
+    )
     configured = serializers.BooleanField(read_only=True)
     updated_at = serializers.DateTimeField(
         read_only=True, allow_null=True, help_text="null if nothing is saved."
@@ -137,11 +146,26 @@ class LastErrorSerializer(serializers.Serializer[Any]):
     message = serializers.CharField()
 
 
+class FeedbackSerializer(serializers.ModelSerializer[Feedback]):
+    """What became of a message for one recipient, as a bounce, a complaint or a provider's event told it."""
+
+    class Meta:
+        model = Feedback
+        fields = ("recipient", "kind", "hard", "status", "code", "said", "host", "source", "reporter", "at")
+        read_only_fields = fields
+        extra_kwargs: ClassVar = {
+            "hard": {"help_text": "Of a bounce: the address itself cannot receive mail."},
+            "status": {"help_text": "The enhanced status code (RFC 3463), such as 5.1.1; may be empty."},
+            "said": {"help_text": "What the recipient's server said."},
+            "source": {"help_text": "dsn, text, complaint, or the provider whose event told it."},
+        }
+
+
 class RecipientSerializer(serializers.Serializer[Any]):
     """One envelope recipient."""
 
     address = serializers.CharField()
-    status = serializers.ChoiceField(choices=["pending", "sent", "failed"])
+    status = serializers.ChoiceField(choices=["pending", "sent", "failed", "suppressed"])
     code = serializers.IntegerField(allow_null=True)
     message = serializers.CharField(allow_blank=True)
 
@@ -198,15 +222,21 @@ class MessageDetailSerializer(MessageSerializer):
 
     recipients = serializers.SerializerMethodField()
     attempt_history = serializers.SerializerMethodField()
+    feedback = serializers.SerializerMethodField()
 
     class Meta(MessageSerializer.Meta):
-        fields = (*MessageSerializer.Meta.fields, "recipients", "attempt_history")
+        fields = (*MessageSerializer.Meta.fields, "recipients", "attempt_history", "feedback")
         read_only_fields = fields
 
     @extend_schema_field(RecipientSerializer(many=True))
     def get_recipients(self, row: Message) -> list[dict[str, Any]]:
         """Return each recipient with its state, as `Message.outcomes` decides it."""
         return row.outcomes()
+
+    @extend_schema_field(FeedbackSerializer(many=True))
+    def get_feedback(self, row: Message) -> list[dict[str, Any]]:
+        """Return what came back after the relay took the mail, oldest first."""
+        return list(FeedbackSerializer(standing.of(row.pk), many=True).data)
 
     @extend_schema_field(AttemptSerializer(many=True))
     def get_attempt_history(self, row: Message) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mailrelay.api.expected import ExpectedReportViewSet
+from mailrelay.api.suppressions import SuppressionViewSet
 from mailrelay.api.viewsets import AlertViewSet, BackupViewSet, MessageViewSet, RelayViewSet
 from quazzar.api.viewsets import ApiRouter, SingletonRouter
 
@@ -12,6 +13,7 @@ collections = ApiRouter()
 collections.register("messages", MessageViewSet, "message")
 collections.register("alerts", AlertViewSet, "alert")
 collections.register("backups", BackupViewSet, "backup")
+collections.register("suppressions", SuppressionViewSet, "suppression")
 collections.register("expected", ExpectedReportViewSet, "expected")
 
 singletons = SingletonRouter()

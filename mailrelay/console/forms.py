@@ -54,6 +54,9 @@ class RelayForm(SavingForm):
     from_name = forms.CharField(
         required=False, widget=text_input(placeholder="Node alerts", autocapitalize="words")
     )
+    bounce_address = forms.CharField(
+        required=False, widget=text_input(placeholder="bounces@example.com", inputmode="email")
+    )
     alert_recipients = AddressesField(required=False, widget=address_lines("ops@example.com"))
     backup_recipients = AddressesField(required=False, widget=address_lines("backups@example.com"))
     notify_backup_success = switch(initial=False)

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from mailrelay.console import timeline
 from mailrelay.console.messages import LIST, cancel, dialog, permissions, remove, retry
+from mailrelay.feedback import standing
 from mailrelay.models import Message, RelaySettings
 from mailrelay.queue import byhand
 from quazzar.console import gate
@@ -53,11 +54,15 @@ def _state(request: HttpRequest, row: Message) -> dict[str, Any]:
     relay = RelaySettings.objects.defer("password").filter(pk=1).first() or RelaySettings(pk=1)
     has_body = Message.objects.filter(pk=row.pk, body__isnull=False).exists()
     waits = row.status in Message.PENDING
+    feedback = standing.of(row.pk)
+    latest = standing.by_recipient(feedback)
+    outcomes = [{**one, "feedback": latest.get(one["address"].lower())} for one in row.outcomes()]
     return {
         "row": row,
         "may": permissions(request.user),
-        "events": timeline.of(row, relay),
-        "outcomes": row.outcomes(),
+        "events": timeline.of(row, relay, feedback),
+        "outcomes": outcomes,
+        "returned": standing.worst([row.pk]),
         "has_body": has_body,
         "can_retry": has_body and (waits or row.status == Status.FAILED),
         "can_cancel": waits,

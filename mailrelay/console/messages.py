@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -14,6 +14,7 @@ from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
+from mailrelay.feedback import standing
 from mailrelay.models import Message
 from mailrelay.queue import byhand, finding, savedfilters
 from mailrelay.queue.finding import Page, Query
@@ -46,6 +47,7 @@ TABS = {
     "all": Tab("All", Query(), empty="Nothing has been sent yet."),
     "waiting": Tab("Waiting", Query(finding.WAITING), counted=True, empty="The queue is empty."),
     "failed": Tab("Failed", Query((Status.FAILED,)), counted=True, empty="Nothing has failed."),
+    "bounced": Tab("Bounced", Query(returned=True), empty="Nothing has bounced, as far as Quazzar knows."),
     "sent": Tab("Sent", Query((Status.SENT,)), empty="Nothing has been delivered yet."),
     "alerts": Tab("Alerts", Query(source=Source.ALERT), empty="No alerts have been mailed yet."),
     "backups": Tab(
@@ -85,12 +87,13 @@ def permissions(user: Any) -> dict[str, bool]:
 def messages(request: HttpRequest) -> HttpResponse:
     """The list; HTMX gets its rows alone, or 204 when they have not changed."""
     tab, text = _tab(request), _text(request)
-    query = Query(TABS[tab].query.statuses, TABS[tab].query.source, text)
+    query = replace(TABS[tab].query, text=text)
     before, after = _id(request, "before"), _id(request, "after")
     page = finding.find(query, before=before, after=after)
     earlier = _id(request, "found") or 0
     context = {
         "page": page,
+        "returned": standing.worst([row.pk for row in page.rows]),
         "links": {**_links(tab, text, page, earlier), "here": f"?{request.GET.urlencode()}"},
         "tab": tab,
         "q": text,

@@ -9,12 +9,13 @@ from typing import Any
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from mailrelay.models import Message
+from mailrelay.models import Feedback, Message
 from mailrelay.queue.byhand import CANCELLED
 from quazzar import words
 from quazzar.console import shown
 
-Status = Message.Status
+Status, Kind = Message.Status, Feedback.Kind
+_FEEDBACK = {Kind.DELIVERED: "ok", Kind.DELAYED: "wait", Kind.BOUNCED: "bad", Kind.COMPLAINED: "bad"}
 _TONES = {
     Status.QUEUED: "wait",
     Status.SENDING: "busy",
@@ -22,14 +23,21 @@ _TONES = {
     Status.RETRYING: "wait",
     Status.FAILED: "bad",
 }
-_RECIPIENTS = {"pending": ("Waiting", "wait"), "sent": ("Sent", "ok"), "failed": ("Refused", "bad")}
+_RECIPIENTS = {
+    "pending": ("Waiting", "wait"),
+    "sent": ("Sent", "ok"),
+    "failed": ("Refused", "bad"),
+    "suppressed": ("Suppressed", "off"),
+}
 #: The queue puts the recipient in front of the server's words.
 _ADDRESS = re.compile(r"^\S+@\S+: ")
 
 
-def message_badge(message: Message) -> SafeString:
-    """A message's status as a badge."""
+def message_badge(message: Message, returned: str = "") -> SafeString:
+    """A message's status as a badge; ``returned`` is the worst that came back about it."""
     status = Status(message.status)
+    if returned:
+        return shown.badge(Kind(returned).label, "bad")
     if status == Status.FAILED and (message.last_error or {}).get("stage") == CANCELLED:
         return shown.badge("Cancelled", "off")
     return shown.badge(status.label, _TONES[status])
@@ -37,6 +45,8 @@ def message_badge(message: Message) -> SafeString:
 
 def recipient_badge(recipient: dict[str, Any]) -> SafeString:
     """The state of one of a message's ``recipients`` as a badge."""
+    if came_back := recipient.get("feedback"):
+        return shown.badge(Kind(came_back.kind).label, _FEEDBACK[Kind(came_back.kind)])
     if recipient.get("status") == "failed" and not recipient.get("code"):
         return shown.badge("Failed", "bad")  # given up, without a word from the server about this recipient
     return shown.badge(*_RECIPIENTS.get(recipient.get("status", ""), ("Unknown", "off")))

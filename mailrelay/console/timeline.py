@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from mailrelay.diagnosis.explain import RelayLike, explain
 from mailrelay.history import FIRST, LAST, Entry
-from mailrelay.models import Message
+from mailrelay.models import Feedback, Message
 from mailrelay.queue.byhand import CANCELLED
 from mailrelay.queue.standing import STAGES
 from quazzar.errors import DeliveryError
@@ -41,9 +41,17 @@ class Event:
     other: int | None = None
 
 
-def of(message: Message, relay: RelayLike) -> list[Event]:
+def of(message: Message, relay: RelayLike, feedback: Sequence[Feedback] = ()) -> list[Event]:
     """Everything that is known about the message, newest first."""
-    events = [_accepted(message), *_happened(message, relay), *_ahead(message)]
+    several = len(message.recipients) > 1
+    came_back = [_came_back(row, several=several) for row in feedback]
+    events = [
+        _accepted(message),
+        *_left_out(message),
+        *_happened(message, relay),
+        *came_back,
+        *_ahead(message),
+    ]
     return events[::-1]
 
 
@@ -171,6 +179,40 @@ def _remembered(message: Message, relay: RelayLike) -> Iterator[Event]:
 
 def _time(entry: Entry) -> datetime | None:
     return datetime.fromisoformat(entry["at"]) if entry.get("at") else None
+
+
+# --- what came back
+
+_CAME_BACK = {
+    Feedback.Kind.DELIVERED: ("Delivered", "ok", "mark_email_read"),
+    Feedback.Kind.DELAYED: ("Delayed", "wait", "schedule"),
+    Feedback.Kind.BOUNCED: ("Bounced", "bad", "undo"),
+    Feedback.Kind.COMPLAINED: ("Complaint", "bad", "report"),
+}
+_SOURCES = {"dsn": "delivery report", "text": "mail", "complaint": "abuse report"}
+
+
+def _came_back(row: Feedback, *, several: bool) -> Event:
+    title, tone, icon = _CAME_BACK[Feedback.Kind(row.kind)]
+    if row.kind == Feedback.Kind.BOUNCED:
+        title = "Bounced for good" if row.hard else "Bounced"
+    if several:
+        title = f"{title}: {row.recipient}"
+    told = f"{_SOURCES.get(row.source, 'event')} from {row.reporter or row.source}"
+    doubt = "" if row.proven else "matched by its Message-ID"
+    details = ", ".join(filter(None, (row.host and f"by {row.host}", told, doubt)))
+    hint = (
+        "The address cannot receive mail. It is on the suppression list, unless you removed it."
+        if row.hard
+        else ""
+    )
+    return Event(row.at, tone, icon, title, row.said or row.status, details, hint)
+
+
+def _left_out(message: Message) -> Iterator[Event]:
+    for one in message.recipients:
+        if one.get("status") == "suppressed":
+            yield Event(None, "off", "block", f"Not sent to {one['address']}", str(one.get("message", "")))
 
 
 # --- what is to come

@@ -6,6 +6,7 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from mailrelay.console import expected, firstalert, message, messages, preview, views
+from mailrelay.console.returned import pages, suppressions
 
 urlpatterns = [
     # The breadcrumb of the app's models leads here: Django's own list of them would say less.
@@ -24,6 +25,15 @@ urlpatterns = [
     path("expected/<int:pk>/ignore/", expected.act, {"verb": "ignore"}, name="expected_report_ignore"),
     path("expected/<int:pk>/pause/", expected.act, {"verb": "pause"}, name="expected_report_pause"),
     path("expected/<int:pk>/delete/", expected.delete, name="expected_report_delete"),
+    path("returned/", pages.returned, name="returned_mail"),
+    path("returned/inbox/add/", pages.add, name="inbox_add"),
+    path("returned/inbox/<int:pk>/", pages.edit, name="inbox"),
+    path("returned/inbox/<int:pk>/look/", pages.look, name="inbox_look"),
+    path("returned/inbox/<int:pk>/remove/", pages.remove, name="inbox_remove"),
+    path("suppressions/", suppressions.suppressions, name="suppressions"),
+    path("suppressions/add/", suppressions.add, name="suppression_add"),
+    path("suppressions/<int:pk>/", suppressions.detail, name="suppression"),
+    path("suppressions/<int:pk>/remove/", suppressions.remove, name="suppression_remove"),
     *messages.ROUTES,
     *message.ROUTES,
     *preview.ROUTES,

@@ -3,7 +3,7 @@
 Kinds: dns_not_found, dns_failed, refused, unreachable, timeout_connect, timeout_greeting, timeout, closed,
 bad_greeting, tls_not_offered, tls_wrong_version, tls_failed, cert_self_signed, cert_unknown_ca, cert_expired,
 cert_hostname, auth_not_offered, auth_mechanism, auth_rejected, password_unreadable, smtputf8_not_offered,
-too_many_recipients, rejected.
+too_many_recipients, suppressed, rejected.
 """
 
 from __future__ import annotations

@@ -316,4 +316,11 @@ _BY_STAGE: tuple[Rule, ...] = (
     ),
 )
 
-RULES: tuple[Rule, ...] = (*_PROVIDERS, *loginhints.RULES, *_LOGIN, *_LIMITS, *_POLICY, *_BY_STAGE)
+_OURS = (
+    Rule(
+        "Once the mailbox works again, remove the address from the suppression list and retry.",
+        kinds=("suppressed",),
+    ),
+)
+
+RULES: tuple[Rule, ...] = (*_OURS, *_PROVIDERS, *loginhints.RULES, *_LOGIN, *_LIMITS, *_POLICY, *_BY_STAGE)

@@ -57,7 +57,7 @@ def retry(message: Message) -> bool:
     message.refresh_from_db(fields=["attempts", "recipients", "history"])
     recipients = [
         {"address": recipient["address"], "status": "pending"}
-        if recipient["status"] == "failed"
+        if recipient["status"] in ("failed", "suppressed")
         else recipient
         for recipient in message.recipients
     ]

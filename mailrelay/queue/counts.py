@@ -21,6 +21,8 @@ Status = Message.Status
 KEPT = timedelta(days=31)
 #: Statuses of messages that wait: they are counted where they are.
 WAITING = (Status.QUEUED, Status.SENDING, Status.RETRYING)
+#: What is reported about messages later: the totals of all time are kept, beside the hours.
+REPORTED = (Outcome.BOUNCED, Outcome.COMPLAINED)
 #: How many messages are counted each time somebody asks; of more, the number of the last sweep is told.
 COUNTED = 10_000
 #: How often a sweep counts a longer queue, in seconds: it takes 60 ms for a million messages.
@@ -40,7 +42,8 @@ def add(numbers: Mapping[str, int]) -> None:
     """Count what has become of messages just now, by outcome. Call it last in the transaction that records it."""
     hour = hour_of(timezone.now())
     happened = [(hour, str(outcome), number) for outcome, number in numbers.items() if number]
-    stock = [(HourlyCount.STOCK, outcome, number) for _, outcome, number in happened if outcome in _FINAL]
+    kept = (*_FINAL, *REPORTED)
+    stock = [(HourlyCount.STOCK, outcome, number) for _, outcome, number in happened if outcome in kept]
     if happened:
         statements.count([*happened, *stock])
 
@@ -77,6 +80,12 @@ def by_status() -> dict[str, int]:
     for status, number in statements.counted(WAITING, COUNTED + 1).items():
         found[status] = number if number <= COUNTED else max(number, found[status])
     return found
+
+
+def reported() -> dict[str, int]:
+    """How many bounces and complaints there have ever been."""
+    totals = dict(HourlyCount.objects.filter(hour=HourlyCount.STOCK).values_list("outcome", "number"))
+    return {str(outcome): totals.get(outcome, 0) for outcome in REPORTED}
 
 
 def exactly(status: str = "") -> int:

@@ -25,6 +25,7 @@ from mailrelay.smtp.connection import Connection
 from mailrelay.smtp.dialogue import Envelope
 from mailrelay.smtp.pipeline import Down, Event, Job, Opened, Pipeline, Result
 from mailrelay.smtp.pool import LoginGate, Pool
+from mailrelay.suppression import listing
 from quazzar.errors import DeliveryError, QuazzarError, Unreadable
 from quazzar.sealing import agreement
 
@@ -216,10 +217,15 @@ class Drain:
             _rung.set()  # the next drain uses the new settings
             return False
         claimed = outbox.claim(self.owner, _CLAIM)
+        suppressed = listing.among(
+            recipient["address"] for message in claimed for recipient in message.recipients
+        )
         for message in claimed:
             if message.pk in self._recorder.rows:
                 continue  # a machine whose clock is wrong has freed it, but it is on its way from here
             self._recorder.rows[message.pk] = message
+            if suppressed and not self._recorder.without(message, suppressed):
+                continue
             job = self._job(message)
             if job is not None:
                 pipeline.submit(job)
@@ -348,5 +354,8 @@ def _envelope(message: Message, relay: Relay) -> Envelope:
         recipient["address"] for recipient in message.recipients if recipient["status"] == "pending"
     )
     data, utf8 = rendering.rendered(message, relay.from_name)
-    utf8 = utf8 or any(not address.isascii() for address in (message.envelope_sender, *pending))
-    return Envelope(message.envelope_sender, pending, data, utf8)
+    sender = message.envelope_sender
+    if relay.returns is not None and sender:
+        sender = relay.returns.of(message.pk, message.message_id)
+    utf8 = utf8 or any(not address.isascii() for address in (sender, *pending))
+    return Envelope(sender, pending, data, utf8)

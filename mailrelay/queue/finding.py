@@ -16,7 +16,7 @@ from operator import and_
 
 from django.db.models import Q, QuerySet
 
-from mailrelay.models import Message, MessageAddress
+from mailrelay.models import Feedback, Message, MessageAddress
 
 Status = Message.Status
 #: Statuses of what has not left yet.
@@ -42,12 +42,14 @@ class Query:
     Attributes:
         statuses: none: any.
         source: empty: any.
+        returned: only what bounced, or was complained about.
         text: an address, a Message-ID, or words that the message must all have.
     """
 
     statuses: tuple[str, ...] = ()
     source: str = ""
     text: str = ""
+    returned: bool = False
 
 
 @dataclass(slots=True)
@@ -114,6 +116,8 @@ def _listed(query: Query, before: int | None, after: int | None) -> Page:
 def _ids(query: Query, before: int | None, after: int | None, most: int) -> list[int]:
     """Ids, the largest first; with ``after`` those next to it."""
     found: list[int] = []
+    if query.returned:
+        return _returned(before, after, most)
     # One query for each status: with all in one, a database reads its way through the messages of other statuses.
     for status in query.statuses or ("",):
         rows = _filtered(query, (status,) if status else ())
@@ -127,8 +131,23 @@ def _ids(query: Query, before: int | None, after: int | None, most: int) -> list
     return sorted(found, reverse=True)[:most]
 
 
+def _returned(before: int | None, after: int | None, most: int) -> list[int]:
+    """Ids of messages that bounced or were complained about, read from the index of these reports."""
+    bad = Feedback.objects.filter(kind__in=Feedback.BAD).order_by()
+    if after is not None:
+        newer = (
+            bad.filter(message__gt=after).order_by("message").values_list("message_id", flat=True).distinct()
+        )
+        return sorted(newer[:most], reverse=True)
+    bad = bad if before is None else bad.filter(message__lt=before)
+    return list(bad.order_by("-message").values_list("message_id", flat=True).distinct()[:most])
+
+
 def _filtered(query: Query, statuses: Iterable[str]) -> QuerySet[Message]:
     rows = Message.objects.all()
+    if query.returned:
+        bad = Feedback.objects.filter(kind__in=Feedback.BAD).order_by()
+        rows = rows.filter(pk__in=bad.values("message"))
     wanted = list(statuses)
     if len(wanted) == 1:
         rows = rows.filter(status=wanted[0])

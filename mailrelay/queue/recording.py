@@ -21,6 +21,7 @@ from mailrelay.relay.logins import Hold
 from mailrelay.smtp import parts
 from mailrelay.smtp.dialogue import Outcome, Reply
 from mailrelay.smtp.pipeline import Job, Result
+from mailrelay.suppression import listing
 from quazzar import words
 from quazzar.errors import DeliveryError, QuazzarError
 from quazzar.sealing import keyring
@@ -142,6 +143,31 @@ class Recorder:
             self._fail(message, outcome.error, seconds)
         else:
             self._partly(message, outcome, seconds)
+
+    def without(self, message: Message, suppressed: Mapping[str, str]) -> bool:
+        """Leave out recipients on the suppression list; returns whether anybody is left to send to.
+
+        Args:
+            suppressed: address in lower case → why.
+        """
+        skipped = [
+            recipient
+            for recipient in message.recipients
+            if recipient["status"] == "pending" and recipient["address"].lower() in suppressed
+        ]
+        if not skipped:
+            return True
+        for recipient in skipped:
+            why = suppressed[recipient["address"].lower()]
+            recipient.update(status="suppressed", code=None, message=why)
+        with self._counted():
+            listing.skipped(recipient["address"] for recipient in skipped)
+            if _pending(message):
+                outbox.held(self.owner).filter(pk=message.pk).update(recipients=message.recipients)
+                return True
+            error = DeliveryError(skipped[0]["message"], stage="recipient", kind="suppressed", permanent=True)
+            self._write_failure(message, error, None, permanent=True)
+        return False
 
     def record_part(self, result: Result) -> Job | None:
         """Record what became of one part of a mail; returns the next part.

@@ -24,6 +24,7 @@ class Preset:
         username_hint: what the user name is, shown beside its field; ``password_hint`` likewise.
         docs: where to find the credentials at the provider.
         other_ports: further open ports, for networks that block the usual one.
+        own_sender: it puts an envelope sender of its own in place of ours, so that bounces go to it.
         connections: how many to have open at most. The providers listed here publish no lower limit (SendGrid: 10,000),
             and a server that allows fewer refuses the others with 421, after which no more are tried.
     """
@@ -38,6 +39,7 @@ class Preset:
     security: str = "starttls"
     regions: tuple[Region, ...] = ()
     other_ports: str = ""
+    own_sender: bool = False
     connections: int = 25
 
     def public(self) -> dict[str, Any]:
@@ -96,6 +98,7 @@ PRESETS: tuple[Preset, ...] = (
         "Mailgun: Sending → Domain settings → SMTP credentials. Choose your domain's region.",
         regions=(Region("us", "US", "smtp.mailgun.org"), Region("eu", "EU", "smtp.eu.mailgun.org")),
         other_ports="2525 with STARTTLS, or 465 with Implicit TLS",
+        own_sender=True,
     ),
     Preset(
         "sendgrid",
@@ -105,6 +108,7 @@ PRESETS: tuple[Preset, ...] = (
         "an API key with Mail Send permission; it begins with SG.",
         "SendGrid: Settings → API Keys. The username is always the word apikey, the key is the password.",
         other_ports="2525 with STARTTLS, or 465 with Implicit TLS",
+        own_sender=True,
     ),
     Preset(
         "postmark",
@@ -114,6 +118,7 @@ PRESETS: tuple[Preset, ...] = (
         "the same Server API token again",
         "Postmark: Servers → your server → API Tokens. The server token is both username and password.",
         other_ports="2525 with STARTTLS",
+        own_sender=True,
     ),
     Preset(
         "ses",
@@ -139,9 +144,29 @@ PRESETS: tuple[Preset, ...] = (
 
 #: (id, name) of each preset, as forms and serializers want them.
 CHOICES = tuple((preset.id, preset.name) for preset in PRESETS)
+#: Servers of mailboxes that replace an envelope sender other than the account's, or refuse it.
+_OWN_SENDER = (
+    "smtp.gmail.com",
+    "smtp.office365.com",
+    "smtp-mail.outlook.com",
+    "smtp.mail.yahoo.com",
+    "smtp.mail.me.com",
+    "smtp.aol.com",
+    "smtp.gmx.com",
+    "mail.gmx.net",
+    "smtp.web.de",
+    "smtp.zoho.com",
+    "smtp.zoho.eu",
+)
 _BY_ID = {preset.id: preset for preset in PRESETS}
 
 
 def by_id(preset_id: str) -> Preset | None:
     """The preset with this id, or None."""
     return _BY_ID.get(preset_id)
+
+
+def insists_on_sender(preset_id: str, host: str) -> bool:
+    """Whether the provider takes no envelope sender but its own, or the account's."""
+    preset = by_id(preset_id)
+    return (preset is not None and preset.own_sender) or host.lower() in _OWN_SENDER

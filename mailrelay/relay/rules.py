@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mailrelay.bounces import returnpath
 from mailrelay.mail import addresses
 from mailrelay.relay.presets import PRESETS, by_id
 
@@ -63,6 +64,7 @@ def problems(values: Mapping[str, Any]) -> dict[str, list[str]]:
         "username": _text("The username", values["username"], _LENGTHS["username"]),
         "from_address": _from_address(values["from_address"]),
         "from_name": _text("The from name", values["from_name"], _LENGTHS["from_name"]),
+        "bounce_address": _bounce_address(values["bounce_address"]),
         **{name: _recipients(values[name]) for name in RECIPIENT_LISTS},
     }
     return {name: sentences for name, sentences in sentences_by_field.items() if sentences}
@@ -102,6 +104,7 @@ def _normalised(values: dict[str, Any]) -> dict[str, Any]:
     """Valid values in the form that is stored (A-labels, lower case); wrong ones unchanged, for ``problems``."""
     values["host"] = _normal_host(values["host"])
     values["from_address"] = _normal_address(values["from_address"])
+    values["bounce_address"] = _normal_address(values["bounce_address"])
     for name in RECIPIENT_LISTS:
         if isinstance(values[name], list):
             values[name] = [_normal_address(address) for address in values[name]]
@@ -206,6 +209,19 @@ def _from_address(address: Any) -> list[str]:
     if isinstance(address, str) and "<" in address:
         return ["Enter only the address, such as node@example.com. The name goes into the from name."]
     return _address(address) if address else []
+
+
+def _bounce_address(address: Any) -> list[str]:
+    if not address or (wrong := _address(address)):
+        return wrong if address else []
+    local = address.rpartition("@")[0]
+    if not address.isascii() or local.startswith('"'):
+        return ["The address for bounces must be plain ASCII, such as bounces@example.com."]
+    if len(local) > returnpath.LONGEST_LOCAL:
+        return [
+            f"The part before the @ can have at most {returnpath.LONGEST_LOCAL} characters: a token is added to it."
+        ]
+    return []
 
 
 def _address(address: Any) -> list[str]:

@@ -28,6 +28,7 @@ PLAIN_FIELDS = (
     "alert_recipients",
     "backup_recipients",
     "notify_backup_success",
+    "bounce_address",
 )
 
 

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from mailrelay.bounces import returnpath
+from mailrelay.bounces.returnpath import ReturnPath
 from mailrelay.mail import addresses
 from mailrelay.models import RelaySettings
+from mailrelay.relay import presets
 from mailrelay.smtp.dialogue import Target
 from quazzar import hostnames
-from quazzar.errors import RelayNotConfigured, Unreadable
+from quazzar.errors import KeyFileError, RelayNotConfigured, Unreadable
+from quazzar.sealing import keyring
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,7 @@ class Relay:
     Attributes:
         target: where to connect, with the opened password.
         updated_at: when they were saved; another time means that they have changed.
+        returns: where bounces go; None: to each mail's own sender.
         refusals: how often in a row the server has refused the login (see ``logins``).
     """
 
@@ -31,6 +36,7 @@ class Relay:
     refusals: int = 0
     login_not_before: datetime | None = None
     login_error: dict[str, Any] | None = None
+    returns: ReturnPath | None = None
 
 
 def load() -> Relay:
@@ -61,7 +67,19 @@ def relay_of(row: RelaySettings) -> Relay:
         row.login_refusals,
         row.login_not_before,
         row.login_error,
+        _returns(row),
     )
+
+
+def _returns(row: RelaySettings) -> ReturnPath | None:
+    """The signed return path, if one is wanted and the provider takes it."""
+    if not row.bounce_address or presets.insists_on_sender(row.provider, row.host):
+        return None
+    try:
+        key = keyring.current().derived(returnpath.PURPOSE)[0]
+    except KeyFileError:
+        return None  # mail matters more, and sealed mail says what is wrong with the file
+    return returnpath.at(row.bounce_address, key)
 
 
 def target_of(row: RelaySettings) -> Target:

@@ -14,9 +14,9 @@ register = template.Library()
 
 
 @register.simple_tag
-def status_badge(message: Message) -> SafeString:
-    """The status of a message as a badge."""
-    return states.message_badge(message)
+def status_badge(message: Message, returned: dict[int, str] | None = None) -> SafeString:
+    """The status of a message as a badge; ``returned`` holds what bounced or was complained about."""
+    return states.message_badge(message, (returned or {}).get(message.pk, ""))
 
 
 @register.simple_tag

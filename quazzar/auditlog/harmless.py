@@ -23,6 +23,7 @@ HARMLESS: dict[str, frozenset[str]] = {
             "alert_recipients",
             "backup_recipients",
             "notify_backup_success",
+            "bounce_address",
         }
     ),
     "stack": frozenset(
@@ -59,6 +60,7 @@ HARMLESS: dict[str, frozenset[str]] = {
     "apikey": frozenset({"scopes", "expires_at"}),
     "sign_in_policy": frozenset({"second_factor_required"}),
     "expected_report": frozenset({"name", "tolerance", "muted_until", "schedule"}),
+    "inbox": frozenset({"host", "port", "security", "folder", "after", "processed_folder", "enabled"}),
     "license": frozenset({"plan"}),
 }
 _LONGEST = 200

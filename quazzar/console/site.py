@@ -110,6 +110,8 @@ UNFOLD: dict[str, Any] = {
                         "admin:mailrelay_message_changelist",
                         rights.SEE_QUEUE,
                     ),
+                    _link("Returned mail", "undo", "admin:returned_mail", rights.SEE_RELAY),
+                    _link("Suppression list", "block", "admin:suppressions", rights.SEE_QUEUE),
                     _link(
                         "Expected reports", "event_available", "admin:expected_reports", rights.SEE_EXPECTED
                     ),

@@ -6,6 +6,7 @@ another place, or whose header is changed, does not open.
 """
 
 import hashlib
+import hmac
 import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
@@ -56,6 +57,13 @@ class KeyRing:
     def keys(self) -> tuple[bytes, ...]:
         """The keys themselves, for the key file only."""
         return self._keys
+
+    def derived(self, purpose: str) -> tuple[bytes, ...]:
+        """A key for each key of the ring, in order, for something other than sealing; none tells anything about the
+        ring."""
+        return tuple(
+            hmac.digest(key, b"quazzar derived key: " + purpose.encode(), "sha256") for key in self._keys
+        )
 
     @property
     def headers(self) -> tuple[bytes, ...]:

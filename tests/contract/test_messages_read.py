@@ -36,7 +36,7 @@ def failed() -> Message:
 def test_a_queued_message_is_shown_with_these_keys(api: APIClient, relay: RelaySettings) -> None:
     queued = ok(api.post(MESSAGES, FULL), 202)
     shown = ok(api.get(f"{MESSAGES}/{queued['id']}"))
-    assert shown.keys() == KEYS | {"recipients", "attempt_history"}
+    assert shown.keys() == KEYS | {"recipients", "attempt_history", "feedback"}
     assert {name: shown[name] for name in queued} == queued
     assert (shown["attempts"], shown["source"], shown["last_error"], shown["sent_at"]) == (
         0,

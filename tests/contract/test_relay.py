@@ -15,19 +15,19 @@ from tests.contract.answers import RELAY, error, is_time, ok, wrong
 KEYS = {
     "provider": str, "host": str, "port": int, "security": str, "username": str, "password": str,
     "has_password": bool, "password_state": str, "from_address": str, "from_name": str, "alert_recipients": list,
-    "backup_recipients": list, "notify_backup_success": bool, "configured": bool,
+    "backup_recipients": list, "notify_backup_success": bool, "bounce_address": str, "configured": bool,
 }  # fmt: skip
 NOTHING = {
     "provider": "custom", "host": "", "port": 587, "security": "starttls", "username": "", "password": "",
     "has_password": False, "password_state": "none", "from_address": "", "from_name": "",
     "alert_recipients": [],
-    "backup_recipients": [], "notify_backup_success": False, "configured": False, "updated_at": None,
+    "backup_recipients": [], "notify_backup_success": False, "bounce_address": "", "configured": False, "updated_at": None,
 }  # fmt: skip
 FULL = {
     "provider": "custom", "host": "mail.example.com", "port": 2525, "security": "none", "username": "op",
     "password": "hunter2-secret", "from_address": "node@example.com", "from_name": "Node",
     "alert_recipients": ["ops@example.com"], "backup_recipients": ["a@example.com", "b@example.com"],
-    "notify_backup_success": True,
+    "notify_backup_success": True, "bounce_address": "bounces@example.com",
 }  # fmt: skip
 pytestmark = pytest.mark.django_db
 

@@ -32,7 +32,7 @@ from tests.contract.test_relay import FULL as SETTINGS
 from tests.contract.test_relay import NOTHING
 from tests.contract.test_stack import NOTHING as STACK_KEYS
 
-EXPECTED, HEALTH = "/api/mail/expected", "/api/mail/health"
+EXPECTED, HEALTH, SUPPRESSIONS = "/api/mail/expected", "/api/mail/health", "/api/mail/suppressions"
 OPERATIONS = {
     (RELAY, "get"): "200", (RELAY, "put"): "200", (RELAY, "patch"): "200", (RELAY, "delete"): "204",
     (PRESETS, "get"): "200", (TEST, "post"): "200", (MESSAGES, "get"): "200", (MESSAGES, "post"): "202",
@@ -43,6 +43,8 @@ OPERATIONS = {
     ("/api/mail/audit", "get"): "200",
     (HEALTH, "get"): "200", (f"{HEALTH}/history", "get"): "200",
     **{(f"{EXPECTED}/{{id}}/{verb}", "post"): "200" for verb in ("watch", "ignore", "pause")},
+    (SUPPRESSIONS, "get"): "200", (SUPPRESSIONS, "post"): "201",
+    (f"{SUPPRESSIONS}/{{id}}", "get"): "200", (f"{SUPPRESSIONS}/{{id}}", "delete"): "204",
     (STACK, "get"): "200", (STACK, "patch"): "200", (f"{STACK}/preflight", "post"): "200",
     (f"{STACK}/enable", "post"): "202", (f"{STACK}/disable", "post"): "202", (f"{STACK}/repair", "post"): "202",
     (f"{STACK}/certificate", "get"): "200", (f"{STACK}/certificate", "put"): "200",

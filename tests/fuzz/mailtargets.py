@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from types import SimpleNamespace
 from typing import Any, cast
 
+from mailrelay.bounces import reading
 from mailrelay.diagnosis import explain
 from mailrelay.expected import schedules, signatures
 from mailrelay.legal import conversion, entities, transfer
@@ -100,6 +101,15 @@ def ascii_domain(data: bytes) -> None:
     found = addresses.ascii_domain(text(data))
     assert found.isascii() and found == found.lower()
     assert addresses.ascii_domain(found) == found
+
+
+@target(MAIL, DSN)
+def bounce(data: bytes) -> None:
+    """A report has outcomes with addresses that are short enough to be stored; any other mail is none."""
+    report = reading.read(data)
+    for one in report.outcomes if report else ():
+        assert len(one.recipient) <= 320 and len(one.said) <= 500 and len(one.status) <= 12
+        assert one.recipient == one.recipient.lower()
 
 
 @target("Ada <ada@example.com>, team: b@c.d, e@f.g;, (x) y@z", '"a, b" <c@d>', "<", refuses=(ValueError,))

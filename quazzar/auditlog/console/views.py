@@ -34,6 +34,8 @@ _GROUPS = {
     "alias": "Aliases",
     "import": "Imports",
     "expected_report": "Expected reports",
+    "inbox": "Inboxes",
+    "suppression": "Suppression list",
     "sign_in_policy": "Rules for signing in",
     "license": "Licence",
 }

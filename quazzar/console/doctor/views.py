@@ -39,6 +39,8 @@ _PAGES = {
     "admin:mail_boxes_server": "Mail server",
     "admin:dns_overview": "DNS records",
     "admin:expected_reports": "Expected reports",
+    "admin:returned_mail": "Returned mail",
+    "admin:suppressions": "Suppression list",
     "admin:auth_user_changelist": "Operators",
     "admin:mailrelay_message_changelist": "Messages",
 }

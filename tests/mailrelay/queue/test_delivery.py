@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from mailrelay.bounces import returnpath
 from mailrelay.mail.emails import Email
 from mailrelay.models import Message, RelaySettings
 from mailrelay.queue import byhand, delivery, outbox
@@ -430,3 +431,45 @@ def test_a_null_sender_that_is_put_off_is_tried_again_as_it_is(bounce: Message, 
     Message.objects.update(next_attempt_at=timezone.now())
     assert delivery.drain() == 1
     assert [mail.sender for mail in server.accepted] == [""]
+
+
+def test_with_an_address_for_bounces_each_mail_has_its_own_envelope_sender(
+    queued: Queue, server: FaultServer, relay: RelaySettings
+) -> None:
+    relay.bounce_address = "bounces@example.org"
+    relay.save()
+    row, other = queued(), queued()
+    delivery.drain()
+    senders = [envelope.sender for envelope in server.accepted]
+    assert [claim.pk for claim in returnpath.claims(senders)] == [row.pk, other.pk]
+    assert only_senders() == {"node@example.org"}  # the row keeps what was asked for
+
+
+def only_senders() -> set[str]:
+    return set(Message.objects.values_list("envelope_sender", flat=True))
+
+
+def test_a_bounce_keeps_its_null_sender(server: FaultServer, relay: RelaySettings) -> None:
+    relay.bounce_address = "bounces@example.org"
+    relay.save()
+    outbox.enqueue_raw(
+        b"Subject: x\r\n\r\n",
+        sender="",
+        recipients=["a@example.com"],
+        to=[],
+        subject="x",
+        message_id="<m@x>",
+        source="sendmail",
+    )
+    delivery.drain()
+    assert [envelope.sender for envelope in server.accepted] == [""]
+
+
+def test_a_provider_with_its_own_envelope_sender_gets_none_of_ours(
+    queued: Queue, server: FaultServer, relay: RelaySettings
+) -> None:
+    relay.bounce_address, relay.provider = "bounces@example.org", "postmark"
+    relay.save()
+    queued()
+    delivery.drain()
+    assert [envelope.sender for envelope in server.accepted] == ["node@example.org"]

@@ -57,5 +57,6 @@ def test_every_preset_says_what_to_type_and_passes_validation(subtests: pytest.S
                 "from_name": "",
                 "alert_recipients": [],
                 "backup_recipients": [],
+                "bounce_address": "",
             }
             assert problems(values) == {}

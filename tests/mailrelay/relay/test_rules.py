@@ -20,6 +20,7 @@ DEFAULTS: dict[str, Any] = {
     "alert_recipients": [],
     "backup_recipients": [],
     "notify_backup_success": False,
+    "bounce_address": "",
 }
 CURRENT: dict[str, Any] = {
     **DEFAULTS,

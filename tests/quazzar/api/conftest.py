@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from mailboxes.engine import connect
 from mailboxes.models import Alias, Domain, ImportJob, Mailbox
-from mailrelay.models import ExpectedReport, Message
+from mailrelay.models import ExpectedReport, Message, Suppression
 from tests.fakes import FakeEngine
 
 
@@ -31,6 +31,7 @@ def rows(db: None, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
         "/api/mail/mailboxes/": box.pk,
         "/api/mail/aliases/": alias.pk,
         "/api/mail/messages/": message.pk,
+        "/api/mail/suppressions/": Suppression.objects.create(address="a@example.com", reason="manual").pk,
         "/api/mail/expected/": ExpectedReport.objects.create(
             name="nightly", title="nightly", state="proposed", schedule={"kind": "daily", "at": "02:04"}
         ).pk,

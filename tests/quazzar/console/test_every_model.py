@@ -24,11 +24,14 @@ from mailrelay.models import (
     AlertState,
     ExpectedReport,
     ExpectedSweep,
+    Feedback,
     HourlyCount,
+    Inbox,
     LicenceWatch,
     Message,
     MessageAddress,
     RelaySettings,
+    Suppression,
 )
 from quazzar.access import apikeys
 from quazzar.console.rows import ReadOnlyAdmin, RightfulAdmin, label
@@ -131,6 +134,11 @@ def rows(operator: User, db: None) -> Rows:
             name="nightly", title="nightly", schedule={"kind": "daily", "at": "02:04"}
         ),
         ExpectedSweep.objects.create(at=timezone.now()),
+        Inbox.objects.create(host="imap.example.com", username="u", password=SECRET),
+        feedback := Feedback.objects.create(
+            message=message, recipient="a@example.com", kind="bounced", source="dsn", report=SECRET
+        ),
+        Suppression.objects.create(address="a@example.com", reason="bounced", feedback=feedback),
         HourlyCount.objects.create(hour=timezone.now(), outcome="sent", number=3),
         Finding.objects.create(
             check_name="disk", level="failed", sentence="Full.", since=now, checked_at=now, told_at=now

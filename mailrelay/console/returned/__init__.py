@@ -1,0 +1,1 @@
+"""Pages about mail that came back: inboxes, and the suppression list."""

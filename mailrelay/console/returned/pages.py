@@ -1,0 +1,119 @@
+"""The Returned mail page: where bounces come to, and each inbox with its settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.safestring import SafeString
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_safe
+
+from mailrelay.console.returned.forms import InboxForm
+from mailrelay.inbox import fetching, settings
+from mailrelay.models import Inbox, RelaySettings
+from mailrelay.relay import presets
+from quazzar import words
+from quazzar.console import gate, shown
+from quazzar.console.pages import frame
+from quazzar.rights import CHANGE_RELAY, SEE_RELAY
+
+PAGE = "admin:returned_mail"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An inbox as the page shows it."""
+
+    row: Inbox
+    badge: SafeString
+    error: str
+    hint: str
+
+
+@gate.page(SEE_RELAY)
+@require_safe
+def returned(request: HttpRequest) -> HttpResponse:
+    """What is set up to receive bounces."""
+    relay = RelaySettings.objects.defer("password").filter(pk=1).first() or RelaySettings(pk=1)
+    preset = presets.by_id(relay.provider)
+    context: dict[str, Any] = {
+        **frame(request),
+        "title": "Returned mail",
+        "relay": relay,
+        "provider": preset.name if preset and preset.host else relay.host,
+        "own_sender": relay.configured and presets.insists_on_sender(relay.provider, relay.host),
+        "inboxes": [line(row) for row in Inbox.objects.order_by("pk")],
+        "may_change": CHANGE_RELAY(request.user),
+    }
+    return render(request, "mailrelay/returned.html", context)
+
+
+def line(row: Inbox) -> Line:
+    """The row with what the page says about it."""
+    error = row.last_error or {}
+    if not row.enabled:
+        badge = shown.badge("Off", "off")
+    elif error:
+        badge = shown.badge("Cannot be read", "bad")
+    else:
+        badge = shown.badge("Read", "ok") if row.looked_at else shown.badge("Not read yet", "wait")
+    return Line(row, badge, error.get("message", ""), error.get("hint", ""))
+
+
+@gate.page(CHANGE_RELAY)
+@require_http_methods(["GET", "HEAD", "POST"])
+@sensitive_post_parameters("password")
+def add(request: HttpRequest) -> HttpResponse:
+    """The form of a new inbox; saving it looks into it at once."""
+    return _form(request, None)
+
+
+@gate.page(CHANGE_RELAY)
+@require_http_methods(["GET", "HEAD", "POST"])
+@sensitive_post_parameters("password")
+def edit(request: HttpRequest, pk: int) -> HttpResponse:
+    """The form of an inbox; saving it looks into it at once."""
+    return _form(request, get_object_or_404(Inbox, pk=pk))
+
+
+def _form(request: HttpRequest, row: Inbox | None) -> HttpResponse:
+    form = InboxForm(request.POST if request.method == "POST" else None, row=row)
+    saved = form.save() if request.method == "POST" else None
+    if saved is None:
+        title = "Inbox" if row else "Add an inbox"
+        context = {**frame(request), "form": form, "row": row, "title": title}
+        return render(request, "mailrelay/inbox.html", context)
+    if saved.enabled:
+        _look(request, saved)
+    else:
+        messages.success(request, "Saved. This inbox is switched off.")
+    return redirect(PAGE)
+
+
+@gate.change(CHANGE_RELAY, PAGE)
+def look(request: HttpRequest, pk: int) -> HttpResponse:
+    """Look into an inbox now."""
+    _look(request, get_object_or_404(Inbox, pk=pk))
+    return redirect(PAGE)
+
+
+def _look(request: HttpRequest, row: Inbox) -> None:
+    number = fetching.look(row)
+    row.refresh_from_db(fields=["last_error"])
+    if row.last_error:
+        messages.error(request, f"{row.last_error['message']} {row.last_error['hint']}".strip())
+    else:
+        messages.success(request, f"{row} was read: {words.count(number, 'new report')}.")
+
+
+@gate.change(CHANGE_RELAY, PAGE)
+def remove(request: HttpRequest, pk: int) -> HttpResponse:
+    """Remove an inbox; what was read from it stays."""
+    row = get_object_or_404(Inbox, pk=pk)
+    settings.remove(pk)
+    messages.success(request, f"{row} is no longer read.")
+    return redirect(PAGE)

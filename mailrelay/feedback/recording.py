@@ -1,0 +1,112 @@
+"""Stores what became of messages after the relay took them. What is told twice is stored once."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from mailrelay.bounces import reading
+from mailrelay.bounces.outcomes import BOUNCED, COMPLAINED, Outcome
+from mailrelay.feedback import matching
+from mailrelay.models import Feedback, Message, RelaySettings
+from mailrelay.queue import counts
+from mailrelay.suppression import listing
+
+logger = logging.getLogger(__name__)
+
+
+def read_mail(raw: bytes) -> bool:
+    """The inbox's reader: stores the report that a mail is.
+
+    Returns False for any other mail, and for a report about a mail that is not ours.
+    """
+    report = reading.read(raw)
+    if report is None:
+        return False
+    match = matching.find(report.sent_to, report.message_ids)
+    if match is None:
+        logger.info("report by %s is about no message that is stored", report.by)
+        return False
+    record(
+        match.message,
+        report.outcomes,
+        source=report.source,
+        reporter=report.by,
+        proven=match.proven,
+        report=report.text,
+    )
+    return True
+
+
+def record(
+    message: Message,
+    outcomes: Iterable[Outcome],
+    *,
+    source: str,
+    reporter: str = "",
+    proven: bool,
+    report: str = "",
+    at: datetime | None = None,
+) -> list[Feedback]:
+    """Store what became of a message for each recipient; returns what is new.
+
+    Outcomes for addresses that the message did not go to are left out, unless it went to one address only: that
+    person's mail may be forwarded.
+
+    Args:
+        proven: only somebody who got a bounce of this very message can know that.
+        at: when it happened; None: now.
+    """
+    when = _between(message.created_at, at)
+    trusted = proven or not RelaySettings.objects.filter(pk=1).exclude(bounce_address="").exists()
+    new = []
+    with transaction.atomic():
+        for outcome in _ours(message, outcomes):
+            values = {
+                "hard": outcome.hard,
+                "status": outcome.status[:12],
+                "code": outcome.code,
+                "said": outcome.said,
+                "host": outcome.host[:255],
+                "source": source,
+                "reporter": reporter[:255],
+                "proven": proven,
+                "report": report or None,
+                "at": when,
+            }
+            row, created = Feedback.objects.get_or_create(
+                message=message, recipient=outcome.recipient, kind=outcome.kind, defaults=values
+            )
+            if created:
+                new.append(row)
+                if trusted:
+                    listing.consider(row)
+        counts.add(Counter(row.kind for row in new if row.kind in (BOUNCED, COMPLAINED)))
+    for row in new:
+        logger.info("message %s %s for a recipient, told by %s", message.pk, row.kind, source)
+    return new
+
+
+def _ours(message: Message, outcomes: Iterable[Outcome]) -> list[Outcome]:
+    people: Sequence[str] = [str(one["address"]) for one in message.recipients]
+    known = {person.lower(): person for person in people}
+    found: dict[tuple[str, str], Outcome] = {}
+    for outcome in outcomes:
+        recipient = outcome.recipient if outcome.recipient in known else ""
+        if not recipient and len(known) == 1:
+            recipient = next(iter(known))
+        if recipient:
+            found.setdefault((recipient, outcome.kind), replace(outcome, recipient=recipient))
+    return [*found.values()]
+
+
+def _between(created: datetime, at: datetime | None) -> datetime:
+    """The time as the report gives it, if it can be true."""
+    now = timezone.now()
+    return now if at is None or at > now else max(at, created)
