@@ -124,7 +124,8 @@ def _dovecot_alone(stack: MailStack, engine: Engine, ours: dict[int, list[float]
 
 
 def _write_by_hand(engine: Engine, container: str, hashed: str, addresses: Sequence[str]) -> None:
-    recipe.write_users(engine, container, render.users(_snapshot(addresses, hashed)), recipe.ANY)
+    file = recipe.UsersFile(render.users(_snapshot(addresses, hashed)))
+    recipe.write_users(engine, container, file, recipe.ANY)
 
 
 def _one_by_hand(stack: MailStack, write: Callable[[Sequence[str]], None], addresses: Sequence[str]) -> float:
@@ -150,7 +151,7 @@ def _pushing(engine: Engine, dovecot: str, postfix: str) -> None:
         bare, users = _in_turn(
             times,
             partial(engine.check, dovecot, ["true"]),
-            partial(recipe.write_users, engine, dovecot, data, recipe.ANY),
+            partial(recipe.write_users, engine, dovecot, recipe.UsersFile(data), recipe.ANY),
             before=partial(engine.check, dovecot, ["touch", "-d", "1 minute ago", "/etc/dovecot/users"]),
         )
         (bundle,) = _in_turn(5, partial(recipe.write_bundle, engine, postfix, 1, recipe.ANY, tables))

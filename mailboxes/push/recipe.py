@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -32,22 +33,36 @@ _FAILURES = {
 _AGAIN = "Quazzar will try again."
 
 
+@dataclass(frozen=True)
+class UsersFile:
+    """The users file, as ``render.users`` makes it, and ``render.fresh`` of the mailboxes that cannot wait for it."""
+
+    data: bytes = field(repr=False)
+    fresh: Sequence[tuple[str, str]] = field(default=(), repr=False)
+
+
 def write_users(
-    engine: Engine, container: str, data: bytes | Callable[[], bytes], expected: int | str
+    engine: Engine, container: str, file: UsersFile | Callable[[], UsersFile], expected: int | str
 ) -> None:
-    """Replaces the users file; Dovecot notices within a second, without a reload.
+    """Replaces the users file; Dovecot notices within a second, without a reload, and those in ``fresh`` at once.
 
     Args:
         container: Dovecot's.
-        data: the file, or a function that makes it while the writer starts in the container. If the function
-            raises, so does this one, and nothing is written.
+        file: or a function that makes it while the writer starts in the container. If the function raises, so does
+            this one, and nothing is written.
         expected: the generation that the file must have now, or ANY.
 
     Raises:
         StaleGeneration: the file has another generation; nothing was written.
         StackError: the file could not be written; the old one stays in force.
     """
-    _write(engine, container, "write_users.sh", [str(expected)], data)
+
+    def announced() -> bytes:
+        made = file() if callable(file) else file
+        lines = "".join(f"{name} {line}\n" for name, line in made.fresh).encode()
+        return _announced(made.data, f" {len(made.fresh)}", lines)
+
+    _write(engine, container, "write_users.sh", [str(expected)], announced)
 
 
 def write_bundle(
@@ -69,7 +84,8 @@ def write_bundle(
     actions: list[str] = [name for name in ("tables", "relay", "dkim") if name in changed]
     if changed.keys() & {"relay", "tls"}:
         actions.append("reload")
-    _write(engine, container, "write_bundle.sh", [str(expected), str(new), *actions], data)
+    announced = _announced(data)
+    _write(engine, container, "write_bundle.sh", [str(expected), str(new), *actions], lambda: announced)
 
 
 def _write(
@@ -77,10 +93,9 @@ def _write(
     container: str,
     script: str,
     arguments: Sequence[str],
-    data: bytes | Callable[[], bytes],
+    stdin: Callable[[], bytes],
 ) -> None:
     argv = ["bash", "-c", _script(script), script, *arguments]
-    stdin = (lambda: _announced(data())) if callable(data) else _announced(data)
     result = engine.run(container, argv, stdin=stdin, timeout=TIMEOUT)
     if result.exit_code == _STALE:
         raise StaleGeneration("Another process changed the stack's files.", exit_code=_STALE)
@@ -96,12 +111,12 @@ def _write(
         )
 
 
-def _announced(data: bytes) -> bytes:
-    """The input of a script: a line with length and SHA-256, then the data.
+def _announced(data: bytes, more: str = "", between: bytes = b"") -> bytes:
+    """The input of a script: a line with length and SHA-256 (and more), what comes between, then the data.
 
     To the script a lost connection looks like the end of the input. Nothing of the data is in argv.
     """
-    return f"{len(data)} {hashlib.sha256(data).hexdigest()}\n".encode() + data
+    return f"{len(data)} {hashlib.sha256(data).hexdigest()}{more}\n".encode() + between + data
 
 
 @lru_cache

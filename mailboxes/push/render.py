@@ -5,6 +5,7 @@ A value that could add a line or a column is refused.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from functools import lru_cache
@@ -18,7 +19,7 @@ from mailboxes.push import aliasrows
 from mailboxes.push.aliasrows import destination
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
     from mailboxes.push.entries import AliasEntry, DomainEntry, MailboxEntry, Snapshot
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 MAIL_ROOT = "/srv/vmail"
 #: A hash that no password matches. An empty field, or {PLAIN}, would let somebody in.
 LOCKED = "{CRYPT}*"
+#: The file in the directory ``fresh`` that Dovecot reads to list users, and that never has any (see dovecot.conf).
+LISTING = hashlib.sha256(b"").hexdigest()[:2]
 _GENERATION = re.compile(rb"# quazzar generation ([0-9]{1,19})(?:\s|\Z)")
 _ADDRESS = re.compile(addresses.ADDRESS_PATTERN)
 _DOMAIN = re.compile(addresses.DOMAIN_PATTERN)
@@ -45,6 +48,30 @@ def users(snapshot: Snapshot) -> bytes:
     _refuse_duplicates([mailbox.address for mailbox in snapshot.mailboxes])
     lines = map(_user, sorted(snapshot.mailboxes, key=attrgetter("address")))
     return f"# quazzar generation {_natural(snapshot.generation)}\n{''.join(lines)}".encode()
+
+
+def fresh(snapshot: Snapshot, chosen: Container[str]) -> list[tuple[str, str]]:
+    """The lines of the chosen mailboxes for Dovecot's directory ``fresh``, each with the name of its file there.
+
+    Dovecot looks there for whom the users file does not let in (decision 9).
+
+    Args:
+        chosen: addresses.
+
+    Raises:
+        ValueError: as ``users``.
+    """
+    lines = [
+        line
+        for mailbox in snapshot.mailboxes
+        if mailbox.address in chosen
+        for line in _user(mailbox).split("\n")
+        if line
+    ]
+    named = [
+        (hashlib.sha256(address_of(line.partition(":")[0]).encode()).hexdigest()[:2], line) for line in lines
+    ]
+    return sorted(pair for pair in named if pair[0] != LISTING)
 
 
 def generation_of(first_line: bytes) -> int | None:

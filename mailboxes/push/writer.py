@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from dataclasses import replace
+from time import time
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -21,7 +22,7 @@ from mailboxes.push.entries import LOST, MailboxEntry
 from quazzar.errors import CommandFailed, StackError, StaleGeneration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from mailboxes.engine.client import Engine
     from mailboxes.engine.spec import StackSpec
@@ -34,6 +35,12 @@ logger = logging.getLogger(__name__)
 DIRTY = "dirty"
 #: In ``Stack.parts``: the generation of all parts but the users file.
 BUNDLE = "bundle"
+#: In ``Stack.parts``: address → when its line came into Dovecot's directory ``fresh`` (Unix time).
+FRESH = "fresh"
+#: Seconds that a line stays there at least; Dovecot reads the users file once a second.
+_FRESH_FOR = 3.0
+#: Mailboxes that have a line there; others wait until Dovecot reads the users file.
+_FRESH_AT_MOST = 100
 #: Addresses in one exec.
 _KICKS = 500
 #: Prints the first of these files that exists.
@@ -56,13 +63,13 @@ def sync(engine: Engine, spec: StackSpec) -> bool:
         desired = with_unreadable_secrets(engine, spec, snapshots.take())
     # Before a table accepts mail for an address, there must be somewhere to deliver it, and a key to sign with.
     if not desired.removed:
-        writer.write_users(desired.snapshot)
+        writer.write_users(desired, desired.snapshot)
     elif desired.new:
-        writer.write_users(_with_leaving(desired))
+        writer.write_users(desired, _with_leaving(desired))
     writer.write_bundle(desired)
     if desired.removed:
         # They are out of the tables, so Postfix accepts no more mail for them. Now end their logins and sessions.
-        writer.write_users(desired.snapshot)
+        writer.write_users(desired, desired.snapshot)
     _kick(engine, spec, [*desired.removed, *desired.cut_off])
     _confirm(desired)
     if desired.relay_problem:
@@ -110,26 +117,30 @@ class Writer:
             What was read, or None if nothing was.
         """
         desired: Desired | None = None
-        confirmation: dict[str, dict[str, object]] = {}
+        confirmation: list[tuple[int, str, list[str]]] = []
 
-        def data() -> bytes:
+        def file() -> recipe.UsersFile:
             nonlocal desired
             desired = with_unreadable_secrets(self._engine, self._spec, snapshots.take())
             users, digest = self._rendered(desired.snapshot)
             if desired.removed or self._confirmed(parts.USERS, digest):
                 raise _NotNowError
-            confirmation[parts.USERS] = {"generation": desired.snapshot.generation, "digest": digest}
+            fresh = self._fresh(desired)
+            confirmation.append((desired.snapshot.generation, digest, fresh))
             self._begin([parts.USERS])
-            return users
+            return recipe.UsersFile(users, render.fresh(desired.snapshot, fresh))
 
         expected = self._confirmed_generation(parts.USERS)
         with suppress(_NotNowError, StaleGeneration):
-            recipe.write_users(self._engine, self._dovecot, data, expected)
-            self._end(confirmation)
+            recipe.write_users(self._engine, self._dovecot, file, expected)
+            self._end_users(*confirmation[0])
         return desired
 
-    def write_users(self, snapshot: Snapshot) -> None:
+    def write_users(self, desired: Desired, snapshot: Snapshot) -> None:
         """Writes the users file, if it differs.
+
+        Args:
+            snapshot: what to write: the desired one, or one with more mailboxes.
 
         Raises:
             StaleGeneration: the file was rendered from newer rows than these.
@@ -140,14 +151,32 @@ class Writer:
             return
         self._begin([parts.USERS])
         generation = snapshot.generation
+        fresh = self._fresh(desired)
+        file = recipe.UsersFile(data, render.fresh(snapshot, fresh))
         expected = self._confirmed_generation(parts.USERS)
         try:
-            recipe.write_users(self._engine, self._dovecot, data, expected)
+            recipe.write_users(self._engine, self._dovecot, file, expected)
         except StaleGeneration:
             # A killed worker wrote it and could not confirm it; or the file is newer than our rows.
             expected = self._generation_in_force("users", generation)
-            recipe.write_users(self._engine, self._dovecot, data, expected)
-        self._end({parts.USERS: {"generation": generation, "digest": digest}})
+            recipe.write_users(self._engine, self._dovecot, file, expected)
+        self._end_users(generation, digest, fresh)
+
+    def _fresh(self, desired: Desired) -> list[str]:
+        """Addresses of the mailboxes whose lines must also be in Dovecot's directory ``fresh``.
+
+        Those of the last pushes stay until Dovecot has certainly read the users file; the others cannot wait for that.
+        """
+        now = time()
+        written = self._parts.get(FRESH, {})
+        staying = [address for address, when in written.items() if abs(now - when) < _FRESH_FOR]
+        return [*staying, *sorted({*desired.new, *desired.cut_off}.difference(staying))][:_FRESH_AT_MOST]
+
+    def _end_users(self, generation: int, digest: str, fresh: Iterable[str]) -> None:
+        since: dict[str, float] = self._parts.get(FRESH, {})
+        now = time()
+        times = {address: since.get(address, now) for address in fresh}
+        self._end({parts.USERS: {"generation": generation, "digest": digest}, FRESH: times})
 
     def _rendered(self, snapshot: Snapshot) -> tuple[bytes, str]:
         """The users file and its digest, made once for each snapshot."""
@@ -216,7 +245,7 @@ class Writer:
         self._parts[DIRTY] = sorted({*self._parts.get(DIRTY, ()), *names})
         self._save()
 
-    def _end(self, confirmed: dict[str, dict[str, object]]) -> None:
+    def _end(self, confirmed: Mapping[str, Mapping[str, object]]) -> None:
         self._parts.update(confirmed)
         self._parts[DIRTY] = sorted(set(self._parts[DIRTY]) - confirmed.keys())
         self._save()

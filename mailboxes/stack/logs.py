@@ -31,6 +31,8 @@ _NOISE = re.compile(
     r"|\bimap-login: .{0,200}\(no auth attempts.{0,200}\brip=127\.0\.0\.1"
     r"|\blmtp\(\d+\): Info: (?:C|Disc)onnect from 127\.0\.0\.1(?::.{0,100}state=GREETING\)|\s*$)"
     r"|\bGET /ping\b"
+    # The line before it says who failed to log in.
+    r"|\bInfo: fresh: missing passwd file: /etc/dovecot/fresh/"
 )
 # Credentials follow AUTH, and Postfix logs them if a client sends them out of turn.
 _SECRETS = (

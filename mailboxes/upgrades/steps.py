@@ -188,7 +188,7 @@ class Transaction:
 
     def _write(self, spec: StackSpec, desired: snapshots.Desired) -> None:
         """Gives the rendered files their owners, as a push does; nothing is confirmed."""
-        users = render.users(desired.snapshot)
+        users = recipe.UsersFile(render.users(desired.snapshot))
         recipe.write_users(self._engine, spec.service("dovecot").name, users, recipe.ANY)
         rendered = parts.bundle(desired.snapshot, desired.certificate or ("", ""))
         chosen = {name: files for name, files in rendered.items() if name not in desired.frozen}

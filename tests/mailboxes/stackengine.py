@@ -41,6 +41,7 @@ class StackEngine(FakeEngine):
         pushes: what the scripts wrote, in order.
         done: pushes, kicks and reloads, in order, in a word each.
         kicked: addresses whose sessions were ended.
+        fresh: lines in Dovecot's directory ``fresh``.
         in_force: table → rows that Postfix sees since the last postmap; and ``relayhost``.
         before: called with the method's name before each call.
         exits: script → exit codes of its next runs, which then write nothing.
@@ -53,6 +54,7 @@ class StackEngine(FakeEngine):
         self.pushes: list[Push] = []
         self.done: list[str] = []
         self.kicked: list[str] = []
+        self.fresh: list[str] = []
         self.in_force: dict[str, bytes] = {}
         self.wrong_owners: set[str] = set()
         self.before: Callable[[str], None] = lambda method: None
@@ -157,6 +159,7 @@ class StackEngine(FakeEngine):
         data, code = self._received("users", expected, ran)
         if not code:
             self.config["users"] = PutFile("users", data, 0o640)
+            self.fresh = self._lines_for_fresh(ran)
             self._note(Push("users", expected, {"users": data}))
         return Result(code)
 
@@ -184,8 +187,15 @@ class StackEngine(FakeEngine):
         if expected not in {recipe.ANY, self.generation(what)}:
             return b"", 76
         announced, _, data = (ran.stdin or b"").partition(b"\n")
-        whole = announced == f"{len(data)} {hashlib.sha256(data).hexdigest()}".encode()
-        return data, 0 if whole else 77
+        length, digest, *_ = announced.decode().split()
+        data = data[-int(length) :]
+        return data, 0 if (int(length), digest) == (len(data), hashlib.sha256(data).hexdigest()) else 77
+
+    @staticmethod
+    def _lines_for_fresh(ran: Ran) -> list[str]:
+        announced, _, rest = (ran.stdin or b"").partition(b"\n")
+        lines = rest.split(b"\n", count := int(announced.split()[2]))[:count]
+        return [line.decode().partition(" ")[2] for line in lines]
 
     def _note(self, done: Push) -> None:
         self.pushes.append(done)
@@ -223,6 +233,8 @@ class StackEngine(FakeEngine):
         digests = [(sha(self._data(path)), path) for path in ran.argv[4:] if path in self.config]
         if "users" in self.config:
             digests.append((sha(self._data("users").partition(b"\n")[2]), "users"))
+        if not {*self.fresh} <= {*self._data("users").decode(errors="replace").splitlines()}:
+            digests.append(("fresh differs", "users"))
         digests += [("owner", f"mail/{name}") for name in sorted(self.wrong_owners)]
         return Result(0, "".join(f"{digest}  {name}\n" for digest, name in digests).encode())
 

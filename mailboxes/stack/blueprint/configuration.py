@@ -9,6 +9,7 @@ from importlib.resources import files
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
 
+from mailboxes.push import render
 from mailboxes.stack.blueprint import rspamdpassword
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ _FILES = {
     "postfix/lmtp_status": "postfix",
     "postfix/submission_headers": "postfix",
     "dovecot.conf": "dovecot",
+    f"fresh/{render.LISTING}": "dovecot",
     "policy.conf": "dovecot",
     "sockets.conf": "dovecot",
     "sieve/global.sieve": "dovecot",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.real
 TABLES = ("domains", "mailboxes", "aliases", "senders")
 HASH = "{ARGON2ID}$argon2id$v=19$m=19456,t=2,p=1$" + "A" * 66
+FRESH = "fresh%d@example.com:{CRYPT}*::::/srv/vmail/example.com/fresh::"
 #: What a file of ours may leave in a volume: the locks, which stay.
 LOCKS = {".quazzar.lock.users", ".quazzar.lock.bundle"}
 
@@ -77,7 +78,8 @@ class Pair:
 
     def write(self, what: str, new: int, expected: int | str, engine: Engine | None = None) -> None:
         if what == "users":
-            recipe.write_users(engine or self.engine, str(self.dovecot.name), users(new), expected)
+            file = recipe.UsersFile(users(new), [("0a", FRESH % new)])
+            recipe.write_users(engine or self.engine, str(self.dovecot.name), file, expected)
         else:
             recipe.write_bundle(engine or self.engine, str(self.postfix.name), new, expected, bundle(new))
 
@@ -205,8 +207,8 @@ def test_the_users_file_is_dovecots_to_read_and_nobody_elses(pair: Pair) -> None
 def test_two_users_files_of_one_size_differ_in_their_second(pair: Pair) -> None:
     seconds = set()
     for generation, mark in enumerate("abcd", start=10):
-        data = users(generation, mark=mark)
-        recipe.write_users(pair.engine, str(pair.dovecot.name), data, recipe.ANY)
+        file = recipe.UsersFile(users(generation, mark=mark))
+        recipe.write_users(pair.engine, str(pair.dovecot.name), file, recipe.ANY)
         seconds.add(said(pair.dovecot, "stat", "-c", "%s %Y", "/etc/dovecot/users")[1])
     assert len(seconds) == 4
 

@@ -123,6 +123,46 @@ def test_what_changes_no_file_is_confirmed_without_a_write(up: StackEngine, ada:
     assert ada.synced
 
 
+# --- the directory fresh -----------------------------------------------------------------------------------
+def fresh(stack: StackEngine) -> list[str]:
+    """Addresses with a line there; each line is also in the users file."""
+    assert {*stack.fresh} <= {*stack.config["users"].data.decode().splitlines()}
+    return sorted(line.partition(":")[0] for line in stack.fresh)
+
+
+@pytest.mark.slow
+def test_who_cannot_wait_is_fresh_for_some_seconds(
+    up: StackEngine, ada: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("mailboxes.push.writer.time", lambda: now)
+    bob = add("bob")
+    push(up)
+    assert fresh(up) == ["bob@example.com"]
+    change_mailbox(ada.pk, {"password": "correct horse"})
+    now += 1
+    push(up)
+    assert fresh(up) == ["ada@example.com", "bob@example.com"]
+    remove(bob)
+    now += 1
+    push(up)
+    assert fresh(up) == ["ada@example.com"]
+    now += 2
+    change(ada, quota_mb=5)
+    push(up)
+    assert fresh(up) == []
+
+
+@pytest.mark.slow
+def test_of_many_a_hundred_are_fresh_and_first_those_that_are_already(up: StackEngine) -> None:
+    add("zoe")
+    push(up)
+    for number in range(120):
+        add(f"user{number}")
+    push(up)
+    assert len(up.fresh) == 100 and "zoe@example.com" in fresh(up)
+
+
 # --- sessions ----------------------------------------------------------------------------------------------
 def test_who_is_disabled_is_out_at_once_and_still_gets_mail(up: StackEngine, ada: Mailbox) -> None:
     change(ada, enabled=False)

@@ -53,7 +53,7 @@ def test_newer_rows_that_another_node_brought_in_are_not_overwritten(up: StackEn
     add("bob")
     stale = writer.Writer(up, services.for_hostname("mail.example.com"))
     with pytest.raises(StaleGeneration):
-        stale.write_users(Snapshot(generation=2))
+        stale.write_users(snapshots.Desired(Snapshot()), Snapshot(generation=2))
     assert "zoe@example.com" in up.users()
 
 
