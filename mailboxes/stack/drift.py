@@ -20,7 +20,7 @@ _CONFIG = """
 cd /etc/dovecot
 for file in "$@"; do [ ! -f "$file" ] || sha256sum "$file"; done
 [ ! -f users ] || printf '%s  users\\n' "$(tail -n +2 users | sha256sum | cut -d' ' -f1)"
-# Whoever is in the directory fresh must be in the users file with the same line.
+# Each line in the directory fresh must be in the users file, too.
 lines=$(cat fresh/?? 2>/dev/null | grep -v '^#' | sort -u)
 [ "$lines" = "$(grep -xFf <(printf '%s' "$lines") users | sort -u)" ] || echo 'fresh differs  users'
 # Directories that Dovecot cannot write in, as after a restore by root, and mail that it cannot read, as after a copy by
