@@ -37,7 +37,7 @@ def dns(directory: Path) -> None:
         print(f"  dnspython, {len(questions):,} of their questions   {bare:6.1f} s")
         seconds = _all_due()
         print(f"  looked up, judged and kept              {seconds:6.1f} s")
-        bound(f"{DOMAINS:,} domains", seconds, 60, "s")
+        bound(f"{DOMAINS:,} domains", seconds, 45, "s")
         _dead()
 
 

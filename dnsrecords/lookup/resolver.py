@@ -12,14 +12,12 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import Self, TypeAlias, TypeVar
 
-import dns.asyncbackend
 import dns.asyncquery
 import dns.exception
 import dns.flags
 import dns.inet
-import dns.message
 import dns.rcode
 import dns.resolver
 
@@ -177,7 +175,7 @@ class Resolver:
                 if isinstance(reply, Outcome):
                     failures.append(reply)
                     continue
-                answer = wire.answer(reply, name, type_)
+                answer = reply.answer(name, type_)
                 self._note_zone(reply, name)
                 if not failed(answer.outcome):
                     return answer
@@ -186,8 +184,8 @@ class Resolver:
         silence.sort(key=Outcome.UNASKED.__eq__)
         return Answer(name, type_, [*telling, *silence, *failures][0])
 
-    def _note_zone(self, reply: dns.message.Message, name: str) -> None:
-        zone = wire.zone_of(reply)
+    def _note_zone(self, reply: wire.Reply, name: str) -> None:
+        zone = reply.zone()
         # Behind a CNAME it is the zone of where that leads.
         if zone and within(name, zone):
             self._zone_names.setdefault(name, zone)
@@ -198,7 +196,7 @@ class Resolver:
         where = f"{address[0]}:{address[1]}"
         if isinstance(reply, Outcome):
             return ServerAnswer(where, where, reply)
-        answer = wire.answer(reply, name, type_)
+        answer = reply.answer(name, type_)
         return ServerAnswer(where, where, answer.outcome, answer.values, answer.ttl)
 
     # --- authoritative servers -------------------------------------------------------------------------------
@@ -227,7 +225,7 @@ class Resolver:
             reply = await self._ask(address, name, type_)
         if isinstance(reply, Outcome):
             return Answer(name, type_, reply)
-        answer = wire.answer(reply, name, type_)
+        answer = reply.answer(name, type_)
         if not failed(answer.outcome) and not reply.flags & dns.flags.AA:
             # It refers to other servers, or answers from its cache: it is not a server of this zone.
             return Answer(name, type_, Outcome.LAME)
@@ -272,9 +270,7 @@ class Resolver:
         return []
 
     # --- one question to one server --------------------------------------------------------------------------
-    async def _ask(
-        self, address: Address, name: str, type_: str, flags: int = 0
-    ) -> dns.message.Message | Outcome:
+    async def _ask(self, address: Address, name: str, type_: str, flags: int = 0) -> wire.Reply | Outcome:
         """The server's reply, or why there is none."""
         query = wire.query(name, type_, flags)
         if query is None:
@@ -297,8 +293,8 @@ class Resolver:
         return address in self._silent and address not in self._responsive
 
     async def _try(
-        self, address: Address, query: dns.message.Message, seconds: float, end: float
-    ) -> dns.message.Message | Outcome:
+        self, address: Address, query: wire.Query, seconds: float, end: float
+    ) -> wire.Reply | Outcome:
         """The server's reply, or why there is none: a server that had no chance to answer is not silent."""
         end = min(time.monotonic() + seconds, end)
         while (left := end - time.monotonic()) > _CHANCE:
@@ -315,9 +311,9 @@ class Resolver:
                 return Outcome.BAD
             self._responsive.add(address)
             self._silent.discard(address)
-            if reply.rcode() not in _WITHOUT_EDNS or query.edns < 0:
+            if reply.rcode not in _WITHOUT_EDNS or not query.edns:
                 return reply
-            query.use_edns(False)
+            query = query.without_edns()
         return Outcome.UNASKED
 
 
@@ -335,30 +331,47 @@ class _Bound:
         return await self._under_way[key]  # type: ignore[return-value]
 
 
-async def _exchange(query: dns.message.Message, address: Address, seconds: float) -> dns.message.Message:
+async def _exchange(query: wire.Query, address: Address, seconds: float) -> wire.Reply:
     """By UDP, and by TCP where that is cut short. Answers to other questions are passed over."""
-    host, port = address
     try:
-        async with asyncio.timeout(seconds), await _connected(address) as sock:
-            reply, _ = await dns.asyncquery.udp_with_fallback(
-                query,
-                host,
-                timeout=seconds,
-                port=port,
-                ignore_unexpected=True,
-                ignore_errors=True,
-                udp_sock=sock,
-            )
+        async with asyncio.timeout(seconds):
+            try:
+                return await _by_udp(query, address)
+            except wire.Truncated:
+                host, port = address
+                return wire.Message(await dns.asyncquery.tcp(query.message, host, timeout=seconds, port=port))
     except TimeoutError as exc:
         raise dns.exception.Timeout from exc
-    return reply
 
 
-async def _connected(address: Address) -> Any:
-    """A socket that learns when nobody listens there; without that, each closed port would cost the whole wait."""
-    family = dns.inet.af_for_address(address[0])
-    backend = dns.asyncbackend.get_default_backend()
-    return await backend.make_socket(family, socket.SOCK_DGRAM, 0, None, address)  # type: ignore[no-untyped-call]
+async def _by_udp(query: wire.Query, address: Address) -> wire.Reply:
+    loop = asyncio.get_running_loop()
+    answered: asyncio.Future[wire.Reply] = loop.create_future()
+    with socket.socket(dns.inet.af_for_address(address[0]), socket.SOCK_DGRAM) as sock:
+        sock.setblocking(False)
+        # A connected socket learns when nobody listens there; without that, each closed port would cost the whole wait.
+        sock.connect(address)
+        sock.send(query.data)
+        loop.add_reader(sock.fileno(), _receive, sock, query, answered)
+        try:
+            return await answered
+        finally:
+            loop.remove_reader(sock.fileno())
+
+
+def _receive(sock: socket.socket, query: wire.Query, answered: asyncio.Future[wire.Reply]) -> None:
+    """Takes one packet from the socket."""
+    if answered.done():
+        return
+    try:
+        reply = query.read(sock.recv(65535))
+    except BlockingIOError:
+        return
+    except (OSError, wire.Truncated) as exc:
+        answered.set_exception(exc)
+    else:
+        if reply is not None:
+            answered.set_result(reply)
 
 
 def _of_this_machine() -> list[Address]:

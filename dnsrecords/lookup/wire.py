@@ -1,6 +1,14 @@
-"""DNS on the wire: builds the message of a question, and reads an answer into plain values."""
+"""DNS on the wire: builds the message of a question, and reads an answer into plain values.
+
+Plain messages are for ``packets``, which is fast; dnspython reads the others.
+"""
 
 from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Protocol
 
 import dns.exception
 import dns.flags
@@ -13,29 +21,151 @@ import dns.rdatatype
 import dns.rrset
 
 from dnsrecords.answers import Answer, Outcome
+from dnsrecords.lookup import packets
 
-_RCODES = {
+_RCODES: dict[int, Outcome] = {
     dns.rcode.NXDOMAIN: Outcome.NXDOMAIN,
     dns.rcode.SERVFAIL: Outcome.SERVFAIL,
     dns.rcode.REFUSED: Outcome.REFUSED,
     dns.rcode.NOTAUTH: Outcome.REFUSED,
 }
-#: CNAMEs followed within a message; a longer chain is a circle, or as useless as one.
-_MOST_ALIASES = 8
+_MOST_ALIASES = packets.MOST_ALIASES
 
 
-def query(name: str, type_: str, flags: int) -> dns.message.Message | None:
-    """The message of a question; None: the name cannot be asked about.
+#: The longest answer that fits into a packet everywhere.
+_PAYLOAD = 1232
 
-    Args:
+
+class Truncated(Exception):
+    """The answer does not fit into a packet, and has to be fetched by TCP."""
+
+
+class Reply(Protocol):
+    """A message that answers a query."""
+
+    @property
+    def rcode(self) -> int: ...
+    @property
+    def flags(self) -> int: ...
+    def answer(self, name: str, type_: str) -> Answer: ...
+    def zone(self) -> str:
+        """The zone that the SOA record in it names; empty when there is none."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """A question that can be sent.
+
+    Attributes:
         flags: AD among them asks whether signatures hold (RFC 6840 §5.7).
+        edns: whether it says that longer answers than 512 bytes are welcome (RFC 6891).
     """
+
+    name: str
+    type: str
+    flags: int
+    number: int
+    edns: bool = True
+
+    @cached_property
+    def _plain(self) -> packets.Query | None:
+        try:
+            payload = _PAYLOAD if self.edns else 0
+            return packets.query(self.number, self.name, self.type, self.flags, payload)
+        except packets.UnusualError:
+            return None
+
+    @cached_property
+    def message(self) -> dns.message.Message:
+        """The query as dnspython has it."""
+        edns = 0 if self.edns else False
+        message = dns.message.make_query(
+            self.name, self.type, use_edns=edns, payload=_PAYLOAD, id=self.number
+        )
+        message.flags = dns.flags.Flag(self.flags)
+        return message
+
+    @cached_property
+    def data(self) -> bytes:
+        """The packet to send."""
+        return self._plain.data if self._plain else self.message.to_wire()
+
+    def without_edns(self) -> Query:
+        """The same for servers that do not know EDNS."""
+        return replace(self, edns=False)
+
+    def read(self, data: bytes) -> Reply | None:
+        """The answer in a packet; None if that is no answer to this question.
+
+        Raises:
+            Truncated: it is cut short.
+        """
+        if plain := self._read_plainly(data):
+            return plain
+        try:
+            message = dns.message.from_wire(data, raise_on_truncation=True)
+        except dns.message.Truncated as exc:
+            if self.message.is_response(exc.message()):  # type: ignore[no-untyped-call]
+                raise Truncated from exc
+            return None
+        except (dns.exception.DNSException, ValueError, EOFError):  # whatever a stranger sends
+            return None
+        return Message(message) if self.message.is_response(message) else None
+
+    def _read_plainly(self, data: bytes) -> Reply | None:
+        if not self._plain:
+            return None
+        try:
+            packet = packets.Reply(data)
+        except packets.UnusualError:
+            return None
+        if not packet.is_for(self._plain):
+            return None
+        if packet.flags & packets.TC:
+            raise Truncated
+        return Packet(packet)
+
+
+class Packet:
+    """A plain answer."""
+
+    def __init__(self, packet: packets.Reply) -> None:
+        self._packet = packet
+        self.rcode, self.flags, self.zone = packet.rcode, packet.flags, packet.zone
+
+    def answer(self, name: str, type_: str) -> Answer:
+        return self._packet.answer(name, type_, _RCODES)
+
+
+class Message:
+    """An answer that dnspython has read."""
+
+    def __init__(self, message: dns.message.Message) -> None:
+        self._message = message
+
+    @property
+    def rcode(self) -> int:
+        return self._message.rcode()
+
+    @property
+    def flags(self) -> int:
+        return self._message.flags
+
+    def answer(self, name: str, type_: str) -> Answer:
+        return answer(self._message, name, type_)
+
+    def zone(self) -> str:
+        return zone_of(self._message)
+
+
+def query(name: str, type_: str, flags: int) -> Query | None:
+    """A question; None: the name cannot be asked about."""
+    made = Query(name, type_, flags, secrets.randbits(16))
     try:
-        message = dns.message.make_query(name, type_, use_edns=0, payload=1232)
+        _ = made.data
     except (dns.exception.DNSException, UnicodeError, ValueError):
         return None
-    message.flags = dns.flags.Flag(flags)
-    return message
+    return made
 
 
 def answer(message: dns.message.Message, name: str, type_: str) -> Answer:

@@ -13,7 +13,7 @@ from dnsrecords.dkim import keys as dkimkeys
 from dnsrecords.dmarc import judge as dmarcjudge
 from dnsrecords.dmarc import policy as dmarc
 from dnsrecords.kinds import hosts, mx
-from dnsrecords.lookup import addresses, wire
+from dnsrecords.lookup import addresses, packets, wire
 from dnsrecords.mtasts import body, fetch
 from dnsrecords.mtasts import policy as mtasts
 from dnsrecords.records import dane, zonefile
@@ -193,6 +193,16 @@ def dns_answer(data: bytes) -> None:
         found = wire.answer(message, "example.com", kind)
         assert all(isinstance(value, str) for value in found.values)
     wire.zone_of(message)
+
+
+@target(ANSWER.to_wire(), QUERY.to_wire(), refuses=(packets.UnusualError,))
+def dns_packet(data: bytes) -> None:
+    """What our own reader takes, dnspython takes too, and reads in the same way."""
+    reply = packets.Reply(data)
+    message = dns.message.from_wire(data)
+    assert (reply.rcode, reply.flags, reply.zone()) == (message.rcode(), message.flags, wire.zone_of(message))
+    for kind in ("TXT", "MX", "A", "CNAME", "SRV", "TLSA", "NS", "SOA"):
+        assert wire.Packet(reply).answer("example.com", kind) == wire.answer(message, "example.com", kind)
 
 
 @target("192.0.2.1:53", "[2001:db8::1]:5353", "ns.example.com", refuses=(ValueError,))
