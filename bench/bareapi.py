@@ -36,6 +36,8 @@ class BareSerializer(serializers.ModelSerializer[Mailbox]):
             "address",
             "display_name",
             "quota_mb",
+            "forward_to",
+            "keep_copy",
             "usage_bytes",
             "enabled",
             "can_send",

@@ -15,7 +15,7 @@ from rest_framework import serializers
 from mailboxes.models import ImportJob, Mailbox
 from mailboxes.provisioning import addresses, deadends, retention, rules
 from mailrelay.api.serializers import PASSWORD_STATES
-from quazzar.api.fields import Id, Line, Secret, Whole, YesNo, judged_by
+from quazzar.api.fields import Id, Line, Secret, Whole, YesNo, judged_by, utc
 from quazzar.api.serializers import StrictSerializer
 
 DKIM_STATES = ("none", "ready", "unreadable")
@@ -23,7 +23,6 @@ _FIXED = "Cannot be changed later."
 _LONGEST_NAME = 255
 _LONGEST_ADDRESS = 320
 _SWITCHES = tuple(Mailbox.switches())
-_TIME = serializers.DateTimeField()
 
 
 class DomainId(Id):
@@ -63,9 +62,8 @@ class WarnedList(serializers.ListSerializer[Any]):
     def to_representation(self, data: Any) -> list[Any]:
         """Return the rows of the page."""
         rows = list(data)
-        assert isinstance(self.child, serializers.Serializer)
-        field = self.child.fields["warnings"]
-        assert isinstance(field, Warnings)
+        # The declared field, because the child copies all of its fields before it gives one away.
+        field: Warnings = type(self.child)._declared_fields["warnings"]  # type: ignore[union-attr]
         found = field.find(rows)
         for row in rows:
             row.__dict__[Warnings.KEPT] = found[row.pk]
@@ -247,7 +245,7 @@ class MailboxSerializer(StrictSerializer):
             **{name: getattr(row, name) for name in _SWITCHES},
             "warnings": Warnings.of(row, deadends.of_mailboxes) if row.forward_to else [],
             "synced": row.synced,
-            "created_at": _TIME.to_representation(row.created_at),
+            "created_at": utc(row.created_at),
         }
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from rest_framework.fields import DateTimeField
 from rest_framework.test import APIClient
 
 from mailboxes.models import Alias, Domain
 from mailrelay.models import RelaySettings
 from quazzar.access import roles
+from quazzar.api.fields import utc
 from tests import rolespage
 from tests.quazzar.api.rows import with_rows
 
@@ -117,3 +120,10 @@ def test_no_answer_may_be_kept_by_a_cache(
     for path in ("/admin/nothing/", "/nothing", "/admin/login/", "/admin/quazzar/apikey/99/change/", "/"):
         assert "no-store" in client.get(path).get("Cache-Control", ""), path
     assert "no-store" in client.get("/admin/", headers={"host": "foreign.example"})["Cache-Control"]
+
+
+@pytest.mark.parametrize(
+    "time", [datetime(2026, 11, 30, 7, 8, 9, tzinfo=UTC), datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)]
+)
+def test_a_time_is_written_as_the_framework_writes_it(time: datetime) -> None:
+    assert utc(time) == DateTimeField().to_representation(time)
