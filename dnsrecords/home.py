@@ -25,7 +25,7 @@ def register() -> None:
         Step(
             key="dns",
             title="Publish its DNS records",
-            text="Done when the check finds a domain’s four required records correct.",
+            text="Done when the check finds a domain's four required records correct.",
             link=Link("Show the records", "admin:dns_overview"),
             right=rights.CHANGE_DNS,
             is_done=lambda user: bool(_right()),

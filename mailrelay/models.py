@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from mailrelay.feedbackrows import Feedback, Inbox, Suppression
 from mailrelay.history import final_words
+from quazzar import words
 from quazzar.sealing.fields import SealedBinaryField, SealedTextField
 
 #: Kept beside this module, which would be too long with them.
@@ -255,7 +256,7 @@ class HourlyCount(models.Model):
         constraints = [models.UniqueConstraint(fields=["hour", "outcome"], name="hourly_count_once")]
 
     def __str__(self) -> str:
-        when = "now" if self.hour == self.STOCK else f"{self.hour:%Y-%m-%d %H:00}"
+        when = "now" if self.hour == self.STOCK else words.minute(self.hour)
         return f"{self.outcome} {when}: {self.number}"
 
 

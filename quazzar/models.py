@@ -9,7 +9,7 @@ from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.utils import timezone
 
-from quazzar import rights
+from quazzar import rights, words
 from quazzar.machinerows import Process, SealingKey  # noqa: F401  (Django looks for models here)
 from quazzar.sealing.fields import SealedTextField
 
@@ -342,7 +342,7 @@ class Heartbeat(models.Model):
         verbose_name_plural = "heartbeats of processes"
 
     def __str__(self) -> str:
-        return f"{self.name} at {self.at:%Y-%m-%d %H:%M:%S}"
+        return f"{self.name} at {words.moment(self.at)}"
 
 
 class Finding(models.Model):

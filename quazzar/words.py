@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from email.utils import parsedate_to_datetime
 
 # RFC 3339 §5.6, and the zones of ISO 8601 (+0000, +00), which date(1) and PHP write. datetime.fromisoformat alone also
@@ -83,8 +83,18 @@ def read_time(value: object) -> datetime | None:
 
 
 def moment(time: datetime) -> str:
-    """A time in UTC, such as 2026-11-03 12:04:30 UTC."""
+    """A time in UTC as a record has it, such as 2026-11-03 12:04:30 UTC."""
     return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def minute(time: datetime, zone: tzinfo = UTC) -> str:
+    """A time as sentences have it, such as 2026-11-03 12:04 UTC. Pages show it in the browser's zone."""
+    return time.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
+
+
+def day(time: datetime) -> str:
+    """A day in UTC as sentences have it, such as 2026-11-03."""
+    return time.astimezone(UTC).strftime("%Y-%m-%d")
 
 
 def duration(length: timedelta) -> str:
@@ -114,9 +124,9 @@ def span(length: timedelta, *, up: bool = False) -> str:
 
 
 def distance(away: timedelta) -> str:
-    """How far off a time is: in 4 min, 3 days ago, now (less than a second away)."""
+    """How far off a time is: in 4 min, 3 days ago; now and just now, if it is less than a second away."""
     if abs(away) < timedelta(seconds=1):
-        return "now"
+        return "now" if away > timedelta() else "just now"
     return f"in {span(away)}" if away > timedelta() else f"{span(-away)} ago"
 
 

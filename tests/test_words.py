@@ -132,3 +132,29 @@ def test_pages_are_not_clumsy() -> None:
 )
 def test_the_lists_find_what_they_name(text: str) -> None:
     assert _found(text, _pattern(ARCHAIC, STIFF, CLUMSY, COMMENTS))
+
+
+def test_the_apostrophe_is_the_one_of_the_keyboard() -> None:
+    """Both look alike in a sentence and differ in a search, so there is one."""
+    texts = [*_templates(), *_sources(), *_commented(), *((path, path.read_text()) for path in _docs())]
+    assert not _where(iter(texts), re.compile("\N{RIGHT SINGLE QUOTATION MARK}"))
+
+
+def test_times_in_sentences_have_the_one_form_of_words() -> None:
+    """Each module of ours writes them with ``words``; the forms here are the console's and those of file names."""
+    pattern = re.compile(r"\{[^{}]*:[^{}]*%[YdbHM][^{}]*\}|strftime\(")
+    allowed = {
+        "quazzar/words.py",
+        "quazzar/console/shown.py",
+        "quazzar/home/chart.py",
+        "quazzar/home/statusline.py",
+    }
+    names = re.compile(r"%Y%m%d|gmtime|name = f\"")
+    found = {
+        str(path.relative_to(ROOT)): line.strip()
+        for app in APPS
+        for path in (ROOT / app).rglob("*.py")
+        for line in path.read_text().splitlines()
+        if pattern.search(line) and not names.search(line) and str(path.relative_to(ROOT)) not in allowed
+    }
+    assert not found

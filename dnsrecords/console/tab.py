@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -10,7 +9,6 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path, reverse
-from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
@@ -29,7 +27,6 @@ from dnsrecords.verdicts import Status
 from mailboxes.dkim import lifecycle
 from mailboxes.models import Domain, Stack
 from mailboxes.provisioning import deadends
-from quazzar import words
 from quazzar.console import gate, shown
 from quazzar.console.pages import frame, sentence
 from quazzar.errors import QuazzarError
@@ -175,17 +172,9 @@ def badge(status: str) -> SafeString:
 
 
 def _ring(report: Report) -> dict[str, Any]:
-    """What the ring of progress shows, and when it was checked."""
+    """What the ring of progress shows."""
     total = len(report.required)
-    return {"done": report.done, "of": total, "percent": 100 * report.done // total, "ago": _ago(report)}
-
-
-def _ago(report: Report) -> str:
-    """When the domain was last checked, in words."""
-    if report.checked_at is None:
-        return ""
-    age = timezone.now() - report.checked_at
-    return "just now" if age < timedelta(minutes=1) else f"{words.span(age)} ago"
+    return {"done": report.done, "of": total, "percent": 100 * report.done // total}
 
 
 def _history(report: Report) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from dnsrecords.names import dkim_name
 from dnsrecords.records.record import FURTHER_KEY, TTL
 from mailboxes.dkim import lifecycle
 from mailboxes.models import DkimKey, Domain
+from quazzar import words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,7 +89,7 @@ def rotation(domain: Domain) -> Rotation:
         until = (retired.since or timezone.now()) + KEEP_RETIRED
         message = (
             f"{selector} signs. Keep the record {dkim_name(retired.selector, name)} until "
-            f"{until:%Y-%m-%d %H:%M} UTC: mail signed with the old key may still be in transit."
+            f"{words.minute(until)}: mail signed with the old key may still be in transit."
         )
         return Rotation("retiring", selector, retired.selector, since, until, message)
     return Rotation("none", selector, since=since)

@@ -8,6 +8,8 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 
+from quazzar import words
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -41,9 +43,9 @@ def objection(certificate: str, hostname: str, now: datetime) -> str:
     if _is_self_signed(leaf):
         return "the mail server's certificate is self-signed"
     if leaf.not_valid_after_utc <= now:
-        return f"the mail server's certificate expired on {leaf.not_valid_after_utc:%Y-%m-%d}"
+        return f"the mail server's certificate expired on {words.day(leaf.not_valid_after_utc)}"
     if leaf.not_valid_before_utc > now:
-        return f"the mail server's certificate is not valid before {leaf.not_valid_before_utc:%Y-%m-%d}"
+        return f"the mail server's certificate is not valid before {words.day(leaf.not_valid_before_utc)}"
     if not any(_covers(name, hostname) for name in _names(leaf)):
         return f"the mail server's certificate is not valid for {hostname}"
     return ""

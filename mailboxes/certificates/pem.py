@@ -141,7 +141,7 @@ def examine(certificate_pem: str, key_pem: str, hostname: str, now: datetime) ->
     if leaf.public_key() != key.public_key():
         raise _wrong("key", _not_its_key(chain, key))
     if leaf.not_valid_after_utc <= now:
-        raise _wrong("certificate", f"The certificate expired on {leaf.not_valid_after_utc:%Y-%m-%d}.")
+        raise _wrong("certificate", f"The certificate expired on {words.day(leaf.not_valid_after_utc)}.")
     self_signed = _signed_by(leaf, leaf)
     if not self_signed and isinstance(_signature_hash(leaf), _BROKEN_HASHES):
         raise _wrong(
@@ -250,12 +250,10 @@ def _warnings(chain: list[x509.Certificate], hostname: str, now: datetime) -> li
             f"The certificate is not valid for {hostname}, but for {shown}: mail programs show a warning."
         )
     if leaf.not_valid_before_utc > now:
-        warnings.append(
-            f"The certificate is not valid before {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC."
-        )
+        warnings.append(f"The certificate is not valid before {words.minute(leaf.not_valid_before_utc)}.")
     end = leaf.not_valid_after_utc
     if Validity(leaf.not_valid_before_utc, end).ends_soon(now):
-        warnings.append(f"The certificate expires on {end:%Y-%m-%d}, {words.distance(end - now)}.")
+        warnings.append(f"The certificate expires on {words.day(end)}, {words.distance(end - now)}.")
     if _signed_by(leaf, leaf):
         warnings.append(SELF_SIGNED)
     elif len(chain) == 1:

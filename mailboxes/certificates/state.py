@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from mailboxes.certificates import pem
 from mailboxes.models import Stack
+from quazzar import words
 from quazzar.errors import InvalidFields
 
 _UNREADABLE = (
@@ -71,5 +72,5 @@ def _names_and_warnings(stack: Stack) -> tuple[tuple[str, ...], tuple[str, ...]]
     except InvalidFields as exc:
         return (), tuple(chain.from_iterable(exc.fields.values()))
     if ends is not None and expired:
-        return facts.names, (f"The certificate expired on {ends:%Y-%m-%d}, so mail programs refuse it.",)
+        return facts.names, (f"The certificate expired on {words.day(ends)}, so mail programs refuse it.",)
     return facts.names, facts.warnings

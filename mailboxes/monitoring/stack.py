@@ -46,7 +46,7 @@ def certificate() -> doctor.Finding:
     state = certificatestate.read(stack)
     problems = state.problems()
     if not problems:
-        until = f" It is valid until {state.expires_at:%Y-%m-%d}." if state.expires_at else ""
+        until = f" It is valid until {words.day(state.expires_at)}." if state.expires_at else ""
         return doctor.ok(f"The certificate is for {stack.hostname}.{until}")
     advice = "Upload another certificate on the Mail server page, or find out why its files are not renewed."
     if state.expires_at is not None and state.expires_at <= timezone.now():

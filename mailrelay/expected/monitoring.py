@@ -8,7 +8,6 @@ from django.db.models import Count
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from mailrelay.expected import nodezone
-from mailrelay.expected.watching import moment
 from mailrelay.models import ExpectedReport
 from quazzar import words
 from quazzar.monitoring import doctor
@@ -28,7 +27,7 @@ def examine() -> doctor.Finding:
             return doctor.idle("No reports are being watched.")
         return doctor.ok(f"{words.count(number, 'report is', 'reports are')} watched; none is late.")
     zone = nodezone.zone()
-    told = [f"{row.name} {_what(row)} {moment(row.since, zone)}" for row in wrong[:_NAMED]]
+    told = [f"{row.name} {_what(row)} {words.minute(row.since, zone)}" for row in wrong[:_NAMED]]
     more = f"; and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
     return doctor.failed(
         f"{'; '.join(told)}{more}.",

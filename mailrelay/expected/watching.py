@@ -147,13 +147,13 @@ def mail(row: ExpectedReport, known: Known, news: News, zone: tzinfo) -> tuple[s
         f"{schedules.describe(known.schedule)}, ± {schedules.tolerance_in_words(row.tolerance)} "
         f"({row.get_kind_display().lower()}{f' from {row.source}' if row.source else ''})"
     )
-    last = moment(known.last_at, zone) if known.last_at else "none yet"
+    last = words.minute(known.last_at, zone) if known.last_at else "none yet"
     match news:
         case "late":
             assert known.due_at is not None
             what = "is late"
             advice = (
-                f"It was due at {moment(known.due_at, zone)} and has not arrived.\n"
+                f"It was due at {words.minute(known.due_at, zone)} and has not arrived.\n"
                 "On the sender's host, check whether the job ran and whether it sent its mail or request."
             )
         case "failed":
@@ -168,11 +168,6 @@ def mail(row: ExpectedReport, known: Known, news: News, zone: tzinfo) -> tuple[s
         "console, under Expected reports.\n"
     )
     return f"[Report] {words.one_line(row.name, 120)} {what}", text
-
-
-def moment(time: datetime, zone: tzinfo) -> str:
-    """A time as the node's clock shows it: Sun 29 Nov 2026, 02:04 CET."""
-    return f"{time.astimezone(zone):%a %d %b %Y, %H:%M %Z}"
 
 
 # --- upkeep

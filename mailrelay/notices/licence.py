@@ -53,7 +53,7 @@ def watch(now: datetime | None = None) -> lapse.News:
 def mail(news: lapse.News, state: lapse.State, now: datetime) -> tuple[str, str]:
     """Subject and text of the mail."""
     node = socket.gethostname()
-    end = f"{state.ends_at:%Y-%m-%d %H:%M} UTC" if state.ends_at else ""
+    end = words.minute(state.ends_at) if state.ends_at else ""
     match news:
         case "ends" if state.ends_at:
             return (

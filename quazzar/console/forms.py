@@ -47,7 +47,7 @@ class SavingForm(forms.Form):
         return None
 
 
-#: In place of Django's "The two password fields didn’t match."
+#: In place of Django's sentence, whose apostrophe is another one.
 MISMATCH = {"password_mismatch": "The two passwords don't match."}
 
 

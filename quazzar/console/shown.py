@@ -5,12 +5,13 @@ with date and seconds."""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Model
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from quazzar import words
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from quazzar.models import ApiKey
 
 NOTHING = mark_safe('<span class="q-none">–</span>')
+#: A day, or a time in UTC, as sentences have it.
+_WRITTEN = re.compile(r"(?<![\w.:/-])(\d{4}-\d\d-\d\d)(?: (\d\d:\d\d) UTC)?(?![\w:/-]|\.\d| \d)")
 #: Django's names of apps and models → the console's.
 _HEADINGS = {
     "authentication and authorization": "Access",
@@ -95,6 +98,20 @@ def _time(at: datetime, text: str, form: str = "") -> SafeString:
         format_html(' data-form="{}"', form) if form else "",
         text,
     )
+
+
+def timed(text: str) -> SafeString:
+    """A sentence of ours, with the times and days in it (``words.minute``, ``words.day``) as pages show them."""
+    escaped = escape(text)
+    return mark_safe(_WRITTEN.sub(_rewritten, escaped))  # noqa: S308  (escaped; only digits are replaced)
+
+
+def _rewritten(found: re.Match[str]) -> str:
+    try:
+        at = datetime.fromisoformat(f"{found[1]}T{found[2] or '00:00'}").replace(tzinfo=UTC)
+    except ValueError:
+        return found[0]
+    return str(moment(at)) if found[2] else f'<time datetime="{found[1]}">{at:%d %b %Y}</time>'
 
 
 def qr_code(content: str) -> SafeString:

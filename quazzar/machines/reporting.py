@@ -20,7 +20,7 @@ from django.db import connection
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from quazzar import __version__
+from quazzar import __version__, words
 from quazzar.errors import QuazzarError
 from quazzar.machinerows import Process
 from quazzar.machines import comparing
@@ -96,7 +96,7 @@ def report(role: str, started_at: datetime) -> None:
 
 def _licence() -> str:
     licence = licenses.read()
-    until = f" until {licence.expires_at:%Y-%m-%d %H:%M}" if licence.expires_at else ""
+    until = f" until {words.minute(licence.expires_at)}" if licence.expires_at else ""
     why = f" ({licence.problem})" if licence.problem else ""
     return f"{licence.plan.title}{until}{why}"[:300]
 

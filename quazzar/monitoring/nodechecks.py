@@ -181,7 +181,7 @@ def licence() -> Finding:
             f"{current.plan.title} ends in {words.span(left)}. After that, the API refuses alerts with 402.",
             advice,
         )
-    until = f" until {current.expires_at:%Y-%m-%d}" if current.expires_at else ""
+    until = f" until {words.day(current.expires_at)}" if current.expires_at else ""
     return ok(f"{current.plan.title}{until}.")
 
 

@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import transaction
 
-from quazzar import paths
+from quazzar import paths, words
 from quazzar.access import audit
 from quazzar.errors import LicenseError
 from quazzar.plans import keys
@@ -258,11 +258,11 @@ def _in_time(licence: Licence) -> Licence:
         return licence
     if licence.expires_at is not None and licence.expires_at <= now:
         sentence = (
-            f"The licence for {licence.plan.title} expired on {licence.expires_at:%Y-%m-%d}. {_REMEDY}."
+            f"The licence for {licence.plan.title} expired on {words.day(licence.expires_at)}. {_REMEDY}."
         )
         return licence._replace(plan=Plan.COMMUNITY, problem=sentence, code="license_expired")
     if licence.starts_at is not None and licence.starts_at > now:
-        sentence = f"The licence for {licence.plan.title} starts on {licence.starts_at:%Y-%m-%d %H:%M} UTC."
+        sentence = f"The licence for {licence.plan.title} starts on {words.minute(licence.starts_at)}."
         return licence._replace(plan=Plan.COMMUNITY, problem=sentence, code="license_not_started")
     return licence
 

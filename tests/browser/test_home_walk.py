@@ -45,7 +45,7 @@ def test_home_leads_from_no_relay_to_a_delivered_alert(chromium: Chromium, provi
 @pytest.mark.thorough
 def test_home_says_that_the_console_does_not_answer_even_when_a_connection_hangs(chromium: Chromium) -> None:
     page = chromium.page("/admin/")
-    warning = page.get_by_text("The console isn’t answering.")
+    warning = page.get_by_text("The console isn't answering.")
     page.route("**/home/now/", lambda route: None)
     expect(warning).to_be_visible(timeout=90_000)
     # Responses for other parts of the page do not count for this one.

@@ -349,7 +349,7 @@ def test_a_console_that_stopped_answering_is_said_and_forgotten(chromium: Chromi
     page = chromium.page(TAB)
     page.wait_for_url("**/list/")
     page.context.set_offline(True)
-    warning = page.get_by_text("The console isn’t answering.")
+    warning = page.get_by_text("The console isn't answering.")
     expect(warning).to_be_visible()
     page.context.set_offline(False)
     expect(warning).to_be_hidden()

@@ -1,6 +1,7 @@
 """Sizes, counts, times and foreign texts as people read them."""
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -43,6 +44,13 @@ def test_a_moment_is_shown_in_utc() -> None:
     assert words.moment(datetime(2026, 11, 3, 4, 5, 6, tzinfo=UTC)) == "2026-11-03 04:05:06 UTC"
 
 
+def test_sentences_have_minutes_with_a_zone_and_days() -> None:
+    at = datetime(2026, 11, 3, 23, 5, 6, tzinfo=UTC)
+    assert words.minute(at) == "2026-11-03 23:05 UTC"
+    assert words.minute(at, ZoneInfo("Europe/Berlin")) == "2026-11-04 00:05 CET"
+    assert words.day(at) == "2026-11-03"
+
+
 def test_a_duration_is_shown_in_its_two_largest_units(subtests: pytest.Subtests) -> None:
     for seconds, shown in [
         (0, "0 s"),
@@ -78,7 +86,8 @@ def test_a_span_has_one_unit(subtests: pytest.Subtests) -> None:
 
 def test_a_distance_says_in_which_direction(subtests: pytest.Subtests) -> None:
     for away, shown in [
-        (timedelta(0), "now"),
+        (timedelta(0), "just now"),
+        (timedelta(seconds=0.5), "now"),
         (timedelta(seconds=4), "in 4 s"),
         (timedelta(minutes=-90), "90 min ago"),
         (timedelta(days=3, hours=5), "in 3 days"),

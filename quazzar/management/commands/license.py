@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from quazzar import actors
+from quazzar import actors, words
 from quazzar.errors import LicenseError
 from quazzar.plans import licenses
 from quazzar.plans.plans import EVALUATION_DAYS, Plan
@@ -69,7 +69,7 @@ def _described(licence: licenses.Licence) -> str:
     lines = [f"Plan: {licence.plan.id} ({licence.plan.title})"]
     if licence.expires_at is not None:
         verb = "Expired" if licence.code == "license_expired" else "Expires"
-        lines.append(f"{verb}: {licence.expires_at:%Y-%m-%d %H:%M} UTC")
+        lines.append(f"{verb}: {words.minute(licence.expires_at)}")
     if licence.subject:
         lines.append(f"Issued to: {licence.subject}")
     if licence.problem:

@@ -39,3 +39,32 @@ def test_no_time_is_a_dash() -> None:
 
 def test_a_badge_escapes_its_text() -> None:
     assert shown.badge("<b>", "ok") == '<span class="q-badge q-ok">&lt;b&gt;</span>'
+
+
+@pytest.mark.parametrize(
+    ("sentence", "page"),
+    [
+        (
+            "Late since 2026-11-22 10:30 UTC; <b>.",
+            'Late since <time datetime="2026-11-22T10:30:00+00:00" title="2026-11-22 10:30:00 UTC" '
+            'data-form="moment">22 Nov 10:30 UTC</time>; &lt;b&gt;.',
+        ),
+        ("Until 2026-12-30.", 'Until <time datetime="2026-12-30">30 Dec 2026</time>.'),
+        # Another zone was chosen on purpose; the rest is no time of ours.
+        *[
+            (text, text)
+            for text in (
+                "Late since 2026-11-22 10:30 CET.",
+                "/backup/2026-11-22/a",
+                "db-2026-11-22",
+                "2026-13-40",
+                "2026-11-22T10:30:00Z",
+            )
+        ],
+    ],
+)
+def test_times_in_sentences_are_shown_as_the_page_shows_times(
+    sentence: str, page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("quazzar.console.shown.timezone.now", lambda: datetime(2026, 11, 23, 12, tzinfo=UTC))
+    assert shown.timed(sentence) == page

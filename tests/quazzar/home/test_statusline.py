@@ -123,7 +123,7 @@ CASES: list[tuple[Mail | None, list[Status], Finding | None, tuple[str, str]]] =
         Mail(MailState.WORKS, NOON, waiting=1, oldest=NOON - timedelta(minutes=50)),
         [],
         None,
-        ("ok", "Mail works. Last delivery now."),
+        ("ok", "Mail works. Last delivery just now."),
     ),
     (
         Mail(MailState.WORKS, NOON - timedelta(hours=3), waiting=1, oldest=NOON - timedelta(minutes=50)),
