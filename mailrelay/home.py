@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from mailrelay.queue import counts, standing
 from mailrelay.queue.standing import Standing, State
 from mailrelay.relay import presets
 from quazzar import rights, words
+from quazzar.auditlog import naming
 from quazzar.home import registry
 from quazzar.home.registry import Event, Fact, Hours, Link, Mail, MailState, Part, Step, Tile, Traffic
 from quazzar.monitoring.doctor import Area
@@ -35,6 +36,7 @@ def register() -> None:
     """Register all of it; called by the app's ready()."""
     registry.register("mailrelay", look)
     registry.register_events("mailrelay", events)
+    naming.register("message.", names)
     registry.register_traffic(Traffic(hours, rights.SEE_QUEUE, Link("Open Messages", _LIST)))
     registry.register_step(
         Step(
@@ -148,6 +150,16 @@ def events(user: Any) -> Iterator[Event]:
             yield Event(
                 f"mail-{row.pk}", kind, _happened(row), row.subject or "(no subject)", _told(row, verb), link
             )
+
+
+def names(user: Any, message_ids: Collection[str]) -> dict[str, str]:
+    """Message-ID → subject and recipient, for the audit log."""
+    if not rights.SEE_QUEUE(user):
+        return {}
+    rows = Message.objects.filter(message_id__in=message_ids).only("subject", "to", "message_id")
+    return {
+        row.message_id: f"“{row.subject or '(no subject)'}” to {(row.to or ['nobody'])[0]}" for row in rows
+    }
 
 
 def _happened(row: Message) -> datetime:

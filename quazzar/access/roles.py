@@ -43,10 +43,10 @@ _SEND = {"mailrelay.view_message", "mailrelay.add_message", "mailrelay.change_me
 OWNER = "Owner"
 #: The most powerful one first.
 ROLES = (
-    Role(OWNER, "can do everything, and manages operators", frozenset(PERMISSIONS)),
-    Role("Mail admin", "runs relay, mail server, mailboxes and DNS", frozenset(_MAIL | _KEYS)),
-    Role("Sender", "sends mail and alerts, and retries messages", frozenset(_SEND | _KEYS)),
-    Role("Viewer", "sees everything about mail, and changes nothing", frozenset(_SEE)),
+    Role(OWNER, "Does everything, and manages operators", frozenset(PERMISSIONS)),
+    Role("Mail admin", "Runs relay, mail server, mailboxes and DNS", frozenset(_MAIL | _KEYS)),
+    Role("Sender", "Sends mail and alerts, and retries messages", frozenset(_SEND | _KEYS)),
+    Role("Viewer", "Sees everything about mail, and changes nothing", frozenset(_SEE)),
 )
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,8 +42,15 @@ class Value:
     after: str
 
 
-def sentence(entry: AuditEntry) -> Sentence:
-    """The entry as a sentence; an action of an older version is shown as it was recorded."""
+def sentence(entry: AuditEntry, name: str = "") -> Sentence:
+    """The entry as a sentence; an action of an older version is shown as it was recorded.
+
+    Args:
+        name: what people call the target (``naming.py``).
+    """
+    if name:
+        entry = copy(entry)
+        entry.target = name
     kind, who = _subject(entry.actor)
     if kind == "anonymous" and entry.address:
         who = f"{who} at {entry.address}"

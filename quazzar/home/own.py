@@ -7,6 +7,7 @@ from typing import Any
 
 from quazzar import rights
 from quazzar.access.secondfactor import factors
+from quazzar.auditlog import naming
 from quazzar.auditlog.sentences import sentence
 from quazzar.home import registry
 from quazzar.home.registry import Event, Fact, Link, Part, Step, Tile
@@ -80,12 +81,16 @@ def events(user: Any) -> Iterator[Event]:
         return
     left = {"change": _CHANGES, "sign-in": _SIGN_INS, "refused": _SIGN_INS}
     log = Link("Audit log", "admin:quazzar_auditentry_changelist")
-    for entry in AuditEntry.objects.order_by("-id")[:_LATEST]:
+    entries = list(AuditEntry.objects.order_by("-id")[:_LATEST])
+    named = naming.names(user, entries)
+    for entry in entries:
         kind = kind_of(entry.action)
         if left.get(kind):
             left[kind] -= 1
-            said = sentence(entry)
-            yield Event(f"log-{entry.pk}", kind, entry.at, said.who, said.did, log)
+            name = named.get(entry.target, "")
+            said = sentence(entry, name)
+            did = said.did if name else said.did.replace(f"message {entry.target}", "a message")
+            yield Event(f"log-{entry.pk}", kind, entry.at, said.who, did, log)
 
 
 def kind_of(action: str) -> str:

@@ -16,7 +16,7 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
 
-from quazzar.auditlog import export, reading, sentences
+from quazzar.auditlog import export, naming, reading, sentences
 from quazzar.console import gate, pages, site
 from quazzar.console.forms import INPUT, VERBATIM
 from quazzar.models import ApiKey, AuditEntry
@@ -158,6 +158,7 @@ def _file(request: HttpRequest, lines: Lines, ending: str, media: str) -> Stream
 
 def _rows(request: HttpRequest, entries: Iterable[AuditEntry]) -> list[Row]:
     entries = list(entries)
+    named = naming.names(request.user, entries)
     links: dict[tuple[str, int], str] = {}
     if MANAGE_OPERATORS(request.user):
         ids = {entry.user_id for entry in entries if entry.user_id and not entry.key_id}
@@ -170,7 +171,7 @@ def _rows(request: HttpRequest, entries: Iterable[AuditEntry]) -> list[Row]:
     return [
         Row(
             entry,
-            sentences.sentence(entry),
+            sentences.sentence(entry, named.get(entry.target, "")),
             sentences.values(entry),
             links.get(("key", entry.key_id) if entry.key_id else ("user", entry.user_id or 0), ""),
         )

@@ -36,7 +36,10 @@ _WORDS = {
     "email": ("Email address", ""),
     "is_active": ("Can sign in", "Turn this off to lock an operator out without deleting them."),
     "is_staff": ("Can open the console", "Without this, the user can use neither the console nor the API."),
-    "is_superuser": ("Superuser", "Can do everything, and manages operators."),
+    "is_superuser": (
+        "Superuser",
+        "Does everything without a role, also what later versions add. For people, the role Owner is enough.",
+    ),
     "password1": ("Password", "At least 10 characters."),
     "password2": ("Repeat it", ""),
 }

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+from html import unescape
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
+from mailrelay.models import Message
 from quazzar import actors
 from quazzar.access import apikeys, audit
 from quazzar.models import AuditEntry
@@ -144,3 +146,20 @@ def test_the_number_of_queries_does_not_grow(
             audit.record("relay.removed", "relay settings")
     with django_assert_max_num_queries(9):
         console.get(LOG)
+
+
+def test_a_message_is_named_by_subject_and_recipient_to_those_who_may_see_it(
+    console: Client, other_staff: User
+) -> None:
+    row = Message.objects.create(subject="Order 7", to=["ada@example.org"], message_id="<7@x>", recipients=[])
+    for target in (row.message_id, "<gone@x>"):
+        audit.record("message.read", target)
+    page, home = (unescape(console.get(path).content.decode()) for path in (LOG, "/admin/"))
+    assert "read the content of message “Order 7” to ada@example.org" in page
+    assert "read the content of message <gone@x>" in page
+    assert "read the content of message “Order 7” to ada@example.org" in home
+    assert "read the content of a message" in home
+    assert "@x>" not in home
+    other_staff.user_permissions.set(Permission.objects.filter(codename="view_auditentry"))
+    console.force_login(other_staff)
+    assert "Order 7" not in console.get(LOG).content.decode()
