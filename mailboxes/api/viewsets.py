@@ -97,7 +97,7 @@ class DomainViewSet(_Collection):
         serializer.instance = self.get_queryset().get(pk=add_domain(**serializer.validated_data).pk)
 
     def perform_update(self, serializer: BaseSerializer[Any]) -> None:
-        """Changes the catch-all and the contact. The name cannot change."""
+        """The settings are the catch-all and the contact. The name cannot change."""
         change_domain(self.row_id, serializer.validated_data)
         serializer.instance = self.get_object()  # for the numbers of its mailboxes and aliases
 
@@ -153,7 +153,7 @@ class MailboxViewSet(_Collection):
         serializer.instance = add_mailbox(fields.pop("domain"), **fields)
 
     def perform_update(self, serializer: BaseSerializer[Any]) -> None:
-        """Changes a mailbox. An absent or empty password keeps the saved one. The address cannot change."""
+        """The saved password stays unless you send another. Local part and domain cannot change."""
         serializer.instance = change_mailbox(self.row_id, serializer.validated_data)
 
     def perform_destroy(self, instance: Mailbox) -> None:
@@ -231,7 +231,7 @@ class AliasViewSet(_Collection):
         serializer.instance = add_alias(fields.pop("domain"), **fields)
 
     def perform_update(self, serializer: BaseSerializer[Any]) -> None:
-        """You may send its address, but cannot change it."""
+        """Local part and domain cannot change."""
         serializer.instance = change_alias(self.row_id, serializer.validated_data)
 
     def perform_destroy(self, instance: Alias) -> None:

@@ -202,7 +202,7 @@ class ExpectedReportViewSet(
         serializer.instance = changes.declare(values)
 
     def perform_update(self, serializer: BaseSerializer[Any]) -> None:
-        """Changes name, schedule, tolerance, and until when the report is muted."""
+        """The settings are name, schedule, tolerance, and until when the report is muted."""
         serializer.instance = changes.change(self.row_id, dict(serializer.validated_data))
 
     def perform_destroy(self, instance: ExpectedReport) -> None:

@@ -101,6 +101,12 @@ class ApiSchema(AutoSchema):
             return super().get_operation_id()
         return f"{self.view.basename}_{_WORDS.get(self.view.action, self.view.action.rstrip('_'))}"
 
+    def get_summary(self) -> str | None:
+        """The first sentence of what the viewset says of the action."""
+        if not isinstance(self.view, ApiViewSet):
+            return super().get_summary()
+        return self.view.describe(self.view.action).split(". ")[0].replace("``", "").rstrip(".")
+
     def get_description(self) -> str:  # type: ignore[override]  # as drf-spectacular has it
         """What the viewset says of the action, and what it needs."""
         if not isinstance(self.view, ApiViewSet):
