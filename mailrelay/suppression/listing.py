@@ -9,6 +9,7 @@ from django.db.models import F
 
 from mailrelay.mail import addresses
 from mailrelay.models import Feedback, Suppression
+from quazzar import words
 from quazzar.access import audit
 from quazzar.errors import AlreadyExists, InvalidFields, NotFound
 
@@ -39,7 +40,7 @@ def _anybody() -> bool:
 
 def sentence(row: Suppression) -> str:
     """Why nothing is sent to this address."""
-    day = f"{row.created_at:%Y-%m-%d}"
+    day = words.day(row.created_at)
     match row.reason:
         case Reason.BOUNCED:
             why = f"mail to it bounced on {day}"
