@@ -7,13 +7,14 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.urls import reverse
 
-from dnsrecords.console import options, publishing, tab
+from dnsrecords.console import options, publishing, reports, tab
 from dnsrecords.models import DomainCheck, DomainOptions, Publisher, RecordChange, RecordCheck
+from dnsrecords.reportrows import Network, ReceivedReport, RefusedReport, ReportedMail, ReportedTls
 from quazzar.console import shown, site
 from quazzar.console.rows import GatedAdmin, ReadOnlyAdmin
 from quazzar.rights import SEE_DNS
 
-site.PAGES += tab.urlpatterns + options.urlpatterns + publishing.urlpatterns
+site.PAGES += tab.urlpatterns + options.urlpatterns + publishing.urlpatterns + reports.urlpatterns
 
 
 class RowsOfDomains(GatedAdmin, ReadOnlyAdmin):
@@ -101,8 +102,8 @@ class DomainOptionsAdmin(RowsOfDomains):
     """The options of a domain's records; a domain without a row has the defaults."""
 
     about = "Choices for a domain's records."
-    list_display = ("domain", "mta_sts")
-    list_filter: ClassVar[list[Any]] = ["mta_sts"]
+    list_display = ("domain", "dmarc", "mta_sts")
+    list_filter: ClassVar[list[Any]] = ["dmarc", "mta_sts"]
 
 
 @admin.register(Publisher)
@@ -119,3 +120,82 @@ class PublisherAdmin(RowsOfDomains):
     @admin.display(description="Last error")
     def problem(self, row: Publisher) -> str:
         return shown.problem(row.last_error)
+
+
+class RowsOfReports(RowsOfDomains):
+    """Rows that reports left; their page is the domain's, below its DNS records."""
+
+    ordering = ("-id",)
+
+    def own_url(self, row: Any = None) -> str:
+        """The page of the domain's reports."""
+        return reverse("admin:dns_reports", args=[row.domain_id]) if row else super().own_url()
+
+
+@admin.register(ReceivedReport)
+class ReceivedReportAdmin(RowsOfReports):
+    """Reports that were read and counted."""
+
+    about = "Reports that were read and counted. The files are not kept."
+    list_display = ("organisation", "kind", "domain", "total", "failed", "sender", "came")
+    list_filter: ClassVar[list[Any]] = ["kind", "way"]
+    search_fields = ("organisation", "report_id", "domain__name")
+    search_help_text = "Search reporter, id of the report or domain"
+
+    @admin.display(description="Received", ordering="received_at")
+    def came(self, row: ReceivedReport) -> str:
+        """When it came."""
+        return shown.moment(row.received_at)
+
+
+@admin.register(ReportedMail)
+class ReportedMailAdmin(RowsOfReports):
+    """What DMARC reports counted."""
+
+    about = "Mails that claimed to be from a domain, counted per day over all DMARC reports."
+    list_display = ("day", "domain", "address", "count", "dkim", "spf", "disposition")
+    list_filter: ClassVar[list[Any]] = ["dkim", "spf", "disposition"]
+    search_fields = ("address", "domain__name")
+    search_help_text = "Search address or domain"
+
+
+@admin.register(ReportedTls)
+class ReportedTlsAdmin(RowsOfReports):
+    """What TLS reports counted."""
+
+    about = "SMTP sessions to a domain, counted per day over all TLS reports."
+    list_display = ("day", "domain", "policy", "result", "host", "count")
+    list_filter: ClassVar[list[Any]] = ["policy", "result"]
+
+
+class RowsOfAll(GatedAdmin, ReadOnlyAdmin):
+    """Rows about reports that belong to no domain."""
+
+    see = SEE_DNS
+    own_page, own_route = "DNS records", "admin:dns_overview"
+
+
+@admin.register(Network)
+class NetworkAdmin(RowsOfAll):
+    """Whose the addresses in reports are."""
+
+    about = "Whose the addresses are that reports name, as DNS says."
+    list_display = ("address", "name", "operator", "country", "seen")
+    search_fields: ClassVar[tuple[str, ...]] = ("address", "name", "operator")
+    search_help_text = "Search address, name or network"
+    ordering: ClassVar[tuple[str, ...]] = ("address",)
+
+    @admin.display(description="Looked up", ordering="looked_up_at")
+    def seen(self, row: Network) -> str:
+        """When it was looked up."""
+        return shown.distance(row.looked_up_at)
+
+
+@admin.register(RefusedReport)
+class RefusedReportAdmin(RowsOfAll):
+    """How many reports were refused."""
+
+    about = "How many reports were refused each day, and why."
+    list_display = ("day", "why", "count")
+    list_filter: ClassVar[list[Any]] = ["why"]
+    ordering: ClassVar[tuple[str, ...]] = ("-day", "why")

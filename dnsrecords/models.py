@@ -5,6 +5,13 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
+from dnsrecords.reportrows import (  # noqa: F401  (Django looks for models here)
+    Network,
+    ReceivedReport,
+    RefusedReport,
+    ReportedMail,
+    ReportedTls,
+)
 from dnsrecords.verdicts import Status
 from mailboxes.models import Domain
 from quazzar.sealing.fields import SealedTextField
@@ -100,9 +107,17 @@ class DomainOptions(models.Model):
         TESTING = "testing"
         ENFORCE = "enforce"
 
+    class Dmarc(models.TextChoices):
+        """The DMARC policy to publish: a stage of the path (dmarc/stages.py)."""
+
+        NONE = "none"
+        QUARANTINE = "quarantine"
+        REJECT = "reject"
+
     domain = models.OneToOneField(
         Domain, on_delete=models.CASCADE, primary_key=True, related_name="dns_options"
     )
+    dmarc = models.CharField("DMARC policy", max_length=10, choices=Dmarc, default=Dmarc.QUARANTINE)
     mta_sts = models.CharField("MTA-STS policy", max_length=8, choices=MtaSts, default=MtaSts.TESTING)
 
     class Meta:

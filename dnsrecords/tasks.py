@@ -22,6 +22,22 @@ def publish_due() -> None:
 
 
 @shared_task(ignore_result=True)
+def name_senders() -> None:
+    """Looks up whose the addresses are that new reports name."""
+    from dnsrecords.reports import networks
+
+    networks.look_up_unknown()
+
+
+@shared_task(ignore_result=True)
+def clean_up() -> None:
+    """Removes what reports said so long ago that its retention is over."""
+    from dnsrecords.reports import retention
+
+    retention.purge()
+
+
+@shared_task(ignore_result=True)
 def watch() -> None:
     """Notices that a record on which mail depends has changed, so that its domain is checked now."""
     from dnsrecords.checking import tripwire

@@ -269,6 +269,10 @@ QUAZZAR_DNS_RESOLVERS = env_addresses("QUAZZAR_DNS_RESOLVERS", ports=True)
 QUAZZAR_DNS_PRIMARIES = env_networks("QUAZZAR_DNS_PRIMARIES")
 #: Addresses of this node as the world sees them; empty: records that need them are not offered.
 QUAZZAR_PUBLIC_ADDRESSES = env_public_addresses("QUAZZAR_PUBLIC_ADDRESSES")
+#: Days for which what DMARC and TLS reports say is kept; 0: reports are not read.
+QUAZZAR_REPORT_RETENTION_DAYS = env_int("QUAZZAR_REPORT_RETENTION_DAYS", 400, maximum=3650)
+#: Look up in DNS whose the addresses in reports are.
+QUAZZAR_REPORT_NETWORKS = env_bool("QUAZZAR_REPORT_NETWORKS", True)
 
 # --- API ---------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {

@@ -137,6 +137,11 @@ class OptionsSerializer(StrictSerializer):
         required=False,
         help_text="Mode of the MTA-STS policy. off: no policy and no records.",
     )
+    dmarc = serializers.ChoiceField(
+        choices=DomainOptions.Dmarc.values,
+        required=False,
+        help_text="The DMARC policy to publish. A published one that is stronger is right as well.",
+    )
 
 
 @extend_schema_serializer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dnsrecords.api.reports import DomainReportsViewSet, ReportsViewSet
 from dnsrecords.api.viewsets import DkimViewSet, RecordsViewSet
 from quazzar.api.viewsets import SingletonRouter
 
@@ -10,5 +11,7 @@ app_name = "dnsrecords"
 router = SingletonRouter()
 router.register("domains/<int:pk>/dns", RecordsViewSet, "domain_dns")
 router.register("domains/<int:pk>/dns", DkimViewSet, "domain_dkim")
+router.register("domains/<int:pk>/dns/reports", DomainReportsViewSet, "domain_reports")
+router.register("dns/reports", ReportsViewSet, "dns_reports")
 
 urlpatterns = router.urls

@@ -130,7 +130,8 @@ class Report:
         row = next(row for row in self.required if row.record.kind == "dmarc")
         right = row.status is Status.OK
         holds = policy.parse(row.record.value).policy if right else policy.POLICIES[0]
-        return stages.path(_policy_of(row), reports_to(self.facts.domain), holds)
+        reports = self.facts.dmarc_reports or reports_to(self.facts.domain)
+        return stages.path(_policy_of(row), reports, holds)
 
 
 def _is_looking(look: DomainCheck | None, records: Iterable[Record]) -> bool:

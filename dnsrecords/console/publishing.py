@@ -47,16 +47,17 @@ def save(request: HttpRequest, pk: int) -> HttpResponse:
         for name, sentences in exc.fields.items():
             messages.error(request, f"{_LABELS.get(name, name)}: {' '.join(sentences)}")
         return redirect("admin:dns_domain", pk)
-    return _published(request, pk)
+    return published(request, pk)
 
 
 @access.change
 def publish_now(request: HttpRequest, pk: int) -> HttpResponse:
     """Bring the zone up to date now."""
-    return _published(request, pk)
+    return published(request, pk)
 
 
-def _published(request: HttpRequest, pk: int) -> HttpResponse:
+def published(request: HttpRequest, pk: int) -> HttpResponse:
+    """Publish the domain's records, and say what was done on its page."""
     row = get_object_or_404(Domain, pk=pk)
     try:
         plan = publish(row, replace="replace" in request.POST)

@@ -21,6 +21,7 @@ from dnsrecords.kinds.dkim import FurtherKey
 from dnsrecords.kinds.registry import kind_of
 from dnsrecords.models import RecordChange
 from dnsrecords.names import within
+from dnsrecords.reports import summary
 from dnsrecords.spf.providers import provider_of
 from dnsrecords.text import strings
 from dnsrecords.verdicts import Status
@@ -156,6 +157,9 @@ def _context(request: HttpRequest, row: Domain) -> dict[str, Any]:
         "rotation": progress.rotation(row),
         "ed25519": progress.ed25519_key(row),
         "dmarc": report.dmarc_path,
+        "dmarc_chosen": report.facts.dmarc,
+        "dmarc_advice": summary.dmarc_advice(row),
+        "mta_sts_advice": summary.tls_advice(row),
         **options.context(row),
         **publishing.context(row),
         "hostname_chosen": bool(Stack.load().hostname),

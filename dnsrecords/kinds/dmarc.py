@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from dnsrecords.verdicts import Verdict
 
 
+#: Policy → how the purpose of its record begins.
+_ASKS = {
+    "none": "Asks other servers",
+    "quarantine": "Asks other servers to put mail that falsely claims to be from {domain} into spam, and",
+    "reject": "Asks other servers to refuse mail that falsely claims to be from {domain}, and",
+}
+
+
 class Dmarc(TextKind):
     """The domain's DMARC policy (RFC 9989)."""
 
@@ -27,14 +35,13 @@ class Dmarc(TextKind):
     marker = "v=DMARC1"
 
     def wanted(self, facts: Facts) -> Iterator[Record]:
-        """One record: quarantine, with reports to the domain's postmaster."""
-        reports = reports_to(facts.domain)
+        """One record: the chosen policy, with reports to the mailbox for them, else to the domain's postmaster."""
+        reports = facts.dmarc_reports or reports_to(facts.domain)
         purpose = (
-            f"Asks other servers to put mail that falsely claims to be from {facts.domain} into spam, and "
-            f"to send reports to {reports}. The mail server accepts mail for that address; you don't have "
-            "to set it up."
+            f"{_ASKS[facts.dmarc].format(domain=facts.domain)} to send reports to {reports}. The mail "
+            "server accepts mail for that address; you don't have to set it up."
         )
-        value = f"{self.marker}; p=quarantine; rua=mailto:{reports}"
+        value = f"{self.marker}; p={facts.dmarc}; rua=mailto:{reports}"
         yield self.record(walk.record_name(facts.domain), value, purpose)
 
     def questions(self, record: Record, facts: Facts, answer: Answer) -> Iterator[Question]:

@@ -162,8 +162,8 @@ class TlsReports(_Versioned):
     marker = "v=TLSRPTv1"
 
     def wanted(self, facts: Facts) -> Iterator[Record]:
-        """One record: reports to the domain's postmaster."""
-        reports = reports_to(facts.domain)
+        """One record: reports to the mailbox for them, else to the domain's postmaster."""
+        reports = facts.tls_reports or reports_to(facts.domain)
         purpose = f"Asks other mail servers to report to {reports} when they cannot deliver over TLS."
         yield self.record(f"_smtp._tls.{facts.domain}", f"{self.marker}; rua=mailto:{reports}", purpose)
 

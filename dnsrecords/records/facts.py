@@ -13,7 +13,8 @@ from dnsrecords.mtasts.policy import policy_id, served_policy
 from dnsrecords.records import tlsa
 from dnsrecords.spf.providers import relay_include
 from dnsrecords.visibility import is_visible
-from mailboxes.models import DkimKey, Domain, Stack
+from mailboxes import changes
+from mailboxes.models import Alias, DkimKey, Domain, Mailbox, Stack
 from mailrelay.models import RelaySettings
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Algorithm and state of the key whose record is the required one.
 _SIGNS_ALL_MAIL = (DkimKey.Algorithm.RSA, DkimKey.State.SIGNING)
+#: The zone is not signed; the mode of MTA-STS and the DMARC policy of a domain without options.
+_DEFAULTS = (False, DomainOptions.MtaSts.TESTING.value, DomainOptions.Dmarc.QUARANTINE.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ class Facts:
         tlsa: what pins the certificate on port 25: ``3 1 1 <hex>``.
         certificate: what the mail server sends on port 25, its own certificate first: PEM; empty: not known.
         extra_keys: (selector, key) that do not sign yet, or no longer.
+        dmarc: the DMARC policy to publish.
+        dmarc_reports, tls_reports: the address for each kind of report; empty: the domain's postmaster.
     """
 
     domain: str
@@ -72,6 +77,9 @@ class Facts:
     certificate: str = field(default="", repr=False)
     ports: Ports = Ports()
     extra_keys: tuple[tuple[str, str], ...] = ()
+    dmarc: str = "quarantine"
+    dmarc_reports: str = ""
+    tls_reports: str = ""
 
     def at(self, addresses: Iterable[str]) -> Facts:
         """The same with addresses of the hostname, told apart by whether others can see them."""
@@ -92,13 +100,14 @@ class Facts:
         rows = list(domains)
         stack, relay = Stack.load(), RelaySettings.load()
         choices, keys = _choices(rows), _keys(rows)
+        owned = _report_addresses(rows)
         pins = _pins(stack)
         include = relay_include(relay.provider, relay.host) if relay.configured else ""
         # Mail that the node sends through the relay under one of our domains has to pass as well, whether or not
         # the stack's own mail takes that way.
         hosts = (relay.host,) if relay.configured and not include else ()
         for domain in rows:
-            signed, mode = choices.get(domain.pk, (False, DomainOptions.MtaSts.TESTING.value))
+            signed, mode, dmarc = choices.get(domain.pk, _DEFAULTS)
             policy = served_policy(stack.hostname, mode)
             signing = next(
                 (key for key in keys[domain.pk] if (key.algorithm, key.state) == _SIGNS_ALL_MAIL), None
@@ -120,17 +129,34 @@ class Facts:
                     (key.selector, key.public_key) for key in keys[domain.pk] if key is not signing
                 ),
                 ports=Ports.shifted(int(settings.QUAZZAR_STACK_PORT_OFFSET)),
+                dmarc=dmarc,
+                dmarc_reports=f"dmarc@{domain.name}" if f"dmarc@{domain.name}" in owned else "",
+                tls_reports=f"tlsrpt@{domain.name}" if f"tlsrpt@{domain.name}" in owned else "",
             ).at(text for text in settings.QUAZZAR_PUBLIC_ADDRESSES if ":" not in text)
 
 
-def _choices(domains: Iterable[Domain]) -> dict[int, tuple[bool, str]]:
-    """By each domain's key: whether the hostname's zone was seen to be signed, and the mode of MTA-STS."""
+def _choices(domains: Iterable[Domain]) -> dict[int, tuple[bool, str, str]]:
+    """By each domain's key: whether the hostname's zone is signed, the mode of MTA-STS, and the DMARC policy."""
     rows = Domain.objects.filter(pk__in=[domain.pk for domain in domains])
-    default = DomainOptions.MtaSts.TESTING.value
+    _, mode_, dmarc_ = _DEFAULTS
     return {
-        pk: (bool(signed), mode or default)
-        for pk, signed, mode in rows.values_list("pk", "dns__signed", "dns_options__mta_sts")
+        pk: (bool(signed), mode or mode_, dmarc or dmarc_)
+        for pk, signed, mode, dmarc in rows.values_list(
+            "pk", "dns__signed", "dns_options__mta_sts", "dns_options__dmarc"
+        )
     }
+
+
+def _report_addresses(domains: Iterable[Domain]) -> set[str]:
+    """The addresses for reports that exist: mailboxes and aliases called dmarc and tlsrpt."""
+    found: set[str] = set()
+    for some in changes.batches(
+        f"{role}@{domain.name}" for domain in domains for role in ("dmarc", "tlsrpt")
+    ):
+        found.update(Alias.objects.filter(address__in=some, enabled=True).values_list("address", flat=True))
+        boxes = Mailbox.objects.live().filter(address__in=some, can_receive=True)
+        found.update(boxes.values_list("address", flat=True))
+    return found
 
 
 def _keys(domains: Iterable[Domain]) -> dict[int, list[DkimKey]]:

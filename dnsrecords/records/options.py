@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 Mode = DomainOptions.MtaSts
+Dmarc = DomainOptions.Dmarc
 
 
 class MtaStsNotReady(QuazzarError):
@@ -38,27 +39,37 @@ def for_domain(domain: Domain) -> DomainOptions:
     return DomainOptions.objects.filter(pk=domain.pk).first() or DomainOptions(domain=domain)
 
 
-def change(domain_id: int, *, mta_sts: str | None = None) -> DomainOptions:
+def change(domain_id: int, *, mta_sts: str | None = None, dmarc: str | None = None) -> DomainOptions:
     """Changes a domain's options; None leaves an option as it is.
 
     Raises:
         NotFound: there is no such domain.
-        InvalidFields: ``mta_sts`` is no mode of MTA-STS.
+        InvalidFields: ``mta_sts`` is no mode of MTA-STS, or ``dmarc`` no policy.
         MtaStsNotReady: enforcing MTA-STS would keep mail away.
     """
     with changes.writing():
         domain = changes.existing(Domain.objects.all(), domain_id)
         row = for_domain(domain)
-        if mta_sts is None or mta_sts == row.mta_sts:
+        changed: dict[str, tuple[str, str]] = {}
+        if mta_sts is not None and mta_sts != row.mta_sts:
+            before, row.mta_sts = row.mta_sts, _mode(mta_sts)
+            changed["mta_sts"] = (str(before), str(row.mta_sts))
+        if dmarc is not None and dmarc != row.dmarc:
+            before, row.dmarc = row.dmarc, _policy(dmarc)
+            changed["dmarc"] = (str(before), str(row.dmarc))
+        if not changed:
             return row
-        before, row.mta_sts = row.mta_sts, _mode(mta_sts)
         row.save()
         # Other records are wanted now: look them up soon.
         DomainCheck.objects.filter(pk=domain_id).update(due_at=timezone.now())
-        audit.record(
-            "domain.dns_options_changed", domain.name, changes={"mta_sts": (str(before), str(row.mta_sts))}
-        )
+        audit.record("domain.dns_options_changed", domain.name, changes=changed)
     return row
+
+
+def _policy(text: str) -> Dmarc:
+    if text not in Dmarc.values:
+        raise InvalidFields({"dmarc": [f"Choose one of {', '.join(Dmarc.values)}."]})
+    return Dmarc(text)
 
 
 def _mode(text: str) -> Mode:
@@ -82,6 +93,11 @@ def warning(domain: Domain) -> str:
         f"MTA-STS is enforced, but {objection}: servers that know the policy refuse to deliver mail for "
         f"{domain.name}. Fix the certificate at once, or set MTA-STS back to testing."
     )
+
+
+def objection() -> str:
+    """Why MTA-STS cannot be enforced now, as a clause; empty: it can."""
+    return _objection(Stack.load())
 
 
 def _objection(stack: Stack) -> str:

@@ -82,6 +82,7 @@ UNFOLD: dict[str, Any] = {
         _file("relay.css"),
         _file("mailboxes.css"),
         _file("dns.css"),
+        _file("reports.css"),
         _file("expected.css"),
         _file("help.css"),
     ],

@@ -1,0 +1,303 @@
+"""What the reports on a domain say, for page, API and metrics: sources by name, days, reporters, and advice."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import BooleanField, Case, Count, Max, Min, Q, Sum, Value, When
+from django.utils import timezone
+
+from dnsrecords.dmarc.policy import POLICIES
+from dnsrecords.records import options
+from dnsrecords.reportrows import Network, ReceivedReport, ReportedMail, ReportedTls
+from dnsrecords.reports import advice, senders
+from dnsrecords.reports.advice import Advice, Numbers
+from dnsrecords.reports.values import OK
+from mailboxes.changes import batches
+from mailboxes.models import Domain, Stack
+from mailrelay.models import RelaySettings
+
+#: Days that can be shown, and the number of sources and addresses of one that are.
+PERIODS = (7, 30, 90, 365)
+_MOST_SOURCES, _MOST_ADDRESSES = 100, 10
+#: How far back the advice looks.
+_ADVICE_DAYS = 90
+_PASSED = Q(dkim=True) | Q(spf=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One address of a source."""
+
+    address: str
+    host: str
+    passed: int
+    failed: int
+
+
+@dataclass(slots=True)
+class Source:
+    """Everyone who is called by one name."""
+
+    name: str
+    is_ours: bool = False
+    is_service: bool = False
+    passed: int = 0
+    failed: int = 0
+    #: Passed DKIM and SPF, of those that passed.
+    dkim: int = 0
+    spf: int = 0
+    refused: int = 0
+    quarantined: int = 0
+    countries: Counter[str] = field(default_factory=Counter)
+    networks: Counter[str] = field(default_factory=Counter)
+    signers: Counter[str] = field(default_factory=Counter)
+    addresses: list[Address] = field(default_factory=list)
+    advice: str = ""
+
+    @property
+    def total(self) -> int:
+        """All its mails."""
+        return self.passed + self.failed
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The mails of a day."""
+
+    day: date
+    passed: int = 0
+    failed: int = 0
+    strange: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFailure:
+    """Sessions that failed in one way."""
+
+    result: str
+    host: str
+    count: int
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What reports say about a domain in the last ``days``.
+
+    Attributes:
+        policy: that the reporters saw last; empty: none.
+        sessions: TLS sessions that succeeded, and ``tls_failed`` those that did not.
+    """
+
+    domain: Domain
+    days: int
+    numbers: Numbers
+    sentence: str
+    policy: str
+    dmarc: Advice
+    mta_sts: Advice
+    sources: Sequence[Source]
+    by_day: Sequence[Day]
+    sessions: int
+    tls_failed: int
+    tls_failures: Sequence[TlsFailure]
+    reporters: Sequence[dict[str, Any]]
+    last: datetime | None
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing was ever reported in this time."""
+        return not self.reporters
+
+
+def of(domain: Domain, days: int = 30) -> Summary:
+    """What the reports on the last days say."""
+    today = timezone.now().date()
+    since = today - timedelta(days=days - 1)
+    mail = ReportedMail.objects.filter(domain=domain, day__gte=since)
+    node = this_node()
+    sources, by_day, numbers = _sources(mail, node, domain, since, days)
+    received = ReceivedReport.objects.filter(
+        domain=domain, ends__gte=timezone.now() - timedelta(days=days + 1)
+    )
+    reporters = received.values("kind", "organisation").order_by("organisation", "kind")
+    good, bad, failures = _tls(domain, since)
+    return Summary(
+        domain=domain,
+        days=days,
+        numbers=numbers,
+        sentence=advice.whose(numbers),
+        policy=published(domain),
+        dmarc=dmarc_advice(domain),
+        mta_sts=tls_advice(domain),
+        sources=sources,
+        by_day=by_day,
+        sessions=good,
+        tls_failed=bad,
+        tls_failures=failures,
+        reporters=list(
+            reporters.annotate(
+                reports=Count("id"),
+                mails=Sum("total"),
+                last=Max("ends"),
+                authenticated=Count("id", filter=Q(is_authenticated=True)),
+            )[:_MOST_SOURCES]
+        ),
+        last=received.aggregate(last=Max("received_at"))["last"],
+    )
+
+
+def this_node() -> senders.Node:
+    """What this node sends from."""
+    relay = RelaySettings.load()
+    return senders.Node(
+        addresses=frozenset(settings.QUAZZAR_PUBLIC_ADDRESSES),
+        hostname=Stack.load().hostname,
+        relay=relay.provider if relay.configured else "",
+        relay_host=relay.host if relay.configured else "",
+    )
+
+
+def published(domain: Domain) -> str:
+    """The policy that reporters saw last; empty: there is no report yet."""
+    rows = ReceivedReport.objects.filter(domain=domain, kind=ReceivedReport.Kind.DMARC).order_by("-ends")
+    return rows.values_list("policy", flat=True).first() or ""
+
+
+# --- the next stage ----------------------------------------------------------------------------------------
+def dmarc_advice(domain: Domain) -> Advice:
+    """Whether the next policy can be published, by the reports since reporters see this one or a stronger one."""
+    policy = published(domain)
+    if policy not in POLICIES:
+        return advice.dmarc("", Numbers())
+    earliest = timezone.now() - timedelta(days=_ADVICE_DAYS)
+    strong = POLICIES[POLICIES.index(policy) :]
+    rows = ReceivedReport.objects.filter(domain=domain, kind=ReceivedReport.Kind.DMARC, ends__gte=earliest)
+    weaker = rows.exclude(policy__in=strong).aggregate(last=Max("ends"))["last"]
+    rows = rows.filter(policy__in=strong, **({"begins__gte": weaker} if weaker else {}))
+    first = rows.aggregate(first=Min("begins"))["first"]
+    if first is None:
+        return advice.dmarc(policy, Numbers())
+    mail = ReportedMail.objects.filter(domain=domain, day__gte=first.date())
+    return advice.dmarc(policy, _numbers(_grouped(mail), this_node(), mail.values("day").distinct().count()))
+
+
+def tls_advice(domain: Domain) -> Advice:
+    """Whether MTA-STS can be enforced, by the TLS reports of the last 30 days."""
+    mode = str(options.for_domain(domain).mta_sts)
+    rows = ReportedTls.objects.filter(domain=domain, day__gte=timezone.now().date() - timedelta(days=29))
+    days = rows.values("day").distinct().count()
+    good = rows.filter(result=OK).aggregate(number=Sum("count"))["number"] or 0
+    bad = rows.exclude(result=OK).aggregate(number=Sum("count"))["number"] or 0
+    return advice.mta_sts(mode, days, good, bad, options.objection() if mode == options.Mode.TESTING else "")
+
+
+# --- sources -----------------------------------------------------------------------------------------------
+def _grouped(mail: Any) -> list[dict[str, Any]]:
+    """Mails by address and whether they passed."""
+    passed = Case(When(_PASSED, then=Value(True)), default=Value(False), output_field=BooleanField())
+    return list(
+        mail.annotate(passed=passed).values("address", "passed").order_by().annotate(number=Sum("count"))
+    )
+
+
+def _numbers(groups: Iterable[dict[str, Any]], node: senders.Node, days: int) -> Numbers:
+    groups = list(groups)
+    known = _networks(group["address"] for group in groups if not group["passed"])
+    passed = failed = strange = 0
+    for group in groups:
+        if group["passed"]:
+            passed += group["number"]
+        elif _sender(group["address"], known, node).is_ours:
+            failed += group["number"]
+        else:
+            strange += group["number"]
+    return Numbers(days, passed, failed, strange)
+
+
+def _sources(
+    mail: Any, node: senders.Node, domain: Domain, since: date, days: int
+) -> tuple[list[Source], list[Day], Numbers]:
+    fields = ("day", "address", "dkim", "spf", "disposition", "signer")
+    groups = list(mail.values(*fields).order_by().annotate(number=Sum("count")))
+    known = _networks(group["address"] for group in groups)
+    found: dict[str, Source] = {}
+    per_address: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    per_day: dict[date, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for group in groups:
+        address, number = group["address"], group["number"]
+        who = _sender(address, known, node)
+        source = found.setdefault(who.name, Source(who.name, who.is_ours, who.is_service))
+        has_passed = group["dkim"] or group["spf"]
+        per_address[who.name, address][not has_passed] += number
+        per_day[group["day"]][0 if has_passed else 1 if who.is_ours else 2] += number
+        _count(source, group, number, known.get(address), has_passed=has_passed)
+    for (name, address), (passed, failed) in sorted(per_address.items(), key=lambda item: -sum(item[1])):
+        if address and len(found[name].addresses) < _MOST_ADDRESSES:
+            host = known[address].name if address in known else ""
+            found[name].addresses.append(Address(address, host, passed, failed))
+    for source in found.values():
+        source.advice = advice.source(
+            source.passed,
+            source.failed,
+            is_ours=source.is_ours,
+            is_service=source.is_service,
+            name=source.name,
+            domain=domain.name,
+        )
+    by_day = [Day(day, *per_day[day]) for day in (since + timedelta(days=ago) for ago in range(days))]
+    totals = [sum(numbers[part] for numbers in per_day.values()) for part in range(3)]
+    active = sum(any(numbers) for numbers in per_day.values())
+    ordered = sorted(found.values(), key=lambda source: (not source.is_ours, -source.total))
+    return ordered[:_MOST_SOURCES], by_day, Numbers(active, *totals)
+
+
+def _count(
+    source: Source, group: dict[str, Any], number: int, network: Network | None, *, has_passed: bool
+) -> None:
+    if has_passed:
+        source.passed += number
+    else:
+        source.failed += number
+    source.dkim += number if group["dkim"] else 0
+    source.spf += number if group["spf"] else 0
+    source.refused += number if group["disposition"] == "reject" else 0
+    source.quarantined += number if group["disposition"] == "quarantine" else 0
+    if network and network.country:
+        source.countries[network.country] += number
+    if network and network.operator:
+        source.networks[network.operator] += number
+    if group["signer"]:
+        source.signers[group["signer"]] += number
+
+
+def _networks(addresses: Iterable[str]) -> dict[str, Network]:
+    rows: dict[str, Network] = {}
+    for some in batches({address for address in addresses if address}):
+        rows |= {row.address: row for row in Network.objects.filter(address__in=some)}
+    return rows
+
+
+def _sender(address: str, known: dict[str, Network], node: senders.Node) -> senders.Sender:
+    network = known.get(address)
+    return senders.sender(address, network.name if network else "", network.operator if network else "", node)
+
+
+def _tls(domain: Domain, since: date) -> tuple[int, int, list[TlsFailure]]:
+    rows = ReportedTls.objects.filter(domain=domain, day__gte=since).values("result", "host").order_by()
+    groups = list(rows.annotate(number=Sum("count")))
+    good = sum(group["number"] for group in groups if group["result"] == OK)
+    failures = [
+        TlsFailure(
+            group["result"], group["host"], group["number"], advice.TLS_FAILURES.get(group["result"], "")
+        )
+        for group in sorted(groups, key=lambda group: -group["number"])
+        if group["result"] != OK
+    ]
+    return good, sum(failure.count for failure in failures), failures[:_MOST_SOURCES]
