@@ -112,7 +112,11 @@ app.conf.update(
         "check-dns": {"task": "dnsrecords.tasks.check_due", "schedule": 60, "options": {"expires": 60}},
         "watch-dns": {"task": "dnsrecords.tasks.watch", "schedule": 20, "options": {"expires": 20}},
         "publish-dns": {"task": "dnsrecords.tasks.publish_due", "schedule": 60, "options": {"expires": 60}},
-        "name-senders": {"task": "dnsrecords.tasks.name_senders", "schedule": 300, "options": {"expires": 60}},
+        "name-senders": {
+            "task": "dnsrecords.tasks.name_senders",
+            "schedule": 300,
+            "options": {"expires": 60},
+        },
         "clean-up-reports": {"task": "dnsrecords.tasks.clean_up", "schedule": crontab(minute="27")},
         "heartbeat": {"task": "quazzar.tasks.heartbeat", "schedule": 15, "options": {"expires": 15}},
         "clean-up-mail": {"task": "mailrelay.tasks.clean_up", "schedule": crontab(minute="17")},

@@ -318,6 +318,7 @@ SPECTACULAR_SETTINGS = {
         "MessageSourceEnum": "mailrelay.models.Message.Source",
         "CertificateSourceEnum": "mailboxes.models.Stack.TlsSource",
         "UpgradeStateEnum": "mailboxes.imagerows.ImageUpgrade.State",
+        "DmarcPolicyEnum": "dnsrecords.dmarc.policy.POLICIES",
         "StageEnum": "mailrelay.smtp.dialogue.STAGES",
     },
     "SCHEMA_PATH_PREFIX": r"/api(/mail)?",

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 from dnsrecords.console import access, publishing
 from dnsrecords.publishing.publish import for_domain
 from dnsrecords.records import options
+from dnsrecords.reportrows import ReceivedReport
 from dnsrecords.reports import chart, intake, summary
 from dnsrecords.reports.values import Unfit
 from mailboxes.models import Domain
@@ -61,18 +62,23 @@ def upload(request: HttpRequest, pk: int) -> HttpResponse:
     files = request.FILES.getlist("file")
     if not files:
         messages.error(request, "Choose a report file.")
+    stored: list[ReceivedReport] = []
+    repeated = 0
     for file in files:
         try:
             taken = intake.take(bytes(file.read(_LARGEST_UPLOAD)), intake.Way.UPLOAD)
         except Unfit as exc:
             messages.error(request, f"{file.name}: {exc.message}")
         else:
-            messages.success(request, f"{file.name}: {told(taken)}")
+            stored += taken.stored
+            repeated += taken.repeated
+    if stored or repeated:
+        messages.success(request, told(intake.Taken(tuple(stored), repeated)))
     return redirect("admin:dns_reports", pk)
 
 
 def told(taken: intake.Taken) -> str:
-    """What became of a file, in a sentence."""
+    """What became of files, in a sentence."""
     new = f"{words.count(len(taken.stored), 'report')} stored." if taken.stored else ""
     old = (
         f"{words.count(taken.repeated, 'report was', 'reports were')} stored before."

@@ -65,6 +65,16 @@ class Source:
         """All its mails."""
         return self.passed + self.failed
 
+    @property
+    def main_networks(self) -> list[str]:
+        """The networks that most of its mail comes from."""
+        return [network for network, _ in self.networks.most_common(2)]
+
+    @property
+    def main_countries(self) -> list[str]:
+        """The countries that most of its mail comes from."""
+        return [country for country, _ in self.countries.most_common(4)]
+
 
 @dataclass(frozen=True, slots=True)
 class Day:

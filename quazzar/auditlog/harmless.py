@@ -30,7 +30,7 @@ HARMLESS: dict[str, frozenset[str]] = {
         {"enabled", "hostname", "send_through_relay", "warn_mailbox_owners", "tls_source", "tls_expires_at"}
     ),
     "domain": frozenset(
-        {"catch_all", "contact", "mta_sts", "server", "port", "zone", "key_name", "algorithm"}
+        {"catch_all", "contact", "mta_sts", "dmarc", "server", "port", "zone", "key_name", "algorithm"}
     ),
     "mailbox": frozenset(
         {

@@ -95,6 +95,7 @@ _FIELDS = {
     "tls_expires_at": "certificate's expiry",
     "quota_mb": "quota (MiB)",
     "mta_sts": "MTA-STS",
+    "dmarc": "DMARC policy",
     "notify_backup_success": "mail about successful backups",
     "dkim_keys": "DKIM keys",
     "groups": "roles",

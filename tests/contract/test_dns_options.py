@@ -16,6 +16,7 @@ from tests.mailboxes import factories
 
 pytestmark = pytest.mark.django_db
 HOST = "mail.example.com"
+DEFAULTS = {"mta_sts": "testing", "dmarc": "quarantine"}
 
 
 @pytest.fixture
@@ -26,10 +27,10 @@ def path(domain: Domain) -> str:
 
 
 def test_the_defaults_are_read_and_changed(api: APIClient, path: str) -> None:
-    assert ok(api.get(path)) == {"mta_sts": "testing"}
-    assert ok(api.patch(path, {"mta_sts": "off"})) == {"mta_sts": "off"}
-    assert ok(api.get(path)) == {"mta_sts": "off"}
-    assert ok(api.patch(path, {})) == {"mta_sts": "off"}
+    assert ok(api.get(path)) == DEFAULTS
+    assert ok(api.patch(path, {"mta_sts": "off"})) == {**DEFAULTS, "mta_sts": "off"}
+    assert ok(api.get(path)) == {**DEFAULTS, "mta_sts": "off"}
+    assert ok(api.patch(path, {})) == {**DEFAULTS, "mta_sts": "off"}
 
 
 def test_the_records_follow(api: APIClient, path: str) -> None:
@@ -45,21 +46,21 @@ def test_the_records_follow(api: APIClient, path: str) -> None:
     ("body", "field"),
     [
         ({"mta_sts": "none"}, "mta_sts"), ({"mta_sts": None}, "mta_sts"), ({"mta_sts": ["off"]}, "mta_sts"),
-        ({"mta_sts": "off", "nope": 1}, "nope"), ([], "non_field_errors"),
+        ({"dmarc": "all"}, "dmarc"), ({"dmarc": ""}, "dmarc"), ({"mta_sts": "off", "nope": 1}, "nope"), ([], "non_field_errors"),
     ],
 )  # fmt: skip
 def test_what_is_not_right_is_400_and_changes_nothing(
     api: APIClient, path: str, body: Any, field: str
 ) -> None:
     assert field in wrong(api.patch(path, body))
-    assert ok(api.get(path)) == {"mta_sts": "testing"}
+    assert ok(api.get(path)) == DEFAULTS
 
 
 def test_enforcing_with_a_certificate_that_others_refuse_is_409(api: APIClient, path: str) -> None:
     assert (
         "self-signed" in error(api.patch(path, {"mta_sts": "enforce"}), 409, "mta_sts_not_ready")["message"]
     )
-    assert ok(api.get(path)) == {"mta_sts": "testing"}
+    assert ok(api.get(path)) == DEFAULTS
 
 
 def test_no_domain_is_404_and_other_methods_405(api: APIClient, path: str) -> None:

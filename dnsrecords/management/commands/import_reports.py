@@ -13,7 +13,7 @@ from quazzar import actors, words
 
 
 class Command(BaseCommand):
-    """Exits with 1 if a file has no report that could be stored; the other files are stored all the same."""
+    """Exits with 1 if a file has no report that could be stored; the others are stored nevertheless."""
 
     help = "Store the DMARC and TLS reports in files: XML or JSON, plain, gzip, zip, or whole mails."
 

@@ -78,7 +78,7 @@ def test_many_domains_cost_no_more_queries_than_one(domain: Domain, django_asser
     domains = [domain, *(factories.domain(f"d{number}.example") for number in range(20))]
     options.change(domains[3].pk, mta_sts="off")
     for some in (domains[:1], domains):
-        with django_assert_num_queries(4):
+        with django_assert_num_queries(6):
             of_all = list(Facts.for_domains(some))
     assert [facts.domain for facts in of_all if not facts.mta_sts] == [domains[3].name]
 

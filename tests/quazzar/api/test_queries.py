@@ -43,7 +43,7 @@ def test_what_is_documented_is_taken(api: APIClient, rows: dict[str, int], subte
     values = {"page": "1", "page_size": "5", "search": "a", "ordering": "id", "dry_run": "true", "tail": "5"}
     values |= {"name": "relay", "level": "failed"}
     values |= {"service": "postfix", "enabled": "true", "domain": "1", "status": "sent", "source": "api"}
-    values |= {"state": "late", "kind": "backup", "reason": "manual"}
+    values |= {"state": "late", "kind": "backup", "reason": "manual", "days": "7"}
     values |= {"actor": "user:a", "action": "relay", "address": "::1", "before": "1"}
     values |= dict.fromkeys(("since", "until"), "2026-11-22T00:00:00Z")
     schema = api.get("/api/schema").json()

@@ -18,6 +18,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dnsrecords.models import DomainCheck, DomainOptions, Publisher, RecordChange, RecordCheck
+from dnsrecords.reportrows import Network, ReceivedReport, RefusedReport, ReportedMail, ReportedTls
 from mailboxes.imagerows import ImageUpgrade, StackImage
 from mailboxes.models import Alias, DkimKey, Domain, ImportJob, Mailbox, Stack, error_value
 from mailrelay.models import (
@@ -164,6 +165,20 @@ def rows(operator: User, db: None) -> Rows:
         RecordChange.objects.create(domain=domain, record="spf", before="ok", status="missing"),
         DomainOptions.objects.create(domain=domain),
         Publisher.objects.create(domain=domain, server="ns.example.com", key_name="k", secret=SECRET),
+        ReceivedReport.objects.create(
+            domain=domain,
+            kind="dmarc",
+            organisation="google.com",
+            begins=timezone.now(),
+            ends=timezone.now(),
+            way="mail",
+        ),
+        ReportedMail.objects.create(
+            domain=domain, day="2026-11-20", dkim=True, spf=False, disposition="none", count=3
+        ),
+        ReportedTls.objects.create(domain=domain, day="2026-11-20", policy="sts", result="ok", count=3),
+        Network.objects.create(address="192.0.2.1", reported_on="2026-11-20"),
+        RefusedReport.objects.create(day="2026-11-20", why="dates", count=2),
     ]
     return {type(row): row for row in made}
 
