@@ -12,10 +12,10 @@ import hypothesis
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
-from tests.fuzz import dnstargets, mailtargets, nodetargets, stacktargets
+from tests.fuzz import dnstargets, mailtargets, nodetargets, reporttargets, stacktargets
 from tests.fuzz.target import TARGETS, Target
 
-MODULES = (mailtargets, dnstargets, stacktargets, nodetargets)
+MODULES = (mailtargets, dnstargets, stacktargets, nodetargets, reporttargets)
 #: What begins, ends or escapes something in one of the formats, or looks like it.
 TOKENS = [
     *(

@@ -16,7 +16,11 @@ from tests.quazzar.api.rows import with_rows
 
 MIB = 1024 * 1024
 #: Calls whose body may have 40 MiB.
-MAIL = {("POST", "/api/mail/messages"), ("POST", "/api/mail/mailboxes/import"), ("POST", "/api/mail/dns/reports")}
+MAIL = {
+    ("POST", "/api/mail/messages"),
+    ("POST", "/api/mail/mailboxes/import"),
+    ("POST", "/api/mail/dns/reports"),
+}
 CALLS = [call for call in rolespage.calls() if call[1] in ("POST", "PUT", "PATCH", "DELETE")]
 
 
