@@ -16,6 +16,7 @@ class DnsRecordsConfig(AppConfig):
         """Registers what the node reports about DNS records, and follows the audit log."""
         from dnsrecords import home, monitoring
         from dnsrecords.checking import schedule
+        from mailrelay.inbox import readers
         from quazzar import rights
         from quazzar.models import AuditEntry
         from quazzar.monitoring import doctor, metrics
@@ -33,3 +34,11 @@ class DnsRecordsConfig(AppConfig):
         )
         metrics.register_collector(monitoring.collect)
         home.register()
+        readers.register("DMARC and TLS reports", _read_reports)
+
+
+def _read_reports(raw: bytes) -> bool:
+    """Read a mail that may hold reports. Their parsers are loaded only by the process that reads an inbox."""
+    from dnsrecords.reports import reading
+
+    return reading.read(raw)

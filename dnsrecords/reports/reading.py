@@ -10,8 +10,6 @@ from dnsrecords.reports import intake, unpacking
 from dnsrecords.reports.values import Unfit, text
 from mailboxes.models import Stack
 
-NAME = "DMARC and TLS reports"
-
 
 def read(raw: bytes) -> bool:
     """Store the reports in a mail; True if it has one, new or known. A mail without any is left alone."""

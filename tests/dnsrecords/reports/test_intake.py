@@ -13,6 +13,7 @@ from dnsrecords.reportrows import Network, ReceivedReport, RefusedReport, Report
 from dnsrecords.reports import intake, reading, retention
 from dnsrecords.reports.values import Unfit
 from mailboxes.models import Domain
+from mailrelay.inbox import readers
 from tests.dnsrecords.reports.conftest import Reported, times, tls_report
 from tests.dnsrecords.reports.shapes import document, mail, record
 from tests.mailboxes import factories
@@ -152,6 +153,11 @@ def test_a_mail_with_a_report_is_stored_with_its_sender(domain: Domain, head: by
     assert reading.read(raw) and reading.read(raw)
     row = ReceivedReport.objects.get()
     assert (row.sender, row.is_authenticated, row.way) == ("noreply@reporter.example", proven, "mail")
+
+
+def test_every_inbox_is_searched_for_reports(domain: Domain) -> None:
+    assert readers.read(mail(today(record("192.0.2.1")), "application/xml")) == ["DMARC and TLS reports"]
+    assert ReceivedReport.objects.get().way == "mail"
 
 
 def test_mail_without_a_report_is_left_alone_and_not_counted(domain: Domain) -> None:

@@ -13,6 +13,7 @@ from dnsrecords.reports import advice, chart, intake, senders, summary
 from dnsrecords.reports.advice import Numbers
 from dnsrecords.reports.senders import Node
 from mailboxes.models import Domain
+from quazzar.home.chart import HEIGHT
 from tests.dnsrecords.reports.conftest import Reported, tls_report
 from tests.dnsrecords.reports.shapes import record
 from tests.mailboxes import factories
@@ -174,7 +175,7 @@ def test_a_year_is_drawn_in_weeks() -> None:
     drawn = chart.of([summary.Day(timezone.now().date(), 1, 2, 3)] * days)
     assert len(drawn.bars) == 53 and drawn.most == 42
     assert all(
-        rect.y >= 0 and rect.y + rect.height <= chart.HEIGHT
+        rect.y >= 0 and rect.y + rect.height <= HEIGHT
         for bar in drawn.bars
         for rect in bar.rects
         if rect
@@ -189,8 +190,8 @@ def test_the_records_follow_the_mailbox_for_reports(domain: Domain) -> None:
         return {row.record.id: row.record.value for row in Report.for_domain(domain).rows}
 
     assert wanted()["dmarc"].endswith("rua=mailto:postmaster@example.com")
-    factories.alias("dmarc@example.com", ["ada@example.net"])
-    factories.alias("tlsrpt@example.com", ["ada@example.net"])
+    factories.alias("dmarc@example.com", "ada@example.net")
+    factories.alias("tlsrpt@example.com", "ada@example.net")
     assert wanted()["dmarc"] == "v=DMARC1; p=quarantine; rua=mailto:dmarc@example.com"
     assert wanted()["tls_rpt"] == "v=TLSRPTv1; rua=mailto:tlsrpt@example.com"
     options.change(domain.pk, dmarc="reject")
