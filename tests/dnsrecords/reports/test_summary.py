@@ -175,10 +175,7 @@ def test_a_year_is_drawn_in_weeks() -> None:
     drawn = chart.of([summary.Day(timezone.now().date(), 1, 2, 3)] * days)
     assert len(drawn.bars) == 53 and drawn.most == 42
     assert all(
-        rect.y >= 0 and rect.y + rect.height <= HEIGHT
-        for bar in drawn.bars
-        for rect in bar.rects
-        if rect
+        rect.y >= 0 and rect.y + rect.height <= HEIGHT for bar in drawn.bars for rect in bar.rects if rect
     )
 
 
