@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from email.utils import parsedate_to_datetime
 
 # RFC 3339 §5.6, and the zones of ISO 8601 (+0000, +00), which date(1) and PHP write. datetime.fromisoformat alone also
@@ -95,6 +95,11 @@ def minute(time: datetime, zone: tzinfo = UTC) -> str:
 def day(time: datetime) -> str:
     """A day in UTC as sentences have it, such as 2026-11-03."""
     return time.astimezone(UTC).strftime("%Y-%m-%d")
+
+
+def short_day(at: date) -> str:
+    """A day of a chart, such as 03 Nov."""
+    return at.strftime("%d %b")
 
 
 def duration(length: timedelta) -> str:

@@ -81,7 +81,7 @@ def dmarc(current: str, numbers: Numbers) -> Advice:
     seen += f"{numbers.failed:,} of yours failed"
     if numbers.failed:
         return Advice(
-            f"{seen}: don’t make the policy stronger yet. See below which of your senders fails, and fix SPF or "
+            f"{seen}: don't make the policy stronger yet. See below which of your senders fails, and fix SPF or "
             "DKIM for it.",
             is_warning=True,
         )
@@ -131,11 +131,11 @@ def source(passed: int, failed: int, *, is_ours: bool, is_service: bool, name: s
         return "Some of it passes: probably mail of yours that was forwarded, and changed on the way."
     if is_service:
         return (
-            f"If you send as {domain} through {name}, set up DKIM for the domain there. If you don’t, it is "
+            f"If you send as {domain} through {name}, set up DKIM for the domain there. If you don't, it is "
             "forged or forwarded."
         )
     return (
-        "If you don’t know this sender, it is forged or forwarded: a stronger policy keeps it away. If it is "
+        "If you don't know this sender, it is forged or forwarded: a stronger policy keeps it away. If it is "
         "yours, let it send through this node."
     )
 
@@ -146,19 +146,19 @@ TLS_FAILURES = {
         "The mail server did not offer TLS. Check that the hostname of the MX record is this node."
     ),
     "certificate-host-mismatch": (
-        "The certificate is for another name than the MX record’s. Get one for the mail server’s hostname."
+        "The certificate is for another name than the MX record's. Get one for the mail server's hostname."
     ),
     "certificate-expired": (
         "The certificate had expired. Renew it, and check that it is renewed automatically."
     ),
     "certificate-not-trusted": (
-        "The certificate is not from an authority that others trust. Get one, for example from Let’s Encrypt."
+        "The certificate is not from an authority that others trust. Get one, for example from Let's Encrypt."
     ),
     "validation-failure": "TLS failed for another reason. If it is rare, it is probably the other server.",
     "tlsa-invalid": (
         "The TLSA record does not match the certificate. Publish the one on the DNS records page."
     ),
-    "dnssec-invalid": "DNSSEC of the mail server’s zone is broken. Fix it at your DNS provider.",
+    "dnssec-invalid": "DNSSEC of the mail server's zone is broken. Fix it at your DNS provider.",
     "dane-required": "The other server requires DANE, and there was no usable TLSA record.",
     "sts-policy-fetch-error": "The MTA-STS policy could not be fetched. Check that https://mta-sts.… is reachable.",
     "sts-policy-invalid": "The MTA-STS policy was not valid. Check what is served at https://mta-sts.….",

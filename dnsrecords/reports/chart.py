@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
+from quazzar import words
 from quazzar.home.chart import GAP, HEIGHT, PITCH, Rect
 
 if TYPE_CHECKING:
@@ -96,5 +97,5 @@ def _bar(day: date, size: int, x: int, parts: tuple[int, int, int], most: int) -
         height = min(round(max(number / most * HEIGHT, _LEAST), 1), top) if number else 0.0
         top -= height
         rects.append(Rect(x, round(top, 1), height) if height else None)
-    label = f"{day:%d %b}" if size == 1 else f"Week from {day:%d %b}"
+    label = words.short_day(day) if size == 1 else f"Week from {words.short_day(day)}"
     return Bar(label, day, x, *parts, rects=(rects[0], rects[1], rects[2]))

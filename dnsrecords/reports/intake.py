@@ -31,6 +31,7 @@ from dnsrecords.reports.values import (
 )
 from mailboxes.changes import batches
 from mailboxes.models import Domain
+from quazzar import words
 
 logger = logging.getLogger(__name__)
 
@@ -145,9 +146,9 @@ def _ours(name: str, domains: Mapping[str, Domain]) -> Domain | None:
 def _check_time(period: Period) -> None:
     now = timezone.now()
     if period.day > now + _AHEAD:
-        raise Unfit(Why.DATES, f"The report is about the future: {period.day:%Y-%m-%d}.")
+        raise Unfit(Why.DATES, f"The report is about the future: {words.day(period.day)}.")
     if period.day < now - timedelta(days=settings.QUAZZAR_REPORT_RETENTION_DAYS):
-        raise Unfit(Why.DATES, f"The report is older than reports are kept: {period.day:%Y-%m-%d}.")
+        raise Unfit(Why.DATES, f"The report is older than reports are kept: {words.day(period.day)}.")
 
 
 # --- storing -----------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from quazzar import words
 from quazzar.errors import QuazzarError
 
 #: The most records of one report that are read, and the longest text that is kept of anything in it.
@@ -201,6 +202,6 @@ def period(begins: object, ends: object) -> Period:
         raise Unfit(Why.DATES, "The report does not say which days it is about.")
     if not timedelta() <= last - first <= _LONGEST_SPAN:
         raise Unfit(
-            Why.DATES, f"The report is about an impossible time: {first:%Y-%m-%d} to {last:%Y-%m-%d}."
+            Why.DATES, f"The report is about an impossible time: {words.day(first)} to {words.day(last)}."
         )
     return Period(first, last)

@@ -77,7 +77,7 @@ def test_it_says_whose_the_mail_was(numbers: Numbers, sentence: str) -> None:
         ),
         ("none", Numbers(9, 412, 0), "", "Wait until reports cover 10 days and 20"),
         ("none", Numbers(11, 19, 0), "", "Wait until reports cover 10 days and 20"),
-        ("none", Numbers(11, 411, 1), "", "don’t make the policy stronger"),
+        ("none", Numbers(11, 411, 1), "", "don't make the policy stronger"),
         ("quarantine", Numbers(28, 20, 0), "reject", "go on to reject"),
         ("quarantine", Numbers(27, 412, 0), "", "28 days"),
         ("reject", Numbers(90, 412, 0), "", "the last stage"),
