@@ -3,9 +3,12 @@
 import json
 import os
 import signal
+import smtplib
+import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,11 +81,13 @@ def distance(directory: Path) -> None:
         peer = run.measure("post_office_drain", 200, times=1)
         run.measure("post_office_drain", 400, times=1, BENCH_TUNED="1")
         postfix = satellite(far.port, 1000)
-        ours = run.measure("quazzar_drain", 3000, times=2)
+        # Many, because opening the connections takes as long as sending a hundred messages.
+        ours = run.measure("quazzar_drain", 6000, times=2)
+        trip = round_trip(far.port)
     ratio("drain, of django-post_office", ours["rate"], peer["rate"], 8)
     ratio("drain, of Django's one connection", ours["rate"], one["rate"], 35)
     ratio("drain, of send_mail", ours["rate"], each["rate"], 70)
-    ratio("drain, of connections / round trip", ours["rate"], ours["connections"] / 0.05, 0.95)
+    ratio("drain, of connections / round trip", ours["rate"], ours["connections"] / trip, 0.95)
     ratio("drain, of Postfix as a satellite relay", ours["rate"], postfix["rate"], 1)
     print("Sending over a round trip of 200 ms")
     with SmtpSink() as sink, LatencyProxy(sink.port, rtt=0.2) as far:
@@ -90,6 +95,19 @@ def distance(directory: Path) -> None:
         ours = Runner(directory, far.port).measure("quazzar_drain", 3000, times=1)
     ratio("drain, of 100 messages a second", ours["rate"], 100, 1)
     ratio("drain, of Postfix as a satellite relay", ours["rate"], postfix["rate"], 1)
+
+
+def round_trip(port: int) -> float:
+    """The median of the seconds that an answer takes: the proxy's timers add a little to what they were set to."""
+    with smtplib.SMTP("127.0.0.1", port) as client:
+        client.ehlo()
+        trips = []
+        for _ in range(40):
+            begun = time.perf_counter()
+            client.noop()
+            trips.append(time.perf_counter() - begun)
+    print(f"  {'round trip':34}{statistics.median(trips) * 1000:10.1f} ms")
+    return statistics.median(trips)
 
 
 def satellite(relay_port: int, count: int) -> Numbers:
