@@ -13,6 +13,8 @@ from typing import Any
 from quazzar import words
 
 _LONGEST = 300
+#: The most digits of a number of mails; int() refuses thousands of them.
+_DIGITS = 18
 #: What Postfix says before the server's words: "host mx.example.org[192.0.2.1] said: 450 4.2.0 try later".
 _SAID = re.compile(
     r"(?:host|server) (?P<host>[^\s\[]{1,255})\[[^\]]*\](?::\d+)?:? (?:said|refused to talk to me): (?P<words>.*)"
@@ -102,7 +104,7 @@ def read(output: str) -> tuple[list[Waiting], int]:
     """
     mails, total = list[Waiting](), 0
     for line in output.splitlines():
-        if line.isascii() and line.isdigit():
+        if line.isascii() and line.isdigit() and len(line) <= _DIGITS:
             total = int(line)
         elif mail := _mail(line):
             mails.append(mail)
@@ -136,7 +138,7 @@ def _mail(line: str) -> Waiting | None:
                 for to in found["recipients"]
             ),
         )
-    except (ValueError, KeyError, TypeError, OverflowError, OSError, AttributeError):
+    except (ValueError, KeyError, TypeError, OverflowError, OSError, AttributeError, RecursionError):
         return None
 
 
@@ -158,7 +160,7 @@ def _reasons(mail: Waiting) -> Iterator[tuple[str, str, bool]]:
 
 def spoken(reason: str) -> tuple[str, str]:
     """The words by which mail is grouped, and the server that said them, from Postfix's reason for a delay."""
-    text = _COMMAND.sub("", reason.removeprefix(_SUSPENDED))
+    text = _COMMAND.sub("", reason[:_LONGEST].removeprefix(_SUSPENDED))
     host = ""
     for pattern in (_SAID, _CONNECT, _LOOKUP, _WITH):
         if match := pattern.search(text):

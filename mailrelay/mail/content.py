@@ -148,7 +148,8 @@ def cleaned(html: str, pictures: Mapping[str, str], *, remote: bool = False) -> 
         link_rel="noopener noreferrer nofollow",
         set_tag_attribute_values={"a": {"target": "_blank"}},
     )
-    return html, bool(elsewhere) or "url(" in html.lower()
+    # A byte order mark that is now at the start would be dropped the next time.
+    return html.lstrip("\ufeff"), bool(elsewhere) or "url(" in html.lower()
 
 
 def _leaves(mail: Part) -> Iterator[Part]:

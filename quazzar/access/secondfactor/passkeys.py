@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 PATIENCE = 300
 MOST = 20
 _SALT = "quazzar.passkeys"
+#: What the library and the standard library raise for a response that is none: arrays within arrays without end, too.
+_NONSENSE = (ValueError, KeyError, TypeError, RecursionError)
 
 
 class PasskeyRefused(QuazzarError):
@@ -89,7 +91,7 @@ def register(user: User, host: str, name: str, response: str, state: str) -> Pas
     begun = _opened(state, host, f"register:{user.pk}")
     try:
         made = _server(host).register_complete(begun, _loaded(response))
-    except (ValueError, KeyError, TypeError) as exc:
+    except _NONSENSE as exc:
         raise PasskeyRefused from exc
     credential = made.credential_data
     if credential is None:
@@ -139,7 +141,7 @@ def check(host: str, response: str, state: str, user: User | None = None) -> Pas
         if row is None:
             raise PasskeyRefused("This passkey is not registered here.")
         _server(host).authenticate_complete(begun, [AttestedCredentialData(bytes(row.credential))], given)
-    except (ValueError, KeyError, TypeError) as exc:
+    except _NONSENSE as exc:
         raise PasskeyRefused from exc
     counter = given.response.authenticator_data.counter
     fresh = Q(last_used_at=None) | Q(last_used_at__lt=asked_at)

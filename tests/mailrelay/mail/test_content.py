@@ -56,6 +56,12 @@ def test_what_could_act_is_gone_and_the_text_stays(html: str, gone: str) -> None
     assert "a" in shown
 
 
+def test_what_is_clean_stays_as_it_is() -> None:
+    for html in ("<svg/onload=1>" + "\ufeff" * 3 + "a", "<p>a</p>", "a\ufeffb"):
+        once = clean(html)
+        assert clean(once) == once
+
+
 def test_what_makes_a_mail_look_as_it_should_stays() -> None:
     html = '<style>p{color:red}</style><table bgcolor="#eee"><tr><td style="color:red" colspan="2">a</td></tr></table>'
     shown = clean(html)

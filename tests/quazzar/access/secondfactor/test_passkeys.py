@@ -230,3 +230,11 @@ def test_passkeys_belong_to_a_name_without_its_port_and_never_to_an_address(
     settings.ALLOWED_HOSTS = ["*"]
     assert passkeys.host_of(RequestFactory().get("/", headers={"host": header})) == host
     assert passkeys.works_at(host) == works
+
+
+@pytest.mark.parametrize("response", ["", "[]", "[" * 100_000, '{"a":' * 100_000, "1" * 5_000])
+def test_a_response_that_is_none_is_refused(operator: User, response: str) -> None:
+    with pytest.raises(passkeys.PasskeyRefused):
+        passkeys.check(HOST, response, passkeys.ask(HOST)["state"])
+    with pytest.raises(passkeys.PasskeyRefused):
+        passkeys.register(operator, HOST, "Phone", response, passkeys.begin(operator, HOST)["state"])
