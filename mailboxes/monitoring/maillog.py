@@ -23,10 +23,10 @@ _RUNNING = (Stack.Phase.HEALTHY, Stack.Phase.DEGRADED)
 def examine() -> doctor.Finding:
     """Whether the logs are followed now."""
     if not settings.QUAZZAR_MAIL_LOG_DAYS:
-        return doctor.ok("The mail server's logs are not followed (QUAZZAR_MAIL_LOG_DAYS is 0).")
+        return doctor.idle("The mail server's logs are not followed (QUAZZAR_MAIL_LOG_DAYS is 0).")
     stack = Stack.load()
     if not stack.enabled or stack.phase not in _RUNNING:
-        return doctor.ok("The mail server is not running.")
+        return doctor.idle("The mail server is not running.")
     rows = list(LogPosition.objects.defer("recent"))
     now = timezone.now()
     if not rows:

@@ -97,11 +97,17 @@ def line(row: ExpectedReport) -> Line:
     return Line(
         row=row,
         badge=shown.badge("Waiting" if state is State.WAITING else state.label, _TONES[state]),
-        schedule=schedules.describe(schedule) if schedule else "",
+        schedule=_with_zone(schedules.describe(schedule)) if schedule else "",
         tolerance=schedules.tolerance_in_words(row.tolerance),
         strip=marks,
         came=len(row.arrivals),
     )
+
+
+def _with_zone(schedule: str) -> str:
+    """The schedule with the zone of its clock: the times beside it are in the browser's."""
+    zone = timezone.now().astimezone(nodezone.zone()).tzname() or ""
+    return f"{schedule} {zone}" if ":" in schedule else schedule
 
 
 @gate.page(SEE_EXPECTED)

@@ -94,7 +94,8 @@ def judge(tile: Tile, readings: Sequence[Reading]) -> Status:
             if found.check.page
             else Link("Open Doctor", "admin:doctor")
         )
-    if found.finding.is_idle:
+    # Facts show that the area is in use, although none of its checks is about that part of it.
+    if found.finding.is_idle and not tile.facts:
         return Status(tile, State.OFF, found.finding.sentence, link=link)
     checked = sum(each.check.area == tile.area and not each.finding.is_idle for each in readings)
     is_fine = found.level is Level.OK and checked > 1

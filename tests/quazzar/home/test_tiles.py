@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from quazzar.home import tiles
-from quazzar.home.registry import Link, Tile
+from quazzar.home.registry import Fact, Link, Tile
 from quazzar.models import Finding as Row
 from quazzar.monitoring import doctor, readings
 from quazzar.monitoring.doctor import Area, Check, Level
@@ -15,6 +16,7 @@ from quazzar.monitoring.readings import Reading
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 DNS = Tile(Area.DNS, "DNS", "language", Link("Open DNS records", "admin:dns_overview"))
+USED = replace(DNS, facts=(Fact("Domains", "3"),))
 OFF = Tile(
     Area.DNS, "DNS", "language", Link("Add a domain", "admin:mail_boxes_domains"), off="No domain yet."
 )
@@ -63,6 +65,7 @@ CASES: list[tuple[Tile, list[Reading], tuple[str, str, str]]] = [
         ("works", "b is ok.", "admin:dns_overview"),
     ),
     (DNS, [reading(Level.OK, is_idle=True)], ("off", "dns is ok.", "admin:dns_overview")),
+    (USED, [reading(Level.OK, is_idle=True)], ("works", "dns is ok.", "admin:dns_overview")),
     # A check without a page leads to Doctor.
     (DNS, [reading(Level.FAILED, page="")], ("failing", "dns is failed.", "admin:doctor")),
     # An area that is not set up is not a failure; a failing check is shown anyway.
