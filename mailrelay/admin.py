@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from mailrelay.console import urls
 from mailrelay.models import (
     AlertState,
+    EventSource,
     ExpectedReport,
     ExpectedSweep,
     Feedback,
@@ -170,6 +171,17 @@ class SuppressionAdmin(GatedAdmin, ReadOnlyAdmin):
     list_display = ("address", "reason", "skipped", "created_at")
     list_filter = ("reason",)
     search_fields = ("address",)
+
+
+@admin.register(EventSource)
+class EventSourceAdmin(GatedAdmin, ReadOnlyAdmin):
+    """Webhooks that providers call."""
+
+    about = "Webhooks that providers call when something happens to a mail."
+    see = SEE_RELAY
+    own_page, own_route = "Returned mail", "admin:returned_mail"
+    hidden = ("token_digest",)
+    list_display = ("provider", "last_event_at", "last_event", "refused_at")
 
 
 @admin.register(ExpectedSweep)

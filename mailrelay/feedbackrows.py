@@ -143,3 +143,27 @@ class Suppression(models.Model):
 
     def __str__(self) -> str:
         return self.address
+
+
+class EventSource(models.Model):
+    """A provider that calls a webhook here when something becomes of a mail."""
+
+    provider = models.CharField(max_length=16, unique=True)
+    #: The part of the URL that nobody can guess, and the SHA-256 by which it is found.
+    token = SealedTextField(context="mailrelay.eventsource.token")
+    token_digest = models.CharField(max_length=64, unique=True, editable=False)
+    #: What the provider's signature is checked with; of SES, the ARN of the topic.
+    key = SealedTextField(context="mailrelay.eventsource.key", null=True, blank=True)
+    created_at = models.DateTimeField("created", default=timezone.now)
+    last_event_at = models.DateTimeField("last event", null=True, default=None)
+    last_event = models.CharField(max_length=200, blank=True, default="")
+    refused_at = models.DateTimeField("last refused call", null=True, default=None)
+    refusal = models.CharField(max_length=300, blank=True, default="")
+
+    class Meta:
+        ordering = ["provider"]
+        verbose_name = "webhook for events"
+        verbose_name_plural = "webhooks for events"
+
+    def __str__(self) -> str:
+        return self.provider

@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 from django.db import models
 from django.utils import timezone
 
-from mailrelay.feedbackrows import Feedback, Inbox, Suppression
+from mailrelay.feedbackrows import EventSource, Feedback, Inbox, Suppression
 from mailrelay.history import final_words
 from quazzar import words
 from quazzar.sealing.fields import SealedBinaryField, SealedTextField
 
 #: Kept beside this module, which would be too long with them.
-__all__ = ["Feedback", "Inbox", "Suppression"]
+__all__ = ["EventSource", "Feedback", "Inbox", "Suppression"]
 
 
 class RelaySettings(models.Model):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from django.urls import path
+
+from mailrelay.api.events import EventView
 from mailrelay.api.expected import ExpectedReportViewSet
 from mailrelay.api.suppressions import SuppressionViewSet
 from mailrelay.api.viewsets import AlertViewSet, BackupViewSet, MessageViewSet, RelayViewSet
@@ -19,4 +22,8 @@ collections.register("expected", ExpectedReportViewSet, "expected")
 singletons = SingletonRouter()
 singletons.register("relay", RelayViewSet, "relay")
 
-urlpatterns = [*singletons.urls, *collections.urls]
+urlpatterns = [
+    *singletons.urls,
+    *collections.urls,
+    path("events/<slug:provider>/<str:token>", EventView.as_view(), name="events"),
+]

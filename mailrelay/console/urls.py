@@ -6,7 +6,7 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from mailrelay.console import expected, firstalert, message, messages, preview, views
-from mailrelay.console.returned import pages, suppressions
+from mailrelay.console.returned import pages, suppressions, webhooks
 
 urlpatterns = [
     # The breadcrumb of the app's models leads here: Django's own list of them would say less.
@@ -30,6 +30,9 @@ urlpatterns = [
     path("returned/inbox/<int:pk>/", pages.edit, name="inbox"),
     path("returned/inbox/<int:pk>/look/", pages.look, name="inbox_look"),
     path("returned/inbox/<int:pk>/remove/", pages.remove, name="inbox_remove"),
+    path("returned/events/<slug:provider>/", webhooks.edit, name="webhook"),
+    path("returned/events/<slug:provider>/renew/", webhooks.renew, name="webhook_renew"),
+    path("returned/events/<slug:provider>/remove/", webhooks.remove, name="webhook_remove"),
     path("suppressions/", suppressions.suppressions, name="suppressions"),
     path("suppressions/add/", suppressions.add, name="suppression_add"),
     path("suppressions/<int:pk>/", suppressions.detail, name="suppression"),

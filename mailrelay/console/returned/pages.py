@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
+from mailrelay.console.returned import webhooks
 from mailrelay.console.returned.forms import InboxForm
 from mailrelay.inbox import fetching, settings
 from mailrelay.models import Inbox, RelaySettings
@@ -47,6 +48,7 @@ def returned(request: HttpRequest) -> HttpResponse:
         "provider": preset.name if preset and preset.host else relay.host,
         "own_sender": relay.configured and presets.insists_on_sender(relay.provider, relay.host),
         "inboxes": [line(row) for row in Inbox.objects.order_by("pk")],
+        "hooks": webhooks.hooks(),
         "may_change": CHANGE_RELAY(request.user),
     }
     return render(request, "mailrelay/returned.html", context)

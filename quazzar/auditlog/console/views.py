@@ -36,6 +36,7 @@ _GROUPS = {
     "expected_report": "Expected reports",
     "inbox": "Inboxes",
     "suppression": "Suppression list",
+    "webhook": "Webhooks of providers",
     "sign_in_policy": "Rules for signing in",
     "license": "Licence",
 }

@@ -23,6 +23,8 @@ CHAPTERS = (
     ("mailrelay_inbox", "Returned mail"),
     ("mailrelay_feedback", "Returned mail"),
     ("mailrelay_suppression", "Returned mail"),
+    ("mailrelay_eventsource", "Returned mail"),
+    ("webhook", "Returned mail"),
     ("mailrelay_expected", "Expected reports"),
     ("expected_", "Expected reports"),
     ("mail_relay_license", "Licence"),

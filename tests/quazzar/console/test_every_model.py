@@ -23,6 +23,7 @@ from mailboxes.imagerows import ImageUpgrade, StackImage
 from mailboxes.models import Alias, DkimKey, Domain, ImportJob, Mailbox, Stack, error_value
 from mailrelay.models import (
     AlertState,
+    EventSource,
     ExpectedReport,
     ExpectedSweep,
     Feedback,
@@ -139,6 +140,7 @@ def rows(operator: User, db: None) -> Rows:
         feedback := Feedback.objects.create(
             message=message, recipient="a@example.com", kind="bounced", source="dsn", report=SECRET
         ),
+        EventSource.objects.create(provider="mailgun", token=SECRET, token_digest="d", key=SECRET),
         Suppression.objects.create(address="a@example.com", reason="bounced", feedback=feedback),
         HourlyCount.objects.create(hour=timezone.now(), outcome="sent", number=3),
         Finding.objects.create(

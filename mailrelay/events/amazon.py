@@ -1,0 +1,74 @@
+"""The edge to Amazon SNS: fetches its certificates and confirms subscriptions, from Amazon's own hosts only."""
+
+from __future__ import annotations
+
+import re
+import urllib.error
+import urllib.request
+from functools import lru_cache
+from http.client import HTTPException
+from typing import Any
+from urllib.parse import urlsplit
+
+from mailrelay.events.event import EventRefused
+
+_SECONDS = 5.0
+_MOST_BYTES = 64 * 1024
+_HOST = re.compile(r"sns\.[a-z]{2}(?:-[a-z]+)+-\d\.amazonaws\.com(?:\.cn)?")
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        """Follow nobody elsewhere."""
+
+
+_opener = urllib.request.build_opener(_NoRedirect)
+
+
+def is_amazons(url: str) -> bool:
+    """Whether this is an HTTPS address of SNS, without a port or a user."""
+    try:
+        parts = urlsplit(url)
+        plain = parts.netloc == parts.hostname
+    except ValueError:
+        return False
+    return parts.scheme == "https" and plain and _HOST.fullmatch(parts.netloc) is not None
+
+
+@lru_cache(maxsize=16)
+def certificate(url: str) -> bytes:
+    """The certificate at this address, in PEM.
+
+    Raises:
+        EventRefused: it is not Amazon's, or cannot be fetched.
+    """
+    if not is_amazons(url) or not urlsplit(url).path.endswith(".pem"):
+        raise EventRefused("The signing certificate is not at an address of Amazon SNS.")
+    return fetch(url)
+
+
+def confirm(url: str) -> None:
+    """Confirm a subscription by calling its address.
+
+    Raises:
+        EventRefused: it is not Amazon's, or cannot be fetched.
+    """
+    if not is_amazons(url):
+        raise EventRefused("The address to confirm the subscription is not Amazon's.")
+    fetch(url)
+
+
+def fetch(url: Any) -> bytes:
+    """What is at this address, which must have been checked.
+
+    Raises:
+        EventRefused: it cannot be fetched.
+    """
+    try:
+        with _opener.open(url, timeout=_SECONDS) as answer:
+            content: bytes = answer.read(_MOST_BYTES)
+    except (urllib.error.URLError, HTTPException, OSError, ValueError) as exc:
+        raise EventRefused(
+            f"Amazon SNS could not be reached: {type(exc).__name__}.", code="sns_unreachable"
+        ) from exc
+    return content
