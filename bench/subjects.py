@@ -147,6 +147,16 @@ def quazzar_drain(count: int) -> dict[str, float]:
     return result
 
 
+def quazzar_parts(count: int) -> dict[str, float]:
+    """The parts of a drain, one after the other, without threads."""
+    from bench import parts
+    from mailrelay.sender import Email, Sender
+
+    _relay()
+    mails = [Email(to=[TO], subject="bench", text=BODY) for _ in range(count)]
+    return parts.measure(lambda: Sender().queue_many(mails), count)
+
+
 def _relay() -> None:
     from mailrelay.models import RelaySettings
     from quazzar import doorbell
