@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 
-from mailboxes.console import listing, states, urls
+from mailboxes.console import findmail, listing, states, urls
 from mailboxes.imagerows import ImageUpgrade, StackImage
 from mailboxes.models import Alias, DkimKey, Domain, ImportJob, Mailbox, Stack
 from mailboxes.upgrades import newer
@@ -18,7 +18,7 @@ from quazzar.console import shown, site
 from quazzar.console.rows import GatedAdmin, ReadOnlyAdmin
 from quazzar.rights import SEE_ALIASES, SEE_DNS, SEE_DOMAINS, SEE_IMPORTS, SEE_MAILBOXES, SEE_SERVER
 
-site.PAGES += urls.urlpatterns
+site.PAGES += [*urls.urlpatterns, *findmail.ROUTES]
 
 
 class StackRows(GatedAdmin, ReadOnlyAdmin):

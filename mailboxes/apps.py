@@ -16,12 +16,14 @@ class MailboxesConfig(AppConfig):
         """Registers metrics and the check of ``doctor``, and follows the relay settings."""
         from mailboxes import home
         from mailboxes.monitoring import addresses, mailflow, maillog, metrics, stack
+        from mailrelay import onward
         from mailrelay.relay.settings import relay_changed
         from quazzar import rights
         from quazzar.backups import registry
         from quazzar.monitoring import doctor
         from quazzar.monitoring.metrics import register_collector
 
+        onward.register(_journey_of)
         relay_changed.connect(_follow_the_relay, dispatch_uid="mailboxes.relay")
         server: Any = {"area": doctor.Area.SERVER, "page": "admin:mail_boxes", "right": rights.SEE_SERVER}
         page: Any = {**server, "page": "admin:mail_boxes_server"}
@@ -72,3 +74,9 @@ def _follow_the_relay(**_: Any) -> None:
     from mailboxes.stack.control import follow_relay
 
     follow_relay()
+
+
+def _journey_of(message: Any) -> Any:
+    from mailboxes.maillog import onward
+
+    return onward.of(message)

@@ -113,6 +113,8 @@ CHANGE_EXPECTED = _change("mailrelay.change_expectedreport")
 # --- the mail server
 SEE_SERVER = _see("mailboxes.view_stack", "mailboxes.change_stack")
 CHANGE_SERVER = _change("mailboxes.change_stack")
+#: The relay's messages are among them only for those who may see messages, too.
+FIND_MAIL = _see("mailboxes.view_stack", "mailboxes.change_stack")
 
 SEE_DOMAINS = _see("mailboxes.view_domain", "mailboxes.change_domain")
 ADD_DOMAINS = _change("mailboxes.add_domain")

@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_safe
 
+from mailrelay import onward
 from mailrelay.console import timeline
 from mailrelay.console.messages import LIST, cancel, dialog, permissions, remove, retry
 from mailrelay.feedback import standing
@@ -19,7 +20,7 @@ from quazzar.console import gate
 from quazzar.console.forms import AddressesField, SavingForm, address_lines
 from quazzar.console.pages import done, frame, part
 from quazzar.errors import InvalidEmail, InvalidFields
-from quazzar.rights import DELETE_MESSAGES, READ_MESSAGES, RETRY, SEE_QUEUE, SEND
+from quazzar.rights import DELETE_MESSAGES, FIND_MAIL, READ_MESSAGES, RETRY, SEE_QUEUE, SEND
 
 PAGE = "admin:mailrelay_message_change"
 Status = Message.Status
@@ -57,10 +58,12 @@ def _state(request: HttpRequest, row: Message) -> dict[str, Any]:
     feedback = standing.of(row.pk)
     latest = standing.by_recipient(feedback)
     outcomes = [{**one, "feedback": latest.get(one["address"].lower())} for one in row.outcomes()]
+    further = onward.of(row) if FIND_MAIL(request.user) else None
     return {
         "row": row,
         "may": permissions(request.user),
-        "events": timeline.of(row, relay, feedback),
+        "events": timeline.of(row, relay, feedback, further.steps if further else ()),
+        "journey_url": further.url if further else "",
         "outcomes": outcomes,
         "returned": standing.worst([row.pk]),
         "has_body": has_body,

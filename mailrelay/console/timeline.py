@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from mailrelay.diagnosis.explain import RelayLike, explain
 from mailrelay.history import FIRST, LAST, Entry
 from mailrelay.models import Feedback, Message
+from mailrelay.onward import Step
 from mailrelay.queue.byhand import CANCELLED
 from mailrelay.queue.standing import STAGES
 from quazzar.errors import DeliveryError
@@ -41,14 +42,26 @@ class Event:
     other: int | None = None
 
 
-def of(message: Message, relay: RelayLike, feedback: Sequence[Feedback] = ()) -> list[Event]:
-    """Everything that is known about the message, newest first."""
+def of(
+    message: Message, relay: RelayLike, feedback: Sequence[Feedback] = (), further: Iterable[Step] = ()
+) -> list[Event]:
+    """Everything that is known about the message, newest first.
+
+    Args:
+        feedback: what other servers reported about it.
+        further: what happened to it after the relay took it.
+    """
     several = len(message.recipients) > 1
     came_back = [_came_back(row, several=several) for row in feedback]
+    after = [
+        Event(step.at, step.tone, step.icon, step.title, step.said, step.details, step.hint)
+        for step in further
+    ]
     events = [
         _accepted(message),
         *_left_out(message),
         *_happened(message, relay),
+        *after,
         *came_back,
         *_ahead(message),
     ]

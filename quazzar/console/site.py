@@ -105,6 +105,10 @@ UNFOLD: dict[str, Any] = {
                         **_link("Mailboxes", "inbox", "admin:mail_boxes", _MAILBOXES),
                         "permission": _only_mailboxes,
                     },
+                    {
+                        **_link("Find mail", "manage_search", "admin:find_mail", rights.FIND_MAIL),
+                        "active": _on("find_mail", "find_mail_journey"),
+                    },
                     _link(
                         "Messages",
                         "stacked_email",

@@ -1,0 +1,274 @@
+"""A journey as steps in words, in the order of time. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import Any, Final
+
+from mailboxes.maillog import symbols
+from mailboxes.maillog.daemons.event import Kind
+from mailboxes.maillogrows import Journey, MailEvent
+from mailrelay.onward import Step
+from quazzar import words
+
+#: Within one moment, events are told in this order.
+_ORDER: Final = {
+    kind: number
+    for number, kind in enumerate(value for name, value in vars(Kind).items() if not name.startswith("_"))
+}
+_PORTS = {"25": "", "587": ", to be sent on", "465": ", to be sent on"}
+_STAGES = {
+    "CONNECT": "when it connected",
+    "HELO": "at its greeting",
+    "EHLO": "at its greeting",
+    "MAIL": "because of its sender or size",
+    "RCPT": "because of the recipient",
+    "DATA": "before its content",
+    "END-OF-MESSAGE": "after its content was scanned",
+}
+_REPORTS = {
+    "non-delivery": "Non-delivery report queued for the sender",
+    "delay": "Report of the delay queued for the sender",
+    "delivery status": "Delivery report queued for the sender",
+}
+_ACTIONS = {
+    "no action": "not spam",
+    "add header": "spam, to be filed in Junk",
+    "rewrite subject": "likely spam",
+    "greylist": "suspicious",
+    "soft reject": "not accepted for now",
+    "reject": "spam, refused",
+}
+_MISUSES = {
+    "improper command pipelining": "Commands out of turn",
+    "non-SMTP command": "A command of another protocol",
+}
+
+
+def steps(journey: Journey, events: Iterable[MailEvent]) -> list[Step]:
+    """Everything that the logs say, the oldest first."""
+    ordered = sorted(
+        events, key=lambda event: (event.at.replace(microsecond=0), _ORDER.get(event.kind, 99), event.at)
+    )
+    reports = set(journey.facts.get("reports", ()))
+    return [_step(event, event.data or {}, is_report=event.queue_id in reports) for event in ordered]
+
+
+def _step(event: MailEvent, data: dict[str, Any], *, is_report: bool) -> Step:
+    tone, icon, tell = _TELLERS[event.kind]
+    title, said, details, hint = (*tell(event, data), "", "", "")[:4]
+    if is_report:
+        title = f"Report: {title[:1].lower()}{title[1:]}"
+        tone = "off" if tone == "ok" else tone
+    more = [details]
+    if event.count > 1:
+        more.append(f"{event.count:,} times within the hour")
+    if event.queue_id and event.kind in (Kind.ACCEPTED, Kind.REQUEUED):
+        more.append(f"queue id {event.queue_id}")
+    return Step(event.at, event.kind, tone, icon, title, said, ", ".join(filter(None, more)), hint)
+
+
+def _from(event: MailEvent, data: dict[str, Any]) -> str:
+    """The machine at the other end: name [address]."""
+    name, client = data.get("name", ""), data.get("client", "")
+    return f"{name} [{client}]" if name else client
+
+
+Told = tuple[str, ...]
+
+
+def _accepted(event: MailEvent, data: dict[str, Any]) -> Told:
+    if data.get("login"):
+        return (
+            f"Accepted from {data['login']}, who had signed in",
+            "",
+            f"from {_from(event, data)}, port {data.get('port')}",
+        )
+    if "uid" in data:
+        return "Accepted from a program inside the container", "", f"user id {data['uid']}"
+    return f"Accepted from {_from(event, data) or 'a server'}", "", f"port {data.get('port', '25')}"
+
+
+def _scanned(event: MailEvent, data: dict[str, Any]) -> Told:
+    action = _ACTIONS.get(data.get("action", ""), data.get("action", ""))
+    score, limit = data.get("score", 0.0), data.get("limit", 0.0)
+    title = f"Scanned: {action}"
+    return (
+        title,
+        event.text,
+        f"{score:g} of {limit:g} points. {symbols.sentence(data.get('symbols', ()))}".strip(),
+    )
+
+
+def _signed(event: MailEvent, data: dict[str, Any]) -> Told:
+    keys = [key.partition(":") for key in data.get("keys", ())]
+    domain = keys[0][0] if keys else ""
+    return (
+        f"Signed with DKIM for {domain}",
+        "",
+        words.listed([f"selector {selector}" for _, _, selector in keys]),
+    )
+
+
+def _refused(event: MailEvent, data: dict[str, Any]) -> Told:
+    who = f" to {event.recipient}" if event.recipient else ""
+    stage = _STAGES.get(data.get("stage", ""), "")
+    place = f" {stage}" if stage else ""
+    return f"Refused{who}{place}", event.text, _peer(event, data), _advice(event)
+
+
+def _put_off(event: MailEvent, data: dict[str, Any]) -> Told:
+    who = f" {event.recipient}" if event.recipient else ""
+    return f"Not accepted for{who or ' anybody'} yet: asked to try again", event.text, _peer(event, data)
+
+
+def _peer(event: MailEvent, data: dict[str, Any]) -> str:
+    found = [
+        f"from {_from(event, data)}" if data.get("client") else "",
+        f"port {data['port']}" if "port" in data else "",
+    ]
+    return ", ".join(filter(None, found))
+
+
+def _queued(event: MailEvent, data: dict[str, Any]) -> Told:
+    return (
+        "Queued",
+        "",
+        f"{words.size(data.get('size', 0))}, {words.count(data.get('recipients', 1), 'recipient')}",
+    )
+
+
+def _recipient(event: MailEvent, data: dict[str, Any]) -> str:
+    return f"{data['for']} ({event.recipient})" if data.get("for") else event.recipient
+
+
+def _delivered(event: MailEvent, data: dict[str, Any]) -> Told:
+    details = ", ".join(filter(None, [event.remote, _took(data)]))
+    if data.get("agent") == "lmtp":
+        return f"Delivered to the mailbox of {_recipient(event, data)}", "", _took(data)
+    return f"Accepted by the next server for {_recipient(event, data)}", event.text, details
+
+
+def _took(data: dict[str, Any]) -> str:
+    delay = data.get("delay") or 0
+    return f"after {words.span(timedelta(seconds=delay))}" if delay >= 2 else ""
+
+
+def _deferred(event: MailEvent, data: dict[str, Any]) -> Told:
+    details = ", ".join(filter(None, [event.remote, _took(data)]))
+    return f"Waits for {_recipient(event, data)}: Postfix tries again", event.text, details, _advice(event)
+
+
+def _bounced(event: MailEvent, data: dict[str, Any]) -> Told:
+    return f"Not deliverable to {_recipient(event, data)}", event.text, event.remote, _advice(event)
+
+
+def _filed(event: MailEvent, data: dict[str, Any]) -> Told:
+    folder = "the inbox" if event.remote.upper() == "INBOX" else f"the folder {event.remote}"
+    return f"Filed in {folder} of {event.recipient}", "", ""
+
+
+def _simple(text: str) -> Callable[[MailEvent, dict[str, Any]], Told]:
+    """A sentence with the row's own columns in it."""
+    return lambda event, data: (text.format(event=event, data=data), event.text, "")
+
+
+def _lost(event: MailEvent, data: dict[str, Any]) -> Told:
+    if event.queue_id:
+        return "The connection broke before the mail was complete", "", _peer(event, data)
+    return f"Hung up after {data.get('stage') or 'connecting'}", "", _peer(event, data)
+
+
+def _misused(event: MailEvent, data: dict[str, Any]) -> Told:
+    what = next(
+        (text for word, text in _MISUSES.items() if event.text.startswith(word)),
+        "A client that breaks the rules",
+    )
+    return f"Turned away: {what[:1].lower()}{what[1:]}", "", _peer(event, data)
+
+
+def _sign_in(event: MailEvent, data: dict[str, Any]) -> Told:
+    return f"{data.get('login')} signed in to {data.get('protocol', 'SMTP')}", "", _peer(event, data)
+
+
+def _sign_in_failed(event: MailEvent, data: dict[str, Any]) -> Told:
+    who = data.get("login") or "Somebody"
+    return f"{who} failed to sign in to {data.get('protocol', 'SMTP')}", "", _peer(event, data)
+
+
+#: Words of a server → what to do.
+_ADVICE: Final = (
+    ("User unknown", "No mailbox, alias or catch-all of yours has this address. Add one if it should exist."),
+    ("Mailbox is full", "Give the mailbox more room, or have its owner delete mail."),
+    (
+        "Quota exceeded",
+        "Give the mailbox more room, or have its owner delete mail. Postfix then delivers the mail.",
+    ),
+    (
+        "Relay access denied",
+        "The sender did not sign in, and the recipient is not here. This is how it should be.",
+    ),
+    ("not owned by user", "Who signed in may send only from their own address and its aliases."),
+    ("Greylist", "Nothing: the server wants the mail to be tried again after some minutes."),
+    ("greylist", "Nothing: the server wants the mail to be tried again after some minutes."),
+    (
+        "Connection refused",
+        "The other server does not answer. If no mail leaves at all, see whether your provider blocks port 25.",
+    ),
+    (
+        "Connection timed out",
+        "The other server does not answer. If no mail leaves at all, see whether your provider blocks port 25.",
+    ),
+    ("Host or domain name not found", "Check the recipient's address: its domain does not exist."),
+    ("Host not found", "Check the recipient's address: its domain does not exist."),
+)
+
+
+def _advice(event: MailEvent) -> str:
+    return next((hint for words_, hint in _ADVICE if words_ in event.text), "")
+
+
+#: Kind → tone, icon, and how it is told: title, the server's words, details, what to do.
+_TELLERS: Final[dict[str, tuple[str, str, Callable[[MailEvent, dict[str, Any]], Told]]]] = {
+    Kind.ACCEPTED: ("off", "inbox", _accepted),
+    Kind.SCANNED: ("off", "policy", _scanned),
+    Kind.SIGNED: ("ok", "signature", _signed),
+    Kind.REFUSED: ("bad", "block", _refused),
+    Kind.PUT_OFF: ("wait", "schedule", _put_off),
+    Kind.QUEUED: ("off", "hourglass_empty", _queued),
+    Kind.DELIVERED: ("ok", "check_circle", _delivered),
+    Kind.DEFERRED: ("wait", "schedule", _deferred),
+    Kind.BOUNCED: ("bad", "cancel", _bounced),
+    Kind.EXPIRED: ("bad", "timer_off", _simple("Postfix gave up and returned the mail to its sender")),
+    Kind.FILED: ("ok", "inbox", _filed),
+    Kind.NOT_FILED: ("bad", "error", _simple("Could not be filed for {event.recipient}")),
+    Kind.FORWARDED: ("off", "forward", _simple("Forwarded to {event.remote} by a rule of {event.recipient}")),
+    Kind.SIEVE_FAILED: ("bad", "error", _simple("A rule of {event.recipient} failed")),
+    Kind.DUPLICATE: ("off", "block", _simple("Not forwarded to {event.remote} a second time")),
+    Kind.DISCARDED: ("bad", "delete", _simple("Discarded by a rule of {event.recipient}")),
+    Kind.SIEVE_REFUSED: (
+        "bad",
+        "block",
+        _simple("Sent back to {event.remote} by a rule of {event.recipient}"),
+    ),
+    Kind.REPLIED: ("off", "reply", _simple("{event.recipient} is away: answered {event.remote}")),
+    Kind.REPORTED: (
+        "off",
+        "mail",
+        lambda event, data: (_REPORTS.get(data.get("what", ""), "Report queued"),),
+    ),
+    Kind.HELD: ("wait", "pause_circle", _simple("Put on hold")),
+    Kind.RELEASED: ("off", "play_circle", _simple("Released from hold")),
+    Kind.REQUEUED: ("off", "refresh", _simple("Put into the queue again")),
+    Kind.DELETED: ("bad", "delete", _simple("Deleted from Postfix's queue")),
+    Kind.LOST: ("off", "link_off", _lost),
+    Kind.MISUSED: ("off", "block", _misused),
+    Kind.NO_TLS: (
+        "off",
+        "gpp_maybe",
+        lambda event, data: ("No TLS with this client", event.text, _peer(event, data)),
+    ),
+    Kind.SIGN_IN: ("ok", "login", _sign_in),
+    Kind.SIGN_IN_FAILED: ("bad", "key_off", _sign_in_failed),
+}
