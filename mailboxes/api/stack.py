@@ -17,6 +17,8 @@ from mailboxes.api.stackserializers import (
     ControllerPasswordAskSerializer,
     ControllerPasswordSerializer,
     DisableSerializer,
+    HandledMailsSerializer,
+    HandleMailsSerializer,
     HostnameSerializer,
     ReportSerializer,
     RetriedMailsSerializer,
@@ -28,7 +30,7 @@ from mailboxes.api.stackserializers import (
 from mailboxes.certificates import state as certificatestate
 from mailboxes.certificates.settings import upload_certificate, use_certificate_files, use_self_signed
 from mailboxes.engine import connect
-from mailboxes.mailqueue import retrying, watch
+from mailboxes.mailqueue import handling, retrying, watch
 from mailboxes.models import Stack
 from mailboxes.stack import control, logs
 from mailboxes.stack.blueprint import compose
@@ -46,6 +48,12 @@ _READ_TOO = (
     'Send {"new": true} to create a new password.'
 )
 _POST: dict[str, Any] = {"detail": False, "methods": ["post"]}
+_QUEUE: dict[str, Any] = {
+    **_POST,
+    "serializer_class": HandleMailsSerializer,
+    "answer_class": HandledMailsSerializer,
+}
+_HANDLING = ("queue_retry", "queue_hold", "queue_release", "queue_delete")
 
 
 class NoControllerPassword(QuazzarError):
@@ -63,9 +71,9 @@ class StackViewSet(ApiViewSet):
     rights: ClassVar = {
         **dict.fromkeys(("retrieve", "certificate_read", "logs", "queue", "compose"), SEE_SERVER),
         **dict.fromkeys(("partial_update", "certificate_replace", "controller_password"), CHANGE_SERVER),
-        **dict.fromkeys(("preflight", "enable", "disable", "repair", "queue_retry"), CHANGE_SERVER),
+        **dict.fromkeys(("preflight", "enable", "disable", "repair", *_HANDLING), CHANGE_SERVER),
     }
-    tells_result = frozenset({"preflight", "controller_password", "queue_retry"})
+    tells_result = frozenset({"preflight", "controller_password", *_HANDLING})
     query_names: ClassVar = {"logs": ["service", "tail"]}
     serializer_class = StackChangeSerializer
     answer_class = StackSerializer
@@ -194,6 +202,25 @@ class StackViewSet(ApiViewSet):
         """Makes Postfix retry waiting mail now: the mail with this id, or all mail if you send no id."""
         with connect.to_docker() as engine:
             return self.answer({"count": retrying.retry(engine, self.body()["id"])})
+
+    @action(**_QUEUE, url_path="queue/hold")
+    def queue_hold(self, request: Request) -> Response:
+        """Puts waiting mail on hold: Postfix does not try it until it is released."""
+        return self._handled("hold")
+
+    @action(**_QUEUE, url_path="queue/release")
+    def queue_release(self, request: Request) -> Response:
+        """Releases mail from hold."""
+        return self._handled("release")
+
+    @action(**_QUEUE, url_path="queue/delete")
+    def queue_delete(self, request: Request) -> Response:
+        """Deletes waiting mail for good. Neither its recipients nor its sender are told."""
+        return self._handled("delete")
+
+    def _handled(self, act: str) -> Response:
+        with connect.to_docker() as engine:
+            return self.answer({"count": handling.handle(engine, act, self.body()["ids"])})
 
     @extend_schema(responses={(200, Yaml.media_type): OpenApiTypes.ANY})
     @action(detail=False, renderer_classes=[Yaml, ConsolePages])

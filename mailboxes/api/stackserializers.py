@@ -135,6 +135,23 @@ class RetriedMailsSerializer(serializers.Serializer[Any]):
     count = serializers.IntegerField(help_text="Mails that are tried now.")
 
 
+class HandleMailsSerializer(serializers.Serializer[Any]):
+    """Which mails in Postfix's queue to hold, release or delete."""
+
+    ids = serializers.ListField(
+        child=serializers.RegexField(r"^[0-9A-Za-z]{6,32}\Z"),
+        min_length=1,
+        max_length=500,
+        help_text="Queue ids.",
+    )
+
+
+class HandledMailsSerializer(serializers.Serializer[Any]):
+    """What was done."""
+
+    count = serializers.IntegerField(help_text="Mails that it was done with; others had left.")
+
+
 class StackSerializer(serializers.Serializer[Any]):
     """The stack: its desired state, and what was last observed."""
 

@@ -23,11 +23,10 @@ from mailboxes.certificates.state import read as read_certificate
 from mailboxes.console import access, pages, states, wizard
 from mailboxes.engine import connect
 from mailboxes.imagerows import ImageUpgrade
-from mailboxes.mailqueue import retrying, watch
+from mailboxes.mailqueue import watch
 from mailboxes.models import Stack
 from mailboxes.stack import control, logs, logsearch
 from mailboxes.stack.blueprint.compose import export as export_compose
-from quazzar import words
 from quazzar.access import audit
 from quazzar.console import gate
 from quazzar.console.forms import SavingForm, text_input
@@ -254,31 +253,6 @@ def container_logs(request: HttpRequest) -> HttpResponse:
     except QuazzarError as exc:
         context["error"] = exc
     return render(request, "mailboxes/_logs.html", context)
-
-
-@access.page(access.see_server)
-@require_safe
-def mail_queue(request: HttpRequest) -> HttpResponse:
-    """The mail that waits in Postfix now, and why; fetched again every few seconds."""
-    context: dict[str, object] = {"may": access.permissions(request.user)}
-    try:
-        with connect.to_docker() as engine:
-            context |= watch.listing_of(engine)
-    except QuazzarError as exc:
-        context["error"] = exc
-    return part(request, "mailboxes/_queue.html", context)
-
-
-@access.change(access.change_server)
-def retry_mail_queue(request: HttpRequest) -> HttpResponse:
-    """Try one mail in Postfix's queue again now, or all of them."""
-    try:
-        with connect.to_docker() as engine:
-            count = retrying.retry(engine, request.POST.get("id", ""))
-    except QuazzarError as exc:
-        return refused(request, exc, pages.SERVER)
-    said = f"Retrying {words.count(count, 'mail')} now." if count else "No mail waits any more."
-    return done(request, said, pages.SERVER)
 
 
 @access.page(access.see_server)

@@ -28,8 +28,6 @@ _PAGES = [
     path("certificate/", server.certificate, name="mail_boxes_certificate"),
     path("password/", server.controller_password, name="mail_boxes_controller"),
     path("password/new/", server.new_controller_password, name="mail_boxes_controller_new"),
-    path("queue/", server.mail_queue, name="mail_boxes_queue"),
-    path("queue/retry/", server.retry_mail_queue, name="mail_boxes_queue_retry"),
     path("logs/", server.container_logs, name="mail_boxes_logs"),
     path("compose/", server.compose, name="mail_boxes_compose"),
     # --- mailboxes

@@ -184,6 +184,7 @@ _SETS: dict[str, tuple[str, ...]] = {
     Kind.HELD: ("held",),
     Kind.DELETED: ("deleted", "ended"),
     Kind.LOST: ("broken",),
+    Kind.FILED: ("filed",),
 }
 
 
@@ -245,12 +246,15 @@ def state_of(row: Journey) -> str:
     ):
         if kind in outcomes:
             return state
+    if facts.get("filed"):
+        return State.DELIVERED  # Postfix's lines are missing
     return State.PUT_OFF if facts.get("broken") else State.ARRIVING
 
 
 def _is_shown(row: Journey, event: Event) -> bool:
     if event.kind != Kind.QUEUED:
-        return event.kind not in (Kind.IDENTIFIED, Kind.REMOVED)
+        # Postfix says twice that a mail was put into its queue again: postsuper, and pickup with the new queue id.
+        return event.kind not in (Kind.IDENTIFIED, Kind.REMOVED) and "before" not in event.data
     # Postfix says it before each attempt.
     queued = row.facts.setdefault("queued", [])
     if event.queue_id in queued:
@@ -299,7 +303,7 @@ def merge(part: Draft, into: Draft, *, report: bool = False) -> None:
         facts["reports"] = [*dict.fromkeys([*facts.get("reports", ()), *theirs.facts.get("ids", ())])]
         return
     facts["outcomes"] = facts.get("outcomes", {}) | theirs.facts.get("outcomes", {})
-    for name in ("held", "deleted", "whole", "broken"):
+    for name in ("held", "deleted", "whole", "broken", "filed"):
         if name in theirs.facts:
             facts[name] = theirs.facts[name]
     if not theirs.facts.get("ended"):

@@ -48,9 +48,7 @@ _MISUSES = {
 
 def steps(journey: Journey, events: Iterable[MailEvent]) -> list[Step]:
     """Everything that the logs say, the oldest first."""
-    ordered = sorted(
-        events, key=lambda event: (event.at.replace(microsecond=0), _ORDER.get(event.kind, 99), event.at)
-    )
+    ordered = sorted(events, key=lambda event: (event.at, _ORDER.get(event.kind, 99)))
     reports = set(journey.facts.get("reports", ()))
     return [_step(event, event.data or {}, is_report=event.queue_id in reports) for event in ordered]
 

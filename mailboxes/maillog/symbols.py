@@ -45,7 +45,7 @@ WORDS: Final = {
     "HFILTER_HELO_NOT_FQDN": "the name in HELO is not complete",
     "HFILTER_HELO_*": "the name in HELO looks like that of a dial-up line",
     "HFILTER_HOSTNAME_*": "the sending server's name looks like that of a dial-up line",
-    "HFILTER_FROMHOST_NORES_A_OR_MX": "the sender's domain takes no mail",
+    "HFILTER_FROMHOST_NORES_A_OR_MX": "the sender's domain does not accept mail",
     "HFILTER_FROM_BOUNCE": "a bounce",
     "HFILTER_URL_ONLY": "nothing but a link",
     "HFILTER_URL_ONELINE": "one line and a link",

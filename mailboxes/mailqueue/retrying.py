@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mailboxes.engine.client import Engine
 
 #: Postfix's queue ids, short and long: postconf(5), "enable_long_queue_ids".
-_ID = re.compile(r"[0-9A-Za-z]{6,32}")
+QUEUE_ID = re.compile(r"[0-9A-Za-z]{6,32}")
 
 
 class NoPostfix(QuazzarError):
@@ -45,7 +45,7 @@ def retry(engine: Engine, queue_id: str = "") -> int:
         mails, count = watch.ask(engine)
     except (NotThere, NotRunning) as exc:
         raise NoPostfix from exc
-    if queue_id and not (_ID.fullmatch(queue_id) and any(mail.id == queue_id for mail in mails)):
+    if queue_id and not (QUEUE_ID.fullmatch(queue_id) and any(mail.id == queue_id for mail in mails)):
         raise NotWaiting
     # postqueue(1): -i tries one deferred mail, -f all of them. Both forget that a destination did not answer.
     argv = ["postqueue", "-i", queue_id] if queue_id else ["postqueue", "-f"]

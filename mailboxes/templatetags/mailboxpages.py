@@ -32,3 +32,9 @@ def counted(number: int, nouns: str) -> str:
 def plural(nouns: str) -> str:
     """The plural of ``"mailbox,mailboxes"``."""
     return nouns.partition(",")[2]
+
+
+@register.simple_tag
+def queue_url(act: str) -> str:
+    """Where a form posts to that does something with mail in Postfix's queue."""
+    return reverse(f"admin:mail_boxes_queue_{act}")

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import ViewportSize, expect
 
 from tests.browser.accessibility import faults
-from tests.browser.chromium import PHONE, WIDE, Chromium, picture
+from tests.browser.chromium import PHONE, WIDE, Chromium
 from tests.live.console import Console
 
 pytestmark = pytest.mark.real
 
 #: Run in the node, which has the tests on its path as a checkout does.
-STORE = "from tests.mailboxes.maillog import records; from mailboxes.maillog.filing import store; store(records.events())"
+STORE = (
+    "from tests.mailboxes.maillog import records; from mailboxes.maillog.filing import store; "
+    "store(records.events())"
+)
 HUGE: ViewportSize = {"width": 1920, "height": 1080}
 
 
@@ -40,23 +40,25 @@ def test_the_mail_is_found_and_its_journey_told(chromium: Chromium, recorded: No
     expect(page.get_by_role("searchbox")).to_be_visible()
 
 
-@pytest.mark.parametrize(("size", "theme"), [(WIDE, "light"), (PHONE, "dark"), (PHONE, "light"), (HUGE, "dark")])
-def test_both_pages_are_open_to_everybody(chromium: Chromium, recorded: None, size: ViewportSize, theme: str) -> None:
+@pytest.mark.parametrize(
+    ("size", "theme"), [(WIDE, "light"), (PHONE, "dark"), (PHONE, "light"), (HUGE, "dark")]
+)
+def test_both_pages_are_open_to_everybody(
+    chromium: Chromium, recorded: None, size: ViewportSize, theme: str
+) -> None:
     page = chromium.page("/admin/")
     page.set_viewport_size(size)
     page.evaluate("theme => localStorage.setItem('adminTheme', JSON.stringify(theme))", theme)
-    for name, path in (("list", "?q="), ("failed", "?tab=failed"), ("connections", "?tab=connections"), ("none", "?q=nothing")):
-        page.goto(f"{chromium.url}/admin/mail-relay/find/{path}")
+    for name, path in (
+        ("list", "?q="),
+        ("failed", "?tab=failed"),
+        ("connections", "?tab=connections"),
+        ("none", "?q=nothing"),
+    ):
+        page.goto(f"{chromium.url}/admin/find-mail/{path}")
         assert not faults(page), name
-        _shoot(page, f"{name}-{size['width']}-{theme}")
-    page.goto(f"{chromium.url}/admin/mail-relay/find/?q=62E4217E534")
+    page.goto(f"{chromium.url}/admin/find-mail/?q=62E4217E534")
     page.locator("#list tbody a").first.click()
     expect(page.get_by_role("heading", name="Journey")).to_be_visible()
     assert not faults(page)
-    _shoot(page, f"journey-{size['width']}-{theme}")
     page.evaluate("localStorage.setItem('adminTheme', JSON.stringify('auto'))")
-
-
-def _shoot(page: object, name: str) -> None:
-    if where := os.environ.get("QUAZZAR_SHOTS"):
-        picture(page, Path(where) / f"{name}.png")  # type: ignore[arg-type]

@@ -51,6 +51,8 @@ OPERATIONS = {
     (f"{STACK}/controller-password", "post"): "200", (f"{STACK}/logs", "get"): "200",
     (f"{STACK}/compose", "get"): "200", (f"{STACK}/queue", "get"): "200",
     (f"{STACK}/queue/retry", "post"): "202",
+    **{(f"{STACK}/queue/{act}", "post"): "200" for act in ("hold", "release", "delete")},
+    ("/api/mail/journeys", "get"): "200", ("/api/mail/journeys/{id}", "get"): "200",
     (f"{STACK}/images", "get"): "200", (f"{STACK}/images/look", "post"): "200",
     (f"{STACK}/images/upgrade", "post"): "202",
     **{

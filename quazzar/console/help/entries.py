@@ -31,6 +31,8 @@ CHAPTERS = (
     ("mail_relay", "Relay"),
     ("mailrelay_", "Relay"),
     ("mail_boxes_server", "Mail server"),
+    ("mail_boxes_queue", "Mail server"),
+    ("find_mail", "Mail server"),
     ("mail_boxes_certificate", "Certificates"),
     ("mailboxes_stack", "Mail server"),
     ("mail_boxes", "Mailboxes"),

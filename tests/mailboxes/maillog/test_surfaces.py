@@ -18,7 +18,7 @@ from tests.mailboxes.maillog import records
 from tests.mailboxes.maillog.test_journeys import mail
 
 pytestmark = pytest.mark.django_db
-FIND, API = "/admin/mail-relay/find/", "/api/mail/journeys"
+FIND, API = "/admin/find-mail/", "/api/mail/journeys"
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ def test_without_docker_nothing_is_tried_or_recorded(up: StackEngine, api: APICl
 def test_the_page_lists_the_mail_with_its_button(up: StackEngine, client: Client, operator: User) -> None:
     client.force_login(operator)
     page = html(client.get(f"{TAB}queue/", headers=HTMX))
-    assert page.count("Retry now") == 2 and "Retry all now" in page
+    assert page.count("> Retry now</button>") == 2 and "Retry all now" in page
     answer = client.post(f"{TAB}queue/retry/", {"id": ONE}, headers=HTMX)
     assert "Retrying 1 mail now." in answer["HX-Trigger"]
     assert tried(up) == [("postqueue", "-i", ONE)]

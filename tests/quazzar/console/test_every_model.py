@@ -20,6 +20,7 @@ from django.utils import timezone
 from dnsrecords.models import DomainCheck, DomainOptions, Publisher, RecordChange, RecordCheck
 from dnsrecords.reportrows import Network, ReceivedReport, RefusedReport, ReportedMail, ReportedTls
 from mailboxes.imagerows import ImageUpgrade, StackImage
+from mailboxes.maillogrows import Journey, JourneyKey, LogPosition, MailEvent
 from mailboxes.models import Alias, DkimKey, Domain, ImportJob, Mailbox, Stack, error_value
 from mailrelay.models import (
     AlertState,
@@ -162,6 +163,10 @@ def rows(operator: User, db: None) -> Rows:
         ImportJob.objects.create(total=5, done=2, rows=SECRET),
         StackImage.objects.create(service="rspamd", ref="rspamd/rspamd:4.1.5", image_id="sha256:1"),
         ImageUpgrade.objects.create(state="rolled_back", error=error_value("x", "It does not sign.")),
+        (journey := Journey.objects.create(message_id="<1@x.test>")),
+        JourneyKey.objects.create(key="ada@x.test", journey=journey),
+        MailEvent.objects.create(journey=journey, at=now, service="postfix", kind="accepted"),
+        LogPosition.objects.create(service="postfix"),
         DomainCheck.objects.create(domain=domain, checked_at=timezone.now()),
         RecordCheck.objects.create(domain=domain, record="spf", expected="v=spf1 mx -all", status="mismatch"),
         RecordChange.objects.create(domain=domain, record="spf", before="ok", status="missing"),

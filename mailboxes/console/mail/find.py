@@ -13,8 +13,9 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from mailboxes.maillog import finding, story
+from mailboxes.maillog.daemons.event import Kind
 from mailboxes.maillog.finding import TABS, Found
-from mailboxes.maillogrows import Journey
+from mailboxes.maillogrows import Journey, MailEvent
 from mailboxes.models import Stack
 from mailrelay.console import states as relaystates
 from mailrelay.console import timeline
@@ -39,6 +40,7 @@ _TONES: dict[str, str] = {
     State.DELETED: "bad",
     State.CONNECTION: "off",
 }
+_CONNECTIONS = {Kind.SIGN_IN: ("Signed in", "ok"), Kind.SIGN_IN_FAILED: ("Failed", "bad")}
 #: States in which more is to come.
 _MOVING = (State.ARRIVING, State.WAITING, State.HELD)
 
@@ -52,8 +54,9 @@ def find(request: HttpRequest) -> HttpResponse:
     text = request.GET.get("q", "").replace("\0", "").strip()[: finding.LONGEST]
     before = request.GET.get("before", "")
     page = finding.find(text, tab, before=before, messages=rights.SEE_QUEUE(request.user))
+    connections = _connections(page.rows)
     context = {
-        "rows": [_row(one) for one in page.rows],
+        "rows": [_row(one, connections) for one in page.rows],
         "page": page,
         "tab": tab,
         "tabs": [
@@ -80,7 +83,13 @@ def _query(tab: str, text: str, before: str = "") -> str:
     return "?" + urlencode({name: value for name, value in asked.items() if value})
 
 
-def _row(one: Found) -> dict[str, Any]:
+def _connections(rows: list[Found]) -> dict[int, MailEvent]:
+    """Journey → the one event of a connection."""
+    ids = [one.journey.pk for one in rows if one.journey and one.journey.state == State.CONNECTION]
+    return {event.journey_id: event for event in MailEvent.objects.filter(journey__in=ids)} if ids else {}
+
+
+def _row(one: Found, connections: dict[int, MailEvent]) -> dict[str, Any]:
     """A mail as the list shows it."""
     journey, message = one.journey, one.message
     if journey is None:
@@ -89,6 +98,12 @@ def _row(one: Found) -> dict[str, Any]:
             "id": f"message-{message.pk}", "at": one.at, "title": message.subject or "(no subject)",
             "url": reverse("admin:mailrelay_message_change", args=[message.pk]), "to": relaystates.receivers(message),
             "badge": relaystates.message_badge(message), "reason": relaystates.reason(message), "sender": "",
+        }  # fmt: skip
+    if (event := connections.get(journey.pk)) is not None:
+        return {
+            "id": f"journey-{journey.pk}", "at": journey.last_at, "title": title(journey, None),
+            "url": reverse(JOURNEY, args=[journey.pk]), "to": story.steps(journey, [event])[0].title,
+            "badge": shown.badge(*_CONNECTIONS.get(event.kind, ("Turned away", "off"))), "reason": "", "sender": "",
         }  # fmt: skip
     return {
         "id": f"journey-{journey.pk}", "at": one.at, "title": title(journey, message),
@@ -117,9 +132,6 @@ def title(journey: Journey, message: Message | None) -> str:
 
 
 def _to(journey: Journey) -> str:
-    if journey.state == State.CONNECTION:
-        event = journey.events.first()
-        return story.steps(journey, [event])[0].title if event else ""
     if not journey.recipients:
         return ""
     others = journey.recipient_count - 1
@@ -193,6 +205,6 @@ def _outcomes(row: Journey) -> list[tuple[str, SafeString]]:
 
 
 ROUTES: list[URLPattern] = [
-    path("mail-relay/find/", find, name="find_mail"),
-    path("mail-relay/find/<int:pk>/", journey, name="find_mail_journey"),
+    path("find-mail/", find, name="find_mail"),
+    path("find-mail/<int:pk>/", journey, name="find_mail_journey"),
 ]

@@ -1,0 +1,1 @@
+"""Where mail is: Find mail, and what waits in Postfix."""
