@@ -1,4 +1,4 @@
-"""python -m bench [sending] [distance] [queue] [memory] [sealing] [mailboxes] [dns] [pages] [growth]: tables."""
+"""python -m bench [sending] [distance] [queue] [memory] [sealing] [mailboxes] [maillog] [dns] [pages] [growth]."""
 
 import json
 import os
@@ -15,6 +15,7 @@ from pathlib import Path
 from bench.dnschecks import dns
 from bench.growth import growth
 from bench.mailboxes import mailboxes
+from bench.maillog import maillog
 from bench.memory import memory
 from bench.pages import pages
 from bench.ratios import ratio
@@ -163,6 +164,7 @@ def main() -> None:
         "dns": dns,
         "pages": pages,
         "growth": growth,
+        "maillog": maillog,
     }
     for name in sys.argv[1:] or tables:
         with tempfile.TemporaryDirectory(prefix="quazzar-bench-") as directory:

@@ -77,7 +77,7 @@ def test_pages_hold_every_mail_once(recorded: None, monkeypatch: pytest.MonkeyPa
     whole = [(one.journey, one.message) for one in finding.find().rows]
     assert len(whole) > 50
     monkeypatch.setattr(finding, "PAGE", 7)
-    monkeypatch.setattr(finding.finding, "PAGE", 7)
+    monkeypatch.setattr("mailrelay.queue.finding.PAGE", 7)
     pages, before = [], ""
     while True:
         page = finding.find(before=before)
