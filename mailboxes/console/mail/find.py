@@ -19,6 +19,7 @@ from mailboxes.maillogrows import Journey, MailEvent
 from mailboxes.models import Stack
 from mailrelay.console import states as relaystates
 from mailrelay.console import timeline
+from mailrelay.feedback import standing
 from mailrelay.models import Message, RelaySettings
 from mailrelay.onward import Step
 from quazzar import rights, words
@@ -176,7 +177,7 @@ def _events(row: Journey, message: Message | None) -> list[timeline.Event]:
     found = [_event(step) for step in story.steps(row, row.events.all())]
     if message is not None:
         relay = RelaySettings.objects.defer("password").filter(pk=1).first() or RelaySettings(pk=1)
-        before = timeline.of(message, relay)[::-1]
+        before = timeline.of(message, relay, standing.of(message.pk))[::-1]
         found = sorted([*before, *found], key=lambda one: (one.at is None, one.at or row.began_at))
     return found[::-1]
 
