@@ -17,7 +17,7 @@ from quazzar.api.viewsets import ApiViewSet
 from quazzar.rights import FIND_MAIL, SEE_QUEUE
 
 
-class QuerySerializer(serializers.Serializer[Any]):
+class FindSerializer(serializers.Serializer[Any]):
     """What to look for."""
 
     q = serializers.CharField(
@@ -57,14 +57,14 @@ class FoundSerializer(serializers.Serializer[Any]):
 
 
 @extend_schema_serializer(many=False)
-class PageSerializer(serializers.Serializer[Any]):
+class FoundPageSerializer(serializers.Serializer[Any]):
     """Some mails, newest first."""
 
     next = serializers.URLField(allow_null=True, help_text="URL of the older ones; null at the end.")
     results = FoundSerializer(many=True)
 
 
-class StepSerializer(serializers.Serializer[Any]):
+class JourneyStepSerializer(serializers.Serializer[Any]):
     """Something that happened to the mail."""
 
     at = serializers.DateTimeField()
@@ -86,27 +86,27 @@ class JourneySerializer(FoundSerializer):
     outcomes = serializers.DictField(
         child=serializers.CharField(), help_text="Recipient: delivered, deferred, …"
     )
-    steps = StepSerializer(many=True, help_text="Oldest first.")
+    steps = JourneyStepSerializer(many=True, help_text="Oldest first.")
 
 
 class JourneyViewSet(ApiViewSet):
     """Find mail."""
 
     rights: ClassVar = {"list": FIND_MAIL, "retrieve": FIND_MAIL}
-    query_names: ClassVar = {"list": [*QuerySerializer().fields]}
+    query_names: ClassVar = {"list": [*FindSerializer().fields]}
     queryset = Journey.objects.all()
     serializer_class = JourneySerializer
     pagination_class = None
     filter_backends = ()
     page_queries = (("Not delivered", "tab=failed"), ("Waiting", "tab=waiting"))
 
-    @extend_schema(parameters=[QuerySerializer], responses=PageSerializer, filters=False)
+    @extend_schema(parameters=[FindSerializer], responses=FoundPageSerializer, filters=False)
     def list(self, request: Request) -> Response:
         """Mail of the relay and of the mail server that has to do with ``q``, newest first; without ``q``, all.
 
         A page without results may have a ``next``: a search for words looks at messages for a fraction of a second.
         """
-        query = QuerySerializer(data=request.query_params.dict())
+        query = FindSerializer(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
         asked = query.validated_data
         page = finding.find(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -164,6 +165,10 @@ def test_who_signs_in_and_who_hangs_up_is_told_apart(world: World) -> None:
     wait_until(lambda: {"sign_in", "sign_in_failed"} <= kinds(), "both are told", SOON)
 
 
+def _accepted(world: World, sender: str, raw: bytes) -> bool:
+    return deliver(world.server, raw, world.bob.address, sender=sender).accepted
+
+
 @pytest.mark.thorough
 def test_nothing_is_lost_or_doubled_when_worker_and_containers_are_killed(world: World) -> None:
     """Twenty mails while the worker is killed twice and Dovecot once: each has one journey, with each step once."""
@@ -175,11 +180,7 @@ def test_nothing_is_lost_or_doubled_when_worker_and_containers_are_killed(world:
         if number == 8:
             stack.container("dovecot").kill()
         raw = mail(f"kill {number}", to=world.bob.address)
-        wait_until(
-            lambda s=sender, r=raw: deliver(world.server, r, world.bob.address, sender=s).accepted,
-            "accepted",
-            120,
-        )
+        wait_until(partial(_accepted, world, sender, raw), "accepted", 120)
         time.sleep(0.2)
     for sender in names:
         found = journey(world, sender, "delivered", kinds={"filed"})
