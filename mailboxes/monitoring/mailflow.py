@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.utils import timezone
 
 from mailboxes.mailqueue import watch
 from mailboxes.models import Stack
+from mailboxes.monitoring.stack import CHECK
 from mailboxes.stack import versions
+from quazzar.models import Finding
 from quazzar.monitoring import doctor
 
+_SOON = timedelta(minutes=2)
 _OFF = "The mail server is not enabled."
 _UNKNOWN_WAY = "from programs on this machine, or through Docker's userland proxy"
 
@@ -20,6 +25,8 @@ def queue() -> doctor.Finding:
         return doctor.idle(_OFF)
     summary = watch.read(stack)
     if summary is None:
+        if stack.phase != Stack.Phase.HEALTHY or _is_new():
+            return doctor.idle("Postfix's queue has not been checked yet.")
         return doctor.warning(
             "Postfix's queue has not been checked yet.",
             "Make sure that the worker and beat are running, and check again in a minute.",
@@ -34,6 +41,11 @@ def queue() -> doctor.Finding:
         return doctor.failed(sentence, advice, since=since)
     advice = "The Mailboxes tab lists the waiting mail under Server. Postfix keeps trying for five days."
     return (doctor.failed if "late" in trouble else doctor.warning)(sentence, advice, since=since)
+
+
+def _is_new() -> bool:
+    """Whether the server has just come up: the worker looks into its queue within a minute."""
+    return Finding.objects.filter(check_name=CHECK, since__gt=timezone.now() - _SOON).exists()
 
 
 def images() -> doctor.Finding:

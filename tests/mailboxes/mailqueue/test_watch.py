@@ -16,6 +16,7 @@ from mailboxes.models import Stack
 from mailboxes.monitoring import mailflow
 from mailrelay.models import Message, RelaySettings
 from quazzar.errors import EngineTimeout
+from quazzar.models import Finding
 from quazzar.monitoring.doctor import Level
 from tests.mailboxes.mailqueue.test_listing import mail
 from tests.mailboxes.stackengine import StackEngine
@@ -45,10 +46,18 @@ def told() -> int:
 
 
 def test_an_empty_queue_is_stored_as_one(up: StackEngine) -> None:
-    assert mailflow.queue().level == Level.WARNING and "has not been checked" in mailflow.queue().sentence
     up.reply("bash", "-o", "pipefail", with_=Result(0, b""))
     upkeep.watch_queue()
     assert mailflow.queue().level == Level.OK and told() == 0
+
+
+def test_right_after_a_start_nothing_is_missed_yet(up: StackEngine) -> None:
+    assert mailflow.queue().is_idle
+    Finding.objects.filter(check_name="stack").update(since=timezone.now() - timedelta(minutes=3))
+    found = mailflow.queue()
+    assert found.level == Level.WARNING and "has not been checked" in found.sentence
+    Stack.objects.update(phase=Stack.Phase.STARTING)
+    assert mailflow.queue().is_idle
 
 
 def test_a_refused_login_is_told_at_once_and_once_a_day(
