@@ -40,7 +40,7 @@ class MailboxesConfig(AppConfig):
         doctor.register("addresses", addresses.examine, **server, **seldom)
         doctor.register("mail clients", mailflow.clients, **page)
         doctor.register("mail images", mailflow.images, **page)
-        doctor.register("mail log", maillog.examine, **page, title="Following the mail server's logs")
+        doctor.register("mail log", maillog.examine, **page, title="Mail server's logs")
         register_collector(metrics.collect)
         register_collector(maillog.collect)
         registry.register(
