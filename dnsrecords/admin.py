@@ -7,14 +7,21 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.urls import reverse
 
-from dnsrecords.console import options, publishing, reports, tab
+from dnsrecords.blocklistrows import BlocklistChange, BlocklistEntry, BlocklistRound
+from dnsrecords.console import blocklists, options, publishing, reports, tab
 from dnsrecords.models import DomainCheck, DomainOptions, Publisher, RecordChange, RecordCheck
 from dnsrecords.reportrows import Network, ReceivedReport, RefusedReport, ReportedMail, ReportedTls
 from quazzar.console import shown, site
 from quazzar.console.rows import GatedAdmin, ReadOnlyAdmin
 from quazzar.rights import SEE_DNS
 
-site.PAGES += tab.urlpatterns + options.urlpatterns + publishing.urlpatterns + reports.urlpatterns
+site.PAGES += (
+    blocklists.urlpatterns
+    + tab.urlpatterns
+    + options.urlpatterns
+    + publishing.urlpatterns
+    + reports.urlpatterns
+)
 
 
 class RowsOfDomains(GatedAdmin, ReadOnlyAdmin):
@@ -199,3 +206,56 @@ class RefusedReportAdmin(RowsOfAll):
     list_display = ("day", "why", "count")
     list_filter: ClassVar[list[Any]] = ["why"]
     ordering: ClassVar[tuple[str, ...]] = ("-day", "why")
+
+
+class RowsOfBlocklists(RowsOfAll):
+    """Rows about blocklists."""
+
+    own_page, own_route = "Blocklists", "admin:dns_blocklists"
+
+
+@admin.register(BlocklistEntry)
+class BlocklistEntryAdmin(RowsOfBlocklists):
+    """What each list says."""
+
+    about = "What each blocklist says about the addresses that mail leaves from, and about the domains."
+    list_display = ("subject", "blocklist", "listed", "reason", "trouble", "answered")
+    list_filter: ClassVar[list[Any]] = ["listed", "blocklist", "trouble"]
+    search_fields: ClassVar[tuple[str, ...]] = ("subject",)
+    search_help_text = "Search address or domain"
+    ordering: ClassVar[tuple[str, ...]] = ("subject", "id")
+
+    @admin.display(description="Answered", ordering="checked_at")
+    def answered(self, row: BlocklistEntry) -> str:
+        """When the list last answered."""
+        return shown.distance(row.checked_at)
+
+
+@admin.register(BlocklistChange)
+class BlocklistChangeAdmin(RowsOfBlocklists):
+    """When something was listed, or no longer."""
+
+    about = "When an address or a domain was put on a blocklist or taken off."
+    list_display = ("when", "subject", "blocklist", "listed", "reason")
+    list_display_links = ("subject",)
+    list_filter: ClassVar[list[Any]] = ["listed", "blocklist"]
+    ordering: ClassVar[tuple[str, ...]] = ("-id",)
+
+    @admin.display(description="Time", ordering="at")
+    def when(self, row: BlocklistChange) -> str:
+        """When it changed."""
+        return shown.moment(row.at)
+
+
+@admin.register(BlocklistRound)
+class BlocklistRoundAdmin(RowsOfBlocklists):
+    """When the lists are asked next."""
+
+    about = "When the blocklists are asked next."
+    list_display = ("id", "due")
+    ordering: ClassVar[tuple[str, ...]] = ("id",)
+
+    @admin.display(description="Next check", ordering="due_at")
+    def due(self, row: BlocklistRound) -> str:
+        """When the next check is due."""
+        return shown.distance(row.due_at)

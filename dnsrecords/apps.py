@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.apps import AppConfig
 from django.db.models.signals import post_save
 
@@ -15,6 +17,7 @@ class DnsRecordsConfig(AppConfig):
     def ready(self) -> None:
         """Registers what the node reports about DNS records, and follows the audit log."""
         from dnsrecords import home, monitoring
+        from dnsrecords.blocklists import standing
         from dnsrecords.checking import schedule
         from mailrelay.inbox import readers
         from quazzar import rights
@@ -31,6 +34,15 @@ class DnsRecordsConfig(AppConfig):
             right=rights.SEE_DNS,
             title="DNS records",
             again=schedule.make_due,
+        )
+        doctor.register(
+            "blocklists",
+            standing.examine,
+            area=doctor.Area.DNS,
+            page="admin:dns_blocklists",
+            right=rights.SEE_DNS,
+            title="Blocklists",
+            every=timedelta(minutes=5),
         )
         metrics.register_collector(monitoring.collect)
         home.register()

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import Count, Max, Q
 
+from dnsrecords.blocklistrows import BlocklistEntry
 from dnsrecords.kinds.registry import KINDS
 from dnsrecords.models import DomainCheck, RecordCheck
 from dnsrecords.verdicts import Status
@@ -46,6 +47,8 @@ def look(user: Any) -> Part:
     facts = [Fact("Domains", f"{_right():,} of {domains:,} correct")]
     if checked is not None:
         facts.append(Fact("Checked", at=checked))
+    if listed := BlocklistEntry.objects.filter(listed=True).count():
+        facts.append(Fact("On blocklists", f"{listed:,}"))
     return Part(
         (Tile(Area.DNS, "DNS", "language", Link("Open DNS records", "admin:dns_overview"), tuple(facts)),)
     )

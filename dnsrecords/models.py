@@ -5,6 +5,11 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
+from dnsrecords.blocklistrows import (  # noqa: F401  (Django looks for models here)
+    BlocklistChange,
+    BlocklistEntry,
+    BlocklistRound,
+)
 from dnsrecords.reportrows import (  # noqa: F401  (Django looks for models here)
     Network,
     ReceivedReport,

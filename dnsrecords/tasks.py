@@ -30,6 +30,14 @@ def name_senders() -> None:
 
 
 @shared_task(ignore_result=True)
+def check_blocklists() -> None:
+    """Asks the blocklists, a few times a day, whether they have what mail leaves from."""
+    from dnsrecords.blocklists import check
+
+    check.check_due()
+
+
+@shared_task(ignore_result=True)
 def clean_up() -> None:
     """Removes what reports said so long ago that its retention is over."""
     from dnsrecords.reports import retention

@@ -112,6 +112,11 @@ app.conf.update(
         "check-dns": {"task": "dnsrecords.tasks.check_due", "schedule": 60, "options": {"expires": 60}},
         "watch-dns": {"task": "dnsrecords.tasks.watch", "schedule": 20, "options": {"expires": 20}},
         "publish-dns": {"task": "dnsrecords.tasks.publish_due", "schedule": 60, "options": {"expires": 60}},
+        "check-blocklists": {
+            "task": "dnsrecords.tasks.check_blocklists",
+            "schedule": 300,
+            "options": {"expires": 60},
+        },
         "name-senders": {
             "task": "dnsrecords.tasks.name_senders",
             "schedule": 300,

@@ -171,6 +171,21 @@ def env_list(name: str, default: str = "") -> list[str]:
     return [item.strip() for item in env_str(name, default).split(",") if item.strip()]
 
 
+def env_some(name: str, choices: Sequence[str]) -> list[str]:
+    """Some of these words, separated by commas; all of them if the variable is unset or empty, none if it is "off".
+
+    Raises:
+        ImproperlyConfigured: one is none of them.
+    """
+    chosen = [word.lower() for word in env_list(name)] or [*choices]
+    for word in [] if chosen == ["off"] else chosen:
+        if word not in choices:
+            raise ImproperlyConfigured(
+                f"{name} must be off, or some of {', '.join(choices)}; {word!r} is none."
+            )
+    return [] if chosen == ["off"] else chosen
+
+
 def env_paths(name: str, default: str = "") -> list[Path]:
     """Absolute directories separated by commas.
 

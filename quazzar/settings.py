@@ -24,6 +24,7 @@ from quazzar.env import (
     env_public_addresses,
     env_rate,
     env_secret,
+    env_some,
     env_str,
     env_url,
     env_zone,
@@ -271,6 +272,10 @@ QUAZZAR_DNS_PRIMARIES = env_networks("QUAZZAR_DNS_PRIMARIES")
 QUAZZAR_PUBLIC_ADDRESSES = env_public_addresses("QUAZZAR_PUBLIC_ADDRESSES")
 #: Days for which what DMARC and TLS reports say is kept; 0: reports are not read.
 QUAZZAR_REPORT_RETENTION_DAYS = env_int("QUAZZAR_REPORT_RETENTION_DAYS", 400, maximum=3650)
+#: The blocklists that are asked about this node, by their keys (dnsrecords/blocklists/lists.py).
+QUAZZAR_BLOCKLISTS = env_some(
+    "QUAZZAR_BLOCKLISTS", ("spamhaus", "barracuda", "spamcop", "psbl", "dbl", "surbl", "uribl")
+)
 #: Look up in DNS whose the addresses in reports are.
 QUAZZAR_REPORT_NETWORKS = env_bool("QUAZZAR_REPORT_NETWORKS", True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dnsrecords.api.blocklists import BlocklistsViewSet
 from dnsrecords.api.reports import DomainReportsViewSet, ReportsViewSet
 from dnsrecords.api.viewsets import DkimViewSet, RecordsViewSet
 from quazzar.api.viewsets import SingletonRouter
@@ -12,6 +13,7 @@ router = SingletonRouter()
 router.register("domains/<int:pk>/dns", RecordsViewSet, "domain_dns")
 router.register("domains/<int:pk>/dns", DkimViewSet, "domain_dkim")
 router.register("domains/<int:pk>/dns/reports", DomainReportsViewSet, "domain_reports")
+router.register("dns/blocklists", BlocklistsViewSet, "blocklists")
 router.register("dns/reports", ReportsViewSet, "dns_reports")
 
 urlpatterns = router.urls

@@ -25,13 +25,15 @@ logger = logging.getLogger(__name__)
 
 #: Checks that are not mailed when they go wrong. Licence, DNS records and expected reports have mails of their own;
 #: mail cannot tell that no mail leaves; and the look itself needs worker and broker.
-NOT_MAILED = frozenset({"licence", "dns", "relay", "worker", "broker", "node mail", "expected reports"})
+NOT_MAILED = frozenset(
+    {"licence", "dns", "blocklists", "relay", "worker", "broker", "node mail", "expected reports"}
+)
 #: What is wrong, or well again, for less than this may be over at the next look.
 HOLD = timedelta(minutes=2)
 #: Another problem of the same check is mailed at the earliest this long after the first.
 AGAIN = timedelta(days=1)
 #: These are in no digest either: it could not be sent.
-_NEVER_LISTED = NOT_MAILED - {"licence", "dns", "expected reports"}
+_NEVER_LISTED = NOT_MAILED - {"licence", "dns", "blocklists", "expected reports"}
 #: Warnings alone are listed that many times less often.
 _WEEK = 7
 News = Literal["", "broke", "mended", "still"]

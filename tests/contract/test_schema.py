@@ -69,6 +69,7 @@ OPERATIONS = {
     (f"{DOMAINS}/{{id}}/dns", "get"): "200", (f"{DOMAINS}/{{id}}/dns/check", "post"): "200",
     (f"{DOMAINS}/{{id}}/dns/dmarc", "get"): "200",
     (f"{DOMAINS}/{{id}}/dns/reports", "get"): "200", ("/api/mail/dns/reports", "post"): "200",
+    ("/api/mail/dns/blocklists", "get"): "200", ("/api/mail/dns/blocklists/check", "post"): "200",
     (f"{DOMAINS}/{{id}}/dns/publisher", "get"): "200", (f"{DOMAINS}/{{id}}/dns/publisher", "put"): "200",
     (f"{DOMAINS}/{{id}}/dns/publisher", "delete"): "204", (f"{DOMAINS}/{{id}}/dns/publish", "post"): "200",
     (f"{DOMAINS}/{{id}}/dns/options", "get"): "200", (f"{DOMAINS}/{{id}}/dns/options", "patch"): "200",

@@ -17,6 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from dnsrecords.blocklistrows import BlocklistChange, BlocklistEntry, BlocklistRound
 from dnsrecords.models import DomainCheck, DomainOptions, Publisher, RecordChange, RecordCheck
 from dnsrecords.reportrows import Network, ReceivedReport, RefusedReport, ReportedMail, ReportedTls
 from mailboxes.imagerows import ImageUpgrade, StackImage
@@ -186,6 +187,11 @@ def rows(operator: User, db: None) -> Rows:
         ReportedTls.objects.create(domain=domain, day="2026-11-20", policy="sts", result="ok", count=3),
         Network.objects.create(address="192.0.2.1", reported_on="2026-11-20"),
         RefusedReport.objects.create(day="2026-11-20", why="dates", count=2),
+        BlocklistEntry.objects.create(
+            subject="192.0.2.1", blocklist="psbl", listed=True, checked_at=timezone.now()
+        ),
+        BlocklistChange.objects.create(subject="192.0.2.1", blocklist="psbl", listed=True),
+        BlocklistRound.objects.create(),
     ]
     return {type(row): row for row in made}
 
