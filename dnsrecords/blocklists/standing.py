@@ -18,7 +18,7 @@ _LEAVE_OUT = "Or leave the list out of QUAZZAR_BLOCKLISTS."
 def examine() -> doctor.Finding:
     """The doctor's check: whether a list has something that mail leaves from."""
     if not check.enabled():
-        return doctor.ok("Blocklists are not checked: QUAZZAR_BLOCKLISTS is off.")
+        return doctor.idle("Blocklists are not checked: QUAZZAR_BLOCKLISTS is off.")
     rows = list(BlocklistEntry.objects.order_by("since"))
     if listed := [row for row in rows if row.listed]:
         return _listed(listed)
@@ -59,13 +59,13 @@ def _listed(rows: list[BlocklistEntry]) -> doctor.Finding:
 
 def _clear(rows: list[BlocklistEntry]) -> doctor.Finding:
     if not rows:
-        return doctor.ok(
+        return doctor.idle(
             "There is nothing to look up in blocklists yet: no public address and no domain is known."
         )
     answered = {row.blocklist for row in rows if row.checked_at and not row.trouble}
     silent = {row.blocklist for row in rows if row.trouble}
     if not answered:
-        return doctor.ok(f"No blocklist answers at present; {words.count(len(silent), 'list')} asked.")
+        return doctor.idle(f"No blocklist answers at present; {words.count(len(silent), 'list')} asked.")
     what = words.count(len({row.subject for row in rows}), "address or domain", "addresses and domains")
     unheard = f" {words.count(len(silent), 'list does', 'lists do')} not answer at present." if silent else ""
     return doctor.ok(
