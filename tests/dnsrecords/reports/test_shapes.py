@@ -144,6 +144,7 @@ def test_impossible_times_are_refused(begin: object, end: object) -> None:
         b'{"policies": [' * 50_000, b'{"organization-name": NaN, "policies": []}', json.dumps(["policies"]).encode(),
         mail(b"%PDF-1.4", "application/pdf"), gzip.compress(gzip.compress(gzip.compress(gzip.compress(document(PASS))))),
     ],
+    ids=map(str, range(21)),
 )  # fmt: skip
 def test_what_is_no_report_is_refused_with_a_sentence(data: bytes) -> None:
     assert refused(data).why in (Why.UNREADABLE, Why.DATES)
