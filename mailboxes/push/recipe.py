@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+import logging
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from mailboxes.push import parts
+from mailboxes.push import parts, splice
 from quazzar.errors import CommandFailed, StaleGeneration
 
 if TYPE_CHECKING:
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
     from mailboxes.engine.client import Engine
     from mailboxes.push.parts import PartFile
 
+logger = logging.getLogger(__name__)
+
 #: Seconds for one push, including up to 10 for the lock, and enough for 100,000 lines.
 TIMEOUT = 60.0
 #: In place of an expected generation: replace the files whatever generation they have.
 ANY = "any"
 #: Exit code of the scripts → error code and sentence. See scripts/write_users.sh.
-_STALE = 76
+_STALE, _OTHER_BASE = 76, 78
 _FAILURES = {
     75: ("push_locked", "Another process is writing the stack's files and holds their lock."),
     77: (
@@ -30,15 +33,27 @@ _FAILURES = {
         "The connection to the container was lost while sending a file. The old file stays in use.",
     ),
 }
+#: Dovecot's group owns what write_users.sh makes; to say so here saves it a program.
+_USER = "root:dovecot"
 _AGAIN = "Quazzar will try again."
+
+
+class _OtherBase(Exception):
+    """The file in the container is not the one that the difference was made for."""
 
 
 @dataclass(frozen=True)
 class UsersFile:
-    """The users file, as ``render.users`` makes it, and ``render.fresh`` of the mailboxes that cannot wait for it."""
+    """The users file, as ``render.users`` makes it.
+
+    Attributes:
+        fresh: ``render.fresh`` of the mailboxes that cannot wait until Dovecot reads it.
+        old: the file that the container has, if it is known. Then only the difference is sent.
+    """
 
     data: bytes = field(repr=False)
     fresh: Sequence[tuple[str, str]] = field(default=(), repr=False)
+    old: bytes = field(default=b"", repr=False)
 
 
 def write_users(
@@ -56,13 +71,28 @@ def write_users(
         StaleGeneration: the file has another generation; nothing was written.
         StackError: the file could not be written; the old one stays in force.
     """
+    made = None if callable(file) else file
 
     def announced() -> bytes:
-        made = file() if callable(file) else file
-        lines = "".join(f"{name} {line}\n" for name, line in made.fresh).encode()
-        return _announced(made.data, f" {len(made.fresh)}", lines)
+        nonlocal made
+        made = made or file()  # type: ignore[operator]
+        return _users_input(made)
 
-    _write(engine, container, "write_users.sh", [str(expected)], announced)
+    try:
+        _write(engine, container, "write_users.sh", [str(expected)], announced, user=_USER)
+    except _OtherBase:
+        # Somebody edited it. The digest is of the whole result, so nothing was replaced.
+        logger.warning("stack: the users file in %s was changed by hand; sending all of it", container)
+        made = replace(made, old=b"") if made else None
+        _write(engine, container, "write_users.sh", [str(expected)], announced, user=_USER)
+
+
+def _users_input(file: UsersFile) -> bytes:
+    pieces = splice.splice(file.old, file.data)
+    head = f"{len(pieces.middle)} {hashlib.sha256(file.data).hexdigest()} {len(file.fresh)}"
+    place = f"{pieces.at} {pieces.length} {pieces.rest}"
+    fresh = "".join(f"{name} {line}\n" for name, line in file.fresh)
+    return b"".join((f"{head} {place}\n".encode(), pieces.first, b"\n", fresh.encode(), pieces.middle))
 
 
 def write_bundle(
@@ -94,11 +124,15 @@ def _write(
     script: str,
     arguments: Sequence[str],
     stdin: Callable[[], bytes],
+    *,
+    user: str = "",
 ) -> None:
     argv = ["bash", "-c", _script(script), script, *arguments]
-    result = engine.run(container, argv, stdin=stdin, timeout=TIMEOUT)
+    result = engine.run(container, argv, stdin=stdin, timeout=TIMEOUT, user=user)
     if result.exit_code == _STALE:
         raise StaleGeneration("Another process changed the stack's files.", exit_code=_STALE)
+    if result.exit_code == _OTHER_BASE:
+        raise _OtherBase
     if result.exit_code in _FAILURES:
         code, message = _FAILURES[result.exit_code]
         raise CommandFailed(message, exit_code=result.exit_code, code=code, hint=_AGAIN)
@@ -111,12 +145,12 @@ def _write(
         )
 
 
-def _announced(data: bytes, more: str = "", between: bytes = b"") -> bytes:
-    """The input of a script: a line with length and SHA-256 (and more), what comes between, then the data.
+def _announced(data: bytes) -> bytes:
+    """The input of write_bundle.sh: a line with length and SHA-256, then the data.
 
     To the script a lost connection looks like the end of the input. Nothing of the data is in argv.
     """
-    return f"{len(data)} {hashlib.sha256(data).hexdigest()}{more}\n".encode() + between + data
+    return f"{len(data)} {hashlib.sha256(data).hexdigest()}\n".encode() + data
 
 
 @lru_cache

@@ -41,6 +41,8 @@ FRESH = "fresh"
 _FRESH_FOR = 3.0
 #: Mailboxes that have a line there; others wait until Dovecot reads the users file.
 _FRESH_AT_MOST = 100
+#: Container → the users file that was last written there and confirmed, so that the next push sends the difference.
+_written: dict[str, bytes] = {}
 #: Addresses in one exec.
 _KICKS = 500
 #: Prints the first of these files that exists.
@@ -127,8 +129,9 @@ class Writer:
                 raise _NotNowError
             fresh = self._fresh(desired)
             confirmation.append((desired.snapshot.generation, digest, fresh))
+            old = self._old_users(expected)
             self._begin([parts.USERS])
-            return recipe.UsersFile(users, render.fresh(desired.snapshot, fresh))
+            return recipe.UsersFile(users, render.fresh(desired.snapshot, fresh), old)
 
         expected = self._confirmed_generation(parts.USERS)
         with suppress(_NotNowError, StaleGeneration):
@@ -149,11 +152,11 @@ class Writer:
         data, digest = self._rendered(snapshot)
         if self._confirmed(parts.USERS, digest):
             return
-        self._begin([parts.USERS])
         generation = snapshot.generation
         fresh = self._fresh(desired)
-        file = recipe.UsersFile(data, render.fresh(snapshot, fresh))
         expected = self._confirmed_generation(parts.USERS)
+        file = recipe.UsersFile(data, render.fresh(snapshot, fresh), self._old_users(expected))
+        self._begin([parts.USERS])
         try:
             recipe.write_users(self._engine, self._dovecot, file, expected)
         except StaleGeneration:
@@ -172,9 +175,16 @@ class Writer:
         staying = [address for address, when in written.items() if abs(now - when) < _FRESH_FOR]
         return [*staying, *sorted({*desired.new, *desired.cut_off}.difference(staying))][:_FRESH_AT_MOST]
 
+    def _old_users(self, expected: int | str) -> bytes:
+        """The users file that this process has written and nobody has replaced; empty if there is none."""
+        old = b"" if parts.USERS in self._parts.get(DIRTY, ()) else _written.get(self._dovecot, b"")
+        return old if render.generation_of(old.partition(b"\n")[0]) == expected else b""
+
     def _end_users(self, generation: int, digest: str, fresh: Iterable[str]) -> None:
         since: dict[str, float] = self._parts.get(FRESH, {})
         now = time()
+        if self._users is not None:
+            _written[self._dovecot] = self._users[1]
         times = {address: since.get(address, now) for address in fresh}
         self._end({parts.USERS: {"generation": generation, "digest": digest}, FRESH: times})
 

@@ -42,6 +42,7 @@ class StackEngine(FakeEngine):
         done: pushes, kicks and reloads, in order, in a word each.
         kicked: addresses whose sessions were ended.
         fresh: lines in Dovecot's directory ``fresh``.
+        whole: of each users file that came, whether it was more than a difference.
         in_force: table → rows that Postfix sees since the last postmap; and ``relayhost``.
         before: called with the method's name before each call.
         exits: script → exit codes of its next runs, which then write nothing.
@@ -55,6 +56,7 @@ class StackEngine(FakeEngine):
         self.done: list[str] = []
         self.kicked: list[str] = []
         self.fresh: list[str] = []
+        self.whole: list[bool] = []
         self.in_force: dict[str, bytes] = {}
         self.wrong_owners: set[str] = set()
         self.before: Callable[[str], None] = lambda method: None
@@ -187,15 +189,22 @@ class StackEngine(FakeEngine):
         if expected not in {recipe.ANY, self.generation(what)}:
             return b"", 76
         announced, _, data = (ran.stdin or b"").partition(b"\n")
-        length, digest, *_ = announced.decode().split()
-        data = data[-int(length) :]
-        return data, 0 if (int(length), digest) == (len(data), hashlib.sha256(data).hexdigest()) else 77
+        _, digest, *more = announced.decode().split()
+        code = 77
+        if more:
+            count, at, kept, rest = map(int, more)
+            first, *_, data = data.split(b"\n", count + 1)
+            old = self._data("users")
+            data = b"".join((first, b"\n", old[at : at + kept], data, old[rest:] if rest >= 0 else b""))
+            self.whole.append(not kept and rest < 0)
+            code = 77 if self.whole[-1] else 78
+        return data, 0 if digest == hashlib.sha256(data).hexdigest() else code
 
     @staticmethod
     def _lines_for_fresh(ran: Ran) -> list[str]:
         announced, _, rest = (ran.stdin or b"").partition(b"\n")
-        lines = rest.split(b"\n", count := int(announced.split()[2]))[:count]
-        return [line.decode().partition(" ")[2] for line in lines]
+        count = int(announced.split()[2])
+        return [line.decode().partition(" ")[2] for line in rest.split(b"\n", count + 1)[1 : count + 1]]
 
     def _note(self, done: Push) -> None:
         self.pushes.append(done)

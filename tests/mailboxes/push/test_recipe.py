@@ -213,6 +213,46 @@ def test_two_users_files_of_one_size_differ_in_their_second(pair: Pair) -> None:
     assert len(seconds) == 4
 
 
+@pytest.mark.parametrize("where", ["front", "middle", "end", "both ends", "longer", "shorter", "generation"])
+def test_of_a_long_file_the_difference_is_enough(
+    pair: Pair, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailboxes.push.splice.WORTH_IT", 10_000)
+    old = users(100, 2000)
+    lines = old.splitlines(keepends=True)
+    other = f"zoe@example.com:{HASH}b::::/srv/vmail/example.com/zoe::\n".encode()
+    changed = {
+        "front": [lines[0], other, *lines[2:]],
+        "middle": [*lines[:900], other, *lines[900:]],
+        "end": [*lines, other],
+        "both ends": [lines[0], other, *lines[2:-1], other],
+        "longer": [*lines, *users(1, 1000, "c").splitlines(keepends=True)[1:]],
+        "shorter": [*lines[:600], *lines[900:]],
+        "generation": lines,
+    }[where]
+    new = b"# quazzar generation 7\n" + b"".join(changed[1:])
+    name = str(pair.dovecot.name)
+    recipe.write_users(pair.engine, name, recipe.UsersFile(old), recipe.ANY)
+    recipe.write_users(pair.engine, name, recipe.UsersFile(new, old=old), 100)
+    assert fetch(pair.dovecot, "/etc/dovecot/users") == {"users": new}
+    assert not pair.left()
+
+
+def test_a_file_that_was_changed_by_hand_is_replaced_as_a_whole(
+    pair: Pair, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailboxes.push.splice.WORTH_IT", 10_000)
+    name = str(pair.dovecot.name)
+    old, new = users(100, 2000), users(101, 2001)
+    recipe.write_users(pair.engine, name, recipe.UsersFile(old), recipe.ANY)
+    for by_hand in ("sed -i s/user7@/user8@/ users", "truncate -s 5000 users", "rm users"):
+        caplog.clear()
+        said(pair.dovecot, "bash", "-c", f"cd /etc/dovecot; {by_hand}")
+        recipe.write_users(pair.engine, name, recipe.UsersFile(new, old=old), recipe.ANY)
+        assert fetch(pair.dovecot, "/etc/dovecot/users") == {"users": new}
+        assert "changed by hand" in caplog.text and not pair.left()
+
+
 def test_every_part_of_a_bundle_arrives_with_its_mode(pair: Pair) -> None:
     pair.write("bundle", 30, recipe.ANY)
     assert keys(pair).keys() == {"dkim/keys/example.com.s0", "dkim/domains/example.com"}

@@ -9,7 +9,7 @@ import pytest
 
 from mailboxes.engine.values import PutFile, Result
 from mailboxes.models import DkimKey, Domain, Mailbox, Stack
-from mailboxes.push import snapshots, writer
+from mailboxes.push import parts, snapshots, writer
 from mailboxes.push.entries import Snapshot
 from mailboxes.stack import control, reconcile
 from mailboxes.stack.blueprint import services
@@ -55,6 +55,36 @@ def test_newer_rows_that_another_node_brought_in_are_not_overwritten(up: StackEn
     with pytest.raises(StaleGeneration):
         stale.write_users(snapshots.Desired(Snapshot()), Snapshot(generation=2))
     assert "zoe@example.com" in up.users()
+
+
+@pytest.mark.slow
+def test_of_a_long_file_a_push_sends_the_difference_unless_somebody_else_wrote(
+    up: StackEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailboxes.push.splice.WORTH_IT", 1)
+    for number in range(5):
+        add(f"box{number}")
+    push(up)
+    up.whole.clear()
+    add("zoe")
+    push(up)
+    assert up.whole == [False]
+    # A killed worker wrote and did not confirm; somebody edited the file; another worker has pushed since.
+    writer.forget([parts.USERS])
+    add("bob")
+    push(up)
+    data = up.config["users"].data
+    up.put_by_hand("users", data.replace(b"zoe@", b"eve@"))
+    add("cyn")
+    push(up)
+    monkeypatch.setitem(writer._written, "qz-dovecot", b"# quazzar generation 1\n")
+    add("dan")
+    push(up)
+    assert up.whole == [False, True, False, True, True]
+    assert {"eve@example.com", "zoe@example.com", "dan@example.com"} & set(up.users()) == {
+        "zoe@example.com",
+        "dan@example.com",
+    }
 
 
 # --- failures ----------------------------------------------------------------------------------------------
