@@ -18,7 +18,7 @@ help:
 	@echo "make audit   ask PyPI for known vulnerabilities of the pinned packages"
 	@echo "make sbom    write the packages that Quazzar runs with to sbom.cdx.json (CycloneDX)"
 	@echo "make fuzz    try made-up requests and inputs for SECONDS=600 (SEED=1 tries the same again; WHAT='api spf' some of it)"
-	@echo "make bench   measure speed and memory, compared with similar products"
+	@echo "make bench   measure speed and memory, compared with similar products (make bench sending queue: only these tables)"
 	@echo "make torture  break real parts at random and check that nothing is lost (SEED=5 ROUNDS=100 FROM=1 MODES=relay-sqlite)"
 	@echo "make roles   write the tables of docs/roles.md"
 	@echo "make shots   take the screenshots for the documentation from the demo"
@@ -59,9 +59,16 @@ fuzz:
 	@$(PY) -c "import atheris" 2>/dev/null || $(PY) -m uv pip install --quiet atheris==3.0.0 || true
 	@$(PY) -m tests.fuzz --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED)) $(if $(CORPUS),--corpus $(CORPUS)) $(WHAT)
 
+# `make bench sending queue` measures only these tables: what follows `bench` is no target then.
+ifeq (bench,$(firstword $(MAKECMDGOALS)))
+TABLES := $(wordlist 2,$(words $(MAKECMDGOALS)),$(MAKECMDGOALS))
+.PHONY: $(TABLES)
+$(eval $(TABLES):;@:)
+endif
+
 bench:
 	@scripts/bootstrap requirements-dev.txt
-	@$(PY) -m bench
+	@$(PY) -m bench $(TABLES)
 
 torture:
 	@scripts/bootstrap requirements-dev.txt

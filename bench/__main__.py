@@ -166,6 +166,8 @@ def main() -> None:
         "growth": growth,
         "maillog": maillog,
     }
+    if unknown := set(sys.argv[1:]) - tables.keys():
+        sys.exit(f"There is no table {', '.join(sorted(unknown))}. There are: {', '.join(tables)}.")
     for name in sys.argv[1:] or tables:
         with tempfile.TemporaryDirectory(prefix="quazzar-bench-") as directory:
             tables[name](Path(directory))
