@@ -30,6 +30,7 @@ SECTIONS = {
     "deleted": "deleted",
     "restore": "deleted",
     "import": "import",
+    "queue": "queue",
     **dict.fromkeys(("list", "add", "edit", "delete", "connection", "autoconfig", "profile", "live"), "list"),
 }
 

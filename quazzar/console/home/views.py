@@ -34,7 +34,9 @@ Linked = TypeVar("Linked", statusline.Line, tiles.Status, Event)
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """Show the complete page; its three parts fetch themselves again from the views below."""
+    may_find = rights.FIND_MAIL(request.user) and entitlements.has(gate.FEATURE)
     context = {**frame(request), "title": "Home", **_now(request), **_charts(request), **_latest(request)}
+    context["may_find_mail"] = may_find
     return render(request, "quazzar/home/home.html", context)
 
 

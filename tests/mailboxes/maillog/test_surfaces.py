@@ -128,3 +128,15 @@ def test_who_sees_messages_alone_does_not_see_the_mail_servers(
 def test_passwords_of_clients_are_on_no_page(page: Client, recorded: None) -> None:
     for row in Journey.objects.filter(state="connection"):
         assert "AGFsaWNlAHNlY3JldA" not in html(page.get(f"{FIND}{row.pk}/"))
+
+
+def test_home_leads_to_the_search_for_whoever_may_use_it(
+    page: Client, other_staff: User, plan: Callable[[str], None]
+) -> None:
+    assert 'action="/admin/find-mail/"' in html(page.get("/admin/"))
+    plan("community")
+    assert 'action="/admin/find-mail/"' not in html(page.get("/admin/"))
+    plan("pro")
+    other_staff.groups.add(Group.objects.get(name="Sender"))
+    page.force_login(other_staff)
+    assert 'action="/admin/find-mail/"' not in html(page.get("/admin/"))
