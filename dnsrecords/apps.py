@@ -45,6 +45,8 @@ class DnsRecordsConfig(AppConfig):
             every=timedelta(minutes=5),
         )
         metrics.register_collector(monitoring.collect)
+        metrics.register_collector(monitoring.collect_reports)
+        metrics.register_collector(monitoring.collect_blocklists)
         home.register()
         readers.register("DMARC and TLS reports", _read_reports)
 

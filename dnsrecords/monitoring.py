@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from django.db.models import Count
+from django.db.models import Count, Max, Sum
+from django.utils import timezone
 from prometheus_client.core import GaugeMetricFamily
 
+from dnsrecords.blocklistrows import BlocklistEntry
 from dnsrecords.models import DomainCheck, RecordCheck
+from dnsrecords.reportrows import ReceivedReport, RefusedReport
 from dnsrecords.verdicts import Status
 from quazzar import words
 from quazzar.monitoring import doctor
@@ -21,6 +26,8 @@ if TYPE_CHECKING:
 REQUIRED = ("mx", "spf", "dkim", "dmarc")
 _WRONG = (Status.MISSING, Status.MISMATCH)
 _MOST_NAMED = 3
+#: How long reports are in the metrics: there is one of each reporter a day.
+REPORTS_FOR = timedelta(days=7)
 _ADVICE = (
     "The DNS records page shows what to publish. Without them, other mail servers refuse your mail or "
     "mark it as spam."
@@ -36,6 +43,68 @@ def collect() -> Iterator[Metric]:
     for status in Status:
         family.add_metric([status.value], counts.get(status.value, 0))
     yield family
+
+
+def collect_reports() -> Iterator[Metric]:
+    """What reports that arrived in the last seven days say, by domain; and what was refused."""
+    since = timezone.now() - REPORTS_FOR
+    rows = ReceivedReport.objects.filter(received_at__gte=since).order_by()
+    mails = GaugeMetricFamily(
+        "quazzar_dmarc_mails",
+        "Mails in DMARC reports of the last seven days by domain, and whether they passed.",
+        labels=["domain", "result"],
+    )
+    sessions = GaugeMetricFamily(
+        "quazzar_tls_sessions",
+        "Sessions in TLS reports of the last seven days by domain, and whether they succeeded.",
+        labels=["domain", "result"],
+    )
+    last = GaugeMetricFamily(
+        "quazzar_reports_last_timestamp_seconds",
+        "When the last report of each kind arrived in the last seven days, in Unix time.",
+        labels=["kind"],
+    )
+    latest: dict[str, float] = {}
+    sums = rows.values("domain__name", "kind").annotate(
+        all=Sum("total"), bad=Sum("failed"), at=Max("received_at")
+    )
+    for row in sums:
+        family = mails if row["kind"] == ReceivedReport.Kind.DMARC else sessions
+        family.add_metric([row["domain__name"], "passed"], row["all"] - row["bad"])
+        family.add_metric([row["domain__name"], "failed"], row["bad"])
+        latest[row["kind"]] = max(latest.get(row["kind"], 0), row["at"].timestamp())
+    for kind, at in latest.items():
+        last.add_metric([kind], at)
+    refused = GaugeMetricFamily(
+        "quazzar_reports_refused", "Reports refused in the last seven days, and why.", labels=["why"]
+    )
+    counts = RefusedReport.objects.filter(day__gte=since.date()).order_by().values_list("why")
+    for why, number in counts.annotate(number=Sum("count")):
+        refused.add_metric([why], number)
+    yield from (mails, sessions, last, refused)
+
+
+def collect_blocklists() -> Iterator[Metric]:
+    """What each blocklist said last, and whether it still answers."""
+    listed = GaugeMetricFamily(
+        "quazzar_blocklist_listed",
+        "1 if the blocklist has this address or domain, 0 if it does not.",
+        labels=["subject", "blocklist"],
+    )
+    trouble = GaugeMetricFamily(
+        "quazzar_blocklist_unanswered",
+        "Addresses and domains about which a blocklist did not answer at the last check, and why.",
+        labels=["blocklist", "why"],
+    )
+    unanswered: Counter[tuple[str, str]] = Counter()
+    for row in BlocklistEntry.objects.all():
+        if row.listed is not None:
+            listed.add_metric([row.subject, row.blocklist], row.listed)
+        if row.trouble:
+            unanswered[row.blocklist, row.trouble] += 1
+    for labels, number in unanswered.items():
+        trouble.add_metric([*labels], number)
+    yield from (listed, trouble)
 
 
 def examine() -> doctor.Finding:
