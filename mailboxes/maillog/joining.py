@@ -213,8 +213,13 @@ def _judge(row: Journey, event: Event) -> None:
         outcomes = facts.setdefault("outcomes", {})
         for address in event.recipients:
             if len(outcomes) < _MOST_OUTCOMES or address in outcomes:
-                outcomes[address] = event.kind
+                outcomes[address] = _later(outcomes.get(address, ""), event.kind)
     row.state = state_of(row)
+
+
+def _later(before: str, now: str) -> str:
+    """The state of a recipient: what was delivered stays delivered, though the sender tried in vain before or again."""
+    return before if before == Kind.DELIVERED and now in (Kind.REFUSED, Kind.PUT_OFF, Kind.DEFERRED) else now
 
 
 _WHOLE_STATES: dict[str, str] = {
@@ -234,7 +239,7 @@ def state_of(row: Journey) -> str:
         return State.DELETED
     if facts.get("held"):
         return State.HELD
-    if facts.get("whole"):
+    if facts.get("whole") and Kind.DELIVERED not in outcomes:
         return _WHOLE_STATES.get(facts["whole"], State.REFUSED)
     for kind, state in (
         (Kind.BOUNCED, State.BOUNCED),
@@ -302,7 +307,9 @@ def merge(part: Draft, into: Draft, *, report: bool = False) -> None:
     if report:
         facts["reports"] = [*dict.fromkeys([*facts.get("reports", ()), *theirs.facts.get("ids", ())])]
         return
-    facts["outcomes"] = facts.get("outcomes", {}) | theirs.facts.get("outcomes", {})
+    outcomes = facts.setdefault("outcomes", {})
+    for address, kind in theirs.facts.get("outcomes", {}).items():
+        outcomes[address] = _later(outcomes.get(address, ""), kind)
     for name in ("held", "deleted", "whole", "broken", "filed"):
         if name in theirs.facts:
             facts[name] = theirs.facts[name]

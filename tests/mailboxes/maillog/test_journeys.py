@@ -186,3 +186,21 @@ def test_of_a_mail_that_only_has_a_message_id_nothing_is_stored() -> None:
     store([(records.at(), Event("postfix", Kind.IDENTIFIED, "A1B2C3D4", message_id="<1@x>")),
            (records.at(), Event("postfix", Kind.REMOVED, "A1B2C3D4"))])  # fmt: skip
     assert not Journey.objects.exists()
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_mail_that_came_in_at_the_second_attempt_is_delivered(first: bool) -> None:
+    """Refused for a while, or sent again after it had come in: what was delivered stays so."""
+    said = [
+        Event("postfix", Kind.ACCEPTED, "A1B2C3D5", client="192.0.2.1"),
+        Event("postfix", Kind.IDENTIFIED, "A1B2C3D5", message_id="<1@x>"),
+        Event(
+            "postfix", Kind.PUT_OFF, "A1B2C3D5", recipients=("bob@x.test",), data={"stage": "END-OF-MESSAGE"}
+        ),
+        Event("postfix", Kind.REMOVED, "A1B2C3D5"),
+    ]
+    attempt = [(records.at(0 if first else 60), event) for event in said]
+    for batch in sorted([attempt, mail("A1B2C3D4", "<1@x>", second=30)], key=lambda events: events[0][0]):
+        store(batch)
+    (journey,) = Journey.objects.all()
+    assert (journey.state, journey.facts["outcomes"]) == ("delivered", {"bob@x.test": Kind.DELIVERED})
