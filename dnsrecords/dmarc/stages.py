@@ -16,11 +16,11 @@ _NEEDS = {
         "once a day who sends mail as this domain."
     ),
     "quarantine": (
-        "Wait for about two weeks of reports in which all your own mail, including newsletters, shops and "
+        "Wait for at least ten days of reports in which all your own mail, including newsletters, shops and "
         "printers, passes SPF or DKIM for this domain. Forged mail then goes into spam."
     ),
     "reject": (
-        "Wait about four more weeks in which none of your own mail was put into spam and all of it passes "
+        "Wait at least four more weeks in which none of your own mail was put into spam and all of it passes "
         "DKIM (SPF fails wherever mail is forwarded). Forged mail is then refused. To try it first, add "
         "t=y: receivers that follow RFC 9989 then still put forged mail into spam, while older ones "
         "refuse it."
