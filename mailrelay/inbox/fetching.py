@@ -107,8 +107,8 @@ def _read_one(row: Inbox, mailbox: Mailbox, uid: int) -> bool:
             logger.info("inbox %s: UID %s read as %s", row.pk, uid, ", ".join(by))
     row.last_uid = uid
     news = {"read_at": timezone.now(), "number_read": F("number_read") + 1} if by else {}
-    rows.update(last_uid=uid, **news)
-    return bool(by)
+    # Somebody else may look at the same time, as when an operator presses a button: the first one counts.
+    return bool(rows.filter(last_uid__lt=uid).update(last_uid=uid, **news) and by)
 
 
 def _put_away(row: Inbox, mailbox: Mailbox, uid: int) -> None:

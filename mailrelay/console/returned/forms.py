@@ -10,18 +10,6 @@ from mailrelay.inbox import settings
 from mailrelay.models import Inbox, Suppression
 from mailrelay.suppression import listing
 from quazzar.console.forms import INPUT, NumberField, SavingForm, switch, text_input
-from quazzar.sealing.values import Sealed
-from quazzar.sealing.widgets import SealedFormField, SealedInput
-
-
-class InboxPassword(SealedInput):
-    """The inbox's password; the page shows "saved", never the password."""
-
-    saved_text = "Saved. Leave this empty to keep it."
-    unreadable_text = (
-        "Unreadable: the key that sealed it is no longer in the key file. Enter the password again."
-    )
-    remove_text = ""
 
 
 class InboxForm(SavingForm):
@@ -36,7 +24,12 @@ class InboxForm(SavingForm):
     )
     security = forms.ChoiceField(choices=Inbox.Security.choices, widget=forms.Select(attrs=INPUT))
     username = forms.CharField(required=False, widget=text_input(placeholder="bounces@example.com"))
-    password = SealedFormField(required=False, widget=InboxPassword(attrs=INPUT))
+    #: No sealed field: it cannot be removed, only replaced; and it is never shown again.
+    password = forms.CharField(
+        required=False,
+        strip=False,
+        widget=forms.PasswordInput(attrs={**INPUT, "autocomplete": "new-password", "spellcheck": "false"}),
+    )
     folder = forms.CharField(required=False, initial="INBOX", widget=text_input())
     after = forms.ChoiceField(choices=Inbox.After.choices, widget=forms.Select(attrs=INPUT))
     processed_folder = forms.CharField(required=False, initial="Processed", widget=text_input())
@@ -44,17 +37,14 @@ class InboxForm(SavingForm):
 
     def __init__(self, data: Any = None, *, row: Inbox | None = None) -> None:
         self.row = row
-        password = {"password": row.password} if row is not None and row.password is not None else {}
-        super().__init__(data, initial={**settings.values_of(row), **password} if row else {})
+        super().__init__(data, initial=settings.values_of(row) if row else {})
 
     def save(self) -> Inbox | None:
         """Save what was typed; None when something is not valid, with the sentences at the fields."""
         return self.attempt(self._save)
 
     def _save(self, values: dict[str, Any]) -> Inbox:
-        password = values["password"]
-        wanted = {**values, "password": "" if isinstance(password, Sealed) else password}
-        return settings.add(wanted) if self.row is None else settings.change(self.row.pk, wanted)
+        return settings.add(values) if self.row is None else settings.change(self.row.pk, values)
 
 
 class SuppressionForm(SavingForm):

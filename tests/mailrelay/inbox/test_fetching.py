@@ -177,3 +177,14 @@ def _decoded(text: str) -> str:
 
 def test_the_password_is_in_no_repr() -> None:
     assert "secret" not in repr(Account("h", 993, "tls", "u", "secret"))
+
+
+def test_two_looks_at_once_count_a_report_once(
+    inbox: Inbox, server: RealDovecot, stored: list[bytes]
+) -> None:
+    server.deliver(mail("report 1"))
+    other = Inbox.objects.get()  # as it was before the first look
+    assert fetching.look(inbox) == 1
+    assert fetching.look(other) == 0
+    inbox.refresh_from_db()
+    assert inbox.number_read == len(stored) == 1
