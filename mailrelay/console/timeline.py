@@ -214,11 +214,7 @@ def _came_back(row: Feedback, *, several: bool) -> Event:
     told = f"{_SOURCES.get(row.source, 'event')} from {row.reporter or row.source}"
     doubt = "" if row.proven else "matched by its Message-ID"
     details = ", ".join(filter(None, (row.host and f"by {row.host}", told, doubt)))
-    hint = (
-        "The address cannot receive mail. It is on the suppression list, unless you removed it."
-        if row.hard
-        else ""
-    )
+    hint = "The address cannot receive mail. Correct it, or look at the suppression list." if row.hard else ""
     return Event(row.at, tone, icon, title, row.said or row.status, details, hint)
 
 

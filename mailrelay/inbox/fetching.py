@@ -71,18 +71,22 @@ def _read_new(row: Inbox) -> int:
     with Mailbox(account_of(row)) as mailbox:
         validity, next_uid = mailbox.select(row.folder)
         if row.uid_validity != validity:
-            found = mailbox.since((timezone.now() - _FIRST).date())
-            row.uid_validity, row.last_uid = validity, (found[0] if found else max(next_uid, 1)) - 1
-            Inbox.objects.filter(pk=row.pk).update(
-                uid_validity=validity, last_uid=row.last_uid, trying_uid=0, tries=0
-            )
-        else:
-            found = mailbox.after(row.last_uid)
+            recent = mailbox.since((timezone.now() - _FIRST).date())
+            _begin(row, validity, (recent[0] if recent else max(next_uid, 1)) - 1)
+        found = mailbox.after(row.last_uid)
         for uid in found:
             if time.monotonic() > until:
                 break
             stored += _read_one(row, mailbox, uid)
     return stored
+
+
+def _begin(row: Inbox, validity: int, last_uid: int) -> None:
+    """Go on after this UID, because the server numbers its mails for the first time, or in another way than before.
+    Somebody else who looks at the same time may have begun already, and got further."""
+    others = Inbox.objects.filter(pk=row.pk).exclude(uid_validity=validity)
+    others.update(uid_validity=validity, last_uid=last_uid, trying_uid=0, tries=0)
+    row.refresh_from_db(fields=["uid_validity", "last_uid", "trying_uid", "tries"])
 
 
 def _read_one(row: Inbox, mailbox: Mailbox, uid: int) -> bool:

@@ -136,11 +136,14 @@ def _returned(before: int | None, after: int | None, most: int) -> list[int]:
     bad = Feedback.objects.filter(kind__in=Feedback.BAD).order_by()
     if after is not None:
         newer = (
-            bad.filter(message__gt=after).order_by("message").values_list("message_id", flat=True).distinct()
+            bad.filter(message__gt=after)
+            .order_by("message_id")
+            .values_list("message_id", flat=True)
+            .distinct()
         )
         return sorted(newer[:most], reverse=True)
     bad = bad if before is None else bad.filter(message__lt=before)
-    return list(bad.order_by("-message").values_list("message_id", flat=True).distinct()[:most])
+    return list(bad.order_by("-message_id").values_list("message_id", flat=True).distinct()[:most])
 
 
 def _filtered(query: Query, statuses: Iterable[str]) -> QuerySet[Message]:

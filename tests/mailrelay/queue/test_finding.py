@@ -12,7 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.test.utils import CaptureQueriesContext
 
 from mailrelay.mail.emails import Email
-from mailrelay.models import Message, MessageAddress, envelope
+from mailrelay.models import Feedback, Message, MessageAddress, envelope
 from mailrelay.queue import byhand, finding, outbox, retention
 from mailrelay.queue.finding import Page, Query
 from tests.tiers import fewer
@@ -274,3 +274,37 @@ def test_messages_from_before_an_upgrade_are_found_by_each_recipient(before: Any
     assert found == {"ops@example.com": [keys["two"], keys["one"]], "b@example.com": [keys["two"]]}
     call_command("migrate", "mailrelay", "0012", verbosity=0)
     assert MessageAddress.objects.filter(message_id=keys["one"]).count() == 1
+
+
+def returned(number: int) -> list[int]:
+    """Messages of which every second one bounced, and every fourth was complained about as well; their ids."""
+    bad = []
+    for each in range(number):
+        row = Message.objects.create(message_id=f"<{each}@x>", subject=f"mail {each}", status="sent")
+        if each % 2:
+            bad.append(row.pk)
+            for kind in ("bounced", "complained") if each % 4 == 1 else ("bounced", "delayed"):
+                Feedback.objects.create(message=row, recipient="a@example.com", kind=kind, source="dsn")
+        else:
+            Feedback.objects.create(message=row, recipient="a@example.com", kind="delivered", source="dsn")
+    return bad[::-1]
+
+
+def test_what_bounced_is_found_page_by_page_newest_first() -> None:
+    bad = returned(2 * finding.PAGE + 20)
+    query = Query(returned=True)
+    first = finding.find(query)
+    assert [row.pk for row in first.rows] == bad[: finding.PAGE]
+    second = finding.find(query, before=first.older)
+    assert [row.pk for row in second.rows] == bad[finding.PAGE :]
+    assert second.older is None
+    back = finding.find(query, after=second.newer)
+    assert [row.pk for row in back.rows] == bad[: finding.PAGE]
+    assert finding.count(query) == len(bad)
+
+
+def test_words_are_looked_for_among_what_bounced() -> None:
+    bad = returned(8)
+    found = finding.find(Query(text="mail", returned=True))
+    assert [row.pk for row in found.rows] == bad
+    assert finding.find(Query(text="mail 2", returned=True)).rows == []
