@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from mailrelay.mail.emails import Email
 from mailrelay.models import HourlyCount, Message, RelaySettings, Suppression
+from mailrelay.notices import nodewatch
 from mailrelay.queue import byhand, delivery, outbox
 from mailrelay.suppression import listing, monitoring
 from quazzar.errors import AlreadyExists, InvalidFields, NotFound
+from quazzar.monitoring import findings
 from tests.rig.faults import FaultServer
 
 pytestmark = pytest.mark.django_db
@@ -101,3 +105,17 @@ def test_a_suppressed_backup_recipient_is_a_failed_check(relay: RelaySettings) -
     relay.save()
     listing.add("anna@example.com")
     assert "gets no more backup reports" in monitoring.examine().sentence
+
+
+def test_the_other_alert_recipients_are_told_once(relay: RelaySettings, server: FaultServer) -> None:
+    relay.alert_recipients = ["ops@example.com", "anna@example.com"]
+    relay.save()
+    listing.add("anna@example.com")
+    findings.look({monitoring.CHECK})
+    now = timezone.now() + timedelta(minutes=5)
+    assert (monitoring.CHECK, "broke") in nodewatch.watch(now)
+    assert (monitoring.CHECK, "broke") not in nodewatch.watch(now + timedelta(minutes=5))
+    delivery.drain()
+    (envelope,) = server.accepted
+    assert envelope.recipients == ["ops@example.com"]
+    assert b"anna@example.com gets no more alerts" in envelope.content.replace(b"=\r\n", b"")
