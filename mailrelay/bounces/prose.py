@@ -130,6 +130,11 @@ def read(text: str, subject: str, *, ours: frozenset[str] = frozenset()) -> list
     return [outcomes.bounced(one.address, _reason(one.lines), kind=one.kind) for one in found]
 
 
+def above_original(text: str) -> str:
+    """The text without the copy of the original below it, which may be nobody's business."""
+    return "\n".join(_report_lines(text)).strip()
+
+
 def _report_lines(text: str) -> Iterator[str]:
     said_something = False
     for number, whole in enumerate(text.split("\n")):

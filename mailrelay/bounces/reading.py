@@ -59,7 +59,7 @@ class Report:
         message_ids: of the original, without angle brackets.
         source: how it was read: dsn, complaint or text.
         by: the server that reports; empty if it does not say.
-        text: what people read in it.
+        text: what people read in it, without the copy of the original.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -93,7 +93,7 @@ def read(data: bytes) -> Report | None:
         tuple(_message_ids(mail, text, original)),
         source,
         by[:200],
-        text.strip()[:4000],
+        prose.above_original(text)[:4000],
     )
 
 

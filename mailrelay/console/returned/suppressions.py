@@ -13,7 +13,7 @@ from mailrelay.models import Suppression
 from mailrelay.suppression import listing
 from quazzar.console import gate
 from quazzar.console.pages import frame
-from quazzar.rights import CHANGE_RELAY, SEE_QUEUE
+from quazzar.rights import CHANGE_RELAY, READ_MESSAGES, SEE_QUEUE
 
 PAGE = "admin:suppressions"
 #: Rows of a page; the API lists all.
@@ -68,7 +68,8 @@ def add(request: HttpRequest) -> HttpResponse:
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
     """One address with the bounce or complaint behind it."""
     row = get_object_or_404(Suppression.objects.select_related("feedback", "feedback__message"), pk=pk)
-    report = row.feedback.report if row.feedback else None
+    # A program may have put the original into its report where nobody looks for it.
+    report = row.feedback.report if row.feedback and READ_MESSAGES(request.user) else None
     context = {
         **frame(request),
         "title": row.address,

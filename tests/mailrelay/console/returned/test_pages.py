@@ -166,6 +166,14 @@ def test_who_may_only_look_changes_nothing(viewer: Client) -> None:
     assert Suppression.objects.count() == Inbox.objects.count() == 1
 
 
+def test_the_report_is_for_those_who_may_read_messages(viewer: Client, relay: RelaySettings) -> None:
+    sent("anna@example.com")
+    recording.read_mail(bounce())
+    shown = text(viewer.get(f"{LIST}{Suppression.objects.get().pk}/"))
+    assert "Hard bounce" in shown
+    assert "sorry to have to inform you" not in shown
+
+
 def test_a_messages_page_tells_the_bounce(console: Client, relay: RelaySettings) -> None:
     message = sent("anna@example.com")
     recording.read_mail(bounce("postfix-delayed"))
