@@ -27,6 +27,8 @@ class Journey(models.Model):
         PUT_OFF = "put_off", "Asked to try later"
         DISCARDED = "discarded", "Discarded"
         DELETED = "deleted", "Deleted"
+        #: The client named sender and recipient, and no mail followed: a broken connection, or a probe of the address.
+        BROKEN = "broken", "Not completed"
         #: Not a mail.
         CONNECTION = "connection", "Connection"
 

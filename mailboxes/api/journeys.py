@@ -45,8 +45,8 @@ class FoundSerializer(serializers.Serializer[Any]):
     )
     at = serializers.DateTimeField(help_text="When it began.")
     state = serializers.CharField(
-        help_text="Of the journey: arriving, waiting, held, delivered, bounced, refused, put_off, discarded, deleted "
-        "or connection. Of a message without one: its status."
+        help_text="Of the journey: arriving, waiting, held, delivered, bounced, refused, put_off, discarded, deleted, "
+        "broken or connection. Of a message without one: its status."
     )
     subject = serializers.CharField(help_text="Empty if the relay did not send it.")
     sender = serializers.CharField(help_text="The envelope sender.")

@@ -253,7 +253,7 @@ def state_of(row: Journey) -> str:
             return state
     if facts.get("filed"):
         return State.DELIVERED  # Postfix's lines are missing
-    return State.PUT_OFF if facts.get("broken") else State.ARRIVING
+    return State.BROKEN if facts.get("broken") else State.ARRIVING
 
 
 def _is_shown(row: Journey, event: Event) -> bool:

@@ -16,12 +16,17 @@ logger = logging.getLogger(__name__)
 
 #: However long they are to be kept: an attacker who fills the log must not fill the disk. About 1.5 GB.
 MOST_JOURNEYS: Final = 1_000_000
+#: A mail that is still arriving after this time never came: Postfix logs nothing when a client gives up.
+_ARRIVED: Final = timedelta(hours=1)
 _PORTION = 500
 
 
 def purge() -> int:
-    """Removes old journeys; returns how many."""
-    oldest = timezone.now() - timedelta(days=settings.QUAZZAR_MAIL_LOG_DAYS)
+    """Removes old journeys, and closes those whose mail never came; returns how many were removed."""
+    now = timezone.now()
+    arriving = Journey.objects.filter(state=Journey.State.ARRIVING, last_at__lt=now - _ARRIVED)
+    arriving.update(state=Journey.State.BROKEN)
+    oldest = now - timedelta(days=settings.QUAZZAR_MAIL_LOG_DAYS)
     number = 0
     while found := list(
         Journey.objects.filter(last_at__lt=oldest).order_by("last_at").values_list("pk", flat=True)[:_PORTION]

@@ -39,6 +39,7 @@ _TONES: dict[str, str] = {
     State.PUT_OFF: "wait",
     State.DISCARDED: "bad",
     State.DELETED: "bad",
+    State.BROKEN: "off",
     State.CONNECTION: "off",
 }
 _CONNECTIONS = {Kind.SIGN_IN: ("Signed in", "ok"), Kind.SIGN_IN_FAILED: ("Failed", "bad")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.utils import timezone
 
 from mailboxes.engine.logstream import LogLine
 from mailboxes.maillog import filing, following, retention
+from mailboxes.maillog.daemons.event import Event, Kind
 from mailboxes.maillog.following import PARSERS, Follower, Superseded
 from mailboxes.maillog.positions import OVERLAP, SECOND, Position
 from mailboxes.maillogrows import Journey, JourneyKey, LogPosition, MailEvent
@@ -190,6 +192,15 @@ def test_what_is_old_is_removed_with_all_that_belongs_to_it(logged: StackEngine,
     assert retention.purge() == 5
     assert stored()[0] == count - 5
     assert not MailEvent.objects.exclude(journey__in=Journey.objects.all()).exists()
+
+
+def test_a_mail_that_never_came_does_not_wait_for_ever(up: StackEngine) -> None:
+    """Other servers ask whether an address exists, and hang up."""
+    accepted = Event("postfix", Kind.ACCEPTED, "A1B2C3D4", client="192.0.2.1")
+    filing.store([(timezone.now() - timedelta(hours=2), accepted)])
+    filing.store([(timezone.now(), replace(accepted, queue_id="A1B2C3D5"))])
+    retention.purge()
+    assert [row.state for row in Journey.objects.order_by("id")] == ["broken", "arriving"]
 
 
 def test_more_than_fit_are_removed_too(logged: StackEngine, monkeypatch: pytest.MonkeyPatch) -> None:
