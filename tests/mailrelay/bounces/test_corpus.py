@@ -53,3 +53,10 @@ def test_the_signed_return_path_is_among_the_addresses_that_it_came_to(name: str
 @pytest.mark.parametrize("name", sorted(EXPECTED.keys() - REPORTS.keys()))
 def test_other_mail_is_no_report(name: str) -> None:
     assert reading.read(raw(name)) is None
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_nothing_of_the_original_is_kept(name: str) -> None:
+    report = reading.read(raw(name))
+    assert report is not None
+    assert "Disk usage is 92 %." not in report.text
