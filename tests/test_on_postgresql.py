@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 AGAIN = {
     "contract": (
         "aliases", "alerts", "backups", "dns", "dns_options", "dns_publishing", "domains", "import_mailboxes", "lists",
-        "mailboxes", "mailboxes_list", "messages", "messages_read", "relay", "retry", "stack",
+        "mailboxes", "mailboxes_list", "messages", "messages_read", "relay", "retry", "stack", "suppressions", "events",
     ),
     "mailboxes": ("changes", "migrations"),
     "mailboxes/dkim": ("lifecycle",),
@@ -29,6 +29,8 @@ AGAIN = {
     "mailboxes/csvfiles": ("importing", "exporting"),
     "mailrelay": ("backends", "notifiers"),
     "mailrelay/api": ("pages",),
+    "mailrelay/feedback": ("recording",),
+    "mailrelay/suppression": ("listing",),
     "mailrelay/queue": (
         "counts", "delivery", "finding", "history", "outbox", "retention", "submission", "waiting",
     ),
