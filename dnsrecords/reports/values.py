@@ -21,7 +21,10 @@ _LONGEST_SPAN = timedelta(days=40)
 _NAME = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*"
 )
-_UNPRINTABLE = re.compile(r"[^\S ]+|[^\x20-\x7e\xa0-\U0010ffff]")
+#: Blanks but the space, control characters, directions of writing, and halves of characters, which no database takes.
+_UNPRINTABLE = re.compile(
+    r"[^\S ]+|[^\x20-\x7e\xa0-\ud7ff\ue000-\U0010ffff]|[\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
+)
 
 
 class Why(StrEnum):

@@ -127,6 +127,13 @@ def test_tls_sessions_are_counted_by_result(domain: Domain) -> None:
     assert list(found) == [("ok", 5), ("certificate-expired", 2), ("ok", 40)]
 
 
+def test_halves_of_characters_are_left_out(domain: Domain) -> None:
+    data = tls_report(1, 3).replace(b'"google.com"', b'"goo\\ud800gle\\u202e.com\\u0000"')
+    assert data.count(b"ud800") == 1
+    (row,) = take(data).stored
+    assert row.organisation == "goo gle .com"
+
+
 def test_with_a_retention_of_no_days_nothing_is_stored(domain: Domain, settings: Any) -> None:
     settings.QUAZZAR_REPORT_RETENTION_DAYS = 0
     with pytest.raises(Unfit, match="switched off"):
