@@ -23,6 +23,8 @@ AGAIN = {
     "mailboxes": ("changes", "migrations"),
     "mailboxes/dkim": ("lifecycle",),
     "dnsrecords/dkim": ("progress",),
+    "dnsrecords/reports": ("intake", "summary"),
+    "dnsrecords/blocklists": ("check",),
     "mailboxes/provisioning": ("domains", "mailboxes", "aliases", "retention"),
     "mailboxes/maillog": ("journeys", "following", "finding", "surfaces"),
     "mailboxes/stack": ("control",),
