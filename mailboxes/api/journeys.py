@@ -29,7 +29,7 @@ class FindSerializer(serializers.Serializer[Any]):
         help_text="connections are sign-ins and clients that were turned away.",
     )  # fmt: skip
     before = serializers.RegexField(
-        r"^\d{1,18}-\d{1,18}\Z", required=False, default="", help_text="Where to go on, as in next."
+        r"^\d{1,18}(-\d{1,18})?\Z", required=False, default="", help_text="Where to go on, as in next."
     )
 
 

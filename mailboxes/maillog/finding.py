@@ -114,8 +114,8 @@ class Cursor:
     @classmethod
     def read(cls, text: str) -> Cursor:
         """The cursor that was written as this text; the newest, if it was not."""
-        match = re.fullmatch(r"(\d{1,18})-(\d{1,18})", text, re.ASCII)
-        return cls(int(match[1]) or None, int(match[2]) or None) if match else cls()
+        match = re.fullmatch(r"(\d{1,18})(?:-(\d{1,18}))?", text, re.ASCII)
+        return cls(int(match[1]) or None, int(match[2] or 0) or None) if match else cls()
 
 
 def find(text: str = "", tab: str = "all", *, before: str = "", messages: bool = True) -> Page:

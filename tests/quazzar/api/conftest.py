@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from mailboxes.engine import connect
+from mailboxes.maillogrows import Journey
 from mailboxes.models import Alias, Domain, ImportJob, Mailbox
 from mailrelay.models import ExpectedReport, Message, Suppression
 from tests.fakes import FakeEngine
@@ -30,6 +31,7 @@ def rows(db: None, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
         "/api/mail/mailboxes/1/restore": deleted.pk,
         "/api/mail/mailboxes/": box.pk,
         "/api/mail/aliases/": alias.pk,
+        "/api/mail/journeys/": Journey.objects.create(message_id="<1@example.com>").pk,
         "/api/mail/messages/": message.pk,
         "/api/mail/suppressions/": Suppression.objects.create(address="a@example.com", reason="manual").pk,
         "/api/mail/expected/": ExpectedReport.objects.create(

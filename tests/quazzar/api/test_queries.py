@@ -41,7 +41,7 @@ def test_who_may_not_is_told_that_first_and_so_is_who_asks_for_what_is_not_there
 @pytest.mark.slow
 def test_what_is_documented_is_taken(api: APIClient, rows: dict[str, int], subtests: pytest.Subtests) -> None:
     values = {"page": "1", "page_size": "5", "search": "a", "ordering": "id", "dry_run": "true", "tail": "5"}
-    values |= {"name": "relay", "level": "failed"}
+    values |= {"name": "relay", "level": "failed", "q": "a@example.com", "tab": "waiting"}
     values |= {"service": "postfix", "enabled": "true", "domain": "1", "status": "sent", "source": "api"}
     values |= {"state": "late", "kind": "backup", "reason": "manual", "days": "7"}
     values |= {"actor": "user:a", "action": "relay", "address": "::1", "before": "1"}
