@@ -87,7 +87,7 @@ def _best(work: Callable[[], object]) -> float:
 
 
 def _searches(client: Any) -> dict[str, Callable[[], object]]:
-    from mailboxes.maillogrows import Journey
+    from mailboxes.models import Journey
 
     middle = Journey.objects.count() // 2
 

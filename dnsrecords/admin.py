@@ -7,10 +7,22 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.urls import reverse
 
-from dnsrecords.blocklistrows import BlocklistChange, BlocklistEntry, BlocklistRound
 from dnsrecords.console import blocklists, options, publishing, reports, tab
-from dnsrecords.models import DomainCheck, DomainOptions, Publisher, RecordChange, RecordCheck
-from dnsrecords.reportrows import Network, ReceivedReport, RefusedReport, ReportedMail, ReportedTls
+from dnsrecords.models import (
+    BlocklistChange,
+    BlocklistEntry,
+    BlocklistRound,
+    DomainCheck,
+    DomainOptions,
+    Network,
+    Publisher,
+    ReceivedReport,
+    RecordChange,
+    RecordCheck,
+    RefusedReport,
+    ReportedMail,
+    ReportedTls,
+)
 from quazzar.console import shown, site
 from quazzar.console.rows import GatedAdmin, ReadOnlyAdmin
 from quazzar.rights import SEE_DNS

@@ -6,9 +6,8 @@ from typing import Any
 
 from django.db.models import Count, Max, Q
 
-from dnsrecords.blocklistrows import BlocklistEntry
 from dnsrecords.kinds.registry import KINDS
-from dnsrecords.models import DomainCheck, RecordCheck
+from dnsrecords.models import BlocklistEntry, DomainCheck, RecordCheck
 from dnsrecords.verdicts import Status
 from mailboxes.models import Domain, Stack
 from quazzar import rights

@@ -10,9 +10,7 @@ from django.db.models import Count, Max, Sum
 from django.utils import timezone
 from prometheus_client.core import GaugeMetricFamily
 
-from dnsrecords.blocklistrows import BlocklistEntry
-from dnsrecords.models import DomainCheck, RecordCheck
-from dnsrecords.reportrows import ReceivedReport, RefusedReport
+from dnsrecords.models import BlocklistEntry, DomainCheck, ReceivedReport, RecordCheck, RefusedReport
 from dnsrecords.verdicts import Status
 from quazzar import words
 from quazzar.monitoring import doctor

@@ -12,9 +12,20 @@ from django.utils.html import format_html, format_html_join
 
 from mailboxes.console import listing, states, urls
 from mailboxes.console.mail import find, queue
-from mailboxes.imagerows import ImageUpgrade, StackImage
-from mailboxes.maillogrows import Journey, JourneyKey, LogPosition, MailEvent
-from mailboxes.models import Alias, DkimKey, Domain, ImportJob, Mailbox, Stack
+from mailboxes.models import (
+    Alias,
+    DkimKey,
+    Domain,
+    ImageUpgrade,
+    ImportJob,
+    Journey,
+    JourneyKey,
+    LogPosition,
+    Mailbox,
+    MailEvent,
+    Stack,
+    StackImage,
+)
 from mailboxes.upgrades import newer
 from quazzar.console import shown, site
 from quazzar.console.rows import GatedAdmin, ReadOnlyAdmin

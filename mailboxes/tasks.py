@@ -7,8 +7,7 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_shutting_down
 
-from mailboxes.imagerows import ImageUpgrade
-from mailboxes.models import ImportJob, Stack
+from mailboxes.models import ImageUpgrade, ImportJob, Stack
 
 
 @shared_task(ignore_result=True)

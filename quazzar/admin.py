@@ -21,7 +21,6 @@ from quazzar.console.doctor import views as doctor
 from quazzar.console.help import page as helppage
 from quazzar.console.home import views as home  # noqa: F401  (it adds its pages)
 from quazzar.console.rows import ReadOnlyAdmin, RightfulAdmin
-from quazzar.machinerows import Process, SealingKey
 from quazzar.models import (
     AuditEntry,
     Finding,
@@ -32,7 +31,9 @@ from quazzar.models import (
     OneTimeLink,
     Operator,
     Passkey,
+    Process,
     RecoveryCode,
+    SealingKey,
     Session,
     SignInPolicy,
 )

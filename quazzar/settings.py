@@ -322,7 +322,7 @@ SPECTACULAR_SETTINGS = {
         "MessageStatusEnum": "mailrelay.models.Message.Status",
         "MessageSourceEnum": "mailrelay.models.Message.Source",
         "CertificateSourceEnum": "mailboxes.models.Stack.TlsSource",
-        "UpgradeStateEnum": "mailboxes.imagerows.ImageUpgrade.State",
+        "UpgradeStateEnum": "mailboxes.models.images.ImageUpgrade.State",
         "DmarcPolicyEnum": "dnsrecords.dmarc.policy.POLICIES",
         "StageEnum": "mailrelay.smtp.dialogue.STAGES",
     },

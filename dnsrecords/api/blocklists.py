@@ -10,10 +10,10 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from dnsrecords.blocklistrows import BlocklistEntry
 from dnsrecords.blocklists import check, standing
 from dnsrecords.blocklists.lists import BY_KEY
 from dnsrecords.blocklists.verdicts import State
+from dnsrecords.models import BlocklistEntry
 from quazzar.api.serializers import NoBody
 from quazzar.api.viewsets import ApiViewSet
 from quazzar.rights import CHANGE_DNS, SEE_DNS

@@ -12,7 +12,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from dnsrecords.reportrows import ReceivedReport
+from dnsrecords.models import ReceivedReport
 from dnsrecords.reports import intake, summary
 from mailboxes.api.csvfiles import CsvParser, FormParser
 from mailboxes.models import Domain

@@ -12,11 +12,11 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from dnsrecords.blocklistrows import BlocklistChange, BlocklistEntry, BlocklistRound
 from dnsrecords.blocklists import verdicts
 from dnsrecords.blocklists.lists import BY_KEY, LISTS, Blocklist
 from dnsrecords.blocklists.verdicts import State, Verdict
 from dnsrecords.lookup.resolver import Resolver
+from dnsrecords.models import BlocklistChange, BlocklistEntry, BlocklistRound
 from dnsrecords.visibility import is_visible
 from mailboxes.models import Domain, Stack
 from mailrelay.notices.notify import notify_operator

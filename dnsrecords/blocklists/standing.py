@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dnsrecords.blocklistrows import BlocklistEntry
 from dnsrecords.blocklists import check
 from dnsrecords.blocklists.lists import BY_KEY, is_address
 from dnsrecords.blocklists.verdicts import State
+from dnsrecords.models import BlocklistEntry
 from quazzar import words
 from quazzar.monitoring import doctor
 

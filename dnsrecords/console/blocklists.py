@@ -10,11 +10,11 @@ from django.shortcuts import redirect, render
 from django.urls import path
 from django.views.decorators.http import require_safe
 
-from dnsrecords.blocklistrows import BlocklistChange, BlocklistEntry, BlocklistRound
 from dnsrecords.blocklists import check, standing
 from dnsrecords.blocklists.lists import BY_KEY, is_address
 from dnsrecords.blocklists.verdicts import State
 from dnsrecords.console import access
+from dnsrecords.models import BlocklistChange, BlocklistEntry, BlocklistRound
 from quazzar.console import gate
 from quazzar.console.pages import frame
 from quazzar.monitoring.doctor import Level

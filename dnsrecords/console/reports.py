@@ -13,9 +13,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from dnsrecords.console import access, publishing
+from dnsrecords.models import ReceivedReport
 from dnsrecords.publishing.publish import for_domain
 from dnsrecords.records import options
-from dnsrecords.reportrows import ReceivedReport
 from dnsrecords.reports import chart, intake, summary
 from dnsrecords.reports.values import Unfit
 from mailboxes.models import Domain

@@ -15,8 +15,8 @@ from django.db import models, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from dnsrecords.models import Network, ReceivedReport, RefusedReport, ReportedMail, ReportedTls
 from dnsrecords.names import within
-from dnsrecords.reportrows import Network, ReceivedReport, RefusedReport, ReportedMail, ReportedTls
 from dnsrecords.reports import unpacking
 from dnsrecords.reports.values import (
     OK,

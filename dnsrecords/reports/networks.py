@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from dnsrecords.faults import failed
 from dnsrecords.lookup.resolver import Resolver
-from dnsrecords.reportrows import Network
+from dnsrecords.models import Network
 from dnsrecords.reports import values
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from dnsrecords.reportrows import Network, ReceivedReport, RefusedReport, ReportedMail, ReportedTls
+from dnsrecords.models import Network, ReceivedReport, RefusedReport, ReportedMail, ReportedTls
 
 _PORTION = 500
 

@@ -13,8 +13,8 @@ from django.db.models import BooleanField, Case, Count, Max, Min, Q, Sum, Value,
 from django.utils import timezone
 
 from dnsrecords.dmarc.policy import POLICIES
+from dnsrecords.models import Network, ReceivedReport, ReportedMail, ReportedTls
 from dnsrecords.records import options
-from dnsrecords.reportrows import Network, ReceivedReport, ReportedMail, ReportedTls
 from dnsrecords.reports import advice, senders
 from dnsrecords.reports.advice import Advice, Numbers
 from dnsrecords.reports.values import OK

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from mailboxes.api.serializers import ProblemSerializer
-from mailboxes.imagerows import ImageUpgrade, StackImage
+from mailboxes.models import ImageUpgrade, StackImage
 from mailboxes.upgrades import newer, requests
 from quazzar.api.serializers import NoBody
 from quazzar.api.viewsets import ApiViewSet

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from mailboxes.maillog import finding, story
 from mailboxes.maillog.finding import TABS, Found
-from mailboxes.maillogrows import Journey
+from mailboxes.models import Journey
 from mailrelay.models import Message
 from quazzar.api.viewsets import ApiViewSet
 from quazzar.rights import FIND_MAIL, SEE_QUEUE

@@ -22,9 +22,8 @@ from mailboxes.certificates.settings import (
 from mailboxes.certificates.state import read as read_certificate
 from mailboxes.console import access, pages, states, wizard
 from mailboxes.engine import connect
-from mailboxes.imagerows import ImageUpgrade
 from mailboxes.mailqueue import watch
-from mailboxes.models import Stack
+from mailboxes.models import ImageUpgrade, Stack
 from mailboxes.stack import control, logs, logsearch
 from mailboxes.stack.blueprint.compose import export as export_compose
 from quazzar.access import audit

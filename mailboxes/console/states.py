@@ -7,8 +7,7 @@ from typing import Any
 
 from django.utils.safestring import SafeString
 
-from mailboxes.imagerows import ImageUpgrade
-from mailboxes.models import Alias, Domain, ImportJob, Mailbox, Stack
+from mailboxes.models import Alias, Domain, ImageUpgrade, ImportJob, Mailbox, Stack
 from mailboxes.stack import versions
 from quazzar import words
 from quazzar.console import shown

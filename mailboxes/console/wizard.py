@@ -15,8 +15,7 @@ from django.views.decorators.http import require_safe
 
 from mailboxes.console import access, pages, states
 from mailboxes.engine import connect
-from mailboxes.imagerows import ImageUpgrade, StackImage
-from mailboxes.models import Stack
+from mailboxes.models import ImageUpgrade, Stack, StackImage
 from mailboxes.stack import control
 from mailboxes.stack.preflight import runner
 from mailboxes.upgrades import newer, notices, requests

@@ -13,7 +13,7 @@ from django.db.models import F
 from mailboxes.maillog import joining
 from mailboxes.maillog.daemons.event import CONNECTIONS, Event, Kind
 from mailboxes.maillog.joining import Draft
-from mailboxes.maillogrows import Journey, JourneyKey, MailEvent
+from mailboxes.models import Journey, JourneyKey, MailEvent
 
 #: Keys of journeys that are kept in memory; the rows know all others.
 _MOST_KEPT: Final = 6000

@@ -20,7 +20,7 @@ from django.db.models import OuterRef, Subquery
 from mailboxes.maillog.daemons.event import Kind
 from mailboxes.maillog.daemons.postfix import QUEUE_ID
 from mailboxes.maillog.joining import address_keys, message_key
-from mailboxes.maillogrows import Journey, JourneyKey, MailEvent
+from mailboxes.models import Journey, JourneyKey, MailEvent
 from mailboxes.provisioning import addresses
 from mailrelay.models import Message
 from mailrelay.queue import finding

@@ -26,8 +26,7 @@ from mailboxes.maillog.daemons import dovecot, postfix, rspamd
 from mailboxes.maillog.daemons.event import Event
 from mailboxes.maillog.filing import Filer
 from mailboxes.maillog.positions import SECOND, Position, moment
-from mailboxes.maillogrows import LogPosition
-from mailboxes.models import Stack
+from mailboxes.models import LogPosition, Stack
 from mailboxes.stack import lock
 from quazzar.errors import QuazzarError
 

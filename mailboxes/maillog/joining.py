@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from mailboxes.maillog.daemons.event import CONNECTIONS, Event, Kind
-from mailboxes.maillogrows import Journey, MailEvent
+from mailboxes.models import Journey, MailEvent
 
 State = Journey.State
 #: Mails with the same Message-ID within this time are one mail: forwarded, or sent to each recipient alone.

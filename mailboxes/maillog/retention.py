@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from mailboxes.maillogrows import Journey, JourneyKey, MailEvent
+from mailboxes.models import Journey, JourneyKey, MailEvent
 
 logger = logging.getLogger(__name__)
 

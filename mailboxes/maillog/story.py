@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from mailboxes.maillog import symbols
 from mailboxes.maillog.daemons.event import Kind
-from mailboxes.maillogrows import Journey, MailEvent
+from mailboxes.models import Journey, MailEvent
 from mailrelay.onward import Step
 from quazzar import words
 

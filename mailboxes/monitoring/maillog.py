@@ -9,8 +9,7 @@ from django.conf import settings
 from django.utils import timezone
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from mailboxes.maillogrows import LogPosition
-from mailboxes.models import Stack
+from mailboxes.models import LogPosition, Stack
 from quazzar import words
 from quazzar.monitoring import doctor
 

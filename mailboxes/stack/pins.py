@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from mailboxes.imagerows import StackImage
+from mailboxes.models import StackImage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

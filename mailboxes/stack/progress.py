@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
-from mailboxes.imagerows import StackImage
-from mailboxes.models import Stack, error_value
+from mailboxes.models import Stack, StackImage, error_value
 from quazzar.monitoring import findings
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from django.utils import timezone
 
 from mailboxes.engine import connect
-from mailboxes.imagerows import ImageUpgrade
-from mailboxes.models import Stack
+from mailboxes.models import ImageUpgrade, Stack
 from mailboxes.push import writer
 from mailboxes.stack import bringup, drift, lock, pins, planning, progress
 from mailboxes.stack.blueprint import services

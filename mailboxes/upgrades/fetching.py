@@ -12,7 +12,7 @@ from quazzar.errors import ImageUnavailable, StackError
 if TYPE_CHECKING:
     from mailboxes.engine.client import Engine
     from mailboxes.engine.spec import ServiceSpec, StackSpec
-    from mailboxes.imagerows import ImageUpgrade
+    from mailboxes.models import ImageUpgrade
     from mailboxes.stack.pins import Image
 
 

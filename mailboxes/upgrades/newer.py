@@ -13,8 +13,7 @@ from django.utils import timezone
 
 from mailboxes.engine import connect
 from mailboxes.engine.spec import PROJECT_LABEL, Limits, ServiceSpec
-from mailboxes.imagerows import StackImage
-from mailboxes.models import Stack
+from mailboxes.models import Stack, StackImage
 from mailboxes.stack import pins, versions
 from mailboxes.stack.blueprint import services
 from quazzar.errors import ImageUnavailable, StackError

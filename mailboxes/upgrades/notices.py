@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mailboxes.imagerows import ImageUpgrade
-from mailboxes.models import Stack
+from mailboxes.models import ImageUpgrade, Stack
 from mailrelay.notices.notify import notify_operator
 from quazzar.access import audit
 

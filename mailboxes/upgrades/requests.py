@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from mailboxes import changes
-from mailboxes.imagerows import ImageUpgrade
-from mailboxes.models import Stack
+from mailboxes.models import ImageUpgrade, Stack
 from quazzar import actors
 from quazzar.access import audit
 from quazzar.errors import QuazzarError

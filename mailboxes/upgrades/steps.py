@@ -18,8 +18,7 @@ from django.utils import timezone
 
 from mailboxes import changes
 from mailboxes.engine import connect
-from mailboxes.imagerows import ImageUpgrade
-from mailboxes.models import Stack, error_value
+from mailboxes.models import ImageUpgrade, Stack, error_value
 from mailboxes.provisioning import passwords
 from mailboxes.push import parts, recipe, render, snapshots, writer
 from mailboxes.stack import bringup, lock, pins, progress, versions

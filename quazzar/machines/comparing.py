@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from django.utils import timezone
 
 from quazzar import words
-from quazzar.machinerows import Process
+from quazzar.models import Process
 from quazzar.monitoring import doctor
 from quazzar.monitoring.doctor import Finding, Level, failed, idle, ok, warning
 

@@ -22,8 +22,8 @@ from django.utils.crypto import salted_hmac
 
 from quazzar import __version__, words
 from quazzar.errors import QuazzarError
-from quazzar.machinerows import Process
 from quazzar.machines import comparing
+from quazzar.models import Process
 from quazzar.monitoring import doctor, nodechecks
 from quazzar.monitoring.doctor import Finding, Level
 from quazzar.plans import licenses

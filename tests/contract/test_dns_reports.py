@@ -12,7 +12,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from rest_framework.test import APIClient
 
-from dnsrecords.reportrows import ReceivedReport
+from dnsrecords.models import ReceivedReport
 from mailboxes.models import Domain
 from tests.contract.answers import DOMAINS, error, is_time, ok, wrong
 from tests.dnsrecords.reports.conftest import times, tls_report

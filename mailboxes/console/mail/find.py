@@ -15,8 +15,7 @@ from django.views.decorators.http import require_safe
 from mailboxes.maillog import finding, story
 from mailboxes.maillog.daemons.event import Kind
 from mailboxes.maillog.finding import TABS, Found
-from mailboxes.maillogrows import Journey, MailEvent
-from mailboxes.models import Stack
+from mailboxes.models import Journey, MailEvent, Stack
 from mailrelay.console import states as relaystates
 from mailrelay.console import timeline
 from mailrelay.feedback import standing

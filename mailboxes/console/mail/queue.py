@@ -14,9 +14,9 @@ from django.views.decorators.http import require_safe
 from mailboxes.console import access, pages
 from mailboxes.console.urls import BASE
 from mailboxes.engine import connect
-from mailboxes.maillogrows import JourneyKey
 from mailboxes.mailqueue import handling, listing, retrying, watch
 from mailboxes.mailqueue.listing import Waiting
+from mailboxes.models import JourneyKey
 from quazzar import words
 from quazzar.console import gate
 from quazzar.console.pages import done, part, refused

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
-from mailboxes.imagerows import ImageUpgrade
+from mailboxes.models import ImageUpgrade
 from mailboxes.upgrades import newer, notices, requests, steps
 from quazzar import actors
 from quazzar.errors import QuazzarError

@@ -11,9 +11,9 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from dnsrecords.blocklistrows import BlocklistChange, BlocklistEntry, BlocklistRound
 from dnsrecords.blocklists import check, standing
 from dnsrecords.blocklists.lists import LISTS, is_address
+from dnsrecords.models import BlocklistChange, BlocklistEntry, BlocklistRound
 from mailrelay.models import Message, RelaySettings
 from quazzar.monitoring.doctor import Level
 from tests.contract.answers import error, ok

@@ -9,8 +9,7 @@ from django.contrib.auth.models import Permission, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from dnsrecords.models import DomainOptions
-from dnsrecords.reportrows import ReceivedReport
+from dnsrecords.models import DomainOptions, ReceivedReport
 from dnsrecords.reports import intake
 from mailboxes.models import Domain
 from mailboxes.provisioning.domains import add_domain

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from dnsrecords.reportrows import ReceivedReport
+from dnsrecords.models import ReceivedReport
 from dnsrecords.reports import intake
 from mailboxes.models import Domain
 from tests.dnsrecords.reports.shapes import document, tls

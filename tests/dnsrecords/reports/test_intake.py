@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from dnsrecords.reportrows import Network, ReceivedReport, RefusedReport, ReportedMail, ReportedTls
+from dnsrecords.models import Network, ReceivedReport, RefusedReport, ReportedMail, ReportedTls
 from dnsrecords.reports import intake, reading, retention
 from dnsrecords.reports.values import Unfit
 from mailboxes.models import Domain

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from dnsrecords.reportrows import Network
+from dnsrecords.models import Network
 from dnsrecords.reports import networks
 from dnsrecords.reports.networks import Owner
 from tests.rig.nameserver import Nameserver

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from dnsrecords.models import Network
 from dnsrecords.records import options
-from dnsrecords.reportrows import Network
 from dnsrecords.reports import advice, chart, intake, senders, summary
 from dnsrecords.reports.advice import Numbers
 from dnsrecords.reports.senders import Node

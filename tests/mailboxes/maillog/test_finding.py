@@ -12,7 +12,7 @@ from mailboxes.maillog import finding
 from mailboxes.maillog.daemons.event import Event, Kind
 from mailboxes.maillog.filing import store
 from mailboxes.maillog.finding import Cursor
-from mailboxes.maillogrows import Journey
+from mailboxes.models import Journey
 from mailrelay.models import Message
 from tests.mailboxes.maillog import records
 from tests.mailboxes.maillog.test_journeys import mail

@@ -17,8 +17,7 @@ from mailboxes.maillog import filing, following, retention
 from mailboxes.maillog.daemons.event import Event, Kind
 from mailboxes.maillog.following import PARSERS, Follower, Superseded
 from mailboxes.maillog.positions import OVERLAP, SECOND, Position
-from mailboxes.maillogrows import Journey, JourneyKey, LogPosition, MailEvent
-from mailboxes.models import Stack
+from mailboxes.models import Journey, JourneyKey, LogPosition, MailEvent, Stack
 from mailboxes.monitoring import maillog as monitoring
 from tests.fakeparts import FakeContainer
 from tests.mailboxes.maillog import records

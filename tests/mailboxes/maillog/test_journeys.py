@@ -10,7 +10,7 @@ from django.db import transaction
 
 from mailboxes.maillog.daemons.event import Event, Kind
 from mailboxes.maillog.filing import Filer, store
-from mailboxes.maillogrows import Journey, JourneyKey, MailEvent
+from mailboxes.models import Journey, JourneyKey, MailEvent
 from tests.mailboxes.maillog import records
 
 pytestmark = pytest.mark.django_db

@@ -7,7 +7,7 @@ import pytest
 from mailboxes.maillog import story, symbols
 from mailboxes.maillog.daemons.event import Kind
 from mailboxes.maillog.filing import store
-from mailboxes.maillogrows import Journey
+from mailboxes.models import Journey
 from tests.mailboxes.maillog import records
 
 

@@ -11,7 +11,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from mailboxes.maillog.filing import store
-from mailboxes.maillogrows import Journey
+from mailboxes.models import Journey
 from mailrelay.models import Message
 from tests.mailboxes.consolepages import HTMX, html
 from tests.mailboxes.maillog import records

@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 
 from mailboxes.engine.values import Result
 from mailboxes.maillog.filing import store
-from mailboxes.maillogrows import Journey
+from mailboxes.models import Journey
 from quazzar.auditlog.sentences import sentence
 from quazzar.models import AuditEntry
 from tests.fakeparts import Ran

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from mailboxes.imagerows import ImageUpgrade, StackImage
-from mailboxes.models import Domain, Stack
+from mailboxes.models import Domain, ImageUpgrade, Stack, StackImage
 from mailboxes.provisioning.mailboxes import add_mailbox
 from mailboxes.stack import control, reconcile
 from mailboxes.stack.preflight import runner

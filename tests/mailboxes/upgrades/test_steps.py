@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from mailboxes.imagerows import ImageUpgrade, StackImage
-from mailboxes.models import Stack
+from mailboxes.models import ImageUpgrade, Stack, StackImage
 from mailboxes.stack import control, pins, reconcile
 from mailboxes.upgrades import requests, steps
 from mailrelay.models import Message

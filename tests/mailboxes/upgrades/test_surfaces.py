@@ -11,8 +11,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from rest_framework.test import APIClient
 
-from mailboxes.imagerows import ImageUpgrade, StackImage
-from mailboxes.models import Stack, error_value
+from mailboxes.models import ImageUpgrade, Stack, StackImage, error_value
 from mailboxes.upgrades import steps
 from tests.mailboxes.consolepages import HTMX, TAB, html, told
 from tests.mailboxes.stackengine import IMAGES, StackEngine

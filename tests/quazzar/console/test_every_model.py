@@ -17,12 +17,36 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from dnsrecords.blocklistrows import BlocklistChange, BlocklistEntry, BlocklistRound
-from dnsrecords.models import DomainCheck, DomainOptions, Publisher, RecordChange, RecordCheck
-from dnsrecords.reportrows import Network, ReceivedReport, RefusedReport, ReportedMail, ReportedTls
-from mailboxes.imagerows import ImageUpgrade, StackImage
-from mailboxes.maillogrows import Journey, JourneyKey, LogPosition, MailEvent
-from mailboxes.models import Alias, DkimKey, Domain, ImportJob, Mailbox, Stack, error_value
+from dnsrecords.models import (
+    BlocklistChange,
+    BlocklistEntry,
+    BlocklistRound,
+    DomainCheck,
+    DomainOptions,
+    Network,
+    Publisher,
+    ReceivedReport,
+    RecordChange,
+    RecordCheck,
+    RefusedReport,
+    ReportedMail,
+    ReportedTls,
+)
+from mailboxes.models import (
+    Alias,
+    DkimKey,
+    Domain,
+    ImageUpgrade,
+    ImportJob,
+    Journey,
+    JourneyKey,
+    LogPosition,
+    Mailbox,
+    MailEvent,
+    Stack,
+    StackImage,
+    error_value,
+)
 from mailrelay.models import (
     AlertState,
     EventSource,
@@ -39,7 +63,6 @@ from mailrelay.models import (
 )
 from quazzar.access import apikeys
 from quazzar.console.rows import ReadOnlyAdmin, RightfulAdmin, label
-from quazzar.machinerows import Process, SealingKey
 from quazzar.models import (
     ApiKey,
     AuditEntry,
@@ -51,7 +74,9 @@ from quazzar.models import (
     OneTimeLink,
     Operator,
     Passkey,
+    Process,
     RecoveryCode,
+    SealingKey,
     Session,
     SignInPolicy,
 )

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from quazzar.machinerows import Process
 from quazzar.machines import comparing, reporting
+from quazzar.models import Process
 from quazzar.monitoring import doctor, findings, nodechecks
 from quazzar.monitoring.doctor import Level
 

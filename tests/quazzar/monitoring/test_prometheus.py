@@ -15,11 +15,9 @@ import yaml
 from django.test import Client
 from django.utils import timezone
 
-from dnsrecords.blocklistrows import BlocklistEntry
-from dnsrecords.reportrows import ReceivedReport, RefusedReport
+from dnsrecords.models import BlocklistEntry, ReceivedReport, RefusedReport
 from mailboxes.certificates import pem
-from mailboxes.maillogrows import LogPosition
-from mailboxes.models import Stack
+from mailboxes.models import LogPosition, Stack
 from mailboxes.quota.room import Room
 from quazzar.monitoring import findings
 from tests.mailboxes import factories

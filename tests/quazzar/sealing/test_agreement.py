@@ -18,7 +18,7 @@ from mailrelay.models import Message, RelaySettings
 from mailrelay.queue import delivery
 from quazzar import checks
 from quazzar.errors import KeyDiffers
-from quazzar.machinerows import SealingKey
+from quazzar.models import SealingKey
 from quazzar.monitoring import doctor, health, nodechecks
 from quazzar.monitoring.doctor import Level
 from quazzar.sealing import agreement, keyring, rotation

@@ -1,4 +1,4 @@
-"""The relay settings, the durable queue with its counts, and what was mailed about alerts, licence and node."""
+"""Messages in the queue, and how many there were."""
 
 from __future__ import annotations
 
@@ -8,73 +8,9 @@ from typing import Any, ClassVar
 from django.db import models
 from django.utils import timezone
 
-from mailrelay.feedbackrows import EventSource, Feedback, Inbox, Suppression
 from mailrelay.history import final_words
 from quazzar import words
-from quazzar.sealing.fields import SealedBinaryField, SealedTextField
-
-#: Kept beside this module, which would be too long with them.
-__all__ = ["EventSource", "Feedback", "Inbox", "Suppression"]
-
-
-class RelaySettings(models.Model):
-    """How mail leaves this node: a single row, read with ``RelaySettings.load()``."""
-
-    class Security(models.TextChoices):
-        """How the connection is encrypted."""
-
-        STARTTLS = "starttls", "STARTTLS"
-        TLS = "tls", "Implicit TLS"
-        NONE = "none", "None"
-
-    #: Id of a preset. No choices here: ``relay/presets.py`` lists them, and a new one needs no migration.
-    provider = models.CharField(max_length=16, default="custom")
-    host = models.CharField(max_length=253, blank=True, default="")
-    port = models.PositiveIntegerField(default=587)
-    security = models.CharField(max_length=8, choices=Security, default=Security.STARTTLS)
-    username = models.CharField(max_length=320, blank=True, default="")
-    password = SealedTextField(context="mailrelay.relay.password", null=True, blank=True)
-    from_address = models.CharField(max_length=320, blank=True, default="")
-    from_name = models.CharField(max_length=200, blank=True, default="")
-    alert_recipients = models.JSONField(default=list, blank=True)
-    backup_recipients = models.JSONField(default=list, blank=True)
-    notify_backup_success = models.BooleanField("mail about successful backups", default=False)
-    #: Bounces of each mail go to an address made from this one (see ``bounces/returnpath.py``); empty: to its sender.
-    bounce_address = models.CharField(max_length=254, blank=True, default="")
-    updated_at = models.DateTimeField("changed", auto_now=True)
-    #: How often in a row the server has refused to let these settings sign in (``relay/logins.py``).
-    login_refusals = models.PositiveIntegerField("refused sign-ins in a row", default=0, editable=False)
-    #: When the queue may try to sign in again; null: at any time.
-    login_not_before = models.DateTimeField(
-        "next sign-in not before", null=True, default=None, editable=False
-    )
-    #: ``{"kind", "code", "message"}`` of the latest refusal.
-    login_error = models.JSONField("last refused sign-in", null=True, default=None, editable=False)
-
-    class Meta:
-        verbose_name = "relay settings"
-        verbose_name_plural = "relay settings"
-        constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="relay_settings_single_row")]
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}" if self.host else "not configured"
-
-    @classmethod
-    def load(cls) -> RelaySettings:
-        """The row; unsaved defaults when there is none yet."""
-        return cls.objects.filter(pk=1).first() or cls(pk=1)
-
-    @property
-    def configured(self) -> bool:
-        """Whether mail can leave: a host is set."""
-        return bool(self.host)
-
-    @property
-    def password_state(self) -> str:
-        """none, saved, or unreadable (its key is gone from the key file)."""
-        if self.password is None:
-            return "none"
-        return "saved" if self.password.readable else "unreadable"
+from quazzar.sealing.fields import SealedBinaryField
 
 
 class Message(models.Model):
@@ -258,127 +194,6 @@ class HourlyCount(models.Model):
     def __str__(self) -> str:
         when = "now" if self.hour == self.STOCK else words.minute(self.hour)
         return f"{self.outcome} {when}: {self.number}"
-
-
-class AlertState(models.Model):
-    """The latest mail about one alert group, so that the same news is mailed once.
-
-    ``key`` and ``digest`` are those of its AlertNotice (``notices/alerts.py``).
-    """
-
-    key = models.CharField("alert group", max_length=64, unique=True)
-    digest = models.CharField("digest of the latest mail", max_length=64)
-    message = models.ForeignKey(
-        Message, null=True, on_delete=models.SET_NULL, related_name="+", verbose_name="latest mail"
-    )
-    updated_at = models.DateTimeField("mailed", default=timezone.now)
-
-    class Meta:
-        verbose_name_plural = "mailed alerts"
-
-    def __str__(self) -> str:
-        return f"alert group {self.key[:8]}"
-
-
-class LicenceWatch(models.Model):
-    """The licence as it was last seen, and what was mailed about it: one row, so that each is mailed once."""
-
-    #: The plan included Mail Relay.
-    is_entitled = models.BooleanField("plan includes Mail Relay")
-    ends_at = models.DateTimeField("licence ends", null=True, default=None)
-    #: Of the days before the end on which a mail is due, the last for which it was sent.
-    warned_days = models.PositiveSmallIntegerField(
-        "last warning, days before the end", null=True, default=None
-    )
-
-    class Meta:
-        verbose_name_plural = "licence warnings"
-
-    def __str__(self) -> str:
-        return "licence"
-
-
-class ExpectedReport(models.Model):
-    """A recurring report, or one that should be: what is known about it, and whether it is watched."""
-
-    class Kind(models.TextChoices):
-        """How the report comes."""
-
-        BACKUP = "backup", "Backup report"
-        SENDMAIL = "sendmail", "Mail from cron or sendmail"
-        MESSAGE = "message", "Message by API"
-        HEARTBEAT = "heartbeat", "Heartbeat alert"
-        ANY = "any", "Any report"
-
-    class State(models.TextChoices):
-        """Whether the report is being learned, proposed or watched, and the state of a watched one."""
-
-        LEARNING = "learning", "Learning"
-        PROPOSED = "proposed", "Proposed"
-        IGNORED = "ignored", "Ignored"
-        WAITING = "waiting", "Waiting for the first report"
-        ON_TIME = "on_time", "On time"
-        LATE = "late", "Late"
-        FAILED = "failed", "Failed"
-        PAUSED = "paused", "Paused"
-
-    #: States in which a report that does not come is mailed.
-    WATCHED: ClassVar[tuple[str, ...]] = (State.WAITING, State.ON_TIME, State.LATE, State.FAILED)
-
-    name = models.CharField(max_length=200)
-    kind = models.CharField(max_length=10, choices=Kind, default=Kind.ANY)
-    #: Identifies the sender (``expected/signatures.py``); null until the first report of one declared by hand came.
-    key = models.CharField("identified by", max_length=64, null=True, default=None, unique=True)  # noqa: DJ001
-    #: The job, the alert, or the subject without dates and numbers; of one declared by hand, what these must contain.
-    title = models.CharField("job, alert or subject", max_length=200)
-    #: Who sends it: the sender's address, or the API key.
-    source = models.CharField("sent by", max_length=200, blank=True, default="")
-    #: The latest arrivals, oldest first: ``[seconds since 1970, succeeded]``.
-    arrivals = models.JSONField("latest reports", default=list)
-    last_at = models.DateTimeField("last report", null=True, default=None)
-    state = models.CharField(max_length=8, choices=State, default=State.LEARNING)
-    #: Since when it is in this state; of a late one, when it should have come at the latest.
-    since = models.DateTimeField(default=timezone.now)
-    #: As ``expected/schedules.py`` stores it; null while none is known.
-    schedule = models.JSONField(null=True, default=None)
-    #: Minutes.
-    tolerance = models.PositiveIntegerField("tolerance (minutes)", default=20)
-    #: 0 to 1, of a learned schedule.
-    confidence = models.FloatField(null=True, default=None)
-    #: From when on the next one is counted: the last one, or the start of the watch.
-    counted_from = models.DateTimeField("counting from", null=True, default=None)
-    due_at = models.DateTimeField("due", null=True, default=None)
-    late_at = models.DateTimeField("late from", null=True, default=None)
-    #: When the sweep must look at the row; null: not before something happens.
-    look_at = models.DateTimeField("next check", null=True, default=None)
-    muted_until = models.DateTimeField(null=True, default=None)
-    #: late or failed, if the operator was mailed that; empty otherwise.
-    told = models.CharField("state that was mailed", max_length=8, blank=True, default="")
-    created_at = models.DateTimeField("created", default=timezone.now)
-
-    class Meta:
-        verbose_name = "expected report"
-        ordering = ["name", "id"]
-        indexes = [
-            models.Index(fields=["look_at"], name="expected_look", condition=models.Q(look_at__isnull=False)),
-            models.Index(fields=["state", "last_at"], name="expected_state"),
-        ]
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class ExpectedSweep(models.Model):
-    """When expected reports were last checked, so that reports are not called late because the node was off."""
-
-    at = models.DateTimeField("time")
-
-    class Meta:
-        verbose_name = "sweep of expected reports"
-        verbose_name_plural = "last check of expected reports"
-
-    def __str__(self) -> str:
-        return "sweep"
 
 
 def searched(recipients: list[dict[str, Any]]) -> list[str]:
