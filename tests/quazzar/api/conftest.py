@@ -6,8 +6,7 @@ import pytest
 from django.utils import timezone
 
 from mailboxes.engine import connect
-from mailboxes.maillogrows import Journey
-from mailboxes.models import Alias, Domain, ImportJob, Mailbox
+from mailboxes.models import Alias, Domain, ImportJob, Journey, Mailbox
 from mailrelay.models import ExpectedReport, Message, Suppression
 from tests.fakes import FakeEngine
 
