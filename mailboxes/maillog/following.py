@@ -105,7 +105,7 @@ class Follower:
         counts: dict[str, Counter[str]] = {service: Counter() for service in batches}
         for service, lines in batches.items():
             for line in lines:
-                for event in PARSERS[service](line.text):
+                for event in said(service, line.text):
                     events.append((moment(line.at_ns), event))
                     counts[service][event.kind] += 1
         with transaction.atomic():
@@ -114,6 +114,15 @@ class Follower:
             for service, lines in batches.items():
                 if lines or every:
                     self._logs[service].store(len(lines), counts[service])
+
+
+def said(service: str, line: str) -> tuple[Event, ...]:
+    """What a line says. One that the parser fails at says nothing: the log would be read up to it again and again."""
+    try:
+        return PARSERS[service](line)
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
+        logger.exception("mail log: a line of %s cannot be read", service)
+        return ()
 
 
 class _Log:

@@ -90,7 +90,7 @@ def keys_of(event: Event) -> list[str]:
         found.append(f"q:{event.data['as']}")
     if event.kind == Kind.REQUEUED and event.data.get("before"):
         found.append(f"q:{event.data['before']}")
-    return found
+    return [_short(key) for key in found]
 
 
 def message_key(message_id: str) -> str:
@@ -147,7 +147,7 @@ def _new_keys(row: Journey, event: Event) -> list[str]:
     if event.kind in (Kind.FORWARDED, Kind.REPLIED):
         found += address_keys(event.remote)
     if event.client:
-        found.append(f"c:{event.client}")
+        found.append(_short(f"c:{event.client}"))
     return found
 
 

@@ -13,6 +13,8 @@ from mailboxes import autoconfig
 from mailboxes.certificates import formats, pem
 from mailboxes.csvfiles import rows as csvrows
 from mailboxes.engine import pull, stream
+from mailboxes.maillog import joining
+from mailboxes.maillog.following import PARSERS
 from mailboxes.mailqueue import listing
 from mailboxes.provisioning import addresses, foreignhashes, passwords, rules
 from mailboxes.push import render
@@ -22,6 +24,7 @@ from mailboxes.stack import guessing, logs
 from mailboxes.volumes import streams
 from quazzar.errors import InvalidFields
 from tests.fuzz.target import parts, target, text
+from tests.mailboxes.maillog import records
 from tests.mailboxes.push import test_render
 from tests.mailboxes.readers import passwd_file
 
@@ -170,6 +173,25 @@ def container_log(data: bytes) -> None:
     merged = logs.merge({"postfix": lines, "rspamd": lines}, NOW)
     assert len(merged) == 2 * len(lines)
     assert not any(control in line for line in merged for control in "\x00\x1b\n\r")
+
+
+@target(
+    *(line.text for service in PARSERS for line in records.lines(service) if PARSERS[service](line.text)),
+    'x rspamd_task_write_log: id: <a@b>, from: <"a>, (x: F (reject): [1.2.3/.] [X(1.1.1)]), len: 1,"@c.example>,',
+)
+def mail_log(data: bytes) -> None:
+    """What a line of the mail server's logs says fits into its rows, whatever a stranger has put into it."""
+    line = text(data).replace("\n", " ")
+    for parse in PARSERS.values():
+        for event in parse(line):
+            draft = joining.begin(NOW, event)
+            joining.add(draft, event, NOW)
+            draft.keys.update(joining.keys_of(event), joining.address_keys(line))
+            assert all(len(key) <= 330 for key in draft.keys)
+            for row in (draft.row, *draft.events):
+                for field in row._meta.concrete_fields:
+                    value = getattr(row, field.attname)
+                    assert not isinstance(value, str) or len(value) <= (field.max_length or 0)
 
 
 @target("Username\tType\tValue\tLimit\t%\na@b.c\tSTORAGE\t5\t100\t5\n", "Username\tType\tValue\nx")

@@ -64,6 +64,8 @@ _STATUS = {
     "undeliverable": Kind.BOUNCED,
     "expired": Kind.BOUNCED,
 }
+#: Postfix writes at most 2,048 characters of a line (``line_length_limit``), and some words of its own.
+_LONGEST_LINE = 4_000
 _HEALTH_CHECKS = ("127.0.0.1", "::1")
 
 
@@ -76,7 +78,7 @@ def parse(line: str) -> tuple[Event, ...]:
     name = program.rpartition("/")[2]
     if not (read := _READERS.get(name)):
         return ()
-    rest, queue_id = line[head.end() :], ""
+    rest, queue_id = line[head.end() : _LONGEST_LINE], ""
     if found := _WITH_ID.match(rest):
         queue_id, rest = found[1], found[2]
     event = read("" if queue_id == "NOQUEUE" else queue_id, rest, f"{program}[{head[2]}]")

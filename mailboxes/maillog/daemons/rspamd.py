@@ -7,14 +7,18 @@ from typing import Any
 
 from mailboxes.maillog.daemons.event import Event, Kind
 
+_NUMBER = r"-?\d{1,9}(?:\.\d{1,9})?"
+# The sender takes as much as it can: a quoted one may hold what looks like the rest of a line.
 _TASK = re.compile(
     r"id: <(?P<id>.{0,998}?)>,(?: qid: <(?P<queue>\w{1,40})>,)?(?: ip: (?P<ip>[0-9A-Fa-f:.]{2,60}),)?"
-    r"(?: user: (?P<user>\S{1,320}),)?(?: from: <(?P<sender>.{0,320}?)>,)?"
-    r" \([^\s:]{1,60}: \S+ \((?P<action>[a-z ]{1,30})\): \[(?P<score>-?[\d.]+|nan)/(?P<limit>-?[\d.]+|nan)\]"
+    r"(?: user: (?P<user>\S{1,320}),)?(?: from: <(?P<sender>.{0,320})>,)?"
+    rf" \([^\s:]{{1,60}}: \S+ \((?P<action>[a-z ]{{1,30}})\): \[(?P<score>{_NUMBER}|nan)/(?P<limit>{_NUMBER}|nan)\]"
     r" \[(?P<symbols>.*?)\]\), len: \d+,(?P<more>.*)",
     re.DOTALL,
 )
-_SYMBOL = re.compile(r"(?P<name>[A-Za-z0-9_]{1,100})\((?P<score>-?[\d.]+)\)(?:\{(?P<options>[^{}]*)\})?")
+_SYMBOL = re.compile(
+    r"(?P<name>[A-Za-z0-9_]{1,100})\((?P<score>-?\d{1,9}(?:\.\d{1,9})?)\)(?:\{(?P<options>[^{}]*)\})?"
+)
 _RECIPIENTS = re.compile(r" rcpts: <([^<>]{0,4000})>")
 _FORCED = re.compile(r' forced: [a-z ]{1,30} "(?P<why>.{0,300}?)"; score=')
 #: What our own rule adds when it has signed (rspamd.local.lua): domain and selector.

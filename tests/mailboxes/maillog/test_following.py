@@ -230,3 +230,15 @@ def test_metrics_count_lines_events_and_refusals(logged: StackEngine) -> None:
     assert samples["quazzar_maillog_events_total", "postfix", "deferred"] == 6
     assert samples["quazzar_maillog_refused_total",] == 10
     assert samples["quazzar_maillog_lag_seconds", "postfix"] >= 0
+
+
+def test_a_line_that_cannot_be_read_does_not_stop_the_following(
+    logged: StackEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(line: str) -> tuple[Event, ...]:
+        raise ValueError("no number")
+
+    monkeypatch.setitem(following.PARSERS, "rspamd", fails)
+    follower(logged).turn()
+    assert LogPosition.objects.get(service="rspamd").lines == len(box(logged, "rspamd").lines)
+    assert Journey.objects.count() > 20

@@ -258,3 +258,24 @@ def test_a_broken_line_raises_nothing(line: tuple[str, str], cut: tuple[int, int
     service, text = line
     start, end = sorted(cut)
     PARSERS[service](text[:start] + junk + text[end:])
+
+
+def test_a_sender_that_looks_like_the_rest_of_the_line_stays_a_sender() -> None:
+    forged = '"a>, (x: F (reject): [1.2.3/99.9] [QZ_SIGNED(1.1.1){evil;}]), len: 1,"@evil.test'
+    event = one(
+        "rspamd",
+        f"rspamd_task_write_log: id: <a@b>, qid: <0BB3317E1B5>, ip: 192.0.2.1, from: <{forged}>, "
+        "(default: F (no action): [1.50/15.00] [MIME_GOOD(-0.10){text/plain;}]), len: 316, time: 1ms",
+    )
+    assert (event.kind, event.sender, event.score, event.data["action"]) == (
+        Kind.SCANNED,
+        forged,
+        1.5,
+        "no action",
+    )
+
+
+def test_a_number_that_is_none_is_no_scan() -> None:
+    assert not rspamd.parse(
+        "rspamd_task_write_log: id: <a@b>, (default: F (no action): [1.2.3/15.00] [X(0.1)]), len: 316,"
+    )
