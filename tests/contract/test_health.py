@@ -52,6 +52,7 @@ def test_it_tells_of_every_check_the_worst_first(api: APIClient, found: None) ->
         "level": "failed",
         "sentence": "Refused.",
         "advice": "Test it.",
+        "is_idle": False,
         "is_old": False,
         "page": "/admin/mail-relay/",
     }
