@@ -251,7 +251,7 @@ def test_a_container_that_is_dead_and_a_certificate_that_expires(
             check="Certificate",
             area="certificate",
             level="failed",
-            says=r"The certificate expired on \d{1,2} \w{3} \d{4}, so mail programs refuse it",
+            says=r"The certificate expired on (\d{4}-\d\d-\d\d|\d{1,2} \w{3} \d{4}), so mail programs refuse it",
             advice="Upload another certificate",
             step="Certificate",
             cause=lambda: server.serve_for(10),
