@@ -163,7 +163,7 @@ class ReceivedReportAdmin(RowsOfReports):
 
     @admin.display(description="Received", ordering="received_at")
     def came(self, row: ReceivedReport) -> str:
-        """When it came."""
+        """The time at which the report was read, as every list shows times."""
         return shown.moment(row.received_at)
 
 
@@ -255,7 +255,7 @@ class BlocklistChangeAdmin(RowsOfBlocklists):
 
     @admin.display(description="Time", ordering="at")
     def when(self, row: BlocklistChange) -> str:
-        """When it changed."""
+        """The time of the round of look-ups that found the change."""
         return shown.moment(row.at)
 
 

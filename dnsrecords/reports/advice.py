@@ -37,7 +37,7 @@ class Numbers:
 
     @property
     def total(self) -> int:
-        """All mails."""
+        """Mails in all reports: ours, and those of strangers."""
         return self.ours + self.strange
 
 

@@ -38,7 +38,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """The drawing."""
+    """The columns of the chart, as the template draws them."""
 
     bars: Sequence[Bar]
     most: int

@@ -62,7 +62,7 @@ class Source:
 
     @property
     def total(self) -> int:
-        """All its mails."""
+        """Mails that the reports say this sender sent, whether or not they passed."""
         return self.passed + self.failed
 
     @property

@@ -105,7 +105,7 @@ class LogStream:
             return b""
 
     def close(self) -> None:
-        """Closes the connection."""
+        """Close the connection; Docker would otherwise hold it open while the container lives."""
         self._response.close()
 
 

@@ -118,7 +118,7 @@ def _short(key: str) -> str:
 
 
 def begin(at: datetime, event: Event) -> Draft:
-    """A new journey."""
+    """A journey that begins with this event; a mail, unless the event is about a connection alone."""
     state = State.CONNECTION if event.kind in CONNECTIONS and not event.queue_id else State.ARRIVING
     return Draft(Journey(state=state, began_at=at, last_at=at, facts={}, recipients=[]))
 

@@ -20,7 +20,7 @@ class _NoKey(BaseAuthentication):
     """Nobody signs in here; but without a word for it, a 401 would become a 403."""
 
     def authenticate(self, request: Request) -> None:
-        """Nobody."""
+        """Identify nobody: the address of the call is the key (see ``_KnowsTheAddress``)."""
 
     def authenticate_header(self, request: Request) -> str:
         """What a 401 asks for."""

@@ -121,7 +121,7 @@ class Suppression(models.Model):
     """An address that gets no more mail from this node."""
 
     class Reason(models.TextChoices):
-        """Why."""
+        """Why an address gets no more mail."""
 
         BOUNCED = "bounced", "Hard bounce"
         COMPLAINED = "complained", "Complaint"

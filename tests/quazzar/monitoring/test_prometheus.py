@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from dataclasses import asdict
 from datetime import timedelta
@@ -22,6 +21,8 @@ from mailboxes.quota.room import Room
 from quazzar.monitoring import findings
 from tests.mailboxes import factories
 from tests.quazzar.nodes import ROOT
+from tests.rig import or_skip
+from tests.rig.daemon import program
 
 FOLDER = ROOT / "docs/monitoring"
 #: A metric of ours, of Django's or of the process, with the suffix that its type gives it.
@@ -31,9 +32,7 @@ _PARTS = re.compile(r"_(bucket|sum|count)$")
 
 
 def promtool(*argv: str) -> str:
-    found = shutil.which("promtool")
-    if found is None:
-        pytest.skip("promtool is not installed (Debian's package prometheus)")
+    found = or_skip(lambda: program("promtool", "prometheus"))
     done = subprocess.run(
         [found, *argv], cwd=FOLDER, capture_output=True, text=True, check=False, timeout=120
     )
