@@ -22,8 +22,15 @@ MOST_BYTES = 1024 * 1024
 _DEEPEST = 6
 _MOST_PARTS = 60
 _MOST_HTML = 256 * 1024
+#: Characters of a header field; longer ones are nobody's, and take long to read.
+_LONGEST_FIELD = 8_000
 _TAG = re.compile(r"<(?:br|/p|/div|/tr|/h\d|/li|/table)\b[^<>]{0,200}>", re.IGNORECASE)
-_HIDDEN = re.compile(r"<(style|script|title)\b.{0,20000}?</\1>|<!--.{0,20000}?-->", re.IGNORECASE | re.DOTALL)
+#: What nobody sees begins so, and ends so.
+_HIDES = re.compile(r"<(?:(style|script|title)\b|!--)", re.IGNORECASE)
+_SHOWS = {
+    name: re.compile(f"</{name}>" if name else "-->", re.IGNORECASE)
+    for name in ("", "style", "script", "title")
+}
 _ANY_TAG = re.compile(r"</?[a-zA-Z!][^<>]{0,1000}>")
 #: A group of fields of a report ends at a blank line (RFC 3464 §2.1).
 _BLANK = re.compile(r"\n[ \t]*\n")
@@ -72,11 +79,17 @@ def read(data: bytes) -> Mail:
     header = _first(fields)
     content = header.get("content-type", "")
     people = ("delivered-to", "x-original-to", "x-delivered-to", "envelope-to", "x-envelope-to", "to")
-    received_by = tuple(field.text for name in people for field in fields if field.name == name)
-    found = list(_leaves(header, body, 0, [0]))
-    return Mail(
-        header, received_by, _kind(content), parameters.get(content, "report-type").lower(), tuple(found)
+    received_by = tuple(
+        field.text[:_LONGEST_FIELD] for name in people for field in fields if field.name == name
     )
+    found = tuple(_part(*leaf) for leaf in _leaves(header, body, 0, [0]))
+    return Mail(header, received_by, _kind(content), parameters.get(content, "report-type").lower(), found)
+
+
+def leaves(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Each part of a mail that holds something: its content type in lower case, and its body, decoded."""
+    fields, body = _opened(data)
+    return ((_kind(content), piece) for content, piece in _leaves(_first(fields), body, 0, [0]))
 
 
 def groups(text: str) -> list[Fields]:
@@ -94,14 +107,15 @@ def _opened(data: bytes) -> tuple[tuple[Field, ...], bytes]:
 
 
 def _first(fields: tuple[Field, ...]) -> Fields:
-    return {field.name: field.text.strip() for field in reversed(fields)}
+    return {field.name: field.text[:_LONGEST_FIELD].strip() for field in reversed(fields)}
 
 
 def _kind(content: str) -> str:
     return parameters.parse(parameters.bare(content))[0].lower() or "text/plain"
 
 
-def _leaves(header: Fields, body: bytes, depth: int, seen: list[int]) -> Iterator[Part]:
+def _leaves(header: Fields, body: bytes, depth: int, seen: list[int]) -> Iterator[tuple[str, bytes]]:
+    """Each part that holds something: its field Content-Type, and its body, decoded."""
     content = header.get("content-type", "")
     kind, boundary = _kind(content), parameters.get(content, "boundary")
     if kind.startswith("multipart/") and boundary and depth < _DEEPEST:
@@ -115,10 +129,14 @@ def _leaves(header: Fields, body: bytes, depth: int, seen: list[int]) -> Iterato
             )
             yield from _leaves({"content-type": default, **_first(fields)}, inner, depth + 1, seen)
         return
-    decoded = _decoded(body, header.get("content-transfer-encoding", "").lower())
+    yield content, _decoded(body, header.get("content-transfer-encoding", "").lower())
+
+
+def _part(content: str, decoded: bytes) -> Part:
+    kind = _kind(content)
     charset = charsets.guess(decoded, parameters.get(content, "charset"))
     text = decoded.decode(charset, "replace").replace("\r\n", "\n").replace("\r", "\n")
-    yield Part(kind, plain(text) if kind == "text/html" else text)
+    return Part(kind, plain(text) if kind == "text/html" else text)
 
 
 def _pieces(body: bytes, boundary: bytes) -> list[bytes]:
@@ -156,6 +174,22 @@ def _decoded(body: bytes, encoding: str) -> bytes:
 
 def plain(text: str) -> str:
     """HTML as text: what is read aloud, with a line for each paragraph."""
-    text = _HIDDEN.sub(" ", text[:_MOST_HTML].replace("\n", " "))
+    text = _seen(text[:_MOST_HTML].replace("\n", " "))
     text = html.unescape(_ANY_TAG.sub(" ", _TAG.sub("\n", text)))
     return "\n".join(" ".join(line.split()) for line in text.replace("\xa0", " ").split("\n"))
+
+
+def _seen(text: str) -> str:
+    """HTML without style sheets, scripts, titles and comments.
+
+    One expression would look for the end again from each beginning: minutes for a hostile mail.
+    """
+    kept: list[str] = []
+    at = 0
+    while begin := _HIDES.search(text, at):
+        end = _SHOWS[(begin[1] or "").lower()].search(text, begin.end())
+        if end is None:
+            break
+        kept.append(text[at : begin.start()])
+        at = end.end()
+    return " ".join([*kept, text[at:]])

@@ -29,11 +29,13 @@ def parse(text: str) -> tuple[str, list[tuple[str, str]]]:
 
 def bare(text: str) -> str:
     """The field without its comments, which may stand anywhere in it (RFC 2045 §5.1)."""
-    kept, at = "", 0
+    kept: list[str] = []
+    at = 0
     while at < len(text):
         piece = _NO_COMMENT.match(text, at)
-        kept, at = (kept + piece[0], piece.end()) if piece else (kept + " ", comment_end(text, at))
-    return kept.strip()
+        kept.append(piece[0] if piece else " ")
+        at = piece.end() if piece else comment_end(text, at)
+    return "".join(kept).strip()
 
 
 def get(text: str, name: str) -> str:

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from mailrelay.bounces import reading
+from mailrelay.bounces import parts, reading
 from tests.mailrelay.bounces.test_corpus import EXPECTED, raw
 from tests.tiers import fewer
 
@@ -83,6 +83,8 @@ def test_no_mutated_report_crashes_the_reader() -> None:
         b"--b\n" * 50_000,
         b"Content-Type: multipart/mixed; boundary=b\n\n--b\n" * 5_000,
         b"<" * 300_000,
+        b"<!--" * 250_000,
+        b"<style " * 150_000,
         b"could not be delivered to " * 20_000,
         b"<a@b.example>: 550\n" * 50_000,
         b"Final-Recipient: rfc822; a@b.example\nAction: failed\n\n" * 20_000,
@@ -100,3 +102,16 @@ def test_a_megabyte_of_the_same_is_read_to_its_end(body: bytes, kind: str) -> No
     header = f"From: MAILER-DAEMON@x\nReturn-Path: <>\nSubject: Undelivered mail\nContent-Type: {kind}\n\n"
     report = reading.read(header.encode() + body)
     assert report is None or len(report.outcomes) <= 100
+
+
+@pytest.mark.parametrize("name", ["From", "To", "Subject", "Content-Type", "References"])
+@pytest.mark.parametrize("text", [b'"', b"(", b"()", b"=?utf-8?q?a?= ", b"<a@b.example>, ", b"; a*0=b"])
+def test_a_header_field_of_a_megabyte_is_read_to_its_end(name: str, text: bytes) -> None:
+    field = name.encode() + b": text/html; " + text * (1_000_000 // len(text))
+    data = b"Return-Path: <>\n" + field + b"\nSubject: Undelivered mail\n\n<anna@example.com>: user unknown\n"
+    reading.read(data)
+
+
+def test_of_html_what_nobody_sees_is_left_out() -> None:
+    text = "<TITLE>no</title>a<style>no<!-- --></STYLE >b</style>c<!-- no <script> -->d<styled>e</styled><script>f"
+    assert parts.plain(text).split() == ["a", "c", "d", "e", "f"]
