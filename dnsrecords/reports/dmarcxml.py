@@ -27,7 +27,7 @@ _LARGEST_PIECE = 65_536
 _BARE_AMPERSAND = re.compile(r"&(?!#[0-9]{1,7};|#x[0-9a-fA-F]{1,6};|[A-Za-z]{1,8};)")
 #: "<<noreply@example.com>>", and the beginning of a schema that some put in front of the report.
 _EMAIL = re.compile(r"<email>\s*<([^<>]{1,320})>\s*</email>")
-_SCHEMA = re.compile(r"<xs:schema[^>]*>|</xs:schema>")
+_SCHEMA = re.compile(r"<xs:schema[^<>]*>|</xs:schema>")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _DECLARATION = re.compile(r"\A<\?xml[^>]*\?>", re.IGNORECASE)
 _DISPOSITIONS = ("none", "quarantine", "reject")

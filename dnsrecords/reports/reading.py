@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import email
-import email.policy
 from email.utils import parseaddr
 
 from dnsrecords.reports import intake, unpacking
 from dnsrecords.reports.values import Unfit, text
 from mailboxes.models import Stack
+from mailrelay.mail import rawmail
 
 
 def read(raw: bytes) -> bool:
@@ -25,11 +24,11 @@ def read(raw: bytes) -> bool:
 
 def origin(raw: bytes) -> tuple[str, bool]:
     """The address in From, and whether our own mail server found that DMARC passes for it."""
-    head = email.message_from_bytes(raw[:200_000], policy=email.policy.compat32)
-    sender = text(parseaddr(str(head.get("From", "")))[1], 320)
+    head = rawmail.read(raw[:200_000])
+    sender = text(parseaddr(head.get("from")[:2_000])[1], 320)
     hostname = Stack.objects.filter(pk=1).values_list("hostname", flat=True).first() or ""
     # The server removes any that already carries its name (RFC 8601 §5), so the first one with it is its own.
-    verdicts = (str(value).strip().lower() for value in head.get_all("Authentication-Results", []))
+    verdicts = (value.strip().lower() for value in head.texts("authentication-results"))
     own = next(
         (value for value in verdicts if hostname and value.split(";")[0].split()[:1] == [hostname]), ""
     )

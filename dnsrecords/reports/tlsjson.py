@@ -9,6 +9,8 @@ from typing import Any
 from dnsrecords.reports import values
 from dnsrecords.reports.values import OK, TlsReport, TlsResult, Unfit, Why
 
+#: Bytes of a report; of a hostile one, each can become 25 in memory. Real ones have some thousands.
+LARGEST = 4 * 1024 * 1024
 _POLICIES = ("sts", "tlsa", "no-policy-found")
 
 
@@ -18,6 +20,8 @@ def parse(data: bytes) -> TlsReport:
     Raises:
         Unfit: it is no such report, or too large, or about an impossible time.
     """
+    if len(data) > LARGEST:
+        raise Unfit(Why.TOO_LARGE, f"The TLS report is larger than {LARGEST // 1024**2} MiB.")
     try:
         body = json.loads(data.decode("utf-8-sig"), parse_constant=str)
     except (ValueError, RecursionError) as exc:

@@ -5,22 +5,22 @@ What a part is called, and which type it claims, is not trusted: its first bytes
 
 from __future__ import annotations
 
-import email
-import email.policy
 import re
 import zipfile
 import zlib
 from collections.abc import Iterator
-from email.message import Message
 from io import BytesIO
 
 from dnsrecords.reports import dmarcxml, tlsjson
 from dnsrecords.reports.values import Report, Unfit, Why
+from mailrelay.bounces import parts
 
 #: Bytes of one report once it is unpacked, and of all reports of a file together. A gigabyte packs into a megabyte.
 LARGEST, LARGEST_ALL = 32 * 1024 * 1024, 64 * 1024 * 1024
-#: Members of an archive, and parts of a mail, that are looked at; packages inside packages.
-_MOST_MEMBERS, _MOST_PARTS, _DEEPEST = 20, 50, 2
+#: Members of an archive that are looked at; packages inside packages, and mails inside mails.
+_MOST_MEMBERS, _DEEPEST = 20, 2
+#: How members of a zip are packed. Others unpack to a hundred megabytes before the first byte is counted.
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _PIECE = 65_536
 #: Leading bytes that mean nothing: a byte order mark, blanks.
@@ -53,27 +53,18 @@ def reports(data: bytes) -> list[Report]:
     return found
 
 
-def in_mail(raw: bytes) -> Iterator[bytes]:
-    """The parts of a mail that can be reports; they may still be packed."""
-    message = email.message_from_bytes(raw, policy=email.policy.compat32)
-    for number, part in enumerate(message.walk()):
-        if number >= _MOST_PARTS:
-            return
-        if not part.is_multipart() and (body := _decoded(part)) and (_is_packed(body) or _is_document(body)):
+def in_mail(raw: bytes, depth: int = 0) -> Iterator[bytes]:
+    """The parts of a mail, and of mails in it, that can be reports; they may still be packed."""
+    for kind, body in parts.leaves(raw):
+        if looks_like_report(body):
             yield body
+        elif kind == "message/rfc822" and depth < _DEEPEST:
+            yield from in_mail(body, depth + 1)
 
 
 def looks_like_report(data: bytes) -> bool:
     """Whether the first bytes are those of a report, packed or not."""
     return _is_packed(data) or _is_document(data)
-
-
-def _decoded(part: Message) -> bytes:
-    try:
-        body = part.get_payload(decode=True)
-    except (ValueError, LookupError, AssertionError):
-        return b""
-    return body if isinstance(body, bytes) else b""
 
 
 def _is_packed(data: bytes) -> bool:
@@ -108,9 +99,11 @@ def _documents(data: bytes, budget: _Budget, depth: int = 0) -> Iterator[bytes]:
 
 
 def _gunzip(data: bytes, budget: _Budget) -> bytes:
-    unpacked = bytearray()
+    unpacked, members = bytearray(), 0
     try:
         while data.startswith(_GZIP):  # a file may have several members, one after the other
+            if (members := members + 1) > _MOST_MEMBERS:  # each costs a copy of the rest
+                raise Unfit(Why.TOO_LARGE, f"The gzip file has more than {_MOST_MEMBERS} members.")
             stream = zlib.decompressobj(wbits=31)
             while data and not stream.eof:
                 piece = stream.decompress(data, _PIECE)
@@ -137,6 +130,10 @@ def _members(data: bytes, budget: _Budget) -> Iterator[bytes]:
                     continue
                 if member.flag_bits & 1:
                     raise Unfit(Why.UNREADABLE, "The zip file is encrypted.")
+                if member.compress_type not in _METHODS:
+                    raise Unfit(
+                        Why.UNREADABLE, "The zip file is packed in an unusual way. Pack it with deflate."
+                    )
                 with archive.open(member) as file:
                     unpacked = bytearray()
                     # The size in the directory is the sender's claim.

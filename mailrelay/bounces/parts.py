@@ -7,7 +7,6 @@ recurses as deep as a hostile mail is nested, and parses what is in a report as 
 from __future__ import annotations
 
 import base64
-import binascii
 import html
 import quopri
 import re
@@ -165,10 +164,7 @@ def _decoded(body: bytes, encoding: str) -> bytes:
         return quopri.decodestring(body)
     if encoding == "base64":
         letters = re.sub(rb"[^A-Za-z0-9+/]", b"", body)
-        try:
-            return base64.b64decode(letters[: len(letters) // 4 * 4])
-        except binascii.Error:
-            return body
+        return base64.b64decode(letters[: -1 if len(letters) % 4 == 1 else None] + b"==")
     return body
 
 

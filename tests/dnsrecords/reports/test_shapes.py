@@ -9,7 +9,7 @@ from io import BytesIO
 
 import pytest
 
-from dnsrecords.reports import unpacking
+from dnsrecords.reports import reading, tlsjson, unpacking
 from dnsrecords.reports.values import DmarcReport, TlsReport, Unfit, Why
 from tests.dnsrecords.reports.shapes import (
     BEGIN,
@@ -160,3 +160,40 @@ def test_an_encrypted_zip_is_refused_with_its_reason() -> None:
 def test_a_long_name_is_cut_and_unprintable_characters_are_left_out() -> None:
     (report,) = unpacking.reports(tls("a\u202eb\x00c" + "x" * 10_000, "1", {"policy": {}, "summary": {}}))
     assert len(report.organisation) <= 255 and "\x00" not in report.organisation
+
+
+# --- what would stop the worker ------------------------------------------------------------------------------
+NESTED = b"".join(
+    b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (level, level) for level in range(20_000)
+)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        gzip.compress(b"") * 400_000,
+        b"<feedback>" + b"<xs:schema" * 400_000,
+        b"Content-Type: multipart/mixed; boundary=a\n\n" + b"--a\n\n" * 400_000,
+        NESTED,
+        b"From: "
+        + b"=?utf-8?q?a?= (" * 10_000
+        + b"\nContent-Type: multipart/mixed; boundary=a\n\n--a\n\n<feedback>",
+        b'{"policies":[' + b"{}," * (tlsjson.LARGEST // 3) + b"{}]}",
+    ],
+    ids=["members of a gzip", "schemas", "parts of a mail", "mails in mails", "sender", "JSON"],
+)
+def test_what_takes_long_or_much_memory_to_read_is_refused(data: bytes, db: None) -> None:
+    refused(data)
+    assert not reading.read(data)
+
+
+def test_a_zip_that_is_packed_in_an_unusual_way_is_refused() -> None:
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("report.xml", document(PASS))
+    assert "deflate" in refused(packed.getvalue()).message
+
+
+def test_a_report_in_a_mail_that_was_forwarded_as_an_attachment_is_read() -> None:
+    (report,) = unpacking.reports(mail(mail(zipped(document(PASS)), "application/zip"), "message/rfc822"))
+    assert report.organisation
