@@ -141,6 +141,7 @@ class MessageViewSet(ListModelMixin, RetrieveModelMixin, ApiViewSet):
         "next_attempt_at",
         "sent_at",
     ]
+    ordering_same: ClassVar = {"created_at": "id"}
 
     def get_queryset(self) -> QuerySet[Message]:
         """Return the messages; a page of them needs no recipients."""

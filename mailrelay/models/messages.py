@@ -93,7 +93,6 @@ class Message(models.Model):
             ),
             models.Index(fields=["lease_until"], name="message_lease", condition=models.Q(status="sending")),
             models.Index(fields=["status", "-id"], name="message_status"),
-            models.Index(fields=["created_at"], name="message_created"),
             # For the retention of bodies; with none, no message has an entry.
             models.Index(
                 fields=["sent_at"],

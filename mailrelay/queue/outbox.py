@@ -30,6 +30,8 @@ RELAY_STAGES = ("resolve", "connect", "tls", "auth")
 _THE_RELAY = (*RELAY_STAGES, "password")
 #: Rows of one transaction, so that nobody waits long for the database.
 _PORTION = 5_000
+#: How many messages are looked at for times that a wrong clock gave them.
+_DUE_LAST = 1_000
 #: How many messages find out whether changed settings work.
 _FIRST = 100
 #: How long an idempotency key stays taken.
@@ -320,13 +322,13 @@ def follow_clock() -> int:
     if not statements.clock_agrees(now, CLOCK_SLACK):
         return 0
     longest = now + backoff.LONGEST + CLOCK_SLACK
-    # While the clock is right, both find nothing on their indexes, however much waits.
-    young = Message.objects.filter(created_at__gt=now + CLOCK_SLACK).order_by("created_at")
+    # Mail that was never tried is due when it was created. What is due last is looked at: if more than that waits, it
+    # waits for another attempt, which is at most ``longest`` away.
     waiting = Message.objects.filter(status__in=Message.PENDING)
     found = (
         (statements.due_after(longest), waiting.filter(next_attempt_at__gt=longest)),
         (
-            list(young.values_list("pk", flat=True)),
+            statements.untried_among(now + CLOCK_SLACK, _DUE_LAST),
             waiting.filter(status=Status.QUEUED, next_attempt_at__gt=now + CLOCK_SLACK),
         ),
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from mailrelay.models import Message
@@ -49,17 +49,17 @@ def _in_portions(rows: QuerySet[Message], change: Callable[[QuerySet[Message]], 
 
 def _remove_older_than(old: datetime) -> int:
     """Remove the messages that are over and were created before; returns how many."""
-    number, after, last = 0, datetime.min.replace(tzinfo=UTC), 0
-    # Without a status in the query, which would lead SQLite to read all that was ever sent.
-    older = Message.objects.filter(created_at__lt=old).order_by("created_at", "pk")
+    number, last, now = 0, 0, timezone.now()
+    # Read in the order of their ids, which is that of their creation but for clocks that were wrong: no index by time
+    # is needed, which every new message would pay for.
     while found := list(
-        older.filter(Q(created_at__gt=after) | Q(pk__gt=last), created_at__gte=after).values_list(
-            "pk", "status", "created_at"
-        )[:_PORTION]
+        Message.objects.filter(pk__gt=last).order_by("pk").values_list("pk", "status", "created_at")[:_PORTION]
     ):
-        over = [pk for pk, status, _ in found if status in (Status.SENT, Status.FAILED)]
+        over = [pk for pk, status, at in found if at < old and status in (Status.SENT, Status.FAILED)]
         number += remove(Message.objects.filter(pk__in=over, status__in=[Status.SENT, Status.FAILED]))
-        last, _, after = found[-1]
+        if all(old <= at <= now for _, _, at in found):
+            break
+        last = found[-1][0]
     return number
 
 

@@ -97,10 +97,22 @@ def _adapt(field: Field[Any, Any]) -> _Adapt | None:
     if type(field) in _PLAIN:
         return None
     if type(field) is models.DateTimeField:
-        return lambda value, connection: connection.ops.adapt_datetimefield_value(value)
+        return _moment
     if type(field) is models.JSONField:
-        return lambda value, connection: connection.ops.adapt_json_value(value, None)
+        return _json
     return field.get_db_prep_save
+
+
+def _moment(value: datetime, connection: BaseDatabaseWrapper) -> Any:
+    if connection.vendor == "sqlite" and value.tzinfo is connection.timezone:
+        return str(value.replace(tzinfo=None))
+    return connection.ops.adapt_datetimefield_value(value)
+
+
+def _json(value: Any, connection: BaseDatabaseWrapper) -> Any:
+    if connection.vendor == "sqlite":
+        return "[]" if value == [] else _compact(value)
+    return connection.ops.adapt_json_value(value, None)
 
 
 @lru_cache
@@ -194,6 +206,18 @@ def due_after(time: datetime) -> list[int]:
         cursor.execute(
             f"SELECT id FROM {_due_first(connection)} AND next_attempt_at > %s",  # noqa: S608
             [connection.ops.adapt_datetimefield_value(time)],
+        )
+        return [pk for (pk,) in cursor.fetchall()]
+
+
+def untried_among(time: datetime, latest: int) -> list[int]:
+    """The ids of what was never tried and is due after this time only, among the so many messages that are due last."""
+    connection = connections[router.db_for_read(Message)]
+    last = f"{_due_first(connection)} AND next_attempt_at > %s ORDER BY next_attempt_at DESC LIMIT %s"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id FROM (SELECT id, status FROM {last}) AS last WHERE status = 'queued'",  # noqa: S608
+            [connection.ops.adapt_datetimefield_value(time), latest],
         )
         return [pk for (pk,) in cursor.fetchall()]
 

@@ -119,7 +119,10 @@ class BoundedSearchFilter(SearchFilter):
 
 
 class StrictOrderingFilter(OrderingFilter):
-    """``?ordering=`` by a view's ``ordering_fields`` only; equal rows always have the same order."""
+    """``?ordering=`` by a view's ``ordering_fields`` only; equal rows always have the same order.
+
+    A view's ``ordering_same`` maps a field to one that has the same order and, unlike it, an index.
+    """
 
     def query_names(self, view: Any) -> list[str]:
         """``ordering``, always: ``get_ordering`` refuses it with a sentence if the list has no order to offer."""
@@ -139,7 +142,14 @@ class StrictOrderingFilter(OrderingFilter):
         if any(term.removeprefix("-") not in columns for term in asked):
             choices = ", ".join(columns) or "nothing"
             raise ValidationError({self.ordering_param: [f"You can order this list by {choices}."]})
-        return _settled(asked)
+        same = getattr(view, "ordering_same", {})
+        return _settled(
+            [
+                term[: -len(name)] + same.get(name, name)
+                for term in asked
+                for name in (term.removeprefix("-"),)
+            ]
+        )
 
     def get_valid_fields(self, queryset: Any, view: Any, context: Any = None) -> list[tuple[str, str]]:
         """What the view declares, and nothing when it declares nothing."""

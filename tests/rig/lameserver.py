@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import socketserver
 import threading
@@ -32,11 +33,22 @@ class LameServer:
     def __init__(self, reply: Reply) -> None:
         self.asked: Counter[tuple[str, str, str]] = Counter()
         self._reply = reply
-        self._tcp = socketserver.ThreadingTCPServer((LOOPBACK, 0), self._handler(by_tcp=True))
+        self._tcp, self._udp = self._pair()
         self.port = self._tcp.server_address[1]
-        self._udp = socketserver.ThreadingUDPServer((LOOPBACK, self.port), self._handler(by_tcp=False))
         for server in (self._tcp, self._udp):
             server.daemon_threads = True
+
+    def _pair(self) -> tuple[socketserver.ThreadingTCPServer, socketserver.ThreadingUDPServer]:
+        """Two servers with one port, which something else may have taken by UDP: then another one."""
+        while True:
+            tcp = socketserver.ThreadingTCPServer((LOOPBACK, 0), self._handler(by_tcp=True))
+            try:
+                port = tcp.server_address[1]
+                return tcp, socketserver.ThreadingUDPServer((LOOPBACK, port), self._handler(by_tcp=False))
+            except OSError as exc:
+                tcp.server_close()
+                if exc.errno != errno.EADDRINUSE:
+                    raise
 
     @property
     def address(self) -> str:

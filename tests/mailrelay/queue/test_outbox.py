@@ -215,6 +215,20 @@ def test_after_the_clock_was_set_back_mail_does_not_wait_for_the_old_time(
     assert outbox.anything_due() == bool(hurried)
 
 
+def test_a_long_queue_that_waits_for_its_next_attempt_is_not_read_whole_to_look_for_a_wrong_clock(
+    queued: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "_DUE_LAST", 2)
+    first, *others = [queued() for _ in range(4)]
+    now = timezone.now()
+    Message.objects.filter(pk=first.pk).update(next_attempt_at=now + timedelta(minutes=10))
+    later = Message.objects.filter(pk__in=[row.pk for row in others])
+    later.update(status="retrying", next_attempt_at=now + timedelta(hours=1))
+    assert outbox.follow_clock() == 0
+    later.update(next_attempt_at=now)
+    assert outbox.follow_clock() == 1
+
+
 def test_a_result_of_somebody_elses_claim_changes_nothing(queued: Queue) -> None:
     row = queued()
     outbox.claim("me", 10)

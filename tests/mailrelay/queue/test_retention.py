@@ -41,3 +41,15 @@ def test_retention_removes_in_portions_what_is_over_and_old(
     assert MessageAddress.objects.count() == 8
     assert Message.objects.filter(idempotency_key__isnull=False).count() == 2
     assert retention.purge() == (0, 0)
+
+
+def test_mail_of_a_clock_that_was_ahead_does_not_keep_what_is_old(
+    queued: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "_PORTION", 2)
+    rows = [queued() for _ in range(6)]
+    now = timezone.now()
+    for row, days in zip(rows, (300, 300, -100, -100, 300, 300), strict=True):
+        Message.objects.filter(pk=row.pk).update(status="failed", created_at=now - timedelta(days=days))
+    assert retention.purge() == (0, 4)
+    assert [*Message.objects.order_by("pk")] == rows[2:4]
