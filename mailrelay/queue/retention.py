@@ -53,7 +53,9 @@ def _remove_older_than(old: datetime) -> int:
     # Read in the order of their ids, which is that of their creation but for clocks that were wrong: no index by time
     # is needed, which every new message would pay for.
     while found := list(
-        Message.objects.filter(pk__gt=last).order_by("pk").values_list("pk", "status", "created_at")[:_PORTION]
+        Message.objects.filter(pk__gt=last)
+        .order_by("pk")
+        .values_list("pk", "status", "created_at")[:_PORTION]
     ):
         over = [pk for pk, status, at in found if at < old and status in (Status.SENT, Status.FAILED)]
         number += remove(Message.objects.filter(pk__in=over, status__in=[Status.SENT, Status.FAILED]))
