@@ -90,8 +90,8 @@ class Event:
 
 
 def text(value: Any) -> str:
-    """A value of JSON as text; empty if it is none."""
-    return value if isinstance(value, str) else ""
+    """A value of JSON as text, without halves of characters, which nothing can store; empty if it is none."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else ""
 
 
 def table(value: Any) -> dict[str, Any]:

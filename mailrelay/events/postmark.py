@@ -6,7 +6,6 @@ https://postmarkapp.com/developer/webhooks/webhooks-overview and …/api/bounce-
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 
 from mailrelay.events.event import Call, Event, EventRefused, moment, table, text
@@ -53,7 +52,7 @@ def verify(call: Call, key: str) -> None:
     scheme, _, coded = call.headers.get("authorization", "").partition(" ")
     try:
         given = base64.b64decode(coded.strip(), validate=True).partition(b":")[2]
-    except binascii.Error:
+    except ValueError:  # binascii.Error, or it is not ASCII
         given = b""
     if scheme.lower() != "basic" or not hmac.compare_digest(given, key.encode()):
         raise EventRefused("The password in the webhook's address is missing or wrong.")

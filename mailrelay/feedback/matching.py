@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 
 from mailrelay.bounces import returnpath
 from mailrelay.models import Message
+from quazzar import words
 from quazzar.errors import KeyFileError
 from quazzar.sealing import keyring
 
@@ -40,11 +41,12 @@ def find(
         found = messages.filter(pk=claim.pk).first()
         if found is not None and claim.holds(found.message_id, keys):
             return Match(found, proven=True)
-    bare = [one.strip("<> ") for one in message_ids if one]
+    bare = [one.strip("<> ") for one in message_ids if one and words.printable(one)]
     written = [form for one in bare for form in (f"<{one}>", one)]
     if written and (found := messages.filter(message_id__in=written).order_by("-pk").first()):
         return Match(found, proven=False)
-    found = _latest_to(messages, recipient, subject) if recipient and subject else None
+    named = recipient and subject and words.printable(recipient)
+    found = _latest_to(messages, recipient, subject) if named else None
     return None if found is None else Match(found, proven=False)
 
 

@@ -12,11 +12,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from mailrelay.bounces import reading
-from mailrelay.bounces.outcomes import BOUNCED, COMPLAINED, Outcome
+from mailrelay.bounces.outcomes import BOUNCED, COMPLAINED, LONGEST, Outcome
 from mailrelay.feedback import matching
 from mailrelay.models import Feedback, Message, RelaySettings
 from mailrelay.queue import counts
 from mailrelay.suppression import listing
+from quazzar import words
 
 logger = logging.getLogger(__name__)
 
@@ -70,12 +71,12 @@ def record(
         for outcome in _ours(message, outcomes):
             values = {
                 "hard": outcome.hard,
-                "status": outcome.status[:12],
+                "status": words.one_line(outcome.status, 12),
                 "code": outcome.code,
-                "said": outcome.said,
-                "host": outcome.host[:255],
+                "said": words.one_line(outcome.said, LONGEST),
+                "host": words.one_line(outcome.host, 255),
                 "source": source,
-                "reporter": reporter[:255],
+                "reporter": words.one_line(reporter, 255),
                 "proven": proven,
                 "report": report or None,
                 "at": when,

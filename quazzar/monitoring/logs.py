@@ -31,6 +31,8 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"qzr_[A-Za-z0-9_-]{4,}"), f"qzr_{MASK}"),
     (re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?s:.)*?(?:-----END [A-Z ]{0,30}-----|\Z)"), MASK),
     (re.compile(r"\beyJ[A-Za-z0-9_-]{5,2000}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"), MASK),
+    # The address of a webhook is its password.
+    (re.compile(r"(/api/mail/events/[\w-]{1,20}/)[^\s/?#'\"]+"), rf"\1{MASK}"),
     (re.compile(r"(?i)(\bauthorization['\"]?\s*[:=]\s*['\"]?)(?:[a-z]+\s+)?[^\s'\",}]+"), rf"\1{MASK}"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}"), rf"\1 {MASK}"),
     (re.compile(r"(?i)\b(auth\s+(?:plain|login|xoauth2|cram-md5)\s+)[A-Za-z0-9+/=]+"), rf"\1{MASK}"),

@@ -10,6 +10,7 @@ import pytest
 from django.utils import timezone
 
 from mailrelay.bounces import reading, returnpath
+from mailrelay.bounces.outcomes import Outcome
 from mailrelay.feedback import recording, standing
 from mailrelay.models import Feedback, Message, RelaySettings, Suppression
 from mailrelay.queue import counts
@@ -152,3 +153,22 @@ def test_what_came_back_is_deleted_with_its_message(message: Message, queued: Ca
     message.delete()
     assert not Feedback.objects.exists()
     assert Suppression.objects.get().feedback is None
+
+
+@pytest.mark.parametrize("odd", ["\x00", "\x1b[31m", "\u202e"])
+def test_characters_that_no_database_takes_are_left_out(message: Message, odd: str) -> None:
+    raw = bounce().decode()
+    for known in ("mail.example.com", "mx.example.net", "user unknown", "disk-92", "5.1.1"):
+        raw = raw.replace(known, f"{known[:2]}{odd}{known[2:]}")
+    raw = raw.replace("In-Reply-To", "X") + "\nMessage-ID: <disk-92@example.org>\n"
+    recording.read_mail(raw.encode())
+    recording.record(
+        message,
+        [Outcome("anna@example.com", "bounced", True, f"5{odd}", 550, f"no{odd}", f"mx{odd}")],
+        source="mailgun",
+        reporter=f"Mail{odd}gun",
+        proven=True,
+        report=f"text{odd}",
+    )
+    assert Feedback.objects.filter(message=message).exists()
+    assert not any(odd in f"{row.status}{row.said}{row.host}{row.reporter}" for row in Feedback.objects.all())

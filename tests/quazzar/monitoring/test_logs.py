@@ -53,6 +53,7 @@ def test_a_secret_is_masked(subtests: pytest.Subtests) -> None:
         "Authorization: Basic hunter2==",
         "{'Authorization': 'Token hunter2'}",
         "curl -H bearer hunter2hunter2",
+        "POST /api/mail/events/mailgun/hunter2 200 13 ms",
         "password=hunter2",
         'body {"password": "hunter2 with a space", "port": 587}',
         "new_password='hunter2'",
