@@ -8,13 +8,15 @@ import urllib.request
 from functools import lru_cache
 from http.client import HTTPException
 from typing import Any
-from urllib.parse import urlsplit
 
 from mailrelay.events.event import EventRefused
 
 _SECONDS = 5.0
 _MOST_BYTES = 64 * 1024
-_HOST = re.compile(r"sns\.[a-z]{2}(?:-[a-z]+)+-\d\.amazonaws\.com(?:\.cn)?")
+_HOST = r"https://sns\.[a-z]{2}(?:-[a-z]+)+-\d\.amazonaws\.com(?:\.cn)?"
+#: Without a query: SNS answers those of anybody, who could have it return a certificate of their own.
+_CERTIFICATE = re.compile(_HOST + r"/SimpleNotificationService(?:-[0-9a-f]{1,64})?\.pem")
+_CONFIRMATION = re.compile(_HOST + r"/\?Action=ConfirmSubscription&[!-~]{1,2000}")
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -25,16 +27,6 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 _opener = urllib.request.build_opener(_NoRedirect)
 
 
-def is_amazons(url: str) -> bool:
-    """Whether this is an HTTPS address of SNS, without a port or a user."""
-    try:
-        parts = urlsplit(url)
-        plain = parts.netloc == parts.hostname
-    except ValueError:
-        return False
-    return parts.scheme == "https" and plain and _HOST.fullmatch(parts.netloc) is not None
-
-
 @lru_cache(maxsize=16)
 def certificate(url: str) -> bytes:
     """The certificate at this address, in PEM.
@@ -42,7 +34,7 @@ def certificate(url: str) -> bytes:
     Raises:
         EventRefused: it is not Amazon's, or cannot be fetched.
     """
-    if not is_amazons(url) or not urlsplit(url).path.endswith(".pem"):
+    if not _CERTIFICATE.fullmatch(url):
         raise EventRefused("The signing certificate is not at an address of Amazon SNS.")
     return fetch(url)
 
@@ -53,7 +45,7 @@ def confirm(url: str) -> None:
     Raises:
         EventRefused: it is not Amazon's, or cannot be fetched.
     """
-    if not is_amazons(url):
+    if not _CONFIRMATION.fullmatch(url):
         raise EventRefused("The address to confirm the subscription is not Amazon's.")
     fetch(url)
 

@@ -155,7 +155,9 @@ def test_a_key_is_needed_where_calls_are_signed_and_kept_when_none_is_typed() ->
 
 
 @pytest.mark.parametrize("odd", ["\x00", "\ud800", "\u202e", "\x1b[31m"])
-@pytest.mark.parametrize("place", ["recipient", "message", "mx-host", "enhanced-code", "sender", "message-id"])
+@pytest.mark.parametrize(
+    "place", ["recipient", "message", "mx-host", "enhanced-code", "sender", "message-id"]
+)
 def test_characters_that_no_database_takes_change_nothing(message: Message, odd: str, place: str) -> None:
     text = json.dumps(odd)[1:-1].encode()
     body = calls.mailgun(calls.MAILGUN_FAILED, at=timezone.now()).replace(
@@ -165,7 +167,9 @@ def test_characters_that_no_database_takes_change_nothing(message: Message, odd:
     assert ok(post(settings.save("mailgun", calls.KEY), body))["recorded"] in (0, 1)
 
 
-@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", 1e300, -1e300, "soon"])
+@pytest.mark.parametrize(
+    "at", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", 1e300, -1e300, "soon"]
+)
 def test_impossible_times_change_nothing(message: Message, at: object) -> None:
     event = calls.POSTMARK_SOFT | {"BouncedAt": at}
     assert ok(post(settings.save("postmark", ""), json.dumps(event).encode())) == {"recorded": 1}
@@ -179,7 +183,12 @@ def test_impossible_times_change_nothing(message: Message, at: object) -> None:
         ("mailgun", calls.KEY, b'{"signature": {"timestamp": "1", "token": "", "signature": "\\ud800"}}', {}),
         ("sendgrid", calls.SENDGRID_PUBLIC, b"[]", {"X-Twilio-Email-Event-Webhook-Signature": "\xe9"}),
         ("postmark", "secret", b"{}", {"Authorization": "Basic \xe9"}),
-        ("ses", "", b'{"Type": "Notification", "SignatureVersion": "1", "SigningCertURL": "https://[", "Message": "\\ud800"}', {}),
+        (
+            "ses",
+            "",
+            b'{"Type": "Notification", "SignatureVersion": "1", "SigningCertURL": "https://[", "Message": "\\ud800"}',
+            {},
+        ),
         ("mailgun", calls.KEY, b"\xff", {}),
         ("ses", "", b"[" * 100_000, {}),
     ],

@@ -165,7 +165,8 @@ POSTMARK_DELIVERY = {
 # --- Amazon SES: https://docs.aws.amazon.com/ses/latest/dg/notification-examples.html and event-publishing-…-examples
 
 TOPIC = "arn:aws:sns:us-east-1:123456789012:ses-events"
-CERT_URL = "https://sns.us-east-1.amazonaws.com/SimpleNotificationService-12345abcde.pem"
+PEM = "SimpleNotificationService-12345abcde.pem"
+CERT_URL = f"https://sns.us-east-1.amazonaws.com/{PEM}"
 CONFIRM_URL = "https://sns.us-east-1.amazonaws.com/?Action=ConfirmSubscription&Token=2336412f37"
 SNS_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 

@@ -173,15 +173,19 @@ def test_another_topic_is_refused_before_anything_is_fetched(amazons: list[str])
 @pytest.mark.parametrize(
     "url",
     [
-        "http://sns.us-east-1.amazonaws.com/x.pem",
-        "https://sns.us-east-1.amazonaws.com.evil.example/x.pem",
-        "https://evil.example/sns.us-east-1.amazonaws.com/x.pem",
-        "https://sns.us-east-1.amazonaws.com@evil.example/x.pem",
-        "https://sns.us-east-1.amazonaws.com:444/x.pem",
-        "https://bucket.s3.amazonaws.com/x.pem",
-        "https://sns.us-east-1.amazonaws.com/x.txt",
-        "https://SNS.evil.amazonaws.com/x.pem",
-        "https://[::1/x.pem",
+        f"http://sns.us-east-1.amazonaws.com/{calls.PEM}",
+        f"https://sns.us-east-1.amazonaws.com.evil.example/{calls.PEM}",
+        f"https://evil.example/sns.us-east-1.amazonaws.com/{calls.PEM}",
+        f"https://sns.us-east-1.amazonaws.com@evil.example/{calls.PEM}",
+        f"https://sns.us-east-1.amazonaws.com:444/{calls.PEM}",
+        f"https://bucket.s3.amazonaws.com/{calls.PEM}",
+        f"https://SNS.evil.amazonaws.com/{calls.PEM}",
+        f"https://[::1/{calls.PEM}",
+        # SNS returns what somebody has stored there, such as a certificate of theirs, to a query that they signed.
+        f"https://sns.us-east-1.amazonaws.com/{calls.PEM}?Action=GetEndpointAttributes",
+        "https://sns.us-east-1.amazonaws.com/x.pem?Action=GetEndpointAttributes",
+        "https://sns.us-east-1.amazonaws.com/x.pem",
+        f"{calls.CERT_URL}\n",
         "",
     ],
 )
