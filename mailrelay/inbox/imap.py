@@ -20,6 +20,8 @@ from quazzar.errors import QuazzarError
 _SECONDS = 20.0
 #: A larger mail is not fetched: no report has that size.
 MOST_BYTES = 12 * 1024 * 1024
+#: What a server may send in answer to one command.
+MOST_AT_ONCE = 2 * MOST_BYTES
 #: What imaplib raises, also at answers that are not IMAP.
 _TROUBLE = (imaplib.IMAP4.error, OSError, ValueError, IndexError, KeyError, TypeError, AssertionError)
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -45,6 +47,39 @@ class Account:
     security: str
     username: str
     password: str = field(repr=False)
+
+
+class _Plain(imaplib.IMAP4):
+    """Takes no more than fits in memory, whatever the server sends.
+
+    Attributes:
+        left: bytes that it may still send before the next command.
+    """
+
+    left = MOST_AT_ONCE
+
+    def read(self, size: int) -> bytes:
+        """A literal; refused by its announced size."""
+        self._take(size)
+        return super().read(size)
+
+    def readline(self) -> bytes:
+        """A line."""
+        line = super().readline()
+        self._take(len(line))
+        return line
+
+    def _take(self, number: int) -> None:
+        self.left -= number
+        if self.left < 0:
+            raise InboxError(
+                f"The server sent more than {MOST_AT_ONCE // 1024**2} MiB at once.",
+                hint="Check that the host is an IMAP server that you trust.",
+            )
+
+
+class _Encrypted(_Plain, imaplib.IMAP4_SSL):
+    """The same over TLS."""
 
 
 class Mailbox:
@@ -73,13 +108,13 @@ class Mailbox:
 
     # --- opening
 
-    def _connected(self) -> imaplib.IMAP4:
+    def _connected(self) -> _Plain:
         account = self._account
         context = ssl.create_default_context()
         with self._told("connect"):
             if account.security == "tls":
-                return imaplib.IMAP4_SSL(account.host, account.port, ssl_context=context, timeout=_SECONDS)
-            imap = imaplib.IMAP4(account.host, account.port, timeout=_SECONDS)
+                return _Encrypted(account.host, account.port, ssl_context=context, timeout=_SECONDS)
+            imap = _Plain(account.host, account.port, timeout=_SECONDS)
             if account.security == "none":
                 return imap
             if "STARTTLS" not in imap.capabilities:
@@ -181,13 +216,14 @@ class Mailbox:
                 self._command("EXPUNGE", str(uid))
 
     def _command(self, name: str, *arguments: str) -> list[Any]:
+        self._imap.left = MOST_AT_ONCE
         kind, found = self._imap.uid(name, *arguments)
         if kind != "OK":
             raise InboxError(f"The server refused {name}: {_said(found)}.")
         return found
 
     def _leave(self) -> None:
-        with suppress(*_TROUBLE):
+        with suppress(InboxError, *_TROUBLE):
             self._imap.logout()
 
     # --- what went wrong

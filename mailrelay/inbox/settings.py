@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -147,4 +148,7 @@ def _problems(values: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def _is_near(host: str) -> bool:
-    return host == "localhost" or host.startswith("127.") or host == "::1"
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -44,6 +44,15 @@ def test_a_wrong_value_is_refused_at_its_field(name: str, value: Any) -> None:
     assert not Inbox.objects.exists()
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1.evil.example", "127.evil.example", "::2", "192.0.2.1"])
+def test_a_password_goes_unencrypted_to_this_machine_alone(host: str) -> None:
+    with pytest.raises(InvalidFields) as refused:
+        settings.add({**GOOD, "security": "none", "host": host})
+    assert [*refused.value.fields] == ["security"]
+    for near in ("localhost", "127.0.0.1", "::1"):
+        assert settings.add({**GOOD, "security": "none", "host": near}).host == near
+
+
 def test_mail_is_not_moved_to_where_it_is() -> None:
     with pytest.raises(InvalidFields) as refused:
         settings.add({**GOOD, "after": "move", "processed_folder": "INBOX"})
