@@ -84,11 +84,14 @@ def check() -> list[News]:
     """Ask all lists now; returns, and mails, what changed."""
     wanted = {each.key: [subject for subject in subjects() if each.takes(subject)] for each in enabled()}
     found = look(wanted)
-    news = _store(found)
+    with transaction.atomic():
+        # One after the other: what two at once found is stored, and told, once.
+        BlocklistRound.objects.select_for_update().get_or_create(pk=1)
+        news = _store(found)
+        if news:
+            notify_operator(*compose(news))
     for item in news:
         logger.warning("blocklists: %s", headline(item))
-    if news:
-        notify_operator(*compose(news))
     findings.look({CHECK})
     return news
 
@@ -110,20 +113,17 @@ def look(wanted: Mapping[str, list[str]]) -> dict[tuple[str, str], Verdict]:
 def _store(found: Mapping[tuple[str, str], Verdict]) -> list[News]:
     now = timezone.now()
     news: list[News] = []
-    with transaction.atomic():
-        rows = {(row.subject, row.blocklist): row for row in BlocklistEntry.objects.select_for_update()}
-        BlocklistEntry.objects.filter(
-            pk__in=[row.pk for key, row in rows.items() if key not in found]
-        ).delete()
-        for (subject, key), verdict in found.items():
-            row = rows.get((subject, key)) or BlocklistEntry(subject=subject, blocklist=key)
-            if item := _apply(row, verdict):
-                BlocklistChange.objects.create(
-                    subject=subject, blocklist=key, listed=item.listed, reason=item.reason, at=now
-                )
-                news.append(item)
-            row.save()
-        _forget()
+    rows = {(row.subject, row.blocklist): row for row in BlocklistEntry.objects.all()}
+    BlocklistEntry.objects.filter(pk__in=[row.pk for key, row in rows.items() if key not in found]).delete()
+    for (subject, key), verdict in found.items():
+        row = rows.get((subject, key)) or BlocklistEntry(subject=subject, blocklist=key)
+        if item := _apply(row, verdict):
+            BlocklistChange.objects.create(
+                subject=subject, blocklist=key, listed=item.listed, reason=item.reason, at=now
+            )
+            news.append(item)
+        row.save()
+    _forget()
     return news
 
 
@@ -138,7 +138,7 @@ def _apply(row: BlocklistEntry, verdict: Verdict) -> News | None:
     row.listed, row.reason, row.checked_at = listed, verdict.reason, now
     if before == listed:
         return None
-    row.since, row.told = now, listed
+    row.since = now
     is_news = listed or bool(before)
     return News(row.subject, BY_KEY[row.blocklist], listed, verdict.reason) if is_news else None
 

@@ -27,8 +27,6 @@ class BlocklistEntry(models.Model):
     since = models.DateTimeField(default=timezone.now)
     #: When the list last said something.
     checked_at = models.DateTimeField("checked", null=True, default=None)
-    #: The operator was told that it is listed.
-    told = models.BooleanField("mailed", default=False)
 
     class Meta:
         ordering = ["subject", "id"]

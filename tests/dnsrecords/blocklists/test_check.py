@@ -106,6 +106,20 @@ def test_a_listing_is_told_once_and_once_more_when_it_is_over(lists: Lists) -> N
     assert [row.listed for row in BlocklistChange.objects.all()] == [False, False, True, True]
 
 
+def test_what_could_not_be_mailed_is_news_again(lists: Lists, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that ends in between has told nobody."""
+    check.check()
+    lists.put("psbl.surriel.com", "25.2.0.192 A 127.0.0.2")
+
+    def end(*_: str) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr(check, "notify_operator", end)
+        check.check()
+    assert [item.subject for item in check.check()] == [OURS]
+
+
 def test_the_nodes_own_address_does_not_matter_while_mail_leaves_through_the_relay(lists: Lists) -> None:
     factories.stack(enabled=True, hostname="mail.example.com", send_through_relay=True)
     lists.put("psbl.surriel.com", "25.2.0.192 A 127.0.0.2")
