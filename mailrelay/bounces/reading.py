@@ -55,7 +55,7 @@ class Report:
 
     Attributes:
         outcomes: for each recipient; at least one.
-        sent_to: addresses that the report came to: one may be a return path of ours.
+        sent_to: addresses that the report came to, or names as the sender's: one may be a return path of ours.
         message_ids: of the original, without angle brackets.
         source: how it was read: dsn, complaint or text.
         by: the server that reports; empty if it does not say.
@@ -171,7 +171,9 @@ def _is_bounce(mail: Mail, subject: str) -> bool:
 
 
 def _sent_to(mail: Mail) -> tuple[str, ...]:
-    found = [one for text in mail.received_by for one in ADDRESS.findall(text)]
+    """Addresses that the report came to; and, of a complaint, the envelope sender that it names (RFC 5965 §3.2)."""
+    named = re.findall(r"^original-mail-from[ \t]*:(.*)$", "\n".join(mail.of(*_FEEDBACK)), re.I | re.M)
+    found = [one for text in [*mail.received_by, *named] for one in ADDRESS.findall(text)]
     return tuple(dict.fromkeys(found))[:20]
 
 

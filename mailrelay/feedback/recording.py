@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -55,7 +56,7 @@ def record(
     report: str = "",
     at: datetime | None = None,
 ) -> list[Feedback]:
-    """Store what became of a message for each recipient; returns what is new.
+    """Store what became of a message for each recipient; returns what is new. What is proven replaces what was not.
 
     Outcomes for addresses that the message did not go to are left out, unless it went to one address only: that
     person's mail may be forwarded.
@@ -86,12 +87,24 @@ def record(
             )
             if created:
                 new.append(row)
-                if trusted:
-                    listing.consider(row)
+            elif proven and not row.proven:
+                row = _replaced(row, values)
+            else:
+                continue
+            if trusted:
+                listing.consider(row)
         counts.add(Counter(row.kind for row in new if row.kind in (BOUNCED, COMPLAINED)))
     for row in new:
         logger.info("message %s %s for a recipient, told by %s", message.pk, row.kind, source)
     return new
+
+
+def _replaced(row: Feedback, values: dict[str, Any]) -> Feedback:
+    """Somebody who only knew the Message-ID must not be the one who is believed."""
+    for name, value in values.items():
+        setattr(row, name, value)
+    row.save(update_fields=[*values])
+    return row
 
 
 def _ours(message: Message, outcomes: Iterable[Outcome]) -> list[Outcome]:

@@ -103,6 +103,34 @@ def test_a_forged_bounce_suppresses_nobody(message: Message, relay: RelaySetting
     assert Suppression.objects.exists()
 
 
+def test_what_is_proven_replaces_what_somebody_forged_before(message: Message, relay: RelaySettings) -> None:
+    relay.bounce_address = "bounces@example.org"
+    relay.save()
+    recording.read_mail(bounce(to="bounces@example.org").replace(b"5.1.1", b"5.2.2"))
+    assert Feedback.objects.get().hard is False
+    recording.read_mail(bounce(to=signed(message)))
+    row = Feedback.objects.get()
+    assert (row.hard, row.proven, row.status) == (True, True, "5.1.1")
+    assert Suppression.objects.exists()
+    recording.read_mail(bounce(to="bounces@example.org").replace(b"5.1.1", b"5.2.2"))
+    assert Feedback.objects.get().status == "5.1.1"
+    assert counts.reported() == {"bounced": 1, "complained": 0}
+
+
+def test_a_complaint_is_proven_by_the_envelope_sender_that_it_names(
+    message: Message, relay: RelaySettings
+) -> None:
+    """Complaints come to the address that the provider knows, not to the envelope sender."""
+    relay.bounce_address = "bounces@example.org"
+    relay.save()
+    raw = bounce("arf-all-fields").replace(b"\nTo: bounces+aaaaaaaab5k3ql2zq7mxw4ot@", b"\nTo: abuse@")
+    assert recording.read_mail(raw)
+    assert not Suppression.objects.exists()
+    own = raw.replace(b"bounces+aaaaaaaab5k3ql2zq7mxw4ot@example.org", signed(message).encode())
+    assert recording.read_mail(own)
+    assert Suppression.objects.get().reason == "complained"
+
+
 def test_only_recipients_of_the_message_are_believed(relay: RelaySettings) -> None:
     sent("eve@example.net", "carol@example.net")
     recording.read_mail(bounce())
