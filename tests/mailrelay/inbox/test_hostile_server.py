@@ -15,7 +15,7 @@ Start = Callable[[bytes, bytes], Account]
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Starts a server that answers as IMAP servers do, but with these bytes, again and again, where this command comes."""
+    """Starts a server that answers as IMAP servers do, but to this command with these bytes, again and again."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def begin(command: bytes, answer: bytes) -> Account:
