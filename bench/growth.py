@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from bench.ownprocess import measured
 from bench.ratios import bound
 from tests.rig.services import Postgres
 
@@ -32,8 +32,10 @@ def growth(directory: Path) -> None:
             columns = {}
             for size in SIZES:
                 place = directory / f"{database}-{kind}-{size}"
+                place.mkdir()
                 with Postgres() if database == "PostgreSQL" else nullcontext() as server:
-                    columns[size] = _costs(place, server.url if server else "", kind, size)
+                    url = server.url if server else ""
+                    columns[size] = measured("bench.growth", place, url, kind, str(size))
                 shutil.rmtree(place)
             _print(f"{database}, messages {kind}", columns)
 
@@ -46,26 +48,6 @@ def _print(title: str, columns: dict[int, dict[str, float]]) -> None:
     slowest = max(columns[SIZES[-1]].items(), key=lambda item: item[1] if item[0] != "memory, MiB" else 0)
     bound(f"slowest at {SIZES[-1]:,} ({slowest[0]})", slowest[1], FLAT, "ms")
     print(flush=True)
-
-
-def _costs(directory: Path, url: str, kind: str, size: int) -> dict[str, float]:
-    """The table's column for this size, measured in a process of its own."""
-    directory.mkdir()
-    env = {
-        **os.environ,
-        "DJANGO_SETTINGS_MODULE": "bench.settings",
-        "QUAZZAR_DATA_DIR": str(directory),
-        "QUAZZAR_SECRETS_KEY_FILE": str(directory / "secrets.key"),
-        "DATABASE_URL": url,
-    }
-    for command in ("migrate -v0", "collectstatic --noinput -v0", "license trial"):
-        subprocess.run(
-            [sys.executable, "manage.py", *command.split()], env=env, check=True, stdout=subprocess.DEVNULL
-        )
-    argv = [sys.executable, "-m", "bench.growth", kind, str(size)]
-    answer = subprocess.run(argv, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout
-    found: dict[str, float] = json.loads(answer.splitlines()[-1])
-    return found
 
 
 def main() -> None:

@@ -3,14 +3,13 @@
 import json
 import os
 import struct
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from bench.ownprocess import measured
 from bench.ratios import bound
 from tests.rig.services import Postgres
 
@@ -28,7 +27,7 @@ def maillog(directory: Path) -> None:
         place = directory / database
         place.mkdir()
         with Postgres() if database == "PostgreSQL" else nullcontext() as server:
-            found = _measured(place, server.url if server else "")
+            found = measured("bench.maillog", place, server.url if server else "")
         print(f"Mail log: {database}, {EVENTS:,} events")
         for name, number in found.items():
             print(f"  {name:48}{number:10.2f}")
@@ -36,24 +35,6 @@ def maillog(directory: Path) -> None:
         bound(f"slowest search: {slowest}", found[slowest], SEARCH, "ms")
         bound(f"following {RATE} mails a second", found["following: CPU (% of a core)"], CORE, "%")
         print(flush=True)
-
-
-def _measured(directory: Path, url: str) -> dict[str, float]:
-    env = {
-        **os.environ,
-        "DJANGO_SETTINGS_MODULE": "bench.settings",
-        "QUAZZAR_DATA_DIR": str(directory),
-        "QUAZZAR_SECRETS_KEY_FILE": str(directory / "secrets.key"),
-        "DATABASE_URL": url,
-    }
-    for command in ("migrate -v0", "collectstatic --noinput -v0", "license trial"):
-        subprocess.run(
-            [sys.executable, "manage.py", *command.split()], env=env, check=True, stdout=subprocess.DEVNULL
-        )
-    argv = [sys.executable, "-m", "bench.maillog"]
-    answer = subprocess.run(argv, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout
-    found: dict[str, float] = json.loads(answer.splitlines()[-1])
-    return found
 
 
 def main() -> None:

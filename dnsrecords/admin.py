@@ -156,15 +156,10 @@ class ReceivedReportAdmin(RowsOfReports):
     """Reports that were read and counted."""
 
     about = "Reports that were read and counted. The files are not kept."
-    list_display = ("organisation", "kind", "domain", "total", "failed", "sender", "came")
+    list_display = ("organisation", "kind", "domain", "total", "failed", "sender", "received_at")
     list_filter: ClassVar[list[Any]] = ["kind", "way"]
     search_fields = ("organisation", "report_id", "domain__name")
     search_help_text = "Search reporter, id of the report or domain"
-
-    @admin.display(description="Received", ordering="received_at")
-    def came(self, row: ReceivedReport) -> str:
-        """The time at which the report was read, as every list shows times."""
-        return shown.moment(row.received_at)
 
 
 @admin.register(ReportedMail)
@@ -199,15 +194,10 @@ class NetworkAdmin(RowsOfAll):
     """Whose the addresses in reports are."""
 
     about = "Whose the addresses are that reports name, as DNS says."
-    list_display = ("address", "name", "operator", "country", "seen")
+    list_display = ("address", "name", "operator", "country", "looked_up_at")
     search_fields: ClassVar[tuple[str, ...]] = ("address", "name", "operator")
     search_help_text = "Search address, name or network"
     ordering: ClassVar[tuple[str, ...]] = ("address",)
-
-    @admin.display(description="Looked up", ordering="looked_up_at")
-    def seen(self, row: Network) -> str:
-        """When it was looked up."""
-        return shown.distance(row.looked_up_at)
 
 
 @admin.register(RefusedReport)
@@ -231,16 +221,11 @@ class BlocklistEntryAdmin(RowsOfBlocklists):
     """What each list says."""
 
     about = "What each blocklist says about the addresses that mail leaves from, and about the domains."
-    list_display = ("subject", "blocklist", "listed", "reason", "trouble", "answered")
+    list_display = ("subject", "blocklist", "listed", "reason", "trouble", "checked_at")
     list_filter: ClassVar[list[Any]] = ["listed", "blocklist", "trouble"]
     search_fields: ClassVar[tuple[str, ...]] = ("subject",)
     search_help_text = "Search address or domain"
     ordering: ClassVar[tuple[str, ...]] = ("subject", "id")
-
-    @admin.display(description="Answered", ordering="checked_at")
-    def answered(self, row: BlocklistEntry) -> str:
-        """When the list last answered."""
-        return shown.distance(row.checked_at)
 
 
 @admin.register(BlocklistChange)
@@ -248,15 +233,10 @@ class BlocklistChangeAdmin(RowsOfBlocklists):
     """When something was listed, or no longer."""
 
     about = "When an address or a domain was put on a blocklist or taken off."
-    list_display = ("when", "subject", "blocklist", "listed", "reason")
+    list_display = ("at", "subject", "blocklist", "listed", "reason")
     list_display_links = ("subject",)
     list_filter: ClassVar[list[Any]] = ["listed", "blocklist"]
     ordering: ClassVar[tuple[str, ...]] = ("-id",)
-
-    @admin.display(description="Time", ordering="at")
-    def when(self, row: BlocklistChange) -> str:
-        """The time of the round of look-ups that found the change."""
-        return shown.moment(row.at)
 
 
 @admin.register(BlocklistRound)
@@ -264,10 +244,5 @@ class BlocklistRoundAdmin(RowsOfBlocklists):
     """When the lists are asked next."""
 
     about = "When the blocklists are asked next."
-    list_display = ("id", "due")
+    list_display = ("id", "due_at")
     ordering: ClassVar[tuple[str, ...]] = ("id",)
-
-    @admin.display(description="Next check", ordering="due_at")
-    def due(self, row: BlocklistRound) -> str:
-        """When the next check is due."""
-        return shown.distance(row.due_at)

@@ -191,11 +191,7 @@ class JourneyAdmin(MailLogAdmin):
     """Where each mail is."""
 
     about = "Where each mail of the mail server is, as its logs say."
-    list_display = ("__str__", "state", "sender", "last")
-
-    @admin.display(description="Last event")
-    def last(self, row: Journey) -> str:
-        return shown.moment(row.last_at)
+    list_display = ("__str__", "state", "sender", "last_at")
 
 
 @admin.register(JourneyKey)
@@ -211,11 +207,7 @@ class MailEventAdmin(MailLogAdmin):
     """What the logs say."""
 
     about = "What the mail server's logs say about each mail."
-    list_display = ("kind", "service", "recipient", "when")
-
-    @admin.display(description="When")
-    def when(self, row: MailEvent) -> str:
-        return shown.moment(row.at)
+    list_display = ("kind", "service", "recipient", "at")
 
 
 @admin.register(LogPosition)
@@ -223,11 +215,7 @@ class LogPositionAdmin(MailLogAdmin):
     """How far each log was read."""
 
     about = "How far the log of each container was read."
-    list_display = ("service", "lines", "looked")
-
-    @admin.display(description="Looked")
-    def looked(self, row: LogPosition) -> str:
-        return shown.distance(row.looked_at)
+    list_display = ("service", "lines", "looked_at")
 
 
 @admin.register(Domain)

@@ -156,10 +156,6 @@ class FeedbackAdmin(GatedAdmin, ReadOnlyAdmin):
     list_filter = ("kind", "hard", "source")
     show_full_result_count = False
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Feedback]:
-        """The rows, without the reports."""
-        return cast("QuerySet[Feedback]", super().get_queryset(request)).defer("report")
-
 
 @admin.register(Suppression)
 class SuppressionAdmin(GatedAdmin, ReadOnlyAdmin):
