@@ -16,7 +16,7 @@ from dnsrecords.console import access, publishing
 from dnsrecords.models import ReceivedReport
 from dnsrecords.publishing.publish import for_domain
 from dnsrecords.records import options
-from dnsrecords.reports import chart, intake, summary
+from dnsrecords.reports import chart, intake, summary, unpacking
 from dnsrecords.reports.values import Unfit
 from mailboxes.models import Domain
 from quazzar import bodies, words
@@ -26,7 +26,7 @@ from quazzar.errors import QuazzarError
 
 _DAYS = 30
 #: One byte more than fits: the intake then says that it is too large.
-_LARGEST_UPLOAD = 32 * 1024 * 1024
+_LARGEST_UPLOAD = unpacking.LARGEST + 1
 
 
 @gate.page(access.see)

@@ -7,7 +7,7 @@ everything else uses. QUAZZAR_REPORT_NETWORKS turns this off.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -56,9 +56,7 @@ def look_up_unknown() -> int:
         owner = owners.get(row.address)
         if owner is None:
             continue  # DNS did not answer: the next turn asks again
-        row.name, row.asn = owner.name, owner.asn
-        row.operator, row.country, row.looked_up_at = owner.operator, owner.country, now
-        row.save(update_fields=["name", "asn", "operator", "country", "looked_up_at"])
+        Network.objects.filter(pk=row.pk).update(looked_up_at=now, **asdict(owner))
     return len(rows)
 
 

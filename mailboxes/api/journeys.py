@@ -21,13 +21,17 @@ class FindSerializer(serializers.Serializer[Any]):
     """What to look for."""
 
     q = serializers.CharField(
-        required=False, max_length=finding.LONGEST, default="",
+        required=False,
+        max_length=finding.LONGEST,
+        default="",
         help_text="An address, a Message-ID, a queue id of Postfix, a client's address, or words of a subject.",
-    )  # fmt: skip
+    )
     tab = serializers.ChoiceField(
-        required=False, default="all", choices=[(name, tab.label) for name, tab in TABS.items()],
+        required=False,
+        default="all",
+        choices=[(name, tab.label) for name, tab in TABS.items()],
         help_text="connections are sign-ins and clients that were turned away.",
-    )  # fmt: skip
+    )
     before = serializers.RegexField(
         r"^\d{1,18}(-\d{1,18})?\Z", required=False, default="", help_text="Where to go on, as in next."
     )
@@ -90,7 +94,7 @@ class JourneySerializer(FoundSerializer):
 
 
 class JourneyViewSet(ApiViewSet):
-    """Find mail."""
+    """Where mail is: each mail's way through the relay and the mail server."""
 
     rights: ClassVar = {"list": FIND_MAIL, "retrieve": FIND_MAIL}
     query_names: ClassVar = {"list": [*FindSerializer().fields]}
@@ -121,9 +125,14 @@ class JourneyViewSet(ApiViewSet):
         message = finding.message_of(row) if SEE_QUEUE(request.user) else None
         steps = story.steps(row, row.events.all())
         more = {
-            "client": row.client, "login": row.login, "size_bytes": row.size, "score": row.score,
-            "queue_ids": row.facts.get("ids", []), "outcomes": row.facts.get("outcomes", {}), "steps": steps,
-        }  # fmt: skip
+            "client": row.client,
+            "login": row.login,
+            "size_bytes": row.size,
+            "score": row.score,
+            "queue_ids": row.facts.get("ids", []),
+            "outcomes": row.facts.get("outcomes", {}),
+            "steps": steps,
+        }
         return self.answer({**_found(Found(row.began_at, row, message)), **more})
 
 
@@ -139,17 +148,25 @@ def _found(one: Found) -> dict[str, Any]:
         assert message is not None
         return {"id": None, **shared, **_of_message(message)}
     return {
-        "id": journey.pk, **shared, "state": journey.state, "sender": journey.sender, "to": journey.recipients,
-        "message_id": journey.message_id, "spam": journey.spam,
-    }  # fmt: skip
+        "id": journey.pk,
+        **shared,
+        "state": journey.state,
+        "sender": journey.sender,
+        "to": journey.recipients,
+        "message_id": journey.message_id,
+        "spam": journey.spam,
+    }
 
 
 def _of_message(message: Message) -> dict[str, Any]:
     return {
-        "state": message.status, "sender": message.envelope_sender, "to": message.to[:20],
-        "message_id": message.message_id, "spam": False,
+        "state": message.status,
+        "sender": message.envelope_sender,
+        "to": message.to[:20],
+        "message_id": message.message_id,
+        "spam": False,
         "reason": str((message.last_error or {}).get("message", "")),
-    }  # fmt: skip
+    }
 
 
 def _next(request: Request, older: str) -> str | None:

@@ -34,8 +34,9 @@ def examine() -> doctor.Finding:
     if now - oldest > _STILL:
         return doctor.failed(
             f"Nobody has followed the mail server's logs for {words.span(now - oldest)}.",
-            _ADVICE, since=oldest,
-        )  # fmt: skip
+            _ADVICE,
+            since=oldest,
+        )
     if problems := [f"{row.service.title()}: {row.problem}" for row in rows if row.problem]:
         return doctor.failed(f"Not every log is followed. {' '.join(problems)}", "See whether Docker runs.")
     return doctor.ok(f"Followed until {words.span(now - oldest)} ago.")

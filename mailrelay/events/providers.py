@@ -17,6 +17,7 @@ class Provider:
         key: what its calls are checked with, as the provider calls it.
         key_hint: where to find that.
         needs_key: without it, no call is accepted.
+        is_key: whether a text can be one.
         steps: where to paste the address.
     """
 
@@ -28,6 +29,7 @@ class Provider:
     steps: str
     verify: Callable[[Call, str], None]
     read: Callable[[Call], list[Event]]
+    is_key: Callable[[str], bool] = bool
 
 
 PROVIDERS = {
@@ -54,6 +56,7 @@ PROVIDERS = {
             "Spam Reports.",
             sendgrid.verify,
             sendgrid.read,
+            sendgrid.is_key,
         ),
         Provider(
             "postmark",
@@ -77,6 +80,7 @@ PROVIDERS = {
             "headers.",
             ses.verify,
             ses.read,
+            ses.is_key,
         ),
     )
 }

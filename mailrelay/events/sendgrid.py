@@ -7,10 +7,9 @@ https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/event and
 from __future__ import annotations
 
 import base64
-import binascii
 from datetime import timedelta
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -42,20 +41,32 @@ _HARD = {
 }
 
 
+def is_key(text: str) -> bool:
+    """Whether this can be a verification key."""
+    return _public(text) is not None
+
+
+def _public(key: str) -> ec.EllipticCurvePublicKey | None:
+    try:
+        found = serialization.load_der_public_key(base64.b64decode(key))
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    return found if isinstance(found, ec.EllipticCurvePublicKey) else None
+
+
 def verify(call: Call, key: str) -> None:
     """Check the signature and its time.
 
     Raises:
         EventRefused: one of them is wrong.
     """
-    time = call.headers.get(_TIME, "")
+    time, public = call.headers.get(_TIME, ""), _public(key)
+    if public is None:
+        raise EventRefused("The verification key cannot be one. Copy it from SendGrid again.")
     try:
-        public = serialization.load_der_public_key(base64.b64decode(key))
         signature = base64.b64decode(call.headers.get(_SIGNATURE, ""), validate=True)
-        if not isinstance(public, ec.EllipticCurvePublicKey):
-            raise EventRefused
         public.verify(signature, time.encode() + call.body, ec.ECDSA(hashes.SHA256()))
-    except (InvalidSignature, binascii.Error, ValueError) as exc:
+    except (InvalidSignature, ValueError) as exc:
         raise EventRefused from exc
     at = moment(int(time)) if time.isdecimal() and len(time) < 12 else None
     if at is None or abs(call.now - at) > _WINDOW:

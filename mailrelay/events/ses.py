@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from typing import Any
 
 from cryptography import x509
@@ -42,6 +43,11 @@ _TYPES = {
 }
 #: Of a permanent bounce: the address exists, but this mail was not taken.
 _NOT_THE_ADDRESS = ("MailboxFull", "MessageTooLarge", "ContentRejected", "AttachmentRejected")
+
+
+def is_key(text: str) -> bool:
+    """Whether this can be the ARN of a topic."""
+    return re.fullmatch(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w.-]{1,260}", text, re.ASCII) is not None
 
 
 def topic(call: Call) -> str:

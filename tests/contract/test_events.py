@@ -141,6 +141,15 @@ def test_a_key_is_needed_where_calls_are_signed_and_kept_when_none_is_typed() ->
         settings.save("mailgun", "")
     with pytest.raises(InvalidFields):
         settings.save("mailgun", "two\nlines")
+    for provider, wrong in (
+        ("sendgrid", "SG.an-api-key"),
+        ("sendgrid", f"-----BEGIN PUBLIC KEY-----{calls.SENDGRID_PUBLIC}"),
+        ("ses", "arn:aws:ses:us-east-1:123456789012:identity/example.com"),
+        ("ses", "ses-events"),
+    ):
+        with pytest.raises(InvalidFields) as refused:
+            settings.save(provider, wrong)
+        assert "paste it again" in refused.value.fields["key"][0]
     settings.save("mailgun", calls.KEY)
     row = settings.save("mailgun", "")
     assert row.key is not None

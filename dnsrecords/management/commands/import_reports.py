@@ -45,7 +45,7 @@ class Command(BaseCommand):
 
     def _take(self, path: Path) -> str:
         with path.open("rb") as file:
-            data = file.read(unpacking.LARGEST_ALL)
+            data = file.read(unpacking.LARGEST + 1)
         with actors.acting_as("command:import_reports"):
             taken = intake.take(data, intake.Way.COMMAND)
         return f"{len(taken.stored)} stored, {taken.repeated} stored before"

@@ -96,22 +96,37 @@ def _row(one: Found, connections: dict[int, MailEvent]) -> dict[str, Any]:
     if journey is None:
         assert message is not None
         return {
-            "id": f"message-{message.pk}", "at": one.at, "title": message.subject or "(no subject)",
-            "url": reverse("admin:mailrelay_message_change", args=[message.pk]), "to": relaystates.receivers(message),
-            "badge": relaystates.message_badge(message), "reason": relaystates.reason(message), "sender": "",
-        }  # fmt: skip
+            "id": f"message-{message.pk}",
+            "at": one.at,
+            "title": message.subject or "(no subject)",
+            "url": reverse("admin:mailrelay_message_change", args=[message.pk]),
+            "to": relaystates.receivers(message),
+            "badge": relaystates.message_badge(message),
+            "reason": relaystates.reason(message),
+            "sender": "",
+        }
     if (event := connections.get(journey.pk)) is not None:
         return {
-            "id": f"journey-{journey.pk}", "at": journey.last_at, "title": title(journey, None),
-            "url": reverse(JOURNEY, args=[journey.pk]), "to": story.steps(journey, [event])[0].title,
-            "badge": shown.badge(*_CONNECTIONS.get(event.kind, ("Turned away", "off"))), "reason": "", "sender": "",
-        }  # fmt: skip
+            "id": f"journey-{journey.pk}",
+            "at": journey.last_at,
+            "title": title(journey, None),
+            "url": reverse(JOURNEY, args=[journey.pk]),
+            "to": story.steps(journey, [event])[0].title,
+            "badge": shown.badge(*_CONNECTIONS.get(event.kind, ("Turned away", "off"))),
+            "reason": "",
+            "sender": "",
+        }
     return {
-        "id": f"journey-{journey.pk}", "at": one.at, "title": title(journey, message),
-        "url": reverse(JOURNEY, args=[journey.pk]), "to": _to(journey), "badge": badge(journey), "spam": journey.spam,
+        "id": f"journey-{journey.pk}",
+        "at": one.at,
+        "title": title(journey, message),
+        "url": reverse(JOURNEY, args=[journey.pk]),
+        "to": _to(journey),
+        "badge": badge(journey),
+        "spam": journey.spam,
         "reason": one.reason if journey.state not in (State.DELIVERED, State.CONNECTION) else "",
         "sender": journey.sender if message else "",
-    }  # fmt: skip
+    }
 
 
 def title(journey: Journey, message: Message | None) -> str:
