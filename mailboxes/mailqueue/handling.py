@@ -25,6 +25,11 @@ _ACTIONS: Final = {
     "release": "stack.queue_released",
     "delete": "stack.queue_deleted",
 }
+#: What else may be the reason that nothing was done.
+_NOTHING: Final = {
+    "hold": "None of these mails waits in Postfix, or all of them are on hold already.",
+    "release": "None of these mails is on hold in Postfix.",
+}
 #: "postsuper: Deleted: 2 messages"
 _COUNT = re.compile(r"^postsuper: [A-Z][a-z -]+: (\d+) messages?$", re.MULTILINE)
 
@@ -51,7 +56,7 @@ def handle(engine: Engine, act: str, queue_ids: Sequence[str]) -> int:
     found = _COUNT.findall(done.stderr.decode(errors="replace"))
     count = sum(map(int, found))
     if not count:
-        raise NotWaiting
+        raise NotWaiting(_NOTHING.get(act, ""))
     named = words.listed(ids[:_MOST_NAMED]) if len(ids) <= _MOST_NAMED else f"{len(ids)} mails"
     audit.record(_ACTIONS[act], named if len(ids) > _MOST_NAMED else f"mail {named}")
     return count

@@ -27,7 +27,7 @@ _LONGEST = 200
 _MOST_NAMED = 20
 #: Act → label, icon, and what it says when it is done.
 ACTS = {
-    "hold": ("Hold", "pause_circle", "{} put on hold. Postfix does not try it until you release it."),
+    "hold": ("Hold", "pause_circle", "{} put on hold. Postfix tries nothing on hold until you release it."),
     "release": ("Release", "play_circle", "{} released."),
 }
 

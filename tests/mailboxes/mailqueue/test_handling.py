@@ -83,6 +83,14 @@ def test_mail_that_has_left_is_404_and_not_recorded(up: StackEngine, api: APICli
     assert answer.status_code == 404 and recorded() == []
 
 
+@pytest.mark.parametrize(
+    ("act", "why"), [("hold", "on hold already"), ("release", "is on hold"), ("delete", "have left")]
+)
+def test_why_nothing_was_done_is_said(up: StackEngine, api: APIClient, act: str, why: str) -> None:
+    answer = api.post(f"{QUEUE}/{act}", {"ids": ["4bXk2Q1y8Lz9z"]}, format="json")
+    assert why in answer.json()["message"]
+
+
 def test_without_a_mail_server_nothing_is_done(up: StackEngine, api: APIClient) -> None:
     up.boxes.clear()
     answer = api.post(f"{QUEUE}/hold", {"ids": [ONE]}, format="json")
