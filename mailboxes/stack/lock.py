@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-
-from django.conf import settings
 
 from quazzar.machines import locks
 
@@ -25,21 +22,5 @@ def single_writer(name: str = "stack") -> Iterator[bool]:
     Args:
         name: one lock for each kind of work.
     """
-    with _on_this_node(name) as mine:
-        if not mine:
-            yield False
-            return
-        with locks.shared(name, wait=False) as ours:
-            yield ours
-
-
-@contextmanager
-def _on_this_node(name: str) -> Iterator[bool]:
-    with (settings.QUAZZAR_DATA_DIR / f"{name}.lock").open("w") as file:
-        try:
-            # Each open() has a lock of its own, so threads of one worker exclude each other, too.
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
+    with locks.single(name) as mine:
+        yield mine

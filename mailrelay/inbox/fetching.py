@@ -32,11 +32,11 @@ _MOST_TRIES = 3
 def look_at_all() -> int:
     """Read what is new in every inbox that is switched on; returns how many mails were stored.
 
-    Only one worker looks at a time.
+    Only one thread looks at a time: servers that do not answer must not take all of a worker's.
     """
     if not Inbox.objects.filter(enabled=True).exists():
         return 0
-    with locks.shared("inboxes", wait=False) as acquired:
+    with locks.single("inboxes") as acquired:
         if not acquired:
             return 0
         return sum(look(row) for row in Inbox.objects.filter(enabled=True))

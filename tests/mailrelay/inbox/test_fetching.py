@@ -11,6 +11,7 @@ from mailrelay.inbox import fetching, imap, readers
 from mailrelay.inbox.imap import Account, InboxError, Mailbox
 from mailrelay.models import Inbox
 from quazzar.errors import KeyFileError
+from quazzar.machines import locks
 from tests.mailrelay.inbox.conftest import mail
 from tests.rig import or_skip
 from tests.rig.ca import CertificateAuthority
@@ -177,6 +178,14 @@ def _decoded(text: str) -> str:
 
 def test_the_password_is_in_no_repr() -> None:
     assert "secret" not in repr(Account("h", 993, "tls", "u", "secret"))
+
+
+def test_while_one_thread_looks_no_other_does(inbox: Inbox, server: RealDovecot, stored: list[bytes]) -> None:
+    """Four servers that do not answer would otherwise take the worker's four threads, and no mail would be sent."""
+    server.deliver(mail("report 1"))
+    with locks.single("inboxes") as mine:
+        assert mine and fetching.look_at_all() == 0
+    assert fetching.look_at_all() == 1
 
 
 def test_two_looks_at_once_count_a_report_once(
