@@ -13,7 +13,7 @@ from tests.dnsrecords.blocklists.test_check import Lists
 from tests.live.console import Console
 from tests.rig.nameserver import Nameserver
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.thorough]
 
 PAGE = "/admin/mail-relay/dns/blocklists/"
 

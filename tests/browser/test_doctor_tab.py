@@ -58,6 +58,7 @@ def test_a_refused_password_and_its_mending_appear_by_themselves(
     expect(relay.get_by_role("list")).to_contain_text("sign-in fails")
 
 
+@pytest.mark.thorough
 def test_a_provider_that_is_away_is_seen_when_mail_is_to_leave(doctor: Page, node: Console) -> None:
     node.use_relay(1)
     number = node.send("ops@inbox.test")

@@ -9,7 +9,7 @@ from tests.browser.accessibility import faults
 from tests.browser.chromium import PHONE, WIDE, Chromium
 from tests.live.console import Console
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.thorough]
 
 #: Run in the node, which has the tests on its path as a checkout does.
 STORE = (

@@ -14,7 +14,7 @@ from tests.dnsrecords.reports.conftest import times, tls_report
 from tests.dnsrecords.reports.shapes import document, record
 from tests.live.console import Console
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.thorough]
 
 TAB = "/admin/mail-relay/dns/"
 

@@ -15,7 +15,7 @@ from tests.rig import or_skip
 from tests.rig.dovecot import RealDovecot
 from tests.rig.faults import FaultServer
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.thorough]
 CORPUS = Path(__file__).parent.parent / "mailrelay" / "bounces" / "corpus"
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from tests.live.mailstack import Box, MailStack
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.thorough]
 
 OURS, OTHER = "addresses.test", "ring.test"
 #: As an older version accepted it: the circle leads out to Bob, and its mail was never accepted.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.live.mailstack import MailStack
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.thorough]
 
 PATH = "/api/mail/stack/certificate"
 PORTS = (25, 587, 465, 143, 993)

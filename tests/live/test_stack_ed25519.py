@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.live.mailstack import MailStack
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.thorough]
 
 OURS = "twosignatures.test"
 TWO = {("quazzar", "rsa-sha256"), ("quazzar-ed", "ed25519-sha256")}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.rig.images import Images
     from tests.rig.mailclients import Answer
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.thorough]
 
 MANY = "many mailboxes, from "
 LIMITED = "Too many wrong passwords"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.rig.images import Images
     from tests.rig.standins import Sink
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.thorough]
 
 #: Seconds until what happened must be found: the follower stores every second, and the machine is shared.
 SOON = 30
@@ -169,7 +169,6 @@ def _accepted(world: World, sender: str, raw: bytes) -> bool:
     return deliver(world.server, raw, world.bob.address, sender=sender).accepted
 
 
-@pytest.mark.thorough
 def test_nothing_is_lost_or_doubled_when_worker_and_containers_are_killed(world: World) -> None:
     """Twenty mails while the worker is killed twice and Dovecot once: each has one journey, with each step once."""
     stack = world.stack

@@ -12,7 +12,7 @@ from tests.rig.standins import address
 if TYPE_CHECKING:
     from tests.live.mailstack import MailStack
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.thorough]
 
 #: LMTP, SASL, quota-status, and the milter with its usual neighbours: none has a login.
 WITHOUT_LOGIN = (24, 12345, 12340, 11332, 11333, 8891)

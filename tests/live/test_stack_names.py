@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from tests.live.mailstack import Box, MailStack
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.thorough]
 
 #: Together they have each character that an address may have, at the start, in the middle and at the end.
 NAMES = ("o'neil", "'~&_x-'", "_a.b'&~-", "~'c&", "&d_~")

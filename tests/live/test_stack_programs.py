@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.real,
+    pytest.mark.thorough,
     pytest.mark.skipif(os.geteuid() != 0, reason="only root can lead the server's name to this machine"),
 ]
 MBSYNC = """\

@@ -182,6 +182,7 @@ def test_a_provider_that_says_later_gets_the_mail_later(console: Console) -> Non
         assert sorted(own(one.message["Subject"] for one in server.accepted)) == ["one", "three", "two"]
 
 
+@pytest.mark.thorough
 def test_a_provider_that_greets_with_421_gets_the_mail_soon_after_it_recovers(console: Console) -> None:
     script = Script(greeting="421 4.3.2 Too busy")
     with FaultServer(script) as server:
@@ -195,6 +196,7 @@ def test_a_provider_that_greets_with_421_gets_the_mail_soon_after_it_recovers(co
 
 
 # --- keys and plans ----------------------------------------------------------------------------------------
+@pytest.mark.thorough
 def test_a_replaced_key_stops_the_mail_with_a_sentence_and_the_old_one_lets_it_go(
     console: Console, provider: RealPostfix
 ) -> None:

@@ -107,6 +107,7 @@ def test_a_new_password_works(dovecot: Dovecot) -> None:
     assert dovecot.lets_in(ADA.address, NEW)
 
 
+@pytest.mark.thorough
 def test_odd_names_find_their_file(dovecot: Dovecot) -> None:
     longest = f"{'x' * 64}@{'y' * 60}.example.com"
     odd = [
@@ -155,6 +156,7 @@ def test_a_killed_writer_leaves_nothing_that_lets_anybody_in(dovecot: Dovecot) -
     assert not dovecot.lets_in(BOB.address)
 
 
+@pytest.mark.thorough
 def test_strange_names_are_refused_and_are_no_error(dovecot: Dovecot) -> None:
     dovecot.push(ADA)
     said(dovecot.container, "truncate", "-s", "0", "/tmp/dovecot.log")
@@ -164,6 +166,7 @@ def test_strange_names_are_refused_and_are_no_error(dovecot: Dovecot) -> None:
 
 
 # --- all else goes on --------------------------------------------------------------------------------------
+@pytest.mark.thorough
 def test_listing_users_needs_the_users_file_alone(dovecot: Dovecot) -> None:
     dovecot.push(ADA, fresh=[BOB])
     for argv in (("user", "*"), ("user", "*@example.com"), ("user", "-u", "*")):

@@ -369,6 +369,7 @@ def test_verify_restores_the_rows_for_trial_and_touches_nothing_of_the_node(
     assert everything() == before
 
 
+@pytest.mark.thorough
 @pytest.mark.long
 def test_without_a_database_there_is_nothing_to_back_up_and_an_empty_one_can_be_filled(
     target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

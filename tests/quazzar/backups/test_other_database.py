@@ -42,6 +42,7 @@ def alike(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) and value[:1] in {"[", "{"} else value
 
 
+@pytest.mark.thorough
 def test_there_and_back_every_row_is_the_same(tmp_path: Path, settings: Any) -> None:
     if connection.vendor != "sqlite":
         pytest.skip("it begins on SQLite")

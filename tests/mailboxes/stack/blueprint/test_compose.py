@@ -132,6 +132,7 @@ def ours(attributes: dict[str, Any]) -> list[dict[str, Any]]:
     return [mount for mount in attributes["Mounts"] if "-mail-" in mount["Name"]]
 
 
+@pytest.mark.thorough
 @pytest.mark.real
 def test_compose_makes_the_same_containers(
     docker_client: docker.DockerClient, stack: StackSpec, run: Any
