@@ -10,7 +10,7 @@ from typing import Final
 from django.db import transaction
 from django.db.models import F
 
-from mailboxes.maillog import joining
+from mailboxes.maillog import joining, telling
 from mailboxes.maillog.daemons.event import CONNECTIONS, Event, Kind
 from mailboxes.maillog.joining import Draft
 from mailboxes.models import Journey, JourneyKey, MailEvent
@@ -45,10 +45,15 @@ class Filer:
         self._fetch(key for _, event in ordered for key in joining.keys_of(event))
         touched: dict[Draft, None] = {}
         moved: list[tuple[int, Draft]] = []
+        bounces: list[tuple[Draft, datetime, Event]] = []
         for at, event in ordered:
             if self._is_news(event, at):
-                touched[self._taken(event, at, moved)] = None
+                draft = self._taken(event, at, moved)
+                touched[draft] = None
+                if event.kind == Kind.BOUNCED and not draft.is_report(event):
+                    bounces.append((draft, at, event))
         self._write([draft for draft in touched if draft.merged is None], moved)
+        telling.bounced([(draft.whole.row, at, event) for draft, at, event in bounces])
         self._forget()
         return Counter(event.kind for _, event in ordered)
 
@@ -87,14 +92,14 @@ class Filer:
             if (
                 whole is not None
                 and whole not in found
-                and (whole.takes(event, at) or _names_a_report(event, key))
+                and (whole.takes(event, at) or _names_a_report(event, key) or event.kind == Kind.RETURNED)
             ):
                 found.append(whole)
         draft = found[0] if found else joining.begin(at, event)
         for other in found[1:]:
             # The one that began first keeps its number, so that links to it last.
             first, second = sorted((draft, other), key=lambda one: (one.row.pk is None, one.row.began_at))
-            is_report = event.kind == Kind.REPORTED
+            is_report = event.kind in joining.REPORTS
             first, second = (draft, other) if is_report else (first, second)
             joining.merge(second, first, report=is_report)
             if second.row.pk:
@@ -121,6 +126,9 @@ class Filer:
         return draft
 
     def _is_news(self, event: Event, at: datetime) -> bool:
+        if event.kind == Kind.RETURNED:
+            draft = self._kept.get(joining.message_key(event.message_id))
+            return draft is not None and joining.is_about(draft.whole.row, event)
         if event.kind in _TOLD and event.process:
             self._told[event.process] = at
             if len(self._told) > _MOST_KEPT:

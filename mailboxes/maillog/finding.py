@@ -38,6 +38,7 @@ _WORRIES = (
     Kind.NOT_FILED,
     Kind.SIEVE_FAILED,
     Kind.EXPIRED,
+    Kind.RETURNED,
 )
 _ID = re.compile(QUEUE_ID)
 State, Status = Journey.State, Message.Status

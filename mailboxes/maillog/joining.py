@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from mailboxes.maillog.daemons.event import CONNECTIONS, Event, Kind
 from mailboxes.models import Journey, MailEvent
+from mailrelay.bounces.outcomes import BOUNCED
 
 State = Journey.State
 #: Mails with the same Message-ID within this time are one mail: forwarded, or sent to each recipient alone.
@@ -29,6 +30,8 @@ _OUTCOMES = frozenset(
 )
 #: Refused at these stages, the mail is refused for all its recipients.
 _WHOLE = frozenset({"DATA", "END-OF-MESSAGE", "BDAT", "EOM", "HEADER", "END-OF-DATA"})
+#: A report about a mail, with the report's own queue id.
+REPORTS: Final = frozenset({Kind.REPORTED, Kind.RETURNED})
 #: Events that another mail with the same queue id begins with.
 _BEGINNINGS = frozenset({Kind.ACCEPTED, Kind.IDENTIFIED, Kind.SCANNED})
 
@@ -65,6 +68,10 @@ class Draft:
         """Postfix has removed the mail from its queue."""
         return bool(self.row.facts.get("ended"))
 
+    def is_report(self, event: Event) -> bool:
+        """Whether the event is about a report, not about the mail itself."""
+        return event.queue_id in self.row.facts.get("reports", ())
+
     def takes(self, event: Event, at: datetime) -> bool:
         """Whether an event with the same queue id or Message-ID belongs here."""
         if event.queue_id and event.queue_id in self.row.facts.get("ids", ()):
@@ -74,6 +81,15 @@ class Draft:
                 self.ended and event.kind in _BEGINNINGS and at - self.row.last_at > timedelta(seconds=5)
             )
         return abs(at - self.row.last_at) < SAME_MAIL and self.row.facts.get("n", 0) < MOST_EVENTS
+
+
+def is_about(row: Journey, event: Event) -> bool:
+    """Whether a report that came from outside may be about this mail: it came to the mail's envelope sender.
+
+    Anybody can write a report, but only who got the mail knows its Message-ID and its envelope sender.
+    """
+    people = {address.lower() for address in event.data["to"]}
+    return row.sender.lower() in people and row.facts.get("n", 0) < MOST_EVENTS
 
 
 # --- keys
@@ -86,7 +102,7 @@ def keys_of(event: Event) -> list[str]:
         found.append(f"q:{event.queue_id}")
     if event.message_id:
         found.append(message_key(event.message_id))
-    if event.kind == Kind.REPORTED:
+    if event.kind in REPORTS and event.data["as"]:
         found.append(f"q:{event.data['as']}")
     if event.kind == Kind.REQUEUED and event.data.get("before"):
         found.append(f"q:{event.data['before']}")
@@ -101,11 +117,14 @@ def message_key(message_id: str) -> str:
 def address_keys(address: str) -> list[str]:
     """The keys of an address: as it is, and without its +tag."""
     plain = address.replace('"', "").lower()
-    if not plain:
-        return []
+    return [_short(one) for one in _shapes(plain)] if plain else []
+
+
+def _shapes(plain: str) -> list[str]:
+    """The address as it is, and without its +tag if it has one."""
     local, at, domain = plain.rpartition("@")
     base = local.partition("+")[0]
-    return [_short(plain)] + ([_short(f"{base}@{domain}")] if at and base and base != local else [])
+    return [plain, f"{base}@{domain}"] if at and base and base != local else [plain]
 
 
 def _short(key: str) -> str:
@@ -126,7 +145,7 @@ def begin(at: datetime, event: Event) -> Draft:
 def add(draft: Draft, event: Event, at: datetime) -> None:
     """Takes the event into the journey."""
     row = draft.row
-    is_report = event.queue_id in row.facts.get("reports", ())
+    is_report = draft.is_report(event)
     if event.queue_id and event.queue_id not in (ids := row.facts.setdefault("ids", [])):
         ids.append(event.queue_id)
     draft.keys.update(_new_keys(row, event))
@@ -163,15 +182,23 @@ def _describe(row: Journey, event: Event) -> None:
         row.score = event.score
     if event.kind == Kind.FILED and event.remote.lower() == "junk":
         row.spam = True
-    if event.service == "dovecot":
-        return  # it names the mailbox, which is not always who the mail was sent to
+    if event.service == "dovecot" or event.kind == Kind.RETURNED:
+        return  # they name the mailbox, which is not always who the mail was sent to
     for address in event.recipients:
         _add_recipient(row, str(event.data.get("for") or address))
 
 
 def _add_recipient(row: Journey, address: str) -> None:
-    known = {one.replace('"', "").lower() for one in row.recipients}
-    if address.replace('"', "").lower() in known:
+    """Rspamd leaves out +tags, so the same recipient may be there without one."""
+    known = {one.replace('"', "").lower(): number for number, one in enumerate(row.recipients)}
+    plain = address.replace('"', "").lower()
+    if plain in known or any(plain in _shapes(one) for one in known):
+        return
+    bare = next((one for one in _shapes(plain)[1:] if one in known), None)
+    if bare is not None and bare not in {one.lower() for one in row.facts.get("outcomes", ())}:
+        row.recipients = [
+            address[:320] if number == known[bare] else one for number, one in enumerate(row.recipients)
+        ]
         return
     row.recipient_count += 1
     if len(row.recipients) < _MOST_RECIPIENTS:
@@ -201,7 +228,9 @@ def _judge(row: Journey, event: Event) -> None:
         case Kind.RELEASED:
             facts.pop("held", None)
         case Kind.REPORTED:
-            facts["reports"] = [*facts.get("reports", ()), event.data["as"]]
+            facts["reports"] = [*dict.fromkeys([*facts.get("reports", ()), event.data["as"]])]
+        case Kind.RETURNED if event.data["what"] == BOUNCED:
+            _came_back(facts.setdefault("outcomes", {}), event.recipients)
         case Kind.EXPIRED:
             outcomes = facts.get("outcomes", {})
             facts["outcomes"] = {
@@ -215,6 +244,16 @@ def _judge(row: Journey, event: Event) -> None:
             if len(outcomes) < _MOST_OUTCOMES or address in outcomes:
                 outcomes[address] = _later(outcomes.get(address, ""), event.kind)
     row.state = state_of(row)
+
+
+def _came_back(outcomes: dict[str, str], recipients: tuple[str, ...]) -> None:
+    """What the next server had taken came back after all. A server that forwarded it may name another recipient."""
+    known = {address.lower(): address for address in outcomes}
+    for address in recipients or ("",):
+        if address in known:
+            outcomes[known[address]] = Kind.BOUNCED
+        elif len(known) == 1:
+            outcomes[next(iter(outcomes))] = Kind.BOUNCED
 
 
 def _later(before: str, now: str) -> str:

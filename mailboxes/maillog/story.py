@@ -9,6 +9,7 @@ from typing import Any, Final
 from mailboxes.maillog import symbols
 from mailboxes.maillog.daemons.event import Kind
 from mailboxes.models import Journey, MailEvent
+from mailrelay.bounces.outcomes import DELAYED, DELIVERED
 from mailrelay.onward import Step
 from quazzar import words
 
@@ -56,6 +57,7 @@ def steps(journey: Journey, events: Iterable[MailEvent]) -> list[Step]:
 def _step(event: MailEvent, data: dict[str, Any], *, is_report: bool) -> Step:
     tone, icon, tell = _TELLERS[event.kind]
     title, said, details, hint = (*tell(event, data), "", "", "")[:4]
+    tone = _RETURN_TONES.get(data.get("what", ""), tone) if event.kind == Kind.RETURNED else tone
     if is_report:
         title = f"Report: {title[:1].lower()}{title[1:]}"
         tone = "off" if tone == "ok" else tone
@@ -162,6 +164,23 @@ def _bounced(event: MailEvent, data: dict[str, Any]) -> Told:
     return f"Not deliverable to {_recipient(event, data)}", event.text, event.remote, _advice(event)
 
 
+_RETURNS = {
+    DELAYED: "Another server still tries to deliver it to {}",
+    DELIVERED: "Another server delivered it to {}",
+}
+_RETURN_TONES = {DELAYED: "wait", DELIVERED: "ok"}
+
+
+def _returned(event: MailEvent, data: dict[str, Any]) -> Told:
+    title = _RETURNS.get(data.get("what", ""), "Another server could not deliver it to {}")
+    return (
+        title.format(event.recipient or "its recipient"),
+        event.text,
+        f"reported by {event.remote}",
+        _advice(event),
+    )
+
+
 def _filed(event: MailEvent, data: dict[str, Any]) -> Told:
     folder = "the inbox" if event.remote.upper() == "INBOX" else f"the folder {event.remote}"
     return f"Filed in {folder} of {event.recipient}", "", ""
@@ -256,6 +275,7 @@ _TELLERS: Final[dict[str, tuple[str, str, Callable[[MailEvent, dict[str, Any]], 
         "mail",
         lambda event, data: (_REPORTS.get(data.get("what", ""), "Report queued"),),
     ),
+    Kind.RETURNED: ("bad", "undo", _returned),
     Kind.HELD: ("wait", "pause_circle", _simple("Put on hold")),
     Kind.RELEASED: ("off", "play_circle", _simple("Released from hold")),
     Kind.REQUEUED: ("off", "refresh", _simple("Put into the queue again")),

@@ -52,11 +52,13 @@ def of(
         further: what happened to it after the relay took it.
     """
     several = len(message.recipients) > 1
-    came_back = [_came_back(row, several=several) for row in feedback]
     after = [
         Event(step.at, step.tone, step.icon, step.title, step.said, step.details, step.hint)
         for step in further
     ]
+    # What the log says is among the steps already.
+    rows = [row for row in feedback if row.source != Feedback.LOG or not after]
+    came_back = [_came_back(row, several=several) for row in rows]
     events = [
         _accepted(message),
         *_left_out(message),
@@ -202,7 +204,12 @@ _CAME_BACK = {
     Feedback.Kind.BOUNCED: ("Bounced", "bad", "undo"),
     Feedback.Kind.COMPLAINED: ("Complaint", "bad", "report"),
 }
-_SOURCES = {"dsn": "delivery report", "text": "mail", "complaint": "abuse report"}
+_SOURCES = {
+    "dsn": "delivery report",
+    "text": "mail",
+    "complaint": "abuse report",
+    Feedback.LOG: "line in the log",
+}
 
 
 def _came_back(row: Feedback, *, several: bool) -> Event:

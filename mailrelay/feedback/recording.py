@@ -90,6 +90,10 @@ def record(
             elif proven and not row.proven:
                 row = _replaced(row, values)
             else:
+                if report and row.source == Feedback.LOG and row.report is None:
+                    # The log knew it first; the report has more to read.
+                    row.report = report
+                    row.save(update_fields=["report"])
                 continue
             if trusted:
                 listing.consider(row)

@@ -76,6 +76,8 @@ class Feedback(models.Model):
 
     #: The mail came back, or somebody complained.
     BAD: ClassVar[tuple[str, ...]] = (Kind.BOUNCED, Kind.COMPLAINED)
+    #: The source of what the mail server's own log says.
+    LOG: ClassVar[str] = "log"
 
     message = models.ForeignKey("mailrelay.Message", on_delete=models.CASCADE, related_name="feedback")
     recipient = models.CharField(max_length=320)
@@ -87,7 +89,7 @@ class Feedback(models.Model):
     code = models.PositiveSmallIntegerField(null=True, default=None)
     said = models.TextField("the server's words", blank=True, default="")
     host = models.CharField("the server", max_length=255, blank=True, default="")
-    #: How it was told: dsn, text, complaint, or a provider's name.
+    #: How it was told: log, dsn, text, complaint, or a provider's name.
     source = models.CharField(max_length=12)
     #: Who told it.
     reporter = models.CharField(max_length=255, blank=True, default="")

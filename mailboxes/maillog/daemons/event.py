@@ -38,6 +38,8 @@ class Kind:
     REPLIED = "replied"
     #: A report to the sender was queued: of failure, of delay, of delivery.
     REPORTED = "reported"
+    #: A report came back from another server, which had taken the mail.
+    RETURNED = "returned"
     HELD = "held"
     RELEASED = "released"
     REQUEUED = "requeued"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import re
+from collections.abc import Iterator
 from typing import Any
 
-from mailboxes.maillog.daemons.event import Event, Kind
+from mailboxes.maillog.daemons.event import Event, Kind, tidy
+from mailrelay.bounces import dsn
 
 _NUMBER = r"-?\d{1,9}(?:\.\d{1,9})?"
 # The sender takes as much as it can: a quoted one may hold what looks like the rest of a line.
@@ -23,8 +26,12 @@ _RECIPIENTS = re.compile(r" rcpts: <([^<>]{0,4000})>")
 _FORCED = re.compile(r' forced: [a-z ]{1,30} "(?P<why>.{0,300}?)"; score=')
 #: What our own rule adds when it has signed (rspamd.local.lua): domain and selector.
 SIGNED = "QZ_SIGNED"
+#: The same of a report: the Message-ID of the mail that it is about, and its part for programs, both in base64.
+REPORT = "QZ_REPORT"
 #: Symbols that are kept: those that changed the score most.
 _MOST_SYMBOLS = 15
+#: Recipients of one report that are kept.
+_MOST_RECIPIENTS = 5
 
 
 def parse(line: str) -> tuple[Event, ...]:
@@ -53,10 +60,32 @@ def parse(line: str) -> tuple[Event, ...]:
         recipients=tuple(recipients[1].split(",")) if recipients and recipients[1] else (),
         score=_number(found["score"]), text=forced["why"] if forced else "", data=data,
     )  # fmt: skip
-    if SIGNED not in symbols:
-        return (scanned,)
-    keys = [one for one in symbols[SIGNED][1].split(";") if one]
-    return (scanned, Event("rspamd", Kind.SIGNED, **shared, data={"keys": keys}))
+    if SIGNED in symbols:
+        keys = [one for one in symbols[SIGNED][1].split(";") if one]
+        return (scanned, Event("rspamd", Kind.SIGNED, **shared, data={"keys": keys}))
+    if REPORT in symbols and not scanned.sender and not scanned.login:
+        return (scanned, *_returned(scanned, symbols[REPORT][1]))
+    return (scanned,)
+
+
+def _returned(scanned: Event, options: str) -> Iterator[Event]:
+    """What the report says became of the mail, for each recipient that it names."""
+    try:
+        original, status = (
+            base64.b64decode(one, validate=True).decode("utf-8", "replace")
+            for one in options.split(";")
+            if one
+        )
+    except ValueError:
+        return
+    by = dsn.reporter([status])
+    for outcome in dsn.read([status])[:_MOST_RECIPIENTS]:
+        data = {"as": scanned.queue_id, "to": list(scanned.recipients), "what": outcome.kind}
+        yield Event(
+            "rspamd", Kind.RETURNED, message_id=f"<{original}>", remote=tidy(by),
+            recipients=(outcome.recipient,) if outcome.recipient else (), code=outcome.status,
+            text=tidy(outcome.said), data=data,
+        )  # fmt: skip
 
 
 def _number(text: str) -> float:

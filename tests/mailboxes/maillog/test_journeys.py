@@ -10,7 +10,9 @@ from django.db import transaction
 
 from mailboxes.maillog.daemons.event import Event, Kind
 from mailboxes.maillog.filing import Filer, store
+from mailboxes.maillog.story import steps
 from mailboxes.models import Journey, JourneyKey, MailEvent
+from mailrelay.models import Message, Suppression
 from tests.mailboxes.maillog import records
 
 pytestmark = pytest.mark.django_db
@@ -204,3 +206,86 @@ def test_a_mail_that_came_in_at_the_second_attempt_is_delivered(first: bool) -> 
         store(batch)
     (journey,) = Journey.objects.all()
     assert (journey.state, journey.facts["outcomes"]) == ("delivered", {"bob@x.test": Kind.DELIVERED})
+
+
+# --- reports of other servers
+
+
+def report(
+    second: int, *, to: str = "a@b.test", what: str = "bounced", about: str = "bob@x.test"
+) -> list[tuple[datetime, Event]]:
+    """A report about <1@x> that comes back from outside, and is delivered."""
+    came = [
+        Event("postfix", Kind.ACCEPTED, "E5F6A7B8", client="192.0.2.9"),
+        Event("postfix", Kind.IDENTIFIED, "E5F6A7B8", message_id="<report@far>"),
+        Event("rspamd", Kind.SCANNED, "E5F6A7B8", message_id="<report@far>", sender="", recipients=(to,), score=0.0,
+              data={"action": "no action", "limit": 15.0, "symbols": []}),
+        Event("rspamd", Kind.RETURNED, message_id="<1@x>", recipients=(about,), remote="mx.far.test", code="5.1.1",
+              text="unknown user", data={"as": "E5F6A7B8", "to": [to], "what": what}),
+        Event("postfix", Kind.DELIVERED, "E5F6A7B8", recipients=(to,)),
+        Event("postfix", Kind.REMOVED, "E5F6A7B8"),
+    ]  # fmt: skip
+    return [(records.at(second), event) for event in came]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_what_another_server_took_and_returned_has_bounced(at_once: bool) -> None:
+    """Also when it comes back after days, and was forwarded to another address there."""
+    events = report(60 if at_once else 5 * 86_400, about="moved@inner.test")
+    for batch in (
+        [mail("A1B2C3D4", "<1@x>") + events] if at_once else [mail("A1B2C3D4", "<1@x>"), *_batched(events, 1)]
+    ):
+        store(batch)
+    (journey,) = Journey.objects.all()
+    assert (journey.state, journey.facts["outcomes"]) == ("bounced", {"bob@x.test": Kind.BOUNCED})
+    assert of("q:E5F6A7B8") == of("moved@inner.test") == journey
+    assert journey.recipients == ["bob@x.test"]
+    told = {step.kind: step.title for step in steps(journey, journey.events.all())}
+    assert told[Kind.RETURNED] == "Another server could not deliver it to moved@inner.test"
+    assert told[Kind.DELIVERED].startswith("Report: ")
+
+
+@pytest.mark.parametrize("what", ["delayed", "delivered"])
+def test_a_report_of_delay_or_delivery_is_told_and_changes_nothing(what: str) -> None:
+    store(mail("A1B2C3D4", "<1@x>") + report(60, what=what))
+    (journey,) = Journey.objects.all()
+    assert journey.state == "delivered" and Kind.RETURNED in kinds(journey)
+
+
+def test_a_report_that_did_not_come_to_the_sender_is_a_mail_of_its_own() -> None:
+    store(mail("A1B2C3D4", "<1@x>") + report(60, to="eve@x.test"))
+    assert sorted(Journey.objects.values_list("state", flat=True)) == ["delivered", "delivered"]
+    assert not MailEvent.objects.filter(kind=Kind.RETURNED).exists()
+    store(report(90, to="eve@x.test"))  # and once more, after the worker was started again
+
+
+# --- messages of the relay
+
+
+def test_what_postfix_returned_of_the_relays_mail_has_bounced_there_too() -> None:
+    message = Message.objects.create(
+        message_id="<1@x>",
+        to=["Bob@x.test"],
+        recipients=[{"address": "Bob@x.test", "status": "sent"}],
+        status="sent",
+    )
+    events = [(at, event) for at, event in mail("A1B2C3D4", "<1@x>") if event.kind != Kind.DELIVERED]
+    said = "host mx.x.test[192.0.2.7] said: 550 5.1.1 User unknown (in reply to RCPT TO command)"
+    bounce = Event("postfix", Kind.BOUNCED, "A1B2C3D4", recipients=("bob@x.test",), code="5.1.1", text=said)
+    for _ in range(2):
+        store([*events[:-1], (records.at(1), bounce), events[-1]])
+    (known,) = message.feedback.all()
+    assert (known.recipient, known.kind, known.hard, known.proven, known.source) == (
+        "bob@x.test", "bounced", True, True, "log",
+    )  # fmt: skip
+    assert Suppression.objects.filter(address="bob@x.test").exists()
+
+
+@pytest.mark.parametrize("rspamd_first", [True, False])
+def test_a_recipient_that_rspamd_names_without_its_tag_is_one(rspamd_first: bool) -> None:
+    scanned = Event("rspamd", Kind.SCANNED, "A1B2C3D4", message_id="<1@x>", sender="a@b.test",
+                    recipients=("bob@x.test", "eve@x.test"), score=0.0)  # fmt: skip
+    events = mail("A1B2C3D4", "<1@x>", "bob+tag@x.test", second=1)
+    store([(records.at(0 if rspamd_first else 2), scanned), *events])
+    (journey,) = Journey.objects.all()
+    assert (sorted(journey.recipients), journey.recipient_count) == (["bob+tag@x.test", "eve@x.test"], 2)

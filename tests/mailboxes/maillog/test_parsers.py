@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -231,6 +233,43 @@ def test_a_refusal_of_our_own_carries_its_sentence() -> None:
     line = TASK.format(user="", more="") + ', forced: reject "Gtube pattern"; score=15.00 (set by GTUBE)'
     (event,) = rspamd.parse(line)
     assert event.text == "Gtube pattern"
+
+
+REPORT = (
+    "Reporting-MTA: dns; mx.far.test\n\nOriginal-Recipient: rfc822;Gone@far.test\nFinal-Recipient: rfc822; gone@inner.test\n"
+    'Action: failed\nStatus: 5.1.1\nDiagnostic-Code: X-Postfix; unknown user: "gone"\n'
+)
+
+
+def report_line(text: str = REPORT, *, sender: str = "", original: str = "17@client.test") -> str:
+    """Rspamd's line about a report that came to alice@rec.test."""
+    encoded = ";".join(b64encode(one.encode()).decode() for one in (original, text))
+    return (
+        f"rspamd_task_write_log: id: <report@mx.far.test>, qid: <7BB3317E1B5>, ip: 192.0.2.9, from: <{sender}>, "
+        f"(default: F (no action): [1.50/15.00] [QZ_REPORT(0.00){{{encoded};}}]), len: 316, time: 1ms, rcpts: <alice@rec.test>"
+    )
+
+
+def test_a_report_says_what_became_of_the_mail_that_it_is_about() -> None:
+    scanned, returned = rspamd.parse(report_line())
+    assert (scanned.kind, scanned.message_id) == (Kind.SCANNED, "<report@mx.far.test>")
+    assert (returned.kind, returned.message_id) == (Kind.RETURNED, "<17@client.test>")
+    assert (returned.recipients, returned.remote, returned.code) == (
+        ("gone@far.test",),
+        "mx.far.test",
+        "5.1.1",
+    )
+    assert returned.text == 'unknown user: "gone"'
+    assert returned.data == {"as": "7BB3317E1B5", "to": ["alice@rec.test"], "what": "bounced"}
+
+
+def test_only_the_empty_sender_reports() -> None:
+    assert [event.kind for event in rspamd.parse(report_line(sender="eve@far.test"))] == [Kind.SCANNED]
+
+
+def test_what_is_no_base64_is_no_report() -> None:
+    line = report_line().replace("QZ_REPORT(0.00){", "QZ_REPORT(0.00){@")
+    assert [event.kind for event in rspamd.parse(line)] == [Kind.SCANNED]
 
 
 # --- all of them

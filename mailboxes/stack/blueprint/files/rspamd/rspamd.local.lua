@@ -146,3 +146,39 @@ rspamd_config.QZ_FROM_SIGNED = {
   score = 0.0, group = 'quazzar', description = 'Signed by the domain in From:',
 }
 rspamd_config:register_dependency('QZ_FROM_SIGNED', 'DKIM_CHECK')
+
+-- --- Reports that come back about mail from here, for the log: maillog/daemons/rspamd.py reads what became of that mail. Nothing
+-- but the part that is written for programs (RFC 3464) and the Message-ID of the original leaves this function, and only of a
+-- report with the empty envelope sender.
+local MOST_STATUS, MOST_ORIGINAL = 2000, 16384
+local ORIGINALS = { ['message/rfc822'] = true, ['message/global'] = true, ['text/rfc822-headers'] = true,
+  ['message/global-headers'] = true }
+local STATUSES = { ['message/delivery-status'] = true, ['message/global-delivery-status'] = true }
+
+local function report_of(task)
+  local from = task:get_from('smtp') or {}
+  if task:get_user() or (from[1] and (from[1].addr or '') ~= '') then return nil end
+  if not (task:get_header('Content-Type') or ''):lower():find('^%s*multipart/report') then return nil end
+  local status, original
+  for _, part in ipairs(task:get_parts() or {}) do
+    local main, sub = part:get_type()
+    local kind = string.format('%s/%s', main or '', sub or ''):lower()
+    if STATUSES[kind] and not status then
+      status = tostring(part:get_content()):sub(1, MOST_STATUS)
+    elseif ORIGINALS[kind] and not original then
+      local text = '\n' .. tostring(part:get_content()):sub(1, MOST_ORIGINAL):gsub('\r', '')
+      original = text:match('\n[Mm][Ee][Ss][Ss][Aa][Gg][Ee]%-[Ii][Dd]:%s*<([^<>%s]+)>')
+    end
+  end
+  if status and original and #original <= 250 then return { original, status } end
+end
+
+rspamd_config.QZ_REPORT = {
+  callback = function(task)
+    local ran, found = pcall(report_of, task)
+    if not ran or not found then return false end
+    local encode = require('rspamd_util').encode_base64
+    return true, 1.0, tostring(encode(found[1])), tostring(encode(found[2]))
+  end,
+  score = 0.0, group = 'quazzar', description = 'A report about a mail',
+}
