@@ -55,6 +55,10 @@ _SERVICES: tuple[tuple[str, str, str], ...] = (
 )
 
 
+#: The sender of mails whose address is not kept.
+OTHERS = "Other addresses"
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """What this node sends from.
@@ -94,7 +98,7 @@ def sender(address: str, host: str, operator: str, node: Node) -> Sender:
         operator: whose network it is in; empty: not known.
     """
     if not address:
-        return Sender("Other addresses")
+        return Sender(OTHERS)
     if address in node.addresses or (host and host == node.hostname):
         return Sender("This node", is_ours=True)
     for suffix, service, preset in _SERVICES:
@@ -106,6 +110,12 @@ def sender(address: str, host: str, operator: str, node: Node) -> Sender:
     if host:
         return Sender(_organisation(host))
     return Sender(operator or address)
+
+
+def of_relay(node: Node) -> list[str]:
+    """What the confirmed names of hosts of our relay end in."""
+    found = [suffix for suffix, _, preset in _SERVICES if preset and preset == node.relay]
+    return [*found, _organisation(node.relay_host)] if node.relay_host else found
 
 
 #: Labels below a country's top level that belong to nobody.

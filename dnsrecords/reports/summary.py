@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import BooleanField, Case, Count, Max, Min, Q, Sum, Value, When
+from django.db.models import Count, Max, Min, Q, Sum
 from django.utils import timezone
 
 from dnsrecords.dmarc.policy import POLICIES
@@ -25,6 +25,8 @@ from mailrelay.models import RelaySettings
 #: Days that can be shown, and the number of sources and addresses of one that are.
 PERIODS = (7, 30, 90, 365)
 _MOST_SOURCES, _MOST_ADDRESSES = 100, 10
+#: Groups of mails by address and result that are read. Of others only the sum is.
+_MOST_GROUPS = 2_000
 #: How far back the advice looks.
 _ADVICE_DAYS = 90
 _PASSED = Q(dkim=True) | Q(spf=True)
@@ -132,7 +134,9 @@ def of(domain: Domain, days: int = 30) -> Summary:
     since = today - timedelta(days=days - 1)
     mail = ReportedMail.objects.filter(domain=domain, day__gte=since)
     node = this_node()
-    sources, by_day, numbers = _sources(mail, node, domain, since, days)
+    ours = _our_addresses(node)
+    active = _days(mail, ours)
+    numbers = _numbers(active.values())
     received = ReceivedReport.objects.filter(
         domain=domain, ends__gte=timezone.now() - timedelta(days=days + 1)
     )
@@ -146,8 +150,8 @@ def of(domain: Domain, days: int = 30) -> Summary:
         policy=published(domain),
         dmarc=dmarc_advice(domain),
         mta_sts=tls_advice(domain),
-        sources=sources,
-        by_day=by_day,
+        sources=_sources(mail, node, ours, domain, numbers),
+        by_day=[active.get(day, Day(day)) for day in (since + timedelta(days=ago) for ago in range(days))],
         sessions=good,
         tls_failed=bad,
         tls_failures=failures,
@@ -195,7 +199,7 @@ def dmarc_advice(domain: Domain) -> Advice:
     if first is None:
         return advice.dmarc(policy, Numbers())
     mail = ReportedMail.objects.filter(domain=domain, day__gte=first.date())
-    return advice.dmarc(policy, _numbers(_grouped(mail), this_node(), mail.values("day").distinct().count()))
+    return advice.dmarc(policy, _numbers(_days(mail, _our_addresses(this_node())).values()))
 
 
 def tls_advice(domain: Domain) -> Advice:
@@ -209,45 +213,55 @@ def tls_advice(domain: Domain) -> Advice:
 
 
 # --- sources -----------------------------------------------------------------------------------------------
-def _grouped(mail: Any) -> list[dict[str, Any]]:
-    """Mails by address and whether they passed."""
-    passed = Case(When(_PASSED, then=Value(True)), default=Value(False), output_field=BooleanField())
-    return list(
-        mail.annotate(passed=passed).values("address", "passed").order_by().annotate(number=Sum("count"))
+def _days(mail: Any, ours: Sequence[str]) -> dict[date, Day]:
+    """The days on which mail was reported. In the database: anybody can send reports that name many addresses."""
+    passed, failed = Sum("count", filter=_PASSED, default=0), Sum("count", filter=~_PASSED, default=0)
+    totals = mail.values("day").order_by().annotate(passed=passed, other=failed)
+    of_ours: Counter[date] = Counter()
+    for some in batches(ours):
+        rows = mail.filter(address__in=some).exclude(_PASSED).values("day").order_by()
+        of_ours.update(dict(rows.annotate(number=Sum("count")).values_list("day", "number")))
+    return {
+        day: Day(day, passed, of_ours[day], other - of_ours[day])
+        for day, passed, other in totals.values_list("day", "passed", "other")
+    }
+
+
+def _numbers(days: Iterable[Day]) -> Numbers:
+    active = [day for day in days if day.passed or day.failed or day.strange]
+    return Numbers(
+        len(active),
+        sum(day.passed for day in active),
+        sum(day.failed for day in active),
+        sum(day.strange for day in active),
     )
 
 
-def _numbers(groups: Iterable[dict[str, Any]], node: senders.Node, days: int) -> Numbers:
-    groups = list(groups)
-    known = _networks(group["address"] for group in groups if not group["passed"])
-    passed = failed = strange = 0
-    for group in groups:
-        if group["passed"]:
-            passed += group["number"]
-        elif _sender(group["address"], known, node).is_ours:
-            failed += group["number"]
-        else:
-            strange += group["number"]
-    return Numbers(days, passed, failed, strange)
+def _our_addresses(node: senders.Node) -> list[str]:
+    """Addresses that this node or its relay sends from, of those whose names are known."""
+    named = Q(name=node.hostname)
+    for suffix in senders.of_relay(node):
+        named |= Q(name=suffix) | Q(name__endswith=f".{suffix}")
+    rows = Network.objects.exclude(name="").filter(named)
+    found = {row.address for row in rows if _sender(row.address, {row.address: row}, node).is_ours}
+    return sorted(node.addresses | found)
 
 
 def _sources(
-    mail: Any, node: senders.Node, domain: Domain, since: date, days: int
-) -> tuple[list[Source], list[Day], Numbers]:
-    fields = ("day", "address", "dkim", "spf", "disposition", "signer")
-    groups = list(mail.values(*fields).order_by().annotate(number=Sum("count")))
+    mail: Any, node: senders.Node, ours: Sequence[str], domain: Domain, numbers: Numbers
+) -> list[Source]:
+    groups = _groups(mail, ours)
     known = _networks(group["address"] for group in groups)
     found: dict[str, Source] = {}
     per_address: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
-    per_day: dict[date, list[int]] = defaultdict(lambda: [0, 0, 0])
     for group in groups:
         address, number = group["address"], group["number"]
         who = _sender(address, known, node)
         source = found.setdefault(who.name, Source(who.name, who.is_ours, who.is_service))
         has_passed = group["dkim"] or group["spf"]
         per_address[who.name, address][not has_passed] += number
-        per_day[group["day"]][0 if has_passed else 1 if who.is_ours else 2] += number
         _count(source, group, number, known.get(address), has_passed=has_passed)
+    _add_rest(found, numbers)
     for (name, address), (passed, failed) in sorted(per_address.items(), key=lambda item: -sum(item[1])):
         if address and len(found[name].addresses) < _MOST_ADDRESSES:
             host = known[address].name if address in known else ""
@@ -261,11 +275,27 @@ def _sources(
             name=source.name,
             domain=domain.name,
         )
-    by_day = [Day(day, *per_day[day]) for day in (since + timedelta(days=ago) for ago in range(days))]
-    totals = [sum(numbers[part] for numbers in per_day.values()) for part in range(3)]
-    active = sum(any(numbers) for numbers in per_day.values())
-    ordered = sorted(found.values(), key=lambda source: (not source.is_ours, -source.total))
-    return ordered[:_MOST_SOURCES], by_day, Numbers(active, *totals)
+    return sorted(found.values(), key=lambda source: (not source.is_ours, -source.total))[:_MOST_SOURCES]
+
+
+def _groups(mail: Any, ours: Sequence[str]) -> list[dict[str, Any]]:
+    """Mails by address and result: all of ours, and the most frequent of others."""
+    fields = ("address", "dkim", "spf", "disposition", "signer")
+    grouped = mail.values(*fields).annotate(number=Sum("count"))
+    found = [group for some in batches(ours) for group in grouped.filter(address__in=some).order_by()]
+    own = {*ours}
+    others = grouped.order_by("-number")[:_MOST_GROUPS]
+    return found + [group for group in others if group["address"] not in own]
+
+
+def _add_rest(found: dict[str, Source], numbers: Numbers) -> None:
+    """What is in no group that was read."""
+    passed = numbers.passed - sum(source.passed for source in found.values())
+    failed = numbers.failed + numbers.strange - sum(source.failed for source in found.values())
+    if passed or failed:
+        rest = found.setdefault(senders.OTHERS, Source(senders.OTHERS))
+        rest.passed += passed
+        rest.failed += failed
 
 
 def _count(

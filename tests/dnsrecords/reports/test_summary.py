@@ -118,6 +118,20 @@ def test_senders_days_and_numbers_of_a_domain(domain: Domain, reported: Reported
     assert "not yours" in chart.of(found.by_day).summary
 
 
+def test_of_many_senders_the_most_frequent_are_named_and_all_of_ours(
+    domain: Domain, reported: Reported, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(summary, "_MOST_GROUPS", 3)
+    settings.QUAZZAR_PUBLIC_ADDRESSES = ["192.0.2.1"]
+    strangers = [record(f"203.0.113.{number}", number, "fail", "fail") for number in range(2, 10)]
+    reported(1, *strangers, record("192.0.2.1", 1, "fail", "fail"), record("198.51.100.1", 1))
+    found = summary.of(domain, 7)
+    assert found.numbers == Numbers(1, 1, 1, 44)
+    assert [(each.name, each.passed, each.failed) for each in found.sources] == [
+        ("This node", 0, 1), ("Other addresses", 1, 20), *((f"203.0.113.{number}", 0, number) for number in (9, 8, 7)),
+    ]  # fmt: skip
+
+
 @pytest.fixture
 def _ours(settings: Any) -> None:
     settings.QUAZZAR_PUBLIC_ADDRESSES = ["192.0.2.1"]
