@@ -93,8 +93,6 @@ def of(
         "QUAZZAR_DNS_RESOLVERS": nameserver,
         "QUAZZAR_PUBLIC_ADDRESSES": "192.0.2.25",
         "QUAZZAR_OUTBOUND_PROBE": "off",
-        # The world of the demo ends at its own name server.
-        "QUAZZAR_BLOCKLISTS": "off",
         # Containers do not run under these settings, so the demo has no Docker unless it is asked for a mail server.
         "DOCKER_HOST": f"unix://{folder / 'no-docker.sock'}",
         "SSL_CERT_FILE": str(folder / CERTIFICATE),

@@ -94,12 +94,9 @@ def events(crew: Crew, zones: Zones, now: datetime) -> list[Event]:
     ]
 
 
-_RELAY_ZONE = """\
-$TTL 3600
-@ IN SOA ns.invalid. hostmaster.relay.example. ( 1 7200 3600 1209600 600 )
-@ IN NS ns.invalid.
-@ IN A 192.0.2.80
-"""
+#: What every zone of the demo begins with.
+HEAD = "$TTL 3600\n@ IN SOA ns.invalid. hostmaster.invalid. ( 1 7200 3600 1209600 600 )\n@ IN NS ns.invalid."
+_RELAY_ZONE = f"{HEAD}\n@ IN A 192.0.2.80\n"
 
 
 def _add(name: str) -> None:

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from demo import environment, loopback, relay, store
-from demo.seed import clock, domains, people, texts
+from demo.seed import blocklists, clock, domains, maillog, people, reports, returned, texts
 from demo.seed.clock import Event
 from demo.seed.people import Crew
 from mailrelay import notifiers
@@ -55,6 +55,7 @@ def live(crew: Crew, zones: domains.Zones, *, with_server: bool) -> None:
         if with_server:
             domains.enable_server()
     _learn(now, dice)
+    reports.publish(zones)
     told = [*_story(crew, zones, now, dice)]
     for when, happen in sorted(told, key=lambda event: event[0]):
         arrivals.recent.forget()  # it counts seconds of the real clock
@@ -65,6 +66,7 @@ def live(crew: Crew, zones: domains.Zones, *, with_server: bool) -> None:
                 counts.note_waiting()
                 delivery.drain()
     delivery.close_idle_connections(0)
+    maillog.keep(now)
     _backdate()
 
 
@@ -95,6 +97,11 @@ def _story(crew: Crew, zones: domains.Zones, now: datetime, dice: random.Random)
     yield from _watch(crew, now)
     yield from domains.events(crew, zones, now)
     yield from people.sign_ins(crew, now)
+    yield from reports.events(crew, now)
+    yield from blocklists.events(zones, now)
+    yield from returned.events(
+        crew, now, lambda to, ago: (now - ago, _order(crew, to, 20_900, texts.ORDERS[2]))
+    )
 
     def change_recipients() -> None:
         with crew.by(crew.maya, now - 40 * _HOUR, people.OFFICE):
