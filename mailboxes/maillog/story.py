@@ -115,7 +115,7 @@ def _refused(event: MailEvent, data: dict[str, Any]) -> Told:
     who = f" to {event.recipient}" if event.recipient else ""
     stage = _STAGES.get(data.get("stage", ""), "")
     place = f" {stage}" if stage else ""
-    return f"Refused{who}{place}", event.text, _peer(event, data), _advice(event)
+    return f"Refused{who}{place}", event.text, _peer(event, data), _advice(event, _AT_OUR_DOOR)
 
 
 def _put_off(event: MailEvent, data: dict[str, Any]) -> Told:
@@ -157,11 +157,13 @@ def _took(data: dict[str, Any]) -> str:
 
 def _deferred(event: MailEvent, data: dict[str, Any]) -> Told:
     details = ", ".join(filter(None, [event.remote, _took(data)]))
-    return f"Waits for {_recipient(event, data)}: Postfix tries again", event.text, details, _advice(event)
+    advice = _advice(event, _place(data))
+    return f"Waits for {_recipient(event, data)}: Postfix tries again", event.text, details, advice
 
 
 def _bounced(event: MailEvent, data: dict[str, Any]) -> Told:
-    return f"Not deliverable to {_recipient(event, data)}", event.text, event.remote, _advice(event)
+    advice = _advice(event, _place(data))
+    return f"Not deliverable to {_recipient(event, data)}", event.text, event.remote, advice
 
 
 _RETURNS = {
@@ -214,36 +216,49 @@ def _sign_in_failed(event: MailEvent, data: dict[str, Any]) -> Told:
     return f"{who} failed to sign in to {data.get('protocol', 'SMTP')}", "", _peer(event, data)
 
 
-#: Words of a server → what to do.
-_ADVICE: Final = (
+_OWN_ROOM = "Give the mailbox more room, or have its owner delete mail."
+_NO_ANSWER = (
+    "The other server does not answer. If no mail leaves at all, see whether your provider blocks port 25."
+)
+_NO_DOMAIN = "Check the recipient's address: its domain does not exist."
+_LATER = "Nothing: the server wants the mail to be tried again after some minutes."
+#: Words of a reply → what to do: where our server refuses a mail, where it has no room for it, and where another
+#: server has the same to say about an address of its own.
+_AT_OUR_DOOR: Final = (
     ("User unknown", "No mailbox, alias or catch-all of yours has this address. Add one if it should exist."),
-    ("Mailbox is full", "Give the mailbox more room, or have its owner delete mail."),
-    (
-        "Quota exceeded",
-        "Give the mailbox more room, or have its owner delete mail. Postfix then delivers the mail.",
-    ),
+    ("Mailbox is full", _OWN_ROOM),
     (
         "Relay access denied",
         "The sender did not sign in, and the recipient is not here. This is how it should be.",
     ),
     ("not owned by user", "Who signed in may send only from their own address and its aliases."),
-    ("Greylist", "Nothing: the server wants the mail to be tried again after some minutes."),
-    ("greylist", "Nothing: the server wants the mail to be tried again after some minutes."),
-    (
-        "Connection refused",
-        "The other server does not answer. If no mail leaves at all, see whether your provider blocks port 25.",
-    ),
-    (
-        "Connection timed out",
-        "The other server does not answer. If no mail leaves at all, see whether your provider blocks port 25.",
-    ),
-    ("Host or domain name not found", "Check the recipient's address: its domain does not exist."),
-    ("Host not found", "Check the recipient's address: its domain does not exist."),
+)
+_AT_OUR_MAILBOX: Final = (
+    ("User unknown", _AT_OUR_DOOR[0][1]),
+    ("Mailbox is full", _OWN_ROOM),
+    ("Quota exceeded", f"{_OWN_ROOM} Postfix then delivers the mail."),
+)
+_ELSEWHERE: Final = (
+    ("User unknown", "Check the recipient's address: the other server has no such mailbox."),
+    ("Mailbox is full", "The recipient has to make room: their mailbox is full."),
+    ("Quota exceeded", "The recipient has to make room: their mailbox is full."),
+    ("Relay access denied", "The next server does not send mail on for this one. Check the relay's sign-in."),
+    ("Greylist", _LATER),
+    ("greylist", _LATER),
+    ("Connection refused", _NO_ANSWER),
+    ("Connection timed out", _NO_ANSWER),
+    ("Host or domain name not found", _NO_DOMAIN),
+    ("Host not found", _NO_DOMAIN),
 )
 
 
-def _advice(event: MailEvent) -> str:
-    return next((hint for words_, hint in _ADVICE if words_ in event.text), "")
+def _place(data: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """The advice for an agent of Postfix: lmtp hands mail to our own mailboxes."""
+    return _AT_OUR_MAILBOX if data.get("agent") == "lmtp" else _ELSEWHERE
+
+
+def _advice(event: MailEvent, known: tuple[tuple[str, str], ...]) -> str:
+    return next((hint for words_, hint in known if words_ in event.text), "")
 
 
 #: Kind → tone, icon, and how it is told: title, the server's words, details, what to do.

@@ -55,7 +55,16 @@ def test_a_bounce_is_told_with_the_servers_words_and_its_report(told: dict[str, 
     }
     row = Journey.objects.get(keys__key="q:1E89A17E585")
     bounced = next(step for step in story.steps(row, row.events.all()) if step.kind == Kind.BOUNCED)
-    assert "User unknown" in bounced.said and bounced.tone == "bad" and bounced.hint
+    assert "User unknown" in bounced.said and bounced.tone == "bad"
+    assert bounced.hint == "Check the recipient's address: the other server has no such mailbox."
+
+
+def test_an_address_that_is_unknown_here_is_not_advised_like_one_elsewhere(db: None) -> None:
+    store(records.events())
+    row = Journey.objects.filter(keys__key="nobody@rec.test", state=Journey.State.REFUSED).earliest("pk")
+    (refused,) = [step for step in story.steps(row, row.events.all()) if step.kind == Kind.REFUSED]
+    assert "User unknown" in refused.said
+    assert refused.hint.startswith("No mailbox, alias or catch-all of yours has this address.")
 
 
 def test_every_kind_has_its_words(db: None) -> None:
