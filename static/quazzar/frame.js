@@ -107,6 +107,26 @@
         }
     });
 
+    // The focus stays where it was when a part is replaced: on the same link or button, else in the same row, else in
+    // the part. htmx itself only finds elements with an id.
+    const CONTROLS = "a[href], button, input:not([type=hidden])";
+    const nameOf = (one) => `${one.getAttribute("href")} ${one.ariaLabel ?? one.textContent.trim()}`;
+    let place = null;
+
+    document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+        const focused = document.activeElement;
+        const isInside = detail.shouldSwap && focused !== detail.target && detail.target.contains(focused);
+        place = isInside && { name: nameOf(focused), row: focused.parentElement.closest("[id]")?.id };
+    });
+    document.addEventListener("htmx:afterSwap", ({ detail }) => {
+        if (place && document.activeElement === document.body) {
+            const controls = [...detail.target.querySelectorAll(CONTROLS)];
+            const near = byId(place.row)?.querySelector(CONTROLS);
+            (controls.find((one) => nameOf(one) === place.name) ?? near ?? controls[0])?.focus({ preventScroll: true });
+        }
+        place = null;
+    });
+
     const seconds = new WeakMap();
 
     setInterval(() => {
