@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.urls import reverse
 
+from dnsrecords.blocklists.lists import BY_KEY
 from dnsrecords.console import blocklists, options, publishing, reports, tab
 from dnsrecords.models import (
     BlocklistChange,
@@ -145,6 +146,7 @@ class RowsOfReports(RowsOfDomains):
     """Rows that reports left; their page is the domain's, below its DNS records."""
 
     ordering = ("-id",)
+    hidden = ("key",)
 
     def own_url(self, row: Any = None) -> str:
         """The page of the domain's reports."""
@@ -213,6 +215,10 @@ class RefusedReportAdmin(RowsOfAll):
 class RowsOfBlocklists(RowsOfAll):
     """Rows about blocklists."""
 
+    spoken: ClassVar[Any] = {
+        "blocklist": lambda key: BY_KEY[key].name if key in BY_KEY else key,
+        "trouble": str.capitalize,
+    }
     own_page, own_route = "Blocklists", "admin:dns_blocklists"
 
 

@@ -11,18 +11,14 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 
 from mailboxes.console import listing, states, urls
-from mailboxes.console.mail import find, queue
+from mailboxes.console.mail import find, logrows, queue
 from mailboxes.models import (
     Alias,
     DkimKey,
     Domain,
     ImageUpgrade,
     ImportJob,
-    Journey,
-    JourneyKey,
-    LogPosition,
     Mailbox,
-    MailEvent,
     Stack,
     StackImage,
 )
@@ -30,7 +26,6 @@ from mailboxes.upgrades import newer
 from quazzar.console import shown, site
 from quazzar.console.rows import GatedAdmin, ReadOnlyAdmin
 from quazzar.rights import (
-    FIND_MAIL,
     SEE_ALIASES,
     SEE_DNS,
     SEE_DOMAINS,
@@ -40,6 +35,8 @@ from quazzar.rights import (
 )
 
 site.PAGES += [*urls.urlpatterns, *find.ROUTES, *queue.ROUTES]
+for model, pages in logrows.ADMINS.items():
+    admin.site.register(model, pages)
 
 
 class StackRows(GatedAdmin, ReadOnlyAdmin):
@@ -176,46 +173,6 @@ class ImageUpgradeAdmin(GatedAdmin, ReadOnlyAdmin):
     @admin.display(description="Finished", ordering="finished_at")
     def finished(self, row: ImageUpgrade) -> str:
         return shown.moment(row.finished_at)
-
-
-class MailLogAdmin(GatedAdmin, ReadOnlyAdmin):
-    """Rows of the followed logs: too many to count, or to search here."""
-
-    see = FIND_MAIL
-    own_page, own_route = "Find mail", "admin:find_mail"
-    show_full_result_count = False
-
-
-@admin.register(Journey)
-class JourneyAdmin(MailLogAdmin):
-    """Where each mail is."""
-
-    about = "Where each mail of the mail server is, as its logs say."
-    list_display = ("__str__", "state", "sender", "last_at")
-
-
-@admin.register(JourneyKey)
-class JourneyKeyAdmin(MailLogAdmin):
-    """By what journeys are found."""
-
-    about = "Addresses, queue ids and Message-IDs by which a mail is found."
-    list_display = ("key", "journey_id")
-
-
-@admin.register(MailEvent)
-class MailEventAdmin(MailLogAdmin):
-    """What the logs say."""
-
-    about = "What the mail server's logs say about each mail."
-    list_display = ("kind", "service", "recipient", "at")
-
-
-@admin.register(LogPosition)
-class LogPositionAdmin(MailLogAdmin):
-    """How far each log was read."""
-
-    about = "How far the log of each container was read."
-    list_display = ("service", "lines", "looked_at")
 
 
 @admin.register(Domain)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Callable
+from typing import ClassVar, cast
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from mailrelay.console import urls
+from mailrelay.console import timeline, urls
+from mailrelay.events.providers import PROVIDERS
 from mailrelay.models import (
     AlertState,
     EventSource,
@@ -28,6 +30,11 @@ from quazzar.console.rows import GatedAdmin, ReadOnlyAdmin
 from quazzar.rights import DELETE_MESSAGES, SEE_EXPECTED, SEE_QUEUE, SEE_RELAY
 
 site.PAGES += urls.urlpatterns
+
+
+def _told_by(key: str) -> str:
+    """A kind of report, or a provider, in words."""
+    return PROVIDERS[key].name if key in PROVIDERS else timeline.SOURCES.get(key, key).capitalize()
 
 
 @admin.register(Message)
@@ -151,6 +158,10 @@ class FeedbackAdmin(GatedAdmin, ReadOnlyAdmin):
 
     about = "Bounces, delays, deliveries and complaints, by message and recipient."
     see = SEE_QUEUE
+    own_page, own_route = "Returned mail", "admin:returned_mail"
+    ordering = ("-id",)
+    labels: ClassVar[dict[str, str]] = {"hard": "Address is dead", "source": "Told by", "code": "SMTP reply"}
+    spoken: ClassVar[dict[str, Callable[[str], str]]] = {"source": _told_by}
     hidden = ("report",)
     list_display = ("recipient", "kind", "hard", "status", "source", "at")
     list_filter = ("kind", "hard", "source")
@@ -177,6 +188,8 @@ class EventSourceAdmin(GatedAdmin, ReadOnlyAdmin):
     see = SEE_RELAY
     own_page, own_route = "Returned mail", "admin:returned_mail"
     hidden = ("token_digest",)
+    labels: ClassVar[dict[str, str]] = {"last_event": "What it told", "refusal": "Why it was refused"}
+    spoken: ClassVar[dict[str, Callable[[str], str]]] = {"provider": _told_by}
     list_display = ("provider", "last_event_at", "last_event", "refused_at")
 
 

@@ -10,6 +10,8 @@ from typing import Any
 from django.db import models
 from django.utils import timezone
 
+from quazzar import words
+
 
 class Journey(models.Model):
     """One mail, from the door of the mail server to the mailbox, the next server or the bounce; or one kind of
@@ -60,7 +62,7 @@ class Journey(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.message_id or f"journey {self.pk}"
+        return self.message_id or f"Journey {self.pk}"
 
 
 class JourneyKey(models.Model):
@@ -100,7 +102,7 @@ class MailEvent(models.Model):
         ordering = ["at", "id"]
 
     def __str__(self) -> str:
-        return f"{self.kind} at {self.at}"
+        return f"{self.kind.replace('_', ' ').capitalize()}, {words.minute(self.at)}"
 
 
 class LogPosition(models.Model):

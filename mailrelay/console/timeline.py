@@ -204,7 +204,7 @@ _CAME_BACK = {
     Feedback.Kind.BOUNCED: ("Bounced", "bad", "undo"),
     Feedback.Kind.COMPLAINED: ("Complaint", "bad", "report"),
 }
-_SOURCES = {
+SOURCES = {
     "dsn": "delivery report",
     "text": "mail",
     "complaint": "abuse report",
@@ -218,7 +218,7 @@ def _came_back(row: Feedback, *, several: bool) -> Event:
         title = "Bounced for good" if row.hard else "Bounced"
     if several:
         title = f"{title}: {row.recipient}"
-    told = f"{_SOURCES.get(row.source, 'event')} from {row.reporter or row.source}"
+    told = f"{SOURCES.get(row.source, 'event')} from {row.reporter or row.source}"
     doubt = "" if row.proven else "matched by its Message-ID"
     details = ", ".join(filter(None, (row.host and f"by {row.host}", told, doubt)))
     hint = "The address cannot receive mail. Correct it, or look at the suppression list." if row.hard else ""

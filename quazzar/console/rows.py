@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -27,7 +27,7 @@ _SEALED = {
     "saved": "saved, sealed",
     "unreadable": "unreadable: its key is no longer in the key file",
 }
-_ABBREVIATIONS = re.compile(r"\b(id|dns|dkim|mta|sts|tls|http|totp|url)\b", re.IGNORECASE)
+_ABBREVIATIONS = re.compile(r"\b(id|uid|dns|dkim|mta|sts|tls|http|totp|url)\b", re.IGNORECASE)
 
 
 class RightfulAdmin(ModelAdmin):
@@ -124,6 +124,10 @@ class ReadOnlyAdmin(RightfulAdmin):
     #: What the page is called where these rows are changed, and its route; empty: there is none.
     own_page: ClassVar[str] = ""
     own_route: ClassVar[str] = ""
+    #: Column → what it is called, where its own name says too little.
+    labels: ClassVar[Mapping[str, str]] = {}
+    #: Column → its value in words, where a key is stored.
+    spoken: ClassVar[Mapping[str, Callable[[Any], str]]] = {}
     #: Columns that are not shown. Sealed ones need not be named: of them only their state is shown.
     hidden: ClassVar[tuple[str, ...]] = ()
 
@@ -167,28 +171,44 @@ class ReadOnlyAdmin(RightfulAdmin):
         return super().get_queryset(request).defer(*sealed, *self.hidden)
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
-        """The columns of the list; times as everywhere in the console."""
-        times = {field.name: field for field in self.opts.fields if isinstance(field, models.DateTimeField)}
+        """The columns of the list; times and what is stored as a key as on the page of a row."""
+        ours = {
+            field.name: field
+            for field in self.opts.fields
+            if isinstance(field, models.DateField) or field.name in self.spoken or field.name in self.labels
+        }
         shown_in_list = super().get_list_display(request)
-        return [column(times[str(name)]) if name in times else name for name in shown_in_list]
+        return [self._column(ours[str(name)]) if name in ours else name for name in shown_in_list]
+
+    def _column(self, field: models.Field[Any, Any]) -> Callable[[models.Model], Any]:
+        return column(field, self.labels.get(field.name, ""), self.spoken.get(field.name))
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Every column but the hidden ones, each as text; those of abstract models last, because they say least."""
         abstract = [base for base in self.model.__mro__[1:] if issubclass(base, models.Model)]
         shared = {field.name for base in abstract if base is not models.Model for field in base._meta.fields}
         fields = sorted(self.opts.fields, key=lambda field: field.name in shared)
-        return [column(field) for field in fields if field.name not in (*self.hidden, "id")]
+        return [self._column(field) for field in fields if field.name not in (*self.hidden, "id")]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Return every field, since nothing is changed here."""
         return self.get_fields(request, obj)
 
 
-def column(field: models.Field[Any, Any]) -> Callable[[models.Model], Any]:
-    """A read-only column of the admin that shows a field."""
+def column(
+    field: models.Field[Any, Any], name: str = "", say: Callable[[Any], str] | None = None
+) -> Callable[[models.Model], Any]:
+    """A read-only column of the admin that shows a field.
 
-    @admin.display(description=label(field))
+    Args:
+        name: what it is called; empty: as the field.
+        say: its value in words.
+    """
+
+    @admin.display(description=name or label(field))
     def value(row: models.Model) -> Any:
+        if say is not None:
+            return say(getattr(row, field.name)) or shown.NOTHING
         return as_text(field, row)
 
     value.__name__ = field.name
@@ -198,6 +218,8 @@ def column(field: models.Field[Any, Any]) -> Callable[[models.Model], Any]:
 
 def label(field: models.Field[Any, Any]) -> str:
     """The field's name in words: ``DKIM selector``."""
+    if field.verbose_name == "at":
+        return "When"
     words = str(field.verbose_name).replace(" mb", " (MiB)").replace("login", "sign-in")
     return _ABBREVIATIONS.sub(lambda match: match[0].upper(), words[:1].upper() + words[1:])
 
@@ -213,6 +235,8 @@ def as_text(field: models.Field[Any, Any], row: models.Model) -> str | SafeStrin
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return format_html("{} <span class='q-muted'>{}</span>", shown.moment(value), shown.distance(value))
+    if isinstance(value, date):
+        return f"{value:%d %b %Y}"
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return format_html('<span class="q-lines">{}</span>', "\n".join(value))
     if isinstance(value, dict | list):

@@ -90,6 +90,11 @@ def distance(at: datetime | None, *, now: datetime | None = None) -> str | SafeS
     return _time(at, words.distance(at - (now or timezone.now())))
 
 
+def number(value: int) -> str:
+    """A number with its thousands apart, as in sentences: 12,400."""
+    return f"{value:,}"
+
+
 def _time(at: datetime, text: str, form: str = "") -> SafeString:
     return format_html(
         '<time datetime="{}" title="{}"{}>{}</time>',

@@ -22,7 +22,7 @@ LIMIT = 200_000
 #: Name of the picture → how much of the page it shows: Home down to its charts, short lists without what is empty.
 SIZES: dict[str, ViewportSize] = {
     "home": {"width": 1280, "height": 1250},
-    "expected": {"width": 1280, "height": 790},
+    "expected": {"width": 1280, "height": 840},
     "domains": {"width": 1280, "height": 550},
 }
 _RELAY = "/admin/mail-relay/"

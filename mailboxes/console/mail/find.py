@@ -181,6 +181,7 @@ def journey(request: HttpRequest, pk: int) -> HttpResponse:
         "outcomes": _outcomes(row),
         "moves": row.state in _MOVING,
         "ids": row.facts.get("ids", []),
+        "size": words.size(row.size),
     }
     if request.headers.get("HX-Target") == "journey":
         return part(request, "mailboxes/_journey.html", context)
