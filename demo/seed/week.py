@@ -100,7 +100,9 @@ def _story(crew: Crew, zones: domains.Zones, now: datetime, dice: random.Random)
     yield from reports.events(crew, now)
     yield from blocklists.events(zones, now)
     yield from returned.events(
-        crew, now, lambda to, ago: (now - ago, _order(crew, to, 20_900, texts.ORDERS[2]))
+        crew,
+        now,
+        lambda to, ago: (now - ago, _order(crew, to, 21_300 - 3 * int(ago / _HOUR), texts.ORDERS[2])),
     )
 
     def change_recipients() -> None:

@@ -116,13 +116,19 @@
     document.addEventListener("htmx:beforeSwap", ({ detail }) => {
         const focused = document.activeElement;
         const isInside = detail.shouldSwap && focused !== detail.target && detail.target.contains(focused);
-        place = isInside && { name: nameOf(focused), row: focused.parentElement.closest("[id]")?.id };
+        place = isInside && {
+            kind: focused.localName,
+            name: nameOf(focused),
+            row: focused.parentElement.closest("[id]")?.id,
+        };
     });
     document.addEventListener("htmx:afterSwap", ({ detail }) => {
         if (place && document.activeElement === document.body) {
             const controls = [...detail.target.querySelectorAll(CONTROLS)];
-            const near = byId(place.row)?.querySelector(CONTROLS);
-            (controls.find((one) => nameOf(one) === place.name) ?? near ?? controls[0])?.focus({ preventScroll: true });
+            const row = byId(place.row);
+            const same = controls.find((one) => nameOf(one) === place.name);
+            const near = row?.querySelector(place.kind) ?? row?.querySelector(CONTROLS);
+            (same ?? near ?? controls[0])?.focus({ preventScroll: true });
         }
         place = null;
     });
