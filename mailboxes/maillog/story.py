@@ -179,7 +179,7 @@ def _returned(event: MailEvent, data: dict[str, Any]) -> Told:
         title.format(event.recipient or "its recipient"),
         event.text,
         f"reported by {event.remote}",
-        _advice(event),
+        _advice(event, _ELSEWHERE),
     )
 
 
