@@ -114,7 +114,12 @@ def test_what_came_back_and_what_logs_and_reports_say_is_there(visitor: Visitor)
     assert "office@busy.example" in _page(visitor, "/admin/find-mail/?tab=waiting")
     assert "admin@harbour.example" in _page(visitor, "/admin/find-mail/?tab=connections")
     reports = _page(visitor, "/admin/mail-relay/dns/1/reports/")
-    for text in ("relay.example (your relay)", "Meadow Community Hosting", "over TLS, 0 failed", "google.com"):
+    for text in (
+        "relay.example (your relay)",
+        "Meadow Community Hosting",
+        "over TLS, 0 failed",
+        "google.com",
+    ):
         assert text in reports
     lists = _page(visitor, "/admin/mail-relay/dns/blocklists/")
     assert "none is listed" in lists and "No longer listed" in lists
