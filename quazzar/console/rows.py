@@ -236,7 +236,7 @@ def as_text(field: models.Field[Any, Any], row: models.Model) -> str | SafeStrin
     if isinstance(value, datetime):
         return format_html("{} <span class='q-muted'>{}</span>", shown.moment(value), shown.distance(value))
     if isinstance(value, date):
-        return f"{value:%d %b %Y}"
+        return shown.calendar_day(value)
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return format_html('<span class="q-lines">{}</span>', "\n".join(value))
     if isinstance(value, dict | list):

@@ -6,7 +6,7 @@ with date and seconds."""
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Model
@@ -81,6 +81,11 @@ def moment(at: datetime | None, *, now: datetime | None = None) -> str | SafeStr
 def day(at: datetime | None) -> str | SafeString:
     """The day of a time: ``03 Nov 2025``."""
     return NOTHING if at is None else _time(at, f"{at.astimezone(UTC):%d %b %Y}", "day")
+
+
+def calendar_day(day: date) -> str:
+    """A day that is the same in every zone, such as 03 Nov 2026."""
+    return f"{day:%d %b %Y}"
 
 
 def distance(at: datetime | None, *, now: datetime | None = None) -> str | SafeString:
