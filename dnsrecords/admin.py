@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.urls import reverse
 
 from dnsrecords.blocklists.lists import BY_KEY
-from dnsrecords.console import blocklists, options, publishing, reports, tab
+from dnsrecords.console import blocklists, options, proofs, publishing, reports, tab
 from dnsrecords.models import (
     BlocklistChange,
     BlocklistEntry,
@@ -16,6 +16,8 @@ from dnsrecords.models import (
     DomainCheck,
     DomainOptions,
     Network,
+    Proof,
+    ProofSchedule,
     Publisher,
     ReceivedReport,
     RecordChange,
@@ -26,12 +28,13 @@ from dnsrecords.models import (
 )
 from quazzar.console import shown, site
 from quazzar.console.rows import GatedAdmin, ReadOnlyAdmin
-from quazzar.rights import SEE_DNS
+from quazzar.rights import SEE_DNS, SEE_RELAY
 
 site.PAGES += (
     blocklists.urlpatterns
     + tab.urlpatterns
     + options.urlpatterns
+    + proofs.urlpatterns
     + publishing.urlpatterns
     + reports.urlpatterns
 )
@@ -251,4 +254,37 @@ class BlocklistRoundAdmin(RowsOfBlocklists):
 
     about = "When the blocklists are asked next."
     list_display = ("id", "due_at")
+    ordering: ClassVar[tuple[str, ...]] = ("id",)
+
+
+class RowsOfProofs(GatedAdmin, ReadOnlyAdmin):
+    """Rows about proofs, which have their page."""
+
+    see = SEE_RELAY
+    own_page, own_route = "Delivery proofs", "admin:proofs"
+
+
+@admin.register(Proof)
+class ProofAdmin(RowsOfProofs):
+    """Proofs. The mail that arrived is not shown."""
+
+    about = "Mails that were sent to prove that mail arrives, and what was found."
+    list_display = ("id", "to", "way", "state", "sentence", "created_at")
+    list_filter: ClassVar[list[Any]] = ["state", "way", "scheduled"]
+    search_fields: ClassVar[tuple[str, ...]] = ("to", "from_address")
+    search_help_text = "Search address"
+    ordering: ClassVar[tuple[str, ...]] = ("-id",)
+    exclude = ("mail",)
+
+    def own_url(self, row: Any = None) -> str:
+        """The proof's page."""
+        return reverse("admin:proof", args=[row.pk]) if row else super().own_url()
+
+
+@admin.register(ProofSchedule)
+class ProofScheduleAdmin(RowsOfProofs):
+    """When a proof is sent by itself."""
+
+    about = "When a proof is sent by itself, and how."
+    list_display = ("id", "every", "way", "due_at")
     ordering: ClassVar[tuple[str, ...]] = ("id",)

@@ -19,6 +19,7 @@ class DnsRecordsConfig(AppConfig):
         from dnsrecords import home, monitoring
         from dnsrecords.blocklists import standing
         from dnsrecords.checking import schedule
+        from dnsrecords.proof import standing as proofs
         from mailrelay.inbox import readers
         from quazzar import rights
         from quazzar.models import AuditEntry
@@ -44,11 +45,21 @@ class DnsRecordsConfig(AppConfig):
             title="Blocklists",
             every=timedelta(minutes=5),
         )
+        doctor.register(
+            proofs.CHECK,
+            proofs.examine,
+            area=doctor.Area.RELAY,
+            page="admin:proofs",
+            right=rights.SEE_RELAY,
+            title="Delivery proof",
+            every=timedelta(minutes=1),
+        )
         metrics.register_collector(monitoring.collect)
         metrics.register_collector(monitoring.collect_reports)
         metrics.register_collector(monitoring.collect_blocklists)
         home.register()
         readers.register("DMARC and TLS reports", _read_reports)
+        readers.register("proofs", _read_proofs)
 
 
 def _read_reports(raw: bytes) -> bool:
@@ -56,3 +67,10 @@ def _read_reports(raw: bytes) -> bool:
     from dnsrecords.reports import reading
 
     return reading.read(raw)
+
+
+def _read_proofs(raw: bytes) -> bool:
+    """Recognise a proof, or an answer to one."""
+    from dnsrecords.proof import incoming
+
+    return incoming.read_mail(raw)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from celery import shared_task
+from django.utils import timezone
+
+from dnsrecords.models import Proof, ProofSchedule
 
 
 @shared_task(ignore_result=True)
@@ -38,11 +41,34 @@ def check_blocklists() -> None:
 
 
 @shared_task(ignore_result=True)
+def send_proofs() -> None:
+    """Hands proofs to the mail server; runs where the Docker Engine can be reached."""
+    if not Proof.objects.filter(state=Proof.State.SENDING).exists():
+        return
+    from dnsrecords.proof import running
+
+    running.send_waiting()
+
+
+@shared_task(ignore_result=True)
+def carry_on_proofs() -> None:
+    """Starts the scheduled proof, follows those that are on their way, and judges those that arrived."""
+    is_due = ProofSchedule.objects.filter(due_at__lte=timezone.now()).exists()
+    if not is_due and not Proof.objects.filter(state__in=Proof.OPEN).exists():
+        return
+    from dnsrecords.proof import running
+
+    running.carry_on()
+
+
+@shared_task(ignore_result=True)
 def clean_up() -> None:
-    """Removes what reports said so long ago that its retention is over."""
+    """Removes what reports said, and proofs found, so long ago that it is kept no longer."""
+    from dnsrecords.proof import schedule
     from dnsrecords.reports import retention
 
     retention.purge()
+    schedule.purge()
 
 
 @shared_task(ignore_result=True)

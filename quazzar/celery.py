@@ -46,7 +46,10 @@ app.conf.update(
     task_store_errors_even_if_ignored=False,
     task_default_queue="quazzar",
     # A queue of its own, which only workers that reach the Docker Engine listen to.
-    task_routes={"mailboxes.tasks.*": {"queue": STACK_QUEUE}},
+    task_routes={
+        "mailboxes.tasks.*": {"queue": STACK_QUEUE},
+        "dnsrecords.tasks.send_proofs": {"queue": STACK_QUEUE},
+    },
     # Do not wait for a doorbell that cannot ring now: the row is saved, and a sweep finds it.
     task_publish_retry=False,
     broker_connection_retry_on_startup=True,
@@ -116,6 +119,16 @@ app.conf.update(
             "task": "dnsrecords.tasks.check_blocklists",
             "schedule": 300,
             "options": {"expires": 60},
+        },
+        "send-proofs": {
+            "task": "dnsrecords.tasks.send_proofs",
+            "schedule": 20,
+            "options": {"expires": 20},
+        },
+        "carry-on-proofs": {
+            "task": "dnsrecords.tasks.carry_on_proofs",
+            "schedule": 20,
+            "options": {"expires": 20},
         },
         "name-senders": {
             "task": "dnsrecords.tasks.name_senders",

@@ -323,6 +323,7 @@ SPECTACULAR_SETTINGS = {
         "MessageSourceEnum": "mailrelay.models.Message.Source",
         "CertificateSourceEnum": "mailboxes.models.Stack.TlsSource",
         "UpgradeStateEnum": "mailboxes.models.images.ImageUpgrade.State",
+        "ProofStateEnum": "dnsrecords.models.proofs.Proof.State",
         "DmarcPolicyEnum": "dnsrecords.dmarc.policy.POLICIES",
         "StageEnum": "mailrelay.smtp.dialogue.STAGES",
     },

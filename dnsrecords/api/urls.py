@@ -1,11 +1,12 @@
-"""Routes under /api/mail/: a domain's DNS records."""
+"""Routes under /api/mail/: a domain's DNS records, and proofs."""
 
 from __future__ import annotations
 
 from dnsrecords.api.blocklists import BlocklistsViewSet
+from dnsrecords.api.proofs import ProofScheduleViewSet, ProofViewSet
 from dnsrecords.api.reports import DomainReportsViewSet, ReportsViewSet
 from dnsrecords.api.viewsets import DkimViewSet, RecordsViewSet
-from quazzar.api.viewsets import SingletonRouter
+from quazzar.api.viewsets import ApiRouter, SingletonRouter
 
 app_name = "dnsrecords"
 
@@ -15,5 +16,9 @@ router.register("domains/<int:pk>/dns", DkimViewSet, "domain_dkim")
 router.register("domains/<int:pk>/dns/reports", DomainReportsViewSet, "domain_reports")
 router.register("dns/blocklists", BlocklistsViewSet, "blocklists")
 router.register("dns/reports", ReportsViewSet, "dns_reports")
+router.register("proofs/schedule", ProofScheduleViewSet, "proof_schedule")
 
-urlpatterns = router.urls
+collections = ApiRouter()
+collections.register("proofs", ProofViewSet, "proof")
+
+urlpatterns = [*router.urls, *collections.urls]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dnsrecords.models.blocklists import BlocklistChange, BlocklistEntry, BlocklistRound
 from dnsrecords.models.checks import DomainCheck, RecordChange, RecordCheck
 from dnsrecords.models.options import DomainOptions, Publisher
+from dnsrecords.models.proofs import Proof, ProofSchedule, Way
 from dnsrecords.models.reports import Network, ReceivedReport, RefusedReport, ReportedMail, ReportedTls
 
 __all__ = [
@@ -14,6 +15,8 @@ __all__ = [
     "DomainCheck",
     "DomainOptions",
     "Network",
+    "Proof",
+    "ProofSchedule",
     "Publisher",
     "ReceivedReport",
     "RecordChange",
@@ -21,4 +24,5 @@ __all__ = [
     "RefusedReport",
     "ReportedMail",
     "ReportedTls",
+    "Way",
 ]

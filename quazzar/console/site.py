@@ -84,6 +84,7 @@ UNFOLD: dict[str, Any] = {
         _file("dns.css"),
         _file("reports.css"),
         _file("expected.css"),
+        _file("proofs.css"),
         _file("help.css"),
     ],
     "SIDEBAR": {
@@ -115,6 +116,10 @@ UNFOLD: dict[str, Any] = {
                         "admin:mailrelay_message_changelist",
                         rights.SEE_QUEUE,
                     ),
+                    {
+                        **_link("Delivery proofs", "verified", "admin:proofs", rights.SEE_RELAY),
+                        "active": _on("proofs", "proof", "proofs_schedule"),
+                    },
                     _link("Returned mail", "undo", "admin:returned_mail", rights.SEE_RELAY),
                     _link("Suppression list", "block", "admin:suppressions", rights.SEE_QUEUE),
                     _link(

@@ -40,6 +40,7 @@ _PAGES = {
     "admin:dns_overview": "DNS records",
     "admin:expected_reports": "Expected reports",
     "admin:returned_mail": "Returned mail",
+    "admin:proofs": "Delivery proofs",
     "admin:suppressions": "Suppression list",
     "admin:auth_user_changelist": "Operators",
     "admin:mailrelay_message_changelist": "Messages",

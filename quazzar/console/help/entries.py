@@ -18,6 +18,7 @@ CHAPTERS = (
     ("mailrelay_alertstate", "Alerts"),
     ("mailrelay_licencewatch", "Licence"),
     ("returned_mail", "Returned mail"),
+    ("proof", "Delivery proofs"),
     ("inbox", "Returned mail"),
     ("suppression", "Returned mail"),
     ("mailrelay_inbox", "Returned mail"),

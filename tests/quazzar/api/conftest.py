@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
+from dnsrecords.models import Proof
 from mailboxes.engine import connect
 from mailboxes.models import Alias, Domain, ImportJob, Journey, Mailbox
 from mailrelay.models import ExpectedReport, Message, Suppression
@@ -32,6 +33,13 @@ def rows(db: None, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
         "/api/mail/aliases/": alias.pk,
         "/api/mail/journeys/": Journey.objects.create(message_id="<1@example.com>").pk,
         "/api/mail/messages/": message.pk,
+        "/api/mail/proofs/": Proof.objects.create(
+            nonce="0" * 20,
+            way="relay",
+            from_address="a@example.com",
+            to="b@example.com",
+            message_id="<1@example.com>",
+        ).pk,
         "/api/mail/suppressions/": Suppression.objects.create(address="a@example.com", reason="manual").pk,
         "/api/mail/expected/": ExpectedReport.objects.create(
             name="nightly", title="nightly", state="proposed", schedule={"kind": "daily", "at": "02:04"}

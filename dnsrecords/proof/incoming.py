@@ -1,0 +1,124 @@
+"""Recognises proofs among the mail that comes to the inboxes, and headers that somebody pasted."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import re
+from email.message import Message as Mail
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from dnsrecords.models import Proof
+from dnsrecords.proof import evidence, running, starting
+from dnsrecords.proof.judging import arrived, before, judge
+from mailrelay.bounces import outcomes, reading
+from quazzar import doorbell
+from quazzar.access import audit
+from quazzar.errors import InvalidFields
+
+#: Of a larger mail only this much is kept. A proof has some kilobytes.
+_MOST_BYTES = 512 * 1024
+_ID = re.compile(r"<[^\s<>]{1,253}>")
+State, Found = Proof.State, Proof.Found
+
+
+def read_mail(raw: bytes) -> bool:
+    """The inbox's reader: takes proofs, proofs forwarded as attachments, answers to them, and their bounces."""
+    if nonce := arrived.nonce_of(raw):
+        row = Proof.objects.filter(nonce=nonce).first()
+        return row is not None and _take(row, raw[:_MOST_BYTES], Found.INBOX)
+    if not Proof.objects.filter(state__in=(*Proof.OPEN, State.UNCLEAR)).exists():
+        return False
+    if (report := reading.read(raw)) is not None:
+        return _bounced(report)
+    mail = email.message_from_bytes(raw[:_MOST_BYTES], policy=email.policy.compat32)
+    if found := _attached(mail):
+        row = Proof.objects.filter(nonce=arrived.nonce_of(found)).first()
+        return row is not None and _take(row, found, Found.FORWARDED)
+    return _answered(mail)
+
+
+def paste(row: Proof, text: str) -> Proof:
+    """Judge a header that the recipient has copied.
+
+    Raises:
+        InvalidFields: it is no header, or another mail's.
+    """
+    mail = arrived.pasted(text)
+    if not mail.fields or not mail.hops:
+        raise InvalidFields(
+            {
+                "headers": [
+                    "This is not the header of a mail that arrived: it has no Received lines. Copy all of it."
+                ]
+            }
+        )
+    ids = [value.strip() for value in mail.all("message-id")]
+    if mail.nonce != row.nonce and row.message_id not in ids:
+        subject = starting.subject_of(row)
+        raise InvalidFields(
+            {"headers": [f"This is the header of another mail. This one has the subject “{subject}”."]}
+        )
+    Proof.objects.filter(pk=row.pk).update(
+        state=State.ARRIVED,
+        found=Found.PASTED,
+        mail=text[: arrived.MOST_CHARACTERS].encode("utf-8", "replace"),
+        arrived_at=timezone.now(),
+        verdict=None,
+    )
+    audit.record("proof.pasted", row.to)
+    doorbell.ring(starting.CARRY_ON)
+    row.refresh_from_db()
+    return row
+
+
+def _take(row: Proof, raw: bytes, how: str) -> bool:
+    """Keep a mail that was found. Found again, nothing changes."""
+    waiting = Proof.objects.filter(pk=row.pk, mail__isnull=True)
+    with transaction.atomic():
+        if waiting.update(state=State.ARRIVED, found=how, mail=raw, arrived_at=timezone.now(), verdict=None):
+            transaction.on_commit(lambda: doorbell.ring(starting.CARRY_ON))
+    return True
+
+
+def _bounced(report: reading.Report) -> bool:
+    ids = [f"<{one.strip('<>')}>" for one in report.message_ids]
+    row = Proof.objects.filter(message_id__in=ids, state__in=Proof.OPEN).first()
+    failed = next((one for one in report.outcomes if one.kind == outcomes.BOUNCED), None)
+    if row is None or failed is None:
+        return False
+    left = evidence.left(row)
+    door = before.refused_at(failed.said or "it bounced", failed.host or report.by, row.to.rpartition("@")[2])
+    running.end(row, judge.ended((*(each for each in left.stations if each.key != door.key), door)))
+    return True
+
+
+def _attached(mail: Mail) -> bytes:
+    """An attached mail that is a proof; empty if there is none."""
+    for part in mail.walk():
+        content: Any = part.get_payload()
+        if part.get_content_type() == "message/rfc822" and isinstance(content, list) and content:
+            inner = content[0].as_bytes(policy=email.policy.compat32)
+            if arrived.nonce_of(inner):
+                return bytes(inner)
+    return b""
+
+
+def _answered(mail: Mail) -> bool:
+    named = " ".join(str(mail.get(name, "")) for name in ("In-Reply-To", "References"))[:10_000]
+    if not (ids := _ID.findall(named)[:50]):
+        return False
+    row = Proof.objects.filter(message_id__in=ids, state=State.UNDERWAY).first()
+    return row is not None and _answer(row)
+
+
+def _answer(row: Proof) -> bool:
+    with transaction.atomic():
+        if Proof.objects.filter(pk=row.pk, state=State.UNDERWAY).update(
+            state=State.ARRIVED, found=Found.REPLY, arrived_at=timezone.now()
+        ):
+            transaction.on_commit(lambda: doorbell.ring(starting.CARRY_ON))
+    return True
