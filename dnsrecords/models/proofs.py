@@ -65,7 +65,7 @@ class Proof(models.Model):
     submitted_by = models.CharField(max_length=300, blank=True, default="")
     created_at = models.DateTimeField("started", default=timezone.now)
     sent_at = models.DateTimeField("handed over", null=True, default=None)
-    arrived_at = models.DateTimeField("found at", null=True, default=None)
+    arrived_at = models.DateTimeField("found again", null=True, default=None)
     finished_at = models.DateTimeField("judged", null=True, default=None)
 
     class Meta:

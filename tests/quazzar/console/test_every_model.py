@@ -24,6 +24,8 @@ from dnsrecords.models import (
     DomainCheck,
     DomainOptions,
     Network,
+    Proof,
+    ProofSchedule,
     Publisher,
     ReceivedReport,
     RecordChange,
@@ -217,6 +219,14 @@ def rows(operator: User, db: None) -> Rows:
         ),
         BlocklistChange.objects.create(subject="192.0.2.1", blocklist="psbl", listed=True),
         BlocklistRound.objects.create(),
+        ProofSchedule.objects.create(pk=1),
+        Proof.objects.create(
+            nonce="0" * 20,
+            way="relay",
+            from_address="a@example.com",
+            to="b@example.com",
+            message_id="<1@example.com>",
+        ),
     ]
     return {type(row): row for row in made}
 

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('dnsrecords', '0008_blocklists'),
+        ('dnsrecords', '0009_blocklist_told_by_mail'),
         ('mailrelay', '0018_event_sources'),
     ]
 
@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
                 ('submitted_by', models.CharField(blank=True, default='', max_length=300)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='started')),
                 ('sent_at', models.DateTimeField(default=None, null=True, verbose_name='handed over')),
-                ('arrived_at', models.DateTimeField(default=None, null=True, verbose_name='found at')),
+                ('arrived_at', models.DateTimeField(default=None, null=True, verbose_name='found again')),
                 ('finished_at', models.DateTimeField(default=None, null=True, verbose_name='judged')),
                 ('inbox', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='mailrelay.inbox')),
                 ('queued', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='mailrelay.message')),
