@@ -31,7 +31,10 @@ _SENT = re.compile(
 _REFUSED = re.compile(
     r"(?P<how>reject|milter-reject|reject_warning|discard|milter-discard|hold|milter-hold): "
     rf"(?P<stage>\S+) from {_CLIENT}: "
-    r"(?P<text>.*?); (?:from=<(?P<sender>.*?)>,? )?(?:to=<(?P<to>.*?)>,? )?proto=\w+(?:,? helo=<.*?>)?(?P<more>.*)",
+    # Each up to the first that may be its end: a stranger's addresses may hold more of them, and all would be tried.
+    r"(?P<text>(?:(?!; (?:from=<|to=<|proto=)).)*); "
+    r"(?:from=<(?P<sender>(?:(?!>,? (?:to=<|proto=)).)*)>,? )?(?:to=<(?P<to>(?:(?!>,? proto=).)*)>,? )?"
+    r"proto=\w+(?:,? helo=<.*?>)?(?P<more>.*)",
     re.DOTALL,
 )
 _CODE = re.compile(r"(?:[245]\d\d )?(\d\.\d{1,3}\.\d{1,3})|([245]\d\d)\b")
