@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 
 from mailrelay.events import receiving, settings
 from quazzar import bodies
+from quazzar.access import strangers
 from quazzar.api.gate.permissions import require_plan
 
 
@@ -52,4 +53,6 @@ class EventView(APIView):
         """Record what the call tells."""
         bodies.check(request._request, bodies.USUAL)
         number = receiving.receive(self.source, request.headers, request._request.body)
+        # After a thousand mails, a provider calls a thousand times from one address.
+        setattr(request._request, strangers.KEY, self.source)
         return Response({"recorded": number})

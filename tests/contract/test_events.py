@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from mailrelay.events import amazon, settings
 from mailrelay.models import EventSource, Feedback, Message, RelaySettings, Suppression
+from quazzar.access import strangers
 from quazzar.errors import InvalidFields, NotFound
 from tests.contract.answers import error, ok
 from tests.mailrelay.events import calls
@@ -101,6 +102,25 @@ def test_a_call_that_is_not_signed_is_refused_and_said_so(message: Message) -> N
         None,
         "This call is not signed as the provider signs its calls.",
     )
+
+
+def test_a_provider_may_call_as_often_as_it_has_events_and_a_stranger_not(
+    message: Message, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(strangers, "BURST", 3)
+    monkeypatch.setattr(strangers, "PER_SECOND", 0)
+    client, path = Client(), address(settings.save("mailgun", calls.KEY))
+
+    def statuses(body: bytes) -> set[int]:
+        return {
+            client.generic(
+                "POST", path, body, content_type="application/json", REMOTE_ADDR="203.0.113.9"
+            ).status_code
+            for _ in range(6)
+        }
+
+    assert statuses(bounce()) == {200}
+    assert statuses(calls.mailgun(calls.MAILGUN_FAILED, key="other", at=timezone.now())) == {403, 429}
 
 
 @pytest.mark.parametrize("path", ["mailgun/guessed", "sendgrid/{}", "nobody/{}", "mailgun/{}x"])
