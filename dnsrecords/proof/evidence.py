@@ -66,9 +66,17 @@ def _by_server(row: Proof) -> Left:
         row.sent_at or row.created_at,
         events,
         Stack.load().hostname,
-        through_relay=row.through_relay,
-        domain=row.to.rpartition("@")[2],
+        row.to.rpartition("@")[2],
+        _relay_of(row),
     )
+
+
+def _relay_of(row: Proof) -> tuple[str, str] | None:
+    """Host and security of the relay that the mail server sends this mail through."""
+    if not row.through_relay:
+        return None
+    relay = RelaySettings.objects.defer("password").filter(pk=1).first()
+    return (relay.host, relay.security) if relay else ("", "starttls")
 
 
 def bounce(row: Proof) -> tuple[str, str] | None:

@@ -149,14 +149,20 @@ def _encryption(host: str, security: str) -> list[Check]:
 
 # --- through the mail server ---------------------------------------------------------------------------------
 def by_server(
-    sent_at: datetime, events: Iterable[Event], host: str, *, through_relay: bool, domain: str
+    sent_at: datetime,
+    events: Iterable[Event],
+    host: str,
+    domain: str,
+    relay: tuple[str, str] | None = None,
 ) -> Left:
     """What the mail server's log says.
 
     Args:
         host: the mail server's name.
         domain: the recipient's.
+        relay: host and security of the relay that it sends through; None: it delivers directly.
     """
+    through_relay = relay is not None
     start = node(sent_at, "The mail server took the mail on its submission port.")
     title = "Mail server and relay" if through_relay else "Mail server"
     sender = Station(At.SENDER, title, host, "", sent_at.isoformat(), 0.0, "TLS")
@@ -167,7 +173,7 @@ def by_server(
                 said = "The mail server delivered the mail to its own mailbox."
             else:
                 said = f"{event.remote or 'The next server'} took the mail: {words.one_line(event.text, 160)}"
-            checks = (Check("accepted", Mark.OK, said),)
+            checks = (*(_encryption(*relay) if relay else ()), Check("accepted", Mark.OK, said))
             passed = max(0.0, (event.at - sent_at).total_seconds())
             done = replace(sender, at=event.at.isoformat(), seconds=passed, checks=checks)
             return Left((start, done), at=event.at)

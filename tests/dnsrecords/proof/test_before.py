@@ -73,9 +73,12 @@ def test_a_relay_without_encryption_is_red_unless_it_is_this_machine() -> None:
 
 
 # --- the mail server's log ---------------------------------------------------------------------------------
-def by_server(*events: Event, through_relay: bool = False) -> before.Left:
+RELAY = ("smtp.relay.example", "starttls")
+
+
+def by_server(*events: Event, relay: tuple[str, str] | None = None) -> before.Left:
     """What these lines say."""
-    return before.by_server(NOON, events, "mail.a.example", through_relay=through_relay, domain="b.example")
+    return before.by_server(NOON, events, "mail.a.example", "b.example", relay)
 
 
 def deferred(text: str, kind: str = "deferred", remote: str = "") -> Event:
@@ -151,7 +154,7 @@ def test_the_next_server_s_words_say_where_it_is_red(text: str) -> None:
     ],
 )
 def test_a_relay_behind_the_mail_server_that_refuses_is_red_there(text: str, key: str) -> None:
-    found = first(by_server(deferred(text), through_relay=True).stations, Mark.BAD)
+    found = first(by_server(deferred(text), relay=RELAY).stations, Mark.BAD)
     assert found is not None and (found[0].key, found[1].key) == (At.SENDER, key)
 
 
@@ -167,3 +170,10 @@ def test_a_mail_that_was_taken_after_a_delay_has_left() -> None:
     left = by_server(deferred("450 4.2.0 try again later"), taken)
     assert left.at == taken.at and not left.failed
     assert left.stations[-1].seconds == 360
+
+
+def test_a_relay_behind_the_mail_server_without_encryption_is_red() -> None:
+    taken = Event(NOON, "delivered", "250 2.0.0 Ok", "smtp.relay.example[192.0.2.9]:25", "smtp")
+    assert first(by_server(taken, relay=RELAY).stations, Mark.BAD) is None
+    found = first(by_server(taken, relay=("smtp.relay.example", "none")).stations, Mark.BAD)
+    assert found is not None and (found[0].key, found[1].key) == (At.SENDER, "tls")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dnsrecords.models import Proof
-from dnsrecords.proof import running, starting, ways
+from dnsrecords.proof import progress, running, starting, ways
 from dnsrecords.proof.judging.verdict import Mark, first
 from dnsrecords.proof.starting import Wish
 from mailboxes import submitting
@@ -124,7 +124,7 @@ def test_a_mail_server_that_does_not_take_the_mail_is_red_at_once(
 ) -> None:
     row = send(Postfix(result), monkeypatch)
     assert (row.state, row.sentence) == (Proof.State.FAILED, sentence)
-    found = first(running.Verdict.from_json(row.verdict).stations, Mark.BAD)
+    found = first(progress.verdict_of(row).stations, Mark.BAD)
     assert found is not None and found[0].key == "sender"
     assert "c2VjcmV0" not in str(row.verdict)
 
