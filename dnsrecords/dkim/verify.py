@@ -61,8 +61,8 @@ def signatures(raw: bytes, lookup: Lookup) -> tuple[Signature, ...]:
 
 def _signature(raw: bytes, index: int, lookup: Lookup) -> Signature | None:
     """The signature with this number; None: there are fewer."""
-    mail = dkim.DKIM(raw, minkey=1024)
     try:
+        mail = dkim.DKIM(raw, minkey=1024)
         prepared = mail.verify_headerprep(index)
     except _BROKEN as exc:
         return Signature("", "", False, "broken", f"the field is broken ({words.one_line(str(exc), 120)})")

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import email
-import email.policy
 import re
-from email.message import Message as Mail
-from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -21,6 +17,9 @@ from quazzar.errors import InvalidFields
 
 #: Of a larger mail only this much is kept. A proof has some kilobytes.
 _MOST_BYTES = 512 * 1024
+_IN_A_HEADER = re.compile(rb"^X-Quazzar-Proof:", re.MULTILINE | re.IGNORECASE)
+_BOUNDARY = re.compile(rb"boundary=\"?([^\";\s]{1,70})", re.IGNORECASE)
+_MOST_PARTS = 20
 _ID = re.compile(r"<[^\s<>]{1,253}>")
 State, Found = Proof.State, Proof.Found
 
@@ -34,11 +33,10 @@ def read_mail(raw: bytes) -> bool:
         return False
     if (report := reading.read(raw)) is not None:
         return _bounced(report)
-    mail = email.message_from_bytes(raw[:_MOST_BYTES], policy=email.policy.compat32)
-    if found := _attached(mail):
+    if found := _attached(raw[:_MOST_BYTES]):
         row = Proof.objects.filter(nonce=arrived.nonce_of(found)).first()
         return row is not None and _take(row, found, Found.FORWARDED)
-    return _answered(mail)
+    return _answered(raw)
 
 
 def paste(row: Proof, text: str) -> Proof:
@@ -96,19 +94,24 @@ def _bounced(report: reading.Report) -> bool:
     return True
 
 
-def _attached(mail: Mail) -> bytes:
-    """An attached mail that is a proof; empty if there is none."""
-    for part in mail.walk():
-        content: Any = part.get_payload()
-        if part.get_content_type() == "message/rfc822" and isinstance(content, list) and content:
-            inner = content[0].as_bytes(policy=email.policy.compat32)
-            if arrived.nonce_of(inner):
-                return bytes(inner)
-    return b""
+def _attached(raw: bytes) -> bytes:
+    """An attached mail that is a proof, byte by byte as it was attached; empty if there is none."""
+    data = raw.replace(b"\r\n", b"\n")
+    found = _IN_A_HEADER.search(data)
+    if found is None:
+        return b""
+    start = data.rfind(b"\n\n", 0, found.start()) + 2
+    ends = [
+        at
+        for boundary in _BOUNDARY.findall(data, 0, start)[:_MOST_PARTS]
+        if (at := data.find(b"\n--" + boundary, start)) > 0
+    ]
+    return data[start : min(ends, default=len(data))].lstrip(b"\n")
 
 
-def _answered(mail: Mail) -> bool:
-    named = " ".join(str(mail.get(name, "")) for name in ("In-Reply-To", "References"))[:10_000]
+def _answered(raw: bytes) -> bool:
+    mail = arrived.read(raw[:_MOST_BYTES])
+    named = " ".join((*mail.all("in-reply-to"), *mail.all("references")))
     if not (ids := _ID.findall(named)[:50]):
         return False
     row = Proof.objects.filter(message_id__in=ids, state=State.UNDERWAY).first()

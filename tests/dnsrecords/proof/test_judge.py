@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from dnsrecords.answers import Outcome
 from dnsrecords.proof.judging import arrived
 from dnsrecords.proof.judging.verdict import At, Check, Mark, Verdict
 from tests.dnsrecords.proof.setups import IP, NONCE, Setup, key, without, zone
+from tests.tiers import fewer
 
 
 def bad(verdict: Verdict) -> list[tuple[At, str]]:
@@ -295,3 +297,19 @@ def test_what_is_not_known_beside_a_proven_sender_is_said_and_no_failure() -> No
     )
     unproven = Setup(ip="172.18.0.1", signer="").judged()
     assert not unproven.proves_sender
+
+
+def test_a_mail_that_was_damaged_anyhow_is_judged() -> None:
+    """Everybody who knows the number of a proof can send anything with it."""
+    setup, chance = Setup(), random.Random(7)
+    whole = setup.raw()
+    for _ in range(fewer(200, 10_000)):
+        mail = bytearray(whole)
+        for _ in range(chance.randint(1, 6)):
+            at = chance.randrange(len(mail))
+            if chance.random() < 0.5:
+                del mail[at : at + chance.randint(1, 40)]
+            else:
+                mail[at:at] = chance.choice((b";", b"(", b"\r\n", b"\0", b"\xff", b"d=", b"[", b"9" * 30))
+        setup.judged_as(arrived.read(bytes(mail)))
+        setup.judged_as(arrived.pasted(bytes(mail).decode("utf-8", "replace")))
