@@ -16,7 +16,9 @@ class MailboxesConfig(AppConfig):
         """Registers metrics and the check of ``doctor``, and follows the relay settings."""
         from mailboxes import home
         from mailboxes.monitoring import addresses, mailflow, maillog, metrics, stack
+        from mailboxes.own import places
         from mailrelay import onward
+        from mailrelay.inbox import owned
         from mailrelay.relay.settings import relay_changed
         from quazzar import rights
         from quazzar.backups import registry
@@ -24,6 +26,7 @@ class MailboxesConfig(AppConfig):
         from quazzar.monitoring.metrics import register_collector
 
         onward.register(_journey_of)
+        owned.register(places.hosts)
         relay_changed.connect(_follow_the_relay, dispatch_uid="mailboxes.relay")
         server: Any = {"area": doctor.Area.SERVER, "page": "admin:mail_boxes", "right": rights.SEE_SERVER}
         page: Any = {**server, "page": "admin:mail_boxes_server"}

@@ -13,8 +13,10 @@ from mailboxes.models import ImageUpgrade, ImportJob, Stack
 @shared_task(ignore_result=True)
 def push_changes() -> None:
     """Pushes changes into the running stack; rung after each change."""
+    from mailboxes.own import keeping
     from mailboxes.stack import reconcile
 
+    keeping.keep()
     reconcile.converge(fast=True)
     _carry_on_upgrade()
 
@@ -22,6 +24,9 @@ def push_changes() -> None:
 @shared_task(ignore_result=True)
 def sweep_stack() -> None:
     """Does what a lost ring, a dead worker, a stopped container or a full disk prevented; renews the certificate."""
+    from mailboxes.own import keeping
+
+    keeping.keep()
     if _idle():
         return
     from mailboxes import upkeep

@@ -13,7 +13,7 @@ from django.utils import timezone
 from mailboxes.certificates.settings import refresh_certificate
 from mailboxes.engine import connect
 from mailboxes.mailqueue import watch
-from mailboxes.models import Mailbox, Stack
+from mailboxes.models import Stack
 from mailboxes.provisioning import retention
 from mailboxes.push import render
 from mailboxes.quota import room, usage, warnings
@@ -116,9 +116,11 @@ def watch_queue() -> None:
 
 
 def purge() -> None:
-    """Removes the mail, and then the row, of each deleted mailbox whose restore period is over."""
+    """Removes the mail, and then the row, of each deleted mailbox whose restore period is over; also Quazzar's own mail
+    once it has no mailbox any more."""
     due = list(retention.due(timezone.now()))
-    if not due or not Stack.objects.filter(pk=1, enabled=True).exists():
+    own = Stack.objects.filter(pk=1, own_mailbox=False, own_address="").exclude(own_home="")
+    if not (due or own.exists()) or not Stack.objects.filter(pk=1, enabled=True).exists():
         return
     with lock.single_writer("purge") as acquired:
         if not acquired:
@@ -131,18 +133,22 @@ def purge() -> None:
                             "purge: %r is not the home of a mailbox; nothing was removed", mailbox.home
                         )
                         continue
-                    _remove_mail(engine, mailbox)
+                    _remove_mail(engine, mailbox.home)
                     # The row goes last: while the directory exists, its name must not be given away.
                     mailbox.delete()
                     logger.info("purged %s, deleted on %s", mailbox.address, mailbox.deleted_at)
+                for home in own.values_list("own_home", flat=True):
+                    if render.HOME.fullmatch(home):
+                        _remove_mail(engine, home)
+                    own.filter(own_home=home).update(own_home="")
         except StackError as exc:
             logger.warning("purge: not finished: %s", exc.message)
 
 
-def _remove_mail(engine: Engine, mailbox: Mailbox) -> None:
+def _remove_mail(engine: Engine, home: str) -> None:
     engine.check(
         container("dovecot"),
-        ["rm", "-rf", "--", f"{render.MAIL_ROOT}/{mailbox.home}"],
+        ["rm", "-rf", "--", f"{render.MAIL_ROOT}/{home}"],
         what="removing mail",
         timeout=300,
     )

@@ -271,6 +271,8 @@ QUAZZAR_DNS_PRIMARIES = env_networks("QUAZZAR_DNS_PRIMARIES")
 #: Addresses of this node as the world sees them; empty: records that need them are not offered.
 QUAZZAR_PUBLIC_ADDRESSES = env_public_addresses("QUAZZAR_PUBLIC_ADDRESSES")
 #: Days for which what DMARC and TLS reports say is kept; 0: reports are not read.
+#: Days for which mail stays in the mailbox that Quazzar owns.
+QUAZZAR_OWN_MAILBOX_DAYS = env_int("QUAZZAR_OWN_MAILBOX_DAYS", 14, minimum=1, maximum=_MOST_DAYS)
 QUAZZAR_REPORT_RETENTION_DAYS = env_int("QUAZZAR_REPORT_RETENTION_DAYS", 400, maximum=3650)
 #: The blocklists that are asked about this node, by their keys (dnsrecords/blocklists/lists.py).
 QUAZZAR_BLOCKLISTS = env_some(
@@ -326,6 +328,7 @@ SPECTACULAR_SETTINGS = {
         "ProofStateEnum": "dnsrecords.models.proofs.Proof.State",
         "DmarcPolicyEnum": "dnsrecords.dmarc.policy.POLICIES",
         "StageEnum": "mailrelay.smtp.dialogue.STAGES",
+        "WebhookProviderEnum": "mailrelay.events.providers.CHOICES",
     },
     "SCHEMA_PATH_PREFIX": r"/api(/mail)?",
     "POSTPROCESSING_HOOKS": [

@@ -19,10 +19,11 @@ AGAIN = {
     "contract": (
         "aliases", "alerts", "backups", "dns", "dns_options", "dns_publishing", "domains", "import_mailboxes", "lists",
         "mailboxes", "mailboxes_list", "messages", "messages_read", "relay", "retry", "stack", "suppressions", "events",
-        "proofs",
+        "proofs", "inboxes",
     ),
     "mailboxes": ("changes", "migrations"),
     "mailboxes/dkim": ("lifecycle",),
+    "mailboxes/own": ("keeping",),
     "dnsrecords/dkim": ("progress",),
     "dnsrecords/reports": ("intake", "summary"),
     "dnsrecords/blocklists": ("check",),

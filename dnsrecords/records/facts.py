@@ -15,6 +15,7 @@ from dnsrecords.spf.providers import relay_include
 from dnsrecords.visibility import is_visible
 from mailboxes import changes
 from mailboxes.models import Alias, DkimKey, Domain, Mailbox, Stack
+from mailboxes.provisioning import namespace
 from mailrelay.models import RelaySettings
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Facts:
         rows = list(domains)
         stack, relay = Stack.load(), RelaySettings.load()
         choices, keys = _choices(rows), _keys(rows)
-        owned = _report_addresses(rows)
+        owned = _report_addresses(rows, stack)
         pins = _pins(stack)
         include = relay_include(relay.provider, relay.host) if relay.configured else ""
         # Mail that the node sends through the relay under one of our domains has to pass as well, whether or not
@@ -147,9 +148,11 @@ def _choices(domains: Iterable[Domain]) -> dict[int, tuple[bool, str, str]]:
     }
 
 
-def _report_addresses(domains: Iterable[Domain]) -> set[str]:
-    """The addresses for reports that exist: mailboxes and aliases called dmarc and tlsrpt."""
-    found: set[str] = set()
+def _report_addresses(domains: Iterable[Domain], stack: Stack) -> set[str]:
+    """The addresses for reports that exist: mailboxes and aliases called dmarc and tlsrpt, and those that lead to
+    Quazzar's own mailbox."""
+    own = stack.enabled and stack.own
+    found = set(namespace.own_roles(domain.name for domain in domains)) if own else set()
     for some in changes.batches(
         f"{role}@{domain.name}" for domain in domains for role in ("dmarc", "tlsrpt")
     ):

@@ -20,6 +20,7 @@ from mailboxes.api.stackserializers import (
     HandledMailsSerializer,
     HandleMailsSerializer,
     HostnameSerializer,
+    OwnMailboxSerializer,
     ReportSerializer,
     RetriedMailsSerializer,
     RetryMailsSerializer,
@@ -32,6 +33,7 @@ from mailboxes.certificates.settings import upload_certificate, use_certificate_
 from mailboxes.engine import connect
 from mailboxes.mailqueue import handling, retrying, watch
 from mailboxes.models import Stack
+from mailboxes.own import standing
 from mailboxes.stack import control, logs
 from mailboxes.stack.blueprint import compose
 from mailboxes.stack.preflight import runner
@@ -69,7 +71,9 @@ class StackViewSet(ApiViewSet):
     """The mailbox stack."""
 
     rights: ClassVar = {
-        **dict.fromkeys(("retrieve", "certificate_read", "logs", "queue", "compose"), SEE_SERVER),
+        **dict.fromkeys(
+            ("retrieve", "certificate_read", "logs", "queue", "own_mailbox", "compose"), SEE_SERVER
+        ),
         **dict.fromkeys(("partial_update", "certificate_replace", "controller_password"), CHANGE_SERVER),
         **dict.fromkeys(("preflight", "enable", "disable", "repair", *_HANDLING), CHANGE_SERVER),
     }
@@ -221,6 +225,11 @@ class StackViewSet(ApiViewSet):
     def _handled(self, act: str) -> Response:
         with connect.to_docker() as engine:
             return self.answer({"count": handling.handle(engine, act, self.body()["ids"])})
+
+    @action(detail=False, url_path="own-mailbox", answer_class=OwnMailboxSerializer)
+    def own_mailbox(self, request: Request) -> Response:
+        """The mailbox that Quazzar itself owns, and the addresses whose mail goes there."""
+        return self.answer(standing.read(self.get_object()))
 
     @extend_schema(responses={(200, Yaml.media_type): OpenApiTypes.ANY})
     @action(detail=False, renderer_classes=[Yaml, ConsolePages])

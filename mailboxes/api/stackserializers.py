@@ -152,6 +152,27 @@ class HandledMailsSerializer(serializers.Serializer[Any]):
     count = serializers.IntegerField(help_text="Mails that it was done with; others had left.")
 
 
+class OthersAddressSerializer(serializers.Serializer[Any]):
+    """An address for reports or bounces that is an operator's."""
+
+    address = serializers.CharField()
+    kind = serializers.ChoiceField(choices=("mailbox", "alias"))
+
+
+class OwnMailboxSerializer(serializers.Serializer[Any]):
+    """The mailbox that Quazzar itself owns."""
+
+    enabled = serializers.BooleanField(help_text="As own_mailbox of the stack.")
+    address = serializers.CharField(allow_blank=True, help_text="Empty while there is none.")
+    addresses = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Their mail goes there: bounces, dmarc and tlsrpt of each domain.",
+    )
+    not_ours = OthersAddressSerializer(
+        many=True, help_text="Addresses of that kind that are a mailbox or an alias of yours, and stay it."
+    )
+
+
 class StackSerializer(serializers.Serializer[Any]):
     """The stack: its desired state, and what was last observed."""
 
@@ -164,6 +185,12 @@ class StackSerializer(serializers.Serializer[Any]):
     last_error = ProblemSerializer(allow_null=True)
     send_through_relay = serializers.BooleanField()
     warn_mailbox_owners = serializers.BooleanField()
+    own_mailbox = serializers.BooleanField(
+        help_text="Whether Quazzar has a mailbox of its own, for bounces and reports."
+    )
+    own_address = serializers.CharField(
+        source="own", allow_blank=True, help_text="Its address; empty while there is none."
+    )
     certificate = serializers.SerializerMethodField()
     pending = serializers.ListField(
         child=serializers.CharField(),
@@ -245,6 +272,10 @@ class StackChangeSerializer(StrictSerializer):
     )
     warn_mailbox_owners = YesNo(
         required=False, help_text="Whether owners of nearly full mailboxes get a warning as well."
+    )
+    own_mailbox = YesNo(
+        required=False,
+        help_text="Whether Quazzar has a mailbox of its own, for bounces and reports. false removes it with its mail.",
     )
 
 

@@ -103,6 +103,18 @@ def warn_owners(request: HttpRequest) -> HttpResponse:
 
 
 @access.change(access.change_server)
+def own_mailbox(request: HttpRequest) -> HttpResponse:
+    """Switch whether Quazzar has a mailbox of its own."""
+    on = request.POST.get("on") == "on"
+    try:
+        control.change(own_mailbox=on)
+    except QuazzarError as exc:
+        return refused(request, exc, pages.SERVER)
+    what = "is being created" if on else "is being removed"
+    return done(request, f"Quazzar's own mailbox {what}.", pages.SERVER)
+
+
+@access.change(access.change_server)
 def interruption(request: HttpRequest) -> HttpResponse:
     """Make the pending changes now, although they interrupt mail."""
     control.allow_interruption()

@@ -21,6 +21,7 @@ _PAGES = [
     path("disable/", wizard.disable, name="mail_boxes_disable"),
     path("relay/", server.through_relay, name="mail_boxes_relay"),
     path("owners/", server.warn_owners, name="mail_boxes_owners"),
+    path("own-mailbox/", server.own_mailbox, name="mail_boxes_own"),
     path("interruption/", server.interruption, name="mail_boxes_interruption"),
     path("images/look/", wizard.look_for_images, name="mail_boxes_images_look"),
     path("images/upgrade/", wizard.upgrade_images, name="mail_boxes_upgrade"),

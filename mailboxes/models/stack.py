@@ -57,6 +57,15 @@ class Stack(models.Model):
     #: Why the certificate's files could not be used at the last check; empty if they could.
     tls_problem = models.CharField("problem with the certificate", max_length=300, blank=True, default="")
     warn_mailbox_owners = models.BooleanField("also warns owners of full mailboxes", default=False)
+    #: Quazzar has a mailbox of its own, for bounces and reports (``own/``).
+    own_mailbox = models.BooleanField("has a mailbox of Quazzar's own", default=True)
+    #: Its address, in the domain of the hostname; empty while the stack has none.
+    own_address = models.CharField("Quazzar's own mailbox", max_length=320, blank=True, default="")
+    #: Where its mail is, relative to /srv/vmail; empty once that is removed.
+    own_home = models.CharField("folder of its mail", max_length=400, blank=True, default="")
+    own_password_hash = SealedTextField(
+        "password of Quazzar's own mailbox", context="mailboxes.stack.own_password_hash", null=True
+    )
 
     # --- what is: written by the worker
     applied_generation = models.PositiveBigIntegerField("last applied change", default=0)
@@ -95,6 +104,11 @@ class Stack(models.Model):
 
     def __str__(self) -> str:
         return self.hostname or "not set up"
+
+    @property
+    def own(self) -> str:
+        """The address of Quazzar's own mailbox; empty if it has none, or shall have none."""
+        return self.own_address if self.own_mailbox else ""
 
     @classmethod
     def load(cls) -> Stack:

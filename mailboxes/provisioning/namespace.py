@@ -1,4 +1,5 @@
-"""Mailboxes and aliases of a domain share one namespace. Says which addresses are in use, and finds unused homes."""
+"""Mailboxes and aliases of a domain share one namespace, with Quazzar's own mailbox: which addresses are in use, and by
+whom; unused homes."""
 
 from __future__ import annotations
 
@@ -7,7 +8,8 @@ from typing import TYPE_CHECKING
 from django.db.models import Exists
 
 from mailboxes.changes import batches
-from mailboxes.models import Alias, Domain, Mailbox
+from mailboxes.models import Alias, Domain, Mailbox, Stack
+from mailboxes.provisioning import routing
 from quazzar.errors import AlreadyExists, InvalidFields
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ def domain_name(domain_id: int) -> str:
 
 
 def require_free(domain_id: int, address: str) -> None:
-    """Checks that the domain exists and that no mailbox and no alias has the address.
+    """Checks that the domain exists and that no mailbox and no alias has the address, nor Quazzar itself.
 
     Call it inside `changes.writing`, so that it still holds at the commit.
 
@@ -43,21 +45,40 @@ def require_free(domain_id: int, address: str) -> None:
         .annotate(
             is_mailbox=Exists(Mailbox.objects.live().filter(address=address)),
             is_alias=Exists(Alias.objects.filter(address=address)),
+            is_own=Exists(Stack.objects.filter(pk=1, own_address=address)),
         )
-        .values_list("is_mailbox", "is_alias")
+        .values_list("is_mailbox", "is_alias", "is_own")
         .first()
     )
     match uses:
         case None:
             raise InvalidFields({"domain": ["This domain does not exist."]})
-        case (True, _):
+        case (True, _, _):
             raise AlreadyExists(f"The mailbox {address} already exists.")
-        case (_, True):
+        case (_, True, _):
             raise AlreadyExists(f"The alias {address} already exists.")
+        case (_, _, True):
+            raise AlreadyExists(f"{address} is Quazzar's own mailbox. Choose another address.")
 
 
 def in_use(addresses: Iterable[str]) -> dict[str, str]:
     """Which of these addresses are in use: address → ``mailbox`` or ``alias``."""
+    own = Stack.objects.filter(pk=1).exclude(own_address="").values_list("own_address", flat=True)
+    wanted = set(addresses)
+    return dict.fromkeys(wanted.intersection(own), "mailbox") | in_rows(wanted)
+
+
+def own_roles(domains: Iterable[str]) -> list[str]:
+    """The addresses in these domains whose mail goes to Quazzar's own mailbox, while there is one.
+
+    An operator's mailbox or alias of such an address keeps its mail, even while it is disabled.
+    """
+    roles = {f"{role}@{name}" for name in domains for role in routing.OWN_ROLES}
+    return sorted(roles - in_rows(roles).keys())
+
+
+def in_rows(addresses: Iterable[str]) -> dict[str, str]:
+    """As ``in_use``, but of the operators' mailboxes and aliases alone."""
     uses: dict[str, str] = {}
     for batch in batches(addresses):
         mailboxes = Mailbox.objects.live().filter(address__in=batch).values_list("address", flat=True)

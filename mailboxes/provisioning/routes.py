@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mailboxes.changes import batches
 from mailboxes.models import Alias, Domain, Mailbox, Stack
-from mailboxes.provisioning import routing
+from mailboxes.provisioning import namespace, routing
 from mailboxes.provisioning.routing import Box, Directory, Hop, Map
 from quazzar.errors import InvalidFields, QuazzarError
 
@@ -32,7 +32,8 @@ def look(addresses: Collection[str]) -> Mapping[str, Hop]:
 def _directory(wanted: Collection[str]) -> Directory:
     """What the rows say about these addresses. Of the role addresses it knows those whose domain names a contact."""
     keys = {routing.untagged(address) for address in wanted}
-    hostname = Stack.objects.filter(pk=1).values_list("hostname", flat=True).first()
+    stack = Stack.objects.filter(pk=1).only("hostname", "own_mailbox", "own_address").first()
+    hostname, own = (stack.hostname, stack.own) if stack else ("", "")
     domains, contacts = {hostname: ""} if hostname else {}, dict[str, str]()
     for names in batches({key.rpartition("@")[2] for key in keys}):
         for name, catch_all, contact in Domain.objects.filter(name__in=names).values_list(
@@ -51,6 +52,11 @@ def _directory(wanted: Collection[str]) -> Directory:
             address: tuple(targets) for address, targets in enabled.values_list("address", "destinations")
         }
     roles = {f"{role}@{name}": (contact,) for name, contact in contacts.items() for role in routing.ROLES}
+    if own:
+        boxes[own] = Box()
+        asked = {key.rpartition("@")[2] for key in keys if key.partition("@")[0] in routing.OWN_ROLES}
+        rows = Domain.objects.filter(name__in=asked).values_list("name", flat=True) if asked else ()
+        roles |= dict.fromkeys(namespace.own_roles(rows), (own,))
     return Directory(domains, boxes, aliases, roles)
 
 

@@ -16,6 +16,8 @@ from enum import StrEnum
 ROLES = ("postmaster", "abuse")
 #: In the domain of the hostname also what Postfix completes by itself: root, and the sender of its own notices.
 HOST_ROLES = (*ROLES, "root", "double-bounce")
+#: What programs send about our mail: bounces, and the reports of RFC 7489 and RFC 8460. Quazzar's own mailbox gets it.
+OWN_ROLES = ("bounces", "dmarc", "tlsrpt")
 
 
 class Kind(StrEnum):

@@ -40,12 +40,10 @@ def rows(snapshot: Snapshot) -> dict[str, list[str]]:
         if targets:
             table[key] = list(dict.fromkeys(targets))
     hostname = snapshot.hostname
-    if (
-        hostname
-        and hostname not in {domain.name for domain in snapshot.domains}
-        and _has_roles(table, hostname)
-    ):
-        # virtual_alias_domains is this table: the row declares the domain, and its value means nothing.
+    elsewhere = {*(domain.name for domain in snapshot.domains), snapshot.own.rpartition("@")[2]}
+    if hostname and hostname not in elsewhere and _has_roles(table, hostname):
+        # virtual_alias_domains is this table: the row declares the domain, and its value means nothing. A domain must
+        # not be in virtual_mailbox_domains, too.
         table[hostname] = [hostname]
     return table
 
@@ -63,7 +61,7 @@ def directory_of(snapshot: Snapshot) -> Directory:
         },
         aliases={alias.address: _all_checked(alias.destinations) for alias in snapshot.aliases},
     )
-    roles = _roles(snapshot, bare)
+    roles = _roles(snapshot, bare) | dict.fromkeys(snapshot.own_roles, (snapshot.own,))
     # A role address whose alias reaches nobody is accepted anyway.
     taken = roles.keys() & bare.aliases.keys()
     dead = taken - set(reachable(taken, bare))

@@ -90,6 +90,8 @@ class Snapshot:
     Attributes:
         hostname: the stack's; empty while none is chosen.
         operators: addresses of those who run this server. They get the mail that every mail server must accept.
+        own: address of Quazzar's own mailbox, which is among the mailboxes and in the hostname's domain; empty: none.
+        own_roles: addresses whose mail goes there; no mailbox and no alias has one of them.
     """
 
     generation: int = 0
@@ -99,3 +101,5 @@ class Snapshot:
     smarthost: Smarthost | None = None
     hostname: str = ""
     operators: tuple[str, ...] = ()
+    own: str = ""
+    own_roles: tuple[str, ...] = ()

@@ -115,12 +115,13 @@ def address_of(name: str) -> str:
 
 # --- Postfix -----------------------------------------------------------------------------------------------
 def domains_table(snapshot: Snapshot) -> bytes:
-    """The table ``virtual_mailbox_domains``: the domains whose mail we accept.
+    """The table ``virtual_mailbox_domains``: the domains whose mail we accept, that of Quazzar's own mailbox included.
 
     Raises:
         ValueError: as ``users``; so do all other renderers.
     """
-    return _table((_domain(domain.name), "ok") for domain in snapshot.domains)
+    names = {domain.name for domain in snapshot.domains} | {snapshot.own.rpartition("@")[2]} - {""}
+    return _table((_domain(name), "ok") for name in names)
 
 
 def submission_commands(snapshot: Snapshot) -> bytes:

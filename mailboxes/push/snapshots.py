@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from django.db.models import Q
 
 from mailboxes.models import Alias, DkimKey, Domain, Mailbox, Stack
-from mailboxes.provisioning import operators
+from mailboxes.provisioning import namespace, operators
 from mailboxes.push.entries import LOST, AliasEntry, DomainEntry, MailboxEntry, Smarthost, Snapshot
 from mailboxes.push.smarthost import why_unusable
 from mailrelay.models import RelaySettings
@@ -80,6 +80,8 @@ class Desired:
         return replace(self, snapshot=replace(self.snapshot, domains=domains))
 
 
+#: So that nobody can fill the disk by mail to a mailbox that no person looks into.
+OWN_QUOTA_MB = 1024
 #: Mailbox id → (generation, entry, readable). Unsealing ten thousand hashes would cost more than the push.
 _entries: dict[int, tuple[int, MailboxEntry, bool]] = {}
 
@@ -96,6 +98,7 @@ def take() -> Desired:
     relay_problem = why_unusable(smarthost) if smarthost else ""
     certificate = _certificate(stack)
     domains, unreadable_keys = _domains()
+    own = _own_mailbox(stack)
     frozen = {"tls"} if certificate is None else set()
     if relay_problem or not relay_readable:
         frozen.add("relay")
@@ -105,7 +108,7 @@ def take() -> Desired:
             hostname=stack.hostname,
             operators=operators.current(),
             domains=domains,
-            mailboxes=tuple(entry for _, entry, _ in entries.values()),
+            mailboxes=(*(entry for _, entry, _ in entries.values()), *own),
             aliases=tuple(
                 AliasEntry(address, tuple(destinations))
                 for address, destinations in Alias.objects.filter(enabled=True)
@@ -113,10 +116,12 @@ def take() -> Desired:
                 .values_list("address", "destinations")
             ),
             smarthost=None if relay_problem else smarthost,
+            own=stack.own if own else "",
+            own_roles=tuple(namespace.own_roles(domain.name for domain in domains)) if own else (),
         ),
         # "applied_at is null" follows from the rest; it lets the database use an index, and a push waits for this.
         new=frozenset(live.unsynced().filter(live_at=None).values_list("address", flat=True)),
-        removed=tuple(Mailbox.objects.leaving().values_list("address", flat=True)),
+        removed=(*Mailbox.objects.leaving().values_list("address", flat=True), *_own_leaving(stack)),
         cut_off=tuple(
             live.unsynced()
             .filter(Q(enabled=False) | Q(password_changed_at__isnull=False), live_at__isnull=False)
@@ -163,6 +168,20 @@ def _entry(row: Mailbox) -> tuple[int, MailboxEntry, bool]:
         keep_copy=row.keep_copy,
     )
     return row.generation, entry, readable
+
+
+def _own_mailbox(stack: Stack) -> tuple[MailboxEntry, ...]:
+    """Quazzar's own mailbox, if there is one; it receives only. ``own/keeping.py`` renews a lost password."""
+    secret = stack.own_password_hash
+    if not stack.own or secret is None or not secret.readable:
+        return ()
+    hashed = secret.reveal()
+    return (MailboxEntry(stack.own, stack.own_home, hashed, quota_mb=OWN_QUOTA_MB, can_send=False),)
+
+
+def _own_leaving(stack: Stack) -> tuple[str, ...]:
+    """Its address, if it was switched off and the running stack may still have it."""
+    return () if stack.own_mailbox or not stack.own_address else (stack.own_address,)
 
 
 def _domains() -> tuple[tuple[DomainEntry, ...], frozenset[tuple[str, str]]]:

@@ -360,4 +360,5 @@ def _confirm(desired: Desired) -> None:
         Mailbox.objects.leaving().filter(address__in=desired.removed, generation__lte=generation).update(
             removed_at=now
         )
+        Stack.objects.filter(pk=1, own_mailbox=False, own_address__in=desired.removed).update(own_address="")
         Stack.objects.filter(pk=1, applied_generation__lt=generation).update(applied_generation=generation)

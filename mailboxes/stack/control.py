@@ -98,18 +98,28 @@ def disable(*, purge: bool = False, confirm: str = "") -> Stack:
     return Stack.load()
 
 
-def change(*, send_through_relay: bool | None = None, warn_mailbox_owners: bool | None = None) -> Stack:
+def change(
+    *,
+    send_through_relay: bool | None = None,
+    warn_mailbox_owners: bool | None = None,
+    own_mailbox: bool | None = None,
+) -> Stack:
     """Changes the settings that are not None.
 
     Args:
         send_through_relay: send the stack's outgoing mail through the relay settings.
         warn_mailbox_owners: mail the owner of a nearly full mailbox, too.
+        own_mailbox: have a mailbox of Quazzar's own, to which bounces and reports come.
 
     Raises:
         RelayNotConfigured: there is no relay to send through.
         InvalidFields: Postfix cannot use the relay settings.
     """
-    settings = {"send_through_relay": send_through_relay, "warn_mailbox_owners": warn_mailbox_owners}
+    settings = {
+        "send_through_relay": send_through_relay,
+        "warn_mailbox_owners": warn_mailbox_owners,
+        "own_mailbox": own_mailbox,
+    }
     with changes.writing():
         stack = Stack.load()
         changed = {
@@ -124,7 +134,10 @@ def change(*, send_through_relay: bool | None = None, warn_mailbox_owners: bool 
         _save(changed)
         before = {name: getattr(stack, name) for name in changed}
         audit.record("stack.changed", TARGET, changes=audit.differences(before, changed, changed))
-        if "send_through_relay" in changed:  # the other setting does not concern the containers
+        if changed.keys() & {
+            "send_through_relay",
+            "own_mailbox",
+        }:  # the other one does not concern the containers
             changes.bump()
             changes.announce()
     return Stack.load()

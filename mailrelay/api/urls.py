@@ -6,6 +6,7 @@ from django.urls import path
 
 from mailrelay.api.events import EventView
 from mailrelay.api.expected import ExpectedReportViewSet
+from mailrelay.api.returned import InboxViewSet, WebhookViewSet
 from mailrelay.api.suppressions import SuppressionViewSet
 from mailrelay.api.viewsets import AlertViewSet, BackupViewSet, MessageViewSet, RelayViewSet
 from quazzar.api.viewsets import ApiRouter, SingletonRouter
@@ -17,6 +18,8 @@ collections.register("messages", MessageViewSet, "message")
 collections.register("alerts", AlertViewSet, "alert")
 collections.register("backups", BackupViewSet, "backup")
 collections.register("suppressions", SuppressionViewSet, "suppression")
+collections.register("inboxes", InboxViewSet, "inbox")
+collections.register("webhooks", WebhookViewSet, "webhook")
 collections.register("expected", ExpectedReportViewSet, "expected")
 
 singletons = SingletonRouter()

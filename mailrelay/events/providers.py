@@ -84,3 +84,6 @@ PROVIDERS = {
         ),
     )
 }
+
+#: Id and name of each, for forms and serializers.
+CHOICES = [(provider.id, provider.name) for provider in PROVIDERS.values()]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Mapping
+from typing import Any
 
 from django.db import transaction
 
 from mailrelay.events.providers import PROVIDERS
 from mailrelay.models import EventSource
 from quazzar.access import audit
-from quazzar.errors import InvalidFields, NotFound
+from quazzar.errors import AlreadyExists, InvalidFields, NotFound
 
 _LONGEST_KEY = 2000
 
@@ -41,6 +43,53 @@ def save(provider: str, key: str) -> EventSource:
         if key:
             row.key = key
         row.save()
+    return row
+
+
+def add(provider: str, key: str) -> EventSource:
+    """Make the webhook of a provider that has none.
+
+    Raises:
+        AlreadyExists: it has one.
+        NotFound, InvalidFields: as ``save``.
+    """
+    if EventSource.objects.filter(provider=provider).exists():
+        raise AlreadyExists(f"There is a webhook for {PROVIDERS[provider].name} already.")
+    return save(provider, key)
+
+
+def change(pk: int, changes: Mapping[str, Any]) -> EventSource:
+    """Change a webhook.
+
+    Args:
+        changes: ``key``; absent or "" keeps the stored one, None removes it. ``provider`` may be repeated.
+
+    Raises:
+        NotFound: there is none.
+        InvalidFields: a value cannot be one, or another provider is named.
+    """
+    row = EventSource.objects.filter(pk=pk).first()
+    if row is None:
+        raise NotFound
+    if changes.get("provider", row.provider) != row.provider:
+        raise InvalidFields(
+            {"provider": ["You cannot change the provider. Add a webhook for the other one."]}
+        )
+    key = changes.get("key", "")
+    if key is None:
+        return _without_key(row)
+    return save(row.provider, key)
+
+
+def _without_key(row: EventSource) -> EventSource:
+    known = PROVIDERS[row.provider]
+    if known.needs_key:
+        raise InvalidFields({"key": [f"{known.name} needs the {known.key}. {known.key_hint}"]})
+    if row.key is not None:
+        with transaction.atomic():
+            row.key = None
+            row.save(update_fields=["key"])
+            audit.record("webhook.changed", known.name, ["key"])
     return row
 
 

@@ -10,10 +10,11 @@ import logging
 import time
 from datetime import timedelta
 
+from django.conf import settings
 from django.db.models import F
 from django.utils import timezone
 
-from mailrelay.inbox import readers
+from mailrelay.inbox import owned, readers
 from mailrelay.inbox.imap import Account, Mailbox
 from mailrelay.models import Inbox
 from quazzar.errors import QuazzarError
@@ -21,6 +22,8 @@ from quazzar.machines import locks
 
 logger = logging.getLogger(__name__)
 
+#: Where the mail server files spam.
+_JUNK = "Junk"
 #: How far back the first look goes, and one after the server has given its mails new numbers.
 _FIRST = timedelta(days=7)
 #: For how many seconds one look reads; the next one goes on.
@@ -63,12 +66,16 @@ def account_of(row: Inbox) -> Account:
         Unreadable: the password was sealed with a key that is gone.
     """
     password = str(row.password.reveal()) if row.password is not None else ""
-    return Account(row.host, row.port, row.security, row.username, password)
+    host, *others = owned.hosts(row) if row.owned else (row.host,)
+    certificates = tuple(row.certificates)
+    return Account(host, row.port, row.security, row.username, password, tuple(others), certificates)
 
 
 def _read_new(row: Inbox) -> int:
     stored, until = 0, time.monotonic() + _SECONDS
     with Mailbox(account_of(row)) as mailbox:
+        if row.owned:
+            _tidy(row, mailbox)
         validity, next_uid = mailbox.select(row.folder)
         if row.uid_validity != validity:
             recent = mailbox.since((timezone.now() - _FIRST).date())
@@ -79,6 +86,19 @@ def _read_new(row: Inbox) -> int:
                 break
             stored += _read_one(row, mailbox, uid)
     return stored
+
+
+def _tidy(row: Inbox, mailbox: Mailbox) -> None:
+    """What only the owner of a mailbox may do: read what was taken for spam, too, and remove what is old."""
+    if mailbox.host != row.host:
+        row.host = mailbox.host
+        row.save(update_fields=["host"])
+    # Bounces contain what was sent, so that filters like them as little as the original.
+    mailbox.move_all(_JUNK, row.folder)
+    now = timezone.now()
+    if row.looked_at is None or row.looked_at.hour != now.hour:
+        mailbox.select(row.folder)
+        mailbox.remove_before((now - timedelta(days=settings.QUAZZAR_OWN_MAILBOX_DAYS)).date())
 
 
 def _begin(row: Inbox, validity: int, last_uid: int) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import imaplib
 import re
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from types import TracebackType
 from typing import Any, Self
@@ -22,6 +23,8 @@ _SECONDS = 20.0
 MOST_BYTES = 12 * 1024 * 1024
 #: What a server may send in answer to one command.
 MOST_AT_ONCE = 2 * MOST_BYTES
+#: Mails that one command moves or removes.
+_AT_ONCE = 500
 #: What imaplib raises, also at answers that are not IMAP.
 _TROUBLE = (imaplib.IMAP4.error, OSError, ValueError, IndexError, KeyError, TypeError, AssertionError)
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -47,6 +50,10 @@ class Account:
     security: str
     username: str
     password: str = field(repr=False)
+    #: Other names of the same server, for when ``host`` does not answer.
+    other_hosts: tuple[str, ...] = ()
+    #: SHA-256 of the certificates of which the server must have one; empty: an authority must vouch for it.
+    certificates: tuple[str, ...] = ()
 
 
 class _Plain(imaplib.IMAP4):
@@ -85,13 +92,16 @@ class _Encrypted(_Plain, imaplib.IMAP4_SSL):
 class Mailbox:
     """A signed-in connection. Use it in ``with``.
 
+    Attributes:
+        host: the one that answered.
+
     Raises:
         InboxError: from every method; it says what to do.
     """
 
     def __init__(self, account: Account) -> None:
         self._account = account
-        self._imap = self._connected()
+        self.host, self._imap = self._reached()
         try:
             self._sign_in()
         except InboxError:
@@ -108,27 +118,62 @@ class Mailbox:
 
     # --- opening
 
+    def _reached(self) -> tuple[str, _Plain]:
+        """The first host that answers, and has one of the certificates if it must.
+
+        Raises:
+            InboxError: none does; of the first one.
+        """
+        given, failure = self._account, None
+        for host in (given.host, *given.other_hosts):
+            self._account = replace(given, host=host)
+            try:
+                return host, self._connected()
+            except InboxError as exc:
+                failure = failure or exc
+        raise failure or InboxError
+
     def _connected(self) -> _Plain:
         account = self._account
         context = ssl.create_default_context()
+        if account.certificates:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         with self._told("connect"):
-            if account.security == "tls":
-                return _Encrypted(account.host, account.port, ssl_context=context, timeout=_SECONDS)
-            imap = _Plain(account.host, account.port, timeout=_SECONDS)
-            if account.security == "none":
-                return imap
-            if "STARTTLS" not in imap.capabilities:
-                imap.shutdown()
-                raise InboxError(
-                    f"{account.host} does not offer STARTTLS on port {account.port}.",
-                    hint="Choose Implicit TLS with port 993, or ask the provider.",
-                )
-            try:
-                imap.starttls(context)
-            except BaseException:
-                imap.shutdown()
-                raise
+            imap = self._opened(context)
+            if account.certificates:
+                self._check_certificate(imap)
             return imap
+
+    def _check_certificate(self, imap: _Plain) -> None:
+        """Before anything secret is sent."""
+        found = imap.sock.getpeercert(binary_form=True) if isinstance(imap.sock, ssl.SSLSocket) else None
+        if found and hashlib.sha256(found).hexdigest() in self._account.certificates:
+            return
+        imap.shutdown()
+        raise InboxError(
+            f"Another server answers at {self._account.host}, port {self._account.port}: "
+            "it does not have the certificate of this node's mail server."
+        )
+
+    def _opened(self, context: ssl.SSLContext) -> _Plain:
+        account = self._account
+        if account.security == "tls":
+            return _Encrypted(account.host, account.port, ssl_context=context, timeout=_SECONDS)
+        imap = _Plain(account.host, account.port, timeout=_SECONDS)
+        if account.security == "none":
+            return imap
+        if "STARTTLS" not in imap.capabilities:
+            imap.shutdown()
+            raise InboxError(
+                f"{account.host} does not offer STARTTLS on port {account.port}.",
+                hint="Choose Implicit TLS with port 993, or ask the provider.",
+            )
+        try:
+            imap.starttls(context)
+        except BaseException:
+            imap.shutdown()
+            raise
+        return imap
 
     def _sign_in(self) -> None:
         account, offered = self._account, self._imap.capabilities
@@ -173,7 +218,7 @@ class Mailbox:
 
     def since(self, day: date) -> list[int]:
         """The UIDs of the mails that came on that day or later, in order."""
-        return self._search("SINCE", f"{day.day:02d}-{_MONTHS[day.month - 1]}-{day.year}")
+        return self._search("SINCE", _day(day))
 
     def after(self, uid: int) -> list[int]:
         """The UIDs above this one, in order."""
@@ -214,6 +259,20 @@ class Mailbox:
             self._command("STORE", str(uid), "+FLAGS.SILENT", r"(\Deleted)")
             if "UIDPLUS" in self._offers:  # a plain EXPUNGE would remove what others have deleted
                 self._command("EXPUNGE", str(uid))
+
+    def move_all(self, folder: str, to: str) -> None:
+        """Move every mail in a folder to another one; nothing happens if there is no such folder."""
+        with self._told("move"):
+            if self._imap.select(_quoted(folder))[0] == "OK":
+                for some in _portions(self._search("ALL")):
+                    self._command("MOVE", some, _quoted(to))
+
+    def remove_before(self, day: date) -> None:
+        """Remove the mails of the open folder that came before this day."""
+        with self._told("remove"):
+            for some in _portions(self._search("BEFORE", _day(day))):
+                self._command("STORE", some, "+FLAGS.SILENT", r"(\Deleted)")
+                self._command("EXPUNGE", some)
 
     def _command(self, name: str, *arguments: str) -> list[Any]:
         self._imap.left = MOST_AT_ONCE
@@ -271,6 +330,16 @@ _TLS_HINTS = {
     "cert_self_signed": "Install the server's certificate as a trusted authority on this node.",
     "cert_unknown_ca": "Install the server's certificate authority on this node.",
 }
+
+
+def _day(day: date) -> str:
+    return f"{day.day:02d}-{_MONTHS[day.month - 1]}-{day.year}"
+
+
+def _portions(uids: list[int]) -> Iterator[str]:
+    """The UIDs as sets of messages, short enough for one command."""
+    for start in range(0, len(uids), _AT_ONCE):
+        yield ",".join(map(str, uids[start : start + _AT_ONCE]))
 
 
 def _texts(found: list[Any]) -> Iterator[bytes]:

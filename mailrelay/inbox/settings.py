@@ -12,14 +12,14 @@ from django.db import transaction
 from mailrelay.models import Inbox
 from mailrelay.relay import rules
 from quazzar.access import audit
-from quazzar.errors import InvalidFields, NotFound
+from quazzar.errors import InvalidFields, NotFound, QuazzarError
 from quazzar.sealing.binding import has_moved
 
 #: Every field but the password.
 FIELDS = ("host", "port", "security", "username", "folder", "after", "processed_folder", "enabled")
 #: The place that the saved password is sent to.
 _PLACE = ("host", "port", "security", "username")
-_DEFAULTS: dict[str, Any] = {
+DEFAULTS: dict[str, Any] = {
     "port": None,
     "security": Inbox.Security.TLS,
     "username": "",
@@ -31,7 +31,16 @@ _DEFAULTS: dict[str, Any] = {
 _HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45}")
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f]")
 #: What is forgotten when another folder is read.
-_AFRESH = {"uid_validity": None, "last_uid": 0, "trying_uid": 0, "tries": 0, "last_error": None}
+NOT_READ_YET = {"uid_validity": None, "last_uid": 0, "trying_uid": 0, "tries": 0, "last_error": None}
+
+
+class OwnedInbox(QuazzarError):
+    """An operator wants to change the inbox that Quazzar looks after."""
+
+    code = "owned_inbox"
+    message = "Quazzar looks after this inbox itself."
+    hint = "Switch off Quazzar's own mailbox of the mail server to get rid of it, and add another inbox."
+    status = 409
 
 
 def values_of(row: Inbox) -> dict[str, Any]:
@@ -45,7 +54,7 @@ def add(values: Mapping[str, Any]) -> Inbox:
     Raises:
         InvalidFields: a value is wrong; nothing is saved.
     """
-    return _save(Inbox(), {**_DEFAULTS, **values}, {})
+    return _save(Inbox(), {**DEFAULTS, **values}, {})
 
 
 def change(pk: int, changes: Mapping[str, Any]) -> Inbox:
@@ -54,11 +63,10 @@ def change(pk: int, changes: Mapping[str, Any]) -> Inbox:
     Raises:
         InvalidFields: a value is wrong; nothing is saved.
         NotFound: there is no such inbox.
+        OwnedInbox: it is Quazzar's own.
     """
     with transaction.atomic():
-        row = Inbox.objects.select_for_update().filter(pk=pk).first()
-        if row is None:
-            raise NotFound
+        row = _changeable(pk)
         before = values_of(row)
         return _save(row, {**before, **changes}, before)
 
@@ -68,13 +76,21 @@ def remove(pk: int) -> None:
 
     Raises:
         NotFound: there is no such inbox.
+        OwnedInbox: it is Quazzar's own.
     """
     with transaction.atomic():
-        row = Inbox.objects.filter(pk=pk).first()
-        if row is None:
-            raise NotFound
+        row = _changeable(pk)
         row.delete()
         audit.record("inbox.removed", row)
+
+
+def _changeable(pk: int) -> Inbox:
+    row = Inbox.objects.select_for_update().filter(pk=pk).first()
+    if row is None:
+        raise NotFound
+    if row.owned:
+        raise OwnedInbox
+    return row
 
 
 def _save(row: Inbox, values: dict[str, Any], before: dict[str, Any]) -> Inbox:
@@ -96,7 +112,7 @@ def _save(row: Inbox, values: dict[str, Any], before: dict[str, Any]) -> Inbox:
     if password:
         row.password = rules.pasted(password)
     if has_moved(before or dict.fromkeys(FIELDS), values, (*_PLACE, "folder")):
-        for name, value in _AFRESH.items():
+        for name, value in NOT_READ_YET.items():
             setattr(row, name, value)
     with transaction.atomic():
         row.save()

@@ -36,6 +36,10 @@ class Inbox(models.Model):
     after = models.CharField("after reading", max_length=8, choices=After, default=After.SEEN)
     processed_folder = models.CharField(max_length=200, blank=True, default="Processed")
     enabled = models.BooleanField(default=True)
+    #: The mailbox of the node's own mail server that Quazzar looks after itself; there is one at most.
+    owned = models.BooleanField("Quazzar's own", default=False, editable=False)
+    #: SHA-256 of the certificates of which the server must have one, in hexadecimal; empty: authorities decide.
+    certificates = models.JSONField(default=list, editable=False)
     #: UIDVALIDITY of the folder, and the last UID that was read there (RFC 3501 §2.3.1.1).
     uid_validity = models.BigIntegerField(null=True, default=None, editable=False)
     last_uid = models.BigIntegerField(default=0, editable=False)
@@ -51,6 +55,9 @@ class Inbox(models.Model):
 
     class Meta:
         verbose_name_plural = "inboxes"
+        constraints = [
+            models.UniqueConstraint(fields=["owned"], condition=models.Q(owned=True), name="inbox_owned_once")
+        ]
 
     def __str__(self) -> str:
         return f"{self.username} at {self.host}"

@@ -27,7 +27,15 @@ HARMLESS: dict[str, frozenset[str]] = {
         }
     ),
     "stack": frozenset(
-        {"enabled", "hostname", "send_through_relay", "warn_mailbox_owners", "tls_source", "tls_expires_at"}
+        {
+            "enabled",
+            "hostname",
+            "send_through_relay",
+            "warn_mailbox_owners",
+            "own_mailbox",
+            "tls_source",
+            "tls_expires_at",
+        }
     ),
     "domain": frozenset(
         {"catch_all", "contact", "mta_sts", "dmarc", "server", "port", "zone", "key_name", "algorithm"}

@@ -106,6 +106,7 @@ _FIELDS = {
     "controller_password": "Rspamd password",
     "catch_all": "catch-all",
     "second_factor_required": "second factor needed",
+    "own_mailbox": "Quazzar's own mailbox",
 }
 
 
@@ -225,6 +226,8 @@ RENDERERS: dict[str, Callable[[AuditEntry], str]] = {
     "inbox.added": _does("added the inbox {}"),
     "inbox.changed": _changes("changed the inbox {}"),
     "inbox.removed": _does("removed the inbox {}"),
+    "own_mailbox.added": _does("added {}, the mailbox that it reads bounces and reports in"),
+    "own_mailbox.renewed": _does("gave {}, its own mailbox, a new password"),
     "webhook.added": _does("set up the webhook of {}"),
     "webhook.changed": _changes("changed the webhook of {}"),
     "webhook.renewed": _does("changed the address of the webhook of {}"),

@@ -33,6 +33,7 @@ from tests.contract.test_relay import NOTHING
 from tests.contract.test_stack import NOTHING as STACK_KEYS
 
 EXPECTED, HEALTH, SUPPRESSIONS = "/api/mail/expected", "/api/mail/health", "/api/mail/suppressions"
+INBOXES, WEBHOOKS = "/api/mail/inboxes", "/api/mail/webhooks"
 OPERATIONS = {
     (RELAY, "get"): "200", (RELAY, "put"): "200", (RELAY, "patch"): "200", (RELAY, "delete"): "204",
     (PRESETS, "get"): "200", (TEST, "post"): "200", (MESSAGES, "get"): "200", (MESSAGES, "post"): "202",
@@ -43,6 +44,8 @@ OPERATIONS = {
     ("/api/mail/audit", "get"): "200",
     (HEALTH, "get"): "200", (f"{HEALTH}/history", "get"): "200",
     **{(f"{EXPECTED}/{{id}}/{verb}", "post"): "200" for verb in ("watch", "ignore", "pause")},
+    (f"{INBOXES}/{{id}}/look", "post"): "200", (f"{WEBHOOKS}/{{id}}/renew", "post"): "200",
+    (f"{STACK}/own-mailbox", "get"): "200",
     (SUPPRESSIONS, "get"): "200", (SUPPRESSIONS, "post"): "201",
     (f"{SUPPRESSIONS}/{{id}}", "get"): "200", (f"{SUPPRESSIONS}/{{id}}", "delete"): "204",
     (STACK, "get"): "200", (STACK, "patch"): "200", (f"{STACK}/preflight", "post"): "200",
@@ -57,7 +60,7 @@ OPERATIONS = {
     (f"{STACK}/images/upgrade", "post"): "202",
     **{
         (path + part, method): status
-        for path in (DOMAINS, MAILBOXES, ALIASES, EXPECTED)
+        for path in (DOMAINS, MAILBOXES, ALIASES, EXPECTED, INBOXES, WEBHOOKS)
         for part, method, status in [
             ("", "get", "200"), ("", "post", "201"), ("/{id}", "get", "200"), ("/{id}", "put", "200"),
             ("/{id}", "patch", "200"), ("/{id}", "delete", "204"),

@@ -27,7 +27,8 @@ LOGS, COMPOSE, REPAIR = f"{STACK}/logs", f"{STACK}/compose", f"{STACK}/repair"
 NOTHING: dict[str, Any] = {
     "enabled": False, "phase": "disabled", "progress": {"step": 0, "of": 0, "percent": 0, "message": ""},
     "hostname": "", "services": [], "generation": {"desired": 0, "applied": 0}, "last_error": None,
-    "send_through_relay": False, "warn_mailbox_owners": False, "pending": [], "mail_queue": None, "observed_at": None,
+    "send_through_relay": False, "warn_mailbox_owners": False, "own_mailbox": True, "own_address": "",
+    "pending": [], "mail_queue": None, "observed_at": None,
     "versions": [
         {"service": service, "running": "", "tested": tested, "compared": "unknown"}
         for service, tested in versions.TESTED.items()
@@ -242,12 +243,14 @@ def test_what_cannot_be_is_refused_by_its_field(
 
 
 # --- switches ----------------------------------------------------------------------------------------------
-def test_both_switches_can_be_changed_alone(api: APIClient, relay: RelaySettings) -> None:
+def test_each_switch_can_be_changed_alone(api: APIClient, relay: RelaySettings) -> None:
     before = ok(api.get(STACK))
     shown = ok(api.patch(STACK, {"warn_mailbox_owners": True}))
     assert shown == before | {"warn_mailbox_owners": True}
     shown = ok(api.patch(STACK, {"send_through_relay": True}))
     assert (shown["send_through_relay"], shown["warn_mailbox_owners"]) == (True, True)
+    shown = ok(api.patch(STACK, {"own_mailbox": False}))
+    assert (shown["own_mailbox"], shown["send_through_relay"]) == (False, True)
     assert ok(api.patch(STACK, {})) == shown
 
 
@@ -259,7 +262,7 @@ def test_without_a_relay_mail_cannot_leave_through_it(api: APIClient) -> None:
 def test_a_switch_is_true_or_false(api: APIClient, subtests: pytest.Subtests) -> None:
     values: list[Any] = [None, "", "true", 1, 0, [], {}]
     for value in values:
-        for name in ["send_through_relay", "warn_mailbox_owners"]:
+        for name in ["send_through_relay", "warn_mailbox_owners", "own_mailbox"]:
             with subtests.test(ascii((value, name))[:80]):
                 assert list(wrong(api.patch(STACK, {name: value}))) == [name]
 

@@ -115,13 +115,17 @@ class RealDovecot(Part):
         self._process = ProcessGroup(argv, self.dir / "out.log")
         self._process.wait_ready(lambda: listening(self.port))
 
-    def deliver(self, mail: bytes) -> None:
-        """Put a mail into the inbox, as a delivery agent does."""
+    def deliver(self, mail: bytes, folder: str = "") -> None:
+        """Put a mail into the inbox or a folder, as a delivery agent does."""
+        place = self.maildir / f".{folder}" if folder else self.maildir
+        for path in (place, *(place / name for name in ("cur", "new", "tmp"))):
+            path.mkdir(exist_ok=True)
+            shutil.chown(path, "mail", "mail")
         self._number += 1
         name = f"{1_700_000_000 + self._number}.M{self._number}P1.rig"
-        (self.maildir / "tmp" / name).write_bytes(mail)
-        shutil.chown(self.maildir / "tmp" / name, "mail", "mail")
-        (self.maildir / "tmp" / name).rename(self.maildir / "new" / name)
+        (place / "tmp" / name).write_bytes(mail)
+        shutil.chown(place / "tmp" / name, "mail", "mail")
+        (place / "tmp" / name).rename(place / "new" / name)
 
     def flags(self, folder: str = "") -> list[str]:
         """The flags of each mail in a folder, in the order of its delivery: S for one that is marked as read."""

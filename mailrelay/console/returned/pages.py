@@ -79,7 +79,7 @@ def add(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("password")
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     """The form of an inbox; saving it looks into it at once."""
-    return _form(request, get_object_or_404(Inbox, pk=pk))
+    return _form(request, get_object_or_404(Inbox, pk=pk, owned=False))
 
 
 def _form(request: HttpRequest, row: Inbox | None) -> HttpResponse:
@@ -115,7 +115,7 @@ def _look(request: HttpRequest, row: Inbox) -> None:
 @gate.change(CHANGE_RELAY, PAGE)
 def remove(request: HttpRequest, pk: int) -> HttpResponse:
     """Remove an inbox; what was read from it stays."""
-    row = get_object_or_404(Inbox, pk=pk)
+    row = get_object_or_404(Inbox, pk=pk, owned=False)
     settings.remove(pk)
     messages.success(request, f"{row} is no longer read.")
     return redirect(PAGE)

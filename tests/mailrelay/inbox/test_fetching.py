@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import ssl
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from mailrelay.inbox import fetching, imap, readers
 from mailrelay.inbox.imap import Account, InboxError, Mailbox
@@ -14,7 +19,7 @@ from quazzar.errors import KeyFileError
 from quazzar.machines import locks
 from tests.mailrelay.inbox.conftest import mail
 from tests.rig import or_skip
-from tests.rig.ca import CertificateAuthority
+from tests.rig.ca import Certificate, CertificateAuthority
 from tests.rig.dovecot import RealDovecot
 
 
@@ -148,6 +153,82 @@ def test_an_untrusted_certificate_is_refused(tmp_path: Path) -> None:
         account = Account("localhost", server.tls_port, "tls", server.username, server.password)
         with pytest.raises(InboxError, match="certificate of localhost"):
             Mailbox(account)
+
+
+def pinned(server: RealDovecot, *certificates: str, hosts: tuple[str, ...] = ("127.0.0.1",)) -> Account:
+    return Account(
+        hosts[0],
+        server.tls_port,
+        "tls",
+        server.username,
+        server.password,
+        tuple(hosts[1:]),
+        tuple(certificates),
+    )
+
+
+def fingerprint(certificate: Certificate) -> str:
+    der = ssl.PEM_cert_to_DER_cert(
+        certificate.cert_file.read_text().partition("-----END")[0] + "-----END CERTIFICATE-----"
+    )
+    return hashlib.sha256(der).hexdigest()
+
+
+def test_a_server_with_the_pinned_certificate_is_taken_even_if_it_signed_itself(tmp_path: Path) -> None:
+    certificate = CertificateAuthority(tmp_path).self_signed()
+    with (
+        or_skip(lambda: RealDovecot(certificate)) as server,
+        Mailbox(pinned(server, "ab" * 32, fingerprint(certificate))) as mailbox,
+    ):
+        assert mailbox.select("INBOX")[0]
+
+
+def test_another_server_gets_no_password_even_if_an_authority_vouches_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = CertificateAuthority(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca_file))
+    monkeypatch.setattr(Mailbox, "_sign_in", lambda _: pytest.fail("it tried to sign in"))
+    told = pytest.raises(InboxError, match="does not have the certificate of this node's mail server")
+    with or_skip(lambda: RealDovecot(authority.issue())) as server, told:
+        Mailbox(pinned(server, "ab" * 32))
+
+
+def test_the_next_host_is_tried_and_the_first_one_is_named_if_none_answers(tmp_path: Path) -> None:
+    certificate = CertificateAuthority(tmp_path).self_signed()
+    with or_skip(lambda: RealDovecot(certificate)) as server:
+        with Mailbox(pinned(server, fingerprint(certificate), hosts=("127.0.0.9", "127.0.0.1"))) as mailbox:
+            assert mailbox.host == "127.0.0.1"
+        server.stop()
+        with pytest.raises(InboxError, match=r"Nothing listens at 127\.0\.0\.9"):
+            Mailbox(pinned(server, fingerprint(certificate), hosts=("127.0.0.9", "127.0.0.1")))
+
+
+def test_of_its_own_mailbox_spam_is_read_too_and_old_mail_removed(
+    inbox: Inbox, server: RealDovecot, stored: list[bytes], settings: Any
+) -> None:
+    Inbox.objects.update(owned=True)
+    server.deliver(mail("report old"))
+    assert fetching.look_at_all() == 1
+    server.deliver(mail("report in junk"), "Junk")
+    assert fetching.look_at_all() == 1
+    assert [one.partition(b"\r\n")[0] for one in stored] == [
+        b"Subject: report old",
+        b"Subject: report in junk",
+    ]
+    settings.QUAZZAR_OWN_MAILBOX_DAYS = -1  # as if a day had passed
+    Inbox.objects.update(looked_at=timezone.now() - timedelta(hours=1))
+    fetching.look_at_all()
+    assert server.flags() == []
+
+
+def test_of_other_mailboxes_nothing_is_removed(
+    inbox: Inbox, server: RealDovecot, stored: list[bytes], settings: Any
+) -> None:
+    server.deliver(mail("report 1"))
+    settings.QUAZZAR_OWN_MAILBOX_DAYS = -1
+    fetching.look_at_all()
+    assert server.flags() == ["S"]
 
 
 def test_without_tls_nothing_is_sent_to_a_server_that_must_have_it(server: RealDovecot) -> None:

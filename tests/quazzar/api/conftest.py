@@ -8,7 +8,8 @@ from django.utils import timezone
 from dnsrecords.models import Proof
 from mailboxes.engine import connect
 from mailboxes.models import Alias, Domain, ImportJob, Journey, Mailbox
-from mailrelay.models import ExpectedReport, Message, Suppression
+from mailrelay.events import settings as webhooks
+from mailrelay.models import ExpectedReport, Inbox, Message, Suppression
 from tests.fakes import FakeEngine
 
 
@@ -41,6 +42,8 @@ def rows(db: None, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
             message_id="<1@example.com>",
         ).pk,
         "/api/mail/suppressions/": Suppression.objects.create(address="a@example.com", reason="manual").pk,
+        "/api/mail/inboxes/": Inbox.objects.create(host="imap.example.com", username="a", enabled=False).pk,
+        "/api/mail/webhooks/": webhooks.save("postmark", "").pk,
         "/api/mail/expected/": ExpectedReport.objects.create(
             name="nightly", title="nightly", state="proposed", schedule={"kind": "daily", "at": "02:04"}
         ).pk,

@@ -1,0 +1,50 @@
+"""How Quazzar's own mailbox stands: its address, and which addresses lead to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mailboxes.models import Domain
+from mailboxes.provisioning import namespace, routing
+
+if TYPE_CHECKING:
+    from mailboxes.models import Stack
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """An address for bounces or reports that is an operator's mailbox or alias, and stays it."""
+
+    address: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The mailbox.
+
+    Attributes:
+        enabled: the operator has not switched it off.
+        address: empty while there is none.
+        addresses: their mail goes there.
+        not_ours: addresses of the same kind that somebody else has.
+    """
+
+    enabled: bool
+    address: str
+    addresses: list[str]
+    not_ours: list[Other]
+
+
+def read(stack: Stack) -> Standing:
+    """How it stands now."""
+    names = list(Domain.objects.order_by("name").values_list("name", flat=True)) if stack.own else []
+    roles = [f"{role}@{name}" for name in names for role in routing.OWN_ROLES]
+    used = namespace.in_rows(roles)
+    return Standing(
+        stack.own_mailbox,
+        stack.own,
+        [role for role in roles if role not in used],
+        [Other(role, used[role]) for role in roles if role in used],
+    )
