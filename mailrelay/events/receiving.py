@@ -16,6 +16,12 @@ from quazzar import words
 
 logger = logging.getLogger(__name__)
 
+#: Of SNS, what a call tells that is no event.
+_NO_EVENT = {
+    "SubscriptionConfirmation": "subscription confirmed",
+    "UnsubscribeConfirmation": "subscription ended: SNS sends no more events",
+}
+
 
 def receive(source: EventSource, headers: Mapping[str, str], body: bytes) -> int:
     """Record what a call tells; returns how many events were new.
@@ -38,7 +44,9 @@ def receive(source: EventSource, headers: Mapping[str, str], body: bytes) -> int
         logger.warning("webhook of %s: call refused: %s", provider.id, exc.message)
         raise
     number = sum(_record(provider, event) for event in events)
-    latest = f"{events[-1].type}: {events[-1].recipient}" if events else "subscription"
+    latest = (
+        f"{events[-1].type}: {events[-1].recipient}" if events else _NO_EVENT.get(ses.kind(call), "a test")
+    )
     rows.update(last_event_at=timezone.now(), last_event=words.one_line(latest, 200))
     return number
 

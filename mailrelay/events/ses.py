@@ -81,10 +81,14 @@ def verify(call: Call, key: str) -> None:
         raise EventRefused from exc
 
 
+def kind(call: Call) -> str:
+    """What SNS calls this kind of call."""
+    return text(table(call.json()).get("Type"))
+
+
 def subscribing(call: Call) -> str:
     """The address that confirms the subscription, if this call asks for that; call it after ``verify``."""
-    body = table(call.json())
-    return text(body.get("SubscribeURL")) if body.get("Type") == "SubscriptionConfirmation" else ""
+    return text(table(call.json()).get("SubscribeURL")) if kind(call) == "SubscriptionConfirmation" else ""
 
 
 def read(call: Call) -> list[Event]:

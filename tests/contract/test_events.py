@@ -89,6 +89,10 @@ def test_ses_subscribes_and_only_that_topic_is_heard(
     assert ok(post(row, calls.ses(calls.SES_BOUNCE))) == {"recorded": 1}
     other = {"TopicArn": calls.TOPIC.replace("ses-events", "evil")}
     error(post(row, calls.ses(calls.SES_BOUNCE, **other)), 403, "event_refused")
+    ok(post(row, calls.sns("UnsubscribeConfirmation", "You have chosen …", **calls.SUBSCRIPTION)))
+    row.refresh_from_db()
+    assert row.last_event == "subscription ended: SNS sends no more events"
+    assert asked == [calls.CERT_URL, calls.CONFIRM_URL]
 
 
 def test_a_call_that_is_not_signed_is_refused_and_said_so(message: Message) -> None:
