@@ -124,7 +124,7 @@ def find(text: str = "", tab: str = "all", *, before: str = "", messages: bool =
     of a subject; without a text, all.
 
     Args:
-        messages: whether the relay's messages belong to it.
+        messages: whether the relay's messages, and their subjects, belong to it.
     """
     text, chosen, cursor = text.strip()[:LONGEST], TABS[tab], Cursor.read(before)
     keys = keys_of(text)
@@ -132,7 +132,10 @@ def find(text: str = "", tab: str = "all", *, before: str = "", messages: bool =
     from_relay = finding.Page()
     if messages and chosen.statuses is not None:
         from_relay = finding.find(finding.Query(chosen.statuses, text=text), before=cursor.message)
-    return _merged(journeys, more, from_relay, cursor, is_words=bool(text and not keys))
+    page = _merged(journeys, more, from_relay, cursor, is_words=bool(text and not keys))
+    if messages:
+        _add_messages(page.rows)
+    return page
 
 
 def journey_of(message_id: str) -> Journey | None:
@@ -235,7 +238,6 @@ def _merged(
             journey = waiting.popleft()
             journey_id = journey.pk
             rows.append(Found(journey.began_at, journey, reason=getattr(journey, "reason", "") or ""))
-    _add_messages(rows)
     if not waiting and more is not None:
         journey_id = more
     if not messages and relay.older is not None:
@@ -253,6 +255,10 @@ def _twice(messages: Iterable[Message]) -> set[int]:
 
 def _add_messages(rows: list[Found]) -> None:
     """Gives each journey the relay's message that it was."""
-    ids = {row.journey.message_id: row for row in rows if row.journey and row.journey.message_id}
-    for message in Message.objects.defer("body", "history").filter(message_id__in=ids):
-        ids[message.message_id].message = message
+    ids = {row.journey.message_id for row in rows if row.journey and row.journey.message_id}
+    known = {
+        row.message_id: row for row in Message.objects.defer("body", "history").filter(message_id__in=ids)
+    }
+    for row in rows:
+        if row.journey:
+            row.message = known.get(row.journey.message_id)

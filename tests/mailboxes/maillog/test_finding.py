@@ -114,10 +114,24 @@ def test_a_message_that_went_through_the_mail_server_is_one_mail_with_its_subjec
     assert by_subject.message == message
 
 
+def test_two_journeys_of_one_message_both_have_its_subject(queued: Queue) -> None:
+    message = queued("bob@x.test", subject="Backup done")
+    store(mail("A1B2C3D4", message.message_id, "bob@x.test"))
+    later = [
+        (at + timedelta(days=3), event) for at, event in mail("B1B2C3D4", message.message_id, "bob@x.test")
+    ]
+    store(later)
+    assert [one.message for one in finding.find("bob@x.test").rows] == [message, message]
+
+
 def test_without_the_right_to_messages_there_are_none(queued: Queue) -> None:
-    queued("bob@x.test")
+    message = queued("bob@x.test", subject="Secret")
     assert finding.find("bob@x.test", messages=False).rows == []
     assert len(finding.find("bob@x.test").rows) == 1
+    # Nor their subjects, of those that went through the mail server.
+    store(mail("A1B2C3D4", message.message_id, "bob@x.test"))
+    (one,) = finding.find("bob@x.test", messages=False).rows
+    assert one.journey and one.message is None
 
 
 def test_a_domain_is_found_in_either_spelling() -> None:
