@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from mailrelay.events import settings
+from mailrelay.events import settings as events
 from mailrelay.models import EventSource
 
 pytestmark = pytest.mark.django_db
@@ -42,7 +42,7 @@ def test_a_missing_key_says_where_it_is(console: Client) -> None:
 
 
 def test_the_list_says_whether_it_works(console: Client) -> None:
-    settings.save("mailgun", "k")
+    events.save("mailgun", "k")
     assert "No call yet" in text(console.get("/admin/returned/"))
     EventSource.objects.update(last_event_at=timezone.now(), last_event="bounced: anna@example.com")
     assert "bounced: anna@example.com" in text(console.get("/admin/returned/"))
@@ -52,7 +52,7 @@ def test_the_list_says_whether_it_works(console: Client) -> None:
 
 
 def test_the_address_is_changed_and_the_webhook_removed(console: Client) -> None:
-    before = settings.save("postmark", "").token_digest
+    before = events.save("postmark", "").token_digest
     assert "has another address" in text(console.post(f"{PAGE}postmark/renew/", follow=True))
     assert EventSource.objects.get().token_digest != before
     assert "no longer accepted" in text(console.post(f"{PAGE}postmark/remove/", follow=True))
@@ -62,3 +62,15 @@ def test_the_address_is_changed_and_the_webhook_removed(console: Client) -> None
 @pytest.mark.parametrize("path", ["nobody/", "nobody/renew/", "nobody/remove/"])
 def test_an_unknown_provider_is_404(console: Client, path: str) -> None:
     assert console.post(f"{PAGE}{path}").status_code == 404
+
+
+def test_an_address_that_cannot_be_opened_says_what_to_do(
+    console: Client, settings: Any, tmp_path: Any
+) -> None:
+    before = events.save("postmark", "")
+    settings.QUAZZAR_SECRETS_KEY_FILE = tmp_path / "another.key"
+    shown = text(console.get(f"{PAGE}postmark/"))
+    assert "change the address and paste the new one at Postmark" in shown
+    console.post(f"{PAGE}postmark/renew/")
+    assert "/api/mail/events/postmark/" in text(console.get(f"{PAGE}postmark/"))
+    assert EventSource.objects.get().token_digest != before.token_digest
