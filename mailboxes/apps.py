@@ -16,7 +16,7 @@ class MailboxesConfig(AppConfig):
         """Registers metrics and the check of ``doctor``, and follows the relay settings."""
         from mailboxes import home
         from mailboxes.monitoring import addresses, mailflow, maillog, metrics, stack
-        from mailboxes.own import places
+        from mailboxes.own import places, standing
         from mailrelay import onward
         from mailrelay.inbox import owned
         from mailrelay.relay.settings import relay_changed
@@ -26,7 +26,7 @@ class MailboxesConfig(AppConfig):
         from quazzar.monitoring.metrics import register_collector
 
         onward.register(_journey_of)
-        owned.register(places.hosts)
+        owned.register(places.hosts, standing.addresses)
         relay_changed.connect(_follow_the_relay, dispatch_uid="mailboxes.relay")
         server: Any = {"area": doctor.Area.SERVER, "page": "admin:mail_boxes", "right": rights.SEE_SERVER}
         page: Any = {**server, "page": "admin:mail_boxes_server"}

@@ -149,7 +149,7 @@ class InboxAdmin(GatedAdmin, ReadOnlyAdmin):
     about = "IMAP mailboxes to which bounces and reports come."
     see = SEE_RELAY
     own_page, own_route = "Returned mail", "admin:returned_mail"
-    list_display = ("__str__", "folder", "enabled", "looked_at")
+    list_display = ("__str__", "owned", "folder", "enabled", "looked_at")
 
 
 @admin.register(Feedback)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from mailboxes.models import Domain
+from mailboxes.models import Domain, Stack
 from mailboxes.provisioning import namespace, routing
-
-if TYPE_CHECKING:
-    from mailboxes.models import Stack
+from mailrelay.inbox.owned import Addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +32,12 @@ class Standing:
     address: str
     addresses: list[str]
     not_ours: list[Other]
+
+
+def addresses() -> Addresses:
+    """The addresses, for the page about what comes back."""
+    found = read(Stack.load())
+    return Addresses(found.addresses, [other.address for other in found.not_ours])
 
 
 def read(stack: Stack) -> Standing:

@@ -26,6 +26,7 @@ urlpatterns = [
     path("expected/<int:pk>/pause/", expected.act, {"verb": "pause"}, name="expected_report_pause"),
     path("expected/<int:pk>/delete/", expected.delete, name="expected_report_delete"),
     path("returned/", pages.returned, name="returned_mail"),
+    path("returned/own-bounces/", pages.use_own, name="returned_use_own"),
     path("returned/inbox/add/", pages.add, name="inbox_add"),
     path("returned/inbox/<int:pk>/", pages.edit, name="inbox"),
     path("returned/inbox/<int:pk>/look/", pages.look, name="inbox_look"),

@@ -6,13 +6,29 @@ What looks after the mail server says where it is (``mailboxes/own``); operators
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from django.db import transaction
 
 from mailrelay.inbox.settings import NOT_READ_YET
 from mailrelay.models import Inbox
 
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """The addresses for bounces and reports.
+
+    Attributes:
+        ours: their mail goes to the mailbox that Quazzar owns.
+        not_ours: they are mailboxes or aliases of operators, and stay it.
+    """
+
+    ours: Sequence[str] = ()
+    not_ours: Sequence[str] = ()
+
+
 _where: Callable[[], Sequence[str]] = tuple
+_addresses: Callable[[], Addresses] = Addresses
 
 
 def row() -> Inbox | None:
@@ -20,10 +36,26 @@ def row() -> Inbox | None:
     return Inbox.objects.filter(owned=True).first()
 
 
-def register(where: Callable[[], Sequence[str]]) -> None:
-    """Say at which hosts the server may answer, as seen from this process, in the order in which to try."""
-    global _where
-    _where = where
+def register(where: Callable[[], Sequence[str]], known: Callable[[], Addresses]) -> None:
+    """Take over what only the owner of the mail server knows.
+
+    Args:
+        where: hosts at which it may answer, as seen from this process, in the order in which to try.
+        known: the addresses for bounces and reports.
+    """
+    global _where, _addresses
+    _where, _addresses = where, known
+
+
+def addresses() -> Addresses:
+    """The addresses for bounces and reports in all domains of the mail server."""
+    return _addresses()
+
+
+def for_bounces(from_address: str) -> str:
+    """The address for bounces in the same domain as this sender; empty if its mail does not come to the mailbox."""
+    address = f"bounces@{from_address.rpartition('@')[2].lower()}"
+    return address if address in addresses().ours else ""
 
 
 def hosts(inbox: Inbox) -> tuple[str, ...]:

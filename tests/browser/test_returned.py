@@ -96,3 +96,37 @@ def test_a_webhook_is_set_up(chromium: Chromium, node: Console, tmp_path: Path) 
     page.get_by_role("button", name="Create the address").click()
     assert "/api/mail/events/mailgun/" in page.get_by_label("Address to paste").input_value()
     check(page, "webhook", tmp_path)
+
+
+_OWN = """
+from mailboxes.models import Alias, Domain, Stack
+from mailrelay.inbox import owned
+Stack.objects.update_or_create(pk=1, defaults={"hostname": "mail.own.test", "own_address": "quazzar@mail.own.test"})
+row = Domain.objects.create(name="own.test")
+Alias.objects.create(domain=row, local_part="dmarc", address="dmarc@own.test", destinations=["anna@example.com"])
+owned.keep("quazzar@mail.own.test", host="127.0.0.1", port=993, certificates=["ab"], password="x")
+"""
+_NOTHING_OWN = """
+from mailboxes.models import Domain, Stack
+from mailrelay.models import Inbox
+Domain.objects.filter(name="own.test").delete()
+Inbox.objects.filter(owned=True).delete()
+Stack.objects.all().delete()
+"""
+
+
+def test_bounces_go_to_quazzars_own_mailbox_with_one_press(
+    chromium: Chromium, node: Console, relay: FaultServer, tmp_path: Path
+) -> None:
+    node.use_relay(relay.port, from_address="node@own.test")
+    node.manage("shell", "-c", _OWN)
+    try:
+        page = chromium.page("/admin/returned/")
+        expect(page.get_by_text("Quazzar's own mailbox on the mail server")).to_be_visible()
+        expect(page.get_by_role("link", name="Edit quazzar@mail.own.test")).to_have_count(0)
+        check(page, "own", tmp_path)
+        page.get_by_role("button", name="Send bounces to bounces@own.test").click()
+        expect(page.get_by_text("Bounces now go to bounces@own.test")).to_be_visible()
+        check(page, "own-used", tmp_path)
+    finally:
+        node.manage("shell", "-c", _NOTHING_OWN)

@@ -14,9 +14,10 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from mailrelay.console.returned import webhooks
 from mailrelay.console.returned.forms import InboxForm
-from mailrelay.inbox import fetching, settings
+from mailrelay.inbox import fetching, owned, settings
 from mailrelay.models import Inbox, RelaySettings
 from mailrelay.relay import presets
+from mailrelay.relay import settings as relaysettings
 from quazzar import words
 from quazzar.console import gate, shown
 from quazzar.console.pages import frame
@@ -44,6 +45,8 @@ def returned(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {
         **frame(request),
         "title": "Returned mail",
+        "own": owned.addresses(),
+        "own_bounces": owned.for_bounces(relay.from_address),
         "relay": relay,
         "provider": preset.name if preset and preset.host else relay.host,
         "own_sender": relay.configured and presets.insists_on_sender(relay.provider, relay.host),
@@ -52,6 +55,18 @@ def returned(request: HttpRequest) -> HttpResponse:
         "may_change": CHANGE_RELAY(request.user),
     }
     return render(request, "mailrelay/returned.html", context)
+
+
+@gate.change(CHANGE_RELAY, PAGE)
+def use_own(request: HttpRequest) -> HttpResponse:
+    """Send bounces to Quazzar's own mailbox: make it the address for bounces in the relay settings."""
+    address = owned.for_bounces(RelaySettings.load().from_address)
+    if address:
+        relaysettings.update({"bounce_address": address}, partial=True)
+        messages.success(request, f"Bounces now go to {address}, and Quazzar reads them.")
+    else:
+        messages.error(request, "Quazzar's own mailbox gets no bounces in the domain of the from address.")
+    return redirect(PAGE)
 
 
 def line(row: Inbox) -> Line:

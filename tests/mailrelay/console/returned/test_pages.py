@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from mailrelay.feedback import recording
-from mailrelay.inbox import settings
+from mailrelay.inbox import owned, settings
 from mailrelay.models import Inbox, Message, RelaySettings, Suppression
 from mailrelay.suppression import listing
 from quazzar.access.roles import ROLES
@@ -112,6 +112,37 @@ def test_the_page_says_where_bounces_go(
 ) -> None:
     RelaySettings.objects.update(**relay_values)
     assert said in text(console.get(PAGE))
+
+
+def test_quazzars_own_inbox_is_marked_and_has_no_form(console: Client) -> None:
+    owned.keep("quazzar@mail.example.com", host="127.0.0.1", port=993, certificates=[], password="x")
+    row = Inbox.objects.get()
+    shown = text(console.get(PAGE))
+    assert "Quazzar's own mailbox on the mail server" in shown
+    assert f'/inbox/{row.pk}/"' not in shown
+    assert console.get(f"{PAGE}inbox/{row.pk}/").status_code == 404
+    assert console.post(f"{PAGE}inbox/{row.pk}/remove/").status_code == 404
+    assert Inbox.objects.exists()
+
+
+def test_one_press_sends_bounces_to_the_own_mailbox(
+    console: Client, relay: RelaySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = owned.Addresses(["bounces@example.com"], ["dmarc@example.com"])
+    monkeypatch.setattr(owned, "_addresses", lambda: ours)
+    RelaySettings.objects.update(from_address="node@Example.com")
+    shown = text(console.get(PAGE))
+    assert "Send bounces to bounces@example.com" in shown
+    assert "dmarc@" in shown  # the rest may be on another line
+    console.post(f"{PAGE}own-bounces/")
+    assert RelaySettings.load().bounce_address == "bounces@example.com"
+    assert "Send bounces to" not in text(console.get(PAGE))
+
+
+def test_nothing_is_set_for_a_domain_whose_mail_goes_elsewhere(console: Client, relay: RelaySettings) -> None:
+    answer = console.post(f"{PAGE}own-bounces/", follow=True)
+    assert "gets no bounces in the domain of the from address" in text(answer)
+    assert RelaySettings.load().bounce_address == ""
 
 
 def test_an_address_is_suppressed_found_and_removed(console: Client) -> None:
