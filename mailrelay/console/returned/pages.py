@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings as django_settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -46,6 +47,7 @@ def returned(request: HttpRequest) -> HttpResponse:
         **frame(request),
         "title": "Returned mail",
         "own": owned.addresses(),
+        "own_days": django_settings.QUAZZAR_OWN_MAILBOX_DAYS,
         "own_bounces": owned.for_bounces(relay.from_address),
         "relay": relay,
         "provider": preset.name if preset and preset.host else relay.host,
