@@ -21,10 +21,12 @@ FOLDER = ROOT / "docs/img"
 LIMIT = 200_000
 #: Name of the picture → how much of the page it shows: Home down to its charts, short lists without what is empty.
 SIZES: dict[str, ViewportSize] = {
-    "home": {"width": 1280, "height": 1250},
+    "home": {"width": 1280, "height": 1330},
     "expected": {"width": 1280, "height": 840},
     "domains": {"width": 1280, "height": 550},
+    "suppressed": {"width": 1280, "height": 840},
 }
+TALL: ViewportSize = {"width": 1280, "height": 1160}
 _RELAY = "/admin/mail-relay/"
 #: Name of the picture → page.
 PAGES = {
@@ -36,6 +38,7 @@ PAGES = {
     "captured": "/admin/captured/",
     "relay": _RELAY,
     "domains": f"{_RELAY}dns/",
+    "suppressed": "/admin/suppressions/",
 }
 
 
@@ -67,6 +70,12 @@ def take(chromium: Chromium, demo: Demo) -> None:
         opened(chromium, f"{PAGES['messages']}?q=ines@slow.example", "is on its way", "Timeline"), "message"
     )
     shoot(opened(chromium, PAGES["domains"], "orchard.example", "Required"), "dns")
+    shoot(opened(chromium, "/admin/find-mail/?q=orders@closed.example", "From ada@", "Journey"), "journey")
+    domain = opened(chromium, PAGES["domains"], "harbour.example", "Required")
+    domain.get_by_role("link", name="Reports on this domain").click()
+    expect(domain.get_by_role("heading", name="Senders")).to_be_visible()
+    domain.set_viewport_size(TALL)
+    shoot(domain, "reports")
     demo_manage(demo, "license", "remove")
     shoot(chromium.page(_RELAY), "locked")
 
