@@ -86,7 +86,7 @@ class Draft:
 def is_about(row: Journey, event: Event) -> bool:
     """Whether a report that came from outside may be about this mail: it came to the mail's envelope sender.
 
-    Anybody can write a report, but only who got the mail knows its Message-ID and its envelope sender.
+    Anybody can write a report, but only who got the mail knows its Message-ID. Rspamd leaves out +tags in both places.
     """
     people = {address.lower() for address in event.data["to"]}
     return row.sender.lower() in people and row.facts.get("n", 0) < MOST_EVENTS

@@ -177,7 +177,7 @@ def _returned(event: MailEvent, data: dict[str, Any]) -> Told:
     title = _RETURNS.get(data.get("what", ""), "Another server could not deliver it to {}")
     return (
         title.format(event.recipient or "its recipient"),
-        event.text,
+        event.text or (f"Status {event.code}" if event.code else ""),
         f"reported by {event.remote}",
         _advice(event, _ELSEWHERE),
     )
