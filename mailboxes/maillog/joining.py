@@ -230,7 +230,7 @@ def _judge(row: Journey, event: Event) -> None:
         case Kind.REPORTED:
             facts["reports"] = [*dict.fromkeys([*facts.get("reports", ()), event.data["as"]])]
         case Kind.RETURNED if event.data["what"] == BOUNCED:
-            _came_back(facts.setdefault("outcomes", {}), event.recipients)
+            facts["back"] = [*dict.fromkeys([*facts.get("back", ()), *(event.recipients or ("",))])]
         case Kind.EXPIRED:
             outcomes = facts.get("outcomes", {})
             facts["outcomes"] = {
@@ -243,17 +243,21 @@ def _judge(row: Journey, event: Event) -> None:
         for address in event.recipients:
             if len(outcomes) < _MOST_OUTCOMES or address in outcomes:
                 outcomes[address] = _later(outcomes.get(address, ""), event.kind)
+    if "back" in facts:
+        _came_back(facts)
     row.state = state_of(row)
 
 
-def _came_back(outcomes: dict[str, str], recipients: tuple[str, ...]) -> None:
-    """What the next server had taken came back after all. A server that forwarded it may name another recipient."""
-    known = {address.lower(): address for address in outcomes}
-    for address in recipients or ("",):
-        if address in known:
-            outcomes[known[address]] = Kind.BOUNCED
-        elif len(known) == 1:
-            outcomes[next(iter(outcomes))] = Kind.BOUNCED
+def _came_back(facts: dict[str, Any]) -> None:
+    """What the next server had taken came back after all. A server that forwarded it may name another recipient.
+
+    The report may be here before Postfix has logged that the server took the mail.
+    """
+    outcomes = facts.get("outcomes", {})
+    back = set(facts["back"])
+    found = [address for address in outcomes if address.lower() in back]
+    for address in found or (list(outcomes) if len(outcomes) == 1 else []):
+        outcomes[address] = Kind.BOUNCED
 
 
 def _later(before: str, now: str) -> str:
@@ -336,7 +340,7 @@ def merge(part: Draft, into: Draft, *, report: bool = False) -> None:
     part.merged, part.events, part.keys = into, [], set()
     ours.began_at, ours.last_at = min(ours.began_at, theirs.began_at), max(ours.last_at, theirs.last_at)
     facts = ours.facts
-    for name in ("ids", "queued", "reports"):
+    for name in ("ids", "queued", "reports", "back"):
         if joined := [
             *facts.get(name, ()),
             *(one for one in theirs.facts.get(name, ()) if one not in facts.get(name, ())),
@@ -360,4 +364,6 @@ def merge(part: Draft, into: Draft, *, report: bool = False) -> None:
     ours.score = theirs.score if ours.score is None else ours.score
     for address in theirs.recipients:
         _add_recipient(ours, address)
+    if "back" in facts:
+        _came_back(facts)
     ours.state = state_of(ours)

@@ -245,6 +245,14 @@ def test_what_another_server_took_and_returned_has_bounced(at_once: bool) -> Non
     assert told[Kind.DELIVERED].startswith("Report: ")
 
 
+def test_a_report_may_be_here_before_it_is_logged_that_the_other_server_took_the_mail() -> None:
+    events = mail("A1B2C3D4", "<1@x>")
+    for batch in (events[:3], report(1), [(records.at(2), event) for _, event in events[3:]]):
+        store(batch)
+    (journey,) = Journey.objects.all()
+    assert (journey.state, journey.facts["outcomes"]) == ("bounced", {"bob@x.test": Kind.BOUNCED})
+
+
 @pytest.mark.parametrize("what", ["delayed", "delivered"])
 def test_a_report_of_delay_or_delivery_is_told_and_changes_nothing(what: str) -> None:
     store(mail("A1B2C3D4", "<1@x>") + report(60, what=what))
