@@ -51,7 +51,11 @@ def _free(port: int) -> bool:
 class MailStack(Console):
     """Use as a context; the containers themselves belong to the project's fixture.
 
+    Args:
+        beside: another stack on the same address.
+
     Attributes:
+        address: where its ports are published.
         nameserver: the one that it asks about DNS, where a test has given it one.
         authority: the one that SSL_CERT_FILE names, where a test has given it one.
     """
@@ -67,11 +71,15 @@ class MailStack(Console):
         project: str,
         *,
         static: bool = False,
+        address: str = "127.0.0.1",
+        beside: MailStack | None = None,
         **env: str,
     ) -> None:
         self.client = client
+        self.address = address
         self.project = project
-        self.offset = free_offset()
+        # No two of the standard ports are beside each other.
+        self.offset: int = beside.offset + 1 if beside else free_offset()
         settings = {
             "QUAZZAR_STACK_PROJECT": project,
             "QUAZZAR_STACK_BIND": "127.0.0.1",
@@ -87,7 +95,7 @@ class MailStack(Console):
     @property
     def server(self) -> Server:
         """Where its ports are published."""
-        return Server(self.offset)
+        return Server(self.offset, self.address)
 
     # --- the stack -----------------------------------------------------------------------------------------
     def enable(self, hostname: str = HOSTNAME) -> None:
@@ -208,7 +216,7 @@ class Box:
 
 @contextlib.contextmanager
 def enabled(
-    directory: Path, client: docker.DockerClient, images: Images, project: str, **env: str
+    directory: Path, client: docker.DockerClient, images: Images, project: str, **env: Any
 ) -> Iterator[MailStack]:
     """A running product whose stack is healthy."""
     with MailStack(directory, client, images, project, static=False, **env) as stack:

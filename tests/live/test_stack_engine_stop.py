@@ -6,7 +6,8 @@ import contextlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,11 +15,10 @@ from tests.live.console import OPERATOR, OPERATOR_PASSWORD, Browser
 from tests.live.mailstack import Box, MailStack
 from tests.quazzar.nodes import wait_until
 from tests.rig.daemon import remove_project
-from tests.rig.mailclients import Server, deliver, imap_login, mail, wait_for_message
+from tests.rig.mailclients import deliver, imap_login, mail, wait_for_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
 
     import docker
 
@@ -31,30 +31,26 @@ PROJECT = "qz-stopping"
 STOPPED = 60.0
 
 
-class FarStack(MailStack):
-    """A stack on an Engine in a network of its own."""
-
-    address = ""
-
-    @property
-    def server(self) -> Server:
-        return Server(self.offset, self.address)
-
-
 @pytest.fixture(scope="module")
 def stack(
     private_engine: PrivateEngine,
     docker_client: docker.DockerClient,
     stack_images: Images,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[FarStack]:
+) -> Iterator[MailStack]:
     for image in (stack_images.postfix, stack_images.dovecot, stack_images.rspamd):
         private_engine.copy_image(docker_client, image)
     with contextlib.closing(private_engine.client()) as client:
         remove_project(client, PROJECT)
-        made = FarStack(tmp_path_factory.mktemp("stopping"), client, stack_images, PROJECT,
-                        DOCKER_HOST=private_engine.url, QUAZZAR_STACK_BIND="")  # fmt: skip
-        made.address = private_engine.address
+        env: dict[str, Any] = {"DOCKER_HOST": private_engine.url, "QUAZZAR_STACK_BIND": ""}
+        made = MailStack(
+            tmp_path_factory.mktemp("stopping"),
+            client,
+            stack_images,
+            PROJECT,
+            address=private_engine.address,
+            **env,
+        )
         with made as stack:
             stack.enable()
             yield stack
@@ -100,7 +96,7 @@ class Operators:
                 self.refused.append(exc)
 
 
-def test_changes_survive_an_engine_that_is_stopped(stack: FarStack, private_engine: PrivateEngine) -> None:
+def test_changes_survive_an_engine_that_is_stopped(stack: MailStack, private_engine: PrivateEngine) -> None:
     domain = stack.add_domain("stopping.test")
     early, leaving = stack.add_mailbox(domain, "early"), stack.add_mailbox(domain, "leaving")
     early.wait_login()
@@ -143,3 +139,53 @@ def told(stack: MailStack) -> tuple[str, str | None]:
     """Phase and error code."""
     state = stack.state()
     return state["phase"], (state["last_error"] or {}).get("code")
+
+
+def test_the_logs_are_followed_again_after_dockerd_was_killed(
+    stack: MailStack, private_engine: PrivateEngine
+) -> None:
+    """What was known stays, what comes afterwards is told, and nothing is told twice."""
+    domain = stack.add_domain("killed.test")
+    reader = stack.add_mailbox(domain, "reader")
+    stack.wait_synced()
+    before = [f"before-{number}@killed.example" for number in range(5)]
+    after = [f"after-{number}@killed.example" for number in range(5)]
+    for sender in before:
+        assert deliver(
+            stack.server, mail("killed", to=reader.address), reader.address, sender=sender
+        ).accepted
+    for sender in before:
+        wait_until(partial(is_filed, stack, sender), f"the journey from {sender}", 60)
+    private_engine.kill()
+    wait_until(lambda: told(stack) == ("degraded", "docker_unreachable"), "the API says so", 60)
+    private_engine.start()
+    stack.wait_phase("healthy")
+    for sender in after:
+        wait_until(partial(accepts, stack, reader, sender), f"the mail from {sender} is accepted", 120)
+    for sender in after:
+        wait_until(partial(is_filed, stack, sender), f"the journey from {sender}", 90)
+    for sender in [*before, *after]:
+        kinds = steps(stack, sender)
+        assert sorted(kinds) == ["accepted", "delivered", "filed", "queued", "scanned"], kinds
+
+
+def accepts(stack: MailStack, reader: Box, sender: str) -> bool:
+    """Whether the mail is accepted now; sent until it is."""
+    try:
+        return deliver(
+            stack.server, mail("killed", to=reader.address), reader.address, sender=sender
+        ).accepted
+    except OSError:
+        return False
+
+
+def steps(stack: MailStack, sender: str) -> list[str]:
+    """The kinds of all steps of all mail from this sender that was accepted."""
+    rows = stack.expect(200, "GET", f"/api/mail/journeys?q={sender}&tab=delivered")["results"]
+    found = [stack.expect(200, "GET", f"/api/mail/journeys/{row['id']}")["steps"] for row in rows]
+    return [step["kind"] for one in found for step in one]
+
+
+def is_filed(stack: MailStack, sender: str) -> bool:
+    """Whether the journey is told to its end."""
+    return "filed" in steps(stack, sender)

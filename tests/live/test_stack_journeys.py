@@ -150,6 +150,54 @@ def test_a_bounce_is_part_of_the_mail_that_bounced(world: World, sink: Sink) -> 
     assert len(found["queue_ids"]) == 2
 
 
+REPORT = """\
+From: MAILER-DAEMON@far.journeys.example
+To: {to}
+Subject: Undelivered Mail Returned to Sender
+Message-ID: <to-{to}>
+Content-Type: multipart/report; report-type=delivery-status; boundary="B"
+MIME-Version: 1.0
+
+--B
+Content-Type: text/plain
+
+It could not be delivered.
+
+--B
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; far.journeys.example
+
+Original-Recipient: rfc822;later@far.journeys.example
+Final-Recipient: rfc822;gone@inner.example
+Action: failed
+Status: 5.2.2
+Diagnostic-Code: smtp; 552 5.2.2 Mailbox is full
+
+--B
+Content-Type: text/rfc822-headers
+
+Subject: later
+Message-ID: <{about}>
+
+--B--
+"""
+
+
+def test_a_mail_that_another_server_took_and_returned_later_has_bounced(world: World, sink: Sink) -> None:
+    """The report goes to the user who sent the mail; one that goes to somebody else says nothing about it."""
+    sink.clear()
+    assert world.submit("later", "later@far.journeys.example").accepted
+    about = str(sink.wait_for(1)[0].message["Message-ID"]).strip("<>")
+    for to, state in ((world.bob.address, "delivered"), (world.alice.address, "bounced")):
+        raw = REPORT.format(to=to, about=about).replace("\n", "\r\n").encode()
+        assert deliver(world.server, raw, to, sender="").accepted
+        journey(world, f"to-{to}", state, kinds={"filed"})
+        found = journey(world, about, state)
+    assert found["outcomes"] == {"later@far.journeys.example": "bounced"}
+    assert "552 5.2.2 Mailbox is full" in said(found, "returned")
+
+
 def test_who_signs_in_and_who_hangs_up_is_told_apart(world: World) -> None:
     world.bob.wait_login()
     with smtp_session(world.server, 587) as client:

@@ -17,7 +17,7 @@ import docker.errors
 import requests
 from docker.models.networks import Network
 
-from tests.rig import LOOPBACK, Missing, Part, ProcessGroup, current_user, wait_until
+from tests.rig import LOOPBACK, Missing, Part, ProcessGroup, Running, current_user, wait_until
 
 SYSTEM_SOCKET = "unix:///var/run/docker.sock"
 # Images are built once a machine: they outlive the run in here.
@@ -150,13 +150,13 @@ class PrivateEngine(Engine):
         self._netns, self._link = f"qzrig{number}", f"qzrig{number}"
         subnet = f"10.213.{number >> 6}.{(number & 63) * 4}"
         front, last = subnet.rsplit(".", 1)
-        self._names: NoNames | None = None
+        self._names: NoNames | Running | None = None
         self._gateway, self.address = f"{front}.{int(last) + 1}", f"{front}.{int(last) + 2}"
 
     def start(self) -> None:
         if self.pid is None and not Path("/run/netns", self._netns).exists():
             self._make_network()
-            self._names = NoNames(self._gateway)
+            self._names = self._name_server(self._gateway)
             self._names.start()
         super().start()
 
@@ -169,6 +169,10 @@ class PrivateEngine(Engine):
             for what in (("link", "del", self._link), ("netns", "del", self._netns)):
                 with contextlib.suppress(subprocess.CalledProcessError):
                     self._ip(*what)
+
+    def _name_server(self, gateway: str) -> "NoNames | Running":
+        """What answers the containers on this address, port 53; started here."""
+        return NoNames(gateway)
 
     def copy_image(self, source: docker.DockerClient, reference: str) -> None:
         """Bring this image over from another Engine, unless the same one is here already."""

@@ -51,7 +51,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Images:
-    """References of the built images; the last two know only one directory of init scripts each."""
+    """References of the built images; two of Postfix know only one directory of init scripts each."""
 
     postfix: str = "quazzar-standin/postfix:5.1.0"
     dovecot: str = "quazzar-standin/dovecot:2.4-root"
@@ -59,6 +59,8 @@ class Images:
     sink: str = "quazzar-standin/sink:1"
     postfix_init_db: str = "quazzar-standin/postfix:init-db"
     postfix_init_d: str = "quazzar-standin/postfix:init-d"
+    abroad_exim: str = "quazzar-standin/abroad-exim:1"
+    abroad_postfix: str = "quazzar-standin/abroad-postfix:1"
 
 
 IMAGES = Images()
@@ -67,6 +69,8 @@ RECIPES = (
     Recipe(IMAGES.dovecot, "dovecot"),
     Recipe(IMAGES.rspamd, "rspamd"),
     Recipe(IMAGES.sink, "sink"),
+    Recipe(IMAGES.abroad_exim, "abroad-exim"),
+    Recipe(IMAGES.abroad_postfix, "abroad-postfix"),
 )
 # After the others: they share all but the last layers with the first.
 VARIANTS = (

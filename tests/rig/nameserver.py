@@ -112,12 +112,13 @@ class Nameserver(Part):
         entries = []
         for zone, (lines, signed) in self.zones.items():
             text = "\n".join(lines) + "\n"
-            head = f"$ORIGIN {zone}.\n$TTL 300\n"
+            bare = zone.rstrip(".")  # Knot, too, calls the file of the root zone by an empty name
+            head = f"$ORIGIN {bare}.\n$TTL 300\n"
             if " SOA " not in text:
-                head += f"@ SOA ns.{zone}. hostmaster.{zone}. {self._serial} 3600 600 86400 60\n"
+                head += f"@ SOA ns hostmaster {self._serial} 3600 600 86400 60\n"
             if " NS " not in text:
-                head += f"@ NS ns.{zone}.\nns A {LOOPBACK}\n"
-            (self.dir / "zones" / f"{zone}.zone").write_text(head + text)
+                head += f"@ NS ns\nns A {LOOPBACK}\n"
+            (self.dir / "zones" / f"{bare}.zone").write_text(head + text)
             entries.append(f"  - domain: {zone}\n" + ("    dnssec-signing: on\n" if signed else ""))
         config = _CONFIG.format(dir=self.dir, address=self.host, port=self.port)
         (self.dir / "knot.conf").write_text(config + ("zone:\n" + "".join(entries) if entries else ""))

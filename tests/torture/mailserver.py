@@ -27,7 +27,7 @@ from tests.live.searching import Search
 from tests.quazzar.nodes import ROOT, Node, alive, wait_until
 from tests.rig.daemon import SYSTEM_SOCKET, PrivateEngine, answers, remove_project
 from tests.rig.images import ensure_images
-from tests.rig.mailclients import Server, deliver, imap_login, imap_session, mail
+from tests.rig.mailclients import deliver, imap_login, imap_session, mail
 from tests.torture import checks
 from tests.torture.operators import Clearing, Operators, Told
 from tests.torture.relay import UP, kill
@@ -55,12 +55,6 @@ _STRIKES: dict[str, Callable[[Container], object]] = {
 class TorturedStack(MailStack):
     """A stack on an Engine in a network of its own, whose supervisor does not remember failures for long."""
 
-    address = ""
-
-    @property
-    def server(self) -> Server:
-        return Server(self.offset, self.address)
-
     def start(self) -> None:
         self.launch()
         self.wait_ready()
@@ -85,8 +79,14 @@ class OnDocker(World):
         self.stack.enter_context(self.engine)
         self._copy_images()
         self.clock = Clock(self.directory)
-        environ = {"TMPDIR": str(self.temporary), "DOCKER_HOST": self.engine.url, "QUAZZAR_STACK_BIND": "",
-                   "QUAZZAR_API_RATE": "1000000/min", "PYTHONDONTWRITEBYTECODE": "1", **self.clock.environ}  # fmt: skip
+        environ: dict[str, Any] = {
+            "TMPDIR": str(self.temporary),
+            "DOCKER_HOST": self.engine.url,
+            "QUAZZAR_STACK_BIND": "",
+            "QUAZZAR_API_RATE": "1000000/min",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **self.clock.environ,
+        }
         self.client = self.engine.client()
         self.stack.callback(self.client.close)
         self.node = TorturedStack(
