@@ -58,9 +58,12 @@ def _by_relay(row: Proof) -> Left:
 
 def _by_server(row: Proof) -> Left:
     journey = finding.journey_of(row.message_id)
+    # A bounce that the mail server writes belongs to the same journey.
+    reports = journey.facts.get("reports", ()) if journey else ()
     events = [
         before.Event(event.at, event.kind, event.text, event.remote, (event.data or {}).get("agent", ""))
         for event in (journey.events.all() if journey else ())
+        if event.queue_id not in reports
     ]
     return before.by_server(
         row.sent_at or row.created_at,

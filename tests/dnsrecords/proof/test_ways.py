@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from dnsrecords.proof.judging.verdict import Mark, first
 from dnsrecords.proof.starting import Wish
 from mailboxes import submitting
 from mailboxes.engine.values import Result
+from mailboxes.maillog.joining import message_key
+from mailboxes.models import Journey, JourneyKey
 from mailrelay.models import Inbox, RelaySettings
 from quazzar.errors import InvalidFields, NotRunning
 from tests.mailboxes import factories
@@ -138,3 +141,22 @@ def test_a_worker_that_ended_while_it_handed_over_is_noticed(
     running.carry_on()
     row.refresh_from_db()
     assert row.sentence == "The worker ended while it handed the mail over."
+
+
+def test_the_bounce_that_the_mail_server_writes_is_not_taken_for_the_mail(
+    server: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = send(Postfix(Result(0, b"", b"")), monkeypatch)
+    journey = Journey.objects.create(
+        message_id=row.message_id, facts={"ids": ["A1", "B2"], "reports": ["B2"]}
+    )
+    JourneyKey.objects.create(key=message_key(row.message_id), journey=journey)
+    said = "host mx.example.net[192.0.2.7] said: 554 5.7.1 blocked using zen.spamhaus.org"
+    for number, (kind, queue_id, text, data) in enumerate(
+        [("bounced", "A1", said, {"agent": "smtp"}), ("delivered", "B2", "250 Ok", {"agent": "lmtp"})]
+    ):
+        at = row.created_at + timedelta(seconds=number)
+        journey.events.create(at=at, service="postfix", kind=kind, queue_id=queue_id, text=text, data=data)
+    running.carry_on()
+    row.refresh_from_db()
+    assert row.state == Proof.State.FAILED and "zen.spamhaus.org" in row.sentence
