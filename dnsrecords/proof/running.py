@@ -55,10 +55,10 @@ def send_waiting() -> int:
 
 
 def _send(row: Proof) -> None:
-    login = ways.login()
+    login = ways.login_for(row.from_address)
     try:
         if login is None or login.password is None:
-            raise submitting.NotAccepted("Quazzar has no mailbox of the mail server to send from.")
+            raise submitting.NotAccepted("Quazzar has no address of the mail server to send from.")
         with to_docker() as engine:
             submitting.submit(
                 engine,

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dnsrecords.models import Way
-from mailboxes.models import Alias, Mailbox, Stack
+from mailboxes.models import Alias, Domain, Mailbox, Stack
+from mailboxes.provisioning import namespace
 from mailrelay.models import Inbox, RelaySettings
 from mailrelay.relay.target import default_from
 
@@ -58,34 +59,39 @@ def _server() -> Option:
     label = "Mail server, through the relay" if stack.send_through_relay else "Mail server, directly"
     if not stack.enabled:
         return Option(Way.SERVER, "Mail server", missing="The mail server is off.", remedy="Enable it.")
-    inbox = login()
-    if inbox is None:
+    senders = tuple(address for _, addresses in _logins(stack) for address in addresses)
+    if not senders:
         return Option(
             Way.SERVER,
             label,
             stack.send_through_relay,
-            missing="Quazzar has no mailbox of the mail server to send from.",
-            remedy="Add one of its mailboxes as an inbox, under Returned mail.",
+            missing="Quazzar has no address of the mail server to send from.",
+            remedy="Add a domain; or add one of your mailboxes as an inbox, under Returned mail.",
         )
-    return Option(Way.SERVER, label, stack.send_through_relay, senders_of(inbox))
+    return Option(Way.SERVER, label, stack.send_through_relay, tuple(dict.fromkeys(senders)))
 
 
-def login() -> Inbox | None:
-    """The inbox as whose owner the mail server lets us send: a mailbox of its own."""
-    stack = Stack.load()
+def login_for(sender: str) -> Inbox | None:
+    """The inbox as whose owner the mail server lets us send from this address."""
+    found = _logins(Stack.load())
+    return next((inbox for inbox, addresses in found if sender.lower() in addresses), None)
+
+
+def _logins(stack: Stack) -> list[tuple[Inbox, list[str]]]:
+    """Mailboxes of the mail server whose password we have, with the addresses that they may send from."""
     rows = [row for row in inboxes() if row.password is not None and row.password.readable]
-    names = [row.username.lower() for row in rows]
-    own = str(getattr(stack, "own", ""))
-    ours = {
-        own,
-        *Mailbox.objects.live().filter(address__in=names, can_send=True).values_list("address", flat=True),
-    }
-    return next((row for row in rows if row.username.lower() in ours - {""}), None)
+    names = [row.username.lower() for row in rows if not row.owned]
+    live = Mailbox.objects.live().filter(address__in=names, can_send=True).values_list("address", flat=True)
+    domains = Domain.objects.order_by("name").values_list("name", flat=True)
+    return [
+        (row, namespace.own_roles(domains) if row.owned else senders_of(row.username.lower()))
+        for row in sorted(rows, key=lambda row: not row.owned)
+        if row.username.lower() in ({stack.own} if row.owned else set(live))
+    ]
 
 
-def senders_of(inbox: Inbox) -> list[str]:
-    """The addresses that its owner may send from: its own, and the aliases that lead to it."""
-    address = inbox.username.lower()
+def senders_of(address: str) -> list[str]:
+    """The addresses that the owner of a mailbox may send from: its own, and the aliases that lead to it."""
     aliases = Alias.objects.filter(enabled=True, destinations__icontains=f'"{address}"').order_by("address")
     found = [row.address for row in aliases[:_MOST_SENDERS] if address in row.destinations]
     return [address, *(each for each in found if not each.startswith("@"))]
@@ -103,12 +109,5 @@ def inboxes() -> list[Inbox]:
 
 def is_ours(address: str) -> bool:
     """Whether the mail server of this node delivers mail for the address itself."""
-    from_domain = address.rpartition("@")[2].lower()
-    return Stack.load().enabled and _domain_exists(from_domain)
-
-
-def _domain_exists(name: str) -> bool:
-    return (
-        Mailbox.objects.live().filter(domain__name=name).exists()
-        or Alias.objects.filter(domain__name=name).exists()
-    )
+    stack, name = Stack.load(), address.rpartition("@")[2].lower()
+    return stack.enabled and (address.lower() == stack.own or Domain.objects.filter(name=name).exists())

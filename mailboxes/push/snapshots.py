@@ -171,7 +171,10 @@ def _entry(row: Mailbox) -> tuple[int, MailboxEntry, bool]:
 
 
 def _own_mailbox(stack: Stack) -> tuple[MailboxEntry, ...]:
-    """Quazzar's own mailbox, if there is one; it receives only. ``own/keeping.py`` renews a lost password."""
+    """Quazzar's own mailbox, if there is one; it sends from role addresses only.
+
+    ``own/keeping.py`` renews a lost password.
+    """
     secret = stack.own_password_hash
     if not stack.own or secret is None or not secret.readable:
         return ()

@@ -69,7 +69,7 @@ def test_the_mail_server_sends_from_the_mailbox_and_its_aliases(server: Inbox) -
 
 def test_without_a_mailbox_of_its_own_quazzar_cannot_send_there(server: Inbox) -> None:
     Inbox.objects.update(username="ada@provider.example")
-    assert "no mailbox of the mail server" in ways.option("server").missing
+    assert "no address of the mail server" in ways.option("server").missing
 
 
 def test_other_senders_are_refused(server: Inbox) -> None:
@@ -160,3 +160,14 @@ def test_the_bounce_that_the_mail_server_writes_is_not_taken_for_the_mail(
     running.carry_on()
     row.refresh_from_db()
     assert row.state == Proof.State.FAILED and "zen.spamhaus.org" in row.sentence
+
+
+def test_quazzar_s_own_mailbox_sends_from_role_addresses(server: Inbox) -> None:
+    stack = factories.stack(own_address="quazzar@mail.example.com")
+    own = Inbox.objects.create(host="127.0.0.1", username=stack.own_address, password="x", owned=True)
+    senders = list(ways.option("server").senders)
+    assert senders[0] == "bounces@example.com" and "quazzar@mail.example.com" not in senders
+    assert senders[-2:] == ["ada@example.com", "info@example.com"]
+    assert ways.login_for("bounces@example.com") == own
+    assert ways.login_for("Info@example.com") == server
+    assert ways.is_ours("quazzar@mail.example.com") and not ways.is_ours("a@elsewhere.example")
