@@ -89,8 +89,12 @@ def _bounced(report: reading.Report) -> bool:
     if row is None or failed is None:
         return False
     left = evidence.left(row)
-    door = before.refused_at(failed.said or "it bounced", failed.host or report.by, row.to.rpartition("@")[2])
-    running.end(row, judge.ended((*(each for each in left.stations if each.key != door.key), door)))
+    stations = left.stations
+    if not left.failed:  # else the log has said why, and who it was
+        server = failed.host or report.by
+        door = before.refused_at(failed.said or "it bounced", server, row.to.rpartition("@")[2])
+        stations = (*(each for each in stations if each.key != door.key), door)
+    running.end(row, judge.ended(stations))
     return True
 
 
