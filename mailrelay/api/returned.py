@@ -109,7 +109,7 @@ class InboxViewSet(
         **rights_of_rows(SEE_RELAY, CHANGE_RELAY, CHANGE_RELAY, CHANGE_RELAY),
         "look": CHANGE_RELAY,
     }
-    queryset = Inbox.objects.all()
+    queryset = Inbox.objects.order_by("pk")
     serializer_class = InboxSerializer
     change_serializer_class = InboxChangeSerializer
     filterset_fields: ClassVar[list[str]] = ["enabled", "owned"]
