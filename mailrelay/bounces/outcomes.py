@@ -11,6 +11,11 @@ from quazzar import words
 LONGEST = 500
 DELIVERED, DELAYED, BOUNCED, COMPLAINED = "delivered", "delayed", "bounced", "complained"
 
+#: An address, in brackets or in the middle of a text.
+ADDRESS = re.compile(
+    r"(?:\"[^\"\s]{1,64}\"|[^\s<>\"'(),:;\[\]\\@=*]{1,64})@[^\s<>\"'(),:;\[\]\\@/!?=*&|]{1,253}"
+)
+
 #: RFC 3463, not part of an IP address or a version.
 _ENHANCED = re.compile(r"(?<![\d.\w/-])([245]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)")
 #: A reply code (RFC 5321 §4.2) in front of words.
@@ -128,11 +133,5 @@ def is_hard(status: str, code: int | None, said: str) -> bool:
 
 def address(text: str) -> str:
     """The address in a text such as ``<Anna@Example.COM>``, in lower case; empty if there is none."""
-    found = _ADDRESS.search(text)
+    found = ADDRESS.search(text)
     return found[0].lower().rstrip(".") if found else ""
-
-
-_ADDRESS = re.compile(
-    r"(?:\"[^\"\s]{1,64}\"|[^\s<>\"'(),:;\[\]\\@=*]{1,64})@[^\s<>\"'(),:;\[\]\\@/!?=*&|]{1,253}"
-)
-ADDRESS = _ADDRESS

@@ -15,6 +15,7 @@ from django.utils import timezone
 from mailrelay.bounces import reading
 from mailrelay.bounces.outcomes import BOUNCED, COMPLAINED, LONGEST, Outcome
 from mailrelay.feedback import matching
+from mailrelay.mail import addresses
 from mailrelay.models import Feedback, Message, RelaySettings
 from mailrelay.queue import counts
 from mailrelay.suppression import listing
@@ -116,12 +117,20 @@ def _ours(message: Message, outcomes: Iterable[Outcome]) -> list[Outcome]:
     known = {person.lower(): person for person in people}
     found: dict[tuple[str, str], Outcome] = {}
     for outcome in outcomes:
-        recipient = outcome.recipient if outcome.recipient in known else ""
+        recipient = next((one for one in (outcome.recipient, _plain(outcome.recipient)) if one in known), "")
         if not recipient and len(known) == 1:
             recipient = next(iter(known))
         if recipient:
             found.setdefault((recipient, outcome.kind), replace(outcome, recipient=recipient))
     return [*found.values()]
+
+
+def _plain(address: str) -> str:
+    """The address as messages have it, its domain in ASCII: reports in UTF-8 (RFC 6533) may not."""
+    try:
+        return addresses.split(address)[1].lower()
+    except ValueError:
+        return ""
 
 
 def _between(created: datetime, at: datetime | None) -> datetime:

@@ -131,6 +131,13 @@ def test_a_complaint_is_proven_by_the_envelope_sender_that_it_names(
     assert Suppression.objects.get().reason == "complained"
 
 
+def test_a_report_may_write_a_domain_in_its_own_letters(relay: RelaySettings) -> None:
+    message = sent("anna@xn--bcher-kva.example", "bob@example.com")
+    told = Outcome("anna@bücher.example", "bounced", hard=True)
+    (row,) = recording.record(message, [told], source="dsn", proven=True)
+    assert row.recipient == "anna@xn--bcher-kva.example"
+
+
 def test_only_recipients_of_the_message_are_believed(relay: RelaySettings) -> None:
     sent("eve@example.net", "carol@example.net")
     recording.read_mail(bounce())
