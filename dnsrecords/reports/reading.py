@@ -8,6 +8,7 @@ from dnsrecords.reports import intake, unpacking
 from dnsrecords.reports.values import Unfit, text
 from mailboxes.models import Stack
 from mailrelay.mail import rawmail
+from mailrelay.models import Inbox
 
 
 def read(raw: bytes) -> bool:
@@ -23,7 +24,10 @@ def read(raw: bytes) -> bool:
 
 
 def origin(raw: bytes) -> tuple[str, bool]:
-    """The address in From, and whether our own mail server found that DMARC passes for it."""
+    """The address in From, and whether our own mail server found that DMARC passes for it.
+
+    That is believed while all mail comes from there: another server lets anybody's field with our name through.
+    """
     head = rawmail.read(raw[:200_000])
     sender = text(parseaddr(head.get("from")[:2_000])[1], 320)
     hostname = Stack.objects.filter(pk=1).values_list("hostname", flat=True).first() or ""
@@ -32,4 +36,5 @@ def origin(raw: bytes) -> tuple[str, bool]:
     own = next(
         (value for value in verdicts if hostname and value.split(";")[0].split()[:1] == [hostname]), ""
     )
-    return sender, any(part.strip().startswith("dmarc=pass") for part in own.split(";"))
+    passes = any(part.strip().startswith("dmarc=pass") for part in own.split(";"))
+    return sender, passes and not Inbox.objects.filter(enabled=True, owned=False).exists()

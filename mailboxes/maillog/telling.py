@@ -24,7 +24,9 @@ def bounced(found: Sequence[tuple[Journey, datetime, Event]]) -> None:
     rows = Message.objects.defer("body", "history").filter(message_id__in=ids).order_by("pk")
     messages = {row.message_id: row for row in rows}
     for journey, at, event in found:
-        if message := messages.get(journey.message_id):
-            recipient = str(event.data.get("for") or event.recipients[0])
+        message = messages.get(journey.message_id)
+        recipient = str(event.data.get("for") or event.recipients[0])
+        # A stranger who knows the Message-ID may send another mail with it, to somebody else.
+        if message and recipient.lower() in {str(one["address"]).lower() for one in message.recipients}:
             outcome = outcomes.bounced(recipient, event.text, status=event.code, host=event.remote)
             recording.record(message, [outcome], source=Feedback.LOG, reporter="Postfix", proven=True, at=at)

@@ -14,6 +14,7 @@ from dnsrecords.reports import intake, reading, retention
 from dnsrecords.reports.values import Unfit
 from mailboxes.models import Domain
 from mailrelay.inbox import readers
+from mailrelay.models import Inbox
 from tests.dnsrecords.reports.conftest import Reported, times, tls_report
 from tests.dnsrecords.reports.shapes import document, mail, record
 from tests.mailboxes import factories
@@ -160,6 +161,14 @@ def test_a_mail_with_a_report_is_stored_with_its_sender(domain: Domain, head: by
     assert reading.read(raw) and reading.read(raw)
     row = ReceivedReport.objects.get()
     assert (row.sender, row.is_authenticated, row.way) == ("noreply@reporter.example", proven, "mail")
+
+
+def test_of_an_inbox_elsewhere_nobody_is_proven(domain: Domain) -> None:
+    """Another server lets through what anybody writes in our mail server's name."""
+    Inbox.objects.create(host="imap.example.net", username="dmarc")
+    assert reading.origin(PROOF + b"From: <noreply@google.com>\r\n\r\n") == ("noreply@google.com", False)
+    Inbox.objects.update(owned=True)
+    assert reading.origin(PROOF + b"From: <noreply@google.com>\r\n\r\n") == ("noreply@google.com", True)
 
 
 def test_every_inbox_is_searched_for_reports(domain: Domain) -> None:

@@ -289,6 +289,19 @@ def test_what_postfix_returned_of_the_relays_mail_has_bounced_there_too() -> Non
     assert Suppression.objects.filter(address="bob@x.test").exists()
 
 
+def test_a_strangers_mail_with_a_known_message_id_tells_nothing_of_the_relays() -> None:
+    message = Message.objects.create(
+        message_id="<1@x>",
+        to=["bob@x.test"],
+        recipients=[{"address": "bob@x.test", "status": "sent"}],
+        status="sent",
+    )
+    gone = {"recipients": ("gone@dead.test",), "code": "5.1.1", "text": "550 5.1.1 User unknown"}
+    bounce = Event("postfix", Kind.BOUNCED, "A1B2C3D4", data={"for": "forward@here.test"}, **gone)
+    store([*mail("A1B2C3D4", "<1@x>")[:-1], (records.at(1), bounce)])
+    assert not message.feedback.exists() and not Suppression.objects.exists()
+
+
 @pytest.mark.parametrize("rspamd_first", [True, False])
 def test_a_recipient_that_rspamd_names_without_its_tag_is_one(rspamd_first: bool) -> None:
     scanned = Event("rspamd", Kind.SCANNED, "A1B2C3D4", message_id="<1@x>", sender="a@b.test",
