@@ -296,8 +296,11 @@ def test_a_strangers_mail_with_a_known_message_id_tells_nothing_of_the_relays() 
         recipients=[{"address": "bob@x.test", "status": "sent"}],
         status="sent",
     )
-    gone = {"recipients": ("gone@dead.test",), "code": "5.1.1", "text": "550 5.1.1 User unknown"}
-    bounce = Event("postfix", Kind.BOUNCED, "A1B2C3D4", data={"for": "forward@here.test"}, **gone)
+    forward, said = {"for": "forward@here.test"}, "550 5.1.1 User unknown"
+    gone = ("gone@dead.test",)
+    bounce = Event(
+        "postfix", Kind.BOUNCED, "A1B2C3D4", recipients=gone, code="5.1.1", text=said, data=forward
+    )
     store([*mail("A1B2C3D4", "<1@x>")[:-1], (records.at(1), bounce)])
     assert not message.feedback.exists() and not Suppression.objects.exists()
 
