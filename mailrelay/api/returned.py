@@ -209,6 +209,7 @@ class WebhookViewSet(
     serializer_class = WebhookSerializer
     change_serializer_class = WebhookChangeSerializer
     filterset_fields: ClassVar[list[str]] = ["provider"]
+    search_fields: ClassVar[list[str]] = ["provider"]
     ordering_fields: ClassVar[list[str]] = ["id", "provider", "last_event_at"]
 
     def get_queryset(self) -> QuerySet[EventSource]:

@@ -44,6 +44,7 @@ def test_what_is_documented_is_taken(api: APIClient, rows: dict[str, int], subte
     values |= {"name": "relay", "level": "failed", "q": "a@example.com", "tab": "waiting"}
     values |= {"service": "postfix", "enabled": "true", "domain": "1", "status": "sent", "source": "api"}
     values |= {"state": "late", "kind": "backup", "reason": "manual", "days": "7"}
+    values |= {"owned": "true", "provider": "mailgun"}
     values |= {"actor": "user:a", "action": "relay", "address": "::1", "before": "1"}
     values |= dict.fromkeys(("since", "until"), "2026-11-22T00:00:00Z")
     others = {"/api/mail/proofs": {"state": "failed", "way": "relay", "scheduled": "true"}}
