@@ -111,7 +111,7 @@ def _moment(value: datetime, connection: BaseDatabaseWrapper) -> Any:
 
 def _json(value: Any, connection: BaseDatabaseWrapper) -> Any:
     if connection.vendor == "sqlite":
-        return "[]" if value == [] else _compact(value)
+        return "[]" if value == [] else json.dumps(value)
     return connection.ops.adapt_json_value(value, None)
 
 

@@ -33,12 +33,21 @@ def rows(node: Console) -> Iterator[dict[str, int]]:
     made["/api/mail/messages/"] = node.send("box@inbox.test")
     suppressed = node.call("POST", "/api/mail/suppressions", {"address": "gone@pages.example"})[1]
     made["/api/mail/suppressions/"] = suppressed["id"]
+    for path, fields in (
+        ("proofs", {"way": "relay", "to": "box@inbox.test"}),
+        ("inboxes", {"host": "imap.inbox.test", "username": "a", "password": "b", "enabled": False}),
+        ("webhooks", {"provider": "postmark"}),
+    ):
+        status, answer = node.call("POST", f"/api/mail/{path}", fields)
+        assert status == 201, answer
+        made[f"/api/mail/{path}/"] = answer["id"]
     job = node.exchange(
         "POST", f"{MAILBOXES}/import", b"address\nnew@pages.example\n", **{"Content-Type": "text/csv"}
     )
     made[f"{MAILBOXES}/import/"] = int(re.findall(rb"\d+", job[1])[0])
     yield made
-    node.call("DELETE", f"/api/mail/suppressions/{suppressed['id']}")
+    for path in ("suppressions", "inboxes", "webhooks"):
+        node.call("DELETE", f"/api/mail/{path}/{made[f'/api/mail/{path}/']}")
     for path in ("aliases", "mailboxes"):
         for row in node.get(f"/api/mail/{path}")[1]["results"]:
             node.call("DELETE", f"/api/mail/{path}/{row['id']}")

@@ -19,7 +19,7 @@ TAB = "/admin/mail-relay/mailboxes/"
 SETUP = "from django.utils.timezone import now\nfrom mailboxes.models import *\n"
 EMPTY = "for each in (Mailbox, Alias, Domain, ImportJob, Stack): each.objects.all().delete()\n"
 UP = """Stack.objects.update_or_create(pk=1, defaults=dict(enabled=True, phase="healthy", percent=100,
-    hostname="mail.example.com", desired_generation=0, applied_generation=0, last_error=None,
+    hostname="mail.example.com", own_mailbox=False, desired_generation=0, applied_generation=0, last_error=None,
     services=[dict(name=name, image=name, status="running", health="healthy", ports=[])
               for name in ("postfix", "dovecot", "rspamd")]))
 """

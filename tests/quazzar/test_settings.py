@@ -117,6 +117,7 @@ REFUSED: dict[str, str] = {
     "QUAZZAR_RESTORE_DAYS": "-1 | 36501 | thirty | 1 day",
     "QUAZZAR_MAIL_LOG_DAYS": "-1 | 36501 | thirty | 1 day",
     "QUAZZAR_REPORT_RETENTION_DAYS": "-1 | 3651 | thirty | 1 day",
+    "QUAZZAR_OWN_MAILBOX_DAYS": "0 | 99999999999",
     "QUAZZAR_REPORT_NETWORKS": "maybe | 2",
     "QUAZZAR_BLOCKLISTS": "psbl,sorbs | psbl;dbl",
     "QUAZZAR_BODY_RETENTION_DAYS": "-1 | 99999999999",
