@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 HOME, DOCTOR = "/admin/", "/admin/doctor/"
 #: Seconds. The product says it within a minute; other work may have the machine's cores.
-PATIENCE = 150
+PATIENCE = 240
 SOON = PATIENCE * 1000
 SINCE = re.compile(r"since .*\d\d:\d\d")
 #: Level → how Home marks the tile, the word on Doctor, the number in /metrics.
