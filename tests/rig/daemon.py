@@ -85,8 +85,10 @@ class Engine(Part):
             return
         wait_until(self.claim, CLAIM_TIMEOUT, f"the end of the other run that uses {self.data}")
         self.data.mkdir(parents=True, exist_ok=True)
-        # A crash leaves the id behind, and dockerd would look for a process that has long been another.
-        (self.dir / "dockerd.pid").unlink(missing_ok=True)
+        # A crash leaves the ids behind, and dockerd would look for a process that has long been another, or wait for a
+        # containerd that died with it.
+        for left in ("dockerd.pid", "exec/containerd/containerd.pid"):
+            (self.dir / left).unlink(missing_ok=True)
         argv = [*self._front(), "env", f"PATH={SEARCH}", self._programs["dockerd"], *self._options()]
         self._process = ProcessGroup(argv, self.dir / "dockerd.log")
         self._process.wait_ready(lambda: answers(self.url), START_TIMEOUT)

@@ -300,6 +300,8 @@ class OnDocker(World):
             address
             for (address,) in self.rows.ask("SELECT address FROM mailboxes_mailbox WHERE deleted_at IS NULL")
         }
+        own = self.rows.ask("SELECT own_address FROM mailboxes_stack WHERE own_mailbox AND own_address <> ''")
+        live |= {address for (address,) in own}
         leading = self.rows.ask("SELECT address, destinations FROM mailboxes_alias")
         aliases = {address for address, to in leading if live & set(json.loads(to))}
         users = {
@@ -316,7 +318,7 @@ class OnDocker(World):
         wrong += [
             f"Postfix still knows {address}"
             for address in sorted(gone)
-            if not address.startswith(("postmaster", "abuse"))
+            if not address.startswith(("postmaster@", "abuse@", "bounces@", "dmarc@", "tlsrpt@"))
         ]
         left = self.node.inside(
             "postfix", "sh", "-c", "ls -A /mail-config /mail-dkim | grep '^[.]quazzar' | grep -v lock || true"
