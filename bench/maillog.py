@@ -97,9 +97,12 @@ def _searches(client: Any) -> dict[str, Callable[[], object]]:
 
 _SERIES = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {size}) "
 _KEYS = (
-    "'box' || (i % 500) || '@example.test'", "'sender' || (i % 5000) || '@other.test'", "'everyone@example.test'",
-    "'m:<' || i || '@bench.test>'", "'c:192.0.2.1'",
-)  # fmt: skip
+    "'box' || (i % 500) || '@example.test'",
+    "'sender' || (i % 5000) || '@other.test'",
+    "'everyone@example.test'",
+    "'m:<' || i || '@bench.test>'",
+    "'c:192.0.2.1'",
+)
 _KINDS = ("accepted", "scanned", "queued", "delivered", "filed")
 
 

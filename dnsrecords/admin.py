@@ -277,7 +277,7 @@ class ProofAdmin(RowsOfProofs):
     exclude = ("mail",)
 
     def own_url(self, row: Any = None) -> str:
-        """The proof's page."""
+        """The address of the page that shows the proof as a picture; without a row, that of all proofs."""
         return reverse("admin:proof", args=[row.pk]) if row else super().own_url()
 
 

@@ -80,7 +80,7 @@ class _Mail:
         yield self.postfix("cleanup", f"message-id={self.message_id}")
 
     def queued(self) -> Line:
-        """In Postfix's queue."""
+        """The line with which Postfix's queue manager takes the mail up."""
         count = len(self.recipients)
         return self.postfix("qmgr", f"from=<{self.sender}>, size={self.size}, nrcpt={count} (queue active)")
 

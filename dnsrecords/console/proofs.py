@@ -72,7 +72,7 @@ class ProofForm(SavingForm):
         return [("", "Somebody who tells me what arrived")]
 
     def wish(self, values: dict[str, Any]) -> Wish:
-        """What was chosen."""
+        """The form's values as what the domain is asked for; without a target, the mail goes to a person."""
         inbox = int(values["target"]) if values["target"] else None
         return Wish(values["way"], values["sender"], inbox, values["to"])
 

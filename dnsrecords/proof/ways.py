@@ -35,12 +35,12 @@ class Option:
 
 
 def options() -> list[Option]:
-    """Both ways."""
+    """All ways that mail can take from this node, also those that cannot be proven now."""
     return [_relay(), _server()]
 
 
 def option(way: str) -> Option:
-    """One of them."""
+    """The way with this name, which must be one of ``Way``."""
     return _relay() if way == Way.RELAY else _server()
 
 

@@ -146,7 +146,7 @@ def _members(data: bytes, budget: _Budget) -> Iterator[bytes]:
     except (
         zipfile.BadZipFile,
         zlib.error,
-        NotImplementedError,
+        NotImplementedError,  # raised by zipfile for versions of the format that it does not know
         EOFError,
         OSError,
         ValueError,

@@ -81,37 +81,44 @@ def server(request: HttpRequest) -> HttpResponse:
 @access.change(access.change_server)
 def through_relay(request: HttpRequest) -> HttpResponse:
     """Switch whether mail to other servers is sent through the relay."""
-    on = request.POST.get("on") == "on"
-    try:
-        control.change(send_through_relay=on)
-    except QuazzarError as exc:
-        return refused(request, exc, pages.SERVER)
-    how = "leaves through the relay" if on else "goes straight to its destination"
-    return done(request, f"Mail from the mail server now {how}.", pages.SERVER)
+    return _switched(
+        request,
+        "send_through_relay",
+        on="Mail from the mail server now leaves through the relay.",
+        off="Mail from the mail server now goes straight to its destination.",
+    )
 
 
 @access.change(access.change_server)
 def warn_owners(request: HttpRequest) -> HttpResponse:
     """Switch whether owners of nearly full mailboxes are mailed too."""
-    on = request.POST.get("on") == "on"
-    try:
-        control.change(warn_mailbox_owners=on)
-    except QuazzarError as exc:
-        return refused(request, exc, pages.SERVER)
-    who = "their owners too" if on else "the alert recipients only"
-    return done(request, f"Warnings about full mailboxes go to {who}.", pages.SERVER)
+    return _switched(
+        request,
+        "warn_mailbox_owners",
+        on="Warnings about full mailboxes go to their owners too.",
+        off="Warnings about full mailboxes go to the alert recipients only.",
+    )
 
 
 @access.change(access.change_server)
 def own_mailbox(request: HttpRequest) -> HttpResponse:
     """Switch whether Quazzar has a mailbox of its own."""
-    on = request.POST.get("on") == "on"
+    return _switched(
+        request,
+        "own_mailbox",
+        on="Quazzar's own mailbox is being created.",
+        off="Quazzar's own mailbox is being removed.",
+    )
+
+
+def _switched(request: HttpRequest, setting: str, *, on: str, off: str) -> HttpResponse:
+    """Set the setting to what the form says; ``on`` and ``off`` tell what is in force then."""
+    is_on = request.POST.get("on") == "on"
     try:
-        control.change(own_mailbox=on)
+        control.change(**{setting: is_on})
     except QuazzarError as exc:
         return refused(request, exc, pages.SERVER)
-    what = "is being created" if on else "is being removed"
-    return done(request, f"Quazzar's own mailbox {what}.", pages.SERVER)
+    return done(request, on if is_on else off, pages.SERVER)
 
 
 @access.change(access.change_server)

@@ -64,14 +64,19 @@ TABS: Final = {
     "all": Tab("All mail", _MAIL, empty="No mail yet."),
     "waiting": Tab("Waiting", (State.WAITING, State.HELD, State.ARRIVING), WAITING, "No mail is waiting."),
     "failed": Tab(
-        "Not delivered", (State.BOUNCED, State.REFUSED, State.PUT_OFF, State.DISCARDED, State.DELETED),
-        (Status.FAILED,), "Nothing was refused, bounced or discarded.",
+        "Not delivered",
+        (State.BOUNCED, State.REFUSED, State.PUT_OFF, State.DISCARDED, State.DELETED),
+        (Status.FAILED,),
+        "Nothing was refused, bounced or discarded.",
     ),
     "delivered": Tab("Delivered", (State.DELIVERED,), (Status.SENT,), "Nothing has been delivered yet."),
     "connections": Tab(
-        "Sign-ins and connections", (State.CONNECTION,), None, "Nobody has signed in, and no client was turned away."
+        "Sign-ins and connections",
+        (State.CONNECTION,),
+        None,
+        "Nobody has signed in, and no client was turned away.",
     ),
-}  # fmt: skip
+}
 
 
 @dataclass(slots=True)

@@ -321,10 +321,16 @@ def _stored(event: Event, at: datetime) -> MailEvent:
     if len(event.recipients) > 1:
         data["to"] = list(event.recipients[:_MOST_RECIPIENTS])
     return MailEvent(
-        at=at, service=event.service, kind=event.kind, queue_id=event.queue_id[:32],
-        recipient=event.recipients[0][:320] if event.recipients else "", remote=event.remote[:500],
-        code=event.code[:12], text=event.text[:500], data=data or None,
-    )  # fmt: skip
+        at=at,
+        service=event.service,
+        kind=event.kind,
+        queue_id=event.queue_id[:32],
+        recipient=event.recipients[0][:320] if event.recipients else "",
+        remote=event.remote[:500],
+        code=event.code[:12],
+        text=event.text[:500],
+        data=data or None,
+    )
 
 
 def merge(part: Draft, into: Draft, *, report: bool = False) -> None:

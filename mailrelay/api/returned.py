@@ -213,7 +213,7 @@ class WebhookViewSet(
     ordering_fields: ClassVar[list[str]] = ["id", "provider", "last_event_at"]
 
     def get_queryset(self) -> QuerySet[EventSource]:
-        """Return all webhooks."""
+        """Return the webhooks in the order of their providers' names."""
         return EventSource.objects.order_by("provider")
 
     def perform_create(self, serializer: BaseSerializer[Any]) -> None:

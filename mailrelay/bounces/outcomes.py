@@ -57,7 +57,7 @@ _UNKNOWN = re.compile(
     r"|no mx record found|indicated no SMTP service|recipient address rejected(?:: access denied|\.?\s*$)"
     r"|5\.1\.0 address rejected",
     re.IGNORECASE,
-)  # fmt: skip
+)
 #: About this mail, its sender or the moment. These win where both are said.
 _FOR_NOW = re.compile(
     r"insufficient (?:disk|storage|system)|not enough (?:disk|space)|receiving mail at a rate|spam|spf"
@@ -70,7 +70,7 @@ _FOR_NOW = re.compile(
     r"|sender (?:address )?(?:rejected|denied|verif|unknown)|loop|hop count|too many hops"
     r"|content (?:reject|filter)|reverse dns|\bptr\b|helo",
     re.IGNORECASE,
-)  # fmt: skip
+)
 
 
 _FULL = re.compile(

@@ -30,7 +30,7 @@ _DAEMON = re.compile(
     r"|administrator of|mmdf"
     r"|internet mail delivery|\bsmtp\b|courier",
     re.IGNORECASE,
-)  # fmt: skip
+)
 _SUBJECT = re.compile(
     r"undeliver|deliver(?:y|ing)?\b.{0,40}(?:fail|status|notif|report|problem|error)|failure notice"
     r"|returned mail|mail.{0,12}(?:failed|failure|error|rejected)"
@@ -39,14 +39,14 @@ _SUBJECT = re.compile(
     r"|unzustellbar|non remis|non recapitabile|devuelto|unable to deliver|配信|エラー|不达|退信"
     r"|error (?:sending|condition)|user unknown|dsn|not delivered|rejected:",
     re.IGNORECASE,
-)  # fmt: skip
+)
 #: A person's program answers (RFC 3834): out of office, "we have received your request".
 _ANSWERS = re.compile(
     r"^(?:auto(?:matic(?:ally)?)?[ :-]|out of (?:the )?office|vacation|abwesen"
     r"|r.ponse automatique|risposta automatica|respuesta autom|autosvar|自動応答|自動返信"
     r"|away from|i.m away|on vacation)",
     re.IGNORECASE,
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ _CONFIRMATION = re.compile(_HOST + r"/\?Action=ConfirmSubscription&[!-~]{1,2000}
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: Any, **__: Any) -> None:
-        """Follow nobody elsewhere."""
+        """Refuses redirects: only addresses that were checked are asked."""
 
 
 _opener = urllib.request.build_opener(_NoRedirect)

@@ -8,7 +8,7 @@ import imaplib
 import re
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
 from types import TracebackType
@@ -71,7 +71,7 @@ class _Plain(imaplib.IMAP4):
         return super().read(size)
 
     def readline(self) -> bytes:
-        """A line."""
+        """A line of an answer; it counts towards what the server may send at once."""
         line = super().readline()
         self._take(len(line))
         return line
@@ -162,17 +162,15 @@ class Mailbox:
         imap = _Plain(account.host, account.port, timeout=_SECONDS)
         if account.security == "none":
             return imap
-        if "STARTTLS" not in imap.capabilities:
-            imap.shutdown()
-            raise InboxError(
-                f"{account.host} does not offer STARTTLS on port {account.port}.",
-                hint="Choose Implicit TLS with port 993, or ask the provider.",
-            )
-        try:
+        with ExitStack() as until_encrypted:
+            until_encrypted.callback(imap.shutdown)
+            if "STARTTLS" not in imap.capabilities:
+                raise InboxError(
+                    f"{account.host} does not offer STARTTLS on port {account.port}.",
+                    hint="Choose Implicit TLS with port 993, or ask the provider.",
+                )
             imap.starttls(context)
-        except BaseException:
-            imap.shutdown()
-            raise
+            until_encrypted.pop_all()
         return imap
 
     def _sign_in(self) -> None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
 from playwright.sync_api import Page
 
+from tests.browser.chromium import PHONE, WIDE, picture
 from tests.quazzar.nodes import ROOT
 
 #: Rules that axe calls moderate, and that we enforce anyway.
@@ -44,3 +46,16 @@ def faults(page: Page) -> list[str]:
     if page.evaluate("typeof axe") == "undefined":
         page.evaluate(_axe())
     return [*page.evaluate(_FAULTS, icon_names()), *page.evaluate(_AXE, list(_OURS))]
+
+
+def look(page: Page, name: str, folder: Path) -> None:
+    """Check a page for problems, wide and light, narrow and dark; its pictures are then in the folder."""
+    for size, theme in ((WIDE, "light"), (PHONE, "dark")):
+        page.set_viewport_size(size)
+        page.evaluate("theme => localStorage.setItem('adminTheme', JSON.stringify(theme))", theme)
+        page.reload()
+        assert not faults(page), name
+        picture(page, folder / f"{name}-{theme}.png", full_page=True)
+    page.set_viewport_size(WIDE)
+    page.evaluate("localStorage.setItem('adminTheme', JSON.stringify('light'))")
+    page.reload()

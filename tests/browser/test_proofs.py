@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.browser.accessibility import faults
-from tests.browser.chromium import PHONE, WIDE, Chromium, picture
+from tests.browser.accessibility import look
+from tests.browser.chromium import Chromium
 from tests.dnsrecords.proof.signingrelay import HOST, IP, SigningRelay
 from tests.dnsrecords.proof.test_real import POSTFIX, ZONES
 from tests.live.console import Console
@@ -33,19 +33,6 @@ def inbox() -> Iterator[RealDovecot]:
         yield dovecot
 
 
-def check(page: Page, name: str, tmp_path: Path) -> None:
-    """Nothing shuts anybody out, wide and light, narrow and dark; pictures in the test's folder."""
-    for size, theme in ((WIDE, "light"), (PHONE, "dark")):
-        page.set_viewport_size(size)
-        page.evaluate("theme => localStorage.setItem('adminTheme', JSON.stringify(theme))", theme)
-        page.reload()
-        assert not faults(page), name
-        picture(page, tmp_path / f"{name}-{theme}.png", full_page=True)
-    page.set_viewport_size(WIDE)
-    page.evaluate("localStorage.setItem('adminTheme', JSON.stringify('light'))")
-    page.reload()
-
-
 def test_a_proof_is_sent_found_and_judged(
     chromium: Chromium,
     node: Console,
@@ -58,7 +45,7 @@ def test_a_proof_is_sent_found_and_judged(
         nameserver.publish(zone, lines)
     page = chromium.page("/admin/delivery-proofs/")
     expect(page.get_by_text("No relay is set up.")).to_be_visible()
-    check(page, "empty", tmp_path)
+    look(page, "empty", tmp_path)
     page.goto(f"{chromium.url}/admin/returned/inbox/add/")
     page.get_by_label("IMAP server").fill("127.0.0.1")
     page.get_by_label("Port", exact=True).fill(str(inbox.port))
@@ -70,16 +57,16 @@ def test_a_proof_is_sent_found_and_judged(
     with SigningRelay(postfix.plain_port) as relay:
         node.use_relay(relay.port, from_address="node@sender.test")
         page.goto(f"{chromium.url}/admin/delivery-proofs/")
-        check(page, "form", tmp_path)
+        look(page, "form", tmp_path)
         page.get_by_role("button", name="Send the proof").click()
         expect(page.locator("[data-moves]")).to_be_visible()
-        check(page, "underway", tmp_path)
+        look(page, "underway", tmp_path)
         postfix.wait_for(1)
         inbox.deliver(postfix.raw_messages()[-1])
         expect(page.get_by_text("Proven", exact=True)).to_be_visible(timeout=120_000)
         expect(page.locator("[data-mark=bad]")).to_have_count(0)
         expect(page.locator("[data-check=ptr]")).to_contain_text(f"{IP} is called {HOST}")
-        check(page, "proven", tmp_path)
+        look(page, "proven", tmp_path)
         relay.signer, relay.encrypts = "", False
         nameserver.publish("sender.test", [line for line in ZONES["sender.test"] if "v=spf1" not in line])
         page.goto(f"{chromium.url}/admin/delivery-proofs/")
@@ -87,12 +74,12 @@ def test_a_proof_is_sent_found_and_judged(
         postfix.wait_for(2)
         inbox.deliver(postfix.raw_messages()[-1])
         expect(page.locator("[data-check=dkim]")).to_contain_text("no DKIM signature", timeout=120_000)
-        check(page, "failed", tmp_path)
+        look(page, "failed", tmp_path)
         page.goto(f"{chromium.url}/admin/delivery-proofs/")
         page.locator("#id_schedule-every").select_option("day")
         page.get_by_role("button", name="Save the schedule").click()
         expect(page.get_by_text("Saved. The first proof is sent now.")).to_be_visible()
-        check(page, "history", tmp_path)
+        look(page, "history", tmp_path)
         page.locator("#id_schedule-every").select_option("off")
         page.get_by_role("button", name="Save the schedule").click()
         expect(page.get_by_text("No proof is sent by itself.").first).to_be_visible()

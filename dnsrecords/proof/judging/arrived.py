@@ -107,7 +107,7 @@ class Arrived:
 
 
 def read(raw: bytes) -> Arrived:
-    """A whole mail."""
+    """What a whole mail says: its fields, its hops, and what the receiving server found."""
     data = _crlf(raw)
     head = data.partition(b"\r\n\r\n")[0]
     return _read(data, head.decode("utf-8", "replace"), is_whole=True)

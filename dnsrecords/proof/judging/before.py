@@ -22,36 +22,54 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _REASONS: Final = (
     (
         re.compile(r"spamhaus|\bdnsbl|\brbl\b|block ?list|black ?list|\blisted (?:in|at|on|by)\b", re.I),
-        "blocklists", At.DOOR, "Find the cause first, then ask the list named in the answer for removal.",
+        "blocklists",
+        At.DOOR,
+        "Find the cause first, then ask the list named in the answer for removal.",
         "admin:dns_blocklists",
     ),
     (
         re.compile(r"reverse (?:dns|lookup|name|host)|\bptr\b|\brdns\b|5\.7\.25|cannot find your", re.I),
-        "ptr", At.DOOR, "Set the reverse name (PTR) of the address where you rent the server.", "",
+        "ptr",
+        At.DOOR,
+        "Set the reverse name (PTR) of the address where you rent the server.",
+        "",
     ),
     (
         re.compile(r"\bdmarc\b", re.I),
-        "dmarc", At.IDENTITY, "Neither SPF nor DKIM proved the sender. Compare the DNS records with those wanted.",
+        "dmarc",
+        At.IDENTITY,
+        "Neither SPF nor DKIM proved the sender. Compare the DNS records with those wanted.",
         "admin:dns_overview",
     ),
     (
         re.compile(r"\bdkim\b|5\.7\.20", re.I),
-        "dkim", At.IDENTITY, "Compare the DKIM record with the one wanted.", "admin:dns_overview",
+        "dkim",
+        At.IDENTITY,
+        "Compare the DKIM record with the one wanted.",
+        "admin:dns_overview",
     ),
     (
         re.compile(r"\bspf\b|5\.7\.23|not (?:allowed|permitted|authori[sz]ed) to send", re.I),
-        "spf", At.IDENTITY, "Compare the SPF record with the one wanted.", "admin:dns_overview",
+        "spf",
+        At.IDENTITY,
+        "Compare the SPF record with the one wanted.",
+        "admin:dns_overview",
     ),
     (
         re.compile(r"5\.7\.26|unauthenticated", re.I),
-        "dmarc", At.IDENTITY, "Neither SPF nor DKIM proved the sender. Compare the DNS records with those wanted.",
+        "dmarc",
+        At.IDENTITY,
+        "Neither SPF nor DKIM proved the sender. Compare the DNS records with those wanted.",
         "admin:dns_overview",
     ),
     (
         re.compile(r"starttls|\btls\b|encrypt", re.I),
-        "tls", At.DOOR, "The receiving server wants encryption that was not made.", "",
+        "tls",
+        At.DOOR,
+        "The receiving server wants encryption that was not made.",
+        "",
     ),
-)  # fmt: skip
+)
 _SHUT = re.compile(
     r"connect to (?P<host>[^\s\[]{1,255})\[[^\]]*\]:25: "
     r"(?P<words>Connection timed out|Connection refused|No route to host|Network is unreachable)"
@@ -89,7 +107,7 @@ class Event:
 
 
 def node(at: datetime | None, sentence: str, mark: Mark = Mark.OK) -> Station:
-    """This node."""
+    """The first station: this node, where the mail was written, and when."""
     when = at.isoformat() if at else ""
     return Station(At.NODE, "This node", at=when, checks=(Check("queued", mark, sentence),))
 
@@ -120,9 +138,15 @@ def by_relay(
         said = f": {words.one_line(last['message'], 160)}" if last["message"] else ""
         taken = Check("accepted", Mark.OK, f"The relay took the mail{said}")
         relay = Station(
-            At.SENDER, "Relay", host, "", at.isoformat(), spent,
-            "unencrypted" if security == "none" else "TLS", (*_encryption(host, security), taken),
-        )  # fmt: skip
+            At.SENDER,
+            "Relay",
+            host,
+            "",
+            at.isoformat(),
+            spent,
+            "unencrypted" if security == "none" else "TLS",
+            (*_encryption(host, security), taken),
+        )
         return Left((start, relay), at=at)
     sentence, remedy = explained(last)
     is_temporary = last["stage"] in _MAY_PASS and 400 <= (last["code"] or 0) < 500
@@ -186,7 +210,10 @@ def by_server(
 def _refused(start: Station, sender: Station, event: Event, domain: str, *, through_relay: bool) -> Left:
     text = words.one_line(event.text, 300)
     final = event.kind != "deferred"
-    ours = Check("accepted", Mark.OK, "The mail server tried to pass the mail on.")
+
+    def stopped(check: Check) -> Left:
+        return Left((start, replace(sender, checks=(check,))), failed=True)
+
     if found := _SHUT.search(text):
         check = Check(
             "port25",
@@ -195,7 +222,7 @@ def _refused(start: Station, sender: Station, event: Event, domain: str, *, thro
             "Most hosting providers shut port 25. Have it opened, or send through the relay.",
             "admin:mail_boxes_server",
         )
-        return Left((start, replace(sender, checks=(check,))), failed=True)
+        return stopped(check)
     if through_relay and _OWN_LOGIN.search(text):
         check = Check(
             "sign_in",
@@ -204,7 +231,7 @@ def _refused(start: Station, sender: Station, event: Event, domain: str, *, thro
             "Enter the relay's username and password again, and send a test mail there.",
             "admin:mail_relay",
         )
-        return Left((start, replace(sender, checks=(check,))), failed=True)
+        return stopped(check)
     if through_relay and _SENDER_REFUSED.search(text):
         check = Check(
             "sender",
@@ -213,7 +240,7 @@ def _refused(start: Station, sender: Station, event: Event, domain: str, *, thro
             "Verify the domain at the provider of the relay.",
             "admin:mail_relay",
         )
-        return Left((start, replace(sender, checks=(check,))), failed=True)
+        return stopped(check)
     if (
         not final
         and re.search(r"\b4\d\d[ -]|\b4\.\d\.\d|try again|greylist", text, re.I)
@@ -221,6 +248,7 @@ def _refused(start: Station, sender: Station, event: Event, domain: str, *, thro
     ):
         waits = Check("accepted", Mark.WARNING, f"The next server asked to try again: {text}")
         return Left((start, replace(sender, checks=(waits,))))
+    ours = Check("accepted", Mark.OK, "The mail server tried to pass the mail on.")
     door = refused_at(text, event.remote, domain)
     return Left((start, replace(sender, checks=(ours,)), door), failed=True)
 

@@ -104,12 +104,12 @@ class Verdict:
         return checks.get("alignment") is Mark.OK and checks.get("arrived") is Mark.OK
 
     def to_json(self) -> dict[str, Any]:
-        """For the row."""
+        """The verdict as ``Proof.verdict`` stores it."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Verdict:
-        """From the row."""
+        """The verdict that ``to_json()`` stored."""
         stations = tuple(
             Station(
                 **{

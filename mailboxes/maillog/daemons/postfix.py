@@ -92,9 +92,15 @@ def _smtpd(queue_id: str, rest: str, process: str) -> Event | None:
     if queue_id and (found := _ACCEPTED.match(rest)):
         login = _LOGIN.search(found["more"])
         return Event(
-            "postfix", Kind.ACCEPTED, queue_id, client=found["client"], client_name=_name(found["name"]),
-            login=login[1] if login else "", process=process, data={"port": _port(process)},
-        )  # fmt: skip
+            "postfix",
+            Kind.ACCEPTED,
+            queue_id,
+            client=found["client"],
+            client_name=_name(found["name"]),
+            login=login[1] if login else "",
+            process=process,
+            data={"port": _port(process)},
+        )
     if found := _REFUSED.match(rest):
         return _refused(queue_id, found, process)
     for kind, pattern in (
@@ -107,12 +113,27 @@ def _smtpd(queue_id: str, rest: str, process: str) -> Event | None:
             parts = found.groupdict()
             data = {"stage": parts.get("stage") or "", "port": _port(process)}
             text = tidy(parts.get("text") or rest.partition(" from ")[0])
-            return Event("postfix", kind, queue_id, client=found["client"], client_name=_name(found["name"]),
-                         text=text, process=process, data=data)  # fmt: skip
+            return Event(
+                "postfix",
+                kind,
+                queue_id,
+                client=found["client"],
+                client_name=_name(found["name"]),
+                text=text,
+                process=process,
+                data=data,
+            )
     if found := _FAILED.match(rest):
         login = _LOGIN.search(found["text"] or "")
-        return Event("postfix", Kind.SIGN_IN_FAILED, client=found["client"], client_name=_name(found["name"]),
-                     login=login[1] if login else "", process=process, data={"port": _port(process)})  # fmt: skip
+        return Event(
+            "postfix",
+            Kind.SIGN_IN_FAILED,
+            client=found["client"],
+            client_name=_name(found["name"]),
+            login=login[1] if login else "",
+            process=process,
+            data={"port": _port(process)},
+        )
     return None
 
 
@@ -125,11 +146,19 @@ def _refused(queue_id: str, found: re.Match[str], process: str) -> Event | None:
         kind = Kind.PUT_OFF
     login = _LOGIN.search(found["more"])
     return Event(
-        "postfix", kind, queue_id, sender=found["sender"],
-        recipients=(found["to"],) if found["to"] else (), client=found["client"], client_name=_name(found["name"]),
-        login=login[1] if login else "", code=(code[1] or code[2]) if code else "", text=tidy(found["text"]),
-        process=process, data={"stage": found["stage"], "port": _port(process)},
-    )  # fmt: skip
+        "postfix",
+        kind,
+        queue_id,
+        sender=found["sender"],
+        recipients=(found["to"],) if found["to"] else (),
+        client=found["client"],
+        client_name=_name(found["name"]),
+        login=login[1] if login else "",
+        code=(code[1] or code[2]) if code else "",
+        text=tidy(found["text"]),
+        process=process,
+        data={"stage": found["stage"], "port": _port(process)},
+    )
 
 
 def _cleanup(queue_id: str, rest: str, process: str) -> Event | None:
@@ -167,9 +196,15 @@ def _agent(queue_id: str, rest: str, process: str) -> Event | None:
     if found["orig"]:
         data["for"] = found["orig"]
     return Event(
-        "postfix", _STATUS[found["status"]], queue_id, recipients=(found["to"],), remote=tidy(relay),
-        code=found["dsn"], text=tidy(found["text"]), data=data,
-    )  # fmt: skip
+        "postfix",
+        _STATUS[found["status"]],
+        queue_id,
+        recipients=(found["to"],),
+        remote=tidy(relay),
+        code=found["dsn"],
+        text=tidy(found["text"]),
+        data=data,
+    )
 
 
 def _pickup(queue_id: str, rest: str, process: str) -> Event | None:

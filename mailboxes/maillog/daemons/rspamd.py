@@ -56,10 +56,15 @@ def parse(line: str) -> tuple[Event, ...]:
     }
     data = {"action": found["action"], "limit": _number(found["limit"]), "symbols": weighty[:_MOST_SYMBOLS]}
     scanned = Event(
-        "rspamd", Kind.SCANNED, **shared, sender=found["sender"] or "",
+        "rspamd",
+        Kind.SCANNED,
+        **shared,
+        sender=found["sender"] or "",
         recipients=tuple(recipients[1].split(",")) if recipients and recipients[1] else (),
-        score=_number(found["score"]), text=forced["why"] if forced else "", data=data,
-    )  # fmt: skip
+        score=_number(found["score"]),
+        text=forced["why"] if forced else "",
+        data=data,
+    )
     if SIGNED in symbols:
         keys = [one for one in symbols[SIGNED][1].split(";") if one]
         return (scanned, Event("rspamd", Kind.SIGNED, **shared, data={"keys": keys}))
@@ -82,10 +87,15 @@ def _returned(scanned: Event, options: str) -> Iterator[Event]:
     for outcome in dsn.read([status])[:_MOST_RECIPIENTS]:
         data = {"as": scanned.queue_id, "to": list(scanned.recipients), "what": outcome.kind}
         yield Event(
-            "rspamd", Kind.RETURNED, message_id=f"<{original}>", remote=tidy(by),
-            recipients=(outcome.recipient,) if outcome.recipient else (), code=outcome.status,
-            text=tidy(outcome.said), data=data,
-        )  # fmt: skip
+            "rspamd",
+            Kind.RETURNED,
+            message_id=f"<{original}>",
+            remote=tidy(by),
+            recipients=(outcome.recipient,) if outcome.recipient else (),
+            code=outcome.status,
+            text=tidy(outcome.said),
+            data=data,
+        )
 
 
 def _number(text: str) -> float:

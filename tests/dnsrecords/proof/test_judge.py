@@ -272,8 +272,7 @@ def test_no_text_that_somebody_pastes_breaks_anything() -> None:
         "a: b\n" * 2_000,
         "\n\n\n x",
     ):
-        arrived.pasted(text)
-        Setup().judged_as(arrived.pasted(text))
+        assert Setup().judged_as(arrived.pasted(text)).sentence
 
 
 def test_a_hostile_header_is_read_in_no_time() -> None:
@@ -311,5 +310,5 @@ def test_a_mail_that_was_damaged_anyhow_is_judged() -> None:
                 del mail[at : at + chance.randint(1, 40)]
             else:
                 mail[at:at] = chance.choice((b";", b"(", b"\r\n", b"\0", b"\xff", b"d=", b"[", b"9" * 30))
-        setup.judged_as(arrived.read(bytes(mail)))
-        setup.judged_as(arrived.pasted(bytes(mail).decode("utf-8", "replace")))
+        assert setup.judged_as(arrived.read(bytes(mail))).sentence
+        assert setup.judged_as(arrived.pasted(bytes(mail).decode("utf-8", "replace"))).sentence
