@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, Playwright, expect, sync_playwright
 
+from tests.browser import failures
 from tests.browser.chromium import Chromium
 from tests.live.console import OPERATOR, OPERATOR_PASSWORD, Console
 from tests.rig import or_skip
@@ -16,6 +17,13 @@ from tests.rig.postfix import RealPostfix
 
 #: Milliseconds until what a test waits for must be on the page: several processes share the machine's cores.
 expect.set_options(timeout=30_000)
+
+
+@pytest.fixture(autouse=True)
+def _hands_over_what_was_seen(record_property: Callable[[str, object], None]) -> Iterator[None]:
+    yield
+    while failures.SEEN:
+        record_property("seen", failures.SEEN.pop(0))
 
 
 @pytest.fixture(scope="package")
@@ -57,8 +65,17 @@ def signed_in(node: Console, driver: Playwright) -> Iterator[Chromium]:
         yield chromium
 
 
+@pytest.fixture(scope="module")
+def _leaves_no_domains(node: Console) -> Iterator[None]:
+    """The next file may run on the same node, and would find them."""
+    yield
+    for kind in ("aliases", "mailboxes", "domains"):
+        for row in node.get(f"/api/mail/{kind}?page_size=200")[1]["results"]:
+            node.call("DELETE", f"/api/mail/{kind}/{row['id']}")
+
+
 @pytest.fixture
-def chromium(signed_in: Chromium, node: Console) -> Iterator[Chromium]:
+def chromium(signed_in: Chromium, node: Console, _leaves_no_domains: None) -> Iterator[Chromium]:
     """Signed in, on a node without a relay. Afterwards: no script failed, and nothing came from elsewhere."""
     node.call("DELETE", "/api/mail/relay")
     signed_in.outside.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -23,6 +24,8 @@ HOME, DOCTOR = "/admin/", "/admin/doctor/"
 PATIENCE = 240
 SOON = PATIENCE * 1000
 SINCE = re.compile(r"since .*\d\d:\d\d")
+#: Each failure, and after how many seconds both pages showed it. The end of a run prints them (tests/slowest.py).
+SEEN: list[str] = []
 #: Level → how Home marks the tile, the word on Doctor, the number in /metrics.
 LEVELS = {"warning": ("attention", "Warning", 1), "failed": ("failing", "Failed", 2)}
 
@@ -72,11 +75,14 @@ class Screens:
 
     def break_and_mend(self, subtests: pytest.Subtests, *failures: Failure) -> None:
         """Causes all failures, checks that each is shown, fixes all of them, and checks that each is gone."""
+        begun = {}
         for failure in failures:
             failure.cause()
+            begun[failure.name] = time.monotonic()
         for failure in failures:
             with subtests.test(f"{failure.name}: seen"):
                 self.show(failure)
+                SEEN.append(f"{failure.name} {time.monotonic() - begun[failure.name]:.0f} s")
         for failure in failures:
             failure.mend()
         for failure in failures:

@@ -7,11 +7,12 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import APIResponse, Locator, Page, Route, expect
 
 from tests.browser.chromium import PHONE, Chromium
 from tests.live.console import Console
 from tests.live.puppets import Puppet
+from tests.quazzar.nodes import wait_until
 
 pytestmark = pytest.mark.real
 
@@ -244,6 +245,28 @@ def test_a_mailbox_is_deleted_after_a_question_and_restored(chromium: Chromium, 
     page.get_by_role("button", name="Restore m05@example.com").click()
     expect(page.get_by_text("Nothing deleted")).to_be_visible()
     expect(page.get_by_role("link", name="Mailboxes 60")).to_be_visible()
+
+
+def test_a_change_is_shown_although_the_list_was_being_refreshed(chromium: Chromium, up: None) -> None:
+    page = chromium.page(TAB)
+    held: list[tuple[Route, APIResponse]] = []
+
+    def hold(route: Route) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append((route, route.fetch()))
+
+    page.route(re.compile(r"/list/\?"), hold)
+    page.evaluate("htmx.trigger('#list', 'poll')")
+    wait_until(lambda: bool(held) or page.wait_for_timeout(50), "the list is being refreshed")
+    page.get_by_role("link", name="Delete m05@example.com").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete mailbox").click()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    old, answer = held[0]
+    old.fulfill(response=answer)
+    expect(page.get_by_role("link", name="Delete m04@example.com")).to_be_visible()
+    expect(page.get_by_role("link", name="Delete m05@example.com")).to_be_hidden()
 
 
 def test_selected_mailboxes_stay_selected_while_the_list_refreshes_and_are_disabled(
