@@ -1,12 +1,18 @@
-"""The clock: sends the periodic tasks by name. It keeps its schedule in memory and loads no app."""
+"""The clock: sends the periodic tasks by name. It keeps its schedule in memory and loads no app.
+
+`manage.py up` runs it as a thread of the worker, where it takes 1 MB; `up --only beat` as a process of its own (45 MB).
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 import signal
+import threading
 import time
 from typing import Any, NoReturn
 
+from celery import signals
 from celery.beat import Scheduler, Service
 
 from quazzar.celery import app
@@ -44,6 +50,25 @@ class SteadyScheduler(Scheduler):
             self._heap = None
         self._offset = offset
         return float(super().tick(*args, **kwargs))
+
+
+def start_in_worker() -> None:
+    """Run as a thread of this worker until it stops; if the clock fails, the worker stops, and is started again.
+
+    Celery's own ``worker --beat`` would fork another process for it.
+    """
+    service = Service(app, scheduler_cls=SteadyScheduler)
+
+    def run() -> None:
+        try:
+            service.start()
+        except Exception:
+            logger.exception("the clock failed, so the worker stops")
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    # Once it stops, a worker begins no task: none is sent to it any more.
+    signals.worker_shutting_down.connect(lambda **_: service.stop(), weak=False)
+    threading.Thread(target=run, name="beat", daemon=True).start()
 
 
 def _leave(*_: object) -> NoReturn:

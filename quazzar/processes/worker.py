@@ -10,6 +10,7 @@ from celery.exceptions import SecurityWarning
 from django.conf import settings
 
 from quazzar.celery import STACK_QUEUE, app
+from quazzar.processes import beat
 
 # Threads, because sending mail mostly waits for the network; four processes would cost 200 MB instead of 70.
 CONCURRENCY = 4
@@ -37,6 +38,8 @@ def main() -> int:
         without_heartbeat=True,
         quiet=True,
     )
+    if "beat" in os.environ.get("QUAZZAR_ROLES", "").split():  # of the parts on this machine
+        beat.start_in_worker()
     worker.start()
     return int(worker.exitcode or 0)
 

@@ -118,7 +118,7 @@ class Console:
             return False
 
     def pid(self, name: str) -> int:
-        """The newest process of this part (broker, web, worker, beat); 0 when it was not started yet."""
+        """The newest process of this part (broker, web, worker); 0 when it was not started yet."""
         found = [
             _STARTED.search(line) for line in self.node.lines if line.startswith(name) or f'"{name}"' in line
         ]

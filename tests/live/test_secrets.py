@@ -328,7 +328,7 @@ def test_the_search_reaches_the_database_its_log_and_the_broker(day: Day) -> Non
 def test_every_process_of_the_product_was_watched(day: Day) -> None:
     everything = b"\n".join(day.processes.values())
     programs = [b"redis-server", b"mailrelay.sendmail.program", b"rotate_key"]
-    programs += [b"quazzar.processes." + name for name in (b"supervisor", b"web", b"worker", b"beat")]
+    programs += [b"quazzar.processes." + name for name in (b"supervisor", b"web", b"worker")]
     for part in programs:
         assert part in everything or (part == b"redis-server" and b"valkey-server" in everything), part
     assert b"QUAZZAR_DATA_DIR=" in everything

@@ -149,7 +149,7 @@ class OnDocker(World):
         def container(service: str, how: str) -> Fault:
             return lambda _: self.container(service, how)
 
-        parts = {f"kill -9 of {role}": killing(role) for role in ("worker", "web", "broker", "beat")}
+        parts = {f"kill -9 of {role}": killing(role) for role in ("worker", "web", "broker")}
         parts |= {"kill -9 of the supervisor": lambda _: self.kill_supervisor()}
         containers = {
             f"{how} of {service}": container(service, how) for service in SERVICES for how in _STRIKES

@@ -239,7 +239,7 @@ def flush(data: Path) -> None:
 
 
 class OnSqlite(Relay):
-    """One node: supervisor, broker, web, worker and beat, on a small disk."""
+    """One node: supervisor, broker, web and worker, on a small disk."""
 
     name = "relay-sqlite"
     machine: Forgetful
@@ -265,7 +265,7 @@ class OnSqlite(Relay):
         def killing(role: str) -> Fault:
             return lambda _: self.kill(role)
 
-        parts = {f"kill -9 of {role}": killing(role) for role in ("worker", "web", "broker", "beat")}
+        parts = {f"kill -9 of {role}": killing(role) for role in ("worker", "web", "broker")}
         parts |= {"kill -9 of the supervisor": lambda _: self.kill("supervisor"),
                   "kill -9 of everything": lambda _: self.kill_all(), "stop and start": lambda _: self.restart(),
                   "kill -9 of sendmail": lambda _: self.load.kill_program(),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 class Command(BaseCommand):
     help = (
-        "Run broker (unless REDIS_URL is set), web, worker and beat in the foreground. Ctrl-C stops them all."
+        "Run broker (unless REDIS_URL is set), web and worker in the foreground. Ctrl-C stops them all."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

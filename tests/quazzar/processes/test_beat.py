@@ -1,14 +1,19 @@
-"""The clock of the periodic tasks, when the machine's own clock is set."""
+"""The clock of the periodic tasks: when the machine's own clock is set, and inside the worker."""
 
 from __future__ import annotations
 
+import os
+import signal
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from celery import Celery
+from celery import Celery, signals
+from celery.beat import Service
 
+from quazzar.processes import beat
 from quazzar.processes.beat import SteadyScheduler
+from tests.quazzar.nodes import wait_until
 
 
 class Watched(SteadyScheduler):
@@ -47,3 +52,37 @@ def test_after_the_clock_was_set_tasks_come_once_per_period_as_before(
     assert sent_within(100) in (4, 5)
     now, scheduler.jumped = now + jump, jump.total_seconds()
     assert sent_within(100) in (4, 5)
+
+
+@pytest.fixture
+def stopped(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Whom the clock asked to stop, and with which signal."""
+    calls: list[tuple[int, int]] = []
+    monkeypatch.setattr(signals.worker_shutting_down, "receivers", [])
+    monkeypatch.setattr(beat.os, "kill", lambda *call: calls.append(call))
+    return calls
+
+
+def test_a_worker_whose_clock_fails_stops(
+    monkeypatch: pytest.MonkeyPatch, stopped: list[tuple[int, int]], caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: Service) -> None:
+        raise OSError("no more files")
+
+    monkeypatch.setattr(Service, "start", fail)
+    beat.start_in_worker()
+    wait_until(lambda: stopped == [(os.getpid(), signal.SIGTERM)], "the worker is asked to stop")
+    assert "the clock failed" in caplog.text and "no more files" in caplog.text
+
+
+def test_a_clock_stops_with_its_worker(
+    monkeypatch: pytest.MonkeyPatch, stopped: list[tuple[int, int]]
+) -> None:
+    services: list[Service] = []
+    monkeypatch.setattr(Service, "start", lambda service: services.append(service))
+    beat.start_in_worker()
+    wait_until(lambda: bool(services), "the clock runs")
+    assert not services[0]._is_shutdown.is_set()
+    signals.worker_shutting_down.send(sender=None)
+    assert services[0]._is_shutdown.is_set()
+    assert not stopped

@@ -1,4 +1,4 @@
-"""`manage.py up` as an operator runs it: broker, web, worker and beat for real."""
+"""`manage.py up` as an operator runs it: broker, web and worker for real."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
 def test_every_part_is_up(node: RunningNode) -> None:
     assert node.status("/healthz") == 200
     node.answers("/readyz")  # database, broker, key file, and a task that came through beat and worker
-    assert all(node.pids(name) for name in ("broker", "web", "worker", "beat"))
+    assert all(node.pids(name) for name in ("broker", "web", "worker"))
 
 
 def told(node: RunningNode, request: bytes) -> tuple[int, dict[str, str]]:
@@ -150,7 +150,7 @@ def test_a_second_one_on_the_same_data_dir_is_refused(node: RunningNode) -> None
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("name", ["web", "worker", "beat", "broker"])
+@pytest.mark.parametrize("name", ["web", "worker", "broker"])
 def test_a_killed_part_comes_back(node: RunningNode, name: str) -> None:
     before = node.pids(name)
     os.kill(before[-1], signal.SIGKILL)
@@ -228,7 +228,7 @@ def test_nothing_of_it_outlives_a_killed_supervisor(tmp_path: Path) -> None:
     with RunningNode(tmp_path) as node:
         node.says("console on http://127.0.0.1:")
         family = descendants(node.process.pid)
-        assert len(family) >= 4  # broker, web, worker, beat
+        assert len(family) >= 3  # broker, web, worker
         node.process.kill()
         wait_until(lambda: not any(map(alive, family)), "no orphan", 20)
 
@@ -271,7 +271,8 @@ def test_a_part_alone_needs_servers_that_other_machines_reach(settings: Settings
 def test_parts_have_locks_of_their_own_and_the_whole_has_one() -> None:
     assert supervisor._locks(supervisor.ROLES) == ["up.lock"]
     assert supervisor._locks(["worker", "beat"]) == ["up-beat.lock", "up-worker.lock"]
-    assert [spec.name for spec in supervisor.python_specs(-1, ["beat", "worker"])] == ["worker", "beat"]
+    assert [spec.name for spec in supervisor.python_specs(-1, ["beat", "worker"])] == ["worker"]
+    assert [spec.name for spec in supervisor.python_specs(-1, ["beat"])] == ["beat"]
     (web,) = supervisor.python_specs(7, ["web"])
     assert (web.pass_fds, web.env) == ((7,), {"QUAZZAR_LISTEN_FD": "7"})
 
