@@ -60,6 +60,7 @@ LATE = {
     ("quazzar.sealing.fields", "quazzar.sealing.widgets"),
     ("quazzar.backups.trial", "quazzar.backups.restoring"),  # models: not before django.setup()
     ("quazzar.tasks", "quazzar.api.idempotency"),  # the API's code costs a worker 20 MB
+    ("quazzar.processes.web", "quazzar.wsgi"),  # not before what it need not load is barred
     ("quazzar.processes.web", "quazzar.machines.reporting"),  # models: not before Django is set up
     # Models: not before a wrong option has been refused.
     ("mailrelay.sendmail.program", "mailrelay.queue.submission"),

@@ -7,7 +7,9 @@ import os
 import resource
 import signal
 import socket
+import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -16,16 +18,18 @@ from waitress import wasyncore
 from waitress.adjustments import Adjustments
 
 from quazzar.processes.connections import CONNECTIONS, Server
-from quazzar.wsgi import application
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 #: Seconds that requests may take to end once the process is asked to stop. The supervisor waits two more.
 GRACE = 8.0
 #: A connection holds its socket and may hold two temporary files.
 _DESCRIPTORS = CONNECTIONS * 3 + 500
 
+#: Django REST framework and Unfold import these if they can, for things that Quazzar does not have: array fields, a
+#: client for APIs. They would take 14 MB, most of it PostgreSQL's driver, also on SQLite.
+UNUSED = ("django.contrib.postgres.fields", "requests")
 #: https://docs.pylonsproject.org/projects/waitress/en/stable/arguments.html
 SETTINGS: dict[str, Any] = {
     # One process: SQLite has one writer anyway, and /metrics counts in one place.
@@ -84,16 +88,36 @@ def _allow_descriptors() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _settle() -> None:
-    """Load what the first request would load, and spare all of it the garbage collector, which would stop every request
-    for as long as it takes to look through the whole product."""
-    get_resolver().url_patterns  # noqa: B018  (a cached property)
+@contextmanager
+def _without(*modules: str) -> Iterator[None]:
+    """As if these were not installed. Afterwards they can be imported like any other."""
+    absent = [name for name in modules if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # None: the import system's own mark for this
+    try:
+        yield
+    finally:
+        for name in absent:
+            del sys.modules[name]
+
+
+def load() -> Callable[..., Any]:
+    """The WSGI application, with what its first request would load.
+
+    The garbage collector is spared all of it: it would stop every request for as long as it takes to look through the
+    whole product.
+    """
+    with _without(*UNUSED):
+        from quazzar.wsgi import application
+
+        get_resolver().url_patterns  # noqa: B018  (a cached property)
     gc.collect()
     gc.freeze()
+    return application
 
 
 def main() -> None:
     """Say where the console is, and serve it."""
+    application = load()
     from quazzar.machines import reporting  # not above: its models need Django to be set up
 
     _allow_descriptors()
@@ -102,7 +126,6 @@ def main() -> None:
     server = build(listener, application, settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1024 * 1024)
     host, port = listener.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    _settle()
     print(f"console on http://{shown}:{port}", flush=True)  # noqa: T201
     reports = reporting.start("web")
     run(server)

@@ -12,7 +12,6 @@ from playwright.sync_api import APIResponse, Locator, Page, Route, expect
 from tests.browser.chromium import PHONE, Chromium
 from tests.live.console import Console
 from tests.live.puppets import Puppet
-from tests.quazzar.nodes import wait_until
 
 pytestmark = pytest.mark.real
 
@@ -258,8 +257,8 @@ def test_a_change_is_shown_although_the_list_was_being_refreshed(chromium: Chrom
             held.append((route, route.fetch()))
 
     page.route(re.compile(r"/list/\?"), hold)
-    page.evaluate("htmx.trigger('#list', 'poll')")
-    wait_until(lambda: bool(held) or page.wait_for_timeout(50), "the list is being refreshed")
+    with page.expect_request(re.compile(r"/list/\?")):
+        page.evaluate("htmx.trigger('#list', 'poll')")
     page.get_by_role("link", name="Delete m05@example.com").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete mailbox").click()
     expect(page.get_by_role("dialog")).to_be_hidden()

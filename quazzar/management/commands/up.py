@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 
 class Command(BaseCommand):
-    help = (
-        "Run broker (unless REDIS_URL is set), web and worker in the foreground. Ctrl-C stops them all."
-    )
+    help = "Run broker (unless REDIS_URL is set), web and worker in the foreground. Ctrl-C stops them all."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=8000)

@@ -59,7 +59,7 @@ def stopped(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """Whom the clock asked to stop, and with which signal."""
     calls: list[tuple[int, int]] = []
     monkeypatch.setattr(signals.worker_shutting_down, "receivers", [])
-    monkeypatch.setattr(beat.os, "kill", lambda *call: calls.append(call))
+    monkeypatch.setattr("quazzar.processes.beat.os.kill", lambda *call: calls.append(call))
     return calls
 
 
@@ -79,10 +79,14 @@ def test_a_clock_stops_with_its_worker(
     monkeypatch: pytest.MonkeyPatch, stopped: list[tuple[int, int]]
 ) -> None:
     services: list[Service] = []
-    monkeypatch.setattr(Service, "start", lambda service: services.append(service))
+
+    def start(self: Service) -> None:
+        services.append(self)
+
+    monkeypatch.setattr(Service, "start", start)
     beat.start_in_worker()
     wait_until(lambda: bool(services), "the clock runs")
-    assert not services[0]._is_shutdown.is_set()
+    assert not services[0]._is_shutdown.is_set()  # type: ignore[attr-defined]
     signals.worker_shutting_down.send(sender=None)
-    assert services[0]._is_shutdown.is_set()
+    assert services[0]._is_shutdown.is_set()  # type: ignore[attr-defined]
     assert not stopped
