@@ -58,16 +58,22 @@ def start_in_worker() -> None:
     Celery's own ``worker --beat`` would fork another process for it.
     """
     service = Service(app, scheduler_cls=SteadyScheduler)
+    asked = threading.Event()
 
     def run() -> None:
         try:
             service.start()
-        except Exception:
-            logger.exception("the clock failed, so the worker stops")
-            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            if not asked.is_set():
+                logger.error("the clock ended by itself, so the worker stops")
+                os.kill(os.getpid(), signal.SIGTERM)
 
-    # Once it stops, a worker begins no task: none is sent to it any more.
-    signals.worker_shutting_down.connect(lambda **_: service.stop(), weak=False)
+    def stop(**_: object) -> None:
+        # A worker that stops begins no task, so none is sent to it any more.
+        asked.set()
+        service.stop()
+
+    signals.worker_shutting_down.connect(stop, weak=False)
     threading.Thread(target=run, name="beat", daemon=True).start()
 
 
