@@ -21,6 +21,40 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "quazzar.settings")
 #: The tasks of the mailbox stack wait here.
 STACK_QUEUE = "quazzar-stack"
 
+#: Task → seconds between two runs. One that has waited for a worker for that long, or for a minute, is dropped: the next
+#: one does the same.
+EVERY = {
+    "quazzar.tasks.heartbeat": 15,
+    "dnsrecords.tasks.carry_on_proofs": 20,
+    "dnsrecords.tasks.send_proofs": 20,
+    "dnsrecords.tasks.watch": 20,
+    "mailboxes.tasks.follow_mail_log": 20,
+    "mailboxes.tasks.sweep_stack": 20,
+    "mailboxes.tasks.watch_mail_queue": 20,
+    "mailrelay.tasks.sweep_expected": 20,
+    "mailrelay.tasks.sweep_outbox": 20,
+    "quazzar.tasks.look": 20,
+    "mailrelay.tasks.read_inboxes": 30,
+    "mailboxes.tasks.watch_mail_disk": 40,
+    "dnsrecords.tasks.check_due": 60,
+    "dnsrecords.tasks.publish_due": 60,
+    "mailrelay.tasks.watch_licence": 60,
+    "mailrelay.tasks.watch_node": 60,
+    "mailboxes.tasks.find_drift": 120,
+    "dnsrecords.tasks.check_blocklists": 300,
+    "dnsrecords.tasks.name_senders": 300,
+    "mailboxes.tasks.refresh_usage": 300,
+}
+#: Task → when it runs.
+AT = {
+    "mailboxes.tasks.clean_up_mail_log": crontab(minute="27"),
+    "mailboxes.tasks.look_for_images": crontab(minute="7", hour="4"),
+    "mailboxes.tasks.purge_mailboxes": crontab(minute="37"),
+    "dnsrecords.tasks.clean_up": crontab(minute="27"),
+    "mailrelay.tasks.clean_up": crontab(minute="17"),
+    "quazzar.tasks.purge": crontab(minute="47"),
+}
+
 
 class Loader(AppLoader):
     """Imports as Python does.
@@ -70,75 +104,11 @@ app.conf.update(
     worker_enable_remote_control=False,
     worker_send_task_events=False,
     beat_schedule={
-        "sweep-outbox": {"task": "mailrelay.tasks.sweep_outbox", "schedule": 20, "options": {"expires": 20}},
-        "sweep-expected": {
-            "task": "mailrelay.tasks.sweep_expected",
-            "schedule": 20,
-            "options": {"expires": 20},
+        **{
+            task: {"task": task, "schedule": seconds, "options": {"expires": min(seconds, 60)}}
+            for task, seconds in EVERY.items()
         },
-        "read-inboxes": {"task": "mailrelay.tasks.read_inboxes", "schedule": 30, "options": {"expires": 30}},
-        "watch-licence": {
-            "task": "mailrelay.tasks.watch_licence",
-            "schedule": 60,
-            "options": {"expires": 60},
-        },
-        "look": {"task": "quazzar.tasks.look", "schedule": 20, "options": {"expires": 20}},
-        "watch-node": {"task": "mailrelay.tasks.watch_node", "schedule": 60, "options": {"expires": 60}},
-        "sweep-stack": {"task": "mailboxes.tasks.sweep_stack", "schedule": 20, "options": {"expires": 20}},
-        "find-drift": {"task": "mailboxes.tasks.find_drift", "schedule": 120, "options": {"expires": 60}},
-        "refresh-usage": {
-            "task": "mailboxes.tasks.refresh_usage",
-            "schedule": 300,
-            "options": {"expires": 60},
-        },
-        "watch-mail-disk": {
-            "task": "mailboxes.tasks.watch_mail_disk",
-            "schedule": 40,
-            "options": {"expires": 40},
-        },
-        "watch-mail-queue": {
-            "task": "mailboxes.tasks.watch_mail_queue",
-            "schedule": 20,
-            "options": {"expires": 20},
-        },
-        "follow-mail-log": {
-            "task": "mailboxes.tasks.follow_mail_log",
-            "schedule": 20,
-            "options": {"expires": 20},
-        },
-        "clean-up-mail-log": {"task": "mailboxes.tasks.clean_up_mail_log", "schedule": crontab(minute="27")},
-        "look-for-images": {
-            "task": "mailboxes.tasks.look_for_images",
-            "schedule": crontab(minute="7", hour="4"),
-        },
-        "purge-mailboxes": {"task": "mailboxes.tasks.purge_mailboxes", "schedule": crontab(minute="37")},
-        "check-dns": {"task": "dnsrecords.tasks.check_due", "schedule": 60, "options": {"expires": 60}},
-        "watch-dns": {"task": "dnsrecords.tasks.watch", "schedule": 20, "options": {"expires": 20}},
-        "publish-dns": {"task": "dnsrecords.tasks.publish_due", "schedule": 60, "options": {"expires": 60}},
-        "check-blocklists": {
-            "task": "dnsrecords.tasks.check_blocklists",
-            "schedule": 300,
-            "options": {"expires": 60},
-        },
-        "send-proofs": {
-            "task": "dnsrecords.tasks.send_proofs",
-            "schedule": 20,
-            "options": {"expires": 20},
-        },
-        "carry-on-proofs": {
-            "task": "dnsrecords.tasks.carry_on_proofs",
-            "schedule": 20,
-            "options": {"expires": 20},
-        },
-        "name-senders": {
-            "task": "dnsrecords.tasks.name_senders",
-            "schedule": 300,
-            "options": {"expires": 60},
-        },
-        "clean-up-reports": {"task": "dnsrecords.tasks.clean_up", "schedule": crontab(minute="27")},
-        "heartbeat": {"task": "quazzar.tasks.heartbeat", "schedule": 15, "options": {"expires": 15}},
-        "clean-up-mail": {"task": "mailrelay.tasks.clean_up", "schedule": crontab(minute="17")},
-        "purge": {"task": "quazzar.tasks.purge", "schedule": crontab(minute="47")},
+        **{task: {"task": task, "schedule": moment} for task, moment in AT.items()},
     },
 )
 app.autodiscover_tasks()

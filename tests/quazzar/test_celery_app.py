@@ -49,7 +49,7 @@ def test_the_mail_servers_tasks_wait_where_only_workers_that_reach_the_engine_li
 
 
 def test_the_outbox_is_swept_often_and_a_late_sweep_is_dropped() -> None:
-    sweep = celery.app.conf.beat_schedule["sweep-outbox"]
+    sweep = celery.app.conf.beat_schedule["mailrelay.tasks.sweep_outbox"]
     assert 15 <= sweep["schedule"] <= 30
     assert sweep["options"]["expires"] == sweep["schedule"]
 
