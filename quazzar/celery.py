@@ -21,8 +21,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "quazzar.settings")
 #: The tasks of the mailbox stack wait here.
 STACK_QUEUE = "quazzar-stack"
 
-#: Task → seconds between two runs. One that has waited for a worker for that long, or for a minute, is dropped: the next
-#: one does the same.
+#: Task → seconds between two runs. One that has waited for a worker for that long, or for a minute, is dropped: the
+#: next one does the same.
 EVERY = {
     "quazzar.tasks.heartbeat": 15,
     "dnsrecords.tasks.carry_on_proofs": 20,

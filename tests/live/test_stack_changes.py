@@ -66,6 +66,7 @@ def wait_asked(world: World, recipient: str, code: int) -> None:
 
 
 # --- 7: passwords ------------------------------------------------------------------------------------------
+@pytest.mark.thorough
 def test_six_new_passwords_in_a_row_each_replace_the_one_before(world: World) -> None:
     """Several within one second, all of the same length: neither size nor time tells their files apart."""
     box = new(world, "quick")

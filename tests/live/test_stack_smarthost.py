@@ -89,6 +89,7 @@ def test_mail_among_ourselves_does_not_go_through_the_relay(world: World, provid
     assert provider.mails() == []
 
 
+@pytest.mark.thorough
 def test_the_password_is_not_given_to_a_relay_with_another_name(world: World, provider: Sink) -> None:
     provider.clear()
     use_relay(world, host="other.provider.test", port=587, security="starttls", username=USER,
