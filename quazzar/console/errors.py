@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.core.exceptions import PermissionDenied
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.http import Http404
 from django.shortcuts import render
+from django.urls import reverse
 
 from quazzar.access import signins
+from quazzar.console import gate
 from quazzar.errors import NotFound, TooBusy
 
 if TYPE_CHECKING:
@@ -24,7 +27,18 @@ class ErrorPagesMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
+        if "%00" in request.META.get("QUERY_STRING", "") and request.path.startswith("/admin/"):
+            raise SuspiciousOperation  # no browser sends NUL, and PostgreSQL cannot search for it
+        response = self.get_response(request)
+        if _leads_to_sign_in(response):
+            if gate.by_htmx(request):
+                return gate.signed_out()
+            if request.method == "POST":
+                messages.error(
+                    request,
+                    "You were signed out before you sent the form, so nothing was changed. Sign in and send it again.",
+                )
+        return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """A page that says when to try again; or the error as the one that Django knows. Refusals are recorded.
@@ -43,3 +57,8 @@ class ErrorPagesMiddleware:
         if isinstance(exception, NotFound):
             raise Http404(exception.message) from exception
         return None
+
+
+def _leads_to_sign_in(response: HttpResponse) -> bool:
+    """Whether the answer is Django's redirect of somebody who has to sign in first."""
+    return response.status_code == 302 and response["Location"].startswith(f"{reverse('admin:login')}?next=")

@@ -27,8 +27,8 @@ View = Callable[..., HttpResponseBase]
 def page(right: Right, *, any_plan: bool = False) -> Callable[[View], View]:
     """Guard a page or a part of one: sign-in first, then the right, then the plan.
 
-    A refused HTMX request gets a status and ``HX-Refresh`` instead of a sign-in form or a lock card, which HTMX would
-    insert into part of the page.
+    A refused HTMX request gets a status instead of a sign-in form or a lock card, which HTMX would insert into part of
+    the page. It also says what the page does then: ``HX-Refresh``, or what ``signed_out`` says.
     """
 
     def decorate(view: View) -> View:
@@ -42,6 +42,8 @@ def page(right: Right, *, any_plan: bool = False) -> Callable[[View], View]:
         @wraps(view)
         def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if by_htmx(request) and (status := _refusal(request, right, any_plan=any_plan)):
+                if status == 401:
+                    return signed_out()
                 if status == 403:
                     signins.refused(request)
                 return HttpResponse(status=status, headers={"HX-Refresh": "true"})
@@ -92,6 +94,14 @@ def change(right: Right, back: str, *, any_plan: bool = False) -> Callable[[View
 def by_htmx(request: HttpRequest) -> bool:
     """Whether HTMX asks for a part of the page, not the browser for the whole."""
     return "HX-Request" in request.headers
+
+
+def signed_out() -> HttpResponse:
+    """The answer to an HTMX request of somebody who is no longer signed in.
+
+    ``static/quazzar/session.js`` then shows the sign-in page, or, while something is being typed, a note.
+    """
+    return HttpResponse(status=401, headers={"HX-Trigger": "console-signed-out"})
 
 
 def locked(request: HttpRequest) -> HttpResponse | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.contrib.admin.views.main import PAGE_VAR, ChangeList
 from django.db.models.options import Options
 from django.forms import Media
@@ -29,6 +30,12 @@ register.filter(shown.address)
 register.simple_tag(shown.key_badge)
 register.simple_tag(shown.licence_ends)
 register.filter(entries.inline)
+
+
+@register.simple_tag
+def token_cookie() -> str:
+    """The name of the cookie that holds the token of forms."""
+    return str(settings.CSRF_COOKIE_NAME)
 
 
 @register.simple_tag(takes_context=True)

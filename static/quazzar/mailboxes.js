@@ -67,7 +67,7 @@
             modal.close();
             toast("This no longer exists.", "error");
             htmx.trigger(document.body, "console-changed");
-        } else if (event.detail.requestConfig.verb !== "get") {
+        } else if (status !== 401 && event.detail.requestConfig.verb !== "get") {
             toast(`The console could not do that (${status}). Its log says why.`, "error");
         }
     });

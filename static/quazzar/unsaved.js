@@ -1,7 +1,7 @@
 // Forms with [data-unsaved]: the browser asks before you leave the page with unsaved changes.
 "use strict";
 
-(() => {
+const unsaved = (() => {
     // Hidden fields are filled in by scripts, not by a person.
     const isHidden = (form, name) => form.elements.namedItem(name)?.type === "hidden";
     const shape = (form) => new URLSearchParams(
@@ -14,11 +14,15 @@
     for (const form of document.querySelectorAll("form[data-unsaved]")) {
         saved.set(form, form.dataset.unsaved === "already" ? "" : shape(form));
     }
+
+    const any = () => [...document.querySelectorAll("form[data-unsaved]")]
+        .some((form) => saved.has(form) && saved.get(form) !== shape(form));
+
     document.addEventListener("submit", (event) => saved.delete(event.target));
     window.addEventListener("beforeunload", (event) => {
-        const forms = [...document.querySelectorAll("form[data-unsaved]")];
-        if (forms.some((form) => saved.has(form) && saved.get(form) !== shape(form))) {
+        if (any()) {
             event.preventDefault();
         }
     });
+    return { any };
 })();

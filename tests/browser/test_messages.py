@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.chromium import PHONE, Chromium
-from tests.live.console import Console
+from tests.live.console import OPERATOR, OPERATOR_PASSWORD, Console
 
 pytestmark = pytest.mark.real
 
@@ -122,6 +122,29 @@ def test_a_change_that_the_console_did_not_answer_is_not_passed_over(
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_text("Cancelled by operator")).to_be_visible()
     expect(unsent).to_be_hidden()
+
+
+def test_what_is_typed_outlives_the_session(chromium: Chromium, node: Console) -> None:
+    pk = queue(node, subject="Signed out")
+    page = chromium.page(f"/admin/mailrelay/message/{pk}/change/")
+    page.get_by_role("button", name="Send again to…").click()
+    page.get_by_label("Send it to").fill("eve@example.com")
+    page.context.clear_cookies(name="quazzar_session")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("You are signed out.")
+    with page.context.expect_page() as opened:
+        dialog.get_by_role("link", name="Open the sign-in page").click()
+    sign_in = opened.value
+    sign_in.get_by_label("Name").fill(OPERATOR)
+    sign_in.get_by_label("Password").fill(OPERATOR_PASSWORD)
+    sign_in.get_by_role("button", name="Sign in", exact=True).click()
+    sign_in.wait_for_url(lambda url: "/login/" not in url)
+    # Signing in has changed the token that this form was opened with.
+    page.get_by_role("button", name="Send copy").click()
+    expect(page.get_by_text("This is the new message.")).to_be_visible()
+    page.context.clear_cookies(name="quazzar_session")
+    expect(page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
+    chromium.sign_in(OPERATOR, OPERATOR_PASSWORD).close()
 
 
 def test_a_copy_is_sent_to_others_from_a_dialog(chromium: Chromium, node: Console) -> None:

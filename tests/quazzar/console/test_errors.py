@@ -1,9 +1,10 @@
-"""A row that is gone is the console's 404 page, not a 500."""
+"""What a view did not catch: rows that are gone, a busy node, and requests of somebody who is no longer signed in."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import path
@@ -48,3 +49,24 @@ def test_a_busy_node_says_when_to_try_again(client: Client, settings: Any, db: N
     response = client.get("/busy")
     assert (response.status_code, response["Retry-After"]) == (503, "5")
     assert "Try again in a few seconds." in response.content.decode()
+
+
+def test_a_refresh_after_signing_out_gets_no_sign_in_page(client: Client, db: None) -> None:
+    """htmx would follow Django's redirect, and put the sign-in page into the list of entries."""
+    answer = client.get("/admin/quazzar/auditentry/", headers={"HX-Request": "true"})
+    assert (answer.status_code, answer["HX-Trigger"]) == (401, "console-signed-out")
+    assert client.get("/admin/quazzar/auditentry/").status_code == 302
+
+
+def test_a_form_that_was_sent_after_signing_out_is_not_lost_in_silence(client: Client, db: None) -> None:
+    lost = "You were signed out before you sent the form, so nothing was changed."
+    for path in ("/admin/mail-relay/", "/admin/quazzar/apikey/add/"):
+        assert lost in client.post(path, {"host": "smtp.example.com"}, follow=True).content.decode()
+    assert lost not in client.get("/admin/mail-relay/", follow=True).content.decode()
+
+
+def test_nul_in_an_address_is_a_bad_request(client: Client, operator: User) -> None:
+    """PostgreSQL cannot search for it; a page has no field in which somebody could type it."""
+    client.force_login(operator)
+    for path in ("/admin/mailrelay/message/?q=%00", "/admin/quazzar/auditentry/?who=user:%00"):
+        assert client.get(path).status_code == 400
