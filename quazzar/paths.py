@@ -13,6 +13,8 @@ from django.core.exceptions import ImproperlyConfigured
 SYSTEM_KEY_FILE = Path("/etc/quazzar/secrets.key")
 #: Files by which a folder is known as a data dir.
 _MARKS = frozenset({"django-secret.key", "evaluation.key", "license.jwt", "quazzar.sqlite3", "secrets.key"})
+#: Files that a first run makes after the key file.
+_AFTER_THE_KEY = ("evaluation.key", "license.jwt")
 # sockaddr_un.sun_path holds 108 bytes with its closing NUL (unix(7)).
 _SOCKET_PATH_LIMIT = 107
 
@@ -60,12 +62,25 @@ def _is_ours(folder: Path) -> bool:
 
 def key_file(configured: Path | None, data_dir: Path) -> Path:
     """The path of the key file: the configured one; else the one in /etc/quazzar or in the data dir that exists; else
-    where one can be made, /etc/quazzar first."""
+    where one can be made, /etc/quazzar first.
+
+    Raises:
+        ImproperlyConfigured: this node's key file is in /etc/quazzar, and this user may not look there.
+    """
     if configured is not None:
         return configured
     fallback = data_dir / "secrets.key"
-    if SYSTEM_KEY_FILE.exists():
-        return SYSTEM_KEY_FILE
+    try:
+        if SYSTEM_KEY_FILE.exists():
+            return SYSTEM_KEY_FILE
+    except PermissionError as exc:
+        # Another node's, unless a first run was completed here without a key file of its own.
+        if not fallback.exists() and any((data_dir / name).exists() for name in _AFTER_THE_KEY):
+            raise ImproperlyConfigured(
+                f"This user may not look into {SYSTEM_KEY_FILE.parent}, where the key file is. Run Quazzar as the owner "
+                "of that folder, or set QUAZZAR_SECRETS_KEY_FILE."
+            ) from exc
+        return fallback
     if fallback.exists():
         return fallback
     writable = next(p for p in SYSTEM_KEY_FILE.parents if p.exists())

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from quazzar import paths
 from quazzar.paths import private_dir
 from tests.quazzar.nodes import ROOT
 
@@ -105,3 +106,31 @@ def test_commands_make_files_for_their_user_alone(tmp_path: Path) -> None:
         modes = {path.name: mode(path) for path in (tmp_path / "var").iterdir()}
     assert {"quazzar.sqlite3", "quazzar.sqlite3-shm", "django-secret.key"} <= modes.keys()
     assert set(modes.values()) == {"0600"}
+
+
+class _Closed:
+    """The key file of a node of another user, in a folder that only that user may enter."""
+
+    parent = Path("/etc/quazzar")
+
+    def exists(self) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+
+def test_the_closed_folder_of_another_node_is_left_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "SYSTEM_KEY_FILE", _Closed())
+    assert paths.key_file(None, tmp_path) == tmp_path / "secrets.key"
+    (tmp_path / "secrets.key").touch()
+    (tmp_path / "evaluation.key").touch()
+    assert paths.key_file(None, tmp_path) == tmp_path / "secrets.key"
+
+
+def test_a_key_file_that_was_closed_off_is_not_replaced_by_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "SYSTEM_KEY_FILE", _Closed())
+    (tmp_path / "license.jwt").touch()
+    with pytest.raises(ImproperlyConfigured, match="may not look into /etc/quazzar"):
+        paths.key_file(None, tmp_path)
