@@ -27,7 +27,7 @@ from dnsrecords.text import strings
 from dnsrecords.verdicts import Status
 from mailboxes.dkim import lifecycle
 from mailboxes.models import Domain, Stack
-from mailboxes.provisioning import deadends
+from mailboxes.provisioning import addresses, deadends
 from quazzar.console import gate, shown
 from quazzar.console.pages import frame, sentence
 from quazzar.errors import QuazzarError
@@ -52,7 +52,8 @@ def overview(request: HttpRequest) -> HttpResponse:
     """All domains, those with something wrong first."""
     search = request.GET.get("search", "").strip().lower()
     domains = Domain.objects.order_by("name")
-    reports = [report for report in Report.for_domains(domains) if search in report.domain.name]
+    stored = addresses.as_stored(search)
+    reports = [report for report in Report.for_domains(domains) if stored in report.domain.name]
     order = [Status.MISSING, Status.MISMATCH, Status.ERROR, Status.UNCHECKED, Status.OK]
     reports.sort(key=lambda report: order.index(report.health))
     page = Paginator(reports, _PAGE_SIZE).get_page(request.GET.get("page"))

@@ -13,7 +13,7 @@ from django.db.models.functions import Cast, Coalesce
 from django.utils import timezone
 
 from mailboxes.models import Alias, Domain, Mailbox
-from mailboxes.provisioning import retention
+from mailboxes.provisioning import addresses, retention
 from quazzar.sealing import keyring
 from quazzar.sealing.cipher import HEADER_BYTES
 from quazzar.sealing.fields import SealedField
@@ -131,7 +131,7 @@ def _state(asked: Mapping[str, str], states: Mapping[str, str]) -> str:
 def _listing(
     rows: QuerySet[Any], asked: Mapping[str, str], columns: tuple[str, ...], *order: str, state: str = ""
 ) -> Listing:
-    search = asked.get("q", "").replace("\0", "").strip()[:_LONGEST_SEARCH]
+    search = asked.get("q", "").strip()[:_LONGEST_SEARCH]
     domain = asked.get("domain", "")
     for word in search.split():
         rows = rows.filter(_any_of(columns, word))
@@ -145,8 +145,9 @@ def _listing(
 
 def _any_of(columns: tuple[str, ...], word: str) -> Q:
     matches = Q()
-    for column in columns:
-        matches |= Q(**{f"{column}__icontains": word})
+    for text in {word, addresses.as_stored(word)}:
+        for column in columns:
+            matches |= Q(**{f"{column}__icontains": text})
     return matches
 
 

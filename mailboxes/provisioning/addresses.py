@@ -117,6 +117,15 @@ def shown(address: str) -> str:
     return f"{local}{at}{_unicode(name)}"
 
 
+def as_stored(text: str) -> str:
+    """What somebody looks for, with a domain in any script as A-labels; unchanged if it is none."""
+    local, at, name = text.rpartition("@")
+    try:
+        return text if text.isascii() else f"{local}{at}{idna.encode(name, uts46=True).decode()}"
+    except UnicodeError:
+        return text
+
+
 @lru_cache(maxsize=1024)
 def _domain(name: str) -> str:
     ascii_name = name.lower()

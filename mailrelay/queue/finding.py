@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import reduce
@@ -16,6 +17,7 @@ from operator import and_
 
 from django.db.models import Q, QuerySet
 
+from mailrelay.mail import addresses
 from mailrelay.models import Feedback, Message, MessageAddress
 
 Status = Message.Status
@@ -169,6 +171,8 @@ def _lookup(text: str) -> str | list[int] | None:
         return None
     core = text.removeprefix("<").removesuffix(">")
     address = core.lower()
+    with suppress(ValueError):  # then it is a Message-ID
+        address = addresses.normalise(core).lower()
     if _to(address, None, 1):
         return address
     same = Message.objects.filter(message_id__in=(text, f"<{core}>")).order_by("-pk")

@@ -52,7 +52,7 @@ def find(request: HttpRequest) -> HttpResponse:
     """The search; HTMX gets the list alone, or 204 when it has not changed."""
     tab = request.GET.get("tab", "")
     tab = tab if tab in TABS else "all"
-    text = request.GET.get("q", "").replace("\0", "").strip()[: finding.LONGEST]
+    text = request.GET.get("q", "").strip()[: finding.LONGEST]
     before = request.GET.get("before", "")
     page = finding.find(text, tab, before=before, messages=rights.SEE_QUEUE(request.user))
     connections = _connections(page.rows)

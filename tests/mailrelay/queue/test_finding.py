@@ -110,6 +110,12 @@ def test_search_finds_by_address_and_by_words(ten: list[Message], text: str, fou
     assert subjects(finding.find(Query(text=text))) == [f"No {number}" for number in found]
 
 
+def test_search_finds_an_address_whose_domain_is_in_another_script(queued: Queue) -> None:
+    queued("anna@bücher.example", subject="Hello")
+    for text in ("anna@bücher.example", "Anna@BÜCHER.example", "anna@xn--bcher-kva.example"):
+        assert subjects(finding.find(Query(text=text))) == ["Hello"]
+
+
 def test_search_finds_a_message_id_with_and_without_brackets(ten: list[Message]) -> None:
     for text in (ten[3].message_id, ten[3].message_id.strip("<>"), ten[3].message_id[1:20]):
         assert subjects(finding.find(Query(text=text))) == ["No 3"]
