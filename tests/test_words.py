@@ -140,6 +140,14 @@ def test_the_apostrophe_is_the_one_of_the_keyboard() -> None:
     assert not _where(iter(texts), re.compile("\N{RIGHT SINGLE QUOTATION MARK}"))
 
 
+@pytest.mark.slow
+def test_no_word_is_written_twice_in_a_row() -> None:
+    twice = re.compile(r"(?<![\w.:/>-])(?!that\b|had\b|quazzar\b)([a-z]{2,}) \1(?![\w./=-])")
+    assert _found("show show the plan", twice)
+    assert not _where(iter([*_templates(), *((path, path.read_text()) for path in _docs())]), twice)
+    assert not [(path, line) for path, text in _sentences() for line in text.split("\n") if twice.search(line)]
+
+
 def test_times_in_sentences_have_the_one_form_of_words() -> None:
     """Each module of ours writes them with ``words``; the forms here are the console's and those of file names."""
     pattern = re.compile(r"\{[^{}]*:[^{}]*%[YdbHM][^{}]*\}|strftime\(")

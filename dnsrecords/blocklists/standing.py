@@ -29,10 +29,8 @@ def examine() -> doctor.Finding:
             " ".join(filter(None, (_OWN_RESOLVER, BY_KEY[refused[0].blocklist].remedy or _LEAVE_OUT))),
         )
     if broken := [row for row in rows if row.trouble == State.BROKEN]:
-        remedy = BY_KEY[broken[0].blocklist].remedy
         return doctor.warning(
-            f"{_names(broken)} cannot be used: {broken[0].trouble_reason}.",
-            " ".join(filter(None, (remedy, _LEAVE_OUT))),
+            f"{_names(broken)} cannot be used: {broken[0].trouble_reason}.", f"{_OWN_RESOLVER} {_LEAVE_OUT}"
         )
     return _clear(rows)
 

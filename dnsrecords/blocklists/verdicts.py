@@ -67,9 +67,9 @@ def judge(blocklist: Blocklist, subject: str, answers: Mapping[str, Answer]) -> 
         refused = Outcome.REFUSED in (test.outcome, answers[subject].outcome)
         return Verdict(State.SILENT, "its name servers refuse to answer" if refused else "it does not answer")
     if _codes(never):
-        return Verdict(State.BROKEN, "it lists everything, also its entry for tests that must not be listed")
+        return Verdict(State.BROKEN, "everything is listed, even the test entry that must not be")
     if not _codes(test):
-        return Verdict(State.BROKEN, "it does not have its entry for tests, so its silence says nothing")
+        return Verdict(State.BROKEN, "the test entry is missing, so an empty answer proves nothing")
     codes = _codes(answers[subject])
     return Verdict(State.LISTED, _reasons(blocklist, codes)) if codes else Verdict(State.CLEAR)
 

@@ -43,7 +43,7 @@ def normalise(address: str) -> str:
     _check_text(address)
     bare = address.strip()
     local, at, domain = bare.rpartition("@")
-    if not at or not local:
+    if not at or not local or not domain:
         raise ValueError(f"{_shown(bare)} is not a mail address. Enter one like name@example.com.")
     if len(local) > _LOCAL_LIMIT or len(local.encode()) > _LOCAL_LIMIT or not _LOCAL.fullmatch(local):
         raise ValueError(f"{_shown(bare)} is not a mail address: the part before the @ is not valid.")

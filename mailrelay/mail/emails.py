@@ -24,6 +24,7 @@ _PARAMETER = rf'[ \t]*;[ \t]*{_VALUE}[ \t]*=[ \t]*(?:{_VALUE}|"(?:[^"\\]|\\.)*")
 _MIME_TYPE = re.compile(rf"{_NAME}/{_NAME}(?:{_PARAMETER})*")
 _FILENAME_LIMIT = 255
 _CONTENT_TYPE_LIMIT = 500
+_HAVE_FIELDS = frozenset({"from", "to", "cc", "bcc", "subject", "reply-to"})
 # Written by us or by servers on the way; a caller's own value would contradict the message.
 _RESERVED = frozenset(
     {
@@ -157,9 +158,8 @@ def _header(name: str, value: str) -> None:
     if not _HEADER_NAME.fullmatch(name):
         raise InvalidEmail("headers", f"{name[:40]!r} is not a header name.")
     if name.lower() in _RESERVED or name.lower().startswith("content-"):
-        raise InvalidEmail(
-            "headers", f"The relay writes the header {name} itself. Use the field for it instead."
-        )
+        advice = "Use the field for it instead." if name.lower() in _HAVE_FIELDS else "Leave it out."
+        raise InvalidEmail("headers", f"Quazzar writes the header {name} itself. {advice}")
     _plain("headers", value)
     try:
         headerfields.check(name, value)

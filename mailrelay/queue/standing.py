@@ -17,7 +17,7 @@ from quazzar.models import AuditEntry
 Status = Message.Status
 #: Stage → where the relay fails, as words.
 STAGES = {
-    "resolve": "finding its host name",
+    "resolve": "host name look-up",
     "connect": "connecting",
     "tls": "TLS",
     "auth": "sign-in",

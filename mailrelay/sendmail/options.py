@@ -13,7 +13,7 @@ _FLAGS = frozenset("GUcimntv")
 _MODES = {
     "d": "it runs no server",
     "s": "it does not speak SMTP on standard input",
-    "p": "the console shows the queue under Mail Relay",
+    "p": "the console shows the queue under Messages",
     "i": "mail for local users goes to the alert recipients in the Relay settings",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from codecs import BOM_UTF8
 from typing import Any
 
 from rest_framework.exceptions import APIException, ParseError
@@ -34,7 +35,8 @@ class StrictJSONParser(JSONParser):
             ParseError: it is not JSON, too deep, or holds a lone surrogate.
             TooManyParts: it has too many keys and values.
         """
-        raw: bytes = stream.read()
+        # PowerShell and others write a byte order mark, which RFC 8259, section 8.1 lets a reader ignore.
+        raw: bytes = stream.read().removeprefix(BOM_UTF8)
         if _has_too_many_parts(raw):
             raise TooManyParts
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -107,7 +107,7 @@ class FilterForm(forms.Form):
             what=values.get("what", ""),
             address=values.get("address", ""),
             since=now - timedelta(days=int(days)) if days.isdigit() else since and _midnight(since),
-            until=None if days.isdigit() else until and _midnight(until + timedelta(days=1)),
+            until=None if days.isdigit() else until and _end_of(until),
             search=values.get("q", ""),
         )
 
@@ -200,8 +200,13 @@ def _number(request: HttpRequest, name: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) < 19 else None
 
 
-def _midnight(day: Any) -> datetime:
+def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
+
+
+def _end_of(day: date) -> datetime | None:
+    """The midnight that ends the day; None after the last day that Python knows, when nothing can be later."""
+    return _midnight(day + timedelta(days=1)) if day < date.max else None
 
 
 site.PAGES += [

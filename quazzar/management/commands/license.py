@@ -21,15 +21,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
-        verbs.add_parser(
-            "show",
-            help=(
-                "show show show show show show show show show show show show show show show show show show "
-                "show show show show show show show show show show show show show show show show show show "
-                "show show show show show show show show show show show show show show show show show show "
-                "show show show show show show the plan in force, and why"
-            ),
-        )
+        verbs.add_parser("show", help="show the plan in force, and why")
         install = verbs.add_parser("install", help="put a licence in force")
         install.add_argument("file", help="the file with the licence; - reads it from stdin")
         trial = verbs.add_parser("trial", help="sign and install an evaluation licence")

@@ -17,6 +17,10 @@ def test_json_in_utf8_is_read() -> None:
     }
 
 
+def test_a_byte_order_mark_is_ignored() -> None:
+    assert StrictJSONParser().parse(io.BytesIO(b'\xef\xbb\xbf{"a": 1}')) == {"a": 1}
+
+
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [

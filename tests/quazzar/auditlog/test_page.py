@@ -95,6 +95,7 @@ def test_a_day_is_taken_whole(console: Client) -> None:
     day = f"{entry.at:%Y-%m-%d}"
     assert "removed the relay settings" in html(console.get(LOG, {"period": "-", "since": day, "until": day}))
     assert "removed the relay settings" not in html(console.get(LOG, {"period": "-", "until": "2026-01-01"}))
+    assert "removed the relay settings" in html(console.get(LOG, {"period": "-", "until": "9999-12-31"}))
 
 
 def test_the_rows_are_fetched_again_only_when_they_changed(console: Client) -> None:
