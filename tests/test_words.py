@@ -145,7 +145,9 @@ def test_no_word_is_written_twice_in_a_row() -> None:
     twice = re.compile(r"(?<![\w.:/>-])(?!that\b|had\b|quazzar\b)([a-z]{2,}) \1(?![\w./=-])")
     assert _found("show show the plan", twice)
     assert not _where(iter([*_templates(), *((path, path.read_text()) for path in _docs())]), twice)
-    assert not [(path, line) for path, text in _sentences() for line in text.split("\n") if twice.search(line)]
+    assert not [
+        (path, line) for path, text in _sentences() for line in text.split("\n") if twice.search(line)
+    ]
 
 
 def test_times_in_sentences_have_the_one_form_of_words() -> None:
