@@ -77,8 +77,8 @@ def key_file(configured: Path | None, data_dir: Path) -> Path:
         # Another node's, unless a first run was completed here without a key file of its own.
         if not fallback.exists() and any((data_dir / name).exists() for name in _AFTER_THE_KEY):
             raise ImproperlyConfigured(
-                f"This user may not look into {SYSTEM_KEY_FILE.parent}, where the key file is. Run Quazzar as the owner "
-                "of that folder, or set QUAZZAR_SECRETS_KEY_FILE."
+                f"This user may not look into {SYSTEM_KEY_FILE.parent}, where the key file is. Run Quazzar as the "
+                "owner of that folder, or set QUAZZAR_SECRETS_KEY_FILE."
             ) from exc
         return fallback
     if fallback.exists():

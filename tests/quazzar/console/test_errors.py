@@ -60,13 +60,13 @@ def test_a_refresh_after_signing_out_gets_no_sign_in_page(client: Client, db: No
 
 def test_a_form_that_was_sent_after_signing_out_is_not_lost_in_silence(client: Client, db: None) -> None:
     lost = "You were signed out before you sent the form, so nothing was changed."
-    for path in ("/admin/mail-relay/", "/admin/quazzar/apikey/add/"):
-        assert lost in client.post(path, {"host": "smtp.example.com"}, follow=True).content.decode()
+    for page in ("/admin/mail-relay/", "/admin/quazzar/apikey/add/"):
+        assert lost in client.post(page, {"host": "smtp.example.com"}, follow=True).content.decode()
     assert lost not in client.get("/admin/mail-relay/", follow=True).content.decode()
 
 
 def test_nul_in_an_address_is_a_bad_request(client: Client, operator: User) -> None:
     """PostgreSQL cannot search for it; a page has no field in which somebody could type it."""
     client.force_login(operator)
-    for path in ("/admin/mailrelay/message/?q=%00", "/admin/quazzar/auditentry/?who=user:%00"):
-        assert client.get(path).status_code == 400
+    for page in ("/admin/mailrelay/message/?q=%00", "/admin/quazzar/auditentry/?who=user:%00"):
+        assert client.get(page).status_code == 400
