@@ -37,6 +37,8 @@ PERSONS_PATIENCE = timedelta(days=7)
 #: A worker that takes longer to hand the mail over has ended.
 _HANDING_OVER = timedelta(minutes=3)
 _DEADLINE = 25.0
+#: How far the mail server's log may be behind an inbox that was just read.
+_LOG_BEHIND = timedelta(minutes=1)
 State = Proof.State
 
 
@@ -152,6 +154,10 @@ def _missing(row: Proof, left: Left) -> Station:
 def judge_arrived(row: Proof) -> None:
     """Judge a mail that was found, by DNS as it is now."""
     left = evidence.left(row)
+    if left.at is None:
+        if _log_is_behind(row):
+            return
+        left = before.came_through(left)
     if row.found == Proof.Found.REPLY or row.mail is None:
         end(row, judge.conclude((*left.stations, _answered())))
         return
@@ -170,6 +176,12 @@ def judge_arrived(row: Proof) -> None:
         lookup = evidence.remembering(resolver)
         verdict = judge.judge(mail, _sent(row, left, lookup), lookup, evidence.ask_blocklists)
     end(row, verdict)
+
+
+def _log_is_behind(row: Proof) -> bool:
+    """The mail was found before its log was read: the next look will know when it left."""
+    recent = row.arrived_at is not None and timezone.now() - row.arrived_at < _LOG_BEHIND
+    return row.way == Way.SERVER and bool(settings.QUAZZAR_MAIL_LOG_DAYS) and recent
 
 
 def _sent(row: Proof, left: Left, lookup: Lookup) -> Sent:

@@ -18,6 +18,9 @@ from quazzar import words
 _MAY_PASS = ("sender", "recipient", "data")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
+_SENDER_REFUSED = re.compile(r"sender (?:address )?(?:rejected|denied|not (?:allowed|verified|owned))", re.I)
+#: The same of a relay, which knows who sends.
+_RELAY_REFUSED_SENDER = re.compile(rf"{_SENDER_REFUSED.pattern}|not verified|in reply to MAIL FROM", re.I)
 #: A server's words → (check, where, what to do, the page). The first that fits counts.
 _REASONS: Final = (
     (
@@ -69,16 +72,20 @@ _REASONS: Final = (
         "The receiving server wants encryption that was not made.",
         "",
     ),
+    (
+        _SENDER_REFUSED,
+        "sender",
+        At.DOOR,
+        "That server does not take mail from this sender. Send from another address, or ask its operator.",
+        "",
+    ),
 )
 _SHUT = re.compile(
     r"connect to (?P<host>[^\s\[]{1,255})\[[^\]]*\]:25: "
     r"(?P<words>Connection timed out|Connection refused|No route to host|Network is unreachable)"
 )
+_TRY_AGAIN = re.compile(r"\b4\d\d[ -]|\b4\.\d\.\d|try again|greylist", re.I)
 _OWN_LOGIN = re.compile(r"SASL (?:\[CACHED\] )?authentication failed|\b53[045][ -]5?", re.I)
-_SENDER_REFUSED = re.compile(
-    r"sender (?:address )?(?:rejected|denied|not (?:allowed|verified|owned))|not verified|in reply to MAIL FROM",
-    re.I,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +178,19 @@ def _encryption(host: str, security: str) -> list[Check]:
     ]
 
 
+def came_through(left: Left) -> Left:
+    """The same for a mail that has arrived: what the log does not tell was done all the same."""
+    return replace(left, stations=tuple(map(_passed, left.stations)))
+
+
+def _passed(station: Station) -> Station:
+    if not any(check.mark is Mark.PENDING for check in station.checks):
+        return station
+    done = Check("accepted", Mark.OK, "The mail left; when it did was not logged.")
+    kept = (check for check in station.checks if check.mark is not Mark.PENDING)
+    return replace(station, checks=(*kept, done))
+
+
 # --- through the mail server ---------------------------------------------------------------------------------
 def by_server(
     sent_at: datetime,
@@ -232,7 +252,7 @@ def _refused(start: Station, sender: Station, event: Event, domain: str, *, thro
             "admin:mail_relay",
         )
         return stopped(check)
-    if through_relay and _SENDER_REFUSED.search(text):
+    if through_relay and _RELAY_REFUSED_SENDER.search(text):
         check = Check(
             "sender",
             Mark.BAD,
@@ -241,11 +261,10 @@ def _refused(start: Station, sender: Station, event: Event, domain: str, *, thro
             "admin:mail_relay",
         )
         return stopped(check)
-    if (
-        not final
-        and re.search(r"\b4\d\d[ -]|\b4\.\d\.\d|try again|greylist", text, re.I)
-        and not reason(text)
-    ):
+    found_reason = reason(text)
+    # A server that is still verifying the sender's address asks to try again, too.
+    may_pass = found_reason is None or found_reason[0] == "sender"
+    if not final and may_pass and _TRY_AGAIN.search(text):
         waits = Check("accepted", Mark.WARNING, f"The next server asked to try again: {text}")
         return Left((start, replace(sender, checks=(waits,))))
     ours = Check("accepted", Mark.OK, "The mail server tried to pass the mail on.")
