@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.utils import timezone
@@ -11,15 +12,22 @@ from dnsrecords.models import Proof
 from dnsrecords.proof import evidence, running, starting
 from dnsrecords.proof.judging import arrived, before, judge
 from mailrelay.bounces import outcomes, reading
+from mailrelay.mail.addresslists import decoded
 from quazzar import doorbell
 from quazzar.access import audit
 from quazzar.errors import InvalidFields
+
+if TYPE_CHECKING:
+    from dnsrecords.proof.judging.arrived import Arrived
 
 #: Of a larger mail only this much is kept. A proof has some kilobytes.
 _MOST_BYTES = 512 * 1024
 _IN_A_HEADER = re.compile(rb"^X-Quazzar-Proof:", re.MULTILINE | re.IGNORECASE)
 _BOUNDARY = re.compile(rb"boundary=\"?([^\";\s]{1,70})", re.IGNORECASE)
 _MOST_PARTS = 20
+#: What programs that answer for people write, besides Auto-Submitted.
+_PRECEDENCES = ("bulk", "junk", "list", "auto_reply")
+_OF_RESPONDERS = ("x-autoreply", "x-autoreply-from", "x-autorespond", "x-autoresponse", "x-mail-autoreply")
 _ID = re.compile(r"<[^\s<>]{1,253}>")
 State, Found = Proof.State, Proof.Found
 
@@ -115,11 +123,28 @@ def _attached(raw: bytes) -> bytes:
 
 def _answered(raw: bytes) -> bool:
     mail = arrived.read(raw[:_MOST_BYTES])
+    if _is_automatic(mail):
+        return False
     named = " ".join((*mail.all("in-reply-to"), *mail.all("references")))
     if not (ids := _ID.findall(named)[:50]):
         return False
     row = Proof.objects.filter(message_id__in=ids, state=State.UNDERWAY).first()
     return row is not None and _answer(row)
+
+
+def _is_automatic(mail: Arrived) -> bool:
+    """A program answered: out of office, say, or a help desk. Whether a person has the mail, nobody knows.
+
+    RFC 3834 §2 and §5 name the field and the empty envelope sender; the others are older, and still written.
+    """
+    submitted = [value.partition(";")[0].strip().lower() for value in mail.all("auto-submitted")]
+    return (
+        any(value != "no" for value in submitted)
+        or any(value.strip().lower() in _PRECEDENCES for value in mail.all("precedence"))
+        or any(mail.all(name) for name in _OF_RESPONDERS)
+        or "<>" in (value.strip() for value in mail.all("return-path"))
+        or any(reading.ANSWERS.search(decoded(value).strip()) for value in mail.all("subject"))
+    )
 
 
 def _answer(row: Proof) -> bool:

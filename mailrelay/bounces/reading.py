@@ -40,8 +40,8 @@ _SUBJECT = re.compile(
     r"|error (?:sending|condition)|user unknown|dsn|not delivered|rejected:",
     re.IGNORECASE,
 )
-#: A person's program answers (RFC 3834): out of office, "we have received your request".
-_ANSWERS = re.compile(
+#: The subject when a person's program answers (RFC 3834): out of office, "we have received your request".
+ANSWERS = re.compile(
     r"^(?:auto(?:matic(?:ally)?)?[ :-]|out of (?:the )?office|vacation|abwesen"
     r"|r.ponse automatique|risposta automatica|respuesta autom|autosvar|自動応答|自動返信"
     r"|away from|i.m away|on vacation)",
@@ -156,7 +156,7 @@ def _is_bounce(mail: Mail, subject: str) -> bool:
     """Whether a program of a server wrote this, about a delivery."""
     header = mail.header
     if (
-        _ANSWERS.search(subject)
+        ANSWERS.search(subject)
         or "x-autoreply" in header
         or header.get("precedence", "").lower() == "auto_reply"
     ):

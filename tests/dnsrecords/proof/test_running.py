@@ -146,6 +146,43 @@ def test_an_answer_proves_that_it_arrived_and_not_more(relay: RelaySettings) -> 
     assert incoming.paste(row, text).state == State.ARRIVED, "the header may still come"
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        "Auto-Submitted: auto-replied",
+        "Auto-Submitted: Auto-Generated; owner-email=anna@example.com",
+        "Precedence: bulk",
+        "Precedence: auto_reply",
+        "X-Autoreply: yes",
+        "X-Autorespond: vacation",
+        "Return-Path: <>",
+        "Subject: Automatic reply: Delivery proof 0123abcd",
+        "Subject: =?utf-8?Q?Abwesenheitsnotiz=3A_Delivery_proof?=",
+    ],
+)
+def test_what_a_program_answers_is_no_answer_of_the_recipient(relay: RelaySettings, field: str) -> None:
+    row = started()
+    answer = f"{field}\r\nFrom: anna@example.com\r\nIn-Reply-To: {row.message_id}\r\n\r\nI am away.\r\n"
+    assert readers.read(answer.encode()) == []
+    assert moved(row).state == State.UNDERWAY
+    by_hand = answer.replace(field, "Auto-Submitted: no\r\nReturn-Path: <anna@example.com>")
+    assert readers.read(by_hand.encode()) == ["proofs"]
+
+
+def test_a_mail_that_is_found_before_its_log_was_read_is_judged_with_the_log(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = started(to="", inbox=inbox.pk)
+    Proof.objects.filter(pk=row.pk).update(way="server", queued=None)
+    assert readers.read(arrived(row)) == ["proofs"]
+    assert moved(row).state == State.ARRIVED, "the log may tell more soon"
+    Proof.objects.update(arrived_at=timezone.now() - timedelta(minutes=2))
+    assert moved(row).state == State.FAILED
+    checks = [check for station in progress.verdict_of(row).stations for check in station.checks]
+    assert Mark.PENDING not in {check.mark for check in checks}
+    assert "The mail left; when it did was not logged." in {check.sentence for check in checks}
+
+
 def test_a_proof_that_is_forwarded_as_an_attachment_is_judged(relay: RelaySettings) -> None:
     row = started()
     head = b"From: anna@example.com\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n"
