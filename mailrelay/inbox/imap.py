@@ -6,6 +6,7 @@ import base64
 import hashlib
 import imaplib
 import re
+import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -14,11 +15,12 @@ from datetime import date
 from types import TracebackType
 from typing import Any, Self
 
+from mailrelay.inbox.deadline import Deadline
 from quazzar import tlsfailures, words
 from quazzar.errors import QuazzarError
 
-#: Seconds to wait for the server, each time.
-_SECONDS = 20.0
+#: Seconds to wait for the server, each time; and for all that is done with a mailbox at one time.
+_SECONDS, _SECONDS_IN_ALL = 20.0, 120.0
 #: A larger mail is not fetched: no report has that size.
 MOST_BYTES = 12 * 1024 * 1024
 #: What a server may send in answer to one command.
@@ -65,6 +67,15 @@ class _Plain(imaplib.IMAP4):
 
     left = MOST_AT_ONCE
 
+    def __init__(self, host: str, port: int, deadline: Deadline, **more: Any) -> None:
+        self._deadline = deadline
+        super().__init__(host, port, timeout=_SECONDS, **more)
+
+    def _create_socket(self, timeout: float | None) -> socket.socket:
+        connection: socket.socket = imaplib.IMAP4._create_socket(self, timeout)  # type: ignore[attr-defined]
+        self._deadline.watch(connection)
+        return connection
+
     def read(self, size: int) -> bytes:
         """A literal; refused by its announced size."""
         self._take(size)
@@ -88,6 +99,10 @@ class _Plain(imaplib.IMAP4):
 class _Encrypted(_Plain, imaplib.IMAP4_SSL):
     """The same over TLS."""
 
+    def _create_socket(self, timeout: float | None) -> ssl.SSLSocket:
+        context: ssl.SSLContext = self.ssl_context
+        return context.wrap_socket(super()._create_socket(timeout), server_hostname=self.host)
+
 
 class Mailbox:
     """A signed-in connection. Use it in ``with``.
@@ -101,6 +116,7 @@ class Mailbox:
 
     def __init__(self, account: Account) -> None:
         self._account = account
+        self._deadline = Deadline(_SECONDS_IN_ALL)
         self.host, self._imap = self._reached()
         try:
             self._sign_in()
@@ -158,8 +174,8 @@ class Mailbox:
     def _opened(self, context: ssl.SSLContext) -> _Plain:
         account = self._account
         if account.security == "tls":
-            return _Encrypted(account.host, account.port, ssl_context=context, timeout=_SECONDS)
-        imap = _Plain(account.host, account.port, timeout=_SECONDS)
+            return _Encrypted(account.host, account.port, self._deadline, ssl_context=context)
+        imap = _Plain(account.host, account.port, self._deadline)
         if account.security == "none":
             return imap
         with ExitStack() as until_encrypted:
@@ -282,13 +298,15 @@ class Mailbox:
     def _leave(self) -> None:
         with suppress(InboxError, *_TROUBLE):
             self._imap.logout()
+        self._deadline.over()
 
     # --- what went wrong
 
     @contextmanager
     def _told(self, doing: str) -> Iterator[None]:
         try:
-            yield
+            with self._in_time():
+                yield
         except ssl.SSLError as exc:
             failure = tlsfailures.explain(exc, self._account.host)
             raise InboxError(failure.sentence, hint=_TLS_HINTS.get(failure.kind, "")) from exc
@@ -319,6 +337,19 @@ class Mailbox:
                 ) from exc
             raise InboxError(
                 f"{self._account.host} gave an answer that is not IMAP: {_said([exc])}."
+            ) from exc
+
+    @contextmanager
+    def _in_time(self) -> Iterator[None]:
+        """What was cut off is told as what it is."""
+        try:
+            yield
+        except _TROUBLE as exc:
+            if not self._deadline.passed:
+                raise
+            raise InboxError(
+                f"{self._account.host} took longer than {self._deadline.seconds:.0f} s.",
+                hint="The server answers too slowly, or does not speak IMAP as it should. Ask its operator.",
             ) from exc
 
 
