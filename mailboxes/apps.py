@@ -26,7 +26,7 @@ class MailboxesConfig(AppConfig):
         from quazzar.monitoring.metrics import register_collector
 
         onward.register(_journey_of)
-        owned.register(places.hosts, standing.addresses)
+        owned.register(places.hosts, standing.addresses, standing.is_mailbox)
         relay_changed.connect(_follow_the_relay, dispatch_uid="mailboxes.relay")
         server: Any = {"area": doctor.Area.SERVER, "page": "admin:mail_boxes", "right": rights.SEE_SERVER}
         page: Any = {**server, "page": "admin:mail_boxes_server"}

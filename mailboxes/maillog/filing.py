@@ -20,6 +20,8 @@ _MOST_KEPT: Final = 6000
 _PORTION = 400
 #: Columns of a journey that change.
 _CHANGING = [field.name for field in Journey._meta.concrete_fields if not field.primary_key]
+#: Postfix tries no longer.
+_ENDS = frozenset({Kind.BOUNCED, Kind.EXPIRED})
 #: A client that hangs up after it was turned away is no news.
 _TOLD = frozenset({Kind.REFUSED, Kind.PUT_OFF, Kind.SIGN_IN_FAILED, Kind.MISUSED, Kind.NO_TLS, Kind.ACCEPTED})
 _SESSION = timedelta(minutes=1)
@@ -45,15 +47,15 @@ class Filer:
         self._fetch(key for _, event in ordered for key in joining.keys_of(event))
         touched: dict[Draft, None] = {}
         moved: list[tuple[int, Draft]] = []
-        bounces: list[tuple[Draft, datetime, Event]] = []
+        ends: list[tuple[Draft, datetime, Event]] = []
         for at, event in ordered:
             if self._is_news(event, at):
                 draft = self._taken(event, at, moved)
                 touched[draft] = None
-                if event.kind == Kind.BOUNCED and not draft.is_report(event):
-                    bounces.append((draft, at, event))
+                if event.kind in _ENDS and not draft.is_report(event):
+                    ends.append((draft, at, event))
         self._write([draft for draft in touched if draft.merged is None], moved)
-        telling.bounced([(draft.whole.row, at, event) for draft, at, event in bounces])
+        telling.ended([(draft.whole.row, at, event) for draft, at, event in ends])
         self._forget()
         return Counter(event.kind for _, event in ordered)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mailboxes.models import Domain, Stack
+from mailboxes.models import Domain, Mailbox, Stack
 from mailboxes.provisioning import namespace, routing
 from mailrelay.inbox.owned import Addresses
 
@@ -38,6 +38,11 @@ def addresses() -> Addresses:
     """The addresses, for the page about what comes back."""
     found = read(Stack.load())
     return Addresses(found.addresses, [other.address for other in found.not_ours])
+
+
+def is_mailbox(address: str) -> bool:
+    """Whether it is an operator's mailbox on this mail server."""
+    return Mailbox.objects.live().filter(address=address).exists()
 
 
 def read(stack: Stack) -> Standing:

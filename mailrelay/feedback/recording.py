@@ -67,7 +67,7 @@ def record(
         at: when it happened; None: now.
     """
     when = _between(message.created_at, at)
-    trusted = proven or not RelaySettings.objects.filter(pk=1).exclude(bounce_address="").exists()
+    trusted = proven or _may_be_trusted(message)
     new = []
     with transaction.atomic():
         for outcome in _ours(message, outcomes):
@@ -102,6 +102,16 @@ def record(
     for row in new:
         logger.info("message %s %s for a recipient, told by %s", message.pk, row.kind, source)
     return new
+
+
+def _may_be_trusted(message: Message) -> bool:
+    """Whether a report that names nothing but the Message-ID suppresses: only recipients know it, so that of a mail to
+    one person nobody but that person could have forged it. Of a mail to more, one could have the others suppressed.
+
+    With an address for bounces, true reports come to a signed envelope sender.
+    """
+    has_address = RelaySettings.objects.filter(pk=1).exclude(bounce_address="").exists()
+    return not has_address and len(message.recipients) == 1
 
 
 def _replaced(row: Feedback, values: dict[str, Any]) -> Feedback:

@@ -29,6 +29,7 @@ class Addresses:
 
 _where: Callable[[], Sequence[str]] = tuple
 _addresses: Callable[[], Addresses] = Addresses
+_has_mailbox: Callable[[str], bool] = lambda _: False  # noqa: E731
 
 
 def row() -> Inbox | None:
@@ -36,15 +37,18 @@ def row() -> Inbox | None:
     return Inbox.objects.filter(owned=True).first()
 
 
-def register(where: Callable[[], Sequence[str]], known: Callable[[], Addresses]) -> None:
+def register(
+    where: Callable[[], Sequence[str]], known: Callable[[], Addresses], has_mailbox: Callable[[str], bool]
+) -> None:
     """Take over what only the owner of the mail server knows.
 
     Args:
         where: hosts at which it may answer, as seen from this process, in the order in which to try.
         known: the addresses for bounces and reports.
+        has_mailbox: whether an address is an operator's mailbox on that mail server.
     """
-    global _where, _addresses
-    _where, _addresses = where, known
+    global _where, _addresses, _has_mailbox
+    _where, _addresses, _has_mailbox = where, known, has_mailbox
 
 
 def addresses() -> Addresses:
@@ -52,8 +56,15 @@ def addresses() -> Addresses:
     return _addresses()
 
 
-def for_bounces(from_address: str) -> str:
-    """The address for bounces in the same domain as this sender; empty if its mail does not come to the mailbox."""
+def for_bounces(from_address: str, login: str) -> str:
+    """The address for bounces in the same domain as this sender; empty if its mail does not come to the mailbox, or
+    if the relay is this very mail server: whoever signs in there as a mailbox may send from that mailbox only.
+
+    Args:
+        login: the user name at the relay.
+    """
+    if _has_mailbox(login.lower()):
+        return ""
     address = f"bounces@{from_address.rpartition('@')[2].lower()}"
     return address if address in addresses().ours else ""
 

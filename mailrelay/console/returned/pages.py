@@ -48,7 +48,7 @@ def returned(request: HttpRequest) -> HttpResponse:
         "title": "Returned mail",
         "own": owned.addresses(),
         "own_days": django_settings.QUAZZAR_OWN_MAILBOX_DAYS,
-        "own_bounces": owned.for_bounces(relay.from_address),
+        "own_bounces": owned.for_bounces(relay.from_address, relay.username),
         "relay": relay,
         "provider": preset.name if preset and preset.host else relay.host,
         "own_sender": relay.configured and presets.insists_on_sender(relay.provider, relay.host),
@@ -62,7 +62,8 @@ def returned(request: HttpRequest) -> HttpResponse:
 @gate.change(CHANGE_RELAY, PAGE)
 def use_own(request: HttpRequest) -> HttpResponse:
     """Send bounces to Quazzar's own mailbox: make it the address for bounces in the relay settings."""
-    address = owned.for_bounces(RelaySettings.load().from_address)
+    relay = RelaySettings.load()
+    address = owned.for_bounces(relay.from_address, relay.username)
     if address:
         relaysettings.update({"bounce_address": address}, partial=True)
         messages.success(request, f"Bounces now go to {address}, and Quazzar reads them.")

@@ -289,6 +289,37 @@ def test_what_postfix_returned_of_the_relays_mail_has_bounced_there_too() -> Non
     assert Suppression.objects.filter(address="bob@x.test").exists()
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_what_postfix_gave_up_of_the_relays_mail_has_bounced_there_too(at_once: bool) -> None:
+    message = Message.objects.create(
+        message_id="<1@x>",
+        to=["bob@x.test", "eve@x.test"],
+        recipients=[{"address": address, "status": "sent"} for address in ("bob@x.test", "eve@x.test")],
+        status="sent",
+    )
+    said = (
+        "host mx.x.test[192.0.2.7] said: 450 4.2.0 Greylisted, try again later (in reply to RCPT TO command)"
+    )
+    events = [*mail("A1B2C3D4", "<1@x>", "eve@x.test")[:-1]]
+    for second in (2, 3):
+        deferral = Event("postfix", Kind.DEFERRED, "A1B2C3D4", recipients=("bob@x.test",), code="4.2.0", text=said,
+                         remote="mx.x.test[192.0.2.7]:25")  # fmt: skip
+        events.append((records.at(second), deferral))
+    events += [
+        (records.at(4), Event("postfix", kind, "A1B2C3D4", sender="alice@x.test"))
+        for kind in (Kind.EXPIRED, Kind.REMOVED)
+    ]
+    for batch in [events] if at_once else _batched(events, 1):
+        store(batch)
+    (known,) = message.feedback.all()
+    assert (known.recipient, known.kind, known.hard, known.status, known.code, known.source) == (
+        "bob@x.test", "bounced", False, "4.2.0", 450, "log",
+    )  # fmt: skip
+    assert known.proven and "Greylisted, try again later" in known.said
+    assert not Suppression.objects.exists()
+    assert of("m:<1@x>").state == "bounced"
+
+
 def test_a_strangers_mail_with_a_known_message_id_tells_nothing_of_the_relays() -> None:
     message = Message.objects.create(
         message_id="<1@x>",

@@ -78,11 +78,22 @@ def test_the_signed_envelope_sender_counts_before_any_message_id(message: Messag
 
 
 def test_a_hard_bounce_suppresses_its_recipient_and_a_soft_one_nobody(relay: RelaySettings) -> None:
-    sent("anna@example.com", "bob@example.com")
-    recording.read_mail(bounce("postfix-several"))
+    message = sent("anna@example.com", "bob@example.com")
+    recording.read_mail(bounce("postfix-several", to=signed(message)))
     assert [(row.address, row.reason) for row in Suppression.objects.all()] == [
         ("bob@example.com", "bounced")
     ]
+
+
+def test_one_recipient_cannot_have_another_one_suppressed(relay: RelaySettings) -> None:
+    """Without an address for bounces, who got the mail can write a report about everybody else who did."""
+    message = sent("anna@example.com", "eve@example.com")
+    assert recording.read_mail(bounce())
+    assert [row.recipient for row in standing.of(message.pk)] == ["anna@example.com"], "it is told"
+    assert not Suppression.objects.exists()
+    alone = sent("anna@example.com", message_id="<alone@example.org>")
+    assert recording.read_mail(bounce().replace(b"disk-92@", b"alone@"))
+    assert Suppression.objects.get().feedback == alone.feedback.get()
 
 
 def test_a_complaint_suppresses_who_complained(message: Message) -> None:

@@ -14,6 +14,7 @@ from mailrelay.inbox import owned, settings
 from mailrelay.models import Inbox, Message, RelaySettings, Suppression
 from mailrelay.suppression import listing
 from quazzar.access.roles import ROLES
+from tests.mailboxes import factories
 from tests.mailrelay.feedback.test_recording import bounce, sent
 from tests.rig import or_skip
 from tests.rig.dovecot import RealDovecot
@@ -137,6 +138,17 @@ def test_one_press_sends_bounces_to_the_own_mailbox(
     console.post(f"{PAGE}own-bounces/")
     assert RelaySettings.load().bounce_address == "bounces@example.com"
     assert "Send bounces to" not in text(console.get(PAGE))
+
+
+def test_a_relay_that_is_this_mail_server_lets_a_mailbox_send_from_itself_only(
+    console: Client, relay: RelaySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owned, "_addresses", lambda: owned.Addresses(["bounces@example.com"]))
+    factories.mailbox("node@example.com")
+    RelaySettings.objects.update(from_address="node@example.com", username="Node@example.com")
+    assert "Send bounces to" not in text(console.get(PAGE))
+    console.post(f"{PAGE}own-bounces/")
+    assert RelaySettings.load().bounce_address == ""
 
 
 def test_nothing_is_set_for_a_domain_whose_mail_goes_elsewhere(console: Client, relay: RelaySettings) -> None:
