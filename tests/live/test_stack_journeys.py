@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
+from base64 import b64decode
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -196,6 +198,83 @@ def test_a_mail_that_another_server_took_and_returned_later_has_bounced(world: W
         found = journey(world, about, state)
     assert found["outcomes"] == {"later@far.journeys.example": "bounced"}
     assert "552 5.2.2 Mailbox is full" in said(found, "returned")
+
+
+#: Reports in the forms of qmail and of an old Exim, without a part for programs; name → the text, what is told of it.
+IN_WORDS = {
+    "qmail": (
+        """\
+From: MAILER-DAEMON@far.journeys.example
+To: {to}
+Subject: failure notice
+Message-ID: <{name}-to-{to}>
+
+Hi. This is the qmail-send program at far.journeys.example.
+I'm afraid I wasn't able to deliver your message to the following addresses.
+This is a permanent error; I've given up. Sorry it didn't work out.
+
+<gone@inner.example>:
+192.0.2.7 does not like recipient.
+Remote host said: 550 5.1.1 <gone@inner.example>: User unknown
+Giving up on 192.0.2.7.
+
+--- Below this line is a copy of the message.
+
+Return-Path: <{to}>
+Subject: {name}
+Message-ID: <{about}>
+
+A secret of the sender.
+
+<nobody@inner.example>:
+not a recipient, but text of the mail
+""",
+        "550 5.1.1 <gone@inner.example>: User unknown",
+    ),
+    "exim": (
+        """\
+From: Mail Delivery System <Mailer-Daemon@far.journeys.example>
+To: {to}
+X-Failed-Recipients: gone@inner.example
+Auto-Submitted: auto-replied
+Subject: Mail delivery failed: returning message to sender
+Message-ID: <{name}-to-{to}>
+
+A message that you sent could not be delivered to one or more of its recipients.
+
+  gone@inner.example
+    Unrouteable address
+
+------ This is a copy of the message, including all the headers. ------
+
+Subject: {name}
+Message-ID: <{about}>
+
+A secret of the sender.
+""",
+        "gone@inner.example",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", IN_WORDS)
+def test_a_report_without_a_part_for_programs_counts_if_its_form_is_known(
+    world: World, sink: Sink, name: str
+) -> None:
+    sink.clear()
+    text, told = IN_WORDS[name]
+    to = f"{name}@far.journeys.example"
+    assert world.submit(name, to).accepted
+    about = str(sink.wait_for(1)[0].message["Message-ID"]).strip("<>")
+    raw = text.format(to=world.alice.address, about=about, name=name).replace("\n", "\r\n").encode()
+    assert deliver(world.server, raw, world.alice.address, sender="").accepted
+    found = journey(world, about, "bounced")
+    assert found["outcomes"] == {to: "bounced"}
+    (returned,) = [step for step in found["steps"] if step["kind"] == "returned"]
+    assert told in str(returned) and "secret" not in str(found)
+    logged = re.findall(r"QZ_REPORT\(0\.00\)\{([^}]*)\}", world.stack.container("rspamd").logs().decode())
+    kept = [b64decode(part) for options in logged for part in options.split(";") if part]
+    assert about.encode() in kept and not any(b"secret" in part or b"nobody@" in part for part in kept)
 
 
 def test_who_signs_in_and_who_hangs_up_is_told_apart(world: World) -> None:

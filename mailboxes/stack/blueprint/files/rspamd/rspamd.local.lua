@@ -148,27 +148,66 @@ rspamd_config.QZ_FROM_SIGNED = {
 rspamd_config:register_dependency('QZ_FROM_SIGNED', 'DKIM_CHECK')
 
 -- --- Reports that come back about mail from here, for the log: maillog/daemons/rspamd.py reads what became of that mail. Nothing
--- but the part that is written for programs (RFC 3464) and the Message-ID of the original leaves this function, and only of a
--- report with the empty envelope sender.
-local MOST_STATUS, MOST_ORIGINAL = 2000, 16384
+-- but what is written for programs and the Message-ID of the original leaves these functions, and only of a report with the
+-- empty envelope sender. Written for programs are the part of RFC 3464; what qmail says of each recipient
+-- (https://cr.yp.to/proto/qsbmf.txt), and Exim's X-Failed-Recipients: both are written here as that part would be.
+local MOST_STATUS, MOST_ORIGINAL, MOST_WORDS, MOST_RECIPIENTS = 2000, 16384, 300, 5
 local ORIGINALS = { ['message/rfc822'] = true, ['message/global'] = true, ['text/rfc822-headers'] = true,
   ['message/global-headers'] = true }
 local STATUSES = { ['message/delivery-status'] = true, ['message/global-delivery-status'] = true }
 
+local function beginning_of(part)
+  return '\n' .. tostring(part:get_content()):sub(1, MOST_ORIGINAL):gsub('\r', '')
+end
+
+local function message_id_in(text)
+  return text:match('\n[Mm][Ee][Ss][Ss][Aa][Gg][Ee]%-[Ii][Dd]:%s*<([^<>%s]+)>')
+end
+
+local function failed(address, words)
+  return string.format('Final-Recipient: rfc822; %s\nAction: failed\nDiagnostic-Code: x-text; %s\n', address,
+    words:gsub('%s+', ' '):sub(1, MOST_WORDS))
+end
+
+-- What a report without the part for programs says, and the Message-ID in its text.
+local function told_in(text, header)
+  local groups = {}
+  -- qmail: paragraphs, of which those that begin with < are recipients. One that begins with - ends them.
+  local top = text:find('^%s*Hi%. This is the ') and text:match('^(.-)\n[ \t]*\n%-')
+  for paragraph in ((top or '') .. '\n\n'):gmatch('(.-)\n[ \t]*\n+') do
+    local address, words = paragraph:sub(1, MOST_STATUS):match('^%s*<([^<>%s]+@[^<>%s]+)>:%s*(.*)$')
+    if address then groups[#groups + 1] = failed(address, words) end
+  end
+  if not top then
+    for address in (header or ''):sub(1, MOST_STATUS):gmatch('[^%s,<>]+@[^%s,<>]+') do
+      groups[#groups + 1] = failed(address, '')
+    end
+  end
+  if #groups > 0 then
+    return table.concat(groups, '\n', 1, math.min(#groups, MOST_RECIPIENTS)), message_id_in(text)
+  end
+end
+
 local function report_of(task)
   local from = task:get_from('smtp') or {}
   if task:get_user() or (from[1] and (from[1].addr or '') ~= '') then return nil end
-  if not (task:get_header('Content-Type') or ''):lower():find('^%s*multipart/report') then return nil end
-  local status, original
+  local is_report = (task:get_header('Content-Type') or ''):lower():find('^%s*multipart/report')
+  local status, original, text
   for _, part in ipairs(task:get_parts() or {}) do
     local main, sub = part:get_type()
     local kind = string.format('%s/%s', main or '', sub or ''):lower()
-    if STATUSES[kind] and not status then
+    if is_report and STATUSES[kind] and not status then
       status = tostring(part:get_content()):sub(1, MOST_STATUS)
     elseif ORIGINALS[kind] and not original then
-      local text = '\n' .. tostring(part:get_content()):sub(1, MOST_ORIGINAL):gsub('\r', '')
-      original = text:match('\n[Mm][Ee][Ss][Ss][Aa][Gg][Ee]%-[Ii][Dd]:%s*<([^<>%s]+)>')
+      original = message_id_in(beginning_of(part))
+    elseif kind == 'text/plain' and not text then
+      text = beginning_of(part)
     end
+  end
+  if not status and text then
+    local below
+    status, below = told_in(text, task:get_header('X-Failed-Recipients'))
+    original = original or below
   end
   if status and original and #original <= 250 then return { original, status } end
 end
