@@ -20,6 +20,7 @@ class DnsRecordsConfig(AppConfig):
         from dnsrecords.blocklists import standing
         from dnsrecords.checking import schedule
         from dnsrecords.proof import standing as proofs
+        from dnsrecords.reports import standing as reports
         from mailrelay.inbox import readers
         from quazzar import rights
         from quazzar.models import AuditEntry
@@ -54,9 +55,19 @@ class DnsRecordsConfig(AppConfig):
             title="Delivery proof",
             every=timedelta(minutes=1),
         )
+        doctor.register(
+            "report addresses",
+            reports.examine,
+            area=doctor.Area.DNS,
+            page="admin:dns_overview",
+            right=rights.SEE_DNS,
+            title="Addresses for reports",
+            every=timedelta(minutes=5),
+        )
         metrics.register_collector(monitoring.collect)
         metrics.register_collector(monitoring.collect_reports)
         metrics.register_collector(monitoring.collect_blocklists)
+        metrics.register_collector(proofs.collect)
         home.register()
         readers.register("DMARC and TLS reports", _read_reports)
         readers.register("proofs", _read_proofs)

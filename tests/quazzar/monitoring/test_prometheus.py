@@ -14,7 +14,7 @@ import yaml
 from django.test import Client
 from django.utils import timezone
 
-from dnsrecords.models import BlocklistEntry, ReceivedReport, RefusedReport
+from dnsrecords.models import BlocklistEntry, Proof, ProofSchedule, ReceivedReport, RefusedReport
 from mailboxes.certificates import pem
 from mailboxes.models import LogPosition, Stack
 from mailboxes.quota.room import Room
@@ -135,6 +135,10 @@ def _busy(db: None) -> None:
     BlocklistEntry.objects.create(subject="192.0.2.1", blocklist="psbl", listed=True)
     BlocklistEntry.objects.create(subject="192.0.2.1", blocklist="spamcop", trouble="refused")
     LogPosition.objects.create(service="postfix", lines=3, counts={"refused": 1})
+    ProofSchedule.objects.create(pk=1, every="day", way="server", due_at=now)
+    Proof.objects.create(
+        nonce="1", way="server", state="failed", scheduled=True, to="a@b.test", finished_at=now
+    )
     findings.look({"python"})
 
 
@@ -158,3 +162,5 @@ def test_every_metric_in_rules_and_dashboard_exists(client: Client) -> None:
     assert 'quazzar_blocklist_listed{blocklist="psbl",subject="192.0.2.1"} 1.0' in text
     assert 'quazzar_blocklist_unanswered{blocklist="spamcop",why="refused"} 1.0' in text
     assert 'quazzar_reports_refused{why="dates"} 1.0' in text
+    assert 'quazzar_proof_state{state="failed",way="server"} 1.0' in text
+    assert 'quazzar_proof_state{state="proven",way="server"} 0.0' in text
