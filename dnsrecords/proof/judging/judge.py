@@ -132,19 +132,27 @@ def _clock(found: Chain, sent: Sent) -> Check:
         return Check(
             "clock", Mark.UNKNOWN, "No other server's time is known, so the clock cannot be compared."
         )
-    hop, at = others[0], others[0].at
-    assert at is not None
-    ahead = sent.at - at
-    if ahead > _CLOCK:
-        amount = words.span(ahead)
-        return Check("clock", Mark.BAD, f"This node's clock is {amount} ahead of {hop.by}.", _SET_CLOCK)
-    if sent.arrived_at is not None and at - sent.arrived_at > _CLOCK:
+    first, *more = others
+    if not (differs := _differs(first, sent.at, sent.arrived_at)):
+        return Check("clock", Mark.OK, f"This node's clock agrees with {first.by}.")
+    for hop in more:
+        # Where servers differ among themselves, one that had it at the same time by this node's clock is a witness.
+        if hop.at is not None and abs(hop.at - sent.at) <= _CLOCK:
+            return Check(
+                "clock", Mark.OK, f"This node's clock agrees with {hop.by}; that of {first.by} is wrong."
+            )
+    return Check("clock", Mark.BAD, f"This node's clock is {differs} {first.by}.", _SET_CLOCK)
+
+
+def _differs(hop: Hop, sent_at: datetime, arrived_at: datetime | None) -> str:
+    """How this node's clock differs from that of a server; empty if it does not, as far as one can tell."""
+    assert hop.at is not None
+    if (ahead := sent_at - hop.at) > _CLOCK:
+        return f"{words.span(ahead)} ahead of"
+    if arrived_at is not None and (behind := hop.at - arrived_at) > _CLOCK:
         # The mail was here before it was there.
-        amount = words.span(at - sent.arrived_at)
-        return Check(
-            "clock", Mark.BAD, f"This node's clock is at least {amount} behind {hop.by}.", _SET_CLOCK
-        )
-    return Check("clock", Mark.OK, f"This node's clock agrees with {hop.by}.")
+        return f"at least {words.span(behind)} behind"
+    return ""
 
 
 _SET_CLOCK = "Set the clock of this machine, and switch on its time service (timedatectl set-ntp true)."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from dnsrecords.answers import Outcome
 from dnsrecords.proof.judging import arrived
 from dnsrecords.proof.judging.verdict import At, Check, Mark, Verdict
-from tests.dnsrecords.proof.setups import IP, NONCE, Setup, key, without, zone
+from tests.dnsrecords.proof.setups import IP, MX, NONCE, Setup, key, without, zone
 from tests.tiers import fewer
 
 
@@ -187,6 +188,23 @@ def test_one_wrong_thing_is_red_at_its_station_and_nothing_else(name: str) -> No
     assert bad(verdict) == [(station, key_)]
     assert sentence in verdict.sentence
     assert verdict.advice
+
+
+def test_a_server_whose_clock_is_wrong_is_told_by_another_one_there() -> None:
+    setup = Setup(clock=timedelta(hours=3))
+    inside = "Received: from {} by imap.receiver.example (Dovecot) with LMTP id 9; {}\r\n"
+    right = setup.sent().at
+    assert right is not None
+    for at, mark in (
+        (right, Mark.OK),
+        (right - timedelta(hours=3), Mark.BAD),
+        (right + timedelta(hours=1), Mark.BAD),
+    ):
+        field = inside.format(MX, format_datetime(at))
+        mail = arrived.read(field.encode() + setup.raw())
+        found = check(setup.judged_as(mail), "clock")
+        assert found.mark is mark, found
+    assert Setup().judged().mark is Mark.OK
 
 
 def test_one_proof_of_the_sender_is_enough_for_alignment() -> None:
