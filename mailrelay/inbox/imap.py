@@ -115,10 +115,9 @@ class Mailbox:
     """
 
     def __init__(self, account: Account) -> None:
-        self._account = account
-        self._deadline = Deadline(_SECONDS_IN_ALL)
-        self.host, self._imap = self._reached()
+        self._account, self._deadline = account, Deadline(_SECONDS_IN_ALL)
         try:
+            self.host, self._imap = self._reached()
             self._sign_in()
         except InboxError:
             self._leave()
@@ -296,7 +295,7 @@ class Mailbox:
         return found
 
     def _leave(self) -> None:
-        with suppress(InboxError, *_TROUBLE):
+        with suppress(InboxError, AttributeError, *_TROUBLE):  # there may be no connection
             self._imap.logout()
         self._deadline.over()
 
