@@ -24,7 +24,7 @@ class Deadline:
         self._timer: threading.Timer | None = None
 
     def watch(self, connection: socket.socket) -> None:
-        """Cut off this connection at the end, whoever waits for it then; one that was watched before no longer is."""
+        """Cut off this connection at the end; one that was watched before no longer is."""
         self.over()
         with self._guard:
             # TLS takes the socket itself over.

@@ -58,7 +58,7 @@ def addresses() -> Addresses:
 
 def for_bounces(from_address: str, login: str) -> str:
     """The address for bounces in the same domain as this sender; empty if its mail does not come to the mailbox, or
-    if the relay is this very mail server: whoever signs in there as a mailbox may send from that mailbox only.
+    if the relay is this very mail server, which lets nobody send from another address than their own.
 
     Args:
         login: the user name at the relay.

@@ -179,7 +179,7 @@ def _encryption(host: str, security: str) -> list[Check]:
 
 
 def came_through(left: Left) -> Left:
-    """The same for a mail that has arrived: what the log does not tell was done all the same."""
+    """The same for a mail that has arrived: it has left, also where the log does not tell so."""
     return replace(left, stations=tuple(map(_passed, left.stations)))
 
 
