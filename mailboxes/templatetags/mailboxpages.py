@@ -7,9 +7,17 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from mailboxes.provisioning import addresses
 from quazzar import words
 
 register = template.Library()
+
+
+@register.filter
+def spelled(name: str) -> str:
+    """The domain in its own script, where it is stored as A-labels; else empty."""
+    own = addresses.shown(name)
+    return own if own != name else ""
 
 
 @register.simple_tag

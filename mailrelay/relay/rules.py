@@ -11,6 +11,7 @@ from typing import Any
 from mailrelay.bounces import returnpath
 from mailrelay.mail import addresses
 from mailrelay.relay.presets import PRESETS, by_id
+from quazzar import words
 
 MAX_RECIPIENTS = 50
 SECURITIES = ("starttls", "tls", "none")
@@ -239,10 +240,18 @@ def _address(address: Any) -> list[str]:
 def _recipients(listed: Any) -> list[str]:
     if not isinstance(listed, list):
         return ["Enter a list of mail addresses."]
-    sentences = [sentence for address in listed for sentence in _address(address)]
+    sentences = [sentence for address in listed for sentence in _recipient(address)]
     if len(listed) > MAX_RECIPIENTS:
         sentences.append(f"You can set at most {MAX_RECIPIENTS} recipients; these are {len(listed)}.")
     return sentences or [f"{address} is listed more than once." for address in _repeated(listed)]
+
+
+def _recipient(address: Any) -> list[str]:
+    if isinstance(address, str) and "<" in address:
+        return [
+            f"{words.cut(address, 60)!r} has a name in it. Enter only the address, such as ops@example.com."
+        ]
+    return _address(address)
 
 
 def _repeated(listed: Sequence[str]) -> list[str]:

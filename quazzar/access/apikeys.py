@@ -10,12 +10,11 @@ import zlib
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from django.db import OperationalError
 from django.db.models import Q
 from django.utils import timezone
 
 from quazzar import actors, rights
-from quazzar.access import audit
+from quazzar.access import audit, notes
 from quazzar.errors import InvalidFields, QuazzarError
 from quazzar.models import ApiKey, AuditEntry
 
@@ -159,12 +158,9 @@ def _note_refusal(row: ApiKey, why: str) -> None:
     same = AuditEntry.objects.filter(
         action=REFUSED, address=address, at__gt=timezone.now() - REFUSAL_NOTED_EVERY
     )
-    try:
+    with notes.hurried(), actors.acting_as(actors.Actor("anonymous")):
         if not same.filter(target=str(row)).exists():
-            with actors.acting_as(actors.Actor("anonymous")):
-                audit.record(REFUSED, row, [why])
-    except OperationalError:  # a locked database: the answer matters more than the note
-        pass
+            audit.record(REFUSED, row, [why])
 
 
 def _note_use(row: ApiKey) -> None:
@@ -172,7 +168,5 @@ def _note_use(row: ApiKey) -> None:
     if row.last_used_at is not None and now - row.last_used_at < USE_NOTED_EVERY:
         return
     stale = Q(last_used_at=None) | Q(last_used_at__lte=now - USE_NOTED_EVERY)
-    try:
+    with notes.hurried():
         ApiKey.objects.filter(stale, pk=row.pk).update(last_used_at=now)
-    except OperationalError:  # a locked database: the request matters more than the note
-        pass

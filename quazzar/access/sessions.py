@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends import db
-from django.db import OperationalError
 from django.utils import timezone
 
+from quazzar.access import notes
 from quazzar.models import Session
 
 if TYPE_CHECKING:
@@ -107,10 +107,8 @@ def _note_use(session: Any) -> None:
     stale = Session.objects.filter(
         session_key=digest(session.session_key or ""), last_seen_at__lte=now - SEEN_NOTED_EVERY
     )
-    try:
+    with notes.hurried():
         stale.update(last_seen_at=now, address=session.address, agent=session.agent)
-    except OperationalError:  # a locked database: the request matters more than the note
-        pass
 
 
 # --- listing sessions, and ending them

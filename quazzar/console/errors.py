@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from django.shortcuts import render
 from django.urls import reverse
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from django.http import HttpRequest, HttpResponse
+
+logger = logging.getLogger(__name__)
 
 
 class ErrorPagesMiddleware:
@@ -47,16 +51,25 @@ class ErrorPagesMiddleware:
             Http404: in place of NotFound.
         """
         if isinstance(exception, TooBusy):
-            response = render(request, "busy.html", status=exception.status)
-            response["Retry-After"] = "5"
-            # As for /readyz: errors that strangers cause are not mailed to anyone.
-            response._has_been_logged = True  # type: ignore[attr-defined]
-            return response
+            return _busy(request, "Too many passwords are being checked right now.")
+        if isinstance(exception, OperationalError | InterfaceError):
+            logger.error("%s %s: the database failed", request.method, request.path, exc_info=exception)
+            return _busy(
+                request, "The database did not answer, so nothing was changed. Doctor and the log say why."
+            )
         if isinstance(exception, PermissionDenied):
             signins.refused(request)
         if isinstance(exception, NotFound):
             raise Http404(exception.message) from exception
         return None
+
+
+def _busy(request: HttpRequest, why: str) -> HttpResponse:
+    response = render(request, "busy.html", {"why": why}, status=TooBusy.status)
+    response["Retry-After"] = "5"
+    # As for /readyz: errors that strangers cause are not mailed to anyone.
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
 
 
 def _leads_to_sign_in(response: HttpResponse) -> bool:

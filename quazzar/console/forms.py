@@ -13,7 +13,8 @@ from quazzar.errors import AlreadyExists, InvalidFields, QuazzarError
 
 T = TypeVar("T")
 
-_SEPARATORS = re.compile(r"[\r\n,;]+")
+#: What stands between separators; those within quotes, as in "Doe, John" <john@example.com>, separate nothing.
+_ITEM = re.compile(r'(?:"[^"\r\n]*"|[^\r\n,;])+')
 INPUT = {"class": "q-input"}
 #: For addresses, names and the like: no spell check, no capital letter, no completion.
 VERBATIM = {**INPUT, "spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
@@ -72,7 +73,7 @@ class AddressesField(forms.CharField):
 
         Words that are not all addresses stay together, so that a line with a mistake is one mistake.
         """
-        return [address for line in _SEPARATORS.split(value or "") for address in _addresses(line.strip())]
+        return [address for line in _ITEM.findall(value or "") for address in _addresses(line.strip())]
 
 
 def _addresses(line: str) -> list[str]:

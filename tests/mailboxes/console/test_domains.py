@@ -29,6 +29,13 @@ def add_domain(console: Client, **values: str) -> Any:
     )
 
 
+def test_a_domain_in_another_script_is_listed_in_both_spellings(console: Client) -> None:
+    factories.domain("xn--bcher-kva.example")
+    for page in (f"{TAB}domains/", "/admin/mail-relay/dns/"):
+        shown = html(console.get(page))
+        assert "xn--bcher-kva.example" in shown and ">bücher.example<" in shown
+
+
 def add_alias(console: Client, **values: str) -> Any:
     usual = {
         "domain": str(factories.domain().pk),

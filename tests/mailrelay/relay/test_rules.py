@@ -245,6 +245,11 @@ def test_every_recipient_must_be_an_address(field: str) -> None:
     assert wrong(**{field: ["ops@example.com", "me@müller.example"]}) == {}
 
 
+def test_a_recipient_with_a_name_is_asked_for_without_it() -> None:
+    sentence = "'Ada <ada@example.com>' has a name in it. Enter only the address, such as ops@example.com."
+    assert wrong(alert_recipients=["Ada <ada@example.com>"]) == {"alert_recipients": [sentence]}
+
+
 def test_a_recipient_twice_is_refused_whatever_the_case_of_its_domain() -> None:
     repeated = wrong(alert_recipients=["ops@example.com", "ops@EXAMPLE.com"])
     assert repeated == {"alert_recipients": ["ops@example.com is listed more than once."]}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from django.contrib.auth.models import User
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import path
@@ -28,7 +30,17 @@ def busy(request: HttpRequest) -> HttpResponse:
     raise TooBusy
 
 
-urlpatterns = [path("gone", gone), path("other", other), path("busy", busy), *product]
+def locked(request: HttpRequest) -> HttpResponse:
+    raise OperationalError("database is locked")
+
+
+urlpatterns = [
+    path("gone", gone),
+    path("other", other),
+    path("busy", busy),
+    path("locked", locked),
+    *product,
+]
 
 
 def test_what_the_domain_does_not_find_is_a_404_page(client: Client, settings: Any, db: None) -> None:
@@ -49,6 +61,16 @@ def test_a_busy_node_says_when_to_try_again(client: Client, settings: Any, db: N
     response = client.get("/busy")
     assert (response.status_code, response["Retry-After"]) == (503, "5")
     assert "Try again in a few seconds." in response.content.decode()
+
+
+def test_a_locked_database_is_named_on_the_page_and_in_the_log(
+    client: Client, settings: Any, caplog: pytest.LogCaptureFixture, db: None
+) -> None:
+    settings.ROOT_URLCONF = __name__
+    response = client.get("/locked")
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
+    assert "The database did not answer, so nothing was changed." in response.content.decode()
+    assert "database is locked" in caplog.text
 
 
 def test_a_refresh_after_signing_out_gets_no_sign_in_page(client: Client, db: None) -> None:

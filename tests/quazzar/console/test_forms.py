@@ -14,6 +14,11 @@ from quazzar.console.forms import AddressesField
         ("not an address\nops@x.test", ["not an address", "ops@x.test"]),
         ("Ops Team <ops@x.test>", ["Ops Team <ops@x.test>"]),
         ('"two words"@x.test', ['"two words"@x.test']),
+        (
+            '"Doe, John" <j@x.test>, "Roe; Jane" <r@x.test>',
+            ['"Doe, John" <j@x.test>', '"Roe; Jane" <r@x.test>'],
+        ),
+        ('"a@x.test, b@x.test', ['"a@x.test', "b@x.test"]),
         (" \n,;", []),
     ],
 )
