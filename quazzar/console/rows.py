@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db import models
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import SuspiciousOperation
+from django.db import DataError, models
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -64,13 +67,8 @@ class RightfulAdmin(ModelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Return the list, for those with the right to see it."""
-        try:
-            with gate.naming(self.see):
-                return super().changelist_view(request, extra_context)
-        except (
-            OverflowError
-        ):  # a time in the address that only another zone knows; Django handles other bad values
-            return redirect(request.path)
+        with _possible(request), gate.naming(self.see):
+            return super().changelist_view(request, extra_context)
 
     def changeform_view(
         self,
@@ -80,13 +78,28 @@ class RightfulAdmin(ModelAdmin):
         extra_context: Any = None,
     ) -> HttpResponse:
         """One row, or the form for a new one."""
-        with gate.naming(self.see if object_id else self.add):
+        with _possible(request), gate.naming(self.see if object_id else self.add):
             return super().changeform_view(request, object_id, form_url, extra_context)
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """Ask before deleting a row, and then delete it."""
         with gate.naming(self.delete):
             return super().delete_view(request, object_id, extra_context)
+
+
+@contextmanager
+def _possible(request: HttpRequest) -> Iterator[None]:
+    """Make a bad request of an id, a number or a time that no row can have, on which Django's pages fail.
+
+    Raises:
+        SuspiciousOperation: the request has one.
+    """
+    if not all(one.isdecimal() for one in request.POST.getlist(ACTION_CHECKBOX_NAME)):
+        raise SuspiciousOperation
+    try:
+        yield
+    except (OverflowError, DataError) as exc:  # SQLite's driver, PostgreSQL
+        raise SuspiciousOperation from exc
 
 
 def _has(right: Right | None, request: HttpRequest) -> bool:

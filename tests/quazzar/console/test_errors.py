@@ -92,3 +92,16 @@ def test_nul_in_an_address_is_a_bad_request(client: Client, operator: User) -> N
     client.force_login(operator)
     for page in ("/admin/mailrelay/message/?q=%00", "/admin/quazzar/auditentry/?who=user:%00"):
         assert client.get(page).status_code == 400
+
+
+def test_values_that_no_row_can_have_are_bad_requests(client: Client, operator: User) -> None:
+    """No form of ours sends them, and Django's own pages fail on them."""
+    client.force_login(operator)
+    huge = "9" * 20
+    keys, person = "/admin/quazzar/apikey/", f"/admin/auth/user/{operator.pk}/change/"
+    assert client.get(f"{keys}?q=x").status_code == 200
+    for chosen in ("x", huge):
+        values = {"action": "revoke_selected", "_selected_action": chosen}
+        assert client.post(keys, values).status_code == 400
+    assert client.post(person, {"username": "ada", "groups": huge}).status_code == 400
+    assert client.get("/admin/dnsrecords/recordcheck/?since=0001-01-01T00:00:00%2B14:00").status_code == 400
