@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from django.db.models import Q
 from django.utils import timezone
 
-from quazzar import actors, rights
-from quazzar.access import audit, notes
+from quazzar import actors, notes, rights
+from quazzar.access import audit
 from quazzar.errors import InvalidFields, QuazzarError
 from quazzar.models import ApiKey, AuditEntry
 

@@ -14,7 +14,7 @@ from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends import db
 from django.utils import timezone
 
-from quazzar.access import notes
+from quazzar import notes
 from quazzar.models import Session
 
 if TYPE_CHECKING:

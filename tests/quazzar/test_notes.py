@@ -9,7 +9,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 
-from quazzar.access import apikeys, notes
+from quazzar import notes
+from quazzar.access import apikeys
 from quazzar.models import ApiKey
 
 
