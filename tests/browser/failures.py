@@ -61,6 +61,7 @@ class Screens:
 
     def __init__(self, node: Console, chromium: Chromium) -> None:
         self.node, self.home, self.doctor = node, chromium.page(HOME), chromium.page(DOCTOR)
+        self._caused: dict[str, float] = {}
 
     def tile(self, area: str) -> Locator:
         """An area on Home."""
@@ -75,19 +76,21 @@ class Screens:
 
     def break_and_mend(self, subtests: pytest.Subtests, *failures: Failure) -> None:
         """Causes all failures, checks that each is shown, fixes all of them, and checks that each is gone."""
-        begun = {}
         for failure in failures:
-            failure.cause()
-            begun[failure.name] = time.monotonic()
+            self.cause(failure)
         for failure in failures:
             with subtests.test(f"{failure.name}: seen"):
                 self.show(failure)
-                SEEN.append(f"{failure.name} {time.monotonic() - begun[failure.name]:.0f} s")
         for failure in failures:
             failure.mend()
         for failure in failures:
             with subtests.test(f"{failure.name}: gone"):
                 self.show_gone(failure)
+
+    def cause(self, failure: Failure) -> None:
+        """Break it, and look at the clock."""
+        failure.cause()
+        self._caused[failure.name] = time.monotonic()
 
     def show(self, failure: Failure) -> None:
         """Both pages show it: what, since when, what to do. API and metrics agree."""
@@ -107,6 +110,7 @@ class Screens:
         expect(found).to_contain_text(SINCE)
         expect(found).to_contain_text(failure.advice)
         wait_until(lambda: self._is_told(failure), f"API and metrics tell of {failure.name}", PATIENCE)
+        SEEN.append(f"{failure.name} {time.monotonic() - self._caused[failure.name]:.0f} s")
 
     def show_gone(self, failure: Failure) -> None:
         """Neither page shows it any more."""

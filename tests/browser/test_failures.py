@@ -244,7 +244,7 @@ def test_a_certificate_of_the_provider_that_is_for_another_name_or_expired(
 
     # One after the other, without a good one between them.
     first = failure("another name")
-    first.cause()
+    node.screens.cause(first)
     with subtests.test(f"{first.name}: seen"):
         node.screens.show(first)
     node.screens.break_and_mend(subtests, failure("expired"))
@@ -322,7 +322,7 @@ def test_a_disk_that_is_nearly_full_is_mailed_once_and_once_when_there_is_room_a
         mend=node.disk.make_room,
     )
     node.provider.clear()
-    disk.cause()
+    node.screens.cause(disk)
     with subtests.test("seen"):
         node.screens.show(disk)
     assert node.mails_about_itself(r"^disk: 9.* MiB free for") == 1
