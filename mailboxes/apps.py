@@ -19,6 +19,7 @@ class MailboxesConfig(AppConfig):
         from mailboxes.own import places, standing
         from mailrelay import onward
         from mailrelay.inbox import owned
+        from mailrelay.relay import ownserver
         from mailrelay.relay.settings import relay_changed
         from quazzar import rights
         from quazzar.backups import registry
@@ -27,6 +28,7 @@ class MailboxesConfig(AppConfig):
 
         onward.register(_journey_of)
         owned.register(places.hosts, standing.addresses, standing.is_mailbox)
+        ownserver.register(standing.takes)
         relay_changed.connect(_follow_the_relay, dispatch_uid="mailboxes.relay")
         server: Any = {"area": doctor.Area.SERVER, "page": "admin:mail_boxes", "right": rights.SEE_SERVER}
         page: Any = {**server, "page": "admin:mail_boxes_server"}

@@ -45,6 +45,17 @@ def is_mailbox(address: str) -> bool:
     return Mailbox.objects.live().filter(address=address).exists()
 
 
+def takes(login: str, address: str) -> bool:
+    """Whether a relay that this login signs in to takes the address as the envelope sender.
+
+    It does not if the relay is this mail server, and the running one has not been told yet.
+    """
+    if not is_mailbox(login) or not namespace.own_roles([address.rpartition("@")[2]]).count(address):
+        return True
+    stack = Stack.load()
+    return not stack.own or stack.applied_generation >= stack.desired_generation
+
+
 def read(stack: Stack) -> Standing:
     """How it stands now."""
     names = list(Domain.objects.order_by("name").values_list("name", flat=True)) if stack.own else []

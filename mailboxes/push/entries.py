@@ -92,6 +92,8 @@ class Snapshot:
         operators: addresses of those who run this server. They get the mail that every mail server must accept.
         own: address of Quazzar's own mailbox, which is among the mailboxes and in the hostname's domain; empty: none.
         own_roles: addresses whose mail goes there; no mailbox and no alias has one of them.
+        bounce_address: of them, the one to which bounces of this node's own relay mail go, if this mail server is the
+            relay, and ``relay_login`` the mailbox as which it signs in; both empty otherwise.
     """
 
     generation: int = 0
@@ -103,3 +105,5 @@ class Snapshot:
     operators: tuple[str, ...] = ()
     own: str = ""
     own_roles: tuple[str, ...] = ()
+    bounce_address: str = ""
+    relay_login: str = ""

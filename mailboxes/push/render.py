@@ -197,6 +197,9 @@ def senders_table(snapshot: Snapshot) -> bytes:
         rows[address] = rows.get(address, set()) | logins
     # Quazzar sends delivery proofs from them: what they prove is true for every mail of the domain.
     rows |= {role: {snapshot.own} for role in snapshot.own_roles}
+    # Rspamd sees to it that such mail is from the mailbox that signed in, or from Quazzar.
+    if snapshot.bounce_address in snapshot.own_roles and snapshot.relay_login in senders:
+        rows[snapshot.bounce_address].add(snapshot.relay_login)
     return _table((key, ",".join(sorted(logins))) for key, logins in rows.items() if logins)
 
 

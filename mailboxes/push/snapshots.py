@@ -15,7 +15,7 @@ from mailrelay.models import RelaySettings
 from mailrelay.relay import authorities
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 _RSA, _ED25519, _SIGNING = DkimKey.Algorithm.RSA, DkimKey.Algorithm.ED25519, DkimKey.State.SIGNING
 
@@ -99,6 +99,8 @@ def take() -> Desired:
     certificate = _certificate(stack)
     domains, unreadable_keys = _domains()
     own = _own_mailbox(stack)
+    roles = tuple(namespace.own_roles(domain.name for domain in domains)) if own else ()
+    bounce_address, relay_login = _returns(roles)
     frozen = {"tls"} if certificate is None else set()
     if relay_problem or not relay_readable:
         frozen.add("relay")
@@ -117,7 +119,9 @@ def take() -> Desired:
             ),
             smarthost=None if relay_problem else smarthost,
             own=stack.own if own else "",
-            own_roles=tuple(namespace.own_roles(domain.name for domain in domains)) if own else (),
+            own_roles=roles,
+            bounce_address=bounce_address,
+            relay_login=relay_login,
         ),
         # "applied_at is null" follows from the rest; it lets the database use an index, and a push waits for this.
         new=frozenset(live.unsynced().filter(live_at=None).values_list("address", flat=True)),
@@ -180,6 +184,14 @@ def _own_mailbox(stack: Stack) -> tuple[MailboxEntry, ...]:
         return ()
     hashed = secret.reveal()
     return (MailboxEntry(stack.own, stack.own_home, hashed, quota_mb=OWN_QUOTA_MB, can_send=False),)
+
+
+def _returns(roles: Collection[str]) -> tuple[str, str]:
+    """Where bounces of the relay's mail go, and the mailbox as which it signs in here; empty if they are not ours."""
+    relay = RelaySettings.objects.filter(pk=1).values_list("bounce_address", "username").first()
+    address, login = (text.lower() for text in relay or ("", ""))
+    is_ours = address in roles and Mailbox.objects.live().filter(address=login).exists()
+    return (address, login) if is_ours else ("", "")
 
 
 def _own_leaving(stack: Stack) -> tuple[str, ...]:

@@ -144,8 +144,10 @@ def change(
 
 
 def follow_relay() -> None:
-    """Pushes the relay settings after they changed, if the stack's mail leaves through them."""
-    if not Stack.objects.filter(pk=1, send_through_relay=True).exists():
+    """Pushes the relay settings after they changed, if the stack's mail leaves through them, or bounces of the relay's
+    mail may come to Quazzar's own mailbox."""
+    stack = Stack.load()
+    if not stack.send_through_relay and not (stack.enabled and stack.own):
         return
     with transaction.atomic():
         changes.bump()

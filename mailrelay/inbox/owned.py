@@ -63,7 +63,7 @@ def for_bounces(from_address: str, login: str) -> str:
     Args:
         login: the user name at the relay.
     """
-    if _has_mailbox(login.lower()):
+    if _has_mailbox(login.lower()) and login.lower() != from_address.lower():
         return ""
     address = f"bounces@{from_address.rpartition('@')[2].lower()}"
     return address if address in addresses().ours else ""

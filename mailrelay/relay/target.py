@@ -10,7 +10,7 @@ from mailrelay.bounces import returnpath
 from mailrelay.bounces.returnpath import ReturnPath
 from mailrelay.mail import addresses
 from mailrelay.models import RelaySettings
-from mailrelay.relay import presets
+from mailrelay.relay import ownserver, presets
 from mailrelay.smtp.dialogue import Target
 from quazzar import hostnames
 from quazzar.errors import KeyFileError, RelayNotConfigured, Unreadable
@@ -74,6 +74,8 @@ def relay_of(row: RelaySettings) -> Relay:
 def _returns(row: RelaySettings) -> ReturnPath | None:
     """The signed return path, if one is wanted and the provider takes it."""
     if not row.bounce_address or presets.insists_on_sender(row.provider, row.host):
+        return None
+    if not ownserver.takes(row.username, row.bounce_address):
         return None
     try:
         key = keyring.current().derived(returnpath.PURPOSE)[0]

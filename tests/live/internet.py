@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from tests.rig.images import Images
 
 PROJECT = "qz-internet"
+#: Where the Engine answers in its own network, which nothing but this machine reaches.
+_API = 2375
 _MAIL = ("-p", "tcp", "--dport", "25")
 
 
@@ -45,6 +47,14 @@ class Internet(PrivateEngine):
         self._numbers = itertools.count(1)
         self._records: dict[str, Sequence[str]] = {}
         self.addresses: dict[str, str] = {}
+
+    @property
+    def elsewhere(self) -> str:
+        """DOCKER_HOST for consoles: its Engine is on another machine, which says where the stacks' ports are."""
+        return f"tcp://{self.address}:{_API}"
+
+    def _options(self) -> list[str]:
+        return [*super()._options(), f"--host={self.elsewhere}", "--tls=false"]
 
     def _name_server(self, gateway: str) -> Nameserver:
         self.nameserver = Nameserver(host=gateway, port=53)
@@ -136,7 +146,7 @@ def stack(
 ) -> Iterator[MailStack]:
     """A console, and a healthy stack with the mail of NAME.test and the host name mail.NAME.test."""
     settings: dict[str, Any] = {
-        "DOCKER_HOST": internet.url,
+        "DOCKER_HOST": internet.elsewhere,
         "QUAZZAR_STACK_BIND": "",
         "QUAZZAR_DNS_RESOLVERS": internet.nameserver.address,
         **env,

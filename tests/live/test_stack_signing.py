@@ -13,7 +13,7 @@ from tests.rig.mailclients import Answer, deliver, mail, wait_for_raw
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.live.mailstack import MailStack
+    from tests.live.mailstack import Box, MailStack
 
 pytestmark = pytest.mark.real
 
@@ -79,6 +79,33 @@ def test_a_sender_of_ones_own_is_taken(world: World) -> None:
     assert submit(world, "by alias", ("Sender", world.alice.address), sender=world.alias).accepted
     resent = [("Resent-From", world.alice.address), ("Resent-Sender", world.alice.address)]
     assert submit(world, "resent", *resent).accepted
+
+
+def test_the_nodes_own_relay_login_may_have_bounces_at_quazzar_s_mailbox(world: World) -> None:
+    """Nobody else may, and its mail must still be from its own address."""
+    stack, (alice, bob) = world.stack, (world.alice, world.bob)
+    sender = world.at("bounces+aaaa")
+
+    def send(box: Box, author: str) -> Answer:
+        raw = mail(f"from {author} by {box.address}", sender=author, to=bob.address)
+        return deliver(world.server, raw, bob.address, sender=sender, port=587, login=box.login)
+
+    assert send(alice, alice.address).code == 553
+    stack.use_relay(stack.server.port(587), username=alice.address, password=alice.password, security="starttls",
+                    from_address=alice.address, bounce_address=world.at("bounces"))  # fmt: skip
+    try:
+        stack.wait_synced()
+        assert send(alice, alice.address).accepted
+        raw = wait_for_raw(world.server, bob.login, f"from {alice.address} by {alice.address}")
+        assert f"Return-Path: <{sender}>".encode() in raw
+        assert [found.valid for found in world.signatures(raw)] == [True]
+        refused = send(alice, bob.address)
+        assert (refused.code, "The From: header names" in refused.text) == (554, True), refused
+        assert send(bob, bob.address).code == 553
+    finally:
+        stack.expect(204, "DELETE", "/api/mail/relay")
+    stack.wait_synced()
+    assert send(alice, alice.address).code == 553
 
 
 # --- what cannot be signed ---------------------------------------------------------------------------------

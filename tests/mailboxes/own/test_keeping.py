@@ -16,7 +16,9 @@ from mailboxes.provisioning.mailboxes import add_mailbox
 from mailboxes.push import parts, render, snapshots
 from mailboxes.stack import control
 from mailrelay.inbox import owned
-from mailrelay.models import Inbox
+from mailrelay.models import Inbox, RelaySettings
+from mailrelay.relay import ownserver
+from mailrelay.relay.settings import relay_changed
 from quazzar.errors import AlreadyExists
 from quazzar.models import AuditEntry
 from tests.mailboxes import factories
@@ -182,6 +184,28 @@ def test_once_switched_off_it_leaves_the_stack_in_order(stack: Stack) -> None:
     assert desired.removed == (ADDRESS,)
     assert (desired.snapshot.mailboxes, desired.snapshot.own, desired.snapshot.own_roles) == ((), "", ())
     assert not inbox().enabled
+
+
+def test_a_relay_that_is_this_mail_server_may_have_bounces_there_at_once(stack: Stack) -> None:
+    keeping.keep()
+    factories.mailbox("node@example.com")
+    generation = Stack.load().desired_generation
+    RelaySettings.objects.create(pk=1, username="Node@example.com", bounce_address="bounces@Example.com")
+    relay_changed.send(sender=RelaySettings)
+    assert Stack.load().desired_generation == generation + 1
+    found = snapshots.take().snapshot
+    assert (found.bounce_address, found.relay_login) == ("bounces@example.com", "node@example.com")
+    assert not ownserver.takes("Node@example.com", "bounces@example.com"), (
+        "the running mail server was not told yet"
+    )
+    assert ownserver.takes("Node@example.com", "node@example.com")
+    assert ownserver.takes("somebody@else.example", "bounces@example.com"), "another server is not asked"
+    Stack.objects.update(applied_generation=generation + 1)
+    assert ownserver.takes("Node@example.com", "bounces@example.com")
+    for other in ({"username": "somebody@else.example"}, {"bounce_address": "node@example.com"}):
+        RelaySettings.objects.update(**other)
+        found = snapshots.take().snapshot
+        assert (found.bounce_address, found.relay_login) == ("", "")
 
 
 def test_it_is_nobody_who_gets_the_mail_for_postmaster(stack: Stack) -> None:

@@ -197,6 +197,32 @@ def test_an_alias_may_be_used_as_sender_by_whom_it_leads_to() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("bounce_address", "login", "may"),
+    [
+        ("bounces@example.com", "ada@example.com", "ada@example.com,quazzar@mx.test"),
+        ("bounces@example.com", "eve@example.com", "quazzar@mx.test"),  # she may not send
+        ("bounces@example.com", "", "quazzar@mx.test"),
+        ("ada@example.com", "bob@example.com", "quazzar@mx.test"),
+        ("", "", "quazzar@mx.test"),
+    ],
+)
+def test_from_the_address_for_bounces_send_quazzar_and_the_relays_own_login(
+    bounce_address: str, login: str, may: str
+) -> None:
+    roles = ("bounces@example.com", "dmarc@example.com")
+    snapshot = dataclasses.replace(
+        snapshot_of(ADA, BOB, box("eve@example.com", can_send=False)),
+        own="quazzar@mx.test",
+        own_roles=roles,
+        bounce_address=bounce_address,
+        relay_login=login,
+    )
+    table = postfix_table(render.senders_table(snapshot))
+    assert table["bounces@example.com"] == may
+    assert (table["dmarc@example.com"], table["ada@example.com"]) == ("quazzar@mx.test", "ada@example.com")
+
+
 def test_who_is_disabled_may_send_again_at_once_when_enabled() -> None:
     off, on = snapshot_of(box(enabled=False)), snapshot_of(ADA)
     assert render.senders_table(off) == render.senders_table(on)

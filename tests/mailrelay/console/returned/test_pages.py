@@ -145,10 +145,12 @@ def test_a_relay_that_is_this_mail_server_lets_a_mailbox_send_from_itself_only(
 ) -> None:
     monkeypatch.setattr(owned, "_addresses", lambda: owned.Addresses(["bounces@example.com"]))
     factories.mailbox("node@example.com")
-    RelaySettings.objects.update(from_address="node@example.com", username="Node@example.com")
+    RelaySettings.objects.update(from_address="alerts@example.com", username="Node@example.com")
     assert "Send bounces to" not in text(console.get(PAGE))
     console.post(f"{PAGE}own-bounces/")
     assert RelaySettings.load().bounce_address == ""
+    RelaySettings.objects.update(from_address="node@example.com")
+    assert "Send bounces to bounces@example.com" in text(console.get(PAGE))
 
 
 def test_nothing_is_set_for_a_domain_whose_mail_goes_elsewhere(console: Client, relay: RelaySettings) -> None:

@@ -107,6 +107,10 @@ local function judge(task)
     sender = plain(task:get_user())
   end
   local wrong = wrong_header(task, sender)
+  -- Mail of Quazzar's relay, whose bounces come to its own mailbox: it is from who signed in. Postfix's table says who may.
+  if wrong and sender:find('^bounces@') and not wrong_header(task, plain(task:get_user())) then
+    sender, wrong = plain(task:get_user()), nil
+  end
   if wrong then return 'reject', wrong end
   if not sign(task, sender:match('@([^@]*)$') or '') then
     return 'soft reject', 'The mail cannot be signed at the moment; try again later'
