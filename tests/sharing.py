@@ -32,7 +32,7 @@ TOGETHER = {
         "test_home_walk.py", "test_page_walk.py", "test_relay_tab.py", "test_upgrade.py", "test_api_keys.py",
         "test_account.py", "test_deaf.py", "test_help_page.py", "test_messages.py",
     },
-    "private engine": {"test_images.py", "test_stack_engine_stop.py"},
+    "private engine": {"test_images.py", "test_stack_engine_stop.py", "test_two_proofs.py", "test_two_stacks.py"},
 }  # fmt: skip
 #: Files that take longest, with their seconds: they are begun first, so that none is left for the end.
 SECONDS = {
@@ -47,6 +47,7 @@ SECONDS = {
     "test_stack_upgrade.py": 300,
     "test_machines.py": 240,
     "test_two_stacks.py": 270,
+    "test_two_proofs.py": 170,
     "test_stack_own.py": 150,
     "test_stack_proof.py": 150,
     "test_compose.py": 150,
