@@ -12,15 +12,17 @@ if TYPE_CHECKING:
 
 
 class DemoConfig(AppConfig):
-    """Captured mail in the console."""
+    """Captured mail in the console, and in inboxes."""
 
     name = "demo"
     verbose_name = "Demo"
 
     def ready(self) -> None:
-        """Skip the clock check, since a demo needs no synchronised clock; keep the mail server apart."""
+        """Skip the clock check, since a demo needs no synchronised clock; keep inboxes and mail server apart."""
+        from demo import letterbox
         from quazzar.monitoring import doctor
 
+        letterbox.install()
         doctor.register("clock", lambda: doctor.idle("The demo does not check the clock."))
         if os.environ.get("DEMO_MAIL_SERVER"):
             from mailboxes.engine import connect

@@ -73,6 +73,12 @@ def listed(folder: Path, most: int, before: int | None = None) -> list[Captured]
     return [mail for mail in found if mail is not None]
 
 
+def newer(folder: Path, than: int) -> list[Captured]:
+    """Those captured after this one, without the end of long ones."""
+    found = (_read(folder, number, 32 * 1024) for number in _numbers(folder) if number > than)
+    return [mail for mail in found if mail is not None]
+
+
 def find(folder: Path, number: int) -> Captured | None:
     """One complete mail; None if there is none."""
     return _read(folder, number)

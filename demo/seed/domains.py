@@ -8,7 +8,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from demo import environment
+from demo import environment, letterbox
 from demo.loopback import RELAY
 from demo.seed.clock import Event
 from demo.seed.people import Crew
@@ -79,8 +79,9 @@ def events(crew: Crew, zones: Zones, now: datetime) -> list[Event]:
         _look(NEW)
 
     def break_it() -> None:
-        # Somebody tidied up, and removed the relay from the SPF record.
-        zones.publish(BROKEN, _published(BROKEN).replace(f"v=spf1 mx a:{RELAY}", "v=spf1 mx"))
+        # Somebody tidied up, and removed the relay from the SPF record, and the key that it signs with.
+        tidied = _published(BROKEN).replace(f"v=spf1 mx a:{RELAY}", "v=spf1 mx")
+        zones.publish(BROKEN, tidied.replace(letterbox.key_record(), ""))
         _look(BROKEN)
 
     def look() -> None:
@@ -110,7 +111,8 @@ def _add(name: str) -> None:
 
 def _published(name: str) -> str:
     """The zone with everything that the console asks for."""
-    return f"{zone_of(Domain.objects.get(name=name))}\nmail 3600 IN A 192.0.2.25\n"
+    zone = zone_of(Domain.objects.get(name=name))
+    return f"{zone}\nmail 3600 IN A 192.0.2.25\n{letterbox.key_record()}\n"
 
 
 def _look(*names: str) -> None:

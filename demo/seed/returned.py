@@ -12,6 +12,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from demo import environment, store
+from demo.letterbox import BOUNCES
 from demo.loopback import RELAY
 from demo.seed.clock import Event
 from demo.seed.domains import RIGHT
@@ -22,7 +23,6 @@ from mailrelay.relay import settings as relay_settings
 from mailrelay.suppression import listing
 
 _HOUR = timedelta(hours=1)
-_BOUNCES = f"bounces@{RIGHT}"
 #: Whose mail comes back, the status and the words of their server.
 GONE = (
     "Rosa Lind <rosa@lindgarden.example>",
@@ -47,11 +47,8 @@ def events(crew: Crew, now: datetime, order: Callable[[str, timedelta], Event]) 
 
     def set_up() -> None:
         with crew.by(crew.owner, now - 149 * _HOUR):
-            relay_settings.update({"bounce_address": _BOUNCES}, partial=True)
-            # The demo has no server to ask for mail, so nobody looks into it: the reports below are read from memory.
-            settings.add(
-                {"host": f"mail.{RIGHT}", "username": _BOUNCES, "password": "demo", "enabled": False}
-            )
+            relay_settings.update({"bounce_address": BOUNCES}, partial=True)
+            settings.add({"host": f"mail.{RIGHT}", "username": BOUNCES, "password": "demo"})
 
     def block() -> None:
         with crew.by(crew.maya, now - 20 * _HOUR):

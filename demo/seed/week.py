@@ -14,7 +14,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from demo import environment, loopback, relay, store
-from demo.seed import blocklists, clock, domains, maillog, people, reports, returned, texts
+from demo.seed import blocklists, clock, domains, maillog, people, proofs, reports, returned, texts
 from demo.seed.clock import Event
 from demo.seed.people import Crew
 from mailrelay import notifiers
@@ -99,6 +99,7 @@ def _story(crew: Crew, zones: domains.Zones, now: datetime, dice: random.Random)
     yield from people.sign_ins(crew, now)
     yield from reports.events(crew, now)
     yield from blocklists.events(zones, now)
+    yield from proofs.events(crew, zones, now)
     yield from returned.events(
         crew,
         now,

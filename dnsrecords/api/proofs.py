@@ -171,7 +171,7 @@ class ProofViewSet(ListModelMixin, CreateModelMixin, RetrieveModelMixin, ApiView
         return super().get_serializer_class()
 
     def perform_create(self, serializer: BaseSerializer[Any]) -> None:
-        """Sends a proof. Follow it with `GET /api/mail/proofs/{id}` until its state is final."""
+        """Sends a proof. Follow it with ``GET /api/mail/proofs/{id}`` until its state is final."""
         serializer.instance = starting.start(_wish(serializer.validated_data))
 
     @extend_schema(responses=DeliveryProofDetailSerializer)

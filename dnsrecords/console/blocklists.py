@@ -36,8 +36,9 @@ def page(request: HttpRequest) -> HttpResponse:
     context = {
         **frame(request),
         "finding": finding,
-        "tone": _TONES[finding.level],
+        "tone": "off" if finding.is_idle else _TONES[finding.level],
         "rows": [_shown(row) for row in entries if row.blocklist in BY_KEY],
+        "has_reasons": any(row.listed or row.trouble for row in entries),
         "history": [
             {"row": row, "name": BY_KEY[row.blocklist].name if row.blocklist in BY_KEY else row.blocklist}
             for row in BlocklistChange.objects.all()[:_HISTORY]

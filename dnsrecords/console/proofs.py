@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django import forms
@@ -15,9 +16,11 @@ from django.views.decorators.http import require_http_methods
 
 from dnsrecords.models import Proof, ProofSchedule
 from dnsrecords.proof import incoming, progress, schedule, starting, ways
-from dnsrecords.proof.judging.verdict import At, Check, Mark, Station
+from dnsrecords.proof.judging.verdict import At, Check, Mark, Station, Verdict
 from dnsrecords.proof.starting import Wish
-from quazzar.console import gate, shown
+from mailrelay.models import Inbox
+from quazzar import words
+from quazzar.console import gate, pages, shown
 from quazzar.console.forms import INPUT, VERBATIM, SavingForm, text_input
 from quazzar.console.pages import frame, part
 from quazzar.rights import CHANGE_RELAY, SEE_RELAY, TEST_RELAY
@@ -51,6 +54,10 @@ _STATES = {
 }
 
 
+def _named(inbox: Inbox) -> str:
+    return f"{inbox.username} (Quazzar's own mailbox)" if inbox.owned else str(inbox)
+
+
 class ProofForm(SavingForm):
     """How a proof is sent, and where to."""
 
@@ -61,7 +68,7 @@ class ProofForm(SavingForm):
     to = forms.CharField(required=False, widget=text_input(placeholder="anna@example.com", inputmode="email"))
 
     def __init__(self, data: Any = None, *, initial: dict[str, Any] | None = None) -> None:
-        inboxes = [(str(row.pk), str(row)) for row in ways.inboxes()]
+        inboxes = [(str(row.pk), _named(row)) for row in ways.inboxes()]
         super().__init__(data, initial=initial or {"target": inboxes[0][0] if inboxes else ""})
         self.options = ways.options()
         choices = [(str(each.way), each.label) for each in self.options if not each.missing]
@@ -162,6 +169,7 @@ def _list(request: HttpRequest, form: ProofForm, plan: ScheduleForm) -> HttpResp
         "schedule": planned,
         "is_ahead": planned.due_at is not None and planned.due_at > timezone.now(),
         "missing": [each for each in form.options if each.missing],
+        "missing_too": " ".join(each.missing for each in form.options),
         "senders": [address for each in form.options for address in each.senders],
         "rows": [{"row": row, "badge": badge(row)} for row in rows],
         "may_test": TEST_RELAY(request.user),
@@ -205,18 +213,36 @@ def _context(row: Proof) -> dict[str, Any]:
     if row.state == Proof.State.PROVEN and mark is Mark.UNKNOWN:
         mark = Mark.OK
     tone, icon, _ = MARKS[mark]
+    if row.state == Proof.State.UNCLEAR:
+        tone = _STATES[Proof.State.UNCLEAR]
     return {
         "row": row,
         "badge": badge(row),
         "verdict": verdict,
+        "advice": verdict.advice or _next(row),
         "tone": tone,
         "icon": icon,
         "subject": starting.subject_of(row),
         "stations": [_station(each) for each in verdict.stations],
         "moves": row.is_open,
-        "can_paste": row.found in ("", Proof.Found.REPLY, Proof.Found.PASTED)
-        and row.state != Proof.State.SENDING,
+        "can_paste": _may_have_arrived(row, verdict),
     }
+
+
+def _may_have_arrived(row: Proof, verdict: Verdict) -> bool:
+    """Whether somebody may have the mail, and its header would say more."""
+    if row.state == Proof.State.SENDING or row.found in (Proof.Found.INBOX, Proof.Found.FORWARDED):
+        return False
+    return row.state != Proof.State.FAILED or any(each.key is At.MAILBOX for each in verdict.stations)
+
+
+def _next(row: Proof) -> str:
+    """What happens next while the mail is on its way, and who does it."""
+    if row.state != Proof.State.UNDERWAY:
+        return ""
+    if row.inbox_id:
+        return "Quazzar looks for it in the inbox. This page updates by itself."
+    return "Ask the recipient to copy its header, and paste it below; or to answer the mail."
 
 
 def _station(station: Station) -> dict[str, Any]:
@@ -227,13 +253,22 @@ def _station(station: Station) -> dict[str, Any]:
         "icon": _ICONS[station.key],
         "mark": icon,
         "word": word,
+        "how": ", ".join(filter(None, [_after(station.seconds), station.tls])),
         "checks": [_check(check) for check in station.checks],
     }
 
 
+def _after(seconds: float | None) -> str:
+    """How long the mail took to a station."""
+    if seconds is None:
+        return ""
+    return "at once" if seconds < 1 else f"after {words.span(timedelta(seconds=seconds))}"
+
+
 def _check(check: Check) -> dict[str, Any]:
     tone, icon, word = MARKS[check.mark]
-    return {"check": check, "tone": tone, "icon": icon, "word": word}
+    leads_to = pages.NAMES.get(check.page, "Open")
+    return {"check": check, "tone": tone, "icon": icon, "word": word, "leads_to": leads_to}
 
 
 _BASE = "delivery-proofs/"

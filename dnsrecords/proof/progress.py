@@ -20,8 +20,8 @@ _SENTENCES = {
 }
 _AHEAD = (
     (At.DOOR, "Receiving server", "Not reached yet."),
-    (At.IDENTITY, "Sender's identity", "Judged when the mail is here."),
-    (At.MAILBOX, "Mailbox", "The mail is awaited."),
+    (At.IDENTITY, "Sender's identity", "Judged once the mail has arrived."),
+    (At.MAILBOX, "Mailbox", "Waiting for the mail."),
 )
 
 

@@ -102,7 +102,10 @@ def _look(row: Proof) -> None:
             start = before.node(row.sent_at, "The mail was written.")
             end(row, judge.ended((start, Station(At.SENDER, "Mail server", checks=(check,)))))
         elif now - row.created_at > PATIENCE:
-            check = Check("queued", Mark.BAD, "No worker that reaches the Docker Engine took the mail.")
+            remedy = "Doctor shows whether the worker runs, and whether it reaches the Docker Engine."
+            check = Check(
+                "queued", Mark.BAD, "No worker that reaches the Docker Engine took the mail.", remedy
+            )
             end(row, judge.ended((Station(At.NODE, "This node", checks=(check,)),)))
         return
     left = evidence.left(row)

@@ -146,6 +146,6 @@ def operator_mail(summary: Summary, now: datetime) -> tuple[str, str]:
         *(f"  {line(reason)}" for reason in summary.reasons[:_MOST_REASONS]),
         "",
         "Postfix keeps trying for five days, and then returns the mail to its sender. If mail is sent through the",
-        "relay, send a test mail in the Relay settings. The Mailboxes tab lists the waiting mail under Server.",
+        "relay, send a test mail in the Relay settings. The page Postfix's queue lists the waiting mail.",
     ]
     return f"[Mail queue] {how_many} in Postfix", "\n".join(lines) + "\n"

@@ -39,7 +39,7 @@ def queue() -> doctor.Finding:
     if "ours" in trouble:
         advice = "Send a test mail in the Relay settings, and fix what it finds."
         return doctor.failed(sentence, advice, since=since)
-    advice = "The Mailboxes tab lists the waiting mail under Server. Postfix keeps trying for five days."
+    advice = "The page Postfix's queue lists the waiting mail. Postfix keeps trying for five days."
     return (doctor.failed if "late" in trouble else doctor.warning)(sentence, advice, since=since)
 
 

@@ -17,6 +17,21 @@ from quazzar.rights import INSTALL_LICENCE
 
 #: Heading of every page of Mail Relay; its tabs stand below.
 TITLE = "Mail Relay"
+#: Pages that findings and checks lead to, by their URL names.
+NAMES = {
+    "admin:mail_relay": "Relay settings",
+    "admin:mail_boxes": "Mailboxes",
+    "admin:mail_boxes_queue": "Postfix's queue",
+    "admin:mail_boxes_server": "Mail server",
+    "admin:dns_blocklists": "Blocklists",
+    "admin:dns_overview": "DNS records",
+    "admin:expected_reports": "Expected reports",
+    "admin:returned_mail": "Returned mail",
+    "admin:proofs": "Delivery proofs",
+    "admin:suppressions": "Suppression list",
+    "admin:auth_user_changelist": "Operators",
+    "admin:mailrelay_message_changelist": "Messages",
+}
 #: Events that an answer fires in the browser: lists fetch themselves again, the dialog closes, a toast is shown.
 CHANGED, CLOSE, TOAST = "console-changed", "console-close", "console-toast"
 

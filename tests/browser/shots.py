@@ -27,6 +27,7 @@ SIZES: dict[str, ViewportSize] = {
     "suppressed": {"width": 1280, "height": 840},
 }
 TALL: ViewportSize = {"width": 1280, "height": 1160}
+PROOF: ViewportSize = {"width": 1280, "height": 950}
 _RELAY = "/admin/mail-relay/"
 #: Name of the picture → page.
 PAGES = {
@@ -70,6 +71,9 @@ def take(chromium: Chromium, demo: Demo) -> None:
         opened(chromium, f"{PAGES['messages']}?q=ines@slow.example", "is on its way", "Timeline"), "message"
     )
     shoot(opened(chromium, PAGES["domains"], "orchard.example", "Required"), "dns")
+    proof = opened(chromium, "/admin/delivery-proofs/", "harbour@posthorn.example", "Sender's identity")
+    proof.set_viewport_size(PROOF)
+    shoot(proof, "proof")
     shoot(opened(chromium, "/admin/find-mail/?q=orders@closed.example", "From ada@", "Journey"), "journey")
     domain = opened(chromium, PAGES["domains"], "harbour.example", "Required")
     domain.get_by_role("link", name="Reports on this domain").click()

@@ -9,6 +9,7 @@ import sqlite3
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,14 +42,21 @@ class Visitor(Browser):
         with self._opener.open(request, timeout=180) as answer:
             return html.unescape(answer.read().decode())
 
-    def send(self, demo: Demo, body: dict[str, object]) -> int:
-        """A mail by the API, in the visitor's session; its id."""
+    def post(self, demo: Demo, path: str, body: dict[str, object]) -> Any:
+        """The API's answer, in the visitor's session."""
         headers = {"Content-Type": "application/json", "X-CSRFToken": self.cookie("csrftoken")}
-        request = urllib.request.Request(
-            demo.url("/api/mail/messages"), json.dumps(body).encode(), headers, method="POST"
-        )
+        request = urllib.request.Request(demo.url(path), json.dumps(body).encode(), headers, method="POST")
         with self._opener.open(request, timeout=180) as answer:
-            return int(json.load(answer)["id"])
+            return json.load(answer)
+
+    def read(self, demo: Demo, path: str) -> Any:
+        """What the API says there, in the visitor's session."""
+        with self._opener.open(demo.url(path), timeout=180) as answer:
+            return json.load(answer)
+
+    def send(self, demo: Demo, body: dict[str, object]) -> int:
+        """A mail by the API; its id."""
+        return int(self.post(demo, "/api/mail/messages", body)["id"])
 
 
 def sign_in(demo: Demo, password: str) -> Visitor:
@@ -123,6 +131,23 @@ def test_what_came_back_and_what_logs_and_reports_say_is_there(visitor: Visitor)
         assert text in reports
     lists = _page(visitor, "/admin/mail-relay/dns/blocklists/")
     assert "none is listed" in lists and "No longer listed" in lists
+
+
+def test_a_proof_of_each_kind_is_there_and_one_that_is_sent_now_comes_back(
+    demo: Demo, visitor: Visitor
+) -> None:
+    found = visitor.read(demo, "/api/mail/proofs")["results"]
+    assert {proof["state"] for proof in found} == {"proven", "failed", "unclear", "underway"}
+    assert all(proof["state"] == "proven" for proof in found if proof["scheduled"])
+    (failed,) = (proof for proof in found if proof["state"] == "failed")
+    assert "relay._domainkey.orchard.example does not exist" in failed["sentence"]
+    inbox = failed["inbox"]
+    sent = visitor.post(demo, "/api/mail/proofs", {"way": "relay", "inbox": inbox})["id"]
+
+    def judged() -> bool:
+        return bool(visitor.read(demo, f"/api/mail/proofs/{sent}")["state"] == "proven")
+
+    wait_until(judged, "the proof comes back", 180)
 
 
 def test_a_mail_that_is_sent_now_is_captured_and_opens_as_it_was_sent(demo: Demo, visitor: Visitor) -> None:

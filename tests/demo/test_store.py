@@ -42,3 +42,9 @@ def test_old_ones_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(store, "KEPT", 3)
     numbers = [store.keep(tmp_path, "", ["a@b.example"], b"x") for _ in range(5)]
     assert [mail.number for mail in store.listed(tmp_path, 9)] == numbers[:1:-1]
+
+
+def test_those_that_came_later_are_found(tmp_path: Path) -> None:
+    first, second = (store.keep(tmp_path, "", [f"{n}@b.example"], b"x") for n in range(2))
+    assert [mail.number for mail in store.newer(tmp_path, first)] == [second]
+    assert store.newer(tmp_path, second) == []

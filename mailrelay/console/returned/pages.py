@@ -80,7 +80,7 @@ def line(row: Inbox) -> Line:
     elif error:
         badge = shown.badge("Cannot be read", "bad")
     else:
-        badge = shown.badge("Read", "ok") if row.looked_at else shown.badge("Not read yet", "wait")
+        badge = shown.badge("Works", "ok") if row.looked_at else shown.badge("Not read yet", "wait")
     return Line(row, badge, error.get("message", ""), error.get("hint", ""))
 
 

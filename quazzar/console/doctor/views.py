@@ -32,19 +32,6 @@ LOOKS = {
 }
 #: Of a finding that there is nothing to check.
 IDLE = ("Nothing to check", "off", "radio_button_unchecked")
-#: Pages that findings lead to, by their URL names.
-_PAGES = {
-    "admin:mail_relay": "Relay settings",
-    "admin:mail_boxes": "Mailboxes",
-    "admin:mail_boxes_server": "Mail server",
-    "admin:dns_overview": "DNS records",
-    "admin:expected_reports": "Expected reports",
-    "admin:returned_mail": "Returned mail",
-    "admin:proofs": "Delivery proofs",
-    "admin:suppressions": "Suppression list",
-    "admin:auth_user_changelist": "Operators",
-    "admin:mailrelay_message_changelist": "Messages",
-}
 _MOST_CHANGES = 20
 #: If this many checks have the same finding, it is not by chance.
 _ALIKE = 4
@@ -166,8 +153,16 @@ def headline(wrong: list[Level]) -> str:
 def _line(reading: Reading, request: HttpRequest) -> Line:
     word, tone, icon = look_of(reading)
     link = _link(reading.check, request)
-    text = _PAGES.get(reading.check.page, "Open")
-    return Line(reading, word, tone, icon, _checked(reading), link, text, _help(reading))
+    return Line(
+        reading,
+        word,
+        tone,
+        icon,
+        _checked(reading),
+        link,
+        pages.NAMES.get(reading.check.page, "Open"),
+        _help(reading),
+    )
 
 
 def _help(reading: Reading) -> str:
