@@ -32,7 +32,7 @@ def save(provider: str, key: str) -> EventSource:
     if not key and known.needs_key and (row is None or row.key is None):
         raise InvalidFields({"key": [f"Enter the {known.key}. {known.key_hint}"]})
     if len(key) > _LONGEST_KEY or not key.isprintable() or (key and not known.is_key(key)):
-        raise InvalidFields({"key": [f"This cannot be a {known.key}: paste it again, on one line."]})
+        raise InvalidFields({"key": ["This is not a key. Paste it again, on one line."]})
     with transaction.atomic():
         if row is None:
             row = EventSource(provider=provider)

@@ -47,6 +47,7 @@ class KeyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
         max_length=100,
         widget=consoleforms.text_input(autofocus=True),
         help_text="The program that will use it, such as “Grafana on node 2”.",
+        error_messages={"required": "Enter a name."},
     )
     scopes = forms.MultipleChoiceField(
         choices=ApiKey.Scope.choices,
