@@ -112,7 +112,7 @@ def _row(one: Found, connections: dict[int, MailEvent]) -> dict[str, Any]:
             "title": title(journey, None),
             "url": reverse(JOURNEY, args=[journey.pk]),
             "to": story.steps(journey, [event])[0].title,
-            "badge": shown.badge(*_CONNECTIONS.get(event.kind, ("Turned away", "off"))),
+            "badge": _connection_badge(event),
             "reason": "",
             "sender": "",
         }
@@ -127,6 +127,10 @@ def _row(one: Found, connections: dict[int, MailEvent]) -> dict[str, Any]:
         "reason": one.reason if journey.state not in (State.DELIVERED, State.CONNECTION) else "",
         "sender": journey.sender if message else "",
     }
+
+
+def _connection_badge(event: MailEvent) -> SafeString:
+    return shown.badge(*_CONNECTIONS.get(event.kind, ("Turned away", "off")))
 
 
 def title(journey: Journey, message: Message | None) -> str:
@@ -171,11 +175,12 @@ def journey(request: HttpRequest, pk: int) -> HttpResponse:
     """Everything that is known about one mail, newest first; HTMX gets what changes."""
     row = get_object_or_404(Journey, pk=pk)
     message = finding.message_of(row) if rights.SEE_QUEUE(request.user) else None
+    connected = _connections([Found(row.last_at, journey=row)]).get(row.pk)
     context = {
         "row": row,
         "message": message,
         "title_of_mail": title(row, message),
-        "badge": badge(row),
+        "badge": _connection_badge(connected) if connected else badge(row),
         "events": _events(row, message),
         "to": _to(row),
         "outcomes": _outcomes(row),
