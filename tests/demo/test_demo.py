@@ -42,7 +42,7 @@ class Visitor(Browser):
         with self._opener.open(request, timeout=180) as answer:
             return html.unescape(answer.read().decode())
 
-    def post(self, demo: Demo, path: str, body: dict[str, object]) -> Any:
+    def ask(self, demo: Demo, path: str, body: dict[str, object]) -> Any:
         """The API's answer, in the visitor's session."""
         headers = {"Content-Type": "application/json", "X-CSRFToken": self.cookie("csrftoken")}
         request = urllib.request.Request(demo.url(path), json.dumps(body).encode(), headers, method="POST")
@@ -56,7 +56,7 @@ class Visitor(Browser):
 
     def send(self, demo: Demo, body: dict[str, object]) -> int:
         """A mail by the API; its id."""
-        return int(self.post(demo, "/api/mail/messages", body)["id"])
+        return int(self.ask(demo, "/api/mail/messages", body)["id"])
 
 
 def sign_in(demo: Demo, password: str) -> Visitor:
@@ -142,7 +142,7 @@ def test_a_proof_of_each_kind_is_there_and_one_that_is_sent_now_comes_back(
     (failed,) = (proof for proof in found if proof["state"] == "failed")
     assert "relay._domainkey.orchard.example does not exist" in failed["sentence"]
     inbox = failed["inbox"]
-    sent = visitor.post(demo, "/api/mail/proofs", {"way": "relay", "inbox": inbox})["id"]
+    sent = visitor.ask(demo, "/api/mail/proofs", {"way": "relay", "inbox": inbox})["id"]
 
     def judged() -> bool:
         return bool(visitor.read(demo, f"/api/mail/proofs/{sent}")["state"] == "proven")

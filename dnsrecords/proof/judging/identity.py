@@ -182,7 +182,10 @@ def _broken(signature: Signature, mail: Arrived) -> Check:
         return Check("dkim", Mark.BAD, sentence, remedy)
     if signature.cause == "broken":
         return Check("dkim", Mark.BAD, sentence, "Look at the server that signs.")
-    remedy = f"Publish the public key that belongs to selector {signature.selector}. {_PASTE}"
+    remedy = (
+        f"Publish the public key that belongs to selector {signature.selector}. The DNS records page shows the keys of "
+        "this node; a provider shows its own."
+    )
     return Check("dkim", Mark.BAD, sentence, remedy, DNS_PAGE)
 
 
