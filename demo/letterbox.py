@@ -67,7 +67,7 @@ class Letterbox:
 
 def install() -> None:
     """From now on, the product finds these accounts here, and all others by IMAP."""
-    fetching.Mailbox = _opened  # type: ignore[misc, assignment]
+    fetching.Mailbox = _opened  # type: ignore[attr-defined, assignment]
 
 
 def _opened(account: Account) -> Letterbox | Mailbox:
@@ -82,7 +82,7 @@ def delivered(mail: Captured, to: str) -> bytes:
     """A captured mail as the relay would have signed it, and the recipient's server received it."""
     head = BytesHeaderParser().parsebytes(mail.data)
     sent, domain = parsedate_to_datetime(head["date"]), parseaddr(head["from"])[1].rpartition("@")[2]
-    signature = dkim.sign(mail.data, SELECTOR.encode(), domain.encode(), _key().read_bytes())
+    signature: bytes = dkim.sign(mail.data, SELECTOR.encode(), domain.encode(), _key().read_bytes())
     lines = [
         f"Return-Path: <{mail.sender}>",
         f"Delivered-To: {to}",
