@@ -101,7 +101,7 @@ def judge(delivered: Iterable[datetime], failures: Iterable[Failure], since: dat
         begun = [failure.created_at for failure in unanswered if floor is None or failure.created_at >= floor]
         # What was queued while mail still left fails from its first attempt after that, not from its latest.
         tried = [at for each in unanswered for at in (*each.tried, each.at) if floor is None or at >= floor]
-        first = min(begun or tried)
+        first = min([*begun, *tried])
         return Standing(State.FAILING, first, latest.stage, latest.error, latest.code)
     return Standing(State.UNTESTED) if arrived is None else Standing(State.WORKS, arrived)
 
@@ -112,10 +112,8 @@ def read() -> Standing:
     delivered, failures = [at for at in sent[:_LATEST] if at], [*_failures()]
     saved = RelaySettings.objects.filter(pk=1).values_list("updated_at", flat=True).first()
     standing = judge(delivered, failures, saved)
-    # Nothing since they were saved: perhaps only recipients changed then.
-    return (
-        standing if standing.state is not State.UNTESTED else judge(delivered, failures, _changed_at(saved))
-    )
+    # Perhaps only recipients or names changed when they were saved: then what was seen before still counts.
+    return standing if standing.state is State.WORKS else judge(delivered, failures, _changed_at(saved))
 
 
 def _failures() -> Iterable[Failure]:
@@ -138,4 +136,4 @@ def _changed_at(saved: datetime | None) -> datetime | None:
     changes = (
         at for action, at, fields in entries if action == "relay.changed" and not _DECISIVE.isdisjoint(fields)
     )
-    return next(changes, saved)
+    return min(filter(None, (next(changes, saved), saved)), default=None)

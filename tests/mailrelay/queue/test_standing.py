@@ -45,6 +45,8 @@ CASES: list[tuple[list[int], list[Failure], int | None, tuple[str, int | None]]]
     # Tried again and again, it fails since its first attempt after that delivery.
     ([5], [failure(9, 1, "auth", 8, 4, 1)], None, ("failing", 4)),
     ([], [failure(90, 1), failure(4, 4)], None, ("failing", 90)),
+    # What is queued later does not move the beginning.
+    ([5], [failure(9, 0, "auth", 8, 4, 0), failure(2, 1)], None, ("failing", 4)),
 ]
 
 
@@ -124,6 +126,17 @@ def test_other_settings_must_be_tested_anew_and_other_recipients_need_not(saved:
         assert standing.read().state == "untested"
         add("sent")
         assert standing.read().state == "works"
+
+
+def test_another_name_or_recipient_does_not_move_the_beginning_of_a_failure(saved: RelaySettings) -> None:
+    add("retrying", "auth")
+    before = standing.read()
+    settings.update({"from_name": "Node", "alert_recipients": ["ops@example.com"]}, partial=True)
+    assert standing.read() == before
+    add("retrying", "auth")
+    assert standing.read().at == before.at
+    settings.update({"port": 2526}, partial=True)
+    assert standing.read().state == "untested"
 
 
 def test_a_delivery_that_fails_has_its_time(queued: Callable[..., Message]) -> None:
