@@ -61,6 +61,10 @@
     }
 
     document.body.addEventListener("console-toast", (event) => toast(event.detail.text, event.detail.level));
+    const REFUSALS = {
+        413: "That is too large, so nothing was changed.",
+        503: "The database did not answer, so nothing was changed. Try again in a few seconds.",
+    };
     document.body.addEventListener("htmx:responseError", (event) => {
         const { status } = event.detail.xhr;
         if (status === 404) {
@@ -68,7 +72,7 @@
             toast("This no longer exists.", "error");
             htmx.trigger(document.body, "console-changed");
         } else if (status !== 401 && event.detail.requestConfig.verb !== "get") {
-            toast(`The console could not do that (${status}). Its log says why.`, "error");
+            toast(REFUSALS[status] ?? `The console could not do that (${status}). Its log says why.`, "error");
         }
     });
     document.body.addEventListener("htmx:afterRequest", (event) => {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import APIResponse, Locator, Page, Route, expect
@@ -390,3 +391,21 @@ def test_a_phone_shows_a_dialog_whole(chromium: Chromium, up: None) -> None:
     page.get_by_role("link", name="Connection settings of m01@example.com").click()
     box = page.get_by_role("dialog").bounding_box()
     assert box and box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"]
+
+
+def test_the_import_page_says_what_is_wrong_with_a_file(
+    chromium: Chromium, off: None, tmp_path: Path
+) -> None:
+    chromium.errors.clear()
+    page = chromium.page(f"{TAB}import/")
+    no_list, large = tmp_path / "list.zip", tmp_path / "large.csv"
+    no_list.write_bytes(b"PK\x03\x04\xff")
+    with large.open("wb") as file:
+        file.truncate(41 * 1024 * 1024)
+    page.get_by_label("CSV file").set_input_files(no_list)
+    page.get_by_role("button", name="Check only").click()
+    expect(page.get_by_text("this is not UTF-8")).to_be_visible()
+    page.get_by_label("CSV file").set_input_files(large)
+    page.get_by_role("button", name="Import", exact=True).click()
+    expect(page.get_by_text("That is too large, so nothing was changed.")).to_be_visible()
+    assert not chromium.errors
