@@ -134,7 +134,7 @@ def _domain(name: str) -> str:
             ascii_name = idna.encode(name, uts46=True).decode("ascii")
         _check_a_labels(ascii_name)
     except UnicodeError as exc:
-        raise ValueError(f"{_shown(name)} is not a domain name: {exc}.") from exc
+        raise ValueError(f"{_shown(name)} is not a domain name. Enter one like example.com.") from exc
     ascii_name = ascii_name.lower().removesuffix(".")
     if "." not in ascii_name:
         raise ValueError(f"{_shown(name)} is not a full domain name. Enter one like example.com.")

@@ -74,7 +74,7 @@ def ascii_domain(domain: str) -> str:
         try:
             name = idna.encode(domain, uts46=True).decode()
         except idna.IDNAError as exc:
-            raise ValueError(f"{_shown(domain)} is not a domain name: {exc}.") from exc
+            raise ValueError(f"{_shown(domain)} is not a domain name.") from exc
     if len(name) > _DOMAIN_LIMIT or not _DOMAIN.fullmatch(name):
         raise ValueError(f"{_shown(domain)} is not a domain name.")
     return name.lower().rstrip(".")

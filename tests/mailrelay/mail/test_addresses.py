@@ -191,3 +191,9 @@ def test_whatever_is_accepted_is_safe_in_a_command_and_stays_as_it_is(text: str)
     assert wire.safe_path(address)
     assert addresses.split(address) == ("", address)
     assert name.splitlines() in ([], [name])
+
+
+def test_a_domain_that_idna_refuses_is_refused_in_our_words() -> None:
+    for address in ("anna@\U0001f600.example", "anna@exa\u202emple.com"):
+        with pytest.raises(ValueError, match=r"is not a domain name\.$"):
+            addresses.normalise(address)
