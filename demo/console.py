@@ -36,7 +36,7 @@ def captured(request: HttpRequest) -> HttpResponse:
     """The list; HTMX gets its rows alone, or 204 when they have not changed."""
     before = request.GET.get("before", "")
     found = store.listed(
-        _folder(), _A_PAGE + 1, int(before) if before.isdecimal() and len(before) < 19 else None
+        _folder(), _A_PAGE + 1, int(before) if before.isdecimal() and len(before) < 20 else None
     )
     rows = [_shown(mail) for mail in found[:_A_PAGE]]
     context = {
