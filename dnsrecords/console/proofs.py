@@ -191,13 +191,13 @@ def proof(request: HttpRequest, pk: int) -> HttpResponse:
         form = HeadersForm(request.POST)
         if form.save(row) is not None:
             return redirect(ONE, row.pk)
-    context = _context(row)
+    context = _context(row, may_test=TEST_RELAY(request.user))
     if request.headers.get("HX-Target") == "proof":
         return part(request, "dnsrecords/_proof.html", context)
     return render(
         request,
         "dnsrecords/proof.html",
-        {**frame(request), "title": TITLE, "form": form, "may_test": TEST_RELAY(request.user), **context},
+        {**frame(request), "title": TITLE, "form": form, **context},
     )
 
 
@@ -207,7 +207,7 @@ def badge(row: Proof) -> SafeString:
     return shown.badge(state.label, _STATES[state])
 
 
-def _context(row: Proof) -> dict[str, Any]:
+def _context(row: Proof, *, may_test: bool) -> dict[str, Any]:
     verdict = progress.verdict_of(row)
     mark = Mark.PENDING if row.is_open else verdict.mark
     if row.state == Proof.State.PROVEN and mark is Mark.UNKNOWN:
@@ -219,7 +219,8 @@ def _context(row: Proof) -> dict[str, Any]:
         "row": row,
         "badge": badge(row),
         "verdict": verdict,
-        "advice": verdict.advice or _next(row),
+        "may_test": may_test,
+        "advice": verdict.advice or (_next(row) if may_test or row.inbox_id else ""),
         "tone": tone,
         "icon": icon,
         "subject": starting.subject_of(row),
