@@ -27,7 +27,7 @@ SIZES: dict[str, ViewportSize] = {
     "suppressed": {"width": 1280, "height": 840},
 }
 TALL: ViewportSize = {"width": 1280, "height": 1160}
-PROOF: ViewportSize = {"width": 1280, "height": 1230}
+PROOF: ViewportSize = {"width": 1280, "height": 1180}
 _RELAY = "/admin/mail-relay/"
 #: Name of the picture → page.
 PAGES = {
