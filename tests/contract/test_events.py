@@ -173,7 +173,7 @@ def test_a_key_is_needed_where_calls_are_signed_and_kept_when_none_is_typed() ->
     ):
         with pytest.raises(InvalidFields) as refused:
             settings.save(provider, wrong)
-        assert "paste it again" in refused.value.fields["key"][0]
+        assert "Paste it again" in refused.value.fields["key"][0]
     settings.save("mailgun", calls.KEY)
     row = settings.save("mailgun", "")
     assert row.key is not None
