@@ -27,8 +27,8 @@ _MOST_NAMED = 3
 #: How long reports are in the metrics: there is one of each reporter a day.
 REPORTS_FOR = timedelta(days=7)
 _ADVICE = (
-    "The DNS records page shows what to publish. Without them, other mail servers refuse your mail or "
-    "mark it as spam."
+    "The DNS records page shows what to publish. Without these records, other mail servers refuse your mail or mark "
+    "it as spam."
 )
 
 

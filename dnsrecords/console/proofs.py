@@ -243,7 +243,7 @@ def _next(row: Proof) -> str:
         return ""
     if row.inbox_id:
         return "Quazzar looks for it in the inbox. This page updates by itself."
-    return "Ask the recipient to copy its header, and paste it below; or to answer the mail."
+    return "Ask the recipient to answer the mail, or to send you its header, which you paste below."
 
 
 def _station(station: Station) -> dict[str, Any]:

@@ -197,7 +197,9 @@ def operators() -> Finding:
             f"{', '.join(names)}.",
             "Give each of them a role under Access → Operators, or turn off “Can open the console”.",
         )
-    return ok(f"{words.count(staff.count(), 'operator')}, each with a role or permissions.")
+    count = staff.count()
+    each = "each with" if count > 1 else "with"
+    return ok(f"{words.count(count, 'operator')}, {each} a role or permissions.")
 
 
 def disk() -> Finding:

@@ -6,7 +6,7 @@ Each is run against a real console by ``tests/browser/test_api_keys.py``.
 CURL_MESSAGE = """\
 curl @url@/api/mail/messages \\
   -H "Authorization: Bearer @key@" -H "Content-Type: application/json" \\
-  -d '{"to": ["@to@"], "subject": "Hello", "text": "Sent through Mail Relay."}'
+  -d '{"to": ["@to@"], "subject": "Hello", "text": "Sent through Quazzar."}'
 """
 
 CURL_RAISE = """\

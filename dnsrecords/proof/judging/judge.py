@@ -262,12 +262,14 @@ def _mailbox(work: _Work, found: Chain) -> None:
     checks = [Check("arrived", Mark.OK, "The mail is in the mailbox.")]
     score = f" ({spam.score}{f' of {spam.limit}' if spam.limit else ''} points)" if spam.score else ""
     if spam.flagged:
+        others = (check.mark for station in work.stations for check in station.checks)
+        first = "First correct what else is red. " if Mark.BAD in others else ""
         checks.append(
             Check(
                 "spam",
                 Mark.BAD,
                 f"The receiving server takes the mail for spam{score}.",
-                "Correct what is red above first. A new domain or address needs some weeks of good mail.",
+                f"{first}A new domain or address needs some weeks of good mail.",
             )
         )
     elif spam.score:
