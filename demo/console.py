@@ -19,7 +19,7 @@ from mailrelay.console import preview
 from mailrelay.mail import addresslists, rawmail
 from mailrelay.models import Message
 from quazzar.console import gate
-from quazzar.console.pages import frame, part
+from quazzar.console.pages import frame, number, part
 from quazzar.rights import READ_MESSAGES
 
 TITLE = "Captured mail"
@@ -34,15 +34,13 @@ def _folder() -> Path:
 @require_safe
 def captured(request: HttpRequest) -> HttpResponse:
     """The list; HTMX gets its rows alone, or 204 when they have not changed."""
-    before = request.GET.get("before", "")
-    found = store.listed(
-        _folder(), _A_PAGE + 1, int(before) if before.isdecimal() and len(before) < 20 else None
-    )
+    before = number(request, "before")
+    found = store.listed(_folder(), _A_PAGE + 1, before)
     rows = [_shown(mail) for mail in found[:_A_PAGE]]
     context = {
         "rows": rows,
         "older": f"?before={found[_A_PAGE - 1].number}" if len(found) > _A_PAGE else "",
-        "begins": not before,
+        "begins": before is None,
     }
     if request.headers.get("HX-Target", "") == "list":
         return part(request, "demo/_captured.html", context)

@@ -23,7 +23,7 @@ from quazzar import words
 from quazzar.access import audit
 from quazzar.console import gate
 from quazzar.console.forms import VERBATIM, SavingForm
-from quazzar.console.pages import done, frame, part
+from quazzar.console.pages import done, frame, number, part
 from quazzar.rights import DELETE_MESSAGES, READ_MESSAGES, RETRY, SEE_QUEUE, SEND, Right
 
 LIST, SAVE = "admin:mailrelay_message_changelist", "admin:messages_filter"
@@ -88,9 +88,9 @@ def messages(request: HttpRequest) -> HttpResponse:
     """The list; HTMX gets its rows alone, or 204 when they have not changed."""
     tab, text = _tab(request), _text(request)
     query = replace(TABS[tab].query, text=text)
-    before, after = _id(request, "before"), _id(request, "after")
+    before, after = number(request, "before"), number(request, "after")
     page = finding.find(query, before=before, after=after)
-    earlier = _id(request, "found") or 0
+    earlier = number(request, "found") or 0
     context = {
         "page": page,
         "returned": standing.worst([row.pk for row in page.rows]),
@@ -172,11 +172,6 @@ def _links(tab: str, text: str, page: Page, earlier: int) -> dict[str, str]:
         "newer": link(after=page.newer) if page.newer else "",
         "go_on": link(before=page.older, found=earlier + len(page.rows)) if page.older else "",
     }
-
-
-def _id(request: HttpRequest, name: str) -> int | None:
-    text = request.GET.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 # --- saved filters

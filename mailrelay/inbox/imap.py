@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
-from types import TracebackType
 from typing import Any, Self
 
 from mailrelay.inbox.deadline import Deadline
@@ -116,8 +115,8 @@ class Mailbox:
 
     def __init__(self, account: Account) -> None:
         self._account, self._deadline = account, Deadline(_SECONDS_IN_ALL)
+        self.host, self._imap = self._reached()
         try:
-            self.host, self._imap = self._reached()
             self._sign_in()
         except InboxError:
             self._leave()
@@ -126,9 +125,7 @@ class Mailbox:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._leave()
 
     # --- opening
@@ -146,6 +143,7 @@ class Mailbox:
                 return host, self._connected()
             except InboxError as exc:
                 failure = failure or exc
+        self._deadline.over()
         raise failure or InboxError
 
     def _connected(self) -> _Plain:
@@ -295,7 +293,7 @@ class Mailbox:
         return found
 
     def _leave(self) -> None:
-        with suppress(InboxError, AttributeError, *_TROUBLE):  # there may be no connection
+        with suppress(InboxError, *_TROUBLE):
             self._imap.logout()
         self._deadline.over()
 

@@ -32,6 +32,8 @@ NAMES = {
     "admin:auth_user_changelist": "Operators",
     "admin:mailrelay_message_changelist": "Messages",
 }
+#: The first number that no row can have (2⁶³), and with how many digits texts are too long to be looked at.
+_MOST, _DIGITS = 1 << 63, 20
 #: Events that an answer fires in the browser: lists fetch themselves again, the dialog closes, a toast is shown.
 CHANGED, CLOSE, TOAST = "console-changed", "console-close", "console-toast"
 
@@ -53,6 +55,12 @@ def part(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpRe
     if request.GET.get("seen") == digest:
         return HttpResponse(status=204)
     return HttpResponse(f'<input type="hidden" name="seen" value="{digest}" data-kept>{html}')
+
+
+def number(request: HttpRequest, name: str) -> int | None:
+    """A number in the URL, such as the row at which a page begins; None if it is none, or larger than any row's."""
+    text = request.GET.get(name, "")
+    return int(text) if text.isdecimal() and len(text) < _DIGITS and int(text) < _MOST else None
 
 
 def reload() -> HttpResponse:

@@ -7,7 +7,7 @@ Wrong are records in DNS, or the configuration of a mail server: nothing is made
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,9 +99,18 @@ class World:
             raise AssertionError(f"{exc}\n{found}\n{self.ours.node.text[-3000:]}") from exc
         return found
 
-    def reconfigure(self, *settings: str) -> None:
-        """Change settings of the other stack's Postfix, and have it read them."""
-        self.theirs.inside("postfix", "postconf", "-e", *settings)
+    @contextmanager
+    def configured(self, setting: str, value: str, usual: str) -> Iterator[None]:
+        """The other stack's Postfix has another value for this setting."""
+        self.configure(setting, value)
+        try:
+            yield
+        finally:
+            self.configure(setting, usual)
+
+    def configure(self, setting: str, value: str) -> None:
+        """Change a setting of the other stack's Postfix, and have it read it."""
+        self.theirs.inside("postfix", "postconf", "-e", f"{setting}={value}")
         self.theirs.inside("postfix", "postfix", "reload")
 
 
@@ -148,8 +157,9 @@ def world(
              "password": anna.password},
         )  # fmt: skip
         made = World(internet, ours, theirs, abroad, inbox["id"])
-        made.reconfigure(
-            "smtpd_sender_restrictions=reject_non_fqdn_sender,check_sender_access inline:{banned.test=REJECT}",
+        made.configure(
+            "smtpd_sender_restrictions",
+            "reject_non_fqdn_sender,check_sender_access inline:{banned.test=REJECT}",
         )
         publish(made)
         internet.place_shut(f"mx.{SHUT}", SHUT)
@@ -268,24 +278,20 @@ def test_an_address_on_a_blocklist_is_red_although_the_mail_arrived(world: World
 
 
 def test_a_server_that_asks_a_blocklist_refuses_the_mail(world: World) -> None:
-    asks = "smtpd_client_restrictions=reject_rbl_client zen.spamhaus.org=127.0.0.[2..11]"
-    with world.internet.changed({f"{reverse(world.address)}.zen.spamhaus.org A": ["127.0.0.3"]}):
-        world.reconfigure(asks)
-        try:
-            found = world.ended(world.start())
-        finally:
-            world.reconfigure("smtpd_client_restrictions=")
+    asks = "reject_rbl_client zen.spamhaus.org=127.0.0.[2..11]"
+    with (
+        world.internet.changed({f"{reverse(world.address)}.zen.spamhaus.org A": ["127.0.0.3"]}),
+        world.configured("smtpd_client_restrictions", asks, ""),
+    ):
+        found = world.ended(world.start())
     said = f"{THEIRS} refused the mail"
     expect_red(found, "door", "blocklists", said, "ask the list named in the answer for removal")
     assert "blocked using zen.spamhaus.org" in found["sentence"]
 
 
 def test_a_receiving_server_without_encryption_is_red(world: World) -> None:
-    world.reconfigure("smtpd_tls_security_level=none")
-    try:
+    with world.configured("smtpd_tls_security_level", "none", "may"):
         found = world.ended(world.start())
-    finally:
-        world.reconfigure("smtpd_tls_security_level=may")
     said = f"The mail went from your mail server to {THEIRS} without encryption."
     expect_red(found, "door", "tls", said, "the receiving server may not offer TLS")
 

@@ -12,7 +12,7 @@ from mailrelay.console.returned.forms import SuppressionForm
 from mailrelay.models import Suppression
 from mailrelay.suppression import listing
 from quazzar.console import gate
-from quazzar.console.pages import frame
+from quazzar.console.pages import frame, number
 from quazzar.rights import CHANGE_RELAY, READ_MESSAGES, SEE_QUEUE
 
 PAGE = "admin:suppressions"
@@ -29,8 +29,7 @@ def suppressions(request: HttpRequest) -> HttpResponse:
 
 def _page(request: HttpRequest, form: SuppressionForm) -> HttpResponse:
     text = request.GET.get("q", "").strip().lower()[:200]
-    before = request.GET.get("before", "")
-    rows = list(_found(text, int(before) if before.isdecimal() and len(before) < 16 else None)[: _PAGE + 1])
+    rows = list(_found(text, number(request, "before"))[: _PAGE + 1])
     context = {
         **frame(request),
         "title": "Suppression list",

@@ -117,7 +117,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     gate.require(SEE_AUDIT_LOG, request)
     form = FilterForm(request.GET, _actors(request))
     wanted = form.wanted(timezone.now())
-    found = reading.page(wanted, before=_number(request, "before"), after=_number(request, "after"))
+    found = reading.page(wanted, before=pages.number(request, "before"), after=pages.number(request, "after"))
     query = {name: value for name, value in request.GET.items() if value and name in form.fields}
     context = {
         **admin.site.each_context(request),
@@ -193,11 +193,6 @@ def _actors(request: HttpRequest) -> list[tuple[str, Any]]:
     if asked and not any(asked == value for _, group in offered for value, _ in group):
         offered.append(("As asked", [(asked, asked.partition(":")[2] or asked)]))
     return offered
-
-
-def _number(request: HttpRequest, name: str) -> int | None:
-    text = request.GET.get(name, "")
-    return int(text) if text.isdecimal() and len(text) < 19 else None
 
 
 def _midnight(day: date) -> datetime:
