@@ -25,7 +25,7 @@ from tests.live.console import OPERATOR_PASSWORD
 from tests.live.mailstack import HOSTNAME, Box, MailStack
 from tests.live.searching import Search
 from tests.quazzar.nodes import ROOT, Node, alive, wait_until
-from tests.rig.daemon import SYSTEM_SOCKET, PrivateEngine, answers, remove_project
+from tests.rig.daemon import Daemon, PrivateEngine, remove_project
 from tests.rig.images import ensure_images
 from tests.rig.mailclients import deliver, imap_login, imap_session, mail
 from tests.torture import checks
@@ -107,8 +107,7 @@ class OnDocker(World):
         self.known = {str(path.relative_to(self.node.data)) for path in self.node.data.rglob("*")}
 
     def _copy_images(self) -> None:
-        assert answers(SYSTEM_SOCKET)
-        with contextlib.closing(docker.DockerClient(base_url=SYSTEM_SOCKET, timeout=120)) as source:
+        with Daemon() as daemon, contextlib.closing(daemon.client()) as source:
             self.images = ensure_images(source)
             for image in (self.images.postfix, self.images.dovecot, self.images.rspamd):
                 self.engine.copy_image(source, image)
