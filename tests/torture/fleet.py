@@ -16,7 +16,8 @@ from tests.live.machines import Machine
 from tests.quazzar.nodes import ROOT, Node, alive, wait_until
 from tests.rig.services import Postgres, Valkey
 from tests.torture import checks
-from tests.torture.relay import HEALED, UP, Relay, flush
+from tests.torture.checks import PATIENCE
+from tests.torture.relay import UP, Relay, flush
 from tests.torture.rows import Rows
 from tests.torture.world import Clock, Fault, SmallDisk, quietly
 
@@ -66,7 +67,7 @@ class OnPostgres(Relay):
         self.webs = [self.fleet["web-1"].console]
         self.rows = Rows(self.postgres.url)
         self._halted: list[int] = []
-        wait_until(self.webs[0].ready, "the web machine answers /readyz", HEALED)
+        wait_until(self.webs[0].ready, "the web machine answers /readyz", PATIENCE)
 
     def machines(self) -> list[Console]:
         return [machine.console for machine in self.fleet.values()]
@@ -175,7 +176,7 @@ class OnPostgres(Relay):
         for machine in self.fleet.values():
             if machine.console.node.process.poll() is not None:
                 folder = machine.console.data
-                wait_until(lambda: not _running(folder), f"the children of {folder.name} end", 60)  # noqa: B023
+                wait_until(lambda: not _running(folder), f"the children of {folder.name} end", PATIENCE)  # noqa: B023
                 machine.start()
 
     def wait_well(self, machine: Console) -> None:
@@ -184,7 +185,7 @@ class OnPostgres(Relay):
             super().wait_well(machine)
         else:
             role = next(each.role for each in self.fleet.values() if each.console is machine)
-            wait_until(lambda: alive(machine.pid(role)), f"{machine.data.name} runs", HEALED)
+            wait_until(lambda: alive(machine.pid(role)), f"{machine.data.name} runs", PATIENCE)
 
     def output(self) -> str:
         return "\n".join(f"--- {name}\n{machine.text[-4000:]}" for name, machine in self.fleet.items())

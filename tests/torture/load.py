@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.quazzar.nodes import ROOT
+from tests.torture.checks import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,7 +56,7 @@ class Load:
     def finish(self) -> None:
         """Wait until everybody has an answer, or gave up."""
         for thread in self._threads:
-            thread.join(STUBBORN + 60)
+            thread.join(PATIENCE)
             assert not thread.is_alive(), "a client hangs"
 
     def kill_program(self) -> None:

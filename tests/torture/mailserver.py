@@ -29,6 +29,7 @@ from tests.rig.daemon import Daemon, PrivateEngine, remove_project
 from tests.rig.images import ensure_images
 from tests.rig.mailclients import deliver, imap_login, imap_session, mail
 from tests.torture import checks
+from tests.torture.checks import PATIENCE
 from tests.torture.operators import Clearing, Operators, Told
 from tests.torture.relay import UP, kill
 from tests.torture.rows import Rows
@@ -36,8 +37,6 @@ from tests.torture.world import Clock, Fault, SmallDisk, World, quietly
 
 SERVICES = ("postfix", "dovecot", "rspamd")
 DOMAIN = "torture.test"
-#: Dovecot and Rspamd take up to 18 seconds each to get healthy, the sweep looks every 20, and each step may be hit.
-HEALED = 240.0
 #: Bytes of a file in a volume that is searched for secrets.
 _SMALL = 200_000
 _LET_DOWN = (docker.errors.DockerException, requests.exceptions.RequestException, OSError)
@@ -206,16 +205,18 @@ class OnDocker(World):
         self._free_container()
         if self.node.node.process.poll() is not None:
             wait_until(
-                lambda: not [pid for pid, _ in checks.of_folder(self.node.data) if alive(pid)], "its end", 60
+                lambda: not [pid for pid, _ in checks.of_folder(self.node.data) if alive(pid)],
+                "its end",
+                PATIENCE,
             )
             self.node.launch()
-        wait_until(self.node.ready, "it answers /readyz", HEALED)
+        wait_until(self.node.ready, "it answers /readyz", PATIENCE)
         self.operators.finish()
         self._over.set()
-        self.post.join(120)
+        self.post.join(PATIENCE)
         if not patient:
             self.node.call("POST", "/api/mail/stack/repair")
-        wait_until(self._well, "the stack is healthy, in step, and every import is done", HEALED)
+        wait_until(self._well, "the stack is healthy, in step, and every import is done", PATIENCE)
 
     def _free_container(self) -> None:
         for container in self.client.containers.list(filters={"status": "paused"}):
@@ -258,7 +259,7 @@ class OnDocker(World):
     def _gather(self) -> None:
         """What Alice has got, until everything that was accepted is there; her mailbox is empty afterwards."""
         arrived: Counter[str] = Counter()
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + PATIENCE
         while True:
             with contextlib.suppress(*_REFUSED), imap_session(self.node.server, self.alice.login) as client:
                 for folder in ("INBOX", "Junk"):

@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tests.torture.checks import PATIENCE
+
 if TYPE_CHECKING:
     from tests.live.console import Console
 
@@ -64,7 +66,7 @@ class Operators:
     def finish(self) -> None:
         """Wait until all have done their work."""
         for thread in self._threads:
-            thread.join(180)
+            thread.join(PATIENCE)
             assert not thread.is_alive(), "an operator hangs"
 
     def _call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:

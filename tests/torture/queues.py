@@ -22,13 +22,13 @@ from tests.live.searching import Search
 from tests.quazzar.nodes import ROOT, alive, wait_until
 from tests.rig.ca import CertificateAuthority
 from tests.torture import checks
+from tests.torture.checks import PATIENCE
 from tests.torture.fleet import SmallPostgres
 from tests.torture.provider import CALM, MOODS, Moody, Provider
 from tests.torture.relay import JUMPS
 from tests.torture.rows import Rows
 from tests.torture.world import Clock, Fault, SmallDisk, World, quietly
 
-_HEALED = 90.0
 _WORKERS = 2
 
 
@@ -161,9 +161,9 @@ class Queue(World):
                 os.kill(pid, signal.SIGCONT)
         self.halted.clear()
         self.mend()
-        wait_until(lambda: not any(alive(pid) for pid in self.senders), "everybody has handed in", _HEALED)
+        wait_until(lambda: not any(alive(pid) for pid in self.senders), "everybody has handed in", PATIENCE)
         self._account()
-        deadline, next_help = time.monotonic() + _HEALED, time.monotonic()
+        deadline, next_help = time.monotonic() + PATIENCE, time.monotonic()
         while waiting := self.rows.waiting():
             now = time.monotonic()
             assert now < deadline, f"{len(waiting)} messages still wait: {waiting[:5]}"
@@ -175,7 +175,7 @@ class Queue(World):
     def _hurry(self) -> None:
         """Press Retry now for what waits for its next attempt, as an operator would."""
         pid = self._do("hurry")
-        wait_until(lambda: not alive(pid), "Retry now", _HEALED)
+        wait_until(lambda: not alive(pid), "Retry now", PATIENCE)
 
     def mend(self) -> None:
         """Take the faults of the database away."""
@@ -294,7 +294,7 @@ class QueueOnPostgres(Queue):
         self.data_disk.free()
         if self.postgres.pid is None:
             self.postgres.start()
-        wait_until(self._answers, "PostgreSQL answers", 60)
+        wait_until(self._answers, "PostgreSQL answers", PATIENCE)
 
     def _answers(self) -> bool:
         try:

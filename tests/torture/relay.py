@@ -21,6 +21,7 @@ from tests.live.searching import Search
 from tests.quazzar.nodes import ROOT, Node, alive, wait_until
 from tests.rig.ca import CertificateAuthority
 from tests.torture import checks
+from tests.torture.checks import PATIENCE
 from tests.torture.load import Cron, Load
 from tests.torture.provider import CALM, MOODS, Moody, Provider
 from tests.torture.rows import Rows
@@ -29,8 +30,6 @@ from tests.torture.world import Clock, Fault, SmallDisk, World, quietly
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Seconds until everything must be well and empty again.
-HEALED = 150.0
 JUMPS = {"an hour ahead": 3600, "a day ahead": 86_400, "an hour behind": -3600, "a minute behind": -60}
 #: Longer than a period of the sweeps, in seconds.
 LASTING = 23.0
@@ -144,13 +143,14 @@ class Relay(World):
             self.wait_well(machine)
         self.load.finish()
         self.cron.account(self.ledger)
-        deadline = helped = time.monotonic() + HEALED
+        help_at = time.monotonic()
+        deadline = help_at + PATIENCE
         while waiting := self.rows.waiting():
             now = time.monotonic()
             assert now < deadline, f"{len(waiting)} messages still wait: {waiting[:5]}"
-            if not patient and now > helped - HEALED:
+            if not patient and now > help_at:
                 self.hurry(waiting)
-                helped = now + HEALED + 2
+                help_at = time.monotonic() + 2
             time.sleep(0.15)
 
     def mend(self) -> None:
@@ -159,7 +159,7 @@ class Relay(World):
 
     def wait_well(self, machine: Console) -> None:
         """Until a machine works."""
-        wait_until(machine.ready, f"{machine.data} answers /readyz", HEALED)
+        wait_until(machine.ready, f"{machine.data} answers /readyz", PATIENCE)
 
     def hurry(self, waiting: list[tuple[int, str, str]]) -> None:
         """Press Retry now for what waits for its next attempt, as an operator would."""
@@ -182,7 +182,7 @@ class Relay(World):
         said = {f"what {machine.data.name} said": machine.node.text.encode() for machine in self.machines()}
         wrong += checks.secrets(self.search(), self.folders(), said)
         if thorough and not wrong:
-            wrong += sorted(self.complaints() - self.was_well)
+            wrong += checks.lasting(lambda: sorted(self.complaints() - self.was_well))
         script.buried.clear()
         self.provider.forget()
         return wrong
@@ -195,7 +195,7 @@ class Relay(World):
             return -5 < float(age) < 40
 
         try:
-            wait_until(fresh, "the heartbeat is one of now", 90)
+            wait_until(fresh, "the heartbeat is one of now", PATIENCE)
         except AssertionError as exc:
             return [f"{exc}: {self.rows.ask(self.heartbeat)}"]
         return []
@@ -332,7 +332,7 @@ class OnSqlite(Relay):
         self._halted.clear()
         if self.machine.node.process.poll() is not None:
             wait_until(lambda: not [pid for pid, _ in checks.of_folder(self.machine.data) if alive(pid)],
-                       "the children of a dead supervisor end", 60)  # fmt: skip
+                       "the children of a dead supervisor end", PATIENCE)  # fmt: skip
             self.machine.launch()
 
     def wait_well(self, machine: Console) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.rig import or_skip
-from tests.torture import rounds
+from tests.torture import checks, rounds
 from tests.torture.ledger import Ledger
 from tests.torture.modes import LIGHT, MODES
 
@@ -50,3 +50,10 @@ def test_a_double_needs_a_reason_that_came_between_and_each_reason_is_good_for_s
     ledger.doubt("a cut", limit=1, token="other")
     ledger.arrive("only one")
     assert ledger.doubles()[1] == ["only one arrived 2 times"]
+
+
+def test_what_goes_by_itself_is_no_defect_and_what_stays_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = iter([["a process is left"], []])
+    assert checks.lasting(lambda: next(seen)) == []
+    monkeypatch.setattr(checks, "PATIENCE", 0.0)
+    assert checks.lasting(lambda: ["a process is left"]) == ["a process is left"]
