@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import timedelta
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ SIZES = (1_000, 100_000, int(os.environ.get("BENCH_MOST", "1000000")))
 #: Milliseconds that anything may take at the largest size.
 FLAT = 60
 TIMES = 7
+#: Memory, and searches that read as many messages as a fifth of a second allows.
+_NOT_FLAT = ("memory, MiB", "API, word of none (0.2 s)", "API, source of none")
 #: Rows of one statement, so that a transaction stays small.
 _PORTION = 1_000_000
 
@@ -45,7 +48,8 @@ def _print(title: str, columns: dict[int, dict[str, float]]) -> None:
     print(f"  {'':34}" + "".join(f"{size:>12,}" for size in columns))
     for name in next(iter(columns.values())):
         print(f"  {name:34}" + "".join(f"{column[name]:12.1f}" for column in columns.values()))
-    slowest = max(columns[SIZES[-1]].items(), key=lambda item: item[1] if item[0] != "memory, MiB" else 0)
+    timed = {name: ms for name, ms in columns[SIZES[-1]].items() if name not in _NOT_FLAT}
+    slowest = max(timed.items(), key=itemgetter(1))
     bound(f"slowest at {SIZES[-1]:,} ({slowest[0]})", slowest[1], FLAT, "ms")
     print(flush=True)
 
@@ -117,7 +121,16 @@ def _works(client: Any, kind: str, size: int) -> dict[str, Callable[[], object]]
         "API, last page": page(f"{api}?page={last}"),
         "API, failed": page(f"{api}?status=failed"),
         "API by status, page 100": page(f"{api}?status={status}&page={min(last, 100)}"),
+        "API by status, page far back": page(f"{api}?status={status}&page={max(1, last * 9 // 10)}"),
+        "API by status, going on": page(f"{api}?status={status}&before={newest - size // 2}"),
         "API, by created_at": page(f"{api}?ordering=created_at"),
+        "API, ordered by status": page(f"{api}?ordering=-status"),
+        "API, to an address": page(f"{api}?search=box7@example.test"),
+        "API, by Message-ID": page(f"{api}?search=<77@bench.test>"),
+        "API, a word in all": page(f"{api}?search=report"),
+        "API, source of all": page(f"{api}?source=api"),
+        "API, source of none": page(f"{api}?source=sendmail"),
+        "API, word of none (0.2 s)": page(f"{api}?search=nothing"),
         "API, health": page("/api/mail/health"),
         "/metrics": page("/metrics"),
         "/readyz": lambda: client.get("/readyz"),

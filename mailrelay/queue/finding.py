@@ -1,33 +1,37 @@
-"""Finds messages for a list, the newest first, as fast among a million as among ten.
+"""Finds messages for a list, the newest first, as fast among millions as among ten: for the console and the API.
 
 A page is cut by id (keyset), never by OFFSET, and nothing is counted to the end. An index knows addresses and
-Message-IDs. Words are looked for row by row from the newest message on, for a fraction of a second: the page then says
-how far the search got, and where to go on.
+Message-IDs. Words, and sources without an index, are looked for row by row from the newest message on, for a fraction
+of a second: the page then says how far the search got, and where to go on.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import reduce
-from operator import and_
 
 from django.db.models import Q, QuerySet
 
 from mailrelay.mail import addresses
 from mailrelay.models import Feedback, Message, MessageAddress
 
-Status = Message.Status
+Status, Source = Message.Status, Message.Source
 #: Statuses of what has not left yet.
 WAITING = (Status.QUEUED, Status.SENDING, Status.RETRYING)
 #: How many messages a page has.
 PAGE = 50
-#: How many ids one query of a search by words covers, and for how many seconds further queries follow.
+#: How many ids the first query of a search by words covers, and for how many seconds further queries follow; when the
+#: page is full, only to count the rest.
 WINDOW = 10_000
 SECONDS = 0.2
+COUNTING = 0.05
+#: A query that took less time is followed by one that covers twice as many ids: nearly all are of other messages.
+_QUICK = 0.01
+#: Sources whose messages an index lists.
+INDEXED = (Source.ALERT, Source.BACKUP, Source.TEST)
 #: How many messages to an address are looked through for those with the wanted status.
 CANDIDATES = 5_000
 #: The most messages that are counted: beyond it a number tells nobody more.
@@ -46,12 +50,24 @@ class Query:
         source: empty: any.
         returned: only what bounced, or was complained about.
         text: an address, a Message-ID, or words that the message must all have.
+        terms: the same, already split: a term may have spaces.
     """
 
     statuses: tuple[str, ...] = ()
     source: str = ""
     text: str = ""
     returned: bool = False
+    terms: tuple[str, ...] = ()
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """What to look for."""
+        return self.terms or tuple(self.text.strip()[:LONGEST].split())
+
+    @property
+    def is_read(self) -> bool:
+        """Whether messages have to be read one by one, because no index knows which are meant."""
+        return bool(self.wanted or (self.source and self.source not in INDEXED))
 
 
 @dataclass(slots=True)
@@ -70,18 +86,50 @@ class Page:
     searched_to: datetime | None = None
 
 
+@dataclass(slots=True)
+class Found:
+    """Ids of messages, the newest first.
+
+    Attributes:
+        reached: the id below which nothing has been looked for yet; None: these are all.
+    """
+
+    ids: list[int]
+    reached: int | None = None
+
+
 def find(query: Query, *, before: int | None = None, after: int | None = None) -> Page:
     """The page of the newest messages; of those with a smaller id than ``before``, or with a larger one than ``after``.
 
-    A search by words ignores ``after``.
+    A search ignores ``after``.
     """
-    text = query.text.strip()[:LONGEST]
-    if not text:
+    if not query.is_read:
         return _listed(query, before, after)
-    lookup = _lookup(text)
-    if lookup is not None:
-        return _looked_up(query, lookup, before)
-    return _searched(query, text.split(), before)
+    found = matching(query, PAGE, before=before)
+    if len(found.ids) > PAGE:
+        return Page(_rows(found.ids[:PAGE]), older=found.ids[PAGE - 1])
+    at = None if found.reached is None else _age(found.reached)
+    return Page(_rows(found.ids), older=found.reached, searched_to=at)
+
+
+def matching(query: Query, size: int, *, before: int | None = None, most: int = 0) -> Found:
+    """The ids of more messages than ``size``, if there are more and the time allows.
+
+    Args:
+        before: only messages with a smaller id.
+        most: how many to count, if that takes little time.
+    """
+    until = time.monotonic() + SECONDS
+    counted = until - SECONDS + COUNTING
+    most = max(size + 1, most)
+    found: list[int] = []
+    for ids, reached in _portions(query, before, most):
+        found += ids
+        now = time.monotonic()
+        is_full = len(found) > size
+        if reached is None or len(found) >= most or now > until or (is_full and now > counted):
+            return Found(found, reached)
+    return Found(found)
 
 
 def count(query: Query) -> int:
@@ -164,9 +212,10 @@ def _filtered(query: Query, statuses: Iterable[str]) -> QuerySet[Message]:
 # --- by address or Message-ID
 
 
-def _lookup(text: str) -> str | list[int] | None:
+def _lookup(terms: Sequence[str]) -> str | list[int] | None:
     """What an index knows of the text: the address that messages went to, or the messages with this Message-ID; None
     if it knows nothing."""
+    text = terms[0] if len(terms) == 1 else ""
     if "@" not in text or " " in text:
         return None
     core = text.removeprefix("<").removesuffix(">")
@@ -192,44 +241,58 @@ def _to(address: str, before: int | None, most: int) -> list[int]:
     return sorted(found, reverse=True)[:most]
 
 
-def _looked_up(query: Query, lookup: str | list[int], before: int | None) -> Page:
+# --- one after the other
+
+
+def _portions(query: Query, before: int | None, most: int) -> Iterator[tuple[list[int], int | None]]:
+    """Ids of matching messages, the newest first, each portion with the id below which to go on; None: that is all."""
+    lookup = _lookup(query.wanted)
     if isinstance(lookup, list):
-        candidates, limit = lookup, PAGE
+        yield _narrowed(query, [pk for pk in lookup if before is None or pk < before]), None
+    elif lookup is not None:
+        yield from _to_address(query, lookup, before, most)
+    elif query.is_read:
+        yield from _read(query, before)
     else:
-        limit = CANDIDATES if query.statuses or query.source else PAGE + 1
-        candidates = _to(lookup, before, limit)
+        ids = _ids(query, before, None, most)
+        yield ids, ids[-1] if len(ids) == most else None
+
+
+def _narrowed(query: Query, candidates: Sequence[int]) -> list[int]:
+    if not (query.statuses or query.source or query.returned):
+        return list(candidates)
     matching = _filtered(query, query.statuses).filter(pk__in=candidates)
-    found = list(matching.order_by("-pk").values_list("pk", flat=True)[: PAGE + 1])
-    if len(found) > PAGE:
-        return Page(_rows(found[:PAGE]), older=found[PAGE - 1])
-    older = candidates[-1] if isinstance(lookup, str) and len(candidates) == limit else None
-    return Page(_rows(found), older=older)
+    return list(matching.order_by("-pk").values_list("pk", flat=True))
 
 
-# --- by words
+def _to_address(
+    query: Query, address: str, before: int | None, most: int
+) -> Iterator[tuple[list[int], int | None]]:
+    is_narrowed = query.statuses or query.source or query.returned
+    limit = CANDIDATES if is_narrowed else most
+    while True:
+        candidates = _to(address, before, limit)
+        before = candidates[-1] if len(candidates) == limit else None
+        yield _narrowed(query, candidates), before
+        if before is None:
+            return
 
 
-def _searched(query: Query, words: list[str], before: int | None) -> Page:
+def _read(query: Query, before: int | None) -> Iterator[tuple[list[int], int | None]]:
     newest = Message.objects.order_by("-pk").values_list("pk", flat=True).first()
     oldest = Message.objects.order_by("pk").values_list("pk", flat=True).first()
     if newest is None or oldest is None:
-        return Page()
-    top = newest + 1 if before is None else before
-    found: list[int] = []
-    until = time.monotonic() + SECONDS
-    while top > oldest and len(found) <= PAGE:
-        floor = max(top - WINDOW, oldest)
+        return
+    top, width = newest + 1 if before is None else before, WINDOW
+    while top > oldest:
+        floor = max(top - width, oldest)
+        begun = time.monotonic()
         rows = _filtered(query, query.statuses).filter(pk__lt=top, pk__gte=floor)
-        matching = rows.filter(reduce(and_, (_has(word, floor, top) for word in words)))
-        found += matching.order_by("-pk").values_list("pk", flat=True)[: PAGE + 1 - len(found)]
+        for word in query.wanted:
+            rows = rows.filter(_has(word, floor, top))
+        yield list(rows.order_by("-pk").values_list("pk", flat=True)), floor if floor > oldest else None
+        width = width * 2 if time.monotonic() - begun < _QUICK else WINDOW
         top = floor
-        if time.monotonic() > until:
-            break
-    if len(found) > PAGE:
-        return Page(_rows(found[:PAGE]), older=found[PAGE - 1])
-    if top <= oldest:
-        return Page(_rows(found))
-    return Page(_rows(found), older=top, searched_to=_age(top))
 
 
 def _has(word: str, floor: int, top: int) -> Q:

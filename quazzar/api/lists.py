@@ -30,6 +30,8 @@ class PageNumbers(PageNumberPagination):
     page_size_query_param = "page_size"
     max_page_size = 500
     invalid_page_message = "This page does not exist."
+    #: Names of other parameters that say where in a list the page is.
+    more_query_names: ClassVar[tuple[str, ...]] = ()
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         """As OpenAPI 3.1 says "or null"; DRF's ``nullable`` is 3.0's word, and means nothing there."""

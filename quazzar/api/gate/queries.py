@@ -19,7 +19,7 @@ def known(view: Any) -> set[str]:
     if _action(view) != "list":
         return names
     if paginator := view.paginator:
-        names |= {paginator.page_query_param, paginator.page_size_query_param}
+        names |= {paginator.page_query_param, paginator.page_size_query_param, *paginator.more_query_names}
     for backend in (backend() for backend in view.filter_backends):
         names |= set(backend.query_names(view))
     return names

@@ -135,9 +135,11 @@ def test_an_address_with_a_status_is_looked_through_in_portions(
     ten: list[Message], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(finding, "CANDIDATES", 4)
+    assert subjects(finding.find(Query(("failed",), text="ops@example.com"))) == ["No 8", "No 4", "No 1"]
+    monkeypatch.setattr(finding, "SECONDS", -1)
     query = Query(("failed",), text="ops@example.com")
     page = finding.find(query)
-    assert subjects(page) == ["No 8"]
+    assert (subjects(page), page.searched_to) == (["No 8"], ten[6].created_at)
     assert subjects(finding.find(query, before=page.older)) == ["No 4"]
 
 
