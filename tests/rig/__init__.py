@@ -1,6 +1,8 @@
 """Real parts for tests, benchmarks and demonstrations: what they share to start, wait and clean up."""
 
 import contextlib
+import fcntl
+import functools
 import os
 import pwd
 import random
@@ -68,13 +70,36 @@ def wait_until(done: Callable[[], bool], timeout: float = 10.0, what: str = "the
 
 
 def free_port() -> int:
-    """A loopback TCP port that nobody listens on now."""
-    for port in random.sample(PORTS, 200):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    """A loopback TCP port that nobody listens on now, and if possible one that no other run was given: its server may
+    be down for a moment only."""
+    ports = [port for port in random.sample(PORTS, 200) if _is_free(port)]
+    if not ports:
+        raise NotReady(f"no free port in {PORTS}")
+    return next(filter(_claim, ports), ports[0])
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):
             probe.bind((LOOPBACK, port))
-            return port
-    raise NotReady(f"no free port in {PORTS}")
+            return True
+    return False
+
+
+@functools.cache
+def _claims() -> int:
+    """A file in which each byte stands for a port: who has locked it has the port, until the end of the process."""
+    where = Path(tempfile.gettempdir(), f"quazzar-rig-ports-{os.getuid()}")
+    return os.open(where, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _claim(port: int) -> bool:
+    try:
+        fcntl.lockf(_claims(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    return True
 
 
 def listening(port: int) -> bool:

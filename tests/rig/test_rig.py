@@ -14,7 +14,7 @@ import psycopg
 import pytest
 import redis
 
-from tests.rig import Missing, NotReady, family, listening, or_skip, wait_until
+from tests.rig import Missing, NotReady, family, free_port, listening, or_skip, wait_until
 from tests.rig.latency import ROOT
 from tests.rig.postfix import RealPostfix, SmtpSink
 from tests.rig.sample import INBOX, SENDER, mail
@@ -268,3 +268,16 @@ def test_nothing_outlives_an_owner_that_was_killed(provider: RealPostfix) -> Non
             os.kill(pid, signal.SIGKILL)
         for directory in directories:
             shutil.rmtree(directory)
+
+
+def test_a_port_that_another_run_was_given_is_not_given_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = "from tests.rig import free_port; print(free_port(), flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        theirs, ours = int(other.stdout.readline()), free_port()
+        monkeypatch.setattr("random.sample", lambda *_: [theirs, ours])
+        assert free_port() == ours
+        other.communicate("\n")
+    assert free_port() == theirs
