@@ -21,7 +21,7 @@ from tests.rig import free_port
 
 OPERATOR, OPERATOR_PASSWORD = "operator", "open-sesame-42"
 #: Long, because other work may have the machine's cores.
-PATIENCE = 180.0
+PATIENCE = 600.0
 _STARTED = re.compile(r"started \(process (\d+)\)")
 _MESSAGES = re.compile(r'^quazzar_messages\{status="(\w+)"\} (\S+)$', re.MULTILINE)
 

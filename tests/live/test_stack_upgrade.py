@@ -1,4 +1,7 @@
-"""The images are upgraded while mail comes in: new ones that work run afterwards, a broken one is rolled back."""
+"""The images are upgraded while mail comes in: new ones that work run afterwards, a broken one is rolled back.
+
+All of it behind the proxy that we ship for Docker's socket: it must let every call through.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,10 @@ import pytest
 
 from tests.live.mailworld import World, outside
 from tests.quazzar.nodes import wait_until
+from tests.rig import or_skip
 from tests.rig.daemon import project
 from tests.rig.mailclients import deliver, imap_login, mail, messages, wait_for_message
+from tests.rig.socketproxy import SocketProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,14 +91,20 @@ def world(
 ) -> Iterator[World]:
     """A stack of its own whose images have names that a test may move."""
     directory: Path = tmp_path_factory.mktemp("upgrade")
+    socket, proxies = docker_daemon.url.removeprefix("unix://"), tmp_path_factory.mktemp("proxy")
     with project(docker_daemon) as name:
+        proxy = or_skip(lambda: SocketProxy(proxies, name, socket))
         names = {each: f"{name}-{each}:test" for each in ("postfix", "dovecot", "rspamd")}
         for service, ref in names.items():
             move(docker_client, ref, getattr(stack_images, service), "LABEL quazzar.test=first")
         env = {f"QUAZZAR_IMAGE_{service.upper()}": ref for service, ref in names.items()}
         try:
-            with enabled(directory, docker_client, stack_images, name, **env) as stack:
+            with (
+                proxy,
+                enabled(directory, docker_client, stack_images, name, DOCKER_HOST=proxy.url, **env) as stack,
+            ):
                 yield World(stack, OURS)
+                assert [call for call in proxy.calls() if call[0] == 403] == []
         finally:
             for ref in names.values():
                 docker_client.images.remove(ref, force=True)
