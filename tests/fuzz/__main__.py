@@ -2,8 +2,9 @@
 
 usage: python -m tests.fuzz [--seconds N] [--seed N] [--corpus FOLDER] [PART or TARGET …]
 
-Parts: ``api`` (schemathesis, every kind of caller), ``parsers`` (hypothesis), ``growth`` (long inputs), ``guided``
-(atheris, if it is installed). A target is the name of a parser, such as ``spf``. Exit code 1: something was found.
+Parts: ``api`` (schemathesis, every kind of caller), ``served`` (the same over HTTP against a running node), ``parsers``
+(hypothesis), ``growth`` (long inputs), ``guided`` (atheris, if it is installed). A target is the name of a parser, such
+as ``spf``. Exit code 1: something was found.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PARTS = ("parsers", "growth", "guided", "api")
+PARTS = ("parsers", "growth", "guided", "api", "served")
 _FAILED = re.compile(r"^target: (\w+), input: ", re.MULTILINE)
 _COUNT = re.compile(r"^#(\d+)\s", re.MULTILINE)
 
@@ -41,12 +42,14 @@ def main() -> int:
     if unknown:
         sys.exit(f"There is no part or target {', '.join(sorted(unknown))}.")
     names = [name for name in options.what if name in TARGETS]
-    parts = [part for part in PARTS if part in options.what] or [*PARTS[: 3 if names else 4]]
+    parts = [part for part in PARTS if part in options.what] or [*PARTS[: 3 if names else 5]]
     share = options.seconds / len(parts)
     failures: dict[str, str] = {}
     for part in parts:
         if part == "api":
             failures |= _api(share, options.seed)
+        elif part == "served":
+            failures |= _served(share, options.seed)
         elif part == "guided":
             failures |= _guided(names or [*TARGETS], share, options.seed, options.corpus)
         else:
@@ -161,6 +164,26 @@ def _api(share: float, seed: int) -> dict[str, str]:
                 flush=True,
             )
             failures |= {f"api {caller} {' '.join(key)}": how for key, how in outcome.failures.items()}
+    return failures
+
+
+def _served(share: float, seed: int) -> dict[str, str]:
+    """Every caller in turn, over HTTP."""
+    from tests.fuzz import served
+    from tests.rig import Missing
+
+    failures: dict[str, str] = {}
+    try:
+        for report in served.reports(seed, seconds=share):
+            caller = report["caller"]
+            print(
+                f"served: {caller}: {sum(report['cases'].values())} cases ({report['cases']}), "
+                f"answers {report['statuses']}",
+                flush=True,
+            )
+            failures |= {f"served {caller} {key}": how for key, how in report["failures"].items()}
+    except Missing as missing:
+        print(f"served: left out, because {missing}.")
     return failures
 
 

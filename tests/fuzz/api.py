@@ -1,4 +1,4 @@
-"""Requests made up from the OpenAPI description, by every kind of caller: schemathesis, in this process."""
+"""Requests made up from the OpenAPI description, by every kind of caller: schemathesis, in this process or by HTTP."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class _Run:
     """The run under way. Hooks and checks of schemathesis are functions of the process, so that there is one."""
 
-    def __init__(self, caller: str = "anonymous", seed: int = 0) -> None:
-        self.caller, self.seed = caller, seed
+    def __init__(self, caller: str = "anonymous", seed: int = 0, shown: dict[str, str] | None = None) -> None:
+        self.caller, self.seed, self.shown = caller, seed, shown or {}
         self.dice, self.number = random.Random(seed), count()
 
 
@@ -61,7 +61,8 @@ def contract_holds(ctx: Any, response: Any, case: Any) -> None:
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
-    """Most ids are those of rows; an idempotency key is a new one, or all but the first would be conflicts."""
+    """Most ids are those of rows; an idempotency key is a new one, or all but the first would be conflicts. What shows
+    who the caller is takes the place of what was made up."""
     there, dice = ids(), _run.dice
     if dice.random() < 0.02:
         change_the_weather(dice)
@@ -70,6 +71,7 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
         case.path_parameters["id"] = next(found, 1)
     if isinstance(case.headers.get("Idempotency-Key"), str) and dice.random() < 0.9:
         case.headers["Idempotency-Key"] = f"fuzz-{_run.seed}-{next(_run.number)}"
+    case.headers.update(_run.shown)
 
 
 @schemathesis.hook
@@ -93,7 +95,9 @@ class Outcome:
     failures: dict[tuple[str, str, str], str] = field(default_factory=dict)
 
 
-def config(*, seed: int, examples: int, seconds: float | None, thorough: bool) -> SchemathesisConfig:
+def config(
+    *, seed: int, examples: int, seconds: float | None, thorough: bool, url: str = ""
+) -> SchemathesisConfig:
     """What schemathesis tries: the edges of each description, made-up values, and sequences of calls."""
     settings: dict[str, Any] = {
         "seed": seed,
@@ -105,6 +109,8 @@ def config(*, seed: int, examples: int, seconds: float | None, thorough: bool) -
         "analysis": {"constants": {"enabled": False}},
         "suppress-health-check": ["all"],
     }
+    if url:
+        settings |= {"base-url": url, "request-timeout": 180}
     if seconds:
         settings["max-time"] = int(seconds)
     return SchemathesisConfig.from_dict(settings)
@@ -116,8 +122,20 @@ def _as(caller: str) -> Any:
     return lambda environ, start: product(environ | shown, start)
 
 
+def _headers(caller: str) -> dict[str, str]:
+    """What shows a real server who the caller is."""
+    shown = CALLERS[caller]()
+    return {name.removeprefix("HTTP_").replace("_", "-").title(): value for name, value in shown.items()}
+
+
 def attack(
-    caller: str, *, seed: int, examples: int = 10, seconds: float | None = None, thorough: bool = True
+    caller: str,
+    *,
+    seed: int,
+    examples: int = 10,
+    seconds: float | None = None,
+    thorough: bool = True,
+    url: str = "",
 ) -> Outcome:
     """Send requests as this caller, and return what they came to.
 
@@ -125,14 +143,16 @@ def attack(
         examples: made-up requests for each operation.
         seconds: when to stop; without it, once every operation had its examples.
         thorough: also the edges of each description, and sequences of calls; they take minutes.
+        url: of a node that runs on this process's database; without it, requests do not leave this process.
     """
     global _run
-    _run = _Run(caller, seed)
+    _run = _Run(caller, seed, _headers(caller) if url else {})
     described = schemathesis.openapi.from_dict(
         cast("Any", SchemaGenerator)().get_schema(request=None, public=True),
-        config=config(seed=seed, examples=examples, seconds=seconds, thorough=thorough),
+        config=config(seed=seed, examples=examples, seconds=seconds, thorough=thorough, url=url),
     )
-    described.app = _as(caller)
+    if not url:
+        described.app = _as(caller)
     return summed_up(from_schema(described).execute())
 
 
