@@ -34,7 +34,7 @@ def _one_after_the_other() -> dict[str, float]:
     from mailrelay.queue import delivery, outbox, recording
     from mailrelay.relay import target
     from mailrelay.smtp.connection import Connection
-    from mailrelay.smtp.pipeline import Job, Result
+    from mailrelay.smtp.dialogue import Job, Result
 
     relay = target.load()
     recorder = recording.Recorder("bench")
@@ -49,11 +49,11 @@ def _one_after_the_other() -> dict[str, float]:
             envelopes = [delivery._envelope(row, relay) for row in rows]
         outcomes: list[Any] = []
         with _timed(parts, "SMTP"):
-            assert connection.begin(envelopes[0]) is None
+            assert connection.wait(connection.begin(envelopes[0])) is None
             for this, following in pairwise([*envelopes, None]):
                 assert this is not None
-                outcomes.append(connection.finish(this, following)[0])
-                assert following is None or connection.announced(following) is None
+                outcomes.append(connection.wait(connection.finish(this, following))[0])
+                assert following is None or connection.wait(connection.announced(following)) is None
         recorder.rows.update({row.pk: row for row in rows})
         results = [
             Result(Job(row.pk, envelope), outcome, in_doubt=True, seconds=0.001)

@@ -12,8 +12,7 @@ from mailrelay.queue import outbox
 from mailrelay.relay import logins, target
 from mailrelay.smtp import parts
 from mailrelay.smtp.connection import Connection
-from mailrelay.smtp.dialogue import Envelope, Outcome
-from mailrelay.smtp.pipeline import Job
+from mailrelay.smtp.dialogue import Envelope, Job, Outcome
 from quazzar.errors import DeliveryError, InvalidEmail, RelayNotConfigured
 
 __all__ = ["Attachment", "DeliveryError", "Email", "InvalidEmail", "RelayNotConfigured", "Sender"]

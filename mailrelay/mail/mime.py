@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 
 from mailrelay.mail import addresses, encodedwords, headerfields, parameters
 from mailrelay.mail.emails import Attachment, Email, listed
@@ -102,13 +103,19 @@ def render(
     if email.reply_to:
         headers.append(("Reply-To", _people(email.reply_to)))
     headers.append(("Subject", email.subject.strip()))
-    headers.append(("Date", format_datetime(date.astimezone(UTC))))
+    headers.append(("Date", _date(int(date.timestamp()))))
     headers.append(("Message-ID", message_id))
     own = [(label, value.strip()) for label, value in email.headers.items()]
     headers += [(label, value) for label, value in own if value or not headerfields.is_structured(label)]
     utf8 = any(addresses.needs_utf8(addresses.split(person)[1]) for person in _everybody(email, sender))
     head = "".join([_header(label, value) for label, value in headers]).encode()
     return Rendered(data=head + _body(email, message_id), sender=sender, utf8=utf8)
+
+
+@lru_cache(maxsize=64)
+def _date(seconds: int) -> str:
+    """The Date field for this time; mail that was queued together has the same."""
+    return format_datetime(datetime.fromtimestamp(seconds, UTC))
 
 
 def _everybody(email: Email, sender: str) -> Iterator[str]:

@@ -22,8 +22,8 @@ from mailrelay.relay.logins import Hold
 from mailrelay.relay.target import Relay
 from mailrelay.smtp import nullsender, parts
 from mailrelay.smtp.connection import Connection
-from mailrelay.smtp.dialogue import Envelope
-from mailrelay.smtp.pipeline import Down, Event, Job, Opened, Pipeline, Result
+from mailrelay.smtp.dialogue import Down, Envelope, Event, Job, Opened, Result
+from mailrelay.smtp.pipeline import Pipeline
 from mailrelay.smtp.pool import LoginGate, Pool
 from mailrelay.suppression import listing
 from quazzar.errors import DeliveryError, QuazzarError, Unreadable

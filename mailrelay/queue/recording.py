@@ -19,8 +19,7 @@ from mailrelay.models import Message
 from mailrelay.queue import counts, outbox, statements
 from mailrelay.relay.logins import Hold
 from mailrelay.smtp import parts
-from mailrelay.smtp.dialogue import Outcome, Reply
-from mailrelay.smtp.pipeline import Job, Result
+from mailrelay.smtp.dialogue import Job, Outcome, Reply, Result
 from mailrelay.suppression import listing
 from quazzar import words
 from quazzar.errors import DeliveryError, QuazzarError

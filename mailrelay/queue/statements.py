@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import connections, models, router
 
 from mailrelay.models import HourlyCount, Message, MessageAddress, searched
+from quazzar.sealing import keyring
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -138,17 +139,18 @@ def claim(owner: str, now: datetime, until: datetime, limit: int) -> list[Messag
         cursor.execute(_claim_statement(alias), values)
         rows = sorted(cursor.fetchall())
     readers = _readers(alias)
-    return [
-        Message.from_db(
-            alias,
-            _NEEDED_TO_SEND,
-            [
-                value if read is None or value is None else read(value, None, connection)
-                for value, read in zip(row[1:], readers, strict=True)
-            ],
-        )
-        for row in rows
-    ]
+    with keyring.looked_at_once():
+        return [
+            Message.from_db(
+                alias,
+                _NEEDED_TO_SEND,
+                [
+                    value if read is None or value is None else read(value, None, connection)
+                    for value, read in zip(row[1:], readers, strict=True)
+                ],
+            )
+            for row in rows
+        ]
 
 
 @lru_cache

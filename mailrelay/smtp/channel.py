@@ -1,21 +1,36 @@
-"""The SMTP edge, and the only module that imports smtplib: bytes out, replies in, within a deadline, with a transcript
-that holds no credentials. Every failure is a DeliveryError that names its stage."""
+"""The SMTP edge: bytes out, replies in, within a deadline, with a transcript that holds no credentials. Every failure
+is a DeliveryError that names its stage.
+
+What has to wait for the server is a generator (``Steps``): it yields what it waits for, so that one thread can serve
+many connections. ``Channel.wait`` takes the steps of one connection and blocks.
+"""
 
 from __future__ import annotations
 
-import smtplib
+import select
 import socket
+import ssl
 import time
+from collections.abc import Generator
+from contextlib import suppress
+from typing import TypeVar
 
 from mailrelay.smtp import sasl, wire
 from mailrelay.smtp.dialogue import Reply, Target, Trace
 from quazzar import hostnames
 from quazzar.errors import DeliveryError
 
+T = TypeVar("T")
+#: Yields ``select.POLLIN`` or ``POLLOUT``, whichever the socket must be ready for before the next step. A TimeoutError
+#: that is thrown in says that it was not, until ``Channel.expires``.
+Steps = Generator[int, None, T]
+
 #: How long a server may take to answer a command, in seconds.
 REPLY_SECONDS = 60.0
 #: How long to wait for what the server may have said before the connection broke, in seconds.
 _LAST_WORDS_SECONDS = 1.0
+#: Bytes to read at once.
+_CHUNK = 65536
 _MASK = "********"
 
 
@@ -26,6 +41,8 @@ class Channel:
         stage: where the dialogue is (see ``dialogue.STAGES``); failures carry it.
         deadline: the ``time.monotonic()`` at which everything must have ended; None: only each step has a limit.
         usable: whether another message can be sent over it.
+        sock: the open socket; the one to wait for.
+        expires: the ``time.monotonic()`` until which the step under way may wait.
     """
 
     def __init__(self, target: Target, *, deadline: float | None = None, trace: Trace | None = None) -> None:
@@ -39,24 +56,23 @@ class Channel:
         self._said: Reply | None = None
         #: Why nothing more can be written.
         self._broken: OSError | None = None
-        # Without a name smtplib would look this host's up in the DNS, which may take long.
-        self._smtp = smtplib.SMTP(local_hostname=local_name(), timeout=REPLY_SECONDS)
+        self.expires = 0.0
+        self.sock: socket.socket | None = None
+        self._heard = wire.Answers()
 
     def close(self) -> None:
         """Say QUIT without waiting for the answer, and hang up."""
         self.usable = False
-        sock = self._smtp.sock
+        sock, self.sock = self.sock, None
         if sock is not None:
-            try:
+            with suppress(OSError), sock:  # it may be gone already
                 sock.settimeout(1)
                 sock.sendall(b"QUIT\r\n")
-            except OSError:
-                pass  # it is gone already
-        self._smtp.close()
 
     def _adopt(self, sock: socket.socket) -> None:
-        self._smtp.sock = sock
-        self._smtp.file = _Listener(sock)
+        """Go on over this socket. What was heard over another does not count: it was not encrypted (RFC 3207 §4.2)."""
+        sock.setblocking(False)
+        self.sock, self._heard = sock, wire.Answers()
 
     def _enter(self, stage: str) -> None:
         if stage != self.stage or stage == "resolve":
@@ -77,88 +93,130 @@ class Channel:
             raise self._failure(f"Timed out at stage {self.stage}.", "timeout")
         return min(most, left)
 
-    def _wait_at_most(self, seconds: float, sock: socket.socket) -> None:
-        """Limit the next step. Most steps have the limit of the step before; each change is a system call."""
-        seconds = self._seconds(seconds)
-        if sock.gettimeout() != seconds:
-            sock.settimeout(seconds)
+    def wait(self, steps: Steps[T]) -> T:
+        """Take the steps to their end, and wait for the server in between; returns what they return.
+
+        Raises:
+            DeliveryError: as they do.
+        """
+        try:
+            event = next(steps)
+            while True:
+                event = next(steps) if self._is_ready(event) else steps.throw(TimeoutError())
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    def _is_ready(self, event: int) -> bool:
+        """Whether the socket is ready before the step expires."""
+        assert self.sock is not None
+        poll = select.poll()
+        poll.register(self.sock, event)
+        return bool(poll.poll(max(0.0, self.expires - time.monotonic()) * 1000))
 
     def _command(self, line: str) -> Reply:
-        return self._exchange(line.encode() + b"\r\n")
-
-    def _exchange(self, line: bytes) -> Reply:
-        self._write(line)
+        self._write(line.encode() + b"\r\n")
         return self._read()
 
-    def _write(self, data: bytes, seconds: float = REPLY_SECONDS, *, secret: bool = False) -> None:
-        """Send bytes; those that are not ``secret`` go into the transcript.
+    def _write(self, data: bytes, *, secret: bool = False) -> None:
+        self.wait(self._writing(data, secret=secret))
 
-        The ``_read`` that follows reports a failure: a server that hangs up may have said why.
+    def _read(self, seconds: float = REPLY_SECONDS, *, greeting: bool = False) -> Reply:
+        return self.wait(self._reading(seconds, greeting=greeting))
+
+    def _exchanging(self, line: bytes) -> Steps[Reply]:
+        yield from self._writing(line)
+        return (yield from self._reading())
+
+    def _writing(self, data: bytes, seconds: float = REPLY_SECONDS, *, secret: bool = False) -> Steps[None]:
+        """Send bytes; those that are not ``secret`` go into the transcript. Time runs out when none can be sent for so
+        many seconds.
+
+        The ``_reading`` that follows reports a failure: a server that hangs up may have said why.
         """
         if self.trace.lines is not None and not secret:
             for line in data.decode("utf-8", "replace").splitlines():
                 self._note(f"C: {line}")
+        rest = memoryview(data)
         try:
-            if self._smtp.sock is None:
-                raise ConnectionResetError
-            self._wait_at_most(seconds, self._smtp.sock)
-            self._smtp.sock.sendall(data)
+            while rest:
+                self.expires = time.monotonic() + self._seconds(seconds)
+                rest = rest[(yield from self._sending(rest)) :]
         except OSError as exc:
             self._broken = exc
 
-    def _read(self, seconds: float = REPLY_SECONDS, *, greeting: bool = False) -> Reply:
+    def _sending(self, data: memoryview) -> Steps[int]:
+        """Send some of the bytes; returns how many."""
+        while True:
+            if self.sock is None:
+                raise ConnectionResetError
+            try:
+                return self.sock.send(data)
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                yield select.POLLOUT
+            except ssl.SSLWantReadError:
+                yield select.POLLIN
+
+    def _reading(self, seconds: float = REPLY_SECONDS, *, greeting: bool = False) -> Steps[Reply]:
         """The server's next answer.
 
         Raises:
             DeliveryError: the connection is over. It carries what the server said last if that was a refusal.
         """
         try:
-            reply = self._next_reply(seconds if self._broken is None else _LAST_WORDS_SECONDS)
+            reply = yield from self._next_reply(seconds if self._broken is None else _LAST_WORDS_SECONDS)
         except OSError as exc:
-            # smtplib hides a time-out of the socket in its own exception.
-            cause = exc.__context__ if isinstance(exc.__context__, OSError) else exc
-            raise self._lost(self._broken or cause, greeting=greeting) from exc
-        self._note_answer(reply)
+            raise self._lost(self._broken or exc, greeting=greeting) from exc
+        if self.trace.lines is not None:
+            self._note_answer(reply)
         if reply.code < 200:
             raise self._failure(f"The server's answer is not SMTP: {self._one_line(reply)}", "bad_greeting")
         self._said = reply
         return reply
 
-    def _next_reply(self, seconds: float) -> Reply:
+    def _next_reply(self, seconds: float) -> Steps[Reply]:
         """Read one answer. One that is cut off counts if it is a refusal.
 
         Raises:
             OSError: there is none.
         """
-        if self._smtp.sock is None:
-            raise ConnectionResetError
-        self._wait_at_most(seconds, self._smtp.sock)
-        listener = self._smtp.file
-        assert isinstance(listener, _Listener)
-        listener.lines.clear()
+        self.expires = time.monotonic() + self._seconds(seconds)
         try:
-            code, text = self._smtp.getreply()
-        except OSError:  # among them smtplib's: the connection was closed, or a line is too long
-            reply = Reply(*wire.answer(listener.lines))
+            while (whole := self._heard.next()) is None:
+                self._heard.add((yield from self._receiving()))
+        except OSError:
+            reply = Reply(*wire.answer(self._heard.lines))
             if reply.code < 400:
                 raise
             self.usable = False
             return reply
-        if not wire.is_answer(listener.lines[-1]):
-            return Reply(0, wire.answer(listener.lines)[1])
-        return Reply(code, wire.printable(text)) if code >= 200 else Reply(*wire.answer(listener.lines))
+        return Reply(*whole)
+
+    def _receiving(self) -> Steps[bytes]:
+        """Some bytes; empty if the server has closed the connection."""
+        while True:
+            if self.sock is None:
+                raise ConnectionResetError
+            # What TLS has decrypted already does not make the socket ready.
+            if not isinstance(self.sock, ssl.SSLSocket) or not self.sock.pending():
+                yield select.POLLIN
+            try:
+                return self.sock.recv(_CHUNK)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                continue
+            except ssl.SSLWantWriteError:
+                yield select.POLLOUT
 
     def _read_ahead(self) -> bytes:
         """What the server said after its latest answer without being asked, as far as it is here."""
-        if self._smtp.sock is None or not isinstance(self._smtp.file, _Listener):
-            return b""
-        self._smtp.sock.settimeout(0)
-        return self._smtp.file.read_ahead()
+        with suppress(OSError):
+            if self.sock is not None:
+                return self._heard.rest + self.sock.recv(_CHUNK)
+        return self._heard.rest
 
     def _note_answer(self, reply: Reply) -> None:
-        if self.trace.lines is not None:
-            for line in reply.text.splitlines() or [""]:
-                self._note(f"S: {reply.code} {line}" if reply.code else f"S: {line}")
+        for line in reply.text.splitlines() or [""]:
+            self._note(f"S: {reply.code} {line}" if reply.code else f"S: {line}")
 
     def _note(self, line: str) -> None:
         """Add a line to the transcript, if one is kept."""
@@ -197,25 +255,6 @@ class Channel:
         host, port = self.target.host, self.target.port
         kind, sentence = wire.lost(exc, host, port, connecting=connecting, greeting=greeting)
         return self._failure(sentence, kind)
-
-
-class _Listener:
-    """The server's side of a socket, as smtplib reads it, with the lines of the answer under way."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._file = sock.makefile("rb")
-        self.lines: list[bytes] = []
-
-    def readline(self, limit: int) -> bytes:
-        line = self._file.readline(limit)
-        self.lines.append(line)
-        return line
-
-    def read_ahead(self) -> bytes:
-        return self._file.peek()
-
-    def close(self) -> None:
-        self._file.close()
 
 
 def local_name() -> str:

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, suppress
 
 from mailrelay.legal.conversion import Legal, Offer, Unsendable, legalise
 from mailrelay.smtp import wire
+from mailrelay.smtp.channel import Steps
 from mailrelay.smtp.dialogue import TOO_MANY, Envelope, Outcome, Reply, Target, Trace
 from mailrelay.smtp.opening import Opening
 from quazzar import words
@@ -56,10 +57,13 @@ class Connection(Opening):
         Raises:
             DeliveryError: the connection broke. A refusal is in the outcome.
         """
-        outcome = self.begin(envelope)
-        return outcome or self.finish(envelope, None)[0]
+        return self.wait(self._send(envelope))
 
-    def begin(self, envelope: Envelope) -> Outcome | None:
+    def _send(self, envelope: Envelope) -> Steps[Outcome]:
+        outcome = yield from self.begin(envelope)
+        return outcome or (yield from self.finish(envelope, None))[0]
+
+    def begin(self, envelope: Envelope) -> Steps[Outcome | None]:
         """Announce a message: MAIL, RCPT, DATA.
 
         Returns:
@@ -75,11 +79,11 @@ class Connection(Opening):
         commands = self._commands(envelope)
         self._enter("sender")
         if self.pipelining:
-            self._write(b"".join(commands))
-            return self._hear(envelope)
-        return self._hear_one_by_one(envelope, commands)
+            yield from self._writing(b"".join(commands))
+            return (yield from self._hear(envelope))
+        return (yield from self._hear_one_by_one(envelope, commands))
 
-    def finish(self, envelope: Envelope, following: Envelope | None) -> tuple[Outcome, bool]:
+    def finish(self, envelope: Envelope, following: Envelope | None) -> Steps[tuple[Outcome, bool]]:
         """Send the body, with the announcement of the next message in the same flight if there is one.
 
         Returns:
@@ -98,8 +102,8 @@ class Connection(Opening):
             flight += b"".join(self._commands(following))
         self._note(f"C: [{len(data)} bytes of mail]")
         refused = self._refused
-        self._write(flight, seconds=_DATA_SECONDS, secret=True)
-        reply = self._read(_DATA_SECONDS)
+        yield from self._writing(flight, _DATA_SECONDS, secret=True)
+        reply = yield from self._reading(_DATA_SECONDS)
         if reply.good and self._broken is not None:  # it cannot have all of it
             raise self._lost(self._broken)
         if reply.code == 421:
@@ -110,10 +114,10 @@ class Connection(Opening):
         taken = len(envelope.recipients) - len(refused)
         return Outcome(error=self._rejected(reply), reply=reply, most=self._fewer(reply, taken)), pipelined
 
-    def announced(self, envelope: Envelope) -> Outcome | None:
+    def announced(self, envelope: Envelope) -> Steps[Outcome | None]:
         """Read the answers to an announcement that went out with the message before it; returns as ``begin``."""
         self._said = None
-        return self._hear(envelope)
+        return (yield from self._hear(envelope))
 
     def _commands(self, envelope: Envelope) -> list[bytes]:
         reset = [b"RSET\r\n"] if self._dirty else []
@@ -162,30 +166,30 @@ class Connection(Opening):
             return self._failure(sentence, "rejected", permanent=True, stage="sender", code=552)
         return mail
 
-    def _hear(self, envelope: Envelope) -> Outcome | None:
+    def _hear(self, envelope: Envelope) -> Steps[Outcome | None]:
         """Read the answers to a whole flight: [RSET,] MAIL, each RCPT, DATA."""
         if self._dirty:
-            self._heard_reset(self._read())
+            self._heard_reset((yield from self._reading()))
         self._enter("sender")
-        mail = self._heard_mail(self._read())
+        mail = self._heard_mail((yield from self._reading()))
         if mail.good:
             self._enter("recipient")
         answers: dict[str, Reply] = {}
         try:
             for recipient in envelope.recipients:
-                answers[recipient] = self._read()
-            data = self._read()
+                answers[recipient] = yield from self._reading()
+            data = yield from self._reading()
         except DeliveryError as exc:
             return self._cut_off(envelope, mail, answers, exc)
         if not mail.good or not any(reply.good for reply in answers.values()):
-            return self._nobody(mail, answers, data)
+            return (yield from self._nobody(mail, answers, data))
         return self._judge(answers, data)
 
-    def _hear_one_by_one(self, envelope: Envelope, commands: Iterable[bytes]) -> Outcome | None:
+    def _hear_one_by_one(self, envelope: Envelope, commands: Iterable[bytes]) -> Steps[Outcome | None]:
         queue = list(commands)
         if self._dirty:
-            self._heard_reset(self._exchange(queue.pop(0)))
-        mail = self._heard_mail(self._exchange(queue.pop(0)))
+            self._heard_reset((yield from self._exchanging(queue.pop(0))))
+        mail = self._heard_mail((yield from self._exchanging(queue.pop(0))))
         if not mail.good:
             return Outcome(error=self._rejected(mail), reply=mail)
         self._dirty = True
@@ -193,10 +197,10 @@ class Connection(Opening):
         answers: dict[str, Reply] = {}
         try:
             for recipient in envelope.recipients:
-                answers[recipient] = self._exchange(queue.pop(0))
+                answers[recipient] = yield from self._exchanging(queue.pop(0))
             if not any(reply.good for reply in answers.values()):
-                return self._nobody(mail, answers, None)
-            data = self._exchange(queue.pop(0))
+                return (yield from self._nobody(mail, answers, None))
+            data = yield from self._exchanging(queue.pop(0))
         except DeliveryError as exc:
             return self._cut_off(envelope, mail, answers, exc)
         return self._judge(answers, data)
@@ -232,13 +236,13 @@ class Connection(Opening):
         rest = {recipient: later for recipient in envelope.recipients if recipient not in refused}
         return Outcome(refused={**refused, **rest}, reply=self._said)
 
-    def _nobody(self, mail: Reply, answers: dict[str, Reply], data: Reply | None) -> Outcome:
+    def _nobody(self, mail: Reply, answers: dict[str, Reply], data: Reply | None) -> Steps[Outcome]:
         """No recipient was accepted. A server that answers DATA with 354 anyway gets an empty message, which it
         must refuse (RFC 2920 §3.1)."""
         self._dirty = True
         if data is not None and data.code == 354:
             with suppress(DeliveryError):  # what it said to the recipients counts
-                self._exchange(b".\r\n")
+                yield from self._exchanging(b".\r\n")
         if not mail.good:
             return Outcome(error=self._rejected(mail, stage="sender"), reply=mail)
         return Outcome(refused=self._refusals(answers), reply=list(answers.values())[-1])

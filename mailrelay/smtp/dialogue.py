@@ -1,4 +1,5 @@
-"""What callers give to the SMTP edge, and what they get back: target, envelope, reply, outcome, trace. Pure."""
+"""What callers give to the SMTP edge, and what they get back: target, envelope, reply, outcome, trace; and for a
+pipeline, jobs and events. Pure."""
 
 from __future__ import annotations
 
@@ -100,3 +101,53 @@ class Trace:
 
     on_stage: Callable[[str], None] = lambda stage: None
     lines: list[str] | None = None
+
+
+@dataclass(slots=True)
+class Job:
+    """A message to send.
+
+    Attributes:
+        key: the id of its row.
+        reopened: it was already moved once to a new connection because the old one had died.
+        part: the mail goes out in parts, and this is one; ``rest``: recipients of the parts after it.
+    """
+
+    key: int
+    envelope: Envelope
+    reopened: bool = False
+    part: bool = False
+    rest: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of a job, and how many seconds that took. One that is ``in_doubt`` holds a permit until
+    ``Pipeline.settle``."""
+
+    job: Job
+    outcome: Outcome
+    in_doubt: bool = False
+    seconds: float | None = None
+
+
+@dataclass(slots=True)
+class Opened:
+    """A connection is there: the relay answers. ``new``: it was opened for this, and signed in where that is wanted."""
+
+    new: bool = True
+
+
+@dataclass(slots=True)
+class Down:
+    """A connection could not be opened in so many seconds, and there will be no other in its place.
+
+    ``job`` was assigned to it and was not tried.
+    """
+
+    error: DeliveryError
+    job: Job | None
+    seconds: float | None = None
+
+
+Event = Result | Opened | Down

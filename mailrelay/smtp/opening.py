@@ -159,12 +159,12 @@ class Opening(Channel):
             OSError: that failed.
             DeliveryError: the server says in plain text why it does not.
         """
-        assert self._smtp.sock is not None
+        assert self.sock is not None
         seconds, name = self._seconds(_CONNECT_SECONDS), self.target.host
         if self._said:
             self._refuse(self._read_ahead())
-        with self._smtp.sock.dup() as plain:
-            sock = context.wrap_socket(self._smtp.sock, server_hostname=name, do_handshake_on_connect=False)
+        with self.sock.dup() as plain:
+            sock = context.wrap_socket(self.sock, server_hostname=name, do_handshake_on_connect=False)
             with ExitStack() as on_failure:
                 on_failure.callback(sock.close)
                 with suppress(TimeoutError):

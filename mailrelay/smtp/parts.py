@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mailrelay.smtp.dialogue import TOO_MANY, Envelope, Outcome
-from mailrelay.smtp.pipeline import Job
+from mailrelay.smtp.dialogue import TOO_MANY, Envelope, Job, Outcome
 from quazzar.errors import DeliveryError
 
 

@@ -1,6 +1,6 @@
 """The client side of SMTP AUTH (RFC 4954): PLAIN, LOGIN and CRAM-MD5. Pure.
 
-smtplib's own code refuses passwords beyond ASCII; RFC 4616 asks for UTF-8.
+The standard library's own code refuses passwords beyond ASCII; RFC 4616 asks for UTF-8.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from mailrelay.mail.addresses import QUOTED_LOCAL
 
@@ -28,6 +29,8 @@ _RATE = re.compile(
 _SPACE = re.compile(r"storage|space|mailbox|quota|size|large|big|resources|memory|disk", re.IGNORECASE)
 # Not part of a status, an address or a longer word.
 _NUMBER = re.compile(r"(?<![\w.\[@-])([0-9]{1,3})(?![\w.@\]-]*[\w@])")
+#: Bytes of a line (RFC 5321 §4.5.3.1.5 allows 512), and lines of an answer, that no server has reason to exceed.
+_LONGEST_LINE, _MOST_LINES = 8192, 1000
 # A longer number is not a size (and int() refuses thousands of digits).
 _SIZE = re.compile(r"[0-9]{1,18}")
 
@@ -53,9 +56,69 @@ def answer(lines: Sequence[bytes]) -> tuple[int, str]:
     matches = [_ANSWER.match(line) for line in lines if line]
     first = matches[0] if matches else None
     if first is None:
-        return 0, printable(b"".join(lines)).strip()
+        return 0, printable(b"\n".join(lines)).strip()
     texts = [(match and match[2]) or b"" for match in matches]
     return int(first[1]), printable(b"\n".join(text.strip() for text in texts))
+
+
+class Answers:
+    """What a server says, cut into answers (RFC 5321 §4.2).
+
+    Attributes:
+        lines: those of the answer under way, as far as they are here.
+        rest: what came after them, and is no whole line yet.
+    """
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self.rest = b""
+        self._whole = False
+
+    def add(self, data: bytes) -> None:
+        """Add what came; nothing means that the server has closed the connection.
+
+        Raises:
+            ConnectionError: it has, in the middle of an answer.
+        """
+        if data:
+            self.rest += data
+        elif self.rest:
+            self.rest += b"\n"  # what was cut off may still say yes or no
+        else:
+            raise ConnectionResetError("closed")
+
+    def next(self) -> tuple[int, str] | None:
+        """Code and text of the next answer, or None until it is here; the code is 0 if it is not one of SMTP.
+
+        Raises:
+            ConnectionError: it is longer than any answer may be.
+        """
+        if self._whole:
+            self.lines, self._whole = [], False
+        while True:
+            line, end, rest = self.rest.partition(b"\n")
+            if not end and len(line) <= _LONGEST_LINE:
+                return None
+            self.lines.append(line)
+            self.rest = rest
+            if len(line) > _LONGEST_LINE or len(self.lines) > _MOST_LINES:
+                raise ConnectionAbortedError("an answer without end")
+            if line[3:4] != b"-" or not line[:3].isdigit():
+                self._whole = True
+                return _single(line) if len(self.lines) == 1 else _whole(self.lines)
+
+
+@lru_cache(maxsize=128)
+def _single(line: bytes) -> tuple[int, str]:
+    """An answer of one line; three of the four to a message are always the same."""
+    return _whole([line])
+
+
+def _whole(lines: Sequence[bytes]) -> tuple[int, str]:
+    last = _ANSWER.match(lines[-1])
+    if last is None:
+        return 0, answer(lines)[1]
+    return int(last[1]), printable(b"\n".join([line[4:].strip() for line in lines]))
 
 
 def features(text: str) -> dict[str, str]:

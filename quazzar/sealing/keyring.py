@@ -10,10 +10,12 @@ import os
 import re
 import secrets
 import stat
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from django.conf import settings
 
@@ -35,6 +37,7 @@ class _Loaded(NamedTuple):
 
 
 _loaded: _Loaded | None = None
+_held = threading.local()
 
 
 def _let_pass(_: KeyRing) -> None:
@@ -84,6 +87,8 @@ def existing() -> KeyRing | None:
         KeyFileError: others can read it, or it is not a key ring.
     """
     global _loaded
+    if (held := getattr(_held, "ring", None)) is not None:
+        return cast("KeyRing", held)
     file: Path = settings.QUAZZAR_SECRETS_KEY_FILE
     try:
         status = file.stat()
@@ -99,6 +104,18 @@ def existing() -> KeyRing | None:
     ring = read(file)
     _loaded = _Loaded(file, stamp, ring) if settled else None
     return ring
+
+
+@contextmanager
+def looked_at_once() -> Iterator[None]:
+    """Look at the key file once, in this thread, for all the secrets that are opened inside, and not once for each."""
+    _held.ring = None
+    with suppress(KeyFileError):  # each secret will say so
+        _held.ring = existing()
+    try:
+        yield
+    finally:
+        _held.ring = None
 
 
 def check_access(file: Path, status: os.stat_result) -> None:

@@ -16,8 +16,7 @@ from django.utils import timezone
 from mailrelay.models import HourlyCount, Message
 from mailrelay.queue import byhand, counts, outbox, retention
 from mailrelay.queue.recording import Recorder
-from mailrelay.smtp.dialogue import Envelope, Outcome
-from mailrelay.smtp.pipeline import Job, Result
+from mailrelay.smtp.dialogue import Envelope, Job, Outcome, Result
 from quazzar.errors import DeliveryError
 
 Queue = Callable[..., Message]

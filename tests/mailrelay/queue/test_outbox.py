@@ -18,8 +18,7 @@ from mailrelay.mail.emails import Email
 from mailrelay.models import Message, RelaySettings
 from mailrelay.queue import byhand, outbox, recording, statements
 from mailrelay.queue.recording import Recorder
-from mailrelay.smtp.dialogue import Envelope, Outcome
-from mailrelay.smtp.pipeline import Job, Result
+from mailrelay.smtp.dialogue import Envelope, Job, Outcome, Result
 from quazzar.errors import IdempotencyConflict, InvalidEmail, RelayNotConfigured
 
 pytestmark = pytest.mark.django_db

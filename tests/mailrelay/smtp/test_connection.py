@@ -93,11 +93,11 @@ def test_commands_go_in_one_flight_only_where_the_server_offers_it(
 def test_the_next_mail_is_announced_with_the_body_of_this_one(serve: Serve) -> None:
     server = serve(latency=0.05)
     connection = connect(server)
-    assert connection.begin(MAIL) is None
-    outcome, announced = connection.finish(MAIL, MAIL)
+    assert connection.wait(connection.begin(MAIL)) is None
+    outcome, announced = connection.wait(connection.finish(MAIL, MAIL))
     assert (outcome.error, announced) == (None, True)
-    assert connection.announced(MAIL) is None
-    assert connection.finish(MAIL, None)[0].error is None
+    assert connection.wait(connection.announced(MAIL)) is None
+    assert connection.wait(connection.finish(MAIL, None))[0].error is None
     assert len(server.accepted) == 2
     assert server.sessions[0].early == []
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import re
+from collections.abc import Iterable
+from itertools import accumulate, cycle, islice, pairwise
 
 import pytest
 from hypothesis import given
@@ -53,6 +55,53 @@ def test_a_smuggled_second_mail_stays_text(subtests: pytest.Subtests) -> None:
             sent = flight(b"Subject: a\r\n\r\nhello" + end + b"MAIL FROM:<evil@example.com>\r\n")
             assert sent.count(b"\r\n.\r\n") == 1
             assert b"\r\n..\r\nMAIL FROM" in sent
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [b"250 2.1.0 Ok\r\n", b"354 go\n", b"250-a\r\n250-b\r\n250 c\r\n", b"\r\n", b"250-x\r\nhalf\r\n"]
+        ),
+        min_size=1,
+    ),
+    st.lists(st.integers(min_value=1, max_value=9), min_size=1),
+)
+def test_answers_are_the_same_however_they_are_cut(said: list[bytes], sizes: list[int]) -> None:
+    def heard(pieces: Iterable[bytes]) -> list[tuple[int, str]]:
+        answers, found = wire.Answers(), []
+        for piece in pieces:
+            answers.add(piece)
+            while (answer := answers.next()) is not None:
+                found.append(answer)
+        return found
+
+    whole, cuts = b"".join(said), cycle(sizes)
+    ends = [0, *accumulate(islice(cuts, len(whole)))]
+    assert heard(whole[a:b] for a, b in pairwise(ends) if a < len(whole)) == heard([whole])
+    assert len(heard([whole])) == len(said)
+
+
+def test_an_answer_without_end_is_given_up(subtests: pytest.Subtests) -> None:
+    for endless in (b"250-" + b"x" * 9000, b"250-x\r\n" * 2000):
+        with subtests.test(endless=endless[:8]):
+            answers = wire.Answers()
+            answers.add(endless)
+            with pytest.raises(ConnectionError):
+                answers.next()
+
+
+def test_an_answer_that_was_cut_off_still_counts_and_half_of_one_does_not() -> None:
+    answers = wire.Answers()
+    answers.add(b"250 2.0.0 queued")
+    assert answers.next() is None
+    answers.add(b"")
+    assert answers.next() == (250, "2.0.0 queued")
+    answers.add(b"250-and mo")
+    answers.add(b"")
+    assert answers.next() is None
+    with pytest.raises(ConnectionError):
+        answers.add(b"")
+    assert answers.lines == [b"250-and mo"]
 
 
 def test_the_extensions_of_an_ehlo_answer_are_read() -> None:

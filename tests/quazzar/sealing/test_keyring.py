@@ -228,3 +228,19 @@ def test_a_folder_in_which_others_can_swap_the_file_is_warned_about(
             keyring.current()
             key_file.parent.chmod(mode)
             assert ids(checks.check_key_folder()) == (["quazzar.W001"] if warned else [])
+
+
+def test_what_is_looked_at_once_is_the_same_until_the_end(key_file: Path) -> None:
+    put(key_file, line(ONE))
+    with keyring.looked_at_once():
+        put(key_file, line(TWO))
+        ring = keyring.existing()
+        assert ring is not None and ring.keys == (ONE,)
+    ring = keyring.existing()
+    assert ring is not None and ring.keys == (TWO,)
+
+
+def test_a_file_that_cannot_be_used_is_still_an_error_for_each_secret(key_file: Path) -> None:
+    put(key_file, line(ONE), mode=0o644)
+    with keyring.looked_at_once(), pytest.raises(KeyFileError):
+        keyring.existing()
