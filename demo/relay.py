@@ -59,10 +59,10 @@ class Capturing:
         return "250 2.1.5 Ok"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        """Store the mail with its envelope, and say in the reply that it goes no further."""
+        """Store the mail with its envelope, and say so in the reply."""
         data = envelope.original_content or b""
         store.keep(self.folder, envelope.mail_from or "", envelope.rcpt_tos, data)
-        return "250 2.0.0 Ok: captured by the demo, not delivered"
+        return "250 2.0.0 Ok: captured by the demo"
 
 
 def _signs_in(server: SMTP, session: Session, envelope: Envelope, mechanism: str, login: Any) -> AuthResult:

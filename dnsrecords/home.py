@@ -40,7 +40,7 @@ def look(user: Any) -> Part:
         return Part()
     domains = Domain.objects.count()
     if not domains:
-        link = Link("Add a domain", "admin:mail_boxes_domains")
+        link = Link("Add a domain", "admin:mail_boxes_domains", right=rights.ADD_DOMAINS)
         return Part((Tile(Area.DNS, "DNS", "language", link, off="No domains added yet."),))
     checked = DomainCheck.objects.aggregate(at=Max("checked_at"))["at"]
     facts = [Fact("Domains", f"{_right():,} of {domains:,} correct")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mailboxes.mailqueue import watch
 from mailboxes.models import Domain, Stack
 from mailrelay.models import RelaySettings
 from quazzar import rights
@@ -45,7 +46,9 @@ def look(user: Any) -> Part:
     if not rights.SEE_SERVER(user):
         return Part()
     stack = Stack.load()
-    return Part((_server(stack), _certificate(stack)))
+    queue = watch.read(stack) if stack.enabled else None
+    waits = () if queue is None else ((Area.QUEUE, Fact("Waiting in Postfix", f"{queue.count:,}")),)
+    return Part((_server(stack), _certificate(stack)), facts=waits)
 
 
 def _server(stack: Stack) -> Tile:
@@ -54,7 +57,7 @@ def _server(stack: Stack) -> Tile:
             Area.SERVER,
             "Mail server",
             "inbox",
-            Link("Set up a mail server", "admin:mail_boxes"),
+            Link("Set up a mail server", "admin:mail_boxes", right=rights.CHANGE_SERVER),
             off="Optional: host your own mailboxes on Docker.",
         )
     facts = [Fact("Host", stack.hostname)]

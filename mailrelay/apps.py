@@ -26,7 +26,7 @@ class MailRelayConfig(AppConfig):
 
         relay_changed.connect(outbox.follow_relay, dispatch_uid="mailrelay.queue")
         byhand.deleting.connect(arrivals.forget, dispatch_uid="mailrelay.expected")
-        relay_changed.connect(monitoring.look_again, dispatch_uid="mailrelay.monitoring")
+        relay_changed.connect(monitoring.follow_settings, dispatch_uid="mailrelay.monitoring")
         doctor.register(
             monitoring.CHECK,
             monitoring.examine,

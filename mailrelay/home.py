@@ -102,7 +102,7 @@ def reason_of(found: Standing) -> str:
 
 def _relay(row: RelaySettings, found: Standing) -> Tile:
     if not row.configured:
-        setup = Link("Set up a relay", "admin:mail_relay")
+        setup = Link("Set up a relay", "admin:mail_relay", right=rights.CHANGE_RELAY)
         return Tile(
             Area.RELAY, "Relay", "forward_to_inbox", setup, off="Alerts are written to the log, not mailed."
         )
@@ -116,10 +116,10 @@ def _relay(row: RelaySettings, found: Standing) -> Tile:
 
 
 def _queue(numbers: dict[str, int], waiting: int, oldest: datetime | None) -> Tile:
-    facts = [Fact("Waiting", f"{waiting:,}")]
-    if oldest:
-        facts.append(Fact("Oldest", at=oldest))
-    facts.append(Fact("Failed", f"{numbers[Status.FAILED]:,}"))
+    facts = [
+        Fact("Waiting for the relay", f"{waiting:,}{', oldest' if oldest else ''}", oldest),
+        Fact("Failed", f"{numbers[Status.FAILED]:,}"),
+    ]
     return Tile(Area.QUEUE, "Queue", "stacked_email", Link("Open Messages", _LIST), tuple(facts))
 
 

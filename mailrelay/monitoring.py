@@ -119,6 +119,12 @@ def look_again(**_: Any) -> None:
     findings.look({CHECK})
 
 
+def follow_settings(**_: Any) -> None:
+    """Check the relay again, and soon what depends on it; connected to ``relay_changed``."""
+    look_again()
+    findings.look_soon()
+
+
 def follow(sent: int) -> None:
     """Check the relay again after a drain that sent so many messages, if that may have changed its state."""
     if not sent or not Finding.objects.filter(check_name=CHECK, level=doctor.Level.OK).exists():

@@ -98,7 +98,7 @@ class _Mail:
 
     def leaves(self, recipient: str, after: float = 0.8) -> Line:
         """Taken by the relay."""
-        said = "250 2.0.0 Ok: captured by the demo, not delivered"
+        said = "250 2.0.0 Ok: captured by the demo"
         return self.postfix("smtp", f"to=<{recipient}>, {_answer('2.0.0', said, relay=_RELAY)}", after=after)
 
     def waits(self, recipient: str, said: str, after: float) -> Line:

@@ -31,6 +31,7 @@ from mailboxes.provisioning import addresses, deadends
 from quazzar.console import gate, shown
 from quazzar.console.pages import frame, sentence
 from quazzar.errors import QuazzarError
+from quazzar.rights import CHANGE_SERVER
 
 _PAGE_SIZE = 50
 _HISTORY = 20
@@ -164,6 +165,7 @@ def _context(request: HttpRequest, row: Domain) -> dict[str, Any]:
         **options.context(row),
         **publishing.context(row),
         "hostname_chosen": bool(Stack.load().hostname),
+        "may_choose_hostname": CHANGE_SERVER(request.user),
         "note": provider.note if provider else "",
         "mark": MARKS[report.health],
         **_ring(report),

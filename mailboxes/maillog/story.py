@@ -51,13 +51,28 @@ def steps(journey: Journey, events: Iterable[MailEvent]) -> list[Step]:
     """Everything that the logs say, the oldest first."""
     ordered = sorted(events, key=lambda event: (event.at, _ORDER.get(event.kind, 99)))
     reports = set(journey.facts.get("reports", ()))
-    return [_step(event, event.data or {}, is_report=event.queue_id in reports) for event in ordered]
+    turned_away = _ids(ordered, Kind.REFUSED, Kind.PUT_OFF, Kind.LOST) - _ids(ordered, Kind.QUEUED)
+    return [
+        _step(
+            event,
+            event.data or {},
+            is_report=event.queue_id in reports,
+            is_taken=event.queue_id not in turned_away,
+        )
+        for event in ordered
+    ]
 
 
-def _step(event: MailEvent, data: dict[str, Any], *, is_report: bool) -> Step:
+def _ids(events: Iterable[MailEvent], *kinds: str) -> set[str]:
+    return {event.queue_id for event in events if event.queue_id and event.kind in kinds}
+
+
+def _step(event: MailEvent, data: dict[str, Any], *, is_report: bool, is_taken: bool) -> Step:
     tone, icon, tell = _TELLERS[event.kind]
     title, said, details, hint = (*tell(event, data), "", "", "")[:4]
     tone = _RETURN_TONES.get(data.get("what", ""), tone) if event.kind == Kind.RETURNED else tone
+    if not is_taken:  # Postfix gives a mail its queue id before it has seen all of it
+        title = title.replace("Accepted from", "Offered by", 1)
     if is_report:
         title = f"Report: {title[:1].lower()}{title[1:]}"
         tone = "off" if tone == "ok" else tone
@@ -94,11 +109,8 @@ def _scanned(event: MailEvent, data: dict[str, Any]) -> Told:
     action = _ACTIONS.get(data.get("action", ""), data.get("action", ""))
     score, limit = data.get("score", 0.0), data.get("limit", 0.0)
     title = f"Scanned: {action}"
-    return (
-        title,
-        event.text,
-        f"{score:g} of {limit:g} points. {symbols.sentence(data.get('symbols', ()))}".strip(),
-    )
+    points = f"{symbols.number(score)} of {symbols.number(limit)} points."
+    return title, event.text, f"{points} {symbols.sentence(data.get('symbols', ()))}".strip()
 
 
 def _signed(event: MailEvent, data: dict[str, Any]) -> Told:

@@ -154,4 +154,9 @@ def sentence(symbols: Iterable[tuple[str, float]], most: int = 5) -> str:
 
 def points(score: float) -> str:
     """A number with its sign: +2, −0.1."""
-    return f"{'−' if score < 0 else '+'}{abs(score):.2f}".rstrip("0").rstrip(".")
+    return f"{'' if score < 0 else '+'}{number(score)}"
+
+
+def number(score: float) -> str:
+    """A number as people write it: 2, −0.1."""
+    return f"{'−' if score < 0 else ''}{abs(score):.2f}".rstrip("0").rstrip(".")

@@ -19,6 +19,7 @@ from mailboxes.push.smarthost import why_unusable
 from mailrelay.models import RelaySettings
 from quazzar.access import audit
 from quazzar.errors import AlreadyExists, InvalidFields, RelayNotConfigured
+from quazzar.monitoring import findings
 from quazzar.validation import Wrong, text
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def enable(hostname: str) -> Stack:
         changed = {"enabled": (stack.enabled, True), "hostname": (stack.hostname, name)}
         audit.record("stack.enabled", name, _visible(secrets), changed)
         changes.announce()
+        findings.look_soon()
     return Stack.load()
 
 
@@ -95,6 +97,7 @@ def disable(*, purge: bool = False, confirm: str = "") -> Stack:
         changes.bump()
         audit.record("stack.purged" if purge else "stack.disabled", stack.hostname, ["enabled"])
         changes.announce()
+        findings.look_soon()
     return Stack.load()
 
 

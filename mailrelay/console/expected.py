@@ -75,7 +75,7 @@ class Line:
     @property
     def sure(self) -> str:
         """How sure the learned schedule is, in a word."""
-        return "" if self.row.confidence is None else f"{self.row.confidence:.0%} of the reports fit"
+        return "" if self.row.confidence is None else f"{self.row.confidence * 100:.0f} % of the reports fit"
 
     @property
     def says(self) -> str:

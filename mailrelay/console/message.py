@@ -59,9 +59,10 @@ def _state(request: HttpRequest, row: Message) -> dict[str, Any]:
     latest = standing.by_recipient(feedback)
     outcomes = [{**one, "feedback": latest.get(one["address"].lower())} for one in row.outcomes()]
     further = onward.of(row) if FIND_MAIL(request.user) else None
+    may = permissions(request.user)
     return {
         "row": row,
-        "may": permissions(request.user),
+        "may": may,
         "events": timeline.of(row, relay, feedback, further.steps if further else ()),
         "journey_url": further.url if further else "",
         "outcomes": outcomes,
@@ -69,9 +70,15 @@ def _state(request: HttpRequest, row: Message) -> dict[str, Any]:
         "has_body": has_body,
         "can_retry": has_body and (waits or row.status == Status.FAILED),
         "can_cancel": waits,
+        "sends_again": has_body and may["send_again"] and _is_refused_recipient(row),
         "moves": waits or row.status == Status.SENDING,
         "origin": timeline.person(row.submitted_by),
     }
+
+
+def _is_refused_recipient(row: Message) -> bool:
+    """Whether trying again would hardly help: it is the address that was refused."""
+    return row.status == Status.FAILED and (row.last_error or {}).get("stage") == "recipient"
 
 
 # --- what can be done

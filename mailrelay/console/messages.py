@@ -283,7 +283,7 @@ ACTIONS = (
     ),
     Action(
         "cancel",
-        "Cancel",
+        "Cancel sending",
         "block",
         RETRY,
         "They won't be sent. You can still retry them later.",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from mailrelay.diagnosis import replyhints
 from mailrelay.diagnosis.explain import RelayLike, explain
 from mailrelay.history import FIRST, LAST, Entry
 from mailrelay.models import Feedback, Message
@@ -16,6 +17,8 @@ from mailrelay.queue.standing import STAGES
 from quazzar.errors import DeliveryError
 
 Status = Message.Status
+#: The kind of a failure: every recipient is on the suppression list.
+SUPPRESSED = "suppressed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +61,25 @@ def of(
     ]
     # What the log says is among the steps already.
     rows = [row for row in feedback if row.source != Feedback.LOG or not after]
-    came_back = [_came_back(row, several=several) for row in rows]
+    came_back = [_came_back(row, relay, several=several) for row in rows]
+    suppressed = any(entry.get("kind") == SUPPRESSED for entry in message.history)
     events = [
         _accepted(message),
-        *_left_out(message),
+        *([] if suppressed else _left_out(message)),
         *_happened(message, relay),
         *after,
         *came_back,
         *_ahead(message),
     ]
-    return events[::-1]
+    return [*each_remedy_once(reversed(events))]
+
+
+def each_remedy_once(events: Iterable[Event]) -> Iterator[Event]:
+    """The events, each remedy only at the first that needs it."""
+    said = set()
+    for event in events:
+        yield replace(event, hint="") if event.hint in said else event
+        said.add(event.hint)
 
 
 # --- where it came from
@@ -165,6 +177,8 @@ def _attempt(entry: Entry, relay: RelayLike) -> Event:
     diagnosis = explain(error, relay)
     place = STAGES.get(entry["stage"], entry["stage"])
     title = f"Attempt {entry['number']} failed at {place}"
+    if entry["kind"] == SUPPRESSED:
+        return Event(_time(entry), "off", "block", "Not sent", diagnosis.message, details, diagnosis.hint)
     return Event(_time(entry), "bad", "error", title, diagnosis.message, details, diagnosis.hint)
 
 
@@ -212,7 +226,7 @@ SOURCES = {
 }
 
 
-def _came_back(row: Feedback, *, several: bool) -> Event:
+def _came_back(row: Feedback, relay: RelayLike, *, several: bool) -> Event:
     title, tone, icon = _CAME_BACK[Feedback.Kind(row.kind)]
     if row.kind == Feedback.Kind.BOUNCED:
         title = "Bounced for good" if row.hard else "Bounced"
@@ -221,8 +235,23 @@ def _came_back(row: Feedback, *, several: bool) -> Event:
     told = f"{SOURCES.get(row.source, 'event')} from {row.reporter or row.source}"
     doubt = "" if row.proven else "matched by its Message-ID"
     details = ", ".join(filter(None, (row.host and f"by {row.host}", told, doubt)))
-    hint = "The address cannot receive mail. Correct it, or look at the suppression list." if row.hard else ""
-    return Event(row.at, tone, icon, title, row.said or row.status, details, hint)
+    return Event(row.at, tone, icon, title, row.said or row.status, details, _remedy(row, relay))
+
+
+def _remedy(row: Feedback, relay: RelayLike) -> str:
+    """What to do about what came back."""
+    if row.kind == Feedback.Kind.COMPLAINED:
+        return (
+            "Send this address no more mail unless its owner asks for it. Complaints make other servers treat all of "
+            "your mail as spam."
+        )
+    if row.kind != Feedback.Kind.BOUNCED:
+        return ""
+    if row.hard:
+        return "The address cannot receive mail. Correct it, or look at the suppression list."
+    said = f"{row.status} {row.said}"
+    hint = explain(DeliveryError(said, stage="recipient", kind="rejected", smtp_code=row.code), relay).hint
+    return hint.replace(replyhints.RETRIED, "Send it again later. ")  # whoever tried has given up
 
 
 def _left_out(message: Message) -> Iterator[Event]:

@@ -8,7 +8,8 @@ from mailrelay.diagnosis import loginhints
 from mailrelay.diagnosis.rules import Rule
 
 SUBMISSION_PORTS = (465, 587, 2465, 2525, 2587)
-_RETRIED = "Queued mail is retried automatically. "
+#: Of mail in the queue.
+RETRIED = "Queued mail is retried automatically. "
 
 
 def _status(*codes: str) -> str:
@@ -17,7 +18,7 @@ def _status(*codes: str) -> str:
 
 
 _PROVIDERS: tuple[Rule, ...] = (
-    # --- AWS SES
+    # --- Amazon SES
     Rule(
         "Verify the addresses or domains named above in SES, in the region of the host ({region}): an "
         "identity is only valid in one region. While the account is in the sandbox, recipients must be "
@@ -133,11 +134,11 @@ _LIMITS: tuple[Rule, ...] = (
     ),
     Rule(
         "The server accepts fewer recipients, even one at a time. It probably limits how many recipients "
-        "this account can have per hour or day. " + _RETRIED,
+        "this account can have per hour or day. " + RETRIED,
         words=_status("4.5.3", "5.5.3") + "|too many recipients|recipients? (count|limit)|recipients exceed",
     ),
     Rule(
-        "The server allows this node fewer simultaneous connections. " + _RETRIED,
+        "The server allows this node fewer simultaneous connections. " + RETRIED,
         words=(
             "too many (concurrent |simultaneous )?(smtp )?(connections|sessions)|connection rate|"
             "frequent connects|thread limit exceeded|concurrent connections? limit"
@@ -145,7 +146,7 @@ _LIMITS: tuple[Rule, ...] = (
     ),
     Rule(
         "{relay} limits how much this account may send per second or per day. "
-        + _RETRIED
+        + RETRIED
         + "If this happens often, ask for a higher limit.",
         words=(
             "throttl|rate.?limit|messaging limits?|exceeded your|sending (rate|limit)|"
@@ -154,12 +155,12 @@ _LIMITS: tuple[Rule, ...] = (
         ),
     ),
     Rule(
-        "The server is running out of space. " + _RETRIED,
+        "The server is running out of space. " + RETRIED,
         words=_status("4.3.1") + "|insufficient (system )?(storage|resources)",
     ),
     Rule(
         "The server asks unknown senders to try again later (greylisting). "
-        + _RETRIED
+        + RETRIED
         + "This takes a few minutes.",
         words="gr[ae]y.?list|postgrey",
     ),
@@ -273,13 +274,13 @@ _BY_STAGE: tuple[Rule, ...] = (
     ),
     Rule(
         "The server is busy or shutting down. "
-        + _RETRIED
+        + RETRIED
         + "If this continues, check the server's status page or log.",
         codes=(421,),
     ),
     Rule(
         "The server says this is temporary. "
-        + _RETRIED
+        + RETRIED
         + "If this continues for hours, read its answer above.",
         when=lambda facts: facts.code is not None and 400 <= facts.code < 500 and facts.code != 403,
     ),

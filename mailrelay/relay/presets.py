@@ -122,7 +122,7 @@ PRESETS: tuple[Preset, ...] = (
     ),
     Preset(
         "ses",
-        "AWS SES",
+        "Amazon SES",
         "email-smtp.us-east-1.amazonaws.com",
         "the SMTP user name that SES created for this region",
         "the SMTP password that came with it, not an AWS secret access key",

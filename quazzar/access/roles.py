@@ -91,6 +91,8 @@ def refusal(right: Right) -> str:
     holding = [role.name for role in ROLES if role.permissions.intersection(right.permissions)]
     if not holding:
         return right.missing
+    if holding == [OWNER]:
+        return f"{right.missing} Only the role Owner includes this: ask an owner of this node."
     return f"{right.missing} Ask an owner of this node for a role that includes this, such as {holding[-1]}."
 
 

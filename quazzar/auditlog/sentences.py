@@ -163,6 +163,12 @@ def _published(entry: AuditEntry) -> str:
     return f"published DNS records of {entry.target}: {', '.join(entry.fields)}"
 
 
+def _proofs_scheduled(entry: AuditEntry) -> str:
+    if entry.target == "off":
+        return "stopped sending delivery proofs on schedule"
+    return f"scheduled a delivery proof every {entry.target}"
+
+
 def _unknown(entry: AuditEntry) -> str:
     what = entry.action.replace(".", " ").replace("_", " ")
     return f"recorded “{what}”{f' for {entry.target}' if entry.target else ''}{_fields(entry)}"
@@ -222,7 +228,7 @@ RENDERERS: dict[str, Callable[[AuditEntry], str]] = {
     "expected_report.deleted": _does("deleted report {}"),
     "proof.started": _does("sent a delivery proof to {}"),
     "proof.pasted": _does("pasted the header of the delivery proof to {}"),
-    "proof.scheduled": _does("set the schedule of delivery proofs: {}"),
+    "proof.scheduled": _proofs_scheduled,
     "inbox.added": _does("added the inbox {}"),
     "inbox.changed": _changes("changed the inbox {}"),
     "inbox.removed": _does("removed the inbox {}"),

@@ -10,6 +10,7 @@ from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
+from django.urls import resolve
 
 from quazzar.console import gate, upgrade
 from quazzar.errors import QuazzarError
@@ -61,6 +62,14 @@ def number(request: HttpRequest, name: str) -> int | None:
     """A number in the URL, such as the row at which a page begins; None if it is none, or larger than any row's."""
     text = request.GET.get(name, "")
     return int(text) if text.isdecimal() and len(text) < _DIGITS and int(text) < _MOST else None
+
+
+def may_open(user: Any, url: str) -> bool:
+    """Whether the page at this address, which may also be empty, is one that the operator may open."""
+    if not url:
+        return False
+    right = getattr(resolve(url).func, "right", None)
+    return right is None or bool(right(user))
 
 
 def reload() -> HttpResponse:

@@ -21,6 +21,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from quazzar.console import gate, shown
+from quazzar.console.pages import may_open
 from quazzar.console.unfolded import ModelAdmin
 from quazzar.rights import Right
 from quazzar.sealing.fields import SealedField
@@ -155,9 +156,13 @@ class ReadOnlyAdmin(RightfulAdmin):
         """The address of the page where this row, or any, is changed; empty when there is none."""
         return reverse(self.own_route) if self.own_route else ""
 
+    def _own(self, request: HttpRequest, url: str) -> dict[str, str]:
+        """The name and the address of that page, if the operator may open it."""
+        return {"own_page": self.own_page, "own_url": url if may_open(request.user, url) else ""}
+
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Return the list, with a link to the page where its rows are changed."""
-        own = {"own_page": self.own_page, "own_url": self.own_url()}
+        own = self._own(request, self.own_url())
         return super().changelist_view(request, {**own, **(extra_context or {})})
 
     def changeform_view(
@@ -171,7 +176,7 @@ class ReadOnlyAdmin(RightfulAdmin):
         if object_id is None and request.method == "GET" and self.own_route:
             return redirect(self.own_url())
         row = self.get_object(request, object_id) if object_id else None
-        own = {"own_page": self.own_page, "own_url": self.own_url(row) if row else ""}
+        own = self._own(request, self.own_url(row) if row else "")
         return super().changeform_view(request, object_id, form_url, {**own, **(extra_context or {})})
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:

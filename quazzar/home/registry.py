@@ -20,12 +20,14 @@ class Link:
         page: URL name, such as ``admin:mail_relay``.
         tail: what follows the address, such as ``?status__exact=failed`` or ``#id_host``.
         of: the id of the row whose page it is; None: the page is of no row.
+        right: what it takes to follow the text, where that is more than to open the page.
     """
 
     text: str
     page: str
     tail: str = ""
     of: int | None = None
+    right: Right = LOOK_AROUND
 
 
 class Fact(NamedTuple):
@@ -115,10 +117,15 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one app knows about the node, for an operator."""
+    """What one app knows about the node, for an operator.
+
+    Attributes:
+        facts: of an area whose tile another app has.
+    """
 
     tiles: tuple[Tile, ...] = ()
     mail: Mail | None = None
+    facts: tuple[tuple[Area, Fact], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

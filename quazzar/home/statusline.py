@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from quazzar import words
+from quazzar import rights, words
 from quazzar.home.registry import Link, Mail, MailState
 from quazzar.home.tiles import State, Status
 from quazzar.monitoring.doctor import Area, Finding
@@ -27,6 +27,7 @@ class Line:
         tone: ok, wait, bad or off.
         form: how the time is written: as a moment (14:05) or a distance (2 min ago).
         more: what stands below, such as the reason; may be empty.
+        advice: what to do with the link; only for those who may follow it.
     """
 
     tone: str
@@ -36,13 +37,14 @@ class Line:
     end: str = ""
     more: str = ""
     link: Link | None = None
+    advice: str = ""
 
     def plain(self, now: datetime) -> str:
         """Return the line as text."""
         at = ""
         if self.at is not None:
             at = f"{self.at:%H:%M}" if self.form == "moment" else words.distance(self.at - now)
-        return f"{self.text}{at}{self.end} {self.more}".strip()
+        return " ".join(filter(None, (f"{self.text}{at}{self.end}".strip(), self.advice, self.more)))
 
 
 def say(mail: Mail | None, tiles: Sequence[Status], worker: Finding | None, now: datetime) -> Line | None:
@@ -61,9 +63,7 @@ def say(mail: Mail | None, tiles: Sequence[Status], worker: Finding | None, now:
         return line
     server = _of(Area.SERVER, tiles)
     if server is not None and server.state is State.FAILING:
-        return _since(
-            "The mail server has been failing", "The mail server is failing.", server, server.sentence
-        )
+        return _failing(server)
     licence = _of(Area.LICENCE, tiles)
     if licence is not None and licence.state is State.FAILING:
         why = "The licence does not include Mail Relay. Queued mail is still sent."
@@ -82,6 +82,14 @@ def _silent(worker: Finding) -> Line:
         return Line("bad", "No mail is being sent.", more=f"{worker.sentence} {old}", link=_LOOK)
     more = f"Mail may not be going out. {old}"
     return Line("bad", "The worker has not reported since ", worker.since, "moment", ".", more, _LOOK)
+
+
+def _failing(server: Status) -> Line:
+    """The mail server itself, or a part of it while the server runs."""
+    if server.part:
+        why = f"{server.part}: {server.sentence}"
+        return _since("The mail server has had a problem", "The mail server has a problem.", server, why)
+    return _since("The mail server has been failing", "The mail server is failing.", server, server.sentence)
 
 
 def _since(what: str, without_time: str, tile: Status, why: str) -> Line:
@@ -121,7 +129,7 @@ def _trouble(mail: Mail, now: datetime) -> Line | None:
             "moment",
             ".",
             more=f"{_sentence(mail.reason)} {_waiting(mail)}".strip(),
-            link=Link("Send a test mail", "admin:mail_relay", "#test-form"),
+            link=Link("Send a test mail", "admin:mail_relay", "#test-form", right=rights.TEST_RELAY),
         )
     if is_late(mail.oldest, mail.at if mail.state is MailState.WORKS else None, now):
         return Line(
@@ -165,14 +173,13 @@ def _untried(mail: Mail, more: str) -> Line:
     tone = "wait" if mail.ever or more else "off"
     if mail.state is MailState.OFF:
         text = "No relay is set up, so no mail is sent." if mail.ever else "No mail has been sent yet."
-        hint, link = (
-            "Set up a relay to get alerts by mail.",
-            Link("Set up a relay", "admin:mail_relay"),
-        )
+        advice = "Set up a relay to get alerts by mail."
+        link = Link("Set up a relay", "admin:mail_relay", right=rights.CHANGE_RELAY)
     else:
         text = "No mail since the relay was changed." if mail.ever else "No mail has been sent yet."
-        hint, link = "Send a test mail.", Link("Send a test mail", "admin:mail_relay", "#test-form")
-    return Line(tone, text, more=f"{hint} {more}".strip(), link=link)
+        advice = "Send a test mail."
+        link = Link("Send a test mail", "admin:mail_relay", "#test-form", right=rights.TEST_RELAY)
+    return Line(tone, text, more=more, link=link, advice=advice)
 
 
 def _waiting(mail: Mail) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from quazzar.home.registry import Link, Tile
+from quazzar.home.registry import Fact, Link, Part, Tile
 from quazzar.monitoring.doctor import Area, Level
 from quazzar.monitoring.readings import Reading, worst, worst_first
 
@@ -43,6 +43,7 @@ class Status:
     """A tile with its state.
 
     Attributes:
+        part: the name of the worst check while it does not pass, if it is about a part of the area.
         sentence: what the worst check found; empty while all is well, because the facts show it.
         advice: what to do about it.
         since: since when it has had this state.
@@ -57,6 +58,7 @@ class Status:
     since: datetime | None = None
     link: Link | None = None
     others: tuple[str, ...] = ()
+    part: str = ""
 
     @property
     def word(self) -> str:
@@ -107,10 +109,20 @@ def judge(tile: Tile, readings: Sequence[Reading]) -> Status:
         found.since,
         link,
         others,
+        found.check.heading if is_wrong and found.check.heading != tile.title else "",
     )
 
 
-def every(tiles: Iterable[Tile], readings: Sequence[Reading]) -> list[Status]:
-    """All tiles, in the order of the areas."""
+def every(parts: Sequence[Part], readings: Sequence[Reading]) -> list[Status]:
+    """The tiles of all apps, in the order of the areas."""
     order = list(Area)
-    return [judge(tile, readings) for tile in sorted(tiles, key=lambda tile: order.index(tile.area))]
+    tiles = sorted((tile for part in parts for tile in part.tiles), key=lambda tile: order.index(tile.area))
+    further = [fact for part in parts for fact in part.facts]
+    return [judge(_with(tile, further), readings) for tile in tiles]
+
+
+def _with(tile: Tile, further: Iterable[tuple[Area, Fact]]) -> Tile:
+    """The tile with the facts that other apps have about its area, after its first one."""
+    first, *rest = tile.facts or (None,)
+    more = [fact for area, fact in further if area == tile.area]
+    return replace(tile, facts=(first, *more, *rest)) if first and more else tile

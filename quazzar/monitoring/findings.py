@@ -10,12 +10,16 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from quazzar import doorbell
 from quazzar.models import Finding as Row
 from quazzar.models import FindingChange
 from quazzar.monitoring import doctor
 from quazzar.monitoring.doctor import Check, Finding, Level
 
 logger = logging.getLogger(__name__)
+
+#: The task that runs the checks.
+LOOK = "quazzar.tasks.look"
 
 #: Failing checks run at least this often, so that they disappear from the screen soon after the problem is fixed.
 WHILE_WRONG = timedelta(minutes=1)
@@ -62,6 +66,11 @@ def look(names: Collection[str] | None = None, now: datetime | None = None) -> l
     return [check.name for check in chosen]
 
 
+def look_soon() -> None:
+    """Wake the worker, once a change of settings is committed, to run the checks that are due."""
+    transaction.on_commit(lambda: doorbell.ring(LOOK))
+
+
 def look_again(names: Collection[str]) -> list[str]:
     """Like ``look``, for an operator who asks: also refreshes what the checks read, which may take a while."""
     for check in doctor.registered():
@@ -72,7 +81,8 @@ def look_again(names: Collection[str]) -> list[str]:
 
 def is_due(check: Check, row: Row | None, now: datetime) -> bool:
     """Whether the check should run now. Pure."""
-    if row is None or row.checked_at > now:
+    # A check that has nothing to check costs next to nothing, and must see at once that there is something.
+    if row is None or row.is_idle or row.checked_at > now:
         return True
     every = check.every if row.level == Level.OK else min(check.every, WHILE_WRONG)
     return now - row.checked_at >= every - _SLACK

@@ -43,7 +43,7 @@ _NEWEST, _COUNT_SECONDS = 200, 3600.0
 _SELDOM = timedelta(minutes=5)
 _START = "Start the product: make run, or manage.py up."
 _HELP_SECRETS = "Stored secrets do not open"
-_HELP_WORKER = '"The worker last reported … ago"'
+_HELP_WORKER = "“The worker last reported … ago”"
 
 
 def python() -> Finding:

@@ -23,19 +23,52 @@
         }
     });
 
-    if (note) {
-        document.addEventListener("console-signed-out", () => {
-            const dialog = document.querySelector("dialog[open]");
-            if (!dialog && !unsaved.any()) {
-                window.location.reload();
-                return;
-            }
-            // A dialog that is open makes everything outside it inert.
-            (dialog ?? document.getElementById("content")).prepend(document.getElementById("silence"));
-            note.hidden = false;
-        });
-        document.addEventListener("htmx:afterRequest", ({ detail }) => {
-            note.hidden ||= detail.successful;
-        });
+    if (!note) {
+        return;
     }
+    const show = () => {
+        // A dialog that is open makes everything outside it inert.
+        const place = document.querySelector("dialog[open]") ?? document.getElementById("content");
+        place.prepend(document.getElementById("silence"));
+        note.hidden = false;
+    };
+
+    document.addEventListener("console-signed-out", () => {
+        if (document.querySelector("dialog[open]") || unsaved.any()) {
+            show();
+        } else {
+            window.location.reload();
+        }
+    });
+    document.addEventListener("htmx:afterRequest", ({ detail }) => {
+        note.hidden ||= detail.successful;
+    });
+
+    // A form that loads another page takes what was typed with it, so the console is asked first whether it would take it.
+    const TYPED = "input:not([type=hidden], [type=submit]), textarea, select";
+    const asking = new WeakSet();
+    let sent = null;
+
+    document.addEventListener("submit", async (event) => {
+        const { target: form, submitter } = event;
+        const isTyped = form.method === "post" && !form.matches("[hx-post]") && [...form.elements].some((one) => one.matches(TYPED));
+        if (!isTyped || form === sent) {
+            return;
+        }
+        event.preventDefault();
+        event.stopImmediatePropagation();
+        if (asking.has(form)) {
+            return;
+        }
+        asking.add(form);
+        const answer = await fetch(note.dataset.asks, { headers: { "HX-Request": "true" } }).catch(() => null);
+        asking.delete(form);
+        if (answer?.status === 401) {
+            show();
+            return;
+        }
+        sent = form;
+        form.requestSubmit(submitter);
+        sent = null;
+    }, true);
 })();

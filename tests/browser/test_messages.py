@@ -147,6 +147,21 @@ def test_what_is_typed_outlives_the_session(chromium: Chromium, node: Console) -
     chromium.sign_in(OPERATOR, OPERATOR_PASSWORD).close()
 
 
+def test_a_form_that_is_sent_after_the_session_has_ended_keeps_what_was_typed(
+    chromium: Chromium, node: Console
+) -> None:
+    page = chromium.page("/admin/suppressions/")
+    page.get_by_label("Address", exact=True).fill("eve@example.com")
+    page.context.clear_cookies(name="quazzar_session")
+    page.get_by_role("button", name="Add").click()
+    expect(page.get_by_text("You are signed out.")).to_be_visible()
+    chromium.sign_in(OPERATOR, OPERATOR_PASSWORD).close()
+    page.get_by_role("button", name="Add").click()
+    expect(page.get_by_role("link", name="eve@example.com")).to_be_visible()
+    page.get_by_role("button", name="Remove eve@example.com").click()
+    expect(page.get_by_text("No address is suppressed.")).to_be_visible()
+
+
 def test_a_copy_is_sent_to_others_from_a_dialog(chromium: Chromium, node: Console) -> None:
     pk = queue(node, subject="Copied")
     page = chromium.page(f"/admin/mailrelay/message/{pk}/change/")

@@ -11,7 +11,7 @@ KNOWN = {
     "mailgun": ("Mailgun", "smtp.mailgun.org", 587),
     "sendgrid": ("SendGrid", "smtp.sendgrid.net", 587),
     "postmark": ("Postmark", "smtp.postmarkapp.com", 587),
-    "ses": ("AWS SES", "email-smtp.us-east-1.amazonaws.com", 587),
+    "ses": ("Amazon SES", "email-smtp.us-east-1.amazonaws.com", 587),
     "custom": ("Custom SMTP", "", 587),
 }
 

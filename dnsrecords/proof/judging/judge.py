@@ -261,6 +261,7 @@ def _mailbox(work: _Work, found: Chain) -> None:
     spam = work.mail.spam
     checks = [Check("arrived", Mark.OK, "The mail is in the mailbox.")]
     score = f" ({spam.score}{f' of {spam.limit}' if spam.limit else ''} points)" if spam.score else ""
+    score = score.replace("-", "−")
     if spam.flagged:
         others = (check.mark for station in work.stations for check in station.checks)
         first = "First correct what else is red. " if Mark.BAD in others else ""

@@ -12,7 +12,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
-from mailboxes.maillog import finding, story
+from mailboxes.maillog import finding, story, symbols
 from mailboxes.maillog.daemons.event import Kind
 from mailboxes.maillog.finding import TABS, Found
 from mailboxes.models import Journey, MailEvent, Stack
@@ -187,6 +187,7 @@ def journey(request: HttpRequest, pk: int) -> HttpResponse:
         "moves": row.state in _MOVING,
         "ids": row.facts.get("ids", []),
         "size": words.size(row.size),
+        "score": "" if row.score is None else symbols.number(row.score),
     }
     if request.headers.get("HX-Target") == "journey":
         return part(request, "mailboxes/_journey.html", context)
@@ -200,7 +201,7 @@ def _events(row: Journey, message: Message | None) -> list[timeline.Event]:
         relay = RelaySettings.objects.defer("password").filter(pk=1).first() or RelaySettings(pk=1)
         before = timeline.of(message, relay, standing.of(message.pk))[::-1]
         found = sorted([*before, *found], key=lambda one: (one.at is None, one.at or row.began_at))
-    return found[::-1]
+    return [*timeline.each_remedy_once(reversed(found))]
 
 
 def _event(step: Step) -> timeline.Event:

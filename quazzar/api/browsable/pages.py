@@ -75,7 +75,7 @@ def _bodies(serializer: Any, method: str, answer: object) -> Iterator[tuple[str,
         if isinstance(answer, dict) and name in answer and not field.read_only
     }
     now = [("As it is now", _json(stored))] if stored and method in ("PUT", "PATCH") else []
-    yield from [*now, *examples] if method == "PUT" else [*examples, *now]
+    yield from [*now, *examples]
     if not (examples or now):
         yield "All fields", _json(serializer.data)
 

@@ -38,7 +38,7 @@ _WORDS = {
     "is_staff": ("Can open the console", "Without this, the user can use neither the console nor the API."),
     "is_superuser": (
         "Superuser",
-        "Does everything without a role, also what later versions add. For people, the role Owner is enough.",
+        "May do everything, including what later versions add. For people, the role Owner is enough.",
     ),
     "password1": ("Password", "At least 10 characters."),
     "password2": ("Repeat it", ""),

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, cast
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import path, reverse
+from django.views.decorators.http import require_safe
 
 from quazzar import words
 from quazzar.access import agents, audit, roles, sessions
@@ -20,7 +22,7 @@ from quazzar.rights import MANAGE_OPERATORS, OWN_ACCOUNT
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from django.http import HttpRequest, HttpResponse
+    from django.http import HttpRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,13 @@ def end_all(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect(_page_of(user))
 
 
+@gate.page(OWN_ACCOUNT, any_plan=True)
+@require_safe
+def signed_in(request: HttpRequest) -> HttpResponse:
+    """Say nothing to who is signed in: ``session.js`` asks before it sends a form."""
+    return HttpResponse(status=204)
+
+
 def _end(request: HttpRequest, user: User, *, but: HttpRequest | None) -> None:
     ended = sessions.end_all(user, but=but)
     if not ended:
@@ -103,6 +112,7 @@ def _page_of(user: User) -> str:
 
 
 site.PAGES += [
+    path("account/signed-in/", signed_in, name="account_signed_in"),
     path("account/sessions/end-others/", end_others, name="account_sessions_end_others"),
     path("account/sessions/<str:key>/end/", end, name="account_session_end"),
     path("auth/user/<int:pk>/sign-out/", end_all, name="operator_sign_out"),

@@ -9,7 +9,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import resolve, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
@@ -183,11 +183,8 @@ def _checked(reading: Reading) -> str:
 
 def _link(check: Check, request: HttpRequest) -> str:
     """The URL of the page where the operator can fix it; empty if there is none, or not for this operator."""
-    if not check.page:
-        return ""
-    url = reverse(check.page)
-    right = getattr(resolve(url).func, "right", None)
-    return url if right is None or right(request.user) else ""
+    url = reverse(check.page) if check.page else ""
+    return url if pages.may_open(request.user, url) else ""
 
 
 def _said(found: list[Reading], name: str) -> str:

@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import path, resolve, reverse
+from django.urls import path, reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from quazzar import rights
 from quazzar.console import gate, site
-from quazzar.console.pages import frame, part
+from quazzar.console.pages import frame, may_open, part
 from quazzar.home import chart, registry, statusline, steps, tiles
 from quazzar.home.registry import Event, Link, Mail
 from quazzar.monitoring import readings
@@ -73,7 +73,7 @@ def _now(request: HttpRequest) -> dict[str, Any]:
     if not any(right(user) for right in rights.every().values() if right.permissions):
         return {"has_no_role": True}
     parts, found = registry.parts(user), readings.read(user, at)
-    statuses = tiles.every((tile for each in parts for tile in each.tiles), found)
+    statuses = tiles.every(parts, found)
     mail = next((each.mail for each in parts if each.mail is not None), None)
     checklist = steps.read(user)
     return {
@@ -115,19 +115,25 @@ def _charts(request: HttpRequest) -> dict[str, Any]:
 
 
 def _usable(linked: Linked, user: Any) -> Linked:
-    """Without its link if the operator may not open that page."""
+    """Without its link, and the advice to follow it, if the operator may not."""
     link = linked.link
-    return replace(linked, link=None) if link is not None and not _may_open(user, link) else linked
+    if link is None or _may_follow(user, link):
+        return linked
+    without = replace(linked, link=None)
+    return replace(without, advice="") if isinstance(without, statusline.Line) else without
 
 
-def _may_open(user: Any, link: Link) -> bool:
-    right = getattr(resolve(href(link).partition("?")[0].partition("#")[0]).func, "right", None)
-    return right is None or bool(right(user))
+def _may_follow(user: Any, link: Link) -> bool:
+    return link.right(user) and may_open(user, reverse(link.page, args=_args(link)))
 
 
 def href(link: Link) -> str:
     """The address that a link leads to."""
-    return reverse(link.page, args=[] if link.of is None else [link.of]) + link.tail
+    return reverse(link.page, args=_args(link)) + link.tail
+
+
+def _args(link: Link) -> list[int]:
+    return [] if link.of is None else [link.of]
 
 
 site.PAGES += [

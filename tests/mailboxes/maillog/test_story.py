@@ -67,6 +67,14 @@ def test_an_address_that_is_unknown_here_is_not_advised_like_one_elsewhere(db: N
     assert refused.hint.startswith("No mailbox, alias or catch-all of yours has this address.")
 
 
+def test_a_mail_that_was_turned_away_was_not_accepted_before(told: dict[str, list[str]]) -> None:
+    refused = [titles for titles in told.values() if any(title.startswith("Refused") for title in titles)]
+    turned_away = [titles for titles in refused if "Queued" not in titles]
+    assert turned_away
+    for titles in turned_away:
+        assert titles[0].startswith("Offered by ") and not any("Accepted" in title for title in titles)
+
+
 def test_every_kind_has_its_words(db: None) -> None:
     kinds = {value for name, value in vars(Kind).items() if not name.startswith("_")}
     assert set(story._TELLERS) == kinds - {Kind.IDENTIFIED, Kind.REMOVED}
@@ -100,6 +108,10 @@ def test_a_journey_of_a_person_who_signs_in(db: None) -> None:
 )
 def test_symbols_in_words(symbol: str, text: str) -> None:
     assert symbols.word(symbol) == text
+
+
+def test_numbers_have_one_minus_sign() -> None:
+    assert [symbols.number(score) for score in (-0.1, 0.0, 15.0, 10.714)] == ["−0.1", "0", "15", "10.71"]
 
 
 def test_symbols_that_say_the_same_are_added_up() -> None:

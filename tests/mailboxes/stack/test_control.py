@@ -23,8 +23,10 @@ from mailboxes.dkim import keys as dkim
 from mailboxes.models import DkimKey, Stack
 from mailboxes.stack import control
 from mailrelay.models import RelaySettings
+from quazzar import doorbell
 from quazzar.errors import AlreadyExists, InvalidFields, RelayNotConfigured
 from quazzar.models import AuditEntry
+from quazzar.monitoring import findings
 from tests.mailboxes import factories
 from tests.mailboxes.factories import opened
 from tests.mailboxes.trials import case
@@ -232,6 +234,17 @@ def test_the_worker_is_called_once_it_is_committed_and_not_for_what_is_not(rung:
         control.disable()
         raise RuntimeError
     assert rung == ["stack"] and Stack.load().enabled
+
+
+@pytest.mark.django_db(transaction=True)
+def test_checks_that_had_nothing_to_check_run_soon_after_it_is_enabled_or_disabled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard: list[str] = []
+    monkeypatch.setattr(doorbell, "ring", lambda task, *ids: heard.append(task))
+    control.enable(HOST)
+    control.disable()
+    assert heard.count(findings.LOOK) == 2
 
 
 # --- switches ----------------------------------------------------------------------------------------------

@@ -54,6 +54,16 @@ def test_the_timeline_has_attempts_and_the_hint_of_the_test_card(console: Client
         assert words in shown
 
 
+def test_the_button_that_stands_out_is_the_one_that_helps(console: Client, failed: Message) -> None:
+    """Where the address itself was refused for good, another one is needed."""
+    no = {"message": "No", "code": None}
+    retry, again = 'q-button q-button-primary m-small" type="submit"', 'q-button-primary m-small" id="again"'
+    Message.objects.filter(pk=failed.pk).update(last_error={"stage": "auth", **no})
+    assert retry in page(console, failed) and again not in page(console, failed)
+    Message.objects.filter(pk=failed.pk).update(last_error={"stage": "recipient", **no})
+    assert again in page(console, failed) and retry not in page(console, failed)
+
+
 def test_what_moves_is_fetched_again(console: Client, queued: Callable[..., Message]) -> None:
     message = queued()
     assert 'x-message" data-moves' in page(console, message)

@@ -9,7 +9,7 @@ import pytest
 
 from mailrelay import history
 from mailrelay.console import timeline
-from mailrelay.models import Message, RelaySettings
+from mailrelay.models import Feedback, Message, RelaySettings
 
 NOW = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
 RELAY = RelaySettings(provider="mailgun", host="smtp.mailgun.org", port=587, username="node")
@@ -138,3 +138,36 @@ def test_a_delivery_has_the_servers_final_words() -> None:
         "smtp.test:587, 1,500 ms",
         "ok",
     )
+
+
+def test_a_remedy_is_said_once_and_where_it_was_needed_last() -> None:
+    attempts = [
+        attempt(1),
+        attempt(2),
+        attempt(3, said="The server answered 552 5.2.2 Mailbox full", code=552),
+    ]
+    row = Message(status="failed", attempts=3, history=attempts, created_at=NOW, last_error=attempts[-1])
+    hints = [event.hint for event in timeline.of(row, RELAY) if event.title.startswith("Attempt")]
+    assert hints[0].startswith("The recipient's mailbox is full")
+    assert hints[1].startswith("The server says this is temporary")
+    assert hints[2] == ""
+
+
+@pytest.mark.parametrize(
+    ("columns", "remedy"),
+    [
+        ({"kind": "bounced", "hard": True, "status": "5.1.1"}, "The address cannot receive mail."),
+        ({"kind": "bounced", "status": "5.2.2", "code": 552}, "The recipient's mailbox is full."),
+        (
+            {"kind": "bounced", "status": "4.4.1", "code": 451},
+            "The server says this is temporary. Send it again",
+        ),
+        ({"kind": "complained"}, "Send this address no more mail"),
+        ({"kind": "delayed"}, ""),
+    ],
+)
+def test_what_came_back_says_what_to_do(columns: dict[str, Any], remedy: str) -> None:
+    row = Message(status="sent", attempts=1, history=[SENT], created_at=NOW, recipients=[])
+    returned = Feedback(recipient="ada@example.com", source="dsn", at=NOW, **columns)
+    hint = timeline.of(row, RELAY, [returned])[0].hint
+    assert hint.startswith(remedy) and bool(hint) == bool(remedy)

@@ -94,7 +94,8 @@ def test_a_refusal_says_what_is_missing_and_whom_to_ask_for_which_role() -> None
         rights.SEND: f"You are not allowed to send mail, alerts and backup reports. {ask} Sender.",
         rights.CHANGE_SERVER: f"You are not allowed to change the mail server. {ask} Mail admin.",
         rights.SEE_KEYS: f"You are not allowed to see your own API keys. {ask} Sender.",
-        rights.SEE_AUDIT_LOG: f"You are not allowed to see the audit log. {ask} Owner.",
+        rights.SEE_AUDIT_LOG: "You are not allowed to see the audit log. Only the role Owner includes this: "
+        "ask an owner of this node.",
         rights.OWN_ACCOUNT: "Only operators who can open the console may do this.",
     }.items():
         assert roles.refusal(right) == sentences

@@ -140,6 +140,7 @@ def test_a_change_begins_with_what_is_stored_and_never_with_a_password(
     page = Page(browser.get(f"/api/mail/mailboxes/{rows['/api/mail/mailboxes/']}"))
     stored = json.loads(unescape(page.bodies["PUT"] or ""))
     assert (stored["quota_mb"], stored["password"]) == (7, "")
+    assert json.loads(unescape(page.bodies["PATCH"] or "")) == stored
     assert "id" not in stored and "s3cret" not in page.text
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from quazzar.home import tiles
-from quazzar.home.registry import Fact, Link, Tile
+from quazzar.home.registry import Fact, Link, Part, Tile
 from quazzar.models import Finding as Row
 from quazzar.monitoring import doctor, readings
 from quazzar.monitoring.doctor import Area, Check, Level
@@ -93,6 +93,21 @@ def test_further_checks_that_are_not_well_are_named_the_worst_first() -> None:
     ]
     assert tiles.judge(DNS, found).others == ("D", "B")
     assert tiles.judge(DNS, [reading(Level.OK)]).others == ()
+
+
+def test_what_is_wrong_with_a_part_of_the_area_is_named() -> None:
+    whole, part = reading(Level.OK, "DNS"), reading(Level.FAILED, "zone")
+    assert tiles.judge(DNS, [whole, part]).part == "Zone"
+    assert tiles.judge(DNS, [whole, reading(Level.OK, "zone")]).part == ""
+    assert tiles.judge(DNS, [reading(Level.FAILED, "DNS")]).part == ""
+
+
+def test_a_tile_has_the_facts_of_other_apps_after_its_first_one() -> None:
+    tile = replace(DNS, facts=(Fact("Domains", "3"), Fact("Checked", at=NOON)))
+    listed = Fact("On blocklists", "1")
+    parts = [Part((tile,)), Part(facts=((Area.DNS, listed), (Area.RELAY, Fact("Through", "a relay"))))]
+    (status,) = tiles.every(parts, [reading(Level.OK)])
+    assert [fact.name for fact in status.tile.facts] == ["Domains", "On blocklists", "Checked"]
 
 
 def test_what_was_well_when_somebody_last_looked_is_not_shown_as_well() -> None:

@@ -105,6 +105,12 @@ def test_a_check_runs_in_its_time_and_each_minute_while_it_is_not_well(
     assert findings.is_due(check, row, NOW) is due
 
 
+def test_a_check_with_nothing_to_check_runs_each_time_because_that_may_have_changed() -> None:
+    check = doctor.Check("dns", lambda: ok("x"), every=HOUR)
+    row = Row(level="ok", is_idle=True, checked_at=NOW)
+    assert findings.is_due(check, row, NOW + timedelta(seconds=1))
+
+
 def test_only_checks_that_are_due_run_and_those_that_are_gone_are_forgotten(
     look: Callable[..., Row],
 ) -> None:
