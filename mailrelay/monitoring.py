@@ -13,7 +13,7 @@ from mailrelay.models import RelaySettings
 from mailrelay.queue import counts, standing
 from mailrelay.queue.standing import State
 from mailrelay.relay import authorities
-from quazzar import words
+from quazzar import doorbell, words
 from quazzar.home import statusline
 from quazzar.models import Finding
 from quazzar.monitoring import doctor, findings
@@ -122,7 +122,7 @@ def look_again(**_: Any) -> None:
 def follow_settings(**_: Any) -> None:
     """Check the relay again, and soon what depends on it; connected to ``relay_changed``."""
     look_again()
-    findings.look_soon()
+    doorbell.look_soon()
 
 
 def follow(sent: int) -> None:

@@ -9,12 +9,15 @@ import logging
 import threading
 import time
 
+from django.db import transaction
 from kombu.exceptions import OperationalError
 
 from quazzar.celery import app
 
 logger = logging.getLogger(__name__)
 
+#: The task that runs the doctor's checks.
+LOOK = "quazzar.tasks.look"
 #: A ring wakes the worker for everything that is due, so a second ring within this time adds nothing.
 QUIET_SECONDS = 0.05
 
@@ -35,6 +38,11 @@ def ring(task: str, *ids: int) -> None:
     """
     if ids or not _held_back(task):
         _send(task, *ids)
+
+
+def look_soon() -> None:
+    """Wake the worker, once a change of settings is committed, to run the doctor's checks that are due."""
+    transaction.on_commit(lambda: ring(LOOK))
 
 
 def _held_back(task: str) -> bool:

@@ -153,7 +153,7 @@ def save_schedule(request: HttpRequest) -> HttpResponse:
     if row is None:
         return _list(request, ProofForm(), form)
     is_off = row.every == ProofSchedule.Every.OFF
-    text = "No proof is sent by itself." if is_off else "Saved. The first proof is sent now."
+    text = "Saved. No proof is scheduled." if is_off else "Saved. The first proof is sent now."
     messages.success(request, text)
     return redirect(PAGE)
 

@@ -32,8 +32,8 @@ class DomainOptions(models.Model):
     mta_sts = models.CharField("MTA-STS policy", max_length=8, choices=MtaSts, default=MtaSts.TESTING)
 
     class Meta:
-        verbose_name = "options of a domain"
-        verbose_name_plural = "options of domains"
+        verbose_name = "set of domain options"
+        verbose_name_plural = "domain options"
 
     def __str__(self) -> str:
         return f"DNS options of {self.domain}"

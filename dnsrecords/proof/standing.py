@@ -23,7 +23,9 @@ def examine() -> doctor.Finding:
     """The doctor's check: whether the last scheduled proof arrived as it should."""
     schedule = ProofSchedule.load()
     if schedule.every == ProofSchedule.Every.OFF:
-        return doctor.idle("No proof is sent by itself. You can schedule one on the page Delivery proofs.")
+        return doctor.idle(
+            "No delivery proof is scheduled. You can schedule one on the page Delivery proofs."
+        )
     if schedule.trouble:
         return doctor.warning(
             f"The scheduled proof cannot be sent: {schedule.trouble}", "Correct the schedule."

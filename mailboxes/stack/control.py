@@ -17,9 +17,9 @@ from mailboxes.provisioning import addresses, passwords
 from mailboxes.push.entries import Smarthost
 from mailboxes.push.smarthost import why_unusable
 from mailrelay.models import RelaySettings
+from quazzar import doorbell
 from quazzar.access import audit
 from quazzar.errors import AlreadyExists, InvalidFields, RelayNotConfigured
-from quazzar.monitoring import findings
 from quazzar.validation import Wrong, text
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def enable(hostname: str) -> Stack:
         changed = {"enabled": (stack.enabled, True), "hostname": (stack.hostname, name)}
         audit.record("stack.enabled", name, _visible(secrets), changed)
         changes.announce()
-        findings.look_soon()
+        doorbell.look_soon()
     return Stack.load()
 
 
@@ -97,7 +97,7 @@ def disable(*, purge: bool = False, confirm: str = "") -> Stack:
         changes.bump()
         audit.record("stack.purged" if purge else "stack.disabled", stack.hostname, ["enabled"])
         changes.announce()
-        findings.look_soon()
+        doorbell.look_soon()
     return Stack.load()
 
 

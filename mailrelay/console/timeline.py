@@ -251,7 +251,7 @@ def _remedy(row: Feedback, relay: RelayLike) -> str:
         return "The address cannot receive mail. Correct it, or look at the suppression list."
     said = f"{row.status} {row.said}"
     hint = explain(DeliveryError(said, stage="recipient", kind="rejected", smtp_code=row.code), relay).hint
-    return hint.replace(replyhints.RETRIED, "Send it again later. ")  # whoever tried has given up
+    return hint.replace(replyhints.RETRIED, "Send it again later. ")  # the server that tried has given up
 
 
 def _left_out(message: Message) -> Iterator[Event]:

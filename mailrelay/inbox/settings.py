@@ -11,9 +11,9 @@ from django.db import transaction
 
 from mailrelay.models import Inbox
 from mailrelay.relay import rules
+from quazzar import doorbell
 from quazzar.access import audit
 from quazzar.errors import InvalidFields, NotFound, QuazzarError
-from quazzar.monitoring import findings
 from quazzar.sealing.binding import has_moved
 
 #: Every field but the password.
@@ -126,7 +126,7 @@ def _save(row: Inbox, values: dict[str, Any], before: dict[str, Any]) -> Inbox:
             ["password"] if password else (),
             changes=changed if before else {},
         )
-        findings.look_soon()
+        doorbell.look_soon()
     return row
 
 

@@ -10,16 +10,12 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from quazzar import doorbell
 from quazzar.models import Finding as Row
 from quazzar.models import FindingChange
 from quazzar.monitoring import doctor
 from quazzar.monitoring.doctor import Check, Finding, Level
 
 logger = logging.getLogger(__name__)
-
-#: The task that runs the checks.
-LOOK = "quazzar.tasks.look"
 
 #: Failing checks run at least this often, so that they disappear from the screen soon after the problem is fixed.
 WHILE_WRONG = timedelta(minutes=1)
@@ -64,11 +60,6 @@ def look(names: Collection[str] | None = None, now: datetime | None = None) -> l
                     _store(check, finding, row, values, now)
         Row.objects.filter(pk__in=same).update(checked_at=now)
     return [check.name for check in chosen]
-
-
-def look_soon() -> None:
-    """Wake the worker, once a change of settings is committed, to run the checks that are due."""
-    transaction.on_commit(lambda: doorbell.ring(LOOK))
 
 
 def look_again(names: Collection[str]) -> list[str]:

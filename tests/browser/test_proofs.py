@@ -82,4 +82,4 @@ def test_a_proof_is_sent_found_and_judged(
         look(page, "history", tmp_path)
         page.locator("#id_schedule-every").select_option("off")
         page.get_by_role("button", name="Save the schedule").click()
-        expect(page.get_by_text("No proof is sent by itself.").first).to_be_visible()
+        expect(page.get_by_text("Saved. No proof is scheduled.").first).to_be_visible()

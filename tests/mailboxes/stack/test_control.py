@@ -26,7 +26,6 @@ from mailrelay.models import RelaySettings
 from quazzar import doorbell
 from quazzar.errors import AlreadyExists, InvalidFields, RelayNotConfigured
 from quazzar.models import AuditEntry
-from quazzar.monitoring import findings
 from tests.mailboxes import factories
 from tests.mailboxes.factories import opened
 from tests.mailboxes.trials import case
@@ -244,7 +243,7 @@ def test_checks_that_had_nothing_to_check_run_soon_after_it_is_enabled_or_disabl
     monkeypatch.setattr(doorbell, "ring", lambda task, *ids: heard.append(task))
     control.enable(HOST)
     control.disable()
-    assert heard.count(findings.LOOK) == 2
+    assert heard.count(doorbell.LOOK) == 2
 
 
 # --- switches ----------------------------------------------------------------------------------------------

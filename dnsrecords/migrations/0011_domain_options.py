@@ -9,6 +9,6 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AlterModelOptions(
             name="domainoptions",
-            options={"verbose_name": "options of a domain", "verbose_name_plural": "options of domains"},
+            options={"verbose_name": "set of domain options", "verbose_name_plural": "domain options"},
         ),
     ]
