@@ -112,7 +112,10 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # untyped
             ParsingError: it is malformed, or says in two ways where the body ends (RFC 9112 §6.3). A proxy might
                 believe the other one, and take the end of this request for another.
         """
-        super().parse_header(header_plus)
+        try:
+            super().parse_header(header_plus)
+        except ValueError as exc:  # an absolute address that is none, such as http://[::1/
+            raise ParsingError("The address is malformed") from exc
         if self.chunked and "CONTENT_LENGTH" in self.headers:
             raise ParsingError("Content-Length and Transfer-Encoding exclude each other")
 

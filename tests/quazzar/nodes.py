@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 ROOT = Path(__file__).resolve().parents[2]
-DEADLINE = 60.0
+DEADLINE = 240.0
 _STARTED = re.compile(r"^(\w+) +\| » started \(process (\d+)\)")
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sqlite3
+import struct
 import subprocess
 import sys
 import urllib.error
@@ -23,6 +24,7 @@ from django.core.management.base import CommandError
 from quazzar.management.commands import up
 from quazzar.processes import supervisor
 from tests.quazzar.nodes import ROOT, Node, alive, descendants, wait_until
+from tests.quazzar.processes.test_oddclients import NOTHING, REFUSED, TAKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -185,6 +187,37 @@ def test_six_hundred_connections_of_a_stranger_keep_nobody_out(node: RunningNode
         for connection in _forms(node):
             held.enter_context(connection)
         assert node.status("/healthz") == node.status("/admin/login/") == 200
+
+
+def _sockets(pid: int) -> int:
+    links = []
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):
+            links.append(str(entry.readlink()))
+    return sum(link.startswith("socket:") for link in links)
+
+
+@pytest.mark.thorough
+@pytest.mark.real
+def test_clients_that_keep_to_no_rule_keep_nobody_out_and_leave_nothing_behind(node: RunningNode) -> None:
+    node.answers("/healthz")
+    (web,), said = node.pids("web")[-1:], len(node.lines)
+    before = _sockets(web)
+    with ExitStack() as held:
+        for number, sent in enumerate([*REFUSED, *TAKEN, *NOTHING] * 6):
+            client = held.enter_context(socket.create_connection(("127.0.0.1", node.port), timeout=30))
+            with suppress(OSError):
+                client.sendall(sent)
+                if number % 3 == 0:
+                    client.shutdown(socket.SHUT_WR)
+                elif number % 3 == 1:  # a reset
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    client.close()
+        assert node.status("/healthz") == node.status("/admin/login/") == 200
+        # Those that have ended nothing are waited for as long as the server has patience.
+        wait_until(lambda: _sockets(web) <= before + 5, "the connections are closed", 300)
+    assert node.pids("web")[-1] == web
+    assert not [line for line in node.lines[said:] if "Traceback" in line or "uncaptured" in line]
 
 
 @pytest.mark.thorough
