@@ -116,10 +116,10 @@ def _relay(row: RelaySettings, found: Standing) -> Tile:
 
 
 def _queue(numbers: dict[str, int], waiting: int, oldest: datetime | None) -> Tile:
-    facts = [
-        Fact("Waiting for the relay", f"{waiting:,}{', oldest' if oldest else ''}", oldest),
-        Fact("Failed", f"{numbers[Status.FAILED]:,}"),
-    ]
+    facts = [Fact("Waiting for the relay", f"{waiting:,}")]
+    if oldest:
+        facts.append(Fact("Oldest", at=oldest))
+    facts.append(Fact("Failed", f"{numbers[Status.FAILED]:,}"))
     return Tile(Area.QUEUE, "Queue", "stacked_email", Link("Open Messages", _LIST), tuple(facts))
 
 

@@ -82,7 +82,9 @@ def judge(tile: Tile, readings: Sequence[Reading]) -> Status:
     is_wrong = found is not None and found.level in (Level.FAILED, Level.WARNING)
     if tile.off and not (is_wrong and found is not None and found.level is Level.FAILED):
         return Status(tile, State.OFF, tile.off, link=tile.link)
-    if found is None:
+    if found is None:  # the operator may see none of its checks; numbers are shown as they are
+        if tile.facts:
+            return Status(tile, State.WORKS, link=tile.link)
         return Status(tile, State.UNKNOWN, "Not checked yet.", link=tile.link)
     others = tuple(
         each.check.heading
@@ -109,7 +111,7 @@ def judge(tile: Tile, readings: Sequence[Reading]) -> Status:
         found.since,
         link,
         others,
-        found.check.heading if is_wrong and found.check.heading != tile.title else "",
+        found.check.heading if is_wrong and not found.check.heading.startswith(tile.title) else "",
     )
 
 
@@ -122,7 +124,6 @@ def every(parts: Sequence[Part], readings: Sequence[Reading]) -> list[Status]:
 
 
 def _with(tile: Tile, further: Iterable[tuple[Area, Fact]]) -> Tile:
-    """The tile with the facts that other apps have about its area, after its first one."""
-    first, *rest = tile.facts or (None,)
-    more = [fact for area, fact in further if area == tile.area]
-    return replace(tile, facts=(first, *more, *rest)) if first and more else tile
+    """The tile with the facts that other apps have about its area after its own."""
+    more = (fact for area, fact in further if area == tile.area)
+    return replace(tile, facts=(*tile.facts, *more)) if tile.facts else tile

@@ -186,6 +186,16 @@ ROLES = {
 
 
 @pytest.mark.slow
+def test_the_queue_tile_tells_apart_what_waits_where(console: Client, alive: None) -> None:
+    waits = {"count": 3, "oldest_at": timezone.now().isoformat(), "reasons": []}
+    factories.stack(enabled=True, hostname="mail.example.com", mail_queue=waits)
+    page = console.get("/admin/").content.decode()
+    tile = strip_tags(page[page.index('data-area="queue"') :].partition("</li>")[0])
+    facts = re.findall(r"Waiting (for the relay|in Postfix)\s*(\d+)", tile)
+    assert facts == [("for the relay", "0"), ("in Postfix", "3")]
+
+
+@pytest.mark.slow
 def test_each_role_sees_what_it_may(
     seen_by: Callable[[str], str], relay: RelaySettings, alive: None, subtests: pytest.Subtests
 ) -> None:

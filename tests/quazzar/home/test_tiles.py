@@ -42,6 +42,8 @@ CASES: list[tuple[Tile, list[Reading], tuple[str, str, str]]] = [
     (DNS, [reading(Level.WARNING)], ("attention", "dns is warning.", "admin:dns_overview")),
     (DNS, [reading(Level.UNKNOWN)], ("unknown", "dns is unknown.", "admin:dns_overview")),
     (DNS, [], ("unknown", "Not checked yet.", "admin:dns_overview")),
+    # An operator may see the numbers, and none of the checks.
+    (USED, [], ("works", "", "admin:dns_overview")),
     # The worst of the area counts, and no other area's.
     (
         DNS,
@@ -99,15 +101,15 @@ def test_what_is_wrong_with_a_part_of_the_area_is_named() -> None:
     whole, part = reading(Level.OK, "DNS"), reading(Level.FAILED, "zone")
     assert tiles.judge(DNS, [whole, part]).part == "Zone"
     assert tiles.judge(DNS, [whole, reading(Level.OK, "zone")]).part == ""
-    assert tiles.judge(DNS, [reading(Level.FAILED, "DNS")]).part == ""
+    assert tiles.judge(DNS, [reading(Level.FAILED, "DNS records")]).part == ""
 
 
-def test_a_tile_has_the_facts_of_other_apps_after_its_first_one() -> None:
+def test_a_tile_has_the_facts_of_other_apps_after_its_own() -> None:
     tile = replace(DNS, facts=(Fact("Domains", "3"), Fact("Checked", at=NOON)))
     listed = Fact("On blocklists", "1")
     parts = [Part((tile,)), Part(facts=((Area.DNS, listed), (Area.RELAY, Fact("Through", "a relay"))))]
     (status,) = tiles.every(parts, [reading(Level.OK)])
-    assert [fact.name for fact in status.tile.facts] == ["Domains", "On blocklists", "Checked"]
+    assert [fact.name for fact in status.tile.facts] == ["Domains", "Checked", "On blocklists"]
 
 
 def test_what_was_well_when_somebody_last_looked_is_not_shown_as_well() -> None:
