@@ -58,12 +58,24 @@ def answer(zones: Zones, query: dns.message.Message) -> dns.message.Message:
     reply.flags |= dns.flags.AA
     if not any(name.is_subdomain(question.name) for name in zone.nodes):
         reply.set_rcode(dns.rcode.NXDOMAIN)
-    found = (zone.get_rrset(question.name, kind) for kind in (question.rdtype, dns.rdatatype.CNAME))
-    reply.answer += [rrset for rrset in found if rrset is not None][:1]
+    reply.answer += _found(zones, question.name, question.rdtype)
     if not reply.answer and zone.origin is not None:
         soa = zone.get_rrset(zone.origin, dns.rdatatype.SOA)
         reply.authority += [soa] if soa is not None else []
     return reply
+
+
+def _found(zones: Zones, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> list[dns.rrset.RRset]:
+    """The records of the name; of an alias, as resolvers answer, the alias and the records that it leads to."""
+    zone = zones.of(name)
+    if zone is None:
+        return []
+    if (found := zone.get_rrset(name, kind)) is not None:
+        return [found]
+    alias = zone.get_rrset(name, dns.rdatatype.CNAME)
+    if alias is None or alias[0].target == name:
+        return [] if alias is None else [alias]
+    return [alias, *_found(zones, alias[0].target, kind)]
 
 
 def _reply(zones: Zones, wire: bytes) -> bytes:

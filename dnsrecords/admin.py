@@ -198,7 +198,7 @@ class RowsOfAll(GatedAdmin, ReadOnlyAdmin):
 class NetworkAdmin(RowsOfAll):
     """Whose the addresses in reports are."""
 
-    about = "Whose the addresses are that reports name, as DNS says."
+    about = "Who owns the addresses that reports name, according to DNS."
     list_display = ("address", "name", "operator", "country", "looked_up_at")
     search_fields: ClassVar[tuple[str, ...]] = ("address", "name", "operator")
     search_help_text = "Search address, name or network"
@@ -215,14 +215,20 @@ class RefusedReportAdmin(RowsOfAll):
     ordering: ClassVar[tuple[str, ...]] = ("-day", "why")
 
 
+def _list_name(key: str) -> str:
+    return BY_KEY[key].name if key in BY_KEY else key
+
+
 class RowsOfBlocklists(RowsOfAll):
     """Rows about blocklists."""
 
-    spoken: ClassVar[Any] = {
-        "blocklist": lambda key: BY_KEY[key].name if key in BY_KEY else key,
-        "trouble": str.capitalize,
-    }
+    spoken: ClassVar[Any] = {"blocklist": _list_name, "trouble": str.capitalize}
     own_page, own_route = "Blocklists", "admin:dns_blocklists"
+
+    def title_of(self, row: Any) -> str:
+        """The heading, with the list's name."""
+        key = getattr(row, "blocklist", "")
+        return f"{super().title_of(row).removesuffix(key)}{_list_name(key)}"
 
 
 @admin.register(BlocklistEntry)

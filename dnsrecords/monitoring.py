@@ -26,10 +26,9 @@ _WRONG = (Status.MISSING, Status.MISMATCH)
 _MOST_NAMED = 3
 #: How long reports are in the metrics: there is one of each reporter a day.
 REPORTS_FOR = timedelta(days=7)
-_ADVICE = (
-    "The DNS records page shows what to publish. Without these records, other mail servers refuse your mail or mark "
-    "it as spam."
-)
+#: Beside the words of a verdict, which say what to change: it may be to delete a record, or to mend this node.
+_SEE = "The DNS records page shows each record."
+_URGENT = f"Until then, mail may be refused, marked as spam or lost. {_SEE}"
 
 
 def collect() -> Iterator[Metric]:
@@ -111,11 +110,11 @@ def examine() -> doctor.Finding:
     needed = wrong.filter(record__in=REQUIRED)
     # A record that was never right did not break: there is work to be done.
     if broken := list(needed.filter(was_ok=True, status__in=_WRONG).order_by("since")):
-        return doctor.failed(_sentence(broken), _ADVICE, since=broken[0].since)
+        return doctor.failed(_sentence(broken), _URGENT, since=broken[0].since)
     if silent := list(needed.filter(status=Status.ERROR).order_by("since")):
-        return doctor.warning(_sentence(silent), "Check the domain's name servers.", since=silent[0].since)
+        return doctor.warning(_sentence(silent), _SEE, since=silent[0].since)
     if others := list(wrong.filter(told=True).order_by("since")):
-        return doctor.warning(_sentence(others), _ADVICE, since=others[0].since)
+        return doctor.warning(_sentence(others), _SEE, since=others[0].since)
     if missing := list(needed.order_by("since")):
         return doctor.warning(
             f"Not published yet: {_names(missing)}.",

@@ -137,7 +137,7 @@ class StackImageAdmin(GatedAdmin, ReadOnlyAdmin):
     see = SEE_SERVER
     own_page, own_route = "Mailboxes → Server", "admin:mail_boxes_server"
     about = "The images that run, and whether there are newer ones."
-    list_display = ("service", "ref", "image_id", "found", "looked")
+    list_display = ("service", "ref", "found", "looked")
 
     @admin.display(description="Newer")
     def found(self, row: StackImage) -> str:

@@ -133,6 +133,7 @@ class ExpectedReportAdmin(GatedAdmin, ReadOnlyAdmin):
 
     about = "Backups, cron jobs and heartbeats that report regularly."
     see = SEE_EXPECTED
+    own_page, own_route = "Expected reports", "admin:expected_reports"
     list_display = ("name", "kind", "source", "state", "last")
     list_filter = ("state", "kind")
     search_fields = ("name", "title", "source")

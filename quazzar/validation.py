@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from quazzar import words
 from quazzar.errors import InvalidFields
 
 if TYPE_CHECKING:
@@ -54,6 +55,25 @@ def text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError("This must be text.")
     return value
+
+
+def name(value: object, what: str = "The name") -> str:
+    """Return the value if it can be shown as a name: one line, without characters that nobody sees.
+
+    Raises:
+        ValueError: if it cannot; the sentence begins with ``what``.
+    """
+    shown = text(value)
+    if problem := name_problem(shown, what):
+        raise ValueError(problem)
+    return shown
+
+
+def name_problem(shown: str, what: str = "The name") -> str:
+    """The sentence with which ``name`` refuses a text; empty: it is a name."""
+    if found := words.unseen(shown):
+        return f"{what} contains an invisible character ({found}). Delete it, or type the name by hand."
+    return "" if words.printable(shown) else f"{what} cannot contain line breaks or control characters."
 
 
 def flag(value: object) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from email.utils import parsedate_to_datetime
@@ -25,12 +26,30 @@ _ESCAPES = re.compile(
     r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x90-\x9f\n]*(?:\x07|\x1b\\|\x9c)"
     r"|\x1b[ -/]*[0-~]?"
 )
+# Of the characters that nobody sees, the ones that are no format characters; and of these, the ones that Persian, Hindi
+# and emoji need.
+_FILLERS, _JOINERS = "\u115f\u1160\u2800\u3164\uffa0", "\u200c\u200d"
 _UNPRINTABLE_BUT_LINES = re.compile(r"(?![\n\t])" + _UNPRINTABLE.pattern)
 
 
 def printable(text: str) -> bool:
     """Whether the text is one line without control characters and halves of surrogate pairs."""
     return not _UNPRINTABLE.search(text)
+
+
+def unseen(text: str) -> str:
+    """The name of the first character that nobody sees, such as one that reverses those after it; empty: none."""
+    found = next(filter(_is_unseen, text), "")
+    return f"{unicodedata.name(found).lower()}, U+{ord(found):04X}" if found else ""
+
+
+def seen(text: str) -> str:
+    """The text in one line without control characters, colour codes and characters that nobody sees."""
+    return one_line("".join(char for char in text if not _is_unseen(char)))
+
+
+def _is_unseen(char: str) -> bool:
+    return char in _FILLERS or (unicodedata.category(char) == "Cf" and char not in _JOINERS)
 
 
 def one_line(text: str, most: int = 500) -> str:

@@ -38,8 +38,8 @@ class Dmarc(TextKind):
         """One record: the chosen policy, with reports to the mailbox for them, else to the domain's postmaster."""
         reports = facts.dmarc_reports or reports_to(facts.domain)
         purpose = (
-            f"{_ASKS[facts.dmarc].format(domain=facts.domain)} to send reports to {reports}. The mail "
-            "server accepts mail for that address; you don't have to set it up."
+            f"{_ASKS[facts.dmarc].format(domain=facts.domain)} to send reports to the address in rua. The mail "
+            "server accepts mail for the address that Quazzar suggests."
         )
         value = f"{self.marker}; p={facts.dmarc}; rua=mailto:{reports}"
         yield self.record(walk.record_name(facts.domain), value, purpose)

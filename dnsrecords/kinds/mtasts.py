@@ -164,7 +164,7 @@ class TlsReports(_Versioned):
     def wanted(self, facts: Facts) -> Iterator[Record]:
         """One record: reports to the mailbox for them, else to the domain's postmaster."""
         reports = facts.tls_reports or reports_to(facts.domain)
-        purpose = f"Asks other mail servers to report to {reports} when they cannot deliver over TLS."
+        purpose = "Asks other mail servers to report to the address in rua when they cannot deliver over TLS."
         yield self.record(f"_smtp._tls.{facts.domain}", f"{self.marker}; rua=mailto:{reports}", purpose)
 
     def _judged(self, record: Record, text: str) -> Verdict:

@@ -105,6 +105,11 @@ def mta_sts(mode: str, days: int, good: int, bad: int, objection: str) -> Advice
     """
     if mode == "off":
         return Advice("MTA-STS is off.")
+    if not days:
+        return Advice(
+            f"No TLS reports yet. Before you enforce MTA-STS, wait until they cover {TLS_DAYS} days and "
+            f"{LEAST_SESSIONS} sessions."
+        )
     seen = f"{words.count(days, 'day')}, {words.count(good + bad, 'session')}, {bad:,} failed"
     if bad:
         return Advice(
@@ -114,7 +119,9 @@ def mta_sts(mode: str, days: int, good: int, bad: int, objection: str) -> Advice
         return Advice(f"{seen}. The MTA-STS policy is enforced.")
     if days >= TLS_DAYS and good >= LEAST_SESSIONS:
         if objection:
-            return Advice(f"{seen}. Before you enforce MTA-STS: {objection}.")
+            return Advice(
+                f"{seen}. You cannot enforce MTA-STS yet, because {objection}. Correct that first, on the Server page."
+            )
         return Advice(f"{seen}: go on to enforce.", go_on_to="enforce")
     return Advice(
         f"{seen}. Wait until reports cover {TLS_DAYS} days and {LEAST_SESSIONS} sessions before you enforce MTA-STS."

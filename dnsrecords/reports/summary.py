@@ -68,6 +68,13 @@ class Source:
         return self.passed + self.failed
 
     @property
+    def whose(self) -> str:
+        """Whose its mail is, as ``advice.whose`` counts it: yours, partly yours, or empty."""
+        if self.is_ours or not self.failed:
+            return "Yours"
+        return "Partly yours" if self.passed else ""
+
+    @property
     def main_networks(self) -> list[str]:
         """The networks that most of its mail comes from."""
         return [network for network, _ in self.networks.most_common(2)]

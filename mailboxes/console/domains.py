@@ -36,7 +36,7 @@ class DomainForm(SavingForm):
     contact = forms.CharField(
         label="Contact",
         required=False,
-        widget=text_input(placeholder="Who runs this server", inputmode="email"),
+        widget=text_input(placeholder="The catch-all, or the alert recipients", inputmode="email"),
     )
 
     def __init__(self, data: Any = None, *, row: Domain | None = None) -> None:

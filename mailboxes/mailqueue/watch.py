@@ -9,11 +9,13 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from mailboxes.engine import connect
 from mailboxes.mailqueue import listing
 from mailboxes.mailqueue.listing import Reason, Summary, Waiting
 from mailboxes.models import Stack
 from mailrelay.notices.notify import notify_operator
 from quazzar import words
+from quazzar.errors import NotRunning, NotThere
 
 if TYPE_CHECKING:
     from mailboxes.engine.client import Engine
@@ -70,6 +72,21 @@ def listing_of(engine: Engine) -> dict[str, Any]:
     """
     mails, count = ask(engine)
     return {"count": count, "messages": sorted(mails, key=lambda mail: mail.arrived_at)[:MOST_LISTED]}
+
+
+def waiting() -> dict[str, Any] | None:
+    """As ``listing_of``; None while the mail server is off or has no containers, whatever Docker does.
+
+    Raises:
+        StackError: as ``ask``.
+    """
+    if not Stack.load().enabled:
+        return None
+    try:
+        with connect.to_docker() as engine:
+            return listing_of(engine)
+    except (NotThere, NotRunning):
+        return None
 
 
 def read(stack: Stack) -> Summary | None:

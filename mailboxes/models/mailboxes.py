@@ -8,6 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from mailboxes.models.domains import Domain, Synced, SyncedQuerySet
+from quazzar.names import NameField
 from quazzar.sealing.fields import SealedTextField
 
 
@@ -35,7 +36,7 @@ class Mailbox(Synced):
     local_part = models.CharField(max_length=64)
     #: ``local_part@domain``, stored too for search, uniqueness and restoring.
     address = models.CharField(max_length=320)
-    display_name = models.CharField(max_length=200, blank=True, default="")
+    display_name = NameField(max_length=200, blank=True, default="")
     #: ``{ARGON2ID}$argon2id$…``, see ``provisioning/passwords.py``; null: nobody can log in.
     password_hash = SealedTextField("password", context="mailboxes.mailbox.password_hash", null=True)
     #: When the password last changed, until the running stack has it and has ended older sessions; otherwise null.

@@ -5,10 +5,10 @@ Each rule returns the value to store, or raises ``ValueError`` with a sentence f
 
 from __future__ import annotations
 
-import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from mailboxes.provisioning import addresses, passwords
+from quazzar import validation
 from quazzar.validation import Wrong, text
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ MOST_DESTINATIONS = 100
 #: PostgreSQL's integer.
 LARGEST_QUOTA_MB = 2**31 - 1
 LONGEST_DISPLAY_NAME = 200
-#: Control characters, halves of characters, and the two separators that some programs take for line ends.
-_UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 def quota(value: object) -> int:
@@ -37,14 +35,12 @@ def display_name(value: object) -> str:
     """A person's or a mailbox's name, on one line, without spaces around it.
 
     Raises:
-        ValueError: it is too long, or has control characters in it.
+        ValueError: it is too long, or has characters in it that nobody sees.
     """
     name = text(value).strip(" ")
     if len(name) > LONGEST_DISPLAY_NAME:
         raise ValueError(f"The display name can have at most {LONGEST_DISPLAY_NAME} characters.")
-    if any(unicodedata.category(char) in _UNPRINTABLE for char in name):
-        raise ValueError("The display name cannot contain line breaks or control characters.")
-    return name
+    return validation.name(name, "The display name")
 
 
 def local_part(value: object, domain: str) -> str:
@@ -77,7 +73,7 @@ def destinations(value: object, address: str) -> list[str]:
         target = wrong.checked(
             "destinations", lambda item: addresses.destination(text(item)), item, default=""
         )
-        if target.lower() == address:
+        if target and target.lower() == address:
             wrong.add("destinations", f"{address} cannot forward to itself.")
         unique[target] = None
     if not isinstance(value, list | tuple) or not unique:

@@ -14,9 +14,10 @@ from mailrelay.expected.schedules import Schedule, following
 from mailrelay.expected.standing import step
 from mailrelay.expected.watching import changes_to, known_of
 from mailrelay.models import ExpectedReport
-from quazzar import words
+from quazzar import validation
 from quazzar.access import audit
-from quazzar.errors import InvalidFields, NotFound, QuazzarError
+from quazzar.errors import NotFound, QuazzarError
+from quazzar.validation import Wrong
 
 #: Minutes.
 MOST_TOLERANCE = 31 * 1440
@@ -202,26 +203,25 @@ def _checked(values: dict[str, Any], *, partial: bool = False) -> dict[str, Any]
     Raises:
         InvalidFields: some are not right.
     """
-    wrong: dict[str, list[str]] = {}
+    wrong = Wrong()
     checked = dict(values)
     for name in ("name", "match"):
         if name in checked or (name == "name" and not partial):
             text = str(checked.get(name) or "").strip()
-            if (not text and name == "name") or not words.printable(text) or len(text) > _LONGEST:
-                wrong[name] = [f"Enter one line of 1 to {_LONGEST} characters."]
-            checked[name] = text
+            if (not text and name == "name") or len(text) > _LONGEST:
+                wrong.add(name, f"Enter one line of 1 to {_LONGEST} characters.")
+            checked[name] = wrong.checked(name, validation.name, text, "This", default="")
     if "schedule" in checked or not partial:
         try:
             checked["schedule"] = schedules.as_json(schedules.from_json(checked.get("schedule") or {}))
         except ValueError as exc:
-            wrong["schedule"] = [str(exc)]
+            wrong.add("schedule", str(exc))
     tolerance = checked.get("tolerance")
     if tolerance is None:
         checked.pop("tolerance", None)
     elif (
         isinstance(tolerance, bool) or not isinstance(tolerance, int) or not 1 <= tolerance <= MOST_TOLERANCE
     ):
-        wrong["tolerance"] = [f"The tolerance must be 1 to {MOST_TOLERANCE:,} minutes."]
-    if wrong:
-        raise InvalidFields(wrong)
+        wrong.add("tolerance", f"The tolerance must be 1 to {MOST_TOLERANCE:,} minutes.")
+    wrong.raise_if_any()
     return checked

@@ -9,9 +9,10 @@ from typing import Any
 
 from django.db import transaction
 
+from mailrelay.mail import addresses
 from mailrelay.models import Inbox
 from mailrelay.relay import rules
-from quazzar import doorbell
+from quazzar import doorbell, validation
 from quazzar.access import audit
 from quazzar.errors import InvalidFields, NotFound, QuazzarError
 from quazzar.sealing.binding import has_moved
@@ -30,7 +31,6 @@ DEFAULTS: dict[str, Any] = {
     "enabled": True,
 }
 _HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45}")
-_UNSEEN = re.compile(r"[\x00-\x1f\x7f]")
 #: What is forgotten when another folder is read.
 NOT_READ_YET = {"uid_validity": None, "last_uid": 0, "trying_uid": 0, "tries": 0, "last_error": None}
 
@@ -133,10 +133,18 @@ def _save(row: Inbox, values: dict[str, Any], before: dict[str, Any]) -> Inbox:
 def _normalised(values: dict[str, Any]) -> dict[str, Any]:
     for name in ("host", "username", "folder", "processed_folder"):
         values[name] = str(values.get(name) or "").strip()
-    values["host"] = values["host"].strip("[]").rstrip(".").lower()
+    values["host"] = _ascii(values["host"].strip("[]").rstrip(".").lower())
     if values["port"] is None:
         values["port"] = 993 if values["security"] == Inbox.Security.TLS else 143
     return values
+
+
+def _ascii(host: str) -> str:
+    """The name as A-labels (IDNA); what is no name unchanged, for ``_problems``."""
+    try:
+        return host if host.isascii() else addresses.ascii_domain(host)
+    except ValueError:
+        return host
 
 
 def _problems(values: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -144,18 +152,21 @@ def _problems(values: Mapping[str, Any]) -> dict[str, list[str]]:
     if not _HOST.fullmatch(values["host"]):
         wrong["host"] = ["Enter a host name, such as imap.example.com, or an IP address."]
     if not isinstance(values["port"], int) or not 1 <= values["port"] <= 65535:
-        wrong["port"] = ["Enter a port from 1 to 65535; IMAP has 993 or 143."]
+        wrong["port"] = ["Enter a port from 1 to 65535; IMAP uses 993 or 143."]
     if values["security"] not in Inbox.Security.values:
         wrong["security"] = ["Choose tls, starttls or none."]
     elif values["security"] == Inbox.Security.NONE and not _is_near(values["host"]):
         wrong["security"] = [
             "The password would cross the network unencrypted. Choose TLS, or a server on this machine."
         ]
-    if not values["username"] or _UNSEEN.search(values["username"]) or len(values["username"]) > 320:
+    if not values["username"] or len(values["username"]) > 320:
         wrong["username"] = ["Enter the user name, often the whole address."]
     for name in ("folder", "processed_folder"):
-        if _UNSEEN.search(values[name]) or len(values[name]) > 200:
-            wrong[name] = ["The name of a folder has at most 200 characters and no line break."]
+        if len(values[name]) > 200:
+            wrong[name] = ["The name of a folder can have at most 200 characters."]
+    for name in ("username", "folder", "processed_folder"):
+        if problem := validation.name_problem(values[name]):
+            wrong[name] = [problem]
     if not values["folder"]:
         wrong["folder"] = ["Enter a folder; INBOX is there always."]
     if values["after"] not in Inbox.After.values:

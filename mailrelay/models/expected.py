@@ -7,6 +7,8 @@ from typing import ClassVar
 from django.db import models
 from django.utils import timezone
 
+from quazzar.names import NameField
+
 
 class ExpectedReport(models.Model):
     """A recurring report, or one that should be: what is known about it, and whether it is watched."""
@@ -35,7 +37,7 @@ class ExpectedReport(models.Model):
     #: States in which a report that does not come is mailed.
     WATCHED: ClassVar[tuple[str, ...]] = (State.WAITING, State.ON_TIME, State.LATE, State.FAILED)
 
-    name = models.CharField(max_length=200)
+    name = NameField(max_length=200)
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.ANY)
     #: Identifies the sender (``expected/signatures.py``); null until the first report of one declared by hand came.
     key = models.CharField("identified by", max_length=64, null=True, default=None, unique=True)  # noqa: DJ001

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from quazzar.names import NameField
 from quazzar.sealing.fields import SealedTextField
 
 
@@ -25,7 +26,7 @@ class RelaySettings(models.Model):
     username = models.CharField(max_length=320, blank=True, default="")
     password = SealedTextField(context="mailrelay.relay.password", null=True, blank=True)
     from_address = models.CharField(max_length=320, blank=True, default="")
-    from_name = models.CharField(max_length=200, blank=True, default="")
+    from_name = NameField(max_length=200, blank=True, default="")
     alert_recipients = models.JSONField(default=list, blank=True)
     backup_recipients = models.JSONField(default=list, blank=True)
     notify_backup_success = models.BooleanField("mail about successful backups", default=False)

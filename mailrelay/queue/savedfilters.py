@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 
+from quazzar import validation
 from quazzar.errors import InvalidFields
 from quazzar.models import Operator
 
@@ -70,6 +71,8 @@ def _problem(named: SavedFilter, others: list[SavedFilter]) -> str:
         return "Type a name."
     if len(named.name) > LONGEST:
         return f"A name can have {LONGEST} characters at most."
+    if problem := validation.name_problem(named.name):
+        return problem
     if named.name.casefold() in (one.name.casefold() for one in others):
         return "You already have a filter with this name. Choose another name."
     if len(others) >= MOST:

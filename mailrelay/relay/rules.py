@@ -11,7 +11,7 @@ from typing import Any
 from mailrelay.bounces import returnpath
 from mailrelay.mail import addresses
 from mailrelay.relay.presets import PRESETS, by_id
-from quazzar import words
+from quazzar import validation, words
 
 MAX_RECIPIENTS = 50
 SECURITIES = ("starttls", "tls", "none")
@@ -64,7 +64,7 @@ def problems(values: Mapping[str, Any]) -> dict[str, list[str]]:
         "security": _security(values["port"], values["security"]),
         "username": _text("The username", values["username"], _LENGTHS["username"]),
         "from_address": _from_address(values["from_address"]),
-        "from_name": _text("The from name", values["from_name"], _LENGTHS["from_name"]),
+        "from_name": _from_name(values["from_name"]),
         "bounce_address": _bounce_address(values["bounce_address"]),
         **{name: _recipients(values[name]) for name in RECIPIENT_LISTS},
     }
@@ -210,6 +210,11 @@ def _from_address(address: Any) -> list[str]:
     if isinstance(address, str) and "<" in address:
         return ["Enter only the address, such as node@example.com. The name goes into the from name."]
     return _address(address) if address else []
+
+
+def _from_name(name: Any) -> list[str]:
+    what = "The from name"
+    return _text(what, name, _LENGTHS["from_name"]) or [*filter(None, [validation.name_problem(name, what)])]
 
 
 def _bounce_address(address: Any) -> list[str]:

@@ -9,7 +9,7 @@ from django.db.models import F
 
 from mailrelay.mail import addresses
 from mailrelay.models import Feedback, Suppression
-from quazzar import words
+from quazzar import validation, words
 from quazzar.access import audit
 from quazzar.errors import AlreadyExists, InvalidFields, NotFound
 
@@ -82,6 +82,8 @@ def add(address: str, note: str = "") -> Suppression:
         plain = addresses.split(address.strip())[1].lower()
     except ValueError as exc:
         raise InvalidFields({"address": [str(exc)]}) from exc
+    if problem := validation.name_problem(note, "The note"):
+        raise InvalidFields({"said": [problem]})
     row, created = Suppression.objects.get_or_create(
         address=plain, defaults={"reason": Reason.MANUAL, "said": note.strip()[:500]}
     )

@@ -33,6 +33,22 @@ class PageNumbers(PageNumberPagination):
     #: Names of other parameters that say where in a list the page is.
     more_query_names: ClassVar[tuple[str, ...]] = ()
 
+    def get_page_size(self, request: Request) -> int:
+        """How many rows a page has.
+
+        Raises:
+            ValidationError: it is no number of rows that a page can have.
+        """
+        asked = request.query_params.get(self.page_size_query_param, "")
+        if not asked:
+            return self.page_size
+        digits = asked.lstrip("0")
+        if not (digits.isascii() and digits.isdecimal()):
+            raise ValidationError(
+                {self.page_size_query_param: [f"This must be a whole number from 1 to {self.max_page_size}."]}
+            )
+        return min(int(digits[:9]), self.max_page_size)  # int() refuses thousands of digits
+
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         """As OpenAPI 3.1 says "or null"; DRF's ``nullable`` is 3.0's word, and means nothing there."""
         link = {"type": ["string", "null"], "format": "uri"}

@@ -27,6 +27,7 @@ from quazzar.console import forms as consoleforms
 from quazzar.console import gate
 from quazzar.console.rows import RightfulAdmin
 from quazzar.models import ApiKey
+from quazzar.names import validate_name
 from quazzar.rights import ADD_KEYS, MANAGE_OPERATORS, READ, REVOKE_KEYS, SEE_KEYS, SEND_MAIL, WRITE
 from quazzar.snippets import snippets
 
@@ -45,6 +46,7 @@ class KeyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run 
 
     name = forms.CharField(
         max_length=100,
+        validators=[validate_name],
         widget=consoleforms.text_input(autofocus=True),
         help_text="The program that will use it, such as “Grafana on node 2”.",
         error_messages={"required": "Enter a name."},

@@ -152,6 +152,10 @@ class ReadOnlyAdmin(RightfulAdmin):
 
     # --- the page where they are changed
 
+    def title_of(self, row: Any) -> str:
+        """The heading of a row's page."""
+        return shown.heading(row)
+
     def own_url(self, row: Any = None) -> str:
         """The address of the page where this row, or any, is changed; empty when there is none."""
         return reverse(self.own_route) if self.own_route else ""
@@ -177,6 +181,8 @@ class ReadOnlyAdmin(RightfulAdmin):
             return redirect(self.own_url())
         row = self.get_object(request, object_id) if object_id else None
         own = self._own(request, self.own_url(row) if row else "")
+        if row:
+            own["row_title"] = self.title_of(row)
         return super().changeform_view(request, object_id, form_url, {**own, **(extra_context or {})})
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:

@@ -7,6 +7,7 @@ from django.db import models
 from django.utils import timezone
 
 from quazzar import rights
+from quazzar.names import NameField
 
 
 class ApiKey(models.Model):
@@ -19,7 +20,7 @@ class ApiKey(models.Model):
         WRITE = rights.WRITE, "Change settings"
         SEND = rights.SEND_MAIL, "Send mail"
 
-    name = models.CharField(max_length=100)
+    name = NameField(max_length=100)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys")
     #: The eight characters after ``qzr_``: the row is found by them, and lists show them.
     prefix = models.CharField(max_length=8, unique=True)

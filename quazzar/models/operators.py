@@ -9,6 +9,7 @@ from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.utils import timezone
 
+from quazzar.names import NameField
 from quazzar.sealing.fields import SealedTextField
 
 
@@ -83,7 +84,7 @@ class Passkey(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="passkeys", verbose_name="operator"
     )
-    name = models.CharField(max_length=60)
+    name = NameField(max_length=60)
     #: The host that the browser ties it to: it opens the console under this name only.
     host = models.CharField("host name", max_length=255)
     #: The credential's id, as base64url.

@@ -133,6 +133,17 @@
         place = null;
     });
 
+    // In a row of tabs that is wider than the window, the chosen one is in view.
+    function showChosen() {
+        for (const chosen of document.querySelectorAll(".x-tabs > [aria-current]")) {
+            const row = chosen.parentElement;
+            const left = chosen.getBoundingClientRect().left - row.getBoundingClientRect().left;
+            row.scrollLeft += left - (row.clientWidth - chosen.offsetWidth) / 2;
+        }
+    }
+    document.addEventListener("htmx:afterSwap", showChosen);
+    showChosen();
+
     const seconds = new WeakMap();
 
     setInterval(() => {

@@ -15,7 +15,9 @@
         }
         const wrong = body.querySelector(".q-invalid :is(input, select, textarea)");
         const first = body.querySelector("[autofocus], form :is(input:not([type=hidden]), textarea), .q-button-primary");
-        (wrong ?? first)?.focus();
+        // A person reads from the top, unless something is wrong further down.
+        (wrong ?? first)?.focus({ preventScroll: !wrong });
+        modal.scrollTop = wrong ? modal.scrollTop : 0;
         checkPassword();
     }
 

@@ -200,7 +200,7 @@ def test_a_certificate_for_another_name_a_missing_record_and_mail_that_is_stuck(
         area="dns",
         level="failed",
         says=rf"MX of {DOMAIN}: ",
-        advice="The DNS records page shows what to publish",
+        advice="The DNS records page shows each record",
         step="DNS records",
         cause=lambda: server.publish([each for each in server.lines() if " MX " not in each]),
         mend=lambda: server.publish(server.lines()),

@@ -40,6 +40,17 @@ def test_the_mail_is_found_and_its_journey_told(chromium: Chromium, recorded: No
     expect(page.get_by_role("searchbox")).to_be_visible()
 
 
+def test_on_a_phone_the_chosen_tab_is_in_view_also_after_the_list_refreshes(
+    chromium: Chromium, recorded: None
+) -> None:
+    page = chromium.page("/admin/find-mail/?tab=connections", PHONE)
+    chosen = page.locator(".x-tabs [aria-current]")
+    expect(chosen).to_be_in_viewport(ratio=1)
+    page.evaluate("document.querySelector('.x-tabs').scrollLeft = 0")
+    page.evaluate("document.body.dispatchEvent(new Event('htmx:afterSwap', { bubbles: true }))")
+    expect(chosen).to_be_in_viewport(ratio=1)
+
+
 @pytest.mark.parametrize(
     ("size", "theme"), [(WIDE, "light"), (PHONE, "dark"), (PHONE, "light"), (HUGE, "dark")]
 )

@@ -391,6 +391,7 @@ def test_a_phone_shows_a_dialog_whole(chromium: Chromium, up: None) -> None:
     page.get_by_role("link", name="Connection settings of m01@example.com").click()
     box = page.get_by_role("dialog").bounding_box()
     assert box and box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"]
+    expect(page.get_by_role("dialog").get_by_role("heading").first).to_be_in_viewport(ratio=1)
 
 
 def test_the_import_page_says_what_is_wrong_with_a_file(

@@ -62,6 +62,20 @@ def test_what_is_wrong_is_named(
     assert finding.since == BROKE_AT
 
 
+@pytest.mark.parametrize(
+    ("status", "record", "columns"),
+    [("mismatch", "mx", {}), ("error", "mx", {}), ("mismatch", "tls_rpt", {"told": True})],
+)
+def test_the_advice_never_contradicts_the_sentence(
+    domain: Domain, status: str, record: str, columns: dict[str, object]
+) -> None:
+    """The sentence already says what to change: perhaps to delete a record, or to mend this node's resolver."""
+    becomes(status, record, **columns)
+    advice = monitoring.examine().advice
+    assert advice.endswith("The DNS records page shows each record.")
+    assert ("may be refused" in advice) == ((status, record) == ("mismatch", "mx"))
+
+
 def test_what_broke_goes_before_what_was_never_there(domain: Domain) -> None:
     becomes("missing", "mx", was_ok=False, since=BROKE_AT - timedelta(days=1))
     becomes("missing", "spf")

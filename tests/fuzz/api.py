@@ -47,7 +47,7 @@ _LENIENT = (
     (re.compile("^/api/mail/(alerts|backups)$"), "the news matters more than its details"),
     (re.compile("^/api/schema$"), "an unknown format is answered as JSON, like an unknown Accept"),
 )
-#: In a query: what is no size of a page is 50, and a filter without a value is none.
+#: In a query: a size of a page is at most 500, and a filter without a value is none.
 _SIZE, _EMPTY = re.compile(r"page_size"), re.compile(r"[?&][^=&]+=(?:&|$)")
 
 

@@ -118,6 +118,22 @@ def test_a_count_agrees_with_its_noun() -> None:
     assert words.count(3412, "mailbox", "mailboxes") == "3,412 mailboxes"
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("gro.\u202eelpmaxe", "right-to-left override, U+202E"),
+        ("a\u200bb", "zero width space, U+200B"),
+        ("\u3164", "hangul filler, U+3164"),
+        ("مريم", ""),
+        ("می\u200cخواهم", ""),  # Persian needs this joiner
+        ("👩\u200d💻 Ada", ""),
+    ],
+)
+def test_characters_that_nobody_sees_are_named_and_left_out(text: str, found: str) -> None:
+    assert words.unseen(text) == found
+    assert words.seen(text) == ("".join(char for char in text if char not in "\u202e\u200b\u3164"))
+
+
 def test_one_line_has_no_breaks_controls_overrides_or_half_characters() -> None:
     assert words.one_line(" a\r\nb\tc\x00d\u2028e\u202ef\ud800g ") == "a b c d e f g"
 

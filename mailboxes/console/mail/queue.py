@@ -16,7 +16,7 @@ from mailboxes.console.urls import BASE
 from mailboxes.engine import connect
 from mailboxes.mailqueue import handling, listing, retrying, watch
 from mailboxes.mailqueue.listing import Waiting
-from mailboxes.models import JourneyKey, Stack
+from mailboxes.models import JourneyKey
 from quazzar import words
 from quazzar.console import gate
 from quazzar.console.pages import done, part, refused
@@ -40,14 +40,11 @@ def queue(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {"q": text, "here": f"?{urlencode({'q': text})}" if text else ""}
     which = "these" if text else "all"
     context["labels"] = {"hold": f"Hold {which}", "release": f"Release {which}"}
-    if Stack.load().enabled:
-        try:
-            with connect.to_docker() as engine:
-                context |= _listed(watch.listing_of(engine), text)
-        except QuazzarError as exc:
-            context["error"] = exc
-    else:
-        context["is_off"] = True
+    try:
+        found = watch.waiting()
+        context |= {"is_off": True} if found is None else _listed(found, text)
+    except QuazzarError as exc:
+        context["error"] = exc
     if request.headers.get("HX-Target") == "list":
         return part(request, "mailboxes/_queue.html", {"may": access.permissions(request.user), **context})
     return pages.page(request, "queue.html", context)

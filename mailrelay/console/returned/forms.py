@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 
@@ -51,6 +51,7 @@ class SuppressionForm(SavingForm):
     """An address to suppress by hand."""
 
     refused_at = "address"
+    renamed: ClassVar = {"said": "note"}
     address = forms.CharField(
         widget=text_input(placeholder="anna@example.com", inputmode="email"),
         error_messages={"required": "Type an address."},

@@ -22,6 +22,7 @@ from quazzar.console import pages, site
 from quazzar.console.account import app, fresh, secondstep
 from quazzar.errors import QuazzarError
 from quazzar.models import Passkey
+from quazzar.names import validate_name
 
 # --- the operator's own
 
@@ -30,7 +31,10 @@ class PasskeyForm(forms.Form):
     """A name for the passkey, and what the browser made."""
 
     name = forms.CharField(
-        max_length=60, required=False, widget=forms.TextInput(attrs={**shared.VERBATIM, "autofocus": True})
+        max_length=60,
+        required=False,
+        validators=[validate_name],
+        widget=forms.TextInput(attrs={**shared.VERBATIM, "autofocus": True}),
     )
     response = forms.CharField(required=False, widget=forms.HiddenInput)
     state = forms.CharField(required=False, widget=forms.HiddenInput)

@@ -17,6 +17,7 @@ from quazzar.access.secondfactor import passkeys as keys
 from quazzar.console import forms as shared
 from quazzar.console import gate, site
 from quazzar.console.account import app, codes, invitations, passkeys, sessions, welcome  # noqa: F401  (they add pages)
+from quazzar.names import validate_name
 from quazzar.rights import OWN_ACCOUNT
 
 
@@ -27,6 +28,7 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
         label="Full name",
         max_length=150,
         required=False,
+        validators=[validate_name],
         widget=forms.TextInput(attrs={**shared.INPUT, "autocomplete": "name"}),
     )
     email = forms.EmailField(

@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from quazzar import actors, rights
+from quazzar import actors, rights, validation
 from quazzar.access import apikeys
 from quazzar.models import ApiKey
 
@@ -70,9 +70,12 @@ def _user(name: str | None) -> User:
 def _name(argument: str) -> str:
     name = argument.strip()
     longest = ApiKey._meta.get_field("name").max_length or 0
-    if not name or len(name) > longest or not name.isprintable():
-        raise CommandError(f"A key's name must have 1 to {longest} printable characters.")
-    return name
+    if not name or len(name) > longest:
+        raise CommandError(f"A key's name must have 1 to {longest} characters.")
+    try:
+        return validation.name(name)
+    except ValueError as exc:
+        raise CommandError(str(exc)) from exc
 
 
 def _scopes(arguments: list[str] | None, user: User) -> list[str]:

@@ -103,6 +103,8 @@ def test_senders_days_and_numbers_of_a_domain(domain: Domain, reported: Reported
     assert [(each.name, each.is_ours, each.passed, each.failed) for each in found.sources] == [
         ("This node", True, 10, 3), ("Spam Hosting", False, 0, 4), ("198.51.100.1", False, 2, 0),
     ]  # fmt: skip
+    # What the sentence counts as ours has the badge.
+    assert [each.whose for each in found.sources] == ["Yours", "", "Yours"]
     ours, spam, forwarder = found.sources
     assert (dict(ours.countries), dict(ours.networks)) == ({"DE": 13}, {"Home ISP": 13})
     assert "Your own mail fails" in ours.advice and "forged" in spam.advice and forwarder.advice == ""
@@ -163,7 +165,7 @@ def test_tls_reports_lead_to_enforcing_only_with_a_trusted_certificate(
     for ago in range(1, 9):
         intake.take(tls_report(ago, 5), intake.Way.COMMAND)
     assert summary.tls_advice(domain).sentence.startswith(
-        "8 days, 40 sessions, 0 failed. Before you enforce MTA-STS: "
+        "8 days, 40 sessions, 0 failed. You cannot enforce MTA-STS yet, because "
     )
     monkeypatch.setattr(options, "objection", lambda: "")
     assert summary.tls_advice(domain).go_on_to == "enforce"

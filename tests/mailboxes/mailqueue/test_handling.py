@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 
 from mailboxes.engine.values import Result
 from mailboxes.maillog.filing import store
-from mailboxes.models import Journey
+from mailboxes.models import Journey, Stack
 from quazzar.auditlog.sentences import sentence
 from quazzar.models import AuditEntry
 from tests.fakeparts import Ran
@@ -96,6 +96,19 @@ def test_without_a_mail_server_nothing_is_done(up: StackEngine, api: APIClient) 
     answer = api.post(f"{QUEUE}/hold", {"ids": [ONE]}, format="json")
     assert (answer.status_code, answer.json()["error"]) == (409, "not_running")
     assert recorded() == []
+
+
+@pytest.mark.parametrize("state", ["off", "without containers"])
+def test_page_and_api_agree_that_nothing_waits_where_nothing_runs(
+    up: StackEngine, api: APIClient, client: Client, operator: User, state: str
+) -> None:
+    up.boxes.clear()
+    if state == "off":
+        Stack.objects.update(enabled=False)
+        up.unreachable = True
+    assert api.get(QUEUE).json() == {"count": 0, "messages": []}
+    client.force_login(operator)
+    assert "The mail server is not running" in html(client.get(f"{TAB}queue/"))
 
 
 def test_the_page_lists_reasons_mail_and_journeys(up: StackEngine, client: Client, operator: User) -> None:

@@ -34,6 +34,8 @@ def test_host_user_and_password_are_enough() -> None:
         ("password", ""),
         ("folder", ""),
         ("folder", "a\r\nb"),
+        ("username", "bounces\u202e@example.com"),
+        ("host", "bücher\u202e.example"),
         ("after", "delete"),
     ],
 )
@@ -42,6 +44,10 @@ def test_a_wrong_value_is_refused_at_its_field(name: str, value: Any) -> None:
         settings.add({**GOOD, name: value})
     assert [*refused.value.fields] == [name]
     assert not Inbox.objects.exists()
+
+
+def test_a_host_in_any_script_is_saved_as_a_labels() -> None:
+    assert settings.add({**GOOD, "host": "IMAP.Bücher.example."}).host == "imap.xn--bcher-kva.example"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1.evil.example", "127.evil.example", "::2", "192.0.2.1"])

@@ -66,7 +66,7 @@ def test_a_page_has_fifty_rows_and_four_keys(api: APIClient, crowd: None) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("asked", "rows"), [("7", 7), ("500", 500), ("501", 500), ("0", 50), ("-1", 50), ("x", 50)]
+    ("asked", "rows"), [("7", 7), ("500", 500), ("501", 500), ("007", 7), ("9" * 5000, 500)]
 )
 def test_a_page_size_is_kept_between_one_and_five_hundred(
     api: APIClient, crowd: None, asked: str, rows: int
