@@ -29,10 +29,10 @@ _NEAR = 2
 _ENOUGH = (421, 432, 452)
 #: How many seconds of waiting for an answer justify one more connection.
 _WAIT_PER_CONNECTION = 0.005
-#: Where answers come at once, results are gathered for so many seconds, up to ``_GATHER`` of them: one commit for eight
+#: Where answers come at once, results are gathered for so many seconds, up to ``_GATHER`` of them: one commit for ten
 #: results costs little more than one for a single result.
 _GATHER_SECONDS = 0.01
-_GATHER = 8
+_GATHER = IN_DOUBT
 
 
 def wanted(answer_seconds: float, outstanding: int, most: int) -> int:
