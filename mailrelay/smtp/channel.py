@@ -25,8 +25,9 @@ T = TypeVar("T")
 #: that is thrown in says that it was not, until ``Channel.expires``.
 Steps = Generator[int, None, T]
 
-#: How long a server may take to answer a command, in seconds.
+#: How long a server may be silent before it answers a command, and take for the whole answer, in seconds.
 REPLY_SECONDS = 60.0
+_WHOLE_REPLY_SECONDS = 300.0
 #: How long to wait for what the server may have said before the connection broke, in seconds.
 _LAST_WORDS_SECONDS = 1.0
 #: Bytes to read at once.
@@ -180,9 +181,10 @@ class Channel:
         Raises:
             OSError: there is none.
         """
-        self.expires = time.monotonic() + self._seconds(seconds)
+        latest = time.monotonic() + _WHOLE_REPLY_SECONDS
         try:
             while (whole := self._heard.next()) is None:
+                self.expires = min(latest, time.monotonic() + self._seconds(seconds))
                 self._heard.add((yield from self._receiving()))
         except OSError:
             reply = Reply(*wire.answer(self._heard.lines))

@@ -9,7 +9,9 @@ from typing import NoReturn
 
 import pytest
 
+from mailrelay.smtp import channel
 from mailrelay.smtp import opening as module
+from mailrelay.smtp.channel import Channel
 from mailrelay.smtp.connection import Connection
 from mailrelay.smtp.dialogue import Envelope, Target, Trace
 from quazzar import hostnames
@@ -236,6 +238,20 @@ def test_addresses_beyond_ascii_need_the_servers_consent(serve: Serve, offered: 
 
 def test_an_old_server_without_ehlo(serve: Serve) -> None:
     assert connect(serve(helo_only=True)).send(MAIL).error is None
+
+
+@pytest.mark.slow
+def test_a_slow_answer_counts_and_an_endless_one_does_not(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A byte every tenth of a second: less than the silence that is allowed.
+    slow = Reply("250 2.1.0 Ok", pace=0.1)
+    monkeypatch.setattr(Channel._reading, "__defaults__", (1.0,))
+    assert connect(serve(commands={"MAIL": slow})).send(MAIL).error is None
+    monkeypatch.setattr(channel, "_WHOLE_REPLY_SECONDS", 0.5)
+    with pytest.raises(DeliveryError) as caught:
+        connect(serve(commands={"MAIL": slow})).send(MAIL)
+    assert caught.value.kind == "timeout"
 
 
 @pytest.mark.slow
