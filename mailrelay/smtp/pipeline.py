@@ -21,10 +21,11 @@ from mailrelay.smtp.dialogue import Down, Event, Job, Result, Target
 from mailrelay.smtp.line import JOB, PERMIT, Line, Openings, Shared
 from mailrelay.smtp.pool import LoginGate, Pool
 
-#: The most messages in doubt at once on the first two connections; each further connection adds one. Two kills in a row
+#: The most messages in doubt at once on the first three connections; each further connection adds one. Two kills in a row
 #: send at most twice as many again.
 IN_DOUBT = 10
-_NEAR = 2
+#: How many connections a near relay gets: while it works on the message of one, those of the others are prepared.
+_NEAR = 3
 #: Codes with which a server that has enough connections refuses another (RFC 5321 §3.8; Exchange: 432).
 _ENOUGH = (421, 432, 452)
 #: How many seconds of waiting for an answer justify one more connection.
@@ -36,10 +37,9 @@ _GATHER = IN_DOUBT
 
 
 def wanted(answer_seconds: float, outstanding: int, most: int) -> int:
-    """How many connections to have: two where answers come at once, so that one works while the other waits; up to
-    ``most`` where an answer takes tens of milliseconds; one as long as no answer has come (0), and never more than
-    there are messages."""
-    near = 2 if answer_seconds else 1
+    """How many connections to have: three where answers come at once, up to ``most`` where an answer takes tens of
+    milliseconds; one as long as no answer has come (0), and never more than there are messages."""
+    near = _NEAR if answer_seconds else 1
     return min(most, max(near, 1 + int(answer_seconds / _WAIT_PER_CONNECTION)), max(1, outstanding))
 
 
@@ -77,7 +77,7 @@ class Pipeline:
         return len(self._shared.jobs)
 
     def grow(self) -> None:
-        """Open as many connections as the relay's answer times and the work at hand justify; each but the first two
+        """Open as many connections as the relay's answer times and the work at hand justify; each but the first three
         brings a permit."""
         while self.alive < wanted(self._shared.answer_seconds, self.outstanding, self._most):
             self.alive += 1
