@@ -21,8 +21,8 @@ from mailrelay.smtp.dialogue import Down, Event, Job, Result, Target
 from mailrelay.smtp.line import JOB, PERMIT, Line, Openings, Shared
 from mailrelay.smtp.pool import LoginGate, Pool
 
-#: The most messages in doubt at once on the first three connections; each further connection adds one. Two kills in a row
-#: send at most twice as many again.
+#: The most messages in doubt at once on the first three connections; each further connection adds one. Two kills in a
+#: row send at most twice as many again.
 IN_DOUBT = 10
 #: How many connections a near relay gets: while it works on the message of one, those of the others are prepared.
 _NEAR = 3

@@ -188,8 +188,8 @@ def test_how_many_connections_a_server_allows_is_remembered(pool: Pool) -> None:
 
 
 def test_a_silent_connection_holds_up_no_other(pool: Pool) -> None:
-    # The answer to the third body never comes, at one of three connections. It has a mail announced behind it; all others
-    # go on.
+    # The answer to the third body never comes, at one of three connections. It has a mail announced behind it; all
+    # others go on.
     with FaultServer(Script(commands={".": [None, None, SILENCE]})) as server:
         pipeline = Pipeline(Target("127.0.0.1", server.port, "none"), pool, 4)
         for key in range(8):
