@@ -250,7 +250,7 @@ def _pushes(client: docker.DockerClient, container: str) -> Iterator[list[str]]:
 
     def watch() -> None:
         with contextlib.suppress(Exception):  # the stream is closed while it waits
-            writes.extend(event["Action"][:40] for event in events if "write_users.sh" in event["Action"])
+            writes.extend(event["Action"][:40] for event in events if "write_users.pl" in event["Action"])
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()

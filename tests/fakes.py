@@ -371,6 +371,7 @@ class FakeEngine(Engine):
         stdin: bytes | Callable[[], bytes] | None = None,
         timeout: float = 30.0,
         user: str = "",
+        last_words: bytes = b"",
     ) -> Result:
         assert not callable(stdin)
         box = self._box(name)

@@ -68,6 +68,9 @@ class Stream:
 
     Args:
         response: the Engine's answer that carries the stream. Bytes that arrived together with its headers are kept.
+
+    Attributes:
+        last_words: what the command prints when nobody needs to wait for it any longer; empty: nothing.
     """
 
     def __init__(self, response: Any) -> None:
@@ -76,6 +79,7 @@ class Stream:
         self._socket: socket.socket = buffered.raw._sock
         self._socket.setblocking(False)
         self.frames = Frames()
+        self.last_words = b""
         self._unsent = memoryview(b"")
         try:
             self.frames.feed(buffered.peek())
@@ -87,8 +91,13 @@ class Stream:
         """Whether all the input was sent."""
         return not self._unsent
 
+    @property
+    def heard_last_words(self) -> bool:
+        """Whether stdout ends with the last words, if there are any."""
+        return bool(self.last_words) and self.frames.stdout.endswith(self.last_words)
+
     def exchange(self, data: bytes, deadline: float) -> None:
-        """Sends ``data`` and reads until the other side closes the connection.
+        """Sends ``data`` and reads until the other side closes the connection, or the last words have come.
 
         Args:
             deadline: a moment of ``time.monotonic()``.
@@ -102,6 +111,8 @@ class Stream:
         with selectors.DefaultSelector() as selector:
             selector.register(self._socket, selectors.EVENT_READ)
             while self._read():
+                if self.heard_last_words:
+                    return
                 events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._write() else 0)
                 selector.modify(self._socket, events)
                 left = deadline - time.monotonic()

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 TIMEOUT = 60.0
 #: In place of an expected generation: replace the files whatever generation they have.
 ANY = "any"
-#: Exit code of the scripts → error code and sentence. See scripts/write_users.sh.
+#: Exit code of the scripts → error code and sentence. See scripts/write_users.pl.
 _STALE, _OTHER_BASE = 76, 78
 _FAILURES = {
     75: ("push_locked", "Another process is writing the stack's files and holds their lock."),
@@ -33,7 +33,9 @@ _FAILURES = {
         "The connection to the container was lost while sending a file. The old file stays in use.",
     ),
 }
-#: Dovecot's group owns what write_users.sh makes; to say so here saves it a program.
+#: What write_users.pl prints when the new file is in force.
+_DONE = b"in force\n"
+#: Dovecot's group owns what write_users.pl makes; to say so here saves it a program.
 _USER = "root:dovecot"
 _AGAIN = "Quazzar will try again."
 
@@ -79,12 +81,12 @@ def write_users(
         return _users_input(made)
 
     try:
-        _write(engine, container, "write_users.sh", [str(expected)], announced, user=_USER)
+        _write(engine, container, "write_users.pl", [str(expected)], announced, user=_USER)
     except _OtherBase:
         # Somebody edited it. The digest is of the whole result, so nothing was replaced.
         logger.warning("stack: the users file in %s was changed by hand; sending all of it", container)
         made = replace(made, old=b"") if made else None
-        _write(engine, container, "write_users.sh", [str(expected)], announced, user=_USER)
+        _write(engine, container, "write_users.pl", [str(expected)], announced, user=_USER)
 
 
 def _users_input(file: UsersFile) -> bytes:
@@ -127,8 +129,10 @@ def _write(
     *,
     user: str = "",
 ) -> None:
-    argv = ["bash", "-c", _script(script), script, *arguments]
-    result = engine.run(container, argv, stdin=stdin, timeout=TIMEOUT, user=user)
+    argv = [*command_of(script), script, *arguments]
+    result = engine.run(
+        container, argv, stdin=stdin, timeout=TIMEOUT, user=user, last_words=_DONE if user else b""
+    )
     if result.exit_code == _STALE:
         raise StaleGeneration("Another process changed the stack's files.", exit_code=_STALE)
     if result.exit_code == _OTHER_BASE:
@@ -143,6 +147,11 @@ def _write(
             code="push_failed",
             hint="Read the container's log.",
         )
+
+
+def command_of(script: str) -> tuple[str, str, str]:
+    """How a container runs a script."""
+    return (*(("perl", "-e") if script.endswith(".pl") else ("bash", "-c")), _script(script))
 
 
 def _announced(data: bytes) -> bytes:

@@ -226,7 +226,7 @@ def test_every_process_was_watched(life: Life) -> None:
         b"quazzar.processes.worker",
         b"reconcile",
         b"dovecot/auth",
-        b"write_users.sh",
+        b"write_users.pl",
         b"write_bundle.sh",
         b"POSTFIX_myhostname",
     )

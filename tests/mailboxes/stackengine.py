@@ -68,8 +68,8 @@ class StackEngine(FakeEngine):
     def _scripts(self) -> dict[tuple[str, ...], Callable[[Ran], Result]]:
         bash = ("bash", "-c")
         return {
-            (*bash, recipe._script("write_users.sh")): self._write_users,
-            (*bash, recipe._script("write_bundle.sh")): self._write_bundle,
+            (*recipe.command_of("write_users.pl"),): self._write_users,
+            (*recipe.command_of("write_bundle.sh"),): self._write_bundle,
             (*bash, writer._KICK): self._kick,
             (*bash, drift._CONFIG): self._config_digests,
             (*bash, drift._OWN): self._own,

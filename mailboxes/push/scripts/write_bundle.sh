@@ -1,6 +1,6 @@
 # Runs in the postfix container: replaces tables, maps, DKIM keys, certificate and smarthost, each file as a whole.
 # usage: write_bundle.sh EXPECTED NEW ACTIONS…; stdin: "LENGTH SHA256", a line break, then a tar of LENGTH bytes.
-# ACTIONS: tables dkim relay. exit: 75, 76, 77 as in write_users.sh.
+# ACTIONS: tables dkim relay. exit: 75, 76, 77 as in write_users.pl.
 set -eu
 umask 077
 expected=$1

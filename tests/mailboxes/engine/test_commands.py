@@ -90,6 +90,20 @@ def test_a_command_that_says_much_before_it_reads(engine: Engine, box: str) -> N
     assert result.stdout[5 * MEGABYTE :] == b"5000000\n"
 
 
+def test_nobody_waits_for_what_comes_after_the_last_words(engine: Engine, box: str) -> None:
+    engine.run(box, ["rm", "-f", "/tmp/over"])
+    script = "echo; echo over; until [ -e /tmp/over ]; do sleep 0.05; done; echo more"
+    result = engine.run(box, ["sh", "-c", script], stdin=b"x", last_words=b"over\n")
+    assert (result.exit_code, result.stdout) == (0, b"\nover\n")
+    engine.run(box, ["touch", "/tmp/over"])
+
+
+def test_without_its_last_words_a_command_has_an_exit_code(engine: Engine, box: str) -> None:
+    for code in (0, 3):
+        result = engine.run(box, ["sh", "-c", f"echo ove; exit {code}"], stdin=b"x", last_words=b"over\n")
+        assert (result.exit_code, result.stdout) == (code, b"ove\n")
+
+
 def test_without_input_a_command_that_reads_sees_the_end(engine: Engine, box: str) -> None:
     assert engine.run(box, ["cat"]).stdout == b""
 
