@@ -81,7 +81,7 @@ MOST_MODULES = 13
 PRINTERS = {"quazzar.processes.output", "quazzar.processes.supervisor", "quazzar.processes.web"}
 SKIPPED = {".demo", ".git", ".venv", "var", "node_modules", "__pycache__"}
 TEXT = {
-    "", ".py", ".md", ".txt", ".in", ".toml", ".html", ".css", ".js", ".svg", ".sh", ".yml", ".yaml", ".service"
+    "", ".py", ".md", ".txt", ".in", ".toml", ".html", ".css", ".js", ".svg", ".sh", ".pl", ".yml", ".yaml", ".service"
 }  # fmt: skip
 
 

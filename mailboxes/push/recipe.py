@@ -81,12 +81,12 @@ def write_users(
         return _users_input(made)
 
     try:
-        _write(engine, container, "write_users.pl", [str(expected)], announced, user=_USER)
+        _write(engine, container, "write_users.pl", [str(expected)], announced, user=_USER, last_words=_DONE)
     except _OtherBase:
         # Somebody edited it. The digest is of the whole result, so nothing was replaced.
         logger.warning("stack: the users file in %s was changed by hand; sending all of it", container)
         made = replace(made, old=b"") if made else None
-        _write(engine, container, "write_users.pl", [str(expected)], announced, user=_USER)
+        _write(engine, container, "write_users.pl", [str(expected)], announced, user=_USER, last_words=_DONE)
 
 
 def _users_input(file: UsersFile) -> bytes:
@@ -128,11 +128,10 @@ def _write(
     stdin: Callable[[], bytes],
     *,
     user: str = "",
+    last_words: bytes = b"",
 ) -> None:
     argv = [*command_of(script), script, *arguments]
-    result = engine.run(
-        container, argv, stdin=stdin, timeout=TIMEOUT, user=user, last_words=_DONE if user else b""
-    )
+    result = engine.run(container, argv, stdin=stdin, timeout=TIMEOUT, user=user, last_words=last_words)
     if result.exit_code == _STALE:
         raise StaleGeneration("Another process changed the stack's files.", exit_code=_STALE)
     if result.exit_code == _OTHER_BASE:

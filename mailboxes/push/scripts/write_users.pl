@@ -1,11 +1,11 @@
 # Runs in the dovecot container: replaces the users file and the directory fresh, or leaves both unchanged.
 # usage: write_users.pl EXPECTED; stdin: "LENGTH SHA256 COUNT AT KEPT REST", the first line of the new users file, COUNT
-# lines "NAME LINE" for the files fresh/NAME, then LENGTH bytes. The new file is its first line, KEPT bytes from AT of the
-# old one, the LENGTH bytes, and the old one from REST on (-1: nothing).
-# Runs as root with the group dovecot. Prints "in force" at the end. exit: 75 another writer holds the lock, 76 the generation is not EXPECTED, 77 the
-# input is incomplete, 78 the new file cannot be made of the old one.
-# Perl, and no module of it that takes long to load, because each program that a shell would start delays a new mailbox
-# by two milliseconds. Of Debian's perl-base, so there is nothing to compute SHA-256 with: sha256sum does that meanwhile.
+# lines "NAME LINE" for the files fresh/NAME, then LENGTH bytes. The new file is its first line, KEPT bytes from AT of
+# the old one, the LENGTH bytes, and the old one from REST on (-1: nothing).
+# Runs as root with the group dovecot, and prints "in force" at the end. exit: 75 another writer holds the lock, 76 the
+# generation is not EXPECTED, 77 the input is incomplete, 78 the new file cannot be made of the old one.
+# In Perl, because each program that a shell would start delays a new mailbox by two milliseconds; for the same reason
+# without its modules. Debian's perl-base cannot compute SHA-256: sha256sum does that while the file is written.
 use strict;
 
 my ($name, $expected) = @ARGV;
@@ -29,13 +29,14 @@ sub put {
     }
 }
 
-# Perl has no function for these calls of Linux, or one that takes longer to load than all else here. Their numbers differ
-# between processors; a program's 19th and 20th byte say which one it is for: x86-64 or AArch64.
+# Perl has no functions for these calls of Linux, or takes longer to load them than for all else here. Their numbers
+# differ between processors; a program's 19th and 20th byte say which one it is for: x86-64 or AArch64.
 open(my $program, '<:raw', '/proc/self/exe') or failed('/proc/self/exe');
 sysread($program, my $head, 20);
-my ($fsync, $copy_file_range, $sendfile) = @{ {62 => [74, 326, 40], 183 => [82, 285, 71]}->{unpack('x18 v', $head)} // [] };
+my %numbers = (62 => [74, 326, 40], 183 => [82, 285, 71]);
+my ($fsync, $copy_file_range, $sendfile) = @{ $numbers{unpack('x18 v', $head)} // [] };
 
-# --- the digest ----------------------------------------------------------------------------------------------------
+# --- the digest --------------------------------------------------------------------------------------------------
 # First, so that it starts while the input is on its way.
 pipe(my $from_us, my $to_sum) && pipe(my $from_sum, my $to_us) or failed('a pipe');
 fcntl($to_sum, $set_pipe_size, $block);
@@ -73,7 +74,9 @@ sub line {
     return substr($input, 0, $end + 1, '');
 }
 
-my ($length, $sum, $count, $at, $kept, $rest) = line() =~ /^(\d+) ([0-9a-f]{64}) (\d+) (\d+) (\d+) (-1|\d+)\n\z/ or exit 77;
+my $number = qr/(\d+)/;
+my ($length, $sum, $count, $at, $kept, $rest) = line() =~ /^$number (\w{64}) $number $number $number (-1|\d+)\n\z/
+    or exit 77;
 my $first = line();
 my $needs_old = $kept > 0 || $rest >= 0;
 my $old;
@@ -114,6 +117,7 @@ sub sum {
             put($to_sum, \$piece);
             $got = length $piece;
         }
+        $got or failed('the new file');
         $summed += $got;
     }
 }
