@@ -50,7 +50,7 @@ class MessagePages(PageNumbers):
                 found = self._matching(query, before, request)
             else:
                 found = _sorted(finding.matching(query, _FEW, before=before), queryset)
-            total = None if query.wanted or source else counts.exactly(status)
+            total = None if query.wanted or source else counts.known(status)[0]
             queryset = view.get_queryset()  # without the filters, which the search has
             self.django_paginator_class = partial(_Matching, found=found, total=total)  # type: ignore[assignment]
         else:
@@ -175,7 +175,7 @@ class _History(Paginator):  # type: ignore[type-arg]
     def count(self) -> int:
         """How many messages the list has."""
         few = self._rows.order_by()[: _FEW + 1].count()
-        return few if few <= _FEW else max(few, counts.exactly(self._status))
+        return few if few <= _FEW else max(few, counts.known(self._status)[0])
 
     def page(self, number: int | str) -> Page[Any]:
         """The page with this number.
@@ -198,17 +198,20 @@ class _History(Paginator):  # type: ignore[type-arg]
             rows = rows.order_by(self._order, "-pk" if self._order == column else "pk")
         end = number * self.per_page
         # The ids alone: the database finds them in an index, and reads no message that it only skips.
-        ids = list(rows.values_list("pk", flat=True)[end - self.per_page : end])
-        older = ids[-1] if self._order == "-id" and ids and number < self.num_pages else None
+        ids = list(rows.values_list("pk", flat=True)[end - self.per_page : end + 1])
+        is_last = len(ids) <= self.per_page
+        ids = ids[: self.per_page]
+        older = ids[-1] if self._order == "-id" and not is_last else None
         return _Portion(list(rows.filter(pk__in=ids)), number, self, older=older)
 
     def _cut(self, number: int) -> QuerySet[Message] | None:
-        """The page by its ids; None if some are missing."""
+        """The page by its ids; None if some are missing, or if nobody knows."""
+        number_of_all, is_exact = counts.known()
         newest, oldest = (
             Message.objects.order_by(order).values_list("pk", flat=True).first() or 0
             for order in ("-pk", "pk")
         )
-        if newest - oldest + 1 != self.count:
+        if not is_exact or newest - oldest + 1 != number_of_all:
             return None
         skipped = (number - 1) * self.per_page
         if self._order == "id":

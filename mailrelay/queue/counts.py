@@ -88,14 +88,13 @@ def reported() -> dict[str, int]:
     return {str(outcome): totals.get(outcome, 0) for outcome in REPORTED}
 
 
-def exactly(status: str = "") -> int:
-    """How many messages have this status; without one, how many there are."""
-    stock = HourlyCount.objects.filter(hour=HourlyCount.STOCK).values_list("outcome", "number")
-    final = {outcome: max(number, 0) for outcome, number in stock if outcome in _FINAL}
-    if status in _FINAL:
-        return final.get(status, 0)
-    waiting = Message.objects.filter(status__in=[status] if status else WAITING).count()
-    return waiting if status else waiting + sum(final.values())
+def known(status: str = "") -> tuple[int, bool]:
+    """How many messages have this status (without one, how many there are), and whether that is exact: of a long queue,
+    it is the number of the last sweep."""
+    found = by_status()
+    if status:
+        found = {status: found[status]}
+    return sum(found.values()), all(found.get(each, 0) <= COUNTED for each in WAITING)
 
 
 def at_most(rows: QuerySet[Message]) -> int:

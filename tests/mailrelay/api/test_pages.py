@@ -82,6 +82,19 @@ def test_a_long_list_has_the_pages_of_a_short_one(
     assert bool(cut_by_id) is not missing
 
 
+def test_of_a_long_queue_the_number_of_the_last_sweep_is_told(
+    api: APIClient, twelve: list[Message], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = answers(api)
+    monkeypatch.setattr(pages, "_FEW", 4)
+    monkeypatch.setattr(counts, "COUNTED", 3)
+    monkeypatch.setattr(counts, "_counted_at", float("-inf"))
+    counts.note_waiting()
+    with CaptureQueriesContext(connection) as taken:
+        assert answers(api) == short
+    assert not [one for one in taken.captured_queries if '"id" <=' in one["sql"]]
+
+
 @pytest.mark.parametrize("few", [4, 100])
 @pytest.mark.parametrize(
     ("query", "found"),
