@@ -7,7 +7,7 @@ from functools import cached_property, partial
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from django.core.paginator import Page, Paginator
+from django.core.paginator import EmptyPage, Page, Paginator
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.utils.urls import remove_query_param, replace_query_param
@@ -175,7 +175,24 @@ class _History(Paginator):  # type: ignore[type-arg]
     def count(self) -> int:
         """How many messages the list has."""
         few = self._rows.order_by()[: _FEW + 1].count()
-        return few if few <= _FEW else max(few, counts.known(self._status)[0])
+        return few if few <= _FEW else max(few, self._known[0])
+
+    @cached_property
+    def _known(self) -> tuple[int, bool]:
+        return counts.known(self._status)
+
+    def validate_number(self, number: float | str) -> int:
+        """The number of the page, which may be there: more may wait than when they were last counted.
+
+        Raises:
+            InvalidPage: there is no such page.
+        """
+        try:
+            return super().validate_number(number)
+        except EmptyPage:
+            if not 1 <= int(number) <= LARGEST_ID // self.per_page or self.count <= _FEW or self._known[1]:
+                raise
+            return int(number)
 
     def page(self, number: int | str) -> Page[Any]:
         """The page with this number.
@@ -199,6 +216,8 @@ class _History(Paginator):  # type: ignore[type-arg]
         end = number * self.per_page
         # The ids alone: the database finds them in an index, and reads no message that it only skips.
         ids = list(rows.values_list("pk", flat=True)[end - self.per_page : end + 1])
+        if not ids:
+            raise EmptyPage
         is_last = len(ids) <= self.per_page
         ids = ids[: self.per_page]
         older = ids[-1] if self._order == "-id" and not is_last else None

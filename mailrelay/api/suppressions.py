@@ -63,6 +63,7 @@ class SuppressionViewSet(ListModelMixin, CreateModelMixin, RetrieveModelMixin, D
     filterset_fields: ClassVar[list[str]] = ["reason"]
     search_fields: ClassVar[list[str]] = ["address"]
     ordering_fields: ClassVar[list[str]] = ["id", "address", "created_at"]
+    ordering_same: ClassVar = {"created_at": "id"}
 
     def get_queryset(self) -> QuerySet[Suppression]:
         """Return the addresses, each with its bounce."""

@@ -88,6 +88,9 @@ def test_of_a_long_queue_the_number_of_the_last_sweep_is_told(
     short = answers(api)
     monkeypatch.setattr(pages, "_FEW", 4)
     monkeypatch.setattr(counts, "COUNTED", 3)
+    late = api.get("/api/mail/messages?page_size=3&page=4").json()
+    assert [row["subject"] for row in late["results"]] == disks(2, 1, 0)
+    assert api.get("/api/mail/messages?page_size=3&page=5").status_code == 404
     monkeypatch.setattr(counts, "_counted_at", float("-inf"))
     counts.note_waiting()
     with CaptureQueriesContext(connection) as taken:
