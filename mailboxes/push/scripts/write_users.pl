@@ -29,7 +29,7 @@ sub put {
     }
 }
 
-# Perl has no functions for these calls of Linux, or takes longer to load them than for all else here. Their numbers
+# Perl has no functions for these calls of Linux, or needs a module that takes long to load. Their numbers
 # differ between processors; a program's 19th and 20th byte say which one it is for: x86-64 or AArch64.
 open(my $program, '<:raw', '/proc/self/exe') or failed('/proc/self/exe');
 sysread($program, my $head, 20);
