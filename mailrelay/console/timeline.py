@@ -178,7 +178,9 @@ def _attempt(entry: Entry, relay: RelayLike) -> Event:
     place = STAGES.get(entry["stage"], entry["stage"])
     title = f"Attempt {entry['number']} failed at {place}"
     if entry["kind"] == SUPPRESSED:
-        return Event(_time(entry), "off", "block", "Not sent", diagnosis.message, details, diagnosis.hint)
+        why = diagnosis.message.removeprefix("Not sent: ")
+        why = why[:1].upper() + why[1:]
+        return Event(_time(entry), "off", "block", "Not sent", why, details, diagnosis.hint)
     return Event(_time(entry), "bad", "error", title, diagnosis.message, details, diagnosis.hint)
 
 

@@ -171,3 +171,11 @@ def test_what_came_back_says_what_to_do(columns: dict[str, Any], remedy: str) ->
     returned = Feedback(recipient="ada@example.com", source="dsn", at=NOW, **columns)
     hint = timeline.of(row, RELAY, [returned])[0].hint
     assert hint.startswith(remedy) and bool(hint) == bool(remedy)
+
+
+def test_a_suppressed_mail_is_told_once() -> None:
+    people = [{"address": "ada@example.com", "status": "suppressed", "message": "Not sent: it bounced."}]
+    entry = attempt(1, "recipient", "Not sent: it bounced.", code=None, kind="suppressed")
+    row = Message(status="failed", attempts=1, history=[entry], created_at=NOW, recipients=people)
+    told = [(event.title, event.said) for event in timeline.of(row, RELAY)]
+    assert [pair for pair in told if "ounced" in pair[1]] == [("Not sent", "It bounced.")]
