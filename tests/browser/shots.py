@@ -22,9 +22,9 @@ LIMIT = 200_000
 #: Name of the picture → how much of the page it shows: Home down to its charts, short lists without what is empty.
 SIZES: dict[str, ViewportSize] = {
     "home": {"width": 1280, "height": 1330},
-    "expected": {"width": 1280, "height": 840},
+    "expected": {"width": 1280, "height": 890},
     "domains": {"width": 1280, "height": 550},
-    "suppressed": {"width": 1280, "height": 840},
+    "suppressed": {"width": 1280, "height": 890},
 }
 TALL: ViewportSize = {"width": 1280, "height": 1160}
 PROOF: ViewportSize = {"width": 1280, "height": 1180}
