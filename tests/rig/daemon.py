@@ -24,7 +24,7 @@ SYSTEM_SOCKET = "unix:///var/run/docker.sock"
 STORE = Path("/var/cache/quazzar-rig")
 PACKAGES = ("docker.io", "iptables", "iproute2")
 SEARCH = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
-START_TIMEOUT, STOP_TIMEOUT, CLAIM_TIMEOUT = 60.0, 60.0, 600.0
+START_TIMEOUT, STOP_TIMEOUT, CLAIM_TIMEOUT, CLIENT_TIMEOUT = 180.0, 180.0, 600.0, 600
 LABEL = "quazzar.project"
 UNANSWERED = (docker.errors.DockerException, requests.exceptions.RequestException, OSError)
 
@@ -112,7 +112,7 @@ class Engine(Part):
 
     def client(self) -> docker.DockerClient:
         """A new client of this Engine; the caller closes it."""
-        return docker.DockerClient(base_url=self.url, timeout=60)
+        return docker.DockerClient(base_url=self.url, timeout=CLIENT_TIMEOUT)
 
     def _clear(self) -> None:
         """Remove what an earlier run left when it was killed."""
@@ -277,7 +277,7 @@ class Daemon:
 
     def client(self) -> docker.DockerClient:
         """A new client; the caller closes it."""
-        return docker.DockerClient(base_url=self.url, timeout=60)
+        return docker.DockerClient(base_url=self.url, timeout=CLIENT_TIMEOUT)
 
     def __enter__(self) -> "Daemon":
         try:
