@@ -178,8 +178,11 @@ class Drain:
             return 0
         self._relay = relay
         self._recorder.host = f"{relay.target.host}:{relay.target.port}"
+        has_turn = False
         if relay.refusals:
-            self._recorder.hold = logins.hold(relay, needed=outbox.anything_due())
+            is_due = outbox.anything_due()
+            self._recorder.hold = logins.hold(relay, needed=is_due)
+            has_turn = is_due and self._recorder.hold is None
         self._gate = LoginGate(self._recorder.hold.error if self._recorder.hold else None)
         pipeline = Pipeline(relay.target, _pool, _most_connections(relay), self._gate)
         try:
@@ -189,7 +192,23 @@ class Drain:
             self._recorder.close()
             if self._recorder.rows:
                 outbox.release(self.owner, list(self._recorder.rows))
+        if has_turn and not (self._answered or self._down or _stopping.is_set()):
+            self._sign_in()
         return self._recorder.sent
+
+    def _sign_in(self) -> None:
+        """Use the turn to sign in, although there was nothing to send: another drain has claimed the mail meanwhile,
+        and put it off until after this turn."""
+        try:
+            Connection(self._relay.target, signing_in=self._gate).open().close()
+        except DeliveryError as exc:
+            if self._gate.refusal is exc:
+                logins.refused(self._relay, exc)
+            logger.warning("relay unreachable stage=%s kind=%s: %s", exc.stage, exc.kind, exc)
+            return
+        logins.accepted(self._relay)
+        if outbox.bring_forward():
+            _rung.set()
 
     def _loop(self, pipeline: Pipeline) -> None:
         more = True

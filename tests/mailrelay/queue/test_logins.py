@@ -114,6 +114,28 @@ def test_of_several_workers_one_signs_in_when_the_wait_is_over(queued: Queue, se
     assert logins.hold(target.load()) is not None
 
 
+@pytest.mark.parametrize("repaired", [True, False])
+def test_whose_turn_it_is_signs_in_even_if_another_worker_has_claimed_the_mail(
+    queued: Queue, server: FaultServer, monkeypatch: pytest.MonkeyPatch, repaired: bool
+) -> None:
+    queued()
+    delivery.drain()
+    pass_time(2)
+    if repaired:
+        server.script.users["op"] = "wrong-password"
+    claim = outbox.claim
+
+    def claim_second(owner: str, limit: int) -> list[Message]:
+        monkeypatch.setattr(outbox, "claim", claim)
+        assert delivery.Drain().run() == 0  # another worker's, which has to wait
+        return claim(owner, limit)
+
+    monkeypatch.setattr(outbox, "claim", claim_second)
+    assert delivery.drain() == (1 if repaired else 0)
+    assert count(server) > 1
+    assert RelaySettings.objects.get().login_refusals == (0 if repaired else 2)
+
+
 @pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(days=400)], ids=["hour", "year"])
 def test_a_wait_that_a_wrong_clock_wrote_does_not_count(
     queued: Queue, server: FaultServer, ahead: timedelta
