@@ -47,7 +47,7 @@ def test_on_a_phone_the_chosen_tab_is_in_view_also_after_the_list_refreshes(
     chosen = page.locator(".x-tabs [aria-current]")
     expect(chosen).to_be_in_viewport(ratio=1)
     page.evaluate("document.querySelector('.x-tabs').scrollLeft = 0")
-    page.evaluate("document.body.dispatchEvent(new Event('htmx:afterSwap', { bubbles: true }))")
+    page.evaluate("htmx.trigger('#list', 'htmx:afterSwap', { target: document.getElementById('list') })")
     expect(chosen).to_be_in_viewport(ratio=1)
 
 
