@@ -29,14 +29,19 @@ _HEADINGS = {
     "users": "Operators",
     "mailbox stack": "Mail server",
 }
+#: How rows begin that have no name, such as ``check of blocklists``.
+_NAMELESS = re.compile(
+    r"(?:check of |proofs?[: ]|alert group |licence$|sweep$|upgrade \d|import of |key \d|recovery code of |"
+    r"session of |not )"
+)
 _KEY_STATES = {"active": ("Active", "ok"), "expired": ("Expired", "off"), "revoked": ("Revoked", "bad")}
 
 
 def heading(title: object) -> str:
-    """What the console calls an app, a model or a row: rows keep their case, and Django's own words become ours."""
-    if isinstance(title, Model):
-        return str(title)
+    """What the console calls an app, a model or a row: names keep their case, and Django's own words become ours."""
     text = str(title)
+    if isinstance(title, Model) and not _NAMELESS.match(text):
+        return text
     return _HEADINGS.get(text.lower()) or text[:1].upper() + text[1:]
 
 

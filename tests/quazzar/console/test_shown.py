@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from mailrelay.models import ExpectedSweep, Suppression
 from quazzar.console import shown
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -68,3 +69,9 @@ def test_times_in_sentences_are_shown_as_the_page_shows_times(
 ) -> None:
     monkeypatch.setattr("quazzar.console.shown.timezone.now", lambda: datetime(2026, 11, 23, 12, tzinfo=UTC))
     assert shown.timed(sentence) == page
+
+
+def test_a_row_keeps_its_name_and_one_without_a_name_begins_like_a_heading() -> None:
+    assert shown.heading(Suppression(address="ada@example.com")) == "ada@example.com"
+    assert shown.heading(ExpectedSweep()) == "Sweep"
+    assert shown.heading("audit entries") == "Audit entries"
