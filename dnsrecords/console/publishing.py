@@ -21,33 +21,24 @@ if TYPE_CHECKING:
     from dnsrecords.publishing.plan import Plan
 
 _FIELDS = ("server", "zone", "key_name", "algorithm", "secret")
-_LABELS = {
-    "server": "Name server",
-    "port": "Port",
-    "zone": "Zone",
-    "key_name": "Key name",
-    "algorithm": "Algorithm",
-    "secret": "Secret",
-}
 
 
 def context(row: Domain) -> dict[str, Any]:
-    """The domain's name server key, and the algorithms to choose from, for ``dnsrecords/_publishing.html``."""
-    return {"publisher": for_domain(row), "algorithms": ALGORITHMS}
+    """The domain's name server key, what its form shows, and the algorithms to choose from, for
+    ``dnsrecords/_publishing.html``."""
+    publisher = for_domain(row)
+    return {"publisher": publisher, "entered": publisher, "refused": {}, "algorithms": ALGORITHMS}
 
 
-@access.change
-def save(request: HttpRequest, pk: int) -> HttpResponse:
-    """Save the name server, and publish there at once."""
+def save(request: HttpRequest, pk: int) -> dict[str, Any]:
+    """Save the name server; returns what the form shows if that is refused, with everything but the secret."""
     values: dict[str, Any] = {name: request.POST.get(name, "") for name in _FIELDS}
-    values["port"] = number(request.POST.get("port", ""))
+    port = request.POST.get("port", "")
     try:
-        set_up(pk, values)
+        set_up(pk, {**values, "port": number(port)})
     except InvalidFields as exc:
-        for name, sentences in exc.fields.items():
-            messages.error(request, f"{_LABELS.get(name, name)}: {' '.join(sentences)}")
-        return redirect("admin:dns_domain", pk)
-    return published(request, pk)
+        return {"entered": {**values, "port": port, "secret": ""}, "refused": exc.fields}
+    return {}
 
 
 @access.change
@@ -90,7 +81,6 @@ def _summary(plan: Plan) -> str:
 
 _BASE = "mail-relay/dns/<int:pk>/"
 urlpatterns = [
-    path(f"{_BASE}publisher/", save, name="dns_publisher"),
     path(f"{_BASE}publish/", publish_now, name="dns_publish"),
     path(f"{_BASE}publisher/remove/", remove_publisher, name="dns_publisher_remove"),
 ]

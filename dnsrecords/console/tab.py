@@ -91,6 +91,15 @@ def check(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @access.change
+def publisher(request: HttpRequest, pk: int) -> HttpResponse:
+    """Save the domain's name server and publish there at once, or show the form again with what is wrong in it."""
+    row = get_object_or_404(Domain, pk=pk)
+    if refused := publishing.save(request, pk):
+        return _page(request, "domain.html", {**_context(request, row), **refused})
+    return publishing.published(request, pk)
+
+
+@access.change
 def rotate(request: HttpRequest, pk: int) -> HttpResponse:
     """Begin a rotation of the DKIM key, or cancel it."""
     try:
@@ -242,6 +251,7 @@ urlpatterns = [
     path(f"{BASE}<int:pk>/", domain, name="dns_domain"),
     path(f"{BASE}<int:pk>/check/", check, name="dns_check"),
     path(f"{BASE}<int:pk>/ed25519/", ed25519, name="dns_ed25519"),
+    path(f"{BASE}<int:pk>/publisher/", publisher, name="dns_publisher"),
     path(f"{BASE}<int:pk>/rotate/", rotate, name="dns_rotate"),
     path(f"{BASE}<int:pk>/zone/", zone, name="dns_zone"),
 ]
