@@ -138,7 +138,7 @@ def test_idempotency_key_is_described_on_each_write_that_sends(schema: dict[str,
 @pytest.mark.parametrize(
     ("path", "filters"),
     [
-        (MESSAGES, {"status", "source"}), (DOMAINS, set()), (MAILBOXES, {"domain", "enabled"}),
+        (MESSAGES, {"status", "source", "before"}), (DOMAINS, set()), (MAILBOXES, {"domain", "enabled"}),
         (ALIASES, {"domain", "enabled"}), (f"{MAILBOXES}/deleted", set()),
     ],
 )  # fmt: skip

@@ -180,7 +180,9 @@ def test_an_alias_is_changed_switched_off_and_deleted(console: Client) -> None:
 
 def test_deleting_an_alias_asks_first(console: Client) -> None:
     row = factories.alias()
-    assert "Delete info@example.com?" in html(console.get(f"{TAB}aliases/{row.pk}/delete/", headers=HTMX))
+    assert "Delete info@<wbr>example.com?" in html(
+        console.get(f"{TAB}aliases/{row.pk}/delete/", headers=HTMX)
+    )
     assert Alias.objects.exists()
 
 
