@@ -52,8 +52,8 @@ def register() -> None:
         Step(
             key="alert",
             title="Receive the first alert",
-            text="Paste one line into a terminal and watch the alert arrive.",
-            link=Link("Get the line", "admin:first_alert"),
+            text="Paste a command into a terminal and watch the alert arrive.",
+            link=Link("Get the command", "admin:first_alert"),
             right=rights.SEND,
             is_done=lambda user: AlertState.objects.exists(),
         )

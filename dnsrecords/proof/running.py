@@ -207,7 +207,7 @@ def _answered() -> Station:
     unseen = Check(
         "header",
         Mark.UNKNOWN,
-        "An answer does not show what the receiving server found.",
+        "A reply does not show what the receiving server found.",
         "Ask the recipient to copy the header, and paste it here.",
     )
     return Station(At.MAILBOX, "Mailbox", checks=(arrived_, unseen))

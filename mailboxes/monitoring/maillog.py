@@ -24,7 +24,9 @@ def examine() -> doctor.Finding:
     if not settings.QUAZZAR_MAIL_LOG_DAYS:
         return doctor.idle("The mail server's logs are not followed (QUAZZAR_MAIL_LOG_DAYS is 0).")
     stack = Stack.load()
-    if not stack.enabled or stack.phase not in _RUNNING:
+    if not stack.enabled:
+        return doctor.idle("The mail server is not enabled.")
+    if stack.phase not in _RUNNING:
         return doctor.idle("The mail server is not running.")
     rows = list(LogPosition.objects.defer("recent"))
     now = timezone.now()

@@ -50,7 +50,7 @@ class SuppressionSerializer(StrictSerializer):
 
 
 class SuppressionViewSet(ListModelMixin, CreateModelMixin, RetrieveModelMixin, DestroyModelMixin, ApiViewSet):
-    """The suppression list: addresses to which mail bounced for good, or that complained."""
+    """The suppression list: addresses to which mail bounced permanently, or that complained."""
 
     rights: ClassVar = {
         "list": SEE_QUEUE,

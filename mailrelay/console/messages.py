@@ -278,7 +278,7 @@ ACTIONS = (
         "Retry now",
         "refresh",
         RETRY,
-        "They are sent next. Recipients who already have the mail don't get it twice.",
+        "What has not been sent yet is sent next. Recipients who already have the mail don't get it twice.",
         retry,
     ),
     Action(
@@ -286,7 +286,7 @@ ACTIONS = (
         "Cancel sending",
         "block",
         RETRY,
-        "They won't be sent. You can still retry them later.",
+        "What still waits won't be sent; you can retry it later. Mail that has been sent is left alone.",
         cancel,
     ),
     Action(

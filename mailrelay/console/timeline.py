@@ -231,7 +231,7 @@ SOURCES = {
 def _came_back(row: Feedback, relay: RelayLike, *, several: bool) -> Event:
     title, tone, icon = _CAME_BACK[Feedback.Kind(row.kind)]
     if row.kind == Feedback.Kind.BOUNCED:
-        title = "Bounced for good" if row.hard else "Bounced"
+        title = "Bounced permanently" if row.hard else "Bounced"
     if several:
         title = f"{title}: {row.recipient}"
     told = f"{SOURCES.get(row.source, 'event')} from {row.reporter or row.source}"
@@ -250,7 +250,7 @@ def _remedy(row: Feedback, relay: RelayLike) -> str:
     if row.kind != Feedback.Kind.BOUNCED:
         return ""
     if row.hard:
-        return "The address cannot receive mail. Correct it, or look at the suppression list."
+        return "This address cannot receive mail. Correct it where the mail comes from; see the suppression list."
     said = f"{row.status} {row.said}"
     hint = explain(DeliveryError(said, stage="recipient", kind="rejected", smtp_code=row.code), relay).hint
     return hint.replace(replyhints.RETRIED, "Send it again later. ")  # the server that tried has given up

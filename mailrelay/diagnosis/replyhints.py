@@ -161,7 +161,7 @@ _LIMITS: tuple[Rule, ...] = (
     Rule(
         "The server asks unknown senders to try again later (greylisting). "
         + RETRIED
-        + "This takes a few minutes.",
+        + "This usually takes a few minutes, sometimes hours.",
         words="gr[ae]y.?list|postgrey",
     ),
 )

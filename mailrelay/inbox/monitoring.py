@@ -33,5 +33,5 @@ def examine() -> doctor.Finding:
                 since=since,
             )
     latest = max((row.looked_at for row in rows if row.looked_at), default=None)
-    when = f" Last look {words.span(now - latest)} ago." if latest else ""
+    when = f" Checked {words.span(now - latest)} ago." if latest else ""
     return doctor.ok(f"{words.count(len(rows), 'inbox', 'inboxes')} read.{when}")

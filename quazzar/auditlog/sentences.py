@@ -269,6 +269,6 @@ RENDERERS: dict[str, Callable[[AuditEntry], str]] = {
     "backup.made": _does("backed this node up to {}"),
     "backup.failed": _does("failed to back this node up to {}"),
     "node.restored": _does("restored this node from a {}"),
-    "license.installed": _does("installed a licence for the plan {}"),
+    "license.installed": lambda entry: f"installed a licence for Orbit {entry.target.capitalize()}",
     "license.removed": _does("removed the licence"),
 }

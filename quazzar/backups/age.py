@@ -27,7 +27,7 @@ def examine() -> doctor.Finding:
             since=failed.at,
         )
     if made is None:
-        return doctor.idle("No backup was made with manage.py backup yet.")
+        return doctor.idle("No backup has been made with manage.py backup yet.")
     sentence = f"The last backup was made {words.distance(made.at - timezone.now())}."
     if timezone.now() - made.at > _OLD:
         return doctor.warning(sentence, "Run manage.py backup, and find out why its timer does not.")

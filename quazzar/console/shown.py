@@ -67,9 +67,15 @@ def problem(error: dict[str, Any] | None) -> str:
 
 
 def address(text: str) -> SafeString:
-    """A mail address that is broken after its @ where the line is too short for it, and not within a word."""
-    local, at, domain = text.rpartition("@")
-    return format_html("{}{}<wbr>{}", local, at, domain) if at else format_html("{}", text)
+    """A mail address, perhaps behind a name. Where the line is too short for it, it begins a line of its own, and is
+    broken after its @, not within a word."""
+    name, space, mail = text.rpartition(" ")
+    local, at, domain = mail.rpartition("@")
+    if not at:
+        return format_html("{}", text)
+    if not name:
+        return format_html("{}{}<wbr>{}", local, at, domain)
+    return format_html('{}{}<span class="q-whole">{}{}<wbr>{}</span>', name, space, local, at, domain)
 
 
 def moment(at: datetime | None, *, now: datetime | None = None) -> str | SafeString:

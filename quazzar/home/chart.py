@@ -42,7 +42,7 @@ class Bar:
         numbers = [f"{self.sent} sent", f"{self.failed} failed"]
         if self.deferred:
             numbers.append(f"{self.deferred} deferred")
-        numbers.append("queue not checked" if self.waiting is None else f"{self.waiting} waiting at most")
+        numbers.append("queue not checked" if self.waiting is None else f"{self.waiting} waiting at peak")
         return f"{self.label}: {', '.join(numbers)}"
 
 
@@ -116,7 +116,7 @@ class Chart:
         """The drawing in words."""
         return (
             f"{self.title}: {words.count(self.sent, 'message')} sent, {self.failed} failed, "
-            f"{self.most_waiting} waiting at most."
+            f"{self.most_waiting} waiting at peak."
         )
 
 

@@ -55,12 +55,12 @@ def test_a_bounce_is_read_shown_and_forgiven(
     page.get_by_role("link", name="Back to Returned mail").click()
 
     inbox.deliver(bounce)
-    page.get_by_role("button", name="Look into").click()
+    page.get_by_role("button", name="Check").click()
     expect(page.get_by_text("new report")).to_be_visible()
     look(page, "returned", tmp_path)
 
     page.goto(f"{chromium.url}/admin/mailrelay/message/{pk}/change/")
-    expect(page.get_by_text("Bounced for good")).to_be_visible()
+    expect(page.get_by_text("Bounced permanently")).to_be_visible()
     look(page, "message", tmp_path)
 
     page.goto(f"{chromium.url}/admin/mailrelay/message/?tab=bounced")

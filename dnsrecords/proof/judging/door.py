@@ -114,9 +114,12 @@ def ptr(ip: str, helo: str, lookup: Lookup, *, ours: bool) -> Check:
         return Check(
             "ptr",
             Mark.OK,
-            f"{ip} is called {confirmed[0]}, which leads back to it. The server greeted as {helo}.",
+            f"The reverse name of {ip} is {confirmed[0]}, and that name leads back to it. "
+            f"The server greeted as {helo}.",
         )
-    return Check("ptr", Mark.OK, f"{ip} is called {confirmed[0]}, which leads back to it.")
+    return Check(
+        "ptr", Mark.OK, f"The reverse name of {ip} is {confirmed[0]}, and that name leads back to it."
+    )
 
 
 def hidden(ip: str) -> Check:

@@ -268,9 +268,9 @@ def _policy(found: Identity) -> Check:
     if found.aligned:
         return Check("dmarc", Mark.OK, f"DMARC passes, and the policy of {where} is {said}.")
     if said == "reject":
-        follows = "to refuse mail that proves as little as this one"
+        follows = "to refuse mail that fails like this one"
     else:
-        follows = "to put mail that proves as little as this one into spam"
+        follows = "to treat mail that fails like this one as spam"
     return Check("dmarc", Mark.WARNING, f"The DMARC policy of {where} asks other servers {follows}.")
 
 

@@ -105,7 +105,7 @@ def conclude(stations: Sequence[Station], seconds: float | None = None) -> Verdi
         sentence = f"The mail arrived{took}{sender}{':' if is_proven else '.'} {open_[1].sentence}"
         return Verdict(tuple(stations), sentence, open_[1].remedy, seconds)
     return Verdict(
-        tuple(stations), f"The mail arrived{took}, and everything on its way is right.", "", seconds
+        tuple(stations), f"The mail arrived{took}, and every check on its way passed.", "", seconds
     )
 
 
@@ -269,12 +269,12 @@ def _mailbox(work: _Work, found: Chain) -> None:
             Check(
                 "spam",
                 Mark.BAD,
-                f"The receiving server takes the mail for spam{score}.",
+                f"The receiving server considers the mail spam{score}.",
                 f"{first}A new domain or address needs some weeks of good mail.",
             )
         )
     elif spam.score:
-        checks.append(Check("spam", Mark.OK, f"The receiving server does not take the mail for spam{score}."))
+        checks.append(Check("spam", Mark.OK, f"The receiving server does not consider the mail spam{score}."))
     last = found.after[-1] if found.after else None
     at = work.sent.arrived_at
     work.stations.append(

@@ -75,7 +75,7 @@ def edit(request: HttpRequest, provider: str) -> HttpResponse:
     known = _provider(provider)
     form = KeyForm(request.POST if request.method == "POST" else None, provider=known)
     if request.method == "POST" and form.save() is not None:
-        messages.success(request, f"Saved. Paste the address at {known.name}.")
+        messages.success(request, f"Saved. Now paste the address into {known.name}.")
         return redirect(EDIT, provider)
     row = EventSource.objects.filter(provider=provider).first()
     address = ""
@@ -83,7 +83,7 @@ def edit(request: HttpRequest, provider: str) -> HttpResponse:
         address = request.build_absolute_uri(f"/api/mail/events/{provider}/{row.token.reveal()}")
     context = {
         **frame(request),
-        "title": f"Events of {known.name}",
+        "title": f"{known.name} events",
         "provider": known,
         "row": row,
         "form": form,

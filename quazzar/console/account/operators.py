@@ -38,7 +38,7 @@ _WORDS = {
     "is_staff": ("Can open the console", "Without this, the user can use neither the console nor the API."),
     "is_superuser": (
         "Superuser",
-        "May do everything, including what later versions add. For people, the role Owner is enough.",
+        "Can do everything, including what later versions add. The role Owner is enough for daily work.",
     ),
     "password1": ("Password", "At least 10 characters."),
     "password2": ("Repeat it", ""),

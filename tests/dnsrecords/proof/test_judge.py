@@ -34,7 +34,7 @@ def check(verdict: Verdict, key_: str) -> Check:
 def test_everything_is_green_on_a_right_setup() -> None:
     verdict = Setup().judged()
     assert verdict.mark is Mark.OK, [each for station in verdict.stations for each in station.checks]
-    assert verdict.sentence == "The mail arrived in 3 s, and everything on its way is right."
+    assert verdict.sentence == "The mail arrived in 3 s, and every check on its way passed."
     assert [station.key for station in verdict.stations] == [
         At.NODE,
         At.SENDER,
@@ -176,7 +176,7 @@ WRONG: dict[str, tuple[dict[str, Any], At, str, str]] = {
         {"extra": "X-Spam-Status: Yes, score=7.2 required=5.0\r\n"},
         At.MAILBOX,
         "spam",
-        "takes the mail for spam (7.2 of 5.0 points).",
+        "considers the mail spam (7.2 of 5.0 points).",
     ),
 }
 

@@ -130,7 +130,7 @@ def test_everything_is_green_on_a_right_setup(world: World) -> None:
     checks = {check.key: check for station in verdict.stations for check in station.checks}
     assert {check.mark for check in checks.values()} == {Mark.OK}, checks
     assert row.state == Proof.State.PROVEN
-    assert row.sentence.endswith("and everything on its way is right.")
+    assert row.sentence.endswith("and every check on its way passed.")
     assert [station.key for station in verdict.stations] == [
         At.NODE,
         At.SENDER,

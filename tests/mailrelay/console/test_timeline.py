@@ -156,7 +156,7 @@ def test_a_remedy_is_said_once_and_where_it_was_needed_last() -> None:
 @pytest.mark.parametrize(
     ("columns", "remedy"),
     [
-        ({"kind": "bounced", "hard": True, "status": "5.1.1"}, "The address cannot receive mail."),
+        ({"kind": "bounced", "hard": True, "status": "5.1.1"}, "This address cannot receive mail."),
         ({"kind": "bounced", "status": "5.2.2", "code": 552}, "The recipient's mailbox is full."),
         (
             {"kind": "bounced", "status": "4.4.1", "code": 451},

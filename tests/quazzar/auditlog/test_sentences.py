@@ -77,7 +77,7 @@ def test_every_sentence_can_be_said() -> None:
         (entry("relay.changed", fields=["host", "port"]), "anna changed the relay settings: host, port"),
         (entry("relay.changed", actor="key:nas (anna)"), "API key nas changed the relay settings"),
         (entry("relay.changed", actor="key:a (b) (anna)"), "API key a (b) changed the relay settings"),
-        (entry("license.installed", "pro", "command:x"), "manage.py x installed a licence for the plan pro"),
+        (entry("license.installed", "pro", "command:x"), "manage.py x installed a licence for Orbit Pro"),
         (entry("domain.dkim_rotated", "lab.test", "system"), "Quazzar switched lab.test to its new DKIM key"),
         (entry("message.retried", "<1@x>"), "anna retried message <1@x>"),
         (entry("message.retried", "3 messages"), "anna retried 3 messages"),

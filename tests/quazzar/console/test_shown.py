@@ -75,3 +75,11 @@ def test_a_row_keeps_its_name_and_one_without_a_name_begins_like_a_heading() -> 
     assert shown.heading(Suppression(address="ada@example.com")) == "ada@example.com"
     assert shown.heading(ExpectedSweep()) == "Sweep"
     assert shown.heading("audit entries") == "Audit entries"
+
+
+def test_an_address_is_broken_after_its_at_and_behind_a_name_begins_a_line() -> None:
+    assert shown.address("ada@example.com") == "ada@<wbr>example.com"
+    assert shown.address("Ada <ada@example.com>") == (
+        'Ada <span class="q-whole">&lt;ada@<wbr>example.com&gt;</span>'
+    )
+    assert shown.address("no address") == "no address"

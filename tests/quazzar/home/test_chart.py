@@ -24,8 +24,8 @@ def test_the_last_24_hours_end_with_this_one() -> None:
     drawn = chart.of_hours(HOURS, NOW)
     assert [drawn.bars[0].bar.label, drawn.bars[-1].bar.label] == ["13:00 UTC", "12:00 UTC"]
     assert (len(drawn.bars), drawn.sent, drawn.failed, drawn.most_waiting) == (24, 49, 1, 3)
-    assert drawn.bars[-1].bar.sentence == "12:00 UTC: 40 sent, 1 failed, 2 deferred, 3 waiting at most"
-    assert drawn.summary == "Last 24 hours: 49 messages sent, 1 failed, 3 waiting at most."
+    assert drawn.bars[-1].bar.sentence == "12:00 UTC: 40 sent, 1 failed, 2 deferred, 3 waiting at peak"
+    assert drawn.summary == "Last 24 hours: 49 messages sent, 1 failed, 3 waiting at peak."
 
 
 def test_the_last_seven_days_add_up_their_hours_and_take_the_most_that_waited() -> None:

@@ -224,10 +224,10 @@ def test_a_messages_page_tells_the_bounce(console: Client, relay: RelaySettings)
     recording.read_mail(bounce("postfix-delayed"))
     recording.read_mail(bounce())
     shown = text(console.get(f"/admin/mailrelay/message/{message.pk}/change/"))
-    assert "Bounced for good" in shown
+    assert "Bounced permanently" in shown
     assert "Recipient address rejected: User unknown" in shown
     assert "by mail.example.com, delivery report from mx.example.net, matched by its Message-ID" in shown
-    assert shown.index("Bounced for good") < shown.index("Delayed")
+    assert shown.index("Bounced permanently") < shown.index("Delayed")
 
 
 def test_the_tab_of_bounced_messages_has_them_alone(console: Client, relay: RelaySettings) -> None:
