@@ -109,7 +109,7 @@ def test_reading_changes_nothing(console: Client, relay: RelaySettings) -> None:
     for route in some(ROUTES, 3):
         with CaptureQueriesContext(connection) as queries:
             answer: Any = console.get(address(route))
-        assert answer.status_code in (200, 302, 404), route.name
+        assert answer.status_code in (200, 204, 302, 404), route.name
         written = [sql for sql in map(_statement, queries) if sql.startswith(("INSERT", "UPDATE", "DELETE"))]
         assert not written, route.name
 
