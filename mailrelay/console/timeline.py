@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from django.utils.text import capfirst
+
 from mailrelay.diagnosis import replyhints
 from mailrelay.diagnosis.explain import RelayLike, explain
 from mailrelay.history import FIRST, LAST, Entry
@@ -178,8 +180,7 @@ def _attempt(entry: Entry, relay: RelayLike) -> Event:
     place = STAGES.get(entry["stage"], entry["stage"])
     title = f"Attempt {entry['number']} failed at {place}"
     if entry["kind"] == SUPPRESSED:
-        why = diagnosis.message.removeprefix("Not sent: ")
-        why = why[:1].upper() + why[1:]
+        why = capfirst(diagnosis.message.removeprefix("Not sent: "))
         return Event(_time(entry), "off", "block", "Not sent", why, details, diagnosis.hint)
     return Event(_time(entry), "bad", "error", title, diagnosis.message, details, diagnosis.hint)
 

@@ -214,7 +214,10 @@ def _from_address(address: Any) -> list[str]:
 
 def _from_name(name: Any) -> list[str]:
     what = "The from name"
-    return _text(what, name, _LENGTHS["from_name"]) or [*filter(None, [validation.name_problem(name, what)])]
+    if problems := _text(what, name, _LENGTHS["from_name"]):
+        return problems
+    problem = validation.name_problem(name, what)
+    return [problem] if problem else []
 
 
 def _bounce_address(address: Any) -> list[str]:

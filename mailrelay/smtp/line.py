@@ -69,7 +69,7 @@ class Line:
         self.permit = False
         self.wants = NOTHING
         self.watched: tuple[int, int] | None = None
-        self.opened: Connection | Exception | None = None
+        self.opened: Connection | DeliveryError | None = None
         self._steps = self._life()
 
     @property
@@ -88,7 +88,7 @@ class Line:
             self.wants = self._steps.throw(TimeoutError()) if late else next(self._steps)
         except StopIteration:
             self.wants = NOTHING
-        except Exception:
+        except Exception:  # a fault of our own, whatever it is: the other connections go on
             logger.exception("a connection to the relay failed")
             self.break_off()
             self.wants = NOTHING
@@ -149,7 +149,7 @@ class Line:
             yield CONNECTION
         opened, self.opened = self.opened, None
         if not isinstance(opened, Connection):
-            raise opened
+            raise opened.with_traceback(None)  # the other thread's says nothing here
         if not self._shared.answer_seconds:
             self._shared.answer_seconds = opened.round_trip
         return opened
@@ -236,7 +236,7 @@ class Openings:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._lock = threading.Lock()
-        self._arrived: list[tuple[Line, Connection | Exception]] = []
+        self._arrived: list[tuple[Line, Connection | DeliveryError]] = []
         self._is_closed = False
         self.bell, self._rope = socket.socketpair()
         self.bell.setblocking(False)
@@ -246,11 +246,17 @@ class Openings:
         threading.Thread(target=self._open, args=(line, connection), name="relay", daemon=True).start()
 
     def _open(self, line: Line, connection: Connection) -> None:
-        opened: Connection | Exception
+        opened: Connection | DeliveryError = (
+            _BROKEN  # if our own code fails, too, the owner must not wait forever
+        )
         try:
             opened = connection.open()
-        except Exception as exc:  # noqa: BLE001  (for the owner's thread)
+        except DeliveryError as exc:
             opened = exc
+        finally:
+            self._hand_over(line, opened)
+
+    def _hand_over(self, line: Line, opened: Connection | DeliveryError) -> None:
         with self._lock:
             if not self._is_closed:
                 self._arrived.append((line, opened))

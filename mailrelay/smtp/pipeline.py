@@ -30,10 +30,9 @@ _NEAR = 3
 _ENOUGH = (421, 432, 452)
 #: How many seconds of waiting for an answer justify one more connection.
 _WAIT_PER_CONNECTION = 0.005
-#: Where answers come at once, results are gathered for so many seconds, up to ``_GATHER`` of them: one commit for ten
+#: Where answers come at once, results are gathered for so many seconds, up to ``IN_DOUBT`` of them: one commit for ten
 #: results costs little more than one for a single result.
 _GATHER_SECONDS = 0.01
-_GATHER = IN_DOUBT
 
 
 def wanted(answer_seconds: float, outstanding: int, most: int) -> int:
@@ -115,7 +114,7 @@ class Pipeline:
     def _is_worth_waiting(self) -> bool:
         """Whether further results are about to come, so that it pays to gather them."""
         near = self._shared.answer_seconds < _GATHER_SECONDS
-        return near and len(self._shared.events) < _GATHER and bool(self._watched)
+        return near and len(self._shared.events) < IN_DOUBT and bool(self._watched)
 
     def _note(self, event: Event) -> None:
         if isinstance(event, Down):

@@ -114,7 +114,7 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # untyped
         """
         try:
             super().parse_header(header_plus)
-        except ValueError as exc:  # an absolute address that is none, such as http://[::1/
+        except ValueError as exc:  # a malformed absolute address, such as http://[::1/
             raise ParsingError("The address is malformed") from exc
         if self.chunked and "CONTENT_LENGTH" in self.headers:
             raise ParsingError("Content-Length and Transfer-Encoding exclude each other")

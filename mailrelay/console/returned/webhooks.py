@@ -103,7 +103,7 @@ def renew(request: HttpRequest, provider: str) -> HttpResponse:
 
 @gate.change(CHANGE_RELAY, PAGE)
 def remove(request: HttpRequest, provider: str) -> HttpResponse:
-    """Remove the webhook."""
+    """Forget the address and the key: what the provider sends there is refused from now on."""
     known = _provider(provider)
     settings.remove(known.id)
     messages.success(request, f"Events of {known.name} are no longer accepted.")

@@ -303,17 +303,22 @@ def wait_until_contents_are(pair: Pair, expected: object) -> None:
     wait_until(lambda: contents(pair) == expected, 10, "the old files")
 
 
+def kill_during(container: Container, seconds: float, write: Callable[..., None], *args: object) -> None:
+    """Kill the container so many seconds after a write began, and start it again."""
+    writing = threading.Thread(target=write, args=args)
+    writing.start()
+    writing.join(seconds)
+    container.kill()
+    writing.join()
+    container.start()
+
+
 @pytest.mark.long
 def test_a_container_killed_in_the_middle_of_a_write_has_each_file_whole(pair: Pair) -> None:
     chance = random.Random(7)
     pair.write("bundle", 10, recipe.ANY)
     for generation in some(range(11, 19), 4):
-        writing = threading.Thread(target=interrupted, args=(pair, generation))
-        writing.start()
-        writing.join(chance.uniform(0.05, 0.4))
-        pair.postfix.kill()
-        writing.join()
-        pair.postfix.start()
+        kill_during(pair.postfix, chance.uniform(0.05, 0.4), interrupted, pair, generation)
         assert_whole(pair, range(10, generation + 1))
     pair.write("bundle", 19, recipe.ANY)
     assert_whole(pair, [19])
@@ -329,12 +334,7 @@ def test_a_container_killed_in_the_middle_of_a_write_has_a_whole_users_file(pair
     for new in some(versions[1:], 5):
         old = fetch(pair.dovecot, "/etc/dovecot/users")["users"]
         file = recipe.UsersFile(new, [("0a", FRESH % 1)], old=old if chance.random() < 0.5 else b"")
-        writing = threading.Thread(target=interrupted_users, args=(pair, file))
-        writing.start()
-        writing.join(chance.uniform(0.03, 0.15))
-        pair.dovecot.kill()
-        writing.join()
-        pair.dovecot.start()
+        kill_during(pair.dovecot, chance.uniform(0.03, 0.15), interrupted_users, pair, file)
         assert fetch(pair.dovecot, "/etc/dovecot/users")["users"] in (old, new)
     recipe.write_users(pair.engine, name, recipe.UsersFile(versions[0]), recipe.ANY)
     assert not pair.left()

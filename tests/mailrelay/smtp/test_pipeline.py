@@ -250,6 +250,7 @@ def test_an_owner_that_fails_leaves_no_half_of_a_mail(pool: Pool) -> None:
         assert pool._idle == []
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("method", ["open", "begin", "finish"])
 def test_a_fault_of_ours_is_no_endless_wait(pool: Pool, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     def break_down(*args: object) -> None:
