@@ -65,7 +65,7 @@ def test_a_proof_is_sent_found_and_judged(
         inbox.deliver(postfix.raw_messages()[-1])
         expect(page.get_by_text("Proven", exact=True)).to_be_visible(timeout=120_000)
         expect(page.locator("[data-mark=bad]")).to_have_count(0)
-        expect(page.locator("[data-check=ptr]")).to_contain_text(f"{IP} is called {HOST}")
+        expect(page.locator("[data-check=ptr]")).to_contain_text(f"The reverse name of {IP} is {HOST}")
         look(page, "proven", tmp_path)
         relay.signer, relay.encrypts = "", False
         nameserver.publish("sender.test", [line for line in ZONES["sender.test"] if "v=spf1" not in line])
