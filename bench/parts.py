@@ -60,8 +60,8 @@ def _one_after_the_other() -> dict[str, float]:
             for row, envelope, outcome in zip(rows, envelopes, outcomes, strict=True)
         ]
         with _timed(parts, "record"):
-            for first in range(0, len(results), 8):
-                recorder.record(results[first : first + 8], more=True)
+            for first in range(0, len(results), 20):
+                recorder.record(results[first : first + 20], more=True)
     recorder.close()
     connection.close()
     return parts

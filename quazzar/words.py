@@ -54,7 +54,9 @@ def _is_unseen(char: str) -> bool:
 
 def one_line(text: str, most: int = 500) -> str:
     """The text in one line without control characters and colour codes, at most ``most`` characters long."""
-    return cut(" ".join(_UNPRINTABLE.sub(" ", _ESCAPES.sub("", text)).split()), most)
+    if not text.isprintable():
+        text = _UNPRINTABLE.sub(" ", _ESCAPES.sub("", text))
+    return cut(" ".join(text.split()), most)
 
 
 def lines(text: str, most: int = 10_000) -> str:

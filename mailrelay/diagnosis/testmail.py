@@ -22,7 +22,8 @@ from mailrelay.relay import logins, rules
 from mailrelay.relay.target import Relay, default_from, relay_of
 from mailrelay.smtp import sasl
 from mailrelay.smtp.connection import Connection
-from mailrelay.smtp.dialogue import STAGES, Envelope, Reply, Target, Trace
+from mailrelay.smtp.dialogue import STAGES, Envelope, Target, Trace
+from mailrelay.smtp.wire import Reply
 from quazzar import actors, words
 from quazzar.errors import DeliveryError, InvalidEmail, RelayNotConfigured, Unreadable
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from mailrelay.legal import entities, transfer
 from mailrelay.legal.entities import Entity, Field, Multipart
@@ -48,16 +49,14 @@ class Unsendable(ValueError):
         self.needs_utf8 = needs_utf8
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(NamedTuple):
     """What the server offers: 8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531)."""
 
     eight_bit: bool = False
     utf8: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Legal:
+class Legal(NamedTuple):
     """A mail in a form that the server accepts.
 
     Attributes:
@@ -95,11 +94,13 @@ def _is_plain(data: bytes) -> bool:
     head, blank, _ = data.partition(b"\r\n\r\n")
     if not blank or head.translate(None, _PRINTABLE) or b" :" in head or b"\t:" in head:
         return False
-    lower = data.lower()
+    lower = head.lower()
+    if b"multipart/" in lower:
+        if any(name in lower for name in _ENCODINGS):
+            return False  # not allowed (RFC 2045 §6.4), but seen
+        lower = data.lower()  # its parts have headers, too
     if b"binary" in lower or b"message/rfc822" in lower:
         return False
-    if b"multipart/" in lower[: len(head)] and any(name in lower[: len(head)] for name in _ENCODINGS):
-        return False  # not allowed (RFC 2045 §6.4), but seen
     return _BLANK_LINE_IN_FIELD.search(head) is None
 
 

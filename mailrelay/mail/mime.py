@@ -44,6 +44,8 @@ def crlf(data: bytes) -> bytes:
     A bare CR or LF counts as a line end too, so that nothing in a mail can end it early at a server that is lax about
     line ends (SMTP smuggling, CVE-2023-51764).
     """
+    if b"\r" not in data:
+        return data.replace(b"\n", b"\r\n")
     if data.count(b"\n") == data.count(b"\r\n") == data.count(b"\r"):
         return data
     return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")

@@ -48,7 +48,7 @@ def load(payload: bytes) -> Email | bytes:
     if kind != _EMAIL:
         raise ValueError("unknown kind of payload")
     try:
-        fields = json.loads(rest)
+        fields = json.loads(rest.decode())
         fields["attachments"] = [
             Attachment(filename=name, content_type=kind, content=base64.b64decode(content, validate=True))
             for name, kind, content in fields["attachments"]

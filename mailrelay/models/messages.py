@@ -91,7 +91,6 @@ class Message(models.Model):
                 name="message_due",
                 condition=models.Q(status__in=["queued", "retrying"]),
             ),
-            models.Index(fields=["lease_until"], name="message_lease", condition=models.Q(status="sending")),
             models.Index(fields=["status", "-id"], name="message_status"),
             # For the retention of bodies; with none, no message has an entry.
             models.Index(

@@ -14,9 +14,9 @@ from pathlib import Path
 from django.conf import settings
 from django.utils import timezone
 
-from mailrelay.models import Message
 from mailrelay.queue import outbox, recording, rendering
 from mailrelay.queue.recording import Recorder
+from mailrelay.queue.statements import Claimed
 from mailrelay.relay import logins, presets, target
 from mailrelay.relay.logins import Hold
 from mailrelay.relay.target import Relay
@@ -250,7 +250,7 @@ class Drain:
                 pipeline.submit(job)
         return bool(claimed)
 
-    def _job(self, message: Message) -> Job | None:
+    def _job(self, message: Claimed) -> Job | None:
         try:
             envelope = _envelope(message, self._relay)
         except Unreadable as exc:
@@ -362,7 +362,7 @@ def _most_connections(relay: Relay) -> int:
     return settings.QUAZZAR_RELAY_CONNECTIONS or preset.connections
 
 
-def _envelope(message: Message, relay: Relay) -> Envelope:
+def _envelope(message: Claimed, relay: Relay) -> Envelope:
     """The message as it goes out, for the recipients that do not have it yet.
 
     Raises:

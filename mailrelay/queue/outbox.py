@@ -194,7 +194,7 @@ def _differs(earlier: Message, row: Message) -> bool:
 
 
 # --- claims ------------------------------------------------------------------------------------------------
-def claim(owner: str, limit: int) -> list[Message]:
+def claim(owner: str, limit: int) -> list[statements.Claimed]:
     """Claim up to ``limit`` due messages for ``owner``, oldest first."""
     now = timezone.now()
     return statements.claim(owner, now, now + LEASE, limit)
@@ -264,7 +264,7 @@ def record_sent(
 
 def record_failure(
     owner: str,
-    message: Message,
+    message: statements.Claimed,
     error: dict[str, Any],
     *,
     permanent: bool,

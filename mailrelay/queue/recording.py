@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -17,9 +18,11 @@ from mailrelay import history
 from mailrelay.history import Entry
 from mailrelay.models import Message
 from mailrelay.queue import counts, outbox, statements
+from mailrelay.queue.statements import Claimed
 from mailrelay.relay.logins import Hold
 from mailrelay.smtp import parts
-from mailrelay.smtp.dialogue import Job, Outcome, Reply, Result
+from mailrelay.smtp.dialogue import Job, Outcome, Result
+from mailrelay.smtp.wire import Reply
 from mailrelay.suppression import listing
 from quazzar import words
 from quazzar.errors import DeliveryError, QuazzarError
@@ -42,11 +45,11 @@ def keys_at_hand() -> str:
     return " ".join(header.hex() for header in ring.headers) if ring else ""
 
 
-def _pending(message: Message) -> list[str]:
+def _pending(message: Claimed) -> list[str]:
     return [recipient["address"] for recipient in message.recipients if recipient["status"] == "pending"]
 
 
-def _latest_refusal(message: Message) -> DeliveryError:
+def _latest_refusal(message: Claimed) -> DeliveryError:
     """Why somebody still waits, as an earlier part of the mail has stored it."""
     waiting = [recipient for recipient in message.recipients if recipient["status"] == "pending"]
     last: dict[str, Any] = next(
@@ -74,7 +77,7 @@ class Recorder:
     """
 
     owner: str
-    rows: dict[int, Message] = field(default_factory=dict)
+    rows: dict[int, Claimed] = field(default_factory=dict)
     sent: int = 0
     hold: Hold | None = None
     host: str = ""
@@ -131,19 +134,20 @@ class Recorder:
     def _record_clean(self, results: list[Result]) -> None:
         if results:
             keys = [result.job.key for result in results]
-            histories = {result.job.key: self._delivered(result.job.key, result) for result in results}
+            now = timezone.now()
+            histories = {result.job.key: self._delivered(result, now) for result in results}
             self._tally[counts.Outcome.SENT] += outbox.record_sent(self.owner, keys, histories)
             self.sent += len(keys)
             for key in keys:
                 del self.rows[key]
 
-    def _record_rest(self, message: Message, outcome: Outcome, seconds: float | None) -> None:
+    def _record_rest(self, message: Claimed, outcome: Outcome, seconds: float | None) -> None:
         if outcome.error is not None:
             self._fail(message, outcome.error, seconds)
         else:
             self._partly(message, outcome, seconds)
 
-    def without(self, message: Message, suppressed: Mapping[str, str]) -> bool:
+    def without(self, message: Claimed, suppressed: Mapping[str, str]) -> bool:
         """Leave out recipients on the suppression list; returns whether anybody is left to send to.
 
         Args:
@@ -184,7 +188,7 @@ class Recorder:
                 outbox.held(self.owner).filter(pk=message.pk).update(recipients=message.recipients)
         return following
 
-    def _partly(self, message: Message, outcome: Outcome, seconds: float | None) -> None:
+    def _partly(self, message: Claimed, outcome: Outcome, seconds: float | None) -> None:
         """Some recipients were refused: each keeps its own state, and those refused for now are tried again."""
         settled = {address: outcome.refused.get(address) for address in _pending(message)}
         self._apply(message, settled, outcome.reply)
@@ -192,7 +196,7 @@ class Recorder:
         self._conclude(message, later[0] if later else None, outcome.reply, seconds)
 
     def _apply(
-        self, message: Message, settled: Mapping[str, DeliveryError | None], reply: Reply | None
+        self, message: Claimed, settled: Mapping[str, DeliveryError | None], reply: Reply | None
     ) -> None:
         for recipient in message.recipients:
             if recipient["status"] == "pending" and recipient["address"] in settled:
@@ -204,7 +208,7 @@ class Recorder:
                     recipient.update(status=status, code=error.smtp_code, message=error.message)
 
     def _conclude(
-        self, message: Message, later: DeliveryError | None, reply: Reply | None, seconds: float | None
+        self, message: Claimed, later: DeliveryError | None, reply: Reply | None, seconds: float | None
     ) -> None:
         """Nothing more can be sent of this mail now: it waits for those who are still pending, or it is over."""
         failed = [recipient for recipient in message.recipients if recipient["status"] == "failed"]
@@ -221,7 +225,7 @@ class Recorder:
             del self.rows[message.pk]
 
     def _write_dead_letter(
-        self, message: Message, failed: list[dict[str, object]], seconds: float | None
+        self, message: Claimed, failed: list[dict[str, object]], seconds: float | None
     ) -> None:
         first = failed[0]
         rest = (
@@ -236,7 +240,7 @@ class Recorder:
         )
         self._write_failure(message, error, seconds, permanent=True)
 
-    def fail(self, messages: Iterable[Message], error: DeliveryError, seconds: float | None = None) -> None:
+    def fail(self, messages: Iterable[Claimed], error: DeliveryError, seconds: float | None = None) -> None:
         """These messages failed as a whole, all for this reason.
 
         A failure of the relay itself (its name, its port, our password) says nothing about the mail: it waits for the
@@ -246,7 +250,7 @@ class Recorder:
             for message in messages:
                 self._fail(message, error, seconds)
 
-    def _fail(self, message: Message, error: DeliveryError, seconds: float | None) -> None:
+    def _fail(self, message: Claimed, error: DeliveryError, seconds: float | None) -> None:
         permanent = error.permanent and error.stage in ("sender", "recipient", "data")
         if permanent:
             for recipient in message.recipients:
@@ -255,7 +259,7 @@ class Recorder:
         self._write_failure(message, error, seconds, permanent=permanent)
 
     def _write_failure(
-        self, message: Message, error: DeliveryError, seconds: float | None, *, permanent: bool
+        self, message: Claimed, error: DeliveryError, seconds: float | None, *, permanent: bool
     ) -> None:
         detail = {"stage": error.stage, "code": error.smtp_code, "message": error.message}
         entry = self._attempt(
@@ -278,27 +282,28 @@ class Recorder:
         self.rows.pop(message.pk, None)
 
     # --- the history
-    def _delivered(self, key: int, result: Result) -> list[Entry]:
+    def _delivered(self, result: Result, at: datetime) -> list[Entry]:
         """The history of a message that everybody got in this attempt."""
-        message = self.rows[key]
-        entry = self._attempt(message, "done", result.seconds, **_answer(result.outcome.reply))
+        message = self.rows[result.job.key]
+        entry = self._attempt(message, "done", result.seconds, **_answer(result.outcome.reply), at=at)
         return history.added(message.history, entry)
 
     def _attempt(
         self,
-        row: Message,
+        row: Claimed,
         stage: str,
         seconds: float | None,
         *,
         code: int | None,
         message: str,
         kind: str = "",
+        at: datetime | None = None,
     ) -> Entry:
         # What failed before the relay was asked has no duration.
         host = self.host if stage == "done" or seconds is not None else ""
         return history.attempt(
             row.attempts,
-            timezone.now(),
+            at or timezone.now(),
             stage=stage,
             kind=kind,
             code=code,

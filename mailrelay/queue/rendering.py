@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from mailrelay.mail import mime, payload
 from mailrelay.models import Message
+from mailrelay.queue.statements import Claimed
 
 
-def rendered(message: Message, from_name: str) -> tuple[bytes, bool]:
+def rendered(message: Message | Claimed, from_name: str) -> tuple[bytes, bool]:
     """The complete mail, and whether only SMTPUTF8 (RFC 6531) can carry its header.
 
     Args:

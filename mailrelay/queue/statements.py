@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -19,11 +20,9 @@ if TYPE_CHECKING:
     from django.db.backends.utils import CursorWrapper
     from django.db.models import Field
 
-#: What a delivery reads of a message, in the order of the fields, as ``from_db()`` wants it; the rest is for people.
-_NEEDED_TO_SEND = (
-    *("id", "attempts", "message_id", "envelope_sender", "recipients"),
-    *("body", "history", "created_at"),
-)
+    from mailrelay.history import Entry
+    from quazzar.sealing.values import Sealed
+
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 #: Rows of one INSERT: SQLite takes 999 values in older builds.
 _AT_ONCE = 400
@@ -36,6 +35,25 @@ _PENDING = "status IN ('queued', 'retrying')"
 _Read = Callable[[Any, Any, Any], Any]
 #: Fields whose values the database takes as they are.
 _PLAIN = (models.CharField, models.TextField, models.PositiveIntegerField)
+
+
+@dataclass(slots=True)
+class Claimed:
+    """What a delivery needs of a ``Message``; the rest is for people. Building the model would take longer than reading
+    the row."""
+
+    pk: int
+    attempts: int
+    message_id: str
+    envelope_sender: str
+    recipients: list[dict[str, Any]]
+    body: Sealed[bytes] | None
+    history: list[Entry]
+    created_at: datetime
+
+
+#: The columns of ``Claimed``, in its order.
+_CLAIMED = ["id", *[field.name for field in fields(Claimed)][1:]]
 
 
 def insert(row: Message) -> None:
@@ -123,7 +141,7 @@ def _index_statement(alias: str, number: int) -> str:
     return f"INSERT INTO {table} (address, message_id) VALUES {places}"  # noqa: S608
 
 
-def claim(owner: str, now: datetime, until: datetime, limit: int) -> list[Message]:
+def claim(owner: str, now: datetime, until: datetime, limit: int) -> list[Claimed]:
     """Claim up to ``limit`` messages that are due, oldest first, and read what a delivery needs of them.
 
     Two workers may want the same rows: one of them gets each.
@@ -141,13 +159,11 @@ def claim(owner: str, now: datetime, until: datetime, limit: int) -> list[Messag
     readers = _readers(alias)
     with keyring.looked_at_once():
         return [
-            Message.from_db(
-                alias,
-                _NEEDED_TO_SEND,
-                [
+            Claimed(
+                *[
                     value if read is None or value is None else read(value, None, connection)
                     for value, read in zip(row[1:], readers, strict=True)
-                ],
+                ]
             )
             for row in rows
         ]
@@ -165,7 +181,7 @@ def _claim_statement(alias: str) -> str:
         f"WITH due AS MATERIALIZED (SELECT id FROM {_due_first(connection)} AND next_attempt_at <= %s "  # noqa: S608
         f"ORDER BY next_attempt_at, id LIMIT %s {skip}) UPDATE {table} {set_} "
         f"WHERE id IN (SELECT id FROM due) AND {_PENDING} "
-        f"RETURNING {', '.join(('next_attempt_at', *_NEEDED_TO_SEND))}"
+        f"RETURNING {', '.join(('next_attempt_at', *_CLAIMED))}"
     )
 
 
@@ -237,7 +253,7 @@ def _readers(alias: str) -> list[_Read | None]:
     """What turns each column that a delivery reads into the attribute's value, as the ORM does."""
     connection = connections[alias]
     readers: list[_Read | None] = []
-    for name in _NEEDED_TO_SEND:
+    for name in _CLAIMED:
         field: Any = Message._meta.get_field(name)
         if isinstance(field, models.JSONField):
             readers.append(_read_json)

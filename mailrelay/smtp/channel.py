@@ -16,7 +16,8 @@ from contextlib import suppress
 from typing import TypeVar
 
 from mailrelay.smtp import sasl, wire
-from mailrelay.smtp.dialogue import Reply, Target, Trace
+from mailrelay.smtp.dialogue import Target, Trace
+from mailrelay.smtp.wire import Reply
 from quazzar import hostnames
 from quazzar.errors import DeliveryError
 
@@ -187,12 +188,12 @@ class Channel:
                 self.expires = min(latest, time.monotonic() + self._seconds(seconds))
                 self._heard.add((yield from self._receiving()))
         except OSError:
-            reply = Reply(*wire.answer(self._heard.lines))
+            reply = wire.answer(self._heard.lines)
             if reply.code < 400:
                 raise
             self.usable = False
             return reply
-        return Reply(*whole)
+        return whole
 
     def _receiving(self) -> Steps[bytes]:
         """Some bytes; empty if the server has closed the connection."""

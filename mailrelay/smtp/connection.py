@@ -9,8 +9,9 @@ from contextlib import AbstractContextManager, suppress
 from mailrelay.legal.conversion import Legal, Offer, Unsendable, legalise
 from mailrelay.smtp import wire
 from mailrelay.smtp.channel import Steps
-from mailrelay.smtp.dialogue import TOO_MANY, Envelope, Outcome, Reply, Target, Trace
+from mailrelay.smtp.dialogue import TOO_MANY, Envelope, Outcome, Target, Trace
 from mailrelay.smtp.opening import Opening
+from mailrelay.smtp.wire import Reply
 from quazzar import words
 from quazzar.errors import DeliveryError
 

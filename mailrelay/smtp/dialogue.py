@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mailrelay.smtp import wire
+from mailrelay.smtp.wire import Reply
 from quazzar.errors import DeliveryError
 
 #: The stages of sending one mail, in order; failures and the relay test name them.
@@ -58,19 +59,6 @@ class Envelope:
         for address in (self.sender, *self.recipients):
             if not wire.safe_path(address):
                 raise ValueError(f"{address[:60]!r} is not a mail address")
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A server's answer: its three-digit code, and its text with ``\n`` between lines."""
-
-    code: int
-    text: str
-
-    @property
-    def good(self) -> bool:
-        """Whether the server went along with the command: a 2xx or 3xx code."""
-        return 200 <= self.code < 400
 
 
 @dataclass(slots=True)

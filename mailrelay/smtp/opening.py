@@ -12,8 +12,9 @@ from typing import Any, Self
 
 from mailrelay.smtp import sasl, wire
 from mailrelay.smtp.channel import Channel, local_name
-from mailrelay.smtp.dialogue import Reply, Target, Trace
+from mailrelay.smtp.dialogue import Target, Trace
 from mailrelay.smtp.resolving import Address, resolve
+from mailrelay.smtp.wire import Reply
 from quazzar import tlsfailures
 from quazzar.errors import DeliveryError
 
@@ -189,7 +190,7 @@ class Opening(Channel):
         self._refuse(plain.recv(_PEEK, socket.MSG_PEEK))
 
     def _refuse(self, plain: bytes) -> None:
-        reply = Reply(*wire.answer(plain.splitlines()))
+        reply = wire.answer(plain.splitlines())
         if reply.code >= 400:
             self._note_answer(reply)
             raise self._rejected(reply, stage="tls" if self._said else "connect")

@@ -21,17 +21,18 @@ from mailrelay.smtp.dialogue import Down, Event, Job, Result, Target
 from mailrelay.smtp.line import JOB, PERMIT, Line, Openings, Shared
 from mailrelay.smtp.pool import LoginGate, Pool
 
-#: The most messages in doubt at once on the first three connections; each further connection adds one. Two kills in a
-#: row send at most twice as many again.
-IN_DOUBT = 10
+#: The most messages in doubt at once on the first ``_COVERED`` connections; each further connection adds one. Two kills
+#: in a row send at most twice as many again.
+IN_DOUBT = 20
+_COVERED = 13
 #: How many connections a near relay gets: while it works on the message of one, those of the others are prepared.
 _NEAR = 3
 #: Codes with which a server that has enough connections refuses another (RFC 5321 §3.8; Exchange: 432).
 _ENOUGH = (421, 432, 452)
 #: How many seconds of waiting for an answer justify one more connection.
 _WAIT_PER_CONNECTION = 0.005
-#: Where answers come at once, results are gathered for so many seconds, up to ``IN_DOUBT`` of them: one commit for ten
-#: results costs little more than one for a single result.
+#: Where answers come at once, results are gathered for so many seconds, up to ``IN_DOUBT`` of them: one commit for
+#: twenty results costs little more than one for a single result.
 _GATHER_SECONDS = 0.01
 
 
@@ -56,7 +57,7 @@ class Pipeline:
         self.alive = 0
         self._pool = pool
         self._most = pool.connections(target, most)
-        self._widest = _NEAR
+        self._widest = _COVERED
         self._shared = Shared(target, pool, gate or LoginGate(), Openings(pool), IN_DOUBT)
         self._lines: list[Line] = []
         self._watched: dict[int, Line] = {}
@@ -76,8 +77,8 @@ class Pipeline:
         return len(self._shared.jobs)
 
     def grow(self) -> None:
-        """Open as many connections as the relay's answer times and the work at hand justify; each but the first three
-        brings a permit."""
+        """Open as many connections as the relay's answer times and the work at hand justify; each after the first
+        ``_COVERED`` brings a permit."""
         while self.alive < wanted(self._shared.answer_seconds, self.outstanding, self._most):
             self.alive += 1
             if self.alive > self._widest:

@@ -6,6 +6,7 @@ import errno
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from mailrelay.mail.addresses import QUOTED_LOCAL
 
@@ -35,6 +36,19 @@ _LONGEST_LINE, _MOST_LINES = 8192, 1000
 _SIZE = re.compile(r"[0-9]{1,18}")
 
 
+class Reply(NamedTuple):
+    """A server's answer (RFC 5321 §4.2): its three-digit code, or 0 if that is not one of SMTP; and its text, with
+    ``\n`` between lines."""
+
+    code: int
+    text: str
+
+    @property
+    def good(self) -> bool:
+        """Whether the server went along with the command: a 2xx or 3xx code."""
+        return 200 <= self.code < 400
+
+
 def dot_stuff(data: bytes) -> bytes:
     """Double the dot at the start of a line (RFC 5321 §4.5.2)."""
     return _LEADING_DOT.sub(b"..", data) if b"\n." in data or data.startswith(b".") else data
@@ -51,14 +65,14 @@ def is_answer(line: bytes) -> bool:
     return _ANSWER.match(line) is not None
 
 
-def answer(lines: Sequence[bytes]) -> tuple[int, str]:
-    """Code and text of an answer that need not be whole; the code is 0 if it is not one of SMTP (RFC 5321 §4.2)."""
+def answer(lines: Sequence[bytes]) -> Reply:
+    """An answer that need not be whole."""
     matches = [_ANSWER.match(line) for line in lines if line]
     first = matches[0] if matches else None
     if first is None:
-        return 0, printable(b"\n".join(lines)).strip()
+        return Reply(0, printable(b"\n".join(lines)).strip())
     texts = [(match and match[2]) or b"" for match in matches]
-    return int(first[1]), printable(b"\n".join(text.strip() for text in texts))
+    return Reply(int(first[1]), printable(b"\n".join(text.strip() for text in texts)))
 
 
 class Answers:
@@ -87,8 +101,8 @@ class Answers:
         else:
             raise ConnectionResetError("closed")
 
-    def next(self) -> tuple[int, str] | None:
-        """Code and text of the next answer, or None until it is here; the code is 0 if it is not one of SMTP.
+    def next(self) -> Reply | None:
+        """The next answer, or None until it is here.
 
         Raises:
             ConnectionError: it is longer than any answer may be.
@@ -109,16 +123,16 @@ class Answers:
 
 
 @lru_cache(maxsize=128)
-def _single(line: bytes) -> tuple[int, str]:
+def _single(line: bytes) -> Reply:
     """An answer of one line; three of the four to a message are always the same."""
     return _whole([line])
 
 
-def _whole(lines: Sequence[bytes]) -> tuple[int, str]:
+def _whole(lines: Sequence[bytes]) -> Reply:
     last = _ANSWER.match(lines[-1])
     if last is None:
-        return 0, answer(lines)[1]
-    return int(last[1]), printable(b"\n".join([line[4:].strip() for line in lines]))
+        return Reply(0, answer(lines).text)
+    return Reply(int(last[1]), printable(b"\n".join([line[4:].strip() for line in lines])))
 
 
 def features(text: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 #: Messages that one killed worker leaves in doubt, and those of one with a relay that answers slowly, as a near one
 #: does on a busy machine: see docs/decisions/0003-pipelined-smtp.md.
-IN_DOUBT, FAR = 10, 32
+IN_DOUBT, FAR = 20, 32
 _DYING = 0.5
 
 

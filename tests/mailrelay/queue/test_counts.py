@@ -86,7 +86,7 @@ def test_what_is_retried_or_deleted_leaves_the_stock_but_has_happened(
     recorder = claimed(3)
     again, gone, _ = recorder.rows.values()
     recorder.record(results(recorder, REFUSED, REFUSED, None))
-    assert byhand.retry(again)
+    assert byhand.retry(Message.objects.get(pk=again.pk))
     assert retention.remove(Message.objects.filter(pk=gone.pk)) == 1
     assert counts.by_status() == {"queued": 1, "sending": 0, "sent": 1, "retrying": 0, "failed": 0}
     assert lately() == {"sent": 1, "failed": 2, "deferred": 0}

@@ -22,6 +22,7 @@ from mailrelay.models import Message, RelaySettings
 from mailrelay.queue import byhand, delivery, outbox
 from mailrelay.queue.recording import Recorder
 from mailrelay.relay import settings
+from mailrelay.smtp.pipeline import IN_DOUBT
 from mailrelay.tasks import sweep_outbox
 from quazzar.sealing import agreement
 from tests.rig.faults import HANG_UP, FaultServer, Script
@@ -325,7 +326,7 @@ def test_a_machine_that_was_suspended_does_not_send_what_others_have_taken_over(
     monkeypatch.setattr(delivery, "_RENEW_SECONDS", 0.0)
     monkeypatch.setattr(outbox, "renew", taken_over)
     delivery.drain()
-    assert 0 < len(server.accepted) <= 20
+    assert 0 < len(server.accepted) <= 2 * IN_DOUBT
     assert {row.lease_owner for row in Message.objects.all()} == {"another machine"}
 
 

@@ -12,6 +12,7 @@ from mailrelay.diagnosis import testmail
 from mailrelay.mail.emails import Email
 from mailrelay.models import Message, RelaySettings
 from mailrelay.queue import delivery, outbox
+from mailrelay.queue.statements import Claimed
 from mailrelay.relay import logins, settings, target
 from mailrelay.sender import DeliveryError, Sender
 from mailrelay.tasks import sweep_outbox
@@ -125,7 +126,7 @@ def test_whose_turn_it_is_signs_in_even_if_another_worker_has_claimed_the_mail(
         server.script.users["op"] = "wrong-password"
     claim = outbox.claim
 
-    def claim_second(owner: str, limit: int) -> list[Message]:
+    def claim_second(owner: str, limit: int) -> list[Claimed]:
         monkeypatch.setattr(outbox, "claim", claim)
         assert delivery.Drain().run() == 0  # another worker's, which has to wait
         return claim(owner, limit)

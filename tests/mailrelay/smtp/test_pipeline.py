@@ -10,7 +10,7 @@ import pytest
 from mailrelay.smtp import opening
 from mailrelay.smtp.connection import Connection
 from mailrelay.smtp.dialogue import Down, Envelope, Event, Job, Result, Target
-from mailrelay.smtp.pipeline import IN_DOUBT, Pipeline, wanted
+from mailrelay.smtp.pipeline import _COVERED, IN_DOUBT, Pipeline, wanted
 from mailrelay.smtp.pool import Pool
 from tests.rig import wait_until
 from tests.rig.ca import CertificateAuthority
@@ -154,9 +154,9 @@ def test_no_more_mails_are_in_doubt_than_promised(pool: Pool) -> None:
 
 
 @pytest.mark.slow
-def test_each_connection_to_a_far_relay_but_the_first_three_adds_one_mail_in_doubt(pool: Pool) -> None:
+def test_each_connection_to_a_far_relay_after_the_first_thirteen_adds_one_mail_in_doubt(pool: Pool) -> None:
     with FaultServer(Script(latency=0.1)) as far:
-        pipeline = Pipeline(Target("127.0.0.1", far.port, "none"), pool, 4)
+        pipeline = Pipeline(Target("127.0.0.1", far.port, "none"), pool, _COVERED + 2)
         for key in range(50):
             pipeline.submit(job(key))
         unsettled = 0
@@ -164,8 +164,8 @@ def test_each_connection_to_a_far_relay_but_the_first_three_adds_one_mail_in_dou
         while batch := pipeline.collect(3):
             pipeline.grow()
             unsettled += len(results(batch))
-        assert len(far.sessions) == 4
-        assert unsettled == IN_DOUBT + 1 == len(far.accepted)
+        assert len(far.sessions) == _COVERED + 2
+        assert unsettled == IN_DOUBT + 2 == len(far.accepted)
         pipeline.close()
 
 

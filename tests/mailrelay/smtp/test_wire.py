@@ -67,7 +67,7 @@ def test_a_smuggled_second_mail_stays_text(subtests: pytest.Subtests) -> None:
     st.lists(st.integers(min_value=1, max_value=9), min_size=1),
 )
 def test_answers_are_the_same_however_they_are_cut(said: list[bytes], sizes: list[int]) -> None:
-    def heard(pieces: Iterable[bytes]) -> list[tuple[int, str]]:
+    def heard(pieces: Iterable[bytes]) -> list[wire.Reply]:
         answers, found = wire.Answers(), []
         for piece in pieces:
             answers.add(piece)
