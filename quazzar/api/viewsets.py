@@ -150,11 +150,15 @@ class ApiViewSet(GenericViewSet[Any]):
         return super().get_serializer_class()
 
     def get_object(self) -> Any:
-        """Return the row that the path names. A list's filters do not apply to it.
+        """Return the row that the path names, or None if it names none. A list's filters do not apply to it.
 
         Raises:
             NotFound: there is none.
         """
+        if (
+            "pk" not in self.kwargs
+        ):  # OPTIONS asks for it, also where there is only one thing, such as a schedule
+            return None
         row = self.get_queryset().filter(pk=self.row_id).first()
         if row is None:
             raise self._not_found()

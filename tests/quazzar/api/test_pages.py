@@ -99,6 +99,16 @@ def test_every_route_is_a_page_with_what_can_be_done_there(
                 assert isinstance(json.loads(unescape(example)), dict)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("address", "view"), ROUTES)
+def test_options_describe_every_route_also_where_there_is_no_row(
+    browser: Client, rows: dict[str, int], address: str, view: Any
+) -> None:
+    for route in {with_rows(address, rows), with_rows(address, {}).replace("/1", "/999999")}:
+        answer = browser.options(route)
+        assert (answer.status_code, answer["Content-Type"]) == (200, "application/json"), route
+
+
 def test_the_page_is_the_consoles(browser: Client) -> None:
     page = Page(browser.get("/api/mail/mailboxes"))
     assert {"/admin/", "/api/", "/api/mail/", "/api/docs"} <= page.links
