@@ -32,7 +32,7 @@ class NotWaiting(NotFound):
 
 
 def retry(engine: Engine, queue_id: str = "") -> int:
-    """How many mails Postfix now tries: the one with this id, or all that wait. Mail on hold stays there.
+    """How many mails Postfix now tries: the one with this id, or all that wait. Mail on hold stays there, uncounted.
 
     Returns without waiting for the result: that shows in the queue, or by the mail being gone from it.
 
@@ -51,4 +51,4 @@ def retry(engine: Engine, queue_id: str = "") -> int:
     argv = ["postqueue", "-i", queue_id] if queue_id else ["postqueue", "-f"]
     engine.check(watch.container(), argv, timeout=watch.TIMEOUT, what="retrying mail in the queue")
     audit.record("stack.queue_retried", f"mail {queue_id}" if queue_id else "all mail")
-    return 1 if queue_id else count
+    return 1 if queue_id else count - sum(mail.queue == "hold" for mail in mails)

@@ -60,10 +60,18 @@ def _listed(found: dict[str, Any], text: str) -> dict[str, Any]:
     summary = listing.summarise(mails, len(mails))
     return {
         "count": found["count"],
-        "mails": [(mail, journeys.get(f"q:{mail.id}")) for mail in mails],
+        "mails": [(mail, journeys.get(f"q:{mail.id}"), _by_reason(mail)) for mail in mails],
         "reasons": [(watch.line(reason), reason.text) for reason in summary.reasons[:5]],
         "held": sum(mail.queue == "hold" for mail in mails),
     }
+
+
+def _by_reason(mail: Waiting) -> list[tuple[list[str], str]]:
+    """The recipients who wait for the same thing, and what that is in Postfix's words about the first of them."""
+    grouped: dict[tuple[str, str], tuple[list[str], str]] = {}
+    for one in mail.recipients:
+        grouped.setdefault(listing.spoken(one.reason), ([], one.reason))[0].append(one.address)
+    return list(grouped.values())
 
 
 def _has(mail: Waiting, text: str) -> bool:
@@ -92,7 +100,7 @@ def retry(request: HttpRequest) -> HttpResponse:
             count = retrying.retry(engine, request.POST.get("id", ""))
     except QuazzarError as exc:
         return refused(request, exc, PAGE)
-    said = f"Retrying {words.count(count, 'mail')} now." if count else "No mail waits any more."
+    said = f"Retrying {words.count(count, 'mail')} now." if count else "No mail waits, apart from mail on hold."
     return done(request, said, PAGE)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from drf_spectacular.drainage import get_override
+from rest_framework.exceptions import NotFound
 from rest_framework.parsers import MultiPartParser
 
 from quazzar.api.browsable.endpoints import Endpoint, endpoints
@@ -84,6 +85,17 @@ def _json(value: object) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
+def is_gone(view: Any, status: int) -> bool:
+    """Whether the path names a row that does not exist, or no longer: nothing can be sent to it."""
+    if status not in (204, 404) or "pk" not in view.kwargs:
+        return False
+    try:
+        view.get_object()
+    except NotFound:
+        return True
+    return False
+
+
 # --- the page ----------------------------------------------------------------------------------------------
 def context(view: Any, request: Request, response: Response, answer: object, content: str) -> dict[str, Any]:
     """Return what the template shows besides the forms."""
@@ -106,7 +118,7 @@ def context(view: Any, request: Request, response: Response, answer: object, con
             content, request.build_absolute_uri("/"), getattr(view, "page_of_row", "") or own_rows
         ),
         "formats": [renderer.format for renderer in view.renderer_classes if renderer.format != "api"],
-        "related": _related(request.path, routes),
+        "related": [] if is_gone(view, response.status_code) else _related(request.path, routes),
         "endpoints": view.endpoints() if hasattr(view, "endpoints") and response.status_code == 200 else [],
         "queries": getattr(view, "page_queries", ()),
         **_listing(view, request, action),

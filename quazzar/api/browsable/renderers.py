@@ -38,11 +38,13 @@ class ConsolePages(BrowsableAPIRenderer):
     ) -> dict[str, Any]:
         """Return what the template shows."""
         view, request = renderer_context["view"], renderer_context["request"]
+        response = renderer_context["response"]
+        methods = () if pages.is_gone(view, response.status_code) else pages.METHODS
         renderer = self.get_default_renderer(view)
         content = self.get_content(renderer, data, accepted_media_type, renderer_context)
         return {
-            "forms": [form for method in pages.METHODS if (form := self._form(data, view, method, request))],
-            **pages.context(view, request, renderer_context["response"], data, content),
+            "forms": [form for method in methods if (form := self._form(data, view, method, request))],
+            **pages.context(view, request, response, data, content),
         }
 
     def _form(self, data: Any, view: Any, method: str, request: Request) -> pages.Form | None:

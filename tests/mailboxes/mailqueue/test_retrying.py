@@ -45,6 +45,13 @@ def test_one_mail_or_all_of_it(up: StackEngine, api: APIClient) -> None:
     ]
 
 
+def test_mail_on_hold_is_not_counted(up: StackEngine, api: APIClient) -> None:
+    held = mail(OTHER, "450 4.2.0 Greylisted", queue="hold")
+    lines = [mail(ONE, "450 4.2.0 Greylisted"), held, "2"]
+    up.reply("bash", "-o", "pipefail", with_=Result(0, "\n".join(lines).encode()))
+    assert api.post(RETRY, {}).json() == {"count": 1}
+
+
 def test_a_mail_that_does_not_wait_is_not_tried(up: StackEngine, api: APIClient) -> None:
     for name in ("4bXk2Q1y8Lz3f", "-f", "../etc"):
         answer = api.post(RETRY, {"id": name})

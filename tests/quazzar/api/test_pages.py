@@ -132,9 +132,20 @@ def test_a_list_leads_to_its_rows_and_to_its_next_page(browser: Client, rows: di
 
 
 def test_a_row_that_does_not_exist_has_no_page_of_things_to_send(browser: Client) -> None:
-    response = browser.get("/api/mail/messages/99/retry")
-    assert response.status_code == 404
-    assert "This message does not exist." in Page(response).text
+    for address in ("/api/mail/messages/99/retry", "/api/mail/mailboxes/99", "/api/mail/domains/99/dns/publisher"):
+        response = browser.get(address)
+        page = Page(response)
+        assert (response.status_code, page.bodies) == (404, {}), address
+        assert "does not exist." in page.text
+
+
+def test_a_row_that_is_deleted_from_its_page_has_nothing_more_to_send(
+    browser: Client, rows: dict[str, int]
+) -> None:
+    number = rows["/api/mail/suppressions/"]
+    page = Page(browser.delete(f"/api/mail/suppressions/{number}"))
+    assert "204 No Content" in page.text
+    assert page.bodies == {}
 
 
 def test_the_import_takes_a_file_or_text(browser: Client) -> None:
