@@ -39,7 +39,7 @@ class Dmarc(TextKind):
         reports = facts.dmarc_reports or reports_to(facts.domain)
         purpose = (
             f"{_ASKS[facts.dmarc].format(domain=facts.domain)} to send reports to the address in rua. The mail "
-            "server accepts mail for the address that Quazzar suggests."
+            f"server accepts mail for {reports}."
         )
         value = f"{self.marker}; p={facts.dmarc}; rua=mailto:{reports}"
         yield self.record(walk.record_name(facts.domain), value, purpose)

@@ -9,6 +9,7 @@ from dnsrecords.spf.repair import misread
 from dnsrecords.spf.terms import VERSION, Mechanism, Modifier, SpfRecord
 from dnsrecords.text.mistakes import mistake
 from dnsrecords.text.taglists import shown
+from quazzar import words
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -158,9 +159,10 @@ def changed(mended: Iterable[tuple[str, str]], left_out: Collection[str]) -> str
     """
     sentences = [f'"{right}" was probably meant instead of "{written}".' for written, right in mended]
     if left_out:
+        one = len(left_out) == 1
         sentences.append(
-            f"The suggested record leaves out {'; '.join(left_out)}. Correct and add the ones that still "
-            "send mail."
+            f"The suggested record leaves out {words.count(len(left_out), 'term')}: {'; '.join(left_out)}. "
+            f"Correct and add {'it if it still sends' if one else 'the ones that still send'} mail."
         )
     return " ".join(sentences)
 

@@ -45,7 +45,7 @@ $TTL 3600
 quazzar._domainkey 3600 IN TXT "v=DKIM1; k=rsa; p=TUlJQg=="
 
 ; Asks other servers to put mail that falsely claims to be from example.org into spam, and to send reports to \
-the address in rua. The mail server accepts mail for the address that Quazzar suggests.
+the address in rua. The mail server accepts mail for postmaster@example.org.
 _dmarc 3600 IN TXT "v=DMARC1; p=quarantine; rua=mailto:postmaster@example.org"
 
 ns 3600 IN A 192.0.2.53
