@@ -100,7 +100,9 @@ def retry(request: HttpRequest) -> HttpResponse:
             count = retrying.retry(engine, request.POST.get("id", ""))
     except QuazzarError as exc:
         return refused(request, exc, PAGE)
-    said = f"Retrying {words.count(count, 'mail')} now." if count else "No mail waits, apart from mail on hold."
+    said = (
+        f"Retrying {words.count(count, 'mail')} now." if count else "No mail waits, apart from mail on hold."
+    )
     return done(request, said, PAGE)
 
 

@@ -132,7 +132,11 @@ def test_a_list_leads_to_its_rows_and_to_its_next_page(browser: Client, rows: di
 
 
 def test_a_row_that_does_not_exist_has_no_page_of_things_to_send(browser: Client) -> None:
-    for address in ("/api/mail/messages/99/retry", "/api/mail/mailboxes/99", "/api/mail/domains/99/dns/publisher"):
+    for address in (
+        "/api/mail/messages/99/retry",
+        "/api/mail/mailboxes/99",
+        "/api/mail/domains/99/dns/publisher",
+    ):
         response = browser.get(address)
         page = Page(response)
         assert (response.status_code, page.bodies) == (404, {}), address
