@@ -40,12 +40,23 @@ site.PAGES += (
 )
 
 
+_ABBREVIATIONS = {"a", "mx", "spf", "dkim", "dmarc", "ptr", "tlsa", "srv", "mta", "sts", "tls", "rpt"}
+
+
+def _record(key: str) -> str:
+    """A record's id in words: ``SRV imaps``."""
+    named = [part.upper() if part in _ABBREVIATIONS else part for part in key.split("_")]
+    return " ".join(named)[:1].upper() + " ".join(named)[1:]
+
+
 class RowsOfDomains(GatedAdmin, ReadOnlyAdmin):
     """Rows that belong to a domain, which has its page in the DNS tab."""
 
     see = SEE_DNS
     own_page, own_route = "DNS records", "admin:dns_overview"
     list_select_related = ("domain",)
+    spoken: ClassVar[Any] = {"record": _record}
+    labels: ClassVar[Any] = {"message": "What was found"}
     search_fields: ClassVar[tuple[str, ...]] = ("domain__name",)
     search_help_text = "Search domain"
     ordering: ClassVar[tuple[str, ...]] = ("domain__name",)
@@ -275,12 +286,17 @@ class ProofAdmin(RowsOfProofs):
     """Proofs. The mail that arrived is not shown."""
 
     about = "Mails that were sent to prove that mail arrives, and what was found."
-    list_display = ("id", "to", "way", "state", "sentence", "created_at")
+    labels: ClassVar[Any] = {"sentence": "What was found"}
+    list_display = ("to", "way", "state", "sentence", "started")
     list_filter: ClassVar[list[Any]] = ["state", "way", "scheduled"]
     search_fields: ClassVar[tuple[str, ...]] = ("to", "from_address")
     search_help_text = "Search address"
     ordering: ClassVar[tuple[str, ...]] = ("-id",)
     exclude = ("mail",)
+
+    @admin.display(description="Started", ordering="created_at")
+    def started(self, row: Proof) -> str:
+        return shown.moment(row.created_at)
 
     def own_url(self, row: Any = None) -> str:
         """The address of the page that shows the proof as a picture; without a row, that of all proofs."""

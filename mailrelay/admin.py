@@ -161,7 +161,11 @@ class FeedbackAdmin(GatedAdmin, ReadOnlyAdmin):
     see = SEE_QUEUE
     own_page, own_route = "Returned mail", "admin:returned_mail"
     ordering = ("-id",)
-    labels: ClassVar[dict[str, str]] = {"hard": "Address is dead", "source": "Told by", "code": "SMTP reply"}
+    labels: ClassVar[dict[str, str]] = {
+        "hard": "Address is dead",
+        "source": "Reported by",
+        "code": "SMTP reply",
+    }
     spoken: ClassVar[dict[str, Callable[[str], str]]] = {"source": _told_by}
     hidden = ("report",)
     list_display = ("recipient", "kind", "hard", "status", "source", "at")
@@ -189,7 +193,7 @@ class EventSourceAdmin(GatedAdmin, ReadOnlyAdmin):
     see = SEE_RELAY
     own_page, own_route = "Returned mail", "admin:returned_mail"
     hidden = ("token_digest",)
-    labels: ClassVar[dict[str, str]] = {"last_event": "What it told", "refusal": "Why it was refused"}
+    labels: ClassVar[dict[str, str]] = {"last_event": "Last event", "refusal": "Why it was refused"}
     spoken: ClassVar[dict[str, Callable[[str], str]]] = {"provider": _told_by}
     list_display = ("provider", "last_event_at", "last_event", "refused_at")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, ClassVar, cast
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
@@ -18,6 +19,7 @@ from quazzar.console import (  # noqa: F401  (some register themselves)
 )
 from quazzar.console.account import operators, profile  # noqa: F401  (they and those that they import add pages)
 from quazzar.console.doctor import views as doctor
+from quazzar.console.doctor.views import LOOKS
 from quazzar.console.help import page as helppage
 from quazzar.console.home import views as home  # noqa: F401  (it adds its pages)
 from quazzar.console.rows import ReadOnlyAdmin, RightfulAdmin
@@ -37,6 +39,8 @@ from quazzar.models import (
     Session,
     SignInPolicy,
 )
+from quazzar.monitoring import doctor as checks
+from quazzar.monitoring.doctor import Level
 from quazzar.rights import MANAGE_OPERATORS, SEE_AUDIT_LOG
 
 
@@ -218,13 +222,31 @@ class HeartbeatAdmin(ReadOnlyAdmin):
         return shown.distance(row.at)
 
 
+_AREAS = {"dns": "DNS", "node": "This server", "reports": "Expected reports", "server": "Mail server"}
+
+
+def _check(name: str) -> str:
+    return next((each.heading for each in checks.registered() if each.name == name), name)
+
+
+class RowsOfChecks(ReadOnlyAdmin):
+    """Rows about the doctor's checks, in its words."""
+
+    see = SEE_AUDIT_LOG
+    own_page, own_route = "Doctor", "admin:doctor"
+    spoken: ClassVar[dict[str, Callable[[str], str]]] = {
+        "check_name": _check,
+        "level": lambda level: LOOKS[Level(level)][0],
+        "area": lambda area: _AREAS.get(area, area.capitalize()),
+        "sentence": shown.timed,
+    }
+
+
 @admin.register(Finding)
-class FindingAdmin(ReadOnlyAdmin):
+class FindingAdmin(RowsOfChecks):
     """What the doctor's checks found last, since when, and what was mailed about it."""
 
     about = "What each check of Doctor found last."
-    see = SEE_AUDIT_LOG
-    own_page, own_route = "Doctor", "admin:doctor"
     hidden = ("page",)
     list_display = ("check_name", "level", "sentence", "from_when", "mailed")
     list_filter = ("level", "area")
@@ -241,12 +263,10 @@ class FindingAdmin(ReadOnlyAdmin):
 
 
 @admin.register(FindingChange)
-class FindingChangeAdmin(ReadOnlyAdmin):
+class FindingChangeAdmin(RowsOfChecks):
     """When the doctor's checks found something new."""
 
     about = "What the checks of Doctor found before."
-    see = SEE_AUDIT_LOG
-    own_page, own_route = "Doctor", "admin:doctor"
     list_display = ("check_name", "level", "sentence", "when")
     list_filter = ("level", "check_name")
 

@@ -137,11 +137,12 @@ def _backups(crew: Crew, now: datetime, dice: random.Random) -> Iterator[Event]:
 
 def _learn(now: datetime, dice: random.Random) -> None:
     """The same reports in the weeks before, from which the node has learned; their mail is gone."""
-    for day in range(21, 6, -1):
+    for day in range(21, 5, -1):
         for job, (ago, _, _) in _JOBS.items():
-            arrivals.recent.forget()
             when = now - ago * _HOUR - day * _DAY + timedelta(seconds=dice.uniform(0, 300))
-            arrivals.record(signatures.of_backup(job), now=when)
+            if now - when >= 7 * _DAY:  # those after it are mailed (_backups)
+                arrivals.recent.forget()
+                arrivals.record(signatures.of_backup(job), now=when)
 
 
 def _watch(crew: Crew, now: datetime) -> Iterator[Event]:

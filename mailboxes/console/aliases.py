@@ -32,12 +32,12 @@ class AliasForm(AddressForm):
     local_part = forms.CharField(
         label="Address",
         widget=text_input(placeholder="sales"),
-        error_messages={"required": "Type the part before the @."},
+        error_messages={"required": "Enter the part before the @."},
     )
     destinations = AddressesField(
         label="Destinations",
         widget=address_lines("anna@example.com\nben@elsewhere.net", rows=3),
-        error_messages={"required": "Type at least one address that gets the mail."},
+        error_messages={"required": "Enter at least one address that gets the mail."},
     )
     enabled = switch("Forwards mail")
 

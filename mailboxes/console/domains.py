@@ -27,7 +27,7 @@ class DomainForm(SavingForm):
     name = forms.CharField(
         label="Domain",
         widget=text_input(placeholder="example.com", inputmode="url"),
-        error_messages={"required": "Type a domain, such as example.com."},
+        error_messages={"required": "Enter a domain, such as example.com."},
     )
     catch_all = forms.CharField(
         label="Catch-all", required=False, widget=text_input(placeholder="Nobody", inputmode="email")

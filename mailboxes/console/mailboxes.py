@@ -53,7 +53,7 @@ class AddressForm(SavingForm):
     local_part = forms.CharField(
         label="Address",
         widget=text_input(placeholder="anna"),
-        error_messages={"required": "Type the part before the @."},
+        error_messages={"required": "Enter the part before the @."},
     )
 
     def fix_address(self, row: object, domains: list[tuple[str, str]]) -> None:
@@ -131,7 +131,7 @@ class MailboxForm(AddressForm):
         """A new mailbox needs a password: without one nobody could sign in."""
         values = super().clean() or {}
         if self.row is None and not values.get("password"):
-            self.add_error("password", "Type a password, or generate one.")
+            self.add_error("password", "Enter a password, or generate one.")
         return values
 
     def save(self) -> Mailbox | None:

@@ -52,7 +52,7 @@ class HostnameForm(SavingForm):
 
     hostname = forms.CharField(
         widget=text_input(placeholder="mail.example.com", inputmode="url", autofocus=True),
-        error_messages={"required": "Type the name of your mail server, such as mail.example.com."},
+        error_messages={"required": "Enter the name of your mail server, such as mail.example.com."},
     )
 
     def save(self) -> Stack | None:

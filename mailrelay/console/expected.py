@@ -152,10 +152,12 @@ def add(request: HttpRequest) -> HttpResponse:
     return redirect(PAGE)
 
 
-@gate.page(CHANGE_EXPECTED)
+@gate.page(SEE_EXPECTED)
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
-    """One report: its form, its latest arrivals, and what can be done with it."""
+    """One report and its latest arrivals; for those who may change it also its form, and what can be done with it."""
+    if request.method == "POST":
+        gate.require(CHANGE_EXPECTED, request)
     row = get_object_or_404(ExpectedReport, pk=pk)
     form = ReportForm(request.POST if request.method == "POST" else None, row=row)
     saved = form.save() if request.method == "POST" else None
@@ -167,7 +169,13 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _form(request: HttpRequest, form: ReportForm, context: dict[str, Any]) -> HttpResponse:
-    whole = {**frame(request), "form": form, "zone": nodezone.name(), **context}
+    whole = {
+        **frame(request),
+        "form": form,
+        "zone": nodezone.name(),
+        "may_change": CHANGE_EXPECTED(request.user),
+        **context,
+    }
     return render(request, "mailrelay/expected_report.html", whole)
 
 

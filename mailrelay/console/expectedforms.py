@@ -40,7 +40,7 @@ def _select(choices: Any, **options: Any) -> forms.ChoiceField:
 
 
 def _number(initial: int) -> forms.IntegerField:
-    error = {"invalid": "Type a whole number.", "min_value": "Type 1 or more."}
+    error = {"invalid": "Enter a whole number.", "min_value": "Enter 1 or more."}
     widget = forms.NumberInput(attrs={**INPUT, "min": 1, "inputmode": "numeric"})
     return forms.IntegerField(
         required=False, min_value=1, initial=initial, widget=widget, error_messages=error
@@ -51,7 +51,7 @@ class ReportForm(SavingForm):
     """Name, schedule and tolerance; for a new report also what to match, for a known one until when it is muted."""
 
     name = forms.CharField(
-        widget=text_input(placeholder="nightly-backup"), error_messages={"required": "Type a name."}
+        widget=text_input(placeholder="nightly-backup"), error_messages={"required": "Enter a name."}
     )
     kind = _select(ExpectedReport.Kind.choices, initial=ExpectedReport.Kind.ANY, required=False)
     match = forms.CharField(widget=text_input(placeholder="the same as the name"), required=False)

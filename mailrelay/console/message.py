@@ -112,7 +112,7 @@ class AgainForm(SavingForm):
     to = AddressesField(
         label="Send it to",
         widget=address_lines("anna@example.com", rows=3),
-        error_messages={"required": "Type at least one address."},
+        error_messages={"required": "Enter at least one address."},
     )
 
     def save(self, row: Message) -> Message | None:

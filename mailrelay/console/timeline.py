@@ -16,6 +16,7 @@ from mailrelay.models import Feedback, Message
 from mailrelay.onward import Step
 from mailrelay.queue.byhand import CANCELLED
 from mailrelay.queue.standing import STAGES
+from quazzar.console import shown
 from quazzar.errors import DeliveryError
 
 Status = Message.Status
@@ -180,8 +181,8 @@ def _attempt(entry: Entry, relay: RelayLike) -> Event:
     place = STAGES.get(entry["stage"], entry["stage"])
     title = f"Attempt {entry['number']} failed at {place}"
     if entry["kind"] == SUPPRESSED:
-        why = capfirst(diagnosis.message.removeprefix("Not sent: "))
-        return Event(_time(entry), "off", "block", "Not sent", why, details, diagnosis.hint)
+        why = shown.timed(capfirst(diagnosis.message.removeprefix("Not sent: ")))
+        return Event(_time(entry), "off", "block", "Not sent", "", why, diagnosis.hint)
     return Event(_time(entry), "bad", "error", title, diagnosis.message, details, diagnosis.hint)
 
 
@@ -259,8 +260,9 @@ def _remedy(row: Feedback, relay: RelayLike) -> str:
 
 def _left_out(message: Message) -> Iterator[Event]:
     for one in message.recipients:
-        if one.get("status") == "suppressed":
-            yield Event(None, "off", "block", f"Not sent to {one['address']}", str(one.get("message", "")))
+        if one.get("status") == SUPPRESSED:
+            why = shown.timed(str(one.get("message", "")).removeprefix("Not sent: "))
+            yield Event(None, "off", "block", f"Not sent to {one['address']}", details=capfirst(why))
 
 
 # --- what is to come

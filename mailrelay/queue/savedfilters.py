@@ -68,7 +68,7 @@ def remove(user: User, name: str) -> bool:
 
 def _problem(named: SavedFilter, others: list[SavedFilter]) -> str:
     if not named.name:
-        return "Type a name."
+        return "Enter a name."
     if len(named.name) > LONGEST:
         return f"A name can have {LONGEST} characters at most."
     if problem := validation.name_problem(named.name):

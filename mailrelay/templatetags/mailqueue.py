@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 
 from mailrelay.console import states
 from mailrelay.models import Message
+from quazzar.console import shown
 
 register = template.Library()
 
@@ -39,5 +40,6 @@ def reason(message: Message) -> str:
 
 @register.simple_tag
 def answer(recipient: dict[str, Any]) -> str:
-    """The server's words about a recipient, with its code once."""
-    return states.answer(recipient)
+    """The server's words about a recipient, with its code once, or ours about one who was left out."""
+    said = states.answer(recipient)
+    return shown.timed(said) if recipient.get("status") == "suppressed" else said

@@ -43,8 +43,8 @@ _SEND = {"mailrelay.view_message", "mailrelay.add_message", "mailrelay.change_me
 OWNER = "Owner"
 #: The most powerful one first.
 ROLES = (
-    Role(OWNER, "Does everything, and manages operators", frozenset(PERMISSIONS)),
-    Role("Mail admin", "Runs relay, mail server, mailboxes and DNS", frozenset(_MAIL | _KEYS)),
+    Role(OWNER, "Can do everything, and manages operators", frozenset(PERMISSIONS)),
+    Role("Mail admin", "Manages the relay, the mail server, mailboxes and DNS", frozenset(_MAIL | _KEYS)),
     Role("Sender", "Sends mail and alerts, and retries messages", frozenset(_SEND | _KEYS)),
     Role("Viewer", "Sees everything about mail, and changes nothing", frozenset(_SEE)),
 )

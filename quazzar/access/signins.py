@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from quazzar import actors
 from quazzar.access import audit
+from quazzar.auditlog.sentences import UNKNOWN
 from quazzar.models import AuditEntry
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ IN, OUT, FAILED, WRONG_CODE, LOCKED = (
     f"operator.{what}"
     for what in ("signed_in", "signed_out", "sign_in_failed", "second_factor_failed", "locked_out")
 )
-#: Stands in for a name that does not exist.
-UNKNOWN = "an unknown name"
 #: The same failure from the same address is recorded once in this time.
 _AGAIN_AFTER = timedelta(minutes=1)
 #: Failures recorded in an hour.

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from quazzar.models import AuditEntry
 
+#: Stands in the log for a sign-in name that does not exist.
+UNKNOWN = "an unknown name"
+
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
@@ -126,18 +129,18 @@ def _changes(text: str) -> Callable[[AuditEntry], str]:
     return lambda entry: text.format(entry.target) + _fields(entry)
 
 
-def _messages(verb: str) -> Callable[[AuditEntry], str]:
-    """One message by its Message-ID, or their number."""
-    return lambda entry: (
-        f"{verb} {entry.target}" if entry.target.endswith(" messages") else f"{verb} message {entry.target}"
+def _messages(text: str) -> Callable[[AuditEntry], str]:
+    """Fill in one message by its Message-ID, or their number."""
+    return lambda entry: text.format(
+        entry.target if entry.target.endswith(" messages") else f"message {entry.target}"
     )
 
 
 def _operator_changed(entry: AuditEntry) -> str:
     own = entry.actor == f"user:{entry.target}"
     if entry.fields == ["password"]:
-        return "changed their own password" if own else f"set a new password for operator {entry.target}"
-    return f"changed {'their own account' if own else f'operator {entry.target}'}{_fields(entry)}"
+        return "changed their own password" if own else f"set a new password for {entry.target}"
+    return f"changed {'their own account' if own else f'the operator “{entry.target}”'}{_fields(entry)}"
 
 
 def _second_factor(verb: str, where: str) -> Callable[[AuditEntry], str]:
@@ -150,8 +153,17 @@ def _second_factor(verb: str, where: str) -> Callable[[AuditEntry], str]:
     return words
 
 
-def _sign_in_failed(entry: AuditEntry) -> str:
-    return f"failed to sign in as {entry.target}"
+def _sign_in(known: str, unknown: str) -> Callable[[AuditEntry], str]:
+    """For the name of an operator, and for one that does not exist."""
+    return lambda entry: unknown if entry.target == UNKNOWN else known.format(entry.target)
+
+
+def _refused(entry: AuditEntry) -> str:
+    """The target is a method of HTTP and a path; what is only read is opened."""
+    method, _, path = entry.target.partition(" ")
+    if method in ("GET", "HEAD"):
+        return f"was not allowed to {'read' if path.startswith('/api/') else 'open'} {path}"
+    return f"was not allowed to make a change: {entry.target}"
 
 
 def _key_refused(entry: AuditEntry) -> str:
@@ -177,11 +189,11 @@ def _unknown(entry: AuditEntry) -> str:
 RENDERERS: dict[str, Callable[[AuditEntry], str]] = {
     "relay.changed": _changes("changed the relay settings"),
     "relay.removed": _does("removed the relay settings"),
-    "message.retried": _messages("retried"),
-    "message.cancelled": _messages("cancelled"),
-    "message.deleted": _messages("deleted"),
-    "message.read": _messages("read the content of"),
-    "message.sent_again": _messages("sent a copy to others of"),
+    "message.retried": _messages("retried {}"),
+    "message.cancelled": _messages("cancelled {}"),
+    "message.deleted": _messages("deleted {}"),
+    "message.read": _messages("read the content of {}"),
+    "message.sent_again": _messages("sent a copy of {} to others"),
     "stack.enabled": _does("enabled the mail server as {}"),
     "stack.disabled": _does("disabled the mail server {}"),
     "stack.purged": _does("removed the mail server {} with all its mail"),
@@ -210,7 +222,7 @@ RENDERERS: dict[str, Callable[[AuditEntry], str]] = {
     "domain.dkim_ed25519_removed": _does("removed the Ed25519 DKIM key of {}"),
     "domain.dkim_ed25519_signs": _does("started to sign {}'s mail with its Ed25519 key too"),
     "domain.dns_options_changed": _changes("changed the DNS options of {}"),
-    "domain.publisher_set": _changes("changed the name server of {}"),
+    "domain.publisher_set": _changes("changed how DNS records of {} are published"),
     "domain.publisher_removed": _does("stopped publishing {}'s DNS records automatically"),
     "domain.published": _published,
     "mailbox.added": _does("added mailbox {}"),
@@ -220,23 +232,23 @@ RENDERERS: dict[str, Callable[[AuditEntry], str]] = {
     "alias.added": _does("added alias {}"),
     "alias.changed": _changes("changed alias {}"),
     "alias.removed": _does("removed alias {}"),
-    "expected_report.watched": _does("started to watch report {}"),
-    "expected_report.declared": _does("declared report {}"),
-    "expected_report.changed": _changes("changed report {}"),
-    "expected_report.paused": _does("paused report {}"),
-    "expected_report.ignored": _does("dismissed report {}"),
-    "expected_report.deleted": _does("deleted report {}"),
+    "expected_report.watched": _does("started to watch the report {}"),
+    "expected_report.declared": _does("added the report {}"),
+    "expected_report.changed": _changes("changed the report {}"),
+    "expected_report.paused": _does("paused the report {}"),
+    "expected_report.ignored": _does("ignored the report {}"),
+    "expected_report.deleted": _does("deleted the report {}"),
     "proof.started": _does("sent a delivery proof to {}"),
     "proof.pasted": _does("pasted the header of the delivery proof to {}"),
     "proof.scheduled": _proofs_scheduled,
     "inbox.added": _does("added the inbox {}"),
     "inbox.changed": _changes("changed the inbox {}"),
     "inbox.removed": _does("removed the inbox {}"),
-    "own_mailbox.added": _does("added {}, the mailbox that it reads bounces and reports in"),
-    "own_mailbox.renewed": _does("gave {}, its own mailbox, a new password"),
+    "own_mailbox.added": _does("created {}, the mailbox in which it reads bounces and reports"),
+    "own_mailbox.renewed": _does("gave its own mailbox {} a new password"),
     "webhook.added": _does("set up the webhook of {}"),
     "webhook.changed": _changes("changed the webhook of {}"),
-    "webhook.renewed": _does("changed the address of the webhook of {}"),
+    "webhook.renewed": _does("gave the webhook of {} a new address"),
     "webhook.removed": _does("removed the webhook of {}"),
     "suppression.added": _does("added {} to the suppression list"),
     "suppression.removed": _does("removed {} from the suppression list"),
@@ -252,20 +264,26 @@ RENDERERS: dict[str, Callable[[AuditEntry], str]] = {
     "operator.reset_used": lambda entry: "chose a new password after a reset",
     "operator.session_ended": _does("signed out a session of {}"),
     "operator.signed_out_elsewhere": _does("signed out the other sessions of {}"),
-    "operator.created": _does("added operator {}"),
+    "operator.created": _does("added the operator “{}”"),
     "operator.changed": _operator_changed,
-    "operator.deleted": _does("deleted operator {}"),
+    "operator.deleted": _does("deleted the operator “{}”"),
     "operator.signed_in": lambda entry: "signed in",
-    "operator.refused": _does("was refused {}"),
+    "operator.refused": _refused,
     "operator.signed_out": lambda entry: "signed out",
-    "operator.sign_in_failed": _sign_in_failed,
-    "operator.second_factor_failed": _does("typed a wrong second factor to sign in as {}"),
-    "operator.second_factor_added": _second_factor("added", "to"),
+    "operator.sign_in_failed": _sign_in(
+        "failed to sign in as {}", "tried to sign in with a name that does not exist"
+    ),
+    "operator.second_factor_failed": _sign_in(
+        "failed the second step of signing in as {}", "failed the second step of signing in"
+    ),
+    "operator.second_factor_added": _second_factor("added", "for"),
     "operator.second_factor_removed": _second_factor("removed", "from"),
     "operator.recovery_codes_made": _does("created new recovery codes for {}"),
     "operator.recovery_code_used": _does("signed in as {} with a recovery code"),
     "sign_in_policy.changed": _changes("changed the rules for signing in"),
-    "operator.locked_out": _does("was locked out after too many failures to sign in as {}"),
+    "operator.locked_out": _sign_in(
+        "was locked out after too many failed sign-ins as {}", "was locked out after too many failed sign-ins"
+    ),
     "backup.made": _does("backed this node up to {}"),
     "backup.failed": _does("failed to back this node up to {}"),
     "node.restored": _does("restored this node from a {}"),

@@ -52,8 +52,29 @@ class SavingForm(forms.Form):
 MISMATCH = {"password_mismatch": "The two passwords don't match."}
 
 
+#: Field → what it says when it is empty, in place of Django's sentence, which names nothing.
+_REQUIRED = {
+    "username": "Enter a sign-in name.",
+    "password": "Enter your password.",
+    "old_password": "Enter your current password.",
+    "new_password1": "Enter a new password.",
+    "new_password2": "Repeat the new password.",
+    "password1": "Enter a password.",
+    "password2": "Repeat the password.",
+    "email": "Enter your email address.",
+}
+
+
+def ask(form: forms.BaseForm) -> None:
+    """Let the empty fields of a form say what to enter."""
+    for name, sentence in _REQUIRED.items():
+        if name in form.fields:
+            form.fields[name].error_messages["required"] = sentence
+
+
 def wear(form: forms.BaseForm) -> None:
-    """Give the inputs of a form from Django or Unfold the console's look."""
+    """Give the inputs of a form from Django or Unfold the console's look and words."""
+    ask(form)
     for field in form.fields.values():
         if isinstance(field.widget, forms.TextInput | forms.PasswordInput | forms.EmailInput):
             field.widget.attrs["class"] = INPUT["class"]

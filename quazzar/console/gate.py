@@ -50,6 +50,7 @@ def page(right: Right, *, any_plan: bool = False) -> Callable[[View], View]:
             return guarded(request, *args, **kwargs)
 
         answer.right = right  # type: ignore[attr-defined]  # so that a page can be asked what it needs
+        answer.any_plan = any_plan  # type: ignore[attr-defined]
         return never_cache(answer)
 
     return decorate
@@ -116,7 +117,6 @@ def lock_card(request: HttpRequest, refusal: upgrade.Refusal | None = None) -> H
     context = {
         **admin.site.each_context(request),
         "title": "Mail Relay",
-        "wall": entitlements.upgrade_required_body(FEATURE),
         "may_upgrade": INSTALL_LICENCE(request.user),
         **upgrade.dialog(request, FEATURE, refusal),
     }

@@ -10,6 +10,7 @@ from datetime import date, datetime
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.admin.filters import AllValuesFieldListFilter
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import SuspiciousOperation
 from django.db import DataError, models
@@ -133,6 +134,21 @@ class GatedAdmin(RightfulAdmin):
         return gate.locked(request) or super().history_view(request, object_id, extra_context)
 
 
+class SpokenFilter(AllValuesFieldListFilter):
+    """The values that a column has, in the words of the list."""
+
+    def __init__(self, field: Any, *known: Any, **path: Any) -> None:
+        super().__init__(field, *known, **path)
+        self._say = known[-1].spoken[field.name]  # Django names the model's admin last
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        """Yield all, and then each value."""
+        every, *values = super().choices(changelist)
+        yield every
+        for choice in values:
+            yield {**choice, "display": self._say(str(choice["display"]))}
+
+
 class ReadOnlyAdmin(RightfulAdmin):
     """Read-only rows with every column except secrets. If they are changed elsewhere, a link leads there."""
 
@@ -208,6 +224,12 @@ class ReadOnlyAdmin(RightfulAdmin):
         }
         shown_in_list = super().get_list_display(request)
         return [self._column(ours[str(name)]) if name in ours else name for name in shown_in_list]
+
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        """The filters of the list; of what is stored as a key, by its words."""
+        return [
+            (name, SpokenFilter) if name in self.spoken else name for name in super().get_list_filter(request)
+        ]
 
     def _column(self, field: models.Field[Any, Any]) -> Callable[[models.Model], Any]:
         return column(field, self.labels.get(field.name, ""), self.spoken.get(field.name))

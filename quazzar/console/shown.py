@@ -28,6 +28,7 @@ _HEADINGS = {
     "authentication and authorization": "Access",
     "users": "Operators",
     "mailbox stack": "Mail server",
+    "stack images": "Images of the mail server",
 }
 #: How rows begin that have no name, such as ``check of blocklists``.
 _NAMELESS = re.compile(

@@ -26,7 +26,7 @@ from unfold.forms import AuthenticationForm
 from quazzar.access import audit, firstpassword, signins
 from quazzar.access.secondfactor import factors, pending, policy
 from quazzar.console import gate, site
-from quazzar.console.forms import MISMATCH, wear
+from quazzar.console.forms import MISMATCH, ask, wear
 
 PAGE = "admin:first_sign_in"
 #: The console's pages that are always open.
@@ -44,11 +44,13 @@ class SignInForm(AuthenticationForm):  # type: ignore[misc]  # untyped
 
     error_messages: ClassVar = {
         **AuthenticationForm.error_messages,
-        "invalid_login": "Wrong name or password.",
+        "invalid_login": "Wrong sign-in name or password.",
     }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        ask(self)
+        self.fields["username"].error_messages["required"] = "Enter your sign-in name."
         if self.is_bound:  # the name stays, and the password has to be typed again
             self.fields["username"].widget.attrs.pop("autofocus", None)
             self.fields["password"].widget.attrs["autofocus"] = True
@@ -139,6 +141,7 @@ class FirstSignInForm(SetPasswordForm):  # type: ignore[type-arg]  # not generic
 
     def __init__(self, user: User, data: Any = None) -> None:
         super().__init__(user, data, initial={"email": user.email})
+        ask(self)
         for name in ("new_password1", "new_password2"):
             self.fields[name].widget.attrs["class"] = "q-input"
 

@@ -13,10 +13,12 @@ from quazzar.home import registry
 from quazzar.home.registry import Event, Fact, Link, Part, Step, Tile
 from quazzar.models import AuditEntry, Operator
 from quazzar.monitoring.doctor import Area
-from quazzar.plans import licenses
+from quazzar.plans import entitlements, licenses
 
 _SIGNED_IN, _SIGNED_OUT = "operator.signed_in", "operator.signed_out"
 _REFUSED = ("operator.sign_in_failed", "operator.locked_out", "operator.second_factor_failed")
+_FEATURE = "orbit_mail"
+_PLANS = Link("Compare plans", "admin:index", "?upgrade=1")
 _CHANGES, _SIGN_INS = 5, 3
 #: How many of the latest entries are read.
 _LATEST = 40
@@ -34,6 +36,17 @@ def register() -> None:
             link=Link("Change password", "admin:password_change"),
             is_done=_has_own_password,
             is_personal=True,
+        )
+    )
+    registry.register_step(
+        Step(
+            key="licence",
+            title="Install a licence",
+            text="This node's plan does not include Mail Relay. The steps that send mail open with a licence.",
+            link=_PLANS,
+            right=rights.INSTALL_LICENCE,
+            is_done=lambda user: entitlements.has(_FEATURE),
+            is_passing=True,
         )
     )
     registry.register_step(
@@ -62,7 +75,7 @@ def _licence() -> Tile:
         Area.LICENCE,
         "Licence",
         "workspace_premium",
-        Link("Plans", "admin:mail_relay", "?upgrade=1"),
+        _PLANS,
         tuple(facts),
     )
 

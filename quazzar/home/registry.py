@@ -137,16 +137,19 @@ class Step:
         is_done: whether the effect can be seen now, for this operator.
         right: what an operator needs to take it.
         is_personal: each operator takes it; it is not remembered, because it can be undone.
+        is_passing: it is shown only while it is to be done, and not remembered either.
+        link: None where the operator cannot go on now.
         is_needed: whether the first run ends only after it.
     """
 
     key: str
     title: str
     text: str
-    link: Link
+    link: Link | None
     is_done: Callable[[Any], bool]
     right: Right = LOOK_AROUND
     is_personal: bool = False
+    is_passing: bool = False
     is_needed: Callable[[], bool] = field(default=lambda: True)
 
 

@@ -13,7 +13,7 @@ from quazzar.home.registry import Step
 from quazzar.models import FirstStep, Operator
 
 #: The order of the steps; others come last.
-ORDER = ("password", "second factor", "way out", "test mail", "alert", "domain", "dns")
+ORDER = ("password", "licence", "second factor", "way out", "test mail", "alert", "domain", "dns")
 #: What an operator has chosen to see: the checklist until it is done, never, or always.
 AUTO, HIDDEN, SHOWN = Operator.Checklist.values
 
@@ -76,7 +76,8 @@ def read(user: Any) -> Checklist:
     """The checklist of an operator, without the steps that they cannot take."""
     remembered = set(FirstStep.objects.values_list("key", flat=True))
     mine = [step for step in in_order(registry.all_steps().values()) if step.right(user)]
-    return Checklist(tuple(_taken(step, user, remembered) for step in mine))
+    taken = [_taken(step, user, remembered) for step in mine]
+    return Checklist(tuple(each for each in taken if not (each.is_done and each.step.is_passing)))
 
 
 def _taken(step: Step, user: Any, remembered: Collection[str]) -> Taken:
@@ -98,7 +99,7 @@ def remember() -> list[str]:
     new = [
         step.key
         for step in registry.all_steps().values()
-        if not step.is_personal and step.key not in known and step.is_done(None)
+        if not (step.is_personal or step.is_passing) and step.key not in known and step.is_done(None)
     ]
     FirstStep.objects.bulk_create(
         [FirstStep(key=key, done_at=timezone.now()) for key in new], ignore_conflicts=True

@@ -109,4 +109,4 @@ def _odd(rows: Sequence[Process], attribute: str) -> list[str]:
 
 def register() -> None:
     """Add the check to the doctor's."""
-    doctor.register("machines", check, help="Machines differ")
+    doctor.register("machines", check, help="The machines of one node differ")

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.real
 
-WALL = "Mail Relay requires Orbit Pro."
+WALL = "Mail Relay requires Orbit Pro"
 
 
 def open_dialog(page: Page) -> None:

@@ -54,7 +54,7 @@ class SuppressionForm(SavingForm):
     renamed: ClassVar = {"said": "note"}
     address = forms.CharField(
         widget=text_input(placeholder="anna@example.com", inputmode="email"),
-        error_messages={"required": "Type an address."},
+        error_messages={"required": "Enter an address."},
     )
     note = forms.CharField(required=False, max_length=500, widget=text_input(placeholder="asked for no mail"))
 

@@ -96,8 +96,11 @@ def edit(request: HttpRequest, provider: str) -> HttpResponse:
 @gate.change(CHANGE_RELAY, PAGE)
 def renew(request: HttpRequest, provider: str) -> HttpResponse:
     """Give the webhook another address."""
-    settings.renew(_provider(provider).id)
-    messages.success(request, "The webhook has another address. The old one no longer works.")
+    known = _provider(provider)
+    settings.renew(known.id)
+    messages.success(
+        request, f"The old address no longer works. Paste the new one, below, into {known.name}."
+    )
     return redirect(EDIT, provider)
 
 

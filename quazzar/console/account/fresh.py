@@ -46,6 +46,7 @@ class PasswordAgainForm(forms.Form):
 
     password = forms.CharField(
         strip=False,
+        error_messages={"required": "Enter your password."},
         widget=forms.PasswordInput(
             attrs={**shared.INPUT, "autocomplete": "current-password", "autofocus": True}
         ),

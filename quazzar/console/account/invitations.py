@@ -36,6 +36,7 @@ class InviteForm(shared.SavingForm):
     name = forms.CharField(
         label="Sign-in name",
         max_length=150,
+        error_messages={"required": "Enter a sign-in name."},
         widget=forms.TextInput(attrs={**shared.VERBATIM, "autofocus": True}),
     )
     email = forms.EmailField(
@@ -43,7 +44,7 @@ class InviteForm(shared.SavingForm):
         required=False,
         widget=forms.EmailInput(attrs={**shared.INPUT, "autocomplete": "off"}),
     )
-    role = forms.ChoiceField(widget=forms.RadioSelect)
+    role = forms.ChoiceField(widget=forms.RadioSelect, error_messages={"required": "Choose a role."})
 
     def __init__(self, actor: User, data: Any = None) -> None:
         super().__init__(data)

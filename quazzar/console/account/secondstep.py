@@ -34,6 +34,7 @@ class CodeForm(forms.Form):
     code = forms.CharField(
         label="Code",
         max_length=60,
+        error_messages={"required": "Enter the code."},
         widget=forms.TextInput(
             attrs={
                 **shared.INPUT,

@@ -34,6 +34,7 @@ class WelcomeForm(SetPasswordForm):  # type: ignore[type-arg]  # not generic at 
 
     def __init__(self, user: User, data: Any = None, *, token: str) -> None:
         super().__init__(user, data, initial={"token": token})
+        shared.ask(self)
         for name in ("new_password1", "new_password2"):
             self.fields[name].widget.attrs.update(shared.INPUT)
         self.fields["new_password1"].widget.attrs["autofocus"] = True

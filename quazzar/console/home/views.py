@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import path, reverse
+from django.urls import path, resolve, reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
@@ -16,7 +16,7 @@ from quazzar import rights
 from quazzar.console import gate, site
 from quazzar.console.pages import frame, may_open, part
 from quazzar.home import chart, registry, statusline, steps, tiles
-from quazzar.home.registry import Event, Link, Mail
+from quazzar.home.registry import Event, Link, Mail, Step
 from quazzar.monitoring import readings
 from quazzar.monitoring.doctor import Level
 from quazzar.plans import entitlements
@@ -27,7 +27,7 @@ PAGE = "admin:index"
 _EVENTS = 12
 #: The check that a dead worker fails.
 _WORKER = "worker"
-Linked = TypeVar("Linked", statusline.Line, tiles.Status, Event)
+Linked = TypeVar("Linked", statusline.Line, tiles.Status, Event, Step)
 
 
 @gate.page(LOOK_AROUND, any_plan=True)
@@ -75,7 +75,9 @@ def _now(request: HttpRequest) -> dict[str, Any]:
     parts, found = registry.parts(user), readings.read(user, at)
     statuses = tiles.every(parts, found)
     mail = next((each.mail for each in parts if each.mail is not None), None)
-    checklist = steps.read(user)
+    checklist = steps.Checklist(
+        tuple(replace(taken, step=_usable(taken.step, user)) for taken in steps.read(user).steps)
+    )
     return {
         "line": _line(user, mail, statuses, found),
         "tiles": [_usable(status, user) for status in statuses],
@@ -115,7 +117,7 @@ def _charts(request: HttpRequest) -> dict[str, Any]:
 
 
 def _usable(linked: Linked, user: Any) -> Linked:
-    """Without its link, and the advice to follow it, if the operator may not."""
+    """Without its link, and the advice to follow it, if the operator may not or the plan locks the page."""
     link = linked.link
     if link is None or _may_follow(user, link):
         return linked
@@ -124,7 +126,15 @@ def _usable(linked: Linked, user: Any) -> Linked:
 
 
 def _may_follow(user: Any, link: Link) -> bool:
-    return link.right(user) and may_open(user, reverse(link.page, args=_args(link)))
+    url = reverse(link.page, args=_args(link))
+    return (
+        link.right(user) and may_open(user, url) and (entitlements.has(gate.FEATURE) or not _is_locked(url))
+    )
+
+
+def _is_locked(url: str) -> bool:
+    """Whether the page at this address needs a plan that includes Mail Relay."""
+    return getattr(resolve(url).func, "any_plan", True) is False
 
 
 def href(link: Link) -> str:

@@ -120,7 +120,7 @@ def test_no_hostname_is_said_before_anything_is_looked_at(
     console: Client, finds: Callable[..., list[str]]
 ) -> None:
     asked = finds()
-    assert "Type the name of your mail server" in check(console, " ")
+    assert "Enter the name of your mail server" in check(console, " ")
     assert not asked
 
 

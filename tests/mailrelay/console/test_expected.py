@@ -138,10 +138,10 @@ def test_a_report_is_added_by_hand_and_shown_as_it_was_typed(
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
-        ({"name": ""}, "Type a name."),
+        ({"name": ""}, "Enter a name."),
         ({"at": ""}, "Enter the time as 02:04"),
         ({"schedule": "weekly"}, "A weekly schedule needs days"),
-        ({"schedule": "every", "every": "0"}, "Type 1 or more."),
+        ({"schedule": "every", "every": "0"}, "Enter 1 or more."),
         ({"tolerance": "100000"}, "The tolerance must be 1 to 44,640 minutes."),
     ],
 )
@@ -182,6 +182,11 @@ def test_a_viewer_sees_it_and_is_offered_nothing_to_press(client: Client) -> Non
     row = report()
     shown = text(client.get(PAGE))
     assert "nightly" in shown and "Watch nightly" not in shown and "Add a report" not in shown
+    own = reverse("admin:expected_report", args=[row.pk])
+    assert own in shown
+    page = text(client.get(own))
+    assert "Latest reports" in page and "May be late by" not in page and "Pause" not in page
+    assert client.post(own, {"name": "x"}).status_code == 403
     assert client.post(reverse("admin:expected_report_watch", args=[row.pk])).status_code == 403
 
 

@@ -48,7 +48,7 @@ def test_nobody_sees_the_filters_of_somebody_else(console: Client, client: Clien
 
 
 def test_names_are_there_short_and_told_apart(console: Client, operator: User) -> None:
-    assert "Type a name." in html(console.post(NAS, {"name": "  "}))
+    assert "Enter a name." in html(console.post(NAS, {"name": "  "}))
     assert "40 characters at most" in html(console.post(NAS, {"name": "x" * 41}))
     console.post(NAS, {"name": "NAS"})
     assert "already have a filter" in html(console.post(f"{LIST}filter/?tab=sent&q=x", {"name": "nas"}))

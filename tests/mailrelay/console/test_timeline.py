@@ -177,5 +177,5 @@ def test_a_suppressed_mail_is_told_once() -> None:
     people = [{"address": "ada@example.com", "status": "suppressed", "message": "Not sent: it bounced."}]
     entry = attempt(1, "recipient", "Not sent: it bounced.", code=None, kind="suppressed")
     row = Message(status="failed", attempts=1, history=[entry], created_at=NOW, recipients=people)
-    told = [(event.title, event.said) for event in timeline.of(row, RELAY)]
+    told = [(event.title, event.details) for event in timeline.of(row, RELAY)]
     assert [pair for pair in told if "ounced" in pair[1]] == [("Not sent", "It bounced.")]

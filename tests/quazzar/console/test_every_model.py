@@ -93,7 +93,7 @@ MODELS = [
 ]
 READ_ONLY = [model for model in MODELS if model not in (ApiKey, Message)]
 GATED = [model for model in MODELS if model._meta.app_label != "quazzar"]
-WALL = "Mail Relay requires Orbit Pro."
+WALL = "Mail Relay requires Orbit Pro"
 Rows = dict[type[models.Model], models.Model]
 #: In every secret column of every row.
 SECRET = "fern-Otter-31-gravel"

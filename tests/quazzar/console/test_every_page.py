@@ -21,7 +21,7 @@ from tests.mailboxes import factories
 from tests.mailboxes.consolepages import running
 from tests.tiers import some
 
-WALL = "Mail Relay requires Orbit Pro."
+WALL = "Mail Relay requires Orbit Pro"
 HTMX = {"HX-Request": "true"}
 #: For everybody who may sign in, or with a ticket; and redirects.
 OPEN = {

@@ -16,7 +16,7 @@ from tests.markup import html
 PAGE = "/admin/mail-relay/"
 LICENSE = "/admin/mail-relay/license/"
 OPEN_DIALOG = 'aria-labelledby="upgrade-title" open>'
-WALL = "Mail Relay requires Orbit Pro."
+WALL = "Mail Relay requires Orbit Pro"
 
 
 @pytest.fixture

@@ -239,13 +239,27 @@ def test_on_the_free_plan_home_says_what_still_works(
     delivered()
     plan("community")
     page = text(console.get(HOME))
-    assert "Orbit Community does not include Mail Relay." in page
+    assert "Orbit Community does not include Mail Relay</h2>" in page
     assert "refused with 402" in page
     assert line(page).startswith("Mail works.")
     for part in (NOW, CHARTS, LATEST):
         assert console.get(part, headers={"HX-Request": "true"}).status_code == 200
     plan("pro")
     assert "does not include Mail Relay" not in text(console.get(HOME))
+
+
+@pytest.mark.slow
+def test_without_a_licence_it_is_the_next_step_and_nothing_leads_to_a_locked_page(
+    console: Client, plan: Callable[[str], None], alive: None
+) -> None:
+    plan("community")
+    page = text(console.get(NOW))
+    assert re.findall(r'h-current" data-step="([a-z ]+)"', page) == ["licence"]
+    assert 'href="/admin/?upgrade=1"' in page
+    assert "/admin/mail-relay/" not in page and "Set up a relay" not in page
+    plan("pro")
+    page = text(console.get(NOW))
+    assert 'data-step="licence"' not in page and "Set up a relay" in page
 
 
 # --- first steps

@@ -63,7 +63,7 @@ def test_a_foreign_address_to_follow_leads_to_the_console(client: Client, operat
 
 def test_a_wrong_password_is_said_and_the_name_kept(client: Client, operator: User) -> None:
     page = html(client.post("/admin/login/", {"username": "operator", "password": "wrong"}))
-    assert "Wrong name or password." in page
+    assert "Wrong sign-in name or password." in page
     assert 'value="operator"' in page
 
 

@@ -31,7 +31,7 @@ def test_the_address_is_shown_once_there_is_a_key(console: Client) -> None:
     shown = text(console.post(f"{PAGE}mailgun/", {"key": "signing-key"}, follow=True))
     row = EventSource.objects.get()
     assert f"http://testserver/api/mail/events/mailgun/{row.token.reveal()}" in shown
-    assert "must reach this address from the Internet, by HTTPS" in shown
+    assert "must reach this address from the Internet over HTTPS" in shown
     assert "signing-key" not in shown
 
 
@@ -53,7 +53,7 @@ def test_the_list_says_whether_it_works(console: Client) -> None:
 
 def test_the_address_is_changed_and_the_webhook_removed(console: Client) -> None:
     before = events.save("postmark", "").token_digest
-    assert "has another address" in text(console.post(f"{PAGE}postmark/renew/", follow=True))
+    assert "The old address no longer works." in text(console.post(f"{PAGE}postmark/renew/", follow=True))
     assert EventSource.objects.get().token_digest != before
     assert "no longer accepted" in text(console.post(f"{PAGE}postmark/remove/", follow=True))
     assert not EventSource.objects.exists()

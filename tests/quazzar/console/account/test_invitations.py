@@ -65,7 +65,7 @@ def test_who_is_invited_chooses_a_password_and_is_in_with_the_role(owner: Client
     token = invited(owner)
     client = Client()
     page = client.post(WELCOME, {"token": token}).content.decode()
-    assert "Welcome, night" in page and "Runs relay, mail server" in page
+    assert "Welcome, night" in page and "Manages the relay, the mail server" in page
     assert accept(client, token)["Location"] == "/admin/"
     night = User.objects.get(username="night")
     assert is_in(client) and [role.name for role in roles.of(night)] == ["Mail admin"]
