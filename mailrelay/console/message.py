@@ -18,7 +18,7 @@ from mailrelay.models import Message, RelaySettings
 from mailrelay.queue import byhand
 from quazzar.console import gate
 from quazzar.console.forms import AddressesField, SavingForm, address_lines
-from quazzar.console.pages import done, frame, part
+from quazzar.console.pages import frame, part
 from quazzar.errors import InvalidEmail, InvalidFields
 from quazzar.rights import DELETE_MESSAGES, FIND_MAIL, READ_MESSAGES, RETRY, SEE_QUEUE, SEND
 
@@ -87,13 +87,13 @@ def _is_refused_recipient(row: Message) -> bool:
 @gate.change(RETRY, LIST)
 def retry_it(request: HttpRequest, pk: int) -> HttpResponse:
     """Make the message due now."""
-    return done(request, retry([found(pk)]), reverse(PAGE, args=[pk]))
+    return retry([found(pk)]).told(request, reverse(PAGE, args=[pk]))
 
 
 @gate.change(RETRY, LIST)
 def cancel_it(request: HttpRequest, pk: int) -> HttpResponse:
     """Cancel a message that waits: it is never sent, and stays in the list as cancelled."""
-    return done(request, cancel([found(pk)]), reverse(PAGE, args=[pk]))
+    return cancel([found(pk)]).told(request, reverse(PAGE, args=[pk]))
 
 
 @gate.page(DELETE_MESSAGES)
@@ -102,7 +102,7 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
     row = found(pk)
     if request.method != "POST":
         return dialog(request, "_message_delete.html", {"row": row})
-    toasts.success(request, remove([row]))
+    toasts.success(request, remove([row]).sentence)
     return _go(request, reverse(LIST))
 
 

@@ -219,13 +219,25 @@ def save_filter(request: HttpRequest) -> HttpResponse:
 
 
 @dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an action came to."""
+
+    sentence: str
+    nothing: bool = False
+
+    def told(self, request: HttpRequest, to: str) -> HttpResponse:
+        """The answer that says it."""
+        return done(request, self.sentence, to, nothing=self.nothing)
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
     """Something that can be done to many messages.
 
     Attributes:
         name: its part of the address.
         consequence: what the confirmation says will happen.
-        run: carries it out on these messages, and returns a sentence about the result.
+        run: carries it out on these messages.
     """
 
     name: str
@@ -233,7 +245,7 @@ class Action:
     icon: str
     right: Right
     consequence: str
-    run: Callable[[list[Message]], str]
+    run: Callable[[list[Message]], Outcome]
     dangerous: bool = False
 
     @property
@@ -242,17 +254,17 @@ class Action:
         return reverse(f"admin:messages_{self.name}")
 
 
-def _each(action: str, does: Callable[[Message], bool], done_to: str, left: str) -> Callable[..., str]:
+def _each(action: str, does: Callable[[Message], bool], done_to: str, left: str) -> Callable[..., Outcome]:
     """Apply an action to each message, record it, and say how many it changed and why not the others."""
 
-    def run(selected: list[Message]) -> str:
+    def run(selected: list[Message]) -> Outcome:
         changed = [message for message in selected if does(message)]
         if changed:
             audit.record(action, named(changed))
         sentences = [f"{words.count(len(changed), 'message')} {done_to}."] if changed else []
         if skipped := len(selected) - len(changed):
             sentences.append(f"{words.count(skipped, 'message')} skipped: {left}.")
-        return " ".join(sentences)
+        return Outcome(" ".join(sentences), nothing=not changed)
 
     return run
 
@@ -262,10 +274,10 @@ def named(selected: list[Message]) -> str:
     return selected[0].message_id if len(selected) == 1 else f"{len(selected)} messages"
 
 
-def remove(selected: list[Message]) -> str:
+def remove(selected: list[Message]) -> Outcome:
     """Delete the messages with their content, record that in the audit log, and say how many they were."""
     audit.record("message.deleted", named(selected))
-    return f"{words.count(byhand.delete(selected), 'message')} deleted."
+    return Outcome(f"{words.count(byhand.delete(selected), 'message')} deleted.")
 
 
 retry = _each(
@@ -308,8 +320,8 @@ def _bulk_view(action: Action) -> gate.View:
         """Ask on a GET, act on a POST."""
         if request.method == "POST":
             selected = list(Message.objects.defer("body").filter(pk__in=_ids(request.POST.get("ids", ""))))
-            sentence = action.run(selected) if selected else "Nothing is selected."
-            return done(request, sentence, reverse(LIST))
+            outcome = action.run(selected) if selected else Outcome("Nothing is selected.", nothing=True)
+            return outcome.told(request, reverse(LIST))
         chosen = _chosen(request)
         context = {
             "action": action,

@@ -54,9 +54,7 @@ class ErrorPagesMiddleware:
             return _busy(request, "Too many passwords are being checked right now.")
         if isinstance(exception, OperationalError | InterfaceError):
             logger.error("%s %s: the database failed", request.method, request.path, exc_info=exception)
-            return _busy(
-                request, "The database did not answer, so nothing was changed. Doctor and the log say why."
-            )
+            return _busy(request, "The database did not answer, so nothing was changed. The log says why.")
         if isinstance(exception, PermissionDenied):
             signins.refused(request)
         if isinstance(exception, NotFound):

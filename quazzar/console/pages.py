@@ -77,12 +77,12 @@ def reload() -> HttpResponse:
     return HttpResponse(headers={"HX-Refresh": "true"})
 
 
-def done(request: HttpRequest, sentence: str, to: str) -> HttpResponse:
-    """The change was made: close the dialog, refresh the lists, say what was done; without HTMX go to ``to``."""
+def done(request: HttpRequest, sentence: str, to: str, *, nothing: bool = False) -> HttpResponse:
+    """Close the dialog, refresh the lists, say what was done, or that it was nothing; without HTMX go to ``to``."""
     if not gate.by_htmx(request):
-        messages.success(request, sentence)
+        (messages.warning if nothing else messages.success)(request, sentence)
         return redirect(to)
-    return _toast(sentence, "success", {CHANGED: "", CLOSE: ""})
+    return _toast(sentence, "warning" if nothing else "success", {CHANGED: "", CLOSE: ""})
 
 
 def refused(request: HttpRequest, error: QuazzarError, to: str) -> HttpResponse:

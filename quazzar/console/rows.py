@@ -259,7 +259,9 @@ def column(
     @admin.display(description=name or label(field))
     def value(row: models.Model) -> Any:
         if say is not None:
-            return say(getattr(row, field.name)) or shown.NOTHING
+            said = say(getattr(row, field.name)) or shown.NOTHING
+            # On phones a cell is a flex container, in which each piece of a sentence would be a column of its own.
+            return format_html("<span>{}</span>", said) if isinstance(said, SafeString) else said
         return as_text(field, row)
 
     value.__name__ = field.name

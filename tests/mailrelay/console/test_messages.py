@@ -195,7 +195,8 @@ def test_cancel_stops_what_waits_and_leaves_the_rest(
 
 def test_a_sent_message_is_not_retried(console: Client, failed: Message) -> None:
     Message.objects.update(status="sent")
-    assert "skipped" in html(act(console, "retry", failed))
+    page = html(act(console, "retry", failed))
+    assert "1 message skipped" in page and "q-note q-wait" in page and "q-note q-ok" not in page
     failed.refresh_from_db()
     assert failed.status == "sent"
 

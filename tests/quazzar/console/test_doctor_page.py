@@ -175,3 +175,13 @@ def test_nothing_grows_with_the_history(
     console.get(PAGE)
     with django_assert_max_num_queries(8):  # type: ignore[attr-defined]
         console.get(PAGE)
+
+
+def test_the_stored_results_and_their_filters_are_in_the_words_of_the_page(
+    console: Client, node: dict[str, Finding]
+) -> None:
+    page = shown(console, "/admin/quazzar/finding/", level="failed")
+    assert "Failed" in page and "Disk" in page and "1 operator." not in page
+    assert ">failed<" not in page and ">node<" not in page and "This server" in page
+    Row.objects.update(sentence="Late since 2026-11-30 15:47 UTC.")
+    assert "<span>Late since <time" in shown(console, "/admin/quazzar/finding/")
