@@ -109,8 +109,12 @@ def judge(record: Record, answer: Answer) -> Verdict:
 
 def _missing(record: Record) -> str:
     # A record that is not required belongs to a key that may not sign yet.
-    what = "the signatures on this domain's mail" if record.required else "what this key signs"
-    return f"No DKIM key is published at {record.name}, so {what} cannot be verified. Add the TXT record."
+    why = (
+        "the signatures on this domain's mail cannot be verified"
+        if record.required
+        else "nobody can use this key"
+    )
+    return f"No DKIM key is published at {record.name}, so {why}. Add the TXT record."
 
 
 def _several(answer: Answer) -> str:

@@ -82,13 +82,13 @@ def rotation(domain: Domain) -> Rotation:
     if waiting := keys.get(WAITING):
         message = (
             f"Publish the TXT record {dkim_name(waiting.selector, name)}. As soon as every name server of "
-            f"{name} has it, the new key starts to sign. Until then, {selector} signs."
+            f'{name} has it, the new key starts to sign. Until then, mail is signed with "{selector}".'
         )
         return Rotation("pending", selector, waiting.selector, since, None, message)
     if retired := keys.get(RETIRED):
         until = (retired.since or timezone.now()) + KEEP_RETIRED
         message = (
-            f"{selector} signs. Keep the record {dkim_name(retired.selector, name)} until "
+            f'Mail is signed with "{selector}". Keep the record {dkim_name(retired.selector, name)} until '
             f"{words.minute(until)}: mail signed with the old key may still be in transit."
         )
         return Rotation("retiring", selector, retired.selector, since, until, message)

@@ -64,10 +64,9 @@ class FurtherKey(SigningKey):
     def wanted(self, facts: Facts) -> Iterator[Record]:
         """One record for each such key; its id is ``dkim_`` and the selector."""
         for selector, public_key in facts.extra_keys:
-            purpose = (
-                "Another DKIM key of this domain: one that will sign, or one that signed mail still in "
-                "transit."
-            )
+            purpose = "Holds the next key. It starts to sign once every name server has this record."
+            if selector in facts.retired_keys:
+                purpose = "Holds the key that signed before. Mail signed with it may still be in transit."
             if _bare_ed25519(public_key):
                 purpose = "Holds the Ed25519 key of the second signature, for servers that support it."
             yield self.record(

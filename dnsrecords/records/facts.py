@@ -59,6 +59,7 @@ class Facts:
         tlsa: what pins the certificate on port 25: ``3 1 1 <hex>``.
         certificate: what the mail server sends on port 25, its own certificate first: PEM; empty: not known.
         extra_keys: (selector, key) that do not sign yet, or no longer.
+        retired_keys: selectors of those that no longer sign.
         dmarc: the DMARC policy to publish.
         dmarc_reports, tls_reports: the address for each kind of report; empty: the domain's postmaster.
     """
@@ -78,6 +79,7 @@ class Facts:
     certificate: str = field(default="", repr=False)
     ports: Ports = Ports()
     extra_keys: tuple[tuple[str, str], ...] = ()
+    retired_keys: frozenset[str] = frozenset()
     dmarc: str = "quarantine"
     dmarc_reports: str = ""
     tls_reports: str = ""
@@ -128,6 +130,9 @@ class Facts:
                 certificate=stack.tls_certificate if pins else "",
                 extra_keys=tuple(
                     (key.selector, key.public_key) for key in keys[domain.pk] if key is not signing
+                ),
+                retired_keys=frozenset(
+                    key.selector for key in keys[domain.pk] if key.state == DkimKey.State.RETIRED
                 ),
                 ports=Ports.shifted(int(settings.QUAZZAR_STACK_PORT_OFFSET)),
                 dmarc=dmarc,

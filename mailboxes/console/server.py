@@ -125,7 +125,7 @@ def _switched(request: HttpRequest, setting: str, *, on: str, off: str) -> HttpR
 def interruption(request: HttpRequest) -> HttpResponse:
     """Make the pending changes now, although they interrupt mail."""
     control.allow_interruption()
-    return done(request, "The changes are being applied. Mail waits for a few seconds.", pages.SERVER)
+    return done(request, "The changes are being applied. Mail waits meanwhile.", pages.SERVER)
 
 
 # --- certificate

@@ -139,7 +139,7 @@ def _header(lines: Iterator[tuple[int, list[str]]]) -> list[str]:
     except _BrokenLine as exc:
         raise _unusable(f"line {exc.line}: {exc}") from exc
     columns = [cell.strip().lower() for cell in cells]
-    expected = f"The first line names the columns, separated by commas: {','.join(COLUMNS)}"
+    expected = f"The first line names the columns, separated by commas: {', '.join(COLUMNS)}"
     if "address" not in columns:
         raise _unusable(f"line {line}: {expected}; only address is required.")
     if unknown := [name for name in columns if name not in COLUMNS]:

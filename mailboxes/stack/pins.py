@@ -41,9 +41,16 @@ def _applied(service: ServiceSpec, images: Mapping[str, Image]) -> ServiceSpec:
 
 
 def store(images: Mapping[str, Image]) -> None:
-    """Pins these images; nothing newer is known of them yet."""
+    """Pins these images. Of one that was pinned before, it stays known whether there is a newer one."""
+    known = dict(StackImage.objects.values_list("service", "image_id"))
     for service, image in images.items():
-        values = {"ref": image["ref"], "image_id": image["id"], "digest": image["digest"], "newer": None}
+        values: dict[str, str | None] = {
+            "ref": image["ref"],
+            "image_id": image["id"],
+            "digest": image["digest"],
+        }
+        if known.get(service) != image["id"]:
+            values["newer"] = None
         StackImage.objects.update_or_create(service=service, defaults=values)
 
 

@@ -74,7 +74,9 @@ def test_rsa_keys_are_listed_before_the_ed25519_key_whichever_came_first(domain:
         f"dkim_{rsa.selector}",
         f"dkim_{ed25519.selector}",
     ]
+    assert "starts to sign" in key_records(domain)[1].purpose
     lifecycle.start_signing(domain.pk, rsa.selector)
+    assert "signed before" in key_records(domain)[1].purpose
     assert [record.id for record in key_records(domain)] == [
         "dkim",
         "dkim_quazzar",

@@ -86,8 +86,11 @@ def test_an_image_that_fails_its_proof_is_rolled_back(
 ) -> None:
     type(relay).objects.update(alert_recipients=["ops@example.com"])
     newer.mail.broken[NEW[SERVICES.index(service)]] = fault
+    StackImage.objects.filter(service=service).update(newer={"ref": "found before"})
     upgrade = upgraded()
     assert (upgrade.state, upgrade.failed_at) == ("rolled_back", "proving")
+    # As what runs is what ran before, the page still says what is newer.
+    assert StackImage.objects.get(service=service).newer == {"ref": "found before"}
     assert upgrade.error is not None and words in upgrade.error["message"]
     check_settled(newer, OLD)
     assert Message.objects.get().subject == "[Mail server] The upgrade was rolled back"
