@@ -159,14 +159,15 @@ def _flaws(text: str, tags: TagList) -> Iterator[str]:
         yield f"Receivers ignore part of the record: {error}."
     for name, choices in _CHOICES.items():
         if name in tags and tags.get(name).lower() not in choices:
-            yield f"{name}={tags.get(name)} counts as {name}={choices[0]}, because it is none of {', '.join(choices)}."
+            value = taglists.printable(tags.get(name))
+            yield f"{name}={value} counts as {name}={choices[0]}, because it is none of {', '.join(choices)}."
     if "ruf" in tags and "fo" in tags and not _are_failure_options(tags.get("fo")):
         yield (
-            f"fo={tags.get('fo')} counts as fo=0: it must be 0 or 1, d and s, each at most once, separated "
-            "by colons."
+            f"fo={taglists.printable(tags.get('fo'))} counts as fo=0: it must be 0 or 1, d and s, each at most "
+            "once, separated by colons."
         )
     if "pct" in tags and not re.fullmatch(r"100|[0-9]{1,2}", tags.get("pct"), re.ASCII):
-        yield f"pct={tags.get('pct')} is ignored, because it is not a number from 0 to 100."
+        yield f"pct={taglists.printable(tags.get('pct'))} is ignored, because it is not a number from 0 to 100."
     if [name for name, _ in tags.tags][:2] != ["v", "p"] and _valid(tags, "p"):
         yield "p= does not come right after v=, where receivers that still follow RFC 7489 expect it."
     unknown = [name for name, _ in tags.tags if name not in _KNOWN]

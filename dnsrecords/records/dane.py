@@ -13,6 +13,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from dnsrecords.records import tlsa
+from quazzar.certificates import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -99,7 +100,7 @@ def _chain(certificate: str) -> tuple[x509.Certificate, ...]:
     """The certificates as far as each was issued by the one after it."""
     try:
         found = x509.load_pem_x509_certificates(certificate.encode("utf-8", "replace"))
-    except (ValueError, UnsupportedAlgorithm):
+    except UNREADABLE:
         return ()
     chain = found[:1]
     for authority in found[1:]:
@@ -127,7 +128,7 @@ def _content(certificate: x509.Certificate, selector: int) -> bytes:
         return certificate.public_bytes(Encoding.DER)
     try:
         return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    except (ValueError, UnsupportedAlgorithm):
+    except UNREADABLE:
         return b""
 
 
@@ -137,5 +138,5 @@ def _issued_by(pin: Pin, certificate: x509.Certificate) -> bool:
         return False
     try:
         return _issued(x509.load_der_x509_certificate(pin.data), certificate)
-    except (ValueError, UnsupportedAlgorithm):
+    except UNREADABLE:
         return False

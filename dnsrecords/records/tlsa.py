@@ -9,6 +9,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 
 from quazzar import words
+from quazzar.certificates import UNREADABLE
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -56,7 +57,7 @@ def _leaf(certificate: str) -> x509.Certificate | None:
         leaf = x509.load_pem_x509_certificates(certificate.encode("utf-8", "replace"))[0]
         # Parsed when it is first read.
         leaf.public_key()
-    except (ValueError, UnsupportedAlgorithm):
+    except UNREADABLE:
         return None
     return leaf
 
@@ -72,7 +73,7 @@ def _is_self_signed(leaf: x509.Certificate) -> bool:
 def _names(leaf: x509.Certificate) -> list[str]:
     try:
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except (x509.ExtensionNotFound, ValueError, x509.DuplicateExtension):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return []
     return names.value.get_values_for_type(x509.DNSName)
 

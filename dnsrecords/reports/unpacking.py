@@ -126,7 +126,7 @@ def _members(data: bytes, budget: _Budget) -> Iterator[bytes]:
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             for member in archive.infolist()[:_MOST_MEMBERS]:
-                if member.is_dir() or member.filename.startswith("__MACOSX/"):
+                if member.filename.endswith("/") or member.filename.startswith("__MACOSX/"):
                     continue
                 if member.flag_bits & 1:
                     raise Unfit(Why.UNREADABLE, "The zip file is encrypted.")

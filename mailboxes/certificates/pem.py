@@ -16,6 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from mailboxes.certificates import formats
 from quazzar import words
+from quazzar.certificates import UNREADABLE
 from quazzar.errors import InvalidFields
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def validity(certificate_pem: str) -> Validity | None:
     """The validity of the first certificate in the text; None if there is none that can be read."""
     try:
         leaf = x509.load_pem_x509_certificate(certificate_pem.encode("utf-8", "replace"))
-    except ValueError:
+    except UNREADABLE:
         return None
     return Validity(leaf.not_valid_before_utc, leaf.not_valid_after_utc)
 
@@ -173,7 +174,7 @@ def _chain(text: str) -> list[x509.Certificate]:
             certificate.public_key()
             certificate.issuer.rfc4514_string()
             certificate.subject.rfc4514_string()
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as exc:
+    except UNREADABLE as exc:
         raise _wrong(
             "certificate",
             formats.instead_of_a_certificate(text)

@@ -7,7 +7,6 @@ https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-conten
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from typing import Any
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from mailrelay.events import amazon
 from mailrelay.events.event import Call, Event, EventRefused, listed, moment, table, text
+from quazzar.certificates import UNREADABLE
 
 _CONFIRMATIONS = ("SubscriptionConfirmation", "UnsubscribeConfirmation")
 #: What is signed, in this order; Subject only where there is one.
@@ -77,7 +77,7 @@ def verify(call: Call, key: str) -> None:
         if not isinstance(found, rsa.RSAPublicKey):
             raise EventRefused
         found.verify(signature, signed.encode(), padding.PKCS1v15(), digest())
-    except (InvalidSignature, binascii.Error, ValueError) as exc:
+    except (InvalidSignature, *UNREADABLE) as exc:
         raise EventRefused from exc
 
 

@@ -183,7 +183,12 @@ def _bytes(part: Part) -> bytes:
         return body
     inner = part.get_payload() if part.is_multipart() else []  # message/rfc822: a list with the mail in it
     mail = inner[0] if isinstance(inner, list) and inner else None
-    return mail.as_bytes() if isinstance(mail, Part) else b""
+    if not isinstance(mail, Part):
+        return b""
+    try:
+        return mail.as_bytes()
+    except UnicodeError:  # a multipart that has text in place of parts
+        return mail.as_string().encode("utf-8", "surrogateescape")
 
 
 def _decoded(body: bytes, declared: str) -> str:

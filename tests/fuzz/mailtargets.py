@@ -64,16 +64,16 @@ class _Dangers(HTMLParser):
         if tag in {"script", "iframe", "object", "embed", "form", "base", "meta", "link", "svg", "math"}:
             self.found.append(tag)
         for name, value in attrs:
-            # Browsers ignore tabs and line ends anywhere, and blanks before it.
-            scheme = (
+            # Browsers ignore tabs and line ends anywhere, and blanks before it. Without a colon it is no scheme.
+            scheme, colon, _ = (
                 re.sub(r"[\t\r\n]", "", value or "")
                 .lstrip("".join(map(chr, range(33))))
                 .lower()
-                .partition(":")[0]
+                .partition(":")
             )
             if name.startswith("on") or name in ("srcdoc", "formaction"):
                 self.found.append(name)
-            if name in ("href", "src", "action") and scheme in ("javascript", "vbscript"):
+            if name in ("href", "src", "action") and colon and scheme in ("javascript", "vbscript"):
                 self.found.append(f"{name}={value}")
 
 

@@ -121,12 +121,20 @@ def test_each_tag_that_weakens_a_policy_is_named(tags: str, words: tuple[str, ..
         (f"v=DMARC1; p=reject; {RUA}; rf:afrf", "'rf:afrf' is not a tag"),
         (f"v=DMARC1; P=reject; {RUA}", "P= is written in capitals"),
         (f"v=DMARC1; p=reject; {RUA}; adkim=strict", "adkim=strict counts as adkim=r"),
+        (f"v=DMARC1; p=reject; {RUA}; pct=5\n0", "pct=5\ufffd0 is ignored"),
     ],
 )
 def test_a_small_flaw_is_a_remark_with_a_clean_record(record: str, words: str) -> None:
     right = verdict(record)
     assert (right.status, right.advice) == (Status.OK, f"v=DMARC1; p=reject; {RUA}")
     assert words in right.message
+
+
+@pytest.mark.parametrize(
+    "tag", ["aspf=r\n\x1b[1ms", "fo=1\x00d", "pct=5\n0", "sp=no\rne", "rua=mailto:a\x7f@b"]
+)
+def test_what_a_stranger_published_is_printable_in_the_remark(tag: str) -> None:
+    assert verdict(f"v=DMARC1; p=reject; ruf=mailto:a@example.com; {tag}").message.isprintable()
 
 
 TWO = "mailto:a@example.com,mailto:b@example.com"

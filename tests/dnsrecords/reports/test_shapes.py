@@ -150,6 +150,19 @@ def test_what_is_no_report_is_refused_with_a_sentence(data: bytes) -> None:
     assert refused(data).why in (Why.UNREADABLE, Why.DATES)
 
 
+def test_a_zip_may_have_a_member_without_a_name() -> None:
+    # Python's zipfile writes none: the name is cut out of both headers.
+    data = zipped(document(PASS), "x")
+    local, directory = data.index(b"PK\x03\x04"), data.rindex(b"PK\x01\x02")
+    nameless = bytearray(data)
+    nameless[directory + 28 : directory + 30] = nameless[local + 26 : local + 28] = b"\0\0"
+    nameless[directory + 30 : directory + 32] = nameless[local + 28 : local + 30] = (
+        b"\1\0"  # now an extra field
+    )
+    assert zipfile.ZipFile(BytesIO(bytes(nameless))).infolist()[0].filename == ""
+    assert len(unpacking.reports(bytes(nameless))) == 1
+
+
 def test_an_encrypted_zip_is_refused_with_its_reason() -> None:
     data = bytearray(zipped(document(PASS)))
     data[6] |= 1

@@ -24,6 +24,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dnsrecords.records import dane, tlsa
 from mailboxes.certificates import pem
 from mailboxes.certificates.pem import Facts
 from quazzar.errors import InvalidFields
@@ -233,6 +234,17 @@ def test_a_certificate_whose_issuer_cannot_be_read_is_refused() -> None:
     broken = base64.encodebytes(der.replace(HOST.encode(), b"\xff" * len(HOST), 1)).decode()
     with pytest.raises(InvalidFields):
         examine(f"-----BEGIN CERTIFICATE-----\n{broken}-----END CERTIFICATE-----\n", OURS[1])
+
+
+def test_a_certificate_of_a_version_that_does_not_exist_is_refused_and_has_no_validity() -> None:
+    der = x509.load_pem_x509_certificate(OURS[0].encode()).public_bytes(Encoding.DER)
+    version = der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x0a", 1)
+    odd = f"-----BEGIN CERTIFICATE-----\n{base64.encodebytes(version).decode()}-----END CERTIFICATE-----\n"
+    with pytest.raises(InvalidFields):
+        examine(odd, OURS[1])
+    assert pem.validity(odd) is None
+    assert tlsa.pin(odd) == ""
+    assert not dane.matches(dane.read(f"2 0 0 {version.hex()}"), OURS[0], HOST, NOW)
 
 
 def test_a_file_is_read_as_editors_save_it() -> None:

@@ -129,6 +129,7 @@ def test_an_attached_mail_is_a_file_and_not_looked_into() -> None:
         (b"Content-Type: multipart/mixed\n\nno boundary", ""),
         (b"", ""),
         (b"\x00\xff", ""),
+        (b"Content-Type: message/rfc822\n\nContent-Type: multipart/nothing\n\n\xc3\xa4", ""),
         *(
             (f"Content-Type: text/plain; charset={name}\n\nGr\xfc\xdfe".encode("latin-1"), "Grüße")
             for name in CODECS
