@@ -153,9 +153,15 @@ def _second_factor(verb: str, where: str) -> Callable[[AuditEntry], str]:
     return words
 
 
-def _sign_in(known: str, unknown: str) -> Callable[[AuditEntry], str]:
-    """For the name of an operator, and for one that does not exist."""
-    return lambda entry: unknown if entry.target == UNKNOWN else known.format(entry.target)
+def _sign_in(known: str, unknown: str, again: str = "") -> Callable[[AuditEntry], str]:
+    """For the name of an operator, for one that does not exist, and for one who is in and was asked again."""
+
+    def words(entry: AuditEntry) -> str:
+        if again and entry.actor == f"user:{entry.target}":
+            return again
+        return unknown if entry.target == UNKNOWN else known.format(entry.target)
+
+    return words
 
 
 def _refused(entry: AuditEntry) -> str:
@@ -271,7 +277,9 @@ RENDERERS: dict[str, Callable[[AuditEntry], str]] = {
     "operator.refused": _refused,
     "operator.signed_out": lambda entry: "signed out",
     "operator.sign_in_failed": _sign_in(
-        "failed to sign in as {}", "tried to sign in with a name that does not exist"
+        "failed to sign in as {}",
+        "tried to sign in with a name that does not exist",
+        "was asked for their password again and typed a wrong one",
     ),
     "operator.second_factor_failed": _sign_in(
         "failed the second step of signing in as {}", "failed the second step of signing in"
@@ -282,7 +290,9 @@ RENDERERS: dict[str, Callable[[AuditEntry], str]] = {
     "operator.recovery_code_used": _does("signed in as {} with a recovery code"),
     "sign_in_policy.changed": _changes("changed the rules for signing in"),
     "operator.locked_out": _sign_in(
-        "was locked out after too many failed sign-ins as {}", "was locked out after too many failed sign-ins"
+        "was locked out after too many failed sign-ins as {}",
+        "was locked out after too many failed sign-ins",
+        "was locked out after too many wrong passwords",
     ),
     "backup.made": _does("backed this node up to {}"),
     "backup.failed": _does("failed to back this node up to {}"),

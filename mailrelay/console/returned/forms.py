@@ -56,7 +56,7 @@ class SuppressionForm(SavingForm):
         widget=text_input(placeholder="anna@example.com", inputmode="email"),
         error_messages={"required": "Enter an address."},
     )
-    note = forms.CharField(required=False, max_length=500, widget=text_input(placeholder="asked for no mail"))
+    note = forms.CharField(required=False, max_length=500, widget=text_input(placeholder="Asked for no mail"))
 
     def save(self) -> Suppression | None:
         """Suppress the address; None when that is not possible, with the sentence at the field."""

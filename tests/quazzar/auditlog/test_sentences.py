@@ -89,6 +89,10 @@ def test_every_sentence_can_be_said() -> None:
             "Somebody at 203.0.113.7 failed to sign in as anna",
         ),
         (
+            entry("operator.sign_in_failed", "anna"),
+            "anna was asked for their password again and typed a wrong one",
+        ),
+        (
             entry("operator.locked_out", sentences.UNKNOWN, "anonymous", address="2001:db8::1"),
             "Somebody at 2001:db8::1 was locked out after too many failed sign-ins",
         ),
