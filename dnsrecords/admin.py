@@ -287,6 +287,7 @@ class ProofAdmin(RowsOfProofs):
 
     about = "Mails that were sent to prove that mail arrives, and what was found."
     labels: ClassVar[Any] = {"sentence": "What was found"}
+    spoken: ClassVar[Any] = {"to": shown.address}
     list_display = ("to", "way", "state", "sentence", "started")
     list_filter: ClassVar[list[Any]] = ["state", "way", "scheduled"]
     search_fields: ClassVar[tuple[str, ...]] = ("to", "from_address")

@@ -73,7 +73,7 @@ PROVIDERS = {
             "ses",
             "Amazon SES",
             "ARN of the SNS topic",
-            "Optional. Left empty, the first topic that subscribes is kept, and no other after it.",
+            "Optional. Without one, the first topic that subscribes is kept, and no other after it.",
             False,
             "Amazon SES: let the identity, or a configuration set, publish Bounce, Complaint and Delivery to an SNS "
             "topic. SNS: create an HTTPS subscription with this address; Quazzar confirms it. Include the original "

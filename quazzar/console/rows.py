@@ -231,6 +231,13 @@ class ReadOnlyAdmin(RightfulAdmin):
             (name, SpokenFilter) if name in self.spoken else name for name in super().get_list_filter(request)
         ]
 
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The list; its filters are called as its columns."""
+        changelist = super().get_changelist_instance(request)
+        for each in changelist.filter_specs:
+            each.title = self.labels.get(getattr(each, "field_path", ""), each.title)
+        return changelist
+
     def _column(self, field: models.Field[Any, Any]) -> Callable[[models.Model], Any]:
         return column(field, self.labels.get(field.name, ""), self.spoken.get(field.name))
 

@@ -241,3 +241,8 @@ def test_the_tab_of_bounced_messages_has_them_alone(console: Client, relay: Rela
     assert f"message-{bad.pk}" in text(
         console.get("/admin/mailrelay/message/", {"tab": "bounced", "q": "disk"})
     )
+
+
+def test_the_filters_of_the_stored_feedback_are_called_as_its_columns(console: Client) -> None:
+    page = text(console.get("/admin/mailrelay/feedback/"))
+    assert "Address is dead" in page and "Hard" not in page
