@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from mailboxes.maillog import symbols
@@ -18,6 +18,7 @@ _ORDER: Final = {
     kind: number
     for number, kind in enumerate(value for name, value in vars(Kind).items() if not name.startswith("_"))
 }
+_DECISIONS = frozenset({Kind.REFUSED, Kind.PUT_OFF, Kind.QUEUED})
 _PORTS = {"25": "", "587": ", to be sent on", "465": ", to be sent on"}
 _STAGES = {
     "CONNECT": "when it connected",
@@ -49,7 +50,7 @@ _MISUSES = {
 
 def steps(journey: Journey, events: Iterable[MailEvent]) -> list[Step]:
     """Everything that the logs say, the oldest first."""
-    ordered = sorted(events, key=lambda event: (event.at, _ORDER.get(event.kind, 99)))
+    ordered = _ordered(list(events))
     reports = set(journey.facts.get("reports", ()))
     turned_away = _ids(ordered, Kind.REFUSED, Kind.PUT_OFF, Kind.LOST) - _ids(ordered, Kind.QUEUED)
     return [
@@ -61,6 +62,17 @@ def steps(journey: Journey, events: Iterable[MailEvent]) -> list[Step]:
         )
         for event in ordered
     ]
+
+
+def _ordered(events: list[MailEvent]) -> list[MailEvent]:
+    """The oldest first. Rspamd may log a scan after Postfix has logged what it decided by it."""
+    decided = {event.queue_id: event.at for event in events if event.queue_id and event.kind in _DECISIONS}
+
+    def place(event: MailEvent) -> tuple[datetime, int]:
+        after = event.kind == Kind.SCANNED and decided.get(event.queue_id, event.at) < event.at
+        return (decided[event.queue_id], -1) if after else (event.at, _ORDER.get(event.kind, 99))
+
+    return sorted(events, key=place)
 
 
 def _ids(events: Iterable[MailEvent], *kinds: str) -> set[str]:

@@ -216,14 +216,17 @@ _OUTCOMES = {
     "put_off": ("Asked to try later", "wait"),
     "discarded": ("Discarded", "bad"),
 }
+#: What became of the recipients for whom a mail still waited.
+_WAITED = {Journey.State.HELD: ("On hold", "wait"), Journey.State.DELETED: ("Deleted", "bad")}
 
 
 def _outcomes(row: Journey) -> list[tuple[str, SafeString]]:
     outcomes = row.facts.get("outcomes", {})
     whole = row.facts.get("whole")
     known = outcomes or dict.fromkeys(row.recipients, whole or "")
+    words_of = _OUTCOMES | {"deferred": _WAITED.get(Journey.State(row.state), _OUTCOMES["deferred"])}
     return [
-        (who, shown.badge(*_OUTCOMES.get(whole or how, ("Under way", "busy")))) for who, how in known.items()
+        (who, shown.badge(*words_of.get(whole or how, ("Under way", "busy")))) for who, how in known.items()
     ]
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from mailboxes.maillog import story, symbols
 from mailboxes.maillog.daemons.event import Kind
 from mailboxes.maillog.filing import store
-from mailboxes.models import Journey
+from mailboxes.models import Journey, MailEvent
 from tests.mailboxes.maillog import records
 
 
@@ -95,6 +98,16 @@ def test_a_journey_of_a_person_who_signs_in(db: None) -> None:
         "Turned away: a command of another protocol",
         "No TLS with this client",
     }
+
+
+def test_a_scan_is_told_before_what_was_decided_by_it_even_if_it_was_logged_after() -> None:
+    at = timezone.now()
+    events = [
+        MailEvent(kind=kind, queue_id="A1", at=at + timedelta(milliseconds=late), data={})
+        for late, kind in enumerate((Kind.ACCEPTED, Kind.REFUSED, Kind.SCANNED))
+    ]
+    steps = story.steps(Journey(facts={}), events)
+    assert [step.kind for step in steps] == [Kind.ACCEPTED, Kind.SCANNED, Kind.REFUSED]
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,16 @@ def test_a_journey_is_told_with_recipients_and_details(page: Client, recorded: N
         assert part in text
 
 
+@pytest.mark.parametrize(("state", "said"), [("held", "On hold"), ("deleted", "Deleted")])
+def test_nobody_is_said_to_wait_for_mail_that_is_held_or_gone(
+    page: Client, recorded: None, state: str, said: str
+) -> None:
+    row = Journey.objects.get(keys__key="q:62E4217E534")
+    Journey.objects.filter(pk=row.pk).update(state=state)
+    recipients = html(page.get(f"{FIND}{row.pk}/")).partition("x-recipients")[2].partition("</ul>")[0]
+    assert said in recipients and "Delivered" in recipients and "Waiting" not in recipients
+
+
 def test_a_message_of_the_relay_shows_how_it_went_on(page: Client, queued: Callable[..., Message]) -> None:
     message = queued("bob@x.test", subject="Backup done")
     assert "Journey" not in html(page.get(f"/admin/mailrelay/message/{message.pk}/change/"))
