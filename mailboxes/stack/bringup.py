@@ -21,6 +21,7 @@ from mailboxes.stack import pins, planning, progress
 from mailboxes.stack.blueprint import configuration, services
 from mailboxes.stack.planning import Observation, observe
 from mailboxes.stack.preflight import runner
+from quazzar import words
 from quazzar.errors import ImageUnavailable, NetworkInUse, PortTaken, StackError
 
 if TYPE_CHECKING:
@@ -332,7 +333,7 @@ def wait_until_healthy(wanted: Target) -> Observation:
         ready = len(wanted.spec.services) - len(waiting)
         # Three quarters of the progress by containers, the rest by the time that is usual.
         fraction = 0.75 * ready / len(wanted.spec.services) + 0.25 * min(1, waited / 40)
-        names = ", ".join(service.service for service in waiting)
+        names = words.listed([service.service.title() for service in waiting])
         progress.begin(Phase.STARTING, f"Waiting for {names}", progress.part_of(Phase.STARTING, fraction))
         down = [service for service in waiting if not observation.running(service.service)]
         if waited > HEALTHY_WITHIN or (down and waited > _STAYS_UP_WITHIN):
@@ -351,7 +352,7 @@ def tear_down(engine: Engine, stack: Stack) -> None:
     spec = services.for_hostname(stack.hostname)
     progress.stopping("Stopping the containers")
     for service, state in engine.containers(spec.project).items():
-        progress.stopping(f"Stopping {service}")
+        progress.stopping(f"Stopping {service.title()}")
         engine.stop(state.name, 20)
         engine.remove(state.name)
     try:
