@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
 from django.contrib import admin
@@ -101,6 +102,7 @@ class StackAdmin(GatedAdmin, ReadOnlyAdmin):
     about = "What should run on Docker, and what runs."
     see = SEE_SERVER
     own_page, own_route = "Mailboxes → Server", "admin:mail_boxes_server"
+    labels: ClassVar[dict[str, str]] = {"tls_source": "Source of the certificate"}
     list_display = ("hostname", "phase_in_words", "generations", "containers", "problem", "checked")
 
     @admin.display(description="Phase", ordering="phase")
@@ -138,6 +140,7 @@ class StackImageAdmin(GatedAdmin, ReadOnlyAdmin):
     own_page, own_route = "Mailboxes → Server", "admin:mail_boxes_server"
     about = "The images that run, and whether there are newer ones."
     list_display = ("service", "ref", "found", "looked")
+    spoken: ClassVar[dict[str, Callable[[str], str]]] = {"service": str.capitalize}
 
     @admin.display(description="Newer")
     def found(self, row: StackImage) -> str:

@@ -34,7 +34,7 @@ class StackImage(models.Model):
         ordering = ["service"]
 
     def __str__(self) -> str:
-        return f"{self.service}: {self.ref}"
+        return f"{self.service.capitalize()}: {self.ref}"
 
     @property
     def value(self) -> dict[str, str]:

@@ -102,7 +102,13 @@ class MailEvent(models.Model):
         ordering = ["at", "id"]
 
     def __str__(self) -> str:
-        return f"{self.kind.replace('_', ' ').capitalize()}, {words.minute(self.at)}"
+        return f"{self.in_words()}, {words.minute(self.at)}"
+
+    def in_words(self) -> str:
+        """What happened, as pages say it."""
+        if self.kind == Journey.State.PUT_OFF:
+            return Journey.State.PUT_OFF.label
+        return self.kind.replace("_", " ").capitalize()
 
 
 class LogPosition(models.Model):
@@ -128,7 +134,7 @@ class LogPosition(models.Model):
         ordering = ["service"]
 
     def __str__(self) -> str:
-        return self.service
+        return self.service.capitalize()
 
     @classmethod
     def of(cls, service: str) -> Any:

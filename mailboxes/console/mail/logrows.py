@@ -18,7 +18,7 @@ from quazzar.rights import FIND_MAIL
 
 def in_words(key: str) -> str:
     """A key as words: ``sign_in_failed`` is "Sign in failed"."""
-    return key.replace("_", " ").capitalize()
+    return MailEvent(kind=key).in_words()
 
 
 class MailLogAdmin(GatedAdmin, ReadOnlyAdmin):
@@ -90,6 +90,7 @@ class LogPositionAdmin(MailLogAdmin):
     spoken: ClassVar[dict[str, Callable[[Any], str]]] = {
         "at_ns": lambda at: shown.moment(moment(at)) if at else "",
         "service": str.capitalize,
+        "lag": "{:.1f}".format,
         "lines": shown.number,
     }
 
