@@ -101,12 +101,14 @@ def context(view: Any, request: Request, response: Response, answer: object, con
     """Return what the template shows besides the forms."""
     action = getattr(view, "action", None)
     routes = endpoints()
+    gone = is_gone(view, response.status_code)
+    shown = getattr(view, "action_map", {}).get("get")
     own_rows = f"{request.path}/{{id}}" if any(route.matches(f"{request.path}/0") for route in routes) else ""
     return {
         "view": view,
         "request": request,
         "title": "Not found" if response.status_code == 404 else _title(view, request.path),
-        "description": view.describe(shown) if (shown := getattr(view, "action_map", {}).get("get")) else "",
+        "description": view.describe(shown) if shown and not gone else "",
         "crumbs": _crumbs(request.path, routes),
         "status": f"{response.status_code} {HTTPStatus(response.status_code).phrase}",
         "failed": response.status_code >= 400,
@@ -118,7 +120,7 @@ def context(view: Any, request: Request, response: Response, answer: object, con
             content, request.build_absolute_uri("/"), getattr(view, "page_of_row", "") or own_rows
         ),
         "formats": [renderer.format for renderer in view.renderer_classes if renderer.format != "api"],
-        "related": [] if is_gone(view, response.status_code) else _related(request.path, routes),
+        "related": [] if gone else _related(request.path, routes),
         "endpoints": view.endpoints() if hasattr(view, "endpoints") and response.status_code == 200 else [],
         "queries": getattr(view, "page_queries", ()),
         **_listing(view, request, action),
