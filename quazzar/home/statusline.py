@@ -66,7 +66,7 @@ def say(mail: Mail | None, tiles: Sequence[Status], worker: Finding | None, now:
         return _failing(server)
     licence = _of(Area.LICENCE, tiles)
     if licence is not None and licence.state is State.FAILING:
-        why = "The licence does not include Mail Relay. Queued mail is still sent."
+        why = "This node's plan does not include Mail Relay. Queued mail is still sent."
         return _since("Alerts have been refused", "Alerts are refused.", licence, why)
     return _well(mail, server, tiles)
 

@@ -73,14 +73,14 @@ def _now(request: HttpRequest) -> dict[str, Any]:
     if not any(right(user) for right in rights.every().values() if right.permissions):
         return {"has_no_role": True}
     parts, found = registry.parts(user), readings.read(user, at)
-    statuses = tiles.every(parts, found)
+    statuses = [_usable(status, user) for status in tiles.every(parts, found)]
     mail = next((each.mail for each in parts if each.mail is not None), None)
     checklist = steps.Checklist(
         tuple(replace(taken, step=_usable(taken.step, user)) for taken in steps.read(user).steps)
     )
     return {
         "line": _line(user, mail, statuses, found),
-        "tiles": [_usable(status, user) for status in statuses],
+        "tiles": statuses,
         "checklist": checklist,
         "shows_checklist": steps.is_shown(checklist, steps.choice_of(user)),
         "is_locked": not entitlements.has(gate.FEATURE),
@@ -117,10 +117,13 @@ def _charts(request: HttpRequest) -> dict[str, Any]:
 
 
 def _usable(linked: Linked, user: Any) -> Linked:
-    """Without its link, and the advice to follow it, if the operator may not or the plan locks the page."""
+    """Without its link, and the advice to follow it, if the operator may not or the plan locks the page. A tile then
+    keeps the link that it has while all is well."""
     link = linked.link
     if link is None or _may_follow(user, link):
         return linked
+    if isinstance(linked, tiles.Status) and (usual := linked.tile.link) and _may_follow(user, usual):
+        return replace(linked, link=usual)
     without = replace(linked, link=None)
     return replace(without, advice="") if isinstance(without, statusline.Line) else without
 

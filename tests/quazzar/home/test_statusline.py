@@ -96,7 +96,7 @@ CASES: list[tuple[Mail | None, list[Status], Finding | None, tuple[str, str]]] =
         None,
         (
             "bad",
-            "Alerts have been refused since 02:19. The licence does not include Mail Relay. Queued mail is "
+            "Alerts have been refused since 02:19. This node's plan does not include Mail Relay. Queued mail is "
             "still sent.",
         ),
     ),
