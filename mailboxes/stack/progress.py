@@ -140,8 +140,8 @@ def disabled(*, purge: bool) -> bool:
         guessed={},
         observed_at=timezone.now(),
     )
-    if changed:
-        StackImage.objects.all().delete()  # the next containers are created from the configured images
+    if changed and purge:
+        StackImage.objects.all().delete()  # nothing depends on these images: begin with the configured ones
     return bool(changed)
 
 

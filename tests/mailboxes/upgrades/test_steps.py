@@ -262,7 +262,8 @@ def test_while_the_engine_is_gone_the_way_back_waits(newer: StackEngine) -> None
 
 
 # --- the operator ------------------------------------------------------------------------------------------
-def test_disabled_in_the_middle_the_volumes_are_as_before(newer: StackEngine) -> None:
+def test_disabled_in_the_middle_volumes_and_images_are_as_before(newer: StackEngine) -> None:
+    before = set(StackImage.objects.values_list("image_id", flat=True))
     requests.start()
 
     def disable(method: str) -> None:
@@ -275,6 +276,13 @@ def test_disabled_in_the_middle_the_volumes_are_as_before(newer: StackEngine) ->
     assert ImageUpgrade.objects.get().state == "rolled_back" and not newer.mail.copies
     reconcile.converge()
     assert Stack.load().phase == "disabled" and not newer.boxes and not newer.networks
+    # Enabled again, it runs what it ran: the tag may name the image that has just been found bad.
+    assert set(StackImage.objects.values_list("image_id", flat=True)) == before
+    Stack.objects.update(enabled=True, phase="creating")
+    reconcile.converge()
+    assert {box.image_id for box in newer.boxes.values()} == before
+    Stack.objects.update(enabled=False, purge=True, phase="stopping")
+    reconcile.converge()
     assert not StackImage.objects.exists()
 
 
