@@ -87,7 +87,7 @@ class StackViewSet(ApiViewSet):
         return Stack.load()
 
     def retrieve(self, request: Request) -> Response:
-        """The desired state of the stack, and what the worker last observed."""
+        """The mail server: how it is set, and how the worker last found it."""
         return self.answer(self.get_object())
 
     def partial_update(self, request: Request) -> Response:

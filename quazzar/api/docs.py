@@ -51,7 +51,7 @@ class _ForAnybody(APIView):
 
 
 class SchemaView(_ForAnybody, SpectacularAPIView):
-    """The OpenAPI 3.1 description, as JSON or (``?format=yaml``, or by Accept) YAML."""
+    """The OpenAPI 3.1 description, in JSON; in YAML with ``?format=yaml`` or an Accept header that asks for it."""
 
     renderer_classes = [
         OpenApiJsonRenderer2,
