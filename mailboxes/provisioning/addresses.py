@@ -20,7 +20,8 @@ _FOREIGN_ATOM = r"[A-Za-z0-9#$&'*+/=?^_`{}~-]+"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 # Patterns for re.fullmatch of what the functions below return. Only ADDRESS_PATTERN limits lengths.
 LOCAL_PATTERN = rf"(?!-){_OWN_ATOM}(?:\.{_OWN_ATOM})*"
-DESTINATION_PATTERN = rf"(?!-){_FOREIGN_ATOM}(?:\.{_FOREIGN_ATOM})*"
+# Some programs take what begins with "-" for an option, and with "/" for a file.
+DESTINATION_PATTERN = rf"(?![-/]){_FOREIGN_ATOM}(?:\.{_FOREIGN_ATOM})*"
 # No top-level domain is a number (RFC 3696 §2): that would be an IP address.
 DOMAIN_PATTERN = rf"(?:{_LABEL}\.)+(?![0-9]+(?:[^a-z0-9-]|\Z)){_LABEL}"
 ADDRESS_PATTERN = rf"(?=.{{1,{ADDRESS_LIMIT}}}\Z)(?=[^@]{{1,{LOCAL_LIMIT}}}@){LOCAL_PATTERN}@{DOMAIN_PATTERN}"

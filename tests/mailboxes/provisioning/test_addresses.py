@@ -107,7 +107,7 @@ def test_a_destination_may_be_anywhere(text: str, expected: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "-f@a.example", "a!b@a.example", "a%b@a.example",
+        "-f@a.example", "/var/mail/a@a.example", "a!b@a.example", "a%b@a.example",
         "|cmd@a.example", '"|cmd"@a.example', '"a b"@a.example',
         "a,b@a.example", "a b@a.example", "a:b@a.example", "a..b@a.example", ".a@a.example", "jörg@a.example",
         "a@[192.0.2.1]", "a(b)@a.example", "a\\b@a.example", ":include:/etc/passwd@a.example",
