@@ -28,7 +28,7 @@ _PATIENCE = 300.0
 def _left(client: docker.DockerClient, name: str) -> list[Any]:
     """What exists on the Engine under this project's name."""
     parts: tuple[Any, ...] = (
-        *client.containers.list(all=True),
+        *client.containers.list(all=True, ignore_removed=True),
         *client.networks.list(),
         *client.volumes.list(),
     )

@@ -117,7 +117,7 @@ class Engine(Part):
     def _clear(self) -> None:
         """Remove what an earlier run left when it was killed."""
         with contextlib.closing(self.client()) as client:
-            for container in client.containers.list(all=True):
+            for container in client.containers.list(all=True, ignore_removed=True):
                 container.remove(v=True, force=True)
             for volume in client.volumes.list():
                 volume.remove(force=True)

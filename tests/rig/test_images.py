@@ -353,7 +353,7 @@ def test_a_project_leaves_nothing_behind_even_when_its_test_fails(
     docker_daemon: Daemon, docker_client: docker.DockerClient, stack_images: Images
 ) -> None:
     def names() -> set[str]:
-        names = {str(each.name) for each in docker_client.containers.list(all=True)}
+        names = {str(each.name) for each in docker_client.containers.list(all=True, ignore_removed=True)}
         names |= {str(each.name) for each in docker_client.networks.list()}
         return names | {each.name for each in docker_client.volumes.list()}
 

@@ -168,7 +168,7 @@ def test_a_container_with_more_rights_than_ours_is_refused(
         assert told.status_code == 403, (why, told.status_code, told.text[:300])
     chunked = stranger.post(url, data=iter([json.dumps(body_of(world, Privileged=True)).encode()]))
     assert chunked.status_code == 403
-    assert not [each for each in docker_client.containers.list(all=True) if each.name == name]
+    assert not docker_client.containers.list(all=True, filters={"name": name})
     ours = stranger.post(url, json=body_of(world))
     assert ours.status_code == 201, ours.text
     world.engine.remove(name)
