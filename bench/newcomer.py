@@ -134,7 +134,7 @@ def first_sign_in(person: Person, password: str, url: str) -> None:
     """Sign in with the printed password, then choose a new one."""
     page = person.page
     page.goto(url)
-    person.fill("Name", "operator")
+    person.fill("Sign-in name", "operator")
     person.fill("Password", password)
     person.press("Sign in")
     person.read(page.locator(".q-login"))
