@@ -45,8 +45,8 @@ _ABBREVIATIONS = {"a", "mx", "spf", "dkim", "dmarc", "ptr", "tlsa", "srv", "mta"
 
 def _record(key: str) -> str:
     """A record's id in words: ``SRV imaps``."""
-    named = [part.upper() if part in _ABBREVIATIONS else part for part in key.split("_")]
-    return " ".join(named)[:1].upper() + " ".join(named)[1:]
+    named = " ".join([part.upper() if part in _ABBREVIATIONS else part for part in key.split("_")])
+    return named[:1].upper() + named[1:]
 
 
 class RowsOfDomains(GatedAdmin, ReadOnlyAdmin):

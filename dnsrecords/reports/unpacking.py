@@ -126,6 +126,7 @@ def _members(data: bytes, budget: _Budget) -> Iterator[bytes]:
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             for member in archive.infolist()[:_MOST_MEMBERS]:
+                # Not is_dir(), which fails where a name is empty.
                 if member.filename.endswith("/") or member.filename.startswith("__MACOSX/"):
                     continue
                 if member.flag_bits & 1:

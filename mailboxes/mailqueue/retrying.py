@@ -32,7 +32,8 @@ class NotWaiting(NotFound):
 
 
 def retry(engine: Engine, queue_id: str = "") -> int:
-    """How many mails Postfix now tries: the one with this id, or all that wait. Mail on hold stays there, uncounted.
+    """How many mails Postfix now tries: the one with this id, or all that wait. Mail on hold stays there, and is not
+    counted.
 
     Returns without waiting for the result: that shows in the queue, or by the mail being gone from it.
 

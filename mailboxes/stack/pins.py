@@ -44,14 +44,9 @@ def store(images: Mapping[str, Image]) -> None:
     """Pins these images. Of one that was pinned before, it stays known whether there is a newer one."""
     known = dict(StackImage.objects.values_list("service", "image_id"))
     for service, image in images.items():
-        values: dict[str, str | None] = {
-            "ref": image["ref"],
-            "image_id": image["id"],
-            "digest": image["digest"],
-        }
-        if known.get(service) != image["id"]:
-            values["newer"] = None
-        StackImage.objects.update_or_create(service=service, defaults=values)
+        values = {"ref": image["ref"], "image_id": image["id"], "digest": image["digest"]}
+        newer = {} if known.get(service) == image["id"] else {"newer": None}
+        StackImage.objects.update_or_create(service=service, defaults={**values, **newer})
 
 
 def remember(engine: Engine, spec: StackSpec, containers: Mapping[str, ContainerState]) -> None:
