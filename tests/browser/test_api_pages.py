@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import ConsoleMessage, Page, expect
 
+from tests.browser import accessibility
 from tests.browser.chromium import PHONE, Chromium
 from tests.live.console import Console
 from tests.quazzar.api.test_routes import ROUTES
@@ -155,6 +156,9 @@ def test_the_documentation_looks_like_the_console_and_leads_back_to_it(chromium:
     page.evaluate("localStorage.setItem('adminTheme', JSON.stringify('dark'))")
     page.reload()
     expect(page.get_by_role("heading", level=1)).to_have_text("API documentation")
+    expect(page.locator(".opblock").first).to_be_visible()
+    faults = accessibility.faults(page)
+    assert not [fault for fault in faults if "(serious)" in fault or "(critical)" in fault]
     relay = page.locator(".opblock-get").filter(has=page.locator("[data-path='/api/mail/relay']"))
     relay.locator(".opblock-summary-control").click()
     relay.get_by_role("button", name="Try it out").click()
